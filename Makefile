@@ -1,0 +1,48 @@
+# The front door of Argon: `make` lists what can be done here, with what it takes.
+# The recipes are one line each; the work is in scripts/.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-to-build build test demo bench soak lint fmt doc clean
+
+help: ## show this list
+	@echo 'Argon: the machines you have, as one pool that you call like a function.'
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1 \2/p' Makefile | awk '{ \
+	  name = $$1 " " $$2; $$1 = $$2 = ""; printf "  %-12s %s\n", name, $$0 }'
+	@echo
+	@echo 'First time here? make demo'
+
+setup: ## install what this machine lacks to build and test (quick when it lacks nothing)
+	@scripts/setup test
+
+setup-to-build:
+	@scripts/setup build
+
+build: setup-to-build ## compile the binary: target/release/argon
+	@cargo build --release -p argon-node
+
+test: setup ## run every check and test; ends with what failed
+	@scripts/check
+
+demo: setup-to-build ## see a manager and two workers do real work
+	@scripts/demo
+
+bench: setup-to-build ## measure what a task costs: round trip and tasks a second
+	@scripts/bench
+
+soak: setup-to-build ## let the simulator look for a lost task under new seeds, for a minute or SECONDS=n
+	@scripts/soak $(SECONDS)
+
+lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, shellcheck
+	@scripts/check fmt tidy shellcheck perlcritic pod clippy
+
+fmt: ## format the Rust code
+	@cargo fmt --all
+
+doc: setup ## build the Rust documentation: target/doc
+	@scripts/check rustdoc
+
+clean: ## remove what was built
+	@cargo clean
