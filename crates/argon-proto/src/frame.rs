@@ -1,0 +1,157 @@
+//! Frames without IO: bytes in, messages out ([`Decoder`]); messages in, bytes out ([`Outbox`]).
+//!
+//! Both sides of every connection of this project, worker and runner included, use these two types. A reader
+//! calls [`Decoder::buffer`] to read into, then [`Decoder::next`] until it says `None`. A writer calls
+//! [`Outbox::push`], then writes what [`Outbox::slices`] shows and tells [`Outbox::advance`] how
+//! much went out.
+
+mod decoder;
+mod outbox;
+
+pub use decoder::Decoder;
+pub use outbox::Outbox;
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::id::{BlobHash, SessionId, TaskId};
+    use crate::message::{DecodeError, Message};
+    use crate::payload::Payload;
+    use crate::{Attempt, Codec, Flags, Outcome, OutcomeHead, Priority, Runtime, Status, Task, TaskHead};
+
+    fn task(payload: Payload) -> Task {
+        Task {
+            head: TaskHead {
+                id: TaskId {
+                    session: SessionId([1; 16]),
+                    sequence: 9,
+                },
+                attempt: Attempt(0),
+                flags: Flags::LIST.with(Flags::CAPTURE),
+                priority: Priority::Low,
+                runtime: Runtime::Perl,
+                timeout_ms: 1500,
+                retries: 2,
+                codec: Codec::Own,
+                backoff_ms: 100,
+                memory_mib: 64,
+            },
+            blobs: Bytes::from(vec![3; 64]),
+            meta: Bytes::from_static(b"{}"),
+            payload,
+        }
+    }
+
+    fn outcome(payload: Payload) -> Outcome {
+        Outcome {
+            head: OutcomeHead {
+                id: task(Payload::default()).head.id,
+                attempt: Attempt(1),
+                status: Status::Ok,
+                codec: Codec::Own,
+                run_us: 77,
+            },
+            report: Bytes::new(),
+            payload,
+        }
+    }
+
+    fn drain(outbox: &mut Outbox, at_most: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 8];
+            let count = outbox.slices(&mut slices);
+            let mut took = 0;
+            for slice in &slices[..count] {
+                let part = &slice[..slice.len().min(at_most - took)];
+                all.extend_from_slice(part);
+                took += part.len();
+            }
+            outbox.advance(took);
+        }
+        all
+    }
+
+    fn feed(decoder: &mut Decoder, bytes: &[u8], step: usize) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for part in bytes.chunks(step) {
+            decoder.buffer().extend_from_slice(part);
+            while let Some(message) = decoder.next().expect("good frames") {
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
+    #[test]
+    fn messages_survive_any_cut_of_the_stream() {
+        let sent = vec![
+            Message::Submit(task(Bytes::from_static(b"abc").into())),
+            Message::Offered,
+            Message::Credit { tasks: 1, bytes: 2 },
+            Message::Outcome(outcome(Bytes::from(vec![5; 5000]).into())),
+            Message::Ack(vec![task(Payload::default()).head.id; 3]),
+        ];
+        for step in [1, 2, 3, 7, 64, 100_000] {
+            let mut outbox = Outbox::default();
+            sent.iter().for_each(|message| outbox.push(message.clone()));
+            let bytes = drain(&mut outbox, step);
+            assert_eq!(feed(&mut Decoder::default(), &bytes, step), sent);
+        }
+    }
+
+    #[test]
+    fn a_small_message_passes_a_big_payload() {
+        let big = Payload::from(vec![7; 3 << 20]);
+        let mut outbox = Outbox::default();
+        outbox.push(Message::Submit(task(big.clone())));
+        outbox.push(Message::Ping(1));
+        let bytes = drain(&mut outbox, usize::MAX);
+        let messages = feed(&mut Decoder::default(), &bytes, 10_000);
+        assert_eq!(messages[0], Message::Ping(1));
+        let Message::Submit(arrived) = &messages[1] else {
+            panic!("expected the task, got {messages:?}");
+        };
+        assert_eq!(arrived.payload.to_contiguous(), big.to_contiguous());
+        assert!(arrived.payload.parts().len() > 1);
+    }
+
+    #[test]
+    fn a_blob_is_arriving_until_its_last_byte_and_its_hash_is_checked() {
+        let payload = Payload::from(vec![9; 1 << 20]);
+        let hash = BlobHash::of(payload.parts());
+        let mut outbox = Outbox::default();
+        outbox.push(Message::Blob {
+            hash,
+            payload: payload.clone(),
+        });
+        let bytes = drain(&mut outbox, usize::MAX);
+        let mut decoder = Decoder::default();
+        assert_eq!(feed(&mut decoder, &bytes[..600_000], 50_000), vec![]);
+        assert!(decoder.is_arriving(hash));
+        let messages = feed(&mut decoder, &bytes[600_000..], 50_000);
+        assert!(matches!(&messages[..], [Message::Blob { .. }]));
+        assert!(!decoder.is_arriving(hash));
+
+        let mut outbox = Outbox::default();
+        let wrong = BlobHash([0; 32]);
+        outbox.push(Message::Blob { hash: wrong, payload });
+        let mut decoder = Decoder::default();
+        decoder.buffer().extend_from_slice(&drain(&mut outbox, usize::MAX));
+        assert_eq!(decoder.next(), Err(DecodeError::BlobHash(wrong)));
+    }
+
+    #[test]
+    fn lengths_out_of_bounds_are_refused_before_their_bytes_arrive() {
+        let mut decoder = Decoder::default();
+        decoder.buffer().extend_from_slice(&[0xff, 0xff, 0xff, 0xff]);
+        assert!(matches!(decoder.next(), Err(DecodeError::Frame(0xffff_ffff, _))));
+        let mut decoder = Decoder::default();
+        decoder.buffer().extend_from_slice(&[0, 0, 0, 0]);
+        assert!(matches!(decoder.next(), Err(DecodeError::Frame(0, _))));
+    }
+}

@@ -1,0 +1,131 @@
+//! From the bytes of a stream to messages; collects payloads that travel in chunks.
+
+use std::collections::HashMap;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::id::BlobHash;
+use crate::limit;
+use crate::message::{DecodeError, Message, kind};
+use crate::payload::Payload;
+
+/// Cuts a byte stream into messages. What it returns shares the memory that was read into.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: BytesMut,
+    arriving: HashMap<u32, Arriving>,
+}
+
+#[derive(Debug)]
+struct Arriving {
+    message: Message,
+    parts: Vec<Bytes>,
+    missing: u64,
+}
+
+impl Decoder {
+    /// Where the reader appends what it read.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Whether a blob's stream has begun and not ended.
+    #[must_use]
+    pub fn is_arriving(&self, hash: BlobHash) -> bool {
+        self.arriving
+            .values()
+            .any(|arriving| matches!(&arriving.message, Message::Blob { hash: other, .. } if *other == hash))
+    }
+
+    /// The next whole message, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// For bytes that are no message; the connection cannot be used after that.
+    #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
+    pub fn next(&mut self) -> Result<Option<Message>, DecodeError> {
+        while let Some((kind, body)) = self.next_frame(limit::FRAME_BYTES)? {
+            if let Some(message) = self.take_frame(kind, body)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next raw frame of at most `limit` bytes: its kind and body. The handshake uses this.
+    ///
+    /// # Errors
+    /// For a length of 0 or above the limit.
+    pub fn next_frame(&mut self, limit: usize) -> Result<Option<(u8, Bytes)>, DecodeError> {
+        let Some(length) = self.buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes(*length) as usize;
+        if length == 0 || length > limit {
+            return Err(DecodeError::Frame(length as u64, limit as u64));
+        }
+        if self.buffer.len() < 4 + length {
+            // Room for the rest of this frame, so that it arrives in one piece.
+            self.buffer.reserve(4 + length - self.buffer.len());
+            return Ok(None);
+        }
+        self.buffer.advance(4);
+        let mut body = self.buffer.split_to(length).freeze();
+        let kind = body.get_u8();
+        Ok(Some((kind, body)))
+    }
+
+    fn take_frame(&mut self, kind: u8, body: Bytes) -> Result<Option<Message>, DecodeError> {
+        if kind == kind::CHUNK {
+            return self.take_chunk(body);
+        }
+        let beginning = Message::decode(kind, body)?;
+        if beginning.stream == 0 {
+            return checked(beginning.message).map(Some);
+        }
+        let first = beginning.message.payload().cloned().unwrap_or_default();
+        let arriving = Arriving {
+            missing: beginning.payload_length - first.len(),
+            parts: first.parts().to_vec(),
+            message: beginning.message,
+        };
+        if arriving.missing == 0 {
+            return checked(arriving.message).map(Some);
+        }
+        if self.arriving.insert(beginning.stream, arriving).is_some() {
+            return Err(DecodeError::Chunk(beginning.stream));
+        }
+        Ok(None)
+    }
+
+    fn take_chunk(&mut self, mut body: Bytes) -> Result<Option<Message>, DecodeError> {
+        let stream = body.try_get_u32().map_err(|_| DecodeError::Short("chunk"))?;
+        let arriving = self
+            .arriving
+            .get_mut(&stream)
+            .ok_or(DecodeError::Chunk(stream))?;
+        arriving.missing = arriving
+            .missing
+            .checked_sub(body.len() as u64)
+            .ok_or(DecodeError::Chunk(stream))?;
+        arriving.parts.push(body);
+        if arriving.missing > 0 {
+            return Ok(None);
+        }
+        let Some(mut arrived) = self.arriving.remove(&stream) else {
+            return Err(DecodeError::Chunk(stream));
+        };
+        if let Some(payload) = arrived.message.payload_mut() {
+            *payload = Payload::from_parts(arrived.parts);
+        }
+        checked(arrived.message).map(Some)
+    }
+}
+
+fn checked(message: Message) -> Result<Message, DecodeError> {
+    if let Message::Blob { hash, payload } = &message
+        && BlobHash::of(payload.parts()) != *hash
+    {
+        return Err(DecodeError::BlobHash(*hash));
+    }
+    Ok(message)
+}

@@ -1,0 +1,181 @@
+//! From messages to the bytes of a stream: coalesces small ones, interleaves big payloads.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::limit;
+use crate::message::{Message, kind};
+use crate::payload::Payload;
+
+/// Payloads up to this size are copied behind their head; larger ones are written from where they lie.
+const COPY_BYTES: u64 = 4 << 10;
+/// Chunks of big payloads are queued only while less than this waits to be written.
+const READY_BYTES: usize = 64 << 10;
+
+/// What one connection still has to send.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Encoded and in order; `tail` comes after it.
+    ready: VecDeque<Bytes>,
+    /// Encoded small frames, not yet frozen.
+    tail: BytesMut,
+    ready_bytes: usize,
+    /// Big payloads under way, taking turns.
+    streams: VecDeque<Stream>,
+    stream_bytes: u64,
+    last_stream: u32,
+}
+
+#[derive(Debug)]
+struct Stream {
+    number: u32,
+    payload: Payload,
+    part: usize,
+    offset: usize,
+}
+
+impl Outbox {
+    /// Queues a message.
+    pub fn push(&mut self, message: Message) {
+        let payload = message.payload().cloned().unwrap_or_default();
+        let inline = payload.len() <= limit::INLINE_BYTES as u64;
+        let stream = if inline { 0 } else { self.next_stream() };
+        let start = self.tail.len();
+        self.tail.put_u32(0);
+        message.encode_head(stream, &mut self.tail);
+        let head_bytes = self.tail.len() - start;
+        self.ready_bytes += head_bytes;
+        if inline {
+            self.put_length(start, head_bytes - 4 + payload.len() as usize);
+            self.put_inline(&payload);
+        } else {
+            self.put_length(start, head_bytes - 4);
+            self.stream_bytes += payload.len();
+            self.streams.push_back(Stream {
+                number: stream,
+                payload,
+                part: 0,
+                offset: 0,
+            });
+        }
+    }
+
+    /// Queues one raw frame: the handshake's, which are no messages.
+    pub fn push_frame(&mut self, kind: u8, body: &[u8]) {
+        self.tail.put_u32(body.len() as u32 + 1);
+        self.tail.put_u8(kind);
+        self.tail.put_slice(body);
+        self.ready_bytes += body.len() + 5;
+    }
+
+    /// Queues bytes that are no frame: the opening `ARGN`, a runner's program.
+    pub fn push_raw(&mut self, bytes: &[u8]) {
+        self.tail.put_slice(bytes);
+        self.ready_bytes += bytes.len();
+    }
+
+    /// Whether everything has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ready_bytes == 0 && self.streams.is_empty()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.ready_bytes as u64 + self.stream_bytes
+    }
+
+    /// Fills `slices` with what to write next and returns how many were filled.
+    pub fn slices<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
+        while self.ready_bytes < READY_BYTES && self.queue_chunk() {}
+        if !self.tail.is_empty() {
+            let tail = self.tail.split().freeze();
+            self.ready.push_back(tail);
+        }
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(&self.ready) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        count
+    }
+
+    /// Forgets the first `written` bytes of what [`Outbox::slices`] showed.
+    pub fn advance(&mut self, mut written: usize) {
+        self.ready_bytes = self.ready_bytes.saturating_sub(written);
+        while written > 0 {
+            let Some(front) = self.ready.front_mut() else {
+                return;
+            };
+            if written < front.len() {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.ready.pop_front();
+        }
+    }
+
+    fn next_stream(&mut self) -> u32 {
+        self.last_stream = self.last_stream.checked_add(1).unwrap_or(1);
+        self.last_stream
+    }
+
+    /// Appends a payload to the frame that ends the tail.
+    fn put_inline(&mut self, payload: &Payload) {
+        self.ready_bytes += payload.len() as usize;
+        if payload.len() <= COPY_BYTES {
+            for part in payload.parts() {
+                self.tail.put_slice(part);
+            }
+        } else {
+            self.ready.push_back(self.tail.split().freeze());
+            self.ready.extend(payload.parts().iter().cloned());
+        }
+    }
+
+    fn put_length(&mut self, start: usize, length: usize) {
+        self.tail[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
+    }
+
+    /// Moves one chunk of the stream whose turn it is to the ready bytes.
+    fn queue_chunk(&mut self) -> bool {
+        let Some(mut stream) = self.streams.pop_front() else {
+            return false;
+        };
+        let data = stream.next_chunk();
+        self.stream_bytes -= data.len() as u64;
+        self.tail.put_u32(data.len() as u32 + 5);
+        self.tail.put_u8(kind::CHUNK);
+        self.tail.put_u32(stream.number);
+        self.ready_bytes += 9 + data.len();
+        self.ready.push_back(self.tail.split().freeze());
+        self.ready.push_back(data);
+        if !stream.is_done() {
+            self.streams.push_back(stream);
+        }
+        true
+    }
+}
+
+impl Stream {
+    fn next_chunk(&mut self) -> Bytes {
+        let part = &self.payload.parts()[self.part];
+        let end = part.len().min(self.offset + limit::INLINE_BYTES);
+        let chunk = part.slice(self.offset..end);
+        if end == part.len() {
+            self.part += 1;
+            self.offset = 0;
+        } else {
+            self.offset = end;
+        }
+        chunk
+    }
+
+    fn is_done(&self) -> bool {
+        self.part == self.payload.parts().len()
+    }
+}

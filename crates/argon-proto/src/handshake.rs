@@ -1,0 +1,290 @@
+//! The opening of a connection: who speaks which version, and the mutual proof of the key.
+//!
+//! Pure: the caller brings nonces and bytes. [`Dialler`] and [`Listener`] are the two sides; the order of
+//! calls is `Dialler::hello` → `Listener::challenge` → `Dialler::proof` → `Listener::welcome` →
+//! `Dialler::check`.
+
+use bytes::{BufMut, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use crate::PROTOCOL_VERSIONS;
+use crate::id::{from_hex, to_hex};
+use crate::key::{Key, Role};
+
+/// The first four bytes of every connection of this protocol.
+pub const MAGIC: [u8; 4] = *b"ARGN";
+/// The channel binding of a plain connection.
+pub const PLAIN_CHANNEL: [u8; 32] = [0; 32];
+
+const DIALLER_LABEL: &[u8] = b"argon-v1 dialler proof\0";
+const LISTENER_LABEL: &[u8] = b"argon-v1 listener proof\0";
+
+/// What the dialler says first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Hello {
+    min: u16,
+    max: u16,
+    role: String,
+    nonce: String,
+    #[serde(default)]
+    capabilities: Vec<String>,
+}
+
+/// What the listener answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Challenge {
+    version: u16,
+    nonce: String,
+}
+
+/// What the listener tells a dialler that has proven the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Random id of this start of the manager, hexadecimal.
+    pub incarnation: String,
+    /// Release of the manager's program.
+    pub release: String,
+    /// Optional abilities of the listener.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Tasks that a client may have sent, to begin with.
+    #[serde(default)]
+    pub credit_tasks: u64,
+    /// Payload bytes that a client may have sent, to begin with.
+    #[serde(default)]
+    pub credit_bytes: u64,
+}
+
+/// Why a connection was refused, as it is told to the peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// A word for programs: `key`, `version`, `role`, `frame`, `payload`, `credit`, `busy`.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// The side that opened the connection, between its messages.
+#[derive(Debug)]
+pub struct Dialler {
+    key: Key,
+    hello: Vec<u8>,
+    transcript: Vec<u8>,
+}
+
+/// The side that accepted the connection, between its messages.
+#[derive(Debug)]
+pub struct Listener {
+    key: Key,
+    role: Role,
+    transcript: Vec<u8>,
+}
+
+impl Refusal {
+    /// A refusal with its code and sentence.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// The body of REFUSED.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads the body of REFUSED, whatever it is.
+    #[must_use]
+    pub fn from_json(json: &[u8]) -> Self {
+        serde_json::from_slice(json)
+            .unwrap_or_else(|_| Self::new("unknown", "the peer refused the connection without a word"))
+    }
+}
+
+impl Dialler {
+    /// Begins: returns the state and the body of HELLO. `None` if the key does not open the role.
+    #[must_use]
+    pub fn hello(key: &Key, role: Role, nonce: [u8; 32]) -> Option<(Self, Vec<u8>)> {
+        let key = key.for_role(role)?;
+        let hello = Hello {
+            min: PROTOCOL_VERSIONS.0,
+            max: PROTOCOL_VERSIONS.1,
+            role: role.name().to_owned(),
+            nonce: to_hex(&nonce),
+            capabilities: Vec::new(),
+        };
+        let hello = serde_json::to_vec(&hello).unwrap_or_default();
+        let dialler = Self {
+            key,
+            hello: hello.clone(),
+            transcript: Vec::new(),
+        };
+        Some((dialler, hello))
+    }
+
+    /// Takes the body of CHALLENGE and returns the body of PROOF.
+    ///
+    /// # Errors
+    /// If the challenge cannot be read or names a version that we do not speak.
+    pub fn proof(&mut self, challenge: &[u8], channel: &[u8; 32]) -> Result<[u8; 32], Refusal> {
+        let parsed: Challenge = serde_json::from_slice(challenge)
+            .map_err(|_| Refusal::new("frame", "the peer's challenge could not be read"))?;
+        if !(PROTOCOL_VERSIONS.0..=PROTOCOL_VERSIONS.1).contains(&parsed.version) {
+            return Err(version_refusal(parsed.version, parsed.version));
+        }
+        self.transcript = transcript(&self.hello, challenge, channel);
+        Ok(self.key.mac(&[DIALLER_LABEL, &self.transcript]))
+    }
+
+    /// Checks the listener's proof at the head of WELCOME's body and reads the rest.
+    ///
+    /// # Errors
+    /// If the listener does not hold the key, or its welcome cannot be read.
+    pub fn check(&self, welcome: &[u8]) -> Result<Welcome, Refusal> {
+        let proven = welcome.len() >= 32
+            && self
+                .key
+                .verify(&[LISTENER_LABEL, &self.transcript], &welcome[..32]);
+        if !proven {
+            return Err(Refusal::new(
+                "key",
+                "the peer did not prove that it holds the cluster key; nothing was sent to it",
+            ));
+        }
+        serde_json::from_slice(&welcome[32..])
+            .map_err(|_| Refusal::new("frame", "the peer's welcome could not be read"))
+    }
+}
+
+impl Listener {
+    /// Takes the body of HELLO and returns the state and the body of CHALLENGE.
+    ///
+    /// # Errors
+    /// If the hello cannot be read, or no common version exists, or the role is unknown.
+    pub fn challenge(
+        key: &Key,
+        hello: &[u8],
+        nonce: [u8; 32],
+        channel: &[u8; 32],
+    ) -> Result<(Self, Vec<u8>), Refusal> {
+        let parsed: Hello = serde_json::from_slice(hello)
+            .map_err(|_| Refusal::new("frame", "the hello could not be read"))?;
+        let version = parsed.max.min(PROTOCOL_VERSIONS.1);
+        if version < parsed.min.max(PROTOCOL_VERSIONS.0) {
+            return Err(version_refusal(parsed.min, parsed.max));
+        }
+        if from_hex::<32>(&parsed.nonce).is_none() {
+            return Err(Refusal::new("frame", "the hello has no nonce of 64 hexadecimal digits"));
+        }
+        let role = Role::from_name(&parsed.role).ok_or_else(|| {
+            Refusal::new("role", "the role must be client, worker, observer or admin")
+        })?;
+        let key = key
+            .for_role(role)
+            .ok_or_else(|| Refusal::new("role", "this listener does not serve that role"))?;
+        let challenge = Challenge {
+            version,
+            nonce: to_hex(&nonce),
+        };
+        let challenge = serde_json::to_vec(&challenge).unwrap_or_default();
+        let listener = Self {
+            key,
+            role,
+            transcript: transcript(hello, &challenge, channel),
+        };
+        Ok((listener, challenge))
+    }
+
+    /// Takes the body of PROOF and returns the proven role and the body of WELCOME.
+    ///
+    /// # Errors
+    /// If the proof is wrong.
+    pub fn welcome(&self, proof: &[u8], welcome: &Welcome) -> Result<(Role, Vec<u8>), Refusal> {
+        if !self.key.verify(&[DIALLER_LABEL, &self.transcript], proof) {
+            return Err(Refusal::new(
+                "key",
+                "the key does not open this manager; run 'argon key' on its machine to see where the right one is",
+            ));
+        }
+        let mut body = self.key.mac(&[LISTENER_LABEL, &self.transcript]).to_vec();
+        body.extend(serde_json::to_vec(welcome).unwrap_or_default());
+        Ok((self.role, body))
+    }
+}
+
+fn version_refusal(min: u16, max: u16) -> Refusal {
+    let (low, high) = PROTOCOL_VERSIONS;
+    Refusal::new(
+        "version",
+        format!(
+            "the peer speaks protocol {min} to {max}, this side {low} to {high}; use releases of argon that are neighbours"
+        ),
+    )
+}
+
+fn transcript(hello: &[u8], challenge: &[u8], channel: &[u8; 32]) -> Vec<u8> {
+    let mut bytes = BytesMut::with_capacity(hello.len() + challenge.len() + 40);
+    bytes.put_u32(hello.len() as u32);
+    bytes.put_slice(hello);
+    bytes.put_u32(challenge.len() as u32);
+    bytes.put_slice(challenge);
+    bytes.put_slice(channel);
+    bytes.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shake(dialler_key: &Key, listener_key: &Key, channels: [&[u8; 32]; 2]) -> Result<Role, Refusal> {
+        let (mut dialler, hello) =
+            Dialler::hello(dialler_key, Role::Client, [1; 32]).expect("the role is open");
+        let (listener, challenge) = Listener::challenge(listener_key, &hello, [2; 32], channels[1])?;
+        let proof = dialler.proof(&challenge, channels[0])?;
+        let (role, welcome) = listener.welcome(&proof, &Welcome::default())?;
+        dialler.check(&welcome)?;
+        Ok(role)
+    }
+
+    #[test]
+    fn both_sides_prove_the_same_key() {
+        let key = Key::cluster([7; 32]);
+        assert_eq!(shake(&key, &key, [&PLAIN_CHANNEL; 2]), Ok(Role::Client));
+        let role_key = key.for_role(Role::Client).expect("derived");
+        assert_eq!(shake(&role_key, &key, [&PLAIN_CHANNEL; 2]), Ok(Role::Client));
+    }
+
+    #[test]
+    fn another_key_or_another_channel_is_refused() {
+        let (key, other) = (Key::cluster([7; 32]), Key::cluster([8; 32]));
+        let refusal = shake(&other, &key, [&PLAIN_CHANNEL; 2]).expect_err("wrong key");
+        assert_eq!(refusal.code, "key");
+        let refusal = shake(&key, &key, [&PLAIN_CHANNEL, &[1; 32]]).expect_err("man in the middle");
+        assert_eq!(refusal.code, "key");
+    }
+
+    #[test]
+    fn a_listener_without_the_key_is_found_out() {
+        let key = Key::cluster([7; 32]);
+        let (mut dialler, hello) = Dialler::hello(&key, Role::Worker, [1; 32]).expect("role");
+        let (_, challenge) =
+            Listener::challenge(&key, &hello, [2; 32], &PLAIN_CHANNEL).expect("good hello");
+        dialler.proof(&challenge, &PLAIN_CHANNEL).expect("good challenge");
+        let forged = [vec![0; 32], b"{}".to_vec()].concat();
+        assert_eq!(dialler.check(&forged).expect_err("forged").code, "key");
+        assert_eq!(dialler.check(b"short").expect_err("short").code, "key");
+    }
+
+    #[test]
+    fn versions_without_overlap_are_refused_in_words() {
+        let hello = br#"{"min":7,"max":9,"role":"client","nonce":"00"}"#;
+        let refusal = Listener::challenge(&Key::cluster([7; 32]), hello, [2; 32], &PLAIN_CHANNEL)
+            .map(|_| ())
+            .expect_err("too new");
+        assert_eq!(refusal.code, "version");
+        assert!(refusal.message.contains("7 to 9"));
+    }
+}

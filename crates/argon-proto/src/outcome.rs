@@ -1,0 +1,273 @@
+//! How an attempt, and with it a task, ended.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Attempt, TaskId};
+use crate::limit;
+use crate::message::DecodeError;
+use crate::payload::Payload;
+use crate::task::Codec;
+
+/// The seven ways in which a task can end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Status {
+    /// It returned; the payload is what it returned.
+    Ok,
+    /// It threw; the payload is what it threw.
+    Error,
+    /// Its runner ended during the task.
+    Died,
+    /// It was killed at its time limit.
+    Timeout,
+    /// It was cancelled.
+    Cancelled,
+    /// Nobody can tell whether it ran, or it lost too many workers.
+    Lost,
+    /// It was not accepted, and may be offered again.
+    Rejected,
+}
+
+/// The fixed part of an outcome.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutcomeHead {
+    /// The task.
+    pub id: TaskId,
+    /// The attempt that ended so; 0 when none was started.
+    pub attempt: Attempt,
+    /// How it ended.
+    pub status: Status,
+    /// How the payload is encoded.
+    pub codec: Codec,
+    /// Time in the runner, microseconds.
+    pub run_us: u64,
+}
+
+/// A whole outcome: head, report and payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The fixed part.
+    pub head: OutcomeHead,
+    /// A JSON [`Report`]; empty for `ok`.
+    pub report: Bytes,
+    /// What was returned or thrown.
+    pub payload: Payload,
+}
+
+/// What people are told about an outcome that is not `ok`. Missing facts are left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// What happened and what to do, in a sentence or two.
+    pub message: String,
+    /// The worker's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// The worker's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The runner's process id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Which attempt this was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// How many attempts the task was allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// The signal that ended the runner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// The status with which the runner ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// The last output of the attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Peak memory of the runner, KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_kib: Option<u64>,
+    /// Memory limit of the runner, KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_kib: Option<u64>,
+    /// Run time of the attempt, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_ms: Option<u64>,
+    /// What happened to earlier attempts, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub story: Vec<String>,
+}
+
+impl Status {
+    /// The name that people and reports use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Died => "died",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    fn to_byte(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Error => 1,
+            Self::Died => 2,
+            Self::Timeout => 3,
+            Self::Cancelled => 4,
+            Self::Lost => 5,
+            Self::Rejected => 6,
+        }
+    }
+
+    fn from_byte(byte: u8) -> Result<Self, DecodeError> {
+        match byte {
+            0 => Ok(Self::Ok),
+            1 => Ok(Self::Error),
+            2 => Ok(Self::Died),
+            3 => Ok(Self::Timeout),
+            4 => Ok(Self::Cancelled),
+            5 => Ok(Self::Lost),
+            6 => Ok(Self::Rejected),
+            other => Err(DecodeError::Field("status", u64::from(other))),
+        }
+    }
+}
+
+impl Outcome {
+    /// Bytes of the fixed head on the wire.
+    pub const HEAD_BYTES: usize = 56;
+
+    /// An outcome without payload that is explained by a report.
+    #[must_use]
+    pub fn reported(id: TaskId, attempt: Attempt, status: Status, run_us: u64, report: &Report) -> Self {
+        Self {
+            head: OutcomeHead {
+                id,
+                attempt,
+                status,
+                codec: Codec::Own,
+                run_us,
+            },
+            report: report.to_json(),
+            payload: Payload::default(),
+        }
+    }
+
+    /// Bytes that the outcome occupies beside its head.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.payload.len() + self.report.len() as u64
+    }
+
+    pub(crate) fn encode_head(&self, stream: u32, out: &mut BytesMut) {
+        let head = &self.head;
+        out.put_slice(&head.id.to_bytes());
+        out.put_u32(head.attempt.0);
+        out.put_u8(head.status.to_byte());
+        out.put_u8(head.codec.to_byte());
+        out.put_u16(0);
+        out.put_u64(head.run_us);
+        out.put_u32(self.report.len() as u32);
+        out.put_u32(stream);
+        out.put_u64(self.payload.len());
+        out.put_slice(&self.report);
+    }
+
+    pub(crate) fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+        if body.len() < Self::HEAD_BYTES {
+            return Err(DecodeError::Short("outcome head"));
+        }
+        let mut id = [0; TaskId::BYTES];
+        body.copy_to_slice(&mut id);
+        let attempt = Attempt(body.get_u32());
+        let status = Status::from_byte(body.get_u8())?;
+        let codec = Codec::from_byte(body.get_u8())?;
+        let _flags = body.get_u16();
+        let run_us = body.get_u64();
+        let report_length = body.get_u32() as usize;
+        let stream = body.get_u32();
+        let payload_length = body.get_u64();
+        if report_length > limit::META_BYTES {
+            return Err(DecodeError::Field("meta_length", report_length as u64));
+        }
+        if body.len() < report_length {
+            return Err(DecodeError::Short("outcome report"));
+        }
+        let report = body.split_to(report_length);
+        let outcome = Self {
+            head: OutcomeHead {
+                id: TaskId::from_bytes(id),
+                attempt,
+                status,
+                codec,
+                run_us,
+            },
+            report,
+            payload: body.into(),
+        };
+        Ok((outcome, stream, payload_length))
+    }
+}
+
+impl Report {
+    /// A report that says one thing.
+    #[must_use]
+    pub fn of(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The report as JSON within the wire's limit: long output and long stories lose their beginning.
+    #[must_use]
+    pub fn to_json(&self) -> Bytes {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        if json.len() <= limit::META_BYTES {
+            return json.into();
+        }
+        let mut shorter = self.clone();
+        shorter.story.drain(..self.story.len() / 2);
+        if let Some(output) = &mut shorter.output {
+            let cut = output.len() / 2;
+            let cut = (cut..=output.len()).find(|at| output.is_char_boundary(*at));
+            output.drain(..cut.unwrap_or(0));
+        }
+        if self.story.len() < 2 && self.output.as_ref().is_none_or(|output| output.len() < 2) {
+            shorter.message = self.message.chars().take(1000).collect();
+            shorter.output = None;
+            shorter.story.clear();
+        }
+        shorter.to_json()
+    }
+
+    /// Reads a report; an empty one for bytes that are none.
+    #[must_use]
+    pub fn from_json(json: &[u8]) -> Self {
+        serde_json::from_slice(json).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_never_exceeds_the_wire() {
+        let report = Report {
+            message: "m".repeat(10_000),
+            output: Some("é\u{1}".repeat(100_000)),
+            story: vec!["attempt".repeat(5_000); 30],
+            ..Report::default()
+        };
+        let json = report.to_json();
+        assert!(json.len() <= limit::META_BYTES);
+        assert!(!Report::from_json(&json).message.is_empty());
+    }
+}

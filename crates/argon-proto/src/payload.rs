@@ -1,0 +1,106 @@
+//! Payload bytes as they were received: a few shared slices that are passed on without a copy.
+
+use bytes::Bytes;
+
+/// The bytes of an argument list, a returned value or a blob, in one or more shared parts.
+///
+/// Cloning costs a reference count. A payload that travelled in chunks keeps them as parts, so that
+/// nobody ever joins them in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payload {
+    parts: Parts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Parts {
+    One(Bytes),
+    Many(std::sync::Arc<[Bytes]>, u64),
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self::One(Bytes::new())
+    }
+}
+
+impl Payload {
+    /// A payload of several parts; empty parts are left out.
+    #[must_use]
+    pub fn from_parts(mut parts: Vec<Bytes>) -> Self {
+        parts.retain(|part| !part.is_empty());
+        let parts = match parts.len() {
+            0 => Parts::default(),
+            1 => Parts::One(parts.remove(0)),
+            _ => {
+                let length = parts.iter().map(|part| part.len() as u64).sum();
+                Parts::Many(parts.into(), length)
+            }
+        };
+        Self { parts }
+    }
+
+    /// Length of all parts, in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match &self.parts {
+            Parts::One(part) => part.len() as u64,
+            Parts::Many(_, length) => *length,
+        }
+    }
+
+    /// Whether there is not a single byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The parts, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[Bytes] {
+        match &self.parts {
+            Parts::One(part) => std::slice::from_ref(part),
+            Parts::Many(parts, _) => parts,
+        }
+    }
+
+    /// All bytes in one piece; copies only if there is more than one part.
+    #[must_use]
+    pub fn to_contiguous(&self) -> Bytes {
+        match &self.parts {
+            Parts::One(part) => part.clone(),
+            Parts::Many(parts, _) => parts.concat().into(),
+        }
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            parts: Parts::One(bytes),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_kept_and_counted() {
+        let payload = Payload::from_parts(vec![
+            Bytes::from_static(b"ab"),
+            Bytes::new(),
+            Bytes::from_static(b"c"),
+        ]);
+        assert_eq!(payload.len(), 3);
+        assert_eq!(payload.parts().len(), 2);
+        assert_eq!(&payload.to_contiguous()[..], b"abc");
+        assert!(Payload::default().is_empty());
+    }
+}

@@ -1,0 +1,290 @@
+//! A task on its way: the fixed head of SUBMIT and RUN, and what follows it.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::id::{Attempt, BlobHash, TaskId};
+use crate::limit;
+use crate::message::DecodeError;
+use crate::payload::Payload;
+
+/// How urgent a task is among the waiting ones.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub enum Priority {
+    /// Before all others.
+    High,
+    /// What a caller gets who says nothing.
+    #[default]
+    Normal,
+    /// After all others, but never starved.
+    Low,
+}
+
+/// The kind of runner that can execute a task.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Runtime {
+    /// A Perl process.
+    Perl,
+    /// A Python process.
+    Python,
+    /// An executable that the client ships.
+    Native,
+    /// A plain command.
+    Exec,
+}
+
+/// How a payload is encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Codec {
+    /// The runtime's own encoding.
+    #[default]
+    Own,
+    /// JSON, for calls across languages.
+    Json,
+}
+
+/// A set of the flag bits of a task; see the constants.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Flags(pub u16);
+
+/// What a manager must know of a task, without its blobs, meta and payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TaskHead {
+    /// The task.
+    pub id: TaskId,
+    /// Which start this is; 0 when a client submits.
+    pub attempt: Attempt,
+    /// What the client asked for.
+    pub flags: Flags,
+    /// Its urgency.
+    pub priority: Priority,
+    /// What can execute it.
+    pub runtime: Runtime,
+    /// Time limit of one attempt, milliseconds; 0 for the worker's default.
+    pub timeout_ms: u32,
+    /// Further attempts that the user allows after a failed one.
+    pub retries: u16,
+    /// How the payload is encoded.
+    pub codec: Codec,
+    /// Wait before the first retry, milliseconds.
+    pub backoff_ms: u32,
+    /// Memory limit of the runner, MiB; 0 for none.
+    pub memory_mib: u32,
+}
+
+/// A whole task as it is handed over: head, blobs, meta and payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Task {
+    /// The fixed part.
+    pub head: TaskHead,
+    /// Hashes of the blobs it needs, the code first: a multiple of 32 bytes.
+    pub blobs: Bytes,
+    /// JSON for the runtime and for people; may be empty.
+    pub meta: Bytes,
+    /// The arguments.
+    pub payload: Payload,
+}
+
+impl Flags {
+    /// The task outlives its client.
+    pub const DETACHED: Self = Self(0x0001);
+    /// Any doubt whether it ran ends it as lost.
+    pub const NEVER_TWICE: Self = Self(0x0002);
+    /// The client sent this id before, on another connection.
+    pub const OFFERED_AGAIN: Self = Self(0x0004);
+    /// Retries apply to errors.
+    pub const RETRY_ERROR: Self = Self(0x0008);
+    /// Retries apply to deaths.
+    pub const RETRY_DIED: Self = Self(0x0010);
+    /// Retries apply to time-outs.
+    pub const RETRY_TIMEOUT: Self = Self(0x0020);
+    /// Output is not sent live.
+    pub const CAPTURE: Self = Self(0x0040);
+    /// The caller wants a list.
+    pub const LIST: Self = Self(0x0080);
+
+    /// Whether all bits of `other` are set.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These bits and those of `other`.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// These bits without those of `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+impl Priority {
+    /// All priorities, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// Position in [`Priority::ALL`], and the byte on the wire.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::High => 0,
+            Self::Normal => 1,
+            Self::Low => 2,
+        }
+    }
+}
+
+impl Runtime {
+    /// Every runtime, by its name.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Perl, "perl"),
+        (Self::Python, "python"),
+        (Self::Native, "native"),
+        (Self::Exec, "exec"),
+    ];
+
+    /// The byte on the wire.
+    #[must_use]
+    pub fn to_byte(self) -> u8 {
+        match self {
+            Self::Perl => 1,
+            Self::Python => 2,
+            Self::Native => 3,
+            Self::Exec => 4,
+        }
+    }
+
+    /// The name that people use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Perl => "perl",
+            Self::Python => "python",
+            Self::Native => "native",
+            Self::Exec => "exec",
+        }
+    }
+}
+
+impl Codec {
+    pub(crate) fn to_byte(self) -> u8 {
+        match self {
+            Self::Own => 0,
+            Self::Json => 1,
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Result<Self, DecodeError> {
+        match byte {
+            0 => Ok(Self::Own),
+            1 => Ok(Self::Json),
+            other => Err(DecodeError::Field("codec", u64::from(other))),
+        }
+    }
+}
+
+impl Task {
+    /// Bytes of the fixed head on the wire.
+    pub const HEAD_BYTES: usize = 64;
+
+    /// The hashes of its blobs, the code first.
+    pub fn blob_hashes(&self) -> impl ExactSizeIterator<Item = BlobHash> + '_ {
+        self.blobs.chunks_exact(32).map(|hash| {
+            let mut bytes = [0; 32];
+            bytes.copy_from_slice(hash);
+            BlobHash(bytes)
+        })
+    }
+
+    /// Bytes that the task occupies beside its head: what credit and memory bounds count.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.payload.len() + self.meta.len() as u64 + self.blobs.len() as u64
+    }
+
+    /// Writes head, blob hashes and meta; the payload follows as the caller wants to send it.
+    pub(crate) fn encode_head(&self, stream: u32, out: &mut BytesMut) {
+        let head = &self.head;
+        out.put_slice(&head.id.to_bytes());
+        out.put_u32(head.attempt.0);
+        out.put_u16(head.flags.0);
+        out.put_u8(head.priority.index() as u8);
+        out.put_u8(head.runtime.to_byte());
+        out.put_u32(head.timeout_ms);
+        out.put_u16(head.retries);
+        out.put_u8(head.codec.to_byte());
+        out.put_u8((self.blobs.len() / 32) as u8);
+        out.put_u32(head.backoff_ms);
+        out.put_u32(head.memory_mib);
+        out.put_u32(self.meta.len() as u32);
+        out.put_u32(stream);
+        out.put_u64(self.payload.len());
+        out.put_slice(&self.blobs);
+        out.put_slice(&self.meta);
+    }
+
+    /// Reads a task; returns it with the first part of its payload, its stream and its whole length.
+    pub(crate) fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+        if body.len() < Self::HEAD_BYTES {
+            return Err(DecodeError::Short("task head"));
+        }
+        let mut id = [0; TaskId::BYTES];
+        body.copy_to_slice(&mut id);
+        let attempt = Attempt(body.get_u32());
+        let flags = Flags(body.get_u16());
+        let priority = *Priority::ALL
+            .get(usize::from(body.get_u8()))
+            .ok_or(DecodeError::Field("priority", 0))?;
+        let runtime = runtime_from_byte(body.get_u8())?;
+        let timeout_ms = body.get_u32();
+        let retries = body.get_u16();
+        let codec = Codec::from_byte(body.get_u8())?;
+        let blob_count = usize::from(body.get_u8());
+        let backoff_ms = body.get_u32();
+        let memory_mib = body.get_u32();
+        let meta_length = body.get_u32() as usize;
+        let stream = body.get_u32();
+        let payload_length = body.get_u64();
+        if blob_count > limit::BLOBS_PER_TASK {
+            return Err(DecodeError::Field("blob_count", blob_count as u64));
+        }
+        if meta_length > limit::META_BYTES {
+            return Err(DecodeError::Field("meta_length", meta_length as u64));
+        }
+        if body.len() < blob_count * 32 + meta_length {
+            return Err(DecodeError::Short("task blobs and meta"));
+        }
+        let blobs = body.split_to(blob_count * 32);
+        let meta = body.split_to(meta_length);
+        let task = Self {
+            head: TaskHead {
+                id: TaskId::from_bytes(id),
+                attempt,
+                flags,
+                priority,
+                runtime,
+                timeout_ms,
+                retries,
+                codec,
+                backoff_ms,
+                memory_mib,
+            },
+            blobs,
+            meta,
+            payload: body.into(),
+        };
+        Ok((task, stream, payload_length))
+    }
+}
+
+fn runtime_from_byte(byte: u8) -> Result<Runtime, DecodeError> {
+    match byte {
+        1 => Ok(Runtime::Perl),
+        2 => Ok(Runtime::Python),
+        3 => Ok(Runtime::Native),
+        4 => Ok(Runtime::Exec),
+        other => Err(DecodeError::Field("runtime", u64::from(other))),
+    }
+}
