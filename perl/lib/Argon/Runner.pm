@@ -1,0 +1,234 @@
+package Argon::Runner;
+
+# Owns the life of one runner process: say READY, run the tasks that come one after another, say how each ended.
+# The worker starts it as F<spec/runner.md> section 1 tells: bootstrap.txt on the command line, the files of files.txt
+# through the private socket. It decides nothing about retries or limits; whatever kills it, the worker reports.
+
+use strict;
+use warnings;
+
+use Time::HiRes ();
+
+use Argon::Data            ();
+use Argon::Protocol        qw(:all);
+use Argon::Runner::Code    ();
+use Argon::Runner::Modules ();
+use Argon::Runner::Reset   ();
+use Argon::Runner::Socket  ();
+
+# Runs until the socket is closed, then exits with status 0.
+sub start {
+    my ($class, $handle) = @_;
+    my $self = bless { process => $$, socket => Argon::Runner::Socket->new($handle), code => Argon::Runner::Code->new },
+        $class;
+    $self->{modules} = Argon::Runner::Modules->new($self->{socket});
+    delete $ENV{ARGON_RUNNER_FD};
+    $self->{modules}->install;
+    delete $ENV{ARGON_NO_REMOTE_MODULES};
+    @ARGV = ();
+    $self->{reset} = Argon::Runner::Reset->new;
+    my $version = sprintf '%vd', $^V;
+    $self->{socket}->send_frame(READY, qq({"runtime":"perl","version":"$version","pid":$$}));
+    $self->_serve;
+    exit 0;
+}
+
+sub _serve {
+    my ($self) = @_;
+    while (my ($kind, $body, $payload) = $self->{socket}->next_message) {
+        if ($kind == RUN) {
+            $self->_run($body, $payload);
+        }
+        elsif ($kind == BLOB) {
+            $self->_keep_blob($body, $payload);
+        }
+        else {
+            die sprintf "argon runner: a frame of kind 0x%02x is not for a runner\n", $kind;
+        }
+    }
+    return;
+}
+
+sub _keep_blob {
+    my ($self, $body, $payload) = @_;
+    my $text = $payload ? ${$payload} : substr $body, BLOB_HEAD_BYTES;
+    return $self->{code}->keep_blob(substr($body, 0, 32), \$text);
+}
+
+sub _run {
+    my ($self, $body, $payload) = @_;
+    my ($id, $attempt, $flags, $codec, $blob_count, $meta_length) = unpack 'a24 N n x2 x4 x2 C C x4 x4 N', $body;
+    my $offset = TASK_HEAD_BYTES + 32 * $blob_count;
+    my $task   = {
+        wants_list => $flags & FLAG_LIST,
+        codec      => $codec,
+        code       => $blob_count ? substr($body, TASK_HEAD_BYTES, 32) : undef,
+        meta       => substr($body, $offset, $meta_length),
+    };
+    $payload ||= \substr $body, $offset + $meta_length;
+    $self->_fetch_blob($task->{code}) if $blob_count && !$self->{code}->has_blob($task->{code});
+
+    @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)} = (unpack('H*', $id), $attempt);
+    $self->{modules}->task(substr $body, 0, 28);
+    my $begun = Time::HiRes::time();
+    my ($ok, $list) = $self->_call($task, $payload);
+    $self->_end_child($ok, $list) if $$ != $self->{process};
+    my $run_us = int 1e6 * (Time::HiRes::time() - $begun);
+    $self->{reset}->quiet;
+    my ($status, $bytes) = _encode($ok, $list, $codec);
+    $self->{modules}->task(undef);
+    $self->{reset}->restore;
+    return $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$bytes);
+}
+
+sub _fetch_blob {
+    my ($self, $hash) = @_;
+    $self->{socket}->send_frame(NEED_BLOB, $hash);
+    while (!$self->{code}->has_blob($hash)) {
+        my ($kind, $body, $payload) = $self->{socket}->next_message;
+        exit 0 if !defined $kind;
+        die "argon runner: a blob was due\n" if $kind != BLOB;
+        $self->_keep_blob($body, $payload);
+    }
+    return;
+}
+
+# Calls the code of the task: true and the list that it returned, or false and a list with the one thing thrown.
+# The bare block catches a task that leaves its sub with last, next or redo: without it they would reach _serve.
+sub _call {
+    my ($self, $task, $payload) = @_;
+    my ($begun, $ended, $ok, $thrown, @list);
+    {
+        last if $begun++;
+        local ($/, $\, $,, $;, $") = ("\n", undef, undef, "\034", q{ });
+        local ($_, $@, $!, $?);
+        $ok = eval {
+            my ($code, $arguments) = $self->_prepare($task, $payload);
+            if ($task->{wants_list}) { @list = $code->(@{$arguments}) }
+            else                     { $list[0] = $code->(@{$arguments}) }
+            1;
+        };
+        $thrown = $@ if !$ok;
+        $ended = 1;
+    }
+    return (1, \@list) if $ok;
+    return (0, ["Can't leave the sub of a task with last, next or redo\n"]) if !$ended;
+    return (0, [defined $thrown && (ref $thrown || length $thrown) ? $thrown : "Died\n"]);
+}
+
+sub _prepare {
+    my ($self, $task, $payload) = @_;
+    my ($captures, $arguments);
+    if ($task->{codec} == CODEC_JSON) {
+        require JSON::PP;
+        $arguments = JSON::PP->new->utf8->allow_nonref->decode(${$payload});
+        die "the JSON payload of a task must be an array of arguments\n" if ref $arguments ne 'ARRAY';
+    }
+    else {
+        ($captures, $arguments) = @{ Argon::Data::decode(${$payload}) };
+    }
+    my $entry
+        = defined $task->{code} ? $self->{code}->from_blob($task->{code}) : $self->{code}->from_meta($task->{meta});
+    @INC = @{ $entry->{inc} } if $entry->{inc};
+    return ($entry->{factory}->($captures), $arguments);
+}
+
+sub _encode {
+    my ($ok, $list, $codec) = @_;
+    my $bytes = eval { _encode_list($list, $codec) };
+    return ($ok ? STATUS_OK : STATUS_ERROR, $bytes) if defined $bytes;
+    my $reason = "$@";
+    $reason =~ s/\s+\z//;
+    my $what = $ok ? 'what the task returned cannot travel' : 'what the task threw cannot travel';
+    my $text = $ok ? q{} : ': ' . (eval {"$list->[0]"} || ref $list->[0]);
+    return (STATUS_ERROR, _encode_list(["$what ($reason)$text\n"], $codec));
+}
+
+sub _encode_list {
+    my ($list, $codec) = @_;
+    if ($codec == CODEC_JSON) {
+        require JSON::PP;
+        my $value = @{$list} == 1 ? $list->[0] : $list;
+        return JSON::PP->new->utf8->allow_nonref->allow_blessed->convert_blessed->encode($value);
+    }
+    my $bytes = Argon::Data::encode($list);
+    die 'it takes ' . length($bytes) . ' bytes, more than the ' . PAYLOAD_BYTES_MAX . " allowed\n"
+        if length $bytes > PAYLOAD_BYTES_MAX;
+    return $bytes;
+}
+
+sub _send_outcome {
+    my ($self, $id_and_attempt, $status, $codec, $run_us, $payload) = @_;
+    my $length = length ${$payload};
+    my $head   = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, 0, $run_us, 0;
+    if ($length <= PART_BYTES_MAX) {
+        return $self->{socket}->send_bytes(
+            pack('N C', 1 + OUTCOME_HEAD_BYTES + $length, OUTCOME) . $head . pack('N Q>', 0, $length) . ${$payload});
+    }
+    my $stream = $self->{socket}->new_stream;
+    $self->{socket}->send_frame(OUTCOME, $head . pack 'N Q>', $stream, $length);
+    return $self->{socket}->send_stream($stream, $payload);
+}
+
+# A child that the task forked and that came back out of the task's sub: it ends as a script would at its end.
+sub _end_child {
+    my ($self, $ok, $list) = @_;
+    exit 0 if $ok;
+    print {*STDERR} "$list->[0]";
+    exit 255;
+}
+
+1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+Argon::Runner - executes tasks in a worker's slot
+
+=head1 SYNOPSIS
+
+  Argon::Runner->start($handle);
+
+=head1 DESCRIPTION
+
+A worker starts one runner in each of its slots and sends it tasks over a private socket, as F<spec/runner.md> tells. You
+do not load this module yourself: it is part of the program that the worker sends to a plain C<perl>, which needs
+nothing installed but the core modules.
+
+=head2 The program text
+
+F<Argon/Runner/bootstrap.txt> is one argument for C<perl -e>. It reads C<u32 length> and that many bytes of program from
+the descriptor that C<ARGON_RUNNER_FD> names. The program is, for each file of F<Argon/Runner/files.txt> in order,
+
+  BEGIN {
+  # line 1 "Argon/Protocol.pm"
+  ...the file up to the line __END__...
+  }
+  BEGIN { $INC{"Argon/Protocol.pm"} = "Argon/Protocol.pm" }
+
+and then one line:
+
+  Argon::Runner->start(*Argon::Bootstrap{IO});
+
+=head2 What a task finds
+
+The environment variables C<ARGON_TASK_ID> (48 hexadecimal digits), C<ARGON_ATTEMPT> (1, 2, ...) and C<ARGON_WORKER>; an empty
+C<@ARGV> and standard input; standard output and error that reach the client, flushed after each print. C<$/>, C<$\>, C<$,>,
+C<$;>, C<$"> and C<$_> have their first values. Signal handlers, the environment, the working folder, the file mode
+mask, C<@INC>, C<$0>, standard handles and the seed of C<rand> are put back after each task.
+
+=head2 Modules from the client
+
+A module that the machine lacks is asked for at the client of the task, which answers with the text of its own file.
+C<ARGON_NO_REMOTE_MODULES=1> in the runner's environment turns that off.
+
+=head1 ERRORS
+
+A task whose code cannot be loaded ends as C<error> with a sentence that names the perl version, the worker and perl's own
+message. What a task returns or throws that cannot travel ends it as C<error> with the reason. A task that leaves its
+sub by C<last>, C<next> or C<redo> ends as C<error>. C<exit> in a task ends the process, which the worker reports as C<died>.
+
+=cut

@@ -1,0 +1,119 @@
+package Argon::Runner::Code;
+
+# Owns what a task runs: the code blobs that this runner has, compiled once each, and the calls by name. It returns
+# code references and dies with a sentence when there is none. Argon::Runner calls it while the task is running, so
+# that modules the code needs can be asked for.
+
+use strict;
+use warnings;
+
+use Argon::Code::Receive ();
+
+my $ENTRIES_MAX = 1_000;
+
+sub new {
+    my ($class) = @_;
+    return bless { text => {}, entry => {}, by_name => {} }, $class;
+}
+
+sub keep_blob {
+    my ($self, $hash, $text) = @_;
+    $self->{text} = {} if keys %{ $self->{text} } >= $ENTRIES_MAX;
+    $self->{text}{$hash} = ${$text};
+    return;
+}
+
+sub has_blob {
+    my ($self, $hash) = @_;
+    return exists $self->{entry}{$hash} || exists $self->{text}{$hash};
+}
+
+# An entry for a code blob: { factory, inc }. The factory makes a fresh code reference from the captured values; inc
+# is the @INC that the code left when it was compiled (use lib), if it changed it.
+sub from_blob {
+    my ($self, $hash) = @_;
+    return $self->{entry}{$hash} if exists $self->{entry}{$hash};
+    my $before  = "@INC";
+    my $factory = eval { Argon::Code::receive($self->{text}{$hash}) };
+    _refuse($@) if !defined $factory;
+    my $entry = { factory => $factory, inc => $before eq "@INC" ? undef : _hook_last() };
+    $self->_keep($hash, $entry);
+    return $entry;
+}
+
+# An entry for the meta of a task without a code blob: {"class":...} or {"call":...}.
+sub from_meta {
+    my ($self, $meta) = @_;
+    return $self->{by_name}{$meta} if exists $self->{by_name}{$meta};
+    require JSON::PP;
+    my $wanted = eval { JSON::PP->new->utf8->decode($meta) };
+    my $code
+        = ref $wanted ne 'HASH'      ? undef
+        : defined $wanted->{class}   ? _class($wanted->{class})
+        : defined $wanted->{call}    ? _function($wanted->{call})
+        :                              undef;
+    _refuse("it names no code, no class and no function\n") if !$code;
+    my $entry = { factory => sub { return $code }, inc => undef };
+    $self->{by_name} = {} if keys %{ $self->{by_name} } >= $ENTRIES_MAX;
+    $self->{by_name}{$meta} = $entry;
+    return $entry;
+}
+
+sub _class {
+    my ($class) = @_;
+    _check_name($class);
+    _load($class) if !$class->can('new');
+    _refuse("the class $class has no method new\n") if !$class->can('new');
+    return sub { return $class->new(@_)->run };
+}
+
+sub _function {
+    my ($name) = @_;
+    _check_name($name);
+    my ($package) = $name =~ /\A(.+)::\w+\z/;
+    _refuse("the function $name is named without its package\n") if !defined $package;
+    no strict 'refs';
+    _load($package) if !defined &{$name};
+    _refuse("there is no function $name\n") if !defined &{$name};
+    return \&{$name};
+}
+
+sub _check_name {
+    my ($name) = @_;
+    return if $name =~ /\A[^\W\d]\w*(?:::\w+)*\z/;
+    return _refuse("'$name' is no name of a class or a function\n");
+}
+
+sub _load {
+    my ($package) = @_;
+    (my $file = "$package.pm") =~ s{::}{/}g;
+    return 1 if eval { require $file };
+    return _refuse($@);
+}
+
+sub _refuse {
+    my ($reason) = @_;
+    my $worker = defined $ENV{ARGON_WORKER} ? " of worker $ENV{ARGON_WORKER}" : '';
+    my $version = sprintf '%vd', $^V;
+    die "the code of this task does not load on perl $version$worker: $reason";
+}
+
+sub _keep {
+    my ($self, $hash, $entry) = @_;
+    if (keys %{ $self->{entry} } >= $ENTRIES_MAX) {
+        # The worker believes that this runner still has them; NEED_BLOB mends that when one comes up.
+        $self->{entry} = {};
+    }
+    delete $self->{text}{$hash};
+    $self->{entry}{$hash} = $entry;
+    return;
+}
+
+# "use lib" puts folders first; the hook that asks the client must stay last even after a push.
+sub _hook_last {
+    my @paths = grep { ref ne 'Argon::Runner::Modules' } @INC;
+    my @hooks = grep { ref eq 'Argon::Runner::Modules' } @INC;
+    return [@paths, @hooks];
+}
+
+1;

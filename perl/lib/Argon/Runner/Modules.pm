@@ -1,0 +1,83 @@
+package Argon::Runner::Modules;
+
+# Owns the question "who has this module?": the last entry of the runner's @INC. When perl finds a module nowhere on
+# the worker's machine it asks the client of the running task for its text. Argon::Runner says when a task begins and
+# ends; the socket carries the question. ARGON_NO_REMOTE_MODULES=1 in the runner's environment turns it off.
+
+use strict;
+use warnings;
+
+use Argon::Protocol qw(:all);
+
+my $REFUSALS_MAX = 1_000;
+
+sub new {
+    my ($class, $socket) = @_;
+    return bless { socket => $socket, process => $$, task => undef, ask => 0, refused => {} }, $class;
+}
+
+# Called before @INC is remembered, so that it stays the last entry.
+sub install {
+    my ($self) = @_;
+    push @INC, $self if !$ENV{ARGON_NO_REMOTE_MODULES};
+    return;
+}
+
+# The first 28 bytes of ASK: the id and the attempt of the task that runs now, or undef when none does.
+sub task {
+    my ($self, $task) = @_;
+    $self->{task} = $task;
+    return;
+}
+
+# Perl calls this for a file that no other entry of @INC has. The name needs its package: perl forces a bare INC to main.
+sub Argon::Runner::Modules::INC {
+    my ($self, $file) = @_;
+    return if !defined $self->{task} || $$ != $self->{process} || $file !~ /\.pm\z/;
+    my $known_as = substr($self->{task}, 0, 16) . $file;
+    my ($text, $refusal) = (undef, $self->{refused}{$known_as});
+    if (!defined $refusal) {
+        ($text, $refusal) = $self->_ask($file);
+        if (defined $refusal) {
+            $self->{refused} = {} if keys %{ $self->{refused} } >= $REFUSALS_MAX;
+            $self->{refused}{$known_as} = $refusal;
+        }
+    }
+    _refuse($file, $refusal) if defined $refusal;
+    # The client may name its own file in a line directive: that is what warnings and %INC should show.
+    my $path = $text =~ /\A#[ ]line[ ]1[ ]"([^"\n]+)"\n/ ? $1 : $file;
+    $text = qq{# line 1 "$file"\n$text} if $path eq $file && $text !~ /\A#[ ]line[ ]1[ ]/;
+    $INC{$file} = $path;
+    open my $handle, '<', \$text or die "the text of $file cannot be read: $!\n";
+    return $handle;
+}
+
+sub _ask {
+    my ($self, $file) = @_;
+    my $ask  = ++$self->{ask};
+    my $name = $file;
+    $name =~ s/([^A-Za-z0-9_.\/-])/sprintf '\\u%04x', ord $1/ge;
+    $self->{socket}->send_frame(ASK, $self->{task} . pack('N', $ask) . qq({"kind":"perl-module","name":"$name"}));
+    my ($kind, $body) = $self->{socket}->next_message;
+    exit 0 if !defined $kind;
+    die "the worker sent a frame of kind $kind where an answer was due\n" if $kind != ANSWER;
+    my (undef, $answered, $status) = unpack 'a28 N C', $body;
+    die "the worker answered question $answered where $ask was due\n" if $answered != $ask;
+    my $bytes = substr $body, 33;
+    return $status == ANSWER_YES ? ($bytes, undef) : (undef, length $bytes ? $bytes : 'no reason given');
+}
+
+# Programs test for "Can't locate ... in @INC", so the refusal begins as perl's own message does.
+sub _refuse {
+    my ($file, $refusal) = @_;
+    my $module = $file;
+    $module =~ s{/}{::}g;
+    $module =~ s/\.pm\z//;
+    my (undef, $caller_file, $caller_line) = caller 1;
+    my $worker = defined $ENV{ARGON_WORKER} ? "the worker $ENV{ARGON_WORKER}" : 'the worker';
+    $refusal =~ s/\s+\z//;
+    die "Can't locate $file in \@INC (you may need to install the $module module) on $worker;"
+        . " its client does not give it: $refusal at $caller_file line $caller_line.\n";
+}
+
+1;

@@ -1,0 +1,176 @@
+package Argon::Runner::Reset;
+
+# Owns what a runner puts back between two tasks: signal handlers and alarms, the environment, the working folder,
+# the file mode mask, standard handles, @INC, $0 and the seed of rand. It compares before it restores, so that a task
+# that changed nothing costs a few microseconds. Special variables such as $/ are localised by Argon::Runner instead.
+
+use strict;
+use warnings;
+
+my $TITLE = 'argon runner';
+
+sub new {
+    my ($class) = @_;
+    my $self = bless { umask => umask, seed => unpack('L', _random_bytes()) }, $class;
+    $0 = $TITLE;
+    $SIG{PIPE} = 'DEFAULT';
+    $self->remember_environment;
+    opendir $self->{folder}, '.' or die "argon runner: the working folder cannot be opened: $!\n";
+    $self->{folder_identity} = join ' ', (stat q{.})[0, 1];
+    $self->{inc} = [@INC];
+    $self->_remember_signals;
+    $self->_remember_handles;
+    return $self;
+}
+
+# The environment as it is now is what every later task finds.
+sub remember_environment {
+    my ($self) = @_;
+    delete @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)};
+    $self->{environment}       = {%ENV};
+    $self->{environment_names} = [sort keys %ENV];
+    $self->{environment_text}  = join "\0", @ENV{ @{ $self->{environment_names} } };
+    return;
+}
+
+# What has to be quiet at once when a task has returned: nothing of it may interrupt the runner.
+sub quiet {
+    my ($self) = @_;
+    no warnings 'uninitialized';
+    alarm 0;
+    $self->_restore_signals if $self->{signal_text} ne join "\0", @SIG{ @{ $self->{signal_names} } };
+    return;
+}
+
+# Everything else. Flushes the standard output and error of the task.
+sub restore {
+    my ($self) = @_;
+    no warnings 'uninitialized';
+    umask $self->{umask};
+    $0 = $TITLE if $0 ne $TITLE;
+    delete @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)};
+    %ENV = %{ $self->{environment} }
+        if keys(%ENV) != @{ $self->{environment_names} }
+        || $self->{environment_text} ne join "\0", @ENV{ @{ $self->{environment_names} } };
+    $self->_restore_folder if $self->{folder_identity} ne join ' ', (stat q{.})[0, 1];
+    @INC = @{ $self->{inc} } if "@INC" ne "@{ $self->{inc} }";
+    $self->_restore_handles;
+    $self->{seed} = ($self->{seed} * 1_664_525 + 1_013_904_223) & 0xffff_ffff;
+    srand $self->{seed};
+    return;
+}
+
+sub _random_bytes {
+    my $bytes = '';
+    open my $source, '<:raw', '/dev/urandom' or return pack 'L', time ^ $$ << 15;
+    sysread $source, $bytes, 4;
+    return $bytes;
+}
+
+sub _remember_signals {
+    my ($self) = @_;
+    no warnings 'uninitialized';
+    my %name = map { $_ => 1 } keys %SIG, '__WARN__', '__DIE__';
+    delete @name{qw(KILL STOP)};
+    $self->{signal_names} = [sort keys %name];
+    $self->{signals}      = { map { $_ => $SIG{$_} } keys %name };
+    $self->{signal_text}  = join "\0", @SIG{ @{ $self->{signal_names} } };
+    return;
+}
+
+sub _restore_signals {
+    my ($self) = @_;
+    no warnings;
+    for my $name (@{ $self->{signal_names} }) {
+        my $before = $self->{signals}{$name};
+        next if $before eq $SIG{$name};
+        if    (defined $before)  { $SIG{$name} = $before }
+        elsif ($name =~ /\A__/) { delete $SIG{$name} }
+        else                     { $SIG{$name} = 'DEFAULT' }
+    }
+    # A name that the task added, such as a second spelling of a signal, goes too.
+    exists $self->{signals}{$_} or delete $SIG{$_} for keys %SIG;
+    $self->{signals} = { map { $_ => $SIG{$_} } @{ $self->{signal_names} } };
+    $self->{signal_text} = join "\0", @SIG{ @{ $self->{signal_names} } };
+    return;
+}
+
+sub _restore_folder {
+    my ($self) = @_;
+    chdir $self->{folder} or die "argon runner: cannot go back to the working folder: $!\n";
+    return;
+}
+
+sub _remember_handles {
+    my ($self) = @_;
+    my ($input, $output, $errors);
+    open $input,  '<&', \*STDIN  or open $input,  '<',  '/dev/null' or die "argon runner: /dev/null: $!\n";
+    open $output, '>&', \*STDOUT or open $output, '>>', '/dev/null' or die "argon runner: /dev/null: $!\n";
+    open $errors, '>&', \*STDERR or open $errors, '>>', '/dev/null' or die "argon runner: /dev/null: $!\n";
+    @{ $self->{kept} }{qw(STDIN STDOUT STDERR)} = ($input, $output, $errors);
+    @{ $self->{io} }{qw(STDIN STDOUT STDERR)} = (*STDIN{IO}, *STDOUT{IO}, *STDERR{IO});
+    $self->_reopen_handles;
+    return;
+}
+
+# Autoflush gives order between the two handles, and shows the output of a task while it runs.
+sub _restore_handles {
+    my ($self) = @_;
+    no warnings;
+    untie *STDIN  if tied *STDIN;
+    untie *STDOUT if tied *STDOUT;
+    untie *STDERR if tied *STDERR;
+    select STDERR;
+    $| = 1;
+    select STDOUT;
+    $| = 1;
+    return if $self->{handle_text} eq $self->_handle_text;
+    return $self->_reopen_handles;
+}
+
+sub _handle_text {
+    my ($self) = @_;
+    no warnings;
+    my ($input_device,  $input_number)  = stat STDIN;
+    my ($output_device, $output_number) = stat STDOUT;
+    my ($errors_device, $errors_number) = stat STDERR;
+    return join ' ', $input_device, $input_number, $output_device, $output_number, $errors_device, $errors_number,
+        fileno(STDIN), fileno(STDOUT), fileno(STDERR), *STDIN{IO}, *STDOUT{IO}, *STDERR{IO},
+        PerlIO::get_layers(*STDIN), PerlIO::get_layers(*STDOUT), PerlIO::get_layers(*STDERR);
+}
+
+sub _reopen_handles {
+    my ($self) = @_;
+    no warnings;
+    *STDIN  = $self->{io}{STDIN};
+    *STDOUT = $self->{io}{STDOUT};
+    *STDERR = $self->{io}{STDERR};
+    close STDIN;
+    open STDIN, '<&', $self->{kept}{STDIN} or die "argon runner: standard input: $!\n";
+    close STDOUT;
+    open STDOUT, '>&', $self->{kept}{STDOUT} or die "argon runner: standard output: $!\n";
+    close STDERR;
+    open STDERR, '>&', $self->{kept}{STDERR} or exit 70;
+    $self->_number_handles if fileno STDIN != 0 || fileno STDOUT != 1 || fileno STDERR != 2;
+    select STDERR;
+    $| = 1;
+    select STDOUT;
+    $| = 1;
+    $self->{handle_text} = $self->_handle_text;
+    return;
+}
+
+# A task that closed a standard handle and then opened a file holds its number: take the number back.
+sub _number_handles {
+    my ($self) = @_;
+    require POSIX;
+    POSIX::dup2(fileno $self->{kept}{STDIN},  0);
+    POSIX::dup2(fileno $self->{kept}{STDOUT}, 1);
+    POSIX::dup2(fileno $self->{kept}{STDERR}, 2);
+    open STDIN,  '<&=', 0 or die "argon runner: standard input: $!\n";
+    open STDOUT, '>&=', 1 or die "argon runner: standard output: $!\n";
+    open STDERR, '>&=', 2 or exit 70;
+    return;
+}
+
+1;

@@ -1,0 +1,152 @@
+package Argon::Runner::Socket;
+
+# Owns the runner's private socket: reads whole messages from it, writes whole messages to it, and waits while it
+# does. It knows frames and CHUNK streams, nothing of tasks. Only Argon::Runner and its parts call it, and only in the
+# process that opened it: a child that a task forks must never speak here.
+
+use strict;
+use warnings;
+
+use Errno ();
+
+use Argon::Protocol qw(:all);
+
+my $READ_BYTES = 262_144;
+
+sub new {
+    my ($class, $handle) = @_;
+    binmode $handle;
+    return bless { handle => $handle, process => $$, buffer => '', offset => 0, partial => {}, next_stream => 1 }, $class;
+}
+
+# The next whole message: its kind, its body up to the payload, and a reference to the payload when it came in a
+# stream. Nothing at the end of the socket.
+sub next_message {
+    my ($self) = @_;
+    while (1) {
+        my $body = $self->_next_frame;
+        return if !defined $body;
+        my $kind = ord $body;
+        substr $body, 0, 1, '';
+        if ($kind == CHUNK) {
+            my $ended = $self->_chunk_ends_message($body) or next;
+            return @{$ended};
+        }
+        my ($stream, $expected, $head_bytes) = $self->_stream_of($kind, $body);
+        return ($kind, $body) if !$stream;
+        my $payload = substr $body, $head_bytes;
+        substr $body, $head_bytes, length($body) - $head_bytes, '';
+        return ($kind, $body, \$payload) if length $payload >= $expected;
+        $self->{partial}{$stream} = [$kind, $body, \$payload, $expected];
+    }
+}
+
+sub send_frame {
+    my ($self, $kind, $body) = @_;
+    return $self->send_bytes(pack('N C', 1 + length $body, $kind) . $body);
+}
+
+# A number for a payload that is longer than one frame holds.
+sub new_stream {
+    my ($self) = @_;
+    $self->{next_stream} = $self->{next_stream} % 0x7fff_ffff + 1;
+    return $self->{next_stream};
+}
+
+# Sends a payload in CHUNK frames, written from where it lies.
+sub send_stream {
+    my ($self, $stream, $payload) = @_;
+    my $offset = 0;
+    my $length = length ${$payload};
+    while ($offset < $length) {
+        my $part = $length - $offset > PART_BYTES_MAX ? PART_BYTES_MAX : $length - $offset;
+        $self->send_bytes(pack 'N C N', 5 + $part, CHUNK, $stream);
+        $self->_write($payload, $offset, $part);
+        $offset += $part;
+    }
+    return;
+}
+
+sub send_bytes {
+    my ($self, $bytes) = @_;
+    return $self->_write(\$bytes, 0, length $bytes);
+}
+
+sub _write {
+    my ($self, $bytes, $offset, $left) = @_;
+    die "a forked child must not use the socket of its runner\n" if $$ != $self->{process};
+    while ($left > 0) {
+        my $written = syswrite $self->{handle}, ${$bytes}, $left, $offset;
+        if (!defined $written) {
+            next if $!{EINTR};
+            exit 0;
+        }
+        $offset += $written;
+        $left -= $written;
+    }
+    return;
+}
+
+# Kind and body of one frame, as one string.
+sub _next_frame {
+    my ($self) = @_;
+    my $have = length($self->{buffer}) - $self->{offset};
+    while ($have < 4) {
+        $self->_read or return;
+        $have = length($self->{buffer}) - $self->{offset};
+    }
+    my $length = unpack 'N', substr $self->{buffer}, $self->{offset}, 4;
+    die "the worker sent a frame of $length bytes\n" if $length < 1 || $length > FRAME_BYTES_MAX;
+    while ($have < 4 + $length) {
+        $self->_read or return;
+        $have = length($self->{buffer}) - $self->{offset};
+    }
+    my $frame = substr $self->{buffer}, $self->{offset} + 4, $length;
+    $self->{offset} += 4 + $length;
+    if ($self->{offset} == length $self->{buffer}) {
+        $self->{buffer} = '';
+        $self->{offset} = 0;
+    }
+    return $frame;
+}
+
+sub _read {
+    my ($self) = @_;
+    die "a forked child must not use the socket of its runner\n" if $$ != $self->{process};
+    if ($self->{offset}) {
+        substr $self->{buffer}, 0, $self->{offset}, '';
+        $self->{offset} = 0;
+    }
+    while (1) {
+        my $read = sysread $self->{handle}, $self->{buffer}, $READ_BYTES, length $self->{buffer};
+        return $read if defined $read;
+        return 0 if !$!{EINTR};
+    }
+    return;
+}
+
+sub _stream_of {
+    my ($self, $kind, $body) = @_;
+    if ($kind == RUN) {
+        my ($blob_count, $meta_length, $stream, $length) = unpack 'x39 C x8 N N Q>', $body;
+        return ($stream, $length, TASK_HEAD_BYTES + 32 * $blob_count + $meta_length);
+    }
+    if ($kind == BLOB) {
+        my (undef, $stream, $length) = unpack BLOB_HEAD, $body;
+        return ($stream, $length, BLOB_HEAD_BYTES);
+    }
+    return 0;
+}
+
+sub _chunk_ends_message {
+    my ($self, $body) = @_;
+    my $stream  = unpack 'N', $body;
+    my $partial = $self->{partial}{$stream} or die "the worker sent a chunk of an unknown stream\n";
+    my ($kind, $head, $payload, $expected) = @{$partial};
+    ${$payload} .= substr $body, 4;
+    return if length ${$payload} < $expected;
+    delete $self->{partial}{$stream};
+    return [$kind, $head, $payload];
+}
+
+1;
