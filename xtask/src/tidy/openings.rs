@@ -1,6 +1,7 @@
 //! Rule: every file of code opens with the lines that say what it owns.
 //!
-//! A Rust file begins with `//!`, a Perl module has POD, a script has a comment right below `#!`.
+//! A Rust file begins with `//!`; a Perl module that users meet (`perl/lib/Argon/NAME.pm`) has POD, one in a
+//! folder below says it in a comment under `package`; a shell script has a comment right below `#!`.
 
 use super::Finding;
 use crate::tree::{Language, SourceFile, Tree};
@@ -28,6 +29,9 @@ fn missing_opening(file: &SourceFile, language: Language) -> Option<&'static str
         Language::Perl if is_public_module(file) && !has_pod(file) => {
             Some("give the module POD: at least `=head1 NAME` and what it is for")
         }
+        Language::Perl if is_module(file) && !has_pod(file) && !opens_with_comment(file) => {
+            Some("follow `package` with a comment: what the module owns, what it must not do, who calls it")
+        }
         Language::Shell if !file.text.lines().nth(1).is_some_and(|line| line.starts_with("# ")) => {
             Some("follow the `#!` line with a comment: what the script does and who runs it")
         }
@@ -35,8 +39,18 @@ fn missing_opening(file: &SourceFile, language: Language) -> Option<&'static str
     }
 }
 
-fn is_public_module(file: &SourceFile) -> bool {
+fn is_module(file: &SourceFile) -> bool {
     file.path.starts_with("perl/lib/") && file.path.ends_with(".pm")
+}
+
+/// A module at the top of `perl/lib` or right below `Argon`; deeper ones are parts of those.
+fn is_public_module(file: &SourceFile) -> bool {
+    is_module(file) && file.path.split('/').count() <= 4
+}
+
+/// Whether a comment stands within the first lines, where `package` does.
+fn opens_with_comment(file: &SourceFile) -> bool {
+    file.text.lines().take(4).any(|line| line.starts_with("# "))
 }
 
 fn has_pod(file: &SourceFile) -> bool {
@@ -59,10 +73,19 @@ mod tests {
     }
 
     #[test]
-    fn a_perl_module_has_pod_and_a_perl_test_need_not() {
+    fn a_public_perl_module_has_pod() {
         assert_eq!(count("perl/lib/Argon/Client.pm", "package Argon::Client;\n1;\n\n=head1 NAME\n"), 0);
-        assert_eq!(count("perl/lib/Argon/Client.pm", "package Argon::Client;\n1;\n"), 1);
+        assert_eq!(count("perl/lib/Argon/Client.pm", "package Argon::Client;\n\n# The client.\n1;\n"), 1);
         assert_eq!(count("perl/t/client.t", "use Test::More;\n"), 0);
+    }
+
+    #[test]
+    fn a_part_of_a_perl_module_opens_with_a_comment() {
+        assert_eq!(
+            count("perl/lib/Argon/Client/Wait.pm", "package Argon::Client::Wait;\n\n# Waits.\n1;\n"),
+            0
+        );
+        assert_eq!(count("perl/lib/Argon/Client/Wait.pm", "package Argon::Client::Wait;\n1;\n"), 1);
     }
 
     #[test]

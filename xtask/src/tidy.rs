@@ -5,6 +5,7 @@
 
 mod arrows;
 mod changelog;
+mod doc_paths;
 mod lengths;
 mod machine_paths;
 mod marks;
@@ -25,6 +26,7 @@ pub(crate) const RULES: &[Rule] = &[
     lengths::findings,
     marks::findings,
     machine_paths::findings,
+    doc_paths::findings,
     changelog::findings,
 ];
 
