@@ -101,7 +101,9 @@ sub _call {
     {
         last if $begun++;
         local ($/, $\, $,, $;, $") = ("\n", undef, undef, "\034", q{ });
-        local ($_, $@, $!, $?);
+        # Not $?: localising it would undo the status of an exit in the task.
+        local ($_, $@, $!);
+        $? = 0;
         $ok = eval {
             my ($code, $arguments) = $self->_prepare($task, $payload);
             if ($task->{wants_list}) { @list = $code->(@{$arguments}) }

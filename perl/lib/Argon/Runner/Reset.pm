@@ -142,6 +142,10 @@ sub _handle_text {
 sub _reopen_handles {
     my ($self) = @_;
     no warnings;
+    # A task may have aliased the globs themselves: take them apart first.
+    undef *STDIN;
+    undef *STDOUT;
+    undef *STDERR;
     *STDIN  = $self->{io}{STDIN};
     *STDOUT = $self->{io}{STDOUT};
     *STDERR = $self->{io}{STDERR};
