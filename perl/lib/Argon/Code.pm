@@ -1,0 +1,117 @@
+package Argon::Code;
+
+# Code that travels, seen from the client: takes a code reference and gives text
+# and captured values that make the same sub on another machine; or refuses, at
+# the caller's own line, with a sentence that says what cannot travel.
+#
+# It owns the choice between by name, by value and by text. The receiving half is
+# Argon::Code::Receive, which needs nothing of this one.
+
+use strict;
+use warnings;
+
+use B ();
+use Argon::Code::Optree ();
+use Argon::Code::Origin ();
+use Argon::Code::Receive ();
+use Argon::Code::Refusal ();
+use Argon::Code::Shipment ();
+use Argon::Code::Source ();
+use Argon::Code::Version ();
+
+our $VERSION = '0.01';
+
+# One shipment for each piece of code, kept for the life of the process.
+use constant SHIPMENTS_MAX => 2_000;
+my %shipment_of;
+
+sub ship {
+    my ($code, %options) = @_;
+    my $shipped = eval { _ship($code, \%options) };
+    return $shipped if $shipped;
+    my $error = $@;
+    _die_at_caller(ref $error && ref $error eq 'Argon::Code::Refusal' ? $error->sentence : $error);
+}
+
+sub _ship {
+    my ($code, $options) = @_;
+    return { text => $code->text, captures => undef } if ref $code eq 'Argon::Code::Source';
+    ref $code eq 'CODE' || (ref $code && eval { $code = \&$code; 1 })
+        or Argon::Code::Refusal->throw('this is not a code reference', 'pass sub { ... } or \\&name');
+    my $cv       = B::svref_2object($code);
+    my $identity = $$cv && ${ $cv->ROOT } && !defined $options->{by_name} ? Argon::Code::Version::code_identity($cv) : undef;
+    my $shipment = defined $identity ? $shipment_of{$identity} : undef;
+    if (!$shipment || !$shipment->is_current) {
+        my $name = _by_name($code, $cv, $options->{by_name});
+        return { text => $name, captures => undef } if defined $name;
+        $shipment = Argon::Code::Shipment->build($code);
+        if (defined $identity) {
+            %shipment_of = () if keys %shipment_of >= SHIPMENTS_MAX;
+            $shipment_of{$identity} = $shipment;
+        }
+    }
+    return { text => $shipment->text, captures => $shipment->captures($code, $options->{whole}) };
+}
+
+# The text that names the sub, where that is certain to mean the same sub there.
+sub _by_name {
+    my ($code, $cv, $wanted) = @_;
+    return if defined $wanted && !$wanted && !$cv->XSUB;
+    my $origin = Argon::Code::Origin::of($code);
+    if ($origin->{kind} eq 'value') {
+        Argon::Code::Refusal->throw('it was to travel by name, but it is not a named sub of a module file',
+            'leave out by_name, or move the sub to a module') if $wanted;
+        return;
+    }
+    if (!$wanted && $origin->{kind} eq 'module' && !$cv->XSUB) {
+        return unless Argon::Code::Origin::is_core($origin->{module});
+    }
+    my $text = "# Argon Perl code, format 1, written by perl $]\n";
+    $text .= 'BEGIN { Argon::Code::Receive::prepare(modules => [' . B::perlstring($origin->{module}) . "]) }\n" if $origin->{module};
+    $text .= 'Argon::Code::Receive::by_name(' . B::perlstring($origin->{name}) . ")\n";
+    return $text;
+}
+
+# Classes that are written in the script and not in a file, as one shipment:
+# { text, captures }. Objects in data bring their classes along with it.
+my %class_shipment_of;
+
+sub ship_class {
+    my ($class) = @_;
+    my $known = $class_shipment_of{$class};
+    my $shipment = $known && $known->is_current ? $known : Argon::Code::Shipment->build(undef, classes => [$class]);
+    $class_shipment_of{$class} = $shipment;
+    return { text => $shipment->text, captures => $shipment->captures(undef, 1) };
+}
+
+# The same two for Argon::Data, which adds its own place to a refusal.
+sub shipped { return _ship($_[0], { whole => 1 }) }
+
+# { module } or { text, captures } for a class, or nothing if both sides know it anyway.
+sub way_to_class {
+    my ($class) = @_;
+    return unless Argon::Code::Classes::exists_here($class);
+    return ship_class($class) if Argon::Code::Classes::is_of_script($class) && $class ne 'main';
+    my $module = Argon::Code::Origin::module_of_package($class);
+    return $module ? { module => $module } : undef;
+}
+
+sub from_source {
+    my $source = pop @_;    # also as a class method
+    return Argon::Code::Source->new($source);
+}
+
+# Dies with the file and line of the first caller outside Argon.
+sub _die_at_caller {
+    my ($sentence) = @_;
+    $sentence =~ s/\s+\z//;
+    my $level = 1;
+    my ($package, $file, $line) = caller $level;
+    while (defined $package && $package =~ /\AArgon(?:::|\z)/) {
+        ($package, $file, $line) = caller ++$level;
+    }
+    ($file, $line) = ('a place unknown', 0) unless defined $file;
+    die "$sentence at $file line $line.\n";
+}
+
+1;

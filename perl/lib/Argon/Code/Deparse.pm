@@ -1,0 +1,151 @@
+package Argon::Code::Deparse;
+
+# B::Deparse, taught what it gets wrong for code that must run elsewhere:
+# signatures, pragmas written portably, constants that are references or have two
+# faces (a number and a string at once), numbers to the last bit.
+#
+# It only writes text. Whether the text means the same is judged by Shape.
+
+use strict;
+use warnings;
+
+use B ();
+use B::Deparse ();
+use Argon::Code::Optree ();
+use Argon::Code::Pragma ();
+
+our @ISA = ('B::Deparse');
+
+# Text of one sub, without the word "sub"; with the pragma state it starts from and
+# the constants (B objects) which stand in it as $argon_constant_N->().
+sub text_of {
+    my ($class, $cv, $constants, $force_capture) = @_;
+    my $self  = $class->new('-l', '-si0');
+    my $start = Argon::Code::Optree::first_statement($cv);
+    $self->{argon_constants} = $constants;
+    $self->init;
+    my $state;
+    if ($start) {
+        $state = Argon::Code::Pragma::of($start);
+        $self->{curstash} = $start->stashpv;
+        $self->_adopt($start, $state);
+    }
+    else {
+        $self->{curstash} = $cv->STASH->isa('B::HV') ? $cv->STASH->NAME : 'main';
+    }
+    local $self->{in_coderef2text} = 1;
+    my $body = $self->deparse_sub($cv);
+    if ($force_capture && @$force_capture) {
+        my $mention = 'if (0) { (' . join(', ', @$force_capture) . ') }';
+        $body =~ s/\{\n\t/{\n\t$mention\n/ or die "has no statements";
+    }
+    return ($self->indent(_lines_after_blocks($body)), $state, $self->{curstash});
+}
+
+# The parent class ends every sub with the line of its glob, which for anonymous subs
+# is a number out of nowhere.
+sub deparse_sub {
+    my ($self, $cv) = @_;
+    my $text = $self->SUPER::deparse_sub($cv);
+    $text =~ s/\f#line \d+ "[^"\n]*"\n\x08\}\n\z/\x08}\n/;
+    return $text;
+}
+
+# What follows a block inside a statement belongs to the statement's line, but stands
+# below the lines of the block: says so again after every block. (In the parent's
+# text a tab opens a block and a backspace closes one.)
+sub _lines_after_blocks {
+    my ($text) = @_;
+    my ($line, @outer, $result) = (undef);
+    for my $part (split /(\f#line \d+ "[^"\n]*"\n|\t|\x08\})/, $text) {
+        if    ($part =~ /\A\f#line/) { $line = $part }
+        elsif ($part eq "\t")        { push @outer, $line }
+        elsif ($part eq "\x08}") {
+            $line = pop @outer;
+            $part .= "\n$line" if defined $line;
+        }
+        $result .= $part;
+    }
+    $result =~ s/(\f#line \d+ "[^"\n]*"\n)\n+/$1/g;    # an empty line would count as one
+    return $result;
+}
+
+# The parent class keeps its pragma state in four fields which it localizes with
+# every block; ours lives in the one for warnings, which only pragmata reads.
+sub _adopt {
+    my ($self, $cop, $state) = @_;
+    $self->{warnings} = $state;
+    $self->{hints}    = $cop->hints;
+    my %features = map { $_ => 1 } split ' ', $state->{features};
+    my $hash = $cop->hints_hash;
+    $hash = ref $hash && $hash->can('HASH') ? { %{ $hash->HASH || {} } } : {};
+    $hash->{feature_signatures} = 1 if $features{signatures};
+    $self->{hinthash} = $hash;
+    return;
+}
+
+sub pragmata {
+    my ($self, $op) = @_;
+    my $text  = '';
+    my $stash = $op->stashpv;
+    if ($stash ne $self->{curstash}) {
+        $text .= "package $stash;\n";
+        $self->{curstash} = $stash;
+    }
+    my $state  = Argon::Code::Pragma::of($op);
+    my $change = Argon::Code::Pragma::change($self->{warnings}, $state);
+    $self->_adopt($op, $state);
+    $text .= "$change\n\cK" if length $change;
+    return $text;
+}
+
+sub const {
+    my ($self, $sv, $cx) = @_;
+    if ($sv->isa('B::SV') && !$sv->isa('B::SPECIAL') && !$sv->isa('B::NULL')) {
+        my $flags = $sv->FLAGS;
+        return $self->_constant($sv) if $flags & B::SVf_ROK() || _has_two_faces($sv);
+        if ($flags & B::SVf_NOK() && !($flags & (B::SVf_IOK() | B::SVf_POK()))) {
+            my $number = $sv->NV;
+            if ($number == $number && $number - $number == 0 && $number != 0) {
+                my $text = sprintf '%.17g', $number;
+                $text = "$number" if "$number" == $number;
+                $text .= '.0' if $text =~ /\A-?[0-9]+\z/;
+                return $number < 0 ? $self->maybe_parens($text, $cx, 21) : $text;
+            }
+        }
+        if ($flags & B::SVf_POK() && $flags & B::SVf_UTF8()) {
+            my $string = $sv->as_string;
+            return _flagged($string) if $string =~ /[\x80-\xff]/ && $string !~ /[^\x{20}-\x{d7ff}]/;
+        }
+    }
+    return $self->SUPER::const($sv, $cx);
+}
+
+# A string whose characters must be compiled as characters, not as bytes.
+sub _flagged {
+    my ($string) = @_;
+    $string =~ s/([\\'])/\\$1/g;
+    return "'$string'";
+}
+
+sub _has_two_faces {
+    my ($sv) = @_;
+    my $flags = $sv->FLAGS;
+    return 0 unless $flags & B::SVf_POK() && $flags & (B::SVf_IOK() | B::SVf_NOK());
+    return 0 if $sv->isa('B::SPECIAL');
+    my $number = $flags & B::SVf_IOK() ? $sv->int_value : $sv->NV;
+    my $string = $sv->PV;
+    return !(defined $string && $string eq "$number");
+}
+
+sub _constant {
+    my ($self, $sv) = @_;
+    my $constants = $self->{argon_constants};
+    for my $index (0 .. $#$constants) {
+        return "\$argon_constant_$index->()" if ${ $constants->[$index] } == $$sv;
+    }
+    push @$constants, $sv;
+    return "\$argon_constant_$#$constants->()";
+}
+
+1;

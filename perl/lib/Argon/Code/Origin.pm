@@ -1,0 +1,101 @@
+package Argon::Code::Origin;
+
+# Where a sub comes from: a module file that a worker can load by itself, perl
+# itself, or the script (also: evals, generated code), whose subs travel by value.
+
+use strict;
+use warnings;
+
+use B ();
+use Config ();
+use Argon::Code::Refusal ();
+
+# Packages whose subs are part of every perl without loading anything.
+my %BUILT_IN = map { $_ => 1 } qw(UNIVERSAL Internals utf8 version re mro builtin CORE PerlIO Regexp Tie::Hash::NamedCapture);
+
+my (%module_of_file, $modules_seen);
+
+# ({ kind => 'module', module => 'List/Util.pm', name => 'List::Util::sum' },
+#  { kind => 'built in', name } or { kind => 'value' }) for a code reference.
+sub of {
+    my ($code) = @_;
+    my $cv = B::svref_2object($code);
+    my ($package, $name) = full_name($cv);
+    if ($cv->XSUB && !_is_constant($cv)) {
+        Argon::Code::Refusal->throw('a compiled (XS) sub without a name', 'call it from a sub of your own') unless defined $name;
+        my $full = "${package}::$name";
+        {
+            no strict 'refs';
+            defined &{$full} && \&{$full} == $code
+                or Argon::Code::Refusal->throw("the compiled (XS) sub $full is not what its own name now means", 'call it by its name');
+        }
+        return { kind => 'built in', name => $full } if $BUILT_IN{$package};
+        my $module = module_of_package($package)
+            or Argon::Code::Refusal->throw("the compiled (XS) sub $full belongs to no module that was loaded from a file", 'load it with use');
+        return { kind => 'module', module => $module, name => $full };
+    }
+    my $module = _module_of_file($cv->FILE);
+    if (defined $module && defined $name && $name ne '__ANON__') {
+        no strict 'refs';
+        my $full = "${package}::$name";
+        return { kind => 'module', module => $module, name => $full } if defined &{$full} && \&{$full} == $code;
+    }
+    return { kind => 'value', module => $module };
+}
+
+# Whether a module file is part of perl's own library.
+sub is_core {
+    my ($module) = @_;
+    my $path = $INC{$module};
+    return 0 unless defined $path;
+    for my $folder (@Config::Config{qw(privlibexp archlibexp)}) {
+        return 1 if defined $folder && index($path, "$folder/") == 0;
+    }
+    return 0;
+}
+
+sub full_name {
+    my ($cv) = @_;
+    my $hek = $cv->can('NAME_HEK') ? $cv->NAME_HEK : undef;
+    return ($cv->STASH->NAME, $hek) if defined $hek && $cv->STASH->isa('B::HV');
+    my $glob = $cv->GV;
+    return unless $glob->isa('B::GV') && $glob->STASH->isa('B::HV');
+    return ($glob->STASH->NAME, $glob->NAME);
+}
+
+# "A/B.pm" for the package A::B::C whose file, or a parent's, was loaded.
+sub module_of_package {
+    my ($package) = @_;
+    my @parts = split /::/, $package;
+    while (@parts) {
+        my $file = join('/', @parts) . '.pm';
+        return $file if defined $INC{$file} && !ref $INC{$file} && -f $INC{$file};
+        pop @parts;
+    }
+    return;
+}
+
+# The key of %INC for a file name, if that file is a module a worker could ask for.
+sub _module_of_file {
+    my ($file) = @_;
+    return unless defined $file;
+    if (!$modules_seen || $modules_seen != keys %INC) {
+        %module_of_file = ();
+        for my $module (keys %INC) {
+            my $path = $INC{$module};
+            next if $module !~ /\.pm\z/ || !defined $path || ref $path || $path eq $0;
+            $module_of_file{$path} = $module if -f $path;
+        }
+        $modules_seen = keys %INC;
+    }
+    return $module_of_file{$file};
+}
+
+sub _is_constant {
+    my ($cv) = @_;
+    return $cv->CvFLAGS & B::CVf_CONST();
+}
+
+sub is_constant { return _is_constant($_[0]) }
+
+1;

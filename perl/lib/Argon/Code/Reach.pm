@@ -1,0 +1,195 @@
+package Argon::Code::Reach;
+
+# What one sub reaches outside itself: captured variables, package variables,
+# other subs, classes, handles. It lists; Shipment decides how each one travels.
+
+use strict;
+use warnings;
+
+use B ();
+use Argon::Code::Optree ();
+use Argon::Code::Refusal ();
+
+use constant PADNAME_STATE => B->can('SVpad_STATE') ? B::SVpad_STATE() : 0x0000_0800;
+use constant PADNAME_OUR   => B->can('SVpad_OUR')   ? B::SVpad_OUR()   : 0x0004_0000;
+
+# Variables of perl itself that belong to the process or to the operation at hand.
+# Their values here mean nothing there.
+my %OF_PERL = map { $_ => 1 } qw(ENV INC SIG STDIN STDOUT STDERR ARGVOUT ENV stdin stdout stderr),
+    '@', '!', '&', '`', "'", '+', '-', '1' .. '99', '^W', "\x17", '$', '?', '|', '<', '>', '(', ')', '[', ']',
+    '^', '=', '%', ':', '~', '.', '*', '#', "\cL", "\cA", "\cH", "\cN", "\cR", "\cT", "\cV", "\cX", "\cO", "\cS";
+
+# { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
+#   classes => { name => is_certain }, evaluates_text => bool }
+sub of {
+    my ($cv) = @_;
+    my $found = { captures => [], globs => {}, classes => {}, evaluates_text => 0 };
+    _captures($cv, $found);
+    _refuse_used_state($cv);
+    _operations($cv, $found, {});
+    return $found;
+}
+
+sub _captures {
+    my ($cv, $found) = @_;
+    my @names = $cv->PADLIST->ARRAYelt(0)->ARRAY;
+    for my $index (1 .. $#names) {
+        my $name = $names[$index];
+        next if $name->isa('B::SPECIAL') || !$name->can('PVX');
+        next unless $name->FLAGS & B::SVf_FAKE();
+        next if $name->FLAGS & PADNAME_OUR;
+        my $text = $name->PVX;
+        next unless defined $text && $text =~ /\A[\$\@%&]./s;
+        push @{ $found->{captures} }, { name => $text, index => $index };
+    }
+    return;
+}
+
+# A state variable that already has its value would start afresh on the worker.
+sub _refuse_used_state {
+    my ($cv) = @_;
+    my @names = $cv->PADLIST->ARRAYelt(0)->ARRAY;
+    my $used  = sub {
+        my ($index) = @_;
+        my $value = Argon::Code::Optree::pad_value($cv, $index);
+        return 0 if $value->isa('B::SPECIAL');
+        my $reference = $value->object_2svref;
+        return ref $reference eq 'ARRAY' ? @$reference > 0
+             : ref $reference eq 'HASH'  ? %$reference
+             : ref $reference eq 'CODE'  ? 0
+             :                             defined $$reference;
+    };
+    for my $index (1 .. $#names) {
+        my $name = $names[$index];
+        next if $name->isa('B::SPECIAL') || !$name->can('PVX') || $name->FLAGS & B::SVf_FAKE();
+        next unless $name->FLAGS & PADNAME_STATE && !($name->FLAGS & PADNAME_OUR);
+        next unless $used->($index);
+        Argon::Code::Refusal->throw(
+            'the state variable ' . $name->PVX . ' already has a value, and it would start afresh on the worker',
+            'pass the value as an argument, or make a new sub');
+    }
+    return;
+}
+
+sub _operations {
+    my ($cv, $found, $seen) = @_;
+    return if $seen->{$$cv}++ || !${ $cv->ROOT };
+    Argon::Code::Optree::walk($cv->ROOT, sub {
+        my ($op, $parent) = @_;
+        my $name = $op->name;
+        if ($name eq 'anoncode') {
+            my $inner = Argon::Code::Optree::pad_value($cv, $op->targ);
+            _operations($inner, $found, $seen) if $inner->isa('B::CV');
+        }
+        elsif ($name eq 'multideref') {
+            for my $item (Argon::Code::Optree::multideref_items($cv, $op)) {
+                _glob($found, $item->[1], $item->[2]) if $item->[0] eq 'glob';
+                _text($found, $item->[1], 0) if $item->[0] eq 'constant' && ref $item->[1];
+            }
+        }
+        elsif ($name eq 'gv' || $name eq 'gvsv' || $name eq 'aelemfast') {
+            my $glob = Argon::Code::Optree::glob_of($cv, $op);
+            _glob($found, $glob, _slot($op, $parent)) if ref $glob && $$glob;
+        }
+        elsif ($name eq 'const') {
+            my $value = Argon::Code::Optree::constant_of($cv, $op);
+            my $certain = $op->private & B::OPpCONST_BARE();
+            my $call = $parent && _was($parent) =~ /\A(?:entersub|list)\z/ && ${ $parent->first->sibling } == $$op;
+            _text($found, $value, $certain || $call) if $$value;
+            # "sort by_number @list" holds its sub only as a bare word
+            if ($certain && ref $value && $value->can('PV') && $value->FLAGS & B::SVf_POK()) {
+                my $sub = $value->PV;
+                $sub = ($found->{package} || 'main') . "::$sub" unless $sub =~ /::/;
+                no strict 'refs';
+                $found->{globs}{$sub}{CODE} = 1 if defined &{$sub};
+            }
+        }
+        elsif ($name =~ /\Amethod_(?:redir|redir_super)\z/) {
+            my $class = $op->rclass;
+            $class = Argon::Code::Optree::pad_value($cv, $class) unless ref $class;
+            _text($found, $class, 1);
+        }
+        elsif ($name eq 'entereval') { $found->{evaluates_text} = 1 }
+        elsif ($op->isa('B::COP'))   { $found->{package} = $op->stashpv }
+        elsif ($name =~ /\Apad(?:cv)\z/ || $name eq 'introcv' || $name eq 'clonecv') {
+            my $inner = Argon::Code::Optree::pad_value($cv, $op->targ);
+            my $pad_name = Argon::Code::Optree::pad_name($cv, $op->targ);
+            $inner = $pad_name->PROTOCV if !($pad_name->FLAGS & B::SVf_FAKE()) && $pad_name->can('PROTOCV') && ref $pad_name->PROTOCV;
+            _operations($inner, $found, $seen)
+                if ref $inner && $inner->isa('B::CV') && !($pad_name->FLAGS & B::SVf_FAKE());
+        }
+    });
+    return;
+}
+
+# Text that is evaluated at run time may name a variable which the sub itself does
+# not mention: those visible around the sub whose names occur in its constants.
+sub lexicals_for_text {
+    my ($cv, $reach) = @_;
+    my %taken = map { $_->{name} => 1 } @{ $reach->{captures} };
+    my $text  = join ' ', @{ $reach->{strings} || [] };
+    my @found;
+    my $sequence = undef;
+    for (my $outer = $cv->OUTSIDE; $outer && $outer->isa('B::CV') && $$outer; $outer = $outer->OUTSIDE) {
+        my $pads = $outer->PADLIST;
+        last if $pads->isa('B::SPECIAL') || $pads->isa('B::NULL');
+        my @names = $pads->ARRAYelt(0)->ARRAY;
+        my $inside = $sequence ? $sequence : $cv->can('OUTSIDE_SEQ') ? $cv->OUTSIDE_SEQ : undef;
+        for my $index (reverse 1 .. $#names) {
+            my $name = $names[$index];
+            next if $name->isa('B::SPECIAL') || !$name->can('PVX') || $name->FLAGS & PADNAME_OUR;
+            my $variable = $name->PVX;
+            next unless defined $variable && $variable =~ /\A[\$\@%](\w+)\z/;
+            my $bare = $1;
+            next if $taken{$variable} || $text !~ /(?<!\w)\Q$bare\E(?!\w)/;
+            if (defined $inside && !($name->FLAGS & B::SVf_FAKE())) {
+                next unless $name->COP_SEQ_RANGE_LOW < $inside && $inside <= $name->COP_SEQ_RANGE_HIGH;
+            }
+            my $value = Argon::Code::Optree::pad_value($outer, $index);
+            next if $value->isa('B::SPECIAL');
+            $taken{$variable} = 1;
+            push @found, { name => $variable, place => $value->object_2svref };
+        }
+        $sequence = $outer->can('OUTSIDE_SEQ') ? $outer->OUTSIDE_SEQ : undef;
+    }
+    return @found;
+}
+
+# The name of an operation, or of what it was before perl folded it away.
+sub _was {
+    my ($op) = @_;
+    return $op->name unless $op->name eq 'null' && $op->targ;
+    return substr B::ppname($op->targ), 3;
+}
+
+sub _slot {
+    my ($op, $parent) = @_;
+    return 'SCALAR' if $op->name eq 'gvsv';
+    return 'ARRAY'  if $op->name eq 'aelemfast';
+    my $was = $parent ? _was($parent) : '';
+    return Argon::Code::Optree::SLOT_OF_PARENT()->{$was} || 'IO';
+}
+
+sub _glob {
+    my ($found, $glob, $slot) = @_;
+    my ($package, $name) = Argon::Code::Optree::glob_name($glob);
+    return unless defined $name;
+    return if $package eq 'main' && $OF_PERL{$name} && $slot ne 'CODE';
+    return if $package eq 'main' && $name eq '_' && $slot eq 'ARRAY';    # the arguments
+    $found->{globs}{"${package}::$name"}{$slot} = 1;
+    return;
+}
+
+# A string may name a class.
+sub _text {
+    my ($found, $value, $certain) = @_;
+    return unless ref $value && $value->can('PV') && !$value->isa('B::SPECIAL') && $value->FLAGS & B::SVf_POK();
+    my $text = $value->PV;
+    push @{ $found->{strings} }, $text if defined $text;
+    return unless defined $text && length $text < 250 && $text =~ /\A(?:::)?[A-Za-z_]\w*(?:(?:::|')\w+)*\z/;
+    $found->{classes}{$text} ||= $certain ? 1 : 0;
+    $found->{words}{$text} = 1;
+    return;
+}
+
+1;

@@ -1,0 +1,195 @@
+package Argon::Code::Receive;
+
+# The receiving half of code that travels: compiles a shipped text once and gives
+# a factory, which makes a fresh sub from captured values as often as needed.
+#
+# It must stay small and load quickly: it is embedded in the runner, which has a
+# bare perl and no other file of this distribution. It never reads op trees and
+# never loads B::Deparse.
+
+# Shipped text is compiled here, above every pragma and every variable of this
+# file, so that it sees none of them.
+sub _compile { package main; eval $_[0] }
+
+use strict;
+use warnings;
+
+use feature ();
+
+our $CAN_ALIAS = $] >= 5.022;      # \my $x = \$y
+our $CHECKING;                      # the sender compiles its own text: install nothing
+
+*Argon::Code::receive = \&receive unless defined &Argon::Code::receive;
+
+# Text (bytes) in; a factory out: $factory->($captures) returns a code reference.
+# Dies with one sentence if the text does not compile or a module is missing.
+sub receive {
+    my ($text) = @_;
+    my $source = $text;
+    utf8::decode($source);
+    my ($format) = $source =~ /\A# Argon Perl code, format (\d+)/
+        or die "This is not Perl code shipped by Argon.\n";
+    $format == 1
+        or die "The code was shipped in format $format, and this runner reads format 1: use the same Argon on both machines.\n";
+    return compile($source);
+}
+
+# The same for source characters without the format line; the sender uses it to check a text.
+sub compile {
+    my ($source) = @_;
+    local ($@, $SIG{__DIE__});
+    local $SIG{__WARN__} = sub { };    # the author saw them when the code was first compiled
+    my $factory = _compile($source);
+    return $factory if ref $factory eq 'CODE';
+    my $why = $@;
+    $why = "the text gave no sub\n" if $why eq '';
+    $why =~ s/BEGIN failed--compilation aborted at \(eval \d+\) line \d+\.\n//;
+    die $why =~ /\AThe (?:module|sub) / ? $why : "The shipped code does not compile on this perl ($]): $why";
+}
+
+# Called by shipped text while it compiles: makes the names it calls known, with
+# their prototypes, before the code that calls them is parsed.
+sub prepare {
+    my (%plan) = @_;
+    for my $module (@{ $plan{modules} || [] }) {
+        load_module($module);
+    }
+    no strict 'refs';
+    no warnings qw(redefine prototype);
+    for (@{ $plan{declare} || [] }) {
+        my ($name, $prototype) = @$_;
+        my $placeholder = sub { die "The sub $name was called before its shipment was complete.\n" };
+        set_prototype($placeholder, $prototype);
+        *{$name} = $placeholder;
+    }
+    for (@{ $plan{alias} || [] }) {
+        my ($name, $target) = @$_;
+        defined &{$target}
+            or die "The sub $target, which the code needs, is not in the module that this machine loaded; the versions differ.\n";
+        *{$name} = \&{$target} if $name ne $target;
+    }
+    return;
+}
+
+# Requires "Some/Module.pm"; a failure names the module in one sentence.
+sub load_module {
+    my ($file) = @_;
+    local $@;
+    return if eval { require $file; 1 };
+    my $why = $@;
+    (my $module = $file) =~ s{/}{::}g;
+    $module =~ s/\.pm\z//;
+    die $why =~ /\ACan't locate \Q$file\E in \@INC/
+        ? "The module $module, which the code needs, is not on this machine.\n"
+        : "The module $module, which the code needs, does not load on this machine: $why";
+}
+
+# By name: the factory returns the sub itself.
+sub by_name {
+    my ($name) = @_;
+    no strict 'refs';
+    defined &{$name} or die "The sub $name is not defined on this machine.\n";
+    my $code = \&{$name};
+    return sub {$code};
+}
+
+# One reference to a variable for each captured value. A captured value that is
+# not a reference stands for itself; otherwise it is a reference to the variable.
+sub cells {
+    my ($captures, $kinds) = @_;
+    my $position = 0;
+    return [
+        map {
+            my $value = $captures ? $captures->[$position] : undef;
+            $position++;
+            ref $value ? $value : $_ eq '@' ? [] : $_ eq '%' ? {} : \$value;
+        } split //, $kinds
+    ];
+}
+
+# Puts a shipment's named subs and package variables in their places. Called by
+# the factory each time, because another task may have used the same names.
+sub install {
+    my (%what) = @_;
+    if ($CHECKING) {
+        @$CHECKING = @{ $what{subs} };
+        return;
+    }
+    no strict 'refs';
+    no warnings qw(redefine prototype);
+    if (my $globals = $what{globals}) {
+        my $cells = $what{cells};
+        for (@$globals) {
+            my ($slot, $name, $how) = @$_;
+            my $value = $cells->[$slot];
+            if    ($how eq 'alias') { *{$name} = $value }
+            elsif (ref $value eq 'ARRAY') { @{$name} = @$value }
+            elsif (ref $value eq 'HASH')  { %{$name} = %$value }
+            else                          { ${$name} = $$value }
+        }
+    }
+    for (@{ $what{names} || [] }) {
+        my ($index, $name) = @$_;
+        my $code = $what{subs}[$index];
+        name_sub($name, $code);
+        *{$name} = $code;
+    }
+    for (@{ $what{classes} || [] }) {
+        my ($package, $parents, $overloads, $fallback) = @$_;
+        @{"${package}::ISA"} = @$parents if "@{\"${package}::ISA\"}" ne "@$parents";
+        if ($overloads) {
+            require overload;
+            my %table = map { $_ => ref $overloads->{$_} ? $what{subs}[ ${ $overloads->{$_} } ] : $overloads->{$_} }
+                keys %$overloads;
+            $table{fallback} = $fallback->[0] if $fallback;
+            overload::OVERLOAD($package, %table);
+        }
+    }
+    return;
+}
+
+# Gives a sub the name that caller and stack traces show. Perl before 5.22 has no
+# core way to do it; there the name stays __ANON__.
+my $set_name;
+sub name_sub {
+    my ($name, $code) = @_;
+    $set_name = do {
+        local $@;
+        eval { require Sub::Util; 1 } ? \&Sub::Util::set_subname : sub { };
+    } unless $set_name;
+    $set_name->($name, $code);
+    return $code;
+}
+
+sub set_prototype {
+    my ($code, $prototype) = @_;
+    require Scalar::Util;
+    &Scalar::Util::set_prototype($code, $prototype);
+    return;
+}
+
+# A ${^WARNING_BITS} from names: "[all ]+ NAME… / + NAME…" where the second list is
+# fatal and "-" means all but these. Names this perl does not know are left out.
+sub warning_bits {
+    my ($set) = @_;
+    return $warnings::NONE if $set eq 'none';
+    return $warnings::Bits{all} if $set eq 'all';
+    my ($on, $fatal) = map { [ split ' ' ] } split m{/}, $set;
+    my $all = $on->[0] eq 'all' ? shift @$on : 0;
+    my $bits = $warnings::NONE;
+    vec($bits, $warnings::Offsets{all}, 1) = 1 if $all;
+    my @on = _chosen($on, [ grep { $_ ne 'all' } keys %warnings::Offsets ]);
+    vec($bits, $warnings::Offsets{$_}, 1) = 1 for @on;
+    vec($bits, $warnings::Offsets{$_} + 1, 1) = 1 for _chosen($fatal, \@on);
+    return $bits;
+}
+
+sub _chosen {
+    my ($list, $universe) = @_;
+    my ($sign, @names) = @$list;
+    return grep { exists $warnings::Offsets{$_} } @names if $sign eq '+';
+    my %left_out = map { $_ => 1 } @names;
+    return grep { !$left_out{$_} } @$universe;
+}
+
+1;

@@ -1,0 +1,233 @@
+package Argon::Code::Shape;
+
+# The shape of compiled code as a list of lines: every operation with its flags,
+# names, constants, variables, file, line and pragmas. Two subs with equal shapes
+# do the same. The sender compares a sub with what its own text compiles to; this
+# is what makes "right or loud" true whatever the text generator gets wrong.
+#
+# It knows the differences that mean nothing, and allows no others.
+
+use strict;
+use warnings;
+
+use B ();
+use Argon::Code::Optree ();
+use Argon::Code::Pragma ();
+
+my $MEANINGLESS_FLAGS = B::OPf_PARENS();
+
+# Private flags which only remember how the source was spelled.
+my %SPELLING = (
+    const => B::OPpCONST_BARE(),
+);
+
+# The first difference of two subs (B::CV), as (line of the one, line of the
+# other, place); nothing if they are the same.
+sub difference {
+    my ($one, $other) = @_;
+    my ($ours, $theirs) = (lines($one), lines($other));
+    my $place = '';
+    for my $index (0 .. ($#$ours > $#$theirs ? $#$ours : $#$theirs)) {
+        my ($left, $right) = ($ours->[$index], $theirs->[$index]);
+        $left  = 'nothing' unless defined $left;
+        $right = 'nothing' unless defined $right;
+        return ($left, $right, $place) if $left ne $right;
+        $place = $1 if $left =~ /\A\s*statement (\S.* line \d+)/;
+    }
+    return;
+}
+
+sub lines {
+    my ($cv) = @_;
+    my $self = bless { cv => $cv, lines => [], variables => {}, count => 0, seen => {} }, __PACKAGE__;
+    $self->_sub($cv, 0);
+    return $self->{lines};
+}
+
+sub _sub {
+    my ($self, $cv, $depth) = @_;
+    local @$self{qw(cv variables count)} = ($cv, {}, 0);
+    my $prototype = $cv->FLAGS & B::SVf_POK() ? $cv->PV : 'none';
+    my $flags = $cv->CvFLAGS & (B::CVf_LVALUE() | B::CVf_METHOD());
+    push @{ $self->{lines} }, (' ' x $depth) . "sub prototype $prototype flags $flags";
+    my $root = $cv->ROOT;
+    $self->_op($root, $depth + 1) if $$root;
+    return;
+}
+
+sub _op {
+    my ($self, $op, $depth) = @_;
+    my $name = $op->name;
+    # Folded-away operations do nothing; what hangs below them still counts.
+    if ($name eq 'null' || $name eq 'scalar' || $name eq 'lineseq') {
+        $self->_kids($op, $depth);
+        return;
+    }
+    if ($self->_stands_for_constant($op)) {
+        push @{ $self->{lines} }, (' ' x $depth) . 'const ' . $self->_stands_for_constant($op);
+        return;
+    }
+    my $flags = $op->flags & ~$MEANINGLESS_FLAGS & 0xff;
+    my $line  = (' ' x $depth) . ($op->isa('B::COP') ? 'statement ' : "$name flags $flags private " . ($op->private & ~($SPELLING{$name} || 0)) . ' ');
+    my $detail = $self->_detail($op, $name);
+    if ($op->isa('B::COP')) {
+        # A statement mark followed by another one at once marks nothing.
+        $line .= $detail;
+        pop @{ $self->{lines} } if $self->{lines}[-1] =~ /\A\s*statement /;
+    }
+    else {
+        $line .= $detail;
+    }
+    push @{ $self->{lines} }, $line;
+    if ($name eq 'anoncode') {
+        my $inner = Argon::Code::Optree::pad_value($self->{cv}, $op->targ);
+        $self->_sub($inner, $depth + 1) if $inner->isa('B::CV');
+    }
+    $self->_kids($op, $depth + 1);
+    return;
+}
+
+sub _kids {
+    my ($self, $op, $depth) = @_;
+    $self->_op($_, $depth) for Argon::Code::Optree::kids($op);
+    return;
+}
+
+sub _detail {
+    my ($self, $op, $name) = @_;
+    my $cv = $self->{cv};
+    if ($op->isa('B::COP')) {
+        my $label = $op->label;
+        return join ' ', $op->file, 'line', $op->line, 'package', $op->stashpv,
+            (defined $label ? "label $label" : ()), Argon::Code::Pragma::as_text(Argon::Code::Pragma::of($op));
+    }
+    my @detail;
+    if ($name eq 'multideref') {
+        for my $item (Argon::Code::Optree::multideref_items($cv, $op)) {
+            my ($kind, $value) = @$item;
+            push @detail, $kind eq 'action' ? $value
+                : $kind eq 'lexical'  ? $self->_variable($value)
+                : $kind eq 'glob'     ? _glob($value)
+                : ref $value          ? _constant($value)
+                :                       "index $value";
+        }
+    }
+    elsif ($op->isa('B::UNOP_AUX')) {
+        push @detail, map { ref $_ ? _constant($_) : defined $_ ? $_ : 'undef' } _aux($op, $cv);
+    }
+    elsif ($op->isa('B::METHOP')) {
+        if ($name ne 'method') {
+            push @detail, _constant(Argon::Code::Optree::constant_of($cv, $op));
+            my $class = $op->can('rclass') ? $op->rclass : undef;
+            $class = Argon::Code::Optree::pad_value($cv, $class) if defined $class && !ref $class;
+            push @detail, _constant($class) if ref $class && $$class && !$class->isa('B::SPECIAL');
+        }
+    }
+    elsif ($op->isa('B::PADOP') || $op->isa('B::SVOP')) {
+        if ($name eq 'gv' || $name eq 'gvsv' || $name eq 'aelemfast' || $op->isa('B::PADOP')) {
+            push @detail, _glob(Argon::Code::Optree::glob_of($cv, $op));
+        }
+        elsif ($name ne 'hintseval' && $name ne 'aelemfast_lex') {
+            push @detail, _constant(Argon::Code::Optree::constant_of($cv, $op));
+        }
+    }
+    elsif ($op->isa('B::PMOP')) {
+        my $pattern = $op->precomp;
+        push @detail, 'pattern', defined $pattern ? $pattern : 'none', 'flags',
+            $op->pmflags & ~_pm_runtime(), $op->can('reflags') ? $op->reflags : '';
+        push @detail, 'target', $self->_variable($op->targ) if $op->targ && $op->isa('B::PMOP') && _names_variable($op);
+    }
+    elsif ($op->isa('B::PVOP')) {
+        my $text = $op->pv;
+        push @detail, defined $text ? unpack 'H*', $text : 'none';
+    }
+    push @detail, $self->_variable($op->targ)
+        if $op->targ && $name ne 'anoncode' && $name ne 'multideref' && _names_variable($op) && !$op->isa('B::PMOP');
+    return join ' ', @detail;
+}
+
+# Whether the target of an operation is a variable of the author's, and not a
+# nameless place for its result.
+sub _names_variable {
+    my ($op) = @_;
+    my $name = $op->name;
+    return 1 if $name =~ /\A(?:pad(?:sv|av|hv|cv|any|range|sv_store)|aelemfast_lex|enteriter|argelem|argdefelem|introcv|clonecv|once|match|subst|iter|delete|multiconcat|emptyavhv|aelemfastlex_store)\z/;
+    return $op->private & 0x10;     # the result goes straight into a variable (OPpTARGET_MY)
+}
+
+# Variables by order of appearance, so that two pads laid out differently compare.
+sub _variable {
+    my ($self, $index) = @_;
+    my $name = Argon::Code::Optree::pad_name($self->{cv}, $index);
+    my $text = ref $name && $name->can('PVX') && !$name->isa('B::SPECIAL') ? $name->PVX : undef;
+    return 'temporary' unless defined $text && length $text;
+    my $number = $self->{variables}{$index} ||= ++$self->{count};
+    my $outer  = $name->FLAGS & B::SVf_FAKE() ? ' captured' : '';
+    return "$text#$number$outer";
+}
+
+sub _glob {
+    my ($glob) = @_;
+    return 'no glob' unless ref $glob && $$glob;
+    my @name = Argon::Code::Optree::glob_name($glob);
+    return @name ? '*' . join('::', @name) : 'nameless glob';
+}
+
+sub _constant {
+    my ($sv) = @_;
+    return 'null' if !$$sv || $sv->isa('B::NULL');
+    return "special $$sv" if $sv->isa('B::SPECIAL');
+    my $flags = $sv->FLAGS;
+    return "reference $$sv" if $flags & B::SVf_ROK();
+    return 'list of ' . join(', ', map { _constant($_) } $sv->ARRAY) if $sv->isa('B::AV');
+    return _glob($sv) if $sv->isa('B::GV');
+    my @faces;
+    if ($flags & B::SVf_POK()) {
+        my $string = $sv->as_string;
+        push @faces, 'string ' . B::perlstring($string)
+            . ($flags & B::SVf_UTF8() && $string =~ /[\x80-\xff]/ ? ' of characters' : '');
+        if ($flags & (B::SVf_IOK() | B::SVf_NOK())) {
+            my $number = $flags & B::SVf_IOK() ? $sv->int_value : $sv->NV;
+            push @faces, "number $number" if "$number" ne $string;
+        }
+    }
+    elsif ($flags & B::SVf_IOK()) { push @faces, 'integer ' . $sv->int_value }
+    elsif ($flags & B::SVf_NOK()) { push @faces, 'float ' . unpack 'H*', pack 'F', $sv->NV }
+    else                          { push @faces, ref $sv }
+    return join ' ', @faces;
+}
+
+sub _aux {
+    my ($op, $cv) = @_;
+    my @items = $op->aux_list($cv);
+    return @items;
+}
+
+# Flags of a match that running it sets, or that only say how it was written.
+sub _pm_runtime {
+    return (B->can('PMf_USED') ? B::PMf_USED() : 0) | (B->can('PMf_ONCE') ? 0 : 0);
+}
+
+# $argon_constant_3->() in a shipped text stands for a constant that has no literal.
+sub _stands_for_constant {
+    my ($self, $op) = @_;
+    if ($op->name eq 'const') {
+        my $sv = Argon::Code::Optree::constant_of($self->{cv}, $op);
+        return if !$$sv || $sv->isa('B::SPECIAL') || $sv->isa('B::NULL');
+        require Argon::Code::Deparse;
+        return $sv->FLAGS & B::SVf_ROK() || Argon::Code::Deparse::_has_two_faces($sv) ? 'stands outside the text' : undef;
+    }
+    return unless $op->name eq 'entersub';
+    my $found = 0;
+    my $count = 0;
+    Argon::Code::Optree::walk($op, sub {
+        my ($kid) = @_;
+        $count++;
+        return unless $kid->name eq 'padsv';
+        my $name = Argon::Code::Optree::pad_name($self->{cv}, $kid->targ);
+        $found = 1 if $name->can('PVX') && ($name->PVX || '') =~ /\A\$argon_constant_\d+\z/;
+    });
+    return $found && $count <= 6 ? 'stands outside the text' : undef;
+}
+
+1;

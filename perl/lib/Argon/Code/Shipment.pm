@@ -1,0 +1,364 @@
+package Argon::Code::Shipment;
+
+# Builds the text of one shipment: the sub, every sub of the script that it calls,
+# directly or not, the classes it names; and remembers how to fetch the captured
+# values, which are not part of the text.
+#
+# Words: a unit is one sub in the shipment; a slot is one captured value.
+
+use strict;
+use warnings;
+
+use B ();
+use Config ();
+use Scalar::Util ();
+use Argon::Code::Deparse ();
+use Argon::Code::Origin ();
+use Argon::Code::Reach ();
+use Argon::Code::Receive ();
+use Argon::Code::Refusal ();
+use Argon::Code::Shape ();
+use Argon::Code::Slots ();
+use Argon::Code::Classes ();
+
+# A shipment of the given code references; the first is what the factory returns.
+sub build {
+    my ($class, $code, %options) = @_;
+    my $self = bless {
+        units    => [],
+        unit_of  => {},       # address of a code body => index
+        names    => [],       # [index, full name]
+        named    => {},       # full name => address of its code, to notice a later redefinition
+        modules  => {},
+        declare  => {},
+        alias    => {},
+        classes  => [],
+        slots    => Argon::Code::Slots->new,
+        seen     => {},
+    }, $class;
+    $self->_add_unit($code) if $code;
+    $self->_add_class($_) for @{ $options{classes} || [] };
+    while (my $unit = shift @{ $self->{todo} }) {
+        $self->_describe($unit);
+    }
+    $self->{slots}->settle;
+    my $body = $self->_body;
+    $self->{text} = $self->_head . $body;
+    utf8::encode($self->{text});
+    $self->_verify($body);
+    delete @$self{qw(units todo seen)};
+    return $self;
+}
+
+sub text { return $_[0]{text} }
+
+# The captured values of this closure right now; $whole: as references to the variables.
+sub captures {
+    my ($self, $code, $whole) = @_;
+    return $self->{slots}->fetch($code, $whole);
+}
+
+# Whether every named sub in the text is still the one that was read.
+sub is_current {
+    my ($self) = @_;
+    my $named = $self->{named};
+    no strict 'refs';
+    for my $name (keys %$named) {
+        return 0 unless defined &{$name} && Scalar::Util::refaddr(\&{$name}) == $named->{$name};
+    }
+    return 1;
+}
+
+sub _add_unit {
+    my ($self, $code, $name, $is_optional) = @_;
+    my $cv    = B::svref_2object($code);
+    my $index = $self->{unit_of}{$$cv};
+    if (!defined $index) {
+        my $unit = { cv => $cv, code => $code, index => scalar @{ $self->{units} }, optional => $is_optional };
+        ($unit->{package}, $unit->{name}) = Argon::Code::Origin::full_name($cv);
+        $unit->{package} = 'main' unless defined $unit->{package};
+        $index = $self->{unit_of}{$$cv} = $unit->{index};
+        push @{ $self->{units} }, $unit;
+        push @{ $self->{todo} },  $unit;
+    }
+    if (defined $name) {
+        push @{ $self->{names} }, [$index, $name];
+        $self->{named}{$name}   = $$cv;
+        $self->{declare}{$name} = Scalar::Util::reftype($code) && prototype $code;
+    }
+    return $index;
+}
+
+sub _describe {
+    my ($self, $unit) = @_;
+    my $cv = $unit->{cv};
+    my $described = eval {
+        if (!${ $cv->ROOT } && Argon::Code::Origin::is_constant($cv)) {
+            $self->_describe_constant($unit);
+        }
+        else {
+            $self->_describe_code($unit);
+        }
+        1;
+    };
+    return if $described;
+    my $refusal = $@;
+    die $refusal unless ref $refusal && $refusal->isa('Argon::Code::Refusal');
+    $refusal->at(_place($cv));
+    die $refusal unless $unit->{optional};
+    # A method that nobody may ever call must not stop the rest of its class; if it
+    # is called, it says why it is not there.
+    $unit->{text} = 'sub { die ' . B::perlstring($refusal->sentence . "\n") . ' }';
+    $unit->{unverified} = 1;
+    $unit->{lexicals}   = [];
+    return;
+}
+
+sub _describe_code {
+    my ($self, $unit) = @_;
+    my $cv = $unit->{cv};
+    ${ $cv->ROOT }
+        or Argon::Code::Refusal->throw('a sub that is declared but has no body', 'load or define it first');
+    my $reach = Argon::Code::Reach::of($cv);
+    my (@force, @lexicals);
+    for my $capture (@{ $reach->{captures} }) {
+        push @lexicals, $capture;
+    }
+    my @extra = $reach->{evaluates_text} ? Argon::Code::Reach::lexicals_for_text($cv, $reach) : ();
+    @force = map { $_->{name} } @extra;
+    my (@aliases, @subs);
+    for my $capture (@lexicals, @extra) {
+        my ($sigil, $name) = $capture->{name} =~ /\A(.)(.+)/s;
+        if ($sigil eq '&') {
+            push @subs, $self->_lexical_sub($unit, $capture, $name);
+            next;
+        }
+        my $slot = $self->{slots}->lexical($unit, $capture);
+        push @aliases, "\\my $capture->{name} = \$argon_cell->[$slot];";
+    }
+    my @constants;
+    my ($text, $state, $package) = Argon::Code::Deparse->text_of($cv, \@constants, \@force);
+    my @constant_lines = $self->_constant_lines($unit, \@constants);
+    $unit->{text}     = 'sub ' . $text;
+    $unit->{opening}  = join "\n", @subs, 'BEGIN { feature->import("refaliasing") }', @aliases, @constant_lines,
+        ($state ? Argon::Code::Pragma::change(undef, $state) : ()), "package $package;";
+    $self->_reach_globs($unit, $reach);
+    $self->_reach_classes($reach);
+    return;
+}
+
+# A constant sub that perl did not fold away: its value travels as a captured value.
+sub _describe_constant {
+    my ($self, $unit) = @_;
+    my $value = $unit->{cv}->XSUBANY;
+    my $reference = $value->object_2svref;
+    my $slot = $self->{slots}->value($reference, 'the constant ' . ($unit->{name} || ''));
+    $unit->{text} = ref $reference eq 'ARRAY'
+        ? "do { my \$value = \$argon_cell->[$slot]; sub () { \@\$value } }"
+        : "do { my \$value = \$argon_cell->[$slot]; sub () { \$\$value } }";
+    $unit->{opening}    = "package $unit->{package};";
+    $unit->{unverified} = 1;
+    return;
+}
+
+# A captured "my sub" is written out again, in a scope around its user.
+sub _lexical_sub {
+    my ($self, $unit, $capture, $name) = @_;
+    Argon::Code::Refusal->throw("the lexical sub $name", 'make it a named sub');
+}
+
+sub _constant_lines {
+    my ($self, $unit, $constants) = @_;
+    my @lines;
+    for my $index (0 .. $#$constants) {
+        my $sv = $constants->[$index];
+        my $value;
+        if ($sv->FLAGS & B::SVf_ROK()) {
+            my $slot = $self->{slots}->value($sv->object_2svref, 'a constant');
+            $value = "\${\$argon_cell->[$slot]}";
+        }
+        else {
+            $self->{modules}{'Scalar/Util.pm'} = 1;
+            my $number = $sv->FLAGS & B::SVf_IOK() ? $sv->int_value : sprintf '%.17g', $sv->NV;
+            $value = "Scalar::Util::dualvar($number, " . B::perlstring($sv->as_string) . ')';
+        }
+        push @lines, "my \$argon_constant_$index = do { my \$value = $value; sub { \$value } };";
+    }
+    return @lines;
+}
+
+sub _reach_globs {
+    my ($self, $unit, $reach) = @_;
+    for my $name (sort keys %{ $reach->{globs} }) {
+        next if $self->{seen}{$name} && !grep { !$self->{seen}{$name}{$_} } keys %{ $reach->{globs}{$name} };
+        for my $slot (sort keys %{ $reach->{globs}{$name} }) {
+            next if $self->{seen}{$name}{$slot}++;
+            if    ($slot eq 'CODE') { $self->_reach_sub($name) }
+            elsif ($slot eq 'IO')   { _refuse_open_handle($name) }
+            else                    { $self->{slots}->global($name, $slot) }
+        }
+    }
+    return;
+}
+
+sub _reach_sub {
+    my ($self, $name) = @_;
+    no strict 'refs';
+    if (!defined &{$name}) {
+        # Perl would call AUTOLOAD; without one it dies there as it would here.
+        my ($package) = $name =~ /\A(.*)::/s;
+        my $autoload = "${package}::AUTOLOAD";
+        $self->_reach_sub($autoload) if $name ne $autoload && defined &{$autoload};
+        return;
+    }
+    my $code   = \&{$name};
+    my $origin = Argon::Code::Origin::of($code);
+    if ($origin->{kind} eq 'module') {
+        $self->{modules}{ $origin->{module} } = 1;
+        $self->{alias}{$name} = $origin->{name};
+        $self->{named}{$name} = Scalar::Util::refaddr($code);
+    }
+    elsif ($origin->{kind} eq 'built in') {
+        $self->{alias}{$name} = $origin->{name} if $name ne $origin->{name};
+    }
+    else {
+        $self->_add_unit($code, $name);
+    }
+    return;
+}
+
+sub _reach_classes {
+    my ($self, $reach) = @_;
+    for my $class (sort keys %{ $reach->{classes} }) {
+        $self->_add_class($class, $reach->{classes}{$class});
+    }
+    for my $word (sort keys %{ $reach->{words} || {} }) {
+        # A name that is only a string can still reach a package variable: ${"main::level"}.
+        my ($package) = $word =~ /\A(.+)::\w+\z/ or next;
+        next unless Argon::Code::Classes::is_of_script($package);
+        no strict 'refs';
+        next unless Argon::Code::Classes::has_entry($word);
+        $self->{slots}->global($word, 'SCALAR') if defined ${$word} && !$self->{seen}{$word}{SCALAR}++;
+        $self->{slots}->global($word, 'ARRAY')  if @{$word} && $word !~ /::ISA\z/ && !$self->{seen}{$word}{ARRAY}++;
+        $self->{slots}->global($word, 'HASH')   if %{$word} && $word !~ /::\z/ && !$self->{seen}{$word}{HASH}++;
+        $self->_reach_sub($word) if defined &{$word} && !$self->{seen}{$word}{CODE}++;
+    }
+    return;
+}
+
+sub _add_class {
+    my ($self, $class, $is_certain) = @_;
+    $class =~ s/\A:://;
+    $class =~ s/'/::/g;
+    return if $self->{seen}{"class $class"}++;
+    my $plan = Argon::Code::Classes::plan($class, $is_certain) or return;
+    $self->{modules}{$_} = 1 for @{ $plan->{modules} };
+    for my $name (@{ $plan->{subs} }) {
+        next if $self->{seen}{$name}{CODE}++;
+        no strict 'refs';
+        my $code = \&{$name};
+        my $origin = eval { Argon::Code::Origin::of($code) } or next;
+        if ($origin->{kind} eq 'value') { $self->_add_unit($code, $name, 1) }
+        else {
+            $self->{modules}{ $origin->{module} } = 1 if $origin->{module};
+            $self->{alias}{$name} = $origin->{name};
+            $self->{named}{$name} = Scalar::Util::refaddr($code);
+        }
+    }
+    $self->_add_class($_, 1) for @{ $plan->{parents} };
+    if ($plan->{is_of_script}) {
+        my %overloads = map {
+            my $how = $plan->{overloads}{$_};
+            ($_ => ref $how eq 'CODE' ? \$self->_add_unit($how) : $how);
+        } keys %{ $plan->{overloads} };
+        push @{ $self->{classes} }, { name => $class, parents => $plan->{parents}, overloads => \%overloads, fallback => $plan->{fallback} };
+    }
+    return;
+}
+
+sub _refuse_open_handle {
+    my ($name) = @_;
+    return if $name =~ /\Amain::(?:STDIN|STDOUT|STDERR)\z/;
+    no strict 'refs';
+    my $handle = *{$name}{IO} or return;
+    my $is_open = defined fileno(*{$name}) || eval { defined tell(*{$name}) && tell(*{$name}) >= 0 };
+    return unless $is_open;
+    $name =~ s/\Amain:://;
+    Argon::Code::Refusal->throw($name =~ /\bDATA\z/
+        ? ("it reads the handle $name, which is open in this process", 'read it here and pass the text')
+        : ("it uses the handle $name, which is open in this process", 'open the file inside the sub'));
+}
+
+sub _head {
+    my ($self) = @_;
+    my @plan;
+    # Modules first: a placeholder must not be there when a module defines its own subs.
+    push @plan, 'modules => [' . join(', ', map { B::perlstring($_) } sort keys %{ $self->{modules} }) . ']' if %{ $self->{modules} };
+    push @plan, 'declare => [' . join(', ', map {
+        '[' . B::perlstring($_) . ', ' . (defined $self->{declare}{$_} ? B::perlstring($self->{declare}{$_}) : 'undef') . ']'
+    } sort keys %{ $self->{declare} }) . ']' if %{ $self->{declare} };
+    push @plan, 'alias => [' . join(', ', map {
+        '[' . B::perlstring($_) . ', ' . B::perlstring($self->{alias}{$_}) . ']'
+    } sort keys %{ $self->{alias} }) . ']' if %{ $self->{alias} };
+    my $head = "# Argon Perl code, format 1, written by perl $]\n";
+    $head .= 'BEGIN { Argon::Code::Receive::prepare(' . join(",\n    ", @plan) . ") }\n" if @plan;
+    return $head;
+}
+
+sub _body {
+    my ($self) = @_;
+    my $slots = $self->{slots};
+    my $text  = "sub {\nmy (\$argon_cell, \@argon_sub) = Argon::Code::Receive::cells(\$_[0], " . B::perlstring($slots->kinds) . ");\n";
+    for my $unit (@{ $self->{units} }) {
+        $text .= "{\n$unit->{opening}\n\$argon_sub[$unit->{index}] = $unit->{text};\n}\n";
+    }
+    my @what = ('subs => \@argon_sub', 'cells => $argon_cell');
+    push @what, 'globals => [' . join(', ', map { "[$_->[0], " . B::perlstring($_->[1]) . ", '$_->[2]']" } $slots->globals) . ']' if $slots->globals;
+    push @what, 'names => [' . join(', ', map { "[$_->[0], " . B::perlstring($_->[1]) . ']' } @{ $self->{names} }) . ']' if @{ $self->{names} };
+    push @what, 'classes => [' . join(', ', map { Argon::Code::Classes::as_text($_) } @{ $self->{classes} }) . ']' if @{ $self->{classes} };
+    $text .= '#line 1 "Argon shipment"' . "\n";
+    $text .= "Argon::Code::Receive::install(" . join(', ', @what) . ");\n" if @what > 2 || $Argon::Code::Receive::CHECKING || 1;
+    $text .= "\$argon_sub[0];\n}\n";
+    return $text;
+}
+
+# Compiles the text here, before it is sent, and compares every sub in it with its original.
+sub _verify {
+    my ($self, $body) = @_;
+    my @compiled;
+    local $Argon::Code::Receive::CHECKING = \@compiled;
+    my $factory = eval { Argon::Code::Receive::compile($body) };
+    if (!$factory) {
+        my $why = $@;
+        $why =~ s/\s+\z//;
+        $self->_blame($why);
+    }
+    $factory->(undef);
+    for my $unit (@{ $self->{units} }) {
+        next if $unit->{unverified};
+        my ($ours, $theirs, $place) = Argon::Code::Shape::difference($unit->{cv}, B::svref_2object($compiled[ $unit->{index} ]));
+        next unless defined $ours;
+        s/\A\s+// for $ours, $theirs;
+        Argon::Code::Refusal->throw(
+            "perl cannot give back the source of this sub faithfully" . (length $place ? " near $place" : '') . " ($ours became $theirs)",
+            'simplify that statement, put the sub in a module, or use Argon::Code->from_source'
+        )->at(_place($unit->{cv}));
+    }
+    return;
+}
+
+sub _blame {
+    my ($self, $why) = @_;
+    my $refusal = eval { Argon::Code::Refusal->throw("its text does not compile again: $why", 'simplify it, put it in a module, or use Argon::Code->from_source') } || $@;
+    die $refusal->at(_place($self->{units}[0]{cv}));
+}
+
+sub _place {
+    my ($cv) = @_;
+    my $start = ${ $cv->ROOT } ? Argon::Code::Optree::first_statement($cv) : undef;
+    my ($package, $name) = Argon::Code::Origin::full_name($cv);
+    my $what = defined $name && $name ne '__ANON__' ? "the sub ${package}::$name" : 'the sub';
+    return $start ? "$what at " . $start->file . ' line ' . $start->line : $what;
+}
+
+1;

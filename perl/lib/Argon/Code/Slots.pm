@@ -1,0 +1,138 @@
+package Argon::Code::Slots;
+
+# The captured values of one shipment, by position: where each is found, and what
+# is sent for it now. A plain value stands for itself; anything else, and whatever
+# two subs may share, is sent as a reference to the variable itself.
+
+use strict;
+use warnings;
+
+use B ();
+use Scalar::Util ();
+use Argon::Code::Optree ();
+use Argon::Code::Refusal ();
+
+sub new { return bless { slots => [], lexical_names => {} }, shift }
+
+# A captured lexical variable. Those of the first unit are looked up in the closure
+# at hand; those of named subs have one place for good.
+sub lexical {
+    my ($self, $unit, $capture) = @_;
+    $self->{lexical_names}{ $capture->{name} }++;
+    my $slot = { kind => substr($capture->{name}, 0, 1), name => "the captured variable $capture->{name}", lexical => $capture->{name} };
+    if    ($capture->{place})     { $slot->{place} = $capture->{place} }
+    elsif ($unit->{index} == 0)   { $slot->{index} = $capture->{index} }
+    else                          { $slot->{place} = Argon::Code::Optree::pad_value($unit->{cv}, $capture->{index})->object_2svref }
+    return $self->_add($slot);
+}
+
+sub value {
+    my ($self, $reference, $name) = @_;
+    my $kind = { ARRAY => '@', HASH => '%' }->{ Scalar::Util::reftype($reference) } || '$';
+    return $self->_add({ kind => $kind, name => $name, place => $reference, whole => 1 });
+}
+
+# A package variable: SCALAR, ARRAY or HASH of "Package::name".
+sub global {
+    my ($self, $name, $slot) = @_;
+    my $kind = { SCALAR => '$', ARRAY => '@', HASH => '%' }->{$slot};
+    my ($package) = $name =~ /\A(.*)::/s;
+    my $is_module = !Argon::Code::Classes::is_of_script($package);
+    no strict 'refs';
+    return if $kind eq '$' && $is_module && !defined ${$name};
+    return if $is_module && !_is_plain($kind eq '$' ? ${$name} : $kind eq '@' ? \@{$name} : \%{$name});
+    return $self->_add({
+        kind => $kind, name => "the package variable $kind$name", global => $name,
+        how => $is_module ? 'assign' : 'alias',
+        glob => \*{$name}, type => $slot,
+    });
+}
+
+sub _is_plain {
+    my ($value) = @_;
+    return 1 unless ref $value;
+    return 0 if Scalar::Util::blessed($value);
+    return ref $value eq 'ARRAY' ? !grep { ref } @$value : ref $value eq 'HASH' ? !grep { ref } values %$value : 0;
+}
+
+sub _add {
+    my ($self, $slot) = @_;
+    push @{ $self->{slots} }, $slot;
+    return $#{ $self->{slots} };
+}
+
+sub kinds   { return join '', map { $_->{kind} } @{ $_[0]{slots} } }
+
+sub globals {
+    my ($self) = @_;
+    my $position = -1;
+    return map { $position++; defined $_->{global} ? [$position, $_->{global}, $_->{how}] : () } @{ $self->{slots} };
+}
+
+# Called once, when all are known: a name captured by two subs may be one variable.
+sub settle {
+    my ($self) = @_;
+    for my $slot (@{ $self->{slots} }) {
+        $slot->{whole} = 1 if $slot->{kind} ne '$';
+        $slot->{whole} = 1 if defined $slot->{lexical} && $self->{lexical_names}{ $slot->{lexical} } > 1;
+    }
+    return;
+}
+
+# What travels for the closure $code right now; undef if nothing does. Plain scalars
+# travel as bare values, which is fast, unless something travels with them that may
+# hold another closure over the same variable.
+sub fetch {
+    my ($self, $code, $whole) = @_;
+    my $slots = $self->{slots};
+    return undef unless @$slots;
+    my $pad;
+    my (@captures, @places);
+    for my $slot (@$slots) {
+        my $place = $slot->{place};
+        if (!$place) {
+            if (defined $slot->{index}) {
+                $pad ||= B::svref_2object($code)->PADLIST->ARRAYelt(1);
+                my $variable = $pad->ARRAYelt($slot->{index});
+                # A captured variable whose scope has ended before the closure was made
+                if ($variable->isa('B::SPECIAL')) { push @captures, undef; push @places, undef; next }
+                $place = $variable->object_2svref;
+            }
+            else {
+                $place = *{ $slot->{glob} }{ $slot->{type} };
+            }
+        }
+        push @places, $place;
+        if ($slot->{kind} ne '$') {
+            _refuse_tied($slot, $place);
+            push @captures, $place;
+            $whole = 1;
+            next;
+        }
+        _refuse_tied($slot, $place) if tied $$place;
+        my $value = $$place;
+        if (ref $value || ref \$value ne 'SCALAR') {
+            _refuse_handle($slot, ref $value ? $value : \$value);
+            push @captures, $place;
+            $whole = 1;
+        }
+        else { push @captures, $slot->{whole} ? $place : $value }
+    }
+    return $whole ? \@places : \@captures;
+}
+
+sub _refuse_handle {
+    my ($slot, $value) = @_;
+    my $type = Scalar::Util::reftype($value);
+    return unless $type eq 'GLOB' || $type eq 'IO' || $type eq 'FORMAT';
+    Argon::Code::Refusal->throw("$slot->{name} holds a file handle", 'open the file inside the sub');
+}
+
+sub _refuse_tied {
+    my ($slot, $place) = @_;
+    my $tied = ref $place eq 'ARRAY' ? tied @$place : ref $place eq 'HASH' ? tied %$place : tied $$place;
+    return unless $tied;
+    Argon::Code::Refusal->throw("$slot->{name} is tied to " . ref($tied), 'copy what you need of it into a plain variable');
+}
+
+1;

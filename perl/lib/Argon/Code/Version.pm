@@ -1,0 +1,43 @@
+package Argon::Code::Version;
+
+# What differs between the versions of perl, for the sending half: every test of
+# $] that concerns reading code belongs here. (The receiving half has its own few
+# lines in Argon::Code::Receive, because it travels inside the runner.)
+
+use strict;
+use warnings;
+
+use B ();
+use feature ();
+
+# Since perl 5.16 features live in the hint hash unless a whole bundle is on.
+use constant FEATURES_IN_HINT_HASH => 1;
+
+# A number that this perl never gives to two different pieces of code: closures
+# made from the same source text share it. Costs well under a microsecond.
+sub code_identity {
+    my ($cv) = @_;
+    my $pads = $cv->PADLIST;
+    return $pads->id if $pads->can('id');
+    # Before perl 5.22: the address of the op tree alone may be used again, but
+    # with the sequence number of its first statement it is unique.
+    my $start = $cv->START;
+    return $start->isa('B::COP') ? ${ $cv->ROOT } . ':' . $start->cop_seq : undef;
+}
+
+# The names of the features in force, from $^H and %^H.
+sub features {
+    my ($hints, $hash) = @_;
+    my $mask   = $feature::hint_mask || 0;
+    my $bundle = $hints & $mask;
+    if ($bundle == $mask) {
+        my %name_of = reverse %feature::feature;
+        return map { $name_of{$_} } grep { $hash->{$_} } grep { $name_of{$_} } keys %$hash;
+    }
+    my $name = $feature::hint_bundles[$bundle >> $feature::hint_shift];
+    return @{ $feature::feature_bundle{$name} || [] };
+}
+
+sub default_features { return @{ $feature::feature_bundle{default} || [] } }
+
+1;

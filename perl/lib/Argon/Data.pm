@@ -1,0 +1,120 @@
+package Argon::Data;
+
+# Values that travel: encodes a list of Perl values as bytes and back. Every kind
+# of Perl data keeps its kind; what cannot travel is refused in words.
+#
+# Plain data that is not too deep, nearly all there is, goes straight through
+# Storable in native order. Objects, code, patterns and deep structures go as a
+# graph, see Argon::Data::Graph. Both ends run this file; the runner embeds it.
+
+use strict;
+use warnings;
+
+use Scalar::Util ();
+use Storable     ();
+
+our $VERSION = '0.01';
+
+# Deeper than this, data goes as a graph: Storable recurses in C.
+use constant PLAIN_DEPTH_MAX => 200;
+
+# Before 3.00 Storable reads with everything allowed and takes no flags.
+my @READ_FLAGS = Storable->VERSION >= 3.00 ? (0) : ();
+my $IS_DUAL = Scalar::Util->can('isdual') || sub { 0 };
+
+# Bytes for a reference to a list of values. Dies in words if something in it cannot travel.
+sub encode {
+    my ($list) = @_;
+    Scalar::Util::reftype($list || '') && Scalar::Util::reftype($list) eq 'ARRAY'
+        or die _at_caller('Argon::Data::encode takes a reference to a list');
+    if (_is_plain($list)) {
+        local ($@, $SIG{__DIE__});
+        my $bytes = eval { Storable::mstore($list) };
+        return $bytes if defined $bytes;
+    }
+    require Argon::Data::Graph;
+    my $graph = eval { Argon::Data::Graph::flatten($list) };
+    if (!$graph) {
+        my $error = $@;
+        die _at_caller(ref $error && $error->can('sentence') ? $error->sentence : $error);
+    }
+    # A reference to a reference tells the reader that this is a graph.
+    return Storable::mstore(\$graph);
+}
+
+# The list back, as an array reference. Dies in words if the bytes are not ours.
+sub decode {
+    my $value;
+    {
+        local ($@, $SIG{__DIE__});
+        $value = eval { Storable::mretrieve($_[0], @READ_FLAGS) };
+        if (!defined $value) {
+            my $why = $@;
+            $why =~ s/ at \S+ line \d+.*\z//s;
+            $why = 'they do not begin like it' if $why eq '';
+            die _at_caller("These bytes are not Argon data: $why");
+        }
+    }
+    return $value if ref $value eq 'ARRAY';
+    ref $value eq 'REF' or die _at_caller('These bytes are not Argon data: they hold no list');
+    require Argon::Data::Graph;
+    return Argon::Data::Graph::build($$value);
+}
+
+# Nothing but strings, numbers, undef and unblessed containers of them, not tied,
+# not deep. (Bare globs are left to Storable, which refuses them.)
+sub _is_plain {
+    my ($list) = @_;
+    my @level = ref $list ? grep { ref || $IS_DUAL->($_) } @$list : ();
+    return !Scalar::Util::blessed($list) && !tied @$list unless @level;
+    return 0 if Scalar::Util::blessed($list) || tied @$list;
+    my ($depth, %seen) = (0);
+    while (@level) {
+        return 0 if ++$depth > PLAIN_DEPTH_MAX;
+        my @below;
+        for my $value (@level) {
+            my $type = ref $value;
+            if ($type eq 'ARRAY') {
+                next if $seen{ 0 + $value }++;
+                return 0 if tied @$value;
+                push @below, grep { ref || $IS_DUAL->($_) } @$value;
+            }
+            elsif ($type eq 'HASH') {
+                next if $seen{ 0 + $value }++;
+                return 0 if tied %$value;
+                push @below, grep { ref || $IS_DUAL->($_) } values %$value;
+            }
+            elsif ($type eq 'SCALAR' || $type eq 'REF') {
+                next if $seen{ 0 + $value }++;
+                return 0 if tied $$value;
+                push @below, $$value if ref $$value || $IS_DUAL->($$value);
+            }
+            elsif ($type eq '' && !_has_two_faces($value)) { next }
+            else                                          { return 0 }
+        }
+        @level = @below;
+    }
+    return 1;
+}
+
+# A number and a string at once that do not say the same, like $!.
+sub _has_two_faces {
+    my ($value) = @_;
+    no warnings;
+    return $value + 0 ne $value && !($value + 0 == $value && $value =~ /\A\s*[-+0-9.]/ && "$value" == $value + 0);
+}
+
+# The sentence with the file and line of the first caller outside Argon.
+sub _at_caller {
+    my ($sentence) = @_;
+    $sentence =~ s/\s+\z//;
+    my $level = 1;
+    my ($package, $file, $line) = caller $level;
+    while (defined $package && $package =~ /\AArgon(?:::|\z)/) {
+        ($package, $file, $line) = caller ++$level;
+    }
+    ($file, $line) = ('a place unknown', 0) unless defined $file;
+    return "$sentence at $file line $line.\n";
+}
+
+1;

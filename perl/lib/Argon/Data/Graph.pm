@@ -1,0 +1,292 @@
+package Argon::Data::Graph;
+
+# A structure as a flat list of nodes, each knowing the numbers of those it refers
+# to: so shared and looping references stay so, depth costs no stack, objects bring
+# their class along and code references their code.
+#
+# A node is [kind, class, data, references, two-faced values]. Kinds: A array,
+# H hash, S scalar, Q pattern, C code, E an element of another node, K an object
+# that its class freezes and thaws itself.
+
+use strict;
+use warnings;
+
+use Scalar::Util qw(blessed refaddr reftype isweak);
+use re ();
+
+# The graph of a list: { nodes, classes, texts }. Dies with an object that has a sentence.
+sub flatten {
+    my ($list) = @_;
+    my $self = bless { nodes => [], originals => [], number => {}, came_from => [], classes => {}, texts => [], text_number => {} }, __PACKAGE__;
+    $self->_number_of($list, undef, '');
+    my $next = 0;
+    while ($next < @{ $self->{originals} }) {
+        $self->{nodes}[$next] = $self->_node($next);
+        $next++;
+    }
+    $self->_mark_elements;
+    return { nodes => $self->{nodes}, classes => $self->{classes}, texts => $self->{texts} };
+}
+
+sub _number_of {
+    my ($self, $reference, $parent, $step) = @_;
+    my $number = $self->{number}{ refaddr $reference };
+    return $number if defined $number;
+    push @{ $self->{originals} }, $reference;
+    push @{ $self->{came_from} }, [$parent, $step];
+    return $self->{number}{ refaddr $reference } = $#{ $self->{originals} };
+}
+
+sub _node {
+    my ($self, $number) = @_;
+    my $original = $self->{originals}[$number];
+    my $class    = blessed $original;
+    my $type     = reftype $original;
+    if (re::is_regexp($original)) {
+        my ($pattern, $flags) = re::regexp_pattern($original);
+        undef $class if $class eq 'Regexp';
+        $self->_class($class, $number) if defined $class;
+        $self->_refuse($number, 'a pattern with a code block', 'build it inside the sub') if $pattern =~ /\(\?\??\{/;
+        return ['Q', $class, [$pattern, $flags]];
+    }
+    if (defined $class) {
+        $self->_class($class, $number);
+        my $frozen = $self->_frozen_by_class($number, $original, $class, $type);
+        return $frozen if $frozen;
+    }
+    if ($type eq 'ARRAY') {
+        $self->_refuse_tied($number, tied @$original);
+        return ['A', $class, $self->_contents($number, [ 0 .. $#$original ], [@$original], sub { \$original->[ $_[0] ] }, sub {"->[$_[0]]"})];
+    }
+    if ($type eq 'HASH') {
+        $self->_refuse_tied($number, tied %$original);
+        return ['H', $class, $self->_contents($number, [ keys %$original ], {%$original}, sub { \$original->{ $_[0] } }, sub {"->{$_[0]}"})];
+    }
+    if ($type eq 'SCALAR' || $type eq 'REF' || $type eq 'VSTRING' || $type eq 'LVALUE') {
+        $self->_refuse_tied($number, tied $$original);
+        my $value = $$original;
+        return ['S', $class, $self->_contents($number, [0], [$value], sub {$original}, sub { $number ? '->$*' : '' })];
+    }
+    return $self->_code($number, $original, $class) if $type eq 'CODE';
+    $self->_refuse($number, 'a file handle', 'open the file where it is used') if $type eq 'GLOB' || $type eq 'IO';
+    $self->_refuse($number, "a value of the kind $type", 'pass what is in it');
+}
+
+# (plain data, { place => node number, negative if weak }, { place => [number, string] })
+sub _contents {
+    my ($self, $number, $places, $data, $slot_of, $step) = @_;
+    my (%references, %faces);
+    my $is_hash = ref $data eq 'HASH';
+    for my $place (@$places) {
+        my $value = \($is_hash ? $data->{$place} : $data->[$place]);
+        if (ref $$value) {
+            my $target = $self->_number_of($$value, $number, $step->($place));
+            $references{$place} = isweak(${ $slot_of->($place) }) ? -$target - 1 : $target;
+            $$value = undef;
+        }
+        elsif (ref $value eq 'GLOB') {
+            $self->_refuse($number, 'a file handle', 'open the file where it is used', $step->($place));
+        }
+        elsif (defined $$value && Argon::Data::_has_two_faces($$value)) {
+            no warnings;
+            $faces{$place} = [$$value + 0, "$$value"];
+        }
+    }
+    return ($data, %references ? \%references : undef, %faces ? \%faces : undef);
+}
+
+# Classes that freeze themselves do so; one that keeps a C pointer and does not, cannot travel.
+sub _frozen_by_class {
+    my ($self, $number, $object, $class, $type) = @_;
+    if (my $freeze = $class->can('STORABLE_freeze')) {
+        my ($frozen, @parts) = $object->$freeze(0);
+        return undef unless defined $frozen;
+        return ['K', $class, [$type, "$frozen", [ map { $self->_number_of($_, $number, '') } @parts ]]];
+    }
+    my $destroy = $class->can('DESTROY');
+    return undef unless $destroy && $type eq 'SCALAR' && $INC{'B.pm'} | eval { require B; 1 };
+    $self->_refuse($number, "an object of $class, which keeps something outside perl", 'make it inside the sub')
+        if B::svref_2object($destroy)->XSUB;
+    return undef;
+}
+
+# How the other side gets the class: only the client knows; a worker sends the bare name back.
+sub _class {
+    my ($self, $class, $number) = @_;
+    return if exists $self->{classes}{$class};
+    $self->{classes}{$class} = undef;
+    return unless $INC{'Argon/Code.pm'};
+    my $way = Argon::Code::way_to_class($class) or return;
+    $self->{classes}{$class} = $way->{module} ? [ module => $way->{module} ]
+        : [ code => $self->_text($way->{text}), defined $way->{captures} ? $self->_number_of($way->{captures}, $number, '') : undef ];
+    return;
+}
+
+sub _code {
+    my ($self, $number, $code, $class) = @_;
+    $INC{'Argon/Code.pm'} || eval { require Argon::Code; 1 }
+        or $self->_refuse($number, 'a code reference', 'a worker without the Argon modules cannot send code back; return data');
+    my $shipped = eval { Argon::Code::shipped($code) };
+    if (!$shipped) {
+        my $refusal = $@;
+        die $refusal unless ref $refusal && $refusal->can('at');
+        $refusal->at($self->_path($number));
+        die $refusal;
+    }
+    my $captures = $shipped->{captures};
+    return ['C', $class, [$self->_text($shipped->{text}), defined $captures ? $self->_number_of($captures, $number, '') : undef]];
+}
+
+sub _text {
+    my ($self, $text) = @_;
+    my $number = $self->{text_number}{$text};
+    return $number if defined $number;
+    push @{ $self->{texts} }, $text;
+    return $self->{text_number}{$text} = $#{ $self->{texts} };
+}
+
+# A reference to a scalar which is also an element of an array or a hash is told as
+# "that element", or the two would come apart.
+sub _mark_elements {
+    my ($self) = @_;
+    my $nodes = $self->{nodes};
+    return unless grep { $_->[0] eq 'S' } @$nodes;
+    for my $number (0 .. $#$nodes) {
+        my $original = $self->{originals}[$number];
+        my $kind = $nodes->[$number][0];
+        my @places = $kind eq 'A' ? grep { exists $original->[$_] } 0 .. $#$original : $kind eq 'H' ? keys %$original : next;
+        for my $place (@places) {
+            my $scalar = $self->{number}{ refaddr($kind eq 'A' ? \$original->[$place] : \$original->{$place}) };
+            next unless defined $scalar && $nodes->[$scalar][0] eq 'S';
+            $nodes->[$scalar] = ['E', $nodes->[$scalar][1], [$number, $place]];
+        }
+    }
+    return;
+}
+
+sub _refuse_tied {
+    my ($self, $number, $tied) = @_;
+    $self->_refuse($number, 'a variable tied to ' . ref $tied, 'copy what you need of it into a plain one') if $tied;
+    return;
+}
+
+sub _refuse {
+    my ($self, $number, $what, $advice, $step) = @_;
+    my $path = $self->_path($number, $step);
+    die Argon::Data::Refusal->new("This value cannot travel: $path is $what ($advice)");
+}
+
+sub _path {
+    my ($self, $number, $step) = @_;
+    my $path = defined $step ? $step : '';
+    while (defined $number) {
+        my $from = $self->{came_from}[$number];
+        $path   = $from->[1] . $path;
+        $number = $from->[0];
+        return 'something deep in the list' . substr $path, -60 if length $path > 400;
+    }
+    return "the list$path";
+}
+
+package Argon::Data::Refusal;
+
+sub new      { my ($class, $sentence) = @_; return bless { sentence => $sentence }, $class }
+sub sentence { return $_[0]{sentence} }
+
+package Argon::Data::Graph;
+
+# The structure back from its graph.
+sub build {
+    my ($graph) = @_;
+    my ($nodes, $texts) = @$graph{qw(nodes texts)};
+    my $classes = $graph->{classes};
+    for my $class (keys %$classes) {
+        my $way = $classes->{$class};
+        if ($way && $way->[0] eq 'module') { _load($way->[1], $class) }
+    }
+    # Shells first, then their plain contents, so that any of them can be referred to.
+    my @built = map {
+        my ($kind, $class, $data) = @$_;
+        $kind eq 'A' ? $data : $kind eq 'H' ? $data : $kind eq 'S' ? \(my $copy = $data->[0])
+            : $kind eq 'Q' ? _pattern(@$data)
+            : $kind eq 'K' ? ($data->[0] eq 'ARRAY' ? [] : $data->[0] eq 'HASH' ? {} : \(my $empty))
+            :                undef;
+    } @$nodes;
+    for my $number (grep { $nodes->[$_][0] eq 'E' } 0 .. $#$nodes) {
+        my ($owner, $place) = @{ $nodes->[$number][2] };
+        $built[$number] = ref $built[$owner] eq 'ARRAY' ? \$built[$owner][$place] : \$built[$owner]{$place};
+    }
+    my (@weak, @late);
+    for my $number (0 .. $#$nodes) {
+        my ($kind, undef, undef, $references, $faces) = @{ $nodes->[$number] };
+        if ($faces) {
+            ${ _slot($built[$number], $kind, $_) } = Scalar::Util::dualvar($faces->{$_}[0], $faces->{$_}[1]) for keys %$faces;
+        }
+        next unless $references;
+        for my $place (keys %$references) {
+            my $target = $references->{$place};
+            my $is_weak = $target < 0;
+            $target = -$target - 1 if $is_weak;
+            my $slot = _slot($built[$number], $kind, $place);
+            if ($nodes->[$target][0] eq 'C') { push @late, [$slot, $target] }
+            else                             { $$slot = $built[$target] }
+            push @weak, $slot if $is_weak;
+        }
+    }
+    my @factories = map { Argon::Code::receive($_) } @$texts;
+    for my $class (sort keys %$classes) {
+        my $way = $classes->{$class};
+        if    (!$way)                { _load_if_unknown($class) }
+        elsif ($way->[0] eq 'code')  { $factories[ $way->[1] ]->(defined $way->[2] ? $built[ $way->[2] ] : undef) }
+    }
+    for my $number (grep { $nodes->[$_][0] eq 'C' } 0 .. $#$nodes) {
+        my ($text, $captures) = @{ $nodes->[$number][2] };
+        $built[$number] = $factories[$text]->(defined $captures ? $built[$captures] : undef);
+    }
+    ${ $_->[0] } = $built[ $_->[1] ] for @late;
+    for my $number (0 .. $#$nodes) {
+        my ($kind, $class) = @{ $nodes->[$number] };
+        bless $built[$number], $class if defined $class;
+    }
+    for my $number (reverse grep { $nodes->[$_][0] eq 'K' } 0 .. $#$nodes) {
+        my ($kind, $class, $data) = @{ $nodes->[$number] };
+        my (undef, $frozen, $parts) = @$data;
+        my $thaw = $class->can('STORABLE_thaw')
+            or die "An object of $class cannot be read: its class has no STORABLE_thaw here.\n";
+        $built[$number]->$thaw(0, $frozen, map { $built[$_] } @$parts);
+    }
+    Scalar::Util::weaken($$_) for @weak;
+    return $built[0];
+}
+
+sub _slot {
+    my ($owner, $kind, $place) = @_;
+    return $kind eq 'A' ? \$owner->[$place] : $kind eq 'H' ? \$owner->{$place} : $owner;
+}
+
+sub _pattern {
+    my ($pattern, $flags) = @_;
+    my $regexp = eval "no warnings; qr/\$pattern/$flags";
+    return $regexp if defined $regexp;
+    die "A pattern in the data does not compile on this perl: $@";
+}
+
+sub _load {
+    my ($file, $class) = @_;
+    return if eval { require $file; 1 };
+    die "The data holds an object of $class, and its module $file does not load here: $@";
+}
+
+# A class that came as a bare name: known already, or in a file of its own name, or
+# left as a name.
+sub _load_if_unknown {
+    my ($class) = @_;
+    no strict 'refs';
+    return if %{"${class}::"};
+    (my $file = "$class.pm") =~ s{::}{/}g;
+    local $@;
+    eval { require $file };
+    return;
+}
+
+1;
