@@ -26,10 +26,7 @@ mod tests {
     fn task(payload: Payload) -> Task {
         Task {
             head: TaskHead {
-                id: TaskId {
-                    session: SessionId([1; 16]),
-                    sequence: 9,
-                },
+                id: TaskId { session: SessionId([1; 16]), sequence: 9 },
                 attempt: Attempt(0),
                 flags: Flags::LIST.with(Flags::CAPTURE),
                 priority: Priority::Low,
@@ -125,10 +122,7 @@ mod tests {
         let payload = Payload::from(vec![9; 1 << 20]);
         let hash = BlobHash::of(payload.parts());
         let mut outbox = Outbox::default();
-        outbox.push(Message::Blob {
-            hash,
-            payload: payload.clone(),
-        });
+        outbox.push(Message::Blob { hash, payload: payload.clone() });
         let bytes = drain(&mut outbox, usize::MAX);
         let mut decoder = Decoder::default();
         assert_eq!(feed(&mut decoder, &bytes[..600_000], 50_000), vec![]);

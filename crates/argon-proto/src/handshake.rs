@@ -84,10 +84,7 @@ pub struct Listener {
 impl Refusal {
     /// A refusal with its code and sentence.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-        }
+        Self { code: code.to_owned(), message: message.into() }
     }
 
     /// The body of REFUSED.
@@ -117,11 +114,7 @@ impl Dialler {
             capabilities: Vec::new(),
         };
         let hello = serde_json::to_vec(&hello).unwrap_or_default();
-        let dialler = Self {
-            key,
-            hello: hello.clone(),
-            transcript: Vec::new(),
-        };
+        let dialler = Self { key, hello: hello.clone(), transcript: Vec::new() };
         Some((dialler, hello))
     }
 
@@ -144,10 +137,8 @@ impl Dialler {
     /// # Errors
     /// If the listener does not hold the key, or its welcome cannot be read.
     pub fn check(&self, welcome: &[u8]) -> Result<Welcome, Refusal> {
-        let proven = welcome.len() >= 32
-            && self
-                .key
-                .verify(&[LISTENER_LABEL, &self.transcript], &welcome[..32]);
+        let proven =
+            welcome.len() >= 32 && self.key.verify(&[LISTENER_LABEL, &self.transcript], &welcome[..32]);
         if !proven {
             return Err(Refusal::new(
                 "key",
@@ -179,22 +170,14 @@ impl Listener {
         if from_hex::<32>(&parsed.nonce).is_none() {
             return Err(Refusal::new("frame", "the hello has no nonce of 64 hexadecimal digits"));
         }
-        let role = Role::from_name(&parsed.role).ok_or_else(|| {
-            Refusal::new("role", "the role must be client, worker, observer or admin")
-        })?;
+        let role = Role::from_name(&parsed.role)
+            .ok_or_else(|| Refusal::new("role", "the role must be client, worker, observer or admin"))?;
         let key = key
             .for_role(role)
             .ok_or_else(|| Refusal::new("role", "this listener does not serve that role"))?;
-        let challenge = Challenge {
-            version,
-            nonce: to_hex(&nonce),
-        };
+        let challenge = Challenge { version, nonce: to_hex(&nonce) };
         let challenge = serde_json::to_vec(&challenge).unwrap_or_default();
-        let listener = Self {
-            key,
-            role,
-            transcript: transcript(hello, &challenge, channel),
-        };
+        let listener = Self { key, role, transcript: transcript(hello, &challenge, channel) };
         Ok((listener, challenge))
     }
 
@@ -270,8 +253,7 @@ mod tests {
     fn a_listener_without_the_key_is_found_out() {
         let key = Key::cluster([7; 32]);
         let (mut dialler, hello) = Dialler::hello(&key, Role::Worker, [1; 32]).expect("role");
-        let (_, challenge) =
-            Listener::challenge(&key, &hello, [2; 32], &PLAIN_CHANNEL).expect("good hello");
+        let (_, challenge) = Listener::challenge(&key, &hello, [2; 32], &PLAIN_CHANNEL).expect("good hello");
         dialler.proof(&challenge, &PLAIN_CHANNEL).expect("good challenge");
         let forged = [vec![0; 32], b"{}".to_vec()].concat();
         assert_eq!(dialler.check(&forged).expect_err("forged").code, "key");

@@ -59,10 +59,7 @@ impl TaskId {
         session.copy_from_slice(&bytes[..16]);
         let mut sequence = [0; 8];
         sequence.copy_from_slice(&bytes[16..]);
-        Self {
-            session: SessionId(session),
-            sequence: u64::from_be_bytes(sequence),
-        }
+        Self { session: SessionId(session), sequence: u64::from_be_bytes(sequence) }
     }
 }
 
@@ -158,13 +155,11 @@ impl fmt::Debug for TaskId {
 impl FromStr for TaskId {
     type Err = ParseIdError;
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        from_hex::<24>(text)
-            .map(Self::from_bytes)
-            .ok_or_else(|| ParseIdError {
-                text: text.chars().take(80).collect(),
-                what: "a task id",
-                digits: Self::BYTES * 2,
-            })
+        from_hex::<24>(text).map(Self::from_bytes).ok_or_else(|| ParseIdError {
+            text: text.chars().take(80).collect(),
+            what: "a task id",
+            digits: Self::BYTES * 2,
+        })
     }
 }
 
@@ -174,10 +169,7 @@ mod tests {
 
     #[test]
     fn task_id_survives_bytes_and_text() {
-        let id = TaskId {
-            session: SessionId([7; 16]),
-            sequence: 0x0102_0304_0506_0708,
-        };
+        let id = TaskId { session: SessionId([7; 16]), sequence: 0x0102_0304_0506_0708 };
         assert_eq!(TaskId::from_bytes(id.to_bytes()), id);
         assert_eq!(id.to_string().parse(), Ok(id));
     }
@@ -185,10 +177,7 @@ mod tests {
     #[test]
     fn text_that_is_no_id_is_named_in_the_error() {
         let error = "xyz".parse::<TaskId>().expect_err("not an id");
-        assert_eq!(
-            error.to_string(),
-            "'xyz' is not a task id: expected 48 hexadecimal digits"
-        );
+        assert_eq!(error.to_string(), "'xyz' is not a task id: expected 48 hexadecimal digits");
         assert!("é".repeat(16).parse::<SessionId>().is_err());
     }
 }

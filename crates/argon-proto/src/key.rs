@@ -68,10 +68,7 @@ impl Key {
     /// A cluster key of these random bytes.
     #[must_use]
     pub fn cluster(secret: [u8; 32]) -> Self {
-        Self {
-            scope: Scope::Cluster,
-            secret,
-        }
+        Self { scope: Scope::Cluster, secret }
     }
 
     /// What this key opens.

@@ -215,19 +215,13 @@ impl AttemptId {
         }
         let mut id = [0; TaskId::BYTES];
         body.copy_to_slice(&mut id);
-        Ok(Self {
-            task: TaskId::from_bytes(id),
-            attempt: Attempt(body.get_u32()),
-        })
+        Ok(Self { task: TaskId::from_bytes(id), attempt: Attempt(body.get_u32()) })
     }
 }
 
 impl Message {
     /// The payload that may be too big for one frame.
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "a message without payload needs no line here"
-    )]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a message without payload needs no line here")]
     pub(crate) fn payload(&self) -> Option<&Payload> {
         match self {
             Self::Submit(task) | Self::Run(task) => Some(&task.payload),
@@ -237,10 +231,7 @@ impl Message {
         }
     }
 
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "a message without payload needs no line here"
-    )]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a message without payload needs no line here")]
     pub(crate) fn payload_mut(&mut self) -> Option<&mut Payload> {
         match self {
             Self::Submit(task) | Self::Run(task) => Some(&mut task.payload),
@@ -358,10 +349,9 @@ impl Message {
             kind::REQUEST => Self::Request(body),
             kind::REPLY => Self::Reply(body),
             kind::ACCEPTED => Self::Accepted(decode_task_ids(&body)?),
-            kind::CREDIT => Self::Credit {
-                tasks: take_u64(&mut body, "credit")?,
-                bytes: take_u64(&mut body, "credit")?,
-            },
+            kind::CREDIT => {
+                Self::Credit { tasks: take_u64(&mut body, "credit")?, bytes: take_u64(&mut body, "credit")? }
+            }
             kind::NEED_BLOB => Self::NeedBlob(decode_hashes(&body)?),
             kind::REGISTER => Self::Register(body),
             kind::REGISTERED => Self::Registered(body),
@@ -394,11 +384,7 @@ impl Message {
             kind::READY => Self::Ready(body),
             other => return Err(DecodeError::Kind(other)),
         };
-        Ok(Beginning {
-            message,
-            stream: 0,
-            payload_length: 0,
-        })
+        Ok(Beginning { message, stream: 0, payload_length: 0 })
     }
 }
 
@@ -408,19 +394,11 @@ impl Beginning {
             return Err(DecodeError::Payload(payload_length, limit::PAYLOAD_BYTES));
         }
         let here = message.payload().map_or(0, Payload::len);
-        let fits = if stream == 0 {
-            here == payload_length
-        } else {
-            here <= payload_length
-        };
+        let fits = if stream == 0 { here == payload_length } else { here <= payload_length };
         if !fits {
             return Err(DecodeError::Field("payload_length", payload_length));
         }
-        Ok(Self {
-            message,
-            stream,
-            payload_length,
-        })
+        Ok(Self { message, stream, payload_length })
     }
 }
 
@@ -452,10 +430,7 @@ fn decode_blob(mut body: Bytes) -> Result<Beginning, DecodeError> {
     body.copy_to_slice(&mut hash);
     let stream = body.get_u32();
     let length = body.get_u64();
-    let message = Message::Blob {
-        hash: BlobHash(hash),
-        payload: body.into(),
-    };
+    let message = Message::Blob { hash: BlobHash(hash), payload: body.into() };
     Beginning::new(message, stream, length)
 }
 

@@ -147,13 +147,7 @@ impl Outcome {
     #[must_use]
     pub fn reported(id: TaskId, attempt: Attempt, status: Status, run_us: u64, report: &Report) -> Self {
         Self {
-            head: OutcomeHead {
-                id,
-                attempt,
-                status,
-                codec: Codec::Own,
-                run_us,
-            },
+            head: OutcomeHead { id, attempt, status, codec: Codec::Own, run_us },
             report: report.to_json(),
             payload: Payload::default(),
         }
@@ -201,13 +195,7 @@ impl Outcome {
         }
         let report = body.split_to(report_length);
         let outcome = Self {
-            head: OutcomeHead {
-                id: TaskId::from_bytes(id),
-                attempt,
-                status,
-                codec,
-                run_us,
-            },
+            head: OutcomeHead { id: TaskId::from_bytes(id), attempt, status, codec, run_us },
             report,
             payload: body.into(),
         };
@@ -219,10 +207,7 @@ impl Report {
     /// A report that says one thing.
     #[must_use]
     pub fn of(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            ..Self::default()
-        }
+        Self { message: message.into(), ..Self::default() }
     }
 
     /// The report as JSON within the wire's limit: long output and long stories lose their beginning.

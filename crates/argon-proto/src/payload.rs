@@ -75,9 +75,7 @@ impl Payload {
 
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
-        Self {
-            parts: Parts::One(bytes),
-        }
+        Self { parts: Parts::One(bytes) }
     }
 }
 
@@ -93,11 +91,8 @@ mod tests {
 
     #[test]
     fn parts_are_kept_and_counted() {
-        let payload = Payload::from_parts(vec![
-            Bytes::from_static(b"ab"),
-            Bytes::new(),
-            Bytes::from_static(b"c"),
-        ]);
+        let payload =
+            Payload::from_parts(vec![Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"c")]);
         assert_eq!(payload.len(), 3);
         assert_eq!(payload.parts().len(), 2);
         assert_eq!(&payload.to_contiguous()[..], b"abc");

@@ -138,12 +138,8 @@ impl Priority {
 
 impl Runtime {
     /// Every runtime, by its name.
-    pub const ALL: [(Self, &'static str); 4] = [
-        (Self::Perl, "perl"),
-        (Self::Python, "python"),
-        (Self::Native, "native"),
-        (Self::Exec, "exec"),
-    ];
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Perl, "perl"), (Self::Python, "python"), (Self::Native, "native"), (Self::Exec, "exec")];
 
     /// The byte on the wire.
     #[must_use]
@@ -234,9 +230,8 @@ impl Task {
         body.copy_to_slice(&mut id);
         let attempt = Attempt(body.get_u32());
         let flags = Flags(body.get_u16());
-        let priority = *Priority::ALL
-            .get(usize::from(body.get_u8()))
-            .ok_or(DecodeError::Field("priority", 0))?;
+        let priority =
+            *Priority::ALL.get(usize::from(body.get_u8())).ok_or(DecodeError::Field("priority", 0))?;
         let runtime = runtime_from_byte(body.get_u8())?;
         let timeout_ms = body.get_u32();
         let retries = body.get_u16();

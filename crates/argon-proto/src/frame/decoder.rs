@@ -99,14 +99,9 @@ impl Decoder {
 
     fn take_chunk(&mut self, mut body: Bytes) -> Result<Option<Message>, DecodeError> {
         let stream = body.try_get_u32().map_err(|_| DecodeError::Short("chunk"))?;
-        let arriving = self
-            .arriving
-            .get_mut(&stream)
-            .ok_or(DecodeError::Chunk(stream))?;
-        arriving.missing = arriving
-            .missing
-            .checked_sub(body.len() as u64)
-            .ok_or(DecodeError::Chunk(stream))?;
+        let arriving = self.arriving.get_mut(&stream).ok_or(DecodeError::Chunk(stream))?;
+        arriving.missing =
+            arriving.missing.checked_sub(body.len() as u64).ok_or(DecodeError::Chunk(stream))?;
         arriving.parts.push(body);
         if arriving.missing > 0 {
             return Ok(None);

@@ -53,12 +53,7 @@ impl Outbox {
         } else {
             self.put_length(start, head_bytes - 4);
             self.stream_bytes += payload.len();
-            self.streams.push_back(Stream {
-                number: stream,
-                payload,
-                part: 0,
-                offset: 0,
-            });
+            self.streams.push_back(Stream { number: stream, payload, part: 0, offset: 0 });
         }
     }
 

@@ -1,0 +1,194 @@
+//! The worker's mind: which runner gets which attempt, and what the manager is told.
+//!
+//! Driven like the scheduler: [`Pool::step`] takes one fact and appends effects. The shell owns processes, pipes and
+//! the connection; it starts a runner when told [`Effect::Spawn`], hands it a task when told [`Effect::Hand`], and
+//! reports what became of either.
+//!
+//! Attempts that were not started wait in arrival order by priority. Outcomes are kept until the manager settles them, across
+//! any loss of the connection.
+
+mod effect;
+mod input;
+mod on_manager;
+mod on_runner;
+mod slot;
+mod start;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Outcome, Runtime, Task};
+use rustc_hash::FxHashSet;
+
+use crate::time::Time;
+
+pub use effect::{Effect, Signal};
+pub use input::{Exit, Input};
+pub use slot::{Kind, SlotId};
+
+use slot::{Slot, SlotState};
+
+/// Bounds and choices of a worker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The worker's name, for reports.
+    pub name: String,
+    /// Its host, for reports.
+    pub host: String,
+    /// How many tasks it runs at once; at least 1.
+    pub slots: usize,
+    /// Runtimes that it has; the first is kept ready in every slot.
+    pub runtimes: Vec<Runtime>,
+    /// A runner is replaced after so many tasks; 0 for never.
+    pub max_requests: u64,
+    /// Time limit for tasks that bring none, milliseconds; 0 for none.
+    pub default_timeout_ms: u32,
+    /// Between TERM and KILL.
+    pub term_grace: Duration,
+    /// A manager that was not heard for so long has given this worker up: nothing is started until it is heard again.
+    pub lease: Duration,
+    /// Bytes of outcomes that may wait to be settled before no more tasks are started.
+    pub unsettled_bytes: u64,
+}
+
+/// The pool. All state is private and changes through [`Pool::step`] only.
+#[derive(Debug)]
+pub struct Pool {
+    settings: Settings,
+    slots: Vec<Slot>,
+    /// Attempts that have not started, by priority.
+    waiting: [VecDeque<Task>; 3],
+    /// Every attempt that is here in any form.
+    known: FxHashSet<AttemptId>,
+    /// Outcomes that the manager has not settled, oldest first.
+    unsettled: VecDeque<Outcome>,
+    unsettled_bytes: u64,
+    is_linked: bool,
+    last_heard: Time,
+    is_draining: bool,
+    has_left: bool,
+}
+
+impl Pool {
+    /// A pool whose slots are empty.
+    #[must_use]
+    pub fn new(now: Time, settings: Settings) -> Self {
+        let slots = (0..settings.slots.max(1)).map(|_| Slot::default()).collect();
+        Self {
+            settings,
+            slots,
+            waiting: Default::default(),
+            known: FxHashSet::default(),
+            unsettled: VecDeque::new(),
+            unsettled_bytes: 0,
+            is_linked: false,
+            last_heard: now,
+            is_draining: false,
+            has_left: false,
+        }
+    }
+
+    /// Takes one fact and appends what is to be done.
+    pub fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        match input {
+            Input::Started => {}
+            Input::ManagerFound => self.on_manager_found(now, out),
+            Input::ManagerHeard => self.last_heard = now,
+            Input::ManagerLost => self.is_linked = false,
+            Input::TaskReceived(task) => self.on_task_received(task, out),
+            Input::StopReceived(attempts) => self.on_stop_received(now, &attempts, out),
+            Input::RecallReceived(count) => self.on_recall_received(count, out),
+            Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
+            Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
+            Input::RunnerReady { slot, generation } => self.on_runner_ready(slot, generation),
+            Input::RunnerFinished { slot, generation, outcome } => {
+                self.on_runner_finished(slot, generation, outcome, out)
+            }
+            Input::RunnerGone { slot, generation, exit } => {
+                self.on_runner_gone(now, slot, generation, exit, out)
+            }
+            Input::SpawnFailed { slot, generation, why } => {
+                self.on_spawn_failed(now, slot, generation, &why, out);
+            }
+            Input::TimePassed => {}
+        }
+        self.on_time_passed(now, out);
+        self.start_waiting(now, out);
+        self.leave_if_done(out);
+    }
+
+    /// When [`Input::TimePassed`] is wanted at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.slots.iter().filter_map(Slot::deadline).min()
+    }
+
+    /// Every attempt that is here: waiting, running or finished and not settled. What REGISTER lists.
+    #[must_use]
+    pub fn held(&self) -> Vec<AttemptId> {
+        let waiting = self.waiting.iter().flatten().map(attempt_of);
+        let running = self.slots.iter().filter_map(Slot::attempt);
+        let finished = self
+            .unsettled
+            .iter()
+            .map(|outcome| AttemptId { task: outcome.head.id, attempt: outcome.head.attempt });
+        waiting.chain(running).chain(finished).collect()
+    }
+
+    /// The attempt that a slot's runner of this generation executes.
+    #[must_use]
+    pub fn running(&self, slot: SlotId, generation: u64) -> Option<AttemptId> {
+        let slot = &self.slots[slot.0];
+        (slot.generation == generation).then(|| slot.attempt()).flatten()
+    }
+
+    /// The slot that executes an attempt.
+    #[must_use]
+    pub fn slot_of(&self, attempt: AttemptId) -> Option<SlotId> {
+        self.slots.iter().position(|slot| slot.attempt() == Some(attempt)).map(SlotId)
+    }
+
+    /// Slots, slots with a running task, waiting attempts, unsettled outcomes.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize, usize) {
+        let busy = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
+        (self.slots.len(), busy, self.waiting_len(), self.unsettled.len())
+    }
+
+    fn waiting_len(&self) -> usize {
+        self.waiting.iter().map(VecDeque::len).sum()
+    }
+
+    fn leave_if_done(&mut self, out: &mut Vec<Effect>) {
+        let is_done = self.is_draining
+            && self.waiting_len() == 0
+            && self.slots.iter().all(|slot| slot.attempt().is_none())
+            && (self.unsettled.is_empty() || !self.is_linked);
+        if is_done && !self.has_left {
+            self.has_left = true;
+            for (index, slot) in self.slots.iter_mut().enumerate() {
+                if !matches!(slot.state, SlotState::Empty { .. }) {
+                    out.push(Effect::Retire { slot: SlotId(index), generation: slot.generation });
+                }
+            }
+            out.push(Effect::Leave);
+        }
+    }
+
+    /// Panics, naming it, if something that must always be true is not.
+    pub fn assert_invariants(&self) {
+        let held = self.held();
+        let mut distinct = held.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(held.len(), distinct.len(), "an attempt is held twice");
+        assert_eq!(held.len(), self.known.len(), "the set of known attempts is stale");
+        let bytes: u64 = self.unsettled.iter().map(Outcome::weight).sum();
+        assert_eq!(bytes, self.unsettled_bytes, "unsettled bytes are miscounted");
+    }
+}
+
+fn attempt_of(task: &Task) -> AttemptId {
+    AttemptId { task: task.head.id, attempt: task.head.attempt }
+}

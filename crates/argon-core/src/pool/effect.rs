@@ -1,0 +1,55 @@
+//! What the pool wants done: commands, in the imperative.
+
+use argon_proto::{Message, Task};
+
+use super::slot::{Kind, SlotId};
+
+/// Two ways to ask a runner's process group to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGTERM: it may clean up.
+    Term,
+    /// SIGKILL: it is over.
+    Kill,
+}
+
+/// A command to the worker's shell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Start a runner.
+    Spawn {
+        /// Where.
+        slot: SlotId,
+        /// Its number in the slot, to be repeated in what is reported of it.
+        generation: u64,
+        /// What kind.
+        kind: Kind,
+    },
+    /// Give a runner a task.
+    Hand {
+        /// Where.
+        slot: SlotId,
+        /// The task.
+        task: Task,
+    },
+    /// Let an idle runner end by closing its socket; then report it gone.
+    Retire {
+        /// Where.
+        slot: SlotId,
+        /// Which runner.
+        generation: u64,
+    },
+    /// Signal a runner's process group.
+    Signal {
+        /// Where.
+        slot: SlotId,
+        /// Which runner.
+        generation: u64,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Say something to the manager. Only asked for while one is found.
+    Tell(Message),
+    /// Everything is done: say goodbye and end.
+    Leave,
+}

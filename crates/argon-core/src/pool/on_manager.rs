@@ -1,0 +1,129 @@
+//! What the manager says.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Message, Outcome, Task};
+use bytes::Bytes;
+
+use super::effect::Effect;
+use super::slot::{SlotId, Why};
+use super::{Pool, attempt_of};
+use crate::time::Time;
+
+impl Pool {
+    pub(super) fn on_manager_found(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.is_linked = true;
+        self.last_heard = now;
+        for outcome in &self.unsettled {
+            out.push(Effect::Tell(Message::Outcome(outcome.clone())));
+        }
+        if self.is_draining {
+            self.tell_draining("the worker is leaving", out);
+        }
+    }
+
+    pub(super) fn on_task_received(&mut self, task: Task, out: &mut Vec<Effect>) {
+        let attempt = attempt_of(&task);
+        if self.known.contains(&attempt) {
+            return;
+        }
+        if self.is_draining {
+            return out.push(Effect::Tell(Message::Returned(vec![attempt])));
+        }
+        self.known.insert(attempt);
+        let runtime = task.head.runtime;
+        if !self.settings.runtimes.contains(&runtime) {
+            return self.refuse_runtime(&task, runtime, out);
+        }
+        self.waiting[task.head.priority.index()].push_back(task);
+    }
+
+    pub(super) fn on_stop_received(&mut self, now: Time, attempts: &[AttemptId], out: &mut Vec<Effect>) {
+        let mut gone = Vec::new();
+        for attempt in attempts {
+            if let Some(slot) = self.slot_of(*attempt) {
+                self.stop_run(now, slot, out);
+                continue;
+            }
+            if self.known.remove(attempt) {
+                self.forget_waiting(*attempt);
+                self.forget_outcome(*attempt);
+            }
+            gone.push(*attempt);
+        }
+        if !gone.is_empty() && self.is_linked {
+            out.push(Effect::Tell(Message::Returned(gone)));
+        }
+    }
+
+    fn stop_run(&mut self, now: Time, slot: SlotId, out: &mut Vec<Effect>) {
+        if let super::SlotState::Ending { why, .. } = &mut self.slots[slot.0].state {
+            *why = Why::Stopped;
+        }
+        self.end_run(now, slot, Why::Stopped, out);
+    }
+
+    pub(super) fn on_recall_received(&mut self, count: u32, out: &mut Vec<Effect>) {
+        let mut given = Vec::new();
+        // The least urgent and the last to come are the last to start here.
+        for lane in self.waiting.iter_mut().rev() {
+            while given.len() < count as usize
+                && let Some(task) = lane.pop_back()
+            {
+                given.push(attempt_of(&task));
+            }
+        }
+        given.reverse();
+        given.iter().for_each(|attempt| {
+            self.known.remove(attempt);
+        });
+        out.push(Effect::Tell(Message::Returned(given)));
+    }
+
+    pub(super) fn on_outcomes_settled(&mut self, attempts: &[AttemptId]) {
+        for attempt in attempts {
+            // A running attempt is not settled, whatever the manager says.
+            if self.forget_outcome(*attempt) {
+                self.known.remove(attempt);
+            }
+        }
+    }
+
+    pub(super) fn on_drain_requested(&mut self, reason: &str, out: &mut Vec<Effect>) {
+        if self.is_draining {
+            return;
+        }
+        self.is_draining = true;
+        if !self.is_linked {
+            return;
+        }
+        self.tell_draining(reason, out);
+        let given: Vec<AttemptId> =
+            self.waiting.iter_mut().flat_map(|lane| lane.drain(..)).map(|task| attempt_of(&task)).collect();
+        self.known.retain(|attempt| !given.contains(attempt));
+        if !given.is_empty() {
+            out.push(Effect::Tell(Message::Returned(given)));
+        }
+    }
+
+    fn tell_draining(&self, reason: &str, out: &mut Vec<Effect>) {
+        let reason = reason.replace(['"', '\\'], "'");
+        let json = format!("{{\"reason\":\"{reason}\"}}");
+        out.push(Effect::Tell(Message::Draining(Bytes::from(json))));
+    }
+
+    fn forget_waiting(&mut self, attempt: AttemptId) {
+        for lane in &mut self.waiting {
+            lane.retain(|task| attempt_of(task) != attempt);
+        }
+    }
+
+    fn forget_outcome(&mut self, attempt: AttemptId) -> bool {
+        let place = self
+            .unsettled
+            .iter()
+            .position(|outcome| outcome.head.id == attempt.task && outcome.head.attempt == attempt.attempt);
+        let outcome = place.and_then(|place| self.unsettled.remove(place));
+        self.unsettled_bytes -= outcome.as_ref().map_or(0, Outcome::weight);
+        outcome.is_some()
+    }
+}

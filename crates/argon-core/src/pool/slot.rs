@@ -1,0 +1,90 @@
+//! A slot: a place for one running task, and the runner in it.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Runtime, Task};
+
+use super::attempt_of;
+use crate::time::Time;
+
+/// A slot's number, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SlotId(pub usize);
+
+/// What a runner must be to take a task.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Kind {
+    /// Its runtime.
+    pub runtime: Runtime,
+    /// Its memory limit, MiB; 0 for none.
+    pub memory_mib: u32,
+}
+
+/// One slot.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    /// Number of the runner in it; counts all that were started here.
+    pub(super) generation: u64,
+    pub(super) state: SlotState,
+    /// Runners in a row that ended before they were ready.
+    pub(super) failures: u32,
+}
+
+/// What goes on in a slot.
+#[derive(Debug)]
+pub(super) enum SlotState {
+    /// No runner; none is started before that time.
+    Empty { not_before: Time },
+    /// A runner is starting.
+    Starting { kind: Kind },
+    /// A runner waits for a task.
+    Idle { kind: Kind, served: u64 },
+    /// A runner executes a task.
+    Busy { kind: Kind, served: u64, run: Box<Run> },
+    /// A runner was told to end for its task's sake.
+    Ending { run: Box<Run>, why: Why, kill_at: Option<Time> },
+    /// An idle runner was told to end.
+    Retiring,
+}
+
+/// A task in a runner.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) task: Task,
+    pub(super) since: Time,
+    pub(super) until: Option<Time>,
+}
+
+/// Why a running task is being ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Why {
+    Timeout,
+    Stopped,
+}
+
+impl Default for SlotState {
+    fn default() -> Self {
+        Self::Empty { not_before: Time(0) }
+    }
+}
+
+impl Slot {
+    /// The attempt that runs here, or is being ended.
+    pub(super) fn attempt(&self) -> Option<AttemptId> {
+        match &self.state {
+            SlotState::Busy { run, .. } | SlotState::Ending { run, .. } => Some(attempt_of(&run.task)),
+            SlotState::Empty { .. }
+            | SlotState::Starting { .. }
+            | SlotState::Idle { .. }
+            | SlotState::Retiring => None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        match &self.state {
+            SlotState::Empty { not_before } => Some(*not_before),
+            SlotState::Busy { run, .. } => run.until,
+            SlotState::Ending { kill_at, .. } => *kill_at,
+            SlotState::Starting { .. } | SlotState::Idle { .. } | SlotState::Retiring => None,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The manager's mind: which task runs where, and who is told what.
+//!
+//! # Order of calls
+//! The driver drains a bounded batch of inputs and calls [`Scheduler::step`] for each, then
+//! [`Scheduler::finish_batch`] once. It commits `out.records` to its store, and releases `out.effects` in order;
+//! when a commit is durable it says so with [`Input::RecordsCommitted`]. It calls with
+//! [`Input::TimePassed`] when [`Scheduler::next_deadline`] is reached.
+//!
+//! # Rooms
+//! `on_*` files decide; `apply.rs` is the only writer of durable state; `queue.rs` orders what waits, `placement.rs`
+//! knows who is least loaded, `timers.rs` what is due. `invariants.rs` says what is always true.
+
+mod apply;
+mod credit;
+mod dispatch;
+mod effect;
+mod input;
+mod invariants;
+mod limits;
+mod on_client;
+mod on_outcome;
+mod on_submit;
+mod on_time;
+mod on_worker;
+mod placement;
+mod queue;
+mod recall;
+mod record;
+mod session;
+mod task;
+mod timers;
+mod view;
+mod worker;
+
+use std::collections::VecDeque;
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Outcome, SessionId, TaskId, WorkerId};
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use crate::time::Time;
+
+pub use effect::{Effect, Out};
+pub use input::{Input, Link, WorkerProfile};
+pub use limits::Limits;
+pub use record::Record;
+pub use view::{RunningTask, SchedulerView, Totals, WorkerView};
+
+use placement::Placement;
+use queue::Queue;
+use session::Session;
+use task::TaskEntry;
+use timers::Timers;
+use worker::Worker;
+
+/// Index of a task in the scheduler.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+struct TaskKey(usize);
+
+/// Index of a session in the scheduler.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+struct SessionKey(usize);
+
+/// Index of a worker in the scheduler.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+struct WorkerKey(usize);
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Peer {
+    Client(SessionKey),
+    Worker(WorkerKey),
+}
+
+/// The scheduler. All state is private and changes through [`Scheduler::step`] only.
+#[derive(Debug)]
+pub struct Scheduler {
+    limits: Limits,
+    tasks: Slab<TaskEntry>,
+    task_by_id: FxHashMap<TaskId, TaskKey>,
+    sessions: Slab<Session>,
+    session_by_id: FxHashMap<SessionId, SessionKey>,
+    workers: Slab<Worker>,
+    worker_by_id: FxHashMap<WorkerId, WorkerKey>,
+    peers: FxHashMap<Link, Peer>,
+    queue: Queue,
+    placement: Placement,
+    timers: Timers,
+    /// Attempts that a worker holds of tasks that nobody has claimed yet.
+    unclaimed: FxHashMap<TaskId, Unclaimed>,
+    /// Who wants the outcome of a detached task.
+    collectors: FxHashMap<TaskId, Link>,
+    /// Sessions to which a grant of credit is due at the end of the batch.
+    credit_due: Vec<SessionKey>,
+    /// Workers to which settlements are due at the end of the batch.
+    settle_due: Vec<WorkerKey>,
+    /// When a look at tasks that were sent ahead is due.
+    recall_check: Option<Time>,
+    /// Until then, tasks that are offered again wait for a worker that may hold them.
+    recovering_until: Time,
+    /// Records that were handed out and are not yet durable, by their running number.
+    storing: VecDeque<Storing>,
+    records_written: u64,
+    stamp: u32,
+    totals: view::Totals,
+}
+
+/// An attempt that a worker holds though no client and no store knows its task (yet).
+#[derive(Clone, Debug)]
+struct Unclaimed {
+    worker: WorkerKey,
+    attempt: AttemptId,
+    outcome: Option<Outcome>,
+    until: Time,
+}
+
+/// A record that was handed to the store, and what waits for it.
+#[derive(Debug)]
+struct Storing {
+    number: u64,
+    key: TaskKey,
+    stamp: u32,
+    /// The attempt whose outcome this is, to be settled with its worker.
+    settles: Option<(WorkerKey, AttemptId)>,
+}
+
+impl Scheduler {
+    /// A scheduler that knows nobody, at the moment `now`.
+    ///
+    /// Detached tasks of an earlier life are given to [`Scheduler::recover`] before the first step.
+    #[must_use]
+    pub fn new(now: Time, limits: Limits) -> Self {
+        let recovering_until = now + limits.recovery;
+        Self {
+            limits,
+            tasks: Slab::new(),
+            task_by_id: FxHashMap::default(),
+            sessions: Slab::new(),
+            session_by_id: FxHashMap::default(),
+            workers: Slab::new(),
+            worker_by_id: FxHashMap::default(),
+            peers: FxHashMap::default(),
+            queue: Queue::default(),
+            placement: Placement::default(),
+            timers: Timers::default(),
+            unclaimed: FxHashMap::default(),
+            collectors: FxHashMap::default(),
+            credit_due: Vec::new(),
+            settle_due: Vec::new(),
+            recall_check: None,
+            recovering_until,
+            storing: VecDeque::new(),
+            records_written: 0,
+            stamp: 0,
+            totals: view::Totals::default(),
+        }
+    }
+
+    /// Takes one fact and appends the records and effects that follow from it.
+    pub fn step(&mut self, now: Time, input: Input, out: &mut Out) {
+        match input {
+            Input::SessionOpened { link, session, client } => {
+                self.on_session_opened(link, session, client, out);
+            }
+            Input::OfferEnded { link } => self.on_offer_ended(link, out),
+            Input::TaskSubmitted { link, task } => self.on_task_submitted(now, link, task, out),
+            Input::OutcomesTaken { link, ids } => self.on_outcomes_taken(link, &ids, out),
+            Input::CancelRequested { link, ids } => self.on_cancel_requested(now, link, &ids, out),
+            Input::CollectRequested { link, ids } => self.on_collect_requested(link, &ids, out),
+            Input::ClientLost { link, farewell } => self.on_client_lost(now, link, farewell, out),
+            Input::WorkerJoined { link, profile, held } => {
+                self.on_worker_joined(now, link, profile, &held, out);
+            }
+            Input::WorkerLost { link, certain } => self.on_worker_lost(now, link, certain, out),
+            Input::WorkerDraining { link } => self.on_worker_draining(link),
+            Input::DrainRequested { worker } => self.on_drain_requested(worker, out),
+            Input::AttemptsReturned { link, attempts } => {
+                self.on_attempts_returned(now, link, &attempts);
+            }
+            Input::OutcomeArrived { link, outcome } => {
+                self.on_outcome_arrived(now, link, outcome, out);
+            }
+            Input::WordFromWorker { link, attempt, word } => {
+                self.on_word_from_worker(link, attempt, word, out);
+            }
+            Input::WordFromClient { link, attempt, word } => {
+                self.on_word_from_client(link, attempt, word, out);
+            }
+            Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
+            Input::RecordsRefused { up_to, why } => self.on_records_refused(up_to, &why, out),
+            Input::TimePassed => {}
+        }
+        self.on_time_passed(now, out);
+        self.dispatch(now, out);
+    }
+
+    /// Appends what a batch of steps has gathered for each peer: settlements and credit.
+    pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
+        self.recall(now, out);
+        self.flush_settled(out);
+        self.flush_credit(out);
+    }
+
+    /// When [`Input::TimePassed`] is wanted at the latest; `None` while nothing is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    fn next_stamp(&mut self) -> u32 {
+        self.stamp = self.stamp.wrapping_add(1);
+        self.stamp
+    }
+
+    fn client_at(&self, link: Link) -> Option<SessionKey> {
+        match self.peers.get(&link) {
+            Some(Peer::Client(key)) => Some(*key),
+            Some(Peer::Worker(_)) | None => None,
+        }
+    }
+
+    fn worker_at(&self, link: Link) -> Option<WorkerKey> {
+        match self.peers.get(&link) {
+            Some(Peer::Worker(key)) => Some(*key),
+            Some(Peer::Client(_)) | None => None,
+        }
+    }
+}

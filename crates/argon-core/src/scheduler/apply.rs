@@ -1,0 +1,147 @@
+//! The only writer of which tasks exist and how they ended; recovery replays records through here.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Outcome, SessionId, Task, TaskId};
+
+use super::effect::{Effect, Out};
+use super::input::Link;
+use super::record::Record;
+use super::session::Session;
+use super::task::{State, TaskEntry};
+use super::timers::Timer;
+use super::{Scheduler, SessionKey, Storing, TaskKey, WorkerKey};
+use crate::time::Time;
+
+/// The connection that recovered tasks use credit of: none.
+const NO_LINK: Link = Link(0);
+
+impl Scheduler {
+    /// Replays the durable records of an earlier life, before the first step. Tasks that had not ended wait for a
+    /// worker that may still run them, as tasks that a client offers again do.
+    pub fn recover(&mut self, now: Time, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            match record {
+                Record::TaskAccepted(task) => {
+                    let session = self.session_of(task.head.id.session);
+                    let key = self.insert_task(session, NO_LINK, task);
+                    self.tasks[key.0].state = State::Recovering;
+                    self.timers.set(self.recovering_until, Timer::RecoveryEnd);
+                }
+                Record::AttemptStarted(attempt) => {
+                    if let Some(key) = self.task_by_id.get(&attempt.task) {
+                        self.tasks[key.0].task.head.attempt = attempt.attempt;
+                    }
+                }
+                Record::TaskEnded(outcome) => {
+                    if let Some(key) = self.task_by_id.get(&outcome.head.id).copied() {
+                        self.set_ended(key, outcome, true);
+                        self.expire_later(now, key);
+                    }
+                }
+                Record::TaskForgotten(id) => {
+                    if let Some(key) = self.task_by_id.get(&id).copied() {
+                        self.remove_task(key, &mut Out::default());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The session of this id, made without a client if there is none.
+    pub(super) fn session_of(&mut self, id: SessionId) -> SessionKey {
+        if let Some(key) = self.session_by_id.get(&id) {
+            return *key;
+        }
+        let key = SessionKey(self.sessions.insert(Session::new(id, String::new())));
+        self.session_by_id.insert(id, key);
+        key
+    }
+
+    /// Makes a task known. Its state is `Storing` until the caller says otherwise.
+    pub(super) fn insert_task(&mut self, session: SessionKey, credit: Link, task: Task) -> TaskKey {
+        let id = task.head.id;
+        let tasks = &mut self.sessions[session.0].tasks;
+        let entry = TaskEntry {
+            session,
+            session_place: tasks.len(),
+            credit,
+            weight: task.weight(),
+            state: State::Storing,
+            stamp: 0,
+            retried: 0,
+            losses: 0,
+            offered: true,
+            story: Vec::new(),
+            task,
+        };
+        let key = TaskKey(self.tasks.insert(entry));
+        tasks.push(key);
+        self.task_by_id.insert(id, key);
+        key
+    }
+
+    /// Keeps the outcome; the caller has taken the task from queue and worker before.
+    pub(super) fn set_ended(&mut self, key: TaskKey, outcome: Outcome, durable: bool) {
+        let stamp = self.next_stamp();
+        let entry = &mut self.tasks[key.0];
+        assert!(!entry.is_ended(), "a task ends once: {:?}", entry.attempt_id());
+        entry.stamp = stamp;
+        // Nobody will start it again: its arguments need not be kept.
+        entry.task.payload = argon_proto::Payload::default();
+        entry.state = State::Ended { outcome: Box::new(outcome), durable };
+    }
+
+    /// Forgets a task that is neither queued nor assigned.
+    pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
+        let entry = self.tasks.remove(key.0);
+        self.task_by_id.remove(&entry.task.head.id);
+        let session = &mut self.sessions[entry.session.0];
+        session.tasks.swap_remove(entry.session_place);
+        if let Some(moved) = session.tasks.get(entry.session_place) {
+            self.tasks[moved.0].session_place = entry.session_place;
+        }
+        if !entry.task.blobs.is_empty() {
+            out.effects.push(Effect::ReleaseBlobs { blobs: entry.task.blobs.clone() });
+        }
+        let is_abandoned = session.tasks.is_empty() && session.link.is_none() && session.client.is_empty();
+        if is_abandoned {
+            self.remove_session(entry.session);
+        }
+    }
+
+    /// Forgets a session that has no tasks and no client.
+    pub(super) fn remove_session(&mut self, key: SessionKey) {
+        self.queue.forget_session(key);
+        let session = self.sessions.remove(key.0);
+        self.session_by_id.remove(&session.id);
+    }
+
+    /// Hands a record to the store and remembers what waits for it.
+    pub(super) fn write(
+        &mut self,
+        record: Record,
+        key: TaskKey,
+        settles: Option<(WorkerKey, AttemptId)>,
+        out: &mut Out,
+    ) {
+        self.records_written += 1;
+        self.storing.push_back(Storing {
+            number: self.records_written,
+            key,
+            stamp: self.tasks[key.0].stamp,
+            settles,
+        });
+        out.records.push(record);
+    }
+
+    /// Hands over a record that nothing waits for.
+    pub(super) fn write_forgotten(&mut self, id: TaskId, out: &mut Out) {
+        self.records_written += 1;
+        out.records.push(Record::TaskForgotten(id));
+    }
+
+    pub(super) fn expire_later(&mut self, now: Time, key: TaskKey) {
+        let stamp = self.tasks[key.0].stamp;
+        self.timers.set(now + self.limits.result_ttl, Timer::ResultExpiry(key, stamp));
+    }
+}

@@ -1,0 +1,130 @@
+//! From the queue to the workers, and back out of their hands.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Attempt, Flags, Message};
+
+use super::effect::Out;
+use super::record::Record;
+use super::task::State;
+use super::worker::Recall;
+use super::{Scheduler, TaskKey, WorkerKey};
+use crate::time::Time;
+
+impl Scheduler {
+    /// Gives waiting tasks to the least loaded workers until one or the other runs out.
+    pub(super) fn dispatch(&mut self, now: Time, out: &mut Out) {
+        while !self.queue.is_dry() {
+            let Some(worker) = self.placement.best() else {
+                return;
+            };
+            let Some(key) = self.pop_queued(now) else {
+                return;
+            };
+            self.start(now, key, worker, out);
+        }
+    }
+
+    fn start(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
+        let attempt = self.tasks[key.0].task.head.attempt.next();
+        self.assign(now, key, worker, attempt);
+        let stamp = self.next_stamp();
+        let entry = &mut self.tasks[key.0];
+        entry.stamp = stamp;
+        self.totals.started += 1;
+        if entry.is(Flags::DETACHED) && entry.is(Flags::NEVER_TWICE) {
+            // RUN follows when the store knows of the start.
+            let record = Record::AttemptStarted(entry.attempt_id());
+            return self.write(record, key, None, out);
+        }
+        self.send_run(key, out);
+    }
+
+    /// Sends RUN to the worker that the task is assigned to.
+    pub(super) fn send_run(&mut self, key: TaskKey, out: &mut Out) {
+        let entry = &self.tasks[key.0];
+        if let Some(link) = entry.worker().and_then(|worker| self.workers[worker.0].link) {
+            out.send(link, Message::Run(entry.task.clone()));
+        }
+    }
+
+    /// Notes that a worker holds an attempt of the task.
+    pub(super) fn assign(&mut self, now: Time, key: TaskKey, worker_key: WorkerKey, attempt: Attempt) {
+        let worker = &mut self.workers[worker_key.0];
+        let entry = &mut self.tasks[key.0];
+        entry.task.head.attempt = attempt;
+        entry.state = State::Assigned { worker: worker_key, place: worker.assigned.len(), since: now };
+        worker.assigned.push(key);
+        if worker.recall == Recall::Vain {
+            worker.recall = Recall::Possible;
+        }
+        self.placement.update(worker_key, worker);
+    }
+
+    /// Takes a task off its worker's list; its state is the caller's to set.
+    pub(super) fn unassign(&mut self, key: TaskKey) {
+        let State::Assigned { worker: worker_key, place, .. } = self.tasks[key.0].state else {
+            return;
+        };
+        let worker = &mut self.workers[worker_key.0];
+        worker.assigned.swap_remove(place);
+        if let Some(moved) = worker.assigned.get(place)
+            && let State::Assigned { place: its_place, .. } = &mut self.tasks[moved.0].state
+        {
+            *its_place = place;
+        }
+        self.tasks[key.0].state = State::Delayed;
+        self.placement.update(worker_key, worker);
+    }
+
+    /// Takes a task that has not ended out of the queue or out of its worker's hands, which is told to stop.
+    pub(super) fn withdraw(&mut self, key: TaskKey, out: &mut Out) {
+        let entry = &self.tasks[key.0];
+        let attempt = entry.attempt_id();
+        match entry.state {
+            State::Queued { .. } => {
+                self.queue.removed(entry.task.head.priority);
+                self.tasks[key.0].state = State::Delayed;
+            }
+            State::Assigned { worker, .. } => {
+                self.unassign(key);
+                self.stop(worker, attempt, out);
+            }
+            State::Storing | State::Recovering | State::Delayed | State::Ended { .. } => {}
+        }
+    }
+
+    /// Tells a worker to kill or forget an attempt, which occupies it until it says that it is gone.
+    pub(super) fn stop(&mut self, worker_key: WorkerKey, attempt: AttemptId, out: &mut Out) {
+        let worker = &mut self.workers[worker_key.0];
+        worker.unowned.insert(attempt);
+        if let Some(link) = worker.link {
+            out.send(link, Message::Stop(vec![attempt]));
+        }
+        self.placement.update(worker_key, worker);
+    }
+
+    /// Tells a worker, at the end of the batch, that an outcome need not be kept.
+    pub(super) fn settle(&mut self, worker_key: WorkerKey, attempt: AttemptId) {
+        let Some(worker) = self.workers.get_mut(worker_key.0) else {
+            return;
+        };
+        if worker.settled.is_empty() {
+            self.settle_due.push(worker_key);
+        }
+        worker.settled.push(attempt);
+    }
+
+    pub(super) fn flush_settled(&mut self, out: &mut Out) {
+        for key in std::mem::take(&mut self.settle_due) {
+            let Some(worker) = self.workers.get_mut(key.0) else {
+                continue;
+            };
+            let settled = std::mem::take(&mut worker.settled);
+            if let Some(link) = worker.link {
+                for part in settled.chunks(argon_proto::limit::IDS_PER_FRAME) {
+                    out.send(link, Message::Settled(part.to_vec()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What the scheduler wants done: commands, in the imperative.
+
+use argon_proto::Message;
+use bytes::Bytes;
+
+use super::input::Link;
+use super::record::Record;
+
+/// A command to the shell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Send a message to the peer at this connection. RUN needs the blobs that its task names sent before it.
+    Send {
+        /// The connection.
+        link: Link,
+        /// The message.
+        message: Message,
+    },
+    /// End a connection, after what was sent on it before, with these words.
+    Close {
+        /// The connection.
+        link: Link,
+        /// A word for programs, as in a refusal.
+        code: &'static str,
+        /// A sentence for people.
+        why: String,
+    },
+    /// A task is forgotten: the blobs that it named are needed for it no longer.
+    ReleaseBlobs {
+        /// Hashes, 32 bytes each, as the task named them.
+        blobs: Bytes,
+    },
+}
+
+/// What steps append to: first the facts to keep, then the commands that they justify.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Out {
+    /// Durable facts, in order. The shell commits them before it releases the effects.
+    pub records: Vec<Record>,
+    /// Commands, in order.
+    pub effects: Vec<Effect>,
+}
+
+impl Out {
+    pub(super) fn send(&mut self, link: Link, message: Message) {
+        self.effects.push(Effect::Send { link, message });
+    }
+}

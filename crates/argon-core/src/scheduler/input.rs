@@ -1,0 +1,153 @@
+//! What the scheduler is told: facts, in the past tense.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Message, Outcome, SessionId, Task, TaskId, WorkerId};
+
+/// One connection, numbered by the shell; a number is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Link(pub u64);
+
+/// What a worker says of itself when it joins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WorkerProfile {
+    /// Random id of the worker process.
+    pub id: WorkerId,
+    /// Name for people, usually `host:port`.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// How many tasks it can run at once; at least 1.
+    pub slots: u32,
+    /// Runtimes and their versions.
+    pub runtimes: Vec<(String, String)>,
+    /// Release of its program.
+    pub release: String,
+}
+
+/// A fact that the scheduler must take into account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// A client that has proven the key opened its session.
+    SessionOpened {
+        /// Its connection.
+        link: Link,
+        /// Its session.
+        session: SessionId,
+        /// What it calls itself.
+        client: String,
+    },
+    /// The client has offered again everything that it still waits for.
+    OfferEnded {
+        /// Its connection.
+        link: Link,
+    },
+    /// A client handed over a whole task, blobs included.
+    TaskSubmitted {
+        /// Its connection.
+        link: Link,
+        /// The task.
+        task: Task,
+    },
+    /// A client has these outcomes in hand.
+    OutcomesTaken {
+        /// Its connection.
+        link: Link,
+        /// The tasks.
+        ids: Vec<TaskId>,
+    },
+    /// A client does not want these tasks any more.
+    CancelRequested {
+        /// Its connection.
+        link: Link,
+        /// The tasks.
+        ids: Vec<TaskId>,
+    },
+    /// A client wants the outcomes of these detached tasks.
+    CollectRequested {
+        /// Its connection.
+        link: Link,
+        /// The tasks.
+        ids: Vec<TaskId>,
+    },
+    /// A client's connection ended.
+    ClientLost {
+        /// The connection.
+        link: Link,
+        /// Whether the client said goodbye: its session ends at once.
+        farewell: bool,
+    },
+    /// A worker registered.
+    WorkerJoined {
+        /// Its connection.
+        link: Link,
+        /// What it is.
+        profile: WorkerProfile,
+        /// Attempts that it runs, has queued, or finished without being settled.
+        held: Vec<AttemptId>,
+    },
+    /// A worker's connection ended.
+    WorkerLost {
+        /// The connection.
+        link: Link,
+        /// Whether it was silent for so long that it counts as dead; otherwise it may come back in a moment.
+        certain: bool,
+    },
+    /// A worker wants no more tasks.
+    WorkerDraining {
+        /// Its connection.
+        link: Link,
+    },
+    /// An operator wants a worker to take no more tasks and leave.
+    DrainRequested {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// A worker holds these attempts no more and has no outcome for them.
+    AttemptsReturned {
+        /// Its connection.
+        link: Link,
+        /// The attempts.
+        attempts: Vec<AttemptId>,
+    },
+    /// A worker reported how an attempt ended.
+    OutcomeArrived {
+        /// Its connection.
+        link: Link,
+        /// The outcome.
+        outcome: Outcome,
+    },
+    /// A running attempt has something for its client: output, or a question.
+    WordFromWorker {
+        /// The worker's connection.
+        link: Link,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The message to pass on.
+        word: Message,
+    },
+    /// A client has something for a running attempt: output credit, or an answer.
+    WordFromClient {
+        /// The client's connection.
+        link: Link,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The message to pass on.
+        word: Message,
+    },
+    /// The store holds all records up to this number durably.
+    RecordsCommitted {
+        /// How many records of this scheduler are durable, counted from its first.
+        up_to: u64,
+    },
+    /// The store could not take the records up to this number, and holds none of those that were not committed before.
+    RecordsRefused {
+        /// How many records of this scheduler were handed out up to the refused ones.
+        up_to: u64,
+        /// Why, for people.
+        why: String,
+    },
+    /// Nothing happened, but time went by.
+    TimePassed,
+}

@@ -1,0 +1,83 @@
+//! What is always true between two steps. Tests and the simulator ask after every step.
+
+use super::task::State;
+use super::{Peer, Scheduler, SessionKey, TaskKey, WorkerKey};
+
+impl Scheduler {
+    /// Panics, naming it, if something that must always be true is not.
+    pub fn assert_invariants(&self) {
+        self.assert_tasks_are_where_they_say();
+        self.assert_lists_are_complete();
+        self.assert_peers_are_mutual();
+        assert!(
+            self.queue.is_dry() || self.placement.best().is_none(),
+            "a task waits though a worker may take it"
+        );
+    }
+
+    fn assert_tasks_are_where_they_say(&self) {
+        let mut queued = [0; 3];
+        for (index, entry) in &self.tasks {
+            let key = TaskKey(index);
+            assert_eq!(self.task_by_id.get(&entry.task.head.id), Some(&key));
+            assert_eq!(
+                self.sessions[entry.session.0].tasks.get(entry.session_place),
+                Some(&key),
+                "a task is not in its session's list"
+            );
+            match entry.state {
+                State::Queued { .. } => {
+                    let lane = entry.task.head.priority.index();
+                    queued[lane] += 1;
+                    assert!(
+                        self.sessions[entry.session.0].lanes[lane].contains(&(key, entry.stamp)),
+                        "a queued task is not in its lane"
+                    );
+                }
+                State::Assigned { worker, place, .. } => assert_eq!(
+                    self.workers[worker.0].assigned.get(place),
+                    Some(&key),
+                    "an assigned task is not in its worker's list"
+                ),
+                State::Storing | State::Recovering | State::Delayed | State::Ended { .. } => {}
+            }
+        }
+        assert_eq!(queued, self.queue.lengths(), "the queue's lengths are wrong");
+    }
+
+    fn assert_lists_are_complete(&self) {
+        assert_eq!(self.task_by_id.len(), self.tasks.len());
+        assert_eq!(self.session_by_id.len(), self.sessions.len());
+        assert_eq!(self.worker_by_id.len(), self.workers.len());
+        let listed: usize = self.sessions.iter().map(|(_, session)| session.tasks.len()).sum();
+        assert_eq!(listed, self.tasks.len(), "sessions list tasks that do not exist");
+        let assigned: usize = self.workers.iter().map(|(_, worker)| worker.assigned.len()).sum();
+        let say_so = self.tasks.iter().filter(|(_, entry)| entry.worker().is_some()).count();
+        assert_eq!(assigned, say_so, "workers list tasks that are not assigned to them");
+        for unclaimed in self.unclaimed.values() {
+            assert!(self.workers.contains(unclaimed.worker.0));
+        }
+    }
+
+    fn assert_peers_are_mutual(&self) {
+        for (link, peer) in &self.peers {
+            let theirs = match peer {
+                Peer::Client(key) => self.sessions[key.0].link,
+                Peer::Worker(key) => self.workers[key.0].link,
+            };
+            assert_eq!(theirs, Some(*link), "a connection's peer has another connection");
+        }
+        let connected = self.sessions.iter().filter(|(_, session)| session.link.is_some()).count()
+            + self.workers.iter().filter(|(_, worker)| worker.link.is_some()).count();
+        assert_eq!(connected, self.peers.len());
+        for (index, worker) in &self.workers {
+            let is_listed = self.placement.is_able(WorkerKey(index));
+            assert_eq!(is_listed, worker.may_take(), "the placement index is stale");
+        }
+        for (index, session) in &self.sessions {
+            let key = SessionKey(index);
+            let choked = session.untaken_bytes > self.limits.untaken_bytes;
+            assert!(choked || self.queue.admits(key, session), "a session with waiting tasks has no turn");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Every bound and grace of the scheduler, with its default.
+
+use std::time::Duration;
+
+/// Bounds that an operator or a test may set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Tasks that may wait in the queue; a task beyond that is rejected.
+    pub queue_size: usize,
+    /// Tasks that one client may have sent without having taken their outcomes.
+    pub window_tasks: u64,
+    /// Payload bytes that one client may have sent without having taken the outcomes.
+    pub window_bytes: u64,
+    /// Outcome bytes that one client may leave untaken before its tasks are started no more.
+    pub untaken_bytes: u64,
+    /// How long a client's attached tasks outlive its connection.
+    pub session_grace: Duration,
+    /// How long a worker whose connection broke may take to come back before its tasks go elsewhere.
+    pub worker_grace: Duration,
+    /// How long after its start a manager lets tasks that are offered again wait for a worker that holds them.
+    pub recovery: Duration,
+    /// How long attempts that nobody claims are kept.
+    pub unclaimed: Duration,
+    /// How long the outcome of a detached task is kept.
+    pub result_ttl: Duration,
+    /// Workers that a task may lose in a row before it ends as lost.
+    pub losses: u32,
+    /// A task that waited for so long takes turns with more urgent ones.
+    pub ageing: Duration,
+    /// Longest wait before a retry.
+    pub backoff_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_size: 1_000_000,
+            window_tasks: 65_536,
+            window_bytes: 256 << 20,
+            untaken_bytes: 256 << 20,
+            session_grace: Duration::from_secs(60),
+            worker_grace: Duration::from_millis(500),
+            recovery: Duration::from_secs(4),
+            unclaimed: Duration::from_secs(60),
+            result_ttl: Duration::from_secs(30 * 60),
+            losses: 3,
+            ageing: Duration::from_secs(5),
+            backoff_max: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Clients come, take, cancel, collect and go.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Attempt, Flags, Message, Outcome, Report, SessionId, Status, TaskId};
+
+use super::effect::Out;
+use super::input::Link;
+use super::on_submit::close;
+use super::task::State;
+use super::timers::Timer;
+use super::{Peer, Scheduler, SessionKey, TaskKey};
+use crate::time::Time;
+
+impl Scheduler {
+    pub(super) fn on_session_opened(&mut self, link: Link, id: SessionId, client: String, out: &mut Out) {
+        if self.peers.contains_key(&link) {
+            return close(link, "frame", "this connection has introduced itself already", out);
+        }
+        let key = self.session_of(id);
+        let credit = self.open_credit();
+        let stamp = self.next_stamp();
+        let session = &mut self.sessions[key.0];
+        if let Some(old) = session.link.replace(link) {
+            self.peers.remove(&old);
+            close(old, "session", "this session was opened on another connection", out);
+        }
+        session.client = client;
+        session.stamp = stamp;
+        session.credit = credit;
+        for task in &session.tasks {
+            self.tasks[task.0].offered = false;
+        }
+        self.peers.insert(link, Peer::Client(key));
+    }
+
+    pub(super) fn on_offer_ended(&mut self, link: Link, out: &mut Out) {
+        let Some(session) = self.client_at(link) else {
+            return;
+        };
+        let unwanted: Vec<TaskKey> =
+            self.attached_tasks(session).filter(|key| !self.tasks[key.0].offered).collect();
+        for key in unwanted {
+            self.drop_task(key, out);
+        }
+    }
+
+    pub(super) fn on_outcomes_taken(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
+        let Some(taker) = self.client_at(link) else {
+            return;
+        };
+        for id in ids {
+            let Some(key) = self.task_by_id.get(id).copied() else {
+                continue;
+            };
+            let entry = &self.tasks[key.0];
+            let detached = entry.is(Flags::DETACHED);
+            if !entry.is_ended() || (!detached && entry.session != taker) {
+                continue;
+            }
+            if detached {
+                self.write_forgotten(*id, out);
+            }
+            self.forget_ended(key, out);
+        }
+    }
+
+    pub(super) fn on_cancel_requested(&mut self, now: Time, link: Link, ids: &[TaskId], out: &mut Out) {
+        let Some(asker) = self.client_at(link) else {
+            return;
+        };
+        for id in ids {
+            let Some(key) = self.task_by_id.get(id).copied() else {
+                continue;
+            };
+            let entry = &self.tasks[key.0];
+            let is_theirs = entry.session == asker || entry.is(Flags::DETACHED);
+            if entry.is_ended() || !is_theirs {
+                continue;
+            }
+            let message = match entry.state {
+                State::Assigned { .. } => {
+                    "the task was cancelled while it was with a worker; its runner is killed"
+                }
+                State::Storing
+                | State::Recovering
+                | State::Queued { .. }
+                | State::Delayed
+                | State::Ended { .. } => "the task was cancelled before it started",
+            };
+            self.withdraw(key, out);
+            self.end_reported(now, key, Status::Cancelled, Report::of(message), out);
+        }
+    }
+
+    pub(super) fn on_collect_requested(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
+        for id in ids {
+            let known = self.task_by_id.get(id).map(|key| &self.tasks[key.0]);
+            match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
+                Some((State::Ended { outcome, durable: true }, true)) => {
+                    out.send(link, Message::Outcome((**outcome).clone()));
+                }
+                Some((_, true)) => {
+                    self.collectors.insert(*id, link);
+                }
+                Some((_, false)) | None => {
+                    let report = Report::of(
+                        "there is no such task here to collect: it was never submitted, its outcome was collected before, \
+                         or it expired",
+                    );
+                    let outcome = Outcome::reported(*id, Attempt(0), Status::Lost, 0, &report);
+                    out.send(link, Message::Outcome(outcome));
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_client_lost(&mut self, now: Time, link: Link, farewell: bool, out: &mut Out) {
+        let Some(key) = self.client_at(link) else {
+            return;
+        };
+        self.peers.remove(&link);
+        self.collectors.retain(|_, collector| *collector != link);
+        let stamp = self.next_stamp();
+        let session = &mut self.sessions[key.0];
+        session.link = None;
+        session.stamp = stamp;
+        if farewell {
+            self.end_session(key, out);
+        } else {
+            self.timers.set(now + self.limits.session_grace, Timer::SessionGrace(key, stamp));
+        }
+    }
+
+    /// Drops the attached tasks of a client that is gone for good.
+    pub(super) fn end_session(&mut self, key: SessionKey, out: &mut Out) {
+        // Once the name is gone, the session goes with its last task.
+        self.sessions[key.0].client.clear();
+        let attached: Vec<TaskKey> = self.attached_tasks(key).collect();
+        for task in attached {
+            self.drop_task(task, out);
+        }
+        if self.sessions.get(key.0).is_some_and(|session| session.tasks.is_empty()) {
+            self.remove_session(key);
+        }
+    }
+
+    pub(super) fn on_word_from_client(
+        &mut self,
+        link: Link,
+        attempt: AttemptId,
+        word: Message,
+        out: &mut Out,
+    ) {
+        let Some(key) = self.task_by_id.get(&attempt.task) else {
+            return;
+        };
+        let entry = &self.tasks[key.0];
+        let is_owner = self.sessions[entry.session.0].link == Some(link);
+        if !is_owner || entry.task.head.attempt != attempt.attempt {
+            return;
+        }
+        if let Some(worker) = entry.worker().and_then(|worker| self.workers[worker.0].link) {
+            out.send(worker, word);
+        }
+    }
+
+    /// Sends an outcome to whoever waits for it, if they are here.
+    pub(super) fn deliver(&mut self, key: TaskKey, out: &mut Out) {
+        let entry = &self.tasks[key.0];
+        let State::Ended { outcome, durable } = &entry.state else {
+            return;
+        };
+        let id = entry.task.head.id;
+        if entry.is(Flags::DETACHED) {
+            if *durable && let Some(link) = self.collectors.remove(&id) {
+                out.send(link, Message::Outcome((**outcome).clone()));
+            }
+            return;
+        }
+        let session = &mut self.sessions[entry.session.0];
+        session.untaken_bytes += outcome.weight();
+        if let Some(link) = session.link {
+            out.send(link, Message::Outcome((**outcome).clone()));
+        }
+    }
+
+    /// Forgets an ended task and gives back its credit.
+    pub(super) fn forget_ended(&mut self, key: TaskKey, out: &mut Out) {
+        let entry = &self.tasks[key.0];
+        let State::Ended { outcome, .. } = &entry.state else {
+            return;
+        };
+        let (session_key, link, weight) = (entry.session, entry.credit, entry.weight);
+        let outcome_weight = outcome.weight();
+        if !entry.is(Flags::DETACHED) {
+            let session = &mut self.sessions[session_key.0];
+            let was_choked = session.untaken_bytes > self.limits.untaken_bytes;
+            session.untaken_bytes = session.untaken_bytes.saturating_sub(outcome_weight);
+            if was_choked && session.untaken_bytes <= self.limits.untaken_bytes {
+                self.queue.readmit(session_key, session);
+            }
+            self.refund(session_key, link, weight);
+        }
+        self.remove_task(key, out);
+    }
+
+    /// Stops and forgets a task that nobody waits for.
+    fn drop_task(&mut self, key: TaskKey, out: &mut Out) {
+        if !self.tasks[key.0].is_ended() {
+            self.withdraw(key, out);
+            self.totals.cancelled += 1;
+            let id = self.tasks[key.0].attempt_id();
+            let report = Report::of("its client is gone");
+            let outcome = Outcome::reported(id.task, id.attempt, Status::Cancelled, 0, &report);
+            self.set_ended(key, outcome, true);
+        } else if let State::Ended { outcome, .. } = &self.tasks[key.0].state {
+            let weight = outcome.weight();
+            let session = &mut self.sessions[self.tasks[key.0].session.0];
+            session.untaken_bytes = session.untaken_bytes.saturating_sub(weight);
+        }
+        self.remove_task(key, out);
+    }
+
+    fn attached_tasks(&self, session: SessionKey) -> impl Iterator<Item = TaskKey> + '_ {
+        self.sessions[session.0].tasks.iter().copied().filter(|key| !self.tasks[key.0].is(Flags::DETACHED))
+    }
+}

@@ -1,0 +1,238 @@
+//! An attempt ended: does its outcome end the task, call for a retry, or come too late?
+
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Flags, Outcome, Report, Status};
+use rustc_hash::FxHasher;
+
+use super::effect::Out;
+use super::input::Link;
+use super::record::Record;
+use super::task::{State, TaskEntry};
+use super::timers::Timer;
+use super::{Scheduler, TaskKey, WorkerKey};
+use crate::time::Time;
+
+impl Scheduler {
+    pub(super) fn on_outcome_arrived(&mut self, now: Time, link: Link, outcome: Outcome, out: &mut Out) {
+        let Some(worker_key) = self.worker_at(link) else {
+            return;
+        };
+        let attempt = AttemptId { task: outcome.head.id, attempt: outcome.head.attempt };
+        self.release_unowned(worker_key, attempt);
+        let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
+            return self.on_unknown_outcome(worker_key, attempt, outcome);
+        };
+        let entry = &self.tasks[key.0];
+        if entry.is_ended() {
+            return self.settle(worker_key, attempt);
+        }
+        if entry.worker() == Some(worker_key) && entry.task.head.attempt == attempt.attempt {
+            return self.on_current_outcome(now, worker_key, key, outcome, out);
+        }
+        // Too late for its attempt, but none has come yet: what ran is what counts.
+        match outcome.head.status {
+            Status::Ok | Status::Error => {
+                self.withdraw(key, out);
+                self.end(now, key, outcome, Some((worker_key, attempt)), out);
+            }
+            Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => {
+                self.settle(worker_key, attempt);
+            }
+        }
+    }
+
+    fn on_unknown_outcome(&mut self, worker: WorkerKey, attempt: AttemptId, outcome: Outcome) {
+        match self.unclaimed.get_mut(&attempt.task) {
+            Some(unclaimed) if unclaimed.worker == worker && unclaimed.attempt == attempt => {
+                unclaimed.outcome = Some(outcome);
+            }
+            Some(_) | None => self.settle(worker, attempt),
+        }
+    }
+
+    /// The outcome of the attempt that the task is assigned for.
+    pub(super) fn on_current_outcome(
+        &mut self,
+        now: Time,
+        worker_key: WorkerKey,
+        key: TaskKey,
+        outcome: Outcome,
+        out: &mut Out,
+    ) {
+        let attempt = self.tasks[key.0].attempt_id();
+        self.workers[worker_key.0].measure(now, outcome.head.run_us);
+        self.unassign(key);
+        let entry = &mut self.tasks[key.0];
+        entry.losses = 0;
+        if entry.may_retry(outcome.head.status) {
+            let wait = entry.backoff(self.limits.backoff_max);
+            entry.retried += 1;
+            let cause = Report::from_json(&outcome.report).message;
+            entry.story.push(format!(
+                "attempt {} on {}: {}{}{}; tried again after {:.1} s",
+                attempt.attempt.0,
+                self.workers[worker_key.0].profile.name,
+                outcome.head.status.name(),
+                if cause.is_empty() { "" } else { ": " },
+                cause,
+                wait.as_secs_f64(),
+            ));
+            self.totals.retried += 1;
+            self.settle(worker_key, attempt);
+            return self.delay(now + wait, key);
+        }
+        let outcome = self.tasks[key.0].with_story(outcome);
+        self.end(now, key, outcome, Some((worker_key, attempt)), out);
+    }
+
+    /// Lets a task wait, outside the queue, until `at`.
+    fn delay(&mut self, at: Time, key: TaskKey) {
+        let stamp = self.next_stamp();
+        let entry = &mut self.tasks[key.0];
+        entry.stamp = stamp;
+        entry.state = State::Delayed;
+        self.timers.set(at, Timer::Retry(key, stamp));
+    }
+
+    /// Ends a task that no queue and no worker holds any more, for a reason of the scheduler's own.
+    pub(super) fn end_reported(
+        &mut self,
+        now: Time,
+        key: TaskKey,
+        status: Status,
+        mut report: Report,
+        out: &mut Out,
+    ) {
+        let entry = &self.tasks[key.0];
+        let attempt = entry.attempt_id();
+        report.attempt = Some(attempt.attempt.0);
+        report.attempts = Some(u32::from(entry.task.head.retries) + 1);
+        report.story.clone_from(&entry.story);
+        let outcome = Outcome::reported(attempt.task, attempt.attempt, status, 0, &report);
+        self.end(now, key, outcome, None, out);
+    }
+
+    /// Ends a task that no queue and no worker holds any more.
+    pub(super) fn end(
+        &mut self,
+        now: Time,
+        key: TaskKey,
+        outcome: Outcome,
+        settles: Option<(WorkerKey, AttemptId)>,
+        out: &mut Out,
+    ) {
+        self.totals.count(outcome.head.status);
+        if self.tasks[key.0].is(Flags::DETACHED) {
+            let record = Record::TaskEnded(outcome.clone());
+            self.set_ended(key, outcome, false);
+            self.expire_later(now, key);
+            return self.write(record, key, settles, out);
+        }
+        self.set_ended(key, outcome, true);
+        if let Some((worker, attempt)) = settles {
+            self.settle(worker, attempt);
+        }
+        self.deliver(key, out);
+    }
+
+    pub(super) fn on_records_committed(&mut self, now: Time, up_to: u64, out: &mut Out) {
+        while let Some(stored) = self.storing.pop_front_if(|stored| stored.number <= up_to) {
+            let Some(entry) = self.tasks.get_mut(stored.key.0) else {
+                continue;
+            };
+            if entry.stamp != stored.stamp {
+                continue;
+            }
+            match &mut entry.state {
+                State::Storing => {
+                    let id = entry.task.head.id;
+                    let (session, link, weight) = (entry.session, entry.credit, entry.weight);
+                    if self.sessions[session.0].link == Some(link) {
+                        out.send(link, argon_proto::Message::Accepted(vec![id]));
+                        self.refund(session, link, weight);
+                    }
+                    self.settle_in(now, stored.key, false, out);
+                }
+                State::Assigned { .. } => self.send_run(stored.key, out),
+                State::Ended { durable, .. } => {
+                    *durable = true;
+                    if let Some((worker, attempt)) = stored.settles {
+                        self.settle(worker, attempt);
+                    }
+                    self.deliver(stored.key, out);
+                }
+                State::Recovering | State::Queued { .. } | State::Delayed => {}
+            }
+        }
+    }
+
+    /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
+    pub(super) fn on_records_refused(&mut self, up_to: u64, why: &str, out: &mut Out) {
+        let refused: Vec<_> = {
+            let count = self.storing.partition_point(|stored| stored.number <= up_to);
+            self.storing.drain(..count).collect()
+        };
+        for stored in refused {
+            let Some(entry) = self.tasks.get(stored.key.0) else {
+                continue;
+            };
+            if entry.stamp != stored.stamp {
+                continue;
+            }
+            match &entry.state {
+                State::Storing => {
+                    let message = format!("the task could not be stored durably ({why}); try again later");
+                    let (session, link, task) = (entry.session, entry.credit, entry.task.clone());
+                    self.remove_task(stored.key, &mut Out::default());
+                    self.reject(session, link, &task, &message, out);
+                }
+                State::Assigned { .. } => {
+                    let record = Record::AttemptStarted(entry.attempt_id());
+                    self.write(record, stored.key, None, out);
+                }
+                State::Ended { outcome, .. } => {
+                    let record = Record::TaskEnded((**outcome).clone());
+                    self.write(record, stored.key, stored.settles, out);
+                }
+                State::Recovering | State::Queued { .. } | State::Delayed => {}
+            }
+        }
+    }
+}
+
+impl TaskEntry {
+    fn may_retry(&self, status: Status) -> bool {
+        let applies = match status {
+            Status::Error => self.is(Flags::RETRY_ERROR),
+            Status::Died => self.is(Flags::RETRY_DIED),
+            Status::Timeout => self.is(Flags::RETRY_TIMEOUT),
+            Status::Ok | Status::Cancelled | Status::Lost | Status::Rejected => false,
+        };
+        applies && self.retried < self.task.head.retries && !self.is(Flags::NEVER_TWICE)
+    }
+
+    /// The wait before the next retry: doubling, and somewhere in the upper half of that, by the task's own identity.
+    fn backoff(&self, at_most: Duration) -> Duration {
+        let base = Duration::from_millis(u64::from(self.task.head.backoff_ms));
+        let whole = base.saturating_mul(1 << self.retried.min(20)).min(at_most);
+        let mut hasher = FxHasher::default();
+        self.attempt_id().hash(&mut hasher);
+        let thousandths = 500 + u32::try_from(hasher.finish() % 500).unwrap_or(0);
+        whole * thousandths / 1000
+    }
+
+    /// The outcome, its report telling what happened to earlier attempts.
+    fn with_story(&self, mut outcome: Outcome) -> Outcome {
+        if !self.story.is_empty() && outcome.head.status != Status::Ok {
+            let mut report = Report::from_json(&outcome.report);
+            report.story.clone_from(&self.story);
+            report.attempt = Some(outcome.head.attempt.0);
+            report.attempts = Some(u32::from(self.task.head.retries) + 1);
+            outcome.report = report.to_json();
+        }
+        outcome
+    }
+}

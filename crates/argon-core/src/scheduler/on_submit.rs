@@ -1,0 +1,113 @@
+//! A task arrives: is it known, may it come in, and where does it wait?
+
+use argon_proto::{Attempt, Flags, Outcome, Report, Status, Task};
+
+use super::effect::{Effect, Out};
+use super::input::Link;
+use super::record::Record;
+use super::task::State;
+use super::timers::Timer;
+use super::{Scheduler, SessionKey, TaskKey};
+use crate::time::Time;
+
+impl Scheduler {
+    pub(super) fn on_task_submitted(&mut self, now: Time, link: Link, mut task: Task, out: &mut Out) {
+        let Some(session) = self.client_at(link) else {
+            return close(link, "frame", "a task was submitted before the session was opened", out);
+        };
+        if task.head.id.session != self.sessions[session.0].id {
+            return close(link, "frame", "a task was submitted under the id of another session", out);
+        }
+        if !self.charge(session, task.weight()) {
+            return close(link, "credit", "more was submitted than the manager had granted", out);
+        }
+        if let Some(key) = self.task_by_id.get(&task.head.id).copied() {
+            return self.on_known_task_offered(link, key, &task, out);
+        }
+        let again = task.head.flags.contains(Flags::OFFERED_AGAIN);
+        if self.queue.len() >= self.limits.queue_size && !again {
+            let message = format!(
+                "the queue is full ({} tasks wait): the system is at capacity; try again later, or add workers",
+                self.queue.len()
+            );
+            return self.reject(session, link, &task, &message, out);
+        }
+        task.head.attempt = Attempt(0);
+        task.head.flags = task.head.flags.without(Flags::OFFERED_AGAIN);
+        self.totals.submitted += 1;
+        let detached = task.head.flags.contains(Flags::DETACHED);
+        let record = detached.then(|| Record::TaskAccepted(task.clone()));
+        let key = self.insert_task(session, link, task);
+        match record {
+            Some(record) => self.write(record, key, None, out),
+            None => self.settle_in(now, key, again, out),
+        }
+    }
+
+    /// Gives a task that came in its first place: with the worker that holds it, waiting for such a worker, or in the queue.
+    pub(super) fn settle_in(&mut self, now: Time, key: TaskKey, again: bool, out: &mut Out) {
+        let id = self.tasks[key.0].task.head.id;
+        if let Some(unclaimed) = self.unclaimed.remove(&id) {
+            return self.claim(now, key, unclaimed, out);
+        }
+        if again && now < self.recovering_until {
+            self.tasks[key.0].state = State::Recovering;
+            self.timers.set(self.recovering_until, Timer::RecoveryEnd);
+            return;
+        }
+        if again && self.tasks[key.0].is(Flags::NEVER_TWICE) {
+            return self.end_in_doubt(now, key, out);
+        }
+        self.enqueue(now, key, false);
+    }
+
+    /// A task that must never run twice, and of which nobody can say whether it ran.
+    pub(super) fn end_in_doubt(&mut self, now: Time, key: TaskKey, out: &mut Out) {
+        let report = Report::of(
+            "nobody can tell whether this task ran, and it must never run twice: the manager that had it is gone \
+             and no worker holds it; see for yourself whether it took effect, then submit it again",
+        );
+        self.end_reported(now, key, Status::Lost, report, out);
+    }
+
+    fn on_known_task_offered(&mut self, link: Link, key: TaskKey, offered: &Task, out: &mut Out) {
+        if !offered.blobs.is_empty() {
+            out.effects.push(Effect::ReleaseBlobs { blobs: offered.blobs.clone() });
+        }
+        let entry = &mut self.tasks[key.0];
+        let was_charged_here = entry.credit == link;
+        entry.offered = true;
+        entry.credit = link;
+        let session = entry.session;
+        if was_charged_here {
+            self.refund(session, link, offered.weight());
+        }
+        let entry = &self.tasks[key.0];
+        if entry.is(Flags::DETACHED) && !matches!(entry.state, State::Storing) {
+            out.send(link, argon_proto::Message::Accepted(vec![entry.task.head.id]));
+        } else if let State::Ended { outcome, .. } = &entry.state {
+            out.send(link, argon_proto::Message::Outcome((**outcome).clone()));
+        }
+    }
+
+    pub(super) fn reject(
+        &mut self,
+        session: SessionKey,
+        link: Link,
+        task: &Task,
+        message: &str,
+        out: &mut Out,
+    ) {
+        self.totals.rejected += 1;
+        self.refund(session, link, task.weight());
+        let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &Report::of(message));
+        out.send(link, argon_proto::Message::Outcome(outcome));
+        if !task.blobs.is_empty() {
+            out.effects.push(Effect::ReleaseBlobs { blobs: task.blobs.clone() });
+        }
+    }
+}
+
+pub(super) fn close(link: Link, code: &'static str, why: &str, out: &mut Out) {
+    out.effects.push(Effect::Close { link, code, why: why.to_owned() });
+}

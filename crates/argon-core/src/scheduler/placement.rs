@@ -1,0 +1,81 @@
+//! Who is least loaded: an ordered index of the workers that may take a task.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use super::WorkerKey;
+use super::worker::Worker;
+
+/// Free slots come before sending ahead; then the shortest expected wait.
+type Rank = (bool, u64, WorkerKey);
+
+/// The index. A worker's place changes with everything that changes its load.
+#[derive(Debug, Default)]
+pub(super) struct Placement {
+    able: BTreeSet<Rank>,
+    rank_of: FxHashMap<WorkerKey, Rank>,
+    /// Workers that hold more than their slots can run, the fullest last.
+    surplus: BTreeSet<(u64, WorkerKey)>,
+    surplus_of: FxHashMap<WorkerKey, u64>,
+}
+
+impl Placement {
+    /// Puts a worker where it belongs now.
+    pub(super) fn update(&mut self, key: WorkerKey, worker: &Worker) {
+        let rank = worker.may_take().then(|| (worker.free_slots() == 0, worker.load(), key));
+        let old = match rank {
+            Some(rank) => self.rank_of.insert(key, rank),
+            None => self.rank_of.remove(&key),
+        };
+        if old != rank {
+            if let Some(old) = old {
+                self.able.remove(&old);
+            }
+            self.able.extend(rank);
+        }
+        self.update_surplus(key, if worker.link.is_some() { worker.surplus() } else { 0 });
+    }
+
+    /// Takes a worker out.
+    pub(super) fn remove(&mut self, key: WorkerKey) {
+        if let Some(rank) = self.rank_of.remove(&key) {
+            self.able.remove(&rank);
+        }
+        self.update_surplus(key, 0);
+    }
+
+    /// The worker that should get the next task.
+    pub(super) fn best(&self) -> Option<WorkerKey> {
+        self.able.first().map(|(_, _, key)| *key)
+    }
+
+    /// Whether any worker has a slot that nothing occupies.
+    pub(super) fn has_free_slot(&self) -> bool {
+        self.able.first().is_some_and(|(busy, _, _)| !busy)
+    }
+
+    /// The workers that hold more than they can run, the fullest first.
+    pub(super) fn fullest(&self) -> impl Iterator<Item = WorkerKey> + '_ {
+        self.surplus.iter().rev().map(|(_, key)| *key)
+    }
+
+    /// Whether the worker is in the index.
+    pub(super) fn is_able(&self, key: WorkerKey) -> bool {
+        self.rank_of.contains_key(&key)
+    }
+
+    fn update_surplus(&mut self, key: WorkerKey, surplus: u64) {
+        let old =
+            if surplus == 0 { self.surplus_of.remove(&key) } else { self.surplus_of.insert(key, surplus) };
+        if old == Some(surplus) {
+            return;
+        }
+        if let Some(old) = old {
+            self.surplus.remove(&(old, key));
+        }
+        if surplus > 0 {
+            self.surplus.insert((surplus, key));
+        }
+    }
+}

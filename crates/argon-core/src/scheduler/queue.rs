@@ -1,0 +1,157 @@
+//! What waits: strict priorities with ageing; within a priority sessions take turns, each first-in first-out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use argon_proto::Priority;
+
+use super::session::Session;
+use super::task::{State, TaskEntry};
+use super::{Scheduler, SessionKey, TaskKey};
+use crate::time::Time;
+
+/// An aged task takes at most one turn in so many.
+const AGED_TURNS: u32 = 4;
+
+/// The order of sessions in each priority. The tasks themselves wait in their session's lanes.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    rings: [VecDeque<SessionKey>; 3],
+    lengths: [usize; 3],
+    turn: u32,
+}
+
+impl Queue {
+    /// Tasks that wait.
+    pub(super) fn len(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    /// Tasks that wait, by priority.
+    pub(super) fn lengths(&self) -> [usize; 3] {
+        self.lengths
+    }
+
+    /// Whether nothing could be taken out, though tasks of clients that take no outcomes may wait.
+    pub(super) fn is_dry(&self) -> bool {
+        self.rings.iter().all(VecDeque::is_empty)
+    }
+
+    /// Counts out a task that leaves the queue other than by [`Scheduler::pop_queued`].
+    pub(super) fn removed(&mut self, priority: Priority) {
+        self.lengths[priority.index()] -= 1;
+    }
+
+    /// Puts a session into the rings of its lanes that are not empty, as after an obstacle was removed.
+    pub(super) fn readmit(&mut self, key: SessionKey, session: &mut Session) {
+        for lane in 0..3 {
+            if !session.lanes[lane].is_empty() {
+                self.give_turn(key, session, lane);
+            }
+        }
+    }
+
+    fn give_turn(&mut self, key: SessionKey, session: &mut Session, lane: usize) {
+        if !std::mem::replace(&mut session.has_turn[lane], true) {
+            self.rings[lane].push_back(key);
+        }
+    }
+
+    /// Whether the session has its turn in each priority in which it has tasks.
+    pub(super) fn admits(&self, key: SessionKey, session: &Session) -> bool {
+        (0..3).all(|lane| {
+            let has_turn = self.rings[lane].contains(&key);
+            has_turn == session.has_turn[lane] && (has_turn || session.lanes[lane].is_empty())
+        })
+    }
+
+    /// Takes a session out of all rings.
+    pub(super) fn forget_session(&mut self, key: SessionKey) {
+        self.rings.iter_mut().for_each(|ring| ring.retain(|other| *other != key));
+    }
+}
+
+impl Scheduler {
+    /// Puts a task into its session's lane; in front if it has waited its time before.
+    pub(super) fn enqueue(&mut self, now: Time, key: TaskKey, in_front: bool) {
+        let stamp = self.next_stamp();
+        let entry = &mut self.tasks[key.0];
+        entry.stamp = stamp;
+        entry.state = State::Queued { since: now };
+        let lane = entry.task.head.priority.index();
+        let session_key = entry.session;
+        let session = &mut self.sessions[session_key.0];
+        if in_front {
+            session.lanes[lane].push_front((key, stamp));
+        } else {
+            session.lanes[lane].push_back((key, stamp));
+        }
+        self.queue.lengths[lane] += 1;
+        self.queue.give_turn(session_key, session, lane);
+    }
+
+    /// The task whose turn it is, taken out of the queue.
+    pub(super) fn pop_queued(&mut self, now: Time) -> Option<TaskKey> {
+        if self.queue.len() == 0 {
+            return None;
+        }
+        self.queue.turn = self.queue.turn.wrapping_add(1);
+        if self.queue.turn.is_multiple_of(AGED_TURNS)
+            && let Some(lane) = self.aged_lane(now)
+            && let Some(key) = self.pop_lane(lane)
+        {
+            return Some(key);
+        }
+        (0..3).find_map(|lane| self.pop_lane(lane))
+    }
+
+    /// The less urgent lane whose next task has waited longest beyond the ageing limit.
+    fn aged_lane(&self, now: Time) -> Option<usize> {
+        let waited = |lane: usize| -> Option<Duration> {
+            let session = self.queue.rings[lane].front()?;
+            let (key, _) = self.sessions[session.0].lanes[lane].front()?;
+            queued_since(self.tasks.get(key.0)?).map(|since| now.since(since))
+        };
+        (1..3)
+            .filter_map(|lane| Some((waited(lane)?, lane)))
+            .filter(|(wait, _)| *wait >= self.limits.ageing)
+            .max()
+            .map(|(_, lane)| lane)
+    }
+
+    fn pop_lane(&mut self, lane: usize) -> Option<TaskKey> {
+        while let Some(session_key) = self.queue.rings[lane].pop_front() {
+            let session = &mut self.sessions[session_key.0];
+            session.has_turn[lane] = false;
+            if session.untaken_bytes > self.limits.untaken_bytes {
+                // Readmitted when the client has taken enough.
+                continue;
+            }
+            while let Some((key, stamp)) = session.lanes[lane].pop_front() {
+                let is_live = self
+                    .tasks
+                    .get(key.0)
+                    .is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some());
+                if is_live {
+                    if !session.lanes[lane].is_empty() {
+                        self.queue.give_turn(session_key, session, lane);
+                    }
+                    self.queue.lengths[lane] -= 1;
+                    return Some(key);
+                }
+            }
+        }
+        None
+    }
+}
+
+fn queued_since(entry: &TaskEntry) -> Option<Time> {
+    match entry.state {
+        State::Queued { since } => Some(since),
+        State::Storing
+        | State::Recovering
+        | State::Delayed
+        | State::Assigned { .. }
+        | State::Ended { .. } => None,
+    }
+}

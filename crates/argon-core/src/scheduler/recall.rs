@@ -1,0 +1,48 @@
+//! Tasks that were sent ahead come back when another slot is free, so that nothing short waits behind something long.
+
+use std::time::Duration;
+
+use argon_proto::Message;
+
+use super::Scheduler;
+use super::effect::Out;
+use super::timers::Timer;
+use super::worker::Recall;
+use crate::time::Time;
+
+/// What a worker will have finished sooner than this is not worth a round trip, microseconds.
+const WORTHWHILE_US: u64 = 1_000;
+/// A worker that finished nothing for so long has something long in its slots.
+const STUCK: Duration = Duration::from_millis(2);
+/// Workers that are looked at in one batch.
+const WORKERS_AT_ONCE: usize = 8;
+
+impl Scheduler {
+    /// Asks the fullest workers to give back tasks that a free slot elsewhere could run now.
+    pub(super) fn recall(&mut self, now: Time, out: &mut Out) {
+        if !self.queue.is_dry() || !self.placement.has_free_slot() {
+            return;
+        }
+        let fullest: Vec<_> = self.placement.fullest().take(WORKERS_AT_ONCE).collect();
+        let mut must_look_again = false;
+        for key in fullest {
+            let worker = &mut self.workers[key.0];
+            let (Some(link), Recall::Possible) = (worker.link, worker.recall) else {
+                continue;
+            };
+            let wait_us = worker.surplus() * worker.mean_us / worker.slots();
+            if wait_us < WORTHWHILE_US && now.since(worker.last_outcome) < STUCK {
+                must_look_again = true;
+                continue;
+            }
+            worker.recall = Recall::Asked;
+            let count = worker.surplus().div_ceil(2);
+            out.send(link, Message::Recall(u32::try_from(count).unwrap_or(u32::MAX)));
+        }
+        if must_look_again && self.recall_check.is_none_or(|at| at <= now) {
+            let at = now + STUCK;
+            self.recall_check = Some(at);
+            self.timers.set(at, Timer::RecallCheck);
+        }
+    }
+}

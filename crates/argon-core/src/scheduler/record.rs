@@ -1,0 +1,17 @@
+//! Durable facts: what a manager must still know of detached tasks after it was killed.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Outcome, Task, TaskId};
+
+/// A fact about a detached task. Attached tasks leave no records: their client is their journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// The task was accepted. `head.attempt` counts the starts so far.
+    TaskAccepted(Task),
+    /// An attempt of a task that must never run twice is about to start.
+    AttemptStarted(AttemptId),
+    /// The task ended; its outcome waits to be collected.
+    TaskEnded(Outcome),
+    /// The outcome was collected, or expired: nothing of the task is kept.
+    TaskForgotten(TaskId),
+}

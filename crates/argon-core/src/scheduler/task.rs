@@ -1,0 +1,75 @@
+//! A task as the scheduler holds it, and the states it goes through.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Flags, Outcome, Task};
+
+use super::input::Link;
+use super::{SessionKey, WorkerKey};
+use crate::time::Time;
+
+/// A task that has not been forgotten.
+#[derive(Debug)]
+pub(super) struct TaskEntry {
+    /// The task; `head.attempt` is the last attempt that was started.
+    pub(super) task: Task,
+    pub(super) session: SessionKey,
+    /// Its place in the session's list.
+    pub(super) session_place: usize,
+    /// The connection whose credit the task uses.
+    pub(super) credit: Link,
+    /// The bytes that it was charged for.
+    pub(super) weight: u64,
+    pub(super) state: State,
+    /// Changes with every wait in the queue or for a timer, so that an old entry there is known as stale.
+    pub(super) stamp: u32,
+    /// Failed attempts that used up a retry.
+    pub(super) retried: u16,
+    /// Workers lost in a row.
+    pub(super) losses: u32,
+    /// Whether its client has named it since the session was last opened.
+    pub(super) offered: bool,
+    /// What happened to earlier attempts.
+    pub(super) story: Vec<String>,
+}
+
+/// Where a task is in its life.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Detached and not yet durable.
+    Storing,
+    /// Offered again to a manager that just started: a worker may hold it.
+    Recovering,
+    /// In the queue since then.
+    Queued { since: Time },
+    /// A retry that waits for its time.
+    Delayed,
+    /// With a worker, at this place of its list, since then.
+    Assigned { worker: WorkerKey, place: usize, since: Time },
+    /// Over; the outcome waits to be taken.
+    Ended { outcome: Box<Outcome>, durable: bool },
+}
+
+impl TaskEntry {
+    pub(super) fn attempt_id(&self) -> AttemptId {
+        AttemptId { task: self.task.head.id, attempt: self.task.head.attempt }
+    }
+
+    pub(super) fn is(&self, flag: Flags) -> bool {
+        self.task.head.flags.contains(flag)
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
+    }
+
+    pub(super) fn worker(&self) -> Option<WorkerKey> {
+        match self.state {
+            State::Assigned { worker, .. } => Some(worker),
+            State::Storing
+            | State::Recovering
+            | State::Queued { .. }
+            | State::Delayed
+            | State::Ended { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What is due when. Stale timers are told by the stamp they carry.
+
+use std::collections::BTreeSet;
+
+use super::{SessionKey, TaskKey, WorkerKey};
+use crate::time::Time;
+
+/// Something to do at a time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Timer {
+    /// A client has been gone for the grace period.
+    SessionGrace(SessionKey, u32),
+    /// A worker has not come back.
+    WorkerGrace(WorkerKey, u32),
+    /// A retry is due.
+    Retry(TaskKey, u32),
+    /// Tasks that were offered again have waited long enough for their worker.
+    RecoveryEnd,
+    /// Attempts that nobody claimed are dropped.
+    UnclaimedEnd,
+    /// The outcome of a detached task expires.
+    ResultExpiry(TaskKey, u32),
+    /// Look again whether tasks that were sent ahead should be recalled.
+    RecallCheck,
+}
+
+/// The timers, ordered by time.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    due: BTreeSet<(Time, Timer)>,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Time, timer: Timer) {
+        self.due.insert((at, timer));
+    }
+
+    pub(super) fn next(&self) -> Option<Time> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A timer that is due at `now`, removed.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.due.pop_first().map(|(_, timer)| timer)
+    }
+}

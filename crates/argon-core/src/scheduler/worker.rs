@@ -1,0 +1,116 @@
+//! A worker as the scheduler sees it: what it holds, how fast it is, whether it may be given more.
+
+use argon_proto::message::AttemptId;
+use rustc_hash::FxHashSet;
+
+use super::TaskKey;
+use super::input::{Link, WorkerProfile};
+use crate::time::Time;
+
+/// Work that is sent ahead to a worker covers about this long, microseconds per slot.
+const AHEAD_US: u64 = 2_000;
+/// Most tasks sent ahead for one slot.
+const AHEAD_MAX: u64 = 64;
+/// Tasks longer than this are not sent ahead: a round trip is nothing to them.
+const AHEAD_TASK_US: u64 = 200_000;
+
+/// A worker that is connected, or may come back.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) profile: WorkerProfile,
+    /// Its connection; `None` while it may come back.
+    pub(super) link: Option<Link>,
+    /// Changes with every connection, so that an old timer is known as stale.
+    pub(super) stamp: u32,
+    pub(super) draining: bool,
+    /// Tasks that are assigned to it.
+    pub(super) assigned: Vec<TaskKey>,
+    /// Attempts that it holds for no task: being stopped, or claimed by nobody yet.
+    pub(super) unowned: FxHashSet<AttemptId>,
+    /// Outcomes to settle at the end of the batch.
+    pub(super) settled: Vec<AttemptId>,
+    /// Mean run time of its recent tasks, microseconds; 0 while unknown.
+    pub(super) mean_us: u64,
+    pub(super) last_outcome: Time,
+    pub(super) recall: Recall,
+    pub(super) finished: u64,
+    pub(super) joined: Time,
+}
+
+/// Whether the worker was asked to give tasks back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Recall {
+    /// It may be asked.
+    Possible,
+    /// It was asked and has not answered.
+    Asked,
+    /// It had nothing to give; it is asked again only after it was sent more.
+    Vain,
+}
+
+impl Worker {
+    pub(super) fn new(profile: WorkerProfile, now: Time) -> Self {
+        Self {
+            profile,
+            link: None,
+            stamp: 0,
+            draining: false,
+            assigned: Vec::new(),
+            unowned: FxHashSet::default(),
+            settled: Vec::new(),
+            mean_us: 0,
+            last_outcome: now,
+            recall: Recall::Possible,
+            finished: 0,
+            joined: now,
+        }
+    }
+
+    pub(super) fn slots(&self) -> u64 {
+        u64::from(self.profile.slots.max(1))
+    }
+
+    /// Attempts that occupy it or will.
+    pub(super) fn outstanding(&self) -> u64 {
+        (self.assigned.len() + self.unowned.len()) as u64
+    }
+
+    pub(super) fn free_slots(&self) -> u64 {
+        self.slots().saturating_sub(self.outstanding())
+    }
+
+    /// Tasks it holds beyond its slots.
+    pub(super) fn surplus(&self) -> u64 {
+        self.outstanding().saturating_sub(self.slots())
+    }
+
+    /// How many tasks it may hold, those sent ahead included.
+    pub(super) fn capacity(&self) -> u64 {
+        let ahead = match self.mean_us {
+            0 => 0,
+            mean if mean > AHEAD_TASK_US => 0,
+            mean => (AHEAD_US / mean).clamp(1, AHEAD_MAX),
+        };
+        self.slots() * (1 + ahead)
+    }
+
+    pub(super) fn may_take(&self) -> bool {
+        self.link.is_some() && !self.draining && self.outstanding() < self.capacity()
+    }
+
+    /// Expected time until a task that is given to it now would start, microseconds.
+    pub(super) fn load(&self) -> u64 {
+        self.outstanding() * self.mean_us.max(1) * 16 / self.slots()
+    }
+
+    pub(super) fn measure(&mut self, now: Time, run_us: u64) {
+        let run_us = run_us.max(1);
+        self.mean_us = match self.mean_us {
+            0 => run_us,
+            mean => (mean * 7 + run_us) / 8,
+        }
+        .max(1);
+        self.last_outcome = now;
+        self.finished += 1;
+    }
+}
