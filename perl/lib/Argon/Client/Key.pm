@@ -1,0 +1,53 @@
+package Argon::Client::Key;
+
+# Owns the search for the cluster key: the option, the environment, the default file. It returns the key of the client's
+# role or dies with a sentence that says what to do. Argon::Client::Dial calls it before each connection.
+
+use strict;
+use warnings;
+
+use Argon::Protocol::Handshake ();
+
+# The role's key and a word on where it came from. The option and ARGON_KEY are a key line or the path of a file.
+sub find {
+    my ($option) = @_;
+    return _read($option, 'the option key') if defined $option && length $option;
+    return _read($ENV{ARGON_KEY}, 'the environment variable ARGON_KEY') if defined $ENV{ARGON_KEY} && length $ENV{ARGON_KEY};
+    my $path = default_path();
+    return _from_file($path, 'the default key file') if defined $path && -e $path;
+    die 'There is no cluster key: ' . (defined $path ? "$path does not exist" : 'neither XDG_CONFIG_HOME nor HOME is set')
+        . '. The manager makes it at its first start; `argon key` shows it there.'
+        . " Copy that file to this machine, or give it as key => FILE or in ARGON_KEY.\n";
+}
+
+sub default_path {
+    return "$ENV{XDG_CONFIG_HOME}/argon/key" if defined $ENV{XDG_CONFIG_HOME} && length $ENV{XDG_CONFIG_HOME};
+    my $home = defined $ENV{HOME} ? $ENV{HOME} : eval { (getpwuid $<)[7] };
+    return defined $home ? "$home/.config/argon/key" : undef;
+}
+
+sub _read {
+    my ($given, $origin) = @_;
+    return _parse($given, $origin) if $given =~ /\A\s*argon1-/;
+    return _from_file($given, $origin) if -e $given;
+    die "There is no key file $given (named by $origin). `argon key` on the manager's machine shows where the key is.\n";
+}
+
+sub _from_file {
+    my ($path, $origin) = @_;
+    open my $handle, '<', $path or die "The key file $path ($origin) cannot be read: $!.\n";
+    my $line = readline $handle;
+    close $handle;
+    return _parse(defined $line ? $line : q{}, $path);
+}
+
+sub _parse {
+    my ($line, $origin) = @_;
+    my ($scope, $key) = Argon::Protocol::Handshake::parse_key($line)
+        or die "What $origin holds is no Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits.\n";
+    return (Argon::Protocol::Handshake::role_key($key, 'client'), $origin) if $scope eq 'cluster';
+    return ($key, $origin) if $scope eq 'client';
+    die "The key in $origin is for the role $scope: a client needs a cluster key or one made with `argon key --role client`.\n";
+}
+
+1;

@@ -1,0 +1,140 @@
+package Argon::Client::Link;
+
+# Owns one connection to a manager after the handshake: the socket, what was read and not yet taken, what is to be
+# written, and the payloads that travel in chunks. It never waits: read and flush do what the socket allows now.
+# Argon::Client::Session decides what is sent; Argon::Client::Inbox takes apart what was read.
+
+use strict;
+use warnings;
+
+use Errno qw(EAGAIN EINTR EWOULDBLOCK);
+
+use Argon::Protocol qw(:all);
+
+my $READ_BYTES = 262_144;
+
+# Hot paths append whole frames to {out} and read {in} from {at}; nobody else touches the other fields.
+sub new {
+    my ($class, $handle, %fields) = @_;
+    return bless {
+        handle  => $handle,
+        in      => q{},
+        at      => 0,
+        out     => q{},
+        out_at  => 0,
+        chunk   => undef,
+        streams => [],
+        stream  => 0,
+        partial => {},
+        blobs   => {},
+        broken  => undef,
+        %fields,
+    }, $class;
+}
+
+sub handle { return $_[0]{handle} }
+
+# What ended the connection, or undef while it lives.
+sub broken { return $_[0]{broken} }
+
+sub has_output {
+    my ($self) = @_;
+    return length $self->{out} || $self->{chunk} || @{ $self->{streams} };
+}
+
+sub send_frame {
+    my ($self, $kind, $body) = @_;
+    $self->{out} .= pack('N C', 1 + length $body, $kind) . $body;
+    return;
+}
+
+# Lets a payload follow in chunks; returns the stream's number for the head that announces it.
+sub add_stream {
+    my ($self, $payload) = @_;
+    my $stream = $self->{stream} = $self->{stream} % 0x7fff_ffff + 1;
+    push @{ $self->{streams} }, [$stream, $payload, 0];
+    return $stream;
+}
+
+# Writes what the socket takes. True when nothing is left.
+sub flush {
+    my ($self) = @_;
+    return 1 if !length $self->{out} && !$self->{chunk} && !@{ $self->{streams} };
+    local $SIG{PIPE} = 'IGNORE';
+    while (1) {
+        return 0 if $self->{chunk} && !$self->_write_chunk;
+        if (length $self->{out}) {
+            $self->_write_some(\$self->{out}, \$self->{out_at}, length $self->{out}) or return 0;
+            $self->{out}    = q{};
+            $self->{out_at} = 0;
+        }
+        $self->_next_chunk or return 1;
+    }
+    return;
+}
+
+# Reads once. False when the connection is over.
+sub read_some {
+    my ($self) = @_;
+    if ($self->{at}) {
+        substr $self->{in}, 0, $self->{at}, q{};
+        $self->{at} = 0;
+    }
+    my $read = sysread $self->{handle}, $self->{in}, $READ_BYTES, length $self->{in};
+    return 1 if $read;
+    if (!defined $read) {
+        return 1 if $! == EAGAIN || $! == EINTR || $! == EWOULDBLOCK;
+        $self->{broken} ||= "$!";
+        return 0;
+    }
+    $self->{broken} ||= 'the manager closed the connection';
+    return 0;
+}
+
+sub close {
+    my ($self) = @_;
+    $self->{broken} ||= 'closed';
+    close $self->{handle} if $self->{handle};
+    $self->{handle} = undef;
+    return;
+}
+
+# Writes until the end offset; false when the socket takes no more now, or is broken. The offset is moved in the same
+# statement as the write, so that a signal handler that dies between two statements leaves no byte written twice.
+sub _write_some {
+    my ($self, $bytes, $offset, $end) = @_;
+    while (${$offset} < $end) {
+        my $before = ${$offset};
+        { no warnings 'uninitialized'; ${$offset} += syswrite $self->{handle}, ${$bytes}, $end - $before, $before; }
+        next if ${$offset} > $before || $! == EINTR;
+        $self->{broken} ||= "$!" if $! != EAGAIN && $! != EWOULDBLOCK;
+        return 0;
+    }
+    return 1;
+}
+
+sub _write_chunk {
+    my ($self) = @_;
+    my $chunk = $self->{chunk};
+    $self->_write_some(\$chunk->[0], \$chunk->[1], length $chunk->[0]) or return 0;
+    $self->_write_some($chunk->[2], \$chunk->[3], $chunk->[4]) or return 0;
+    $self->{chunk} = undef;
+    return 1;
+}
+
+# The next part of the stream whose turn it is: streams take turns, one chunk each.
+sub _next_chunk {
+    my ($self) = @_;
+    my $next = shift @{ $self->{streams} } or return 0;
+    my ($stream, $payload, $offset) = @{$next};
+    my $end = $offset + PART_BYTES_MAX;
+    $end = length ${$payload} if $end > length ${$payload};
+    $self->{chunk} = [pack('N C N', 5 + $end - $offset, CHUNK, $stream), 0, $payload, $offset, $end];
+    if ($end < length ${$payload}) {
+        $next->[2] = $end;
+        push @{ $self->{streams} }, $next;
+    }
+    return 1;
+}
+
+1;

@@ -1,0 +1,78 @@
+package Argon::Client::Reconnect;
+
+# Owns finding a manager: which address next, how long to pause, when to give up. Argon::Client::Session calls try until
+# it returns a link. The first connection of a client fails soon and in words; a lost one is sought for ever, unless
+# give_up_after bounds it.
+
+use strict;
+use warnings;
+
+use Time::HiRes ();
+
+use Argon::Client::Dial ();
+use Argon::Client::Wait ();
+use Argon::Error ();
+
+my $FIRST_S      = 1;
+my $PAUSE_S      = 0.05;
+my $PAUSE_S_MAX  = 2;
+my $REFUSALS_MAX = 5;
+
+sub new {
+    my ($class, $addresses, $key, $give_up_after) = @_;
+    my $self = bless { addresses => [@{$addresses}], key => $key, give_up_after => $give_up_after }, $class;
+    return $self->restart;
+}
+
+sub restart {
+    my ($self) = @_;
+    @{$self}{qw(connected tries since reason)} = (0, 0, undef, undef);
+    return $self;
+}
+
+# One try. A link and what the manager granted; nothing after a pause when there is none yet; dies when it gives up.
+sub try {
+    my ($self) = @_;
+    $self->{since} = Time::HiRes::time() if !defined $self->{since};
+    $self->_pause if $self->{tries}++;
+    my @found = eval { Argon::Client::Dial::dial($self->{addresses}[0], $self->{key}) };
+    if (@found) {
+        @{$self}{qw(connected tries since)} = (1, 0, undef);
+        return @found;
+    }
+    my $failure = $@;
+    die $failure if ref $failure ne 'Argon::Client::Dial::Failure';
+    push @{ $self->{addresses} }, shift @{ $self->{addresses} };
+    my $patience = defined $self->{give_up_after} ? $self->{give_up_after} : $self->{connected} ? undef : $FIRST_S;
+    my $waited   = Time::HiRes::time() - $self->{since};
+    if ($failure->{for_good} || defined $patience && $waited >= $patience) {
+        my $sentence = $failure->{sentence};
+        $sentence .= sprintf ' Gave up after %.1f s.', $waited if !$failure->{for_good} && defined $self->{give_up_after};
+        @{$self}{qw(tries since)} = (0, undef);
+        die Argon::Error->new(kind => 'unreachable', message => $sentence);
+    }
+    return;
+}
+
+# The connection ended. A manager that refuses again and again, after it has let us in, will not change its mind.
+sub lost {
+    my ($self, $reason, $refusals) = @_;
+    $self->{reason} = $reason;
+    # At once for a first loss: the manager may be back already.
+    $self->{tries} = $refusals ? 1 : 0;
+    die Argon::Error->new(kind => 'unreachable', message => "The connection is refused again and again: $reason")
+        if $refusals >= $REFUSALS_MAX;
+    return;
+}
+
+# Full jitter over half of the interval, so that clients of a restarted manager do not all come at once.
+sub _pause {
+    my ($self) = @_;
+    my $doublings = $self->{tries} > 8 ? 6 : $self->{tries} - 2;
+    my $pause     = $PAUSE_S * 2**($doublings < 0 ? 0 : $doublings);
+    $pause = $PAUSE_S_MAX if $pause > $PAUSE_S_MAX;
+    Argon::Client::Wait->choose->pause($pause * (0.5 + rand 0.5));
+    return;
+}
+
+1;

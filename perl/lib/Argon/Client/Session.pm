@@ -1,0 +1,422 @@
+package Argon::Client::Session;
+
+# Owns a client's identity and its journal: every task is kept here until its outcome is in hand, and offered again,
+# under the same id, after each reconnect. It respects the manager's credit, acknowledges outcomes and drives the one
+# connection. Argon::Client makes the tasks; Argon::Client::Reconnect finds a manager; Argon::Client::Inbox reads.
+
+use strict;
+use warnings;
+
+use Time::HiRes ();
+
+use Argon::Client::Dial      ();
+use Argon::Client::Inbox     ();
+use Argon::Client::Reconnect ();
+use Argon::Client::Task qw(:all);
+use Argon::Client::Wait ();
+use Argon::Error    ();
+use Argon::Protocol qw(:all);
+
+my $FLUSH_BYTES     = 65_536;
+my $FLUSH_AFTER_S   = 0.002;
+my $ACK_BYTES       = 24 * 256;
+my $SILENCE_S       = 15;
+my $HOLD_BACK_S     = 0.05;
+my $HOLD_BACK_S_MAX = 2;
+my $GOODBYE_S       = 1;
+
+# addresses: [[host, port], ...]; key, give_up_after, remote_modules as Argon::Client has them.
+sub new {
+    my ($class, %fields) = @_;
+    my $self = bless { connections => 0, remote_modules => 1, %fields }, $class;
+    $self->{reconnect} = Argon::Client::Reconnect->new(@{$self}{qw(addresses key give_up_after)});
+    $self->_begin;
+    return $self;
+}
+
+sub _begin {
+    my ($self) = @_;
+    @{$self}{qw(process identity sequence)} = ($$, Argon::Client::Dial::random(16), 0);
+    @{$self}{qw(journal requests backlog held_back finished ack)} = ({}, {}, [], [], [], q{});
+    @{$self}{qw(link in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, 0, 0, 0, 0, 0);
+    @{$self}{qw(unflushed flushed_at heard refusals closed turning request)} = (0, 0, 0, 0, 0, 0, 0);
+    return;
+}
+
+sub next_id { return $_[0]{identity} . pack 'Q>', ++$_[0]{sequence} }
+
+# Keeps the task and sends it as soon as credit allows: at once when the connection is quiet, together with others when
+# many are made one after another.
+sub offer {
+    my ($self, $task) = @_;
+    $self->{journal}{ $task->[TASK_ID] } = $task;
+    my $link = $self->{link};
+    if (!$link || @{ $self->{backlog} } || !$self->_has_credit($task)) {
+        push @{ $self->{backlog} }, $task;
+        $self->poll if $link && !(@{ $self->{backlog} } & 63);
+        return;
+    }
+    $self->_send($link, $task);
+    my $unflushed = ++$self->{unflushed};
+    # At most a small share of what is under way stays behind in the buffer if the caller now does something else.
+    if (   $unflushed << 5 > $self->{in_flight}
+        || length $link->{out} >= $FLUSH_BYTES
+        || Time::HiRes::time() - $self->{flushed_at} > $FLUSH_AFTER_S)
+    {
+        $self->flush;
+        $self->poll if !($self->{in_flight} & 63) || length $link->{out};
+    }
+    return;
+}
+
+# Waits until the record is done.
+sub wait_for {
+    my ($self, $record) = @_;
+    return if $record->[TASK_DONE];
+    my $wait = Argon::Client::Wait->choose;
+    my $leave = $wait->parks ? Argon::Client::Session::Leaving->new($wait) : undef;
+    $self->{heard} = Time::HiRes::time();
+    while (!$record->[TASK_DONE]) {
+        if ($self->{turning} && $wait->parks) { $wait->park($record) }
+        else                                  { $self->turn }
+    }
+    return;
+}
+
+# Does what can be done now, without waiting.
+sub poll {
+    my ($self) = @_;
+    $self->turn(0) if !$self->{turning};
+    return;
+}
+
+# One round: connect, write, wait (at most so many seconds, for ever when undef), read, act on timers.
+sub turn {
+    my ($self, $seconds) = @_;
+    $self->_check_open;
+    {
+        local $self->{turning} = 1;
+        my $link = $self->{link};
+        if (!$link) {
+            return if defined $seconds && $seconds == 0 && $self->{connections};
+            $link = $self->_connect or return;
+        }
+        $self->_act_on_timers;
+        $self->_send_backlog($link);
+        my $flushed = $self->flush;
+        my $readable = 1;
+        if (!defined $seconds || $seconds > 0) {
+            my $pause = $self->_pause($seconds);
+            $readable = Argon::Client::Wait->choose->io($link->handle, !$flushed, $pause);
+        }
+        if ($readable) {
+            my $before = length($link->{in}) - $link->{at};
+            $link->read_some;
+            $self->{heard} = Time::HiRes::time() if length($link->{in}) > $before;
+            Argon::Client::Inbox::take($self, $link);
+        }
+        elsif (Time::HiRes::time() - $self->{heard} > $SILENCE_S && !defined $seconds) {
+            $link->{broken} ||= "the manager was silent for $SILENCE_S s";
+        }
+        $self->_send_backlog($link) if @{ $self->{backlog} };
+        $self->flush if length $self->{ack} >= $ACK_BYTES || length $link->{out};
+        $self->_lose($link) if $link->broken;
+    }
+    $self->_announce if @{ $self->{finished} };
+    return;
+}
+
+# Writes what waits in the buffer, acknowledgements first. True when nothing is left.
+sub flush {
+    my ($self) = @_;
+    my $link = $self->{link} or return 1;
+    if (length $self->{ack}) {
+        my $limit = FRAME_BYTES_MAX - FRAME_BYTES_MAX % 24 - 24;
+        $link->send_frame(ACK, substr $self->{ack}, 0, $limit, q{}) while length $self->{ack};
+    }
+    $self->{unflushed}  = 0;
+    $self->{flushed_at} = Time::HiRes::time();
+    my $flushed = $link->flush;
+    Argon::Client::Wait->choose->interrupt if !$flushed && $self->{turning};
+    return $flushed;
+}
+
+# Marks a record as done, and remembers to tell those who wait.
+sub settle {
+    my ($self, $record) = @_;
+    @{$record}[TASK_FRAME, TASK_BIG, TASK_BLOB] = ();
+    $record->[TASK_DONE] = 1;
+    push @{ $self->{finished} }, $record;
+    return;
+}
+
+# Ends a record here, without the cluster, with an Argon::Error.
+sub fail {
+    my ($self, $record, $kind, $message) = @_;
+    $record->[TASK_STATUS] = STATUS_LOST;
+    $record->[TASK_ERROR]  = { kind => $kind, message => $message };
+    return $self->settle($record);
+}
+
+# A task that the manager did not take waits here and is offered again. False when it has waited often enough.
+sub hold_back {
+    my ($self, $task, $report) = @_;
+    my $options = $task->[TASK_OPTIONS] || {};
+    my $tries = ++$task->[TASK_TRIES];
+    return 0 if $task->[TASK_CANCELLED] || $options->{no_wait} || $options->{max_tries} && $tries >= $options->{max_tries};
+    my $doublings = $tries > 6 ? 6 : $tries - 1;
+    my $pause = $HOLD_BACK_S * 2**$doublings;
+    $pause = $HOLD_BACK_S_MAX if $pause > $HOLD_BACK_S_MAX;
+    $task->[TASK_HELD_BACK] = 1;
+    push @{ $self->{held_back} }, [Time::HiRes::time() + $pause * (0.5 + rand 0.5), $task];
+    return 1;
+}
+
+# The manager has the detached task on its store: it is no longer ours.
+sub accepted {
+    my ($self, $id) = @_;
+    my $task = delete $self->{journal}{$id} or return;
+    $self->{in_flight}--;
+    $task->[TASK_STATUS] = STATUS_OK;
+    return $self->settle($task);
+}
+
+sub send_blob_again {
+    my ($self, $hash) = @_;
+    my ($task) = grep { $_->[TASK_BLOB] && $_->[TASK_BLOB][0] eq $hash } values %{ $self->{journal} };
+    return if !$task;
+    delete $self->{link}{blobs}{$hash};
+    return _send_blob($self->{link}, $task->[TASK_BLOB]);
+}
+
+sub cancel {
+    my ($self, $task) = @_;
+    return if $task->[TASK_DONE] || $task->[TASK_CANCELLED]++;
+    if (!$task->[TASK_SENT_ON] || $task->[TASK_HELD_BACK]) {
+        delete $self->{journal}{ $task->[TASK_ID] };
+        @{ $self->{backlog} } = grep { !ref || $_ != $task } @{ $self->{backlog} };
+        @{ $self->{held_back} } = grep { $_->[1] != $task } @{ $self->{held_back} };
+        $self->fail($task, cancelled => 'the task was cancelled before it was sent');
+        return $self->_announce;
+    }
+    $self->{link}->send_frame(CANCEL, $task->[TASK_ID]) if $self->{link};
+    $self->flush;
+    return;
+}
+
+# Asks for outcomes of detached tasks; the record's TASK_ID says which.
+sub collect {
+    my ($self, $record) = @_;
+    $record->[TASK_COLLECTS] = 1;
+    $self->{journal}{ $record->[TASK_ID] } = $record;
+    $self->{link}->send_frame(COLLECT, $record->[TASK_ID]) if $self->{link};
+    return;
+}
+
+# Sends a REQUEST; the record gets the reply.
+sub ask {
+    my ($self, $what, $record) = @_;
+    my $number = ++$self->{request};
+    $self->{requests}{$number} = $record;
+    $record->[TASK_FRAME] = Argon::Protocol::frame(REQUEST, qq({"request":$number,"what":"$what"}));
+    $self->{link}{out} .= $record->[TASK_FRAME] if $self->{link};
+    return;
+}
+
+# Says goodbye: the manager cancels what is unfinished. Everything that still waits here ends as cancelled.
+sub close {
+    my ($self) = @_;
+    return if $self->{closed};
+    my $link = $self->{link};
+    if ($link && $self->{process} == $$) {
+        my $end = Time::HiRes::time() + $GOODBYE_S;
+        $self->flush;
+        $link->send_frame(GOODBYE, '{"reason":"the client is done"}');
+        while (!$link->flush && !$link->broken && Time::HiRes::time() < $end) {
+            my $writable = q{};
+            vec($writable, fileno $link->handle, 1) = 1;
+            select undef, $writable, undef, $end - Time::HiRes::time();
+        }
+    }
+    $link->close if $link;
+    $self->{link}   = undef;
+    $self->{closed} = 1;
+    $self->_end_all(cancelled => 'the client was shut down before the task ended');
+    return;
+}
+
+# A forked child has none of its parent's tasks and must not speak on its parent's connection: it begins anew.
+sub begin_after_fork {
+    my ($self) = @_;
+    my $parent = $self->{process};
+    $self->{link}->close if $self->{link};
+    my $closed = $self->{closed};
+    $self->_end_all(lost => "the task belongs to the process $parent, which made it before this one was forked");
+    $self->_begin;
+    $self->{connections} = 0;
+    $self->{closed} = $closed;
+    $self->{reconnect}->restart;
+    return;
+}
+
+sub unfinished { return scalar keys %{ $_[0]{journal} } }
+
+sub _has_credit {
+    my ($self, $task) = @_;
+    return $self->{sent_tasks} < $self->{credit_tasks}
+        && ($self->{sent_bytes} + $task->[TASK_BYTES] <= $self->{credit_bytes} || !$self->{in_flight});
+}
+
+sub _send {
+    my ($self, $link, $task) = @_;
+    my $blob = $task->[TASK_BLOB];
+    _send_blob($link, $blob) if $blob && !$link->{blobs}{ $blob->[0] };
+    if ($task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $self->{connections} || $task->[TASK_BIG]) {
+        _renew_head($link, $task, $task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $self->{connections});
+    }
+    $task->[TASK_SENT_ON] = $self->{connections};
+    $link->{out} .= $task->[TASK_FRAME];
+    $self->{sent_tasks}++;
+    $self->{sent_bytes} += $task->[TASK_BYTES];
+    $self->{in_flight}++;
+    return;
+}
+
+# Sets OFFERED_AGAIN, and a stream of this connection for a big payload, in the kept frame.
+sub _renew_head {
+    my ($link, $task, $again) = @_;
+    if ($again) {
+        my $flags = unpack 'n', substr $task->[TASK_FRAME], 33, 2;
+        substr $task->[TASK_FRAME], 33, 2, pack 'n', $flags | FLAG_OFFERED_AGAIN;
+    }
+    substr $task->[TASK_FRAME], 57, 4, pack 'N', $link->add_stream($task->[TASK_BIG]) if $task->[TASK_BIG];
+    return;
+}
+
+sub _send_blob {
+    my ($link, $blob) = @_;
+    my ($hash, $text) = @{$blob};
+    $link->{blobs}{$hash} = 1;
+    return $link->send_frame(BLOB, pack(BLOB_HEAD, $hash, 0, length $text) . $text) if length $text <= PART_BYTES_MAX;
+    return $link->send_frame(BLOB, pack BLOB_HEAD, $hash, $link->add_stream(\$text), length $text);
+}
+
+# What could not be sent yet. The one entry that is no task stands for OFFERED.
+sub _send_backlog {
+    my ($self, $link) = @_;
+    my $backlog = $self->{backlog};
+    while (@{$backlog} && length $link->{out} < 16 * $FLUSH_BYTES) {
+        my $task = $backlog->[0];
+        if (!ref $task) {
+            $link->send_frame(OFFERED, q{});
+        }
+        elsif ($task->[TASK_DONE]) {
+        }
+        elsif ($self->_has_credit($task)) {
+            $self->_send($link, $task);
+            $link->send_frame(CANCEL, $task->[TASK_ID]) if $task->[TASK_CANCELLED];
+        }
+        else {
+            last;
+        }
+        shift @{$backlog};
+    }
+    return;
+}
+
+sub _connect {
+    my ($self) = @_;
+    my ($link, $granted) = $self->{reconnect}->try or return;
+    my $json = JSON::PP->new->utf8->canonical;
+    require Argon;
+    require Sys::Hostname;
+    $self->{connections}++;
+    @{$self}{qw(sent_tasks sent_bytes in_flight refusals)} = (0, 0, 0, $self->{refusals});
+    @{$self}{qw(credit_tasks credit_bytes)} = map { $_ || 0 } @{$granted}{qw(credit_tasks credit_bytes)};
+    $link->send_frame(OPEN, $json->encode({
+        session => unpack('H*', $self->{identity}), client => "perl/$Argon::VERSION", host => Sys::Hostname::hostname(), pid => $$,
+    }));
+    my @unfinished = map { $self->{journal}{$_} } sort keys %{ $self->{journal} };
+    my @again  = grep { $_->[TASK_SENT_ON] && !$_->[TASK_HELD_BACK] && !$_->[TASK_COLLECTS] } @unfinished;
+    my @unsent = grep { !$_->[TASK_SENT_ON] && !$_->[TASK_COLLECTS] } @unfinished;
+    $self->{backlog} = [@again, 'OFFERED', @unsent];
+    $link->send_frame(COLLECT, $_->[TASK_ID]) for grep { $_->[TASK_COLLECTS] } @unfinished;
+    $link->{out} .= $_->[TASK_FRAME] for values %{ $self->{requests} };
+    $self->{heard} = Time::HiRes::time();
+    return $self->{link} = $link;
+}
+
+sub _lose {
+    my ($self, $link) = @_;
+    $self->{reconnect}->lost($link->broken, $self->{refusals});
+    $link->close;
+    @{$self}{qw(link ack in_flight)} = (undef, q{}, 0);
+    return;
+}
+
+sub _act_on_timers {
+    my ($self) = @_;
+    return if !@{ $self->{held_back} };
+    my $now = Time::HiRes::time();
+    my (@due, @later);
+    push @{ $_->[0] <= $now ? \@due : \@later }, $_ for @{ $self->{held_back} };
+    $self->{held_back} = \@later;
+    for my $task (map { $_->[1] } @due) {
+        $task->[TASK_HELD_BACK] = 0;
+        push @{ $self->{backlog} }, $task;
+    }
+    return;
+}
+
+# How long this round may wait: the caller's limit, the next timer, the time after which silence means death.
+sub _pause {
+    my ($self, $seconds) = @_;
+    my $pause = $SILENCE_S - (Time::HiRes::time() - $self->{heard}) + 0.1;
+    $pause = $seconds if defined $seconds && $seconds < $pause;
+    for my $held (@{ $self->{held_back} }) {
+        my $left = $held->[0] - Time::HiRes::time();
+        $pause = $left if $left < $pause;
+    }
+    return $pause < 0 ? 0 : $pause;
+}
+
+# Wakes the threads and calls the callbacks of what is finished, outside of the round: they may wait for other tasks.
+sub _announce {
+    my ($self) = @_;
+    my $wait = Argon::Client::Wait->choose;
+    while (my $record = shift @{ $self->{finished} }) {
+        $wait->wake($record) if $record->[TASK_THREADS];
+        my $callbacks = $record->[TASK_CALLBACKS] or next;
+        $record->[TASK_CALLBACKS] = undef;
+        for my $callback (@{$callbacks}) {
+            eval { $callback->(); 1 } or warn "A callback of an Argon task died: $@";
+        }
+    }
+    return;
+}
+
+sub _end_all {
+    my ($self, $kind, $message) = @_;
+    my @records = (values %{ $self->{journal} }, values %{ $self->{requests} });
+    $self->{journal}  = {};
+    $self->{requests} = {};
+    @{$self}{qw(backlog held_back)} = ([], []);
+    $self->fail($_, $kind, $message) for @records;
+    return $self->_announce;
+}
+
+sub _check_open {
+    my ($self) = @_;
+    die Argon::Error->new(kind => 'closed', message => 'This Argon client was shut down') if $self->{closed};
+    return;
+}
+
+package Argon::Client::Session::Leaving;
+
+# When a thread stops waiting, for whatever reason, another one may have to take over the socket.
+
+sub new { my ($class, $wait) = @_; return bless \$wait, $class }
+
+sub DESTROY { ${ $_[0] }->hand_over; return }
+
+1;

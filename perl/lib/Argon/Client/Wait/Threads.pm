@@ -1,0 +1,98 @@
+package Argon::Client::Wait::Threads;
+
+# Owns waiting under Coro: one thread has the socket and waits for it, the others are parked until their own outcome is
+# there or the socket is free. With AnyEvent loaded the waiting is AnyEvent's; without it, select between turns of the
+# other threads.
+
+use strict;
+use warnings;
+
+use Coro        ();
+use Time::HiRes ();
+
+use Argon::Client::Task qw(TASK_THREADS);
+
+my %parked;       # address of a thread => the thread
+our $interrupt;   # ends the wait of the thread that has the socket
+
+my $POLL_S = 0.01;
+
+sub io {
+    my ($class, $handle, $want_write, $seconds) = @_;
+    return _io_by_select($handle, $want_write, $seconds) if !$INC{'AnyEvent.pm'};
+    require Coro::AnyEvent;
+    my $rouse = Coro::rouse_cb();
+    local $interrupt = $rouse;
+    my @watch = (AnyEvent->io(fh => $handle, poll => 'r', cb => sub { $rouse->(1) }));
+    push @watch, AnyEvent->io(fh => $handle, poll => 'w', cb => sub { $rouse->(1) }) if $want_write;
+    push @watch, AnyEvent->timer(after => $seconds, cb => sub { $rouse->(0) }) if defined $seconds;
+    return Coro::rouse_wait($rouse);
+}
+
+sub pause {
+    my ($class, $seconds) = @_;
+    if ($INC{'AnyEvent.pm'}) {
+        require Coro::AnyEvent;
+        return Coro::AnyEvent::sleep($seconds);
+    }
+    my $end = Time::HiRes::time() + $seconds;
+    while ((my $left = $end - Time::HiRes::time()) > 0) {
+        Coro::cede();
+        select undef, undef, undef, Coro::nready() ? 0 : $left < $POLL_S ? $left : $POLL_S;
+    }
+    return;
+}
+
+sub parks { return 1 }
+
+sub park {
+    my ($class, $record) = @_;
+    my $thread = $Coro::current;
+    push @{ $record->[TASK_THREADS] }, $thread;
+    $parked{ $thread + 0 } = $thread;
+    Coro::schedule();
+    delete $parked{ $thread + 0 };
+    return;
+}
+
+sub wake {
+    my ($class, $record) = @_;
+    for my $thread (@{ delete $record->[TASK_THREADS] || [] }) {
+        delete $parked{ $thread + 0 };
+        $thread->ready;
+    }
+    return;
+}
+
+sub hand_over {
+    my ($address) = keys %parked or return;
+    my $thread = delete $parked{$address};
+    $thread->ready;
+    return;
+}
+
+sub interrupt {
+    $interrupt->(0) if $interrupt;
+    return;
+}
+
+# Without an event loop only other ready threads, or our socket, can change anything.
+sub _io_by_select {
+    my ($handle, $want_write, $seconds) = @_;
+    my $end = defined $seconds ? Time::HiRes::time() + $seconds : undef;
+    my $stopped = 0;
+    local $interrupt = sub { $stopped = 1 };
+    while (!$stopped) {
+        my $left = defined $end ? $end - Time::HiRes::time() : undef;
+        $left = 0 if Coro::nready() || defined $left && $left < 0;
+        my $readable = q{};
+        vec($readable, fileno $handle, 1) = 1;
+        my $writable = $want_write ? $readable : undef;
+        my $found = select $readable, $writable, undef, $left;
+        return $found if $found || defined $end && Time::HiRes::time() >= $end;
+        Coro::cede();
+    }
+    return 0;
+}
+
+1;
