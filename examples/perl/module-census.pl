@@ -13,7 +13,8 @@ use FindBin;
 use Getopt::Long qw(GetOptions);
 use List::Util qw(max sum0);
 use Pod::Usage qw(pod2usage);
-use Time::HiRes qw(time);
+use Sys::Hostname qw(hostname);
+use Time::HiRes ();
 
 use lib "$FindBin::Bin/../../perl/lib";
 use Argon::Client;
@@ -29,65 +30,6 @@ pod2usage(-verbose => 1, -exitval => 0) if $option{help};
 pod2usage('--chunk is a number of KiB, 1 or more') if $option{chunk} < 1;
 my ($host, $port) = $option{manager} =~ /^(.+):(\d+)$/
     or pod2usage("--manager takes HOST:PORT, not \"$option{manager}\"");
-
-# The task: what one chunk of files holds. It travels to a worker as it stands here, reads the files over
-# there, and returns plain data, with a word on who did it.
-my $survey = sub {
-    my @paths = @_;
-    require Sys::Hostname;
-    require Time::HiRes;
-    my $begun = Time::HiRes::time();
-    my %found = (files => 0, unreadable => 0, lines => {}, subs => 0, longest => [], used => {});
-
-    for my $path (@paths) {
-        my $file;
-        if (!open $file, '<:raw', $path) {
-            $found{unreadable}++;
-            next;
-        }
-        $found{files}++;
-        my ($package, $in_pod, $at_end, $sub, %used) = ('main', 0, 0, undef);
-
-        while (my $line = <$file>) {
-            my $kind = 'code';
-            if ($in_pod || $line =~ /^=[a-z]/i) {
-                $kind   = 'POD';
-                $in_pod = $line !~ /^=cut\b/;
-            }
-            elsif ($line =~ /^\s*$/) { $kind = 'blank' }
-            elsif ($at_end ||= $line =~ /^__(?:END|DATA)__\s*$/) { $kind = 'data' }
-            elsif ($line =~ /^\s*#/) { $kind = 'comment' }
-            $found{lines}{$kind}++;
-            next if $kind ne 'code';
-
-            $package = $1 if $line =~ /^\s*package\s+([\w:]+)/;
-            $used{$1} = 1 if $line =~ /^\s*(?:use|require)\s+([A-Z]\w*(?:::\w+)*)/;
-
-            # A sub ends at the first brace that stands as far left as its own first line does: true for
-            # code that is laid out as nearly all code is, and cheap.
-            my $length;
-            if ($line =~ /^(\s*)sub\s+(\w+)(?!.*;\s*$)/ && !($sub && length $1 > length $sub->{indent})) {
-                $sub    = {indent => $1, name => "${package}::$2", first => $.};
-                $length = 1 if $line =~ /\}\s*$/;
-                $found{subs}++;
-            }
-            elsif ($sub && $line =~ /^$sub->{indent}\}/) {
-                $length = $. - $sub->{first} + 1;
-            }
-            if ($length) {
-                push @{$found{longest}}, {name => $sub->{name}, lines => $length, path => $path};
-                undef $sub;
-            }
-        }
-        $found{used}{$_}++ for keys %used;
-    }
-
-    my @longest = sort { $b->{lines} <=> $a->{lines} || $a->{name} cmp $b->{name} } @{$found{longest}};
-    $found{longest} = [splice @longest, 0, TOP];
-    $found{by}      = {host => Sys::Hostname::hostname(), worker => getppid, runner => $$};
-    $found{seconds} = Time::HiRes::time() - $begun;
-    return \%found;
-};
 
 main();
 
@@ -105,15 +47,15 @@ sub main {
     printf "%s, %.1f MB, cut into %s\n\n", count(scalar @files, 'module file'),
         sum0(map { $_->{bytes} } @files) / 1e6, count(scalar @chunks, 'task');
 
-    my $begun    = time;
-    my @deferred = map { $client->defer($survey, $_) } @chunks;
+    my $begun    = Time::HiRes::time();
+    my @deferred = map { $client->defer(\&survey, $_) } @chunks;
     my $total    = {};
     my $done     = 0;
     for my $deferred (@deferred) {
         add_to($total, $deferred->());
-        show_progress(++$done, scalar @deferred, time - $begun);
+        show_progress(++$done, scalar @deferred, Time::HiRes::time() - $begun);
     }
-    my $seconds = time - $begun;
+    my $seconds = Time::HiRes::time() - $begun;
 
     show_totals($total);
     show_spread($total, $seconds);
@@ -149,6 +91,66 @@ sub chunks_of {
         $bytes += $file->{bytes};
     }
     return @chunks;
+}
+
+# The task: what these files hold. It travels to a worker with the subs that it calls, reads the files over
+# there, and returns plain data, with a word on who did it.
+sub survey {
+    my (@paths) = @_;
+    my $begun = Time::HiRes::time();
+    my %found = (files => 0, unreadable => 0, lines => {}, subs => 0, longest => [], used => {});
+    survey_file($_, \%found) for @paths;
+
+    my @longest = sort { $b->{lines} <=> $a->{lines} || $a->{name} cmp $b->{name} } @{$found{longest}};
+    $found{longest} = [splice @longest, 0, TOP];
+    $found{by}      = {host => hostname(), worker => getppid, runner => $$};
+    $found{seconds} = Time::HiRes::time() - $begun;
+    return \%found;
+}
+
+sub survey_file {
+    my ($path, $found) = @_;
+    my $file;
+    if (!open $file, '<:raw', $path) {
+        $found->{unreadable}++;
+        return;
+    }
+    $found->{files}++;
+    my ($package, $in_pod, $at_end, $sub, %used) = ('main', 0, 0, undef);
+
+    while (my $line = <$file>) {
+        my $kind = 'code';
+        if ($in_pod || $line =~ /^=[a-z]/i) {
+            $kind   = 'POD';
+            $in_pod = $line !~ /^=cut\b/;
+        }
+        elsif ($line =~ /^\s*$/) { $kind = 'blank' }
+        elsif ($at_end ||= $line =~ /^__(?:END|DATA)__\s*$/) { $kind = 'data' }
+        elsif ($line =~ /^\s*#/) { $kind = 'comment' }
+        $found->{lines}{$kind}++;
+        next if $kind ne 'code';
+
+        $package = $1 if $line =~ /^\s*package\s+([\w:]+)/;
+        $used{$1} = 1 if $line =~ /^\s*(?:use|require)\s+([A-Z]\w*(?:::\w+)*)/;
+
+        # A sub ends at the first brace that stands as far left as its own first line does: true for code
+        # that is laid out as nearly all code is, and cheap.
+        my $length;
+        if ($line =~ /^(\s*)sub\s+(\w+)(?!.*;\s*$)/ && !($sub && length $1 > length $sub->{indent})) {
+            $sub    = {indent => $1, name => "${package}::$2", first => $.};
+            $length = 1 if $line =~ /\}\s*$/;
+            $found->{subs}++;
+        }
+        elsif ($sub && $line =~ /^$sub->{indent}\}/) {
+            $length = $. - $sub->{first} + 1;
+        }
+        if ($length) {
+            push @{$found->{longest}}, {name => $sub->{name}, lines => $length};
+            undef $sub;
+        }
+    }
+    $found->{used}{$_}++ for keys %used;
+    return;
 }
 
 # Reduces: adds what one task found to the total.
@@ -223,10 +225,10 @@ sub show_spread {
 # The same tasks, one after the other, in this process.
 sub compare_with_one_process {
     my ($chunks, $pooled, $seconds_pooled) = @_;
-    my $begun = time;
+    my $begun = Time::HiRes::time();
     my $alone = {};
-    add_to($alone, $survey->(@$_)) for @$chunks;
-    my $seconds = time - $begun;
+    add_to($alone, survey(@$_)) for @$chunks;
+    my $seconds = Time::HiRes::time() - $begun;
     printf "The same in this one process: %.2f s; the cluster is %.1f times as fast", $seconds,
         $seconds / $seconds_pooled;
     print digest($alone) eq digest($pooled)
