@@ -129,6 +129,7 @@ sub _on_reply {
 sub _on_refused {
     my ($session, $link, $body) = @_;
     $session->{refusals}++;
+    $link->{refused} = 1;
     $link->{broken} ||= 'the manager refused (' . _field($body, 'code') . '): ' . _field($body, 'message');
     return;
 }

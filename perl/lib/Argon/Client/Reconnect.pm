@@ -26,21 +26,28 @@ sub new {
 
 sub restart {
     my ($self) = @_;
-    @{$self}{qw(connected tries since reason)} = (0, 0, undef, undef);
+    @{$self}{qw(connected tries since next_at)} = (0, 0, undef, 0);
     return $self;
 }
 
-# One try. A link and what the manager granted; nothing after a pause when there is none yet; dies when it gives up.
+# One try, after the pause that is due. A link and what the manager granted; nothing when there is none yet, or when the
+# pause is not over and the caller does not wait; dies when it gives up.
 sub try {
-    my ($self) = @_;
-    $self->{since} = Time::HiRes::time() if !defined $self->{since};
-    $self->_pause if $self->{tries}++;
+    my ($self, $without_waiting) = @_;
+    my $now = Time::HiRes::time();
+    $self->{since} = $now if !defined $self->{since};
+    if ($now < $self->{next_at}) {
+        return if $without_waiting;
+        Argon::Client::Wait->choose->pause($self->{next_at} - $now);
+    }
     my @found = eval { Argon::Client::Dial::dial($self->{addresses}[0], $self->{key}) };
     if (@found) {
         @{$self}{qw(connected tries since)} = (1, 0, undef);
         return @found;
     }
     my $failure = $@;
+    $self->{tries}++;
+    $self->{next_at} = Time::HiRes::time() + $self->_pause;
     die $failure if ref $failure ne 'Argon::Client::Dial::Failure';
     push @{ $self->{addresses} }, shift @{ $self->{addresses} };
     my $patience = defined $self->{give_up_after} ? $self->{give_up_after} : $self->{connected} ? undef : $FIRST_S;
@@ -57,9 +64,8 @@ sub try {
 # The connection ended. A manager that refuses again and again, after it has let us in, will not change its mind.
 sub lost {
     my ($self, $reason, $refusals) = @_;
-    $self->{reason} = $reason;
-    # At once for a first loss: the manager may be back already.
-    $self->{tries} = $refusals ? 1 : 0;
+    # At once after a loss: the manager may be back already. Not so after a refusal.
+    $self->{next_at} = $refusals ? Time::HiRes::time() + $PAUSE_S_MAX * rand : 0;
     die Argon::Error->new(kind => 'unreachable', message => "The connection is refused again and again: $reason")
         if $refusals >= $REFUSALS_MAX;
     return;
@@ -68,11 +74,9 @@ sub lost {
 # Full jitter over half of the interval, so that clients of a restarted manager do not all come at once.
 sub _pause {
     my ($self) = @_;
-    my $doublings = $self->{tries} > 8 ? 6 : $self->{tries} - 2;
-    my $pause     = $PAUSE_S * 2**($doublings < 0 ? 0 : $doublings);
+    my $pause = $PAUSE_S * 2**($self->{tries} > 8 ? 7 : $self->{tries} - 1);
     $pause = $PAUSE_S_MAX if $pause > $PAUSE_S_MAX;
-    Argon::Client::Wait->choose->pause($pause * (0.5 + rand 0.5));
-    return;
+    return $pause * (0.5 + rand 0.5);
 }
 
 1;

@@ -7,6 +7,7 @@ package Argon::Client::Session;
 use strict;
 use warnings;
 
+use JSON::PP    ();
 use Time::HiRes ();
 
 use Argon::Client::Dial      ();
@@ -38,7 +39,7 @@ sub _begin {
     my ($self) = @_;
     @{$self}{qw(process identity sequence)} = ($$, Argon::Client::Dial::random(16), 0);
     @{$self}{qw(journal requests backlog held_back finished ack)} = ({}, {}, [], [], [], q{});
-    @{$self}{qw(link in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, 0, 0, 0, 0, 0);
+    @{$self}{qw(link first in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, undef, 0, 0, 0, 0, 0);
     @{$self}{qw(unflushed flushed_at heard refusals closed turning request)} = (0, 0, 0, 0, 0, 0, 0);
     return;
 }
@@ -49,11 +50,12 @@ sub next_id { return $_[0]{identity} . pack 'Q>', ++$_[0]{sequence} }
 # many are made one after another.
 sub offer {
     my ($self, $task) = @_;
+    $self->connect if !$self->{connections};
     $self->{journal}{ $task->[TASK_ID] } = $task;
     my $link = $self->{link};
     if (!$link || @{ $self->{backlog} } || !$self->_has_credit($task)) {
         push @{ $self->{backlog} }, $task;
-        $self->poll if $link && !(@{ $self->{backlog} } & 63);
+        $self->poll if !(@{ $self->{backlog} } & 63) || !$link;
         return;
     }
     $self->_send($link, $task);
@@ -64,8 +66,16 @@ sub offer {
         || Time::HiRes::time() - $self->{flushed_at} > $FLUSH_AFTER_S)
     {
         $self->flush;
-        $self->poll if !($self->{in_flight} & 63) || length $link->{out};
+        $self->poll if $self->{in_flight} > 32;
     }
+    return;
+}
+
+# Finds a manager for the first time, or dies in words. A connection that was lost comes back by itself.
+sub connect {
+    my ($self) = @_;
+    my $connected = $self->{first} ||= [];
+    $self->wait_for($connected);
     return;
 }
 
@@ -98,8 +108,7 @@ sub turn {
         local $self->{turning} = 1;
         my $link = $self->{link};
         if (!$link) {
-            return if defined $seconds && $seconds == 0 && $self->{connections};
-            $link = $self->_connect or return;
+            $link = $self->_connect(defined $seconds && $seconds == 0) or return;
         }
         $self->_act_on_timers;
         $self->_send_backlog($link);
@@ -147,6 +156,14 @@ sub settle {
     @{$record}[TASK_FRAME, TASK_BIG, TASK_BLOB] = ();
     $record->[TASK_DONE] = 1;
     push @{ $self->{finished} }, $record;
+    return;
+}
+
+# A derived value became known, perhaps outside of any round.
+sub settle_derived {
+    my ($self, $record) = @_;
+    $self->settle($record);
+    $self->_announce if !$self->{turning};
     return;
 }
 
@@ -325,13 +342,14 @@ sub _send_backlog {
 }
 
 sub _connect {
-    my ($self) = @_;
-    my ($link, $granted) = $self->{reconnect}->try or return;
+    my ($self, $without_waiting) = @_;
+    my ($link, $granted) = $self->{reconnect}->try($without_waiting) or return;
     my $json = JSON::PP->new->utf8->canonical;
     require Argon;
     require Sys::Hostname;
     $self->{connections}++;
-    @{$self}{qw(sent_tasks sent_bytes in_flight refusals)} = (0, 0, 0, $self->{refusals});
+    $self->settle($self->{first}) if $self->{first} && !$self->{first}[TASK_DONE];
+    @{$self}{qw(sent_tasks sent_bytes in_flight)} = (0, 0, 0);
     @{$self}{qw(credit_tasks credit_bytes)} = map { $_ || 0 } @{$granted}{qw(credit_tasks credit_bytes)};
     $link->send_frame(OPEN, $json->encode({
         session => unpack('H*', $self->{identity}), client => "perl/$Argon::VERSION", host => Sys::Hostname::hostname(), pid => $$,
@@ -348,10 +366,10 @@ sub _connect {
 
 sub _lose {
     my ($self, $link) = @_;
-    $self->{reconnect}->lost($link->broken, $self->{refusals});
+    $self->{refusals} = 0 if !$link->{refused};
     $link->close;
-    @{$self}{qw(link ack in_flight)} = (undef, q{}, 0);
-    return;
+    @{$self}{qw(link in_flight)} = (undef, 0);
+    return $self->{reconnect}->lost($link->broken, $self->{refusals});
 }
 
 sub _act_on_timers {

@@ -1,0 +1,237 @@
+package Argon::Client;
+
+# Owns the interface that programs call: queue, defer, submit, collect, map and what goes with them. It turns a call into
+# a SUBMIT frame, which is the hot path here; Argon::Client::Session takes it from there.
+
+use 5.016;
+use strict;
+use warnings;
+
+use Scalar::Util ();
+
+use Argon                  ();
+use Argon::Client::Address ();
+use Argon::Client::Code    ();
+use Argon::Client::Options ();
+use Argon::Client::Result  ();
+use Argon::Client::Session ();
+use Argon::Client::Task qw(:all);
+use Argon::Data     ();
+use Argon::Deferred ();
+use Argon::Error    ();
+use Argon::Protocol qw(:all);
+
+our $VERSION = $Argon::VERSION;
+
+my %CONNECTION_OPTION = map { $_ => 1 } qw(host port hosts key give_up_after remote_modules connect);
+
+# Clients that are alive, so that they say goodbye before perl takes objects apart in any order.
+my %alive;
+
+sub new {
+    my ($class, @arguments) = @_;
+    my %given = Argon::Client::Address::arguments(@arguments);
+    my %defaults = map { $_ => $given{$_} } grep { !$CONNECTION_OPTION{$_} } keys %given;
+    my $session = Argon::Client::Session->new(
+        addresses      => [Argon::Client::Address::all(@given{qw(host port hosts)})],
+        key            => $given{key},
+        give_up_after  => $given{give_up_after},
+        remote_modules => $given{remote_modules} // 1,
+    );
+    my $self = bless {
+        session  => $session,
+        code     => Argon::Client::Code->new,
+        defaults => \%defaults,
+        options  => Argon::Client::Options::resolve(\%defaults),
+    }, $class;
+    Scalar::Util::weaken($alive{ Scalar::Util::refaddr($self) } = $self);
+    $self->connect if $given{connect};
+    return $self;
+}
+
+sub connect {
+    my ($self) = @_;
+    $self->session->connect;
+    return $self;
+}
+
+sub queue {
+    my ($self, $code, $arguments, @rest) = @_;
+    my $options = @rest ? Argon::Client::Options::from_call($self->{defaults}, @rest) : $self->{options};
+    my $record = $self->_offer($code, $arguments, $options, $options->{wants_list} || wantarray);
+    $self->{session}->wait_for($record) if !$record->[TASK_DONE];
+    return Argon::Client::Result::deliver($record);
+}
+
+sub defer {
+    my ($self, $code, $arguments, @rest) = @_;
+    my $options = @rest ? Argon::Client::Options::from_call($self->{defaults}, @rest) : $self->{options};
+    return Argon::Deferred->new($self->_offer($code, $arguments, $options, $options->{wants_list}), $self);
+}
+
+sub process { my ($self, @call) = @_; return $self->queue(@call) }
+
+sub submit {
+    my ($self, $code, $arguments, @rest) = @_;
+    my $options = Argon::Client::Options::from_call($self->{defaults}, @rest);
+    local $options->{flags} = $options->{flags} | FLAG_DETACHED;
+    my $record = $self->_offer($code, $arguments, $options, $options->{wants_list});
+    $self->session->wait_for($record);
+    die Argon::Client::Result::error($record) if $record->[TASK_STATUS] != STATUS_OK;
+    return unpack 'H*', $record->[TASK_ID];
+}
+
+sub collect {
+    my ($self, $id) = @_;
+    return $self->collect_later($id)->get;
+}
+
+sub collect_later {
+    my ($self, $id) = @_;
+    die Argon::Error->new(kind => 'option', message => 'Argon::Client: collect needs the id that submit returned')
+        if !defined $id || $id !~ /\A[0-9a-f]{48}\z/;
+    my $session = $self->session;
+    $session->connect;
+    my $record = [pack 'H*', $id];
+    $record->[TASK_WANTS_LIST] = 1;
+    $session->collect($record);
+    return Argon::Deferred->new($record, $self);
+}
+
+sub map {
+    my ($self, $code, $items, @rest) = @_;
+    my $options  = Argon::Client::Options::from_call($self->{defaults}, @rest);
+    my $next     = _iterator($items);
+    my $progress = $options->{progress};
+    my $total    = ref $items eq 'ARRAY' ? scalar @{$items} : undef;
+    my (@ahead, @results);
+    my ($more, $done) = (1, 0);
+    my $ended = eval {
+        while ($more || @ahead) {
+            while ($more && @ahead < $options->{ahead}) {
+                my @item = $next->() or $more = 0;
+                push @ahead, $self->_offer($code, \@item, $options, $options->{wants_list}) if @item;
+            }
+            my $record = shift @ahead or last;
+            $self->{session}->wait_for($record);
+            push @results, Argon::Client::Result::deliver($record);
+            $progress->(++$done, $total) if $progress;
+        }
+        1;
+    };
+    if (!$ended) {
+        my $error = $@;
+        $self->{session}->cancel($_) for @ahead;
+        die $error;
+    }
+    return wantarray ? @results : \@results;
+}
+
+sub server_status {
+    my ($self) = @_;
+    my $session = $self->session;
+    $session->connect;
+    my $record = [];
+    $session->ask(status => $record);
+    $session->wait_for($record);
+    my ($reply) = @{ $record->[TASK_LIST] || [] };
+    die Argon::Client::Result::error($record) if !$reply;
+    die Argon::Error->new(kind => 'rejected', message => $reply->{message} // 'the manager gives no status') if !$reply->{ok};
+    delete @{$reply}{qw(request ok)};
+    return wantarray ? %{$reply} : $reply;
+}
+
+# Writes what still waits to be sent together with later tasks.
+sub flush {
+    my ($self) = @_;
+    $self->session->poll;
+    return $self;
+}
+
+sub shutdown {
+    my ($self) = @_;
+    $self->session->close;
+    return;
+}
+
+# How many tasks have no outcome yet.
+sub unfinished { return $_[0]->session->unfinished }
+
+sub session {
+    my ($self) = @_;
+    my $session = $self->{session};
+    $session->begin_after_fork if $session->{process} != $$;
+    return $session;
+}
+
+# Makes the record of a task and its frame, and hands it to the session.
+sub _offer {
+    my ($self, $code, $arguments, $options, $wants_list) = @_;
+    my $session = $self->{session};
+    $session->begin_after_fork if $session->{process} != $$;
+    my ($blob, $captures, $meta) = $self->{code}->prepare($code);
+    $meta = _with_label($meta, $options->{label}) if defined $options->{label};
+    $meta = q{} if !defined $meta;
+    my $payload = Argon::Data::encode([$captures, $arguments || []]);
+    my $length  = length $payload;
+    _refuse_size($length) if $length > PAYLOAD_BYTES_MAX;
+
+    my $id   = $session->next_id;
+    my $body = TASK_HEAD_BYTES + ($blob ? 32 : 0) + length $meta;
+    my $big  = $length > PART_BYTES_MAX;
+    my $frame = pack 'N C a24 N n C C N n C C N N N N Q> a* a*', 1 + $body + ($big ? 0 : $length), SUBMIT, $id, 0,
+        $options->{flags} | ($wants_list ? FLAG_LIST : 0), $options->{priority}, RUNTIME_PERL, $options->{timeout_ms},
+        $options->{retries}, CODEC_RUNTIME, $blob ? 1 : 0, $options->{backoff_ms}, $options->{memory_mib}, length $meta,
+        0, $length, $blob ? $blob->[0] : q{}, $meta;
+    $frame .= $payload if !$big;
+
+    my @record;
+    @record[TASK_ID, TASK_FRAME, TASK_BLOB, TASK_BYTES, TASK_OPTIONS, TASK_WANTS_LIST]
+        = ($id, $frame, $blob, $length, $options, $wants_list);
+    $record[TASK_BIG] = \$payload if $big;
+    $session->offer(\@record);
+    return \@record;
+}
+
+sub _with_label {
+    my ($meta, $label) = @_;
+    require JSON::PP;
+    my $json = JSON::PP->new->utf8->canonical;
+    return $json->encode({ %{ defined $meta ? $json->decode($meta) : {} }, label => $label });
+}
+
+sub _refuse_size {
+    my ($bytes) = @_;
+    die Argon::Error->new(kind => 'option',
+        message => "Argon::Client: the arguments take $bytes bytes, more than the " . PAYLOAD_BYTES_MAX . ' that one task may have');
+}
+
+sub _iterator {
+    my ($items) = @_;
+    if (ref $items eq 'ARRAY') {
+        my $next = 0;
+        return sub { return $next < @{$items} ? $items->[$next++] : () };
+    }
+    return $items if ref $items eq 'CODE';
+    die Argon::Error->new(kind => 'option', message => 'Argon::Client: map needs an array reference or an iterator, a code reference');
+}
+
+sub DESTROY {
+    my ($self) = @_;
+    delete $alive{ Scalar::Util::refaddr($self) };
+    my $session = $self->{session} or return;
+    return if $session->{process} != $$ || ${^GLOBAL_PHASE} eq 'DESTRUCT';
+    local ($@, $!, $?);
+    eval { $session->close };
+    return;
+}
+
+END {
+    local ($@, $!, $?);
+    for my $client (grep {defined} values %alive) {
+        next if $client->{session}{process} != $$;
+        eval { $client->{session}->close };
+    }
+}
+
+1;

@@ -1,0 +1,64 @@
+package Argon::Client::Code;
+
+# Owns how what the caller gave becomes something that a worker can run: code as a blob with captured values, a class
+# or a function by name, or, when those exist only in the script, as code that calls them. Argon::Code does the shipping.
+
+use strict;
+use warnings;
+
+use Digest::SHA ();
+
+use Argon::Code  ();
+use Argon::Error ();
+
+my $BLOBS_MAX = 1_000;
+
+sub new {
+    my ($class) = @_;
+    return bless { blobs => {}, named => {} }, $class;
+}
+
+# The blob [hash, text], the captured values, and the meta for what has no blob.
+sub prepare {
+    my ($self, $code) = @_;
+    if (!ref $code) {
+        my $meta_or_code = $self->{named}{ $code // q{} } ||= _named($code);
+        return (undef, undef, $meta_or_code) if !ref $meta_or_code;
+        $code = $meta_or_code;
+    }
+    my $shipped = Argon::Code::ship($code);
+    return ($self->{blobs}{ $shipped->{text} } || $self->_blob($shipped->{text}), $shipped->{captures}, undef);
+}
+
+sub _blob {
+    my ($self, $text) = @_;
+    $self->{blobs} = {} if keys %{ $self->{blobs} } >= $BLOBS_MAX;
+    my $bytes = $text;
+    utf8::encode($bytes) if utf8::is_utf8($bytes);
+    return $self->{blobs}{$text} = [Digest::SHA::sha256($bytes), $bytes];
+}
+
+# The meta, as JSON, for a class or a function of a module; a code reference for one that only this program has.
+sub _named {
+    my ($name) = @_;
+    die Argon::Error->new(kind => 'option',
+        message => 'Argon::Client: a task is a code reference, the name of a class with new and run, or the full name of a function'
+            . (defined $name ? ", not '$name'" : q{}))
+        if !defined $name || $name !~ /\A[^\W\d]\w*(?:(?:::|')\w+)*\z/ || $name =~ /[^ -~]/;
+    no strict 'refs';
+    if ($name =~ /\A(.+)::\w+\z/ && defined &{$name}) {
+        return _is_of_module($1) ? qq({"call":"$name"}) : \&{$name};
+    }
+    return qq({"class":"$name"}) if _is_of_module($name) || !$name->can('new');
+    ## no critic (ProhibitStringyEval)
+    return eval "package main; sub { return $name->new(\@_)->run }" || die $@;
+}
+
+# A package whose file perl has loaded as a module.
+sub _is_of_module {
+    my ($package) = @_;
+    (my $file = "$package.pm") =~ s{::}{/}g;
+    return exists $INC{$file};
+}
+
+1;

@@ -1,0 +1,102 @@
+package Argon::Client::Options;
+
+# Owns the options of a task: checks what the caller wrote once, in the caller's words, and turns it into the fields of
+# the SUBMIT head. Argon::Client calls it for each set of options; the result is kept beside the task.
+
+use strict;
+use warnings;
+
+use Argon::Error ();
+use Argon::Protocol qw(:all);
+
+my %PRIORITY = (high => PRIORITY_HIGH, normal => PRIORITY_NORMAL, low => PRIORITY_LOW, 0 => 0, 1 => 1, 2 => 2);
+my %RETRY_FLAG = (error => FLAG_RETRY_ERROR, died => FLAG_RETRY_DIED, timeout => FLAG_RETRY_TIMEOUT);
+my %KNOWN = map { $_ => 1 } qw(
+    priority max_tries timeout retries backoff retry_on never_twice capture context label memory no_wait
+    ahead progress
+);
+
+# What follows code and arguments: nothing, a hash reference, or priority and tries as in the original's interface.
+sub from_call {
+    my ($defaults, @rest) = @_;
+    return resolve($defaults) if !@rest || @rest == 1 && !defined $rest[0];
+    return resolve({ %{$defaults}, %{ $rest[0] } }) if ref $rest[0] eq 'HASH';
+    my ($priority, $max_tries) = @rest;
+    my %given;
+    $given{priority}  = $priority  if defined $priority;
+    $given{max_tries} = $max_tries if defined $max_tries;
+    return resolve({ %{$defaults}, %given });
+}
+
+# { head, ... }: head is what the SUBMIT head says from attempt to memory_mib, without blob_count.
+sub resolve {
+    my ($given) = @_;
+    for my $name (keys %{$given}) {
+        _refuse("there is no option '$name'; the options are " . join ', ', sort keys %KNOWN) if !$KNOWN{$name};
+    }
+    my $priority = $PRIORITY{ lc($given->{priority} // 'normal') };
+    _refuse("priority must be high, normal or low, not '$given->{priority}'") if !defined $priority;
+    my $retries = _whole($given, 'retries', 0, 65_535);
+    my $flags   = 0;
+    $flags |= FLAG_NEVER_TWICE if $given->{never_twice};
+    $flags |= FLAG_CAPTURE     if $given->{capture};
+    _refuse('never_twice and retries exclude each other') if $given->{never_twice} && $retries;
+    my $context = $given->{context} // 'scalar';
+    _refuse("context must be list or scalar, not '$context'") if $context ne 'list' && $context ne 'scalar';
+    return {
+        flags      => $flags | ($retries ? _retry_flags($given->{retry_on}) : 0),
+        priority   => $priority,
+        timeout_ms => _milliseconds($given, 'timeout', 0),
+        retries    => $retries,
+        backoff_ms => _milliseconds($given, 'backoff', $retries ? 0.1 : 0),
+        memory_mib => _whole($given, 'memory', 0, 4_294_967_295),
+        max_tries  => _whole($given, 'max_tries', 0, 4_294_967_295),
+        no_wait    => $given->{no_wait} ? 1 : 0,
+        capture    => $given->{capture} ? 1 : 0,
+        wants_list => $context eq 'list' ? 1 : 0,
+        label      => _label($given->{label}),
+        ahead      => _whole($given, 'ahead', 1_000, 10_000_000) || 1,
+        progress   => $given->{progress},
+    };
+}
+
+sub _retry_flags {
+    my ($names) = @_;
+    my $flags = 0;
+    for my $name (ref $names eq 'ARRAY' ? @{$names} : defined $names ? $names : keys %RETRY_FLAG) {
+        $flags |= $RETRY_FLAG{$name} || _refuse("retry_on knows error, died and timeout, not '$name'");
+    }
+    return $flags;
+}
+
+sub _whole {
+    my ($given, $name, $default, $limit) = @_;
+    my $value = $given->{$name} // $default;
+    _refuse("$name must be a whole number from 0 to $limit, not '$value'") if $value !~ /\A\d{1,10}\z/ || $value > $limit;
+    return $value;
+}
+
+sub _milliseconds {
+    my ($given, $name, $default) = @_;
+    my $seconds = $given->{$name} // $default;
+    _refuse("$name must be a number of seconds, not '$seconds'")
+        if $seconds !~ /\A\d*[.]?\d+(?:[eE][-+]?\d+)?\z/ || $seconds > 4_294_967;
+    my $milliseconds = int $seconds * 1_000 + 0.5;
+    return $seconds > 0 && $milliseconds == 0 ? 1 : $milliseconds;
+}
+
+sub _label {
+    my ($label) = @_;
+    return if !defined $label;
+    my $bytes = $label;
+    utf8::encode($bytes);
+    _refuse('label is longer than ' . LABEL_BYTES_MAX . ' bytes') if length $bytes > LABEL_BYTES_MAX;
+    return $label;
+}
+
+sub _refuse {
+    my ($sentence) = @_;
+    die Argon::Error->new(kind => 'option', message => "Argon::Client: $sentence");
+}
+
+1;

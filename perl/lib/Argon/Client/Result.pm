@@ -1,0 +1,84 @@
+package Argon::Client::Result;
+
+# Owns turning a finished record into what the caller sees: the value, or the error thrown as it was. Decoding happens
+# here, when the outcome is asked for, once.
+
+use strict;
+use warnings;
+
+use JSON::PP ();
+
+use Argon::Client::Task qw(:all);
+use Argon::Data  ();
+use Argon::Error ();
+use Argon::Protocol qw(:all);
+
+# The value of a finished record, or dies. A list for a task that ran in list context.
+sub deliver {
+    my ($record) = @_;
+    my $status = $record->[TASK_STATUS];
+    if ($status == STATUS_OK) {
+        my $list = $record->[TASK_LIST] || _decoded($record);
+        return $list->[-1] if !wantarray;
+        return $record->[TASK_WANTS_LIST] ? @{$list} : $list->[0];
+    }
+    if ($status == STATUS_ERROR) {
+        my $list = $record->[TASK_LIST] || _decoded($record);
+        die $list->[0];
+    }
+    die error($record);
+}
+
+# What a record that is not ok would throw; undef for one that is.
+sub error {
+    my ($record) = @_;
+    my $status = $record->[TASK_STATUS];
+    return if $status == STATUS_OK;
+    return ($record->[TASK_LIST] || _decoded($record))->[0] if $status == STATUS_ERROR;
+    my $error = $record->[TASK_ERROR];
+    if (ref $error ne 'Argon::Error') {
+        $error = $record->[TASK_ERROR] = $error
+            ? Argon::Error->new(%{$error}, task => _task($record))
+            : Argon::Error->from_report($Argon::Protocol::STATUS_NAME[$status] // 'lost', _task($record), _with_capacity($status, report($record)));
+    }
+    return $error->thrown_here;
+}
+
+# The report of the outcome, a hash reference.
+sub report {
+    my ($record) = @_;
+    my $report = $record->[TASK_REPORT];
+    return {} if !defined $report;
+    if (!ref $report) {
+        $report = eval { JSON::PP->new->utf8->decode($report) };
+        $record->[TASK_REPORT] = $report = {} if ref $report ne 'HASH';
+        $record->[TASK_REPORT] = $report;
+    }
+    return $report;
+}
+
+sub _decoded {
+    my ($record) = @_;
+    my $list
+        = ($record->[TASK_CODEC] || 0) == CODEC_JSON
+        ? [JSON::PP->new->utf8->allow_nonref->decode($record->[TASK_PAYLOAD])]
+        : Argon::Data::decode($record->[TASK_PAYLOAD]);
+    $record->[TASK_LIST]    = $list;
+    $record->[TASK_PAYLOAD] = undef;
+    return $list;
+}
+
+sub _task {
+    my ($record) = @_;
+    return defined $record->[TASK_ID] ? unpack 'H*', $record->[TASK_ID] : undef;
+}
+
+# Who gave up waiting for room should read so, whatever the manager's words are.
+sub _with_capacity {
+    my ($status, $report) = @_;
+    return $report if $status != STATUS_REJECTED;
+    my $reason = defined $report->{message} ? " ($report->{message})" : q{};
+    return { %{$report}, message => "the system is at capacity: the task was not accepted$reason" };
+}
+
+1;

@@ -1,0 +1,200 @@
+package Argon::Deferred;
+
+# Owns the handle on one task under way: a callable that waits for the outcome, with methods to look, wait, chain and
+# cancel. It holds the task's record and the client, so that the client lives as long as somebody can ask.
+
+use strict;
+use warnings;
+
+use overload '&{}' => sub { my $self = shift; return sub { return $self->get } }, bool => sub { return 1 }, fallback => 1;
+
+use Scalar::Util ();
+
+use Argon::Client::Result ();
+use Argon::Client::Task qw(:all);
+use Argon::Protocol qw(:all);
+
+# [record, client]
+sub new {
+    my ($class, $record, $client) = @_;
+    return bless [$record, $client], $class;
+}
+
+sub get {
+    my ($self) = @_;
+    my ($record, $client) = @{$self};
+    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    return Argon::Client::Result::deliver($record);
+}
+
+sub is_ready {
+    my ($self) = @_;
+    my ($record, $client) = @{$self};
+    $client->session->poll if !$record->[TASK_DONE];
+    return $record->[TASK_DONE] ? 1 : 0;
+}
+
+sub on_ready {
+    my ($self, $callback) = @_;
+    my $record = $self->[0];
+    if ($record->[TASK_DONE]) { $callback->($self) }
+    else                      { push @{ $record->[TASK_CALLBACKS] }, sub { $callback->($self) } }
+    return $self;
+}
+
+sub then {
+    my ($self, $on_value, $on_error) = @_;
+    my ($record, $client) = @{$self};
+    my $derived = [];
+    $derived->[TASK_WANTS_LIST] = $record->[TASK_WANTS_LIST];
+    my $result = ref($self)->new($derived, $client);
+    $self->on_ready(sub { _derive($record, $derived, $client, $on_value, $on_error) });
+    return $result;
+}
+
+sub cancel {
+    my ($self) = @_;
+    my ($record, $client) = @{$self};
+    $client->session->cancel($record) if !$record->[TASK_DONE] && defined $record->[TASK_ID];
+    return $self;
+}
+
+sub id {
+    my ($self) = @_;
+    my $id = $self->[0][TASK_ID];
+    return defined $id ? unpack 'H*', $id : undef;
+}
+
+# The thing that get would throw, or undef. Waits.
+sub error {
+    my ($self) = @_;
+    my ($record, $client) = @{$self};
+    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    return Argon::Client::Result::error($record);
+}
+
+sub output {
+    my ($self) = @_;
+    my ($record, $client) = @{$self};
+    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    return $record->[TASK_OUTPUT] if defined $record->[TASK_OUTPUT];
+    my $output = Argon::Client::Result::report($record)->{output};
+    return q{} if !defined $output;
+    utf8::encode($output) if utf8::is_utf8($output);
+    return $output;
+}
+
+sub report {
+    my ($self) = @_;
+    my ($record, $client) = @{$self};
+    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    return {
+        %{ Argon::Client::Result::report($record) },
+        status => $Argon::Protocol::STATUS_NAME[$record->[TASK_STATUS]],
+        run_us => $record->[TASK_RUN_US],
+    };
+}
+
+# Passes an outcome on to a derived record: through the handler for it, or as it is.
+sub _derive {
+    my ($record, $derived, $client, $on_value, $on_error) = @_;
+    my $failed  = $record->[TASK_STATUS] != STATUS_OK;
+    my $handler = $failed ? $on_error : $on_value;
+    my ($ok, @values);
+    if ($handler) {
+        $ok = eval {
+            @values = $handler->($failed ? Argon::Client::Result::error($record) : Argon::Client::Result::deliver($record));
+            1;
+        };
+        @values = ($@) if !$ok;
+    }
+    else {
+        @values = $failed ? (Argon::Client::Result::error($record)) : Argon::Client::Result::deliver($record);
+        $ok = !$failed;
+    }
+    my $next = $values[0];
+    if ($ok && Scalar::Util::blessed($next) && $next->isa(__PACKAGE__)) {
+        $derived->[TASK_WANTS_LIST] = $next->[0][TASK_WANTS_LIST];
+        $next->on_ready(sub { _derive($next->[0], $derived, $client) });
+        return;
+    }
+    $derived->[TASK_STATUS] = $ok ? STATUS_OK : STATUS_ERROR;
+    $derived->[TASK_LIST]   = \@values;
+    return $client->session->settle_derived($derived);
+}
+
+1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+Argon::Deferred - a task under way
+
+=head1 SYNOPSIS
+
+  my $deferred = $client->defer(sub { slow($_[0]) }, [$input]);
+
+  my $value = $deferred->();        # waits, returns or throws
+  my $same  = $deferred->get;       # as often as you like
+
+  print '.' until $deferred->is_ready;
+  $deferred->on_ready(sub { print 'done: ', $_[0]->get, "\n" });
+  my $length = $deferred->then(sub { length $_[0] })->get;
+
+=head1 DESCRIPTION
+
+L<Argon::Client/defer> returns one of these for each task. It can be called like a function. While it is unfinished, the
+client lives on even if you keep nothing but the handle; to drop the handle does not cancel the task.
+
+=head1 METHODS
+
+=head2 get
+
+Waits until the task has ended and returns its value, or throws what the task threw, every time it is called. A call of the
+object, C<< $deferred->() >>, is the same. A task with C<< context => 'list' >> gives its list, in scalar context the last
+of it. Throws L<Argon::Error> when the task neither returned nor died by itself.
+
+=head2 is_ready
+
+True once the outcome is here. Looks at the connection, but does not wait.
+
+=head2 on_ready($callback)
+
+Calls back with this object when the outcome is here; at once if it is already. Callbacks run while this program waits for
+some task, or looks with C<is_ready>. Returns the object.
+
+=head2 then($on_value, $on_error)
+
+A new deferred for what the handler returns: C<$on_value> is called with the task's value (or list), C<$on_error> with what
+was thrown. Without the handler the outcome is passed on. A handler that returns a deferred is waited for.
+
+=head2 cancel
+
+Asks for the task to be cancelled: one that waits is dropped, one that runs is killed. C<get> then throws an
+L<Argon::Error> of the kind C<cancelled>, unless the task had ended before. Returns at once, with the object.
+
+=head2 id
+
+The task's id, 48 hexadecimal digits; C<undef> for what C<then> returned.
+
+=head2 error
+
+Waits; what C<get> would throw, or C<undef>.
+
+=head2 output
+
+Waits; what a task with the option C<capture> printed, as bytes.
+
+=head2 report
+
+Waits; a hash reference with C<status>, C<run_us> (microseconds in the runner) and whatever of C<worker>, C<host>, C<pid>,
+C<attempt>, C<attempts>, C<peak_kib>, C<story> and so on is known.
+
+=head1 SEE ALSO
+
+L<Argon::Client>, L<Argon::Error>
+
+=cut
