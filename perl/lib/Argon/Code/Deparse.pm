@@ -48,7 +48,43 @@ sub deparse_sub {
     my ($self, $cv) = @_;
     my $text = $self->SUPER::deparse_sub($cv);
     $text =~ s/\f#line \d+ "[^"\n]*"\n\x08\}\n\z/\x08}\n/;
+    # The signature of an inner sub stands on the line of its own first statement.
+    my $start = ${ $cv->ROOT } ? Argon::Code::Optree::first_statement($cv) : undef;
+    $text = "\n\f#line " . $start->line . ' "' . $start->file . qq{"\n$text} if $start;
     return $text;
+}
+
+# The parent class writes eval { do { ... } }, which is one block more than there was.
+sub pp_leavetry {
+    my ($self, $op) = @_;
+    return "eval {\n\t" . $self->pp_leave($op, 0) . "\n\b}";
+}
+
+# "X unless Y" is a statement; where the parent class takes a block of one expression
+# for a statement it writes it inside %{...}, which does not parse. "Y or X" always does.
+sub pp_and { return _logical('pp_and', @_) }
+sub pp_or  { return _logical('pp_or',  @_) }
+
+sub _logical {
+    my ($method, $self, $op, $cx) = @_;
+    $cx = 0 unless defined $cx;
+    $cx = 1 if $cx < 1 && !B::Deparse::is_scope($op->first->sibling);
+    $method = "SUPER::$method";
+    return $self->$method($op, $cx);
+}
+
+# A here-document is a chain of constants that stand side by side. Written as one
+# string it would be compiled otherwise, so write the chain.
+sub dquote {
+    my ($self, $op, $cx) = @_;
+    my $kid = $op->first;
+    $kid = $kid->sibling if $kid->name eq 'pushmark' || ($kid->name eq 'null' && !($kid->flags & B::OPf_KIDS()));
+    if ($op->name eq 'null' && $$kid && $kid->name eq 'concat') {
+        local $self->{unquote} = 1;
+        return $self->deparse($kid, $cx);
+    }
+    my $text = $self->SUPER::dquote($op, $cx);
+    return $op->name eq 'scalar' ? "scalar($text)" : $text;
 }
 
 # What follows a block inside a statement belongs to the statement's line, but stands
@@ -67,6 +103,7 @@ sub _lines_after_blocks {
         $result .= $part;
     }
     $result =~ s/(\f#line \d+ "[^"\n]*"\n)\n+/$1/g;    # an empty line would count as one
+    $result =~ s/(?:\f#line \d+ "[^"\n]*"\n)+\z//;
     return $result;
 }
 
@@ -103,7 +140,9 @@ sub const {
     my ($self, $sv, $cx) = @_;
     if ($sv->isa('B::SV') && !$sv->isa('B::SPECIAL') && !$sv->isa('B::NULL')) {
         my $flags = $sv->FLAGS;
-        return $self->_constant($sv) if $flags & B::SVf_ROK() || _has_two_faces($sv);
+        # __SUB__ was folded into a constant
+        return $self->SUPER::const($sv, $cx) if $flags & B::SVf_ROK() && $sv->RV->isa('B::CV') && ${ $sv->RV } == ${ $self->{curcv} };
+        return $self->_constant($sv) if $flags & B::SVf_ROK() || has_two_faces($sv);
         if ($flags & B::SVf_NOK() && !($flags & (B::SVf_IOK() | B::SVf_POK()))) {
             my $number = $sv->NV;
             if ($number == $number && $number - $number == 0 && $number != 0) {
@@ -128,7 +167,7 @@ sub _flagged {
     return "'$string'";
 }
 
-sub _has_two_faces {
+sub has_two_faces {
     my ($sv) = @_;
     my $flags = $sv->FLAGS;
     return 0 unless $flags & B::SVf_POK() && $flags & (B::SVf_IOK() | B::SVf_NOK());

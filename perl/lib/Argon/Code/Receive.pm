@@ -148,6 +148,14 @@ sub install {
     return;
 }
 
+# "use builtin NAME" for the text that is being compiled.
+sub lexical_builtin {
+    my ($name) = @_;
+    my $import = builtin->can('import') or die "The sub builtin::$name, which the code needs, is not in this perl ($]).\n";
+    $import->('builtin', $name);
+    return;
+}
+
 # Gives a sub the name that caller and stack traces show. Perl before 5.22 has no
 # core way to do it; there the name stays __ANON__.
 my $set_name;

@@ -18,14 +18,18 @@ my $MEANINGLESS_FLAGS = B::OPf_PARENS();
 
 # Private flags which only remember how the source was spelled.
 my %SPELLING = (
-    const => B::OPpCONST_BARE(),
+    const     => B::OPpCONST_BARE(),
+    entersub  => B::OPpENTERSUB_AMPER(),    # &$code(@list) and $code->(@list)
+    multiconcat => B->can("OPpMULTICONCAT_STRINGIFY") ? B::OPpMULTICONCAT_STRINGIFY() : 0,    # quotes or dots
+    entereval => 2,                         # an empty hint hash is there, or is not
 );
 
 # The first difference of two subs (B::CV), as (line of the one, line of the
-# other, place); nothing if they are the same.
+# other, place); nothing if they are the same. $constants: what $argon_constant_N
+# stands for in the text of the second.
 sub difference {
-    my ($one, $other) = @_;
-    my ($ours, $theirs) = (lines($one), lines($other));
+    my ($one, $other, $constants) = @_;
+    my ($ours, $theirs) = (lines($one, $constants), lines($other));
     my $place = '';
     for my $index (0 .. ($#$ours > $#$theirs ? $#$ours : $#$theirs)) {
         my ($left, $right) = ($ours->[$index], $theirs->[$index]);
@@ -38,8 +42,9 @@ sub difference {
 }
 
 sub lines {
-    my ($cv) = @_;
-    my $self = bless { cv => $cv, lines => [], variables => {}, count => 0, seen => {} }, __PACKAGE__;
+    my ($cv, $constants) = @_;
+    my $self = bless { cv => $cv, lines => [], variables => {}, count => 0, constants => {} }, __PACKAGE__;
+    $self->{constants}{ ${ $constants->[$_] } } = $_ for 0 .. $#{ $constants || [] };
     $self->_sub($cv, 0);
     return $self->{lines};
 }
@@ -59,12 +64,13 @@ sub _op {
     my ($self, $op, $depth) = @_;
     my $name = $op->name;
     # Folded-away operations do nothing; what hangs below them still counts.
+    return if $name eq 'hintseval';
     if ($name eq 'null' || $name eq 'scalar' || $name eq 'lineseq') {
         $self->_kids($op, $depth);
         return;
     }
-    if ($self->_stands_for_constant($op)) {
-        push @{ $self->{lines} }, (' ' x $depth) . 'const ' . $self->_stands_for_constant($op);
+    if (defined(my $constant = $self->_stands_for_constant($op))) {
+        push @{ $self->{lines} }, (' ' x $depth) . $constant;
         return;
     }
     my $flags = $op->flags & ~$MEANINGLESS_FLAGS & 0xff;
@@ -83,12 +89,20 @@ sub _op {
         my $inner = Argon::Code::Optree::pad_value($self->{cv}, $op->targ);
         $self->_sub($inner, $depth + 1) if $inner->isa('B::CV');
     }
+    if ($name eq 'padcv') {
+        # A captured lexical sub is part of what this sub does.
+        my $inner = Argon::Code::Optree::pad_value($self->{cv}, $op->targ);
+        $self->_sub($inner, $depth + 1)
+            if Argon::Code::Optree::pad_name($self->{cv}, $op->targ)->FLAGS & B::SVf_FAKE()
+            && $inner->isa('B::CV') && !$inner->XSUB && !$self->{seen}{$$inner}++;
+    }
     $self->_kids($op, $depth + 1);
     return;
 }
 
 sub _kids {
     my ($self, $op, $depth) = @_;
+    local $self->{in_pattern} = 1 if $op->isa('B::PMOP');
     $self->_op($_, $depth) for Argon::Code::Optree::kids($op);
     return;
 }
@@ -128,12 +142,14 @@ sub _detail {
             push @detail, _glob(Argon::Code::Optree::glob_of($cv, $op));
         }
         elsif ($name ne 'hintseval' && $name ne 'aelemfast_lex') {
-            push @detail, _constant(Argon::Code::Optree::constant_of($cv, $op));
+            my $constant = _constant(Argon::Code::Optree::constant_of($cv, $op));
+            $constant = _without_code($constant) if $self->{in_pattern};
+            push @detail, $constant;
         }
     }
     elsif ($op->isa('B::PMOP')) {
         my $pattern = $op->precomp;
-        push @detail, 'pattern', defined $pattern ? $pattern : 'none', 'flags',
+        push @detail, 'pattern', defined $pattern ? _without_code($pattern) : 'none', 'flags',
             $op->pmflags & ~_pm_runtime(), $op->can('reflags') ? $op->reflags : '';
         push @detail, 'target', $self->_variable($op->targ) if $op->targ && $op->isa('B::PMOP') && _names_variable($op);
     }
@@ -203,6 +219,17 @@ sub _aux {
     return @items;
 }
 
+# The code blocks of a pattern are operations and compared as such; their text may be
+# spelled otherwise.
+my $balanced;
+$balanced = qr/(?:[^{}]|\{(??{ $balanced })\})*/;
+
+sub _without_code {
+    my ($pattern) = @_;
+    $pattern =~ s/\(\?(\??)\{$balanced\}\)/(?$1 code)/g if index($pattern, '(?{') >= 0 || index($pattern, '(??{') >= 0;
+    return $pattern;
+}
+
 # Flags of a match that running it sets, or that only say how it was written.
 sub _pm_runtime {
     return (B->can('PMf_USED') ? B::PMf_USED() : 0) | (B->can('PMf_ONCE') ? 0 : 0);
@@ -213,21 +240,21 @@ sub _stands_for_constant {
     my ($self, $op) = @_;
     if ($op->name eq 'const') {
         my $sv = Argon::Code::Optree::constant_of($self->{cv}, $op);
-        return if !$$sv || $sv->isa('B::SPECIAL') || $sv->isa('B::NULL');
-        require Argon::Code::Deparse;
-        return $sv->FLAGS & B::SVf_ROK() || Argon::Code::Deparse::_has_two_faces($sv) ? 'stands outside the text' : undef;
+        return unless $$sv && $sv->isa('B::SV') && !$sv->isa('B::SPECIAL');
+        return '__SUB__' if $sv->FLAGS & B::SVf_ROK() && ${ $sv->RV } == ${ $self->{cv} };
+        my $number = $self->{constants}{$$sv};
+        return defined $number ? "constant $number" : undef;
     }
     return unless $op->name eq 'entersub';
-    my $found = 0;
-    my $count = 0;
+    my ($number, $count) = (undef, 0);
     Argon::Code::Optree::walk($op, sub {
         my ($kid) = @_;
         $count++;
         return unless $kid->name eq 'padsv';
         my $name = Argon::Code::Optree::pad_name($self->{cv}, $kid->targ);
-        $found = 1 if $name->can('PVX') && ($name->PVX || '') =~ /\A\$argon_constant_\d+\z/;
+        $number = $1 if $name->can('PVX') && ($name->PVX || '') =~ /\A\$argon_constant_(\d+)\z/;
     });
-    return $found && $count <= 6 ? 'stands outside the text' : undef;
+    return defined $number && $count <= 6 ? "constant $number" : undef;
 }
 
 1;

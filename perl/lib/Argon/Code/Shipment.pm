@@ -20,6 +20,7 @@ use Argon::Code::Refusal ();
 use Argon::Code::Shape ();
 use Argon::Code::Slots ();
 use Argon::Code::Classes ();
+use Argon::Code::Version ();
 
 # A shipment of the given code references; the first is what the factory returns.
 sub build {
@@ -119,18 +120,26 @@ sub _describe_code {
     my $cv = $unit->{cv};
     ${ $cv->ROOT }
         or Argon::Code::Refusal->throw('a sub that is declared but has no body', 'load or define it first');
+    my @opening = $self->_opening($unit, {});
+    $unit->{text}    = 'sub ' . $unit->{code};
+    $unit->{opening} = join "\n", @opening;
+    return;
+}
+
+# The lines in front of a sub that make its captured variables, lexical subs,
+# constants, pragmas and package what they were; the sub's own text in $unit->{code}.
+sub _opening {
+    my ($self, $unit, $around, $own_name) = @_;
+    my $cv    = $unit->{cv};
     my $reach = Argon::Code::Reach::of($cv);
-    my (@force, @lexicals);
-    for my $capture (@{ $reach->{captures} }) {
-        push @lexicals, $capture;
-    }
     my @extra = $reach->{evaluates_text} ? Argon::Code::Reach::lexicals_for_text($cv, $reach) : ();
-    @force = map { $_->{name} } @extra;
+    my @force = map { $_->{name} } @extra;
     my (@aliases, @subs);
-    for my $capture (@lexicals, @extra) {
+    for my $capture (@{ $reach->{captures} }, @extra) {
         my ($sigil, $name) = $capture->{name} =~ /\A(.)(.+)/s;
         if ($sigil eq '&') {
-            push @subs, $self->_lexical_sub($unit, $capture, $name);
+            next if defined $own_name && $name eq $own_name;    # it calls itself
+            push @subs, $self->_lexical_sub($unit, $capture, $name, $around);
             next;
         }
         my $slot = $self->{slots}->lexical($unit, $capture);
@@ -139,12 +148,14 @@ sub _describe_code {
     my @constants;
     my ($text, $state, $package) = Argon::Code::Deparse->text_of($cv, \@constants, \@force);
     my @constant_lines = $self->_constant_lines($unit, \@constants);
-    $unit->{text}     = 'sub ' . $text;
-    $unit->{opening}  = join "\n", @subs, 'BEGIN { feature->import("refaliasing") }', @aliases, @constant_lines,
-        ($state ? Argon::Code::Pragma::change(undef, $state) : ()), "package $package;";
+    $unit->{constants} = \@constants;
+    $unit->{code}      = $text;
     $self->_reach_globs($unit, $reach);
     $self->_reach_classes($reach);
-    return;
+    my $start = Argon::Code::Optree::first_statement($cv);
+    return (@subs, Argon::Code::Version::ALIAS_ON, @aliases, @constant_lines,
+        ($state ? Argon::Code::Pragma::change(undef, $state) : ()), "package $package;",
+        ($start ? '#line ' . $start->line . ' "' . $start->file . '"' : ()));
 }
 
 # A constant sub that perl did not fold away: its value travels as a captured value.
@@ -161,10 +172,27 @@ sub _describe_constant {
     return;
 }
 
-# A captured "my sub" is written out again, in a scope around its user.
+# A captured "my sub" is written out again, in a scope around its user. What it
+# captures itself is opened first, in scopes further out. It stands for its own
+# value: state variables and its identity are not shared with another user.
 sub _lexical_sub {
-    my ($self, $unit, $capture, $name) = @_;
-    Argon::Code::Refusal->throw("the lexical sub $name", 'make it a named sub');
+    my ($self, $unit, $capture, $name, $around) = @_;
+    my $cv = $capture->{cv} || Argon::Code::Optree::pad_value($unit->{cv}, $capture->{index});
+    $cv->isa('B::CV') or Argon::Code::Refusal->throw("the lexical sub $name is not defined yet", 'define it first');
+    if ($cv->XSUB && !Argon::Code::Origin::is_constant($cv)) {
+        # use builtin 'trim' makes a lexical name for a sub of perl
+        my ($package, $real) = Argon::Code::Origin::full_name($cv);
+        defined $real && $package eq 'builtin'
+            or Argon::Code::Refusal->throw("the lexical sub $name, which is compiled (XS)", 'call it by its full name');
+        return "BEGIN { Argon::Code::Receive::lexical_builtin(" . B::perlstring($real) . ') }';
+    }
+    if ($around->{$$cv}++) {
+        Argon::Code::Refusal->throw("the lexical subs around $name call each other in a circle", 'make one of them a named sub');
+    }
+    my $part = { cv => $cv, index => -1, package => $unit->{package} };
+    my @opening = $self->_opening($part, $around, $name);
+    $around->{$$cv}--;
+    return @opening, "my sub $name $part->{code}";
 }
 
 sub _constant_lines {
@@ -336,7 +364,7 @@ sub _verify {
     $factory->(undef);
     for my $unit (@{ $self->{units} }) {
         next if $unit->{unverified};
-        my ($ours, $theirs, $place) = Argon::Code::Shape::difference($unit->{cv}, B::svref_2object($compiled[ $unit->{index} ]));
+        my ($ours, $theirs, $place) = Argon::Code::Shape::difference($unit->{cv}, B::svref_2object($compiled[ $unit->{index} ]), $unit->{constants});
         next unless defined $ours;
         s/\A\s+// for $ours, $theirs;
         Argon::Code::Refusal->throw(

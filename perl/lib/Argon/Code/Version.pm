@@ -13,6 +13,9 @@ use feature ();
 # Since perl 5.16 features live in the hint hash unless a whole bundle is on.
 use constant FEATURES_IN_HINT_HASH => 1;
 
+# What a text says before it gives a variable a second name: \my $x = $reference.
+use constant ALIAS_ON => 'BEGIN { feature->import("refaliasing", "state") }';
+
 # A number that this perl never gives to two different pieces of code: closures
 # made from the same source text share it. Costs well under a microsecond.
 sub code_identity {
