@@ -65,7 +65,10 @@ sub _run {
         code       => $blob_count ? substr($body, TASK_HEAD_BYTES, 32) : undef,
         meta       => substr($body, $offset, $meta_length),
     };
-    $payload ||= \substr $body, $offset + $meta_length;
+    if (!$payload) {
+        my $bytes = substr $body, $offset + $meta_length;
+        $payload = \$bytes;
+    }
     $self->_fetch_blob($task->{code}) if $blob_count && !$self->{code}->has_blob($task->{code});
 
     @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)} = (unpack('H*', $id), $attempt);

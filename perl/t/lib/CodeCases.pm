@@ -61,6 +61,7 @@ sub call {
     local ($Data::Dumper::Indent, $Data::Dumper::Sortkeys, $Data::Dumper::Useqq, $Data::Dumper::Terse) = (0, 1, 1, 1);
     my $text = join ' ', map { Data::Dumper::Dumper($_) } @values;
     $text .= ' warned ' . Data::Dumper::Dumper(\@warnings) if @warnings;
+    $text =~ s/\(eval \d+\)/(eval N)/g;
     $text =~ s/\(0x[0-9a-f]+\)/(ADDRESS)/g;
     return $text;
 }

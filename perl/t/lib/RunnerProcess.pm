@@ -50,7 +50,7 @@ sub start {
         %ENV = (PATH => $ENV{PATH}, ARGON_WORKER => 'test', %environment, ARGON_RUNNER_FD => fileno $its);
         exec $^X, '-e', bootstrap() or POSIX::_exit(127);
     }
-    my $self = bless { socket => $mine, output => $output, errors => $errors, process => $process, sequence => 0 }, $class;
+    my $self = bless { socket => $mine, output => $output, errors => $errors, process => $process, owner => $$, sequence => 0 }, $class;
     my $program = program();
     $self->write_bytes(pack('N', length $program) . $program);
     return $self;
@@ -176,7 +176,7 @@ sub process { return $_[0]{process} }
 
 sub DESTROY {
     my ($self) = @_;
-    return if !$self->{process};
+    return if !$self->{process} || $self->{owner} != $$;
     local $?;
     kill KILL => $self->{process};
     waitpid $self->{process}, 0;

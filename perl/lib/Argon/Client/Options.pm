@@ -54,7 +54,7 @@ sub resolve {
         no_wait    => $given->{no_wait} ? 1 : 0,
         capture    => $given->{capture} ? 1 : 0,
         wants_list => $context eq 'list' ? 1 : 0,
-        label      => _label($given->{label}),
+        label      => scalar _label($given->{label}),
         ahead      => _whole($given, 'ahead', 1_000, 10_000_000) || 1,
         progress   => $given->{progress},
     };

@@ -109,6 +109,7 @@ sub turn {
         my $link = $self->{link};
         if (!$link) {
             $link = $self->_connect(defined $seconds && $seconds == 0) or return;
+            $seconds = 0;    # who waits for the connection itself has it now
         }
         $self->_act_on_timers;
         $self->_send_backlog($link);
