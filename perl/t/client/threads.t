@@ -1,0 +1,42 @@
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+
+use Cluster;
+use Test::More;
+use Time::HiRes ();
+
+# Each way of waiting in a process of its own: what is loaded decides it.
+my $cluster = Cluster->up(slots => 10);
+my $address = join ', ', map {"'$_'"} $cluster->client_arguments;
+
+my %loads = (
+    'coro alone'         => 'use Coro;',
+    'coro with anyevent' => 'use Coro; use AnyEvent; use Coro::AnyEvent;',
+);
+
+for my $way (sort keys %loads) {
+    my $program = <<"END";
+$loads{$way}
+use strict; use warnings; use Argon::Client; use Time::HiRes;
+my \$client = Argon::Client->new($address);
+my \$begun = Time::HiRes::time();
+my \@values;
+my \@threads = map { my \$n = \$_; async { push \@values, \$client->queue(sub { select undef, undef, undef, 0.2; return \$_[0] }, [\$n]) } } 1 .. 20;
+\$_->join for \@threads;
+printf "%d %.3f\\n", eval { my \$sum = 0; \$sum += \$_ for \@values; \$sum }, Time::HiRes::time() - \$begun;
+my \@failed = map { async { eval { \$client->queue(sub { die "no\\n" }) }; return \$@ } } 1 .. 3;
+print join('', map { \$_->join } \@failed);
+END
+    open my $child, '-|', $^X, '-I', "$FindBin::Bin/../../lib", '-e', $program or die $!;
+    my @lines = readline $child;
+    close $child;
+    my ($sum, $seconds) = split ' ', $lines[0] // q{};
+    is $sum, 210, "twenty_threads_get_their_own_values ($way)";
+    cmp_ok $seconds // 99, '<', 2, "twenty_threads_overlap ($way)";
+    is join(q{}, @lines[1 .. $#lines]), "no\n" x 3, "errors_reach_their_own_threads ($way)";
+}
+
+done_testing;
