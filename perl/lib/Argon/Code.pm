@@ -30,7 +30,8 @@ sub ship {
     my $shipped = eval { _ship($code, \%options) };
     return $shipped if $shipped;
     my $error = $@;
-    _die_at_caller(ref $error && ref $error eq 'Argon::Code::Refusal' ? $error->sentence : $error);
+    # Anything else that went wrong while reading code is also a reason not to send it.
+    _die_at_caller(ref $error && ref $error eq 'Argon::Code::Refusal' ? $error->sentence : "This code cannot travel to a worker: it could not be read ($error)");
 }
 
 sub _ship {

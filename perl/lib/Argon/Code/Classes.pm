@@ -43,6 +43,25 @@ sub plan {
     return \%plan;
 }
 
+# The module that generated subs of a class, as Moo, Moose and Object::Pad do: such subs
+# refer to what that module remembers about the class in this process.
+sub maker {
+    my ($plan) = @_;
+    for my $name (@{ $plan->{subs} }) {
+        my $cv = do { no strict 'refs'; B::svref_2object(\&{$name}) };
+        next if Argon::Code::Origin::is_constant($cv);
+        my $origin = eval { Argon::Code::Origin::of($cv->object_2svref) };
+        my $module = !$origin ? 'a compiled module'
+            : $origin->{kind} eq 'value' && defined $origin->{module} ? $origin->{module}
+            :                                                           next;
+        next if $module eq 'constant.pm' || $module eq 'overload.pm' || Argon::Code::Origin::is_core($module);
+        $module =~ s{/}{::}g;
+        $module =~ s/\.pm\z//;
+        return $module;
+    }
+    return;
+}
+
 sub _is_overload_nil {
     my ($code) = @_;
     my ($package, $name) = Argon::Code::Origin::full_name(B::svref_2object($code));
@@ -78,7 +97,7 @@ sub is_of_script {
     return 1 if $package eq 'main';
     return 0 if $package =~ /\A(?:UNIVERSAL|CORE|Internals|utf8|version|re|mro|builtin|B|Argon)(?:::|\z)/;
     (my $file = "$package.pm") =~ s{::}{/}g;
-    return 0 if defined $INC{$file} && !ref $INC{$file} && -f $INC{$file} && $INC{$file} ne $0;
+    return 0 if Argon::Code::Origin::is_genuine($file);
     return 1 unless exists_here($package);
     no strict 'refs';
     my $stash = \%{"${package}::"};

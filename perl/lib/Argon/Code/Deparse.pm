@@ -62,6 +62,52 @@ sub pp_leavetry {
 
 # "X unless Y" is a statement; where the parent class takes a block of one expression
 # for a statement it writes it inside %{...}, which does not parse. "Y or X" always does.
+# A package variable is always written with its package: an "our" that was in scope
+# where the sub stood is not there where the text is compiled.
+sub maybe_qualify {
+    my ($self, $prefix, $name) = @_;
+    my $text = $self->SUPER::maybe_qualify($prefix, $name);
+    return $text if $text =~ /::/ || $prefix !~ /\A(?:[\$\@%]|\$#)\z/ || $name !~ /\A[A-Za-z_]\w+\z|\A[A-Zc-z]\z/;
+    return $text if $name =~ /\A(?:ENV|ARGV|INC|STDIN|STDOUT|STDERR|ARGVOUT|SIG)\z/;
+    return "$self->{curstash}::$name";
+}
+
+# Lines in a code block of a pattern would be counted as part of the pattern.
+sub code_list {
+    my ($self, @rest) = @_;
+    local $self->{linenums} = 0;
+    return $self->SUPER::code_list(@rest);
+}
+
+# "for (LIST)" and "for $_ (LIST)" are not compiled alike.
+sub pp_leaveloop {
+    my ($self, $op, @rest) = @_;
+    my $text  = $self->SUPER::pp_leaveloop($op, @rest);
+    my $enter = $op->first;
+    $text =~ s/\bforeach \$_ \(/foreach (/ if $enter->name eq 'enteriter' && $enter->private & B::OPpITER_DEF();
+    return $text;
+}
+
+# The block of map or grep could be read as a hash.
+sub pp_mapwhile  { my $self = shift; return _clear_block($self->SUPER::pp_mapwhile(@_)) }
+sub pp_grepwhile { my $self = shift; return _clear_block($self->SUPER::pp_grepwhile(@_)) }
+
+sub _clear_block {
+    my ($text) = @_;
+    $text =~ s/\A((?:CORE::)?(?:map|grep)\(?\s*)\{/$1\{;/;
+    return $text;
+}
+
+# readline FILE would name the file by a string.
+sub pp_readline {
+    my ($self, $op, @rest) = @_;
+    if ($op->flags & B::OPf_KIDS() && $op->first->name eq 'gv') {
+        my $name = $self->gv_name($self->gv_or_padgv($op->first));
+        return "<$name>" if $name =~ /\A\w+(?:::\w+)*\z/ && $name ne 'ARGV';
+    }
+    return $self->SUPER::pp_readline($op, @rest);
+}
+
 sub pp_and { return _logical('pp_and', @_) }
 sub pp_or  { return _logical('pp_or',  @_) }
 
@@ -79,7 +125,7 @@ sub dquote {
     my ($self, $op, $cx) = @_;
     my $kid = $op->first;
     $kid = $kid->sibling if $kid->name eq 'pushmark' || ($kid->name eq 'null' && !($kid->flags & B::OPf_KIDS()));
-    if ($op->name eq 'null' && $$kid && $kid->name eq 'concat') {
+    if ($$kid && $kid->name eq 'concat' && _has_neighbours($kid)) {
         local $self->{unquote} = 1;
         return $self->deparse($kid, $cx);
     }
@@ -92,6 +138,8 @@ sub dquote {
 # text a tab opens a block and a backspace closes one.)
 sub _lines_after_blocks {
     my ($text) = @_;
+    $text =~ s/\n\cK;//g;     # the parent's mark for "no semicolon after this"
+    $text =~ s/\cK;?//g;
     my ($line, @outer, $result) = (undef);
     for my $part (split /(\f#line \d+ "[^"\n]*"\n|\t|\x08\})/, $text) {
         if    ($part =~ /\A\f#line/) { $line = $part }
@@ -175,6 +223,18 @@ sub has_two_faces {
     my $number = $flags & B::SVf_IOK() ? $sv->int_value : $sv->NV;
     my $string = $sv->PV;
     return !(defined $string && $string eq "$number");
+}
+
+# Whether two constants stand side by side in a chain of concatenations.
+sub _has_neighbours {
+    my ($op) = @_;
+    while ($op->name eq 'concat') {
+        my ($left, $right) = ($op->first, $op->last);
+        my $before = $left->name eq 'concat' ? $left->last : $left;
+        return 1 if $right->name eq 'const' && $before->name eq 'const';
+        $op = $left;
+    }
+    return 0;
 }
 
 sub _constant {

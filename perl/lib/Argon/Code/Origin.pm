@@ -8,6 +8,7 @@ use warnings;
 
 use B ();
 use Config ();
+use Argon::Code::Optree ();
 use Argon::Code::Refusal ();
 
 # Packages whose subs are part of every perl without loading anything.
@@ -38,9 +39,20 @@ sub of {
     if (defined $module && defined $name && $name ne '__ANON__') {
         no strict 'refs';
         my $full = "${package}::$name";
-        return { kind => 'module', module => $module, name => $full } if defined &{$full} && \&{$full} == $code;
+        return { kind => 'module', module => $module, name => $full }
+            if _was_written_in($cv, $package, $module) && defined &{$full} && \&{$full} == $code;
     }
     return { kind => 'value', module => $module };
+}
+
+# A module can make a sub for a package which is not its own (use constant does);
+# loading the module elsewhere would not make that sub again.
+sub _was_written_in {
+    my ($cv, $package, $module) = @_;
+    my $start = ${ $cv->ROOT } ? Argon::Code::Optree::first_statement($cv) : undef;
+    return $start->stashpv eq $package if $start;
+    (my $file = "$package.pm") =~ s{::}{/}g;
+    return $file eq $module;
 }
 
 # Whether a module file is part of perl's own library.
@@ -66,13 +78,32 @@ sub full_name {
 # "A/B.pm" for the package A::B::C whose file, or a parent's, was loaded.
 sub module_of_package {
     my ($package) = @_;
+    (my $own = "$package.pm") =~ s{::}{/}g;
+    return $own if is_genuine($own);
+    # A package inside another module's file: its subs tell which.
+    no strict 'refs';
+    my $stash = \%{"${package}::"};
+    for my $name (sort keys %$stash) {
+        next if $name =~ /::\z/ || !defined &{"${package}::$name"};
+        my $cv = B::svref_2object(\&{"${package}::$name"});
+        next if $cv->XSUB || !${ $cv->ROOT } || Argon::Code::Optree::first_statement($cv)->stashpv ne $package;
+        return _module_of_file($cv->FILE);
+    }
+    # Only compiled subs, like POSIX::SigSet: the nearest parent with a file.
     my @parts = split /::/, $package;
-    while (@parts) {
+    while (pop @parts) {
         my $file = join('/', @parts) . '.pm';
-        return $file if defined $INC{$file} && !ref $INC{$file} && -f $INC{$file};
-        pop @parts;
+        return $file if @parts && is_genuine($file);
     }
     return;
+}
+
+# Whether %INC names a real file of that name. Some modules enter classes which were
+# written elsewhere into %INC.
+sub is_genuine {
+    my ($module) = @_;
+    my $path = $INC{$module};
+    return defined $path && !ref $path && $path =~ m{(?:\A|/)\Q$module\E\z} && -f $path;
 }
 
 # The key of %INC for a file name, if that file is a module a worker could ask for.
@@ -83,8 +114,7 @@ sub _module_of_file {
         %module_of_file = ();
         for my $module (keys %INC) {
             my $path = $INC{$module};
-            next if $module !~ /\.pm\z/ || !defined $path || ref $path || $path eq $0;
-            $module_of_file{$path} = $module if -f $path;
+            $module_of_file{$path} = $module if $module =~ /\.pm\z/ && is_genuine($module);
         }
         $modules_seen = keys %INC;
     }

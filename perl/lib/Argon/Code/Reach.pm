@@ -19,6 +19,12 @@ my %OF_PERL = map { $_ => 1 } qw(ENV INC SIG STDIN STDOUT STDERR ARGVOUT ENV std
     '@', '!', '&', '`', "'", '+', '-', '1' .. '99', '^W', "\x17", '$', '?', '|', '<', '>', '(', ')', '[', ']',
     '^', '=', '%', ':', '~', '.', '*', '#', "\cL", "\cA", "\cH", "\cN", "\cR", "\cT", "\cV", "\cX", "\cO", "\cS";
 
+# Variables of perl that an operation reads without naming them.
+my %READS_SETTING = (
+    (map { $_ => [',', '\\'] } qw(print say)),
+    (map { $_ => ['/'] } qw(readline chomp schomp)),
+);
+
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
 #   classes => { name => is_certain }, evaluates_text => bool }
 sub of {
@@ -109,6 +115,7 @@ sub _operations {
             $class = Argon::Code::Optree::pad_value($cv, $class) unless ref $class;
             _text($found, $class, 1);
         }
+        elsif ($READS_SETTING{$name}) { $found->{globs}{"main::$_"}{SCALAR} = 1 for @{ $READS_SETTING{$name} } }
         elsif ($name eq 'entereval') { $found->{evaluates_text} = 1 }
         elsif ($op->isa('B::COP'))   { $found->{package} = $op->stashpv }
         elsif ($name =~ /\Apad(?:cv)\z/ || $name eq 'introcv' || $name eq 'clonecv') {
@@ -176,7 +183,13 @@ sub _glob {
     return unless defined $name;
     return if $package eq 'main' && $OF_PERL{$name} && $slot ne 'CODE';
     return if $package eq 'main' && $name eq '_' && $slot eq 'ARRAY';    # the arguments
-    $found->{globs}{"${package}::$name"}{$slot} = 1;
+    my $full = "${package}::$name";
+    $found->{globs}{$full}{$slot} = 1;
+    if ($slot eq 'CODE' && $glob->isa('B::GV') && $glob->CV->isa('B::CV') && ${ $glob->CV->ROOT }) {
+        no strict 'refs';
+        Argon::Code::Refusal->throw("it calls a sub $name which no longer has that name here (autodie and other lexical imports take it away again)",
+            'call it by a name that stays') unless defined &{$full} && B::svref_2object(\&{$full})->object_2svref == $glob->CV->object_2svref;
+    }
     return;
 }
 

@@ -51,14 +51,20 @@ sub compile {
 # their prototypes, before the code that calls them is parsed.
 sub prepare {
     my (%plan) = @_;
-    for my $module (@{ $plan{modules} || [] }) {
-        load_module($module);
+    load_module($_) for @{ $plan{modules} || [] };
+    for my $file (@{ $plan{classes} || [] }) {
+        (my $class = $file) =~ s{/}{::}g;
+        $class =~ s/\.pm\z//;
+        load_module($file, $class);
     }
     no strict 'refs';
     no warnings qw(redefine prototype);
     for (@{ $plan{declare} || [] }) {
-        my ($name, $prototype) = @$_;
-        my $placeholder = sub { die "The sub $name was called before its shipment was complete.\n" };
+        my ($name, $prototype, $is_lvalue) = @$_;
+        my $slot;
+        my $placeholder = $is_lvalue
+            ? sub :lvalue { die "The sub $name was called before its shipment was complete.\n"; $slot }
+            : sub { die "The sub $name was called before its shipment was complete.\n" };
         set_prototype($placeholder, $prototype);
         *{$name} = $placeholder;
     }
@@ -71,11 +77,21 @@ sub prepare {
     return;
 }
 
-# Requires "Some/Module.pm"; a failure names the module in one sentence.
+# Requires "Some/Module.pm"; a failure names the module in one sentence. A class whose
+# import is more than Exporter's sets itself up there, so that is called as "use" does.
 sub load_module {
-    my ($file) = @_;
+    my ($file, $class) = @_;
     local $@;
-    return if eval { require $file; 1 };
+    return if $INC{$file};
+    return if eval {
+        require $file;
+        my $import = defined $class ? $class->can('import') : undef;
+        if ($import && !($INC{'Exporter.pm'} && $import == \&Exporter::import)) {
+            package Argon::Code::Receive::Importer;
+            $class->$import;
+        }
+        1;
+    };
     my $why = $@;
     (my $module = $file) =~ s{/}{::}g;
     $module =~ s/\.pm\z//;

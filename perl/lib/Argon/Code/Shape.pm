@@ -19,7 +19,11 @@ my $MEANINGLESS_FLAGS = B::OPf_PARENS();
 # Private flags which only remember how the source was spelled.
 my %SPELLING = (
     const     => B::OPpCONST_BARE(),
-    entersub  => B::OPpENTERSUB_AMPER(),    # &$code(@list) and $code->(@list)
+    entersub  => B::OPpENTERSUB_AMPER() | 4,    # &$code(@list) and $code->(@list); defined before or after
+    gv        => 32,                            # called before it was defined
+    aassign   => 0x70,                          # what perl found out about common variables
+    padhv     => 4,
+    split     => 4,                             # the limit was not written
     multiconcat => B->can("OPpMULTICONCAT_STRINGIFY") ? B::OPpMULTICONCAT_STRINGIFY() : 0,    # quotes or dots
     entereval => 2,                         # an empty hint hash is there, or is not
 );
@@ -43,7 +47,7 @@ sub difference {
 
 sub lines {
     my ($cv, $constants) = @_;
-    my $self = bless { cv => $cv, lines => [], variables => {}, count => 0, constants => {} }, __PACKAGE__;
+    my $self = bless { cv => $cv, lines => [], variables => {}, count => 0, constants => {}, features => '', seen => {} }, __PACKAGE__;
     $self->{constants}{ ${ $constants->[$_] } } = $_ for 0 .. $#{ $constants || [] };
     $self->_sub($cv, 0);
     return $self->{lines};
@@ -73,7 +77,14 @@ sub _op {
         push @{ $self->{lines} }, (' ' x $depth) . $constant;
         return;
     }
+    # A block without variables of its own needs no scope; perl may make one or not.
+    if ($name eq 'scope' || $name eq 'enter' || $name eq 'leave' && !_has_own_variables($op)) {
+        $self->_kids($op, $depth);
+        return;
+    }
+    return if $name eq 'rv2av' && $self->_constant_list($op, $depth);
     my $flags = $op->flags & ~$MEANINGLESS_FLAGS & 0xff;
+    $flags &= ~B::OPf_SPECIAL() if $name eq 'const';    # it came from a constant sub
     my $line  = (' ' x $depth) . ($op->isa('B::COP') ? 'statement ' : "$name flags $flags private " . ($op->private & ~($SPELLING{$name} || 0)) . ' ');
     my $detail = $self->_detail($op, $name);
     if ($op->isa('B::COP')) {
@@ -100,6 +111,31 @@ sub _op {
     return;
 }
 
+# Whether my or local stands in a block itself.
+sub _has_own_variables {
+    my ($op) = @_;
+    my @todo = Argon::Code::Optree::kids($op);
+    while (my $kid = pop @todo) {
+        my $name = $kid->name;
+        return 1 if $name =~ /\A(?:pad|gv|rv2|[ah]elem|[ah]slice|delete|multideref|intro|clone|lvref|lvavref|pushdefer|entersub|multiconcat|undef|s?assign|refassign)/
+            && $kid->private & B::OPpLVAL_INTRO();
+        return 1 if $name =~ /\A(?:pushdefer|introcv|clonecv)\z/;
+        push @todo, Argon::Code::Optree::kids($kid) unless $name eq 'leave' || $name eq 'leaveloop';
+    }
+    return 0;
+}
+
+# A list of constants is compiled as one array or as one constant each.
+sub _constant_list {
+    my ($self, $op, $depth) = @_;
+    my $kid = $op->first;
+    return 0 unless $kid->name eq 'const';
+    my $list = Argon::Code::Optree::constant_of($self->{cv}, $kid);
+    return 0 unless $list->isa('B::AV');
+    push @{ $self->{lines} }, (' ' x $depth) . 'const flags 2 private 0 ' . _constant($_) for $list->ARRAY;
+    return 1;
+}
+
 sub _kids {
     my ($self, $op, $depth) = @_;
     local $self->{in_pattern} = 1 if $op->isa('B::PMOP');
@@ -112,6 +148,7 @@ sub _detail {
     my $cv = $self->{cv};
     if ($op->isa('B::COP')) {
         my $label = $op->label;
+        $self->{features} = Argon::Code::Pragma::of($op)->{features};
         return join ' ', $op->file, 'line', $op->line, 'package', $op->stashpv,
             (defined $label ? "label $label" : ()), Argon::Code::Pragma::as_text(Argon::Code::Pragma::of($op));
     }
@@ -149,7 +186,7 @@ sub _detail {
     }
     elsif ($op->isa('B::PMOP')) {
         my $pattern = $op->precomp;
-        push @detail, 'pattern', defined $pattern ? _without_code($pattern) : 'none', 'flags',
+        push @detail, 'pattern', defined $pattern ? $self->_spelled(_without_code($pattern)) : 'none', 'flags',
             $op->pmflags & ~_pm_runtime(), $op->can('reflags') ? $op->reflags : '';
         push @detail, 'target', $self->_variable($op->targ) if $op->targ && $op->isa('B::PMOP') && _names_variable($op);
     }
@@ -168,7 +205,7 @@ sub _names_variable {
     my ($op) = @_;
     my $name = $op->name;
     return 1 if $name =~ /\A(?:pad(?:sv|av|hv|cv|any|range|sv_store)|aelemfast_lex|enteriter|argelem|argdefelem|introcv|clonecv|once|match|subst|iter|delete|multiconcat|emptyavhv|aelemfastlex_store)\z/;
-    return $op->private & 0x10;     # the result goes straight into a variable (OPpTARGET_MY)
+    return $name ne 'aassign' && $op->private & 0x10;     # the result goes straight into a variable (OPpTARGET_MY)
 }
 
 # Variables by order of appearance, so that two pads laid out differently compare.
@@ -227,6 +264,16 @@ $balanced = qr/(?:[^{}]|\{(??{ $balanced })\})*/;
 sub _without_code {
     my ($pattern) = @_;
     $pattern =~ s/\(\?(\??)\{$balanced\}\)/(?$1 code)/g if index($pattern, '(?{') >= 0 || index($pattern, '(??{') >= 0;
+    return $pattern;
+}
+
+# A character of a pattern and its code mean the same where perl takes the pattern for
+# characters anyway.
+sub _spelled {
+    my ($self, $pattern) = @_;
+    return $pattern unless $pattern =~ /[^\x00-\xff]|\\x\{[0-9a-f]{3,}\}/ || $self->{features} =~ /\bunicode_strings\b/;
+    $pattern =~ s/([^\x00-\x7f])/sprintf '\\x{%x}', ord $1/ge;
+    $pattern =~ s/\\([23][0-7][0-7])/sprintf '\\x{%x}', oct $1/ge;
     return $pattern;
 }
 

@@ -18,6 +18,7 @@ use Argon::Code::Reach ();
 use Argon::Code::Receive ();
 use Argon::Code::Refusal ();
 use Argon::Code::Shape ();
+use Argon::Code::Settings ();
 use Argon::Code::Slots ();
 use Argon::Code::Classes ();
 use Argon::Code::Version ();
@@ -31,6 +32,7 @@ sub build {
         names    => [],       # [index, full name]
         named    => {},       # full name => address of its code, to notice a later redefinition
         modules  => {},
+        class_modules => {},
         declare  => {},
         alias    => {},
         classes  => [],
@@ -38,10 +40,11 @@ sub build {
         seen     => {},
     }, $class;
     $self->_add_unit($code) if $code;
-    $self->_add_class($_) for @{ $options{classes} || [] };
+    $self->_add_class($_, 1) for @{ $options{classes} || [] };
     while (my $unit = shift @{ $self->{todo} }) {
         $self->_describe($unit);
     }
+    $self->_add_settings;
     $self->{slots}->settle;
     my $body = $self->_body;
     $self->{text} = $self->_head . $body;
@@ -85,7 +88,7 @@ sub _add_unit {
     if (defined $name) {
         push @{ $self->{names} }, [$index, $name];
         $self->{named}{$name}   = $$cv;
-        $self->{declare}{$name} = Scalar::Util::reftype($code) && prototype $code;
+        $self->{declare}{$name} = [prototype $code, $cv->CvFLAGS & B::CVf_LVALUE() ? 1 : 0];
     }
     return $index;
 }
@@ -250,7 +253,31 @@ sub _reach_sub {
         $self->{alias}{$name} = $origin->{name} if $name ne $origin->{name};
     }
     else {
+        _refuse_replaced_builtin($name, $code);
         $self->_add_unit($code, $name);
+    }
+    return;
+}
+
+# autodie puts generated subs in the place of builtins, for one scope only.
+sub _refuse_replaced_builtin {
+    my ($name, $code) = @_;
+    return unless $INC{'Fatal.pm'} && B::svref_2object($code)->FILE =~ m{\A\(eval|/Fatal\.pm\z};
+    my ($builtin) = $name =~ /::(\w+)\z/;
+    return unless defined $builtin && eval { () = prototype "CORE::$builtin"; 1 };
+    Argon::Code::Refusal->throw("it calls the builtin $builtin as autodie replaced it", 'write "or die" there, or put the sub in a module');
+}
+
+# A module's setting that the program changes ($Data::Dumper::Indent = 1) also holds
+# for a sub which only calls the module.
+sub _add_settings {
+    my ($self) = @_;
+    my %used = (%{ $self->{modules} }, %{ $self->{class_modules} });
+    for my $name (Argon::Code::Settings::names()) {
+        my ($package) = $name =~ /\A(.*)::/s;
+        my $module = Argon::Code::Origin::module_of_package($package);
+        next unless defined $module && $used{$module} && !$self->{seen}{$name}{SCALAR}++;
+        $self->{slots}->global($name, 'SCALAR');
     }
     return;
 }
@@ -280,7 +307,12 @@ sub _add_class {
     $class =~ s/'/::/g;
     return if $self->{seen}{"class $class"}++;
     my $plan = Argon::Code::Classes::plan($class, $is_certain) or return;
-    $self->{modules}{$_} = 1 for @{ $plan->{modules} };
+    $self->{class_modules}{$_} = 1 for @{ $plan->{modules} };
+    if (my $maker = $plan->{is_of_script} && Argon::Code::Classes::maker($plan)) {
+        return unless $is_certain;
+        Argon::Code::Refusal->throw("the class $class is written in the script, and $maker made parts of it that exist only in this process",
+            "put $class in a module file of its own");
+    }
     for my $name (@{ $plan->{subs} }) {
         next if $self->{seen}{$name}{CODE}++;
         no strict 'refs';
@@ -306,8 +338,9 @@ sub _add_class {
 
 sub _refuse_open_handle {
     my ($name) = @_;
-    return if $name =~ /\Amain::(?:STDIN|STDOUT|STDERR)\z/;
+    return if $name =~ /\Amain::(?:STDIN|STDOUT|STDERR|_)\z/;
     no strict 'refs';
+    no warnings 'unopened';
     my $handle = *{$name}{IO} or return;
     my $is_open = defined fileno(*{$name}) || eval { defined tell(*{$name}) && tell(*{$name}) >= 0 };
     return unless $is_open;
@@ -322,8 +355,9 @@ sub _head {
     my @plan;
     # Modules first: a placeholder must not be there when a module defines its own subs.
     push @plan, 'modules => [' . join(', ', map { B::perlstring($_) } sort keys %{ $self->{modules} }) . ']' if %{ $self->{modules} };
+    push @plan, 'classes => [' . join(', ', map { B::perlstring($_) } sort keys %{ $self->{class_modules} }) . ']' if %{ $self->{class_modules} };
     push @plan, 'declare => [' . join(', ', map {
-        '[' . B::perlstring($_) . ', ' . (defined $self->{declare}{$_} ? B::perlstring($self->{declare}{$_}) : 'undef') . ']'
+        '[' . B::perlstring($_) . ', ' . (defined $self->{declare}{$_}[0] ? B::perlstring($self->{declare}{$_}[0]) : 'undef') . ($self->{declare}{$_}[1] ? ', 1' : '') . ']'
     } sort keys %{ $self->{declare} }) . ']' if %{ $self->{declare} };
     push @plan, 'alias => [' . join(', ', map {
         '[' . B::perlstring($_) . ', ' . B::perlstring($self->{alias}{$_}) . ']'

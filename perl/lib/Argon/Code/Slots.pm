@@ -37,9 +37,10 @@ sub global {
     my ($self, $name, $slot) = @_;
     my $kind = { SCALAR => '$', ARRAY => '@', HASH => '%' }->{$slot};
     my ($package) = $name =~ /\A(.*)::/s;
-    my $is_module = !Argon::Code::Classes::is_of_script($package);
+    # Variables of perl itself have magic, so they are set and not replaced.
+    my $is_module = $name =~ /::\W\z/ || !Argon::Code::Classes::is_of_script($package);
     no strict 'refs';
-    return if $kind eq '$' && $is_module && !defined ${$name};
+    return if $kind eq '$' && $is_module && $name !~ /::\W\z/ && !defined ${$name};
     return if $is_module && !_is_plain($kind eq '$' ? ${$name} : $kind eq '@' ? \@{$name} : \%{$name});
     return $self->_add({
         kind => $kind, name => "the package variable $kind$name", global => $name,

@@ -273,8 +273,9 @@ sub _pattern {
 
 sub _load {
     my ($file, $class) = @_;
-    return if eval { require $file; 1 };
-    die "The data holds an object of $class, and its module $file does not load here: $@";
+    require Argon::Code::Receive;
+    Argon::Code::Receive::load_module($file, $class);
+    return;
 }
 
 # A class that came as a bare name: known already, or in a file of its own name, or

@@ -1,0 +1,35 @@
+package Argon::Code::Settings;
+
+# The variables of modules that the main program mentions, such as
+# $Data::Dumper::Indent. They are settings that hold for all that it calls.
+
+use strict;
+use warnings;
+
+use B ();
+use Argon::Code::Classes ();
+use Argon::Code::Optree ();
+
+my $names;
+
+# Full names of scalars; read from the main program once, for it does not change.
+sub names {
+    $names ||= [ _find() ];
+    return @$names;
+}
+
+sub _find {
+    my $root = B::main_root();
+    return unless ref $root && $$root;
+    my ($cv, %found) = (B::main_cv());
+    Argon::Code::Optree::walk($root, sub {
+        my ($op) = @_;
+        return unless $op->name eq 'gvsv';
+        my ($package, $name) = Argon::Code::Optree::glob_name(Argon::Code::Optree::glob_of($cv, $op));
+        return unless defined $name && $name =~ /\A\w+\z/ && !Argon::Code::Classes::is_of_script($package);
+        $found{"${package}::$name"} = 1 unless $package =~ /\AArgon(?:::|\z)/;
+    });
+    return sort keys %found;
+}
+
+1;
