@@ -30,7 +30,8 @@ my %alive;
 
 sub new {
     my ($class, @arguments) = @_;
-    my %given = Argon::Client::Address::arguments(@arguments);
+    my %given = Argon::Client::Address::arguments(
+        sub { return $CONNECTION_OPTION{ $_[0] } || Argon::Client::Options::is_known($_[0]) }, @arguments);
     my %defaults = map { $_ => $given{$_} } grep { !$CONNECTION_OPTION{$_} } keys %given;
     my $session = Argon::Client::Session->new(
         addresses      => [Argon::Client::Address::all(@given{qw(host port hosts)})],
@@ -235,3 +236,248 @@ END {
 }
 
 1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+Argon::Client - call functions on a cluster
+
+=head1 SYNOPSIS
+
+  use Argon::Client;
+
+  my $client = Argon::Client->new(host => 'mgrhost', port => 8000);
+
+  # Send a task and wait for its value.
+  my $sum = $client->queue(sub { my ($x, $y) = @_; return $x + $y }, [4, 7]);
+
+  # Send it off, do something else, wait when the value is needed.
+  my $deferred = $client->defer(sub { my ($x, $y) = @_; return $x + $y }, [4, 7]);
+  my $same     = $deferred->();
+
+  # Many at once, results in order.
+  my @sizes = $client->map(sub { -s $_[0] }, \@files);
+
+  # With options.
+  my $page = $client->queue('My::Fetch', [$url], { timeout => 10, retries => 2, priority => 'high' });
+
+=head1 DESCRIPTION
+
+A client hands functions and their arguments to a manager (or to a stand-alone worker) and gives back what they return, or
+throws what they threw. The code travels with the variables it captured; see L<Argon::Code> for what can travel and what is
+refused. It needs nothing but core modules.
+
+The client keeps each task until its outcome is in hand. When the connection is lost it comes back by itself, to the same
+or another address of its list, and offers the unfinished tasks again under the same ids: callers notice nothing but time.
+
+With L<Coro> loaded, whoever waits lets other threads run. Otherwise waiting blocks.
+
+=head1 CONSTRUCTOR
+
+=head2 new(%options), new($host, $port, %options)
+
+Makes a client. The connection is made by the first call that needs it, or by C<connect>.
+
+=over 4
+
+=item host, port
+
+The manager's address; default 127.0.0.1 and 8000. C<host> may be C<name:port>, C<[::1]:8000>.
+
+=item hosts
+
+Several managers, C<['a:8000', 'b:8000']>, tried in turn.
+
+=item key
+
+The cluster key: a file, or the line C<argon1-...> itself. Without it the environment variable C<ARGON_KEY> is used (either
+of the two), then the file F<argon/key> in C<$XDG_CONFIG_HOME> or F<~/.config>, where a manager of the same user puts it.
+
+=item give_up_after
+
+Seconds to look for a manager before a waiting call dies with L<Argon::Error> of the kind C<unreachable>. Default: about one
+second for the first connection; for ever after a connection was lost. The tasks stay; the next call looks again.
+
+=item connect
+
+True: connect now.
+
+=item remote_modules
+
+False: never give the text of this program's modules to tasks that lack them. Default true.
+
+=back
+
+Every option of a task, below, may be given too and is the default for all tasks of this client.
+
+=head1 TASKS
+
+A task is given as
+
+=over 4
+
+=item * a code reference;
+
+=item * the name of a class: C<< My::Task->new(@args)->run >> is what runs;
+
+=item * the full name of a function, C<'My::Module::function'>.
+
+=back
+
+Classes and functions of a module file are loaded by the worker, from its own C<@INC> or, if it lacks them, with the text that
+this client gives. Those that exist only in your script travel as code does.
+
+Arguments are an array reference. After it comes a hash reference of options, or, in the manner of older versions, a
+priority and the number of tries:
+
+  $client->queue($code, \@args, $Argon::PRI_HIGH, 10);
+
+=head2 queue($code, \@args, \%options)
+
+Waits for the value and returns it. The task runs in the context of the call, list or scalar.
+
+=head2 defer($code, \@args, \%options)
+
+Returns an L<Argon::Deferred> at once. The task runs in scalar context unless C<< context => 'list' >>.
+
+Many tasks deferred in a loop are written to the connection together; a small share of them may wait for the next call of any
+method. C<flush> sends them without waiting for anything.
+
+=head2 map($code, \@items, \%options)
+
+Calls the code for each item, which is its only argument, and returns the results in the order of the items; an array reference
+in scalar context. Instead of an array reference it takes an iterator: a code reference that returns the next item, and an
+empty list at the end. The first error is thrown, and what was under way is cancelled.
+
+=over 4
+
+=item ahead
+
+How many tasks may be under way at once; default 1000.
+
+=item progress
+
+A code reference, called after each result with the number of results and of items (C<undef> with an iterator).
+
+=back
+
+=head2 submit($code, \@args, \%options)
+
+Hands over a detached task, which outlives this client, and returns its id, 48 hexadecimal digits, once the manager has it
+safely.
+
+=head2 collect($id)
+
+Waits for the outcome of a detached task, from any process that holds the key, and returns it as C<queue> does.
+C<collect_later($id)> returns a deferred for it.
+
+=head2 process($code, \@args, \%options)
+
+The same as C<queue>.
+
+=head1 OPTIONS OF A TASK
+
+=over 4
+
+=item priority
+
+C<high>, C<normal> or C<low>; or C<$Argon::PRI_HIGH> and so on.
+
+=item timeout
+
+Seconds, with fractions: an attempt that runs longer is killed. Default 0: the worker's limit.
+
+=item retries
+
+How many more attempts may be made after a failed one; default 0.
+
+=item backoff
+
+Seconds before the first retry, default 0.1; doubled for each further one.
+
+=item retry_on
+
+Which ends are retried: an array reference of C<error>, C<died>, C<timeout>. Default: all three.
+
+=item never_twice
+
+True: if it cannot be known whether the task ran, it ends as C<lost> instead of running again.
+
+=item max_tries
+
+How often a task that the manager has no room for is offered, with growing pauses, before the call dies with
+L<Argon::Error> of the kind C<rejected>, "the system is at capacity". Default 0: for ever.
+
+=item no_wait
+
+True: do not wait for room at all.
+
+=item capture
+
+True: what the task prints is kept, see L<Argon::Deferred/output>, instead of being printed by this program.
+
+=item context
+
+C<list> or C<scalar>, for C<defer>, C<submit> and C<map>.
+
+=item label
+
+How people see the task; at most 200 bytes.
+
+=item memory
+
+MiB that the task's process may use; default 0, no limit of its own.
+
+=back
+
+=head1 OTHER METHODS
+
+=head2 connect
+
+Connects now, or dies with a sentence.
+
+=head2 server_status
+
+A hash (a reference in scalar context) of at least C<workers>, C<total_capacity>, C<current_capacity>, C<queue_length> and
+C<pending>.
+
+=head2 flush
+
+Writes what waits to be sent, and reads what has come.
+
+=head2 unfinished
+
+The number of tasks whose outcome is not here yet.
+
+=head2 session
+
+For L<Argon::Deferred>.
+
+=head2 shutdown
+
+Says goodbye: unfinished tasks are cancelled, and their deferreds throw L<Argon::Error> of the kind C<cancelled>. The same
+happens when the client goes out of scope and at the end of the program. Detached tasks go on.
+
+=head1 OUTPUT
+
+What tasks print to standard output and error is printed by this program, to its own C<STDOUT> and C<STDERR>, while it waits.
+If the handle has a C<:utf8> layer the bytes are decoded first.
+
+=head1 ERRORS
+
+What a task threw is thrown again: the same string, with its file and line, or an object of the same class. Everything else is
+an L<Argon::Error>. Code or arguments that cannot travel, and wrong options, are refused at the call.
+
+=head1 FORK
+
+A forked child must not use its parent's connection, and does not: its first call begins a session of its own. The parent's
+unfinished tasks stay the parent's; to wait for one in the child throws an L<Argon::Error> of the kind C<lost>.
+
+=head1 SEE ALSO
+
+L<Argon>, L<Argon::Deferred>, L<Argon::Error>, L<Argon::Simple>
+
+=cut

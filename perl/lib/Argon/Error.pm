@@ -21,7 +21,7 @@ sub new {
 }
 
 BEGIN {
-    no strict 'refs';
+    no strict 'refs';    ## no critic (ProhibitNoStrict)
     for my $field (qw(
         kind message task worker host pid attempt attempts signal exit_code output peak_kib limit_kib run_ms file line
     ))

@@ -108,6 +108,7 @@ sub accept {
 
 sub read_client {
     my ($self, $client) = @_;
+    return if !defined fileno $client->{socket};
     my $read = sysread $client->{socket}, $client->{in}, 1_000_000, length $client->{in};
     return $self->drop($client) if !$read;
     if ($client->{stage} eq 'magic') {
@@ -127,6 +128,7 @@ sub read_client {
 
 sub drop {
     my ($self, $client) = @_;
+    return if !defined fileno $client->{socket};
     delete $self->{clients}{ fileno $client->{socket} };
     close $client->{socket};
     return;

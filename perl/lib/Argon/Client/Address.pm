@@ -11,14 +11,13 @@ use Argon::Error ();
 my $DEFAULT_HOST = '127.0.0.1';
 my $DEFAULT_PORT = 8000;
 
-# The named arguments; new('host', 8000) is host and port.
+# The named arguments; new('host', 8000, ...) is host and port. The first argument tells whether a word is an option.
 sub arguments {
-    my @given = @_;
+    my ($is_option, @given) = @_;
     @given = %{ $given[0] } if @given == 1 && ref $given[0] eq 'HASH';
     @given = (host => @given) if @given == 1;
-    @given = (host => $given[0], port => $given[1])
-        if @given == 2 && $given[0] !~ /\A[a-z_]+\z/ && $given[1] =~ /\A\d+\z/
-        || @given == 2 && $given[0] eq 'localhost';
+    @given = (host => $given[0], port => @given[1 .. $#given])
+        if @given >= 2 && ($given[1] // q{}) =~ /\A\d+\z/ && !$is_option->($given[0]);
     _refuse('the options of new are names and values') if @given % 2;
     return @given;
 }

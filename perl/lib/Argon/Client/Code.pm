@@ -45,7 +45,7 @@ sub _named {
         message => 'Argon::Client: a task is a code reference, the name of a class with new and run, or the full name of a function'
             . (defined $name ? ", not '$name'" : q{}))
         if !defined $name || $name !~ /\A[^\W\d]\w*(?:(?:::|')\w+)*\z/ || $name =~ /[^ -~]/;
-    no strict 'refs';
+    no strict 'refs';    ## no critic (ProhibitNoStrict)
     if ($name =~ /\A(.+)::\w+\z/ && defined &{$name}) {
         return _is_of_module($1) ? qq({"call":"$name"}) : \&{$name};
     }

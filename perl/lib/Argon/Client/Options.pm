@@ -16,6 +16,8 @@ my %KNOWN = map { $_ => 1 } qw(
     ahead progress
 );
 
+sub is_known { return $KNOWN{ $_[0] } }
+
 # What follows code and arguments: nothing, a hash reference, or priority and tries as in the original's interface.
 sub from_call {
     my ($defaults, @rest) = @_;

@@ -13,6 +13,7 @@ use Time::HiRes ();
 use Argon::Client::Dial      ();
 use Argon::Client::Inbox     ();
 use Argon::Client::Reconnect ();
+use Argon::Client::Sending   ();
 use Argon::Client::Task qw(:all);
 use Argon::Client::Wait ();
 use Argon::Error    ();
@@ -53,12 +54,12 @@ sub offer {
     $self->connect if !$self->{connections};
     $self->{journal}{ $task->[TASK_ID] } = $task;
     my $link = $self->{link};
-    if (!$link || @{ $self->{backlog} } || !$self->_has_credit($task)) {
+    if (!$link || @{ $self->{backlog} } || !Argon::Client::Sending::has_credit($self, $task)) {
         push @{ $self->{backlog} }, $task;
         $self->poll if !(@{ $self->{backlog} } & 63) || !$link;
         return;
     }
-    $self->_send($link, $task);
+    Argon::Client::Sending::send_task($self, $link, $task);
     my $unflushed = ++$self->{unflushed};
     # At most a small share of what is under way stays behind in the buffer if the caller now does something else.
     if (   $unflushed << 5 > $self->{in_flight}
@@ -112,7 +113,7 @@ sub turn {
             $seconds = 0;    # who waits for the connection itself has it now
         }
         $self->_act_on_timers;
-        $self->_send_backlog($link);
+        Argon::Client::Sending::send_backlog($self, $link);
         my $flushed = $self->flush;
         my $readable = 1;
         if (!defined $seconds || $seconds > 0) {
@@ -128,7 +129,7 @@ sub turn {
         elsif (Time::HiRes::time() - $self->{heard} > $SILENCE_S && !defined $seconds) {
             $link->{broken} ||= "the manager was silent for $SILENCE_S s";
         }
-        $self->_send_backlog($link) if @{ $self->{backlog} };
+        Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
         $self->flush if length $self->{ack} >= $ACK_BYTES || length $link->{out};
         $self->_lose($link) if $link->broken;
     }
@@ -204,7 +205,7 @@ sub send_blob_again {
     my ($task) = grep { $_->[TASK_BLOB] && $_->[TASK_BLOB][0] eq $hash } values %{ $self->{journal} };
     return if !$task;
     delete $self->{link}{blobs}{$hash};
-    return _send_blob($self->{link}, $task->[TASK_BLOB]);
+    return Argon::Client::Sending::send_blob($self->{link}, $task->[TASK_BLOB]);
 }
 
 sub cancel {
@@ -278,69 +279,6 @@ sub begin_after_fork {
 }
 
 sub unfinished { return scalar keys %{ $_[0]{journal} } }
-
-sub _has_credit {
-    my ($self, $task) = @_;
-    return $self->{sent_tasks} < $self->{credit_tasks}
-        && ($self->{sent_bytes} + $task->[TASK_BYTES] <= $self->{credit_bytes} || !$self->{in_flight});
-}
-
-sub _send {
-    my ($self, $link, $task) = @_;
-    my $blob = $task->[TASK_BLOB];
-    _send_blob($link, $blob) if $blob && !$link->{blobs}{ $blob->[0] };
-    if ($task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $self->{connections} || $task->[TASK_BIG]) {
-        _renew_head($link, $task, $task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $self->{connections});
-    }
-    $task->[TASK_SENT_ON] = $self->{connections};
-    $link->{out} .= $task->[TASK_FRAME];
-    $self->{sent_tasks}++;
-    $self->{sent_bytes} += $task->[TASK_BYTES];
-    $self->{in_flight}++;
-    return;
-}
-
-# Sets OFFERED_AGAIN, and a stream of this connection for a big payload, in the kept frame.
-sub _renew_head {
-    my ($link, $task, $again) = @_;
-    if ($again) {
-        my $flags = unpack 'n', substr $task->[TASK_FRAME], 33, 2;
-        substr $task->[TASK_FRAME], 33, 2, pack 'n', $flags | FLAG_OFFERED_AGAIN;
-    }
-    substr $task->[TASK_FRAME], 57, 4, pack 'N', $link->add_stream($task->[TASK_BIG]) if $task->[TASK_BIG];
-    return;
-}
-
-sub _send_blob {
-    my ($link, $blob) = @_;
-    my ($hash, $text) = @{$blob};
-    $link->{blobs}{$hash} = 1;
-    return $link->send_frame(BLOB, pack(BLOB_HEAD, $hash, 0, length $text) . $text) if length $text <= PART_BYTES_MAX;
-    return $link->send_frame(BLOB, pack BLOB_HEAD, $hash, $link->add_stream(\$text), length $text);
-}
-
-# What could not be sent yet. The one entry that is no task stands for OFFERED.
-sub _send_backlog {
-    my ($self, $link) = @_;
-    my $backlog = $self->{backlog};
-    while (@{$backlog} && length $link->{out} < 16 * $FLUSH_BYTES) {
-        my $task = $backlog->[0];
-        if (!ref $task) {
-            $link->send_frame(OFFERED, q{});
-        }
-        elsif ($task->[TASK_DONE]) {
-        }
-        elsif ($self->_has_credit($task)) {
-            $self->_send($link, $task);
-            $link->send_frame(CANCEL, $task->[TASK_ID]) if $task->[TASK_CANCELLED];
-        }
-        else {
-            last;
-        }
-        shift @{$backlog};
-    }
-    return;
-}
 
 sub _connect {
     my ($self, $without_waiting) = @_;

@@ -72,7 +72,7 @@ sub _function {
     _check_name($name);
     my ($package) = $name =~ /\A(.+)::\w+\z/;
     _refuse("the function $name is named without its package\n") if !defined $package;
-    no strict 'refs';
+    no strict 'refs';    ## no critic (ProhibitNoStrict)
     _load($package) if !defined &{$name};
     _refuse("there is no function $name\n") if !defined &{$name};
     return \&{$name};

@@ -5,6 +5,8 @@ package Argon::Client::Wait::Block;
 use strict;
 use warnings;
 
+use Time::HiRes ();
+
 sub io {
     my ($class, $handle, $want_write, $seconds) = @_;
     my $readable = q{};
@@ -15,7 +17,7 @@ sub io {
 
 sub pause {
     my ($class, $seconds) = @_;
-    select undef, undef, undef, $seconds;
+    Time::HiRes::sleep($seconds);
     return;
 }
 

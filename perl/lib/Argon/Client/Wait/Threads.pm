@@ -38,7 +38,7 @@ sub pause {
     my $end = Time::HiRes::time() + $seconds;
     while ((my $left = $end - Time::HiRes::time()) > 0) {
         Coro::cede();
-        select undef, undef, undef, Coro::nready() ? 0 : $left < $POLL_S ? $left : $POLL_S;
+        Time::HiRes::sleep($left < $POLL_S ? $left : $POLL_S) if !Coro::nready();
     }
     return;
 }

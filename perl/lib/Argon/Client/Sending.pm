@@ -1,0 +1,79 @@
+package Argon::Client::Sending;
+
+# Owns what goes to the manager and when: credit in tasks and bytes, the blob before the first task that names it, the
+# flags and streams of a task that is offered again, the backlog of what could not be sent yet. It works on the fields of
+# Argon::Client::Session, which calls it, and appends to the link's buffer; it never writes to the socket.
+
+use strict;
+use warnings;
+
+use Argon::Client::Task qw(:all);
+use Argon::Protocol qw(:all);
+
+my $BUFFER_BYTES_MAX = 1_048_576;
+
+# Whether the manager has granted room for this task. One task may exceed the bytes when no other is under way.
+sub has_credit {
+    my ($session, $task) = @_;
+    return $session->{sent_tasks} < $session->{credit_tasks}
+        && ($session->{sent_bytes} + $task->[TASK_BYTES] <= $session->{credit_bytes} || !$session->{in_flight});
+}
+
+sub send_task {
+    my ($session, $link, $task) = @_;
+    my $blob = $task->[TASK_BLOB];
+    send_blob($link, $blob) if $blob && !$link->{blobs}{ $blob->[0] };
+    if ($task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $session->{connections} || $task->[TASK_BIG]) {
+        _renew_head($link, $task, $task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $session->{connections});
+    }
+    $task->[TASK_SENT_ON] = $session->{connections};
+    $link->{out} .= $task->[TASK_FRAME];
+    $session->{sent_tasks}++;
+    $session->{sent_bytes} += $task->[TASK_BYTES];
+    $session->{in_flight}++;
+    return;
+}
+
+# Sets OFFERED_AGAIN, and a stream of this connection for a big payload, in the kept frame.
+sub _renew_head {
+    my ($link, $task, $again) = @_;
+    if ($again) {
+        my $flags = unpack 'n', substr $task->[TASK_FRAME], 33, 2;
+        substr $task->[TASK_FRAME], 33, 2, pack 'n', $flags | FLAG_OFFERED_AGAIN;
+    }
+    substr $task->[TASK_FRAME], 57, 4, pack 'N', $link->add_stream($task->[TASK_BIG]) if $task->[TASK_BIG];
+    return;
+}
+
+sub send_blob {
+    my ($link, $blob) = @_;
+    my ($hash, $text) = @{$blob};
+    $link->{blobs}{$hash} = 1;
+    return $link->send_frame(BLOB, pack(BLOB_HEAD, $hash, 0, length $text) . $text) if length $text <= PART_BYTES_MAX;
+    return $link->send_frame(BLOB, pack BLOB_HEAD, $hash, $link->add_stream(\$text), length $text);
+}
+
+# What could not be sent yet. The one entry that is no task stands for OFFERED.
+sub send_backlog {
+    my ($session, $link) = @_;
+    my $backlog = $session->{backlog};
+    while (@{$backlog} && length $link->{out} < $BUFFER_BYTES_MAX) {
+        my $task = $backlog->[0];
+        if (!ref $task) {
+            $link->send_frame(OFFERED, q{});
+        }
+        elsif ($task->[TASK_DONE]) {
+        }
+        elsif (has_credit($session, $task)) {
+            send_task($session, $link, $task);
+            $link->send_frame(CANCEL, $task->[TASK_ID]) if $task->[TASK_CANCELLED];
+        }
+        else {
+            last;
+        }
+        shift @{$backlog};
+    }
+    return;
+}
+
+1;
