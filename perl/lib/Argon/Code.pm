@@ -99,7 +99,9 @@ sub way_to_class {
 
 sub from_source {
     my $source = pop @_;    # also as a class method
-    return Argon::Code::Source->new($source);
+    my $made = eval { Argon::Code::Source->new($source) };
+    return $made if $made;
+    _die_at_caller($@->sentence);
 }
 
 # Dies with the file and line of the first caller outside Argon.

@@ -65,7 +65,7 @@ sub decode {
 # not deep. (Bare globs are left to Storable, which refuses them.)
 sub _is_plain {
     my ($list) = @_;
-    my @level = ref $list ? grep { ref || $IS_DUAL->($_) } @$list : ();
+    my @level = ref $list ? grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } @$list : ();
     return !Scalar::Util::blessed($list) && !tied @$list unless @level;
     return 0 if Scalar::Util::blessed($list) || tied @$list;
     my ($depth, %seen) = (0);
@@ -77,24 +77,34 @@ sub _is_plain {
             if ($type eq 'ARRAY') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied @$value;
-                push @below, grep { ref || $IS_DUAL->($_) } @$value;
+                push @below, grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } @$value;
             }
             elsif ($type eq 'HASH') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied %$value;
-                push @below, grep { ref || $IS_DUAL->($_) } values %$value;
+                push @below, grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } values %$value;
             }
             elsif ($type eq 'SCALAR' || $type eq 'REF') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied $$value;
-                push @below, $$value if ref $$value || $IS_DUAL->($$value);
+                push @below, grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } $$value;
             }
-            elsif ($type eq '' && !_has_two_faces($value)) { next }
+            elsif ($type eq '' && !_has_two_faces($value) && !_is_negative_zero($value)) { next }
             else                                          { return 0 }
         }
         @level = @below;
     }
     return 1;
+}
+
+# Storable makes an integer of it, and so loses its sign.
+use constant NEGATIVE_ZERO => -1e-200 * 1e-200;
+my $NEGATIVE_ZERO_BITS = pack 'F', NEGATIVE_ZERO;
+
+sub _is_negative_zero {
+    my ($value) = @_;    # a copy: looking at it must not change it
+    no warnings;
+    return !length($value ^ $value) || ($value ^ $value) eq '0' ? pack('F', $value) eq $NEGATIVE_ZERO_BITS : 0;
 }
 
 # A number and a string at once that do not say the same, like $!.

@@ -39,7 +39,10 @@ sub build {
         slots    => Argon::Code::Slots->new,
         seen     => {},
     }, $class;
-    $self->_add_unit($code) if $code;
+    if ($code) {
+        $self->_add_unit($code);
+        $self->{units}[0]{path} = [];
+    }
     $self->_add_class($_, 1) for @{ $options{classes} || [] };
     while (my $unit = shift @{ $self->{todo} }) {
         $self->_describe($unit);
@@ -123,7 +126,9 @@ sub _describe_code {
     my $cv = $unit->{cv};
     ${ $cv->ROOT }
         or Argon::Code::Refusal->throw('a sub that is declared but has no body', 'load or define it first');
-    my @opening = $self->_opening($unit, {});
+    my %around  = (blocks => 0);
+    my @opening = $self->_opening($unit, \%around);
+    $unit->{closing} = '}' x $around{blocks};
     $unit->{text}    = 'sub ' . $unit->{code};
     $unit->{opening} = join "\n", @opening;
     return;
@@ -192,10 +197,12 @@ sub _lexical_sub {
     if ($around->{$$cv}++) {
         Argon::Code::Refusal->throw("the lexical subs around $name call each other in a circle", 'make one of them a named sub');
     }
-    my $part = { cv => $cv, index => -1, package => $unit->{package} };
+    my $part = { cv => $cv, package => $unit->{package}, path => $unit->{path} && [ @{ $unit->{path} }, $capture->{index} ] };
     my @opening = $self->_opening($part, $around, $name);
     $around->{$$cv}--;
-    return @opening, "my sub $name $part->{code}";
+    # Perl makes the sub when its block begins, so what it captures must stand outside.
+    $around->{blocks}++;
+    return @opening, '{', "my sub $name $part->{code}";
 }
 
 sub _constant_lines {
@@ -372,7 +379,7 @@ sub _body {
     my $slots = $self->{slots};
     my $text  = "sub {\nmy (\$argon_cell, \@argon_sub) = Argon::Code::Receive::cells(\$_[0], " . B::perlstring($slots->kinds) . ");\n";
     for my $unit (@{ $self->{units} }) {
-        $text .= "{\n$unit->{opening}\n\$argon_sub[$unit->{index}] = $unit->{text};\n}\n";
+        $text .= "{\n$unit->{opening}\n\$argon_sub[$unit->{index}] = $unit->{text};\n" . ($unit->{closing} || '') . "}\n";
     }
     my @what = ('subs => \@argon_sub', 'cells => $argon_cell');
     push @what, 'globals => [' . join(', ', map { "[$_->[0], " . B::perlstring($_->[1]) . ", '$_->[2]']" } $slots->globals) . ']' if $slots->globals;

@@ -14,14 +14,15 @@ use Argon::Code::Refusal ();
 
 sub new { return bless { slots => [], lexical_names => {} }, shift }
 
-# A captured lexical variable. Those of the first unit are looked up in the closure
-# at hand; those of named subs have one place for good.
+# A captured lexical variable. A unit with a path hangs on the closure at hand, and so
+# do its variables: the path leads there through its pads. Those of named subs have
+# one place for good.
 sub lexical {
     my ($self, $unit, $capture) = @_;
     $self->{lexical_names}{ $capture->{name} }++;
     my $slot = { kind => substr($capture->{name}, 0, 1), name => "the captured variable $capture->{name}", lexical => $capture->{name} };
     if    ($capture->{place})     { $slot->{place} = $capture->{place} }
-    elsif ($unit->{index} == 0)   { $slot->{index} = $capture->{index} }
+    elsif ($unit->{path})         { $slot->{path} = [ @{ $unit->{path} }, $capture->{index} ] }
     else                          { $slot->{place} = Argon::Code::Optree::pad_value($unit->{cv}, $capture->{index})->object_2svref }
     return $self->_add($slot);
 }
@@ -92,9 +93,11 @@ sub fetch {
     for my $slot (@$slots) {
         my $place = $slot->{place};
         if (!$place) {
-            if (defined $slot->{index}) {
+            if (my $path = $slot->{path}) {
                 $pad ||= B::svref_2object($code)->PADLIST->ARRAYelt(1);
-                my $variable = $pad->ARRAYelt($slot->{index});
+                my $variable = $pad->ARRAYelt($path->[0]);
+                # through the pad of a captured lexical sub
+                $variable = $variable->PADLIST->ARRAYelt(1)->ARRAYelt($path->[$_]) for 1 .. $#$path;
                 # A captured variable whose scope has ended before the closure was made
                 if ($variable->isa('B::SPECIAL')) { push @captures, undef; push @places, undef; next }
                 $place = $variable->object_2svref;

@@ -87,6 +87,9 @@ sub _contents {
         elsif (ref $value eq 'GLOB') {
             $self->_refuse($number, 'a file handle', 'open the file where it is used', $step->($place));
         }
+        elsif (!$$value && defined $$value && Argon::Data::_is_negative_zero($$value)) {
+            $faces{$place} = 'negative zero';
+        }
         elsif (defined $$value && Argon::Data::_has_two_faces($$value)) {
             no warnings;
             $faces{$place} = [$$value + 0, "$$value"];
@@ -220,7 +223,10 @@ sub build {
     for my $number (0 .. $#$nodes) {
         my ($kind, undef, undef, $references, $faces) = @{ $nodes->[$number] };
         if ($faces) {
-            ${ _slot($built[$number], $kind, $_) } = Scalar::Util::dualvar($faces->{$_}[0], $faces->{$_}[1]) for keys %$faces;
+            for my $place (keys %$faces) {
+                my $face = $faces->{$place};
+                ${ _slot($built[$number], $kind, $place) } = ref $face ? Scalar::Util::dualvar($face->[0], $face->[1]) : Argon::Data::NEGATIVE_ZERO();
+            }
         }
         next unless $references;
         for my $place (keys %$references) {

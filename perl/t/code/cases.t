@@ -1,0 +1,57 @@
+# Every case of code that travels gives there what it gives here, or is refused
+# before it is sent. A wrong value is the one result that is never allowed.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use CodeCases;
+use CodeCasesRun;
+
+# The cases that cannot be right: what is refused must stay refused, and no more.
+my %refused = map { $_ => 1 } qw(
+    state_preincremented data_handle closed_over_fh autodie_lex
+    tied_captured transliteration_wide unless_else comma_and_do_blocks
+    state_used_in_helper autodie_of_the_script
+    moo_class_in_the_script moose_class_in_the_script object_pad_class_in_the_script
+);
+
+# With fatal warnings, what perl warns about when it compiles a text is refused too.
+my @runs = (
+    [ 'cases.txt',        'as written',      '' ],
+    [ 'more_cases.txt',   'as written',      '' ],
+    [ 'more_cases.txt',   'strict',          'use strict; use warnings;' ],
+    [ 'more_cases.txt',   'fatal warnings',  'use strict; use warnings FATAL => "all"; no warnings "once";' ],
+    [ 'more_cases.txt',   'integer',         'use v5.16; use integer;' ],
+    ( $] >= 5.036 ? [ 'more_cases.txt', 'perl 5.36', 'use v5.36; no feature "signatures";' ] : () ),
+    [ 'module_cases.txt', 'strict',          'use strict; use warnings;' ],
+);
+
+for my $module (modules_of_ci()) {
+    ok(eval "require $module; 1", "the module $module of non_core_modules.txt is installed") or diag $@;
+}
+
+for my $run (@runs) {
+    my ($file, $name, $prefix) = @$run;
+    my @cases = CodeCases::read_cases("$FindBin::Bin/$file");
+    my %count;
+    for my $judged (CodeCasesRun::judge(\@cases, $prefix)) {
+        my ($verdict, $case) = ($judged->{verdict}, $judged->{case}{name});
+        $count{$verdict}++;
+        my $is_allowed = $verdict eq 'right' || $verdict eq 'loud' && ($refused{$case} || $name eq 'fatal warnings');
+        ok($is_allowed, "$file, $name: $case is $verdict")
+            or diag "expected: $judged->{expected}\ngot:      $judged->{got}";
+        like($judged->{got}, qr/\Arefused This (?:code|value) cannot travel.* at \S*CodeCases\.pm line \d+\.\n\z/s,
+            "$file, $name: $case is refused in words at the caller's line") if $verdict eq 'loud';
+    }
+    note join ', ', "$file, $name:", map {"$count{$_} $_"} sort keys %count;
+}
+
+done_testing;
+
+sub modules_of_ci {
+    open my $in, '<', "$FindBin::Bin/non_core_modules.txt" or die "cannot read the list of modules: $!";
+    return map { /\A(\w[\w:]*)/ ? $1 : () } <$in>;
+}
