@@ -98,6 +98,26 @@ like failure_of(host => 'a:99999'), qr{'99999' is no port}, 'a_broken_address_is
     like $@, qr/Gave up after 0\.[3-9]/, 'give_up_after_bounds_the_waiting';
 }
 
+# What interrupts the caller.
+{
+    my $calm = TestManager->start;
+    my $client = client_of($calm);
+    my $slow = $client->defer(sub { select undef, undef, undef, 1.5; 'in the end' });
+    eval { local $SIG{ALRM} = sub { die "enough\n" }; alarm 1; $slow->get; alarm 0 };
+    is $@, "enough\n", 'a_signal_handler_may_die_out_of_waiting';
+    is $slow->get, 'in the end', '... and the task can be waited for again';
+    my $port = $calm->port;
+    my $polled = $client->defer(sub { $_[0] }, [5]);
+    $calm->stop;
+    $calm = TestManager->start(port => $port);
+    my $end = Time::HiRes::time() + 20;
+    1 while !$polled->is_ready && Time::HiRes::time() < $end;
+    is $polled->get, 5, 'a_program_that_only_looks_is_connected_again_too';
+    my @many = map { $client->defer(sub { sleep 60 }) } 1 .. 300;
+    $_->cancel for @many;
+    is scalar(grep { eval { $_->get; 1 } || $@->kind ne 'cancelled' } @many), 0, 'hundreds_of_tasks_can_be_cancelled';
+}
+
 # What a dropped client leaves.
 {
     my $fresh  = TestManager->start;

@@ -213,8 +213,7 @@ sub cancel {
     return if $task->[TASK_DONE] || $task->[TASK_CANCELLED]++;
     if (!$task->[TASK_SENT_ON] || $task->[TASK_HELD_BACK]) {
         delete $self->{journal}{ $task->[TASK_ID] };
-        @{ $self->{backlog} } = grep { !ref || $_ != $task } @{ $self->{backlog} };
-        @{ $self->{held_back} } = grep { $_->[1] != $task } @{ $self->{held_back} };
+        # Where it waits to be sent it is passed over, because it is done.
         $self->fail($task, cancelled => 'the task was cancelled before it was sent');
         return $self->_announce;
     }

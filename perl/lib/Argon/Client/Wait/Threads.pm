@@ -57,7 +57,9 @@ sub park {
 
 sub wake {
     my ($class, $record) = @_;
-    for my $thread (@{ delete $record->[TASK_THREADS] || [] }) {
+    my $threads = $record->[TASK_THREADS] || [];
+    $record->[TASK_THREADS] = undef;
+    for my $thread (@{$threads}) {
         delete $parked{ $thread + 0 };
         $thread->ready;
     }
