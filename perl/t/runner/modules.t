@@ -34,6 +34,16 @@ like $text, qr/\ACan't locate Not\/There\.pm in \@INC .* on the worker test; .*i
     'a_refused_module_fails_as_a_missing_one_with_the_reason';
 is $runner->run(blob => $lacks)->{list}[0], $text, 'a_refusal_is_remembered_for_the_session';
 
+{
+    my $asks = $runner->send_blob(shipped('sub { require Yet::Another; 1 }'));
+    $runner->send_run(blob => $asks);
+    my (undef, $question_body) = $runner->next_frame;
+    $runner->send_run(meta => '{"call":"List::Util::sum"}', arguments => [1, 2]);
+    $runner->send_frame(ANSWER, substr($question_body, 0, 32) . pack('C', ANSWER_YES) . '1;');
+    is_deeply $runner->outcome->{list}, [1], 'an_answer_is_found_behind_other_messages';
+    is_deeply $runner->outcome->{list}, [3], '... which keep their turn';
+}
+
 my $apart = RunnerProcess->start(ARGON_NO_REMOTE_MODULES => 1);
 $apart->ready;
 my $alone = $apart->run(blob => $apart->send_blob(shipped('sub { require Only::Here; 1 }')));

@@ -58,9 +58,8 @@ sub _ask {
     my $name = $file;
     $name =~ s/([^A-Za-z0-9_.\/-])/sprintf '\\u%04x', ord $1/ge;
     $self->{socket}->send_frame(ASK, $self->{task} . pack('N', $ask) . qq({"kind":"perl-module","name":"$name"}));
-    my ($kind, $body) = $self->{socket}->next_message;
+    my ($kind, $body) = $self->{socket}->next_message_of(ANSWER);
     exit 0 if !defined $kind;
-    die "the worker sent a frame of kind $kind where an answer was due\n" if $kind != ANSWER;
     my (undef, $answered, $status) = unpack 'a28 N C', $body;
     die "the worker answered question $answered where $ask was due\n" if $answered != $ask;
     my $bytes = substr $body, 33;

@@ -16,12 +16,29 @@ my $READ_BYTES = 262_144;
 sub new {
     my ($class, $handle) = @_;
     binmode $handle;
-    return bless { handle => $handle, process => $$, buffer => '', offset => 0, partial => {}, next_stream => 1 }, $class;
+    return bless { handle => $handle, process => $$, buffer => '', offset => 0, partial => {}, kept => [], next_stream => 1 },
+        $class;
 }
 
 # The next whole message: its kind, its body up to the payload, and a reference to the payload when it came in a
 # stream. Nothing at the end of the socket.
 sub next_message {
+    my ($self) = @_;
+    return @{ shift @{ $self->{kept} } } if @{ $self->{kept} };
+    return $self->_read_message;
+}
+
+# The next message of one kind, for who has asked a question; what comes before it is kept for its turn.
+sub next_message_of {
+    my ($self, $wanted) = @_;
+    while (my @message = $self->_read_message) {
+        return @message if $message[0] == $wanted;
+        push @{ $self->{kept} }, \@message;
+    }
+    return;
+}
+
+sub _read_message {
     my ($self) = @_;
     while (1) {
         my $body = $self->_next_frame;
