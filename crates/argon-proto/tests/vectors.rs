@@ -1,0 +1,128 @@
+//! The byte strings of `spec/vectors/`, which every language is held to.
+
+use std::io::IoSlice;
+
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::handshake::{Listener, Welcome};
+use argon_proto::id::{from_hex, to_hex};
+use argon_proto::key::{Key, Role};
+use argon_proto::{Message, Outcome, Task};
+use serde_json::Value;
+
+fn vectors(name: &str) -> Value {
+    let path = format!("{}/../../spec/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).expect("vectors are JSON")
+}
+
+fn bytes(hex: &Value) -> Vec<u8> {
+    let hex = hex.as_str().expect("bytes are written in hexadecimal");
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hexadecimal"))
+        .collect()
+}
+
+fn encoded(message: Message) -> Vec<u8> {
+    let mut outbox = Outbox::default();
+    outbox.push(message);
+    let mut slices = [IoSlice::new(&[]); 8];
+    let count = outbox.slices(&mut slices);
+    slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+}
+
+#[test]
+fn every_frame_is_read_and_written_back_to_the_byte() {
+    let vectors = vectors("frames");
+    let mut whole = 0;
+    for vector in vectors["frames"].as_array().expect("a list") {
+        let name = vector["name"].as_str().expect("a name");
+        let frame = bytes(&vector["frame"]);
+        let mut decoder = Decoder::default();
+        decoder.buffer().extend_from_slice(&frame);
+        let has_more = vector["fields"]["stream"].as_u64().is_some_and(|stream| stream > 0);
+        if name == "chunk" {
+            decoder.next().expect_err("a chunk of nothing is an error");
+            continue;
+        }
+        let decoded = decoder.next().unwrap_or_else(|error| panic!("{name}: {error}"));
+        if has_more {
+            assert_eq!(decoded, None, "{name}: its payload has not arrived");
+            continue;
+        }
+        let message = decoded.unwrap_or_else(|| panic!("{name}: no message"));
+        check_fields(name, &vector["fields"], &message);
+        assert_eq!(to_hex(&encoded(message)), to_hex(&frame), "{name}");
+        whole += 1;
+    }
+    assert!(whole >= 15, "only {whole} vectors were compared");
+}
+
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "messages without a head are compared as bytes only"
+)]
+fn check_fields(name: &str, fields: &Value, message: &Message) {
+    match message {
+        Message::Submit(task) | Message::Run(task) => check_task(name, fields, task),
+        Message::Outcome(outcome) => check_outcome(name, fields, outcome),
+        _ => {}
+    }
+}
+
+fn check_task(name: &str, fields: &Value, task: &Task) {
+    let head = &task.head;
+    assert_eq!(fields["id"], head.id.to_string(), "{name}");
+    assert_eq!(fields["attempt"], head.attempt.0, "{name}");
+    assert_eq!(fields["flags"], head.flags.0, "{name}");
+    assert_eq!(fields["priority"], head.priority.index(), "{name}");
+    assert_eq!(fields["runtime"], head.runtime.to_byte(), "{name}");
+    assert_eq!(fields["timeout_ms"], head.timeout_ms, "{name}");
+    assert_eq!(fields["retries"], head.retries, "{name}");
+    assert_eq!(fields["backoff_ms"], head.backoff_ms, "{name}");
+    assert_eq!(fields["memory_mib"], head.memory_mib, "{name}");
+    let blobs: Vec<String> = task.blob_hashes().map(|hash| hash.to_string()).collect();
+    assert_eq!(fields["blobs"], serde_json::json!(blobs), "{name}");
+    assert_eq!(bytes(&fields["payload"]), task.payload.to_contiguous(), "{name}");
+}
+
+fn check_outcome(name: &str, fields: &Value, outcome: &Outcome) {
+    let head = &outcome.head;
+    assert_eq!(fields["id"], head.id.to_string(), "{name}");
+    assert_eq!(fields["attempt"], head.attempt.0, "{name}");
+    assert_eq!(fields["run_us"], head.run_us, "{name}");
+    assert_eq!(bytes(&fields["payload"]), outcome.payload.to_contiguous(), "{name}");
+}
+
+#[test]
+fn proofs_are_those_of_the_specification() {
+    let vectors = vectors("handshake");
+    let line = vectors["key_line"].as_str().expect("a key");
+    let key: Key = line.parse().expect("a good key");
+    assert_eq!(key.to_string(), line);
+    for vector in vectors["proofs"].as_array().expect("a list") {
+        let name = vector["name"].as_str().expect("a name");
+        let role = Role::from_name(vector["role"].as_str().expect("a role")).expect("a known role");
+        let role_key = key.for_role(role).expect("a cluster key gives all");
+        let expected = format!("argon1-{}-{}", role.name(), vector["role_key"].as_str().expect("a key"));
+        assert_eq!(role_key.to_string(), expected, "{name}");
+        let hello = vector["hello"].as_str().expect("a hello");
+        let challenge: Value = serde_json::from_str(vector["challenge"].as_str().expect("text")).expect("JSON");
+        let nonce = from_hex(challenge["nonce"].as_str().expect("a nonce")).expect("32 bytes");
+        let channel = from_hex(vector["channel"].as_str().expect("a channel")).expect("32 bytes");
+        let (listener, said) = Listener::challenge(&key, hello.as_bytes(), nonce, &channel).expect("a good hello");
+        assert_eq!(vector["challenge"], String::from_utf8_lossy(&said).as_ref(), "{name}");
+        let proof = bytes(&vector["dialler_proof"]);
+        let (proven, welcome) = listener.welcome(&proof, &Welcome::default()).expect("the proof is right");
+        assert_eq!(proven, role, "{name}");
+        assert_eq!(welcome[..32], bytes(&vector["listener_proof"]), "{name}");
+    }
+}
+
+#[test]
+fn lines_that_are_no_keys_are_refused() {
+    for line in vectors("handshake")["broken_lines"].as_array().expect("a list") {
+        let line = line.as_str().expect("a line");
+        assert!(line.parse::<Key>().is_err(), "{line}");
+    }
+}
