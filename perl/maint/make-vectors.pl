@@ -112,12 +112,12 @@ my @frames = (
 );
 
 my $cluster_key = pack 'H64', '00112233445566778899aabbccddeeff' x 2;
-my $hello = '{"capabilities":[],"max":1,"min":1,"nonce":"' . '1a' x 32 . '","role":"client"}';
 my $challenge = '{"version":1,"nonce":"' . '2b' x 32 . '"}';
 
 sub handshake_row {
     my ($name, $role, $channel) = @_;
     my $role_key   = Argon::Protocol::Handshake::role_key($cluster_key, $role);
+    my $hello      = '{"capabilities":[],"max":1,"min":1,"nonce":"' . '1a' x 32 . qq{","role":"$role"\}};
     my $transcript = Argon::Protocol::Handshake::transcript($hello, $challenge, $channel);
     return {
         name => $name, role => $role, role_key => hex_of($role_key), hello => $hello, challenge => $challenge,
