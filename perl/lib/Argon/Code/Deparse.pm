@@ -27,19 +27,18 @@ sub text_of {
     my $state;
     if ($start) {
         $state = Argon::Code::Pragma::of($start);
-        $self->{curstash} = $start->stashpv;
         $self->_adopt($start, $state);
     }
-    else {
-        $self->{curstash} = $cv->STASH->isa('B::HV') ? $cv->STASH->NAME : 'main';
-    }
+    # Where the sub stands; its first statement may be in another package already.
+    $self->{curstash} = $cv->STASH->isa('B::HV') ? $cv->STASH->NAME : $start ? $start->stashpv : 'main';
+    my $package = $self->{curstash};
     local $self->{in_coderef2text} = 1;
     my $body = $self->deparse_sub($cv);
     if ($force_capture && @$force_capture) {
         my $mention = 'if (0) { (' . join(', ', @$force_capture) . ') }';
         $body =~ s/\{\n\t/{\n\t$mention\n/ or die "has no statements";
     }
-    return ($self->indent(_lines_after_blocks($body)), $state, $self->{curstash});
+    return ($self->indent(_lines_after_blocks($body)), $state, $package);
 }
 
 # The parent class ends every sub with the line of its glob, which for anonymous subs

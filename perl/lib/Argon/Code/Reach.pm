@@ -26,12 +26,12 @@ my %READS_SETTING = (
 );
 
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
-#   classes => { name => is_certain }, evaluates_text => bool }
+#   classes => { name => is_certain }, evaluates_text => bool, has_state => bool }
 sub of {
     my ($cv) = @_;
-    my $found = { captures => [], globs => {}, classes => {}, evaluates_text => 0 };
+    my $found = { captures => [], globs => {}, classes => {}, evaluates_text => 0, has_state => 0 };
     _captures($cv, $found);
-    _refuse_used_state($cv);
+    $found->{has_state} = _refuse_used_state($cv);
     _operations($cv, $found, {});
     return $found;
 }
@@ -65,16 +65,18 @@ sub _refuse_used_state {
              : ref $reference eq 'CODE'  ? 0
              :                             defined $$reference;
     };
+    my $has_state = 0;
     for my $index (1 .. $#names) {
         my $name = $names[$index];
         next if $name->isa('B::SPECIAL') || !$name->can('PVX') || $name->FLAGS & B::SVf_FAKE();
         next unless $name->FLAGS & PADNAME_STATE && !($name->FLAGS & PADNAME_OUR);
+        $has_state = 1;
         next unless $used->($index);
         Argon::Code::Refusal->throw(
             'the state variable ' . $name->PVX . ' already has a value, and it would start afresh on the worker',
             'pass the value as an argument, or make a new sub');
     }
-    return;
+    return $has_state;
 }
 
 sub _operations {

@@ -58,7 +58,8 @@ sub _sub {
     local @$self{qw(cv variables count)} = ($cv, {}, 0);
     my $prototype = $cv->FLAGS & B::SVf_POK() ? $cv->PV : 'none';
     my $flags = $cv->CvFLAGS & (B::CVf_LVALUE() | B::CVf_METHOD());
-    push @{ $self->{lines} }, (' ' x $depth) . "sub prototype $prototype flags $flags";
+    push @{ $self->{lines} }, (' ' x $depth) . "sub in package " . ($cv->STASH->isa('B::HV') ? $cv->STASH->NAME : 'none')
+        . " prototype $prototype flags $flags";
     my $root = $cv->ROOT;
     $self->_op($root, $depth + 1) if $$root;
     return;

@@ -62,7 +62,12 @@ sub text { return $_[0]{text} }
 # The captured values of this closure right now; $whole: as references to the variables.
 sub captures {
     my ($self, $code, $whole) = @_;
-    return $self->{slots}->fetch($code, $whole);
+    my $captures = $self->{slots}->fetch($code, $whole);
+    if ($self->{has_state} && grep { ref eq 'REF' && $$_ == $code } @{ $captures || [] }) {
+        # It would arrive twice: as itself, and as the value of what it captured.
+        Argon::Code::Refusal->throw('it has state variables and captures itself', 'call it by __SUB__ instead');
+    }
+    return $captures;
 }
 
 # Whether every named sub in the text is still the one that was read.
@@ -140,6 +145,7 @@ sub _opening {
     my ($self, $unit, $around, $own_name) = @_;
     my $cv    = $unit->{cv};
     my $reach = Argon::Code::Reach::of($cv);
+    $self->{has_state} ||= $reach->{has_state};
     my @extra = $reach->{evaluates_text} ? Argon::Code::Reach::lexicals_for_text($cv, $reach) : ();
     my @force = map { $_->{name} } @extra;
     my (@aliases, @subs);

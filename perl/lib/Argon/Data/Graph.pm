@@ -12,7 +12,8 @@ use strict;
 use warnings;
 
 use Scalar::Util qw(blessed refaddr reftype isweak);
-use re ();
+
+# re::is_regexp and re::regexp_pattern are part of perl itself; re.pm is not needed.
 
 # The graph of a list: { nodes, classes, texts }. Dies with an object that has a sentence.
 sub flatten {
