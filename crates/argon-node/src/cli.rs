@@ -1,0 +1,86 @@
+//! The command line: one file per command; this one lists them and maps failures to exit statuses.
+
+mod drain;
+mod key;
+mod manager;
+mod options;
+mod status;
+mod up;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Failure;
+
+const AFTER_HELP: &str = "\
+Examples:
+  argon up                                        a manager and a worker on this machine
+  argon manager --host 127.0.0.1 --port 8000      a manager
+  argon worker --port 8001 --manager mgr:8000     a worker that serves it, with a slot per CPU
+  argon worker --port 8000                        a stand-alone worker: clients call it directly
+  argon status                                    what the manager on this machine is doing
+
+The key that opens a manager is made at its first start. On the same machine everybody of the same user finds it;
+elsewhere name its file with --key or ARGON_KEY ('argon key' shows where it is).
+
+Exit status: 0 success; 1 another failure; 2 wrong command line; 3 the address cannot be listened on;
+4 no key, or a wrong one; 5 the manager cannot be reached; 6 this machine lacks an interpreter; 7 the store failed.";
+
+/// One pool out of the machines that you have, called like a function.
+#[derive(Debug, Parser)]
+#[command(name = "argon", version, about, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Accept tasks from clients and route them to workers
+    Manager(manager::Arguments),
+    /// Run tasks in a pool of processes, for a manager or stand-alone
+    Worker(worker::Arguments),
+    /// Manager and worker on this machine, in one process
+    Up(up::Arguments),
+    /// Show workers, queue and running tasks
+    Status(status::Arguments),
+    /// Let a worker finish what it runs and leave
+    Drain(drain::Arguments),
+    /// Show where the cluster key is, or print the key of one role
+    Key(key::Arguments),
+    /// End what a worker leaves behind; started by workers
+    #[command(hide = true)]
+    Guardian,
+}
+
+/// Runs the command that the process was called with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ended = match arguments.command {
+        Command::Manager(arguments) => manager::run(arguments),
+        Command::Worker(arguments) => worker::run(arguments),
+        Command::Up(arguments) => up::run(arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Drain(arguments) => drain::run(&arguments),
+        Command::Key(arguments) => key::run(&arguments),
+        Command::Guardian => return crate::worker::guardian::main(),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("argon: {failure}");
+            ExitCode::from(&failure)
+        }
+    }
+}
+
+/// Runs an asynchronous command on this thread.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(crate::exit::Kind::Other, format!("the runtime cannot start: {error}"))
+    })?;
+    tokio::task::LocalSet::new().block_on(&runtime, command)
+}

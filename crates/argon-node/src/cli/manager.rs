@@ -1,0 +1,63 @@
+//! `argon manager`: the entry point of a cluster.
+
+use clap::Args;
+
+use super::options::{DoorOptions, KeyOption, LogOption, cluster_key, start_log};
+use crate::exit::{Failure, Kind};
+use crate::key_file;
+use crate::manager::inbox::Inbox;
+use crate::manager::serve::LinkNumbers;
+use crate::manager::{self, ManagerConfig};
+use crate::net::address;
+use crate::ready;
+use crate::signals;
+
+/// Accept tasks from clients, route them to workers, deliver the outcomes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  argon manager                                    on 127.0.0.1:8000
+  argon manager --host 127.0.0.1 --port 0          on any free port; the ready line tells which
+  argon manager --host mgrhost --insecure-plaintext    for a trusted network
+
+When it is ready it prints one line: argon-ready role=manager addr=HOST:PORT pid=N version=V key=FILE
+SIGTERM or Ctrl-C ends it; workers and clients wait for it to come back.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    door: DoorOptions,
+    #[command(flatten)]
+    key: KeyOption,
+    #[command(flatten)]
+    log: LogOption,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    start_log(&arguments.log);
+    super::block_on(async move {
+        let door = &arguments.door;
+        let listener = address::listen(&door.host, door.port, door.insecure_plaintext).await?;
+        let found = key_file::find_or_make(arguments.key.key.as_deref())?;
+        if found.is_new {
+            tracing::info!("made the cluster key: {}", found.source);
+        }
+        let address = listener
+            .local_addr()
+            .map_err(|error| Failure::new(Kind::Listen, format!("the port is unknown: {error}")))?;
+        let source = found.source.clone();
+        let config = ManagerConfig {
+            listener,
+            key: cluster_key(found)?,
+            limits: door.limits(),
+            store: door.open_store()?,
+        };
+        let stop = signals::watch_stop()?;
+        ready::announce(&[
+            ("role", "manager"),
+            ("addr", &address.to_string()),
+            ("pid", &std::process::id().to_string()),
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("key", &source),
+        ]);
+        manager::serve(config, Inbox::default(), LinkNumbers::default(), stop).await
+    })
+}

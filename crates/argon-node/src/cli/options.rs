@@ -1,0 +1,162 @@
+//! Options that several commands share, parsed into what the commands use.
+
+use std::path::PathBuf;
+
+use argon_core::scheduler::Limits;
+use argon_proto::key::{Key, Scope};
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::{Failure, Kind};
+use crate::key_file::Found;
+use crate::manager::store::{DiskStore, MemoryStore, Store};
+use crate::net::address::parse_peer;
+
+/// Which key to use.
+#[derive(Debug, Args)]
+pub(super) struct KeyOption {
+    /// File that holds the key [default: $ARGON_KEY, else argon/key in the user's config folder]
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+}
+
+/// How much to log.
+#[derive(Debug, Args)]
+pub(super) struct LogOption {
+    /// Log more; twice for everything [the variable ARGON_LOG names levels in detail]
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// The manager to ask.
+#[derive(Debug, Args)]
+pub(super) struct ManagerOption {
+    /// The manager's address
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8000", value_parser = parse_peer)]
+    pub(super) manager: String,
+}
+
+/// Where a manager listens, and its bounds.
+#[derive(Debug, Args)]
+pub(super) struct DoorOptions {
+    /// Address to listen on, or this machine's name in it
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(super) host: String,
+    /// Port to listen on; 0 for any free one
+    #[arg(long, default_value_t = 8000)]
+    pub(super) port: u16,
+    /// Tasks that may wait; a task beyond that is rejected and tried again by its client
+    #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) queue_size: u32,
+    /// Serve an address that other machines can reach, without encryption
+    #[arg(long)]
+    pub(super) insecure_plaintext: bool,
+    /// Where detached tasks are kept: a file, or 'memory' for none
+    /// [default: a file for this host and port in the user's state folder; memory with --port 0]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    pub(super) store: Option<PathBuf>,
+}
+
+/// How a pool runs tasks.
+#[derive(Debug, Args)]
+pub(super) struct PoolOptions {
+    /// Slots: how many tasks run at once [default: the CPUs this process may use]
+    #[arg(long, value_name = "SLOTS", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(super) workers: Option<u32>,
+    /// Replace a runner process after so many tasks; 0 for never
+    #[arg(long, value_name = "TASKS", default_value_t = 0)]
+    pub(super) max_requests: u64,
+    /// Time limit of tasks that bring none, in seconds; 0 for none
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = parse_seconds)]
+    pub(super) timeout: f64,
+    /// Let tasks see this environment variable; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) pass_env: Vec<String>,
+    /// The Perl interpreter [default: perl in PATH]
+    #[arg(long, value_name = "FILE")]
+    pub(super) perl: Option<PathBuf>,
+    /// Never ask clients for modules that this machine lacks
+    #[arg(long)]
+    pub(super) no_remote_modules: bool,
+    /// How long running tasks may take to finish when the worker is asked to end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
+    pub(super) drain_limit: f64,
+}
+
+impl DoorOptions {
+    pub(super) fn open_store(&self) -> Result<Box<dyn Store>, Failure> {
+        let path = match &self.store {
+            Some(path) if path.as_os_str() == "memory" => return Ok(Box::new(MemoryStore)),
+            Some(path) => path.clone(),
+            None if self.port == 0 => return Ok(Box::new(MemoryStore)),
+            None => default_store(&self.host, self.port)?,
+        };
+        let store = DiskStore::open(&path).map_err(|error| Failure::new(Kind::Store, error.to_string()))?;
+        Ok(Box::new(store))
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits { queue_size: self.queue_size as usize, ..Limits::default() }
+    }
+}
+
+impl PoolOptions {
+    pub(super) fn slots(&self) -> usize {
+        self.workers.map_or_else(
+            || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+            |slots| slots as usize,
+        )
+    }
+}
+
+fn default_store(host: &str, port: u16) -> Result<PathBuf, Failure> {
+    let folder = std::env::var_os("XDG_STATE_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .ok_or_else(|| {
+            let message = "no place for detached tasks is known: neither HOME nor XDG_STATE_HOME is set; \
+                           name a file with --store, or say --store memory";
+            Failure::new(Kind::Store, message)
+        })?;
+    Ok(folder.join("argon").join(format!("manager-{host}-{port}.redb")))
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=4_000_000.0).contains(&seconds) => Ok(seconds),
+        Ok(_) | Err(_) => Err("expected a number of seconds, 0 or more".to_owned()),
+    }
+}
+
+/// A listener needs the cluster key: a role's key opens only that role.
+pub(super) fn cluster_key(found: Found) -> Result<Key, Failure> {
+    match found.key.scope() {
+        Scope::Cluster => Ok(found.key),
+        Scope::Role(role) => Err(Failure::new(
+            Kind::Key,
+            format!(
+                "{} holds the key of the role '{}'; a manager needs the cluster key",
+                found.source,
+                role.name()
+            ),
+        )),
+    }
+}
+
+/// Sends the log to standard error.
+pub(super) fn start_log(option: &LogOption) {
+    let level = match option.verbose {
+        0 => "info",
+        1 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("ARGON_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .with_target(false)
+        .init();
+}

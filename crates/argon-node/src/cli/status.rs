@@ -1,0 +1,181 @@
+//! `argon status`: what a manager is doing, for people or as JSON.
+
+use std::fmt::Write;
+
+use argon_proto::key::Role;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::options::{KeyOption, ManagerOption};
+use crate::exit::Failure;
+use crate::key_file;
+use crate::net::ask::ask;
+
+/// Running tasks that are listed for people.
+const RUNNING_SHOWN: usize = 20;
+
+/// Show workers, queue and running tasks of a manager.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  argon status
+  argon status --manager mgrhost:8000 --json | jq .queue_length")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    manager: ManagerOption,
+    #[command(flatten)]
+    key: KeyOption,
+    /// Print everything as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let found = key_file::find(arguments.key.key.as_deref())?;
+    super::block_on(async {
+        let question = json!({"request": 1, "what": "status"});
+        let reply = ask(&arguments.manager.manager, &found.key, Role::Observer, &question).await?;
+        if arguments.json {
+            println!("{reply}");
+        } else {
+            print!("{}", for_people(&arguments.manager.manager, &reply));
+        }
+        Ok(())
+    })
+}
+
+fn for_people(address: &str, reply: &Value) -> String {
+    let mut text = String::new();
+    let number = |name: &str| count(reply, name);
+    let _ = writeln!(
+        text,
+        "manager {address} (argon {}), up {}",
+        reply["release"].as_str().unwrap_or("?"),
+        duration(number("uptime_s") * 1000)
+    );
+    let _ = writeln!(
+        text,
+        "slots   {} of {} free on {} workers; {} clients",
+        number("current_capacity"),
+        number("total_capacity"),
+        number("workers"),
+        number("clients")
+    );
+    let queued = &reply["queued"];
+    let _ = writeln!(
+        text,
+        "tasks   {} queued (high {}, normal {}, low {}), {} with workers, {} waiting, {} untaken",
+        number("queue_length"),
+        queued[0],
+        queued[1],
+        queued[2],
+        number("pending"),
+        number("waiting"),
+        number("untaken")
+    );
+    let totals: Vec<String> = reply["totals"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| count.as_u64().unwrap_or(0) > 0)
+        .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
+        .collect();
+    let _ = writeln!(
+        text,
+        "so far  {}",
+        if totals.is_empty() { "nothing".to_owned() } else { totals.join(", ") }
+    );
+    workers(&mut text, &reply["worker_list"]);
+    running(&mut text, &reply["running"]);
+    text
+}
+
+fn workers(text: &mut String, list: &Value) {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    if list.is_empty() {
+        let _ =
+            writeln!(text, "\nno workers: tasks wait until one joins ('argon worker --manager HOST:PORT')");
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n{:<28} {:>5} {:>5} {:>10} {:>10}  state",
+        "worker", "slots", "held", "finished", "mean"
+    );
+    for worker in list {
+        let state = match (worker["connected"].as_bool(), worker["draining"].as_bool()) {
+            (Some(true), Some(true)) => "draining",
+            (Some(true), _) => "ready",
+            _ => "away",
+        };
+        let _ = writeln!(
+            text,
+            "{:<28} {:>5} {:>5} {:>10} {:>10}  {state}",
+            worker["name"].as_str().unwrap_or("?"),
+            count(worker, "slots"),
+            count(worker, "held"),
+            count(worker, "finished"),
+            mean(worker["mean_us"].as_u64().unwrap_or(0)),
+        );
+    }
+}
+
+fn running(text: &mut String, list: &Value) {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    if list.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{:<48} {:>7} {:>9}  worker", "with workers", "attempt", "age");
+    for task in list.iter().take(RUNNING_SHOWN) {
+        let _ = writeln!(
+            text,
+            "{:<48} {:>7} {:>9}  {}",
+            task["task"].as_str().unwrap_or("?"),
+            count(task, "attempt"),
+            duration(task["age_ms"].as_u64().unwrap_or(0)),
+            task["worker"].as_str().unwrap_or("?"),
+        );
+    }
+    if list.len() > RUNNING_SHOWN {
+        let _ = writeln!(text, "… and {} more (--json lists them)", list.len() - RUNNING_SHOWN);
+    }
+}
+
+/// A number of a JSON object; JSON values themselves heed no column width.
+fn count(value: &Value, name: &str) -> u64 {
+    value[name].as_u64().unwrap_or(0)
+}
+
+fn duration(ms: u64) -> String {
+    match ms / 1000 {
+        0 if ms > 0 => format!("{ms} ms"),
+        0 => "less than a second".to_owned(),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+fn mean(us: u64) -> String {
+    match us {
+        0 => "-".to_owned(),
+        1..10_000 => format!("{us} µs"),
+        10_000..10_000_000 => format!("{} ms", us / 1000),
+        _ => format!("{} s", us / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_without_workers_says_what_to_do() {
+        let text = for_people(
+            "127.0.0.1:8000",
+            &json!({"queued": [0, 2, 0], "queue_length": 2, "release": "0.1.0"}),
+        );
+        assert!(text.contains("2 queued (high 0, normal 2, low 0)"));
+        assert!(text.contains("argon worker --manager"));
+    }
+}

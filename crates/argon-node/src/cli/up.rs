@@ -1,0 +1,33 @@
+//! `argon up`: everything on one machine with one command.
+
+use clap::Args;
+
+use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, start_log};
+use super::worker::serve_alone;
+use crate::exit::Failure;
+
+/// Manager and worker on this machine, in one process.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  argon up                       on 127.0.0.1:8000, a slot per CPU
+  argon up --workers 4 --port 0  four slots, any free port
+
+When it is ready it prints one line: argon-ready role=up addr=HOST:PORT pid=N version=V slots=N key=FILE
+More machines may join: copy the key file there and run
+  argon worker --manager HOST:PORT --key FILE")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    door: DoorOptions,
+    #[command(flatten)]
+    pool: PoolOptions,
+    #[command(flatten)]
+    key: KeyOption,
+    #[command(flatten)]
+    log: LogOption,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    start_log(&arguments.log);
+    super::block_on(async move { serve_alone("up", &arguments.door, &arguments.pool, &arguments.key).await })
+}

@@ -1,0 +1,147 @@
+//! `argon worker`: a pool of processes, for a manager or stand-alone.
+
+use std::time::Duration;
+
+use argon_proto::WorkerId;
+use clap::Args;
+use tokio::sync::mpsc;
+
+use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, start_log};
+use crate::exit::{Failure, Kind};
+use crate::key_file;
+use crate::manager::ManagerConfig;
+use crate::net::address::{self, parse_peer};
+use crate::random;
+use crate::ready;
+use crate::signals;
+use crate::worker::{self, Link, WorkerConfig, standalone};
+
+/// Run tasks in a managed pool of processes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  argon worker --port 8001 --host workerhost --manager somehost:8000
+  argon worker --manager somehost:8000 --workers 8
+  argon worker --manager first:8000,second:8000    the second is tried when the first is away
+  argon worker --port 8000                         stand-alone: clients call it directly
+
+With --manager nothing is listened on: host and port are the worker's name. It stays with its manager for ever, and
+comes back by itself after any loss. When it is ready it prints one line:
+  argon-ready role=worker name=HOST:PORT manager=HOST:PORT pid=N version=V slots=N
+SIGTERM or Ctrl-C lets it finish what it runs (see --drain-limit); a second one ends it at once.")]
+pub(super) struct Arguments {
+    /// Serve this manager; may be repeated or hold a list, of which the first that answers is served
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse_peer)]
+    manager: Vec<String>,
+    #[command(flatten)]
+    door: DoorOptions,
+    #[command(flatten)]
+    pool: PoolOptions,
+    #[command(flatten)]
+    key: KeyOption,
+    #[command(flatten)]
+    log: LogOption,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    start_log(&arguments.log);
+    super::block_on(async move {
+        if arguments.manager.is_empty() {
+            serve_alone("worker", &arguments.door, &arguments.pool, &arguments.key).await
+        } else {
+            serve_manager(arguments).await
+        }
+    })
+}
+
+async fn serve_manager(arguments: Arguments) -> Result<(), Failure> {
+    let found = key_file::find(arguments.key.key.as_deref())?;
+    let door = &arguments.door;
+    let name = match door.port {
+        0 => format!("{}:pid{}", door.host, std::process::id()),
+        port => format!("{}:{port}", door.host),
+    };
+    let config = pool_config(name, &arguments.pool)?;
+    let stop = signals::watch_stop()?;
+    let (events, incoming) = mpsc::unbounded_channel();
+    let (outbox, outgoing) = mpsc::unbounded_channel();
+    let facts = config.clone();
+    let announce = move |manager: &str| {
+        ready::announce(&[
+            ("role", "worker"),
+            ("name", &facts.name),
+            ("manager", manager),
+            ("pid", &std::process::id().to_string()),
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("slots", &facts.slots.to_string()),
+        ]);
+    };
+    let keeping =
+        worker::keep_link(arguments.manager, found.key, config.id, events, outgoing, stop.clone(), announce);
+    let link = Link { events: incoming, outbox };
+    // The link ends when the worker has dropped its end and its last words are written.
+    let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);
+    Ok(ended?)
+}
+
+/// A manager and a pool in one process, joined in memory: a stand-alone worker, and `argon up`.
+pub(super) async fn serve_alone(
+    role: &str,
+    door: &DoorOptions,
+    pool: &PoolOptions,
+    key: &KeyOption,
+) -> Result<(), Failure> {
+    let listener = address::listen(&door.host, door.port, door.insecure_plaintext).await?;
+    let found = key_file::find_or_make(key.key.as_deref())?;
+    if found.is_new {
+        tracing::info!("made the cluster key: {}", found.source);
+    }
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::new(Kind::Listen, format!("the port is unknown: {error}")))?;
+    let source = found.source.clone();
+    let config = pool_config(format!("{}:{}", door.host, address.port()), pool)?;
+    let manager = ManagerConfig {
+        listener,
+        key: cluster_key(found)?,
+        limits: door.limits(),
+        store: door.open_store()?,
+    };
+    let (role, slots) = (role.to_owned(), config.slots.to_string());
+    let announce = move || {
+        ready::announce(&[
+            ("role", &role),
+            ("addr", &address.to_string()),
+            ("pid", &std::process::id().to_string()),
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("slots", &slots),
+            ("key", &source),
+        ]);
+    };
+    standalone::serve(manager, config, signals::watch_stop()?, announce).await
+}
+
+fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure> {
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|host| host.into_string().ok())
+        .unwrap_or_else(|| "unknown".to_owned());
+    Ok(WorkerConfig {
+        id: WorkerId(random::bytes()?),
+        name,
+        host,
+        slots: pool.slots(),
+        max_requests: pool.max_requests,
+        default_timeout_ms: (pool.timeout * 1000.0).ceil() as u32,
+        pass_env: pool.pass_env.clone(),
+        perl: pool.perl.clone(),
+        remote_modules: !pool.no_remote_modules,
+        drain_limit: Duration::from_secs_f64(pool.drain_limit),
+    })
+}
+
+impl From<worker::WorkerError> for Failure {
+    fn from(error: worker::WorkerError) -> Self {
+        Self::new(Kind::Machine, error.to_string())
+    }
+}

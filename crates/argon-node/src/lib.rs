@@ -1,0 +1,14 @@
+//! The shell: sockets, processes, files and clocks around the decisions of `argon-core`.
+//!
+//! Everything runs on one thread: a message is read, decided upon and answered without waking another core.
+//! `cli/` parses and reports; `net/` moves frames; `manager/` and `worker/` drive the scheduler and the pool.
+
+pub mod cli;
+pub mod exit;
+pub mod key_file;
+pub mod manager;
+pub mod net;
+pub mod random;
+pub mod ready;
+pub mod signals;
+pub mod worker;

@@ -1,0 +1,252 @@
+//! The one loop: drain a batch of events, let the scheduler decide, commit, release.
+
+use std::time::Duration;
+
+use argon_core::Time;
+use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler};
+use argon_proto::{BlobHash, Message};
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use tokio::time::Instant;
+
+use super::blobs::Blobs;
+use super::inbox::{Event, Inbox};
+use super::peer::Peer;
+use super::store::{Committed, Committer, Store, StoreError};
+use crate::exit::{Failure, Kind};
+use crate::signals::{StopSignal, stopped};
+
+/// Events that are taken in before records are committed and effects released.
+const BATCH: usize = 1024;
+/// Pause before records that a full store refused are offered again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(200);
+
+/// The manager's loop and everything that it owns.
+#[derive(Debug)]
+pub struct Driver {
+    pub(super) scheduler: Scheduler,
+    pub(super) blobs: Blobs,
+    pub(super) peers: FxHashMap<Link, Peer>,
+    pub(super) started: Instant,
+    pub(super) wants_stop: bool,
+    committer: Committer,
+    inbox: Inbox,
+    out: Out,
+    dirty: Vec<Link>,
+    refused_until: Option<Instant>,
+}
+
+impl Driver {
+    /// A driver with what its store holds.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn new(limits: Limits, mut store: Box<dyn Store>, inbox: Inbox) -> Result<Self, Failure> {
+        let loaded = store
+            .load()
+            .map_err(|error| Failure::new(Kind::Store, format!("the store cannot be read: {error}")))?;
+        let mut blobs = Blobs::default();
+        let mut needed: Vec<BlobHash> = Vec::new();
+        for record in &loaded.records {
+            if let Record::TaskAccepted(task) = record {
+                needed.extend(task.blob_hashes());
+            }
+        }
+        for (hash, payload) in loaded.blobs {
+            blobs.insert(hash, payload);
+            // Needed before the next one comes: what nobody needs may have to make room.
+            needed.iter().filter(|other| **other == hash).for_each(|hash| blobs.pin(*hash));
+        }
+        if !loaded.records.is_empty() {
+            tracing::info!("found {} facts about detached tasks in the store", loaded.records.len());
+        }
+        let mut scheduler = Scheduler::new(Time(0), limits);
+        scheduler.recover(Time(0), loaded.records);
+        Ok(Self {
+            scheduler,
+            blobs,
+            peers: FxHashMap::default(),
+            started: Instant::now(),
+            wants_stop: false,
+            committer: Committer::new(store)?,
+            inbox,
+            out: Out::default(),
+            dirty: Vec::new(),
+            refused_until: None,
+        })
+    }
+
+    /// Runs until the process is asked to stop; then says goodbye to everybody.
+    ///
+    /// # Errors
+    /// If the store broke.
+    pub async fn run(mut self, mut stop: StopSignal) -> Result<(), Failure> {
+        let inbox = self.inbox.clone();
+        while !self.wants_stop {
+            let deadline = self.deadline();
+            let committed = tokio::select! {
+                biased;
+                () = inbox.filled() => None,
+                committed = self.committer.answer() => Some(committed),
+                () = stopped(&mut stop, 1) => break,
+                () = sleep_until(deadline) => None,
+            };
+            if let Some(committed) = committed {
+                self.on_committed(self.now(), committed)?;
+            }
+            self.work()?;
+        }
+        self.say_goodbye().await;
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let due = self.scheduler.next_deadline().map(|time| self.started + Duration::from_micros(time.0));
+        match (due, self.refused_until) {
+            (Some(due), Some(refused)) => Some(due.min(refused)),
+            (due, refused) => due.or(refused),
+        }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// One batch: events in, records down, effects out.
+    fn work(&mut self) -> Result<(), Failure> {
+        let now = self.now();
+        let mut count = 0;
+        while count < BATCH
+            && let Some(event) = self.inbox.pop()
+        {
+            self.take(now, event);
+            count += 1;
+        }
+        if count == 0 {
+            self.step(now, Input::TimePassed);
+        }
+        self.scheduler.finish_batch(now, &mut self.out);
+        self.commit(now)?;
+        self.release();
+        Ok(())
+    }
+
+    fn take(&mut self, now: Time, event: Event) {
+        match event {
+            Event::Admitted { link, role, port, from } => {
+                tracing::debug!("{} {from} connected", role.name());
+                self.peers.insert(link, Peer::new(port, role, from));
+            }
+            Event::Said { link, message } => self.on_said(now, link, message),
+            Event::Gone { link, is_dead, why } => self.on_gone(now, link, is_dead, &why),
+        }
+    }
+
+    /// Lets the scheduler take one fact.
+    pub(super) fn step(&mut self, now: Time, input: Input) {
+        self.scheduler.step(now, input, &mut self.out);
+    }
+
+    /// Hands the batch's records to the store; a fast one answers at once.
+    fn commit(&mut self, now: Time) -> Result<(), Failure> {
+        self.committer.add(self.out.records.drain(..), &self.blobs);
+        if self.refused_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        self.refused_until = None;
+        match self.committer.commit() {
+            Some(committed) => self.on_committed(now, committed),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the scheduler what became of its records.
+    fn on_committed(&mut self, now: Time, committed: Committed) -> Result<(), Failure> {
+        let up_to = committed.up_to;
+        let verdict = match committed.verdict {
+            Ok(()) => Input::RecordsCommitted { up_to },
+            Err(StoreError::Full(why)) => {
+                tracing::warn!("detached tasks are not accepted now: {why}");
+                self.refused_until = Some(Instant::now() + REFUSED_PAUSE);
+                Input::RecordsRefused { up_to, why }
+            }
+            Err(StoreError::Broken(why)) => {
+                let message = format!(
+                    "the store failed, and nobody can tell what it holds: {why}; the manager stops, \
+                     start it again when the cause is mended"
+                );
+                return Err(Failure::new(Kind::Store, message));
+            }
+        };
+        self.step(now, verdict);
+        self.scheduler.finish_batch(now, &mut self.out);
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        for effect in std::mem::take(&mut self.out.effects) {
+            match effect {
+                Effect::Send { link, message } => self.send(link, message),
+                Effect::Close { link, code, why } => {
+                    if let Some(peer) = self.peers.get(&link) {
+                        tracing::info!("{} {} is disconnected: {why}", peer.role.name(), peer.from);
+                        peer.port.refuse(code, &why);
+                    }
+                }
+                Effect::ReleaseBlobs { blobs } => {
+                    for hash in hashes(&blobs) {
+                        self.blobs.unpin(hash);
+                    }
+                }
+            }
+        }
+        for link in std::mem::take(&mut self.dirty) {
+            if let Some(peer) = self.peers.get_mut(&link) {
+                peer.is_dirty = false;
+                peer.port.flush();
+            }
+        }
+    }
+
+    /// Queues a message for a peer; a RUN takes the blobs along that the worker does not have.
+    pub(super) fn send(&mut self, link: Link, message: Message) {
+        let Some(peer) = self.peers.get_mut(&link) else {
+            return;
+        };
+        if let Message::Run(task) = &message {
+            for hash in task.blob_hashes() {
+                if let Some(payload) = self.blobs.payload(hash)
+                    && peer.sent.insert(hash)
+                {
+                    peer.port.send(Message::Blob { hash, payload: payload.clone() });
+                }
+            }
+        }
+        peer.port.send(message);
+        if !std::mem::replace(&mut peer.is_dirty, true) {
+            self.dirty.push(link);
+        }
+    }
+
+    async fn say_goodbye(&mut self) {
+        let reason = Bytes::from_static(br#"{"reason":"the manager was asked to stop"}"#);
+        for peer in self.peers.values() {
+            peer.port.send(Message::Goodbye(reason.clone()));
+            peer.port.flush();
+        }
+        // What the sockets did not take at once gets a moment more.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The hashes of a list as tasks carry them.
+pub(super) fn hashes(list: &[u8]) -> impl Iterator<Item = BlobHash> + '_ {
+    list.as_chunks::<32>().0.iter().map(|hash| BlobHash(*hash))
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,77 @@
+//! What happened at the doors and has not been looked at yet.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use argon_core::scheduler::Link;
+use argon_proto::Message;
+use argon_proto::key::Role;
+use tokio::sync::Notify;
+
+use super::peer::Port;
+
+/// Something that happened at a door.
+#[derive(Debug)]
+pub enum Event {
+    /// A peer proved the key.
+    Admitted {
+        /// Its number.
+        link: Link,
+        /// What it may do.
+        role: Role,
+        /// How to reach it.
+        port: Port,
+        /// Where it comes from, for the log.
+        from: String,
+    },
+    /// It said something.
+    Said {
+        /// Its number.
+        link: Link,
+        /// What.
+        message: Message,
+    },
+    /// Its connection ended.
+    Gone {
+        /// Its number.
+        link: Link,
+        /// Whether it was silent for so long that it counts as dead.
+        is_dead: bool,
+        /// Why, for the log.
+        why: String,
+    },
+}
+
+/// The queue of events, shared by the doors and the driver.
+#[derive(Clone, Debug, Default)]
+pub struct Inbox {
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    events: RefCell<VecDeque<Event>>,
+    filled: Notify,
+}
+
+impl Inbox {
+    /// Adds an event.
+    pub fn push(&self, event: Event) {
+        self.shared.events.borrow_mut().push_back(event);
+        self.shared.filled.notify_one();
+    }
+
+    /// The oldest event.
+    #[must_use]
+    pub fn pop(&self) -> Option<Event> {
+        self.shared.events.borrow_mut().pop_front()
+    }
+
+    /// Waits until there is an event.
+    pub async fn filled(&self) {
+        while self.shared.events.borrow().is_empty() {
+            self.shared.filled.notified().await;
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Starting a manager: key, port, doors, driver.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use argon_core::scheduler::{Limits, Link};
+use argon_proto::handshake::Welcome;
+use argon_proto::id::to_hex;
+use argon_proto::key::{Key, Role};
+use tokio::net::TcpListener;
+
+use super::driver::Driver;
+use super::inbox::{Event, Inbox};
+use super::peer::Port;
+use super::store::Store;
+use crate::exit::Failure;
+use crate::net::accept::{self, Admitted};
+use crate::net::connection::{self, Connection, End};
+use crate::random;
+use crate::signals::StopSignal;
+
+/// What a manager needs to begin.
+#[derive(Debug)]
+pub struct ManagerConfig {
+    /// The open port.
+    pub listener: TcpListener,
+    /// The cluster key.
+    pub key: Key,
+    /// Bounds.
+    pub limits: Limits,
+    /// Where detached tasks are kept.
+    pub store: Box<dyn Store>,
+}
+
+/// Numbers connections; no number is used twice.
+#[derive(Clone, Debug, Default)]
+pub struct LinkNumbers(Rc<Cell<u64>>);
+
+impl LinkNumbers {
+    /// The next number, from 1.
+    #[must_use]
+    pub fn next(&self) -> Link {
+        self.0.set(self.0.get() + 1);
+        Link(self.0.get())
+    }
+}
+
+/// Serves until asked to stop. `inbox` and `links` may be shared with a pool in this process.
+///
+/// # Errors
+/// If the store fails.
+pub async fn serve(
+    config: ManagerConfig,
+    inbox: Inbox,
+    links: LinkNumbers,
+    stop: StopSignal,
+) -> Result<(), Failure> {
+    let welcome = Welcome {
+        incarnation: to_hex(&random::bytes::<16>()?),
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        capabilities: Vec::new(),
+        credit_tasks: config.limits.window_tasks,
+        credit_bytes: config.limits.window_bytes,
+    };
+    let driver = Driver::new(config.limits, config.store, inbox.clone())?;
+    let admit = move |admitted: Admitted| {
+        tokio::task::spawn_local(attend(admitted, links.next(), inbox.clone()));
+    };
+    let doors = tokio::task::spawn_local(accept::serve(config.listener, config.key, welcome, admit));
+    let ended = driver.run(stop).await;
+    doors.abort();
+    ended
+}
+
+/// Brings one peer's messages to the inbox until it is gone.
+async fn attend(admitted: Admitted, link: Link, inbox: Inbox) {
+    let owes_life = admitted.role == Role::Worker;
+    let connection = Connection::new(admitted.stream, admitted.decoder, owes_life);
+    inbox.push(Event::Admitted {
+        link,
+        role: admitted.role,
+        port: Port::Tcp(Rc::clone(&connection)),
+        from: admitted.from.to_string(),
+    });
+    let end = connection::run(connection, |message| inbox.push(Event::Said { link, message })).await;
+    let (is_dead, why) = match end {
+        End::Lost(why) => (false, why),
+        End::Silent => (true, "it was silent for 15 s".to_owned()),
+        End::Closed => (false, "this side closed the connection".to_owned()),
+    };
+    inbox.push(Event::Gone { link, is_dead, why });
+}

@@ -1,0 +1,110 @@
+//! One batch at a time goes to the store; what comes meanwhile waits and goes together: group commit.
+//!
+//! A disk store works on a thread of its own, so that a slow disk delays detached tasks and nothing else.
+
+use std::sync::mpsc;
+
+use argon_core::scheduler::Record;
+use argon_proto::BlobHash;
+use tokio::sync::mpsc as async_mpsc;
+
+use super::{Batch, Store, StoreError};
+use crate::exit::{Failure, Kind};
+use crate::manager::blobs::Blobs;
+
+/// What became of all records up to a number.
+#[derive(Debug)]
+pub struct Committed {
+    /// Records handed over so far, the ones of this batch included.
+    pub up_to: u64,
+    /// Whether they are durable.
+    pub verdict: Result<(), StoreError>,
+}
+
+/// Hands records to a store in batches.
+#[derive(Debug)]
+pub struct Committer {
+    store: Place,
+    waiting: Batch,
+    handed: u64,
+    is_busy: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    Here(Box<dyn Store>),
+    Thread(mpsc::Sender<Batch>, async_mpsc::UnboundedReceiver<Result<(), StoreError>>),
+}
+
+impl Committer {
+    /// Takes charge of a store.
+    ///
+    /// # Errors
+    /// If its thread cannot be started.
+    pub fn new(store: Box<dyn Store>) -> Result<Self, Failure> {
+        let store = if store.is_slow() { start_thread(store)? } else { Place::Here(store) };
+        Ok(Self { store, waiting: Batch::default(), handed: 0, is_busy: false })
+    }
+
+    /// Adds records, with the blobs that their tasks name.
+    pub fn add(&mut self, records: impl IntoIterator<Item = Record>, blobs: &Blobs) {
+        for record in records {
+            if let Record::TaskAccepted(task) = &record {
+                let named = task.blob_hashes().collect::<Vec<BlobHash>>();
+                let payloads =
+                    named.into_iter().filter_map(|hash| Some((hash, blobs.payload(hash)?.clone())));
+                self.waiting.blobs.extend(payloads);
+            }
+            self.waiting.records.push(record);
+        }
+    }
+
+    /// Commits what waits if the store is free. A fast store answers at once; of a slow one see [`Committer::answer`].
+    pub fn commit(&mut self) -> Option<Committed> {
+        if self.is_busy || self.waiting.records.is_empty() {
+            return None;
+        }
+        let batch = std::mem::take(&mut self.waiting);
+        self.handed += batch.records.len() as u64;
+        match &mut self.store {
+            Place::Here(store) => Some(Committed { up_to: self.handed, verdict: store.commit(&batch) }),
+            Place::Thread(batches, _) => {
+                self.is_busy = true;
+                // If the thread is gone, its answer's channel is closed too, and that is told there.
+                let _ = batches.send(batch);
+                None
+            }
+        }
+    }
+
+    /// Waits for a slow store's answer; for ever if nothing was asked.
+    pub async fn answer(&mut self) -> Committed {
+        match &mut self.store {
+            Place::Thread(_, verdicts) if self.is_busy => {
+                let gone = || Err(StoreError::Broken("the store's thread has ended".to_owned()));
+                let verdict = verdicts.recv().await.unwrap_or_else(gone);
+                self.is_busy = false;
+                Committed { up_to: self.handed, verdict }
+            }
+            Place::Thread(..) | Place::Here(_) => std::future::pending().await,
+        }
+    }
+}
+
+fn start_thread(mut store: Box<dyn Store>) -> Result<Place, Failure> {
+    let (batches, incoming) = mpsc::channel::<Batch>();
+    let (answers, verdicts) = async_mpsc::unbounded_channel();
+    std::thread::Builder::new()
+        .name("argon store".to_owned())
+        .spawn(move || {
+            for batch in incoming {
+                if answers.send(store.commit(&batch)).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(|error| {
+            Failure::new(Kind::Store, format!("the store's thread cannot be started: {error}"))
+        })?;
+    Ok(Place::Thread(batches, verdicts))
+}

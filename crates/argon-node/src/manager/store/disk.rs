@@ -1,0 +1,261 @@
+//! A store in one file, kept by redb: a batch is one transaction, durable with one fdatasync.
+//!
+//! Tasks and outcomes are stored as the frames in which they travel, so that there is one encoding to test. See
+//! `docs/design/store.md` for why redb.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+
+use argon_core::scheduler::Record;
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::message::AttemptId;
+use argon_proto::{Attempt, BlobHash, Message, Payload, Task, TaskId};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::{Batch, Loaded, Store, StoreError};
+
+const TASKS: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("tasks");
+const STARTS: TableDefinition<'_, &[u8; 24], u32> = TableDefinition::new("starts");
+const OUTCOMES: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("outcomes");
+const BLOBS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blobs");
+/// How many stored tasks name each blob.
+const NEEDS: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("needs");
+
+/// Room that is left free on the file system, bytes: a transaction must never run out in its middle.
+const SPARE_BYTES: u64 = 4 << 20;
+
+/// A store in a file.
+#[derive(Debug)]
+pub struct DiskStore {
+    path: PathBuf,
+    database: Database,
+}
+
+impl DiskStore {
+    /// Opens the file, or makes it. A file that was torn by a crash is recovered.
+    ///
+    /// # Errors
+    /// If it is damaged, in use by another manager, or cannot be made.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed =
+            |why: String| StoreError::Broken(format!("the store {} cannot be opened: {why}", path.display()));
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
+        }
+        let database = Database::create(path).map_err(|error| failed(advise(&error)))?;
+        let store = Self { path: path.to_owned(), database };
+        store.make_tables().map_err(|error| failed(error.to_string()))?;
+        Ok(store)
+    }
+
+    fn make_tables(&self) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(TASKS)?;
+        transaction.open_table(STARTS)?;
+        transaction.open_table(OUTCOMES)?;
+        transaction.open_table(BLOBS)?;
+        transaction.open_table(NEEDS)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        for (hash, payload) in &batch.blobs {
+            let mut blobs = transaction.open_table(BLOBS)?;
+            if blobs.get(&hash.0)?.is_none() {
+                blobs.insert(&hash.0, &payload.to_contiguous()[..])?;
+            }
+        }
+        for record in &batch.records {
+            apply(&transaction, record)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Loaded, ReadError> {
+        let transaction = self.database.begin_read().map_err(redb::Error::from)?;
+        let mut loaded = Loaded::default();
+        for entry in transaction.open_table(TASKS)?.iter()? {
+            match decode(entry?.1.value())? {
+                Message::Submit(task) => loaded.records.push(Record::TaskAccepted(task)),
+                other => return Err(ReadError::Content(format!("a task is stored as {other:?}"))),
+            }
+        }
+        for entry in transaction.open_table(STARTS)?.iter()? {
+            let (id, attempt) = entry?;
+            loaded.records.push(Record::AttemptStarted(AttemptId {
+                task: TaskId::from_bytes(*id.value()),
+                attempt: Attempt(attempt.value()),
+            }));
+        }
+        for entry in transaction.open_table(OUTCOMES)?.iter()? {
+            match decode(entry?.1.value())? {
+                Message::Outcome(outcome) => loaded.records.push(Record::TaskEnded(outcome)),
+                other => return Err(ReadError::Content(format!("an outcome is stored as {other:?}"))),
+            }
+        }
+        for entry in transaction.open_table(BLOBS)?.iter()? {
+            let (hash, bytes) = entry?;
+            loaded.blobs.push((BlobHash(*hash.value()), Payload::from(bytes.value().to_vec())));
+        }
+        Ok(loaded)
+    }
+
+    /// Refuses a batch before anything is written if the file system might not have the room.
+    fn make_sure_of_room(&self, batch: &Batch) -> Result<(), StoreError> {
+        let records: u64 = batch.records.iter().map(weight).sum();
+        let blobs: u64 = batch.blobs.iter().map(|(_, payload)| payload.len()).sum();
+        let wanted = SPARE_BYTES + 2 * (records + blobs);
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        match nix::sys::statvfs::statvfs(folder) {
+            Ok(facts) => {
+                let free = facts.blocks_available() * facts.fragment_size();
+                if free < wanted {
+                    return Err(StoreError::Full(format!(
+                        "the disk of {} is full: {} MiB are free",
+                        self.path.display(),
+                        free >> 20
+                    )));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                Err(StoreError::Full(format!("the disk of {} cannot be asked: {error}", self.path.display())))
+            }
+        }
+    }
+}
+
+impl Store for DiskStore {
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let only_forgets = batch.records.iter().all(|record| matches!(record, Record::TaskForgotten(_)));
+        if !only_forgets {
+            self.make_sure_of_room(batch)?;
+        }
+        self.write(batch).map_err(|error| StoreError::Broken(format!("{}: {error}", self.path.display())))
+    }
+
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        self.read()
+            .map_err(|error| StoreError::Broken(format!("{}: {error}; {MOVE_ASIDE}", self.path.display())))
+    }
+
+    fn is_slow(&self) -> bool {
+        true
+    }
+}
+
+const MOVE_ASIDE: &str =
+    "move the file aside to start without the detached tasks in it, or name another with --store";
+
+/// Why stored bytes cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("{0}")]
+    Store(#[from] redb::Error),
+    #[error("it is damaged: {0}")]
+    Content(String),
+}
+
+impl From<redb::StorageError> for ReadError {
+    fn from(error: redb::StorageError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<redb::TableError> for ReadError {
+    fn from(error: redb::TableError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+fn advise(error: &redb::DatabaseError) -> String {
+    if matches!(error, redb::DatabaseError::DatabaseAlreadyOpen) {
+        return "another manager uses it; stop that one, or name another file with --store".to_owned();
+    }
+    format!("{error}; {MOVE_ASIDE}")
+}
+
+fn apply(transaction: &WriteTransaction, record: &Record) -> Result<(), redb::Error> {
+    match record {
+        Record::TaskAccepted(task) => {
+            let bytes = encode(Message::Submit(task.clone()));
+            transaction.open_table(TASKS)?.insert(&task.head.id.to_bytes(), &bytes[..])?;
+            count_needs(transaction, task, true)?;
+        }
+        Record::AttemptStarted(attempt) => {
+            let id = attempt.task.to_bytes();
+            transaction.open_table(STARTS)?.insert(&id, attempt.attempt.0)?;
+        }
+        Record::TaskEnded(outcome) => {
+            let bytes = encode(Message::Outcome(outcome.clone()));
+            transaction.open_table(OUTCOMES)?.insert(&outcome.head.id.to_bytes(), &bytes[..])?;
+        }
+        Record::TaskForgotten(id) => forget(transaction, *id)?,
+    }
+    Ok(())
+}
+
+fn forget(transaction: &WriteTransaction, id: TaskId) -> Result<(), redb::Error> {
+    let id = id.to_bytes();
+    transaction.open_table(STARTS)?.remove(&id)?;
+    transaction.open_table(OUTCOMES)?.remove(&id)?;
+    let stored = transaction.open_table(TASKS)?.remove(&id)?.map(|bytes| decode(bytes.value()));
+    if let Some(Ok(Message::Submit(task))) = stored {
+        count_needs(transaction, &task, false)?;
+    }
+    Ok(())
+}
+
+/// Counts the tasks that name each blob; a blob that none names is dropped.
+fn count_needs(transaction: &WriteTransaction, task: &Task, is_new: bool) -> Result<(), redb::Error> {
+    if task.blobs.is_empty() {
+        return Ok(());
+    }
+    let mut needs = transaction.open_table(NEEDS)?;
+    for hash in task.blob_hashes() {
+        let count = needs.get(&hash.0)?.map_or(0, |count| count.value());
+        let count = if is_new { count + 1 } else { count.saturating_sub(1) };
+        if count == 0 {
+            needs.remove(&hash.0)?;
+            transaction.open_table(BLOBS)?.remove(&hash.0)?;
+        } else {
+            needs.insert(&hash.0, count)?;
+        }
+    }
+    Ok(())
+}
+
+fn weight(record: &Record) -> u64 {
+    match record {
+        Record::TaskAccepted(task) => task.weight() + 256,
+        Record::TaskEnded(outcome) => outcome.weight() + 256,
+        Record::AttemptStarted(_) | Record::TaskForgotten(_) => 64,
+    }
+}
+
+fn encode(message: Message) -> Vec<u8> {
+    let mut outbox = Outbox::default();
+    outbox.push(message);
+    let mut bytes = Vec::new();
+    while !outbox.is_empty() {
+        let mut slices = [IoSlice::new(&[]); 16];
+        let count = outbox.slices(&mut slices);
+        let before = bytes.len();
+        slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
+        outbox.advance(bytes.len() - before);
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Message, ReadError> {
+    let mut decoder = Decoder::default();
+    decoder.buffer().extend_from_slice(bytes);
+    match decoder.next() {
+        Ok(Some(message)) => Ok(message),
+        Ok(None) => Err(ReadError::Content("a stored message is cut short".to_owned())),
+        Err(error) => Err(ReadError::Content(error.to_string())),
+    }
+}

@@ -1,0 +1,21 @@
+//! A store without files: detached tasks survive their client, not their manager.
+
+use super::{Batch, Loaded, Store, StoreError};
+
+/// Keeps nothing beyond what the scheduler itself keeps.
+#[derive(Debug, Default)]
+pub struct MemoryStore;
+
+impl Store for MemoryStore {
+    fn commit(&mut self, _batch: &Batch) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        Ok(Loaded::default())
+    }
+
+    fn is_slow(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,213 @@
+//! Letting peers in: bounded in number, time and bytes until they have proven the key.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::handshake::{Listener as Proof, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
+use argon_proto::key::{Key, Role};
+use argon_proto::limit::FRAME_BYTES_BEFORE_PROOF;
+use argon_proto::message::kind;
+use bytes::Buf;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::socket;
+use crate::random;
+
+/// How long a peer may take to prove the key.
+const PROVE_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes that a peer may send until it has proven the key.
+const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
+/// Peers that may be proving the key at once; more are closed.
+const PENDING_AT_MOST: usize = 1024;
+/// Pause when the process has no descriptor left for another peer.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A peer that has proven the key.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Its connection.
+    pub stream: TcpStream,
+    /// What was read behind the handshake.
+    pub decoder: Decoder,
+    /// What it may do.
+    pub role: Role,
+    /// Where it comes from.
+    pub from: SocketAddr,
+}
+
+/// Accepts for ever; hands on the peers that prove the key.
+pub async fn serve(
+    listener: TcpListener,
+    key: Key,
+    welcome: Welcome,
+    admit: impl Fn(Admitted) + Clone + 'static,
+) {
+    let pending = Rc::new(Cell::new(0_usize));
+    let mut was_exhausted = false;
+    loop {
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if !was_exhausted {
+                    tracing::warn!("accepting pauses until there is room again: {error}");
+                }
+                was_exhausted = true;
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                continue;
+            }
+        };
+        was_exhausted = false;
+        if pending.get() >= PENDING_AT_MOST {
+            // Closed without a word: whoever floods is not worth one.
+            continue;
+        }
+        pending.set(pending.get() + 1);
+        let (key, welcome, admit, pending) =
+            (key.clone(), welcome.clone(), admit.clone(), Rc::clone(&pending));
+        tokio::task::spawn_local(async move {
+            let proven = tokio::time::timeout(PROVE_WITHIN, prove(stream, from, &key, &welcome)).await;
+            pending.set(pending.get() - 1);
+            match proven {
+                Ok(Ok(admitted)) => admit(admitted),
+                Ok(Err(why)) => tracing::info!("a connection from {from} was refused: {why}"),
+                Err(_) => tracing::info!(
+                    "a connection from {from} was refused: it did not prove the key within 5 s"
+                ),
+            }
+        });
+    }
+}
+
+async fn prove(
+    mut stream: TcpStream,
+    from: SocketAddr,
+    key: &Key,
+    welcome: &Welcome,
+) -> Result<Admitted, String> {
+    socket::prepare(&stream);
+    let mut opening = Opening { decoder: Decoder::default(), read: 0 };
+    opening.magic(&mut stream).await?;
+    let shaken = shake(&mut stream, &mut opening, key, welcome).await;
+    match shaken {
+        Ok(role) => Ok(Admitted { stream, decoder: opening.decoder, role, from }),
+        Err(refusal) => {
+            let mut out = Outbox::default();
+            out.push_frame(kind::REFUSED, &refusal.to_json());
+            // The peer may be gone already.
+            let _ = write_all(&mut stream, &mut out).await;
+            Err(refusal.message)
+        }
+    }
+}
+
+async fn shake(
+    stream: &mut TcpStream,
+    opening: &mut Opening,
+    key: &Key,
+    welcome: &Welcome,
+) -> Result<Role, Refusal> {
+    let hello = opening.frame(stream, kind::HELLO).await?;
+    let nonce = random::bytes().map_err(|failure| Refusal::new("busy", failure.to_string()))?;
+    let (proof, challenge) = Proof::challenge(key, &hello, nonce, &PLAIN_CHANNEL)?;
+    let mut out = Outbox::default();
+    out.push_frame(kind::CHALLENGE, &challenge);
+    write_all(stream, &mut out).await?;
+    let proven = opening.frame(stream, kind::PROOF).await?;
+    let (role, body) = proof.welcome(&proven, welcome)?;
+    out.push_frame(kind::WELCOME, &body);
+    write_all(stream, &mut out).await?;
+    Ok(role)
+}
+
+/// What a peer says before it is known.
+struct Opening {
+    decoder: Decoder,
+    read: usize,
+}
+
+impl Opening {
+    async fn magic(&mut self, stream: &mut TcpStream) -> Result<(), String> {
+        while self.decoder.buffer().len() < MAGIC.len() {
+            self.read_more(stream).await.map_err(|refusal| refusal.message)?;
+            let start = self.decoder.buffer();
+            let length = start.len().min(MAGIC.len());
+            if start[..length] != MAGIC[..length] {
+                return Err(answer_stranger(stream, start).await);
+            }
+        }
+        self.decoder.buffer().advance(MAGIC.len());
+        Ok(())
+    }
+
+    async fn frame(&mut self, stream: &mut TcpStream, wanted: u8) -> Result<bytes::Bytes, Refusal> {
+        loop {
+            let frame = self
+                .decoder
+                .next_frame(FRAME_BYTES_BEFORE_PROOF)
+                .map_err(|error| Refusal::new("frame", error.to_string()))?;
+            match frame {
+                Some((kind, body)) if kind == wanted => return Ok(body),
+                Some((kind, _)) => {
+                    return Err(Refusal::new(
+                        "frame",
+                        format!("kind 0x{kind:02x} has no place in the handshake"),
+                    ));
+                }
+                None => self.read_more(stream).await?,
+            }
+        }
+    }
+
+    async fn read_more(&mut self, stream: &mut TcpStream) -> Result<(), Refusal> {
+        let room = PROVE_BYTES.saturating_sub(self.read);
+        if room == 0 {
+            return Err(Refusal::new("frame", "too much was sent before the key was proven"));
+        }
+        let mut bytes = [0; PROVE_BYTES];
+        let count = stream
+            .read(&mut bytes[..room])
+            .await
+            .map_err(|error| Refusal::new("frame", error.to_string()))?;
+        if count == 0 {
+            return Err(Refusal::new("frame", "it closed the connection before it had proven the key"));
+        }
+        self.read += count;
+        self.decoder.buffer().extend_from_slice(&bytes[..count]);
+        Ok(())
+    }
+}
+
+/// Tells an HTTP client in its own tongue that it is wrong here; says what the stranger seems to be.
+async fn answer_stranger(stream: &mut TcpStream, start: &[u8]) -> String {
+    match start.first() {
+        Some(0x16) => "it began a TLS connection, which this release does not serve".to_owned(),
+        Some(letter) if letter.is_ascii_uppercase() => {
+            let answer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+                          This port speaks the Argon protocol, not HTTP. See 'argon status'.\n";
+            let _ = stream.write_all(answer.as_bytes()).await;
+            "it does not speak the Argon protocol (perhaps HTTP)".to_owned()
+        }
+        Some(_) | None => "it does not speak the Argon protocol".to_owned(),
+    }
+}
+
+/// Writes everything that waits in `out`.
+///
+/// # Errors
+/// If the connection broke.
+pub async fn write_all(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Refusal> {
+    while !out.is_empty() {
+        let mut slices = [std::io::IoSlice::new(&[]); 16];
+        let count = out.slices(&mut slices);
+        let written = stream
+            .write_vectored(&slices[..count])
+            .await
+            .map_err(|error| Refusal::new("frame", format!("the connection broke: {error}")))?;
+        out.advance(written);
+    }
+    Ok(())
+}

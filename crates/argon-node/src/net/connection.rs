@@ -1,0 +1,251 @@
+//! A connection after the handshake: frames both ways, heartbeats, one task.
+//!
+//! The owner queues messages with [`Connection::send`] and writes them with [`Connection::flush`], at once and
+//! without waking anybody; only what the socket does not take is left to the connection's own task, [`run`].
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::time::Duration;
+
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::handshake::Refusal;
+use argon_proto::{BlobHash, Message};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A peer is sent a PING when it was sent nothing for so long.
+const PING_AFTER: Duration = Duration::from_secs(5);
+/// A peer that owes life signs and was silent for so long is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(15);
+/// Least free space of the read buffer, bytes.
+const READ_LEAST: usize = 4 << 10;
+/// Free space that is made when there is less, bytes.
+const READ_MORE: usize = 64 << 10;
+/// Bytes read before others get their turn.
+const READ_TURN: usize = 512 << 10;
+/// How long a connection that is being closed may take to send its last words.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    outbox: RefCell<Outbox>,
+    decoder: RefCell<Decoder>,
+    owes_life: bool,
+    last_sent: Cell<Instant>,
+    last_heard: Cell<Instant>,
+    is_blocked: Cell<bool>,
+    close_by: Cell<Option<Instant>>,
+    wake: Notify,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// The peer closed it, or it broke.
+    Lost(String),
+    /// The peer was silent for too long.
+    Silent,
+    /// This side closed it.
+    Closed,
+}
+
+impl Connection {
+    /// A connection over a stream whose handshake is done; `decoder` may hold bytes that came behind it.
+    #[must_use]
+    pub fn new(stream: TcpStream, decoder: Decoder, owes_life: bool) -> Rc<Self> {
+        let now = Instant::now();
+        Rc::new(Self {
+            stream,
+            outbox: RefCell::default(),
+            decoder: RefCell::new(decoder),
+            owes_life,
+            last_sent: Cell::new(now),
+            last_heard: Cell::new(now),
+            is_blocked: Cell::new(false),
+            close_by: Cell::new(None),
+            wake: Notify::new(),
+        })
+    }
+
+    /// Queues a message; [`Connection::flush`] sends it.
+    pub fn send(&self, message: Message) {
+        self.outbox.borrow_mut().push(message);
+    }
+
+    /// Writes what the socket takes now; the rest goes out by itself.
+    pub fn flush(&self) {
+        if !self.is_blocked.get() && self.write_some().is_err() {
+            // The reading side finds the same, and tells the owner.
+            self.wake.notify_one();
+        }
+        if self.is_blocked.get() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Ends the connection once everything queued is sent, or after a moment.
+    pub fn close(&self) {
+        self.close_by.set(Some(Instant::now() + CLOSE_WITHIN));
+        self.flush();
+        self.wake.notify_one();
+    }
+
+    /// Says why, then ends the connection.
+    pub fn refuse(&self, refusal: &Refusal) {
+        self.send(Message::Refused(refusal.to_json().into()));
+        self.close();
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.outbox.borrow().len()
+    }
+
+    /// Whether a blob has begun to arrive and is not complete.
+    #[must_use]
+    pub fn is_arriving(&self, hash: BlobHash) -> bool {
+        self.decoder.borrow().is_arriving(hash)
+    }
+
+    fn write_some(&self) -> io::Result<()> {
+        let mut outbox = self.outbox.borrow_mut();
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 64];
+            let count = outbox.slices(&mut slices);
+            match self.stream.try_write_vectored(&slices[..count]) {
+                Ok(written) => {
+                    outbox.advance(written);
+                    self.last_sent.set(Instant::now());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_blocked.set(true);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.is_blocked.set(false);
+        Ok(())
+    }
+
+    /// Reads what is there. `false` when the socket has no more for now.
+    fn read_some(&self, inbox: &mut impl FnMut(Message)) -> Result<bool, End> {
+        let mut turn = 0;
+        while turn < READ_TURN {
+            let mut decoder = self.decoder.borrow_mut();
+            let buffer = decoder.buffer();
+            if buffer.capacity() - buffer.len() < READ_LEAST {
+                buffer.reserve(READ_MORE);
+            }
+            let room = buffer.capacity() - buffer.len();
+            let count = match self.stream.try_read_buf(buffer) {
+                Ok(0) => return Err(End::Lost("the peer closed the connection".to_owned())),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(End::Lost(error.to_string())),
+            };
+            self.last_heard.set(Instant::now());
+            turn += count;
+            self.deliver(decoder, inbox)?;
+            if count < room {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn deliver(
+        &self,
+        mut decoder: std::cell::RefMut<'_, Decoder>,
+        inbox: &mut impl FnMut(Message),
+    ) -> Result<(), End> {
+        loop {
+            match decoder.next() {
+                Ok(None) => return Ok(()),
+                Ok(Some(Message::Ping(token))) => {
+                    self.send(Message::Pong(token));
+                    self.flush();
+                }
+                Ok(Some(Message::Pong(_))) => {}
+                Ok(Some(message)) => inbox(message),
+                Err(error) => {
+                    self.refuse(&Refusal::new("frame", error.to_string()));
+                    return Err(End::Lost(format!("it sent what is no message: {error}")));
+                }
+            }
+        }
+    }
+
+    /// Sends a PING if one is due and says when to look again.
+    fn beat(&self) -> Result<Instant, End> {
+        let now = Instant::now();
+        if self.owes_life && now >= self.last_heard.get() + DEAD_AFTER {
+            return Err(End::Silent);
+        }
+        if now >= self.last_sent.get() + PING_AFTER {
+            self.send(Message::Ping(0));
+            self.flush();
+            self.last_sent.set(now);
+        }
+        let ping_at = self.last_sent.get() + PING_AFTER;
+        Ok(if self.owes_life { ping_at.min(self.last_heard.get() + DEAD_AFTER) } else { ping_at })
+    }
+}
+
+/// Keeps a connection going until it ends; `inbox` is given every message but the heartbeats.
+pub async fn run(connection: Rc<Connection>, mut inbox: impl FnMut(Message)) -> End {
+    // What came behind the handshake is there already.
+    let decoder = connection.decoder.borrow_mut();
+    if let Err(end) = connection.deliver(decoder, &mut inbox) {
+        return end;
+    }
+    let beat = tokio::time::sleep(PING_AFTER);
+    tokio::pin!(beat);
+    loop {
+        if let Some(close_by) = connection.close_by.get()
+            && (connection.outbox.borrow().is_empty() || Instant::now() >= close_by)
+        {
+            return End::Closed;
+        }
+        let close_by = connection.close_by.get();
+        tokio::select! {
+            ready = connection.stream.readable() => {
+                if let Err(error) = ready {
+                    return End::Lost(error.to_string());
+                }
+                match connection.read_some(&mut inbox) {
+                    Ok(false) => {}
+                    Ok(true) => tokio::task::yield_now().await,
+                    Err(end) => {
+                        // Last words, such as a refusal, go out if they can.
+                        let _ = connection.write_some();
+                        return end;
+                    }
+                }
+            }
+            ready = connection.stream.writable(), if connection.is_blocked.get() => {
+                if let Err(error) = ready.and_then(|()| connection.write_some()) {
+                    return End::Lost(error.to_string());
+                }
+            }
+            () = connection.wake.notified() => {}
+            () = sleep_until(close_by), if close_by.is_some() => {}
+            () = &mut beat => match connection.beat() {
+                Ok(next) => beat.as_mut().reset(next),
+                Err(end) => return end,
+            },
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,372 @@
+//! The worker's loop: waits until something happened, tells the pool one fact at a time, then writes everything at once.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::process::Command;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use argon_core::Time;
+use argon_core::pool::{Effect, Input, Pool, Settings, SlotId};
+use argon_proto::{Message, Runtime};
+use bytes::Bytes;
+use nix::sys::signal::Signal;
+use rustc_hash::FxHashMap;
+use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+
+use super::blobs::Blobs;
+use super::guardian::Guardian;
+use super::mark::Mark;
+use super::runner::{Found, Runner};
+use super::runtime::{self, Launch};
+use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment, sweep};
+
+/// Between TERM and KILL (`spec/runner.md`, section 2).
+const TERM_GRACE: Duration = Duration::from_secs(2);
+/// A manager takes a worker for dead after so much silence, so after as much a worker takes itself for dead.
+const LEASE: Duration = Duration::from_secs(15);
+/// Outcomes that wait for the manager hold at most so much memory before no more tasks are started.
+const UNSETTLED_BYTES: u64 = 256 << 20;
+/// What the manager said, taken in one go at most.
+const MAIL_MAX: usize = 512;
+/// Room for one read of a socket or pipe.
+const SCRATCH_BYTES: usize = 256 << 10;
+/// Nothing is due: look again then.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Runners that were killed are gone by then, or the kernel has a problem.
+const LEAVE_LIMIT: Duration = Duration::from_secs(3);
+
+/// Everything that a worker holds beside its pool's mind.
+pub(super) struct Driver {
+    pub(super) config: WorkerConfig,
+    pub(super) runtimes: Vec<(Runtime, String)>,
+    pub(super) launches: FxHashMap<Runtime, Launch>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) pool: Pool,
+    /// By slot.
+    pub(super) runners: Vec<Option<Runner>>,
+    /// Runners started so far.
+    pub(super) serial: u32,
+    /// Why runners do not start, if they do not; said once.
+    pub(super) trouble: Option<String>,
+    pub(super) blobs: Blobs,
+    pub(super) is_linked: bool,
+    /// Output that waits for a manager.
+    pub(super) unsent_output: Vec<Message>,
+    pub(super) inputs: VecDeque<Input>,
+    pub(super) now: Time,
+    /// When the worker stops waiting for its runners; set once it leaves.
+    pub(super) leave_until: Option<Time>,
+    pub(super) link: Link,
+    pub(super) scratch: Vec<u8>,
+    effects: Vec<Effect>,
+    mail: Vec<LinkEvent>,
+    found: Vec<(SlotId, Found)>,
+    begun: Instant,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Time,
+    children: unix::Signal,
+    have_children_changed: bool,
+    leftovers: usize,
+    stops: mpsc::UnboundedReceiver<u8>,
+    stop_asked: Option<u8>,
+    drain_until: Option<Time>,
+    guardian: Option<Guardian>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        config: WorkerConfig,
+        link: Link,
+        stop: StopSignal,
+        guardian: Option<Command>,
+    ) -> Result<Self, WorkerError> {
+        let runtimes = runtime::discover_runtimes(&config)?;
+        nix::sys::prctl::set_child_subreaper(true)
+            .map_err(|error| system("become the parent of its orphans", error.into()))?;
+        let children =
+            unix::signal(SignalKind::child()).map_err(|error| system("hear of children", error))?;
+        let mark = Mark::new(config.id, 0);
+        let begun = Instant::now();
+        let settings = Settings {
+            name: config.name.clone(),
+            host: config.host.clone(),
+            slots: config.slots,
+            runtimes: runtimes.iter().map(|(runtime, _)| *runtime).collect(),
+            max_requests: config.max_requests,
+            default_timeout_ms: config.default_timeout_ms,
+            term_grace: TERM_GRACE,
+            lease: LEASE,
+            unsettled_bytes: UNSETTLED_BYTES,
+        };
+        let launches = runtimes
+            .iter()
+            .filter_map(|(runtime, _)| Some((*runtime, runtime::launch(*runtime, &config)?)))
+            .collect();
+        Ok(Self {
+            environment: environment::for_runners(&config, std::env::vars_os()),
+            launches,
+            runtimes,
+            pool: Pool::new(Time(0), settings),
+            runners: (0..config.slots.max(1)).map(|_| None).collect(),
+            serial: 0,
+            trouble: None,
+            blobs: Blobs::default(),
+            is_linked: false,
+            unsent_output: Vec::new(),
+            inputs: VecDeque::new(),
+            now: Time(0),
+            leave_until: None,
+            link,
+            scratch: vec![0; SCRATCH_BYTES],
+            effects: Vec::new(),
+            mail: Vec::with_capacity(MAIL_MAX),
+            found: Vec::new(),
+            begun,
+            timer: Box::pin(tokio::time::sleep(IDLE)),
+            timer_at: Time(0) + IDLE,
+            children,
+            have_children_changed: false,
+            leftovers: 0,
+            stops: numbers_of(stop),
+            stop_asked: None,
+            drain_until: None,
+            guardian: guardian.map(|command| Guardian::start(command, mark)),
+            config,
+        })
+    }
+
+    /// Runs until the worker has left.
+    pub(super) async fn run(mut self) {
+        self.step(Input::Started);
+        while !self.has_left() {
+            self.flush();
+            self.set_timer();
+            poll_fn(|cx| self.poll(cx)).await;
+            self.now = Time(u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+            self.on_mail();
+            self.on_found();
+            self.on_children();
+            self.on_stop_asked();
+            self.on_time();
+        }
+        self.end_leftovers().await;
+    }
+
+    /// Tells the pool one fact and carries out what it wants.
+    pub(super) fn step(&mut self, input: Input) {
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.pool.step(self.now, input, &mut effects);
+            effects.drain(..).for_each(|effect| self.carry_out(effect));
+            self.effects = effects;
+        }
+    }
+
+    /// Says something to the manager; nothing comes of it while there is none.
+    pub(super) fn tell(&self, message: Message) {
+        if self.is_linked {
+            let _ = self.link.outbox.send(message);
+        }
+    }
+
+    /// Ends everything at once. The manager is told first, so that it takes the tasks for lost with their worker, not for
+    /// dead by their own fault.
+    pub(super) fn end_at_once(&mut self, reason: &str) {
+        if self.leave_until.is_some() {
+            return self.kill_runners();
+        }
+        tracing::info!("the worker ends: {reason}");
+        self.say_goodbye(reason);
+        self.step(Input::ManagerLost);
+        self.kill_runners();
+    }
+
+    /// The last word to the manager.
+    pub(super) fn say_goodbye(&mut self, reason: &str) {
+        self.leave_until = Some(self.now + LEAVE_LIMIT);
+        let body = serde_json::json!({ "reason": reason }).to_string();
+        self.tell(Message::Goodbye(Bytes::from(body)));
+        self.is_linked = false;
+    }
+
+    fn kill_runners(&self) {
+        self.runners.iter().flatten().for_each(|runner| runner.signal(Signal::SIGKILL));
+    }
+
+    fn has_left(&self) -> bool {
+        self.leave_until.is_some_and(|until| until <= self.now || self.runners.iter().all(Option::is_none))
+    }
+
+    fn flush(&mut self) {
+        self.runners.iter_mut().flatten().for_each(Runner::flush);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut is_ready = self.poll_link(cx);
+        while let Poll::Ready(Some(level)) = self.stops.poll_recv(cx) {
+            self.stop_asked = Some(level);
+            is_ready = true;
+        }
+        while let Poll::Ready(Some(())) = self.children.poll_recv(cx) {
+            self.have_children_changed = true;
+            is_ready = true;
+        }
+        for (slot, runner) in self.runners.iter_mut().enumerate() {
+            if let Some(runner) = runner {
+                runner.poll(cx, &mut self.scratch, |found| self.found.push((SlotId(slot), found)));
+            }
+        }
+        is_ready |= !self.found.is_empty();
+        is_ready |= self.timer.as_mut().poll(cx).is_ready();
+        if is_ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.leave_until.is_some() {
+            return false;
+        }
+        match self.link.events.poll_recv_many(cx, &mut self.mail, MAIL_MAX) {
+            Poll::Pending => false,
+            Poll::Ready(0) => {
+                self.stop_asked = Some(2);
+                true
+            }
+            Poll::Ready(_) => true,
+        }
+    }
+
+    fn on_mail(&mut self) {
+        if self.mail.iter().any(|event| matches!(event, LinkEvent::Message(_) | LinkEvent::Heard)) {
+            self.step(Input::ManagerHeard);
+        }
+        let mut mail = std::mem::take(&mut self.mail);
+        mail.drain(..).for_each(|event| self.on_link_event(event));
+        self.mail = mail;
+    }
+
+    fn on_found(&mut self) {
+        let mut found = std::mem::take(&mut self.found);
+        for (slot, what) in found.drain(..) {
+            match what {
+                Found::Said => self.on_runner_said(slot),
+                Found::Closed => self.on_runner_closed(slot),
+                Found::Printed(fd, bytes) => self.on_printed(slot, fd, bytes),
+                Found::Ended => self.on_runner_ended(slot),
+            }
+        }
+        self.found = found;
+    }
+
+    /// A child ended: runners tell that themselves, so this is about their orphans, and about the guardian.
+    fn on_children(&mut self) {
+        if !std::mem::take(&mut self.have_children_changed) {
+            return;
+        }
+        self.sweep();
+        if let Some(guardian) = &mut self.guardian {
+            guardian.look_after();
+        }
+    }
+
+    /// Ends what runners left behind that are gone. What is killed here brings another signal of its end.
+    pub(super) fn sweep(&mut self) {
+        let mark = Mark::new(self.config.id, 0);
+        let runners = &self.runners;
+        self.leftovers = sweep::leftovers_below(
+            mark,
+            |pid| runners.iter().flatten().any(|runner| runner.pid == pid),
+            |mark| runners.iter().flatten().any(|runner| runner.mark == mark),
+        );
+    }
+
+    fn on_stop_asked(&mut self) {
+        match self.stop_asked.take() {
+            None | Some(0) => {}
+            Some(1) => self.drain("the worker was told to stop"),
+            Some(_) => self.end_at_once("the worker was told to end at once"),
+        }
+    }
+
+    /// Takes no more, finishes what runs, leaves.
+    pub(super) fn drain(&mut self, reason: &str) {
+        if self.drain_until.is_none() && self.leave_until.is_none() {
+            tracing::info!("the worker drains: {reason}");
+            self.drain_until = Some(self.now + self.config.drain_limit);
+            self.return_parked(usize::MAX);
+            self.step(Input::DrainRequested(reason.to_owned()));
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain_until.is_some()
+    }
+
+    fn on_time(&mut self) {
+        if self.leave_until.is_none() {
+            if self.pool.next_deadline().is_some_and(|at| at <= self.now) {
+                self.step(Input::TimePassed);
+            }
+            if self.drain_until.is_some_and(|at| at <= self.now) {
+                self.end_at_once("its tasks took too long to finish");
+            }
+        }
+        for slot in 0..self.runners.len() {
+            let overdue = self.runners[slot].as_mut().and_then(|runner| runner.overdue(self.now));
+            if let Some(complaint) = overdue {
+                self.complain(SlotId(slot), complaint.to_owned());
+            }
+        }
+    }
+
+    /// Sets the timer to what comes next. It is moved forward only, since it costs nothing when it wakes us in vain.
+    fn set_timer(&mut self) {
+        let own = if self.leave_until.is_some() { None } else { self.pool.next_deadline() };
+        let runners = self.runners.iter().flatten().filter_map(|runner| runner.deadline.map(|(at, _)| at));
+        let next = runners.chain(own).chain(self.drain_until).chain(self.leave_until).min();
+        // Whatever was due has been done: what still is due can only be tried again.
+        let next = next.unwrap_or(self.now + IDLE).max(self.now + Duration::from_millis(1));
+        if next < self.timer_at || self.timer_at <= self.now {
+            self.timer_at = next;
+            self.timer.as_mut().reset((self.begun + Duration::from_micros(next.0)).into());
+        }
+    }
+
+    /// Waits until nothing is left of any runner, within reason; the guardian has the last word.
+    async fn end_leftovers(&mut self) {
+        self.kill_runners();
+        self.runners.iter_mut().for_each(|runner| *runner = None);
+        let looks = 200;
+        for _ in 0..looks {
+            self.sweep();
+            if self.leftovers == 0 {
+                return;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(10), self.children.recv()).await;
+        }
+    }
+}
+
+/// The numbers of a stop signal as a channel that can be polled.
+fn numbers_of(mut stop: StopSignal) -> mpsc::UnboundedReceiver<u8> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let level = *stop.borrow_and_update();
+            let is_over = sender.send(level).is_err();
+            if is_over || stop.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn system(what: &'static str, source: std::io::Error) -> WorkerError {
+    WorkerError::System { what, source }
+}

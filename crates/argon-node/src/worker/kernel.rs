@@ -1,0 +1,54 @@
+//! The kernel calls that no safe library offers: process descriptors, a dead child's usage, and CLOEXEC for a range.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use nix::unistd::Pid;
+
+/// How a child ended, as the kernel tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) signal: Option<i32>,
+    /// Peak resident memory, KiB.
+    pub(super) peak_kib: Option<u64>,
+}
+
+/// A descriptor that becomes readable when the process has ended.
+pub(super) fn process_descriptor(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made this descriptor for us, with CLOEXEC; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Collects a child that has ended; `None` if it still runs.
+pub(super) fn reap(pid: Pid) -> io::Result<Option<Ended>> {
+    let mut status = 0;
+    // SAFETY: rusage is plain integers, for which zero bytes are a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals that outlive the call.
+    let reaped = unsafe { libc::wait4(pid.as_raw(), &raw mut status, libc::WNOHANG, &raw mut usage) };
+    match reaped {
+        0 => Ok(None),
+        pid if pid < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(Some(Ended {
+            code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+            peak_kib: u64::try_from(usage.ru_maxrss).ok(),
+        })),
+    }
+}
+
+/// Lets every descriptor from 3 up close at exec, also those that this process was started with. Kernels before 5.11
+/// cannot; there, what the program opened itself is safe anyway. Async-signal-safe.
+pub(super) fn close_others_at_exec() {
+    // SAFETY: close_range with CLOEXEC takes three integers and touches no memory of ours.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+}

@@ -1,0 +1,166 @@
+//! The worker's TCP connection to its manager: dialled, proven, registered, and dialled again for ever.
+
+mod backoff;
+mod dial;
+mod pump;
+
+use std::time::Duration;
+
+use argon_proto::key::Key;
+use argon_proto::{Message, WorkerId};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{LinkEvent, StopSignal};
+use backoff::Backoff;
+use dial::DialError;
+use pump::Ended;
+
+/// After a refusal that time alone will not mend.
+const REFUSED_PAUSE: Duration = Duration::from_secs(2);
+
+/// Keeps a worker connected to one of its managers, and tries for ever when none is there.
+///
+/// `addresses` are `host:port`, tried in turn. Returns when the worker has dropped its end of `outbox` and what it said
+/// is written, or at once when told to end at once. `announce` is called with the manager's address when the worker is
+/// registered for the first time.
+pub async fn keep_link(
+    addresses: Vec<String>,
+    key: Key,
+    id: WorkerId,
+    events: mpsc::UnboundedSender<LinkEvent>,
+    outbox: mpsc::UnboundedReceiver<Message>,
+    mut stop: StopSignal,
+    announce: impl FnOnce(&str) + 'static,
+) {
+    let announce: Announce = Some(Box::new(announce));
+    let mut link = Keeper { addresses, key, id, events, outbox, announce, said: Said::default(), turn: 0 };
+    let must_end = async {
+        // A worker that is told to end at once still says goodbye; that takes a moment, and no longer.
+        if stop.wait_for(|level| *level >= 2).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    };
+    tokio::select! {
+        () = link.keep() => {}
+        () = must_end => {}
+    }
+}
+
+/// Told once.
+type Announce = Option<Box<dyn FnOnce(&str)>>;
+
+struct Keeper {
+    addresses: Vec<String>,
+    key: Key,
+    id: WorkerId,
+    events: mpsc::UnboundedSender<LinkEvent>,
+    outbox: mpsc::UnboundedReceiver<Message>,
+    announce: Announce,
+    said: Said,
+    /// Which address is tried next.
+    turn: usize,
+}
+
+/// What was logged last, so that each change of state is told once.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Said {
+    #[default]
+    Nothing,
+    Connected,
+    Away(String),
+}
+
+/// The worker has dropped its end.
+struct WorkerGone;
+
+impl Keeper {
+    async fn keep(&mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let address = self.addresses[self.turn % self.addresses.len()].clone();
+            let pause = match self.connect(&address).await {
+                Ok(Ended::WorkerGone) | Err(Failure::WorkerGone) => return,
+                Ok(Ended::Lost { was_registered, why }) => {
+                    if was_registered {
+                        backoff = Backoff::default();
+                    }
+                    self.say_away(format!("the connection to the manager at {address} ended: {why}"));
+                    backoff.next()
+                }
+                Err(Failure::Dial(DialError::Refused(refusal))) => {
+                    self.say_away(format!("the manager at {address} refuses this worker: {refusal}"));
+                    self.turn += 1;
+                    REFUSED_PAUSE
+                }
+                Err(Failure::Dial(DialError::Io(why))) => {
+                    self.say_away(format!("the manager at {address} cannot be reached: {why}"));
+                    self.turn += 1;
+                    // Other addresses are tried before there is a pause.
+                    if self.turn.is_multiple_of(self.addresses.len()) {
+                        backoff.next()
+                    } else {
+                        Duration::ZERO
+                    }
+                }
+            };
+            if self.without_manager(tokio::time::sleep(pause)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn connect(&mut self, address: &str) -> Result<Ended, Failure> {
+        let key = self.key.clone();
+        let dialled = self.without_manager(dial::dial(address, &key)).await;
+        let mut connection = dialled.map_err(|WorkerGone| Failure::WorkerGone)?.map_err(Failure::Dial)?;
+        let (reply, body) = oneshot::channel();
+        let asked = self.events.send(LinkEvent::WantRegister(reply));
+        let (Ok(()), Ok(body)) = (asked, body.await) else {
+            return Err(Failure::WorkerGone);
+        };
+        connection.outbox.push(Message::Register(body));
+        let ended = connection.pump(&self.events, &mut self.outbox, || {
+            if self.said != Said::Connected {
+                tracing::info!("worker {} is registered with the manager at {address}", self.id);
+                self.said = Said::Connected;
+            }
+            if let Some(announce) = self.announce.take() {
+                announce(address);
+            }
+        });
+        let ended = ended.await;
+        let _ = self.events.send(LinkEvent::Lost);
+        Ok(ended)
+    }
+
+    /// Waits while there is no manager: what the worker says meanwhile is dropped, its pool says it again.
+    async fn without_manager<T>(&mut self, what: impl Future<Output = T>) -> Result<T, WorkerGone> {
+        tokio::pin!(what);
+        loop {
+            tokio::select! {
+                done = &mut what => return Ok(done),
+                said = self.outbox.recv() => if said.is_none() {
+                    return Err(WorkerGone);
+                },
+            }
+        }
+    }
+
+    fn say_away(&mut self, why: String) {
+        let is_news = match &self.said {
+            Said::Nothing | Said::Connected => true,
+            // How it is away may change from try to try, and says nothing new; a refusal does.
+            Said::Away(before) => before.contains("refuses") != why.contains("refuses"),
+        };
+        if is_news {
+            tracing::warn!("{why}; this worker keeps trying");
+            self.said = Said::Away(why);
+        }
+    }
+}
+
+enum Failure {
+    WorkerGone,
+    Dial(DialError),
+}

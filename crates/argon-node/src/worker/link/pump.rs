@@ -1,0 +1,218 @@
+//! Moves messages over a proven connection, with signs of life, until it ends.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
+
+use argon_proto::Message;
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::handshake::Refusal;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::worker::LinkEvent;
+
+/// A PING goes out when nothing else did for so long.
+const PING_AFTER: Duration = Duration::from_secs(5);
+/// A manager that was not heard for so long is dead.
+const SILENCE_LIMIT: Duration = Duration::from_secs(15);
+/// The last words of a worker are written within that time.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
+/// Messages taken from the worker at once.
+const BATCH: usize = 1024;
+/// Reads of the socket before others get their turn.
+const READS: usize = 8;
+const READ_BYTES: usize = 64 << 10;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The worker has dropped its end, and all it said is written.
+    WorkerGone,
+    /// The manager is gone.
+    Lost {
+        /// Whether it had known this worker.
+        was_registered: bool,
+        /// What happened.
+        why: String,
+    },
+}
+
+/// A connection with its half-read and half-written messages.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    decoder: Decoder,
+    pub(super) outbox: Outbox,
+    last_sent: Instant,
+    last_heard: Instant,
+    is_registered: bool,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, decoder: Decoder, outbox: Outbox) -> Self {
+        let now = Instant::now();
+        Self { stream, decoder, outbox, last_sent: now, last_heard: now, is_registered: false }
+    }
+
+    /// Pumps until the connection ends. `on_registered` is called when the manager knows the worker.
+    pub(super) async fn pump(
+        mut self,
+        events: &mpsc::UnboundedSender<LinkEvent>,
+        from_worker: &mut mpsc::UnboundedReceiver<Message>,
+        on_registered: impl FnMut(),
+    ) -> Ended {
+        match self.pump_until_lost(events, from_worker, on_registered).await {
+            Ok(()) => Ended::WorkerGone,
+            Err(why) => Ended::Lost { was_registered: self.is_registered, why },
+        }
+    }
+
+    async fn pump_until_lost(
+        &mut self,
+        events: &mpsc::UnboundedSender<LinkEvent>,
+        from_worker: &mut mpsc::UnboundedReceiver<Message>,
+        mut on_registered: impl FnMut(),
+    ) -> Result<(), String> {
+        let mut batch = Vec::with_capacity(BATCH);
+        let alarm = sleep_until(self.next_check());
+        tokio::pin!(alarm);
+        // What came with the last frame of the handshake.
+        self.take_messages(events, &mut on_registered)?;
+        loop {
+            self.write()?;
+            tokio::select! {
+                ready = self.stream.readable() => {
+                    ready.map_err(words)?;
+                    self.read(events, &mut on_registered)?;
+                }
+                count = from_worker.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        return self.write_last_words().await;
+                    }
+                    batch.drain(..).for_each(|message| self.push(message));
+                }
+                ready = self.stream.writable(), if !self.outbox.is_empty() => ready.map_err(words)?,
+                () = &mut alarm => {
+                    self.check_life()?;
+                    alarm.as_mut().reset(self.next_check());
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, message: Message) {
+        let message = match message {
+            // The bytes of a blob may still be coming while the task that names it is here.
+            Message::NeedBlob(mut hashes) => {
+                hashes.retain(|hash| !self.decoder.is_arriving(*hash));
+                if hashes.is_empty() {
+                    return;
+                }
+                Message::NeedBlob(hashes)
+            }
+            other => other,
+        };
+        self.outbox.push(message);
+    }
+
+    fn read(
+        &mut self,
+        events: &mpsc::UnboundedSender<LinkEvent>,
+        on_registered: &mut impl FnMut(),
+    ) -> Result<(), String> {
+        for _ in 0..READS {
+            let buffer = self.decoder.buffer();
+            if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
+                buffer.reserve(READ_BYTES);
+            }
+            match self.stream.try_read_buf(buffer) {
+                Ok(0) => return Err("it closed the connection".to_owned()),
+                Ok(_) => self.take_messages(events, on_registered)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(words(error)),
+            }
+        }
+        self.last_heard = Instant::now();
+        let _ = events.send(LinkEvent::Heard);
+        Ok(())
+    }
+
+    fn take_messages(
+        &mut self,
+        events: &mpsc::UnboundedSender<LinkEvent>,
+        on_registered: &mut impl FnMut(),
+    ) -> Result<(), String> {
+        while let Some(message) = self.decoder.next().map_err(|error| error.to_string())? {
+            let event = match message {
+                Message::Ping(token) => {
+                    self.outbox.push(Message::Pong(token));
+                    continue;
+                }
+                Message::Pong(_) => continue,
+                Message::Refused(json) => return Err(Refusal::from_json(&json).message),
+                Message::Goodbye(json) => return Err(farewell(&json)),
+                Message::Registered(_) => {
+                    self.is_registered = true;
+                    on_registered();
+                    LinkEvent::Registered
+                }
+                #[allow(clippy::wildcard_enum_match_arm, reason = "the rest is the worker's to judge")]
+                other => LinkEvent::Message(other),
+            };
+            let _ = events.send(event);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        while !self.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 64];
+            let count = self.outbox.slices(&mut slices);
+            match self.stream.try_write_vectored(&slices[..count]) {
+                Ok(written) => self.outbox.advance(written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(words(error)),
+            }
+            self.last_sent = Instant::now();
+        }
+        Ok(())
+    }
+
+    async fn write_last_words(&mut self) -> Result<(), String> {
+        let write = async {
+            while !self.outbox.is_empty() {
+                self.stream.writable().await.map_err(words)?;
+                self.write()?;
+            }
+            Ok(())
+        };
+        timeout(LAST_WORDS_LIMIT, write).await.unwrap_or(Ok(()))
+    }
+
+    fn next_check(&self) -> Instant {
+        (self.last_sent + PING_AFTER).min(self.last_heard + SILENCE_LIMIT)
+    }
+
+    fn check_life(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        if now >= self.last_heard + SILENCE_LIMIT {
+            return Err(format!("it was silent for {} s", SILENCE_LIMIT.as_secs()));
+        }
+        if now >= self.last_sent + PING_AFTER {
+            self.outbox.push(Message::Ping(0));
+            // Also when the socket is full: the next one is due as long after this one.
+            self.last_sent = now;
+        }
+        Ok(())
+    }
+}
+
+fn words(error: io::Error) -> String {
+    error.to_string()
+}
+
+fn farewell(json: &[u8]) -> String {
+    let json: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+    json["reason"].as_str().unwrap_or("it said goodbye").to_owned()
+}

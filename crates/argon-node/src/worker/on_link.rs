@@ -1,0 +1,164 @@
+//! What comes from the manager becomes facts for the pool, answers for runners and blobs for the cache.
+
+use argon_core::pool::{Input, SlotId};
+use argon_proto::message::AttemptId;
+use argon_proto::{BlobHash, Message, Payload, Task};
+use bytes::Bytes;
+
+use super::LinkEvent;
+use super::driver::Driver;
+use super::register;
+use super::runner::Runner;
+
+impl Driver {
+    pub(super) fn on_link_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::WantRegister(reply) => {
+                let held = self.pool.held().into_iter().chain(self.blobs.parked());
+                let _ = reply.send(register::body(&self.config, &self.runtimes, held));
+            }
+            LinkEvent::Registered => self.on_registered(),
+            LinkEvent::Message(message) => self.on_message(message),
+            LinkEvent::Heard => {}
+            LinkEvent::Lost => self.on_link_lost(),
+        }
+    }
+
+    /// What was waiting for a manager goes out in the order that each attempt's client must see: output before outcomes.
+    fn on_registered(&mut self) {
+        self.is_linked = true;
+        for output in std::mem::take(&mut self.unsent_output) {
+            self.tell(output);
+        }
+        self.step(Input::ManagerFound);
+        for runner in self.runners.iter().flatten() {
+            if let (Some((ask, question)), Some(current)) = (&runner.asking, &runner.current) {
+                self.tell(Message::Ask { from: current.attempt, ask: *ask, question: question.clone() });
+            }
+        }
+        self.ask_for_blobs();
+    }
+
+    fn on_link_lost(&mut self) {
+        self.is_linked = false;
+        self.blobs.forget_questions();
+        for current in self.runners.iter_mut().flatten().filter_map(|runner| runner.current.as_mut()) {
+            current.window.write_off();
+        }
+        self.step(Input::ManagerLost);
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Run(task) => self.on_run(task),
+            Message::Blob { hash, payload } => self.on_blob(hash, payload),
+            Message::Stop(attempts) => {
+                self.blobs.take_parked(usize::MAX, |parked| attempts.contains(&parked));
+                self.step(Input::StopReceived(attempts));
+            }
+            Message::Recall(count) => self.on_recall(count),
+            Message::Settled(attempts) => self.step(Input::OutcomesSettled(attempts)),
+            Message::OutputCredit { to, bytes } => {
+                if let Some(current) = self.runner_of(to).and_then(|runner| runner.current.as_mut()) {
+                    current.window.on_granted(bytes);
+                }
+            }
+            Message::Answer { to, ask, found, bytes } => self.on_answer(to, ask, found, bytes),
+            Message::Drain(_) => self.drain("its manager wants it"),
+            Message::Ping(_) | Message::Pong(_) | Message::Registered(_) => {}
+            other @ (Message::Refused(_)
+            | Message::Goodbye(_)
+            | Message::Open(_)
+            | Message::Submit(_)
+            | Message::Offered
+            | Message::Ack(_)
+            | Message::Cancel(_)
+            | Message::Collect(_)
+            | Message::Request(_)
+            | Message::Reply(_)
+            | Message::Accepted(_)
+            | Message::Credit { .. }
+            | Message::NeedBlob(_)
+            | Message::Register(_)
+            | Message::Outcome(_)
+            | Message::Returned(_)
+            | Message::Output { .. }
+            | Message::Draining(_)
+            | Message::Ask { .. }
+            | Message::Ready(_)) => {
+                tracing::debug!("the manager sent what is not for a worker: {other:?}");
+            }
+        }
+    }
+
+    fn on_run(&mut self, task: Task) {
+        // A draining pool gives the task back, blobs or no blobs.
+        if task.blobs.is_empty() || self.is_draining() || self.blobs.has_all(&task) {
+            return self.step(Input::TaskReceived(task));
+        }
+        self.blobs.park(task);
+        self.ask_for_blobs();
+    }
+
+    fn on_blob(&mut self, hash: BlobHash, payload: Payload) {
+        self.blobs.keep(hash, payload.clone(), self.pool.tasks());
+        for runner in self.runners.iter_mut().flatten() {
+            if let Some(at) = runner.wants_blobs.iter().position(|wanted| *wanted == hash) {
+                runner.wants_blobs.swap_remove(at);
+                runner.has_blobs.insert(hash);
+                runner.say(Message::Blob { hash, payload: payload.clone() });
+            }
+        }
+        for task in self.blobs.take_complete() {
+            self.step(Input::TaskReceived(task));
+        }
+    }
+
+    /// Asks the manager for what is missing and was not asked for on this connection.
+    pub(super) fn ask_for_blobs(&mut self) {
+        if !self.is_linked {
+            return;
+        }
+        let wanted = self.runners.iter().flatten().flat_map(|runner| runner.wants_blobs.iter().copied());
+        let hashes = self.blobs.to_ask(wanted);
+        if !hashes.is_empty() {
+            self.tell(Message::NeedBlob(hashes));
+        }
+    }
+
+    /// Tasks that wait for their blobs have started least of all, so they go back first.
+    fn on_recall(&mut self, count: u32) {
+        let returned = self.return_parked(count as usize);
+        let left = count - u32::try_from(returned).unwrap_or(count).min(count);
+        if left > 0 || returned == 0 {
+            self.step(Input::RecallReceived(left));
+        }
+    }
+
+    /// Gives parked tasks back to the manager, and says how many.
+    pub(super) fn return_parked(&mut self, count: usize) -> usize {
+        let returned = self.blobs.take_parked(count, |_| true);
+        let returned_len = returned.len();
+        if returned_len > 0 {
+            self.tell(Message::Returned(returned));
+        }
+        returned_len
+    }
+
+    fn on_answer(&mut self, to: AttemptId, ask: u32, found: bool, bytes: Bytes) {
+        let Some(runner) = self.runner_of(to) else {
+            return;
+        };
+        // A question that was asked again on a new connection may be answered twice.
+        if runner.asking.take_if(|(asked, _)| *asked == ask).is_some() {
+            runner.say(Message::Answer { to, ask, found, bytes });
+        }
+    }
+
+    fn runner_of(&mut self, attempt: AttemptId) -> Option<&mut Runner> {
+        let SlotId(slot) = self.pool.slot_of(attempt)?;
+        let runner = self.runners[slot].as_mut()?;
+        let is_its = runner.current.as_ref().is_some_and(|current| current.attempt == attempt);
+        is_its.then_some(runner)
+    }
+}

@@ -1,0 +1,266 @@
+//! What runners say, print and die of becomes facts for the pool.
+
+use std::time::Duration;
+
+use argon_core::pool::{Exit, Input, SlotId};
+use argon_proto::{BlobHash, Message, Outcome, Report, Status};
+use bytes::Bytes;
+use nix::sys::signal::Signal;
+
+use super::driver::Driver;
+use super::kernel::{self, Ended};
+use super::runner::Runner;
+
+/// A runner that closed its socket is ending; if it is not, it is of no use.
+const CLOSED_LIMIT: Duration = Duration::from_millis(500);
+/// Output of a worker that has no manager is kept up to this size.
+const UNSENT_OUTPUT_BYTES: usize = 16 << 20;
+
+impl Driver {
+    /// A runner's socket brought bytes.
+    pub(super) fn on_runner_said(&mut self, slot: SlotId) {
+        while let Some(runner) = &mut self.runners[slot.0] {
+            if runner.complaint.is_some() {
+                return;
+            }
+            match runner.decoder.next() {
+                Ok(Some(message)) => self.on_runner_message(slot, message),
+                Ok(None) => return,
+                Err(error) => {
+                    return self.complain(slot, format!("it sent what is not the runner protocol: {error}"));
+                }
+            }
+        }
+    }
+
+    fn on_runner_message(&mut self, slot: SlotId, message: Message) {
+        match message {
+            Message::Ready(_) => self.on_ready(slot),
+            Message::Outcome(outcome) => self.on_outcome(slot, outcome),
+            Message::NeedBlob(hashes) => self.on_need_blob(slot, hashes),
+            Message::Ask { ask, question, .. } => self.on_ask(slot, ask, question),
+            Message::Refused(_)
+            | Message::Ping(_)
+            | Message::Pong(_)
+            | Message::Goodbye(_)
+            | Message::Open(_)
+            | Message::Submit(_)
+            | Message::Offered
+            | Message::Ack(_)
+            | Message::Cancel(_)
+            | Message::Collect(_)
+            | Message::Request(_)
+            | Message::Reply(_)
+            | Message::Accepted(_)
+            | Message::Credit { .. }
+            | Message::Blob { .. }
+            | Message::Register(_)
+            | Message::Registered(_)
+            | Message::Run(_)
+            | Message::Settled(_)
+            | Message::Stop(_)
+            | Message::Recall(_)
+            | Message::Returned(_)
+            | Message::Output { .. }
+            | Message::OutputCredit { .. }
+            | Message::Drain(_)
+            | Message::Draining(_)
+            | Message::Answer { .. } => {
+                self.complain(slot, "it sent a message that is not a runner's to send".to_owned());
+            }
+        }
+    }
+
+    fn on_ready(&mut self, slot: SlotId) {
+        let Some(runner) = &mut self.runners[slot.0] else {
+            return;
+        };
+        if runner.is_ready {
+            return self.complain(slot, "it said READY twice".to_owned());
+        }
+        runner.is_ready = true;
+        runner.deadline = None;
+        let generation = runner.generation;
+        if self.trouble.take().is_some() {
+            tracing::info!("runners start again");
+        }
+        self.step(Input::RunnerReady { slot, generation });
+    }
+
+    fn on_outcome(&mut self, slot: SlotId, mut outcome: Outcome) {
+        self.empty_pipes(slot);
+        let Some(runner) = &mut self.runners[slot.0] else {
+            return;
+        };
+        let head = &outcome.head;
+        let is_due = runner.current.as_ref().is_some_and(|current| {
+            current.attempt.task == head.id && current.attempt.attempt == head.attempt
+        });
+        if !is_due || !matches!(head.status, Status::Ok | Status::Error) {
+            return self.complain(slot, "it reported an outcome that cannot be".to_owned());
+        }
+        if let Some(current) = runner.current.take()
+            && current.is_captured
+        {
+            let report = Report { output: Some(current.tail.text()), ..Report::from_json(&outcome.report) };
+            outcome.report = report.to_json();
+        }
+        runner.asking = None;
+        runner.wants_blobs.clear();
+        let generation = runner.generation;
+        self.step(Input::RunnerFinished { slot, generation, outcome });
+    }
+
+    fn on_need_blob(&mut self, slot: SlotId, hashes: Vec<BlobHash>) {
+        let Some(runner) = &mut self.runners[slot.0] else {
+            return;
+        };
+        for hash in hashes {
+            if let Some(payload) = self.blobs.find(hash) {
+                runner.has_blobs.insert(hash);
+                runner.say(Message::Blob { hash, payload });
+            } else if !runner.wants_blobs.contains(&hash) {
+                runner.wants_blobs.push(hash);
+            }
+        }
+        self.ask_for_blobs();
+    }
+
+    fn on_ask(&mut self, slot: SlotId, ask: u32, question: Bytes) {
+        let Some(runner) = &mut self.runners[slot.0] else {
+            return;
+        };
+        let Some(current) = &runner.current else {
+            return self.complain(slot, "it asked a question outside of any task".to_owned());
+        };
+        let from = current.attempt;
+        runner.asking = Some((ask, question.clone()));
+        self.tell(Message::Ask { from, ask, question });
+    }
+
+    /// Something wrote to a runner's standard output or error.
+    pub(super) fn on_printed(&mut self, slot: SlotId, fd: u8, bytes: Bytes) {
+        let Some(runner) = &mut self.runners[slot.0] else {
+            return;
+        };
+        let Some(current) = &mut runner.current else {
+            runner.asides.push(&bytes);
+            let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(1000)]);
+            tracing::debug!("a runner wrote outside of any task: {}", shown.trim_end());
+            return;
+        };
+        current.tail.push(&bytes);
+        if current.is_captured {
+            return;
+        }
+        current.window.on_sent(bytes.len());
+        let output = Message::Output { from: current.attempt, fd, bytes };
+        if self.is_linked {
+            self.tell(output);
+        } else {
+            self.keep_output(output);
+        }
+    }
+
+    /// Keeps output for the next manager. The window of each attempt bounds it; the oldest goes when there are very many.
+    fn keep_output(&mut self, output: Message) {
+        if self.leave_until.is_some() {
+            return;
+        }
+        self.unsent_output.push(output);
+        let size =
+            |message: &Message| if let Message::Output { bytes, .. } = message { bytes.len() } else { 0 };
+        let bytes: usize = self.unsent_output.iter().map(size).sum();
+        if bytes > UNSENT_OUTPUT_BYTES {
+            tracing::warn!("output of tasks is dropped: no manager has been there to take it for too long");
+            let half = self.unsent_output.len() / 2;
+            self.unsent_output.drain(..=half);
+        }
+    }
+
+    fn empty_pipes(&mut self, slot: SlotId) {
+        let Some(runner) = &mut self.runners[slot.0] else {
+            return;
+        };
+        // This may exceed the attempt's window, by what a pipe holds: its outcome must not overtake it.
+        let printed = runner.empty_pipes(&mut self.scratch);
+        for (fd, bytes) in printed {
+            self.on_printed(slot, fd, bytes);
+        }
+    }
+
+    /// A runner's socket ended, by its own doing or with its process.
+    pub(super) fn on_runner_closed(&mut self, slot: SlotId) {
+        let until = self.now + CLOSED_LIMIT;
+        if let Some(runner) = &mut self.runners[slot.0] {
+            runner.deadline = Some((until, "it closed the socket over which it is told its tasks"));
+        }
+    }
+
+    /// Ends a runner that did what it must not.
+    pub(super) fn complain(&mut self, slot: SlotId, complaint: String) {
+        if let Some(runner) = &mut self.runners[slot.0] {
+            tracing::debug!("runner {} is ended because {complaint}", runner.pid);
+            runner.complaint.get_or_insert(complaint);
+            runner.is_deaf = true;
+            runner.signal(Signal::SIGKILL);
+        }
+    }
+
+    /// A runner's process ended.
+    pub(super) fn on_runner_ended(&mut self, slot: SlotId) {
+        let Some(runner) = &mut self.runners[slot.0] else {
+            return;
+        };
+        // While the pid is ours: everything that the task started goes with it.
+        runner.signal(Signal::SIGKILL);
+        runner.empty_socket(&mut self.scratch);
+        self.on_runner_said(slot);
+        self.empty_pipes(slot);
+        let Some(runner) = self.runners[slot.0].take() else {
+            return;
+        };
+        let ended = match kernel::reap(runner.pid) {
+            Ok(Some(ended)) => ended,
+            Ok(None) => {
+                // It is readable a moment before it can be collected when another of its threads still runs.
+                self.runners[slot.0] = Some(runner);
+                return;
+            }
+            Err(error) => {
+                tracing::warn!("how runner {} ended cannot be told: {error}", runner.pid);
+                Ended::default()
+            }
+        };
+        self.sweep();
+        if !runner.is_ready {
+            self.on_trouble(death_at_start(&runner, ended));
+        }
+        let generation = runner.generation;
+        self.step(Input::RunnerGone { slot, generation, exit: exit_of(runner, ended) });
+    }
+}
+
+fn exit_of(runner: Runner, ended: Ended) -> Exit {
+    Exit {
+        pid: u32::try_from(runner.pid.as_raw()).ok(),
+        signal: ended.signal,
+        code: ended.code,
+        peak_kib: ended.peak_kib,
+        output: runner.current.map(|current| current.tail.text()).unwrap_or_default(),
+        complaint: runner.complaint,
+    }
+}
+
+fn death_at_start(runner: &Runner, ended: Ended) -> String {
+    let how = match (&runner.complaint, ended.signal, ended.code) {
+        (Some(complaint), _, _) => format!("was ended because {complaint}"),
+        (None, Some(signal), _) => format!("was killed by signal {signal}"),
+        (None, None, Some(code)) => format!("exited with status {code}"),
+        (None, None, None) => "ended".to_owned(),
+    };
+    let last_words = runner.asides.text();
+    let last_words = last_words.trim();
+    let colon = if last_words.is_empty() { "" } else { ": " };
+    format!("a runner {how} before it was ready{colon}{last_words}")
+}

@@ -1,0 +1,277 @@
+//! One runner process as the worker sees it: its socket, its two pipes and its end. Moves bytes, decides nothing.
+
+use std::io::{self, ErrorKind, IoSlice, PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::task::{Context, Poll};
+
+use argon_core::Time;
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::message::AttemptId;
+use argon_proto::{BlobHash, Message};
+use bytes::Bytes;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use rustc_hash::FxHashSet;
+use tokio::io::unix::AsyncFd;
+
+use super::mark::Mark;
+use super::output::{Tail, Window};
+use super::process::Started;
+
+/// Bytes of output in one frame at most.
+const OUTPUT_BYTES: usize = 64 << 10;
+/// What one read of a pipe may bring while a runner that ended, or finished a task, is emptied.
+const LEFT_IN_PIPE_BYTES: usize = 1 << 20;
+const LEFT_IN_SOCKET_BYTES: usize = 4 << 20;
+
+/// What was found when a runner was looked at.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It sent bytes; they are in its decoder.
+    Said,
+    /// It closed its socket.
+    Closed,
+    /// It wrote to descriptor 1 or 2.
+    Printed(u8, Bytes),
+    /// The process ended.
+    Ended,
+}
+
+/// A runner and what is known of it.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) generation: u64,
+    pub(super) pid: Pid,
+    pub(super) mark: Mark,
+    pub(super) outbox: Outbox,
+    pub(super) decoder: Decoder,
+    /// The attempt that it executes, with its output.
+    pub(super) current: Option<Current>,
+    /// Blobs that this process was sent.
+    pub(super) has_blobs: FxHashSet<BlobHash>,
+    /// Blobs that it asked for and this worker does not have.
+    pub(super) wants_blobs: Vec<BlobHash>,
+    /// The question that it waits for an answer to.
+    pub(super) asking: Option<(u32, Bytes)>,
+    /// What was wrong with what it said.
+    pub(super) complaint: Option<String>,
+    /// When it will be killed, and what is said then.
+    pub(super) deadline: Option<(Time, &'static str)>,
+    /// It has said READY.
+    pub(super) is_ready: bool,
+    /// Its last words outside of any task.
+    pub(super) asides: Tail,
+    /// The socket brings nothing more.
+    pub(super) is_deaf: bool,
+    socket: AsyncFd<UnixStream>,
+    is_full: bool,
+    pipes: [Option<AsyncFd<PipeReader>>; 2],
+    descriptor: AsyncFd<OwnedFd>,
+}
+
+/// The attempt in a runner.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) attempt: AttemptId,
+    pub(super) is_captured: bool,
+    pub(super) window: Window,
+    pub(super) tail: Tail,
+}
+
+impl Runner {
+    /// Takes over a process that was just started.
+    pub(super) fn new(started: Started, generation: u64, mark: Mark, preamble: &[u8]) -> io::Result<Self> {
+        let mut outbox = Outbox::default();
+        outbox.push_raw(preamble);
+        Ok(Self {
+            generation,
+            pid: started.pid,
+            mark,
+            outbox,
+            decoder: Decoder::default(),
+            current: None,
+            has_blobs: FxHashSet::default(),
+            wants_blobs: Vec::new(),
+            asking: None,
+            complaint: None,
+            deadline: None,
+            is_ready: false,
+            asides: Tail::for_report(),
+            is_deaf: false,
+            socket: AsyncFd::register(started.socket)?,
+            is_full: false,
+            pipes: [Some(AsyncFd::register(started.stdout)?), Some(AsyncFd::register(started.stderr)?)],
+            descriptor: AsyncFd::register(started.descriptor)?,
+        })
+    }
+
+    /// Looks at everything that may have happened, and moves what can be moved.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], mut found: impl FnMut(Found)) {
+        if self.is_full {
+            self.poll_write(cx);
+        }
+        for pipe in 0..2 {
+            if let Some(bytes) = self.poll_pipe(pipe, cx, scratch) {
+                found(Found::Printed(pipe as u8 + 1, bytes));
+            }
+        }
+        if let Some(what) = self.poll_socket(cx, scratch) {
+            found(what);
+        }
+        if self.descriptor.poll_read_ready(cx).is_ready() {
+            found(Found::Ended);
+        }
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<Found> {
+        while !self.is_deaf
+            && let Poll::Ready(Ok(mut guard)) = self.socket.poll_read_ready(cx)
+        {
+            match guard.get_inner().read(scratch) {
+                Ok(count @ 1..) => {
+                    // What came short has emptied the socket; the next bytes wake us again.
+                    if count < scratch.len() {
+                        guard.clear_ready();
+                    }
+                    feed(&mut self.decoder, &scratch[..count]);
+                    return Some(Found::Said);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => {
+                    self.is_deaf = true;
+                    return Some(Found::Closed);
+                }
+            }
+        }
+        None
+    }
+
+    fn poll_pipe(&mut self, pipe: usize, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<Bytes> {
+        let room = self.current.as_ref().map_or(OUTPUT_BYTES, Current::room).min(scratch.len());
+        let place = self.pipes.get_mut(pipe)?;
+        // An attempt that used up its window waits, as it would for a slow terminal.
+        while room > 0
+            && let Some(reader) = place
+            && let Poll::Ready(Ok(mut guard)) = reader.poll_read_ready(cx)
+        {
+            match guard.get_inner().read(&mut scratch[..room]) {
+                Ok(count @ 1..) => {
+                    if count < room {
+                        guard.clear_ready();
+                    }
+                    return Some(Bytes::copy_from_slice(&scratch[..count]));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => *place = None,
+            }
+        }
+        None
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) {
+        while self.is_full
+            && let Poll::Ready(Ok(mut guard)) = self.socket.poll_write_ready(cx)
+        {
+            match write_all(guard.get_inner(), &mut self.outbox) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+                // A broken socket is told by the end of the process.
+                Ok(()) | Err(_) => self.is_full = false,
+            }
+        }
+    }
+
+    /// Writes what the outbox holds, as far as the socket takes it.
+    pub(super) fn flush(&mut self) {
+        if self.is_full || self.outbox.is_empty() {
+            return;
+        }
+        match write_all(self.socket.get_ref(), &mut self.outbox) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_full = true,
+            Err(_) => self.outbox = Outbox::default(),
+            Ok(()) => {}
+        }
+    }
+
+    /// Queues a message for the runner.
+    pub(super) fn say(&mut self, message: Message) {
+        self.outbox.push(message);
+    }
+
+    /// What is in the two pipes already, without waiting. Bounded, since a forked child may go on writing.
+    pub(super) fn empty_pipes(&mut self, scratch: &mut [u8]) -> Vec<(u8, Bytes)> {
+        let mut printed = Vec::new();
+        for (fd, reader) in (1..).zip(&self.pipes) {
+            let mut left = LEFT_IN_PIPE_BYTES;
+            while left > 0
+                && let Some(reader) = reader
+                && let Ok(count @ 1..) = reader.get_ref().read(&mut scratch[..OUTPUT_BYTES])
+            {
+                left = left.saturating_sub(count);
+                printed.push((fd, Bytes::copy_from_slice(&scratch[..count])));
+                if count < OUTPUT_BYTES {
+                    break;
+                }
+            }
+        }
+        printed
+    }
+
+    /// Takes what is in the socket already, without waiting.
+    pub(super) fn empty_socket(&mut self, scratch: &mut [u8]) {
+        let mut left = LEFT_IN_SOCKET_BYTES;
+        while left > 0
+            && !self.is_deaf
+            && let Ok(count @ 1..) = self.socket.get_ref().read(scratch)
+        {
+            left = left.saturating_sub(count);
+            feed(&mut self.decoder, &scratch[..count]);
+        }
+    }
+
+    /// Lets the runner see the end of its socket, at which it ends.
+    pub(super) fn close_socket(&mut self) {
+        let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Signals the process and all that is in its group.
+    pub(super) fn signal(&self, signal: Signal) {
+        // Its pid is not free before it was collected, so this is never somebody else's group.
+        let _ = killpg(self.pid, signal);
+    }
+}
+
+impl Current {
+    /// Bytes that may be read from its pipes now.
+    fn room(&self) -> usize {
+        if self.is_captured {
+            return OUTPUT_BYTES;
+        }
+        usize::try_from(self.window.room()).unwrap_or(usize::MAX).min(OUTPUT_BYTES)
+    }
+}
+
+/// Copies into memory that several messages share, so that a small one costs no allocation of its own.
+fn feed(decoder: &mut Decoder, bytes: &[u8]) {
+    const SHARED_BYTES: usize = 8 << 10;
+    let buffer = decoder.buffer();
+    if buffer.capacity() - buffer.len() < bytes.len() {
+        buffer.reserve(bytes.len().max(SHARED_BYTES));
+    }
+    buffer.extend_from_slice(bytes);
+}
+
+fn write_all(mut socket: &UnixStream, outbox: &mut Outbox) -> io::Result<()> {
+    while !outbox.is_empty() {
+        let mut slices = [IoSlice::new(&[]); 16];
+        let count = outbox.slices(&mut slices);
+        let written = match socket.write_vectored(&slices[..count]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            other => other?,
+        };
+        outbox.advance(written);
+    }
+    Ok(())
+}

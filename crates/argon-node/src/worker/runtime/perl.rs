@@ -1,0 +1,130 @@
+//! Perl: how the runner's program is put together and started.
+//!
+//! The program is embedded, so that a worker's machine needs a plain `perl` and no module. The POD of
+//! `perl/lib/Argon/Runner.pm` tells the form of the text.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use argon_proto::Runtime;
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Launch, Row, answer_of};
+use crate::worker::{WorkerConfig, WorkerError};
+
+pub(super) const ROW: Row = Row { runtime: Runtime::Perl, discover, launch };
+
+const VERSION_MIN: (u32, u32) = (5, 16);
+const BOOTSTRAP: &str = include_str!("../../../../../perl/lib/Argon/Runner/bootstrap.txt");
+
+macro_rules! embedded {
+    ($($path:literal),+ $(,)?) => {
+        &[$(($path, include_str!(concat!("../../../../../perl/lib/", $path)))),+]
+    };
+}
+
+/// The files of `perl/lib/Argon/Runner/files.txt`, in its order; a test holds the two together.
+const FILES: &[(&str, &str)] = embedded![
+    "Argon/Protocol.pm",
+    "Argon/Data.pm",
+    "Argon/Data/Graph.pm",
+    "Argon/Code/Receive.pm",
+    "Argon/Runner/Socket.pm",
+    "Argon/Runner/Reset.pm",
+    "Argon/Runner/Modules.pm",
+    "Argon/Runner/Code.pm",
+    "Argon/Runner.pm",
+];
+
+/// `u32 length` and the program text.
+static PREAMBLE: LazyLock<Bytes> = LazyLock::new(|| {
+    let program = program(FILES);
+    let mut preamble = BytesMut::with_capacity(4 + program.len());
+    preamble.put_u32(program.len() as u32);
+    preamble.put_slice(program.as_bytes());
+    preamble.freeze()
+});
+
+fn discover(config: &WorkerConfig) -> Result<String, WorkerError> {
+    let program = interpreter(config);
+    let tried = program.display().to_string();
+    let mut command = Command::new(&program);
+    command.args(["-e", "printf '%vd', $^V"]);
+    let version = answer_of(command).map_err(|why| WorkerError::NoInterpreter {
+        language: "perl",
+        tried: tried.clone(),
+        why,
+        option: "--perl",
+    })?;
+    match parsed(&version) {
+        Some(parsed) if parsed >= VERSION_MIN => Ok(version),
+        Some(_) => {
+            let why = format!("it is perl {version}, and tasks need 5.16 or later");
+            Err(WorkerError::BadInterpreter { program: tried, why })
+        }
+        None => {
+            let why = "it does not tell its version as perl does".to_owned();
+            Err(WorkerError::BadInterpreter { program: tried, why })
+        }
+    }
+}
+
+fn parsed(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+fn launch(config: &WorkerConfig) -> Launch {
+    Launch {
+        program: interpreter(config),
+        arguments: vec!["-e".to_owned(), BOOTSTRAP.trim_end().to_owned()],
+        preamble: PREAMBLE.clone(),
+    }
+}
+
+fn interpreter(config: &WorkerConfig) -> PathBuf {
+    config.perl.clone().unwrap_or_else(|| "perl".into())
+}
+
+fn program(files: &[(&str, &str)]) -> String {
+    let mut program = String::new();
+    for (path, text) in files {
+        let code = text.find("\n__END__\n").map_or(*text, |end| &text[..=end]);
+        program.push_str(&format!(
+            "BEGIN {{\n# line 1 \"{path}\"\n{code}\n}}\nBEGIN {{ $INC{{\"{path}\"}} = \"{path}\" }}\n"
+        ));
+    }
+    program.push_str("Argon::Runner->start(*Argon::Bootstrap{IO});\n");
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::tests::config;
+
+    #[test]
+    fn every_file_of_the_list_is_embedded_in_its_order() {
+        let list = include_str!("../../../../../perl/lib/Argon/Runner/files.txt");
+        let embedded: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
+        assert_eq!(list.lines().collect::<Vec<_>>(), embedded);
+    }
+
+    #[test]
+    fn documentation_does_not_travel() {
+        let text = program(&[("A.pm", "1;\n__END__\n=head1 NAME\n"), ("B.pm", "2;\n")]);
+        assert!(
+            text.starts_with("BEGIN {\n# line 1 \"A.pm\"\n1;\n\n}\nBEGIN { $INC{\"A.pm\"} = \"A.pm\" }\n")
+        );
+        assert!(text.contains("2;\n") && !text.contains("NAME"));
+    }
+
+    #[test]
+    fn a_missing_perl_is_told_in_a_sentence() {
+        let config = WorkerConfig { perl: Some("/nowhere/perl".into()), ..config() };
+        let error = discover(&config).expect_err("there is none");
+        assert!(error.to_string().starts_with("no perl was found (/nowhere/perl: "), "{error}");
+        assert!(error.to_string().ends_with("name it with --perl"), "{error}");
+    }
+}

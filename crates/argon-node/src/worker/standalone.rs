@@ -1,0 +1,77 @@
+//! A stand-alone worker: a manager and a pool in one process, joined by a link in memory. The same code on both
+//! sides of it as over TCP; there is no second path.
+
+use argon_proto::Message;
+use argon_proto::key::Role;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Link, LinkEvent, WorkerConfig};
+use crate::exit::Failure;
+use crate::manager::inbox::{Event, Inbox};
+use crate::manager::peer::Port;
+use crate::manager::serve::LinkNumbers;
+use crate::manager::{self, ManagerConfig};
+use crate::signals::{StopSignal, stopped};
+
+/// Serves clients with a pool in this process; calls `announce` when both are ready.
+///
+/// # Errors
+/// If either side fails.
+pub async fn serve(
+    manager: ManagerConfig,
+    config: WorkerConfig,
+    mut stop: StopSignal,
+    announce: impl FnOnce() + 'static,
+) -> Result<(), Failure> {
+    let inbox = Inbox::default();
+    let links = LinkNumbers::default();
+    let (events, incoming) = mpsc::unbounded_channel();
+    let (outbox, outgoing) = mpsc::unbounded_channel();
+    tokio::task::spawn_local(join(inbox.clone(), links.clone(), events, outgoing, announce));
+    let pool = super::run(config, Link { events: incoming, outbox }, stop.clone());
+    // The manager stays until the pool has finished: its last outcomes must be delivered.
+    let (end_manager, manager_stop) = watch::channel(0_u8);
+    let serving = manager::serve(manager, inbox, links, manager_stop);
+    let finishing = async {
+        let ended = pool.await;
+        // A moment for what the pool said last to be passed on, unless time is up.
+        tokio::select! {
+            () = tokio::task::yield_now() => {}
+            () = stopped(&mut stop, 2) => {}
+        }
+        let _ = end_manager.send(1);
+        ended.map_err(Failure::from)
+    };
+    tokio::try_join!(serving, finishing)?;
+    Ok(())
+}
+
+/// Plays the connection between the two: registers the pool, then carries its words.
+async fn join(
+    inbox: Inbox,
+    links: LinkNumbers,
+    events: mpsc::UnboundedSender<LinkEvent>,
+    mut outgoing: mpsc::UnboundedReceiver<Message>,
+    announce: impl FnOnce(),
+) {
+    let (asked, register) = oneshot::channel();
+    if events.send(LinkEvent::WantRegister(asked)).is_err() {
+        return;
+    }
+    let Ok(register) = register.await else {
+        return;
+    };
+    let link = links.next();
+    inbox.push(Event::Admitted {
+        link,
+        role: Role::Worker,
+        port: Port::Memory(events),
+        from: "of this process".to_owned(),
+    });
+    inbox.push(Event::Said { link, message: Message::Register(register) });
+    announce();
+    while let Some(message) = outgoing.recv().await {
+        inbox.push(Event::Said { link, message });
+    }
+    inbox.push(Event::Gone { link, is_dead: true, why: "its pool has ended".to_owned() });
+}

@@ -1,0 +1,228 @@
+//! The worker against real Perl runners: a manager of two channels, tasks in JSON, waits with a deadline.
+
+mod deaths;
+mod life;
+mod output;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use argon_proto::message::AttemptId;
+use argon_proto::{
+    Attempt, BlobHash, Codec, Flags, Message, Outcome, Payload, Priority, Report, Runtime, SessionId, Status,
+    Task, TaskHead, TaskId, WorkerId,
+};
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::{Link, LinkEvent, WorkerConfig, WorkerError};
+
+/// No wait of a test is longer.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A worker of one slot.
+pub(super) fn config() -> WorkerConfig {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).expect("randomness");
+    WorkerConfig {
+        id: WorkerId(id),
+        name: "test".to_owned(),
+        host: "here".to_owned(),
+        slots: 1,
+        max_requests: 0,
+        default_timeout_ms: 0,
+        pass_env: vec!["PATH".to_owned()],
+        perl: None,
+        remote_modules: true,
+        drain_limit: Duration::from_secs(10),
+    }
+}
+
+/// The shipment of a sub with this body.
+fn shipment(body: &str) -> (BlobHash, Payload) {
+    let text = format!(
+        "# Argon Perl code, format 1\nuse strict; use warnings;\nsub {{\n#line 1 \"task\"\nsub {{ {body} }} }}\n"
+    );
+    let payload = Payload::from(text.into_bytes());
+    (BlobHash::of(payload.parts()), payload)
+}
+
+/// The first attempt of a task that runs this body of a Perl sub.
+pub(super) fn task(sequence: u64, body: &str) -> Task {
+    Task {
+        head: TaskHead {
+            id: TaskId { session: SessionId([7; 16]), sequence },
+            attempt: Attempt(1),
+            flags: Flags::default(),
+            priority: Priority::Normal,
+            runtime: Runtime::Perl,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Json,
+            backoff_ms: 0,
+            memory_mib: 0,
+        },
+        blobs: Bytes::copy_from_slice(&shipment(body).0.0),
+        meta: Bytes::new(),
+        payload: Payload::from(b"[]".to_vec()),
+    }
+}
+
+pub(super) fn attempt(sequence: u64) -> AttemptId {
+    super::blobs::attempt_of(&task(sequence, ""))
+}
+
+/// A worker that runs, and the manager's end of its link.
+pub(super) struct Worker {
+    events: mpsc::UnboundedSender<LinkEvent>,
+    said: mpsc::UnboundedReceiver<Message>,
+    stop: watch::Sender<u8>,
+    handle: JoinHandle<Result<(), WorkerError>>,
+    /// What was said and not asked for yet.
+    unread: VecDeque<Message>,
+    sequence: u64,
+}
+
+impl Worker {
+    /// Starts a worker and registers it.
+    async fn start(config: WorkerConfig) -> Self {
+        let (events, from_manager) = mpsc::unbounded_channel();
+        let (outbox, said) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(0);
+        let link = Link { events: from_manager, outbox };
+        let handle = tokio::task::spawn_local(super::run_guarded(config, link, stopped, None));
+        let mut worker = Self { events, said, stop, handle, unread: VecDeque::new(), sequence: 0 };
+        worker.register().await;
+        worker
+    }
+
+    /// A new connection: returns what the worker registers with.
+    async fn register(&mut self) -> serde_json::Value {
+        let (reply, body) = oneshot::channel();
+        self.send(LinkEvent::WantRegister(reply));
+        let body = within("REGISTER", body).await.expect("the worker answers");
+        self.send(LinkEvent::Registered);
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    fn send(&self, event: LinkEvent) {
+        self.events.send(event).expect("the worker runs");
+    }
+
+    fn say(&self, message: Message) {
+        self.send(LinkEvent::Message(message));
+    }
+
+    /// Sends a task with its blob.
+    fn run(&mut self, body: &str) -> AttemptId {
+        self.run_as(body, |_| {})
+    }
+
+    fn run_as(&mut self, body: &str, change: impl FnOnce(&mut TaskHead)) -> AttemptId {
+        self.sequence += 1;
+        let mut task = task(self.sequence, body);
+        change(&mut task.head);
+        let (hash, payload) = shipment(body);
+        self.say(Message::Blob { hash, payload });
+        self.say(Message::Run(task));
+        attempt(self.sequence)
+    }
+
+    /// The next message that `wanted` picks; others stay for later.
+    async fn hear<T>(&mut self, what: &str, wanted: impl Fn(&Message) -> Option<T>) -> T {
+        if let Some((at, found)) =
+            self.unread.iter().enumerate().find_map(|(at, message)| Some((at, wanted(message)?)))
+        {
+            self.unread.remove(at);
+            return found;
+        }
+        let unread = &mut self.unread;
+        let said = &mut self.said;
+        within(what, async {
+            loop {
+                let message = said.recv().await.expect("the worker runs");
+                if let Some(found) = wanted(&message) {
+                    return found;
+                }
+                unread.push_back(message);
+            }
+        })
+        .await
+    }
+
+    /// The outcome of an attempt; settles it.
+    async fn outcome(&mut self, attempt: AttemptId) -> Outcome {
+        let outcome = self.hear("an outcome", |message| match message {
+            Message::Outcome(outcome) if outcome.head.id == attempt.task => Some(outcome.clone()),
+            _ => None,
+        });
+        let outcome = outcome.await;
+        self.say(Message::Settled(vec![attempt]));
+        outcome
+    }
+
+    /// What an attempt printed to one descriptor until its outcome came, or so far.
+    fn printed(&self, attempt: AttemptId, wanted: u8) -> String {
+        let bytes: Vec<u8> = self
+            .unread
+            .iter()
+            .filter_map(|message| match message {
+                Message::Output { from, fd, bytes } if *from == attempt && *fd == wanted => {
+                    Some(bytes.to_vec())
+                }
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// Runs a body to its end and returns its value.
+    async fn value_of(&mut self, body: &str) -> serde_json::Value {
+        let attempt = self.run(body);
+        let outcome = self.outcome(attempt).await;
+        assert_eq!(outcome.head.status, Status::Ok, "{outcome:?}");
+        value(&outcome)
+    }
+
+    /// Tells the worker to stop and waits for its end.
+    async fn end(self, level: u8) {
+        self.stop.send(level).expect("the worker runs");
+        within("the end", self.handle).await.expect("no panic").expect("a good end");
+    }
+}
+
+fn value(outcome: &Outcome) -> serde_json::Value {
+    serde_json::from_slice(&outcome.payload.to_contiguous()).unwrap_or_default()
+}
+
+fn report(outcome: &Outcome) -> Report {
+    Report::from_json(&outcome.report)
+}
+
+/// Waits for something, with a deadline.
+async fn within<T>(what: &str, wanted: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, wanted).await {
+        Ok(done) => done,
+        Err(_) => panic!("{what} did not come within {DEADLINE:?}"),
+    }
+}
+
+/// Waits until a process is gone.
+async fn gone(pid: i64) {
+    let path = format!("/proc/{pid}/stat");
+    let is_gone = || std::fs::read_to_string(&path).map_or(true, |stat| stat.contains(") Z "));
+    within("the end of a process", async {
+        while !is_gone() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+/// Runs a test as the program does: one thread, local tasks.
+fn on_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, test);
+}

@@ -1,0 +1,101 @@
+//! A client that speaks the wire protocol by hand, to say what a well-behaved client would not.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use argon_proto::Message;
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::handshake::{Dialler, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
+use argon_proto::key::{Key, Role};
+use argon_proto::limit::FRAME_BYTES;
+use argon_proto::message::kind;
+
+/// A connection whose handshake is done. Reads give up after 10 s.
+#[derive(Debug)]
+pub struct WireClient {
+    stream: TcpStream,
+    decoder: Decoder,
+    /// What the manager said at the end of the handshake.
+    pub welcome: Welcome,
+}
+
+impl WireClient {
+    /// Proves the key in `key_file` in this role.
+    ///
+    /// # Errors
+    /// The refusal, if there is one.
+    pub fn connect(address: &str, key_file: &Path, role: Role) -> Result<Self, Refusal> {
+        let key = std::fs::read_to_string(key_file).expect("the key can be read");
+        let key: Key = key.parse().expect("it is a key");
+        let mut stream = TcpStream::connect(address).expect("the manager listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+        let (mut dialler, hello) = Dialler::hello(&key, role, [7; 32]).expect("the key opens the role");
+        let mut out = Outbox::default();
+        out.push_raw(&MAGIC);
+        out.push_frame(kind::HELLO, &hello);
+        write(&mut stream, &mut out);
+        let mut decoder = Decoder::default();
+        let challenge = frame(&mut stream, &mut decoder, kind::CHALLENGE)?;
+        let proof = dialler.proof(&challenge, &PLAIN_CHANNEL)?;
+        out.push_frame(kind::PROOF, &proof);
+        write(&mut stream, &mut out);
+        let welcome = frame(&mut stream, &mut decoder, kind::WELCOME)?;
+        let welcome = dialler.check(&welcome)?;
+        Ok(Self { stream, decoder, welcome })
+    }
+
+    /// Sends a message.
+    pub fn say(&mut self, message: Message) {
+        let mut out = Outbox::default();
+        out.push(message);
+        write(&mut self.stream, &mut out);
+    }
+
+    /// The next message that is no heartbeat; `None` when the manager has closed the connection.
+    pub fn hear(&mut self) -> Option<Message> {
+        loop {
+            match self.decoder.next().expect("the manager speaks the protocol") {
+                Some(Message::Ping(_) | Message::Pong(_)) => {}
+                Some(message) => return Some(message),
+                None => {
+                    if !read_more(&mut self.stream, &mut self.decoder) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn frame(stream: &mut TcpStream, decoder: &mut Decoder, wanted: u8) -> Result<bytes::Bytes, Refusal> {
+    loop {
+        match decoder.next_frame(FRAME_BYTES).expect("the manager speaks the protocol") {
+            Some((kind, body)) if kind == wanted => return Ok(body),
+            Some((kind::REFUSED, body)) => return Err(Refusal::from_json(&body)),
+            Some((kind, _)) => panic!("kind 0x{kind:02x} came in the handshake"),
+            None => assert!(read_more(stream, decoder), "the manager closed without a word"),
+        }
+    }
+}
+
+fn read_more(stream: &mut TcpStream, decoder: &mut Decoder) -> bool {
+    let mut bytes = [0; 64 << 10];
+    match stream.read(&mut bytes) {
+        Ok(0) | Err(_) => false,
+        Ok(count) => {
+            decoder.buffer().extend_from_slice(&bytes[..count]);
+            true
+        }
+    }
+}
+
+fn write(stream: &mut TcpStream, out: &mut Outbox) {
+    while !out.is_empty() {
+        let mut slices = [std::io::IoSlice::new(&[]); 16];
+        let count = out.slices(&mut slices);
+        let written = stream.write_vectored(&slices[..count]).expect("the manager reads");
+        out.advance(written);
+    }
+}

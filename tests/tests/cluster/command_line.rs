@@ -1,0 +1,91 @@
+//! What the commands say: ready lines, exit statuses, sentences.
+
+use std::time::Duration;
+
+use argon_tests::{Cluster, Finished};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn argon(cluster: &mut Cluster, arguments: &[&str]) -> Finished {
+    let command = cluster.argon(arguments);
+    cluster.run(command, "argon").finish(SOON)
+}
+
+fn assert_fails(finished: &Finished, status: i32, words: &str) {
+    assert_eq!(finished.status.code(), Some(status), "{}", finished.stderr);
+    assert!(finished.stderr.contains(words), "expected '{words}' in: {}", finished.stderr);
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+}
+
+#[test]
+fn mistakes_get_a_sentence_and_an_exit_status() {
+    let mut cluster = Cluster::start();
+    let port = cluster.address().rsplit(':').next().unwrap().to_owned();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["status", "--manager", "127.0.0.1:1"], 5, "Connection refused"),
+        (&["status", "--manager", "nowhere.invalid:80"], 5, "cannot be reached"),
+        (&["status", "--manager", "nowhere"], 2, "nowhere:8000"),
+        (&["worker", "--workers", "0"], 2, "'0'"),
+        (&["worker", "--manager", "mgrhost"], 2, "no port"),
+        (&["manager", "--colour"], 2, "--colour"),
+        (&["manager", "--port", &port], 3, "in use"),
+        (&["manager", "--port", "0", "--host", "0.0.0.0"], 3, "--insecure-plaintext"),
+        (&["manager", "--port", "0", "--host", "nowhere.invalid"], 3, "nowhere.invalid"),
+        (&["drain", "nobody"], 5, "cannot be reached"),
+    ];
+    for (arguments, status, words) in cases {
+        assert_fails(&argon(&mut cluster, arguments), *status, words);
+    }
+}
+
+#[test]
+fn a_wrong_key_is_told_and_gives_its_own_status() {
+    let mut cluster = Cluster::start();
+    let mut other = Cluster::start();
+    let address = cluster.address().to_owned();
+    let finished = argon(&mut other, &["status", "--manager", &address]);
+    assert_fails(&finished, 4, "does not open this manager");
+}
+
+#[test]
+fn a_manager_is_ready_soon_and_ends_cleanly() {
+    let mut cluster = Cluster::start();
+    let manager = cluster.manager.take().unwrap();
+    manager.signal(libc::SIGTERM);
+    let finished = manager.finish(SOON);
+    assert_eq!(finished.status.code(), Some(0));
+    let lines: Vec<_> = finished.stdout.lines().collect();
+    assert_eq!(lines.len(), 1, "one ready line and nothing else: {lines:?}");
+    assert!(lines[0].starts_with("argon-ready role=manager addr=127.0.0.1:"));
+}
+
+#[test]
+fn help_and_version_teach() {
+    let mut cluster = Cluster::start();
+    for command in ["manager", "worker", "up", "status", "drain", "key"] {
+        let finished = cluster.argon(&[command, "--help"]);
+        let finished = cluster.run(finished, "help").finish(SOON);
+        assert_eq!(finished.status.code(), Some(0));
+        assert!(finished.stdout.contains("Examples:"), "{command} has no examples");
+    }
+}
+
+#[test]
+fn the_key_of_a_role_opens_that_role_only() {
+    let mut cluster = Cluster::start();
+    let observer = argon(&mut cluster, &["key", "--role", "observer"]).stdout;
+    let file = cluster.folder().join("observer.key");
+    std::fs::write(&file, observer).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, mode).unwrap();
+    let address = cluster.address().to_owned();
+    let with_observer_key = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(argon_tests::argon());
+        command.args(arguments).arg("--manager").arg(&address).arg("--key").arg(&file);
+        command
+    };
+    let look = with_observer_key(&["status"]);
+    assert_eq!(cluster.run(look, "look").finish(SOON).status.code(), Some(0));
+    let touch = with_observer_key(&["drain", "somebody"]);
+    assert_fails(&cluster.run(touch, "touch").finish(SOON), 4, "does not open the role admin");
+}

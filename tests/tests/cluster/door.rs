@@ -1,0 +1,93 @@
+//! Strangers at the door: without the key they learn nothing and cost nothing.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use argon_proto::Message;
+use argon_proto::key::Role;
+use argon_tests::{Cluster, WireClient, wait_for};
+
+/// What the manager answers to raw bytes until it closes the connection.
+fn answer_to(address: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    // A reset is an answer too.
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+#[test]
+fn garbage_is_closed_and_work_goes_on() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let address = cluster.address().to_owned();
+    let huge = [b"ARGN".as_slice(), &[0xff, 0xff, 0xff, 0xff, 1]].concat();
+    let strangers: [&[u8]; 5] = [
+        b"\x00\x01\x02garbage",
+        &huge,
+        b"ARGN\x00\x00\x00\x05\x01{}{}",
+        b"ARGN\x00\x00\x00\x01\x99",
+        &[b'A'; 5000],
+    ];
+    let begun = Instant::now();
+    for bytes in strangers {
+        let answer = String::from_utf8_lossy(&answer_to(&address, bytes)).into_owned();
+        assert!(!answer.contains("nonce"), "a stranger was told something: {answer}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "garbage was not closed at once");
+    let answer = answer_to(&address, b"POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 400"));
+    assert_eq!(cluster.perl("print $client->queue(sub { $_[0] * 2 }, [21])"), "42");
+}
+
+#[test]
+fn a_peer_that_says_too_little_is_closed_in_time() {
+    let cluster = Cluster::start();
+    let begun = Instant::now();
+    assert!(answer_to(cluster.address(), b"ARGN\x00").is_empty());
+    let took = begun.elapsed();
+    assert!(took > Duration::from_secs(4) && took < Duration::from_secs(8), "closed after {took:?}");
+}
+
+#[test]
+fn a_thousand_idle_strangers_do_not_keep_a_client_out_for_long() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let idle: Vec<TcpStream> = (0..500).map(|_| TcpStream::connect(cluster.address()).unwrap()).collect();
+    assert_eq!(cluster.perl("print $client->queue(sub { 'in' })"), "in");
+    drop(idle);
+}
+
+#[test]
+fn what_a_client_may_not_say_is_refused_in_words() {
+    let cluster = Cluster::start();
+    let connect = || WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
+    let words_for = |message: Message| {
+        let mut client = connect();
+        client.say(message);
+        match client.hear() {
+            Some(Message::Refused(json)) => String::from_utf8_lossy(&json).into_owned(),
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    };
+    let register = Message::Register(bytes::Bytes::from_static(b"{}"));
+    assert!(words_for(register).contains("may not say that"));
+    let open = Message::Open(bytes::Bytes::from_static(b"not json"));
+    assert!(words_for(open).contains("session"));
+    assert!(words_for(Message::Recall(1)).contains("may not say that"));
+}
+
+#[test]
+fn a_manager_forgets_strangers() {
+    let mut cluster = Cluster::start();
+    for _ in 0..50 {
+        answer_to(cluster.address(), b"?");
+    }
+    let manager = cluster.manager.as_ref().unwrap().pid();
+    wait_for("the manager to close all descriptors", Duration::from_secs(5), || {
+        let open = std::fs::read_dir(format!("/proc/{manager}/fd")).unwrap().count();
+        (open < 20).then_some(())
+    });
+    assert_eq!(cluster.status()["clients"], 0);
+}
