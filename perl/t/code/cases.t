@@ -15,6 +15,7 @@ my %refused = map { $_ => 1 } qw(
     state_preincremented data_handle closed_over_fh autodie_lex
     tied_captured transliteration_wide unless_else comma_and_do_blocks
     state_used_in_helper autodie_of_the_script state_in_a_recursive_closure
+    format_write postfix_everything tied_scalar_captured
     moo_class_in_the_script moose_class_in_the_script object_pad_class_in_the_script
 );
 
