@@ -1,9 +1,12 @@
 //! The kernel calls that no safe library offers: process descriptors, a dead child's usage, and CLOEXEC for a range.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::io::PipeReader;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use nix::unistd::Pid;
+use tokio::io::unix::AsyncFd;
 
 /// How a child ended, as the kernel tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,4 +54,17 @@ pub(super) fn close_others_at_exec() {
     unsafe {
         libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }
+}
+
+/// What owns one descriptor from its making to its end, and never exchanges it.
+pub(super) trait OwnsOneDescriptor: AsRawFd {}
+impl OwnsOneDescriptor for OwnedFd {}
+impl OwnsOneDescriptor for UnixStream {}
+impl OwnsOneDescriptor for PipeReader {}
+
+/// Lets the runtime tell when a descriptor is ready.
+pub(super) fn watched<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: by the trait's promise the descriptor stays open and the same for as long as its owner, which the
+    // AsyncFd now is.
+    unsafe { AsyncFd::register(descriptor) }.map_err(Into::into)
 }

@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use rustc_hash::FxHashSet;
 use tokio::io::unix::AsyncFd;
 
+use super::kernel;
 use super::mark::Mark;
 use super::output::{Tail, Window};
 use super::process::Started;
@@ -99,10 +100,10 @@ impl Runner {
             is_ready: false,
             asides: Tail::for_report(),
             is_deaf: false,
-            socket: AsyncFd::register(started.socket)?,
+            socket: kernel::watched(started.socket)?,
             is_full: false,
-            pipes: [Some(AsyncFd::register(started.stdout)?), Some(AsyncFd::register(started.stderr)?)],
-            descriptor: AsyncFd::register(started.descriptor)?,
+            pipes: [Some(kernel::watched(started.stdout)?), Some(kernel::watched(started.stderr)?)],
+            descriptor: kernel::watched(started.descriptor)?,
         })
     }
 
