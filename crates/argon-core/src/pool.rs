@@ -136,6 +136,11 @@ impl Pool {
         waiting.chain(running).chain(finished).collect()
     }
 
+    /// Every task that waits or runs here: whose blobs are still wanted.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.waiting.iter().flatten().chain(self.slots.iter().filter_map(Slot::task))
+    }
+
     /// The attempt that a slot's runner of this generation executes.
     #[must_use]
     pub fn running(&self, slot: SlotId, generation: u64) -> Option<AttemptId> {

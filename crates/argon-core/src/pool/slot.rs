@@ -70,8 +70,13 @@ impl Default for SlotState {
 impl Slot {
     /// The attempt that runs here, or is being ended.
     pub(super) fn attempt(&self) -> Option<AttemptId> {
+        self.task().map(attempt_of)
+    }
+
+    /// The task that runs here, or is being ended.
+    pub(super) fn task(&self) -> Option<&Task> {
         match &self.state {
-            SlotState::Busy { run, .. } | SlotState::Ending { run, .. } => Some(attempt_of(&run.task)),
+            SlotState::Busy { run, .. } | SlotState::Ending { run, .. } => Some(&run.task),
             SlotState::Empty { .. }
             | SlotState::Starting { .. }
             | SlotState::Idle { .. }
