@@ -87,13 +87,15 @@ sub pp_leaveloop {
     return $text;
 }
 
-# The block of map or grep could be read as a hash.
-sub pp_mapwhile  { my $self = shift; return _clear_block($self->SUPER::pp_mapwhile(@_)) }
-sub pp_grepwhile { my $self = shift; return _clear_block($self->SUPER::pp_grepwhile(@_)) }
+# The block of map or grep could be read as a hash, and a hash as a block.
+sub pp_mapwhile  { my $self = shift; return _clear_brace($_[0], $self->SUPER::pp_mapwhile(@_)) }
+sub pp_grepwhile { my $self = shift; return _clear_brace($_[0], $self->SUPER::pp_grepwhile(@_)) }
 
-sub _clear_block {
-    my ($text) = @_;
-    $text =~ s/\A((?:CORE::)?(?:map|grep)\(?\s*)\{/$1\{;/;
+sub _clear_brace {
+    my ($op, $text) = @_;
+    my $code = $op->first->first->sibling->first;
+    my $clear = B::Deparse::is_scope($code) ? '{;' : '+{';
+    $text =~ s/\A((?:CORE::)?(?:map|grep)\(?\s*)\{/$1$clear/;
     return $text;
 }
 

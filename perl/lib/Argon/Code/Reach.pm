@@ -118,6 +118,9 @@ sub _operations {
             _text($found, $class, 1);
         }
         elsif ($READS_SETTING{$name}) { $found->{globs}{"main::$_"}{SCALAR} = 1 for @{ $READS_SETTING{$name} } }
+        elsif ($name eq 'enterwrite') {
+            Argon::Code::Refusal->throw('it writes a format, and formats stay in this process', 'use sprintf');
+        }
         elsif ($name eq 'entereval') { $found->{evaluates_text} = 1 }
         elsif ($op->isa('B::COP'))   { $found->{package} = $op->stashpv }
         elsif ($name =~ /\Apad(?:cv)\z/ || $name eq 'introcv' || $name eq 'clonecv') {

@@ -13,6 +13,7 @@ use B ();
 use Config ();
 use Scalar::Util ();
 use Argon::Code::Deparse ();
+use Argon::Code::Layout ();
 use Argon::Code::Origin ();
 use Argon::Code::Reach ();
 use Argon::Code::Receive ();
@@ -49,8 +50,8 @@ sub build {
     }
     $self->_add_settings;
     $self->{slots}->settle;
-    my $body = $self->_body;
-    $self->{text} = $self->_head . $body;
+    my $body = Argon::Code::Layout::body($self);
+    $self->{text} = Argon::Code::Layout::head($self) . $body;
     utf8::encode($self->{text});
     $self->_verify($body);
     delete @$self{qw(units todo seen)};
@@ -363,40 +364,6 @@ sub _refuse_open_handle {
         : ("it uses the handle $name, which is open in this process", 'open the file inside the sub'));
 }
 
-sub _head {
-    my ($self) = @_;
-    my @plan;
-    # Modules first: a placeholder must not be there when a module defines its own subs.
-    push @plan, 'modules => [' . join(', ', map { B::perlstring($_) } sort keys %{ $self->{modules} }) . ']' if %{ $self->{modules} };
-    push @plan, 'classes => [' . join(', ', map { B::perlstring($_) } sort keys %{ $self->{class_modules} }) . ']' if %{ $self->{class_modules} };
-    push @plan, 'declare => [' . join(', ', map {
-        '[' . B::perlstring($_) . ', ' . (defined $self->{declare}{$_}[0] ? B::perlstring($self->{declare}{$_}[0]) : 'undef') . ($self->{declare}{$_}[1] ? ', 1' : '') . ']'
-    } sort keys %{ $self->{declare} }) . ']' if %{ $self->{declare} };
-    push @plan, 'alias => [' . join(', ', map {
-        '[' . B::perlstring($_) . ', ' . B::perlstring($self->{alias}{$_}) . ']'
-    } sort keys %{ $self->{alias} }) . ']' if %{ $self->{alias} };
-    my $head = "# Argon Perl code, format 1, written by perl $]\n";
-    $head .= 'BEGIN { Argon::Code::Receive::prepare(' . join(",\n    ", @plan) . ") }\n" if @plan;
-    return $head;
-}
-
-sub _body {
-    my ($self) = @_;
-    my $slots = $self->{slots};
-    my $text  = "sub {\nmy (\$argon_cell, \@argon_sub) = Argon::Code::Receive::cells(\$_[0], " . B::perlstring($slots->kinds) . ");\n";
-    for my $unit (@{ $self->{units} }) {
-        $text .= "{\n$unit->{opening}\n\$argon_sub[$unit->{index}] = $unit->{text};\n" . ($unit->{closing} || '') . "}\n";
-    }
-    my @what = ('subs => \@argon_sub', 'cells => $argon_cell');
-    push @what, 'globals => [' . join(', ', map { "[$_->[0], " . B::perlstring($_->[1]) . ", '$_->[2]']" } $slots->globals) . ']' if $slots->globals;
-    push @what, 'names => [' . join(', ', map { "[$_->[0], " . B::perlstring($_->[1]) . ']' } @{ $self->{names} }) . ']' if @{ $self->{names} };
-    push @what, 'classes => [' . join(', ', map { Argon::Code::Classes::as_text($_) } @{ $self->{classes} }) . ']' if @{ $self->{classes} };
-    $text .= '#line 1 "Argon shipment"' . "\n";
-    $text .= "Argon::Code::Receive::install(" . join(', ', @what) . ");\n" if @what > 2 || $Argon::Code::Receive::CHECKING || 1;
-    $text .= "\$argon_sub[0];\n}\n";
-    return $text;
-}
-
 # Compiles the text here, before it is sent, and compares every sub in it with its original.
 sub _verify {
     my ($self, $body) = @_;
@@ -413,7 +380,11 @@ sub _verify {
         next if $unit->{unverified};
         my ($ours, $theirs, $place) = Argon::Code::Shape::difference($unit->{cv}, B::svref_2object($compiled[ $unit->{index} ]), $unit->{constants});
         next unless defined $ours;
-        s/\A\s+// for $ours, $theirs;
+        for ($ours, $theirs) {
+            s/\A\s+//;
+            s/ package .*//s if /\Astatement /;
+            $_ = substr($_, 0, 57) . '...' if length > 60;
+        }
         Argon::Code::Refusal->throw(
             "perl cannot give back the source of this sub faithfully" . (length $place ? " near $place" : '') . " ($ours became $theirs)",
             'simplify that statement, put the sub in a module, or use Argon::Code->from_source'
