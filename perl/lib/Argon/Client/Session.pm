@@ -22,6 +22,7 @@ use Argon::Protocol qw(:all);
 my $FLUSH_BYTES     = 65_536;
 my $FLUSH_AFTER_S   = 0.002;
 my $ACK_BYTES       = 24 * 256;
+my $ACK_AFTER_S     = 0.05;
 my $SILENCE_S       = 15;
 my $HOLD_BACK_S     = 0.05;
 my $HOLD_BACK_S_MAX = 2;
@@ -114,7 +115,7 @@ sub turn {
         }
         $self->_act_on_timers;
         Argon::Client::Sending::send_backlog($self, $link);
-        my $flushed = $self->flush;
+        my $flushed = $self->_flush_before_waiting;
         my $readable = 1;
         if (!defined $seconds || $seconds > 0) {
             my $pause = $self->_pause($seconds);
@@ -130,7 +131,7 @@ sub turn {
             $link->{broken} ||= "the manager was silent for $SILENCE_S s";
         }
         Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
-        $self->flush if length $self->{ack} >= $ACK_BYTES || length $link->{out};
+        $self->flush if length $link->{out};
         $self->_lose($link) if $link->broken;
     }
     $self->_announce if @{ $self->{finished} };
@@ -150,6 +151,14 @@ sub flush {
     my $flushed = $link->flush;
     Argon::Client::Wait->choose->interrupt if !$flushed && $self->{turning};
     return $flushed;
+}
+
+# Acknowledgements can wait for company, but not for ever: the manager keeps the outcomes meanwhile.
+sub _flush_before_waiting {
+    my ($self) = @_;
+    return $self->flush
+        if length $self->{ack} >= $ACK_BYTES || Time::HiRes::time() - $self->{flushed_at} > $ACK_AFTER_S;
+    return $self->{link}->flush;
 }
 
 # Marks a record as done, and remembers to tell those who wait.
