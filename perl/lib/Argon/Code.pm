@@ -118,3 +118,60 @@ sub _die_at_caller {
 }
 
 1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Argon::Code - Perl code that travels
+
+=head1 SYNOPSIS
+
+    my $shipped = Argon::Code::ship(sub { $x + $_[0] });     # here
+    my $factory = Argon::Code::receive($shipped->{text});    # there, once
+    my $code    = $factory->($shipped->{captures});          # there, for each call
+    my $value   = $code->(1);
+
+=head1 DESCRIPTION
+
+A sub is sent as text, which depends only on its code, and captured values, which
+travel with every call. What cannot travel is refused here, before anything is sent.
+The guide is F<docs/guide/perl-code-that-travels.md>.
+
+=head1 FUNCTIONS
+
+=head2 ship
+
+    my $shipped = Argon::Code::ship($code, by_name => 1);
+
+Returns C<< { text => $bytes, captures => $value } >>. C<text> is UTF-8; closures made
+from one source share it, and it is made only once. C<captures> is undef or a reference
+to a list with the captured values of this closure at this moment; it is encoded with
+L<Argon::Data>, together with the arguments if they are to share variables.
+
+C<by_name> true sends the name of a sub that lives in a module file, false sends its
+code; without it, compiled subs and those of perl's own library go by name. Dies with one
+sentence, at the line of the first caller outside Argon, if something cannot travel.
+
+=head2 receive
+
+    my $factory = Argon::Code::receive($text);
+
+Compiles a text. Each call of the factory gives a code reference with variables of its
+own. Dies if the text does not compile on this perl or a module is missing. It is defined
+in L<Argon::Code::Receive>, which needs nothing else of this distribution.
+
+=head2 from_source
+
+    my $code = Argon::Code::from_source('sub { my ($n) = @_; ... }');
+
+An object that L</ship> takes for a code reference: the sub is sent as it is written. It
+captures nothing and starts with C<strict> and C<warnings> in package C<main>.
+
+=head2 shipped, ship_class, way_to_class
+
+For L<Argon::Data>: code and classes inside data.
+
+=cut

@@ -128,3 +128,34 @@ sub _at_caller {
 }
 
 1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Argon::Data - Perl values as bytes
+
+=head1 SYNOPSIS
+
+    my $bytes = Argon::Data::encode([ 4, { list => [ 7 ] } ]);
+    my $list  = Argon::Data::decode($bytes);
+
+=head1 FUNCTIONS
+
+=head2 encode
+
+Takes a reference to a list and returns bytes. Kinds of values, floats to the last bit,
+shared, looping and weak references, objects, patterns and code references are kept. Dies
+with one sentence that names the place in the list of what cannot travel. References keep
+what they share only inside one call of encode.
+
+=head2 decode
+
+Takes the bytes and returns a reference to the list. Plain data is read with all of
+Storable's callbacks off; objects are made with their class loaded or brought along. Dies
+with one sentence if the bytes are not Argon's. Bytes must come from a peer that holds the
+cluster key: they may carry code.
+
+=cut

@@ -126,6 +126,29 @@ SCRIPT
     like(pack('H*', $lines[0]), qr/Data::Dumper::Indent/, 'and are named in the text');
 }
 
+# perls_before_5_22
+{
+    local $Argon::Code::Version::CAN_ALIAS = 0;
+    my ($n, @list) = (5, 1);
+    my $add = eval 'sub { $n += shift }' or die $@;
+    is(there(Argon::Code::ship($add), 2), 7, 'a captured scalar travels without aliases of references');
+    my $count = eval 'sub { scalar @list }' or die $@;
+    eval { Argon::Code::ship($count) };
+    like($@, qr/captured variable \@list needs perl 5\.22/, 'a captured array is refused');
+}
+
+# what_a_shipment_sets_is_given_back
+{
+    local $, = '-';
+    my $shipped = Argon::Code::ship(sub { print STDERR (); $, });
+    {
+        local $, = '+';
+        is(there($shipped), '-', 'a variable of perl is set for the code');
+        Argon::Code::Receive::restore();
+        is($,, '+', 'and given back after it');
+    }
+}
+
 # receiving half
 {
     my $loaded = qx($^X -I$FindBin::Bin/../../lib -e 'require Argon::Code::Receive; require Argon::Data; print join " ", sort keys %INC');

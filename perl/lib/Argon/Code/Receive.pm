@@ -16,7 +16,6 @@ use warnings;
 
 use feature ();
 
-our $CAN_ALIAS = $] >= 5.022;      # \my $x = \$y
 our $CHECKING;                      # the sender compiles its own text: install nothing
 
 *Argon::Code::receive = \&receive unless defined &Argon::Code::receive;
@@ -123,6 +122,21 @@ sub cells {
     ];
 }
 
+# Gives the variables of perl and of modules that shipments have set their values back.
+# The runner calls it after every task; package variables of the script stay, for the
+# next shipment that uses one brings its own.
+my @undo;
+
+sub restore {
+    while (my $change = pop @undo) {
+        my ($variable, $value) = @$change;
+        if    (ref $variable eq 'ARRAY') { @$variable = @$value }
+        elsif (ref $variable eq 'HASH')  { %$variable = %$value }
+        else                             { $$variable = $value }
+    }
+    return;
+}
+
 # Puts a shipment's named subs and package variables in their places. Called by
 # the factory each time, because another task may have used the same names.
 sub install {
@@ -139,9 +153,9 @@ sub install {
             my ($slot, $name, $how) = @$_;
             my $value = $cells->[$slot];
             if    ($how eq 'alias') { *{$name} = $value }
-            elsif (ref $value eq 'ARRAY') { @{$name} = @$value }
-            elsif (ref $value eq 'HASH')  { %{$name} = %$value }
-            else                          { ${$name} = $$value }
+            elsif (ref $value eq 'ARRAY') { push @undo, [ \@{$name}, [ @{$name} ] ]; @{$name} = @$value }
+            elsif (ref $value eq 'HASH')  { push @undo, [ \%{$name}, { %{$name} } ]; %{$name} = %$value }
+            else                          { push @undo, [ \${$name}, ${$name} ];     ${$name} = $$value }
         }
     }
     for (@{ $what{names} || [] }) {

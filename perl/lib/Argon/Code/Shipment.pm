@@ -158,7 +158,7 @@ sub _opening {
             next;
         }
         my $slot = $self->{slots}->lexical($unit, $capture);
-        push @aliases, "\\my $capture->{name} = \$argon_cell->[$slot];";
+        push @aliases, [ $capture->{name}, "\$argon_cell->[$slot]" ];
     }
     my @constants;
     my ($text, $state, $package) = Argon::Code::Deparse->text_of($cv, \@constants, \@force);
@@ -168,7 +168,9 @@ sub _opening {
     $self->_reach_globs($unit, $reach);
     $self->_reach_classes($reach);
     my $start = Argon::Code::Optree::first_statement($cv);
-    return (@subs, Argon::Code::Version::ALIAS_ON, @aliases, @constant_lines,
+    my ($opening, $closing) = Argon::Code::Version::aliases(@aliases);
+    $around->{blocks} += length $closing;
+    return (@subs, @$opening, @constant_lines,
         ($state ? Argon::Code::Pragma::change(undef, $state) : ()), "package $package;",
         ($start ? '#line ' . $start->line . ' "' . $start->file . '"' : ()));
 }

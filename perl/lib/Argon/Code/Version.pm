@@ -9,12 +9,25 @@ use warnings;
 
 use B ();
 use feature ();
+use Argon::Code::Refusal ();
 
 # Since perl 5.16 features live in the hint hash unless a whole bundle is on.
 use constant FEATURES_IN_HINT_HASH => 1;
 
-# What a text says before it gives a variable a second name: \my $x = $reference.
-use constant ALIAS_ON => 'BEGIN { feature->import("refaliasing", "state") }';
+# Since perl 5.22: \my $x = $reference.
+our $CAN_ALIAS = $] >= 5.022;
+
+# Text that makes captured variables of cells: (opening lines, closing braces) from a
+# list of [name, text of a reference]. An older perl can do it only for scalars, with
+# a loop that runs once.
+sub aliases {
+    my (@variables) = @_;
+    return ([ 'BEGIN { feature->import("refaliasing", "state") }', map {"\\my $_->[0] = $_->[1];"} @variables ], '') if $CAN_ALIAS;
+    for my $variable (grep { $_->[0] !~ /\A\$/ } @variables) {
+        Argon::Code::Refusal->throw("the captured variable $variable->[0] needs perl 5.22 or newer", 'capture a reference to it');
+    }
+    return ([ map {"for my $_->[0] (\${$_->[1]}) {"} @variables ], '}' x @variables);
+}
 
 # A number that this perl never gives to two different pieces of code: closures
 # made from the same source text share it. Costs well under a microsecond.
