@@ -38,7 +38,7 @@ start_process() {
         </dev/null &
     pid=$!
     cluster_pids+=("${pid}")
-    until grep -q '^argon-ready ' "${cluster_folder}/${name}.out"; do
+    until grep -qs '^argon-ready ' "${cluster_folder}/${name}.out"; do
         kill -0 "${pid}" 2>/dev/null || give_up "${name}" "ended before it was ready"
         [ "${SECONDS}" -lt "${until}" ] || give_up "${name}" "was not ready within ${READY_SECONDS_MAX} s"
         sleep 0.02

@@ -40,7 +40,7 @@ fn mistakes_get_a_sentence_and_an_exit_status() {
 
 #[test]
 fn a_wrong_key_is_told_and_gives_its_own_status() {
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     let mut other = Cluster::start();
     let address = cluster.address().to_owned();
     let finished = argon(&mut other, &["status", "--manager", &address]);

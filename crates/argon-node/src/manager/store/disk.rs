@@ -78,10 +78,10 @@ impl DiskStore {
         let transaction = self.database.begin_read().map_err(redb::Error::from)?;
         let mut loaded = Loaded::default();
         for entry in transaction.open_table(TASKS)?.iter()? {
-            match decode(entry?.1.value())? {
-                Message::Submit(task) => loaded.records.push(Record::TaskAccepted(task)),
-                other => return Err(ReadError::Content(format!("a task is stored as {other:?}"))),
-            }
+            let Message::Submit(task) = decode(entry?.1.value())? else {
+                return Err(ReadError::Content("a task is stored as something else".to_owned()));
+            };
+            loaded.records.push(Record::TaskAccepted(task));
         }
         for entry in transaction.open_table(STARTS)?.iter()? {
             let (id, attempt) = entry?;
@@ -91,10 +91,10 @@ impl DiskStore {
             }));
         }
         for entry in transaction.open_table(OUTCOMES)?.iter()? {
-            match decode(entry?.1.value())? {
-                Message::Outcome(outcome) => loaded.records.push(Record::TaskEnded(outcome)),
-                other => return Err(ReadError::Content(format!("an outcome is stored as {other:?}"))),
-            }
+            let Message::Outcome(outcome) = decode(entry?.1.value())? else {
+                return Err(ReadError::Content("an outcome is stored as something else".to_owned()));
+            };
+            loaded.records.push(Record::TaskEnded(outcome));
         }
         for entry in transaction.open_table(BLOBS)?.iter()? {
             let (hash, bytes) = entry?;
