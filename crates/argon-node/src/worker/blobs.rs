@@ -90,7 +90,8 @@ impl Blobs {
 
     /// Whether all blobs that a task names are here. Counts as a use of them.
     pub(super) fn has_all(&mut self, task: &Task) -> bool {
-        task.blob_hashes().fold(true, |all, hash| self.find(hash).is_some() && all)
+        // All are looked up, also behind one that is missing: each look counts as a use.
+        task.blob_hashes().filter(|hash| self.find(*hash).is_none()).count() == 0
     }
 
     /// Lets a task wait until its blobs have come.
@@ -130,7 +131,7 @@ impl Blobs {
     }
 
     /// What the manager has to be asked for: missing for parked tasks, or wanted by runners, and not asked yet.
-    pub(super) fn to_ask(&mut self, wanted: impl Iterator<Item = BlobHash>) -> Vec<BlobHash> {
+    pub(super) fn take_questions(&mut self, wanted: impl Iterator<Item = BlobHash>) -> Vec<BlobHash> {
         let named = self.parked.iter().flat_map(Task::blob_hashes).chain(wanted);
         let mut hashes = Vec::new();
         for hash in named {
@@ -184,12 +185,12 @@ mod tests {
         let (one, two) = (blob(1, 10), blob(2, 10));
         blobs.park(task_naming(1, &[one.0, two.0]));
         blobs.park(task_naming(2, &[two.0]));
-        assert_eq!(blobs.to_ask(std::iter::empty()), [one.0, two.0]);
-        assert_eq!(blobs.to_ask(std::iter::empty()), []);
+        assert_eq!(blobs.take_questions(std::iter::empty()), [one.0, two.0]);
+        assert_eq!(blobs.take_questions(std::iter::empty()), []);
         blobs.keep(two.0, two.1, std::iter::empty());
         assert_eq!(blobs.take_complete(), [task_naming(2, &[two.0])]);
         blobs.forget_questions();
-        assert_eq!(blobs.to_ask(std::iter::empty()), [one.0]);
+        assert_eq!(blobs.take_questions(std::iter::empty()), [one.0]);
         assert_eq!(blobs.take_parked(9, |_| true), [attempt_of(&task(1, "x"))]);
         assert_eq!(blobs.parked().count(), 0);
     }

@@ -22,6 +22,8 @@ const RETIRE_LIMIT: Duration = Duration::from_secs(2);
 impl Driver {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
+            // Nothing begins in a worker that ends.
+            Effect::Spawn { .. } | Effect::Hand { .. } | Effect::Leave if self.leave_until.is_some() => {}
             Effect::Spawn { slot, generation, kind } => self.spawn(slot, generation, kind),
             Effect::Hand { slot, task } => self.hand(slot, task),
             Effect::Retire { slot, generation } => {

@@ -120,7 +120,7 @@ impl Driver {
             return;
         }
         let wanted = self.runners.iter().flatten().flat_map(|runner| runner.wants_blobs.iter().copied());
-        let hashes = self.blobs.to_ask(wanted);
+        let hashes = self.blobs.take_questions(wanted);
         if !hashes.is_empty() {
             self.tell(Message::NeedBlob(hashes));
         }

@@ -1,7 +1,11 @@
 //! The worker against real Perl runners: a manager of two channels, tasks in JSON, waits with a deadline.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one message among any others")]
+
 mod deaths;
+mod guardian;
 mod life;
+mod link;
 mod output;
 
 use std::collections::VecDeque;
@@ -16,7 +20,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{Link, LinkEvent, WorkerConfig, WorkerError};
+use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError};
 
 /// No wait of a test is longer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -82,17 +86,26 @@ pub(super) struct Worker {
     /// What was said and not asked for yet.
     unread: VecDeque<Message>,
     sequence: u64,
+    config_id: WorkerId,
 }
 
 impl Worker {
     /// Starts a worker and registers it.
     async fn start(config: WorkerConfig) -> Self {
+        Self::start_by(config, |config, link, stop| super::run_guarded(config, link, stop, None)).await
+    }
+
+    async fn start_by<R>(config: WorkerConfig, run: impl FnOnce(WorkerConfig, Link, StopSignal) -> R) -> Self
+    where
+        R: Future<Output = Result<(), WorkerError>> + 'static,
+    {
         let (events, from_manager) = mpsc::unbounded_channel();
         let (outbox, said) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(0);
         let link = Link { events: from_manager, outbox };
-        let handle = tokio::task::spawn_local(super::run_guarded(config, link, stopped, None));
-        let mut worker = Self { events, said, stop, handle, unread: VecDeque::new(), sequence: 0 };
+        let config_id = config.id;
+        let handle = tokio::task::spawn_local(run(config, link, stopped));
+        let mut worker = Self { events, said, stop, handle, unread: VecDeque::new(), sequence: 0, config_id };
         worker.register().await;
         worker
     }
@@ -176,6 +189,15 @@ impl Worker {
             .flatten()
             .collect();
         String::from_utf8(bytes).expect("text")
+    }
+
+    /// The next output of an attempt.
+    async fn output_of(&mut self, attempt: AttemptId) -> String {
+        let output = self.hear("output", |message| match message {
+            Message::Output { from, bytes, .. } if *from == attempt => Some(bytes.clone()),
+            _ => None,
+        });
+        String::from_utf8(output.await.to_vec()).expect("text")
     }
 
     /// Runs a body to its end and returns its value.

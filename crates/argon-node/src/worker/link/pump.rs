@@ -101,18 +101,14 @@ impl Connection {
         }
     }
 
-    fn push(&mut self, message: Message) {
-        let message = match message {
+    fn push(&mut self, mut message: Message) {
+        if let Message::NeedBlob(hashes) = &mut message {
             // The bytes of a blob may still be coming while the task that names it is here.
-            Message::NeedBlob(mut hashes) => {
-                hashes.retain(|hash| !self.decoder.is_arriving(*hash));
-                if hashes.is_empty() {
-                    return;
-                }
-                Message::NeedBlob(hashes)
+            hashes.retain(|hash| !self.decoder.is_arriving(*hash));
+            if hashes.is_empty() {
+                return;
             }
-            other => other,
-        };
+        }
         self.outbox.push(message);
     }
 
@@ -138,6 +134,10 @@ impl Connection {
         Ok(())
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not the connection's own is the worker's to judge"
+    )]
     fn take_messages(
         &mut self,
         events: &mpsc::UnboundedSender<LinkEvent>,
@@ -157,7 +157,6 @@ impl Connection {
                     on_registered();
                     LinkEvent::Registered
                 }
-                #[allow(clippy::wildcard_enum_match_arm, reason = "the rest is the worker's to judge")]
                 other => LinkEvent::Message(other),
             };
             let _ = events.send(event);

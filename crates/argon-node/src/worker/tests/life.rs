@@ -11,3 +11,183 @@ fn a_task_returns_its_value() {
         worker.end(1).await;
     });
 }
+
+#[test]
+fn a_runner_finds_a_scrubbed_environment_and_no_descriptor_of_others() {
+    on_one_thread(async {
+        let mut worker = Worker::start(WorkerConfig { slots: 2, ..config() }).await;
+        let names = worker
+            .value_of("join ' ', grep { !/^(LC_|PATH$|HOME$|LANG$|TZ$|TMPDIR$)/ } sort keys %ENV")
+            .await;
+        assert_eq!(names, "ARGON_ATTEMPT ARGON_TASK_ID ARGON_WORKER");
+        let sockets = "scalar grep { (readlink(qq{/proc/self/fd/$_}) // '') =~ /^socket/ } 0 .. 255";
+        assert_eq!(worker.value_of(sockets).await, 1);
+        assert_eq!(worker.value_of("getpgrp() == $$ ? 'leader' : 'member'").await, "leader");
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn a_runner_is_replaced_after_so_many_tasks() {
+    on_one_thread(async {
+        let mut worker = Worker::start(WorkerConfig { max_requests: 2, ..config() }).await;
+        let pids = [worker.value_of("$$").await, worker.value_of("$$").await, worker.value_of("$$").await];
+        assert_eq!(pids[0], pids[1]);
+        assert_ne!(pids[1], pids[2]);
+        gone(pids[0].as_i64().expect("a pid")).await;
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn a_task_without_its_blob_waits_and_asks() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        worker.say(Message::Run(task(77, "'found'")));
+        let (hash, payload) = shipment("'found'");
+        let asked = |message: &Message| match message {
+            Message::NeedBlob(hashes) => Some(hashes.clone()),
+            _ => None,
+        };
+        assert_eq!(worker.hear("NEED_BLOB", asked).await, [hash]);
+        // The connection breaks: the task is held, and asked for again.
+        worker.send(LinkEvent::Lost);
+        let registered = worker.register().await;
+        assert_eq!(registered["held"], serde_json::json!([[attempt(77).task.to_string(), 1]]));
+        assert_eq!(worker.hear("NEED_BLOB again", asked).await, [hash]);
+        worker.say(Message::Blob { hash, payload });
+        assert_eq!(value(&worker.outcome(attempt(77)).await), "found");
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn what_has_not_started_is_recalled_and_what_runs_is_not() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let running = worker.run("print 1; sleep 1000");
+        worker.output_of(running).await;
+        let waiting = [worker.run("1"), worker.run("2"), worker.run("3")];
+        worker.say(Message::Recall(2));
+        let returned = |message: &Message| match message {
+            Message::Returned(attempts) => Some(attempts.clone()),
+            _ => None,
+        };
+        assert_eq!(worker.hear("RETURNED", returned).await, waiting[1..]);
+        worker.end(2).await;
+    });
+}
+
+#[test]
+fn outcomes_without_a_manager_are_told_to_the_next_with_their_output_first() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let flag = std::env::temp_dir().join(format!("argon-test-{}", worker.config_id));
+        let flag = flag.display();
+        let late = worker.run(&format!(
+            "print qq{{before\\n}}; select undef, undef, undef, 0.002 while !-e '{flag}'; print qq{{after\\n}}; unlink '{flag}'; 8"
+        ));
+        assert_eq!(worker.output_of(late).await, "before\n");
+        worker.send(LinkEvent::Lost);
+        std::fs::write(flag.to_string(), "").expect("a file");
+        within("the task's end", async {
+            while std::path::Path::new(&flag.to_string()).exists() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+        let registered = worker.register().await;
+        assert_eq!(registered["held"].as_array().map(Vec::len), Some(1));
+        let mut printed = String::new();
+        let outcome = loop {
+            match within("output and outcome", worker.said.recv()).await.expect("the worker runs") {
+                Message::Output { bytes, .. } => printed.push_str(&String::from_utf8_lossy(&bytes)),
+                Message::Outcome(outcome) => break outcome,
+                _ => {}
+            }
+        };
+        assert_eq!((printed.as_str(), value(&outcome)), ("after\n", 8.into()));
+        worker.say(Message::Settled(vec![late]));
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn a_question_goes_to_the_manager_and_its_answer_to_the_runner() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let asking = worker.run("require Only::There; Only::There::where()");
+        let question = |message: &Message| match message {
+            Message::Ask { from, ask, question } => Some((*from, *ask, question.clone())),
+            _ => None,
+        };
+        let (from, ask, json) = worker.hear("ASK", question).await;
+        assert_eq!(from, asking);
+        assert!(String::from_utf8_lossy(&json).contains("Only/There.pm"));
+        worker.send(LinkEvent::Lost);
+        worker.register().await;
+        assert_eq!(worker.hear("ASK again", question).await.1, ask);
+        let answer = Message::Answer {
+            to: asking,
+            ask,
+            found: true,
+            bytes: Bytes::from_static(b"package Only::There; sub where { 'here' } 1;"),
+        };
+        worker.say(answer.clone());
+        worker.say(answer);
+        assert_eq!(value(&worker.outcome(asking).await), "here");
+        assert_eq!(worker.value_of("6").await, 6);
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn a_draining_worker_finishes_what_runs_returns_the_rest_and_leaves() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let running = worker.run("print 1; select undef, undef, undef, 0.3; 'done'");
+        worker.output_of(running).await;
+        let waiting = worker.run("2");
+        worker.stop.send(1).expect("the worker runs");
+        let returned = worker.hear("RETURNED", |message| match message {
+            Message::Returned(attempts) => Some(attempts.clone()),
+            _ => None,
+        });
+        assert_eq!(returned.await, [waiting]);
+        worker.hear("DRAINING", |message| matches!(message, Message::Draining(_)).then_some(())).await;
+        assert_eq!(value(&worker.outcome(running).await), "done");
+        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        within("the end", worker.handle).await.expect("no panic").expect("a good end");
+    });
+}
+
+#[test]
+fn a_drain_that_takes_too_long_ends_the_tasks_without_an_outcome() {
+    on_one_thread(async {
+        let limit = Duration::from_millis(200);
+        let mut worker = Worker::start(WorkerConfig { drain_limit: limit, ..config() }).await;
+        let running = worker.run("print qq{$$\\n}; sleep 1000");
+        let pid = worker.output_of(running).await;
+        worker.stop.send(1).expect("the worker runs");
+        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        within("the end", worker.handle).await.expect("no panic").expect("a good end");
+        gone(pid.trim().parse().expect("a pid")).await;
+        let is_outcome = |message: &Message| matches!(message, Message::Outcome(_));
+        assert!(!worker.unread.iter().any(is_outcome) && worker.said.try_recv().is_err());
+    });
+}
+
+#[test]
+fn big_arguments_and_results_pass() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        assert_eq!(worker.value_of("'x' x 3_000_000").await.as_str().map(str::len), Some(3_000_000));
+        let body = "length $_[0]";
+        let (hash, payload) = shipment(body);
+        worker.say(Message::Blob { hash, payload });
+        let argument = serde_json::to_vec(&["y".repeat(5_000_000)]).expect("JSON");
+        worker.say(Message::Run(Task { payload: argument.into(), ..task(500, body) }));
+        assert_eq!(value(&worker.outcome(attempt(500)).await), 5_000_000);
+        worker.end(1).await;
+    });
+}

@@ -1,1 +1,61 @@
-//! x
+//! What tasks print: complete, in order, before their outcome, and never more than was granted.
+
+use argon_proto::limit;
+
+use super::*;
+
+#[test]
+fn all_output_comes_before_the_outcome_and_none_of_it_to_another_task() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        for round in 0..50 {
+            let attempt =
+                worker.run(&format!("print qq{{out {round}\\n}}; warn qq{{err {round}\\n}}; {round}"));
+            let outcome = worker.outcome(attempt).await;
+            assert_eq!(value(&outcome), round);
+            assert_eq!(worker.printed(attempt, 1), format!("out {round}\n"));
+            assert_eq!(worker.printed(attempt, 2), format!("err {round}\n"));
+        }
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn a_flood_stops_at_the_window_and_goes_on_with_credit() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let attempt = worker.run("print 'x' x 1000 for 1 .. 4000; 'over'");
+        let mut received = 0;
+        while received < limit::OUTPUT_WINDOW_BYTES {
+            received += worker.output_of(attempt).await.len() as u64;
+        }
+        // Another round trip through the worker: nothing more has come meanwhile.
+        worker.say(Message::Recall(1));
+        worker.hear("RETURNED", |message| matches!(message, Message::Returned(_)).then_some(())).await;
+        assert_eq!(worker.printed(attempt, 1).len(), 0);
+        assert_eq!(received, limit::OUTPUT_WINDOW_BYTES);
+        worker.say(Message::OutputCredit { to: attempt, bytes: u64::MAX });
+        let outcome = worker.outcome(attempt).await;
+        assert_eq!(value(&outcome), "over");
+        received += worker.printed(attempt, 1).len() as u64;
+        assert_eq!(received, 4_000_000);
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn captured_output_comes_with_the_outcome_only_and_is_bounded() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let capture = |head: &mut TaskHead| head.flags = Flags::CAPTURE;
+        let attempt = worker.run_as("print qq{quiet\\n}; 1", capture);
+        let outcome = worker.outcome(attempt).await;
+        assert_eq!((outcome.head.status, report(&outcome).output.as_deref()), (Status::Ok, Some("quiet\n")));
+        let attempt = worker.run_as("print qq{line $_\\n} for 1 .. 1_000_000; 1", capture);
+        let output = report(&worker.outcome(attempt).await).output.expect("the end of it");
+        assert_eq!(output.len(), 32 << 10);
+        assert!(output.ends_with("line 1000000\n"));
+        assert!(!worker.unread.iter().any(|message| matches!(message, Message::Output { .. })));
+        worker.end(1).await;
+    });
+}

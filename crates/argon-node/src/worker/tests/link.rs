@@ -1,0 +1,235 @@
+//! The TCP link against a manager of a few lines.
+
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::handshake::{self, Listener, PLAIN_CHANNEL, Welcome};
+use argon_proto::key::Key;
+use argon_proto::message::kind;
+use std::io::IoSlice;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::worker::keep_link;
+
+/// One connection of the manager.
+struct Peer {
+    stream: TcpStream,
+    decoder: Decoder,
+}
+
+impl Peer {
+    /// Accepts and proves the key; `None` if the proof was refused.
+    async fn accept(listener: &TcpListener, key: &Key) -> Option<Self> {
+        let (stream, _) = within("a connection", listener.accept()).await.expect("accepted");
+        let mut peer = Self { stream, decoder: Decoder::default() };
+        let mut magic = [0; 4];
+        peer.stream.read_exact(&mut magic).await.expect("the opening");
+        assert_eq!(magic, handshake::MAGIC);
+        let hello = peer.frame(kind::HELLO).await;
+        let (state, challenge) =
+            Listener::challenge(key, &hello, [9; 32], &PLAIN_CHANNEL).expect("a good hello");
+        peer.write_frame(kind::CHALLENGE, &challenge).await;
+        let proof = peer.frame(kind::PROOF).await;
+        match state.welcome(&proof, &Welcome::default()) {
+            Ok((_, welcome)) => peer.write_frame(kind::WELCOME, &welcome).await,
+            Err(refusal) => {
+                peer.write_frame(kind::REFUSED, &refusal.to_json()).await;
+                return None;
+            }
+        }
+        Some(peer)
+    }
+
+    /// Accepts, and registers the worker.
+    async fn register(listener: &TcpListener, key: &Key) -> Self {
+        let mut peer = Self::accept(listener, key).await.expect("the right key");
+        assert!(matches!(peer.message().await, Some(Message::Register(_))));
+        peer.say(Message::Registered(Bytes::from_static(b"{}"))).await;
+        peer
+    }
+
+    async fn frame(&mut self, due: u8) -> Bytes {
+        loop {
+            if let Some((kind, body)) = self.decoder.next_frame(512).expect("a frame") {
+                assert_eq!(kind, due);
+                return body;
+            }
+            within("a frame", self.stream.read_buf(self.decoder.buffer())).await.expect("read");
+        }
+    }
+
+    async fn message(&mut self) -> Option<Message> {
+        loop {
+            if let Some(message) = self.decoder.next().expect("a message") {
+                return Some(message);
+            }
+            let read = within("a message", self.stream.read_buf(self.decoder.buffer())).await;
+            if read.expect("read") == 0 {
+                return None;
+            }
+        }
+    }
+
+    async fn write_frame(&mut self, kind: u8, body: &[u8]) {
+        let mut outbox = Outbox::default();
+        outbox.push_frame(kind, body);
+        self.write(outbox).await;
+    }
+
+    async fn say(&mut self, message: Message) {
+        let mut outbox = Outbox::default();
+        outbox.push(message);
+        self.write(outbox).await;
+    }
+
+    async fn write(&mut self, mut outbox: Outbox) {
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 8];
+            let count = outbox.slices(&mut slices);
+            let written = self.stream.write_vectored(&slices[..count]).await.expect("written");
+            outbox.advance(written);
+        }
+    }
+}
+
+/// A link that is kept, and the worker's end of it.
+struct Kept {
+    listener: TcpListener,
+    events: mpsc::UnboundedReceiver<LinkEvent>,
+    outbox: mpsc::UnboundedSender<Message>,
+    _stop: watch::Sender<u8>,
+    handle: JoinHandle<()>,
+}
+
+async fn kept(key: Key) -> Kept {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    // The first address leads nowhere: its listener is closed at once.
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+    let addresses = vec![nowhere.to_string(), listener.local_addr().expect("bound").to_string()];
+    let (to_worker, events) = mpsc::unbounded_channel();
+    let (outbox, from_worker) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(0);
+    let id = config().id;
+    let handle =
+        tokio::task::spawn_local(keep_link(addresses, key, id, to_worker, from_worker, stopped, |_| {}));
+    Kept { listener, events, outbox, _stop: stop, handle }
+}
+
+impl Kept {
+    /// The manager's end, when the worker is registered there.
+    async fn registered(&mut self) -> Peer {
+        let key = key();
+        let Self { listener, events, .. } = self;
+        let (peer, ()) = tokio::join!(Peer::register(listener, &key), async {
+            loop {
+                match within("REGISTERED", events.recv()).await.expect("the link runs") {
+                    LinkEvent::WantRegister(reply) => {
+                        reply.send(Bytes::from_static(b"{}")).expect("wanted");
+                    }
+                    LinkEvent::Registered => return,
+                    _ => {}
+                }
+            }
+        });
+        peer
+    }
+
+    async fn event(&mut self) -> LinkEvent {
+        loop {
+            match within("an event", self.events.recv()).await.expect("the link runs") {
+                LinkEvent::Heard => {}
+                LinkEvent::WantRegister(reply) => reply.send(Bytes::from_static(b"{}")).expect("wanted"),
+                other => return other,
+            }
+        }
+    }
+}
+
+fn key() -> Key {
+    Key::cluster([3; 32])
+}
+
+#[test]
+fn a_link_registers_pumps_both_ways_and_comes_back() {
+    on_one_thread(async {
+        let mut link = kept(key()).await;
+        for round in 0..3 {
+            let mut peer = link.registered().await;
+            peer.say(Message::Ping(round)).await;
+            assert_eq!(peer.message().await, Some(Message::Pong(round)));
+            peer.say(Message::Recall(7)).await;
+            assert!(matches!(link.event().await, LinkEvent::Message(Message::Recall(7))));
+            for _ in 0..3000 {
+                link.outbox.send(Message::Returned(vec![attempt(round)])).expect("runs");
+            }
+            for _ in 0..3000 {
+                assert_eq!(peer.message().await, Some(Message::Returned(vec![attempt(round)])));
+            }
+            drop(peer);
+            assert!(matches!(link.event().await, LinkEvent::Lost));
+        }
+    });
+}
+
+#[test]
+fn the_last_words_of_a_worker_are_written() {
+    on_one_thread(async {
+        let mut link = kept(key()).await;
+        let mut peer = link.registered().await;
+        let big = Payload::from(vec![5; 3 << 20]);
+        let hash = BlobHash::of(big.parts());
+        link.outbox.send(Message::Blob { hash, payload: big }).expect("runs");
+        link.outbox.send(Message::Goodbye(Bytes::from_static(b"{}"))).expect("runs");
+        drop(link.outbox);
+        let said = [peer.message().await, peer.message().await];
+        assert!(said.contains(&Some(Message::Goodbye(Bytes::from_static(b"{}")))));
+        assert!(said.iter().any(|message| matches!(message, Some(Message::Blob { .. }))));
+        assert_eq!(peer.message().await, None);
+        within("the end", link.handle).await.expect("no panic");
+    });
+}
+
+#[test]
+fn a_refused_worker_keeps_trying_and_gets_in_when_the_key_is_right() {
+    on_one_thread(async {
+        let mut link = kept(key()).await;
+        assert!(Peer::accept(&link.listener, &Key::cluster([4; 32])).await.is_none());
+        link.registered().await;
+    });
+}
+
+#[test]
+fn a_real_worker_runs_a_task_over_tcp() {
+    on_one_thread(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let (to_worker, events) = mpsc::unbounded_channel();
+        let (outbox, from_worker) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(0);
+        let config = config();
+        tokio::task::spawn_local(keep_link(
+            vec![address],
+            key(),
+            config.id,
+            to_worker,
+            from_worker,
+            stopped.clone(),
+            |_| {},
+        ));
+        let worker = tokio::task::spawn_local(crate::worker::run(config, Link { events, outbox }, stopped));
+        let mut peer = Peer::register(&listener, &key()).await;
+        let (hash, payload) = shipment("'hello'");
+        peer.say(Message::Blob { hash, payload }).await;
+        peer.say(Message::Run(task(1, "'hello'"))).await;
+        let Some(Message::Outcome(outcome)) = peer.message().await else {
+            panic!("an outcome was due");
+        };
+        assert_eq!(value(&outcome), "hello");
+        peer.say(Message::Settled(vec![attempt(1)])).await;
+        stop.send(1).expect("runs");
+        assert!(matches!(peer.message().await, Some(Message::Draining(_))));
+        assert!(matches!(peer.message().await, Some(Message::Goodbye(_))));
+        assert_eq!(peer.message().await, None);
+        within("the end", worker).await.expect("no panic").expect("a good end");
+    });
+}
