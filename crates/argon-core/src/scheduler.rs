@@ -45,7 +45,7 @@ pub use effect::{Effect, Out};
 pub use input::{Input, Link, WorkerProfile};
 pub use limits::Limits;
 pub use record::Record;
-pub use view::{RunningTask, SchedulerView, Totals, WorkerView};
+pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
 
 use placement::Placement;
 use queue::Queue;

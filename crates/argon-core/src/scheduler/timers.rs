@@ -35,6 +35,11 @@ impl Timers {
         self.due.insert((at, timer));
     }
 
+    /// How many there are, stale ones included.
+    pub(super) fn len(&self) -> usize {
+        self.due.len()
+    }
+
     pub(super) fn next(&self) -> Option<Time> {
         self.due.first().map(|(at, _)| *at)
     }

@@ -218,3 +218,50 @@ impl Scheduler {
             .collect()
     }
 }
+
+/// How many things the scheduler keeps, of each kind: what must go back to nothing when the work is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Footprint {
+    /// Tasks.
+    pub tasks: usize,
+    /// Sessions.
+    pub sessions: usize,
+    /// Workers.
+    pub workers: usize,
+    /// Attempts that workers hold and nobody has claimed.
+    pub unclaimed: usize,
+    /// Callers that wait for outcomes of detached tasks.
+    pub collectors: usize,
+    /// Places in lanes, live or stale.
+    pub lane_entries: usize,
+    /// Records that are not durable yet.
+    pub storing: usize,
+    /// Timers, live or stale.
+    pub timers: usize,
+}
+
+impl Footprint {
+    /// Whether nothing is kept but workers.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.tasks + self.sessions + self.unclaimed + self.collectors + self.lane_entries + self.storing == 0
+    }
+}
+
+impl Scheduler {
+    /// How much is kept now. Costs time in proportion to sessions.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        let lanes = self.sessions.iter().flat_map(|(_, session)| &session.lanes);
+        Footprint {
+            tasks: self.tasks.len(),
+            sessions: self.sessions.len(),
+            workers: self.workers.len(),
+            unclaimed: self.unclaimed.len(),
+            collectors: self.collectors.len(),
+            lane_entries: lanes.map(std::collections::VecDeque::len).sum(),
+            storing: self.storing.len(),
+            timers: self.timers.len(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Faults take effect, and end.
+
+use argon_core::pool::{Input as PoolInput, SlotId};
+use argon_core::scheduler::Input;
+use argon_proto::WorkerId;
+
+use crate::event::{Dialler, Event, RunnerDoes};
+use crate::fault::{Fault, What};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn on_fault_begins(&mut self, place: usize) {
+        if self.is_closing {
+            return;
+        }
+        let fault = self.plan.faults[place].clone();
+        self.oracle.is_disturbed = true;
+        self.trace.note(self.now, [20, place as u64, 0], || format!("fault {fault}"));
+        self.agenda.enter(self.now + fault.lasts, Event::FaultEnds(place));
+        match fault.what {
+            What::KillManager { is_silent } => self.crash_manager(is_silent),
+            What::FreezeManager => self.freeze_manager(place),
+            What::BreakStore => self.manager.store.is_broken = true,
+            What::FillStore => self.manager.store.is_full = true,
+            What::KillWorker { worker, is_silent } => self.end_worker(worker, is_silent),
+            What::FreezeWorker(worker) => self.freeze_worker(worker, place),
+            What::DrainWorker { worker, by_operator } => self.drain(worker, by_operator),
+            What::StarveWorker(worker) => self.workers[worker].starved += 1,
+            What::KillRunner(worker) => self.kill_runner(worker),
+            What::KillClient(client) => self.end_client(client),
+            What::FreezeClient(client) => self.clients[client].frozen += 1,
+            What::Cut(dialler) => self.cut(dialler),
+            What::CutAll => self.all_diallers().into_iter().for_each(|dialler| self.cut(dialler)),
+            What::Blackhole(dialler) => {
+                if let Some(id) = self.wire_of(dialler).any() {
+                    self.blackhole(id);
+                }
+            }
+            What::Partition { dialler, up, down } => self.set_partition(dialler, [up, down], true),
+        }
+    }
+
+    pub(crate) fn on_fault_ends(&mut self, place: usize) {
+        let Fault { what, .. } = self.plan.faults[place];
+        match what {
+            What::KillManager { .. } => self.on_manager_starts(),
+            What::FreezeManager => self.thaw_manager(place),
+            What::FillStore => self.manager.store.is_full = false,
+            What::KillWorker { worker, .. } => self.on_worker_starts(worker),
+            What::FreezeWorker(worker) => self.thaw_worker(worker, place),
+            What::StarveWorker(worker) => self.workers[worker].starved -= 1,
+            What::FreezeClient(client) => {
+                self.clients[client].frozen -= 1;
+                if self.clients[client].frozen == 0 {
+                    let stalled = std::mem::take(&mut self.clients[client].stalled);
+                    self.replay(stalled);
+                }
+            }
+            What::Partition { dialler, up, down } => self.set_partition(dialler, [up, down], false),
+            What::BreakStore
+            | What::DrainWorker { .. }
+            | What::KillRunner(_)
+            | What::KillClient(_)
+            | What::Cut(_)
+            | What::CutAll
+            | What::Blackhole(_) => {}
+        }
+    }
+
+    fn freeze_manager(&mut self, place: usize) {
+        if self.manager.process.is_some() {
+            self.manager.frozen += 1;
+            self.frozen_lives.insert(place, self.manager.life);
+        }
+    }
+
+    fn thaw_manager(&mut self, place: usize) {
+        if self.frozen_lives.remove(&place) == Some(self.manager.life) {
+            self.manager.frozen -= 1;
+            if self.manager.frozen == 0 {
+                let stalled = std::mem::take(&mut self.manager.stalled);
+                self.replay(stalled);
+            }
+        }
+    }
+
+    fn freeze_worker(&mut self, worker: usize, place: usize) {
+        if self.workers[worker].process.is_some() {
+            self.workers[worker].frozen += 1;
+            self.frozen_lives.insert(place, self.workers[worker].life);
+        }
+    }
+
+    fn thaw_worker(&mut self, worker: usize, place: usize) {
+        let is_same = self.frozen_lives.remove(&place) == Some(self.workers[worker].life);
+        if is_same && self.workers[worker].process.is_some() {
+            self.workers[worker].frozen -= 1;
+            if self.workers[worker].frozen == 0 {
+                let stalled = std::mem::take(&mut self.workers[worker].stalled);
+                self.replay(stalled);
+            }
+        }
+    }
+
+    /// A process that stood still takes in what came meanwhile, now and in order.
+    fn replay(&mut self, stalled: Vec<Event>) {
+        for event in stalled {
+            self.agenda.enter(self.now, event);
+        }
+    }
+
+    fn drain(&mut self, worker: usize, by_operator: bool) {
+        if !by_operator {
+            if self.workers[worker].process.is_some() && self.workers[worker].frozen == 0 {
+                self.step_worker(worker, PoolInput::DrainRequested("it was asked to stop".to_owned()));
+            }
+            return;
+        }
+        let Some(id) = self.worker_id(worker) else {
+            return;
+        };
+        let life = self.manager.life;
+        if self.manager.frozen > 0 {
+            return;
+        }
+        self.with_manager(life, |world, process| {
+            let now = process.clock.read(world.now);
+            world.step_manager(now, process, Input::DrainRequested { worker: id });
+        });
+        self.manager_works_soon();
+    }
+
+    fn worker_id(&self, worker: usize) -> Option<WorkerId> {
+        self.workers[worker].process.as_ref().map(|process| process.id)
+    }
+
+    fn kill_runner(&mut self, worker: usize) {
+        let chance = self.random.next();
+        let Some(process) = &self.workers[worker].process else {
+            return;
+        };
+        let count = process.runners.len().max(1) as u64;
+        let runner = process.runners.iter().nth((chance % count) as usize);
+        if let Some((slot, generation)) = runner.map(|(slot, runner)| (*slot, runner.generation)) {
+            self.runner_will(worker, SlotId(slot), generation, 0, RunnerDoes::End { signal: Some(9) });
+        }
+    }
+
+    fn end_client(&mut self, client: usize) {
+        self.clients[client].is_alive = false;
+        if let Some(id) = self.clients[client].wire.any() {
+            self.close_end(id, true);
+        }
+        self.clients[client].wire.rest();
+    }
+
+    /// Both ends of a connection learn of its end, each in its own time; what was under way is gone.
+    fn cut(&mut self, dialler: Dialler) {
+        let Some(id) = self.wire_of(dialler).any() else {
+            return;
+        };
+        self.blackhole(id);
+        let waits = (self.net.delay(&mut self.random), self.net.delay(&mut self.random));
+        self.agenda.enter(self.now + waits.0, Event::Reset { connection: id, up: true });
+        self.agenda.enter(self.now + waits.1, Event::Reset { connection: id, up: false });
+    }
+
+    fn all_diallers(&self) -> Vec<Dialler> {
+        let workers = (0..self.workers.len()).map(Dialler::Worker);
+        workers.chain((0..self.clients.len()).map(Dialler::Client)).collect()
+    }
+}

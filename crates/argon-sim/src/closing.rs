@@ -1,0 +1,73 @@
+//! The end of a run: everybody says goodbye, and nothing may be left.
+
+use argon_proto::Message;
+use bytes::Bytes;
+
+use crate::world::World;
+
+impl World {
+    /// Whether every caller that lives was told every outcome.
+    pub(crate) fn is_everything_told(&self) -> bool {
+        self.to_come == 0 && self.clients.iter().all(|client| !client.is_alive || !client.waits())
+    }
+
+    /// The clients leave. Faults that hold now go on to their end; none begins.
+    pub(crate) fn close(&mut self) {
+        self.trace.note(self.now, [30, 0, 0], || "every caller was told; the clients leave".to_owned());
+        for client in 0..self.clients.len() {
+            if !self.clients[client].is_alive {
+                continue;
+            }
+            self.on_client_acks(client);
+            self.say(client, Message::Goodbye(Bytes::from_static(b"{}")));
+            if let Some(id) = self.clients[client].wire.any() {
+                self.close_end(id, true);
+            }
+            self.clients[client].wire.rest();
+            self.clients[client].is_alive = false;
+        }
+    }
+
+    /// How long the manager may keep things for somebody who does not come.
+    pub(crate) fn longest_keeping(&self) -> u64 {
+        let limits = &self.plan.shape.limits;
+        let kept = limits.session_grace + limits.unclaimed + limits.result_ttl;
+        u64::try_from(kept.as_micros()).unwrap_or(u64::MAX / 2)
+    }
+
+    pub(crate) fn is_all_forgotten(&self) -> bool {
+        self.manager.process.as_ref().is_some_and(|process| process.scheduler.footprint().is_bare())
+            && self.manager.store.len() == 0
+            && (0..self.workers.len()).all(|worker| self.held_by(worker).is_empty())
+    }
+
+    /// What is not done, for a run that stands still.
+    pub(crate) fn describe_standstill(&self) -> String {
+        let mut lines = vec![if self.is_closing {
+            "everything was told, and something is kept for nobody".to_owned()
+        } else {
+            "the work does not come to its end".to_owned()
+        }];
+        let scheduler = self.manager.process.as_ref().map(|process| &process.scheduler);
+        match scheduler {
+            Some(scheduler) => lines.push(format!("the manager holds {:?}", scheduler.footprint())),
+            None => lines.push("there is no manager".to_owned()),
+        }
+        lines.push(format!("the store holds {} tasks", self.manager.store.len()));
+        for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| client.is_alive) {
+            let ids = client.unfinished().map(|place| self.id_of(place)).chain(client.collecting());
+            for id in ids.take(10) {
+                let state = scheduler.and_then(|scheduler| scheduler.task_state(id));
+                let state = state.unwrap_or_else(|| "not known to the manager".to_owned());
+                lines.push(format!("client {number} waits for {id:?}: {state}"));
+            }
+        }
+        for worker in 0..self.workers.len() {
+            let held = self.held_by(worker);
+            if !held.is_empty() {
+                lines.push(format!("worker {worker} holds {held:?}"));
+            }
+        }
+        lines.join("\n  ")
+    }
+}

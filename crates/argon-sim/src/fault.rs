@@ -1,0 +1,130 @@
+//! What goes wrong, when, where and for how long.
+
+use std::fmt;
+
+use crate::event::Dialler;
+use crate::plan::Shape;
+use crate::random::Random;
+
+/// One fault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// When it begins, microseconds of true time.
+    pub at: u64,
+    /// How long it lasts, or how long a killed process stays away.
+    pub lasts: u64,
+    /// What it is.
+    pub what: What,
+}
+
+/// The kinds of faults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// The manager's process is killed; its store stays.
+    KillManager {
+        /// Whether its machine goes with it, so that nobody is told.
+        is_silent: bool,
+    },
+    /// The manager's process stands still.
+    FreezeManager,
+    /// The store cannot say what it holds: the manager stops.
+    BreakStore,
+    /// The store takes nothing.
+    FillStore,
+    /// A worker's process is killed, its runners with it.
+    KillWorker {
+        /// Which.
+        worker: usize,
+        /// Whether its machine goes with it, so that nobody is told.
+        is_silent: bool,
+    },
+    /// A worker's process stands still.
+    FreezeWorker(usize),
+    /// A worker is told to finish and leave.
+    DrainWorker {
+        /// Which.
+        worker: usize,
+        /// By an operator through the manager; otherwise by a signal.
+        by_operator: bool,
+    },
+    /// A worker cannot start runners.
+    StarveWorker(usize),
+    /// One runner of a worker is killed.
+    KillRunner(usize),
+    /// A client is killed for good.
+    KillClient(usize),
+    /// A client's process stands still.
+    FreezeClient(usize),
+    /// A connection is reset.
+    Cut(Dialler),
+    /// All connections are reset.
+    CutAll,
+    /// A connection carries nothing any more and nobody is told.
+    Blackhole(Dialler),
+    /// A machine's packets do not pass, in one direction or both.
+    Partition {
+        /// Whose.
+        dialler: Dialler,
+        /// Those to the manager.
+        up: bool,
+        /// Those from the manager.
+        down: bool,
+    },
+}
+
+/// The faults of a mixed run.
+pub(crate) fn mixed(shape: &Shape, span: u64, random: &mut Random) -> Vec<Fault> {
+    let theme = random.below(8);
+    let count = if theme == 0 { 0 } else { random.spread(1, 12) };
+    let mut faults: Vec<Fault> = (0..count)
+        .map(|_| Fault {
+            at: random.below(span + span / 2),
+            lasts: random.spread(1_000, 25_000_000),
+            what: draw(theme, shape, random),
+        })
+        .collect();
+    faults.sort_by_key(|fault| fault.at);
+    faults
+}
+
+fn draw(theme: u64, shape: &Shape, random: &mut Random) -> What {
+    let kind = match theme {
+        1 => random.below(4),
+        2 => 4 + random.below(5),
+        3 => 11 + random.below(6),
+        4 => random.one_of(&[0, 0, 4, 11]),
+        _ => random.below(17),
+    };
+    let worker = random.index(shape.workers);
+    let client = random.index(shape.clients);
+    let dialler = if random.percent(70) { Dialler::Worker(worker) } else { Dialler::Client(client) };
+    let is_silent = random.percent(25);
+    match kind {
+        0 => What::KillManager { is_silent },
+        1 => What::FreezeManager,
+        2 => What::BreakStore,
+        3 => What::FillStore,
+        4 => What::KillWorker { worker, is_silent },
+        5 => What::FreezeWorker(worker),
+        6 => What::DrainWorker { worker, by_operator: random.percent(50) },
+        7 => What::StarveWorker(worker),
+        8 => What::KillRunner(worker),
+        // The first client lives, so that somebody is there to collect.
+        9 if client > 0 => What::KillClient(client),
+        9 | 10 => What::FreezeClient(client),
+        11 | 12 => What::Cut(dialler),
+        13 => What::CutAll,
+        14 => What::Blackhole(dialler),
+        _ => {
+            let (up, down) = random.one_of(&[(true, true), (true, false), (false, true)]);
+            What::Partition { dialler, up, down }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, lasts) = (self.at as f64 / 1e6, self.lasts as f64 / 1e6);
+        write!(f, "at {at:.6} s for {lasts:.6} s: {:?}", self.what)
+    }
+}

@@ -1,0 +1,209 @@
+//! What must be true whatever goes wrong, judged from outside the core by what processes did and were told.
+
+use argon_core::scheduler::Link;
+use argon_proto::message::AttemptId;
+use argon_proto::{Attempt, Flags, Outcome, Status, TaskId};
+
+use crate::plan::TaskPlan;
+
+/// What the oracle knows of one task.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fate {
+    /// Attempts that began in a runner.
+    pub(crate) starts: u32,
+    /// Events after which the manager could not know whether an attempt of it goes on.
+    losses: u32,
+    /// Managers that died while it was not over.
+    crashes: u32,
+    /// Attempts that came to an end of their own in a runner.
+    ended: Vec<(Attempt, Status)>,
+    pub(crate) is_submitted: bool,
+    pub(crate) is_accepted: bool,
+    pub(crate) is_cancelled: bool,
+    /// How often its caller was told an outcome.
+    pub(crate) told: u32,
+    /// Whether a manager has read that its outcome is in hand.
+    is_taken: bool,
+    /// Whether the present manager has told its client an outcome.
+    is_sent: bool,
+    /// Connections of the present manager whose workers hold an attempt, as far as the manager can know.
+    holders: Vec<(Link, Attempt)>,
+}
+
+/// The judge.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) fates: Vec<Fate>,
+    flags: Vec<Flags>,
+    retries: Vec<u16>,
+    /// Whether anything went wrong so far that may excuse a loss.
+    pub(crate) is_disturbed: bool,
+    pub(crate) verdict: Option<String>,
+}
+
+impl Oracle {
+    pub(crate) fn new(tasks: &[TaskPlan]) -> Self {
+        let size = tasks.iter().map(|task| task.number as usize + 1).max().unwrap_or(0);
+        let mut flags = vec![Flags::default(); size];
+        let mut retries = vec![0; size];
+        for task in tasks {
+            flags[task.number as usize] = task.flags;
+            retries[task.number as usize] = task.retries;
+        }
+        Self { fates: vec![Fate::default(); size], flags, retries, is_disturbed: false, verdict: None }
+    }
+
+    pub(crate) fn fail(&mut self, complaint: String) {
+        self.verdict.get_or_insert(complaint);
+    }
+
+    fn fate(&mut self, id: TaskId) -> &mut Fate {
+        &mut self.fates[id.sequence as usize]
+    }
+
+    /// An attempt begins in a runner.
+    pub(crate) fn started(&mut self, attempt: AttemptId) {
+        let number = attempt.task.sequence as usize;
+        let (flags, retries) = (self.flags[number], u32::from(self.retries[number]));
+        let fate = self.fate(attempt.task);
+        fate.starts += 1;
+        let (starts, losses, crashes) = (fate.starts, fate.losses, fate.crashes);
+        if flags.contains(Flags::NEVER_TWICE) && starts > 1 {
+            self.fail(format!("{attempt:?} must never run twice and was started {starts} times"));
+        }
+        if starts > 1 + losses + retries * (1 + crashes) {
+            self.fail(format!("{attempt:?} is start {starts} of its task after only {losses} losses"));
+        }
+    }
+
+    /// An attempt came to its own end in a runner.
+    pub(crate) fn ended(&mut self, attempt: AttemptId, status: Status) {
+        self.fate(attempt.task).ended.push((attempt.attempt, status));
+    }
+
+    /// The manager sends RUN.
+    pub(crate) fn run_sent(&mut self, link: Link, attempt: AttemptId) {
+        let fate = self.fate(attempt.task);
+        let taken = fate.is_taken;
+        let other = fate.holders.first().copied();
+        fate.holders.push((link, attempt.attempt));
+        if taken {
+            self.fail(format!("{attempt:?} is sent to run though its outcome was taken"));
+        }
+        if let Some((other, held)) = other {
+            self.fail(format!(
+                "{attempt:?} is sent to {link:?} while attempt {} goes on at {other:?}",
+                held.0
+            ));
+        }
+    }
+
+    /// A worker says what it holds; `is_recovering` if the manager just started and had not heard of it before.
+    pub(crate) fn held(&mut self, link: Link, attempts: &[AttemptId], is_recovering: bool) {
+        for attempt in attempts {
+            let fate = self.fate(attempt.task);
+            let run_elsewhere = fate.holders.iter().any(|(other, _)| *other != link);
+            let was_lost = fate.losses > fate.crashes;
+            fate.holders.retain(|held| *held != (link, attempt.attempt));
+            fate.holders.push((link, attempt.attempt));
+            if is_recovering && run_elsewhere && !was_lost {
+                self.fail(format!(
+                    "{attempt:?} came back in time after a restart, but its task had been started again"
+                ));
+            }
+        }
+    }
+
+    /// The manager tells a worker to stop attempts, or read that they are gone.
+    pub(crate) fn released(&mut self, link: Link, attempts: &[AttemptId], by_stop: bool) {
+        for attempt in attempts {
+            let fate = self.fate(attempt.task);
+            fate.holders.retain(|held| *held != (link, attempt.attempt));
+            fate.losses += u32::from(by_stop);
+        }
+    }
+
+    /// A worker's connection is no more.
+    pub(crate) fn link_lost(&mut self, link: Link, attempts: &[AttemptId]) {
+        for attempt in attempts {
+            let fate = self.fate(attempt.task);
+            let before = fate.holders.len();
+            fate.holders.retain(|(other, _)| *other != link);
+            fate.losses += u32::from(fate.holders.len() < before);
+        }
+    }
+
+    /// The manager is gone, and what it knew.
+    pub(crate) fn manager_lost(&mut self) {
+        for fate in &mut self.fates {
+            if fate.is_submitted && fate.told == 0 {
+                fate.losses += 1;
+                fate.crashes += 1;
+            }
+            fate.holders.clear();
+            fate.is_sent = false;
+        }
+    }
+
+    /// The manager sends its client, or whoever collects it, an outcome.
+    pub(crate) fn outcome_sent(&mut self, id: TaskId) {
+        self.fate(id).is_sent = true;
+    }
+
+    /// Whether somebody still needs the task to run.
+    pub(crate) fn is_wanted(&self, id: TaskId) -> bool {
+        let fate = &self.fates[id.sequence as usize];
+        fate.told == 0 && !fate.is_cancelled && !fate.is_sent
+    }
+
+    /// Whether some worker of the present manager holds an attempt of the task.
+    pub(crate) fn is_held(&self, id: TaskId) -> bool {
+        !self.fates[id.sequence as usize].holders.is_empty()
+    }
+
+    /// The manager read that an outcome is in hand.
+    pub(crate) fn taken(&mut self, ids: &[TaskId]) {
+        for id in ids {
+            let fate = self.fate(*id);
+            fate.is_taken = fate.told > 0;
+        }
+    }
+
+    /// A caller is told the outcome of its task.
+    pub(crate) fn told(&mut self, outcome: &Outcome) {
+        let id = outcome.head.id;
+        let flags = self.flags[id.sequence as usize];
+        let disturbed = self.is_disturbed;
+        let fate = self.fate(id);
+        fate.told += 1;
+        let (told, losses) = (fate.told, fate.losses);
+        let happened = fate.ended.contains(&(outcome.head.attempt, outcome.head.status));
+        let (cancelled, starts) = (fate.is_cancelled, fate.starts);
+        if told > 1 {
+            self.fail(format!("the caller of {id:?} was told {told} outcomes"));
+        }
+        let is_true = match outcome.head.status {
+            Status::Ok => happened && payload_is_of(outcome),
+            Status::Error | Status::Died => happened,
+            Status::Timeout => starts > 0,
+            Status::Cancelled => cancelled,
+            Status::Lost if flags.contains(Flags::NEVER_TWICE) => disturbed,
+            Status::Lost => losses >= 3,
+            Status::Rejected => false,
+        };
+        if !is_true {
+            let report = String::from_utf8_lossy(&outcome.report).into_owned();
+            self.fail(format!(
+                "{id:?} ended as {} of attempt {}, which is not what happened ({starts} starts, {losses} losses): {report}",
+                outcome.head.status.name(),
+                outcome.head.attempt.0
+            ));
+        }
+    }
+}
+
+/// The result of a task is its own number, so that a mix-up shows.
+fn payload_is_of(outcome: &Outcome) -> bool {
+    let bytes = outcome.payload.to_contiguous();
+    bytes.get(..8) == Some(&outcome.head.id.sequence.to_be_bytes()[..])
+}

@@ -1,0 +1,128 @@
+//! Virtual runners: what a task does once it is handed over.
+
+use argon_core::pool::{Exit, Input, SlotId};
+use argon_proto::message::AttemptId;
+use argon_proto::{Codec, Outcome, OutcomeHead, Status, Task};
+use bytes::Bytes;
+
+use crate::event::{Dialler, RunnerDoes};
+use crate::plan::Deed;
+use crate::worker::Runner;
+use crate::world::World;
+
+impl World {
+    pub(crate) fn spawn_runner(&mut self, worker: usize, slot: SlotId, generation: u64) {
+        let wait = self.random.spread(1_000, 60_000);
+        let is_starved = self.workers[worker].starved > 0;
+        let (wait, does) = match is_starved {
+            // The answer comes at once, as fork's does.
+            true if self.random.percent(50) => (0, RunnerDoes::FailToSpawn),
+            true => (wait, RunnerDoes::FailToStart),
+            false if self.random.percent(1) => (wait, RunnerDoes::FailToStart),
+            false => (wait, RunnerDoes::Ready),
+        };
+        if let Some(process) = &mut self.workers[worker].process {
+            process.runners.insert(slot.0, Runner { generation, run: 0, task: None });
+        }
+        self.runner_will(worker, slot, generation, wait, does);
+    }
+
+    pub(crate) fn hand(&mut self, worker: usize, slot: SlotId, task: Task) {
+        let attempt = AttemptId { task: task.head.id, attempt: task.head.attempt };
+        self.trace.note(self.now, [12, worker as u64, attempt.task.sequence], || {
+            format!("worker {worker} starts {attempt:?} in slot {}", slot.0)
+        });
+        self.oracle.started(attempt);
+        let plan = self.task_plan(attempt.task);
+        let starts = self.oracle.fates[attempt.task.sequence as usize].starts;
+        let deed = if starts <= plan.failures { plan.deed } else { Deed::Return };
+        let run_us = plan.run_us;
+        let Some(process) = &mut self.workers[worker].process else {
+            return;
+        };
+        let Some(runner) = process.runners.get_mut(&slot.0) else {
+            return self.oracle.fail(format!("{attempt:?} was handed to a runner that is not there"));
+        };
+        runner.run += 1;
+        runner.task = Some(task);
+        let (generation, run) = (runner.generation, runner.run);
+        let does = match deed {
+            Deed::Return | Deed::Throw => RunnerDoes::Finish { run },
+            Deed::Die => RunnerDoes::Die { run },
+            Deed::Hang => return,
+        };
+        self.runner_will(worker, slot, generation, run_us, does);
+    }
+
+    pub(crate) fn on_runner(
+        &mut self,
+        worker: usize,
+        life: u32,
+        slot: SlotId,
+        generation: u64,
+        does: RunnerDoes,
+    ) {
+        if !self.is_living(Dialler::Worker(worker), life) {
+            return;
+        }
+        let Some(process) = &mut self.workers[worker].process else {
+            return;
+        };
+        let Some(runner) = process.runners.get_mut(&slot.0).filter(|runner| runner.generation == generation)
+        else {
+            return;
+        };
+        let (run, task) = (runner.run, runner.task.clone());
+        let input = match does {
+            RunnerDoes::Ready => Input::RunnerReady { slot, generation },
+            RunnerDoes::Finish { run: which } => {
+                let Some(task) = task.filter(|_| run == which) else {
+                    return;
+                };
+                runner.task = None;
+                let outcome = self.outcome_of(&task);
+                self.oracle.ended(attempt_of(&task), outcome.head.status);
+                Input::RunnerFinished { slot, generation, outcome }
+            }
+            RunnerDoes::FailToSpawn => {
+                process.runners.remove(&slot.0);
+                Input::SpawnFailed { slot, generation, why: "no process could be made".to_owned() }
+            }
+            RunnerDoes::Die { run: which } if run != which || task.is_none() => return,
+            RunnerDoes::Die { .. } | RunnerDoes::End { .. } | RunnerDoes::FailToStart => {
+                process.runners.remove(&slot.0);
+                if let Some(task) = task {
+                    self.oracle.ended(attempt_of(&task), Status::Died);
+                }
+                let signal = if let RunnerDoes::End { signal } = does { signal } else { Some(11) };
+                Input::RunnerGone { slot, generation, exit: Exit { signal, ..Exit::default() } }
+            }
+        };
+        self.step_worker(worker, input);
+    }
+
+    /// What a task that came to its end returned or threw: its number, and as many bytes as it was given.
+    fn outcome_of(&self, task: &Task) -> Outcome {
+        let id = task.head.id;
+        let plan = self.task_plan(id);
+        let starts = self.oracle.fates[id.sequence as usize].starts;
+        let throws = plan.deed == Deed::Throw && starts <= plan.failures;
+        let mut bytes = id.sequence.to_be_bytes().to_vec();
+        bytes.resize(plan.bytes.max(8), 0);
+        Outcome {
+            head: OutcomeHead {
+                id,
+                attempt: task.head.attempt,
+                status: if throws { Status::Error } else { Status::Ok },
+                codec: Codec::Own,
+                run_us: plan.run_us,
+            },
+            report: Bytes::new(),
+            payload: bytes.into(),
+        }
+    }
+}
+
+fn attempt_of(task: &Task) -> AttemptId {
+    AttemptId { task: task.head.id, attempt: task.head.attempt }
+}

@@ -1,0 +1,100 @@
+//! A store whose commits take time, can be refused, can break, and of which a crash leaves what was durable.
+
+use std::collections::BTreeMap;
+
+use argon_core::scheduler::Record;
+use argon_proto::TaskId;
+
+/// The disk, which outlives the manager.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    kept: BTreeMap<TaskId, Vec<Record>>,
+    /// What is being written now.
+    under_way: Option<Vec<Record>>,
+    /// Records that wait for the next commit.
+    pub(crate) waiting: Vec<Record>,
+    /// Records of this manager's life that were handed to a commit, in all.
+    handed: u64,
+    pub(crate) is_full: bool,
+    pub(crate) is_broken: bool,
+    /// After a refusal nothing is tried for a moment.
+    pub(crate) is_pausing: bool,
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Durable { up_to: u64 },
+    Refused { up_to: u64 },
+    Broken,
+}
+
+impl Store {
+    /// Takes everything that waits into a commit; false if there is nothing to do now.
+    pub(crate) fn begin(&mut self) -> bool {
+        if self.under_way.is_some() || self.waiting.is_empty() || self.is_pausing {
+            return false;
+        }
+        let records = std::mem::take(&mut self.waiting);
+        self.handed += records.len() as u64;
+        self.under_way = Some(records);
+        true
+    }
+
+    /// Ends the commit that is under way.
+    pub(crate) fn end(&mut self) -> Option<Verdict> {
+        let up_to = self.handed;
+        if self.is_broken {
+            return self.under_way.is_some().then_some(Verdict::Broken);
+        }
+        let records = self.under_way.take()?;
+        if self.is_full {
+            self.is_pausing = true;
+            return Some(Verdict::Refused { up_to });
+        }
+        self.keep(records);
+        Some(Verdict::Durable { up_to })
+    }
+
+    /// The manager is gone: a commit under way is wholly there or wholly not.
+    pub(crate) fn crash(&mut self, is_lucky: bool) {
+        let records = self.under_way.take();
+        if is_lucky && let Some(records) = records {
+            self.keep(records);
+        }
+        self.waiting.clear();
+        self.handed = 0;
+        self.is_pausing = false;
+        self.is_broken = false;
+    }
+
+    /// What a new manager finds.
+    pub(crate) fn load(&self) -> Vec<Record> {
+        self.kept.values().flatten().cloned().collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn keep(&mut self, records: Vec<Record>) {
+        for record in records {
+            match record {
+                Record::TaskAccepted(ref task) => {
+                    self.kept.insert(task.head.id, vec![record]);
+                }
+                Record::AttemptStarted(ref attempt) => self.append(attempt.task, record),
+                Record::TaskEnded(ref outcome) => self.append(outcome.head.id, record),
+                Record::TaskForgotten(id) => {
+                    self.kept.remove(&id);
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, id: TaskId, record: Record) {
+        if let Some(records) = self.kept.get_mut(&id) {
+            records.push(record);
+        }
+    }
+}

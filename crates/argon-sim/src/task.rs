@@ -1,0 +1,41 @@
+//! Tasks as clients send them, from their line in the plan.
+
+use argon_proto::{Attempt, Codec, Flags, Runtime, Task, TaskHead, TaskId};
+use bytes::Bytes;
+
+use crate::world::World;
+
+impl World {
+    pub(crate) fn id_of(&self, place: usize) -> TaskId {
+        let task = &self.plan.tasks[place];
+        TaskId { session: self.clients[task.client].session, sequence: task.number }
+    }
+
+    /// The client that collects a detached task; the first one does for those that are gone.
+    pub(crate) fn collector_of(&self, place: usize) -> usize {
+        let client = self.plan.tasks[place].collect.0;
+        if self.clients[client].is_alive { client } else { 0 }
+    }
+
+    pub(crate) fn build_task(&self, place: usize, again: bool) -> Task {
+        let plan = &self.plan.tasks[place];
+        let flags = if again { plan.flags.with(Flags::OFFERED_AGAIN) } else { plan.flags };
+        Task {
+            head: TaskHead {
+                id: self.id_of(place),
+                attempt: Attempt(0),
+                flags,
+                priority: plan.priority,
+                runtime: Runtime::Perl,
+                timeout_ms: plan.timeout_ms,
+                retries: plan.retries,
+                codec: Codec::Own,
+                backoff_ms: plan.backoff_ms,
+                memory_mib: plan.memory_mib,
+            },
+            blobs: Bytes::new(),
+            meta: Bytes::new(),
+            payload: vec![7; plan.bytes].into(),
+        }
+    }
+}

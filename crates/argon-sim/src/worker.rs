@@ -1,0 +1,307 @@
+//! A worker's shell: its pool, the connection, and virtual runners that start, work, disobey and die.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use argon_core::pool::{Effect, Input, Pool, Settings, Signal, SlotId};
+use argon_core::scheduler::WorkerProfile;
+use argon_proto::message::AttemptId;
+use argon_proto::{Message, Runtime, Task, WorkerId};
+use bytes::Bytes;
+
+use crate::clock::Clock;
+use crate::event::{Dialler, Event, Packet, RunnerDoes};
+use crate::manager_door::brief;
+use crate::wire::{QUIET, SILENCE, Wire};
+use crate::world::World;
+
+/// The place of a worker, and its process while there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    pub(crate) life: u32,
+    pub(crate) process: Option<Process>,
+    pub(crate) wire: Wire,
+    pub(crate) frozen: u32,
+    pub(crate) stalled: Vec<Event>,
+    /// Faults that keep it from starting runners.
+    pub(crate) starved: u32,
+}
+
+/// A worker process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) id: WorkerId,
+    pub(crate) pool: Pool,
+    pub(crate) clock: Clock,
+    pub(crate) runners: BTreeMap<usize, Runner>,
+    timer: Option<u64>,
+    /// Whether the pool was told that a manager is found.
+    is_linked: bool,
+    steps: u64,
+}
+
+/// A runner process.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) generation: u64,
+    /// Counts its tasks, so that the end of an earlier one is known as such.
+    pub(crate) run: u64,
+    pub(crate) task: Option<Task>,
+}
+
+impl World {
+    pub(crate) fn on_worker_starts(&mut self, worker: usize) {
+        if self.workers[worker].process.is_some() {
+            return;
+        }
+        let clock = self.new_clock();
+        let shape = &self.plan.shape;
+        let settings = Settings {
+            name: format!("worker-{worker}"),
+            host: format!("host-{worker}"),
+            slots: shape.slots,
+            runtimes: vec![Runtime::Perl],
+            max_requests: shape.max_requests,
+            default_timeout_ms: 0,
+            term_grace: Duration::from_millis(500),
+            lease: Duration::from_secs(15),
+            unsettled_bytes: shape.unsettled_bytes,
+        };
+        let process = Process {
+            id: WorkerId(self.random.id()),
+            pool: Pool::new(clock.read(self.now), settings),
+            clock,
+            runners: BTreeMap::new(),
+            timer: None,
+            is_linked: false,
+            steps: 0,
+        };
+        let place = &mut self.workers[worker];
+        place.life += 1;
+        place.process = Some(process);
+        let (life, dial) = (place.life, place.wire.dial);
+        self.trace.note(self.now, [10, worker as u64, 0], || format!("worker {worker} starts"));
+        self.step_worker(worker, Input::Started);
+        let dialler = Dialler::Worker(worker);
+        self.agenda.enter(self.now, Event::Dial { dialler, life, dial });
+        self.agenda.enter(self.now + 1_000_000, Event::Beat { dialler, life });
+    }
+
+    /// The process ends, its runners with it.
+    pub(crate) fn end_worker(&mut self, worker: usize, is_silent: bool) {
+        let place = &mut self.workers[worker];
+        if place.process.take().is_none() {
+            return;
+        }
+        place.frozen = 0;
+        place.stalled.clear();
+        let connection = place.wire.any();
+        place.wire.rest();
+        self.trace.note(self.now, [11, worker as u64, 0], || format!("worker {worker} is gone"));
+        match connection {
+            Some(id) if is_silent => self.net.connections[id].ends[0] = false,
+            Some(id) => self.close_end(id, true),
+            None => {}
+        }
+    }
+
+    pub(crate) fn step_worker(&mut self, worker: usize, input: Input) {
+        let look_every = self.plan.shape.look_every;
+        let mut effects = Vec::new();
+        if let Some(process) = &mut self.workers[worker].process {
+            let now = process.clock.read(self.now);
+            process.pool.step(now, input, &mut effects);
+            process.steps += 1;
+            if process.steps.is_multiple_of(look_every) {
+                process.pool.assert_invariants();
+            }
+        }
+        for effect in effects {
+            self.on_pool_effect(worker, effect);
+        }
+        self.arm_worker(worker);
+    }
+
+    fn arm_worker(&mut self, worker: usize) {
+        let life = self.workers[worker].life;
+        if let Some(process) = &mut self.workers[worker].process
+            && let Some(deadline) = process.pool.next_deadline()
+        {
+            let at = process.clock.when(deadline).max(self.now);
+            if process.timer.is_none_or(|timer| at < timer) {
+                process.timer = Some(at);
+                self.agenda.enter(at, Event::WorkerTimer { worker, life, at });
+            }
+        }
+    }
+
+    pub(crate) fn on_worker_timer(&mut self, worker: usize, life: u32, at: u64) {
+        if !self.is_living(Dialler::Worker(worker), life) {
+            return;
+        }
+        if let Some(process) = &mut self.workers[worker].process
+            && process.timer == Some(at)
+        {
+            process.timer = None;
+            self.step_worker(worker, Input::TimePassed);
+        }
+    }
+
+    fn on_pool_effect(&mut self, worker: usize, effect: Effect) {
+        match effect {
+            Effect::Spawn { slot, generation, .. } => self.spawn_runner(worker, slot, generation),
+            Effect::Hand { slot, task } => self.hand(worker, slot, task),
+            Effect::Retire { slot, generation } => {
+                self.runner_will(worker, slot, generation, 1_000, RunnerDoes::End { signal: None });
+            }
+            Effect::Signal { slot, generation, signal } => {
+                let heeds = signal == Signal::Kill || self.random.percent(70);
+                let wait = self.random.between(500, 20_000);
+                let number = if signal == Signal::Kill { 9 } else { 15 };
+                if heeds {
+                    let end = RunnerDoes::End { signal: Some(number) };
+                    self.runner_will(worker, slot, generation, wait, end);
+                }
+            }
+            Effect::Tell(message) => self.tell_manager(worker, message),
+            Effect::Leave => {
+                self.tell_if_open(worker, Message::Goodbye(Bytes::from_static(b"{}")));
+                self.end_worker(worker, false);
+                self.agenda.enter(self.now + 1_000_000, Event::WorkerStarts { worker });
+            }
+        }
+    }
+
+    pub(crate) fn runner_will(
+        &mut self,
+        worker: usize,
+        slot: SlotId,
+        generation: u64,
+        wait: u64,
+        does: RunnerDoes,
+    ) {
+        let life = self.workers[worker].life;
+        self.agenda.enter(self.now + wait, Event::Runner { worker, life, slot, generation, does });
+    }
+
+    fn tell_manager(&mut self, worker: usize, message: Message) {
+        let is_linked = self.workers[worker].process.as_ref().is_some_and(|process| process.is_linked);
+        if !is_linked {
+            self.oracle.fail(format!("worker {worker} tells {} without a manager", brief(&message)));
+        }
+        self.tell_if_open(worker, message);
+    }
+
+    fn tell_if_open(&mut self, worker: usize, message: Message) {
+        let place = &mut self.workers[worker];
+        let Some(id) = place.wire.open() else {
+            return;
+        };
+        if let Some(process) = &place.process {
+            place.wire.said = process.clock.read(self.now).0;
+        }
+        self.send(id, true, Packet::Said(Box::new(message)));
+    }
+
+    pub(crate) fn worker_loses_manager(&mut self, worker: usize) {
+        if let Some(process) = &mut self.workers[worker].process
+            && std::mem::take(&mut process.is_linked)
+        {
+            self.step_worker(worker, Input::ManagerLost);
+        }
+    }
+
+    pub(crate) fn worker_receives(&mut self, worker: usize, id: usize, packet: Packet) {
+        if self.workers[worker].wire.any() != Some(id) {
+            return;
+        }
+        match packet {
+            Packet::Welcome { .. } => self.register(worker, id),
+            Packet::Said(message) => self.worker_reads(worker, *message),
+            Packet::End => self.lose_wire(Dialler::Worker(worker)),
+            Packet::Open(_) | Packet::Register(..) => {}
+        }
+    }
+
+    fn register(&mut self, worker: usize, id: usize) {
+        let slots = self.plan.shape.slots as u32;
+        let Some(process) = &self.workers[worker].process else {
+            return;
+        };
+        let profile = WorkerProfile {
+            id: process.id,
+            name: format!("worker-{worker}"),
+            host: format!("host-{worker}"),
+            pid: self.workers[worker].life,
+            slots,
+            runtimes: vec![("perl".to_owned(), "5.36.0".to_owned())],
+            release: "simulated".to_owned(),
+        };
+        let held = process.pool.held();
+        self.send(id, true, Packet::Register(Box::new(profile), held));
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what no manager sends a worker needs no line")]
+    fn worker_reads(&mut self, worker: usize, message: Message) {
+        let place = &mut self.workers[worker];
+        let Some(process) = &mut place.process else {
+            return;
+        };
+        let now = process.clock.read(self.now).0;
+        if matches!(message, Message::Registered(_)) {
+            place.wire.opens(now);
+            process.is_linked = true;
+            return self.step_worker(worker, Input::ManagerFound);
+        }
+        place.wire.heard = now;
+        if process.is_linked {
+            self.step_worker(worker, Input::ManagerHeard);
+        }
+        let input = match message {
+            Message::Run(task) => Input::TaskReceived(task),
+            Message::Stop(attempts) => Input::StopReceived(attempts),
+            Message::Recall(count) => Input::RecallReceived(count),
+            Message::Settled(attempts) => Input::OutcomesSettled(attempts),
+            Message::Drain(_) => Input::DrainRequested("the manager asked for it".to_owned()),
+            Message::Ping(token) => return self.tell_if_open(worker, Message::Pong(token)),
+            _ => return,
+        };
+        self.step_worker(worker, input);
+    }
+
+    pub(crate) fn on_beat(&mut self, dialler: Dialler, life: u32) {
+        if !self.is_living(dialler, life) {
+            return;
+        }
+        self.agenda.enter(self.now + 1_000_000, Event::Beat { dialler, life });
+        let (now, waits) = match dialler {
+            Dialler::Worker(worker) => {
+                (self.workers[worker].process.as_ref().map(|process| process.clock.read(self.now)), true)
+            }
+            Dialler::Client(client) => {
+                let client = &self.clients[client];
+                (Some(client.clock.read(self.now)), client.waits())
+            }
+        };
+        let Some(now) = now.map(|time| time.0) else {
+            return;
+        };
+        let wire = self.wire_of(dialler);
+        if wire.open().is_none() || !waits {
+            return;
+        }
+        if now.saturating_sub(wire.heard) > SILENCE {
+            return self.lose_wire(dialler);
+        }
+        if let Dialler::Worker(worker) = dialler
+            && now.saturating_sub(wire.said) >= QUIET
+        {
+            self.tell_if_open(worker, Message::Ping(now));
+        }
+    }
+
+    /// Attempts that are in a worker's hands, for the end of a run.
+    pub(crate) fn held_by(&self, worker: usize) -> Vec<AttemptId> {
+        self.workers[worker].process.as_ref().map(|process| process.pool.held()).unwrap_or_default()
+    }
+}
