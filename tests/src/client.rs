@@ -29,18 +29,25 @@ impl WireClient {
     pub fn connect(address: &str, key_file: &Path, role: Role) -> Result<Self, Refusal> {
         let key = std::fs::read_to_string(key_file).expect("the key can be read");
         let key: Key = key.parse().expect("it is a key");
-        let mut stream = TcpStream::connect(address).expect("the manager listens");
+        Self::over(TcpStream::connect(address).expect("the manager listens"), &key, role)
+    }
+
+    /// Proves a key over a connection that is open.
+    ///
+    /// # Errors
+    /// The refusal, if there is one; one of the code `lost` if the connection ends instead.
+    pub fn over(mut stream: TcpStream, key: &Key, role: Role) -> Result<Self, Refusal> {
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
-        let (mut dialler, hello) = Dialler::hello(&key, role, [7; 32]).expect("the key opens the role");
+        let (mut dialler, hello) = Dialler::hello(key, role, [7; 32]).expect("the key opens the role");
         let mut out = Outbox::default();
         out.push_raw(&MAGIC);
         out.push_frame(kind::HELLO, &hello);
-        write(&mut stream, &mut out);
+        write(&mut stream, &mut out)?;
         let mut decoder = Decoder::default();
         let challenge = frame(&mut stream, &mut decoder, kind::CHALLENGE)?;
         let proof = dialler.proof(&challenge, &PLAIN_CHANNEL)?;
         out.push_frame(kind::PROOF, &proof);
-        write(&mut stream, &mut out);
+        write(&mut stream, &mut out)?;
         let welcome = frame(&mut stream, &mut decoder, kind::WELCOME)?;
         let welcome = dialler.check(&welcome)?;
         Ok(Self { stream, decoder, welcome })
@@ -50,7 +57,7 @@ impl WireClient {
     pub fn say(&mut self, message: Message) {
         let mut out = Outbox::default();
         out.push(message);
-        write(&mut self.stream, &mut out);
+        write(&mut self.stream, &mut out).expect("the manager reads");
     }
 
     /// The next message that is no heartbeat; `None` when the manager has closed the connection.
@@ -75,7 +82,8 @@ fn frame(stream: &mut TcpStream, decoder: &mut Decoder, wanted: u8) -> Result<by
             Some((kind, body)) if kind == wanted => return Ok(body),
             Some((kind::REFUSED, body)) => return Err(Refusal::from_json(&body)),
             Some((kind, _)) => panic!("kind 0x{kind:02x} came in the handshake"),
-            None => assert!(read_more(stream, decoder), "the manager closed without a word"),
+            None if read_more(stream, decoder) => {}
+            None => return Err(Refusal::new("lost", "the manager closed the connection without a word")),
         }
     }
 }
@@ -91,11 +99,14 @@ fn read_more(stream: &mut TcpStream, decoder: &mut Decoder) -> bool {
     }
 }
 
-fn write(stream: &mut TcpStream, out: &mut Outbox) {
+fn write(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Refusal> {
     while !out.is_empty() {
         let mut slices = [std::io::IoSlice::new(&[]); 16];
         let count = out.slices(&mut slices);
-        let written = stream.write_vectored(&slices[..count]).expect("the manager reads");
+        let written = stream
+            .write_vectored(&slices[..count])
+            .map_err(|error| Refusal::new("lost", format!("the connection broke: {error}")))?;
         out.advance(written);
     }
+    Ok(())
 }

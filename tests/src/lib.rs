@@ -6,9 +6,11 @@
 mod client;
 mod cluster;
 mod process;
+mod proxy;
 mod wait;
 
 pub use client::WireClient;
 pub use cluster::Cluster;
 pub use process::{Finished, Process, argon, perl};
+pub use proxy::{Proxy, Way};
 pub use wait::wait_for;

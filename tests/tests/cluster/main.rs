@@ -4,6 +4,11 @@
 
 mod calls;
 mod command_line;
+mod detached;
 mod door;
 mod loss;
+mod runner_deaths;
+mod runner_limits;
 mod scaling;
+mod support;
+mod task_control;

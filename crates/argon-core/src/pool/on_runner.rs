@@ -153,11 +153,13 @@ fn death_message(task: &Task, exit: &Exit) -> String {
     if let Some(complaint) = &exit.complaint {
         return format!("the runner was ended because {complaint}");
     }
+    // Whatever its peak: the allocation that was too much is not in it.
     let memory = match (task.head.memory_mib, exit.peak_kib) {
-        (limit, Some(peak)) if limit > 0 && peak * 10 >= u64::from(limit) * 1024 * 8 => {
-            format!("; it had used {} of its limit of {limit} MiB memory", peak / 1024)
+        (0, _) => String::new(),
+        (limit, Some(peak)) => {
+            format!("; its memory was limited to {limit} MiB, and it had used up to {} MiB", peak / 1024)
         }
-        _ => String::new(),
+        (limit, None) => format!("; its memory was limited to {limit} MiB"),
     };
     match (exit.signal, exit.code) {
         (Some(9), _) => format!(

@@ -1,6 +1,7 @@
 //! Options that several commands share, parsed into what the commands use.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use argon_core::scheduler::Limits;
 use argon_proto::key::{Key, Scope};
@@ -48,6 +49,9 @@ pub(super) struct DoorOptions {
     /// Tasks that may wait; a task beyond that is rejected and tried again by its client
     #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) queue_size: u32,
+    /// How long the tasks of a client outlive its connection: it may come back within, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
+    pub(super) session_grace: f64,
     /// Serve an address that other machines can reach, without encryption
     #[arg(long)]
     pub(super) insecure_plaintext: bool,
@@ -96,7 +100,11 @@ impl DoorOptions {
     }
 
     pub(super) fn limits(&self) -> Limits {
-        Limits { queue_size: self.queue_size as usize, ..Limits::default() }
+        Limits {
+            queue_size: self.queue_size as usize,
+            session_grace: Duration::from_secs_f64(self.session_grace),
+            ..Limits::default()
+        }
     }
 }
 
