@@ -80,6 +80,7 @@ sub _run {
     $self->{reset}->quiet;
     my ($status, $bytes) = _encode($ok, $list, $codec);
     $self->{modules}->task(undef);
+    Argon::Code::Receive::restore();
     $self->{reset}->restore;
     return $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$bytes);
 }

@@ -13,7 +13,7 @@ use CodeCasesRun;
 # The cases that cannot be right: what is refused must stay refused, and no more.
 my %refused = map { $_ => 1 } qw(
     state_preincremented data_handle closed_over_fh autodie_lex
-    tied_captured transliteration_wide unless_else comma_and_do_blocks
+    tied_captured transliteration_wide comma_and_do_blocks
     state_used_in_helper autodie_of_the_script state_in_a_recursive_closure
     format_write postfix_everything tied_scalar_captured
     moo_class_in_the_script moose_class_in_the_script object_pad_class_in_the_script

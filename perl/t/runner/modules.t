@@ -20,8 +20,8 @@ is $kind, ASK, 'a_module_found_nowhere_is_asked_for';
 my $question = JSON::PP::decode_json(substr $ask, 32);
 is_deeply $question, { kind => 'perl-module', name => 'Only/Here.pm' }, '... by its file name';
 $runner->send_frame(ANSWER, substr($ask, 0, 32) . pack('C', ANSWER_YES)
-        . qq{# line 1 "/home/me/lib/Only/Here.pm"\npackage Only::Here;\nsub where { __FILE__ . " " . __LINE__ }\n1;\n});
-is_deeply $runner->outcome->{list}, ['/home/me/lib/Only/Here.pm 2 /home/me/lib/Only/Here.pm'],
+        . qq{# line 1 "/elsewhere/lib/Only/Here.pm"\npackage Only::Here;\nsub where { __FILE__ . " " . __LINE__ }\n1;\n});
+is_deeply $runner->outcome->{list}, ['/elsewhere/lib/Only/Here.pm 2 /elsewhere/lib/Only/Here.pm'],
     'a_module_from_the_client_shows_its_own_file_and_line';
 is $runner->run(blob => $uses)->{status}, STATUS_OK, 'a_module_from_the_client_is_loaded_once';
 

@@ -59,8 +59,6 @@ sub pp_leavetry {
     return "eval {\n\t" . $self->pp_leave($op, 0) . "\n\b}";
 }
 
-# "X unless Y" is a statement; where the parent class takes a block of one expression
-# for a statement it writes it inside %{...}, which does not parse. "Y or X" always does.
 # A package variable is always written with its package: an "our" that was in scope
 # where the sub stood is not there where the text is compiled.
 sub maybe_qualify {
@@ -99,6 +97,30 @@ sub _clear_brace {
     return $text;
 }
 
+# The body of a loop whose condition declares a variable is a block of its own among the loop's statements; the parent
+# class takes it for an expression and writes "do {...}".
+sub pp_leave {
+    my ($self, $op, $cx) = @_;
+    my $next = $op->sibling;
+    return $self->SUPER::pp_leave($op, $cx) if !$cx || !$$next || $next->name ne 'unstack';
+    my $text = $self->SUPER::pp_leave($op, 0);
+    $text =~ s/;\z//;
+    return $text;
+}
+
+# "unless ... else" is compiled to the branches of "if ... else" in the other order. They can be told apart: the block after
+# "else" always has a scope of its own, the first one only if it declares something.
+sub pp_cond_expr {
+    my ($self, $op, $cx) = @_;
+    my $condition = $op->first;
+    my $true      = $condition->sibling;
+    my $false     = $true->sibling;
+    my $is_unless = defined $cx && $cx < 1 && $true->name eq 'leave' && $false->name eq 'scope';
+    return $self->SUPER::pp_cond_expr($op, $cx) if !$is_unless;
+    my ($test, $first, $second) = ($self->deparse($condition, 1), $self->deparse($false, 0), $self->deparse($true, 0));
+    return "unless ($test) {\n\t$first\n\b}$self->{cuddle}else {\n\t$second\n\b}\cK";
+}
+
 # readline FILE would name the file by a string.
 sub pp_readline {
     my ($self, $op, @rest) = @_;
@@ -109,6 +131,8 @@ sub pp_readline {
     return $self->SUPER::pp_readline($op, @rest);
 }
 
+# "X unless Y" is a statement; where the parent class takes a block of one expression
+# for a statement it writes it inside %{...}, which does not parse. "Y or X" always does.
 sub pp_and { return _logical('pp_and', @_) }
 sub pp_or  { return _logical('pp_or',  @_) }
 

@@ -188,7 +188,7 @@ sub _detail {
     elsif ($op->isa('B::PMOP')) {
         my $pattern = $op->precomp;
         push @detail, 'pattern', defined $pattern ? $self->_spelled(_without_code($pattern)) : 'none', 'flags',
-            $op->pmflags & ~_pm_runtime(), $op->can('reflags') ? $op->reflags : '';
+            $op->pmflags & ~_pm_runtime(), ($op->can('reflags') ? $op->reflags : undef) // '';
         push @detail, 'target', $self->_variable($op->targ) if $op->targ && $op->isa('B::PMOP') && _names_variable($op);
     }
     elsif ($op->isa('B::PVOP')) {
