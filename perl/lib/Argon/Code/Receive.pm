@@ -9,7 +9,7 @@ package Argon::Code::Receive;
 
 # Shipped text is compiled here, above every pragma and every variable of this
 # file, so that it sees none of them.
-sub _compile { package main; eval $_[0] }
+sub _compile { package main; eval $_[0] }    ## no critic (ProhibitStringyEval, RequireUseStrict): this is where shipped text becomes code
 
 use strict;
 use warnings;

@@ -29,7 +29,8 @@ sub _find {
         return unless defined $name && $name =~ /\A\w+\z/ && !Argon::Code::Classes::is_of_script($package);
         $found{"${package}::$name"} = 1 unless $package =~ /\AArgon(?:::|\z)/;
     });
-    return sort keys %found;
+    my @names = sort keys %found;
+    return @names;
 }
 
 1;

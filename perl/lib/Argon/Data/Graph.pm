@@ -273,7 +273,7 @@ sub _slot {
 
 sub _pattern {
     my ($pattern, $flags) = @_;
-    my $regexp = eval "no warnings; qr/\$pattern/$flags";
+    my $regexp = eval "no warnings; qr/\$pattern/$flags";    ## no critic (ProhibitStringyEval): flags stand in the source
     return $regexp if defined $regexp;
     die "A pattern in the data does not compile on this perl: $@";
 }
