@@ -93,13 +93,14 @@ impl Pool {
             return;
         }
         self.is_draining = true;
-        if !self.is_linked {
-            return;
-        }
-        self.tell_draining(reason, out);
         let given: Vec<AttemptId> =
             self.waiting.iter_mut().flat_map(|lane| lane.drain(..)).map(|task| attempt_of(&task)).collect();
         self.known.retain(|attempt| !given.contains(attempt));
+        if !self.is_linked {
+            // Nobody to give them to: the manager takes back what the next REGISTER does not list.
+            return;
+        }
+        self.tell_draining(reason, out);
         if !given.is_empty() {
             out.push(Effect::Tell(Message::Returned(given)));
         }
