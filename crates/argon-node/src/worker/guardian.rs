@@ -54,7 +54,7 @@ pub(super) fn command() -> Option<Command> {
         return None;
     }
     let mut command = Command::new("/proc/self/exe");
-    command.arg("guardian");
+    command.arg0("argon").arg("guardian");
     Some(command)
 }
 

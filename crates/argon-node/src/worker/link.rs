@@ -4,6 +4,7 @@ mod backoff;
 mod dial;
 mod pump;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use argon_proto::key::Key;
@@ -33,7 +34,7 @@ pub async fn keep_link(
     announce: impl FnOnce(&str) + 'static,
 ) {
     let announce: Announce = Some(Box::new(announce));
-    let mut link = Keeper { addresses, key, id, events, outbox, announce, said: Said::default(), turn: 0 };
+    let mut link = Keeper { addresses, key, id, events, outbox, announce, told: BTreeSet::new(), turn: 0 };
     let must_end = async {
         // A worker that is told to end at once still says goodbye; that takes a moment, and no longer.
         if stop.wait_for(|level| *level >= 2).await.is_err() {
@@ -57,18 +58,10 @@ struct Keeper {
     events: mpsc::UnboundedSender<LinkEvent>,
     outbox: mpsc::UnboundedReceiver<Message>,
     announce: Announce,
-    said: Said,
+    /// What was logged since the worker was registered last.
+    told: BTreeSet<String>,
     /// Which address is tried next.
     turn: usize,
-}
-
-/// What was logged last, so that each change of state is told once.
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Said {
-    #[default]
-    Nothing,
-    Connected,
-    Away(String),
 }
 
 /// The worker has dropped its end.
@@ -85,16 +78,23 @@ impl Keeper {
                     if was_registered {
                         backoff = Backoff::default();
                     }
-                    self.say_away(format!("the connection to the manager at {address} ended: {why}"));
+                    self.say_away(
+                        "lost".to_owned(),
+                        &format!("the connection to the manager at {address} ended: {why}"),
+                    );
                     backoff.next()
                 }
                 Err(Failure::Dial(DialError::Refused(refusal))) => {
-                    self.say_away(format!("the manager at {address} refuses this worker: {refusal}"));
+                    let topic = format!("{address} {}", refusal.code);
+                    self.say_away(topic, &format!("the manager at {address} refuses this worker: {refusal}"));
                     self.turn += 1;
                     REFUSED_PAUSE
                 }
                 Err(Failure::Dial(DialError::Io(why))) => {
-                    self.say_away(format!("the manager at {address} cannot be reached: {why}"));
+                    self.say_away(
+                        address.clone(),
+                        &format!("the manager at {address} cannot be reached: {why}"),
+                    );
                     self.turn += 1;
                     // Other addresses are tried before there is a pause.
                     if self.turn.is_multiple_of(self.addresses.len()) {
@@ -121,10 +121,8 @@ impl Keeper {
         };
         connection.outbox.push(Message::Register(body));
         let ended = connection.pump(&self.events, &mut self.outbox, || {
-            if self.said != Said::Connected {
-                tracing::info!("worker {} is registered with the manager at {address}", self.id);
-                self.said = Said::Connected;
-            }
+            tracing::info!("worker {} is registered with the manager at {address}", self.id);
+            self.told.clear();
             if let Some(announce) = self.announce.take() {
                 announce(address);
             }
@@ -147,15 +145,10 @@ impl Keeper {
         }
     }
 
-    fn say_away(&mut self, why: String) {
-        let is_news = match &self.said {
-            Said::Nothing | Said::Connected => true,
-            // How it is away may change from try to try, and says nothing new; a refusal does.
-            Said::Away(before) => before.contains("refuses") != why.contains("refuses"),
-        };
-        if is_news {
+    /// Logs what keeps the worker from its managers, each thing once until it is registered again.
+    fn say_away(&mut self, topic: String, why: &str) {
+        if self.told.insert(topic) {
             tracing::warn!("{why}; this worker keeps trying");
-            self.said = Said::Away(why);
         }
     }
 }

@@ -57,9 +57,13 @@ pub(super) fn start(
     }
     let child = command.spawn()?;
     let pid = Pid::from_raw(child.id().cast_signed());
-    let descriptor = kernel::process_descriptor(pid).inspect_err(|_| {
+    let descriptor = kernel::process_descriptor(pid).map_err(|error| {
         let _ = nix::sys::signal::killpg(pid, Signal::SIGKILL);
         let _ = nix::sys::wait::waitpid(pid, None);
+        io::Error::new(
+            error.kind(),
+            format!("it cannot be watched ({error}); Argon needs Linux 5.3 or later"),
+        )
     })?;
     Ok(Started { pid, descriptor, socket, stdout, stderr })
 }

@@ -117,6 +117,11 @@ impl Connection {
         events: &mpsc::UnboundedSender<LinkEvent>,
         on_registered: &mut impl FnMut(),
     ) -> Result<(), String> {
+        let now = Instant::now();
+        if now >= self.last_heard + SILENCE_LIMIT {
+            // This process stood still. What the manager had said before it gave this worker up must not be obeyed.
+            return Err(silence());
+        }
         for _ in 0..READS {
             let buffer = self.decoder.buffer();
             if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
@@ -129,7 +134,7 @@ impl Connection {
                 Err(error) => return Err(words(error)),
             }
         }
-        self.last_heard = Instant::now();
+        self.last_heard = now;
         let _ = events.send(LinkEvent::Heard);
         Ok(())
     }
@@ -196,7 +201,7 @@ impl Connection {
     fn check_life(&mut self) -> Result<(), String> {
         let now = Instant::now();
         if now >= self.last_heard + SILENCE_LIMIT {
-            return Err(format!("it was silent for {} s", SILENCE_LIMIT.as_secs()));
+            return Err(silence());
         }
         if now >= self.last_sent + PING_AFTER {
             self.outbox.push(Message::Ping(0));
@@ -205,6 +210,10 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+fn silence() -> String {
+    format!("it was silent for {} s", SILENCE_LIMIT.as_secs())
 }
 
 fn words(error: io::Error) -> String {

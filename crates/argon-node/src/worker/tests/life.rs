@@ -191,3 +191,57 @@ fn big_arguments_and_results_pass() {
         worker.end(1).await;
     });
 }
+
+#[test]
+fn a_worker_that_drains_without_a_manager_leaves_when_its_tasks_are_done() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let running = worker.run("print 1; select undef, undef, undef, 0.1; 1");
+        worker.output_of(running).await;
+        worker.run("2");
+        worker.send(LinkEvent::Lost);
+        worker.end(1).await;
+    });
+}
+
+#[test]
+fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
+    on_one_thread(async {
+        let folder = std::env::temp_dir().join(format!("argon-test-{}", std::process::id()));
+        let perl = folder.join("perl");
+        let path = std::env::var("PATH").expect("a PATH");
+        let real = path
+            .split(':')
+            .map(|folder| format!("{folder}/perl"))
+            .find(|perl| std::fs::exists(perl).is_ok_and(|is| is));
+        std::fs::create_dir(&folder).expect("a folder");
+        let link = || std::os::unix::fs::symlink(real.as_ref().expect("a perl"), &perl).expect("a link");
+        link();
+        let mut worker = Worker::start(WorkerConfig { perl: Some(perl.clone()), ..config() }).await;
+        assert_eq!(worker.value_of("1").await, 1);
+        std::fs::remove_file(&perl).expect("removed");
+        let dying = worker.run("exit 1");
+        assert_eq!(worker.outcome(dying).await.head.status, Status::Died);
+        let waiting = worker.run("2");
+        let returned = worker.hear("RETURNED", |message| match message {
+            Message::Returned(attempts) => Some(attempts.clone()),
+            _ => None,
+        });
+        assert_eq!(returned.await, [waiting]);
+        link();
+        loop {
+            // It may come back once more before the next try to start a runner.
+            let attempt = worker.run("3");
+            let came = worker.hear("an answer", |message| match message {
+                Message::Returned(attempts) => Some(attempts.contains(&attempt)),
+                Message::Outcome(outcome) => Some(outcome.head.id != attempt.task),
+                _ => None,
+            });
+            if !came.await {
+                break;
+            }
+        }
+        std::fs::remove_dir_all(&folder).expect("removed");
+        worker.end(1).await;
+    });
+}
