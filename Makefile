@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build test demo bench soak lint fmt doc clean
+.PHONY: help setup setup-to-build build test demo chaos bench soak lint fmt doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -28,6 +28,9 @@ test: setup ## run every check and test; ends with what failed
 
 demo: setup-to-build ## see a manager and two workers do real work
 	@scripts/demo
+
+chaos: setup-to-build ## kill everything at random while 10,000 tasks run, and count: CHAOS='--seed 7 --seconds 20'
+	@scripts/chaos $(CHAOS)
 
 bench: setup-to-build ## measure what a task costs: round trip and tasks a second
 	@scripts/bench

@@ -11,6 +11,7 @@ use FindBin;
 use Getopt::Long qw(GetOptions);
 use IO::Handle;
 use JSON::PP ();
+use List::Util qw(sum0);
 use Pod::Usage qw(pod2usage);
 use Time::HiRes qw(time);
 
@@ -46,7 +47,7 @@ sub main {
     my $folder = $option{keep} // tempdir('argon-chaos.XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
     make_path($folder);
     # Each task takes so long that all of them fill the time that was asked for, with some to spare for what breaks.
-    my $work = 0.6 * $option{seconds} * $option{workers} * $option{slots} / $option{tasks};
+    my $work = 0.4 * $option{seconds} * $option{workers} * $option{slots} / $option{tasks};
     $cluster = Chaos::Cluster->new(
         %option{qw(argon workers slots clients tasks)},
         folder  => $folder,
@@ -73,10 +74,9 @@ sub main {
 
     push @surprises, calm($ledger);
     my $after = manager_takes();
-    my %worker = map { $_->pid => 1 } $cluster->workers;
-    my @orphans = grep { is_runner($_) && !$worker{ Chaos::Faults::parent_of($_) // 0 } } $ledger->runners;
+    my @orphans = grep { is_orphan($_) } $ledger->runners;
     push @surprises, map {"$_ did not end when it was asked to"} $cluster->end;
-    my @leftovers = grep { is_runner($_) } $ledger->runners;
+    my @leftovers = grep { is_orphan($_) } $ledger->runners;
     return account({ ledger => $ledger, faults => $faults, took => $took, before => $before, after => $after, orphans => \@orphans,
         leftovers => \@leftovers, surprises => \@surprises });
 }
@@ -130,11 +130,18 @@ sub manager_takes {
     return { descriptors => scalar @open, kib => $kib };
 }
 
-# Whether the number still is that of a runner: others may have got it since.
-sub is_runner {
+# Whether this process still is a runner, and one that no worker is the parent of. (Its number may be another's by now.)
+sub is_orphan {
     my ($pid) = @_;
-    open my $file, '<', "/proc/$pid/cmdline" or return 0;
-    return (<$file> // q{}) =~ /argon|runner/i;
+    return 0 if command_of($pid) !~ /\Aargon runner/;
+    my $parent = Chaos::Faults::parent_of($pid) // return 0;
+    return command_of($parent) !~ /\0worker\0/;
+}
+
+sub command_of {
+    my ($pid) = @_;
+    open my $file, '<', "/proc/$pid/cmdline" or return q{};
+    return <$file> // q{};
 }
 
 # Says what is and what is not; true if all is well.
@@ -145,7 +152,7 @@ sub account {
     my %runs    = $ledger->distribution;
     my @missing = $ledger->missing;
     my $again   = $ledger->count('runs') - keys %{ $ledger->{runs} };
-    my $bound   = ($fault{'worker killed'} // 0) * 2 * $option{slots} + ($fault{'worker frozen for long'} // 0) * 2 * $option{slots}
+    my $bound   = 2 * $option{slots} * sum0(map { $fault{$_} // 0 } 'worker killed', 'worker sent home', 'worker frozen for long')
         + ($fault{'runner killed'} // 0) + ($fault{'client killed'} // 0) * Chaos::Client::ATTACHED_AHEAD + $ledger->count('again');
 
     my $number = $ledger->count('outcomes');

@@ -3,12 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod calls;
+mod chaos;
 mod command_line;
 mod detached;
 mod door;
 mod loss;
+mod manager_kills;
+mod partitions;
 mod runner_deaths;
 mod runner_limits;
 mod scaling;
+mod staged;
 mod support;
 mod task_control;
+mod wall_clock;
+mod worker_restarts;

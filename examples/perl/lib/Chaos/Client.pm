@@ -39,17 +39,19 @@ sub run {
     my @under_way;
     for (my $number = $first; $number <= $last; $number += $step) {
         next if $has{$number};
-        push @under_way, $kind eq 'detached' ? $self->detached($number, $id{$number}) : $self->attached($number);
-        $self->finish($kind, shift @under_way) if @under_way >= $ahead;
+        push @under_way, $number;
+        $kind eq 'detached' ? $self->detached($number, $id{$number}) : $self->attached($number);
+        $self->finish(shift @under_way) while @under_way >= $ahead;
     }
-    $self->finish($kind, $_) for @under_way;
+    $self->finish($_) for @under_way;
     $client->shutdown;
     return;
 }
 
 sub attached {
     my ($self, $number) = @_;
-    return [$number, $self->{client}->defer($TASK, $self->arguments($number))];
+    my $deferred = $self->{client}->defer($TASK, $self->arguments($number));
+    return $self->watch($number, $deferred, sub { return $self->attached($number) });
 }
 
 sub detached {
@@ -58,22 +60,39 @@ sub detached {
         $id = $self->{client}->submit($TASK, $self->arguments($number));
         _append($self->{ids}, "$number $id");
     }
-    return [$number, $self->{client}->collect_later($id)];
+    return $self->watch($number, $self->{client}->collect_later($id), sub { return $self->detached($number) });
 }
 
-# Waits for one, and writes down what came of it.
-sub finish {
-    my ($self, $kind, $task) = @_;
-    my ($number, $deferred) = @{$task};
-    while (1) {
+# An outcome is written down when it comes, whatever this client is waiting for. One that says lost, because three workers died in
+# a row or because it had been handed to the client that was killed, is written down as that: the task is sent again.
+sub watch {
+    my ($self, $number, $deferred, $again) = @_;
+    $self->{under_way}{$number} = $deferred;
+    $deferred->on_ready(sub {
         my $value;
-        return _append($self->{outcomes}, "$number $value") if eval { $value = $deferred->get; 1 };
-        # Lost, by three dead workers in a row or because the outcome had been handed to the client that was killed: said
-        # honestly, and sent again.
-        die $@ if !ref $@ || !$@->isa('Argon::Error') || $@->kind ne 'lost';
-        _append($self->{again}, $number . q{ } . ($@->message =~ s/\n.*//sr));
-        $deferred = ($kind eq 'detached' ? $self->detached($number) : $self->attached($number))->[1];
+        if (eval { $value = $deferred->get; 1 }) {
+            _append($self->{outcomes}, "$number $value");
+            delete $self->{under_way}{$number};
+            return;
+        }
+        $self->{under_way}{$number} = [$@, $again];
+    });
+    return;
+}
+
+sub finish {
+    my ($self, $number) = @_;
+    while (my $task = $self->{under_way}{$number}) {
+        if (ref $task ne 'ARRAY') {
+            $task->error;
+            next;
+        }
+        my ($error, $again) = @{$task};
+        die $error if !ref $error || !$error->isa('Argon::Error') || $error->kind ne 'lost';
+        _append($self->{again}, $number . q{ } . ($error->message =~ s/\n.*//sr));
+        $again->();
     }
+    return;
 }
 
 sub arguments {

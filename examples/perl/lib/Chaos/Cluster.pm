@@ -9,6 +9,9 @@ use Time::HiRes qw(time);
 
 use Chaos::Process;
 
+# A worker that is asked to leave also waits for outcomes to be taken, and here their clients may be dead.
+use constant DRAIN_SECONDS => 5;
+
 # folder, argon, library, workers, slots, clients, tasks, work: seconds that a task takes on average.
 sub new {
     my ($class, %given) = @_;
@@ -83,7 +86,7 @@ sub worker {
         ready   => 1,
         command => sub {
             return ($self->{argon}, 'worker', '--port', 0, '--manager', $self->{address}, '--workers', $self->{slots},
-                '--key', "$folder/key");
+                '--drain-limit', DRAIN_SECONDS, '--key', "$folder/key");
         },
     );
 }
