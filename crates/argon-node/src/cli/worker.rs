@@ -117,6 +117,7 @@ pub(super) async fn serve_alone(
             ("slots", &slots),
             ("key", &source),
         ]);
+        tracing::info!("clients and further workers reach this at {address} with the key in {source}");
     };
     standalone::serve(manager, config, signals::watch_stop()?, announce).await
 }

@@ -3,7 +3,9 @@
 //! Tasks and outcomes are stored as the frames in which they travel, so that there is one encoding to test. See
 //! `docs/design/store.md` for why redb.
 
+use std::fs::OpenOptions;
 use std::io::IoSlice;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use argon_core::scheduler::Record;
@@ -42,7 +44,16 @@ impl DiskStore {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
         }
-        let database = Database::create(path).map_err(|error| failed(advise(&error)))?;
+        // Tasks and outcomes are their owner's business.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| failed(error.to_string()))?;
+        let database = Database::builder().create_file(file).map_err(|error| failed(advise(&error)))?;
         let store = Self { path: path.to_owned(), database };
         store.make_tables().map_err(|error| failed(error.to_string()))?;
         Ok(store)
