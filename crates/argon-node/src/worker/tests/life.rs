@@ -238,6 +238,7 @@ fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
                 _ => None,
             });
             if !came.await {
+                worker.say(Message::Settled(vec![attempt]));
                 break;
             }
         }
