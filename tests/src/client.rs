@@ -55,8 +55,13 @@ impl WireClient {
 
     /// Sends a message.
     pub fn say(&mut self, message: Message) {
+        self.say_all([message]);
+    }
+
+    /// Sends messages together.
+    pub fn say_all(&mut self, messages: impl IntoIterator<Item = Message>) {
         let mut out = Outbox::default();
-        out.push(message);
+        messages.into_iter().for_each(|message| out.push(message));
         write(&mut self.stream, &mut out).expect("the manager reads");
     }
 

@@ -91,3 +91,37 @@ fn a_manager_forgets_strangers() {
     });
     assert_eq!(cluster.status()["clients"], 0);
 }
+
+#[test]
+fn a_client_that_sends_more_than_its_credit_is_refused() {
+    let cluster = Cluster::start();
+    let mut client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
+    let granted = client.welcome.credit_tasks;
+    assert!(granted > 0);
+    client
+        .say(Message::Open(bytes::Bytes::from_static(br#"{"session":"07070707070707070707070707070707"}"#)));
+    let session = argon_proto::SessionId([7; 16]);
+    client.say_all((0..=granted).map(|sequence| {
+        Message::Submit(argon_proto::Task {
+            head: argon_proto::TaskHead {
+                id: argon_proto::TaskId { session, sequence },
+                attempt: argon_proto::Attempt(0),
+                flags: argon_proto::Flags::default(),
+                priority: argon_proto::Priority::Normal,
+                runtime: argon_proto::Runtime::Perl,
+                timeout_ms: 0,
+                retries: 0,
+                codec: argon_proto::Codec::Json,
+                backoff_ms: 0,
+                memory_mib: 0,
+            },
+            blobs: bytes::Bytes::new(),
+            meta: bytes::Bytes::new(),
+            payload: argon_proto::Payload::default(),
+        })
+    }));
+    match client.hear() {
+        Some(Message::Refused(json)) => assert!(String::from_utf8_lossy(&json).contains("credit")),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}

@@ -1,0 +1,89 @@
+//! Measures how many detached tasks a second a manager with the disk store accepts from several clients.
+//!
+//! `cargo run --release -p argon-tests --example durable-submits [CLIENTS] [TASKS-EACH]`, after
+//! `cargo build --release -p argon-node`. A task counts when its ACCEPTED has come: it is on the disk then.
+
+use std::time::Instant;
+
+use argon_proto::key::Role;
+use argon_proto::{
+    Attempt, Codec, Flags, Message, Payload, Priority, Runtime, SessionId, Task, TaskHead, TaskId,
+};
+use argon_tests::{Cluster, WireClient};
+use bytes::Bytes;
+
+const PAYLOAD_BYTES: usize = 100;
+/// Tasks that one client has under way.
+const AHEAD: u64 = 2000;
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).map(|number| number.parse().expect("a number"));
+    let clients: u8 =
+        numbers.next().map_or(4, |number: u64| u8::try_from(number).expect("at most 255 clients"));
+    let each: u64 = numbers.next().unwrap_or(20_000);
+    let folder = std::env::current_dir().expect("a current folder");
+    let store = folder.join(format!("durable-submits-{}.redb", std::process::id()));
+    let path = store.display().to_string();
+    let mut cluster = Cluster::start_with(&["--store", &path, "--queue-size", "10000000"]);
+    let (address, key) = (cluster.address().to_owned(), cluster.key());
+
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for number in 1..=clients {
+            let (address, key) = (&address, &key);
+            scope.spawn(move || submit_all(WireClient::connect(address, key, Role::Client), number, each));
+        }
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    let all = u64::from(clients) * each;
+    println!(
+        "{clients} clients, {all} detached tasks of {PAYLOAD_BYTES} bytes: {seconds:.2} s, {:.0} a second",
+        {
+            #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+            let all = all as f64;
+            all / seconds
+        }
+    );
+    assert_eq!(cluster.status()["queue_length"], all);
+    drop(cluster);
+    let _ = std::fs::remove_file(store);
+}
+
+fn submit_all(client: Result<WireClient, argon_proto::handshake::Refusal>, number: u8, count: u64) {
+    let mut client = client.expect("the key is right");
+    let session = SessionId([number; 16]);
+    client.say(Message::Open(Bytes::from(format!("{{\"session\":\"{session}\"}}"))));
+    client.say(Message::Offered);
+    let (mut sent, mut accepted) = (0, 0);
+    while accepted < count {
+        let until = count.min(accepted + AHEAD);
+        client.say_all((sent..until).map(|sequence| Message::Submit(task(session, sequence))));
+        sent = until;
+        while sent - accepted > AHEAD / 2 || (sent == count && accepted < count) {
+            let message = client.hear().expect("the manager stays");
+            if let Message::Accepted(ids) = message {
+                accepted += ids.len() as u64;
+            }
+        }
+    }
+}
+
+fn task(session: SessionId, sequence: u64) -> Task {
+    Task {
+        head: TaskHead {
+            id: TaskId { session, sequence },
+            attempt: Attempt(0),
+            flags: Flags::DETACHED,
+            priority: Priority::Normal,
+            runtime: Runtime::Perl,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Json,
+            backoff_ms: 0,
+            memory_mib: 0,
+        },
+        blobs: Bytes::new(),
+        meta: Bytes::from_static(br#"{"call":"My::Task::run"}"#),
+        payload: Payload::from(vec![b'x'; PAYLOAD_BYTES]),
+    }
+}
