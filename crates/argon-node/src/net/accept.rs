@@ -1,8 +1,7 @@
 //! Letting peers in: bounded in number, time and bytes until they have proven the key.
 
-use std::cell::Cell;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use argon_proto::frame::{Decoder, Outbox};
@@ -13,6 +12,7 @@ use argon_proto::message::kind;
 use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 
 use super::socket;
 use crate::random;
@@ -21,7 +21,8 @@ use crate::random;
 const PROVE_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes that a peer may send until it has proven the key.
 const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
-/// Peers that may be proving the key at once; more are closed.
+/// Peers that may be proving the key at once; one more, and the one that has been at it longest is closed. Who
+/// holds the key proves it within milliseconds, so a flood of strangers drives out strangers.
 const PENDING_AT_MOST: usize = 1024;
 /// Pause when the process has no descriptor left for another peer.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -46,7 +47,7 @@ pub async fn serve(
     welcome: Welcome,
     admit: impl Fn(Admitted) + Clone + 'static,
 ) {
-    let pending = Rc::new(Cell::new(0_usize));
+    let mut pending = Pending::default();
     let mut was_exhausted = false;
     loop {
         let (stream, from) = match listener.accept().await {
@@ -61,24 +62,37 @@ pub async fn serve(
             }
         };
         was_exhausted = false;
-        if pending.get() >= PENDING_AT_MOST {
-            // Closed without a word: whoever floods is not worth one.
-            continue;
-        }
-        pending.set(pending.get() + 1);
-        let (key, welcome, admit, pending) =
-            (key.clone(), welcome.clone(), admit.clone(), Rc::clone(&pending));
-        tokio::task::spawn_local(async move {
-            let proven = tokio::time::timeout(PROVE_WITHIN, prove(stream, from, &key, &welcome)).await;
-            pending.set(pending.get() - 1);
-            match proven {
+        let (key, welcome, admit) = (key.clone(), welcome.clone(), admit.clone());
+        let proving = async move {
+            match tokio::time::timeout(PROVE_WITHIN, prove(stream, from, &key, &welcome)).await {
                 Ok(Ok(admitted)) => admit(admitted),
                 Ok(Err(why)) => tracing::info!("a connection from {from} was refused: {why}"),
                 Err(_) => tracing::info!(
                     "a connection from {from} was refused: it did not prove the key within 5 s"
                 ),
             }
-        });
+        };
+        pending.add(tokio::task::spawn_local(proving).abort_handle());
+    }
+}
+
+/// The peers that are proving the key, the oldest first; some may have finished.
+#[derive(Default)]
+struct Pending {
+    proving: VecDeque<AbortHandle>,
+}
+
+impl Pending {
+    fn add(&mut self, task: AbortHandle) {
+        if self.proving.len() >= PENDING_AT_MOST {
+            self.proving.retain(|task| !task.is_finished());
+        }
+        if self.proving.len() >= PENDING_AT_MOST
+            && let Some(oldest) = self.proving.pop_front()
+        {
+            oldest.abort();
+        }
+        self.proving.push_back(task);
     }
 }
 

@@ -1,20 +1,19 @@
 //! The worker's TCP connection to its manager: dialled, proven, registered, and dialled again for ever.
 
 mod backoff;
-mod dial;
 mod pump;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use argon_proto::key::Key;
+use argon_proto::key::{Key, Role};
 use argon_proto::{Message, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{LinkEvent, StopSignal};
+use crate::net::dial::{DialError, dial};
 use backoff::Backoff;
-use dial::DialError;
-use pump::Ended;
+use pump::{Connection, Ended};
 
 /// After a refusal that time alone will not mend.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
@@ -84,17 +83,14 @@ impl Keeper {
                     );
                     backoff.next()
                 }
-                Err(Failure::Dial(DialError::Refused(refusal))) => {
-                    let topic = format!("{address} {}", refusal.code);
-                    self.say_away(topic, &format!("the manager at {address} refuses this worker: {refusal}"));
+                Err(Failure::Dial(error @ (DialError::Refused { .. } | DialError::Role(_)))) => {
+                    self.say_away(error.to_string(), &error.to_string());
                     self.turn += 1;
                     REFUSED_PAUSE
                 }
-                Err(Failure::Dial(DialError::Io(why))) => {
-                    self.say_away(
-                        address.clone(),
-                        &format!("the manager at {address} cannot be reached: {why}"),
-                    );
+                Err(Failure::Dial(error @ DialError::Unreachable { .. })) => {
+                    // In which words it is away may change from try to try, and says nothing new.
+                    self.say_away(address.clone(), &error.to_string());
                     self.turn += 1;
                     // Other addresses are tried before there is a pause.
                     if self.turn.is_multiple_of(self.addresses.len()) {
@@ -112,8 +108,9 @@ impl Keeper {
 
     async fn connect(&mut self, address: &str) -> Result<Ended, Failure> {
         let key = self.key.clone();
-        let dialled = self.without_manager(dial::dial(address, &key)).await;
-        let mut connection = dialled.map_err(|WorkerGone| Failure::WorkerGone)?.map_err(Failure::Dial)?;
+        let dialled = self.without_manager(dial(address, &key, Role::Worker)).await;
+        let reached = dialled.map_err(|WorkerGone| Failure::WorkerGone)?.map_err(Failure::Dial)?;
+        let mut connection = Connection::new(reached.stream, reached.decoder);
         let (reply, body) = oneshot::channel();
         let asked = self.events.send(LinkEvent::WantRegister(reply));
         let (Ok(()), Ok(body)) = (asked, body.await) else {

@@ -50,9 +50,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, decoder: Decoder, outbox: Outbox) -> Self {
+    pub(super) fn new(stream: TcpStream, decoder: Decoder) -> Self {
         let now = Instant::now();
-        Self { stream, decoder, outbox, last_sent: now, last_heard: now, is_registered: false }
+        Self {
+            stream,
+            decoder,
+            outbox: Outbox::default(),
+            last_sent: now,
+            last_heard: now,
+            is_registered: false,
+        }
     }
 
     /// Pumps until the connection ends. `on_registered` is called when the manager knows the worker.
