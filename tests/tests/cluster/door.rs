@@ -1,12 +1,14 @@
 //! Strangers at the door: without the key they learn nothing and cost nothing.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use argon_proto::Message;
 use argon_proto::key::Role;
 use argon_tests::{Cluster, WireClient, wait_for};
+
+use crate::support::memory_mib;
 
 /// What the manager answers to raw bytes until it closes the connection.
 fn answer_to(address: &str, bytes: &[u8]) -> Vec<u8> {
@@ -52,7 +54,46 @@ fn a_peer_that_says_too_little_is_closed_in_time() {
 }
 
 #[test]
-fn a_thousand_idle_strangers_do_not_keep_a_client_out_for_long() {
+fn a_peer_that_drips_byte_by_byte_is_closed_in_time() {
+    let cluster = Cluster::start();
+    let mut stream = TcpStream::connect(cluster.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let begun = Instant::now();
+    // A HELLO of 400 bytes that would take 40 s.
+    let mut drops = [b"ARGN".as_slice(), &[0, 0, 1, 0x90, 1], &[b' '; 399]].concat().into_iter();
+    loop {
+        let is_closed = stream.write_all(&[drops.next().unwrap()]).is_err();
+        let mut answer = [0; 64];
+        if is_closed
+            || !matches!(stream.read(&mut answer), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        {
+            break;
+        }
+    }
+    let took = begun.elapsed();
+    assert!(took > Duration::from_secs(4) && took < Duration::from_secs(8), "closed after {took:?}");
+}
+
+#[test]
+fn a_thousand_idle_strangers_cost_little_memory_and_no_time() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    assert_eq!(cluster.perl("print $client->queue(sub { 'warm' })"), "warm");
+    let manager = cluster.manager.as_ref().unwrap().pid();
+    let before = memory_mib(manager);
+    for _ in 0..3 {
+        let idle: Vec<TcpStream> =
+            (0..1000).map(|_| TcpStream::connect(cluster.address()).unwrap()).collect();
+        let begun = Instant::now();
+        assert_eq!(cluster.perl("my $n = 0; $n += $client->queue(sub { 1 }) for 1..20; print $n"), "20");
+        assert!(begun.elapsed() < Duration::from_secs(3), "20 tasks took {:?}", begun.elapsed());
+        drop(idle);
+    }
+    let after = memory_mib(manager);
+    assert!(after < before + 16, "from {before} to {after} MiB");
+}
+
+#[test]
+fn idle_strangers_do_not_keep_a_client_out_for_long() {
     let mut cluster = Cluster::with_workers(&[1]);
     let idle: Vec<TcpStream> = (0..500).map(|_| TcpStream::connect(cluster.address()).unwrap()).collect();
     assert_eq!(cluster.perl("print $client->queue(sub { 'in' })"), "in");

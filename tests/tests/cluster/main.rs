@@ -2,18 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod broken_streams;
 mod calls;
 mod chaos;
 mod command_line;
 mod detached;
 mod door;
+mod exhaustion;
+mod frozen;
 mod loss;
 mod manager_kills;
 mod partitions;
+mod reconnect_storm;
 mod runner_deaths;
 mod runner_limits;
 mod scaling;
+mod slow_peers;
 mod staged;
+mod store_faults;
 mod support;
 mod task_control;
 mod wall_clock;
