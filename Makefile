@@ -35,8 +35,8 @@ chaos: setup-to-build ## kill everything at random while 10,000 tasks run, and c
 bench: setup-to-build ## measure what a task costs: round trip and tasks a second
 	@scripts/bench
 
-soak: setup-to-build ## let the simulator look for a lost task under new seeds, for a minute or SECONDS=n
-	@scripts/soak $(SECONDS)
+soak: setup-to-build ## a minute of the simulator under new seeds, a million real tasks: SECONDS=n TASKS=n
+	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
 
 lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, shellcheck
 	@scripts/check fmt tidy shellcheck perlcritic pod clippy

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # A small private cluster on this machine for a script: starts it, tells where it is, and takes it away
-# with the script, however that ends. Sourced by scripts/demo and scripts/bench.
+# with the script, however that ends. Sourced by the scripts beside it.
 #
 # After `start_cluster SLOTS...`, one worker for each number:
 #   cluster_address   HOST:PORT of the manager
@@ -14,6 +14,8 @@ cluster_folder=
 cluster_pids=()
 cluster_address=
 cluster_key=
+# More words for the manager's command line. A FOLDER in them stands for the cluster's.
+cluster_manager_options=()
 
 start_cluster() {
     local slots number=0
@@ -22,7 +24,8 @@ start_cluster() {
     trap stop_cluster EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    start_process manager manager --host 127.0.0.1 --port 0
+    start_process manager manager --host 127.0.0.1 --port 0 \
+        "${cluster_manager_options[@]//FOLDER/${cluster_folder}}"
     cluster_address=$(ready_value manager addr)
     for slots in "$@"; do
         number=$((number + 1))
