@@ -9,6 +9,7 @@ mod command_line;
 mod detached;
 mod door;
 mod exhaustion;
+mod failover;
 mod frozen;
 mod loss;
 mod manager_kills;
