@@ -22,15 +22,19 @@ Examples:
   argon worker --port 8000                        a stand-alone worker: clients call it directly
   argon status                                    what the manager on this machine is doing
 
-The key that opens a manager is made at its first start. On the same machine everybody of the same user finds it;
-elsewhere name its file with --key or ARGON_KEY ('argon key' shows where it is).
+The key that opens a manager is made at its first start. On the same machine every process of
+the same user finds it; elsewhere name its file with --key or ARGON_KEY ('argon key' shows where
+it is).
 
-Exit status: 0 success; 1 another failure; 2 wrong command line; 3 the address cannot be listened on;
-4 no key, or a wrong one; 5 the manager cannot be reached; 6 this machine lacks an interpreter; 7 the store failed.";
+Exit status:
+  0  success                            4  no key, or a wrong one
+  1  another failure                    5  the manager cannot be reached
+  2  wrong command line                 6  this machine lacks an interpreter
+  3  the address cannot be listened on  7  the store failed";
 
 /// One pool out of the machines that you have, called like a function.
 #[derive(Debug, Parser)]
-#[command(name = "argon", version, about, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "argon", version, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -25,10 +25,10 @@ Examples:
   argon worker --manager first:8000,second:8000    the second is tried when the first is away
   argon worker --port 8000                         stand-alone: clients call it directly
 
-With --manager nothing is listened on: host and port are the worker's name. It stays with its manager for ever, and
-comes back by itself after any loss. When it is ready it prints one line:
+With --manager nothing is listened on: host and port are the worker's name. It stays with its
+manager for ever, and comes back by itself after any loss. When it is ready it prints one line:
   argon-ready role=worker name=HOST:PORT manager=HOST:PORT pid=N version=V slots=N
-SIGTERM or Ctrl-C lets it finish what it runs (see --drain-limit); a second one ends it at once.")]
+SIGTERM or Ctrl-C lets it finish what it runs (see --drain-limit); a second ends it at once.")]
 pub(super) struct Arguments {
     /// Serve this manager; may be repeated or hold a list, of which the first that answers is served
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse_peer)]
