@@ -23,7 +23,7 @@ use Argon::Protocol qw(:all);
 
 our $VERSION = $Argon::VERSION;
 
-my %CONNECTION_OPTION = map { $_ => 1 } qw(host port hosts key give_up_after remote_modules connect);
+my %CONNECTION_OPTION = map { $_ => 1 } qw(host port hosts key give_up_after remote_modules connect loop);
 
 # Clients that are alive, so that they say goodbye before perl takes objects apart in any order.
 my %alive;
@@ -46,6 +46,7 @@ sub new {
         options  => Argon::Client::Options::resolve(\%defaults),
     }, $class;
     Scalar::Util::weaken($alive{ Scalar::Util::refaddr($self) } = $self);
+    $session->attach($given{loop}) if $given{loop};
     $self->connect if $given{connect};
     return $self;
 }

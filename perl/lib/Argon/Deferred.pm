@@ -10,6 +10,7 @@ use overload '&{}' => sub { my $self = shift; return sub { return $self->get } }
 
 use Scalar::Util ();
 
+use Argon::Client::Loop   ();
 use Argon::Client::Result ();
 use Argon::Client::Task qw(:all);
 use Argon::Protocol qw(:all);
@@ -36,9 +37,13 @@ sub is_ready {
 
 sub on_ready {
     my ($self, $callback) = @_;
-    my $record = $self->[0];
-    if ($record->[TASK_DONE]) { $callback->($self) }
-    else                      { push @{ $record->[TASK_CALLBACKS] }, sub { $callback->($self) } }
+    my ($record, $client) = @{$self};
+    if ($record->[TASK_DONE]) {
+        $callback->($self);
+        return $self;
+    }
+    push @{ $record->[TASK_CALLBACKS] }, sub { $callback->($self) };
+    Argon::Client::Loop::of_loaded($client->session) if !$client->session->{loops};
     return $self;
 }
 
@@ -50,6 +55,36 @@ sub then {
     my $result = ref($self)->new($derived, $client);
     $self->on_ready(sub { _derive($record, $derived, $client, $on_value, $on_error) });
     return $result;
+}
+
+# For adapters: the values or what was thrown, to one of two handlers. An Argon::Error names the place that asked for it.
+sub on_outcome {
+    my ($self, $place, $on_value, $on_error) = @_;
+    my $record = $self->[0];
+    return $self->on_ready(sub {
+        return $on_value->(Argon::Client::Result::deliver($record)) if $record->[TASK_STATUS] == STATUS_OK;
+        my $error = Argon::Client::Result::error($record);
+        @{$error}{qw(file line)} = @{$place} if Scalar::Util::blessed($error) && $error->isa('Argon::Error');
+        return $on_error->($error);
+    });
+}
+
+sub condvar {
+    my ($self) = @_;
+    $self->[1]->session->attach('AnyEvent');
+    return Argon::Client::Loop::AnyEvent::condvar($self, [(caller)[1, 2]]);
+}
+
+sub future {
+    my ($self) = @_;
+    require Argon::Client::Loop::Future;
+    return Argon::Client::Loop::Future::future($self, [(caller)[1, 2]], $self->[1]);
+}
+
+sub promise {
+    my ($self) = @_;
+    my $loop = $self->[1]->session->attach('Mojo');
+    return Argon::Client::Loop::Mojo::promise($self, [(caller)[1, 2]], $loop->{engine});
 }
 
 sub cancel {

@@ -26,26 +26,33 @@ sub new {
 
 sub restart {
     my ($self) = @_;
-    @{$self}{qw(connected tries since next_at)} = (0, 0, undef, 0);
+    @{$self}{qw(connected tries since next_at dial)} = (0, 0, undef, 0, undef);
     return $self;
 }
 
-# One try, after the pause that is due. A link and what the manager granted; nothing when there is none yet, or when the
-# pause is not over and the caller does not wait; dies when it gives up.
+# One try, after the pause that is due. A link and what the manager granted; nothing when there is none yet; dies when it
+# gives up. For a caller that does not wait a try takes several calls.
 sub try {
     my ($self, $without_waiting) = @_;
     my $now = Time::HiRes::time();
     $self->{since} = $now if !defined $self->{since};
-    if ($now < $self->{next_at}) {
+    if (!$self->{dial} && $now < $self->{next_at}) {
         return if $without_waiting;
         Argon::Client::Wait->choose->pause($self->{next_at} - $now);
     }
-    my @found = eval { Argon::Client::Dial::dial($self->{addresses}[0], $self->{key}) };
-    if (@found) {
+    my @found;
+    my $ok = eval {
+        my $dial = $self->{dial} ||= Argon::Client::Dial->begin($self->{addresses}[0], $self->{key});
+        @found = $without_waiting ? $dial->step : $dial->finish;
+        1;
+    };
+    return if $ok && !@found;
+    my $failure = $@;
+    $self->{dial} = undef;
+    if ($ok) {
         @{$self}{qw(connected tries since)} = (1, 0, undef);
         return @found;
     }
-    my $failure = $@;
     $self->{tries}++;
     $self->{next_at} = Time::HiRes::time() + $self->_pause;
     die $failure if ref $failure ne 'Argon::Client::Dial::Failure';
@@ -59,6 +66,13 @@ sub try {
         die Argon::Error->new(kind => 'unreachable', message => $sentence);
     }
     return;
+}
+
+# For an event loop: the handle to watch, whether to write, and the time at which to try in any case.
+sub wishes {
+    my ($self) = @_;
+    my $dial = $self->{dial} or return (undef, 0, $self->{next_at});
+    return ($dial->handle, $dial->wants_write, $dial->deadline);
 }
 
 # The connection ended. A manager that refuses again and again, after it has let us in, will not change its mind.

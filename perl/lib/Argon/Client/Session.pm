@@ -12,6 +12,7 @@ use Time::HiRes ();
 
 use Argon::Client::Dial      ();
 use Argon::Client::Inbox     ();
+use Argon::Client::Loop      ();
 use Argon::Client::Reconnect ();
 use Argon::Client::Sending   ();
 use Argon::Client::Task qw(:all);
@@ -31,7 +32,7 @@ my $GOODBYE_S       = 1;
 # addresses: [[host, port], ...]; key, give_up_after, remote_modules as Argon::Client has them.
 sub new {
     my ($class, %fields) = @_;
-    my $self = bless { connections => 0, remote_modules => 1, %fields }, $class;
+    my $self = bless { connections => 0, remote_modules => 1, loop_of => {}, %fields }, $class;
     $self->{reconnect} = Argon::Client::Reconnect->new(@{$self}{qw(addresses key give_up_after)});
     $self->_begin;
     return $self;
@@ -52,7 +53,8 @@ sub next_id { return $_[0]{identity} . pack 'Q>', ++$_[0]{sequence} }
 # many are made one after another.
 sub offer {
     my ($self, $task) = @_;
-    $self->connect if !$self->{connections};
+    $self->connect if !$self->{connections} && !$self->{loops};
+    $self->_check_open if $self->{closed};
     $self->{journal}{ $task->[TASK_ID] } = $task;
     my $link = $self->{link};
     if (!$link || @{ $self->{backlog} } || !Argon::Client::Sending::has_credit($self, $task)) {
@@ -70,6 +72,7 @@ sub offer {
         $self->flush;
         $self->poll if $self->{in_flight} > 32;
     }
+    if ($self->{loops}) { $_->has_more for @{ $self->{loops} } }
     return;
 }
 
@@ -104,38 +107,87 @@ sub poll {
 
 # One round: connect, write, wait (at most so many seconds, for ever when undef), read, act on timers.
 sub turn {
-    my ($self, $seconds) = @_;
+    my ($self, $seconds, $from_loop) = @_;
     $self->_check_open;
-    {
-        local $self->{turning} = 1;
-        my $link = $self->{link};
-        if (!$link) {
-            $link = $self->_connect(defined $seconds && $seconds == 0) or return;
-            $seconds = 0;    # who waits for the connection itself has it now
-        }
-        $self->_act_on_timers;
-        Argon::Client::Sending::send_backlog($self, $link);
-        my $flushed = $self->_flush_before_waiting;
-        my $readable = 1;
-        if (!defined $seconds || $seconds > 0) {
-            my $pause = $self->_pause($seconds);
-            $readable = Argon::Client::Wait->choose->io($link->handle, !$flushed, $pause);
-        }
-        if ($readable) {
-            my $before = length($link->{in}) - $link->{at};
-            $link->read_some;
-            $self->{heard} = Time::HiRes::time() if length($link->{in}) > $before;
-            Argon::Client::Inbox::take($self, $link);
-        }
-        elsif (Time::HiRes::time() - $self->{heard} > $SILENCE_S && !defined $seconds) {
-            $link->{broken} ||= "the manager was silent for $SILENCE_S s";
-        }
-        Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
-        $self->flush if length $link->{out};
-        $self->_lose($link) if $link->broken;
-    }
+    $self->_round($seconds, $from_loop);
+    if ($self->{loops}) { $_->update for @{ $self->{loops} } }
     $self->_announce if @{ $self->{finished} };
     return;
+}
+
+sub _round {
+    my ($self, $seconds, $from_loop) = @_;
+    local $self->{turning} = 1;
+    my $link = $self->{link};
+    if (!$link) {
+        $link = $self->_connect(defined $seconds && $seconds == 0) or return;
+        $seconds = 0;    # who waits for the connection itself has it now
+    }
+    $self->_act_on_timers;
+    Argon::Client::Sending::send_backlog($self, $link);
+    my $flushed  = $self->_flush_before_waiting;
+    my $readable = 1;
+    if (!defined $seconds || $seconds > 0) {
+        my $pause = $self->_pause($seconds);
+        $readable = Argon::Client::Wait->choose->io($link->handle, !$flushed, $pause);
+    }
+    my $before = length($link->{in}) - $link->{at};
+    if ($readable) {
+        $link->read_some;
+        Argon::Client::Inbox::take($self, $link) if length($link->{in}) > $before;
+    }
+    if (length($link->{in}) - $link->{at} != $before) {
+        $self->{heard} = Time::HiRes::time();
+    }
+    elsif ((!defined $seconds || $from_loop) && Time::HiRes::time() - $self->{heard} > $SILENCE_S) {
+        $link->{broken} ||= "the manager was silent for $SILENCE_S s";
+    }
+    Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
+    $self->flush if length $link->{out};
+    $self->_lose($link) if $link->broken;
+    return;
+}
+
+# Lets an event loop drive this session too: the name of a framework, or a loop. The same one twice is one.
+sub attach {
+    my ($self, $wanted) = @_;
+    my $loop = $self->{loop_of}{$wanted};
+    if (!$loop) {
+        my $made = Argon::Client::Loop::of($wanted, $self);
+        ($loop) = grep { ref eq ref $made && ($_->{engine} || 0) == ($made->{engine} || 0) } @{ $self->{loops} || [] };
+        push @{ $self->{loops} }, $loop = $made if !$loop;
+        $self->{loop_of}{$wanted} = $loop;
+        $loop->update;
+    }
+    return $loop;
+}
+
+# Called by an event loop when the socket or a timer is ready. There is no caller to die to: tasks end as unreachable.
+sub tick {
+    my ($self) = @_;
+    return if $self->{turning} || $self->{closed};
+    return if eval { $self->turn(0, 1); 1 };
+    my $error = $@;
+    return warn $error if ref $error ne 'Argon::Error';
+    $self->_end_all($error->kind, $error->message);
+    return $self->_tell_loops;
+}
+
+# For an event loop: the handle to watch, whether for writing too, and the time of the next timer. Nothing when nothing
+# is unfinished.
+sub wishes {
+    my ($self) = @_;
+    my $link = $self->{link};
+    my $busy = %{ $self->{journal} } || %{ $self->{requests} } || @{ $self->{backlog} };
+    return if $self->{closed} || !$busy && !($link && (length $self->{ack} || $link->has_output));
+    return $self->{reconnect}->wishes if !$link;
+    my $deadline = $self->{heard} + $SILENCE_S + 0.1;
+    for my $held (@{ $self->{held_back} }) {
+        $deadline = $held->[0] if $held->[0] < $deadline;
+    }
+    my $ack_at = $self->{flushed_at} + $ACK_AFTER_S + 0.001;
+    $deadline = $ack_at if length $self->{ack} && $ack_at < $deadline;
+    return ($link->handle, $link->has_output ? 1 : 0, $deadline);
 }
 
 # Writes what waits in the buffer, acknowledgements first. True when nothing is left.
@@ -228,6 +280,7 @@ sub cancel {
     }
     $self->{link}->send_frame(CANCEL, $task->[TASK_ID]) if $self->{link};
     $self->flush;
+    $self->_tell_loops;
     return;
 }
 
@@ -237,6 +290,7 @@ sub collect {
     $record->[TASK_COLLECTS] = 1;
     $self->{journal}{ $record->[TASK_ID] } = $record;
     $self->{link}->send_frame(COLLECT, $record->[TASK_ID]) if $self->{link};
+    $self->_tell_loops;
     return;
 }
 
@@ -247,6 +301,7 @@ sub ask {
     $self->{requests}{$number} = $record;
     $record->[TASK_FRAME] = Argon::Protocol::frame(REQUEST, qq({"request":$number,"what":"$what"}));
     $self->{link}{out} .= $record->[TASK_FRAME] if $self->{link};
+    $self->_tell_loops;
     return;
 }
 
@@ -265,6 +320,7 @@ sub close {
             select undef, $writable, undef, $end - Time::HiRes::time();
         }
     }
+    $self->_release_loops;
     $link->close if $link;
     $self->{link}   = undef;
     $self->{closed} = 1;
@@ -276,6 +332,7 @@ sub close {
 sub begin_after_fork {
     my ($self) = @_;
     my $parent = $self->{process};
+    @{$self}{qw(loops loop_of)} = (undef, {});
     $self->{link}->close if $self->{link};
     my $closed = $self->{closed};
     $self->_end_all(lost => "the task belongs to the process $parent, which made it before this one was forked");
@@ -290,6 +347,7 @@ sub unfinished { return scalar keys %{ $_[0]{journal} } }
 
 sub _connect {
     my ($self, $without_waiting) = @_;
+    $self->_release_loops;
     my ($link, $granted) = $self->{reconnect}->try($without_waiting) or return;
     my $json = JSON::PP->new->utf8->canonical;
     require Argon;
@@ -314,9 +372,23 @@ sub _connect {
 sub _lose {
     my ($self, $link) = @_;
     $self->{refusals} = 0 if !$link->{refused};
+    $self->_release_loops;
     $link->close;
     @{$self}{qw(link in_flight)} = (undef, 0);
     return $self->{reconnect}->lost($link->broken, $self->{refusals});
+}
+
+sub _tell_loops {
+    my ($self) = @_;
+    if ($self->{loops} && !$self->{turning}) { $_->update for @{ $self->{loops} } }
+    return;
+}
+
+# Before a handle is closed nobody may watch it any more.
+sub _release_loops {
+    my ($self) = @_;
+    if ($self->{loops}) { $_->release for @{ $self->{loops} } }
+    return;
 }
 
 sub _act_on_timers {

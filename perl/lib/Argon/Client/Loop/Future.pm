@@ -1,0 +1,50 @@
+package Argon::Client::Loop::Future;
+
+# Owns the futures of deferreds: those of IO::Async's loop if the program has one, else of a class of our own, which waits
+# on the client's connection.
+
+use strict;
+use warnings;
+
+use Future      ();
+use Time::HiRes ();
+
+use parent -norequire, 'Future';
+
+sub future {
+    my ($deferred, $place, $client) = @_;
+    my $future = $INC{'IO/Async/Loop.pm'} ? _of_loop($client->session) : __PACKAGE__->new;
+    $future->set_udata(argon_client => $client);
+    $future->on_cancel(sub { $deferred->cancel });
+    $deferred->on_outcome($place, sub { $future->done(@_) if !$future->is_ready },
+        sub { $future->fail($_[0] || "$_[0]\n") if !$future->is_ready });
+    return $future;
+}
+
+sub _of_loop {
+    my ($session) = @_;
+    my $loop = $session->attach('IO::Async');
+    return $loop->{engine}->new_future;
+}
+
+# What an async sub returns is made from the future that it first waited for.
+sub new {
+    my ($class, @arguments) = @_;
+    my $self = $class->SUPER::new(@arguments);
+    my $client = ref $class ? $class->udata('argon_client') : undef;
+    $self->set_udata(argon_client => $client) if $client;
+    return $self;
+}
+
+sub await {
+    my ($self) = @_;
+    my $session = $self->udata('argon_client')->session;
+    while (!$self->is_ready) {
+        $session->{heard} = Time::HiRes::time();
+        die "This future waits for something else than an Argon task\n" if !$session->unfinished;
+        $session->turn;
+    }
+    return $self;
+}
+
+1;
