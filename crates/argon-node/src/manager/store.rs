@@ -7,6 +7,7 @@
 mod committer;
 #[cfg(test)]
 mod conformance;
+mod damage;
 mod disk;
 mod memory;
 

@@ -14,6 +14,7 @@ use argon_proto::message::AttemptId;
 use argon_proto::{Attempt, BlobHash, Message, Payload, Task, TaskId};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use super::damage::{Damage, without_panic};
 use super::{Batch, Loaded, Store, StoreError};
 
 const TASKS: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("tasks");
@@ -53,20 +54,21 @@ impl DiskStore {
             .mode(0o600)
             .open(path)
             .map_err(|error| failed(error.to_string()))?;
-        let database = Database::builder().create_file(file).map_err(|error| failed(advise(&error)))?;
+        let database = without_panic(|| check(Database::builder().create_file(file)?))
+            .map_err(|error| failed(advise(&error)))?;
         let store = Self { path: path.to_owned(), database };
-        store.make_tables().map_err(|error| failed(error.to_string()))?;
+        without_panic(|| store.make_tables()).map_err(|error| failed(advise(&error)))?;
         Ok(store)
     }
 
-    fn make_tables(&self) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+    fn make_tables(&self) -> Result<(), Damage> {
+        let transaction = self.database.begin_write().map_err(redb::Error::from)?;
         transaction.open_table(TASKS)?;
         transaction.open_table(STARTS)?;
         transaction.open_table(OUTCOMES)?;
         transaction.open_table(BLOBS)?;
         transaction.open_table(NEEDS)?;
-        transaction.commit()?;
+        transaction.commit().map_err(redb::Error::from)?;
         Ok(())
     }
 
@@ -85,12 +87,12 @@ impl DiskStore {
         Ok(())
     }
 
-    fn read(&self) -> Result<Loaded, ReadError> {
+    fn read(&self) -> Result<Loaded, Damage> {
         let transaction = self.database.begin_read().map_err(redb::Error::from)?;
         let mut loaded = Loaded::default();
         for entry in transaction.open_table(TASKS)?.iter()? {
             let Message::Submit(task) = decode(entry?.1.value())? else {
-                return Err(ReadError::Content("a task is stored as something else".to_owned()));
+                return Err(Damage::Content("a task is stored as something else".to_owned()));
             };
             loaded.records.push(Record::TaskAccepted(task));
         }
@@ -103,7 +105,7 @@ impl DiskStore {
         }
         for entry in transaction.open_table(OUTCOMES)?.iter()? {
             let Message::Outcome(outcome) = decode(entry?.1.value())? else {
-                return Err(ReadError::Content("an outcome is stored as something else".to_owned()));
+                return Err(Damage::Content("an outcome is stored as something else".to_owned()));
             };
             loaded.records.push(Record::TaskEnded(outcome));
         }
@@ -149,7 +151,7 @@ impl Store for DiskStore {
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
-        self.read()
+        without_panic(|| self.read())
             .map_err(|error| StoreError::Broken(format!("{}: {error}; {MOVE_ASIDE}", self.path.display())))
     }
 
@@ -161,29 +163,16 @@ impl Store for DiskStore {
 const MOVE_ASIDE: &str =
     "move the file aside to start without the detached tasks in it, or name another with --store";
 
-/// Why stored bytes cannot be read.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error("{0}")]
-    Store(#[from] redb::Error),
-    #[error("it is damaged: {0}")]
-    Content(String),
-}
-
-impl From<redb::StorageError> for ReadError {
-    fn from(error: redb::StorageError) -> Self {
-        Self::Store(error.into())
+/// The end of a file that was torn by a crash is mended; anything else that is wrong with it is told.
+fn check(mut database: Database) -> Result<Database, Damage> {
+    match database.check_integrity() {
+        Ok(_) => Ok(database),
+        Err(error) => Err(Damage::Store(error.into())),
     }
 }
 
-impl From<redb::TableError> for ReadError {
-    fn from(error: redb::TableError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-fn advise(error: &redb::DatabaseError) -> String {
-    if matches!(error, redb::DatabaseError::DatabaseAlreadyOpen) {
+fn advise(error: &Damage) -> String {
+    if matches!(error, Damage::Store(redb::Error::DatabaseAlreadyOpen)) {
         return "another manager uses it; stop that one, or name another file with --store".to_owned();
     }
     format!("{error}; {MOVE_ASIDE}")
@@ -261,12 +250,12 @@ fn encode(message: Message) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Message, ReadError> {
+fn decode(bytes: &[u8]) -> Result<Message, Damage> {
     let mut decoder = Decoder::default();
     decoder.buffer().extend_from_slice(bytes);
     match decoder.next() {
         Ok(Some(message)) => Ok(message),
-        Ok(None) => Err(ReadError::Content("a stored message is cut short".to_owned())),
-        Err(error) => Err(ReadError::Content(error.to_string())),
+        Ok(None) => Err(Damage::Content("a stored message is cut short".to_owned())),
+        Err(error) => Err(Damage::Content(error.to_string())),
     }
 }
