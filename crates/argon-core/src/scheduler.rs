@@ -19,9 +19,11 @@ mod invariants;
 mod limits;
 mod on_client;
 mod on_outcome;
+mod on_records;
 mod on_submit;
 mod on_time;
 mod on_worker;
+mod output;
 mod placement;
 mod queue;
 mod recall;
@@ -90,7 +92,7 @@ pub struct Scheduler {
     /// Attempts that a worker holds of tasks that nobody has claimed yet.
     unclaimed: FxHashMap<TaskId, Unclaimed>,
     /// Who wants the outcome of a detached task.
-    collectors: FxHashMap<TaskId, Link>,
+    collectors: FxHashMap<TaskId, Vec<Link>>,
     /// Sessions to which a grant of credit is due at the end of the batch.
     credit_due: Vec<SessionKey>,
     /// Workers to which settlements are due at the end of the batch.
@@ -112,6 +114,8 @@ struct Unclaimed {
     worker: WorkerKey,
     attempt: AttemptId,
     outcome: Option<Outcome>,
+    /// Bytes of output that came over the worker's present connection.
+    printed: u64,
     until: Time,
 }
 
@@ -119,10 +123,21 @@ struct Unclaimed {
 #[derive(Debug)]
 struct Storing {
     number: u64,
-    key: TaskKey,
-    stamp: u32,
-    /// The attempt whose outcome this is, to be settled with its worker.
-    settles: Option<(WorkerKey, AttemptId)>,
+    id: TaskId,
+    awaits: Awaits,
+}
+
+/// What happens when a record is durable.
+#[derive(Debug)]
+enum Awaits {
+    /// The task is accepted.
+    Accept,
+    /// The attempt starts, if the task still has this stamp.
+    Start(u32),
+    /// The outcome is told, and settled with the worker that brought it.
+    End(Option<(WorkerKey, AttemptId)>),
+    /// Nothing: but a refused one is written again.
+    Forget,
 }
 
 impl Scheduler {
@@ -176,7 +191,7 @@ impl Scheduler {
             Input::WorkerDraining { link } => self.on_worker_draining(link),
             Input::DrainRequested { worker } => self.on_drain_requested(worker, out),
             Input::AttemptsReturned { link, attempts } => {
-                self.on_attempts_returned(now, link, &attempts);
+                self.on_attempts_returned(now, link, &attempts, out);
             }
             Input::OutcomeArrived { link, outcome } => {
                 self.on_outcome_arrived(now, link, outcome, out);

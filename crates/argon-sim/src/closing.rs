@@ -14,6 +14,7 @@ impl World {
     /// The clients leave. Faults that hold now go on to their end; none begins.
     pub(crate) fn close(&mut self) {
         self.trace.note(self.now, [30, 0, 0], || "every caller was told; the clients leave".to_owned());
+        self.manager.store.is_broken = false;
         for client in 0..self.clients.len() {
             if !self.clients[client].is_alive {
                 continue;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_core::Time;
 use argon_core::scheduler::{Input, Link, Out, Scheduler};
+use argon_proto::WorkerId;
 use argon_proto::message::AttemptId;
 
 use crate::clock::Clock;
@@ -38,6 +39,8 @@ pub(crate) struct Process {
     pub(crate) peers: BTreeMap<Link, Peer>,
     /// Workers that registered in this life.
     pub(crate) known: BTreeSet<usize>,
+    /// When clients went whose sessions may still be kept.
+    pub(crate) left: BTreeMap<usize, Time>,
     works_soon: bool,
     timer: Option<u64>,
     /// Effects wait for the commit that is under way.
@@ -53,6 +56,8 @@ pub(crate) struct Peer {
     pub(crate) connection: usize,
     pub(crate) dialler: Dialler,
     pub(crate) is_introduced: bool,
+    /// The worker that registered here.
+    pub(crate) worker: Option<WorkerId>,
     /// A client that has offered everything again.
     pub(crate) has_offered: bool,
     heard: u64,
@@ -87,6 +92,7 @@ impl World {
             inbox: VecDeque::new(),
             peers: BTreeMap::new(),
             known: BTreeSet::new(),
+            left: BTreeMap::new(),
             works_soon: false,
             timer: None,
             waits: false,
@@ -133,6 +139,7 @@ impl World {
                 connection,
                 dialler,
                 is_introduced: false,
+                worker: None,
                 has_offered: false,
                 heard: now,
                 said: now,
@@ -307,8 +314,9 @@ impl World {
             let now = process.clock.read(world.now).0;
             let mut dead = Vec::new();
             for (link, peer) in &mut process.peers {
-                let is_worker = matches!(peer.dialler, Dialler::Worker(_));
-                if is_worker && now.saturating_sub(peer.heard) > SILENCE {
+                // A client owes no life signs, but its kernel does: TCP gives up a peer that acknowledges nothing.
+                let owes = matches!(peer.dialler, Dialler::Worker(_)) || world.is_deaf(peer.connection);
+                if owes && now.saturating_sub(peer.heard) > SILENCE {
                     dead.push((*link, peer.connection));
                 } else if now.saturating_sub(peer.said) >= QUIET {
                     peer.said = now;

@@ -3,7 +3,7 @@
 use argon_core::Time;
 use argon_core::scheduler::{Effect, Input, Link};
 use argon_proto::message::AttemptId;
-use argon_proto::{Flags, Message, Outcome};
+use argon_proto::{Flags, Message, Outcome, WorkerId};
 
 use crate::event::{Dialler, Packet};
 use crate::manager::{Arrival, Process};
@@ -17,11 +17,12 @@ impl World {
         match arrival {
             Arrival::Packet(Packet::Open(session)) => {
                 self.introduce(process, link);
+                self.on_return(now, process, link);
                 let input = Input::SessionOpened { link, session, client: "simulated".to_owned() };
                 self.step_manager(now, process, input);
             }
             Arrival::Packet(Packet::Register(profile, held)) => {
-                self.on_register(now, process, link, &held);
+                self.on_register(now, process, link, profile.id, &held);
                 let input = Input::WorkerJoined { link, profile: *profile, held };
                 self.step_manager(now, process, input);
             }
@@ -37,15 +38,42 @@ impl World {
         }
     }
 
-    fn on_register(&mut self, now: Time, process: &mut Process, link: Link, held: &[AttemptId]) {
+    /// A client that stayed away beyond the grace period finds its tasks dropped; they may run once more.
+    fn on_return(&mut self, now: Time, process: &mut Process, link: Link) {
+        let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler) else {
+            return;
+        };
+        let left = process.left.remove(&client);
+        if left.is_some_and(|left| now.since(left) >= self.plan.shape.limits.session_grace) {
+            let tasks = self.plan.tasks.iter().filter(|task| task.client == client);
+            self.oracle.session_lost(tasks.map(|task| task.number));
+        }
+    }
+
+    fn on_register(
+        &mut self,
+        now: Time,
+        process: &mut Process,
+        link: Link,
+        id: WorkerId,
+        held: &[AttemptId],
+    ) {
         self.introduce(process, link);
         let Some(peer) = process.peers.get_mut(&link) else {
             return;
         };
         peer.holds.extend(held);
+        peer.worker = Some(id);
         let Dialler::Worker(worker) = peer.dialler else {
             return;
         };
+        // The same process on a new connection: what was under way on the old one is gone.
+        for (other, peer) in &mut process.peers {
+            if *other != link && peer.worker == Some(id) {
+                let holds: Vec<AttemptId> = std::mem::take(&mut peer.holds).into_iter().collect();
+                self.oracle.link_lost(self.now, *other, &holds);
+            }
+        }
         let is_new = process.known.insert(worker);
         let recovers = now.since(process.started) < self.plan.shape.limits.recovery;
         self.trace.note(self.now, [4, link.0, held.len() as u64], || {
@@ -65,10 +93,13 @@ impl World {
         let input = match peer.dialler {
             Dialler::Worker(_) => {
                 let holds: Vec<AttemptId> = peer.holds.into_iter().collect();
-                self.oracle.link_lost(link, &holds);
+                self.oracle.link_lost(self.now, link, &holds);
                 Input::WorkerLost { link, certain: is_dead }
             }
-            Dialler::Client(_) => Input::ClientLost { link, farewell },
+            Dialler::Client(client) => {
+                process.left.insert(client, now);
+                Input::ClientLost { link, farewell }
+            }
         };
         if peer.is_introduced {
             self.step_manager(now, process, input);
@@ -96,6 +127,7 @@ impl World {
                 Input::AttemptsReturned { link, attempts }
             }
             Message::Outcome(outcome) => {
+                self.oracle.outcome_read(attempt_of(&outcome));
                 self.released(process, link, &[attempt_of(&outcome)]);
                 Input::OutcomeArrived { link, outcome }
             }
@@ -169,7 +201,12 @@ impl World {
                     && self.clients[owner].wire.open() == Some(peer.connection)
             });
             let waits = self.clients[owner].waits_for(id.sequence, is_attached);
-            if is_attached && is_here && waits && self.oracle.is_wanted(id) && !self.oracle.is_held(id) {
+            if is_attached
+                && is_here
+                && waits
+                && self.oracle.is_wanted(attempt)
+                && !self.oracle.is_held(self.now, id)
+            {
                 self.oracle.fail(format!("{attempt:?} was stopped though its client waits for it"));
             }
         }
@@ -192,14 +229,14 @@ impl World {
                     self.send(connection, false, Packet::Said(Box::new(message)));
                 }
                 Effect::Close { link, code, why } => {
-                    if code != "session" {
-                        self.oracle.fail(format!("the manager refuses {link:?} with {code}: {why}"));
-                    }
                     let Some(peer) = process.peers.remove(&link) else {
                         continue;
                     };
+                    if code != "session" {
+                        self.oracle.fail(format!("the manager refuses {link:?} with {code}: {why}"));
+                    }
                     self.close_end(peer.connection, false);
-                    self.oracle.link_lost(link, &peer.holds.into_iter().collect::<Vec<_>>());
+                    self.oracle.link_lost(self.now, link, &peer.holds.into_iter().collect::<Vec<_>>());
                 }
                 Effect::ReleaseBlobs { .. } => {}
             }

@@ -86,6 +86,11 @@ impl World {
         !connection.is_dead && connection.ends[usize::from(up)]
     }
 
+    /// Whether nobody at the dialler's end would acknowledge a byte.
+    pub(crate) fn is_deaf(&self, id: usize) -> bool {
+        self.net.connections[id].is_dead || !self.net.connections[id].ends[0]
+    }
+
     /// Makes a connection carry nothing more.
     pub(crate) fn blackhole(&mut self, id: usize) {
         self.net.connections[id].is_dead = true;

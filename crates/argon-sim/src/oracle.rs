@@ -6,6 +6,9 @@ use argon_proto::{Attempt, Flags, Outcome, Status, TaskId};
 
 use crate::plan::TaskPlan;
 
+/// So long, generously, a worker whose connection broke may come back with what it held.
+const GRACE: u64 = 1_000_000;
+
 /// What the oracle knows of one task.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fate {
@@ -13,7 +16,7 @@ pub(crate) struct Fate {
     pub(crate) starts: u32,
     /// Events after which the manager could not know whether an attempt of it goes on.
     losses: u32,
-    /// Managers that died while it was not over.
+    /// How often the manager forgot, while it was not over, how many retries it had used.
     crashes: u32,
     /// Attempts that came to an end of their own in a runner.
     ended: Vec<(Attempt, Status)>,
@@ -24,6 +27,12 @@ pub(crate) struct Fate {
     pub(crate) told: u32,
     /// Whether a manager has read that its outcome is in hand.
     is_taken: bool,
+    /// Whether the present manager has sent it to a worker.
+    was_run: bool,
+    /// When a connection of a worker that held it was last lost: for a moment that worker may come back with it.
+    lost_at: Option<u64>,
+    /// Attempts whose outcome the present manager has read.
+    heard: Vec<Attempt>,
     /// Whether the present manager has told its client an outcome.
     is_sent: bool,
     /// Connections of the present manager whose workers hold an attempt, as far as the manager can know.
@@ -85,8 +94,10 @@ impl Oracle {
     pub(crate) fn run_sent(&mut self, link: Link, attempt: AttemptId) {
         let fate = self.fate(attempt.task);
         let taken = fate.is_taken;
-        let other = fate.holders.first().copied();
+        // An attempt of which the manager has read the outcome is over, wherever it is still listed.
+        let other = fate.holders.iter().find(|(_, attempt)| !fate.heard.contains(attempt)).copied();
         fate.holders.push((link, attempt.attempt));
+        fate.was_run = true;
         if taken {
             self.fail(format!("{attempt:?} is sent to run though its outcome was taken"));
         }
@@ -102,11 +113,11 @@ impl Oracle {
     pub(crate) fn held(&mut self, link: Link, attempts: &[AttemptId], is_recovering: bool) {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
-            let run_elsewhere = fate.holders.iter().any(|(other, _)| *other != link);
+            let run_elsewhere = fate.was_run && fate.holders.iter().any(|(other, _)| *other != link);
             let was_lost = fate.losses > fate.crashes;
             fate.holders.retain(|held| *held != (link, attempt.attempt));
             fate.holders.push((link, attempt.attempt));
-            if is_recovering && run_elsewhere && !was_lost {
+            if is_recovering && run_elsewhere && !was_lost && fate.heard.is_empty() {
                 self.fail(format!(
                     "{attempt:?} came back in time after a restart, but its task had been started again"
                 ));
@@ -124,12 +135,13 @@ impl Oracle {
     }
 
     /// A worker's connection is no more.
-    pub(crate) fn link_lost(&mut self, link: Link, attempts: &[AttemptId]) {
+    pub(crate) fn link_lost(&mut self, now: u64, link: Link, attempts: &[AttemptId]) {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
             let before = fate.holders.len();
             fate.holders.retain(|(other, _)| *other != link);
             fate.losses += u32::from(fate.holders.len() < before);
+            fate.lost_at = Some(now);
         }
     }
 
@@ -142,7 +154,14 @@ impl Oracle {
             }
             fate.holders.clear();
             fate.is_sent = false;
+            fate.was_run = false;
+            fate.heard.clear();
         }
+    }
+
+    /// The manager reads how an attempt ended.
+    pub(crate) fn outcome_read(&mut self, attempt: AttemptId) {
+        self.fate(attempt.task).heard.push(attempt.attempt);
     }
 
     /// The manager sends its client, or whoever collects it, an outcome.
@@ -150,15 +169,28 @@ impl Oracle {
         self.fate(id).is_sent = true;
     }
 
-    /// Whether somebody still needs the task to run.
-    pub(crate) fn is_wanted(&self, id: TaskId) -> bool {
-        let fate = &self.fates[id.sequence as usize];
-        fate.told == 0 && !fate.is_cancelled && !fate.is_sent
+    /// Whether somebody still needs the attempt to run.
+    pub(crate) fn is_wanted(&self, attempt: AttemptId) -> bool {
+        let fate = &self.fates[attempt.task.sequence as usize];
+        fate.told == 0 && !fate.is_cancelled && !fate.is_sent && !fate.heard.contains(&attempt.attempt)
     }
 
-    /// Whether some worker of the present manager holds an attempt of the task.
-    pub(crate) fn is_held(&self, id: TaskId) -> bool {
-        !self.fates[id.sequence as usize].holders.is_empty()
+    /// A client was away for so long that its attached tasks were dropped.
+    pub(crate) fn session_lost(&mut self, tasks: impl Iterator<Item = u64>) {
+        for number in tasks {
+            let fate = &mut self.fates[number as usize];
+            if fate.is_submitted && fate.told == 0 {
+                fate.losses += 1;
+                fate.crashes += 1;
+                fate.is_sent = false;
+            }
+        }
+    }
+
+    /// Whether some worker of the present manager holds an attempt of the task, or may come back with one.
+    pub(crate) fn is_held(&self, now: u64, id: TaskId) -> bool {
+        let fate = &self.fates[id.sequence as usize];
+        !fate.holders.is_empty() || fate.lost_at.is_some_and(|lost| now < lost + GRACE)
     }
 
     /// The manager read that an outcome is in hand.

@@ -1,7 +1,6 @@
 //! The only writer of which tasks exist and how they ended; recovery replays records through here.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Outcome, SessionId, Task, TaskId};
+use argon_proto::{Attempt, Outcome, SessionId, Task};
 
 use super::effect::{Effect, Out};
 use super::input::Link;
@@ -9,7 +8,7 @@ use super::record::Record;
 use super::session::Session;
 use super::task::{State, TaskEntry};
 use super::timers::Timer;
-use super::{Scheduler, SessionKey, Storing, TaskKey, WorkerKey};
+use super::{Awaits, Scheduler, SessionKey, Storing, TaskKey};
 use crate::time::Time;
 
 /// The connection that recovered tasks use credit of: none.
@@ -25,11 +24,14 @@ impl Scheduler {
                     let session = self.session_of(task.head.id.session);
                     let key = self.insert_task(session, NO_LINK, task);
                     self.tasks[key.0].state = State::Recovering;
+                    self.tasks[key.0].is_durable = true;
                     self.timers.set(self.recovering_until, Timer::RecoveryEnd);
                 }
                 Record::AttemptStarted(attempt) => {
                     if let Some(key) = self.task_by_id.get(&attempt.task) {
-                        self.tasks[key.0].task.head.attempt = attempt.attempt;
+                        let entry = &mut self.tasks[key.0];
+                        entry.task.head.attempt = attempt.attempt;
+                        entry.last = attempt.attempt;
                     }
                 }
                 Record::TaskEnded(outcome) => {
@@ -68,9 +70,14 @@ impl Scheduler {
             weight: task.weight(),
             state: State::Storing,
             stamp: 0,
+            last: Attempt(0),
+            judged: Vec::new(),
+            is_adopted: false,
             retried: 0,
             losses: 0,
             offered: true,
+            is_durable: false,
+            output: None,
             story: Vec::new(),
             task,
         };
@@ -88,13 +95,16 @@ impl Scheduler {
         entry.stamp = stamp;
         // Nobody will start it again: its arguments need not be kept.
         entry.task.payload = argon_proto::Payload::default();
-        entry.state = State::Ended { outcome: Box::new(outcome), durable };
+        entry.state = State::Ended { outcome: Box::new(outcome), durable, expires: None };
     }
 
     /// Forgets a task that is neither queued nor assigned.
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
         let entry = self.tasks.remove(key.0);
         self.task_by_id.remove(&entry.task.head.id);
+        if let State::Ended { expires: Some(at), .. } = entry.state {
+            self.timers.cancel(at, Timer::ResultExpiry(key, entry.stamp));
+        }
         let session = &mut self.sessions[entry.session.0];
         session.tasks.swap_remove(entry.session_place);
         if let Some(moved) = session.tasks.get(entry.session_place) {
@@ -117,31 +127,24 @@ impl Scheduler {
     }
 
     /// Hands a record to the store and remembers what waits for it.
-    pub(super) fn write(
-        &mut self,
-        record: Record,
-        key: TaskKey,
-        settles: Option<(WorkerKey, AttemptId)>,
-        out: &mut Out,
-    ) {
+    pub(super) fn write(&mut self, record: Record, awaits: Awaits, out: &mut Out) {
+        let id = match &record {
+            Record::TaskAccepted(task) => task.head.id,
+            Record::AttemptStarted(attempt) => attempt.task,
+            Record::TaskEnded(outcome) => outcome.head.id,
+            Record::TaskForgotten(id) => *id,
+        };
         self.records_written += 1;
-        self.storing.push_back(Storing {
-            number: self.records_written,
-            key,
-            stamp: self.tasks[key.0].stamp,
-            settles,
-        });
+        self.storing.push_back(Storing { number: self.records_written, id, awaits });
         out.records.push(record);
     }
 
-    /// Hands over a record that nothing waits for.
-    pub(super) fn write_forgotten(&mut self, id: TaskId, out: &mut Out) {
-        self.records_written += 1;
-        out.records.push(Record::TaskForgotten(id));
-    }
-
     pub(super) fn expire_later(&mut self, now: Time, key: TaskKey) {
-        let stamp = self.tasks[key.0].stamp;
-        self.timers.set(now + self.limits.result_ttl, Timer::ResultExpiry(key, stamp));
+        let at = now + self.limits.result_ttl;
+        let entry = &mut self.tasks[key.0];
+        if let State::Ended { expires, .. } = &mut entry.state {
+            *expires = Some(at);
+            self.timers.set(at, Timer::ResultExpiry(key, entry.stamp));
+        }
     }
 }

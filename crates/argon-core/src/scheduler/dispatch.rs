@@ -7,7 +7,7 @@ use super::effect::Out;
 use super::record::Record;
 use super::task::State;
 use super::worker::Recall;
-use super::{Scheduler, TaskKey, WorkerKey};
+use super::{Awaits, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
 impl Scheduler {
@@ -25,18 +25,30 @@ impl Scheduler {
     }
 
     fn start(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
-        let attempt = self.tasks[key.0].task.head.attempt.next();
+        let attempt = self.next_attempt(key, worker);
         self.assign(now, key, worker, attempt);
         let stamp = self.next_stamp();
         let entry = &mut self.tasks[key.0];
         entry.stamp = stamp;
+        entry.is_adopted = false;
         self.totals.started += 1;
         if entry.is(Flags::DETACHED) && entry.is(Flags::NEVER_TWICE) {
             // RUN follows when the store knows of the start.
             let record = Record::AttemptStarted(entry.attempt_id());
-            return self.write(record, key, None, out);
+            return self.write(record, Awaits::Start(stamp), out);
         }
         self.send_run(key, out);
+    }
+
+    /// A number that no attempt of the task has, not even one of an earlier life that the worker is still ending.
+    fn next_attempt(&self, key: TaskKey, worker: WorkerKey) -> Attempt {
+        let entry = &self.tasks[key.0];
+        let unowned = &self.workers[worker.0].unowned;
+        let mut attempt = entry.last.next();
+        while unowned.contains(&AttemptId { task: entry.task.head.id, attempt }) {
+            attempt = attempt.next();
+        }
+        attempt
     }
 
     /// Sends RUN to the worker that the task is assigned to.
@@ -52,6 +64,7 @@ impl Scheduler {
         let worker = &mut self.workers[worker_key.0];
         let entry = &mut self.tasks[key.0];
         entry.task.head.attempt = attempt;
+        entry.last = entry.last.max(attempt);
         entry.state = State::Assigned { worker: worker_key, place: worker.assigned.len(), since: now };
         worker.assigned.push(key);
         if worker.recall == Recall::Vain {
@@ -82,8 +95,7 @@ impl Scheduler {
         let attempt = entry.attempt_id();
         match entry.state {
             State::Queued { .. } => {
-                self.queue.removed(entry.task.head.priority);
-                self.tasks[key.0].state = State::Delayed;
+                self.leave_queue(key);
             }
             State::Assigned { worker, .. } => {
                 self.unassign(key);

@@ -6,9 +6,10 @@ use argon_proto::{Attempt, Flags, Message, Outcome, Report, SessionId, Status, T
 use super::effect::Out;
 use super::input::Link;
 use super::on_submit::close;
+use super::record::Record;
 use super::task::State;
 use super::timers::Timer;
-use super::{Peer, Scheduler, SessionKey, TaskKey};
+use super::{Awaits, Peer, Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
 impl Scheduler {
@@ -19,9 +20,11 @@ impl Scheduler {
         let key = self.session_of(id);
         let credit = self.open_credit();
         let stamp = self.next_stamp();
+        let mut replaced = None;
         let session = &mut self.sessions[key.0];
         if let Some(old) = session.link.replace(link) {
             self.peers.remove(&old);
+            replaced = Some(old);
             close(old, "session", "this session was opened on another connection", out);
         }
         session.client = client;
@@ -31,6 +34,10 @@ impl Scheduler {
             self.tasks[task.0].offered = false;
         }
         self.peers.insert(link, Peer::Client(key));
+        if let Some(old) = replaced {
+            self.write_off_output(key, out);
+            self.forget_collector(old);
+        }
     }
 
     pub(super) fn on_offer_ended(&mut self, link: Link, out: &mut Out) {
@@ -58,7 +65,7 @@ impl Scheduler {
                 continue;
             }
             if detached {
-                self.write_forgotten(*id, out);
+                self.write(Record::TaskForgotten(*id), Awaits::Forget, out);
             }
             self.forget_ended(key, out);
         }
@@ -96,11 +103,14 @@ impl Scheduler {
         for id in ids {
             let known = self.task_by_id.get(id).map(|key| &self.tasks[key.0]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
-                Some((State::Ended { outcome, durable: true }, true)) => {
+                Some((State::Ended { outcome, durable: true, .. }, true)) => {
                     out.send(link, Message::Outcome((**outcome).clone()));
                 }
                 Some((_, true)) => {
-                    self.collectors.insert(*id, link);
+                    let waiting = self.collectors.entry(*id).or_default();
+                    if !waiting.contains(&link) {
+                        waiting.push(link);
+                    }
                 }
                 Some((_, false)) | None => {
                     let report = Report::of(
@@ -115,20 +125,28 @@ impl Scheduler {
     }
 
     pub(super) fn on_client_lost(&mut self, now: Time, link: Link, farewell: bool, out: &mut Out) {
+        self.forget_collector(link);
         let Some(key) = self.client_at(link) else {
             return;
         };
         self.peers.remove(&link);
-        self.collectors.retain(|_, collector| *collector != link);
         let stamp = self.next_stamp();
         let session = &mut self.sessions[key.0];
         session.link = None;
         session.stamp = stamp;
+        self.write_off_output(key, out);
         if farewell {
             self.end_session(key, out);
         } else {
             self.timers.set(now + self.limits.session_grace, Timer::SessionGrace(key, stamp));
         }
+    }
+
+    fn forget_collector(&mut self, link: Link) {
+        self.collectors.retain(|_, waiting| {
+            waiting.retain(|other| *other != link);
+            !waiting.is_empty()
+        });
     }
 
     /// Drops the attached tasks of a client that is gone for good.
@@ -159,6 +177,9 @@ impl Scheduler {
         if !is_owner || entry.task.head.attempt != attempt.attempt {
             return;
         }
+        if let Message::OutputCredit { bytes, .. } = word {
+            return self.on_output_taken(*key, bytes, out);
+        }
         if let Some(worker) = entry.worker().and_then(|worker| self.workers[worker.0].link) {
             out.send(worker, word);
         }
@@ -167,12 +188,13 @@ impl Scheduler {
     /// Sends an outcome to whoever waits for it, if they are here.
     pub(super) fn deliver(&mut self, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key.0];
-        let State::Ended { outcome, durable } = &entry.state else {
+        let State::Ended { outcome, durable, .. } = &entry.state else {
             return;
         };
         let id = entry.task.head.id;
         if entry.is(Flags::DETACHED) {
-            if *durable && let Some(link) = self.collectors.remove(&id) {
+            let waiting = if *durable { self.collectors.remove(&id) } else { None };
+            for link in waiting.into_iter().flatten() {
                 out.send(link, Message::Outcome((**outcome).clone()));
             }
             return;
@@ -193,15 +215,22 @@ impl Scheduler {
         let (session_key, link, weight) = (entry.session, entry.credit, entry.weight);
         let outcome_weight = outcome.weight();
         if !entry.is(Flags::DETACHED) {
-            let session = &mut self.sessions[session_key.0];
-            let was_choked = session.untaken_bytes > self.limits.untaken_bytes;
-            session.untaken_bytes = session.untaken_bytes.saturating_sub(outcome_weight);
-            if was_choked && session.untaken_bytes <= self.limits.untaken_bytes {
-                self.queue.readmit(session_key, session);
-            }
+            // Output comes before its outcome: it is in hand too.
+            let printed = self.forget_output(key);
+            self.relieve(session_key, outcome_weight + printed);
             self.refund(session_key, link, weight);
         }
         self.remove_task(key, out);
+    }
+
+    /// So many bytes of outcomes wait no longer for the client; its tasks start again if they were held up for that.
+    pub(super) fn relieve(&mut self, key: SessionKey, bytes: u64) {
+        let session = &mut self.sessions[key.0];
+        let was_choked = session.untaken_bytes > self.limits.untaken_bytes;
+        session.untaken_bytes = session.untaken_bytes.saturating_sub(bytes);
+        if was_choked && session.untaken_bytes <= self.limits.untaken_bytes {
+            self.queue.readmit(key, session);
+        }
     }
 
     /// Stops and forgets a task that nobody waits for.
@@ -215,9 +244,10 @@ impl Scheduler {
             self.set_ended(key, outcome, true);
         } else if let State::Ended { outcome, .. } = &self.tasks[key.0].state {
             let weight = outcome.weight();
-            let session = &mut self.sessions[self.tasks[key.0].session.0];
-            session.untaken_bytes = session.untaken_bytes.saturating_sub(weight);
+            self.relieve(self.tasks[key.0].session, weight);
         }
+        let printed = self.forget_output(key);
+        self.relieve(self.tasks[key.0].session, printed);
         self.remove_task(key, out);
     }
 

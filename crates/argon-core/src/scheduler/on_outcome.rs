@@ -12,7 +12,7 @@ use super::input::Link;
 use super::record::Record;
 use super::task::{State, TaskEntry};
 use super::timers::Timer;
-use super::{Scheduler, TaskKey, WorkerKey};
+use super::{Awaits, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
 impl Scheduler {
@@ -26,7 +26,10 @@ impl Scheduler {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         };
         let entry = &self.tasks[key.0];
-        if entry.is_ended() {
+        if matches!(entry.state, State::Storing) {
+            return self.on_unknown_outcome(worker_key, attempt, outcome);
+        }
+        if entry.is_ended() || entry.judged.contains(&attempt.attempt) {
             return self.settle(worker_key, attempt);
         }
         if entry.worker() == Some(worker_key) && entry.task.head.attempt == attempt.attempt {
@@ -34,6 +37,8 @@ impl Scheduler {
         }
         // Too late for its attempt, but none has come yet: what ran is what counts.
         match outcome.head.status {
+            // Another attempt is under way or waits for its turn, as the user wanted after an error.
+            Status::Error if entry.may_retry(Status::Error) => self.settle(worker_key, attempt),
             Status::Ok | Status::Error => {
                 self.withdraw(key, out);
                 self.end(now, key, outcome, Some((worker_key, attempt)), out);
@@ -70,6 +75,7 @@ impl Scheduler {
         if entry.may_retry(outcome.head.status) {
             let wait = entry.backoff(self.limits.backoff_max);
             entry.retried += 1;
+            entry.judged.push(attempt.attempt);
             let cause = Report::from_json(&outcome.report).message;
             entry.story.push(format!(
                 "attempt {} on {}: {}{}{}; tried again after {:.1} s",
@@ -129,77 +135,17 @@ impl Scheduler {
             let record = Record::TaskEnded(outcome.clone());
             self.set_ended(key, outcome, false);
             self.expire_later(now, key);
-            return self.write(record, key, settles, out);
+            // Nothing is written of a task that may not be accepted in the end.
+            if self.tasks[key.0].is_durable {
+                self.write(record, Awaits::End(settles), out);
+            }
+            return;
         }
         self.set_ended(key, outcome, true);
         if let Some((worker, attempt)) = settles {
             self.settle(worker, attempt);
         }
         self.deliver(key, out);
-    }
-
-    pub(super) fn on_records_committed(&mut self, now: Time, up_to: u64, out: &mut Out) {
-        while let Some(stored) = self.storing.pop_front_if(|stored| stored.number <= up_to) {
-            let Some(entry) = self.tasks.get_mut(stored.key.0) else {
-                continue;
-            };
-            if entry.stamp != stored.stamp {
-                continue;
-            }
-            match &mut entry.state {
-                State::Storing => {
-                    let id = entry.task.head.id;
-                    let (session, link, weight) = (entry.session, entry.credit, entry.weight);
-                    if self.sessions[session.0].link == Some(link) {
-                        out.send(link, argon_proto::Message::Accepted(vec![id]));
-                        self.refund(session, link, weight);
-                    }
-                    self.settle_in(now, stored.key, false, out);
-                }
-                State::Assigned { .. } => self.send_run(stored.key, out),
-                State::Ended { durable, .. } => {
-                    *durable = true;
-                    if let Some((worker, attempt)) = stored.settles {
-                        self.settle(worker, attempt);
-                    }
-                    self.deliver(stored.key, out);
-                }
-                State::Recovering | State::Queued { .. } | State::Delayed => {}
-            }
-        }
-    }
-
-    /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
-    pub(super) fn on_records_refused(&mut self, up_to: u64, why: &str, out: &mut Out) {
-        let refused: Vec<_> = {
-            let count = self.storing.partition_point(|stored| stored.number <= up_to);
-            self.storing.drain(..count).collect()
-        };
-        for stored in refused {
-            let Some(entry) = self.tasks.get(stored.key.0) else {
-                continue;
-            };
-            if entry.stamp != stored.stamp {
-                continue;
-            }
-            match &entry.state {
-                State::Storing => {
-                    let message = format!("the task could not be stored durably ({why}); try again later");
-                    let (session, link, task) = (entry.session, entry.credit, entry.task.clone());
-                    self.remove_task(stored.key, &mut Out::default());
-                    self.reject(session, link, &task, &message, out);
-                }
-                State::Assigned { .. } => {
-                    let record = Record::AttemptStarted(entry.attempt_id());
-                    self.write(record, stored.key, None, out);
-                }
-                State::Ended { outcome, .. } => {
-                    let record = Record::TaskEnded((**outcome).clone());
-                    self.write(record, stored.key, stored.settles, out);
-                }
-                State::Recovering | State::Queued { .. } | State::Delayed => {}
-            }
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::input::Link;
 use super::record::Record;
 use super::task::State;
 use super::timers::Timer;
-use super::{Scheduler, SessionKey, TaskKey};
+use super::{Awaits, Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
 impl Scheduler {
@@ -30,7 +30,7 @@ impl Scheduler {
                 "the queue is full ({} tasks wait): the system is at capacity; try again later, or add workers",
                 self.queue.len()
             );
-            return self.reject(session, link, &task, &message, out);
+            return self.reject(session, link, &task, task.weight(), &message, out);
         }
         task.head.attempt = Attempt(0);
         task.head.flags = task.head.flags.without(Flags::OFFERED_AGAIN);
@@ -39,7 +39,7 @@ impl Scheduler {
         let record = detached.then(|| Record::TaskAccepted(task.clone()));
         let key = self.insert_task(session, link, task);
         match record {
-            Some(record) => self.write(record, key, None, out),
+            Some(record) => self.write(record, Awaits::Accept, out),
             None => self.settle_in(now, key, again, out),
         }
     }
@@ -79,13 +79,17 @@ impl Scheduler {
         entry.offered = true;
         entry.credit = link;
         let session = entry.session;
-        if was_charged_here {
+        let is_accepted = entry.is(Flags::DETACHED) && entry.is_durable;
+        // Charged twice on this connection, or already out of the client's hands.
+        if was_charged_here || is_accepted {
             self.refund(session, link, offered.weight());
         }
         let entry = &self.tasks[key.0];
-        if entry.is(Flags::DETACHED) && !matches!(entry.state, State::Storing) {
+        if is_accepted {
             out.send(link, argon_proto::Message::Accepted(vec![entry.task.head.id]));
-        } else if let State::Ended { outcome, .. } = &entry.state {
+        } else if !entry.is(Flags::DETACHED)
+            && let State::Ended { outcome, .. } = &entry.state
+        {
             out.send(link, argon_proto::Message::Outcome((**outcome).clone()));
         }
     }
@@ -95,11 +99,12 @@ impl Scheduler {
         session: SessionKey,
         link: Link,
         task: &Task,
+        charged: u64,
         message: &str,
         out: &mut Out,
     ) {
         self.totals.rejected += 1;
-        self.refund(session, link, task.weight());
+        self.refund(session, link, charged);
         let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &Report::of(message));
         out.send(link, argon_proto::Message::Outcome(outcome));
         if !task.blobs.is_empty() {

@@ -3,9 +3,10 @@
 use argon_proto::Flags;
 
 use super::effect::Out;
+use super::record::Record;
 use super::task::State;
 use super::timers::Timer;
-use super::{Scheduler, TaskKey};
+use super::{Awaits, Scheduler, TaskKey};
 use crate::time::Time;
 
 impl Scheduler {
@@ -33,6 +34,12 @@ impl Scheduler {
                     .is_some_and(|worker| worker.stamp == stamp && worker.link.is_none());
                 if is_current {
                     self.lose_worker(now, key, out);
+                }
+            }
+            Timer::WorkerRest(key, stamp) => {
+                if let Some(worker) = self.workers.get_mut(key.0).filter(|worker| worker.stamp == stamp) {
+                    worker.is_resting = false;
+                    self.placement.update(key, worker);
                 }
             }
             Timer::Retry(key, stamp) => {
@@ -91,7 +98,7 @@ impl Scheduler {
         }
         let id = entry.task.head.id;
         self.totals.expired += 1;
-        self.write_forgotten(id, out);
+        self.write(Record::TaskForgotten(id), Awaits::Forget, out);
         self.forget_ended(key, out);
     }
 }

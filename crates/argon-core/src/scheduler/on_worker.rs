@@ -1,5 +1,7 @@
 //! Workers come, come back, give back, drain and are lost.
 
+use std::time::Duration;
+
 use argon_proto::message::AttemptId;
 use argon_proto::{Attempt, Flags, Message, Report, Status, WorkerId};
 use bytes::Bytes;
@@ -13,6 +15,9 @@ use super::timers::Timer;
 use super::worker::{Recall, Worker};
 use super::{Peer, Scheduler, TaskKey, Unclaimed, WorkerKey};
 use crate::time::Time;
+
+/// How long a worker that can run nothing is given nothing.
+const REST: Duration = Duration::from_secs(1);
 
 /// What becomes of an attempt that a worker says it holds.
 enum Fate {
@@ -37,22 +42,29 @@ impl Scheduler {
         let id = profile.id;
         let key = self.worker_of(now, profile);
         let stamp = self.next_stamp();
+        self.forget_unheld(key, held);
         let worker = &mut self.workers[key.0];
         if let Some(old) = worker.link.replace(link) {
             self.peers.remove(&old);
             close(old, "session", "this worker registered on another connection", out);
         }
         worker.stamp = stamp;
-        worker.draining = false;
+        worker.is_resting = false;
         worker.recall = Recall::Possible;
-        worker.unowned.clear();
         worker.settled.clear();
+        let unowned = std::mem::take(&mut worker.unowned);
+        let is_draining = worker.draining;
         self.peers.insert(link, Peer::Worker(key));
         let registered = format!("{{\"worker\":\"{id}\"}}");
         out.send(link, Message::Registered(Bytes::from(registered)));
-        self.requeue_unheld(now, key, held);
+        if is_draining {
+            // It may not have heard it on its last connection.
+            out.send(link, Message::Drain(Bytes::from_static(b"{}")));
+        }
+        self.requeue_unheld(now, key, held, out);
+        self.count_output_anew(key);
         for attempt in held {
-            self.on_attempt_held(now, key, *attempt, out);
+            self.on_attempt_held(now, key, *attempt, &unowned, out);
         }
         self.placement.update(key, &self.workers[key.0]);
     }
@@ -68,8 +80,15 @@ impl Scheduler {
         key
     }
 
+    /// What nobody has claimed and the worker holds no more is not to be claimed.
+    fn forget_unheld(&mut self, key: WorkerKey, held: &[AttemptId]) {
+        if !self.unclaimed.is_empty() {
+            self.unclaimed.retain(|_, kept| kept.worker != key || held.contains(&kept.attempt));
+        }
+    }
+
     /// What was on its way to the worker when its connection broke never started there.
-    fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &[AttemptId]) {
+    fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &[AttemptId], out: &mut Out) {
         let held: FxHashSet<AttemptId> = held.iter().copied().collect();
         let missing: Vec<TaskKey> = self.workers[key.0]
             .assigned
@@ -78,59 +97,105 @@ impl Scheduler {
             .filter(|task| !held.contains(&self.tasks[task.0].attempt_id()))
             .collect();
         for task in missing.into_iter().rev() {
-            self.take_back(now, task);
+            self.take_back(now, task, out);
         }
     }
 
     /// Puts a task whose attempt never started back to the head of the queue, and its attempt number with it.
-    fn take_back(&mut self, now: Time, key: TaskKey) {
+    fn take_back(&mut self, now: Time, key: TaskKey, out: &mut Out) {
         self.unassign(key);
-        let attempt = &mut self.tasks[key.0].task.head.attempt;
-        *attempt = Attempt(attempt.0.saturating_sub(1));
+        let entry = &mut self.tasks[key.0];
+        if entry.is_adopted && entry.is(Flags::NEVER_TWICE) {
+            // An earlier manager may have had it stopped in the middle.
+            return self.end_in_doubt(now, key, out);
+        }
+        let attempt = &mut entry.task.head.attempt;
+        let before = Attempt(attempt.0.saturating_sub(1));
+        if entry.last == *attempt {
+            entry.last = before;
+        }
+        *attempt = before;
         self.enqueue(now, key, true);
     }
 
-    fn on_attempt_held(&mut self, now: Time, worker: WorkerKey, attempt: AttemptId, out: &mut Out) {
-        match self.fate_of(now, worker, attempt) {
+    fn on_attempt_held(
+        &mut self,
+        now: Time,
+        worker: WorkerKey,
+        attempt: AttemptId,
+        unowned: &FxHashSet<AttemptId>,
+        out: &mut Out,
+    ) {
+        match self.fate_of(now, worker, attempt, unowned) {
             Fate::Keep => {}
             Fate::Adopt(key) => {
                 self.withdraw(key, out);
-                self.assign(now, key, worker, attempt.attempt);
-                self.totals.adopted += 1;
+                self.adopt(now, key, worker, attempt.attempt);
             }
             Fate::Hold => {
                 let until = now + self.limits.unclaimed;
                 self.workers[worker.0].unowned.insert(attempt);
-                self.unclaimed.insert(attempt.task, Unclaimed { worker, attempt, outcome: None, until });
-                self.timers.set(until, Timer::UnclaimedEnd);
+                self.unclaimed.entry(attempt.task).or_insert_with(|| {
+                    self.timers.set(until, Timer::UnclaimedEnd);
+                    Unclaimed { worker, attempt, outcome: None, printed: 0, until }
+                });
             }
             Fate::Drop => self.stop(worker, attempt, out),
         }
     }
 
-    fn fate_of(&self, now: Time, worker: WorkerKey, attempt: AttemptId) -> Fate {
+    /// `unowned` is what the worker held for no task on its last connection.
+    fn fate_of(
+        &self,
+        now: Time,
+        worker: WorkerKey,
+        attempt: AttemptId,
+        unowned: &FxHashSet<AttemptId>,
+    ) -> Fate {
+        let unclaimed = self.unclaimed.get(&attempt.task);
+        if unclaimed.is_some_and(|kept| kept.worker == worker && kept.attempt == attempt) {
+            return Fate::Hold;
+        }
+        if unclaimed.is_some() || unowned.contains(&attempt) {
+            // Another attempt of the task is kept, or this one was told to stop.
+            return Fate::Drop;
+        }
         let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
             let is_young = now < self.recovering_until + self.limits.unclaimed;
-            let is_new = !self.unclaimed.contains_key(&attempt.task);
-            return if is_young && is_new { Fate::Hold } else { Fate::Drop };
+            return if is_young { Fate::Hold } else { Fate::Drop };
         };
         let entry = &self.tasks[key.0];
         match entry.state {
             State::Assigned { worker: other, .. } if other == worker && entry.attempt_id() == attempt => {
                 Fate::Keep
             }
-            State::Recovering | State::Queued { .. } | State::Delayed => Fate::Adopt(key),
+            State::Recovering | State::Queued { .. } | State::Delayed
+                if !entry.judged.contains(&attempt.attempt) =>
+            {
+                Fate::Adopt(key)
+            }
             State::Storing => Fate::Hold,
-            State::Assigned { .. } | State::Ended { .. } => Fate::Drop,
+            State::Recovering
+            | State::Queued { .. }
+            | State::Delayed
+            | State::Assigned { .. }
+            | State::Ended { .. } => Fate::Drop,
         }
+    }
+
+    /// Lets a task go on with an attempt that a worker holds.
+    fn adopt(&mut self, now: Time, key: TaskKey, worker: WorkerKey, attempt: Attempt) {
+        self.assign(now, key, worker, attempt);
+        self.tasks[key.0].is_adopted = true;
+        self.totals.adopted += 1;
     }
 
     /// Gives a task to the worker that held an attempt of it before its client came back.
     pub(super) fn claim(&mut self, now: Time, key: TaskKey, unclaimed: Unclaimed, out: &mut Out) {
         let worker = unclaimed.worker;
         self.release_unowned(worker, unclaimed.attempt);
-        self.assign(now, key, worker, unclaimed.attempt.attempt);
-        self.totals.adopted += 1;
+        self.adopt(now, key, worker, unclaimed.attempt.attempt);
+        self.claim_printed(key, unclaimed.printed);
         if let Some(outcome) = unclaimed.outcome {
             self.on_current_outcome(now, worker, key, outcome, out);
         }
@@ -146,14 +211,22 @@ impl Scheduler {
         was_unowned
     }
 
-    pub(super) fn on_attempts_returned(&mut self, now: Time, link: Link, attempts: &[AttemptId]) {
+    pub(super) fn on_attempts_returned(
+        &mut self,
+        now: Time,
+        link: Link,
+        attempts: &[AttemptId],
+        out: &mut Out,
+    ) {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
-        self.workers[worker.0].recall = if attempts.is_empty() { Recall::Vain } else { Recall::Possible };
+        let answered = if attempts.is_empty() { Recall::Vain } else { Recall::Possible };
+        let was_asked = std::mem::replace(&mut self.workers[worker.0].recall, answered) == Recall::Asked;
+        let held_before = self.workers[worker.0].assigned.len();
         for attempt in attempts.iter().rev() {
             if self.release_unowned(worker, *attempt) {
-                self.forget_unclaimed(*attempt);
+                self.forget_unclaimed(worker, *attempt);
                 continue;
             }
             let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
@@ -162,13 +235,26 @@ impl Scheduler {
             let entry = &self.tasks[key.0];
             if entry.worker() == Some(worker) && entry.attempt_id() == *attempt {
                 self.totals.recalled += 1;
-                self.take_back(now, key);
+                self.take_back(now, key, out);
             }
+        }
+        // What it gives back unasked, and to the last, it cannot run now: others may.
+        if !was_asked && held_before > 0 && self.workers[worker.0].outstanding() == 0 {
+            self.let_rest(now, worker);
         }
     }
 
-    fn forget_unclaimed(&mut self, attempt: AttemptId) {
-        if self.unclaimed.get(&attempt.task).is_some_and(|unclaimed| unclaimed.attempt == attempt) {
+    /// Gives a worker nothing for a moment.
+    fn let_rest(&mut self, now: Time, key: WorkerKey) {
+        let worker = &mut self.workers[key.0];
+        worker.is_resting = true;
+        self.timers.set(now + REST, Timer::WorkerRest(key, worker.stamp));
+        self.placement.update(key, worker);
+    }
+
+    fn forget_unclaimed(&mut self, worker: WorkerKey, attempt: AttemptId) {
+        let kept = self.unclaimed.get(&attempt.task);
+        if kept.is_some_and(|kept| kept.worker == worker && kept.attempt == attempt) {
             self.unclaimed.remove(&attempt.task);
         }
     }
@@ -260,21 +346,16 @@ impl Scheduler {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
-        let listener = self.task_by_id.get(&attempt.task).and_then(|key| {
-            let entry = &self.tasks[key.0];
-            let is_current = entry.worker() == Some(worker) && entry.attempt_id() == attempt;
-            let wants_it = is_current && !entry.is(Flags::DETACHED);
-            wants_it.then_some(self.sessions[entry.session.0].link).flatten()
-        });
-        match (listener, word) {
+        let (task, client) = self.listener(worker, attempt);
+        match (client, word) {
+            (client, word @ Message::Output { .. }) => match task {
+                Some(key) => self.on_printed(key, link, client, word, out),
+                None => self.on_unclaimed_printed(attempt, link, &word, out),
+            },
             (Some(client), word) => out.send(client, word),
             (None, Message::Ask { from, ask, .. }) => {
                 let bytes = Bytes::from_static(b"the client that could answer is not connected");
                 out.send(link, Message::Answer { to: from, ask, found: false, bytes });
-            }
-            // Nobody listens: the task must not stall for that. Its report keeps the last lines.
-            (None, Message::Output { from, .. }) => {
-                out.send(link, Message::OutputCredit { to: from, bytes: u64::MAX });
             }
             (None, _) => {}
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::Priority;
+use slab::Slab;
 
 use super::session::Session;
 use super::task::{State, TaskEntry};
@@ -12,6 +12,9 @@ use crate::time::Time;
 
 /// An aged task takes at most one turn in so many.
 const AGED_TURNS: u32 = 4;
+
+/// Stale entries that a lane may hold whatever its length.
+const STALE_MIN: usize = 32;
 
 /// The order of sessions in each priority. The tasks themselves wait in their session's lanes.
 #[derive(Debug, Default)]
@@ -35,11 +38,6 @@ impl Queue {
     /// Whether nothing could be taken out, though tasks of clients that take no outcomes may wait.
     pub(super) fn is_dry(&self) -> bool {
         self.rings.iter().all(VecDeque::is_empty)
-    }
-
-    /// Counts out a task that leaves the queue other than by [`Scheduler::pop_queued`].
-    pub(super) fn removed(&mut self, priority: Priority) {
-        self.lengths[priority.index()] -= 1;
     }
 
     /// Puts a session into the rings of its lanes that are not empty, as after an obstacle was removed.
@@ -92,9 +90,6 @@ impl Scheduler {
 
     /// The task whose turn it is, taken out of the queue.
     pub(super) fn pop_queued(&mut self, now: Time) -> Option<TaskKey> {
-        if self.queue.len() == 0 {
-            return None;
-        }
         self.queue.turn = self.queue.turn.wrapping_add(1);
         if self.queue.turn.is_multiple_of(AGED_TURNS)
             && let Some(lane) = self.aged_lane(now)
@@ -127,22 +122,47 @@ impl Scheduler {
                 // Readmitted when the client has taken enough.
                 continue;
             }
-            while let Some((key, stamp)) = session.lanes[lane].pop_front() {
-                let is_live = self
-                    .tasks
-                    .get(key.0)
-                    .is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some());
-                if is_live {
-                    if !session.lanes[lane].is_empty() {
-                        self.queue.give_turn(session_key, session, lane);
-                    }
-                    self.queue.lengths[lane] -= 1;
-                    return Some(key);
+            if let Some((key, _)) = session.lanes[lane].pop_front() {
+                self.queue.lengths[lane] -= 1;
+                trim(&self.tasks, session, lane);
+                if !session.lanes[lane].is_empty() {
+                    self.queue.give_turn(session_key, session, lane);
                 }
+                return Some(key);
             }
         }
         None
     }
+
+    /// Takes a waiting task out of its lane; the caller sets its state. Entries in the middle of a lane stay, but never
+    /// more of them than of live ones.
+    pub(super) fn leave_queue(&mut self, key: TaskKey) {
+        let entry = &mut self.tasks[key.0];
+        let lane = entry.task.head.priority.index();
+        let session = &mut self.sessions[entry.session.0];
+        entry.state = State::Delayed;
+        session.stale[lane] += 1;
+        self.queue.lengths[lane] -= 1;
+        if session.stale[lane] > STALE_MIN.max(session.lanes[lane].len() / 2) {
+            session.lanes[lane].retain(|place| is_live(&self.tasks, *place));
+            session.stale[lane] = 0;
+        }
+        trim(&self.tasks, session, lane);
+    }
+}
+
+/// Keeps a live task in front of a lane, so that who looks there sees what comes next.
+fn trim(tasks: &Slab<TaskEntry>, session: &mut Session, lane: usize) {
+    while let Some(place) = session.lanes[lane].front()
+        && !is_live(tasks, *place)
+    {
+        session.lanes[lane].pop_front();
+        session.stale[lane] -= 1;
+    }
+}
+
+fn is_live(tasks: &Slab<TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
+    tasks.get(key.0).is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some())
 }
 
 fn queued_since(entry: &TaskEntry) -> Option<Time> {

@@ -18,6 +18,8 @@ pub(super) struct Session {
     pub(super) stamp: u32,
     /// Waiting tasks by priority, each with the stamp it was queued under.
     pub(super) lanes: [VecDeque<(TaskKey, u32)>; 3],
+    /// Entries of each lane whose task waits there no more.
+    pub(super) stale: [usize; 3],
     /// Whether it has a turn in each priority's ring.
     pub(super) has_turn: [bool; 3],
     /// All tasks of the session that are not forgotten.
@@ -47,6 +49,7 @@ impl Session {
             link: None,
             stamp: 0,
             lanes: Default::default(),
+            stale: [0; 3],
             has_turn: [false; 3],
             tasks: Vec::new(),
             untaken_bytes: 0,

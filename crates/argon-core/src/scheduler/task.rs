@@ -1,9 +1,10 @@
 //! A task as the scheduler holds it, and the states it goes through.
 
 use argon_proto::message::AttemptId;
-use argon_proto::{Flags, Outcome, Task};
+use argon_proto::{Attempt, Flags, Outcome, Task};
 
 use super::input::Link;
+use super::output::Output;
 use super::{SessionKey, WorkerKey};
 use crate::time::Time;
 
@@ -22,12 +23,22 @@ pub(super) struct TaskEntry {
     pub(super) state: State,
     /// Changes with every wait in the queue or for a timer, so that an old entry there is known as stale.
     pub(super) stamp: u32,
+    /// The highest number that an attempt of it was given.
+    pub(super) last: Attempt,
+    /// Attempts whose outcome called for a retry: they are not heard a second time.
+    pub(super) judged: Vec<Attempt>,
+    /// Whether its present attempt was found with a worker, not sent there by this scheduler.
+    pub(super) is_adopted: bool,
     /// Failed attempts that used up a retry.
     pub(super) retried: u16,
     /// Workers lost in a row.
     pub(super) losses: u32,
     /// Whether its client has named it since the session was last opened.
     pub(super) offered: bool,
+    /// Whether the store holds it.
+    pub(super) is_durable: bool,
+    /// What it has printed, if anything.
+    pub(super) output: Option<Box<Output>>,
     /// What happened to earlier attempts.
     pub(super) story: Vec<String>,
 }
@@ -46,7 +57,7 @@ pub(super) enum State {
     /// With a worker, at this place of its list, since then.
     Assigned { worker: WorkerKey, place: usize, since: Time },
     /// Over; the outcome waits to be taken.
-    Ended { outcome: Box<Outcome>, durable: bool },
+    Ended { outcome: Box<Outcome>, durable: bool, expires: Option<Time> },
 }
 
 impl TaskEntry {

@@ -12,6 +12,8 @@ pub(super) enum Timer {
     SessionGrace(SessionKey, u32),
     /// A worker has not come back.
     WorkerGrace(WorkerKey, u32),
+    /// A worker that could run nothing may be tried again.
+    WorkerRest(WorkerKey, u32),
     /// A retry is due.
     Retry(TaskKey, u32),
     /// Tasks that were offered again have waited long enough for their worker.
@@ -33,6 +35,11 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) fn set(&mut self, at: Time, timer: Timer) {
         self.due.insert((at, timer));
+    }
+
+    /// Takes back a timer that may be far away.
+    pub(super) fn cancel(&mut self, at: Time, timer: Timer) {
+        self.due.remove(&(at, timer));
     }
 
     /// How many there are, stale ones included.

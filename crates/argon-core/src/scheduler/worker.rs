@@ -23,6 +23,8 @@ pub(super) struct Worker {
     /// Changes with every connection, so that an old timer is known as stale.
     pub(super) stamp: u32,
     pub(super) draining: bool,
+    /// Whether it gave everything back of its own accord a moment ago.
+    pub(super) is_resting: bool,
     /// Tasks that are assigned to it.
     pub(super) assigned: Vec<TaskKey>,
     /// Attempts that it holds for no task: being stopped, or claimed by nobody yet.
@@ -55,6 +57,7 @@ impl Worker {
             link: None,
             stamp: 0,
             draining: false,
+            is_resting: false,
             assigned: Vec::new(),
             unowned: FxHashSet::default(),
             settled: Vec::new(),
@@ -95,7 +98,7 @@ impl Worker {
     }
 
     pub(super) fn may_take(&self) -> bool {
-        self.link.is_some() && !self.draining && self.outstanding() < self.capacity()
+        self.link.is_some() && !self.draining && !self.is_resting && self.outstanding() < self.capacity()
     }
 
     /// Expected time until a task that is given to it now would start, microseconds.

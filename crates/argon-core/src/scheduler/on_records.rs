@@ -1,0 +1,99 @@
+//! The store answered: what waited for its records goes on, or is taken back.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Message, TaskId};
+
+use super::effect::Out;
+use super::record::Record;
+use super::task::State;
+use super::{Awaits, Scheduler, WorkerKey};
+use crate::time::Time;
+
+impl Scheduler {
+    pub(super) fn on_records_committed(&mut self, now: Time, up_to: u64, out: &mut Out) {
+        while let Some(stored) = self.storing.pop_front_if(|stored| stored.number <= up_to) {
+            match stored.awaits {
+                Awaits::Accept => self.on_accept_durable(now, stored.id, out),
+                Awaits::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
+                Awaits::End(settles) => self.on_end_durable(stored.id, settles, out),
+                Awaits::Forget => {}
+            }
+        }
+    }
+
+    fn on_accept_durable(&mut self, now: Time, id: TaskId, out: &mut Out) {
+        let Some(key) = self.task_by_id.get(&id).copied() else {
+            return;
+        };
+        let entry = &mut self.tasks[key.0];
+        entry.is_durable = true;
+        let (session, link, weight) = (entry.session, entry.credit, entry.weight);
+        if self.sessions[session.0].link == Some(link) {
+            out.send(link, Message::Accepted(vec![id]));
+            self.refund(session, link, weight);
+        }
+        match &self.tasks[key.0].state {
+            State::Storing => self.settle_in(now, key, false, out),
+            // It was cancelled meanwhile.
+            State::Ended { outcome, .. } => {
+                let record = Record::TaskEnded((**outcome).clone());
+                self.write(record, Awaits::End(None), out);
+            }
+            State::Recovering | State::Queued { .. } | State::Delayed | State::Assigned { .. } => {}
+        }
+    }
+
+    fn on_start_durable(&mut self, id: TaskId, stamp: u32, out: &mut Out) {
+        let key = self.task_by_id.get(&id).copied();
+        if let Some(key) = key.filter(|key| self.tasks[key.0].stamp == stamp) {
+            self.send_run(key, out);
+        }
+    }
+
+    fn on_end_durable(&mut self, id: TaskId, settles: Option<(WorkerKey, AttemptId)>, out: &mut Out) {
+        let Some(key) = self.task_by_id.get(&id).copied() else {
+            return;
+        };
+        if let State::Ended { durable, .. } = &mut self.tasks[key.0].state {
+            *durable = true;
+            if let Some((worker, attempt)) = settles {
+                self.settle(worker, attempt);
+            }
+            self.deliver(key, out);
+        }
+    }
+
+    /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
+    pub(super) fn on_records_refused(&mut self, up_to: u64, why: &str, out: &mut Out) {
+        let count = self.storing.partition_point(|stored| stored.number <= up_to);
+        let refused: Vec<_> = self.storing.drain(..count).collect();
+        for stored in refused {
+            let key = self.task_by_id.get(&stored.id).copied();
+            match (stored.awaits, key) {
+                (Awaits::Accept, Some(key)) => {
+                    let message = format!("the task could not be stored durably ({why}); try again later");
+                    let entry = &self.tasks[key.0];
+                    // A task that was cancelled meanwhile has no payload any more, but was charged for it.
+                    let (session, link, charged) = (entry.session, entry.credit, entry.weight);
+                    let task = entry.task.clone();
+                    self.remove_task(key, &mut Out::default());
+                    self.reject(session, link, &task, charged, &message, out);
+                }
+                (Awaits::Start(stamp), Some(key)) if self.tasks[key.0].stamp == stamp => {
+                    let record = Record::AttemptStarted(self.tasks[key.0].attempt_id());
+                    self.write(record, Awaits::Start(stamp), out);
+                }
+                (Awaits::End(settles), Some(key)) => {
+                    if let State::Ended { outcome, .. } = &self.tasks[key.0].state {
+                        let record = Record::TaskEnded((**outcome).clone());
+                        self.write(record, Awaits::End(settles), out);
+                    }
+                }
+                (Awaits::Forget, None) => {
+                    self.write(Record::TaskForgotten(stored.id), Awaits::Forget, out);
+                }
+                (Awaits::Accept | Awaits::End(_), None) | (Awaits::Start(_) | Awaits::Forget, _) => {}
+            }
+        }
+    }
+}

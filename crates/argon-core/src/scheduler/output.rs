@@ -1,0 +1,174 @@
+//! What tasks print: passed on to their clients, counted, and bounded by what the clients take.
+//!
+//! A worker may have a window of bytes under way for each attempt. It is moved by what the client says it has taken, or by
+//! the scheduler itself when nobody will ever say so: the client is away, the task has none, or the connection broke.
+//! Each of them counts anew on each of its connections; the counts are translated here. What is under way to a client counts
+//! as not taken, as its outcomes do.
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Attempt, Flags, Message};
+
+use super::effect::Out;
+use super::input::Link;
+use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
+
+/// The output of one task.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    attempt: Attempt,
+    /// Bytes of the attempt that came over the worker's present connection.
+    came: u64,
+    /// Bytes of the attempt that were passed on over the client's present connection.
+    passed: u64,
+    /// Bytes of these that the client said it has taken; it may say so in advance.
+    taken: u64,
+    /// Bytes of earlier attempts that may be under way.
+    earlier: u64,
+}
+
+impl Output {
+    fn of(attempt: Attempt) -> Self {
+        Self { attempt, ..Self::default() }
+    }
+
+    /// Counts begin again with each attempt.
+    fn turn_to(&mut self, attempt: Attempt) {
+        if self.attempt != attempt {
+            *self = Self { earlier: self.earlier + self.under_way(), ..Self::of(attempt) };
+        }
+    }
+
+    fn under_way(&self) -> u64 {
+        self.passed.saturating_sub(self.taken)
+    }
+
+    /// What the worker may be told is taken, in its own count.
+    fn granted(&self) -> u64 {
+        self.came.saturating_sub(self.under_way())
+    }
+}
+
+impl Scheduler {
+    /// A task printed something. `client` is who wants to see it, if anybody.
+    pub(super) fn on_printed(
+        &mut self,
+        key: TaskKey,
+        worker: Link,
+        client: Option<Link>,
+        word: Message,
+        out: &mut Out,
+    ) {
+        let bytes = output_bytes(&word);
+        let entry = &mut self.tasks[key.0];
+        let attempt = entry.attempt_id();
+        let output = entry.output.get_or_insert_with(|| Box::new(Output::of(attempt.attempt)));
+        output.turn_to(attempt.attempt);
+        output.came += bytes;
+        let Some(client) = client else {
+            // Nobody listens: the task must not stall for that. Its report keeps the last lines.
+            let granted = output.granted();
+            return out.send(worker, Message::OutputCredit { to: attempt, bytes: granted });
+        };
+        let before = output.under_way();
+        output.passed += bytes;
+        self.sessions[entry.session.0].untaken_bytes += output.under_way() - before;
+        out.send(client, word);
+    }
+
+    /// An attempt that nobody has claimed yet printed something, which nobody will see.
+    pub(super) fn on_unclaimed_printed(
+        &mut self,
+        attempt: AttemptId,
+        worker: Link,
+        word: &Message,
+        out: &mut Out,
+    ) {
+        if let Some(unclaimed) = self.unclaimed.get_mut(&attempt.task)
+            && unclaimed.attempt == attempt
+        {
+            unclaimed.printed += output_bytes(word);
+            let bytes = unclaimed.printed;
+            out.send(worker, Message::OutputCredit { to: attempt, bytes });
+        }
+    }
+
+    /// The task is claimed with an attempt that has printed so much over the worker's connection.
+    pub(super) fn claim_printed(&mut self, key: TaskKey, printed: u64) {
+        let entry = &mut self.tasks[key.0];
+        let attempt = entry.task.head.attempt;
+        if printed > 0 {
+            entry.output = Some(Box::new(Output { came: printed, ..Output::of(attempt) }));
+        }
+    }
+
+    /// A client has taken so many bytes of an attempt's output, in all.
+    pub(super) fn on_output_taken(&mut self, key: TaskKey, bytes: u64, out: &mut Out) {
+        let entry = &mut self.tasks[key.0];
+        let (session, attempt, worker) = (entry.session, entry.attempt_id(), entry.worker());
+        let Some(output) = entry.output.as_mut().filter(|output| output.attempt == attempt.attempt) else {
+            return;
+        };
+        let before = output.under_way();
+        output.taken = output.taken.max(bytes);
+        let (freed, granted) = (before - output.under_way(), output.granted());
+        if let Some(link) = worker.and_then(|worker| self.workers[worker.0].link) {
+            out.send(link, Message::OutputCredit { to: attempt, bytes: granted });
+        }
+        self.relieve(session, freed);
+    }
+
+    /// A client's connection is gone, and with it what was under way: its tasks must not wait for that to be taken.
+    pub(super) fn write_off_output(&mut self, key: SessionKey, out: &mut Out) {
+        for task in self.sessions[key.0].tasks.clone() {
+            let freed = self.forget_output(task);
+            if freed > 0 {
+                let entry = &self.tasks[task.0];
+                let granted = entry.output.as_ref().map_or(0, |output| output.granted());
+                let attempt = entry.attempt_id();
+                if let Some(link) = entry.worker().and_then(|worker| self.workers[worker.0].link) {
+                    out.send(link, Message::OutputCredit { to: attempt, bytes: granted });
+                }
+                self.relieve(key, freed);
+            }
+        }
+    }
+
+    /// Counts nothing of the task's output as under way any more, and says how much that was.
+    pub(super) fn forget_output(&mut self, key: TaskKey) -> u64 {
+        let Some(output) = self.tasks[key.0].output.as_mut() else {
+            return 0;
+        };
+        let freed = output.earlier + output.under_way();
+        **output = Output { came: output.came, ..Output::of(output.attempt) };
+        freed
+    }
+
+    /// A worker's new connection: it counts anew what its attempts print.
+    pub(super) fn count_output_anew(&mut self, worker: WorkerKey) {
+        for task in &self.workers[worker.0].assigned {
+            if let Some(output) = &mut self.tasks[task.0].output {
+                output.came = 0;
+            }
+        }
+        for unclaimed in self.unclaimed.values_mut().filter(|unclaimed| unclaimed.worker == worker) {
+            unclaimed.printed = 0;
+        }
+    }
+
+    /// Who wants to see what an attempt prints, or to be asked by it; and the task, if the attempt is its present one.
+    pub(super) fn listener(&self, worker: WorkerKey, attempt: AttemptId) -> (Option<TaskKey>, Option<Link>) {
+        let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
+            return (None, None);
+        };
+        let entry = &self.tasks[key.0];
+        if entry.worker() != Some(worker) || entry.attempt_id() != attempt {
+            return (None, None);
+        }
+        let client = if entry.is(Flags::DETACHED) { None } else { self.sessions[entry.session.0].link };
+        (Some(key), client)
+    }
+}
+
+fn output_bytes(word: &Message) -> u64 {
+    if let Message::Output { bytes, .. } = word { bytes.len() as u64 } else { 0 }
+}
