@@ -12,6 +12,8 @@ use Scalar::Util ();
 use Argon                  ();
 use Argon::Client::Address ();
 use Argon::Client::Code    ();
+use Argon::Client::Loop    ();
+use Argon::Client::Map     ();
 use Argon::Client::Options ();
 use Argon::Client::Result  ();
 use Argon::Client::Session ();
@@ -23,7 +25,7 @@ use Argon::Protocol qw(:all);
 
 our $VERSION = $Argon::VERSION;
 
-my %CONNECTION_OPTION = map { $_ => 1 } qw(host port hosts key give_up_after remote_modules connect loop);
+my %CONNECTION_OPTION = map { $_ => 1 } qw(host port hosts key give_up_after remote_modules connect loop interface);
 
 # Clients that are alive, so that they say goodbye before perl takes objects apart in any order.
 my %alive;
@@ -45,6 +47,7 @@ sub new {
         defaults => \%defaults,
         options  => Argon::Client::Options::resolve(\%defaults),
     }, $class;
+    _speak_as_before($self, $given{interface}) if defined $given{interface};
     Scalar::Util::weaken($alive{ Scalar::Util::refaddr($self) } = $self);
     $session->attach($given{loop}) if $given{loop};
     $self->connect if $given{connect};
@@ -62,6 +65,7 @@ sub queue {
     my $options = @rest ? Argon::Client::Options::from_call($self->{defaults}, @rest) : $self->{options};
     my $record = $self->_offer($code, $arguments, $options, $options->{wants_list} || wantarray);
     $self->{session}->wait_for($record) if !$record->[TASK_DONE];
+    $self->{failed} = $record if $record->[TASK_STATUS] != STATUS_OK;
     return Argon::Client::Result::deliver($record);
 }
 
@@ -101,32 +105,43 @@ sub collect_later {
 }
 
 sub map {
-    my ($self, $code, $items, @rest) = @_;
-    my $options  = Argon::Client::Options::from_call($self->{defaults}, @rest);
-    my $next     = _iterator($items);
-    my $progress = $options->{progress};
-    my $total    = ref $items eq 'ARRAY' ? scalar @{$items} : undef;
-    my (@ahead, @results);
-    my ($more, $done) = (1, 0);
-    my $ended = eval {
-        while ($more || @ahead) {
-            while ($more && @ahead < $options->{ahead}) {
-                my @item = $next->() or $more = 0;
-                push @ahead, $self->_offer($code, \@item, $options, $options->{wants_list}) if @item;
-            }
-            my $record = shift @ahead or last;
-            $self->{session}->wait_for($record);
-            push @results, Argon::Client::Result::deliver($record);
-            $progress->(++$done, $total) if $progress;
-        }
-        1;
-    };
-    if (!$ended) {
+    my ($self, @call) = @_;
+    my $map   = $self->_map(@call);
+    my $final = $map->final;
+    # Whatever ends the waiting, an interrupt too, ends the tasks.
+    if (!eval { $map->go_on; $self->{session}->wait_for($final); 1 }) {
         my $error = $@;
-        $self->{session}->cancel($_) for @ahead;
+        $map->stop($error);
         die $error;
     }
-    return wantarray ? @results : \@results;
+    my @results = Argon::Client::Result::deliver($final);
+    return wantarray ? @results : $map->gives_count ? $results[0] : \@results;
+}
+
+sub map_later {
+    my ($self, @call) = @_;
+    Argon::Client::Loop::of_loaded($self->session) if !$self->{session}{loops};
+    my $map = $self->_map(@call);
+    $map->go_on;
+    return Argon::Deferred->new($map->final, $self);
+}
+
+sub _map {
+    my ($self, $code, $items, @rest) = @_;
+    my $options = Argon::Client::Options::from_call($self->{defaults}, @rest);
+    return Argon::Client::Map->new(
+        items   => $items,
+        options => $options,
+        session => $self->session,
+        offer   => sub { return $self->_offer($code, $_[0], $options, $options->{wants_list}) },
+    );
+}
+
+# What is known of the task that threw last, a hash reference; undef when none did.
+sub last_report {
+    my ($self) = @_;
+    my $record = $self->{failed} or return;
+    return Argon::Deferred->new($record, $self)->report;
 }
 
 sub server_status {
@@ -208,14 +223,15 @@ sub _refuse_size {
         message => "Argon::Client: the arguments take $bytes bytes, more than the " . PAYLOAD_BYTES_MAX . ' that one task may have');
 }
 
-sub _iterator {
-    my ($items) = @_;
-    if (ref $items eq 'ARRAY') {
-        my $next = 0;
-        return sub { return $next < @{$items} ? $items->[$next++] : () };
-    }
-    return $items if ref $items eq 'CODE';
-    die Argon::Error->new(kind => 'option', message => 'Argon::Client: map needs an array reference or an iterator, a code reference');
+# Whether the id is of a task that this client made.
+sub is_own { return index($_[1], unpack 'H*', $_[0]->session->{identity}) == 0 }
+
+sub _speak_as_before {
+    my ($self, $version) = @_;
+    die Argon::Error->new(kind => 'option', message => "Argon::Client: interface must be a version from 0.12 to 0.16, not '$version'")
+        if $version !~ /\A0[.]1[2-6]\z/;
+    require Argon::Client::Original;
+    return bless $self, 'Argon::Client::Original';
 }
 
 sub DESTROY {

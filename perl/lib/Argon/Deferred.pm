@@ -25,6 +25,7 @@ sub get {
     my ($self) = @_;
     my ($record, $client) = @{$self};
     $client->session->wait_for($record) if !$record->[TASK_DONE];
+    $client->{failed} = $record if $record->[TASK_STATUS] != STATUS_OK;
     return Argon::Client::Result::deliver($record);
 }
 

@@ -13,7 +13,7 @@ my %PRIORITY = (high => PRIORITY_HIGH, normal => PRIORITY_NORMAL, low => PRIORIT
 my %RETRY_FLAG = (error => FLAG_RETRY_ERROR, died => FLAG_RETRY_DIED, timeout => FLAG_RETRY_TIMEOUT);
 my %KNOWN = map { $_ => 1 } qw(
     priority max_tries timeout retries backoff retry_on never_twice capture context label memory no_wait
-    ahead progress
+    ahead progress order on_result
 );
 
 sub is_known { return $KNOWN{ $_[0] } }
@@ -45,6 +45,11 @@ sub resolve {
     _refuse('never_twice and retries exclude each other') if $given->{never_twice} && $retries;
     my $context = $given->{context} // 'scalar';
     _refuse("context must be list or scalar, not '$context'") if $context ne 'list' && $context ne 'scalar';
+    my $order = $given->{order} // 'given';
+    _refuse("order must be given or completed, not '$order'") if $order ne 'given' && $order ne 'completed';
+    for my $name (qw(progress on_result)) {
+        _refuse("$name must be a code reference") if defined $given->{$name} && ref $given->{$name} ne 'CODE';
+    }
     return {
         flags      => $flags | ($retries ? _retry_flags($given->{retry_on}) : 0),
         priority   => $priority,
@@ -59,6 +64,8 @@ sub resolve {
         label      => scalar _label($given->{label}),
         ahead      => _whole($given, 'ahead', 1_000, 10_000_000) || 1,
         progress   => $given->{progress},
+        on_result  => $given->{on_result},
+        order      => $order,
     };
 }
 
