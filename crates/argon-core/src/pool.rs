@@ -161,6 +161,11 @@ impl Pool {
         (self.slots.len(), busy, self.waiting_len(), self.unsettled.len())
     }
 
+    /// Whether no slot has a runner, and none came up when one was started.
+    fn is_helpless(&self) -> bool {
+        self.slots.iter().all(Slot::is_failing)
+    }
+
     fn waiting_len(&self) -> usize {
         self.waiting.iter().map(VecDeque::len).sum()
     }

@@ -26,7 +26,7 @@ impl Pool {
         if self.known.contains(&attempt) {
             return;
         }
-        if self.is_draining {
+        if self.is_draining || self.is_helpless() {
             return out.push(Effect::Tell(Message::Returned(vec![attempt])));
         }
         self.known.insert(attempt);

@@ -80,7 +80,10 @@ impl Pool {
                     }
                 }
             },
-            SlotState::Starting { .. } => slot.postpone(now),
+            SlotState::Starting { .. } => {
+                slot.postpone(now);
+                self.give_back_if_helpless(out);
+            }
             SlotState::Empty { not_before } => slot.state = SlotState::Empty { not_before },
             SlotState::Idle { .. } | SlotState::Retiring => {}
         }
@@ -99,12 +102,12 @@ impl Pool {
             return;
         }
         slot.postpone(now);
-        // What waits here may start elsewhere meanwhile; if nobody else is there, it comes back.
-        let has_runner = self
-            .slots
-            .iter()
-            .any(|slot| !matches!(slot.state, SlotState::Empty { .. } | SlotState::Starting { .. }));
-        if !has_runner && self.is_linked && self.waiting_len() > 0 {
+        self.give_back_if_helpless(out);
+    }
+
+    /// What waits here may start elsewhere meanwhile; if nobody else is there, it comes back.
+    fn give_back_if_helpless(&mut self, out: &mut Vec<Effect>) {
+        if self.is_helpless() && self.is_linked && self.waiting_len() > 0 {
             self.on_recall_received(u32::MAX, out);
         }
     }
@@ -157,9 +160,9 @@ fn death_message(task: &Task, exit: &Exit) -> String {
     let memory = match (task.head.memory_mib, exit.peak_kib) {
         (0, _) => String::new(),
         (limit, Some(peak)) => {
-            format!("; its memory was limited to {limit} MiB, and it had used up to {} MiB", peak / 1024)
+            format!("; it had used {} of its limit of {limit} MiB memory", peak / 1024)
         }
-        (limit, None) => format!("; its memory was limited to {limit} MiB"),
+        (limit, None) => format!("; its limit was {limit} MiB memory"),
     };
     match (exit.signal, exit.code) {
         (Some(9), _) => format!(

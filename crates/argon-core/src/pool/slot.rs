@@ -68,6 +68,12 @@ impl Default for SlotState {
 }
 
 impl Slot {
+    /// Whether it has no runner because the last one did not come up.
+    pub(super) fn is_failing(&self) -> bool {
+        let has_none = matches!(self.state, SlotState::Empty { .. } | SlotState::Starting { .. });
+        has_none && self.failures > 0
+    }
+
     /// The attempt that runs here, or is being ended.
     pub(super) fn attempt(&self) -> Option<AttemptId> {
         self.task().map(attempt_of)
