@@ -13,11 +13,11 @@ use Argon::Client;
 use constant ATTACHED_AHEAD => 64;
 use constant DETACHED_AHEAD => 32;
 
-# A task: says outside Argon that it ran, works for a while, and returns a number that nobody gets right by chance.
+# A task: says outside Argon that it ran, in which runner and of which worker, works for a while, and returns a number that nobody gets right by chance.
 my $TASK = sub {
     my ($number, $file, $seconds) = @_;
     open my $ran, '>>', $file or die "$file: $!\n";
-    syswrite $ran, "$number $$\n" or die "$file: $!\n";
+    syswrite $ran, "$number $$ " . getppid() . "\n" or die "$file: $!\n";
     close $ran;
     select undef, undef, undef, $seconds;
     return $number * $number + 7;

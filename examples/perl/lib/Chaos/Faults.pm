@@ -8,29 +8,36 @@ use warnings;
 
 use Time::HiRes qw(time);
 
-# Kind, weight, words. What a worker's loss may make run again: what its slots had started. A client's loss: what it had
-# under way. A short freeze and the manager's death: nothing.
+# Kind, weight, and whether it is gentle: nobody is lost who had begun something, so that nothing may run again. A worker's
+# loss may make run again what it had started, a client's loss what it had under way.
 my @KINDS = (
-    ['worker killed',     3],
-    ['worker frozen',     2],
-    ['worker sent home',  1],
-    ['manager killed',    2],
-    ['manager frozen',    1],
-    ['client killed',     2],
-    ['client frozen',     1],
-    ['runner killed',     2],
+    ['worker killed',    3, 0],
+    ['worker frozen',    2, 1],
+    ['worker sent home', 1, 0],
+    ['manager killed',   2, 1],
+    ['manager frozen',   1, 1],
+    ['client killed',    2, 0],
+    ['client frozen',    1, 1],
+    ['runner killed',    2, 0],
 );
 
-# seed; cluster; ledger; gap, seconds between two faults on average; long, whether a freeze may outlast the manager's patience.
+# seed; cluster; ledger; gap, seconds between two faults on average; long, whether a freeze may outlast the manager's patience;
+# gentle.
 sub new {
     my ($class, %fields) = @_;
-    my $self = bless { %fields, counts => {}, last => [], state => $fields{seed} % 2_147_483_647 || 1 }, $class;
+    my $self = bless { %fields, counts => {}, last => [], lost => {}, client_kills => {}, state => $fields{seed} % 2_147_483_647 || 1 }, $class;
+    $self->{kinds} = [grep { $_->[2] || !$self->{gentle} } @KINDS];
     $self->_draw;
     return $self;
 }
 
 sub counts { return %{ $_[0]{counts} } }
 sub last   { return @{ $_[0]{last} } }
+
+# What the faults explain: the processes of workers and runners whose runs may have come to nothing, and how often each
+# client was killed.
+sub lost         { return %{ $_[0]{lost} } }
+sub client_kills { return %{ $_[0]{client_kills} } }
 
 sub injected {
     my ($self) = @_;
@@ -56,9 +63,9 @@ sub look {
 # All draws of a fault are made here, whatever becomes of it, so that the next one is the same in every run of the seed.
 sub _draw {
     my ($self) = @_;
-    my $pick = int $self->_chance(_sum(map { $_->[1] } @KINDS));
+    my $pick = int $self->_chance(_sum(map { $_->[1] } @{ $self->{kinds} }));
     my $kind;
-    for (@KINDS) {
+    for (@{ $self->{kinds} }) {
         $kind = $_->[0];
         last if ($pick -= $_->[1]) < 0;
     }
@@ -78,6 +85,8 @@ sub _inject {
         $role eq 'worker' ? $self->{cluster}->workers : $role eq 'client' ? $self->{cluster}->clients : $self->{cluster}->manager;
     return if !@candidates;
     my $victim = $candidates[int($fault->{target} * @candidates)];
+    $self->{lost}{ $victim->pid } = 1 if $role eq 'worker' && ($deed ne 'frozen' || $fault->{is_long});
+    $self->{client_kills}{ $victim->name }++ if $role eq 'client' && $deed eq 'killed';
     if ($deed eq 'killed') {
         $victim->kill_for($fault->{down});
         return sprintf '%s killed, back in %.1f s', $victim->name, $fault->{down};
@@ -97,6 +106,7 @@ sub _kill_runner {
     my %worker = map { $_->pid => $_->name } grep { $_->state eq 'up' } $self->{cluster}->workers;
     my $name = $worker{ parent_of($pid) // 0 } // return;
     kill 'KILL', $pid;
+    $self->{lost}{$pid} = 1;
     return "a runner of $name killed";
 }
 

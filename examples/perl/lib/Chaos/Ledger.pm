@@ -15,6 +15,8 @@ sub new {
         at       => {},
         outcomes => {},
         runs     => {},
+        places   => {},
+        again    => {},
         runners  => {},
         counts   => { outcomes => 0, runs => 0, again => 0 },
         wrong    => [],
@@ -29,7 +31,7 @@ sub look {
     $self->_each_new('ran', sub { $self->_ran(@_) });
     for my $client (@{ $self->{clients} }) {
         $self->_each_new("$client.outcomes", sub { $self->_ended(@_) });
-        $self->_each_new("$client.again", sub { $self->{counts}{again}++ });
+        $self->_each_new("$client.again", sub { $self->{counts}{again}++; $self->{again}{ $_[0] }++ });
     }
     return;
 }
@@ -51,9 +53,25 @@ sub distribution {
     return %tasks;
 }
 
+# The tasks that ran more often than faults explain. A further run is explained by an earlier one in a process that was lost, by a
+# kill of the client that waited for the task, and by that client's word that it sent the task again.
+sub unexplained {
+    my ($self, $lost, $client_kills) = @_;
+    my @clients = @{ $self->{clients} };
+    my @unexplained;
+    for my $number (grep { $self->{runs}{$_} > 1 } sort { $a <=> $b } keys %{ $self->{runs} }) {
+        my $explained = grep { $lost->{ $_->[0] } || $lost->{ $_->[1] } } @{ $self->{places}{$number} };
+        $explained += $client_kills->{ $clients[($number - 1) % @clients] } // 0;
+        $explained += $self->{again}{$number} // 0;
+        push @unexplained, $number if $self->{runs}{$number} > 1 + $explained;
+    }
+    return @unexplained;
+}
+
 sub _ran {
-    my ($self, $number, $pid) = @_;
+    my ($self, $number, $pid, $worker) = @_;
     $self->{runs}{$number}++;
+    push @{ $self->{places}{$number} }, [$pid, $worker];
     $self->{counts}{runs}++;
     $self->{runners}{$pid} = 1;
     $self->{last_runner} = $pid;
