@@ -73,3 +73,14 @@ fn a_detached_task_that_runs_while_its_manager_dies_goes_on_and_is_collected() {
     assert_eq!(cluster.perl(&format!("print $client->collect('{id}')")), "went on");
     assert_eq!(lines(&cluster, "ran"), ["ran"]);
 }
+
+#[test]
+fn an_outcome_that_nobody_collects_expires() {
+    let mut cluster = Cluster::start_with(&["--result-ttl", "0.3"]);
+    cluster.add_worker(&["--workers", "1"]);
+    let id = cluster.perl("print $client->submit(sub { 1 })");
+    cluster.wait_for_status("the outcome to expire", |status| status["totals"]["expired"] == 1);
+    let told = cluster.perl(&format!("eval {{ $client->collect('{id}') }}; print $@->message"));
+    assert!(told.contains("expired"), "{told}");
+    assert_eq!(cluster.status()["untaken"], 0);
+}

@@ -52,6 +52,9 @@ pub(super) struct DoorOptions {
     /// How long the tasks of a client outlive its connection: it may come back within, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub(super) session_grace: f64,
+    /// How long the outcome of a detached task is kept for who collects it, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800.0, value_parser = parse_seconds)]
+    pub(super) result_ttl: f64,
     /// Serve an address that other machines can reach, without encryption
     #[arg(long)]
     pub(super) insecure_plaintext: bool,
@@ -103,6 +106,7 @@ impl DoorOptions {
         Limits {
             queue_size: self.queue_size as usize,
             session_grace: Duration::from_secs_f64(self.session_grace),
+            result_ttl: Duration::from_secs_f64(self.result_ttl),
             ..Limits::default()
         }
     }
