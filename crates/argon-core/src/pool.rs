@@ -64,6 +64,8 @@ pub struct Pool {
     /// Outcomes that the manager has not settled, oldest first.
     unsettled: VecDeque<Outcome>,
     unsettled_bytes: u64,
+    /// Runners of one kind with a memory limit that ended, one after another, before they were ready.
+    limited_failures: Option<(Kind, u32)>,
     is_linked: bool,
     last_heard: Time,
     is_draining: bool,
@@ -82,6 +84,7 @@ impl Pool {
             known: FxHashSet::default(),
             unsettled: VecDeque::new(),
             unsettled_bytes: 0,
+            limited_failures: None,
             is_linked: false,
             last_heard: now,
             is_draining: false,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod broken_output;
 mod broken_streams;
 mod calls;
 mod chaos;

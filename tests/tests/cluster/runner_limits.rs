@@ -121,3 +121,14 @@ fn a_task_that_needs_more_memory_than_it_may_dies_naming_the_limit() {
     }
     assert_eq!(told[2], format!("{} {}", 10 << 20, 150 << 20));
 }
+
+#[test]
+fn a_limit_too_small_for_the_interpreter_itself_ends_the_task_and_says_so() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let printed = cluster.perl(
+        "eval { $client->queue(sub { 1 }, [], { memory => 1 }) }; print join('|', $@->kind, $@->limit_kib, $@->message), \"\\n\"; \
+         print $client->queue(sub { 'alive' })",
+    );
+    assert!(printed.starts_with("died|1024|") && printed.contains("1 MiB"), "{printed}");
+    assert!(printed.ends_with("alive"), "{printed}");
+}

@@ -87,6 +87,25 @@ fn a_cancelled_task_ends_for_its_caller_at_once() {
 }
 
 #[test]
+fn a_task_that_is_cancelled_while_no_manager_is_there_is_cancelled_when_one_is() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let cancelling = cluster.start_perl(&format!(
+        "use Cwd; my $dir = getcwd(); my $d = $client->defer({}, [\"$dir/pids\"]); $client->flush; \
+         my $n = 0; while (!-e \"$dir/killed\" && $n++ < 2000) {{ select undef, undef, undef, 0.01 }} $d->cancel; \
+         open my $h, '>', \"$dir/cancelled\"; close $h; eval {{ $d->() }}; print $@->kind, ' ', $client->queue(sub {{ 'free' }})",
+        stubborn()
+    ));
+    let pids = wait_for_numbers(&cluster, "pids", 2);
+    cluster.kill_manager();
+    std::fs::write(cluster.folder().join("killed"), "").unwrap();
+    let cancelled = cluster.folder().join("cancelled");
+    wait_for("the cancel", Duration::from_secs(10), || cancelled.exists().then_some(()));
+    cluster.start_manager();
+    assert_eq!(cancelling.finish(Duration::from_secs(20)).stdout, "cancelled free");
+    wait_until_gone(&pids, GRACE);
+}
+
+#[test]
 fn a_task_that_must_never_run_twice_is_lost_with_its_worker() {
     let mut cluster = Cluster::with_workers(&[1, 1]);
     let waiting = cluster.start_perl(&format!(

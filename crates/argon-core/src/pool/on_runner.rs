@@ -1,12 +1,14 @@
 //! What becomes of runners, and of the tasks in them.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use argon_proto::{Message, Outcome, Report, Status, Task};
 
 use super::effect::Effect;
 use super::input::Exit;
-use super::slot::{Run, SlotId, SlotState, Why};
+use super::slot::{Kind, Run, SlotId, SlotState, Why};
+use super::start::kind_of;
 use super::{Pool, attempt_of};
 use crate::time::Time;
 
@@ -14,6 +16,9 @@ use crate::time::Time;
 const RESPAWN: Duration = Duration::from_millis(50);
 /// Longest such wait.
 const RESPAWN_MAX: Duration = Duration::from_secs(5);
+
+/// Starts in a row that a runner with a memory limit may fail before the limit is to blame.
+const LIMITED_STARTS: u32 = 3;
 
 impl Pool {
     pub(super) fn on_runner_ready(&mut self, slot: SlotId, generation: u64) {
@@ -24,6 +29,7 @@ impl Pool {
         if let SlotState::Starting { kind } = slot.state {
             slot.failures = 0;
             slot.state = SlotState::Idle { kind, served: 0 };
+            self.limited_failures.take_if(|(failing, _)| *failing == kind);
         }
     }
 
@@ -80,6 +86,10 @@ impl Pool {
                     }
                 }
             },
+            SlotState::Starting { kind } if kind.memory_mib > 0 => {
+                slot.state = SlotState::Empty { not_before: now + RESPAWN };
+                self.on_limited_start_failed(now, kind, &exit, out);
+            }
             SlotState::Starting { .. } => {
                 slot.postpone(now);
                 self.give_back_if_helpless(out);
@@ -105,6 +115,32 @@ impl Pool {
         self.give_back_if_helpless(out);
     }
 
+    /// If it happens again and again, the interpreter itself needs more memory than these tasks may have: they would wait
+    /// for ever, here and elsewhere.
+    fn on_limited_start_failed(&mut self, now: Time, kind: Kind, exit: &Exit, out: &mut Vec<Effect>) {
+        let before = self.limited_failures.filter(|(other, _)| *other == kind).map_or(0, |(_, count)| count);
+        self.limited_failures = Some((kind, before + 1));
+        if before + 1 < LIMITED_STARTS {
+            return;
+        }
+        self.limited_failures = None;
+        let mut ended = Vec::new();
+        for lane in &mut self.waiting {
+            let (cannot, can) = lane.drain(..).partition(|task| kind_of(task) == kind);
+            *lane = can;
+            ended.extend::<VecDeque<Task>>(cannot);
+        }
+        for task in ended {
+            let message = format!(
+                "no {} process comes up within the task's limit of {} MiB memory; give it more",
+                kind.runtime.name(),
+                kind.memory_mib
+            );
+            let run = Run { task, since: now, until: None };
+            self.report_end(now, &run, Status::Died, message, exit.clone(), out);
+        }
+    }
+
     /// What waits here may start elsewhere meanwhile; if nobody else is there, it comes back.
     fn give_back_if_helpless(&mut self, out: &mut Vec<Effect>) {
         if self.is_helpless() && self.is_linked && self.waiting_len() > 0 {
@@ -113,7 +149,6 @@ impl Pool {
     }
 
     fn report_death(&mut self, now: Time, run: &Run, status: Status, exit: Exit, out: &mut Vec<Effect>) {
-        let ran = now.since(run.since);
         let message = match status {
             Status::Timeout => format!(
                 "the task exceeded its time limit of {} s and was killed",
@@ -126,6 +161,19 @@ impl Pool {
             | Status::Lost
             | Status::Rejected => death_message(&run.task, &exit),
         };
+        self.report_end(now, run, status, message, exit, out);
+    }
+
+    fn report_end(
+        &mut self,
+        now: Time,
+        run: &Run,
+        status: Status,
+        message: String,
+        exit: Exit,
+        out: &mut Vec<Effect>,
+    ) {
+        let ran = now.since(run.since);
         let report = Report {
             pid: exit.pid,
             signal: exit.signal,

@@ -42,9 +42,9 @@ impl Output {
         self.passed.saturating_sub(self.taken)
     }
 
-    /// What the worker may be told is taken, in its own count.
+    /// What the client has taken, or will, in the worker's count.
     fn granted(&self) -> u64 {
-        self.came.saturating_sub(self.under_way())
+        self.came.saturating_add(self.taken).saturating_sub(self.passed)
     }
 }
 
@@ -121,15 +121,13 @@ impl Scheduler {
     pub(super) fn write_off_output(&mut self, key: SessionKey, out: &mut Out) {
         for task in self.sessions[key.0].tasks.clone() {
             let freed = self.forget_output(task);
-            if freed > 0 {
-                let entry = &self.tasks[task.0];
-                let granted = entry.output.as_ref().map_or(0, |output| output.granted());
-                let attempt = entry.attempt_id();
-                if let Some(link) = entry.worker().and_then(|worker| self.workers[worker.0].link) {
-                    out.send(link, Message::OutputCredit { to: attempt, bytes: granted });
-                }
-                self.relieve(key, freed);
+            let entry = &self.tasks[task.0];
+            let worker = entry.worker().and_then(|worker| self.workers[worker.0].link);
+            if let (Some(output), Some(link)) = (&entry.output, worker) {
+                let word = Message::OutputCredit { to: entry.attempt_id(), bytes: output.granted() };
+                out.send(link, word);
             }
+            self.relieve(key, freed);
         }
     }
 

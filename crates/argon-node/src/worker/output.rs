@@ -38,9 +38,9 @@ impl Window {
         self.granted = self.granted.max(bytes);
     }
 
-    /// The connection was lost: what was under way will never be granted.
+    /// The connection was lost: what was under way will never be granted, and the next one counts anew.
     pub(super) fn write_off(&mut self) {
-        self.sent = self.sent.min(self.granted);
+        *self = Self::default();
     }
 }
 

@@ -360,6 +360,7 @@ sub _connect {
         session => unpack('H*', $self->{identity}), client => "perl/$Argon::VERSION", host => Sys::Hostname::hostname(), pid => $$,
     }));
     my @unfinished = map { $self->{journal}{$_} } sort keys %{ $self->{journal} };
+    $_->[TASK_OUTPUT_BYTES] = undef for @unfinished;    # counted anew on each connection
     my @again  = grep { $_->[TASK_SENT_ON] && !$_->[TASK_HELD_BACK] && !$_->[TASK_COLLECTS] } @unfinished;
     my @unsent = grep { !$_->[TASK_SENT_ON] && !$_->[TASK_COLLECTS] } @unfinished;
     $self->{backlog} = [@again, 'OFFERED', @unsent];
