@@ -128,6 +128,7 @@ sub report {
         %{ Argon::Client::Result::report($record) },
         status => $Argon::Protocol::STATUS_NAME[$record->[TASK_STATUS]],
         run_us => $record->[TASK_RUN_US],
+        $record->[TASK_ATTEMPT] ? (attempt => $record->[TASK_ATTEMPT]) : (),
     };
 }
 

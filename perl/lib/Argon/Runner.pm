@@ -27,6 +27,7 @@ sub start {
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();
     $self->{reset} = Argon::Runner::Reset->new;
+    $self->{about} = _about($ENV{ARGON_WORKER});
     my $version = sprintf '%vd', $^V;
     $self->{socket}->send_frame(READY, qq({"runtime":"perl","version":"$version","pid":$$}));
     $self->_serve;
@@ -165,14 +166,23 @@ sub _encode_list {
 sub _send_outcome {
     my ($self, $id_and_attempt, $status, $codec, $run_us, $payload) = @_;
     my $length = length ${$payload};
-    my $head   = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, 0, $run_us, 0;
+    my $report = $status == STATUS_OK ? q{} : $self->{about};
+    my $head   = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, 0, $run_us, length $report;
     if ($length <= PART_BYTES_MAX) {
-        return $self->{socket}->send_bytes(
-            pack('N C', 1 + OUTCOME_HEAD_BYTES + $length, OUTCOME) . $head . pack('N Q>', 0, $length) . ${$payload});
+        return $self->{socket}->send_bytes(pack('N C', 1 + OUTCOME_HEAD_BYTES + length($report) + $length, OUTCOME) . $head
+                . pack('N Q>', 0, $length) . $report . ${$payload});
     }
     my $stream = $self->{socket}->new_stream;
-    $self->{socket}->send_frame(OUTCOME, $head . pack 'N Q>', $stream, $length);
+    $self->{socket}->send_frame(OUTCOME, $head . pack('N Q>', $stream, $length) . $report);
     return $self->{socket}->send_stream($stream, $payload);
+}
+
+# The report of an outcome that is an error: where it was. The thrown thing itself is the payload.
+sub _about {
+    my ($worker) = @_;
+    return qq({"message":"the task threw","pid":$$}) if !defined $worker;
+    $worker =~ s/([^ !#-\[\]-~])/sprintf '\\u%04x', ord $1/ge;
+    return qq({"message":"the task threw","worker":"$worker","pid":$$});
 }
 
 # A child that the task forked and that came back out of the task's sub: it ends as a script would at its end.

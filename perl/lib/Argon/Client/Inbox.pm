@@ -44,6 +44,7 @@ sub take {
         $link->{at} = $begin - 1 + $length;
         if ($kind == OUTCOME) {
             my $task = $journal->{$id};
+            Argon::Client::Output::end_of_task($session, $id) if $session->{half_characters};
             if ($stream || !$task || $status) {
                 _on_outcome($session, $link, substr $link->{in}, $begin, $length - 1);
                 next;

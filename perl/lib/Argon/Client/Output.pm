@@ -22,7 +22,7 @@ sub on_output {
         $task->[TASK_OUTPUT] = length $kept > $KEPT_BYTES_MAX ? substr($kept, -$KEPT_BYTES_MAX) . $text : $kept . $text;
     }
     else {
-        _print($descriptor == 2 ? \*STDERR : \*STDOUT, $text);
+        _print($session, $id, $descriptor, $text);
     }
     return if !$task;
     $task->[TASK_OUTPUT_BYTES] = {} if !$task->[TASK_OUTPUT_BYTES];
@@ -35,12 +35,38 @@ sub on_output {
     return;
 }
 
-# Bytes as the task wrote them. A handle with a utf8 layer wants characters, or they would be encoded twice.
+# A character whose end never came: prints its bytes as they are.
+sub end_of_task {
+    my ($session, $id) = @_;
+    for my $descriptor (1, 2) {
+        my $bytes = delete $session->{half_characters}{"$id$descriptor"};
+        _print_to($descriptor, $bytes) if defined $bytes;
+    }
+    $session->{half_characters} = undef if !%{ $session->{half_characters} };
+    return;
+}
+
+# Bytes as the task wrote them. A handle with a utf8 layer wants characters, or they would be encoded twice; a character
+# that a frame cuts in two waits for its second half.
 sub _print {
-    my ($handle, $text) = @_;
+    my ($session, $id, $descriptor, $text) = @_;
+    my $handle = $descriptor == 2 ? \*STDERR : \*STDOUT;
+    if (!tied(*{$handle}) && grep { $_ eq 'utf8' } PerlIO::get_layers($handle, output => 1)) {
+        my $begun = $session->{half_characters} ? delete $session->{half_characters}{"$id$descriptor"} : undef;
+        $text = $begun . $text if defined $begun;
+        my $half
+            = $text =~ s/((?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2}))\z// ? $1 : undef;
+        utf8::decode($text);
+        $session->{half_characters}{"$id$descriptor"} = $half if defined $half;
+    }
+    return _print_to($descriptor, $text);
+}
+
+sub _print_to {
+    my ($descriptor, $text) = @_;
     local ($\, $,);
-    utf8::decode($text) if !tied(*{$handle}) && grep { $_ eq 'utf8' } PerlIO::get_layers($handle, output => 1);
-    print {$handle} $text;
+    if   ($descriptor == 2) { print {*STDERR} $text }
+    else                    { print {*STDOUT} $text }
     return;
 }
 
