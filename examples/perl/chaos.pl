@@ -40,7 +40,7 @@ my $is_well = eval { main(); };
 my $error = $@;
 $display->close(0) if $display;
 $cluster->end if $cluster;
-die $error if !defined $is_well;
+print STDERR $error if !defined $is_well;
 exit($is_well ? 0 : 1);
 
 sub main {
