@@ -2,7 +2,7 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib "$FindBin::Bin/../lib";
+use lib "$FindBin::Bin/../lib", $FindBin::Bin;
 
 use Cluster;
 use EventPrograms qw(needs lines_of);
