@@ -8,7 +8,7 @@ use warnings;
 
 use Time::HiRes qw(time);
 
-use constant BAR_WIDTH   => 50;
+use constant BAR_WIDTH   => 40;
 use constant FAULTS_KEPT => 6;
 use constant DRAW_EVERY  => 0.1;
 
@@ -19,7 +19,8 @@ sub new {
     my ($class, %fields) = @_;
     $fields{is_live} = !$fields{plain} && -t STDOUT && ($ENV{TERM} // 'dumb') ne 'dumb';
     STDOUT->autoflush(1);
-    print "\e[?25l" if $fields{is_live};
+    # Without the cursor, and without wrapping: a line too long would upset the picture.
+    print "\e[?25l\e[?7l" if $fields{is_live};
     return bless { drawn => 0, lines => 0, tenth => 0, %fields }, $class;
 }
 
@@ -49,7 +50,7 @@ sub close {
     my ($self, $elapsed) = @_;
     return if !$self->{is_live};
     $self->_draw($elapsed, $self->{ledger}->count('outcomes'), $self->{tasks});
-    print "\e[?25h\n";
+    print "\e[?25h\e[?7h\n";
     $self->{is_live} = 0;
     return;
 }
