@@ -52,6 +52,16 @@ pub struct Settings {
     pub unsettled_bytes: u64,
 }
 
+/// Runners of one kind, which has a memory limit, ended before they were ready. The limit is to blame when that goes on
+/// though others come up in between.
+#[derive(Debug)]
+struct Suspicion {
+    kind: Kind,
+    failures: u32,
+    /// A runner without a limit must come up before the next one with it is tried.
+    must_probe: bool,
+}
+
 /// The pool. All state is private and changes through [`Pool::step`] only.
 #[derive(Debug)]
 pub struct Pool {
@@ -64,8 +74,8 @@ pub struct Pool {
     /// Outcomes that the manager has not settled, oldest first.
     unsettled: VecDeque<Outcome>,
     unsettled_bytes: u64,
-    /// Runners of one kind with a memory limit that ended, one after another, before they were ready.
-    limited_failures: Option<(Kind, u32)>,
+    /// Whether a memory limit keeps runners from coming up.
+    suspicion: Option<Suspicion>,
     is_linked: bool,
     last_heard: Time,
     is_draining: bool,
@@ -84,7 +94,7 @@ impl Pool {
             known: FxHashSet::default(),
             unsettled: VecDeque::new(),
             unsettled_bytes: 0,
-            limited_failures: None,
+            suspicion: None,
             is_linked: false,
             last_heard: now,
             is_draining: false,

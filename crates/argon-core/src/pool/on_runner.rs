@@ -9,7 +9,7 @@ use super::effect::Effect;
 use super::input::Exit;
 use super::slot::{Kind, Run, SlotId, SlotState, Why};
 use super::start::kind_of;
-use super::{Pool, attempt_of};
+use super::{Pool, Suspicion, attempt_of};
 use crate::time::Time;
 
 /// Wait before a runner is started again where one failed to start; doubles with each failure.
@@ -29,7 +29,12 @@ impl Pool {
         if let SlotState::Starting { kind } = slot.state {
             slot.failures = 0;
             slot.state = SlotState::Idle { kind, served: 0 };
-            self.limited_failures.take_if(|(failing, _)| *failing == kind);
+            self.suspicion.take_if(|suspicion| suspicion.kind == kind);
+            if let Some(suspicion) = &mut self.suspicion
+                && kind.memory_mib == 0
+            {
+                suspicion.must_probe = false;
+            }
         }
     }
 
@@ -115,15 +120,15 @@ impl Pool {
         self.give_back_if_helpless(out);
     }
 
-    /// If it happens again and again, the interpreter itself needs more memory than these tasks may have: they would wait
-    /// for ever, here and elsewhere.
+    /// If it happens again and again while others come up, the interpreter itself needs more memory than these tasks may
+    /// have: they would wait for ever, here and elsewhere.
     fn on_limited_start_failed(&mut self, now: Time, kind: Kind, exit: &Exit, out: &mut Vec<Effect>) {
-        let before = self.limited_failures.filter(|(other, _)| *other == kind).map_or(0, |(_, count)| count);
-        self.limited_failures = Some((kind, before + 1));
-        if before + 1 < LIMITED_STARTS {
+        let before = self.suspicion.take().filter(|suspicion| suspicion.kind == kind);
+        let failures = before.map_or(0, |suspicion| suspicion.failures) + 1;
+        if failures < LIMITED_STARTS {
+            self.suspicion = Some(Suspicion { kind, failures, must_probe: true });
             return;
         }
-        self.limited_failures = None;
         let mut ended = Vec::new();
         for lane in &mut self.waiting {
             let (cannot, can) = lane.drain(..).partition(|task| kind_of(task) == kind);

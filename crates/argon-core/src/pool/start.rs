@@ -80,6 +80,9 @@ impl Pool {
 
     /// The kind of runner that the next attempt needs and no slot has, starting or idle.
     fn wanted_kind(&self) -> Option<Kind> {
+        if self.suspicion.as_ref().is_some_and(|suspicion| suspicion.must_probe) {
+            return None;
+        }
         let wanted = self.next_kind()?;
         let is_coming = self.slots.iter().any(|slot| match &slot.state {
             SlotState::Starting { kind } | SlotState::Idle { kind, .. } => *kind == wanted,
