@@ -161,7 +161,9 @@ impl World {
         peer.heard = process.clock.read(self.now).0;
         let arrival = match packet {
             Packet::End => Arrival::Gone { is_dead: false },
-            other => Arrival::Packet(other),
+            Packet::Welcome { .. } | Packet::Open(_) | Packet::Register(..) | Packet::Said(_) => {
+                Arrival::Packet(packet)
+            }
         };
         process.inbox.push_back((link, arrival));
         self.manager_works_soon();
