@@ -1,6 +1,8 @@
 //! Descriptors or processes run out: accepting pauses, starting runners pauses, no task fails of it.
 
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use argon_tests::{Cluster, wait_for};
@@ -57,8 +59,7 @@ fn a_worker_that_cannot_start_runners_leaves_its_tasks_to_others_and_recovers() 
     limit_descriptors(poor, descriptors(poor) as u64 + 1);
     // Its only runner dies in a task, and there is nothing to start another one with.
     let died = cluster.perl(
-        "my %left = map { $_ => 1 } getppid; my $n = 0; my @died; \
-         for (1..2) { push @died, $client->defer(sub { select undef, undef, undef, 0.3; kill 9, $$; sleep 9 }) } \
+        "my @died; for (1..2) { push @died, $client->defer(sub { select undef, undef, undef, 0.3; kill 9, $$; sleep 9 }) } \
          for (@died) { eval { $_->() }; print $@->kind, ' ' }",
     );
     assert_eq!(died, "died died ");
@@ -75,6 +76,45 @@ fn a_worker_that_cannot_start_runners_leaves_its_tasks_to_others_and_recovers() 
     assert_eq!(counts(&cluster, "ran").values().sum::<usize>(), 40, "every task ran once");
     let totals = cluster.status()["totals"].clone();
     assert_eq!((&totals["ok"], &totals["died"], &totals["error"]), (&40.into(), &2.into(), &0.into()));
+}
+
+/// A user without rights, for limits that do not bind root.
+const NOBODY: u32 = 65_534;
+
+/// Lets the processes of nobody be at most so many, in the eyes of one of them.
+fn limit_processes(pid: i32, most: u32) {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &pid.to_string(), &format!("--nproc={most}:20000")]).uid(NOBODY).gid(NOBODY);
+    let done = prlimit.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn a_worker_that_may_have_no_more_processes_keeps_its_tasks_waiting_and_recovers() {
+    let mut cluster = Cluster::start();
+    let key = cluster.folder().join("nobodys-key");
+    std::fs::copy(cluster.key(), &key).unwrap();
+    if std::os::unix::fs::chown(&key, Some(NOBODY), None).is_err() {
+        println!("this user may not act for another: nothing was tested");
+        return;
+    }
+    let mut command = Command::new(argon_tests::argon());
+    command
+        .args(["worker", "--port", "0", "--workers", "1", "--manager", cluster.address(), "--key"])
+        .arg(key);
+    command.uid(NOBODY).gid(NOBODY);
+    let mut worker = cluster.run(command, "nobody");
+    worker.ready("pid");
+    assert_eq!(cluster.perl("print $client->queue(sub { 'runs' })"), "runs");
+    limit_processes(worker.pid(), 1);
+    let waiting = cluster.start_perl(
+        "eval { $client->queue(sub { kill 9, $$; sleep 9 }) }; print $@->kind, ' ', $client->queue(sub { 'at last' })",
+    );
+    wait_for("the trouble to be told", Duration::from_secs(10), || {
+        worker.stderr().contains("no perl runner can be started").then_some(())
+    });
+    limit_processes(worker.pid(), 20_000);
+    assert_eq!(waiting.finish(Duration::from_secs(15)).stdout, "died at last");
 }
 
 #[test]
