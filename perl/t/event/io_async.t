@@ -40,7 +40,7 @@ END
     'futures_combine_and_a_cancelled_future_cancels_its_task';
 
 is_deeply [lines_of($cluster, $loads, <<'END', loop => 'IO::Async')], ['on_ready 4', 'ended by itself'],
-$client->defer(sub { 4 })->on_ready(sub { print 'on_ready ', $_[0]->get, "\n"; $loop->stop });
+$client->defer(sub { 4 })->on_ready(sub { my $value = $_[0]->get; $loop->later(sub { print "on_ready $value\n"; $loop->stop }) });
 $loop->run;
 print "ended by itself\n";
 END

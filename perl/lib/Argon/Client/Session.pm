@@ -64,13 +64,16 @@ sub offer {
     }
     Argon::Client::Sending::send_task($self, $link, $task);
     my $unflushed = ++$self->{unflushed};
-    # At most a small share of what is under way stays behind in the buffer if the caller now does something else.
+    # Only from time to time is the manager woken for what is new, as long as it has enough to do.
     if (   $unflushed << 5 > $self->{in_flight}
         || length $link->{out} >= $FLUSH_BYTES
         || Time::HiRes::time() - $self->{flushed_at} > $FLUSH_AFTER_S)
     {
         $self->flush;
         $self->poll if $self->{in_flight} > 32;
+    }
+    else {
+        $link->hand_over;
     }
     if ($self->{loops}) { $_->has_more for @{ $self->{loops} } }
     return;
