@@ -1,0 +1,180 @@
+//! Workers are lost, come back, freeze; managers start again: what becomes of the attempts.
+
+mod manager;
+
+use std::time::Duration;
+
+use argon_core::scheduler::Limits;
+use argon_proto::{Flags, Message, Status};
+use manager::{Manager, attempt, id, task, with_flags};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn with_one_task(flags: Flags) -> Manager {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, with_flags(1, 1, flags));
+    assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
+    manager
+}
+
+#[test]
+fn a_lost_workers_tasks_run_elsewhere() {
+    let mut manager = with_one_task(Flags::default());
+    manager.join(12, 1, &[]);
+    manager.lose(11);
+    assert_eq!(manager.runs(12), [attempt(1, 1, 2)]);
+}
+
+#[test]
+fn three_losses_in_a_row_end_a_task_as_lost_with_the_story() {
+    let mut manager = with_one_task(Flags::default());
+    for link in [12, 13] {
+        manager.join(link, 1, &[]);
+        manager.lose(link - 1);
+    }
+    manager.lose(13);
+    let outcomes = manager.outcomes(1);
+    let [(task, Status::Lost, report)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(*task, id(1, 1));
+    assert_eq!(report.story.len(), 3, "{report:?}");
+    assert!(report.story[2].contains("w13"), "{report:?}");
+}
+
+#[test]
+fn a_worker_that_comes_back_in_a_moment_keeps_its_attempts() {
+    let mut manager = with_one_task(Flags::default());
+    manager.join(12, 1, &[]);
+    manager.cut(11);
+    manager.join(111, 1, &[attempt(1, 1, 1)]);
+    manager.pass(SECOND * 10);
+    assert_eq!(manager.runs(12), []);
+    assert!(!manager.said(111).iter().any(|message| matches!(message, Message::Stop(_))));
+    manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1).len(), 1);
+}
+
+#[test]
+fn what_was_on_its_way_when_the_connection_broke_is_sent_again() {
+    let mut manager = with_one_task(Flags::default());
+    manager.cut(11);
+    manager.join(111, 1, &[]);
+    assert_eq!(manager.runs(111), [attempt(1, 1, 1)], "it never started, so it has its number still");
+}
+
+#[test]
+fn a_frozen_workers_stale_attempts_are_dropped() {
+    let mut manager = with_one_task(Flags::default());
+    manager.join(12, 1, &[]);
+    manager.lose(11);
+    manager.join(111, 1, &[attempt(1, 1, 1)]);
+    assert!(manager.said(111).contains(&Message::Stop(vec![attempt(1, 1, 1)])));
+}
+
+#[test]
+fn a_late_outcome_of_an_old_attempt_is_accepted_if_none_came_yet() {
+    let mut manager = with_one_task(Flags::default());
+    manager.join(12, 1, &[]);
+    manager.lose(11);
+    manager.join(111, 1, &[attempt(1, 1, 1)]);
+    manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+    assert!(manager.said(12).contains(&Message::Stop(vec![attempt(1, 1, 2)])), "the other one is in vain");
+    manager.finish(12, attempt(1, 1, 2), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1), []);
+}
+
+#[test]
+fn a_task_that_must_never_run_twice_is_lost_with_its_worker() {
+    let mut manager = with_one_task(Flags::NEVER_TWICE);
+    manager.join(12, 1, &[]);
+    manager.lose(11);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Lost);
+    assert_eq!(manager.runs(12), []);
+}
+
+#[test]
+fn after_a_restart_what_still_runs_is_adopted_whoever_comes_first() {
+    for worker_first in [true, false] {
+        let mut manager = Manager::just_started(Limits::default(), Vec::new());
+        manager.join(12, 1, &[]);
+        manager.open(1);
+        if worker_first {
+            manager.join(11, 1, &[attempt(1, 1, 3)]);
+        }
+        manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+        if !worker_first {
+            manager.pass(SECOND);
+            manager.join(11, 1, &[attempt(1, 1, 3)]);
+        }
+        manager.pass(SECOND * 20);
+        assert_eq!(manager.runs(12), []);
+        manager.finish(11, attempt(1, 1, 3), Status::Ok, 10);
+        assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+    }
+}
+
+#[test]
+fn unclaimed_attempts_survive_a_reconnect_of_their_worker() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    manager.join(11, 1, &[attempt(1, 1, 1)]);
+    manager.cut(11);
+    manager.join(111, 1, &[attempt(1, 1, 1)]);
+    assert!(!manager.said(111).iter().any(|message| matches!(message, Message::Stop(_))));
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+}
+
+#[test]
+fn an_unclaimed_outcome_is_kept_when_another_worker_drops_its_copy() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    manager.join(11, 1, &[attempt(1, 1, 1)]);
+    manager.join(12, 1, &[attempt(1, 1, 1)]);
+    manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
+    manager.returned(12, &[attempt(1, 1, 1)]);
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+}
+
+#[test]
+fn attempts_that_nobody_claims_are_stopped_in_the_end() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    manager.join(11, 2, &[attempt(1, 1, 1)]);
+    manager.pass(SECOND * 61);
+    assert!(manager.said(11).contains(&Message::Stop(vec![attempt(1, 1, 1)])));
+    // Its client comes while the runner is still being ended: the next attempt has another number.
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    assert_eq!(manager.runs(11), [attempt(1, 1, 2)]);
+    manager.returned(11, &[attempt(1, 1, 1)]);
+    assert_eq!(manager.scheduler.task_state(id(1, 1)), Some("with worker w11".to_owned()));
+}
+
+#[test]
+fn an_adopted_attempt_that_comes_back_unfinished_is_in_doubt_if_it_must_never_run_twice() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN.with(Flags::NEVER_TWICE)));
+    manager.join(11, 1, &[attempt(1, 1, 1)]);
+    manager.returned(11, &[attempt(1, 1, 1)]);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Lost);
+    assert_eq!(manager.runs(11), []);
+}
+
+#[test]
+fn a_drain_is_said_again_to_a_worker_that_may_not_have_heard_it() {
+    let mut manager = with_one_task(Flags::default());
+    let worker = argon_proto::WorkerId([11; 16]);
+    manager.step(argon_core::scheduler::Input::DrainRequested { worker });
+    manager.cut(11);
+    manager.join(111, 2, &[attempt(1, 1, 1)]);
+    assert!(manager.said(111).iter().any(|message| matches!(message, Message::Drain(_))));
+    manager.submit(1, task(1, 2));
+    assert_eq!(manager.runs(111), [], "a draining worker gets none");
+    manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1).len(), 1, "and loses none");
+}

@@ -1,0 +1,187 @@
+//! A scheduler in a test's hand: virtual time, short names for inputs, and what it said since it was last asked.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::time::Duration;
+
+use argon_core::Time;
+use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler, WorkerProfile};
+use argon_proto::message::AttemptId;
+use argon_proto::{
+    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Priority, Report, Runtime, SessionId, Status, Task,
+    TaskHead, TaskId, WorkerId,
+};
+use bytes::Bytes;
+
+/// The scheduler and the time that it is told.
+pub(crate) struct Manager {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) now: Time,
+    out: Out,
+    pub(crate) records: Vec<Record>,
+    committed: u64,
+}
+
+impl Manager {
+    pub(crate) fn new(limits: Limits) -> Self {
+        // Past recovery: most tests are not about restarts.
+        let mut manager = Self::just_started(limits, Vec::new());
+        manager.pass(Duration::from_secs(100));
+        manager
+    }
+
+    pub(crate) fn just_started(limits: Limits, records: Vec<Record>) -> Self {
+        let mut scheduler = Scheduler::new(Time(0), limits);
+        scheduler.recover(Time(0), records);
+        Self { scheduler, now: Time(0), out: Out::default(), records: Vec::new(), committed: 0 }
+    }
+
+    pub(crate) fn step(&mut self, input: Input) {
+        self.scheduler.step(self.now, input, &mut self.out);
+        self.scheduler.assert_invariants();
+        self.scheduler.finish_batch(self.now, &mut self.out);
+        self.records.append(&mut self.out.records);
+    }
+
+    /// Lets time pass, stopping at every deadline on the way.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(deadline) = self.scheduler.next_deadline().filter(|deadline| *deadline <= until) {
+            self.now = self.now.max(deadline);
+            self.step(Input::TimePassed);
+        }
+        self.now = until;
+        self.step(Input::TimePassed);
+    }
+
+    /// Everything that was handed to the store is durable.
+    pub(crate) fn commit(&mut self) {
+        self.committed = self.records.len() as u64;
+        self.step(Input::RecordsCommitted { up_to: self.committed });
+    }
+
+    pub(crate) fn refuse(&mut self) {
+        let up_to = self.records.len() as u64;
+        self.step(Input::RecordsRefused { up_to, why: "no room".to_owned() });
+    }
+
+    pub(crate) fn open(&mut self, link: u64) {
+        self.step(Input::SessionOpened {
+            link: Link(link),
+            session: session(link % 100),
+            client: "test".into(),
+        });
+    }
+
+    pub(crate) fn submit(&mut self, link: u64, task: Task) {
+        self.step(Input::TaskSubmitted { link: Link(link), task });
+    }
+
+    pub(crate) fn join(&mut self, link: u64, slots: u32, held: &[AttemptId]) {
+        let profile = WorkerProfile {
+            id: WorkerId([(link % 100) as u8; 16]),
+            name: format!("w{}", link % 100),
+            host: "host".into(),
+            pid: 1,
+            slots,
+            runtimes: Vec::new(),
+            release: String::new(),
+        };
+        self.step(Input::WorkerJoined { link: Link(link), profile, held: held.to_vec() });
+    }
+
+    pub(crate) fn lose(&mut self, link: u64) {
+        self.step(Input::WorkerLost { link: Link(link), certain: true });
+    }
+
+    pub(crate) fn cut(&mut self, link: u64) {
+        self.step(Input::WorkerLost { link: Link(link), certain: false });
+    }
+
+    pub(crate) fn finish(&mut self, link: u64, attempt: AttemptId, status: Status, run_us: u64) {
+        self.step(Input::OutcomeArrived { link: Link(link), outcome: outcome(attempt, status, run_us) });
+    }
+
+    pub(crate) fn returned(&mut self, link: u64, attempts: &[AttemptId]) {
+        self.step(Input::AttemptsReturned { link: Link(link), attempts: attempts.to_vec() });
+    }
+
+    pub(crate) fn take(&mut self, link: u64, id: TaskId) {
+        self.step(Input::OutcomesTaken { link: Link(link), ids: vec![id] });
+    }
+
+    /// What was said to a peer since this was last asked.
+    pub(crate) fn said(&mut self, link: u64) -> Vec<Message> {
+        let (theirs, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.out.effects)
+            .into_iter()
+            .partition(|effect| matches!(effect, Effect::Send { link: to, .. } if *to == Link(link)));
+        self.out.effects = rest;
+        theirs
+            .into_iter()
+            .filter_map(|effect| if let Effect::Send { message, .. } = effect { Some(message) } else { None })
+            .collect()
+    }
+
+    /// The attempts that a worker was sent since it was last asked what it heard.
+    pub(crate) fn runs(&mut self, link: u64) -> Vec<AttemptId> {
+        let runs = |message| if let Message::Run(task) = message { Some(attempt_of(&task)) } else { None };
+        self.said(link).into_iter().filter_map(runs).collect()
+    }
+
+    /// The outcomes that a client was sent since it was last asked.
+    pub(crate) fn outcomes(&mut self, link: u64) -> Vec<(TaskId, Status, Report)> {
+        let told = |message| {
+            let Message::Outcome(outcome) = message else { return None };
+            Some((outcome.head.id, outcome.head.status, Report::from_json(&outcome.report)))
+        };
+        self.said(link).into_iter().filter_map(told).collect()
+    }
+}
+
+pub(crate) fn session(number: u64) -> SessionId {
+    SessionId([number as u8; 16])
+}
+
+pub(crate) fn id(client: u64, sequence: u64) -> TaskId {
+    TaskId { session: session(client % 100), sequence }
+}
+
+pub(crate) fn attempt(client: u64, sequence: u64, number: u32) -> AttemptId {
+    AttemptId { task: id(client, sequence), attempt: Attempt(number) }
+}
+
+pub(crate) fn attempt_of(task: &Task) -> AttemptId {
+    AttemptId { task: task.head.id, attempt: task.head.attempt }
+}
+
+pub(crate) fn task(client: u64, sequence: u64) -> Task {
+    with_flags(client, sequence, Flags::default())
+}
+
+pub(crate) fn with_flags(client: u64, sequence: u64, flags: Flags) -> Task {
+    Task {
+        head: TaskHead {
+            id: id(client, sequence),
+            attempt: Attempt(0),
+            flags,
+            priority: Priority::Normal,
+            runtime: Runtime::Perl,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Own,
+            backoff_ms: 100,
+            memory_mib: 0,
+        },
+        blobs: Bytes::new(),
+        meta: Bytes::new(),
+        payload: vec![0; 10].into(),
+    }
+}
+
+pub(crate) fn outcome(attempt: AttemptId, status: Status, run_us: u64) -> Outcome {
+    Outcome {
+        head: OutcomeHead { id: attempt.task, attempt: attempt.attempt, status, codec: Codec::Own, run_us },
+        report: Bytes::new(),
+        payload: if status == Status::Ok { vec![1; 100].into() } else { Default::default() },
+    }
+}
