@@ -38,7 +38,7 @@ use std::collections::VecDeque;
 
 use argon_proto::message::AttemptId;
 use argon_proto::{Outcome, SessionId, TaskId, WorkerId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use slab::Slab;
 
 use crate::time::Time;
@@ -91,6 +91,8 @@ pub struct Scheduler {
     timers: Timers,
     /// Attempts that a worker holds of tasks that nobody has claimed yet.
     unclaimed: FxHashMap<TaskId, Unclaimed>,
+    /// Tasks that ended while they waited for a worker that may hold them: it is to stop them when it comes.
+    dismissed: FxHashSet<TaskId>,
     /// Who wants the outcome of a detached task.
     collectors: FxHashMap<TaskId, Vec<Link>>,
     /// Sessions to which a grant of credit is due at the end of the batch.
@@ -160,6 +162,7 @@ impl Scheduler {
             placement: Placement::default(),
             timers: Timers::default(),
             unclaimed: FxHashMap::default(),
+            dismissed: FxHashSet::default(),
             collectors: FxHashMap::default(),
             credit_due: Vec::new(),
             settle_due: Vec::new(),

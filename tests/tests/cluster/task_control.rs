@@ -92,15 +92,21 @@ fn a_task_that_is_cancelled_while_no_manager_is_there_is_cancelled_when_one_is()
     let cancelling = cluster.start_perl(&format!(
         "use Cwd; my $dir = getcwd(); my $d = $client->defer({}, [\"$dir/pids\"]); $client->flush; \
          my $n = 0; while (!-e \"$dir/killed\" && $n++ < 2000) {{ select undef, undef, undef, 0.01 }} $d->cancel; \
-         open my $h, '>', \"$dir/cancelled\"; close $h; eval {{ $d->() }}; print $@->kind, ' ', $client->queue(sub {{ 'free' }})",
+         open my $h, '>', \"$dir/cancelled\"; close $h; $| = 1; eval {{ $d->() }}; print $@->kind, ' '; \
+         print $client->queue(sub {{ 'free' }})",
         stubborn()
     ));
     let pids = wait_for_numbers(&cluster, "pids", 2);
     cluster.kill_manager();
+    // It comes back when the task is over and forgotten.
+    cluster.workers[0].signal(libc::SIGSTOP);
     std::fs::write(cluster.folder().join("killed"), "").unwrap();
     let cancelled = cluster.folder().join("cancelled");
     wait_for("the cancel", Duration::from_secs(10), || cancelled.exists().then_some(()));
     cluster.start_manager();
+    wait_for("the outcome", Duration::from_secs(10), || (cancelling.stdout() == "cancelled ").then_some(()));
+    cluster.wait_for_status("the outcome to be taken", |status| status["untaken"] == 0);
+    cluster.workers[0].signal(libc::SIGCONT);
     assert_eq!(cancelling.finish(Duration::from_secs(20)).stdout, "cancelled free");
     wait_until_gone(&pids, GRACE);
 }

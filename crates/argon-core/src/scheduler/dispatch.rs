@@ -6,6 +6,7 @@ use argon_proto::{Attempt, Flags, Message};
 use super::effect::Out;
 use super::record::Record;
 use super::task::State;
+use super::timers::Timer;
 use super::worker::Recall;
 use super::{Awaits, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
@@ -101,7 +102,11 @@ impl Scheduler {
                 self.unassign(key);
                 self.stop(worker, attempt, out);
             }
-            State::Storing | State::Recovering | State::Delayed | State::Ended { .. } => {}
+            State::Recovering => {
+                self.dismissed.insert(attempt.task);
+                self.timers.set(self.recovering_until + self.limits.unclaimed, Timer::UnclaimedEnd);
+            }
+            State::Storing | State::Delayed | State::Ended { .. } => {}
         }
     }
 

@@ -78,6 +78,9 @@ impl Scheduler {
     }
 
     fn drop_unclaimed(&mut self, now: Time, out: &mut Out) {
+        if now >= self.recovering_until + self.limits.unclaimed {
+            self.dismissed.clear();
+        }
         let due: Vec<_> =
             self.unclaimed.values().filter(|unclaimed| unclaimed.until <= now).cloned().collect();
         for unclaimed in due {

@@ -162,7 +162,8 @@ impl Scheduler {
         }
         let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
             let is_young = now < self.recovering_until + self.limits.unclaimed;
-            return if is_young { Fate::Hold } else { Fate::Drop };
+            let is_wanted = is_young && !self.dismissed.contains(&attempt.task);
+            return if is_wanted { Fate::Hold } else { Fate::Drop };
         };
         let entry = &self.tasks[key.0];
         match entry.state {
