@@ -290,7 +290,8 @@ refused. It needs nothing but core modules.
 The client keeps each task until its outcome is in hand. When the connection is lost it comes back by itself, to the same
 or another address of its list, and offers the unfinished tasks again under the same ids: callers notice nothing but time.
 
-With L<Coro> loaded, whoever waits lets other threads run. Otherwise waiting blocks.
+With L<Coro> loaded, whoever waits lets other threads run. Otherwise waiting blocks. Event loops can drive the client, see
+L<Argon::Client::Manual/EVENT LOOPS>.
 
 =head1 CONSTRUCTOR
 
@@ -322,13 +323,23 @@ second for the first connection; for ever after a connection was lost. The tasks
 
 True: connect now.
 
+=item loop
+
+The event loop that drives this client: C<AnyEvent>, C<IO::Async>, C<Mojo>, or a loop object of the latter two. With it not
+even the first task waits for a connection. See L<Argon::Client::Manual/EVENT LOOPS>.
+
+=item interface
+
+A version from C<0.12> to C<0.16>: the client behaves as it did then, see L<Argon::Client::Manual/OLD SCRIPTS>.
+
 =item remote_modules
 
 False: never give the text of this program's modules to tasks that lack them. Default true.
 
 =back
 
-Every option of a task, below, may be given too and is the default for all tasks of this client.
+Every option of a task, see L<Argon::Client::Manual/OPTIONS OF A TASK>, may be given too and is the default for all tasks of
+this client.
 
 =head1 TASKS
 
@@ -360,26 +371,39 @@ Waits for the value and returns it. The task runs in the context of the call, li
 
 Returns an L<Argon::Deferred> at once. The task runs in scalar context unless C<< context => 'list' >>.
 
-Many tasks deferred in a loop are written to the connection together; a small share of them may wait for the next call of any
-method. C<flush> sends them without waiting for anything.
+Many tasks deferred in a loop are sent together. On Linux the last of them go out within 0.2 seconds at the latest, whatever
+the program does next; elsewhere a small share waits for the next call of any method, such as C<flush>.
 
 =head2 map($code, \@items, \%options)
 
-Calls the code for each item, which is its only argument, and returns the results in the order of the items; an array reference
-in scalar context. Instead of an array reference it takes an iterator: a code reference that returns the next item, and an
-empty list at the end. The first error is thrown, and what was under way is cancelled.
+Calls the code for each item, which is its only argument, and returns the results; an array reference in scalar context.
+Instead of an array reference it takes an iterator: a code reference that returns the next item, and an empty list at the
+end. The first error is thrown, and what was under way is cancelled; so it is when a signal handler dies meanwhile.
 
 =over 4
 
 =item ahead
 
-How many tasks may be under way at once; default 1000.
+How many items may have been taken whose results were not handed on yet; default 1000.
+
+=item order
+
+C<given>: results in the order of the items, the default. C<completed>: as they come.
+
+=item on_result
+
+A code reference, called for each result with the index of the item and the value (or list). The results are not kept, so that
+a million items need no memory; C<map> then returns their number.
 
 =item progress
 
 A code reference, called after each result with the number of results and of items (C<undef> with an iterator).
 
 =back
+
+=head2 map_later($code, \@items, \%options)
+
+The same without waiting: an L<Argon::Deferred> of the list.
 
 =head2 submit($code, \@args, \%options)
 
@@ -394,61 +418,6 @@ C<collect_later($id)> returns a deferred for it.
 =head2 process($code, \@args, \%options)
 
 The same as C<queue>.
-
-=head1 OPTIONS OF A TASK
-
-=over 4
-
-=item priority
-
-C<high>, C<normal> or C<low>; or C<$Argon::PRI_HIGH> and so on.
-
-=item timeout
-
-Seconds, with fractions: an attempt that runs longer is killed. Default 0: the worker's limit.
-
-=item retries
-
-How many more attempts may be made after a failed one; default 0.
-
-=item backoff
-
-Seconds before the first retry, default 0.1; doubled for each further one.
-
-=item retry_on
-
-Which ends are retried: an array reference of C<error>, C<died>, C<timeout>. Default: all three.
-
-=item never_twice
-
-True: if it cannot be known whether the task ran, it ends as C<lost> instead of running again.
-
-=item max_tries
-
-How often a task that the manager has no room for is offered, with growing pauses, before the call dies with
-L<Argon::Error> of the kind C<rejected>, "the system is at capacity". Default 0: for ever.
-
-=item no_wait
-
-True: do not wait for room at all.
-
-=item capture
-
-True: what the task prints is kept, see L<Argon::Deferred/output>, instead of being printed by this program.
-
-=item context
-
-C<list> or C<scalar>, for C<defer>, C<submit> and C<map>.
-
-=item label
-
-How people see the task; at most 200 bytes.
-
-=item memory
-
-MiB that the task's process may use; default 0, no limit of its own.
-
-=back
 
 =head1 OTHER METHODS
 
@@ -469,6 +438,15 @@ Writes what waits to be sent, and reads what has come.
 
 The number of tasks whose outcome is not here yet.
 
+=head2 last_report
+
+What is known of the task that threw last out of C<queue> or a deferred's C<get>: the hash reference of
+L<Argon::Deferred/report>. For a thrown string, which has no place for more, this tells the worker, process and attempt.
+
+=head2 is_own($id)
+
+Whether the id is of a task that this client made.
+
 =head2 session
 
 For L<Argon::Deferred>.
@@ -477,11 +455,6 @@ For L<Argon::Deferred>.
 
 Says goodbye: unfinished tasks are cancelled, and their deferreds throw L<Argon::Error> of the kind C<cancelled>. The same
 happens when the client goes out of scope and at the end of the program. Detached tasks go on.
-
-=head1 OUTPUT
-
-What tasks print to standard output and error is printed by this program, to its own C<STDOUT> and C<STDERR>, while it waits.
-If the handle has a C<:utf8> layer the bytes are decoded first.
 
 =head1 ERRORS
 
@@ -494,6 +467,8 @@ A forked child must not use its parent's connection, and does not: its first cal
 unfinished tasks stay the parent's; to wait for one in the child throws an L<Argon::Error> of the kind C<lost>.
 
 =head1 SEE ALSO
+
+L<Argon::Client::Manual> for the options of a task, its output, event loops and old scripts.
 
 L<Argon>, L<Argon::Deferred>, L<Argon::Error>, L<Argon::Simple>
 

@@ -201,12 +201,31 @@ True once the outcome is here. Looks at the connection, but does not wait.
 =head2 on_ready($callback)
 
 Calls back with this object when the outcome is here; at once if it is already. Callbacks run while this program waits for
-some task, or looks with C<is_ready>. Returns the object.
+some task, looks with C<is_ready>, or runs an event loop that drives the client, see L<Argon::Client::Manual/EVENT LOOPS>. Returns the
+object.
 
 =head2 then($on_value, $on_error)
 
 A new deferred for what the handler returns: C<$on_value> is called with the task's value (or list), C<$on_error> with what
 was thrown. Without the handler the outcome is passed on. A handler that returns a deferred is waited for.
+
+=head2 condvar
+
+A condition variable of L<AnyEvent>: its C<recv> returns the value or throws what the task threw.
+
+=head2 future
+
+A L<Future>: one of L<IO::Async>'s loop if the program has loaded it, so that C<await> runs the loop, else one that waits on
+the client's connection. A failure is what the task threw. To cancel the future cancels the task.
+
+=head2 promise
+
+A L<Mojo::Promise>, resolved with the value or list, rejected with what the task threw.
+
+=head2 on_outcome(\@place, $on_value, $on_error)
+
+For adapters to other frameworks: calls one of the handlers, with the value or list or with what was thrown. The place, file
+and line, is what an L<Argon::Error> will name.
 
 =head2 cancel
 

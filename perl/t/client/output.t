@@ -51,12 +51,12 @@ is_deeply [printed(q{}, sub { eval { $client->queue(sub { print "last words"; ex
 
 my $snow = "\xe2\x98\x83";
 for my $layers (q{}, ':utf8', ':encoding(UTF-8)') {
-    is_deeply [printed($layers, sub { $client->queue(sub { binmode STDOUT, ':utf8'; print "\x{2603}\x{e9}\n"; 1 }) })], ["$snow\xc3\xa9\n", q{}],
+    is_deeply [printed($layers, sub { $client->queue(sub { binmode STDOUT, ':encoding(UTF-8)'; print "\x{2603}\x{e9}\n"; 1 }) })], ["$snow\xc3\xa9\n", q{}],
         "characters_are_encoded_once ($layers)";
     my ($long) = printed($layers, sub { $client->queue(sub { print 'x', "\xe2\x98\x83" x 200_000; 1 }) });
     ok $long eq 'x' . $snow x 200_000, "characters_that_a_frame_cuts_are_whole ($layers)";
 }
-is unpack('H*', (printed(':utf8', sub { $client->queue(sub { print "cut \xe2\x98"; 1 }) }))[0]), unpack('H*', "cut \xc3\xa2\xc2\x98"),
+is unpack('H*', (printed(':encoding(UTF-8)', sub { $client->queue(sub { print "cut \xe2\x98"; 1 }) }))[0]), unpack('H*', "cut \xc3\xa2\xc2\x98"),
     'half_a_character_at_the_end_is_not_lost';
 
 {

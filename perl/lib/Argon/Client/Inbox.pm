@@ -22,7 +22,6 @@ my %HANDLER = (
     OUTPUT,    \&Argon::Client::Output::on_output,
     ASK,       \&Argon::Client::Modules::on_ask,
     REPLY,     \&_on_reply,
-    CHUNK,     \&_on_chunk,
     GOODBYE,   sub { my ($session, $link, $body) = @_; $link->{broken} ||= 'the manager said goodbye: ' . _field($body, 'reason') },
     REFUSED,   \&_on_refused,
 );
@@ -60,6 +59,10 @@ sub take {
             push @{ $session->{finished} }, $task if $task->[TASK_CALLBACKS] || $task->[TASK_THREADS];
             next;
         }
+        if ($kind == CHUNK && $length >= 5) {
+            _on_chunk($session, $link, $begin, $length - 1);
+            next;
+        }
         my $handler = $HANDLER{$kind};
         if (!$handler) {
             $link->{broken} ||= sprintf 'the manager sent a frame of kind 0x%02x', $kind;
@@ -85,15 +88,15 @@ sub _on_outcome {
 }
 
 sub _on_chunk {
-    my ($session, $link, $body) = @_;
-    my $stream  = unpack 'N', $body;
+    my ($session, $link, $begin, $length) = @_;
+    my $stream  = unpack 'N', substr $link->{in}, $begin, 4;
     my $partial = $link->{partial}{$stream};
     if (!$partial) {
         $link->{broken} ||= 'the manager sent a chunk of an unknown stream';
         return;
     }
     my ($payload, $expected, $outcome) = @{$partial};
-    ${$payload} .= substr $body, 4;
+    ${$payload} .= substr $link->{in}, $begin + 4, $length - 4;
     return if length ${$payload} < $expected;
     delete $link->{partial}{$stream};
     return _settle($session, $outcome, $payload);
@@ -108,11 +111,12 @@ sub _settle {
         return;
     }
     $session->{in_flight}-- if !$task->[TASK_COLLECTS];
-    return if $status == STATUS_REJECTED && $session->hold_back($task, $report);
+    return if $status == STATUS_REJECTED && Argon::Client::Sending::hold_back($session, $task);
     delete $session->{journal}{$id};
     @{$task}[TASK_STATUS, TASK_CODEC, TASK_ATTEMPT, TASK_RUN_US] = ($status, $codec, $attempt, $run_us);
     $task->[TASK_REPORT] = $report if length $report;
-    $task->[TASK_PAYLOAD] = ${$payload};
+    # By reference: it may be big.
+    $task->[TASK_PAYLOAD] = $payload;
     $session->{ack} .= $id;
     $session->settle($task);
     return;

@@ -59,10 +59,11 @@ sub report {
 
 sub _decoded {
     my ($record) = @_;
+    my $payload = ref $record->[TASK_PAYLOAD] ? $record->[TASK_PAYLOAD] : \$record->[TASK_PAYLOAD];
     my $list
         = ($record->[TASK_CODEC] || 0) == CODEC_JSON
-        ? [JSON::PP->new->utf8->allow_nonref->decode($record->[TASK_PAYLOAD])]
-        : Argon::Data::decode($record->[TASK_PAYLOAD]);
+        ? [JSON::PP->new->utf8->allow_nonref->decode(${$payload})]
+        : Argon::Data::decode(${$payload});
     $record->[TASK_LIST]    = $list;
     $record->[TASK_PAYLOAD] = undef;
     return $list;

@@ -1,16 +1,21 @@
 package Argon::Client::Sending;
 
 # Owns what goes to the manager and when: credit in tasks and bytes, the blob before the first task that names it, the
-# flags and streams of a task that is offered again, the backlog of what could not be sent yet. It works on the fields of
-# Argon::Client::Session, which calls it, and appends to the link's buffer; it never writes to the socket.
+# flags and streams of a task that is offered again, the backlog of what could not be sent yet, the pauses of what the
+# manager rejected. It works on the fields of Argon::Client::Session, which calls it, and appends to the link's buffer; it
+# never writes to the socket.
 
 use strict;
 use warnings;
+
+use Time::HiRes ();
 
 use Argon::Client::Task qw(:all);
 use Argon::Protocol qw(:all);
 
 my $BUFFER_BYTES_MAX = 1_048_576;
+my $HOLD_BACK_S      = 0.05;
+my $HOLD_BACK_S_MAX  = 2;
 
 # Whether the manager has granted room for this task. One task may exceed the bytes when no other is under way.
 sub has_credit {
@@ -72,6 +77,35 @@ sub send_backlog {
             last;
         }
         shift @{$backlog};
+    }
+    return;
+}
+
+# A task that the manager did not take waits here and is offered again. False when it has waited often enough.
+sub hold_back {
+    my ($session, $task) = @_;
+    my $options = $task->[TASK_OPTIONS] || {};
+    my $tries = ++$task->[TASK_TRIES];
+    return 0 if $task->[TASK_CANCELLED] || $options->{no_wait} || $options->{max_tries} && $tries >= $options->{max_tries};
+    my $doublings = $tries > 6 ? 6 : $tries - 1;
+    my $pause = $HOLD_BACK_S * 2**$doublings;
+    $pause = $HOLD_BACK_S_MAX if $pause > $HOLD_BACK_S_MAX;
+    $task->[TASK_HELD_BACK] = 1;
+    push @{ $session->{held_back} }, [Time::HiRes::time() + $pause * (0.5 + rand 0.5), $task];
+    return 1;
+}
+
+# Those whose time has come join the backlog.
+sub offer_again {
+    my ($session) = @_;
+    return if !@{ $session->{held_back} };
+    my $now = Time::HiRes::time();
+    my (@due, @later);
+    push @{ $_->[0] <= $now ? \@due : \@later }, $_ for @{ $session->{held_back} };
+    $session->{held_back} = \@later;
+    for my $task (map { $_->[1] } @due) {
+        $task->[TASK_HELD_BACK] = 0;
+        push @{ $session->{backlog} }, $task;
     }
     return;
 }

@@ -12,21 +12,22 @@ use Time::HiRes ();
 
 use Argon::Client::Dial      ();
 use Argon::Client::Inbox     ();
-use Argon::Client::Loop      ();
+use Argon::Client::Driven    ();
 use Argon::Client::Reconnect ();
 use Argon::Client::Sending   ();
 use Argon::Client::Task qw(:all);
 use Argon::Client::Wait ();
+use Argon::Client::Wait::Leaving ();
 use Argon::Error    ();
 use Argon::Protocol qw(:all);
+
+use parent -norequire, 'Argon::Client::Driven';
 
 my $FLUSH_BYTES     = 65_536;
 my $FLUSH_AFTER_S   = 0.002;
 my $ACK_BYTES       = 24 * 256;
 my $ACK_AFTER_S     = 0.05;
 my $SILENCE_S       = 15;
-my $HOLD_BACK_S     = 0.05;
-my $HOLD_BACK_S_MAX = 2;
 my $GOODBYE_S       = 1;
 
 # addresses: [[host, port], ...]; key, give_up_after, remote_modules as Argon::Client has them.
@@ -92,7 +93,7 @@ sub wait_for {
     my ($self, $record) = @_;
     return if $record->[TASK_DONE];
     my $wait = Argon::Client::Wait->choose;
-    my $leave = $wait->parks ? Argon::Client::Session::Leaving->new($wait) : undef;
+    my $leave = $wait->parks ? Argon::Client::Wait::Leaving->new($wait) : undef;
     $self->{heard} = Time::HiRes::time();
     while (!$record->[TASK_DONE]) {
         if ($self->{turning} && $wait->parks) { $wait->park($record) }
@@ -126,7 +127,7 @@ sub _round {
         $link = $self->_connect(defined $seconds && $seconds == 0) or return;
         $seconds = 0;    # who waits for the connection itself has it now
     }
-    $self->_act_on_timers;
+    Argon::Client::Sending::offer_again($self);
     Argon::Client::Sending::send_backlog($self, $link);
     my $flushed  = $self->_flush_before_waiting;
     my $readable = 1;
@@ -149,48 +150,6 @@ sub _round {
     $self->flush if length $link->{out};
     $self->_lose($link) if $link->broken;
     return;
-}
-
-# Lets an event loop drive this session too: the name of a framework, or a loop. The same one twice is one.
-sub attach {
-    my ($self, $wanted) = @_;
-    my $loop = $self->{loop_of}{$wanted};
-    if (!$loop) {
-        my $made = Argon::Client::Loop::of($wanted, $self);
-        ($loop) = grep { ref eq ref $made && ($_->{engine} || 0) == ($made->{engine} || 0) } @{ $self->{loops} || [] };
-        push @{ $self->{loops} }, $loop = $made if !$loop;
-        $self->{loop_of}{$wanted} = $loop;
-        $loop->update;
-    }
-    return $loop;
-}
-
-# Called by an event loop when the socket or a timer is ready. There is no caller to die to: tasks end as unreachable.
-sub tick {
-    my ($self) = @_;
-    return if $self->{turning} || $self->{closed};
-    return if eval { $self->turn(0, 1); 1 };
-    my $error = $@;
-    return warn $error if ref $error ne 'Argon::Error';
-    $self->_end_all($error->kind, $error->message);
-    return $self->_tell_loops;
-}
-
-# For an event loop: the handle to watch, whether for writing too, and the time of the next timer. Nothing when nothing
-# is unfinished.
-sub wishes {
-    my ($self) = @_;
-    my $link = $self->{link};
-    my $busy = %{ $self->{journal} } || %{ $self->{requests} } || @{ $self->{backlog} };
-    return if $self->{closed} || !$busy && !($link && (length $self->{ack} || $link->has_output));
-    return $self->{reconnect}->wishes if !$link;
-    my $deadline = $self->{heard} + $SILENCE_S + 0.1;
-    for my $held (@{ $self->{held_back} }) {
-        $deadline = $held->[0] if $held->[0] < $deadline;
-    }
-    my $ack_at = $self->{flushed_at} + $ACK_AFTER_S + 0.001;
-    $deadline = $ack_at if length $self->{ack} && $ack_at < $deadline;
-    return ($link->handle, $link->has_output ? 1 : 0, $deadline);
 }
 
 # Writes what waits in the buffer, acknowledgements first. True when nothing is left.
@@ -241,20 +200,6 @@ sub fail {
     return $self->settle($record);
 }
 
-# A task that the manager did not take waits here and is offered again. False when it has waited often enough.
-sub hold_back {
-    my ($self, $task, $report) = @_;
-    my $options = $task->[TASK_OPTIONS] || {};
-    my $tries = ++$task->[TASK_TRIES];
-    return 0 if $task->[TASK_CANCELLED] || $options->{no_wait} || $options->{max_tries} && $tries >= $options->{max_tries};
-    my $doublings = $tries > 6 ? 6 : $tries - 1;
-    my $pause = $HOLD_BACK_S * 2**$doublings;
-    $pause = $HOLD_BACK_S_MAX if $pause > $HOLD_BACK_S_MAX;
-    $task->[TASK_HELD_BACK] = 1;
-    push @{ $self->{held_back} }, [Time::HiRes::time() + $pause * (0.5 + rand 0.5), $task];
-    return 1;
-}
-
 # The manager has the detached task on its store: it is no longer ours.
 sub accepted {
     my ($self, $id) = @_;
@@ -283,7 +228,7 @@ sub cancel {
     }
     $self->{link}->send_frame(CANCEL, $task->[TASK_ID]) if $self->{link};
     $self->flush;
-    $self->_tell_loops;
+    $self->tell_loops;
     return;
 }
 
@@ -293,7 +238,7 @@ sub collect {
     $record->[TASK_COLLECTS] = 1;
     $self->{journal}{ $record->[TASK_ID] } = $record;
     $self->{link}->send_frame(COLLECT, $record->[TASK_ID]) if $self->{link};
-    $self->_tell_loops;
+    $self->tell_loops;
     return;
 }
 
@@ -304,7 +249,7 @@ sub ask {
     $self->{requests}{$number} = $record;
     $record->[TASK_FRAME] = Argon::Protocol::frame(REQUEST, qq({"request":$number,"what":"$what"}));
     $self->{link}{out} .= $record->[TASK_FRAME] if $self->{link};
-    $self->_tell_loops;
+    $self->tell_loops;
     return;
 }
 
@@ -323,7 +268,7 @@ sub close {
             select undef, $writable, undef, $end - Time::HiRes::time();
         }
     }
-    $self->_release_loops;
+    $self->release_loops;
     $link->close if $link;
     $self->{link}   = undef;
     $self->{closed} = 1;
@@ -350,7 +295,7 @@ sub unfinished { return scalar keys %{ $_[0]{journal} } }
 
 sub _connect {
     my ($self, $without_waiting) = @_;
-    $self->_release_loops;
+    $self->release_loops;
     my ($link, $granted) = $self->{reconnect}->try($without_waiting) or return;
     my $json = JSON::PP->new->utf8->canonical;
     require Argon;
@@ -376,37 +321,10 @@ sub _connect {
 sub _lose {
     my ($self, $link) = @_;
     $self->{refusals} = 0 if !$link->{refused};
-    $self->_release_loops;
+    $self->release_loops;
     $link->close;
     @{$self}{qw(link in_flight)} = (undef, 0);
     return $self->{reconnect}->lost($link->broken, $self->{refusals});
-}
-
-sub _tell_loops {
-    my ($self) = @_;
-    if ($self->{loops} && !$self->{turning}) { $_->update for @{ $self->{loops} } }
-    return;
-}
-
-# Before a handle is closed nobody may watch it any more.
-sub _release_loops {
-    my ($self) = @_;
-    if ($self->{loops}) { $_->release for @{ $self->{loops} } }
-    return;
-}
-
-sub _act_on_timers {
-    my ($self) = @_;
-    return if !@{ $self->{held_back} };
-    my $now = Time::HiRes::time();
-    my (@due, @later);
-    push @{ $_->[0] <= $now ? \@due : \@later }, $_ for @{ $self->{held_back} };
-    $self->{held_back} = \@later;
-    for my $task (map { $_->[1] } @due) {
-        $task->[TASK_HELD_BACK] = 0;
-        push @{ $self->{backlog} }, $task;
-    }
-    return;
 }
 
 # How long this round may wait: the caller's limit, the next timer, the time after which silence means death.
@@ -419,6 +337,17 @@ sub _pause {
         $pause = $left if $left < $pause;
     }
     return $pause < 0 ? 0 : $pause;
+}
+
+# When an event loop has to come back though nothing was read.
+sub next_deadline {
+    my ($self) = @_;
+    my $deadline = $self->{heard} + $SILENCE_S + 0.1;
+    for my $held (@{ $self->{held_back} }) {
+        $deadline = $held->[0] if $held->[0] < $deadline;
+    }
+    my $ack_at = $self->{flushed_at} + $ACK_AFTER_S + 0.001;
+    return length $self->{ack} && $ack_at < $deadline ? $ack_at : $deadline;
 }
 
 # Wakes the threads and calls the callbacks of what is finished, outside of the round: they may wait for other tasks.
@@ -451,13 +380,5 @@ sub _check_open {
     die Argon::Error->new(kind => 'closed', message => 'This Argon client was shut down') if $self->{closed};
     return;
 }
-
-package Argon::Client::Session::Leaving;
-
-# When a thread stops waiting, for whatever reason, another one may have to take over the socket.
-
-sub new { my ($class, $wait) = @_; return bless \$wait, $class }
-
-sub DESTROY { ${ $_[0] }->hand_over; return }
 
 1;

@@ -28,7 +28,7 @@ our %EXPORT_TAGS = (all => \@FIELDS);
 #   TASK_ID             24 bytes; undef for what is not a task
 #   TASK_DONE           true once the outcome is in hand
 #   TASK_STATUS         a STATUS_ number
-#   TASK_PAYLOAD        the outcome's bytes, not yet decoded; TASK_LIST once they are
+#   TASK_PAYLOAD        the outcome's bytes, or a reference to them, not yet decoded; TASK_LIST once they are
 #   TASK_REPORT         the outcome's report, JSON bytes, or a hash
 #   TASK_FRAME          the whole SUBMIT frame (its head, when the payload is in TASK_BIG)
 #   TASK_BLOB           [hash, text] of the code
