@@ -461,6 +461,8 @@ happens when the client goes out of scope and at the end of the program. Detache
 What a task threw is thrown again: the same string, with its file and line, or an object of the same class. Everything else is
 an L<Argon::Error>. Code or arguments that cannot travel, and wrong options, are refused at the call.
 
+For the stack of the task's own calls say C<< local $SIG{__DIE__} = \&Carp::confess >> in it: the lines are those of your files.
+
 =head1 FORK
 
 A forked child must not use its parent's connection, and does not: its first call begins a session of its own. The parent's

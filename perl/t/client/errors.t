@@ -125,6 +125,13 @@ SKIP: {
 }
 
 # What is known besides.
+sub inner { my ($value) = @_; die "deep $value\n" }
+sub outer { my ($value) = @_; return inner($value + 1) }
+{
+    my $error = error_of(sub { $client->queue(sub { require Carp; local $SIG{__DIE__} = \&Carp::confess; outer(1) }) });
+    like $error, qr/\Adeep 2\n.*main::inner\(2\) called at \Q$0\E line \d+\n.*main::outer\(1\) called at \Q$0\E line \d+\n/s,
+        'confess_gives_the_stack_of_the_task';
+}
 {
     my $deferred = $client->defer(sub { die "text only\n" });
     is error_of(sub { $deferred->get }), "text only\n", 'a_text_stays_a_text';
