@@ -166,6 +166,22 @@ fn an_adopted_attempt_that_comes_back_unfinished_is_in_doubt_if_it_must_never_ru
 }
 
 #[test]
+fn a_worker_that_gives_tasks_back_unasked_is_left_alone_for_a_while() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 3, &[]);
+    (1..4).for_each(|number| manager.submit(1, task(1, number)));
+    assert_eq!(manager.runs(11).len(), 3);
+    manager.returned(11, &[attempt(1, 1, 1)]);
+    assert_eq!(manager.runs(11), [], "sent again at once, it would go to and fro");
+    manager.join(12, 1, &[]);
+    assert_eq!(manager.runs(12), [attempt(1, 1, 1)]);
+    manager.returned(11, &[attempt(1, 2, 1)]);
+    manager.pass(SECOND * 5);
+    assert_eq!(manager.runs(11), [attempt(1, 2, 1)], "it may be able again");
+}
+
+#[test]
 fn a_drain_is_said_again_to_a_worker_that_may_not_have_heard_it() {
     let mut manager = with_one_task(Flags::default());
     let worker = argon_proto::WorkerId([11; 16]);

@@ -45,6 +45,7 @@ pub(crate) struct Oracle {
     pub(crate) fates: Vec<Fate>,
     flags: Vec<Flags>,
     retries: Vec<u16>,
+    is_limited: Vec<bool>,
     /// Whether anything went wrong so far that may excuse a loss.
     pub(crate) is_disturbed: bool,
     pub(crate) verdict: Option<String>,
@@ -55,11 +56,14 @@ impl Oracle {
         let size = tasks.iter().map(|task| task.number as usize + 1).max().unwrap_or(0);
         let mut flags = vec![Flags::default(); size];
         let mut retries = vec![0; size];
+        let mut is_limited = vec![false; size];
         for task in tasks {
             flags[task.number as usize] = task.flags;
             retries[task.number as usize] = task.retries;
+            is_limited[task.number as usize] = task.memory_mib > 0;
         }
-        Self { fates: vec![Fate::default(); size], flags, retries, is_disturbed: false, verdict: None }
+        let fates = vec![Fate::default(); size];
+        Self { fates, flags, retries, is_limited, is_disturbed: false, verdict: None }
     }
 
     pub(crate) fn fail(&mut self, complaint: String) {
@@ -205,7 +209,7 @@ impl Oracle {
     pub(crate) fn told(&mut self, outcome: &Outcome) {
         let id = outcome.head.id;
         let flags = self.flags[id.sequence as usize];
-        let disturbed = self.is_disturbed;
+        let (disturbed, limited) = (self.is_disturbed, self.is_limited[id.sequence as usize]);
         let fate = self.fate(id);
         fate.told += 1;
         let (told, losses) = (fate.told, fate.losses);
@@ -216,6 +220,7 @@ impl Oracle {
         }
         let is_true = match outcome.head.status {
             Status::Ok => happened && payload_is_of(outcome),
+            Status::Died if is_too_small(outcome) => limited,
             Status::Error | Status::Died => happened,
             Status::Timeout => starts > 0,
             Status::Cancelled => cancelled,
@@ -232,6 +237,11 @@ impl Oracle {
             ));
         }
     }
+}
+
+/// Whether a pool says that no runner comes up within the task's memory limit: it ends without a start.
+fn is_too_small(outcome: &Outcome) -> bool {
+    argon_proto::Report::from_json(&outcome.report).message.contains("comes up within the task's limit")
 }
 
 /// The result of a task is its own number, so that a mix-up shows.

@@ -224,7 +224,7 @@ impl Scheduler {
         };
         let answered = if attempts.is_empty() { Recall::Vain } else { Recall::Possible };
         let was_asked = std::mem::replace(&mut self.workers[worker.0].recall, answered) == Recall::Asked;
-        let held_before = self.workers[worker.0].assigned.len();
+        let mut is_given_back = false;
         for attempt in attempts.iter().rev() {
             if self.release_unowned(worker, *attempt) {
                 self.forget_unclaimed(worker, *attempt);
@@ -236,11 +236,12 @@ impl Scheduler {
             let entry = &self.tasks[key.0];
             if entry.worker() == Some(worker) && entry.attempt_id() == *attempt {
                 self.totals.recalled += 1;
+                is_given_back = true;
                 self.take_back(now, key, out);
             }
         }
-        // What it gives back unasked, and to the last, it cannot run now: others may.
-        if !was_asked && held_before > 0 && self.workers[worker.0].outstanding() == 0 {
+        // What it gives back unasked it cannot run now: others may.
+        if !was_asked && is_given_back {
             self.let_rest(now, worker);
         }
     }
