@@ -123,6 +123,7 @@ sub map_later {
     Argon::Client::Loop::of_loaded($self->session) if !$self->{session}{loops};
     my $map = $self->_map(@call);
     $map->go_on;
+    $self->{session}->flush;
     return Argon::Deferred->new($map->final, $self);
 }
 

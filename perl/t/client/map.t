@@ -57,6 +57,12 @@ for my $order (qw(given completed)) {
 }
 
 {
+    my $more = 5;
+    my $got = $client->map(sub { $_[0] }, sub { $client->queue(sub { 1 }); return $more-- ? $more : () });
+    is_deeply $got, [4, 3, 2, 1, 0], 'an_iterator_may_wait_for_tasks_of_its_own';
+}
+
+{
     my $more = 2;
     is_deeply [$client->map(sub { defined $_[0] ? 'value' : 'undef' }, sub { return $more-- > 0 ? undef : () })], [qw(undef undef)],
         'undef_is_an_item_and_the_empty_list_the_end';

@@ -45,8 +45,13 @@ sub go_on {
     my ($ok, $error);
     {
         local $self->{busy} = 1;
+        local $self->{session}{batching} = 1;
         $ok = eval {
-            1 while $self->_take_results || $self->_offer_more;
+            my $moved = 1;
+            while ($moved) {
+                $moved = $self->_take_results;
+                $moved = 1 while $self->_offer_more;
+            }
             1;
         };
         $error = $@;
@@ -74,28 +79,32 @@ sub _settle {
     return $self->{session}->settle_derived($self->{final});
 }
 
-# True when it offered a task.
+# True when it offered a task, or found the end.
 sub _offer_more {
     my ($self) = @_;
     return 0 if $self->{exhausted} || $self->{offered} - $self->{done} >= $self->{options}{ahead};
     my @item = $self->{next}->();
     if (!@item) {
-        $self->{exhausted} = 1;
-        return 0;
+        # Tasks may have ended while the iterator looked: another turn.
+        return $self->{exhausted} = 1;
     }
     my $record = $self->{offer}->(\@item);
     my $index  = $self->{offered}++;
     $self->{tasks}{$index} = $record;
     push @{ $self->{queue} }, $index if $self->{is_ordered};
     if ($record->[TASK_DONE]) { $self->_ended($index) }
-    else                      { push @{ $record->[TASK_CALLBACKS] }, sub { $self->_ended($index); $self->go_on } }
+    else                      { $record->[TASK_CALLBACKS] = [sub { return $self->_ended($index) }] }
     return 1;
 }
 
+# Goes on once for all that ended in the same round: a record that is nothing else follows them in the session's list.
 sub _ended {
     my ($self, $index) = @_;
     push @{ $self->{ended} }, $index if !$self->{is_ordered};
-    return;
+    return if $self->{busy} || $self->{is_due}++;
+    my @record;
+    $record[TASK_CALLBACKS] = [sub { $self->{is_due} = 0; $self->go_on }];
+    return $self->{session}->settle(\@record);
 }
 
 # True when it took a result.

@@ -73,7 +73,7 @@ sub offer {
         $self->flush;
         $self->poll if $self->{in_flight} > 32;
     }
-    else {
+    elsif (!$self->{batching}) {
         $link->hand_over;
     }
     if ($self->{loops}) { $_->has_more for @{ $self->{loops} } }
@@ -354,6 +354,9 @@ sub next_deadline {
 sub _announce {
     my ($self) = @_;
     my $wait = Argon::Client::Wait->choose;
+    my $is_inner = $self->{batching};
+    # What callbacks offer is handed over together.
+    local $self->{batching} = 1;
     while (my $record = shift @{ $self->{finished} }) {
         $wait->wake($record) if $record->[TASK_THREADS];
         my $callbacks = $record->[TASK_CALLBACKS] or next;
@@ -362,6 +365,7 @@ sub _announce {
             eval { $callback->(); 1 } or warn "A callback of an Argon task died: $@";
         }
     }
+    $self->{link}->hand_over if !$is_inner && $self->{link} && length $self->{link}{out};
     return;
 }
 
