@@ -1,7 +1,7 @@
 //! The manager's shell: doors for clients and workers around one scheduler.
 //!
 //! Events come from connections into one [`inbox::Inbox`]; the [`driver::Driver`] drains it in batches, lets the scheduler
-//! decide, commits its records, and releases its effects to the [`peer::Peer`]s. All on one thread, without locks.
+//! decide, commits its records, and releases its effects to the peers. All on one thread, without locks.
 
 pub mod blobs;
 mod door;
