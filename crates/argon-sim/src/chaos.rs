@@ -70,6 +70,7 @@ impl World {
     fn freeze_manager(&mut self, place: usize) {
         if self.manager.process.is_some() {
             self.manager.frozen += 1;
+            self.manager.stood_still = true;
             self.frozen_lives.insert(place, self.manager.life);
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Manager {
     /// The whole machine is away: a dialler is not even refused.
     pub(crate) is_silent: bool,
     pub(crate) frozen: u32,
+    /// Whether this life stood still at some time: its time to let workers come back may have passed meanwhile.
+    pub(crate) stood_still: bool,
     pub(crate) stalled: Vec<Event>,
 }
 
@@ -84,6 +86,7 @@ impl World {
         scheduler.recover(started, self.manager.store.load());
         scheduler.assert_invariants();
         self.manager.is_silent = false;
+        self.manager.stood_still = false;
         self.manager.process = Some(Process {
             scheduler,
             clock,

@@ -97,7 +97,9 @@ impl World {
                 Input::WorkerLost { link, certain: is_dead }
             }
             Dialler::Client(client) => {
-                process.left.insert(client, now);
+                if peer.is_introduced {
+                    process.left.insert(client, now);
+                }
                 Input::ClientLost { link, farewell }
             }
         };
@@ -190,7 +192,11 @@ impl World {
 
     /// An attempt is stopped only if nobody wants it or another one goes on.
     pub(crate) fn judge_stops(&mut self, process: &mut Process) {
-        for attempt in std::mem::take(&mut process.stopped) {
+        let stopped = std::mem::take(&mut process.stopped);
+        if self.manager.stood_still {
+            return;
+        }
+        for attempt in stopped {
             let id = attempt.task;
             let plan = self.task_plan(id);
             let owner = plan.client;
