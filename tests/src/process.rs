@@ -32,6 +32,7 @@ pub struct Finished {
 #[must_use]
 pub fn argon() -> PathBuf {
     let own = std::env::current_exe().expect("a test has an executable");
+    // Tests and examples lie one folder below the programs of their profile.
     let folder = own.ancestors().nth(2).expect("it lies in target/PROFILE/deps");
     let program = folder.join("argon");
     assert!(

@@ -58,10 +58,7 @@ fn every_frame_is_read_and_written_back_to_the_byte() {
     assert!(whole >= 15, "only {whole} vectors were compared");
 }
 
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "messages without a head are compared as bytes only"
-)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "messages without a head are compared as bytes only")]
 fn check_fields(name: &str, fields: &Value, message: &Message) {
     match message {
         Message::Submit(task) | Message::Run(task) => check_task(name, fields, task),
@@ -107,10 +104,12 @@ fn proofs_are_those_of_the_specification() {
         let expected = format!("argon1-{}-{}", role.name(), vector["role_key"].as_str().expect("a key"));
         assert_eq!(role_key.to_string(), expected, "{name}");
         let hello = vector["hello"].as_str().expect("a hello");
-        let challenge: Value = serde_json::from_str(vector["challenge"].as_str().expect("text")).expect("JSON");
+        let challenge: Value =
+            serde_json::from_str(vector["challenge"].as_str().expect("text")).expect("JSON");
         let nonce = from_hex(challenge["nonce"].as_str().expect("a nonce")).expect("32 bytes");
         let channel = from_hex(vector["channel"].as_str().expect("a channel")).expect("32 bytes");
-        let (listener, said) = Listener::challenge(&key, hello.as_bytes(), nonce, &channel).expect("a good hello");
+        let (listener, said) =
+            Listener::challenge(&key, hello.as_bytes(), nonce, &channel).expect("a good hello");
         assert_eq!(vector["challenge"], String::from_utf8_lossy(&said).as_ref(), "{name}");
         let proof = bytes(&vector["dialler_proof"]);
         let (proven, welcome) = listener.welcome(&proof, &Welcome::default()).expect("the proof is right");
