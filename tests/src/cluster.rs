@@ -79,12 +79,24 @@ impl Cluster {
         &self.folder
     }
 
+    /// The options of the next manager that is started.
+    pub fn set_manager_options(&mut self, options: &[&str]) {
+        self.manager_options = options.iter().map(|option| (*option).to_owned()).collect();
+    }
+
     /// Starts the manager, again on the port that it had.
     pub fn start_manager(&mut self) {
+        self.start_manager_failing(None);
+    }
+
+    /// Starts the manager, again on the port that it had, with a point at which it dies or fails; see the
+    /// module `failpoint` of the program.
+    pub fn start_manager_failing(&mut self, point: Option<&str>) {
         let port =
             self.address.as_ref().map_or("0", |address| address.rsplit(':').next().unwrap_or("0")).to_owned();
         let mut command = self.argon(&["manager", "--port", &port]);
         command.args(&self.manager_options);
+        command.envs(point.map(|point| ("ARGON_FAILPOINT", point)));
         let mut manager = self.run(command, "manager");
         self.address = Some(manager.ready("addr"));
         self.manager = Some(manager);

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod exit;
+pub mod failpoint;
 pub mod key_file;
 pub mod manager;
 pub mod net;

@@ -14,6 +14,7 @@ use super::inbox::{Event, Inbox};
 use super::peer::Peer;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, Kind};
+use crate::failpoint::must_fail;
 use crate::signals::{StopSignal, stopped};
 
 /// Events that are taken in before records are committed and effects released.
@@ -180,6 +181,8 @@ impl Driver {
         };
         self.step(now, verdict);
         self.scheduler.finish_batch(now, &mut self.out);
+        // What is durable now has not been told to anybody yet.
+        let _ = must_fail("commit.untold");
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc as async_mpsc;
 
 use super::{Batch, Store, StoreError};
 use crate::exit::{Failure, Kind};
+use crate::failpoint::must_fail;
 use crate::manager::blobs::Blobs;
 
 /// What became of all records up to a number.
@@ -98,7 +99,7 @@ fn start_thread(mut store: Box<dyn Store>) -> Result<Place, Failure> {
         .name("argon store".to_owned())
         .spawn(move || {
             for batch in incoming {
-                if answers.send(store.commit(&batch)).is_err() {
+                if answers.send(commit(&mut *store, &batch)).is_err() {
                     return;
                 }
             }
@@ -107,4 +108,15 @@ fn start_thread(mut store: Box<dyn Store>) -> Result<Place, Failure> {
             Failure::new(Kind::Store, format!("the store's thread cannot be started: {error}"))
         })?;
     Ok(Place::Thread(batches, verdicts))
+}
+
+fn commit(store: &mut dyn Store, batch: &Batch) -> Result<(), StoreError> {
+    if must_fail("commit.begin") {
+        return Err(StoreError::Full("the disk is full (a test's)".to_owned()));
+    }
+    store.commit(batch)?;
+    if must_fail("commit.end") {
+        return Err(StoreError::Broken("the disk reported an error (a test's)".to_owned()));
+    }
+    Ok(())
 }

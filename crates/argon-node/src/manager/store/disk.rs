@@ -16,6 +16,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTran
 
 use super::damage::{Damage, without_panic};
 use super::{Batch, Loaded, Store, StoreError};
+use crate::failpoint::must_fail;
 
 const TASKS: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("tasks");
 const STARTS: TableDefinition<'_, &[u8; 24], u32> = TableDefinition::new("starts");
@@ -82,6 +83,9 @@ impl DiskStore {
         }
         for record in &batch.records {
             apply(&transaction, record)?;
+        }
+        if must_fail("store.written") {
+            return Err(redb::Error::Io(std::io::Error::other("the disk reported an error (a test's)")));
         }
         transaction.commit()?;
         Ok(())
