@@ -26,6 +26,11 @@ sub has_credit {
 
 sub send_task {
     my ($session, $link, $task) = @_;
+    if (length $session->{ack} && $session->{sent_bytes} + $task->[TASK_BYTES] > $session->{credit_bytes}) {
+        # Alone it may exceed the bytes, but alone it is only once the manager knows that what came before it is in hand.
+        $link->send_frame(ACK, $session->{ack});
+        $session->{ack} = q{};
+    }
     my $blob = $task->[TASK_BLOB];
     send_blob($link, $blob) if $blob && !$link->{blobs}{ $blob->[0] };
     if ($task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $session->{connections} || $task->[TASK_BIG]) {
