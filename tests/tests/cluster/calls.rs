@@ -60,13 +60,13 @@ fn a_full_queue_makes_clients_wait_and_says_so_when_they_give_up() {
 }
 
 #[test]
-fn a_big_value_travels_and_small_tasks_pass_it() {
+fn a_value_of_256_mib_travels_and_small_tasks_pass_it() {
     let mut cluster = Cluster::with_workers(&[2]);
     let printed = cluster.perl(
-        "my $big = 'x' x (64 << 20); my $slow = $client->defer(sub { $_[0] . 'y' }, [$big]); \
+        "my $big = 'x' x (256 << 20); my $slow = $client->defer(sub { $_[0] . 'y' }, [$big]); \
          my $quick = $client->queue(sub { 'quick' }); my $back = $slow->(); print \"$quick \", length $back",
     );
-    assert_eq!(printed, format!("quick {}", (64 << 20) + 1));
+    assert_eq!(printed, format!("quick {}", (256 << 20) + 1));
 }
 
 #[test]
