@@ -12,7 +12,7 @@ use argon_tests::{Cluster, WireClient};
 
 use crate::support::{counts, many_tasks, sum};
 
-const PEERS: u64 = 200;
+const PEERS: u64 = 500;
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// As clients and workers do: at once, then pauses that double and are jittered.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -52,7 +52,7 @@ fn introduction(role: Role, number: u64) -> Message {
 }
 
 #[test]
-fn two_hundred_workers_and_two_hundred_clients_are_back_within_ten_seconds_of_a_restart() {
+fn five_hundred_workers_and_five_hundred_clients_are_back_within_ten_seconds_of_a_restart() {
     let mut cluster = Cluster::start();
     let key: Key = std::fs::read_to_string(cluster.key()).unwrap().parse().unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
