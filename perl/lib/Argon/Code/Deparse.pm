@@ -11,10 +11,14 @@ use warnings;
 
 use B ();
 use B::Deparse ();
+use Argon::Code::DeparseTerms ();
 use Argon::Code::Optree ();
 use Argon::Code::Pragma ();
+use Argon::Code::Version ();
 
-our @ISA = ('B::Deparse');
+our @ISA = ('Argon::Code::DeparseTerms');
+
+my ($plain_join, $pattern_join) = (\&B::Deparse::dq_disambiguate, \&B::Deparse::re_dq_disambiguate);
 
 # Text of one sub, without the word "sub"; with the pragma state it starts from and
 # the constants (B objects) which stand in it as $argon_constant_N->().
@@ -23,6 +27,7 @@ sub text_of {
     my $self  = $class->new('-l', '-si0');
     my $start = Argon::Code::Optree::first_statement($cv);
     $self->{argon_constants} = $constants;
+    $self->{ex_const} = '0';     # what stands for a constant that perl folded away; of this one it never warns
     $self->init;
     my $state;
     if ($start) {
@@ -33,6 +38,9 @@ sub text_of {
     $self->{curstash} = $cv->STASH->isa('B::HV') ? $cv->STASH->NAME : $start ? $start->stashpv : 'main';
     my $package = $self->{curstash};
     local $self->{in_coderef2text} = 1;
+    no warnings 'redefine';
+    local *B::Deparse::dq_disambiguate    = sub { $plain_join->(_ended(@_), $_[1]) };
+    local *B::Deparse::re_dq_disambiguate = sub { $pattern_join->(_ended(@_), $_[1]) };
     my $body = $self->deparse_sub($cv);
     if ($force_capture && @$force_capture) {
         my $mention = 'if (0) { (' . join(', ', @$force_capture) . ') }';
@@ -49,7 +57,7 @@ sub deparse_sub {
     $text =~ s/\f#line \d+ "[^"\n]*"\n\x08\}\n\z/\x08}\n/;
     # The signature of an inner sub stands on the line of its own first statement.
     my $start = ${ $cv->ROOT } ? Argon::Code::Optree::first_statement($cv) : undef;
-    $text = "\n\f#line " . $start->line . ' "' . $start->file . qq{"\n$text} if $start;
+    $text = "\n\f\f#line " . $start->line . ' "' . $start->file . qq{"\n$text\x10} if $start;
     return $text;
 }
 
@@ -81,19 +89,9 @@ sub pp_leaveloop {
     my ($self, $op, @rest) = @_;
     my $text  = $self->SUPER::pp_leaveloop($op, @rest);
     my $enter = $op->first;
+    # A block stands on the line of its first token, and its pragmas are written below.
+    $text =~ s/\A\{\n\t/{;\n\t/ if $enter->name eq 'enterloop';
     $text =~ s/\bforeach \$_ \(/foreach (/ if $enter->name eq 'enteriter' && $enter->private & B::OPpITER_DEF();
-    return $text;
-}
-
-# The block of map or grep could be read as a hash, and a hash as a block.
-sub pp_mapwhile  { my $self = shift; return _clear_brace($_[0], $self->SUPER::pp_mapwhile(@_)) }
-sub pp_grepwhile { my $self = shift; return _clear_brace($_[0], $self->SUPER::pp_grepwhile(@_)) }
-
-sub _clear_brace {
-    my ($op, $text) = @_;
-    my $code = $op->first->first->sibling->first;
-    my $clear = B::Deparse::is_scope($code) ? '{;' : '+{';
-    $text =~ s/\A((?:CORE::)?(?:map|grep)\(?\s*)\{/$1$clear/;
     return $text;
 }
 
@@ -121,16 +119,6 @@ sub pp_cond_expr {
     return "unless ($test) {\n\t$first\n\b}$self->{cuddle}else {\n\t$second\n\b}\cK";
 }
 
-# readline FILE would name the file by a string.
-sub pp_readline {
-    my ($self, $op, @rest) = @_;
-    if ($op->flags & B::OPf_KIDS() && $op->first->name eq 'gv') {
-        my $name = $self->gv_name($self->gv_or_padgv($op->first));
-        return "<$name>" if $name =~ /\A\w+(?:::\w+)*\z/ && $name ne 'ARGV';
-    }
-    return $self->SUPER::pp_readline($op, @rest);
-}
-
 # "X unless Y" is a statement; where the parent class takes a block of one expression
 # for a statement it writes it inside %{...}, which does not parse. "Y or X" always does.
 sub pp_and { return _logical('pp_and', @_) }
@@ -139,9 +127,31 @@ sub pp_or  { return _logical('pp_or',  @_) }
 sub _logical {
     my ($method, $self, $op, $cx) = @_;
     $cx = 0 unless defined $cx;
-    $cx = 1 if $cx < 1 && !B::Deparse::is_scope($op->first->sibling);
+    $cx = 1 if $cx < 1 && (!B::Deparse::is_scope($op->first->sibling) || $self->_declares_for_later($op->first, $op));
     $method = "SUPER::$method";
     return $self->$method($op, $cx);
+}
+
+# In a string the digits of "$1" must end where they end, and so must the name before a bracket.
+sub _ended { return $_[1] =~ /\A[\d\[\{^]/ ? $_[0] =~ s/([\$\@])(\d+)\z/$1\{$2}/r : $_[0] }
+
+# Whether a variable declared in a condition is seen after the statement, as that of "open my $f, ... or do {...}" is and
+# that of "unless (open my $f, ...) {...}" is not.
+sub _declares_for_later {
+    my ($self, $condition, $statement) = @_;
+    # Perl wraps these operations in one that does nothing.
+    my $outer = $statement->can('parent') ? $statement->parent : undef;
+    my $next  = ($outer && $outer->name eq 'null' ? $outer : $statement)->sibling;
+    $next = $next->sibling while $$next && !$next->isa('B::COP');
+    return 0 unless $$next;
+    my $is_seen = 0;
+    Argon::Code::Optree::walk($condition, sub {
+        my ($op) = @_;
+        return unless $op->name =~ /\Apad[sah]v\z/ && $op->private & B::OPpLVAL_INTRO() && $op->targ;
+        my $name = Argon::Code::Optree::pad_name($self->{curcv}, $op->targ);
+        $is_seen = 1 if $name->can('COP_SEQ_RANGE_HIGH') && $name->COP_SEQ_RANGE_HIGH >= $next->cop_seq;
+    });
+    return $is_seen;
 }
 
 # A here-document is a chain of constants that stand side by side. Written as one
@@ -166,9 +176,20 @@ sub _lines_after_blocks {
     $text =~ s/\n\cK;//g;     # the parent's mark for "no semicolon after this"
     $text =~ s/\cK;?//g;
     my ($line, @outer, $result) = (undef);
-    for my $part (split /(\f#line \d+ "[^"\n]*"\n|\t|\x08\})/, $text) {
+    for my $part (split /(\f?\f#line \d+ "[^"\n]*"\n|\t|\x08\}|\x0e|\x0f\}|\x10)/, $text) {
         if    ($part =~ /\A\f#line/) { $line = $part }
+        elsif ($part =~ s/\A\f\f/\f/) { push @outer, $line; $line = $part }    # a sub inside a statement begins
+        elsif ($part eq "\x10") {                                              # and ends
+            $line = pop @outer;
+            $part = defined $line ? "\n$line" : '';
+        }
         elsif ($part eq "\t")        { push @outer, $line }
+        elsif ($part eq "\x0e")      { push @outer, $line; next }
+        elsif ($part eq "\x0f}") {
+            my $inside = $line;
+            $line = pop @outer;
+            $part = defined $line && $inside ne $line ? "}\n$line" : '}';
+        }
         elsif ($part eq "\x08}") {
             $line = pop @outer;
             $part .= "\n$line" if defined $line;
@@ -225,6 +246,8 @@ sub const {
                 return $number < 0 ? $self->maybe_parens($text, $cx, 21) : $text;
             }
         }
+        # A string that was once used as a number is still a string.
+        return "'" . $sv->PV . "'" if Argon::Code::Version::STRINGS_ARE_KNOWN() && $flags & B::SVf_POK() && $flags & (B::SVf_IOK() | B::SVf_NOK()) && $sv->PV =~ /\A[\w.+-]+\z/;
         if ($flags & B::SVf_POK() && $flags & B::SVf_UTF8()) {
             my $string = $sv->as_string;
             return _flagged($string) if $string =~ /[\x80-\xff]/ && $string !~ /[^\x{20}-\x{d7ff}]/;

@@ -19,9 +19,10 @@ sub head {
         modules => [ map { B::perlstring($_) } sort keys %{ $shipment->{modules} } ],
         classes => [ map { B::perlstring($_) } sort keys %{ $shipment->{class_modules} } ],
         declare => [ map { _list(B::perlstring($_), _or_undef($declare->{$_}[0]), $declare->{$_}[1] ? 1 : ()) } sort keys %$declare ],
-        alias   => [ map { _list(B::perlstring($_), B::perlstring($alias->{$_})) } sort keys %$alias ],
+        alias   => [ _aliases($shipment) ],
+        variables => [ _variables($shipment) ],
     );
-    my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(modules classes declare alias);
+    my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(modules classes declare alias variables);
     my $head = "# Argon Perl code, format 1, written by perl $]\n";
     $head .= 'BEGIN { Argon::Code::Receive::prepare(' . join(",\n    ", @plan) . ") }\n" if @plan;
     return $head;
@@ -40,11 +41,29 @@ sub body {
         globals => [ map { _list($_->[0], B::perlstring($_->[1]), "'$_->[2]'") } $slots->globals ],
         names   => [ map { _list($_->[0], B::perlstring($_->[1])) } @{ $shipment->{names} } ],
         classes => [ map { Argon::Code::Classes::as_text($_) } @{ $shipment->{classes} } ],
+        # again for each call, for a shipment in between may have given these names to its own
+        alias     => [ _aliases($shipment) ],
+        variables => [ _variables($shipment) ],
+        undefined => [ map { B::perlstring($_) } sort keys %{ $shipment->{undefined} } ],
     );
-    my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(globals names classes));
+    my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(undefined alias variables globals names classes));
     $text .= qq{#line 1 "Argon shipment"\n};
     $text .= 'Argon::Code::Receive::install(' . join(', ', @what) . ");\n\$argon_sub[0];\n}\n";
     return $text;
+}
+
+# Imported subs: [name, full name of the sub]; a name that is the sub's own needs nothing after the module is loaded,
+# but a shipment of the same name may have taken its place.
+sub _aliases {
+    my ($shipment) = @_;
+    my $alias = $shipment->{alias};
+    return map { _list(B::perlstring($_), B::perlstring($alias->{$_})) } sort keys %$alias;
+}
+
+sub _variables {
+    my ($shipment) = @_;
+    my $variables = $shipment->{variables};
+    return map { _list(B::perlstring($_), map { B::perlstring($_) } @{ $variables->{$_} }) } sort keys %$variables;
 }
 
 sub _list { return '[' . join(', ', @_) . ']' }

@@ -86,7 +86,9 @@ sub module_of_package {
     for my $name (sort keys %$stash) {
         next if $name =~ /::\z/ || !defined &{"${package}::$name"};
         my $cv = B::svref_2object(\&{"${package}::$name"});
-        next if $cv->XSUB || !${ $cv->ROOT } || Argon::Code::Optree::first_statement($cv)->stashpv ne $package;
+        next if $cv->XSUB || !${ $cv->ROOT };
+        my $start = Argon::Code::Optree::first_statement($cv);
+        next if !$start || $start->stashpv ne $package;
         return _module_of_file($cv->FILE);
     }
     # Only compiled subs, like POSIX::SigSet: the nearest parent with a file.

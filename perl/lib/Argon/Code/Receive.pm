@@ -65,13 +65,61 @@ sub prepare {
             ? sub :lvalue { die "The sub $name was called before its shipment was complete.\n"; $slot }
             : sub { die "The sub $name was called before its shipment was complete.\n" };
         set_prototype($placeholder, $prototype);
-        *{$name} = $placeholder;
+        _place($name, $placeholder);
     }
-    for (@{ $plan{alias} || [] }) {
+    _place_imports(\%plan);
+    return;
+}
+
+# The subs that shipments have put into the symbol table, by full name. Whatever else is found there belongs to a module
+# of this machine and is put back after the task, for its own module calls it too.
+my (%placed, %hidden, @undo);
+
+sub _place {
+    my ($name, $code) = @_;
+    no strict 'refs';
+    no warnings qw(redefine prototype);
+    *{$name} = delete $hidden{$name} if $hidden{$name};
+    if (defined &{$name} && !($placed{$name} && $placed{$name} == \&{$name})) { push @undo, [ \*{$name}, \&{$name} ] }
+    $placed{$name} = $code;
+    *{$name} = $code;
+    return;
+}
+
+# Imported subs and tied variables of modules, and names that must mean no sub.
+sub _place_imports {
+    my ($what) = @_;
+    no strict 'refs';
+    for (@{ $what->{alias} || [] }) {
         my ($name, $target) = @$_;
         defined &{$target}
             or die "The sub $target, which the code needs, is not in the module that this machine loaded; the versions differ.\n";
-        *{$name} = \&{$target} if $name ne $target;
+        _place($name, \&{$target}) if $name ne $target;
+    }
+    for (@{ $what->{variables} || [] }) {
+        my ($name, $target, $slot) = @$_;
+        *{$name} = *{$target}{$slot};
+    }
+    for my $name (@{ $what->{undefined} || [] }) {
+        next unless $placed{$name} && defined &{$name} && $placed{$name} == \&{$name};
+        # A sub that is declared and has no body: calling it says so by its name, or tries AUTOLOAD.
+        my $nothing = do { local *{$name}; eval "sub $name; 1" ? \&{$name} : next };    ## no critic (ProhibitStringyEval)
+        _place($name, $nothing);
+    }
+    return;
+}
+
+# A class of another shipment may have had the same name, and methods that this one has not.
+sub _hide_methods {
+    my ($package, $own) = @_;
+    no strict 'refs';
+    my $stash = \%{"${package}::"};
+    for my $method (keys %$stash) {
+        my $name = "${package}::$method";
+        next if $own->{$name} || !$placed{$name} || !defined &{$name} || $placed{$name} != \&{$name};
+        # Code compiled earlier holds this very glob, so it is kept for the day that its shipment comes again.
+        $hidden{$name} = \*{$name};
+        delete $stash->{$method};
     }
     return;
 }
@@ -125,12 +173,12 @@ sub cells {
 # Gives the variables of perl and of modules that shipments have set their values back.
 # The runner calls it after every task; package variables of the script stay, for the
 # next shipment that uses one brings its own.
-my @undo;
-
 sub restore {
+    no warnings qw(redefine prototype);
     while (my $change = pop @undo) {
         my ($variable, $value) = @$change;
-        if    (ref $variable eq 'ARRAY') { @$variable = @$value }
+        if    (ref $variable eq 'GLOB')  { *$variable = $value }
+        elsif (ref $variable eq 'ARRAY') { @$variable = @$value }
         elsif (ref $variable eq 'HASH')  { %$variable = %$value }
         else                             { $$variable = $value }
     }
@@ -147,6 +195,11 @@ sub install {
     }
     no strict 'refs';
     no warnings qw(redefine prototype);
+    if ($what{classes}) {
+        my %own = map { $_ => 1 } (map { $_->[1] } @{ $what{names} || [] }), (map { $_->[0] } @{ $what{alias} || [] });
+        _hide_methods($_->[0], \%own) for @{ $what{classes} };
+    }
+    _place_imports(\%what);
     if (my $globals = $what{globals}) {
         my $cells = $what{cells};
         for (@$globals) {
@@ -162,7 +215,7 @@ sub install {
         my ($index, $name) = @$_;
         my $code = $what{subs}[$index];
         name_sub($name, $code);
-        *{$name} = $code;
+        _place($name, $code);
     }
     for (@{ $what{classes} || [] }) {
         my ($package, $parents, $overloads, $fallback) = @$_;

@@ -13,12 +13,17 @@ use warnings;
 use B ();
 use Argon::Code::Optree ();
 use Argon::Code::Pragma ();
+use Argon::Code::Version ();
 
 my $MEANINGLESS_FLAGS = B::OPf_PARENS();
 
+# Perl marks what may be changed (arguments of subs, which it can take for lvalues). These operations
+# do not look at the mark.
+my %IGNORES_LVALUE_MARK = map { $_ => 1 } qw(ord chr shift pop length bit_xor bit_and bit_or add subtract multiply concat lc uc join sprintf hex oct int);
+
 # Private flags which only remember how the source was spelled.
 my %SPELLING = (
-    const     => B::OPpCONST_BARE(),
+    const     => 0xff,                          # what the compiler warns about; running it reads none of them
     entersub  => B::OPpENTERSUB_AMPER() | 4,    # &$code(@list) and $code->(@list); defined before or after
     gv        => 32,                            # called before it was defined
     aassign   => 0x70,                          # what perl found out about common variables
@@ -83,9 +88,21 @@ sub _op {
         $self->_kids($op, $depth);
         return;
     }
+    # *NAME is the glob itself, as a bare NAME is where a handle is expected.
+    if ($name eq 'rv2gv' && !($op->private & B::OPpLVAL_INTRO()) && $op->first->name eq 'gv') {
+        $self->_kids($op, $depth);
+        return;
+    }
     return if $name eq 'rv2av' && $self->_constant_list($op, $depth);
+    # Marking the stack and fetching the variables that follow, in one step: these are compared one by one.
+    if ($name eq 'pushmark' || $name eq 'padrange') {
+        push @{ $self->{lines} }, (' ' x $depth) . 'pushmark';
+        $self->_kids($op, $depth + 1);
+        return;
+    }
     my $flags = $op->flags & ~$MEANINGLESS_FLAGS & 0xff;
-    $flags &= ~B::OPf_SPECIAL() if $name eq 'const';    # it came from a constant sub
+    $flags &= ~B::OPf_MOD() if $IGNORES_LVALUE_MARK{$name} || $name eq 'padsv' && !$op->private;
+    $flags &= ~(B::OPf_SPECIAL() | B::OPf_MOD()) if $name eq 'const';    # it came from a constant sub, or is an argument
     my $line  = (' ' x $depth) . ($op->isa('B::COP') ? 'statement ' : "$name flags $flags private " . ($op->private & ~($SPELLING{$name} || 0)) . ' ');
     my $detail = $self->_detail($op, $name);
     if ($op->isa('B::COP')) {
@@ -188,7 +205,7 @@ sub _detail {
     elsif ($op->isa('B::PMOP')) {
         my $pattern = $op->precomp;
         push @detail, 'pattern', defined $pattern ? $self->_spelled(_without_code($pattern)) : 'none', 'flags',
-            $op->pmflags & ~_pm_runtime(), ($op->can('reflags') ? $op->reflags : undef) // '';
+            $op->pmflags & ~_pm_runtime(), $op->can('reflags') && defined $op->reflags ? $op->reflags & Argon::Code::Version::PATTERN_FLAGS() : '';
         push @detail, 'target', $self->_variable($op->targ) if $op->targ && $op->isa('B::PMOP') && _names_variable($op);
     }
     elsif ($op->isa('B::PVOP')) {
@@ -272,6 +289,7 @@ sub _without_code {
 # characters anyway.
 sub _spelled {
     my ($self, $pattern) = @_;
+    $pattern =~ s/(\\c.|\\.)/$1 eq '\\@' ? '@' : $1/gse;
     return $pattern unless $pattern =~ /[^\x00-\xff]|\\x\{[0-9a-f]{3,}\}/ || $self->{features} =~ /\bunicode_strings\b/;
     $pattern =~ s/([^\x00-\x7f])/sprintf '\\x{%x}', ord $1/ge;
     $pattern =~ s/\\([23][0-7][0-7])/sprintf '\\x{%x}', oct $1/ge;

@@ -12,13 +12,13 @@ use warnings;
 use B ();
 use Config ();
 use Scalar::Util ();
+use Argon::Code::Check ();
 use Argon::Code::Deparse ();
 use Argon::Code::Layout ();
 use Argon::Code::Origin ();
 use Argon::Code::Reach ();
 use Argon::Code::Receive ();
 use Argon::Code::Refusal ();
-use Argon::Code::Shape ();
 use Argon::Code::Settings ();
 use Argon::Code::Slots ();
 use Argon::Code::Classes ();
@@ -36,6 +36,8 @@ sub build {
         class_modules => {},
         declare  => {},
         alias    => {},
+        variables => {},      # names of tied variables of modules
+        undefined => {},      # names that are called and mean no sub here
         classes  => [],
         slots    => Argon::Code::Slots->new,
         seen     => {},
@@ -53,7 +55,7 @@ sub build {
     my $body = Argon::Code::Layout::body($self);
     $self->{text} = Argon::Code::Layout::head($self) . $body;
     utf8::encode($self->{text});
-    $self->_verify($body);
+    Argon::Code::Check::verify($self, $body);
     delete @$self{qw(units todo seen)};
     return $self;
 }
@@ -117,7 +119,7 @@ sub _describe {
     return if $described;
     my $refusal = $@;
     die $refusal unless ref $refusal && $refusal->isa('Argon::Code::Refusal');
-    $refusal->at(_place($cv));
+    $refusal->at(Argon::Code::Check::place($cv));
     die $refusal unless $unit->{optional};
     # A method that nobody may ever call must not stop the rest of its class; if it
     # is called, it says why it is not there.
@@ -242,7 +244,11 @@ sub _reach_globs {
             next if $self->{seen}{$name}{$slot}++;
             if    ($slot eq 'CODE') { $self->_reach_sub($name) }
             elsif ($slot eq 'IO')   { _refuse_open_handle($name) }
-            else                    { $self->{slots}->global($name, $slot) }
+            elsif (my ($module, $target) = Argon::Code::Slots::imported_tied($name, $slot)) {
+                $self->{modules}{$module} = 1;
+                $self->{variables}{$name} = [$target, $slot] if $name ne $target;
+            }
+            else { $self->{slots}->global($name, $slot) }
         }
     }
     return;
@@ -254,6 +260,7 @@ sub _reach_sub {
     if (!defined &{$name}) {
         # Perl would call AUTOLOAD; without one it dies there as it would here.
         my ($package) = $name =~ /\A(.*)::/s;
+        $self->{undefined}{$name} = 1;
         my $autoload = "${package}::AUTOLOAD";
         $self->_reach_sub($autoload) if $name ne $autoload && defined &{$autoload};
         return;
@@ -364,49 +371,6 @@ sub _refuse_open_handle {
     Argon::Code::Refusal->throw($name =~ /\bDATA\z/
         ? ("it reads the handle $name, which is open in this process", 'read it here and pass the text')
         : ("it uses the handle $name, which is open in this process", 'open the file inside the sub'));
-}
-
-# Compiles the text here, before it is sent, and compares every sub in it with its original.
-sub _verify {
-    my ($self, $body) = @_;
-    my @compiled;
-    local $Argon::Code::Receive::CHECKING = \@compiled;
-    my $factory = eval { Argon::Code::Receive::compile($body) };
-    if (!$factory) {
-        my $why = $@;
-        $why =~ s/\s+\z//;
-        $self->_blame($why);
-    }
-    $factory->(undef);
-    for my $unit (@{ $self->{units} }) {
-        next if $unit->{unverified};
-        my ($ours, $theirs, $place) = Argon::Code::Shape::difference($unit->{cv}, B::svref_2object($compiled[ $unit->{index} ]), $unit->{constants});
-        next unless defined $ours;
-        for ($ours, $theirs) {
-            s/\A\s+//;
-            s/ package .*//s if /\Astatement /;
-            $_ = substr($_, 0, 57) . '...' if length > 60;
-        }
-        Argon::Code::Refusal->throw(
-            "perl cannot give back the source of this sub faithfully" . (length $place ? " near $place" : '') . " ($ours became $theirs)",
-            'simplify that statement, put the sub in a module, or use Argon::Code->from_source'
-        )->at(_place($unit->{cv}));
-    }
-    return;
-}
-
-sub _blame {
-    my ($self, $why) = @_;
-    my $refusal = eval { Argon::Code::Refusal->throw("its text does not compile again: $why", 'simplify it, put it in a module, or use Argon::Code->from_source') } || $@;
-    die $refusal->at(_place($self->{units}[0]{cv}));
-}
-
-sub _place {
-    my ($cv) = @_;
-    my $start = ${ $cv->ROOT } ? Argon::Code::Optree::first_statement($cv) : undef;
-    my ($package, $name) = Argon::Code::Origin::full_name($cv);
-    my $what = defined $name && $name ne '__ANON__' ? "the sub ${package}::$name" : 'the sub';
-    return $start ? "$what at " . $start->file . ' line ' . $start->line : $what;
 }
 
 1;

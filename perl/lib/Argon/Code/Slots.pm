@@ -9,7 +9,9 @@ use warnings;
 
 use B ();
 use Scalar::Util ();
+use Argon::Code::Classes ();
 use Argon::Code::Optree ();
+use Argon::Code::Origin ();
 use Argon::Code::Refusal ();
 
 sub new { return bless { slots => [], lexical_names => {} }, shift }
@@ -42,12 +44,35 @@ sub global {
     my $is_module = $name =~ /::\W\z/ || !Argon::Code::Classes::is_of_script($package);
     no strict 'refs';
     return if $kind eq '$' && $is_module && $name !~ /::\W\z/ && !defined ${$name};
+    # A tied variable of a module belongs to that module, which ties it again where it is loaded.
+    return if $is_module && _tied($kind, $name);
     return if $is_module && !_is_plain($kind eq '$' ? ${$name} : $kind eq '@' ? \@{$name} : \%{$name});
     return $self->_add({
         kind => $kind, name => "the package variable $kind$name", global => $name,
         how => $is_module ? 'assign' : 'alias',
         glob => \*{$name}, type => $slot,
     });
+}
+
+# What a package variable is tied to, if anything.
+sub _tied {
+    my ($kind, $name) = @_;
+    no strict 'refs';
+    return $kind eq '$' ? tied ${$name} : $kind eq '@' ? tied @{$name} : tied %{$name};
+}
+
+# The module variable that a tied one of the script is only another name of: an import, such as %Config.
+# (module file, full name), or nothing.
+sub imported_tied {
+    my ($name, $slot) = @_;
+    my $object = $slot eq 'IO' ? undef : _tied({ SCALAR => '$', ARRAY => '@', HASH => '%' }->{$slot}, $name);
+    my $class  = Scalar::Util::blessed($object) or return;
+    my ($bare) = $name =~ /::(\w+)\z/ or return;
+    my $module = Argon::Code::Origin::module_of_package($class) or return;
+    no strict 'refs';
+    my ($here, $there) = (*{$name}{$slot}, *{"${class}::$bare"}{$slot});
+    return unless ref $there && $here == $there;
+    return ($module, "${class}::$bare");
 }
 
 sub _is_plain {

@@ -14,6 +14,16 @@ use Argon::Code::Refusal ();
 # Since perl 5.16 features live in the hint hash unless a whole bundle is on.
 use constant FEATURES_IN_HINT_HASH => 1;
 
+# The bits of a compiled pattern that say how it was written (its modifiers, its character set, whether it stands in
+# split). The others follow from these and from the text, or change while the pattern is used.
+use constant PATTERN_FLAGS => 0x0fff;
+
+# The same bit of "split EXPRESSION", as opposed to "split /PATTERN/".
+use constant PATTERN_OF_SPLIT => 0x0800;
+
+# Since perl 5.36 a constant that has both faces was written as a string; before it, numbers get a string when printed.
+use constant STRINGS_ARE_KNOWN => $] >= 5.036 ? 1 : 0;
+
 # Since perl 5.22: \my $x = $reference.
 our $CAN_ALIAS = $] >= 5.022;
 

@@ -1,0 +1,60 @@
+package Argon::Code::Check;
+
+# The proof of a shipment: its text is compiled again at the client, and every sub in it compared with its original.
+# What is not the same is refused before anything is sent.
+
+use strict;
+use warnings;
+
+use B ();
+use Argon::Code::Optree ();
+use Argon::Code::Origin ();
+use Argon::Code::Receive ();
+use Argon::Code::Refusal ();
+use Argon::Code::Shape ();
+
+# Compiles the text here, before it is sent, and compares every sub in it with its original.
+sub verify {
+    my ($self, $body) = @_;
+    my @compiled;
+    local $Argon::Code::Receive::CHECKING = \@compiled;
+    my $factory = eval { Argon::Code::Receive::compile($body) };
+    if (!$factory) {
+        my $why = $@;
+        $why =~ s/\s+\z//;
+        _blame($self, $why);
+    }
+    $factory->(undef);
+    for my $unit (@{ $self->{units} }) {
+        next if $unit->{unverified};
+        my ($ours, $theirs, $place) = Argon::Code::Shape::difference($unit->{cv}, B::svref_2object($compiled[ $unit->{index} ]), $unit->{constants});
+        next unless defined $ours;
+        for ($ours, $theirs) {
+            s/\A\s+//;
+            s/ package .*//s if /\Astatement /;
+            $_ = substr($_, 0, 57) . '...' if length > 60;
+        }
+        Argon::Code::Refusal->throw(
+            "perl cannot give back the source of this sub faithfully" . (length $place ? " near $place" : '') . " ($ours became $theirs)",
+            'simplify that statement, put the sub in a module, or use Argon::Code->from_source'
+        )->at(place($unit->{cv}));
+    }
+    return;
+}
+
+sub _blame {
+    my ($self, $why) = @_;
+    my $refusal = eval { Argon::Code::Refusal->throw("its text does not compile again: $why", 'simplify it, put it in a module, or use Argon::Code->from_source') } || $@;
+    die $refusal->at(place($self->{units}[0]{cv}));
+}
+
+# Where a sub stands, for a refusal.
+sub place {
+    my ($cv) = @_;
+    my $start = ${ $cv->ROOT } ? Argon::Code::Optree::first_statement($cv) : undef;
+    my ($package, $name) = Argon::Code::Origin::full_name($cv);
+    my $what = defined $name && $name ne '__ANON__' ? "the sub ${package}::$name" : 'the sub';
+    return $start ? "$what at " . $start->file . ' line ' . $start->line : $what;
+}
+
+1;

@@ -1,0 +1,30 @@
+#!/usr/bin/env perl
+
+# Says how much of ordinary Perl travels by value: makes every named sub of perl's own modules ready to travel and
+# prints how many are refused, by reason. Run it from anywhere: perl perl/maint/corpus.pl [-v] [MODULE ...]
+# With -v each refusal is printed.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../t/code/lib";
+use CodeCorpus;
+
+my $is_verbose = @ARGV && $ARGV[0] eq '-v' ? shift @ARGV : 0;
+my @subs = CodeCorpus::subs(@ARGV ? @ARGV : @CodeCorpus::MODULES);
+my (%count, %example, $refused);
+for (@subs) {
+    my ($name, $code) = @$_;
+    my $sentence = CodeCorpus::refusal($code);
+    next unless defined $sentence;
+    $refused++;
+    my $kind = CodeCorpus::kind($sentence);
+    $count{$kind}++;
+    $example{$kind} = $name unless defined $example{$kind};
+    print "$name: $sentence" if $is_verbose;
+}
+
+my $travel = @subs - ($refused || 0);
+printf "%d subs, %d travel (%.2f %%), %d are refused\n", scalar @subs, $travel, 100 * $travel / (@subs || 1), $refused || 0;
+printf "%5d  %s (%s)\n", $count{$_}, $_, $example{$_} for sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count;
