@@ -51,7 +51,7 @@ sub _ship {
             $shipment_of{$identity} = $shipment;
         }
     }
-    return { text => $shipment->text, captures => $shipment->captures($code, $options->{whole}) };
+    return { text => $shipment->text, captures => $shipment->captures($code, $options->{whole} || !$options->{plain}) };
 }
 
 # The text that names the sub, where that is certain to mean the same sub there.
@@ -148,12 +148,16 @@ The guide is F<docs/guide/perl-code-that-travels.md>.
 
 Returns C<< { text => $bytes, captures => $value } >>. C<text> is UTF-8; closures made
 from one source share it, and it is made only once. C<captures> is undef or a reference
-to a list with the captured values of this closure at this moment; it is encoded with
-L<Argon::Data>, together with the arguments if they are to share variables.
+to a list with what this closure captured, to be encoded with L<Argon::Data> at once and
+together with the arguments.
 
 C<by_name> true sends the name of a sub that lives in a module file, false sends its
-code; without it, compiled subs and those of perl's own library go by name. Dies with one
-sentence, at the line of the first caller outside Argon, if something cannot travel.
+code; without it, compiled subs and those of perl's own library go by name.
+
+Captured variables go as references, so that what travels with them in one message (a closure
+among the arguments, a reference to the same variable) shares them there as it does here.
+C<< plain => 1 >> says that nothing does, as when no argument is a reference: then plain scalars
+go as bare values, which takes less time. Dies with one sentence, at the line of the first caller outside Argon, if something cannot travel.
 
 =head2 receive
 

@@ -16,7 +16,7 @@ sub there { my ($shipped, @arguments) = @_; return Argon::Code::receive($shipped
 # closures_of_one_source_share_their_text
 {
     my @subs = map { my $n = $_; sub { $n * 10 } } 1 .. 3;
-    my @shipped = map { Argon::Code::ship($_) } @subs;
+    my @shipped = map { Argon::Code::ship($_, plain => 1) } @subs;
     is($shipped[1]{text}, $shipped[0]{text}, 'closures of one source share their text');
     is_deeply([ map { $_->{captures} } @shipped ], [ [1], [2], [3] ], 'and differ in what they captured');
     is_deeply([ map { there($_) } @shipped ], [ 10, 20, 30 ], 'and give different values');
@@ -147,6 +147,16 @@ SCRIPT
         Argon::Code::Receive::restore();
         is($,, '+', 'and given back after it');
     }
+}
+
+# closures in the arguments share variables with the code
+{
+    my $n = 5;
+    my $more = sub { $n++ };
+    my $shipped = Argon::Code::ship(sub { $_[0]->(); ${ $_[1] }++; $n });
+    my ($captures, $arguments) = @{ Argon::Data::decode(Argon::Data::encode([ $shipped->{captures}, [ $more, \$n ] ])) };
+    is(Argon::Code::receive($shipped->{text})->($captures)->(@$arguments), 7, 'a closure and a reference among the arguments share what the code captured');
+    is($n, 5, 'and the variable here stays as it was');
 }
 
 # receiving half

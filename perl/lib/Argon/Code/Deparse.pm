@@ -107,16 +107,26 @@ sub pp_leave {
 }
 
 # "unless ... else" is compiled to the branches of "if ... else" in the other order. They can be told apart: the block after
-# "else" always has a scope of its own, the first one only if it declares something.
+# "else" always has a scope of its own, the first one only if it declares something; and only a last branch is a chain.
 sub pp_cond_expr {
     my ($self, $op, $cx) = @_;
     my $condition = $op->first;
     my $true      = $condition->sibling;
     my $false     = $true->sibling;
-    my $is_unless = defined $cx && $cx < 1 && $true->name eq 'leave' && $false->name eq 'scope';
+    my $is_chain  = B::Deparse::is_ifelse_cont($true) && B::Deparse::is_scope($false);
+    my $is_unless = defined $cx && $cx < 1 && ($is_chain || $true->name eq 'leave' && $false->name eq 'scope');
     return $self->SUPER::pp_cond_expr($op, $cx) if !$is_unless;
-    my ($test, $first, $second) = ($self->deparse($condition, 1), $self->deparse($false, 0), $self->deparse($true, 0));
-    return "unless ($test) {\n\t$first\n\b}$self->{cuddle}else {\n\t$second\n\b}\cK";
+    my $text = 'unless (' . $self->deparse($condition, 1) . ") {\n\t" . $self->deparse($false, 0) . "\n\b}";
+    my $rest = $true;
+    while ($$rest && B::Deparse::is_ifelse_cont($rest)) {
+        my $test  = $rest->first->first;
+        my $block = $test->sibling;
+        $rest = $block->sibling;
+        $test = $test->first->sibling if $test->name eq 'lineseq';    # the mark of its line
+        $text .= "$self->{cuddle}elsif (" . $self->deparse($test, 1) . ") {\n\t" . $self->deparse($block, 0) . "\n\b}";
+    }
+    $text .= "$self->{cuddle}else {\n\t" . $self->deparse($rest, 0) . "\n\b}" if $$rest;
+    return "$text\cK";
 }
 
 # "X unless Y" is a statement; where the parent class takes a block of one expression

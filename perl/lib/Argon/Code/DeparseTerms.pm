@@ -115,11 +115,13 @@ sub elem_or_slice_array_name {
     return $text;
 }
 
-# "(delete $x->{y})->z" is not "delete $x->{y}->z".
-sub pp_delete {
-    my ($self, $op, $cx) = @_;
-    my $text = $self->SUPER::pp_delete($op, $cx);
-    return $cx > 16 ? "($text)" : $text;
+# "(delete $x->{y})->z" is not "delete $x->{y}->z", nor "(exists $x{y}) . z" the same without its parentheses.
+sub pp_delete { my ($self, $op, $cx) = @_; return _apart($cx, $self->SUPER::pp_delete($op, $cx)) }
+sub pp_multideref { my ($self, $op, $cx, @rest) = @_; return _apart($cx, $self->SUPER::pp_multideref($op, $cx, @rest)) }
+
+sub _apart {
+    my ($cx, $text) = @_;
+    return defined $cx && $cx > 16 && $text =~ /\A(?:CORE::)?(?:delete|exists)\b/ ? "($text)" : $text;
 }
 
 # &$@(1) would be a call of $@( ...

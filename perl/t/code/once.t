@@ -1,0 +1,49 @@
+# Code travels once: a closure called again and again with other captures is read once, and its text is sent once.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../../lib";
+use Test::More;
+use Argon::Client;
+use Argon::Client::Sending;
+use Argon::Code::Shipment;
+use TestManager;
+
+my %count = (built => 0, sent => 0);
+{
+    no warnings 'redefine';
+    my ($build, $send) = (\&Argon::Code::Shipment::build, \&Argon::Client::Sending::send_blob);
+    *Argon::Code::Shipment::build        = sub { $count{built}++; goto &$build };
+    *Argon::Client::Sending::send_blob   = sub { $count{sent}++; goto &$send };
+}
+
+my $manager = TestManager->start;
+my $client  = Argon::Client->new(host => '127.0.0.1', port => $manager->port, key => $manager->key);
+
+# one closure with changing captures
+{
+    my $factor = 0;
+    my $code = sub { $factor * $_[0] };
+    is(join(' ', map { $factor = $_; $client->queue($code, [10]) } 1 .. 20), join(' ', map { 10 * $_ } 1 .. 20), 'twenty calls of one closure');
+    is_deeply(\%count, { built => 1, sent => 1 }, 'read it once and sent it once');
+}
+
+# many closures of one source
+{
+    %count = (built => 0, sent => 0);
+    my @closures = map { my $n = $_; my @list = (1 .. $n); sub { $n + @list } } 1 .. 20;
+    my @deferred = map { $client->defer($_) } @closures;
+    is(join(' ', map { $_->get } @deferred), join(' ', map { 2 * $_ } 1 .. 20), 'twenty closures of one source');
+    is_deeply(\%count, { built => 1, sent => 1 }, 'are one piece of code');
+}
+
+# another source
+{
+    %count = (built => 0, sent => 0);
+    is($client->queue(sub { "other @_" }, [1]), 'other 1', 'another sub');
+    is_deeply(\%count, { built => 1, sent => 1 }, 'is another piece of code');
+}
+
+done_testing;
