@@ -18,6 +18,7 @@ use Argon::Code::Refusal ();
 use Argon::Code::Shipment ();
 use Argon::Code::Source ();
 use Argon::Code::Version ();
+use Argon::Data ();
 
 our $VERSION = '0.01';
 
@@ -31,7 +32,7 @@ sub ship {
     return $shipped if $shipped;
     my $error = $@;
     # Anything else that went wrong while reading code is also a reason not to send it.
-    _die_at_caller(ref $error && ref $error eq 'Argon::Code::Refusal' ? $error->sentence : "This code cannot travel to a worker: it could not be read ($error)");
+    die Argon::Data::at_caller(ref $error && ref $error eq 'Argon::Code::Refusal' ? $error->sentence : "This code cannot travel to a worker: it could not be read ($error)");
 }
 
 sub _ship {
@@ -101,20 +102,7 @@ sub from_source {
     my $source = pop @_;    # also as a class method
     my $made = eval { Argon::Code::Source->new($source) };
     return $made if $made;
-    _die_at_caller($@->sentence);
-}
-
-# Dies with the file and line of the first caller outside Argon.
-sub _die_at_caller {
-    my ($sentence) = @_;
-    $sentence =~ s/\s+\z//;
-    my $level = 1;
-    my ($package, $file, $line) = caller $level;
-    while (defined $package && $package =~ /\AArgon(?:::|\z)/) {
-        ($package, $file, $line) = caller ++$level;
-    }
-    ($file, $line) = ('a place unknown', 0) unless defined $file;
-    die "$sentence at $file line $line.\n";
+    die Argon::Data::at_caller($@->sentence);
 }
 
 1;

@@ -26,7 +26,7 @@ my $IS_DUAL = Scalar::Util->can('isdual') || sub { 0 };
 sub encode {
     my ($list) = @_;
     Scalar::Util::reftype($list || '') && Scalar::Util::reftype($list) eq 'ARRAY'
-        or die _at_caller('Argon::Data::encode takes a reference to a list');
+        or die at_caller('Argon::Data::encode takes a reference to a list');
     if (_is_plain($list)) {
         local ($@, $SIG{__DIE__});
         my $bytes = eval { Storable::mstore($list) };
@@ -36,7 +36,7 @@ sub encode {
     my $graph = eval { Argon::Data::Graph::flatten($list) };
     if (!$graph) {
         my $error = $@;
-        die _at_caller(ref $error && $error->can('sentence') ? $error->sentence : $error);
+        die at_caller(ref $error && $error->can('sentence') ? $error->sentence : $error);
     }
     # A reference to a reference tells the reader that this is a graph.
     return Storable::mstore(\$graph);
@@ -52,11 +52,11 @@ sub decode {
             my $why = $@;
             $why =~ s/ at \S+ line \d+.*\z//s;
             $why = 'they do not begin like it' if $why eq '';
-            die _at_caller("These bytes are not Argon data: $why");
+            die at_caller("These bytes are not Argon data: $why");
         }
     }
     return $value if ref $value eq 'ARRAY';
-    ref $value eq 'REF' or die _at_caller('These bytes are not Argon data: they hold no list');
+    ref $value eq 'REF' or die at_caller('These bytes are not Argon data: they hold no list');
     require Argon::Data::Graph;
     return Argon::Data::Graph::build($$value);
 }
@@ -114,8 +114,8 @@ sub _has_two_faces {
     return $value + 0 ne $value && !($value + 0 == $value && $value =~ /\A\s*[-+0-9.]/ && "$value" == $value + 0);
 }
 
-# The sentence with the file and line of the first caller outside Argon.
-sub _at_caller {
+# The sentence with the file and line of the first caller outside Argon. Argon::Code says its refusals with it too.
+sub at_caller {
     my ($sentence) = @_;
     $sentence =~ s/\s+\z//;
     my $level = 1;
