@@ -16,6 +16,7 @@ pub mod guardian;
 mod kernel;
 mod link;
 mod mark;
+mod modules;
 mod on_link;
 mod on_runner;
 mod output;

@@ -34,6 +34,7 @@ sub fails { die 'it failed' }
 END
 write_file('lib/Local/Pure/Part.pm', "package Local::Pure::Part;\nuse Exporter 'import';\nour \@EXPORT_OK = ('doubled');\nsub doubled { return 2 * \$_[0] }\n1;\n");
 write_file('lib/Local/Unloaded.pm', "package Local::Unloaded;\nsub answer { return 42 }\n1;\n");
+write_file('lib/Local/Counted.pm', "package Local::Counted;\nsub answer { return 43 }\n1;\n");
 write_file('lib/Local/False.pm', "package Local::False;\n0;\n");
 write_file('lib/Local/Broken.pm', "package Local::Broken;\nsub {\n");
 write_file('lib/Local/Characters.pm', "package Local::Characters;\nuse utf8;\nsub snow { return \"\xe2\x98\x83\" }\n1;\n");
@@ -81,6 +82,26 @@ is $client->queue(sub { return eval { require Local::Nowhere; 1 } ? 'there' : 'o
     my $other  = Argon::Client->new($strict->client_arguments);
     like error_of(sub { $other->queue(sub { require Local::Withheld }) }), qr{\ACan't locate Local/Withheld\.pm in \@INC}, 'a_worker_may_be_told_not_to_ask';
     is $other->queue(sub { require List::Util; return List::Util::sum(1, 2) }), 3, '... and_has_its_own_modules';
+}
+
+{
+    # Many runners of one worker, new ones too: the client is asked once, and once for what it does not have.
+    my %asked;
+    my $text_of = \&Argon::Client::Modules::text_of;
+    no warnings 'redefine';
+    local *Argon::Client::Modules::text_of = sub { $asked{ $_[0] }++; return $text_of->(@_) };
+    my $wide  = Cluster->up(slots => 3, arguments => ['--max-requests' => 2]);
+    my $other = Argon::Client->new($wide->client_arguments);
+    my @got = $other->map(sub {
+        require Local::Counted;
+        my $has_absent = eval { require Local::Absent; 1 };
+        select undef, undef, undef, 0.01;
+        return [$$, Local::Counted::answer(), $has_absent];
+    }, [1 .. 20]);
+    my %runner = map { $_->[0] => 1 } @got;
+    cmp_ok scalar keys %runner, '>', 5, 'tasks_ran_in_several_runners';
+    is_deeply [grep { $_->[1] != 43 || $_->[2] } @got], [], '... and_each_had_its_module';
+    is_deeply \%asked, { 'Local/Counted.pm' => 1, 'Local/Absent.pm' => 1 }, '... for_which_the_client_was_asked_once';
 }
 
 done_testing;

@@ -356,8 +356,8 @@ impl Scheduler {
             },
             (Some(client), word) => out.send(client, word),
             (None, Message::Ask { from, ask, .. }) => {
-                let bytes = Bytes::from_static(b"the client that could answer is not connected");
-                out.send(link, Message::Answer { to: from, ask, found: false, bytes });
+                // Without words: nobody was there to be asked.
+                out.send(link, Message::Answer { to: from, ask, found: false, bytes: Bytes::new() });
             }
             (None, _) => {}
         }

@@ -21,6 +21,7 @@ use tokio::time::Sleep;
 use super::blobs::Blobs;
 use super::guardian::Guardian;
 use super::mark::Mark;
+use super::modules::Answers;
 use super::runner::{Found, Runner};
 use super::runtime::{self, Launch};
 use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment, sweep};
@@ -54,6 +55,7 @@ pub(super) struct Driver {
     /// Why runners do not start, if they do not; said once.
     pub(super) trouble: Option<String>,
     pub(super) blobs: Blobs,
+    pub(super) answers: Answers,
     pub(super) is_linked: bool,
     /// Output that waits for a manager.
     pub(super) unsent_output: Vec<Message>,
@@ -116,6 +118,7 @@ impl Driver {
             serial: 0,
             trouble: None,
             blobs: Blobs::default(),
+            answers: Answers::default(),
             is_linked: false,
             unsent_output: Vec::new(),
             inputs: VecDeque::new(),
@@ -316,6 +319,11 @@ impl Driver {
                 self.end_at_once("its tasks took too long to finish");
             }
         }
+        if self.answers.next_deadline().is_some_and(|at| at <= self.now) {
+            let pool = &self.pool;
+            self.answers
+                .drop_idle(self.now, |session| pool.tasks().any(|task| task.head.id.session == session));
+        }
         for slot in 0..self.runners.len() {
             let overdue = self.runners[slot].as_mut().and_then(|runner| runner.overdue(self.now));
             if let Some(complaint) = overdue {
@@ -328,7 +336,12 @@ impl Driver {
     fn set_timer(&mut self) {
         let own = if self.leave_until.is_some() { None } else { self.pool.next_deadline() };
         let runners = self.runners.iter().flatten().filter_map(|runner| runner.deadline.map(|(at, _)| at));
-        let next = runners.chain(own).chain(self.drain_until).chain(self.leave_until).min();
+        let next = runners
+            .chain(own)
+            .chain(self.drain_until)
+            .chain(self.leave_until)
+            .chain(self.answers.next_deadline())
+            .min();
         // Whatever was due has been done: what still is due can only be tried again.
         let next = next.unwrap_or(self.now + IDLE).max(self.now + Duration::from_millis(1));
         if next < self.timer_at || self.timer_at <= self.now {

@@ -3,7 +3,6 @@
 use argon_core::pool::{Input, SlotId};
 use argon_proto::message::AttemptId;
 use argon_proto::{BlobHash, Message, Payload, Task};
-use bytes::Bytes;
 
 use super::LinkEvent;
 use super::driver::Driver;
@@ -31,11 +30,7 @@ impl Driver {
             self.tell(output);
         }
         self.step(Input::ManagerFound);
-        for runner in self.runners.iter().flatten() {
-            if let (Some((ask, question)), Some(current)) = (&runner.asking, &runner.current) {
-                self.tell(Message::Ask { from: current.attempt, ask: *ask, question: question.clone() });
-            }
-        }
+        self.ask_clients_again();
         self.ask_for_blobs();
     }
 
@@ -145,17 +140,8 @@ impl Driver {
         returned_len
     }
 
-    fn on_answer(&mut self, to: AttemptId, ask: u32, found: bool, bytes: Bytes) {
-        let Some(runner) = self.runner_of(to) else {
-            return;
-        };
-        // A question that was asked again on a new connection may be answered twice.
-        if runner.asking.take_if(|(asked, _)| *asked == ask).is_some() {
-            runner.say(Message::Answer { to, ask, found, bytes });
-        }
-    }
-
-    fn runner_of(&mut self, attempt: AttemptId) -> Option<&mut Runner> {
+    /// The runner that executes this attempt.
+    pub(super) fn runner_of(&mut self, attempt: AttemptId) -> Option<&mut Runner> {
         let SlotId(slot) = self.pool.slot_of(attempt)?;
         let runner = self.runners[slot].as_mut()?;
         let is_its = runner.current.as_ref().is_some_and(|current| current.attempt == attempt);

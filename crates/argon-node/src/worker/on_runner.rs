@@ -105,9 +105,12 @@ impl Driver {
             let report = Report { output: Some(current.tail.text()), ..Report::from_json(&outcome.report) };
             outcome.report = report.to_json();
         }
-        runner.asking = None;
+        let was_asking = runner.asking.take().is_some();
         runner.wants_blobs.clear();
         let generation = runner.generation;
+        if was_asking {
+            self.ask_clients();
+        }
         self.step(Input::RunnerFinished { slot, generation, outcome });
     }
 
@@ -124,18 +127,6 @@ impl Driver {
             }
         }
         self.ask_for_blobs();
-    }
-
-    fn on_ask(&mut self, slot: SlotId, ask: u32, question: Bytes) {
-        let Some(runner) = &mut self.runners[slot.0] else {
-            return;
-        };
-        let Some(current) = &runner.current else {
-            return self.complain(slot, "it asked a question outside of any task".to_owned());
-        };
-        let from = current.attempt;
-        runner.asking = Some((ask, question.clone()));
-        self.tell(Message::Ask { from, ask, question });
     }
 
     /// Something wrote to a runner's standard output or error.
@@ -235,6 +226,9 @@ impl Driver {
         self.sweep();
         if !runner.is_ready {
             self.on_trouble(death_at_start(&runner, ended));
+        }
+        if runner.asking.is_some() {
+            self.ask_clients();
         }
         let generation = runner.generation;
         self.step(Input::RunnerGone { slot, generation, exit: exit_of(runner, ended) });

@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::kernel;
 use super::mark::Mark;
+use super::modules::Asking;
 use super::output::{Tail, Window};
 use super::process::Started;
 
@@ -54,7 +55,7 @@ pub(super) struct Runner {
     /// Blobs that it asked for and this worker does not have.
     pub(super) wants_blobs: Vec<BlobHash>,
     /// The question that it waits for an answer to.
-    pub(super) asking: Option<(u32, Bytes)>,
+    pub(super) asking: Option<Asking>,
     /// What was wrong with what it said.
     pub(super) complaint: Option<String>,
     /// When it will be killed, and what is said then.

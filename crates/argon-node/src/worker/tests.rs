@@ -6,6 +6,7 @@ mod deaths;
 mod guardian;
 mod life;
 mod link;
+mod modules;
 mod output;
 
 use std::collections::VecDeque;

@@ -38,7 +38,11 @@ sub Argon::Runner::Modules::INC {
     my ($text, $refusal) = (undef, $self->{refused}{$known_as});
     if (!defined $refusal) {
         ($text, $refusal) = $self->_ask($file);
-        if (defined $refusal) {
+        # A refusal without words is the manager's: the client is away, and the next task may find it.
+        if (defined $refusal && !length $refusal) {
+            $refusal = 'the client is not connected';
+        }
+        elsif (defined $refusal) {
             $self->{refused} = {} if keys %{ $self->{refused} } >= $REFUSALS_MAX;
             $self->{refused}{$known_as} = $refusal;
         }
@@ -63,7 +67,7 @@ sub _ask {
     my (undef, $answered, $status) = unpack 'a28 N C', $body;
     die "the worker answered question $answered where $ask was due\n" if $answered != $ask;
     my $bytes = substr $body, 33;
-    return $status == ANSWER_YES ? ($bytes, undef) : (undef, length $bytes ? $bytes : 'no reason given');
+    return $status == ANSWER_YES ? ($bytes, undef) : (undef, $bytes);
 }
 
 # Programs test for "Can't locate ... in @INC", so the refusal begins as perl's own message does.
