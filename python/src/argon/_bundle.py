@@ -1,0 +1,149 @@
+"""The form in which Python's values travel (``spec/runner.md``, section 5).
+
+Owns the bundle: a pickle and its out-of-band buffers behind a table of lengths. Client and runner share this file, so
+it imports nothing that a runner could do without, and knows nothing of sessions or sockets. What plain pickle cannot
+carry is handed to ``_by_value``, which needs cloudpickle.
+"""
+
+from __future__ import annotations
+
+import _pickle
+import struct
+from typing import Any, Callable, Iterable, Optional, Union
+
+Buffer = Union[bytes, bytearray, memoryview]
+#: Tells the hash of a shared value's blob for its handle, and None for every other object.
+Shared = Callable[[object], Optional[bytes]]
+#: Gives the shared value whose blob has this hash.
+Lookup = Callable[[bytes], object]
+
+#: ``bytes`` from this size on travel beside the pickle instead of being copied into it.
+ASIDE_BYTES_MIN = 64 << 10
+#: Where the first buffer begins is a multiple of this, so that arrays in it lie well.
+ALIGNMENT = 16
+#: What one bundle may hold; no value needs more.
+PARTS_MAX = 1 << 20
+_PROTOCOL = 5
+
+_COUNT = struct.Struct(">I")
+_ONE = struct.Struct(">IQ")
+
+
+class CannotTravel(TypeError):
+    """A value cannot be sent to another process. The text names it and says why."""
+
+    __module__ = "argon"
+
+
+def dumps(value: object, shared: Shared | None = None) -> tuple[list[Buffer], set[bytes]]:
+    """The bundle of a value as buffers to be sent one after another, and the hashes of the shared values it names.
+
+    The buffers refer to the memory of the value's big parts and copy nothing: send them before the value changes.
+    Raises CannotTravel.
+    """
+    buffers: list[Any] = []
+    hashes: set[bytes] = set()
+    if shared is None and not _needs_by_value():
+        try:
+            pickled = _pickle.dumps(_aside(value), _PROTOCOL, buffer_callback=buffers.append)
+        except Exception:  # Whatever the reason, the other way is tried, and its reason is told.
+            pickled = None
+        # A class or function of the main program is nowhere else: its name alone would not be enough.
+        if pickled is not None and b"__main__" not in pickled:
+            return _parts(pickled, buffers), hashes
+        buffers.clear()
+    pickled = by_value(_aside(value), buffers.append, shared, hashes)
+    return _parts(pickled, buffers), hashes
+
+
+def by_value(value: object, keep: Callable[[Any], object], shared: Shared | None, hashes: set[bytes]) -> bytes:
+    """The pickle of a value with all that only this program has."""
+    from . import _by_value
+
+    return _by_value.dumps(value, keep, shared, hashes)
+
+
+def _needs_by_value() -> bool:
+    """Whether the program told cloudpickle to send some modules by value."""
+    import sys
+
+    cloudpickle = sys.modules.get("cloudpickle.cloudpickle")
+    return bool(cloudpickle and getattr(cloudpickle, "_PICKLE_BY_VALUE_MODULES", None))
+
+
+def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:
+    """The value of a bundle. Its big parts stay where they are: the value refers to the buffer.
+
+    Raises ValueError for what is no bundle, and whatever reading the pickle raises.
+    """
+    view = memoryview(buffer).cast("B")
+    parts = split(view)
+    if lookup is None:
+        return _pickle.loads(parts[0], buffers=parts[1:])
+    return _with_lookup(parts, lookup)
+
+
+def split(view: memoryview) -> list[memoryview]:
+    """The parts of a bundle. Raises ValueError."""
+    size = len(view)
+    count = _COUNT.unpack_from(view)[0] if size >= 4 else 0
+    begin = 4 + 8 * count
+    if not 1 <= count <= PARTS_MAX or begin > size:
+        raise ValueError(f"these {size} bytes are no bundle of values")
+    if count == 1:
+        lengths: Iterable[int] = (_ONE.unpack_from(view)[1],)
+    else:
+        lengths = struct.unpack_from(f">{count}Q", view, 4)
+    parts = []
+    for length in lengths:
+        parts.append(view[begin : begin + length])
+        begin += length
+    if begin != size:
+        raise ValueError(f"a bundle of {begin} bytes was announced, and {size} came")
+    return parts
+
+
+def _with_lookup(parts: list[memoryview], lookup: Lookup) -> object:
+    import io
+
+    class Unpickler(_pickle.Unpickler):
+        def persistent_load(self, pid: Any) -> object:
+            return lookup(pid)
+
+    return Unpickler(io.BytesIO(parts[0]), buffers=parts[1:]).load()
+
+
+def _parts(pickled: bytes, buffers: list[Any]) -> list[Buffer]:
+    if not buffers:
+        return [_ONE.pack(1, len(pickled)) + pickled]
+    views = [buffer.raw() for buffer in buffers]
+    count = 1 + len(views)
+    # A pickle ends at its last opcode: what is behind it is not looked at.
+    padding = -(4 + 8 * count + len(pickled)) % ALIGNMENT
+    lengths = [len(pickled) + padding, *(view.nbytes for view in views)]
+    head = struct.pack(f">I{count}Q", count, *lengths) + pickled + bytes(padding)
+    return [head, *views]
+
+
+class _Aside:
+    """Stands in for a big ``bytes`` or ``bytearray`` and travels beside the pickle."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bytes | bytearray) -> None:
+        self.value = value
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return type(self.value), (_pickle.PickleBuffer(self.value),)
+
+
+def _aside(value: Any, depth: int = 2) -> Any:
+    """The value with its big strings of bytes replaced; looks into tuples only, which nobody can tell from a copy."""
+    kind = type(value)
+    if kind is bytes or kind is bytearray:
+        return _Aside(value) if len(value) >= ASIDE_BYTES_MIN else value
+    if kind is tuple and depth:
+        for item in value:
+            if _aside(item, depth - 1) is not item:
+                return tuple([_aside(item, depth - 1) for item in value])
+    return value

@@ -1,0 +1,158 @@
+"""Values that plain pickle cannot carry: functions and classes that exist in one program only.
+
+Owns the picklers built on cloudpickle, for client and runner. Imports cloudpickle when it is needed: a worker's machine
+need not have it, its runner asks the client for the text. What would arrive as something else is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+import sys
+import weakref
+from typing import Any, Callable, Optional
+
+from ._bundle import CannotTravel, Shared
+
+_PROTOCOL = 5
+_picklers: dict[Any, Any] = {}
+#: Classes that this process made and sent, as opposed to those that it was sent.
+_own: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+def dumps(
+    value: object,
+    keep: Callable[[Any], object],
+    shared: Shared | None = None,
+    hashes: set[bytes] | None = None,
+    is_returning: bool = False,
+) -> bytes:
+    """The pickle of a value; ``keep`` takes its out-of-band buffers.
+
+    With ``is_returning``, classes that came by value from the receiver are named instead of described, so that it
+    finds its own. Raises CannotTravel.
+    """
+    file = io.BytesIO()
+    pickler = _pickler(shared is not None)(file, _PROTOCOL, keep)
+    pickler.shared, pickler.hashes, pickler.is_returning = shared, hashes, is_returning
+    try:
+        pickler.dump(value)
+    except CannotTravel:
+        raise
+    except RecursionError:
+        raise CannotTravel("it is nested too deeply") from None
+    except Exception as error:
+        raise CannotTravel(str(error) or type(error).__name__) from error
+    return file.getvalue()
+
+
+def _pickler(is_sharing: bool) -> Any:
+    from cloudpickle import cloudpickle
+
+    # By module: a runner that serves several clients may have several versions of it.
+    found = _picklers.get(cloudpickle)
+    if found is None:
+        _picklers.clear()
+        found = _picklers[cloudpickle] = _picklers_on(cloudpickle)
+    return found[is_sharing]
+
+
+def _picklers_on(cloudpickle: Any) -> tuple[Any, Any]:
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        shared: Any
+        hashes: Any
+        is_returning: bool
+
+        def reducer_override(self, value: Any) -> Any:
+            reduce = _REDUCERS.get(type(value))
+            if reduce is not None:
+                return reduce(value)
+            if isinstance(value, type):
+                known = _class_of_receiver(value, cloudpickle, self.is_returning)
+                if known is not None:
+                    return known
+            return super().reducer_override(value)
+
+    class SharingPickler(Pickler):
+        # A class of its own, since this is asked for every object of a value.
+        def persistent_id(self, value: object) -> Any:
+            pid = self.shared(value)
+            if pid is not None:
+                self.hashes.add(pid)
+            return pid
+
+    return Pickler, SharingPickler
+
+
+def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> Optional[tuple[Any, ...]]:
+    """How the receiver finds a class that it sent: by the number under which cloudpickle tracks it."""
+    number = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(value)
+    if number is None or value in _own or not is_returning:
+        if not cloudpickle._should_pickle_by_reference(value):
+            _own.add(value)
+        return None
+    return cloudpickle._lookup_class_or_track, (number, _Named(value))
+
+
+class _Named:
+    """What the receiver's main program calls by a class's name, or None: for a receiver that did not send it itself."""
+
+    def __init__(self, value: type) -> None:
+        self.name = value.__qualname__ if value.__module__ == "__main__" else ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (_Main(), self.name, None)
+
+
+class _Main:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, ("__main__",)
+
+
+def _reduce_file(value: io.TextIOWrapper) -> Any:
+    # Cloudpickle would send the rest of the file's text in its place.
+    if value in (sys.stdin, sys.stdout, sys.stderr):
+        return NotImplemented
+    raise CannotTravel(f"cannot pickle the open file {value.name!r}")
+
+
+def _reduce_memoryview(value: memoryview) -> Any:
+    # Cloudpickle would make it bytes.
+    return memoryview, ((bytes if value.readonly else bytearray)(value),)
+
+
+def _reduce_lru_cache(value: Any) -> Any:
+    if _is_importable(value):
+        return NotImplemented
+    parameters = value.cache_parameters()
+    state = {name: item for name, item in vars(value).items() if name != "cache_parameters"}
+    about = (value.__wrapped__, parameters["maxsize"], parameters["typed"], functools._CacheInfo)  # type: ignore[attr-defined]
+    return type(value), about, state
+
+
+def _reduce_cached_property(value: functools.cached_property[Any]) -> Any:
+    # Until Python 3.12 it holds a lock.
+    state = {name: item for name, item in vars(value).items() if name != "lock"}
+    return functools.cached_property, (value.func,), state
+
+
+def _reduce_weak_dictionary(value: Any) -> Any:
+    return type(value), (dict(value),)
+
+
+def _is_importable(value: Any) -> bool:
+    place: Any = sys.modules.get(value.__module__) if value.__module__ != "__main__" else None
+    for name in value.__qualname__.split("."):
+        place = getattr(place, name, None)
+    return place is value
+
+
+_REDUCERS: dict[type, Callable[[Any], Any]] = {
+    io.TextIOWrapper: _reduce_file,
+    memoryview: _reduce_memoryview,
+    functools._lru_cache_wrapper: _reduce_lru_cache,
+    functools.cached_property: _reduce_cached_property,
+    weakref.WeakKeyDictionary: _reduce_weak_dictionary,
+    weakref.WeakValueDictionary: _reduce_weak_dictionary,
+}

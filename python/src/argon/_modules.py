@@ -1,0 +1,110 @@
+"""The text of this program's modules, for workers that lack them.
+
+Owns the answers to ``{"kind":"python-module"}`` (``spec/runner.md``, section 5): pure Python only, found as this program
+would find it, without importing anything. Also tells when a module that was given away has been loaded again since.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import json
+import re
+import sys
+from typing import Any
+
+#: An answer is one frame.
+ANSWER_BYTES_MAX = (1 << 20) - 1024
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+#: What was given away: the name of a module and the spec under which it was loaded here.
+_given: dict[str, Any] = {}
+_generation = 0
+
+
+class NotGiven(LookupError):
+    """Why a module is not given, in words."""
+
+
+def answer(name: str) -> bytes | None:
+    """The answer for a module, or None if it cannot be given."""
+    try:
+        return _answer(name)
+    except NotGiven:
+        return None
+
+
+def reply(question: bytes) -> tuple[bool, bytes]:
+    """What ANSWER says to the JSON text of an ASK: whether it is a yes, and the bytes."""
+    try:
+        asked = json.loads(question)
+        if not isinstance(asked, dict) or asked.get("kind") != "python-module":
+            raise NotGiven("this client answers only for Python modules")
+        return True, _answer(asked.get("name"))
+    except NotGiven as why:
+        return False, str(why).encode()
+    except ValueError:
+        return False, b"the question cannot be read"
+
+
+def generation() -> int:
+    """A number that grows when a module that was given away has been loaded again: what workers have of it is old."""
+    global _generation
+    for name, spec in list(_given.items()):
+        module = sys.modules.get(name)
+        if module is not None and module.__spec__ is not spec:
+            if spec is not None:
+                _generation += 1
+            _given[name] = module.__spec__
+    return _generation
+
+
+def _answer(name: object) -> bytes:
+    if not isinstance(name, str) or not _NAME.match(name) or name == "__main__":
+        raise NotGiven(f"{name!r} is not the name of a module")
+    spec = _find(name)
+    if spec is None:
+        raise NotGiven("the client does not have it either")
+    is_package = spec.submodule_search_locations is not None
+    if is_package and (spec.loader is None or not spec.has_location):
+        # A namespace package is a folder without text.
+        source, file = "", None
+    else:
+        source, file = _source(name, spec), spec.origin
+    text = json.dumps({"package": is_package, "file": file, "source": source}).encode()
+    if len(text) > ANSWER_BYTES_MAX:
+        raise NotGiven(f"its text is longer than {ANSWER_BYTES_MAX} bytes; install it on the worker")
+    _given[name] = getattr(sys.modules.get(name), "__spec__", None)
+    return text
+
+
+def _source(name: str, spec: importlib.machinery.ModuleSpec) -> str:
+    if spec.origin in ("built-in", "frozen") or isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
+        raise NotGiven("it is compiled code on the client and must be installed on the worker")
+    try:
+        source = spec.loader.get_source(name)  # type: ignore[union-attr]
+    except (AttributeError, ImportError, OSError, SyntaxError, UnicodeError) as error:
+        raise NotGiven(f"its text cannot be read on the client: {error}") from None
+    if source is None:
+        raise NotGiven("the client has it without its source and it must be installed on the worker")
+    return str(source)
+
+
+def _find(name: str) -> importlib.machinery.ModuleSpec | None:
+    loaded = getattr(sys.modules.get(name), "__spec__", None)
+    if loaded is not None:
+        return loaded  # type: ignore[no-any-return]
+    parent, _, _ = name.rpartition(".")
+    path = None
+    if parent:
+        found = _find(parent)
+        if found is None or found.submodule_search_locations is None:
+            return None
+        path = list(found.submodule_search_locations)
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, path)
+        except Exception:  # A finder that cannot tell does not know the module.
+            spec = None
+        if spec is not None:
+            return spec
+    return None
