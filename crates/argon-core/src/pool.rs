@@ -1,18 +1,20 @@
 //! The worker's mind: which runner gets which attempt, and what the manager is told.
 //!
 //! Driven like the scheduler: [`Pool::step`] takes one fact and appends effects. The shell owns processes, pipes and
-//! the connection; it starts a runner when told [`Effect::Spawn`], hands it a task when told [`Effect::Hand`], and
-//! reports what became of either.
+//! the connection; it starts a runner when told [`Effect::Spawn`], hands it a task when told [`Effect::Hand`], starts a
+//! command when told [`Effect::Execute`], and reports what became of each.
 //!
 //! Attempts that were not started wait in arrival order by priority. Outcomes are kept until the manager settles them, across
 //! any loss of the connection.
 
 mod effect;
 mod input;
+mod kind;
 mod on_manager;
 mod on_runner;
 mod slot;
 mod start;
+mod supply;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,8 +26,9 @@ use rustc_hash::FxHashSet;
 use crate::time::Time;
 
 pub use effect::{Effect, Signal};
-pub use input::{Exit, Input};
-pub use slot::{Kind, SlotId};
+pub use input::{Blame, Exit, Input};
+pub use kind::{Kind, Program, Version};
+pub use slot::SlotId;
 
 use slot::{Slot, SlotState};
 
@@ -38,8 +41,10 @@ pub struct Settings {
     pub host: String,
     /// How many tasks it runs at once; at least 1.
     pub slots: usize,
-    /// Runtimes that it has; the first is kept ready in every slot.
+    /// Runtimes that it has; the first interpreter among them is kept ready in every slot.
     pub runtimes: Vec<Runtime>,
+    /// Its Python interpreters; the first is the default. More may be found later.
+    pub pythons: Vec<Version>,
     /// A runner is replaced after so many tasks; 0 for never.
     pub max_requests: u64,
     /// Time limit for tasks that bring none, milliseconds; 0 for none.
@@ -50,6 +55,13 @@ pub struct Settings {
     pub lease: Duration,
     /// Bytes of outcomes that may wait to be settled before no more tasks are started.
     pub unsettled_bytes: u64,
+}
+
+/// An attempt that has not started.
+#[derive(Debug)]
+struct Waiting {
+    kind: Kind,
+    task: Task,
 }
 
 /// Runners of one kind, which has a memory limit, ended before they were ready. The limit is to blame when that goes on
@@ -68,7 +80,7 @@ pub struct Pool {
     settings: Settings,
     slots: Vec<Slot>,
     /// Attempts that have not started, by priority.
-    waiting: [VecDeque<Task>; 3],
+    waiting: [VecDeque<Waiting>; 3],
     /// Every attempt that is here in any form.
     known: FxHashSet<AttemptId>,
     /// Outcomes that the manager has not settled, oldest first.
@@ -121,9 +133,10 @@ impl Pool {
             Input::RunnerGone { slot, generation, exit } => {
                 self.on_runner_gone(now, slot, generation, exit, out)
             }
-            Input::SpawnFailed { slot, generation, why } => {
-                self.on_spawn_failed(now, slot, generation, &why, out);
+            Input::SpawnFailed { slot, generation, why, blame } => {
+                self.on_spawn_failed(now, slot, generation, why, blame, out);
             }
+            Input::PythonsFound(versions) => self.on_pythons_found(versions),
             Input::TimePassed => {}
         }
         self.on_time_passed(now, out);
@@ -140,7 +153,7 @@ impl Pool {
     /// Every attempt that is here: waiting, running or finished and not settled. What REGISTER lists.
     #[must_use]
     pub fn held(&self) -> Vec<AttemptId> {
-        let waiting = self.waiting.iter().flatten().map(attempt_of);
+        let waiting = self.waiting.iter().flatten().map(|waiting| attempt_of(&waiting.task));
         let running = self.slots.iter().filter_map(Slot::attempt);
         let finished = self
             .unsettled
@@ -151,7 +164,8 @@ impl Pool {
 
     /// Every task that waits or runs here: whose blobs are still wanted.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.waiting.iter().flatten().chain(self.slots.iter().filter_map(Slot::task))
+        let waiting = self.waiting.iter().flatten().map(|waiting| &waiting.task);
+        waiting.chain(self.slots.iter().filter_map(Slot::task))
     }
 
     /// The attempt that a slot's runner of this generation executes.
@@ -172,6 +186,13 @@ impl Pool {
     pub fn counts(&self) -> (usize, usize, usize, usize) {
         let busy = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
         (self.slots.len(), busy, self.waiting_len(), self.unsettled.len())
+    }
+
+    fn on_pythons_found(&mut self, versions: Vec<Version>) {
+        if !versions.is_empty() && !self.settings.runtimes.contains(&Runtime::Python) {
+            self.settings.runtimes.push(Runtime::Python);
+        }
+        self.settings.pythons = versions;
     }
 
     /// Whether no slot has a runner, and none came up when one was started.

@@ -1,131 +1,13 @@
 //! The worker's mind: what it starts, ends, reports, keeps and gives back.
 
+mod hand;
+
 use std::time::Duration;
 
-use argon_core::Time;
-use argon_core::pool::{Effect, Exit, Input, Kind, Pool, Settings, Signal, SlotId};
-use argon_proto::message::AttemptId;
-use argon_proto::{
-    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Priority, Runtime, SessionId, Status, Task,
-    TaskHead, TaskId,
-};
-use bytes::Bytes;
+use argon_core::pool::{Effect, Input, Kind, Program, Signal, SlotId};
+use argon_proto::{Message, Priority, Runtime, Status};
 
-struct Hand {
-    pool: Pool,
-    now: Time,
-}
-
-impl Hand {
-    /// A pool whose runners are ready and whose manager is found.
-    fn new(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            name: "w".to_owned(),
-            host: "host".to_owned(),
-            slots: 1,
-            runtimes: vec![Runtime::Perl],
-            max_requests: 0,
-            default_timeout_ms: 0,
-            term_grace: Duration::from_secs(2),
-            lease: Duration::from_secs(15),
-            unsettled_bytes: 1 << 20,
-        };
-        change(&mut settings);
-        let slots = settings.slots;
-        let mut hand = Self { pool: Pool::new(Time(0), settings), now: Time(0) };
-        hand.step(Input::Started);
-        hand.step(Input::ManagerFound);
-        (0..slots).for_each(|slot| drop(hand.ready(slot, 1)));
-        hand
-    }
-
-    fn step(&mut self, input: Input) -> Vec<Effect> {
-        let mut out = Vec::new();
-        self.pool.step(self.now, input, &mut out);
-        self.pool.assert_invariants();
-        out
-    }
-
-    fn after(&mut self, time: Duration) -> Vec<Effect> {
-        self.now = self.now + time;
-        self.step(Input::TimePassed)
-    }
-
-    fn ready(&mut self, slot: usize, generation: u64) -> Vec<Effect> {
-        self.step(Input::RunnerReady { slot: SlotId(slot), generation })
-    }
-
-    fn gone(&mut self, generation: u64) -> Vec<Effect> {
-        let exit = Exit { signal: Some(9), ..Exit::default() };
-        self.step(Input::RunnerGone { slot: SlotId(0), generation, exit })
-    }
-
-    fn finish(&mut self, sequence: u64) -> Vec<Effect> {
-        let outcome = outcome(sequence);
-        self.step(Input::RunnerFinished { slot: SlotId(0), generation: 1, outcome })
-    }
-
-    fn receive(&mut self, sequence: u64) -> Vec<Effect> {
-        self.step(Input::TaskReceived(task(sequence)))
-    }
-}
-
-fn id(sequence: u64) -> AttemptId {
-    AttemptId { task: TaskId { session: SessionId([1; 16]), sequence }, attempt: Attempt(1) }
-}
-
-fn task(sequence: u64) -> Task {
-    Task {
-        head: TaskHead {
-            id: id(sequence).task,
-            attempt: Attempt(1),
-            flags: Flags::default(),
-            priority: Priority::Normal,
-            runtime: Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Own,
-            backoff_ms: 0,
-            memory_mib: 0,
-        },
-        blobs: Bytes::new(),
-        meta: Bytes::new(),
-        payload: Vec::new().into(),
-    }
-}
-
-fn outcome(sequence: u64) -> Outcome {
-    let AttemptId { task: id, attempt } = id(sequence);
-    Outcome {
-        head: OutcomeHead { id, attempt, status: Status::Ok, codec: Codec::Own, run_us: 1 },
-        report: Bytes::new(),
-        payload: vec![0; 100].into(),
-    }
-}
-
-fn handed(effects: &[Effect]) -> Vec<u64> {
-    let sequence = |effect: &Effect| {
-        let Effect::Hand { task, .. } = effect else { return None };
-        Some(task.head.id.sequence)
-    };
-    effects.iter().filter_map(sequence).collect()
-}
-
-fn reported(effects: &[Effect]) -> Vec<Status> {
-    let status = |effect: &Effect| {
-        let Effect::Tell(Message::Outcome(outcome)) = effect else { return None };
-        Some(outcome.head.status)
-    };
-    effects.iter().filter_map(status).collect()
-}
-
-fn returned(effects: &[Effect]) -> Vec<AttemptId> {
-    let attempts = |effect: &Effect| {
-        let Effect::Tell(Message::Returned(attempts)) = effect else { return None };
-        Some(attempts.clone())
-    };
-    effects.iter().filter_map(attempts).flatten().collect()
-}
+use hand::{Hand, handed, id, reported, returned, task};
 
 #[test]
 fn a_runner_is_replaced_after_its_requests() {
@@ -134,7 +16,7 @@ fn a_runner_is_replaced_after_its_requests() {
     assert!(!hand.finish(1).contains(&Effect::Retire { slot: SlotId(0), generation: 1 }));
     hand.receive(2);
     assert!(hand.finish(2).contains(&Effect::Retire { slot: SlotId(0), generation: 1 }));
-    let kind = Kind { runtime: Runtime::Perl, memory_mib: 0 };
+    let kind = Kind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
     assert!(hand.gone(1).contains(&Effect::Spawn { slot: SlotId(0), generation: 2, kind }));
 }
 

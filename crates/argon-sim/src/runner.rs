@@ -1,6 +1,6 @@
 //! Virtual runners: what a task does once it is handed over.
 
-use argon_core::pool::{Exit, Input, SlotId};
+use argon_core::pool::{Blame, Exit, Input, SlotId};
 use argon_proto::message::AttemptId;
 use argon_proto::{Codec, Outcome, OutcomeHead, Status, Task};
 use bytes::Bytes;
@@ -86,7 +86,8 @@ impl World {
             }
             RunnerDoes::FailToSpawn => {
                 process.runners.remove(&slot.0);
-                Input::SpawnFailed { slot, generation, why: "no process could be made".to_owned() }
+                let why = "no process could be made".to_owned();
+                Input::SpawnFailed { slot, generation, why, blame: Blame::Machine }
             }
             RunnerDoes::Die { run: which } if run != which || task.is_none() => return,
             RunnerDoes::Die { .. } | RunnerDoes::End { .. } | RunnerDoes::FailToStart => {

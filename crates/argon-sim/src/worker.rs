@@ -61,6 +61,7 @@ impl World {
             host: format!("host-{worker}"),
             slots: shape.slots,
             runtimes: vec![Runtime::Perl],
+            pythons: Vec::new(),
             max_requests: shape.max_requests,
             default_timeout_ms: 0,
             term_grace: Duration::from_millis(500),
@@ -151,6 +152,9 @@ impl World {
         match effect {
             Effect::Spawn { slot, generation, .. } => self.spawn_runner(worker, slot, generation),
             Effect::Hand { slot, task } => self.hand(worker, slot, task),
+            Effect::Execute { slot, .. } => {
+                self.oracle.fail(format!("slot {} of worker {worker} was told to run a command", slot.0));
+            }
             Effect::Retire { slot, generation } => {
                 self.runner_will(worker, slot, generation, 1_000, RunnerDoes::End { signal: None });
             }

@@ -2,7 +2,8 @@
 
 use argon_proto::{Message, Task};
 
-use super::slot::{Kind, SlotId};
+use super::kind::Kind;
+use super::slot::SlotId;
 
 /// Two ways to ask a runner's process group to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +30,15 @@ pub enum Effect {
     Hand {
         /// Where.
         slot: SlotId,
+        /// The task.
+        task: Task,
+    },
+    /// Start a task that is a command: a process of its own, which is reported gone when it has ended.
+    Execute {
+        /// Where.
+        slot: SlotId,
+        /// Its number in the slot, as a runner has one.
+        generation: u64,
         /// The task.
         task: Task,
     },

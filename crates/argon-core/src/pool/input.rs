@@ -3,6 +3,7 @@
 use argon_proto::message::AttemptId;
 use argon_proto::{Outcome, Task};
 
+use super::kind::Version;
 use super::slot::SlotId;
 
 /// How a runner process ended, and what is known of it.
@@ -16,10 +17,19 @@ pub struct Exit {
     pub code: Option<i32>,
     /// Peak memory, KiB.
     pub peak_kib: Option<u64>,
-    /// The last lines that it wrote to its standard output and error during the task.
+    /// The last lines that it wrote to its standard output and error, during its task or before it was ready.
     pub output: String,
-    /// What was wrong with what it said, if it was ended for that.
+    /// What was wrong with what it said, if it was ended for that; or why a command was not started.
     pub complaint: Option<String>,
+}
+
+/// Whose fault it is that a process could not be started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// The machine's: it may have what it takes later.
+    Machine,
+    /// The program's: it will never start here.
+    Program,
 }
 
 /// A fact that the pool must take into account.
@@ -59,7 +69,7 @@ pub enum Input {
         /// The outcome.
         outcome: Outcome,
     },
-    /// A runner process ended, and everything it wrote was read.
+    /// A runner process or a command ended, and everything it wrote was read.
     RunnerGone {
         /// Its slot.
         slot: SlotId,
@@ -76,7 +86,11 @@ pub enum Input {
         generation: u64,
         /// Why.
         why: String,
+        /// Whose fault it is.
+        blame: Blame,
     },
+    /// The worker knows its Python interpreters, by now or better than before; the first one is the default.
+    PythonsFound(Vec<Version>),
     /// Nothing happened, but time went by.
     TimePassed,
 }

@@ -5,8 +5,9 @@ use argon_proto::{Message, Outcome, Task};
 use bytes::Bytes;
 
 use super::effect::Effect;
+use super::kind::Kind;
 use super::slot::{SlotId, Why};
-use super::{Pool, attempt_of};
+use super::{Pool, Waiting, attempt_of};
 use crate::time::Time;
 
 impl Pool {
@@ -26,15 +27,17 @@ impl Pool {
         if self.known.contains(&attempt) {
             return;
         }
-        if self.is_draining || self.is_helpless() {
+        let kind = self.kind_of(&task);
+        // A command needs no runner, so it does not matter that none comes up.
+        let is_command = kind == Ok(Kind::COMMAND);
+        if self.is_draining || self.is_helpless() && !is_command {
             return out.push(Effect::Tell(Message::Returned(vec![attempt])));
         }
         self.known.insert(attempt);
-        let runtime = task.head.runtime;
-        if !self.settings.runtimes.contains(&runtime) {
-            return self.refuse_runtime(&task, runtime, out);
+        match kind {
+            Ok(kind) => self.waiting[task.head.priority.index()].push_back(Waiting { kind, task }),
+            Err(why) => self.refuse(&task, why, out),
         }
-        self.waiting[task.head.priority.index()].push_back(task);
     }
 
     pub(super) fn on_stop_received(&mut self, now: Time, attempts: &[AttemptId], out: &mut Vec<Effect>) {
@@ -67,9 +70,9 @@ impl Pool {
         // The least urgent and the last to come are the last to start here.
         for lane in self.waiting.iter_mut().rev() {
             while given.len() < count as usize
-                && let Some(task) = lane.pop_back()
+                && let Some(waiting) = lane.pop_back()
             {
-                given.push(attempt_of(&task));
+                given.push(attempt_of(&waiting.task));
             }
         }
         given.reverse();
@@ -93,8 +96,12 @@ impl Pool {
             return;
         }
         self.is_draining = true;
-        let given: Vec<AttemptId> =
-            self.waiting.iter_mut().flat_map(|lane| lane.drain(..)).map(|task| attempt_of(&task)).collect();
+        let given: Vec<AttemptId> = self
+            .waiting
+            .iter_mut()
+            .flat_map(|lane| lane.drain(..))
+            .map(|waiting| attempt_of(&waiting.task))
+            .collect();
         self.known.retain(|attempt| !given.contains(attempt));
         if !self.is_linked {
             // Nobody to give them to: the manager takes back what the next REGISTER does not list.
@@ -114,7 +121,7 @@ impl Pool {
 
     fn forget_waiting(&mut self, attempt: AttemptId) {
         for lane in &mut self.waiting {
-            lane.retain(|task| attempt_of(task) != attempt);
+            lane.retain(|waiting| attempt_of(&waiting.task) != attempt);
         }
     }
 

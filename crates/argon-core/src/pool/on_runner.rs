@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::{Message, Outcome, Report, Status, Task};
+use argon_proto::message::AttemptId;
+use argon_proto::{Codec, Flags, Message, Outcome, OutcomeHead, Payload, Report, Runtime, Status, Task};
+use bytes::Bytes;
 
 use super::effect::Effect;
-use super::input::Exit;
-use super::slot::{Kind, Run, SlotId, SlotState, Why};
-use super::start::kind_of;
-use super::{Pool, Suspicion, attempt_of};
+use super::input::{Blame, Exit};
+use super::kind::Kind;
+use super::slot::{Run, SlotId, SlotState, Why};
+use super::{Pool, Suspicion, Waiting, attempt_of};
 use crate::time::Time;
 
 /// Wait before a runner is started again where one failed to start; doubles with each failure.
@@ -80,7 +82,12 @@ impl Pool {
         if slot.generation != generation {
             return;
         }
-        match std::mem::take(&mut slot.state) {
+        let state = std::mem::take(&mut slot.state);
+        if state.is_command() {
+            slot.state = SlotState::Idle { kind: Kind::COMMAND, served: 0 };
+        }
+        match state {
+            SlotState::Busy { kind: Kind::COMMAND, run, .. } => self.on_command_ended(now, &run, exit, out),
             SlotState::Busy { run, .. } => self.report_death(now, &run, Status::Died, exit, out),
             SlotState::Ending { run, why, .. } => match why {
                 Why::Timeout => self.report_death(now, &run, Status::Timeout, exit, out),
@@ -91,8 +98,11 @@ impl Pool {
                     }
                 }
             },
+            SlotState::Starting { kind } if kind.is_tasks_own() => {
+                self.on_own_program_failed(now, kind, &exit, out)
+            }
             SlotState::Starting { kind } if kind.memory_mib > 0 => {
-                slot.state = SlotState::Empty { not_before: now + RESPAWN };
+                slot.state = SlotState::Empty { not_before: Some(now + RESPAWN) };
                 self.on_limited_start_failed(now, kind, &exit, out);
             }
             SlotState::Starting { .. } => {
@@ -109,12 +119,20 @@ impl Pool {
         now: Time,
         slot_id: SlotId,
         generation: u64,
-        _why: &str,
+        why: String,
+        blame: Blame,
         out: &mut Vec<Effect>,
     ) {
         let slot = &mut self.slots[slot_id.0];
         if slot.generation != generation {
             return;
+        }
+        if let (Blame::Program, SlotState::Starting { kind }) = (blame, &slot.state)
+            && kind.is_tasks_own()
+        {
+            let (kind, exit) = (*kind, Exit { complaint: Some(why), ..Exit::default() });
+            slot.state = SlotState::default();
+            return self.on_own_program_failed(now, kind, &exit, out);
         }
         slot.postpone(now);
         self.give_back_if_helpless(out);
@@ -126,24 +144,76 @@ impl Pool {
         let before = self.suspicion.take().filter(|suspicion| suspicion.kind == kind);
         let failures = before.map_or(0, |suspicion| suspicion.failures) + 1;
         if failures < LIMITED_STARTS {
-            self.suspicion = Some(Suspicion { kind, failures, must_probe: true });
+            // Without an interpreter that could be tried in between, the limit is all that can be to blame.
+            let must_probe = self.ready_kind().is_some();
+            self.suspicion = Some(Suspicion { kind, failures, must_probe });
             return;
         }
+        let message = format!(
+            "no {} process comes up within the task's limit of {} MiB memory; give it more",
+            kind.runtime.name(),
+            kind.memory_mib
+        );
+        self.end_waiting(now, kind, &message, &exit, out);
+    }
+
+    /// The client's own executable does not start here. It will not start next time either, so every task that waits for
+    /// it here ends, and nobody else suffers.
+    fn on_own_program_failed(&mut self, now: Time, kind: Kind, exit: &Exit, out: &mut Vec<Effect>) {
+        let how = match (&exit.complaint, exit.signal, exit.code) {
+            (Some(complaint), _, _) => complaint.clone(),
+            (None, Some(signal), _) => format!("it was killed by signal {signal} before it was ready"),
+            (None, None, Some(code)) => format!("it exited with status {code} before it was ready"),
+            (None, None, None) => "it ended before it was ready".to_owned(),
+        };
+        let memory = match kind.memory_mib {
+            0 => String::new(),
+            limit => format!(" within its limit of {limit} MiB memory"),
+        };
+        let message = format!(
+            "the task's executable does not start on worker {}{memory}: {how}; build it for that machine ({} Linux), and \
+             link it statically (in Rust: --target {0}-unknown-linux-musl)",
+            self.settings.name,
+            std::env::consts::ARCH
+        );
+        self.end_waiting(now, kind, &message, exit, out);
+    }
+
+    /// Ends every waiting task of a kind that no runner comes up for.
+    fn end_waiting(&mut self, now: Time, kind: Kind, message: &str, exit: &Exit, out: &mut Vec<Effect>) {
         let mut ended = Vec::new();
         for lane in &mut self.waiting {
-            let (cannot, can) = lane.drain(..).partition(|task| kind_of(task) == kind);
+            let (cannot, can) = lane.drain(..).partition(|waiting| waiting.kind == kind);
             *lane = can;
-            ended.extend::<VecDeque<Task>>(cannot);
+            ended.extend::<VecDeque<Waiting>>(cannot);
         }
-        for task in ended {
-            let message = format!(
-                "no {} process comes up within the task's limit of {} MiB memory; give it more",
-                kind.runtime.name(),
-                kind.memory_mib
-            );
+        for Waiting { task, .. } in ended {
             let run = Run { task, since: now, until: None };
-            self.report_end(now, &run, Status::Died, message, exit.clone(), out);
+            self.report_end(now, &run, Status::Died, message.to_owned(), exit.clone(), out);
         }
+    }
+
+    /// A command's status is its task's outcome.
+    fn on_command_ended(&mut self, now: Time, run: &Run, exit: Exit, out: &mut Vec<Effect>) {
+        let is_good = exit.complaint.is_none() && exit.code == Some(0);
+        if !is_good {
+            return self.report_death(now, run, Status::Died, exit, out);
+        }
+        let AttemptId { task: id, attempt } = attempt_of(&run.task);
+        let is_captured = run.task.head.flags.contains(Flags::CAPTURE) && !exit.output.is_empty();
+        let report = Report { output: Some(exit.output), ..Report::default() };
+        let outcome = Outcome {
+            head: OutcomeHead {
+                id,
+                attempt,
+                status: Status::Ok,
+                codec: Codec::Own,
+                run_us: micros(now, run),
+            },
+            report: if is_captured { report.to_json() } else { Bytes::new() },
+            payload: Payload::default(),
+        };
+        self.report(outcome, out);
     }
 
     /// What waits here may start elsewhere meanwhile; if nobody else is there, it comes back.
@@ -190,8 +260,7 @@ impl Pool {
             ..self.report_on(&run.task, message)
         };
         let attempt = attempt_of(&run.task);
-        let run_us = u64::try_from(ran.as_micros()).unwrap_or(u64::MAX);
-        let outcome = Outcome::reported(attempt.task, attempt.attempt, status, run_us, &report);
+        let outcome = Outcome::reported(attempt.task, attempt.attempt, status, micros(now, run), &report);
         self.report(outcome, out);
     }
 }
@@ -201,13 +270,23 @@ impl super::slot::Slot {
     fn postpone(&mut self, now: Time) {
         let wait = RESPAWN.saturating_mul(1 << self.failures.min(10)).min(RESPAWN_MAX);
         self.failures += 1;
-        self.state = SlotState::Empty { not_before: now + wait };
+        self.state = SlotState::Empty { not_before: Some(now + wait) };
     }
 }
 
+fn micros(now: Time, run: &Run) -> u64 {
+    u64::try_from(now.since(run.since).as_micros()).unwrap_or(u64::MAX)
+}
+
 fn death_message(task: &Task, exit: &Exit) -> String {
-    if let Some(complaint) = &exit.complaint {
-        return format!("the runner was ended because {complaint}");
+    let who = match task.head.runtime {
+        Runtime::Exec => "command",
+        Runtime::Perl | Runtime::Python | Runtime::Native => "runner",
+    };
+    match &exit.complaint {
+        Some(complaint) if who == "command" => return complaint.clone(),
+        Some(complaint) => return format!("the runner was ended because {complaint}"),
+        None => {}
     }
     // Whatever its peak: the allocation that was too much is not in it.
     let memory = match (task.head.memory_mib, exit.peak_kib) {
@@ -217,12 +296,13 @@ fn death_message(task: &Task, exit: &Exit) -> String {
         }
         (limit, None) => format!("; its limit was {limit} MiB memory"),
     };
+    let during = if who == "command" { "" } else { " during the task" };
     match (exit.signal, exit.code) {
         (Some(9), _) => format!(
-            "the runner was killed by signal 9 (SIGKILL) during the task; the kernel does that when memory runs out{memory}"
+            "the {who} was killed by signal 9 (SIGKILL){during}; the kernel does that when memory runs out{memory}"
         ),
-        (Some(signal), _) => format!("the runner was killed by signal {signal} during the task{memory}"),
-        (None, Some(code)) => format!("the runner exited with status {code} during the task{memory}"),
-        (None, None) => format!("the runner ended during the task{memory}"),
+        (Some(signal), _) => format!("the {who} was killed by signal {signal}{during}{memory}"),
+        (None, Some(code)) => format!("the {who} exited with status {code}{during}{memory}"),
+        (None, None) => format!("the {who} ended{during}{memory}"),
     }
 }

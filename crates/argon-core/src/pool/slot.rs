@@ -4,20 +4,12 @@ use argon_proto::message::AttemptId;
 use argon_proto::{Runtime, Task};
 
 use super::attempt_of;
+use super::kind::Kind;
 use crate::time::Time;
 
 /// A slot's number, from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SlotId(pub usize);
-
-/// What a runner must be to take a task.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Kind {
-    /// Its runtime.
-    pub runtime: Runtime,
-    /// Its memory limit, MiB; 0 for none.
-    pub memory_mib: u32,
-}
 
 /// One slot.
 #[derive(Debug, Default)]
@@ -32,13 +24,13 @@ pub(super) struct Slot {
 /// What goes on in a slot.
 #[derive(Debug)]
 pub(super) enum SlotState {
-    /// No runner; none is started before that time.
-    Empty { not_before: Time },
+    /// No runner; if the last one did not come up, none is started before that time.
+    Empty { not_before: Option<Time> },
     /// A runner is starting.
     Starting { kind: Kind },
-    /// A runner waits for a task.
+    /// A runner waits for a task; or nothing does, for a command.
     Idle { kind: Kind, served: u64 },
-    /// A runner executes a task.
+    /// A runner executes a task, or the task is a command of its own.
     Busy { kind: Kind, served: u64, run: Box<Run> },
     /// A runner was told to end for its task's sake.
     Ending { run: Box<Run>, why: Why, kill_at: Option<Time> },
@@ -63,7 +55,17 @@ pub(super) enum Why {
 
 impl Default for SlotState {
     fn default() -> Self {
-        Self::Empty { not_before: Time(0) }
+        Self::Empty { not_before: None }
+    }
+}
+
+impl SlotState {
+    /// Whether a command runs here, or is being ended.
+    pub(super) fn is_command(&self) -> bool {
+        match self {
+            Self::Busy { run, .. } | Self::Ending { run, .. } => run.task.head.runtime == Runtime::Exec,
+            Self::Empty { .. } | Self::Starting { .. } | Self::Idle { .. } | Self::Retiring => false,
+        }
     }
 }
 
@@ -92,7 +94,7 @@ impl Slot {
 
     pub(super) fn deadline(&self) -> Option<Time> {
         match &self.state {
-            SlotState::Empty { not_before } => Some(*not_before),
+            SlotState::Empty { not_before } => *not_before,
             SlotState::Busy { run, .. } => run.until,
             SlotState::Ending { kill_at, .. } => *kill_at,
             SlotState::Starting { .. } | SlotState::Idle { .. } | SlotState::Retiring => None,

@@ -99,6 +99,7 @@ impl Driver {
             host: config.host.clone(),
             slots: config.slots,
             runtimes: runtimes.iter().map(|(runtime, _)| *runtime).collect(),
+            pythons: Vec::new(),
             max_requests: config.max_requests,
             default_timeout_ms: config.default_timeout_ms,
             term_grace: TERM_GRACE,

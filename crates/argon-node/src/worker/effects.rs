@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::{Effect, Input, Kind, Signal, SlotId};
+use argon_core::pool::{Blame, Effect, Input, Kind, Signal, SlotId};
 use argon_proto::{Flags, Message, Task};
 use nix::sys::signal;
 
@@ -23,9 +23,11 @@ impl Driver {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
             // Nothing begins in a worker that ends.
-            Effect::Spawn { .. } | Effect::Hand { .. } | Effect::Leave if self.leave_until.is_some() => {}
+            Effect::Spawn { .. } | Effect::Hand { .. } | Effect::Execute { .. } | Effect::Leave
+                if self.leave_until.is_some() => {}
             Effect::Spawn { slot, generation, kind } => self.spawn(slot, generation, kind),
             Effect::Hand { slot, task } => self.hand(slot, task),
+            Effect::Execute { .. } => {}
             Effect::Retire { slot, generation } => {
                 let until = self.now + RETIRE_LIMIT;
                 if let Some(runner) = self.runner(slot, generation) {
@@ -60,7 +62,7 @@ impl Driver {
             Ok(runner) => self.runners[slot.0] = Some(runner),
             Err(why) => {
                 self.on_trouble(format!("no {} runner can be started: {why}", kind.runtime.name()));
-                self.inputs.push_back(Input::SpawnFailed { slot, generation, why });
+                self.inputs.push_back(Input::SpawnFailed { slot, generation, why, blame: Blame::Machine });
             }
         }
     }

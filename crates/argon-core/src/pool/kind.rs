@@ -1,0 +1,145 @@
+//! What a runner must be to take a task: read off the task once, when it arrives.
+
+use argon_proto::{BlobHash, Runtime, Task};
+use serde::Deserialize;
+
+use super::Pool;
+
+/// What a runner must be to take a task.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Kind {
+    /// Its runtime.
+    pub runtime: Runtime,
+    /// Which program of that runtime.
+    pub program: Program,
+    /// Its memory limit, MiB; 0 for none. Commands bring their own, and share a kind.
+    pub memory_mib: u32,
+}
+
+/// Which program a runner executes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Program {
+    /// The only one that the worker has for the runtime, or the task's own command.
+    Only,
+    /// An interpreter of this version.
+    Version(Version),
+    /// The client's executable of this hash.
+    Executable(BlobHash),
+}
+
+/// A version of an interpreter, as far as tasks can tell versions apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Version {
+    /// The 3 of 3.11.
+    pub major: u8,
+    /// The 11 of 3.11.
+    pub minor: u8,
+}
+
+impl Kind {
+    /// The kind that runs any command.
+    pub(super) const COMMAND: Self = Self { runtime: Runtime::Exec, program: Program::Only, memory_mib: 0 };
+
+    /// Whether a slot of this kind holds a process between tasks.
+    pub(super) fn has_runner(self) -> bool {
+        match self.runtime {
+            Runtime::Perl | Runtime::Python | Runtime::Native => true,
+            Runtime::Exec => false,
+        }
+    }
+
+    /// Whether the program came with the task, so that the task is to blame if it does not start.
+    pub(super) fn is_tasks_own(self) -> bool {
+        matches!(self.program, Program::Executable(_))
+    }
+}
+
+impl Version {
+    /// Reads `3.11`, and what may follow it in `3.11.2`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.trim().split('.').map(str::parse);
+        let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+            return None;
+        };
+        Some(Self { major, minor })
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// The one thing that the pool reads in a task's meta.
+#[derive(Deserialize)]
+struct Meta {
+    python: Option<String>,
+}
+
+impl Pool {
+    /// What it takes to run a task, or why this worker cannot.
+    pub(super) fn kind_of(&self, task: &Task) -> Result<Kind, String> {
+        let runtime = task.head.runtime;
+        if !self.settings.runtimes.contains(&runtime) {
+            return Err(self.no_runtime(runtime));
+        }
+        let program = match runtime {
+            Runtime::Perl => Program::Only,
+            Runtime::Python => Program::Version(self.version_for(task)?),
+            Runtime::Native => match task.blob_hashes().next() {
+                Some(hash) => Program::Executable(hash),
+                None => {
+                    return Err("the native task names no executable: its first blob must be one".to_owned());
+                }
+            },
+            Runtime::Exec => return Ok(Kind::COMMAND),
+        };
+        Ok(Kind { runtime, program, memory_mib: task.head.memory_mib })
+    }
+
+    fn version_for(&self, task: &Task) -> Result<Version, String> {
+        let asked = match task.meta.as_ref() {
+            [] => None,
+            meta => serde_json::from_slice(meta).ok().and_then(|meta: Meta| meta.python),
+        };
+        let pythons = &self.settings.pythons;
+        let Some(asked) = asked else {
+            return pythons.first().copied().ok_or_else(|| self.no_runtime(Runtime::Python));
+        };
+        let version = Version::parse(&asked)
+            .ok_or_else(|| format!("the task asks for Python '{asked}', which is no version such as 3.11"))?;
+        if pythons.contains(&version) {
+            return Ok(version);
+        }
+        let mine: Vec<_> = pythons.iter().map(Version::to_string).collect();
+        Err(format!(
+            "worker {} has no Python {version} (it has: {}); install it there, or name it to the worker with --python, and restart the worker",
+            self.settings.name,
+            mine.join(", ")
+        ))
+    }
+
+    fn no_runtime(&self, runtime: Runtime) -> String {
+        let mine: Vec<_> = self.settings.runtimes.iter().map(|runtime| runtime.name()).collect();
+        format!(
+            "worker {} has no {} runtime (it has: {}); install the interpreter there and restart the worker",
+            self.settings.name,
+            runtime.name(),
+            mine.join(", "),
+        )
+    }
+
+    /// The kind that is kept ready in slots that nothing else wants, if there is an interpreter.
+    pub(super) fn ready_kind(&self) -> Option<Kind> {
+        self.settings.runtimes.iter().find_map(|runtime| {
+            let program = match runtime {
+                Runtime::Perl => Program::Only,
+                Runtime::Python => Program::Version(*self.settings.pythons.first()?),
+                Runtime::Native | Runtime::Exec => return None,
+            };
+            Some(Kind { runtime: *runtime, program, memory_mib: 0 })
+        })
+    }
+}

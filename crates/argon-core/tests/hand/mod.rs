@@ -1,0 +1,132 @@
+//! A pool in the hand: facts go in, effects come out, and the invariants are asked after each step.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::time::Duration;
+
+use argon_core::Time;
+use argon_core::pool::{Effect, Exit, Input, Pool, Settings, SlotId};
+use argon_proto::message::AttemptId;
+use argon_proto::{
+    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Priority, Runtime, SessionId, Status, Task,
+    TaskHead, TaskId,
+};
+use bytes::Bytes;
+
+/// A pool and its clock.
+pub(crate) struct Hand {
+    pub(crate) pool: Pool,
+    pub(crate) now: Time,
+}
+
+impl Hand {
+    /// A pool whose runners are ready and whose manager is found.
+    pub(crate) fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            name: "w".to_owned(),
+            host: "host".to_owned(),
+            slots: 1,
+            runtimes: vec![Runtime::Perl],
+            pythons: Vec::new(),
+            max_requests: 0,
+            default_timeout_ms: 0,
+            term_grace: Duration::from_secs(2),
+            lease: Duration::from_secs(15),
+            unsettled_bytes: 1 << 20,
+        };
+        change(&mut settings);
+        let slots = settings.slots;
+        let mut hand = Self { pool: Pool::new(Time(0), settings), now: Time(0) };
+        hand.step(Input::Started);
+        hand.step(Input::ManagerFound);
+        (0..slots).for_each(|slot| drop(hand.ready(slot, 1)));
+        hand
+    }
+
+    pub(crate) fn step(&mut self, input: Input) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.pool.step(self.now, input, &mut out);
+        self.pool.assert_invariants();
+        out
+    }
+
+    pub(crate) fn after(&mut self, time: Duration) -> Vec<Effect> {
+        self.now = self.now + time;
+        self.step(Input::TimePassed)
+    }
+
+    pub(crate) fn ready(&mut self, slot: usize, generation: u64) -> Vec<Effect> {
+        self.step(Input::RunnerReady { slot: SlotId(slot), generation })
+    }
+
+    pub(crate) fn gone(&mut self, generation: u64) -> Vec<Effect> {
+        let exit = Exit { signal: Some(9), ..Exit::default() };
+        self.step(Input::RunnerGone { slot: SlotId(0), generation, exit })
+    }
+
+    pub(crate) fn finish(&mut self, sequence: u64) -> Vec<Effect> {
+        let outcome = outcome(sequence);
+        self.step(Input::RunnerFinished { slot: SlotId(0), generation: 1, outcome })
+    }
+
+    pub(crate) fn receive(&mut self, sequence: u64) -> Vec<Effect> {
+        self.step(Input::TaskReceived(task(sequence)))
+    }
+}
+
+pub(crate) fn id(sequence: u64) -> AttemptId {
+    AttemptId { task: TaskId { session: SessionId([1; 16]), sequence }, attempt: Attempt(1) }
+}
+
+pub(crate) fn task(sequence: u64) -> Task {
+    Task {
+        head: TaskHead {
+            id: id(sequence).task,
+            attempt: Attempt(1),
+            flags: Flags::default(),
+            priority: Priority::Normal,
+            runtime: Runtime::Perl,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Own,
+            backoff_ms: 0,
+            memory_mib: 0,
+        },
+        blobs: Bytes::new(),
+        meta: Bytes::new(),
+        payload: Vec::new().into(),
+    }
+}
+
+pub(crate) fn outcome(sequence: u64) -> Outcome {
+    let AttemptId { task: id, attempt } = id(sequence);
+    Outcome {
+        head: OutcomeHead { id, attempt, status: Status::Ok, codec: Codec::Own, run_us: 1 },
+        report: Bytes::new(),
+        payload: vec![0; 100].into(),
+    }
+}
+
+pub(crate) fn handed(effects: &[Effect]) -> Vec<u64> {
+    let sequence = |effect: &Effect| {
+        let Effect::Hand { task, .. } = effect else { return None };
+        Some(task.head.id.sequence)
+    };
+    effects.iter().filter_map(sequence).collect()
+}
+
+pub(crate) fn reported(effects: &[Effect]) -> Vec<Status> {
+    let status = |effect: &Effect| {
+        let Effect::Tell(Message::Outcome(outcome)) = effect else { return None };
+        Some(outcome.head.status)
+    };
+    effects.iter().filter_map(status).collect()
+}
+
+pub(crate) fn returned(effects: &[Effect]) -> Vec<AttemptId> {
+    let attempts = |effect: &Effect| {
+        let Effect::Tell(Message::Returned(attempts)) = effect else { return None };
+        Some(attempts.clone())
+    };
+    effects.iter().filter_map(attempts).flatten().collect()
+}
