@@ -37,7 +37,6 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use link::keep_link;
-pub use runtime::discover_runtimes;
 
 /// Who a worker is and how it treats its runners.
 #[derive(Clone, Debug)]
@@ -58,6 +57,8 @@ pub struct WorkerConfig {
     pub pass_env: Vec<String>,
     /// The Perl interpreter; `perl` of the PATH if not given.
     pub perl: Option<PathBuf>,
+    /// The Python interpreters; those of the PATH if none is given.
+    pub pythons: Vec<PathBuf>,
     /// Whether tasks may load modules from their client.
     pub remote_modules: bool,
     /// How long running tasks may take to finish when the worker drains.
@@ -130,7 +131,7 @@ pub enum WorkerError {
 /// runners when the thread that started them ends.
 ///
 /// # Errors
-/// If no runtime is installed, or the system refuses what a worker needs at its start.
+/// If an interpreter that was named does not work, or the system refuses what a worker needs at its start.
 pub async fn run(config: WorkerConfig, link: Link, stop: StopSignal) -> Result<(), WorkerError> {
     run_guarded(config, link, stop, guardian::command()).await
 }

@@ -66,6 +66,21 @@ impl Version {
     }
 }
 
+impl Version {
+    /// The version that a Python task asks for in its meta, if it asks for one.
+    #[must_use]
+    pub fn wanted_by(task: &Task) -> Option<Self> {
+        asked_by(task).as_deref().and_then(Self::parse)
+    }
+}
+
+fn asked_by(task: &Task) -> Option<String> {
+    match task.meta.as_ref() {
+        [] => None,
+        meta => serde_json::from_slice(meta).ok().and_then(|meta: Meta| meta.python),
+    }
+}
+
 impl std::fmt::Display for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
@@ -100,12 +115,8 @@ impl Pool {
     }
 
     fn version_for(&self, task: &Task) -> Result<Version, String> {
-        let asked = match task.meta.as_ref() {
-            [] => None,
-            meta => serde_json::from_slice(meta).ok().and_then(|meta: Meta| meta.python),
-        };
         let pythons = &self.settings.pythons;
-        let Some(asked) = asked else {
+        let Some(asked) = asked_by(task) else {
             return pythons.first().copied().ok_or_else(|| self.no_runtime(Runtime::Python));
         };
         let version = Version::parse(&asked)

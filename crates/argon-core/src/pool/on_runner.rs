@@ -154,7 +154,7 @@ impl Pool {
             kind.runtime.name(),
             kind.memory_mib
         );
-        self.end_waiting(now, kind, &message, &exit, out);
+        self.end_waiting(now, kind, &message, exit, out);
     }
 
     /// The client's own executable does not start here. It will not start next time either, so every task that waits for

@@ -36,6 +36,13 @@ impl Scheduler {
         held: &[AttemptId],
         out: &mut Out,
     ) {
+        if let Some(Peer::Worker(key)) = self.peers.get(&link)
+            && self.workers[key.0].profile.id == profile.id
+        {
+            // It has found out more about itself.
+            self.workers[key.0].profile.runtimes = profile.runtimes;
+            return;
+        }
         if self.peers.contains_key(&link) {
             return close(link, "frame", "this connection has introduced itself already", out);
         }

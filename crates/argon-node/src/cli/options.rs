@@ -82,6 +82,9 @@ pub(super) struct PoolOptions {
     /// The Perl interpreter [default: perl in PATH]
     #[arg(long, value_name = "FILE")]
     pub(super) perl: Option<PathBuf>,
+    /// A Python interpreter; may be repeated, the first is the default [default: those in PATH]
+    #[arg(long, value_name = "FILE")]
+    pub(super) python: Vec<PathBuf>,
     /// Never ask clients for modules that this machine lacks
     #[arg(long)]
     pub(super) no_remote_modules: bool,

@@ -136,6 +136,7 @@ fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure
         default_timeout_ms: (pool.timeout * 1000.0).ceil() as u32,
         pass_env: pool.pass_env.clone(),
         perl: pool.perl.clone(),
+        pythons: pool.python.clone(),
         remote_modules: !pool.no_remote_modules,
         drain_limit: Duration::from_secs_f64(pool.drain_limit),
     })

@@ -1,4 +1,4 @@
-//! The worker's blobs: a cache by hash, and the tasks that wait for what it does not have.
+//! The worker's blobs: a cache by hash, and the tasks that wait for what it does not have, or does not know yet.
 
 use std::collections::BTreeMap;
 
@@ -101,10 +101,10 @@ impl Blobs {
         }
     }
 
-    /// The parked tasks that are complete by now, in order.
-    pub(super) fn take_complete(&mut self) -> Vec<Task> {
+    /// The parked tasks that are complete by now and may go, in order.
+    pub(super) fn take_complete(&mut self, mut may_go: impl FnMut(&Task) -> bool) -> Vec<Task> {
         let parked = std::mem::take(&mut self.parked);
-        let (complete, waiting) = parked.into_iter().partition(|task| self.has_all(task));
+        let (complete, waiting) = parked.into_iter().partition(|task| self.has_all(task) && may_go(task));
         self.parked = waiting;
         complete
     }
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(blobs.take_questions(std::iter::empty()), [one.0, two.0]);
         assert_eq!(blobs.take_questions(std::iter::empty()), []);
         blobs.keep(two.0, two.1, std::iter::empty());
-        assert_eq!(blobs.take_complete(), [task_naming(2, &[two.0])]);
+        assert_eq!(blobs.take_complete(|_| true), [task_naming(2, &[two.0])]);
         blobs.forget_questions();
         assert_eq!(blobs.take_questions(std::iter::empty()), [one.0]);
         assert_eq!(blobs.take_parked(9, |_| true), [attempt_of(&task(1, "x"))]);

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use argon_core::Time;
 use argon_core::pool::{Effect, Input, Pool, Settings, SlotId};
-use argon_proto::{Message, Runtime};
+use argon_proto::Message;
 use bytes::Bytes;
 use nix::sys::signal::Signal;
-use rustc_hash::FxHashMap;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
@@ -23,7 +22,7 @@ use super::guardian::Guardian;
 use super::mark::Mark;
 use super::modules::Answers;
 use super::runner::{Found, Runner};
-use super::runtime::{self, Launch};
+use super::runtime::Runtimes;
 use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment, sweep};
 
 /// Between TERM and KILL (`spec/runner.md`, section 2).
@@ -44,8 +43,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(3);
 /// Everything that a worker holds beside its pool's mind.
 pub(super) struct Driver {
     pub(super) config: WorkerConfig,
-    pub(super) runtimes: Vec<(Runtime, String)>,
-    pub(super) launches: FxHashMap<Runtime, Launch>,
+    pub(super) runtimes: Runtimes,
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) pool: Pool,
     /// By slot.
@@ -74,6 +72,7 @@ pub(super) struct Driver {
     children: unix::Signal,
     have_children_changed: bool,
     leftovers: usize,
+    have_pythons_changed: bool,
     stops: mpsc::UnboundedReceiver<u8>,
     stop_asked: Option<u8>,
     drain_until: Option<Time>,
@@ -87,7 +86,7 @@ impl Driver {
         stop: StopSignal,
         guardian: Option<Command>,
     ) -> Result<Self, WorkerError> {
-        let runtimes = runtime::discover_runtimes(&config)?;
+        let runtimes = Runtimes::discover(&config)?;
         nix::sys::prctl::set_child_subreaper(true)
             .map_err(|error| system("become the parent of its orphans", error.into()))?;
         let children =
@@ -98,21 +97,16 @@ impl Driver {
             name: config.name.clone(),
             host: config.host.clone(),
             slots: config.slots,
-            runtimes: runtimes.iter().map(|(runtime, _)| *runtime).collect(),
-            pythons: Vec::new(),
+            runtimes: runtimes.offered(),
+            pythons: runtimes.pythons.found().iter().map(|python| python.version).collect(),
             max_requests: config.max_requests,
             default_timeout_ms: config.default_timeout_ms,
             term_grace: TERM_GRACE,
             lease: LEASE,
             unsettled_bytes: UNSETTLED_BYTES,
         };
-        let launches = runtimes
-            .iter()
-            .filter_map(|(runtime, _)| Some((*runtime, runtime::launch(*runtime, &config)?)))
-            .collect();
         Ok(Self {
             environment: environment::for_runners(&config, std::env::vars_os()),
-            launches,
             runtimes,
             pool: Pool::new(Time(0), settings),
             runners: (0..config.slots.max(1)).map(|_| None).collect(),
@@ -136,6 +130,7 @@ impl Driver {
             children,
             have_children_changed: false,
             leftovers: 0,
+            have_pythons_changed: false,
             stops: numbers_of(stop),
             stop_asked: None,
             drain_until: None,
@@ -154,6 +149,7 @@ impl Driver {
             self.now = Time(u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX));
             self.on_mail();
             self.on_found();
+            self.on_pythons();
             self.on_children();
             self.on_stop_asked();
             self.on_time();
@@ -221,6 +217,10 @@ impl Driver {
             self.have_children_changed = true;
             is_ready = true;
         }
+        if self.runtimes.pythons.poll(cx) {
+            self.have_pythons_changed = true;
+            is_ready = true;
+        }
         for (slot, runner) in self.runners.iter_mut().enumerate() {
             if let Some(runner) = runner {
                 runner.poll(cx, &mut self.scratch, |found| self.found.push((SlotId(slot), found)));
@@ -265,6 +265,17 @@ impl Driver {
             }
         }
         self.found = found;
+    }
+
+    /// Interpreters have answered: the pool and the manager are told, and the tasks that waited for that go on.
+    fn on_pythons(&mut self) {
+        if !std::mem::take(&mut self.have_pythons_changed) {
+            return;
+        }
+        let versions = self.runtimes.pythons.found().iter().map(|python| python.version).collect();
+        self.step(Input::PythonsFound(versions));
+        self.tell(Message::Register(self.register_body()));
+        self.start_complete();
     }
 
     /// A child ended: runners tell that themselves, so this is about their orphans, and about the guardian.

@@ -68,10 +68,10 @@ impl Driver {
     }
 
     fn start_runner(&mut self, generation: u64, kind: Kind) -> Result<Runner, String> {
-        let launch = self.launches.get(&kind.runtime).ok_or("this worker does not have that runtime")?;
+        let launch = self.runtimes.launch(kind).ok_or("this worker does not have that runtime")?;
         self.serial = self.serial.wrapping_add(1);
         let mark = Mark::new(self.config.id, self.serial);
-        let started = process::start(launch, &self.environment, mark, kind.memory_mib);
+        let started = process::start(&launch, &self.environment, mark, kind.memory_mib);
         let mut runner = started
             .and_then(|started| Runner::new(started, generation, mark, &launch.preamble))
             .map_err(|error| format!("{}: {error}", launch.program.display()))?;

@@ -1,26 +1,32 @@
 //! What comes from the manager becomes facts for the pool, answers for runners and blobs for the cache.
 
-use argon_core::pool::{Input, SlotId};
+use argon_core::pool::{Input, SlotId, Version};
 use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Message, Payload, Task};
+use argon_proto::{BlobHash, Message, Payload, Runtime, Task};
+use bytes::Bytes;
 
 use super::LinkEvent;
 use super::driver::Driver;
 use super::register;
 use super::runner::Runner;
+use super::runtime::Runtimes;
 
 impl Driver {
     pub(super) fn on_link_event(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::WantRegister(reply) => {
-                let held = self.pool.held().into_iter().chain(self.blobs.parked());
-                let _ = reply.send(register::body(&self.config, &self.runtimes, held));
+                let _ = reply.send(self.register_body());
             }
             LinkEvent::Registered => self.on_registered(),
             LinkEvent::Message(message) => self.on_message(message),
             LinkEvent::Heard => {}
             LinkEvent::Lost => self.on_link_lost(),
         }
+    }
+
+    pub(super) fn register_body(&self) -> Bytes {
+        let held = self.pool.held().into_iter().chain(self.blobs.parked());
+        register::body(&self.config, &self.runtimes.described(), held)
     }
 
     /// What was waiting for a manager goes out in the order that each attempt's client must see: output before outcomes.
@@ -32,6 +38,9 @@ impl Driver {
         self.step(Input::ManagerFound);
         self.ask_clients_again();
         self.ask_for_blobs();
+        if self.runtimes.may_look_for_python() {
+            self.runtimes.pythons.search();
+        }
     }
 
     fn on_link_lost(&mut self) {
@@ -88,7 +97,8 @@ impl Driver {
 
     fn on_run(&mut self, task: Task) {
         // A draining pool gives the task back, blobs or no blobs.
-        if task.blobs.is_empty() || self.is_draining() || self.blobs.has_all(&task) {
+        let must_wait = !self.blobs.has_all(&task) || must_wait_for_python(&mut self.runtimes, &task);
+        if !must_wait || self.is_draining() {
             return self.step(Input::TaskReceived(task));
         }
         self.blobs.park(task);
@@ -104,7 +114,13 @@ impl Driver {
                 runner.say(Message::Blob { hash, payload: payload.clone() });
             }
         }
-        for task in self.blobs.take_complete() {
+        self.start_complete();
+    }
+
+    /// Gives the pool the tasks that had to wait, and need not any more.
+    pub(super) fn start_complete(&mut self) {
+        let runtimes = &mut self.runtimes;
+        for task in self.blobs.take_complete(|task| !must_wait_for_python(runtimes, task)) {
             self.step(Input::TaskReceived(task));
         }
     }
@@ -147,4 +163,11 @@ impl Driver {
         let is_its = runner.current.as_ref().is_some_and(|current| current.attempt == attempt);
         is_its.then_some(runner)
     }
+}
+
+/// Whether it is not known yet if the Python is here that a task wants.
+fn must_wait_for_python(runtimes: &mut Runtimes, task: &Task) -> bool {
+    task.head.runtime == Runtime::Python
+        && runtimes.may_look_for_python()
+        && runtimes.pythons.must_wait(Version::wanted_by(task))
 }

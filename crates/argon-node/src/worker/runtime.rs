@@ -1,26 +1,27 @@
-//! The runtimes that a worker can offer: one row of [`TABLE`] and one file below each.
+//! The runtimes that this worker offers, and how a runner of each is started: one file below for each interpreter.
+//!
+//! An interpreter that is not there is no error: the worker serves what it has. One that somebody named is.
 
 mod perl;
+mod pythons;
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use argon_core::pool::{Kind, Program};
 use argon_proto::Runtime;
 use bytes::Bytes;
 
 use super::{WorkerConfig, WorkerError};
 
+pub(super) use pythons::Pythons;
+
 /// An interpreter that has not told its version by then is broken.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How runners of a runtime are found and started.
-pub(super) struct Row {
-    runtime: Runtime,
-    /// The version on this machine.
-    discover: fn(&WorkerConfig) -> Result<String, WorkerError>,
-    launch: fn(&WorkerConfig) -> Launch,
-}
+/// How a runner is started by a Python interpreter. None: this program has no Python runner, and looks for no Python.
+const PYTHON: Option<fn(&Path) -> Launch> = None;
 
 /// What it takes to start a runner.
 #[derive(Clone, Debug)]
@@ -31,42 +32,79 @@ pub(super) struct Launch {
     pub(super) preamble: Bytes,
 }
 
-const TABLE: &[Row] = &[perl::ROW];
+/// The runtimes of this worker.
+#[derive(Debug)]
+pub(super) struct Runtimes {
+    /// Its version, and how it is started.
+    perl: Option<(String, Launch)>,
+    pub(super) pythons: Pythons,
+}
 
-/// The runtimes of this machine with their versions, in the order of preference.
-///
-/// Starts each interpreter once and waits for its answer, so call it when nothing else has to go on.
-///
-/// # Errors
-/// If there is none, says why the first one is not there.
-pub fn discover_runtimes(config: &WorkerConfig) -> Result<Vec<(Runtime, String)>, WorkerError> {
-    let mut found = Vec::new();
-    let mut first_error = None;
-    for row in TABLE {
-        match (row.discover)(config) {
-            Ok(version) => found.push((row.runtime, version)),
-            Err(error) => first_error = first_error.or(Some(error)),
+impl Runtimes {
+    /// Looks for Perl, and for the Pythons that were named; others are looked for later, since that takes a while.
+    ///
+    /// # Errors
+    /// If an interpreter that was named is not there, or too old.
+    pub(super) fn discover(config: &WorkerConfig) -> Result<Self, WorkerError> {
+        let perl = match perl::discover(config) {
+            Ok(version) => Some((version, perl::launch(config))),
+            Err(error) if config.perl.is_some() => return Err(error),
+            Err(error) => {
+                tracing::info!("this worker runs no Perl tasks: {error}");
+                None
+            }
+        };
+        let pythons = if PYTHON.is_some() { Pythons::named(&config.pythons)? } else { Pythons::default() };
+        Ok(Self { perl, pythons })
+    }
+
+    /// What is here, in the order of preference.
+    pub(super) fn offered(&self) -> Vec<Runtime> {
+        let perl = self.perl.iter().map(|_| Runtime::Perl);
+        let python = (!self.pythons.found().is_empty()).then_some(Runtime::Python);
+        perl.chain(python).collect()
+    }
+
+    /// What is here, with the versions, for people.
+    pub(super) fn described(&self) -> Vec<(Runtime, String)> {
+        let describe = |runtime| match runtime {
+            Runtime::Perl => self.perl.as_ref().map(|(version, _)| version.clone()).unwrap_or_default(),
+            Runtime::Python => self.pythons.described(),
+            Runtime::Native | Runtime::Exec => String::new(),
+        };
+        self.offered().into_iter().map(|runtime| (runtime, describe(runtime))).collect()
+    }
+
+    /// Whether it is not known yet what Pythons are here.
+    pub(super) fn may_look_for_python(&self) -> bool {
+        PYTHON.is_some()
+    }
+
+    /// How to start a runner; `None` if this worker cannot.
+    pub(super) fn launch(&self, kind: Kind) -> Option<Launch> {
+        match (kind.runtime, kind.program) {
+            (Runtime::Perl, _) => self.perl.as_ref().map(|(_, launch)| launch.clone()),
+            (Runtime::Python, Program::Version(version)) => {
+                let python = self.pythons.found().iter().find(|python| python.version == version)?;
+                PYTHON.map(|launch| launch(&python.program))
+            }
+            (Runtime::Python | Runtime::Native | Runtime::Exec, _) => None,
         }
     }
-    match first_error {
-        Some(error) if found.is_empty() => Err(error),
-        _ => Ok(found),
-    }
 }
 
-/// How to start a runner of this runtime; `None` if there is no row for it.
-pub(super) fn launch(runtime: Runtime, config: &WorkerConfig) -> Option<Launch> {
-    TABLE.iter().find(|row| row.runtime == runtime).map(|row| (row.launch)(config))
-}
-
-/// The standard output of a short command, or why there is none.
-fn answer_of(mut command: Command) -> Result<String, String> {
-    let mut child = command
+/// Starts a short command whose answer is wanted.
+fn ask(mut command: Command) -> Result<Child, String> {
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| error.to_string())
+}
+
+/// The standard output of a short command, or why there is none.
+fn answer_of(mut child: Child) -> Result<String, String> {
     let begun = Instant::now();
     while matches!(child.try_wait(), Ok(None)) {
         if begun.elapsed() > DISCOVERY_LIMIT {

@@ -39,6 +39,7 @@ pub(super) fn config() -> WorkerConfig {
         default_timeout_ms: 0,
         pass_env: vec!["PATH".to_owned()],
         perl: None,
+        pythons: Vec::new(),
         remote_modules: true,
         drain_limit: Duration::from_secs(10),
     }

@@ -7,13 +7,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use argon_proto::Runtime;
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Launch, Row, answer_of};
+use super::{Launch, answer_of, ask};
 use crate::worker::{WorkerConfig, WorkerError};
-
-pub(super) const ROW: Row = Row { runtime: Runtime::Perl, discover, launch };
 
 const VERSION_MIN: (u32, u32) = (5, 16);
 const BOOTSTRAP: &str = include_str!("../../../../../perl/lib/Argon/Runner/bootstrap.txt");
@@ -46,12 +43,13 @@ static PREAMBLE: LazyLock<Bytes> = LazyLock::new(|| {
     preamble.freeze()
 });
 
-fn discover(config: &WorkerConfig) -> Result<String, WorkerError> {
+/// The version of this machine's Perl.
+pub(super) fn discover(config: &WorkerConfig) -> Result<String, WorkerError> {
     let program = interpreter(config);
     let tried = program.display().to_string();
     let mut command = Command::new(&program);
     command.args(["-e", "printf '%vd', $^V"]);
-    let version = answer_of(command).map_err(|why| WorkerError::NoInterpreter {
+    let version = ask(command).and_then(answer_of).map_err(|why| WorkerError::NoInterpreter {
         language: "perl",
         tried: tried.clone(),
         why,
@@ -75,7 +73,7 @@ fn parsed(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()??, numbers.next()??))
 }
 
-fn launch(config: &WorkerConfig) -> Launch {
+pub(super) fn launch(config: &WorkerConfig) -> Launch {
     Launch {
         program: interpreter(config),
         arguments: vec!["-e".to_owned(), BOOTSTRAP.trim_end().to_owned()],
