@@ -84,6 +84,9 @@ pub struct Report {
     /// The last output of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Where the task threw, in the words of its language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
     /// Peak memory of the runner, KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_kib: Option<u64>,
@@ -210,7 +213,7 @@ impl Report {
         Self { message: message.into(), ..Self::default() }
     }
 
-    /// The report as JSON within the wire's limit: long output and long stories lose their beginning.
+    /// The report as JSON within the wire's limit: long output and long stories lose their beginning, stacks their end.
     #[must_use]
     pub fn to_json(&self) -> Bytes {
         let json = serde_json::to_vec(self).unwrap_or_default();
@@ -224,9 +227,14 @@ impl Report {
             let cut = (cut..=output.len()).find(|at| output.is_char_boundary(*at));
             output.drain(..cut.unwrap_or(0));
         }
-        if self.story.len() < 2 && self.output.as_ref().is_none_or(|output| output.len() < 2) {
+        if let Some(stack) = &mut shorter.stack {
+            let cut = (0..=stack.len() / 2).rev().find(|at| stack.is_char_boundary(*at));
+            stack.truncate(cut.unwrap_or(0));
+        }
+        let is_short = |text: &Option<String>| text.as_ref().is_none_or(|text| text.len() < 2);
+        if self.story.len() < 2 && is_short(&self.output) && is_short(&self.stack) {
             shorter.message = self.message.chars().take(1000).collect();
-            shorter.output = None;
+            (shorter.output, shorter.stack) = (None, None);
             shorter.story.clear();
         }
         shorter.to_json()
@@ -248,6 +256,7 @@ mod tests {
         let report = Report {
             message: "m".repeat(10_000),
             output: Some("é\u{1}".repeat(100_000)),
+            stack: Some("é\u{1}".repeat(100_000)),
             story: vec!["attempt".repeat(5_000); 30],
             ..Report::default()
         };

@@ -101,6 +101,8 @@ impl Flags {
     pub const CAPTURE: Self = Self(0x0040);
     /// The caller wants a list.
     pub const LIST: Self = Self(0x0080);
+    /// The report of an error tells the stack.
+    pub const STACK: Self = Self(0x0100);
 
     /// Whether all bits of `other` are set.
     #[must_use]

@@ -138,6 +138,13 @@ sub _map {
     );
 }
 
+# All that is known of the failure that was thrown last, an Argon::Error; undef when there was none.
+sub last_failure {
+    my ($self) = @_;
+    my $record = $self->{failed} or return;
+    return Argon::Client::Result::failure($record);
+}
+
 # What is known of the task that threw last, a hash reference; undef when none did.
 sub last_report {
     my ($self) = @_;
@@ -438,6 +445,13 @@ Writes what waits to be sent, and reads what has come.
 =head2 unfinished
 
 The number of tasks whose outcome is not here yet.
+
+=head2 last_failure
+
+All that is known of the failure that came last out of C<queue> or a deferred's C<get>: an L<Argon::Error>, as
+L<Argon::Deferred/failure> gives it. C<$@> is what the task threw; this says where, on which worker, after which output:
+
+  eval { $client->queue($code, \@args, { stack => 1 }) } or warn $client->last_failure;
 
 =head2 last_report
 

@@ -109,6 +109,14 @@ sub error {
     return Argon::Client::Result::error($record);
 }
 
+# The same with all that is known of it, as an Argon::Error; undef when it went well. Waits.
+sub failure {
+    my ($self) = @_;
+    my ($record, $client) = @{$self};
+    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    return Argon::Client::Result::failure($record);
+}
+
 sub output {
     my ($self) = @_;
     my ($record, $client) = @{$self};
@@ -239,6 +247,12 @@ The task's id, 48 hexadecimal digits; C<undef> for what C<then> returned.
 =head2 error
 
 Waits; what C<get> would throw, or C<undef>.
+
+=head2 failure
+
+Waits; C<undef> when the task went well, else all that is known of its end as an L<Argon::Error>. A task that threw has
+one of the kind C<error>, with what was thrown in C<thrown>, the last lines that it printed in C<output>, and the
+stack of the C<die> in C<stack> if the task had the option C<stack>.
 
 =head2 output
 

@@ -9,7 +9,7 @@ use warnings;
 use overload '""' => sub { return $_[0]->text }, 'bool' => sub { return 1 }, fallback => 1;
 
 my @FIELDS = qw(
-    kind message task worker host pid attempt attempts signal exit_code output peak_kib limit_kib run_ms story
+    kind message task worker host pid attempt attempts signal exit_code output stack thrown peak_kib limit_kib run_ms story
 );
 
 # Takes the fields by name. The place is that of the first caller outside Argon.
@@ -23,7 +23,8 @@ sub new {
 BEGIN {
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     for my $field (qw(
-        kind message task worker host pid attempt attempts signal exit_code output peak_kib limit_kib run_ms file line
+        kind message task worker host pid attempt attempts signal exit_code output stack thrown peak_kib limit_kib run_ms
+        file line
     ))
     {
         *{$field} = sub { return $_[0]{$field} };
@@ -33,19 +34,22 @@ BEGIN {
 # What happened, step by step.
 sub story { return @{ $_[0]{story} || [] } }
 
-# The text: what happened and where it was noticed, then the last output.
+# The text: what happened and where it was noticed, then the stack and the last output.
 sub text {
     my ($self) = @_;
     my $message = $self->{message};
     $message =~ s/[\s.]+\z//;
     my $text = $message . $self->_facts . " at $self->{file} line $self->{line}.\n";
-    if (defined $self->{output} && length $self->{output}) {
-        my $output = $self->{output};
-        $output =~ s/\n+\z//;
-        $output =~ s/^/  | /mg;
-        $text .= "  Its last output:\n$output\n";
-    }
+    $text .= _part('Its stack', $self->{stack}) . _part('Its last output', $self->{output});
     return $text;
+}
+
+sub _part {
+    my ($title, $lines) = @_;
+    return q{} if !defined $lines || !length $lines;
+    $lines =~ s/\n+\z//;
+    $lines =~ s/^/  | /mg;
+    return "  $title:\n$lines\n";
 }
 
 # The same error, seen from where it is thrown now.
@@ -69,6 +73,7 @@ sub from_report {
 sub _facts {
     my ($self) = @_;
     my @facts;
+    push @facts, "worker $self->{worker}" if ($self->{kind} || q{}) eq 'error' && defined $self->{worker};
     push @facts, "host $self->{host}" if defined $self->{host} && index($self->{message}, $self->{host}) < 0;
     push @facts, "attempt $self->{attempt} of $self->{attempts}" if ($self->{attempts} || 0) > 1;
     push @facts, sprintf 'peak memory %.0f MiB%s', $self->{peak_kib} / 1024,
@@ -118,6 +123,7 @@ Each returns C<undef> when the fact is not known.
 
 One word: C<died> (the process ended or was killed), C<timeout>, C<cancelled>, C<lost> (it cannot be known, or may not be
 tried again), C<rejected> (the system is at capacity), C<unreachable> (no manager), C<closed> (the client was shut down).
+C<error> is only told, by L<Argon::Deferred/failure> and L<Argon::Client/last_failure>, never thrown: the task threw something itself.
 
 =head2 message
 
@@ -142,6 +148,15 @@ How the process ended: the number of a signal, or its exit code.
 =head2 output
 
 The last that it wrote to standard output and error.
+
+=head2 stack
+
+Of a task with the option C<stack> that threw: the place of its C<die>, then a line for each sub that was under way, the
+innermost first.
+
+=head2 thrown
+
+What the task threw, for the kind C<error>.
 
 =head2 peak_kib, limit_kib
 

@@ -24,7 +24,7 @@ BEGIN {
     %flag = (
         FLAG_DETACHED    => 0x0001, FLAG_NEVER_TWICE => 0x0002, FLAG_OFFERED_AGAIN => 0x0004,
         FLAG_RETRY_ERROR => 0x0008, FLAG_RETRY_DIED  => 0x0010, FLAG_RETRY_TIMEOUT => 0x0020,
-        FLAG_CAPTURE     => 0x0040, FLAG_LIST        => 0x0080,
+        FLAG_CAPTURE     => 0x0040, FLAG_LIST        => 0x0080, FLAG_STACK       => 0x0100,
     );
 
     %status = (

@@ -15,6 +15,7 @@ use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
 use Argon::Runner::Reset   ();
 use Argon::Runner::Socket  ();
+use Argon::Runner::Stack   ();
 
 # Runs until the socket is closed, then exits with status 0.
 sub start {
@@ -62,6 +63,7 @@ sub _run {
     my $offset = TASK_HEAD_BYTES + 32 * $blob_count;
     my $task   = {
         wants_list => $flags & FLAG_LIST,
+        wants_stack => $flags & FLAG_STACK,
         codec      => $codec,
         code       => $blob_count ? substr($body, TASK_HEAD_BYTES, 32) : undef,
         meta       => substr($body, $offset, $meta_length),
@@ -83,7 +85,9 @@ sub _run {
     $self->{modules}->task(undef);
     Argon::Code::Receive::restore();
     $self->{reset}->restore;
-    return $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$bytes);
+    my $report = $status == STATUS_OK ? q{} : $self->{about};
+    substr $report, -1, 1, q(,"stack":) . _json_text($task->{stack}) . q(}) if !$ok && defined $task->{stack};
+    return $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
 }
 
 sub _fetch_blob {
@@ -102,12 +106,14 @@ sub _fetch_blob {
 sub _call {
     my ($self, $task, $payload) = @_;
     my ($begun, $ended, $ok, $thrown, @list);
+    my ($on_die, $notes) = $task->{wants_stack} ? Argon::Runner::Stack::watch() : ();
     {
         last if $begun++;
         local ($/, $\, $,, $;, $") = ("\n", undef, undef, "\034", q{ });
         # Not $?: localising it would undo the status of an exit in the task.
         local ($_, $@, $!);
         $? = 0;
+        local $SIG{__DIE__} = $on_die if $on_die;
         $ok = eval {
             my ($code, $arguments) = $self->_prepare($task, $payload);
             if ($task->{wants_list}) { @list = $code->(@{$arguments}) }
@@ -118,6 +124,7 @@ sub _call {
         $ended = 1;
     }
     return (1, \@list) if $ok;
+    $task->{stack} = Argon::Runner::Stack::of($notes, $thrown) if $notes;
     return (0, ["Can't leave the sub of a task with last, next or redo\n"]) if !$ended;
     return (0, [defined $thrown && (ref $thrown || length $thrown) ? $thrown : "Died\n"]);
 }
@@ -164,16 +171,15 @@ sub _encode_list {
 }
 
 sub _send_outcome {
-    my ($self, $id_and_attempt, $status, $codec, $run_us, $payload) = @_;
+    my ($self, $id_and_attempt, $status, $codec, $run_us, $report, $payload) = @_;
     my $length = length ${$payload};
-    my $report = $status == STATUS_OK ? q{} : $self->{about};
-    my $head   = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, 0, $run_us, length $report;
+    my $head = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, 0, $run_us, length ${$report};
     if ($length <= PART_BYTES_MAX) {
-        return $self->{socket}->send_bytes(pack('N C', 1 + OUTCOME_HEAD_BYTES + length($report) + $length, OUTCOME) . $head
-                . pack('N Q>', 0, $length) . $report . ${$payload});
+        return $self->{socket}->send_bytes(pack('N C', 1 + OUTCOME_HEAD_BYTES + length(${$report}) + $length, OUTCOME) . $head
+                . pack('N Q>', 0, $length) . ${$report} . ${$payload});
     }
     my $stream = $self->{socket}->new_stream;
-    $self->{socket}->send_frame(OUTCOME, $head . pack('N Q>', $stream, $length) . $report);
+    $self->{socket}->send_frame(OUTCOME, $head . pack('N Q>', $stream, $length) . ${$report});
     return $self->{socket}->send_stream($stream, $payload);
 }
 
@@ -181,8 +187,20 @@ sub _send_outcome {
 sub _about {
     my ($worker) = @_;
     return qq({"message":"the task threw","pid":$$}) if !defined $worker;
-    $worker =~ s/([^ !#-\[\]-~])/sprintf '\\u%04x', ord $1/ge;
-    return qq({"message":"the task threw","worker":"$worker","pid":$$});
+    $worker = _json_text($worker);
+    return qq({"message":"the task threw","worker":$worker,"pid":$$});
+}
+
+# A JSON string in ASCII, without loading a module for it.
+sub _json_text {
+    my ($text) = @_;
+    $text =~ s{([^ !#-\[\]-~])}{join q{}, map { sprintf '\\u%04x', $_ } _utf16(ord $1)}ge;
+    return qq("$text");
+}
+
+sub _utf16 {
+    my ($code) = @_;
+    return $code < 0x1_0000 ? $code : $code > 0x10_ffff ? 0xfffd : (0xd7c0 + ($code >> 10), 0xdc00 | $code & 0x3ff);
 }
 
 # A child that the task forked and that came back out of the task's sub: it ends as a script would at its end.

@@ -99,8 +99,9 @@ impl Driver {
         if !is_due || !matches!(head.status, Status::Ok | Status::Error) {
             return self.complain(slot, "it reported an outcome that cannot be".to_owned());
         }
+        let is_error = head.status == Status::Error;
         if let Some(current) = runner.current.take()
-            && current.is_captured
+            && (current.is_captured || is_error && !current.tail.is_empty())
         {
             let report = Report { output: Some(current.tail.text()), ..Report::from_json(&outcome.report) };
             outcome.report = report.to_json();

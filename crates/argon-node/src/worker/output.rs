@@ -64,6 +64,10 @@ impl Tail {
         self.bytes.extend_from_slice(kept);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The last lines, as text whatever they were.
     pub(super) fn text(&self) -> String {
         let bytes = &self.bytes[self.bytes.len().saturating_sub(self.bytes_max)..];

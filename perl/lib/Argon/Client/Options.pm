@@ -12,7 +12,7 @@ use Argon::Protocol qw(:all);
 my %PRIORITY = (high => PRIORITY_HIGH, normal => PRIORITY_NORMAL, low => PRIORITY_LOW, 0 => 0, 1 => 1, 2 => 2);
 my %RETRY_FLAG = (error => FLAG_RETRY_ERROR, died => FLAG_RETRY_DIED, timeout => FLAG_RETRY_TIMEOUT);
 my %KNOWN = map { $_ => 1 } qw(
-    priority max_tries timeout retries backoff retry_on never_twice capture context label memory no_wait
+    priority max_tries timeout retries backoff retry_on never_twice capture context label memory no_wait stack
     ahead progress order on_result
 );
 
@@ -42,6 +42,7 @@ sub resolve {
     my $flags   = 0;
     $flags |= FLAG_NEVER_TWICE if $given->{never_twice};
     $flags |= FLAG_CAPTURE     if $given->{capture};
+    $flags |= FLAG_STACK       if $given->{stack};
     _refuse('never_twice and retries exclude each other') if $given->{never_twice} && $retries;
     my $context = $given->{context} // 'scalar';
     _refuse("context must be list or scalar, not '$context'") if $context ne 'list' && $context ne 'scalar';

@@ -44,6 +44,20 @@ sub error {
     return $error->thrown_here;
 }
 
+# All that is known of a failure, as one Argon::Error whatever the end was; undef for a record that is ok.
+sub failure {
+    my ($record) = @_;
+    my $status = $record->[TASK_STATUS];
+    return if $status == STATUS_OK;
+    return error($record) if $status != STATUS_ERROR;
+    my $thrown = error($record);
+    my $text = eval {"$thrown"} // ref $thrown;
+    my $report = { %{ report($record) }, message => "the task threw: $text", thrown => $thrown };
+    $report->{attempt} ||= $record->[TASK_ATTEMPT];
+    $report->{output} = $record->[TASK_OUTPUT] if defined $record->[TASK_OUTPUT];
+    return Argon::Error->from_report(error => _task($record), $report);
+}
+
 # The report of the outcome, a hash reference.
 sub report {
     my ($record) = @_;
