@@ -1,7 +1,7 @@
 //! Rule: every file of code opens with the lines that say what it owns.
 //!
-//! A Rust file begins with `//!`; a Perl module that users meet (`perl/lib/Argon/NAME.pm`) has POD, one in a
-//! folder below says it in a comment under `package`; a shell script has a comment right below `#!`.
+//! A Rust file begins with `//!`; a Perl module that users meet (`perl/lib/Argon/NAME.pm`) has POD, or a
+//! `NAME.pod` beside it; one in a folder below says it in a comment under `package`; a shell script has a comment right below `#!`.
 
 use super::Finding;
 use crate::tree::{Language, SourceFile, Tree};
@@ -9,7 +9,7 @@ use crate::tree::{Language, SourceFile, Tree};
 pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
     tree.code()
         .filter_map(|(file, language)| {
-            let remedy = missing_opening(file, language)?;
+            let remedy = missing_opening(tree, file, language)?;
             Some(Finding {
                 path: file.path.clone(),
                 line: None,
@@ -21,12 +21,12 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
 }
 
 /// What to write into the file if its opening is missing.
-fn missing_opening(file: &SourceFile, language: Language) -> Option<&'static str> {
+fn missing_opening(tree: &Tree, file: &SourceFile, language: Language) -> Option<&'static str> {
     match language {
         Language::Rust if !file.text.starts_with("//!") => {
             Some("begin it with a few `//!` lines: what it owns, what it must not do, who calls it")
         }
-        Language::Perl if is_public_module(file) && !has_pod(file) => {
+        Language::Perl if is_public_module(file) && !has_pod(file) && !has_manual(tree, file) => {
             Some("give the module POD: at least `=head1 NAME` and what it is for")
         }
         Language::Perl if is_module(file) && !has_pod(file) && !opens_with_comment(file) => {
@@ -53,6 +53,12 @@ fn opens_with_comment(file: &SourceFile) -> bool {
     file.text.lines().take(4).any(|line| line.starts_with("# "))
 }
 
+/// Whether the module's POD is a file of its own.
+fn has_manual(tree: &Tree, file: &SourceFile) -> bool {
+    let manual = file.path.replace(".pm", ".pod");
+    tree.file(&manual).is_some() && opens_with_comment(file)
+}
+
 fn has_pod(file: &SourceFile) -> bool {
     file.text.lines().any(|line| line.starts_with("=head1 "))
 }
@@ -77,6 +83,9 @@ mod tests {
         assert_eq!(count("perl/lib/Argon/Client.pm", "package Argon::Client;\n1;\n\n=head1 NAME\n"), 0);
         assert_eq!(count("perl/lib/Argon/Client.pm", "package Argon::Client;\n\n# The client.\n1;\n"), 1);
         assert_eq!(count("perl/t/client.t", "use Test::More;\n"), 0);
+        let manual = ("perl/lib/Argon/Client.pod", "=head1 NAME\n");
+        let module = ("perl/lib/Argon/Client.pm", "package Argon::Client;\n\n# The client.\n1;\n");
+        assert_eq!(findings(&Tree::of(&[module, manual])).len(), 0);
     }
 
     #[test]
