@@ -4,12 +4,12 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build test demo chaos bench soak lint fmt doc clean
+.PHONY: help setup setup-to-build build test demo chaos bench bench-peers soak lint fmt doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
 	@echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1 \2/p' Makefile | awk '{ \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \2/p' Makefile | awk '{ \
 	  name = $$1 " " $$2; $$1 = $$2 = ""; printf "  %-12s %s\n", name, $$0 }'
 	@echo
 	@echo 'First time here? make demo'
@@ -34,6 +34,9 @@ chaos: setup-to-build ## kill everything at random while 10,000 tasks run, and c
 
 bench: setup-to-build ## measure what a task costs: round trip and tasks a second
 	@scripts/bench
+
+bench-peers: ## measure what others cost on this machine, side by side (installs them)
+	@benches/peers/run
 
 soak: setup-to-build ## a minute of the simulator under new seeds, a million real tasks: SECONDS=n TASKS=n
 	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
