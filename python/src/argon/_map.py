@@ -1,0 +1,111 @@
+"""One call of `map` under way: offers items as there is room, hands on results in order or as they come.
+
+It is an iterator that the caller's thread drives; `aio` and `executor` have their own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .deferred import Deferred
+
+if TYPE_CHECKING:
+    from ._calls import Call, Calls
+    from ._session import Session
+
+# So many tasks are made and offered together.
+_BATCH = 128
+
+
+class Map(Iterator[Any]):
+    """Iterate over it for the results. Leaving it early, by an error too, cancels what is under way."""
+
+    def __init__(self, session: Session, calls: Calls, call: Call, items: Iterable[Any], ahead: int):
+        self._session = session
+        self._calls = calls
+        self._call = call
+        self._items = iter(items)
+        self._ahead = ahead
+        self._batch = max(1, min(_BATCH, ahead // 2))
+        self._is_exhausted = False
+        self._tasks: deque[Deferred[Any]] = deque()
+
+    def __iter__(self) -> Map:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            self._offer_more(len(self._tasks))
+            if not self._tasks:
+                raise StopIteration
+            return self._tasks.popleft().result()
+        except StopIteration:
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Cancels what is under way; there are no more results."""
+        self._is_exhausted = True
+        tasks, self._tasks = self._tasks, deque()
+        for task in tasks:
+            self._session.cancel(task)
+
+    def __del__(self) -> None:
+        if not self._is_exhausted or self._tasks:
+            self._session.cancel_later(list(self._tasks))
+
+    def _offer_more(self, under_way: int) -> list[Deferred[Any]]:
+        room = self._ahead - under_way
+        if self._is_exhausted or room < self._batch and under_way:
+            return []
+        made = []
+        # An iterator may be slow: what it has given is offered before it is asked for too much.
+        for item in itertools.islice(self._items, room):
+            made.append(self._calls.task(self._call, item, {}))
+            if len(made) >= _BATCH:
+                break
+        else:
+            self._is_exhausted = len(made) < room
+        self._tasks.extend(made)
+        if made:
+            self._session.offer_many(made)
+        return made
+
+
+class UnorderedMap(Map):
+    """The same with pairs of position and result, as they come."""
+
+    def __init__(self, session: Session, calls: Calls, call: Call, items: Iterable[Any], ahead: int):
+        super().__init__(session, calls, call, items, ahead)
+        self._ended: queue.SimpleQueue[Deferred[Any]] = queue.SimpleQueue()
+        self._places: dict[Deferred[Any], int] = {}
+        self._next_place = 0
+
+    def __next__(self) -> Any:
+        try:
+            for task in self._offer_more(len(self._places)):
+                self._places[task] = self._next_place
+                self._next_place += 1
+                self._session.watch(task, self._ended.put)
+            self._tasks.clear()
+            if not self._places:
+                raise StopIteration
+            task = self._ended.get()
+            return self._places.pop(task), task.result()
+        except StopIteration:
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Cancels what is under way; there are no more results."""
+        self._tasks.extend(self._places)
+        self._places.clear()
+        super().close()

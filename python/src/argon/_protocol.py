@@ -1,0 +1,155 @@
+"""The numbers of the wire protocol: kinds, flags, limits, the layouts of the binary heads, and the handshake's proof.
+
+Pure functions and constants: nothing here opens a socket or decides anything. The source is `spec/protocol.md`, and
+`spec/vectors/` is what this module is tested with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import struct
+from typing import Any, NamedTuple, Optional
+
+VERSION = 1
+MAGIC = b"ARGN"
+
+HELLO, CHALLENGE, PROOF, WELCOME, REFUSED = 0x01, 0x02, 0x03, 0x04, 0x05
+PING, PONG, GOODBYE = 0x08, 0x09, 0x0A
+OPEN, SUBMIT, OFFERED, ACK, CANCEL, COLLECT = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15
+REQUEST, REPLY, ACCEPTED, CREDIT = 0x16, 0x17, 0x18, 0x19
+BLOB, NEED_BLOB, CHUNK = 0x20, 0x21, 0x22
+RUN, OUTCOME, OUTPUT, OUTPUT_CREDIT = 0x32, 0x33, 0x38, 0x39
+ASK, ANSWER, READY = 0x3C, 0x3D, 0x40
+
+DETACHED, NEVER_TWICE, OFFERED_AGAIN = 0x0001, 0x0002, 0x0004
+RETRY_ERROR, RETRY_DIED, RETRY_TIMEOUT = 0x0008, 0x0010, 0x0020
+CAPTURE, LIST = 0x0040, 0x0080
+
+OK, ERROR, DIED, TIMEOUT, CANCELLED, LOST, REJECTED = range(7)
+STATUS_NAMES = ("ok", "error", "died", "timeout", "cancelled", "lost", "rejected")
+
+PERL, PYTHON, NATIVE, EXEC = 1, 2, 3, 4
+CODEC_RUNTIME, CODEC_JSON = 0, 1
+HIGH, NORMAL, LOW = 0, 1, 2
+YES, NO = 0, 1
+
+FRAME_BYTES_MAX = 1_048_576
+PART_BYTES_MAX = 262_144
+PAYLOAD_BYTES_MAX = 1_073_741_824
+META_BYTES_MAX = 65_536
+LABEL_BYTES_MAX = 200
+BLOBS_MAX = 16
+ID_BYTES = 24
+
+# A frame's length and kind.
+FRAME = struct.Struct(">IB")
+# A task's head from attempt to meta_length, which is the same for all calls of one function with the same options:
+# attempt, flags, priority, runtime, timeout_ms, retries, codec, blob_count, backoff_ms, memory_mib, meta_length.
+CALL = struct.Struct(">IHBBIHBBIII")
+# A whole SUBMIT up to its blobs: frame length, kind, id, call, stream, payload_length.
+SUBMIT_FRAME = struct.Struct(">IB24s28sIQ")
+TASK_HEAD_BYTES = 64
+# Where flags and stream stand in a SUBMIT frame, for the second time it is sent.
+FLAGS_AT, STREAM_AT = 33, 57
+# A whole OUTCOME up to its report: length, kind, id, attempt, status, codec, flags, run_us, meta_length, stream,
+# payload_length.
+OUTCOME_FRAME = struct.Struct(">IB24sIBBHQIIQ")
+OUTCOME_HEAD_BYTES = 56
+BLOB_HEAD = struct.Struct(">32sIQ")
+OUTPUT_HEAD = struct.Struct(">24sIB")
+OUTPUT_CREDIT_BODY = struct.Struct(">24sIQ")
+ASK_HEAD = struct.Struct(">24sII")
+CREDIT_BODY = struct.Struct(">QQ")
+SEQUENCE = struct.Struct(">Q")
+
+_KEY_LINE = re.compile(r"\s*argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})\s*")
+
+
+def frame(kind: int, body: bytes) -> bytes:
+    """One frame: its length and kind, then the body."""
+    return FRAME.pack(1 + len(body), kind) + body
+
+
+def json_frame(kind: int, message: dict[str, Any]) -> bytes:
+    """A frame whose body is JSON."""
+    return frame(kind, to_json(message))
+
+
+def to_json(value: Any) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class TaskHead(NamedTuple):
+    """The head of SUBMIT and RUN."""
+
+    id: bytes
+    attempt: int
+    flags: int
+    priority: int
+    runtime: int
+    timeout_ms: int
+    retries: int
+    codec: int
+    blob_count: int
+    backoff_ms: int
+    memory_mib: int
+    meta_length: int
+    stream: int
+    payload_length: int
+
+
+class OutcomeHead(NamedTuple):
+    """The head of OUTCOME."""
+
+    id: bytes
+    attempt: int
+    status: int
+    codec: int
+    flags: int
+    run_us: int
+    meta_length: int
+    stream: int
+    payload_length: int
+
+
+def read_submit(data: bytes) -> TaskHead:
+    """The head of a whole SUBMIT or RUN frame."""
+    _, _, task, call, stream, length = SUBMIT_FRAME.unpack_from(data)
+    return TaskHead(task, *CALL.unpack(call), stream, length)
+
+
+def read_outcome(data: bytes) -> OutcomeHead:
+    """The head of a whole OUTCOME frame."""
+    return OutcomeHead(*OUTCOME_FRAME.unpack_from(data)[2:])
+
+
+def parse_key(line: str) -> Optional[tuple[str, bytes]]:
+    """A key line, `argon1-SCOPE-HEX`: its scope and its 32 bytes; None when it is no key."""
+    found = _KEY_LINE.fullmatch(line)
+    return (found[1], bytes.fromhex(found[2])) if found else None
+
+
+def role_key(cluster_key: bytes, role: str) -> bytes:
+    """The key of a role, which opens that role only."""
+    return hmac.digest(cluster_key, b"argon-v1 role " + role.encode(), hashlib.sha256)
+
+
+def transcript(hello: bytes, challenge: bytes, channel: bytes = bytes(32)) -> bytes:
+    """What both sides prove: the bodies exactly as they were sent, and the channel they were sent on."""
+    return b"".join(
+        (len(hello).to_bytes(4, "big"), hello, len(challenge).to_bytes(4, "big"), challenge, channel)
+    )
+
+
+def dialler_proof(key: bytes, said: bytes) -> bytes:
+    """What the side that opened the connection proves."""
+    return hmac.digest(key, b"argon-v1 dialler proof\0" + said, hashlib.sha256)
+
+
+def listener_proof(key: bytes, said: bytes) -> bytes:
+    """What the side that accepted the connection proves."""
+    return hmac.digest(key, b"argon-v1 listener proof\0" + said, hashlib.sha256)

@@ -1,0 +1,91 @@
+"""Turns a finished task into what the caller sees: the value, or the error raised as it was.
+
+Decoding happens here, in the thread that asks for the value, once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Optional
+
+from . import _bundle
+from . import _protocol as wire
+from ._task import Task
+from .errors import BY_STATUS, Error, RemoteTraceback, TaskError
+
+_CAPACITY = "the system is at capacity: the task was not accepted"
+
+
+def deliver(task: Task) -> Any:
+    """The value of a finished task, or raises its error."""
+    if task._status == wire.OK and task._error is None:
+        return value(task)
+    raise error(task) or Error("the task has no outcome")
+
+
+def value(task: Task) -> Any:
+    """The value of a task that is ok. Raises what reading it raises."""
+    payload, task._payload = task._payload, None
+    if payload is not None:
+        task._value = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+    return task._value
+
+
+def error(task: Task) -> Optional[BaseException]:
+    """What a finished task raises; None for one that is ok."""
+    if task._error is None and task._status != wire.OK:
+        task._error = _thrown(task) if task._status == wire.ERROR else _ended(task)
+    return task._error
+
+
+def report(task: Task) -> dict[str, Any]:
+    """What the cluster tells of the last attempt."""
+    if isinstance(task._report, bytes):
+        try:
+            task._report = json.loads(task._report)
+        except ValueError:
+            task._report = None
+    return task._report if isinstance(task._report, dict) else {}
+
+
+def _ended(task: Task) -> Error:
+    facts = report(task)
+    name = wire.STATUS_NAMES[task._status] if 0 <= task._status < len(wire.STATUS_NAMES) else "lost"
+    message = str(facts.get("message") or f"the task ended as {name}")
+    if task._status == wire.REJECTED:
+        message = f"{_CAPACITY} ({message})"
+    return BY_STATUS[name](message, task._id.hex(), facts)
+
+
+def _thrown(task: Task) -> BaseException:
+    """The exception of the task itself, with its traceback there as the cause."""
+    payload, task._payload = task._payload, None
+    try:
+        told = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+    except Exception as problem:
+        return _unreadable(task, problem)
+    if not isinstance(told, dict) or "message" not in told:
+        return _task_error(task, {"message": told if isinstance(told, str) else json.dumps(told)})
+    thrown = told.get("exception")
+    if not isinstance(thrown, BaseException):
+        return _task_error(task, told)
+    if told.get("traceback"):
+        thrown.__cause__ = RemoteTraceback(told["traceback"])
+    return thrown
+
+
+def _task_error(task: Task, told: dict[str, Any]) -> TaskError:
+    name, text = told.get("class"), str(told["message"]).strip()
+    problem = TaskError(f"{name}: {text}" if name else text, task._id.hex(), report(task))
+    problem.class_name, problem.traceback = name, told.get("traceback")
+    if problem.traceback:
+        problem.__cause__ = RemoteTraceback(problem.traceback)
+    return problem
+
+
+def _unreadable(task: Task, problem: Exception) -> TaskError:
+    return TaskError(
+        f"the task raised an exception that cannot be read here ({type(problem).__name__}: {problem})",
+        task._id.hex(),
+        report(task),
+    )

@@ -1,0 +1,218 @@
+"""The client: hands functions and their arguments to a manager and gives back what they return."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable, Optional, TypeVar, Union
+
+from . import _calls, _map, _result
+from . import _protocol as wire
+from ._address import Addresses, parse_all
+from ._calls import Calls
+from ._options import Options
+from ._reconnect import Reconnect
+from ._session import Session
+from ._task import Blob
+from .deferred import Deferred
+from .errors import OptionError, Rejected
+from .remote import Named
+from .shared import Shared
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+Target = Union[Callable[..., T], Named]
+
+AHEAD = 1000
+_ID_DIGITS = 2 * wire.ID_BYTES
+
+_alive: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+class Client:
+    """A connection to the pool.
+
+    `Client("mgrhost:8000")`; several managers as `"a:8000,b:8000"` or a list, of which the first that answers serves;
+    none for 127.0.0.1:8000. The connection is made by the first call that needs it, and comes back by itself when it is
+    lost: unfinished tasks are offered again under the same ids, and callers notice nothing but time.
+
+    `key` is a file or the line `argon1-…` itself; without it the environment variable ARGON_KEY is used, then the file
+    in which a manager of the same user keeps the key. `give_up_after` are the seconds after which a waiting call raises
+    `Unreachable` instead of looking for a manager for ever. With `remote_modules=False` the text of this program's
+    modules is never given to tasks that lack them. All other options are those of `with_options`.
+
+    A client may be used by any number of threads. A forked child begins a session of its own.
+    """
+
+    def __init__(
+        self,
+        address: Addresses = None,
+        *,
+        key: Union[str, os.PathLike[str], None] = None,
+        give_up_after: Optional[float] = None,
+        remote_modules: bool = True,
+        **options: Any,
+    ):
+        reconnect = Reconnect(parse_all(address), key, give_up_after)
+        self._options = Options().changed(options)
+        self._session = Session(reconnect, remote_modules)
+        self._shared: dict[bytes, Blob] = {}
+        self._calls = Calls(self, self._options, self._shared)
+        self._owner: Optional[Client] = None
+        _alive.add(self._session)
+
+    def with_options(self, **options: Any) -> Client:
+        """The same client with other options for its tasks; both use one connection.
+
+        priority: "high", "normal" or "low". timeout: seconds that one attempt may run. retries: further attempts after
+        a failure; retry_on: for which ends ("error", "died", "timeout"); backoff: seconds before the first of them,
+        doubling. never_twice: any doubt whether the task ran ends it as `Lost`. memory: MiB that the task may use.
+        capture: what the task prints is not shown but kept, see `Deferred.output`. label: how people see it in
+        `argon status`. wait: False to get `Rejected` when the queue is full instead of waiting.
+        """
+        other = Client.__new__(Client)
+        other._options = self._options.changed(options)
+        other._session = self._session
+        other._shared = self._shared
+        other._owner = self._owner or self
+        other._calls = Calls(other, other._options, other._shared)
+        return other
+
+    def connect(self) -> Client:
+        """Connects now, or raises `Unreachable`; returns itself."""
+        self._session.connect()
+        return self
+
+    def queue(self, function: Target[T], /, *args: Any, **kwargs: Any) -> T:
+        """Calls the function on the pool, waits for the value and returns it."""
+        session = self._session
+        if not session.connections:
+            session.connect()
+        calls = self._calls
+        task = calls.task(calls.of(function), args, kwargs, is_waited_for=True)
+        session.offer(task, hurry=True)
+        return task.result()  # type: ignore[no-any-return]
+
+    def defer(self, function: Target[T], /, *args: Any, **kwargs: Any) -> Deferred[T]:
+        """Sends the call off and returns at once; `result()` of what it returns waits for the value."""
+        session = self._session
+        if not session.connections:
+            session.connect()
+        calls = self._calls
+        task = calls.task(calls.of(function), args, kwargs)
+        session.offer(task)
+        return task
+
+    def map(
+        self,
+        function: Target[T],
+        /,
+        *iterables: Iterable[Any],
+        ahead: int = AHEAD,
+        ordered: bool = True,
+        star: bool = False,
+    ) -> Iterator[Any]:
+        """Calls the function for each item, as the built-in `map` does, and yields the results in order.
+
+        With `ordered=False` it yields pairs of position and result as they come. At most `ahead` items have been taken
+        whose results were not yielded yet, so that endless iterators are welcome. `star=True` unpacks each item of one
+        iterable as the arguments. The first error is raised, and what is under way is cancelled.
+        """
+        if not iterables:
+            raise TypeError("map needs at least one iterable")
+        if not isinstance(ahead, int) or ahead < 1:
+            raise OptionError(f"Client: ahead must be a whole number from 1 on, not {ahead!r}")
+        self._session.connect()
+        items: Iterable[Any] = zip(*iterables) if not star else (tuple(item) for item in iterables[0])
+        kind = _map.Map if ordered else _map.UnorderedMap
+        return kind(self._session, self._calls, self._calls.of(function), items, ahead)
+
+    def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
+        """Hands over a task that outlives this program; returns its id once the manager has it safely."""
+        self._session.connect()
+        calls = self._calls
+        task = calls.task(calls.of(function, wire.DETACHED), args, kwargs)
+        self._session.offer(task, hurry=True)
+        task._wait(None)
+        if task._status != wire.OK:
+            raise _result.error(task) or Rejected("the task was not accepted")
+        return task.id
+
+    def collect(self, task: str, timeout: Optional[float] = None) -> Any:
+        """Waits for the outcome of a submitted task, from any program that holds the key; as `queue` returns it."""
+        return self.collect_later(task).result(timeout)
+
+    def collect_later(self, task: str) -> Deferred[Any]:
+        """The same without waiting."""
+        if not isinstance(task, str) or len(task) != _ID_DIGITS:
+            raise OptionError(f"Client: collect needs the id that submit returned, not {task!r}")
+        try:
+            number = bytes.fromhex(task)
+        except ValueError:
+            raise OptionError(f"Client: collect needs the id that submit returned, not {task!r}") from None
+        self._session.connect()
+        deferred: Deferred[Any] = Deferred(self, number, b"", 0, self._options)
+        self._session.collect(deferred)
+        return deferred
+
+    def share(self, value: T) -> Shared[T]:
+        """Makes a value ready to be used by many tasks: it travels once to each worker, at the first task that needs it.
+
+        Pass the handle as an argument, or let a function capture it: the task finds the value. It is kept as long as this client.
+        """
+        handle: Shared[T] = _calls.share(value)
+        self._shared[handle._blob.hash] = handle._blob
+        return handle
+
+    def status(self) -> dict[str, Any]:
+        """What the manager knows of its workers, queues and clients; the same as `argon status --json`."""
+        self._session.connect()
+        request = self._session.request("status")
+        self._session.wait(request)
+        reply = request._value
+        if request._error is not None:
+            raise request._error
+        if not reply.get("ok"):
+            raise Rejected(str(reply.get("message", "the manager gives no status")))
+        return {name: item for name, item in reply.items() if name not in ("request", "ok")}
+
+    @property
+    def unfinished(self) -> int:
+        """How many tasks have no outcome yet."""
+        return len(self._session.journal)
+
+    def shutdown(self) -> None:
+        """Says goodbye: unfinished tasks are cancelled, detached ones go on. The end of a `with` block does the same."""
+        self._session.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.shutdown()
+
+    def __del__(self) -> None:
+        # A view leaves the session to the client that made it.
+        if getattr(self, "_owner", self) is None:
+            self._session.abandon()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an argon.Client cannot travel: make one where it is needed")
+
+
+def _close_all() -> None:
+    for session in list(_alive):
+        session.close()
+
+
+def _begin_all_after_fork() -> None:
+    for session in list(_alive):
+        session.begin_after_fork()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all_after_fork)

@@ -1,0 +1,183 @@
+"""How a task ends that neither returned nor raised by itself, and what is refused at the call.
+
+What a task raises is raised again as it was, with the remote traceback as its cause. Everything else that ends a task
+is one of the classes here. Each has a `kind`, the same word as in Argon's other languages.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Mapping
+from typing import Any, ClassVar, Optional
+
+__all__ = [
+    "Cancelled",
+    "CannotTravel",
+    "Closed",
+    "Died",
+    "Error",
+    "Lost",
+    "OptionError",
+    "Rejected",
+    "RemoteTraceback",
+    "TaskError",
+    "TimedOut",
+    "Unreachable",
+]
+
+
+class Error(Exception):
+    """The base of all errors that Argon itself raises.
+
+    As text it is a sentence, the facts that are known, and the last lines that the task printed. Facts that are not
+    known are None.
+    """
+
+    kind: ClassVar[str] = "error"
+
+    message: str
+    """The sentence without the facts."""
+    task: Optional[str]
+    """The task's id, 48 hexadecimal digits."""
+    worker: Optional[str]
+    """The name of the worker that ran it."""
+    host: Optional[str]
+    """The machine that ran it."""
+    pid: Optional[int]
+    """The runner's process id."""
+    attempt: Optional[int]
+    """Which start of the task this was."""
+    attempts: Optional[int]
+    """How many starts there have been."""
+    signal: Optional[int]
+    """The signal that ended the process."""
+    exit_code: Optional[int]
+    """The exit code of the process."""
+    output: Optional[str]
+    """The last lines that the task printed."""
+    peak_kib: Optional[int]
+    """The most memory that the process used, in KiB."""
+    limit_kib: Optional[int]
+    """Its limit, in KiB; 0 for none."""
+    run_ms: Optional[int]
+    """How long the attempt ran, in milliseconds."""
+    story: list[str]
+    """What happened, attempt by attempt."""
+
+    def __init__(self, message: str, task: Optional[str] = None, report: Optional[Mapping[str, Any]] = None):
+        super().__init__(message)
+        facts = report or {}
+        self.message = message
+        self.task = task
+        self.exit_code = facts.get("exit")
+        self.story = list(facts.get("story") or ())
+        for name in ("worker", "host", "pid", "attempt", "attempts", "signal", "output"):
+            setattr(self, name, facts.get(name))
+        for name in ("peak_kib", "limit_kib", "run_ms"):
+            setattr(self, name, facts.get(name))
+
+    def __str__(self) -> str:
+        facts = []
+        if self.host is not None and self.host not in self.message:
+            facts.append(f"host {self.host}")
+        if (self.attempts or 0) > 1:
+            facts.append(f"attempt {self.attempt} of {self.attempts}")
+        if self.peak_kib and self.kind == "died":
+            limit = f" of {self.limit_kib / 1024:.0f} allowed" if self.limit_kib else ""
+            facts.append(f"peak memory {self.peak_kib / 1024:.0f} MiB{limit}")
+        text = self.message.rstrip(". \n") + (f" ({', '.join(facts)})" if facts else "")
+        if self.output:
+            lines = "\n".join("  | " + line for line in self.output.rstrip("\n").split("\n"))
+            text += f"\n  Its last output:\n{lines}"
+        return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.message, self.__dict__)
+
+
+def _restored(kind: type[Error], message: str, fields: dict[str, Any]) -> Error:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    error.__dict__.update(fields)
+    return error
+
+
+class Died(Error):
+    """The process that ran the task ended: an exit, a signal, no memory."""
+
+    kind = "died"
+
+
+class TimedOut(Error):
+    """The task ran longer than its `timeout`."""
+
+    kind = "timeout"
+
+
+class Cancelled(Error, concurrent.futures.CancelledError):
+    """The task was cancelled, or its client was shut down."""
+
+    kind = "cancelled"
+
+
+class Lost(Error):
+    """It cannot be known whether the task ran, or it may not be tried again."""
+
+    kind = "lost"
+
+
+class Rejected(Error):
+    """The system is at capacity and the caller asked not to wait."""
+
+    kind = "rejected"
+
+
+class Unreachable(Error):
+    """No manager answers, or none that this key opens."""
+
+    kind = "unreachable"
+
+
+class Closed(Error):
+    """The client was shut down before this call."""
+
+    kind = "closed"
+
+
+class OptionError(Error, ValueError):
+    """An option of a call or of a client cannot be meant."""
+
+    kind = "option"
+
+
+class CannotTravel(Error, TypeError):
+    """A function or an argument cannot be sent to another process."""
+
+    kind = "code"
+
+
+class TaskError(Error):
+    """The task raised an exception that cannot be rebuilt here; its class, text and traceback are known."""
+
+    kind = "error"
+
+    class_name: Optional[str] = None
+    """The name of the exception's class, with its module."""
+    traceback: Optional[str] = None
+    """The traceback as text, as the worker saw it."""
+
+
+class RemoteTraceback(Exception):
+    """The cause of an exception that a task raised: shows the traceback from the worker."""
+
+    def __init__(self, text: str):
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text.rstrip()}\n"""'
+
+
+BY_STATUS: dict[str, type[Error]] = {
+    kind.kind: kind for kind in (Died, TimedOut, Cancelled, Lost, Rejected, Unreachable, Closed)
+}
