@@ -53,9 +53,7 @@ class Calls:
         if isinstance(target, Named):
             key: Any = (target, flags)
             call = self._kept.get(key)
-            return call or self._keep(
-                key, self._make(target.runtime, wire.CODEC_JSON, (), dict(target.meta), flags)
-            )
+            return call or self._keep(key, self._make(target.runtime, wire.CODEC_JSON, (), dict(target.meta), flags))
         try:
             prepared = _code.prepare(target, hash_of if self._shared else None)
         except _bundle.CannotTravel as problem:
@@ -118,9 +116,7 @@ class Calls:
                 return self._tell(args, kwargs, hash_of)
             return self._tell(args, kwargs, None)
 
-    def _tell(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], shared: Any
-    ) -> tuple[list[Any], set[bytes]]:
+    def _tell(self, args: tuple[Any, ...], kwargs: dict[str, Any], shared: Any) -> tuple[list[Any], set[bytes]]:
         """The same again, for a sentence that names the argument."""
         try:
             return _code.dumps_call(args, kwargs, shared)
@@ -136,9 +132,7 @@ class Calls:
         self._kept[key] = call
         return call
 
-    def _make(
-        self, runtime: int, codec: int, blobs: tuple[Blob, ...], meta: dict[str, Any], flags: int
-    ) -> Call:
+    def _make(self, runtime: int, codec: int, blobs: tuple[Blob, ...], meta: dict[str, Any], flags: int) -> Call:
         if len(blobs) > wire.BLOBS_MAX:
             raise OptionError(f"Client: a task may use at most {wire.BLOBS_MAX - 1} shared values")
         if self._options.label is not None:
@@ -164,9 +158,7 @@ def _blob(parts: list[Any]) -> Blob:
         digest.update(view)
     size = sum(view.nbytes for view in views)
     if size > wire.PAYLOAD_BYTES_MAX:
-        raise CannotTravel(
-            f"the value takes {size} bytes, more than the {wire.PAYLOAD_BYTES_MAX} that a blob may have"
-        )
+        raise CannotTravel(f"the value takes {size} bytes, more than the {wire.PAYLOAD_BYTES_MAX} that a blob may have")
     return Blob(digest.digest(), views, size)
 
 

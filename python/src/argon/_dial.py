@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import time
-from typing import Any, NoReturn, Union
+from typing import Any, NoReturn
 
 from . import _key
 from . import _protocol as wire
@@ -29,7 +29,7 @@ class DialFailure(Exception):
         self.for_good = for_good
 
 
-def dial(address: tuple[str, int], option: Union[str, os.PathLike[str], None]) -> tuple[Link, dict[str, Any]]:
+def dial(address: tuple[str, int], option: str | os.PathLike[str] | None) -> tuple[Link, dict[str, Any]]:
     """A link, and what the manager granted."""
     try:
         key = _key.find(option)
@@ -144,9 +144,7 @@ class _Handshake:
         if self.link.broken:
             raise DialFailure(f"The manager at {self.where} closed the connection during the handshake.")
         if not count and time.monotonic() >= self.until:
-            raise DialFailure(
-                f"The manager at {self.where} did not finish the handshake within {HANDSHAKE_S:.0f} s."
-            )
+            raise DialFailure(f"The manager at {self.where} did not finish the handshake within {HANDSHAKE_S:.0f} s.")
 
     def _read_json(self, body: bytes) -> dict[str, Any]:
         try:

@@ -1,7 +1,7 @@
 """Takes apart what a link has read: frame after frame into the session's journal, or to one small handler.
 
-The way of an outcome is the hot path of the client and is written out here. It never waits, runs no code of the user and
-is called with the session's lock held; what there is to print, to answer and to wake it leaves in the session.
+The way of an outcome is the hot path of the client and is written out here. It never waits, runs no code of the user
+and is called with the session's lock held; what there is to print, to answer and to wake it leaves in the session.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ def take(session: Session, link: Link) -> None:
         if after > end:
             break
         if kind == wire.OUTCOME and length > wire.OUTCOME_HEAD_BYTES:
-            _, _, task_id, attempt, status, codec, _, run_us, meta_length, stream, _ = read_outcome(
-                buffer, begin
-            )
+            _, _, task_id, attempt, status, codec, _, run_us, meta_length, stream, _ = read_outcome(buffer, begin)
             report_at = begin + 5 + wire.OUTCOME_HEAD_BYTES
             begin = after
             payload_at = report_at + meta_length
@@ -101,9 +99,7 @@ def _on_frame(session: Session, link: Link, kind: int, body: bytes) -> None:
         link.broken = link.broken or f"the manager sent a frame of kind 0x{kind:02x}"
 
 
-def _on_outcome(
-    session: Session, link: Link, head: wire.OutcomeHead, report: bytes, payload: bytearray
-) -> None:
+def _on_outcome(session: Session, link: Link, head: wire.OutcomeHead, report: bytes, payload: bytearray) -> None:
     """An outcome that is not plain: in a stream, not ok, or not ours any more."""
     if head.stream and len(payload) < head.payload_length:
         if head.payload_length > wire.PAYLOAD_BYTES_MAX:

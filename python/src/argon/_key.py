@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 from . import _protocol
 
@@ -20,7 +20,7 @@ class Key(NamedTuple):
     origin: str
 
 
-def find(option: Union[str, os.PathLike[str], None]) -> Key:
+def find(option: str | os.PathLike[str] | None) -> Key:
     """The key that the option, else ARGON_KEY, else the default file holds."""
     if option:
         return _read(os.fspath(option), "the option key")
@@ -37,7 +37,7 @@ def find(option: Union[str, os.PathLike[str], None]) -> Key:
     )
 
 
-def default_path() -> Optional[Path]:
+def default_path() -> Path | None:
     """Where a manager of the same user puts the key."""
     config = os.environ.get("XDG_CONFIG_HOME")
     if config:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import deque
-from typing import Any, Optional
+from typing import Any
 
 from . import _protocol as wire
 
@@ -57,7 +57,7 @@ class Link:
         self.partial: dict[int, list[Any]] = {}
         # The hashes of the blobs that were sent.
         self.blobs: set[bytes] = set()
-        self.broken: Optional[str] = None
+        self.broken: str | None = None
         self.refused = False
         self.closed = False
 

@@ -62,7 +62,7 @@ class Map(Iterator[Any]):
 
     def _offer_more(self, under_way: int) -> list[Deferred[Any]]:
         room = self._ahead - under_way
-        if self._is_exhausted or room < self._batch and under_way:
+        if self._is_exhausted or (room < self._batch and under_way):
             return []
         made = []
         # An iterator may be slow: what it has given is offered before it is asked for too much.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Optional, Union
+from typing import Any
 
 from . import _protocol as wire
 from .errors import OptionError
@@ -20,14 +20,14 @@ class Options:
     """What `Client(...)` and `Client.with_options(...)` take."""
 
     priority: str = "normal"
-    timeout: Optional[float] = None
+    timeout: float | None = None
     retries: int = 0
-    retry_on: Union[str, Iterable[str]] = ("error", "died", "timeout")
-    backoff: Optional[float] = None
+    retry_on: str | Iterable[str] = ("error", "died", "timeout")
+    backoff: float | None = None
     never_twice: bool = False
     memory: int = 0
     capture: bool = False
-    label: Optional[str] = None
+    label: str | None = None
     wait: bool = True
     """False: a task that the manager has no room for ends as `Rejected` instead of waiting here."""
 
@@ -86,15 +86,10 @@ def _whole(name: str, value: Any, limit: int) -> None:
         _refuse(f"{name} must be a whole number from 0 to {limit}, not {value!r}")
 
 
-def _milliseconds(name: str, value: Optional[float]) -> int:
+def _milliseconds(name: str, value: float | None) -> int:
     if value is None:
         return 0
-    if (
-        not isinstance(value, (int, float))
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-        or value < 0
-    ):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
         _refuse(f"{name} must be a number of seconds, not {value!r}")
     milliseconds = round(value * 1000)
     if milliseconds > _MILLISECONDS_MAX:

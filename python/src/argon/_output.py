@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import _protocol as wire
 
@@ -27,7 +27,7 @@ class Print(NamedTuple):
     task: bytes
     descriptor: int
     text: bytes
-    context: Optional[contextvars.Context]
+    context: contextvars.Context | None
 
 
 def on_output(session: Session, link: Link, body: bytes) -> None:

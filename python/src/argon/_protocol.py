@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 import struct
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 VERSION = 1
 MAGIC = b"ARGN"
@@ -116,18 +116,18 @@ class OutcomeHead(NamedTuple):
     payload_length: int
 
 
-def read_submit(data: bytes) -> TaskHead:
+def read_submit(data: bytes | bytearray) -> TaskHead:
     """The head of a whole SUBMIT or RUN frame."""
     _, _, task, call, stream, length = SUBMIT_FRAME.unpack_from(data)
-    return TaskHead(task, *CALL.unpack(call), stream, length)
+    return TaskHead._make((task, *CALL.unpack(call), stream, length))
 
 
-def read_outcome(data: bytes) -> OutcomeHead:
+def read_outcome(data: bytes | bytearray) -> OutcomeHead:
     """The head of a whole OUTCOME frame."""
-    return OutcomeHead(*OUTCOME_FRAME.unpack_from(data)[2:])
+    return OutcomeHead._make(OUTCOME_FRAME.unpack_from(data)[2:])
 
 
-def parse_key(line: str) -> Optional[tuple[str, bytes]]:
+def parse_key(line: str) -> tuple[str, bytes] | None:
     """A key line, `argon1-SCOPE-HEX`: its scope and its 32 bytes; None when it is no key."""
     found = _KEY_LINE.fullmatch(line)
     return (found[1], bytes.fromhex(found[2])) if found else None
@@ -140,9 +140,7 @@ def role_key(cluster_key: bytes, role: str) -> bytes:
 
 def transcript(hello: bytes, challenge: bytes, channel: bytes = bytes(32)) -> bytes:
     """What both sides prove: the bodies exactly as they were sent, and the channel they were sent on."""
-    return b"".join(
-        (len(hello).to_bytes(4, "big"), hello, len(challenge).to_bytes(4, "big"), challenge, channel)
-    )
+    return b"".join((len(hello).to_bytes(4, "big"), hello, len(challenge).to_bytes(4, "big"), challenge, channel))
 
 
 def dialler_proof(key: bytes, said: bytes) -> bytes:

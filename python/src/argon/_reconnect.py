@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from typing import Any, Optional, Union
+from typing import Any
 
 from ._dial import DialFailure, dial
 from ._link import Link
@@ -27,8 +27,8 @@ class Reconnect:
     def __init__(
         self,
         addresses: list[tuple[str, int]],
-        key: Union[str, os.PathLike[str], None],
-        give_up_after: Optional[float],
+        key: str | os.PathLike[str] | None,
+        give_up_after: float | None,
     ):
         self.addresses = list(addresses)
         self.key = key
@@ -39,7 +39,7 @@ class Reconnect:
         """Forgets all tries, as in a process that was just forked."""
         self.connected = False
         self.tries = 0
-        self.since: Optional[float] = None
+        self.since: float | None = None
         self.next_at = 0.0
         self.refusals = 0
 
@@ -47,7 +47,7 @@ class Reconnect:
         """How many seconds are left until the next try."""
         return self.next_at - time.monotonic()
 
-    def attempt(self) -> Optional[tuple[Link, dict[str, Any]]]:
+    def attempt(self) -> tuple[Link, dict[str, Any]] | None:
         """One try: a link and what the manager granted, or None. Raises Unreachable when it gives up."""
         if self.since is None:
             self.since = time.monotonic()

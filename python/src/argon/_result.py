@@ -6,7 +6,7 @@ Decoding happens here, in the thread that asks for the value, once.
 from __future__ import annotations
 
 import json
-from typing import Any, Optional
+from typing import Any
 
 from . import _bundle
 from . import _protocol as wire
@@ -31,7 +31,7 @@ def value(task: Task) -> Any:
     return task._value
 
 
-def error(task: Task) -> Optional[BaseException]:
+def error(task: Task) -> BaseException | None:
     """What a finished task raises; None for one that is ok."""
     if task._error is None and task._status != wire.OK:
         task._error = _thrown(task) if task._status == wire.ERROR else _ended(task)

@@ -1,8 +1,8 @@
-"""A client's identity and its journal: every task is kept until its outcome is in hand, and offered again after a loss.
+"""A client's identity and its journal: every task is kept until its outcome is in hand.
 
-The rules are those of `spec/delivery.md`, section 4, and `spec/protocol.md`, section 7. `_turns` says which thread moves
-the bytes, `_sending` what may be sent, `_inbox` reads; `client` makes the tasks. All state is guarded by `lock`, and no
-code of the user runs while it is held.
+The rules are those of `spec/delivery.md`, section 4, and `spec/protocol.md`, section 7. `_turns` says which thread
+moves the bytes, `_sending` what may be sent, `_inbox` reads; `client` makes the tasks. All state is guarded by `lock`,
+and no code of the user runs while it is held.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _modules, _output, _sending
 from . import _protocol as wire
@@ -55,7 +55,7 @@ class Session:
         self.lock = threading.Lock()
         self.journal: dict[bytes, Task] = {}
         self.requests: dict[int, Task] = {}
-        self.backlog: deque[Optional[Task]] = deque()
+        self.backlog: deque[Task | None] = deque()
         self.held_back: list[tuple[float, Task]] = []
         self.acks: list[bytes] = []
         self.finished: list[Task] = []
@@ -63,7 +63,7 @@ class Session:
         self.asks: list[bytes] = []
         self.printer = _output.Printer()
         self.unwanted: deque[Task] = deque()
-        self.link: Optional[Link] = None
+        self.link: Link | None = None
         self.connections = 0
         self.in_flight = 0
         self.credit_tasks = self.credit_bytes = 0
@@ -72,7 +72,7 @@ class Session:
         self.flushed_at = 0.0
         self.heard = 0.0
         # Why no manager is looked for any more; the next call looks again.
-        self.unreachable: Optional[Unreachable] = None
+        self.unreachable: Unreachable | None = None
         self.turns = Turns(self)
 
     def next_id(self) -> bytes:
@@ -100,10 +100,10 @@ class Session:
                 or time.monotonic() - self.flushed_at > FLUSH_AFTER_S
             ):
                 self.flush(link)
-            if not hurry or link.wants_write and link.pending:
+            if not hurry or link.pending:
                 self.turns.stir()
 
-    def offer_many(self, tasks: list[Task]) -> None:
+    def offer_many(self, tasks: Sequence[Task]) -> None:
         """The same for many at once."""
         with self._changing() as link:
             for task in tasks:
@@ -139,7 +139,7 @@ class Session:
             self.turns.stir()
         return task
 
-    def wait(self, task: Task, timeout: Optional[float] = None) -> bool:
+    def wait(self, task: Task, timeout: float | None = None) -> bool:
         """Waits until the task is done; False when the time was not enough."""
         return task._done or self.turns.wait(task, timeout)
 
@@ -302,13 +302,13 @@ class Session:
                 return
         callback(task)
 
-    def cancel_later(self, tasks: list[Task]) -> None:
+    def cancel_later(self, tasks: Sequence[Task]) -> None:
         """Cancels on the session's own thread: for a destructor, which must not wait for a lock."""
         self.unwanted.extend(tasks)
         self.turns.ring()
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[Optional[Link]]:
+    def _changing(self) -> Iterator[Link | None]:
         """The lock, for a change that must be whole: an interrupt in the middle of it costs the connection.
 
         The journal then brings everything back into order, as after any loss.

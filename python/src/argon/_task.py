@@ -6,7 +6,7 @@ Fields are read and written under the session's lock until `done` is set; afterw
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 if TYPE_CHECKING:
     import contextvars
@@ -55,12 +55,12 @@ class Task:
         "_waiters",
     )
 
-    def __init__(self, client: Optional[Client], task: bytes, frame: bytes, size: int, options: Options):
+    def __init__(self, client: Client | None, task: bytes, frame: bytes, size: int, options: Options):
         self._client = client
         self._id = task
         # The SUBMIT frame; for a payload that travels in chunks only its head, and the payload's parts beside it.
         self._frame = frame
-        self._parts: Optional[list[memoryview]] = None
+        self._parts: list[memoryview] | None = None
         self._size = size
         self._options = options
         self._blobs: tuple[Blob, ...] = ()
@@ -68,7 +68,7 @@ class Task:
         self._sent_on = 0
         self._done = False
         self._waiters: tuple[threading.Lock, ...] = ()
-        self._callbacks: Optional[list[Callable[[Any], None]]] = None
+        self._callbacks: list[Callable[[Any], None]] | None = None
         self._cancelled = False
         self._held_back = False
         self._collects = False
@@ -79,8 +79,8 @@ class Task:
         self._run_us = 0
         self._report: Any = None
         self._payload: Any = None
-        self._error: Optional[BaseException] = None
+        self._error: BaseException | None = None
         self._value: Any = None
         # Captured output, and for each attempt how many bytes of it were seen and granted.
-        self._output: Optional[dict[int, list[int]]] = None
-        self._context: Optional[contextvars.Context] = None
+        self._output: dict[int, list[int]] | None = None
+        self._context: contextvars.Context | None = None

@@ -1,9 +1,9 @@
 """Which thread moves the bytes of a session.
 
 One thread at a time has the turn: it waits on the socket, reads, and hands out what came. A caller that waits takes it
-itself, so that a lone call costs no change of threads. When nobody waits, or several do, the session's own thread has it.
-That thread also finds managers, writes what callers left behind, and runs callbacks, always without the turn, so that a
-callback may call anything.
+itself, so that a lone call costs no change of threads. When nobody waits, or several do, the session's own thread has
+it. That thread also finds managers, writes what callers left behind, and runs callbacks, always without the turn, so
+that a callback may call anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from . import _inbox, _sending
 from ._task import Task
@@ -43,16 +43,16 @@ class Turns:
         self._bell = Bell()
         self._caller_bell = Bell()
         self._turn = threading.Lock()
-        self._leader: Optional[str] = None
+        self._leader: str | None = None
         # A caller waits for the thread to give up the turn.
         self._claimed = False
         self._taken = 0
         self._dozing = False
-        self._waiting: dict[threading.Lock, Optional[Task]] = {}
+        self._waiting: dict[threading.Lock, Task | None] = {}
         self._called: deque[Task] = deque()
         # Tasks under way that have callbacks: somebody has to read though nobody waits.
         self.watched = 0
-        self._thread: Optional[threading.Thread] = None
+        self._thread: threading.Thread | None = None
         self._listened_at = 0.0
 
     # --- for callers -------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class Turns:
         """Wakes the session's thread. Needs no lock."""
         self._bell.ring()
 
-    def wait(self, task: Task, timeout: Optional[float]) -> bool:
+    def wait(self, task: Task, timeout: float | None) -> bool:
         """Waits until the task is done: True; or the time is over: False. Raises Unreachable."""
         session = self._session
         until = None if timeout is None else time.monotonic() + timeout
@@ -154,7 +154,7 @@ class Turns:
                     self._taken += 1
         return got
 
-    def _lead(self, task: Task, until: Optional[float]) -> None:
+    def _lead(self, task: Task, until: float | None) -> None:
         try:
             while not task._done and self._round(self._caller_bell, until):
                 if until is not None and time.monotonic() >= until:
@@ -170,7 +170,7 @@ class Turns:
                 self._dozing = False
                 self._bell.ring()
 
-    def _follow(self, task: Optional[Task], until: Optional[float]) -> None:
+    def _follow(self, task: Task | None, until: float | None) -> None:
         """Sleeps until the task is done, or this thread shall look after things itself."""
         session = self._session
         waiter = threading.Lock()
@@ -194,7 +194,7 @@ class Turns:
 
     # --- one round ---------------------------------------------------------------------------------------------------
 
-    def _round(self, bell: Bell, until: Optional[float]) -> bool:
+    def _round(self, bell: Bell, until: float | None) -> bool:
         """Writes, waits, reads, hands out. False when the connection is lost. The caller has the turn."""
         session = self._session
         with session.lock:
@@ -226,7 +226,7 @@ class Turns:
                         self._nudge_all()
         return link.broken is None
 
-    def _prepare(self, link: Link, until: Optional[float]) -> float:
+    def _prepare(self, link: Link, until: float | None) -> float:
         """Writes what may be written; how long this round may wait."""
         session, now = self._session, time.monotonic()
         if now - self._listened_at > 1.0:
@@ -237,7 +237,7 @@ class Turns:
             _sending.offer_held_back(session)
         if session.backlog:
             _sending.send_backlog(session, link)
-        if len(session.acks) >= ACKS_MAX or session.acks and now - session.flushed_at > ACK_AFTER_S:
+        if len(session.acks) >= ACKS_MAX or (session.acks and now - session.flushed_at > ACK_AFTER_S):
             session.flush(link)
         elif link.wants_write:
             link.flush()

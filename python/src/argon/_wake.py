@@ -9,7 +9,6 @@ import contextlib
 import math
 import select
 import socket
-from typing import Optional
 
 _HAS_POLL = hasattr(select, "poll")
 
@@ -48,17 +47,17 @@ class Bell:
         self._near.close()
         self._far.close()
 
-    def wait(self, seconds: Optional[float]) -> None:
+    def wait(self, seconds: float | None) -> None:
         """Waits for a ring, at most so long."""
         wait(self, None, False, seconds)
         self.silence()
 
 
-def wait(bell: Bell, sock: Optional[socket.socket], wants_write: bool, seconds: Optional[float]) -> None:
+def wait(bell: Bell, sock: socket.socket | None, wants_write: bool, seconds: float | None) -> None:
     """Waits until the bell rings, the socket is ready, or the time is over (None: for ever)."""
     if not _HAS_POLL:
-        readable: list[object] = [bell] if sock is None else [bell, sock]
-        select.select(readable, [sock] if wants_write else [], [], seconds)
+        ours = [] if sock is None else [sock.fileno()]
+        select.select([bell.fileno(), *ours], ours if wants_write else [], [], seconds)
         return
     poll = select.poll()
     poll.register(bell.fileno(), select.POLLIN)

@@ -6,7 +6,7 @@ import atexit
 import os
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, TypeVar, Union
 
 from . import _calls, _map, _result
 from . import _protocol as wire
@@ -51,8 +51,8 @@ class Client:
         self,
         address: Addresses = None,
         *,
-        key: Union[str, os.PathLike[str], None] = None,
-        give_up_after: Optional[float] = None,
+        key: str | os.PathLike[str] | None = None,
+        give_up_after: float | None = None,
         remote_modules: bool = True,
         **options: Any,
     ):
@@ -61,7 +61,7 @@ class Client:
         self._session = Session(reconnect, remote_modules)
         self._shared: dict[bytes, Blob] = {}
         self._calls = Calls(self, self._options, self._shared)
-        self._owner: Optional[Client] = None
+        self._owner: Client | None = None
         _alive.add(self._session)
 
     def with_options(self, **options: Any) -> Client:
@@ -141,7 +141,7 @@ class Client:
             raise _result.error(task) or Rejected("the task was not accepted")
         return task.id
 
-    def collect(self, task: str, timeout: Optional[float] = None) -> Any:
+    def collect(self, task: str, timeout: float | None = None) -> Any:
         """Waits for the outcome of a submitted task, from any program that holds the key; as `queue` returns it."""
         return self.collect_later(task).result(timeout)
 
@@ -159,9 +159,10 @@ class Client:
         return deferred
 
     def share(self, value: T) -> Shared[T]:
-        """Makes a value ready to be used by many tasks: it travels once to each worker, at the first task that needs it.
+        """Makes a value ready to be used by many tasks: it travels once to each worker, when a task first needs it.
 
-        Pass the handle as an argument, or let a function capture it: the task finds the value. It is kept as long as this client.
+        Pass the handle as an argument, or let a function capture it: the task finds the value. It is kept as long as
+        this client.
         """
         handle: Shared[T] = _calls.share(value)
         self._shared[handle._blob.hash] = handle._blob
@@ -185,7 +186,7 @@ class Client:
         return len(self._session.journal)
 
     def shutdown(self) -> None:
-        """Says goodbye: unfinished tasks are cancelled, detached ones go on. The end of a `with` block does the same."""
+        """Says goodbye: unfinished tasks are cancelled, detached ones go on. So does the end of a `with` block."""
         self._session.close()
 
     def __enter__(self) -> Client:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Generic, Optional, TypeVar
+from typing import Any, Callable, Generic, TypeVar
 
-from . import _result
 from . import _protocol as wire
+from . import _result
 from ._task import Task
 
 __all__ = ["Deferred"]
@@ -25,7 +25,7 @@ class Deferred(Task, Generic[T]):
         """The same as `result()`."""
         return self.result()
 
-    def result(self, timeout: Optional[float] = None) -> T:
+    def result(self, timeout: float | None = None) -> T:
         """Waits for the value and returns it, or raises what the task raised.
 
         Raises TimeoutError when it is not there after `timeout` seconds; the task goes on. An interrupt of the wait
@@ -37,7 +37,7 @@ class Deferred(Task, Generic[T]):
             return _result.value(self)  # type: ignore[no-any-return]
         raise _result.error(self)  # type: ignore[misc]
 
-    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+    def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits and returns what `result` would raise; None when the task is well."""
         if not self._done:
             self._wait(timeout)
@@ -84,7 +84,7 @@ class Deferred(Task, Generic[T]):
     def _session_of(self) -> Any:
         return self._client._session.turns  # type: ignore[union-attr]
 
-    def _wait(self, timeout: Optional[float]) -> None:
+    def _wait(self, timeout: float | None) -> None:
         session = self._client._session  # type: ignore[union-attr]
         try:
             if not session.wait(self, timeout):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Mapping
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 __all__ = [
     "Cancelled",
@@ -37,34 +37,34 @@ class Error(Exception):
 
     message: str
     """The sentence without the facts."""
-    task: Optional[str]
+    task: str | None
     """The task's id, 48 hexadecimal digits."""
-    worker: Optional[str]
+    worker: str | None
     """The name of the worker that ran it."""
-    host: Optional[str]
+    host: str | None
     """The machine that ran it."""
-    pid: Optional[int]
+    pid: int | None
     """The runner's process id."""
-    attempt: Optional[int]
+    attempt: int | None
     """Which start of the task this was."""
-    attempts: Optional[int]
+    attempts: int | None
     """How many starts there have been."""
-    signal: Optional[int]
+    signal: int | None
     """The signal that ended the process."""
-    exit_code: Optional[int]
+    exit_code: int | None
     """The exit code of the process."""
-    output: Optional[str]
+    output: str | None
     """The last lines that the task printed."""
-    peak_kib: Optional[int]
+    peak_kib: int | None
     """The most memory that the process used, in KiB."""
-    limit_kib: Optional[int]
+    limit_kib: int | None
     """Its limit, in KiB; 0 for none."""
-    run_ms: Optional[int]
+    run_ms: int | None
     """How long the attempt ran, in milliseconds."""
     story: list[str]
     """What happened, attempt by attempt."""
 
-    def __init__(self, message: str, task: Optional[str] = None, report: Optional[Mapping[str, Any]] = None):
+    def __init__(self, message: str, task: str | None = None, report: Mapping[str, Any] | None = None):
         super().__init__(message)
         facts = report or {}
         self.message = message
@@ -161,9 +161,9 @@ class TaskError(Error):
 
     kind = "error"
 
-    class_name: Optional[str] = None
+    class_name: str | None = None
     """The name of the exception's class, with its module."""
-    traceback: Optional[str] = None
+    traceback: str | None = None
     """The traceback as text, as the worker saw it."""
 
 

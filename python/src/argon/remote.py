@@ -24,9 +24,8 @@ class Named:
         return self.meta[0][1]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
-            f"{self} is a name for a worker: pass it to queue, defer or map instead of calling it"
-        )
+        """Refuses, in words: a name is called by a worker."""
+        raise TypeError(f"{self} is a name for a worker: pass it to queue, defer or map instead of calling it")
 
 
 def perl(function: str) -> Named:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Optional, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ._task import Blob
 
@@ -34,6 +34,6 @@ class Shared(Generic[T]):
         return f"<argon.Shared {self._blob.hash.hex()[:12]} {self._blob.size} bytes>"
 
 
-def hash_of(value: object) -> Optional[bytes]:
+def hash_of(value: object) -> bytes | None:
     """What `_bundle` asks for each object: the hash of a handle, None for everything else."""
     return value._blob.hash if type(value) is Shared else None
