@@ -316,12 +316,17 @@ class Session:
         with self.lock:
             self._check()
             link = self.link
+            if link is None:
+                self.unreachable = None
             try:
                 yield link
             except BaseException:
                 if link is not None:
                     link.broken = link.broken or "a call was interrupted while it wrote"
                 raise
+            finally:
+                if link is not None and link.broken:
+                    self.turns.stir(at_once=True)
 
     def _check(self) -> None:
         if self.closed:

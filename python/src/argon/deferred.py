@@ -45,7 +45,7 @@ class Deferred(Task, Generic[T]):
 
     def done(self) -> bool:
         """Whether the outcome is here. Never waits."""
-        return self._done or self._session_of()._look(self)
+        return self._done or self._client._session.turns.look(self)  # type: ignore[union-attr]
 
     def cancelled(self) -> bool:
         """Whether it ended by being cancelled."""
@@ -80,9 +80,6 @@ class Deferred(Task, Generic[T]):
     def __repr__(self) -> str:
         state = wire.STATUS_NAMES[self._status] if self._done and self._status >= 0 else "under way"
         return f"<argon.Deferred {self.id} {state}>"
-
-    def _session_of(self) -> Any:
-        return self._client._session.turns  # type: ignore[union-attr]
 
     def _wait(self, timeout: float | None) -> None:
         session = self._client._session  # type: ignore[union-attr]

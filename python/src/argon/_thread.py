@@ -1,0 +1,154 @@
+"""The session's own thread: it has the turn when no caller has, finds managers, writes what was left, runs callbacks.
+
+It is started by the first call and ends with the session. `_turns` says when it may lead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .errors import Lost, Unreachable
+
+if TYPE_CHECKING:
+    from ._session import Session
+    from ._turns import Turns
+
+# How long it leaves the turn to callers that took it one after another, and what they left unwritten.
+TICK_S = 0.01
+DOZE_S = 0.25
+JOIN_S = 5.0
+
+
+class SessionThread:
+    """What it shares with callers is in `Turns`, under the session's lock."""
+
+    def __init__(self, session: Session, turns: Turns):
+        self._session = session
+        self._turns = turns
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts it, once. With the lock held."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="argon-session", daemon=True)
+            self._thread.start()
+
+    def join(self) -> None:
+        """Waits for its end, unless this is it."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        session, turns, seen = self._session, self._turns, 0
+        try:
+            while not session.closed:
+                turns.bell.silence()
+                while session.unwanted:
+                    session.cancel(session.unwanted.popleft())
+                if session.abandoned:
+                    session.close()
+                    break
+                with session.lock:
+                    has_turn = self._may_lead(seen) and turns.take_for_thread()
+                    recent, seen = turns.taken != seen, turns.taken
+                if has_turn:
+                    self._lead_once()
+                else:
+                    self._doze(TICK_S if recent else DOZE_S)
+                self._run_callbacks()
+            self._run_callbacks()
+        except BaseException as error:
+            self._fail_everything(error)
+            raise
+        finally:
+            turns.close_bells()
+
+    def _may_lead(self, seen: int) -> bool:
+        turns = self._turns
+        if self._session.link is None or turns.waiting or turns.watched:
+            return True
+        return turns.taken == seen
+
+    def _lead_once(self) -> None:
+        session, turns = self._session, self._turns
+        try:
+            if session.link is None:
+                self._find_manager()
+                return
+            with session.lock:
+                turns.is_dozing = True
+                has_rest = session.link is not None and bool(session.link.out)
+            turns.round(turns.bell, time.monotonic() + TICK_S if has_rest else None)
+        finally:
+            turns.give_up_thread()
+
+    def _doze(self, seconds: float) -> None:
+        """Leaves the turn to callers; writes what they left behind."""
+        session, turns = self._session, self._turns
+        with session.lock:
+            turns.is_dozing = seconds > TICK_S
+        turns.bell.wait(seconds)
+        with session.lock:
+            turns.is_dozing = False
+            if session.link is not None and session.link.out:
+                session.flush(session.link)
+                turns.stir()
+
+    def _find_manager(self) -> None:
+        session, turns = self._session, self._turns
+        wanted = session.unreachable is None
+        pause = session.reconnect.pause()
+        if not wanted or pause > 0:
+            turns.bell.wait(pause if wanted else None)
+            return
+        try:
+            found = session.reconnect.attempt()
+        except Unreachable as error:
+            with session.lock:
+                session.gave_up(error)
+                turns.wake_finished()
+                turns.nudge_all()
+            return
+        if found is None:
+            return
+        with session.lock:
+            if session.closed:
+                found[0].close()
+            else:
+                session.opened(*found)
+            turns.nudge_all()
+
+    def _run_callbacks(self) -> None:
+        session, turns = self._session, self._turns
+        if not turns.called:
+            return
+        with session.lock:
+            # Callbacks may wait for whatever they like: meanwhile one of those who wait reads.
+            turns.nudge_one()
+        while turns.called:
+            task = turns.called.popleft()
+            with session.lock:
+                turns.watched -= 1
+                callbacks, task._callbacks = task._callbacks or [], None
+            for callback in callbacks:
+                try:
+                    callback(task)
+                except Exception:
+                    logging.getLogger("argon").exception("a callback of the task %s raised", task._id.hex())
+
+    def _fail_everything(self, error: BaseException) -> None:
+        """A mistake of ours must not leave callers waiting for ever."""
+        session, turns = self._session, self._turns
+        with contextlib.suppress(Exception), session.lock:
+            session.closed = True
+            for task in [*session.journal.values(), *session.requests.values()]:
+                session.fail(task, Lost(f"the client's own thread ended: {error!r}"))
+            session.journal.clear()
+            session.requests.clear()
+            turns.wake_finished()
+            turns.nudge_all()
+        self._run_callbacks()

@@ -1,0 +1,71 @@
+"""The same byte strings that all languages are tested with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cluster import ROOT
+
+from argon import _protocol as wire
+
+VECTORS = ROOT / "spec" / "vectors"
+FRAMES = json.loads((VECTORS / "frames.json").read_text())["frames"]
+HANDSHAKE = json.loads((VECTORS / "handshake.json").read_text())
+
+
+def named(kind: int) -> list[dict]:
+    found = [vector for vector in FRAMES if vector["kind"] == kind]
+    assert found, f"no vector of kind {kind}"
+    return found
+
+
+@pytest.mark.parametrize("vector", named(wire.SUBMIT) + named(wire.RUN), ids=lambda vector: vector["name"])
+def test_task_heads_are_read_and_written(vector: dict) -> None:
+    frame, fields = bytes.fromhex(vector["frame"]), vector["fields"]
+    head = wire.read_submit(frame)
+    for name in wire.TaskHead._fields:
+        expected = bytes.fromhex(fields[name]) if name == "id" else fields[name]
+        assert getattr(head, name) == expected, name
+    call = wire.CALL.pack(*head[1:12])
+    blobs = b"".join(map(bytes.fromhex, fields["blobs"]))
+    body = blobs + fields["meta"].encode() + bytes.fromhex(fields["payload"])
+    length, kind = wire.FRAME.unpack_from(frame)
+    assert wire.SUBMIT_FRAME.pack(length, kind, head.id, call, head.stream, head.payload_length) + body == frame
+
+
+@pytest.mark.parametrize("vector", named(wire.OUTCOME), ids=lambda vector: vector["name"])
+def test_outcome_heads_are_read(vector: dict) -> None:
+    frame, fields = bytes.fromhex(vector["frame"]), vector["fields"]
+    head = wire.read_outcome(frame)
+    for name in wire.OutcomeHead._fields:
+        if name in fields:
+            assert getattr(head, name) == (bytes.fromhex(fields[name]) if name == "id" else fields[name]), name
+    report_at = 5 + wire.OUTCOME_HEAD_BYTES
+    assert frame[report_at : report_at + head.meta_length].decode() == fields["report"]
+
+
+@pytest.mark.parametrize("vector", FRAMES, ids=lambda vector: vector["name"])
+def test_frames_have_their_length_and_kind(vector: dict) -> None:
+    frame = bytes.fromhex(vector["frame"])
+    length, kind = wire.FRAME.unpack_from(frame)
+    assert (length, kind) == (len(frame) - 4, vector["kind"])
+    assert wire.frame(kind, frame[5:]) == frame
+
+
+def test_keys_are_parsed_and_derived() -> None:
+    scope, key = wire.parse_key(HANDSHAKE["key_line"]) or ("", b"")
+    assert (scope, key.hex()) == ("cluster", HANDSHAKE["cluster_key"])
+    for line in HANDSHAKE["broken_lines"]:
+        assert wire.parse_key(line) is None, line
+    for role, expected in HANDSHAKE["role_keys"].items():
+        assert wire.role_key(key, role).hex() == expected
+
+
+@pytest.mark.parametrize("vector", HANDSHAKE["proofs"], ids=lambda vector: vector["name"])
+def test_proofs_are_those_of_the_vectors(vector: dict) -> None:
+    said = wire.transcript(vector["hello"].encode(), vector["challenge"].encode(), bytes.fromhex(vector["channel"]))
+    key = bytes.fromhex(vector["role_key"])
+    assert said.hex() == vector["transcript"]
+    assert wire.dialler_proof(key, said).hex() == vector["dialler_proof"]
+    assert wire.listener_proof(key, said).hex() == vector["listener_proof"]
