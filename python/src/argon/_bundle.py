@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import _pickle
 import struct
-from typing import Any, Callable, Iterable, Optional, Union
+import sys
+from collections.abc import Iterable
+from typing import Any, Callable, Optional, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
 #: Tells the hash of a shared value's blob for its handle, and None for every other object.
@@ -32,8 +34,6 @@ _ONE = struct.Struct(">IQ")
 class CannotTravel(TypeError):
     """A value cannot be sent to another process. The text names it and says why."""
 
-    __module__ = "argon"
-
 
 def dumps(value: object, shared: Shared | None = None) -> tuple[list[Buffer], set[bytes]]:
     """The bundle of a value as buffers to be sent one after another, and the hashes of the shared values it names.
@@ -41,34 +41,31 @@ def dumps(value: object, shared: Shared | None = None) -> tuple[list[Buffer], se
     The buffers refer to the memory of the value's big parts and copy nothing: send them before the value changes.
     Raises CannotTravel.
     """
-    buffers: list[Any] = []
-    hashes: set[bytes] = set()
-    if shared is None and not _needs_by_value():
-        try:
-            pickled = _pickle.dumps(_aside(value), _PROTOCOL, buffer_callback=buffers.append)
-        except Exception:  # Whatever the reason, the other way is tried, and its reason is told.
-            pickled = None
-        # A class or function of the main program is nowhere else: its name alone would not be enough.
-        if pickled is not None and b"__main__" not in pickled:
-            return _parts(pickled, buffers), hashes
-        buffers.clear()
-    pickled = by_value(_aside(value), buffers.append, shared, hashes)
-    return _parts(pickled, buffers), hashes
-
-
-def by_value(value: object, keep: Callable[[Any], object], shared: Shared | None, hashes: set[bytes]) -> bytes:
-    """The pickle of a value with all that only this program has."""
+    if shared is None:
+        bundle = plain(value)
+        if bundle is not None:
+            return bundle, set()
     from . import _by_value
 
-    return _by_value.dumps(value, keep, shared, hashes)
+    buffers: list[Any] = []
+    hashes: set[bytes] = set()
+    pickled = _by_value.dumps(aside(value), buffers.append, shared, hashes)
+    return joined(pickled, buffers), hashes
 
 
-def _needs_by_value() -> bool:
-    """Whether the program told cloudpickle to send some modules by value."""
-    import sys
-
+def plain(value: object) -> list[Buffer] | None:
+    """The bundle of a value if plain pickle can make it, and the result can be read in another program."""
     cloudpickle = sys.modules.get("cloudpickle.cloudpickle")
-    return bool(cloudpickle and getattr(cloudpickle, "_PICKLE_BY_VALUE_MODULES", None))
+    if cloudpickle is not None and cloudpickle._PICKLE_BY_VALUE_MODULES:
+        # The program wants some modules to travel by value; plain pickle knows nothing of it.
+        return None
+    buffers: list[Any] = []
+    try:
+        pickled = _pickle.dumps(aside(value), _PROTOCOL, buffer_callback=buffers.append)
+    except Exception:  # Whatever the reason, the other way is tried, and its reason is told.
+        return None
+    # A class or function of the main program is nowhere else: its name alone would not be enough.
+    return None if b"__main__" in pickled else joined(pickled, buffers)
 
 
 def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:
@@ -113,7 +110,8 @@ def _with_lookup(parts: list[memoryview], lookup: Lookup) -> object:
     return Unpickler(io.BytesIO(parts[0]), buffers=parts[1:]).load()
 
 
-def _parts(pickled: bytes, buffers: list[Any]) -> list[Buffer]:
+def joined(pickled: bytes, buffers: list[Any]) -> list[Buffer]:
+    """The bundle of a pickle and its out-of-band buffers."""
     if not buffers:
         return [_ONE.pack(1, len(pickled)) + pickled]
     views = [buffer.raw() for buffer in buffers]
@@ -137,13 +135,13 @@ class _Aside:
         return type(self.value), (_pickle.PickleBuffer(self.value),)
 
 
-def _aside(value: Any, depth: int = 2) -> Any:
+def aside(value: Any, depth: int = 2) -> Any:
     """The value with its big strings of bytes replaced; looks into tuples only, which nobody can tell from a copy."""
     kind = type(value)
     if kind is bytes or kind is bytearray:
         return _Aside(value) if len(value) >= ASIDE_BYTES_MIN else value
     if kind is tuple and depth:
         for item in value:
-            if _aside(item, depth - 1) is not item:
-                return tuple([_aside(item, depth - 1) for item in value])
+            if aside(item, depth - 1) is not item:
+                return tuple([aside(item, depth - 1) for item in value])
     return value

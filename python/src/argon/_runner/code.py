@@ -1,0 +1,166 @@
+"""What a task runs, and the shared values that it refers to.
+
+Owns the blobs that this runner has, and the functions that it found by name. A callable that came by value is read anew for
+each task, so that no task sees what another did to the variables that it captured.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Callable, Optional
+
+from .. import _bundle
+
+#: Blobs beyond this are dropped, except those of the task at hand; the worker sends them again when they are needed.
+BLOB_BYTES_MAX = 256 << 20
+METAS_MAX = 1000
+
+
+class Refused(Exception):
+    """The code of a task is not to be had, in words."""
+
+
+class Blobs:
+    """Blobs by hash, and the shared values made of them."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[bytes, memoryview] = {}
+        self._values: dict[bytes, Any] = {}
+        self._size = 0
+
+    def keep(self, name: bytes, text: memoryview) -> None:
+        """Takes a blob."""
+        self.drop(name)
+        self._bytes[name] = text.toreadonly()
+        self._size += len(text)
+
+    def drop(self, name: bytes) -> None:
+        """Forgets a blob, if it is there."""
+        self._values.pop(name, None)
+        text = self._bytes.pop(name, None)
+        self._size -= len(text) if text is not None else 0
+
+    def missing(self, names: list[bytes]) -> list[bytes]:
+        """Those that have to be asked for. The others are now the last to be dropped."""
+        have = self._bytes
+        for name in names:
+            if name in have:
+                have[name] = have.pop(name)
+        return [name for name in names if name not in have]
+
+    def shrink(self, needed: list[bytes]) -> None:
+        """Drops what was not used for the longest time, until the rest is small enough."""
+        for name in list(self._bytes) if self._size > BLOB_BYTES_MAX else ():
+            if self._size > BLOB_BYTES_MAX and name not in needed:
+                self.drop(name)
+
+    def forget_values(self) -> None:
+        """Another client's classes may hide behind the same bytes."""
+        self._values.clear()
+
+    def value(self, name: bytes) -> Any:
+        """The shared value of a blob, made once."""
+        if name not in self._values:
+            self._values[name] = _bundle.loads(self._bytes[name], self.value)
+        return self._values[name]
+
+    def callable(self, name: bytes, lookup: Optional[_bundle.Lookup]) -> Any:
+        """What a blob of code holds, made anew."""
+        return _bundle.loads(self._bytes[name], lookup)
+
+
+class Metas:
+    """Meta texts as they were read, and the functions that they name."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, dict[str, Any]] = {}
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    def read(self, text: bytes) -> dict[str, Any]:
+        """The meta of a task. What cannot be read is refused when the task begins."""
+        found = self._known.get(text)
+        if found is None:
+            if len(self._known) >= METAS_MAX:
+                self._known.clear()
+            found = self._known[text] = _read(text)
+        return found
+
+    def forget_functions(self) -> None:
+        """Their modules may be others now."""
+        self._functions.clear()
+
+    def function(self, meta: dict[str, Any]) -> Callable[..., Any]:
+        """The function that a meta names. Raises Refused, or what importing its module raises."""
+        if "trouble" in meta:
+            raise Refused(meta["trouble"])
+        call = meta.get("call")
+        if not isinstance(call, str):
+            raise Refused("the task names no code and no function")
+        function = self._functions.get(call)
+        if function is None:
+            if len(self._functions) >= METAS_MAX:
+                self._functions.clear()
+            function = self._functions[call] = _find(call)
+        return function
+
+
+def check_version(meta: dict[str, Any]) -> None:
+    """Refuses what was made for another Python. The worker chooses the runner, so this should not happen."""
+    wanted = meta.get("python")
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if wanted is not None and wanted != here:
+        raise Refused(f"the task was made by Python {wanted} and cannot be read by the Python {here} of this runner")
+
+
+def _read(text: bytes) -> dict[str, Any]:
+    import json
+
+    try:
+        meta = json.loads(text) if text else {}
+    except ValueError as error:
+        return {"trouble": f"the meta of the task cannot be read: {error}"}
+    return meta if isinstance(meta, dict) else {"trouble": "the meta of the task is no object"}
+
+
+def _find(call: str) -> Callable[..., Any]:
+    module, colon, name = call.partition(":")
+    if colon:
+        found: Any = _module(module)
+        names = name.split(".")
+    else:
+        found, names = _longest_module(call)
+    for part in names:
+        if not hasattr(found, part):
+            raise Refused(f"there is no function {call}: {_title(found)} has no {part!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise Refused(f"{call} cannot be called: it is of type {type(found).__qualname__}")
+    return found  # type: ignore[no-any-return]
+
+
+def _longest_module(call: str) -> tuple[Any, list[str]]:
+    """A dotted path taken apart: as much of it as is a module, and the names in it."""
+    parts = call.split(".")
+    if len(parts) < 2 or not all(parts):
+        raise Refused(f"{call!r} is no name of a function: write it as 'package.module:function'")
+    for end in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:end])
+        try:
+            return _module(name), parts[end:]
+        except ModuleNotFoundError as error:
+            # A module that is there may miss another one; that is what has to be told.
+            is_this = error.name is not None and (name == error.name or name.startswith(f"{error.name}."))
+            if end == 1 or not is_this:
+                raise
+    raise AssertionError("the loop ends with a module or an error")
+
+
+def _module(name: str) -> Any:
+    if not name:
+        raise Refused("the task names a function without its module")
+    __import__(name)
+    return sys.modules[name]
+
+
+def _title(found: Any) -> Optional[str]:
+    return getattr(found, "__name__", None) or type(found).__qualname__

@@ -1,0 +1,196 @@
+"""The runner's private socket: whole messages in and out, blocking.
+
+It knows frames and CHUNK streams, nothing of tasks. Only the process that opened it may speak: a child that a task forked
+must not.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Any, NamedTuple
+
+import _socket
+
+RUN = 0x32
+OUTCOME = 0x33
+ASK = 0x3C
+ANSWER = 0x3D
+BLOB = 0x20
+NEED_BLOB = 0x21
+CHUNK = 0x22
+READY = 0x40
+
+FRAME_BYTES_MAX = 1 << 20
+PART_BYTES_MAX = 256 << 10
+_READ_BYTES = 64 << 10
+_BUFFERS_MAX = 64
+
+_FRAME = struct.Struct(">IB")
+_CHUNK_HEAD = struct.Struct(">IBI")
+_NUMBER = struct.Struct(">I")
+#: In RUN: blob_count, meta_length, stream, payload_length.
+_RUN_SIZES = struct.Struct(">39xB8xIIQ")
+#: In BLOB: stream, length.
+_BLOB_SIZES = struct.Struct(">32xIQ")
+RUN_HEAD_BYTES = 64
+BLOB_HEAD_BYTES = 44
+
+
+class Message(NamedTuple):
+    """A whole message: its kind, its head up to the payload, and the payload."""
+
+    kind: int
+    head: bytearray
+    payload: memoryview
+
+
+class Closed(Exception):
+    """The worker closed the socket: the runner's work is done."""
+
+
+class Link:
+    """The socket with what was read from it and is not yet used."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = _socket.socket(fileno=descriptor)
+        self._process = os.getpid()
+        self._buffer = bytearray(_READ_BYTES)
+        self._view = memoryview(self._buffer)
+        self._begin = 0
+        self._end = 0
+        self._kept: list[Message] = []
+        self._partial: dict[int, tuple[int, bytearray, memoryview, int]] = {}
+        self._last_stream = 0
+
+    def next(self) -> Message:
+        """The next message. Raises Closed."""
+        if self._kept:
+            return self._kept.pop(0)
+        return self._read_message()
+
+    def next_of(self, kind: int) -> Message:
+        """The next message of a kind, for who has asked for it; what comes before it is kept for its turn."""
+        while True:
+            message = self._read_message()
+            if message.kind == kind:
+                return message
+            self._kept.append(message)
+
+    def send(self, kind: int, *parts: Any) -> None:
+        """Sends a small message."""
+        body = b"".join(parts)
+        self._write([_FRAME.pack(1 + len(body), kind) + body])
+
+    def send_outcome(self, head: bytes, report: bytes, payload: list[Any]) -> None:
+        """Sends an OUTCOME; ``head`` is what comes before its stream and payload_length."""
+        length = sum(map(len, payload))
+        if length <= PART_BYTES_MAX:
+            head += struct.pack(">IQ", 0, length) + report
+            self._write([_FRAME.pack(1 + len(head) + length, OUTCOME) + head, *payload])
+            return
+        self._last_stream = stream = self._last_stream % 0x7FFFFFFF + 1
+        head += struct.pack(">IQ", stream, length) + report
+        self._write([_FRAME.pack(1 + len(head), OUTCOME) + head])
+        for part in payload:
+            view = memoryview(part).cast("B")
+            for begin in range(0, len(view), PART_BYTES_MAX):
+                piece = view[begin : begin + PART_BYTES_MAX]
+                self._write([_CHUNK_HEAD.pack(5 + len(piece), CHUNK, stream), piece])
+
+    def _write(self, buffers: list[Any]) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError("a forked child must not use the socket of its runner")
+        try:
+            if len(buffers) == 1:
+                self._socket.sendall(buffers[0])
+                return
+            left = sum(map(len, buffers))
+            while left:
+                sent = self._socket.sendmsg(buffers[:_BUFFERS_MAX])
+                left -= sent
+                while left and sent >= len(buffers[0]):
+                    sent -= len(buffers.pop(0))
+                if left and sent:
+                    buffers[0] = memoryview(buffers[0])[sent:]
+        except OSError:
+            raise Closed from None
+
+    def _read_message(self) -> Message:
+        while True:
+            length, kind = _FRAME.unpack(self._take(5))
+            if not 1 <= length <= FRAME_BYTES_MAX:
+                raise ValueError(f"argon runner: the worker sent a frame of {length} bytes")
+            if kind == CHUNK:
+                message = self._take_chunk(length - 5)
+            else:
+                message = self._message_of(kind, self._take(length - 1))
+            if message is not None:
+                return message
+
+    def _message_of(self, kind: int, body: bytearray) -> Message | None:
+        if kind == RUN:
+            blobs, meta, stream, length = _RUN_SIZES.unpack_from(body)
+            head_bytes = RUN_HEAD_BYTES + 32 * blobs + meta
+        elif kind == BLOB:
+            stream, length = _BLOB_SIZES.unpack_from(body)
+            head_bytes = BLOB_HEAD_BYTES
+        else:
+            return Message(kind, body, memoryview(b""))
+        view = memoryview(body)
+        if not stream:
+            return Message(kind, body, view[head_bytes:])
+        payload = memoryview(bytearray(length))
+        filled = len(body) - head_bytes
+        payload[:filled] = view[head_bytes:]
+        if filled == length:
+            return Message(kind, body, payload)
+        self._partial[stream] = kind, body, payload, filled
+        return None
+
+    def _take_chunk(self, length: int) -> Message | None:
+        (stream,) = _NUMBER.unpack(self._take(4))
+        kind, head, payload, filled = self._partial.pop(stream)
+        end = filled + length
+        self._fill(payload[filled:end])
+        if end == len(payload):
+            return Message(kind, head, payload)
+        self._partial[stream] = kind, head, payload, end
+        return None
+
+    def _take(self, count: int) -> bytearray:
+        """The next bytes, as memory of their own."""
+        begin, end = self._begin, self._begin + count
+        if end <= self._end:
+            self._begin = end
+            return self._buffer[begin:end]
+        if count > _READ_BYTES:
+            taken = bytearray(count)
+            self._fill(memoryview(taken))
+            return taken
+        have = self._end - begin
+        if end > _READ_BYTES or not have:
+            self._view[:have] = self._view[begin : self._end]
+            self._begin, self._end = 0, have
+        while self._end - self._begin < count:
+            self._end += self._receive(self._view[self._end :])
+        begin = self._begin
+        self._begin += count
+        return self._buffer[begin : self._begin]
+
+    def _fill(self, place: memoryview) -> None:
+        """Fills the place: from the buffer first, then from the socket without a copy."""
+        have = min(self._end - self._begin, len(place))
+        place[:have] = self._view[self._begin : self._begin + have]
+        self._begin += have
+        while have < len(place):
+            have += self._receive(place[have:])
+
+    def _receive(self, place: memoryview) -> int:
+        try:
+            received = self._socket.recv_into(place)
+        except OSError:
+            received = 0
+        if not received:
+            raise Closed
+        return received

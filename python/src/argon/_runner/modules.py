@@ -1,0 +1,161 @@
+"""Modules that the worker's machine lacks come from the client of the task.
+
+Owns the last entry of ``sys.meta_path``: local modules win. One exception stands first: cloudpickle, since only the version
+that wrote the code of a task is sure to read it. ``ARGON_NO_REMOTE_MODULES`` in the environment turns all of it off.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+from types import CodeType, ModuleType
+from typing import Any, Optional
+
+from .link import ANSWER, ASK, Link
+from .sessions import Sessions
+
+_CODES_MAX = 1000
+_ModuleSpec: Any = type(sys.__spec__)
+
+
+class RemoteModules:
+    """Asks the client of the running task for modules, and makes them."""
+
+    def __init__(self, link: Link, sessions: Sessions) -> None:
+        self._link = link
+        self._sessions = sessions
+        self._process = os.getpid()
+        self._asks = 0
+        #: The id and attempt of the running task; None when there is none to ask for.
+        self._task: Optional[bytes] = None
+        #: Held by who speaks on the socket: threads of a task import modules too.
+        self.lock = _thread.allocate_lock()
+        self._codes: dict[tuple[str, str], CodeType] = {}
+        self._first = _First(self)
+        self._is_installed = False
+
+    def install(self) -> None:
+        """Begins to answer for imports."""
+        self._is_installed = True
+        self.keep_place()
+
+    def keep_place(self) -> None:
+        """Stands at both ends of the list of finders again, whatever a task or a library did to it."""
+        finders: list[Any] = sys.meta_path
+        if self._is_installed and (finders[-1:] != [self] or finders[:1] != [self._first]):
+            others = [finder for finder in finders if finder is not self and finder is not self._first]
+            finders[:] = [self._first, *others, self]
+
+    def begin(self, task: bytes) -> None:
+        """A task begins; ``task`` is its id and attempt as in ASK."""
+        self._task = task
+
+    def end(self) -> None:
+        """No more questions from here on; call it with the lock held."""
+        self._task = None
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """The import system asks: nobody else has it."""
+        parent = name.rpartition(".")[0]
+        if parent and not _is_open(sys.modules.get(parent)):
+            # The machine has the package, without this part: a part of another version would be no help.
+            return None
+        return self.ask(name)
+
+    def ask(self, name: str) -> Any:
+        """The spec of a module of the client, or None."""
+        if self._task is None or os.getpid() != self._process or name == "__main__":
+            return None
+        session = self._sessions.current
+        if session is None or name in session.refused:
+            return None
+        with self.lock:
+            if self._task is None:
+                return None
+            is_yes, text = self._exchange(name)
+        if not is_yes:
+            session.refuse(name, text.decode(errors="replace") or "it gives no reason")
+            return None
+        import json
+
+        found = json.loads(text)
+        spec = _ModuleSpec(name, self, origin=found["file"] or "a folder of the client", is_package=found["package"])
+        spec.has_location = found["file"] is not None
+        spec.loader_state = found["source"]
+        return spec
+
+    def _exchange(self, name: str) -> tuple[bool, bytes]:
+        import json
+
+        self._asks = ask = (self._asks + 1) & 0xFFFFFFFF
+        question = json.dumps({"kind": "python-module", "name": name}).encode()
+        assert self._task is not None
+        self._link.send(ASK, self._task, ask.to_bytes(4, "big"), question)
+        answer = self._link.next_of(ANSWER).head
+        if int.from_bytes(answer[28:32], "big") != ask:
+            raise ValueError("argon runner: the worker answered another question than the one that was asked")
+        return answer[32] == 0, bytes(answer[33:])
+
+    def create_module(self, spec: Any) -> None:
+        """The usual kind of module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Runs the client's text."""
+        spec: Any = module.__spec__
+        session = self._sessions.current
+        if session is not None:
+            session.modules[spec.name] = module
+            for name in _modules_being_made():
+                # A local module that holds a client's module is a client's too.
+                session.modules.setdefault(name, sys.modules[name])
+        exec(self._code(spec), module.__dict__)
+
+    def _code(self, spec: Any) -> CodeType:
+        key = spec.origin, spec.loader_state
+        code = self._codes.get(key)
+        if code is None:
+            if len(self._codes) >= _CODES_MAX:
+                self._codes.clear()
+            code = self._codes[key] = compile(spec.loader_state, spec.origin, "exec", dont_inherit=True)
+        return code
+
+    def get_source(self, name: str) -> Optional[str]:
+        """For tracebacks and ``inspect``."""
+        spec: Any = getattr(sys.modules.get(name), "__spec__", None)
+        return spec.loader_state if spec is not None and spec.loader is self else None
+
+    def is_package(self, name: str) -> bool:
+        """For ``inspect`` and ``runpy``."""
+        return hasattr(sys.modules.get(name), "__path__")
+
+
+class _First:
+    """Finds cloudpickle at the client before the machine's own is looked for."""
+
+    def __init__(self, modules: RemoteModules) -> None:
+        self._modules = modules
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name == "cloudpickle" or name.startswith("cloudpickle."):
+            return self._modules.ask(name)
+        return None
+
+
+def _is_open(package: Optional[ModuleType]) -> bool:
+    """Whether parts of a package may come from the client: it does itself, or is only a folder that several share."""
+    spec = getattr(package, "__spec__", None)
+    return spec is None or isinstance(spec.loader, RemoteModules) or not spec.has_location
+
+
+def _modules_being_made() -> set[str]:
+    """The modules whose text is being run further up, and so import what is imported now."""
+    names = set()
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_name == "<module>":
+            name = frame.f_globals.get("__name__")
+            if name in sys.modules and name != "__main__":
+                names.add(name)
+        frame = frame.f_back
+    return names

@@ -1,0 +1,31 @@
+"""What a task returned, as bytes for the client.
+
+Owns the second try: what plain pickle refused, or would have named in a main program that is not ours. Loaded when it is
+needed first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _bundle, _by_value, _culprit
+
+
+def dumps(value: object) -> list[_bundle.Buffer]:
+    """The bundle of a value. Raises CannotTravel."""
+    buffers: list[Any] = []
+    try:
+        pickled = _by_value.dumps(_bundle.aside(value), buffers.append, is_returning=True)
+    except ImportError:
+        raise _bundle.CannotTravel(
+            "plain pickle refuses it, and cloudpickle is neither on the worker nor to be had from the client"
+        ) from None
+    return _bundle.joined(pickled, buffers)
+
+
+def returned(value: object) -> list[_bundle.Buffer]:
+    """The same for what a task returned, with a sentence that says what it is in it."""
+    try:
+        return dumps(value)
+    except _bundle.CannotTravel as error:
+        raise TypeError(_culprit.of_result(value, error)) from None

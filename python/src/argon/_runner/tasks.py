@@ -1,0 +1,225 @@
+"""The life of one runner process: say READY, run the tasks that come one after another, say how each ended.
+
+It decides nothing about retries or limits. Whatever ends the process, the worker reports.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import struct
+import sys
+import time
+from typing import Any, NoReturn
+
+from .. import _bundle
+from .code import Blobs, Metas, Refused, check_version
+from .link import BLOB, NEED_BLOB, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link, Message
+from .modules import RemoteModules
+from .reset import Reset
+from .sessions import Sessions
+
+#: id, attempt, codec, blob_count, meta_length.
+_RUN_HEAD = struct.Struct(">24sI10xBB8xI")
+#: id and attempt, status, codec, run_us, meta_length.
+_OUTCOME_HEAD = struct.Struct(">28sBBxxQI")
+_OK, _ERROR = 0, 1
+_CODEC_JSON = 1
+PAYLOAD_BYTES_MAX = 1 << 30
+
+
+class Runner:
+    """The program that executes tasks."""
+
+    def __init__(self) -> None:
+        descriptor = int(os.environ.pop("ARGON_RUNNER_FD"))
+        os.set_inheritable(descriptor, False)
+        self._process = os.getpid()
+        self._link = Link(descriptor)
+        self._sessions = Sessions()
+        self._blobs = Blobs()
+        self._metas = Metas()
+        self._modules = RemoteModules(self._link, self._sessions)
+        if not os.environ.pop("ARGON_NO_REMOTE_MODULES", None):
+            self._modules.install()
+        self._reset = Reset()
+        self._report = b""
+        # So that the last output of a task that ends in a segmentation fault tells where.
+        faulthandler.enable()
+
+    def run(self) -> NoReturn:
+        """Serves until the socket is closed, then ends the process with status 0."""
+        version = ".".join(map(str, sys.version_info[:3]))
+        ready = f'{{"runtime":"python","version":"{version}","pid":{self._process}}}'
+        self._link.send(READY, ready.encode())
+        gc.collect()
+        gc.freeze()
+        try:
+            while True:
+                self._on_message(self._link.next())
+        except Closed:
+            _end(0)
+        except SystemExit as exit:
+            _end(_status_of(exit))
+        except BaseException:
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            _end(1)
+
+    def _on_message(self, message: Message) -> None:
+        if message.kind == RUN:
+            self._run(message)
+        elif message.kind == BLOB:
+            self._keep_blob(message)
+        else:
+            raise ValueError(f"argon runner: a message of kind {message.kind:#x} is not for a runner")
+
+    def _keep_blob(self, message: Message) -> None:
+        payload = message.payload
+        if len(payload) <= PART_BYTES_MAX:
+            # Memory of its own, in which arrays lie well.
+            payload = memoryview(bytes(payload))
+        self._blobs.keep(bytes(message.head[:32]), payload)
+
+    def _run(self, message: Message) -> None:
+        head = message.head
+        number, attempt, codec, blob_count, meta_length = _RUN_HEAD.unpack_from(head)
+        about = bytes(head[:28])
+        meta_begin = RUN_HEAD_BYTES + 32 * blob_count
+        names = [bytes(head[begin : begin + 32]) for begin in range(RUN_HEAD_BYTES, meta_begin, 32)]
+        meta = self._metas.read(bytes(head[meta_begin : meta_begin + meta_length]))
+        if names:
+            self._fetch_blobs(names)
+        session = self._enter(number[:16], meta)
+        self._reset.task(number.hex(), attempt)
+        self._modules.begin(about)
+        begun = time.perf_counter_ns()
+        status = _OK
+        try:
+            function, args, kwargs = self._prepare(meta, names, codec, message.payload)
+            del message
+            value = function(*args, **kwargs)
+            self._reset.quiet()
+            ended = time.perf_counter_ns()
+            self._end_if_forked(None)
+            payload = self._encode(value, codec)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            ended = time.perf_counter_ns()
+            status = _ERROR
+            self._reset.quiet()
+            self._end_if_forked(error)
+            payload = self._failure(error, codec, session.refused)
+        self._reset.restore()
+        self._modules.keep_place()
+        report = self._about() if status else b""
+        with self._modules.lock:
+            self._modules.end()
+            run_us = (ended - begun) // 1000
+            outcome = _OUTCOME_HEAD.pack(about, status, codec, run_us, len(report))
+            self._link.send_outcome(outcome, report, payload)
+
+    def _enter(self, number: bytes, meta: dict[str, Any]) -> Any:
+        before = self._sessions.current
+        session = self._sessions.enter(number, meta.get("modules", 0))
+        if session is not before:
+            self._metas.forget_functions()
+            self._blobs.forget_values()
+        return session
+
+    def _fetch_blobs(self, names: list[bytes]) -> None:
+        missing = self._blobs.missing(names)
+        if missing:
+            self._link.send(NEED_BLOB, *missing)
+        while missing:
+            self._keep_blob(self._link.next_of(BLOB))
+            missing = self._blobs.missing(names)
+        self._blobs.shrink(names)
+
+    def _prepare(self, meta: dict[str, Any], names: list[bytes], codec: int, payload: memoryview) -> Any:
+        check_version(meta)
+        if names and "call" not in meta:
+            lookup = self._blobs.value if len(names) > 1 else None
+            function = self._blobs.callable(names[0], lookup)
+        else:
+            lookup = self._blobs.value if names else None
+            function = self._metas.function(meta)
+        if codec == _CODEC_JSON:
+            import json
+
+            args = json.loads(bytes(payload))
+            if type(args) is not list:
+                raise Refused("the JSON payload of a task is an array of arguments")
+            return function, args, {}
+        if len(payload) <= PART_BYTES_MAX and payload[:4] != b"\0\0\0\1":
+            # Arrays stay where they arrived: let that be a well aligned place.
+            payload = memoryview(bytearray(payload))
+        args, kwargs = _bundle.loads(payload, lookup)
+        return function, args, kwargs
+
+    def _encode(self, value: Any, codec: int) -> list[Any]:
+        if codec == _CODEC_JSON:
+            return [_json_of(value)]
+        payload = _bundle.plain(value)
+        if payload is None:
+            from . import results
+
+            payload = results.returned(value)
+        size = sum(map(len, payload))
+        if size > PAYLOAD_BYTES_MAX:
+            raise TypeError(f"what the task returned takes {size} bytes, more than the {PAYLOAD_BYTES_MAX} allowed")
+        return payload
+
+    def _end_if_forked(self, error: BaseException | None) -> None:
+        """A child that a task forked, and that came back out of the task's function, ends as a script would."""
+        if os.getpid() != self._process:
+            if error is not None:
+                sys.excepthook(type(error), error, error.__traceback__)
+            _end(0 if error is None else 1)
+
+    def _failure(self, error: BaseException, codec: int, refused: dict[str, str]) -> list[Any]:
+        from . import failures
+
+        return failures.payload(error, codec == _CODEC_JSON, refused)
+
+    def _about(self) -> bytes:
+        """The report of an ``error``: where it was. What was raised is the payload."""
+        if not self._report:
+            import json
+
+            about = {"message": "the task raised an exception", "pid": self._process}
+            worker = os.environ.get("ARGON_WORKER")
+            self._report = json.dumps({**about, "worker": worker} if worker else about).encode()
+        return self._report
+
+
+def _json_of(value: Any) -> bytes:
+    import json
+
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"what the task returned cannot be written as JSON: {error}") from None
+
+
+def _status_of(exit: SystemExit) -> int:
+    """What the interpreter would make of it."""
+    if exit.code is None:
+        return 0
+    if isinstance(exit.code, int):
+        return exit.code & 0xFF
+    print(exit.code, file=sys.stderr)
+    return 1
+
+
+def _end(status: int) -> NoReturn:
+    """Ends the process as a program ends, except that it waits for no thread that a task left behind."""
+    import atexit
+
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
