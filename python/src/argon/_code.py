@@ -10,10 +10,13 @@ from __future__ import annotations
 import sys
 import types
 import weakref
-from typing import Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from . import _bundle, _culprit, _modules
-from ._bundle import CannotTravel, Shared
+from ._bundle import CannotTravel
+
+if TYPE_CHECKING:
+    from ._bundle import Shared
 
 __all__ = ["CannotTravel", "Prepared", "dumps_call", "prepare"]
 

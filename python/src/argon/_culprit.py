@@ -6,10 +6,13 @@ Looks only after something was refused, so it may take its time: it tries the pa
 from __future__ import annotations
 
 import types
-from typing import Any, Iterator
-
 from . import _bundle
 from ._bundle import CannotTravel
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 _DEPTH_MAX = 6
 _PARTS_MAX = 1000

@@ -7,13 +7,17 @@ each task, so that no task sees what another did to the variables that it captur
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Optional
 
 from .. import _bundle
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
 
 #: Blobs beyond this are dropped, except those of the task at hand; the worker sends them again when they are needed.
 BLOB_BYTES_MAX = 256 << 20
 METAS_MAX = 1000
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 class Refused(Exception):
@@ -73,7 +77,9 @@ class Metas:
     """Meta texts as they were read, and the functions that they name."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, dict[str, Any]] = {}
+        # What most tasks say needs no JSON: that takes a while to load.
+        usual = {"python": PYTHON}
+        self._known: dict[bytes, dict[str, Any]] = {b'{"python":"%s"}' % PYTHON.encode(): usual}
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def read(self, text: bytes) -> dict[str, Any]:
@@ -107,9 +113,8 @@ class Metas:
 def check_version(meta: dict[str, Any]) -> None:
     """Refuses what was made for another Python. The worker chooses the runner, so this should not happen."""
     wanted = meta.get("python")
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if wanted is not None and wanted != here:
-        raise Refused(f"the task was made by Python {wanted} and cannot be read by the Python {here} of this runner")
+    if wanted is not None and wanted != PYTHON:
+        raise Refused(f"the task was made by Python {wanted}, and this runner is of Python {PYTHON}")
 
 
 def _read(text: bytes) -> dict[str, Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import traceback
-from typing import Any, Optional
 
 from .. import _bundle
 from . import results
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from typing import Any, Optional
 
 #: Of a message, and of each half of a traceback.
 TEXT_CHARACTERS_MAX = 100_000

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Any, NamedTuple
 
 import _socket
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from typing import Any, List
+
+    #: A whole message: its kind, its head up to the payload, and the payload. A list, so that who uses the payload can
+    #: take it out, and it is not in memory for the time of a task.
+    Message = List[Any]
 
 RUN = 0x32
 OUTCOME = 0x33
@@ -35,14 +42,6 @@ _RUN_SIZES = struct.Struct(">39xB8xIIQ")
 _BLOB_SIZES = struct.Struct(">32xIQ")
 RUN_HEAD_BYTES = 64
 BLOB_HEAD_BYTES = 44
-
-
-class Message(NamedTuple):
-    """A whole message: its kind, its head up to the payload, and the payload."""
-
-    kind: int
-    head: bytearray
-    payload: memoryview
 
 
 class Closed(Exception):
@@ -73,7 +72,7 @@ class Link:
         """The next message of a kind, for who has asked for it; what comes before it is kept for its turn."""
         while True:
             message = self._read_message()
-            if message.kind == kind:
+            if message[0] == kind:
                 return message
             self._kept.append(message)
 
@@ -136,15 +135,15 @@ class Link:
             stream, length = _BLOB_SIZES.unpack_from(body)
             head_bytes = BLOB_HEAD_BYTES
         else:
-            return Message(kind, body, memoryview(b""))
+            return [kind, body, memoryview(b"")]
         view = memoryview(body)
         if not stream:
-            return Message(kind, body, view[head_bytes:])
+            return [kind, body, view[head_bytes:]]
         payload = memoryview(bytearray(length))
         filled = len(body) - head_bytes
         payload[:filled] = view[head_bytes:]
         if filled == length:
-            return Message(kind, body, payload)
+            return [kind, body, payload]
         self._partial[stream] = kind, body, payload, filled
         return None
 
@@ -154,7 +153,7 @@ class Link:
         end = filled + length
         self._fill(payload[filled:end])
         if end == len(payload):
-            return Message(kind, head, payload)
+            return [kind, head, payload]
         self._partial[stream] = kind, head, payload, end
         return None
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 import _thread
 import os
 import sys
-from types import CodeType, ModuleType
-from typing import Any, Optional
 
-from .link import ANSWER, ASK, Link
-from .sessions import Sessions
+from .link import ANSWER, ASK
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+    from typing import Any, Optional
+
+    from .link import Link
+    from .sessions import Sessions
 
 _CODES_MAX = 1000
 _ModuleSpec: Any = type(sys.__spec__)
@@ -92,7 +97,7 @@ class RemoteModules:
         question = json.dumps({"kind": "python-module", "name": name}).encode()
         assert self._task is not None
         self._link.send(ASK, self._task, ask.to_bytes(4, "big"), question)
-        answer = self._link.next_of(ANSWER).head
+        answer = self._link.next_of(ANSWER)[1]
         if int.from_bytes(answer[28:32], "big") != ask:
             raise ValueError("argon runner: the worker answered another question than the one that was asked")
         return answer[32] == 0, bytes(answer[33:])

@@ -11,7 +11,10 @@ import _signal
 import io
 import os
 import sys
-from typing import Any, Optional
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from typing import Any, Optional
 
 _STREAMS = ("stdin", "stdout", "stderr")
 

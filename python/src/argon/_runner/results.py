@@ -6,9 +6,11 @@ needed first.
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import _bundle, _by_value, _culprit
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def dumps(value: object) -> list[_bundle.Buffer]:

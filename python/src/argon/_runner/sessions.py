@@ -7,8 +7,11 @@ client's. The modules of the session whose task runs are in ``sys.modules``; tho
 from __future__ import annotations
 
 import sys
-from types import ModuleType
-from typing import Optional
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Optional
 
 #: Sessions that are remembered; the one that was served longest ago goes first.
 SESSIONS_MAX = 8

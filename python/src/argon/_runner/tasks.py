@@ -11,14 +11,19 @@ import os
 import struct
 import sys
 import time
-from typing import Any, NoReturn
 
 from .. import _bundle
 from .code import Blobs, Metas, Refused, check_version
-from .link import BLOB, NEED_BLOB, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link, Message
+from .link import BLOB, NEED_BLOB, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link
 from .modules import RemoteModules
 from .reset import Reset
 from .sessions import Sessions
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from .link import Message
 
 #: id, attempt, codec, blob_count, meta_length.
 _RUN_HEAD = struct.Struct(">24sI10xBB8xI")
@@ -67,22 +72,23 @@ class Runner:
             _end(1)
 
     def _on_message(self, message: Message) -> None:
-        if message.kind == RUN:
+        if message[0] == RUN:
             self._run(message)
-        elif message.kind == BLOB:
+        elif message[0] == BLOB:
             self._keep_blob(message)
         else:
-            raise ValueError(f"argon runner: a message of kind {message.kind:#x} is not for a runner")
+            raise ValueError(f"argon runner: a message of kind {message[0]:#x} is not for a runner")
 
     def _keep_blob(self, message: Message) -> None:
-        payload = message.payload
+        _, head, payload = message
         if len(payload) <= PART_BYTES_MAX:
             # Memory of its own, in which arrays lie well.
             payload = memoryview(bytes(payload))
-        self._blobs.keep(bytes(message.head[:32]), payload)
+        self._blobs.keep(bytes(head[:32]), payload)
 
     def _run(self, message: Message) -> None:
-        head = message.head
+        payload = message.pop()
+        head = message[1]
         number, attempt, codec, blob_count, meta_length = _RUN_HEAD.unpack_from(head)
         about = bytes(head[:28])
         meta_begin = RUN_HEAD_BYTES + 32 * blob_count
@@ -96,13 +102,13 @@ class Runner:
         begun = time.perf_counter_ns()
         status = _OK
         try:
-            function, args, kwargs = self._prepare(meta, names, codec, message.payload)
-            del message
+            function, args, kwargs = self._prepare(meta, names, codec, payload)
+            del payload
             value = function(*args, **kwargs)
             self._reset.quiet()
             ended = time.perf_counter_ns()
             self._end_if_forked(None)
-            payload = self._encode(value, codec)
+            result = self._encode(value, codec)
         except SystemExit:
             raise
         except BaseException as error:
@@ -110,7 +116,7 @@ class Runner:
             status = _ERROR
             self._reset.quiet()
             self._end_if_forked(error)
-            payload = self._failure(error, codec, session.refused)
+            result = self._failure(error, codec, session.refused)
         self._reset.restore()
         self._modules.keep_place()
         report = self._about() if status else b""
@@ -118,7 +124,7 @@ class Runner:
             self._modules.end()
             run_us = (ended - begun) // 1000
             outcome = _OUTCOME_HEAD.pack(about, status, codec, run_us, len(report))
-            self._link.send_outcome(outcome, report, payload)
+            self._link.send_outcome(outcome, report, result)
 
     def _enter(self, number: bytes, meta: dict[str, Any]) -> Any:
         before = self._sessions.current
