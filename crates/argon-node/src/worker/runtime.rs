@@ -3,6 +3,7 @@
 //! An interpreter that is not there is no error: the worker serves what it has. One that somebody named is.
 
 mod perl;
+mod python;
 mod pythons;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +21,8 @@ pub(super) use pythons::Pythons;
 /// An interpreter that has not told its version by then is broken.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How a runner is started by a Python interpreter. None: this program has no Python runner, and looks for no Python.
-const PYTHON: Option<fn(&Path) -> Launch> = None;
+/// How a runner is started by a Python interpreter.
+const PYTHON: Option<fn(&Path) -> Launch> = Some(python::launch);
 
 /// What it takes to start a runner.
 #[derive(Clone, Debug)]
