@@ -138,6 +138,13 @@ sub _map {
     );
 }
 
+# A handle for a value that travels once, however many tasks use it.
+sub share {
+    my ($self, $value, $options) = @_;
+    require Argon::Shared;
+    return Argon::Shared->new($value, $options);
+}
+
 # All that is known of the failure that was thrown last, an Argon::Error; undef when there was none.
 sub last_failure {
     my ($self) = @_;
@@ -197,25 +204,36 @@ sub _offer {
     my ($blob, $captures, $meta) = $self->{code}->prepare($code);
     $meta = _with_label($meta, $options->{label}) if defined $options->{label};
     $meta = q{} if !defined $meta;
-    my $payload = Argon::Data::encode([$captures, $arguments || []]);
+    my $shared;
+    my $payload = Argon::Data::encode([$captures, $arguments || []], \$shared);
     my $length  = length $payload;
     _refuse_size($length) if $length > PAYLOAD_BYTES_MAX;
 
+    my $hashes = $blob ? $blob->[0] : q{};
+    $hashes .= _hashes_of($shared) if $shared;
     my $id   = $session->next_id;
-    my $body = TASK_HEAD_BYTES + ($blob ? 32 : 0) + length $meta;
+    my $body = TASK_HEAD_BYTES + length($hashes) + length $meta;
     my $big  = $length > PART_BYTES_MAX;
     my $frame = pack 'N C a24 N n C C N n C C N N N N Q> a* a*', 1 + $body + ($big ? 0 : $length), SUBMIT, $id, 0,
         $options->{flags} | ($wants_list ? FLAG_LIST : 0), $options->{priority}, RUNTIME_PERL, $options->{timeout_ms},
-        $options->{retries}, CODEC_RUNTIME, $blob ? 1 : 0, $options->{backoff_ms}, $options->{memory_mib}, length $meta,
-        0, $length, $blob ? $blob->[0] : q{}, $meta;
+        $options->{retries}, CODEC_RUNTIME, length($hashes) >> 5, $options->{backoff_ms}, $options->{memory_mib}, length $meta,
+        0, $length, $hashes, $meta;
     $frame .= $payload if !$big;
 
     my @record;
     @record[TASK_ID, TASK_FRAME, TASK_BLOB, TASK_BYTES, TASK_OPTIONS, TASK_WANTS_LIST]
         = ($id, $frame, $blob, $length, $options, $wants_list);
     $record[TASK_BIG] = \$payload if $big;
+    $record[TASK_SHARED] = [map { $_->blob } @{$shared}] if $shared;
     $session->offer(\@record);
     return \@record;
+}
+
+sub _hashes_of {
+    my ($shared) = @_;
+    die Argon::Error->new(kind => 'option', message => 'Argon::Client: a task can have ' . (BLOBS_MAX - 1) . ' shared values, not ' . @{$shared})
+        if @{$shared} >= BLOBS_MAX;
+    return join q{}, map { $_->blob->[0] } @{$shared};
 }
 
 sub _with_label {

@@ -22,9 +22,10 @@ use constant PLAIN_DEPTH_MAX => 200;
 my @READ_FLAGS = Storable->VERSION >= 3.00 ? (0) : ();
 my $IS_DUAL = Scalar::Util->can('isdual') || sub { 0 };
 
-# Bytes for a reference to a list of values. Dies in words if something in it cannot travel.
+# Bytes for a reference to a list of values. Dies in words if something in it cannot travel. Shared values may stand in it
+# if there is a second argument, a reference to a scalar: it gets a list of them, Argon::Shared.
 sub encode {
-    my ($list) = @_;
+    my ($list, $shared) = @_;
     Scalar::Util::reftype($list || '') && Scalar::Util::reftype($list) eq 'ARRAY'
         or die at_caller('Argon::Data::encode takes a reference to a list');
     if (_is_plain($list)) {
@@ -33,7 +34,7 @@ sub encode {
         return $bytes if defined $bytes;
     }
     require Argon::Data::Graph;
-    my $graph = eval { Argon::Data::Graph::flatten($list) };
+    my $graph = eval { Argon::Data::Graph::flatten($list, $shared) };
     if (!$graph) {
         my $error = $@;
         die at_caller(ref $error && $error->can('sentence') ? $error->sentence : $error);
@@ -42,7 +43,8 @@ sub encode {
     return Storable::mstore(\$graph);
 }
 
-# The list back, as an array reference. Dies in words if the bytes are not ours.
+# The list back, as an array reference. Dies in words if the bytes are not ours. The second argument is a code reference that
+# gives the value of a shared one.
 sub decode {
     my $value;
     {
@@ -58,7 +60,13 @@ sub decode {
     return $value if ref $value eq 'ARRAY';
     ref $value eq 'REF' or die at_caller('These bytes are not Argon data: they hold no list');
     require Argon::Data::Graph;
-    return Argon::Data::Graph::build($$value);
+    return Argon::Data::Graph::build($$value, $_[1]);
+}
+
+# Whether what was encoded brings code along.
+sub holds_code {
+    my $value = Storable::mretrieve($_[0], @READ_FLAGS);
+    return ref $value eq 'REF' && @{ $$value->{texts} } ? 1 : 0;
 }
 
 # Nothing but strings, numbers, undef and unblessed containers of them, not tied,

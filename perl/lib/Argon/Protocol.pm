@@ -43,6 +43,7 @@ BEGIN {
         PAYLOAD_BYTES_MAX   => 1_073_741_824,
         META_BYTES_MAX      => 65_536,
         LABEL_BYTES_MAX     => 200,
+        BLOBS_MAX           => 16,
         OUTPUT_CREDIT_BYTES => 1_048_576,
     );
 

@@ -14,6 +14,7 @@ use Argon::Protocol        qw(:all);
 use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
 use Argon::Runner::Reset   ();
+use Argon::Runner::Shared  ();
 use Argon::Runner::Socket  ();
 use Argon::Runner::Stack   ();
 
@@ -23,6 +24,7 @@ sub start {
     my $self = bless { process => $$, socket => Argon::Runner::Socket->new($handle), code => Argon::Runner::Code->new },
         $class;
     $self->{modules} = Argon::Runner::Modules->new($self->{socket});
+    $self->{shared}  = Argon::Runner::Shared->new;
     delete $ENV{ARGON_RUNNER_FD};
     $self->{modules}->install;
     delete $ENV{ARGON_NO_REMOTE_MODULES};
@@ -65,20 +67,26 @@ sub _run {
         wants_list => $flags & FLAG_LIST,
         wants_stack => $flags & FLAG_STACK,
         codec      => $codec,
-        code       => $blob_count ? substr($body, TASK_HEAD_BYTES, 32) : undef,
         meta       => substr($body, $offset, $meta_length),
     };
     if (!$payload) {
         my $bytes = substr $body, $offset + $meta_length;
         $payload = \$bytes;
     }
-    $self->_fetch_blob($task->{code}) if $blob_count && !$self->{code}->has_blob($task->{code});
+    # The first blob is the code, unless a name says what to run; the others are shared values.
+    my @shared = $blob_count ? unpack '(a32)*', substr $body, TASK_HEAD_BYTES, 32 * $blob_count : ();
+    if (@shared && !($meta_length && $self->{code}->is_named($task->{meta}))) {
+        my $hash = $task->{code} = shift @shared;
+        $self->_fetch_blob($hash) if !$self->{code}->has_blob($hash);
+    }
+    $self->_take_shared(@shared) if @shared;
 
     @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)} = (unpack('H*', $id), $attempt);
     $self->{modules}->task(substr $body, 0, 28);
     my $begun = Time::HiRes::time();
     my ($ok, $list) = $self->_call($task, $payload);
     $self->_end_child($ok, $list) if $$ != $self->{process};
+    $self->{shared}->end_task;
     my $run_us = int 1e6 * (Time::HiRes::time() - $begun);
     $self->{reset}->quiet;
     my ($status, $bytes) = _encode($ok, $list, $codec);
@@ -92,13 +100,22 @@ sub _run {
 
 sub _fetch_blob {
     my ($self, $hash) = @_;
-    $self->{socket}->send_frame(NEED_BLOB, $hash);
+    $self->{socket}->send_frame(NEED_BLOB, $hash) if !$self->{socket}->has_begun_blob($hash);
     while (!$self->{code}->has_blob($hash)) {
         my ($kind, $body, $payload) = $self->{socket}->next_message_of(BLOB);
         exit 0 if !defined $kind;
         $self->_keep_blob($body, $payload);
     }
     return;
+}
+
+sub _take_shared {
+    my ($self, @hashes) = @_;
+    for my $hash (grep { !$self->{shared}->has($_) } @hashes) {
+        $self->_fetch_blob($hash) if !$self->{code}->has_blob($hash);
+        $self->{shared}->keep($hash, \$self->{code}->give_up_blob($hash));
+    }
+    return $self->{shared}->begin_task(@hashes);
 }
 
 # Calls the code of the task: true and the list that it returned, or false and a list with the one thing thrown.
@@ -138,7 +155,7 @@ sub _prepare {
         die "the JSON payload of a task must be an array of arguments\n" if ref $arguments ne 'ARRAY';
     }
     else {
-        ($captures, $arguments) = @{ Argon::Data::decode(${$payload}) };
+        ($captures, $arguments) = @{ Argon::Data::decode(${$payload}, sub { return $self->{shared}->value(@_) }) };
     }
     my $entry
         = defined $task->{code} ? $self->{code}->from_blob($task->{code}) : $self->{code}->from_meta($task->{meta});

@@ -72,7 +72,7 @@ sub send_frame {
 sub run_head {
     my ($self, %head) = @_;
     return pack TASK_HEAD, $head{id} // pack('a16 Q>', 'session', ++$self->{sequence}), 1, $head{flags} // 0, 1, 1, 0, 0,
-        $head{codec} // 0, $head{blob} ? 1 : 0, 0, 0, length($head{meta} // q{}), $head{stream} // 0, $head{length};
+        $head{codec} // 0, ($head{blob} ? 1 : 0) + @{ $head{shared} || [] }, 0, 0, length($head{meta} // q{}), $head{stream} // 0, $head{length};
 }
 
 # Sends one task: blob or meta, arguments; returns its outcome.
@@ -84,9 +84,9 @@ sub run {
 
 sub send_run {
     my ($self, %task) = @_;
-    my $payload = $task{payload} // Argon::Data::encode([$task{captures}, $task{arguments} // []]);
+    my $payload = $task{payload} // Argon::Data::encode([$task{captures}, $task{arguments} // []], \my $shared);
     $self->send_frame(RUN,
-        $self->run_head(%task, length => length $payload) . ($task{blob} // q{}) . ($task{meta} // q{}) . $payload);
+        $self->run_head(%task, length => length $payload) . join(q{}, $task{blob} // q{}, @{ $task{shared} || [] }) . ($task{meta} // q{}) . $payload);
     return;
 }
 

@@ -52,7 +52,7 @@ sub take {
             @{$task}[TASK_STATUS, TASK_CODEC, TASK_ATTEMPT, TASK_RUN_US] = ($status, $codec, $attempt, $run_us);
             $task->[TASK_REPORT]  = substr $link->{in}, $begin + OUTCOME_HEAD_BYTES, $meta_length if $meta_length;
             $task->[TASK_PAYLOAD] = substr $link->{in}, $begin + OUTCOME_HEAD_BYTES + $meta_length, $payload_length;
-            @{$task}[TASK_FRAME, TASK_BIG, TASK_BLOB] = ();
+            @{$task}[TASK_FRAME, TASK_BIG, TASK_BLOB, TASK_SHARED] = ();
             $task->[TASK_DONE] = 1;
             $session->{in_flight}-- if !$task->[TASK_COLLECTS];
             $session->{ack} .= $id;

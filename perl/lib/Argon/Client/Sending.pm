@@ -33,6 +33,9 @@ sub send_task {
     }
     my $blob = $task->[TASK_BLOB];
     send_blob($link, $blob) if $blob && !$link->{blobs}{ $blob->[0] };
+    if (my $shared = $task->[TASK_SHARED]) {
+        $link->{blobs}{ $_->[0] } or send_blob($link, $_) for @{$shared};
+    }
     if ($task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $session->{connections} || $task->[TASK_BIG]) {
         _renew_head($link, $task, $task->[TASK_SENT_ON] && $task->[TASK_SENT_ON] != $session->{connections});
     }
@@ -57,10 +60,10 @@ sub _renew_head {
 
 sub send_blob {
     my ($link, $blob) = @_;
-    my ($hash, $text) = @{$blob};
+    my ($hash, $length) = ($blob->[0], length $blob->[1]);
     $link->{blobs}{$hash} = 1;
-    return $link->send_frame(BLOB, pack(BLOB_HEAD, $hash, 0, length $text) . $text) if length $text <= PART_BYTES_MAX;
-    return $link->send_frame(BLOB, pack BLOB_HEAD, $hash, $link->add_stream(\$text), length $text);
+    return $link->send_frame(BLOB, pack(BLOB_HEAD, $hash, 0, $length) . $blob->[1]) if $length <= PART_BYTES_MAX;
+    return $link->send_frame(BLOB, pack BLOB_HEAD, $hash, $link->add_stream(\$blob->[1]), $length);
 }
 
 # What could not be sent yet. The one entry that is no task stands for OFFERED.

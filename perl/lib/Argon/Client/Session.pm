@@ -178,7 +178,7 @@ sub _flush_before_waiting {
 # Marks a record as done, and remembers to tell those who wait.
 sub settle {
     my ($self, $record) = @_;
-    @{$record}[TASK_FRAME, TASK_BIG, TASK_BLOB] = ();
+    @{$record}[TASK_FRAME, TASK_BIG, TASK_BLOB, TASK_SHARED] = ();
     $record->[TASK_DONE] = 1;
     push @{ $self->{finished} }, $record;
     return;
@@ -211,10 +211,11 @@ sub accepted {
 
 sub send_blob_again {
     my ($self, $hash) = @_;
-    my ($task) = grep { $_->[TASK_BLOB] && $_->[TASK_BLOB][0] eq $hash } values %{ $self->{journal} };
-    return if !$task;
-    delete $self->{link}{blobs}{$hash};
-    return Argon::Client::Sending::send_blob($self->{link}, $task->[TASK_BLOB]);
+    for my $task (values %{ $self->{journal} }) {
+        my ($blob) = grep { $_ && $_->[0] eq $hash } $task->[TASK_BLOB], @{ $task->[TASK_SHARED] || [] };
+        return Argon::Client::Sending::send_blob($self->{link}, $blob) if $blob;
+    }
+    return;
 }
 
 sub cancel {

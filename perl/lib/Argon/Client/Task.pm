@@ -15,7 +15,7 @@ BEGIN {
         TASK_ID TASK_DONE TASK_STATUS TASK_PAYLOAD TASK_CODEC TASK_REPORT TASK_ATTEMPT TASK_RUN_US TASK_LIST
         TASK_FRAME TASK_BIG TASK_BLOB TASK_BYTES TASK_SENT_ON TASK_CANCELLED TASK_CALLBACKS TASK_THREADS
         TASK_OPTIONS TASK_TRIES TASK_HELD_BACK TASK_OUTPUT TASK_OUTPUT_BYTES TASK_OUTPUT_GRANTED TASK_WANTS_LIST
-        TASK_COLLECTS TASK_ERROR
+        TASK_COLLECTS TASK_ERROR TASK_SHARED
     );
 }
 
@@ -32,6 +32,7 @@ our %EXPORT_TAGS = (all => \@FIELDS);
 #   TASK_REPORT         the outcome's report, JSON bytes, or a hash
 #   TASK_FRAME          the whole SUBMIT frame (its head, when the payload is in TASK_BIG)
 #   TASK_BLOB           [hash, text] of the code
+#   TASK_SHARED         the same of the shared values that it names, in a list
 #   TASK_SENT_ON        the number of the connection that it was last sent on
 #   TASK_HELD_BACK      true while it waits to be offered again after a rejection
 

@@ -6,7 +6,7 @@ package Argon::Data::Graph;
 #
 # A node is [kind, class, data, references, two-faced values]. Kinds: A array,
 # H hash, S scalar, Q pattern, C code, E an element of another node, K an object
-# that its class freezes and thaws itself.
+# that its class freezes and thaws itself, B a shared value, which is a blob.
 
 use strict;
 use warnings;
@@ -17,8 +17,8 @@ use Scalar::Util qw(blessed refaddr reftype isweak);
 
 # The graph of a list: { nodes, classes, texts }. Dies with an object that has a sentence.
 sub flatten {
-    my ($list) = @_;
-    my $self = bless { nodes => [], originals => [], number => {}, came_from => [], classes => {}, texts => [], text_number => {} }, __PACKAGE__;
+    my ($list, $shared) = @_;
+    my $self = bless { shared => $shared, nodes => [], originals => [], number => {}, came_from => [], classes => {}, texts => [], text_number => {} }, __PACKAGE__;
     $self->_number_of($list, undef, '');
     my $next = 0;
     while ($next < @{ $self->{originals} }) {
@@ -51,6 +51,7 @@ sub _node {
         return ['Q', $class, [$pattern, $flags]];
     }
     if (defined $class) {
+        return $self->_shared($number, $original) if $class eq 'Argon::Shared';
         $self->_class($class, $number);
         my $frozen = $self->_frozen_by_class($number, $original, $class, $type);
         return $frozen if $frozen;
@@ -97,6 +98,13 @@ sub _contents {
         }
     }
     return ($data, %references ? \%references : undef, %faces ? \%faces : undef);
+}
+
+sub _shared {
+    my ($self, $number, $handle) = @_;
+    $self->{shared} or $self->_refuse($number, 'a shared value', 'only arguments of tasks and captured variables can hold one');
+    push @{ ${ $self->{shared} } }, $handle if !grep { $_->blob->[0] eq $handle->blob->[0] } @{ ${ $self->{shared} } || [] };
+    return ['B', undef, [$handle->blob->[0], $handle->is_read_only]];
 }
 
 # Classes that freeze themselves do so; one that keeps a C pointer and does not, cannot travel.
@@ -199,9 +207,9 @@ sub sentence { return $_[0]{sentence} }
 
 package Argon::Data::Graph;
 
-# The structure back from its graph.
+# The structure back from its graph; the code reference gives shared values by hash.
 sub build {
-    my ($graph) = @_;
+    my ($graph, $shared) = @_;
     my ($nodes, $texts) = @$graph{qw(nodes texts)};
     my $classes = $graph->{classes};
     for my $class (keys %$classes) {
@@ -213,6 +221,7 @@ sub build {
         my ($kind, $class, $data) = @$_;
         $kind eq 'A' ? $data : $kind eq 'H' ? $data : $kind eq 'S' ? \(my $copy = $data->[0])
             : $kind eq 'Q' ? _pattern(@$data)
+            : $kind eq 'B' ? ($shared || die "A shared value cannot stand here.\n")->(@$data)
             : $kind eq 'K' ? ($data->[0] eq 'ARRAY' ? [] : $data->[0] eq 'HASH' ? {} : \(my $empty))
             :                undef;
     } @$nodes;
@@ -262,7 +271,7 @@ sub build {
             or die "An object of $class cannot be read: its class has no STORABLE_thaw here.\n";
         $built[$number]->$thaw(0, $frozen, map { $built[$_] } @$parts);
     }
-    Scalar::Util::weaken($$_) for @weak;
+    Scalar::Util::weaken($$_) for grep { ref $$_ } @weak;
     return $built[0];
 }
 

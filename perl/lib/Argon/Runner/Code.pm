@@ -28,6 +28,22 @@ sub has_blob {
     return exists $self->{entry}{$hash} || exists $self->{text}{$hash};
 }
 
+# The bytes of a blob that is no code.
+sub give_up_blob {
+    my ($self, $hash) = @_;
+    return delete $self->{text}{$hash};
+}
+
+# Whether the meta of a task names what to run.
+sub is_named {
+    my ($self, $meta) = @_;
+    return 1 if exists $self->{by_name}{$meta};
+    return 0 if $meta !~ /"(?:class|call)"/;
+    require JSON::PP;
+    my $wanted = eval { JSON::PP->new->utf8->decode($meta) };
+    return ref $wanted eq 'HASH' && (defined $wanted->{class} || defined $wanted->{call});
+}
+
 # An entry for a code blob: { factory, inc }. The factory makes a fresh code reference from the captured values; inc
 # is the @INC that the code left when it was compiled (use lib), if it changed it.
 sub from_blob {

@@ -58,6 +58,12 @@ sub _read_message {
     }
 }
 
+# Whether this blob has begun to come: small messages pass by big ones, so its task may be here before it.
+sub has_begun_blob {
+    my ($self, $hash) = @_;
+    return scalar grep { $_->[0] == BLOB && substr($_->[1], 0, 32) eq $hash } values %{ $self->{partial} };
+}
+
 sub send_frame {
     my ($self, $kind, $body) = @_;
     return $self->send_bytes(pack('N C', 1 + length $body, $kind) . $body);

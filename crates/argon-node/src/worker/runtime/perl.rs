@@ -31,6 +31,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/Reset.pm",
     "Argon/Runner/Modules.pm",
     "Argon/Runner/Code.pm",
+    "Argon/Runner/Shared.pm",
     "Argon/Runner/Stack.pm",
     "Argon/Runner.pm",
 ];
