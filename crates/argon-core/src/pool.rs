@@ -27,7 +27,7 @@ use crate::time::Time;
 
 pub use effect::{Effect, Signal};
 pub use input::{Blame, Exit, Input};
-pub use kind::{Kind, Program, Version};
+pub use kind::{Kind, Program, STATIC_ADVICE, Version};
 pub use slot::SlotId;
 
 use slot::{Slot, SlotState};

@@ -6,24 +6,27 @@
 //! joins a manager and a worker in one process builds a [`Link`] of two channels instead.
 //!
 //! Files: `driver` is the loop, `on_*` turn what happened into facts for the pool, `effects` carries out what it wants,
-//! `process` starts runners, `sweep` and `guardian` see to it that nothing survives them.
+//! `process` starts runners, `executables` keeps the clients' own programs as files, `sweep` and `guardian` see to it that nothing survives them.
 
 mod blobs;
 mod driver;
 mod effects;
 mod environment;
+mod executables;
 pub mod guardian;
 mod kernel;
 mod link;
 mod mark;
 mod modules;
 mod on_link;
+mod on_python;
 mod on_runner;
 mod output;
 mod process;
 mod register;
 mod runner;
 mod runtime;
+mod spawn;
 pub mod standalone;
 mod sweep;
 #[cfg(test)]

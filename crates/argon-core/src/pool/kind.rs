@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use super::Pool;
 
+/// What to do about an executable that does not start on a machine.
+pub const STATIC_ADVICE: &str = "build it for that machine and link it statically (in Rust: --target x86_64-unknown-linux-musl, or your machine's like it)";
+
 /// What a runner must be to take a task.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Kind {

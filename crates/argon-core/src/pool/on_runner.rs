@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::effect::Effect;
 use super::input::{Blame, Exit};
-use super::kind::Kind;
+use super::kind::{Kind, STATIC_ADVICE};
 use super::slot::{Run, SlotId, SlotState, Why};
 use super::{Pool, Suspicion, Waiting, attempt_of};
 use crate::time::Time;
@@ -160,22 +160,23 @@ impl Pool {
     /// The client's own executable does not start here. It will not start next time either, so every task that waits for
     /// it here ends, and nobody else suffers.
     fn on_own_program_failed(&mut self, now: Time, kind: Kind, exit: &Exit, out: &mut Vec<Effect>) {
-        let how = match (&exit.complaint, exit.signal, exit.code) {
-            (Some(complaint), _, _) => complaint.clone(),
-            (None, Some(signal), _) => format!("it was killed by signal {signal} before it was ready"),
-            (None, None, Some(code)) => format!("it exited with status {code} before it was ready"),
-            (None, None, None) => "it ended before it was ready".to_owned(),
+        let why = match (&exit.complaint, exit.signal, exit.code) {
+            (Some(complaint), None, None) => complaint.clone(),
+            (Some(complaint), _, _) => format!("{complaint}; {STATIC_ADVICE}"),
+            (None, Some(signal), _) => {
+                format!("it was killed by signal {signal} before it was ready; {STATIC_ADVICE}")
+            }
+            (None, None, Some(code)) => {
+                format!("it exited with status {code} before it was ready; {STATIC_ADVICE}")
+            }
+            (None, None, None) => format!("it ended before it was ready; {STATIC_ADVICE}"),
         };
         let memory = match kind.memory_mib {
             0 => String::new(),
             limit => format!(" within its limit of {limit} MiB memory"),
         };
-        let message = format!(
-            "the task's executable does not start on worker {}{memory}: {how}; build it for that machine ({} Linux), and \
-             link it statically (in Rust: --target {0}-unknown-linux-musl)",
-            self.settings.name,
-            std::env::consts::ARCH
-        );
+        let name = &self.settings.name;
+        let message = format!("the task's executable does not start on worker {name}{memory}: {why}");
         self.end_waiting(now, kind, &message, exit, out);
     }
 

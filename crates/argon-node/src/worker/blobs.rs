@@ -17,6 +17,8 @@ pub(super) struct Blobs {
     uses: u64,
     bytes: u64,
     bytes_max: u64,
+    /// Kept as files, and not here any more.
+    elsewhere: FxHashSet<BlobHash>,
     /// Asked of the manager on this connection.
     asked: FxHashSet<BlobHash>,
     /// Tasks that are not complete yet, in the order in which they came.
@@ -31,6 +33,7 @@ impl Default for Blobs {
             uses: 0,
             bytes: 0,
             bytes_max: CACHE_BYTES,
+            elsewhere: FxHashSet::default(),
             asked: FxHashSet::default(),
             parked: Vec::new(),
         }
@@ -70,6 +73,20 @@ impl Blobs {
         }
     }
 
+    /// A blob is kept as a file from now on, and its bytes are needed here no more.
+    pub(super) fn move_out(&mut self, hash: BlobHash) {
+        self.elsewhere.insert(hash);
+        if let Some((payload, used)) = self.held.remove(&hash) {
+            self.by_use.remove(&used);
+            self.bytes -= payload.len();
+        }
+    }
+
+    /// Blobs that were kept as files are so no more.
+    pub(super) fn has_lost(&mut self, hashes: &[BlobHash]) {
+        self.elsewhere.retain(|hash| !hashes.contains(hash));
+    }
+
     fn make_room(&mut self, pinned: &FxHashSet<BlobHash>) {
         let free: Vec<(u64, BlobHash)> = self
             .by_use
@@ -91,7 +108,8 @@ impl Blobs {
     /// Whether all blobs that a task names are here. Counts as a use of them.
     pub(super) fn has_all(&mut self, task: &Task) -> bool {
         // All are looked up, also behind one that is missing: each look counts as a use.
-        task.blob_hashes().filter(|hash| self.find(*hash).is_none()).count() == 0
+        let is_missing = |hash: &BlobHash| self.find(*hash).is_none() && !self.elsewhere.contains(hash);
+        task.blob_hashes().filter(is_missing).count() == 0
     }
 
     /// Lets a task wait until its blobs have come.
@@ -132,7 +150,8 @@ impl Blobs {
 
     /// What the manager has to be asked for: missing for parked tasks, or wanted by runners, and not asked yet.
     pub(super) fn take_questions(&mut self, wanted: impl Iterator<Item = BlobHash>) -> Vec<BlobHash> {
-        let named = self.parked.iter().flat_map(Task::blob_hashes).chain(wanted);
+        let named = self.parked.iter().flat_map(Task::blob_hashes);
+        let named = named.filter(|hash| !self.elsewhere.contains(hash)).chain(wanted);
         let mut hashes = Vec::new();
         for hash in named {
             if !self.held.contains_key(&hash) && self.asked.insert(hash) {

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use super::blobs::Blobs;
+use super::executables::Executables;
 use super::guardian::Guardian;
 use super::mark::Mark;
 use super::modules::Answers;
@@ -53,6 +54,7 @@ pub(super) struct Driver {
     /// Why runners do not start, if they do not; said once.
     pub(super) trouble: Option<String>,
     pub(super) blobs: Blobs,
+    pub(super) executables: Executables,
     pub(super) answers: Answers,
     pub(super) is_linked: bool,
     /// Output that waits for a manager.
@@ -72,7 +74,7 @@ pub(super) struct Driver {
     children: unix::Signal,
     have_children_changed: bool,
     leftovers: usize,
-    have_pythons_changed: bool,
+    pub(super) have_pythons_changed: bool,
     stops: mpsc::UnboundedReceiver<u8>,
     stop_asked: Option<u8>,
     drain_until: Option<Time>,
@@ -113,6 +115,7 @@ impl Driver {
             serial: 0,
             trouble: None,
             blobs: Blobs::default(),
+            executables: Executables::new(&config.id.to_string()),
             answers: Answers::default(),
             is_linked: false,
             unsent_output: Vec::new(),
@@ -267,17 +270,6 @@ impl Driver {
         self.found = found;
     }
 
-    /// Interpreters have answered: the pool and the manager are told, and the tasks that waited for that go on.
-    fn on_pythons(&mut self) {
-        if !std::mem::take(&mut self.have_pythons_changed) {
-            return;
-        }
-        let versions = self.runtimes.pythons.found().iter().map(|python| python.version).collect();
-        self.step(Input::PythonsFound(versions));
-        self.tell(Message::Register(self.register_body()));
-        self.start_complete();
-    }
-
     /// A child ended: runners tell that themselves, so this is about their orphans, and about the guardian.
     fn on_children(&mut self) {
         if !std::mem::take(&mut self.have_children_changed) {
@@ -323,6 +315,7 @@ impl Driver {
     }
 
     fn on_time(&mut self) {
+        self.remove_cold_executables();
         if self.leave_until.is_none() {
             if self.pool.next_deadline().is_some_and(|at| at <= self.now) {
                 self.step(Input::TimePassed);

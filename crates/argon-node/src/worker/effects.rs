@@ -1,11 +1,15 @@
 //! Carries out what the pool wants.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::{Blame, Effect, Input, Kind, Signal, SlotId};
-use argon_proto::{Flags, Message, Task};
+use argon_core::pool::{Blame, Effect, Input, Kind, Program, STATIC_ADVICE, Signal, SlotId};
+use argon_proto::{BlobHash, Flags, Message, Runtime, Task};
+use bytes::Bytes;
 use nix::sys::signal;
+use rustc_hash::FxHashSet;
 
 use super::blobs::attempt_of;
 use super::driver::Driver;
@@ -13,9 +17,16 @@ use super::mark::Mark;
 use super::output::{Tail, Window};
 use super::process;
 use super::runner::{Current, Runner};
+use super::runtime::Launch;
+use super::spawn::SpawnError;
 
 /// A runner that is not ready by then is killed.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// A client's own executable has less to do before it is ready.
+const NATIVE_START_LIMIT: Duration = Duration::from_secs(10);
+/// While another process holds an executable open that was just written: tries, and the pause between two.
+const BUSY_TRIES: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// A runner whose socket was closed has so long to end.
 const RETIRE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -60,23 +71,86 @@ impl Driver {
     fn spawn(&mut self, slot: SlotId, generation: u64, kind: Kind) {
         match self.start_runner(generation, kind) {
             Ok(runner) => self.runners[slot.0] = Some(runner),
-            Err(why) => {
-                self.on_trouble(format!("no {} runner can be started: {why}", kind.runtime.name()));
-                self.inputs.push_back(Input::SpawnFailed { slot, generation, why, blame: Blame::Machine });
+            Err(NoStart { why, blame }) => {
+                if blame == Blame::Machine {
+                    self.on_trouble(format!("no {} runner can be started: {why}", kind.runtime.name()));
+                }
+                self.inputs.push_back(Input::SpawnFailed { slot, generation, why, blame });
             }
         }
     }
 
-    fn start_runner(&mut self, generation: u64, kind: Kind) -> Result<Runner, String> {
-        let launch = self.runtimes.launch(kind).ok_or("this worker does not have that runtime")?;
+    fn start_runner(&mut self, generation: u64, kind: Kind) -> Result<Runner, NoStart> {
+        let launch = self.launch(kind)?;
         self.serial = self.serial.wrapping_add(1);
         let mark = Mark::new(self.config.id, self.serial);
-        let started = process::start(&launch, &self.environment, mark, kind.memory_mib);
+        let mut tries = 0;
+        let started = loop {
+            tries += 1;
+            match process::start(&launch, &self.environment, mark, kind.memory_mib) {
+                Err(SpawnError::Program(error))
+                    if error.kind() == ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES =>
+                {
+                    // Another thread's child has inherited the file that was written, until it becomes a program itself.
+                    std::thread::sleep(BUSY_PAUSE);
+                }
+                other => break other,
+            }
+        };
         let mut runner = started
-            .and_then(|started| Runner::new(started, generation, mark, &launch.preamble))
-            .map_err(|error| format!("{}: {error}", launch.program.display()))?;
-        runner.deadline = Some((self.now + START_LIMIT, "it was not ready after 30 s"));
+            .and_then(|started| {
+                Runner::new(started, (generation, kind), mark, &launch.preamble).map_err(SpawnError::System)
+            })
+            .map_err(|error| no_start(kind, &launch, &error))?;
+        let (limit, complaint) = match kind.runtime {
+            Runtime::Native => (NATIVE_START_LIMIT, "it did not say READY within 10 s"),
+            Runtime::Perl | Runtime::Python | Runtime::Exec => (START_LIMIT, "it was not ready after 30 s"),
+        };
+        runner.deadline = Some((self.now + limit, complaint));
         Ok(runner)
+    }
+
+    fn launch(&mut self, kind: Kind) -> Result<Launch, NoStart> {
+        let Program::Executable(hash) = kind.program else {
+            let why = "this worker does not have that runtime".to_owned();
+            return self.runtimes.launch(kind).ok_or(NoStart { why, blame: Blame::Machine });
+        };
+        let program = match self.executables.find(hash, self.now) {
+            Some(program) => program,
+            None => self.write_executable(hash)?,
+        };
+        Ok(Launch { program, arguments: Vec::new(), preamble: Bytes::new() })
+    }
+
+    fn write_executable(&mut self, hash: BlobHash) -> Result<PathBuf, NoStart> {
+        let Some(payload) = self.blobs.find(hash) else {
+            // It was here when the task came: somebody has removed its file.
+            self.blobs.has_lost(&[hash]);
+            self.ask_for(hash);
+            let why = "the executable's file is gone, and is asked for again".to_owned();
+            return Err(NoStart { why, blame: Blame::Machine });
+        };
+        let wanted = self.wanted_executables();
+        let path = self
+            .executables
+            .add(hash, &payload, self.now, &wanted)
+            .map_err(|error| NoStart { why: error.to_string(), blame: Blame::Program })?;
+        self.blobs.move_out(hash);
+        Ok(path)
+    }
+
+    /// What tasks at this worker will start, or have started.
+    fn wanted_executables(&self) -> FxHashSet<BlobHash> {
+        let native = self.pool.tasks().filter(|task| task.head.runtime == Runtime::Native);
+        native.filter_map(|task| task.blob_hashes().next()).collect()
+    }
+
+    pub(super) fn remove_cold_executables(&mut self) {
+        if self.executables.has_cold(self.now) {
+            let wanted = self.wanted_executables();
+            let gone = self.executables.remove_cold(self.now, &wanted);
+            self.blobs.has_lost(&gone);
+        }
     }
 
     /// Says why runners do not start, once for each reason.
@@ -98,7 +172,9 @@ impl Driver {
             window: Window::default(),
             tail: if is_captured { Tail::for_capture() } else { Tail::for_report() },
         });
-        for hash in task.blob_hashes() {
+        // An executable does not need itself.
+        let known = usize::from(task.head.runtime == Runtime::Native);
+        for hash in task.blob_hashes().skip(known) {
             // A blob that the cache lost meanwhile is asked for by the runner when it needs it.
             if !runner.has_blobs.contains(&hash)
                 && let Some(payload) = self.blobs.find(hash)
@@ -109,6 +185,35 @@ impl Driver {
         }
         runner.say(Message::Run(task));
     }
+}
+
+/// Why there is no runner.
+struct NoStart {
+    why: String,
+    blame: Blame,
+}
+
+fn no_start(kind: Kind, launch: &Launch, error: &SpawnError) -> NoStart {
+    let on_machine = |why| NoStart { why, blame: Blame::Machine };
+    let SpawnError::Program(error) = error else {
+        return on_machine(error.to_string());
+    };
+    if kind.runtime != Runtime::Native {
+        return on_machine(format!("{}: {error}", launch.program.display()));
+    }
+    let why = match error.raw_os_error() {
+        Some(libc::ENOEXEC) => format!("it is no program for this machine ({error}); {STATIC_ADVICE}"),
+        // The file is there: it is its loader that is not.
+        Some(libc::ENOENT | libc::ELIBBAD | libc::ELIBACC) => {
+            format!("the loader that it names is not there ({error}); {STATIC_ADVICE}")
+        }
+        Some(libc::EACCES | libc::EPERM) => format!(
+            "the worker may not execute {} ({error}); is that folder mounted noexec? Set XDG_CACHE_HOME for the worker",
+            launch.program.display()
+        ),
+        _ => return on_machine(error.to_string()),
+    };
+    NoStart { why, blame: Blame::Program }
 }
 
 impl Runner {

@@ -1,8 +1,8 @@
-//! The kernel calls that no safe library offers: process descriptors, a dead child's usage, and CLOEXEC for a range.
+//! The kernel calls that no safe library offers: a dead child's usage, and CLOEXEC for a range.
 
 use std::io;
 use std::io::PipeReader;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::Pid;
@@ -15,18 +15,6 @@ pub(super) struct Ended {
     pub(super) signal: Option<i32>,
     /// Peak resident memory, KiB.
     pub(super) peak_kib: Option<u64>,
-}
-
-/// A descriptor that becomes readable when the process has ended.
-pub(super) fn process_descriptor(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel just made this descriptor for us, with CLOEXEC; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Collects a child that has ended; `None` if it still runs.

@@ -1,15 +1,14 @@
 //! What comes from the manager becomes facts for the pool, answers for runners and blobs for the cache.
 
-use argon_core::pool::{Input, SlotId, Version};
+use argon_core::pool::{Input, SlotId};
 use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Message, Payload, Runtime, Task};
+use argon_proto::{BlobHash, Message, Payload, Task};
 use bytes::Bytes;
 
 use super::LinkEvent;
 use super::driver::Driver;
 use super::register;
 use super::runner::Runner;
-use super::runtime::Runtimes;
 
 impl Driver {
     pub(super) fn on_link_event(&mut self, event: LinkEvent) {
@@ -38,9 +37,7 @@ impl Driver {
         self.step(Input::ManagerFound);
         self.ask_clients_again();
         self.ask_for_blobs();
-        if self.runtimes.may_look_for_python() {
-            self.runtimes.pythons.search();
-        }
+        self.look_for_python();
     }
 
     fn on_link_lost(&mut self) {
@@ -97,7 +94,7 @@ impl Driver {
 
     fn on_run(&mut self, task: Task) {
         // A draining pool gives the task back, blobs or no blobs.
-        let must_wait = !self.blobs.has_all(&task) || must_wait_for_python(&mut self.runtimes, &task);
+        let must_wait = !self.blobs.has_all(&task) || self.must_wait_for_python(&task);
         if !must_wait || self.is_draining() {
             return self.step(Input::TaskReceived(task));
         }
@@ -117,11 +114,11 @@ impl Driver {
         self.start_complete();
     }
 
-    /// Gives the pool the tasks that had to wait, and need not any more.
-    pub(super) fn start_complete(&mut self) {
-        let runtimes = &mut self.runtimes;
-        for task in self.blobs.take_complete(|task| !must_wait_for_python(runtimes, task)) {
-            self.step(Input::TaskReceived(task));
+    /// Asks the manager for a blob that was here.
+    pub(super) fn ask_for(&mut self, hash: BlobHash) {
+        let hashes = self.blobs.take_questions([hash].into_iter());
+        if !hashes.is_empty() {
+            self.tell(Message::NeedBlob(hashes));
         }
     }
 
@@ -163,11 +160,4 @@ impl Driver {
         let is_its = runner.current.as_ref().is_some_and(|current| current.attempt == attempt);
         is_its.then_some(runner)
     }
-}
-
-/// Whether it is not known yet if the Python is here that a task wants.
-fn must_wait_for_python(runtimes: &mut Runtimes, task: &Task) -> bool {
-    task.head.runtime == Runtime::Python
-        && runtimes.may_look_for_python()
-        && runtimes.pythons.must_wait(Version::wanted_by(task))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_core::pool::{Exit, Input, SlotId};
-use argon_proto::{BlobHash, Message, Outcome, Report, Status};
+use argon_proto::{BlobHash, Message, Outcome, Report, Runtime, Status};
 use bytes::Bytes;
 use nix::sys::signal::Signal;
 
@@ -225,7 +225,8 @@ impl Driver {
             }
         };
         self.sweep();
-        if !runner.is_ready {
+        // A client's own executable is no trouble of this worker.
+        if !runner.is_ready && runner.kind.runtime != Runtime::Native {
             self.on_trouble(death_at_start(&runner, ended));
         }
         if runner.asking.is_some() {
@@ -242,7 +243,7 @@ fn exit_of(runner: Runner, ended: Ended) -> Exit {
         signal: ended.signal,
         code: ended.code,
         peak_kib: ended.peak_kib,
-        output: runner.current.map(|current| current.tail.text()).unwrap_or_default(),
+        output: runner.current.map_or_else(|| runner.asides.text(), |current| current.tail.text()),
         complaint: runner.complaint,
     }
 }

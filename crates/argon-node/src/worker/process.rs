@@ -1,20 +1,19 @@
-//! Starts a runner process: its session, limits, mark, environment, pipes and private socket (`spec/runner.md`).
+//! Starts a runner process: its pipes, its private socket, its environment (`spec/runner.md`).
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::Signal;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::Pid;
 
-use super::kernel;
 use super::mark::Mark;
 use super::runtime::Launch;
+use super::spawn::{Plan, SpawnError, c_string, spawn};
 
 /// A process that was just started, and our ends of what leads to it. All of them non-blocking.
 #[derive(Debug)]
@@ -32,61 +31,77 @@ pub(super) fn start(
     environment: &[(OsString, OsString)],
     mark: Mark,
     memory_mib: u32,
-) -> io::Result<Started> {
-    let (socket, its_socket) = UnixStream::pair()?;
-    let (stdout, its_stdout) = io::pipe()?;
-    let (stderr, its_stderr) = io::pipe()?;
+) -> Result<Started, SpawnError> {
+    let program = in_path(launch.program.as_os_str(), path_of(environment)).map_err(SpawnError::Program)?;
+    let (socket, its_socket) = UnixStream::pair().map_err(SpawnError::System)?;
+    let (stdout, its_stdout) = io::pipe().map_err(SpawnError::System)?;
+    let (stderr, its_stderr) = io::pipe().map_err(SpawnError::System)?;
     for fd in [socket.as_fd(), stdout.as_fd(), stderr.as_fd()] {
-        fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        unblock(fd).map_err(SpawnError::System)?;
     }
-    let mut command = Command::new(&launch.program);
-    command
-        .args(&launch.arguments)
-        .env_clear()
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .env("ARGON_RUNNER_FD", its_socket.as_raw_fd().to_string())
-        .stdin(Stdio::null())
-        .stdout(its_stdout)
-        .stderr(its_stderr);
-    let worker = Pid::this();
-    let its_fd = its_socket.as_raw_fd();
-    // SAFETY: the closure runs between fork and exec. It makes system calls only, allocates nothing and takes no lock;
-    // `its_socket` lives until the command has been started, so its number is that descriptor.
-    unsafe {
-        command.pre_exec(move || prepare(worker, BorrowedFd::borrow_raw(its_fd), mark, memory_mib));
-    }
-    let child = command.spawn()?;
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let descriptor = kernel::process_descriptor(pid).map_err(|error| {
-        let _ = nix::sys::signal::killpg(pid, Signal::SIGKILL);
-        let _ = nix::sys::wait::waitpid(pid, None);
-        io::Error::new(
-            error.kind(),
-            format!("it cannot be watched ({error}); Argon needs Linux 5.3 or later"),
-        )
-    })?;
+    let stdin = File::open("/dev/null").map_err(SpawnError::System)?;
+    let number = its_socket.as_raw_fd().to_string();
+    let socket_variable = (OsString::from("ARGON_RUNNER_FD"), OsString::from(number));
+    let variables = environment.iter().chain([&socket_variable]);
+    let name = launch.program.as_os_str();
+    let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
+    let plan = Plan {
+        program: &c_string(program.as_os_str()).map_err(SpawnError::Program)?,
+        arguments: &arguments.map(c_string).collect::<Result<Vec<_>, _>>().map_err(SpawnError::Program)?,
+        environment: &c_variables(variables).map_err(SpawnError::Program)?,
+        folder: None,
+        stdio: [stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()],
+        kept: Some(its_socket.as_fd()),
+        mark,
+        memory_mib,
+    };
+    let (pid, descriptor) = spawn(&plan)?;
     Ok(Started { pid, descriptor, socket, stdout, stderr })
 }
 
-/// What the child does to itself before it becomes the runner. Async-signal-safe.
-fn prepare(worker: Pid, socket: BorrowedFd<'_>, mark: Mark, memory_mib: u32) -> io::Result<()> {
-    nix::unistd::setsid()?;
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // The worker may have died before the line above.
-    if Pid::parent() != worker {
-        return Err(nix::errno::Errno::ESRCH.into());
-    }
-    nix::sys::prctl::set_no_new_privs()?;
-    // A limit that cannot be had costs a convenience; the process group is killed all the same.
-    let _ = mark.put_on_this_process();
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    if memory_mib > 0 {
-        // What the process really uses. The address space is no measure: interpreters reserve a lot that they never touch.
-        let bytes = u64::from(memory_mib) << 20;
-        let (_, hard) = getrlimit(Resource::RLIMIT_DATA)?;
-        setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard))?;
-    }
-    kernel::close_others_at_exec();
-    fcntl(socket, FcntlArg::F_SETFD(FdFlag::empty()))?;
+/// Makes our end of a pipe or socket one that never waits.
+pub(super) fn unblock(descriptor: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
+}
+
+/// An environment as the kernel wants it.
+pub(super) fn c_variables<'a>(
+    variables: impl Iterator<Item = &'a (OsString, OsString)>,
+) -> io::Result<Vec<CString>> {
+    variables
+        .map(|(name, value)| {
+            let mut text = name.clone();
+            text.push("=");
+            text.push(value);
+            c_string(&text)
+        })
+        .collect()
+}
+
+/// The PATH of an environment.
+pub(super) fn path_of(environment: &[(OsString, OsString)]) -> &OsStr {
+    environment.iter().rev().find(|(name, _)| name == "PATH").map_or(OsStr::new(""), |(_, path)| path)
+}
+
+/// The file of a program: a path as it is, a name by the first folder that has it as something executable.
+///
+/// # Errors
+/// If there is none; of the kind `PermissionDenied` if there is only one that cannot be executed.
+pub(super) fn in_path(program: &OsStr, path: &OsStr) -> io::Result<PathBuf> {
+    if program.is_empty() || program.as_encoded_bytes().contains(&b'/') {
+        return Ok(PathBuf::from(program));
+    }
+    let mut error = io::Error::from_raw_os_error(libc::ENOENT);
+    for folder in std::env::split_paths(path) {
+        // An empty entry is the present folder.
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
+        let file = folder.join(program);
+        match std::fs::metadata(&file) {
+            Ok(facts) if facts.is_file() && facts.permissions().mode() & 0o111 != 0 => return Ok(file),
+            Ok(_) => error = io::Error::from_raw_os_error(libc::EACCES),
+            Err(_) => {}
+        }
+    }
+    Err(error)
 }

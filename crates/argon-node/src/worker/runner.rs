@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll};
 
 use argon_core::Time;
+use argon_core::pool::Kind;
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::message::AttemptId;
 use argon_proto::{BlobHash, Message};
@@ -44,6 +45,7 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) generation: u64,
+    pub(super) kind: Kind,
     pub(super) pid: Pid,
     pub(super) mark: Mark,
     pub(super) outbox: Outbox,
@@ -83,11 +85,17 @@ pub(super) struct Current {
 
 impl Runner {
     /// Takes over a process that was just started.
-    pub(super) fn new(started: Started, generation: u64, mark: Mark, preamble: &[u8]) -> io::Result<Self> {
+    pub(super) fn new(
+        started: Started,
+        (generation, kind): (u64, Kind),
+        mark: Mark,
+        preamble: &[u8],
+    ) -> io::Result<Self> {
         let mut outbox = Outbox::default();
         outbox.push_raw(preamble);
         Ok(Self {
             generation,
+            kind,
             pid: started.pid,
             mark,
             outbox,

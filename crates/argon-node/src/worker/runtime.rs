@@ -63,7 +63,7 @@ impl Runtimes {
     pub(super) fn offered(&self) -> Vec<Runtime> {
         let perl = self.perl.iter().map(|_| Runtime::Perl);
         let python = (!self.pythons.found().is_empty()).then_some(Runtime::Python);
-        perl.chain(python).collect()
+        perl.chain(python).chain([Runtime::Native]).collect()
     }
 
     /// What is here, with the versions, for people.
@@ -71,7 +71,8 @@ impl Runtimes {
         let describe = |runtime| match runtime {
             Runtime::Perl => self.perl.as_ref().map(|(version, _)| version.clone()).unwrap_or_default(),
             Runtime::Python => self.pythons.described(),
-            Runtime::Native | Runtime::Exec => String::new(),
+            Runtime::Native => format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            Runtime::Exec => std::env::consts::OS.to_owned(),
         };
         self.offered().into_iter().map(|runtime| (runtime, describe(runtime))).collect()
     }
@@ -81,7 +82,7 @@ impl Runtimes {
         PYTHON.is_some()
     }
 
-    /// How to start a runner; `None` if this worker cannot.
+    /// How to start a runner of an interpreter; `None` if this worker has none such.
     pub(super) fn launch(&self, kind: Kind) -> Option<Launch> {
         match (kind.runtime, kind.program) {
             (Runtime::Perl, _) => self.perl.as_ref().map(|(_, launch)| launch.clone()),

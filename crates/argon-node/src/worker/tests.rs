@@ -7,6 +7,7 @@ mod guardian;
 mod life;
 mod link;
 mod modules;
+mod native;
 mod output;
 
 use std::collections::VecDeque;

@@ -1,0 +1,375 @@
+//! The clients' own executables as files that can be started: private to this user, bounded, and gone with the worker.
+//!
+//! Each worker has a folder of its own, which it keeps locked while it lives, so that the next one can tell what a killed
+//! worker left. A file is written under another name and renamed, so it is whole or not there; before it is started
+//! again it must still be the file that was written.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use argon_core::Time;
+use argon_proto::{BlobHash, Payload};
+use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Bytes of executables that are kept, beside those that tasks at this worker name.
+const KEPT_BYTES: u64 = 1 << 30;
+/// An executable that no runner was started of for so long is removed.
+const COLD_AFTER: Duration = Duration::from_secs(3600);
+
+/// Why an executable cannot be had as a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExecutableError {
+    /// The system refuses something.
+    #[error(
+        "its file {path} cannot be {what}: {source}; free some room, or set XDG_CACHE_HOME for the worker"
+    )]
+    System { path: PathBuf, what: &'static str, source: io::Error },
+    /// Somebody else could put files there.
+    #[error(
+        "{path} is not a folder that only this worker's user can change; remove it, or set XDG_CACHE_HOME for the worker"
+    )]
+    NotPrivate { path: PathBuf },
+}
+
+/// The executables of one worker.
+#[derive(Debug)]
+pub(super) struct Executables {
+    /// Where all workers of this user have their folders; the first place that will do is taken.
+    bases: Vec<PathBuf>,
+    name: String,
+    /// This worker's folder and the lock on it, once there is something to keep.
+    folder: Option<(PathBuf, File)>,
+    held: FxHashMap<BlobHash, Held>,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
+    stamp: Stamp,
+    used: Time,
+}
+
+/// What changes when a file does. Nobody can set the time of its last change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+    owner: u32,
+}
+
+impl Executables {
+    /// The executables of the worker of this name; nothing is touched before there is one.
+    pub(super) fn new(worker: &str) -> Self {
+        Self::within(bases(), KEPT_BYTES, worker)
+    }
+
+    fn within(bases: Vec<PathBuf>, bytes_max: u64, worker: &str) -> Self {
+        let held = FxHashMap::default();
+        Self { bases, name: worker.to_owned(), folder: None, held, bytes: 0, bytes_max }
+    }
+
+    /// The file of an executable, if it is here and still what it was.
+    pub(super) fn find(&mut self, hash: BlobHash, now: Time) -> Option<PathBuf> {
+        let held = self.held.get_mut(&hash)?;
+        let found = Stamp::of(&held.path).ok().filter(|found| found.owner == own_user());
+        match found {
+            Some(found) if found == held.stamp => {}
+            Some(found) if hash_of(&held.path).is_ok_and(|is| is == hash) => held.stamp = found,
+            Some(_) | None => {
+                tracing::warn!("{} was changed by somebody, and is not used any more", held.path.display());
+                self.remove(hash);
+                return None;
+            }
+        }
+        held.used = now;
+        Some(held.path.clone())
+    }
+
+    /// Writes an executable, after making room for it. Those in `wanted` stay.
+    pub(super) fn add(
+        &mut self,
+        hash: BlobHash,
+        payload: &Payload,
+        now: Time,
+        wanted: &FxHashSet<BlobHash>,
+    ) -> Result<PathBuf, ExecutableError> {
+        self.make_room(payload.len(), wanted);
+        let folder = self.folder()?.to_owned();
+        let path = folder.join(hash.to_string());
+        let unfinished = folder.join("unfinished");
+        let failed = |what| {
+            let path = path.clone();
+            move |source| ExecutableError::System { path, what, source }
+        };
+        write(&unfinished, payload).map_err(|error| {
+            let _ = fs::remove_file(&unfinished);
+            failed("written")(error)
+        })?;
+        fs::rename(&unfinished, &path).map_err(failed("named"))?;
+        let stamp = Stamp::of(&path).map_err(failed("read"))?;
+        self.bytes += stamp.bytes;
+        self.held.insert(hash, Held { path: path.clone(), stamp, used: now });
+        Ok(path)
+    }
+
+    /// Whether something was not started for long.
+    pub(super) fn has_cold(&self, now: Time) -> bool {
+        self.held.values().any(|held| is_cold(held, now))
+    }
+
+    /// Removes what was not started for long, except what is `wanted`. Returns what is gone.
+    pub(super) fn remove_cold(&mut self, now: Time, wanted: &FxHashSet<BlobHash>) -> Vec<BlobHash> {
+        let cold: Vec<BlobHash> = self
+            .held
+            .iter()
+            .filter(|(hash, held)| is_cold(held, now) && !wanted.contains(hash))
+            .map(|(hash, _)| *hash)
+            .collect();
+        cold.iter().for_each(|hash| self.remove(*hash));
+        cold
+    }
+
+    #[cfg(test)]
+    fn contains(&self, hash: BlobHash) -> bool {
+        self.held.contains_key(&hash)
+    }
+
+    fn make_room(&mut self, bytes: u64, wanted: &FxHashSet<BlobHash>) {
+        let mut by_use: Vec<(Time, BlobHash)> =
+            self.held.iter().map(|(hash, held)| (held.used, *hash)).collect();
+        by_use.sort_unstable_by_key(|(used, _)| *used);
+        for (_, hash) in by_use {
+            if self.bytes + bytes <= self.bytes_max {
+                return;
+            }
+            if !wanted.contains(&hash) {
+                self.remove(hash);
+            }
+        }
+    }
+
+    /// A process that runs it does not mind.
+    fn remove(&mut self, hash: BlobHash) {
+        if let Some(held) = self.held.remove(&hash) {
+            self.bytes -= held.stamp.bytes;
+            let _ = fs::remove_file(held.path);
+        }
+    }
+
+    fn folder(&mut self) -> Result<&Path, ExecutableError> {
+        if self.folder.is_none() {
+            self.folder = Some(self.make_folder()?);
+        }
+        Ok(self.folder.as_ref().map_or(Path::new(""), |(folder, _)| folder))
+    }
+
+    fn make_folder(&self) -> Result<(PathBuf, File), ExecutableError> {
+        let (last, others) =
+            self.bases.split_last().ok_or_else(|| ExecutableError::NotPrivate { path: PathBuf::new() })?;
+        others
+            .iter()
+            .find_map(|base| self.make_folder_in(base).ok())
+            .map_or_else(|| self.make_folder_in(last), Ok)
+    }
+
+    fn make_folder_in(&self, base: &Path) -> Result<(PathBuf, File), ExecutableError> {
+        let failed = |path: &Path, what| {
+            let path = path.to_owned();
+            move |source| ExecutableError::System { path, what, source }
+        };
+        let make = |path: &Path| match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+            Ok(()) if is_private(path) => Ok(()),
+            Ok(()) => Err(ExecutableError::NotPrivate { path: path.to_owned() }),
+            Err(error) => Err(failed(path, "made")(error)),
+        };
+        make(base)?;
+        // One worker at a time tidies up and makes its folder, so that none takes a new one for an old one.
+        let turn = base.join("lock");
+        let _turn = locked(&turn).map_err(failed(&turn, "locked"))?;
+        remove_left_behind(base);
+        let folder = base.join(&self.name);
+        make(&folder)?;
+        let lock = folder.join("lock");
+        let lock = locked(&lock).map_err(failed(&lock, "locked"))?;
+        Ok((folder, lock))
+    }
+}
+
+fn is_cold(held: &Held, now: Time) -> bool {
+    now.since(held.used) >= COLD_AFTER
+}
+
+impl Drop for Executables {
+    fn drop(&mut self) {
+        if let Some((folder, _lock)) = self.folder.take() {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let facts: Metadata = fs::symlink_metadata(path)?;
+        if !facts.is_file() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(Self {
+            device: facts.dev(),
+            inode: facts.ino(),
+            bytes: facts.len(),
+            changed: (facts.ctime(), facts.ctime_nsec()),
+            owner: facts.uid(),
+        })
+    }
+}
+
+/// In the user's cache, or beside other temporary files where there is none.
+fn bases() -> Vec<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+    let private = cache.map(|cache| cache.join("argon/executables"));
+    let temporary = std::env::temp_dir().join(format!("argon-executables-{}", own_user()));
+    private.into_iter().chain([temporary]).collect()
+}
+
+fn own_user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+fn is_private(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|facts| facts.is_dir() && facts.uid() == own_user() && facts.mode() & 0o077 == 0)
+}
+
+fn locked(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Removes the folders of workers that are no more.
+fn remove_left_behind(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let lock = entry.path().join("lock");
+        let is_free = File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok());
+        if is_free {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn write(path: &Path, payload: &Payload) -> io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(path)?;
+    payload.parts().iter().try_for_each(|part| file.write_all(part))
+}
+
+fn hash_of(path: &Path) -> io::Result<BlobHash> {
+    let mut bytes = Vec::new();
+    File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(BlobHash::of(&[Bytes::from(bytes)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn executables(test: &str, bytes_max: u64) -> Executables {
+        let base = std::env::temp_dir().join(format!("argon-test-{}-{test}", std::process::id()));
+        Executables::within(vec![base], bytes_max, "one")
+    }
+
+    fn blob(byte: u8) -> (BlobHash, Payload) {
+        let payload = Payload::from_parts(vec![vec![byte; 60].into(), vec![byte; 40].into()]);
+        (BlobHash::of(payload.parts()), payload)
+    }
+
+    fn none() -> FxHashSet<BlobHash> {
+        FxHashSet::default()
+    }
+
+    #[test]
+    fn a_file_is_private_executable_and_gone_with_the_worker() {
+        let mut executables = executables("private", 1000);
+        let (hash, payload) = blob(1);
+        let path = executables.add(hash, &payload, Time(0), &none()).expect("written");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().expect("a folder"))), (0o500, 0o700));
+        assert_eq!(fs::read(&path).expect("readable"), [1; 100]);
+        assert_eq!(executables.find(hash, Time(1)), Some(path.clone()));
+        let base = executables.bases[0].clone();
+        drop(executables);
+        assert!(!path.exists());
+        fs::remove_dir_all(base).expect("removed");
+    }
+
+    #[test]
+    fn a_file_that_somebody_changed_is_never_started() {
+        let mut executables = executables("changed", 1000);
+        let (hash, payload) = blob(1);
+        let path = executables.add(hash, &payload, Time(0), &none()).expect("written");
+        fs::remove_file(&path).expect("removed");
+        fs::write(&path, [1; 100]).expect("written");
+        assert_eq!(executables.find(hash, Time(1)), Some(path.clone()), "the same bytes are as good");
+        fs::write(&path, [2; 100]).expect("written");
+        assert_eq!(executables.find(hash, Time(2)), None);
+        assert!(!path.exists() && !executables.contains(hash));
+        let base = executables.bases[0].clone();
+        drop(executables);
+        fs::remove_dir_all(base).expect("removed");
+    }
+
+    #[test]
+    fn beyond_the_limit_the_one_not_started_for_longest_goes_unless_it_is_wanted() {
+        let mut executables = executables("limit", 250);
+        let [one, two, three] = [1, 2, 3].map(blob);
+        executables.add(one.0, &one.1, Time(1), &none()).expect("written");
+        executables.add(two.0, &two.1, Time(2), &none()).expect("written");
+        executables.add(three.0, &three.1, Time(3), &FxHashSet::from_iter([one.0])).expect("written");
+        assert_eq!([one.0, two.0, three.0].map(|hash| executables.contains(hash)), [true, false, true]);
+        let late = Time(3) + COLD_AFTER;
+        assert_eq!(executables.remove_cold(late, &FxHashSet::from_iter([three.0])), [one.0]);
+        assert_eq!(executables.bytes, 100);
+        let base = executables.bases[0].clone();
+        drop(executables);
+        fs::remove_dir_all(base).expect("removed");
+    }
+
+    #[test]
+    fn what_a_killed_worker_left_is_removed_and_what_a_living_one_has_stays() {
+        let mut living = executables("left", 1000);
+        let (hash, payload) = blob(1);
+        living.add(hash, &payload, Time(0), &none()).expect("written");
+        let left = living.bases[0].join("killed");
+        fs::create_dir(&left).expect("made");
+        fs::write(left.join("lock"), "").expect("written");
+        let mut other = Executables::within(living.bases.clone(), 1000, "two");
+        other.add(hash, &payload, Time(0), &none()).expect("written");
+        assert!(!left.exists() && living.find(hash, Time(1)).is_some());
+        drop(other);
+        let base = living.bases[0].clone();
+        drop(living);
+        fs::remove_dir_all(base).expect("removed");
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change_is_not_used() {
+        let mut executables = executables("open", 1000);
+        fs::create_dir(&executables.bases[0]).expect("made");
+        fs::set_permissions(&executables.bases[0], fs::Permissions::from_mode(0o777)).expect("allowed");
+        let (hash, payload) = blob(1);
+        let error = executables.add(hash, &payload, Time(0), &none()).expect_err("not private");
+        assert!(error.to_string().contains("is not a folder that only this worker's user can change"));
+        fs::remove_dir_all(&executables.bases[0]).expect("removed");
+    }
+}

@@ -1,0 +1,47 @@
+//! The Pythons of the machine become known while the worker serves; tasks that want one wait for that.
+
+use argon_core::pool::{Input, Version};
+use argon_proto::{Message, Runtime, Task};
+
+use super::driver::Driver;
+use super::runtime::Runtimes;
+
+impl Driver {
+    /// Begins to look for interpreters, which takes too long to be done before the worker serves.
+    pub(super) fn look_for_python(&mut self) {
+        if self.runtimes.may_look_for_python() {
+            self.runtimes.pythons.search();
+        }
+    }
+
+    /// Whether it is not known yet if the Python is here that a task wants.
+    pub(super) fn must_wait_for_python(&mut self, task: &Task) -> bool {
+        must_wait(&mut self.runtimes, task)
+    }
+
+    /// Interpreters have answered: the pool and the manager are told, and the tasks that waited for that go on.
+    pub(super) fn on_pythons(&mut self) {
+        if !std::mem::take(&mut self.have_pythons_changed) {
+            return;
+        }
+        let versions = self.runtimes.pythons.found().iter().map(|python| python.version).collect();
+        self.step(Input::PythonsFound(versions));
+        self.tell(Message::Register(self.register_body()));
+        self.start_complete();
+    }
+
+    /// Gives the pool the tasks that had to wait, and need not any more.
+    pub(super) fn start_complete(&mut self) {
+        let runtimes = &mut self.runtimes;
+        for task in self.blobs.take_complete(|task| !must_wait(runtimes, task)) {
+            self.step(Input::TaskReceived(task));
+        }
+    }
+}
+
+/// Whether it is not known yet if the Python is here that a task wants.
+fn must_wait(runtimes: &mut Runtimes, task: &Task) -> bool {
+    task.head.runtime == Runtime::Python
+        && runtimes.may_look_for_python()
+        && runtimes.pythons.must_wait(Version::wanted_by(task))
+}

@@ -1,0 +1,234 @@
+//! Starts a process, for less than a fork costs: the child borrows the worker's memory until it executes its program.
+//!
+//! What is done here is what `posix_spawn` does, which cannot do all that `spec/runner.md` asks: a session of its own, death
+//! with the worker, limits, the mark. In between the child may touch nothing but what was prepared for it, since all
+//! that it changes in memory is changed for the worker too; the thread that started it stands still meanwhile.
+//!
+//! The program is executed as it is. `execvp`, which others use, gives a program of another machine to the shell.
+
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::kernel;
+use super::mark::Mark;
+
+/// Room for the few calls that the child makes.
+const STACK_BYTES: usize = 64 << 10;
+/// Signals that this program handles or ignores; a program expects none of that.
+const RESET: [c_int; 9] = [
+    libc::SIGCHLD,
+    libc::SIGPIPE,
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGALRM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
+
+/// What is to be started.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    /// The file to execute.
+    pub(super) program: &'a CStr,
+    /// Its arguments, its own name first.
+    pub(super) arguments: &'a [CString],
+    /// `NAME=VALUE` each.
+    pub(super) environment: &'a [CString],
+    /// Where it starts; the worker's own folder if not given.
+    pub(super) folder: Option<&'a CStr>,
+    /// Its standard input, output and error.
+    pub(super) stdio: [BorrowedFd<'a>; 3],
+    /// A further descriptor that it finds under the same number.
+    pub(super) kept: Option<BorrowedFd<'a>>,
+    pub(super) mark: Mark,
+    /// 0 for no limit.
+    pub(super) memory_mib: u32,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SpawnError {
+    /// The folder cannot be entered.
+    #[error("its folder cannot be entered: {0}")]
+    Folder(io::Error),
+    /// The program cannot be executed.
+    #[error("{0}")]
+    Program(io::Error),
+    /// The system has not what it takes.
+    #[error("{0}")]
+    System(io::Error),
+}
+
+/// Where the child was when something failed.
+#[derive(Clone, Copy)]
+enum Step {
+    Itself,
+    Folder,
+    Program,
+}
+
+/// What the child reads, and writes when it fails.
+struct Shared<'a> {
+    plan: &'a Plan<'a>,
+    worker: Pid,
+    arguments: &'a [*const c_char],
+    environment: &'a [*const c_char],
+    failed: Option<(Step, c_int)>,
+}
+
+/// Starts a process; returns it with a descriptor that becomes readable when it has ended.
+pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), SpawnError> {
+    let arguments = pointers(plan.arguments);
+    let environment = pointers(plan.environment);
+    let mut shared =
+        Shared { plan, worker: Pid::this(), arguments: &arguments, environment: &environment, failed: None };
+    let mut stack: Vec<u128> = Vec::with_capacity(STACK_BYTES / 16);
+    let mut descriptor: RawFd = -1;
+    let _quiet = Quiet::new();
+    // SAFETY: with CLONE_VFORK this thread stands still until the child has executed its program or ended, so that the
+    // stack, `shared` and all that it points to outlive what the child does with them. No signal handler runs in the
+    // child: all signals are blocked here, and it resets the handlers before it unblocks them.
+    let pid = unsafe {
+        libc::clone(
+            child,
+            stack.spare_capacity_mut().as_mut_ptr_range().end.cast(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
+            ptr::from_mut(&mut shared).cast(),
+            ptr::from_mut(&mut descriptor),
+        )
+    };
+    if pid < 0 {
+        return Err(SpawnError::System(io::Error::last_os_error()));
+    }
+    let pid = Pid::from_raw(pid);
+    if descriptor < 0 {
+        let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+        let _ = nix::sys::wait::waitpid(pid, None);
+        return Err(SpawnError::System(io::Error::other(
+            "a process cannot be watched here; Argon needs Linux 5.3 or later",
+        )));
+    }
+    // SAFETY: the kernel has just made this descriptor for us, with CLOEXEC; nobody else owns it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    let Some((step, errno)) = shared.failed else {
+        return Ok((pid, descriptor));
+    };
+    let _ = nix::sys::wait::waitpid(pid, None);
+    let error = io::Error::from_raw_os_error(errno);
+    Err(match step {
+        Step::Itself => SpawnError::System(error),
+        Step::Folder => SpawnError::Folder(error),
+        Step::Program => SpawnError::Program(error),
+    })
+}
+
+/// Bytes for the kernel; what holds a zero byte cannot be said to it.
+pub(super) fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| io::Error::other("it holds a zero byte"))
+}
+
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// The child's life before its program. Allocates nothing, takes no lock, never panics.
+extern "C" fn child(shared: *mut c_void) -> c_int {
+    // SAFETY: `spawn` passes its `Shared`, and does not touch it while this runs.
+    let shared = unsafe { &mut *shared.cast::<Shared<'_>>() };
+    let failed = match prepare(shared) {
+        Err(failed) => failed,
+        Ok(()) => {
+            // SAFETY: all three are strings, and lists of strings that end with a null pointer.
+            unsafe {
+                libc::execve(
+                    shared.plan.program.as_ptr(),
+                    shared.arguments.as_ptr(),
+                    shared.environment.as_ptr(),
+                );
+            }
+            (Step::Program, Errno::last())
+        }
+    };
+    shared.failed = Some((failed.0, failed.1 as c_int));
+    127
+}
+
+fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
+    let plan = shared.plan;
+    let itself = |errno| (Step::Itself, errno);
+    nix::unistd::setsid().map_err(itself)?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(itself)?;
+    // The worker may have died before the line above.
+    if Pid::parent() != shared.worker {
+        return Err(itself(Errno::ESRCH));
+    }
+    nix::sys::prctl::set_no_new_privs().map_err(itself)?;
+    // A limit that cannot be had costs a convenience; the process group is killed all the same.
+    let _ = plan.mark.put_on_this_process();
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(itself)?;
+    if plan.memory_mib > 0 {
+        // What the process really uses. The address space is no measure: interpreters reserve a lot that they never touch.
+        let bytes = u64::from(plan.memory_mib) << 20;
+        let (_, hard) = getrlimit(Resource::RLIMIT_DATA).map_err(itself)?;
+        setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard)).map_err(itself)?;
+    }
+    if let Some(folder) = plan.folder {
+        // SAFETY: the folder is a string.
+        Errno::result(unsafe { libc::chdir(folder.as_ptr()) }).map_err(|errno| (Step::Folder, errno))?;
+    }
+    kernel::close_others_at_exec();
+    for (number, descriptor) in (0..).zip(plan.stdio) {
+        // SAFETY: two descriptors; the worker's own three are open, so that no source is one of the targets.
+        Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }).map_err(itself)?;
+    }
+    if let Some(kept) = plan.kept {
+        // SAFETY: clears the flag of one descriptor of this process.
+        Errno::result(unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) }).map_err(itself)?;
+    }
+    for signal in RESET {
+        // SAFETY: sets the default; the table of handlers is the child's own.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: an all-zero set is an empty one here, as sigemptyset makes it.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+    Ok(())
+}
+
+/// While it lives, this thread gets no signals.
+struct Quiet(libc::sigset_t);
+
+impl Quiet {
+    fn new() -> Self {
+        // SAFETY: both sets are locals; zero bytes are a value of theirs.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // SAFETY: restores what `new` has found.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut());
+        }
+    }
+}
