@@ -1,0 +1,36 @@
+//! `argon-bench`: measures what Argon costs, and the floor below it. One subcommand, one file.
+//!
+//! Every measurement prints a table for people and, after `--json`, one JSON object for the script that writes
+//! `docs/benchmarks.md`. Nothing here is part of the program.
+
+mod arguments;
+mod process;
+mod relay;
+mod samples;
+
+use arguments::Arguments;
+
+const USAGE: &str = "\
+usage: argon-bench WHAT [--json] [OPTION VALUE]...
+
+  relay    the floor: four processes joined as Argon's are, that only pass bytes on
+           --trips N (20000)  --messages N (2000000)  --mebibytes N (2000)
+
+Build with --release; every figure is of this machine, now.";
+
+fn main() -> std::process::ExitCode {
+    let mut words = std::env::args().skip(1);
+    let what = words.next().unwrap_or_default();
+    let done = match what.as_str() {
+        relay::HOP => relay::hop(words),
+        "relay" => Arguments::parse(words, &["trips", "messages", "mebibytes"]).and_then(|a| relay::run(&a)),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            std::process::ExitCode::from(2)
+        }
+    }
+}
