@@ -19,13 +19,19 @@ impl Arguments {
                 continue;
             }
             let name = word.strip_prefix("--").filter(|name| known.contains(name));
-            let name = name.ok_or_else(|| format!("'{word}' is no option here; there are {known:?} and --json"))?;
+            let name =
+                name.ok_or_else(|| format!("'{word}' is no option here; there are {known:?} and --json"))?;
             let value = words.next().unwrap_or_default();
             let numbers: Result<Vec<u64>, _> = value.split(',').map(str::parse).collect();
             let numbers = numbers.map_err(|_| format!("{word} takes whole numbers, not '{value}'"))?;
             given.numbers.insert(name.to_owned(), numbers);
         }
         Ok(given)
+    }
+
+    /// All numbers of this name.
+    pub(crate) fn numbers(&self, name: &str, default: &[u64]) -> Vec<u64> {
+        self.numbers.get(name).map_or(default, Vec::as_slice).to_vec()
     }
 
     /// The number of this name.

@@ -4,17 +4,24 @@
 //! `docs/benchmarks.md`. Nothing here is part of the program.
 
 mod arguments;
+mod fleet;
+mod manager;
 mod process;
 mod relay;
 mod samples;
 
 use arguments::Arguments;
 
+const FLEET: &[&str] = &["workers", "queued", "slots", "tasks", "payload", "run-us", "churn"];
+
 const USAGE: &str = "\
 usage: argon-bench WHAT [--json] [OPTION VALUE]...
 
   relay    the floor: four processes joined as Argon's are, that only pass bytes on
            --trips N (20000)  --messages N (2000000)  --mebibytes N (2000)
+  fleet    the real manager under virtual workers: processor time and memory by workers and queue length
+           --workers N,N (10,100,1000,10000)  --queued N,N (0,100000,1000000)  --slots N (16)  --tasks N (300000)
+           --payload BYTES (16)  --run-us N (1000000)  --churn WORKERS-A-SECOND (0)
 
 Build with --release; every figure is of this machine, now.";
 
@@ -24,6 +31,7 @@ fn main() -> std::process::ExitCode {
     let done = match what.as_str() {
         relay::HOP => relay::hop(words),
         "relay" => Arguments::parse(words, &["trips", "messages", "mebibytes"]).and_then(|a| relay::run(&a)),
+        "fleet" => Arguments::parse(words, FLEET).and_then(|a| fleet::run(&a)),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -8,7 +8,7 @@ use crate::key_file;
 use crate::manager::inbox::Inbox;
 use crate::manager::serve::LinkNumbers;
 use crate::manager::{self, ManagerConfig};
-use crate::net::address;
+use crate::net::{address, socket};
 use crate::ready;
 use crate::signals;
 
@@ -33,6 +33,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     start_log(&arguments.log);
+    socket::allow_many();
     super::block_on(async move {
         let door = &arguments.door;
         let listener = address::listen(&door.host, door.port, door.insecure_plaintext).await?;

@@ -12,7 +12,8 @@ use argon_proto::message::kind;
 use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, unconstrained};
+use tokio::time::Instant;
 
 use super::socket;
 use crate::random;
@@ -23,7 +24,14 @@ const PROVE_WITHIN: Duration = Duration::from_secs(5);
 const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
 /// Peers that may be proving the key at once; one more, and the one that has been at it longest is closed. Who
 /// holds the key proves it within milliseconds, so a flood of strangers drives out strangers.
-const PENDING_AT_MOST: usize = 1024;
+const PENDING_AT_MOST: usize = 4096;
+/// Nobody is closed for another's sake before that time: when thousands of workers come back at once, each holds the key,
+/// and the next ones wait better in the kernel's queue.
+const PENDING_AT_LEAST: Duration = Duration::from_secs(1);
+/// Peers that are accepted before others get their turn: under load that comes seldom, and thousands may be waiting.
+const ACCEPT_TURN: u32 = 512;
+/// Between two looks for room.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
 /// Pause when the process has no descriptor left for another peer.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,8 +57,15 @@ pub async fn serve(
 ) {
     let mut pending = Pending::default();
     let mut was_exhausted = false;
+    let mut turn = 0;
     loop {
-        let (stream, from) = match listener.accept().await {
+        pending.make_room().await;
+        turn += 1;
+        if turn == ACCEPT_TURN {
+            turn = 0;
+            tokio::task::yield_now().await;
+        }
+        let (stream, from) = match unconstrained(listener.accept()).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 if !was_exhausted {
@@ -79,20 +94,26 @@ pub async fn serve(
 /// The peers that are proving the key, the oldest first; some may have finished.
 #[derive(Default)]
 struct Pending {
-    proving: VecDeque<AbortHandle>,
+    proving: VecDeque<(Instant, AbortHandle)>,
 }
 
 impl Pending {
     fn add(&mut self, task: AbortHandle) {
-        if self.proving.len() >= PENDING_AT_MOST {
-            self.proving.retain(|task| !task.is_finished());
+        self.proving.push_back((Instant::now(), task));
+    }
+
+    /// Waits until one more may be proving the key.
+    async fn make_room(&mut self) {
+        while self.proving.len() >= PENDING_AT_MOST {
+            self.proving.retain(|(_, task)| !task.is_finished());
+            if self.proving.len() < PENDING_AT_MOST {
+                return;
+            }
+            match self.proving.pop_front_if(|(since, _)| since.elapsed() >= PENDING_AT_LEAST) {
+                Some((_, oldest)) => oldest.abort(),
+                None => tokio::time::sleep(ROOM_PAUSE).await,
+            }
         }
-        if self.proving.len() >= PENDING_AT_MOST
-            && let Some(oldest) = self.proving.pop_front()
-        {
-            oldest.abort();
-        }
-        self.proving.push_back(task);
     }
 }
 

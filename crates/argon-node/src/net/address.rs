@@ -72,8 +72,8 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     )?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    // Five hundred peers may come back at once.
-    socket.listen(1024)?;
+    // Thousands of peers may come back at once; the kernel lowers this to what it allows.
+    socket.listen(16_384)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
 }

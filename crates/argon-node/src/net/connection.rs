@@ -23,8 +23,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(15);
 const READ_LEAST: usize = 4 << 10;
 /// Free space that is made when there is less, bytes.
 const READ_MORE: usize = 64 << 10;
-/// Bytes read before others get their turn.
-const READ_TURN: usize = 512 << 10;
+/// Bytes read before others get their turn: about as many small messages as the manager takes in one batch.
+const READ_TURN: usize = 128 << 10;
 /// How long a connection that is being closed may take to send its last words.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 

@@ -1,7 +1,8 @@
-//! The options that every TCP connection of Argon is given.
+//! The options that every TCP connection of Argon is given, and how many there may be.
 
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
@@ -24,5 +25,14 @@ pub fn prepare(stream: &TcpStream) {
     ];
     for error in outcomes.into_iter().filter_map(Result::err) {
         tracing::debug!("a socket option could not be set: {error}");
+    }
+}
+
+/// Lets this process have as many connections as the system allows it at all: programs are often started with 1024.
+pub fn allow_many() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::debug!("the limit of open descriptors stays as it is: {error}");
     }
 }

@@ -1,0 +1,108 @@
+//! A virtual client: keeps so many tasks under way, and checks that each has one outcome.
+
+use std::io;
+use std::rc::Rc;
+
+use argon_proto::key::Role;
+use argon_proto::{
+    Attempt, Codec, Flags, Message, Payload, Priority, Runtime, SessionId, Task, TaskHead, TaskId,
+};
+use bytes::Bytes;
+
+use super::peer::Peer;
+use super::world::{World, add};
+
+/// Submits that are written together.
+const AT_ONCE: u64 = 512;
+
+/// Keeps `standing` tasks under way until the world is closed. Panics if an outcome comes twice.
+pub(super) async fn live(world: Rc<World>, number: u64, standing: u64) {
+    let (peer, granted) = Peer::reach(&world, Role::Client).await;
+    let payload = Payload::from(vec![b'x'; usize::try_from(world.plan.payload).unwrap_or(0)]);
+    let session = SessionId((u128::from(number) + 1).to_be_bytes());
+    let mut client = Client { peer, session, payload, sent: 0, granted, due: 0, has_ended: Vec::new() };
+    if let Err(error) = client.work(&world, standing).await {
+        eprintln!("a virtual client's connection broke: {error}");
+    }
+}
+
+struct Client {
+    peer: Peer,
+    session: SessionId,
+    payload: Payload,
+    sent: u64,
+    /// Tasks that may have been submitted in all, as the manager said.
+    granted: u64,
+    /// Tasks that are to be submitted once there is credit.
+    due: u64,
+    has_ended: Vec<bool>,
+}
+
+impl Client {
+    async fn work(&mut self, world: &World, standing: u64) -> io::Result<()> {
+        self.peer.say(Message::Open(Bytes::from(format!(r#"{{"session":"{}"}}"#, self.session))));
+        self.peer.say(Message::Offered);
+        while self.sent < standing {
+            self.submit(world, AT_ONCE.min(standing - self.sent));
+            self.peer.write()?;
+            tokio::task::yield_now().await;
+        }
+        let mut heard = Vec::new();
+        loop {
+            self.peer.turn(&mut heard).await?;
+            let mut taken = Vec::new();
+            for message in heard.drain(..) {
+                if let Message::Credit { tasks, .. } = message {
+                    self.granted = tasks;
+                } else if let Message::Outcome(outcome) = message {
+                    let sequence = outcome.head.id.sequence;
+                    let place = usize::try_from(sequence).unwrap_or(usize::MAX);
+                    let before = std::mem::replace(&mut self.has_ended[place], true);
+                    assert!(!before, "task {sequence} of {} ended twice", self.session);
+                    taken.push(outcome.head.id);
+                }
+            }
+            let count = taken.len() as u64;
+            add(&world.ended, count);
+            if count > 0 {
+                self.peer.say(Message::Ack(taken));
+            }
+            if !world.is_closed.get() {
+                self.due += count;
+                let count = self.due.min(self.granted - self.sent);
+                self.due -= count;
+                self.submit(world, count);
+            }
+        }
+    }
+
+    fn submit(&mut self, world: &World, count: u64) {
+        for sequence in self.sent..self.sent + count {
+            self.peer.say(Message::Submit(task(self.session, sequence, &self.payload)));
+            self.has_ended.push(false);
+        }
+        self.sent += count;
+        add(&world.submitted, count);
+    }
+}
+
+/// A task as the Perl client sends one that is called by name.
+fn task(session: SessionId, sequence: u64, payload: &Payload) -> Task {
+    Task {
+        head: TaskHead {
+            id: TaskId { session, sequence },
+            attempt: Attempt(0),
+            flags: Flags::default(),
+            priority: Priority::Normal,
+            runtime: Runtime::Perl,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Json,
+            backoff_ms: 0,
+            memory_mib: 0,
+        },
+        blobs: Bytes::new(),
+        meta: Bytes::from_static(br#"{"call":"A::b"}"#),
+        payload: payload.clone(),
+    }
+}

@@ -1,0 +1,94 @@
+//! One proven connection to the manager: everything that is there in, everything that is said out, in one turn each.
+
+use std::io::{self, ErrorKind, IoSlice};
+
+use argon_node::net::dial::dial;
+use argon_proto::Message;
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::key::Role;
+use tokio::net::TcpStream;
+
+use super::world::World;
+
+/// Room that is made for one read, bytes. Thousands of connections have one each.
+const READ_BYTES: usize = 32 << 10;
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    stream: TcpStream,
+    decoder: Decoder,
+    outbox: Outbox,
+}
+
+impl Peer {
+    /// Reaches the manager in a role, trying until it lets us in; and how many tasks it grants.
+    pub(super) async fn reach(world: &World, role: Role) -> (Self, u64) {
+        loop {
+            if let Ok(reached) = dial(&world.address, &world.key, role).await {
+                let peer =
+                    Self { stream: reached.stream, decoder: reached.decoder, outbox: Outbox::default() };
+                return (peer, reached.welcome.credit_tasks);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(super) fn say(&mut self, message: Message) {
+        self.outbox.push(message);
+    }
+
+    /// Writes what was said, waits until something has come, and appends all that has.
+    pub(super) async fn turn(&mut self, heard: &mut Vec<Message>) -> io::Result<()> {
+        self.write()?;
+        self.take(heard)?;
+        while heard.is_empty() {
+            let wanted = if self.outbox.is_empty() {
+                tokio::io::Interest::READABLE
+            } else {
+                tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE
+            };
+            self.stream.ready(wanted).await?;
+            self.read(heard)?;
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, heard: &mut Vec<Message>) -> io::Result<()> {
+        let buffer = self.decoder.buffer();
+        if buffer.capacity() - buffer.len() < 4 << 10 {
+            buffer.reserve(READ_BYTES);
+        }
+        match self.stream.try_read_buf(buffer) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => self.take(heard),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take(&mut self, heard: &mut Vec<Message>) -> io::Result<()> {
+        while let Some(message) = self.decoder.next().map_err(io::Error::other)? {
+            if let Message::Ping(token) = message {
+                self.outbox.push(Message::Pong(token));
+            } else {
+                heard.push(message);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 64];
+            let count = self.outbox.slices(&mut slices);
+            match self.stream.try_write_vectored(&slices[..count]) {
+                Ok(written) => self.outbox.advance(written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

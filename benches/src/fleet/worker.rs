@@ -1,0 +1,115 @@
+//! A virtual worker: joins, says of each task that it is done, gives back what it is asked for, and comes back when its
+//! connection is broken.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use argon_proto::key::Role;
+use argon_proto::message::AttemptId;
+use argon_proto::{Codec, Message, Outcome, OutcomeHead, Payload, Status, Task};
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::peer::Peer;
+use super::world::{World, add};
+
+/// Lives for ever.
+pub(super) async fn live(world: Rc<World>, number: u64) {
+    let interrupt = world.interrupt_of_worker();
+    loop {
+        let (mut peer, _) = Peer::reach(&world, Role::Worker).await;
+        let mut held = Vec::new();
+        // Its end is the reason to come back, whatever it was.
+        let _ = serve(&world, &mut peer, number, &mut held, &interrupt).await;
+        world.running.set(world.running.get() - held.len() as u64);
+    }
+}
+
+async fn serve(
+    world: &World,
+    peer: &mut Peer,
+    number: u64,
+    held: &mut Vec<Task>,
+    interrupt: &Notify,
+) -> io::Result<()> {
+    let register = format!(
+        r#"{{"worker":"{number:032x}","name":"virtual-{number}","slots":{},"runtimes":{{"perl":"v5.36.0"}},"held":[]}}"#,
+        world.plan.slots
+    );
+    peer.say(Message::Register(Bytes::from(register)));
+    let mut heard = Vec::new();
+    loop {
+        tokio::select! {
+            turn = peer.turn(&mut heard) => turn?,
+            () = interrupt.notified() => return Ok(()),
+            () = world.resumed.notified(), if world.is_paused.get() => {}
+        }
+        for message in heard.drain(..) {
+            take(world, peer, held, message);
+        }
+        if !world.is_paused.get() {
+            for task in held.drain(..) {
+                world.running.set(world.running.get() - 1);
+                peer.say(outcome_of(&task, world.plan.run_us));
+            }
+        }
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "a virtual worker needs to know a few messages only")]
+fn take(world: &World, peer: &mut Peer, held: &mut Vec<Task>, message: Message) {
+    match message {
+        Message::Registered(_) => add(&world.registered, 1),
+        Message::Run(task) => {
+            add(&world.started, 1);
+            add(&world.running, 1);
+            held.push(task);
+        }
+        Message::Recall(count) => {
+            let from = held.len().saturating_sub(count as usize);
+            let returned: Vec<AttemptId> = held.drain(from..).map(|task| attempt_of(&task)).collect();
+            world.running.set(world.running.get() - returned.len() as u64);
+            world.started.set(world.started.get() - returned.len() as u64);
+            peer.say(Message::Returned(returned));
+        }
+        Message::Stop(attempts) => {
+            let before = held.len();
+            held.retain(|task| !attempts.contains(&attempt_of(task)));
+            world.running.set(world.running.get() - (before - held.len()) as u64);
+            peer.say(Message::Returned(attempts));
+        }
+        _ => {}
+    }
+}
+
+fn attempt_of(task: &Task) -> AttemptId {
+    AttemptId { task: task.head.id, attempt: task.head.attempt }
+}
+
+fn outcome_of(task: &Task, run_us: u64) -> Message {
+    Message::Outcome(Outcome {
+        head: OutcomeHead {
+            id: task.head.id,
+            attempt: task.head.attempt,
+            status: Status::Ok,
+            codec: Codec::Own,
+            run_us,
+        },
+        report: Bytes::new(),
+        payload: Payload::from(Bytes::from_static(b"nothing")),
+    })
+}
+
+/// Breaks the connections of so many workers a second, one after the other.
+pub(super) async fn churn(world: Rc<World>, workers: u64, a_second: u64) {
+    if a_second == 0 {
+        return;
+    }
+    let pause = Duration::from_secs(1) / u32::try_from(a_second).unwrap_or(u32::MAX);
+    for number in (0..workers).cycle() {
+        tokio::time::sleep(pause).await;
+        world.registered.set(world.registered.get().saturating_sub(1));
+        world.interrupt(usize::try_from(number).unwrap_or(0));
+    }
+}
