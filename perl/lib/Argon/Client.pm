@@ -138,6 +138,15 @@ sub _map {
     );
 }
 
+# Two things to call in the place of code: a Python function, and a command.
+sub python  { my ($self, $name)  = @_; return _foreign()->python($name) }
+sub command { my ($self, @words) = @_; return _foreign()->command(@words) }
+
+sub _foreign {
+    require Argon::Client::Foreign;
+    return 'Argon::Client::Foreign';
+}
+
 # A handle for a value that travels once, however many tasks use it.
 sub share {
     my ($self, $value, $options) = @_;
@@ -201,11 +210,16 @@ sub _offer {
     my ($self, $code, $arguments, $options, $wants_list) = @_;
     my $session = $self->{session};
     $session->begin_after_fork if $session->{process} != $$;
-    my ($blob, $captures, $meta) = $self->{code}->prepare($code);
+    my ($runtime, $codec, $payload, $blob, $shared, $meta) = (RUNTIME_PERL, CODEC_RUNTIME);
+    if (ref $code eq 'Argon::Client::Foreign') {
+        ($runtime, $codec, $meta, $payload) = $code->task($arguments || []);
+    }
+    else {
+        ($blob, my $captures, $meta) = $self->{code}->prepare($code);
+        $payload = Argon::Data::encode([$captures, $arguments || []], \$shared);
+    }
     $meta = _with_label($meta, $options->{label}) if defined $options->{label};
     $meta = q{} if !defined $meta;
-    my $shared;
-    my $payload = Argon::Data::encode([$captures, $arguments || []], \$shared);
     my $length  = length $payload;
     _refuse_size($length) if $length > PAYLOAD_BYTES_MAX;
 
@@ -215,8 +229,8 @@ sub _offer {
     my $body = TASK_HEAD_BYTES + length($hashes) + length $meta;
     my $big  = $length > PART_BYTES_MAX;
     my $frame = pack 'N C a24 N n C C N n C C N N N N Q> a* a*', 1 + $body + ($big ? 0 : $length), SUBMIT, $id, 0,
-        $options->{flags} | ($wants_list ? FLAG_LIST : 0), $options->{priority}, RUNTIME_PERL, $options->{timeout_ms},
-        $options->{retries}, CODEC_RUNTIME, length($hashes) >> 5, $options->{backoff_ms}, $options->{memory_mib}, length $meta,
+        $options->{flags} | ($wants_list ? FLAG_LIST : 0), $options->{priority}, $runtime, $options->{timeout_ms},
+        $options->{retries}, $codec, length($hashes) >> 5, $options->{backoff_ms}, $options->{memory_mib}, length $meta,
         0, $length, $hashes, $meta;
     $frame .= $payload if !$big;
 

@@ -9,7 +9,8 @@ use warnings;
 use overload '""' => sub { return $_[0]->text }, 'bool' => sub { return 1 }, fallback => 1;
 
 my @FIELDS = qw(
-    kind message task worker host pid attempt attempts signal exit_code output stack thrown peak_kib limit_kib run_ms story
+    kind message task worker host pid attempt attempts signal exit_code output class stack thrown peak_kib limit_kib
+    run_ms story
 );
 
 # Takes the fields by name. The place is that of the first caller outside Argon.
@@ -23,8 +24,8 @@ sub new {
 BEGIN {
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     for my $field (qw(
-        kind message task worker host pid attempt attempts signal exit_code output stack thrown peak_kib limit_kib run_ms
-        file line
+        kind message task worker host pid attempt attempts signal exit_code output class stack thrown peak_kib limit_kib
+        run_ms file line
     ))
     {
         *{$field} = sub { return $_[0]{$field} };
@@ -123,7 +124,8 @@ Each returns C<undef> when the fact is not known.
 
 One word: C<died> (the process ended or was killed), C<timeout>, C<cancelled>, C<lost> (it cannot be known, or may not be
 tried again), C<rejected> (the system is at capacity), C<unreachable> (no manager), C<closed> (the client was shut down).
-C<error> is only told, by L<Argon::Deferred/failure> and L<Argon::Client/last_failure>, never thrown: the task threw something itself.
+C<error>: the task threw something itself. What is not Perl throws this; of a Perl task it is only told, by
+L<Argon::Deferred/failure> and L<Argon::Client/last_failure>, since what it threw is thrown as it was.
 
 =head2 message
 
@@ -149,14 +151,18 @@ How the process ended: the number of a signal, or its exit code.
 
 The last that it wrote to standard output and error.
 
+=head2 class
+
+The class of what a Python function raised, such as C<ValueError>.
+
 =head2 stack
 
 Of a task with the option C<stack> that threw: the place of its C<die>, then a line for each sub that was under way, the
-innermost first.
+innermost first. Of a Python function: the traceback.
 
 =head2 thrown
 
-What the task threw, for the kind C<error>.
+What the task threw, for the kind C<error>; of what is not Perl, a hash reference.
 
 =head2 peak_kib, limit_kib
 

@@ -31,7 +31,7 @@ BEGIN {
         STATUS_OK        => 0, STATUS_ERROR => 1, STATUS_DIED     => 2, STATUS_TIMEOUT => 3,
         STATUS_CANCELLED => 4, STATUS_LOST  => 5, STATUS_REJECTED => 6,
         ANSWER_YES       => 0, ANSWER_NO    => 1,
-        RUNTIME_PERL     => 1,
+        RUNTIME_PERL     => 1, RUNTIME_PYTHON => 2, RUNTIME_EXEC => 4,
         CODEC_RUNTIME    => 0, CODEC_JSON   => 1,
         PRIORITY_HIGH    => 0, PRIORITY_NORMAL => 1, PRIORITY_LOW => 2,
     );

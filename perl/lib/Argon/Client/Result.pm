@@ -22,10 +22,6 @@ sub deliver {
         return $list->[-1] if !wantarray;
         return $record->[TASK_WANTS_LIST] ? @{$list} : $list->[0];
     }
-    if ($status == STATUS_ERROR) {
-        my $list = $record->[TASK_LIST] || _decoded($record);
-        die $list->[0];
-    }
     die error($record);
 }
 
@@ -34,7 +30,12 @@ sub error {
     my ($record) = @_;
     my $status = $record->[TASK_STATUS];
     return if $status == STATUS_OK;
-    return ($record->[TASK_LIST] || _decoded($record))->[0] if $status == STATUS_ERROR;
+    if ($status == STATUS_ERROR) {
+        my $thrown = ($record->[TASK_LIST] || _decoded($record))->[0];
+        return $thrown if ($record->[TASK_CODEC] || 0) != CODEC_JSON;
+        require Argon::Client::Foreign;
+        return Argon::Client::Foreign::thrown($thrown, _task($record), report($record));
+    }
     my $error = $record->[TASK_ERROR];
     if (ref $error ne 'Argon::Error') {
         $error = $record->[TASK_ERROR] = $error
@@ -51,6 +52,7 @@ sub failure {
     return if $status == STATUS_OK;
     return error($record) if $status != STATUS_ERROR;
     my $thrown = error($record);
+    return $thrown if ref $thrown eq 'Argon::Error' && ($record->[TASK_CODEC] || 0) == CODEC_JSON;
     my $text = eval {"$thrown"} // ref $thrown;
     my $report = { %{ report($record) }, message => "the task threw: $text", thrown => $thrown };
     $report->{attempt} ||= $record->[TASK_ATTEMPT];
@@ -75,7 +77,8 @@ sub _decoded {
     my ($record) = @_;
     my $payload = ref $record->[TASK_PAYLOAD] ? $record->[TASK_PAYLOAD] : \$record->[TASK_PAYLOAD];
     my $list
-        = ($record->[TASK_CODEC] || 0) == CODEC_JSON
+        = !length ${$payload} ? [1]    # a command that went well
+        : ($record->[TASK_CODEC] || 0) == CODEC_JSON
         ? [JSON::PP->new->utf8->allow_nonref->decode(${$payload})]
         : Argon::Data::decode(${$payload});
     $record->[TASK_LIST]    = $list;
