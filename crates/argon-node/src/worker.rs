@@ -6,9 +6,10 @@
 //! joins a manager and a worker in one process builds a [`Link`] of two channels instead.
 //!
 //! Files: `driver` is the loop, `on_*` turn what happened into facts for the pool, `effects` carries out what it wants,
-//! `process` starts runners, `executables` keeps the clients' own programs as files, `sweep` and `guardian` see to it that nothing survives them.
+//! `process` starts runners and `command` commands, both by `spawn`; `executables` keeps the clients' own programs as files, `sweep` and `guardian` see to it that nothing survives them.
 
 mod blobs;
+mod command;
 mod driver;
 mod effects;
 mod environment;
@@ -28,6 +29,7 @@ mod runner;
 mod runtime;
 mod spawn;
 pub mod standalone;
+mod stdin;
 mod sweep;
 #[cfg(test)]
 mod tests;

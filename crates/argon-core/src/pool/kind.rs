@@ -41,7 +41,7 @@ pub struct Version {
 
 impl Kind {
     /// The kind that runs any command.
-    pub(super) const COMMAND: Self = Self { runtime: Runtime::Exec, program: Program::Only, memory_mib: 0 };
+    pub const COMMAND: Self = Self { runtime: Runtime::Exec, program: Program::Only, memory_mib: 0 };
 
     /// Whether a slot of this kind holds a process between tasks.
     pub(super) fn has_runner(self) -> bool {

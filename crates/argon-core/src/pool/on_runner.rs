@@ -134,7 +134,16 @@ impl Pool {
             slot.state = SlotState::default();
             return self.on_own_program_failed(now, kind, &exit, out);
         }
+        let state = std::mem::take(&mut slot.state);
         slot.postpone(now);
+        if let SlotState::Busy { run, .. } = state {
+            // A command that could not be started is as good as one that never came.
+            let attempt = attempt_of(&run.task);
+            self.known.remove(&attempt);
+            if self.is_linked {
+                out.push(Effect::Tell(Message::Returned(vec![attempt])));
+            }
+        }
         self.give_back_if_helpless(out);
     }
 

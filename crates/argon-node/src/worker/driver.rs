@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use super::blobs::Blobs;
+use super::command::Surroundings;
 use super::executables::Executables;
 use super::guardian::Guardian;
 use super::mark::Mark;
@@ -46,6 +47,7 @@ pub(super) struct Driver {
     pub(super) config: WorkerConfig,
     pub(super) runtimes: Runtimes,
     pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) surroundings: Surroundings,
     pub(super) pool: Pool,
     /// By slot.
     pub(super) runners: Vec<Option<Runner>>,
@@ -95,6 +97,7 @@ impl Driver {
             unix::signal(SignalKind::child()).map_err(|error| system("hear of children", error))?;
         let mark = Mark::new(config.id, 0);
         let begun = Instant::now();
+        let environment = environment::for_runners(&config, std::env::vars_os());
         let settings = Settings {
             name: config.name.clone(),
             host: config.host.clone(),
@@ -108,7 +111,9 @@ impl Driver {
             unsettled_bytes: UNSETTLED_BYTES,
         };
         Ok(Self {
-            environment: environment::for_runners(&config, std::env::vars_os()),
+            surroundings: Surroundings::new(&environment)
+                .map_err(|error| system("prepare what its runners find", error))?,
+            environment,
             runtimes,
             pool: Pool::new(Time(0), settings),
             runners: (0..config.slots.max(1)).map(|_| None).collect(),
@@ -264,6 +269,7 @@ impl Driver {
                 Found::Said => self.on_runner_said(slot),
                 Found::Closed => self.on_runner_closed(slot),
                 Found::Printed(fd, bytes) => self.on_printed(slot, fd, bytes),
+                Found::Hungry(ask, question) => self.on_ask(slot, ask, question),
                 Found::Ended => self.on_runner_ended(slot),
             }
         }

@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::pool::{Blame, Effect, Input, Kind, Program, STATIC_ADVICE, Signal, SlotId};
-use argon_proto::{BlobHash, Flags, Message, Runtime, Task};
+use argon_proto::{BlobHash, Message, Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal;
 use rustc_hash::FxHashSet;
 
-use super::blobs::attempt_of;
 use super::driver::Driver;
 use super::mark::Mark;
-use super::output::{Tail, Window};
 use super::process;
 use super::runner::{Current, Runner};
 use super::runtime::Launch;
@@ -38,7 +36,7 @@ impl Driver {
                 if self.leave_until.is_some() => {}
             Effect::Spawn { slot, generation, kind } => self.spawn(slot, generation, kind),
             Effect::Hand { slot, task } => self.hand(slot, task),
-            Effect::Execute { .. } => {}
+            Effect::Execute { slot, generation, task } => self.execute(slot, generation, &task),
             Effect::Retire { slot, generation } => {
                 let until = self.now + RETIRE_LIMIT;
                 if let Some(runner) = self.runner(slot, generation) {
@@ -98,8 +96,9 @@ impl Driver {
             }
         };
         let mut runner = started
-            .and_then(|started| {
-                Runner::new(started, (generation, kind), mark, &launch.preamble).map_err(SpawnError::System)
+            .and_then(|(started, socket)| {
+                Runner::new(started, socket, (generation, kind), mark, &launch.preamble)
+                    .map_err(SpawnError::System)
             })
             .map_err(|error| no_start(kind, &launch, &error))?;
         let (limit, complaint) = match kind.runtime {
@@ -165,13 +164,7 @@ impl Driver {
         let Some(runner) = self.runners.get_mut(slot.0).and_then(Option::as_mut) else {
             return;
         };
-        let is_captured = task.head.flags.contains(Flags::CAPTURE);
-        runner.current = Some(Current {
-            attempt: attempt_of(&task),
-            is_captured,
-            window: Window::default(),
-            tail: if is_captured { Tail::for_capture() } else { Tail::for_report() },
-        });
+        runner.current = Some(Current::of(&task));
         // An executable does not need itself.
         let known = usize::from(task.head.runtime == Runtime::Native);
         for hash in task.blob_hashes().skip(known) {

@@ -1,7 +1,7 @@
 //! The kernel calls that no safe library offers: a dead child's usage, and CLOEXEC for a range.
 
 use std::io;
-use std::io::PipeReader;
+use std::io::{PipeReader, PipeWriter};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -49,6 +49,7 @@ pub(super) trait OwnsOneDescriptor: AsRawFd {}
 impl OwnsOneDescriptor for OwnedFd {}
 impl OwnsOneDescriptor for UnixStream {}
 impl OwnsOneDescriptor for PipeReader {}
+impl OwnsOneDescriptor for PipeWriter {}
 
 /// Lets the runtime tell when a descriptor is ready.
 pub(super) fn watched<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {

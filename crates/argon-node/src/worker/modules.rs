@@ -60,6 +60,13 @@ impl Default for Answers {
     }
 }
 
+impl Asking {
+    /// Whether it is the question of this number.
+    pub(super) fn is(&self, ask: u32) -> bool {
+        self.ask == ask
+    }
+}
+
 impl Answers {
     fn find(&mut self, now: Time, session: SessionId, question: &Bytes) -> Option<Answer> {
         let kept = self.sessions.get_mut(&session)?;
@@ -164,6 +171,9 @@ impl Driver {
     }
 
     pub(super) fn on_answer(&mut self, to: AttemptId, ask: u32, found: bool, bytes: Bytes) {
+        if self.on_stdin(to, ask, found, &bytes) {
+            return;
+        }
         let runner = self.runner_of(to);
         // A question that was asked again on a new connection may be answered twice.
         let asked = runner.and_then(|runner| {

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -15,40 +15,38 @@ use super::mark::Mark;
 use super::runtime::Launch;
 use super::spawn::{Plan, SpawnError, c_string, spawn};
 
-/// A process that was just started, and our ends of what leads to it. All of them non-blocking.
+/// A process that was just started, and our ends of what comes from it. All of them non-blocking.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) pid: Pid,
     pub(super) descriptor: OwnedFd,
-    pub(super) socket: UnixStream,
     pub(super) stdout: PipeReader,
     pub(super) stderr: PipeReader,
 }
 
-/// Starts a runner.
+/// Starts a runner; returns it with the worker's end of its private socket.
 pub(super) fn start(
     launch: &Launch,
     environment: &[(OsString, OsString)],
     mark: Mark,
     memory_mib: u32,
-) -> Result<Started, SpawnError> {
-    let program = in_path(launch.program.as_os_str(), path_of(environment)).map_err(SpawnError::Program)?;
+) -> Result<(Started, UnixStream), SpawnError> {
+    let program =
+        in_path(launch.program.as_os_str(), path_of(environment), None).map_err(SpawnError::Program)?;
     let (socket, its_socket) = UnixStream::pair().map_err(SpawnError::System)?;
-    let (stdout, its_stdout) = io::pipe().map_err(SpawnError::System)?;
-    let (stderr, its_stderr) = io::pipe().map_err(SpawnError::System)?;
-    for fd in [socket.as_fd(), stdout.as_fd(), stderr.as_fd()] {
-        unblock(fd).map_err(SpawnError::System)?;
-    }
+    let ([stdout, stderr], [its_stdout, its_stderr]) = output_pipes().map_err(SpawnError::System)?;
+    unblock(socket.as_fd()).map_err(SpawnError::System)?;
     let stdin = File::open("/dev/null").map_err(SpawnError::System)?;
     let number = its_socket.as_raw_fd().to_string();
     let socket_variable = (OsString::from("ARGON_RUNNER_FD"), OsString::from(number));
     let variables = environment.iter().chain([&socket_variable]);
     let name = launch.program.as_os_str();
     let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
+    let environment = c_variables(variables).map_err(SpawnError::Program)?;
     let plan = Plan {
         program: &c_string(program.as_os_str()).map_err(SpawnError::Program)?,
         arguments: &arguments.map(c_string).collect::<Result<Vec<_>, _>>().map_err(SpawnError::Program)?,
-        environment: &c_variables(variables).map_err(SpawnError::Program)?,
+        environment: &environment.iter().map(CString::as_c_str).collect::<Vec<_>>(),
         folder: None,
         stdio: [stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()],
         kept: Some(its_socket.as_fd()),
@@ -56,7 +54,16 @@ pub(super) fn start(
         memory_mib,
     };
     let (pid, descriptor) = spawn(&plan)?;
-    Ok(Started { pid, descriptor, socket, stdout, stderr })
+    Ok((Started { pid, descriptor, stdout, stderr }, socket))
+}
+
+/// Pipes for standard output and error: our ends, which never wait, and the process's.
+pub(super) fn output_pipes() -> io::Result<([PipeReader; 2], [PipeWriter; 2])> {
+    let (stdout, its_stdout) = io::pipe()?;
+    let (stderr, its_stderr) = io::pipe()?;
+    unblock(stdout.as_fd())?;
+    unblock(stderr.as_fd())?;
+    Ok(([stdout, stderr], [its_stdout, its_stderr]))
 }
 
 /// Makes our end of a pipe or socket one that never waits.
@@ -84,11 +91,12 @@ pub(super) fn path_of(environment: &[(OsString, OsString)]) -> &OsStr {
     environment.iter().rev().find(|(name, _)| name == "PATH").map_or(OsStr::new(""), |(_, path)| path)
 }
 
-/// The file of a program: a path as it is, a name by the first folder that has it as something executable.
+/// The file of a program that will start in the folder `start`: a path as it is, a name by the first folder of the PATH that has it
+/// as something executable.
 ///
 /// # Errors
 /// If there is none; of the kind `PermissionDenied` if there is only one that cannot be executed.
-pub(super) fn in_path(program: &OsStr, path: &OsStr) -> io::Result<PathBuf> {
+pub(super) fn in_path(program: &OsStr, path: &OsStr, start: Option<&Path>) -> io::Result<PathBuf> {
     if program.is_empty() || program.as_encoded_bytes().contains(&b'/') {
         return Ok(PathBuf::from(program));
     }
@@ -97,7 +105,7 @@ pub(super) fn in_path(program: &OsStr, path: &OsStr) -> io::Result<PathBuf> {
         // An empty entry is the present folder.
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
         let file = folder.join(program);
-        match std::fs::metadata(&file) {
+        match std::fs::metadata(start.unwrap_or(Path::new("")).join(&file)) {
             Ok(facts) if facts.is_file() && facts.permissions().mode() & 0o111 != 0 => return Ok(file),
             Ok(_) => error = io::Error::from_raw_os_error(libc::EACCES),
             Err(_) => {}

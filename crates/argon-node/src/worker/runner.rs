@@ -1,4 +1,5 @@
-//! One runner process as the worker sees it: its socket, its two pipes and its end. Moves bytes, decides nothing.
+//! The process in a slot as the worker sees it: its socket or its input, its two pipes and its end. Moves bytes, decides
+//! nothing.
 
 use std::io::{self, ErrorKind, IoSlice, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -9,18 +10,20 @@ use argon_core::Time;
 use argon_core::pool::Kind;
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Message};
+use argon_proto::{BlobHash, Flags, Message, Task};
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustc_hash::FxHashSet;
 use tokio::io::unix::AsyncFd;
 
+use super::blobs::attempt_of;
 use super::kernel;
 use super::mark::Mark;
 use super::modules::Asking;
 use super::output::{Tail, Window};
 use super::process::Started;
+use super::stdin::{Fed, Stdin};
 
 /// Bytes of output in one frame at most.
 const OUTPUT_BYTES: usize = 64 << 10;
@@ -37,6 +40,8 @@ pub(super) enum Found {
     Closed,
     /// It wrote to descriptor 1 or 2.
     Printed(u8, Bytes),
+    /// A command reads more than there is: its client is to be asked this, under this number.
+    Hungry(u32, Bytes),
     /// The process ended.
     Ended,
 }
@@ -68,7 +73,10 @@ pub(super) struct Runner {
     pub(super) asides: Tail,
     /// The socket brings nothing more.
     pub(super) is_deaf: bool,
-    socket: AsyncFd<UnixStream>,
+    /// What a command reads, if that is not all in its pipe yet.
+    pub(super) stdin: Option<Stdin>,
+    /// Where it is told its tasks; a command is none.
+    socket: Option<AsyncFd<UnixStream>>,
     is_full: bool,
     pipes: [Option<AsyncFd<PipeReader>>; 2],
     descriptor: AsyncFd<OwnedFd>,
@@ -87,18 +95,37 @@ impl Runner {
     /// Takes over a process that was just started.
     pub(super) fn new(
         started: Started,
+        socket: UnixStream,
         (generation, kind): (u64, Kind),
         mark: Mark,
         preamble: &[u8],
     ) -> io::Result<Self> {
-        let mut outbox = Outbox::default();
-        outbox.push_raw(preamble);
+        let mut runner = Self::silent(started, (generation, kind), mark)?;
+        runner.socket = Some(kernel::watched(socket)?);
+        runner.outbox.push_raw(preamble);
+        Ok(runner)
+    }
+
+    /// Takes over a command that was just started.
+    pub(super) fn of_command(
+        started: Started,
+        generation: u64,
+        mark: Mark,
+        stdin: Option<Stdin>,
+    ) -> io::Result<Self> {
+        let mut runner = Self::silent(started, (generation, Kind::COMMAND), mark)?;
+        runner.stdin = stdin;
+        runner.is_ready = true;
+        Ok(runner)
+    }
+
+    fn silent(started: Started, (generation, kind): (u64, Kind), mark: Mark) -> io::Result<Self> {
         Ok(Self {
             generation,
             kind,
             pid: started.pid,
             mark,
-            outbox,
+            outbox: Outbox::default(),
             decoder: Decoder::default(),
             current: None,
             has_blobs: FxHashSet::default(),
@@ -109,7 +136,8 @@ impl Runner {
             is_ready: false,
             asides: Tail::for_report(),
             is_deaf: false,
-            socket: kernel::watched(started.socket)?,
+            stdin: None,
+            socket: None,
             is_full: false,
             pipes: [Some(kernel::watched(started.stdout)?), Some(kernel::watched(started.stderr)?)],
             descriptor: kernel::watched(started.descriptor)?,
@@ -129,6 +157,11 @@ impl Runner {
         if let Some(what) = self.poll_socket(cx, scratch) {
             found(what);
         }
+        match self.stdin.as_mut().map(|stdin| stdin.poll(cx)) {
+            Some(Fed::Wants(ask, question)) => found(Found::Hungry(ask, question)),
+            Some(Fed::All) => self.stdin = None,
+            Some(Fed::Enough) | None => {}
+        }
         if self.descriptor.poll_read_ready(cx).is_ready() {
             found(Found::Ended);
         }
@@ -136,7 +169,8 @@ impl Runner {
 
     fn poll_socket(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<Found> {
         while !self.is_deaf
-            && let Poll::Ready(Ok(mut guard)) = self.socket.poll_read_ready(cx)
+            && let Some(socket) = &self.socket
+            && let Poll::Ready(Ok(mut guard)) = socket.poll_read_ready(cx)
         {
             match guard.get_inner().read(scratch) {
                 Ok(count @ 1..) => {
@@ -183,7 +217,8 @@ impl Runner {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) {
         while self.is_full
-            && let Poll::Ready(Ok(mut guard)) = self.socket.poll_write_ready(cx)
+            && let Some(socket) = &self.socket
+            && let Poll::Ready(Ok(mut guard)) = socket.poll_write_ready(cx)
         {
             match write_all(guard.get_inner(), &mut self.outbox) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
@@ -195,10 +230,13 @@ impl Runner {
 
     /// Writes what the outbox holds, as far as the socket takes it.
     pub(super) fn flush(&mut self) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
         if self.is_full || self.outbox.is_empty() {
             return;
         }
-        match write_all(self.socket.get_ref(), &mut self.outbox) {
+        match write_all(socket.get_ref(), &mut self.outbox) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_full = true,
             Err(_) => self.outbox = Outbox::default(),
             Ok(()) => {}
@@ -234,7 +272,8 @@ impl Runner {
         let mut left = LEFT_IN_SOCKET_BYTES;
         while left > 0
             && !self.is_deaf
-            && let Ok(count @ 1..) = self.socket.get_ref().read(scratch)
+            && let Some(socket) = &self.socket
+            && let Ok(count @ 1..) = socket.get_ref().read(scratch)
         {
             left = left.saturating_sub(count);
             feed(&mut self.decoder, &scratch[..count]);
@@ -243,7 +282,14 @@ impl Runner {
 
     /// Lets the runner see the end of its socket, at which it ends.
     pub(super) fn close_socket(&mut self) {
-        let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
+        if let Some(socket) = &self.socket {
+            let _ = socket.get_ref().shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    /// Takes note of the answer to a question; `false` if it is not the one that is waited for.
+    pub(super) fn is_answered(&mut self, ask: u32) -> bool {
+        self.asking.take_if(|asking| asking.is(ask)).is_some()
     }
 
     /// Signals the process and all that is in its group.
@@ -254,6 +300,17 @@ impl Runner {
 }
 
 impl Current {
+    /// A task that begins.
+    pub(super) fn of(task: &Task) -> Self {
+        let is_captured = task.head.flags.contains(Flags::CAPTURE);
+        Self {
+            attempt: attempt_of(task),
+            is_captured,
+            window: Window::default(),
+            tail: if is_captured { Tail::for_capture() } else { Tail::for_report() },
+        }
+    }
+
     /// Bytes that may be read from its pipes now.
     fn room(&self) -> usize {
         if self.is_captured {

@@ -63,7 +63,7 @@ impl Runtimes {
     pub(super) fn offered(&self) -> Vec<Runtime> {
         let perl = self.perl.iter().map(|_| Runtime::Perl);
         let python = (!self.pythons.found().is_empty()).then_some(Runtime::Python);
-        perl.chain(python).chain([Runtime::Native]).collect()
+        perl.chain(python).chain([Runtime::Native, Runtime::Exec]).collect()
     }
 
     /// What is here, with the versions, for people.

@@ -43,7 +43,7 @@ pub(super) struct Plan<'a> {
     /// Its arguments, its own name first.
     pub(super) arguments: &'a [CString],
     /// `NAME=VALUE` each.
-    pub(super) environment: &'a [CString],
+    pub(super) environment: &'a [&'a CStr],
     /// Where it starts; the worker's own folder if not given.
     pub(super) folder: Option<&'a CStr>,
     /// Its standard input, output and error.
@@ -88,8 +88,8 @@ struct Shared<'a> {
 
 /// Starts a process; returns it with a descriptor that becomes readable when it has ended.
 pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), SpawnError> {
-    let arguments = pointers(plan.arguments);
-    let environment = pointers(plan.environment);
+    let arguments = pointers(plan.arguments.iter().map(|text| text.as_ptr()));
+    let environment = pointers(plan.environment.iter().map(|text| text.as_ptr()));
     let mut shared =
         Shared { plan, worker: Pid::this(), arguments: &arguments, environment: &environment, failed: None };
     let mut stack: Vec<u128> = Vec::with_capacity(STACK_BYTES / 16);
@@ -137,8 +137,9 @@ pub(super) fn c_string(text: &OsStr) -> io::Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| io::Error::other("it holds a zero byte"))
 }
 
-fn pointers(texts: &[CString]) -> Vec<*const c_char> {
-    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+/// As the kernel wants a list: with a null pointer behind the last.
+fn pointers(texts: impl Iterator<Item = *const c_char>) -> Vec<*const c_char> {
+    texts.chain([ptr::null()]).collect()
 }
 
 /// The child's life before its program. Allocates nothing, takes no lock, never panics.

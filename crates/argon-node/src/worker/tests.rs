@@ -2,6 +2,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one message among any others")]
 
+mod command;
 mod deaths;
 mod guardian;
 mod life;
