@@ -10,6 +10,7 @@ import functools
 import importlib
 import io
 import sys
+import types
 import weakref
 
 from ._bundle import CannotTravel
@@ -77,6 +78,7 @@ def _picklers_on(cloudpickle: Any) -> tuple[Any, Any]:
                 known = _class_of_receiver(value, cloudpickle, self.is_returning)
                 if known is not None:
                     return known
+                return _with_slots(value, super().reducer_override(value))
             return super().reducer_override(value)
 
     class SharingPickler(Pickler):
@@ -98,6 +100,20 @@ def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> Opt
             _own.add(value)
         return None
     return cloudpickle._lookup_class_or_track, (number, _Named(value))
+
+
+def _with_slots(value: type, reduced: Any) -> Any:
+    """Cloudpickle makes the class first and sets its attributes then, which is too late for slots."""
+    # A typing.NamedTuple makes its own.
+    is_named_tuple = issubclass(value, tuple) and "__orig_bases__" in vars(value)
+    if type(reduced) is tuple and len(reduced) > 2 and "__slots__" in reduced[2][0] and not is_named_tuple:
+        make, about, (state, rest), *more = reduced
+        about[3]["__slots__"] = state.pop("__slots__")
+        for name, item in list(state.items()):
+            if type(item) is types.MemberDescriptorType:
+                del state[name]
+        return (make, about, (state, rest), *more)
+    return reduced
 
 
 class _Named:

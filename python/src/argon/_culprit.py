@@ -44,7 +44,7 @@ def named(value: object) -> str:
     """A value as a sentence calls it: by its type."""
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return f"{'an' if name.lstrip('_')[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _sentence(parts: list[tuple[str, Any]], whole: str, error: CannotTravel) -> str:

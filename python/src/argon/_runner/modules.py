@@ -78,7 +78,7 @@ class RemoteModules:
         with self.lock:
             if self._task is None:
                 return None
-            is_yes, text = self._exchange(name)
+            is_yes, text = self._exchange(name, session.generation)
         if not is_yes:
             session.refuse(name, text.decode(errors="replace") or "it gives no reason")
             return None
@@ -90,13 +90,17 @@ class RemoteModules:
         spec.loader_state = found["source"]
         return spec
 
-    def _exchange(self, name: str) -> tuple[bool, bytes]:
+    def _exchange(self, name: str, generation: int) -> tuple[bool, bytes]:
         import json
 
         self._asks = ask = (self._asks + 1) & 0xFFFFFFFF
-        question = json.dumps({"kind": "python-module", "name": name}).encode()
+        question = {"kind": "python-module", "name": name}
+        if generation:
+            # Another question, since workers remember the answers.
+            question["modules"] = generation
+        text = json.dumps(question).encode()
         assert self._task is not None
-        self._link.send(ASK, self._task, ask.to_bytes(4, "big"), question)
+        self._link.send(ASK, self._task, ask.to_bytes(4, "big"), text)
         answer = self._link.next_of(ANSWER)[1]
         if int.from_bytes(answer[28:32], "big") != ask:
             raise ValueError("argon runner: the worker answered another question than the one that was asked")
