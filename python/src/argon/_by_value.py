@@ -17,7 +17,7 @@ from ._bundle import CannotTravel
 
 TYPE_CHECKING = False  # As in typing, which would take a third of a runner's start.
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Any, Callable
 
     from ._bundle import Shared
 
@@ -54,8 +54,10 @@ def dumps(
 
 
 def _pickler(is_sharing: bool) -> Any:
-    from cloudpickle import cloudpickle
-
+    try:
+        from cloudpickle import cloudpickle  # type: ignore[import-untyped]
+    except ImportError:
+        raise CannotTravel("plain pickle cannot carry it, and cloudpickle is not to be had here") from None
     # By module: a runner that serves several clients may have several versions of it.
     found = _picklers.get(cloudpickle)
     if found is None:
@@ -92,7 +94,7 @@ def _picklers_on(cloudpickle: Any) -> tuple[Any, Any]:
     return Pickler, SharingPickler
 
 
-def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> Optional[tuple[Any, ...]]:
+def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> tuple[Any, ...] | None:
     """How the receiver finds a class that it sent: by the number under which cloudpickle tracks it."""
     number = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(value)
     if number is None or value in _own or not is_returning:
@@ -148,7 +150,7 @@ def _reduce_lru_cache(value: Any) -> Any:
         return NotImplemented
     parameters = value.cache_parameters()
     state = {name: item for name, item in vars(value).items() if name != "cache_parameters"}
-    about = (value.__wrapped__, parameters["maxsize"], parameters["typed"], functools._CacheInfo)  # type: ignore[attr-defined]
+    about = (value.__wrapped__, parameters["maxsize"], parameters["typed"], functools._CacheInfo)
     return type(value), about, state
 
 

@@ -1,8 +1,8 @@
 """How a callable becomes something that a worker can run.
 
-Owns the choice: by name, when its module can be imported (on the worker, or from here through the runner's import hook),
-else by value, as a blob. A blob always holds what the callable refers to *now*; one is used again only when every value
-in it is known to be the same and cannot have changed.
+Owns the choice: by name, when its module can be imported (on the worker, or from here through the runner's import
+hook), else by value, as a blob. A blob always holds what the callable refers to *now*; one is used again only when
+every value in it is known to be the same and cannot have changed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepa
     if name is not None:
         return Prepared(None, {**_meta(), "call": name})
     kept = _kept.get(function) if type(function) is types.FunctionType else None
-    if kept is not None and shared is None and kept.is_valid(function):
+    if kept is not None and shared is None and kept.is_valid():
         return Prepared(kept.blob, _meta())
     if not callable(function):
         raise CannotTravel(f"a task is a function or another callable, not {_culprit.named(function)}")
@@ -112,7 +112,7 @@ class _Kept:
         self.watched = watched
         self.modules = len(sys.modules)
 
-    def is_valid(self, function: types.FunctionType) -> bool:
+    def is_valid(self) -> bool:
         # Another module may be a part of a package that the function names.
         if self.modules != len(sys.modules):
             return False
@@ -136,7 +136,9 @@ def _watch_function(function: types.FunctionType, watched: list[tuple[Any, Any, 
     if vars(function):
         return False
     look = _Attributes(function)
-    found = [(look, name, getattr(function, name)) for name in ("__code__", "__defaults__", "__kwdefaults__")]
+    found: list[tuple[Any, Any, Any]] = [
+        (look, name, getattr(function, name)) for name in ("__code__", "__defaults__", "__kwdefaults__")
+    ]
     if function.__kwdefaults__:
         return False
     for cell in function.__closure__ or ():

@@ -6,6 +6,7 @@ Looks only after something was refused, so it may take its time: it tries the pa
 from __future__ import annotations
 
 import types
+
 from . import _bundle
 from ._bundle import CannotTravel
 

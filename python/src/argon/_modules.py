@@ -1,15 +1,18 @@
 """The text of this program's modules, for workers that lack them.
 
-Owns the answers to ``{"kind":"python-module"}`` (``spec/runner.md``, section 5): pure Python only, found as this program
-would find it, without importing anything. Also tells when a module that was given away has been loaded again since.
+Owns the answers to ``{"kind":"python-module"}`` (``spec/runner.md``, section 5): pure Python only, found as this
+program would find it, without importing anything. Also tells when a module that was given away has been loaded again
+since.
 """
 
 from __future__ import annotations
 
 import importlib.machinery
+import importlib.util
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 #: An answer is one frame.
@@ -81,8 +84,13 @@ def _source(name: str, spec: importlib.machinery.ModuleSpec) -> str:
     if spec.origin in ("built-in", "frozen") or isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
         raise NotGiven("it is compiled code on the client and must be installed on the worker")
     try:
-        source = spec.loader.get_source(name)  # type: ignore[union-attr]
-    except (AttributeError, ImportError, OSError, SyntaxError, UnicodeError) as error:
+        loader: Any = spec.loader
+        if hasattr(loader, "get_source"):
+            source = loader.get_source(name)
+        else:
+            # Loaders that change what they load, as that of pytest, do not tell what it was.
+            source = importlib.util.decode_source(Path(spec.origin or "").read_bytes())
+    except (ImportError, OSError, SyntaxError, UnicodeError) as error:
         raise NotGiven(f"its text cannot be read on the client: {error}") from None
     if source is None:
         raise NotGiven("the client has it without its source and it must be installed on the worker")

@@ -1,4 +1,8 @@
-"""Every case of cases_main.py, in a runner of this Python's version that has nothing but the standard library."""
+"""Every case of the files cases_*.py, in a runner of this Python's version that has nothing but the standard library.
+
+A case gets `remote`: `remote(function, *args)` is what the function returns there, `remote.fails` how it fails there,
+`remote.refused` the sentence with which it is refused here.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,15 @@ from runner_process import RunnerProcess
 
 from argon import _bundle, _code
 
-CASES_FILE = Path(__file__).parent / "cases_main.py"
-
 
 def cases() -> list:
-    main = types.ModuleType("__main__")
-    main.__file__ = str(CASES_FILE)
-    exec(compile(CASES_FILE.read_text(), str(CASES_FILE), "exec", dont_inherit=True), vars(main))
-    return main.CASES
+    found = []
+    for file in sorted(Path(__file__).parent.glob("cases_*.py")):
+        main = types.ModuleType("__main__")
+        main.__file__ = str(file)
+        exec(compile(file.read_text(), str(file), "exec", dont_inherit=True), vars(main))
+        found += main.CASES
+    return found
 
 
 class Remote:

@@ -138,14 +138,19 @@ class RunnerProcess:
         """A call from another language."""
         return self.task({"call": call}, json.dumps(args).encode(), codec=1)
 
-    def task(
-        self, meta: Any, payload: bytes, blobs: Any = (), codec: int = 0, session: bytes = SESSION, **more: Any
-    ) -> Outcome:
-        self.send_task(meta, payload, blobs, codec, session, **more)
+    def task(self, meta: Any, payload: bytes, blobs: Any = (), **more: Any) -> Outcome:
+        self.send_task(meta, payload, blobs, **more)
         return self.outcome()
 
     def send_task(
-        self, meta: Any, payload: bytes, blobs: Any = (), codec: int = 0, session: bytes = SESSION, send_blobs: bool = True
+        self,
+        meta: Any,
+        payload: bytes,
+        blobs: Any = (),
+        *,
+        codec: int = 0,
+        session: bytes = SESSION,
+        send_blobs: bool = True,
     ) -> None:
         hashes = []
         for blob in blobs:

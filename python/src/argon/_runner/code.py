@@ -1,7 +1,7 @@
 """What a task runs, and the shared values that it refers to.
 
-Owns the blobs that this runner has, and the functions that it found by name. A callable that came by value is read anew for
-each task, so that no task sees what another did to the variables that it captured.
+Owns the blobs that this runner has, and the functions that it found by name. A callable that came by value is read anew
+for each task, so that no task sees what another did to the variables that it captured.
 """
 
 from __future__ import annotations
@@ -12,16 +12,12 @@ from .. import _bundle
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Any, Callable
 
 #: Blobs beyond this are dropped, except those of the task at hand; the worker sends them again when they are needed.
 BLOB_BYTES_MAX = 256 << 20
 METAS_MAX = 1000
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-class Refused(Exception):
-    """The code of a task is not to be had, in words."""
 
 
 class Blobs:
@@ -68,7 +64,7 @@ class Blobs:
             self._values[name] = _bundle.loads(self._bytes[name], self.value)
         return self._values[name]
 
-    def callable(self, name: bytes, lookup: Optional[_bundle.Lookup]) -> Any:
+    def callable(self, name: bytes, lookup: _bundle.Lookup | None) -> Any:
         """What a blob of code holds, made anew."""
         return _bundle.loads(self._bytes[name], lookup)
 
@@ -96,12 +92,12 @@ class Metas:
         self._functions.clear()
 
     def function(self, meta: dict[str, Any]) -> Callable[..., Any]:
-        """The function that a meta names. Raises Refused, or what importing its module raises."""
+        """The function that a meta names. Raises RuntimeError in words, or what importing its module raises."""
         if "trouble" in meta:
-            raise Refused(meta["trouble"])
+            raise RuntimeError(meta["trouble"])
         call = meta.get("call")
         if not isinstance(call, str):
-            raise Refused("the task names no code and no function")
+            raise RuntimeError("the task names no code and no function")
         function = self._functions.get(call)
         if function is None:
             if len(self._functions) >= METAS_MAX:
@@ -114,7 +110,7 @@ def check_version(meta: dict[str, Any]) -> None:
     """Refuses what was made for another Python. The worker chooses the runner, so this should not happen."""
     wanted = meta.get("python")
     if wanted is not None and wanted != PYTHON:
-        raise Refused(f"the task was made by Python {wanted}, and this runner is of Python {PYTHON}")
+        raise RuntimeError(f"the task was made by Python {wanted}, and this runner is of Python {PYTHON}")
 
 
 def _read(text: bytes) -> dict[str, Any]:
@@ -136,10 +132,10 @@ def _find(call: str) -> Callable[..., Any]:
         found, names = _longest_module(call)
     for part in names:
         if not hasattr(found, part):
-            raise Refused(f"there is no function {call}: {_title(found)} has no {part!r}")
+            raise RuntimeError(f"there is no function {call}: {_title(found)} has no {part!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise Refused(f"{call} cannot be called: it is of type {type(found).__qualname__}")
+        raise RuntimeError(f"{call} cannot be called: it is of type {type(found).__qualname__}")
     return found  # type: ignore[no-any-return]
 
 
@@ -147,7 +143,7 @@ def _longest_module(call: str) -> tuple[Any, list[str]]:
     """A dotted path taken apart: as much of it as is a module, and the names in it."""
     parts = call.split(".")
     if len(parts) < 2 or not all(parts):
-        raise Refused(f"{call!r} is no name of a function: write it as 'package.module:function'")
+        raise RuntimeError(f"{call!r} is no name of a function: write it as 'package.module:function'")
     for end in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:end])
         try:
@@ -162,10 +158,10 @@ def _longest_module(call: str) -> tuple[Any, list[str]]:
 
 def _module(name: str) -> Any:
     if not name:
-        raise Refused("the task names a function without its module")
+        raise RuntimeError("the task names a function without its module")
     __import__(name)
     return sys.modules[name]
 
 
-def _title(found: Any) -> Optional[str]:
+def _title(found: Any) -> str | None:
     return getattr(found, "__name__", None) or type(found).__qualname__

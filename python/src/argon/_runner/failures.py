@@ -10,7 +10,7 @@ from . import results
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any
 
 #: Of a message, and of each half of a traceback.
 TEXT_CHARACTERS_MAX = 100_000
@@ -32,7 +32,7 @@ def payload(error: BaseException, is_json: bool, refused: dict[str, str]) -> lis
     return _bundle.dumps(about)[0]
 
 
-def _pickled(error: BaseException) -> Optional[bytes]:
+def _pickled(error: BaseException) -> bytes | None:
     """The bundle of an exception, or None if it cannot be written, or not be read again."""
     try:
         bundle = b"".join(_dumps(error))
@@ -61,7 +61,7 @@ def _traceback(error: BaseException) -> str:
     return text
 
 
-def _leave_out_own_steps(told: Optional[traceback.TracebackException], seen: set[int]) -> None:
+def _leave_out_own_steps(told: traceback.TracebackException | None, seen: set[int]) -> None:
     """The runner and the import system are none of the task's business."""
     if told is None or id(told) in seen:
         return
@@ -83,7 +83,7 @@ def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _tell_refusal(error: Optional[BaseException], refused: dict[str, str]) -> None:
+def _tell_refusal(error: BaseException | None, refused: dict[str, str]) -> None:
     """Lets an import that failed say what the client answered."""
     import os
 

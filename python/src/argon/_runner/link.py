@@ -1,23 +1,22 @@
 """The runner's private socket: whole messages in and out, blocking.
 
-It knows frames and CHUNK streams, nothing of tasks. Only the process that opened it may speak: a child that a task forked
-must not.
+It knows frames and CHUNK streams, nothing of tasks. Only the process that opened it may speak: a child that a task
+forked must not.
 """
 
 from __future__ import annotations
 
+import _socket
 import os
 import struct
 
-import _socket
-
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
-    from typing import Any, List
+    from typing import Any
 
     #: A whole message: its kind, its head up to the payload, and the payload. A list, so that who uses the payload can
     #: take it out, and it is not in memory for the time of a task.
-    Message = List[Any]
+    Message = list[Any]
 
 RUN = 0x32
 OUTCOME = 0x33
@@ -120,10 +119,8 @@ class Link:
             length, kind = _FRAME.unpack(self._take(5))
             if not 1 <= length <= FRAME_BYTES_MAX:
                 raise ValueError(f"argon runner: the worker sent a frame of {length} bytes")
-            if kind == CHUNK:
-                message = self._take_chunk(length - 5)
-            else:
-                message = self._message_of(kind, self._take(length - 1))
+            is_chunk = kind == CHUNK
+            message = self._take_chunk(length - 5) if is_chunk else self._message_of(kind, self._take(length - 1))
             if message is not None:
                 return message
 

@@ -1,7 +1,8 @@
 """Modules that the worker's machine lacks come from the client of the task.
 
-Owns the last entry of ``sys.meta_path``: local modules win. One exception stands first: cloudpickle, since only the version
-that wrote the code of a task is sure to read it. ``ARGON_NO_REMOTE_MODULES`` in the environment turns all of it off.
+Owns the last entry of ``sys.meta_path``: local modules win. One exception stands first: cloudpickle, since only the
+version that wrote the code of a task is sure to read it. ``ARGON_NO_REMOTE_MODULES`` in the environment turns all of
+it off.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .link import ANSWER, ASK
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
-    from typing import Any, Optional
+    from typing import Any
 
     from .link import Link
     from .sessions import Sessions
@@ -33,7 +34,7 @@ class RemoteModules:
         self._process = os.getpid()
         self._asks = 0
         #: The id and attempt of the running task; None when there is none to ask for.
-        self._task: Optional[bytes] = None
+        self._task: bytes | None = None
         #: Held by who speaks on the socket: threads of a task import modules too.
         self.lock = _thread.allocate_lock()
         self._codes: dict[tuple[str, str], CodeType] = {}
@@ -87,14 +88,14 @@ class RemoteModules:
         found = json.loads(text)
         spec = _ModuleSpec(name, self, origin=found["file"] or "a folder of the client", is_package=found["package"])
         spec.has_location = found["file"] is not None
-        spec.loader_state = found["source"]
+        spec.loader_state = session.sources[name] = found["source"]
         return spec
 
     def _exchange(self, name: str, generation: int) -> tuple[bool, bytes]:
         import json
 
         self._asks = ask = (self._asks + 1) & 0xFFFFFFFF
-        question = {"kind": "python-module", "name": name}
+        question: dict[str, Any] = {"kind": "python-module", "name": name}
         if generation:
             # Another question, since workers remember the answers.
             question["modules"] = generation
@@ -129,10 +130,10 @@ class RemoteModules:
             code = self._codes[key] = compile(spec.loader_state, spec.origin, "exec", dont_inherit=True)
         return code
 
-    def get_source(self, name: str) -> Optional[str]:
+    def get_source(self, name: str) -> str | None:
         """For tracebacks and ``inspect``."""
-        spec: Any = getattr(sys.modules.get(name), "__spec__", None)
-        return spec.loader_state if spec is not None and spec.loader is self else None
+        session = self._sessions.current
+        return None if session is None else session.sources.get(name)
 
     def is_package(self, name: str) -> bool:
         """For ``inspect`` and ``runpy``."""
@@ -151,7 +152,7 @@ class _First:
         return None
 
 
-def _is_open(package: Optional[ModuleType]) -> bool:
+def _is_open(package: ModuleType | None) -> bool:
     """Whether parts of a package may come from the client: it does itself, or is only a folder that several share."""
     spec = getattr(package, "__spec__", None)
     return spec is None or isinstance(spec.loader, RemoteModules) or not spec.has_location

@@ -7,14 +7,14 @@ microseconds. What modules keep for themselves, it leaves.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import io
 import os
 import sys
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any
 
 _STREAMS = ("stdin", "stdout", "stderr")
 
@@ -97,14 +97,14 @@ class Reset:
             for stream in self._streams[1:]:
                 _flush(stream)
             sys.stdin, sys.stdout, sys.stderr = self._streams
-        if _devices() != self._devices or any(stream.closed for stream in self._streams):
+        if _devices() != self._devices or any(map(_is_closed, self._streams)):
             for number, kept in enumerate(self._kept):
                 os.dup2(kept, number)
             self._open_streams()
 
     def _open_streams(self) -> None:
         """Makes the standard streams anew. Those that a task closed or sent elsewhere are forgotten."""
-        inputs = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")
+        inputs = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
         # Line by line, so that the client sees the output of a task while it runs.
         self._streams = inputs, _output(1), _output(2)
         for name, stream in zip(_STREAMS, self._streams):
@@ -115,9 +115,7 @@ class Reset:
 def _output(number: int) -> io.TextIOWrapper:
     raw = io.FileIO(number, "w", closefd=False)
     raw.name = f"<{_STREAMS[number]}>"
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
-    )
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def _above_streams(number: int) -> int:
@@ -126,7 +124,7 @@ def _above_streams(number: int) -> int:
     return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
-def _devices() -> Optional[list[tuple[int, int]]]:
+def _devices() -> list[tuple[int, int]] | None:
     """What the three standard descriptors lead to."""
     try:
         found = list(map(os.fstat, (0, 1, 2)))
@@ -135,15 +133,22 @@ def _devices() -> Optional[list[tuple[int, int]]]:
     return [(status.st_dev, status.st_ino) for status in found]
 
 
-def _folder_name() -> Optional[str]:
+def _folder_name() -> str | None:
     try:
         return os.getcwd()
     except OSError:
         return None
 
 
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except ValueError:  # It was taken apart.
+        return True
+
+
 def _flush(stream: Any) -> None:
     try:
         stream.flush()
     except Exception:  # A stream of the task's own making, or one that it closed.
-        pass
+        return

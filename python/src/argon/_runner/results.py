@@ -1,7 +1,7 @@
 """What a task returned, as bytes for the client.
 
-Owns the second try: what plain pickle refused, or would have named in a main program that is not ours. Loaded when it is
-needed first.
+Owns the second try: what plain pickle refused, or would have named in a main program that is not ours. Loaded when it
+is needed first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 def dumps(value: object) -> list[_bundle.Buffer]:
     """The bundle of a value. Raises CannotTravel."""
     buffers: list[Any] = []
-    try:
-        pickled = _by_value.dumps(_bundle.aside(value), buffers.append, is_returning=True)
-    except ImportError:
-        raise _bundle.CannotTravel(
-            "plain pickle refuses it, and cloudpickle is neither on the worker nor to be had from the client"
-        ) from None
+    pickled = _by_value.dumps(_bundle.aside(value), buffers.append, is_returning=True)
     return _bundle.joined(pickled, buffers)
 
 

@@ -11,7 +11,6 @@ import sys
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Optional
 
 #: Sessions that are remembered; the one that was served longest ago goes first.
 SESSIONS_MAX = 8
@@ -26,6 +25,8 @@ class Session:
         self.generation = generation
         #: By name, the modules made of the client's text, and the local ones that were made with them.
         self.modules: dict[str, ModuleType] = {}
+        #: By name, the text that the client gave, for tracebacks.
+        self.sources: dict[str, str] = {}
         #: By name, why the client does not give it.
         self.refused: dict[str, str] = {}
 
@@ -56,7 +57,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._all: dict[bytes, Session] = {}
-        self.current: Optional[Session] = None
+        self.current: Session | None = None
 
     def enter(self, number: bytes, generation: int) -> Session:
         """The session of the task that comes now."""
@@ -76,7 +77,7 @@ class Sessions:
         return session
 
 
-def _set_in_parent(name: str, before: Optional[ModuleType], after: Optional[ModuleType]) -> None:
+def _set_in_parent(name: str, before: ModuleType | None, after: ModuleType | None) -> None:
     """Changes what the package of a module calls it, if that is what it was before."""
     parent, _, last = name.rpartition(".")
     package = vars(sys.modules[parent]) if parent in sys.modules else {}

@@ -13,7 +13,7 @@ import sys
 import time
 
 from .. import _bundle
-from .code import Blobs, Metas, Refused, check_version
+from .code import Blobs, Metas, check_version
 from .link import BLOB, NEED_BLOB, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link
 from .modules import RemoteModules
 from .reset import Reset
@@ -68,7 +68,7 @@ class Runner:
         except SystemExit as exit:
             _end(_status_of(exit))
         except BaseException:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
             _end(1)
 
     def _on_message(self, message: Message) -> None:
@@ -156,9 +156,9 @@ class Runner:
 
             args = json.loads(bytes(payload))
             if type(args) is not list:
-                raise Refused("the JSON payload of a task is an array of arguments")
+                raise RuntimeError("the JSON payload of a task is an array of arguments")
             return function, args, {}
-        if len(payload) <= PART_BYTES_MAX and payload[:4] != b"\0\0\0\1":
+        if len(payload) <= PART_BYTES_MAX and bytes(payload[:4]) != b"\0\0\0\1":
             # Arrays stay where they arrived: let that be a well aligned place.
             payload = memoryview(bytearray(payload))
         args, kwargs = _bundle.loads(payload, lookup)
