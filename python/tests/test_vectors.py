@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from cluster import ROOT
 
 from argon import _protocol as wire
+from cluster import ROOT
 
 VECTORS = ROOT / "spec" / "vectors"
 FRAMES = json.loads((VECTORS / "frames.json").read_text())["frames"]

@@ -26,6 +26,7 @@ from .errors import (
     TimedOut,
     Unreachable,
 )
+from .executor import Executor, ExecutorFuture
 from .remote import perl, perl_class, python
 from .shared import Shared
 
@@ -37,6 +38,8 @@ __all__ = [
     "Deferred",
     "Died",
     "Error",
+    "Executor",
+    "ExecutorFuture",
     "Lost",
     "OptionError",
     "Rejected",

@@ -79,13 +79,15 @@ class Session:
         """The id of a new task."""
         return self.identity + wire.SEQUENCE.pack(next(self.numbers))
 
-    def offer(self, task: Task, hurry: bool = False) -> None:
-        """Keeps the task and sends it as soon as credit allows.
+    def offer(self, task: Task, hurry: bool = False, callback: Callable[[Any], None] | None = None) -> None:
+        """Keeps the task and sends it as soon as credit allows; calls back on the session's own thread.
 
         At once when the connection is quiet or the caller is in a hurry, together with others when many are made one
         after another.
         """
         with self._changing() as link:
+            if callback is not None:
+                self._watch(task, callback)
             self.journal[task._id] = task
             if link is None or self.backlog or not _sending.has_credit(self, task):
                 self.backlog.append(task)
@@ -103,10 +105,12 @@ class Session:
             if not hurry or link.pending:
                 self.turns.stir()
 
-    def offer_many(self, tasks: Sequence[Task]) -> None:
+    def offer_many(self, tasks: Sequence[Task], callback: Callable[[Any], None] | None = None) -> None:
         """The same for many at once."""
         with self._changing() as link:
             for task in tasks:
+                if callback is not None:
+                    self._watch(task, callback)
                 self.journal[task._id] = task
                 if link is None or self.backlog or not _sending.has_credit(self, task):
                     self.backlog.append(task)
@@ -294,13 +298,18 @@ class Session:
         """Calls back when the task is done, on the session's own thread; here and now if it is."""
         with self.lock:
             if not task._done:
-                if task._callbacks is None:
-                    task._callbacks = []
-                    self.turns.watched += 1
-                task._callbacks.append(callback)
+                self._watch(task, callback)
                 self.turns.stir(at_once=True)
                 return
         callback(task)
+
+    def _watch(self, task: Task, callback: Callable[[Any], None]) -> None:
+        if task._callbacks is None:
+            task._callbacks = []
+            self.turns.watched += 1
+            if self.turns.watched == 1:
+                self.turns.ring()
+        task._callbacks.append(callback)
 
     def cancel_later(self, tasks: Sequence[Task]) -> None:
         """Cancels on the session's own thread: for a destructor, which must not wait for a lock."""

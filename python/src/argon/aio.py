@@ -1,0 +1,235 @@
+"""The client for asyncio: everything that waits is awaited, and cancelling the awaiting task cancels the task there.
+
+async with argon.aio.Client("mgrhost:8000") as client:
+    print(await client.queue(pow, 2, 10))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any, Callable, TypeVar
+
+from . import _protocol as wire
+from . import _result, client
+from ._address import Addresses
+from .client import AHEAD, Target
+from .deferred import Deferred
+from .errors import Closed, OptionError
+from .shared import Shared
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+
+
+class Client:
+    """As `argon.Client`, whose options it takes. It belongs to the event loop that first uses it."""
+
+    def __init__(self, address: Addresses = None, *, key: str | os.PathLike[str] | None = None, **options: Any):
+        self._client = client.Client(address, key=key, **options)
+        self._outcomes = _Outcomes()
+
+    def with_options(self, **options: Any) -> Client:
+        """The same client with other options for its tasks; see `argon.Client.with_options`."""
+        other = Client.__new__(Client)
+        other._client = self._client.with_options(**options)
+        other._outcomes = self._outcomes
+        return other
+
+    async def queue(self, function: Target[T], /, *args: Any, **kwargs: Any) -> T:
+        """Calls the function on the pool and gives its value."""
+        future = self._offer(function, args, kwargs)
+        return await _awaited(future)  # type: ignore[no-any-return]
+
+    def defer(self, function: Target[T], /, *args: Any, **kwargs: Any) -> asyncio.Future[T]:
+        """Sends the call off; the future can be awaited, gathered and cancelled, which cancels the task."""
+        future = self._offer(function, args, kwargs)
+        future.add_done_callback(_cancel_if_cancelled)
+        return future
+
+    async def map(
+        self,
+        function: Target[T],
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        ahead: int = AHEAD,
+        ordered: bool = True,
+    ) -> AsyncIterator[Any]:
+        """Calls the function for each item and yields the results in order, or pairs of position and result.
+
+        At most `ahead` items have been taken whose results were not yielded yet. Leaving the loop early cancels what
+        is under way: use `contextlib.aclosing` for that to happen at once.
+        """
+        if not isinstance(ahead, int) or ahead < 1:
+            raise OptionError(f"Client: ahead must be a whole number from 1 on, not {ahead!r}")
+        source = _iterated(items)
+        under_way: deque[asyncio.Future[Any]] = deque()
+        ended: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
+        taken = given = 0
+        is_exhausted = False
+        try:
+            while True:
+                while not is_exhausted and taken - given < ahead:
+                    try:
+                        item = await source.__anext__()
+                    except StopAsyncIteration:
+                        is_exhausted = True
+                        break
+                    future = self._offer(function, (item,), {})
+                    under_way.append(future)
+                    if not ordered:
+                        future.add_done_callback(_put_with_place(ended, taken))
+                    taken += 1
+                if given == taken:
+                    return
+                if ordered:
+                    value = await under_way[0]
+                    under_way.popleft()
+                    given += 1
+                    yield value
+                else:
+                    place, future = await ended.get()
+                    under_way.remove(future)
+                    given += 1
+                    yield place, future.result()
+        finally:
+            for future in under_way:
+                _cancel_task(future)
+
+    async def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
+        """Hands over a task that outlives this program; gives its id once the manager has it safely."""
+        calls = self._client._calls
+        task = calls.task(calls.of(function, wire.DETACHED), args, kwargs)
+        future = self._outcomes.future(task, wants_id=True)
+        self._client._session.offer(task, callback=self._outcomes.put)
+        return str(await _awaited(future))
+
+    async def collect(self, task: str) -> Any:
+        """The value of a submitted task, when it is there."""
+        await asyncio.get_running_loop().run_in_executor(None, self._client.connect)
+        deferred = self._client.collect_later(task)
+        future = self._outcomes.future(deferred)
+        self._client._session.watch(deferred, self._outcomes.put)
+        return await _awaited(future)
+
+    async def status(self) -> dict[str, Any]:
+        """What the manager knows of its workers, queues and clients."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._client.status)
+
+    def share(self, value: T) -> Shared[T]:
+        """As `argon.Client.share`; it does not wait."""
+        return self._client.share(value)
+
+    async def shutdown(self) -> None:
+        """Says goodbye; unfinished tasks are cancelled."""
+        await asyncio.get_running_loop().run_in_executor(None, self._client.shutdown)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.shutdown()
+
+    def _offer(self, function: Target[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> asyncio.Future[Any]:
+        calls, session = self._client._calls, self._client._session
+        if session.closed:
+            raise Closed("This client was shut down: make another to go on")
+        task = calls.task(calls.of(function), args, kwargs)
+        future = self._outcomes.future(task)
+        session.offer(task, callback=self._outcomes.put)
+        return future
+
+
+class _TaskFuture(asyncio.Future[Any]):
+    """A future that knows its task."""
+
+    task: Deferred[Any]
+    wants_id: bool
+
+
+class _Outcomes:
+    """Brings finished tasks from the client's own thread to the loop: many with one wake-up."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: deque[Deferred[Any]] = deque()
+        self._futures: dict[Deferred[Any], _TaskFuture] = {}
+        self._is_due = False
+
+    def future(self, task: Deferred[Any], wants_id: bool = False) -> _TaskFuture:
+        """The future of a task that is about to be offered."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None and self._futures:
+                raise RuntimeError("this argon.aio.Client is used by another event loop: make one for each")
+            self._loop = loop
+        future = self._futures[task] = _TaskFuture(loop=loop)
+        future.task, future.wants_id = task, wants_id
+        return future
+
+    def put(self, task: Deferred[Any]) -> None:
+        """Called on the client's own thread."""
+        self._ended.append(task)
+        if not self._is_due and self._loop is not None:
+            self._is_due = True
+            # The loop may be closed already: then nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._hand_out)
+
+    def _hand_out(self) -> None:
+        self._is_due = False
+        while self._ended:
+            task = self._ended.popleft()
+            future = self._futures.pop(task, None)
+            if future is None or future.done():
+                continue
+            error = _result.error(task)
+            if error is not None:
+                future.set_exception(error)
+            elif future.wants_id:
+                future.set_result(task.id)
+            else:
+                try:
+                    value = _result.value(task)
+                except Exception as problem:
+                    future.set_exception(problem)
+                else:
+                    future.set_result(value)
+
+
+async def _awaited(future: Any) -> Any:
+    try:
+        return await future
+    except asyncio.CancelledError:
+        _cancel_task(future)
+        raise
+
+
+def _put_with_place(ended: asyncio.Queue[Any], place: int) -> Callable[[Any], None]:
+    return lambda future: ended.put_nowait((place, future))
+
+
+def _cancel_if_cancelled(future: Any) -> None:
+    if future.cancelled():
+        _cancel_task(future)
+
+
+def _cancel_task(future: Any) -> None:
+    future.task.cancel()
+    if not future.done():
+        future.cancel()
+    elif not future.cancelled():
+        future.exception()  # it was looked at: nobody is warned of it
+
+
+async def _iterated(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
