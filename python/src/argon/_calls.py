@@ -41,8 +41,7 @@ class Call:
 class Calls:
     """The calls of one client with one set of options."""
 
-    def __init__(self, client: Client, options: Options, shared: dict[bytes, Blob]):
-        self._client = client
+    def __init__(self, options: Options, shared: dict[bytes, Blob]):
         self._options = options
         # The blobs of the values that this client shared.
         self._shared = shared
@@ -67,7 +66,12 @@ class Calls:
         return call
 
     def task(
-        self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], is_waited_for: bool = False
+        self,
+        client: Client,
+        call: Call,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        is_waited_for: bool = False,
     ) -> Deferred[Any]:
         """The record of one task, not yet offered. Raises CannotTravel."""
         parts: list[Any]
@@ -81,7 +85,6 @@ class Calls:
             blobs = (*blobs, *(one for one in self._blobs(hashes) if one not in blobs))
             head = head[:15] + bytes([len(blobs)]) + head[16:]
             tail = b"".join(one.hash for one in blobs) + tail[32 * len(call.blobs) :]
-        client = self._client
         task_id = client._session.next_id()
         size = len(parts[0]) if len(parts) == 1 else sum(memoryview(part).nbytes for part in parts)
         if size <= wire.PART_BYTES_MAX:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .deferred import Deferred
 
 if TYPE_CHECKING:
-    from ._calls import Call, Calls
-    from ._session import Session
+    from ._calls import Call
+    from .client import Client
 
 # So many tasks are made and offered together.
 _BATCH = 128
@@ -24,9 +24,10 @@ _BATCH = 128
 class Map(Iterator[Any]):
     """Iterate over it for the results. Leaving it early, by an error too, cancels what is under way."""
 
-    def __init__(self, session: Session, calls: Calls, call: Call, items: Iterable[Any], ahead: int):
-        self._session = session
-        self._calls = calls
+    def __init__(self, client: Client, call: Call, items: Iterable[Any], ahead: int):
+        self._client = client
+        self._session = client._session
+        self._calls = client._calls
         self._call = call
         self._items = iter(items)
         self._ahead = ahead
@@ -67,7 +68,7 @@ class Map(Iterator[Any]):
         made = []
         # An iterator may be slow: what it has given is offered before it is asked for too much.
         for item in itertools.islice(self._items, room):
-            made.append(self._calls.task(self._call, item, {}))
+            made.append(self._calls.task(self._client, self._call, item, {}))
             if len(made) >= _BATCH:
                 break
         else:
@@ -81,8 +82,8 @@ class Map(Iterator[Any]):
 class UnorderedMap(Map):
     """The same with pairs of position and result, as they come."""
 
-    def __init__(self, session: Session, calls: Calls, call: Call, items: Iterable[Any], ahead: int):
-        super().__init__(session, calls, call, items, ahead)
+    def __init__(self, client: Client, call: Call, items: Iterable[Any], ahead: int):
+        super().__init__(client, call, items, ahead)
         self._ended: queue.SimpleQueue[Deferred[Any]] = queue.SimpleQueue()
         self._places: dict[Deferred[Any], int] = {}
         self._next_place = 0

@@ -11,7 +11,7 @@ from typing import Any
 from . import _bundle
 from . import _protocol as wire
 from ._task import Task
-from .errors import BY_STATUS, Error, RemoteTraceback, TaskError
+from .errors import BY_STATUS, Error, Lost, RemoteTraceback, TaskError
 
 _CAPACITY = "the system is at capacity: the task was not accepted"
 
@@ -54,7 +54,7 @@ def _ended(task: Task) -> Error:
     message = str(facts.get("message") or f"the task ended as {name}")
     if task._status == wire.REJECTED:
         message = f"{_CAPACITY} ({message})"
-    return BY_STATUS[name](message, task._id.hex(), facts)
+    return BY_STATUS.get(name, Lost)(message, task._id.hex(), facts)
 
 
 def _thrown(task: Task) -> BaseException:
@@ -66,12 +66,21 @@ def _thrown(task: Task) -> BaseException:
         return _unreadable(task, problem)
     if not isinstance(told, dict) or "message" not in told:
         return _task_error(task, {"message": told if isinstance(told, str) else json.dumps(told)})
-    thrown = told.get("exception")
-    if not isinstance(thrown, BaseException):
+    thrown = _rebuilt(told.get("exception"))
+    if thrown is None:
         return _task_error(task, told)
     if told.get("traceback"):
         thrown.__cause__ = RemoteTraceback(told["traceback"])
     return thrown
+
+
+def _rebuilt(bundle: object) -> BaseException | None:
+    """The exception itself, if its class is known here and makes it again."""
+    try:
+        thrown = _bundle.loads(bundle) if isinstance(bundle, bytes) else None
+    except Exception:
+        return None
+    return thrown if isinstance(thrown, BaseException) else None
 
 
 def _task_error(task: Task, told: dict[str, Any]) -> TaskError:

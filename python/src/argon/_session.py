@@ -130,12 +130,14 @@ class Session:
                 self.flush(link)
             self.turns.stir()
 
-    def request(self, what: str) -> Task:
-        """Asks the manager something; the task's value is the reply."""
+    def request(self, what: str, callback: Callable[[Any], None] | None = None) -> Task:
+        """Asks the manager something; the task's value is the reply. Calls back on the session's own thread."""
         number = next(self.numbers)
         frame = wire.json_frame(wire.REQUEST, {"request": number, "what": what})
         task = Task(None, b"", frame, 0, Options())
         with self._changing() as link:
+            if callback is not None:
+                self._watch(task, callback)
             self.requests[number] = task
             if link is not None:
                 link.send(frame)

@@ -36,11 +36,14 @@ class Bell:
                 self._far.send(b"!")
 
     def silence(self) -> None:
-        """Takes the ring back: call it before looking at what there is to do."""
+        """Takes the ring back: call it before looking at what there is to do.
+
+        In this order: who rings meanwhile has done before what the looking will find.
+        """
         if self._rung:
-            self._rung = False
             with contextlib.suppress(OSError):
                 self._near.recv(64)
+            self._rung = False
 
     def close(self) -> None:
         """Gives back the descriptors."""

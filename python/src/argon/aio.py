@@ -103,7 +103,7 @@ class Client:
     async def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
         """Hands over a task that outlives this program; gives its id once the manager has it safely."""
         calls = self._client._calls
-        task = calls.task(calls.of(function, wire.DETACHED), args, kwargs)
+        task = calls.task(self._client, calls.of(function, wire.DETACHED), args, kwargs)
         future = self._outcomes.future(task, wants_id=True)
         self._client._session.offer(task, callback=self._outcomes.put)
         return str(await _awaited(future))
@@ -138,7 +138,7 @@ class Client:
         calls, session = self._client._calls, self._client._session
         if session.closed:
             raise Closed("This client was shut down: make another to go on")
-        task = calls.task(calls.of(function), args, kwargs)
+        task = calls.task(self._client, calls.of(function), args, kwargs)
         future = self._outcomes.future(task)
         session.offer(task, callback=self._outcomes.put)
         return future

@@ -60,7 +60,7 @@ class Client:
         self._options = Options().changed(options)
         self._session = Session(reconnect, remote_modules)
         self._shared: dict[bytes, Blob] = {}
-        self._calls = Calls(self, self._options, self._shared)
+        self._calls = Calls(self._options, self._shared)
         self._owner: Client | None = None
         _alive.add(self._session)
 
@@ -78,7 +78,7 @@ class Client:
         other._session = self._session
         other._shared = self._shared
         other._owner = self._owner or self
-        other._calls = Calls(other, other._options, other._shared)
+        other._calls = Calls(other._options, other._shared)
         return other
 
     def connect(self) -> Client:
@@ -92,7 +92,7 @@ class Client:
         if not session.connections:
             session.connect()
         calls = self._calls
-        task = calls.task(calls.of(function), args, kwargs, is_waited_for=True)
+        task = calls.task(self, calls.of(function), args, kwargs, is_waited_for=True)
         session.offer(task, hurry=True)
         return task.result()  # type: ignore[no-any-return]
 
@@ -102,7 +102,7 @@ class Client:
         if not session.connections:
             session.connect()
         calls = self._calls
-        task = calls.task(calls.of(function), args, kwargs)
+        task = calls.task(self, calls.of(function), args, kwargs)
         session.offer(task)
         return task
 
@@ -128,13 +128,13 @@ class Client:
         self._session.connect()
         items: Iterable[Any] = zip(*iterables) if not star else (tuple(item) for item in iterables[0])
         kind = _map.Map if ordered else _map.UnorderedMap
-        return kind(self._session, self._calls, self._calls.of(function), items, ahead)
+        return kind(self, self._calls.of(function), items, ahead)
 
     def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
         """Hands over a task that outlives this program; returns its id once the manager has it safely."""
         self._session.connect()
         calls = self._calls
-        task = calls.task(calls.of(function, wire.DETACHED), args, kwargs)
+        task = calls.task(self, calls.of(function, wire.DETACHED), args, kwargs)
         self._session.offer(task, hurry=True)
         task._wait(None)
         if task._status != wire.OK:

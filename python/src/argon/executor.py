@@ -7,6 +7,7 @@ then on they count as running. So the executor's bookkeeping is that of the stan
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import itertools
 import os
 import threading
@@ -21,6 +22,7 @@ from . import _result
 from ._address import Addresses
 from .client import Client
 from .deferred import Deferred
+from .errors import Closed
 
 __all__ = ["Executor", "ExecutorFuture"]
 
@@ -108,7 +110,7 @@ class Executor(concurrent.futures.Executor):
             client.connect()
         future: ExecutorFuture[T] = ExecutorFuture()
         future._executor = self
-        future._deferred = client._calls.task(client._calls.of(function), args, kwargs)
+        future._deferred = client._calls.task(client, client._calls.of(function), args, kwargs)
         with self._lock:
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
@@ -193,8 +195,9 @@ class Executor(concurrent.futures.Executor):
     def _look(self) -> None:
         """Asks how many slots there are."""
         session = self._client._session
-        if self._max_workers is None and not session.closed:
-            session.watch(session.request("status"), self._on_status)
+        if self._max_workers is None:
+            with contextlib.suppress(Closed):
+                session.request("status", self._on_status)
 
     def _on_status(self, request: Any) -> None:
         status = request._value or {}

@@ -66,7 +66,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         """Sends a batch of calls off."""
         client = self._connected()
         # joblib's own object would need joblib there: what it holds is sent instead.
-        task = client._calls.task(client._calls.of(_run_batch()), (list(func.items),), {})
+        task = client._calls.task(client, client._calls.of(_run_batch()), (list(func.items),), {})
         self._under_way.add(task)
 
         def ended(one: Deferred[Any]) -> None:
