@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from . import _bundle, _culprit, _modules
 from ._bundle import CannotTravel
+from ._watch import Watch, watch
 
 if TYPE_CHECKING:
     from ._bundle import Shared
@@ -22,11 +23,8 @@ __all__ = ["CannotTravel", "Prepared", "dumps_call", "prepare"]
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-#: A function that names more things than this is pickled anew at each call.
-_WATCHED_MAX = 64
-_MISSING = object()
-_FIXED = (int, float, complex, bool, str, bytes, range, type(None), type(Ellipsis), type(NotImplemented))
-_BUILTIN = (type(len), type)
+#: Functions that were pickled before, and what has to be the same for their blob to be right.
+_kept: weakref.WeakKeyDictionary[Any, tuple[bytes, Watch]] = weakref.WeakKeyDictionary()
 
 
 class Prepared(NamedTuple):
@@ -45,9 +43,10 @@ def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepa
     name = _importable_name(function)
     if name is not None:
         return Prepared(None, {**_meta(), "call": name})
-    kept = _kept.get(function) if type(function) is types.FunctionType else None
-    if kept is not None and shared is None and kept.is_valid():
-        return Prepared(kept.blob, _meta())
+    plain = function if type(function) is types.FunctionType else None
+    kept = _kept.get(plain) if plain is not None else None
+    if kept is not None and kept[1].is_valid():
+        return Prepared(kept[0], _meta(kept[1].is_constant))
     if not callable(function):
         raise CannotTravel(f"a task is a function or another callable, not {_culprit.named(function)}")
     try:
@@ -55,11 +54,10 @@ def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepa
     except CannotTravel as error:
         raise CannotTravel(_culprit.of_callable(function, error)) from error
     blob = b"".join(buffers)
-    if type(function) is types.FunctionType and not hashes:
-        watched = _watch(function)
-        if watched is not None:
-            _kept[function] = _Kept(blob, watched)
-    return Prepared(blob, _meta(), frozenset(hashes))
+    watched = watch(plain, _is_importable) if plain is not None else None
+    if watched is not None:
+        _kept[function] = blob, watched
+    return Prepared(blob, _meta(watched is not None and watched.is_constant), frozenset(hashes))
 
 
 def dumps_call(
@@ -72,9 +70,18 @@ def dumps_call(
         raise CannotTravel(_culprit.of_arguments(args, kwargs, error)) from error
 
 
-def _meta() -> dict[str, Any]:
+def _meta(is_constant: bool = False) -> dict[str, Any]:
+    meta: dict[str, Any] = {"python": PYTHON}
+    if is_constant:
+        meta["constant"] = True
     generation = _modules.generation()
-    return {"python": PYTHON, "modules": generation} if generation else {"python": PYTHON}
+    if generation:
+        meta["modules"] = generation
+    return meta
+
+
+def _is_importable(value: Any) -> bool:
+    return _importable_name(value) is not None
 
 
 def _importable_name(function: Any) -> str | None:
@@ -100,98 +107,3 @@ def _is_sent_by_value(module: str) -> bool:
         return False
     parts = module.split(".")
     return any(".".join(parts[: end + 1]) in names for end in range(len(parts)))
-
-
-class _Kept:
-    """A blob and what it was made of."""
-
-    __slots__ = ("blob", "modules", "watched")
-
-    def __init__(self, blob: bytes, watched: list[tuple[Any, Any, Any]]) -> None:
-        self.blob = blob
-        self.watched = watched
-        self.modules = len(sys.modules)
-
-    def is_valid(self) -> bool:
-        # Another module may be a part of a package that the function names.
-        if self.modules != len(sys.modules):
-            return False
-        for place, name, value in self.watched:
-            if place(name, _MISSING) is not value:
-                return False
-        return True
-
-
-_kept: weakref.WeakKeyDictionary[Any, _Kept] = weakref.WeakKeyDictionary()
-
-
-def _watch(function: types.FunctionType) -> list[tuple[Any, Any, Any]] | None:
-    """Every value that the function's blob holds, with where it came from; None unless all of them are unchangeable."""
-    watched: list[tuple[Any, Any, Any]] = []
-    return watched if _watch_function(function, watched, set()) else None
-
-
-def _watch_function(function: types.FunctionType, watched: list[tuple[Any, Any, Any]], seen: set[int]) -> bool:
-    seen.add(id(function))
-    if vars(function):
-        return False
-    look = _Attributes(function)
-    found: list[tuple[Any, Any, Any]] = [
-        (look, name, getattr(function, name)) for name in ("__code__", "__defaults__", "__kwdefaults__")
-    ]
-    if function.__kwdefaults__:
-        return False
-    for cell in function.__closure__ or ():
-        found.append((_Cell(cell), None, _Cell(cell)(None, _MISSING)))
-    for name in _names(function.__code__):
-        found.append((function.__globals__.get, name, function.__globals__.get(name, _MISSING)))
-    watched.extend(found)
-    return len(watched) <= _WATCHED_MAX and all(_is_fixed(value, watched, seen) for _, _, value in found)
-
-
-def _is_fixed(value: Any, watched: list[tuple[Any, Any, Any]], seen: set[int]) -> bool:
-    kind = type(value)
-    if kind in _FIXED or value is _MISSING or kind is types.CodeType or id(value) in seen:
-        return True
-    if kind is tuple or kind is frozenset:
-        return len(value) <= _WATCHED_MAX and all(_is_fixed(item, watched, seen) for item in value)
-    if kind is types.ModuleType:
-        return getattr(value, "__spec__", None) is not None
-    if kind is types.FunctionType:
-        return _importable_name(value) is not None or _watch_function(value, watched, seen)
-    return kind in _BUILTIN and _importable_name(value) is not None
-
-
-class _Cell:
-    """Looks into the cell of a captured variable as ``dict.get`` looks into a dict."""
-
-    __slots__ = ("cell",)
-
-    def __init__(self, cell: types.CellType) -> None:
-        self.cell = cell
-
-    def __call__(self, _name: None, default: object) -> object:
-        try:
-            return self.cell.cell_contents
-        except ValueError:
-            return default
-
-
-class _Attributes:
-    """The same for a function's attributes; does not keep the function alive."""
-
-    __slots__ = ("function",)
-
-    def __init__(self, function: types.FunctionType) -> None:
-        self.function = weakref.ref(function)
-
-    def __call__(self, name: str, default: object) -> object:
-        return getattr(self.function(), name, default)
-
-
-def _names(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _names(constant)
-    return names

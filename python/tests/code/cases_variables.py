@@ -106,6 +106,38 @@ def what_a_task_does_to_variables_is_not_seen_by_the_next(remote):
     assert seen == []
 
 
+def remembers(x):
+    remembers.seen = [*getattr(remembers, "seen", []), x]
+    return remembers.seen
+
+
+def counts():
+    globals()["counted"] = globals().get("counted", 0) + 1
+    return globals()["counted"]
+
+
+@case
+def what_a_function_writes_down_about_itself_is_not_seen_by_the_next_task(remote):
+    assert [remote(remembers, n) for n in range(3)] == [[0], [1], [2]]
+    assert [remote(counts) for _ in range(3)] == [1, 1, 1]
+
+
+@case
+def an_inner_function_may_change_what_its_outer_one_made(remote):
+    def outer():
+        count = 0
+
+        def inner():
+            nonlocal count
+            count += 1
+
+        inner()
+        inner()
+        return count
+
+    assert [remote(outer) for _ in range(2)] == [2, 2]
+
+
 @case
 def a_global_that_does_not_exist_is_missed_there(remote):
     failure = remote.fails(lambda: nowhere)

@@ -26,6 +26,7 @@ class Blobs:
     def __init__(self) -> None:
         self._bytes: dict[bytes, memoryview] = {}
         self._values: dict[bytes, Any] = {}
+        self._constants: dict[bytes, Any] = {}
         self._size = 0
 
     def keep(self, name: bytes, text: memoryview) -> None:
@@ -37,6 +38,7 @@ class Blobs:
     def drop(self, name: bytes) -> None:
         """Forgets a blob, if it is there."""
         self._values.pop(name, None)
+        self._constants.pop(name, None)
         text = self._bytes.pop(name, None)
         self._size -= len(text) if text is not None else 0
 
@@ -57,6 +59,7 @@ class Blobs:
     def forget_values(self) -> None:
         """Another client's classes may hide behind the same bytes."""
         self._values.clear()
+        self._constants.clear()
 
     def value(self, name: bytes) -> Any:
         """The shared value of a blob, made once."""
@@ -68,14 +71,22 @@ class Blobs:
         """What a blob of code holds, made anew."""
         return _bundle.loads(self._bytes[name], lookup)
 
+    def constant(self, name: bytes) -> Any:
+        """What a blob of code holds that its runs do not change, made once."""
+        found = self._constants.get(name)
+        if found is None:
+            found = self._constants[name] = self.callable(name, None)
+        return found
+
 
 class Metas:
     """Meta texts as they were read, and the functions that they name."""
 
     def __init__(self) -> None:
         # What most tasks say needs no JSON: that takes a while to load.
-        usual = {"python": PYTHON}
-        self._known: dict[bytes, dict[str, Any]] = {b'{"python":"%s"}' % PYTHON.encode(): usual}
+        usual: list[dict[str, Any]] = [{"python": PYTHON}, {"python": PYTHON, "constant": True}]
+        texts = f'{{"python":"{PYTHON}"}}', f'{{"python":"{PYTHON}","constant":true}}'
+        self._known: dict[bytes, dict[str, Any]] = dict(zip(map(str.encode, texts), usual))
         self._functions: dict[str, Callable[..., Any]] = {}
 
     def read(self, text: bytes) -> dict[str, Any]:

@@ -147,7 +147,8 @@ class Runner:
         check_version(meta)
         if names and "call" not in meta:
             lookup = self._blobs.value if len(names) > 1 else None
-            function = self._blobs.callable(names[0], lookup)
+            is_constant = meta.get("constant") is True
+            function = self._blobs.constant(names[0]) if is_constant else self._blobs.callable(names[0], lookup)
         else:
             lookup = self._blobs.value if names else None
             function = self._metas.function(meta)
