@@ -31,6 +31,7 @@ mod spawn;
 pub mod standalone;
 mod stdin;
 mod sweep;
+mod telling;
 #[cfg(test)]
 mod tests;
 

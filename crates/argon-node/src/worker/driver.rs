@@ -25,6 +25,7 @@ use super::mark::Mark;
 use super::modules::Answers;
 use super::runner::{Found, Runner};
 use super::runtime::Runtimes;
+use super::telling::Untold;
 use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment, sweep};
 
 /// Between TERM and KILL (`spec/runner.md`, section 2).
@@ -59,6 +60,7 @@ pub(super) struct Driver {
     pub(super) executables: Executables,
     pub(super) answers: Answers,
     pub(super) is_linked: bool,
+    pub(super) untold: Untold,
     /// Output that waits for a manager.
     pub(super) unsent_output: Vec<Message>,
     pub(super) inputs: VecDeque<Input>,
@@ -123,6 +125,7 @@ impl Driver {
             executables: Executables::new(&config.id.to_string()),
             answers: Answers::default(),
             is_linked: false,
+            untold: Untold::default(),
             unsent_output: Vec::new(),
             inputs: VecDeque::new(),
             now: Time(0),
@@ -176,13 +179,6 @@ impl Driver {
         }
     }
 
-    /// Says something to the manager; nothing comes of it while there is none.
-    pub(super) fn tell(&self, message: Message) {
-        if self.is_linked {
-            let _ = self.link.outbox.send(message);
-        }
-    }
-
     /// Ends everything at once. The manager is told first, so that it takes the tasks for lost with their worker, not for
     /// dead by their own fault.
     pub(super) fn end_at_once(&mut self, reason: &str) {
@@ -212,6 +208,7 @@ impl Driver {
     }
 
     fn flush(&mut self) {
+        self.tell_what_is_due();
         self.runners.iter_mut().flatten().for_each(Runner::flush);
     }
 
@@ -351,6 +348,7 @@ impl Driver {
             .chain(own)
             .chain(self.drain_until)
             .chain(self.leave_until)
+            .chain(self.told_at())
             .chain(self.answers.next_deadline())
             .min();
         // Whatever was due has been done: what still is due can only be tried again.

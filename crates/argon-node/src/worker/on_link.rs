@@ -42,6 +42,7 @@ impl Driver {
 
     fn on_link_lost(&mut self) {
         self.is_linked = false;
+        self.forget_untold();
         self.blobs.forget_questions();
         for current in self.runners.iter_mut().flatten().filter_map(|runner| runner.current.as_mut()) {
             current.window.write_off();
