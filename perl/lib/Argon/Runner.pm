@@ -92,10 +92,11 @@ sub _run {
     my ($status, $bytes) = _encode($ok, $list, $codec);
     $self->{modules}->task(undef);
     Argon::Code::Receive::restore();
-    $self->{reset}->restore;
+    $self->{reset}->flush;
     my $report = $status == STATUS_OK ? q{} : $self->{about};
     substr $report, -1, 1, q(,"stack":) . _json_text($task->{stack}) . q(}) if !$ok && defined $task->{stack};
-    return $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
+    $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
+    return $self->{reset}->restore;
 }
 
 sub _fetch_blob {

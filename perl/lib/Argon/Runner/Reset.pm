@@ -16,7 +16,7 @@ sub new {
     $SIG{PIPE} = 'DEFAULT';
     $self->remember_environment;
     opendir $self->{folder}, '.' or die "argon runner: the working folder cannot be opened: $!\n";
-    $self->{folder_identity} = join ' ', (stat q{.})[0, 1];
+    $self->{folder_identity} = [(stat q{.})[0, 1]];
     $self->{inc} = [@INC];
     $self->_remember_signals;
     $self->_remember_handles;
@@ -42,19 +42,26 @@ sub quiet {
     return;
 }
 
-# Everything else. Flushes the standard output and error of the task.
+# What must be done before the outcome is told: the standard handles are back, and what the task printed is out.
+sub flush {
+    my ($self) = @_;
+    return $self->_restore_handles;
+}
+
+# Everything else, while the outcome is on its way. The two variables that name the task stay until the next one's.
 sub restore {
     my ($self) = @_;
     no warnings 'uninitialized';
     umask $self->{umask};
     $0 = $TITLE if $0 ne $TITLE;
-    delete @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)};
     %ENV = %{ $self->{environment} }
-        if keys(%ENV) != @{ $self->{environment_names} }
+        if keys(%ENV) != @{ $self->{environment_names} } + 2
+        || !exists $ENV{ARGON_TASK_ID}
+        || !exists $ENV{ARGON_ATTEMPT}
         || $self->{environment_text} ne join "\0", @ENV{ @{ $self->{environment_names} } };
-    $self->_restore_folder if $self->{folder_identity} ne join ' ', (stat q{.})[0, 1];
+    my ($device, $inode) = stat q{.};
+    $self->_restore_folder if $inode != $self->{folder_identity}[1] || $device != $self->{folder_identity}[0];
     @INC = @{ $self->{inc} } if "@INC" ne "@{ $self->{inc} }";
-    $self->_restore_handles;
     $self->{seed} = ($self->{seed} * 1_664_525 + 1_013_904_223) & 0xffff_ffff;
     srand $self->{seed};
     return;
