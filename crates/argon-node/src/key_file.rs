@@ -1,45 +1,17 @@
-//! Where the cluster key is: `--key`, `ARGON_KEY`, or the user's config folder; made there at a manager's first start.
+//! The cluster key for the commands: the client crate's search, with its errors as exit statuses.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use argon_proto::key::Key;
+pub use argon::key::{Found, default_path};
 
 use crate::exit::{Failure, Kind};
-use crate::random;
-
-/// A key and where it came from.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// The key.
-    pub key: Key,
-    /// Its file, or the name of the environment variable that held it.
-    pub source: String,
-    /// Whether it was made just now.
-    pub is_new: bool,
-}
-
-/// Where the key is kept when nobody says otherwise.
-#[must_use]
-pub fn default_path() -> Option<PathBuf> {
-    let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(folder.join("argon").join("key"))
-}
 
 /// Finds the key that this user was given; `named` is the value of `--key`.
 ///
 /// # Errors
 /// If there is none, or it cannot be used; the message says what to do.
 pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
-    match place(named)? {
-        Place::Text(key) => Ok(key),
-        Place::File(path) => read(&path),
-    }
+    argon::key::find(named).map_err(|error| Failure::new(Kind::Key, error.to_string()))
 }
 
 /// Finds the key, or makes one where it would be.
@@ -47,130 +19,5 @@ pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
 /// # Errors
 /// If it can be neither read nor made.
 pub fn find_or_make(named: Option<&Path>) -> Result<Found, Failure> {
-    match place(named)? {
-        Place::Text(key) => Ok(key),
-        Place::File(path) if path.exists() => read(&path),
-        Place::File(path) => make(&path),
-    }
-}
-
-enum Place {
-    Text(Found),
-    File(PathBuf),
-}
-
-fn place(named: Option<&Path>) -> Result<Place, Failure> {
-    if let Some(path) = named {
-        return Ok(Place::File(path.to_owned()));
-    }
-    if let Ok(value) = std::env::var("ARGON_KEY")
-        && !value.is_empty()
-    {
-        if !value.starts_with("argon1-") {
-            return Ok(Place::File(value.into()));
-        }
-        let key = value.parse().map_err(|error| Failure::new(Kind::Key, format!("ARGON_KEY is {error}")))?;
-        return Ok(Place::Text(Found { key, source: "ARGON_KEY".to_owned(), is_new: false }));
-    }
-    default_path().map(Place::File).ok_or_else(|| {
-        Failure::new(
-            Kind::Key,
-            "no place for the key is known: neither HOME nor XDG_CONFIG_HOME is set; name a file with --key",
-        )
-    })
-}
-
-fn read(path: &Path) -> Result<Found, Failure> {
-    let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| {
-        let advice = if error.kind() == io::ErrorKind::NotFound {
-            "start a manager on this machine, which makes one, or copy the file from the manager's machine \
-             ('argon key' there shows where it is) and name it with --key or ARGON_KEY"
-        } else {
-            "see who may read it"
-        };
-        Failure::new(Kind::Key, format!("the key {shown} cannot be read: {error}; {advice}"))
-    })?;
-    let mode = fs::metadata(path).map_or(0o600, |facts| facts.permissions().mode());
-    if mode & 0o077 != 0 {
-        let message = format!("the key {shown} can be read by others; run: chmod 600 {shown}");
-        return Err(Failure::new(Kind::Key, message));
-    }
-    let key = text.parse().map_err(|error| Failure::new(Kind::Key, format!("{shown} is {error}")))?;
-    Ok(Found { key, source: shown.to_string(), is_new: false })
-}
-
-/// Writes a new key beside its place and links it there, so that of two managers that start at once one wins.
-fn make(path: &Path) -> Result<Found, Failure> {
-    let failed = |error: io::Error| {
-        Failure::new(
-            Kind::Key,
-            format!("a key cannot be made at {}: {error}; name another place with --key", path.display()),
-        )
-    };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let key = Key::cluster(random::bytes()?);
-    let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut file| {
-            writeln!(file, "{key}")?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::hard_link(&draft, path));
-    let _ = fs::remove_file(&draft);
-    match written {
-        Ok(()) => Ok(Found { key, source: path.display().to_string(), is_new: true }),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
-        Err(error) => Err(failed(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("argon-key-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        folder
-    }
-
-    #[test]
-    fn a_key_is_made_once_and_found_again() {
-        let folder = folder("made");
-        let path = folder.join("deep").join("key");
-        let made = find_or_make(Some(&path)).expect("made");
-        assert!(made.is_new);
-        let mode = fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let found = find_or_make(Some(&path)).expect("found");
-        assert!(!found.is_new);
-        assert_eq!(found.key, made.key);
-        fs::remove_dir_all(folder).expect("cleaned");
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused_with_advice() {
-        let folder = folder("open");
-        let path = folder.join("key");
-        find_or_make(Some(&path)).expect("made");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("opened up");
-        let failure = find(Some(&path)).expect_err("refused");
-        assert!(failure.to_string().contains("chmod 600"));
-        fs::remove_dir_all(folder).expect("cleaned");
-    }
-
-    #[test]
-    fn a_missing_key_says_what_to_do() {
-        let failure = find(Some(Path::new("/nowhere/key"))).expect_err("missing");
-        assert_eq!(failure.kind(), Kind::Key);
-        assert!(failure.to_string().contains("argon key"));
-    }
+    argon::key::find_or_make(named).map_err(|error| Failure::new(Kind::Key, error.to_string()))
 }

@@ -1,0 +1,111 @@
+//! Addresses of managers, as people write them.
+
+use crate::error::{Error, ErrorKind};
+
+const PORT: &str = "8000";
+
+/// One manager or several: what [`crate::Client::connect`] takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    texts: Vec<String>,
+}
+
+impl Addresses {
+    /// Each as `host:port`.
+    pub(crate) fn into_list(self) -> Result<Vec<String>, Error> {
+        let list = self
+            .texts
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        if list.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Option,
+                "no manager is named; name one as HOST:PORT, such as 127.0.0.1:8000",
+            ));
+        }
+        Ok(list)
+    }
+}
+
+impl From<&str> for Addresses {
+    fn from(text: &str) -> Self {
+        Self { texts: vec![text.to_owned()] }
+    }
+}
+
+impl From<String> for Addresses {
+    fn from(text: String) -> Self {
+        Self { texts: vec![text] }
+    }
+}
+
+impl From<&String> for Addresses {
+    fn from(text: &String) -> Self {
+        Self { texts: vec![text.clone()] }
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> From<[T; N]> for Addresses {
+    fn from(texts: [T; N]) -> Self {
+        texts.iter().collect()
+    }
+}
+
+impl<T: AsRef<str>> From<&[T]> for Addresses {
+    fn from(texts: &[T]) -> Self {
+        texts.iter().collect()
+    }
+}
+
+impl<T: AsRef<str>> From<Vec<T>> for Addresses {
+    fn from(texts: Vec<T>) -> Self {
+        texts.iter().collect()
+    }
+}
+
+impl<'a, T: AsRef<str> + 'a> FromIterator<&'a T> for Addresses {
+    fn from_iter<I: IntoIterator<Item = &'a T>>(texts: I) -> Self {
+        Self { texts: texts.into_iter().map(|text| text.as_ref().to_owned()).collect() }
+    }
+}
+
+fn parse(text: &str) -> Result<String, Error> {
+    let bad = |why: String| Error::new(ErrorKind::Option, why);
+    // A host name or an IPv4 address, or an IPv6 address in brackets.
+    let after_host = if text.starts_with('[') {
+        text.find(']').map_or("", |end| &text[end + 1..])
+    } else {
+        text.find(':').map_or("", |at| &text[at..])
+    };
+    if after_host.is_empty() {
+        return Ok(format!("{text}:{PORT}"));
+    }
+    let port = after_host.strip_prefix(':').unwrap_or_default();
+    if port.contains(':') {
+        return Err(bad(format!("'{text}' is not HOST:PORT; write an IPv6 address as [::1]:8000")));
+    }
+    match port.parse::<u16>() {
+        Ok(0) | Err(_) => Err(bad(format!("'{port}' in '{text}' is not a port between 1 and 65535"))),
+        Ok(_) => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        let list = |addresses: Addresses| addresses.into_list().map_err(|error| error.to_string());
+        assert_eq!(list("mgr".into()), Ok(vec!["mgr:8000".to_owned()]));
+        assert_eq!(list("a:1, b:2".into()), Ok(vec!["a:1".to_owned(), "b:2".to_owned()]));
+        assert_eq!(list(["[::1]", "b"].into()), Ok(vec!["[::1]:8000".to_owned(), "b:8000".to_owned()]));
+        assert!(list("::1".into()).is_err_and(|error| error.contains("[::1]:8000")));
+        assert!(list("mgr:http".into()).is_err_and(|error| error.contains("'http'")));
+        assert!(list("".into()).is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! Blobs: bytes that tasks share, named by their hash and sent once per connection.
+
+use std::sync::Arc;
+
+use argon_proto::{BlobHash, Payload};
+use bytes::Bytes;
+
+/// Bytes and their hash. Cloning costs a reference count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    hash: BlobHash,
+    payload: Payload,
+}
+
+/// The blobs of one task, the code first. Cloning costs a reference count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blobs {
+    set: Option<Arc<Set>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Set {
+    blobs: Vec<Blob>,
+    hashes: Bytes,
+}
+
+impl Blob {
+    /// Names the bytes by their SHA-256.
+    #[must_use]
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        let payload = Payload::from(bytes.into());
+        Self { hash: BlobHash::of(payload.parts()), payload }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn hash(&self) -> BlobHash {
+        self.hash
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+}
+
+impl Blobs {
+    /// The blobs, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Blob> {
+        self.set.iter().flat_map(|set| &set.blobs)
+    }
+
+    /// Their hashes, one behind the other, as a task's head has them.
+    pub(crate) fn hashes(&self) -> Bytes {
+        self.set.as_ref().map(|set| set.hashes.clone()).unwrap_or_default()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.set.as_ref().map_or(0, |set| set.blobs.len())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_none()
+    }
+}
+
+impl FromIterator<Blob> for Blobs {
+    fn from_iter<I: IntoIterator<Item = Blob>>(blobs: I) -> Self {
+        let blobs: Vec<Blob> = blobs.into_iter().collect();
+        if blobs.is_empty() {
+            return Self::default();
+        }
+        let hashes = blobs.iter().flat_map(|blob| blob.hash.0).collect::<Vec<u8>>().into();
+        Self { set: Some(Arc::new(Set { blobs, hashes })) }
+    }
+}

@@ -1,0 +1,218 @@
+//! The client: a cheap handle on one session.
+
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon_proto::key::Key;
+use argon_proto::{Outcome, Status, TaskId};
+use serde_json::{Map, Value};
+
+use crate::address::Addresses;
+use crate::error::{Error, ErrorKind};
+use crate::journal::{Ending, Journal, Watch};
+use crate::request::Request;
+use crate::running::{Running, outcome};
+use crate::session::Session;
+use crate::session::dial::Seeker;
+use crate::{key, options::TaskOptions};
+
+/// A client of a cluster. Clones share the session and cost a reference count; when the last clone, and the last task
+/// that was started with one, is gone, the session ends and what is unfinished is cancelled (detached tasks are not).
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) session: Arc<Session>,
+    defaults: TaskOptions,
+}
+
+/// How to connect, when [`Client::connect`] is not enough.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    addresses: Addresses,
+    key: Option<Key>,
+    key_file: Option<PathBuf>,
+    patience: Option<Duration>,
+    name: String,
+    defaults: TaskOptions,
+}
+
+impl Client {
+    /// Connects to a manager, or to the first of several that is there: `"host"`, `"host:8000"`, `"a:8000,b:8000"`, or a
+    /// list. The key is that of this user: `ARGON_KEY`, or the file in the config folder.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreachable`] if no manager answers within a second, or the key is not theirs.
+    pub async fn connect(addresses: impl Into<Addresses>) -> Result<Self, Error> {
+        Connect::to(addresses).connect().await
+    }
+
+    /// Starts a task of any runtime and lets the caller follow it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Option`] for what is beyond the wire's limits. How the task ends, [`Running`] tells.
+    pub fn start(&self, request: Request) -> Result<Running, Error> {
+        let addition = request.addition(false, Watch::Caller)?;
+        let number = self.session.with(|journal| journal.add(addition));
+        Ok(Running::new(Arc::clone(&self.session), number))
+    }
+
+    /// Runs a task of any runtime to its end; what it prints goes to this process's own output.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without an outcome of the cluster.
+    pub async fn run(&self, request: Request) -> Result<Outcome, Error> {
+        let addition = request.addition(false, Watch::Inherit)?;
+        let number = self.session.with_quietly(|journal| journal.add(addition));
+        let following = Following { session: Arc::clone(&self.session), number };
+        outcome(following.end().await, self.session.task_id(number))
+    }
+
+    /// Submits a task of any runtime that outlives this client, and returns its id when the manager keeps it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without acceptance.
+    pub async fn submit_request(&self, request: Request) -> Result<TaskId, Error> {
+        let addition = request.addition(true, Watch::Discard)?;
+        let number = self.session.with_quietly(|journal| journal.add(addition));
+        let following = Following { session: Arc::clone(&self.session), number };
+        let id = self.session.task_id(number);
+        match following.end().await {
+            Ending::Accepted => Ok(id),
+            Ending::Outcome(outcome) if outcome.head.status == Status::Ok => Ok(id),
+            Ending::Outcome(outcome) => Err(Error::from_outcome(&outcome)),
+            Ending::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),
+        }
+    }
+
+    /// Waits for the outcome of a detached task and takes it: it can be had once.
+    ///
+    /// # Errors
+    /// If the client is closed before it comes.
+    pub async fn collect_outcome(&self, id: TaskId) -> Result<Outcome, Error> {
+        let number = self.session.with_quietly(|journal| journal.collect(id));
+        let following = Following { session: Arc::clone(&self.session), number };
+        outcome(following.end().await, id)
+    }
+
+    /// Cancels detached tasks by their ids, whoever submitted them.
+    pub fn cancel_detached(&self, ids: impl IntoIterator<Item = TaskId>) {
+        self.session.with(|journal| journal.cancel_detached(ids.into_iter().collect()));
+    }
+
+    /// Asks the manager something: `"status"`, `"explain"` with `{"task": id}`, `"drain"` with `{"worker": name}`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Option`] with the manager's words if it cannot do that.
+    pub async fn request(&self, what: &str, fields: Map<String, Value>) -> Result<Value, Error> {
+        let number = self.session.with_quietly(|journal| journal.request(what, fields));
+        let asking = Asking { session: &self.session, number };
+        let waiting = |journal: &mut Journal, waker: &_| journal.poll_reply(number, waker);
+        let reply = poll_fn(|context| asking.session.waiting(|journal| waiting(journal, context.waker())));
+        let reply = reply.await.map_err(|(kind, message)| Error::new(kind, message))?;
+        if reply["ok"] == true {
+            return Ok(reply);
+        }
+        let message = reply["message"].as_str().unwrap_or("the manager could not do that");
+        Err(Error::new(ErrorKind::Option, message))
+    }
+
+    /// The options of tasks that bring none of their own.
+    #[must_use]
+    pub fn defaults(&self) -> &TaskOptions {
+        &self.defaults
+    }
+
+    /// Ends the session now: everything unfinished ends as [`ErrorKind::Closed`] here and is cancelled there.
+    pub fn close(&self) {
+        self.session.close();
+    }
+}
+
+impl Connect {
+    /// To these managers; see [`Client::connect`].
+    pub fn to(addresses: impl Into<Addresses>) -> Self {
+        Self {
+            addresses: addresses.into(),
+            key: None,
+            key_file: None,
+            patience: None,
+            name: concat!("rust/", env!("CARGO_PKG_VERSION")).to_owned(),
+            defaults: TaskOptions::default(),
+        }
+    }
+
+    /// With this key.
+    #[must_use]
+    pub fn key(self, key: Key) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// With the key in this file.
+    #[must_use]
+    pub fn key_file(self, path: impl Into<PathBuf>) -> Self {
+        Self { key_file: Some(path.into()), ..self }
+    }
+
+    /// Seek a first manager for so long before giving up. Default: one second.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    /// How this client is called in `argon status`.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The options of tasks that bring none of their own.
+    #[must_use]
+    pub fn defaults(self, defaults: TaskOptions) -> Self {
+        Self { defaults, ..self }
+    }
+
+    /// Connects; see [`Client::connect`].
+    ///
+    /// # Errors
+    /// As told there.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let key = match self.key {
+            Some(key) => key,
+            None => key::find(self.key_file.as_deref())?.key,
+        };
+        let seeker = Seeker::new(self.addresses.into_list()?, key, self.patience);
+        let session = Session::open(seeker, &self.name).await?;
+        Ok(Client { session: Arc::new(session), defaults: self.defaults })
+    }
+}
+
+/// A number of the journal that is given up when nobody waits for it any more.
+struct Following {
+    session: Arc<Session>,
+    number: u64,
+}
+
+impl Following {
+    async fn end(&self) -> Ending {
+        poll_fn(|context| self.session.waiting(|journal| journal.poll_end(self.number, context.waker())))
+            .await
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.session.with_quietly(|journal| journal.abandon(self.number));
+    }
+}
+
+struct Asking<'a> {
+    session: &'a Session,
+    number: u64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.session.with_quietly(|journal| journal.forget_request(self.number));
+    }
+}

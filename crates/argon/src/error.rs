@@ -1,0 +1,204 @@
+//! Why a call gave no value: one error type with a kind, the sentence, and what is known of the attempt.
+
+use std::fmt;
+
+use argon_proto::{Outcome, Report, Status, TaskId};
+
+use crate::key::KeyError;
+
+/// How a call ended that gave no value. The names are those of the other languages' clients.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The task ran and returned an error, or threw one.
+    Failed,
+    /// The task ran and panicked.
+    Panicked,
+    /// The runner's process ended or was killed.
+    Died,
+    /// The time limit was reached.
+    Timeout,
+    /// It was cancelled.
+    Cancelled,
+    /// It cannot be known whether it ran, or it may not be tried again.
+    Lost,
+    /// The cluster is at its capacity, and the caller did not want to wait.
+    Rejected,
+    /// No manager can be reached, or it refuses this client.
+    Unreachable,
+    /// The client was closed.
+    Closed,
+    /// An option or an argument cannot be what it is.
+    Option,
+    /// A value could not be turned into bytes, or bytes into a value.
+    Data,
+}
+
+/// A call that gave no value: the kind, a sentence for people, and the story of the attempt.
+#[derive(Clone)]
+pub struct Error {
+    facts: Box<Facts>,
+}
+
+#[derive(Clone)]
+struct Facts {
+    kind: ErrorKind,
+    message: String,
+    task: Option<TaskId>,
+    report: Report,
+    place: Option<String>,
+    backtrace: Option<String>,
+}
+
+impl ErrorKind {
+    /// The word that every language of Argon uses for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::Died => "died",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Rejected => "rejected",
+            Self::Unreachable => "unreachable",
+            Self::Closed => "closed",
+            Self::Option => "option",
+            Self::Data => "data",
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let facts = Facts {
+            kind,
+            message: message.into(),
+            task: None,
+            report: Report::default(),
+            place: None,
+            backtrace: None,
+        };
+        Self { facts: Box::new(facts) }
+    }
+
+    /// The error that an outcome is, for those who read outcomes themselves; the payload of `error` is not looked into.
+    #[must_use]
+    pub fn from_outcome(outcome: &Outcome) -> Self {
+        let status = outcome.head.status;
+        let kind = match status {
+            Status::Ok | Status::Error => ErrorKind::Failed,
+            Status::Died => ErrorKind::Died,
+            Status::Timeout => ErrorKind::Timeout,
+            Status::Cancelled => ErrorKind::Cancelled,
+            Status::Lost => ErrorKind::Lost,
+            Status::Rejected => ErrorKind::Rejected,
+        };
+        let report = Report::from_json(&outcome.report);
+        let message = if report.message.is_empty() {
+            format!("the task ended as {}", status.name())
+        } else {
+            report.message.clone()
+        };
+        let mut error = Self::new(kind, message);
+        error.facts.task = Some(outcome.head.id);
+        error.facts.report = report;
+        error
+    }
+
+    pub(crate) fn with_task(mut self, task: TaskId) -> Self {
+        self.facts.task = Some(task);
+        self
+    }
+
+    /// What kind of end it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.facts.kind
+    }
+
+    /// The sentence, without the facts that follow it in the text.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.facts.message
+    }
+
+    /// The task, if there was one.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        self.facts.task
+    }
+
+    /// What is known of the attempt: worker, host, process id, signal, exit status, last output, the story of
+    /// earlier attempts. Fields that are not known are empty.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.facts.report
+    }
+
+    /// What happened, attempt by attempt.
+    #[must_use]
+    pub fn story(&self) -> &[String] {
+        &self.facts.report.story
+    }
+
+    fn facts(&self) -> Vec<String> {
+        let report = &self.facts.report;
+        let mut facts = Vec::new();
+        if let Some(host) = report.host.as_ref().filter(|host| !self.facts.message.contains(host.as_str())) {
+            facts.push(format!("host {host}"));
+        }
+        if let (Some(attempt), Some(attempts)) = (report.attempt, report.attempts)
+            && attempts > 1
+        {
+            facts.push(format!("attempt {attempt} of {attempts}"));
+        }
+        if let (Some(peak), ErrorKind::Died) = (report.peak_kib, self.facts.kind) {
+            facts.push(format!("peak memory {} MiB", peak.div_ceil(1024)));
+        }
+        facts
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = self.facts();
+        f.write_str(self.facts.message.trim_end_matches(['.', ' ', '\n']))?;
+        if !facts.is_empty() {
+            write!(f, " ({})", facts.join(", "))?;
+        }
+        if let Some(place) = &self.facts.place {
+            write!(f, ", at {place}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    /// The text with everything that is known: this is what `unwrap` and `fn main() -> Result` print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} [{}]", self.facts.kind.name())?;
+        for line in self.story() {
+            write!(f, "\n  {line}")?;
+        }
+        if let Some(output) = self.facts.report.output.as_deref().filter(|output| !output.is_empty()) {
+            f.write_str("\n  Its last output:")?;
+            for line in output.trim_end().lines() {
+                write!(f, "\n  | {line}")?;
+            }
+        }
+        if let Some(backtrace) = &self.facts.backtrace {
+            write!(f, "\n{}", backtrace.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        Self::new(ErrorKind::Unreachable, error.to_string())
+    }
+}

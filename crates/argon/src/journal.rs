@@ -1,0 +1,229 @@
+//! The client's journal: every task is kept here until its outcome is in hand, and offered again after each reconnect.
+//!
+//! Pure: no socket, no clock, no chance. The session's shell calls [`Journal::connected`], [`Journal::hear`],
+//! [`Journal::lost`] and [`Journal::pass`] with what happened, writes what [`Journal::outbox`] holds, and wakes
+//! [`Journal::take_wakers`] when it has let go of its lock. Callers add work with [`Journal::add`] and follow it by its
+//! number, which is the task's sequence number. The rules are those of `spec/delivery.md`, section 4, and
+//! `spec/protocol.md`, section 7.
+
+mod ask;
+mod entry;
+mod hear;
+mod held_back;
+mod link;
+mod output;
+mod request;
+mod send;
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Instant;
+
+use argon_proto::frame::Outbox;
+use argon_proto::handshake::Welcome;
+use argon_proto::limit::IDS_PER_FRAME;
+use argon_proto::{Message, SessionId, TaskId};
+use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+pub(crate) use ask::Question;
+pub(crate) use entry::{Addition, Ending, Watch};
+pub(crate) use hear::Heard;
+pub(crate) use output::{Piece, Printed};
+
+use crate::error::ErrorKind;
+use entry::{Entry, State};
+use held_back::HeldBack;
+use link::Link;
+use request::Requests;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    session: SessionId,
+    last: u64,
+    /// The body of OPEN.
+    open: Bytes,
+    entries: FxHashMap<u64, Entry>,
+    /// Who waits for the outcome of a detached task.
+    collects: FxHashMap<TaskId, Vec<u64>>,
+    /// Outcomes that were asked for and are not wanted any more: they stay with the manager.
+    unwanted: FxHashSet<TaskId>,
+    requests: Requests,
+    backlog: VecDeque<Turn>,
+    held_back: HeldBack,
+    late_answers: Vec<Message>,
+    link: Option<Link>,
+    connections: u32,
+    /// Why nothing can be added any more.
+    ended: Option<(ErrorKind, String)>,
+    wakers: Vec<Waker>,
+    prints: Vec<Printed>,
+}
+
+/// What waits for its turn to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    Task(u64),
+    /// Everything that had been sent before has been offered again.
+    Offered,
+}
+
+impl Journal {
+    /// A journal for this session; `open` is the body of OPEN.
+    pub(crate) fn new(session: SessionId, open: Bytes) -> Self {
+        Self {
+            session,
+            last: 0,
+            open,
+            entries: FxHashMap::default(),
+            collects: FxHashMap::default(),
+            unwanted: FxHashSet::default(),
+            requests: Requests::default(),
+            backlog: VecDeque::new(),
+            held_back: HeldBack::default(),
+            late_answers: Vec::new(),
+            link: None,
+            connections: 0,
+            ended: None,
+            wakers: Vec::new(),
+            prints: Vec::new(),
+        }
+    }
+
+    /// The id of the task with this number.
+    pub(crate) fn task_id(&self, number: u64) -> TaskId {
+        TaskId { session: self.session, sequence: number }
+    }
+
+    /// A manager has let us in: everything unfinished is offered again.
+    pub(crate) fn connected(&mut self, welcome: &Welcome) {
+        self.lost();
+        self.connections += 1;
+        let mut link = Link::new(welcome.credit_tasks, welcome.credit_bytes);
+        link.outbox.push(Message::Open(self.open.clone()));
+        self.link = Some(link);
+        let mut again: Vec<u64> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.state == State::Waiting && entry.was_sent())
+            .map(|(number, _)| *number)
+            .collect();
+        again.sort_unstable();
+        let waiting = std::mem::take(&mut self.backlog);
+        let fresh = waiting.into_iter().filter(
+            |turn| matches!(turn, Turn::Task(number) if self.entries.get(number).is_some_and(|entry| !entry.was_sent())),
+        );
+        self.backlog = again.into_iter().map(Turn::Task).chain([Turn::Offered]).chain(fresh).collect();
+        self.send_backlog();
+    }
+
+    /// The connection is gone; what was sent on it will be offered again.
+    pub(crate) fn lost(&mut self) {
+        if self.link.take().is_none() {
+            return;
+        }
+        for entry in self.entries.values_mut().filter(|entry| entry.state == State::Sent) {
+            entry.state = State::Waiting;
+        }
+    }
+
+    /// Time has passed: what the manager rejected may be offered again, acknowledgements have waited long enough.
+    pub(crate) fn pass(&mut self, now: Instant) {
+        self.backlog.extend(self.held_back.due(now).into_iter().map(|number| {
+            if let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.state == State::HeldBack)
+            {
+                entry.state = State::Waiting;
+            }
+            Turn::Task(number)
+        }));
+        self.send_backlog();
+        if let Some(link) = &mut self.link
+            && link.acks_due().is_some_and(|due| due <= now)
+        {
+            link.send_acks();
+        }
+    }
+
+    /// When [`Journal::pass`] is wanted.
+    pub(crate) fn next_pass(&self) -> Option<Instant> {
+        let acks = self.link.as_ref().and_then(Link::acks_due);
+        [acks, self.held_back.next()].into_iter().flatten().min()
+    }
+
+    /// What is to be written, if there is a connection; acknowledgements ride along with anything else.
+    pub(crate) fn outbox(&mut self) -> Option<&mut Outbox> {
+        let link = self.link.as_mut()?;
+        if !link.outbox.is_empty() {
+            link.send_acks();
+        }
+        Some(&mut link.outbox)
+    }
+
+    /// Whether nothing waits to be written but acknowledgements that can wait.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| link.outbox.is_empty())
+    }
+
+    /// Tasks that the manager has and whose outcome is not here.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.link.as_ref().map_or(0, |link| link.in_flight)
+    }
+
+    /// Those to wake, after the lock is gone.
+    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.wakers)
+    }
+
+    /// What tasks printed for the client's own output.
+    pub(crate) fn take_prints(&mut self) -> Vec<Printed> {
+        std::mem::take(&mut self.prints)
+    }
+
+    /// Ends everything that is not finished, and whatever will be added, in this way. Acknowledgements and
+    /// `farewell` still go out.
+    pub(crate) fn end(&mut self, kind: ErrorKind, message: &str, farewell: Option<Message>) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.ended = Some((kind, message.to_owned()));
+        if let Some(link) = &mut self.link {
+            link.send_acks();
+            farewell.into_iter().for_each(|word| link.outbox.push(word));
+        }
+        let open: Vec<u64> = self.entries.keys().copied().collect();
+        for number in open {
+            self.finish(number, Ending::Failed(kind, message.to_owned()));
+        }
+        self.requests.fail(kind, message, &mut self.wakers);
+        self.backlog.clear();
+        self.collects.clear();
+    }
+
+    /// Whether [`Journal::end`] was called.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.entries.values().all(Entry::is_ended)
+    }
+
+    fn say_offered(&mut self) {
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        link.outbox.push(Message::Offered);
+        link.has_offered = true;
+        let ids: Vec<TaskId> = self.collects.keys().copied().collect();
+        for part in ids.chunks(IDS_PER_FRAME) {
+            link.outbox.push(Message::Collect(part.to_vec()));
+        }
+        self.requests.bodies().for_each(|body| link.outbox.push(Message::Request(body)));
+        self.late_answers.drain(..).for_each(|answer| link.outbox.push(answer));
+    }
+}
+
+#[cfg(test)]
+mod tests;

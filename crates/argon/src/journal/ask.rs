@@ -1,0 +1,41 @@
+//! Questions of a running task: to its caller if they listen, answered with no if not.
+
+use argon_proto::Message;
+use argon_proto::message::AttemptId;
+use bytes::Bytes;
+
+use super::Journal;
+use super::entry::Watch;
+
+/// A question that is to be answered once.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) from: AttemptId,
+    pub(crate) ask: u32,
+    pub(crate) json: Bytes,
+}
+
+impl Journal {
+    pub(super) fn on_ask(&mut self, from: AttemptId, ask: u32, json: Bytes) {
+        let listens = from.task.session == self.session
+            && self
+                .entries
+                .get(&from.task.sequence)
+                .is_some_and(|entry| entry.watch == Watch::Caller && !entry.is_ended());
+        if listens {
+            self.add_question(Question { from, ask, json });
+        } else {
+            self.answer(from, ask, None);
+        }
+    }
+
+    /// Answers with bytes, or with no. Without a connection the answer waits for the next one.
+    pub(crate) fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>) {
+        let found = bytes.is_some();
+        let answer = Message::Answer { to, ask, found, bytes: bytes.unwrap_or_default() };
+        match self.link.as_mut().filter(|link| link.has_offered) {
+            Some(link) => link.outbox.push(answer),
+            None => self.late_answers.push(answer),
+        }
+    }
+}

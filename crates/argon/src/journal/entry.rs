@@ -1,0 +1,310 @@
+//! One task of the journal: what it needs to be offered again, how far it is, and who waits for it.
+
+use std::task::{Poll, Waker};
+
+use argon_proto::{Attempt, Codec, Message, Outcome, OutcomeHead, Payload, Report, Status, Task, TaskId};
+
+use super::output::{Output, Piece};
+use super::{Journal, Turn};
+use crate::blob::Blobs;
+use crate::error::ErrorKind;
+
+/// What the caller wants of a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Its outcome; it lives as long as this client.
+    Attached,
+    /// To know that the manager keeps it.
+    Detached,
+    /// The outcome of a detached task, submitted here or elsewhere.
+    Collect(TaskId),
+}
+
+/// What becomes of what a task prints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Watch {
+    /// Written to this process's own standard output and error.
+    Inherit,
+    /// Handed to the caller, who answers the task's questions too.
+    Caller,
+    /// Dropped.
+    Discard,
+}
+
+/// A task to add.
+#[derive(Debug)]
+pub(crate) struct Addition {
+    /// The task; its id is set here.
+    pub(crate) task: Task,
+    /// Its blobs.
+    pub(crate) blobs: Blobs,
+    pub(crate) is_detached: bool,
+    pub(crate) watch: Watch,
+    /// How often it may be rejected before that is its outcome; 0 for ever.
+    pub(crate) offers_max: u32,
+}
+
+/// How a task ended for its caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With an outcome.
+    Outcome(Outcome),
+    /// The manager keeps it.
+    Accepted,
+    /// Here, without the cluster.
+    Failed(ErrorKind, String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// In the backlog, or to be offered again.
+    Waiting,
+    /// The manager has it.
+    Sent,
+    /// The manager did not take it; it is offered again later.
+    HeldBack,
+    /// Over, and not yet taken by its caller.
+    Ended(Ending),
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) purpose: Purpose,
+    pub(super) state: State,
+    pub(super) task: Option<Task>,
+    pub(super) blobs: Blobs,
+    /// What it counts against the credit in bytes.
+    pub(super) weight: u64,
+    /// The connection that it was sent on last; 0 for none.
+    pub(super) sent_on: u32,
+    pub(super) offers: u32,
+    pub(super) offers_max: u32,
+    pub(super) is_cancelled: bool,
+    /// Nobody waits for it any more.
+    pub(super) is_abandoned: bool,
+    pub(super) watch: Watch,
+    pub(super) output: Option<Box<Output>>,
+    pub(super) waker: Option<Waker>,
+}
+
+impl Entry {
+    pub(super) fn was_sent(&self) -> bool {
+        self.sent_on != 0
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    /// Whether what it printed is still on its way to this process's output: that comes before its end.
+    fn is_printing(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| output.is_printing())
+    }
+}
+
+impl Journal {
+    /// Takes a task in and sends it if the credit allows; returns its number.
+    pub(crate) fn add(&mut self, addition: Addition) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        let Addition { mut task, blobs, is_detached, watch, offers_max } = addition;
+        task.head.id = self.task_id(number);
+        let weight = task.weight();
+        let entry = Entry {
+            purpose: if is_detached { Purpose::Detached } else { Purpose::Attached },
+            state: State::Waiting,
+            task: Some(task),
+            blobs,
+            weight,
+            sent_on: 0,
+            offers: 0,
+            offers_max,
+            is_cancelled: false,
+            is_abandoned: false,
+            watch,
+            output: None,
+            waker: None,
+        };
+        self.entries.insert(number, entry);
+        if let Some((kind, message)) = self.ended.clone() {
+            self.finish(number, Ending::Failed(kind, message));
+        } else if !self.backlog.is_empty() || !self.send_if_allowed(number) {
+            self.backlog.push_back(Turn::Task(number));
+        }
+        number
+    }
+
+    /// Asks for the outcome of a detached task; returns the number to follow it by.
+    pub(crate) fn collect(&mut self, id: TaskId) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        let entry = Entry {
+            purpose: Purpose::Collect(id),
+            state: State::Waiting,
+            task: None,
+            blobs: Blobs::default(),
+            weight: 0,
+            sent_on: 0,
+            offers: 0,
+            offers_max: 0,
+            is_cancelled: false,
+            is_abandoned: false,
+            watch: Watch::Discard,
+            output: None,
+            waker: None,
+        };
+        self.entries.insert(number, entry);
+        if let Some((kind, message)) = self.ended.clone() {
+            self.finish(number, Ending::Failed(kind, message));
+            return number;
+        }
+        let waiting = self.collects.entry(id).or_default();
+        waiting.push(number);
+        let is_first = waiting.len() == 1;
+        if is_first && let Some(link) = self.link.as_mut().filter(|link| link.has_offered) {
+            link.outbox.push(Message::Collect(vec![id]));
+        }
+        number
+    }
+
+    /// Takes the end of a task, or leaves `waker` to be woken at it. A task is forgotten when its end was taken.
+    pub(crate) fn poll_end(&mut self, number: u64, waker: &Waker) -> Poll<Ending> {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            let gone = "its outcome was taken before".to_owned();
+            return Poll::Ready(Ending::Failed(ErrorKind::Closed, gone));
+        };
+        if !entry.is_ended() || entry.is_printing() {
+            keep(&mut entry.waker, waker);
+            return Poll::Pending;
+        }
+        match self.entries.remove(&number).map(|entry| entry.state) {
+            Some(State::Ended(ending)) => Poll::Ready(ending),
+            Some(State::Waiting | State::Sent | State::HeldBack) | None => Poll::Pending,
+        }
+    }
+
+    /// Takes the next piece of what a task printed or asked; `None` when it has ended and nothing is left.
+    pub(crate) fn poll_piece(&mut self, number: u64, waker: &Waker) -> Poll<Option<Piece>> {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return Poll::Ready(None);
+        };
+        if let Some(output) = &mut entry.output
+            && let Some((piece, connection)) = output.pieces.pop_front()
+        {
+            self.took(number, connection, &piece);
+            return Poll::Ready(Some(piece));
+        }
+        if entry.is_ended() {
+            return Poll::Ready(None);
+        }
+        keep(&mut entry.waker, waker);
+        Poll::Pending
+    }
+
+    /// Cancels a task: at once if the manager never had it, otherwise its outcome tells.
+    pub(crate) fn cancel(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        if entry.is_ended() || entry.is_cancelled {
+            return;
+        }
+        entry.is_cancelled = true;
+        match (&entry.state, entry.purpose) {
+            (State::Sent, Purpose::Attached | Purpose::Detached) => {
+                let id = self.task_id(number);
+                if let Some(link) = &mut self.link {
+                    link.outbox.push(Message::Cancel(vec![id]));
+                }
+            }
+            // It was sent on a connection that is gone: it is offered again, and then cancelled.
+            (State::Waiting, Purpose::Attached | Purpose::Detached) if entry.was_sent() => {}
+            (State::Waiting | State::HeldBack, Purpose::Attached | Purpose::Detached) => {
+                let outcome = self.cancelled_here(number);
+                self.finish(number, Ending::Outcome(outcome));
+            }
+            (_, Purpose::Collect(id)) => {
+                if let Some(link) = &mut self.link {
+                    link.outbox.push(Message::Cancel(vec![id]));
+                }
+            }
+            (State::Ended(_), _) => {}
+        }
+    }
+
+    /// The outcome of a task that the manager never had.
+    fn cancelled_here(&self, number: u64) -> Outcome {
+        let head = OutcomeHead {
+            id: self.task_id(number),
+            attempt: Attempt(0),
+            status: Status::Cancelled,
+            codec: Codec::Own,
+            run_us: 0,
+        };
+        let report = Report::of("the task was cancelled before it was sent").to_json();
+        Outcome { head, report, payload: Payload::default() }
+    }
+
+    /// Cancels a detached task by its id, whoever submitted it.
+    pub(crate) fn cancel_detached(&mut self, ids: Vec<TaskId>) {
+        if let Some(link) = &mut self.link {
+            ids.chunks(super::IDS_PER_FRAME)
+                .for_each(|part| link.outbox.push(Message::Cancel(part.to_vec())));
+        }
+    }
+
+    /// Nobody waits for this task any more. It goes on; what it prints for its caller is dropped.
+    pub(crate) fn abandon(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        entry.waker = None;
+        if entry.is_ended() {
+            self.entries.remove(&number);
+            return;
+        }
+        if let Purpose::Collect(id) = entry.purpose {
+            self.entries.remove(&number);
+            if let Some(waiting) = self.collects.get_mut(&id) {
+                waiting.retain(|other| *other != number);
+                if waiting.is_empty() {
+                    self.collects.remove(&id);
+                    self.unwanted.insert(id);
+                }
+            }
+            return;
+        }
+        entry.is_abandoned = true;
+        if entry.watch == Watch::Caller {
+            entry.watch = Watch::Discard;
+            self.drop_pieces(number);
+        }
+    }
+
+    pub(super) fn finish(&mut self, number: u64, ending: Ending) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        if entry.is_ended() {
+            return;
+        }
+        if entry.is_abandoned {
+            self.entries.remove(&number);
+            return;
+        }
+        entry.state = State::Ended(ending);
+        entry.task = None;
+        entry.blobs = Blobs::default();
+        if !entry.is_printing() {
+            self.wakers.extend(entry.waker.take());
+        }
+    }
+}
+
+/// Leaves a waker, without a clone when it is the one that is there.
+pub(super) fn keep(place: &mut Option<Waker>, waker: &Waker) {
+    match place {
+        Some(known) if known.will_wake(waker) => {}
+        Some(_) | None => *place = Some(waker.clone()),
+    }
+}

@@ -1,0 +1,147 @@
+//! What the manager says, message by message.
+
+use std::time::Instant;
+
+use argon_proto::{Message, Outcome, Status, TaskId};
+
+use super::Journal;
+use super::entry::{Ending, Purpose, State};
+
+/// What the shell must know of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    /// Nothing: it was dealt with.
+    Fine,
+    /// The manager ends this connection, in these words.
+    Refused(String),
+    /// The manager leaves.
+    Goodbye,
+    /// No manager says that.
+    Wrong(&'static str),
+}
+
+impl Journal {
+    /// Takes a message in.
+    pub(crate) fn hear(&mut self, now: Instant, message: Message) -> Heard {
+        match message {
+            Message::Outcome(outcome) => self.on_outcome(now, outcome),
+            Message::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(id)),
+            Message::Credit { tasks, bytes } => {
+                if let Some(link) = &mut self.link {
+                    link.credit_tasks = link.credit_tasks.max(tasks);
+                    link.credit_bytes = link.credit_bytes.max(bytes);
+                }
+                self.send_backlog();
+            }
+            Message::Output { from, fd, bytes } => self.on_output(from, fd, bytes),
+            Message::Ask { from, ask, question } => self.on_ask(from, ask, question),
+            Message::NeedBlob(hashes) => hashes.into_iter().for_each(|hash| self.send_blob_again(hash)),
+            Message::Reply(json) => self.requests.reply(&json, &mut self.wakers),
+            Message::Ping(token) => {
+                if let Some(link) = &mut self.link {
+                    link.outbox.push(Message::Pong(token));
+                }
+            }
+            Message::Pong(_) => {}
+            Message::Refused(json) => {
+                return Heard::Refused(argon_proto::handshake::Refusal::from_json(&json).message);
+            }
+            Message::Goodbye(_) => return Heard::Goodbye,
+            Message::Open(_)
+            | Message::Submit(_)
+            | Message::Offered
+            | Message::Ack(_)
+            | Message::Cancel(_)
+            | Message::Collect(_)
+            | Message::Request(_)
+            | Message::OutputCredit { .. }
+            | Message::Answer { .. }
+            | Message::Blob { .. } => return Heard::Wrong("it spoke as a client"),
+            Message::Register(_)
+            | Message::Registered(_)
+            | Message::Run(_)
+            | Message::Settled(_)
+            | Message::Stop(_)
+            | Message::Recall(_)
+            | Message::Returned(_)
+            | Message::Drain(_)
+            | Message::Draining(_)
+            | Message::Ready(_) => return Heard::Wrong("it took this client for a worker"),
+        }
+        Heard::Fine
+    }
+
+    fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
+        let id = outcome.head.id;
+        let number = id.sequence;
+        let connections = self.connections;
+        let own = if id.session == self.session { self.entries.get_mut(&number) } else { None };
+        match own {
+            Some(entry) if !matches!(entry.purpose, Purpose::Collect(_)) && !entry.is_ended() => {
+                if entry.state == State::Sent
+                    && entry.sent_on == connections
+                    && let Some(link) = &mut self.link
+                {
+                    link.in_flight -= 1;
+                }
+                if outcome.head.status == Status::Rejected {
+                    self.on_rejected(now, number, outcome);
+                } else {
+                    self.acknowledge(now, &outcome);
+                    self.finish(number, Ending::Outcome(outcome));
+                }
+            }
+            Some(_) | None => self.on_collected(now, outcome),
+        }
+        if !self.backlog.is_empty() {
+            self.send_backlog();
+        }
+    }
+
+    /// Not now: it stays ours, and is offered again later, unless its caller set a limit.
+    fn on_rejected(&mut self, now: Instant, number: u64, outcome: Outcome) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        entry.offers += 1;
+        if entry.is_cancelled || (entry.offers_max != 0 && entry.offers >= entry.offers_max) {
+            return self.finish(number, Ending::Outcome(outcome));
+        }
+        entry.state = State::HeldBack;
+        self.held_back.hold(now, number, entry.offers);
+    }
+
+    /// An outcome of a detached task, or one that came again.
+    fn on_collected(&mut self, now: Instant, outcome: Outcome) {
+        let id = outcome.head.id;
+        if let Some(waiting) = self.collects.remove(&id) {
+            self.acknowledge(now, &outcome);
+            for number in waiting {
+                self.finish(number, Ending::Outcome(outcome.clone()));
+            }
+        } else if !self.unwanted.remove(&id) {
+            self.acknowledge(now, &outcome);
+        }
+    }
+
+    fn on_accepted(&mut self, id: TaskId) {
+        let Some(entry) = self.entries.get_mut(&id.sequence) else {
+            return;
+        };
+        if id.session != self.session || entry.purpose != Purpose::Detached || entry.is_ended() {
+            return;
+        }
+        if entry.state == State::Sent
+            && let Some(link) = &mut self.link
+        {
+            link.in_flight -= 1;
+        }
+        self.finish(id.sequence, Ending::Accepted);
+    }
+
+    fn acknowledge(&mut self, now: Instant, outcome: &Outcome) {
+        if let Some(link) = &mut self.link {
+            link.acknowledge(now, outcome.head.id, outcome.payload.len());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What goes to the manager and when: credit, the blobs before the first task that names them, the backlog.
+
+use argon_proto::{BlobHash, Flags, Message};
+
+use super::entry::{Purpose, State};
+use super::{Journal, Turn};
+use crate::blob::Blob;
+
+impl Journal {
+    /// Sends a task now if there is a connection with room for it.
+    pub(super) fn send_if_allowed(&mut self, number: u64) -> bool {
+        let id = self.task_id(number);
+        let (Some(link), Some(entry)) = (&mut self.link, self.entries.get_mut(&number)) else {
+            return false;
+        };
+        if !link.allows(entry.weight) {
+            return false;
+        }
+        let Some(mut task) = entry.task.clone() else {
+            return true;
+        };
+        link.charge(entry.weight);
+        for blob in entry.blobs.iter() {
+            if link.blobs.insert(blob.hash()) {
+                link.outbox.push(blob_message(blob));
+            }
+        }
+        if entry.was_sent() {
+            task.head.flags = task.head.flags.with(Flags::OFFERED_AGAIN);
+        }
+        entry.sent_on = self.connections;
+        entry.state = State::Sent;
+        link.outbox.push(Message::Submit(task));
+        if entry.is_cancelled {
+            link.outbox.push(Message::Cancel(vec![id]));
+        }
+        true
+    }
+
+    /// Sends what waits, in order, as far as the credit goes.
+    pub(super) fn send_backlog(&mut self) {
+        if self.link.is_none() {
+            return;
+        }
+        while let Some(turn) = self.backlog.front().copied() {
+            match turn {
+                Turn::Offered => self.say_offered(),
+                Turn::Task(number) if self.is_waiting(number) => {
+                    if !self.send_if_allowed(number) {
+                        return;
+                    }
+                }
+                // It was cancelled meanwhile.
+                Turn::Task(_) => {}
+            }
+            self.backlog.pop_front();
+        }
+    }
+
+    /// The manager no longer has a blob.
+    pub(super) fn send_blob_again(&mut self, hash: BlobHash) {
+        let blob =
+            self.entries.values().find_map(|entry| entry.blobs.iter().find(|blob| blob.hash() == hash));
+        if let (Some(blob), Some(link)) = (blob, &mut self.link) {
+            link.blobs.insert(hash);
+            link.outbox.push(blob_message(blob));
+        }
+    }
+
+    fn is_waiting(&self, number: u64) -> bool {
+        self.entries.get(&number).is_some_and(|entry| {
+            entry.state == State::Waiting && !matches!(entry.purpose, Purpose::Collect(_))
+        })
+    }
+}
+
+fn blob_message(blob: &Blob) -> Message {
+    Message::Blob { hash: blob.hash(), payload: blob.payload().clone() }
+}

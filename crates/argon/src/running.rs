@@ -1,0 +1,151 @@
+//! A task under way, for those who want to see what it prints and asks: the low-level face of a session.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use argon_proto::{Outcome, TaskId};
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::journal::{Ending, Piece, Question};
+use crate::session::Session;
+
+/// A task that was started with [`crate::Client::start`]. Dropping it cancels nothing: the task goes on, and what it
+/// prints is dropped.
+#[derive(Debug)]
+pub struct Running {
+    session: Arc<Session>,
+    number: u64,
+    is_over: bool,
+}
+
+/// What a running task does.
+#[derive(Debug)]
+pub enum Event {
+    /// It wrote to its descriptor 1 or 2. The task is held up while this is not read and about 1 MiB is on its way.
+    Output {
+        /// 1 or 2.
+        fd: u8,
+        /// What it wrote.
+        bytes: Bytes,
+    },
+    /// It asks for something, and waits.
+    Asked(Asked),
+    /// It ended: everything that it printed has been read. `Err` is an end without the cluster: no manager any
+    /// more, or the client was closed.
+    Ended(Result<Outcome, Error>),
+}
+
+/// A question of a running task. Dropped without an answer, it is answered with no.
+#[derive(Debug)]
+pub struct Asked {
+    session: Arc<Session>,
+    question: Option<Question>,
+}
+
+impl Running {
+    pub(crate) fn new(session: Arc<Session>, number: u64) -> Self {
+        Self { session, number, is_over: false }
+    }
+
+    /// The task's id.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.session.task_id(self.number)
+    }
+
+    /// What it does next; `None` after its end. Cancel safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// What it does next, for those who poll.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let number = self.number;
+        let piece = self.session.waiting(|journal| journal.poll_piece(number, context.waker()));
+        match piece {
+            Poll::Ready(Some(Piece::Output { fd, bytes })) => Poll::Ready(Some(Event::Output { fd, bytes })),
+            Poll::Ready(Some(Piece::Ask(question))) => {
+                let asked = Asked { session: Arc::clone(&self.session), question: Some(question) };
+                Poll::Ready(Some(Event::Asked(asked)))
+            }
+            Poll::Ready(None) => {
+                let end = self.session.waiting(|journal| journal.poll_end(number, context.waker()));
+                end.map(|ending| {
+                    self.is_over = true;
+                    Some(Event::Ended(outcome(ending, self.id())))
+                })
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Waits for the end; what it prints meanwhile is dropped, and its questions are answered with no.
+    pub async fn outcome(mut self) -> Result<Outcome, Error> {
+        while let Some(event) = self.next().await {
+            match event {
+                Event::Ended(end) => return end,
+                Event::Output { .. } | Event::Asked(_) => {}
+            }
+        }
+        Err(Error::new(crate::ErrorKind::Closed, "the task's outcome was taken before"))
+    }
+
+    /// Asks for its end. The outcome tells whether that came in time.
+    pub fn cancel(&self) {
+        self.session.with(|journal| journal.cancel(self.number));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.session.with(|journal| journal.abandon(self.number));
+        }
+    }
+}
+
+impl Asked {
+    /// The question, as JSON; see `spec/protocol.md`, section 7, and the runtime's section of `spec/runner.md`.
+    #[must_use]
+    pub fn question(&self) -> &[u8] {
+        self.question.as_ref().map_or(&[], |question| &question.json)
+    }
+
+    /// Answers with at most 1 MiB.
+    pub fn answer(mut self, bytes: Bytes) {
+        self.say(Some(bytes));
+    }
+
+    /// Answers with no.
+    pub fn refuse(mut self) {
+        self.say(None);
+    }
+
+    fn say(&mut self, bytes: Option<Bytes>) {
+        if let Some(question) = self.question.take() {
+            self.session.with(|journal| journal.answer(question.from, question.ask, bytes));
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.say(None);
+    }
+}
+
+/// The outcome in an ending, or why there is none.
+pub(crate) fn outcome(ending: Ending, id: TaskId) -> Result<Outcome, Error> {
+    match ending {
+        Ending::Outcome(outcome) => Ok(outcome),
+        Ending::Accepted => {
+            Err(Error::new(crate::ErrorKind::Closed, "the task is detached; collect it").with_task(id))
+        }
+        Ending::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),
+    }
+}

@@ -1,0 +1,230 @@
+//! A session at work: the journal behind its one lock, the socket beside it, and the background task that keeps them
+//! together.
+//!
+//! Owns the lock and the rule about it: it is held while the journal is changed and while bytes are handed to the kernel
+//! without waiting, never across an await, and wakers are woken after it is gone. A caller who is alone on the connection
+//! writes by itself, so that a lone call wakes nobody else; in a flood the background task ([`actor`]) writes for all.
+
+mod actor;
+pub(crate) mod dial;
+mod print;
+mod write;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use argon_proto::Message;
+use argon_proto::handshake::Welcome;
+use argon_proto::{SessionId, TaskId};
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::error::{Error, ErrorKind};
+use crate::journal::{Heard, Journal, Printed};
+use actor::Connection;
+use dial::Seeker;
+use print::Printer;
+
+/// With so few tasks under way the caller writes at once, by itself.
+const FEW: u64 = 4;
+/// So many bytes are worth a write, whoever comes along.
+const ENOUGH_BYTES: u64 = 64 << 10;
+
+/// What the callers and the background task share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    wake: Notify,
+    printer: Printer,
+}
+
+#[derive(Debug)]
+struct State {
+    journal: Journal,
+    stream: Option<Arc<TcpStream>>,
+    /// The kernel takes no more for now; the background task waits for it.
+    is_blocked: bool,
+}
+
+/// The callers' side. When the last one is dropped the session says goodbye.
+#[derive(Debug)]
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+}
+
+/// What the background task must know after a turn.
+#[derive(Debug)]
+struct Next {
+    is_blocked: bool,
+    pass_at: Option<Instant>,
+    is_over: bool,
+}
+
+impl Session {
+    /// Reaches a manager and starts the background task on the present tokio runtime.
+    pub(crate) async fn open(mut seeker: Seeker, client: &str) -> Result<Self, Error> {
+        let reached = seeker.first().await?;
+        let session = SessionId(dial::random()?);
+        let open = open_body(session, client);
+        let state = State { journal: Journal::new(session, open), stream: None, is_blocked: false };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), wake: Notify::new(), printer: Printer::default() });
+        let connection = Connection::begin(&shared, reached);
+        tokio::spawn(actor::run(Arc::clone(&shared), seeker, connection));
+        Ok(Self { shared })
+    }
+
+    /// Changes the journal; what is to be written goes out soon.
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Journal) -> T) -> T {
+        let mut state = self.shared.lock();
+        let changed = change(&mut state.journal);
+        let needs_wake = !state.journal.is_quiet() && !state.is_blocked;
+        self.shared.unlock(state);
+        if needs_wake {
+            self.shared.wake.notify_one();
+        }
+        changed
+    }
+
+    /// Changes the journal and leaves the writing to [`Session::waiting`], which must follow.
+    pub(crate) fn with_quietly<T>(&self, change: impl FnOnce(&mut Journal) -> T) -> T {
+        let mut state = self.shared.lock();
+        let changed = change(&mut state.journal);
+        self.shared.unlock(state);
+        changed
+    }
+
+    /// The same for a caller who looks whether it must wait: if so, what it waits for is on its way.
+    pub(crate) fn waiting<T>(
+        &self,
+        look: impl FnOnce(&mut Journal) -> std::task::Poll<T>,
+    ) -> std::task::Poll<T> {
+        let mut state = self.shared.lock();
+        let looked = look(&mut state.journal);
+        let mut needs_wake = false;
+        if looked.is_pending() && !state.journal.is_quiet() && !state.is_blocked {
+            let waiting = state.journal.outbox().map_or(0, |outbox| outbox.len());
+            if state.journal.in_flight() <= FEW || waiting >= ENOUGH_BYTES {
+                needs_wake = state.write().is_err() || state.is_blocked;
+            } else {
+                needs_wake = true;
+            }
+        }
+        self.shared.unlock(state);
+        if needs_wake {
+            self.shared.wake.notify_one();
+        }
+        looked
+    }
+
+    /// The id of a task of this session.
+    pub(crate) fn task_id(&self, number: u64) -> TaskId {
+        self.shared.lock().journal.task_id(number)
+    }
+
+    /// Ends everything that is unfinished and says goodbye.
+    pub(crate) fn close(&self) {
+        self.shared.end(ErrorKind::Closed, "the client was closed");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a mistake of ours; the journal is as good as before for everybody else.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of the lock, then wakes those whose wait is over and prints what is to be printed.
+    fn unlock(&self, mut state: MutexGuard<'_, State>) {
+        let wakers = state.journal.take_wakers();
+        let prints = state.journal.take_prints();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        debug_assert!(prints.is_empty(), "only the background task hears of output");
+    }
+
+    fn end(&self, kind: ErrorKind, message: &str) {
+        let mut state = self.lock();
+        let farewell = Message::Goodbye(Bytes::from_static(br#"{"reason":"the client ends"}"#));
+        state.journal.end(kind, message, Some(farewell));
+        let _ = state.write();
+        self.unlock(state);
+        self.wake.notify_one();
+    }
+
+    /// A connection is there.
+    fn connected(&self, stream: Arc<TcpStream>, welcome: &Welcome) {
+        let mut state = self.lock();
+        state.stream = Some(stream);
+        state.is_blocked = false;
+        state.journal.connected(welcome);
+        self.unlock(state);
+    }
+
+    /// The connection is gone. `true` if the session is over.
+    fn disconnected(&self) -> bool {
+        let mut state = self.lock();
+        state.stream = None;
+        state.journal.lost();
+        let is_over = state.journal.is_ended();
+        self.unlock(state);
+        is_over
+    }
+
+    fn is_over(&self) -> bool {
+        self.lock().journal.is_ended()
+    }
+
+    /// Takes messages in. The first one that ends the connection is returned.
+    fn hear(self: &Arc<Self>, now: Instant, messages: &mut Vec<Message>) -> Heard {
+        let mut state = self.lock();
+        let mut heard = Heard::Fine;
+        for message in messages.drain(..) {
+            heard = state.journal.hear(now, message);
+            if heard != Heard::Fine {
+                break;
+            }
+        }
+        let prints: Vec<Printed> = state.journal.take_prints();
+        self.unlock(state);
+        if !prints.is_empty() {
+            self.printer.print(self, prints);
+        }
+        heard
+    }
+
+    /// Lets time pass, writes what can be written, and says what to wait for.
+    fn turn(&self, now: Instant) -> std::io::Result<Next> {
+        let mut state = self.lock();
+        if state.journal.next_pass().is_some_and(|at| at <= now) {
+            state.journal.pass(now);
+        }
+        let written = state.write();
+        let next = Next {
+            is_blocked: state.is_blocked,
+            pass_at: state.journal.next_pass(),
+            is_over: state.journal.is_ended(),
+        };
+        self.unlock(state);
+        written.map(|()| next)
+    }
+}
+
+fn open_body(session: SessionId, client: &str) -> Bytes {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let open = serde_json::json!({
+        "session": session.to_string(),
+        "client": client,
+        "host": host.trim(),
+        "pid": std::process::id(),
+    });
+    open.to_string().into()
+}

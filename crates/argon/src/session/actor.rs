@@ -1,0 +1,191 @@
+//! The background task of a session: reads, writes what callers left to it, keeps time, and comes back after a loss.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use argon_proto::Message;
+use argon_proto::frame::Decoder;
+use tokio::net::TcpStream;
+
+use super::Shared;
+use super::dial::{Reached, Seeker};
+use crate::error::ErrorKind;
+use crate::journal::Heard;
+
+/// A manager from which nothing came for so long is dead.
+const SILENCE: Duration = Duration::from_secs(15);
+/// What is read at once at least,
+const READ_LEAST: usize = 16 << 10;
+/// and the room that is made for it.
+const READ_MORE: usize = 128 << 10;
+/// A manager that refuses so often in a row, after it has let us in, will not change its mind.
+const REFUSALS: u32 = 5;
+
+/// Why a connection ended.
+enum End {
+    Lost,
+    Refused(String),
+}
+
+/// Runs until the session is over.
+pub(super) async fn run(shared: Arc<Shared>, mut seeker: Seeker, first: Connection) {
+    let _guard = Guard(Arc::clone(&shared));
+    let mut refusals = 0;
+    let mut connection = Some(first);
+    loop {
+        if let Some(mut connection) = connection.take() {
+            let end = connection.converse().await;
+            if shared.disconnected() {
+                return;
+            }
+            match end {
+                End::Lost => {
+                    if connection.has_served {
+                        refusals = 0;
+                    }
+                }
+                End::Refused(why) => {
+                    refusals = if connection.has_served { 1 } else { refusals + 1 };
+                    if refusals >= REFUSALS {
+                        let message = format!("the manager refuses this client again and again: {why}");
+                        return shared.end(ErrorKind::Unreachable, &message);
+                    }
+                    seeker.refused();
+                    tokio::time::sleep(seeker.pause()).await;
+                }
+            }
+        }
+        tokio::select! {
+            reached = seeker.again() => {
+                connection = reached.map(|reached| Connection::begin(&shared, reached));
+            }
+            () = shared.wake.notified() => {}
+        }
+        if shared.is_over() {
+            return;
+        }
+    }
+}
+
+/// A runtime that is shut down drops the task: nobody may wait for it then.
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.end(ErrorKind::Closed, "the tokio runtime that carried this client was shut down");
+    }
+}
+
+/// A connection at work.
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    stream: Arc<TcpStream>,
+    decoder: Decoder,
+    messages: Vec<Message>,
+    heard_at: Instant,
+    has_served: bool,
+}
+
+impl Connection {
+    /// Tells the journal, which offers what is unfinished again.
+    pub(super) fn begin(shared: &Arc<Shared>, reached: Reached) -> Self {
+        let stream = Arc::new(reached.stream);
+        shared.connected(Arc::clone(&stream), &reached.welcome);
+        Self {
+            shared: Arc::clone(shared),
+            stream,
+            decoder: reached.decoder,
+            messages: Vec::new(),
+            heard_at: Instant::now(),
+            has_served: false,
+        }
+    }
+
+    async fn converse(&mut self) -> End {
+        let timer = tokio::time::sleep(SILENCE);
+        tokio::pin!(timer);
+        let mut timer_at = None;
+        if let Err(end) = self.deliver() {
+            return end;
+        }
+        loop {
+            let now = Instant::now();
+            let Ok(next) = self.shared.turn(now) else {
+                return End::Lost;
+            };
+            if next.is_over && !next.is_blocked {
+                return End::Lost;
+            }
+            let silent_at = self.heard_at + SILENCE;
+            if now >= silent_at {
+                return End::Lost;
+            }
+            let wake_at = next.pass_at.map_or(silent_at, |at| at.min(silent_at));
+            // The timer is moved only forwards in haste: one that rings too early costs less than moving it each time.
+            if timer_at.is_none_or(|at| wake_at < at || at <= now) {
+                timer.as_mut().reset(wake_at.into());
+                timer_at = Some(wake_at);
+            }
+            let stream = Arc::clone(&self.stream);
+            tokio::select! {
+                ready = stream.readable() => {
+                    if ready.is_err() {
+                        return End::Lost;
+                    }
+                    if let Err(end) = self.read() {
+                        // Last words go out if they can.
+                        let _ = self.shared.turn(now);
+                        return end;
+                    }
+                }
+                ready = stream.writable(), if next.is_blocked => {
+                    if ready.is_err() {
+                        return End::Lost;
+                    }
+                }
+                () = self.shared.wake.notified() => {}
+                () = &mut timer => timer_at = None,
+            }
+        }
+    }
+
+    /// Reads what is there, once, and takes it in.
+    fn read(&mut self) -> Result<(), End> {
+        let buffer = self.decoder.buffer();
+        if buffer.capacity() - buffer.len() < READ_LEAST {
+            buffer.reserve(READ_MORE);
+        }
+        match self.stream.try_read_buf(buffer) {
+            Ok(0) => Err(End::Lost),
+            Ok(_) => {
+                self.heard_at = Instant::now();
+                self.deliver()
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(_) => Err(End::Lost),
+        }
+    }
+
+    fn deliver(&mut self) -> Result<(), End> {
+        loop {
+            match self.decoder.next() {
+                Ok(Some(message)) => {
+                    self.has_served |= matches!(message, Message::Outcome(_) | Message::Reply(_));
+                    self.messages.push(message);
+                }
+                Ok(None) => break,
+                Err(_) => return Err(End::Lost),
+            }
+        }
+        if self.messages.is_empty() {
+            return Ok(());
+        }
+        match self.shared.hear(self.heard_at, &mut self.messages) {
+            Heard::Fine => Ok(()),
+            Heard::Refused(why) => Err(End::Refused(why)),
+            Heard::Goodbye => Err(End::Lost),
+            Heard::Wrong(why) => Err(End::Refused(why.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What tasks print, written to this process's own standard output and error.
+//!
+//! A thread of its own does it, from the first output on: a terminal or a pipe that is slow must hold up the tasks that
+//! print, and nobody else. What waits for it is bounded by the window of each task.
+
+use std::io::Write;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::Shared;
+use crate::journal::Printed;
+
+#[derive(Debug, Default)]
+pub(super) struct Printer {
+    thread: OnceLock<Sender<Vec<Printed>>>,
+}
+
+impl Printer {
+    pub(super) fn print(&self, shared: &Arc<Shared>, prints: Vec<Printed>) {
+        let sender = self.thread.get_or_init(|| {
+            let (sender, receiver) = channel::<Vec<Printed>>();
+            let shared = Arc::downgrade(shared);
+            let run = move || receiver.into_iter().for_each(|prints| write(&shared, &prints));
+            // Without a thread the prints are dropped with the receiver, and counted below.
+            let _ = std::thread::Builder::new().name("argon-print".to_owned()).spawn(run);
+            sender
+        });
+        if let Err(unsent) = sender.send(prints) {
+            tell(shared, &unsent.0);
+        }
+    }
+}
+
+fn write(shared: &Weak<Shared>, prints: &[Printed]) {
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    for print in prints {
+        // Where this process's output goes is its own affair; a closed pipe is no reason to lose a result.
+        let _ = if print.fd == 2 { err.write_all(&print.bytes) } else { out.write_all(&print.bytes) };
+    }
+    let _ = out.flush();
+    drop((out, err));
+    if let Some(shared) = shared.upgrade() {
+        tell(&shared, prints);
+    }
+}
+
+fn tell(shared: &Shared, prints: &[Printed]) {
+    let mut state = shared.lock();
+    for print in prints {
+        state.journal.printed(print.number, print.count, print.bytes.len() as u64);
+    }
+    let needs_wake = !state.journal.is_quiet() && !state.is_blocked;
+    shared.unlock(state);
+    if needs_wake {
+        shared.wake.notify_one();
+    }
+}

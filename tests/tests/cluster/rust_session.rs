@@ -1,0 +1,133 @@
+//! The Rust client's session against the real program: any runtime by bytes, live output, losses, detached tasks.
+
+use std::future::Future;
+use std::time::Duration;
+
+use argon::{Client, Codec, Connect, ErrorKind, Event, Request, Runtime, Status, TaskOptions};
+use argon_tests::Cluster;
+use serde_json::{Map, Value, json};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), future).await.expect("it ends within a minute")
+    })
+}
+
+async fn connect(cluster: &Cluster) -> Client {
+    Connect::to(cluster.address()).key_file(cluster.key()).connect().await.unwrap()
+}
+
+/// A Perl function by name, with plain data.
+fn perl(function: &str, arguments: &Value) -> Request {
+    Request {
+        runtime: Runtime::Perl,
+        codec: Codec::Json,
+        blobs: argon::Blobs::default(),
+        meta: json!({"call": function}).to_string().into(),
+        payload: arguments.to_string().into_bytes().into(),
+        options: TaskOptions::new(),
+    }
+}
+
+fn value(outcome: &argon::Outcome) -> Value {
+    assert_eq!(outcome.head.status, Status::Ok, "{outcome:?}");
+    serde_json::from_slice(&outcome.payload.to_contiguous()).unwrap()
+}
+
+#[test]
+fn a_function_of_perl_is_called_by_name_with_plain_data() {
+    let cluster = Cluster::with_workers(&[1]);
+    let outcome = block_on(async {
+        let client = connect(&cluster).await;
+        client.run(perl("List::Util::sum", &json!([1, 2, 39]))).await.unwrap()
+    });
+    assert_eq!(value(&outcome), 42);
+}
+
+#[test]
+fn what_a_task_prints_arrives_in_order_before_its_end() {
+    let cluster = Cluster::with_workers(&[1]);
+    let (printed, status) = block_on(async {
+        let client = connect(&cluster).await;
+        let mut running = client.start(perl("CORE::print", &json!([]))).unwrap();
+        let mut printed = Vec::new();
+        loop {
+            match running.next().await.unwrap() {
+                Event::Output { bytes, .. } => printed.extend_from_slice(&bytes),
+                Event::Asked(asked) => asked.refuse(),
+                Event::Ended(end) => return (printed, end.unwrap().head.status),
+            }
+        }
+    });
+    // There is no such function to call by name; the point is that the end comes, and comes last.
+    assert!(printed.is_empty() && status == Status::Error);
+}
+
+#[test]
+fn tasks_survive_a_manager_that_is_killed_and_started_again() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    block_on(async {
+        let client = connect(&cluster).await;
+        let mut running: Vec<_> =
+            (0..500).map(|n| client.start(perl("List::Util::sum", &json!([n, 1]))).unwrap()).collect();
+        let first = running.remove(0).outcome().await.unwrap();
+        assert_eq!(value(&first), 1);
+        cluster.kill_manager();
+        cluster.start_manager();
+        for (n, running) in (1..).zip(running) {
+            assert_eq!(value(&running.outcome().await.unwrap()), n + 1);
+        }
+    });
+}
+
+#[test]
+fn a_detached_task_is_collected_by_another_client() {
+    let cluster = Cluster::with_workers(&[1]);
+    block_on(async {
+        let id =
+            connect(&cluster).await.submit_request(perl("List::Util::sum", &json!([20, 22]))).await.unwrap();
+        let other = connect(&cluster).await;
+        assert_eq!(value(&other.collect_outcome(id).await.unwrap()), 42);
+    });
+}
+
+#[test]
+fn a_running_task_is_cancelled() {
+    let cluster = Cluster::with_workers(&[1]);
+    block_on(async {
+        let client = connect(&cluster).await;
+        let running = client.start(perl("Time::HiRes::sleep", &json!([60]))).unwrap();
+        running.cancel();
+        assert_eq!(running.outcome().await.unwrap().head.status, Status::Cancelled);
+    });
+}
+
+#[test]
+fn a_manager_is_asked_and_answers() {
+    let cluster = Cluster::with_workers(&[3]);
+    block_on(async {
+        let client = connect(&cluster).await;
+        let status = client.request("status", Map::new()).await.unwrap();
+        assert_eq!(status["ok"], true);
+        let error = client.request("dance", Map::new()).await.unwrap_err();
+        assert!(error.to_string().contains("does not know the request 'dance'"), "{error}");
+    });
+}
+
+#[test]
+fn who_has_no_manager_or_a_wrong_key_is_told_soon() {
+    let cluster = Cluster::start();
+    let other = cluster.folder().join("other-key");
+    argon::key::find_or_make(Some(&other)).unwrap();
+    block_on(async {
+        let error = Connect::to(cluster.address()).key_file(&other).connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+        assert!(error.to_string().contains("the key does not open"), "{error}");
+        let error = Connect::to("127.0.0.1:1").key_file(cluster.key()).connect().await.unwrap_err();
+        assert!(error.to_string().contains("is it running"), "{error}");
+        // The second address serves when the first does not.
+        let client = Connect::to(["127.0.0.1:1", cluster.address()]).key_file(cluster.key());
+        client.connect().await.unwrap();
+    });
+}
