@@ -8,6 +8,7 @@ pub mod exit;
 pub mod failpoint;
 pub mod key_file;
 pub mod manager;
+pub mod map;
 pub mod net;
 pub mod random;
 pub mod ready;

@@ -1,0 +1,16 @@
+//! Commands over inputs: what `argon map` decides before and after a command runs somewhere in the pool.
+//!
+//! Reads inputs, fills in placeholders, groups and orders output, keeps the joblog and counts failures. It opens no
+//! connection: `cli/map` drives it, and hands what it makes to the client.
+
+pub mod csv;
+pub mod halt;
+pub mod inputs;
+pub mod joblog;
+pub mod printer;
+pub mod progress;
+pub mod quote;
+pub mod records;
+pub mod results;
+pub mod spill;
+pub mod template;

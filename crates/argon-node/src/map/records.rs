@@ -1,0 +1,228 @@
+//! One source of inputs, read record by record: lines, records that end in a zero byte, rows of CSV, or words of the
+//! command line. Holds one buffer, however long the source is.
+
+use std::io::{self, BufRead, Read};
+
+use super::csv;
+
+/// Bytes of one record at most. More is no list of inputs, but a file given by mistake.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// How a source is cut into records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Lines.
+    Lines,
+    /// Records that end in a zero byte.
+    Zero,
+    /// Rows of comma-separated values.
+    Csv,
+}
+
+/// Why a source cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The system says so.
+    #[error("{name} cannot be read: {error}")]
+    Unreadable {
+        /// The source.
+        name: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A record without end.
+    #[error("record {number} of {name} is longer than 1 MiB; is that a list of inputs?")]
+    Long {
+        /// The source.
+        name: String,
+        /// The record, from 1.
+        number: u64,
+    },
+    /// Bytes that are no text.
+    #[error(
+        "record {number} of {name} is not UTF-8 text: {shown}; a command's words travel as text, so give such a file \
+         another name, or pass a part of its path"
+    )]
+    NotText {
+        /// The source.
+        name: String,
+        /// The record, from 1.
+        number: u64,
+        /// What can be shown of it.
+        shown: String,
+    },
+    /// CSV that is none.
+    #[error("row {number} of {name} is not CSV: {what}")]
+    NotCsv {
+        /// The source.
+        name: String,
+        /// The row, from 1.
+        number: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// A source that is open.
+pub struct Records {
+    name: String,
+    from: From,
+    format: Format,
+    number: u64,
+}
+
+enum From {
+    Words(std::vec::IntoIter<String>),
+    Reader(io::BufReader<Box<dyn Read + Send>>),
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records")
+            .field("name", &self.name)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    /// The words behind a `:::`.
+    #[must_use]
+    pub fn of_words(words: Vec<String>, format: Format) -> Self {
+        Self { name: "the command line".to_owned(), from: From::Words(words.into_iter()), format, number: 0 }
+    }
+
+    /// Whatever can be read.
+    #[must_use]
+    pub fn of_reader(name: String, reader: Box<dyn Read + Send>, format: Format) -> Self {
+        Self { name, from: From::Reader(io::BufReader::with_capacity(64 << 10, reader)), format, number: 0 }
+    }
+
+    /// Whether the next record is at hand, so that asking for it does not wait for anybody.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match &self.from {
+            From::Words(_) => true,
+            From::Reader(reader) => !reader.buffer().is_empty(),
+        }
+    }
+
+    /// The columns of the next record; `None` at the end.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no text, or is not what the format says.
+    pub fn next(&mut self) -> Result<Option<Vec<String>>, RecordError> {
+        let Some(mut text) = self.record()? else { return Ok(None) };
+        if self.format != Format::Csv {
+            return Ok(Some(vec![text]));
+        }
+        loop {
+            match csv::row(text.strip_suffix('\r').unwrap_or(&text)) {
+                csv::Row::Whole(columns) => return Ok(Some(columns)),
+                csv::Row::Broken => return Err(self.not_csv("there is text behind a closing quote")),
+                csv::Row::Open => {
+                    let number = self.number;
+                    let Some(more) = self.record()? else {
+                        return Err(self.not_csv("a quote is open at its end"));
+                    };
+                    // Lines that a quoted column runs over are one row.
+                    self.number = number;
+                    text = format!("{text}\n{more}");
+                    if text.len() > RECORD_BYTES_MAX {
+                        return Err(self.not_csv("it is longer than 1 MiB; is a quote left open?"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn record(&mut self) -> Result<Option<String>, RecordError> {
+        let reader = match &mut self.from {
+            From::Words(words) => {
+                self.number += 1;
+                return Ok(words.next());
+            }
+            From::Reader(reader) => reader,
+        };
+        let end = if self.format == Format::Zero { 0 } else { b'\n' };
+        let mut bytes = Vec::new();
+        // The end of the record is counted, so that a record of just the limit passes.
+        let limit = RECORD_BYTES_MAX as u64 + 1;
+        let count = reader
+            .by_ref()
+            .take(limit)
+            .read_until(end, &mut bytes)
+            .map_err(|error| RecordError::Unreadable { name: self.name.clone(), error })?;
+        if count == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if bytes.last() == Some(&end) {
+            bytes.pop();
+        } else if bytes.len() > RECORD_BYTES_MAX {
+            return Err(RecordError::Long { name: self.name.clone(), number: self.number });
+        }
+        String::from_utf8(bytes).map(Some).map_err(|error| RecordError::NotText {
+            name: self.name.clone(),
+            number: self.number,
+            shown: String::from_utf8_lossy(error.as_bytes()).chars().take(80).collect(),
+        })
+    }
+
+    fn not_csv(&self, what: &'static str) -> RecordError {
+        RecordError::NotCsv { name: self.name.clone(), number: self.number, what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(bytes: &[u8], format: Format) -> Records {
+        Records::of_reader("list".to_owned(), Box::new(io::Cursor::new(bytes.to_vec())), format)
+    }
+
+    fn all(bytes: &[u8], format: Format) -> Vec<Vec<String>> {
+        let mut records = records(bytes, format);
+        std::iter::from_fn(|| records.next().expect("it can be read")).collect()
+    }
+
+    fn failure(bytes: &[u8], format: Format) -> String {
+        let mut records = records(bytes, format);
+        loop {
+            match records.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it was read to its end"),
+                Err(error) => return error.to_string(),
+            }
+        }
+    }
+
+    #[test]
+    fn lines_end_in_a_newline_or_with_the_file_and_may_be_empty() {
+        assert_eq!(all(b"a\n\nb c", Format::Lines), [["a"], [""], ["b c"]]);
+        assert_eq!(all(b"a\n", Format::Lines), [["a"]]);
+        assert_eq!(all(b"", Format::Lines), [[""; 0]; 0]);
+        assert_eq!(all(b"a\nb\0c\0", Format::Zero), [["a\nb"], ["c"]]);
+    }
+
+    #[test]
+    fn rows_may_run_over_lines_and_end_as_on_windows() {
+        let rows = all(b"a,b\r\n\"x\ny\",z\n", Format::Csv);
+        assert_eq!(rows, [["a", "b"], ["x\ny", "z"]]);
+        assert_eq!(
+            failure(b"a\n\"x\ny", Format::Csv),
+            "row 2 of list is not CSV: a quote is open at its end"
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_or_no_list_is_told_by_its_place() {
+        assert!(
+            failure(b"a\n\xff\xfe.txt\n", Format::Lines).starts_with("record 2 of list is not UTF-8 text")
+        );
+        let long = vec![b'x'; RECORD_BYTES_MAX + 1];
+        assert!(failure(&long, Format::Lines).contains("longer than 1 MiB"));
+        assert_eq!(all(&long[1..], Format::Lines)[0][0].len(), RECORD_BYTES_MAX);
+    }
+}
