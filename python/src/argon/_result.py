@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import _bundle
+from . import _bundle, _lines
 from . import _protocol as wire
 from ._task import Task
 from .errors import BY_STATUS, Error, Lost, RemoteTraceback, TaskError
@@ -70,7 +70,7 @@ def _thrown(task: Task) -> BaseException:
     if thrown is None:
         return _task_error(task, told)
     if told.get("traceback"):
-        thrown.__cause__ = RemoteTraceback(told["traceback"])
+        thrown.__cause__ = RemoteTraceback(_lines.filled(told["traceback"]))
     return thrown
 
 
@@ -86,7 +86,7 @@ def _rebuilt(bundle: object) -> BaseException | None:
 def _task_error(task: Task, told: dict[str, Any]) -> TaskError:
     name, text = told.get("class"), str(told["message"]).strip()
     problem = TaskError(f"{name}: {text}" if name else text, task._id.hex(), report(task))
-    problem.class_name, problem.traceback = name, told.get("traceback")
+    problem.class_name, problem.traceback = name, _lines.filled(told.get("traceback") or "") or None
     if problem.traceback:
         problem.__cause__ = RemoteTraceback(problem.traceback)
     return problem

@@ -175,7 +175,7 @@ def a_callable_object_travels(remote):
 @dataclasses.dataclass
 class Row:
     a: int
-    b: typing.List[int] = dataclasses.field(default_factory=list)  # noqa: UP006
+    b: typing.List[int] = dataclasses.field(default_factory=list)
     c: typing.ClassVar[int] = 9
 
 

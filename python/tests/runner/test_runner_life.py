@@ -181,6 +181,21 @@ def test_a_task_that_exits_runs_what_waits_for_the_end(runner):
     assert runner.ended() == 1
 
 
+def test_a_task_beyond_its_memory_limit_has_died_and_one_that_asks_for_too_much_has_failed(runner):
+    assert runner.fails(lambda: bytearray(1 << 60))["class"] == "builtins.MemoryError"
+
+    def f():
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (256 << 20, resource.RLIM_INFINITY))
+        return len(bytearray(512 << 20))
+
+    with pytest.raises(Ended):
+        runner.run(f)
+    assert runner.ended() == 1
+    assert b"MemoryError" in runner.process.stderr.read()
+
+
 def test_a_segmentation_fault_tells_where_it_was(runner):
     with pytest.raises(Ended):
         runner.run(ctypes.string_at, [0])

@@ -116,6 +116,7 @@ class Runner:
             status = _ERROR
             self._reset.quiet()
             self._end_if_forked(error)
+            self._end_if_out_of_memory(error)
             result = self._failure(error, codec, session.refused)
         self._reset.restore()
         self._modules.keep_place()
@@ -182,8 +183,17 @@ class Runner:
         """A child that a task forked, and that came back out of the task's function, ends as a script would."""
         if os.getpid() != self._process:
             if error is not None:
-                sys.excepthook(type(error), error, error.__traceback__)
+                _print(error)
             _end(0 if error is None else 1)
+
+    def _end_if_out_of_memory(self, error: BaseException) -> None:
+        """Beyond its memory limit a process is of no use: the task has died. Without a limit, it asked for too much."""
+        if isinstance(error, MemoryError):
+            import resource
+
+            if resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY:
+                _print(error)
+                _end(1)
 
     def _failure(self, error: BaseException, codec: int, refused: dict[str, str]) -> list[Any]:
         from . import failures
@@ -208,6 +218,12 @@ def _json_of(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"what the task returned cannot be written as JSON: {error}") from None
+
+
+def _print(error: BaseException) -> None:
+    """Prints an exception as the interpreter does, without the runner's own step."""
+    own = error.__traceback__
+    sys.excepthook(type(error), error, own and own.tb_next)
 
 
 def _status_of(exit: SystemExit) -> int:
