@@ -37,6 +37,7 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
         ack_us: 10_000,
         drift: 1_000,
         unsettled_bytes: 64 << 20,
+        slowness: 1,
         look_every: (fleet.tasks as u64 / 8).max(1),
     };
     let tasks = (0..fleet.tasks as u64)

@@ -14,6 +14,8 @@ const GRACE: u64 = 1_000_000;
 pub(crate) struct Fate {
     /// Attempts that began in a runner.
     pub(crate) starts: u32,
+    /// When the first of them did.
+    pub(crate) began_at: Option<u64>,
     /// Events after which the manager could not know whether an attempt of it goes on.
     losses: u32,
     /// How often the manager forgot, while it was not over, how many retries it had used.
@@ -75,11 +77,12 @@ impl Oracle {
     }
 
     /// An attempt begins in a runner.
-    pub(crate) fn started(&mut self, attempt: AttemptId) {
+    pub(crate) fn started(&mut self, now: u64, attempt: AttemptId) {
         let number = attempt.task.sequence as usize;
         let (flags, retries) = (self.flags[number], u32::from(self.retries[number]));
         let fate = self.fate(attempt.task);
         fate.starts += 1;
+        fate.began_at.get_or_insert(now);
         let (starts, losses, crashes) = (fate.starts, fate.losses, fate.crashes);
         if flags.contains(Flags::NEVER_TWICE) && starts > 1 {
             self.fail(format!("{attempt:?} must never run twice and was started {starts} times"));

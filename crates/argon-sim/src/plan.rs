@@ -50,6 +50,9 @@ pub struct Shape {
     pub unsettled_bytes: u64,
     /// Steps between two looks at the invariants.
     pub look_every: u64,
+    /// How many times as long a task takes that begins on a worker while that is slow: each of them is, in its turn,
+    /// one second in three.
+    pub slowness: u64,
 }
 
 /// One task.
@@ -122,6 +125,14 @@ impl Plan {
         let faults = self.faults.iter().map(|fault| fault.at + fault.lasts);
         tasks.chain(faults).max().unwrap_or(0)
     }
+
+    /// The time that the work itself takes, at the most: everything in one slot after the other, shared by all.
+    pub(crate) fn work_us(&self) -> u64 {
+        let longest = self.tasks.iter().map(|task| task.run_us).max().unwrap_or(0);
+        let all: u64 = self.tasks.iter().map(|task| task.run_us).sum();
+        let slots = (self.shape.workers * self.shape.slots).max(1) as u64;
+        (longest + all / slots) * self.shape.slowness
+    }
 }
 
 fn mixed_shape(random: &mut Random) -> Shape {
@@ -152,6 +163,7 @@ fn mixed_shape(random: &mut Random) -> Shape {
         drift: random.one_of(&[0, 100, 10_000]),
         unsettled_bytes: if random.percent(20) { 2_000 } else { 64 << 20 },
         look_every: 1,
+        slowness: 1,
     }
 }
 

@@ -25,6 +25,10 @@ pub struct Summary {
     pub starts: u64,
     /// Virtual time that passed, microseconds.
     pub lasted_us: u64,
+    /// When the last outcome was told, microseconds.
+    pub told_us: u64,
+    /// When each task began for the first time, by its number, microseconds.
+    pub began_us: Vec<Option<u64>>,
 }
 
 /// A run that broke a promise.
@@ -53,6 +57,8 @@ pub fn run(plan: &Plan, mode: Mode) -> Result<Summary, Box<Failure>> {
                 events: world.events,
                 starts: world.oracle.fates.iter().map(|fate| u64::from(fate.starts)).sum(),
                 lasted_us: world.now,
+                told_us: world.told_at,
+                began_us: world.oracle.fates.iter().map(|fate| fate.began_at).collect(),
             });
         }
         Ok(Err(complaint)) => complaint,

@@ -10,6 +10,9 @@ use crate::plan::Deed;
 use crate::worker::Runner;
 use crate::world::World;
 
+/// How long a slow worker is slow.
+const SLOW_TURN_US: u64 = 1_000_000;
+
 impl World {
     pub(crate) fn spawn_runner(&mut self, worker: usize, slot: SlotId, generation: u64) {
         let wait = self.random.spread(1_000, 60_000);
@@ -32,11 +35,11 @@ impl World {
         self.trace.note(self.now, [12, worker as u64, attempt.task.sequence], || {
             format!("worker {worker} starts {attempt:?} in slot {}", slot.0)
         });
-        self.oracle.started(attempt);
+        self.oracle.started(self.now, attempt);
         let plan = self.task_plan(attempt.task);
         let starts = self.oracle.fates[attempt.task.sequence as usize].starts;
         let deed = if starts <= plan.failures { plan.deed } else { Deed::Return };
-        let run_us = plan.run_us;
+        let run_us = self.time_on(worker, plan.run_us);
         let Some(process) = &mut self.workers[worker].process else {
             return;
         };
@@ -52,6 +55,12 @@ impl World {
             Deed::Hang => return,
         };
         self.runner_will(worker, slot, generation, run_us, does);
+    }
+
+    /// How long a task of that length takes if it begins on a worker now.
+    fn time_on(&self, worker: usize, run_us: u64) -> u64 {
+        let is_slow = (self.now / SLOW_TURN_US + worker as u64).is_multiple_of(3);
+        if is_slow { run_us * self.plan.shape.slowness } else { run_us }
     }
 
     pub(crate) fn on_runner(
@@ -80,7 +89,7 @@ impl World {
                     return;
                 };
                 runner.task = None;
-                let outcome = self.outcome_of(&task);
+                let outcome = self.outcome_of(worker, &task);
                 self.oracle.ended(attempt_of(&task), outcome.head.status);
                 Input::RunnerFinished { slot, generation, outcome }
             }
@@ -103,7 +112,7 @@ impl World {
     }
 
     /// What a task that came to its end returned or threw: its number, and as many bytes as it was given.
-    fn outcome_of(&self, task: &Task) -> Outcome {
+    fn outcome_of(&self, worker: usize, task: &Task) -> Outcome {
         let id = task.head.id;
         let plan = self.task_plan(id);
         let starts = self.oracle.fates[id.sequence as usize].starts;
@@ -116,7 +125,7 @@ impl World {
                 attempt: task.head.attempt,
                 status: if throws { Status::Error } else { Status::Ok },
                 codec: Codec::Own,
-                run_us: plan.run_us,
+                run_us: self.time_on(worker, plan.run_us),
             },
             report: Bytes::new(),
             payload: bytes.into(),

@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) frozen_lives: BTreeMap<usize, u32>,
     /// Everything was told: processes only tidy up.
     pub(crate) is_closing: bool,
+    /// When that was.
+    pub(crate) told_at: u64,
 }
 
 impl World {
@@ -70,6 +72,7 @@ impl World {
             to_come: 0,
             frozen_lives: BTreeMap::new(),
             is_closing: false,
+            told_at: 0,
             random,
             plan,
         };
@@ -105,7 +108,7 @@ impl World {
 
     /// Lets everything happen; the reason if something happens that must not.
     pub(crate) fn run(&mut self) -> Result<(), String> {
-        let patience = self.plan.quiet_from() + PATIENCE;
+        let patience = self.plan.quiet_from() + PATIENCE + self.plan.work_us();
         let size = (self.plan.tasks.len() + self.workers.len() + self.clients.len()) as u64;
         let mut until = patience;
         while let Some((at, event)) = self.agenda.next() {
@@ -118,6 +121,7 @@ impl World {
             }
             if !self.is_closing && self.is_everything_told() {
                 self.is_closing = true;
+                self.told_at = self.now;
                 self.close();
                 until = self.now + PATIENCE + self.longest_keeping();
             }
