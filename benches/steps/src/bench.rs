@@ -1,0 +1,158 @@
+//! A scheduler with its clients and workers in one hand: each outcome brings the next task, so that the queue stays as
+//! long as it is.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use argon_core::Time;
+use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Scheduler, WorkerProfile};
+use argon_proto::{
+    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Priority, Runtime, SessionId, Status,
+    Task, TaskHead, TaskId, WorkerId,
+};
+use bytes::Bytes;
+
+const CLIENT: Link = Link(1);
+const SESSION: SessionId = SessionId([1; 16]);
+/// Steps between two ends of a batch.
+const BATCH: u64 = 256;
+
+/// The scheduler and what goes on around it.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    scheduler: Scheduler,
+    now: Time,
+    out: Out,
+    sequence: u64,
+    workers: u64,
+    slots: u64,
+    /// Attempts that workers have begun, the oldest first.
+    running: VecDeque<(Link, Task)>,
+    taken: Vec<TaskId>,
+    /// The longest single step.
+    pub(crate) longest: Duration,
+}
+
+impl Bench {
+    /// A scheduler with so many workers of so many slots, and one client.
+    pub(crate) fn new(workers: u64, slots: u64) -> Self {
+        let limits = Limits {
+            window_tasks: u64::MAX >> 8,
+            window_bytes: u64::MAX >> 8,
+            untaken_bytes: u64::MAX >> 8,
+            queue_size: usize::MAX,
+            ..Limits::default()
+        };
+        let mut bench = Self {
+            scheduler: Scheduler::new(Time(0), limits),
+            now: Time(10_000_000),
+            out: Out::default(),
+            sequence: 0,
+            workers,
+            slots,
+            running: VecDeque::new(),
+            taken: Vec::new(),
+            longest: Duration::ZERO,
+        };
+        bench.step(Input::SessionOpened { link: CLIENT, session: SESSION, client: "bench".to_owned() });
+        for number in 0..workers {
+            let profile = WorkerProfile {
+                id: WorkerId((u128::from(number) + 1).to_be_bytes()),
+                name: String::new(),
+                host: String::new(),
+                pid: 1,
+                slots: u32::try_from(slots).unwrap_or(1),
+                runtimes: Vec::new(),
+                release: String::new(),
+            };
+            bench.step(Input::WorkerJoined { link: Link(2 + number), profile, held: Vec::new() });
+        }
+        bench
+    }
+
+    /// Takes all slots and queues so many tasks more. Says how long that took.
+    pub(crate) fn fill(&mut self, queued: u64) -> Duration {
+        let begun = Instant::now();
+        for _ in 0..queued + self.workers * self.slots {
+            self.submit();
+        }
+        begun.elapsed()
+    }
+
+    /// So many tasks end, and as many come.
+    pub(crate) fn turn(&mut self, tasks: u64) {
+        for number in 0..tasks {
+            let Some((link, task)) = self.running.pop_front() else {
+                return;
+            };
+            // Long enough that nothing is sent ahead: this is about the queue.
+            self.step(Input::OutcomeArrived { link, outcome: outcome(&task, 300_000) });
+            self.taken.push(task.head.id);
+            self.submit();
+            if number % BATCH == 0 {
+                let ids = std::mem::take(&mut self.taken);
+                self.step(Input::OutcomesTaken { link: CLIENT, ids });
+                self.scheduler.finish_batch(self.now, &mut self.out);
+                self.carry_out();
+            }
+        }
+    }
+
+    fn submit(&mut self) {
+        let task = task(self.sequence);
+        self.sequence += 1;
+        self.step(Input::TaskSubmitted { link: CLIENT, task });
+    }
+
+    fn step(&mut self, input: Input) {
+        self.now = Time(self.now.0 + 3);
+        let begun = Instant::now();
+        self.scheduler.step(self.now, input, &mut self.out);
+        self.longest = self.longest.max(begun.elapsed());
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        for effect in self.out.effects.drain(..) {
+            if let Effect::Send { link, message: Message::Run(task) } = effect {
+                self.running.push_back((link, task));
+            }
+        }
+    }
+}
+
+/// A task as a client sends it.
+pub(crate) fn task(sequence: u64) -> Task {
+    Task {
+        head: TaskHead {
+            id: TaskId { session: SESSION, sequence },
+            attempt: Attempt(0),
+            flags: Flags::default(),
+            priority: Priority::Normal,
+            runtime: Runtime::Perl,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Own,
+            backoff_ms: 0,
+            memory_mib: 0,
+        },
+        blobs: Bytes::from_static(&[7; 32]),
+        meta: Bytes::new(),
+        payload: Payload::from(Bytes::from_static(b"a few bytes of arguments")),
+    }
+}
+
+/// How it ended.
+pub(crate) fn outcome(task: &Task, run_us: u64) -> Outcome {
+    Outcome {
+        head: OutcomeHead {
+            id: task.head.id,
+            attempt: task.head.attempt,
+            status: Status::Ok,
+            codec: Codec::Own,
+            run_us,
+        },
+        report: Bytes::new(),
+        payload: Payload::from(Bytes::from_static(b"a result")),
+    }
+}

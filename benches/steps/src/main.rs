@@ -1,0 +1,91 @@
+//! `argon-steps`: the scheduler and the codec alone, without sockets or processes.
+//!
+//! `time` prints what a task costs the scheduler, by workers and by queue length. `scheduler N` and `codec N` are loads
+//! of N tasks for scripts/instructions, which counts their instructions; they print nothing.
+
+mod bench;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use argon_proto::Message;
+use argon_proto::frame::{Decoder, Outbox};
+use bench::{Bench, outcome, task};
+
+const USAGE: &str = "usage: argon-steps time [SLOTS] | scheduler TASKS | codec TASKS";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |place: usize| words.get(place).and_then(|word| word.parse::<u64>().ok());
+    match (words.first().map(String::as_str), number(1)) {
+        (Some("time"), slots) => print_times(slots.unwrap_or(16)),
+        (Some("scheduler"), Some(tasks)) => {
+            let mut bench = Bench::new(4, 16);
+            bench.fill(1_000);
+            bench.turn(tasks);
+        }
+        (Some("codec"), Some(tasks)) => code(tasks),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// What a task costs from its submission until it is forgotten, and a step at the longest.
+fn print_times(slots: u64) {
+    println!("{slots} slots a worker; a task is submitted, dispatched, ended, taken");
+    println!(
+        "{:>9} {:>10} {:>12} {:>14} {:>18}",
+        "workers", "queued", "µs a task", "ns to queue", "longest step, µs"
+    );
+    for workers in [10, 100, 1_000, 10_000] {
+        for queued in [0, 100_000, 1_000_000] {
+            let mut bench = Bench::new(workers, slots);
+            let filling = bench.fill(queued);
+            let count = 300_000;
+            bench.turn(count / 10);
+            bench.longest = Duration::ZERO;
+            let begun = Instant::now();
+            bench.turn(count);
+            #[allow(clippy::cast_precision_loss, reason = "a mean for people")]
+            let micros = begun.elapsed().as_secs_f64() * 1e6 / count as f64;
+            #[allow(clippy::cast_precision_loss, reason = "a mean for people")]
+            let nanos = filling.as_secs_f64() * 1e9 / (queued + workers * slots) as f64;
+            let longest = bench.longest.as_secs_f64() * 1e6;
+            println!("{workers:>9} {queued:>10} {micros:>12.2} {nanos:>14.0} {longest:>18.0}");
+        }
+    }
+}
+
+/// Writes and reads SUBMIT, RUN and OUTCOME of so many tasks, as a manager's connections do.
+fn code(tasks: u64) {
+    let (mut outbox, mut decoder) = (Outbox::default(), Decoder::default());
+    let mut heard = 0;
+    for sequence in 0..tasks {
+        outbox.push(Message::Submit(task(sequence)));
+        outbox.push(Message::Run(task(sequence)));
+        outbox.push(Message::Outcome(outcome(&task(sequence), 100)));
+        if sequence % 64 == 63 || sequence + 1 == tasks {
+            pass(&mut outbox, &mut decoder);
+            while let Ok(Some(_)) = decoder.next() {
+                heard += 1;
+            }
+        }
+    }
+    assert_eq!(heard, 3 * tasks, "every message arrives");
+}
+
+fn pass(outbox: &mut Outbox, decoder: &mut Decoder) {
+    while !outbox.is_empty() {
+        let mut slices = [std::io::IoSlice::new(&[]); 64];
+        let count = outbox.slices(&mut slices);
+        let mut written = 0;
+        for slice in &slices[..count] {
+            decoder.buffer().extend_from_slice(slice);
+            written += slice.len();
+        }
+        outbox.advance(written);
+    }
+}
