@@ -55,7 +55,7 @@ def dumps(
 
 def _pickler(is_sharing: bool) -> Any:
     try:
-        from cloudpickle import cloudpickle  # type: ignore[import-untyped]
+        from cloudpickle import cloudpickle
     except ImportError:
         raise CannotTravel("plain pickle cannot carry it, and cloudpickle is not to be had here") from None
     # By module: a runner that serves several clients may have several versions of it.

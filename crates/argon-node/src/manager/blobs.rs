@@ -79,7 +79,10 @@ impl Blobs {
             held.last_use = self.uses;
         }
         self.spare.push_back((hash, self.uses));
-        while self.spare_bytes > SPARE_BYTES || self.spare.len() > 2 * self.held.len() + 64 {
+        // The last to come stays, however big it is: the task that names it comes right behind it.
+        while (self.spare_bytes > SPARE_BYTES && self.spare.len() > 1)
+            || self.spare.len() > 2 * self.held.len() + 64
+        {
             let Some((oldest, number)) = self.spare.pop_front() else {
                 return;
             };
@@ -119,6 +122,18 @@ mod tests {
         blobs.unpin(hash(1));
         blobs.insert(hash(5), half);
         assert!(!blobs.contains(hash(4)));
+    }
+
+    #[test]
+    fn a_blob_beyond_the_limit_stays_until_the_next_one_comes() {
+        let mut blobs = Blobs::default();
+        blobs.insert(hash(1), Payload::from(vec![0; SPARE_BYTES as usize + 1]));
+        assert!(blobs.contains(hash(1)));
+        blobs.pin(hash(1));
+        blobs.unpin(hash(1));
+        assert!(blobs.contains(hash(1)));
+        blobs.insert(hash(2), Payload::from(vec![1]));
+        assert!(!blobs.contains(hash(1)) && blobs.contains(hash(2)));
     }
 
     #[test]
