@@ -12,6 +12,7 @@ use Argon::Code::Origin ();
 use Argon::Code::Receive ();
 use Argon::Code::Refusal ();
 use Argon::Code::Shape ();
+use Argon::Code::Written ();
 
 # Compiles the text here, before it is sent, and compares every sub in it with its original.
 sub verify {
@@ -34,18 +35,24 @@ sub verify {
             s/ package .*//s if /\Astatement /;
             $_ = substr($_, 0, 57) . '...' if length > 60;
         }
-        Argon::Code::Refusal->throw(
+        _refuse($unit,
             "perl cannot give back the source of this sub faithfully" . (length $place ? " near $place" : '') . " ($ours became $theirs)",
             'simplify that statement, put the sub in a module, or use Argon::Code->from_source'
-        )->at(place($unit->{cv}));
+        );
     }
     return;
 }
 
 sub _blame {
     my ($self, $why) = @_;
-    my $refusal = eval { Argon::Code::Refusal->throw("its text does not compile again: $why", 'simplify it, put it in a module, or use Argon::Code->from_source') } || $@;
-    die $refusal->at(place($self->{units}[0]{cv}));
+    my ($unit) = grep { !$_->{unverified} && !Argon::Code::Written::compiles($self, $_) } @{ $self->{units} };
+    return _refuse($unit || $self->{units}[0], "its text does not compile again: $why", 'simplify it, put it in a module, or use Argon::Code->from_source');
+}
+
+sub _refuse {
+    my ($unit, @sentence) = @_;
+    my $refusal = eval { Argon::Code::Refusal->throw(@sentence) } || $@;
+    die $refusal->at(place($unit->{cv}))->of_text(${ $unit->{cv} });
 }
 
 # Where a sub stands, for a refusal.

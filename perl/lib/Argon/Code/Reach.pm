@@ -72,6 +72,8 @@ sub _refuse_used_state {
         next unless $name->FLAGS & PADNAME_STATE && !($name->FLAGS & PADNAME_OUR);
         $has_state = 1;
         next unless $used->($index);
+        Argon::Code::Refusal->throw('a range in scalar context (..) has already been through it, and it would start afresh on the worker', 'pass the value as an argument')
+            if length $name->PVX < 2;
         Argon::Code::Refusal->throw(
             'the state variable ' . $name->PVX . ' already has a value, and it would start afresh on the worker',
             'pass the value as an argument, or make a new sub');

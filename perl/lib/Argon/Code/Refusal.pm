@@ -18,6 +18,15 @@ sub at {
     return $self;
 }
 
+# Remembers that only the text made for a sub is at fault, by the address of its code.
+sub of_text {
+    my ($self, $address) = @_;
+    $self->{address} = $address;
+    return $self;
+}
+
+sub address { return $_[0]{address} }
+
 sub sentence {
     my ($self) = @_;
     my $text = 'This code cannot travel to a worker: ';

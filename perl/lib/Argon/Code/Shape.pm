@@ -204,8 +204,11 @@ sub _detail {
     }
     elsif ($op->isa('B::PMOP')) {
         my $pattern = $op->precomp;
+        my $reflags = $op->can('reflags') ? $op->reflags : undef;
+        # A pattern that is put together at run time is, after a run, the last one that was.
+        ($pattern, $reflags) = () if _is_of_run_time($op);
         push @detail, 'pattern', defined $pattern ? $self->_spelled(_without_code($pattern)) : 'none', 'flags',
-            $op->pmflags & ~_pm_runtime(), $op->can('reflags') && defined $op->reflags ? $op->reflags & Argon::Code::Version::PATTERN_FLAGS() : '';
+            $op->pmflags & ~_pm_runtime(), defined $reflags ? $reflags & Argon::Code::Version::PATTERN_FLAGS() : '';
         push @detail, 'target', $self->_variable($op->targ) if $op->targ && $op->isa('B::PMOP') && _names_variable($op);
     }
     elsif ($op->isa('B::PVOP')) {
@@ -294,6 +297,12 @@ sub _spelled {
     $pattern =~ s/([^\x00-\x7f])/sprintf '\\x{%x}', ord $1/ge;
     $pattern =~ s/\\([23][0-7][0-7])/sprintf '\\x{%x}', oct $1/ge;
     return $pattern;
+}
+
+# With /o it stays what it was the first time, which cannot be sent.
+sub _is_of_run_time {
+    my ($op) = @_;
+    return !($op->pmflags & B::PMf_KEEP()) && grep { $_->name eq 'regcomp' } Argon::Code::Optree::kids($op);
 }
 
 # Flags of a match that running it sets, or that only say how it was written.

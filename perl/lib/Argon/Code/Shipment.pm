@@ -16,6 +16,7 @@ use Argon::Code::Check ();
 use Argon::Code::Deparse ();
 use Argon::Code::Layout ();
 use Argon::Code::Origin ();
+use Argon::Code::Pragma ();
 use Argon::Code::Reach ();
 use Argon::Code::Receive ();
 use Argon::Code::Refusal ();
@@ -23,11 +24,28 @@ use Argon::Code::Settings ();
 use Argon::Code::Slots ();
 use Argon::Code::Classes ();
 use Argon::Code::Version ();
+use Argon::Code::Written ();
 
-# A shipment of the given code references; the first is what the factory returns.
+# A shipment of the given code references; the first is what the factory returns. A sub whose text does not come out
+# right is taken as it is written in its file, if that does.
 sub build {
-    my ($class, $code, %options) = @_;
+    my ($class, @what) = @_;
+    my %refused;
+    while (1) {
+        my $shipment = eval { $class->_build(\%refused, @what) };
+        return $shipment if $shipment;
+        my $refusal = $@;
+        my $address = ref $refusal && $refusal->isa('Argon::Code::Refusal') ? $refusal->address : undef;
+        die $refusal if !defined $address || $refused{$address};
+        $refused{$address} = $refusal;
+    }
+    return;
+}
+
+sub _build {
+    my ($class, $refused, $code, %options) = @_;
     my $self = bless {
+        refused  => $refused, # address of a code body => why its text is not right
         units    => [],
         unit_of  => {},       # address of a code body => index
         names    => [],       # [index, full name]
@@ -56,7 +74,7 @@ sub build {
     $self->{text} = Argon::Code::Layout::head($self) . $body;
     utf8::encode($self->{text});
     Argon::Code::Check::verify($self, $body);
-    delete @$self{qw(units todo seen)};
+    delete @$self{qw(units todo seen refused)};
     return $self;
 }
 
@@ -139,6 +157,8 @@ sub _describe_code {
     $unit->{closing} = '}' x $around{blocks};
     $unit->{text}    = 'sub ' . $unit->{code};
     $unit->{opening} = join "\n", @opening;
+    my $refusal = $self->{refused}{$$cv} or return;
+    Argon::Code::Written::give($self, $unit, @opening) or die $refusal;
     return;
 }
 
@@ -163,10 +183,12 @@ sub _opening {
         push @aliases, [ $capture->{name}, "\$argon_cell->[$slot]" ];
     }
     my @constants;
-    my ($text, $state, $package) = Argon::Code::Deparse->text_of($cv, \@constants, \@force);
+    my ($text, $state, $package) = eval { Argon::Code::Deparse->text_of($cv, \@constants, \@force) };
+    ($text, $state, $package) = $self->_unreadable($unit, $@) if !defined $text;
     my @constant_lines = $self->_constant_lines($unit, \@constants);
     $unit->{constants} = \@constants;
     $unit->{code}      = $text;
+    $unit->{globs}     = $reach->{globs};
     $self->_reach_globs($unit, $reach);
     $self->_reach_classes($reach);
     my $start = Argon::Code::Optree::first_statement($cv);
@@ -175,6 +197,16 @@ sub _opening {
     return (@subs, @$opening, @constant_lines,
         ($state ? Argon::Code::Pragma::change(undef, $state) : ()), "package $package;",
         ($start ? '#line ' . $start->line . ' "' . $start->file . '"' : ()));
+}
+
+# What the op tree does not give back at all may still stand in the file.
+sub _unreadable {
+    my ($self, $unit, $why) = @_;
+    my $start = ${ $unit->{cv}->ROOT } ? Argon::Code::Optree::first_statement($unit->{cv}) : undef;
+    die $why if !$start;
+    $why =~ s/ at \S+ line \d+\..*//s;
+    $self->{refused}{ ${ $unit->{cv} } } ||= eval { Argon::Code::Refusal->throw("perl cannot give back its source ($why)", 'put it in a module, or use Argon::Code->from_source') } || $@;
+    return ('{}', Argon::Code::Pragma::of($start), $start->stashpv);
 }
 
 # A constant sub that perl did not fold away: its value travels as a captured value.
@@ -243,7 +275,7 @@ sub _reach_globs {
         for my $slot (sort keys %{ $reach->{globs}{$name} }) {
             next if $self->{seen}{$name}{$slot}++;
             if    ($slot eq 'CODE') { $self->_reach_sub($name) }
-            elsif ($slot eq 'IO')   { _refuse_open_handle($name) }
+            elsif ($slot eq 'IO')   { Argon::Code::Slots::refuse_open_handle($name) }
             elsif (my ($module, $target) = Argon::Code::Slots::imported_tied($name, $slot)) {
                 $self->{modules}{$module} = 1;
                 $self->{variables}{$name} = [$target, $slot] if $name ne $target;
@@ -357,20 +389,6 @@ sub _add_class {
         push @{ $self->{classes} }, { name => $class, parents => $plan->{parents}, overloads => \%overloads, fallback => $plan->{fallback} };
     }
     return;
-}
-
-sub _refuse_open_handle {
-    my ($name) = @_;
-    return if $name =~ /\Amain::(?:STDIN|STDOUT|STDERR|_)\z/;
-    no strict 'refs';
-    no warnings 'unopened';
-    my $handle = *{$name}{IO} or return;
-    my $is_open = defined fileno(*{$name}) || eval { defined tell(*{$name}) && tell(*{$name}) >= 0 };
-    return unless $is_open;
-    $name =~ s/\Amain:://;
-    Argon::Code::Refusal->throw($name =~ /\bDATA\z/
-        ? ("it reads the handle $name, which is open in this process", 'read it here and pass the text')
-        : ("it uses the handle $name, which is open in this process", 'open the file inside the sub'));
 }
 
 1;

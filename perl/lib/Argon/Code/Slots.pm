@@ -150,6 +150,21 @@ sub fetch {
     return $whole ? \@places : \@captures;
 }
 
+# A handle by its name: an open one stays in this process.
+sub refuse_open_handle {
+    my ($name) = @_;
+    return if $name =~ /\Amain::(?:STDIN|STDOUT|STDERR|_)\z/;
+    no strict 'refs';
+    no warnings 'unopened';
+    my $handle = *{$name}{IO} or return;
+    my $is_open = defined fileno(*{$name}) || eval { defined tell(*{$name}) && tell(*{$name}) >= 0 };
+    return unless $is_open;
+    $name =~ s/\Amain:://;
+    Argon::Code::Refusal->throw($name =~ /\bDATA\z/
+        ? ("it reads the handle $name, which is open in this process", 'read it here and pass the text')
+        : ("it uses the handle $name, which is open in this process", 'open the file inside the sub'));
+}
+
 sub _refuse_handle {
     my ($slot, $value) = @_;
     my $type = Scalar::Util::reftype($value);
