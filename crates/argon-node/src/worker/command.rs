@@ -3,24 +3,26 @@
 //! In its slot a command is a runner without a socket: what it prints, how it is ended and what it leaves is all the same.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use argon_core::pool::{Blame, Exit, Input, SlotId};
 use argon_proto::message::AttemptId;
 use argon_proto::{Runtime, Task};
 use bytes::Bytes;
+use nix::sys::signal::{Signal, killpg};
 use serde::Deserialize;
 
 use super::blobs::attempt_of;
 use super::driver::Driver;
 use super::mark::Mark;
-use super::process::{Started, in_path, output_pipes, path_of};
+use super::process::{Started, c_variables, in_path, output_pipes, path_of};
 use super::runner::{Current, Runner};
-use super::spawn::{Plan, SpawnError, c_string, spawn};
+use super::spawn::{Plan, SpawnError, c_string};
+use super::spawners::Spawned;
 use super::stdin::{self, Stdin};
 
 /// The status of a command that is not there, as shells have it.
@@ -56,21 +58,73 @@ enum NotStarted {
 }
 
 impl Surroundings {
-    pub(super) fn new(environment: &[(std::ffi::OsString, std::ffi::OsString)]) -> io::Result<Self> {
-        let variables = super::process::c_variables(environment.iter())?;
+    pub(super) fn new(environment: &[(OsString, OsString)]) -> io::Result<Self> {
+        let variables = c_variables(environment.iter())?;
         Ok(Self { variables, nothing: File::open("/dev/null")? })
     }
 }
 
+/// A command that is being started.
+#[derive(Debug)]
+pub(super) struct Starting {
+    pub(super) generation: u64,
+    pub(super) mark: Mark,
+    /// What it is to be told as soon as it is there.
+    pub(super) signal: Option<Signal>,
+    current: Current,
+    stdin: Option<Stdin>,
+    output: [PipeReader; 2],
+    /// For words: the command, its file, its folder.
+    name: String,
+    program: PathBuf,
+    folder: PathBuf,
+}
+
 impl Driver {
     pub(super) fn execute(&mut self, slot: SlotId, generation: u64, task: &Task) {
-        let why = match self.start_command(generation, task) {
-            Ok(runner) => {
-                self.runners[slot.0] = Some(runner);
-                return;
+        match self.plan_command(generation, task) {
+            Ok((starting, plan)) => {
+                self.starting[slot.0] = Some(starting);
+                self.spawners.start(slot, generation, plan);
             }
-            Err(why) => why,
+            Err(why) => self.on_not_started(slot, generation, why),
+        }
+    }
+
+    /// A command was started, or could not be.
+    pub(super) fn on_spawned(&mut self, Spawned { slot, generation, result }: Spawned) {
+        let Some(starting) = self.starting[slot.0].take_if(|starting| starting.generation == generation)
+        else {
+            return;
         };
+        let (pid, descriptor) = match result {
+            Ok(process) => process,
+            Err(error) => {
+                let why = self.why_not(error, &starting);
+                self.on_not_started(slot, generation, why);
+                return self.step_queued();
+            }
+        };
+        let Starting { mark, signal, current, stdin, output: [stdout, stderr], .. } = starting;
+        let signal = if self.leave_until.is_some() { Some(Signal::SIGKILL) } else { signal };
+        let started = Started { pid, descriptor, stdout, stderr };
+        match Runner::of_command(started, generation, mark, stdin) {
+            Ok(mut runner) => {
+                runner.current = Some(current);
+                if let Some(signal) = signal {
+                    runner.signal(signal);
+                }
+                self.runners[slot.0] = Some(runner);
+            }
+            Err(error) => {
+                let _ = killpg(pid, Signal::SIGKILL);
+                self.on_not_started(slot, generation, on_machine(error));
+                self.step_queued();
+            }
+        }
+    }
+
+    fn on_not_started(&mut self, slot: SlotId, generation: u64, why: NotStarted) {
         let input = match why {
             NotStarted::Command(code, why) => {
                 let exit = Exit { code, complaint: Some(why), ..Exit::default() };
@@ -84,7 +138,7 @@ impl Driver {
         self.inputs.push_back(input);
     }
 
-    fn start_command(&mut self, generation: u64, task: &Task) -> Result<Runner, NotStarted> {
+    fn plan_command(&mut self, generation: u64, task: &Task) -> Result<(Starting, Plan), NotStarted> {
         let meta: Meta = serde_json::from_slice(&task.meta).map_err(|error| {
             NotStarted::Command(
                 None,
@@ -97,61 +151,57 @@ impl Driver {
         let program = self.find_program(name, &meta)?;
         let is_clients = meta.stdin.as_deref() == Some("ask");
         let (its_stdin, stdin) = self.stdin_for(task, is_clients).map_err(on_machine)?;
+        let (output, [its_stdout, its_stderr]) = output_pipes().map_err(on_machine)?;
         self.serial = self.serial.wrapping_add(1);
         let mark = Mark::new(self.config.id, self.serial);
-        let its_stdin = its_stdin.as_ref().map_or(self.surroundings.nothing.as_fd(), |end| end.as_fd());
-        let started = self.start_process(task, &meta, &program, its_stdin, mark);
-        let started = started.map_err(|error| self.why_not(error, name, &program, &meta))?;
-        let mut runner = Runner::of_command(started, generation, mark, stdin).map_err(on_machine)?;
-        runner.current = Some(Current::of(task));
-        Ok(runner)
-    }
-
-    fn start_process(
-        &self,
-        task: &Task,
-        meta: &Meta,
-        program: &Path,
-        stdin: BorrowedFd<'_>,
-        mark: Mark,
-    ) -> Result<Started, SpawnError> {
-        let text = |text: &str| c_string(OsStr::new(text)).map_err(SpawnError::Program);
-        let ([stdout, stderr], [its_stdout, its_stderr]) = output_pipes().map_err(SpawnError::System)?;
-        let folder = meta.cwd.as_ref().map(|cwd| c_string(cwd.as_os_str()).map_err(SpawnError::Folder));
-        let folder = folder.transpose()?;
-        let AttemptId { task: id, attempt } = attempt_of(task);
-        let mut own =
-            vec![text(&format!("ARGON_TASK_ID={id}"))?, text(&format!("ARGON_ATTEMPT={}", attempt.0))?];
-        for (name, value) in &meta.env {
-            own.push(text(&format!("{name}={value}"))?);
-        }
-        let is_replaced = |variable: &&CString| {
-            let name = variable.as_bytes().split(|byte| *byte == b'=').next();
-            meta.env.keys().any(|own| Some(own.as_bytes()) == name)
+        let unsayable = |error: io::Error| {
+            NotStarted::Command(
+                None,
+                format!("the command '{name}' cannot be started as the task asks: {error}"),
+            )
         };
-        let inherited = self.surroundings.variables.iter().filter(|variable| !is_replaced(variable));
-        let environment: Vec<&CStr> = inherited.chain(&own).map(CString::as_c_str).collect();
         let plan = Plan {
-            program: &c_string(program.as_os_str()).map_err(SpawnError::Program)?,
-            arguments: &meta.argv.iter().map(|argument| text(argument)).collect::<Result<Vec<_>, _>>()?,
-            environment: &environment,
-            folder: folder.as_deref(),
-            stdio: [stdin, its_stdout.as_fd(), its_stderr.as_fd()],
+            program: c_string(program.as_os_str()).map_err(unsayable)?,
+            arguments: meta.argv.iter().map(c_string).collect::<io::Result<_>>().map_err(unsayable)?,
+            environment: self.environment_of(task, &meta).map_err(unsayable)?,
+            folder: meta.cwd.as_ref().map(c_string).transpose().map_err(unsayable)?,
+            stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
             kept: None,
             mark,
             memory_mib: task.head.memory_mib,
         };
-        let (pid, descriptor) = spawn(&plan)?;
-        Ok(Started { pid, descriptor, stdout, stderr })
+        let starting = Starting {
+            generation,
+            mark,
+            signal: None,
+            current: Current::of(task),
+            stdin,
+            output,
+            name: name.clone(),
+            program,
+            folder: meta.cwd.unwrap_or_default(),
+        };
+        Ok((starting, plan))
     }
 
-    /// The command's end of its input, if it has one, and ours.
-    fn stdin_for(&self, task: &Task, is_clients: bool) -> io::Result<(Option<OwnedFd>, Option<Stdin>)> {
+    fn environment_of(&self, task: &Task, meta: &Meta) -> io::Result<Vec<CString>> {
+        let is_replaced = |variable: &&CString| {
+            let name = variable.as_bytes().split(|byte| *byte == b'=').next();
+            meta.env.keys().any(|own| Some(own.as_bytes()) == name)
+        };
+        let inherited = self.surroundings.variables.iter().filter(|variable| !is_replaced(variable)).cloned();
+        let AttemptId { task: id, attempt } = attempt_of(task);
+        let own = [format!("ARGON_TASK_ID={id}"), format!("ARGON_ATTEMPT={}", attempt.0)];
+        let own = own.into_iter().chain(meta.env.iter().map(|(name, value)| format!("{name}={value}")));
+        inherited.map(Ok).chain(own.map(c_string)).collect()
+    }
+
+    /// The command's end of its input, and ours if there is more to write.
+    fn stdin_for(&self, task: &Task, is_clients: bool) -> io::Result<(OwnedFd, Option<Stdin>)> {
         if task.payload.is_empty() && !is_clients {
-            return Ok((None, None));
+            return Ok((self.surroundings.nothing.try_clone()?.into(), None));
         }
-        let (its, ours) = stdin::pipe(&task.payload, is_clients)?;
-        Ok((Some(its), ours))
+        stdin::pipe(&task.payload, is_clients)
     }
 
     fn find_program(&self, name: &str, meta: &Meta) -> Result<PathBuf, NotStarted> {
@@ -167,33 +217,36 @@ impl Driver {
         })
     }
 
-    fn why_not(&self, error: SpawnError, name: &str, program: &Path, meta: &Meta) -> NotStarted {
+    fn why_not(&self, error: SpawnError, starting: &Starting) -> NotStarted {
+        let Starting { name, program, folder, .. } = starting;
         let worker = &self.config.name;
-        match error {
-            SpawnError::System(error) => on_machine(error),
+        let error = match error {
+            SpawnError::System(error) => return on_machine(error),
             SpawnError::Folder(error) => {
-                let folder = meta.cwd.as_deref().unwrap_or(Path::new("")).display();
+                let folder = folder.display();
                 let why = format!(
                     "the command '{name}' cannot start in the folder {folder} of worker {worker}: {error}"
                 );
-                NotStarted::Command(Some(NOT_EXECUTABLE), why)
+                return NotStarted::Command(Some(NOT_EXECUTABLE), why);
             }
-            SpawnError::Program(error) => {
-                let file = meta.cwd.as_deref().unwrap_or(Path::new("")).join(program);
-                let is_missing = error.kind() == io::ErrorKind::NotFound && !file.exists();
-                let why = match error.raw_os_error() {
-                    _ if is_missing => format!("there is no command '{name}' on worker {worker}"),
-                    Some(libc::ENOENT) => format!(
-                        "the command '{name}' cannot be executed on worker {worker}: the interpreter or loader that it names is not there"
-                    ),
-                    Some(libc::ENOEXEC) => format!(
-                        "the command '{name}' cannot be executed on worker {worker}: it is no program for that machine, and no script that begins with #!"
-                    ),
-                    _ => format!("the command '{name}' cannot be executed on worker {worker}: {error}"),
-                };
-                NotStarted::Command(Some(if is_missing { NOT_FOUND } else { NOT_EXECUTABLE }), why)
-            }
+            SpawnError::Program(error) => error,
+        };
+        let is_missing = error.kind() == io::ErrorKind::NotFound && !folder.join(program).exists();
+        if is_missing {
+            return NotStarted::Command(
+                Some(NOT_FOUND),
+                format!("there is no command '{name}' on worker {worker}"),
+            );
         }
+        let why = match error.raw_os_error() {
+            Some(libc::ENOENT) => "the interpreter or loader that it names is not there".to_owned(),
+            Some(libc::ENOEXEC) => {
+                "it is no program for that machine, and no script that begins with #!".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        let why = format!("the command '{name}' cannot be executed on worker {worker}: {why}");
+        NotStarted::Command(Some(NOT_EXECUTABLE), why)
     }
 
     /// The client has answered what a command's input goes on with. `false` if this is no command.

@@ -18,15 +18,17 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use super::blobs::Blobs;
-use super::command::Surroundings;
+use super::command::{Starting, Surroundings};
 use super::executables::Executables;
 use super::guardian::Guardian;
 use super::mark::Mark;
 use super::modules::Answers;
 use super::runner::{Found, Runner};
 use super::runtime::Runtimes;
+use super::spawners::{Spawned, Spawners};
+use super::sweep::Children;
 use super::telling::Untold;
-use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment, sweep};
+use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment};
 
 /// Between TERM and KILL (`spec/runner.md`, section 2).
 const TERM_GRACE: Duration = Duration::from_secs(2);
@@ -52,6 +54,10 @@ pub(super) struct Driver {
     pub(super) pool: Pool,
     /// By slot.
     pub(super) runners: Vec<Option<Runner>>,
+    /// By slot: commands that are not there yet.
+    pub(super) starting: Vec<Option<Starting>>,
+    pub(super) spawners: Spawners,
+    spawned: Vec<Spawned>,
     /// Runners started so far.
     pub(super) serial: u32,
     /// Why runners do not start, if they do not; said once.
@@ -75,14 +81,15 @@ pub(super) struct Driver {
     begun: Instant,
     timer: Pin<Box<Sleep>>,
     timer_at: Time,
-    children: unix::Signal,
-    have_children_changed: bool,
-    leftovers: usize,
+    pub(super) children: unix::Signal,
+    pub(super) have_children_changed: bool,
+    pub(super) leftovers: usize,
+    pub(super) own_children: Children,
     pub(super) have_pythons_changed: bool,
     stops: mpsc::UnboundedReceiver<u8>,
     stop_asked: Option<u8>,
     drain_until: Option<Time>,
-    guardian: Option<Guardian>,
+    pub(super) guardian: Option<Guardian>,
 }
 
 impl Driver {
@@ -119,6 +126,9 @@ impl Driver {
             runtimes,
             pool: Pool::new(Time(0), settings),
             runners: (0..config.slots.max(1)).map(|_| None).collect(),
+            starting: (0..config.slots.max(1)).map(|_| None).collect(),
+            spawners: Spawners::new(config.slots),
+            spawned: Vec::new(),
             serial: 0,
             trouble: None,
             blobs: Blobs::default(),
@@ -141,6 +151,7 @@ impl Driver {
             children,
             have_children_changed: false,
             leftovers: 0,
+            own_children: Children::default(),
             have_pythons_changed: false,
             stops: numbers_of(stop),
             stop_asked: None,
@@ -160,6 +171,7 @@ impl Driver {
             self.now = Time(u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX));
             self.on_mail();
             self.on_found();
+            std::mem::take(&mut self.spawned).into_iter().for_each(|spawned| self.on_spawned(spawned));
             self.on_pythons();
             self.on_children();
             self.on_stop_asked();
@@ -171,6 +183,10 @@ impl Driver {
     /// Tells the pool one fact and carries out what it wants.
     pub(super) fn step(&mut self, input: Input) {
         self.inputs.push_back(input);
+        self.step_queued();
+    }
+
+    pub(super) fn step_queued(&mut self) {
         while let Some(input) = self.inputs.pop_front() {
             let mut effects = std::mem::take(&mut self.effects);
             self.pool.step(self.now, input, &mut effects);
@@ -199,12 +215,13 @@ impl Driver {
         self.is_linked = false;
     }
 
-    fn kill_runners(&self) {
+    pub(super) fn kill_runners(&self) {
         self.runners.iter().flatten().for_each(|runner| runner.signal(Signal::SIGKILL));
     }
 
     fn has_left(&self) -> bool {
-        self.leave_until.is_some_and(|until| until <= self.now || self.runners.iter().all(Option::is_none))
+        let is_empty = self.runners.iter().all(Option::is_none) && self.starting.iter().all(Option::is_none);
+        self.leave_until.is_some_and(|until| until <= self.now || is_empty)
     }
 
     fn flush(&mut self) {
@@ -224,6 +241,10 @@ impl Driver {
         }
         if self.runtimes.pythons.poll(cx) {
             self.have_pythons_changed = true;
+            is_ready = true;
+        }
+        while let Some(spawned) = self.spawners.poll(cx) {
+            self.spawned.push(spawned);
             is_ready = true;
         }
         for (slot, runner) in self.runners.iter_mut().enumerate() {
@@ -271,28 +292,6 @@ impl Driver {
             }
         }
         self.found = found;
-    }
-
-    /// A child ended: runners tell that themselves, so this is about their orphans, and about the guardian.
-    fn on_children(&mut self) {
-        if !std::mem::take(&mut self.have_children_changed) {
-            return;
-        }
-        self.sweep();
-        if let Some(guardian) = &mut self.guardian {
-            guardian.look_after();
-        }
-    }
-
-    /// Ends what runners left behind that are gone. What is killed here brings another signal of its end.
-    pub(super) fn sweep(&mut self) {
-        let mark = Mark::new(self.config.id, 0);
-        let runners = &self.runners;
-        self.leftovers = sweep::leftovers_below(
-            mark,
-            |pid| runners.iter().flatten().any(|runner| runner.pid == pid),
-            |mark| runners.iter().flatten().any(|runner| runner.mark == mark),
-        );
     }
 
     fn on_stop_asked(&mut self) {
@@ -356,20 +355,6 @@ impl Driver {
         if next < self.timer_at || self.timer_at <= self.now {
             self.timer_at = next;
             self.timer.as_mut().reset((self.begun + Duration::from_micros(next.0)).into());
-        }
-    }
-
-    /// Waits until nothing is left of any runner, within reason; the guardian has the last word.
-    async fn end_leftovers(&mut self) {
-        self.kill_runners();
-        self.runners.iter_mut().for_each(|runner| *runner = None);
-        let looks = 200;
-        for _ in 0..looks {
-            self.sweep();
-            if self.leftovers == 0 {
-                return;
-            }
-            let _ = tokio::time::timeout(Duration::from_millis(10), self.children.recv()).await;
         }
     }
 }

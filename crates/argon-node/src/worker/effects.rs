@@ -46,11 +46,16 @@ impl Driver {
                 }
             }
             Effect::Signal { slot, generation, signal } => {
+                let signal = match signal {
+                    Signal::Term => signal::Signal::SIGTERM,
+                    Signal::Kill => signal::Signal::SIGKILL,
+                };
                 if let Some(runner) = self.runner(slot, generation) {
-                    runner.signal(match signal {
-                        Signal::Term => signal::Signal::SIGTERM,
-                        Signal::Kill => signal::Signal::SIGKILL,
-                    });
+                    runner.signal(signal);
+                } else if let Some(starting) = &mut self.starting[slot.0]
+                    && starting.generation == generation
+                {
+                    starting.signal = Some(signal);
                 }
             }
             Effect::Tell(message) => self.tell(message),

@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
 
 use super::mark::Mark;
 use super::sweep;
@@ -88,6 +89,11 @@ impl Guardian {
         let mut guardian = Self { command, mark, child: None, starts: 0 };
         guardian.start_again();
         guardian
+    }
+
+    /// Its process, while it runs.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.child.as_ref().map(|child| Pid::from_raw(child.id().cast_signed()))
     }
 
     /// Notices that the guardian ended, and starts another.

@@ -42,14 +42,13 @@ pub(super) fn start(
     let variables = environment.iter().chain([&socket_variable]);
     let name = launch.program.as_os_str();
     let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
-    let environment = c_variables(variables).map_err(SpawnError::Program)?;
     let plan = Plan {
-        program: &c_string(program.as_os_str()).map_err(SpawnError::Program)?,
-        arguments: &arguments.map(c_string).collect::<Result<Vec<_>, _>>().map_err(SpawnError::Program)?,
-        environment: &environment.iter().map(CString::as_c_str).collect::<Vec<_>>(),
+        program: c_string(program.as_os_str()).map_err(SpawnError::Program)?,
+        arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
+        environment: c_variables(variables).map_err(SpawnError::Program)?,
         folder: None,
-        stdio: [stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()],
-        kept: Some(its_socket.as_fd()),
+        stdio: [stdin.into(), its_stdout.into(), its_stderr.into()],
+        kept: Some(its_socket.into()),
         mark,
         memory_mib,
     };

@@ -6,9 +6,9 @@
 //!
 //! The program is executed as it is. `execvp`, which others use, gives a program of another machine to the shell.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CString, OsStr, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
@@ -37,19 +37,19 @@ const RESET: [c_int; 9] = [
 
 /// What is to be started.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(super) struct Plan {
     /// The file to execute.
-    pub(super) program: &'a CStr,
+    pub(super) program: CString,
     /// Its arguments, its own name first.
-    pub(super) arguments: &'a [CString],
+    pub(super) arguments: Vec<CString>,
     /// `NAME=VALUE` each.
-    pub(super) environment: &'a [&'a CStr],
+    pub(super) environment: Vec<CString>,
     /// Where it starts; the worker's own folder if not given.
-    pub(super) folder: Option<&'a CStr>,
+    pub(super) folder: Option<CString>,
     /// Its standard input, output and error.
-    pub(super) stdio: [BorrowedFd<'a>; 3],
+    pub(super) stdio: [OwnedFd; 3],
     /// A further descriptor that it finds under the same number.
-    pub(super) kept: Option<BorrowedFd<'a>>,
+    pub(super) kept: Option<OwnedFd>,
     pub(super) mark: Mark,
     /// 0 for no limit.
     pub(super) memory_mib: u32,
@@ -79,7 +79,7 @@ enum Step {
 
 /// What the child reads, and writes when it fails.
 struct Shared<'a> {
-    plan: &'a Plan<'a>,
+    plan: &'a Plan,
     worker: Pid,
     arguments: &'a [*const c_char],
     environment: &'a [*const c_char],
@@ -87,9 +87,9 @@ struct Shared<'a> {
 }
 
 /// Starts a process; returns it with a descriptor that becomes readable when it has ended.
-pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), SpawnError> {
-    let arguments = pointers(plan.arguments.iter().map(|text| text.as_ptr()));
-    let environment = pointers(plan.environment.iter().map(|text| text.as_ptr()));
+pub(super) fn spawn(plan: &Plan) -> Result<(Pid, OwnedFd), SpawnError> {
+    let arguments = pointers(&plan.arguments);
+    let environment = pointers(&plan.environment);
     let mut shared =
         Shared { plan, worker: Pid::this(), arguments: &arguments, environment: &environment, failed: None };
     let mut stack: Vec<u128> = Vec::with_capacity(STACK_BYTES / 16);
@@ -133,13 +133,13 @@ pub(super) fn spawn(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), SpawnError> {
 }
 
 /// Bytes for the kernel; what holds a zero byte cannot be said to it.
-pub(super) fn c_string(text: &OsStr) -> io::Result<CString> {
-    CString::new(text.as_bytes()).map_err(|_| io::Error::other("it holds a zero byte"))
+pub(super) fn c_string(text: impl AsRef<OsStr>) -> io::Result<CString> {
+    CString::new(text.as_ref().as_bytes()).map_err(|_| io::Error::other("it holds a zero byte"))
 }
 
 /// As the kernel wants a list: with a null pointer behind the last.
-fn pointers(texts: impl Iterator<Item = *const c_char>) -> Vec<*const c_char> {
-    texts.chain([ptr::null()]).collect()
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
 /// The child's life before its program. Allocates nothing, takes no lock, never panics.
@@ -183,16 +183,16 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         let (_, hard) = getrlimit(Resource::RLIMIT_DATA).map_err(itself)?;
         setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard)).map_err(itself)?;
     }
-    if let Some(folder) = plan.folder {
+    if let Some(folder) = &plan.folder {
         // SAFETY: the folder is a string.
         Errno::result(unsafe { libc::chdir(folder.as_ptr()) }).map_err(|errno| (Step::Folder, errno))?;
     }
     kernel::close_others_at_exec();
-    for (number, descriptor) in (0..).zip(plan.stdio) {
+    for (number, descriptor) in (0..).zip(&plan.stdio) {
         // SAFETY: two descriptors; the worker's own three are open, so that no source is one of the targets.
         Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }).map_err(itself)?;
     }
-    if let Some(kept) = plan.kept {
+    if let Some(kept) = &plan.kept {
         // SAFETY: clears the flag of one descriptor of this process.
         Errno::result(unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) }).map_err(itself)?;
     }

@@ -3,22 +3,31 @@
 //! The worker is a subreaper: a process whose parent died becomes its child, so that [`leftovers_below`] finds all of
 //! them by looking at the worker's own children. When the worker itself is gone, the guardian looks at the whole machine.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::kernel;
 use super::mark::Mark;
 
+/// Room for a list of children that is quick to look through.
+const LIST_BYTES: usize = 4096;
+
 /// Ends the children of this process that carry a mark of `worker` which `is_alive` does not know, and collects those
-/// that have ended. `own` are the runners themselves. Returns how many were there and not ended yet.
+/// that have ended. `own` are the runners themselves; what
+/// carries the mark of one that `is_starting` may be one. Returns how many were there and not ended yet.
 pub(super) fn leftovers_below(
     worker: Mark,
     own: impl Fn(Pid) -> bool,
+    is_starting: impl Fn(Mark) -> bool,
     is_alive: impl Fn(Mark) -> bool,
 ) -> usize {
     let mut remaining = 0;
     for child in children().into_iter().filter(|child| !own(*child)) {
-        let Some(mark) = Mark::of(child).filter(|mark| mark.is_same_worker(worker)) else {
+        let is_mine = |mark: &Mark| mark.is_same_worker(worker) && !is_starting(*mark);
+        let Some(mark) = Mark::of(child).filter(is_mine) else {
             continue;
         };
         let is_left_over = !is_alive(mark);
@@ -29,6 +38,32 @@ pub(super) fn leftovers_below(
         remaining += usize::from(is_left_over && !has_ended);
     }
     remaining
+}
+
+/// The children of this process's first thread, to which the kernel gives orphans.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    list: Option<File>,
+    text: Vec<u8>,
+}
+
+impl Children {
+    /// Whether there is any that is not `own`. Costs a read; what is hard to tell counts as one.
+    pub(super) fn have_others(&mut self, own: impl Fn(Pid) -> bool) -> bool {
+        if self.list.is_none() {
+            let pid = std::process::id();
+            self.list = File::open(format!("/proc/self/task/{pid}/children")).ok();
+            self.text.resize(LIST_BYTES, 0);
+        }
+        let Some(Ok(length)) = self.list.as_ref().map(|list| list.read_at(&mut self.text, 0)) else {
+            return true;
+        };
+        let Ok(text) = std::str::from_utf8(&self.text[..length]) else {
+            return true;
+        };
+        let is_cut = length == LIST_BYTES;
+        is_cut || !text.split_whitespace().all(|pid| pid_of(pid).is_some_and(&own))
+    }
 }
 
 /// Ends every process of the machine that carries a mark of this worker. Returns how many there were.

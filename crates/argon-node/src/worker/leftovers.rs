@@ -1,0 +1,54 @@
+//! When the worker looks for what its runners left behind, and when it has done so for the last time.
+
+use std::time::Duration;
+
+use super::driver::Driver;
+use super::guardian::Guardian;
+use super::mark::Mark;
+use super::sweep;
+
+impl Driver {
+    /// A child ended: runners tell that themselves, so this is about their orphans, and about the guardian.
+    pub(super) fn on_children(&mut self) {
+        if !std::mem::take(&mut self.have_children_changed) {
+            return;
+        }
+        self.sweep();
+        if let Some(guardian) = &mut self.guardian {
+            guardian.look_after();
+        }
+    }
+
+    /// Ends what runners left behind that are gone. What is killed here brings another signal of its end.
+    pub(super) fn sweep(&mut self) {
+        let mark = Mark::new(self.config.id, 0);
+        let runners = &self.runners;
+        let guardian = self.guardian.as_ref().and_then(Guardian::pid);
+        let is_own = |pid| guardian == Some(pid) || runners.iter().flatten().any(|runner| runner.pid == pid);
+        if !self.own_children.have_others(is_own) {
+            self.leftovers = 0;
+            return;
+        }
+        self.leftovers = sweep::leftovers_below(
+            mark,
+            |pid| runners.iter().flatten().any(|runner| runner.pid == pid),
+            |mark| self.starting.iter().flatten().any(|starting| starting.mark == mark),
+            |mark| runners.iter().flatten().any(|runner| runner.mark == mark),
+        );
+    }
+
+    /// Waits until nothing is left of any runner, within reason; the guardian has the last word.
+    pub(super) async fn end_leftovers(&mut self) {
+        self.kill_runners();
+        self.runners.iter_mut().for_each(|runner| *runner = None);
+        self.starting.iter_mut().for_each(|starting| *starting = None);
+        let looks = 200;
+        for _ in 0..looks {
+            self.sweep();
+            if self.leftovers == 0 {
+                return;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(10), self.children.recv()).await;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Threads that start commands, so that the worker goes on meanwhile.
+//!
+//! Whoever starts a process stands still until its program is loaded: half of the life of a short command, and for as long
+//! as a dead file server pleases. The threads only start what they are given and say what came of it. They live as long as
+//! the worker, since the kernel ends a process when the thread that started it ends.
+
+use std::os::fd::OwnedFd;
+use std::sync::mpsc as std_mpsc;
+use std::task::{Context, Poll};
+
+use argon_core::pool::SlotId;
+use nix::unistd::Pid;
+use tokio::sync::mpsc;
+
+use super::spawn::{Plan, SpawnError, spawn};
+
+/// What came of a plan.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    pub(super) slot: SlotId,
+    /// The number of the process in its slot.
+    pub(super) generation: u64,
+    pub(super) result: Result<(Pid, OwnedFd), SpawnError>,
+}
+
+struct Order {
+    slot: SlotId,
+    generation: u64,
+    plan: Plan,
+}
+
+/// The threads; none before the first command.
+#[derive(Debug)]
+pub(super) struct Spawners {
+    threads: Vec<std_mpsc::Sender<Order>>,
+    threads_max: usize,
+    said: mpsc::UnboundedSender<Spawned>,
+    heard: mpsc::UnboundedReceiver<Spawned>,
+}
+
+impl Spawners {
+    /// Threads for a worker of so many slots: no more than can be at work at once.
+    pub(super) fn new(slots: usize) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let (said, heard) = mpsc::unbounded_channel();
+        Self { threads: Vec::new(), threads_max: slots.clamp(1, processors.max(2)), said, heard }
+    }
+
+    /// Starts a process; [`Self::poll`] tells what came of it.
+    pub(super) fn start(&mut self, slot: SlotId, generation: u64, plan: Plan) {
+        let at = slot.0 % self.threads_max;
+        while self.threads.len() <= at {
+            let (orders, taken) = std_mpsc::channel::<Order>();
+            let said = self.said.clone();
+            std::thread::spawn(move || {
+                for Order { slot, generation, plan } in taken {
+                    let _ = said.send(Spawned { slot, generation, result: spawn(&plan) });
+                }
+            });
+            self.threads.push(orders);
+        }
+        let _ = self.threads[at].send(Order { slot, generation, plan });
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Spawned> {
+        match self.heard.poll_recv(cx) {
+            Poll::Ready(spawned) => spawned,
+            Poll::Pending => None,
+        }
+    }
+}
