@@ -7,6 +7,7 @@ mod broken_streams;
 mod calls;
 mod chaos;
 mod command_line;
+mod commands;
 mod commit_steps;
 mod detached;
 mod door;
