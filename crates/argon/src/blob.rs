@@ -32,6 +32,11 @@ impl Blob {
         Self { hash: BlobHash::of(payload.parts()), payload }
     }
 
+    /// From bytes whose hash is known to be this.
+    pub(crate) fn from_parts(hash: BlobHash, payload: Payload) -> Self {
+        Self { hash, payload }
+    }
+
     /// Its name.
     #[must_use]
     pub fn hash(&self) -> BlobHash {

@@ -7,16 +7,22 @@ use std::time::Duration;
 
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Status, TaskId};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::address::Addresses;
+use crate::call::Call;
+use crate::deferred::Deferred;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Ending, Journal, Watch};
+use crate::map::Map;
 use crate::request::Request;
 use crate::running::{Running, outcome};
 use crate::session::Session;
 use crate::session::dial::Seeker;
-use crate::{key, options::TaskOptions};
+use crate::shared::Shared;
+use crate::{key, options::TaskOptions, read};
 
 /// A client of a cluster. Clones share the session and cost a reference count; when the last clone, and the last task
 /// that was started with one, is gone, the session ends and what is unfinished is cancelled (detached tasks are not).
@@ -45,6 +51,64 @@ impl Client {
     /// [`ErrorKind::Unreachable`] if no manager answers within a second, or the key is not theirs.
     pub async fn connect(addresses: impl Into<Addresses>) -> Result<Self, Error> {
         Connect::to(addresses).connect().await
+    }
+
+    /// Runs a call and waits for its value.
+    ///
+    /// # Errors
+    /// How it ended otherwise; see [`ErrorKind`] and [`Error::own`].
+    pub async fn queue<T: DeserializeOwned>(&self, call: Call<T>) -> Result<T, Error> {
+        let addition = call.into_request(&self.defaults)?.addition(false, Watch::Inherit)?;
+        let number = self.session.with_quietly(|journal| journal.add(addition));
+        Deferred::waiting(Arc::clone(&self.session), number).await
+    }
+
+    /// Runs a call in the background; its value is awaited later, or never.
+    pub fn defer<T: DeserializeOwned>(&self, call: Call<T>) -> Deferred<T> {
+        let addition =
+            call.into_request(&self.defaults).and_then(|request| request.addition(false, Watch::Inherit));
+        match addition {
+            Ok(addition) => {
+                let number = self.session.with(|journal| journal.add(addition));
+                Deferred::waiting(Arc::clone(&self.session), number)
+            }
+            Err(error) => Deferred::refused(error),
+        }
+    }
+
+    /// Runs all calls of an iterator, a bounded number of them at once, and streams their values in order; see [`Map`] for
+    /// another order and bound.
+    pub fn map<T, I>(&self, calls: I) -> Map<T, I::IntoIter>
+    where
+        T: DeserializeOwned,
+        I: IntoIterator<Item = Call<T>>,
+    {
+        Map::new(self.clone(), calls.into_iter())
+    }
+
+    /// Submits a call that outlives this client, and returns its id when the manager keeps it: from then on anybody with
+    /// the key can [`collect`](Client::collect) it, whatever happens to this process.
+    ///
+    /// # Errors
+    /// If it was not accepted. What it prints is not shown; an error's report has its last lines.
+    pub async fn submit<T>(&self, call: Call<T>) -> Result<TaskId, Error> {
+        self.submit_request(call.into_request(&self.defaults)?).await
+    }
+
+    /// Waits for the value of a submitted call and takes it: it can be had once.
+    ///
+    /// # Errors
+    /// How it ended otherwise.
+    pub async fn collect<T: DeserializeOwned>(&self, id: TaskId) -> Result<T, Error> {
+        read::from_outcome(&self.collect_outcome(id).await?)
+    }
+
+    /// Makes a value that tasks share: as an argument it travels as its hash, and its bytes go to each machine once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] if it cannot be turned into bytes.
+    pub fn share<T: Serialize>(&self, value: &T) -> Result<Shared<T>, Error> {
+        Shared::new(value)
     }
 
     /// Starts a task of any runtime and lets the caller follow it.
@@ -104,7 +168,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Option`] with the manager's words if it cannot do that.
-    pub async fn request(&self, what: &str, fields: Map<String, Value>) -> Result<Value, Error> {
+    pub async fn request(&self, what: &str, fields: serde_json::Map<String, Value>) -> Result<Value, Error> {
         let number = self.session.with_quietly(|journal| journal.request(what, fields));
         let asking = Asking { session: &self.session, number };
         let waiting = |journal: &mut Journal, waker: &_| journal.poll_reply(number, waker);

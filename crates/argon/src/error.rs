@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use argon_proto::{Outcome, Report, Status, TaskId};
+use argon_proto::{Codec, Outcome, Report, Status, TaskId};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
 
 use crate::key::KeyError;
 
@@ -46,8 +48,24 @@ struct Facts {
     message: String,
     task: Option<TaskId>,
     report: Report,
-    place: Option<String>,
-    backtrace: Option<String>,
+    thrown: Option<Thrown>,
+}
+
+/// What the task itself said when it failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Thrown {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+    pub(crate) place: Option<String>,
+    pub(crate) backtrace: Option<String>,
+    /// The error value itself, if it can travel.
+    pub(crate) own: Option<(Codec, Bytes)>,
+}
+
+impl Thrown {
+    pub(crate) fn new(kind: ErrorKind, message: String) -> Self {
+        Self { kind, message, place: None, backtrace: None, own: None }
+    }
 }
 
 impl ErrorKind {
@@ -72,14 +90,8 @@ impl ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let facts = Facts {
-            kind,
-            message: message.into(),
-            task: None,
-            report: Report::default(),
-            place: None,
-            backtrace: None,
-        };
+        let facts =
+            Facts { kind, message: message.into(), task: None, report: Report::default(), thrown: None };
         Self { facts: Box::new(facts) }
     }
 
@@ -110,6 +122,38 @@ impl Error {
     pub(crate) fn with_task(mut self, task: TaskId) -> Self {
         self.facts.task = Some(task);
         self
+    }
+
+    pub(crate) fn set_thrown(&mut self, thrown: Thrown) {
+        self.facts.kind = thrown.kind;
+        self.facts.message.clone_from(&thrown.message);
+        self.facts.thrown = Some(thrown);
+    }
+
+    /// The error value that the task returned, as its own type: `None` if it is of another type, or cannot travel
+    /// because it does not implement serde's `Serialize`. What a task in Perl or Python threw can be read from JSON.
+    #[must_use]
+    pub fn own<E: DeserializeOwned>(&self) -> Option<E> {
+        let (codec, bytes) = self.facts.thrown.as_ref()?.own.as_ref()?;
+        match codec {
+            Codec::Own => match postcard::take_from_bytes(bytes) {
+                Ok((error, [])) if !bytes.is_empty() || size_of::<E>() == 0 => Some(error),
+                Ok(_) | Err(_) => None,
+            },
+            Codec::Json => serde_json::from_slice(bytes).ok(),
+        }
+    }
+
+    /// Where the task panicked: `file:line:column`.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.facts.thrown.as_ref()?.place.as_deref()
+    }
+
+    /// The backtrace of a panic, or the traceback of a Python exception.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&str> {
+        self.facts.thrown.as_ref()?.backtrace.as_deref()
     }
 
     /// What kind of end it is.
@@ -168,7 +212,7 @@ impl fmt::Display for Error {
         if !facts.is_empty() {
             write!(f, " ({})", facts.join(", "))?;
         }
-        if let Some(place) = &self.facts.place {
+        if let Some(place) = self.place() {
             write!(f, ", at {place}")?;
         }
         Ok(())
@@ -188,7 +232,7 @@ impl fmt::Debug for Error {
                 write!(f, "\n  | {line}")?;
             }
         }
-        if let Some(backtrace) = &self.facts.backtrace {
+        if let Some(backtrace) = self.backtrace() {
             write!(f, "\n{}", backtrace.trim_end())?;
         }
         Ok(())

@@ -8,6 +8,7 @@
 
 mod ask;
 mod entry;
+mod group;
 mod hear;
 mod held_back;
 mod link;
@@ -33,6 +34,7 @@ pub(crate) use output::{Piece, Printed};
 
 use crate::error::ErrorKind;
 use entry::{Entry, State};
+use group::Group;
 use held_back::HeldBack;
 use link::Link;
 use request::Requests;
@@ -49,6 +51,8 @@ pub(crate) struct Journal {
     collects: FxHashMap<TaskId, Vec<u64>>,
     /// Outcomes that were asked for and are not wanted any more: they stay with the manager.
     unwanted: FxHashSet<TaskId>,
+    groups: FxHashMap<u64, Group>,
+    last_group: u64,
     requests: Requests,
     backlog: VecDeque<Turn>,
     held_back: HeldBack,
@@ -79,6 +83,8 @@ impl Journal {
             entries: FxHashMap::default(),
             collects: FxHashMap::default(),
             unwanted: FxHashSet::default(),
+            groups: FxHashMap::default(),
+            last_group: 0,
             requests: Requests::default(),
             backlog: VecDeque::new(),
             held_back: HeldBack::default(),

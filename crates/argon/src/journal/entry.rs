@@ -4,6 +4,7 @@ use std::task::{Poll, Waker};
 
 use argon_proto::{Attempt, Codec, Message, Outcome, OutcomeHead, Payload, Report, Status, Task, TaskId};
 
+use super::group::Member;
 use super::output::{Output, Piece};
 use super::{Journal, Turn};
 use crate::blob::Blobs;
@@ -85,6 +86,7 @@ pub(super) struct Entry {
     pub(super) watch: Watch,
     pub(super) output: Option<Box<Output>>,
     pub(super) waker: Option<Waker>,
+    pub(super) member: Option<Member>,
 }
 
 impl Entry {
@@ -124,6 +126,7 @@ impl Journal {
             watch,
             output: None,
             waker: None,
+            member: None,
         };
         self.entries.insert(number, entry);
         if let Some((kind, message)) = self.ended.clone() {
@@ -152,6 +155,7 @@ impl Journal {
             watch: Watch::Discard,
             output: None,
             waker: None,
+            member: None,
         };
         self.entries.insert(number, entry);
         if let Some((kind, message)) = self.ended.clone() {
@@ -296,7 +300,7 @@ impl Journal {
         entry.task = None;
         entry.blobs = Blobs::default();
         if !entry.is_printing() {
-            self.wakers.extend(entry.waker.take());
+            self.tell(number);
         }
     }
 }

@@ -113,7 +113,7 @@ impl Journal {
         {
             output.printing -= bytes;
             if output.printing == 0 && entry.is_ended() {
-                self.wakers.extend(entry.waker.take());
+                self.tell(number);
             }
         }
         self.count_taken(number, count, bytes);

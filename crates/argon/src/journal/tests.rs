@@ -114,11 +114,11 @@ fn addition(payload: &[u8], watch: Watch, is_detached: bool, options: TaskOption
 }
 
 fn sequences(messages: &[Message]) -> Vec<(u64, bool)> {
-    let submit = |message: &Message| match message {
-        Message::Submit(task) => {
-            Some((task.head.id.sequence, task.head.flags.contains(Flags::OFFERED_AGAIN)))
-        }
-        _ => None,
+    let submit = |message: &Message| {
+        let Message::Submit(task) = message else {
+            return None;
+        };
+        Some((task.head.id.sequence, task.head.flags.contains(Flags::OFFERED_AGAIN)))
     };
     messages.iter().filter_map(submit).collect()
 }

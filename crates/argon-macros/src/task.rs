@@ -1,0 +1,150 @@
+//! `#[argon::task]`: the function becomes one that makes a call, a type of its name holds the body as `here`, and the
+//! body is registered under its path for the runner.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, FnArg, Ident, ItemFn, Pat, ReturnType, Type};
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
+    if let Some(first) = arguments.into_iter().next() {
+        let advice =
+            "#[argon::task] takes no arguments; say options at the call: client.queue(f(1).timeout(…))";
+        return Err(Error::new(first.span(), advice));
+    }
+    let function: ItemFn = syn::parse2(item)?;
+    refuse_what_cannot_travel(&function)?;
+    let (names, types) = parameters(&function)?;
+    let ItemFn { attrs, vis, sig, block } = &function;
+    let name = &sig.ident;
+    let inputs = &sig.inputs;
+    let docs: Vec<&Attribute> = attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
+    let (value, returned) = returned(&sig.output);
+    let span = sig.output.span();
+    let meta = quote!(concat!("{\"call\":\"", module_path!(), "::", stringify!(#name), "\"}"));
+    let make = quote_spanned!(span=> ::argon::__private::call::<#value, _>(META, (#(#names,)*)));
+    let read = if names.is_empty() {
+        quote!()
+    } else {
+        quote!(let (#(#names,)*): (#(#types,)*) = arguments.read()?;)
+    };
+    let here_docs = format!("Runs `{name}` here, in this process.");
+    let runner = format_ident!("run");
+    let output = &sig.output;
+    Ok(quote! {
+        #(#docs)*
+        #[doc = ""]
+        #[doc = "This makes a call for [`argon::Client`](::argon::Client); its body runs on a worker."]
+        #[must_use = "a call does nothing until a client queues it"]
+        #vis fn #name(#(#names: #types),*) -> ::argon::Call<#value> {
+            const META: &str = #meta;
+            #make
+        }
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, reason = "it stands beside the function of this name")]
+        #vis struct #name {}
+
+        const _: () = {
+            impl #name {
+                #[doc = #here_docs]
+                #(#attrs)*
+                #[allow(dead_code, reason = "only the runner may need it")]
+                #vis fn here(#inputs) #output #block
+            }
+
+            fn #runner(arguments: &::argon::__private::Arguments<'_>) -> ::argon::__private::Returned {
+                #read
+                let returned = #name::here(#(#names),*);
+                #returned
+            }
+
+            ::argon::__private::inventory::submit! {
+                ::argon::__private::Registered {
+                    name: concat!(module_path!(), "::", stringify!(#name)),
+                    run: #runner,
+                }
+            }
+        };
+    })
+}
+
+fn refuse_what_cannot_travel(function: &ItemFn) -> Result<(), Error> {
+    let sig = &function.sig;
+    if let Some(token) = &sig.asyncness {
+        let advice =
+            "a task is a plain function: it has its slot for itself, so it may block; remove `async`";
+        return Err(Error::new(token.span(), advice));
+    }
+    if !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
+        let advice =
+            "a task is found by its name and cannot be generic; write one for each type that you need";
+        return Err(Error::new(sig.generics.span(), advice));
+    }
+    if let Some(token) = &sig.unsafety {
+        return Err(Error::new(
+            token.span(),
+            "a task cannot be unsafe: the runner could not vouch for its caller",
+        ));
+    }
+    if let Some(token) = &sig.variadic {
+        return Err(Error::new(token.span(), "a task has a fixed number of arguments"));
+    }
+    Ok(())
+}
+
+fn parameters(function: &ItemFn) -> Result<(Vec<Ident>, Vec<&Type>), Error> {
+    let mut names = Vec::new();
+    let mut types = Vec::new();
+    for input in &function.sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) => {
+                let advice = "a task is a free function: pass what it needs as an argument instead of `self`";
+                return Err(Error::new(receiver.span(), advice));
+            }
+            FnArg::Typed(typed) => {
+                let Pat::Ident(pattern) = &*typed.pat else {
+                    let advice = "name this argument of the task, and take it apart in the body";
+                    return Err(Error::new(typed.pat.span(), advice));
+                };
+                names.push(pattern.ident.clone());
+                types.push(&*typed.ty);
+            }
+        }
+    }
+    Ok((names, types))
+}
+
+/// The type of the value that a call gives, and what the runner does with what the body returned.
+fn returned(output: &ReturnType) -> (TokenStream, TokenStream) {
+    let plain = quote!(arguments.value(&returned));
+    match output {
+        ReturnType::Default => (quote!(()), plain),
+        ReturnType::Type(_, kind) if is_result(kind) => {
+            let value = quote!(<#kind as ::argon::__private::TaskResult>::Value);
+            let told = quote! {
+                match returned {
+                    Ok(value) => arguments.value(&value),
+                    Err(error) => {
+                        use ::argon::__private::{TellText as _, TellValue as _};
+                        let own = (&&::argon::__private::Own(&error)).tell();
+                        Err(::argon::__private::Failure::own(&error, own))
+                    }
+                }
+            };
+            (value, told)
+        }
+        ReturnType::Type(_, kind) => (quote!(#kind), plain),
+    }
+}
+
+/// Whether the last word of a type is `Result`: an alias such as `io::Result<T>` counts.
+#[allow(clippy::wildcard_enum_match_arm, reason = "no other kind of type has a last word")]
+fn is_result(kind: &Type) -> bool {
+    match kind {
+        Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == "Result"),
+        Type::Group(group) => is_result(&group.elem),
+        Type::Paren(paren) => is_result(&paren.elem),
+        _ => false,
+    }
+}

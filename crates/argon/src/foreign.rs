@@ -1,0 +1,69 @@
+//! Calls of functions in other languages, by name, with plain data: JSON both ways.
+
+use argon_proto::{Payload, Runtime};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::error::{Error, ErrorKind};
+
+/// A call of a Perl function by its full name. The arguments are a tuple or a list; both they and the value are
+/// what JSON can say.
+///
+/// ```no_run
+/// # async fn example(client: argon::Client) -> Result<(), argon::Error> {
+/// let sum: u32 = client.queue(argon::perl("List::Util::sum", (1, 2, 39))).await?;
+/// assert_eq!(sum, 42);
+/// # Ok(()) }
+/// ```
+pub fn perl<T>(function: &str, arguments: impl Serialize) -> Call<T> {
+    call(Runtime::Perl, &json!({"call": function}), &arguments)
+}
+
+/// A call of a Perl task class: `My::Task->new(@arguments)->run`.
+pub fn perl_class<T>(class: &str, arguments: impl Serialize) -> Call<T> {
+    call(Runtime::Perl, &json!({"class": class}), &arguments)
+}
+
+/// A call of a Python function by `package.module:qualified.name`.
+///
+/// ```no_run
+/// # async fn example(client: argon::Client) -> Result<(), argon::Error> {
+/// let root: f64 = client.queue(argon::python("math:sqrt", (2.0,))).await?;
+/// # Ok(()) }
+/// ```
+pub fn python<T>(function: &str, arguments: impl Serialize) -> Call<T> {
+    call(Runtime::Python, &json!({"call": function}), &arguments)
+}
+
+fn call<T>(runtime: Runtime, meta: &Value, arguments: &impl Serialize) -> Call<T> {
+    Call::foreign(runtime, meta.to_string().into(), encode(arguments))
+}
+
+fn encode(arguments: &impl Serialize) -> Result<Payload, Error> {
+    let json = serde_json::to_vec(arguments).map_err(|error| {
+        Error::new(ErrorKind::Data, format!("the arguments cannot be said in JSON: {error}"))
+    })?;
+    match json.first() {
+        Some(b'[') => Ok(json.into()),
+        // The unit: no arguments.
+        _ if json == b"null" => Ok(b"[]".to_vec().into()),
+        _ => Err(Error::new(
+            ErrorKind::Data,
+            "the arguments of a function in another language are a tuple or a list, such as (1, \"a\") or (value,)",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_a_list() {
+        let bytes = |payload: Result<Payload, Error>| payload.map(|payload| payload.to_contiguous());
+        assert_eq!(&bytes(encode(&(1, "a"))).expect("a tuple")[..], br#"[1,"a"]"#);
+        assert_eq!(&bytes(encode(&())).expect("nothing")[..], b"[]");
+        assert!(bytes(encode(&"alone")).is_err_and(|error| error.message().contains("(value,)")));
+    }
+}

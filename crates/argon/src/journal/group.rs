@@ -1,0 +1,82 @@
+//! Groups of tasks whose ends are taken as they come.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+
+use argon_proto::TaskId;
+
+use super::Journal;
+use super::entry::{Addition, Ending, keep};
+
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Tasks that have ended and were not taken.
+    ended: VecDeque<u64>,
+    waker: Option<Waker>,
+}
+
+/// Which group a task belongs to, and its position there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Member {
+    group: u64,
+    position: u64,
+}
+
+impl Journal {
+    /// Makes a group.
+    pub(crate) fn open_group(&mut self) -> u64 {
+        self.last_group += 1;
+        self.groups.insert(self.last_group, Group::default());
+        self.last_group
+    }
+
+    /// Adds a task as a member of a group.
+    pub(crate) fn add_to_group(&mut self, addition: Addition, group: u64, position: u64) {
+        let number = self.add(addition);
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.member = Some(Member { group, position });
+            if entry.is_ended() {
+                self.tell(number);
+            }
+        }
+    }
+
+    /// Takes the next end of the group, or leaves the waker.
+    pub(crate) fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(u64, TaskId, Ending)> {
+        let Some(state) = self.groups.get_mut(&group) else {
+            return Poll::Pending;
+        };
+        let Some(number) = state.ended.pop_front() else {
+            keep(&mut state.waker, waker);
+            return Poll::Pending;
+        };
+        let position = self.entries.get(&number).and_then(|entry| entry.member).map(|member| member.position);
+        let id = self.task_id(number);
+        self.poll_end(number, waker).map(|ending| (position.unwrap_or_default(), id, ending))
+    }
+
+    /// Nobody takes the ends of its members any more; they go on.
+    pub(crate) fn close_group(&mut self, group: u64) {
+        self.groups.remove(&group);
+        let of_group = |member: Option<Member>| member.is_some_and(|member| member.group == group);
+        let members: Vec<u64> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| of_group(entry.member))
+            .map(|(number, _)| *number)
+            .collect();
+        members.into_iter().for_each(|number| self.abandon(number));
+    }
+
+    /// A task's end can be taken: those who wait for it are woken.
+    pub(super) fn tell(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        self.wakers.extend(entry.waker.take());
+        if let Some(group) = entry.member.and_then(|member| self.groups.get_mut(&member.group)) {
+            group.ended.push_back(number);
+            self.wakers.extend(group.waker.take());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Many calls as a stream of their values: a bounded number is under way, in order or as they complete.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+
+use crate::call::Call;
+use crate::client::Client;
+use crate::deferred::Deferred;
+use crate::error::Error;
+use crate::journal::Watch;
+use crate::read;
+
+/// So many calls are under way beyond the one whose value is awaited.
+const AHEAD: usize = 1000;
+
+/// The values of many calls, in the order of the calls. A [`Stream`], with a [`next`](Map::next) of its own. Calls are taken
+/// from the iterator only as fast as values are taken from here.
+#[must_use = "a map does nothing until its values are taken"]
+pub struct Map<T, I> {
+    client: Client,
+    calls: I,
+    ahead: usize,
+    waiting: VecDeque<Deferred<T>>,
+}
+
+/// The values of many calls with the position of each, as they complete; see [`Map::as_completed`].
+#[must_use = "a map does nothing until its values are taken"]
+pub struct Completed<T, I> {
+    client: Client,
+    calls: I,
+    ahead: usize,
+    group: u64,
+    /// Calls that were taken from the iterator.
+    taken: u64,
+    under_way: usize,
+    /// Those that never went out.
+    refused: VecDeque<(u64, Error)>,
+    value: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
+    pub(crate) fn new(client: Client, calls: I) -> Self {
+        Self { client, calls, ahead: AHEAD, waiting: VecDeque::new() }
+    }
+
+    /// Lets at most so many calls be under way. Default: 1000.
+    pub fn ahead(self, ahead: usize) -> Self {
+        Self { ahead: ahead.max(1), ..self }
+    }
+
+    /// The values as they complete, each with the position of its call.
+    pub fn as_completed(self) -> Completed<T, I> {
+        let group = self.client.session.with_quietly(crate::journal::Journal::open_group);
+        Completed {
+            client: self.client,
+            calls: self.calls,
+            ahead: self.ahead,
+            group,
+            taken: 0,
+            under_way: 0,
+            refused: VecDeque::new(),
+            value: std::marker::PhantomData,
+        }
+    }
+
+    /// The next value; `None` after the last. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<T, Error>> {
+        poll_fn(|context| self.poll_value(context)).await
+    }
+
+    fn poll_value(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
+        while self.waiting.len() < self.ahead {
+            let Some(call) = self.calls.next() else {
+                break;
+            };
+            self.waiting.push_back(self.client.defer(call));
+        }
+        let Some(front) = self.waiting.front_mut() else {
+            return Poll::Ready(None);
+        };
+        let value = Pin::new(front).poll(context);
+        if value.is_ready() {
+            self.waiting.pop_front();
+        }
+        value.map(Some)
+    }
+}
+
+impl<T: DeserializeOwned, I: Iterator<Item = Call<T>> + Unpin> Stream for Map<T, I> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_value(context)
+    }
+}
+
+impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Completed<T, I> {
+    /// The next value and the position of its call; `None` after the last. Cancel safe.
+    pub async fn next(&mut self) -> Option<(usize, Result<T, Error>)> {
+        poll_fn(|context| self.poll_value(context)).await
+    }
+
+    fn poll_value(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, Result<T, Error>)>> {
+        while self.under_way < self.ahead {
+            let Some(call) = self.calls.next() else {
+                break;
+            };
+            self.add(call);
+        }
+        if let Some((position, error)) = self.refused.pop_front() {
+            self.under_way -= 1;
+            return Poll::Ready(Some((position as usize, Err(error))));
+        }
+        if self.under_way == 0 {
+            return Poll::Ready(None);
+        }
+        let group = self.group;
+        self.client.session.waiting(|journal| journal.poll_group(group, context.waker())).map(
+            |(position, id, ending)| {
+                self.under_way -= 1;
+                Some((position as usize, read::value(ending, id)))
+            },
+        )
+    }
+
+    fn add(&mut self, call: Call<T>) {
+        let position = self.taken;
+        self.taken += 1;
+        self.under_way += 1;
+        let addition = call
+            .into_request(self.client.defaults())
+            .and_then(|request| request.addition(false, Watch::Inherit));
+        match addition {
+            Ok(addition) => {
+                let group = self.group;
+                self.client.session.with(|journal| journal.add_to_group(addition, group, position));
+            }
+            Err(error) => self.refused.push_back((position, error)),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, I: Iterator<Item = Call<T>> + Unpin> Stream for Completed<T, I> {
+    type Item = (usize, Result<T, Error>);
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_value(context)
+    }
+}
+
+impl<T, I> Drop for Completed<T, I> {
+    fn drop(&mut self) {
+        let group = self.group;
+        self.client.session.with(|journal| journal.close_group(group));
+    }
+}
+
+impl<T, I> std::fmt::Debug for Map<T, I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Map({} under way)", self.waiting.len())
+    }
+}
+
+impl<T, I> std::fmt::Debug for Completed<T, I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Completed({} under way)", self.under_way)
+    }
+}

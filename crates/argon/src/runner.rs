@@ -1,0 +1,60 @@
+//! The native runner: the same program, started by a worker to run tasks. See `spec/runner.md`, sections 1, 2 and 6.
+//!
+//! One thread, blocking: frames from the private socket in, one task after another, outcomes out.
+
+pub(crate) mod arguments;
+mod panic;
+mod registry;
+mod serve;
+mod values;
+
+use std::os::fd::{FromRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use argon_proto::TaskId;
+
+pub use registry::Registered;
+
+use crate::program;
+
+/// Where a worker tells the number of the socket.
+const VARIABLE: &str = "ARGON_RUNNER_FD";
+
+/// Serves tasks and ends the process if a worker started it for that; returns otherwise. `#[argon::main]` calls this before
+/// anything else; a program with another entry calls it itself, first thing in `main`.
+pub fn serve_if_runner() {
+    program::mark();
+    let Some(socket) = socket() else {
+        return;
+    };
+    std::process::exit(match serve::serve(socket) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("the runner's socket broke: {error}");
+            1
+        }
+    });
+}
+
+/// The task that this process runs now, in a runner.
+#[must_use]
+pub fn current_task() -> Option<TaskId> {
+    serve::current()
+}
+
+fn socket() -> Option<UnixStream> {
+    let number: RawFd = std::env::var(VARIABLE).ok()?.parse().ok()?;
+    // A program that a task starts inherits the variable, but not the socket: it is nobody's runner.
+    let link = std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
+    if number <= 2 || !link.to_string_lossy().starts_with("socket:") {
+        return None;
+    }
+    // SAFETY: the descriptor is open, the worker made it for this process, and nothing else here knows its number.
+    let socket = unsafe { UnixStream::from_raw_fd(number) };
+    // What tasks start must not hold it open.
+    socket2::SockRef::from(&socket).set_cloexec(true).ok()?;
+    Some(socket)
+}
+
+#[cfg(test)]
+mod tests;

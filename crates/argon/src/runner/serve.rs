@@ -1,0 +1,188 @@
+//! The runner's loop: frames in, one task after another, outcomes out.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::{BlobHash, Codec, Message, Outcome, OutcomeHead, Payload, Status, Task, TaskId};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::arguments::{Arguments, Failure};
+use super::panic;
+use super::registry::Registry;
+use super::values::Values;
+use crate::shared;
+
+/// What is read at once.
+const READ_BYTES: usize = 64 << 10;
+
+thread_local! {
+    static CURRENT: Cell<Option<TaskId>> = const { Cell::new(None) };
+}
+
+pub(super) fn current() -> Option<TaskId> {
+    CURRENT.get()
+}
+
+/// Serves until the worker closes the socket.
+pub(super) fn serve(socket: UnixStream) -> io::Result<()> {
+    panic::install();
+    let values = Arc::new(Values::default());
+    shared::set_keeper(Arc::clone(&values) as Arc<dyn shared::Keeper>);
+    let mut runner = Runner {
+        socket,
+        decoder: Decoder::default(),
+        outbox: Outbox::default(),
+        registry: Registry::of_this_program(),
+        values,
+        tasks: VecDeque::new(),
+        folder: std::env::current_dir().ok(),
+    };
+    let ready = serde_json::json!({
+        "runtime": "native", "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
+    });
+    runner.outbox.push(Message::Ready(ready.to_string().into()));
+    runner.flush()?;
+    while runner.read()? {
+        runner.run_all()?;
+    }
+    Ok(())
+}
+
+struct Runner {
+    socket: UnixStream,
+    decoder: Decoder,
+    outbox: Outbox,
+    registry: Registry,
+    values: Arc<Values>,
+    /// Tasks that wait for their turn, or for a blob.
+    tasks: VecDeque<Task>,
+    folder: Option<PathBuf>,
+}
+
+/// `meta` of a native task.
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow)]
+    call: std::borrow::Cow<'a, str>,
+}
+
+impl Runner {
+    /// Reads what is there and takes it in. `false` when the worker has closed the socket.
+    fn read(&mut self) -> io::Result<bool> {
+        let mut bytes = [0; READ_BYTES];
+        let count = match self.socket.read(&mut bytes) {
+            Ok(0) => return Ok(false),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        self.decoder.buffer().extend_from_slice(&bytes[..count]);
+        while let Some(message) = self.decoder.next().map_err(io::Error::other)? {
+            self.take(message);
+        }
+        self.flush()?;
+        Ok(true)
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "a worker says nothing else to a runner that asks nothing"
+    )]
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Run(task) => {
+                let missing = self.missing(&task);
+                if !missing.is_empty() {
+                    self.outbox.push(Message::NeedBlob(missing));
+                }
+                self.tasks.push_back(task);
+            }
+            Message::Blob { hash, payload } => {
+                let wanted: Vec<BlobHash> = self.tasks.iter().flat_map(Task::blob_hashes).collect();
+                self.values.insert(hash, payload, &wanted);
+            }
+            _ => {}
+        }
+    }
+
+    /// The first blob is this program itself.
+    fn missing(&self, task: &Task) -> Vec<BlobHash> {
+        task.blob_hashes().skip(1).filter(|hash| !self.values.has(*hash)).collect()
+    }
+
+    fn run_all(&mut self) -> io::Result<()> {
+        while let Some(task) = self.tasks.front() {
+            if !self.missing(task).is_empty() {
+                return Ok(());
+            }
+            let Some(task) = self.tasks.pop_front() else {
+                return Ok(());
+            };
+            let outcome = self.run(&task);
+            self.outbox.push(Message::Outcome(outcome));
+            // Before the next task, which may take for ever.
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn run(&self, task: &Task) -> Outcome {
+        let codec = task.head.codec;
+        let bytes = task.payload.to_contiguous();
+        CURRENT.set(Some(task.head.id));
+        let started = Instant::now();
+        let ended = panic::catching(|| self.call(task, &bytes));
+        let run_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        CURRENT.set(None);
+        self.clean_up();
+        let (status, payload) = match ended {
+            Ok(Ok(value)) => (Status::Ok, value),
+            Ok(Err(failure)) => (Status::Error, failure.into_bytes(codec)),
+            Err(facts) => match codec {
+                Codec::Own => (Status::Error, panic::payload(&facts)),
+                Codec::Json => (Status::Error, facts.to_string().into_bytes()),
+            },
+        };
+        let head = OutcomeHead { id: task.head.id, attempt: task.head.attempt, status, codec, run_us };
+        Outcome { head, report: Bytes::new(), payload: Payload::from(payload) }
+    }
+
+    fn call(&self, task: &Task, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+        let meta: Meta<'_> = serde_json::from_slice(&task.meta)
+            .map_err(|error| Failure::refusal(format!("the task names no function to call: {error}")))?;
+        let registered = self.registry.find(&meta.call).map_err(Failure::refusal)?;
+        (registered.run)(&Arguments { codec: task.head.codec, bytes })
+    }
+
+    /// What the task printed is out before its outcome, and the next one starts in the folder that this one found.
+    fn clean_up(&self) {
+        let _ = io::stdout().flush();
+        let _ = io::stderr().flush();
+        if let Some(folder) = &self.folder
+            && std::env::current_dir().ok().as_ref() != Some(folder)
+        {
+            let _ = std::env::set_current_dir(folder);
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 16];
+            let count = self.outbox.slices(&mut slices);
+            match self.socket.write_vectored(&slices[..count]) {
+                Ok(written) => self.outbox.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
