@@ -106,6 +106,9 @@ class Cluster:
 
     def add_worker(self, slots: int = 2, *options: str, env: dict[str, str] | None = None) -> Process:
         command = [argon(), "worker", "--port", "0", "--manager", self.address, "--workers", str(slots)]
+        if "--python" not in options:
+            # A test is about this Python, whichever is the first of this machine.
+            command += ["--python", sys.executable]
         worker = self.start("worker", [*command, *options, *self._key()], env)
         worker.ready("pid")
         self.workers.append(worker)
