@@ -78,6 +78,15 @@ sub change {
     return $text;
 }
 
+# autodie for the scope where the statement stands, with what it was asked for. It remembers the name of the file.
+sub autodie {
+    my ($cop) = @_;
+    my $hash = $cop->hints_hash;
+    my $said = ref $hash && $hash->can('HASH') ? ($hash->HASH || {})->{autodie} : undef;
+    return if !defined $said || $said !~ s/\AFatal :lexical\b//;
+    return '#line ' . $cop->line . ' "' . $cop->file . '"', 'BEGIN { require autodie; autodie->import(' . join(', ', map { _quoted($_) } split q{ }, $said) . ') }';
+}
+
 # "all", "none", "standard" (nothing was said, -w decides) or "NAME… / FATAL-NAME…".
 sub _warnings {
     my ($value) = @_;

@@ -26,7 +26,7 @@ my %READS_SETTING = (
 );
 
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
-#   classes => { name => is_certain }, evaluates_text => bool, has_state => bool }
+#   classes => { name => is_certain }, evaluates_text => bool, has_state => bool, uses_autodie => bool }
 sub of {
     my ($cv) = @_;
     my $found = { captures => [], globs => {}, classes => {}, evaluates_text => 0, has_state => 0 };
@@ -191,13 +191,25 @@ sub _glob {
     return if $package eq 'main' && $OF_PERL{$name} && $slot ne 'CODE';
     return if $package eq 'main' && $name eq '_' && $slot eq 'ARRAY';    # the arguments
     my $full = "${package}::$name";
+    if ($slot eq 'CODE' && $glob->isa('B::GV') && _is_of_autodie($full, $glob->CV)) {
+        $found->{uses_autodie} = 1;
+        return;
+    }
     $found->{globs}{$full}{$slot} = 1;
     if ($slot eq 'CODE' && $glob->isa('B::GV') && $glob->CV->isa('B::CV') && ${ $glob->CV->ROOT }) {
         no strict 'refs';
-        Argon::Code::Refusal->throw("it calls a sub $name which no longer has that name here (autodie and other lexical imports take it away again)",
+        Argon::Code::Refusal->throw("it calls a sub $name which no longer has that name here (lexical imports take it away again)",
             'call it by a name that stays') unless defined &{$full} && B::svref_2object(\&{$full})->object_2svref == $glob->CV->object_2svref;
     }
     return;
+}
+
+# autodie puts a sub in the place of a builtin while one scope is compiled, and takes its name away again.
+sub _is_of_autodie {
+    my ($full, $cv) = @_;
+    return 0 if !$INC{'Fatal.pm'} || !$cv->isa('B::CV') || !${ $cv->ROOT } || $cv->FILE ne $INC{'Fatal.pm'};
+    no strict 'refs';
+    return !defined &{$full} || B::svref_2object(\&{$full})->object_2svref != $cv->object_2svref;
 }
 
 # A string may name a class.

@@ -196,6 +196,7 @@ sub _opening {
     $around->{blocks} += length $closing;
     return (@subs, @$opening, @constant_lines,
         ($state ? Argon::Code::Pragma::change(undef, $state) : ()), "package $package;",
+        ($start && $reach->{uses_autodie} ? Argon::Code::Pragma::autodie($start) : ()),
         ($start ? '#line ' . $start->line . ' "' . $start->file . '"' : ()));
 }
 
