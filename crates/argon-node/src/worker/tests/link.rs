@@ -15,13 +15,14 @@ use crate::worker::keep_link;
 struct Peer {
     stream: TcpStream,
     decoder: Decoder,
+    is_registered: bool,
 }
 
 impl Peer {
     /// Accepts and proves the key; `None` if the proof was refused.
     async fn accept(listener: &TcpListener, key: &Key) -> Option<Self> {
         let (stream, _) = within("a connection", listener.accept()).await.expect("accepted");
-        let mut peer = Self { stream, decoder: Decoder::default() };
+        let mut peer = Self { stream, decoder: Decoder::default(), is_registered: false };
         let mut magic = [0; 4];
         peer.stream.read_exact(&mut magic).await.expect("the opening");
         assert_eq!(magic, handshake::MAGIC);
@@ -44,6 +45,7 @@ impl Peer {
     async fn register(listener: &TcpListener, key: &Key) -> Self {
         let mut peer = Self::accept(listener, key).await.expect("the right key");
         assert!(matches!(peer.message().await, Some(Message::Register(_))));
+        peer.is_registered = true;
         peer.say(Message::Registered(Bytes::from_static(b"{}"))).await;
         peer
     }
@@ -58,10 +60,13 @@ impl Peer {
         }
     }
 
+    /// The next message; that a registered worker has found more runtimes is none.
     async fn message(&mut self) -> Option<Message> {
         loop {
-            if let Some(message) = self.decoder.next().expect("a message") {
-                return Some(message);
+            match self.decoder.next().expect("a message") {
+                Some(Message::Register(_)) if self.is_registered => continue,
+                Some(message) => return Some(message),
+                None => {}
             }
             let read = within("a message", self.stream.read_buf(self.decoder.buffer())).await;
             if read.expect("read") == 0 {
