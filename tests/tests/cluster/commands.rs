@@ -248,6 +248,9 @@ fn a_worker_without_perl_serves_what_it_has_and_one_that_was_named_must_be_there
         runtimes.contains("native") && runtimes.contains("exec") && !runtimes.contains("perl"),
         "{runtimes}"
     );
+    let command = cluster.argon(&["status", "--manager", &address]);
+    let shown = cluster.run(command, "status").finish(Duration::from_secs(10)).stdout;
+    assert!(shown.lines().any(|line| line.ends_with("ready     native, exec")), "{shown}");
     let mut session = Session::open(&cluster, 1);
     let task = session.submit(&json!({"argv": ["echo", "here"]}), |_| {});
     assert_eq!(session.outcome(task).head.status, Status::Ok);

@@ -99,8 +99,8 @@ fn workers(text: &mut String, list: &Value) {
     }
     let _ = writeln!(
         text,
-        "\n{:<28} {:>5} {:>5} {:>10} {:>10}  state",
-        "worker", "slots", "held", "finished", "mean"
+        "\n{:<28} {:>5} {:>5} {:>10} {:>10}  {:<8}  runtimes",
+        "worker", "slots", "held", "finished", "mean", "state"
     );
     for worker in list {
         let state = match (worker["connected"].as_bool(), worker["draining"].as_bool()) {
@@ -110,14 +110,25 @@ fn workers(text: &mut String, list: &Value) {
         };
         let _ = writeln!(
             text,
-            "{:<28} {:>5} {:>5} {:>10} {:>10}  {state}",
+            "{:<28} {:>5} {:>5} {:>10} {:>10}  {state:<8}  {}",
             worker["name"].as_str().unwrap_or("?"),
             count(worker, "slots"),
             count(worker, "held"),
             count(worker, "finished"),
             mean(worker["mean_us"].as_u64().unwrap_or(0)),
+            runtimes(&worker["runtimes"]),
         );
     }
+}
+
+/// `perl 5.36.0, python 3.11.2, native, exec`: those that run what clients bring have no version that says anything.
+fn runtimes(list: &Value) -> String {
+    let pairs = list.as_array().into_iter().flatten().filter_map(|pair| {
+        let (name, version) = (pair[0].as_str()?, pair[1].as_str()?);
+        let has_version = !matches!(name, "native" | "exec");
+        Some(if has_version { format!("{name} {version}") } else { name.to_owned() })
+    });
+    pairs.collect::<Vec<_>>().join(", ")
 }
 
 fn running(text: &mut String, list: &Value) {
