@@ -41,8 +41,8 @@ bench-peers: ## measure what others cost on this machine, side by side (installs
 soak: setup-to-build ## a minute of the simulator under new seeds, a million real tasks: SECONDS=n TASKS=n
 	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
 
-lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, shellcheck
-	@scripts/check fmt tidy shellcheck perlcritic pod clippy
+lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, ruff, mypy, shellcheck
+	@scripts/check fmt tidy shellcheck perlcritic pod ruff mypy clippy
 
 fmt: ## format the Rust code
 	@cargo fmt --all

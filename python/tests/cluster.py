@@ -131,7 +131,13 @@ class Cluster:
     def python(self, program: str, *arguments: str, env: dict[str, str] | None = None) -> Process:
         """Starts a Python program that finds `client`, connected to this cluster."""
         preamble = f"import argon, sys, os\nclient = argon.Client({self.address!r}, key={str(self.key)!r})\n"
-        return self.start("python", [sys.executable, "-c", preamble + program, *arguments], env)
+        return self.run_python(["-c", preamble + program, *arguments], env)
+
+    def run_python(self, arguments: list[str], env: dict[str, str] | None = None) -> Process:
+        """Starts a Python that finds this checkout's package and this cluster's key."""
+        path = os.pathsep.join(filter(None, [str(SOURCE), (env or {}).get("PYTHONPATH")]))
+        every = {"ARGON_KEY": str(self.key), **(env or {}), "PYTHONPATH": path}
+        return self.start("python", [sys.executable, *arguments], every)
 
     def status(self) -> dict[str, Any]:
         command = [argon(), "status", "--json", "--manager", self.address, *self._key()]

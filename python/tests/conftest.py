@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
 
-from cluster import Cluster
+from cluster import Cluster  # noqa: E402 - it lies beside this file
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import pickle
 import threading
 import time
 from typing import Any
@@ -38,6 +39,13 @@ def test_errors_come_from_result_and_exception(executor: Any) -> None:
     with pytest.raises(argon.Died):
         died.result(timeout=30)
     assert executor.submit(abs, -1).result(timeout=30) == 1
+
+
+def test_what_cannot_travel_is_told_by_the_future(executor: Any) -> None:
+    for call in ((id, threading.Lock()), (threading.Lock().acquire,)):
+        future = executor.submit(*call)
+        assert isinstance(future.exception(), argon.CannotTravel)
+        assert isinstance(future.exception(), pickle.PicklingError)
 
 
 def test_wait_and_as_completed_work(executor: Any) -> None:

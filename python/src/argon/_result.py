@@ -27,7 +27,15 @@ def value(task: Task) -> Any:
     """The value of a task that is ok. Raises what reading it raises."""
     payload, task._payload = task._payload, None
     if payload is not None:
-        task._value = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+        try:
+            task._value = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+        except Exception as problem:
+            task._error = problem
+            raise
+        except BaseException as problem:
+            # A class that ends the program when it is read: not here.
+            task._error = _unreadable(task, "what the task returned", problem)
+            raise task._error from problem
     return task._value
 
 
@@ -62,8 +70,8 @@ def _thrown(task: Task) -> BaseException:
     payload, task._payload = task._payload, None
     try:
         told = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
-    except Exception as problem:
-        return _unreadable(task, problem)
+    except BaseException as problem:
+        return _unreadable(task, "what the task raised", problem)
     if not isinstance(told, dict) or "message" not in told:
         return _task_error(task, {"message": told if isinstance(told, str) else json.dumps(told)})
     thrown = _rebuilt(told.get("exception"))
@@ -78,7 +86,7 @@ def _rebuilt(bundle: object) -> BaseException | None:
     """The exception itself, if its class is known here and makes it again."""
     try:
         thrown = _bundle.loads(bundle) if isinstance(bundle, bytes) else None
-    except Exception:
+    except BaseException:
         return None
     return thrown if isinstance(thrown, BaseException) else None
 
@@ -92,9 +100,6 @@ def _task_error(task: Task, told: dict[str, Any]) -> TaskError:
     return problem
 
 
-def _unreadable(task: Task, problem: Exception) -> TaskError:
-    return TaskError(
-        f"the task raised an exception that cannot be read here ({type(problem).__name__}: {problem})",
-        task._id.hex(),
-        report(task),
-    )
+def _unreadable(task: Task, what: str, problem: BaseException) -> TaskError:
+    text = f"{what} cannot be read here ({type(problem).__name__}: {problem})"
+    return TaskError(text, task._id.hex(), report(task))

@@ -137,7 +137,8 @@ class SessionThread:
             for callback in callbacks:
                 try:
                     callback(task)
-                except Exception:
+                except BaseException:
+                    # Not even SystemExit may end the thread that all tasks depend on.
                     logging.getLogger("argon").exception("a callback of the task %s raised", task._id.hex())
 
     def _fail_everything(self, error: BaseException) -> None:

@@ -7,6 +7,7 @@ is one of the classes here. Each has a `kind`, the same word as in Argon's other
 from __future__ import annotations
 
 import concurrent.futures
+import pickle
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -150,7 +151,7 @@ class OptionError(Error, ValueError):
     kind = "option"
 
 
-class CannotTravel(Error, TypeError):
+class CannotTravel(Error, TypeError, pickle.PicklingError):
     """A function or an argument cannot be sent to another process."""
 
     kind = "code"

@@ -22,7 +22,7 @@ from . import _result
 from ._address import Addresses
 from .client import Client
 from .deferred import Deferred
-from .errors import Closed
+from .errors import CannotTravel, Closed
 
 __all__ = ["Executor", "ExecutorFuture"]
 
@@ -80,7 +80,7 @@ class Executor(concurrent.futures.Executor):
         **options: Any,
     ):
         if max_workers is not None and (not isinstance(max_workers, int) or max_workers < 1):
-            raise ValueError(f"max_workers must be a number from 1 on, not {max_workers!r}")
+            raise ValueError(f"max_workers must be greater than 0, not {max_workers!r}")
         self._client = Client(address, **options)
         self._cancel_running = cancel_running
         self._max_workers = max_workers
@@ -100,7 +100,7 @@ class Executor(concurrent.futures.Executor):
         self._call_s = AHEAD_S
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> ExecutorFuture[T]:
-        """Schedules the call and returns its future. What cannot travel is refused here, as `CannotTravel`."""
+        """Schedules the call and returns its future. What cannot travel is refused there, as `CannotTravel`."""
         client = self._client
         if self._process != os.getpid():
             self._lock = threading.Lock()
@@ -110,7 +110,11 @@ class Executor(concurrent.futures.Executor):
             client.connect()
         future: ExecutorFuture[T] = ExecutorFuture()
         future._executor = self
-        future._deferred = client._calls.task(client, client._calls.of(function), args, kwargs)
+        try:
+            future._deferred = client._calls.task(client, client._calls.of(function), args, kwargs)
+        except CannotTravel as problem:
+            future.set_exception(problem)
+            return future
         with self._lock:
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
@@ -143,10 +147,10 @@ class Executor(concurrent.futures.Executor):
         calls = zip(*iterables)
         if chunksize == 1:
             pending = (self.submit(fn, *arguments) for arguments in calls)
-            return self._results(pending, until, buffersize, lambda future, left: (future.result(left),))
+            return self._results(pending, until, buffersize)
         run_chunk = chunk_runner(fn)
         chunks = (self.submit(run_chunk, chunk) for chunk in _chunks(calls, chunksize))
-        return self._results(chunks, until, buffersize, lambda future, left: future.result(left))
+        return itertools.chain.from_iterable(self._results(chunks, until, buffersize))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more calls. Waits for those that were submitted, unless told otherwise."""
@@ -162,18 +166,14 @@ class Executor(concurrent.futures.Executor):
         if is_done:
             self._client.shutdown()
 
-    def _results(
-        self, futures: Iterator[Any], until: float | None, ahead: int | None, values: Callable[..., Iterable[Any]]
-    ) -> Iterator[Any]:
+    def _results(self, futures: Iterator[Any], until: float | None, ahead: int | None) -> Iterator[Any]:
         # Submitted here and now, not when the first result is asked for.
         pending = deque(itertools.islice(futures, ahead))
 
         def results() -> Iterator[Any]:
             try:
                 while pending:
-                    left = None if until is None else until - time.monotonic()
-                    yield from values(pending[0], left)
-                    pending.popleft()
+                    yield _result_of(pending.popleft(), until)
                     pending.extend(itertools.islice(futures, 1))
             finally:
                 for future in pending:
@@ -258,6 +258,15 @@ def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
         if not chunk:
             return
         yield chunk
+
+
+def _result_of(future: concurrent.futures.Future[Any], until: float | None) -> Any:
+    """The result, to which nothing here refers any more; a future that has none in time is cancelled."""
+    try:
+        return future.result(None if until is None else until - time.monotonic())
+    finally:
+        future.cancel()
+        del future
 
 
 def _resolve(future: ExecutorFuture[Any], deferred: Deferred[Any]) -> None:
