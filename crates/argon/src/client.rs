@@ -1,6 +1,6 @@
 //! The client: a cheap handle on one session.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -241,13 +241,20 @@ impl Connect {
     /// # Errors
     /// As told there.
     pub async fn connect(self) -> Result<Client, Error> {
+        let (client, carrier) = self.connect_carried().await?;
+        tokio::spawn(carrier);
+        Ok(client)
+    }
+
+    /// A client, and what must be run for it to work.
+    pub(crate) async fn connect_carried(self) -> Result<(Client, impl Future<Output = ()> + Send), Error> {
         let key = match self.key {
             Some(key) => key,
             None => key::find(self.key_file.as_deref())?.key,
         };
         let seeker = Seeker::new(self.addresses.into_list()?, key, self.patience);
-        let session = Session::open(seeker, &self.name).await?;
-        Ok(Client { session: Arc::new(session), defaults: self.defaults })
+        let (session, carrier) = Session::open(seeker, &self.name).await?;
+        Ok((Client { session: Arc::new(session), defaults: self.defaults }, carrier))
     }
 }
 

@@ -11,6 +11,7 @@ extern crate self as argon;
 
 mod address;
 mod blob;
+pub mod blocking;
 mod call;
 mod client;
 mod deferred;

@@ -63,8 +63,11 @@ struct Next {
 }
 
 impl Session {
-    /// Reaches a manager and starts the background task on the present tokio runtime.
-    pub(crate) async fn open(mut seeker: Seeker, client: &str) -> Result<Self, Error> {
+    /// Reaches a manager. The background task is returned beside the session; it must be run, on a tokio runtime.
+    pub(crate) async fn open(
+        mut seeker: Seeker,
+        client: &str,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
         let reached = seeker.first().await?;
         let session = SessionId(dial::random()?);
         let open = open_body(session, client);
@@ -72,8 +75,8 @@ impl Session {
         let shared =
             Arc::new(Shared { state: Mutex::new(state), wake: Notify::new(), printer: Printer::default() });
         let connection = Connection::begin(&shared, reached);
-        tokio::spawn(actor::run(Arc::clone(&shared), seeker, connection));
-        Ok(Self { shared })
+        let carrier = actor::run(Arc::clone(&shared), seeker, connection);
+        Ok((Self { shared }, carrier))
     }
 
     /// Changes the journal; what is to be written goes out soon.

@@ -20,6 +20,7 @@ mod partitions;
 mod reconnect_storm;
 mod runner_deaths;
 mod runner_limits;
+mod rust_programs;
 mod rust_session;
 mod scaling;
 mod slow_peers;

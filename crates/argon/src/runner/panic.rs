@@ -74,27 +74,22 @@ fn message(thrown: &(dyn Any + Send)) -> String {
 /// The frames between the panic and the runner: what is before is the machinery of panics, what is behind ours.
 fn own_frames(whole: &str) -> String {
     let lines: Vec<&str> = whole.lines().collect();
-    let is_frame = |line: &str| {
-        line.trim_start().split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok())
-    };
-    let starts: Vec<usize> = (0..lines.len()).filter(|at| is_frame(lines[*at])).collect();
-    let machinery = |line: &str| {
-        ["core::panicking::panic", "begin_unwind", "std::panicking::", "__rustc::rust_panic"]
-            .iter()
-            .any(|name| line.contains(name))
-    };
-    let first = starts.iter().rposition(|at| machinery(lines[*at])).map_or(0, |index| index + 1);
-    let last = starts.iter().position(|at| {
-        lines[*at].contains("argon::runner::")
-            && !machinery(lines[*at])
-            && *at > starts.get(first).copied().unwrap_or(0)
-    });
-    let from = starts.get(first).copied().unwrap_or(0);
-    let to = last.map_or(lines.len(), |index| starts[index]);
-    let mut text = lines[from..to.max(from)].join("\n");
+    let frames: Vec<usize> = (0..lines.len()).filter(|at| is_frame(lines[*at])).collect();
+    let has = |at: usize, names: &[&str]| names.iter().any(|name| lines[at].contains(name));
+    let machinery = ["begin_unwind", "core::panicking::", "std::panicking::begin_panic"];
+    let first = frames.iter().rposition(|at| has(*at, &machinery)).map_or(0, |index| index + 1);
+    let own = frames.get(first..).unwrap_or_default();
+    let end = own.iter().find(|at| has(**at, &["argon::runner::serve"])).copied().unwrap_or(lines.len());
+    let begin = own.first().copied().unwrap_or(end).min(end);
+    let mut text = lines[begin..end].join("\n");
     if text.len() > BACKTRACE_BYTES {
         let cut = (0..=BACKTRACE_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(cut);
     }
     text
+}
+
+/// A line that begins a frame: its number and its function.
+fn is_frame(line: &str) -> bool {
+    line.trim_start().split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok())
 }

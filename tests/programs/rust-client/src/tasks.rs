@@ -1,0 +1,77 @@
+//! The tasks of this program.
+
+use std::io::Write;
+use std::time::Duration;
+
+use argon::Shared;
+use serde::{Deserialize, Serialize};
+
+#[argon::task]
+pub fn add(a: u64, b: u64) -> u64 {
+    a + b
+}
+
+/// The worker that it ran on, by its process id.
+#[argon::task]
+pub fn place(pause_ms: u64) -> String {
+    std::thread::sleep(Duration::from_millis(pause_ms));
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(2)).unwrap_or("?").to_owned()
+}
+
+#[argon::task]
+pub fn nap(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
+/// Notes that it ran, whole, and gives twice its number.
+#[argon::task]
+pub fn note(file: String, number: u64) -> u64 {
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).expect("a file to note in");
+    file.write_all(format!("{number}\n").as_bytes()).expect("a note");
+    number * 2
+}
+
+#[argon::task]
+pub fn panics(word: &str) -> u64 {
+    panic!("a {word} panic");
+}
+
+#[argon::task]
+pub fn exits(status: i32) {
+    println!("about to exit with {status}");
+    std::process::exit(status);
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub enum Refusal {
+    Odd { number: u64 },
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self::Odd { number } = self;
+        write!(f, "{number} is odd")
+    }
+}
+
+#[argon::task]
+pub fn half(number: u64) -> Result<u64, Refusal> {
+    if number % 2 == 0 { Ok(number / 2) } else { Err(Refusal::Odd { number }) }
+}
+
+#[argon::task]
+pub fn count(words: Shared<Vec<String>>, wanted: &str) -> usize {
+    words.iter().filter(|word| *word == wanted).count()
+}
+
+#[argon::task]
+pub fn says(word: String) {
+    println!("{word} to stdout");
+    eprintln!("{word} to stderr");
+}
+
+#[argon::task]
+pub fn bytes(length: usize) -> Vec<u8> {
+    vec![7; length]
+}

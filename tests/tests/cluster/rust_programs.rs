@@ -1,0 +1,123 @@
+//! A Rust program outside the workspace, built against the crate by its path: its own executable is what workers run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use argon_tests::{Cluster, Finished, Process, wait_for};
+
+use crate::support::{counts, lines};
+
+/// Builds the program, once for all tests, and returns the folder of its executables.
+fn built() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = root.join("programs/rust-client");
+    let target = root.join("../target/programs");
+    std::fs::create_dir_all(&target).unwrap();
+    // Each test is a process of its own; one builds, the others wait.
+    let lock = std::fs::File::create(target.join("lock")).unwrap();
+    lock.lock().unwrap();
+    if !package.join("Cargo.lock").exists() {
+        std::fs::copy(root.join("../Cargo.lock"), package.join("Cargo.lock")).unwrap();
+    }
+    let output = Command::new("cargo")
+        .args(["build", "--quiet", "--offline", "--bins", "--manifest-path"])
+        .arg(package.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .expect("cargo can be started");
+    assert!(output.status.success(), "it does not build: {}", String::from_utf8_lossy(&output.stderr));
+    target.join("debug")
+}
+
+fn start(cluster: &mut Cluster, mode: &str, more: &[&str]) -> Process {
+    let mut command = Command::new(built().join("rust-client"));
+    command.arg(mode).arg(cluster.address()).arg(cluster.key()).args(more);
+    cluster.run(command, mode)
+}
+
+fn run(cluster: &mut Cluster, mode: &str, more: &[&str]) -> Finished {
+    let finished = start(cluster, mode, more).finish(Duration::from_secs(60));
+    assert!(finished.status.success(), "{mode} failed: {}", finished.stderr);
+    finished
+}
+
+#[test]
+fn values_come_back_from_the_programs_own_executable() {
+    let mut cluster = Cluster::with_workers(&[1, 1]);
+    assert_eq!(run(&mut cluster, "values", &[]).stdout, "values\n");
+}
+
+#[test]
+fn calls_spread_over_two_workers() {
+    let mut cluster = Cluster::with_workers(&[1, 1]);
+    assert_eq!(run(&mut cluster, "spread", &[]).stdout, "places=2\n");
+}
+
+#[test]
+fn each_bad_end_comes_back_as_what_it_was() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    assert!(run(&mut cluster, "errors", &[]).stdout.ends_with("errors\n"));
+}
+
+#[test]
+fn what_a_task_prints_is_printed_here_before_its_value_is_there() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let finished = run(&mut cluster, "prints", &[]);
+    assert_eq!(finished.stdout, "hello to stdout\nafter\n");
+    assert_eq!(finished.stderr, "hello to stderr\n");
+}
+
+#[test]
+fn a_shared_value_is_there_in_every_task() {
+    let mut cluster = Cluster::with_workers(&[1, 1]);
+    assert_eq!(run(&mut cluster, "shared", &[]).stdout, "shared\n");
+}
+
+#[test]
+fn functions_of_other_languages_are_called_by_name() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    assert_eq!(run(&mut cluster, "other-languages", &[]).stdout, "other languages\n");
+}
+
+#[test]
+fn a_program_without_tokio_waits_for_its_calls() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    assert_eq!(run(&mut cluster, "blocking", &[]).stdout, "blocking\n");
+}
+
+#[test]
+fn a_detached_call_outlives_its_program() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let id = run(&mut cluster, "submit", &[]).stdout;
+    assert_eq!(run(&mut cluster, "collect", &[id.trim()]).stdout, "42\n");
+}
+
+#[test]
+fn a_manager_killed_under_load_loses_nothing() {
+    let mut cluster = Cluster::with_workers(&[2, 2]);
+    let count = 20_000_u64;
+    let file = cluster.folder().join("ran");
+    let program = start(&mut cluster, "load", &[&file.display().to_string(), &count.to_string()]);
+    for share in [count / 4, count / 2] {
+        wait_for("a share of the tasks", Duration::from_secs(30), || {
+            (lines(&cluster, "ran").len() as u64 >= share).then_some(())
+        });
+        cluster.kill_manager();
+        cluster.start_manager();
+    }
+    let finished = program.finish(Duration::from_secs(60));
+    assert!(finished.status.success(), "{}", finished.stderr);
+    assert_eq!(finished.stdout, format!("sum={}\n", count * (count - 1)));
+    assert_eq!(counts(&cluster, "ran").len() as u64, count, "each task ran");
+}
+
+#[test]
+fn a_main_that_would_not_serve_is_told_how_to() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let mut command = Command::new(built().join("unmarked"));
+    command.arg(cluster.address()).arg(cluster.key());
+    let finished = cluster.run(command, "unmarked").finish(Duration::from_secs(30));
+    assert!(finished.stdout.contains("mark main with #[argon::main]"), "{finished:?}");
+}
