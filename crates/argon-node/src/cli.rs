@@ -3,7 +3,10 @@
 mod drain;
 mod key;
 mod manager;
+mod map;
 mod options;
+mod pool;
+mod run;
 mod status;
 mod up;
 mod worker;
@@ -12,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, UNDONE};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -32,6 +35,9 @@ Exit status:
   2  wrong command line                 6  this machine lacks an interpreter
   3  the address cannot be listened on  7  the store failed";
 
+/// Commands whose exit status is that of what they ran, but for their own failures.
+const PASS_ON: &[&str] = &["run", "map", "collect"];
+
 /// One pool out of the machines that you have, called like a function.
 #[derive(Debug, Parser)]
 #[command(name = "argon", version, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
@@ -48,6 +54,10 @@ enum Command {
     Worker(worker::Arguments),
     /// Manager and worker on this machine, in one process
     Up(up::Arguments),
+    /// Run one command on the pool, with its input, output and exit status here
+    Run(run::Arguments),
+    /// Run one command for each of many inputs, on all machines of the pool
+    Map(map::Arguments),
     /// Show workers, queue and running tasks
     Status(status::Arguments),
     /// Let a worker finish what it runs and leave
@@ -62,11 +72,13 @@ enum Command {
 /// Runs the command that the process was called with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| misused(&error));
     let ended = match arguments.command {
         Command::Manager(arguments) => manager::run(arguments),
         Command::Worker(arguments) => worker::run(arguments),
         Command::Up(arguments) => up::run(arguments),
+        Command::Run(arguments) => return passed_on(run::run(&arguments)),
+        Command::Map(arguments) => return passed_on(map::run(arguments)),
         Command::Status(arguments) => status::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
@@ -81,8 +93,32 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The end of a command whose status is that of what it ran.
+fn passed_on(ended: Result<u8, Failure>) -> ExitCode {
+    ended.map_or_else(
+        |failure| {
+            eprintln!("argon: {failure}");
+            ExitCode::from(UNDONE)
+        },
+        ExitCode::from,
+    )
+}
+
+/// Explains a wrong command line and leaves; help and version come this way too.
+fn misused(error: &clap::Error) -> ! {
+    let _ = error.print();
+    let is_passed_on =
+        std::env::args_os().nth(1).is_some_and(|name| PASS_ON.iter().any(|known| name == *known));
+    let status = match error.exit_code() {
+        0 => 0,
+        _ if is_passed_on => i32::from(UNDONE),
+        status => status,
+    };
+    std::process::exit(status)
+}
+
 /// Runs an asynchronous command on this thread.
-fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::new(crate::exit::Kind::Other, format!("the runtime cannot start: {error}"))
     })?;

@@ -1,6 +1,21 @@
-//! Why a command failed, as a sentence and an exit status. The statuses are documented in `argon --help`.
+//! Why a command failed, as a sentence and an exit status. The statuses are documented in `argon --help`, and in
+//! `docs/guide/commands.md`.
+//!
+//! `argon run`, `map` and `collect` end with the status of what they ran. Their own failures are [`UNDONE`] then, as with
+//! ssh and GNU parallel, whatever their kind.
 
 use std::process::ExitCode;
+
+/// The command reached its time limit, as `timeout` tells it.
+pub const TIMED_OUT: u8 = 124;
+/// It was cancelled, as shells tell an interrupt.
+pub const INTERRUPTED: u8 = 130;
+/// Signal 0 as a status: that of a signal is this and its number.
+pub const BY_SIGNAL: u8 = 128;
+/// The reader of standard output went away, as shells tell a broken pipe.
+pub const UNREAD: u8 = 141;
+/// Argon could not run it, or cannot tell how it ended.
+pub const UNDONE: u8 = 255;
 
 /// A failure that ends a command.
 #[derive(Debug, thiserror::Error)]

@@ -4,8 +4,10 @@
 //! `cli/` parses and reports; `net/` moves frames; `manager/` and `worker/` drive the scheduler and the pool.
 
 pub mod cli;
+pub mod command;
 pub mod exit;
 pub mod failpoint;
+pub mod interrupt;
 pub mod key_file;
 pub mod manager;
 pub mod map;

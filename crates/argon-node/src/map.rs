@@ -4,12 +4,14 @@
 //! connection: `cli/map` drives it, and hands what it makes to the client.
 
 pub mod csv;
+pub mod errand;
 pub mod halt;
 pub mod inputs;
 pub mod joblog;
 pub mod printer;
 pub mod progress;
 pub mod quote;
+pub mod reader;
 pub mod records;
 pub mod results;
 pub mod spill;

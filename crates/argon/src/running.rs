@@ -25,6 +25,8 @@ pub struct Running {
 pub enum Event {
     /// It wrote to its descriptor 1 or 2. The task is held up while this is not read and about 1 MiB is on its way.
     Output {
+        /// Which start of the task it was: a further one prints from its beginning.
+        attempt: u32,
         /// 1 or 2.
         fd: u8,
         /// What it wrote.
@@ -68,7 +70,9 @@ impl Running {
         let number = self.number;
         let piece = self.session.waiting(|journal| journal.poll_piece(number, context.waker()));
         match piece {
-            Poll::Ready(Some(Piece::Output { fd, bytes })) => Poll::Ready(Some(Event::Output { fd, bytes })),
+            Poll::Ready(Some(Piece::Output { attempt, fd, bytes })) => {
+                Poll::Ready(Some(Event::Output { attempt, fd, bytes }))
+            }
             Poll::Ready(Some(Piece::Ask(question))) => {
                 let asked = Asked { session: Arc::clone(&self.session), question: Some(question) };
                 Poll::Ready(Some(Event::Asked(asked)))

@@ -33,7 +33,7 @@ pub(super) struct LogOption {
 #[derive(Debug, Args)]
 pub(super) struct ManagerOption {
     /// The manager's address
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8000", value_parser = parse_peer)]
+    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", default_value = "127.0.0.1:8000", value_parser = parse_peer)]
     pub(super) manager: String,
 }
 
@@ -137,7 +137,7 @@ fn default_store(host: &str, port: u16) -> Result<PathBuf, Failure> {
     Ok(folder.join("argon").join(format!("manager-{host}-{port}.redb")))
 }
 
-fn parse_seconds(text: &str) -> Result<f64, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=4_000_000.0).contains(&seconds) => Ok(seconds),
         Ok(_) | Err(_) => Err("expected a number of seconds, 0 or more".to_owned()),

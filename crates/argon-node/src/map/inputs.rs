@@ -109,6 +109,21 @@ impl Plan {
         self.groups.iter().flatten().any(|origin| *origin == Origin::Stdin)
     }
 
+    /// How many rows there are, if the command line says it all.
+    #[must_use]
+    pub fn count(&self) -> Option<u64> {
+        let length = |origin: &Origin| match origin {
+            Origin::Words(words) => Some(words.len() as u64),
+            Origin::File(_) | Origin::Stdin => None,
+        };
+        let group = |origins: &Vec<Origin>| {
+            let lengths: Option<Vec<u64>> = origins.iter().map(length).collect();
+            lengths?.into_iter().min()
+        };
+        let groups: Option<Vec<u64>> = self.groups.iter().map(group).collect();
+        Some(groups?.into_iter().product())
+    }
+
     /// Opens all sources, and reads those that will be repeated.
     ///
     /// # Errors
@@ -263,6 +278,8 @@ mod tests {
         assert!(mixed.reads_stdin());
         assert_eq!(mixed.columns(Format::Lines), Some(4));
         assert_eq!(mixed.columns(Format::Csv), None);
+        assert_eq!(mixed.count(), None);
+        assert_eq!(plan("x ::: a b c :::+ 1 2 ::: p q", &[]).count(), Some(4));
     }
 
     #[test]

@@ -97,7 +97,11 @@ impl Spill {
         result
     }
 
-    fn copy(&self, stream: &Stream, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes a stream out, and keeps it.
+    ///
+    /// # Errors
+    /// If the temporary file cannot be read, or `out` not be written.
+    pub fn copy(&self, stream: &Stream, out: &mut dyn Write) -> io::Result<()> {
         if let Some(file) = &self.file
             && !stream.blocks.is_empty()
         {

@@ -42,6 +42,17 @@ pub enum TemplateError {
         /// The input.
         sequence: u64,
     },
+    /// A column that no input can have.
+    #[error(
+        "the command asks for column {wanted}, and there {}; each ':::' or file is one, and --csv splits lines",
+        if *found == 1 { "is one source of inputs".to_owned() } else { format!("are {found} sources of inputs") }
+    )]
+    NoSource {
+        /// The column, from 1.
+        wanted: usize,
+        /// How many sources there are.
+        found: usize,
+    },
     /// No command.
     #[error("no command is given: argon map [OPTIONS] -- COMMAND [ARGUMENT]... [::: INPUT]...")]
     Empty,

@@ -20,6 +20,7 @@ const GRANT_BYTES: u64 = 256 << 10;
 pub(crate) enum Piece {
     /// It wrote to its descriptor 1 or 2.
     Output {
+        attempt: u32,
         fd: u8,
         bytes: Bytes,
     },
@@ -88,7 +89,8 @@ impl Journal {
                 self.prints.push(Printed { number, count, fd, bytes });
             }
             Watch::Caller => {
-                output.pieces.push_back((Piece::Output { fd, bytes }, count));
+                let attempt = from.attempt.0;
+                output.pieces.push_back((Piece::Output { attempt, fd, bytes }, count));
                 self.wakers.extend(entry.waker.take());
             }
         }

@@ -1,0 +1,283 @@
+//! The loop of `argon map`: hands out commands as long as there is room, and takes back their ends.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use argon::Client;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::super::pool::{NO_WORKER, slots};
+use super::follow::{Done, follow};
+use super::report::{Reporter, Trouble};
+use super::settings::Settings;
+use crate::command::ended::Ended;
+use crate::command::invocation::{Input, Invocation};
+use crate::exit::{self, Failure, Kind};
+use crate::interrupt;
+use crate::map::errand::{Errand, Item, Made, Maker};
+use crate::map::halt::{Halt, Tally, Urgency};
+use crate::map::printer::Printed;
+use crate::map::progress::{Progress, Standing};
+use crate::map::reader::Batch;
+
+/// Commands under way for each slot of the pool, so that short ones find the next at hand.
+const AHEAD_PER_SLOT: u64 = 4;
+/// … and at least so many, until the pool has said how many slots it has, and while it has few.
+const AHEAD_LEAST: u64 = 32;
+/// Commands that ended and wait for their turn in the order of inputs, at most.
+const HELD_MAX: usize = 10_000;
+/// How often the pool is asked how many slots it has: machines join and leave.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// How often the progress line is drawn.
+const DRAW_EVERY: Duration = Duration::from_millis(150);
+
+/// Why no more commands are handed out.
+enum Stop {
+    /// The rules of `--halt`.
+    Halted,
+    /// Ctrl-C and its like: the number of the signal.
+    Interrupted(u8),
+    /// Nobody reads the output.
+    Unread,
+    /// Something that cannot be worked around.
+    Failed(Failure),
+}
+
+struct Run {
+    client: Client,
+    invocation: Invocation,
+    maker: Maker,
+    batches: mpsc::Receiver<Batch>,
+    items: VecDeque<Item>,
+    are_inputs_over: bool,
+    /// A source could not be read to its end.
+    is_input_broken: bool,
+    under_way: JoinSet<Done>,
+    next_place: u64,
+    tally: Tally,
+    halt: Halt,
+    jobs: Option<u64>,
+    slots: watch::Receiver<Option<u64>>,
+    cancel: watch::Sender<bool>,
+    reporter: Reporter,
+    stop: Option<Stop>,
+    /// How many inputs there are, once that is known.
+    total: Option<u64>,
+    /// Inputs that need not be run.
+    done_before: u64,
+    begun: Instant,
+}
+
+pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
+    let mut interrupt = interrupt::watch()?;
+    let client = settings.pool.connect("argon map").await?;
+    let mut run = Run::new(client, settings);
+    let mut draw = tokio::time::interval(DRAW_EVERY);
+    while !run.is_over() {
+        let may_start = run.may_start();
+        let is_seen = run.reporter.progress.is_seen();
+        tokio::select! {
+            biased;
+            Some(done) = run.under_way.join_next() => run.on_joined(done),
+            batch = run.batches.recv(), if may_start && run.items.is_empty() => run.on_batch(batch),
+            number = interrupt.wait(), if run.stop.is_none() => run.stop_now(Stop::Interrupted(number)),
+            Ok(()) = run.slots.changed() => run.on_slots(),
+            _ = draw.tick(), if is_seen => run.reporter.progress.show(&run.standing()),
+        }
+        run.hand_out();
+    }
+    run.reporter.progress.clear();
+    run.client.close();
+    run.finish()
+}
+
+impl Run {
+    fn new(client: Client, settings: Settings) -> Self {
+        let (tell, slots) = watch::channel(None);
+        if settings.jobs.is_none() {
+            tokio::task::spawn_local(watch_slots(client.clone(), tell));
+        }
+        let Settings { keep_order, tag, joblog, results, progress, .. } = settings;
+        Self {
+            client,
+            invocation: settings.invocation,
+            maker: settings.maker,
+            batches: settings.batches,
+            items: VecDeque::new(),
+            are_inputs_over: false,
+            is_input_broken: false,
+            under_way: JoinSet::new(),
+            next_place: 0,
+            tally: Tally::default(),
+            halt: settings.halt,
+            jobs: settings.jobs.map(u64::from),
+            slots,
+            cancel: watch::channel(false).0,
+            reporter: Reporter::new(keep_order, tag, joblog, results, Progress::new(progress)),
+            stop: None,
+            total: settings.total,
+            done_before: 0,
+            begun: Instant::now(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let is_nothing_left = self.are_inputs_over && self.items.is_empty();
+        self.under_way.is_empty() && (self.stop.is_some() || is_nothing_left)
+    }
+
+    /// How many commands may be under way.
+    fn room(&self) -> u64 {
+        let ahead = || self.slots.borrow().unwrap_or(0).saturating_mul(AHEAD_PER_SLOT).max(AHEAD_LEAST);
+        self.jobs.unwrap_or_else(ahead)
+    }
+
+    fn may_start(&self) -> bool {
+        self.stop.is_none()
+            && (!self.are_inputs_over || !self.items.is_empty())
+            && (self.under_way.len() as u64) < self.room()
+            && self.reporter.waiting() < HELD_MAX
+    }
+
+    fn on_batch(&mut self, batch: Option<Batch>) {
+        let Some(batch) = batch else {
+            self.are_inputs_over = true;
+            return;
+        };
+        self.items.extend(batch.items);
+        if let Some(why) = batch.stopped_by {
+            // What came before it is still run.
+            self.are_inputs_over = true;
+            self.reporter
+                .progress
+                .tell(&format!("{why}; the inputs before it are run, those behind it are not"));
+            self.is_input_broken = true;
+        }
+    }
+
+    fn on_slots(&mut self) {
+        if *self.slots.borrow_and_update() == Some(0) {
+            self.reporter.progress.tell(NO_WORKER);
+        }
+    }
+
+    /// Starts what there is room for.
+    fn hand_out(&mut self) {
+        while self.may_start()
+            && let Some(item) = self.items.pop_front()
+        {
+            match self.maker.make(item) {
+                Ok(Made::Errand(errand)) => self.start(errand),
+                Ok(Made::Failed { sequence, why }) => {
+                    let errand = Errand { sequence, row: Vec::new(), words: Vec::new(), line: String::new() };
+                    self.fail(errand, why);
+                }
+                Ok(Made::Done) => self.done_before += 1,
+                Err(error) => self.stop_now(Stop::Failed(Failure::new(Kind::Usage, error.to_string()))),
+            }
+        }
+    }
+
+    fn start(&mut self, errand: Errand) {
+        match self.client.start(self.invocation.request(&errand.words, Input::Empty)) {
+            Ok(running) => {
+                let spill = Rc::clone(&self.reporter.spill);
+                let cancel = self.cancel.subscribe();
+                self.under_way.spawn_local(follow(self.next_place, errand, running, spill, cancel));
+                self.next_place += 1;
+            }
+            Err(error) => self.fail(errand, error.to_string()),
+        }
+    }
+
+    /// Counts an input of which no command can be made.
+    fn fail(&mut self, errand: Errand, why: String) {
+        let done = Done {
+            place: self.next_place,
+            errand,
+            printed: Printed::default(),
+            ended: Ended::without_command(exit::UNDONE, why),
+            started: std::time::SystemTime::now(),
+            was_cancelled: false,
+        };
+        self.next_place += 1;
+        self.on_done(done);
+    }
+
+    fn on_joined(&mut self, joined: Result<Done, tokio::task::JoinError>) {
+        match joined {
+            Ok(done) => self.on_done(done),
+            Err(error) => {
+                let message = format!("following a command failed: {error}");
+                self.stop_now(Stop::Failed(Failure::new(Kind::Other, message)));
+            }
+        }
+    }
+
+    fn on_done(&mut self, done: Done) {
+        if !done.was_cancelled {
+            self.tally.add(done.ended.status);
+        }
+        match self.reporter.add(done) {
+            Ok(()) => {}
+            Err(Trouble::Unread) => self.stop_now(Stop::Unread),
+            Err(Trouble::Failure(failure)) => self.stop_now(Stop::Failed(failure)),
+        }
+        match self.halt.reached(&self.tally) {
+            Some(Urgency::Now) => self.stop_now(Stop::Halted),
+            Some(Urgency::Soon) => {
+                self.stop.get_or_insert(Stop::Halted);
+            }
+            None => {}
+        }
+    }
+
+    /// Hands out no more and cancels what is under way.
+    fn stop_now(&mut self, why: Stop) {
+        self.stop.get_or_insert(why);
+        self.cancel.send_replace(true);
+    }
+
+    fn standing(&self) -> Standing {
+        let total = self.total.map(|total| total.saturating_sub(self.done_before));
+        Standing { tally: self.tally, under_way: self.under_way.len(), total, elapsed: self.begun.elapsed() }
+    }
+
+    fn finish(self) -> Result<u8, Failure> {
+        let Tally { failed, .. } = self.tally;
+        let status = self.tally.status(self.halt);
+        match self.stop {
+            Some(Stop::Failed(failure)) => return Err(failure),
+            Some(Stop::Unread) => return Ok(exit::UNREAD),
+            Some(Stop::Interrupted(number)) => {
+                eprintln!("argon: stopped by a signal: {} commands had ended", self.tally.done());
+                return Ok(exit::BY_SIGNAL + number);
+            }
+            Some(Stop::Halted) => {
+                eprintln!(
+                    "argon: stopped as --halt says: {} commands had ended, {failed} of them failed",
+                    self.tally.done()
+                );
+            }
+            None if failed > 0 => eprintln!("argon: {failed} of {} commands failed", self.tally.done()),
+            None => {}
+        }
+        if self.is_input_broken { Ok(exit::UNDONE) } else { Ok(status) }
+    }
+}
+
+async fn watch_slots(client: Client, tell: watch::Sender<Option<u64>>) {
+    loop {
+        let found = slots(&client).await;
+        tell.send_if_modified(|known| {
+            let is_news = found.is_some() && *known != found;
+            if is_news {
+                *known = found;
+            }
+            is_news
+        });
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,96 @@
+//! One command under way: takes what it prints into the spill, and tells its end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use argon::{Event, Outcome, Running};
+use tokio::sync::watch;
+
+use crate::command::ended::Ended;
+use crate::exit::UNDONE;
+use crate::map::errand::Errand;
+use crate::map::printer::Printed;
+use crate::map::spill::Spill;
+
+/// A command that ended.
+pub(super) struct Done {
+    /// Its place among those that were handed out, from 0.
+    pub(super) place: u64,
+    pub(super) errand: Errand,
+    pub(super) printed: Printed,
+    pub(super) ended: Ended,
+    /// When it was handed out.
+    pub(super) started: SystemTime,
+    /// We ended it, so that it is no failure of its own.
+    pub(super) was_cancelled: bool,
+}
+
+/// Follows a command to its end; cancels it when that is wanted.
+pub(super) async fn follow(
+    place: u64,
+    errand: Errand,
+    mut running: Running,
+    spill: Rc<RefCell<Spill>>,
+    mut cancel: watch::Receiver<bool>,
+) -> Done {
+    let started = SystemTime::now();
+    let mut printed = Printed::default();
+    let mut printed_by = 0;
+    let mut was_cancelled = false;
+    let mut trouble = None;
+    let ended = loop {
+        let event = tokio::select! {
+            biased;
+            event = running.next() => event,
+            _ = cancel.wait_for(|is_wanted| *is_wanted), if !was_cancelled => {
+                was_cancelled = true;
+                running.cancel();
+                continue;
+            }
+        };
+        match event {
+            Some(Event::Output { attempt, fd, bytes }) => {
+                let mut spill = spill.borrow_mut();
+                if attempt != printed_by {
+                    // The command was started again: what the earlier start printed is void.
+                    printed_by = attempt;
+                    forget(&mut spill, std::mem::take(&mut printed));
+                }
+                let stream = if fd == 2 { &mut printed.stderr } else { &mut printed.stdout };
+                if trouble.is_none()
+                    && let Err(error) = spill.write(stream, &bytes)
+                {
+                    trouble = Some(error.to_string());
+                    running.cancel();
+                }
+            }
+            // It has nothing to read, and was told so: a question is a surprise, and dropped it is a no.
+            Some(Event::Asked(_)) => {}
+            Some(Event::Ended(end)) => {
+                if end.as_ref().is_ok_and(|outcome| is_of_another(outcome, printed_by)) {
+                    forget(&mut spill.borrow_mut(), std::mem::take(&mut printed));
+                }
+                break Ended::of(&end);
+            }
+            None => break Ended::without_command(UNDONE, "the end of the command was missed".to_owned()),
+        }
+    };
+    let ended = match trouble {
+        Some(why) => Ended { status: UNDONE, exit: -1, sentence: Some(why), ..ended },
+        None => ended,
+    };
+    let was_cancelled = was_cancelled && ended.exit < 0;
+    Done { place, errand, printed, ended, started, was_cancelled }
+}
+
+/// Whether the outcome is that of a later start than the one whose output came last.
+fn is_of_another(outcome: &Outcome, printed_by: u32) -> bool {
+    let attempt = outcome.head.attempt.0;
+    attempt != 0 && printed_by != 0 && attempt != printed_by
+}
+
+fn forget(spill: &mut Spill, printed: Printed) {
+    spill.forget(printed.stdout);
+    spill.forget(printed.stderr);
+}

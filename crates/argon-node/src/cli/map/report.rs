@@ -1,0 +1,162 @@
+//! What a run leaves behind: output on the terminal and in files, lines in the joblog, sentences about what went wrong.
+
+use std::cell::RefCell;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+use super::follow::Done;
+use crate::exit::{Failure, Kind};
+use crate::map::joblog::{Entry, Joblog};
+use crate::map::printer::{Order, print};
+use crate::map::progress::Progress;
+use crate::map::results;
+use crate::map::spill::Spill;
+
+/// Sentences about single commands that are shown; a million commands that are not there have said enough after these.
+const SENTENCES_MAX: u32 = 20;
+
+/// Prints and keeps what commands leave.
+pub(super) struct Reporter {
+    pub(super) spill: Rc<RefCell<Spill>>,
+    pub(super) progress: Progress,
+    order: Order<Done>,
+    joblog: Option<Joblog>,
+    results: Option<PathBuf>,
+    tag: bool,
+    stdout: BufWriter<io::Stdout>,
+    stderr: BufWriter<io::Stderr>,
+    sentences: u32,
+}
+
+/// Why nothing more can be reported.
+pub(super) enum Trouble {
+    /// Nobody reads standard output any more.
+    Unread,
+    /// Something else.
+    Failure(Failure),
+}
+
+impl Reporter {
+    pub(super) fn new(
+        keep_order: bool,
+        tag: bool,
+        joblog: Option<Joblog>,
+        results: Option<PathBuf>,
+        progress: Progress,
+    ) -> Self {
+        Self {
+            spill: Rc::default(),
+            progress,
+            order: Order::new(keep_order),
+            joblog,
+            results,
+            tag,
+            stdout: BufWriter::with_capacity(64 << 10, io::stdout()),
+            stderr: BufWriter::with_capacity(64 << 10, io::stderr()),
+            sentences: 0,
+        }
+    }
+
+    /// How many have ended and wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.order.waiting()
+    }
+
+    /// Takes in one that ended, and prints all whose turn it is.
+    pub(super) fn add(&mut self, done: Done) -> Result<(), Trouble> {
+        self.order.put(done.place, done);
+        while let Some(done) = self.order.take() {
+            self.print(done)?;
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, mut done: Done) -> Result<(), Trouble> {
+        let tag = self.tag.then(|| done.errand.row.join(" "));
+        let printed = std::mem::take(&mut done.printed);
+        let received = printed.stdout.len() + printed.stderr.len();
+        if let Some(folder) = &self.results {
+            let spill = self.spill.borrow();
+            results::files(folder, &done.errand.row, done.errand.sequence)
+                .and_then(|mut files| {
+                    spill.copy(&printed.stdout, &mut files.stdout)?;
+                    spill.copy(&printed.stderr, &mut files.stderr)
+                })
+                .map_err(|error| failure(error.to_string()))?;
+        }
+        let mut spill = self.spill.borrow_mut();
+        let (stdout, stderr) = (&mut self.stdout, &mut self.stderr);
+        let written = if received == 0 {
+            Ok(())
+        } else {
+            self.progress.make_way(|| {
+                print(&mut spill, printed.stdout, tag.as_deref(), stdout)?;
+                stdout.flush()?;
+                print(&mut spill, printed.stderr, tag.as_deref(), stderr)?;
+                stderr.flush()
+            })
+        };
+        written.map_err(unwritable)?;
+        drop(spill);
+        self.log(&done, received)?;
+        self.explain(&done);
+        Ok(())
+    }
+
+    fn log(&mut self, done: &Done, received: u64) -> Result<(), Trouble> {
+        let Some(joblog) = &mut self.joblog else { return Ok(()) };
+        // What we cancelled is not done: a run that goes on from here runs it.
+        if done.was_cancelled {
+            return Ok(());
+        }
+        let started = done.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        joblog
+            .add(&Entry {
+                sequence: done.errand.sequence,
+                host: done.ended.worker.as_deref().unwrap_or(":"),
+                started: started.as_secs_f64(),
+                run_time: done.ended.run_time,
+                received,
+                exit: done.ended.exit,
+                signal: done.ended.signal,
+                command: &done.errand.line,
+            })
+            .map_err(|error| failure(error.to_string()))
+    }
+
+    fn explain(&mut self, done: &Done) {
+        let Some(sentence) = done.ended.sentence.as_ref().filter(|_| !done.was_cancelled) else { return };
+        self.sentences += 1;
+        if self.sentences <= SENTENCES_MAX {
+            let Done { errand, .. } = done;
+            let command =
+                if errand.line.is_empty() { String::new() } else { format!(" ({})", short(&errand.line)) };
+            self.progress.tell(&format!("input {}{command}: {sentence}", errand.sequence));
+        }
+        if self.sentences == SENTENCES_MAX {
+            self.progress.tell("what else goes wrong is counted, and not told one by one");
+        }
+    }
+}
+
+fn short(line: &str) -> String {
+    const SHOWN: usize = 100;
+    if line.chars().count() <= SHOWN {
+        line.to_owned()
+    } else {
+        line.chars().take(SHOWN).chain(['…']).collect()
+    }
+}
+
+fn failure(message: String) -> Trouble {
+    Trouble::Failure(Failure::new(Kind::Other, message))
+}
+
+fn unwritable(error: io::Error) -> Trouble {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Trouble::Unread;
+    }
+    failure(format!("the output of a command cannot be written: {error}"))
+}

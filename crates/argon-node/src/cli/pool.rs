@@ -1,0 +1,144 @@
+//! What the commands that use the pool have in common: how they reach it, what they say about each command, and how
+//! they are interrupted.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use argon::{Client, Connect, ErrorKind, Priority, RetryOn, TaskOptions};
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
+
+use super::options::{KeyOption, ManagerOption, parse_seconds};
+use crate::command::invocation::Invocation;
+use crate::exit::{Failure, Kind};
+use crate::key_file;
+
+/// Which manager, and by which key.
+#[derive(Debug, Args)]
+pub(super) struct PoolOption {
+    #[command(flatten)]
+    manager: ManagerOption,
+    #[command(flatten)]
+    key: KeyOption,
+}
+
+/// How commands are run.
+#[derive(Debug, Args)]
+pub(super) struct CommandOptions {
+    /// Folder that the command starts in, on the worker [default: the one that you are in]
+    #[arg(long, value_name = "FOLDER")]
+    cwd: Option<PathBuf>,
+    /// Let the command see this variable, as it is here or with a value of its own; may be repeated
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// End it after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = parse_limit)]
+    timeout: Option<Duration>,
+    /// Start it again, so often at most, if it fails or reaches its time limit
+    #[arg(long, value_name = "TIMES", default_value_t = 0)]
+    retries: u16,
+    /// Place among what waits in the pool
+    #[arg(long, value_name = "PRIORITY", value_enum, default_value_t = Urgency::Normal)]
+    priority: Urgency,
+    /// Do not start it again if its worker is lost: it may have done its work
+    #[arg(long, conflicts_with = "retries")]
+    never_twice: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Urgency {
+    High,
+    Normal,
+    Low,
+}
+
+impl PoolOption {
+    /// Connects to the manager.
+    pub(super) async fn connect(&self, name: &str) -> Result<Client, Failure> {
+        let found = key_file::find(self.key.key.as_deref())?;
+        let connect = Connect::to(self.manager.manager.as_str()).key(found.key).name(name);
+        connect.connect().await.map_err(|error| {
+            let kind = if error.kind() == ErrorKind::Unreachable { Kind::Reach } else { Kind::Other };
+            Failure::new(kind, error.to_string())
+        })
+    }
+}
+
+impl CommandOptions {
+    /// What every command is started with.
+    pub(super) fn invocation(&self) -> Result<Invocation, Failure> {
+        Ok(Invocation { folder: Some(self.folder()?), variables: self.variables()?, options: self.options() })
+    }
+
+    fn folder(&self) -> Result<String, Failure> {
+        let here = || {
+            std::env::current_dir().map_err(|error| {
+                let advice = "name the folder that the command starts in with --cwd";
+                Failure::new(
+                    Kind::Usage,
+                    format!("the folder that you are in is not known: {error}; {advice}"),
+                )
+            })
+        };
+        let folder = match &self.cwd {
+            Some(folder) if folder.is_absolute() => folder.clone(),
+            Some(folder) => here()?.join(folder),
+            None => here()?,
+        };
+        folder.into_os_string().into_string().map_err(|folder| {
+            let shown = folder.display();
+            Failure::new(
+                Kind::Usage,
+                format!("the folder {shown} is not UTF-8 text; name another with --cwd"),
+            )
+        })
+    }
+
+    fn variables(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let pair = |text: &String| match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            Some(_) => Err(format!("--env {text}: there is no name before the '='")),
+            None => match std::env::var(text) {
+                Ok(value) => Ok((text.clone(), value)),
+                Err(error) => Err(format!("--env {text}: {error}; give it a value as {text}=VALUE")),
+            },
+        };
+        let pairs: Result<_, String> = self.env.iter().map(pair).collect();
+        pairs.map_err(|message| Failure::new(Kind::Usage, message))
+    }
+
+    fn options(&self) -> TaskOptions {
+        let mut options = TaskOptions::new()
+            .priority(match self.priority {
+                Urgency::High => Priority::High,
+                Urgency::Normal => Priority::Normal,
+                Urgency::Low => Priority::Low,
+            })
+            .retries(self.retries)
+            .retry_on([RetryOn::Died, RetryOn::Timeout]);
+        if let Some(timeout) = self.timeout {
+            options = options.timeout(timeout);
+        }
+        if self.never_twice { options.never_twice() } else { options }
+    }
+}
+
+fn parse_limit(text: &str) -> Result<Duration, String> {
+    match parse_seconds(text)? {
+        0.0 => {
+            Err("a time limit of 0 would end everything at once; leave the option away for none".to_owned())
+        }
+        seconds => Ok(Duration::from_secs_f64(seconds)),
+    }
+}
+
+/// Slots of all workers; `None` if the manager does not say, for instance because it is away just now.
+pub(super) async fn slots(client: &Client) -> Option<u64> {
+    let reply: Value = client.request("status", Map::new()).await.ok()?;
+    reply["total_capacity"].as_u64()
+}
+
+/// What is said when there is nobody to run a command.
+pub(super) const NO_WORKER: &str =
+    "the pool has no worker yet; commands wait until one joins ('argon worker --manager HOST:PORT')";

@@ -1,0 +1,206 @@
+//! `argon run`: one command on the pool, as if it ran here.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use argon::{Asked, Client, Event, Running};
+use clap::Args;
+use tokio::sync::mpsc;
+
+use super::pool::{CommandOptions, NO_WORKER, PoolOption, slots};
+use crate::command::ended::Ended;
+use crate::command::invocation::Input;
+use crate::command::stdin::{self, Stdin};
+use crate::exit::{self, Failure, Kind};
+use crate::interrupt;
+
+/// A command that shows no sign of life for so long may be waiting for a worker.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Run one command on the pool, with its input, output and exit status here.
+///
+/// The command starts on a free slot of any worker, in the folder that you are in now. What it reads
+/// comes from here, what it writes appears here at once, and its exit status is that of argon run.
+/// Ctrl-C or a TERM ends it (TERM, and KILL two seconds later); a second Ctrl-C does not wait for that.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  argon run -- make -C /srv/project test
+  argon run --timeout 60 --retries 2 -- ./fetch-prices
+  pg_dump shop | argon run -- zstd -19 > shop.zst
+  argon run --env LANG --env LEVEL=9 -- sh -c 'tar c . | zstd -$LEVEL' > all.tar.zst
+
+The words go to the command as they are: for pipes and wildcards on the worker say sh -c '…'.
+In a loop that reads a list, say --no-stdin: otherwise the command may read the rest of the list.
+
+Exit status: the command's own, or
+  124  it reached --timeout               127  there is no such command
+  126  it cannot be executed, or its      130  it was cancelled by Ctrl-C
+       folder is not there                255  argon failed: no manager, no key, a lost worker
+  128+N  signal N ended it                     with --never-twice, a wrong command line")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    command: CommandOptions,
+    /// Give the command nothing to read
+    #[arg(short = 'n', long)]
+    no_stdin: bool,
+    #[command(flatten)]
+    pool: PoolOption,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let invocation = arguments.command.invocation()?;
+    let (input, stdin) = if arguments.no_stdin { (Input::Empty, None) } else { open_stdin()? };
+    super::block_on(async {
+        let client = arguments.pool.connect("argon run").await?;
+        let running = client
+            .start(invocation.request(&arguments.words, input))
+            .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
+        let ended = follow(&client, running, stdin).await?;
+        if let Some(sentence) = &ended.sentence {
+            eprintln!("argon: {sentence}{}", advice(&arguments.words, &ended));
+        }
+        Ok(ended.status)
+    })
+}
+
+fn open_stdin() -> Result<(Input, Option<Stdin>), Failure> {
+    stdin::open().map_err(|error| {
+        Failure::new(
+            Kind::Other,
+            format!("standard input cannot be read: {error}; say --no-stdin if it is not needed"),
+        )
+    })
+}
+
+/// A whole command line in one word is the mistake that people make who come from a shell.
+fn advice(words: &[String], ended: &Ended) -> &'static str {
+    match words {
+        [one] if ended.status == 127 && one.contains(' ') => {
+            "; the words of a command are given one by one, and a whole line to a shell: sh -c '…'"
+        }
+        _ => "",
+    }
+}
+
+/// One command under way.
+struct Run {
+    running: Running,
+    questions: mpsc::UnboundedSender<Asked>,
+    /// The attempt whose output came last; 0 before any.
+    printed_by: u32,
+    /// What it prints cannot be written any more.
+    is_unread: bool,
+}
+
+async fn follow(client: &Client, running: Running, stdin: Option<Stdin>) -> Result<Ended, Failure> {
+    let mut interrupt = interrupt::watch()?;
+    let mut run = Run { running, questions: answer_from(stdin), printed_by: 0, is_unread: false };
+    let mut signal = 0;
+    let mut is_quiet = true;
+    let quiet_for = tokio::time::sleep(QUIET);
+    tokio::pin!(quiet_for);
+    loop {
+        let event = tokio::select! {
+            event = run.running.next() => event,
+            number = interrupt.wait(), if signal == 0 => {
+                signal = number;
+                run.running.cancel();
+                continue;
+            }
+            () = &mut quiet_for, if is_quiet => {
+                is_quiet = false;
+                if slots(client).await == Some(0) {
+                    eprintln!("argon: {NO_WORKER}");
+                }
+                continue;
+            }
+        };
+        is_quiet = false;
+        match event {
+            Some(event) => {
+                if let Some(end) = run.on_event(event) {
+                    return Ok(run.explain(end, signal));
+                }
+            }
+            None => return Err(Failure::new(Kind::Other, "the end of the command was missed")),
+        }
+    }
+}
+
+impl Run {
+    /// Prints, or passes on a question; returns the end when it has come.
+    fn on_event(&mut self, event: Event) -> Option<Ended> {
+        match event {
+            Event::Output { attempt, fd, bytes } => {
+                if attempt != self.printed_by && self.printed_by != 0 {
+                    eprintln!("argon: the command was started again; what it prints begins anew");
+                }
+                self.printed_by = attempt;
+                self.print(fd, &bytes);
+                None
+            }
+            Event::Asked(asked) => {
+                // Where nobody answers it is dropped, which is a no.
+                let _ = self.questions.send(asked);
+                None
+            }
+            Event::Ended(end) => Some(Ended::of(&end)),
+        }
+    }
+
+    fn print(&mut self, fd: u8, bytes: &[u8]) {
+        if self.is_unread {
+            return;
+        }
+        let written = if fd == 2 {
+            io::stderr().write_all(bytes)
+        } else {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(bytes).and_then(|()| stdout.flush())
+        };
+        if let Err(error) = written {
+            self.is_unread = true;
+            self.running.cancel();
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                eprintln!("argon: what the command prints cannot be written: {error}; it is ended");
+            }
+        }
+    }
+
+    /// A cancel has a reason here, and its own status.
+    fn explain(&self, ended: Ended, signal: u8) -> Ended {
+        if ended.status != exit::INTERRUPTED || ended.exit >= 0 {
+            return ended;
+        }
+        let status = match signal {
+            0 if self.is_unread => exit::UNREAD,
+            0 => ended.status,
+            signal => exit::BY_SIGNAL + signal,
+        };
+        let sentence = ended.sentence.filter(|_| !self.is_unread && signal == 0);
+        Ended { status, sentence, ..ended }
+    }
+}
+
+/// Answers questions one after another, so that a read that waits holds up nothing else.
+fn answer_from(stdin: Option<Stdin>) -> mpsc::UnboundedSender<Asked> {
+    let (ask, mut questions) = mpsc::unbounded_channel::<Asked>();
+    tokio::task::spawn_local(async move {
+        let Some(mut stdin) = stdin else { return };
+        while let Some(asked) = questions.recv().await {
+            match stdin.answer(asked.question()).await {
+                Ok(Some(bytes)) => asked.answer(bytes),
+                Ok(None) => asked.refuse(),
+                Err(error) => {
+                    eprintln!("argon: standard input cannot be read: {error}");
+                    asked.refuse();
+                }
+            }
+        }
+    });
+    ask
+}

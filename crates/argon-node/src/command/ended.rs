@@ -1,0 +1,158 @@
+//! How a command ended, as shells tell it: an exit status, and a sentence where the status does not say it all.
+
+use argon::{Error, ErrorKind, Outcome, Report, Status};
+use nix::sys::signal::Signal;
+
+use crate::exit;
+
+/// The end of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// The exit status that stands for it: the command's own, or one of [`exit`].
+    pub status: u8,
+    /// What the joblog says: the command's own status, or -1 if it has none.
+    pub exit: i32,
+    /// The signal that ended it, or 0.
+    pub signal: i32,
+    /// What people should be told; an exit status of its own speaks for itself.
+    pub sentence: Option<String>,
+    /// The worker that ran it, if it is known.
+    pub worker: Option<String>,
+    /// How long it ran, in seconds.
+    pub run_time: f64,
+    /// What it printed last, if it was captured.
+    pub output: Option<String>,
+}
+
+impl Ended {
+    /// Reads an outcome, or why there is none.
+    #[must_use]
+    pub fn of(end: &Result<Outcome, Error>) -> Self {
+        match end {
+            Ok(outcome) => Self::of_outcome(outcome),
+            Err(error) => {
+                let status =
+                    if error.kind() == ErrorKind::Cancelled { exit::INTERRUPTED } else { exit::UNDONE };
+                Self::without_command(status, error.to_string())
+            }
+        }
+    }
+
+    /// The end of a command that never ran.
+    #[must_use]
+    pub fn without_command(status: u8, sentence: String) -> Self {
+        Self {
+            status,
+            exit: -1,
+            signal: 0,
+            sentence: Some(sentence),
+            worker: None,
+            run_time: 0.0,
+            output: None,
+        }
+    }
+
+    fn of_outcome(outcome: &Outcome) -> Self {
+        let report = Report::from_json(&outcome.report);
+        let (status, exit, signal, is_plain) = match outcome.head.status {
+            Status::Ok => (0, 0, 0, true),
+            Status::Died => death(&report),
+            Status::Error => (1, 1, 0, false),
+            Status::Timeout => (exit::TIMED_OUT, -1, 0, false),
+            Status::Cancelled => (exit::INTERRUPTED, -1, 0, false),
+            Status::Lost | Status::Rejected => (exit::UNDONE, -1, 0, false),
+        };
+        let sentence = (!is_plain).then(|| sentence(outcome.head.status, signal, &report));
+        Self {
+            status,
+            exit,
+            signal,
+            sentence,
+            worker: report.worker,
+            run_time: outcome.head.run_us as f64 / 1e6,
+            output: report.output,
+        }
+    }
+}
+
+/// Status, joblog's exit value, signal, and whether nothing need be said.
+fn death(report: &Report) -> (u8, i32, i32, bool) {
+    // Only what was started has a process id; what was not has a sentence that says why.
+    let was_started = report.pid.is_some();
+    match (report.signal, report.exit) {
+        (Some(signal), _) => {
+            let status = u8::try_from(signal).ok().and_then(|signal| signal.checked_add(128));
+            (status.unwrap_or(exit::UNDONE), 0, signal, false)
+        }
+        (None, Some(code)) => (u8::try_from(code).unwrap_or(exit::UNDONE), code, 0, was_started),
+        (None, None) => (exit::UNDONE, -1, 0, false),
+    }
+}
+
+fn sentence(status: Status, signal: i32, report: &Report) -> String {
+    if signal != 0 {
+        let name =
+            Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |known| known.to_string());
+        let place = report.worker.as_ref().map_or_else(String::new, |worker| format!(" on worker {worker}"));
+        // A limit of memory, or the worker's wish, is behind some signals: the report knows.
+        let is_told = report.message.contains("memory");
+        return if is_told {
+            report.message.clone()
+        } else {
+            format!("the command was ended by {name}{place}")
+        };
+    }
+    if report.message.is_empty() {
+        format!("the command ended as {}", status.name())
+    } else {
+        report.message.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon::{Payload, TaskId};
+    use argon_proto::{Attempt, SessionId};
+
+    use super::*;
+
+    fn ended(status: Status, report: Report) -> Ended {
+        let id = TaskId { session: SessionId([1; 16]), sequence: 1 };
+        let mut outcome = Outcome::reported(id, Attempt(1), status, 1_500_000, &report);
+        outcome.payload = Payload::default();
+        Ended::of(&Ok(outcome))
+    }
+
+    #[test]
+    fn a_status_of_its_own_speaks_for_itself() {
+        let plain = ended(Status::Died, Report { exit: Some(3), pid: Some(7), ..Report::of("exited") });
+        assert_eq!((plain.status, plain.exit, plain.signal, plain.sentence), (3, 3, 0, None));
+        assert_eq!(ended(Status::Ok, Report::default()).status, 0);
+    }
+
+    #[test]
+    fn what_was_not_started_says_why() {
+        let missing =
+            ended(Status::Died, Report { exit: Some(127), ..Report::of("there is no command 'x'") });
+        assert_eq!((missing.status, missing.sentence.as_deref()), (127, Some("there is no command 'x'")));
+    }
+
+    #[test]
+    fn a_signal_is_128_and_its_number() {
+        let report =
+            Report { signal: Some(9), pid: Some(7), worker: Some("w".into()), ..Report::of("killed") };
+        let killed = ended(Status::Died, report);
+        assert_eq!((killed.status, killed.exit, killed.signal), (137, 0, 9));
+        assert_eq!(killed.sentence.as_deref(), Some("the command was ended by SIGKILL on worker w"));
+    }
+
+    #[test]
+    fn ends_without_a_status_have_one_of_ours() {
+        for (status, expected) in
+            [(Status::Timeout, 124), (Status::Cancelled, 130), (Status::Lost, 255), (Status::Rejected, 255)]
+        {
+            let end = ended(status, Report::of("why"));
+            assert_eq!((end.status, end.exit, end.sentence.as_deref()), (expected, -1, Some("why")));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! This process's standard input for a command elsewhere: sent with it if it is a small file, otherwise read piece by
+//! piece as the command asks for it.
+//!
+//! A file can be read again from any place, so a command that is started again gets it whole. What came through a pipe
+//! or from a terminal is kept up to a bound; a second start that asks for what is gone is told no.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+
+use argon::Payload;
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::invocation::Input;
+
+/// A file up to this size travels with the command.
+const WHOLE_BYTES_MAX: u64 = 1 << 20;
+/// Of a stream so much is kept for a second start.
+const KEPT_BYTES: usize = 1 << 20;
+/// An answer holds at most so much, whatever is asked.
+const ANSWER_BYTES_MAX: u64 = 256 << 10;
+
+/// Where a command's questions about its input are answered from.
+#[derive(Debug)]
+pub struct Stdin {
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    File { file: File, begin: u64 },
+    Stream(Stream),
+}
+
+/// A pipe or a terminal, read by a thread of its own: a read that waits must hold up nobody, not even this process's end.
+#[derive(Debug)]
+struct Stream {
+    wanted: std::sync::mpsc::Sender<()>,
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    kept: BytesMut,
+    /// The place of the first byte that is kept.
+    begin: u64,
+    is_over: bool,
+}
+
+/// What a command asks.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+struct Question {
+    kind: String,
+    offset: u64,
+    bytes: u64,
+}
+
+/// Looks at standard input: what goes with the command, and where more comes from.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn open() -> io::Result<(Input, Option<Stdin>)> {
+    let stdin = io::stdin();
+    let mut file = File::from(stdin.as_fd().try_clone_to_owned()?);
+    let facts = file.metadata()?;
+    if facts.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    if facts.file_type().is_char_device() && !stdin.is_terminal() && is_null(&facts) {
+        return Ok((Input::Empty, None));
+    }
+    if facts.is_file() {
+        let begin = file.stream_position()?;
+        let length = facts.len().saturating_sub(begin);
+        if length > WHOLE_BYTES_MAX {
+            return Ok((Input::Asked, Some(Stdin { source: Source::File { file, begin } })));
+        }
+        let mut bytes = Vec::new();
+        file.take(WHOLE_BYTES_MAX).read_to_end(&mut bytes)?;
+        let input = if bytes.is_empty() { Input::Empty } else { Input::Whole(Payload::from(bytes)) };
+        return Ok((input, None));
+    }
+    Ok((Input::Asked, Some(Stdin { source: Source::Stream(Stream::start(Box::new(file))) })))
+}
+
+fn is_null(facts: &std::fs::Metadata) -> bool {
+    std::fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == facts.rdev())
+}
+
+impl Stdin {
+    /// Answers a question; `None` is no.
+    ///
+    /// # Errors
+    /// If standard input cannot be read.
+    pub async fn answer(&mut self, question: &[u8]) -> io::Result<Option<Bytes>> {
+        let Ok(question) = serde_json::from_slice::<Question>(question) else { return Ok(None) };
+        if question.kind != "stdin" {
+            return Ok(None);
+        }
+        let length = question.bytes.min(ANSWER_BYTES_MAX) as usize;
+        match &mut self.source {
+            Source::File { file, begin } => {
+                let mut bytes = vec![0; length];
+                let count = file.read_at(&mut bytes, *begin + question.offset)?;
+                bytes.truncate(count);
+                Ok(Some(bytes.into()))
+            }
+            Source::Stream(stream) => stream.read(question.offset, length).await,
+        }
+    }
+}
+
+impl Stream {
+    fn start(mut from: Box<dyn Read + Send>) -> Self {
+        let (wanted, wishes) = std::sync::mpsc::channel();
+        let (give, pieces) = mpsc::channel(1);
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; ANSWER_BYTES_MAX as usize];
+            while wishes.recv().is_ok() {
+                let piece = loop {
+                    match from.read(&mut buffer) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        other => break other.map(|count| Bytes::copy_from_slice(&buffer[..count])),
+                    }
+                };
+                if give.blocking_send(piece).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { wanted, pieces, kept: BytesMut::new(), begin: 0, is_over: false }
+    }
+
+    async fn read(&mut self, offset: u64, length: usize) -> io::Result<Option<Bytes>> {
+        let Some(place) = offset.checked_sub(self.begin).map(|place| place as usize) else { return Ok(None) };
+        if place > self.kept.len() {
+            return Ok(None);
+        }
+        if place == self.kept.len() && !self.is_over {
+            self.fetch().await?;
+        }
+        let end = self.kept.len().min(place + length);
+        let answer = Bytes::copy_from_slice(&self.kept[place..end]);
+        if self.kept.len() > KEPT_BYTES {
+            // The command has got everything up to `offset`: only a second start could ask for it.
+            self.begin += place as u64;
+            let _ = self.kept.split_to(place);
+        }
+        Ok(Some(answer))
+    }
+
+    async fn fetch(&mut self) -> io::Result<()> {
+        // The thread lives until its end of the channel is dropped; without it there is no more to read.
+        if self.wanted.send(()).is_err() {
+            self.is_over = true;
+            return Ok(());
+        }
+        match self.pieces.recv().await {
+            Some(Ok(piece)) if !piece.is_empty() => self.kept.extend_from_slice(&piece),
+            Some(Ok(_)) | None => self.is_over = true,
+            Some(Err(error)) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streamed(bytes: Vec<u8>) -> Stdin {
+        Stdin { source: Source::Stream(Stream::start(Box::new(io::Cursor::new(bytes)))) }
+    }
+
+    async fn ask(stdin: &mut Stdin, offset: u64, bytes: u64) -> Option<Bytes> {
+        let question = format!(r#"{{"kind":"stdin","offset":{offset},"bytes":{bytes}}}"#);
+        stdin.answer(question.as_bytes()).await.expect("it can be read")
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_read_as_it_is_asked_for_and_ends() {
+        let mut stdin = streamed(b"hello there".to_vec());
+        assert_eq!(ask(&mut stdin, 0, 5).await.as_deref(), Some(&b"hello"[..]));
+        assert_eq!(ask(&mut stdin, 5, 100).await.as_deref(), Some(&b" there"[..]));
+        assert_eq!(ask(&mut stdin, 11, 100).await.as_deref(), Some(&b""[..]));
+        assert_eq!(ask(&mut stdin, 12, 100).await, None, "a place that was never reached");
+    }
+
+    #[tokio::test]
+    async fn a_second_start_gets_what_is_kept_and_no_to_what_is_gone() {
+        let mut stdin = streamed(vec![7; 2 << 20]);
+        assert_eq!(ask(&mut stdin, 0, 1 << 18).await.map(|bytes| bytes.len()), Some(1 << 18));
+        assert!(ask(&mut stdin, 0, 1 << 18).await.is_some(), "it is kept");
+        let mut offset = 0;
+        while let Some(bytes) = ask(&mut stdin, offset, 1 << 18).await.filter(|bytes| !bytes.is_empty()) {
+            offset += bytes.len() as u64;
+        }
+        assert_eq!(offset, 2 << 20);
+        assert_eq!(ask(&mut stdin, 0, 1 << 18).await, None, "it is gone");
+    }
+
+    #[tokio::test]
+    async fn a_file_can_be_read_again_from_where_it_stood() {
+        let path = std::env::temp_dir().join(format!("argon-stdin-{}", std::process::id()));
+        std::fs::write(&path, b"skipped kept").expect("written");
+        let file = File::open(&path).expect("opened");
+        let mut stdin = Stdin { source: Source::File { file, begin: 8 } };
+        for _ in 0..2 {
+            assert_eq!(ask(&mut stdin, 0, 100).await.as_deref(), Some(&b"kept"[..]));
+            assert_eq!(ask(&mut stdin, 4, 100).await.as_deref(), Some(&b""[..]));
+        }
+        std::fs::remove_file(path).expect("removed");
+    }
+
+    #[tokio::test]
+    async fn other_questions_are_answered_with_no() {
+        let mut stdin = streamed(Vec::new());
+        for question in [&br#"{"kind":"perl-module","name":"X.pm"}"#[..], b"?"] {
+            assert_eq!(stdin.answer(question).await.expect("no is an answer"), None);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! From inputs to commands: each row gets its number and its words, and those that an earlier run has done are left out.
+
+use super::joblog::{JoblogError, Past};
+use super::quote;
+use super::template::Template;
+
+/// One command to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// The number of its input, from 1.
+    pub sequence: u64,
+    /// The input.
+    pub row: Vec<String>,
+    /// The command.
+    pub words: Vec<String>,
+    /// The command on one line.
+    pub line: String,
+}
+
+/// What the inputs hold next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// An input.
+    Row(Vec<String>),
+    /// An input that cannot be used, and why.
+    Bad(String),
+    /// A command of a joblog, to be tried again.
+    Again {
+        /// Its number there.
+        sequence: u64,
+        /// The command on one line.
+        line: String,
+    },
+}
+
+/// What becomes of an item.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Made {
+    /// A command to run.
+    Errand(Errand),
+    /// None can be made of it, and why: it counts as failed.
+    Failed {
+        /// The number of the input.
+        sequence: u64,
+        /// Why.
+        why: String,
+    },
+    /// It was done before.
+    Done,
+}
+
+/// Makes commands of inputs.
+#[derive(Debug)]
+pub struct Maker {
+    template: Option<Template>,
+    past: Past,
+    retry_failed: bool,
+    sequence: u64,
+}
+
+impl Maker {
+    /// With this command, leaving out what is done. Without a command only items of a joblog can be made.
+    #[must_use]
+    pub fn new(template: Option<Template>, past: Past, retry_failed: bool) -> Self {
+        Self { template, past, retry_failed, sequence: 0 }
+    }
+
+    /// Makes a command of the next item.
+    ///
+    /// # Errors
+    /// If the joblog is that of another run.
+    pub fn make(&mut self, item: Item) -> Result<Made, JoblogError> {
+        let row = match item {
+            Item::Again { sequence, line } => {
+                let words = quote::words(&line)
+                    .unwrap_or_else(|| vec!["sh".to_owned(), "-c".to_owned(), line.clone()]);
+                return Ok(Made::Errand(Errand { sequence, row: vec![line.clone()], words, line }));
+            }
+            Item::Row(row) => row,
+            Item::Bad(why) => {
+                self.sequence += 1;
+                return Ok(Made::Failed { sequence: self.sequence, why });
+            }
+        };
+        self.sequence += 1;
+        let sequence = self.sequence;
+        let Some(template) = &self.template else {
+            return Ok(Made::Failed { sequence, why: "there is no command for it".to_owned() });
+        };
+        let words = match template.fill(&row, sequence) {
+            Ok(words) => words,
+            Err(error) => return Ok(Made::Failed { sequence, why: error.to_string() }),
+        };
+        let line = quote::line(&words);
+        if self.past.is_done(sequence, &line, self.retry_failed)? {
+            return Ok(Made::Done);
+        }
+        Ok(Made::Errand(Errand { sequence, row, words, line }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::template::Reading;
+    use super::*;
+
+    fn maker(command: &[&str]) -> Maker {
+        let words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        let template = Template::parse(&words, Reading { whole: "{}", shell: false, literal: false });
+        Maker::new(Some(template.expect("it can be read")), Past::default(), false)
+    }
+
+    #[test]
+    fn inputs_are_numbered_also_those_that_cannot_be_used() {
+        let mut maker = maker(&["echo", "{#}", "{2}"]);
+        let row = |values: &[&str]| Item::Row(values.iter().map(|value| (*value).to_owned()).collect());
+        let Ok(Made::Errand(first)) = maker.make(row(&["a", "b c"])) else { panic!("a command") };
+        assert_eq!((first.sequence, first.line.as_str()), (1, "echo 1 'b c'"));
+        assert!(matches!(maker.make(row(&["a"])), Ok(Made::Failed { sequence: 2, .. })));
+        assert!(matches!(maker.make(Item::Bad("no text".into())), Ok(Made::Failed { sequence: 3, .. })));
+        let Ok(Made::Errand(last)) = maker.make(row(&["a", "b"])) else { panic!("a command") };
+        assert_eq!(last.sequence, 4);
+    }
+
+    #[test]
+    fn commands_of_a_joblog_run_as_they_stand_there_or_in_a_shell() {
+        let mut maker = Maker::new(None, Past::default(), true);
+        let mut again = |line: &str| match maker.make(Item::Again { sequence: 7, line: line.to_owned() }) {
+            Ok(Made::Errand(errand)) => errand.words,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(again("echo 'a b'"), ["echo", "a b"]);
+        assert_eq!(again("exit $N"), ["sh", "-c", "exit $N"]);
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads inputs on a thread of its own, ahead of those who take them but never far: a list without end needs no more
+//! memory than a short one.
+
+use tokio::sync::mpsc;
+
+use super::errand::Item;
+use super::inputs::Inputs;
+use super::records::RecordError;
+
+/// Items that come together at most, so that a long list wakes nobody for each of its lines.
+const BATCH_ITEMS: usize = 64;
+/// Batches that wait at most.
+const BATCHES: usize = 4;
+
+/// What the thread has read.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Why there are no more, if that is not the end of the list.
+    pub stopped_by: Option<String>,
+}
+
+/// Starts to read. The channel ends with the inputs.
+#[must_use]
+pub fn start(mut inputs: Inputs) -> mpsc::Receiver<Batch> {
+    let (give, batches) = mpsc::channel(BATCHES);
+    std::thread::spawn(move || {
+        loop {
+            let batch = batch(&mut inputs);
+            let is_last = batch.items.is_empty() || batch.stopped_by.is_some();
+            if batch.items.is_empty() && batch.stopped_by.is_none() {
+                return;
+            }
+            if give.blocking_send(batch).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    batches
+}
+
+/// The next items: all that are at hand, but at least one if there is one.
+fn batch(inputs: &mut Inputs) -> Batch {
+    let mut batch = Batch::default();
+    while batch.items.is_empty() || (batch.items.len() < BATCH_ITEMS && inputs.is_ready()) {
+        match inputs.next() {
+            Ok(Some(row)) => batch.items.push(Item::Row(row)),
+            Ok(None) => break,
+            // One name that is no text is no reason to leave the others undone.
+            Err(error @ RecordError::NotText { .. }) => batch.items.push(Item::Bad(error.to_string())),
+            Err(error) => {
+                batch.stopped_by = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    batch
+}
+
+/// Items that are known already.
+#[must_use]
+pub fn of_items(items: Vec<Item>) -> mpsc::Receiver<Batch> {
+    let (give, batches) = mpsc::channel(1);
+    // There is room for one, and its reader is there.
+    let _ = give.try_send(Batch { items, stopped_by: None });
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inputs::Plan;
+    use super::super::records::Format;
+    use super::*;
+
+    async fn read(path: &std::path::Path, bytes: &[u8]) -> (Vec<Item>, Option<String>) {
+        std::fs::write(path, bytes).expect("written");
+        let plan = Plan::new(vec!["x".into()], &[path.to_owned()]).expect("a plan");
+        let mut batches = start(plan.open(Format::Lines).expect("opened"));
+        let (mut items, mut stopped_by) = (Vec::new(), None);
+        while let Some(batch) = batches.recv().await {
+            items.extend(batch.items);
+            stopped_by = batch.stopped_by;
+        }
+        (items, stopped_by)
+    }
+
+    #[tokio::test]
+    async fn everything_comes_in_order_and_what_is_no_text_is_told_in_its_place() {
+        let path = std::env::temp_dir().join(format!("argon-reader-{}", std::process::id()));
+        let lines: String = (0..1000).map(|number| format!("{number}\n")).collect();
+        let (items, stopped_by) = read(&path, lines.as_bytes()).await;
+        assert_eq!((items.len(), stopped_by), (1000, None));
+        assert_eq!(items[999], Item::Row(vec!["999".to_owned()]));
+        let (items, _) = read(&path, b"a\n\xff\nb\n").await;
+        assert!(matches!(&items[..], [Item::Row(_), Item::Bad(_), Item::Row(_)]), "{items:?}");
+        let long = [b"a\n".as_slice(), &vec![b'x'; 2 << 20]].concat();
+        let (items, stopped_by) = read(&path, &long).await;
+        assert_eq!(items.len(), 1);
+        assert!(stopped_by.expect("a reason").contains("longer than 1 MiB"));
+        std::fs::remove_file(path).expect("removed");
+    }
+}
