@@ -1,7 +1,6 @@
 //! How a command ended, as shells tell it: an exit status, and a sentence where the status does not say it all.
 
 use argon::{Error, ErrorKind, Outcome, Report, Status};
-use nix::sys::signal::Signal;
 
 use crate::exit;
 
@@ -90,22 +89,10 @@ fn death(report: &Report) -> (u8, i32, i32, bool) {
 }
 
 fn sentence(status: Status, signal: i32, report: &Report) -> String {
-    if signal != 0 {
-        let name =
-            Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |known| known.to_string());
-        let place = report.worker.as_ref().map_or_else(String::new, |worker| format!(" on worker {worker}"));
-        // A limit of memory, or the worker's wish, is behind some signals: the report knows.
-        let is_told = report.message.contains("memory");
-        return if is_told {
-            report.message.clone()
-        } else {
-            format!("the command was ended by {name}{place}")
-        };
-    }
-    if report.message.is_empty() {
-        format!("the command ended as {}", status.name())
-    } else {
-        report.message.clone()
+    match (report.message.as_str(), signal) {
+        ("", 0) => format!("the command ended as {}", status.name()),
+        ("", signal) => format!("the command was ended by signal {signal}"),
+        (message, _) => message.to_owned(),
     }
 }
 
@@ -143,7 +130,7 @@ mod tests {
             Report { signal: Some(9), pid: Some(7), worker: Some("w".into()), ..Report::of("killed") };
         let killed = ended(Status::Died, report);
         assert_eq!((killed.status, killed.exit, killed.signal), (137, 0, 9));
-        assert_eq!(killed.sentence.as_deref(), Some("the command was ended by SIGKILL on worker w"));
+        assert_eq!(killed.sentence.as_deref(), Some("killed"));
     }
 
     #[test]

@@ -167,10 +167,10 @@ struct Linked {
 }
 
 impl Linked {
-    fn next(&mut self) -> Result<Option<Vec<String>>, RecordError> {
+    fn next_row(&mut self) -> Result<Option<Vec<String>>, RecordError> {
         let mut row = Vec::new();
         for source in &mut self.sources {
-            let Some(columns) = source.next()? else { return Ok(None) };
+            let Some(columns) = source.next_row()? else { return Ok(None) };
             row.extend(columns);
         }
         Ok((!self.sources.is_empty()).then_some(row))
@@ -178,7 +178,7 @@ impl Linked {
 
     fn read_all(mut self) -> Result<Vec<Vec<String>>, RecordError> {
         let mut rows = Vec::new();
-        while let Some(row) = self.next()? {
+        while let Some(row) = self.next_row()? {
             rows.push(row);
         }
         Ok(rows)
@@ -207,12 +207,12 @@ impl Inputs {
     ///
     /// # Errors
     /// If a source cannot be read on.
-    pub fn next(&mut self) -> Result<Option<Vec<String>>, RecordError> {
+    pub fn next_row(&mut self) -> Result<Option<Vec<String>>, RecordError> {
         if self.repeated.iter().any(Vec::is_empty) {
             return Ok(None);
         }
         if self.current.is_none() {
-            self.current = self.first.next()?;
+            self.current = self.first.next_row()?;
         }
         let Some(current) = &self.current else { return Ok(None) };
         let mut row = current.clone();
@@ -248,7 +248,7 @@ mod tests {
 
     fn rows(line: &str) -> Vec<String> {
         let mut inputs = plan(line, &[]).open(Format::Lines).expect("it can be opened");
-        std::iter::from_fn(|| inputs.next().expect("it can be read")).map(|row| row.join(" ")).collect()
+        std::iter::from_fn(|| inputs.next_row().expect("it can be read")).map(|row| row.join(" ")).collect()
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
         let first = Linked { sources: vec![endless] };
         let mut inputs = Inputs { first, repeated: Vec::new(), current: None, places: Vec::new() };
         for _ in 0..1000 {
-            assert_eq!(inputs.next().expect("it can be read"), Some(vec![String::new()]));
+            assert_eq!(inputs.next_row().expect("it can be read"), Some(vec![String::new()]));
         }
     }
 }

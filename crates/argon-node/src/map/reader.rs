@@ -44,7 +44,7 @@ pub fn start(mut inputs: Inputs) -> mpsc::Receiver<Batch> {
 fn batch(inputs: &mut Inputs) -> Batch {
     let mut batch = Batch::default();
     while batch.items.is_empty() || (batch.items.len() < BATCH_ITEMS && inputs.is_ready()) {
-        match inputs.next() {
+        match inputs.next_row() {
             Ok(Some(row)) => batch.items.push(Item::Row(row)),
             Ok(None) => break,
             // One name that is no text is no reason to leave the others undone.

@@ -111,7 +111,7 @@ impl Records {
     ///
     /// # Errors
     /// If it cannot be read, is no text, or is not what the format says.
-    pub fn next(&mut self) -> Result<Option<Vec<String>>, RecordError> {
+    pub fn next_row(&mut self) -> Result<Option<Vec<String>>, RecordError> {
         let Some(mut text) = self.record()? else { return Ok(None) };
         if self.format != Format::Csv {
             return Ok(Some(vec![text]));
@@ -184,13 +184,13 @@ mod tests {
 
     fn all(bytes: &[u8], format: Format) -> Vec<Vec<String>> {
         let mut records = records(bytes, format);
-        std::iter::from_fn(|| records.next().expect("it can be read")).collect()
+        std::iter::from_fn(|| records.next_row().expect("it can be read")).collect()
     }
 
     fn failure(bytes: &[u8], format: Format) -> String {
         let mut records = records(bytes, format);
         loop {
-            match records.next() {
+            match records.next_row() {
                 Ok(Some(_)) => {}
                 Ok(None) => panic!("it was read to its end"),
                 Err(error) => return error.to_string(),

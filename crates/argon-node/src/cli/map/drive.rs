@@ -246,25 +246,20 @@ impl Run {
     }
 
     fn finish(self) -> Result<u8, Failure> {
-        let Tally { failed, .. } = self.tally;
-        let status = self.tally.status(self.halt);
+        let (done, failed) = (self.tally.done(), self.tally.failed);
+        let standing = format!("{failed} of the {done} commands that ended failed");
         match self.stop {
             Some(Stop::Failed(failure)) => return Err(failure),
             Some(Stop::Unread) => return Ok(exit::UNREAD),
             Some(Stop::Interrupted(number)) => {
-                eprintln!("argon: stopped by a signal: {} commands had ended", self.tally.done());
+                eprintln!("argon: stopped by signal {number}; {standing}");
                 return Ok(exit::BY_SIGNAL + number);
             }
-            Some(Stop::Halted) => {
-                eprintln!(
-                    "argon: stopped as --halt says: {} commands had ended, {failed} of them failed",
-                    self.tally.done()
-                );
-            }
-            None if failed > 0 => eprintln!("argon: {failed} of {} commands failed", self.tally.done()),
+            Some(Stop::Halted) => eprintln!("argon: stopped as --halt says; {standing}"),
+            None if failed > 0 => eprintln!("argon: {standing}"),
             None => {}
         }
-        if self.is_input_broken { Ok(exit::UNDONE) } else { Ok(status) }
+        Ok(if self.is_input_broken { exit::UNDONE } else { self.tally.status(self.halt) })
     }
 }
 
