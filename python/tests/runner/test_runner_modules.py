@@ -115,6 +115,13 @@ def test_what_the_client_does_not_give_is_told_and_asked_once(bare):
     assert bare.asked == ["not_there"]
 
 
+def test_a_library_that_wraps_the_failure_shows_what_the_client_said(bare):
+    text = "try:\n    import inner\nexcept ImportError as error:\n    raise ImportError(f'broken: {error}')\n"
+    answer_with(bare, {"outer": text})
+    message = bare.by_name("outer.f").failure["message"]
+    assert message.startswith("broken: No module named 'inner' on the worker here:1; its client does not give it: ")
+
+
 def test_a_module_can_be_probed_without_an_error(bare):
     answer_with(bare, {})
     assert bare.call(lambda: __import__("importlib.util").util.find_spec("not_there")) is None

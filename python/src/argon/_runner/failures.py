@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 TEXT_CHARACTERS_MAX = 100_000
 
 
-def payload(error: BaseException, is_json: bool, refused: dict[str, str]) -> list[_bundle.Buffer]:
-    """The payload of an ``error``; ``refused`` are modules that the client does not give, and why."""
-    _tell_refusal(error, refused)
+def payload(error: BaseException, is_json: bool) -> list[_bundle.Buffer]:
+    """The payload of an ``error``."""
     about: dict[str, Any] = {
         "class": _name(type(error)),
         "message": _message(error),
@@ -81,17 +80,3 @@ def _message(error: BaseException) -> str:
 
 def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _tell_refusal(error: BaseException | None, refused: dict[str, str]) -> None:
-    """Lets an import that failed say what the client answered."""
-    import os
-
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, ModuleNotFoundError) and error.name in refused and len(seen) < 100:
-            worker = os.environ.get("ARGON_WORKER", "")
-            error.msg = f"{error.msg} on the worker {worker}; its client does not give it: {refused[error.name]}"
-            error.args = (error.msg,)
-        error = error.__cause__ or error.__context__

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .sessions import Sessions
 
 _CODES_MAX = 1000
+#: The function of the import system that asks finders when a module is to be imported.
+_IMPORT = "_find_and_load_unlocked"
 _ModuleSpec: Any = type(sys.__spec__)
 
 
@@ -67,7 +69,20 @@ class RemoteModules:
         if parent and not _is_open(sys.modules.get(parent)):
             # The machine has the package, without this part: a part of another version would be no help.
             return None
-        return self.ask(name)
+        spec = self.ask(name)
+        if spec is None:
+            self._refuse(name)
+        return spec
+
+    def _refuse(self, name: str) -> None:
+        """Lets an import fail with what the client said. Who only asks whether there is a module is told no."""
+        session = self._sessions.current
+        if session is None or name not in session.refused or sys._getframe(3).f_code.co_name != _IMPORT:
+            return
+        worker = os.environ.get("ARGON_WORKER", "")
+        why = session.refused[name]
+        message = f"No module named {name!r} on the worker {worker}; its client does not give it: {why}"
+        raise ModuleNotFoundError(message, name=name)
 
     def ask(self, name: str) -> Any:
         """The spec of a module of the client, or None."""

@@ -96,7 +96,7 @@ class Runner:
         meta = self._metas.read(bytes(head[meta_begin : meta_begin + meta_length]))
         if names:
             self._fetch_blobs(names)
-        session = self._enter(number[:16], meta)
+        self._enter(number[:16], meta)
         self._reset.task(number.hex(), attempt)
         self._modules.begin(about)
         begun = time.perf_counter_ns()
@@ -117,7 +117,7 @@ class Runner:
             self._reset.quiet()
             self._end_if_forked(error)
             self._end_if_out_of_memory(error)
-            result = self._failure(error, codec, session.refused)
+            result = self._failure(error, codec)
         self._reset.restore()
         self._modules.keep_place()
         report = self._about() if status else b""
@@ -127,13 +127,12 @@ class Runner:
             outcome = _OUTCOME_HEAD.pack(about, status, codec, run_us, len(report))
             self._link.send_outcome(outcome, report, result)
 
-    def _enter(self, number: bytes, meta: dict[str, Any]) -> Any:
+    def _enter(self, number: bytes, meta: dict[str, Any]) -> None:
         before = self._sessions.current
         session = self._sessions.enter(number, meta.get("modules", 0))
         if session is not before:
             self._metas.forget_functions()
             self._blobs.forget_values()
-        return session
 
     def _fetch_blobs(self, names: list[bytes]) -> None:
         missing = self._blobs.missing(names)
@@ -195,10 +194,10 @@ class Runner:
                 _print(error)
                 _end(1)
 
-    def _failure(self, error: BaseException, codec: int, refused: dict[str, str]) -> list[Any]:
+    def _failure(self, error: BaseException, codec: int) -> list[Any]:
         from . import failures
 
-        return failures.payload(error, codec == _CODEC_JSON, refused)
+        return failures.payload(error, codec == _CODEC_JSON)
 
     def _about(self) -> bytes:
         """The report of an ``error``: where it was. What was raised is the payload."""
