@@ -198,15 +198,19 @@ impl Driver {
     fn on_register(&mut self, now: Time, link: Link, json: &[u8]) {
         match parse_register(json) {
             Ok((profile, held)) => {
+                let mut is_known = false;
                 if let Some(peer) = self.peers.get_mut(&link) {
+                    is_known = peer.from == profile.name;
                     peer.from.clone_from(&profile.name);
                 }
-                tracing::info!(
-                    "worker {} joined with {} slots, holding {} attempts",
-                    profile.name,
-                    profile.slots,
-                    held.len()
-                );
+                if !is_known {
+                    tracing::info!(
+                        "worker {} joined with {} slots, holding {} attempts",
+                        profile.name,
+                        profile.slots,
+                        held.len()
+                    );
+                }
                 self.step(now, Input::WorkerJoined { link, profile, held });
             }
             Err(why) => self.refuse(link, "frame", &why),

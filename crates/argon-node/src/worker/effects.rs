@@ -12,6 +12,7 @@ use nix::sys::signal;
 use rustc_hash::FxHashSet;
 
 use super::driver::Driver;
+use super::kernel;
 use super::mark::Mark;
 use super::process;
 use super::runner::{Current, Runner};
@@ -25,6 +26,8 @@ const NATIVE_START_LIMIT: Duration = Duration::from_secs(10);
 /// While another process holds an executable open that was just written: tries, and the pause between two.
 const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
+/// Memory that is worth giving back to the system at once.
+const BIG_BYTES: u64 = 16 << 20;
 /// A runner whose socket was closed has so long to end.
 const RETIRE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -140,6 +143,11 @@ impl Driver {
             .add(hash, &payload, self.now, &wanted)
             .map_err(|error| NoStart { why: error.to_string(), blame: Blame::Program })?;
         self.blobs.move_out(hash);
+        let is_big = payload.len() > BIG_BYTES;
+        drop(payload);
+        if is_big {
+            kernel::give_back_memory();
+        }
         Ok(path)
     }
 

@@ -1,4 +1,4 @@
-//! The kernel calls that no safe library offers: a dead child's usage, and CLOEXEC for a range.
+//! The kernel calls that no safe library offers: a dead child's usage, CLOEXEC for a range, freed memory.
 
 use std::io;
 use std::io::{PipeReader, PipeWriter};
@@ -41,6 +41,15 @@ pub(super) fn close_others_at_exec() {
     // SAFETY: close_range with CLOEXEC takes three integers and touches no memory of ours.
     unsafe {
         libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+}
+
+/// Lets the system have what was freed in the middle of the heap, where the C library has a call for that.
+pub(super) fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes an integer, and touches nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
