@@ -32,7 +32,7 @@ demo: setup-to-build ## see a manager and two workers do real work
 chaos: setup-to-build ## kill everything at random while 10,000 tasks run, and count: CHAOS='--seed 7 --seconds 20'
 	@scripts/chaos $(CHAOS)
 
-bench: setup-to-build ## measure what a task costs: round trip and tasks a second
+bench: setup-to-build ## measure what a task costs, print a table and write docs/benchmarks.md
 	@scripts/bench
 
 bench-peers: ## measure what others cost on this machine, side by side (installs them)

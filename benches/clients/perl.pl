@@ -30,8 +30,8 @@ $_->() for map { $client->defer($nothing) } 1 .. 2_000;
 
 $figure{round_trip_us} = round_trips();
 ($figure{tasks_per_s}, $figure{processor_us_per_task}) = bulk();
-$figure{payload_mib_per_s} = { map { $_ => payload($_) } split /,/, $option{sizes} };
 $figure{resident_mib} = { map { $_ => resident($_) } processes() };
+$figure{payload_mib_per_s} = { map { $_ => payload($_) } split /,/, $option{sizes} };
 print JSON::PP->new->canonical->encode(\%figure), "\n";
 
 sub round_trips {

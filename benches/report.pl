@@ -1,0 +1,207 @@
+#!/usr/bin/env perl
+# Makes one table of what the measurements left in a folder, for the terminal and for docs/benchmarks.md. It measures
+# nothing. A part that was not measured has no rows.
+
+use strict;
+use warnings;
+use utf8;
+use open qw(:std :encoding(UTF-8));
+
+use Getopt::Long qw(GetOptions);
+use JSON::PP ();
+use POSIX qw(strftime);
+
+GetOptions(\my %option, 'results=s', 'page=s') or die "see the head of this file\n";
+my $folder = $option{results} or die "--results FOLDER\n";
+
+my $floor = result('floor');
+my @page  = (
+    '# What a task costs',
+    '',
+    'Written by `make bench`: ' . machine() . ', ' . strftime('%Y-%m-%d', gmtime) . '.',
+    'Figures of one machine serve to show distances; measure yours with the same command. "The floor" is four processes',
+    'joined as client, manager, worker and runner are, that only pass bytes on (`benches/src/relay.rs`), in the same run.',
+);
+
+section('Empty tasks, one worker with two slots', systems());
+section('The floor', floor_rows());
+section('Processor time of one empty task in bulk, Perl to Perl', processor_rows());
+section('Arguments and results, Perl, four at a time', payload_rows());
+section('The boost: tasks that sleep, workers of two slots, share of what the slots can do', boost_rows());
+section('The real manager under virtual workers of 16 slots (`argon-bench fleet`)', fleet_rows());
+text_section('The scheduler alone (`argon-steps time`)', 'steps.txt');
+text_section('Detached tasks, each on the disk before it counts', 'store.txt');
+section('Starts and memory', start_rows());
+push @page, notes();
+
+my $page = join("\n", @page) . "\n";
+print $page;
+if ($option{page}) {
+    open my $file, '>:encoding(UTF-8)', $option{page} or die "$option{page}: $!\n";
+    print {$file} $page;
+    close $file or die "$option{page}: $!\n";
+}
+
+sub systems {
+    my @rows = (['system', 'round trip p50', 'p99', '× the floor', 'tasks/s']);
+    my $free   = $floor && $floor->{round_trip_us}{free}{p50};
+    my $pinned = $floor && $floor->{round_trip_us}{pinned}{p50};
+    my @systems = (
+        ['rust', 'Argon, Rust to native', $free], ['perl', 'Argon, Perl to Perl', $free],
+        ['perl-pinned', 'Argon, Perl to Perl, all on one core', $pinned],
+        ['python', 'Argon, Python to Python', $free], ['commands', 'Argon, `/bin/true`', undef],
+    );
+    for my $system (@systems) {
+        my ($name, $title, $least) = @{$system};
+        my $result = result($name) or next;
+        push @rows, row($title, $result, $least, $name eq 'perl-pinned');
+    }
+    for my $line (split /\n/, slurp("$folder/peers.tsv") // q{}) {
+        my ($title, $trip, $rate, $note) = split /\t/, $line;
+        my $is_measured = $trip ne q{-} || $rate ne q{-};
+        push @rows, [
+            $is_measured ? "$title ($note)" : $title, $trip eq q{-} ? ($is_measured ? q{} : $note) : micros($trip), q{}, q{},
+            $rate eq q{-} ? q{} : thousands($rate),
+        ];
+    }
+    return @rows;
+}
+
+sub row {
+    my ($title, $result, $least, $has_no_rate) = @_;
+    my $trip = $result->{round_trip_us};
+    return [
+        $title, $trip ? micros($trip->{p50}) : q{}, $trip && $trip->{p99} ? micros($trip->{p99}) : q{},
+        $trip && $least ? sprintf('%.1f', $trip->{p50} / $least) : q{},
+        $has_no_rate || !$result->{tasks_per_s} ? q{} : thousands($result->{tasks_per_s}),
+    ];
+}
+
+sub floor_rows {
+    return if !$floor;
+    my ($trip, $rate) = @{$floor}{qw(round_trip_us messages_per_s)};
+    return (
+        ['four processes that only pass 64-byte messages on', 'figure'],
+        ['round trip, free to move between cores: p50, p99', micros($trip->{free}{p50}) . ', ' . micros($trip->{free}{p99})],
+        ['round trip, all on one core: p50, p99', micros($trip->{pinned}{p50}) . ', ' . micros($trip->{pinned}{p99})],
+        ['one message a read and a write', thousands($rate->{one_a_read}) . '/s'],
+        ['bulk reads, each frame parsed and copied', thousands($rate->{framed}) . '/s'],
+        ['bulk reads and writes', thousands($rate->{bulk}) . '/s'],
+        ['messages of 1 MiB, there and back', sprintf '%.0f MiB/s', $floor->{bytes_per_s} / 2**20],
+    );
+}
+
+sub processor_rows {
+    my $perl = result('perl') or return;
+    my $cost = $perl->{processor_us_per_task};
+    my @names = grep { defined $cost->{$_} } qw(client manager worker runners);
+    my $sum = 0;
+    $sum += $_ for @{$cost}{@names};
+    return ([@names, 'all'], [map { sprintf '%.1f µs', $_ } @{$cost}{@names}, $sum]);
+}
+
+sub payload_rows {
+    my $perl = result('perl') or return;
+    my $rate = $perl->{payload_mib_per_s};
+    my @sizes = sort { $a <=> $b } keys %{$rate};
+    return (
+        [map { $_ >= 2**20 ? ($_ / 2**20) . ' MiB' : ($_ / 2**10) . ' KiB' } @sizes],
+        [map { sprintf('%.0f MiB/s', $rate->{$_}) . ($floor ? sprintf ' (%.0f %%)', 100 * $rate->{$_} * 2**20 / $floor->{bytes_per_s} : q{}) } @sizes],
+    );
+}
+
+sub boost_rows {
+    my @rows;
+    for my $workers (1 .. 16) {
+        my $result = result("boost-$workers") or next;
+        my @sleeps = sort { $a <=> $b } keys %{$result};
+        push @rows, ['workers', map {"tasks of $_ ms"} @sleeps] if !@rows;
+        push @rows, [$workers, map { sprintf '%.1f %% (%s/s)', 100 * $result->{$_}{share}, thousands($result->{$_}{tasks_per_s}) } @sleeps];
+    }
+    return @rows;
+}
+
+sub fleet_rows {
+    my $fleet = result('fleet') or return;
+    my @rows = (['workers', 'queued', 'µs to submit', 'bytes a queued task', 'µs a task', 'tasks/s', 'all back after']);
+    for my $row (@{ $fleet->{rows} }) {
+        push @rows, [
+            thousands($row->{workers}), thousands($row->{queued}), sprintf('%.2f', $row->{submit_us}),
+            $row->{queued} ? sprintf('%.0f', $row->{bytes_per_queued}) : q{}, sprintf('%.2f', $row->{task_us}),
+            thousands($row->{tasks_per_s}), sprintf '%.2f s', $row->{storm_ms} / 1e3,
+        ];
+    }
+    return @rows;
+}
+
+sub start_rows {
+    my @rows;
+    if (my $starts = result('starts')) {
+        push @rows, ['`argon manager`, from its start to ready', "$starts->{manager_ms} ms"],
+            ['`argon worker`, from its start to ready', "$starts->{worker_ms} ms"];
+    }
+    if (my $perl = result('perl')) {
+        push @rows, ['a Perl program, from its first call to the first result', sprintf '%.0f ms', $perl->{first_result_ms}];
+        push @rows, ["resident memory, $_", sprintf '%.0f MiB', $perl->{resident_mib}{$_}] for qw(manager worker runners);
+    }
+    return @rows ? (['what', 'figure'], @rows) : ();
+}
+
+# What the page says for good; docs/design/hot-path.md says more.
+sub notes {
+    return (
+        q{}, 'The fleet\'s rows: the manager\'s own processor time and memory, beside the payload; "all back after": all workers',
+        'lost their connection at once while the load went on. What gave which of these figures stands in',
+        '[design/hot-path.md](design/hot-path.md). `scripts/instructions` counts what a task costs the core and the codec, and',
+        '`cargo test -p argon-sim --test efficiency -- --nocapture` tells how near batches of all lengths come to the shortest possible time.',
+    );
+}
+
+sub section {
+    my ($title, $head, @rows) = @_;
+    return if !$head || !@rows;
+    push @page, q{}, "## $title", q{}, map { '| ' . join(' | ', @{$_}) . ' |' } $head, [('---') x @{$head}], @rows;
+    return;
+}
+
+sub text_section {
+    my ($title, $file) = @_;
+    my $text = slurp("$folder/$file") // return;
+    chomp $text;
+    push @page, q{}, "## $title", q{}, '```', split(/\n/, $text), '```';
+    return;
+}
+
+sub micros {
+    my ($micros) = @_;
+    return $micros < 10_000 ? sprintf('%s µs', thousands($micros)) : sprintf '%s ms', thousands($micros / 1e3);
+}
+
+sub thousands {
+    my ($number) = @_;
+    my $text = $number < 10 ? sprintf('%.1f', $number) : sprintf '%.0f', $number;
+    $text =~ s/[.]0\z//;
+    1 while $text =~ s/\A(\d+)(\d{3})/$1,$2/;
+    return $text;
+}
+
+sub machine {
+    my $cores = () = (slurp('/proc/cpuinfo') // q{}) =~ /^processor\s/mg;
+    my ($model) = (slurp('/proc/cpuinfo') // q{}) =~ /^model name\s*:\s*(.+)$/m;
+    my (undef, undef, $release) = POSIX::uname();
+    $release =~ s/-.*//;
+    return "$cores cores (" . ($model // 'unknown') . "), Linux $release, perl $^V";
+}
+
+sub result {
+    my ($name) = @_;
+    my $text = slurp("$folder/$name.json") // return;
+    return eval { JSON::PP->new->utf8->decode($text) };
+}
+
+sub slurp {
+    my ($path) = @_;
+    open my $file, '<:raw', $path or return;
+    local $/ = undef;
+    return scalar <$file>;
+}
