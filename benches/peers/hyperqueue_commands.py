@@ -1,6 +1,8 @@
 """HyperQueue: a server and a worker of two processors that run `true`."""
 
 import importlib.metadata
+import os
+import tempfile
 import time
 
 import measure
@@ -18,6 +20,8 @@ def seconds_for(client, tasks: int) -> float:
 
 
 def main() -> None:
+    # It writes files of each command's output where it is started.
+    os.chdir(tempfile.mkdtemp())
     with LocalCluster() as cluster:
         cluster.start_worker(WorkerConfig(cores=measure.SLOTS))
         client = cluster.client()
