@@ -16,7 +16,8 @@ fn same(bytes: Vec<u8>) -> Vec<u8> {
 #[argon::main]
 async fn main() -> Result<(), argon::Error> {
     let words: Vec<String> = std::env::args().collect();
-    let after = |name: &str| words.iter().skip_while(|word| *word != name).nth(1).cloned().unwrap_or_default();
+    let after =
+        |name: &str| words.iter().skip_while(|word| *word != name).nth(1).cloned().unwrap_or_default();
     let number = |name: &str, default: u32| after(name).parse().unwrap_or(default);
     let begun = Instant::now();
     let client = argon::Connect::to(after("--manager").as_str()).key_file(after("--key")).connect().await?;
