@@ -7,6 +7,7 @@ every value in it is known to be the same and cannot have changed.
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 import weakref
@@ -23,6 +24,7 @@ __all__ = ["CannotTravel", "Prepared", "dumps_call", "prepare"]
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
+_KEPT = (types.FunctionType, functools._lru_cache_wrapper)
 #: Functions that were pickled before, and what has to be the same for their blob to be right.
 _kept: weakref.WeakKeyDictionary[Any, tuple[bytes, Watch]] = weakref.WeakKeyDictionary()
 
@@ -43,8 +45,8 @@ def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepa
     name = _importable_name(function)
     if name is not None:
         return Prepared(None, {**_meta(), "call": name})
-    plain = function if type(function) is types.FunctionType else None
-    kept = _kept.get(plain) if plain is not None else None
+    can_be_kept = type(function) in _KEPT
+    kept = _kept.get(function) if can_be_kept else None
     if kept is not None and kept[1].is_valid():
         return Prepared(kept[0], _meta(kept[1].is_constant))
     if not callable(function):
@@ -54,7 +56,7 @@ def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepa
     except CannotTravel as error:
         raise CannotTravel(_culprit.of_callable(function, error)) from error
     blob = b"".join(buffers)
-    watched = watch(plain, _is_importable) if plain is not None else None
+    watched = watch(function, _is_importable) if can_be_kept else None
     if watched is not None:
         _kept[function] = blob, watched
     return Prepared(blob, _meta(watched is not None and watched.is_constant), frozenset(hashes))

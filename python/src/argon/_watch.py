@@ -8,6 +8,7 @@ of them is still the same. Where it does not hold, nothing is wrong: the functio
 from __future__ import annotations
 
 import dis
+import functools
 import sys
 import types
 import weakref
@@ -51,10 +52,10 @@ class Watch:
         return True
 
 
-def watch(function: types.FunctionType, is_importable: Callable[[Any], bool]) -> Watch | None:
+def watch(function: Any, is_importable: Callable[[Any], bool]) -> Watch | None:
     """Looks at a function that is about to be pickled; None if one of its parts can change unnoticed."""
     watching = _Watching(is_importable)
-    return Watch(watching.places, watching.is_constant) if watching.add(function) else None
+    return Watch(watching.places, watching.is_constant) if watching.is_fixed(function) else None
 
 
 class _Watching:
@@ -68,31 +69,36 @@ class _Watching:
 
     def add(self, function: types.FunctionType) -> bool:
         self._seen.add(id(function))
-        if vars(function) or function.__kwdefaults__:
+        if function.__kwdefaults__:
             return False
         code = function.__code__
         if _changes_itself(code, frozenset(code.co_freevars)):
             self.is_constant = False
-        look = _Attributes(function)
-        found: list[_Place] = [(look, name, getattr(function, name)) for name in ("__code__", "__defaults__")]
+        look, count = _Attributes(function), _Count(function)
+        found: list[_Place] = [(count, None, count(None, None))]
+        found += [(look, name, getattr(function, name)) for name in ("__code__", "__defaults__", *vars(function))]
         for cell in function.__closure__ or ():
             captured = _Cell(cell)
             found.append((captured, None, captured(None, _MISSING)))
         variables = function.__globals__
         found += [(variables.get, name, variables.get(name, _MISSING)) for name in _names(code)]
         self.places += found
-        return len(self.places) <= WATCHED_MAX and all(self._is_fixed(value) for _, _, value in found)
+        return len(self.places) <= WATCHED_MAX and all(self.is_fixed(value) for _, _, value in found)
 
-    def _is_fixed(self, value: Any) -> bool:
+    def is_fixed(self, value: Any) -> bool:
+        """Whether a value cannot change, except in the places that are watched then."""
         kind = type(value)
         if kind in _FIXED or value is _MISSING or kind is types.CodeType or id(value) in self._seen:
             return True
         if kind is tuple or kind is frozenset:
-            return len(value) <= WATCHED_MAX and all(map(self._is_fixed, value))
+            return len(value) <= WATCHED_MAX and all(map(self.is_fixed, value))
         if kind is types.ModuleType:
             return getattr(value, "__spec__", None) is not None
         if kind is types.FunctionType:
             return self._is_importable(value) or self.add(value)
+        if kind is functools._lru_cache_wrapper:
+            # What it remembers saves time and changes nothing.
+            return self._is_importable(value) or self.is_fixed(value.__wrapped__)
         return kind in _BUILTIN and self._is_importable(value)
 
 
@@ -121,6 +127,18 @@ class _Attributes:
 
     def __call__(self, name: str, default: object) -> object:
         return getattr(self._function(), name, default)
+
+
+class _Count:
+    """The same for the number of a function's own attributes: a small number, of which Python has one object."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: types.FunctionType) -> None:
+        self._function = weakref.ref(function)
+
+    def __call__(self, name: None, default: object) -> object:
+        return min(len(vars(self._function())), WATCHED_MAX)
 
 
 def _codes(code: types.CodeType) -> list[types.CodeType]:

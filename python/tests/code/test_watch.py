@@ -11,7 +11,7 @@ import pytest
 from argon import _code
 
 MAIN = """
-import json, os.path
+import functools, json, os.path
 from math import hypot
 count = 1
 items = []
@@ -31,6 +31,16 @@ def outer():
         n += 1
     inner()
     return n
+def wrapping(f):
+    @functools.wraps(f)
+    def wrapper(*args): return f(*args)
+    return wrapper
+@wrapping
+def wrapped(x): return x + count
+@functools.lru_cache
+def cached(x): return x + count
+@functools.lru_cache
+def cached_items(): return items
 def make(value):
     def kept(): return value
     def changed():
@@ -56,7 +66,7 @@ def is_constant(function):
     return "constant" in _code.prepare(function).meta
 
 
-@pytest.mark.parametrize("name", ["plain", "calls", "loops", "outer"])
+@pytest.mark.parametrize("name", ["plain", "calls", "loops", "outer", "wrapped", "cached"])
 def test_functions_of_unchangeable_parts_are_kept_here_and_there(main, name):
     assert is_kept(getattr(main, name)) and is_constant(getattr(main, name))
 
@@ -68,6 +78,7 @@ def test_functions_that_change_what_they_find_are_kept_here_only(main, name):
 
 def test_functions_that_refer_to_what_can_change_are_pickled_anew(main):
     assert not is_kept(main.grows) and not is_constant(main.grows)
+    assert not is_kept(main.cached_items)
 
 
 def test_captured_values_decide_too(main):
@@ -86,8 +97,9 @@ def test_captured_values_decide_too(main):
         lambda main: setattr(main, "str", repr),
         lambda main: setattr(main.plain, "__defaults__", (5,)),
         lambda main: setattr(main.plain, "__code__", (lambda x: x).__code__),
+        lambda main: setattr(main.plain, "note", 1),
     ],
-    ids=["variable", "imported function", "module", "name that was builtin", "default", "code"],
+    ids=["variable", "imported function", "module", "name that was builtin", "default", "code", "attribute"],
 )
 def test_a_change_of_any_part_is_noticed(main, change):
     before = _code.prepare(main.calls).blob

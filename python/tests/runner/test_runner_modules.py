@@ -184,6 +184,17 @@ def test_two_clients_with_different_modules_of_one_name_never_mix(bare):
     assert sorted(bare.asked) == ["mine", "mine", "other", "other"], "each client is asked once"
 
 
+def test_code_by_value_of_two_clients_takes_turns(bare):
+    class Mark:
+        def __init__(self, word):
+            self.word = word
+
+    for word, session in (("a", bytes(16)), ("b", OTHER), ("a", bytes(16)), ("b", OTHER)):
+        back = bare.run(Mark, [word], session=session).value
+        assert type(back) is Mark and back.word == word
+    assert bare.asked.count("cloudpickle.cloudpickle") == 2
+
+
 def test_a_refusal_of_one_client_is_not_held_against_another(bare):
     answer_with(bare, {})
     assert bare.task({"call": "mine.f"}, b"[]", codec=1, session=OTHER).status == 1

@@ -110,10 +110,14 @@ def test_paths_arguments_and_finders_are_put_back(runner):
         sys.meta_path.clear()
         sys.settrace(lambda *_: None)
         sys.excepthook = print
+        sys.setrecursionlimit(5000)
+        __import__("gc").disable()
 
     runner.call(change)
     look = runner.call(lambda: (sys.path[0] != "/nowhere", sys.argv, sys.gettrace(), sys.excepthook is print))
     assert look == (True, [""], None, False)
+    assert runner.call(sys.getrecursionlimit) == sys.getrecursionlimit()
+    assert runner.by_name("gc.isenabled").value is True
     assert runner.by_name("textwrap.dedent", " a").value == "a"
 
 

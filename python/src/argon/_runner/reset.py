@@ -1,13 +1,14 @@
 """What a runner puts back between two tasks.
 
-Owns signal handlers and alarms, the environment, the working folder, the file mode mask, standard streams, ``sys.path``
-and ``sys.argv``, and trace functions. It compares before it restores, so that a task that changed nothing costs a few
-microseconds. What modules keep for themselves, it leaves.
+Owns signal handlers and alarms, the environment, the working folder, the file mode mask, standard streams,
+``sys.path`` and ``sys.argv``, and the settings of the interpreter. It compares before it restores, so that a task
+that changed nothing costs a few microseconds. What modules keep for themselves, it leaves.
 """
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import gc
 import io
 import os
 import sys
@@ -26,9 +27,10 @@ class Reset:
         self._environment: Any = dict(os.environ._data)  # type: ignore[attr-defined]
         self._mask = os.umask(0o077)
         os.umask(self._mask)
-        self._folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._folder = os.open(".", os.O_PATH | os.O_CLOEXEC)
         self._folder_name = _folder_name()
         self._path = list(sys.path)
+        self._limits = sys.getrecursionlimit(), sys.getswitchinterval()
         self._hooks = sys.excepthook, sys.displayhook, sys.unraisablehook
         self._signals = [number for number in range(1, _signal.NSIG) if _signal.getsignal(number) is not None]
         self._handlers = list(map(_signal.getsignal, self._signals))
@@ -72,6 +74,11 @@ class Reset:
             sys.path[:] = self._path
         if len(sys.argv) != 1 or sys.argv[0]:
             sys.argv = [""]
+        if (sys.getrecursionlimit(), sys.getswitchinterval()) != self._limits:
+            sys.setrecursionlimit(self._limits[0])
+            sys.setswitchinterval(self._limits[1])
+        if not gc.isenabled():
+            gc.enable()
         sys.excepthook, sys.displayhook, sys.unraisablehook = self._hooks
 
     def _restore_signals(self) -> None:

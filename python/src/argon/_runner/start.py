@@ -11,7 +11,7 @@ TYPE_CHECKING = False  # As in typing, which would take a third of a runner's st
 if TYPE_CHECKING:
     from typing import Any
 
-_files: dict[str, str] = globals()["files"]
+_files: dict[str, str] = globals().get("files", {})
 _ROOT = "_argon"
 
 
@@ -51,4 +51,5 @@ def _start() -> None:
     sys.modules["_argon._runner.tasks"].Runner().run()
 
 
-_start()
+if _files:
+    _start()

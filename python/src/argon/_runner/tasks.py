@@ -50,6 +50,7 @@ class Runner:
             self._modules.install()
         self._reset = Reset()
         self._report = b""
+        _set_title()
         # So that the last output of a task that ends in a segmentation fault tells where.
         faulthandler.enable()
 
@@ -208,6 +209,15 @@ class Runner:
             worker = os.environ.get("ARGON_WORKER")
             self._report = json.dumps({**about, "worker": worker} if worker else about).encode()
         return self._report
+
+
+def _set_title() -> None:
+    """What `top` and `ps` call this process."""
+    try:
+        with open("/proc/self/comm", "w") as title:
+            title.write("argon runner")
+    except OSError:  # Nothing depends on it.
+        return
 
 
 def _json_of(value: Any) -> bytes:
