@@ -238,6 +238,20 @@ fn a_command_beyond_its_time_and_a_stopped_one_are_ended_like_any_task() {
 }
 
 #[test]
+fn a_command_that_the_machine_has_no_process_for_is_given_back() {
+    let mut hand = all(1);
+    hand.step(Input::TaskReceived(command(1)));
+    hand.left(0, 1, Exit::default());
+    let why = "no more processes".to_owned();
+    let failed = Input::SpawnFailed { slot: SlotId(0), generation: 2, why, blame: Blame::Machine };
+    let effects = hand.step(failed);
+    assert_eq!((returned(&effects), reported(&effects)), (vec![id(1)], vec![]));
+    assert_eq!(hand.pool.held(), []);
+    let effects = hand.after(Duration::from_millis(50));
+    assert_eq!(spawned(&effects), [(0, PERL)]);
+}
+
+#[test]
 fn commands_run_where_no_interpreter_comes_up() {
     let mut hand = all(1);
     hand.left(0, 1, Exit::default());

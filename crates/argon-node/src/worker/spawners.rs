@@ -4,6 +4,7 @@
 //! as a dead file server pleases. The threads only start what they are given and say what came of it. They live as long as
 //! the worker, since the kernel ends a process when the thread that started it ends.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc as std_mpsc;
 use std::task::{Context, Poll};
@@ -48,18 +49,26 @@ impl Spawners {
 
     /// Starts a process; [`Self::poll`] tells what came of it.
     pub(super) fn start(&mut self, slot: SlotId, generation: u64, plan: Plan) {
-        let at = slot.0 % self.threads_max;
+        match self.thread(slot.0 % self.threads_max) {
+            Ok(thread) => drop(thread.send(Order { slot, generation, plan })),
+            Err(error) => {
+                let _ = self.said.send(Spawned { slot, generation, result: Err(SpawnError::System(error)) });
+            }
+        }
+    }
+
+    fn thread(&mut self, at: usize) -> io::Result<&std_mpsc::Sender<Order>> {
         while self.threads.len() <= at {
             let (orders, taken) = std_mpsc::channel::<Order>();
             let said = self.said.clone();
-            std::thread::spawn(move || {
+            std::thread::Builder::new().name("argon start".to_owned()).spawn(move || {
                 for Order { slot, generation, plan } in taken {
                     let _ = said.send(Spawned { slot, generation, result: spawn(&plan) });
                 }
-            });
+            })?;
             self.threads.push(orders);
         }
-        let _ = self.threads[at].send(Order { slot, generation, plan });
+        Ok(&self.threads[at])
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Spawned> {

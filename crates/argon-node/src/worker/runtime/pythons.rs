@@ -126,9 +126,8 @@ impl Pythons {
         if programs.is_empty() {
             return;
         }
-        self.searches += 1;
         let answers = self.answers.clone();
-        std::thread::spawn(move || {
+        let search = move || {
             // All of them at once, so that it takes as long as the slowest.
             let asked: Vec<_> =
                 programs.into_iter().map(|program| (ask(question(&program)), program)).collect();
@@ -138,10 +137,14 @@ impl Pythons {
                 Some(Python { version, full_version, program })
             });
             let _ = answers.send(found.collect());
-        });
+        };
+        match std::thread::Builder::new().name("argon python".to_owned()).spawn(search) {
+            Ok(_) => self.searches += 1,
+            Err(error) => tracing::warn!("this worker cannot look for Python: {error}"),
+        }
     }
 
-    /// Takes an answer, if one has come; `Some(true)` if it has brought something new.
+    /// Takes the answers that have come, and says whether there were any.
     pub(in crate::worker) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> bool {
         let mut has_answer = false;
         while let std::task::Poll::Ready(Some(pythons)) = self.answered.poll_recv(cx) {

@@ -312,6 +312,23 @@ fn a_time_limit_and_a_stop_end_a_command_and_all_that_it_started() {
 }
 
 #[test]
+fn a_command_that_is_stopped_while_it_starts_is_ended_as_soon_as_it_is_there() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        for _ in 0..20 {
+            let attempt = worker.run_command(&json!({"argv": ["sleep", "1000"]}));
+            worker.say(Message::Stop(vec![attempt]));
+            let returned = worker.hear("RETURNED", |message| match message {
+                Message::Returned(attempts) => Some(attempts.clone()),
+                _ => None,
+            });
+            assert_eq!(returned.await, [attempt]);
+        }
+        worker.end(1).await;
+    });
+}
+
+#[test]
 fn what_a_command_left_running_is_ended_and_does_not_keep_the_task() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
