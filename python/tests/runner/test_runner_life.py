@@ -319,3 +319,26 @@ def test_several_tasks_at_once_are_done_one_after_another(runner):
     for n in range(20):
         runner.send_task({"call": "builtins:abs"}, json.dumps([-n]).encode(), codec=1)
     assert [runner.outcome().value for _ in range(20)] == list(range(20))
+
+
+class Trickle:
+    """A socket that sends in pieces of a certain size."""
+
+    def __init__(self, plug, size):
+        self.plug, self.size = plug, size
+
+    def sendall(self, data):
+        for begin in range(0, len(data), self.size):
+            self.plug.sendall(data[begin : begin + self.size])
+
+    def __getattr__(self, name):
+        return getattr(self.plug, name)
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096, 65_535, 65_536, 65_537])
+def test_messages_may_come_in_any_pieces(runner, size):
+    runner.socket = Trickle(runner.socket, size)
+    lengths = [0, 1, 1000] if size < 100 else [0, 65_000, 65_400, 65_536, 66_000, 200_000, 262_000, 262_144, 600_000]
+    for length in lengths:
+        runner.send_task({"call": "builtins:len"}, _call_bundle("x" * length))
+    assert [runner.outcome().value for _ in lengths] == lengths
