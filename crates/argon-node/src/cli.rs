@@ -1,13 +1,18 @@
 //! The command line: one file per command; this one lists them and maps failures to exit statuses.
 
+mod cancel;
+mod collect;
+mod completions;
 mod drain;
 mod key;
+mod man;
 mod manager;
 mod map;
 mod options;
 mod pool;
 mod run;
 mod status;
+mod submit;
 mod up;
 mod worker;
 
@@ -24,12 +29,15 @@ Examples:
   argon worker --port 8001 --manager mgr:8000     a worker that serves it, with a slot per CPU
   argon worker --port 8000                        a stand-alone worker: clients call it directly
   argon status                                    what the manager on this machine is doing
+  argon run -- make test                          a command on the pool, as if it ran here
+  argon map -- gzip -9 ::: *.log                  a command for each input, on all machines
+  id=$(argon submit -- ./report); argon collect $id   now and later
 
 The key that opens a manager is made at its first start. On the same machine every process of
 the same user finds it; elsewhere name its file with --key or ARGON_KEY ('argon key' shows where
 it is).
 
-Exit status:
+Exit status (of run, map and collect: that of what they ran; see their --help):
   0  success                            4  no key, or a wrong one
   1  another failure                    5  the manager cannot be reached
   2  wrong command line                 6  this machine lacks an interpreter
@@ -46,6 +54,7 @@ struct Arguments {
     command: Command,
 }
 
+// A command without a line here is described by the comment on its arguments, at length.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Accept tasks from clients and route them to workers
@@ -54,16 +63,19 @@ enum Command {
     Worker(worker::Arguments),
     /// Manager and worker on this machine, in one process
     Up(up::Arguments),
-    /// Run one command on the pool, with its input, output and exit status here
     Run(run::Arguments),
-    /// Run one command for each of many inputs, on all machines of the pool
     Map(map::Arguments),
+    Submit(submit::Arguments),
+    Collect(collect::Arguments),
+    Cancel(cancel::Arguments),
     /// Show workers, queue and running tasks
     Status(status::Arguments),
     /// Let a worker finish what it runs and leave
     Drain(drain::Arguments),
     /// Show where the cluster key is, or print the key of one role
     Key(key::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
     /// End what a worker leaves behind; started by workers
     #[command(hide = true)]
     Guardian,
@@ -79,6 +91,11 @@ pub fn run() -> ExitCode {
         Command::Up(arguments) => up::run(arguments),
         Command::Run(arguments) => return passed_on(run::run(&arguments)),
         Command::Map(arguments) => return passed_on(map::run(arguments)),
+        Command::Submit(arguments) => submit::run(&arguments),
+        Command::Collect(arguments) => return passed_on(collect::run(&arguments)),
+        Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),

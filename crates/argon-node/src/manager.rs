@@ -8,6 +8,7 @@ mod door;
 pub mod driver;
 pub mod inbox;
 pub mod peer;
+mod rates;
 mod request;
 pub mod serve;
 pub mod store;

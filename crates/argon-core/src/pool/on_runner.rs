@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use argon_proto::message::AttemptId;
 use argon_proto::{Codec, Flags, Message, Outcome, OutcomeHead, Payload, Report, Runtime, Status, Task};
-use bytes::Bytes;
 
 use super::effect::Effect;
 use super::input::{Blame, Exit};
@@ -211,7 +210,9 @@ impl Pool {
         }
         let AttemptId { task: id, attempt } = attempt_of(&run.task);
         let is_captured = run.task.head.flags.contains(Flags::CAPTURE) && !exit.output.is_empty();
-        let report = Report { output: Some(exit.output), ..Report::default() };
+        // Whoever keeps a log of commands wants to know where each one ran.
+        let worker = Some(self.settings.name.clone());
+        let report = Report { worker, output: is_captured.then_some(exit.output), ..Report::default() };
         let outcome = Outcome {
             head: OutcomeHead {
                 id,
@@ -220,7 +221,7 @@ impl Pool {
                 codec: Codec::Own,
                 run_us: micros(now, run),
             },
-            report: if is_captured { report.to_json() } else { Bytes::new() },
+            report: report.to_json(),
             payload: Payload::default(),
         };
         self.report(outcome, out);

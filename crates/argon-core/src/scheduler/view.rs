@@ -1,7 +1,7 @@
 //! What people and programs may see of the scheduler: plain values, copied out.
 
-use argon_proto::{Report, Status, TaskId};
-use serde::Serialize;
+use argon_proto::{Report, Status, Task, TaskId};
+use serde::{Deserialize, Serialize};
 
 use super::Scheduler;
 use super::task::State;
@@ -9,6 +9,9 @@ use crate::time::Time;
 
 /// Running tasks that a view lists at most.
 const RUNNING_AT_MOST: usize = 1000;
+
+/// Letters that it says of what a task is.
+const WHAT_LETTERS: usize = 200;
 
 /// Events since the scheduler was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -81,6 +84,10 @@ pub struct RunningTask {
     pub task: String,
     /// Which attempt.
     pub attempt: u32,
+    /// What runs it.
+    pub runtime: &'static str,
+    /// Its label, or what it calls or starts, as far as its meta data says; may be empty.
+    pub what: String,
     /// The worker's name.
     pub worker: String,
     /// Milliseconds since it was handed over.
@@ -131,6 +138,12 @@ impl Totals {
 }
 
 impl Scheduler {
+    /// Events since it was made. Costs nothing.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
     /// The scheduler as it is at `now`. Costs time in proportion to the tasks; not for the hot path.
     #[must_use]
     pub fn view(&self, now: Time) -> SchedulerView {
@@ -139,12 +152,14 @@ impl Scheduler {
         let mut waiting = 0;
         let mut untaken = 0;
         let mut running = Vec::new();
-        for (_, entry) in &self.tasks {
+        for (key, entry) in &self.tasks {
             match &entry.state {
                 State::Storing | State::Recovering | State::Delayed => waiting += 1,
                 State::Queued { .. } => {}
                 State::Ended { .. } => untaken += 1,
-                State::Assigned { worker, since, .. } => running.push((*since, entry.attempt_id(), *worker)),
+                State::Assigned { worker, since, .. } => {
+                    running.push((*since, entry.attempt_id(), *worker, key))
+                }
             }
         }
         let pending = running.len();
@@ -152,9 +167,11 @@ impl Scheduler {
         running.truncate(RUNNING_AT_MOST);
         let running = running
             .into_iter()
-            .map(|(since, attempt, worker)| RunningTask {
+            .map(|(since, attempt, worker, key)| RunningTask {
                 task: attempt.task.to_string(),
                 attempt: attempt.attempt.0,
+                runtime: self.tasks[key].task.head.runtime.name(),
+                what: what(&self.tasks[key].task),
                 worker: self.workers[worker.0].profile.name.clone(),
                 age_ms: now.since(since).as_millis() as u64,
             })
@@ -217,6 +234,22 @@ impl Scheduler {
             })
             .collect()
     }
+}
+
+/// The words for people in a task's meta data, and those of the runtimes that tell what is called.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Meta {
+    label: Option<String>,
+    call: Option<String>,
+    class: Option<String>,
+    argv: Vec<String>,
+}
+
+fn what(task: &Task) -> String {
+    let meta: Meta = serde_json::from_slice(&task.meta).unwrap_or_default();
+    let words = meta.label.or(meta.call).or(meta.class).unwrap_or_else(|| meta.argv.join(" "));
+    words.chars().take(WHAT_LETTERS).collect()
 }
 
 /// How many things the scheduler keeps, of each kind: what must go back to nothing when the work is done.

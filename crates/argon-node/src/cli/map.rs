@@ -22,7 +22,9 @@ use settings::Settings;
 /// with the source before them. The output of each command is printed when it has ended, whole, and
 /// never mixed with that of another.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "argon map [OPTIONS] [--] COMMAND [ARGUMENT]... [::: INPUT]...",
+    after_help = "\
 Examples:
   argon map -- gzip -9 ::: *.log
   find . -name '*.flac' -print0 | argon map -0 -- flac2mp3 {} {.}.mp3
@@ -41,7 +43,8 @@ A command without any gets the input as its last argument. The words go to the c
 without a shell between; --shell makes them one line for 'sh -c', in which inputs are quoted.
 
 Exit status: 0 if all commands succeeded, else how many failed; 101 for more than 100. With --halt
-  and fail=1 that of the one that failed. 130 after Ctrl-C, 255 if argon itself failed.")]
+  and fail=1 that of the one that failed. 130 after Ctrl-C, 255 if argon itself failed."
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     input: InputOptions,
@@ -54,11 +57,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pool: PoolOption,
     /// The command, then the sources of its inputs
-    #[arg(
-        value_name = "COMMAND [ARGUMENT]... [::: INPUT]",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
 

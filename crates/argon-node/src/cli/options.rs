@@ -33,7 +33,7 @@ pub(super) struct LogOption {
 #[derive(Debug, Args)]
 pub(super) struct ManagerOption {
     /// The manager's address
-    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", default_value = "127.0.0.1:8000", value_parser = parse_peer)]
+    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", hide_env_values = true, default_value = "127.0.0.1:8000", value_parser = parse_peer)]
     pub(super) manager: String,
 }
 

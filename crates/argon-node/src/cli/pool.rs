@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argon::{Client, Connect, ErrorKind, Priority, RetryOn, TaskOptions};
+use argon::{Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskId, TaskOptions};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
@@ -16,6 +16,7 @@ use crate::key_file;
 
 /// Which manager, and by which key.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Pool")]
 pub(super) struct PoolOption {
     #[command(flatten)]
     manager: ManagerOption,
@@ -25,6 +26,7 @@ pub(super) struct PoolOption {
 
 /// How commands are run.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Command")]
 pub(super) struct CommandOptions {
     /// Folder that the command starts in, on the worker [default: the one that you are in]
     #[arg(long, value_name = "FOLDER")]
@@ -58,10 +60,7 @@ impl PoolOption {
     pub(super) async fn connect(&self, name: &str) -> Result<Client, Failure> {
         let found = key_file::find(self.key.key.as_deref())?;
         let connect = Connect::to(self.manager.manager.as_str()).key(found.key).name(name);
-        connect.connect().await.map_err(|error| {
-            let kind = if error.kind() == ErrorKind::Unreachable { Kind::Reach } else { Kind::Other };
-            Failure::new(kind, error.to_string())
-        })
+        connect.connect().await.map_err(|error| refused(&error))
     }
 }
 
@@ -122,6 +121,17 @@ impl CommandOptions {
         }
         if self.never_twice { options.never_twice() } else { options }
     }
+}
+
+/// What the pool did not do, as a failure of this command.
+pub(super) fn refused(error: &Error) -> Failure {
+    let kind = if error.kind() == ErrorKind::Unreachable { Kind::Reach } else { Kind::Other };
+    Failure::new(kind, error.to_string())
+}
+
+/// An id as `argon submit` prints it.
+pub(super) fn parse_id(text: &str) -> Result<TaskId, String> {
+    text.trim().parse().map_err(|_| "it is not the id of a task: those have 48 hexadecimal digits".to_owned())
 }
 
 fn parse_limit(text: &str) -> Result<Duration, String> {

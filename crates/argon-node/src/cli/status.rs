@@ -19,7 +19,11 @@ const RUNNING_SHOWN: usize = 20;
 #[command(after_help = "\
 Examples:
   argon status
-  argon status --manager mgrhost:8000 --json | jq .queue_length")]
+  argon status --manager mgrhost:8000 --json | jq .queue_length
+  argon status --json | jq -r '.running[] | [.age_ms, .worker, .what] | @tsv'
+
+Age is the time since a task was handed to its worker, which keeps some ahead; rates are means
+over the last ten seconds in which anything happened.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     manager: ManagerOption,
@@ -85,6 +89,14 @@ fn for_people(address: &str, reply: &Value) -> String {
         "so far  {}",
         if totals.is_empty() { "nothing".to_owned() } else { totals.join(", ") }
     );
+    let rate = |name: &str| reply["rates"][name].as_f64().unwrap_or(0.0);
+    let _ = writeln!(
+        text,
+        "rates   {:.1} tasks a second came in, {:.1} ended, over the last {:.0} s",
+        rate("submitted"),
+        rate("ended"),
+        rate("seconds")
+    );
     workers(&mut text, &reply["worker_list"]);
     running(&mut text, &reply["running"]);
     text
@@ -136,19 +148,33 @@ fn running(text: &mut String, list: &Value) {
     if list.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n{:<48} {:>7} {:>9}  worker", "with workers", "attempt", "age");
+    let _ = writeln!(text, "\n{:<48} {:>7} {:>9}  {:<24}  what", "with workers", "attempt", "age", "worker");
     for task in list.iter().take(RUNNING_SHOWN) {
         let _ = writeln!(
             text,
-            "{:<48} {:>7} {:>9}  {}",
+            "{:<48} {:>7} {:>9}  {:<24}  {}",
             task["task"].as_str().unwrap_or("?"),
             count(task, "attempt"),
             duration(task["age_ms"].as_u64().unwrap_or(0)),
             task["worker"].as_str().unwrap_or("?"),
+            what(task),
         );
     }
     if list.len() > RUNNING_SHOWN {
         let _ = writeln!(text, "… and {} more (--json lists them)", list.len() - RUNNING_SHOWN);
+    }
+}
+
+/// What a task is, on one short line: its runtime, and its label or what it calls.
+fn what(task: &Value) -> String {
+    const SHOWN: usize = 60;
+    let words = [&task["runtime"], &task["what"]]
+        .map(|word| word.as_str().unwrap_or("").replace(char::is_control, " "));
+    let text = words.join(" ");
+    if text.chars().count() > SHOWN {
+        text.chars().take(SHOWN).chain(['…']).collect()
+    } else {
+        text.trim_end().to_owned()
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::blobs::Blobs;
 use super::inbox::{Event, Inbox};
 use super::peer::Peer;
+use super::rates::Rates;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, Kind};
 use crate::failpoint::must_fail;
@@ -30,6 +31,7 @@ pub struct Driver {
     pub(super) peers: FxHashMap<Link, Peer>,
     pub(super) started: Instant,
     pub(super) wants_stop: bool,
+    pub(super) rates: Rates,
     committer: Committer,
     inbox: Inbox,
     out: Out,
@@ -69,6 +71,7 @@ impl Driver {
             peers: FxHashMap::default(),
             started: Instant::now(),
             wants_stop: false,
+            rates: Rates::default(),
             committer: Committer::new(store)?,
             inbox,
             out: Out::default(),
@@ -127,6 +130,7 @@ impl Driver {
             self.step(now, Input::TimePassed);
         }
         self.scheduler.finish_batch(now, &mut self.out);
+        self.rates.note(now, self.scheduler.totals());
         self.commit(now)?;
         self.release();
         Ok(())

@@ -61,6 +61,7 @@ impl Driver {
         let view: SchedulerView = self.scheduler.view(now);
         let mut reply = serde_json::to_value(view).map_err(|error| error.to_string())?;
         reply["ok"] = true.into();
+        reply["rates"] = self.rates.json(now, self.scheduler.totals());
         reply["uptime_s"] = self.started.elapsed().as_secs().into();
         reply["release"] = env!("CARGO_PKG_VERSION").into();
         reply["pid"] = std::process::id().into();

@@ -1,0 +1,79 @@
+//! `argon collect`: the ends of submitted commands.
+
+use std::io::{self, Write};
+
+use argon::TaskId;
+use clap::Args;
+use serde_json::json;
+
+use super::pool::{PoolOption, parse_id};
+use crate::command::ended::Ended;
+use crate::exit::{self, Failure, Kind};
+use crate::interrupt;
+use crate::map::halt::{Halt, Tally};
+
+/// Wait for submitted commands, print what they printed last, and end with their exit status.
+///
+/// An end can be collected once; it is kept for the manager's --result-ttl (half an hour unless it was
+/// told otherwise). Of a command's output the last 32 KiB come, standard output and error as they came.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  argon collect $id
+  argon collect --json $(cat ids) | jq -r 'select(.status != 0) | .id'
+
+Exit status: that of the command, as with argon run; of several commands how many failed,
+101 for more than 100. Ctrl-C stops the waiting (130) and leaves the commands as they are.")]
+pub(super) struct Arguments {
+    /// Print a line of JSON for each: id, status, exit, signal, worker, seconds, output, message
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pool: PoolOption,
+    /// What argon submit printed
+    #[arg(value_name = "ID", required = true, value_parser = parse_id)]
+    ids: Vec<TaskId>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    super::block_on(async {
+        let mut interrupt = interrupt::watch()?;
+        let client = arguments.pool.connect("argon collect").await?;
+        let mut tally = Tally::default();
+        for id in &arguments.ids {
+            let end = tokio::select! {
+                end = client.collect_outcome(*id) => end,
+                number = interrupt.wait() => return Ok(exit::BY_SIGNAL + number),
+            };
+            let ended = Ended::of(&end);
+            tell(*id, &ended, arguments.json)?;
+            tally.add(ended.status);
+        }
+        client.close();
+        Ok(match (arguments.ids.len(), tally.first_status) {
+            (1, Some(status)) => status,
+            _ => tally.status(Halt::Never),
+        })
+    })
+}
+
+fn tell(id: TaskId, ended: &Ended, as_json: bool) -> Result<(), Failure> {
+    let output = ended.output.as_deref().unwrap_or_default();
+    let mut stdout = io::stdout().lock();
+    let written = if as_json {
+        let line = json!({
+            "id": id.to_string(), "status": ended.status, "exit": ended.exit, "signal": ended.signal,
+            "worker": ended.worker, "seconds": ended.run_time, "output": output, "message": ended.sentence,
+        });
+        writeln!(stdout, "{line}")
+    } else {
+        stdout.write_all(output.as_bytes())
+    };
+    written.and_then(|()| stdout.flush()).map_err(|error| {
+        Failure::new(Kind::Other, format!("what {id} printed cannot be written, and is lost: {error}"))
+    })?;
+    if let Some(sentence) = ended.sentence.as_ref().filter(|_| !as_json) {
+        eprintln!("argon: {id}: {sentence}");
+    }
+    Ok(())
+}

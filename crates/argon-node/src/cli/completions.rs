@@ -1,0 +1,35 @@
+//! `argon completions`: what a shell needs to complete command lines of this program, from the table of `--help`.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::exit::{Failure, UNREAD};
+
+/// Print the completions for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  argon completions bash > /etc/bash_completion.d/argon
+  argon completions zsh > \"${fpath[1]}/_argon\"
+  argon completions fish > ~/.config/fish/completions/argon.fish")]
+pub(super) struct Arguments {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), "argon", &mut script);
+    print(&script)
+}
+
+/// Prints to standard output; a reader that went away has seen enough.
+pub(super) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(i32::from(UNREAD));
+    }
+    Ok(())
+}

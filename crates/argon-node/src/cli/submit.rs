@@ -1,0 +1,63 @@
+//! `argon submit`: a command that outlives its caller.
+
+use std::io::Read;
+
+use argon::Payload;
+use clap::Args;
+
+use super::pool::{CommandOptions, PoolOption, refused};
+use crate::command::invocation::Input;
+use crate::exit::{Failure, Kind};
+
+/// Bytes of standard input that are sent along at most.
+const STDIN_BYTES_MAX: u64 = 256 << 20;
+
+/// Hand a command to the pool and leave; its id is printed, and nothing else.
+///
+/// When the id is printed the manager keeps the command, on its disk unless it was started with
+/// --store memory. The command starts in the folder that you are in now. Of what it prints the last
+/// 32 KiB are kept; let it write to a file if you need more.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  id=$(argon submit -- ./nightly-report --all)
+  argon collect $id
+  argon submit --timeout 3600 --retries 3 -- rsync -a /srv/ backup:/srv/
+  argon submit --stdin -- sh -c 'mail -s Report boss' < report.txt")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    command: CommandOptions,
+    /// Read standard input to its end and let the command read that
+    #[arg(long)]
+    stdin: bool,
+    #[command(flatten)]
+    pool: PoolOption,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let invocation = arguments.command.invocation()?;
+    let input = if arguments.stdin { whole_stdin()? } else { Input::Empty };
+    super::block_on(async {
+        let client = arguments.pool.connect("argon submit").await?;
+        let request = invocation.request(&arguments.words, input);
+        let id = client.submit_request(request).await.map_err(|error| refused(&error))?;
+        client.close();
+        println!("{id}");
+        Ok(())
+    })
+}
+
+fn whole_stdin() -> Result<Input, Failure> {
+    let failed =
+        |why: String| Failure::new(Kind::Other, format!("standard input cannot be sent along: {why}"));
+    let mut bytes = Vec::new();
+    let mut stdin = std::io::stdin().lock().take(STDIN_BYTES_MAX + 1);
+    stdin.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > STDIN_BYTES_MAX {
+        return Err(failed("it is longer than 256 MiB; put it where the worker can read it".to_owned()));
+    }
+    Ok(if bytes.is_empty() { Input::Empty } else { Input::Whole(Payload::from(bytes)) })
+}
