@@ -15,7 +15,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let function: ItemFn = syn::parse2(item)?;
     refuse_what_cannot_travel(&function)?;
     let (names, types) = parameters(&function)?;
-    let ItemFn { attrs, vis, sig, block } = &function;
+    let ItemFn { attrs, vis, sig, block, .. } = &function;
     let name = &sig.ident;
     let inputs = &sig.inputs;
     let docs: Vec<&Attribute> = attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
@@ -81,7 +81,7 @@ fn refuse_what_cannot_travel(function: &ItemFn) -> Result<(), Error> {
             "a task is found by its name and cannot be generic; write one for each type that you need";
         return Err(Error::new(sig.generics.span(), advice));
     }
-    if let Some(token) = &sig.unsafety {
+    if let syn::Safety::Unsafe(token) = &sig.safety {
         return Err(Error::new(
             token.span(),
             "a task cannot be unsafe: the runner could not vouch for its caller",

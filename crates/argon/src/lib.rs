@@ -1,11 +1,41 @@
-//! Call functions on a pool of machines.
+//! Call functions on a pool of machines: the Rust client of Argon.
 //!
-//! This is the Rust client of Argon. [`Client`] is a cheap handle on a session with a manager; it keeps every task until
-//! its outcome is in hand, and comes back by itself after any loss, to the same manager or another.
+//! Mark functions with [`task`](macro@task) and `main` with [`main`](macro@main), connect a [`Client`], and call them. They run on any worker of the
+//! cluster: the client offers its own executable, a worker starts it as a runner, and nothing is deployed.
+//!
+//! ```no_run
+//! #[argon::task]
+//! fn area(width: u32, height: u32) -> u32 {
+//!     width * height
+//! }
+//!
+//! #[argon::main]
+//! async fn main() -> Result<(), argon::Error> {
+//!     let client = argon::Client::connect("127.0.0.1:8000").await?;
+//!     println!("{}", client.queue(area(6, 7)).await?);
+//!
+//!     let later = client.defer(area(4, 7)); // runs while we do other things
+//!     let mut areas = client.map((1..1000).map(|n| area(n, n))); // a stream, in order
+//!     while let Some(area) = areas.next().await {
+//!         println!("{}", area?);
+//!     }
+//!     println!("{}", later.await?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Only named functions travel, not closures: what a task needs goes through its arguments, which are anything that
+//! [serde] can say. A value that many tasks need is [shared](Client::share): it goes to each machine once.
+//!
+//! * [`Client`]: `queue`, `defer`, `map`, `submit` and `collect`; [`blocking`] for programs without tokio.
+//! * [`Call`]: options of one call, such as a time limit; [`TaskOptions`] for all of them.
+//! * [`perl`], [`perl_class`], [`python`]: functions in other languages, by name, with plain data.
+//! * [`Error`]: how a call ended that gave no value: a panic with its place and backtrace, the task's own error, a death.
+//! * [`Request`] and [`Running`]: the same session for any runtime, as bytes, with live output.
+//!
+//! A session keeps every task until its outcome is in hand, and comes back by itself after any loss, to the same
+//! manager or another. What you may rely on is told in `spec/delivery.md`.
 
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 #[cfg(test)]
 extern crate self as argon;
 
@@ -29,8 +59,46 @@ mod running;
 mod session;
 mod shared;
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
 pub use address::Addresses;
-pub use argon_macros::{main, task};
+/// Makes `main` serve as a runner when a worker started the program for that, before anything else; an `async` main gets
+/// a runtime of one thread. Beside another attribute for main it stands below: `#[tokio::main]`, then `#[argon::main]`.
+///
+/// ```no_run
+/// #[argon::main]
+/// fn main() {
+///     println!("a worker that starts this program never comes here");
+/// }
+/// ```
+pub use argon_macros::main;
+/// Makes a function a task: calling it makes a [`Call`], which a client runs on a worker.
+///
+/// The arguments and the value are what serde can say; arguments may borrow (`&str`, `&[u8]`). The body stays
+/// callable here as `NAME::here`. A function that returns a `Result` gives its value when it is awaited, and its error as
+/// [`Error::own`]; the error implements `Display`, and `Serialize` if it is to come back as its own type.
+///
+/// ```
+/// # extern crate argon;
+/// #[argon::task]
+/// fn shout(text: &str) -> String {
+///     text.to_uppercase()
+/// }
+///
+/// assert_eq!(shout::here("quiet"), "QUIET"); // runs here
+/// let call: argon::Call<String> = shout("quiet"); // runs when a client queues it
+/// # drop(call);
+/// ```
+///
+/// What cannot be a task does not compile:
+///
+/// ```compile_fail
+/// #[argon::task]
+/// fn of_any<T>(value: T) {} // found by its name, it cannot be generic
+/// ```
+pub use argon_macros::task;
 pub use argon_proto::{
     BlobHash, Codec, Outcome, OutcomeHead, Payload, Priority, Report, Runtime, Status, TaskId,
 };
