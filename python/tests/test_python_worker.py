@@ -95,6 +95,18 @@ def test_big_values_pass_both_ways(client):
     assert [client.queue(len, shared) for _ in range(3)] == [len(big)] * 3
 
 
+def test_a_traceback_shows_the_lines_of_a_notebook(client, monkeypatch):
+    import linecache
+
+    text = "def fails(value):\n    return 1 / value  # in a cell\n"
+    names = {"__name__": "__main__"}
+    exec(compile(text, "<cell 3>", "exec", dont_inherit=True), names)
+    monkeypatch.setitem(linecache.cache, "<cell 3>", (len(text), None, text.splitlines(True), "<cell 3>"))
+    with pytest.raises(ZeroDivisionError) as caught:
+        client.queue(names["fails"], 0)
+    assert "return 1 / value  # in a cell" in str(caught.value.__cause__)
+
+
 def test_perl_calls_python_by_name_with_plain_data(cluster):
     program = f"""
         use Argon::Client;
