@@ -24,10 +24,16 @@ fn main() {
     let count: u64 = numbers.next().unwrap_or(2000);
     let mut cluster = Cluster::start();
     cluster.add_worker(&["--workers", &slots.to_string()]);
+    let few = count / 10;
+    println!(
+        "one at a time: bare {:.0} us each, on the pool {:.0} us each",
+        micros(bare(1, few), few),
+        micros(pool(&cluster, SessionId([0xff; 16]), 1, few), few)
+    );
     let mut ratios = Vec::new();
     for round in 1..=ROUNDS {
         let bare = bare(slots, count);
-        let pool = pool(&cluster, SessionId([round; 16]), slots, count);
+        let pool = pool(&cluster, SessionId([round; 16]), AHEAD * slots, count);
         let ratio = pool.as_secs_f64() / bare.as_secs_f64();
         println!(
             "{slots} slots, {count} times /bin/true: bare {:.0} us each, on the pool {:.0} us each, ratio {ratio:.2}",
@@ -61,7 +67,7 @@ fn bare(slots: u64, count: u64) -> Duration {
     begun.elapsed()
 }
 
-fn pool(cluster: &Cluster, session: SessionId, slots: u64, count: u64) -> Duration {
+fn pool(cluster: &Cluster, session: SessionId, ahead: u64, count: u64) -> Duration {
     let client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client);
     let mut client = client.expect("the key is right");
     client.say(Message::Open(Bytes::from(format!("{{\"session\":\"{session}\"}}"))));
@@ -69,10 +75,10 @@ fn pool(cluster: &Cluster, session: SessionId, slots: u64, count: u64) -> Durati
     let begun = Instant::now();
     let (mut sent, mut ended) = (0, 0);
     while ended < count {
-        let until = count.min(ended + AHEAD * slots);
+        let until = count.min(ended + ahead);
         client.say_all((sent..until).map(|sequence| Message::Submit(task(session, sequence))));
         sent = until;
-        let some = if sent == count { count } else { ended + AHEAD * slots / 2 };
+        let some = if sent == count { count } else { ended + ahead.div_ceil(2) };
         let mut taken = Vec::new();
         while ended < some {
             if let Message::Outcome(outcome) = client.hear().expect("the manager stays") {

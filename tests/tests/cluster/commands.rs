@@ -13,7 +13,8 @@ use argon_tests::{Cluster, WireClient, wait_for};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::support::{is_gone, memory_mib, wait_until_gone};
+use crate::exhaustion::limit_descriptors;
+use crate::support::{descriptors, is_gone, memory_mib, wait_until_gone};
 
 /// A native runner in a few lines of Perl: it answers each task with how long its own file is.
 const NATIVE: &str = r#"#!/usr/bin/env perl
@@ -232,6 +233,25 @@ fn what_a_killed_worker_ran_is_ended_there_and_starts_elsewhere() {
 }
 
 #[test]
+fn a_worker_that_can_start_no_command_gives_it_back_and_another_runs_it() {
+    let cluster = Cluster::with_workers(&[1, 1]);
+    let (poor, rich) = (cluster.workers[0].pid(), cluster.workers[1].pid());
+    limit_descriptors(poor, descriptors(poor) as u64 - 3);
+    let mut session = Session::open(&cluster, 1);
+    let tasks: Vec<u64> = (0..20).map(|_| session.shell("echo $PPID")).collect();
+    for _ in &tasks {
+        let outcome = loop {
+            if let Some(outcome) = session.take() {
+                break outcome;
+            }
+        };
+        assert_eq!(outcome.head.status, Status::Ok, "{outcome:?}");
+    }
+    assert!(tasks.iter().all(|task| session.printed(*task) == format!("{rich}\n")));
+    assert!(cluster.workers[0].stderr().contains("no command can be started"));
+}
+
+#[test]
 fn a_worker_without_perl_serves_what_it_has_and_one_that_was_named_must_be_there() {
     let mut cluster = Cluster::start();
     let address = cluster.address().to_owned();
@@ -250,7 +270,7 @@ fn a_worker_without_perl_serves_what_it_has_and_one_that_was_named_must_be_there
     );
     let command = cluster.argon(&["status", "--manager", &address]);
     let shown = cluster.run(command, "status").finish(Duration::from_secs(10)).stdout;
-    assert!(shown.lines().any(|line| line.ends_with("ready     native, exec")), "{shown}");
+    assert!(shown.lines().any(|line| line.ends_with("ready     exec, native")), "{shown}");
     let mut session = Session::open(&cluster, 1);
     let task = session.submit(&json!({"argv": ["echo", "here"]}), |_| {});
     assert_eq!(session.outcome(task).head.status, Status::Ok);

@@ -10,7 +10,7 @@ use argon_tests::{Cluster, wait_for};
 use crate::support::{NOTE, counts, descriptors};
 
 /// Lets a running process have at most so many open descriptors.
-fn limit_descriptors(pid: i32, most: u64) {
+pub(crate) fn limit_descriptors(pid: i32, most: u64) {
     let limit = libc::rlimit { rlim_cur: most, rlim_max: 20_000 };
     // SAFETY: the kernel reads one limit and writes none; the process is our child.
     let done = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
