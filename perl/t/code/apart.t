@@ -89,4 +89,19 @@ sub in_turns { return join ' ', map { task($_) } @_, @_ }
     is(in_turns($config, $own), "$Config::Config{ivsize}tied own $Config::Config{ivsize}tied own", 'a tied variable of a module');
 }
 
+# classes that a module makes
+{
+    my @clients = map { client(<<"END") } qw(a b c);
+BEGIN { package Local::Loud { use Moo::Role; requires 'said'; around said => sub { my (\$next, \@rest) = \@_; uc \$next->(\@rest) . '!' } } }
+BEGIN { package Local::Cat { use Moo; with 'Local::Loud'; has name => (is => 'ro', default => '$_'); my \$count = 0; sub said { \$count++; return \$_[0]->name . \$count } } }
+sub { join '', map { Local::Cat->new->said } 1 .. 2 }
+END
+    is(in_turns(@clients), 'A1!A2! B1!B2! C1!C2! A1!A2! B1!B2! C1!C2!', 'classes of Moo with one name, and what they remember');
+    my ($moose, $other) = map { client(<<"END") } qw(m n);
+BEGIN { package Local::Dog { use Moose; has name => (is => 'rw', isa => 'Str', default => '$_'); around name => sub { my (\$next, \@rest) = \@_; \$next->(\@rest) . '?' }; __PACKAGE__->meta->make_immutable } }
+sub { Local::Dog->new->name . scalar(Local::Dog->meta->get_all_attributes) }
+END
+    is(in_turns($moose, $other), 'm?1 n?1 m?1 n?1', 'classes of Moose with one name');
+}
+
 done_testing;

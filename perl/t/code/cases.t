@@ -16,7 +16,8 @@ my %refused = map { $_ => 1 } qw(
     tied_captured
     state_used_in_helper state_in_a_recursive_closure
     format_write tied_scalar_captured
-    moo_class_in_the_script moose_class_in_the_script object_pad_class_in_the_script
+    moo_class_that_has_counted moo_class_changed_from_outside moo_class_around_a_variable moo_class_without_a_block
+    object_pad_class_in_the_script
 );
 
 # What has a value of its own once it has run.

@@ -101,19 +101,33 @@ sub is_of_script {
     return 1 unless exists_here($package);
     no strict 'refs';
     my $stash = \%{"${package}::"};
-    my $has_module_subs = 0;
+    my ($has_module_subs, $guess, $is_made) = (0);
     for my $name (keys %$stash) {
         next if $name =~ /::\z/ || $name =~ /\A\(/ || !defined &{"${package}::$name"};
         my $origin = eval { Argon::Code::Origin::of(\&{"${package}::$name"}) } or next;
         next if $origin->{kind} eq 'built in';
         if ($origin->{kind} eq 'module') {
             # an import says nothing about the package; a sub of its own does
-            $has_module_subs = 1 if $origin->{name} eq "${package}::$name";
+            next if $origin->{name} ne "${package}::$name";
+            # that of a compiled one is guessed from its name
+            if (B::svref_2object(\&{"${package}::$name"})->XSUB) { $guess = $origin->{module} }
+            else                                              { $has_module_subs = 1 }
             next;
         }
         return 1 unless defined $origin->{module};
+        $is_made = 1;
     }
-    return !$has_module_subs;
+    return 0 if $has_module_subs;
+    return 1 if !defined $guess;
+    return $is_made && !_names_package($INC{$guess}, $package);
+}
+
+# Whether a module file has such a package in it, beside its own.
+sub _names_package {
+    my ($file, $package) = @_;
+    open my $in, '<', $file or return 0;
+    while (my $line = readline $in) { return 1 if $line =~ /\bpackage\s+\Q$package\E\b/ }
+    return 0;
 }
 
 # One class for the text of a shipment, as Argon::Code::Receive::install reads it.

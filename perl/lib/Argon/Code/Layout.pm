@@ -21,8 +21,9 @@ sub head {
         declare => [ map { _list(B::perlstring($_), _or_undef($declare->{$_}[0]), $declare->{$_}[1] ? 1 : ()) } sort keys %$declare ],
         alias   => [ _aliases($shipment) ],
         variables => [ _variables($shipment) ],
+        declared  => [ map { _declared($_, 'text') } @{ $shipment->{declared} } ],
     );
-    my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(modules classes declare alias variables);
+    my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(modules declared classes declare alias variables);
     my $head = "# Argon Perl code, format 1, written by perl $]\n";
     $head .= 'BEGIN { Argon::Code::Receive::prepare(' . join(",\n    ", @plan) . ") }\n" if @plan;
     return $head;
@@ -45,8 +46,9 @@ sub body {
         alias     => [ _aliases($shipment) ],
         variables => [ _variables($shipment) ],
         undefined => [ map { B::perlstring($_) } sort keys %{ $shipment->{undefined} } ],
+        declared  => [ map { _declared($_, 'fresh') } @{ $shipment->{declared} } ],
     );
-    my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(undefined alias variables globals names classes));
+    my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(declared undefined alias variables globals names classes));
     $text .= qq{#line 1 "Argon shipment"\n};
     $text .= 'Argon::Code::Receive::install(' . join(', ', @what) . ");\n\$argon_sub[0];\n}\n";
     return $text;
@@ -64,6 +66,12 @@ sub _variables {
     my ($shipment) = @_;
     my $variables = $shipment->{variables};
     return map { _list(B::perlstring($_), map { B::perlstring($_) } @{ $variables->{$_} }) } sort keys %$variables;
+}
+
+# The text of a class stands in the head; for each call its digest is enough.
+sub _declared {
+    my ($class, @more) = @_;
+    return '{' . join(', ', map { "$_ => " . B::perlstring($class->{$_}) } qw(name digest), @more) . '}';
 }
 
 sub _list { return '[' . join(', ', @_) . ']' }

@@ -46,11 +46,44 @@ sub compile {
     die $why =~ /\AThe (?:module|sub) / ? $why : "The shipped code does not compile on this perl ($]): $why";
 }
 
+# Classes that came as the text of their declaration: { name, digest, text }. The one that another program declared under
+# the same name in this process is removed first; so is one with variables of its own (fresh), for each call starts afresh.
+# Called while a text compiles and again for each of its calls.
+my (%declared, %text_of_digest);
+
+sub declare_class {
+    my ($class) = @_;
+    my ($name, $digest) = @$class{qw(name digest)};
+    $text_of_digest{$digest} = $class->{text} if defined $class->{text};
+    return if ($declared{$name} || '') eq $digest && !$class->{fresh};
+    _remove_class($name) if delete $declared{$name};
+    local ($@, $SIG{__DIE__});
+    local $SIG{__WARN__} = sub { };
+    _compile("$text_of_digest{$digest};1") or die "The class $name cannot be declared on this perl ($]): " . ($@ || 'its text is false');
+    $declared{$name} = $digest;
+    return;
+}
+
+sub _remove_class {
+    my ($name) = @_;
+    no strict 'refs';
+    no warnings 'once';
+    Class::MOP::remove_metaclass_by_name($name) if $INC{'Class/MOP.pm'};
+    # What Moo, Role::Tiny and Class::Method::Modifiers remember. The sender has tried whether this is enough.
+    delete $_->{$name} for grep { ref eq 'HASH' } values %Role::Tiny::COMPOSED;
+    delete @Role::Tiny::COMPOSITE_INFO{ grep {/(?:\A|\|)\Q$name\E(?:\||\z)/} keys %Role::Tiny::COMPOSITE_INFO };
+    delete $_->{$name} for \(%Moo::MAKERS, %Role::Tiny::INFO, %Role::Tiny::APPLIED_TO, %Moo::Role::INFO, %Class::Method::Modifiers::MODIFIER_CACHE);
+    my $stash = \%{"${name}::"};
+    delete @$stash{ grep { !/::\z/ } keys %$stash };
+    return;
+}
+
 # Called by shipped text while it compiles: makes the names it calls known, with
 # their prototypes, before the code that calls them is parsed.
 sub prepare {
     my (%plan) = @_;
     load_module($_) for @{ $plan{modules} || [] };
+    declare_class($_) for @{ $plan{declared} || [] };
     for my $file (@{ $plan{classes} || [] }) {
         (my $class = $file) =~ s{/}{::}g;
         $class =~ s/\.pm\z//;
@@ -193,6 +226,7 @@ sub install {
         @$CHECKING = @{ $what{subs} };
         return;
     }
+    declare_class($_) for @{ $what{declared} || [] };
     no strict 'refs';
     no warnings qw(redefine prototype);
     if ($what{classes}) {

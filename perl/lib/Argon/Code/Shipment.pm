@@ -13,6 +13,7 @@ use B ();
 use Config ();
 use Scalar::Util ();
 use Argon::Code::Check ();
+use Argon::Code::Declared ();
 use Argon::Code::Deparse ();
 use Argon::Code::Layout ();
 use Argon::Code::Origin ();
@@ -57,6 +58,7 @@ sub _build {
         variables => {},      # names of tied variables of modules
         undefined => {},      # names that are called and mean no sub here
         classes  => [],
+        declared => [],       # classes by the text of their declaration
         slots    => Argon::Code::Slots->new,
         seen     => {},
     }, $class;
@@ -365,9 +367,9 @@ sub _add_class {
     my $plan = Argon::Code::Classes::plan($class, $is_certain) or return;
     $self->{class_modules}{$_} = 1 for @{ $plan->{modules} };
     if (my $maker = $plan->{is_of_script} && Argon::Code::Classes::maker($plan)) {
-        return unless $is_certain;
-        Argon::Code::Refusal->throw("the class $class is written in the script, and $maker made parts of it that exist only in this process",
-            "put $class in a module file of its own");
+        # A name that is only a string may be no class that is meant.
+        eval { Argon::Code::Declared::add($self, $class, $maker, $plan); 1 } or $is_certain && die $@;
+        return;
     }
     for my $name (@{ $plan->{subs} }) {
         next if $self->{seen}{$name}{CODE}++;
