@@ -195,6 +195,40 @@ def test_code_by_value_of_two_clients_takes_turns(bare):
     assert bare.asked.count("cloudpickle.cloudpickle") == 2
 
 
+def test_a_client_that_is_away_for_a_moment_is_asked_again(bare):
+    answers = [(False, b""), (False, b""), _modules.reply(b'{"kind":"python-module","name":"textwrap"}')]
+    bare.answer = lambda _question: answers.pop(0)
+    assert bare.by_name("away.dedent", " a").value == "a"
+    assert bare.asked == ["away"] * 3
+
+
+def test_a_client_that_stays_away_is_asked_again_by_the_next_task(monkeypatch):
+    from argon._runner import modules, sessions
+
+    class Worker:
+        said = 0
+
+        def send(self, _kind, _task, ask, _question):
+            self.said += 1
+            self.ask = ask
+
+        def next_of(self, _kind):
+            return [0, bytes(28) + self.ask + b"\1", b""]
+
+    monkeypatch.setattr(modules, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(modules, "AGAIN_S", 0.001)
+    known, worker = sessions.Sessions(), Worker()
+    remote = modules.RemoteModules(worker, known)
+    session = known.enter(bytes(16), 0)
+    for _ in range(2):
+        before = worker.said
+        remote.begin(bytes(28))
+        assert remote.ask("away") is None and session.refused == {"away": "it is away"}
+        asked = worker.said
+        assert asked > before
+        assert remote.ask("away") is None and worker.said == asked, "not again in this task"
+
+
 def test_a_refusal_of_one_client_is_not_held_against_another(bare):
     answer_with(bare, {})
     assert bare.task({"call": "mine.f"}, b"[]", codec=1, session=OTHER).status == 1

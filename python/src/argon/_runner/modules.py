@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+import time
 
 from .link import ANSWER, ASK
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .sessions import Sessions
 
 _CODES_MAX = 1000
+#: How long, in one task, a runner asks again for what nobody answers: a client that lost its connection comes back.
+PATIENCE_S = 10.0
+AGAIN_S = 0.2
 #: The function of the import system that asks finders when a module is to be imported.
 _IMPORT = "_find_and_load_unlocked"
 _ModuleSpec: Any = type(sys.__spec__)
@@ -35,6 +39,7 @@ class RemoteModules:
         self._sessions = sessions
         self._process = os.getpid()
         self._asks = 0
+        self._patient_until: float | None = None
         #: The id and attempt of the running task; None when there is none to ask for.
         self._task: bytes | None = None
         #: Held by who speaks on the socket: threads of a task import modules too.
@@ -58,6 +63,10 @@ class RemoteModules:
     def begin(self, task: bytes) -> None:
         """A task begins; ``task`` is its id and attempt as in ASK."""
         self._task = task
+        self._patient_until = None
+        session = self._sessions.current
+        if session is not None and session.unanswered:
+            session.forget_unanswered()
 
     def end(self) -> None:
         """No more questions from here on; call it with the lock held."""
@@ -95,8 +104,11 @@ class RemoteModules:
             if self._task is None:
                 return None
             is_yes, text = self._exchange(name, session.generation)
+            while not is_yes and not text and self._has_patience():
+                time.sleep(AGAIN_S)
+                is_yes, text = self._exchange(name, session.generation)
         if not is_yes:
-            session.refuse(name, text.decode(errors="replace") or "it gives no reason")
+            session.refuse(name, text.decode(errors="replace"))
             return None
         import json
 
@@ -105,6 +117,13 @@ class RemoteModules:
         spec.has_location = found["file"] is not None
         spec.loader_state = session.sources[name] = found["source"]
         return spec
+
+    def _has_patience(self) -> bool:
+        """Whether to ask again after a no without words: that is the manager's, while the client is away."""
+        now = time.monotonic()
+        if self._patient_until is None:
+            self._patient_until = now + PATIENCE_S
+        return now < self._patient_until
 
     def _exchange(self, name: str, generation: int) -> tuple[bool, bytes]:
         import json

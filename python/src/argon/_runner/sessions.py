@@ -29,12 +29,23 @@ class Session:
         self.sources: dict[str, str] = {}
         #: By name, why the client does not give it.
         self.refused: dict[str, str] = {}
+        #: Those of them that it did not say itself.
+        self.unanswered: list[str] = []
 
     def refuse(self, name: str, why: str) -> None:
-        """Remembers a no, so that it is not asked again."""
+        """Remembers a no, so that it is not asked again; one without words only for the task at hand."""
+        if not why:
+            self.unanswered.append(name)
+            why = "it is away"
         if len(self.refused) >= REFUSED_MAX:
             self.refused.clear()
         self.refused[name] = why
+
+    def forget_unanswered(self) -> None:
+        """Lets it be asked again."""
+        for name in self.unanswered:
+            self.refused.pop(name, None)
+        self.unanswered.clear()
 
     def put_aside(self) -> None:
         """Takes its modules out of the program: those that are there, for some failed while they were made."""
