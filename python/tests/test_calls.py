@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import itertools
 import os
@@ -203,6 +204,29 @@ def test_output_goes_to_the_streams_of_the_moment(client: Any) -> None:
         client.queue(talk)
     assert out.getvalue() == "to stdout é\n"
     assert err.getvalue() == "to stderr\n"
+
+
+def test_output_goes_to_the_cell_of_the_call(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = contextvars.ContextVar("cell", default="none")
+
+    class Stream(io.TextIOBase):
+        """Tells cells apart as a notebook's streams do."""
+
+        said: list[tuple[str, str]] = []  # noqa: RUF012
+
+        def write(self, text: str) -> int:
+            self.said.append((cell.get(), text))
+            return len(text)
+
+    monkeypatch.setitem(sys.modules, "ipykernel", io)
+    client = cluster.client()
+    with redirect_stdout(Stream()) as stream:
+        cell.set("first")
+        later = client.defer(lambda: (time.sleep(0.2), print("late"))[0])
+        cell.set("second")
+        client.queue(print, "soon")
+        wait_for("the outcome", later.done)
+    assert sorted(stream.said) == [("first", "late\n"), ("second", "soon\n")]
 
 
 def test_much_output_arrives_whole(client: Any) -> None:

@@ -213,7 +213,8 @@ def test_an_interrupt_cancels_what_was_asked(cluster: Cluster, tmp_path: Any) ->
 def test_interrupts_at_any_moment_leave_a_client_that_works(cluster: Cluster) -> None:
     program = cluster.python(
         """
-import signal, time
+import faulthandler, signal, time
+faulthandler.dump_traceback_later(60, exit=True)
 for round in range(60):
     signal.setitimer(signal.ITIMER_REAL, 0.0005 + round * 0.0003)
     signal.signal(signal.SIGALRM, signal.default_int_handler)

@@ -5,8 +5,10 @@ What all calls of one function with the same options have in common is made once
 
 from __future__ import annotations
 
+import contextvars
 import hashlib
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _bundle, _code
@@ -46,6 +48,8 @@ class Calls:
         # The blobs of the values that this client shared.
         self._shared = shared
         self._kept: dict[Any, Call] = {}
+        # A notebook shows what is printed in the cell whose context it is printed in.
+        self._is_notebook = "ipykernel" in sys.modules
 
     def of(self, target: Target, flags: int = 0) -> Call:
         """The call of a function as it is now."""
@@ -107,6 +111,8 @@ class Calls:
             task._parts = [_lasting(part, is_waited_for) for part in parts]
         if blobs:
             task._blobs = blobs
+        if self._is_notebook:
+            task._context = contextvars.copy_context()
         return task
 
     def _bundle_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], set[bytes]]:

@@ -163,6 +163,7 @@ class Session:
                 task._error = Cancelled("the task was cancelled before it was sent", task._id.hex())
                 task._status = wire.CANCELLED
                 self.settle(task)
+                self.turns.wake_finished()
             elif link is not None:
                 link.send(wire.frame(wire.CANCEL, task._id))
                 self.flush(link)

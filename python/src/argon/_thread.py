@@ -37,16 +37,19 @@ class SessionThread:
             self._thread = threading.Thread(target=self._run, name="argon-session", daemon=True)
             self._thread.start()
 
+    def is_current(self) -> bool:
+        """Whether the caller runs on it."""
+        return self._thread is threading.current_thread()
+
     def join(self) -> None:
         """Waits for its end, unless this is it."""
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None and not self.is_current():
             self._thread.join(JOIN_S)
 
     def _run(self) -> None:
         session, turns, seen = self._session, self._turns, 0
         try:
             while not session.closed:
-                turns.bell.silence()
                 while session.unwanted:
                     session.cancel(session.unwanted.popleft())
                 if session.abandoned:

@@ -27,20 +27,19 @@ ACKS_MAX = 256
 ACK_AFTER_S = 0.05
 SILENCE_S = 15.0
 
-CALLER, THREAD = "caller", "thread"
-
 
 class Turns:
-    """State is guarded by the session's lock, but for `turn`, which its holder gives back."""
+    """State is guarded by the session's lock."""
 
     def __init__(self, session: Session):
         self._session = session
         self.bell = Bell()
         self._caller_bell = Bell()
-        self.turn = threading.Lock()
-        self.leader: str | None = None
-        # A caller waits for the thread to give up the turn.
-        self.is_claimed = False
+        # The thread that has the turn, and the bell that wakes it. A single word, so that an interrupt leaves no halves.
+        self._holder: int | None = None
+        self._holder_bell: Bell | None = None
+        # A caller that waits for the session's thread to hand the turn over.
+        self._claim: tuple[int, threading.Lock] | None = None
         self.taken = 0
         self.is_dozing = False
         self.waiting: dict[threading.Lock, Task | None] = {}
@@ -59,7 +58,7 @@ class Turns:
         if at_once or self.is_dozing or link is None or link.broken:
             self.is_dozing = False
             self.bell.ring()
-        if self.leader == CALLER and (at_once or link is None or link.pending or link.broken):
+        if self._is_with_caller() and (at_once or link is None or link.pending or link.broken):
             self._caller_bell.ring()
 
     def ring(self) -> None:
@@ -75,10 +74,13 @@ class Turns:
         while not task._done:
             if until is not None and time.monotonic() >= until:
                 return self.look(task)
-            if self._take_turn():
-                self._lead(task, until)
-            else:
-                self._follow(task, until)
+            try:
+                if self._take_turn():
+                    self._lead(task, until)
+                else:
+                    self._follow(task, until)
+            finally:
+                self._give_up_turn()
             if session.unreachable is not None and not task._done:
                 raise Unreachable(session.unreachable.message)
         return True
@@ -107,7 +109,7 @@ class Turns:
 
     def is_led(self) -> bool:
         """Whether somebody may be waiting on the socket. With the lock held."""
-        return self.leader is not None
+        return self._holder is not None
 
     def close_bells(self) -> None:
         """In a forked child: its parent's bells are not its own."""
@@ -118,46 +120,60 @@ class Turns:
 
     def look(self, task: Task) -> bool:
         """Reads what is there without waiting, if nobody else does."""
-        if not task._done and self._take_turn(may_claim=False):
-            self._lead(task, time.monotonic())
+        if not task._done:
+            try:
+                if self._take_turn(may_claim=False):
+                    self._lead(task, time.monotonic())
+            finally:
+                self._give_up_turn()
         return task._done
 
     def _take_turn(self, may_claim: bool = True) -> bool:
-        session = self._session
+        session, own = self._session, threading.get_ident()
         with session.lock:
-            if session.link is None or self.leader == CALLER or self.is_claimed:
+            if session.link is None or self._claim is not None:
                 return False
-            if self.turn.acquire(False):
-                self.leader = CALLER
-                self.taken += 1
+            # It may be ours already: then an interrupt came where we should have given it up.
+            if self._holder is None or self._holder == own:
+                self._hand_to(own, self._caller_bell)
                 return True
-            if not may_claim or self.waiting or self.watched:
+            if not may_claim or self._is_with_caller() or self.waiting or self.watched:
                 return False
-            self.is_claimed = True
-            self.bell.ring()
-        got = False
+        waiter = threading.Lock()
+        waiter.acquire()
+        claim = (own, waiter)
         try:
-            got = self.turn.acquire(timeout=1.0)
+            with session.lock:
+                if self._claim is not None or self._holder is None:
+                    return False
+                self._claim = claim
+                self.bell.ring()
+            waiter.acquire(timeout=1.0)
         finally:
             with session.lock:
-                self.is_claimed = False
-                if got:
-                    self.leader = CALLER
-                    self.taken += 1
-        return got
+                if self._claim is claim:
+                    self._claim = None
+        return self._holder == own
+
+    def _hand_to(self, holder: int, bell: Bell) -> None:
+        self._holder_bell = bell
+        self.taken += 1
+        self._holder = holder
+
+    def _is_with_caller(self) -> bool:
+        return self._holder is not None and self._holder_bell is self._caller_bell
 
     def _lead(self, task: Task, until: float | None) -> None:
-        try:
-            while not task._done and self.round(self._caller_bell, until):
-                if until is not None and time.monotonic() >= until:
-                    return
-        finally:
-            self._give_up_turn()
+        own = threading.get_ident()
+        while not task._done and self._holder == own and self.round(self._caller_bell, until):
+            if until is not None and time.monotonic() >= until:
+                return
 
     def _give_up_turn(self) -> None:
+        if self._holder != threading.get_ident():
+            return
         with self._session.lock:
-            self.leader = None
-            self.turn.release()
+            self._holder = None
             if self.waiting or self.watched or self.called or self._session.link is None:
                 self.is_dozing = False
                 self.bell.ring()
@@ -167,16 +183,16 @@ class Turns:
         session = self._session
         waiter = threading.Lock()
         waiter.acquire()
-        with session.lock:
-            if (task._done if task else session.connections) or session.unreachable is not None:
-                return
-            if self.leader is None and session.link is not None and not self.is_claimed:
-                return
-            self.waiting[waiter] = task
-            if task is not None:
-                task._waiters += (waiter,)
-            self.stir(at_once=session.link is None)
         try:
+            with session.lock:
+                if (task._done if task else session.connections) or session.unreachable is not None:
+                    return
+                if self._holder is None and session.link is not None and self._claim is None:
+                    return
+                self.waiting[waiter] = task
+                if task is not None:
+                    task._waiters += (waiter,)
+                self.stir(at_once=session.link is None)
             waiter.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic()))
         finally:
             with session.lock:
@@ -186,17 +202,22 @@ class Turns:
 
     def take_for_thread(self) -> bool:
         """Gives the turn to the session's thread, if nobody has or wants it. With the lock held."""
-        if self.is_claimed or not self.turn.acquire(False):
+        if self._claim is not None or self._holder is not None:
             return False
-        self.leader = THREAD
+        self._holder_bell = self.bell
+        self._holder = threading.get_ident()
         return True
 
     def give_up_thread(self) -> None:
-        """Takes it back."""
+        """Takes it back, and hands it to the caller that claims it."""
         with self._session.lock:
             self.is_dozing = False
-            self.leader = None
-            self.turn.release()
+            self._holder = None
+            if self._claim is not None:
+                caller, waiter = self._claim
+                self._claim = None
+                self._hand_to(caller, self._caller_bell)
+                waiter.release()
 
     # --- one round ---------------------------------------------------------------------------------------------------
 
@@ -211,7 +232,6 @@ class Turns:
             wants_write = link.wants_write
         if link.broken is None:
             wait(bell, link.sock, wants_write, pause)
-        bell.silence()
         try:
             if link.broken is None and link.read_some():
                 session.heard = self.listened_at = time.monotonic()
@@ -302,7 +322,7 @@ class Turns:
                     waiter.release()
             if task._callbacks is not None:
                 self.called.append(task)
-        if self.called and self.leader != THREAD:
+        if self.called and not self._thread.is_current():
             self.bell.ring()
 
     def nudge_one(self) -> None:

@@ -14,36 +14,28 @@ _HAS_POLL = hasattr(select, "poll")
 
 
 class Bell:
-    """Wakes one waiting thread; rings that nobody waits for are one ring."""
+    """Wakes one waiting thread, now or when it waits next."""
 
-    __slots__ = ("_far", "_near", "_rung")
+    __slots__ = ("_far", "_near")
 
     def __init__(self) -> None:
         self._near, self._far = socket.socketpair()
         self._near.setblocking(False)
         self._far.setblocking(False)
-        self._rung = False
 
     def fileno(self) -> int:
         """The descriptor that becomes readable."""
         return self._near.fileno()
 
     def ring(self) -> None:
-        """Wakes whoever waits now, or waits next."""
-        if not self._rung:
-            self._rung = True
-            with contextlib.suppress(OSError):
-                self._far.send(b"!")
+        """Wakes whoever waits now, or waits next. Do first what it shall find."""
+        with contextlib.suppress(OSError):
+            self._far.send(b"!")
 
     def silence(self) -> None:
-        """Takes the ring back: call it before looking at what there is to do.
-
-        In this order: who rings meanwhile has done before what the looking will find.
-        """
-        if self._rung:
-            with contextlib.suppress(OSError):
-                self._near.recv(64)
-            self._rung = False
+        """Takes the rings back."""
+        with contextlib.suppress(OSError):
+            self._near.recv(4096)
 
     def close(self) -> None:
         """Gives back the descriptors."""
@@ -53,17 +45,20 @@ class Bell:
     def wait(self, seconds: float | None) -> None:
         """Waits for a ring, at most so long."""
         wait(self, None, False, seconds)
-        self.silence()
 
 
 def wait(bell: Bell, sock: socket.socket | None, wants_write: bool, seconds: float | None) -> None:
-    """Waits until the bell rings, the socket is ready, or the time is over (None: for ever)."""
-    if not _HAS_POLL:
+    """Waits until the bell rings, the socket is ready, or the time is over (None: for ever). The ring is taken back."""
+    number = bell.fileno()
+    if _HAS_POLL:
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        if sock is not None:
+            poll.register(sock.fileno(), select.POLLIN | select.POLLOUT if wants_write else select.POLLIN)
+        ready = poll.poll(None if seconds is None else math.ceil(max(0.0, seconds) * 1000))
+        has_rung = any(one == number for one, _ in ready)
+    else:
         ours = [] if sock is None else [sock.fileno()]
-        select.select([bell.fileno(), *ours], ours if wants_write else [], [], seconds)
-        return
-    poll = select.poll()
-    poll.register(bell.fileno(), select.POLLIN)
-    if sock is not None:
-        poll.register(sock.fileno(), select.POLLIN | select.POLLOUT if wants_write else select.POLLIN)
-    poll.poll(None if seconds is None else math.ceil(max(0.0, seconds) * 1000))
+        has_rung = number in select.select([number, *ours], ours if wants_write else [], [], seconds)[0]
+    if has_rung:
+        bell.silence()
