@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pool: PoolOption,
     /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     words: Vec<String>,
 }
 
