@@ -36,7 +36,25 @@ is $client->defer($client->python('os.path:basename'), ["/tmp/caf\x{e9}"])->get,
 like error_of(sub { $client->python('os.getcwd') }), qr/named like package\.module:function, not 'os\.getcwd' at \Q$0\E line \d+/, 'a_name_without_its_function_is_refused';
 like error_of(sub { $client->queue($client->python('math:sqrt'), [sub { 1 }]) }), qr/arguments of a Python function must be plain data: .* at \Q$0\E line \d+/, 'code_cannot_be_an_argument';
 
-# Commands, as they are handed over.
+# Commands.
+{
+    my $printed = q{};
+    {
+        local *STDOUT;
+        open STDOUT, '>', \$printed or die $!;
+        is $client->queue($client->command('tr', 'a-z', 'A-Z', { stdin => "in\n" })), 1, 'a_command_that_went_well_is_true';
+        is_deeply [$client->map($client->command('echo', 'file'), [1 .. 3], { capture => 1 })], [1, 1, 1], '... by_map_too';
+        $client->queue($client->command('sh', '-c', 'pwd; echo $A', { cwd => '/', env => { A => 'b' } }));
+    }
+    is $printed, "IN\n/\nb\n", '... and_what_it_prints_appears_here';
+    my $error = error_of(sub { $client->queue($client->command('sh', '-c', 'echo trouble >&2; exit 3'), [], { capture => 1 }) });
+    is $error->kind . $error->exit_code, 'died3', 'a_status_is_an_error';
+    like $error->output, qr/trouble/, '... with its last output';
+    is error_of(sub { $client->queue($client->command('no-such-command-at-all')) })->exit_code, 127, 'a_command_that_is_not_there_is_an_error';
+    is $client->defer($client->command('echo', 'kept'), [], { capture => 1 })->output, "kept\n", 'captured_output_of_a_command';
+}
+
+# As they are handed over.
 sub parts_of { my ($command, @arguments) = @_; my ($runtime, $codec, $meta, $payload) = $command->task(\@arguments); return [$runtime, $codec, JSON::PP->new->utf8->decode($meta), $payload] }
 
 is_deeply parts_of($client->command('gzip', '-9'), 'a file', "caf\xc3\xa9"), [4, 0, { argv => ['gzip', '-9', 'a file', "caf\x{e9}"] }, q{}], 'arguments_are_further_words_of_a_command';
