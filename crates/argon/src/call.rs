@@ -100,6 +100,11 @@ impl<T> Call<T> {
         self
     }
 
+    /// The bytes of its arguments.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.payload.as_ref().map_or(0, Payload::len)
+    }
+
     /// The bytes of it, with this program as the code of a native task.
     pub(crate) fn into_request(self, defaults: &TaskOptions) -> Result<Request, Error> {
         let blobs = match self.runtime {

@@ -29,6 +29,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(crate) use ask::Question;
 pub(crate) use entry::{Addition, Ending, Watch};
+pub(crate) use group::Member;
 pub(crate) use hear::Heard;
 pub(crate) use output::{Piece, Printed};
 
@@ -112,13 +113,13 @@ impl Journal {
         let mut again: Vec<u64> = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.state == State::Waiting && entry.was_sent())
+            .filter(|(_, entry)| entry.state == State::Waiting && entry.is_doubtful)
             .map(|(number, _)| *number)
             .collect();
         again.sort_unstable();
         let waiting = std::mem::take(&mut self.backlog);
         let fresh = waiting.into_iter().filter(
-            |turn| matches!(turn, Turn::Task(number) if self.entries.get(number).is_some_and(|entry| !entry.was_sent())),
+            |turn| matches!(turn, Turn::Task(number) if self.entries.get(number).is_some_and(|entry| !entry.is_doubtful)),
         );
         self.backlog = again.into_iter().map(Turn::Task).chain([Turn::Offered]).chain(fresh).collect();
         self.send_backlog();
@@ -131,6 +132,7 @@ impl Journal {
         }
         for entry in self.entries.values_mut().filter(|entry| entry.state == State::Sent) {
             entry.state = State::Waiting;
+            entry.is_doubtful = true;
         }
     }
 

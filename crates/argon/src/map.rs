@@ -12,11 +12,13 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::deferred::Deferred;
 use crate::error::Error;
-use crate::journal::Watch;
+use crate::journal::{Member, Watch};
 use crate::read;
 
 /// So many calls are under way beyond the one whose value is awaited.
 const AHEAD: usize = 1000;
+/// and no more when their arguments are so many bytes.
+const AHEAD_BYTES: u64 = 64 << 20;
 
 /// The values of many calls, in the order of the calls. A [`Stream`], with a [`next`](Map::next) of its own. Calls are taken
 /// from the iterator only as fast as values are taken from here.
@@ -25,7 +27,9 @@ pub struct Map<T, I> {
     client: Client,
     calls: I,
     ahead: usize,
-    waiting: VecDeque<Deferred<T>>,
+    /// Each with the bytes of its arguments.
+    waiting: VecDeque<(Deferred<T>, u64)>,
+    bytes: u64,
 }
 
 /// The values of many calls with the position of each, as they complete; see [`Map::as_completed`].
@@ -38,6 +42,7 @@ pub struct Completed<T, I> {
     /// Calls that were taken from the iterator.
     taken: u64,
     under_way: usize,
+    bytes: u64,
     /// Those that never went out.
     refused: VecDeque<(u64, Error)>,
     value: std::marker::PhantomData<fn() -> T>,
@@ -45,10 +50,11 @@ pub struct Completed<T, I> {
 
 impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
     pub(crate) fn new(client: Client, calls: I) -> Self {
-        Self { client, calls, ahead: AHEAD, waiting: VecDeque::new() }
+        Self { client, calls, ahead: AHEAD, waiting: VecDeque::new(), bytes: 0 }
     }
 
-    /// Lets at most so many calls be under way. Default: 1000.
+    /// Lets at most so many calls be under way. Default: 1000. Calls with big arguments wait also while those of others
+    /// are 64 MiB.
     pub fn ahead(self, ahead: usize) -> Self {
         Self { ahead: ahead.max(1), ..self }
     }
@@ -63,6 +69,7 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
             group,
             taken: 0,
             under_way: 0,
+            bytes: 0,
             refused: VecDeque::new(),
             value: std::marker::PhantomData,
         }
@@ -74,17 +81,20 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
     }
 
     fn poll_value(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
-        while self.waiting.len() < self.ahead {
+        while self.waiting.len() < self.ahead && self.bytes < AHEAD_BYTES {
             let Some(call) = self.calls.next() else {
                 break;
             };
-            self.waiting.push_back(self.client.defer(call));
+            let bytes = call.bytes();
+            self.bytes += bytes;
+            self.waiting.push_back((self.client.defer(call), bytes));
         }
-        let Some(front) = self.waiting.front_mut() else {
+        let Some((front, bytes)) = self.waiting.front_mut() else {
             return Poll::Ready(None);
         };
         let value = Pin::new(front).poll(context);
         if value.is_ready() {
+            self.bytes -= *bytes;
             self.waiting.pop_front();
         }
         value.map(Some)
@@ -106,7 +116,7 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Completed<T, I> {
     }
 
     fn poll_value(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, Result<T, Error>)>> {
-        while self.under_way < self.ahead {
+        while self.under_way < self.ahead && self.bytes < AHEAD_BYTES {
             let Some(call) = self.calls.next() else {
                 break;
             };
@@ -121,9 +131,10 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Completed<T, I> {
         }
         let group = self.group;
         self.client.session.waiting(|journal| journal.poll_group(group, context.waker())).map(
-            |(position, id, ending)| {
+            |(member, id, ending)| {
                 self.under_way -= 1;
-                Some((position as usize, read::value(ending, id)))
+                self.bytes -= member.bytes;
+                Some((member.position as usize, read::value(ending, id)))
             },
         )
     }
@@ -132,13 +143,15 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Completed<T, I> {
         let position = self.taken;
         self.taken += 1;
         self.under_way += 1;
+        let bytes = call.bytes();
         let addition = call
             .into_request(self.client.defaults())
             .and_then(|request| request.addition(false, Watch::Inherit));
         match addition {
             Ok(addition) => {
-                let group = self.group;
-                self.client.session.with(|journal| journal.add_to_group(addition, group, position));
+                self.bytes += bytes;
+                let member = Member { group: self.group, position, bytes };
+                self.client.session.with(|journal| journal.add_to_group(addition, member));
             }
             Err(error) => self.refused.push_back((position, error)),
         }

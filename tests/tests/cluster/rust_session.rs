@@ -131,3 +131,31 @@ fn who_has_no_manager_or_a_wrong_key_is_told_soon() {
         client.connect().await.unwrap();
     });
 }
+
+#[test]
+fn an_executable_that_does_not_start_there_is_one_clear_error() {
+    let cluster = Cluster::with_workers(&[1]);
+    let request = |program: &'static [u8]| Request {
+        runtime: Runtime::Native,
+        codec: Codec::Own,
+        blobs: [argon::Blob::new(program)].into_iter().collect(),
+        meta: json!({"call": "anything"}).to_string().into(),
+        payload: Vec::new().into(),
+        options: TaskOptions::new(),
+    };
+    block_on(async {
+        let client = connect(&cluster).await;
+        // An executable of another machine: no kernel here can start it.
+        let foreign = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xff\xff\x01\0\0\0";
+        let outcome = client.run(request(foreign)).await.unwrap();
+        let error = argon::Error::from_outcome(&outcome);
+        assert_eq!(error.kind(), ErrorKind::Died);
+        assert!(error.to_string().contains("statically"), "{error}");
+        // One that ends without a word.
+        let outcome =
+            client.run(request(b"#!/bin/sh\necho GLIBC_9.99 not found >&2; exit 1\n")).await.unwrap();
+        let error = argon::Error::from_outcome(&outcome);
+        assert_eq!(error.kind(), ErrorKind::Died);
+        assert!(format!("{error:?}").contains("GLIBC_9.99 not found"), "{error:?}");
+    });
+}

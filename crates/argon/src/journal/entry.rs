@@ -76,8 +76,8 @@ pub(super) struct Entry {
     pub(super) blobs: Blobs,
     /// What it counts against the credit in bytes.
     pub(super) weight: u64,
-    /// The connection that it was sent on last; 0 for none.
-    pub(super) sent_on: u32,
+    /// It was sent on a connection that broke: a manager or a worker may have it.
+    pub(super) is_doubtful: bool,
     pub(super) offers: u32,
     pub(super) offers_max: u32,
     pub(super) is_cancelled: bool,
@@ -90,10 +90,6 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn was_sent(&self) -> bool {
-        self.sent_on != 0
-    }
-
     pub(super) fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended(_))
     }
@@ -118,7 +114,7 @@ impl Journal {
             task: Some(task),
             blobs,
             weight,
-            sent_on: 0,
+            is_doubtful: false,
             offers: 0,
             offers_max,
             is_cancelled: false,
@@ -147,7 +143,7 @@ impl Journal {
             task: None,
             blobs: Blobs::default(),
             weight: 0,
-            sent_on: 0,
+            is_doubtful: false,
             offers: 0,
             offers_max: 0,
             is_cancelled: false,
@@ -221,8 +217,8 @@ impl Journal {
                     link.outbox.push(Message::Cancel(vec![id]));
                 }
             }
-            // It was sent on a connection that is gone: it is offered again, and then cancelled.
-            (State::Waiting, Purpose::Attached | Purpose::Detached) if entry.was_sent() => {}
+            // It is offered again, and then cancelled.
+            (State::Waiting, Purpose::Attached | Purpose::Detached) if entry.is_doubtful => {}
             (State::Waiting | State::HeldBack, Purpose::Attached | Purpose::Detached) => {
                 let outcome = self.cancelled_here(number);
                 self.finish(number, Ending::Outcome(outcome));

@@ -15,11 +15,13 @@ pub(super) struct Group {
     waker: Option<Waker>,
 }
 
-/// Which group a task belongs to, and its position there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Member {
-    group: u64,
-    position: u64,
+/// Which group a task belongs to, and what the group's owner knows of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Member {
+    pub(crate) group: u64,
+    pub(crate) position: u64,
+    /// Of its arguments.
+    pub(crate) bytes: u64,
 }
 
 impl Journal {
@@ -31,10 +33,10 @@ impl Journal {
     }
 
     /// Adds a task as a member of a group.
-    pub(crate) fn add_to_group(&mut self, addition: Addition, group: u64, position: u64) {
+    pub(crate) fn add_to_group(&mut self, addition: Addition, member: Member) {
         let number = self.add(addition);
         if let Some(entry) = self.entries.get_mut(&number) {
-            entry.member = Some(Member { group, position });
+            entry.member = Some(member);
             if entry.is_ended() {
                 self.tell(number);
             }
@@ -42,7 +44,7 @@ impl Journal {
     }
 
     /// Takes the next end of the group, or leaves the waker.
-    pub(crate) fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(u64, TaskId, Ending)> {
+    pub(crate) fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(Member, TaskId, Ending)> {
         let Some(state) = self.groups.get_mut(&group) else {
             return Poll::Pending;
         };
@@ -50,9 +52,9 @@ impl Journal {
             keep(&mut state.waker, waker);
             return Poll::Pending;
         };
-        let position = self.entries.get(&number).and_then(|entry| entry.member).map(|member| member.position);
+        let member = self.entries.get(&number).and_then(|entry| entry.member).unwrap_or_default();
         let id = self.task_id(number);
-        self.poll_end(number, waker).map(|ending| (position.unwrap_or_default(), id, ending))
+        self.poll_end(number, waker).map(|ending| (member, id, ending))
     }
 
     /// Nobody takes the ends of its members any more; they go on.

@@ -74,12 +74,10 @@ impl Journal {
     fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
         let id = outcome.head.id;
         let number = id.sequence;
-        let connections = self.connections;
         let own = if id.session == self.session { self.entries.get_mut(&number) } else { None };
         match own {
             Some(entry) if !matches!(entry.purpose, Purpose::Collect(_)) && !entry.is_ended() => {
                 if entry.state == State::Sent
-                    && entry.sent_on == connections
                     && let Some(link) = &mut self.link
                 {
                     link.in_flight -= 1;

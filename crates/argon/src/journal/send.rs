@@ -25,10 +25,9 @@ impl Journal {
                 link.outbox.push(blob_message(blob));
             }
         }
-        if entry.was_sent() {
+        if entry.is_doubtful {
             task.head.flags = task.head.flags.with(Flags::OFFERED_AGAIN);
         }
-        entry.sent_on = self.connections;
         entry.state = State::Sent;
         link.outbox.push(Message::Submit(task));
         if entry.is_cancelled {

@@ -213,11 +213,24 @@ fn a_rejected_task_is_offered_again_after_pauses_that_grow() {
         bench.now = at;
         bench.journal.pass(at);
         let said = bench.said();
-        assert_eq!(sequences(&said), [(number, true)]);
+        assert_eq!(sequences(&said), [(number, false)], "the manager never had it");
         assert_eq!(said.len(), 1, "a rejection needs no acknowledgement");
     }
     assert!(pauses[0] <= Duration::from_millis(50) && pauses[2] > pauses[0] && pauses[5] > pauses[3]);
     assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(2)));
+}
+
+#[test]
+fn a_task_that_was_sent_before_a_loss_stays_in_doubt_when_it_is_rejected() {
+    let mut bench = Bench::connected();
+    let number = bench.add(b"x");
+    bench.connect(100, 1000);
+    assert_eq!(sequences(&bench.said()), [(number, true)]);
+    let rejected = bench.outcome(number, Status::Rejected);
+    bench.hear(Message::Outcome(rejected));
+    let at = bench.journal.next_pass().expect("it is held back");
+    bench.journal.pass(at);
+    assert_eq!(sequences(&bench.said()), [(number, true)], "it may have run there");
 }
 
 #[test]

@@ -121,6 +121,10 @@ async fn shared(client: &Client) -> Result<(), Box<dyn Error>> {
 async fn other_languages(client: &Client) -> Result<(), Box<dyn Error>> {
     let sum: u64 = client.queue(argon::perl("List::Util::sum", [1, 2, 39])).await?;
     assert_eq!(sum, 42);
+    let root: f64 = client.queue(argon::python("math:sqrt", (16.0,))).await?;
+    assert_eq!(root, 4.0);
+    let error = client.queue::<f64>(argon::python("math:sqrt", (-1.0,))).await.unwrap_err();
+    assert!(error.to_string().contains("ValueError"), "{error}");
     let error = client.queue::<u64>(argon::perl("Carp::croak", ("no luck",))).await.unwrap_err();
     assert!(error.to_string().contains("no luck"), "{error}");
     println!("other languages");
