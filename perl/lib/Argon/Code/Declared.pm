@@ -180,6 +180,7 @@ sub _source {
 sub _try {
     my ($class, $needed, @texts) = @_;
     require File::Temp;
+    require POSIX;
     my $file = File::Temp->new;
     binmode $file;
     print {$file} Storable::nfreeze({ class => $class, needed => $needed, texts => \@texts });
@@ -189,9 +190,11 @@ sub _try {
     my $child = open my $from, '-|';
     _refuse($class, 'a module', "no process can be started to try it: $!") if !defined $child;
     if (!$child) {
-        open STDERR, '>&', \*STDOUT;
+        # By their numbers: the handles may be tied or in memory. Whatever happens, this child does not go on as its parent.
+        POSIX::dup2(1, 2);
         alarm TRIAL_SECONDS;
-        exec $^X, (map {"-I$_"} grep { !ref } @INC), '-MArgon::Code::Declared', '-e', 'Argon::Code::Declared::trial(@ARGV)', "$file";
+        { no warnings 'exec'; exec $^X, (map {"-I$_"} grep { !ref } @INC), '-MArgon::Code::Declared', '-e', 'Argon::Code::Declared::trial(@ARGV)', "$file" }
+        POSIX::_exit(127);
     }
     my $answer = do { local $/; readline $from };
     close $from;
