@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from cluster import ROOT, Cluster
 
+MODULES = ["__init__", "aio", "joblib"]
 PAGES = [ROOT / "docs" / "guide" / "python.md", ROOT / "python" / "README.md"]
 
 
@@ -21,6 +24,15 @@ def test_the_code_of_the_page_runs(cluster: Cluster, page: Path) -> None:
         text = text.replace(address, cluster.address)
     program = cluster.run_python(["-c", text])
     assert program.finish(60) == 0, program.stderr
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_example_in_the_documentation_of_the_module_runs(cluster: Cluster, module: str) -> None:
+    tree = ast.parse((ROOT / "python" / "src" / "argon" / f"{module}.py").read_text())
+    lines = (ast.get_docstring(tree) or "").splitlines()
+    text = textwrap.dedent("\n".join(line for line in lines if line.startswith("    ") or not line))
+    program = cluster.run_python(["-c", text.replace("mgrhost:8000", cluster.address)])
+    assert text.strip() and program.finish(60) == 0, program.stderr
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "python" / "examples").glob("*.py")), ids=lambda path: path.name)
