@@ -1,7 +1,15 @@
 """The client for asyncio: everything that waits is awaited, and cancelling the awaiting task cancels the task there.
 
-async with argon.aio.Client("mgrhost:8000") as client:
-    print(await client.queue(pow, 2, 10))
+    import argon.aio
+    import asyncio
+
+    async def main():
+        async with argon.aio.Client("mgrhost:8000") as client:
+            print(await client.queue(pow, 2, 10))
+
+    asyncio.run(main())
+
+The other way is `loop.run_in_executor(argon.Executor(), ...)`, for programs that use both.
 """
 
 from __future__ import annotations
