@@ -17,9 +17,8 @@ fn built() -> PathBuf {
     // Each test is a process of its own; one builds, the others wait.
     let lock = std::fs::File::create(target.join("lock")).unwrap();
     lock.lock().unwrap();
-    if !package.join("Cargo.lock").exists() {
-        std::fs::copy(root.join("../Cargo.lock"), package.join("Cargo.lock")).unwrap();
-    }
+    // The versions of the workspace are on this machine; others may not be.
+    std::fs::copy(root.join("../Cargo.lock"), package.join("Cargo.lock")).unwrap();
     let output = Command::new("cargo")
         .args(["build", "--quiet", "--offline", "--bins", "--manifest-path"])
         .arg(package.join("Cargo.toml"))
@@ -111,6 +110,32 @@ fn a_manager_killed_under_load_loses_nothing() {
     assert!(finished.status.success(), "{}", finished.stderr);
     assert_eq!(finished.stdout, format!("sum={}\n", count * (count - 1)));
     assert_eq!(counts(&cluster, "ran").len() as u64, count, "each task ran");
+}
+
+#[test]
+fn a_program_moves_to_the_next_manager_of_its_list_and_loses_nothing() {
+    let mut cluster = Cluster::start();
+    let command = cluster.argon(&["manager", "--port", "0"]);
+    let mut stand_by = cluster.run(command, "stand-by");
+    let both = format!("{},{}", cluster.address(), stand_by.ready("addr"));
+    let command = cluster.argon(&["worker", "--port", "0", "--workers", "2", "--manager", &both]);
+    let mut worker = cluster.run(command, "worker");
+    worker.ready("manager");
+
+    let count = 20_000_u64;
+    let file = cluster.folder().join("ran");
+    let mut command = Command::new(built().join("rust-client"));
+    command.arg("load").arg(&both).arg(cluster.key()).arg(&file).arg(count.to_string());
+    let program = cluster.run(command, "load");
+    wait_for("some of the tasks", Duration::from_secs(30), || {
+        (lines(&cluster, "ran").len() as u64 >= count / 4).then_some(())
+    });
+    cluster.kill_manager();
+    let finished = program.finish(Duration::from_secs(60));
+    assert_eq!(finished.stdout, format!("sum={}\n", count * (count - 1)), "{}", finished.stderr);
+    let ran = counts(&cluster, "ran");
+    assert_eq!(ran.len() as u64, count, "each task ran");
+    assert!(ran.values().all(|times| *times == 1), "and none of them twice");
 }
 
 #[test]
