@@ -1,13 +1,13 @@
 //! `#[argon::task]`: the function becomes one that makes a call, a type of its name holds the body as `here`, and the
 //! body is registered under its path for the runner.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, FnArg, Ident, ItemFn, Pat, ReturnType, Type};
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
-    if let Some(first) = arguments.into_iter().next() {
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
+    if let Some(first) = options.into_iter().next() {
         let advice =
             "#[argon::task] takes no arguments; say options at the call: client.queue(f(1).timeout(…))";
         return Err(Error::new(first.span(), advice));
@@ -18,20 +18,25 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let ItemFn { attrs, vis, sig, block, .. } = &function;
     let name = &sig.ident;
     let inputs = &sig.inputs;
+    // What makes the function exist or not is said of everything that stands for it.
+    let cfgs: Vec<&Attribute> = attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let docs: Vec<&Attribute> = attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
-    let (value, returned) = returned(&sig.output);
+    // Its own name, whatever the function calls its parameters.
+    let arguments = Ident::new("arguments", Span::mixed_site());
+    let (value, returned) = returned(&sig.output, &arguments);
     let span = sig.output.span();
     let meta = quote!(concat!("{\"call\":\"", module_path!(), "::", stringify!(#name), "\"}"));
     let make = quote_spanned!(span=> ::argon::__private::call::<#value, _>(META, (#(#names,)*)));
     let read = if names.is_empty() {
         quote!()
     } else {
-        quote!(let (#(#names,)*): (#(#types,)*) = arguments.read()?;)
+        quote!(let (#(#names,)*): (#(#types,)*) = #arguments.read()?;)
     };
     let here_docs = format!("Runs `{name}` here, in this process.");
     let runner = format_ident!("run");
     let output = &sig.output;
     Ok(quote! {
+        #(#cfgs)*
         #(#docs)*
         #[doc = ""]
         #[doc = "This makes a call for [`argon::Client`](::argon::Client); its body runs on a worker."]
@@ -41,19 +46,22 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             #make
         }
 
+        #(#cfgs)*
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "it stands beside the function of this name")]
         #vis struct #name {}
 
-        const _: () = {
-            impl #name {
-                #[doc = #here_docs]
-                #(#attrs)*
-                #[allow(dead_code, reason = "only the runner may need it")]
-                #vis fn here(#inputs) #output #block
-            }
+        #(#cfgs)*
+        impl #name {
+            #[doc = #here_docs]
+            #(#attrs)*
+            #[allow(dead_code, reason = "only the runner may need it")]
+            #vis fn here(#inputs) #output #block
+        }
 
-            fn #runner(arguments: &::argon::__private::Arguments<'_>) -> ::argon::__private::Returned {
+        #(#cfgs)*
+        const _: () = {
+            fn #runner(#arguments: &::argon::__private::Arguments<'_>) -> ::argon::__private::Returned {
                 #read
                 let returned = #name::here(#(#names),*);
                 #returned
@@ -116,15 +124,15 @@ fn parameters(function: &ItemFn) -> Result<(Vec<Ident>, Vec<&Type>), Error> {
 }
 
 /// The type of the value that a call gives, and what the runner does with what the body returned.
-fn returned(output: &ReturnType) -> (TokenStream, TokenStream) {
-    let plain = quote!(arguments.value(&returned));
+fn returned(output: &ReturnType, arguments: &Ident) -> (TokenStream, TokenStream) {
+    let plain = quote!(#arguments.value(&returned));
     match output {
         ReturnType::Default => (quote!(()), plain),
         ReturnType::Type(_, kind) if is_result(kind) => {
             let value = quote!(<#kind as ::argon::__private::TaskResult>::Value);
             let told = quote! {
                 match returned {
-                    Ok(value) => arguments.value(&value),
+                    Ok(value) => #arguments.value(&value),
                     Err(error) => {
                         use ::argon::__private::{TellText as _, TellValue as _};
                         let own = (&&::argon::__private::Own(&error)).tell();

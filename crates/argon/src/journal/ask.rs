@@ -7,6 +7,9 @@ use bytes::Bytes;
 use super::Journal;
 use super::entry::Watch;
 
+/// What a task is told that gets no answer.
+const NO: Bytes = Bytes::from_static(b"the client does not give it");
+
 /// A question that is to be answered once.
 #[derive(Debug)]
 pub(crate) struct Question {
@@ -32,7 +35,7 @@ impl Journal {
     /// Answers with bytes, or with no. Without a connection the answer waits for the next one.
     pub(crate) fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>) {
         let found = bytes.is_some();
-        let answer = Message::Answer { to, ask, found, bytes: bytes.unwrap_or_default() };
+        let answer = Message::Answer { to, ask, found, bytes: bytes.unwrap_or(NO) };
         match self.link.as_mut().filter(|link| link.has_offered) {
             Some(link) => link.outbox.push(answer),
             None => self.late_answers.push(answer),

@@ -58,6 +58,17 @@ fn length(of: Shared<Vec<String>>, index: usize) -> usize {
     of[index].len()
 }
 
+/// Its parameters are called as the macro's own variables are.
+#[argon::task]
+#[cfg(unix)]
+fn odd_names(arguments: u8, returned: u8, value: u8) -> Result<u8, String> {
+    Ok(arguments + returned + value)
+}
+
+#[argon::task]
+#[cfg(windows)]
+fn odd_names() {}
+
 mod one {
     #[argon::task]
     pub(super) fn number() -> u8 {
@@ -143,6 +154,7 @@ fn values_go_there_and_back() {
     worker.run(nothing()).expect("nothing");
     assert_eq!(worker.run(first_word("hello world")).expect("a word"), Some("hello".to_owned()));
     assert_eq!(worker.run(one::number()).expect("a number"), 1);
+    assert_eq!(worker.run(odd_names(1, 2, 3)).expect("a sum"), 6);
     assert_eq!(add::here(1, 2), 3);
 }
 

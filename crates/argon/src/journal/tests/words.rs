@@ -71,7 +71,8 @@ fn questions_go_to_who_listens_and_are_answered_with_no_otherwise() {
     let ask = |from| Message::Ask { from, ask: 3, question: Bytes::from_static(b"{}") };
     let to = bench.attempt(deaf, 1);
     bench.hear(ask(to));
-    assert_eq!(bench.said(), [Message::Answer { to, ask: 3, found: false, bytes: Bytes::new() }]);
+    let said = bench.said();
+    assert!(matches!(&said[..], [Message::Answer { found: false, ask: 3, .. }]), "{said:?}");
     let to = bench.attempt(listening, 1);
     bench.hear(ask(to));
     assert!(matches!(
