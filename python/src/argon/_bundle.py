@@ -28,6 +28,8 @@ ASIDE_BYTES_MIN = 64 << 10
 ALIGNMENT = 16
 #: What one bundle may hold; no value needs more.
 PARTS_MAX = 1 << 20
+#: In which kinds of values ``aside`` may find something.
+_LOOKED_INTO = frozenset((bytes, bytearray, tuple))
 _PROTOCOL = 5
 
 _COUNT = struct.Struct(">I")
@@ -145,6 +147,6 @@ def aside(value: Any, depth: int = 2) -> Any:
         return _Aside(value) if len(value) >= ASIDE_BYTES_MIN else value
     if kind is tuple and depth:
         for item in value:
-            if aside(item, depth - 1) is not item:
+            if type(item) in _LOOKED_INTO and aside(item, depth - 1) is not item:
                 return tuple([aside(item, depth - 1) for item in value])
     return value

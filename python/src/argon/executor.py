@@ -207,12 +207,16 @@ class Executor(concurrent.futures.Executor):
 
     def _ended(self, deferred: Deferred[Any]) -> None:
         """Called on the client's own thread when a task has ended."""
-        with self._lock:
-            future = self._under_way.pop(deferred, None)
-            self._call_s += (max(deferred._run_us / 1e6, 1e-5) - self._call_s) * 0.05
+        future = self._under_way.get(deferred)
         if future is not None:
             _resolve(future, deferred)
-        self._go_on()
+        # Only now, so that shutdown returns when all futures are done.
+        with self._lock:
+            self._under_way.pop(deferred, None)
+            self._call_s += (max(deferred._run_us / 1e6, 1e-5) - self._call_s) * 0.05
+            is_quiet = bool(self._under_way) and not self._waiting
+        if not is_quiet:
+            self._go_on()
 
     def _go_on(self) -> None:
         """Hands over what there is room for, a good number together, and ends when all has ended."""
