@@ -14,6 +14,7 @@ mod door;
 mod exhaustion;
 mod failover;
 mod frozen;
+mod golden;
 mod loss;
 mod manager_kills;
 mod map_commands;

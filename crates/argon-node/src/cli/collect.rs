@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pool: PoolOption,
     /// What argon submit printed
-    #[arg(value_name = "ID", required = true, value_parser = parse_id)]
+    #[arg(value_name = "ID", help_heading = "Arguments", required = true, value_parser = parse_id)]
     ids: Vec<TaskId>,
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pool: PoolOption,
     /// The command, then the sources of its inputs
-    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    #[arg(value_name = "COMMAND", help_heading = "Arguments", trailing_var_arg = true)]
     words: Vec<String>,
 }
 

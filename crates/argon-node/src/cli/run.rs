@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pool: PoolOption,
     /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    #[arg(value_name = "COMMAND", help_heading = "Arguments", required = true, trailing_var_arg = true)]
     words: Vec<String>,
 }
 
