@@ -48,20 +48,20 @@ fn a_function_of_perl_is_called_by_name_with_plain_data() {
 #[test]
 fn what_a_task_prints_arrives_in_order_before_its_end() {
     let cluster = Cluster::with_workers(&[1]);
-    let (printed, status) = block_on(async {
+    block_on(async {
         let client = connect(&cluster).await;
-        let mut running = client.start(perl("CORE::print", &json!([]))).unwrap();
-        let mut printed = Vec::new();
-        loop {
-            match running.next().await.unwrap() {
-                Event::Output { bytes, .. } => printed.extend_from_slice(&bytes),
+        let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; done";
+        let mut running = client.start(command(&["sh", "-c", script])).unwrap();
+        let mut printed = [Vec::new(), Vec::new()];
+        while let Some(event) = running.next().await {
+            match event {
+                Event::Output { fd, bytes, .. } => printed[usize::from(fd) - 1].extend_from_slice(&bytes),
                 Event::Asked(asked) => asked.refuse(),
-                Event::Ended(end) => return (printed, end.unwrap().head.status),
+                Event::Ended(end) => assert_eq!(end.unwrap().head.status, Status::Ok),
             }
         }
+        assert_eq!(printed, [b"out 1\nout 2\nout 3\n".to_vec(), b"err 1\nerr 2\nerr 3\n".to_vec()]);
     });
-    // There is no such function to call by name; the point is that the end comes, and comes last.
-    assert!(printed.is_empty() && status == Status::Error);
 }
 
 #[test]
@@ -158,4 +158,73 @@ fn an_executable_that_does_not_start_there_is_one_clear_error() {
         assert_eq!(error.kind(), ErrorKind::Died);
         assert!(format!("{error:?}").contains("GLIBC_9.99 not found"), "{error:?}");
     });
+}
+
+fn command(argv: &[&str]) -> Request {
+    Request {
+        runtime: Runtime::Exec,
+        codec: Codec::Own,
+        blobs: argon::Blobs::default(),
+        meta: json!({"argv": argv}).to_string().into(),
+        payload: Vec::new().into(),
+        options: TaskOptions::new(),
+    }
+}
+
+#[test]
+fn a_task_whose_output_nobody_reads_holds_up_nobody_else() {
+    let cluster = Cluster::with_workers(&[2]);
+    block_on(async {
+        let client = connect(&cluster).await;
+        let mut endless = client.start(command(&["yes"])).unwrap();
+        assert!(matches!(endless.next().await, Some(Event::Output { fd: 1, .. })));
+        for n in 0..200 {
+            let sum = client.run(perl("List::Util::sum", &json!([n, 1]))).await.unwrap();
+            assert_eq!(value(&sum), n + 1);
+        }
+        // What was printed meanwhile is at most the window and what lay in the pipe.
+        endless.cancel();
+        let mut bytes_read = 0;
+        while let Some(event) = endless.next().await {
+            match event {
+                Event::Output { bytes, .. } => bytes_read += bytes.len(),
+                Event::Asked(asked) => asked.refuse(),
+                Event::Ended(end) => assert_eq!(end.unwrap().head.status, Status::Cancelled),
+            }
+        }
+        assert!(bytes_read <= 4 << 20, "{bytes_read} bytes came unread");
+    });
+}
+
+#[test]
+fn a_client_that_is_dropped_says_goodbye_and_its_tasks_end_at_once() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    block_on(async {
+        let client = connect(&cluster).await;
+        let mut running = client.start(command(&["sh", "-c", "echo up; exec sleep 600"])).unwrap();
+        assert!(matches!(running.next().await, Some(Event::Output { .. })));
+        drop((client, running));
+    });
+    // The grace of a lost client would be a minute.
+    cluster.wait_for_status("the task to be gone", |status| {
+        status["running"].as_array().is_some_and(Vec::is_empty)
+    });
+}
+
+#[test]
+fn many_threads_share_a_client() {
+    let cluster = Cluster::with_workers(&[2]);
+    let client = Connect::to(cluster.address()).key_file(cluster.key()).connect_blocking().unwrap();
+    let threads: Vec<_> = (0..8)
+        .map(|n: u64| {
+            let client = client.clone();
+            std::thread::spawn(move || {
+                let calls = (0..200).map(|m| argon::perl::<u64>("List::Util::sum", (n, m)));
+                client.map(calls).ahead(16).map(Result::unwrap).sum::<u64>()
+            })
+        })
+        .collect();
+    for (n, thread) in (0..).zip(threads) {
+        assert_eq!(thread.join().unwrap(), 200 * n + 19_900);
+    }
 }
