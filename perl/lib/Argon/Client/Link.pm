@@ -12,8 +12,10 @@ use Errno qw(EAGAIN EINTR EWOULDBLOCK);
 use Argon::Protocol qw(:all);
 
 my $READ_BYTES = 262_144;
-# MSG_MORE: the kernel may wait for more before it sends a packet that is not full, but not for long; and MSG_NOSIGNAL.
-my $MORE = $^O eq 'linux' ? 0x8000 | 0x4000 : undef;
+# MSG_NOSIGNAL: a connection that is gone is an error, and no signal.
+my $QUIETLY = $^O eq 'linux' ? 0x4000 : undef;
+# MSG_MORE too: the kernel may wait for more before it sends a packet that is not full, but not for long.
+my $MORE = $^O eq 'linux' ? 0x8000 | $QUIETLY : undef;
 
 # Hot paths append whole frames to {out} and read {in} from {at}; nobody else touches the other fields.
 sub new {
@@ -62,6 +64,8 @@ sub add_stream {
 sub flush {
     my ($self) = @_;
     return 1 if !length $self->{out} && !$self->{chunk} && !@{ $self->{streams} };
+    # Nearly always one write takes everything. Whatever it does not take is looked at below.
+    return 1 if defined $QUIETLY && !$self->{out_at} && !$self->{chunk} && $self->_send($QUIETLY) && !@{ $self->{streams} };
     local $SIG{PIPE} = 'IGNORE';
     while (1) {
         return 0 if $self->{chunk} && !$self->_write_chunk;
@@ -80,9 +84,17 @@ sub flush {
 sub hand_over {
     my ($self) = @_;
     return if !defined $MORE || $self->{out_at} || $self->{chunk} || @{ $self->{streams} };
-    { no warnings 'uninitialized'; $self->{out_at} += send $self->{handle}, $self->{out}, $MORE; }
-    @{$self}{qw(out out_at)} = (q{}, 0) if $self->{out_at} == length $self->{out};
+    $self->_send($MORE);
     return;
+}
+
+# Gives the kernel what it takes of {out}, which it has nothing of yet. True when that is all.
+sub _send {
+    my ($self, $flags) = @_;
+    { no warnings 'uninitialized'; $self->{out_at} += send $self->{handle}, $self->{out}, $flags; }
+    return 0 if $self->{out_at} != length $self->{out};
+    @{$self}{qw(out out_at)} = (q{}, 0);
+    return 1;
 }
 
 # Reads once. False when the connection is over.
