@@ -4,14 +4,19 @@
 //! without waking anybody; only what the socket does not take is left to the connection's own task, [`run`].
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::handshake::Refusal;
 use argon_proto::{BlobHash, Message};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -31,7 +36,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    reader: RefCell<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
     outbox: RefCell<Outbox>,
     decoder: RefCell<Decoder>,
     owes_life: bool,
@@ -58,8 +64,10 @@ impl Connection {
     #[must_use]
     pub fn new(stream: TcpStream, decoder: Decoder, owes_life: bool) -> Rc<Self> {
         let now = Instant::now();
+        let (reader, writer) = stream.into_split();
         Rc::new(Self {
-            stream,
+            reader: RefCell::new(reader),
+            writer,
             outbox: RefCell::default(),
             decoder: RefCell::new(decoder),
             owes_life,
@@ -117,7 +125,7 @@ impl Connection {
         while !outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 64];
             let count = outbox.slices(&mut slices);
-            match self.stream.try_write_vectored(&slices[..count]) {
+            match self.writer.try_write_vectored(&slices[..count]) {
                 Ok(written) => {
                     outbox.advance(written);
                     self.last_sent.set(Instant::now());
@@ -133,8 +141,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what is there. `false` when the socket has no more for now.
-    fn read_some(&self, inbox: &mut impl FnMut(Message)) -> Result<bool, End> {
+    /// Waits until something is there and reads it. `false` when the socket has no more for now. A read that fills its
+    /// room only in part has emptied the socket: tokio knows that too, and asks the kernel before it comes here again.
+    fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        inbox: &mut impl FnMut(Message),
+    ) -> Poll<Result<bool, End>> {
+        let mut reader = self.reader.borrow_mut();
         let mut turn = 0;
         while turn < READ_TURN {
             let mut decoder = self.decoder.borrow_mut();
@@ -143,20 +157,23 @@ impl Connection {
                 buffer.reserve(READ_MORE);
             }
             let room = buffer.capacity() - buffer.len();
-            let count = match self.stream.try_read_buf(buffer) {
-                Ok(0) => return Err(End::Lost("the peer closed the connection".to_owned())),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(End::Lost(error.to_string())),
+            let poll = pin!(reader.read_buf(buffer)).poll(context);
+            let count = match poll {
+                Poll::Pending if turn > 0 => return Poll::Ready(Ok(false)),
+                poll => match ready!(poll) {
+                    Ok(0) => return lost("the peer closed the connection".to_owned()),
+                    Ok(count) => count,
+                    Err(error) => return lost(error.to_string()),
+                },
             };
             self.last_heard.set(Instant::now());
             turn += count;
             self.deliver(decoder, inbox)?;
             if count < room {
-                return Ok(false);
+                return Poll::Ready(Ok(false));
             }
         }
-        Ok(true)
+        Poll::Ready(Ok(true))
     }
 
     fn deliver(
@@ -214,21 +231,16 @@ pub async fn run(connection: Rc<Connection>, mut inbox: impl FnMut(Message)) -> 
         }
         let close_by = connection.close_by.get();
         tokio::select! {
-            ready = connection.stream.readable() => {
-                if let Err(error) = ready {
-                    return End::Lost(error.to_string());
+            read = poll_fn(|context| connection.poll_read(context, &mut inbox)) => match read {
+                Ok(false) => {}
+                Ok(true) => tokio::task::yield_now().await,
+                Err(end) => {
+                    // Last words, such as a refusal, go out if they can.
+                    let _ = connection.write_some();
+                    return end;
                 }
-                match connection.read_some(&mut inbox) {
-                    Ok(false) => {}
-                    Ok(true) => tokio::task::yield_now().await,
-                    Err(end) => {
-                        // Last words, such as a refusal, go out if they can.
-                        let _ = connection.write_some();
-                        return end;
-                    }
-                }
-            }
-            ready = connection.stream.writable(), if connection.is_blocked.get() => {
+            },
+            ready = connection.writer.writable(), if connection.is_blocked.get() => {
                 if let Err(error) = ready.and_then(|()| connection.write_some()) {
                     return End::Lost(error.to_string());
                 }
@@ -241,6 +253,10 @@ pub async fn run(connection: Rc<Connection>, mut inbox: impl FnMut(Message)) -> 
             },
         }
     }
+}
+
+fn lost(why: String) -> Poll<Result<bool, End>> {
+    Poll::Ready(Err(End::Lost(why)))
 }
 
 async fn sleep_until(at: Option<Instant>) {

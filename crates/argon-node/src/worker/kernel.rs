@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::Pid;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// How a child ended, as the kernel tells.
@@ -60,9 +61,19 @@ impl OwnsOneDescriptor for UnixStream {}
 impl OwnsOneDescriptor for PipeReader {}
 impl OwnsOneDescriptor for PipeWriter {}
 
-/// Lets the runtime tell when a descriptor is ready.
+/// Lets the runtime tell when a descriptor can be read. Watched for both, a socket would wake us each time its peer has
+/// read something.
 pub(super) fn watched<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
+    watched_for(descriptor, Interest::READABLE)
+}
+
+/// Lets the runtime tell when a descriptor can be written.
+pub(super) fn watched_for_room<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
+    watched_for(descriptor, Interest::WRITABLE)
+}
+
+fn watched_for<T: OwnsOneDescriptor>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: by the trait's promise the descriptor stays open and the same for as long as its owner, which the
     // AsyncFd now is.
-    unsafe { AsyncFd::register(descriptor) }.map_err(Into::into)
+    unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(Into::into)
 }

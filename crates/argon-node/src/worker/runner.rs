@@ -77,7 +77,8 @@ pub(super) struct Runner {
     pub(super) stdin: Option<Stdin>,
     /// Where it is told its tasks; a command is none.
     socket: Option<AsyncFd<UnixStream>>,
-    is_full: bool,
+    /// The same, watched for room while it takes no more.
+    full: Option<AsyncFd<UnixStream>>,
     pipes: [Option<AsyncFd<PipeReader>>; 2],
     descriptor: AsyncFd<OwnedFd>,
 }
@@ -138,7 +139,7 @@ impl Runner {
             is_deaf: false,
             stdin: None,
             socket: None,
-            is_full: false,
+            full: None,
             pipes: [Some(kernel::watched(started.stdout)?), Some(kernel::watched(started.stderr)?)],
             descriptor: kernel::watched(started.descriptor)?,
         })
@@ -146,9 +147,7 @@ impl Runner {
 
     /// Looks at everything that may have happened, and moves what can be moved.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], mut found: impl FnMut(Found)) {
-        if self.is_full {
-            self.poll_write(cx);
-        }
+        self.poll_write(cx);
         for pipe in 0..2 {
             if let Some(bytes) = self.poll_pipe(pipe, cx, scratch) {
                 found(Found::Printed(pipe as u8 + 1, bytes));
@@ -216,14 +215,13 @@ impl Runner {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) {
-        while self.is_full
-            && let Some(socket) = &self.socket
+        while let Some(socket) = &self.full
             && let Poll::Ready(Ok(mut guard)) = socket.poll_write_ready(cx)
         {
             match write_all(guard.get_inner(), &mut self.outbox) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
                 // A broken socket is told by the end of the process.
-                Ok(()) | Err(_) => self.is_full = false,
+                Ok(()) | Err(_) => self.full = None,
             }
         }
     }
@@ -233,11 +231,19 @@ impl Runner {
         let Some(socket) = &self.socket else {
             return;
         };
-        if self.is_full || self.outbox.is_empty() {
+        if self.full.is_some() || self.outbox.is_empty() {
             return;
         }
         match write_all(socket.get_ref(), &mut self.outbox) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_full = true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                match socket.get_ref().try_clone().and_then(kernel::watched_for_room) {
+                    Ok(full) => self.full = Some(full),
+                    Err(error) => {
+                        tracing::warn!("runner {} is ended, its socket cannot be watched: {error}", self.pid);
+                        self.signal(Signal::SIGKILL);
+                    }
+                }
+            }
             Err(_) => self.outbox = Outbox::default(),
             Ok(()) => {}
         }

@@ -54,7 +54,7 @@ pub(super) fn pipe(payload: &Payload, is_clients: bool) -> io::Result<(OwnedFd, 
         Ok(()) | Err(_) => {}
     }
     let client = is_clients.then(Client::default);
-    Ok((its.into(), Some(Stdin { pipe: kernel::watched(ours)?, unwritten, client })))
+    Ok((its.into(), Some(Stdin { pipe: kernel::watched_for_room(ours)?, unwritten, client })))
 }
 
 impl Stdin {

@@ -1,12 +1,16 @@
 //! Moves messages over a proven connection, with signs of life, until it ends.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
+use std::pin::pin;
 use std::time::Duration;
 
 use argon_proto::Message;
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::handshake::Refusal;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -20,8 +24,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(15);
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 /// Messages taken from the worker at once.
 const BATCH: usize = 1024;
-/// Reads of the socket before others get their turn.
-const READS: usize = 8;
+/// Room that is made for one read.
 const READ_BYTES: usize = 64 << 10;
 
 /// How a connection ended.
@@ -41,7 +44,8 @@ pub(super) enum Ended {
 /// A connection with its half-read and half-written messages.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
     decoder: Decoder,
     pub(super) outbox: Outbox,
     last_sent: Instant,
@@ -52,8 +56,10 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(stream: TcpStream, decoder: Decoder) -> Self {
         let now = Instant::now();
+        let (reader, writer) = stream.into_split();
         Self {
-            stream,
+            reader,
+            writer,
             decoder,
             outbox: Outbox::default(),
             last_sent: now,
@@ -88,10 +94,14 @@ impl Connection {
         self.take_messages(events, &mut on_registered)?;
         loop {
             self.write()?;
+            let buffer = self.decoder.buffer();
+            if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
+                buffer.reserve(READ_BYTES);
+            }
             tokio::select! {
-                ready = self.stream.readable() => {
-                    ready.map_err(words)?;
-                    self.read(events, &mut on_registered)?;
+                // A read that fills its room only in part has emptied the socket, and tokio knows that too.
+                read = poll_fn(|context| pin!(self.reader.read_buf(self.decoder.buffer())).poll(context)) => {
+                    self.on_read(read.map_err(words)?, events, &mut on_registered)?;
                 }
                 count = from_worker.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
@@ -99,7 +109,7 @@ impl Connection {
                     }
                     batch.drain(..).for_each(|message| self.push(message));
                 }
-                ready = self.stream.writable(), if !self.outbox.is_empty() => ready.map_err(words)?,
+                ready = self.writer.writable(), if !self.outbox.is_empty() => ready.map_err(words)?,
                 () = &mut alarm => {
                     self.check_life()?;
                     alarm.as_mut().reset(self.next_check());
@@ -119,8 +129,9 @@ impl Connection {
         self.outbox.push(message);
     }
 
-    fn read(
+    fn on_read(
         &mut self,
+        count: usize,
         events: &mpsc::UnboundedSender<LinkEvent>,
         on_registered: &mut impl FnMut(),
     ) -> Result<(), String> {
@@ -129,18 +140,10 @@ impl Connection {
             // This process stood still. What the manager had said before it gave this worker up must not be obeyed.
             return Err(silence());
         }
-        for _ in 0..READS {
-            let buffer = self.decoder.buffer();
-            if buffer.capacity() - buffer.len() < READ_BYTES / 4 {
-                buffer.reserve(READ_BYTES);
-            }
-            match self.stream.try_read_buf(buffer) {
-                Ok(0) => return Err("it closed the connection".to_owned()),
-                Ok(_) => self.take_messages(events, on_registered)?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(words(error)),
-            }
+        if count == 0 {
+            return Err("it closed the connection".to_owned());
         }
+        self.take_messages(events, on_registered)?;
         self.last_heard = now;
         let _ = events.send(LinkEvent::Heard);
         Ok(())
@@ -180,7 +183,7 @@ impl Connection {
         while !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 64];
             let count = self.outbox.slices(&mut slices);
-            match self.stream.try_write_vectored(&slices[..count]) {
+            match self.writer.try_write_vectored(&slices[..count]) {
                 Ok(written) => self.outbox.advance(written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(words(error)),
@@ -193,7 +196,7 @@ impl Connection {
     async fn write_last_words(&mut self) -> Result<(), String> {
         let write = async {
             while !self.outbox.is_empty() {
-                self.stream.writable().await.map_err(words)?;
+                self.writer.writable().await.map_err(words)?;
                 self.write()?;
             }
             Ok(())
