@@ -10,7 +10,7 @@ help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \2/p' Makefile | awk '{ \
-	  name = $$1 " " $$2; $$1 = $$2 = ""; printf "  %-12s %s\n", name, $$0 }'
+	  name = $$1 " " $$2; $$1 = $$2 = ""; printf "  %-14s %s\n", name, $$0 }'
 	@echo
 	@echo 'First time here? make demo'
 
