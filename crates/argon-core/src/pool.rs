@@ -7,6 +7,7 @@
 //! Attempts that were not started wait in arrival order by priority. Outcomes are kept until the manager settles them, across
 //! any loss of the connection.
 
+mod ahead;
 mod effect;
 mod input;
 mod kind;
@@ -57,6 +58,17 @@ pub struct Settings {
     pub unsettled_bytes: u64,
 }
 
+impl Settings {
+    /// How long an attempt of this task may run.
+    fn limit_of(&self, task: &Task) -> Option<Duration> {
+        let limit_ms = match task.head.timeout_ms {
+            0 => self.default_timeout_ms,
+            own => own,
+        };
+        (limit_ms > 0).then(|| Duration::from_millis(u64::from(limit_ms)))
+    }
+}
+
 /// An attempt that has not started.
 #[derive(Debug)]
 struct Waiting {
@@ -88,6 +100,8 @@ pub struct Pool {
     unsettled_bytes: u64,
     /// Whether a memory limit keeps runners from coming up.
     suspicion: Option<Suspicion>,
+    /// Attempts that the manager wants back, once it is known which of those in runners have not started.
+    recall_owed: Option<u32>,
     is_linked: bool,
     last_heard: Time,
     is_draining: bool,
@@ -107,6 +121,7 @@ impl Pool {
             unsettled: VecDeque::new(),
             unsettled_bytes: 0,
             suspicion: None,
+            recall_owed: None,
             is_linked: false,
             last_heard: now,
             is_draining: false,
@@ -120,16 +135,22 @@ impl Pool {
             Input::Started => {}
             Input::ManagerFound => self.on_manager_found(now, out),
             Input::ManagerHeard => self.last_heard = now,
-            Input::ManagerLost => self.is_linked = false,
+            Input::ManagerLost => self.on_manager_lost(out),
             Input::TaskReceived(task) => self.on_task_received(task, out),
             Input::StopReceived(attempts) => self.on_stop_received(now, &attempts, out),
             Input::RecallReceived(count) => self.on_recall_received(count, out),
             Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
             Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
-            Input::RunnerReady { slot, generation } => self.on_runner_ready(slot, generation),
-            Input::RunnerFinished { slot, generation, outcome } => {
-                self.on_runner_finished(slot, generation, outcome, out)
+            Input::RunnerReady { slot, generation, takes_ahead } => {
+                self.on_runner_ready(slot, generation, takes_ahead)
             }
+            Input::RunnerFinished { slot, generation, outcome } => {
+                self.on_runner_finished(now, slot, generation, outcome, out)
+            }
+            Input::Reclaimed { slot, generation, attempts } => {
+                self.on_reclaimed(now, slot, generation, &attempts, out)
+            }
+            Input::RunnerEnded { slot, generation } => self.on_runner_ended(slot, generation),
             Input::RunnerGone { slot, generation, exit } => {
                 self.on_runner_gone(now, slot, generation, exit, out)
             }
@@ -141,6 +162,7 @@ impl Pool {
         }
         self.on_time_passed(now, out);
         self.start_waiting(now, out);
+        self.hand_ahead(now, out);
         self.leave_if_done(out);
     }
 
@@ -154,7 +176,7 @@ impl Pool {
     #[must_use]
     pub fn held(&self) -> Vec<AttemptId> {
         let waiting = self.waiting.iter().flatten().map(|waiting| attempt_of(&waiting.task));
-        let running = self.slots.iter().filter_map(Slot::attempt);
+        let running = self.slots.iter().flat_map(Slot::tasks).map(attempt_of);
         let finished = self
             .unsettled
             .iter()
@@ -165,7 +187,7 @@ impl Pool {
     /// Every task that waits or runs here: whose blobs are still wanted.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         let waiting = self.waiting.iter().flatten().map(|waiting| &waiting.task);
-        waiting.chain(self.slots.iter().filter_map(Slot::task))
+        waiting.chain(self.slots.iter().flat_map(Slot::tasks))
     }
 
     /// The attempt that a slot's runner of this generation executes.
@@ -175,17 +197,18 @@ impl Pool {
         (slot.generation == generation).then(|| slot.attempt()).flatten()
     }
 
-    /// The slot that executes an attempt.
+    /// The slot whose runner has an attempt, now or next.
     #[must_use]
     pub fn slot_of(&self, attempt: AttemptId) -> Option<SlotId> {
-        self.slots.iter().position(|slot| slot.attempt() == Some(attempt)).map(SlotId)
+        self.slots.iter().position(|slot| slot.tasks().any(|task| attempt_of(task) == attempt)).map(SlotId)
     }
 
     /// Slots, slots with a running task, waiting attempts, unsettled outcomes.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize, usize) {
         let busy = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
-        (self.slots.len(), busy, self.waiting_len(), self.unsettled.len())
+        let ahead: usize = self.slots.iter().map(|slot| slot.ahead.len()).sum();
+        (self.slots.len(), busy, self.waiting_len() + ahead, self.unsettled.len())
     }
 
     fn on_pythons_found(&mut self, versions: Vec<Version>) {

@@ -125,6 +125,10 @@ pub enum Message {
     },
     /// Runner: ready for tasks.
     Ready(Bytes),
+    /// Runner: the pipes hold output of the task that ends now.
+    OutputLeft,
+    /// Worker: what the pipes held has been taken.
+    OutputTaken,
 }
 
 /// Bytes that are not a message.

@@ -103,6 +103,8 @@ impl Flags {
     pub const LIST: Self = Self(0x0080);
     /// The report of an error tells the stack.
     pub const STACK: Self = Self(0x0100);
+    /// Worker to runner: claim the task before you start it.
+    pub const AHEAD: Self = Self(0x8000);
 
     /// Whether all bits of `other` are set.
     #[must_use]

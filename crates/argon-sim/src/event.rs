@@ -35,9 +35,17 @@ pub(crate) enum RunnerDoes {
     Ready,
     FailToStart,
     FailToSpawn,
-    Finish { run: u64 },
-    Die { run: u64 },
-    End { signal: Option<i32> },
+    Finish {
+        run: u64,
+    },
+    /// The worker reads what its runner has written.
+    Heard,
+    Die {
+        run: u64,
+    },
+    End {
+        signal: Option<i32>,
+    },
 }
 
 /// Something that happens at a moment. `life` tells a process from the one that was at its place before.

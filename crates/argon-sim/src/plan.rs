@@ -170,6 +170,8 @@ fn mixed_shape(random: &mut Random) -> Shape {
 /// What the tasks of a run are like.
 struct Flavour {
     longest_us: u64,
+    /// Percent of the tasks that come all at once.
+    burst: u64,
     detached: u64,
     never_twice: u64,
     failing: u64,
@@ -180,7 +182,8 @@ struct Flavour {
 impl Flavour {
     fn of(random: &mut Random) -> Self {
         Self {
-            longest_us: random.one_of(&[500, 20_000, 1_000_000, 8_000_000]),
+            longest_us: random.one_of(&[80, 500, 20_000, 1_000_000, 8_000_000]),
+            burst: random.one_of(&[30, 90]),
             detached: random.one_of(&[0, 20, 60]),
             never_twice: random.one_of(&[0, 15, 50]),
             failing: random.one_of(&[0, 10, 40]),
@@ -210,8 +213,9 @@ impl Flavour {
         TaskPlan {
             number,
             client: random.index(shape.clients),
-            at: if random.percent(30) { 0 } else { random.below(span) },
-            run_us: random.spread(50, self.longest_us),
+            at: if random.percent(self.burst) { 0 } else { random.below(span) },
+            // A long one among short ones is what runners with tasks ahead have to be taken from.
+            run_us: if random.percent(3) { 50_000 } else { random.spread(30, self.longest_us) },
             deed,
             failures: random.between(1, 3) as u32,
             flags,

@@ -1,5 +1,7 @@
 //! Virtual runners: what a task does once it is handed over.
 
+use std::collections::VecDeque;
+
 use argon_core::pool::{Blame, Exit, Input, SlotId};
 use argon_proto::message::AttemptId;
 use argon_proto::{Codec, Outcome, OutcomeHead, Status, Task};
@@ -25,9 +27,34 @@ impl World {
             false => (wait, RunnerDoes::Ready),
         };
         if let Some(process) = &mut self.workers[worker].process {
-            process.runners.insert(slot.0, Runner { generation, run: 0, task: None });
+            let (ahead, unread) = (VecDeque::new(), VecDeque::new());
+            process.runners.insert(slot.0, Runner { generation, run: 0, task: None, ahead, unread });
         }
         self.runner_will(worker, slot, generation, wait, does);
+    }
+
+    /// The runner claims it when it has finished what it was handed before.
+    pub(crate) fn hand_ahead(&mut self, worker: usize, slot: SlotId, task: Task) {
+        let attempt = attempt_of(&task);
+        let Some(runner) = self.runner(worker, slot) else {
+            return self.oracle.fail(format!("{attempt:?} was handed to a runner that is not there"));
+        };
+        if runner.task.is_some() {
+            runner.ahead.push_back(task);
+        } else {
+            self.hand(worker, slot, task);
+        }
+    }
+
+    pub(crate) fn reclaim(&mut self, worker: usize, slot: SlotId, generation: u64) {
+        let runner = self.runner(worker, slot).filter(|runner| runner.generation == generation);
+        let tasks = runner.map(|runner| std::mem::take(&mut runner.ahead)).unwrap_or_default();
+        let attempts = tasks.iter().map(attempt_of).collect();
+        self.step_worker(worker, Input::Reclaimed { slot, generation, attempts });
+    }
+
+    fn runner(&mut self, worker: usize, slot: SlotId) -> Option<&mut Runner> {
+        self.workers[worker].process.as_mut()?.runners.get_mut(&slot.0)
     }
 
     pub(crate) fn hand(&mut self, worker: usize, slot: SlotId, task: Task) {
@@ -83,16 +110,25 @@ impl World {
         };
         let (run, task) = (runner.run, runner.task.clone());
         let input = match does {
-            RunnerDoes::Ready => Input::RunnerReady { slot, generation },
+            RunnerDoes::Ready => Input::RunnerReady { slot, generation, takes_ahead: true },
             RunnerDoes::Finish { run: which } => {
                 let Some(task) = task.filter(|_| run == which) else {
                     return;
                 };
                 runner.task = None;
+                let next = runner.ahead.pop_front();
                 let outcome = self.outcome_of(worker, &task);
                 self.oracle.ended(attempt_of(&task), outcome.head.status);
-                Input::RunnerFinished { slot, generation, outcome }
+                if let Some(runner) = self.runner(worker, slot) {
+                    runner.unread.push_back(outcome);
+                }
+                if let Some(next) = next {
+                    self.hand(worker, slot, next);
+                }
+                let wait = self.random.spread(0, 500);
+                return self.runner_will(worker, slot, generation, wait, RunnerDoes::Heard);
             }
+            RunnerDoes::Heard => return self.worker_hears(worker, slot, generation),
             RunnerDoes::FailToSpawn => {
                 process.runners.remove(&slot.0);
                 let why = "no process could be made".to_owned();
@@ -100,7 +136,13 @@ impl World {
             }
             RunnerDoes::Die { run: which } if run != which || task.is_none() => return,
             RunnerDoes::Die { .. } | RunnerDoes::End { .. } | RunnerDoes::FailToStart => {
-                process.runners.remove(&slot.0);
+                // What it had written is read first, and what it had not claimed is not its own any more.
+                self.step_worker(worker, Input::RunnerEnded { slot, generation });
+                self.reclaim(worker, slot, generation);
+                self.worker_hears(worker, slot, generation);
+                if let Some(process) = &mut self.workers[worker].process {
+                    process.runners.remove(&slot.0);
+                }
                 if let Some(task) = task {
                     self.oracle.ended(attempt_of(&task), Status::Died);
                 }
@@ -109,6 +151,12 @@ impl World {
             }
         };
         self.step_worker(worker, input);
+    }
+
+    fn worker_hears(&mut self, worker: usize, slot: SlotId, generation: u64) {
+        while let Some(outcome) = self.runner(worker, slot).and_then(|runner| runner.unread.pop_front()) {
+            self.step_worker(worker, Input::RunnerFinished { slot, generation, outcome });
+        }
     }
 
     /// What a task that came to its end returned or threw: its number, and as many bytes as it was given.

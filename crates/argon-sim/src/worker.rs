@@ -1,12 +1,12 @@
 //! A worker's shell: its pool, the connection, and virtual runners that start, work, disobey and die.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use argon_core::pool::{Effect, Input, Pool, Settings, Signal, SlotId};
 use argon_core::scheduler::WorkerProfile;
 use argon_proto::message::AttemptId;
-use argon_proto::{Message, Runtime, Task, WorkerId};
+use argon_proto::{Message, Outcome, Runtime, Task, WorkerId};
 use bytes::Bytes;
 
 use crate::clock::Clock;
@@ -47,6 +47,10 @@ pub(crate) struct Runner {
     /// Counts its tasks, so that the end of an earlier one is known as such.
     pub(crate) run: u64,
     pub(crate) task: Option<Task>,
+    /// Handed ahead, and not claimed.
+    pub(crate) ahead: VecDeque<Task>,
+    /// Written, and not read by the worker.
+    pub(crate) unread: VecDeque<Outcome>,
 }
 
 impl World {
@@ -152,6 +156,8 @@ impl World {
         match effect {
             Effect::Spawn { slot, generation, .. } => self.spawn_runner(worker, slot, generation),
             Effect::Hand { slot, task } => self.hand(worker, slot, task),
+            Effect::HandAhead { slot, task } => self.hand_ahead(worker, slot, task),
+            Effect::Reclaim { slot, generation } => self.reclaim(worker, slot, generation),
             Effect::Execute { slot, .. } => {
                 self.oracle.fail(format!("slot {} of worker {worker} was told to run a command", slot.0));
             }

@@ -33,6 +33,21 @@ pub enum Effect {
         /// The task.
         task: Task,
     },
+    /// Give a runner a task beyond the one that it executes. It claims it before it starts it.
+    HandAhead {
+        /// Where.
+        slot: SlotId,
+        /// The task.
+        task: Task,
+    },
+    /// Take back what the slot's runner has not claimed, and report it with
+    /// [`Input::Reclaimed`](super::Input::Reclaimed) before anything else of this slot.
+    Reclaim {
+        /// Where.
+        slot: SlotId,
+        /// Which runner.
+        generation: u64,
+    },
     /// Start a task that is a command: a process of its own, which is reported gone when it has ended.
     Execute {
         /// Where.

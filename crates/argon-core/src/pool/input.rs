@@ -59,6 +59,17 @@ pub enum Input {
         slot: SlotId,
         /// Which runner of the slot.
         generation: u64,
+        /// It can be handed tasks ahead.
+        takes_ahead: bool,
+    },
+    /// What a runner had not claimed was taken back from it.
+    Reclaimed {
+        /// Its slot.
+        slot: SlotId,
+        /// Which runner of the slot.
+        generation: u64,
+        /// The attempts that it will not start, in their order.
+        attempts: Vec<AttemptId>,
     },
     /// A runner reported an outcome.
     RunnerFinished {
@@ -68,6 +79,13 @@ pub enum Input {
         generation: u64,
         /// The outcome.
         outcome: Outcome,
+    },
+    /// A runner process ended. It takes nothing more; what it wrote is still to be read.
+    RunnerEnded {
+        /// Its slot.
+        slot: SlotId,
+        /// Which runner of the slot.
+        generation: u64,
     },
     /// A runner process or a command ended, and everything it wrote was read.
     RunnerGone {

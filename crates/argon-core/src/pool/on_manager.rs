@@ -43,6 +43,9 @@ impl Pool {
     pub(super) fn on_stop_received(&mut self, now: Time, attempts: &[AttemptId], out: &mut Vec<Effect>) {
         let mut gone = Vec::new();
         for attempt in attempts {
+            if self.stop_ahead(*attempt, out) {
+                continue;
+            }
             if let Some(slot) = self.slot_of(*attempt) {
                 self.stop_run(now, slot, out);
                 continue;
@@ -65,7 +68,21 @@ impl Pool {
         self.end_run(now, slot, Why::Stopped, out);
     }
 
+    pub(super) fn on_manager_lost(&mut self, out: &mut Vec<Effect>) {
+        self.is_linked = false;
+        self.reclaim_all(out);
+    }
+
     pub(super) fn on_recall_received(&mut self, count: u32, out: &mut Vec<Effect>) {
+        if self.waiting_len() < count as usize && self.reclaim_all(out) {
+            self.recall_owed = Some(count);
+        } else {
+            self.return_waiting(count, out);
+        }
+    }
+
+    /// Gives back up to so many attempts that have not started.
+    pub(super) fn return_waiting(&mut self, count: u32, out: &mut Vec<Effect>) {
         let mut given = Vec::new();
         // The least urgent and the last to come are the last to start here.
         for lane in self.waiting.iter_mut().rev() {
@@ -79,7 +96,9 @@ impl Pool {
         given.iter().for_each(|attempt| {
             self.known.remove(attempt);
         });
-        out.push(Effect::Tell(Message::Returned(given)));
+        if self.is_linked {
+            out.push(Effect::Tell(Message::Returned(given)));
+        }
     }
 
     pub(super) fn on_outcomes_settled(&mut self, attempts: &[AttemptId]) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use argon_proto::message::AttemptId;
-use argon_proto::{Codec, Flags, Message, Outcome, OutcomeHead, Payload, Report, Runtime, Status, Task};
+use argon_proto::{Codec, Flags, Outcome, OutcomeHead, Payload, Report, Runtime, Status, Task};
 
 use super::effect::Effect;
 use super::input::{Blame, Exit};
@@ -22,13 +22,14 @@ const RESPAWN_MAX: Duration = Duration::from_secs(5);
 const LIMITED_STARTS: u32 = 3;
 
 impl Pool {
-    pub(super) fn on_runner_ready(&mut self, slot: SlotId, generation: u64) {
+    pub(super) fn on_runner_ready(&mut self, slot: SlotId, generation: u64, takes_ahead: bool) {
         let slot = &mut self.slots[slot.0];
         if slot.generation != generation {
             return;
         }
         if let SlotState::Starting { kind } = slot.state {
             slot.failures = 0;
+            slot.takes_ahead = takes_ahead;
             slot.state = SlotState::Idle { kind, served: 0 };
             self.suspicion.take_if(|suspicion| suspicion.kind == kind);
             if let Some(suspicion) = &mut self.suspicion
@@ -41,6 +42,7 @@ impl Pool {
 
     pub(super) fn on_runner_finished(
         &mut self,
+        now: Time,
         slot_id: SlotId,
         generation: u64,
         outcome: Outcome,
@@ -58,15 +60,33 @@ impl Pool {
         if attempt.task != outcome.head.id || attempt.attempt != outcome.head.attempt {
             return;
         }
-        let (kind, served) = (*kind, served + 1);
+        let (kind, served, is_stopped) = (*kind, served + 1, run.is_stopped);
         let max_requests = self.settings.max_requests;
-        if max_requests > 0 && served >= max_requests {
+        slot.learn(outcome.head.run_us);
+        if slot.has_ended && slot.ahead.is_empty() {
+            slot.state = SlotState::Retiring;
+        } else if max_requests > 0 && served >= max_requests {
             slot.state = SlotState::Retiring;
             out.push(Effect::Retire { slot: slot_id, generation });
         } else {
             slot.state = SlotState::Idle { kind, served };
+            self.advance(now, slot_id, out);
         }
-        self.report(outcome, out);
+        if is_stopped {
+            self.give_up(vec![attempt], out);
+        } else {
+            self.report(outcome, out);
+        }
+    }
+
+    pub(super) fn on_runner_ended(&mut self, slot: SlotId, generation: u64) {
+        let slot = &mut self.slots[slot.0];
+        if slot.generation == generation {
+            slot.has_ended = true;
+            if matches!(slot.state, SlotState::Idle { .. }) {
+                slot.state = SlotState::Retiring;
+            }
+        }
     }
 
     pub(super) fn on_runner_gone(
@@ -82,6 +102,7 @@ impl Pool {
             return;
         }
         let state = std::mem::take(&mut slot.state);
+        let (never_reported, last) = (slot.forget_runner(), exit.clone());
         if state.is_command() {
             slot.state = SlotState::Idle { kind: Kind::COMMAND, served: 0 };
         }
@@ -90,12 +111,7 @@ impl Pool {
             SlotState::Busy { run, .. } => self.report_death(now, &run, Status::Died, exit, out),
             SlotState::Ending { run, why, .. } => match why {
                 Why::Timeout => self.report_death(now, &run, Status::Timeout, exit, out),
-                Why::Stopped => {
-                    self.known.remove(&attempt_of(&run.task));
-                    if self.is_linked {
-                        out.push(Effect::Tell(Message::Returned(vec![attempt_of(&run.task)])));
-                    }
-                }
+                Why::Stopped => self.give_up(vec![attempt_of(&run.task)], out),
             },
             SlotState::Starting { kind } if kind.is_tasks_own() => {
                 self.on_own_program_failed(now, kind, &exit, out)
@@ -110,6 +126,9 @@ impl Pool {
             }
             SlotState::Empty { not_before } => slot.state = SlotState::Empty { not_before },
             SlotState::Idle { .. } | SlotState::Retiring => {}
+        }
+        for run in never_reported {
+            self.report_death(now, &run, Status::Died, last.clone(), out);
         }
     }
 
@@ -197,7 +216,7 @@ impl Pool {
             ended.extend::<VecDeque<Waiting>>(cannot);
         }
         for Waiting { task, .. } in ended {
-            let run = Run { task, since: now, until: None };
+            let run = Run { task, since: now, until: None, is_stopped: false };
             self.report_end(now, &run, Status::Died, message.to_owned(), exit.clone(), out);
         }
     }

@@ -1,8 +1,11 @@
 //! A slot: a place for one running task, and the runner in it.
 
+use std::collections::VecDeque;
+
 use argon_proto::message::AttemptId;
 use argon_proto::{Runtime, Task};
 
+use super::ahead::UNKNOWN_US;
 use super::attempt_of;
 use super::kind::Kind;
 use crate::time::Time;
@@ -12,13 +15,25 @@ use crate::time::Time;
 pub struct SlotId(pub usize);
 
 /// One slot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slot {
     /// Number of the runner in it; counts all that were started here.
     pub(super) generation: u64,
     pub(super) state: SlotState,
     /// Runners in a row that ended before they were ready.
     pub(super) failures: u32,
+    /// Its runner's process has ended, and is not gone yet.
+    pub(super) has_ended: bool,
+    /// Its runner can be handed tasks ahead.
+    pub(super) takes_ahead: bool,
+    /// What the runner was handed beyond its run, in the order in which it will claim it.
+    pub(super) ahead: VecDeque<Run>,
+    /// How long its tasks run, microseconds: quick to believe in long ones, slow to forget them.
+    pub(super) run_us: u64,
+    /// Whether the runner was asked for what it has not claimed, during this run.
+    pub(super) reclaim: Reclaim,
+    /// The run is to be ended when it is known that it is still running.
+    pub(super) end_asked: Option<Why>,
 }
 
 /// What goes on in a slot.
@@ -44,6 +59,18 @@ pub(super) struct Run {
     pub(super) task: Task,
     pub(super) since: Time,
     pub(super) until: Option<Time>,
+    /// Nobody wants its outcome.
+    pub(super) is_stopped: bool,
+}
+
+/// What has come of asking a runner for what it has not claimed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Reclaim {
+    #[default]
+    NotAsked,
+    Asked,
+    /// What is still ahead the runner has claimed: its run has ended, and the outcome is on the way.
+    Answered,
 }
 
 /// Why a running task is being ended.
@@ -51,6 +78,22 @@ pub(super) struct Run {
 pub(super) enum Why {
     Timeout,
     Stopped,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            state: SlotState::default(),
+            failures: 0,
+            has_ended: false,
+            takes_ahead: false,
+            ahead: VecDeque::new(),
+            run_us: UNKNOWN_US,
+            reclaim: Reclaim::default(),
+            end_asked: None,
+        }
+    }
 }
 
 impl Default for SlotState {
@@ -92,10 +135,16 @@ impl Slot {
         }
     }
 
+    /// All tasks that its runner has.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.task().into_iter().chain(self.ahead.iter().map(|run| &run.task))
+    }
+
+    /// When something is to be done about this slot.
     pub(super) fn deadline(&self) -> Option<Time> {
         match &self.state {
             SlotState::Empty { not_before } => *not_before,
-            SlotState::Busy { run, .. } => run.until,
+            SlotState::Busy { run, .. } => run.until.into_iter().chain(self.patience_ends()).min(),
             SlotState::Ending { kill_at, .. } => *kill_at,
             SlotState::Starting { .. } | SlotState::Idle { .. } | SlotState::Retiring => None,
         }

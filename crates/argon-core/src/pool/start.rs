@@ -16,7 +16,10 @@ impl Pool {
                 continue;
             }
             match &mut slot.state {
-                SlotState::Busy { .. } => self.end_run(now, SlotId(index), Why::Timeout, out),
+                SlotState::Busy { run, .. } if run.until.is_some_and(|until| until <= now) => {
+                    self.end_run(now, SlotId(index), Why::Timeout, out);
+                }
+                SlotState::Busy { .. } => drop(self.reclaim(SlotId(index), out)),
                 SlotState::Ending { kill_at, .. } => {
                     *kill_at = None;
                     out.push(Effect::Signal {
@@ -34,6 +37,15 @@ impl Pool {
     /// Tells a busy slot's runner to end.
     pub(super) fn end_run(&mut self, now: Time, slot_id: SlotId, why: Why, out: &mut Vec<Effect>) {
         let slot = &mut self.slots[slot_id.0];
+        if let SlotState::Busy { run, .. } = &mut slot.state {
+            run.is_stopped |= why == Why::Stopped;
+        }
+        if !slot.ahead.is_empty() {
+            // Whether it is still at this run is known when it has been asked for the ones behind it.
+            slot.end_asked = Some(why);
+            self.reclaim(slot_id, out);
+            return;
+        }
         let state = std::mem::take(&mut slot.state);
         let SlotState::Busy { run, .. } = state else {
             slot.state = state;

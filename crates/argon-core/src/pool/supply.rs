@@ -4,8 +4,6 @@
 //! one started in an empty slot, or has an idle runner of another kind make room. So an attempt that has to wait for
 //! its runner holds up none whose runner is there, and loses no slot to it either.
 
-use std::time::Duration;
-
 use argon_proto::Task;
 use rustc_hash::FxHashSet;
 
@@ -55,7 +53,7 @@ impl Pool {
     }
 
     /// A worker that its manager has given up, or cannot tell of outcomes, starts nothing.
-    fn may_start(&self, now: Time) -> bool {
+    pub(super) fn may_start(&self, now: Time) -> bool {
         self.is_linked
             && now.since(self.last_heard) < self.settings.lease
             && self.unsettled_bytes < self.settings.unsettled_bytes
@@ -65,7 +63,7 @@ impl Pool {
         self.waiting.iter().find_map(|lane| lane.front()).map(|waiting| waiting.kind)
     }
 
-    fn take_next(&mut self) -> Option<Task> {
+    pub(super) fn take_next(&mut self) -> Option<Task> {
         self.waiting.iter_mut().find_map(|lane| lane.pop_front()).map(|waiting| waiting.task)
     }
 
@@ -81,18 +79,18 @@ impl Pool {
         let SlotState::Idle { kind, served } = slot.state else {
             return;
         };
-        let limit_ms = match task.head.timeout_ms {
-            0 => self.settings.default_timeout_ms,
-            own => own,
-        };
-        let until = (limit_ms > 0).then(|| now + Duration::from_millis(u64::from(limit_ms)));
+        let until = self.settings.limit_of(&task).map(|limit| now + limit);
         if kind.has_runner() {
             out.push(Effect::Hand { slot: slot_id, task: task.clone() });
         } else {
             slot.generation += 1;
             out.push(Effect::Execute { slot: slot_id, generation: slot.generation, task: task.clone() });
         }
-        slot.state = SlotState::Busy { kind, served, run: Box::new(Run { task, since: now, until }) };
+        slot.state = SlotState::Busy {
+            kind,
+            served,
+            run: Box::new(Run { task, since: now, until, is_stopped: false }),
+        };
     }
 
     /// Shares out among the waiting attempts what the slots have.

@@ -56,7 +56,7 @@ impl Hand {
     }
 
     pub(crate) fn ready(&mut self, slot: usize, generation: u64) -> Vec<Effect> {
-        self.step(Input::RunnerReady { slot: SlotId(slot), generation })
+        self.step(Input::RunnerReady { slot: SlotId(slot), generation, takes_ahead: false })
     }
 
     pub(crate) fn gone(&mut self, generation: u64) -> Vec<Effect> {
@@ -110,6 +110,14 @@ pub(crate) fn outcome(sequence: u64) -> Outcome {
 pub(crate) fn handed(effects: &[Effect]) -> Vec<u64> {
     let sequence = |effect: &Effect| {
         let Effect::Hand { task, .. } = effect else { return None };
+        Some(task.head.id.sequence)
+    };
+    effects.iter().filter_map(sequence).collect()
+}
+
+pub(crate) fn ahead(effects: &[Effect]) -> Vec<u64> {
+    let sequence = |effect: &Effect| {
+        let Effect::HandAhead { task, .. } = effect else { return None };
         Some(task.head.id.sequence)
     };
     effects.iter().filter_map(sequence).collect()

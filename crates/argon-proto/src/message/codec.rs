@@ -135,6 +135,8 @@ impl Message {
                 out.put_slice(bytes);
             }
             Self::Ready(json) => json_body(kind::READY, json, out),
+            Self::OutputLeft => out.put_u8(kind::OUTPUT_LEFT),
+            Self::OutputTaken => out.put_u8(kind::OUTPUT_TAKEN),
         }
     }
 
@@ -199,6 +201,8 @@ impl Message {
                 bytes: body,
             },
             kind::READY => Self::Ready(body),
+            kind::OUTPUT_LEFT => Self::OutputLeft,
+            kind::OUTPUT_TAKEN => Self::OutputTaken,
             other => return Err(DecodeError::Kind(other)),
         };
         Ok(Beginning { message, stream: 0, payload_length: 0 })

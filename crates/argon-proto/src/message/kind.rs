@@ -36,3 +36,5 @@ pub const DRAINING: u8 = 0x3B;
 pub const ASK: u8 = 0x3C;
 pub const ANSWER: u8 = 0x3D;
 pub const READY: u8 = 0x40;
+pub const OUTPUT_LEFT: u8 = 0x41;
+pub const OUTPUT_TAKEN: u8 = 0x42;

@@ -1,0 +1,222 @@
+//! Short tasks go to a runner before it has finished the one before, so that it never waits for the next.
+//!
+//! A runner claims such a task before it starts it, and what it has not claimed can be taken back: when the run before it
+//! turns out long, when the manager wants attempts back, when one of them is stopped. So nothing that was handed ahead
+//! is stuck, and nobody has to guess what a dead runner had started.
+
+use std::time::Duration;
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Message, Task};
+
+use super::effect::Effect;
+use super::kind::Kind;
+use super::slot::{Reclaim, Run, Slot, SlotId, SlotState, Why};
+use super::{Pool, Waiting, attempt_of};
+use crate::time::Time;
+
+/// Work that a runner has ahead at most, by what its last tasks took, microseconds.
+const AHEAD_US: u64 = 400;
+/// Tasks that a runner has ahead at most.
+const AHEAD_MAX: usize = 64;
+/// What a task costs beside its run, microseconds: no task counts as shorter.
+const TASK_US_MIN: u64 = 5;
+/// A payload longer than this is not handed ahead: it could not be taken back cheaply.
+const AHEAD_BYTES_MAX: u64 = 16 << 10;
+/// A run that takes longer than this has nothing ahead of it any more.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// What a new runner's tasks are taken to last until some have ended, microseconds.
+pub(super) const UNKNOWN_US: u64 = 10_000;
+
+impl Pool {
+    /// Shares out what waits among the runners that finish soon, evenly.
+    pub(super) fn hand_ahead(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.has_left || self.recall_owed.is_some() {
+            return;
+        }
+        while self.may_start(now)
+            && let Some(Waiting { kind, task }) = self.waiting.iter().find_map(|lane| lane.front())
+            && task.payload.len() <= AHEAD_BYTES_MAX
+            && let Some(slot) = self.soonest_for(*kind, now)
+            && let Some(task) = self.take_next()
+        {
+            self.slots[slot.0].ahead.push_back(Run {
+                task: task.clone(),
+                since: now,
+                until: None,
+                is_stopped: false,
+            });
+            out.push(Effect::HandAhead { slot, task });
+        }
+    }
+
+    fn soonest_for(&self, wanted: Kind, now: Time) -> Option<SlotId> {
+        let max_requests = self.settings.max_requests;
+        let slots = self.slots.iter().zip((0..).map(SlotId));
+        let with_room = slots.filter(|(slot, _)| slot.room_ahead(wanted, max_requests, now));
+        with_room.min_by_key(|(slot, _)| slot.ahead.len()).map(|(_, id)| id)
+    }
+
+    /// A runner has reported its run: it goes on with what it was handed ahead.
+    pub(super) fn advance(&mut self, now: Time, slot_id: SlotId, out: &mut Vec<Effect>) {
+        let slot = &mut self.slots[slot_id.0];
+        slot.reclaim = Reclaim::NotAsked;
+        slot.end_asked = None;
+        let SlotState::Idle { kind, served } = slot.state else {
+            return;
+        };
+        let Some(mut run) = slot.ahead.pop_front() else {
+            return;
+        };
+        run.since = now;
+        run.until = self.settings.limit_of(&run.task).map(|limit| now + limit);
+        let is_stopped = run.is_stopped;
+        slot.state = SlotState::Busy { kind, served, run: Box::new(run) };
+        if is_stopped {
+            self.end_run(now, slot_id, Why::Stopped, out);
+        }
+    }
+
+    /// Asks the slot's runner for what it has not claimed, once a run. `false` if it was asked, or has nothing.
+    pub(super) fn reclaim(&mut self, slot_id: SlotId, out: &mut Vec<Effect>) -> bool {
+        let slot = &mut self.slots[slot_id.0];
+        if slot.ahead.is_empty() || slot.reclaim != Reclaim::NotAsked {
+            return false;
+        }
+        slot.reclaim = Reclaim::Asked;
+        out.push(Effect::Reclaim { slot: slot_id, generation: slot.generation });
+        true
+    }
+
+    /// Asks all runners for what they have not claimed. `false` if none was asked.
+    pub(super) fn reclaim_all(&mut self, out: &mut Vec<Effect>) -> bool {
+        (0..self.slots.len()).fold(false, |any, slot| self.reclaim(SlotId(slot), out) || any)
+    }
+
+    /// Attempts came back from a runner; they are the first to start again.
+    pub(super) fn on_reclaimed(
+        &mut self,
+        now: Time,
+        slot_id: SlotId,
+        generation: u64,
+        attempts: &[AttemptId],
+        out: &mut Vec<Effect>,
+    ) {
+        let slot = &mut self.slots[slot_id.0];
+        if slot.generation == generation {
+            let end_asked = slot.end_asked.take();
+            slot.reclaim = Reclaim::Answered;
+            let runs = slot.take_back(attempts);
+            let (stopped, wanted): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| run.is_stopped);
+            wanted.into_iter().rev().for_each(|run| self.wait_again(run.task, out));
+            self.give_up(stopped.iter().map(|run| attempt_of(&run.task)).collect(), out);
+            // What the runner has claimed beyond its run says that the run has ended: its outcome is on the way.
+            if let Some(why) = end_asked
+                && self.slots[slot_id.0].ahead.is_empty()
+            {
+                self.end_run(now, slot_id, why, out);
+            }
+        }
+        if self.slots.iter().any(|slot| slot.reclaim == Reclaim::Asked) {
+            return;
+        }
+        if let Some(count) = self.recall_owed.take() {
+            self.return_waiting(count, out);
+        }
+        if self.is_draining && self.waiting_len() > 0 {
+            self.return_waiting(u32::MAX, out);
+        }
+    }
+
+    fn wait_again(&mut self, task: Task, out: &mut Vec<Effect>) {
+        match self.kind_of(&task) {
+            Ok(kind) => self.waiting[task.head.priority.index()].push_front(Waiting { kind, task }),
+            Err(why) => self.refuse(&task, why, out),
+        }
+    }
+
+    /// Forgets attempts that nobody wants any more, and says so.
+    pub(super) fn give_up(&mut self, attempts: Vec<AttemptId>, out: &mut Vec<Effect>) {
+        for attempt in &attempts {
+            self.known.remove(attempt);
+        }
+        if !attempts.is_empty() && self.is_linked {
+            out.push(Effect::Tell(Message::Returned(attempts)));
+        }
+    }
+
+    /// Marks a task that a runner has ahead as unwanted; `false` if none has it.
+    pub(super) fn stop_ahead(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) -> bool {
+        let holds = |slot: &mut Slot| {
+            slot.ahead
+                .iter_mut()
+                .find(|run| attempt_of(&run.task) == attempt)
+                .map(|run| run.is_stopped = true)
+        };
+        let Some(slot) = self.slots.iter_mut().position(|slot| holds(slot).is_some()) else {
+            return false;
+        };
+        self.reclaim(SlotId(slot), out);
+        true
+    }
+}
+
+impl Slot {
+    /// Believes in a long task at once, and in short ones step by step.
+    pub(super) fn learn(&mut self, run_us: u64) {
+        self.run_us = if run_us > self.run_us { run_us } else { self.run_us.midpoint(run_us) };
+    }
+
+    /// When nothing is to be ahead of the run any more.
+    pub(super) fn patience_ends(&self) -> Option<Time> {
+        let SlotState::Busy { run, .. } = &self.state else {
+            return None;
+        };
+        (!self.ahead.is_empty() && self.reclaim == Reclaim::NotAsked).then(|| run.since + PATIENCE)
+    }
+
+    fn room_ahead(&self, wanted: Kind, max_requests: u64, now: Time) -> bool {
+        let SlotState::Busy { kind, served, run } = &self.state else {
+            return false;
+        };
+        let may_serve = max_requests == 0 || served + 1 + (self.ahead.len() as u64) < max_requests;
+        let room =
+            usize::try_from(AHEAD_US / self.run_us.max(TASK_US_MIN)).unwrap_or(AHEAD_MAX).min(AHEAD_MAX);
+        self.takes_ahead
+            && !self.has_ended
+            && *kind == wanted
+            && self.reclaim == Reclaim::NotAsked
+            && may_serve
+            && self.ahead.len() < room
+            && now.since(run.since) < PATIENCE
+    }
+
+    /// Takes attempts out that the runner has not claimed. Its run is among them if it was handed ahead itself.
+    fn take_back(&mut self, attempts: &[AttemptId]) -> Vec<Run> {
+        let is_back = |run: &Run| attempts.contains(&attempt_of(&run.task));
+        let (back, kept) = self.ahead.drain(..).partition::<Vec<_>, _>(is_back);
+        self.ahead = kept.into();
+        let mut runs = Vec::with_capacity(attempts.len());
+        let state = std::mem::take(&mut self.state);
+        self.state = match state {
+            SlotState::Busy { kind, served, run } if is_back(&run) => {
+                self.reclaim = Reclaim::NotAsked;
+                runs.push(*run);
+                if self.has_ended { SlotState::Retiring } else { SlotState::Idle { kind, served } }
+            }
+            other => other,
+        };
+        runs.extend(back);
+        runs
+    }
+
+    /// The runner is gone: what it had claimed and not reported.
+    pub(super) fn forget_runner(&mut self) -> Vec<Run> {
+        self.has_ended = false;
+        self.takes_ahead = false;
+        self.reclaim = Reclaim::NotAsked;
+        self.end_asked = None;
+        self.run_us = UNKNOWN_US;
+        self.ahead.drain(..).collect()
+    }
+}
