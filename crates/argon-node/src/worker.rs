@@ -15,6 +15,7 @@ mod effects;
 mod environment;
 mod executables;
 pub mod guardian;
+mod hands;
 mod kernel;
 mod leftovers;
 mod link;

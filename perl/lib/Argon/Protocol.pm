@@ -19,12 +19,14 @@ BEGIN {
         BLOB => 0x20, NEED_BLOB => 0x21, CHUNK         => 0x22,
         RUN  => 0x32, OUTCOME   => 0x33, OUTPUT        => 0x38, OUTPUT_CREDIT => 0x39,
         ASK  => 0x3C, ANSWER    => 0x3D, READY         => 0x40,
+        OUTPUT_LEFT => 0x41, OUTPUT_TAKEN => 0x42,
     );
 
     %flag = (
         FLAG_DETACHED    => 0x0001, FLAG_NEVER_TWICE => 0x0002, FLAG_OFFERED_AGAIN => 0x0004,
         FLAG_RETRY_ERROR => 0x0008, FLAG_RETRY_DIED  => 0x0010, FLAG_RETRY_TIMEOUT => 0x0020,
         FLAG_CAPTURE     => 0x0040, FLAG_LIST        => 0x0080, FLAG_STACK       => 0x0100,
+        FLAG_AHEAD       => 0x8000,
     );
 
     %status = (

@@ -11,6 +11,7 @@ use Time::HiRes ();
 
 use Argon::Data            ();
 use Argon::Protocol        qw(:all);
+use Argon::Runner::Claims  ();
 use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
 use Argon::Runner::Reset   ();
@@ -26,13 +27,15 @@ sub start {
     $self->{modules} = Argon::Runner::Modules->new($self->{socket});
     $self->{shared}  = Argon::Runner::Shared->new;
     delete $ENV{ARGON_RUNNER_FD};
+    $self->{claims} = Argon::Runner::Claims->new($self->{socket});
     $self->{modules}->install;
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();
     $self->{reset} = Argon::Runner::Reset->new;
     $self->{about} = _about($ENV{ARGON_WORKER});
     my $version = sprintf '%vd', $^V;
-    $self->{socket}->send_frame(READY, qq({"runtime":"perl","version":"$version","pid":$$}));
+    my $claims  = $self->{claims}->can_claim ? 'true' : 'false';
+    $self->{socket}->send_frame(READY, qq({"runtime":"perl","version":"$version","pid":$$,"claims":$claims}));
     $self->_serve;
     exit 0;
 }
@@ -45,6 +48,9 @@ sub _serve {
         }
         elsif ($kind == BLOB) {
             $self->_keep_blob($body, $payload);
+        }
+        elsif ($kind == OUTPUT_TAKEN) {
+            $self->{claims}->output_taken($kind);
         }
         else {
             die sprintf "argon runner: a frame of kind 0x%02x is not for a runner\n", $kind;
@@ -62,6 +68,7 @@ sub _keep_blob {
 sub _run {
     my ($self, $body, $payload) = @_;
     my ($id, $attempt, $flags, $codec, $blob_count, $meta_length) = unpack 'a24 N n x2 x4 x2 C C x4 x4 N', $body;
+    return if $flags & FLAG_AHEAD && !$self->{claims}->claim;
     my $offset = TASK_HEAD_BYTES + 32 * $blob_count;
     my $task   = {
         wants_list => $flags & FLAG_LIST,
@@ -193,10 +200,12 @@ sub _send_outcome {
     my $length = length ${$payload};
     my $head = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, 0, $run_us, length ${$report};
     if ($length <= PART_BYTES_MAX) {
-        return $self->{socket}->send_bytes(pack('N C', 1 + OUTCOME_HEAD_BYTES + length(${$report}) + $length, OUTCOME) . $head
+        return $self->{socket}->send_bytes($self->{claims}->output_left . pack('N C', 1 + OUTCOME_HEAD_BYTES + length(${$report}) + $length, OUTCOME) . $head
                 . pack('N Q>', 0, $length) . ${$report} . ${$payload});
     }
     my $stream = $self->{socket}->new_stream;
+    my $left   = $self->{claims}->output_left;
+    $self->{socket}->send_bytes($left) if length $left;
     $self->{socket}->send_frame(OUTCOME, $head . pack('N Q>', $stream, $length) . ${$report});
     return $self->{socket}->send_stream($stream, $payload);
 }

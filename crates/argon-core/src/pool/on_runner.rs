@@ -156,11 +156,7 @@ impl Pool {
         slot.postpone(now);
         if let SlotState::Busy { run, .. } = state {
             // A command that could not be started is as good as one that never came.
-            let attempt = attempt_of(&run.task);
-            self.known.remove(&attempt);
-            if self.is_linked {
-                out.push(Effect::Tell(Message::Returned(vec![attempt])));
-            }
+            self.give_up(vec![attempt_of(&run.task)], out);
         }
         self.give_back_if_helpless(out);
     }

@@ -110,7 +110,7 @@ impl Driver {
         let started = Started { pid, descriptor, stdout, stderr };
         match Runner::of_command(started, generation, mark, stdin) {
             Ok(mut runner) => {
-                runner.current = Some(current);
+                runner.hands.begin(current);
                 if let Some(signal) = signal {
                     runner.signal(signal);
                 }
@@ -166,7 +166,7 @@ impl Driver {
             environment: self.environment_of(task, &meta).map_err(unsayable)?,
             folder: meta.cwd.as_ref().map(c_string).transpose().map_err(unsayable)?,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
-            kept: None,
+            kept: Vec::new(),
             mark,
             memory_mib: task.head.memory_mib,
         };

@@ -286,7 +286,7 @@ impl Driver {
             match what {
                 Found::Said => self.on_runner_said(slot),
                 Found::Closed => self.on_runner_closed(slot),
-                Found::Printed(fd, bytes) => self.on_printed(slot, fd, bytes),
+                Found::Printed(writer, fd, bytes) => self.on_printed(slot, writer, fd, bytes),
                 Found::Hungry(ask, question) => self.on_ask(slot, ask, question),
                 Found::Ended => self.on_runner_ended(slot),
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::pool::{Blame, Effect, Input, Kind, Program, STATIC_ADVICE, Signal, SlotId};
-use argon_proto::{BlobHash, Message, Runtime, Task};
+use argon_proto::{BlobHash, Flags, Message, Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal;
 use rustc_hash::FxHashSet;
@@ -37,8 +37,11 @@ impl Driver {
             // Nothing begins in a worker that ends.
             Effect::Spawn { .. } | Effect::Hand { .. } | Effect::Execute { .. } | Effect::Leave
                 if self.leave_until.is_some() => {}
+            Effect::HandAhead { .. } if self.leave_until.is_some() => {}
             Effect::Spawn { slot, generation, kind } => self.spawn(slot, generation, kind),
             Effect::Hand { slot, task } => self.hand(slot, task),
+            Effect::HandAhead { slot, task } => self.hand_ahead(slot, task),
+            Effect::Reclaim { slot, generation } => self.reclaim(slot, generation),
             Effect::Execute { slot, generation, task } => self.execute(slot, generation, &task),
             Effect::Retire { slot, generation } => {
                 let until = self.now + RETIRE_LIMIT;
@@ -177,7 +180,32 @@ impl Driver {
         let Some(runner) = self.runners.get_mut(slot.0).and_then(Option::as_mut) else {
             return;
         };
-        runner.current = Some(Current::of(&task));
+        runner.hands.begin(Current::of(&task));
+        self.send(slot, task);
+    }
+
+    fn hand_ahead(&mut self, slot: SlotId, mut task: Task) {
+        let Some(runner) = self.runners.get_mut(slot.0).and_then(Option::as_mut) else {
+            return;
+        };
+        if let Err(error) = runner.hands.begin_ahead(Current::of(&task)) {
+            return self.complain(slot, format!("it could not be handed a task ahead: {error}"));
+        }
+        task.head.flags = task.head.flags.with(Flags::AHEAD);
+        self.send(slot, task);
+    }
+
+    /// Takes back what a runner has not claimed.
+    pub(super) fn reclaim(&mut self, slot: SlotId, generation: u64) {
+        let attempts = self.runner(slot, generation).map(|runner| runner.hands.take_back());
+        let attempts = attempts.unwrap_or_default();
+        self.inputs.push_back(Input::Reclaimed { slot, generation, attempts });
+    }
+
+    fn send(&mut self, slot: SlotId, task: Task) {
+        let Some(runner) = self.runners.get_mut(slot.0).and_then(Option::as_mut) else {
+            return;
+        };
         // An executable does not need itself.
         let known = usize::from(task.head.runtime == Runtime::Native);
         for hash in task.blob_hashes().skip(known) {

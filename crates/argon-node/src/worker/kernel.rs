@@ -54,6 +54,14 @@ pub(super) fn give_back_memory() {
     }
 }
 
+/// Bytes that a pipe holds.
+pub(super) fn bytes_in(pipe: &PipeReader) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int, to a local that outlives the call.
+    let answer = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(usize::try_from(bytes).unwrap_or(0)) }
+}
+
 /// What owns one descriptor from its making to its end, and never exchanges it.
 pub(super) trait OwnsOneDescriptor: AsRawFd {}
 impl OwnsOneDescriptor for OwnedFd {}

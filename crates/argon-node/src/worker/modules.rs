@@ -125,7 +125,7 @@ impl Driver {
         let Some(runner) = &mut self.runners[slot.0] else {
             return;
         };
-        let Some(current) = &runner.current else {
+        let Some(current) = runner.hands.current() else {
             return self.complain(slot, "it asked a question outside of any task".to_owned());
         };
         let to = current.attempt;
@@ -185,7 +185,7 @@ impl Driver {
             return;
         };
         for runner in self.runners.iter_mut().flatten() {
-            let Some(from) = runner.current.as_ref().map(|current| current.attempt) else {
+            let Some(from) = runner.hands.current().map(|current| current.attempt) else {
                 continue;
             };
             if let Some(asking) = runner.asking.take_if(|asking| is_same(asking, from, &asked, to)) {
@@ -200,7 +200,7 @@ impl Driver {
 
     fn asking_in(&self, slot: usize) -> Option<(AttemptId, &Asking)> {
         let runner = self.runners[slot].as_ref()?;
-        Some((runner.current.as_ref()?.attempt, runner.asking.as_ref()?))
+        Some((runner.hands.current()?.attempt, runner.asking.as_ref()?))
     }
 }
 

@@ -44,7 +44,7 @@ impl Driver {
         self.is_linked = false;
         self.forget_untold();
         self.blobs.forget_questions();
-        for current in self.runners.iter_mut().flatten().filter_map(|runner| runner.current.as_mut()) {
+        for current in self.runners.iter_mut().flatten().flat_map(|runner| runner.hands.all()) {
             current.window.write_off();
         }
         self.step(Input::ManagerLost);
@@ -61,7 +61,7 @@ impl Driver {
             Message::Recall(count) => self.on_recall(count),
             Message::Settled(attempts) => self.step(Input::OutcomesSettled(attempts)),
             Message::OutputCredit { to, bytes } => {
-                if let Some(current) = self.runner_of(to).and_then(|runner| runner.current.as_mut()) {
+                if let Some(current) = self.runner_of(to).and_then(|runner| runner.hands.find(to)) {
                     current.window.on_granted(bytes);
                 }
             }
@@ -87,7 +87,9 @@ impl Driver {
             | Message::Output { .. }
             | Message::Draining(_)
             | Message::Ask { .. }
-            | Message::Ready(_)) => {
+            | Message::Ready(_)
+            | Message::OutputLeft
+            | Message::OutputTaken) => {
                 tracing::debug!("the manager sent what is not for a worker: {other:?}");
             }
         }
@@ -154,11 +156,10 @@ impl Driver {
         returned_len
     }
 
-    /// The runner that executes this attempt.
+    /// The runner that has this attempt.
     pub(super) fn runner_of(&mut self, attempt: AttemptId) -> Option<&mut Runner> {
         let SlotId(slot) = self.pool.slot_of(attempt)?;
         let runner = self.runners[slot].as_mut()?;
-        let is_its = runner.current.as_ref().is_some_and(|current| current.attempt == attempt);
-        is_its.then_some(runner)
+        runner.hands.find(attempt).is_some().then_some(runner)
     }
 }

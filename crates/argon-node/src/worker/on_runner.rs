@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use argon_core::pool::{Exit, Input, SlotId};
+use argon_proto::message::AttemptId;
 use argon_proto::{BlobHash, Message, Outcome, Report, Runtime, Status};
 use bytes::Bytes;
 use nix::sys::signal::Signal;
@@ -35,7 +36,8 @@ impl Driver {
 
     fn on_runner_message(&mut self, slot: SlotId, message: Message) {
         match message {
-            Message::Ready(_) => self.on_ready(slot),
+            Message::Ready(about) => self.on_ready(slot, &about),
+            Message::OutputLeft => self.on_output_left(slot),
             Message::Outcome(outcome) => self.on_outcome(slot, outcome),
             Message::NeedBlob(hashes) => self.on_need_blob(slot, hashes),
             Message::Ask { ask, question, .. } => self.on_ask(slot, ask, question),
@@ -65,42 +67,50 @@ impl Driver {
             | Message::OutputCredit { .. }
             | Message::Drain(_)
             | Message::Draining(_)
+            | Message::OutputTaken
             | Message::Answer { .. } => {
                 self.complain(slot, "it sent a message that is not a runner's to send".to_owned());
             }
         }
     }
 
-    fn on_ready(&mut self, slot: SlotId) {
+    fn on_ready(&mut self, slot: SlotId, about: &[u8]) {
         let Some(runner) = &mut self.runners[slot.0] else {
             return;
         };
         if runner.is_ready {
             return self.complain(slot, "it said READY twice".to_owned());
         }
+        let about: About = match serde_json::from_slice(about) {
+            Ok(about) => about,
+            Err(error) => return self.complain(slot, format!("what its READY says cannot be read: {error}")),
+        };
         runner.is_ready = true;
+        runner.claims = about.claims;
         runner.deadline = None;
         let generation = runner.generation;
         if self.trouble.take().is_some() {
             tracing::info!("runners start again");
         }
-        self.step(Input::RunnerReady { slot, generation });
+        self.step(Input::RunnerReady { slot, generation, takes_ahead: about.claims });
     }
 
     fn on_outcome(&mut self, slot: SlotId, mut outcome: Outcome) {
-        self.empty_pipes(slot);
+        if self.runners[slot.0].as_ref().is_some_and(|runner| !runner.claims) {
+            self.empty_pipes(slot);
+        }
         let Some(runner) = &mut self.runners[slot.0] else {
             return;
         };
         let head = &outcome.head;
-        let is_due = runner.current.as_ref().is_some_and(|current| {
+        let is_due = runner.hands.current().is_some_and(|current| {
             current.attempt.task == head.id && current.attempt.attempt == head.attempt
         });
         if !is_due || !matches!(head.status, Status::Ok | Status::Error) {
             return self.complain(slot, "it reported an outcome that cannot be".to_owned());
         }
         let is_error = head.status == Status::Error;
-        if let Some(current) = runner.current.take()
+        if let Some(current) = runner.hands.end()
             && (current.is_captured || is_error && !current.tail.is_empty())
         {
             let report = Report { output: Some(current.tail.text()), ..Report::from_json(&outcome.report) };
@@ -130,12 +140,20 @@ impl Driver {
         self.ask_for_blobs();
     }
 
-    /// Something wrote to a runner's standard output or error.
-    pub(super) fn on_printed(&mut self, slot: SlotId, fd: u8, bytes: Bytes) {
+    /// A task ends and has printed something that is still on its way. The runner claims no other before that is taken.
+    fn on_output_left(&mut self, slot: SlotId) {
+        self.empty_pipes(slot);
+        if let Some(runner) = &mut self.runners[slot.0] {
+            runner.say(Message::OutputTaken);
+        }
+    }
+
+    /// Something wrote to a runner's standard output or error: an attempt that it has, or nobody who is known.
+    pub(super) fn on_printed(&mut self, slot: SlotId, writer: Option<AttemptId>, fd: u8, bytes: Bytes) {
         let Some(runner) = &mut self.runners[slot.0] else {
             return;
         };
-        let Some(current) = &mut runner.current else {
+        let Some(current) = writer.and_then(|writer| runner.hands.find(writer)) else {
             runner.asides.push(&bytes);
             let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(1000)]);
             tracing::debug!("a runner wrote outside of any task: {}", shown.trim_end());
@@ -176,8 +194,9 @@ impl Driver {
         };
         // This may exceed the attempt's window, by what a pipe holds: its outcome must not overtake it.
         let printed = runner.empty_pipes(&mut self.scratch);
+        let writer = runner.hands.current().map(|current| current.attempt);
         for (fd, bytes) in printed {
-            self.on_printed(slot, fd, bytes);
+            self.on_printed(slot, writer, fd, bytes);
         }
     }
 
@@ -206,7 +225,12 @@ impl Driver {
         };
         // While the pid is ours: everything that the task started goes with it.
         runner.signal(Signal::SIGKILL);
-        runner.empty_socket(&mut self.scratch);
+        let generation = runner.generation;
+        self.step(Input::RunnerEnded { slot, generation });
+        self.reclaim(slot, generation);
+        if let Some(runner) = &mut self.runners[slot.0] {
+            runner.empty_socket(&mut self.scratch);
+        }
         self.on_runner_said(slot);
         self.empty_pipes(slot);
         let Some(runner) = self.runners[slot.0].take() else {
@@ -232,18 +256,25 @@ impl Driver {
         if runner.asking.is_some() {
             self.ask_clients();
         }
-        let generation = runner.generation;
         self.step(Input::RunnerGone { slot, generation, exit: exit_of(runner, ended) });
     }
 }
 
+/// What a runner says of itself when it is ready. Its language and version are for people who listen.
+#[derive(serde::Deserialize)]
+struct About {
+    #[serde(default)]
+    claims: bool,
+}
+
 fn exit_of(runner: Runner, ended: Ended) -> Exit {
+    let last_words = runner.hands.current().map_or(&runner.asides, |current| &current.tail);
     Exit {
         pid: u32::try_from(runner.pid.as_raw()).ok(),
         signal: ended.signal,
         code: ended.code,
         peak_kib: ended.peak_kib,
-        output: runner.current.map_or_else(|| runner.asides.text(), |current| current.tail.text()),
+        output: last_words.text(),
         complaint: runner.complaint,
     }
 }

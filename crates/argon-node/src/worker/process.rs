@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::Pid;
 
+use super::hands::Claims;
 use super::mark::Mark;
 use super::runtime::Launch;
 use super::spawn::{Plan, SpawnError, c_string, spawn};
@@ -24,22 +25,27 @@ pub(super) struct Started {
     pub(super) stderr: PipeReader,
 }
 
-/// Starts a runner; returns it with the worker's end of its private socket.
+/// Starts a runner; returns it with the worker's end of its private socket and of its claims.
 pub(super) fn start(
     launch: &Launch,
     environment: &[(OsString, OsString)],
     mark: Mark,
     memory_mib: u32,
-) -> Result<(Started, UnixStream), SpawnError> {
+) -> Result<(Started, (UnixStream, Claims)), SpawnError> {
     let program =
         in_path(launch.program.as_os_str(), path_of(environment), None).map_err(SpawnError::Program)?;
     let (socket, its_socket) = UnixStream::pair().map_err(SpawnError::System)?;
     let ([stdout, stderr], [its_stdout, its_stderr]) = output_pipes().map_err(SpawnError::System)?;
     unblock(socket.as_fd()).map_err(SpawnError::System)?;
     let stdin = File::open("/dev/null").map_err(SpawnError::System)?;
-    let number = its_socket.as_raw_fd().to_string();
-    let socket_variable = (OsString::from("ARGON_RUNNER_FD"), OsString::from(number));
-    let variables = environment.iter().chain([&socket_variable]);
+    let (claims, its_claims) = Claims::new().map_err(SpawnError::System)?;
+    let own = [
+        ("ARGON_RUNNER_FD", its_socket.as_raw_fd().to_string()),
+        ("ARGON_CLAIM_FD", its_claims.as_raw_fd().to_string()),
+        ("ARGON_FIONREAD", libc::FIONREAD.to_string()),
+    ]
+    .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let variables = environment.iter().chain(&own);
     let name = launch.program.as_os_str();
     let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
     let plan = Plan {
@@ -48,12 +54,12 @@ pub(super) fn start(
         environment: c_variables(variables).map_err(SpawnError::Program)?,
         folder: None,
         stdio: [stdin.into(), its_stdout.into(), its_stderr.into()],
-        kept: Some(its_socket.into()),
+        kept: vec![its_socket.into(), its_claims],
         mark,
         memory_mib,
     };
     let (pid, descriptor) = spawn(&plan)?;
-    Ok((Started { pid, descriptor, stdout, stderr }, socket))
+    Ok((Started { pid, descriptor, stdout, stderr }, (socket, claims)))
 }
 
 /// Pipes for standard output and error: our ends, which never wait, and the process's.

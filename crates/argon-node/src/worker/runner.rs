@@ -18,6 +18,7 @@ use rustc_hash::FxHashSet;
 use tokio::io::unix::AsyncFd;
 
 use super::blobs::attempt_of;
+use super::hands::{Claims, Hands};
 use super::kernel;
 use super::mark::Mark;
 use super::modules::Asking;
@@ -38,8 +39,8 @@ pub(super) enum Found {
     Said,
     /// It closed its socket.
     Closed,
-    /// It wrote to descriptor 1 or 2.
-    Printed(u8, Bytes),
+    /// This attempt, or nobody's, wrote to descriptor 1 or 2.
+    Printed(Option<AttemptId>, u8, Bytes),
     /// A command reads more than there is: its client is to be asked this, under this number.
     Hungry(u32, Bytes),
     /// The process ended.
@@ -55,8 +56,10 @@ pub(super) struct Runner {
     pub(super) mark: Mark,
     pub(super) outbox: Outbox,
     pub(super) decoder: Decoder,
-    /// The attempt that it executes, with its output.
-    pub(super) current: Option<Current>,
+    /// The attempts that it was handed, with their output.
+    pub(super) hands: Hands,
+    /// It claims what it is handed ahead, and says whether it leaves output.
+    pub(super) claims: bool,
     /// Blobs that this process was sent.
     pub(super) has_blobs: FxHashSet<BlobHash>,
     /// Blobs that it asked for and this worker does not have.
@@ -96,13 +99,14 @@ impl Runner {
     /// Takes over a process that was just started.
     pub(super) fn new(
         started: Started,
-        socket: UnixStream,
+        (socket, claims): (UnixStream, Claims),
         (generation, kind): (u64, Kind),
         mark: Mark,
         preamble: &[u8],
     ) -> io::Result<Self> {
         let mut runner = Self::silent(started, (generation, kind), mark)?;
         runner.socket = Some(kernel::watched(socket)?);
+        runner.hands = Hands::new(Some(claims));
         runner.outbox.push_raw(preamble);
         Ok(runner)
     }
@@ -128,7 +132,8 @@ impl Runner {
             mark,
             outbox: Outbox::default(),
             decoder: Decoder::default(),
-            current: None,
+            hands: Hands::new(None),
+            claims: false,
             has_blobs: FxHashSet::default(),
             wants_blobs: Vec::new(),
             asking: None,
@@ -149,8 +154,8 @@ impl Runner {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], mut found: impl FnMut(Found)) {
         self.poll_write(cx);
         for pipe in 0..2 {
-            if let Some(bytes) = self.poll_pipe(pipe, cx, scratch) {
-                found(Found::Printed(pipe as u8 + 1, bytes));
+            if let Some((writer, bytes)) = self.poll_pipe(pipe, cx, scratch) {
+                found(Found::Printed(writer, pipe as u8 + 1, bytes));
             }
         }
         if let Some(what) = self.poll_socket(cx, scratch) {
@@ -191,20 +196,37 @@ impl Runner {
         None
     }
 
-    fn poll_pipe(&mut self, pipe: usize, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<Bytes> {
-        let room = self.current.as_ref().map_or(OUTPUT_BYTES, Current::room).min(scratch.len());
+    fn poll_pipe(
+        &mut self,
+        pipe: usize,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> Option<(Option<AttemptId>, Bytes)> {
         let place = self.pipes.get_mut(pipe)?;
-        // An attempt that used up its window waits, as it would for a slow terminal.
-        while room > 0
-            && let Some(reader) = place
+        while let Some(reader) = place
             && let Poll::Ready(Ok(mut guard)) = reader.poll_read_ready(cx)
         {
+            if self.hands.may_be_ahead()
+                && !guard.ready().is_read_closed()
+                && kernel::bytes_in(guard.get_inner()).is_ok_and(|bytes| bytes == 0)
+            {
+                // Whose bytes come next is not known yet.
+                guard.clear_ready();
+                continue;
+            }
+            let writer = self.hands.writer();
+            let room = writer.map_or(OUTPUT_BYTES, Current::room).min(scratch.len());
+            // An attempt that used up its window waits, as it would for a slow terminal.
+            if room == 0 {
+                return None;
+            }
             match guard.get_inner().read(&mut scratch[..room]) {
                 Ok(count @ 1..) => {
                     if count < room {
                         guard.clear_ready();
                     }
-                    return Some(Bytes::copy_from_slice(&scratch[..count]));
+                    let writer = writer.map(|writer| writer.attempt);
+                    return Some((writer, Bytes::copy_from_slice(&scratch[..count])));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -49,7 +49,7 @@ pub(super) struct Plan {
     /// Its standard input, output and error.
     pub(super) stdio: [OwnedFd; 3],
     /// A further descriptor that it finds under the same number.
-    pub(super) kept: Option<OwnedFd>,
+    pub(super) kept: Vec<OwnedFd>,
     pub(super) mark: Mark,
     /// 0 for no limit.
     pub(super) memory_mib: u32,
@@ -192,7 +192,7 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         // SAFETY: two descriptors; the worker's own three are open, so that no source is one of the targets.
         Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }).map_err(itself)?;
     }
-    if let Some(kept) = &plan.kept {
+    for kept in &plan.kept {
         // SAFETY: clears the flag of one descriptor of this process.
         Errno::result(unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) }).map_err(itself)?;
     }

@@ -66,7 +66,9 @@ impl Journal {
             | Message::Returned(_)
             | Message::Drain(_)
             | Message::Draining(_)
-            | Message::Ready(_) => return Heard::Wrong("it took this client for a worker"),
+            | Message::Ready(_)
+            | Message::OutputLeft
+            | Message::OutputTaken => return Heard::Wrong("it took this client for a worker"),
         }
         Heard::Fine
     }

@@ -31,6 +31,9 @@ sub next_message {
 # The next message of one kind, for who has asked a question; what comes before it is kept for its turn.
 sub next_message_of {
     my ($self, $wanted) = @_;
+    for my $at (0 .. $#{ $self->{kept} }) {
+        return @{ splice @{ $self->{kept} }, $at, 1 } if $self->{kept}[$at][0] == $wanted;
+    }
     while (my @message = $self->_read_message) {
         return @message if $message[0] == $wanted;
         push @{ $self->{kept} }, \@message;

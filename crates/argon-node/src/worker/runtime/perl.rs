@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/Socket.pm",
     "Argon/Runner/Reset.pm",
     "Argon/Runner/Modules.pm",
+    "Argon/Runner/Claims.pm",
     "Argon/Runner/Code.pm",
     "Argon/Runner/Shared.pm",
     "Argon/Runner/Stack.pm",

@@ -21,6 +21,33 @@ fn all_output_comes_before_the_outcome_and_none_of_it_to_another_task() {
 }
 
 #[test]
+fn output_of_short_tasks_that_are_handed_ahead_goes_to_the_one_that_wrote_it() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let attempts: Vec<_> = (0..1_000)
+            .map(|number| {
+                let capture = |head: &mut TaskHead| head.flags = Flags::CAPTURE;
+                let prints =
+                    format!("my $n = {number}; print $n if $n % 3 == 0; warn qq{{$n\\n}} if $n % 7 == 0;");
+                let waits = "select undef, undef, undef, 0.002 if $n % 97 == 0; 1";
+                worker.run_as(&format!("{prints} {waits}"), capture)
+            })
+            .collect();
+        for (number, attempt) in attempts.into_iter().enumerate() {
+            let outcome = worker.outcome(attempt).await;
+            let printed = if number % 3 == 0 { number.to_string() } else { String::new() };
+            let warned = if number % 7 == 0 { format!("{number}\n") } else { String::new() };
+            let output = report(&outcome).output.unwrap_or_default();
+            assert!(
+                [format!("{printed}{warned}"), format!("{warned}{printed}")].contains(&output),
+                "{number}: {output:?}"
+            );
+        }
+        worker.end(1).await;
+    });
+}
+
+#[test]
 fn a_flood_stops_at_the_window_and_goes_on_with_credit() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
