@@ -57,7 +57,7 @@ fn a_runner_that_cannot_claim_or_had_a_long_task_gets_nothing_ahead() {
     let mut hand = quick(|_| ());
     hand.receive(1);
     let mut long = outcome(1);
-    long.head.run_us = 5_000;
+    long.head.run_us = 50_000;
     hand.step(Input::RunnerFinished { slot: SlotId(0), generation: 2, outcome: long });
     hand.receive(2);
     assert!(ahead(&hand.receive(3)).is_empty());
@@ -67,7 +67,7 @@ fn a_runner_that_cannot_claim_or_had_a_long_task_gets_nothing_ahead() {
 fn what_is_ahead_of_a_long_run_comes_back_and_can_be_recalled() {
     let mut hand = quick(|_| ());
     (1..4).for_each(|sequence| drop(hand.receive(sequence)));
-    assert!(asks_back(&hand.after(Duration::from_millis(1))));
+    assert!(asks_back(&hand.after(Duration::from_millis(2))));
     assert!(
         ahead(&reclaimed(&mut hand, &[2, 3])).is_empty(),
         "the run is long: nothing is ahead of it any more"

@@ -125,7 +125,9 @@ impl World {
                 if let Some(next) = next {
                     self.hand(worker, slot, next);
                 }
-                let wait = self.random.spread(0, 500);
+                // Now and then the worker has other things to do.
+                let longest = if self.random.percent(5) { 500 } else { 15 };
+                let wait = self.random.spread(0, longest);
                 return self.runner_will(worker, slot, generation, wait, RunnerDoes::Heard);
             }
             RunnerDoes::Heard => return self.worker_hears(worker, slot, generation),

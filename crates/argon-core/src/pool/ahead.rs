@@ -17,13 +17,17 @@ use crate::time::Time;
 
 /// Work that a runner has ahead at most, by what its last tasks took, microseconds.
 const AHEAD_US: u64 = 400;
+/// Tasks up to this length are handed ahead too, one at a time, microseconds.
+const AHEAD_ONE_US: u64 = 2_000;
 /// Tasks that a runner has ahead at most.
 const AHEAD_MAX: usize = 64;
 /// What a task costs beside its run, microseconds: no task counts as shorter.
 const TASK_US_MIN: u64 = 5;
 /// A payload longer than this is not handed ahead: it could not be taken back cheaply.
 const AHEAD_BYTES_MAX: u64 = 16 << 10;
-/// A run that takes longer than this has nothing ahead of it any more.
+/// A task that is shorter is not worth moving from one runner to another, microseconds.
+const WORTHWHILE_US: u64 = 100;
+/// A run that takes so much longer than the ones before has nothing ahead of it any more.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// What a new runner's tasks are taken to last until some have ended, microseconds.
 pub(super) const UNKNOWN_US: u64 = 10_000;
@@ -47,6 +51,24 @@ impl Pool {
                 is_stopped: false,
             });
             out.push(Effect::HandAhead { slot, task });
+        }
+        self.relieve(out);
+    }
+
+    /// Lets an idle runner have what a busy one has ahead.
+    fn relieve(&mut self, out: &mut Vec<Effect>) {
+        if self.waiting_len() > 0 {
+            return;
+        }
+        for at in 0..self.slots.len() {
+            let slot = &self.slots[at];
+            if let SlotState::Busy { kind, .. } = slot.state
+                && !slot.ahead.is_empty()
+                && slot.run_us >= WORTHWHILE_US
+                && self.idle_slot(kind).is_some()
+            {
+                self.reclaim(SlotId(at), out);
+            }
         }
     }
 
@@ -90,7 +112,7 @@ impl Pool {
 
     /// Asks all runners for what they have not claimed. `false` if none was asked.
     pub(super) fn reclaim_all(&mut self, out: &mut Vec<Effect>) -> bool {
-        (0..self.slots.len()).fold(false, |any, slot| self.reclaim(SlotId(slot), out) || any)
+        (0..self.slots.len()).filter(|slot| self.reclaim(SlotId(*slot), out)).count() > 0
     }
 
     /// Attempts came back from a runner; they are the first to start again.
@@ -172,7 +194,12 @@ impl Slot {
         let SlotState::Busy { run, .. } = &self.state else {
             return None;
         };
-        (!self.ahead.is_empty() && self.reclaim == Reclaim::NotAsked).then(|| run.since + PATIENCE)
+        (!self.ahead.is_empty() && self.reclaim == Reclaim::NotAsked).then(|| run.since + self.patience())
+    }
+
+    /// How long a run may take before nothing is ahead of it any more.
+    fn patience(&self) -> Duration {
+        PATIENCE + Duration::from_micros(self.run_us)
     }
 
     fn room_ahead(&self, wanted: Kind, max_requests: u64, now: Time) -> bool {
@@ -180,15 +207,17 @@ impl Slot {
             return false;
         };
         let may_serve = max_requests == 0 || served + 1 + (self.ahead.len() as u64) < max_requests;
-        let room =
-            usize::try_from(AHEAD_US / self.run_us.max(TASK_US_MIN)).unwrap_or(AHEAD_MAX).min(AHEAD_MAX);
+        let room = match self.run_us.max(TASK_US_MIN) {
+            AHEAD_US..=AHEAD_ONE_US => 1,
+            run_us => usize::try_from(AHEAD_US / run_us).unwrap_or(AHEAD_MAX).min(AHEAD_MAX),
+        };
         self.takes_ahead
             && !self.has_ended
             && *kind == wanted
             && self.reclaim == Reclaim::NotAsked
             && may_serve
             && self.ahead.len() < room
-            && now.since(run.since) < PATIENCE
+            && now.since(run.since) < self.patience()
     }
 
     /// Takes attempts out that the runner has not claimed. Its run is among them if it was handed ahead itself.
@@ -197,15 +226,16 @@ impl Slot {
         let (back, kept) = self.ahead.drain(..).partition::<Vec<_>, _>(is_back);
         self.ahead = kept.into();
         let mut runs = Vec::with_capacity(attempts.len());
-        let state = std::mem::take(&mut self.state);
-        self.state = match state {
-            SlotState::Busy { kind, served, run } if is_back(&run) => {
-                self.reclaim = Reclaim::NotAsked;
+        if let SlotState::Busy { kind, served, run } = &self.state
+            && is_back(run)
+        {
+            let idle = SlotState::Idle { kind: *kind, served: *served };
+            let state = if self.has_ended { SlotState::Retiring } else { idle };
+            self.reclaim = Reclaim::NotAsked;
+            if let SlotState::Busy { run, .. } = std::mem::replace(&mut self.state, state) {
                 runs.push(*run);
-                if self.has_ended { SlotState::Retiring } else { SlotState::Idle { kind, served } }
             }
-            other => other,
-        };
+        }
         runs.extend(back);
         runs
     }

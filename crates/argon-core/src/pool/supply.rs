@@ -67,7 +67,7 @@ impl Pool {
         self.waiting.iter_mut().find_map(|lane| lane.pop_front()).map(|waiting| waiting.task)
     }
 
-    fn idle_slot(&self, wanted: Kind) -> Option<SlotId> {
+    pub(super) fn idle_slot(&self, wanted: Kind) -> Option<SlotId> {
         self.slots
             .iter()
             .position(|slot| matches!(&slot.state, SlotState::Idle { kind, .. } if *kind == wanted))
