@@ -18,7 +18,7 @@ my $floor = result('floor');
 my @page  = (
     '# What a task costs',
     '',
-    'Written by `make bench`: ' . machine() . ', ' . strftime('%Y-%m-%d', gmtime) . '.',
+    'Written by `make bench`: ' . machine() . ', ' . strftime('%Y-%m-%d', gmtime) . load() . '.',
     'Figures of one machine serve to show distances; measure yours with the same command. "The floor" is four processes',
     'joined as client, manager, worker and runner are, that only pass bytes on (`benches/src/relay.rs`), in the same run.',
 );
@@ -191,6 +191,12 @@ sub machine {
     my (undef, undef, $release) = POSIX::uname();
     $release =~ s/-.*//;
     return "$cores cores (" . ($model // 'unknown') . "), Linux $release, perl $^V";
+}
+
+# Other work on the machine shows in every figure: the page tells of it.
+sub load {
+    my ($load) = (slurp("$folder/load") // q{}) =~ /^(\d+[.]\d+)/;
+    return defined $load && $load > 0.5 ? ", beside other work (load average $load when it began)" : q{};
 }
 
 sub result {

@@ -164,32 +164,36 @@ impl Outcome {
 
     pub(crate) fn encode_head(&self, stream: u32, out: &mut BytesMut) {
         let head = &self.head;
-        out.put_slice(&head.id.to_bytes());
-        out.put_u32(head.attempt.0);
-        out.put_u8(head.status.to_byte());
-        out.put_u8(head.codec.to_byte());
-        out.put_u16(0);
-        out.put_u64(head.run_us);
-        out.put_u32(self.report.len() as u32);
-        out.put_u32(stream);
-        out.put_u64(self.payload.len());
+        let mut bytes = [0; Self::HEAD_BYTES];
+        let mut fixed = bytes.as_mut_slice();
+        fixed.put_slice(&head.id.to_bytes());
+        fixed.put_u32(head.attempt.0);
+        fixed.put_u8(head.status.to_byte());
+        fixed.put_u8(head.codec.to_byte());
+        fixed.put_u16(0);
+        fixed.put_u64(head.run_us);
+        fixed.put_u32(self.report.len() as u32);
+        fixed.put_u32(stream);
+        fixed.put_u64(self.payload.len());
+        out.put_slice(&bytes);
         out.put_slice(&self.report);
     }
 
     pub(crate) fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-        if body.len() < Self::HEAD_BYTES {
+        let Some(mut fixed) = body.get(..Self::HEAD_BYTES) else {
             return Err(DecodeError::Short("outcome head"));
-        }
+        };
         let mut id = [0; TaskId::BYTES];
-        body.copy_to_slice(&mut id);
-        let attempt = Attempt(body.get_u32());
-        let status = Status::from_byte(body.get_u8())?;
-        let codec = Codec::from_byte(body.get_u8())?;
-        let _flags = body.get_u16();
-        let run_us = body.get_u64();
-        let report_length = body.get_u32() as usize;
-        let stream = body.get_u32();
-        let payload_length = body.get_u64();
+        fixed.copy_to_slice(&mut id);
+        let attempt = Attempt(fixed.get_u32());
+        let status = Status::from_byte(fixed.get_u8())?;
+        let codec = Codec::from_byte(fixed.get_u8())?;
+        let _flags = fixed.get_u16();
+        let run_us = fixed.get_u64();
+        let report_length = fixed.get_u32() as usize;
+        let stream = fixed.get_u32();
+        let payload_length = fixed.get_u64();
+        body.advance(Self::HEAD_BYTES);
         if report_length > limit::META_BYTES {
             return Err(DecodeError::Field("meta_length", report_length as u64));
         }

@@ -207,45 +207,50 @@ impl Task {
     /// Writes head, blob hashes and meta; the payload follows as the caller wants to send it.
     pub(crate) fn encode_head(&self, stream: u32, out: &mut BytesMut) {
         let head = &self.head;
-        out.put_slice(&head.id.to_bytes());
-        out.put_u32(head.attempt.0);
-        out.put_u16(head.flags.0);
-        out.put_u8(head.priority.index() as u8);
-        out.put_u8(head.runtime.to_byte());
-        out.put_u32(head.timeout_ms);
-        out.put_u16(head.retries);
-        out.put_u8(head.codec.to_byte());
-        out.put_u8((self.blobs.len() / 32) as u8);
-        out.put_u32(head.backoff_ms);
-        out.put_u32(head.memory_mib);
-        out.put_u32(self.meta.len() as u32);
-        out.put_u32(stream);
-        out.put_u64(self.payload.len());
+        let mut bytes = [0; Self::HEAD_BYTES];
+        // Written in one go: the buffer is asked once whether there is room.
+        let mut fixed = bytes.as_mut_slice();
+        fixed.put_slice(&head.id.to_bytes());
+        fixed.put_u32(head.attempt.0);
+        fixed.put_u16(head.flags.0);
+        fixed.put_u8(head.priority.index() as u8);
+        fixed.put_u8(head.runtime.to_byte());
+        fixed.put_u32(head.timeout_ms);
+        fixed.put_u16(head.retries);
+        fixed.put_u8(head.codec.to_byte());
+        fixed.put_u8((self.blobs.len() / 32) as u8);
+        fixed.put_u32(head.backoff_ms);
+        fixed.put_u32(head.memory_mib);
+        fixed.put_u32(self.meta.len() as u32);
+        fixed.put_u32(stream);
+        fixed.put_u64(self.payload.len());
+        out.put_slice(&bytes);
         out.put_slice(&self.blobs);
         out.put_slice(&self.meta);
     }
 
     /// Reads a task; returns it with the first part of its payload, its stream and its whole length.
     pub(crate) fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-        if body.len() < Self::HEAD_BYTES {
+        let Some(mut fixed) = body.get(..Self::HEAD_BYTES) else {
             return Err(DecodeError::Short("task head"));
-        }
+        };
         let mut id = [0; TaskId::BYTES];
-        body.copy_to_slice(&mut id);
-        let attempt = Attempt(body.get_u32());
-        let flags = Flags(body.get_u16());
+        fixed.copy_to_slice(&mut id);
+        let attempt = Attempt(fixed.get_u32());
+        let flags = Flags(fixed.get_u16());
         let priority =
-            *Priority::ALL.get(usize::from(body.get_u8())).ok_or(DecodeError::Field("priority", 0))?;
-        let runtime = runtime_from_byte(body.get_u8())?;
-        let timeout_ms = body.get_u32();
-        let retries = body.get_u16();
-        let codec = Codec::from_byte(body.get_u8())?;
-        let blob_count = usize::from(body.get_u8());
-        let backoff_ms = body.get_u32();
-        let memory_mib = body.get_u32();
-        let meta_length = body.get_u32() as usize;
-        let stream = body.get_u32();
-        let payload_length = body.get_u64();
+            *Priority::ALL.get(usize::from(fixed.get_u8())).ok_or(DecodeError::Field("priority", 0))?;
+        let runtime = runtime_from_byte(fixed.get_u8())?;
+        let timeout_ms = fixed.get_u32();
+        let retries = fixed.get_u16();
+        let codec = Codec::from_byte(fixed.get_u8())?;
+        let blob_count = usize::from(fixed.get_u8());
+        let backoff_ms = fixed.get_u32();
+        let memory_mib = fixed.get_u32();
+        let meta_length = fixed.get_u32() as usize;
+        let stream = fixed.get_u32();
+        let payload_length = fixed.get_u64();
+        body.advance(Self::HEAD_BYTES);
         if blob_count > limit::BLOBS_PER_TASK {
             return Err(DecodeError::Field("blob_count", blob_count as u64));
         }
