@@ -288,7 +288,7 @@ def test_an_array_may_change_after_defer(client: Any) -> None:
     assert deferred.result() == 0
 
 
-def test_perl_functions_and_classes_are_called_by_name(cluster: Cluster, client: Any) -> None:
+def test_perl_functions_are_called_by_name(client: Any) -> None:
     assert client.queue(argon.perl("List::Util::sum"), 1, 2, 3) == 6
     assert list(client.map(argon.perl("POSIX::floor"), [1.5, 2.5])) == [1, 2]
     with pytest.raises(argon.TaskError, match="no such luck"):
@@ -297,6 +297,15 @@ def test_perl_functions_and_classes_are_called_by_name(cluster: Cluster, client:
         client.queue(argon.perl("List::Util::sum"), object())
     with pytest.raises(argon.CannotTravel, match="keyword"):
         client.queue(argon.perl("List::Util::sum"), key=1)
+
+
+def test_perl_classes_are_called_by_name(own_cluster: Cluster) -> None:
+    (own_cluster.folder / "Twice.pm").write_text(
+        "package Twice; sub new { my ($class, $number) = @_; return bless { number => $number }, $class }"
+        " sub run { return { twice => 2 * $_[0]{number} } } 1;"
+    )
+    own_cluster.add_worker(1, env={"PERL5LIB": str(own_cluster.folder)})
+    assert own_cluster.client().queue(argon.perl_class("Twice"), 21) == {"twice": 42}
 
 
 def test_python_functions_are_called_by_name(client: Any) -> None:

@@ -25,10 +25,13 @@ def deliver(task: Task) -> Any:
 
 def value(task: Task) -> Any:
     """The value of a task that is ok. Raises what reading it raises."""
-    payload, task._payload = task._payload, None
+    payload = task._payload
     if payload is not None:
         try:
             task._value = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+        except KeyboardInterrupt:
+            # The caller's own: who asks again gets the value.
+            raise
         except Exception as problem:
             task._error = problem
             raise
@@ -36,6 +39,8 @@ def value(task: Task) -> Any:
             # A class that ends the program when it is read: not here.
             task._error = _unreadable(task, "what the task returned", problem)
             raise task._error from problem
+        # Last, so that neither an interrupt nor another thread finds neither of the two.
+        task._payload = None
     return task._value
 
 
@@ -67,9 +72,11 @@ def _ended(task: Task) -> Error:
 
 def _thrown(task: Task) -> BaseException:
     """The exception of the task itself, with its traceback there as the cause."""
-    payload, task._payload = task._payload, None
+    payload = task._payload
     try:
         told = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+    except KeyboardInterrupt:
+        raise
     except BaseException as problem:
         return _unreadable(task, "what the task raised", problem)
     if not isinstance(told, dict) or "message" not in told:
@@ -86,6 +93,8 @@ def _rebuilt(bundle: object) -> BaseException | None:
     """The exception itself, if its class is known here and makes it again."""
     try:
         thrown = _bundle.loads(bundle) if isinstance(bundle, bytes) else None
+    except KeyboardInterrupt:
+        raise
     except BaseException:
         return None
     return thrown if isinstance(thrown, BaseException) else None

@@ -85,25 +85,36 @@ class Session:
         At once when the connection is quiet or the caller is in a hurry, together with others when many are made one
         after another.
         """
-        with self._changing() as link:
-            if callback is not None:
-                self._watch(task, callback)
-            self.journal[task._id] = task
-            if link is None or self.backlog or not _sending.has_credit(self, task):
-                self.backlog.append(task)
-                self.turns.stir()
-                return
-            _sending.send_task(self, link, task)
-            self.unflushed += 1
-            if (
-                hurry
-                or self.unflushed << 5 > self.in_flight
-                or link.out_bytes >= FLUSH_BYTES
-                or time.monotonic() - self.flushed_at > FLUSH_AFTER_S
-            ):
-                self.flush(link)
-            if not hurry or link.pending:
-                self.turns.stir()
+        with self.lock:
+            # What `_changing` does, without its price: this is the hot path.
+            self._check()
+            try:
+                self._offer(task, hurry, callback)
+            except BaseException:
+                self._spoil()
+                raise
+
+    def _offer(self, task: Task, hurry: bool, callback: Callable[[Any], None] | None) -> None:
+        if callback is not None:
+            self._watch(task, callback)
+        self.journal[task._id] = task
+        link = self.link
+        if link is None or self.backlog or not _sending.has_credit(self, task):
+            self.unreachable = None
+            self.backlog.append(task)
+            self.turns.stir()
+            return
+        _sending.send_task(self, link, task)
+        self.unflushed += 1
+        if (
+            hurry
+            or self.unflushed << 5 > self.in_flight
+            or link.out_bytes >= FLUSH_BYTES
+            or time.monotonic() - self.flushed_at > FLUSH_AFTER_S
+        ):
+            self.flush(link)
+        if not hurry or link.pending or link.broken:
+            self.turns.stir()
 
     def offer_many(self, tasks: Sequence[Task], callback: Callable[[Any], None] | None = None) -> None:
         """The same for many at once."""
@@ -333,12 +344,16 @@ class Session:
             try:
                 yield link
             except BaseException:
-                if link is not None:
-                    link.broken = link.broken or "a call was interrupted while it wrote"
+                self._spoil()
                 raise
             finally:
                 if link is not None and link.broken:
                     self.turns.stir(at_once=True)
+
+    def _spoil(self) -> None:
+        if self.link is not None:
+            self.link.broken = self.link.broken or "a call was interrupted while it wrote"
+            self.turns.stir(at_once=True)
 
     def _check(self) -> None:
         if self.closed:
