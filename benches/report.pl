@@ -30,6 +30,7 @@ section('Arguments and results, Perl, four at a time', payload_rows());
 section('The boost: tasks that sleep, workers of two slots, share of what the slots can do', boost_rows());
 section('The real manager under virtual workers of 16 slots (`argon-bench fleet`)', fleet_rows());
 text_section('The scheduler alone (`argon-steps time`)', 'steps.txt');
+text_section('Commands with `argon map`, beside GNU parallel and the least there is', 'map.txt');
 text_section('Detached tasks, each on the disk before it counts', 'store.txt');
 section('Starts and memory', start_rows());
 push @page, notes();

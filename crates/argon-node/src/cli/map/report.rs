@@ -133,7 +133,10 @@ impl Reporter {
             let Done { errand, .. } = done;
             let command =
                 if errand.line.is_empty() { String::new() } else { format!(" ({})", short(&errand.line)) };
-            self.progress.tell(&format!("input {}{command}: {sentence}", errand.sequence));
+            let is_line =
+                done.ended.status == 127 && errand.words.first().is_some_and(|word| word.contains(' '));
+            let advice = if is_line { "; a whole line is for a shell: say --shell" } else { "" };
+            self.progress.tell(&format!("input {}{command}: {sentence}{advice}", errand.sequence));
         }
         if self.sentences == SENTENCES_MAX {
             self.progress.tell("what else goes wrong is counted, and not told one by one");
