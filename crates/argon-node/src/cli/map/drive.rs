@@ -247,7 +247,10 @@ impl Run {
 
     fn finish(self) -> Result<u8, Failure> {
         let (done, failed) = (self.tally.done(), self.tally.failed);
-        let standing = format!("{failed} of the {done} commands that ended failed");
+        let standing = match done {
+            0 => "no command had ended".to_owned(),
+            _ => format!("{failed} of the {done} commands that ended failed"),
+        };
         match self.stop {
             Some(Stop::Failed(failure)) => return Err(failure),
             Some(Stop::Unread) => return Ok(exit::UNREAD),
