@@ -3,6 +3,7 @@
 //! One thread, blocking: frames from the private socket in, one task after another, outcomes out.
 
 pub(crate) mod arguments;
+mod claims;
 mod panic;
 mod registry;
 mod serve;
@@ -27,7 +28,7 @@ pub fn serve_if_runner() {
     let Some(socket) = socket() else {
         return;
     };
-    std::process::exit(match serve::serve(socket) {
+    std::process::exit(match serve::serve(socket, claims::Claims::of_this_process()) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("the runner's socket broke: {error}");

@@ -69,6 +69,18 @@ fn what_a_task_prints_is_printed_here_before_its_value_is_there() {
 }
 
 #[test]
+fn output_of_short_tasks_that_are_handed_ahead_comes_with_the_one_that_wrote_it() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    assert_eq!(run(&mut cluster, "mutters", &[]).stdout, "mutters\n");
+}
+
+#[test]
+fn of_the_short_tasks_in_a_runner_that_dies_only_the_running_one_dies() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    assert_eq!(run(&mut cluster, "perishes", &[]).stdout, "perishes\n");
+}
+
+#[test]
 fn a_shared_value_is_there_in_every_task() {
     let mut cluster = Cluster::with_workers(&[1, 1]);
     assert_eq!(run(&mut cluster, "shared", &[]).stdout, "shared\n");

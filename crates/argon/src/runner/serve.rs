@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::{BlobHash, Codec, Message, Outcome, OutcomeHead, Payload, Status, Task, TaskId};
+use argon_proto::{BlobHash, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Status, Task, TaskId};
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::arguments::{Arguments, Failure};
+use super::claims::Claims;
 use super::panic;
 use super::registry::Registry;
 use super::values::Values;
@@ -31,38 +32,53 @@ pub(super) fn current() -> Option<TaskId> {
 }
 
 /// Serves until the worker closes the socket.
-pub(super) fn serve(socket: UnixStream) -> io::Result<()> {
+pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()> {
     panic::install();
     let values = Arc::new(Values::default());
     shared::set_keeper(Arc::clone(&values) as Arc<dyn shared::Keeper>);
     let mut runner = Runner {
         socket,
+        claims,
+        scratch: vec![0; READ_BYTES],
         decoder: Decoder::default(),
         outbox: Outbox::default(),
         registry: Registry::of_this_program(),
         values,
         tasks: VecDeque::new(),
+        is_first_ours: false,
+        is_output_left: false,
         folder: std::env::current_dir().ok(),
     };
     let ready = serde_json::json!({
-        "runtime": "native", "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
+        "runtime": "native",
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "claims": runner.claims.is_some(),
     });
     runner.outbox.push(Message::Ready(ready.to_string().into()));
     runner.flush()?;
-    while runner.read()? {
-        runner.run_all()?;
+    while let Some(task) = runner.next_task()? {
+        let outcome = runner.run(&task);
+        runner.report(outcome)?;
     }
     Ok(())
 }
 
 struct Runner {
     socket: UnixStream,
+    /// Nothing if the worker hands no tasks ahead.
+    claims: Option<Claims>,
+    scratch: Vec<u8>,
     decoder: Decoder,
     outbox: Outbox,
     registry: Registry,
     values: Arc<Values>,
-    /// Tasks that wait for their turn, or for a blob.
+    /// Tasks that wait for their turn. Those that the worker takes back meanwhile stay until then.
     tasks: VecDeque<Task>,
+    /// The first of them is this runner's, and waits for its blobs.
+    is_first_ours: bool,
+    /// The worker has yet to take what the last task printed.
+    is_output_left: bool,
     folder: Option<PathBuf>,
 }
 
@@ -74,21 +90,53 @@ struct Meta<'a> {
 }
 
 impl Runner {
+    /// The next task that is this runner's, when all its blobs are here. Nothing when the worker has closed the socket.
+    fn next_task(&mut self) -> io::Result<Option<Task>> {
+        loop {
+            if self.has_first()? && self.missing_of_first().is_empty() {
+                self.is_first_ours = false;
+                return Ok(self.tasks.pop_front());
+            }
+            if !self.read()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Whether the first task is this runner's. Drops those before it that are not.
+    fn has_first(&mut self) -> io::Result<bool> {
+        while !self.is_first_ours
+            && !self.is_output_left
+            && let Some(task) = self.tasks.front()
+        {
+            let is_ahead = task.head.flags.contains(Flags::AHEAD);
+            if is_ahead && !self.claims.as_mut().is_some_and(Claims::claim) {
+                self.tasks.pop_front();
+                continue;
+            }
+            self.is_first_ours = true;
+            let missing = self.missing_of_first();
+            if !missing.is_empty() {
+                self.outbox.push(Message::NeedBlob(missing));
+                self.flush()?;
+            }
+        }
+        Ok(self.is_first_ours)
+    }
+
     /// Reads what is there and takes it in. `false` when the worker has closed the socket.
     fn read(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; READ_BYTES];
-        let count = match self.socket.read(&mut bytes) {
+        let count = match self.socket.read(&mut self.scratch) {
             Ok(0) => return Ok(false),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
             Err(error) => return Err(error),
         };
-        self.decoder.buffer().extend_from_slice(&bytes[..count]);
+        self.decoder.buffer().extend_from_slice(&self.scratch[..count]);
         while let Some(message) = self.decoder.next().map_err(io::Error::other)? {
             self.take(message);
         }
-        self.flush()?;
         Ok(true)
     }
 
@@ -98,13 +146,8 @@ impl Runner {
     )]
     fn take(&mut self, message: Message) {
         match message {
-            Message::Run(task) => {
-                let missing = self.missing(&task);
-                if !missing.is_empty() {
-                    self.outbox.push(Message::NeedBlob(missing));
-                }
-                self.tasks.push_back(task);
-            }
+            Message::Run(task) => self.tasks.push_back(task),
+            Message::OutputTaken => self.is_output_left = false,
             Message::Blob { hash, payload } => {
                 let wanted: Vec<BlobHash> = self.tasks.iter().flat_map(Task::blob_hashes).collect();
                 self.values.insert(hash, payload, &wanted);
@@ -113,25 +156,20 @@ impl Runner {
         }
     }
 
-    /// The first blob is this program itself.
-    fn missing(&self, task: &Task) -> Vec<BlobHash> {
-        task.blob_hashes().skip(1).filter(|hash| !self.values.has(*hash)).collect()
+    /// The first blob of a task is this program itself.
+    fn missing_of_first(&self) -> Vec<BlobHash> {
+        let hashes = self.tasks.front().into_iter().flat_map(|task| task.blob_hashes().skip(1));
+        hashes.filter(|hash| !self.values.has(*hash)).collect()
     }
 
-    fn run_all(&mut self) -> io::Result<()> {
-        while let Some(task) = self.tasks.front() {
-            if !self.missing(task).is_empty() {
-                return Ok(());
-            }
-            let Some(task) = self.tasks.pop_front() else {
-                return Ok(());
-            };
-            let outcome = self.run(&task);
-            self.outbox.push(Message::Outcome(outcome));
-            // Before the next task, which may take for ever.
-            self.flush()?;
+    /// Writes the outcome at once: the next task may take for ever.
+    fn report(&mut self, outcome: Outcome) -> io::Result<()> {
+        if self.claims.as_ref().is_some_and(Claims::is_output_left) {
+            self.is_output_left = true;
+            self.outbox.push(Message::OutputLeft);
         }
-        Ok(())
+        self.outbox.push(Message::Outcome(outcome));
+        self.flush()
     }
 
     fn run(&self, task: &Task) -> Outcome {

@@ -1,13 +1,15 @@
 //! A runner on a thread, with the test as its worker.
 
-use std::io::{IoSlice, Read, Write};
+use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::{Attempt, Message, Outcome, Status, Task};
+use argon_proto::{Attempt, Flags, Message, Outcome, Status, Task};
 use serde::{Deserialize, Serialize};
 
+use super::claims::Claims;
 use super::serve;
 use crate::error::{Error, ErrorKind};
 use crate::journal::Watch;
@@ -84,10 +86,19 @@ struct Worker {
 
 impl Worker {
     fn start() -> Self {
+        Self::with_claims(None)
+    }
+
+    fn with_claims(claims: Option<Claims>) -> Self {
+        let says = format!("\"claims\":{}", claims.is_some());
         let (socket, theirs) = UnixStream::pair().expect("a pair");
-        let runner = std::thread::spawn(move || serve::serve(theirs).expect("served"));
+        let runner = std::thread::spawn(move || serve::serve(theirs, claims).expect("served"));
         let mut worker = Self { socket, decoder: Decoder::default(), runner: Some(runner) };
-        assert!(matches!(worker.hear(), Message::Ready(_)));
+        let ready = worker.hear();
+        assert!(
+            matches!(&ready, Message::Ready(about) if String::from_utf8_lossy(about).contains(&says)),
+            "{ready:?}"
+        );
         worker
     }
 
@@ -226,4 +237,81 @@ fn what_cannot_be_run_is_refused_in_words() {
     worker.say([Message::Run(short)]);
     let error = read::from_outcome::<u32>(&worker.outcome()).expect_err("too short");
     assert!(error.message().contains("the arguments cannot be read"), "{error}");
+}
+
+/// The worker's ends of what a runner with claims has.
+struct Pipes {
+    numbers: PipeWriter,
+    /// The same as the runner's: who reads a number has its task.
+    unclaimed: PipeReader,
+    output: PipeReader,
+    /// The runner's end: what tests print.
+    prints: PipeWriter,
+}
+
+impl Pipes {
+    fn new() -> (Claims, Self) {
+        let (reader, numbers) = io::pipe().expect("a pipe");
+        socket2::SockRef::from(&reader).set_nonblocking(true).expect("it can be");
+        let unclaimed = reader.try_clone().expect("a second one");
+        let (output, prints) = io::pipe().expect("a pipe");
+        let claims = Claims::new(reader, [prints.as_fd(), prints.as_fd()]).expect("claims");
+        (claims, Self { numbers, unclaimed, output, prints })
+    }
+
+    fn number(&mut self, number: u64) {
+        self.numbers.write_all(&number.to_be_bytes()).expect("written");
+    }
+}
+
+fn ahead(call: Call<u32>) -> Message {
+    let mut task = task(call);
+    task.head.flags = task.head.flags.with(Flags::AHEAD);
+    Message::Run(task)
+}
+
+#[test]
+fn of_what_was_handed_ahead_only_what_it_claims_is_run() {
+    let (claims, mut pipes) = Pipes::new();
+    let mut worker = Worker::with_claims(Some(claims));
+    // The third and the fourth are taken back before they are sent.
+    [1, 2, 1 << 63 | 5, 5].into_iter().for_each(|number| pipes.number(number));
+    let handed = (1..=5).map(|n| ahead(add(n, 0)));
+    worker.say([Message::Run(task(add(0, 0)))].into_iter().chain(handed));
+    for n in [0, 1, 2, 5] {
+        assert_eq!(read::from_outcome::<u32>(&worker.outcome()).expect("a sum"), n);
+    }
+    assert_eq!(worker.run(add(3, 4)).expect("it goes on"), 7);
+}
+
+#[test]
+fn nothing_is_claimed_before_the_worker_has_taken_the_output() {
+    let (claims, mut pipes) = Pipes::new();
+    let mut worker = Worker::with_claims(Some(claims));
+    pipes.prints.write_all(b"printed").expect("written");
+    pipes.number(1);
+    worker.say([Message::Run(task(add(0, 1))), ahead(add(1, 1))]);
+    assert_eq!(worker.hear(), Message::OutputLeft);
+    assert_eq!(read::from_outcome::<u32>(&worker.outcome()).expect("a sum"), 1);
+    pipes.output.read_exact(&mut [0; 7]).expect("what was printed");
+    pipes.unclaimed.read_exact(&mut [0; 8]).expect("the number is still there");
+    worker.say([Message::OutputTaken]);
+    assert_eq!(worker.run(add(3, 4)).expect("the other was taken back"), 7);
+}
+
+#[test]
+fn a_shared_value_is_asked_for_when_its_task_is_claimed() {
+    let (claims, mut pipes) = Pipes::new();
+    let mut worker = Worker::with_claims(Some(claims));
+    let words = Shared::new(&vec!["abc".to_owned()]).expect("shared");
+    let mut handed = task(length(words.clone(), 0));
+    handed.head.flags = handed.head.flags.with(Flags::AHEAD);
+    pipes.number(1);
+    worker.say([Message::Run(task(add(0, 1))), Message::Run(handed)]);
+    // Its worker forgets what a runner has asked for when it hears of an outcome.
+    assert_eq!(read::from_outcome::<u32>(&worker.outcome()).expect("a sum"), 1);
+    assert_eq!(worker.hear(), Message::NeedBlob(vec![words.hash()]));
+    let blob = task_blob(&words);
+    worker.say([Message::Blob { hash: blob.hash(), payload: blob.payload().clone() }]);
+    assert_eq!(read::from_outcome::<usize>(&worker.outcome()).expect("a length"), 3);
 }

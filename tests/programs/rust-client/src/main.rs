@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Duration;
 
-use argon::{Client, Connect, ErrorKind};
+use argon::{Client, Connect, ErrorKind, TaskOptions};
 use tasks::*;
 
 #[argon::main]
@@ -25,6 +25,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "spread" => spread(&client).await,
         "errors" => errors(&client).await,
         "prints" => prints(&client).await,
+        "mutters" => mutters(&client).await,
+        "perishes" => perishes(&client).await,
         "shared" => shared(&client).await,
         "other-languages" => other_languages(&client).await,
         "load" => load(&client, &more[0], more[1].parse()?).await,
@@ -103,6 +105,41 @@ async fn errors(client: &Client) -> Result<(), Box<dyn Error>> {
 async fn prints(client: &Client) -> Result<(), Box<dyn Error>> {
     client.queue(says("hello".into())).await?;
     println!("after");
+    Ok(())
+}
+
+/// Thousands of short tasks in a row, the output of each with its own outcome.
+async fn mutters(client: &Client) -> Result<(), Box<dyn Error>> {
+    let capture = TaskOptions::new().capture();
+    let mut map = client.map((0..5_000).map(|n| mutter(n).with(capture.clone())));
+    for n in 0..5_000 {
+        let error = map.next().await.ok_or("the map ended early")?.unwrap_err();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Failed, &*n.to_string()));
+        let out = if n % 3 == 0 { format!("out {n};") } else { String::new() };
+        let err = if n % 7 == 0 { format!("err {n};") } else { String::new() };
+        let output = error.report().output.clone().unwrap_or_default();
+        assert!([format!("{out}{err}"), format!("{err}{out}")].contains(&output), "{n}: {output:?}");
+    }
+    println!("mutters");
+    Ok(())
+}
+
+/// Short tasks in a row, some of which end their process.
+async fn perishes(client: &Client) -> Result<(), Box<dyn Error>> {
+    let mut map = client.map((0..3_000).map(perish));
+    for n in 0..3_000 {
+        let ended = map.next().await.ok_or("the map ended early")?;
+        match ended {
+            Ok(value) => assert_eq!(value, n),
+            Err(error) => {
+                assert_eq!((error.kind(), error.report().signal), (ErrorKind::Died, Some(6)), "{n}: {error}");
+                assert_eq!(n % 500, 250, "another task died: {error}");
+                continue;
+            }
+        }
+        assert_ne!(n % 500, 250);
+    }
+    println!("perishes");
     Ok(())
 }
 

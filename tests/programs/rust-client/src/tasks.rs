@@ -43,6 +43,32 @@ pub fn exits(status: i32) {
     std::process::exit(status);
 }
 
+/// Prints now and then, and fails, since a report of what was printed comes with a failure.
+#[argon::task]
+pub fn mutter(number: u64) -> Result<(), String> {
+    if number % 3 == 0 {
+        print!("out {number};");
+    }
+    if number % 7 == 0 {
+        // In one piece, since standard error is not buffered.
+        let words = format!("err {number};");
+        eprint!("{words}");
+    }
+    if number % 997 == 0 {
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    Err(number.to_string())
+}
+
+/// Some numbers are the end of their process.
+#[argon::task]
+pub fn perish(number: u64) -> u64 {
+    if number % 500 == 250 {
+        std::process::abort();
+    }
+    number
+}
+
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub enum Refusal {
     Odd { number: u64 },
