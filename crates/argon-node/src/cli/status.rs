@@ -215,4 +215,32 @@ mod tests {
         assert!(text.contains("2 queued (high 0, normal 2, low 0)"));
         assert!(text.contains("argon worker --manager"));
     }
+
+    #[test]
+    fn status_tells_workers_rates_and_what_runs_on_lines_of_fixed_columns() {
+        let reply = json!({
+            "release": "0.1.0", "uptime_s": 300, "workers": 1, "clients": 2, "total_capacity": 4,
+            "current_capacity": 3, "queue_length": 5, "queued": [0, 5, 0], "pending": 1, "waiting": 0, "untaken": 0,
+            "totals": {"ok": 7, "lost_attempts": 1, "error": 0},
+            "rates": {"submitted": 12.5, "ended": 3.0, "seconds": 10.0},
+            "worker_list": [{"name": "box:8001", "slots": 4, "held": 1, "finished": 7, "mean_us": 12_345,
+                             "connected": true, "draining": false, "runtimes": [["exec", "1"]]}],
+            "running": [{"task": "ab".repeat(24), "attempt": 1, "age_ms": 61_000, "worker": "box:8001",
+                         "runtime": "exec", "what": "gzip -9\nbig.log"}],
+        });
+        let expected = "\
+manager mgr:8000 (argon 0.1.0), up 5 min
+slots   3 of 4 free on 1 workers; 2 clients
+tasks   5 queued (high 0, normal 5, low 0), 1 with workers, 0 waiting, 0 untaken
+so far  1 lost attempts, 7 ok
+rates   12.5 tasks a second came in, 3.0 ended, over the last 10 s
+
+worker                       slots  held   finished       mean  state     runtimes
+box:8001                         4     1          7      12 ms  ready     exec
+
+with workers                                     attempt       age  worker                    what
+abababababababababababababababababababababababab       1      61 s  box:8001                  exec gzip -9 big.log
+";
+        assert_eq!(for_people("mgr:8000", &reply), expected);
+    }
 }

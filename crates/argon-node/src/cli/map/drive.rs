@@ -96,9 +96,7 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
 impl Run {
     fn new(client: Client, settings: Settings) -> Self {
         let (tell, slots) = watch::channel(None);
-        if settings.jobs.is_none() {
-            tokio::task::spawn_local(watch_slots(client.clone(), tell));
-        }
+        tokio::task::spawn_local(watch_slots(client.clone(), tell));
         let Settings { keep_order, tag, joblog, results, progress, .. } = settings;
         Self {
             client,
