@@ -168,6 +168,7 @@ sub section {
 sub text_section {
     my ($title, $file) = @_;
     my $text = slurp("$folder/$file") // return;
+    utf8::decode($text);
     chomp $text;
     push @page, q{}, "## $title", q{}, '```', split(/\n/, $text), '```';
     return;

@@ -29,7 +29,7 @@ def main():
         client.queue(nothing)
         first = time.perf_counter() - begun
         for deferred in [client.defer(nothing) for _ in range(2000)]:
-            deferred.get()
+            deferred.result()
         figures = {
             "first_result_ms": first * 1e3,
             "round_trip_us": round_trips(client, given.trips),
@@ -51,7 +51,7 @@ def round_trips(client, count):
 def bulk(client, count):
     begun = time.perf_counter()
     for deferred in [client.defer(nothing) for _ in range(count)]:
-        deferred.get()
+        deferred.result()
     return count / (time.perf_counter() - begun)
 
 
