@@ -31,6 +31,14 @@ impl Addresses {
     }
 }
 
+impl Default for Addresses {
+    /// What the environment variable `ARGON_MANAGER` names, else 127.0.0.1:8000.
+    fn default() -> Self {
+        let named = std::env::var("ARGON_MANAGER").ok().filter(|named| !named.trim().is_empty());
+        Self { texts: vec![named.unwrap_or_else(|| format!("127.0.0.1:{PORT}"))] }
+    }
+}
+
 impl From<&str> for Addresses {
     fn from(text: &str) -> Self {
         Self { texts: vec![text.to_owned()] }

@@ -51,6 +51,11 @@ like failure_of(port => $manager->port, key => 'argon1-worker-' . '77' x 32), qr
     my $other = TestManager->start(no_listener_proof => 1);
     like failure_of(port => $other->port, key => $other->key), qr/does not hold the cluster key/, 'a_manager_that_cannot_prove_the_key_is_left';
 }
+{
+    local $ENV{ARGON_MANAGER} = 'named:99999';
+    eval { Argon::Client->new->queue(sub { 1 }) };
+    like $@, qr{'99999' is no port}, 'without_an_address_the_environment_names_the_manager';
+}
 like failure_of(host => 'a:99999'), qr{'99999' is no port}, 'a_broken_address_is_refused';
 {
     my $client = Argon::Client->new(hosts => ["127.0.0.1:$free", '127.0.0.1:' . $manager->port], key => $manager->key);

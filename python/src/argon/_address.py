@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Union
@@ -18,9 +19,13 @@ _PLAIN = re.compile(r"([^:]*):([^:]*)")
 
 
 def parse_all(given: Addresses) -> list[tuple[str, int]]:
-    """Each address as host and port, from `"host:port"`, `"a:1,b:2"`, `("host", 8000)` or a list of those."""
+    """Each address as host and port, from `"host:port"`, `"a:1,b:2"`, `("host", 8000)` or a list of those.
+
+    None is what the environment variable ARGON_MANAGER names, else 127.0.0.1:8000.
+    """
     if given is None:
-        return [(DEFAULT_HOST, DEFAULT_PORT)]
+        named = os.environ.get("ARGON_MANAGER", "").strip()
+        return parse_all(named) if named else [(DEFAULT_HOST, DEFAULT_PORT)]
     if isinstance(given, str):
         return [_parse(text) for text in re.split(r"[\s,]+", given.strip())]
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], int):

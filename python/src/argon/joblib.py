@@ -6,7 +6,7 @@
     with joblib.parallel_config(backend="argon", address="mgrhost:8000", n_jobs=-1):
         joblib.Parallel()(joblib.delayed(pow)(number, 2) for number in range(100))
 
-Further options are those of `argon.Client`. Without an address it is 127.0.0.1:8000.
+Further options are those of `argon.Client`. Without an address it is what ARGON_MANAGER names, else 127.0.0.1:8000.
 """
 
 from __future__ import annotations

@@ -22,10 +22,12 @@ sub arguments {
     return @given;
 }
 
-# [host, port] for each address.
+# [host, port] for each address. Without any, the environment variable ARGON_MANAGER names them.
 sub all {
     my ($host, $port, $hosts) = @_;
     return map { _parse($_, undef) } ref $hosts ? @{$hosts} : split /[\s,]+/, $hosts if defined $hosts;
+    my $named = $ENV{ARGON_MANAGER} // q{};
+    return all(undef, undef, $named) if !defined $host && !defined $port && $named =~ /\S/;
     return _parse($host // $DEFAULT_HOST, $port);
 }
 
