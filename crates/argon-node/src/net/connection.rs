@@ -160,11 +160,10 @@ impl Connection {
             let poll = pin!(reader.read_buf(buffer)).poll(context);
             let count = match poll {
                 Poll::Pending if turn > 0 => return Poll::Ready(Ok(false)),
-                poll => match ready!(poll) {
-                    Ok(0) => return lost("the peer closed the connection".to_owned()),
-                    Ok(count) => count,
-                    Err(error) => return lost(error.to_string()),
-                },
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return lost("the peer closed the connection".to_owned()),
+                Poll::Ready(Ok(count)) => count,
+                Poll::Ready(Err(error)) => return lost(error.to_string()),
             };
             self.last_heard.set(Instant::now());
             turn += count;
