@@ -7,6 +7,7 @@
 
 use std::process::{Command, Stdio};
 
+#[allow(clippy::zombie_processes, reason = "whichever ends first is waited for, by its number")]
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok()).expect("a number");
@@ -20,7 +21,6 @@ fn main() {
         }
         let mut command = Command::new(&program);
         command.arg(input.to_string()).stdin(Stdio::null());
-        // Whichever ends first is waited for below, without this handle.
         let _ = command.spawn().unwrap();
         under_way += 1;
     }
