@@ -5,6 +5,8 @@
 //! claims one only after it has reported the one before and the pipes of its output were empty. So the number of those
 //! that are still in the pipe tells whose output it is that is there. Where numbers were taken back, a barrier stands
 //! before the next one: a runner that looks for a number that is gone finds the barrier, not a number that is not its turn.
+//!
+//! Numbers are written together, before the tasks: what has no number in the pipe yet cannot have been claimed.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -40,6 +42,8 @@ pub(super) struct Hands {
 pub(super) struct Claims {
     reader: PipeReader,
     writer: PipeWriter,
+    /// Numbers that are still to be written.
+    unsent: Vec<u8>,
 }
 
 impl Claims {
@@ -49,7 +53,7 @@ impl Claims {
         unblock(reader.as_fd())?;
         unblock(writer.as_fd())?;
         let its_reader = reader.try_clone()?.into();
-        Ok((Self { reader, writer }, its_reader))
+        Ok((Self { reader, writer, unsent: Vec::new() }, its_reader))
     }
 }
 
@@ -69,7 +73,7 @@ impl Hands {
         self.current = Some((None, current));
     }
 
-    /// A task goes to a runner that has one. It must be sent after this.
+    /// A task goes to a runner that has one. Its number must be written before it is sent.
     ///
     /// # Errors
     /// If the runner can be handed nothing ahead.
@@ -77,15 +81,29 @@ impl Hands {
         let claims = self.claims.as_mut().ok_or(io::ErrorKind::Unsupported)?;
         let number = self.number + 1;
         if std::mem::take(&mut self.has_gap) {
-            claims.writer.write_all(&(BARRIER | number).to_be_bytes())?;
+            claims.unsent.extend_from_slice(&(BARRIER | number).to_be_bytes());
         }
-        claims.writer.write_all(&number.to_be_bytes())?;
+        claims.unsent.extend_from_slice(&number.to_be_bytes());
         self.number = number;
         if self.current.is_none() {
             self.current = Some((Some(number), next));
         } else {
             self.ahead.push_back((number, next));
         }
+        Ok(())
+    }
+
+    /// Writes the numbers of what was handed since; before the tasks themselves.
+    ///
+    /// # Errors
+    /// If the pipe cannot be written.
+    pub(super) fn write_numbers(&mut self) -> io::Result<()> {
+        let Some(claims) = self.claims.as_mut().filter(|claims| !claims.unsent.is_empty()) else {
+            return Ok(());
+        };
+        // The pipe has room for all that a runner ever has ahead.
+        claims.writer.write_all(&claims.unsent)?;
+        claims.unsent.clear();
         Ok(())
     }
 
@@ -140,15 +158,18 @@ impl Hands {
 
 impl Claims {
     fn unclaimed(&self) -> u64 {
-        kernel::bytes_in(&self.reader).map_or(0, |bytes| (bytes / NUMBER_BYTES) as u64)
+        let in_pipe = kernel::bytes_in(&self.reader).unwrap_or(0);
+        ((in_pipe + self.unsent.len()) / NUMBER_BYTES) as u64
     }
 
     /// Takes all numbers out; the first of them. With one read, so that the runner cannot take one from their midst.
     fn take(&mut self) -> Option<u64> {
         let mut numbers = [0; NUMBERS_MAX * NUMBER_BYTES];
-        let count = self.reader.read(&mut numbers).ok()?;
+        let count = self.reader.read(&mut numbers).unwrap_or(0);
         debug_assert!(count < numbers.len(), "more is ahead than the pool hands out");
-        numbers[..count].first_chunk().map(|first| u64::from_be_bytes(*first) & !BARRIER)
+        let unsent = std::mem::take(&mut self.unsent);
+        let first = numbers[..count].first_chunk().or(unsent.first_chunk())?;
+        Some(u64::from_be_bytes(*first) & !BARRIER)
     }
 }
 
@@ -165,6 +186,7 @@ mod tests {
         for sequence in 2..5 {
             hands.begin_ahead(Current::of(&task(sequence, "x"))).expect("it is handed");
         }
+        hands.write_numbers().expect("written");
         (hands, its_reader.into())
     }
 
@@ -213,6 +235,7 @@ mod tests {
         claim(&mut its_reader);
         hands.take_back();
         hands.begin_ahead(Current::of(&task(9, "x"))).expect("it is handed");
+        hands.write_numbers().expect("written");
         let writer = |hands: &Hands| hands.writer().map(|writer| writer.attempt);
         assert_eq!(writer(&hands), ids(2..3).pop());
         let mut number = [0; NUMBER_BYTES];
@@ -221,6 +244,22 @@ mod tests {
         assert_eq!(writer(&hands), ids(2..3).pop());
         claim(&mut its_reader);
         assert_eq!(writer(&hands), ids(9..10).pop());
+    }
+
+    #[test]
+    fn what_was_taken_back_before_its_number_was_written_stands_before_a_barrier_too() {
+        let (mut hands, mut its_reader) = hands();
+        (0..3).for_each(|_| claim(&mut its_reader));
+        hands.begin_ahead(Current::of(&task(5, "x"))).expect("it is handed");
+        let writer = |hands: &Hands| hands.writer().map(|writer| writer.attempt);
+        assert_eq!(writer(&hands), ids(4..5).pop());
+        assert_eq!(hands.take_back(), ids(5..6));
+        hands.begin_ahead(Current::of(&task(6, "x"))).expect("it is handed");
+        hands.write_numbers().expect("written");
+        let mut numbers = [0; 2 * NUMBER_BYTES];
+        its_reader.read_exact(&mut numbers).expect("numbers");
+        assert_eq!(numbers[..NUMBER_BYTES], (BARRIER | 5).to_be_bytes());
+        assert_eq!(numbers[NUMBER_BYTES..], 5_u64.to_be_bytes());
     }
 
     #[test]

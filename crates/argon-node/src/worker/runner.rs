@@ -253,6 +253,10 @@ impl Runner {
         let Some(socket) = &self.socket else {
             return;
         };
+        if let Err(error) = self.hands.write_numbers() {
+            tracing::warn!("runner {} is ended, its tasks cannot be numbered: {error}", self.pid);
+            return self.signal(Signal::SIGKILL);
+        }
         if self.full.is_some() || self.outbox.is_empty() {
             return;
         }
