@@ -4,6 +4,7 @@
 
 pub(crate) mod arguments;
 mod claims;
+mod folder;
 mod panic;
 mod registry;
 mod serve;

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use serde::Deserialize;
 
 use super::arguments::{Arguments, Failure};
 use super::claims::Claims;
+use super::folder::Folder;
 use super::panic;
 use super::registry::Registry;
 use super::values::Values;
@@ -47,7 +47,7 @@ pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()
         tasks: VecDeque::new(),
         is_first_ours: false,
         is_output_left: false,
-        folder: std::env::current_dir().ok(),
+        folder: Folder::present(),
     };
     let ready = serde_json::json!({
         "runtime": "native",
@@ -79,7 +79,7 @@ struct Runner {
     is_first_ours: bool,
     /// The worker has yet to take what the last task printed.
     is_output_left: bool,
-    folder: Option<PathBuf>,
+    folder: Folder,
 }
 
 /// `meta` of a native task.
@@ -204,11 +204,7 @@ impl Runner {
     fn clean_up(&self) {
         let _ = io::stdout().flush();
         let _ = io::stderr().flush();
-        if let Some(folder) = &self.folder
-            && std::env::current_dir().ok().as_ref() != Some(folder)
-        {
-            let _ = std::env::set_current_dir(folder);
-        }
+        self.folder.enter();
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -59,6 +59,9 @@ async fn values(client: &Client) -> Result<(), Box<dyn Error>> {
     }
     assert_eq!(seen.len(), 500);
     assert_eq!(client.queue(bytes(8 << 20)).await?.len(), 8 << 20);
+    for _ in 0..10 {
+        assert_ne!(client.queue(wander()).await?, std::path::Path::new("/proc"));
+    }
     println!("values");
     Ok(())
 }

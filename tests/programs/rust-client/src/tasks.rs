@@ -43,6 +43,14 @@ pub fn exits(status: i32) {
     std::process::exit(status);
 }
 
+/// Where it starts; it goes elsewhere.
+#[argon::task]
+pub fn wander() -> std::path::PathBuf {
+    let folder = std::env::current_dir().expect("it has one");
+    std::env::set_current_dir("/proc").expect("it is there");
+    folder
+}
+
 /// Prints now and then, and fails, since a report of what was printed comes with a failure.
 #[argon::task]
 pub fn mutter(number: u64) -> Result<(), String> {
