@@ -10,7 +10,7 @@ use crate::time::Time;
 /// Work that is sent ahead to a worker covers about this long, microseconds per slot.
 const AHEAD_US: u64 = 2_000;
 /// Most tasks sent ahead for one slot.
-const AHEAD_MAX: u64 = 64;
+const AHEAD_MAX: u64 = 256;
 /// Tasks longer than this are not sent ahead: a round trip is nothing to them.
 const AHEAD_TASK_US: u64 = 200_000;
 
