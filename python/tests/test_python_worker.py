@@ -116,3 +116,21 @@ def test_perl_calls_python_by_name_with_plain_data(cluster):
     library = Path(__file__).parents[2] / "perl" / "lib"
     said = subprocess.run(["perl", f"-I{library}", "-e", program], capture_output=True, timeout=60, check=False)
     assert said.stdout == b"1,2,3", said.stderr.decode()
+
+
+def test_each_of_thousands_of_short_tasks_has_its_own_output(client):
+    def say(number):
+        if number % 7 == 0:
+            print(number)
+        if number % 11 == 0:
+            os.write(2, b"%d\n" % number)
+        if number % 901 == 0:
+            print("x" * 30_000)
+        return number
+
+    calls = client.with_options(capture=True)
+    deferred = [calls.defer(say, number) for number in range(3000)]
+    assert [one.result() for one in deferred] == list(range(3000))
+    for number, one in enumerate(deferred):
+        lines = [str(number)] * ((number % 7 == 0) + (number % 11 == 0)) + ["x" * 30_000] * (number % 901 == 0)
+        assert sorted(one.output.split()) == sorted(lines), number

@@ -37,7 +37,8 @@ class Client:
 
     `Client("mgrhost:8000")`; several managers as `"a:8000,b:8000"` or a list, of which the first that answers serves;
     none for what ARGON_MANAGER names, else 127.0.0.1:8000. The connection is made by the first call that needs it, and
-    comes back by itself when it is lost: unfinished tasks are offered again under the same ids, and callers notice nothing but time.
+    comes back by itself when it is lost: unfinished tasks are offered again under the same ids, and callers notice
+    nothing but time.
 
     `key` is a file or the line `argon1-…` itself; without it the environment variable ARGON_KEY is used, then the file
     in which a manager of the same user keeps the key. `give_up_after` are the seconds after which a waiting call raises

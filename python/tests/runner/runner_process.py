@@ -58,14 +58,20 @@ class Outcome:
 class RunnerProcess:
     """Use it in a with statement, or call close."""
 
-    def __init__(self, python: str = sys.executable, flags: list[str] | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        python: str = sys.executable,
+        flags: list[str] | None = None,
+        fds: list[int] | None = None,
+        **environment: str,
+    ) -> None:
         self.socket, its_end = socket.socketpair()
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         bootstrap = (RUNNER / "bootstrap.txt").read_text().rstrip("\n")
         self.process = subprocess.Popen(
             [python, *(flags or []), "-c", bootstrap],
             env={**kept, "ARGON_WORKER": "here:1", **environment, "ARGON_RUNNER_FD": str(its_end.fileno())},
-            pass_fds=[its_end.fileno()],
+            pass_fds=[its_end.fileno(), *(fds or [])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -151,6 +157,7 @@ class RunnerProcess:
         codec: int = 0,
         session: bytes = SESSION,
         send_blobs: bool = True,
+        flags: int = 0,
     ) -> None:
         hashes = []
         for blob in blobs:
@@ -164,7 +171,7 @@ class RunnerProcess:
         stream = self.sequence if len(payload) > 262144 else 0
         head = struct.pack(
             ">16sQIHBBIHBBIIIIQ",
-            *(session, self.sequence, 1, 0, 1, 2, 0, 0, codec, len(hashes), 0, 0, len(text), stream, len(payload)),
+            *(session, self.sequence, 1, flags, 1, 2, 0, 0, codec, len(hashes), 0, 0, len(text), stream, len(payload)),
         )
         self.send(RUN, head + b"".join(hashes) + text, payload, stream)
 

@@ -29,7 +29,7 @@ def runner():
 
 def test_it_says_ready_with_its_version_and_ends_with_the_socket(runner):
     version = ".".join(map(str, sys.version_info[:3]))
-    assert runner.ready == {"runtime": "python", "version": version, "pid": runner.process.pid}
+    assert runner.ready == {"runtime": "python", "version": version, "pid": runner.process.pid, "claims": False}
     assert runner.close() == 0
 
 

@@ -26,6 +26,8 @@ BLOB = 0x20
 NEED_BLOB = 0x21
 CHUNK = 0x22
 READY = 0x40
+OUTPUT_LEFT = 0x41
+OUTPUT_TAKEN = 0x42
 
 FRAME_BYTES_MAX = 1 << 20
 PART_BYTES_MAX = 256 << 10
@@ -45,6 +47,11 @@ BLOB_HEAD_BYTES = 44
 
 class Closed(Exception):
     """The worker closed the socket: the runner's work is done."""
+
+
+def frame(kind: int, body: bytes = b"") -> bytes:
+    """A small message as it is sent."""
+    return _FRAME.pack(1 + len(body), kind) + body
 
 
 class Link:
@@ -69,27 +76,35 @@ class Link:
 
     def next_of(self, kind: int) -> Message:
         """The next message of a kind, for who has asked for it; what comes before it is kept for its turn."""
+        for at, message in enumerate(self._kept):
+            if message[0] == kind:
+                return self._kept.pop(at)
         while True:
             message = self._read_message()
             if message[0] == kind:
                 return message
             self._kept.append(message)
 
+    def is_coming(self, blob: bytes) -> bool:
+        """Whether a blob waits for its turn, or has begun to come: small messages pass by big ones."""
+        heads = [message[1] for message in self._kept if message[0] == BLOB]
+        heads += [head for kind, head, _, _ in self._partial.values() if kind == BLOB]
+        return any(head[:32] == blob for head in heads)
+
     def send(self, kind: int, *parts: Any) -> None:
         """Sends a small message."""
-        body = b"".join(parts)
-        self._write([_FRAME.pack(1 + len(body), kind) + body])
+        self._write([frame(kind, b"".join(parts))])
 
-    def send_outcome(self, head: bytes, report: bytes, payload: list[Any]) -> None:
-        """Sends an OUTCOME; ``head`` is what comes before its stream and payload_length."""
+    def send_outcome(self, before: bytes, head: bytes, report: bytes, payload: list[Any]) -> None:
+        """Sends an OUTCOME and the frame before it; ``head`` is what comes before its stream and payload_length."""
         length = sum(map(len, payload))
         if length <= PART_BYTES_MAX:
             head += struct.pack(">IQ", 0, length) + report
-            self._write([_FRAME.pack(1 + len(head) + length, OUTCOME) + head, *payload])
+            self._write([before + _FRAME.pack(1 + len(head) + length, OUTCOME) + head, *payload])
             return
         self._last_stream = stream = self._last_stream % 0x7FFFFFFF + 1
         head += struct.pack(">IQ", stream, length) + report
-        self._write([_FRAME.pack(1 + len(head), OUTCOME) + head])
+        self._write([before + frame(OUTCOME, head)])
         for part in payload:
             view = memoryview(part).cast("B")
             for begin in range(0, len(view), PART_BYTES_MAX):

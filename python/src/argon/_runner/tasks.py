@@ -13,8 +13,9 @@ import sys
 import time
 
 from .. import _bundle
+from .claims import AHEAD, Claims
 from .code import Blobs, Metas, check_version
-from .link import BLOB, NEED_BLOB, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link
+from .link import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link
 from .modules import RemoteModules
 from .reset import Reset
 from .sessions import Sessions
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from .link import Message
 
-#: id, attempt, codec, blob_count, meta_length.
-_RUN_HEAD = struct.Struct(">24sI10xBB8xI")
+#: id, attempt, flags, codec, blob_count, meta_length.
+_RUN_HEAD = struct.Struct(">24sIH8xBB8xI")
 #: id and attempt, status, codec, run_us, meta_length.
 _OUTCOME_HEAD = struct.Struct(">28sBBxxQI")
 _OK, _ERROR = 0, 1
@@ -42,6 +43,7 @@ class Runner:
         os.set_inheritable(descriptor, False)
         self._process = os.getpid()
         self._link = Link(descriptor)
+        self._claims = Claims(self._link)
         self._sessions = Sessions()
         self._blobs = Blobs()
         self._metas = Metas()
@@ -57,7 +59,8 @@ class Runner:
     def run(self) -> NoReturn:
         """Serves until the socket is closed, then ends the process with status 0."""
         version = ".".join(map(str, sys.version_info[:3]))
-        ready = f'{{"runtime":"python","version":"{version}","pid":{self._process}}}'
+        claims = "true" if self._claims.can_claim else "false"
+        ready = f'{{"runtime":"python","version":"{version}","pid":{self._process},"claims":{claims}}}'
         self._link.send(READY, ready.encode())
         gc.collect()
         gc.freeze()
@@ -77,6 +80,8 @@ class Runner:
             self._run(message)
         elif message[0] == BLOB:
             self._keep_blob(message)
+        elif message[0] == OUTPUT_TAKEN:
+            self._claims.output_taken()
         else:
             raise ValueError(f"argon runner: a message of kind {message[0]:#x} is not for a runner")
 
@@ -90,7 +95,9 @@ class Runner:
     def _run(self, message: Message) -> None:
         payload = message.pop()
         head = message[1]
-        number, attempt, codec, blob_count, meta_length = _RUN_HEAD.unpack_from(head)
+        number, attempt, flags, codec, blob_count, meta_length = _RUN_HEAD.unpack_from(head)
+        if flags & AHEAD and not self._claims.claim():
+            return
         about = bytes(head[:28])
         meta_begin = RUN_HEAD_BYTES + 32 * blob_count
         names = [bytes(head[begin : begin + 32]) for begin in range(RUN_HEAD_BYTES, meta_begin, 32)]
@@ -126,7 +133,7 @@ class Runner:
             self._modules.end()
             run_us = (ended - begun) // 1000
             outcome = _OUTCOME_HEAD.pack(about, status, codec, run_us, len(report))
-            self._link.send_outcome(outcome, report, result)
+            self._link.send_outcome(self._claims.output_left(), outcome, report, result)
 
     def _enter(self, number: bytes, meta: dict[str, Any]) -> None:
         before = self._sessions.current
@@ -137,8 +144,9 @@ class Runner:
 
     def _fetch_blobs(self, names: list[bytes]) -> None:
         missing = self._blobs.missing(names)
-        if missing:
-            self._link.send(NEED_BLOB, *missing)
+        unsent = [name for name in missing if not self._link.is_coming(name)]
+        if unsent:
+            self._link.send(NEED_BLOB, *unsent)
         while missing:
             self._keep_blob(self._link.next_of(BLOB))
             missing = self._blobs.missing(names)

@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = embedded![
     "_by_value.py",
     "_culprit.py",
     "_runner/__init__.py",
+    "_runner/claims.py",
     "_runner/code.py",
     "_runner/failures.py",
     "_runner/link.py",
