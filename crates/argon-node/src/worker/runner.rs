@@ -366,7 +366,12 @@ fn write_all(mut socket: &UnixStream, outbox: &mut Outbox) -> io::Result<()> {
     while !outbox.is_empty() {
         let mut slices = [IoSlice::new(&[]); 16];
         let count = outbox.slices(&mut slices);
-        let written = match socket.write_vectored(&slices[..count]) {
+        // Most often it is one piece, for which the kernel has a shorter way.
+        let written = match &slices[..count] {
+            [slice] => socket.write(slice),
+            slices => socket.write_vectored(slices),
+        };
+        let written = match written {
             Err(error) if error.kind() == ErrorKind::Interrupted => 0,
             other => other?,
         };

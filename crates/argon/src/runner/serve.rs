@@ -211,7 +211,12 @@ impl Runner {
         while !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 16];
             let count = self.outbox.slices(&mut slices);
-            match self.socket.write_vectored(&slices[..count]) {
+            // Most often it is one piece, for which the kernel has a shorter way.
+            let written = match &slices[..count] {
+                [slice] => self.socket.write(slice),
+                slices => self.socket.write_vectored(slices),
+            };
+            match written {
                 Ok(written) => self.outbox.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
