@@ -71,8 +71,9 @@ sub output_taken {
 # The two halves of the first number in the pipe; nothing if the worker has taken all of them back.
 sub _next_number {
     my ($self) = @_;
+    my $bytes;
     while (1) {
-        my $read = sysread $self->{numbers}, my $bytes, $NUMBER_BYTES;
+        my $read = sysread $self->{numbers}, $bytes, $NUMBER_BYTES;
         return unpack 'N N', $bytes if $read;
         exit 0 if defined $read;
         return if !$!{EINTR};
