@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ._bundle import Shared
 
 _PROTOCOL = 5
+#: What cloudpickle says instead of a file's name.
+_NO_FILE = "<dynamic-code>"
 _picklers: dict[Any, Any] = {}
 #: Classes that this process made and sent, as opposed to those that it was sent.
 _own: weakref.WeakSet[type] = weakref.WeakSet()
@@ -76,6 +78,8 @@ def _picklers_on(cloudpickle: Any) -> tuple[Any, Any]:
             reduce = _REDUCERS.get(type(value))
             if reduce is not None:
                 return reduce(value)
+            if type(value) is types.CodeType:
+                return _with_file(value, cloudpickle._code_reduce(value))
             if isinstance(value, type):
                 known = _class_of_receiver(value, cloudpickle, self.is_returning)
                 if known is not None:
@@ -102,6 +106,16 @@ def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> tup
             _own.add(value)
         return None
     return cloudpickle._lookup_class_or_track, (number, _Named(value))
+
+
+def _with_file(value: types.CodeType, reduced: Any) -> Any:
+    """Newer versions of cloudpickle keep the name of code's file to themselves, which a traceback needs."""
+    make, arguments = reduced
+    if _NO_FILE not in arguments:
+        return reduced
+    at = arguments.index(_NO_FILE)
+    # A copy, so that the pickle is the same whoever else has that string.
+    return make, (*arguments[:at], "".join(value.co_filename), *arguments[at + 1 :])
 
 
 def _with_slots(value: type, reduced: Any) -> Any:
