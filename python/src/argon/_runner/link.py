@@ -37,6 +37,8 @@ _BUFFERS_MAX = 64
 _FRAME = struct.Struct(">IB")
 _CHUNK_HEAD = struct.Struct(">IBI")
 _NUMBER = struct.Struct(">I")
+#: stream, payload_length.
+_STREAM = struct.Struct(">IQ")
 #: In RUN: blob_count, meta_length, stream, payload_length.
 _RUN_SIZES = struct.Struct(">39xB8xIIQ")
 #: In BLOB: stream, length.
@@ -99,11 +101,13 @@ class Link:
         """Sends an OUTCOME and the frame before it; ``head`` is what comes before its stream and payload_length."""
         length = sum(map(len, payload))
         if length <= PART_BYTES_MAX:
-            head += struct.pack(">IQ", 0, length) + report
-            self._write([before + _FRAME.pack(1 + len(head) + length, OUTCOME) + head, *payload])
+            head += _STREAM.pack(0, length) + report
+            # One piece: to copy a little is cheaper than to hand the kernel a list.
+            frame_head = _FRAME.pack(1 + len(head) + length, OUTCOME)
+            self._write([b"".join([before, frame_head, head, *payload])])
             return
         self._last_stream = stream = self._last_stream % 0x7FFFFFFF + 1
-        head += struct.pack(">IQ", stream, length) + report
+        head += _STREAM.pack(stream, length) + report
         self._write([before + frame(OUTCOME, head)])
         for part in payload:
             view = memoryview(part).cast("B")
@@ -131,7 +135,10 @@ class Link:
 
     def _read_message(self) -> Message:
         while True:
-            length, kind = _FRAME.unpack(self._take(5))
+            if self._end - self._begin < _FRAME.size:
+                self._receive_at_least(_FRAME.size)
+            length, kind = _FRAME.unpack_from(self._buffer, self._begin)
+            self._begin += _FRAME.size
             if not 1 <= length <= FRAME_BYTES_MAX:
                 raise ValueError(f"argon runner: the worker sent a frame of {length} bytes")
             is_chunk = kind == CHUNK
@@ -179,15 +186,20 @@ class Link:
             taken = bytearray(count)
             self._fill(memoryview(taken))
             return taken
+        self._receive_at_least(count)
+        begin = self._begin
+        self._begin += count
+        return self._buffer[begin : self._begin]
+
+    def _receive_at_least(self, count: int) -> None:
+        """Receives until the buffer holds as many bytes, or more."""
+        begin = self._begin
         have = self._end - begin
-        if end > _READ_BYTES or not have:
+        if begin + count > _READ_BYTES or not have:
             self._view[:have] = self._view[begin : self._end]
             self._begin, self._end = 0, have
         while self._end - self._begin < count:
             self._end += self._receive(self._view[self._end :])
-        begin = self._begin
-        self._begin += count
-        return self._buffer[begin : self._begin]
 
     def _fill(self, place: memoryview) -> None:
         """Fills the place: from the buffer first, then from the socket without a copy."""

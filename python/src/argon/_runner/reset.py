@@ -104,7 +104,7 @@ class Reset:
             for stream in self._streams[1:]:
                 _flush(stream)
             sys.stdin, sys.stdout, sys.stderr = self._streams
-        if _devices() != self._devices or any(map(_is_closed, self._streams)):
+        if _devices() != self._devices or _is_one_closed(self._streams):
             for number, kept in enumerate(self._kept):
                 os.dup2(kept, number)
             self._open_streams()
@@ -147,10 +147,11 @@ def _folder_name() -> str | None:
         return None
 
 
-def _is_closed(stream: Any) -> bool:
+def _is_one_closed(streams: Any) -> bool:
     try:
-        return bool(stream.closed)
-    except ValueError:  # It was taken apart.
+        stdin, stdout, stderr = streams
+        return bool(stdin.closed or stdout.closed or stderr.closed)
+    except ValueError:  # One was taken apart.
         return True
 
 
