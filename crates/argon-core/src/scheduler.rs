@@ -8,7 +8,7 @@
 //!
 //! # Rooms
 //! `on_*` files decide; `apply.rs` is the only writer of durable state; `queue.rs` orders what waits, `placement.rs`
-//! knows who is least loaded, `timers.rs` what is due. `invariants.rs` says what is always true.
+//! knows who is least loaded, `timers.rs` what is due, `task_index.rs` which task has which id. `invariants.rs` says what is always true.
 
 mod apply;
 mod credit;
@@ -16,6 +16,7 @@ mod dispatch;
 mod effect;
 mod input;
 mod invariants;
+mod key;
 mod limits;
 mod on_client;
 mod on_outcome;
@@ -30,6 +31,7 @@ mod recall;
 mod record;
 mod session;
 mod task;
+mod task_index;
 mod timers;
 mod view;
 mod worker;
@@ -49,24 +51,14 @@ pub use limits::Limits;
 pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
 
+use key::{SessionKey, TaskKey, WorkerKey, place_of};
 use placement::Placement;
 use queue::Queue;
 use session::Session;
 use task::TaskEntry;
+use task_index::TaskIndex;
 use timers::Timers;
 use worker::Worker;
-
-/// Index of a task in the scheduler.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-struct TaskKey(usize);
-
-/// Index of a session in the scheduler.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-struct SessionKey(usize);
-
-/// Index of a worker in the scheduler.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-struct WorkerKey(usize);
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +72,7 @@ enum Peer {
 pub struct Scheduler {
     limits: Limits,
     tasks: Slab<TaskEntry>,
-    task_by_id: FxHashMap<TaskId, TaskKey>,
+    task_by_id: TaskIndex,
     sessions: Slab<Session>,
     session_by_id: FxHashMap<SessionId, SessionKey>,
     workers: Slab<Worker>,
@@ -152,7 +144,7 @@ impl Scheduler {
         Self {
             limits,
             tasks: Slab::new(),
-            task_by_id: FxHashMap::default(),
+            task_by_id: TaskIndex::default(),
             sessions: Slab::new(),
             session_by_id: FxHashMap::default(),
             workers: Slab::new(),
@@ -229,6 +221,10 @@ impl Scheduler {
     fn next_stamp(&mut self) -> u32 {
         self.stamp = self.stamp.wrapping_add(1);
         self.stamp
+    }
+
+    fn task_of(&self, id: &TaskId) -> Option<TaskKey> {
+        self.task_by_id.find(id, |key| self.tasks[key.index()].task.head.id)
     }
 
     fn client_at(&self, link: Link) -> Option<SessionKey> {

@@ -8,7 +8,7 @@ use super::record::Record;
 use super::session::Session;
 use super::task::{State, TaskEntry};
 use super::timers::Timer;
-use super::{Awaits, Scheduler, SessionKey, Storing, TaskKey};
+use super::{Awaits, Scheduler, SessionKey, Storing, TaskKey, place_of};
 use crate::time::Time;
 
 /// The connection that recovered tasks use credit of: none.
@@ -23,25 +23,25 @@ impl Scheduler {
                 Record::TaskAccepted(task) => {
                     let session = self.session_of(task.head.id.session);
                     let key = self.insert_task(session, NO_LINK, task);
-                    self.tasks[key.0].state = State::Recovering;
-                    self.tasks[key.0].is_durable = true;
+                    self.tasks[key.index()].state = State::Recovering;
+                    self.tasks[key.index()].is_durable = true;
                     self.timers.set(self.recovering_until, Timer::RecoveryEnd);
                 }
                 Record::AttemptStarted(attempt) => {
-                    if let Some(key) = self.task_by_id.get(&attempt.task) {
-                        let entry = &mut self.tasks[key.0];
+                    if let Some(key) = self.task_of(&attempt.task) {
+                        let entry = &mut self.tasks[key.index()];
                         entry.task.head.attempt = attempt.attempt;
                         entry.last = attempt.attempt;
                     }
                 }
                 Record::TaskEnded(outcome) => {
-                    if let Some(key) = self.task_by_id.get(&outcome.head.id).copied() {
+                    if let Some(key) = self.task_of(&outcome.head.id) {
                         self.set_ended(key, outcome, true);
                         self.expire_later(now, key);
                     }
                 }
                 Record::TaskForgotten(id) => {
-                    if let Some(key) = self.task_by_id.get(&id).copied() {
+                    if let Some(key) = self.task_of(&id) {
                         self.remove_task(key, &mut Out::default());
                     }
                 }
@@ -54,7 +54,7 @@ impl Scheduler {
         if let Some(key) = self.session_by_id.get(&id) {
             return *key;
         }
-        let key = SessionKey(self.sessions.insert(Session::new(id, String::new())));
+        let key = SessionKey::of(self.sessions.insert(Session::new(id, String::new())));
         self.session_by_id.insert(id, key);
         key
     }
@@ -62,35 +62,32 @@ impl Scheduler {
     /// Makes a task known. Its state is `Storing` until the caller says otherwise.
     pub(super) fn insert_task(&mut self, session: SessionKey, credit: Link, task: Task) -> TaskKey {
         let id = task.head.id;
-        let tasks = &mut self.sessions[session.0].tasks;
+        let tasks = &mut self.sessions[session.index()].tasks;
         let entry = TaskEntry {
             session,
-            session_place: tasks.len(),
+            session_place: place_of(tasks.len()),
             credit,
             weight: task.weight(),
             state: State::Storing,
             stamp: 0,
             last: Attempt(0),
-            judged: Vec::new(),
             is_adopted: false,
-            retried: 0,
-            losses: 0,
             offered: true,
             is_durable: false,
             output: None,
-            story: Vec::new(),
+            past: None,
             task,
         };
-        let key = TaskKey(self.tasks.insert(entry));
+        let key = TaskKey::of(self.tasks.insert(entry));
         tasks.push(key);
-        self.task_by_id.insert(id, key);
+        self.task_by_id.insert(key, &id, |key| self.tasks[key.index()].task.head.id);
         key
     }
 
     /// Keeps the outcome; the caller has taken the task from queue and worker before.
     pub(super) fn set_ended(&mut self, key: TaskKey, outcome: Outcome, durable: bool) {
         let stamp = self.next_stamp();
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         assert!(!entry.is_ended(), "a task ends once: {:?}", entry.attempt_id());
         entry.stamp = stamp;
         // Nobody will start it again: its arguments need not be kept.
@@ -100,15 +97,15 @@ impl Scheduler {
 
     /// Forgets a task that is neither queued nor assigned.
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = self.tasks.remove(key.0);
-        self.task_by_id.remove(&entry.task.head.id);
+        let entry = self.tasks.remove(key.index());
+        self.task_by_id.remove(key, &entry.task.head.id);
         if let State::Ended { expires: Some(at), .. } = entry.state {
             self.timers.cancel(at, Timer::ResultExpiry(key, entry.stamp));
         }
-        let session = &mut self.sessions[entry.session.0];
-        session.tasks.swap_remove(entry.session_place);
-        if let Some(moved) = session.tasks.get(entry.session_place) {
-            self.tasks[moved.0].session_place = entry.session_place;
+        let session = &mut self.sessions[entry.session.index()];
+        session.tasks.swap_remove(entry.session_place as usize);
+        if let Some(moved) = session.tasks.get(entry.session_place as usize) {
+            self.tasks[moved.index()].session_place = entry.session_place;
         }
         if !entry.task.blobs.is_empty() {
             out.effects.push(Effect::ReleaseBlobs { blobs: entry.task.blobs.clone() });
@@ -122,7 +119,7 @@ impl Scheduler {
     /// Forgets a session that has no tasks and no client.
     pub(super) fn remove_session(&mut self, key: SessionKey) {
         self.queue.forget_session(key);
-        let session = self.sessions.remove(key.0);
+        let session = self.sessions.remove(key.index());
         self.session_by_id.remove(&session.id);
     }
 
@@ -141,7 +138,7 @@ impl Scheduler {
 
     pub(super) fn expire_later(&mut self, now: Time, key: TaskKey) {
         let at = now + self.limits.result_ttl;
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         if let State::Ended { expires, .. } = &mut entry.state {
             *expires = Some(at);
             self.timers.set(at, Timer::ResultExpiry(key, entry.stamp));

@@ -20,7 +20,7 @@ impl Scheduler {
     /// Charges a task; `false` if the client had no credit for it. One task alone may exceed the bytes.
     pub(super) fn charge(&mut self, session: SessionKey, bytes: u64) -> bool {
         let window = self.limits.window_bytes;
-        let credit = &mut self.sessions[session.0].credit;
+        let credit = &mut self.sessions[session.index()].credit;
         let outstanding = credit.used_bytes + window - credit.granted_bytes - credit.freed_bytes;
         credit.used_tasks += 1;
         credit.used_bytes += bytes;
@@ -30,7 +30,7 @@ impl Scheduler {
 
     /// Gives back what a task used on this connection, if it is still the session's.
     pub(super) fn refund(&mut self, session: SessionKey, link: Link, bytes: u64) {
-        let session_entry = &mut self.sessions[session.0];
+        let session_entry = &mut self.sessions[session.index()];
         if session_entry.link != Some(link) {
             return;
         }
@@ -47,7 +47,7 @@ impl Scheduler {
     /// Tells clients what was given back.
     pub(super) fn flush_credit(&mut self, out: &mut Out) {
         for key in std::mem::take(&mut self.credit_due) {
-            let Some(session) = self.sessions.get_mut(key.0) else {
+            let Some(session) = self.sessions.get_mut(key.index()) else {
                 continue;
             };
             let credit = &mut session.credit;

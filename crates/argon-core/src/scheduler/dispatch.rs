@@ -8,7 +8,7 @@ use super::record::Record;
 use super::task::State;
 use super::timers::Timer;
 use super::worker::Recall;
-use super::{Awaits, Scheduler, TaskKey, WorkerKey};
+use super::{Awaits, Scheduler, TaskKey, WorkerKey, place_of};
 use crate::time::Time;
 
 impl Scheduler {
@@ -29,7 +29,7 @@ impl Scheduler {
         let attempt = self.next_attempt(key, worker);
         self.assign(now, key, worker, attempt);
         let stamp = self.next_stamp();
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         entry.stamp = stamp;
         entry.is_adopted = false;
         self.totals.started += 1;
@@ -43,8 +43,8 @@ impl Scheduler {
 
     /// A number that no attempt of the task has, not even one of an earlier life that the worker is still ending.
     fn next_attempt(&self, key: TaskKey, worker: WorkerKey) -> Attempt {
-        let entry = &self.tasks[key.0];
-        let unowned = &self.workers[worker.0].unowned;
+        let entry = &self.tasks[key.index()];
+        let unowned = &self.workers[worker.index()].unowned;
         let mut attempt = entry.last.next();
         while unowned.contains(&AttemptId { task: entry.task.head.id, attempt }) {
             attempt = attempt.next();
@@ -54,19 +54,20 @@ impl Scheduler {
 
     /// Sends RUN to the worker that the task is assigned to.
     pub(super) fn send_run(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.0];
-        if let Some(link) = entry.worker().and_then(|worker| self.workers[worker.0].link) {
+        let entry = &self.tasks[key.index()];
+        if let Some(link) = entry.worker().and_then(|worker| self.workers[worker.index()].link) {
             out.send(link, Message::Run(entry.task.clone()));
         }
     }
 
     /// Notes that a worker holds an attempt of the task.
     pub(super) fn assign(&mut self, now: Time, key: TaskKey, worker_key: WorkerKey, attempt: Attempt) {
-        let worker = &mut self.workers[worker_key.0];
-        let entry = &mut self.tasks[key.0];
+        let worker = &mut self.workers[worker_key.index()];
+        let entry = &mut self.tasks[key.index()];
         entry.task.head.attempt = attempt;
         entry.last = entry.last.max(attempt);
-        entry.state = State::Assigned { worker: worker_key, place: worker.assigned.len(), since: now };
+        entry.state =
+            State::Assigned { worker: worker_key, place: place_of(worker.assigned.len()), since: now };
         worker.assigned.push(key);
         if worker.recall == Recall::Vain {
             worker.recall = Recall::Possible;
@@ -76,23 +77,23 @@ impl Scheduler {
 
     /// Takes a task off its worker's list; its state is the caller's to set.
     pub(super) fn unassign(&mut self, key: TaskKey) {
-        let State::Assigned { worker: worker_key, place, .. } = self.tasks[key.0].state else {
+        let State::Assigned { worker: worker_key, place, .. } = self.tasks[key.index()].state else {
             return;
         };
-        let worker = &mut self.workers[worker_key.0];
-        worker.assigned.swap_remove(place);
-        if let Some(moved) = worker.assigned.get(place)
-            && let State::Assigned { place: its_place, .. } = &mut self.tasks[moved.0].state
+        let worker = &mut self.workers[worker_key.index()];
+        worker.assigned.swap_remove(place as usize);
+        if let Some(moved) = worker.assigned.get(place as usize)
+            && let State::Assigned { place: its_place, .. } = &mut self.tasks[moved.index()].state
         {
             *its_place = place;
         }
-        self.tasks[key.0].state = State::Delayed;
+        self.tasks[key.index()].state = State::Delayed;
         self.placement.update(worker_key, worker);
     }
 
     /// Takes a task that has not ended out of the queue or out of its worker's hands, which is told to stop.
     pub(super) fn withdraw(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         let attempt = entry.attempt_id();
         match entry.state {
             State::Queued { .. } => {
@@ -112,7 +113,7 @@ impl Scheduler {
 
     /// Tells a worker to kill or forget an attempt, which occupies it until it says that it is gone.
     pub(super) fn stop(&mut self, worker_key: WorkerKey, attempt: AttemptId, out: &mut Out) {
-        let worker = &mut self.workers[worker_key.0];
+        let worker = &mut self.workers[worker_key.index()];
         worker.unowned.insert(attempt);
         if let Some(link) = worker.link {
             out.send(link, Message::Stop(vec![attempt]));
@@ -122,7 +123,7 @@ impl Scheduler {
 
     /// Tells a worker, at the end of the batch, that an outcome need not be kept.
     pub(super) fn settle(&mut self, worker_key: WorkerKey, attempt: AttemptId) {
-        let Some(worker) = self.workers.get_mut(worker_key.0) else {
+        let Some(worker) = self.workers.get_mut(worker_key.index()) else {
             return;
         };
         if worker.settled.is_empty() {
@@ -133,7 +134,7 @@ impl Scheduler {
 
     pub(super) fn flush_settled(&mut self, out: &mut Out) {
         for key in std::mem::take(&mut self.settle_due) {
-            let Some(worker) = self.workers.get_mut(key.0) else {
+            let Some(worker) = self.workers.get_mut(key.index()) else {
                 continue;
             };
             let settled = std::mem::take(&mut worker.settled);

@@ -18,10 +18,10 @@ impl Scheduler {
     fn assert_tasks_are_where_they_say(&self) {
         let mut queued = [0; 3];
         for (index, entry) in &self.tasks {
-            let key = TaskKey(index);
-            assert_eq!(self.task_by_id.get(&entry.task.head.id), Some(&key));
+            let key = TaskKey::of(index);
+            assert_eq!(self.task_of(&entry.task.head.id), Some(key));
             assert_eq!(
-                self.sessions[entry.session.0].tasks.get(entry.session_place),
+                self.sessions[entry.session.index()].tasks.get(entry.session_place as usize),
                 Some(&key),
                 "a task is not in its session's list"
             );
@@ -30,12 +30,12 @@ impl Scheduler {
                     let lane = entry.task.head.priority.index();
                     queued[lane] += 1;
                     assert!(
-                        self.sessions[entry.session.0].lanes[lane].contains(&(key, entry.stamp)),
+                        self.sessions[entry.session.index()].lanes[lane].contains(&(key, entry.stamp)),
                         "a queued task is not in its lane"
                     );
                 }
                 State::Assigned { worker, place, .. } => assert_eq!(
-                    self.workers[worker.0].assigned.get(place),
+                    self.workers[worker.index()].assigned.get(place as usize),
                     Some(&key),
                     "an assigned task is not in its worker's list"
                 ),
@@ -55,15 +55,15 @@ impl Scheduler {
         let say_so = self.tasks.iter().filter(|(_, entry)| entry.worker().is_some()).count();
         assert_eq!(assigned, say_so, "workers list tasks that are not assigned to them");
         for unclaimed in self.unclaimed.values() {
-            assert!(self.workers.contains(unclaimed.worker.0));
+            assert!(self.workers.contains(unclaimed.worker.index()));
         }
     }
 
     fn assert_peers_are_mutual(&self) {
         for (link, peer) in &self.peers {
             let theirs = match peer {
-                Peer::Client(key) => self.sessions[key.0].link,
-                Peer::Worker(key) => self.workers[key.0].link,
+                Peer::Client(key) => self.sessions[key.index()].link,
+                Peer::Worker(key) => self.workers[key.index()].link,
             };
             assert_eq!(theirs, Some(*link), "a connection's peer has another connection");
         }
@@ -71,11 +71,11 @@ impl Scheduler {
             + self.workers.iter().filter(|(_, worker)| worker.link.is_some()).count();
         assert_eq!(connected, self.peers.len());
         for (index, worker) in &self.workers {
-            let is_listed = self.placement.is_able(WorkerKey(index));
+            let is_listed = self.placement.is_able(WorkerKey::of(index));
             assert_eq!(is_listed, worker.may_take(), "the placement index is stale");
         }
         for (index, session) in &self.sessions {
-            let key = SessionKey(index);
+            let key = SessionKey::of(index);
             let choked = session.untaken_bytes > self.limits.untaken_bytes;
             assert!(choked || self.queue.admits(key, session), "a session with waiting tasks has no turn");
         }

@@ -21,7 +21,7 @@ impl Scheduler {
         let credit = self.open_credit();
         let stamp = self.next_stamp();
         let mut replaced = None;
-        let session = &mut self.sessions[key.0];
+        let session = &mut self.sessions[key.index()];
         if let Some(old) = session.link.replace(link) {
             self.peers.remove(&old);
             replaced = Some(old);
@@ -31,7 +31,7 @@ impl Scheduler {
         session.stamp = stamp;
         session.credit = credit;
         for task in &session.tasks {
-            self.tasks[task.0].offered = false;
+            self.tasks[task.index()].offered = false;
         }
         self.peers.insert(link, Peer::Client(key));
         if let Some(old) = replaced {
@@ -45,7 +45,7 @@ impl Scheduler {
             return;
         };
         let unwanted: Vec<TaskKey> =
-            self.attached_tasks(session).filter(|key| !self.tasks[key.0].offered).collect();
+            self.attached_tasks(session).filter(|key| !self.tasks[key.index()].offered).collect();
         for key in unwanted {
             self.drop_task(key, out);
         }
@@ -56,10 +56,10 @@ impl Scheduler {
             return;
         };
         for id in ids {
-            let Some(key) = self.task_by_id.get(id).copied() else {
+            let Some(key) = self.task_of(id) else {
                 continue;
             };
-            let entry = &self.tasks[key.0];
+            let entry = &self.tasks[key.index()];
             let detached = entry.is(Flags::DETACHED);
             if !entry.is_ended() || (!detached && entry.session != taker) {
                 continue;
@@ -76,10 +76,10 @@ impl Scheduler {
             return;
         };
         for id in ids {
-            let Some(key) = self.task_by_id.get(id).copied() else {
+            let Some(key) = self.task_of(id) else {
                 continue;
             };
-            let entry = &self.tasks[key.0];
+            let entry = &self.tasks[key.index()];
             let is_theirs = entry.session == asker || entry.is(Flags::DETACHED);
             if entry.is_ended() || !is_theirs {
                 continue;
@@ -101,7 +101,7 @@ impl Scheduler {
 
     pub(super) fn on_collect_requested(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
         for id in ids {
-            let known = self.task_by_id.get(id).map(|key| &self.tasks[key.0]);
+            let known = self.task_of(id).map(|key| &self.tasks[key.index()]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
                 Some((State::Ended { outcome, durable: true, .. }, true)) => {
                     out.send(link, Message::Outcome((**outcome).clone()));
@@ -131,7 +131,7 @@ impl Scheduler {
         };
         self.peers.remove(&link);
         let stamp = self.next_stamp();
-        let session = &mut self.sessions[key.0];
+        let session = &mut self.sessions[key.index()];
         session.link = None;
         session.stamp = stamp;
         self.write_off_output(key, out);
@@ -152,12 +152,12 @@ impl Scheduler {
     /// Drops the attached tasks of a client that is gone for good.
     pub(super) fn end_session(&mut self, key: SessionKey, out: &mut Out) {
         // Once the name is gone, the session goes with its last task.
-        self.sessions[key.0].client.clear();
+        self.sessions[key.index()].client.clear();
         let attached: Vec<TaskKey> = self.attached_tasks(key).collect();
         for task in attached {
             self.drop_task(task, out);
         }
-        if self.sessions.get(key.0).is_some_and(|session| session.tasks.is_empty()) {
+        if self.sessions.get(key.index()).is_some_and(|session| session.tasks.is_empty()) {
             self.remove_session(key);
         }
     }
@@ -169,25 +169,25 @@ impl Scheduler {
         word: Message,
         out: &mut Out,
     ) {
-        let Some(key) = self.task_by_id.get(&attempt.task) else {
+        let Some(key) = self.task_of(&attempt.task) else {
             return;
         };
-        let entry = &self.tasks[key.0];
-        let is_owner = self.sessions[entry.session.0].link == Some(link);
+        let entry = &self.tasks[key.index()];
+        let is_owner = self.sessions[entry.session.index()].link == Some(link);
         if !is_owner || entry.task.head.attempt != attempt.attempt {
             return;
         }
         if let Message::OutputCredit { bytes, .. } = word {
-            return self.on_output_taken(*key, bytes, out);
+            return self.on_output_taken(key, bytes, out);
         }
-        if let Some(worker) = entry.worker().and_then(|worker| self.workers[worker.0].link) {
+        if let Some(worker) = entry.worker().and_then(|worker| self.workers[worker.index()].link) {
             out.send(worker, word);
         }
     }
 
     /// Sends an outcome to whoever waits for it, if they are here.
     pub(super) fn deliver(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         let State::Ended { outcome, durable, .. } = &entry.state else {
             return;
         };
@@ -199,7 +199,7 @@ impl Scheduler {
             }
             return;
         }
-        let session = &mut self.sessions[entry.session.0];
+        let session = &mut self.sessions[entry.session.index()];
         session.untaken_bytes += outcome.weight();
         if let Some(link) = session.link {
             out.send(link, Message::Outcome((**outcome).clone()));
@@ -208,7 +208,7 @@ impl Scheduler {
 
     /// Forgets an ended task and gives back its credit.
     pub(super) fn forget_ended(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         let State::Ended { outcome, .. } = &entry.state else {
             return;
         };
@@ -225,7 +225,7 @@ impl Scheduler {
 
     /// So many bytes of outcomes wait no longer for the client; its tasks start again if they were held up for that.
     pub(super) fn relieve(&mut self, key: SessionKey, bytes: u64) {
-        let session = &mut self.sessions[key.0];
+        let session = &mut self.sessions[key.index()];
         let was_choked = session.untaken_bytes > self.limits.untaken_bytes;
         session.untaken_bytes = session.untaken_bytes.saturating_sub(bytes);
         if was_choked && session.untaken_bytes <= self.limits.untaken_bytes {
@@ -235,23 +235,27 @@ impl Scheduler {
 
     /// Stops and forgets a task that nobody waits for.
     fn drop_task(&mut self, key: TaskKey, out: &mut Out) {
-        if !self.tasks[key.0].is_ended() {
+        if !self.tasks[key.index()].is_ended() {
             self.withdraw(key, out);
             self.totals.cancelled += 1;
-            let id = self.tasks[key.0].attempt_id();
+            let id = self.tasks[key.index()].attempt_id();
             let report = Report::of("its client is gone");
             let outcome = Outcome::reported(id.task, id.attempt, Status::Cancelled, 0, &report);
             self.set_ended(key, outcome, true);
-        } else if let State::Ended { outcome, .. } = &self.tasks[key.0].state {
+        } else if let State::Ended { outcome, .. } = &self.tasks[key.index()].state {
             let weight = outcome.weight();
-            self.relieve(self.tasks[key.0].session, weight);
+            self.relieve(self.tasks[key.index()].session, weight);
         }
         let printed = self.forget_output(key);
-        self.relieve(self.tasks[key.0].session, printed);
+        self.relieve(self.tasks[key.index()].session, printed);
         self.remove_task(key, out);
     }
 
     fn attached_tasks(&self, session: SessionKey) -> impl Iterator<Item = TaskKey> + '_ {
-        self.sessions[session.0].tasks.iter().copied().filter(|key| !self.tasks[key.0].is(Flags::DETACHED))
+        self.sessions[session.index()]
+            .tasks
+            .iter()
+            .copied()
+            .filter(|key| !self.tasks[key.index()].is(Flags::DETACHED))
     }
 }

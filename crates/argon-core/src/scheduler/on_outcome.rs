@@ -22,14 +22,14 @@ impl Scheduler {
         };
         let attempt = AttemptId { task: outcome.head.id, attempt: outcome.head.attempt };
         self.release_unowned(worker_key, attempt);
-        let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
+        let Some(key) = self.task_of(&attempt.task) else {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         };
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         if matches!(entry.state, State::Storing) {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         }
-        if entry.is_ended() || entry.judged.contains(&attempt.attempt) {
+        if entry.is_ended() || entry.has_judged(attempt.attempt) {
             return self.settle(worker_key, attempt);
         }
         if entry.worker() == Some(worker_key) && entry.task.head.attempt == attempt.attempt {
@@ -67,20 +67,23 @@ impl Scheduler {
         outcome: Outcome,
         out: &mut Out,
     ) {
-        let attempt = self.tasks[key.0].attempt_id();
-        self.workers[worker_key.0].measure(now, outcome.head.run_us);
+        let attempt = self.tasks[key.index()].attempt_id();
+        self.workers[worker_key.index()].measure(now, outcome.head.run_us);
         self.unassign(key);
-        let entry = &mut self.tasks[key.0];
-        entry.losses = 0;
+        let entry = &mut self.tasks[key.index()];
+        if let Some(past) = &mut entry.past {
+            past.losses = 0;
+        }
         if entry.may_retry(outcome.head.status) {
             let wait = entry.backoff(self.limits.backoff_max);
-            entry.retried += 1;
-            entry.judged.push(attempt.attempt);
+            let past = entry.past_mut();
+            past.retried += 1;
+            past.judged.push(attempt.attempt);
             let cause = Report::from_json(&outcome.report).message;
-            entry.story.push(format!(
+            past.story.push(format!(
                 "attempt {} on {}: {}{}{}; tried again after {:.1} s",
                 attempt.attempt.0,
-                self.workers[worker_key.0].profile.name,
+                self.workers[worker_key.index()].profile.name,
                 outcome.head.status.name(),
                 if cause.is_empty() { "" } else { ": " },
                 cause,
@@ -90,14 +93,14 @@ impl Scheduler {
             self.settle(worker_key, attempt);
             return self.delay(now + wait, key);
         }
-        let outcome = self.tasks[key.0].with_story(outcome);
+        let outcome = self.tasks[key.index()].with_story(outcome);
         self.end(now, key, outcome, Some((worker_key, attempt)), out);
     }
 
     /// Lets a task wait, outside the queue, until `at`.
     fn delay(&mut self, at: Time, key: TaskKey) {
         let stamp = self.next_stamp();
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         entry.stamp = stamp;
         entry.state = State::Delayed;
         self.timers.set(at, Timer::Retry(key, stamp));
@@ -112,11 +115,11 @@ impl Scheduler {
         mut report: Report,
         out: &mut Out,
     ) {
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         let attempt = entry.attempt_id();
         report.attempt = Some(attempt.attempt.0);
         report.attempts = Some(u32::from(entry.task.head.retries) + 1);
-        report.story.clone_from(&entry.story);
+        report.story = entry.story().to_vec();
         let outcome = Outcome::reported(attempt.task, attempt.attempt, status, 0, &report);
         self.end(now, key, outcome, None, out);
     }
@@ -131,12 +134,12 @@ impl Scheduler {
         out: &mut Out,
     ) {
         self.totals.count(outcome.head.status);
-        if self.tasks[key.0].is(Flags::DETACHED) {
+        if self.tasks[key.index()].is(Flags::DETACHED) {
             let record = Record::TaskEnded(outcome.clone());
             self.set_ended(key, outcome, false);
             self.expire_later(now, key);
             // Nothing is written of a task that may not be accepted in the end.
-            if self.tasks[key.0].is_durable {
+            if self.tasks[key.index()].is_durable {
                 self.write(record, Awaits::End(settles), out);
             }
             return;
@@ -157,13 +160,13 @@ impl TaskEntry {
             Status::Timeout => self.is(Flags::RETRY_TIMEOUT),
             Status::Ok | Status::Cancelled | Status::Lost | Status::Rejected => false,
         };
-        applies && self.retried < self.task.head.retries && !self.is(Flags::NEVER_TWICE)
+        applies && self.retried() < self.task.head.retries && !self.is(Flags::NEVER_TWICE)
     }
 
     /// The wait before the next retry: doubling, and somewhere in the upper half of that, by the task's own identity.
     fn backoff(&self, at_most: Duration) -> Duration {
         let base = Duration::from_millis(u64::from(self.task.head.backoff_ms));
-        let whole = base.saturating_mul(1 << self.retried.min(20)).min(at_most);
+        let whole = base.saturating_mul(1 << self.retried().min(20)).min(at_most);
         let mut hasher = FxHasher::default();
         self.attempt_id().hash(&mut hasher);
         let thousandths = 500 + u32::try_from(hasher.finish() % 500).unwrap_or(0);
@@ -172,9 +175,9 @@ impl TaskEntry {
 
     /// The outcome, its report telling what happened to earlier attempts.
     fn with_story(&self, mut outcome: Outcome) -> Outcome {
-        if !self.story.is_empty() && outcome.head.status != Status::Ok {
+        if !self.story().is_empty() && outcome.head.status != Status::Ok {
             let mut report = Report::from_json(&outcome.report);
-            report.story.clone_from(&self.story);
+            report.story = self.story().to_vec();
             report.attempt = Some(outcome.head.attempt.0);
             report.attempts = Some(u32::from(self.task.head.retries) + 1);
             outcome.report = report.to_json();

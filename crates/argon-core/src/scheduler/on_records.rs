@@ -22,17 +22,17 @@ impl Scheduler {
     }
 
     fn on_accept_durable(&mut self, now: Time, id: TaskId, out: &mut Out) {
-        let Some(key) = self.task_by_id.get(&id).copied() else {
+        let Some(key) = self.task_of(&id) else {
             return;
         };
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         entry.is_durable = true;
         let (session, link, weight) = (entry.session, entry.credit, entry.weight);
-        if self.sessions[session.0].link == Some(link) {
+        if self.sessions[session.index()].link == Some(link) {
             out.send(link, Message::Accepted(vec![id]));
             self.refund(session, link, weight);
         }
-        match &self.tasks[key.0].state {
+        match &self.tasks[key.index()].state {
             State::Storing => self.settle_in(now, key, false, out),
             // It was cancelled meanwhile.
             State::Ended { outcome, .. } => {
@@ -44,17 +44,17 @@ impl Scheduler {
     }
 
     fn on_start_durable(&mut self, id: TaskId, stamp: u32, out: &mut Out) {
-        let key = self.task_by_id.get(&id).copied();
-        if let Some(key) = key.filter(|key| self.tasks[key.0].stamp == stamp) {
+        let key = self.task_of(&id);
+        if let Some(key) = key.filter(|key| self.tasks[key.index()].stamp == stamp) {
             self.send_run(key, out);
         }
     }
 
     fn on_end_durable(&mut self, id: TaskId, settles: Option<(WorkerKey, AttemptId)>, out: &mut Out) {
-        let Some(key) = self.task_by_id.get(&id).copied() else {
+        let Some(key) = self.task_of(&id) else {
             return;
         };
-        if let State::Ended { durable, .. } = &mut self.tasks[key.0].state {
+        if let State::Ended { durable, .. } = &mut self.tasks[key.index()].state {
             *durable = true;
             if let Some((worker, attempt)) = settles {
                 self.settle(worker, attempt);
@@ -68,23 +68,23 @@ impl Scheduler {
         let count = self.storing.partition_point(|stored| stored.number <= up_to);
         let refused: Vec<_> = self.storing.drain(..count).collect();
         for stored in refused {
-            let key = self.task_by_id.get(&stored.id).copied();
+            let key = self.task_of(&stored.id);
             match (stored.awaits, key) {
                 (Awaits::Accept, Some(key)) => {
                     let message = format!("the task could not be stored durably ({why}); try again later");
-                    let entry = &self.tasks[key.0];
+                    let entry = &self.tasks[key.index()];
                     // A task that was cancelled meanwhile has no payload any more, but was charged for it.
                     let (session, link, charged) = (entry.session, entry.credit, entry.weight);
                     let task = entry.task.clone();
                     self.remove_task(key, &mut Out::default());
                     self.reject(session, link, &task, charged, &message, out);
                 }
-                (Awaits::Start(stamp), Some(key)) if self.tasks[key.0].stamp == stamp => {
-                    let record = Record::AttemptStarted(self.tasks[key.0].attempt_id());
+                (Awaits::Start(stamp), Some(key)) if self.tasks[key.index()].stamp == stamp => {
+                    let record = Record::AttemptStarted(self.tasks[key.index()].attempt_id());
                     self.write(record, Awaits::Start(stamp), out);
                 }
                 (Awaits::End(settles), Some(key)) => {
-                    if let State::Ended { outcome, .. } = &self.tasks[key.0].state {
+                    if let State::Ended { outcome, .. } = &self.tasks[key.index()].state {
                         let record = Record::TaskEnded((**outcome).clone());
                         self.write(record, Awaits::End(settles), out);
                     }

@@ -15,13 +15,13 @@ impl Scheduler {
         let Some(session) = self.client_at(link) else {
             return close(link, "frame", "a task was submitted before the session was opened", out);
         };
-        if task.head.id.session != self.sessions[session.0].id {
+        if task.head.id.session != self.sessions[session.index()].id {
             return close(link, "frame", "a task was submitted under the id of another session", out);
         }
         if !self.charge(session, task.weight()) {
             return close(link, "credit", "more was submitted than the manager had granted", out);
         }
-        if let Some(key) = self.task_by_id.get(&task.head.id).copied() {
+        if let Some(key) = self.task_of(&task.head.id) {
             return self.on_known_task_offered(link, key, &task, out);
         }
         let again = task.head.flags.contains(Flags::OFFERED_AGAIN);
@@ -46,16 +46,16 @@ impl Scheduler {
 
     /// Gives a task that came in its first place: with the worker that holds it, waiting for such a worker, or in the queue.
     pub(super) fn settle_in(&mut self, now: Time, key: TaskKey, again: bool, out: &mut Out) {
-        let id = self.tasks[key.0].task.head.id;
+        let id = self.tasks[key.index()].task.head.id;
         if let Some(unclaimed) = self.unclaimed.remove(&id) {
             return self.claim(now, key, unclaimed, out);
         }
         if again && now < self.recovering_until {
-            self.tasks[key.0].state = State::Recovering;
+            self.tasks[key.index()].state = State::Recovering;
             self.timers.set(self.recovering_until, Timer::RecoveryEnd);
             return;
         }
-        if again && self.tasks[key.0].is(Flags::NEVER_TWICE) {
+        if again && self.tasks[key.index()].is(Flags::NEVER_TWICE) {
             return self.end_in_doubt(now, key, out);
         }
         self.enqueue(now, key, false);
@@ -74,7 +74,7 @@ impl Scheduler {
         if !offered.blobs.is_empty() {
             out.effects.push(Effect::ReleaseBlobs { blobs: offered.blobs.clone() });
         }
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         let was_charged_here = entry.credit == link;
         entry.offered = true;
         entry.credit = link;
@@ -84,7 +84,7 @@ impl Scheduler {
         if was_charged_here || is_accepted {
             self.refund(session, link, offered.weight());
         }
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         if is_accepted {
             out.send(link, argon_proto::Message::Accepted(vec![entry.task.head.id]));
         } else if !entry.is(Flags::DETACHED)

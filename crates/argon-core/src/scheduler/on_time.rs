@@ -21,7 +21,7 @@ impl Scheduler {
             Timer::SessionGrace(key, stamp) => {
                 let is_current = self
                     .sessions
-                    .get(key.0)
+                    .get(key.index())
                     .is_some_and(|session| session.stamp == stamp && session.link.is_none());
                 if is_current {
                     self.end_session(key, out);
@@ -30,14 +30,15 @@ impl Scheduler {
             Timer::WorkerGrace(key, stamp) => {
                 let is_current = self
                     .workers
-                    .get(key.0)
+                    .get(key.index())
                     .is_some_and(|worker| worker.stamp == stamp && worker.link.is_none());
                 if is_current {
                     self.lose_worker(now, key, out);
                 }
             }
             Timer::WorkerRest(key, stamp) => {
-                if let Some(worker) = self.workers.get_mut(key.0).filter(|worker| worker.stamp == stamp) {
+                if let Some(worker) = self.workers.get_mut(key.index()).filter(|worker| worker.stamp == stamp)
+                {
                     worker.is_resting = false;
                     self.placement.update(key, worker);
                 }
@@ -45,7 +46,7 @@ impl Scheduler {
             Timer::Retry(key, stamp) => {
                 let is_current = self
                     .tasks
-                    .get(key.0)
+                    .get(key.index())
                     .is_some_and(|entry| entry.stamp == stamp && matches!(entry.state, State::Delayed));
                 if is_current {
                     self.enqueue(now, key, false);
@@ -63,10 +64,10 @@ impl Scheduler {
             .tasks
             .iter()
             .filter(|(_, entry)| matches!(entry.state, State::Recovering))
-            .map(|(key, _)| TaskKey(key))
+            .map(|(key, _)| TaskKey::of(key))
             .collect();
         for key in waiting {
-            let entry = &self.tasks[key.0];
+            let entry = &self.tasks[key.index()];
             // The store knows of every start of a detached task that must not run twice.
             let may_have_run = !entry.is(Flags::DETACHED) || entry.task.head.attempt.0 > 0;
             if entry.is(Flags::NEVER_TWICE) && may_have_run {
@@ -93,7 +94,7 @@ impl Scheduler {
     }
 
     fn expire(&mut self, key: TaskKey, stamp: u32, out: &mut Out) {
-        let Some(entry) = self.tasks.get(key.0) else {
+        let Some(entry) = self.tasks.get(key.index()) else {
             return;
         };
         if entry.stamp != stamp || !entry.is_ended() {

@@ -37,10 +37,10 @@ impl Scheduler {
         out: &mut Out,
     ) {
         if let Some(Peer::Worker(key)) = self.peers.get(&link)
-            && self.workers[key.0].profile.id == profile.id
+            && self.workers[key.index()].profile.id == profile.id
         {
             // It has found out more about itself.
-            self.workers[key.0].profile.runtimes = profile.runtimes;
+            self.workers[key.index()].profile.runtimes = profile.runtimes;
             return;
         }
         if self.peers.contains_key(&link) {
@@ -50,7 +50,7 @@ impl Scheduler {
         let key = self.worker_of(now, profile);
         let stamp = self.next_stamp();
         self.forget_unheld(key, held);
-        let worker = &mut self.workers[key.0];
+        let worker = &mut self.workers[key.index()];
         if let Some(old) = worker.link.replace(link) {
             self.peers.remove(&old);
             close(old, "session", "this worker registered on another connection", out);
@@ -73,16 +73,16 @@ impl Scheduler {
         for attempt in held {
             self.on_attempt_held(now, key, *attempt, &unowned, out);
         }
-        self.placement.update(key, &self.workers[key.0]);
+        self.placement.update(key, &self.workers[key.index()]);
     }
 
     fn worker_of(&mut self, now: Time, profile: WorkerProfile) -> WorkerKey {
         if let Some(key) = self.worker_by_id.get(&profile.id).copied() {
-            self.workers[key.0].profile = profile;
+            self.workers[key.index()].profile = profile;
             return key;
         }
         let id = profile.id;
-        let key = WorkerKey(self.workers.insert(Worker::new(profile, now)));
+        let key = WorkerKey::of(self.workers.insert(Worker::new(profile, now)));
         self.worker_by_id.insert(id, key);
         key
     }
@@ -97,11 +97,11 @@ impl Scheduler {
     /// What was on its way to the worker when its connection broke never started there.
     fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &[AttemptId], out: &mut Out) {
         let held: FxHashSet<AttemptId> = held.iter().copied().collect();
-        let missing: Vec<TaskKey> = self.workers[key.0]
+        let missing: Vec<TaskKey> = self.workers[key.index()]
             .assigned
             .iter()
             .copied()
-            .filter(|task| !held.contains(&self.tasks[task.0].attempt_id()))
+            .filter(|task| !held.contains(&self.tasks[task.index()].attempt_id()))
             .collect();
         for task in missing.into_iter().rev() {
             self.take_back(now, task, out);
@@ -111,7 +111,7 @@ impl Scheduler {
     /// Puts a task whose attempt never started back to the head of the queue, and its attempt number with it.
     fn take_back(&mut self, now: Time, key: TaskKey, out: &mut Out) {
         self.unassign(key);
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         if entry.is_adopted && entry.is(Flags::NEVER_TWICE) {
             // An earlier manager may have had it stopped in the middle.
             return self.end_in_doubt(now, key, out);
@@ -141,7 +141,7 @@ impl Scheduler {
             }
             Fate::Hold => {
                 let until = now + self.limits.unclaimed;
-                self.workers[worker.0].unowned.insert(attempt);
+                self.workers[worker.index()].unowned.insert(attempt);
                 self.unclaimed.entry(attempt.task).or_insert_with(|| {
                     self.timers.set(until, Timer::UnclaimedEnd);
                     Unclaimed { worker, attempt, outcome: None, printed: 0, until }
@@ -167,18 +167,18 @@ impl Scheduler {
             // Another attempt of the task is kept, or this one was told to stop.
             return Fate::Drop;
         }
-        let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
+        let Some(key) = self.task_of(&attempt.task) else {
             let is_young = now < self.recovering_until + self.limits.unclaimed;
             let is_wanted = is_young && !self.dismissed.contains(&attempt.task);
             return if is_wanted { Fate::Hold } else { Fate::Drop };
         };
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         match entry.state {
             State::Assigned { worker: other, .. } if other == worker && entry.attempt_id() == attempt => {
                 Fate::Keep
             }
             State::Recovering | State::Queued { .. } | State::Delayed
-                if !entry.judged.contains(&attempt.attempt) =>
+                if !entry.has_judged(attempt.attempt) =>
             {
                 Fate::Adopt(key)
             }
@@ -194,7 +194,7 @@ impl Scheduler {
     /// Lets a task go on with an attempt that a worker holds.
     fn adopt(&mut self, now: Time, key: TaskKey, worker: WorkerKey, attempt: Attempt) {
         self.assign(now, key, worker, attempt);
-        self.tasks[key.0].is_adopted = true;
+        self.tasks[key.index()].is_adopted = true;
         self.totals.adopted += 1;
     }
 
@@ -211,7 +211,7 @@ impl Scheduler {
 
     /// The worker holds an attempt no more that was assigned to no task.
     pub(super) fn release_unowned(&mut self, key: WorkerKey, attempt: AttemptId) -> bool {
-        let worker = &mut self.workers[key.0];
+        let worker = &mut self.workers[key.index()];
         let was_unowned = worker.unowned.remove(&attempt);
         if was_unowned {
             self.placement.update(key, worker);
@@ -230,17 +230,18 @@ impl Scheduler {
             return;
         };
         let answered = if attempts.is_empty() { Recall::Vain } else { Recall::Possible };
-        let was_asked = std::mem::replace(&mut self.workers[worker.0].recall, answered) == Recall::Asked;
+        let was_asked =
+            std::mem::replace(&mut self.workers[worker.index()].recall, answered) == Recall::Asked;
         let mut is_given_back = false;
         for attempt in attempts.iter().rev() {
             if self.release_unowned(worker, *attempt) {
                 self.forget_unclaimed(worker, *attempt);
                 continue;
             }
-            let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
+            let Some(key) = self.task_of(&attempt.task) else {
                 continue;
             };
-            let entry = &self.tasks[key.0];
+            let entry = &self.tasks[key.index()];
             if entry.worker() == Some(worker) && entry.attempt_id() == *attempt {
                 self.totals.recalled += 1;
                 is_given_back = true;
@@ -255,7 +256,7 @@ impl Scheduler {
 
     /// Gives a worker nothing for a moment.
     fn let_rest(&mut self, now: Time, key: WorkerKey) {
-        let worker = &mut self.workers[key.0];
+        let worker = &mut self.workers[key.index()];
         worker.is_resting = true;
         self.timers.set(now + REST, Timer::WorkerRest(key, worker.stamp));
         self.placement.update(key, worker);
@@ -270,7 +271,7 @@ impl Scheduler {
 
     pub(super) fn on_worker_draining(&mut self, link: Link) {
         if let Some(key) = self.worker_at(link) {
-            let worker = &mut self.workers[key.0];
+            let worker = &mut self.workers[key.index()];
             worker.draining = true;
             self.placement.update(key, worker);
         }
@@ -280,7 +281,7 @@ impl Scheduler {
         let Some(key) = self.worker_by_id.get(&id).copied() else {
             return;
         };
-        let worker = &mut self.workers[key.0];
+        let worker = &mut self.workers[key.index()];
         worker.draining = true;
         if let Some(link) = worker.link {
             out.send(link, Message::Drain(Bytes::from_static(b"{}")));
@@ -294,7 +295,7 @@ impl Scheduler {
         };
         self.peers.remove(&link);
         let stamp = self.next_stamp();
-        let worker = &mut self.workers[key.0];
+        let worker = &mut self.workers[key.index()];
         worker.link = None;
         worker.stamp = stamp;
         self.placement.update(key, worker);
@@ -307,37 +308,36 @@ impl Scheduler {
 
     /// Gives up a worker: what it held runs elsewhere.
     pub(super) fn lose_worker(&mut self, now: Time, key: WorkerKey, out: &mut Out) {
-        let assigned = self.workers[key.0].assigned.clone();
+        let assigned = self.workers[key.index()].assigned.clone();
         for task in assigned.into_iter().rev() {
             self.on_attempt_lost(now, task, key, out);
         }
         self.unclaimed.retain(|_, unclaimed| unclaimed.worker != key);
         self.placement.remove(key);
-        let worker = self.workers.remove(key.0);
+        let worker = self.workers.remove(key.index());
         self.worker_by_id.remove(&worker.profile.id);
     }
 
     fn on_attempt_lost(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
         self.unassign(key);
         self.totals.lost_attempts += 1;
-        let name = self.workers[worker.0].profile.name.clone();
+        let name = self.workers[worker.index()].profile.name.clone();
         let limit = self.limits.losses;
-        let entry = &mut self.tasks[key.0];
-        entry.losses += 1;
-        entry.story.push(format!(
-            "attempt {} on {name}: the worker was lost while it held the task",
-            entry.task.head.attempt.0
-        ));
+        let entry = &mut self.tasks[key.index()];
+        let attempt = entry.task.head.attempt.0;
+        let past = entry.past_mut();
+        past.losses += 1;
+        past.story.push(format!("attempt {attempt} on {name}: the worker was lost while it held the task"));
+        let losses = past.losses;
         let report = if entry.is(Flags::NEVER_TWICE) {
             Report::of(format!(
                 "worker {name} was lost while it held this task, which must never run twice: whether it ran is not known; \
                  see for yourself whether it took effect, then submit it again"
             ))
-        } else if entry.losses >= limit {
+        } else if losses >= limit {
             Report::of(format!(
-                "the task lost {} workers in a row, the last one {name}; it may be what kills them: \
-                 try it alone, or with a memory limit",
-                entry.losses
+                "the task lost {losses} workers in a row, the last one {name}; it may be what kills them: \
+                 try it alone, or with a memory limit"
             ))
         } else {
             return self.enqueue(now, key, true);

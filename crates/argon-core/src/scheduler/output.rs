@@ -59,7 +59,7 @@ impl Scheduler {
         out: &mut Out,
     ) {
         let bytes = output_bytes(&word);
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         let attempt = entry.attempt_id();
         let output = entry.output.get_or_insert_with(|| Box::new(Output::of(attempt.attempt)));
         output.turn_to(attempt.attempt);
@@ -71,7 +71,7 @@ impl Scheduler {
         };
         let before = output.under_way();
         output.passed += bytes;
-        self.sessions[entry.session.0].untaken_bytes += output.under_way() - before;
+        self.sessions[entry.session.index()].untaken_bytes += output.under_way() - before;
         out.send(client, word);
     }
 
@@ -94,7 +94,7 @@ impl Scheduler {
 
     /// The task is claimed with an attempt that has printed so much over the worker's connection.
     pub(super) fn claim_printed(&mut self, key: TaskKey, printed: u64) {
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         let attempt = entry.task.head.attempt;
         if printed > 0 {
             entry.output = Some(Box::new(Output { came: printed, ..Output::of(attempt) }));
@@ -103,7 +103,7 @@ impl Scheduler {
 
     /// A client has taken so many bytes of an attempt's output, in all.
     pub(super) fn on_output_taken(&mut self, key: TaskKey, bytes: u64, out: &mut Out) {
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         let (session, attempt, worker) = (entry.session, entry.attempt_id(), entry.worker());
         let Some(output) = entry.output.as_mut().filter(|output| output.attempt == attempt.attempt) else {
             return;
@@ -111,7 +111,7 @@ impl Scheduler {
         let before = output.under_way();
         output.taken = output.taken.max(bytes);
         let (freed, granted) = (before - output.under_way(), output.granted());
-        if let Some(link) = worker.and_then(|worker| self.workers[worker.0].link) {
+        if let Some(link) = worker.and_then(|worker| self.workers[worker.index()].link) {
             out.send(link, Message::OutputCredit { to: attempt, bytes: granted });
         }
         self.relieve(session, freed);
@@ -119,10 +119,10 @@ impl Scheduler {
 
     /// A client's connection is gone, and with it what was under way: its tasks must not wait for that to be taken.
     pub(super) fn write_off_output(&mut self, key: SessionKey, out: &mut Out) {
-        for task in self.sessions[key.0].tasks.clone() {
+        for task in self.sessions[key.index()].tasks.clone() {
             let freed = self.forget_output(task);
-            let entry = &self.tasks[task.0];
-            let worker = entry.worker().and_then(|worker| self.workers[worker.0].link);
+            let entry = &self.tasks[task.index()];
+            let worker = entry.worker().and_then(|worker| self.workers[worker.index()].link);
             if let (Some(output), Some(link)) = (&entry.output, worker) {
                 let word = Message::OutputCredit { to: entry.attempt_id(), bytes: output.granted() };
                 out.send(link, word);
@@ -133,7 +133,7 @@ impl Scheduler {
 
     /// Counts nothing of the task's output as under way any more, and says how much that was.
     pub(super) fn forget_output(&mut self, key: TaskKey) -> u64 {
-        let Some(output) = self.tasks[key.0].output.as_mut() else {
+        let Some(output) = self.tasks[key.index()].output.as_mut() else {
             return 0;
         };
         let freed = output.earlier + output.under_way();
@@ -143,8 +143,8 @@ impl Scheduler {
 
     /// A worker's new connection: it counts anew what its attempts print.
     pub(super) fn count_output_anew(&mut self, worker: WorkerKey) {
-        for task in &self.workers[worker.0].assigned {
-            if let Some(output) = &mut self.tasks[task.0].output {
+        for task in &self.workers[worker.index()].assigned {
+            if let Some(output) = &mut self.tasks[task.index()].output {
                 output.came = 0;
             }
         }
@@ -155,14 +155,14 @@ impl Scheduler {
 
     /// Who wants to see what an attempt prints, or to be asked by it; and the task, if the attempt is its present one.
     pub(super) fn listener(&self, worker: WorkerKey, attempt: AttemptId) -> (Option<TaskKey>, Option<Link>) {
-        let Some(key) = self.task_by_id.get(&attempt.task).copied() else {
+        let Some(key) = self.task_of(&attempt.task) else {
             return (None, None);
         };
-        let entry = &self.tasks[key.0];
+        let entry = &self.tasks[key.index()];
         if entry.worker() != Some(worker) || entry.attempt_id() != attempt {
             return (None, None);
         }
-        let client = if entry.is(Flags::DETACHED) { None } else { self.sessions[entry.session.0].link };
+        let client = if entry.is(Flags::DETACHED) { None } else { self.sessions[entry.session.index()].link };
         (Some(key), client)
     }
 }

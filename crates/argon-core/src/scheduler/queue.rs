@@ -73,12 +73,12 @@ impl Scheduler {
     /// Puts a task into its session's lane; in front if it has waited its time before.
     pub(super) fn enqueue(&mut self, now: Time, key: TaskKey, in_front: bool) {
         let stamp = self.next_stamp();
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         entry.stamp = stamp;
         entry.state = State::Queued { since: now };
         let lane = entry.task.head.priority.index();
         let session_key = entry.session;
-        let session = &mut self.sessions[session_key.0];
+        let session = &mut self.sessions[session_key.index()];
         if in_front {
             session.lanes[lane].push_front((key, stamp));
         } else {
@@ -104,8 +104,8 @@ impl Scheduler {
     fn aged_lane(&self, now: Time) -> Option<usize> {
         let waited = |lane: usize| -> Option<Duration> {
             let session = self.queue.rings[lane].front()?;
-            let (key, _) = self.sessions[session.0].lanes[lane].front()?;
-            queued_since(self.tasks.get(key.0)?).map(|since| now.since(since))
+            let (key, _) = self.sessions[session.index()].lanes[lane].front()?;
+            queued_since(self.tasks.get(key.index())?).map(|since| now.since(since))
         };
         (1..3)
             .filter_map(|lane| Some((waited(lane)?, lane)))
@@ -116,7 +116,7 @@ impl Scheduler {
 
     fn pop_lane(&mut self, lane: usize) -> Option<TaskKey> {
         while let Some(session_key) = self.queue.rings[lane].pop_front() {
-            let session = &mut self.sessions[session_key.0];
+            let session = &mut self.sessions[session_key.index()];
             session.has_turn[lane] = false;
             if session.untaken_bytes > self.limits.untaken_bytes {
                 // Readmitted when the client has taken enough.
@@ -137,9 +137,9 @@ impl Scheduler {
     /// Takes a waiting task out of its lane; the caller sets its state. Entries in the middle of a lane stay, but never
     /// more of them than of live ones.
     pub(super) fn leave_queue(&mut self, key: TaskKey) {
-        let entry = &mut self.tasks[key.0];
+        let entry = &mut self.tasks[key.index()];
         let lane = entry.task.head.priority.index();
-        let session = &mut self.sessions[entry.session.0];
+        let session = &mut self.sessions[entry.session.index()];
         entry.state = State::Delayed;
         session.stale[lane] += 1;
         self.queue.lengths[lane] -= 1;
@@ -162,7 +162,7 @@ fn trim(tasks: &Slab<TaskEntry>, session: &mut Session, lane: usize) {
 }
 
 fn is_live(tasks: &Slab<TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
-    tasks.get(key.0).is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some())
+    tasks.get(key.index()).is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some())
 }
 
 fn queued_since(entry: &TaskEntry) -> Option<Time> {

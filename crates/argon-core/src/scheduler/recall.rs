@@ -26,7 +26,7 @@ impl Scheduler {
         let fullest: Vec<_> = self.placement.fullest().take(WORKERS_AT_ONCE).collect();
         let mut must_look_again = false;
         for key in fullest {
-            let worker = &mut self.workers[key.0];
+            let worker = &mut self.workers[key.index()];
             let (Some(link), Recall::Possible) = (worker.link, worker.recall) else {
                 continue;
             };

@@ -15,7 +15,7 @@ pub(super) struct TaskEntry {
     pub(super) task: Task,
     pub(super) session: SessionKey,
     /// Its place in the session's list.
-    pub(super) session_place: usize,
+    pub(super) session_place: u32,
     /// The connection whose credit the task uses.
     pub(super) credit: Link,
     /// The bytes that it was charged for.
@@ -25,21 +25,28 @@ pub(super) struct TaskEntry {
     pub(super) stamp: u32,
     /// The highest number that an attempt of it was given.
     pub(super) last: Attempt,
-    /// Attempts whose outcome called for a retry: they are not heard a second time.
-    pub(super) judged: Vec<Attempt>,
     /// Whether its present attempt was found with a worker, not sent there by this scheduler.
     pub(super) is_adopted: bool,
-    /// Failed attempts that used up a retry.
-    pub(super) retried: u16,
-    /// Workers lost in a row.
-    pub(super) losses: u32,
     /// Whether its client has named it since the session was last opened.
     pub(super) offered: bool,
     /// Whether the store holds it.
     pub(super) is_durable: bool,
     /// What it has printed, if anything.
     pub(super) output: Option<Box<Output>>,
-    /// What happened to earlier attempts.
+    /// What became of attempts that did not end it, if there were any.
+    pub(super) past: Option<Box<Past>>,
+}
+
+/// What became of a task's earlier attempts. Most tasks have none: it is kept apart, so that a long queue stays small.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// Attempts whose outcome called for a retry: they are not heard a second time.
+    pub(super) judged: Vec<Attempt>,
+    /// Failed attempts that used up a retry.
+    pub(super) retried: u16,
+    /// Workers lost in a row.
+    pub(super) losses: u32,
+    /// What happened, for people.
     pub(super) story: Vec<String>,
 }
 
@@ -55,7 +62,7 @@ pub(super) enum State {
     /// A retry that waits for its time.
     Delayed,
     /// With a worker, at this place of its list, since then.
-    Assigned { worker: WorkerKey, place: usize, since: Time },
+    Assigned { worker: WorkerKey, place: u32, since: Time },
     /// Over; the outcome waits to be taken.
     Ended { outcome: Box<Outcome>, durable: bool, expires: Option<Time> },
 }
@@ -67,6 +74,26 @@ impl TaskEntry {
 
     pub(super) fn is(&self, flag: Flags) -> bool {
         self.task.head.flags.contains(flag)
+    }
+
+    /// What became of earlier attempts, to be added to.
+    pub(super) fn past_mut(&mut self) -> &mut Past {
+        self.past.get_or_insert_default()
+    }
+
+    /// Whether the outcome of this attempt has called for a retry.
+    pub(super) fn has_judged(&self, attempt: Attempt) -> bool {
+        self.past.as_ref().is_some_and(|past| past.judged.contains(&attempt))
+    }
+
+    /// Failed attempts that used up a retry.
+    pub(super) fn retried(&self) -> u16 {
+        self.past.as_ref().map_or(0, |past| past.retried)
+    }
+
+    /// What happened to earlier attempts, for people.
+    pub(super) fn story(&self) -> &[String] {
+        self.past.as_ref().map_or(&[], |past| &past.story)
     }
 
     pub(super) fn is_ended(&self) -> bool {

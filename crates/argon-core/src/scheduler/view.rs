@@ -172,7 +172,7 @@ impl Scheduler {
                 attempt: attempt.attempt.0,
                 runtime: self.tasks[key].task.head.runtime.name(),
                 what: what(&self.tasks[key].task),
-                worker: self.workers[worker.0].profile.name.clone(),
+                worker: self.workers[worker.index()].profile.name.clone(),
                 age_ms: now.since(since).as_millis() as u64,
             })
             .collect();
@@ -198,14 +198,14 @@ impl Scheduler {
     /// What state a task is in, in a word or two for people; `None` if it is not known.
     #[must_use]
     pub fn task_state(&self, id: TaskId) -> Option<String> {
-        let entry = &self.tasks[self.task_by_id.get(&id)?.0];
+        let entry = &self.tasks[self.task_of(&id)?.index()];
         Some(match &entry.state {
             State::Storing => "being stored".to_owned(),
             State::Recovering => "waiting for the worker that may run it".to_owned(),
             State::Queued { .. } => "queued".to_owned(),
             State::Delayed => "waiting for its next attempt".to_owned(),
             State::Assigned { worker, .. } => {
-                format!("with worker {}", self.workers[worker.0].profile.name)
+                format!("with worker {}", self.workers[worker.index()].profile.name)
             }
             State::Ended { outcome, .. } => {
                 let report = Report::from_json(&outcome.report);
