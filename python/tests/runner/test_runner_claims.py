@@ -118,6 +118,18 @@ def test_what_follows_a_barrier_can_be_taken_back_too(runner):
     assert [runner.heard() for _ in range(2)] == [None, 3]
 
 
+def test_what_is_taken_back_between_a_barrier_and_its_number_leaves_another_barrier(runner):
+    runner.hand("time.sleep", 0.2)
+    runner.hand_ahead("builtins.abs", 1)
+    runner.hand_ahead("builtins.abs", 2)
+    runner.take_back()
+    runner.put(BARRIER | 1)
+    runner.put(BARRIER | 3)
+    runner.hand_ahead("builtins.abs", 3)
+    runner.hand_ahead("builtins.abs", 4)
+    assert [runner.heard() for _ in range(3)] == [None, 3, 4]
+
+
 def test_it_claims_nothing_before_its_output_was_taken(runner):
     runner.hand("builtins.print", "of the first")
     runner.hand_ahead("builtins.abs", -5)

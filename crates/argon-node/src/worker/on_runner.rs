@@ -107,7 +107,13 @@ impl Driver {
             current.attempt.task == head.id && current.attempt.attempt == head.attempt
         });
         if !is_due || !matches!(head.status, Status::Ok | Status::Error) {
-            return self.complain(slot, "it reported an outcome that cannot be".to_owned());
+            let due = runner.hands.current().map(|current| current.attempt);
+            let complaint = format!(
+                "it reported an outcome that cannot be: {} of {}, and {due:?} was due",
+                head.status.name(),
+                head.id
+            );
+            return self.complain(slot, complaint);
         }
         let is_error = head.status == Status::Error;
         if let Some(current) = runner.hands.end()

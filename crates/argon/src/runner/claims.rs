@@ -72,17 +72,17 @@ impl Turn {
     /// Whether the next task is this runner's, where `next_number` takes a number out of the pipe if there is one.
     fn claim(&mut self, mut next_number: impl FnMut() -> Option<u64>) -> bool {
         self.number += 1;
-        if self.number < self.barrier {
-            return false;
+        while self.number >= self.barrier {
+            let Some(found) = next_number() else {
+                return false;
+            };
+            if found & BARRIER == 0 {
+                return true;
+            }
+            // The number that follows may have been taken back by now, too; then another barrier is next.
+            self.barrier = found & !BARRIER;
         }
-        let Some(found) = next_number() else {
-            return false;
-        };
-        if found & BARRIER == 0 {
-            return true;
-        }
-        self.barrier = found & !BARRIER;
-        self.number == self.barrier && next_number().is_some()
+        false
     }
 }
 
@@ -148,5 +148,11 @@ mod tests {
         assert_eq!(claimed(&mut turn, 2, &[1, BARRIER | 2]), [true, false]);
         // The pool gives numbers out again only behind another barrier.
         assert_eq!(claimed(&mut turn, 2, &[BARRIER | 3, 3]), [true, false]);
+    }
+
+    #[test]
+    fn what_is_taken_back_between_a_barrier_and_its_number_leaves_another_barrier() {
+        let numbers = [BARRIER | 1, BARRIER | 3, 3, 4];
+        assert_eq!(claimed(&mut Turn::default(), 4, &numbers), [false, false, true, true]);
     }
 }

@@ -36,14 +36,14 @@ sub claim {
     my ($self) = @_;
     $self->output_taken($self->{socket}->next_message_of(OUTPUT_TAKEN)) if $self->{is_output_left};
     my $number = ++$self->{number};
-    return 0 if $number < $self->{barrier};
-    my ($high, $low) = $self->_next_number or return 0;
-    return 1 if !($high & $BARRIER);
-    # All before the number that follows the barrier have been taken back.
-    $self->{barrier} = ($high ^ $BARRIER) * 2**32 + $low;
-    return 0 if $number != $self->{barrier};
-    my @number = $self->_next_number;
-    return scalar @number;
+    while ($number >= $self->{barrier}) {
+        my ($high, $low) = $self->_next_number or return 0;
+        return 1 if !($high & $BARRIER);
+        # All before the number that follows the barrier have been taken back. That one may be by now, too, and then
+        # another barrier is next.
+        $self->{barrier} = ($high ^ $BARRIER) * 2**32 + $low;
+    }
+    return 0;
 }
 
 # The frame that says that there is output of a task that ends, if there is.

@@ -52,14 +52,14 @@ class Claims:
             self._link.next_of(OUTPUT_TAKEN)
             self.output_taken()
         self._number = number = self._number + 1
-        if number < self._barrier:
-            return False
-        found = self._next_number()
-        if found & _BARRIER:
-            # All before the number that follows the barrier have been taken back.
+        while number >= self._barrier:
+            found = self._next_number()
+            if not found & _BARRIER:
+                return found != 0
+            # All before the number that follows the barrier have been taken back. That one may be by now, too, and then
+            # another barrier is next.
             self._barrier = found ^ _BARRIER
-            found = self._next_number() if number == self._barrier else 0
-        return found != 0
+        return False
 
     def output_left(self) -> bytes:
         """The frame that says that there is output of a task that ends, if there is."""
