@@ -29,6 +29,9 @@ const AHEAD_BYTES_MAX: u64 = 16 << 10;
 const WORTHWHILE_US: u64 = 100;
 /// A run that takes so much longer than the ones before has nothing ahead of it any more.
 const PATIENCE: Duration = Duration::from_millis(1);
+/// A task is taken to show a length of so many times the one that was expected, at most.
+const LEAP: u64 = 4;
+const LEAP_FROM_US: u64 = 25;
 /// What a new runner's tasks are taken to last until some have ended, microseconds.
 pub(super) const UNKNOWN_US: u64 = 10_000;
 
@@ -184,9 +187,11 @@ impl Pool {
 }
 
 impl Slot {
-    /// Believes in a long task at once, and in short ones step by step.
+    /// Follows what tasks take, upwards faster than downwards. One that was long is no reason to stop: it may have waited for
+    /// a processor, and what was ahead of it comes back anyway.
     pub(super) fn learn(&mut self, run_us: u64) {
-        self.run_us = if run_us > self.run_us { run_us } else { self.run_us.midpoint(run_us) };
+        let believed = run_us.min(LEAP * self.run_us.max(LEAP_FROM_US));
+        self.run_us = if believed > self.run_us { believed } else { self.run_us.midpoint(believed) };
     }
 
     /// When nothing is to be ahead of the run any more.

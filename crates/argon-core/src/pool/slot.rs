@@ -28,7 +28,7 @@ pub(super) struct Slot {
     pub(super) takes_ahead: bool,
     /// What the runner was handed beyond its run, in the order in which it will claim it.
     pub(super) ahead: VecDeque<Run>,
-    /// How long its tasks run, microseconds: quick to believe in long ones, slow to forget them.
+    /// How long its tasks run, microseconds: quicker to follow when they grow longer.
     pub(super) run_us: u64,
     /// Whether the runner was asked for what it has not claimed, during this run.
     pub(super) reclaim: Reclaim,
