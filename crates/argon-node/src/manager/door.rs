@@ -65,6 +65,9 @@ impl Driver {
                 self.on_request(now, link, role, &json);
             }
             (Role::Client | Role::Worker, Message::Blob { hash, payload }) => {
+                if let Some(peer) = self.peers.get(&link) {
+                    peer.port.forget_arrival(hash);
+                }
                 self.on_blob(now, hash, payload)
             }
             (Role::Worker, Message::NeedBlob(hashes)) => self.on_need_blob(link, &hashes),

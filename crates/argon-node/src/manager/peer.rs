@@ -94,4 +94,12 @@ impl Port {
             Self::Memory(_) => false,
         }
     }
+
+    /// A blob that was on its way has been taken.
+    pub fn forget_arrival(&self, hash: BlobHash) {
+        match self {
+            Self::Tcp(connection) => connection.forget_arrival(hash),
+            Self::Memory(_) => {}
+        }
+    }
 }

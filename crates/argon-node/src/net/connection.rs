@@ -40,6 +40,8 @@ pub struct Connection {
     writer: OwnedWriteHalf,
     outbox: RefCell<Outbox>,
     decoder: RefCell<Decoder>,
+    /// Blobs that are complete, and that the owner has not taken.
+    arrived: RefCell<Vec<BlobHash>>,
     owes_life: bool,
     last_sent: Cell<Instant>,
     last_heard: Cell<Instant>,
@@ -70,6 +72,7 @@ impl Connection {
             writer,
             outbox: RefCell::default(),
             decoder: RefCell::new(decoder),
+            arrived: RefCell::default(),
             owes_life,
             last_sent: Cell::new(now),
             last_heard: Cell::new(now),
@@ -114,10 +117,15 @@ impl Connection {
         self.outbox.borrow().len()
     }
 
-    /// Whether a blob has begun to arrive and is not complete.
+    /// Whether a blob has begun to arrive and was not taken by the owner yet: it may wait behind smaller messages.
     #[must_use]
     pub fn is_arriving(&self, hash: BlobHash) -> bool {
-        self.decoder.borrow().is_arriving(hash)
+        self.decoder.borrow().is_arriving(hash) || self.arrived.borrow().contains(&hash)
+    }
+
+    /// The owner has taken a blob.
+    pub fn forget_arrival(&self, hash: BlobHash) {
+        self.arrived.borrow_mut().retain(|arrived| *arrived != hash);
     }
 
     fn write_some(&self) -> io::Result<()> {
@@ -188,7 +196,12 @@ impl Connection {
                     self.flush();
                 }
                 Ok(Some(Message::Pong(_))) => {}
-                Ok(Some(message)) => inbox(message),
+                Ok(Some(message)) => {
+                    if let Message::Blob { hash, .. } = &message {
+                        self.arrived.borrow_mut().push(*hash);
+                    }
+                    inbox(message);
+                }
                 Err(error) => {
                     self.refuse(&Refusal::new("frame", error.to_string()));
                     return Err(End::Lost(format!("it sent what is no message: {error}")));
