@@ -27,7 +27,7 @@ section('Empty tasks, one worker with two slots', systems());
 section('The floor', floor_rows());
 section('Processor time of one empty task in bulk, Perl to Perl', processor_rows());
 section('Arguments and results, Perl, four at a time', payload_rows());
-section('The boost: tasks that sleep, workers of two slots, share of what the slots can do', boost_rows());
+section('The boost: tasks that sleep, workers of two slots, share of the slots\' time that was spent in them', boost_rows());
 section('The real manager under virtual workers of 16 slots (`argon-bench fleet`)', fleet_rows());
 text_section('The scheduler alone (`argon-steps time`)', 'steps.txt');
 text_section('Commands with `argon map`, beside GNU parallel and the least there is', 'map.txt');
