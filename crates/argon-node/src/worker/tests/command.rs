@@ -333,8 +333,11 @@ fn what_a_command_left_running_is_ended_and_does_not_keep_the_task() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
         let begun = Instant::now();
+        // It ends when the second one has said its pid: opening a FIFO waits for the other end.
+        let far = "setsid sh -c 'echo $$; : >\"$0\"; exec sleep 1000' \"$d/said\" &";
+        let waits = "d=$(mktemp -d); mkfifo \"$d/said\"";
         let printed = worker
-            .output(&shell("sleep 1000 & echo $!; setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.2"))
+            .output(&shell(&format!("{waits}; sleep 1000 & echo $!; {far} : <\"$d/said\"; rm -r \"$d\"")))
             .await;
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         let pids: Vec<i64> = printed.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
