@@ -45,6 +45,7 @@ pub mod blocking;
 mod call;
 mod client;
 mod deferred;
+pub mod dial;
 mod error;
 mod foreign;
 mod journal;

@@ -15,7 +15,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, unconstrained};
 use tokio::time::Instant;
 
-use super::socket;
 use crate::random;
 
 /// How long a peer may take to prove the key.
@@ -123,7 +122,7 @@ async fn prove(
     key: &Key,
     welcome: &Welcome,
 ) -> Result<Admitted, String> {
-    socket::prepare(&stream);
+    argon::dial::prepare(&stream);
     let mut opening = Opening { decoder: Decoder::default(), read: 0 };
     opening.magic(&mut stream).await?;
     let shaken = shake(&mut stream, &mut opening, key, welcome).await;

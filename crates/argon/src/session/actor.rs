@@ -9,7 +9,8 @@ use argon_proto::frame::Decoder;
 use tokio::net::TcpStream;
 
 use super::Shared;
-use super::dial::{Reached, Seeker};
+use super::dial::Seeker;
+use crate::dial::Reached;
 use crate::error::ErrorKind;
 use crate::journal::Heard;
 
