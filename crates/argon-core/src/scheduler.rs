@@ -30,6 +30,7 @@ mod queue;
 mod recall;
 mod record;
 mod session;
+mod settle;
 mod task;
 mod task_index;
 mod timers;
@@ -89,8 +90,10 @@ pub struct Scheduler {
     collectors: FxHashMap<TaskId, Vec<Link>>,
     /// Sessions to which a grant of credit is due at the end of the batch.
     credit_due: Vec<SessionKey>,
-    /// Workers to which settlements are due at the end of the batch.
-    settle_due: Vec<WorkerKey>,
+    /// Workers that may be told at the end of the batch which outcomes they need not keep.
+    settling: Vec<WorkerKey>,
+    /// Workers that are told after a while, if not before.
+    settling_later: Vec<WorkerKey>,
     /// When a look at tasks that were sent ahead is due.
     recall_check: Option<Time>,
     /// Until then, tasks that are offered again wait for a worker that may hold them.
@@ -157,7 +160,8 @@ impl Scheduler {
             dismissed: FxHashSet::default(),
             collectors: FxHashMap::default(),
             credit_due: Vec::new(),
-            settle_due: Vec::new(),
+            settling: Vec::new(),
+            settling_later: Vec::new(),
             recall_check: None,
             recovering_until,
             storing: VecDeque::new(),
@@ -208,7 +212,7 @@ impl Scheduler {
     /// Appends what a batch of steps has gathered for each peer: settlements and credit.
     pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
         self.recall(now, out);
-        self.flush_settled(out);
+        self.flush_settled(now, out);
         self.flush_credit(out);
     }
 

@@ -111,8 +111,10 @@ fn a_detached_task_is_accepted_when_it_is_durable_and_runs_after_that() {
     assert_eq!(manager.said(1), [Message::Accepted(vec![id(1, 1)])]);
     assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
+    manager.pass(SECOND);
     assert_eq!(manager.said(11), [], "it is not settled before it is durable");
     manager.commit();
+    manager.pass(SECOND);
     assert_eq!(manager.said(11), [Message::Settled(vec![attempt(1, 1, 1)])]);
 }
 

@@ -55,8 +55,12 @@ impl Scheduler {
     /// Sends RUN to the worker that the task is assigned to.
     pub(super) fn send_run(&mut self, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key.index()];
-        if let Some(link) = entry.worker().and_then(|worker| self.workers[worker.index()].link) {
+        let Some(worker) = entry.worker() else {
+            return;
+        };
+        if let Some(link) = self.workers[worker.index()].link {
             out.send(link, Message::Run(entry.task.clone()));
+            self.settle_now(worker);
         }
     }
 
@@ -119,30 +123,5 @@ impl Scheduler {
             out.send(link, Message::Stop(vec![attempt]));
         }
         self.placement.update(worker_key, worker);
-    }
-
-    /// Tells a worker, at the end of the batch, that an outcome need not be kept.
-    pub(super) fn settle(&mut self, worker_key: WorkerKey, attempt: AttemptId) {
-        let Some(worker) = self.workers.get_mut(worker_key.index()) else {
-            return;
-        };
-        if worker.settled.is_empty() {
-            self.settle_due.push(worker_key);
-        }
-        worker.settled.push(attempt);
-    }
-
-    pub(super) fn flush_settled(&mut self, out: &mut Out) {
-        for key in std::mem::take(&mut self.settle_due) {
-            let Some(worker) = self.workers.get_mut(key.index()) else {
-                continue;
-            };
-            let settled = std::mem::take(&mut worker.settled);
-            if let Some(link) = worker.link {
-                for part in settled.chunks(argon_proto::limit::IDS_PER_FRAME) {
-                    out.send(link, Message::Settled(part.to_vec()));
-                }
-            }
-        }
     }
 }

@@ -54,10 +54,11 @@ impl Scheduler {
         let Some(key) = self.task_of(&id) else {
             return;
         };
-        if let State::Ended { durable, .. } = &mut self.tasks[key.index()].state {
+        if let State::Ended { durable, outcome, .. } = &mut self.tasks[key.index()].state {
             *durable = true;
             if let Some((worker, attempt)) = settles {
-                self.settle(worker, attempt);
+                let weight = outcome.weight();
+                self.settle(worker, attempt, weight);
             }
             self.deliver(key, out);
         }

@@ -56,6 +56,7 @@ impl Scheduler {
             Timer::UnclaimedEnd => self.drop_unclaimed(now, out),
             Timer::ResultExpiry(key, stamp) => self.expire(key, stamp, out),
             Timer::RecallCheck => self.recall_check = None,
+            Timer::SettlementsDue => self.on_settlements_due(),
         }
     }
 
@@ -87,7 +88,7 @@ impl Scheduler {
         for unclaimed in due {
             self.unclaimed.remove(&unclaimed.attempt.task);
             match unclaimed.outcome {
-                Some(_) => self.settle(unclaimed.worker, unclaimed.attempt),
+                Some(outcome) => self.settle(unclaimed.worker, unclaimed.attempt, outcome.weight()),
                 None => self.stop(unclaimed.worker, unclaimed.attempt, out),
             }
         }

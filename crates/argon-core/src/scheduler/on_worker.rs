@@ -58,7 +58,7 @@ impl Scheduler {
         worker.stamp = stamp;
         worker.is_resting = false;
         worker.recall = Recall::Possible;
-        worker.settled.clear();
+        worker.untold.clear();
         let unowned = std::mem::take(&mut worker.unowned);
         let is_draining = worker.draining;
         self.peers.insert(link, Peer::Worker(key));
@@ -274,6 +274,8 @@ impl Scheduler {
             let worker = &mut self.workers[key.index()];
             worker.draining = true;
             self.placement.update(key, worker);
+            // It leaves when it has nothing left to keep.
+            self.settle_now(key);
         }
     }
 
@@ -287,6 +289,7 @@ impl Scheduler {
             out.send(link, Message::Drain(Bytes::from_static(b"{}")));
         }
         self.placement.update(key, worker);
+        self.settle_now(key);
     }
 
     pub(super) fn on_worker_lost(&mut self, now: Time, link: Link, certain: bool, out: &mut Out) {

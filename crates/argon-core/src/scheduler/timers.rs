@@ -24,6 +24,8 @@ pub(super) enum Timer {
     ResultExpiry(TaskKey, u32),
     /// Look again whether tasks that were sent ahead should be recalled.
     RecallCheck,
+    /// Workers that were not written to for a while are told what they need not keep.
+    SettlementsDue,
 }
 
 /// The timers, ordered by time.

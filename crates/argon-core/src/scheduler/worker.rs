@@ -5,6 +5,7 @@ use rustc_hash::FxHashSet;
 
 use super::TaskKey;
 use super::input::{Link, WorkerProfile};
+use super::settle::Untold;
 use crate::time::Time;
 
 /// Work that is sent ahead to a worker covers about this long, microseconds per slot.
@@ -29,8 +30,8 @@ pub(super) struct Worker {
     pub(super) assigned: Vec<TaskKey>,
     /// Attempts that it holds for no task: being stopped, or claimed by nobody yet.
     pub(super) unowned: FxHashSet<AttemptId>,
-    /// Outcomes to settle at the end of the batch.
-    pub(super) settled: Vec<AttemptId>,
+    /// Outcomes of it that need not be kept, which it does not know.
+    pub(super) untold: Untold,
     /// Mean run time of its recent tasks, microseconds; 0 while unknown.
     pub(super) mean_us: u64,
     pub(super) last_outcome: Time,
@@ -60,7 +61,7 @@ impl Worker {
             is_resting: false,
             assigned: Vec::new(),
             unowned: FxHashSet::default(),
-            settled: Vec::new(),
+            untold: Untold::default(),
             mean_us: 0,
             last_outcome: now,
             recall: Recall::Possible,

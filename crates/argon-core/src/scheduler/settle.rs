@@ -1,0 +1,104 @@
+//! When workers are told that outcomes need not be kept any more. Nobody waits for that word, and a word alone costs the
+//! manager a system call and the worker a wake-up: so it rides with the next task that the worker is given, or goes
+//! after a moment. A worker that is leaving waits for it and gets it at once.
+
+use std::time::Duration;
+
+use argon_proto::message::AttemptId;
+use argon_proto::{Message, limit};
+
+use super::effect::Out;
+use super::timers::Timer;
+use super::{Scheduler, WorkerKey};
+use crate::time::Time;
+
+/// Longest time that a worker keeps an outcome for want of the word.
+const SETTLE_WITHIN: Duration = Duration::from_millis(200);
+/// Most outcomes that a worker keeps for want of the word.
+const UNTOLD_MOST: usize = 64;
+/// Most bytes of outcomes that a worker keeps for want of the word.
+const UNTOLD_BYTES: u64 = 256 << 10;
+
+/// Outcomes that a worker has still to be told about.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    attempts: Vec<AttemptId>,
+    /// What it keeps of them in memory.
+    bytes: u64,
+    /// Whether it is written to in this batch anyway.
+    is_due: bool,
+    /// Whether the end of the batch looks at it.
+    is_looked_at: bool,
+    /// Whether it is told when [`Timer::SettlementsDue`] is, if not before.
+    is_waiting: bool,
+}
+
+impl Untold {
+    /// Forgets the outcomes: the connection over which they came is no more.
+    pub(super) fn clear(&mut self) {
+        self.attempts.clear();
+        self.bytes = 0;
+    }
+}
+
+impl Scheduler {
+    /// Notes that a worker need not keep an outcome of so many bytes.
+    pub(super) fn settle(&mut self, key: WorkerKey, attempt: AttemptId, bytes: u64) {
+        if let Some(worker) = self.workers.get_mut(key.index()) {
+            worker.untold.attempts.push(attempt);
+            worker.untold.bytes += bytes;
+            self.look_at_untold(key);
+        }
+    }
+
+    /// Lets a worker be told at the end of the batch.
+    pub(super) fn settle_now(&mut self, key: WorkerKey) {
+        let untold = &mut self.workers[key.index()].untold;
+        if !untold.attempts.is_empty() {
+            untold.is_due = true;
+            self.look_at_untold(key);
+        }
+    }
+
+    fn look_at_untold(&mut self, key: WorkerKey) {
+        if !std::mem::replace(&mut self.workers[key.index()].untold.is_looked_at, true) {
+            self.settling.push(key);
+        }
+    }
+
+    /// Tells those who were not written to for a while.
+    pub(super) fn on_settlements_due(&mut self) {
+        for key in std::mem::take(&mut self.settling_later) {
+            if let Some(worker) = self.workers.get_mut(key.index()) {
+                worker.untold.is_waiting = false;
+                self.settle_now(key);
+            }
+        }
+    }
+
+    /// Tells the workers whose turn it is; the others wait.
+    pub(super) fn flush_settled(&mut self, now: Time, out: &mut Out) {
+        for key in std::mem::take(&mut self.settling) {
+            let Some(worker) = self.workers.get_mut(key.index()) else {
+                continue;
+            };
+            let untold = &mut worker.untold;
+            untold.is_looked_at = false;
+            let is_much = untold.attempts.len() >= UNTOLD_MOST || untold.bytes >= UNTOLD_BYTES;
+            if untold.is_due || worker.draining || is_much {
+                let settled = std::mem::take(&mut untold.attempts);
+                (untold.is_due, untold.bytes) = (false, 0);
+                if let Some(link) = worker.link {
+                    for part in settled.chunks(limit::IDS_PER_FRAME) {
+                        out.send(link, Message::Settled(part.to_vec()));
+                    }
+                }
+            } else if !std::mem::replace(&mut untold.is_waiting, true) {
+                if self.settling_later.is_empty() {
+                    self.timers.set(now + SETTLE_WITHIN, Timer::SettlementsDue);
+                }
+                self.settling_later.push(key);
+            }
+        }
+    }
+}
