@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod key_file;
 pub mod manager;
 pub mod map;
+pub mod memory;
 pub mod net;
 pub mod random;
 pub mod ready;

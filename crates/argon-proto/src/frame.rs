@@ -15,10 +15,11 @@ pub use outbox::Outbox;
 mod tests {
     use std::io::IoSlice;
 
-    use bytes::Bytes;
+    use bytes::{BufMut, Bytes};
 
     use super::*;
     use crate::id::{BlobHash, SessionId, TaskId};
+    use crate::limit;
     use crate::message::{DecodeError, Message};
     use crate::payload::Payload;
     use crate::{Attempt, Codec, Flags, Outcome, OutcomeHead, Priority, Runtime, Status, Task, TaskHead};
@@ -137,6 +138,54 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.buffer().extend_from_slice(&drain(&mut outbox, usize::MAX));
         assert_eq!(decoder.next(), Err(DecodeError::BlobHash(wrong)));
+    }
+
+    #[test]
+    fn big_payloads_of_one_length_follow_one_another_and_a_short_one_does_not_wait_for_a_long_one() {
+        let outcome_of = |length: usize| Message::Outcome(outcome(vec![1; length].into()));
+        let arrivals = |lengths: &[usize]| {
+            let mut outbox = Outbox::default();
+            lengths.iter().for_each(|length| outbox.push(outcome_of(*length)));
+            let bytes = drain(&mut outbox, usize::MAX);
+            // How many bytes had come when each was whole, and how long it was.
+            let mut decoder = Decoder::default();
+            let mut arrivals = Vec::new();
+            for (count, part) in (1..).zip(bytes.chunks(64 << 10)) {
+                decoder.buffer().extend_from_slice(part);
+                while let Some(message) = decoder.next().expect("good frames") {
+                    arrivals.push(((count * 64) >> 10, message.payload().map_or(0, Payload::len) >> 20));
+                }
+            }
+            arrivals
+        };
+        assert_eq!(arrivals(&[4 << 20, 4 << 20, 4 << 20]), [(4, 4), (8, 4), (12, 4)]);
+        assert_eq!(arrivals(&[16 << 20, 1 << 20, 1 << 20]), [(2, 1), (4, 1), (18, 16)]);
+    }
+
+    #[test]
+    fn a_long_frame_is_read_to_where_it_stays() {
+        let payload = Payload::from(vec![9; 3 * limit::INLINE_BYTES]);
+        let mut outbox = Outbox::default();
+        outbox.push(Message::Outcome(outcome(payload)));
+        outbox.push(Message::Offered);
+        let bytes = drain(&mut outbox, usize::MAX);
+        let (mut decoder, mut messages, mut rest) = (Decoder::default(), Vec::new(), &bytes[..]);
+        let mut reads = 0;
+        while !rest.is_empty() {
+            let mut room = decoder.room(64 << 10);
+            let (read, left) = rest.split_at(room.remaining_mut().min(rest.len()));
+            room.put_slice(read);
+            rest = left;
+            reads += 1;
+            while let Some(message) = decoder.next().expect("good frames") {
+                messages.push(message);
+            }
+        }
+        let Some(Message::Outcome(outcome)) = messages.iter().find(|message| **message != Message::Offered)
+        else {
+            panic!("expected an outcome, got {messages:?}");
+        };
+        assert_eq!((messages.len(), outcome.payload.parts().len(), reads), (2, 3, 4));
     }
 
     #[test]

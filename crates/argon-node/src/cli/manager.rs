@@ -8,6 +8,7 @@ use crate::key_file;
 use crate::manager::inbox::Inbox;
 use crate::manager::serve::LinkNumbers;
 use crate::manager::{self, ManagerConfig};
+use crate::memory;
 use crate::net::{address, socket};
 use crate::ready;
 use crate::signals;
@@ -34,6 +35,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     start_log(&arguments.log);
     socket::allow_many();
+    memory::keep_some();
     super::block_on(async move {
         let door = &arguments.door;
         let listener = address::listen(&door.host, door.port, door.insecure_plaintext).await?;

@@ -5,6 +5,7 @@ use clap::Args;
 use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, start_log};
 use super::worker::serve_alone;
 use crate::exit::Failure;
+use crate::memory;
 
 /// Manager and worker on this machine, in one process.
 #[derive(Debug, Args)]
@@ -29,5 +30,6 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     start_log(&arguments.log);
+    memory::keep_some();
     super::block_on(async move { serve_alone("up", &arguments.door, &arguments.pool, &arguments.key).await })
 }

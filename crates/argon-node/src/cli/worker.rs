@@ -10,6 +10,7 @@ use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key
 use crate::exit::{Failure, Kind};
 use crate::key_file;
 use crate::manager::ManagerConfig;
+use crate::memory;
 use crate::net::address::{self, parse_peer};
 use crate::random;
 use crate::ready;
@@ -45,6 +46,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     start_log(&arguments.log);
+    memory::keep_some();
     super::block_on(async move {
         if arguments.manager.is_empty() {
             serve_alone("worker", &arguments.door, &arguments.pool, &arguments.key).await

@@ -14,6 +14,7 @@ use std::time::Duration;
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::handshake::Refusal;
 use argon_proto::{BlobHash, Message};
+use bytes::BufMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -24,10 +25,8 @@ use tokio::time::Instant;
 const PING_AFTER: Duration = Duration::from_secs(5);
 /// A peer that owes life signs and was silent for so long is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
-/// Least free space of the read buffer, bytes.
-const READ_LEAST: usize = 4 << 10;
-/// Free space that is made when there is less, bytes.
-const READ_MORE: usize = 64 << 10;
+/// Room that is made for one read, bytes.
+const READ_BYTES: usize = 64 << 10;
 /// Bytes read before others get their turn: about as many small messages as the manager takes in one batch.
 const READ_TURN: usize = 128 << 10;
 /// How long a connection that is being closed may take to send its last words.
@@ -160,12 +159,9 @@ impl Connection {
         let mut turn = 0;
         while turn < READ_TURN {
             let mut decoder = self.decoder.borrow_mut();
-            let buffer = decoder.buffer();
-            if buffer.capacity() - buffer.len() < READ_LEAST {
-                buffer.reserve(READ_MORE);
-            }
-            let room = buffer.capacity() - buffer.len();
-            let poll = pin!(reader.read_buf(buffer)).poll(context);
+            let mut buffer = decoder.room(READ_BYTES);
+            let room = buffer.remaining_mut();
+            let poll = pin!(reader.read_buf(&mut buffer)).poll(context);
             let count = match poll {
                 Poll::Pending if turn > 0 => return Poll::Ready(Ok(false)),
                 Poll::Pending => return Poll::Pending,

@@ -66,6 +66,8 @@ pub(super) struct Driver {
     pub(super) executables: Executables,
     pub(super) answers: Answers,
     pub(super) is_linked: bool,
+    /// There may be blobs that the manager has to be asked for.
+    pub(super) has_questions: bool,
     pub(super) untold: Untold,
     /// Output that waits for a manager.
     pub(super) unsent_output: Vec<Message>,
@@ -135,6 +137,7 @@ impl Driver {
             executables: Executables::new(&config.id.to_string()),
             answers: Answers::default(),
             is_linked: false,
+            has_questions: false,
             untold: Untold::default(),
             unsent_output: Vec::new(),
             inputs: VecDeque::new(),
@@ -225,6 +228,7 @@ impl Driver {
     }
 
     fn flush(&mut self) {
+        self.ask_what_is_due();
         self.tell_what_is_due();
         self.runners.iter_mut().flatten().for_each(Runner::flush);
     }

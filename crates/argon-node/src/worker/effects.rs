@@ -12,12 +12,12 @@ use nix::sys::signal;
 use rustc_hash::FxHashSet;
 
 use super::driver::Driver;
-use super::kernel;
 use super::mark::Mark;
 use super::process;
 use super::runner::{Current, Runner};
 use super::runtime::Launch;
 use super::spawn::SpawnError;
+use crate::memory;
 
 /// A runner that is not ready by then is killed.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -149,7 +149,7 @@ impl Driver {
         let is_big = payload.len() > BIG_BYTES;
         drop(payload);
         if is_big {
-            kernel::give_back_memory();
+            memory::give_back();
         }
         Ok(path)
     }

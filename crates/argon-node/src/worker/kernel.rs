@@ -1,10 +1,11 @@
-//! The kernel calls that no safe library offers: a dead child's usage, CLOEXEC for a range, freed memory.
+//! The kernel calls that no safe library offers: a dead child's usage, CLOEXEC for a range, reading into free room.
 
 use std::io;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use bytes::BufMut;
 use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -45,13 +46,15 @@ pub(super) fn close_others_at_exec() {
     }
 }
 
-/// Lets the system have what was freed in the middle of the heap, where the C library has a call for that.
-pub(super) fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes an integer, and touches nothing that is in use.
-    unsafe {
-        libc::malloc_trim(0);
-    }
+/// Reads once, to where the bytes stay.
+pub(super) fn read_into(socket: &UnixStream, buffer: &mut impl BufMut) -> io::Result<usize> {
+    let room = buffer.chunk_mut();
+    // SAFETY: the kernel writes at most so many bytes, to memory that is the buffer's and free.
+    let count = unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), 0) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: so many bytes were just written there.
+    unsafe { buffer.advance_mut(count) };
+    Ok(count)
 }
 
 /// Bytes that a pipe holds.

@@ -125,8 +125,17 @@ impl Driver {
         }
     }
 
-    /// Asks the manager for what is missing and was not asked for on this connection.
+    /// The manager will be asked for what is missing and was not asked for on this connection.
     pub(super) fn ask_for_blobs(&mut self) {
+        self.has_questions = true;
+    }
+
+    /// Asks, once everything that has come is taken: what is missing may have been right behind.
+    pub(super) fn ask_what_is_due(&mut self) {
+        if !self.has_questions || !self.link.events.is_empty() {
+            return;
+        }
+        self.has_questions = false;
         if !self.is_linked {
             return;
         }

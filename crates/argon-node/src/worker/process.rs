@@ -9,12 +9,16 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 
 use super::hands::Claims;
 use super::mark::Mark;
 use super::runtime::Launch;
 use super::spawn::{Plan, SpawnError, c_string, spawn};
+
+/// What a runner's socket holds in each direction, if the system allows so much.
+const SOCKET_BYTES: usize = 512 << 10;
 
 /// A process that was just started, and our ends of what comes from it. All of them non-blocking.
 #[derive(Debug)]
@@ -35,6 +39,10 @@ pub(super) fn start(
     let program =
         in_path(launch.program.as_os_str(), path_of(environment), None).map_err(SpawnError::Program)?;
     let (socket, its_socket) = UnixStream::pair().map_err(SpawnError::System)?;
+    for socket in [&socket, &its_socket] {
+        // Of a big payload so much is written before its reader has to be woken; less is worse, and not wrong.
+        let _ = setsockopt(socket, sockopt::SndBuf, &SOCKET_BYTES);
+    }
     let ([stdout, stderr], [its_stdout, its_stderr]) = output_pipes().map_err(SpawnError::System)?;
     unblock(socket.as_fd()).map_err(SpawnError::System)?;
     let stdin = File::open("/dev/null").map_err(SpawnError::System)?;

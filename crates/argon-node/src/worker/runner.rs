@@ -11,7 +11,7 @@ use argon_core::pool::Kind;
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::message::AttemptId;
 use argon_proto::{BlobHash, Flags, Message, Task};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustc_hash::FxHashSet;
@@ -176,13 +176,13 @@ impl Runner {
             && let Some(socket) = &self.socket
             && let Poll::Ready(Ok(mut guard)) = socket.poll_read_ready(cx)
         {
-            match guard.get_inner().read(scratch) {
+            let (read, room) = read(guard.get_inner(), &mut self.decoder, scratch);
+            match read {
                 Ok(count @ 1..) => {
                     // What came short has emptied the socket; the next bytes wake us again.
-                    if count < scratch.len() {
+                    if count < room {
                         guard.clear_ready();
                     }
-                    feed(&mut self.decoder, &scratch[..count]);
                     return Some(Found::Said);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
@@ -305,10 +305,9 @@ impl Runner {
         while left > 0
             && !self.is_deaf
             && let Some(socket) = &self.socket
-            && let Ok(count @ 1..) = socket.get_ref().read(scratch)
+            && let (Ok(count @ 1..), _) = read(socket.get_ref(), &mut self.decoder, scratch)
         {
             left = left.saturating_sub(count);
-            feed(&mut self.decoder, &scratch[..count]);
         }
     }
 
@@ -350,6 +349,20 @@ impl Current {
         }
         usize::try_from(self.window.room()).unwrap_or(usize::MAX).min(OUTPUT_BYTES)
     }
+}
+
+/// Reads once, and says how much could have been read. A long frame goes to where it stays, all else through `scratch`.
+fn read(mut socket: &UnixStream, decoder: &mut Decoder, scratch: &mut [u8]) -> (io::Result<usize>, usize) {
+    if decoder.missing_of_long() > 0 {
+        let mut buffer = decoder.room(0);
+        let room = buffer.remaining_mut();
+        return (kernel::read_into(socket, &mut buffer), room);
+    }
+    let read = socket.read(scratch);
+    if let Ok(count) = read {
+        feed(decoder, &scratch[..count]);
+    }
+    (read, scratch.len())
 }
 
 /// Copies into memory that several messages share, so that a small one costs no allocation of its own.

@@ -2,12 +2,20 @@
 
 use std::collections::HashMap;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::buf::Limit;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::id::BlobHash;
 use crate::limit;
 use crate::message::{DecodeError, Message, kind};
 use crate::payload::Payload;
+
+/// Least free room of the buffer that is worth a read, bytes.
+const ROOM_LEAST: usize = 4 << 10;
+/// Longer frames have memory of their own.
+const LONG_BYTES: usize = 64 << 10;
+/// The head of a chunk: its length, kind and stream.
+const CHUNK_HEAD_BYTES: usize = 9;
 
 /// Cuts a byte stream into messages. What it returns shares the memory that was read into.
 #[derive(Debug, Default)]
@@ -27,6 +35,30 @@ impl Decoder {
     /// Where the reader appends what it read.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
+    }
+
+    /// Where the reader appends, with room for one read: what is missing of the long frame that has begun, or `usual`
+    /// bytes. The bytes of a long frame are so read to where they stay, and nothing small that comes behind them keeps
+    /// their memory alive: of the next frame no more is read than tells how long it is.
+    pub fn room(&mut self, usual: usize) -> Limit<&mut BytesMut> {
+        let missing = self.missing_of_long();
+        if missing > 0 {
+            let room = missing + CHUNK_HEAD_BYTES;
+            self.buffer.reserve(room);
+            return (&mut self.buffer).limit(room);
+        }
+        if self.buffer.capacity() - self.buffer.len() < ROOM_LEAST {
+            self.buffer.reserve(usual);
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        (&mut self.buffer).limit(room)
+    }
+
+    /// Bytes that are yet to come of a long frame; 0 if none has begun.
+    #[must_use]
+    pub fn missing_of_long(&self) -> usize {
+        let length = self.buffer.first_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+        if length <= LONG_BYTES { 0 } else { (4 + length).saturating_sub(self.buffer.len()) }
     }
 
     /// Whether a blob's stream has begun and not ended.
@@ -64,8 +96,8 @@ impl Decoder {
             return Err(DecodeError::Frame(length as u64, limit as u64));
         }
         if self.buffer.len() < 4 + length {
-            // Room for the rest of this frame, so that it arrives in one piece.
-            self.buffer.reserve(4 + length - self.buffer.len());
+            // Room for the rest of this frame, so that it arrives in one piece, and for what is read with it.
+            self.buffer.reserve(4 + length - self.buffer.len() + CHUNK_HEAD_BYTES);
             return Ok(None);
         }
         self.buffer.advance(4);

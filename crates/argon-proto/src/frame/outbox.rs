@@ -22,9 +22,11 @@ pub struct Outbox {
     /// Encoded small frames, not yet frozen.
     tail: BytesMut,
     ready_bytes: usize,
-    /// Big payloads under way, taking turns.
-    streams: VecDeque<Stream>,
+    /// Big payloads under way, in the order in which they came.
+    streams: Vec<Stream>,
     stream_bytes: u64,
+    /// Whose turn it is: the first one's, or that of the one with least left.
+    is_turn_of_first: bool,
     last_stream: u32,
 }
 
@@ -34,6 +36,7 @@ struct Stream {
     payload: Payload,
     part: usize,
     offset: usize,
+    left: u64,
 }
 
 impl Outbox {
@@ -53,7 +56,8 @@ impl Outbox {
         } else {
             self.put_length(start, head_bytes - 4);
             self.stream_bytes += payload.len();
-            self.streams.push_back(Stream { number: stream, payload, part: 0, offset: 0 });
+            let left = payload.len();
+            self.streams.push(Stream { number: stream, payload, part: 0, offset: 0, left });
         }
     }
 
@@ -138,7 +142,8 @@ impl Outbox {
 
     /// Moves one chunk of the stream whose turn it is to the ready bytes.
     fn queue_chunk(&mut self) -> bool {
-        let Some(mut stream) = self.streams.pop_front() else {
+        let at = self.next_turn();
+        let Some(stream) = self.streams.get_mut(at) else {
             return false;
         };
         let data = stream.next_chunk();
@@ -149,10 +154,22 @@ impl Outbox {
         self.ready_bytes += 9 + data.len();
         self.ready.push_back(self.tail.split().freeze());
         self.ready.push_back(data);
-        if !stream.is_done() {
-            self.streams.push_back(stream);
+        if stream.left == 0 {
+            self.streams.remove(at);
         }
         true
+    }
+
+    /// The stream that came first and the one with least left go in turns. Streams of one length so follow one another,
+    /// and the first is worked on while the next is under way; a short one waits for none that is much longer, and none
+    /// waits for ever.
+    fn next_turn(&mut self) -> usize {
+        self.is_turn_of_first = !self.is_turn_of_first;
+        if self.is_turn_of_first {
+            return 0;
+        }
+        let shortest = self.streams.iter().enumerate().min_by_key(|(_, stream)| stream.left);
+        shortest.map_or(0, |(at, _)| at)
     }
 }
 
@@ -167,10 +184,7 @@ impl Stream {
         } else {
             self.offset = end;
         }
+        self.left -= chunk.len() as u64;
         chunk
-    }
-
-    fn is_done(&self) -> bool {
-        self.part == self.payload.parts().len()
     }
 }

@@ -16,10 +16,8 @@ use crate::journal::Heard;
 
 /// A manager from which nothing came for so long is dead.
 const SILENCE: Duration = Duration::from_secs(15);
-/// What is read at once at least,
-const READ_LEAST: usize = 16 << 10;
-/// and the room that is made for it.
-const READ_MORE: usize = 128 << 10;
+/// Room that is made for one read, bytes.
+const READ_BYTES: usize = 128 << 10;
 /// A manager that refuses so often in a row, after it has let us in, will not change its mind.
 const REFUSALS: u32 = 5;
 
@@ -153,11 +151,7 @@ impl Connection {
 
     /// Reads what is there, once, and takes it in.
     fn read(&mut self) -> Result<(), End> {
-        let buffer = self.decoder.buffer();
-        if buffer.capacity() - buffer.len() < READ_LEAST {
-            buffer.reserve(READ_MORE);
-        }
-        match self.stream.try_read_buf(buffer) {
+        match self.stream.try_read_buf(&mut self.decoder.room(READ_BYTES)) {
             Ok(0) => Err(End::Lost),
             Ok(_) => {
                 self.heard_at = Instant::now();

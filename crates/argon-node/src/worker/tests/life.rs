@@ -40,6 +40,20 @@ fn a_runner_is_replaced_after_so_many_tasks() {
 }
 
 #[test]
+fn a_blob_right_behind_its_task_is_not_asked_for() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        // Both are there before the worker looks at either.
+        worker.say(Message::Run(task(1, "'found'")));
+        let (hash, payload) = shipment("'found'");
+        worker.say(Message::Blob { hash, payload });
+        assert_eq!(value(&worker.outcome(attempt(1)).await), "found");
+        assert!(!worker.unread.iter().any(|message| matches!(message, Message::NeedBlob(_))));
+        worker.end(1).await;
+    });
+}
+
+#[test]
 fn a_task_without_its_blob_waits_and_asks() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
