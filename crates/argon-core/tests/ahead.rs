@@ -50,6 +50,19 @@ fn short_tasks_are_handed_ahead_and_run_without_another_word() {
 }
 
 #[test]
+fn a_runner_is_supplied_for_as_long_as_what_it_has_ahead_takes() {
+    let mut hand = quick(|_| ());
+    assert_eq!(hand.pool.supplied_for(), Duration::ZERO, "an idle runner needs its worker");
+    (1..42).for_each(|sequence| drop(hand.receive(sequence)));
+    let supplied = hand.pool.supplied_for();
+    assert!(supplied >= Duration::from_micros(40), "{supplied:?}");
+    finish(&mut hand, 1);
+    assert!(hand.pool.supplied_for() < supplied);
+    assert!(asks_back(&hand.after(Duration::from_millis(2))));
+    assert_eq!(hand.pool.supplied_for(), Duration::ZERO, "what was asked back may be gone");
+}
+
+#[test]
 fn a_runner_that_cannot_claim_or_had_long_tasks_gets_nothing_ahead() {
     let mut hand = Hand::new(|_| ());
     hand.receive(1);

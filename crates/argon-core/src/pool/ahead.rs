@@ -170,6 +170,17 @@ impl Pool {
         }
     }
 
+    /// For how long every slot's runner surely goes on with what it was handed, though nobody looks after it. Zero unless
+    /// all are busy with short tasks.
+    #[must_use]
+    pub fn supplied_for(&self) -> Duration {
+        let micros = self.slots.iter().map(|slot| {
+            let goes_on = matches!(slot.state, SlotState::Busy { .. }) && slot.reclaim == Reclaim::NotAsked;
+            u64::from(goes_on) * slot.ahead.len() as u64 * (slot.run_us + TASK_US_MIN)
+        });
+        Duration::from_micros(micros.min().unwrap_or(0))
+    }
+
     /// Marks a task that a runner has ahead as unwanted; `false` if none has it.
     pub(super) fn stop_ahead(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) -> bool {
         let holds = |slot: &mut Slot| {

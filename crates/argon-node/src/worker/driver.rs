@@ -170,6 +170,7 @@ impl Driver {
         while !self.has_left() {
             self.flush();
             self.set_timer();
+            self.let_outcomes_gather().await;
             poll_fn(|cx| self.poll(cx)).await;
             self.now = Time(u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX));
             self.on_mail();

@@ -35,6 +35,9 @@ impl Driver {
     }
 
     fn on_runner_message(&mut self, slot: SlotId, message: Message) {
+        if matches!(message, Message::OutputLeft | Message::NeedBlob(_) | Message::Ask { .. }) {
+            self.stay_alert();
+        }
         match message {
             Message::Ready(about) => self.on_ready(slot, &about),
             Message::OutputLeft => self.on_output_left(slot),

@@ -1,5 +1,6 @@
 //! What the worker says to its manager, and when: outcomes wait for company as long as that delays nobody. A lone
-//! outcome goes out at once; when short tasks follow one another, one message in many wakes the manager.
+//! outcome goes out at once; when short tasks follow one another, one message in many wakes the manager, and the worker
+//! itself does not wake for each.
 
 use std::time::Duration;
 
@@ -11,11 +12,20 @@ use super::driver::Driver;
 /// No outcome waits longer.
 const WAIT_AT_MOST: Duration = Duration::from_millis(1);
 
+/// A worker whose runners are all supplied does not look for so long.
+const PAUSE: Duration = Duration::from_micros(200);
+/// Its runners must have enough to do for so many pauses: the kernel may prolong one.
+const PAUSES_SUPPLIED: u32 = 2;
+
+/// Where a runner had to wait for an answer, others will: no pause for so long.
+const ALERT: Duration = Duration::from_millis(10);
+
 /// Outcomes that wait for company.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
     messages: Vec<Message>,
     since: Time,
+    alert_until: Time,
 }
 
 impl Driver {
@@ -46,6 +56,23 @@ impl Driver {
         if !is_supplied || self.now >= self.untold.since + WAIT_AT_MOST {
             self.tell_all();
         }
+    }
+
+    /// Stays away from short tasks that follow one another while nobody needs this worker: to be woken for the outcome of each
+    /// costs more than all else that is done for it, here and in the runner that wakes us. The whole thread stays away,
+    /// for a thread that waits for descriptors is woken by them, and the runtime's timers are too coarse.
+    pub(super) async fn let_outcomes_gather(&self) {
+        let is_needed = self.now < self.untold.alert_until;
+        if !is_needed && self.pool.supplied_for() >= PAUSE * PAUSES_SUPPLIED {
+            // What was said in this round goes out first.
+            tokio::task::yield_now().await;
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// A runner waits for an answer of this worker.
+    pub(super) fn stay_alert(&mut self) {
+        self.untold.alert_until = self.now + ALERT;
     }
 
     /// When [`Driver::tell_what_is_due`] must be called at the latest.
