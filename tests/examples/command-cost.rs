@@ -95,21 +95,18 @@ fn pool(cluster: &Cluster, session: SessionId, ahead: u64, count: u64) -> Durati
 }
 
 fn task(session: SessionId, sequence: u64) -> Task {
-    Task {
-        head: TaskHead {
-            id: TaskId { session, sequence },
-            attempt: Attempt(0),
-            flags: Flags::default(),
-            priority: Priority::Normal,
-            runtime: Runtime::Exec,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Own,
-            backoff_ms: 0,
-            memory_mib: 0,
-        },
-        blobs: Bytes::new(),
-        meta: Bytes::from_static(br#"{"argv":["/bin/true"]}"#),
-        payload: Payload::default(),
-    }
+    let head = TaskHead {
+        id: TaskId { session, sequence },
+        attempt: Attempt(0),
+        flags: Flags::default(),
+        priority: Priority::Normal,
+        runtime: Runtime::Exec,
+        timeout_ms: 0,
+        retries: 0,
+        codec: Codec::Own,
+        blob_count: 0,
+        backoff_ms: 0,
+        memory_mib: 0,
+    };
+    Task::new(head, [], Bytes::from_static(br#"{"argv":["/bin/true"]}"#), Payload::default())
 }

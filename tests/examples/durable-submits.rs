@@ -69,21 +69,23 @@ fn submit_all(client: Result<WireClient, argon_proto::handshake::Refusal>, numbe
 }
 
 fn task(session: SessionId, sequence: u64) -> Task {
-    Task {
-        head: TaskHead {
-            id: TaskId { session, sequence },
-            attempt: Attempt(0),
-            flags: Flags::DETACHED,
-            priority: Priority::Normal,
-            runtime: Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Json,
-            backoff_ms: 0,
-            memory_mib: 0,
-        },
-        blobs: Bytes::new(),
-        meta: Bytes::from_static(br#"{"call":"My::Task::run"}"#),
-        payload: Payload::from(vec![b'x'; PAYLOAD_BYTES]),
-    }
+    let head = TaskHead {
+        id: TaskId { session, sequence },
+        attempt: Attempt(0),
+        flags: Flags::DETACHED,
+        priority: Priority::Normal,
+        runtime: Runtime::Perl,
+        timeout_ms: 0,
+        retries: 0,
+        codec: Codec::Json,
+        blob_count: 0,
+        backoff_ms: 0,
+        memory_mib: 0,
+    };
+    Task::new(
+        head,
+        [],
+        Bytes::from_static(br#"{"call":"My::Task::run"}"#),
+        Payload::from(vec![b'x'; PAYLOAD_BYTES]),
+    )
 }

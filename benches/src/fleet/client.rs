@@ -88,21 +88,18 @@ impl Client {
 
 /// A task as the Perl client sends one that is called by name.
 fn task(session: SessionId, sequence: u64, payload: &Payload) -> Task {
-    Task {
-        head: TaskHead {
-            id: TaskId { session, sequence },
-            attempt: Attempt(0),
-            flags: Flags::default(),
-            priority: Priority::Normal,
-            runtime: Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Json,
-            backoff_ms: 0,
-            memory_mib: 0,
-        },
-        blobs: Bytes::new(),
-        meta: Bytes::from_static(br#"{"call":"A::b"}"#),
-        payload: payload.clone(),
-    }
+    let head = TaskHead {
+        id: TaskId { session, sequence },
+        attempt: Attempt(0),
+        flags: Flags::default(),
+        priority: Priority::Normal,
+        runtime: Runtime::Perl,
+        timeout_ms: 0,
+        retries: 0,
+        codec: Codec::Json,
+        blob_count: 0,
+        backoff_ms: 0,
+        memory_mib: 0,
+    };
+    Task::new(head, [], Bytes::from_static(br#"{"call":"A::b"}"#), payload.clone())
 }

@@ -2,13 +2,14 @@
 //! long as it is.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use argon_core::Time;
 use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Scheduler, WorkerProfile};
 use argon_proto::{
-    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Priority, Runtime, SessionId, Status,
-    Task, TaskHead, TaskId, WorkerId,
+    Attempt, BlobHash, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Priority, Runtime, SessionId,
+    Status, Task, TaskHead, TaskId, WorkerId,
 };
 use bytes::Bytes;
 
@@ -121,11 +122,11 @@ impl Bench {
     }
 }
 
-/// A task as a client sends it.
+/// A task as a client sends it: its parts are slices of memory that others share, as those of a received one are.
 pub(crate) fn task(sequence: u64) -> Task {
-    Task {
-        head: TaskHead {
-            id: TaskId { session: SESSION, sequence },
+    static FIRST: LazyLock<Task> = LazyLock::new(|| {
+        let head = TaskHead {
+            id: TaskId { session: SESSION, sequence: 0 },
             attempt: Attempt(0),
             flags: Flags::default(),
             priority: Priority::Normal,
@@ -133,13 +134,16 @@ pub(crate) fn task(sequence: u64) -> Task {
             timeout_ms: 0,
             retries: 0,
             codec: Codec::Own,
+            blob_count: 0,
             backoff_ms: 0,
             memory_mib: 0,
-        },
-        blobs: Bytes::from_static(&[7; 32]),
-        meta: Bytes::new(),
-        payload: Payload::from(Bytes::from_static(b"a few bytes of arguments")),
-    }
+        };
+        let payload = Bytes::from_static(b"a few bytes of arguments");
+        Task::new(head, [BlobHash([7; 32])], Bytes::new(), payload.into())
+    });
+    let mut task = FIRST.clone();
+    task.head.id.sequence = sequence;
+    task
 }
 
 /// How it ended.

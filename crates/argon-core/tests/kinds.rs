@@ -5,7 +5,7 @@ mod hand;
 use std::time::Duration;
 
 use argon_core::pool::{Blame, Effect, Exit, Input, Kind, Program, Signal, SlotId, Version};
-use argon_proto::{BlobHash, Flags, Message, Report, Runtime, Status, Task};
+use argon_proto::{BlobHash, Flags, Message, Report, Runtime, Status, Task, TaskHead};
 use bytes::Bytes;
 
 use hand::{Hand, handed, id, reported, returned, task};
@@ -21,17 +21,15 @@ fn all(slots: usize) -> Hand {
 }
 
 fn python(sequence: u64, version: &str) -> Task {
-    let mut task = task(sequence);
-    task.head.runtime = Runtime::Python;
-    task.meta = Bytes::from(version.to_owned());
-    task
+    let Task { head, payload, .. } = task(sequence);
+    let head = TaskHead { runtime: Runtime::Python, ..head };
+    Task::new(head, [], Bytes::from(version.to_owned()), payload)
 }
 
 fn native(sequence: u64, executable: u8) -> Task {
-    let mut task = task(sequence);
-    task.head.runtime = Runtime::Native;
-    task.blobs = Bytes::from(vec![executable; 32]);
-    task
+    let Task { head, payload, .. } = task(sequence);
+    let head = TaskHead { runtime: Runtime::Native, ..head };
+    Task::new(head, [BlobHash([executable; 32])], Bytes::new(), payload)
 }
 
 fn command(sequence: u64) -> Task {

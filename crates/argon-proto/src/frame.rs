@@ -25,23 +25,20 @@ mod tests {
     use crate::{Attempt, Codec, Flags, Outcome, OutcomeHead, Priority, Runtime, Status, Task, TaskHead};
 
     fn task(payload: Payload) -> Task {
-        Task {
-            head: TaskHead {
-                id: TaskId { session: SessionId([1; 16]), sequence: 9 },
-                attempt: Attempt(0),
-                flags: Flags::LIST.with(Flags::CAPTURE),
-                priority: Priority::Low,
-                runtime: Runtime::Perl,
-                timeout_ms: 1500,
-                retries: 2,
-                codec: Codec::Own,
-                backoff_ms: 100,
-                memory_mib: 64,
-            },
-            blobs: Bytes::from(vec![3; 64]),
-            meta: Bytes::from_static(b"{}"),
-            payload,
-        }
+        let head = TaskHead {
+            id: TaskId { session: SessionId([1; 16]), sequence: 9 },
+            attempt: Attempt(0),
+            flags: Flags::LIST.with(Flags::CAPTURE),
+            priority: Priority::Low,
+            runtime: Runtime::Perl,
+            timeout_ms: 1500,
+            retries: 2,
+            codec: Codec::Own,
+            blob_count: 0,
+            backoff_ms: 100,
+            memory_mib: 64,
+        };
+        Task::new(head, [BlobHash([3; 32]); 2], Bytes::from_static(b"{}"), payload)
     }
 
     fn outcome(payload: Payload) -> Outcome {

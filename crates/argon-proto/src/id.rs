@@ -72,6 +72,9 @@ impl Attempt {
 }
 
 impl BlobHash {
+    /// Bytes of a hash.
+    pub const BYTES: usize = 32;
+
     /// The hash of a whole blob.
     #[must_use]
     pub fn of(parts: &[bytes::Bytes]) -> Self {

@@ -65,6 +65,8 @@ pub struct TaskHead {
     pub retries: u16,
     /// How the payload is encoded.
     pub codec: Codec,
+    /// How many blobs it needs; [`Task::new`] counts them.
+    pub blob_count: u8,
     /// Wait before the first retry, milliseconds.
     pub backoff_ms: u32,
     /// Memory limit of the runner, MiB; 0 for none.
@@ -76,10 +78,9 @@ pub struct TaskHead {
 pub struct Task {
     /// The fixed part.
     pub head: TaskHead,
-    /// Hashes of the blobs it needs, the code first: a multiple of 32 bytes.
-    pub blobs: Bytes,
-    /// JSON for the runtime and for people; may be empty.
-    pub meta: Bytes,
+    /// The hashes of its blobs, the code first, and behind them its meta data, as on the wire: one slice for both,
+    /// because a manager keeps millions of tasks.
+    attached: Bytes,
     /// The arguments.
     pub payload: Payload,
 }
@@ -189,19 +190,54 @@ impl Task {
     /// Bytes of the fixed head on the wire.
     pub const HEAD_BYTES: usize = 64;
 
+    /// A task that needs these blobs, the code first. `meta` is JSON for the runtime and for people; it may be empty.
+    #[must_use]
+    pub fn new(
+        mut head: TaskHead,
+        blobs: impl IntoIterator<Item = BlobHash>,
+        meta: Bytes,
+        payload: Payload,
+    ) -> Self {
+        let mut hashes = blobs.into_iter().peekable();
+        head.blob_count = 0;
+        if hashes.peek().is_none() {
+            return Self { head, attached: meta, payload };
+        }
+        let mut attached = Vec::with_capacity(BlobHash::BYTES * hashes.size_hint().0 + meta.len());
+        for hash in hashes {
+            attached.extend_from_slice(&hash.0);
+            head.blob_count = head.blob_count.saturating_add(1);
+        }
+        attached.extend_from_slice(&meta);
+        Self { head, attached: attached.into(), payload }
+    }
+
     /// The hashes of its blobs, the code first.
     pub fn blob_hashes(&self) -> impl ExactSizeIterator<Item = BlobHash> + '_ {
-        self.blobs.chunks_exact(32).map(|hash| {
-            let mut bytes = [0; 32];
-            bytes.copy_from_slice(hash);
-            BlobHash(bytes)
-        })
+        let (hashes, _) = self.attached[..self.meta_begins()].as_chunks();
+        hashes.iter().copied().map(BlobHash)
+    }
+
+    /// The hashes of its blobs one behind the other, sharing its memory.
+    #[must_use]
+    pub fn blobs(&self) -> Bytes {
+        self.attached.slice(..self.meta_begins())
+    }
+
+    /// JSON for the runtime and for people; may be empty.
+    #[must_use]
+    pub fn meta(&self) -> &[u8] {
+        &self.attached[self.meta_begins()..]
+    }
+
+    fn meta_begins(&self) -> usize {
+        (BlobHash::BYTES * usize::from(self.head.blob_count)).min(self.attached.len())
     }
 
     /// Bytes that the task occupies beside its head: what credit and memory bounds count.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.payload.len() + self.meta.len() as u64 + self.blobs.len() as u64
+        self.payload.len() + self.attached.len() as u64
     }
 
     /// Writes head, blob hashes and meta; the payload follows as the caller wants to send it.
@@ -218,15 +254,14 @@ impl Task {
         fixed.put_u32(head.timeout_ms);
         fixed.put_u16(head.retries);
         fixed.put_u8(head.codec.to_byte());
-        fixed.put_u8((self.blobs.len() / 32) as u8);
+        fixed.put_u8(head.blob_count);
         fixed.put_u32(head.backoff_ms);
         fixed.put_u32(head.memory_mib);
-        fixed.put_u32(self.meta.len() as u32);
+        fixed.put_u32(self.meta().len() as u32);
         fixed.put_u32(stream);
         fixed.put_u64(self.payload.len());
         out.put_slice(&bytes);
-        out.put_slice(&self.blobs);
-        out.put_slice(&self.meta);
+        out.put_slice(&self.attached);
     }
 
     /// Reads a task; returns it with the first part of its payload, its stream and its whole length.
@@ -244,24 +279,24 @@ impl Task {
         let timeout_ms = fixed.get_u32();
         let retries = fixed.get_u16();
         let codec = Codec::from_byte(fixed.get_u8())?;
-        let blob_count = usize::from(fixed.get_u8());
+        let blob_count = fixed.get_u8();
         let backoff_ms = fixed.get_u32();
         let memory_mib = fixed.get_u32();
         let meta_length = fixed.get_u32() as usize;
         let stream = fixed.get_u32();
         let payload_length = fixed.get_u64();
         body.advance(Self::HEAD_BYTES);
-        if blob_count > limit::BLOBS_PER_TASK {
-            return Err(DecodeError::Field("blob_count", blob_count as u64));
+        if usize::from(blob_count) > limit::BLOBS_PER_TASK {
+            return Err(DecodeError::Field("blob_count", u64::from(blob_count)));
         }
         if meta_length > limit::META_BYTES {
             return Err(DecodeError::Field("meta_length", meta_length as u64));
         }
-        if body.len() < blob_count * 32 + meta_length {
+        let attached_length = BlobHash::BYTES * usize::from(blob_count) + meta_length;
+        if body.len() < attached_length {
             return Err(DecodeError::Short("task blobs and meta"));
         }
-        let blobs = body.split_to(blob_count * 32);
-        let meta = body.split_to(meta_length);
+        let attached = body.split_to(attached_length);
         let task = Self {
             head: TaskHead {
                 id: TaskId::from_bytes(id),
@@ -272,11 +307,11 @@ impl Task {
                 timeout_ms,
                 retries,
                 codec,
+                blob_count,
                 backoff_ms,
                 memory_mib,
             },
-            blobs,
-            meta,
+            attached,
             payload: body.into(),
         };
         Ok((task, stream, payload_length))

@@ -20,22 +20,19 @@ impl World {
     pub(crate) fn build_task(&self, place: usize, again: bool) -> Task {
         let plan = &self.plan.tasks[place];
         let flags = if again { plan.flags.with(Flags::OFFERED_AGAIN) } else { plan.flags };
-        Task {
-            head: TaskHead {
-                id: self.id_of(place),
-                attempt: Attempt(0),
-                flags,
-                priority: plan.priority,
-                runtime: Runtime::Perl,
-                timeout_ms: plan.timeout_ms,
-                retries: plan.retries,
-                codec: Codec::Own,
-                backoff_ms: plan.backoff_ms,
-                memory_mib: plan.memory_mib,
-            },
-            blobs: Bytes::new(),
-            meta: Bytes::new(),
-            payload: vec![7; plan.bytes].into(),
-        }
+        let head = TaskHead {
+            id: self.id_of(place),
+            attempt: Attempt(0),
+            flags,
+            priority: plan.priority,
+            runtime: Runtime::Perl,
+            timeout_ms: plan.timeout_ms,
+            retries: plan.retries,
+            codec: Codec::Own,
+            blob_count: 0,
+            backoff_ms: plan.backoff_ms,
+            memory_mib: plan.memory_mib,
+        };
+        Task::new(head, [], Bytes::new(), vec![7; plan.bytes].into())
     }
 }

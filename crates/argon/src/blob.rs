@@ -15,13 +15,7 @@ pub struct Blob {
 /// The blobs of one task, the code first. Cloning costs a reference count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blobs {
-    set: Option<Arc<Set>>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Set {
-    blobs: Vec<Blob>,
-    hashes: Bytes,
+    list: Option<Arc<[Blob]>>,
 }
 
 impl Blob {
@@ -53,34 +47,25 @@ impl Blob {
 impl Blobs {
     /// The blobs, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Blob> {
-        self.set.iter().flat_map(|set| &set.blobs)
-    }
-
-    /// Their hashes, one behind the other, as a task's head has them.
-    pub(crate) fn hashes(&self) -> Bytes {
-        self.set.as_ref().map(|set| set.hashes.clone()).unwrap_or_default()
+        self.list.iter().flat_map(|list| list.iter())
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.set.as_ref().map_or(0, |set| set.blobs.len())
+        self.list.as_ref().map_or(0, |list| list.len())
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.set.is_none()
+        self.list.is_none()
     }
 }
 
 impl FromIterator<Blob> for Blobs {
     fn from_iter<I: IntoIterator<Item = Blob>>(blobs: I) -> Self {
-        let blobs: Vec<Blob> = blobs.into_iter().collect();
-        if blobs.is_empty() {
-            return Self::default();
-        }
-        let hashes = blobs.iter().flat_map(|blob| blob.hash.0).collect::<Vec<u8>>().into();
-        Self { set: Some(Arc::new(Set { blobs, hashes })) }
+        let list: Arc<[Blob]> = blobs.into_iter().collect();
+        Self { list: if list.is_empty() { None } else { Some(list) } }
     }
 }

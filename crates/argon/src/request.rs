@@ -4,7 +4,7 @@ use argon_proto::limit::{BLOBS_PER_TASK, META_BYTES, PAYLOAD_BYTES};
 use argon_proto::{Attempt, Codec, Flags, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use bytes::Bytes;
 
-use crate::blob::Blobs;
+use crate::blob::{Blob, Blobs};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Addition, Watch};
 use crate::options::TaskOptions;
@@ -57,10 +57,11 @@ impl Request {
             timeout_ms: options.timeout_ms(),
             retries: options.retries,
             codec: self.codec,
+            blob_count: 0,
             backoff_ms: options.backoff_ms(),
             memory_mib: options.memory_mib,
         };
-        let task = Task { head, blobs: self.blobs.hashes(), meta, payload: self.payload };
+        let task = Task::new(head, self.blobs.iter().map(Blob::hash), meta, self.payload);
         Ok(Addition { task, blobs: self.blobs, is_detached, watch, offers_max: options.offers_max })
     }
 }

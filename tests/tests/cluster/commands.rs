@@ -54,23 +54,20 @@ impl Session {
 
     fn submit(&mut self, meta: &Value, change: impl FnOnce(&mut Task)) -> u64 {
         self.sequence += 1;
-        let mut task = Task {
-            head: TaskHead {
-                id: TaskId { session: self.id, sequence: self.sequence },
-                attempt: Attempt(0),
-                flags: Flags::default(),
-                priority: Priority::Normal,
-                runtime: Runtime::Exec,
-                timeout_ms: 0,
-                retries: 0,
-                codec: Codec::Own,
-                backoff_ms: 0,
-                memory_mib: 0,
-            },
-            blobs: Bytes::new(),
-            meta: Bytes::from(meta.to_string()),
-            payload: Payload::default(),
+        let head = TaskHead {
+            id: TaskId { session: self.id, sequence: self.sequence },
+            attempt: Attempt(0),
+            flags: Flags::default(),
+            priority: Priority::Normal,
+            runtime: Runtime::Exec,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Own,
+            blob_count: 0,
+            backoff_ms: 0,
+            memory_mib: 0,
         };
+        let mut task = Task::new(head, [], Bytes::from(meta.to_string()), Payload::default());
         change(&mut task);
         self.client.say(Message::Submit(task));
         self.sequence
@@ -302,8 +299,8 @@ fn an_executable_of_a_hundred_mebibytes_reaches_its_worker_once() {
     let hash = BlobHash::of(payload.parts());
     session.client.say(Message::Blob { hash, payload });
     let native = |task: &mut Task| {
-        task.head.runtime = Runtime::Native;
-        task.blobs = Bytes::copy_from_slice(&hash.0);
+        let head = TaskHead { runtime: Runtime::Native, ..task.head.clone() };
+        *task = Task::new(head, [hash], Bytes::copy_from_slice(task.meta()), Payload::default());
     };
     let tasks: Vec<u64> = (0..20).map(|_| session.submit(&json!({"call": "a::b"}), native)).collect();
     let mut lengths = HashMap::new();

@@ -143,23 +143,25 @@ fn a_client_that_sends_more_than_its_credit_is_refused() {
         .say(Message::Open(bytes::Bytes::from_static(br#"{"session":"07070707070707070707070707070707"}"#)));
     let session = argon_proto::SessionId([7; 16]);
     client.say_all((0..=granted).map(|sequence| {
-        Message::Submit(argon_proto::Task {
-            head: argon_proto::TaskHead {
-                id: argon_proto::TaskId { session, sequence },
-                attempt: argon_proto::Attempt(0),
-                flags: argon_proto::Flags::default(),
-                priority: argon_proto::Priority::Normal,
-                runtime: argon_proto::Runtime::Perl,
-                timeout_ms: 0,
-                retries: 0,
-                codec: argon_proto::Codec::Json,
-                backoff_ms: 0,
-                memory_mib: 0,
-            },
-            blobs: bytes::Bytes::new(),
-            meta: bytes::Bytes::new(),
-            payload: argon_proto::Payload::default(),
-        })
+        let head = argon_proto::TaskHead {
+            id: argon_proto::TaskId { session, sequence },
+            attempt: argon_proto::Attempt(0),
+            flags: argon_proto::Flags::default(),
+            priority: argon_proto::Priority::Normal,
+            runtime: argon_proto::Runtime::Perl,
+            timeout_ms: 0,
+            retries: 0,
+            codec: argon_proto::Codec::Json,
+            blob_count: 0,
+            backoff_ms: 0,
+            memory_mib: 0,
+        };
+        Message::Submit(argon_proto::Task::new(
+            head,
+            [],
+            bytes::Bytes::new(),
+            argon_proto::Payload::default(),
+        ))
     }));
     match client.hear() {
         Some(Message::Refused(json)) => assert!(String::from_utf8_lossy(&json).contains("credit")),

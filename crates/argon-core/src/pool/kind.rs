@@ -78,7 +78,7 @@ impl Version {
 }
 
 fn asked_by(task: &Task) -> Option<String> {
-    match task.meta.as_ref() {
+    match task.meta() {
         [] => None,
         meta => serde_json::from_slice(meta).ok().and_then(|meta: Meta| meta.python),
     }

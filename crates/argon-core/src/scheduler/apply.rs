@@ -2,17 +2,14 @@
 
 use argon_proto::{Attempt, Outcome, SessionId, Task};
 
-use super::effect::{Effect, Out};
-use super::input::Link;
+use super::effect::Out;
+use super::on_submit::release_blobs;
 use super::record::Record;
 use super::session::Session;
-use super::task::{State, TaskEntry};
+use super::task::{Ended, State, TaskEntry};
 use super::timers::Timer;
 use super::{Awaits, Scheduler, SessionKey, Storing, TaskKey, place_of};
 use crate::time::Time;
-
-/// The connection that recovered tasks use credit of: none.
-const NO_LINK: Link = Link(0);
 
 impl Scheduler {
     /// Replays the durable records of an earlier life, before the first step. Tasks that had not ended wait for a
@@ -22,7 +19,7 @@ impl Scheduler {
             match record {
                 Record::TaskAccepted(task) => {
                     let session = self.session_of(task.head.id.session);
-                    let key = self.insert_task(session, NO_LINK, task);
+                    let key = self.insert_task(session, task, false);
                     self.tasks[key.index()].state = State::Recovering;
                     self.tasks[key.index()].is_durable = true;
                     self.timers.set(self.recovering_until, Timer::RecoveryEnd);
@@ -59,23 +56,21 @@ impl Scheduler {
         key
     }
 
-    /// Makes a task known. Its state is `Storing` until the caller says otherwise.
-    pub(super) fn insert_task(&mut self, session: SessionKey, credit: Link, task: Task) -> TaskKey {
+    /// Makes a task known, which its client has `offered` and was charged for, or the store held. Its state is `Storing`
+    /// until the caller says otherwise.
+    pub(super) fn insert_task(&mut self, session: SessionKey, task: Task, offered: bool) -> TaskKey {
         let id = task.head.id;
         let tasks = &mut self.sessions[session.index()].tasks;
         let entry = TaskEntry {
             session,
             session_place: place_of(tasks.len()),
-            credit,
-            weight: task.weight(),
             state: State::Storing,
             stamp: 0,
             last: Attempt(0),
             is_adopted: false,
-            offered: true,
+            offered,
             is_durable: false,
-            output: None,
-            past: None,
+            rare: None,
             task,
         };
         let key = TaskKey::of(self.tasks.insert(entry));
@@ -89,17 +84,18 @@ impl Scheduler {
         let stamp = self.next_stamp();
         let entry = &mut self.tasks[key.index()];
         assert!(!entry.is_ended(), "a task ends once: {:?}", entry.attempt_id());
+        let weight = entry.weight();
         entry.stamp = stamp;
         // Nobody will start it again: its arguments need not be kept.
         entry.task.payload = argon_proto::Payload::default();
-        entry.state = State::Ended { outcome: Box::new(outcome), durable, expires: None };
+        entry.state = State::Ended(Box::new(Ended { outcome, durable, expires: None, weight }));
     }
 
     /// Forgets a task that is neither queued nor assigned.
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
         let entry = self.tasks.remove(key.index());
         self.task_by_id.remove(key, &entry.task.head.id);
-        if let State::Ended { expires: Some(at), .. } = entry.state {
+        if let Some(at) = entry.ended().and_then(|ended| ended.expires) {
             self.timers.cancel(at, Timer::ResultExpiry(key, entry.stamp));
         }
         let session = &mut self.sessions[entry.session.index()];
@@ -107,9 +103,7 @@ impl Scheduler {
         if let Some(moved) = session.tasks.get(entry.session_place as usize) {
             self.tasks[moved.index()].session_place = entry.session_place;
         }
-        if !entry.task.blobs.is_empty() {
-            out.effects.push(Effect::ReleaseBlobs { blobs: entry.task.blobs.clone() });
-        }
+        release_blobs(&entry.task, out);
         let is_abandoned = session.tasks.is_empty() && session.link.is_none() && session.client.is_empty();
         if is_abandoned {
             self.remove_session(entry.session);
@@ -139,8 +133,8 @@ impl Scheduler {
     pub(super) fn expire_later(&mut self, now: Time, key: TaskKey) {
         let at = now + self.limits.result_ttl;
         let entry = &mut self.tasks[key.index()];
-        if let State::Ended { expires, .. } = &mut entry.state {
-            *expires = Some(at);
+        if let State::Ended(ended) = &mut entry.state {
+            ended.expires = Some(at);
             self.timers.set(at, Timer::ResultExpiry(key, entry.stamp));
         }
     }

@@ -5,7 +5,7 @@ use argon_proto::Message;
 use super::effect::Out;
 use super::input::Link;
 use super::session::Credit;
-use super::{Scheduler, SessionKey};
+use super::{Scheduler, SessionKey, TaskKey};
 
 impl Scheduler {
     /// A fresh account for a session's new connection.
@@ -28,13 +28,15 @@ impl Scheduler {
         fits && credit.used_tasks <= credit.granted_tasks
     }
 
-    /// Gives back what a task used on this connection, if it is still the session's.
-    pub(super) fn refund(&mut self, session: SessionKey, link: Link, bytes: u64) {
-        let session_entry = &mut self.sessions[session.index()];
-        if session_entry.link != Some(link) {
-            return;
-        }
-        let credit = &mut session_entry.credit;
+    /// The connection whose credit a task uses, if it is still the session's.
+    pub(super) fn offered_on(&self, key: TaskKey) -> Option<Link> {
+        let entry = &self.tasks[key.index()];
+        self.sessions[entry.session.index()].link.filter(|_| entry.offered)
+    }
+
+    /// Gives back what a task used on the session's present connection.
+    pub(super) fn refund(&mut self, session: SessionKey, bytes: u64) {
+        let credit = &mut self.sessions[session.index()].credit;
         credit.freed_tasks += 1;
         credit.freed_bytes += bytes;
         let is_due = credit.freed_tasks * 4 >= self.limits.window_tasks

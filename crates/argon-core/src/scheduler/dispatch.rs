@@ -111,7 +111,7 @@ impl Scheduler {
                 self.dismissed.insert(attempt.task);
                 self.timers.set(self.recovering_until + self.limits.unclaimed, Timer::UnclaimedEnd);
             }
-            State::Storing | State::Delayed | State::Ended { .. } => {}
+            State::Storing | State::Delayed | State::Ended(_) => {}
         }
     }
 

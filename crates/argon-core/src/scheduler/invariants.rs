@@ -39,7 +39,7 @@ impl Scheduler {
                     Some(&key),
                     "an assigned task is not in its worker's list"
                 ),
-                State::Storing | State::Recovering | State::Delayed | State::Ended { .. } => {}
+                State::Storing | State::Recovering | State::Delayed | State::Ended(_) => {}
             }
         }
         assert_eq!(queued, self.queue.lengths(), "the queue's lengths are wrong");

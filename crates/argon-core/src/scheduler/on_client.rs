@@ -92,7 +92,7 @@ impl Scheduler {
                 | State::Recovering
                 | State::Queued { .. }
                 | State::Delayed
-                | State::Ended { .. } => "the task was cancelled before it started",
+                | State::Ended(_) => "the task was cancelled before it started",
             };
             self.withdraw(key, out);
             self.end_reported(now, key, Status::Cancelled, Report::of(message), out);
@@ -103,8 +103,8 @@ impl Scheduler {
         for id in ids {
             let known = self.task_of(id).map(|key| &self.tasks[key.index()]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
-                Some((State::Ended { outcome, durable: true, .. }, true)) => {
-                    out.send(link, Message::Outcome((**outcome).clone()));
+                Some((State::Ended(ended), true)) if ended.durable => {
+                    out.send(link, Message::Outcome(ended.outcome.clone()));
                 }
                 Some((_, true)) => {
                     let waiting = self.collectors.entry(*id).or_default();
@@ -188,37 +188,39 @@ impl Scheduler {
     /// Sends an outcome to whoever waits for it, if they are here.
     pub(super) fn deliver(&mut self, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key.index()];
-        let State::Ended { outcome, durable, .. } = &entry.state else {
+        let Some(ended) = entry.ended() else {
             return;
         };
         let id = entry.task.head.id;
         if entry.is(Flags::DETACHED) {
-            let waiting = if *durable { self.collectors.remove(&id) } else { None };
+            let waiting = if ended.durable { self.collectors.remove(&id) } else { None };
             for link in waiting.into_iter().flatten() {
-                out.send(link, Message::Outcome((**outcome).clone()));
+                out.send(link, Message::Outcome(ended.outcome.clone()));
             }
             return;
         }
         let session = &mut self.sessions[entry.session.index()];
-        session.untaken_bytes += outcome.weight();
+        session.untaken_bytes += ended.outcome.weight();
         if let Some(link) = session.link {
-            out.send(link, Message::Outcome((**outcome).clone()));
+            out.send(link, Message::Outcome(ended.outcome.clone()));
         }
     }
 
     /// Forgets an ended task and gives back its credit.
     pub(super) fn forget_ended(&mut self, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key.index()];
-        let State::Ended { outcome, .. } = &entry.state else {
+        let Some(ended) = entry.ended() else {
             return;
         };
-        let (session_key, link, weight) = (entry.session, entry.credit, entry.weight);
-        let outcome_weight = outcome.weight();
+        let (session, is_charged, weight) = (entry.session, entry.offered, ended.weight);
+        let outcome_weight = ended.outcome.weight();
         if !entry.is(Flags::DETACHED) {
             // Output comes before its outcome: it is in hand too.
             let printed = self.forget_output(key);
-            self.relieve(session_key, outcome_weight + printed);
-            self.refund(session_key, link, weight);
+            self.relieve(session, outcome_weight + printed);
+            if is_charged {
+                self.refund(session, weight);
+            }
         }
         self.remove_task(key, out);
     }
@@ -242,8 +244,8 @@ impl Scheduler {
             let report = Report::of("its client is gone");
             let outcome = Outcome::reported(id.task, id.attempt, Status::Cancelled, 0, &report);
             self.set_ended(key, outcome, true);
-        } else if let State::Ended { outcome, .. } = &self.tasks[key.index()].state {
-            let weight = outcome.weight();
+        } else if let Some(ended) = self.tasks[key.index()].ended() {
+            let weight = ended.outcome.weight();
             self.relieve(self.tasks[key.index()].session, weight);
         }
         let printed = self.forget_output(key);

@@ -72,16 +72,16 @@ impl Scheduler {
         self.workers[worker_key.index()].measure(now, outcome.head.run_us);
         self.unassign(key);
         let entry = &mut self.tasks[key.index()];
-        if let Some(past) = &mut entry.past {
-            past.losses = 0;
+        if let Some(rare) = &mut entry.rare {
+            rare.losses = 0;
         }
         if entry.may_retry(outcome.head.status) {
             let wait = entry.backoff(self.limits.backoff_max);
-            let past = entry.past_mut();
-            past.retried += 1;
-            past.judged.push(attempt.attempt);
+            let rare = entry.rare_mut();
+            rare.retried += 1;
+            rare.judged.push(attempt.attempt);
             let cause = Report::from_json(&outcome.report).message;
-            past.story.push(format!(
+            rare.story.push(format!(
                 "attempt {} on {}: {}{}{}; tried again after {:.1} s",
                 attempt.attempt.0,
                 self.workers[worker_key.index()].profile.name,

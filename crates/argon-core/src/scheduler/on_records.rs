@@ -27,16 +27,16 @@ impl Scheduler {
         };
         let entry = &mut self.tasks[key.index()];
         entry.is_durable = true;
-        let (session, link, weight) = (entry.session, entry.credit, entry.weight);
-        if self.sessions[session.index()].link == Some(link) {
+        let (session, weight) = (entry.session, entry.weight());
+        if let Some(link) = self.offered_on(key) {
             out.send(link, Message::Accepted(vec![id]));
-            self.refund(session, link, weight);
+            self.refund(session, weight);
         }
         match &self.tasks[key.index()].state {
             State::Storing => self.settle_in(now, key, false, out),
             // It was cancelled meanwhile.
-            State::Ended { outcome, .. } => {
-                let record = Record::TaskEnded((**outcome).clone());
+            State::Ended(ended) => {
+                let record = Record::TaskEnded(ended.outcome.clone());
                 self.write(record, Awaits::End(None), out);
             }
             State::Recovering | State::Queued { .. } | State::Delayed | State::Assigned { .. } => {}
@@ -54,10 +54,10 @@ impl Scheduler {
         let Some(key) = self.task_of(&id) else {
             return;
         };
-        if let State::Ended { durable, outcome, .. } = &mut self.tasks[key.index()].state {
-            *durable = true;
+        if let State::Ended(ended) = &mut self.tasks[key.index()].state {
+            ended.durable = true;
             if let Some((worker, attempt)) = settles {
-                let weight = outcome.weight();
+                let weight = ended.outcome.weight();
                 self.settle(worker, attempt, weight);
             }
             self.deliver(key, out);
@@ -73,9 +73,10 @@ impl Scheduler {
             match (stored.awaits, key) {
                 (Awaits::Accept, Some(key)) => {
                     let message = format!("the task could not be stored durably ({why}); try again later");
+                    let link = self.offered_on(key);
                     let entry = &self.tasks[key.index()];
                     // A task that was cancelled meanwhile has no payload any more, but was charged for it.
-                    let (session, link, charged) = (entry.session, entry.credit, entry.weight);
+                    let (session, charged) = (entry.session, entry.weight());
                     let task = entry.task.clone();
                     self.remove_task(key, &mut Out::default());
                     self.reject(session, link, &task, charged, &message, out);
@@ -85,8 +86,8 @@ impl Scheduler {
                     self.write(record, Awaits::Start(stamp), out);
                 }
                 (Awaits::End(settles), Some(key)) => {
-                    if let State::Ended { outcome, .. } = &self.tasks[key.index()].state {
-                        let record = Record::TaskEnded((**outcome).clone());
+                    if let Some(ended) = self.tasks[key.index()].ended() {
+                        let record = Record::TaskEnded(ended.outcome.clone());
                         self.write(record, Awaits::End(settles), out);
                     }
                 }

@@ -30,14 +30,14 @@ impl Scheduler {
                 "the queue is full ({} tasks wait): the system is at capacity; try again later, or add workers",
                 self.queue.len()
             );
-            return self.reject(session, link, &task, task.weight(), &message, out);
+            return self.reject(session, Some(link), &task, task.weight(), &message, out);
         }
         task.head.attempt = Attempt(0);
         task.head.flags = task.head.flags.without(Flags::OFFERED_AGAIN);
         self.totals.submitted += 1;
         let detached = task.head.flags.contains(Flags::DETACHED);
         let record = detached.then(|| Record::TaskAccepted(task.clone()));
-        let key = self.insert_task(session, link, task);
+        let key = self.insert_task(session, task, true);
         match record {
             Some(record) => self.write(record, Awaits::Accept, out),
             None => self.settle_in(now, key, again, out),
@@ -71,45 +71,50 @@ impl Scheduler {
     }
 
     fn on_known_task_offered(&mut self, link: Link, key: TaskKey, offered: &Task, out: &mut Out) {
-        if !offered.blobs.is_empty() {
-            out.effects.push(Effect::ReleaseBlobs { blobs: offered.blobs.clone() });
-        }
+        release_blobs(offered, out);
         let entry = &mut self.tasks[key.index()];
-        let was_charged_here = entry.credit == link;
-        entry.offered = true;
-        entry.credit = link;
+        let was_charged_here = std::mem::replace(&mut entry.offered, true);
         let session = entry.session;
         let is_accepted = entry.is(Flags::DETACHED) && entry.is_durable;
         // Charged twice on this connection, or already out of the client's hands.
         if was_charged_here || is_accepted {
-            self.refund(session, link, offered.weight());
+            self.refund(session, offered.weight());
         }
         let entry = &self.tasks[key.index()];
         if is_accepted {
             out.send(link, argon_proto::Message::Accepted(vec![entry.task.head.id]));
         } else if !entry.is(Flags::DETACHED)
-            && let State::Ended { outcome, .. } = &entry.state
+            && let Some(ended) = entry.ended()
         {
-            out.send(link, argon_proto::Message::Outcome((**outcome).clone()));
+            out.send(link, argon_proto::Message::Outcome(ended.outcome.clone()));
         }
     }
 
+    /// Says no to a task, on the connection that charged for it, if it is still there.
     pub(super) fn reject(
         &mut self,
         session: SessionKey,
-        link: Link,
+        link: Option<Link>,
         task: &Task,
         charged: u64,
         message: &str,
         out: &mut Out,
     ) {
         self.totals.rejected += 1;
-        self.refund(session, link, charged);
-        let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &Report::of(message));
-        out.send(link, argon_proto::Message::Outcome(outcome));
-        if !task.blobs.is_empty() {
-            out.effects.push(Effect::ReleaseBlobs { blobs: task.blobs.clone() });
+        if let Some(link) = link {
+            self.refund(session, charged);
+            let outcome =
+                Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &Report::of(message));
+            out.send(link, argon_proto::Message::Outcome(outcome));
         }
+        release_blobs(task, out);
+    }
+}
+
+/// The task needs its blobs no more.
+pub(super) fn release_blobs(task: &Task, out: &mut Out) {
+    if task.head.blob_count > 0 {
+        out.effects.push(Effect::ReleaseBlobs { blobs: task.blobs() });
     }
 }
 

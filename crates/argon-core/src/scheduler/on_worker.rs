@@ -187,7 +187,7 @@ impl Scheduler {
             | State::Queued { .. }
             | State::Delayed
             | State::Assigned { .. }
-            | State::Ended { .. } => Fate::Drop,
+            | State::Ended(_) => Fate::Drop,
         }
     }
 
@@ -328,10 +328,10 @@ impl Scheduler {
         let limit = self.limits.losses;
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.task.head.attempt.0;
-        let past = entry.past_mut();
-        past.losses += 1;
-        past.story.push(format!("attempt {attempt} on {name}: the worker was lost while it held the task"));
-        let losses = past.losses;
+        let rare = entry.rare_mut();
+        rare.losses += 1;
+        rare.story.push(format!("attempt {attempt} on {name}: the worker was lost while it held the task"));
+        let losses = rare.losses;
         let report = if entry.is(Flags::NEVER_TWICE) {
             Report::of(format!(
                 "worker {name} was lost while it held this task, which must never run twice: whether it ran is not known; \

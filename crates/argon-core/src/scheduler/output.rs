@@ -61,7 +61,7 @@ impl Scheduler {
         let bytes = output_bytes(&word);
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.attempt_id();
-        let output = entry.output.get_or_insert_with(|| Box::new(Output::of(attempt.attempt)));
+        let output = entry.rare_mut().output.get_or_insert_with(|| Output::of(attempt.attempt));
         output.turn_to(attempt.attempt);
         output.came += bytes;
         let Some(client) = client else {
@@ -97,7 +97,7 @@ impl Scheduler {
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.task.head.attempt;
         if printed > 0 {
-            entry.output = Some(Box::new(Output { came: printed, ..Output::of(attempt) }));
+            entry.rare_mut().output = Some(Output { came: printed, ..Output::of(attempt) });
         }
     }
 
@@ -105,7 +105,7 @@ impl Scheduler {
     pub(super) fn on_output_taken(&mut self, key: TaskKey, bytes: u64, out: &mut Out) {
         let entry = &mut self.tasks[key.index()];
         let (session, attempt, worker) = (entry.session, entry.attempt_id(), entry.worker());
-        let Some(output) = entry.output.as_mut().filter(|output| output.attempt == attempt.attempt) else {
+        let Some(output) = entry.output_mut().filter(|output| output.attempt == attempt.attempt) else {
             return;
         };
         let before = output.under_way();
@@ -121,10 +121,11 @@ impl Scheduler {
     pub(super) fn write_off_output(&mut self, key: SessionKey, out: &mut Out) {
         for task in self.sessions[key.index()].tasks.clone() {
             let freed = self.forget_output(task);
-            let entry = &self.tasks[task.index()];
-            let worker = entry.worker().and_then(|worker| self.workers[worker.index()].link);
-            if let (Some(output), Some(link)) = (&entry.output, worker) {
-                let word = Message::OutputCredit { to: entry.attempt_id(), bytes: output.granted() };
+            let entry = &mut self.tasks[task.index()];
+            let (attempt, worker) = (entry.attempt_id(), entry.worker());
+            let worker = worker.and_then(|worker| self.workers[worker.index()].link);
+            if let (Some(output), Some(link)) = (entry.output_mut(), worker) {
+                let word = Message::OutputCredit { to: attempt, bytes: output.granted() };
                 out.send(link, word);
             }
             self.relieve(key, freed);
@@ -133,18 +134,18 @@ impl Scheduler {
 
     /// Counts nothing of the task's output as under way any more, and says how much that was.
     pub(super) fn forget_output(&mut self, key: TaskKey) -> u64 {
-        let Some(output) = self.tasks[key.index()].output.as_mut() else {
+        let Some(output) = self.tasks[key.index()].output_mut() else {
             return 0;
         };
         let freed = output.earlier + output.under_way();
-        **output = Output { came: output.came, ..Output::of(output.attempt) };
+        *output = Output { came: output.came, ..Output::of(output.attempt) };
         freed
     }
 
     /// A worker's new connection: it counts anew what its attempts print.
     pub(super) fn count_output_anew(&mut self, worker: WorkerKey) {
         for task in &self.workers[worker.index()].assigned {
-            if let Some(output) = &mut self.tasks[task.index()].output {
+            if let Some(output) = self.tasks[task.index()].output_mut() {
                 output.came = 0;
             }
         }

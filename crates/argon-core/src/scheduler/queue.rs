@@ -168,10 +168,8 @@ fn is_live(tasks: &Slab<TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
 fn queued_since(entry: &TaskEntry) -> Option<Time> {
     match entry.state {
         State::Queued { since } => Some(since),
-        State::Storing
-        | State::Recovering
-        | State::Delayed
-        | State::Assigned { .. }
-        | State::Ended { .. } => None,
+        State::Storing | State::Recovering | State::Delayed | State::Assigned { .. } | State::Ended(_) => {
+            None
+        }
     }
 }

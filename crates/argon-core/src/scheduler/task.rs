@@ -3,12 +3,11 @@
 use argon_proto::message::AttemptId;
 use argon_proto::{Attempt, Flags, Outcome, Task};
 
-use super::input::Link;
 use super::output::Output;
 use super::{SessionKey, WorkerKey};
 use crate::time::Time;
 
-/// A task that has not been forgotten.
+/// A task that has not been forgotten. A manager keeps millions of them: what few tasks have stands in a box.
 #[derive(Debug)]
 pub(super) struct TaskEntry {
     /// The task; `head.attempt` is the last attempt that was started.
@@ -16,10 +15,6 @@ pub(super) struct TaskEntry {
     pub(super) session: SessionKey,
     /// Its place in the session's list.
     pub(super) session_place: u32,
-    /// The connection whose credit the task uses.
-    pub(super) credit: Link,
-    /// The bytes that it was charged for.
-    pub(super) weight: u64,
     pub(super) state: State,
     /// Changes with every wait in the queue or for a timer, so that an old entry there is known as stale.
     pub(super) stamp: u32,
@@ -27,19 +22,19 @@ pub(super) struct TaskEntry {
     pub(super) last: Attempt,
     /// Whether its present attempt was found with a worker, not sent there by this scheduler.
     pub(super) is_adopted: bool,
-    /// Whether its client has named it since the session was last opened.
+    /// Whether its client has named it on the session's present connection, and was charged for it there.
     pub(super) offered: bool,
     /// Whether the store holds it.
     pub(super) is_durable: bool,
-    /// What it has printed, if anything.
-    pub(super) output: Option<Box<Output>>,
-    /// What became of attempts that did not end it, if there were any.
-    pub(super) past: Option<Box<Past>>,
+    /// What few tasks have.
+    pub(super) rare: Option<Box<Rare>>,
 }
 
-/// What became of a task's earlier attempts. Most tasks have none: it is kept apart, so that a long queue stays small.
+/// What a task has printed, and what became of attempts that did not end it.
 #[derive(Debug, Default)]
-pub(super) struct Past {
+pub(super) struct Rare {
+    /// What it has printed, if anything.
+    pub(super) output: Option<Output>,
     /// Attempts whose outcome called for a retry: they are not heard a second time.
     pub(super) judged: Vec<Attempt>,
     /// Failed attempts that used up a retry.
@@ -63,8 +58,18 @@ pub(super) enum State {
     Delayed,
     /// With a worker, at this place of its list, since then.
     Assigned { worker: WorkerKey, place: u32, since: Time },
-    /// Over; the outcome waits to be taken.
-    Ended { outcome: Box<Outcome>, durable: bool, expires: Option<Time> },
+    /// Over.
+    Ended(Box<Ended>),
+}
+
+/// How a task ended; the outcome waits to be taken.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) durable: bool,
+    pub(super) expires: Option<Time>,
+    /// The bytes that the task was charged for; its arguments are gone.
+    pub(super) weight: u64,
 }
 
 impl TaskEntry {
@@ -76,38 +81,70 @@ impl TaskEntry {
         self.task.head.flags.contains(flag)
     }
 
-    /// What became of earlier attempts, to be added to.
-    pub(super) fn past_mut(&mut self) -> &mut Past {
-        self.past.get_or_insert_default()
+    /// The bytes that it was charged for.
+    pub(super) fn weight(&self) -> u64 {
+        self.ended().map_or_else(|| self.task.weight(), |ended| ended.weight)
+    }
+
+    /// What few tasks have, to be added to.
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// What it has printed, if anything.
+    pub(super) fn output_mut(&mut self) -> Option<&mut Output> {
+        self.rare.as_mut()?.output.as_mut()
     }
 
     /// Whether the outcome of this attempt has called for a retry.
     pub(super) fn has_judged(&self, attempt: Attempt) -> bool {
-        self.past.as_ref().is_some_and(|past| past.judged.contains(&attempt))
+        self.rare.as_ref().is_some_and(|rare| rare.judged.contains(&attempt))
     }
 
     /// Failed attempts that used up a retry.
     pub(super) fn retried(&self) -> u16 {
-        self.past.as_ref().map_or(0, |past| past.retried)
+        self.rare.as_ref().map_or(0, |rare| rare.retried)
     }
 
     /// What happened to earlier attempts, for people.
     pub(super) fn story(&self) -> &[String] {
-        self.past.as_ref().map_or(&[], |past| &past.story)
+        self.rare.as_ref().map_or(&[], |rare| &rare.story)
     }
 
     pub(super) fn is_ended(&self) -> bool {
-        matches!(self.state, State::Ended { .. })
+        self.ended().is_some()
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<&Ended> {
+        match &self.state {
+            State::Ended(ended) => Some(ended),
+            State::Storing
+            | State::Recovering
+            | State::Queued { .. }
+            | State::Delayed
+            | State::Assigned { .. } => None,
+        }
     }
 
     pub(super) fn worker(&self) -> Option<WorkerKey> {
         match self.state {
             State::Assigned { worker, .. } => Some(worker),
-            State::Storing
-            | State::Recovering
-            | State::Queued { .. }
-            | State::Delayed
-            | State::Ended { .. } => None,
+            State::Storing | State::Recovering | State::Queued { .. } | State::Delayed | State::Ended(_) => {
+                None
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue of a million tasks is a million of these. Whoever needs a field more pays with it here, or finds it a place
+    /// in [`Rare`] or [`Ended`].
+    #[test]
+    fn a_task_stays_small() {
+        assert!(size_of::<Option<TaskEntry>>() <= 168, "{} bytes", size_of::<Option<TaskEntry>>());
     }
 }

@@ -156,7 +156,7 @@ impl Scheduler {
             match &entry.state {
                 State::Storing | State::Recovering | State::Delayed => waiting += 1,
                 State::Queued { .. } => {}
-                State::Ended { .. } => untaken += 1,
+                State::Ended(_) => untaken += 1,
                 State::Assigned { worker, since, .. } => {
                     running.push((*since, entry.attempt_id(), *worker, key))
                 }
@@ -207,9 +207,9 @@ impl Scheduler {
             State::Assigned { worker, .. } => {
                 format!("with worker {}", self.workers[worker.index()].profile.name)
             }
-            State::Ended { outcome, .. } => {
-                let report = Report::from_json(&outcome.report);
-                format!("ended as {} {}", outcome.head.status.name(), report.message)
+            State::Ended(ended) => {
+                let report = Report::from_json(&ended.outcome.report);
+                format!("ended as {} {}", ended.outcome.head.status.name(), report.message)
             }
         })
     }
@@ -247,7 +247,7 @@ struct Meta {
 }
 
 fn what(task: &Task) -> String {
-    let meta: Meta = serde_json::from_slice(&task.meta).unwrap_or_default();
+    let meta: Meta = serde_json::from_slice(task.meta()).unwrap_or_default();
     let words = meta.label.or(meta.call).or(meta.class).unwrap_or_else(|| meta.argv.join(" "));
     words.chars().take(WHAT_LETTERS).collect()
 }

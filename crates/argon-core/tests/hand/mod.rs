@@ -79,23 +79,20 @@ pub(crate) fn id(sequence: u64) -> AttemptId {
 }
 
 pub(crate) fn task(sequence: u64) -> Task {
-    Task {
-        head: TaskHead {
-            id: id(sequence).task,
-            attempt: Attempt(1),
-            flags: Flags::default(),
-            priority: Priority::Normal,
-            runtime: Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Own,
-            backoff_ms: 0,
-            memory_mib: 0,
-        },
-        blobs: Bytes::new(),
-        meta: Bytes::new(),
-        payload: Vec::new().into(),
-    }
+    let head = TaskHead {
+        id: id(sequence).task,
+        attempt: Attempt(1),
+        flags: Flags::default(),
+        priority: Priority::Normal,
+        runtime: Runtime::Perl,
+        timeout_ms: 0,
+        retries: 0,
+        codec: Codec::Own,
+        blob_count: 0,
+        backoff_ms: 0,
+        memory_mib: 0,
+    };
+    Task::new(head, [], Bytes::new(), Vec::new().into())
 }
 
 pub(crate) fn outcome(sequence: u64) -> Outcome {

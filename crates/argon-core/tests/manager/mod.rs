@@ -159,23 +159,20 @@ pub(crate) fn task(client: u64, sequence: u64) -> Task {
 }
 
 pub(crate) fn with_flags(client: u64, sequence: u64, flags: Flags) -> Task {
-    Task {
-        head: TaskHead {
-            id: id(client, sequence),
-            attempt: Attempt(0),
-            flags,
-            priority: Priority::Normal,
-            runtime: Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Own,
-            backoff_ms: 100,
-            memory_mib: 0,
-        },
-        blobs: Bytes::new(),
-        meta: Bytes::new(),
-        payload: vec![0; 10].into(),
-    }
+    let head = TaskHead {
+        id: id(client, sequence),
+        attempt: Attempt(0),
+        flags,
+        priority: Priority::Normal,
+        runtime: Runtime::Perl,
+        timeout_ms: 0,
+        retries: 0,
+        codec: Codec::Own,
+        blob_count: 0,
+        backoff_ms: 100,
+        memory_mib: 0,
+    };
+    Task::new(head, [], Bytes::new(), vec![0; 10].into())
 }
 
 pub(crate) fn outcome(attempt: AttemptId, status: Status, run_us: u64) -> Outcome {

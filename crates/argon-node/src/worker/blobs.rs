@@ -173,6 +173,8 @@ pub(super) fn attempt_of(task: &Task) -> AttemptId {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::worker::tests::task;
 
@@ -182,8 +184,7 @@ mod tests {
     }
 
     fn task_naming(sequence: u64, hashes: &[BlobHash]) -> Task {
-        let blobs: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
-        Task { blobs: blobs.into(), ..task(sequence, "x") }
+        Task::new(task(sequence, "x").head, hashes.iter().copied(), Bytes::new(), Payload::default())
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Driver {
     }
 
     fn plan_command(&mut self, generation: u64, task: &Task) -> Result<(Starting, Plan), NotStarted> {
-        let meta: Meta = serde_json::from_slice(&task.meta).map_err(|error| {
+        let meta: Meta = serde_json::from_slice(task.meta()).map_err(|error| {
             NotStarted::Command(
                 None,
                 format!("the task does not say in its meta what command to run: {error}"),

@@ -58,23 +58,20 @@ fn shipment(body: &str) -> (BlobHash, Payload) {
 
 /// The first attempt of a task that runs this body of a Perl sub.
 pub(super) fn task(sequence: u64, body: &str) -> Task {
-    Task {
-        head: TaskHead {
-            id: TaskId { session: SessionId([7; 16]), sequence },
-            attempt: Attempt(1),
-            flags: Flags::default(),
-            priority: Priority::Normal,
-            runtime: Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Json,
-            backoff_ms: 0,
-            memory_mib: 0,
-        },
-        blobs: Bytes::copy_from_slice(&shipment(body).0.0),
-        meta: Bytes::new(),
-        payload: Payload::from(b"[]".to_vec()),
-    }
+    let head = TaskHead {
+        id: TaskId { session: SessionId([7; 16]), sequence },
+        attempt: Attempt(1),
+        flags: Flags::default(),
+        priority: Priority::Normal,
+        runtime: Runtime::Perl,
+        timeout_ms: 0,
+        retries: 0,
+        codec: Codec::Json,
+        blob_count: 0,
+        backoff_ms: 0,
+        memory_mib: 0,
+    };
+    Task::new(head, [shipment(body).0], Bytes::new(), Payload::from(b"[]".to_vec()))
 }
 
 pub(super) fn attempt(sequence: u64) -> AttemptId {

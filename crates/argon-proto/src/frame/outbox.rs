@@ -1,5 +1,6 @@
 //! From messages to the bytes of a stream: coalesces small ones, interleaves big payloads.
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -40,9 +41,11 @@ struct Stream {
 }
 
 impl Outbox {
-    /// Queues a message.
-    pub fn push(&mut self, message: Message) {
-        let payload = message.payload().cloned().unwrap_or_default();
+    /// Queues a message. What is small is copied; a big payload is kept, and that is a reference count.
+    pub fn push(&mut self, message: impl Borrow<Message>) {
+        let message = message.borrow();
+        let nothing = Payload::default();
+        let payload = message.payload().unwrap_or(&nothing);
         let inline = payload.len() <= limit::INLINE_BYTES as u64;
         let stream = if inline { 0 } else { self.next_stream() };
         let start = self.tail.len();
@@ -52,11 +55,11 @@ impl Outbox {
         self.ready_bytes += head_bytes;
         if inline {
             self.put_length(start, head_bytes - 4 + payload.len() as usize);
-            self.put_inline(&payload);
+            self.put_inline(payload);
         } else {
             self.put_length(start, head_bytes - 4);
             self.stream_bytes += payload.len();
-            let left = payload.len();
+            let (payload, left) = (payload.clone(), payload.len());
             self.streams.push(Stream { number: stream, payload, part: 0, offset: 0, left });
         }
     }

@@ -16,7 +16,7 @@ impl Journal {
         if !link.allows(entry.weight) {
             return false;
         }
-        let Some(mut task) = entry.task.clone() else {
+        let Some(mut task) = entry.task.take() else {
             return true;
         };
         link.charge(entry.weight);
@@ -29,7 +29,11 @@ impl Journal {
             task.head.flags = task.head.flags.with(Flags::OFFERED_AGAIN);
         }
         entry.state = State::Sent;
-        link.outbox.push(Message::Submit(task));
+        let submit = Message::Submit(task);
+        link.outbox.push(&submit);
+        if let Message::Submit(task) = submit {
+            entry.task = Some(task);
+        }
         if entry.is_cancelled {
             link.outbox.push(Message::Cancel(vec![id]));
         }

@@ -194,7 +194,7 @@ impl Runner {
     }
 
     fn call(&self, task: &Task, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
-        let meta: Meta<'_> = serde_json::from_slice(&task.meta)
+        let meta: Meta<'_> = serde_json::from_slice(task.meta())
             .map_err(|error| Failure::refusal(format!("the task names no function to call: {error}")))?;
         let registered = self.registry.find(&meta.call).map_err(Failure::refusal)?;
         (registered.run)(&Arguments { codec: task.head.codec, bytes })

@@ -225,8 +225,9 @@ fn tasks_that_came_together_run_one_after_another() {
 #[test]
 fn what_cannot_be_run_is_refused_in_words() {
     let mut worker = Worker::start();
-    let mut unknown = task(add(1, 2));
-    unknown.meta = bytes::Bytes::from_static(br#"{"call":"elsewhere::add"}"#);
+    let Task { head, payload, .. } = task(add(1, 2));
+    let meta = bytes::Bytes::from_static(br#"{"call":"elsewhere::add"}"#);
+    let unknown = Task::new(head, [], meta, payload);
     worker.say([Message::Run(unknown)]);
     let outcome = worker.outcome();
     assert_eq!(outcome.head.status, Status::Error);

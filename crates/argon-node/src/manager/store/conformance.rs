@@ -17,23 +17,20 @@ fn id(sequence: u64) -> TaskId {
 }
 
 fn task(sequence: u64, payload: usize) -> Task {
-    Task {
-        head: TaskHead {
-            id: id(sequence),
-            attempt: Attempt(0),
-            flags: Flags::DETACHED,
-            priority: Priority::High,
-            runtime: Runtime::Perl,
-            timeout_ms: 5,
-            retries: 1,
-            codec: Codec::Own,
-            backoff_ms: 7,
-            memory_mib: 0,
-        },
-        blobs: Bytes::copy_from_slice(&code().0.0),
-        meta: Bytes::from_static(b"{\"label\":\"x\"}"),
-        payload: Payload::from(vec![9; payload]),
-    }
+    let head = TaskHead {
+        id: id(sequence),
+        attempt: Attempt(0),
+        flags: Flags::DETACHED,
+        priority: Priority::High,
+        runtime: Runtime::Perl,
+        timeout_ms: 5,
+        retries: 1,
+        codec: Codec::Own,
+        blob_count: 0,
+        backoff_ms: 7,
+        memory_mib: 0,
+    };
+    Task::new(head, [code().0], Bytes::from_static(b"{\"label\":\"x\"}"), Payload::from(vec![9; payload]))
 }
 
 fn code() -> (BlobHash, Payload) {

@@ -215,7 +215,7 @@ fn forget(transaction: &WriteTransaction, id: TaskId) -> Result<(), redb::Error>
 
 /// Counts the tasks that name each blob; a blob that none names is dropped.
 fn count_needs(transaction: &WriteTransaction, task: &Task, is_new: bool) -> Result<(), redb::Error> {
-    if task.blobs.is_empty() {
+    if task.head.blob_count == 0 {
         return Ok(());
     }
     let mut needs = transaction.open_table(NEEDS)?;

@@ -9,12 +9,8 @@ use super::*;
 
 /// A task that runs a command.
 fn command(sequence: u64, meta: &Value) -> Task {
-    let mut task = Task {
-        blobs: Bytes::new(),
-        meta: Bytes::from(meta.to_string()),
-        payload: Payload::default(),
-        ..task(sequence, "")
-    };
+    let meta = Bytes::from(meta.to_string());
+    let mut task = Task::new(task(sequence, "").head, [], meta, Payload::default());
     task.head.runtime = Runtime::Exec;
     task
 }

@@ -200,7 +200,9 @@ fn big_arguments_and_results_pass() {
         let (hash, payload) = shipment(body);
         worker.say(Message::Blob { hash, payload });
         let argument = serde_json::to_vec(&["y".repeat(5_000_000)]).expect("JSON");
-        worker.say(Message::Run(Task { payload: argument.into(), ..task(500, body) }));
+        let mut task = task(500, body);
+        task.payload = argument.into();
+        worker.say(Message::Run(task));
         assert_eq!(value(&worker.outcome(attempt(500)).await), 5_000_000);
         worker.end(1).await;
     });

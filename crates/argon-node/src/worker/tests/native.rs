@@ -48,13 +48,9 @@ impl Worker {
 
     fn run_native_again(&mut self, hash: BlobHash, others: &[BlobHash], meta: &str) -> AttemptId {
         self.sequence += 1;
-        let blobs: Vec<u8> = [hash].iter().chain(others).flat_map(|hash| hash.0).collect();
-        let mut task = Task {
-            blobs: blobs.into(),
-            meta: Bytes::copy_from_slice(meta.as_bytes()),
-            payload: Payload::default(),
-            ..task(self.sequence, "")
-        };
+        let blobs = [hash].into_iter().chain(others.iter().copied());
+        let meta = Bytes::copy_from_slice(meta.as_bytes());
+        let mut task = Task::new(task(self.sequence, "").head, blobs, meta, Payload::default());
         task.head.runtime = Runtime::Native;
         self.say(Message::Run(task));
         attempt(self.sequence)
@@ -121,8 +117,8 @@ fn an_executable_whose_file_was_removed_is_asked_for_again() {
                 worker.say(Message::Settled(vec![attempt]));
                 break;
             }
-            let mut again =
-                Task { blobs: Bytes::copy_from_slice(&program.0.0), ..task(attempt.task.sequence, "") };
+            let head = task(attempt.task.sequence, "").head;
+            let mut again = Task::new(head, [program.0], Bytes::new(), Payload::default());
             again.head.runtime = Runtime::Native;
             worker.say(Message::Run(again));
         }
