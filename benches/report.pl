@@ -124,11 +124,13 @@ sub boost_rows {
 
 sub fleet_rows {
     my $fleet = result('fleet') or return;
-    my @rows = (['workers', 'queued', 'µs to submit', 'bytes a queued task', 'µs a task', 'tasks/s', 'all back after']);
+    my %least = map { $_->{peers} => $_->{message_us} } @{ (result('spread') || {})->{rows} || [] };
+    my @rows  = (['workers', 'queued', 'µs to submit', 'bytes a queued task', 'µs a task', 'the least', 'tasks/s', 'all back after']);
     for my $row (@{ $fleet->{rows} }) {
         push @rows, [
             thousands($row->{workers}), thousands($row->{queued}), sprintf('%.2f', $row->{submit_us}),
             $row->{queued} ? sprintf('%.0f', $row->{bytes_per_queued}) : q{}, sprintf('%.2f', $row->{task_us}),
+            !$row->{queued} && $least{ $row->{workers} } ? sprintf('%.2f', $least{ $row->{workers} }) : q{},
             thousands($row->{tasks_per_s}), sprintf '%.2f s', $row->{storm_ms} / 1e3,
         ];
     }
@@ -152,7 +154,9 @@ sub start_rows {
 sub notes {
     return (
         q{}, 'The fleet\'s rows: the manager\'s own processor time and memory, beside the payload; "all back after": all workers',
-        'lost their connection at once while the load went on. What gave which of these figures stands in',
+        'lost their connection at once while the load went on. "The least": a process that passes each message on to the next',
+        'connection and the answer back (`benches/src/spread.rs`), which a manager must do too that has no queue to fill its',
+        'writes from. What gave which of these figures stands in',
         '[design/hot-path.md](design/hot-path.md). `scripts/instructions` counts what a task costs the core and the codec, and',
         '`cargo test -p argon-sim --test efficiency -- --nocapture` tells how near batches of all lengths come to the shortest possible time.',
     );

@@ -9,6 +9,7 @@ mod manager;
 mod process;
 mod relay;
 mod samples;
+mod spread;
 
 use arguments::Arguments;
 
@@ -19,6 +20,8 @@ usage: argon-bench WHAT [--json] [OPTION VALUE]...
 
   relay    the floor: four processes joined as Argon's are, that only pass bytes on
            --trips N (20000)  --messages N (2000000)  --mebibytes N (2000)
+  spread   the floor below a manager of many workers: one process that passes each message on to the next connection
+           --peers N,N (10,1000,10000)  --messages N (300000)
   fleet    the real manager under virtual workers: processor time and memory by workers and queue length
            --workers N,N (10,100,1000,10000)  --queued N,N (0,100000,1000000)  --slots N (16)  --tasks N (300000)
            --payload BYTES (16)  --run-us N (1000000)  --churn WORKERS-A-SECOND (0)
@@ -31,6 +34,8 @@ fn main() -> std::process::ExitCode {
     let done = match what.as_str() {
         relay::HOP => relay::hop(words),
         "relay" => Arguments::parse(words, &["trips", "messages", "mebibytes"]).and_then(|a| relay::run(&a)),
+        spread::HUB => spread::hub(words),
+        "spread" => Arguments::parse(words, &["peers", "messages"]).and_then(|a| spread::run(&a)),
         "fleet" => Arguments::parse(words, FLEET).and_then(|a| fleet::run(&a)),
         _ => Err(USAGE.to_owned()),
     };

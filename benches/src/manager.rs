@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use argon_proto::key::Key;
 
+use crate::process::processor_time;
+
 /// A running `argon manager`.
 #[derive(Debug)]
 pub(crate) struct Manager {
@@ -46,10 +48,7 @@ impl Manager {
 
     /// Processor time that it has taken.
     pub(crate) fn processor_time(&self) -> Duration {
-        let line =
-            std::fs::read_to_string(format!("/proc/{}/schedstat", self.process.id())).unwrap_or_default();
-        let nanos = line.split_whitespace().next().and_then(|number| number.parse().ok());
-        Duration::from_nanos(nanos.unwrap_or(0))
+        processor_time(self.process.id())
     }
 
     /// Its resident memory, bytes.

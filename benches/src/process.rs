@@ -1,6 +1,14 @@
 //! What the kernel tells of a process: where it may run, the processor time it took, its memory.
 
 use std::io;
+use std::time::Duration;
+
+/// Processor time that a process of one thread has taken; none if it is gone.
+pub(crate) fn processor_time(pid: u32) -> Duration {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let nanos = line.split_whitespace().next().and_then(|number| number.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
+}
 
 /// Lets this process, and those it starts, run on the first core only, or wherever it could before.
 #[derive(Debug)]
