@@ -125,10 +125,10 @@ sub boost_rows {
 sub fleet_rows {
     my $fleet = result('fleet') or return;
     my %least = map { $_->{peers} => $_->{message_us} } @{ (result('spread') || {})->{rows} || [] };
-    my @rows  = (['workers', 'queued', 'µs to submit', 'bytes a queued task', 'µs a task', 'the least', 'tasks/s', 'all back after']);
+    my @rows  = (['workers', 'queued', 'clients', 'µs to submit', 'bytes a queued task', 'µs a task', 'the least', 'tasks/s', 'all back after']);
     for my $row (@{ $fleet->{rows} }) {
         push @rows, [
-            thousands($row->{workers}), thousands($row->{queued}), sprintf('%.2f', $row->{submit_us}),
+            thousands($row->{workers}), thousands($row->{queued}), thousands($row->{clients} // 0), sprintf('%.2f', $row->{submit_us}),
             $row->{queued} ? sprintf('%.0f', $row->{bytes_per_queued}) : q{}, sprintf('%.2f', $row->{task_us}),
             !$row->{queued} && $least{ $row->{workers} } ? sprintf('%.2f', $least{ $row->{workers} }) : q{},
             thousands($row->{tasks_per_s}), sprintf '%.2f s', $row->{storm_ms} / 1e3,

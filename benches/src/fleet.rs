@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Row {
     workers: u64,
     queued: u64,
+    clients: u64,
     join: Duration,
     submit: Duration,
     bytes: f64,
@@ -46,6 +47,8 @@ struct Plan {
     tasks: u64,
     payload: u64,
     run_us: u64,
+    /// Clients that share the queue; 0 for as few as their credit allows. More of them make smaller batches.
+    clients: u64,
     /// Workers that lose their connection, a second.
     churn: u64,
 }
@@ -57,15 +60,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         tasks: arguments.number("tasks", 300_000),
         payload: arguments.number("payload", 16),
         run_us: arguments.number("run-us", 1_000_000),
+        clients: arguments.number("clients", 0),
         churn: arguments.number("churn", 0),
     };
     let mut rows = Vec::new();
     if !arguments.json {
         println!("the manager's processor time and memory, {plan:?}");
         println!(
-            "{:>8} {:>9} {:>12} {:>12} {:>12} {:>12} {:>10} {:>10} {:>9}",
+            "{:>8} {:>9} {:>8} {:>12} {:>12} {:>12} {:>12} {:>10} {:>10} {:>9}",
             "workers",
             "queued",
+            "clients",
             "join µs",
             "submit µs",
             "bytes/queued",
@@ -92,9 +97,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
 
 fn print(row: &Row) {
     println!(
-        "{:>8} {:>9} {:>12.1} {:>12.2} {:>12.0} {:>12.2} {:>10.0} {:>10.0} {:>9}",
+        "{:>8} {:>9} {:>8} {:>12.1} {:>12.2} {:>12.0} {:>12.2} {:>10.0} {:>10.0} {:>9}",
         row.workers,
         row.queued,
+        row.clients,
         row.join.as_secs_f64() * 1e6,
         row.submit.as_secs_f64() * 1e6,
         row.bytes,
@@ -110,6 +116,7 @@ impl Row {
         json!({
             "workers": self.workers,
             "queued": self.queued,
+            "clients": self.clients,
             "join_us": self.join.as_secs_f64() * 1e6,
             "submit_us": self.submit.as_secs_f64() * 1e6,
             "bytes_per_queued": self.bytes,
@@ -139,7 +146,7 @@ async fn measure_in(plan: Plan, workers: u64, queued: u64, manager: &Manager) ->
 
     // The workers take what fills their slots and finish nothing, so that the rest waits in the queue.
     let standing = queued + workers * plan.slots;
-    let clients = standing.div_ceil(TASKS_A_CLIENT) + 1;
+    let clients = if plan.clients > 0 { plan.clients } else { standing.div_ceil(TASKS_A_CLIENT) + 1 };
     let resident = manager.resident();
     let began = manager.processor_time();
     for number in 0..clients {
@@ -171,7 +178,7 @@ async fn measure_in(plan: Plan, workers: u64, queued: u64, manager: &Manager) ->
     world.wait_for("the last outcomes", PATIENCE, || world.ended.get() == world.submitted.get()).await?;
     let rate = rate(count, elapsed);
     let lost_and_run_again = world.started.get() - world.ended.get();
-    Ok(Row { workers, queued, join, submit, bytes, task, rate, storm, lost_and_run_again })
+    Ok(Row { workers, queued, clients, join, submit, bytes, task, rate, storm, lost_and_run_again })
 }
 
 /// How long it takes until all workers are back that lost their connection at once.

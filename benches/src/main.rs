@@ -13,7 +13,7 @@ mod spread;
 
 use arguments::Arguments;
 
-const FLEET: &[&str] = &["workers", "queued", "slots", "tasks", "payload", "run-us", "churn"];
+const FLEET: &[&str] = &["workers", "queued", "slots", "tasks", "payload", "run-us", "clients", "churn"];
 
 const USAGE: &str = "\
 usage: argon-bench WHAT [--json] [OPTION VALUE]...
@@ -24,7 +24,8 @@ usage: argon-bench WHAT [--json] [OPTION VALUE]...
            --peers N,N (10,1000,10000)  --messages N (300000)
   fleet    the real manager under virtual workers: processor time and memory by workers and queue length
            --workers N,N (10,100,1000,10000)  --queued N,N (0,100000,1000000)  --slots N (16)  --tasks N (300000)
-           --payload BYTES (16)  --run-us N (1000000)  --churn WORKERS-A-SECOND (0)
+           --payload BYTES (16)  --run-us N (1000000)  --clients N (as few as their credit allows)
+           --churn WORKERS-A-SECOND (0)
 
 Build with --release; every figure is of this machine, now.";
 
