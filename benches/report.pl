@@ -113,13 +113,21 @@ sub payload_rows {
 
 sub boost_rows {
     my @rows;
-    for my $workers (1 .. 16) {
-        my $result = result("boost-$workers") or next;
-        my @sleeps = sort { $a <=> $b } keys %{$result};
-        push @rows, ['workers', map {"tasks of $_ ms"} @sleeps] if !@rows;
-        push @rows, [$workers, map { sprintf '%.1f %% (%s/s)', 100 * $result->{$_}{share}, thousands($result->{$_}{tasks_per_s}) } @sleeps];
+    for my $language (['rust', 'native'], ['perl', 'Perl']) {
+        my ($name, $title) = @{$language};
+        for my $workers (1 .. 16) {
+            my $result = result("boost-$name-$workers") or next;
+            my @sleeps = sort { $a <=> $b } keys %{$result};
+            push @rows, ['runners', 'workers', map {"tasks of $_ ms"} @sleeps] if !@rows;
+            push @rows, [$title, $workers, map { boost_cell($result->{$_}) } @sleeps];
+        }
     }
     return @rows;
+}
+
+sub boost_cell {
+    my ($figure) = @_;
+    return sprintf '%.1f %% (%s/s)', 100 * $figure->{share}, thousands($figure->{tasks_per_s});
 }
 
 sub fleet_rows {

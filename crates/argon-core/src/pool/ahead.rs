@@ -18,7 +18,7 @@ use crate::time::Time;
 /// Work that a runner has ahead at most, by what its last tasks took, microseconds.
 const AHEAD_US: u64 = 400;
 /// Tasks up to this length are handed ahead too, one at a time, microseconds.
-const AHEAD_ONE_US: u64 = 2_000;
+const AHEAD_ONE_US: u64 = 20_000;
 /// Tasks that a runner has ahead at most.
 const AHEAD_MAX: usize = 128;
 /// What a task costs beside its run, microseconds: no task counts as shorter.
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(1);
 const LEAP: u64 = 4;
 const LEAP_FROM_US: u64 = 25;
 /// What a new runner's tasks are taken to last until some have ended, microseconds.
-pub(super) const UNKNOWN_US: u64 = 10_000;
+pub(super) const UNKNOWN_US: u64 = 40_000;
 
 impl Pool {
     /// Shares out what waits among the runners that finish soon, evenly.
