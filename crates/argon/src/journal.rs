@@ -7,6 +7,7 @@
 //! `spec/protocol.md`, section 7.
 
 mod ask;
+mod entries;
 mod entry;
 mod group;
 mod hear;
@@ -34,7 +35,8 @@ pub(crate) use hear::Heard;
 pub(crate) use output::{Piece, Printed};
 
 use crate::error::ErrorKind;
-use entry::{Entry, State};
+use entries::Entries;
+use entry::State;
 use group::Group;
 use held_back::HeldBack;
 use link::Link;
@@ -47,7 +49,7 @@ pub(crate) struct Journal {
     last: u64,
     /// The body of OPEN.
     open: Bytes,
-    entries: FxHashMap<u64, Entry>,
+    entries: Entries,
     /// Who waits for the outcome of a detached task.
     collects: FxHashMap<TaskId, Vec<u64>>,
     /// Outcomes that were asked for and are not wanted any more: they stay with the manager.
@@ -81,7 +83,7 @@ impl Journal {
             session,
             last: 0,
             open,
-            entries: FxHashMap::default(),
+            entries: Entries::default(),
             collects: FxHashMap::default(),
             unwanted: FxHashSet::default(),
             groups: FxHashMap::default(),
@@ -114,12 +116,12 @@ impl Journal {
             .entries
             .iter()
             .filter(|(_, entry)| entry.state == State::Waiting && entry.is_doubtful)
-            .map(|(number, _)| *number)
+            .map(|(number, _)| number)
             .collect();
         again.sort_unstable();
         let waiting = std::mem::take(&mut self.backlog);
         let fresh = waiting.into_iter().filter(
-            |turn| matches!(turn, Turn::Task(number) if self.entries.get(number).is_some_and(|entry| !entry.is_doubtful)),
+            |turn| matches!(turn, Turn::Task(number) if self.entries.get(*number).is_some_and(|entry| !entry.is_doubtful)),
         );
         self.backlog = again.into_iter().map(Turn::Task).chain([Turn::Offered]).chain(fresh).collect();
         self.send_backlog();
@@ -130,7 +132,7 @@ impl Journal {
         if self.link.take().is_none() {
             return;
         }
-        for entry in self.entries.values_mut().filter(|entry| entry.state == State::Sent) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.state == State::Sent) {
             entry.state = State::Waiting;
             entry.is_doubtful = true;
         }
@@ -139,8 +141,7 @@ impl Journal {
     /// Time has passed: what the manager rejected may be offered again, acknowledgements have waited long enough.
     pub(crate) fn pass(&mut self, now: Instant) {
         self.backlog.extend(self.held_back.due(now).into_iter().map(|number| {
-            if let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.state == State::HeldBack)
-            {
+            if let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.state == State::HeldBack) {
                 entry.state = State::Waiting;
             }
             Turn::Task(number)
@@ -168,9 +169,14 @@ impl Journal {
         Some(&mut link.outbox)
     }
 
+    /// Bytes that wait to be written, without acknowledgements that can wait.
+    pub(crate) fn to_write(&self) -> u64 {
+        self.link.as_ref().map_or(0, |link| link.outbox.len())
+    }
+
     /// Whether nothing waits to be written but acknowledgements that can wait.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.link.as_ref().is_none_or(|link| link.outbox.is_empty())
+        self.to_write() == 0
     }
 
     /// Tasks that the manager has and whose outcome is not here.
@@ -199,7 +205,7 @@ impl Journal {
             link.send_acks();
             farewell.into_iter().for_each(|word| link.outbox.push(word));
         }
-        let open: Vec<u64> = self.entries.keys().copied().collect();
+        let open: Vec<u64> = self.entries.iter().map(|(number, _)| number).collect();
         for number in open {
             self.finish(number, Ending::Failed(kind, message.to_owned()));
         }
@@ -215,7 +221,7 @@ impl Journal {
 
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.entries.values().all(Entry::is_ended)
+        self.entries.iter().all(|(_, entry)| entry.is_ended())
     }
 
     fn say_offered(&mut self) {

@@ -79,11 +79,15 @@ impl Session {
         Ok((Self { shared }, carrier))
     }
 
-    /// Changes the journal; what is to be written goes out soon.
+    /// Changes the journal; what is to be written goes out soon. A caller who adds much before it waits must not keep the
+    /// cluster waiting meanwhile: what is worth a write goes out at once.
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Journal) -> T) -> T {
         let mut state = self.shared.lock();
         let changed = change(&mut state.journal);
-        let needs_wake = !state.journal.is_quiet() && !state.is_blocked;
+        let mut needs_wake = !state.journal.is_quiet() && !state.is_blocked;
+        if needs_wake && state.journal.to_write() >= ENOUGH_BYTES {
+            needs_wake = state.write().is_err() || state.is_blocked;
+        }
         self.shared.unlock(state);
         if needs_wake {
             self.shared.wake.notify_one();
@@ -108,8 +112,7 @@ impl Session {
         let looked = look(&mut state.journal);
         let mut needs_wake = false;
         if looked.is_pending() && !state.journal.is_quiet() && !state.is_blocked {
-            let waiting = state.journal.outbox().map_or(0, |outbox| outbox.len());
-            if state.journal.in_flight() <= FEW || waiting >= ENOUGH_BYTES {
+            if state.journal.in_flight() <= FEW || state.journal.to_write() >= ENOUGH_BYTES {
                 needs_wake = state.write().is_err() || state.is_blocked;
             } else {
                 needs_wake = true;

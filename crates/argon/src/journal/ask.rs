@@ -23,7 +23,7 @@ impl Journal {
         let listens = from.task.session == self.session
             && self
                 .entries
-                .get(&from.task.sequence)
+                .get(from.task.sequence)
                 .is_some_and(|entry| entry.watch == Watch::Caller && !entry.is_ended());
         if listens {
             self.add_question(Question { from, ask, json });

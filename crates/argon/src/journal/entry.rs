@@ -56,7 +56,7 @@ pub(crate) enum Ending {
     Failed(ErrorKind, String),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// In the backlog, or to be offered again.
     Waiting,
@@ -65,14 +65,25 @@ pub(super) enum State {
     /// The manager did not take it; it is offered again later.
     HeldBack,
     /// Over, and not yet taken by its caller.
-    Ended(Ending),
+    Ended,
+}
+
+/// The large part of an entry.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// The task, as long as it may have to be offered again.
+    Task(Task),
+    /// A task that somebody else submitted.
+    Nothing,
+    /// How it ended.
+    Ending(Ending),
 }
 
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) purpose: Purpose,
     pub(super) state: State,
-    pub(super) task: Option<Task>,
+    pub(super) content: Content,
     pub(super) blobs: Blobs,
     /// What it counts against the credit in bytes.
     pub(super) weight: u64,
@@ -91,7 +102,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn is_ended(&self) -> bool {
-        matches!(self.state, State::Ended(_))
+        self.state == State::Ended
     }
 
     /// Whether what it printed is still on its way to this process's output: that comes before its end.
@@ -111,7 +122,7 @@ impl Journal {
         let entry = Entry {
             purpose: if is_detached { Purpose::Detached } else { Purpose::Attached },
             state: State::Waiting,
-            task: Some(task),
+            content: Content::Task(task),
             blobs,
             weight,
             is_doubtful: false,
@@ -140,7 +151,7 @@ impl Journal {
         let entry = Entry {
             purpose: Purpose::Collect(id),
             state: State::Waiting,
-            task: None,
+            content: Content::Nothing,
             blobs: Blobs::default(),
             weight: 0,
             is_doubtful: false,
@@ -169,7 +180,7 @@ impl Journal {
 
     /// Takes the end of a task, or leaves `waker` to be woken at it. A task is forgotten when its end was taken.
     pub(crate) fn poll_end(&mut self, number: u64, waker: &Waker) -> Poll<Ending> {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             let gone = "its outcome was taken before".to_owned();
             return Poll::Ready(Ending::Failed(ErrorKind::Closed, gone));
         };
@@ -177,15 +188,15 @@ impl Journal {
             keep(&mut entry.waker, waker);
             return Poll::Pending;
         }
-        match self.entries.remove(&number).map(|entry| entry.state) {
-            Some(State::Ended(ending)) => Poll::Ready(ending),
-            Some(State::Waiting | State::Sent | State::HeldBack) | None => Poll::Pending,
+        match self.entries.remove(number).map(|entry| entry.content) {
+            Some(Content::Ending(ending)) => Poll::Ready(ending),
+            Some(Content::Task(_) | Content::Nothing) | None => Poll::Pending,
         }
     }
 
     /// Takes the next piece of what a task printed or asked; `None` when it has ended and nothing is left.
     pub(crate) fn poll_piece(&mut self, number: u64, waker: &Waker) -> Poll<Option<Piece>> {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return Poll::Ready(None);
         };
         if let Some(output) = &mut entry.output
@@ -203,7 +214,7 @@ impl Journal {
 
     /// Cancels a task: at once if the manager never had it, otherwise its outcome tells.
     pub(crate) fn cancel(&mut self, number: u64) {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         if entry.is_ended() || entry.is_cancelled {
@@ -228,7 +239,7 @@ impl Journal {
                     link.outbox.push(Message::Cancel(vec![id]));
                 }
             }
-            (State::Ended(_), _) => {}
+            (State::Ended, _) => {}
         }
     }
 
@@ -255,16 +266,16 @@ impl Journal {
 
     /// Nobody waits for this task any more. It goes on; what it prints for its caller is dropped.
     pub(crate) fn abandon(&mut self, number: u64) {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         entry.waker = None;
         if entry.is_ended() {
-            self.entries.remove(&number);
+            self.entries.remove(number);
             return;
         }
         if let Purpose::Collect(id) = entry.purpose {
-            self.entries.remove(&number);
+            self.entries.remove(number);
             if let Some(waiting) = self.collects.get_mut(&id) {
                 waiting.retain(|other| *other != number);
                 if waiting.is_empty() {
@@ -282,18 +293,18 @@ impl Journal {
     }
 
     pub(super) fn finish(&mut self, number: u64, ending: Ending) {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         if entry.is_ended() {
             return;
         }
         if entry.is_abandoned {
-            self.entries.remove(&number);
+            self.entries.remove(number);
             return;
         }
-        entry.state = State::Ended(ending);
-        entry.task = None;
+        entry.state = State::Ended;
+        entry.content = Content::Ending(ending);
         entry.blobs = Blobs::default();
         if !entry.is_printing() {
             self.tell(number);

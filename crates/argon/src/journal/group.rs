@@ -35,7 +35,7 @@ impl Journal {
     /// Adds a task as a member of a group.
     pub(crate) fn add_to_group(&mut self, addition: Addition, member: Member) {
         let number = self.add(addition);
-        if let Some(entry) = self.entries.get_mut(&number) {
+        if let Some(entry) = self.entries.get_mut(number) {
             entry.member = Some(member);
             if entry.is_ended() {
                 self.tell(number);
@@ -52,7 +52,7 @@ impl Journal {
             keep(&mut state.waker, waker);
             return Poll::Pending;
         };
-        let member = self.entries.get(&number).and_then(|entry| entry.member).unwrap_or_default();
+        let member = self.entries.get(number).and_then(|entry| entry.member).unwrap_or_default();
         let id = self.task_id(number);
         self.poll_end(number, waker).map(|ending| (member, id, ending))
     }
@@ -65,14 +65,14 @@ impl Journal {
             .entries
             .iter()
             .filter(|(_, entry)| of_group(entry.member))
-            .map(|(number, _)| *number)
+            .map(|(number, _)| number)
             .collect();
         members.into_iter().for_each(|number| self.abandon(number));
     }
 
     /// A task's end can be taken: those who wait for it are woken.
     pub(super) fn tell(&mut self, number: u64) {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         self.wakers.extend(entry.waker.take());

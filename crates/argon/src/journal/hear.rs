@@ -76,7 +76,7 @@ impl Journal {
     fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
         let id = outcome.head.id;
         let number = id.sequence;
-        let own = if id.session == self.session { self.entries.get_mut(&number) } else { None };
+        let own = if id.session == self.session { self.entries.get_mut(number) } else { None };
         match own {
             Some(entry) if !matches!(entry.purpose, Purpose::Collect(_)) && !entry.is_ended() => {
                 if entry.state == State::Sent
@@ -100,7 +100,7 @@ impl Journal {
 
     /// Not now: it stays ours, and is offered again later, unless its caller set a limit.
     fn on_rejected(&mut self, now: Instant, number: u64, outcome: Outcome) {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         entry.offers += 1;
@@ -125,7 +125,7 @@ impl Journal {
     }
 
     fn on_accepted(&mut self, id: TaskId) {
-        let Some(entry) = self.entries.get_mut(&id.sequence) else {
+        let Some(entry) = self.entries.get_mut(id.sequence) else {
             return;
         };
         if id.session != self.session || entry.purpose != Purpose::Detached || entry.is_ended() {

@@ -77,7 +77,7 @@ impl Journal {
         if from.task.session != self.session {
             return;
         }
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         let output = entry.output.get_or_insert_with(|| Box::new(Output::of(count)));
@@ -99,7 +99,7 @@ impl Journal {
     pub(super) fn add_question(&mut self, question: Question) {
         let from = question.from;
         let count = Count { connection: self.connections, attempt: from };
-        let Some(entry) = self.entries.get_mut(&from.task.sequence) else {
+        let Some(entry) = self.entries.get_mut(from.task.sequence) else {
             return;
         };
         let output = entry.output.get_or_insert_with(|| Box::new(Output::of(count)));
@@ -110,7 +110,7 @@ impl Journal {
 
     /// So much has been written to this process's own output.
     pub(crate) fn printed(&mut self, number: u64, count: Count, bytes: u64) {
-        if let Some(entry) = self.entries.get_mut(&number)
+        if let Some(entry) = self.entries.get_mut(number)
             && let Some(output) = &mut entry.output
         {
             output.printing -= bytes;
@@ -132,7 +132,7 @@ impl Journal {
     pub(super) fn drop_pieces(&mut self, number: u64) {
         let pieces = self
             .entries
-            .get_mut(&number)
+            .get_mut(number)
             .and_then(|entry| entry.output.as_mut())
             .map(|output| std::mem::take(&mut output.pieces));
         for (piece, count) in pieces.into_iter().flatten() {
@@ -144,7 +144,7 @@ impl Journal {
     }
 
     fn count_taken(&mut self, number: u64, count: Count, bytes: u64) {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         let is_ended = entry.is_ended();

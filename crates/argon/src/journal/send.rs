@@ -2,7 +2,7 @@
 
 use argon_proto::{BlobHash, Flags, Message};
 
-use super::entry::{Purpose, State};
+use super::entry::{Content, Purpose, State};
 use super::{Journal, Turn};
 use crate::blob::Blob;
 
@@ -10,13 +10,13 @@ impl Journal {
     /// Sends a task now if there is a connection with room for it.
     pub(super) fn send_if_allowed(&mut self, number: u64) -> bool {
         let id = self.task_id(number);
-        let (Some(link), Some(entry)) = (&mut self.link, self.entries.get_mut(&number)) else {
+        let (Some(link), Some(entry)) = (&mut self.link, self.entries.get_mut(number)) else {
             return false;
         };
         if !link.allows(entry.weight) {
             return false;
         }
-        let Some(mut task) = entry.task.take() else {
+        let Content::Task(mut task) = std::mem::replace(&mut entry.content, Content::Nothing) else {
             return true;
         };
         link.charge(entry.weight);
@@ -32,7 +32,7 @@ impl Journal {
         let submit = Message::Submit(task);
         link.outbox.push(&submit);
         if let Message::Submit(task) = submit {
-            entry.task = Some(task);
+            entry.content = Content::Task(task);
         }
         if entry.is_cancelled {
             link.outbox.push(Message::Cancel(vec![id]));
@@ -63,7 +63,7 @@ impl Journal {
     /// The manager no longer has a blob.
     pub(super) fn send_blob_again(&mut self, hash: BlobHash) {
         let blob =
-            self.entries.values().find_map(|entry| entry.blobs.iter().find(|blob| blob.hash() == hash));
+            self.entries.iter().find_map(|(_, entry)| entry.blobs.iter().find(|blob| blob.hash() == hash));
         if let (Some(blob), Some(link)) = (blob, &mut self.link) {
             link.blobs.insert(hash);
             link.outbox.push(blob_message(blob));
@@ -71,7 +71,7 @@ impl Journal {
     }
 
     fn is_waiting(&self, number: u64) -> bool {
-        self.entries.get(&number).is_some_and(|entry| {
+        self.entries.get(number).is_some_and(|entry| {
             entry.state == State::Waiting && !matches!(entry.purpose, Purpose::Collect(_))
         })
     }

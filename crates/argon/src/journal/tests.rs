@@ -356,3 +356,20 @@ fn a_ping_is_answered_and_a_refusal_told() {
     assert_eq!(bench.journal.hear(bench.now, refused), Heard::Refused("no".to_owned()));
     assert!(matches!(bench.journal.hear(bench.now, Message::Offered), Heard::Wrong(_)));
 }
+
+#[test]
+fn tasks_are_found_by_their_numbers_whatever_ended_between_them() {
+    let mut bench = Bench::connected();
+    let numbers: Vec<u64> = (0..50).map(|_| bench.add(b"x")).collect();
+    bench.said();
+    let (kept, ended): (Vec<u64>, Vec<u64>) = numbers.iter().partition(|number| *number % 20 == 3);
+    for number in ended {
+        bench.finish(number);
+        assert!(matches!(bench.end(number), Poll::Ready(Ending::Outcome(_))));
+        assert!(matches!(bench.end(number), Poll::Ready(Ending::Failed(ErrorKind::Closed, _))));
+    }
+    assert!(kept.iter().all(|number| bench.end(*number).is_pending()));
+    bench.connect(100, 1000);
+    let again: Vec<(u64, bool)> = kept.iter().map(|number| (*number, true)).collect();
+    assert_eq!(sequences(&bench.said()), again);
+}
