@@ -8,9 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use argon_proto::key::Role;
-use argon_proto::{
-    Attempt, Codec, Flags, Message, Payload, Priority, Runtime, SessionId, Task, TaskHead, TaskId,
-};
+use argon_proto::{Message, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient};
 use bytes::Bytes;
 
@@ -95,18 +93,6 @@ fn pool(cluster: &Cluster, session: SessionId, ahead: u64, count: u64) -> Durati
 }
 
 fn task(session: SessionId, sequence: u64) -> Task {
-    let head = TaskHead {
-        id: TaskId { session, sequence },
-        attempt: Attempt(0),
-        flags: Flags::default(),
-        priority: Priority::Normal,
-        runtime: Runtime::Exec,
-        timeout_ms: 0,
-        retries: 0,
-        codec: Codec::Own,
-        blob_count: 0,
-        backoff_ms: 0,
-        memory_mib: 0,
-    };
+    let head = TaskHead::new(TaskId { session, sequence }, Runtime::Exec);
     Task::new(head, [], Bytes::from_static(br#"{"argv":["/bin/true"]}"#), Payload::default())
 }

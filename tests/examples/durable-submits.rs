@@ -6,9 +6,7 @@
 use std::time::Instant;
 
 use argon_proto::key::Role;
-use argon_proto::{
-    Attempt, Codec, Flags, Message, Payload, Priority, Runtime, SessionId, Task, TaskHead, TaskId,
-};
+use argon_proto::{Codec, Flags, Message, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient};
 use bytes::Bytes;
 
@@ -70,17 +68,9 @@ fn submit_all(client: Result<WireClient, argon_proto::handshake::Refusal>, numbe
 
 fn task(session: SessionId, sequence: u64) -> Task {
     let head = TaskHead {
-        id: TaskId { session, sequence },
-        attempt: Attempt(0),
         flags: Flags::DETACHED,
-        priority: Priority::Normal,
-        runtime: Runtime::Perl,
-        timeout_ms: 0,
-        retries: 0,
         codec: Codec::Json,
-        blob_count: 0,
-        backoff_ms: 0,
-        memory_mib: 0,
+        ..TaskHead::new(TaskId { session, sequence }, Runtime::Perl)
     };
     Task::new(
         head,

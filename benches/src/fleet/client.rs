@@ -4,9 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use argon_proto::key::Role;
-use argon_proto::{
-    Attempt, Codec, Flags, Message, Payload, Priority, Runtime, SessionId, Task, TaskHead, TaskId,
-};
+use argon_proto::{Codec, Message, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use bytes::Bytes;
 
 use super::peer::Peer;
@@ -88,18 +86,6 @@ impl Client {
 
 /// A task as the Perl client sends one that is called by name.
 fn task(session: SessionId, sequence: u64, payload: &Payload) -> Task {
-    let head = TaskHead {
-        id: TaskId { session, sequence },
-        attempt: Attempt(0),
-        flags: Flags::default(),
-        priority: Priority::Normal,
-        runtime: Runtime::Perl,
-        timeout_ms: 0,
-        retries: 0,
-        codec: Codec::Json,
-        blob_count: 0,
-        backoff_ms: 0,
-        memory_mib: 0,
-    };
+    let head = TaskHead { codec: Codec::Json, ..TaskHead::new(TaskId { session, sequence }, Runtime::Perl) };
     Task::new(head, [], Bytes::from_static(br#"{"call":"A::b"}"#), payload.clone())
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use argon_core::Time;
 use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Scheduler, WorkerProfile};
 use argon_proto::{
-    Attempt, BlobHash, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Priority, Runtime, SessionId,
-    Status, Task, TaskHead, TaskId, WorkerId,
+    BlobHash, Codec, Message, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead,
+    TaskId, WorkerId,
 };
 use bytes::Bytes;
 
@@ -125,19 +125,7 @@ impl Bench {
 /// A task as a client sends it: its parts are slices of memory that others share, as those of a received one are.
 pub(crate) fn task(sequence: u64) -> Task {
     static FIRST: LazyLock<Task> = LazyLock::new(|| {
-        let head = TaskHead {
-            id: TaskId { session: SESSION, sequence: 0 },
-            attempt: Attempt(0),
-            flags: Flags::default(),
-            priority: Priority::Normal,
-            runtime: Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Own,
-            blob_count: 0,
-            backoff_ms: 0,
-            memory_mib: 0,
-        };
+        let head = TaskHead::new(TaskId { session: SESSION, sequence: 0 }, Runtime::Perl);
         let payload = Bytes::from_static(b"a few bytes of arguments");
         Task::new(head, [BlobHash([7; 32])], Bytes::new(), payload.into())
     });

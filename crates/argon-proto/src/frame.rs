@@ -26,17 +26,13 @@ mod tests {
 
     fn task(payload: Payload) -> Task {
         let head = TaskHead {
-            id: TaskId { session: SessionId([1; 16]), sequence: 9 },
-            attempt: Attempt(0),
             flags: Flags::LIST.with(Flags::CAPTURE),
             priority: Priority::Low,
-            runtime: Runtime::Perl,
             timeout_ms: 1500,
             retries: 2,
-            codec: Codec::Own,
-            blob_count: 0,
             backoff_ms: 100,
             memory_mib: 64,
+            ..TaskHead::new(TaskId { session: SessionId([1; 16]), sequence: 9 }, Runtime::Perl)
         };
         Task::new(head, [BlobHash([3; 32]); 2], Bytes::from_static(b"{}"), payload)
     }

@@ -85,6 +85,26 @@ pub struct Task {
     pub payload: Payload,
 }
 
+impl TaskHead {
+    /// The head of a task that was not started yet and asks for nothing special.
+    #[must_use]
+    pub const fn new(id: TaskId, runtime: Runtime) -> Self {
+        Self {
+            id,
+            attempt: Attempt(0),
+            flags: Flags(0),
+            priority: Priority::Normal,
+            runtime,
+            timeout_ms: 0,
+            retries: 0,
+            codec: Codec::Own,
+            blob_count: 0,
+            backoff_ms: 0,
+            memory_mib: 0,
+        }
+    }
+}
+
 impl Flags {
     /// The task outlives its client.
     pub const DETACHED: Self = Self(0x0001);

@@ -1,6 +1,6 @@
 //! Tasks as clients send them, from their line in the plan.
 
-use argon_proto::{Attempt, Codec, Flags, Runtime, Task, TaskHead, TaskId};
+use argon_proto::{Flags, Runtime, Task, TaskHead, TaskId};
 use bytes::Bytes;
 
 use crate::world::World;
@@ -21,17 +21,13 @@ impl World {
         let plan = &self.plan.tasks[place];
         let flags = if again { plan.flags.with(Flags::OFFERED_AGAIN) } else { plan.flags };
         let head = TaskHead {
-            id: self.id_of(place),
-            attempt: Attempt(0),
             flags,
             priority: plan.priority,
-            runtime: Runtime::Perl,
             timeout_ms: plan.timeout_ms,
             retries: plan.retries,
-            codec: Codec::Own,
-            blob_count: 0,
             backoff_ms: plan.backoff_ms,
             memory_mib: plan.memory_mib,
+            ..TaskHead::new(self.id_of(place), Runtime::Perl)
         };
         Task::new(head, [], Bytes::new(), vec![7; plan.bytes].into())
     }

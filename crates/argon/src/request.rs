@@ -1,7 +1,7 @@
 //! A task for any runtime, as bytes: what the typed calls are made of, and what other front ends start directly.
 
 use argon_proto::limit::{BLOBS_PER_TASK, META_BYTES, PAYLOAD_BYTES};
-use argon_proto::{Attempt, Codec, Flags, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Codec, Flags, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use bytes::Bytes;
 
 use crate::blob::{Blob, Blobs};
@@ -49,17 +49,14 @@ impl Request {
             flags = flags.with(Flags::CAPTURE);
         }
         let head = TaskHead {
-            id: TaskId { session: SessionId([0; 16]), sequence: 0 },
-            attempt: Attempt(0),
             flags,
             priority: options.priority,
-            runtime: self.runtime,
             timeout_ms: options.timeout_ms(),
             retries: options.retries,
             codec: self.codec,
-            blob_count: 0,
             backoff_ms: options.backoff_ms(),
             memory_mib: options.memory_mib,
+            ..TaskHead::new(TaskId { session: SessionId([0; 16]), sequence: 0 }, self.runtime)
         };
         let task = Task::new(head, self.blobs.iter().map(Blob::hash), meta, self.payload);
         Ok(Addition { task, blobs: self.blobs, is_detached, watch, offers_max: options.offers_max })

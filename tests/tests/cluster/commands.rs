@@ -6,8 +6,7 @@ use std::time::Duration;
 use argon_proto::key::Role;
 use argon_proto::message::AttemptId;
 use argon_proto::{
-    Attempt, BlobHash, Codec, Flags, Message, Outcome, Payload, Priority, Report, Runtime, SessionId, Status,
-    Task, TaskHead, TaskId,
+    Attempt, BlobHash, Message, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead, TaskId,
 };
 use argon_tests::{Cluster, WireClient, wait_for};
 use bytes::Bytes;
@@ -54,19 +53,7 @@ impl Session {
 
     fn submit(&mut self, meta: &Value, change: impl FnOnce(&mut Task)) -> u64 {
         self.sequence += 1;
-        let head = TaskHead {
-            id: TaskId { session: self.id, sequence: self.sequence },
-            attempt: Attempt(0),
-            flags: Flags::default(),
-            priority: Priority::Normal,
-            runtime: Runtime::Exec,
-            timeout_ms: 0,
-            retries: 0,
-            codec: Codec::Own,
-            blob_count: 0,
-            backoff_ms: 0,
-            memory_mib: 0,
-        };
+        let head = TaskHead::new(TaskId { session: self.id, sequence: self.sequence }, Runtime::Exec);
         let mut task = Task::new(head, [], Bytes::from(meta.to_string()), Payload::default());
         change(&mut task);
         self.client.say(Message::Submit(task));

@@ -143,19 +143,8 @@ fn a_client_that_sends_more_than_its_credit_is_refused() {
         .say(Message::Open(bytes::Bytes::from_static(br#"{"session":"07070707070707070707070707070707"}"#)));
     let session = argon_proto::SessionId([7; 16]);
     client.say_all((0..=granted).map(|sequence| {
-        let head = argon_proto::TaskHead {
-            id: argon_proto::TaskId { session, sequence },
-            attempt: argon_proto::Attempt(0),
-            flags: argon_proto::Flags::default(),
-            priority: argon_proto::Priority::Normal,
-            runtime: argon_proto::Runtime::Perl,
-            timeout_ms: 0,
-            retries: 0,
-            codec: argon_proto::Codec::Json,
-            blob_count: 0,
-            backoff_ms: 0,
-            memory_mib: 0,
-        };
+        let id = argon_proto::TaskId { session, sequence };
+        let head = argon_proto::TaskHead::new(id, argon_proto::Runtime::Perl);
         Message::Submit(argon_proto::Task::new(
             head,
             [],

@@ -8,8 +8,7 @@ use argon_core::Time;
 use argon_core::pool::{Effect, Exit, Input, Pool, Settings, SlotId};
 use argon_proto::message::AttemptId;
 use argon_proto::{
-    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Priority, Runtime, SessionId, Status, Task,
-    TaskHead, TaskId,
+    Attempt, Codec, Message, Outcome, OutcomeHead, Runtime, SessionId, Status, Task, TaskHead, TaskId,
 };
 use bytes::Bytes;
 
@@ -79,19 +78,7 @@ pub(crate) fn id(sequence: u64) -> AttemptId {
 }
 
 pub(crate) fn task(sequence: u64) -> Task {
-    let head = TaskHead {
-        id: id(sequence).task,
-        attempt: Attempt(1),
-        flags: Flags::default(),
-        priority: Priority::Normal,
-        runtime: Runtime::Perl,
-        timeout_ms: 0,
-        retries: 0,
-        codec: Codec::Own,
-        blob_count: 0,
-        backoff_ms: 0,
-        memory_mib: 0,
-    };
+    let head = TaskHead { attempt: Attempt(1), ..TaskHead::new(id(sequence).task, Runtime::Perl) };
     Task::new(head, [], Bytes::new(), Vec::new().into())
 }
 

@@ -8,8 +8,8 @@ use argon_core::Time;
 use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler, WorkerProfile};
 use argon_proto::message::AttemptId;
 use argon_proto::{
-    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Priority, Report, Runtime, SessionId, Status, Task,
-    TaskHead, TaskId, WorkerId,
+    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Report, Runtime, SessionId, Status, Task, TaskHead,
+    TaskId, WorkerId,
 };
 use bytes::Bytes;
 
@@ -159,19 +159,7 @@ pub(crate) fn task(client: u64, sequence: u64) -> Task {
 }
 
 pub(crate) fn with_flags(client: u64, sequence: u64, flags: Flags) -> Task {
-    let head = TaskHead {
-        id: id(client, sequence),
-        attempt: Attempt(0),
-        flags,
-        priority: Priority::Normal,
-        runtime: Runtime::Perl,
-        timeout_ms: 0,
-        retries: 0,
-        codec: Codec::Own,
-        blob_count: 0,
-        backoff_ms: 100,
-        memory_mib: 0,
-    };
+    let head = TaskHead { flags, backoff_ms: 100, ..TaskHead::new(id(client, sequence), Runtime::Perl) };
     Task::new(head, [], Bytes::new(), vec![0; 10].into())
 }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use argon_proto::message::AttemptId;
 use argon_proto::{
-    Attempt, BlobHash, Codec, Flags, Message, Outcome, Payload, Priority, Report, Runtime, SessionId, Status,
-    Task, TaskHead, TaskId, WorkerId,
+    Attempt, BlobHash, Codec, Flags, Message, Outcome, Payload, Report, Runtime, SessionId, Status, Task,
+    TaskHead, TaskId, WorkerId,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -59,17 +59,9 @@ fn shipment(body: &str) -> (BlobHash, Payload) {
 /// The first attempt of a task that runs this body of a Perl sub.
 pub(super) fn task(sequence: u64, body: &str) -> Task {
     let head = TaskHead {
-        id: TaskId { session: SessionId([7; 16]), sequence },
         attempt: Attempt(1),
-        flags: Flags::default(),
-        priority: Priority::Normal,
-        runtime: Runtime::Perl,
-        timeout_ms: 0,
-        retries: 0,
         codec: Codec::Json,
-        blob_count: 0,
-        backoff_ms: 0,
-        memory_mib: 0,
+        ..TaskHead::new(TaskId { session: SessionId([7; 16]), sequence }, Runtime::Perl)
     };
     Task::new(head, [shipment(body).0], Bytes::new(), Payload::from(b"[]".to_vec()))
 }

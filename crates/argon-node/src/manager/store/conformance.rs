@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use argon_core::scheduler::Record;
 use argon_proto::message::AttemptId;
 use argon_proto::{
-    Attempt, BlobHash, Codec, Flags, Outcome, Payload, Priority, Report, Runtime, SessionId, Status, Task,
-    TaskHead, TaskId,
+    Attempt, BlobHash, Flags, Outcome, Payload, Priority, Report, Runtime, SessionId, Status, Task, TaskHead,
+    TaskId,
 };
 use bytes::Bytes;
 
@@ -18,17 +18,12 @@ fn id(sequence: u64) -> TaskId {
 
 fn task(sequence: u64, payload: usize) -> Task {
     let head = TaskHead {
-        id: id(sequence),
-        attempt: Attempt(0),
         flags: Flags::DETACHED,
         priority: Priority::High,
-        runtime: Runtime::Perl,
         timeout_ms: 5,
         retries: 1,
-        codec: Codec::Own,
-        blob_count: 0,
         backoff_ms: 7,
-        memory_mib: 0,
+        ..TaskHead::new(id(sequence), Runtime::Perl)
     };
     Task::new(head, [code().0], Bytes::from_static(b"{\"label\":\"x\"}"), Payload::from(vec![9; payload]))
 }
