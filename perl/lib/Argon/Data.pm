@@ -20,6 +20,8 @@ use constant PLAIN_DEPTH_MAX => 200;
 
 # Before 3.00 Storable reads with everything allowed and takes no flags.
 my @READ_FLAGS = Storable->VERSION >= 3.00 ? (0) : ();
+sub read_flags { return @READ_FLAGS }
+
 my $IS_DUAL = Scalar::Util->can('isdual') || sub { 0 };
 
 # Bytes for a reference to a list of values. Dies in words if something in it cannot travel. Shared values may stand in it

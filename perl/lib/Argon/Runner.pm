@@ -14,6 +14,7 @@ use Argon::Protocol        qw(:all);
 use Argon::Runner::Claims  ();
 use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
+use Argon::Runner::Quick   ();
 use Argon::Runner::Reset   ();
 use Argon::Runner::Shared  ();
 use Argon::Runner::Socket  ();
@@ -42,7 +43,11 @@ sub start {
 
 sub _serve {
     my ($self) = @_;
-    while (my ($kind, $body, $payload) = $self->{socket}->next_message) {
+    my $socket = $self->{socket};
+    while ($socket->wait_for_message) {
+        Argon::Runner::Quick::serve($self);
+        next if !$socket->has_message;
+        my ($kind, $body, $payload) = $socket->next_message or last;
         if ($kind == RUN) {
             $self->_run($body, $payload);
         }
@@ -67,8 +72,14 @@ sub _keep_blob {
 
 sub _run {
     my ($self, $body, $payload) = @_;
+    return if unpack('x28 n', $body) & FLAG_AHEAD && !$self->{claims}->claim;
+    return $self->execute($body, $payload);
+}
+
+# Runs a task that is this runner's, and says how it ended.
+sub execute {
+    my ($self, $body, $payload) = @_;
     my ($id, $attempt, $flags, $codec, $blob_count, $meta_length) = unpack 'a24 N n x2 x4 x2 C C x4 x4 N', $body;
-    return if $flags & FLAG_AHEAD && !$self->{claims}->claim;
     my $offset = TASK_HEAD_BYTES + 32 * $blob_count;
     my $task   = {
         wants_list => $flags & FLAG_LIST,
@@ -104,6 +115,14 @@ sub _run {
     substr $report, -1, 1, q(,"stack":) . _json_text($task->{stack}) . q(}) if !$ok && defined $task->{stack};
     $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
     return $self->{reset}->restore;
+}
+
+# Says how a task ended of which there is nothing to put back.
+sub tell {
+    my ($self, $id_and_attempt, $codec, $run_us, $ok, $list) = @_;
+    my ($status, $bytes) = _encode($ok, $list, $codec);
+    my $report = $status == STATUS_OK ? q{} : $self->{about};
+    return $self->_send_outcome($id_and_attempt, $status, $codec, $run_us, \$report, \$bytes);
 }
 
 sub _fetch_blob {
@@ -150,8 +169,14 @@ sub _call {
     }
     return (1, \@list) if $ok;
     $task->{stack} = Argon::Runner::Stack::of($notes, $thrown) if $notes;
-    return (0, ["Can't leave the sub of a task with last, next or redo\n"]) if !$ended;
-    return (0, [defined $thrown && (ref $thrown || length $thrown) ? $thrown : "Died\n"]);
+    return (0, [thrown($ended, $thrown)]);
+}
+
+# What a task that failed is said to have thrown, where it ended in its sub or did not.
+sub thrown {
+    my ($ended, $thrown) = @_;
+    return "Can't leave the sub of a task with last, next or redo\n" if !$ended;
+    return defined $thrown && (ref $thrown || length $thrown) ? $thrown : "Died\n";
 }
 
 sub _prepare {

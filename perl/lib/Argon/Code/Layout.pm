@@ -10,10 +10,10 @@ use warnings;
 use B ();
 use Argon::Code::Classes ();
 
-# The first line, with the format's number, and the plan for Receive::prepare. Modules
+# The first line, with the format's number and whether the code is contained, and the plan for Receive::prepare. Modules
 # come first in it: a placeholder must not be there when a module defines its own subs.
 sub head {
-    my ($shipment) = @_;
+    my ($shipment, $is_contained) = @_;
     my ($declare, $alias) = @$shipment{qw(declare alias)};
     my %plan = (
         modules => [ map { B::perlstring($_) } sort keys %{ $shipment->{modules} } ],
@@ -24,7 +24,7 @@ sub head {
         declared  => [ map { _declared($_, 'text') } @{ $shipment->{declared} } ],
     );
     my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(modules declared classes declare alias variables);
-    my $head = "# Argon Perl code, format 1, written by perl $]\n";
+    my $head = "# Argon Perl code, format 1, written by perl $]" . ($is_contained ? '; it leaves nothing behind' : q{}) . "\n";
     $head .= 'BEGIN { Argon::Code::Receive::prepare(' . join(",\n    ", @plan) . ") }\n" if @plan;
     return $head;
 }

@@ -13,6 +13,7 @@ use B ();
 use Config ();
 use Scalar::Util ();
 use Argon::Code::Check ();
+use Argon::Code::Contained ();
 use Argon::Code::Declared ();
 use Argon::Code::Deparse ();
 use Argon::Code::Layout ();
@@ -73,9 +74,9 @@ sub _build {
     $self->_add_settings;
     $self->{slots}->settle;
     my $body = Argon::Code::Layout::body($self);
-    $self->{text} = Argon::Code::Layout::head($self) . $body;
-    utf8::encode($self->{text});
     Argon::Code::Check::verify($self, $body);
+    $self->{text} = Argon::Code::Layout::head($self, Argon::Code::Contained::is_contained($self)) . $body;
+    utf8::encode($self->{text});
     delete @$self{qw(units todo seen refused)};
     return $self;
 }

@@ -13,7 +13,7 @@ my $ENTRIES_MAX = 1_000;
 
 sub new {
     my ($class) = @_;
-    return bless { text => {}, entry => {}, by_name => {} }, $class;
+    return bless { text => {}, entry => {}, by_name => {}, contained => {} }, $class;
 }
 
 sub keep_blob {
@@ -44,6 +44,9 @@ sub is_named {
     return ref $wanted eq 'HASH' && (defined $wanted->{class} || defined $wanted->{call});
 }
 
+# By hash, the factories of code that can leave nothing behind, as long as this object lives.
+sub contained { return $_[0]{contained} }
+
 # An entry for a code blob: { factory, inc }. The factory makes a fresh code reference from the captured values; inc
 # is the @INC that the code left when it was compiled (use lib), if it changed it.
 sub from_blob {
@@ -53,8 +56,21 @@ sub from_blob {
     my $factory = eval { Argon::Code::receive($self->{text}{$hash}) };
     _refuse($@) if !defined $factory;
     my $entry = { factory => $factory, inc => $before eq "@INC" ? undef : _hook_last() };
+    my $is_contained = !$entry->{inc} && _is_contained($self->{text}{$hash});
     $self->_keep($hash, $entry);
+    $self->{contained}{$hash} = $factory if $is_contained;
     return $entry;
+}
+
+# Whether the text says so, and means the same here: an earlier task may have put a sub of its own in the place of a builtin.
+sub _is_contained {
+    my ($text) = @_;
+    return 0 if $text !~ /\A\N*; it leaves nothing behind\n/;
+    no strict 'refs';
+    for my $package ('CORE::GLOBAL', $text =~ /^package ([\w:]+);$/mg) {
+        return 0 if grep { defined &{"${package}::$_"} && eval { () = prototype "CORE::$_"; 1 } } keys %{"${package}::"};
+    }
+    return 1;
 }
 
 # An entry for the meta of a task without a code blob: {"class":...} or {"call":...}.
@@ -119,6 +135,7 @@ sub _keep {
     if (keys %{ $self->{entry} } >= $ENTRIES_MAX) {
         # The worker believes that this runner still has them; NEED_BLOB mends that when one comes up.
         $self->{entry} = {};
+        %{ $self->{contained} } = ();
     }
     delete $self->{text}{$hash};
     $self->{entry}{$hash} = $entry;

@@ -20,6 +20,36 @@ sub new {
         $class;
 }
 
+# Waits until there is a message; false at the end of the socket.
+sub wait_for_message {
+    my ($self) = @_;
+    while (!$self->has_message) {
+        $self->_read or return 0;
+    }
+    return 1;
+}
+
+# Whether there is a message to be taken, or the beginning of one that comes in a stream.
+sub has_message {
+    my ($self) = @_;
+    my $have = length($self->{buffer}) - $self->{offset};
+    return 1 if @{ $self->{kept} };
+    return 0 if $have < 4;
+    my $length = unpack 'N', substr $self->{buffer}, $self->{offset}, 4;
+    return $have >= 4 + $length || $length > FRAME_BYTES_MAX;
+}
+
+# For who has looked into the buffer: the next frame, which is whole.
+sub take_frame {
+    my ($self, $length) = @_;
+    my $frame = substr $self->{buffer}, $self->{offset} + 4, $length;
+    $self->{offset} += 4 + $length;
+    return $frame if $self->{offset} < length $self->{buffer};
+    $self->{buffer} = q{};
+    $self->{offset} = 0;
+    return $frame;
+}
+
 # The next whole message: its kind, its body up to the payload, and a reference to the payload when it came in a
 # stream. Nothing at the end of the socket.
 sub next_message {
@@ -127,13 +157,7 @@ sub _next_frame {
         $self->_read or return;
         $have = length($self->{buffer}) - $self->{offset};
     }
-    my $frame = substr $self->{buffer}, $self->{offset} + 4, $length;
-    $self->{offset} += 4 + $length;
-    if ($self->{offset} == length $self->{buffer}) {
-        $self->{buffer} = '';
-        $self->{offset} = 0;
-    }
-    return $frame;
+    return $self->take_frame($length);
 }
 
 sub _read {

@@ -34,6 +34,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/Code.pm",
     "Argon/Runner/Shared.pm",
     "Argon/Runner/Stack.pm",
+    "Argon/Runner/Quick.pm",
     "Argon/Runner.pm",
 ];
 
