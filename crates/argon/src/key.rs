@@ -30,14 +30,13 @@ pub enum KeyError {
     NoPlace,
     /// There is no file.
     #[error(
-        "the key {path} cannot be read: {why}; start a manager on this machine, which makes one, or copy the file \
-         from the manager's machine ('argon key' there shows where it is) and name it with --key or ARGON_KEY"
+        "there is no key at {path}: 'argon up' makes one and starts a manager and a worker on this machine; to join \
+         others, copy the file from the manager's machine ('argon key' there shows where it is) and name it with \
+         --key or ARGON_KEY"
     )]
     Missing {
-        /// The file.
+        /// Where it would be.
         path: String,
-        /// What the system said.
-        why: io::Error,
     },
     /// The file cannot be read.
     #[error("the key {path} cannot be read: {why}; see who may read it")]
@@ -131,7 +130,7 @@ fn read(path: &Path) -> Result<Found, KeyError> {
     let text = fs::read_to_string(path).map_err(|why| {
         let path = shown.clone();
         if why.kind() == io::ErrorKind::NotFound {
-            KeyError::Missing { path, why }
+            KeyError::Missing { path }
         } else {
             KeyError::Unreadable { path, why }
         }

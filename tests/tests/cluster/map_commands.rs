@@ -76,6 +76,39 @@ fn mistakes_are_told_before_anything_runs() {
     assert!(!ran.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("ran")));
 }
 
+/// What `script` shows of a command that it runs on a terminal of its own.
+fn on_a_terminal(cluster: &mut Cluster, command: &Command) -> Finished {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted: Vec<String> =
+        words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"))).collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &quoted.join(" "), "/dev/null"]);
+    script.current_dir(cluster.folder()).env("TERM", "xterm").stdin(Stdio::null());
+    cluster.run(script, "script").finish(SOON)
+}
+
+#[test]
+fn a_terminal_shows_how_far_the_run_is_and_keeps_the_line_apart_from_output() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let naps = ["--shell", "--", "sleep 0.3; echo said {}", ":::", "1", "2", "3"];
+    let watched = command(&cluster, &naps);
+    let shown = on_a_terminal(&mut cluster, &watched);
+    assert_eq!(shown.status.code(), Some(0), "{}", shown.stdout);
+    assert!(shown.stdout.contains("1/3 done, "), "{:?}", shown.stdout);
+    assert!(shown.stdout.contains(" left"), "{:?}", shown.stdout);
+    // The line is taken away before output is printed, and for good at the end.
+    let erased = "\r\u{1b}[2K";
+    for said in ["said 1\r\n", "said 2\r\n", "said 3\r\n"] {
+        let before = shown.stdout.split(said).next().unwrap_or_default();
+        assert!(before.ends_with(erased) || before.ends_with("\r\n"), "{said}: {:?}", shown.stdout);
+    }
+    assert!(shown.stdout.trim_end_matches('\r').ends_with(erased), "{:?}", shown.stdout);
+
+    let unwatched = command(&cluster, &[&["--no-progress"], &naps[..]].concat());
+    let shown = on_a_terminal(&mut cluster, &unwatched);
+    assert_eq!(shown.stdout, "said 1\r\nsaid 2\r\nsaid 3\r\n");
+}
+
 #[test]
 fn failures_are_counted_told_and_written_to_the_joblog() {
     let mut cluster = Cluster::with_workers(&[2]);
