@@ -4,7 +4,10 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, FnArg, Ident, ItemFn, Pat, ReturnType, Type};
+use syn::{
+    Attribute, Error, FnArg, GenericArgument, Ident, ItemFn, Pat, PathArguments, PathSegment, ReturnType,
+    Type,
+};
 
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
     if let Some(first) = options.into_iter().next() {
@@ -26,11 +29,16 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     let (value, returned) = returned(&sig.output, &arguments);
     let span = sig.output.span();
     let meta = quote!(concat!("{\"call\":\"", module_path!(), "::", stringify!(#name), "\"}"));
-    let make = quote_spanned!(span=> ::argon::__private::call::<#value, _>(META, (#(#names,)*)));
+    let sent = names.iter().zip(&types).map(|(name, kind)| {
+        if is_bytes(kind) { quote!(::argon::__private::Octets(#name)) } else { quote!(#name) }
+    });
+    let make = quote_spanned!(span=> ::argon::__private::call::<#value, _>(META, (#(#sent,)*)));
     let read = if names.is_empty() {
         quote!()
     } else {
-        quote!(let (#(#names,)*): (#(#types,)*) = #arguments.read()?;)
+        let (patterns, read_as): (Vec<_>, Vec<_>) =
+            names.iter().zip(&types).map(|(name, kind)| as_read(name, kind)).unzip();
+        quote!(let (#(#patterns,)*): (#(#read_as,)*) = #arguments.read()?;)
     };
     let here_docs = format!("Runs `{name}` here, in this process.");
     let runner = format_ident!("run");
@@ -123,16 +131,33 @@ fn parameters(function: &ItemFn) -> Result<(Vec<Ident>, Vec<&Type>), Error> {
     Ok((names, types))
 }
 
+/// How an argument is taken and what it is read as: a `Vec<u8>` in one piece, a slice where it lies.
+fn as_read(name: &Ident, kind: &Type) -> (TokenStream, TokenStream) {
+    if is_bytes(kind) && !matches!(kind, Type::Reference(_)) {
+        let octets = quote!(::argon::__private::Octets);
+        (quote!(#octets(#name)), quote!(#octets<#kind>))
+    } else {
+        (quote!(#name), quote!(#kind))
+    }
+}
+
 /// The type of the value that a call gives, and what the runner does with what the body returned.
 fn returned(output: &ReturnType, arguments: &Ident) -> (TokenStream, TokenStream) {
     let plain = quote!(#arguments.value(&returned));
     match output {
         ReturnType::Default => (quote!(()), plain),
+        ReturnType::Type(_, kind) if is_bytes(kind) => {
+            (quote!(#kind), quote!(#arguments.value(&::argon::__private::Octets(&returned))))
+        }
         ReturnType::Type(_, kind) if is_result(kind) => {
+            let told_value = match first_parameter(kind) {
+                Some(value) if is_bytes(value) => quote!(&::argon::__private::Octets(&value)),
+                Some(_) | None => quote!(&value),
+            };
             let value = quote!(<#kind as ::argon::__private::TaskResult>::Value);
             let told = quote! {
                 match returned {
-                    Ok(value) => #arguments.value(&value),
+                    Ok(value) => #arguments.value(#told_value),
                     Err(error) => {
                         use ::argon::__private::{TellText as _, TellValue as _};
                         let own = (&&::argon::__private::Own(&error)).tell();
@@ -146,13 +171,46 @@ fn returned(output: &ReturnType, arguments: &Ident) -> (TokenStream, TokenStream
     }
 }
 
-/// Whether the last word of a type is `Result`: an alias such as `io::Result<T>` counts.
-#[allow(clippy::wildcard_enum_match_arm, reason = "no other kind of type has a last word")]
+/// Whether the last word of a type is `Result`.
 fn is_result(kind: &Type) -> bool {
+    is_named(kind, "Result")
+}
+
+/// Whether a type is written as `Vec<u8>` or `&[u8]`.
+#[allow(clippy::wildcard_enum_match_arm, reason = "no other kind of type is bytes")]
+fn is_bytes(kind: &Type) -> bool {
     match kind {
-        Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == "Result"),
-        Type::Group(group) => is_result(&group.elem),
-        Type::Paren(paren) => is_result(&paren.elem),
+        Type::Reference(reference) if reference.mutability.is_none() => {
+            matches!(&*reference.elem, Type::Slice(slice) if is_named(&slice.elem, "u8"))
+        }
+        Type::Path(_) if is_named(kind, "Vec") => first_parameter(kind).is_some_and(|of| is_named(of, "u8")),
         _ => false,
+    }
+}
+
+fn is_named(kind: &Type, name: &str) -> bool {
+    last_word(kind).is_some_and(|segment| segment.ident == name)
+}
+
+/// The `T` of a `Name<T>`.
+fn first_parameter(kind: &Type) -> Option<&Type> {
+    let PathArguments::AngleBracketed(parameters) = &last_word(kind)?.arguments else {
+        return None;
+    };
+    parameters.args.iter().find_map(
+        |parameter| {
+            if let GenericArgument::Type(of) = parameter { Some(of) } else { None }
+        },
+    )
+}
+
+/// The last word of a type's path: an alias such as `io::Result<T>` counts.
+#[allow(clippy::wildcard_enum_match_arm, reason = "no other kind of type has a last word")]
+fn last_word(kind: &Type) -> Option<&PathSegment> {
+    match kind {
+        Type::Path(path) => path.path.segments.last(),
+        Type::Group(group) => last_word(&group.elem),
+        Type::Paren(paren) => last_word(&paren.elem),
+        _ => None,
     }
 }

@@ -112,6 +112,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_passes_a_big_payload_where_messages_stay_in_order() {
+        let mut outbox = Outbox::in_order();
+        let big = Message::Outcome(outcome(vec![7; 1 << 20].into()));
+        let sent = [Message::Ping(1), big.clone(), Message::Ping(2), big, Message::Ping(3), Message::Ping(4)];
+        sent.iter().for_each(|message| outbox.push(message.clone()));
+        let bytes = drain(&mut outbox, 100_000);
+        let arrived = feed(&mut Decoder::default(), &bytes, usize::MAX);
+        assert_eq!(arrived.len(), sent.len());
+        let order = |messages: &[Message]| -> Vec<Option<u64>> {
+            messages.iter().map(|message| message.payload().map(Payload::len)).collect()
+        };
+        assert_eq!(order(&arrived), order(&sent));
+    }
+
+    #[test]
     fn a_blob_is_arriving_until_its_last_byte_and_its_hash_is_checked() {
         let payload = Payload::from(vec![9; 1 << 20]);
         let hash = BlobHash::of(payload.parts());

@@ -73,19 +73,19 @@ impl Client {
     ///
     /// # Errors
     /// As told there.
-    pub fn queue<T: DeserializeOwned>(&self, call: Call<T>) -> Result<T, Error> {
+    pub fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
         wait(self.client.queue(call))
     }
 
     /// See [`crate::Client::defer`].
-    pub fn defer<T: DeserializeOwned>(&self, call: Call<T>) -> Deferred<T> {
+    pub fn defer<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Deferred<T> {
         Deferred { deferred: self.client.defer(call) }
     }
 
     /// See [`crate::Client::map`].
     pub fn map<T, I>(&self, calls: I) -> Map<T, I::IntoIter>
     where
-        T: DeserializeOwned,
+        T: DeserializeOwned + 'static,
         I: IntoIterator<Item = Call<T>>,
     {
         Map { map: self.client.map(calls) }
@@ -103,7 +103,7 @@ impl Client {
     ///
     /// # Errors
     /// As told there.
-    pub fn collect<T: DeserializeOwned>(&self, id: TaskId) -> Result<T, Error> {
+    pub fn collect<T: DeserializeOwned + 'static>(&self, id: TaskId) -> Result<T, Error> {
         wait(self.client.collect(id))
     }
 
@@ -167,7 +167,7 @@ impl Connect {
     }
 }
 
-impl<T: DeserializeOwned> Deferred<T> {
+impl<T: DeserializeOwned + 'static> Deferred<T> {
     /// Waits for the value.
     ///
     /// # Errors
@@ -188,7 +188,7 @@ impl<T: DeserializeOwned> Deferred<T> {
     }
 }
 
-impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
+impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
     /// See [`crate::Map::ahead`].
     pub fn ahead(self, ahead: usize) -> Self {
         Self { map: self.map.ahead(ahead) }
@@ -200,7 +200,7 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
     }
 }
 
-impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Iterator for Map<T, I> {
+impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Iterator for Map<T, I> {
     type Item = Result<T, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -208,7 +208,7 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Iterator for Map<T, I> {
     }
 }
 
-impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Iterator for Completed<T, I> {
+impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Iterator for Completed<T, I> {
     type Item = (usize, Result<T, Error>);
 
     fn next(&mut self) -> Option<Self::Item> {

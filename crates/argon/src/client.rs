@@ -57,14 +57,14 @@ impl Client {
     ///
     /// # Errors
     /// How it ended otherwise; see [`ErrorKind`] and [`Error::own`].
-    pub async fn queue<T: DeserializeOwned>(&self, call: Call<T>) -> Result<T, Error> {
+    pub async fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
         let addition = call.into_request(&self.defaults)?.addition(false, Watch::Inherit)?;
         let number = self.session.with_quietly(|journal| journal.add(addition));
         Deferred::waiting(Arc::clone(&self.session), number).await
     }
 
     /// Runs a call in the background; its value is awaited later, or never.
-    pub fn defer<T: DeserializeOwned>(&self, call: Call<T>) -> Deferred<T> {
+    pub fn defer<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Deferred<T> {
         let addition =
             call.into_request(&self.defaults).and_then(|request| request.addition(false, Watch::Inherit));
         match addition {
@@ -80,7 +80,7 @@ impl Client {
     /// another order and bound.
     pub fn map<T, I>(&self, calls: I) -> Map<T, I::IntoIter>
     where
-        T: DeserializeOwned,
+        T: DeserializeOwned + 'static,
         I: IntoIterator<Item = Call<T>>,
     {
         Map::new(self.clone(), calls.into_iter())
@@ -99,7 +99,7 @@ impl Client {
     ///
     /// # Errors
     /// How it ended otherwise.
-    pub async fn collect<T: DeserializeOwned>(&self, id: TaskId) -> Result<T, Error> {
+    pub async fn collect<T: DeserializeOwned + 'static>(&self, id: TaskId) -> Result<T, Error> {
         read::from_outcome(&self.collect_outcome(id).await?)
     }
 

@@ -59,7 +59,7 @@ impl<T> Deferred<T> {
     }
 }
 
-impl<T: DeserializeOwned> Future for Deferred<T> {
+impl<T: DeserializeOwned + 'static> Future for Deferred<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

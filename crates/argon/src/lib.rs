@@ -51,6 +51,7 @@ mod foreign;
 mod journal;
 pub mod key;
 mod map;
+mod octets;
 mod options;
 mod program;
 mod read;

@@ -48,7 +48,7 @@ pub struct Completed<T, I> {
     value: std::marker::PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
+impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
     pub(crate) fn new(client: Client, calls: I) -> Self {
         Self { client, calls, ahead: AHEAD, waiting: VecDeque::new(), bytes: 0 }
     }
@@ -101,7 +101,7 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Map<T, I> {
     }
 }
 
-impl<T: DeserializeOwned, I: Iterator<Item = Call<T>> + Unpin> Stream for Map<T, I> {
+impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>> + Unpin> Stream for Map<T, I> {
     type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -109,7 +109,7 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>> + Unpin> Stream for Map<T,
     }
 }
 
-impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Completed<T, I> {
+impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Completed<T, I> {
     /// The next value and the position of its call; `None` after the last. Cancel safe.
     pub async fn next(&mut self) -> Option<(usize, Result<T, Error>)> {
         poll_fn(|context| self.poll_value(context)).await
@@ -158,7 +158,7 @@ impl<T: DeserializeOwned, I: Iterator<Item = Call<T>>> Completed<T, I> {
     }
 }
 
-impl<T: DeserializeOwned, I: Iterator<Item = Call<T>> + Unpin> Stream for Completed<T, I> {
+impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>> + Unpin> Stream for Completed<T, I> {
     type Item = (usize, Result<T, Error>);
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -1,5 +1,6 @@
 //! What the code of the macros calls; nobody else should.
 
+pub use crate::octets::Octets;
 pub use crate::runner::Registered;
 pub use crate::runner::arguments::{Arguments, Failure, Own, Returned, TaskResult, TellText, TellValue};
 pub use inventory;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Thrown};
 use crate::journal::Ending;
-use crate::running;
+use crate::{octets, running};
 
 /// What a native `error` begins with; see `spec/runner.md`, section 6.
 pub(crate) const PANIC: u8 = 0;
@@ -15,12 +15,12 @@ pub(crate) const OWN: u8 = 1;
 pub(crate) const REFUSAL: u8 = 2;
 
 /// The value of a call that ended so.
-pub(crate) fn value<T: DeserializeOwned>(ending: Ending, id: TaskId) -> Result<T, Error> {
+pub(crate) fn value<T: DeserializeOwned + 'static>(ending: Ending, id: TaskId) -> Result<T, Error> {
     from_outcome(&running::outcome(ending, id)?)
 }
 
 /// The value in an outcome.
-pub(crate) fn from_outcome<T: DeserializeOwned>(outcome: &Outcome) -> Result<T, Error> {
+pub(crate) fn from_outcome<T: DeserializeOwned + 'static>(outcome: &Outcome) -> Result<T, Error> {
     match outcome.head.status {
         Status::Ok => decode(outcome),
         Status::Error => {
@@ -39,10 +39,10 @@ pub(crate) fn from_outcome<T: DeserializeOwned>(outcome: &Outcome) -> Result<T, 
     }
 }
 
-fn decode<T: DeserializeOwned>(outcome: &Outcome) -> Result<T, Error> {
+fn decode<T: DeserializeOwned + 'static>(outcome: &Outcome) -> Result<T, Error> {
     let bytes = outcome.payload.to_contiguous();
     let read = match outcome.head.codec {
-        Codec::Own => postcard::from_bytes(&bytes).map_err(|error| error.to_string()),
+        Codec::Own => octets::read(&bytes).map_err(|error| error.to_string()),
         Codec::Json => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
     };
     read.map_err(|why| {

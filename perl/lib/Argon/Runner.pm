@@ -231,8 +231,7 @@ sub _send_outcome {
     my $stream = $self->{socket}->new_stream;
     my $left   = $self->{claims}->output_left;
     $self->{socket}->send_bytes($left) if length $left;
-    $self->{socket}->send_frame(OUTCOME, $head . pack('N Q>', $stream, $length) . ${$report});
-    return $self->{socket}->send_stream($stream, $payload);
+    return $self->{socket}->send_with_stream(OUTCOME, $head . pack('N Q>', $stream, $length) . ${$report}, $stream, $payload);
 }
 
 # The report of an outcome that is an error: where it was. The thrown thing itself is the payload.

@@ -105,6 +105,7 @@ def _on_outcome(session: Session, link: Link, head: wire.OutcomeHead, report: by
         if head.payload_length > wire.PAYLOAD_BYTES_MAX:
             link.broken = link.broken or f"the manager announced a payload of {head.payload_length} bytes"
             return
+        link.expect(head.payload_length)
         whole = bytearray(head.payload_length)
         whole[: len(payload)] = payload
         link.partial[head.stream] = [whole, len(payload), head, report]

@@ -130,7 +130,7 @@ impl Runner {
             kind,
             pid: started.pid,
             mark,
-            outbox: Outbox::default(),
+            outbox: Outbox::in_order(),
             decoder: Decoder::default(),
             hands: Hands::new(None),
             claims: false,

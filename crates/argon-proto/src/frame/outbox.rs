@@ -29,6 +29,8 @@ pub struct Outbox {
     /// Whose turn it is: the first one's, or that of the one with least left.
     is_turn_of_first: bool,
     last_stream: u32,
+    /// Where messages stay in their order: those behind a big one that is under way.
+    behind: Option<VecDeque<Message>>,
 }
 
 #[derive(Debug)]
@@ -41,9 +43,20 @@ struct Stream {
 }
 
 impl Outbox {
+    /// One from which messages come in their order, whatever their size: to a runner, which takes task after task.
+    #[must_use]
+    pub fn in_order() -> Self {
+        Self { behind: Some(VecDeque::new()), ..Self::default() }
+    }
+
     /// Queues a message. What is small is copied; a big payload is kept, and that is a reference count.
     pub fn push(&mut self, message: impl Borrow<Message>) {
         let message = message.borrow();
+        if let Some(behind) = &mut self.behind
+            && !self.streams.is_empty()
+        {
+            return behind.push_back(message.clone());
+        }
         let nothing = Payload::default();
         let payload = message.payload().unwrap_or(&nothing);
         let inline = payload.len() <= limit::INLINE_BYTES as u64;
@@ -84,7 +97,7 @@ impl Outbox {
         self.ready_bytes == 0 && self.streams.is_empty()
     }
 
-    /// Bytes that wait to be written.
+    /// Bytes that wait to be written, those of messages that wait for their turn not counted.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.ready_bytes as u64 + self.stream_bytes
@@ -159,6 +172,11 @@ impl Outbox {
         self.ready.push_back(data);
         if stream.left == 0 {
             self.streams.remove(at);
+            while self.streams.is_empty()
+                && let Some(message) = self.behind.as_mut().and_then(VecDeque::pop_front)
+            {
+                self.push(message);
+            }
         }
         true
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::{BlobHash, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Status, Task, TaskId};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 
 use super::arguments::{Arguments, Failure};
@@ -126,18 +126,33 @@ impl Runner {
 
     /// Reads what is there and takes it in. `false` when the worker has closed the socket.
     fn read(&mut self) -> io::Result<bool> {
-        let count = match self.socket.read(&mut self.scratch) {
+        match self.read_once() {
             Ok(0) => return Ok(false),
-            Ok(count) => count,
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
             Err(error) => return Err(error),
-        };
-        self.decoder.buffer().extend_from_slice(&self.scratch[..count]);
+        }
         while let Some(message) = self.decoder.next().map_err(io::Error::other)? {
             self.take(message);
         }
         Ok(true)
+    }
+
+    /// A long frame goes to where it stays: to clear that room costs less than to copy what comes.
+    fn read_once(&mut self) -> io::Result<usize> {
+        if self.decoder.missing_of_long() == 0 {
+            let count = self.socket.read(&mut self.scratch)?;
+            self.decoder.buffer().extend_from_slice(&self.scratch[..count]);
+            return Ok(count);
+        }
+        let room = self.decoder.room(READ_BYTES).remaining_mut();
+        let buffer = self.decoder.buffer();
+        let have = buffer.len();
+        buffer.resize(have + room, 0);
+        let read = self.socket.read(&mut buffer[have..]);
+        buffer.truncate(have + *read.as_ref().unwrap_or(&0));
+        read
     }
 
     #[allow(

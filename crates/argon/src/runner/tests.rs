@@ -133,7 +133,7 @@ impl Worker {
         outcome
     }
 
-    fn run<T: serde::de::DeserializeOwned>(&mut self, call: Call<T>) -> Result<T, Error> {
+    fn run<T: serde::de::DeserializeOwned + 'static>(&mut self, call: Call<T>) -> Result<T, Error> {
         self.say([Message::Run(task(call))]);
         read::from_outcome(&self.outcome())
     }

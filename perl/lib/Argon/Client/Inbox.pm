@@ -11,6 +11,7 @@ use JSON::PP ();
 use Argon::Client::Modules ();
 use Argon::Client::Output  ();
 use Argon::Client::Task qw(:all);
+use Argon::Memory ();
 use Argon::Protocol qw(:all);
 
 my %HANDLER = (
@@ -30,7 +31,11 @@ my %HANDLER = (
 sub take {
     my ($session, $link) = @_;
     my $journal = $session->{journal};
-    my $end     = length $link->{in};
+    if ($link->{filling}) {
+        my $stream = $link->filled or return;
+        _on_part($session, $link, $stream);
+    }
+    my $end = length $link->{in};
     while ($end - $link->{at} > 4) {
         my ($length, $kind, $id, $attempt, $status, $codec, undef, $run_us, $meta_length, $stream, $payload_length)
             = unpack 'N C a24 N C C n Q> N N Q>', substr $link->{in}, $link->{at}, 61;
@@ -39,7 +44,10 @@ sub take {
             $link->{broken} ||= "the manager sent a frame of $length bytes";
             return;
         }
-        last if $end < $begin - 1 + $length;
+        if ($end < $begin - 1 + $length) {
+            $link->fill if $kind == CHUNK && $end >= $begin + 4;
+            last;
+        }
         $link->{at} = $begin - 1 + $length;
         if ($kind == OUTCOME) {
             my $task = $journal->{$id};
@@ -81,6 +89,7 @@ sub _on_outcome {
     my $payload = substr $body, OUTCOME_HEAD_BYTES + $meta_length;
     my @outcome = ($id, $status, $codec, $attempt, $run_us, $report);
     if ($stream && length $payload < $payload_length) {
+        Argon::Memory::expect($payload_length);
         $link->{partial}{$stream} = [\$payload, $payload_length, \@outcome];
         return;
     }
@@ -95,8 +104,13 @@ sub _on_chunk {
         $link->{broken} ||= 'the manager sent a chunk of an unknown stream';
         return;
     }
-    my ($payload, $expected, $outcome) = @{$partial};
-    ${$payload} .= substr $link->{in}, $begin + 4, $length - 4;
+    ${ $partial->[0] } .= substr $link->{in}, $begin + 4, $length - 4;
+    return _on_part($session, $link, $stream);
+}
+
+sub _on_part {
+    my ($session, $link, $stream) = @_;
+    my ($payload, $expected, $outcome) = @{ $link->{partial}{$stream} };
     return if length ${$payload} < $expected;
     delete $link->{partial}{$stream};
     return _settle($session, $outcome, $payload);

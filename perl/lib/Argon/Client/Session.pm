@@ -135,12 +135,12 @@ sub _round {
         my $pause = $self->_pause($seconds);
         $readable = Argon::Client::Wait->choose->io($link->handle, !$flushed, $pause);
     }
-    my $before = length($link->{in}) - $link->{at};
+    my $before = $link->{received};
     if ($readable) {
         $link->read_some;
-        Argon::Client::Inbox::take($self, $link) if length($link->{in}) > $before;
+        Argon::Client::Inbox::take($self, $link) if $link->{received} != $before;
     }
-    if (length($link->{in}) - $link->{at} != $before) {
+    if ($link->{received} != $before) {
         $self->{heard} = Time::HiRes::time();
     }
     elsif ((!defined $seconds || $from_loop) && Time::HiRes::time() - $self->{heard} > $SILENCE_S) {

@@ -9,9 +9,13 @@ use warnings;
 
 use Errno ();
 
+use Argon::Memory ();
 use Argon::Protocol qw(:all);
 
 my $READ_BYTES = 262_144;
+# While a big payload comes, its bytes are read to where they stay, and what is read on the way is short.
+my $READ_BYTES_BETWEEN = 4_096;
+my $CHUNK_HEAD_BYTES   = 9;
 
 sub new {
     my ($class, $handle) = @_;
@@ -74,19 +78,21 @@ sub next_message_of {
 sub _read_message {
     my ($self) = @_;
     while (1) {
+        if (%{ $self->{partial} } && $self->_is_at_chunk) {
+            my $ended = $self->_read_chunk or next;
+            return @{$ended};
+        }
         my $body = $self->_next_frame;
         return if !defined $body;
         my $kind = ord $body;
         substr $body, 0, 1, '';
-        if ($kind == CHUNK) {
-            my $ended = $self->_chunk_ends_message($body) or next;
-            return @{$ended};
-        }
+        die "the worker sent a chunk of an unknown stream\n" if $kind == CHUNK;
         my ($stream, $expected, $head_bytes) = $self->_stream_of($kind, $body);
         return ($kind, $body) if !$stream;
         my $payload = substr $body, $head_bytes;
         substr $body, $head_bytes, length($body) - $head_bytes, '';
         return ($kind, $body, \$payload) if length $payload >= $expected;
+        Argon::Memory::expect($expected);
         $self->{partial}{$stream} = [$kind, $body, \$payload, $expected];
     }
 }
@@ -109,15 +115,17 @@ sub new_stream {
     return $self->{next_stream};
 }
 
-# Sends a payload in CHUNK frames, written from where it lies.
-sub send_stream {
-    my ($self, $stream, $payload) = @_;
-    my $offset = 0;
+# Sends a message whose payload goes in CHUNK frames. The head of a chunk is written over the bytes before it, which are sent
+# by then: each chunk takes one write, no byte is copied, and the payload is spoilt. The first bytes go with the message.
+sub send_with_stream {
+    my ($self, $kind, $head, $stream, $payload) = @_;
+    $self->send_frame($kind, $head . substr ${$payload}, 0, $CHUNK_HEAD_BYTES);
+    my $offset = $CHUNK_HEAD_BYTES;
     my $length = length ${$payload};
     while ($offset < $length) {
         my $part = $length - $offset > PART_BYTES_MAX ? PART_BYTES_MAX : $length - $offset;
-        $self->send_bytes(pack 'N C N', 5 + $part, CHUNK, $stream);
-        $self->_write($payload, $offset, $part);
+        substr ${$payload}, $offset - $CHUNK_HEAD_BYTES, $CHUNK_HEAD_BYTES, pack 'N C N', 5 + $part, CHUNK, $stream;
+        $self->_write($payload, $offset - $CHUNK_HEAD_BYTES, $CHUNK_HEAD_BYTES + $part);
         $offset += $part;
     }
     return;
@@ -162,13 +170,25 @@ sub _next_frame {
 
 sub _read {
     my ($self) = @_;
-    die "a forked child must not use the socket of its runner\n" if $$ != $self->{process};
     if ($self->{offset}) {
         substr $self->{buffer}, 0, $self->{offset}, '';
         $self->{offset} = 0;
     }
+    my $room = $READ_BYTES;
+    if (%{ $self->{partial} }) {
+        # To the end of the frame that has begun, or a little.
+        $room = length $self->{buffer} < 4 ? 0 : 4 + unpack('N', $self->{buffer}) - length $self->{buffer};
+        $room = $READ_BYTES_BETWEEN if $room < $READ_BYTES_BETWEEN;
+    }
+    return $self->_read_to(\$self->{buffer}, $room);
+}
+
+# Reads once, behind what is there. 0 at the end of the socket.
+sub _read_to {
+    my ($self, $bytes, $room) = @_;
+    die "a forked child must not use the socket of its runner\n" if $$ != $self->{process};
     while (1) {
-        my $read = sysread $self->{handle}, $self->{buffer}, $READ_BYTES, length $self->{buffer};
+        my $read = sysread $self->{handle}, ${$bytes}, $room, length ${$bytes};
         return $read if defined $read;
         return 0 if !$!{EINTR};
     }
@@ -188,12 +208,44 @@ sub _stream_of {
     return 0;
 }
 
-sub _chunk_ends_message {
-    my ($self, $body) = @_;
-    my $stream  = unpack 'N', $body;
+# Whether a chunk comes next; if so, its head is in the buffer.
+sub _is_at_chunk {
+    my ($self) = @_;
+    for my $bytes (5, $CHUNK_HEAD_BYTES) {
+        while (length($self->{buffer}) - $self->{offset} < $bytes) {
+            $self->_read or return 0;
+        }
+        return 0 if ord(substr $self->{buffer}, $self->{offset} + 4, 1) != CHUNK;
+    }
+    return 1;
+}
+
+# Reads the chunk that comes next. The message, when that was the last of its payload.
+sub _read_chunk {
+    my ($self) = @_;
+    my ($length, undef, $stream) = unpack 'N C N', substr $self->{buffer}, $self->{offset}, $CHUNK_HEAD_BYTES;
     my $partial = $self->{partial}{$stream} or die "the worker sent a chunk of an unknown stream\n";
+    my $left    = $length - 5;
+    die "the worker sent a chunk of $left bytes\n" if $left < 0 || $left > $partial->[3] - length ${ $partial->[2] };
+    $self->{offset} += $CHUNK_HEAD_BYTES;
+    my $have = length($self->{buffer}) - $self->{offset};
+    if (!length ${ $partial->[2] } && $have <= $left) {
+        # The payload begins with what is in the buffer, so the buffer becomes the payload.
+        substr $self->{buffer}, 0, $self->{offset}, '';
+        $partial->[2] = \delete $self->{buffer};
+        @{$self}{qw(buffer offset)} = ('', 0);
+    }
+    else {
+        $have = $left if $have > $left;
+        ${ $partial->[2] } .= substr $self->{buffer}, $self->{offset}, $have;
+        $self->{offset} += $have;
+    }
+    $left -= $have;
+    while ($left > 0) {
+        my $read = $self->_read_to($partial->[2], $left) or return;
+        $left -= $read;
+    }
     my ($kind, $head, $payload, $expected) = @{$partial};
-    ${$payload} .= substr $body, 4;
     return if length ${$payload} < $expected;
     delete $self->{partial}{$stream};
     return [$kind, $head, $payload];

@@ -24,6 +24,7 @@ macro_rules! embedded {
 /// The files of `perl/lib/Argon/Runner/files.txt`, in its order; a test holds the two together.
 const FILES: &[(&str, &str)] = embedded![
     "Argon/Protocol.pm",
+    "Argon/Memory.pm",
     "Argon/Data.pm",
     "Argon/Data/Graph.pm",
     "Argon/Code/Receive.pm",

@@ -209,6 +209,31 @@ fn big_arguments_and_results_pass() {
 }
 
 #[test]
+fn a_small_task_that_is_handed_ahead_does_not_pass_a_big_one() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let body = "length $_[0]";
+        let (hash, payload) = shipment(body);
+        worker.say(Message::Blob { hash, payload });
+        // By the last ones the worker knows that these tasks are short, and hands them ahead.
+        let lengths = [3; 100].into_iter().chain([300_000, 3, 300_000, 3, 300_000, 3]);
+        let lengths: Vec<usize> = lengths.collect();
+        for (sequence, length) in (1..).zip(&lengths) {
+            let mut task = task(sequence, body);
+            task.payload = serde_json::to_vec(&["y".repeat(*length)]).expect("JSON").into();
+            worker.say(Message::Run(task));
+            if sequence == 100 {
+                worker.outcome(attempt(100)).await;
+            }
+        }
+        for (sequence, length) in (1..).zip(lengths).filter(|(sequence, _)| *sequence != 100) {
+            assert_eq!(value(&worker.outcome(attempt(sequence)).await), length);
+        }
+        worker.end(1).await;
+    });
+}
+
+#[test]
 fn a_worker_that_drains_without_a_manager_leaves_when_its_tasks_are_done() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;

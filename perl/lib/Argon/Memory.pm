@@ -1,0 +1,42 @@
+package Argon::Memory;
+
+# Owns one thing: that the memory of big payloads is used again. It allocates nothing that lasts, and decides nothing about
+# what is sent or kept.
+
+use strict;
+use warnings;
+
+my $PIECES = 8;
+# The GNU C library adjusts itself to nothing bigger.
+my $BYTES_MAX = (32 << 20) - 65_536;
+
+my $expected = 0;
+my $is_limited;
+
+# Payloads of so many bytes are coming. By itself the C library gives the end of the heap back to the system after nearly every
+# one, and the system clears the same pages again for the next: that can cost more than all else. But it learns from what
+# is freed: when a piece that came from the system by itself is freed, pieces of that size stay with the heap from then on,
+# and twice as much of what is free. So such a piece is asked for, never touched, and freed.
+sub expect {
+    my ($bytes) = @_;
+    return if $bytes <= $expected;
+    my $is_first = !$expected;
+    $expected = $bytes;
+    return if $is_limited ||= $is_first && _is_limited();
+    $bytes *= $PIECES;
+    $bytes = $BYTES_MAX if $bytes > $BYTES_MAX;
+    open my $nothing, '<', '/dev/null' or return;
+    my $piece;
+    sysread $nothing, $piece, $bytes;
+    undef $piece;
+    return;
+}
+
+# Perl ends when it does not get memory, so where there is a limit none is asked for that is not needed.
+sub _is_limited {
+    open my $limits, '<', '/proc/self/limits' or return 1;
+    my $free = grep {/\AMax (?:data size|address space) +unlimited /} <$limits>;
+    return $free != 2;
+}
+
+1;
