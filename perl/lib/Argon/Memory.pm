@@ -40,3 +40,32 @@ sub _is_limited {
 }
 
 1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+Argon::Memory - memory of big payloads that is used again
+
+=head1 SYNOPSIS
+
+  use Argon::Memory ();
+
+  Argon::Memory::expect(1_048_576);
+
+=head1 DESCRIPTION
+
+Client and runner call it when an argument or a result is about to come or go that does not fit in one frame. You do not
+call it yourself.
+
+=head1 FUNCTIONS
+
+=head2 expect($bytes)
+
+Lets the GNU C library keep at hand what is freed of payloads of so many bytes: up to sixteen times as much, and never more
+than 64 MiB. It does nothing when that was expected before, where the process has a limit of memory, and with other C
+libraries.
+
+=cut
