@@ -225,22 +225,31 @@ sub _offer {
 
     my $hashes = $blob ? $blob->[0] : q{};
     $hashes .= _hashes_of($shared) if $shared;
+    my $flags = $options->{flags} | ($wants_list ? FLAG_LIST : 0);
+    # What follows the id in the head is the same for most tasks with the same options.
+    my $middle = length $meta || length $hashes != 32 || $runtime != RUNTIME_PERL
+        ? _middle($options, $flags, $runtime, $codec, $hashes, $meta)
+        : ($options->{middle}{$flags} ||= _middle($options, $flags, $runtime, $codec, $hashes, $meta));
     my $id   = $session->next_id;
-    my $body = TASK_HEAD_BYTES + length($hashes) + length $meta;
-    my $big  = $length > PART_BYTES_MAX;
-    my $frame = pack 'N C a24 N n C C N n C C N N N N Q> a* a*', 1 + $body + ($big ? 0 : $length), SUBMIT, $id, 0,
-        $options->{flags} | ($wants_list ? FLAG_LIST : 0), $options->{priority}, $runtime, $options->{timeout_ms},
-        $options->{retries}, $codec, length($hashes) >> 5, $options->{backoff_ms}, $options->{memory_mib}, length $meta,
-        0, $length, $hashes, $meta;
-    $frame .= $payload if !$big;
-
+    my $body = 1 + TASK_HEAD_BYTES + length($hashes) + length $meta;
     my @record;
-    @record[TASK_ID, TASK_FRAME, TASK_BLOB, TASK_BYTES, TASK_OPTIONS, TASK_WANTS_LIST]
-        = ($id, $frame, $blob, $length, $options, $wants_list);
-    $record[TASK_BIG] = \$payload if $big;
+    if ($length <= PART_BYTES_MAX) {
+        @record = ($id, pack('N C a24 a* Q> a* a* a*', $body + $length, SUBMIT, $id, $middle, $length, $hashes, $meta, $payload), $blob, $length, $options, $wants_list);
+    }
+    else {
+        @record = ($id, pack('N C a24 a* Q> a* a*', $body, SUBMIT, $id, $middle, $length, $hashes, $meta), $blob, $length, $options, $wants_list);
+        $record[TASK_BIG] = \$payload;
+    }
     $record[TASK_SHARED] = [map { $_->blob } @{$shared}] if $shared;
     $session->offer(\@record);
     return \@record;
+}
+
+# From the attempt to the stream.
+sub _middle {
+    my ($options, $flags, $runtime, $codec, $hashes, $meta) = @_;
+    return pack 'N n C C N n C C N N N N', 0, $flags, $options->{priority}, $runtime, $options->{timeout_ms}, $options->{retries}, $codec,
+        length($hashes) >> 5, $options->{backoff_ms}, $options->{memory_mib}, length $meta, 0;
 }
 
 sub _hashes_of {

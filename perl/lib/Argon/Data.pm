@@ -28,11 +28,11 @@ my $IS_DUAL = Scalar::Util->can('isdual') || sub { 0 };
 # if there is a second argument, a reference to a scalar: it gets a list of them, Argon::Shared.
 sub encode {
     my ($list, $shared) = @_;
-    Scalar::Util::reftype($list || '') && Scalar::Util::reftype($list) eq 'ARRAY'
+    ref $list eq 'ARRAY' || (Scalar::Util::reftype($list) || '') eq 'ARRAY'
         or die at_caller('Argon::Data::encode takes a reference to a list');
     if (_is_plain($list)) {
-        local ($@, $SIG{__DIE__});
-        my $bytes = eval { Storable::mstore($list) };
+        local $@;
+        my $bytes = $SIG{__DIE__} ? _quietly(sub { Storable::mstore($list) }) : eval { Storable::mstore($list) };
         return $bytes if defined $bytes;
     }
     require Argon::Data::Graph;
@@ -48,10 +48,12 @@ sub encode {
 # The list back, as an array reference. Dies in words if the bytes are not ours. The second argument is a code reference that
 # gives the value of a shared one.
 sub decode {
+    my ($bytes) = \$_[0];
     my $value;
     {
-        local ($@, $SIG{__DIE__});
-        $value = eval { Storable::mretrieve($_[0], @READ_FLAGS) };
+        local $@;
+        $value = $SIG{__DIE__} ? _quietly(sub { Storable::mretrieve(${$bytes}, @READ_FLAGS) }) : eval { Storable::mretrieve(${$bytes}, @READ_FLAGS) };
+        return $value if ref $value eq 'ARRAY';
         if (!defined $value) {
             my $why = $@;
             $why =~ s/ at \S+ line \d+.*\z//s;
@@ -59,10 +61,17 @@ sub decode {
             die at_caller("These bytes are not Argon data: $why");
         }
     }
-    return $value if ref $value eq 'ARRAY';
     ref $value eq 'REF' or die at_caller('These bytes are not Argon data: they hold no list');
     require Argon::Data::Graph;
     return Argon::Data::Graph::build($$value, $_[1]);
+}
+
+# A handler of the program must not hear of what is caught here. To put it aside takes longer than the rest, so that is done only
+# where there is one.
+sub _quietly {
+    my ($code) = @_;
+    local $SIG{__DIE__};
+    return scalar eval { $code->() };
 }
 
 # Whether what was encoded brings code along.
@@ -75,9 +84,12 @@ sub holds_code {
 # not deep. (Bare globs are left to Storable, which refuses them.)
 sub _is_plain {
     my ($list) = @_;
-    my @level = ref $list ? grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } @$list : ();
-    return !Scalar::Util::blessed($list) && !tied @$list unless @level;
     return 0 if Scalar::Util::blessed($list) || tied @$list;
+    my @level = grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$list;
+    # Nearly always there is not more than a list of plain values in the list.
+    return 1 if !grep {
+        ref ne 'ARRAY' || tied @$_ || grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$_
+    } @level;
     my ($depth, %seen) = (0);
     while (@level) {
         return 0 if ++$depth > PLAIN_DEPTH_MAX;
@@ -87,17 +99,17 @@ sub _is_plain {
             if ($type eq 'ARRAY') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied @$value;
-                push @below, grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } @$value;
+                push @below, grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$value;
             }
             elsif ($type eq 'HASH') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied %$value;
-                push @below, grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } values %$value;
+                push @below, grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } values %$value;
             }
             elsif ($type eq 'SCALAR' || $type eq 'REF') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied $$value;
-                push @below, grep { ref || $IS_DUAL->($_) || !$_ && defined && _is_negative_zero($_) } $$value;
+                push @below, grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } $$value;
             }
             elsif ($type eq '' && !_has_two_faces($value) && !_is_negative_zero($value)) { next }
             else                                          { return 0 }

@@ -46,4 +46,25 @@ my $client  = Argon::Client->new(host => '127.0.0.1', port => $manager->port, ke
     is_deeply(\%count, { built => 1, sent => 1 }, 'is another piece of code');
 }
 
+# a named sub, and what it calls, defined again under the same name
+{
+    no warnings 'redefine';
+    my $define = sub { my ($name, $value) = @_; eval "sub main::$name { return $value } 1" or die };
+    $define->(answer => 1);
+    is($client->queue(\&main::answer), 1, 'a named sub');
+    is($client->queue(\&main::answer), 1, 'again');
+    $define->(answer => 2);
+    is($client->queue(\&main::answer), 2, 'is sent anew when it was defined again');
+    my $caller = sub { return main::answer() + 10 };
+    is($client->queue($caller), 12, 'one that calls it');
+    $define->(answer => 3);
+    is($client->queue($caller), 13, 'too');
+}
+
+# subs that come and go may be given the same address
+{
+    my @wrong = grep { my $n = $_; $client->queue(eval "sub { return $n }") != $n } 1 .. 50;
+    is_deeply(\@wrong, [], 'a sub is not taken for one that is gone');
+}
+
 done_testing;

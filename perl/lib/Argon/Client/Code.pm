@@ -6,8 +6,6 @@ package Argon::Client::Code;
 use strict;
 use warnings;
 
-use Digest::SHA ();
-
 use Argon::Code  ();
 use Argon::Error ();
 
@@ -21,6 +19,8 @@ sub new {
 # The blob [hash, text], the captured values, and the meta for what has no blob.
 sub prepare {
     my ($self, $code) = @_;
+    my $known = Argon::Code::known_blob($code);
+    return ($known, undef, undef) if $known;
     if (!ref $code) {
         my $meta_or_code = $self->{named}{ $code // q{} } ||= _named($code);
         return (undef, undef, $meta_or_code) if !ref $meta_or_code;
@@ -33,9 +33,7 @@ sub prepare {
 sub _blob {
     my ($self, $text) = @_;
     $self->{blobs} = {} if keys %{ $self->{blobs} } >= $BLOBS_MAX;
-    my $bytes = $text;
-    utf8::encode($bytes) if utf8::is_utf8($bytes);
-    return $self->{blobs}{$text} = [Digest::SHA::sha256($bytes), $bytes];
+    return $self->{blobs}{$text} = Argon::Code::blob_of($text);
 }
 
 # The meta, as JSON, for a class or a function of a module; a code reference for one that only this program has.

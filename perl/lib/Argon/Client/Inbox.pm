@@ -60,8 +60,10 @@ sub take {
             @{$task}[TASK_STATUS, TASK_CODEC, TASK_ATTEMPT, TASK_RUN_US] = ($status, $codec, $attempt, $run_us);
             $task->[TASK_REPORT]  = substr $link->{in}, $begin + OUTCOME_HEAD_BYTES, $meta_length if $meta_length;
             $task->[TASK_PAYLOAD] = substr $link->{in}, $begin + OUTCOME_HEAD_BYTES + $meta_length, $payload_length;
-            @{$task}[TASK_FRAME, TASK_BIG, TASK_BLOB, TASK_SHARED] = ();
-            $task->[TASK_DONE] = 1;
+            $task->[TASK_DONE]    = 1;
+            # What was kept to offer it again.
+            @{$task}[TASK_FRAME, TASK_BLOB] = ();
+            @{$task}[TASK_BIG, TASK_SHARED] = () if $#{$task} >= TASK_BIG;
             $session->{in_flight}-- if !$task->[TASK_COLLECTS];
             $session->{ack} .= $id;
             push @{ $session->{finished} }, $task if $task->[TASK_CALLBACKS] || $task->[TASK_THREADS];

@@ -41,7 +41,6 @@ sub build {
         die $refusal if !defined $address || $refused{$address};
         $refused{$address} = $refusal;
     }
-    return;
 }
 
 sub _build {
@@ -82,6 +81,9 @@ sub _build {
 }
 
 sub text { return $_[0]{text} }
+
+# Whether it is always the same: it captures nothing, and calls nothing that could be redefined.
+sub is_constant { return !$_[0]{slots}->count && !%{ $_[0]{named} } }
 
 # The captured values of this closure right now; $whole: as references to the variables.
 sub captures {

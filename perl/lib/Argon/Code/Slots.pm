@@ -88,6 +88,8 @@ sub _add {
     return $#{ $self->{slots} };
 }
 
+sub count   { return scalar @{ $_[0]{slots} } }
+
 sub kinds   { return join '', map { $_->{kind} } @{ $_[0]{slots} } }
 
 sub globals {
