@@ -26,7 +26,8 @@ my @page  = (
 section('Empty tasks, one worker with two slots', systems());
 section('The floor', floor_rows());
 section('Processor time of one empty task in bulk, Perl to Perl', processor_rows());
-section('Arguments and results, Perl, four at a time', payload_rows());
+section('Arguments and results, four at a time, MiB a second, and the share of the floor', payload_rows());
+push @page, payload_notes();
 section('The boost: tasks that sleep, workers of two slots, share of the slots\' time that was spent in them', boost_rows());
 section('The real manager under virtual workers of 16 slots (`argon-bench fleet`)', fleet_rows());
 text_section('The scheduler alone (`argon-steps time`)', 'steps.txt');
@@ -88,7 +89,6 @@ sub floor_rows {
         ['one message a read and a write', thousands($rate->{one_a_read}) . '/s'],
         ['bulk reads, each frame parsed and copied', thousands($rate->{framed}) . '/s'],
         ['bulk reads and writes', thousands($rate->{bulk}) . '/s'],
-        ['messages of 1 MiB, there and back', sprintf '%.0f MiB/s', $floor->{bytes_per_s} / 2**20],
     );
 }
 
@@ -102,12 +102,27 @@ sub processor_rows {
 }
 
 sub payload_rows {
-    my $perl = result('perl') or return;
-    my $rate = $perl->{payload_mib_per_s};
-    my @sizes = sort { $a <=> $b } keys %{$rate};
+    my %least = $floor ? %{ $floor->{payload_bytes_per_s} } : ();
+    my @sizes = sort { $a <=> $b } keys %least or return;
+    my @rows  = (
+        ['', map { $_ >= 2**20 ? ($_ / 2**20) . ' MiB' : ($_ / 2**10) . ' KiB' } @sizes],
+        ['the floor', map { sprintf '%.0f', $least{$_} / 2**20 } @sizes],
+    );
+    for my $system (['rust', 'Rust to native'], ['perl', 'Perl to Perl'], ['python', 'Python to Python']) {
+        my ($name, $title) = @{$system};
+        my $result = result($name) or next;
+        my $rate   = $result->{payload_mib_per_s};
+        push @rows, [$title, map { defined $rate->{$_} ? sprintf '%.0f (%.0f %%)', $rate->{$_}, 100 * $rate->{$_} * 2**20 / $least{$_} : q{} } @sizes];
+    }
+    return @rows;
+}
+
+sub payload_notes {
+    return if !payload_rows();
     return (
-        [map { $_ >= 2**20 ? ($_ / 2**20) . ' MiB' : ($_ / 2**10) . ' KiB' } @sizes],
-        [map { sprintf('%.0f MiB/s', $rate->{$_}) . ($floor ? sprintf ' (%.0f %%)', 100 * $rate->{$_} * 2**20 / $floor->{bytes_per_s} : q{}) } @sizes],
+        q{}, 'A byte that went to the task and came back counts once. The floor has four messages of the same length under way; it passes',
+        'each on while it comes, and holds a quarter of a MiB at most. Argon\'s manager and worker have a task whole before they pass it',
+        'on, since they may have to give it to another.',
     );
 }
 

@@ -25,7 +25,9 @@ my $client = Argon::Client->new(host => $host, port => $port, key => $option{key
 $client->queue(sub { return 1 });
 $figure{first_result_ms} = 1e3 * (time - $begun);
 
-my $nothing = sub { return };
+my $nothing   = sub { return };
+my $echo      = sub { return $_[0] };
+my $AT_A_TIME = 4;
 $_->() for map { $client->defer($nothing) } 1 .. 2_000;
 
 $figure{round_trip_us} = round_trips();
@@ -58,18 +60,26 @@ sub bulk {
 # Argument and result of so many bytes: what went there and back, MiB a second, four at a time.
 sub payload {
     my ($bytes) = @_;
-    my $times = int(256e6 / $bytes) || 1;
-    $times = 4_000 if $times > 4_000;
-    my $echo = sub { return $_[0] };
-    my $text = 'x' x $bytes;
+    my $times = int(2**29 / $bytes);
+    $times = 8_000 if $times > 8_000;
+    $times = 12    if $times < 12;
+    # The first ones find no memory at hand.
+    echo($bytes, $AT_A_TIME);
     my $start = time;
+    echo($bytes, $times);
+    return $times * $bytes / 2**20 / (time - $start);
+}
+
+sub echo {
+    my ($bytes, $times) = @_;
+    my $text = 'x' x $bytes;
     my @waiting;
     for (1 .. $times) {
         push @waiting, $client->defer($echo, [$text]);
-        shift(@waiting)->() if @waiting >= 4;
+        shift(@waiting)->() if @waiting >= $AT_A_TIME;
     }
     $_->() for @waiting;
-    return $times * $bytes / 2**20 / (time - $start);
+    return;
 }
 
 sub processes { return ('client', sort(keys %{ $option{process} || {} }), $option{process}{worker} ? 'runners' : ()) }

@@ -2,6 +2,8 @@
 """What a task costs from Python to Python: prints one JSON object of figures, as perl.pl does."""
 
 import argparse
+import collections
+import copy
 import gc
 import json
 import pathlib
@@ -13,8 +15,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python" / 
 import argon  # noqa: E402
 
 
-# A function that is there on every worker: by reference, so that nothing but the call travels.
+# Functions that are there on every worker: by reference, so that nothing but the call travels. A copy of bytes is themselves.
 nothing = gc.isenabled
+same = copy.copy
+AT_A_TIME = 4
 
 
 def main():
@@ -23,6 +27,7 @@ def main():
     parser.add_argument("--key", required=True)
     parser.add_argument("--trips", type=int, default=2000)
     parser.add_argument("--tasks", type=int, default=20000)
+    parser.add_argument("--sizes", default="1024,65536,1048576,16777216,67108864")
     given = parser.parse_args()
     begun = time.perf_counter()
     with argon.Client(given.manager, key=given.key) as client:
@@ -34,6 +39,7 @@ def main():
             "first_result_ms": first * 1e3,
             "round_trip_us": round_trips(client, given.trips),
             "tasks_per_s": bulk(client, given.tasks),
+            "payload_mib_per_s": {size: payload(client, int(size)) for size in given.sizes.split(",")},
         }
     print(json.dumps(figures))
 
@@ -53,6 +59,27 @@ def bulk(client, count):
     for deferred in [client.defer(nothing) for _ in range(count)]:
         deferred.result()
     return count / (time.perf_counter() - begun)
+
+
+def payload(client, size):
+    """Argument and result of so many bytes: what went there and back, MiB a second, four at a time."""
+    times = max(12, min(8000, 2**29 // size))
+    # The first ones find no memory at hand.
+    echo(client, size, AT_A_TIME)
+    begun = time.perf_counter()
+    echo(client, size, times)
+    return times * size / 2**20 / (time.perf_counter() - begun)
+
+
+def echo(client, size, times):
+    data = b"x" * size
+    waiting = collections.deque()
+    for _ in range(times):
+        waiting.append(client.defer(same, data))
+        if len(waiting) >= AT_A_TIME:
+            waiting.popleft().result()
+    for deferred in waiting:
+        deferred.result()
 
 
 main()

@@ -7,6 +7,7 @@
 mod chain;
 mod hop;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,9 @@ pub(crate) use hop::{HOP, hop};
 const MESSAGE_BYTES: usize = 64;
 /// Bytes that are under way at most when messages follow one another.
 const WINDOW_BYTES: u64 = 256 << 10;
-const MEBIBYTE: usize = 1 << 20;
+/// Sizes of the arguments that clients measure, and how many are under way.
+const PAYLOADS: [usize; 5] = [1 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20];
+const PAYLOADS_AT_A_TIME: u64 = 4;
 
 /// Measures and prints everything.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
@@ -44,13 +47,14 @@ fn measure(arguments: &Arguments) -> io::Result<()> {
     let one_a_read = rate(single, stream(Way::Message, single, MESSAGE_BYTES)?);
     let framed = rate(messages, stream(Way::Framed, messages, MESSAGE_BYTES)?);
     let bulk = rate(messages, stream(Way::Bulk, messages, MESSAGE_BYTES)?);
-    let bytes = rate(mebibytes, stream(Way::Bulk, mebibytes, MEBIBYTE)?) * (1 << 20) as f64;
+    let payloads = PAYLOADS.map(|bytes| Ok((bytes, payload_bytes_per_s(mebibytes, bytes)?)));
+    let payloads = payloads.into_iter().collect::<io::Result<Vec<(usize, f64)>>>()?;
     if arguments.json {
         let figures = json!({
             "round_trip_us": {"free": {"p50": free.micros_at(0.5), "p99": free.micros_at(0.99)},
                               "pinned": {"p50": pinned.micros_at(0.5), "p99": pinned.micros_at(0.99)}},
             "messages_per_s": {"one_a_read": one_a_read, "framed": framed, "bulk": bulk},
-            "bytes_per_s": bytes,
+            "payload_bytes_per_s": payloads.iter().map(|(bytes, rate)| (bytes.to_string(), *rate)).collect::<BTreeMap<_, _>>(),
         });
         println!("{figures}");
         return Ok(());
@@ -64,7 +68,10 @@ fn measure(arguments: &Arguments) -> io::Result<()> {
     println!("  {:<46} {one_a_read:>10.0} messages/s", "stream, one message a read and a write");
     println!("  {:<46} {framed:>10.0} messages/s", "stream, bulk reads, each frame parsed");
     println!("  {:<46} {bulk:>10.0} messages/s", "stream, bulk reads and writes");
-    println!("  {:<46} {:>10.0} MiB/s each way", "messages of 1 MiB", bytes / (1 << 20) as f64);
+    for (bytes, rate) in payloads {
+        let what = format!("messages of {} KiB, {PAYLOADS_AT_A_TIME} at a time", bytes >> 10);
+        println!("  {what:<46} {:>10.0} MiB/s there and back", rate / (1 << 20) as f64);
+    }
     Ok(())
 }
 
@@ -84,17 +91,29 @@ fn round_trips(count: u64) -> io::Result<Samples> {
     Ok(Samples::new(times.split_off(usize::try_from(count / 10).unwrap_or(0))))
 }
 
+/// Bytes that come back in a second of messages as long as clients' arguments, as many at a time as theirs.
+fn payload_bytes_per_s(mebibytes: u64, bytes: usize) -> io::Result<f64> {
+    let count = ((mebibytes << 20) / bytes as u64).clamp(12, 100_000);
+    let window = PAYLOADS_AT_A_TIME * bytes as u64;
+    Ok(rate(count, stream_within(Way::Bulk, count, bytes, window)?) * bytes as f64)
+}
+
 /// How long so many messages take to the far end and back when they need not wait for one another.
 fn stream(way: Way, count: u64, bytes: usize) -> io::Result<Duration> {
+    stream_within(way, count, bytes, WINDOW_BYTES)
+}
+
+/// The same with so many bytes under way at most.
+fn stream_within(way: Way, count: u64, bytes: usize, window: u64) -> io::Result<Duration> {
     let chain = Chain::start(way)?;
     let (mut writer, mut reader) = (chain.stream.try_clone()?, chain.stream.try_clone()?);
     let total = count * bytes as u64;
-    let window = WINDOW_BYTES.max(4 * bytes as u64);
     let arrived = std::sync::atomic::AtomicU64::new(0);
     let begun = Instant::now();
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| -> io::Result<()> {
-            let at_once = if way == Way::Message { 1 } else { (64 << 10) / bytes.min(64 << 10) };
+            let together = (64 << 10).min(window as usize / 4) / bytes;
+            let at_once = if way == Way::Message { 1 } else { together.max(1) };
             let batch = message(bytes).repeat(at_once);
             let mut sent = 0;
             while sent < total {

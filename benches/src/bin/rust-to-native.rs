@@ -13,6 +13,11 @@ fn same(bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// Sizes of arguments that are measured, the bytes that go there and back of each, and how many are under way.
+const PAYLOADS: [usize; 5] = [1 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20];
+const PAYLOAD_BYTES: usize = 512 << 20;
+const AT_A_TIME: usize = 4;
+
 #[argon::main]
 async fn main() -> Result<(), argon::Error> {
     let words: Vec<String> = std::env::args().collect();
@@ -33,12 +38,20 @@ async fn main() -> Result<(), argon::Error> {
     trips.sort_unstable();
     let tasks = number("--tasks", 200_000);
     let rate = f64::from(tasks) / bulk(&client, tasks).await?.as_secs_f64();
-    let payload = 256.0 / echo(&client, 256).await?.as_secs_f64();
+    let mut payloads = Vec::new();
+    for bytes in PAYLOADS {
+        // The first ones find no memory at hand.
+        echo(&client, bytes, AT_A_TIME).await?;
+        let times = (PAYLOAD_BYTES / bytes).clamp(12, 8_000);
+        let seconds = echo(&client, bytes, times).await?.as_secs_f64();
+        payloads.push(format!(r#""{bytes}":{:.1}"#, (times * bytes) as f64 / (1 << 20) as f64 / seconds));
+    }
+    let payloads = payloads.join(",");
     let micros = |place: usize| trips[place].as_secs_f64() * 1e6;
     let (p50, p99) = (micros(trips.len() / 2), micros(trips.len() * 99 / 100));
     let first = first.as_secs_f64() * 1e3;
     println!(
-        r#"{{"first_result_ms":{first:.2},"round_trip_us":{{"p50":{p50:.1},"p99":{p99:.1}}},"tasks_per_s":{rate:.0},"payload_mib_per_s":{{"1048576":{payload:.0}}}}}"#
+        r#"{{"first_result_ms":{first:.2},"round_trip_us":{{"p50":{p50:.1},"p99":{p99:.1}}},"tasks_per_s":{rate:.0},"payload_mib_per_s":{{{payloads}}}}}"#
     );
     Ok(())
 }
@@ -53,14 +66,14 @@ async fn bulk(client: &Client, tasks: u32) -> Result<Duration, argon::Error> {
     Ok(begun.elapsed())
 }
 
-/// How long so many arguments of 1 MiB take to a task and back, four at a time.
-async fn echo(client: &Client, times: u32) -> Result<Duration, argon::Error> {
+/// How long so many arguments take to a task and back.
+async fn echo(client: &Client, bytes: usize, times: usize) -> Result<Duration, argon::Error> {
     let begun = Instant::now();
-    let bytes = vec![b'x'; 1 << 20];
+    let bytes = vec![b'x'; bytes];
     let mut waiting = std::collections::VecDeque::new();
     for _ in 0..times {
         waiting.push_back(client.defer(same(bytes.clone())));
-        if waiting.len() == 4
+        if waiting.len() == AT_A_TIME
             && let Some(first) = waiting.pop_front()
         {
             first.await?;

@@ -232,12 +232,14 @@ sub _offer {
         : ($options->{middle}{$flags} ||= _middle($options, $flags, $runtime, $codec, $hashes, $meta));
     my $id   = $session->next_id;
     my $body = 1 + TASK_HEAD_BYTES + length($hashes) + length $meta;
+    # As the manager counts them, without the head.
+    my $bytes = $length + length($hashes) + length $meta;
     my @record;
     if ($length <= PART_BYTES_MAX) {
-        @record = ($id, pack('N C a24 a* Q> a* a* a*', $body + $length, SUBMIT, $id, $middle, $length, $hashes, $meta, $payload), $blob, $length, $options, $wants_list);
+        @record = ($id, pack('N C a24 a* Q> a* a* a*', $body + $length, SUBMIT, $id, $middle, $length, $hashes, $meta, $payload), $blob, $bytes, $options, $wants_list);
     }
     else {
-        @record = ($id, pack('N C a24 a* Q> a* a*', $body, SUBMIT, $id, $middle, $length, $hashes, $meta), $blob, $length, $options, $wants_list);
+        @record = ($id, pack('N C a24 a* Q> a* a*', $body, SUBMIT, $id, $middle, $length, $hashes, $meta), $blob, $bytes, $options, $wants_list);
         $record[TASK_BIG] = \$payload;
     }
     $record[TASK_SHARED] = [map { $_->blob } @{$shared}] if $shared;

@@ -100,14 +100,14 @@ class Calls:
                     payload,
                 )
             )
-            task: Deferred[Any] = Deferred(client, task_id, frame, size, self._options)
+            task: Deferred[Any] = Deferred(client, task_id, frame, len(tail) + size, self._options)
         else:
             if size > wire.PAYLOAD_BYTES_MAX:
                 raise CannotTravel(
                     f"the arguments take {size} bytes, more than the {wire.PAYLOAD_BYTES_MAX} that one task may have"
                 )
             frame = wire.SUBMIT_FRAME.pack(1 + 64 + len(tail), wire.SUBMIT, task_id, head, 0, size) + tail
-            task = Deferred(client, task_id, frame, size, self._options)
+            task = Deferred(client, task_id, frame, len(tail) + size, self._options)
             task._parts = [_lasting(part, is_waited_for) for part in parts]
         if blobs:
             task._blobs = blobs

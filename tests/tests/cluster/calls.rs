@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use argon_tests::Cluster;
 
+use crate::support::peak_memory_mib;
+
 #[test]
 fn the_examples_of_the_seed_work() {
     let mut cluster = Cluster::with_workers(&[1, 1]);
@@ -67,6 +69,23 @@ fn a_value_of_256_mib_travels_and_small_tasks_pass_it() {
          my $quick = $client->queue(sub { 'quick' }); my $back = $slow->(); print \"$quick \", length $back",
     );
     assert_eq!(printed, format!("quick {}", (256 << 20) + 1));
+}
+
+#[test]
+fn arguments_of_64_mib_four_at_a_time_take_bounded_memory() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    // Four of them are just more than a client may have under way, once all bytes of a task are counted.
+    let printed = cluster.perl(
+        "my $big = 'x' x ((64 << 20) - 40); my ($length, @waiting) = 0; \
+         for (1 .. 14) { push @waiting, $client->defer(sub { $_[0] }, [$big]); \
+         $length += length shift(@waiting)->() if @waiting == 4 } \
+         $length += length $_->() for @waiting; print $length",
+    );
+    assert_eq!(printed, (14 * ((64 << 20) - 40)).to_string());
+    // The arguments of those under way and the results of the last ones, of 1792 MiB that went through.
+    let peaks =
+        [cluster.manager.as_ref().unwrap(), &cluster.workers[0]].map(|one| peak_memory_mib(one.pid()));
+    assert!(peaks.iter().all(|mib| *mib < 600), "manager and worker had {peaks:?} MiB in use");
 }
 
 #[test]

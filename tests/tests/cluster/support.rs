@@ -73,8 +73,17 @@ pub(crate) fn let_pass(cluster: &mut Cluster, seconds: &str) {
 
 /// Memory that a process has in use now, MiB.
 pub(crate) fn memory_mib(pid: i32) -> u64 {
+    mib_of(pid, "VmRSS:")
+}
+
+/// The most memory that a process ever had in use, MiB.
+pub(crate) fn peak_memory_mib(pid: i32) -> u64 {
+    mib_of(pid, "VmHWM:")
+}
+
+fn mib_of(pid: i32, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it has memory");
+    let line = status.lines().find(|line| line.starts_with(what)).expect("it has memory");
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
 }
 
