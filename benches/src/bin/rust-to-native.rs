@@ -9,12 +9,12 @@ use argon::Client;
 fn nothing() {}
 
 #[argon::task]
-fn same(bytes: Vec<u8>) -> Vec<u8> {
-    bytes
+fn same(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_vec()
 }
 
 /// Sizes of arguments that are measured, the bytes that go there and back of each, and how many are under way.
-const PAYLOADS: [usize; 5] = [1 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20];
+const SIZES: &str = "1024,65536,1048576,16777216,67108864";
 const PAYLOAD_BYTES: usize = 512 << 20;
 const AT_A_TIME: usize = 4;
 
@@ -39,7 +39,8 @@ async fn main() -> Result<(), argon::Error> {
     let tasks = number("--tasks", 200_000);
     let rate = f64::from(tasks) / bulk(&client, tasks).await?.as_secs_f64();
     let mut payloads = Vec::new();
-    for bytes in PAYLOADS {
+    let sizes = if after("--sizes").is_empty() { SIZES.to_owned() } else { after("--sizes") };
+    for bytes in sizes.split(',').filter_map(|bytes| bytes.parse().ok()) {
         // The first ones find no memory at hand.
         echo(&client, bytes, AT_A_TIME).await?;
         let times = (PAYLOAD_BYTES / bytes).clamp(12, 8_000);
@@ -72,7 +73,7 @@ async fn echo(client: &Client, bytes: usize, times: usize) -> Result<Duration, a
     let bytes = vec![b'x'; bytes];
     let mut waiting = std::collections::VecDeque::new();
     for _ in 0..times {
-        waiting.push_back(client.defer(same(bytes.clone())));
+        waiting.push_back(client.defer(same(&bytes)));
         if waiting.len() == AT_A_TIME
             && let Some(first) = waiting.pop_front()
         {

@@ -11,7 +11,7 @@ use crate::blob::Blob;
 use crate::error::{Error, ErrorKind};
 use crate::options::{RetryOn, TaskOptions};
 use crate::request::Request;
-use crate::{program, shared};
+use crate::{memory, program, shared};
 
 /// A function by name and its arguments; it gives a `T`. Made by calling a function that is marked with
 /// [`task`](crate::task), or by [`perl`](crate::perl), [`perl_class`](crate::perl_class) and
@@ -32,6 +32,7 @@ impl<T> Call<T> {
     /// A call of a function of this program.
     pub(crate) fn native<A: Serialize>(meta: &'static str, arguments: &A) -> Self {
         let (payload, shared) = shared::collecting(|| postcard::to_stdvec(arguments));
+        memory::expect(payload.as_ref().map_or(0, |bytes| bytes.len() as u64));
         let payload = payload.map(Payload::from).map_err(|error| {
             let message = format!("an argument cannot be turned into bytes: {error}");
             Error::new(ErrorKind::Data, message)

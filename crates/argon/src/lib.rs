@@ -51,6 +51,8 @@ mod foreign;
 mod journal;
 pub mod key;
 mod map;
+#[doc(hidden)]
+pub mod memory;
 mod octets;
 mod options;
 mod program;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Thrown};
 use crate::journal::Ending;
-use crate::{octets, running};
+use crate::{memory, octets, running};
 
 /// What a native `error` begins with; see `spec/runner.md`, section 6.
 pub(crate) const PANIC: u8 = 0;
@@ -21,6 +21,7 @@ pub(crate) fn value<T: DeserializeOwned + 'static>(ending: Ending, id: TaskId) -
 
 /// The value in an outcome.
 pub(crate) fn from_outcome<T: DeserializeOwned + 'static>(outcome: &Outcome) -> Result<T, Error> {
+    memory::expect(outcome.payload.len());
     match outcome.head.status {
         Status::Ok => decode(outcome),
         Status::Error => {

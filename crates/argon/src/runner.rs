@@ -21,6 +21,8 @@ use crate::program;
 
 /// Where a worker tells the number of the socket.
 const VARIABLE: &str = "ARGON_RUNNER_FD";
+/// Of what tasks free, pieces up to this size stay for the next; the C library allows no more.
+const PIECE_BYTES: u32 = 32 << 20;
 
 /// Serves tasks and ends the process if a worker started it for that; returns otherwise. `#[argon::main]` calls this before
 /// anything else; a program with another entry calls it itself, first thing in `main`.
@@ -29,6 +31,7 @@ pub fn serve_if_runner() {
     let Some(socket) = socket() else {
         return;
     };
+    crate::memory::keep_freed(PIECE_BYTES, 2 * PIECE_BYTES);
     std::process::exit(match serve::serve(socket, claims::Claims::of_this_process()) {
         Ok(()) => 0,
         Err(error) => {

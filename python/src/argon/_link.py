@@ -32,6 +32,7 @@ class Link:
         "closed",
         "end",
         "expected",
+        "is_turn_of_first",
         "out",
         "out_bytes",
         "partial",
@@ -54,8 +55,9 @@ class Link:
         self.out_bytes = 0
         # What the kernel did not take of the frames that were begun.
         self.pending: deque[memoryview] = deque()
-        # Payloads that follow in chunks: the stream's number and what is left of it.
-        self.streams: deque[tuple[int, deque[memoryview]]] = deque()
+        # Payloads that follow in chunks: the stream's number, what is left of it and how many bytes that is.
+        self.streams: list[tuple[int, deque[memoryview], int]] = []
+        self.is_turn_of_first = False
         self.stream = 0
         # The longest payload that travelled in chunks.
         self.expected = 0
@@ -83,18 +85,19 @@ class Link:
 
     def add_stream(self, parts: list[memoryview]) -> int:
         """Lets a payload follow in chunks; returns the number for the head that announces it."""
-        self.expect(sum(part.nbytes for part in parts))
+        left = sum(part.nbytes for part in parts)
+        self.expect(left)
         self.stream = self.stream % 0x7FFF_FFFF + 1
-        self.streams.append((self.stream, deque(part for part in parts if part.nbytes)))
+        self.streams.append((self.stream, deque(part for part in parts if part.nbytes), left))
         return self.stream
 
     def expect(self, size: int) -> None:
         """Lets the C library keep freed memory for payloads of so many bytes.
 
-        By itself it gives the end of the heap back to the system after nearly every one, and the system clears the same pages
-        again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that came from the
-        system by itself is freed, pieces of that size stay with the heap from then on, and twice as much of what is free.
-        So such a piece is asked for, never touched, and freed.
+        By itself it gives the end of the heap back to the system after nearly every one, and the system clears the same
+        pages again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that
+        came from the system by itself is freed, pieces of that size stay with the heap from then on, and twice as much
+        of what is free. So such a piece is asked for, never touched, and freed.
         """
         if size > self.expected:
             self.expected = size
@@ -146,8 +149,16 @@ class Link:
         return True
 
     def _begin_chunk(self) -> None:
-        """Begins the next chunk. Streams take turns, and small frames get in between two chunks."""
-        number, parts = self.streams.popleft()
+        """Begins the next chunk; small frames get in between two.
+
+        The stream that came first and the one with least left go in turns. Those of one length so follow one another, and
+        the first is worked on while the next is under way; a short one waits for none that is much longer, and none
+        waits for ever.
+        """
+        self.is_turn_of_first = not self.is_turn_of_first
+        streams = self.streams
+        at = 0 if self.is_turn_of_first else min(range(len(streams)), key=lambda at: streams[at][2])
+        number, parts, left = streams.pop(at)
         views: list[memoryview] = []
         room = wire.PART_BYTES_MAX
         while parts and room:
@@ -162,7 +173,7 @@ class Link:
         self.pending.append(memoryview(wire.FRAME.pack(5 + length, wire.CHUNK) + head[5:]))
         self.pending.extend(views)
         if parts:
-            self.streams.append((number, parts))
+            streams.insert(at, (number, parts, left - length))
 
     def read_some(self) -> int:
         """Reads what is there: how many bytes. The end of the connection sets `broken`."""

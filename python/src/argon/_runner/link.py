@@ -174,10 +174,10 @@ class Link:
     def _expect(self, size: int) -> None:
         """Lets the C library keep freed memory for payloads of so many bytes.
 
-        By itself it gives the end of the heap back to the system after nearly every one, and the system clears the same pages
-        again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that came from the
-        system by itself is freed, pieces of that size stay with the heap from then on, and twice as much of what is free.
-        So such a piece is asked for, never touched, and freed.
+        By itself it gives the end of the heap back to the system after nearly every one, and the system clears the same
+        pages again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that
+        came from the system by itself is freed, pieces of that size stay with the heap from then on, and twice as much
+        of what is free. So such a piece is asked for, never touched, and freed.
         """
         if size > self._expected:
             self._expected = size
