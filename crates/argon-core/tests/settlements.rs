@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use argon_core::scheduler::{Input, Limits, Link};
 use argon_proto::message::AttemptId;
-use argon_proto::{Message, Status};
-use manager::{Manager, attempt, outcome, task};
+use argon_proto::{Flags, Message, Status};
+use manager::{Manager, attempt, outcome, task, with_flags};
 
 const MOMENT: Duration = Duration::from_millis(1);
 const WHILE: Duration = Duration::from_secs(1);
@@ -78,6 +78,19 @@ fn a_worker_that_keeps_much_is_told_at_once() {
     large.payload = vec![1; 1 << 20].into();
     manager.step(Input::OutcomeArrived { link: Link(11), outcome: large });
     assert_eq!(settled(&mut manager), [attempt(1, 2, 1)]);
+}
+
+#[test]
+fn an_outcome_that_calls_for_a_retry_is_settled_at_once() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    let mut retried = with_flags(1, 1, Flags::RETRY_ERROR);
+    retried.head.retries = 1;
+    manager.submit(1, retried);
+    settled(&mut manager);
+    manager.finish(11, attempt(1, 1, 1), Status::Error, 10);
+    assert_eq!(settled(&mut manager), [attempt(1, 1, 1)]);
 }
 
 #[test]

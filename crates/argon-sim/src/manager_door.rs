@@ -207,12 +207,8 @@ impl World {
                     && self.clients[owner].wire.open() == Some(peer.connection)
             });
             let waits = self.clients[owner].waits_for(id.sequence, is_attached);
-            if is_attached
-                && is_here
-                && waits
-                && self.oracle.is_wanted(attempt)
-                && !self.oracle.is_held(self.now, id)
-            {
+            let is_harm = self.oracle.stop_is_harm(attempt);
+            if is_attached && is_here && waits && is_harm && !self.oracle.is_held(self.now, id) {
                 self.oracle.fail(format!("{attempt:?} was stopped though its client waits for it"));
             }
         }

@@ -31,10 +31,16 @@ pub(crate) struct Fate {
     is_taken: bool,
     /// Whether the present manager has sent it to a worker.
     was_run: bool,
+    /// How many managers before have: each but the first had given up what the ones before had sent.
+    lives_run: u32,
+    /// Attempts that were followed by another because of how they ended.
+    judged: Vec<Attempt>,
     /// When a connection of a worker that held it was last lost: for a moment that worker may come back with it.
     lost_at: Option<u64>,
     /// Attempts whose outcome the present manager has read.
     heard: Vec<Attempt>,
+    /// Attempts that the present manager has told to stop: one that comes back may have begun to end.
+    doomed: Vec<Attempt>,
     /// Whether the present manager has told its client an outcome.
     is_sent: bool,
     /// Connections of the present manager whose workers hold an attempt, as far as the manager can know.
@@ -105,6 +111,7 @@ impl Oracle {
         let other = fate.holders.iter().find(|(_, attempt)| !fate.heard.contains(attempt)).copied();
         fate.holders.push((link, attempt.attempt));
         fate.was_run = true;
+        fate.judged.extend(fate.heard.iter().filter(|heard| **heard < attempt.attempt));
         if taken {
             self.fail(format!("{attempt:?} is sent to run though its outcome was taken"));
         }
@@ -121,10 +128,11 @@ impl Oracle {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
             let run_elsewhere = fate.was_run && fate.holders.iter().any(|(other, _)| *other != link);
-            let was_lost = fate.losses > fate.crashes;
+            let was_lost = fate.losses > fate.crashes || fate.lives_run > 1;
+            let was_judged = fate.judged.contains(&attempt.attempt);
             fate.holders.retain(|held| *held != (link, attempt.attempt));
             fate.holders.push((link, attempt.attempt));
-            if is_recovering && run_elsewhere && !was_lost && fate.heard.is_empty() {
+            if is_recovering && run_elsewhere && !was_lost && !was_judged && fate.heard.is_empty() {
                 self.fail(format!(
                     "{attempt:?} came back in time after a restart, but its task had been started again"
                 ));
@@ -161,8 +169,10 @@ impl Oracle {
             }
             fate.holders.clear();
             fate.is_sent = false;
+            fate.lives_run += u32::from(fate.was_run);
             fate.was_run = false;
             fate.heard.clear();
+            fate.doomed.clear();
         }
     }
 
@@ -176,10 +186,15 @@ impl Oracle {
         self.fate(id).is_sent = true;
     }
 
-    /// Whether somebody still needs the attempt to run.
-    pub(crate) fn is_wanted(&self, attempt: AttemptId) -> bool {
-        let fate = &self.fates[attempt.task.sequence as usize];
-        fate.told == 0 && !fate.is_cancelled && !fate.is_sent && !fate.heard.contains(&attempt.attempt)
+    /// The manager tells a worker to stop an attempt. Whether that ends something that somebody needs: not if it was told
+    /// before.
+    pub(crate) fn stop_is_harm(&mut self, attempt: AttemptId) -> bool {
+        let fate = self.fate(attempt.task);
+        let is_wanted =
+            fate.told == 0 && !fate.is_cancelled && !fate.is_sent && !fate.heard.contains(&attempt.attempt);
+        let is_doomed = fate.doomed.contains(&attempt.attempt);
+        fate.doomed.push(attempt.attempt);
+        is_wanted && !is_doomed
     }
 
     /// A client was away for so long that its attached tasks were dropped.

@@ -21,7 +21,6 @@ impl Scheduler {
             return;
         };
         let attempt = AttemptId { task: outcome.head.id, attempt: outcome.head.attempt };
-        let weight = outcome.weight();
         self.release_unowned(worker_key, attempt);
         let Some(key) = self.task_of(&attempt.task) else {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
@@ -31,7 +30,7 @@ impl Scheduler {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         }
         if entry.is_ended() || entry.has_judged(attempt.attempt) {
-            return self.settle(worker_key, attempt, weight);
+            return self.settle_void(worker_key, attempt);
         }
         if entry.worker() == Some(worker_key) && entry.task.head.attempt == attempt.attempt {
             return self.on_current_outcome(now, worker_key, key, outcome, out);
@@ -39,13 +38,13 @@ impl Scheduler {
         // Too late for its attempt, but none has come yet: what ran is what counts.
         match outcome.head.status {
             // Another attempt is under way or waits for its turn, as the user wanted after an error.
-            Status::Error if entry.may_retry(Status::Error) => self.settle(worker_key, attempt, weight),
+            Status::Error if entry.may_retry(Status::Error) => self.settle_void(worker_key, attempt),
             Status::Ok | Status::Error => {
                 self.withdraw(key, out);
                 self.end(now, key, outcome, Some((worker_key, attempt)), out);
             }
             Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => {
-                self.settle(worker_key, attempt, weight);
+                self.settle_void(worker_key, attempt);
             }
         }
     }
@@ -55,7 +54,7 @@ impl Scheduler {
             Some(unclaimed) if unclaimed.worker == worker && unclaimed.attempt == attempt => {
                 unclaimed.outcome = Some(outcome);
             }
-            Some(_) | None => self.settle(worker, attempt, outcome.weight()),
+            Some(_) | None => self.settle_void(worker, attempt),
         }
     }
 
@@ -91,7 +90,7 @@ impl Scheduler {
                 wait.as_secs_f64(),
             ));
             self.totals.retried += 1;
-            self.settle(worker_key, attempt, outcome.weight());
+            self.settle_void(worker_key, attempt);
             return self.delay(now + wait, key);
         }
         let outcome = self.tasks[key.index()].with_story(outcome);

@@ -88,7 +88,7 @@ impl Scheduler {
         for unclaimed in due {
             self.unclaimed.remove(&unclaimed.attempt.task);
             match unclaimed.outcome {
-                Some(outcome) => self.settle(unclaimed.worker, unclaimed.attempt, outcome.weight()),
+                Some(_) => self.settle_void(unclaimed.worker, unclaimed.attempt),
                 None => self.stop(unclaimed.worker, unclaimed.attempt, out),
             }
         }

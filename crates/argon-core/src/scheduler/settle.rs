@@ -42,12 +42,22 @@ impl Untold {
 }
 
 impl Scheduler {
-    /// Notes that a worker need not keep an outcome of so many bytes.
+    /// Notes that a worker need not keep the outcome, of so many bytes, that ended its task. Until it hears so it would
+    /// bring that outcome to a manager that has just started, which does no harm and spares a run.
     pub(super) fn settle(&mut self, key: WorkerKey, attempt: AttemptId, bytes: u64) {
         if let Some(worker) = self.workers.get_mut(key.index()) {
             worker.untold.attempts.push(attempt);
             worker.untold.bytes += bytes;
             self.look_at_untold(key);
+        }
+    }
+
+    /// Notes that a worker need not keep an outcome that did not end its task. It hears so at once: a manager that has
+    /// just started could take it for the last word.
+    pub(super) fn settle_void(&mut self, key: WorkerKey, attempt: AttemptId) {
+        if self.workers.contains(key.index()) {
+            self.settle(key, attempt, 0);
+            self.settle_now(key);
         }
     }
 
