@@ -49,14 +49,15 @@ sub systems {
     my $free   = $floor && $floor->{round_trip_us}{free}{p50};
     my $pinned = $floor && $floor->{round_trip_us}{pinned}{p50};
     my @systems = (
-        ['rust', 'Argon, Rust to native', $free], ['perl', 'Argon, Perl to Perl', $free],
-        ['perl-pinned', 'Argon, Perl to Perl, all on one core', $pinned],
-        ['python', 'Argon, Python to Python', $free], ['commands', 'Argon, `/bin/true`', undef],
+        ['rust', 'Argon, Rust to native', $free], ['rust-pinned', 'Argon, Rust to native, all on one core', $pinned],
+        ['perl', 'Argon, Perl to Perl', $free], ['perl-pinned', 'Argon, Perl to Perl, all on one core', $pinned],
+        ['python', 'Argon, Python to Python', $free], ['python-pinned', 'Argon, Python to Python, all on one core', $pinned],
+        ['commands', 'Argon, `/bin/true`', undef],
     );
     for my $system (@systems) {
         my ($name, $title, $least) = @{$system};
         my $result = result($name) or next;
-        push @rows, row($title, $result, $least, $name eq 'perl-pinned');
+        push @rows, row($title, $result, $least, scalar $name =~ /-pinned\z/);
     }
     for my $line (split /\n/, slurp("$folder/peers.tsv") // q{}) {
         my ($title, $trip, $rate, $note) = split /\t/, $line;
