@@ -20,9 +20,9 @@ const AHEAD_US: u64 = 400;
 /// Tasks up to this length are handed ahead too, one at a time, microseconds.
 const AHEAD_ONE_US: u64 = 20_000;
 /// Tasks that a runner has ahead at most.
-const AHEAD_MAX: usize = 128;
+const AHEAD_MAX: usize = 256;
 /// What a task costs beside its run, microseconds: no task counts as shorter.
-const TASK_US_MIN: u64 = 3;
+const TASK_US_MIN: u64 = 2;
 /// A payload longer than this is not handed ahead: it could not be taken back cheaply.
 const AHEAD_BYTES_MAX: u64 = 16 << 10;
 /// A task that is shorter is not worth moving from one runner to another, microseconds.

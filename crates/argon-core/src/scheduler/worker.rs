@@ -11,7 +11,11 @@ use crate::time::Time;
 /// Work that is sent ahead to a worker covers about this long, microseconds per slot.
 const AHEAD_US: u64 = 2_000;
 /// Most tasks sent ahead for one slot.
-const AHEAD_MAX: u64 = 256;
+const AHEAD_MAX: u64 = 512;
+/// A task is taken to show a length of so many times the one that was expected, at most: a short one that had to wait for a
+/// processor tells nothing of the next.
+const LEAP: u64 = 4;
+const LEAP_FROM_US: u64 = 25;
 /// Tasks longer than this are not sent ahead: a round trip is nothing to them.
 const AHEAD_TASK_US: u64 = 200_000;
 
@@ -111,7 +115,7 @@ impl Worker {
         let run_us = run_us.max(1);
         self.mean_us = match self.mean_us {
             0 => run_us,
-            mean => (mean * 7 + run_us) / 8,
+            mean => (mean * 7 + run_us.min(LEAP * mean.max(LEAP_FROM_US))) / 8,
         }
         .max(1);
         self.last_outcome = now;
