@@ -4,6 +4,7 @@ use warnings;
 # The short way of tasks whose code leaves nothing behind: they end as they would by the long way, and whatever is not quite so
 # takes the long way.
 
+use Fcntl qw(F_SETFD);
 use FindBin;
 use POSIX ();
 use lib "$FindBin::Bin/../lib";
@@ -139,6 +140,27 @@ for my $row (
     my $long  = $runner->send_blob(shipped('sub { $ENV{LEFT} = 1; return $_[0] + 1 }'));
     $runner->send_run(blob => $_ % 3 ? $short : $long, arguments => [$_]) for 1 .. 200;
     is_deeply [map { $runner->outcome->{list}[0] } 1 .. 200], [2 .. 201], 'tasks_of_both_ways_come_back_in_their_order';
+}
+
+# What was handed ahead is claimed, and nothing is while a warning has not been taken.
+{
+    pipe my $numbers, my $end or die "pipe: $!";
+    fcntl $numbers, F_SETFD, 0;
+    my $claiming = RunnerProcess->start(ARGON_CLAIM_FD => fileno $numbers, ARGON_FIONREAD => 0x541b);
+    $claiming->ready;
+    my $blob = $claiming->send_blob(Argon::Code::ship(sub { my ($x) = @_; return "<$x>" })->{text});
+    is_deeply $claiming->run(blob => $blob, arguments => [0])->{list}, ['<0>'], 'a_task_that_was_not_handed_ahead';
+    syswrite $end, pack 'Q> Q> Q>', 1, 2, 3;
+    $claiming->send_run(blob => $blob, arguments => [$_], flags => FLAG_AHEAD) for 1, undef, 3;
+    is_deeply $claiming->outcome->{list}, ['<1>'], 'tasks_that_were_handed_ahead';
+    is_deeply [$claiming->next_frame], [OUTPUT_LEFT, q{}], '... say_that_there_is_a_warning';
+    is_deeply $claiming->outcome->{list}, ['<>'], '... before their outcome';
+    like $claiming->output_until(qr/\n/, 'errors'), qr/uninitialized/, '... and the next is not claimed';
+    is sysread($numbers, my $left, 64), 8, '... until that was taken';
+    syswrite $end, $left;
+    $claiming->send_frame(OUTPUT_TAKEN, q{});
+    is_deeply $claiming->outcome->{list}, ['<3>'], '... and then it is';
+    is $claiming->end, 0, 'the claiming runner ends well';
 }
 
 is $runner->end, 0, 'the runner ends well';

@@ -17,17 +17,14 @@ my $BUFFER_BYTES_MAX = 1_048_576;
 my $HOLD_BACK_S      = 0.05;
 my $HOLD_BACK_S_MAX  = 2;
 
-# Whether the manager has granted room for this task. One task may exceed the bytes when no other is under way.
-sub has_credit {
-    my ($session, $task) = @_;
-    return $session->{sent_tasks} < $session->{credit_tasks}
-        && ($session->{sent_bytes} + $task->[TASK_BYTES] <= $session->{credit_bytes} || !$session->{in_flight});
-}
-
+# Sends a task if the manager has granted room for it; false if not. One may exceed the bytes when no other is under way.
 sub send_task {
     my ($session, $link, $task) = @_;
-    if (length $session->{ack} && $session->{sent_bytes} + $task->[TASK_BYTES] > $session->{credit_bytes}) {
-        # Alone it may exceed the bytes, but alone it is only once the manager knows that what came before it is in hand.
+    return 0 if $session->{sent_tasks} >= $session->{credit_tasks};
+    my $exceeds = $session->{sent_bytes} + $task->[TASK_BYTES] > $session->{credit_bytes};
+    return 0 if $exceeds && $session->{in_flight};
+    if ($exceeds && length $session->{ack}) {
+        # It is alone only once the manager knows that what came before it is in hand.
         $link->send_frame(ACK, $session->{ack});
         $session->{ack} = q{};
     }
@@ -44,7 +41,7 @@ sub send_task {
     $session->{sent_tasks}++;
     $session->{sent_bytes} += $task->[TASK_BYTES];
     $session->{in_flight}++;
-    return;
+    return 1;
 }
 
 # Sets OFFERED_AGAIN, and a stream of this connection for a big payload, in the kept frame.
@@ -77,8 +74,7 @@ sub send_backlog {
         }
         elsif ($task->[TASK_DONE]) {
         }
-        elsif (has_credit($session, $task)) {
-            send_task($session, $link, $task);
+        elsif (send_task($session, $link, $task)) {
             $link->send_frame(CANCEL, $task->[TASK_ID]) if $task->[TASK_CANCELLED];
         }
         else {

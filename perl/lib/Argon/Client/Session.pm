@@ -58,12 +58,11 @@ sub offer {
     $self->_check_open if $self->{closed};
     $self->{journal}{ $task->[TASK_ID] } = $task;
     my $link = $self->{link};
-    if (!$link || @{ $self->{backlog} } || !Argon::Client::Sending::has_credit($self, $task)) {
+    if (!$link || @{ $self->{backlog} } || !Argon::Client::Sending::send_task($self, $link, $task)) {
         push @{ $self->{backlog} }, $task;
         $self->poll if !(@{ $self->{backlog} } & 63) || !$link;
         return;
     }
-    Argon::Client::Sending::send_task($self, $link, $task);
     my $unflushed = ++$self->{unflushed};
     # Only from time to time is the manager woken for what is new, as long as it has enough to do.
     if (   $unflushed << 5 > $self->{in_flight}
@@ -112,7 +111,7 @@ sub poll {
 # One round: connect, write, wait (at most so many seconds, for ever when undef), read, act on timers.
 sub turn {
     my ($self, $seconds, $from_loop) = @_;
-    $self->_check_open;
+    $self->_check_open if $self->{closed};
     $self->_round($seconds, $from_loop);
     if ($self->{loops}) { $_->update for @{ $self->{loops} } }
     $self->_announce if @{ $self->{finished} };
@@ -127,12 +126,14 @@ sub _round {
         $link = $self->_connect(defined $seconds && $seconds == 0) or return;
         $seconds = 0;    # who waits for the connection itself has it now
     }
-    Argon::Client::Sending::offer_again($self);
-    Argon::Client::Sending::send_backlog($self, $link);
-    my $flushed  = $self->_flush_before_waiting;
+    Argon::Client::Sending::offer_again($self)         if @{ $self->{held_back} };
+    Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
+    my $now = Time::HiRes::time();
+    # Acknowledgements can wait for company, but not for ever: the manager keeps the outcomes meanwhile.
+    my $flushed = length $self->{ack} >= $ACK_BYTES || $now - $self->{flushed_at} > $ACK_AFTER_S ? $self->flush : $link->flush;
     my $readable = 1;
     if (!defined $seconds || $seconds > 0) {
-        my $pause = $self->_pause($seconds);
+        my $pause = $self->_pause($seconds, $now);
         $readable = Argon::Client::Wait->choose->io($link->handle, !$flushed, $pause);
     }
     my $before = $link->{received};
@@ -148,7 +149,7 @@ sub _round {
     }
     Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
     $self->flush if length $link->{out};
-    $self->_lose($link) if $link->broken;
+    $self->_lose($link) if $link->{broken};
     return;
 }
 
@@ -165,14 +166,6 @@ sub flush {
     my $flushed = $link->flush;
     Argon::Client::Wait->choose->interrupt if !$flushed && $self->{turning};
     return $flushed;
-}
-
-# Acknowledgements can wait for company, but not for ever: the manager keeps the outcomes meanwhile.
-sub _flush_before_waiting {
-    my ($self) = @_;
-    return $self->flush
-        if length $self->{ack} >= $ACK_BYTES || Time::HiRes::time() - $self->{flushed_at} > $ACK_AFTER_S;
-    return $self->{link}->flush;
 }
 
 # Marks a record as done, and remembers to tell those who wait.
@@ -330,11 +323,11 @@ sub _lose {
 
 # How long this round may wait: the caller's limit, the next timer, the time after which silence means death.
 sub _pause {
-    my ($self, $seconds) = @_;
-    my $pause = $SILENCE_S - (Time::HiRes::time() - $self->{heard}) + 0.1;
+    my ($self, $seconds, $now) = @_;
+    my $pause = $SILENCE_S - ($now - $self->{heard}) + 0.1;
     $pause = $seconds if defined $seconds && $seconds < $pause;
     for my $held (@{ $self->{held_back} }) {
-        my $left = $held->[0] - Time::HiRes::time();
+        my $left = $held->[0] - $now;
         $pause = $left if $left < $pause;
     }
     return $pause < 0 ? 0 : $pause;

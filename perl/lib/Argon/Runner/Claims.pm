@@ -16,7 +16,7 @@ my $BARRIER = 0x8000_0000;
 
 sub new {
     my ($class, $socket) = @_;
-    my $self = bless { socket => $socket, fionread => delete $ENV{ARGON_FIONREAD}, number => 0, barrier => 0 }, $class;
+    my $self = bless { socket => $socket, fionread => delete $ENV{ARGON_FIONREAD}, count => pack('i', 0), number => 0, barrier => 0 }, $class;
     my $descriptor = delete $ENV{ARGON_CLAIM_FD};
     return $self if !defined $descriptor || !defined $self->{fionread};
     open my $numbers, '<&=', $descriptor or die "argon runner: the pipe of claims cannot be opened: $!\n";
@@ -49,15 +49,25 @@ sub claim {
 # The frame that says that there is output of a task that ends, if there is.
 sub output_left {
     my ($self) = @_;
-    return q{} if !$self->{numbers};
-    for my $output (@{ $self->{outputs} }) {
-        my $bytes = pack 'i', 0;
-        ioctl $output, $self->{fionread}, $bytes or next;
-        next if !unpack 'i', $bytes;
-        $self->{is_output_left} = 1;
-        return pack 'N C', 1, OUTPUT_LEFT;
-    }
-    return q{};
+    return $self->{numbers} && ($self->_holds_output(0) || $self->_holds_output(1)) ? $self->_say_left : q{};
+}
+
+# The same for a task that can print nothing itself.
+sub warnings_left {
+    my ($self) = @_;
+    return $self->{numbers} && $self->_holds_output(1) ? $self->_say_left : q{};
+}
+
+# Perl makes the string as long as it thinks that the kernel may need; so it is kept.
+sub _holds_output {
+    my ($self, $which) = @_;
+    return ioctl($self->{outputs}[$which], $self->{fionread}, $self->{count}) && unpack 'i', $self->{count};
+}
+
+sub _say_left {
+    my ($self) = @_;
+    $self->{is_output_left} = 1;
+    return pack 'N C', 1, OUTPUT_LEFT;
 }
 
 # The worker has taken what the pipes held. Without a message there is no worker any more.

@@ -23,14 +23,17 @@ my $PLAIN_CODE = CODEC_RUNTIME << 8 | 1;
 
 my @READ_FLAGS = Argon::Data::read_flags();
 
-# Runs what has arrived until something comes that is not for this way.
+# Runs what comes until something comes that is not for this way, or nothing more does.
 sub serve {
     my ($runner) = @_;
     my ($socket, $claims, $code) = @{$runner}{qw(socket claims code)};
     my $factories = $code->contained;
     while (!$claims->{is_output_left}) {
         my $have = length($socket->{buffer}) - $socket->{offset};
-        return if $have < $HEAD_BYTES;
+        if ($have < $HEAD_BYTES) {
+            return if $have || $socket->has_message || !$socket->read_more;
+            next;
+        }
         my ($length, $kind, $about, $flags, $what, $more, $hash) = unpack $HEAD, substr $socket->{buffer}, $socket->{offset}, $HEAD_BYTES;
         my $factory = $factories->{$hash};
         return if !$factory || $kind != RUN || $what != $PLAIN_CODE || $more || $flags & FLAG_STACK || $have < 4 + $length;
@@ -44,37 +47,30 @@ sub serve {
             $runner->execute(substr $body, 1);
             next;
         }
-        my ($ok, $list) = _call($factory, $sent, $flags & FLAG_LIST);
+        my ($list, $entered, $ended);
+        {
+            # Who leaves the sub by last, next or redo comes out, or in, here.
+            last if $entered++;
+            local $_;
+            eval {
+                my $sub = $factory->($sent->[0]);
+                $list = $flags & FLAG_LIST ? [$sub->(@{ $sent->[1] })] : [scalar $sub->(@{ $sent->[1] })];
+            };
+            $ended = 1;
+        }
         my $run_us = int 1e6 * (Time::HiRes::time() - $begun);
         $run_us = 0 if $run_us < 0;
+        my $thrown = $list ? undef : Argon::Runner::thrown($ended, $@);
         Argon::Code::Receive::restore();
-        $bytes = $ok ? eval { Argon::Data::encode($list) } : undef;
+        $bytes = $list ? eval { Argon::Data::encode($list) } : undef;
         if (!defined $bytes || length $bytes > PART_BYTES_MAX) {
-            $runner->tell($about, CODEC_RUNTIME, $run_us, $ok, $list);
+            $runner->tell($about, CODEC_RUNTIME, $run_us, $list ? (1, $list) : (0, [$thrown]));
             next;
         }
-        # Perl itself may have warned.
-        $socket->send_bytes($claims->output_left
+        $socket->send_bytes($claims->warnings_left
                 . pack 'N C a28 C C n Q> N N Q> a*', 1 + OUTCOME_HEAD_BYTES + length $bytes, OUTCOME, $about, STATUS_OK, CODEC_RUNTIME, 0, $run_us, 0, 0, length $bytes, $bytes);
     }
     return;
-}
-
-# What Argon::Runner::call does, for code that changes nothing around it.
-sub _call {
-    my ($factory, $sent, $wants_list) = @_;
-    my ($begun, $ended, $list);
-    {
-        last if $begun++;
-        local $_;
-        eval {
-            my $sub = $factory->($sent->[0]);
-            $list = $wants_list ? [$sub->(@{ $sent->[1] })] : [scalar $sub->(@{ $sent->[1] })];
-        };
-        $ended = 1;
-    }
-    return (1, $list) if $list;
-    return (0, [Argon::Runner::thrown($ended, $@)]);
 }
 
 1;

@@ -28,16 +28,16 @@ sub new {
 sub wait_for_message {
     my ($self) = @_;
     while (!$self->has_message) {
-        $self->_read or return 0;
+        $self->read_more or return 0;
     }
     return 1;
 }
 
-# Whether there is a message to be taken, or the beginning of one that comes in a stream.
+# Whether there is a message to be taken, or what is there must be read on by next_message.
 sub has_message {
     my ($self) = @_;
+    return 1 if @{ $self->{kept} } || %{ $self->{partial} };
     my $have = length($self->{buffer}) - $self->{offset};
-    return 1 if @{ $self->{kept} };
     return 0 if $have < 4;
     my $length = unpack 'N', substr $self->{buffer}, $self->{offset}, 4;
     return $have >= 4 + $length || $length > FRAME_BYTES_MAX;
@@ -133,12 +133,18 @@ sub send_with_stream {
 
 sub send_bytes {
     my ($self, $bytes) = @_;
-    return $self->_write(\$bytes, 0, length $bytes);
+    _refuse_fork() if $$ != $self->{process};
+    # Nearly always one write takes everything.
+    my $written = syswrite($self->{handle}, $bytes) || 0;
+    return if $written == length $bytes;
+    return $self->_write(\$bytes, $written, length($bytes) - $written);
 }
+
+sub _refuse_fork { die "a forked child must not use the socket of its runner\n" }
 
 sub _write {
     my ($self, $bytes, $offset, $left) = @_;
-    die "a forked child must not use the socket of its runner\n" if $$ != $self->{process};
+    _refuse_fork() if $$ != $self->{process};
     while ($left > 0) {
         my $written = syswrite $self->{handle}, ${$bytes}, $left, $offset;
         if (!defined $written) {
@@ -156,19 +162,20 @@ sub _next_frame {
     my ($self) = @_;
     my $have = length($self->{buffer}) - $self->{offset};
     while ($have < 4) {
-        $self->_read or return;
+        $self->read_more or return;
         $have = length($self->{buffer}) - $self->{offset};
     }
     my $length = unpack 'N', substr $self->{buffer}, $self->{offset}, 4;
     die "the worker sent a frame of $length bytes\n" if $length < 1 || $length > FRAME_BYTES_MAX;
     while ($have < 4 + $length) {
-        $self->_read or return;
+        $self->read_more or return;
         $have = length($self->{buffer}) - $self->{offset};
     }
     return $self->take_frame($length);
 }
 
-sub _read {
+# Reads once; the bytes, 0 at the end of the socket.
+sub read_more {
     my ($self) = @_;
     if ($self->{offset}) {
         substr $self->{buffer}, 0, $self->{offset}, '';
@@ -186,7 +193,7 @@ sub _read {
 # Reads once, behind what is there. 0 at the end of the socket.
 sub _read_to {
     my ($self, $bytes, $room) = @_;
-    die "a forked child must not use the socket of its runner\n" if $$ != $self->{process};
+    _refuse_fork() if $$ != $self->{process};
     while (1) {
         my $read = sysread $self->{handle}, ${$bytes}, $room, length ${$bytes};
         return $read if defined $read;
@@ -213,7 +220,7 @@ sub _is_at_chunk {
     my ($self) = @_;
     for my $bytes (5, $CHUNK_HEAD_BYTES) {
         while (length($self->{buffer}) - $self->{offset} < $bytes) {
-            $self->_read or return 0;
+            $self->read_more or return 0;
         }
         return 0 if ord(substr $self->{buffer}, $self->{offset} + 4, 1) != CHUNK;
     }
