@@ -27,6 +27,13 @@ fn mistakes_get_a_sentence_and_an_exit_status() {
         (&["status", "--manager", "nowhere"], 2, "nowhere:8000"),
         (&["worker", "--workers", "0"], 2, "'0'"),
         (&["worker", "--manager", "mgrhost"], 2, "no port"),
+        (
+            &["worker", "--manager", "127.0.0.1:1", "--queue-size", "9"],
+            2,
+            "cannot be used with '--queue-size",
+        ),
+        (&["manager", "--port", "0", "--store", "/proc/nowhere/store"], 7, "--store memory"),
+        (&["run"], 255, "argon run [OPTIONS] [--] COMMAND"),
         (&["manager", "--colour"], 2, "--colour"),
         (&["manager", "--port", &port], 3, "in use"),
         (&["manager", "--port", "0", "--host", "0.0.0.0"], 3, "--insecure-plaintext"),
@@ -36,6 +43,25 @@ fn mistakes_get_a_sentence_and_an_exit_status() {
     for (arguments, status, words) in cases {
         assert_fails(&argon(&mut cluster, arguments), *status, words);
     }
+}
+
+#[test]
+fn a_worker_without_a_host_is_named_after_its_machine() {
+    let mut cluster = Cluster::start();
+    let address = cluster.address().to_owned();
+    let command = cluster.argon(&["worker", "--port", "8123", "--workers", "1", "--manager", &address]);
+    let mut worker = cluster.run(command, "worker");
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(worker.ready("name"), format!("{}:8123", machine.trim()));
+}
+
+#[test]
+fn asking_for_a_key_where_there_is_none_tells_that_one_was_made() {
+    let mut cluster = Cluster::start();
+    let file = cluster.folder().join("fresh.key").display().to_string();
+    let first = argon(&mut cluster, &["key", "--key", &file]);
+    assert!(first.stderr.contains("a new one was made"), "{}", first.stderr);
+    assert_eq!(argon(&mut cluster, &["key", "--key", &file]).stderr, "");
 }
 
 #[test]

@@ -13,9 +13,9 @@ fn a_death_is_reported_with_all_that_is_known() {
          $e->peak_kib > 1000 ? 'peak' : 'no peak', defined $e->run_ms ? 'time' : 'no time', $e->pid > 1 ? 'pid' : 'no pid', \
          $e->task =~ /^[0-9a-f]{48}$/ ? 'task' : 'no task'), \"\\n$e\"",
     );
-    let pid = cluster.workers[0].pid();
+    let worker = cluster.workers[0].ready("name");
     let (facts, text) = printed.split_once('\n').unwrap();
-    assert_eq!(facts, format!("died|7|-|tail|host|127.0.0.1:pid{pid}|1|1|peak|time|pid|task"));
+    assert_eq!(facts, format!("died|7|-|tail|host|{worker}|1|1|peak|time|pid|task"));
     assert!(text.contains("exited with status 7") && text.contains("at program line"), "{text}");
 }
 

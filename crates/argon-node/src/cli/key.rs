@@ -33,6 +33,12 @@ fn parse_role(name: &str) -> Result<Role, String> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = key_file::find_or_make(arguments.key.key.as_deref())?;
+    if found.is_new {
+        eprintln!(
+            "argon: there was no key at {}; a new one was made, which opens the managers that are started with it",
+            found.source
+        );
+    }
     match arguments.role {
         Some(role) => {
             let key = found.key.for_role(role).ok_or_else(|| {

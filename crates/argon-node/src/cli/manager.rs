@@ -38,7 +38,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     memory::keep_some();
     super::block_on(async move {
         let door = &arguments.door;
-        let listener = address::listen(&door.host, door.port, door.insecure_plaintext).await?;
+        let listener = address::listen(door.address(), door.port, door.insecure_plaintext).await?;
         let found = key_file::find_or_make(arguments.key.key.as_deref())?;
         if found.is_new {
             tracing::info!("made the cluster key: {}", found.source);

@@ -40,9 +40,9 @@ pub(super) struct ManagerOption {
 /// Where a manager listens, and its bounds.
 #[derive(Debug, Args)]
 pub(super) struct DoorOptions {
-    /// Address to listen on, or this machine's name in it
-    #[arg(long, default_value = "127.0.0.1")]
-    pub(super) host: String,
+    /// Address to listen on, or a name of this machine [default: 127.0.0.1]
+    #[arg(long)]
+    pub(super) host: Option<String>,
     /// Port to listen on; 0 for any free one
     #[arg(long, default_value_t = 8000)]
     pub(super) port: u16,
@@ -94,12 +94,17 @@ pub(super) struct PoolOptions {
 }
 
 impl DoorOptions {
+    /// The address to listen on.
+    pub(super) fn address(&self) -> &str {
+        self.host.as_deref().unwrap_or("127.0.0.1")
+    }
+
     pub(super) fn open_store(&self) -> Result<Box<dyn Store>, Failure> {
         let path = match &self.store {
             Some(path) if path.as_os_str() == "memory" => return Ok(Box::new(MemoryStore)),
             Some(path) => path.clone(),
             None if self.port == 0 => return Ok(Box::new(MemoryStore)),
-            None => default_store(&self.host, self.port)?,
+            None => default_store(self.address(), self.port)?,
         };
         let store = DiskStore::open(&path).map_err(|error| Failure::new(Kind::Store, error.to_string()))?;
         Ok(Box::new(store))

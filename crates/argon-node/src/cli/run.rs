@@ -23,7 +23,9 @@ const QUIET: Duration = Duration::from_secs(1);
 /// comes from here, what it writes appears here at once, and its exit status is that of argon run.
 /// Ctrl-C or a TERM ends it (TERM, and KILL two seconds later); a second Ctrl-C does not wait for that.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "argon run [OPTIONS] [--] COMMAND [ARGUMENT]...",
+    after_help = "\
 Examples:
   argon run -- make -C /srv/project test
   argon run --timeout 60 --retries 2 -- ./fetch-prices
@@ -37,7 +39,8 @@ Exit status: the command's own, or
   124  it reached --timeout               127  there is no such command
   126  it cannot be executed, or its      130  it was cancelled by Ctrl-C
        folder is not there                255  argon failed: no manager, no key, a lost worker
-  128+N  signal N ended it                     with --never-twice, a wrong command line")]
+  128+N  signal N ended it                     with --never-twice, a wrong command line"
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     command: CommandOptions,

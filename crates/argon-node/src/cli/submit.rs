@@ -18,12 +18,15 @@ const STDIN_BYTES_MAX: u64 = 256 << 20;
 /// --store memory. The command starts in the folder that you are in now. Of what it prints the last
 /// 32 KiB are kept; let it write to a file if you need more.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "argon submit [OPTIONS] [--] COMMAND [ARGUMENT]...",
+    after_help = "\
 Examples:
   id=$(argon submit -- ./nightly-report --all)
   argon collect $id
   argon submit --timeout 3600 --retries 3 -- rsync -a /srv/ backup:/srv/
-  argon submit --stdin -- sh -c 'mail -s Report boss' < report.txt")]
+  argon submit --stdin -- sh -c 'mail -s Report boss' < report.txt"
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     command: CommandOptions,

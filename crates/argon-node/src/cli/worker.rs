@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_proto::WorkerId;
-use clap::Args;
+use clap::{Arg, Args};
 use tokio::sync::mpsc;
 
 use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, start_log};
@@ -19,6 +19,11 @@ use crate::worker::{self, Link, WorkerConfig, standalone};
 
 /// Run tasks in a managed pool of processes.
 #[derive(Debug, Args)]
+#[command(mut_arg("host", |host| host.help(
+    "Address to listen on [default: 127.0.0.1]; with --manager the machine in the worker's name [default: its hostname]",
+)))]
+#[command(mut_arg("port", |port| port.help("Port to listen on, 0 for any free one; with --manager the number in the worker's name")))]
+#[command(mut_args(only_alone))]
 #[command(after_help = "\
 Examples:
   argon worker --port 8001 --host workerhost --manager somehost:8000
@@ -44,6 +49,16 @@ pub(super) struct Arguments {
     log: LogOption,
 }
 
+/// The options of a manager mean something only to the one inside of a stand-alone worker.
+fn only_alone(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "queue_size" | "session_grace" | "result_ttl" | "insecure_plaintext" | "store" => {
+            option.help_heading("Stand-alone, without --manager").conflicts_with("manager")
+        }
+        _ => option,
+    }
+}
+
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     start_log(&arguments.log);
     memory::keep_some();
@@ -59,9 +74,11 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn serve_manager(arguments: Arguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     let door = &arguments.door;
+    // 127.0.0.1 would be the name of every machine's worker.
+    let machine = door.host.clone().unwrap_or_else(this_machine);
     let name = match door.port {
-        0 => format!("{}:pid{}", door.host, std::process::id()),
-        port => format!("{}:{port}", door.host),
+        0 => format!("{machine}:pid{}", std::process::id()),
+        port => format!("{machine}:{port}"),
     };
     let config = pool_config(name, &arguments.pool)?;
     let stop = signals::watch_stop()?;
@@ -93,7 +110,7 @@ pub(super) async fn serve_alone(
     pool: &PoolOptions,
     key: &KeyOption,
 ) -> Result<(), Failure> {
-    let listener = address::listen(&door.host, door.port, door.insecure_plaintext).await?;
+    let listener = address::listen(door.address(), door.port, door.insecure_plaintext).await?;
     let found = key_file::find_or_make(key.key.as_deref())?;
     if found.is_new {
         tracing::info!("made the cluster key: {}", found.source);
@@ -102,7 +119,7 @@ pub(super) async fn serve_alone(
         .local_addr()
         .map_err(|error| Failure::new(Kind::Listen, format!("the port is unknown: {error}")))?;
     let source = found.source.clone();
-    let config = pool_config(format!("{}:{}", door.host, address.port()), pool)?;
+    let config = pool_config(format!("{}:{}", door.address(), address.port()), pool)?;
     let manager = ManagerConfig {
         listener,
         key: cluster_key(found)?,
@@ -124,15 +141,17 @@ pub(super) async fn serve_alone(
     standalone::serve(manager, config, signals::watch_stop()?, announce).await
 }
 
+/// What this machine calls itself.
+fn this_machine() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "unknown".to_owned())
+}
+
 fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure> {
-    let host = nix::unistd::gethostname()
-        .ok()
-        .and_then(|host| host.into_string().ok())
-        .unwrap_or_else(|| "unknown".to_owned());
     Ok(WorkerConfig {
         id: WorkerId(random::bytes()?),
         name,
-        host,
+        host: this_machine(),
         slots: pool.slots(),
         max_requests: pool.max_requests,
         default_timeout_ms: (pool.timeout * 1000.0).ceil() as u32,

@@ -7,7 +7,10 @@ use crate::exit::{Failure, Kind};
 impl From<DialError> for Failure {
     fn from(error: DialError) -> Self {
         let (kind, advice) = match &error {
-            DialError::Unreachable { .. } => (Kind::Reach, "; is it running, and is the address right?"),
+            DialError::Unreachable { .. } => (
+                Kind::Reach,
+                "; is it running ('argon up' starts one here), and is the address right (--manager or ARGON_MANAGER)?",
+            ),
             DialError::Refused { refusal, .. } if refusal.code == "key" => (Kind::Key, ""),
             DialError::Refused { .. } => (Kind::Reach, ""),
             DialError::Role(_) => {

@@ -83,7 +83,14 @@ impl Keeper {
                     );
                     backoff.next()
                 }
-                Err(Failure::Dial(error @ (DialError::Refused { .. } | DialError::Role(_)))) => {
+                Err(Failure::Dial(error @ DialError::Role(_))) => {
+                    let advice =
+                        "end it, and give it the cluster key or a worker's ('argon key --role worker')";
+                    self.say_away(error.to_string(), &format!("{error}: {advice}"));
+                    self.turn += 1;
+                    REFUSED_PAUSE
+                }
+                Err(Failure::Dial(error @ DialError::Refused { .. })) => {
                     self.say_away(error.to_string(), &error.to_string());
                     self.turn += 1;
                     REFUSED_PAUSE

@@ -96,7 +96,7 @@ fn is_for_good(error: &DialError) -> bool {
 /// What it was, and what to do.
 fn sentence(error: &DialError) -> String {
     let advice = match error {
-        DialError::Unreachable { .. } => "; is it running, and is the address right?",
+        DialError::Unreachable { .. } => "; is it running ('argon up' starts one), and is the address right?",
         DialError::Refused { .. } => "",
         DialError::Role(_) => "; use the cluster key, or a client's ('argon key --role client')",
     };

@@ -44,7 +44,7 @@ impl DiskStore {
         let failed =
             |why: String| StoreError::Broken(format!("the store {} cannot be opened: {why}", path.display()));
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
+            std::fs::create_dir_all(folder).map_err(|error| failed(elsewhere(&error)))?;
         }
         // Tasks and outcomes are their owner's business.
         let file = OpenOptions::new()
@@ -54,7 +54,7 @@ impl DiskStore {
             .truncate(false)
             .mode(0o600)
             .open(path)
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| failed(elsewhere(&error)))?;
         let database = without_panic(|| check(Database::builder().create_file(file)?))
             .map_err(|error| failed(advise(&error)))?;
         let store = Self { path: path.to_owned(), database };
@@ -173,6 +173,13 @@ fn check(mut database: Database) -> Result<Database, Damage> {
         Ok(_) => Ok(database),
         Err(error) => Err(Damage::Store(error.into())),
     }
+}
+
+/// What the system said about the file's place, and the way out.
+fn elsewhere(error: &std::io::Error) -> String {
+    format!(
+        "{error}; name another file with --store, or say --store memory to keep detached tasks on no disk"
+    )
 }
 
 fn advise(error: &Damage) -> String {
