@@ -18,9 +18,10 @@ mod tests {
     use bytes::{BufMut, Bytes};
 
     use super::*;
+    use crate::error::DecodeError;
     use crate::id::{BlobHash, SessionId, TaskId};
     use crate::limit;
-    use crate::message::{DecodeError, Message};
+    use crate::message::Message;
     use crate::payload::Payload;
     use crate::{Attempt, Codec, Flags, Outcome, OutcomeHead, Priority, Runtime, Status, Task, TaskHead};
 

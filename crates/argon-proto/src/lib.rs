@@ -4,6 +4,7 @@
 //! socket, knows no clock and takes no decision; `spec/protocol.md` is its contract and
 //! `spec/vectors/*.json` its tests, shared with the other languages.
 
+pub mod error;
 pub mod frame;
 pub mod handshake;
 pub mod id;
@@ -14,8 +15,9 @@ pub mod outcome;
 pub mod payload;
 pub mod task;
 
+pub use error::DecodeError;
 pub use id::{Attempt, BlobHash, SessionId, TaskId, WorkerId};
-pub use message::{DecodeError, Message};
+pub use message::Message;
 pub use outcome::{Outcome, OutcomeHead, Report, Status};
 pub use payload::Payload;
 pub use task::{Codec, Flags, Priority, Runtime, Task, TaskHead};

@@ -130,29 +130,3 @@ pub enum Message {
     /// Worker: what the pipes held has been taken.
     OutputTaken,
 }
-
-/// Bytes that are not a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// The frame ends before the message does.
-    #[error("a frame is too short for its {0}")]
-    Short(&'static str),
-    /// A field holds a value that it cannot have.
-    #[error("the field {0} cannot be {1}")]
-    Field(&'static str, u64),
-    /// No message has this kind.
-    #[error("there is no message of kind 0x{0:02x}")]
-    Kind(u8),
-    /// A frame is larger than allowed, or empty.
-    #[error("a frame of {0} bytes is not allowed here (at most {1})")]
-    Frame(u64, u64),
-    /// A payload is larger than allowed.
-    #[error("a payload of {0} bytes is not allowed (at most {1})")]
-    Payload(u64, u64),
-    /// A chunk that belongs to nothing, or is longer than what it belongs to.
-    #[error("a chunk for stream {0} does not fit anything under way")]
-    Chunk(u32),
-    /// A blob's bytes do not have the hash that was named.
-    #[error("the bytes of blob {0} have another hash")]
-    BlobHash(BlobHash),
-}

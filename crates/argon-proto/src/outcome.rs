@@ -3,9 +3,9 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::error::DecodeError;
 use crate::id::{Attempt, TaskId};
 use crate::limit;
-use crate::message::DecodeError;
 use crate::payload::Payload;
 use crate::task::Codec;
 

@@ -2,9 +2,9 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::error::DecodeError;
 use crate::id::{Attempt, BlobHash, TaskId};
 use crate::limit;
-use crate::message::DecodeError;
 use crate::payload::Payload;
 
 /// How urgent a task is among the waiting ones.

@@ -11,7 +11,7 @@ use argon_proto::{Message, Task};
 
 use super::effect::Effect;
 use super::kind::Kind;
-use super::slot::{Reclaim, Run, Slot, SlotId, SlotState, Why};
+use super::slot::{Reclaim, Run, Slot, SlotId, SlotState, UNKNOWN_US, Why};
 use super::{Pool, Waiting, attempt_of};
 use crate::time::Time;
 
@@ -32,8 +32,6 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// A task is taken to show a length of so many times the one that was expected, at most.
 const LEAP: u64 = 4;
 const LEAP_FROM_US: u64 = 25;
-/// What a new runner's tasks are taken to last until some have ended, microseconds.
-pub(super) const UNKNOWN_US: u64 = 40_000;
 
 impl Pool {
     /// Shares out what waits among the runners that finish soon, evenly.

@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use argon_proto::message::AttemptId;
 use argon_proto::{Runtime, Task};
 
-use super::ahead::UNKNOWN_US;
 use super::attempt_of;
 use super::kind::Kind;
 use crate::time::Time;
+
+/// What a new runner's tasks are taken to last until some have ended, microseconds.
+pub(super) const UNKNOWN_US: u64 = 40_000;
 
 /// A slot's number, from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

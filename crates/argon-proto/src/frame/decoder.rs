@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::error::DecodeError;
 use crate::id::BlobHash;
 use crate::limit;
-use crate::message::{DecodeError, Message, kind};
+use crate::message::{Message, kind};
 use crate::payload::Payload;
 
 /// Least free room of the buffer that is worth a read, bytes.

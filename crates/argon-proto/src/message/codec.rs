@@ -2,7 +2,8 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{AttemptId, DecodeError, Message, kind};
+use super::{AttemptId, Message, kind};
+use crate::error::DecodeError;
 use crate::id::{Attempt, BlobHash, TaskId};
 use crate::limit;
 use crate::outcome::Outcome;
