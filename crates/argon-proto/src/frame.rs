@@ -172,6 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn small_parts_of_a_big_payload_travel_together() {
+        let parts = vec![Bytes::from_static(b"head"), vec![1; 300 << 10].into(), vec![2; 300 << 10].into()];
+        let payload = Payload::from_parts(parts);
+        let mut outbox = Outbox::default();
+        outbox.push(Message::Outcome(outcome(payload.clone())));
+        let bytes = drain(&mut outbox, usize::MAX);
+        let messages = feed(&mut Decoder::default(), &bytes, usize::MAX);
+        let [Message::Outcome(outcome)] = &messages[..] else {
+            panic!("expected an outcome, got {messages:?}");
+        };
+        assert_eq!(outcome.payload.to_contiguous(), payload.to_contiguous());
+        let lengths: Vec<usize> = outcome.payload.parts().iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [256 << 10, 256 << 10, (88 << 10) + 4]);
+    }
+
+    #[test]
     fn a_long_frame_is_read_to_where_it_stays() {
         let payload = Payload::from(vec![9; 3 * limit::INLINE_BYTES]);
         let mut outbox = Outbox::default();

@@ -25,10 +25,18 @@ sub expect {
     return if $is_limited ||= $is_first && _is_limited();
     $bytes *= $PIECES;
     $bytes = $BYTES_MAX if $bytes > $BYTES_MAX;
-    open my $nothing, '<', '/dev/null' or return;
-    my $piece;
-    sysread $nothing, $piece, $bytes;
+    my $piece = q{};
+    make_room(\$piece, $bytes);
     undef $piece;
+    return;
+}
+
+# Makes room for so many bytes in a string, without writing there: what is read behind it later need not move it. A read makes
+# room before it finds nothing. The handle is not kept: a task may close what it does not know.
+sub make_room {
+    my ($string, $bytes) = @_;
+    open my $nothing, '<', '/dev/null' or return;
+    sysread $nothing, ${$string}, $bytes - length ${$string}, length ${$string};
     return;
 }
 
@@ -67,5 +75,9 @@ call it yourself.
 Lets the GNU C library keep at hand what is freed of payloads of so many bytes: up to sixteen times as much, and never more
 than 64 MiB. It does nothing when that was expected before, where the process has a limit of memory, and with other C
 libraries.
+
+=head2 make_room(\$string, $bytes)
+
+Lets a string have memory for so many bytes at once, before they come piece by piece.
 
 =cut

@@ -162,14 +162,14 @@ impl Outbox {
         let Some(stream) = self.streams.get_mut(at) else {
             return false;
         };
-        let data = stream.next_chunk();
-        self.stream_bytes -= data.len() as u64;
-        self.tail.put_u32(data.len() as u32 + 5);
+        let length = stream.left.min(limit::INLINE_BYTES as u64) as usize;
+        self.stream_bytes -= length as u64;
+        self.tail.put_u32(length as u32 + 5);
         self.tail.put_u8(kind::CHUNK);
         self.tail.put_u32(stream.number);
-        self.ready_bytes += 9 + data.len();
+        self.ready_bytes += 9 + length;
         self.ready.push_back(self.tail.split().freeze());
-        self.ready.push_back(data);
+        stream.move_to(&mut self.ready, length);
         if stream.left == 0 {
             self.streams.remove(at);
             while self.streams.is_empty()
@@ -195,17 +195,15 @@ impl Outbox {
 }
 
 impl Stream {
-    fn next_chunk(&mut self) -> Bytes {
-        let part = &self.payload.parts()[self.part];
-        let end = part.len().min(self.offset + limit::INLINE_BYTES);
-        let chunk = part.slice(self.offset..end);
-        if end == part.len() {
-            self.part += 1;
-            self.offset = 0;
-        } else {
-            self.offset = end;
+    /// Moves the next so many bytes, of as many parts as it takes.
+    fn move_to(&mut self, ready: &mut VecDeque<Bytes>, mut length: usize) {
+        self.left -= length as u64;
+        while length > 0 {
+            let part = &self.payload.parts()[self.part];
+            let end = part.len().min(self.offset + length);
+            length -= end - self.offset;
+            ready.push_back(part.slice(self.offset..end));
+            (self.part, self.offset) = if end == part.len() { (self.part + 1, 0) } else { (self.part, end) };
         }
-        self.left -= chunk.len() as u64;
-        chunk
     }
 }

@@ -92,6 +92,7 @@ sub _on_outcome {
     my @outcome = ($id, $status, $codec, $attempt, $run_us, $report);
     if ($stream && length $payload < $payload_length) {
         Argon::Memory::expect($payload_length);
+        Argon::Memory::make_room(\$payload, $payload_length);
         $link->{partial}{$stream} = [\$payload, $payload_length, \@outcome];
         return;
     }

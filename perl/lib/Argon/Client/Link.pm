@@ -182,14 +182,7 @@ sub fill {
     my $partial = $self->{partial}{$stream} or return;
     my $end = length(${ $partial->[0] }) + $length - 5;
     my $at  = $self->{at} + $CHUNK_HEAD_BYTES;
-    if (length ${ $partial->[0] }) {
-        ${ $partial->[0] } .= substr $self->{in}, $at;
-    }
-    else {
-        # The payload begins with what is here, so that becomes the payload.
-        substr $self->{in}, 0, $at, q{};
-        $partial->[0] = \delete $self->{in};
-    }
+    ${ $partial->[0] } .= substr $self->{in}, $at;
     @{$self}{qw(in at)} = (q{}, 0);
     $self->{filling} = [$partial->[0], $end, $stream];
     return;

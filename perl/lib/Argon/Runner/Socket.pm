@@ -93,6 +93,7 @@ sub _read_message {
         substr $body, $head_bytes, length($body) - $head_bytes, '';
         return ($kind, $body, \$payload) if length $payload >= $expected;
         Argon::Memory::expect($expected);
+        Argon::Memory::make_room(\$payload, $expected);
         $self->{partial}{$stream} = [$kind, $body, \$payload, $expected];
     }
 }
@@ -236,17 +237,9 @@ sub _read_chunk {
     die "the worker sent a chunk of $left bytes\n" if $left < 0 || $left > $partial->[3] - length ${ $partial->[2] };
     $self->{offset} += $CHUNK_HEAD_BYTES;
     my $have = length($self->{buffer}) - $self->{offset};
-    if (!length ${ $partial->[2] } && $have <= $left) {
-        # The payload begins with what is in the buffer, so the buffer becomes the payload.
-        substr $self->{buffer}, 0, $self->{offset}, '';
-        $partial->[2] = \delete $self->{buffer};
-        @{$self}{qw(buffer offset)} = ('', 0);
-    }
-    else {
-        $have = $left if $have > $left;
-        ${ $partial->[2] } .= substr $self->{buffer}, $self->{offset}, $have;
-        $self->{offset} += $have;
-    }
+    $have = $left if $have > $left;
+    ${ $partial->[2] } .= substr $self->{buffer}, $self->{offset}, $have;
+    $self->{offset} += $have;
     $left -= $have;
     while ($left > 0) {
         my $read = $self->_read_to($partial->[2], $left) or return;
