@@ -56,6 +56,27 @@ def test_what_cannot_travel_is_refused_at_the_call(client: Any, value: Any) -> N
         client.queue(id, value)
 
 
+def test_a_client_says_itself_why_it_cannot_travel(client: Any) -> None:
+    with pytest.raises(argon.CannotTravel, match=r"captured \(an argon.client.Client\) .* make one where it is needed"):
+        client.queue(lambda: client.queue(abs, -1))
+
+
+def test_what_is_called_by_name_in_another_way_is_told_how(client: Any) -> None:
+    with pytest.raises(argon.CannotTravel, match=r"argon\.python\('math:sqrt'\)"):
+        client.queue("math:sqrt", 2)
+    with pytest.raises(argon.OptionError, match="the address comes first"):
+        argon.Client(host="mgrhost", port=8000)
+
+
+def test_a_cloudpickle_that_is_too_old_is_told(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cloudpickle.cloudpickle
+
+    monkeypatch.delattr(cloudpickle.cloudpickle, "Pickler")
+    monkeypatch.setattr("argon._by_value._picklers", {})
+    with pytest.raises(argon.CannotTravel, match=r"older than 3\.0"):
+        client.queue(lambda: 1)
+
+
 def test_a_deferred_is_called_or_asked(client: Any) -> None:
     deferred = client.defer(abs, -3)
     assert deferred() == deferred.result(timeout=1) == 3

@@ -210,6 +210,28 @@ def test_an_interrupt_cancels_what_was_asked(cluster: Cluster, tmp_path: Any) ->
     wait_for("the slot to be free", lambda: cluster.status()["current_capacity"] == 2)
 
 
+INTERRUPTED_EXECUTOR = """
+import time
+begun = sys.argv[1]
+def linger(number):
+    open(begun, "w").close()
+    time.sleep(60)
+with argon.Executor(sys.argv[2], key=sys.argv[3]) as executor:
+    futures = [executor.submit(linger, number) for number in range(50)]
+    futures[0].result()
+"""
+
+
+def test_an_interrupt_ends_the_calls_of_an_executor(cluster: Cluster, tmp_path: Any) -> None:
+    begun = tmp_path / "begun"
+    program = cluster.python(INTERRUPTED_EXECUTOR, str(begun), cluster.address, str(cluster.key))
+    wait_for("a call to run", begun.exists)
+    os.kill(program.pid, signal.SIGINT)
+    assert program.finish(20) != 0
+    assert "KeyboardInterrupt" in program.stderr
+    wait_for("the slots to be free", lambda: cluster.status()["current_capacity"] == 2)
+
+
 def test_interrupts_at_any_moment_leave_a_client_that_works(cluster: Cluster) -> None:
     program = cluster.python(
         """

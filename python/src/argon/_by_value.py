@@ -60,6 +60,10 @@ def _pickler(is_sharing: bool) -> Any:
         from cloudpickle import cloudpickle
     except ImportError:
         raise CannotTravel("plain pickle cannot carry it, and cloudpickle is not to be had here") from None
+    if not hasattr(cloudpickle, "Pickler"):
+        raise CannotTravel(
+            "plain pickle cannot carry it, and the cloudpickle here is older than 3.0: pip install -U cloudpickle"
+        )
     # By module: a runner that serves several clients may have several versions of it.
     found = _picklers.get(cloudpickle)
     if found is None:

@@ -50,7 +50,8 @@ def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepa
     if kept is not None and kept[1].is_valid():
         return Prepared(kept[0], _meta(kept[1].is_constant))
     if not callable(function):
-        raise CannotTravel(f"a task is a function or another callable, not {_culprit.named(function)}")
+        advice = f"; a function by its name is argon.python({function!r})" if isinstance(function, str) else ""
+        raise CannotTravel(f"a task is a function or another callable, not {_culprit.named(function)}{advice}")
     try:
         buffers, hashes = _bundle.dumps(function, shared)
     except CannotTravel as error:

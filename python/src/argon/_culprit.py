@@ -95,7 +95,7 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield f"the arguments of {path}", value.keywords
     elif isinstance(value, type):
         yield from ((f"{value.__qualname__}.{name}", item) for name, item in vars(value).items() if name[:2] != "__")
-    else:
+    elif not isinstance(type(value).__reduce__, types.FunctionType):  # Such a class says itself why it stays.
         yield from ((f"{path}.{name}", item) for name, item in getattr(value, "__dict__", {}).items())
 
 

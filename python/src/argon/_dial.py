@@ -163,7 +163,7 @@ class _Handshake:
         )
         if code == "key":
             raise DialFailure(
-                f"The key from {self.key.origin} does not open the manager at {self.where}: {message}. "
+                f"The key from {self.key.origin} does not open the manager at {self.where}: "
                 "`argon key` on its machine shows the right one.",
                 for_good=True,
             )

@@ -53,7 +53,8 @@ class Options:
         known = {field.name for field in fields(Options)}
         for name in given:
             if name not in known:
-                _refuse(f"there is no option {name!r}; the options are {', '.join(sorted(known))}")
+                advice = "; the address comes first: Client('HOST:PORT')" if name in ("host", "port") else ""
+                _refuse(f"there is no option {name!r}{advice}; the options are {', '.join(sorted(known))}")
         return replace(self, **given)
 
     def call(self, runtime: int, codec: int, blob_count: int, meta_length: int, flags: int = 0) -> bytes:

@@ -166,6 +166,15 @@ class Executor(concurrent.futures.Executor):
         if is_done:
             self._client.shutdown()
 
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
+        """Waits for all calls; an interrupt ends them instead, as Ctrl-C does with the processes of a local pool."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            with self._lock:
+                unfinished = [*self._waiting, *self._under_way.values()]
+            for future in unfinished:
+                future.kill()
+        self.shutdown(wait=True)
+
     def _results(self, futures: Iterator[Any], until: float | None, ahead: int | None) -> Iterator[Any]:
         # Submitted here and now, not when the first result is asked for.
         pending = deque(itertools.islice(futures, ahead))

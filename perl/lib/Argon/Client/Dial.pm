@@ -169,7 +169,7 @@ sub _refused {
     my $refused = eval { JSON::PP->new->utf8->decode($body) } || {};
     my $code    = $refused->{code}    // 'unknown';
     my $message = $refused->{message} // 'no reason given';
-    _fail("The key from $origin does not open the manager at $link->{where}: $message."
+    _fail("The key from $origin does not open the manager at $link->{where}:"
             . ' `argon key` on its machine shows the right one.', for_good => 1) if $code eq 'key';
     return _fail("The manager at $link->{where} refused this client ($code): $message.", for_good => $code eq 'version');
 }
