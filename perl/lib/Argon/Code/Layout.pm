@@ -34,7 +34,8 @@ sub head {
 sub body {
     my ($shipment) = @_;
     my $slots = $shipment->{slots};
-    my $text  = "sub {\nmy (\$argon_cell, \@argon_sub) = Argon::Code::Receive::cells(\$_[0], " . B::perlstring($slots->kinds) . ");\n";
+    my $cells = $slots->count ? ' = Argon::Code::Receive::cells($_[0], ' . B::perlstring($slots->kinds) . ')' : q{};
+    my $text  = "sub {\nmy (\$argon_cell, \@argon_sub)$cells;\n";
     for my $unit (@{ $shipment->{units} }) {
         $text .= join "\n", '{', $unit->{opening} || (), "\$argon_sub[$unit->{index}] = $unit->{text};", ($unit->{closing} || '') . '}', '';
     }
@@ -49,8 +50,10 @@ sub body {
         declared  => [ map { _declared($_, 'fresh') } @{ $shipment->{declared} } ],
     );
     my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(declared undefined alias variables globals names classes));
+    # Where there is nothing to install, only the sender wants to see the subs.
+    my $when = @what > 2 ? q{} : ' if $Argon::Code::Receive::CHECKING';
     $text .= qq{#line 1 "Argon shipment"\n};
-    $text .= 'Argon::Code::Receive::install(' . join(', ', @what) . ");\n\$argon_sub[0];\n}\n";
+    $text .= 'Argon::Code::Receive::install(' . join(', ', @what) . ")$when;\n\$argon_sub[0];\n}\n";
     return $text;
 }
 
