@@ -1,15 +1,20 @@
 //! The only writer of which tasks exist and how they ended; recovery replays records through here.
 
 use argon_proto::{Attempt, Outcome, SessionId, Task};
+use slab::Slab;
 
 use super::effect::Out;
 use super::on_submit::release_blobs;
 use super::record::Record;
 use super::session::Session;
 use super::task::{Ended, State, TaskEntry};
+use super::task_index::TaskIndex;
 use super::timers::Timer;
 use super::{Awaits, Scheduler, SessionKey, Storing, TaskKey, place_of};
 use crate::time::Time;
+
+/// Room for so many tasks is kept when there is none.
+const ROOM_KEPT: usize = 1024;
 
 impl Scheduler {
     /// Replays the durable records of an earlier life, before the first step. Tasks that had not ended wait for a
@@ -107,6 +112,20 @@ impl Scheduler {
         let is_abandoned = session.tasks.is_empty() && session.link.is_none() && session.client.is_empty();
         if is_abandoned {
             self.remove_session(entry.session);
+        }
+        if self.tasks.is_empty() {
+            self.make_anew();
+        }
+    }
+
+    /// Where many tasks have come and gone, the free places lie in no order: the next ones would be strewn over memory, and the
+    /// most that there ever were would keep their room.
+    fn make_anew(&mut self) {
+        if self.tasks.capacity() > ROOM_KEPT {
+            self.tasks = Slab::new();
+            self.task_by_id = TaskIndex::default();
+        } else {
+            self.tasks.clear();
         }
     }
 
