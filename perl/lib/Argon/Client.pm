@@ -25,7 +25,7 @@ use Argon::Protocol qw(:all);
 
 our $VERSION = $Argon::VERSION;
 
-my %CONNECTION_OPTION = map { $_ => 1 } qw(host port hosts key give_up_after remote_modules connect loop interface);
+my %CONNECTION_OPTION = map { $_ => 1 } Argon::Client::Options::CONNECTION_OPTIONS;
 
 # Clients that are alive, so that they say goodbye before perl takes objects apart in any order.
 my %alive;
@@ -94,7 +94,8 @@ sub collect {
 
 sub collect_later {
     my ($self, $id) = @_;
-    die Argon::Error->new(kind => 'option', message => 'Argon::Client: collect needs the id that submit returned')
+    die Argon::Error->new(kind => 'option', message => 'Argon::Client: collect needs the id that submit returned; '
+            . "a script that was written for 0.16 or before, where queue returned one, says new(..., interface => '0.16')")
         if !defined $id || $id !~ /\A[0-9a-f]{48}\z/;
     my $session = $self->session;
     $session->connect;
@@ -208,6 +209,7 @@ sub session {
 # Makes the record of a task and its frame, and hands it to the session.
 sub _offer {
     my ($self, $code, $arguments, $options, $wants_list) = @_;
+    _check_arguments($arguments) if ref $arguments ne 'ARRAY' && defined $arguments;
     my $session = $self->{session};
     $session->begin_after_fork if $session->{process} != $$;
     my ($runtime, $codec, $payload, $blob, $shared, $meta) = (RUNTIME_PERL, CODEC_RUNTIME);
@@ -266,6 +268,13 @@ sub _with_label {
     require JSON::PP;
     my $json = JSON::PP->new->utf8->canonical;
     return $json->encode({ %{ defined $meta ? $json->decode($meta) : {} }, label => $label });
+}
+
+sub _check_arguments {
+    my ($given) = @_;
+    return if (Scalar::Util::reftype($given) // q{}) eq 'ARRAY';
+    die Argon::Error->new(kind => 'option',
+        message => "Argon::Client: the arguments of a task are an array reference, as in queue(\$code, [4, 7]), not '$given'");
 }
 
 sub _refuse_size {

@@ -137,6 +137,20 @@ for my $bad ([{ priority => 'urgent' }, qr/priority must be high, normal or low,
     like $@, qr/$bad->[1].* at \Q$0\E line/, "a_wrong_option_is_refused_at_the_call: $bad->[1]";
 }
 
+for my $bad ([4], [{ a => 1 }], ['high']) {
+    eval { $client->queue(sub { 1 }, @{$bad}) };
+    like $@, qr/the arguments of a task are an array reference, as in queue\(\$code, \[4, 7\]\), not '.* at \Q$0\E line/,
+        'arguments_that_are_no_array_reference_are_refused_at_the_call';
+}
+for my $bad ([4, 7], [4, 5, 6]) {
+    eval { $client->queue(sub { 1 }, @{$bad}) };
+    like $@, qr/in one array reference, as in queue\(\$code, \[4, 7\]\)/, 'arguments_without_an_array_reference_are_told_where_they_go';
+}
+eval { Argon::Client->new(hots => 'mgrhost', port => 8000) };
+like $@, qr/no option 'hots'.*; those of new alone are host, port,/, 'a_wrong_option_of_new_is_told_all_options';
+eval { $client->collect(49) };
+like $@, qr/interface => '0\.16'/, 'a_script_of_0_16_is_told_its_option';
+
 {
     my $pending = $client->defer(sub { sleep 30 });
     my $child = open my $from_child, '-|';

@@ -16,6 +16,9 @@ my %KNOWN = map { $_ => 1 } qw(
     ahead progress order on_result
 );
 
+# What only Argon::Client->new takes.
+use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_modules connect loop interface);
+
 sub is_known { return $KNOWN{ $_[0] } }
 
 # What follows code and arguments: nothing, a hash reference, or priority and tries as in the original's interface.
@@ -24,6 +27,9 @@ sub from_call {
     return resolve($defaults) if !@rest || @rest == 1 && !defined $rest[0];
     return resolve({ %{$defaults}, %{ $rest[0] } }) if ref $rest[0] eq 'HASH';
     my ($priority, $max_tries) = @rest;
+    _refuse("behind the code come its arguments in one array reference, as in queue(\$code, [4, 7]), and behind them options in a "
+            . "hash reference, or a priority and a number of tries; '$priority' is none of them")
+        if @rest > 2 || defined $priority && !exists $PRIORITY{ lc $priority };
     my %given;
     $given{priority}  = $priority  if defined $priority;
     $given{max_tries} = $max_tries if defined $max_tries;
@@ -34,7 +40,8 @@ sub from_call {
 sub resolve {
     my ($given) = @_;
     for my $name (keys %{$given}) {
-        _refuse("there is no option '$name'; the options are " . join ', ', sort keys %KNOWN) if !$KNOWN{$name};
+        _refuse("there is no option '$name'; the options of a task are " . join(', ', sort keys %KNOWN)
+                . '; those of new alone are ' . join ', ', CONNECTION_OPTIONS) if !$KNOWN{$name};
     }
     my $priority = $PRIORITY{ lc($given->{priority} // 'normal') };
     _refuse("priority must be high, normal or low, not '$given->{priority}'") if !defined $priority;
