@@ -58,7 +58,7 @@ pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()
     runner.outbox.push(Message::Ready(ready.to_string().into()));
     runner.flush()?;
     while let Some(task) = runner.next_task()? {
-        let outcome = runner.run(&task);
+        let outcome = runner.run(task);
         runner.report(outcome)?;
     }
     Ok(())
@@ -187,12 +187,13 @@ impl Runner {
         self.flush()
     }
 
-    fn run(&self, task: &Task) -> Outcome {
+    fn run(&self, mut task: Task) -> Outcome {
         let codec = task.head.codec;
-        let bytes = task.payload.to_contiguous();
+        // Big arguments are not in memory twice while the task runs.
+        let bytes = std::mem::take(&mut task.payload).to_contiguous();
         CURRENT.set(Some(task.head.id));
         let started = Instant::now();
-        let ended = panic::catching(|| self.call(task, &bytes));
+        let ended = panic::catching(|| self.call(&task, &bytes));
         let run_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         CURRENT.set(None);
         self.clean_up();
