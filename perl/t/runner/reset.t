@@ -15,6 +15,10 @@ my @LEFTOVERS = (
     ['a_warn_handler',       'sub { $SIG{__WARN__} = sub { }; 1 }',              'sub { defined $SIG{__WARN__} ? 1 : 0 }'],
     ['an_ignored_signal',    'sub { $SIG{TERM} = "IGNORE"; 1 }',                 'sub { $SIG{TERM} // "DEFAULT" }', qr/\A(?:DEFAULT)?\z/],
     ['an_alarm_handler',     'sub { $SIG{ALRM} = sub { die "late" }; alarm 100; 1 }', 'sub { alarm 0 }'],
+    ['a_handler_in_the_place_of_another', 'sub { delete $SIG{USR1}; $SIG{USR1} = sub { }; 1 }', 'sub { ref $SIG{USR1} ? 1 : 0 }'],
+    ['a_handler_after_all_are_gone', 'sub { %SIG = (); $SIG{USR2} = sub { }; 1 }', 'sub { ref $SIG{USR2} ? 1 : 0 }'],
+    ['a_die_handler_after_all_are_gone', 'sub { %SIG = (); $SIG{__DIE__} = sub { }; 1 }', 'sub { defined $SIG{__DIE__} ? 1 : 0 }'],
+    ['a_second_spelling',    'sub { $SIG{CLD} = "IGNORE"; 1 }',                  'sub { $SIG{CHLD} // "DEFAULT" }', qr/\A(?:DEFAULT)?\z/],
     ['the_record_separator', 'sub { undef $/; 1 }',                              'sub { $/ eq "\n" ? 0 : 1 }'],
     ['output_separators',    'sub { $, = "-"; $\ = "!"; $" = "+"; 1 }',          'sub { my @l = (1, 2); join("", map { defined && length } $,, $\) . ("@l" eq "1 2" ? 0 : 1) }'],
     ['the_subscript_separator', 'sub { $; = "x"; 1 }',                           'sub { $; eq "\034" ? 0 : 1 }'],
@@ -41,7 +45,7 @@ sub task {
 
 for my $row (@LEFTOVERS) {
     my ($name, $leave, $look, $expected) = @{$row};
-    task($leave);
+    task($leave) for 1, 2;
     like task($look), $expected // qr/\A0*\z/, "${name}_of_one_task_does_not_reach_the_next";
 }
 
