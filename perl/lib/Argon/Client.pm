@@ -213,7 +213,10 @@ sub _offer {
     my $session = $self->{session};
     $session->begin_after_fork if $session->{process} != $$;
     my ($runtime, $codec, $payload, $blob, $shared, $meta) = (RUNTIME_PERL, CODEC_RUNTIME);
-    if (ref $code eq 'Argon::Client::Foreign') {
+    if ($blob = Argon::Code::known_blob($code)) {
+        $payload = Argon::Data::encode([undef, $arguments || []], \$shared);
+    }
+    elsif (ref $code eq 'Argon::Client::Foreign') {
         ($runtime, $codec, $meta, $payload) = $code->task($arguments || []);
     }
     else {

@@ -19,8 +19,6 @@ sub new {
 # The blob [hash, text], the captured values, and the meta for what has no blob.
 sub prepare {
     my ($self, $code) = @_;
-    my $known = Argon::Code::known_blob($code);
-    return ($known, undef, undef) if $known;
     if (!ref $code) {
         my $meta_or_code = $self->{named}{ $code // q{} } ||= _named($code);
         return (undef, undef, $meta_or_code) if !ref $meta_or_code;

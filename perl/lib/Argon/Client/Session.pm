@@ -91,12 +91,16 @@ sub connect {
 sub wait_for {
     my ($self, $record) = @_;
     return if $record->[TASK_DONE];
-    my $wait = Argon::Client::Wait->choose;
-    my $leave = $wait->parks ? Argon::Client::Wait::Leaving->new($wait) : undef;
     $self->{heard} = Time::HiRes::time();
+    my $wait = Argon::Client::Wait->choose;
+    if (!$wait->parks) {
+        $self->turn while !$record->[TASK_DONE];
+        return;
+    }
+    my $leave = Argon::Client::Wait::Leaving->new($wait);
     while (!$record->[TASK_DONE]) {
-        if ($self->{turning} && $wait->parks) { $wait->park($record) }
-        else                                  { $self->turn }
+        if ($self->{turning}) { $wait->park($record) }
+        else                  { $self->turn }
     }
     return;
 }
@@ -133,8 +137,8 @@ sub _round {
     my $flushed = length $self->{ack} >= $ACK_BYTES || $now - $self->{flushed_at} > $ACK_AFTER_S ? $self->flush : $link->flush;
     my $readable = 1;
     if (!defined $seconds || $seconds > 0) {
-        my $pause = $self->_pause($seconds, $now);
-        $readable = Argon::Client::Wait->choose->io($link->handle, !$flushed, $pause);
+        my $pause = defined $seconds || @{ $self->{held_back} } ? $self->_pause($seconds, $now) : $SILENCE_S + 0.1 + $self->{heard} - $now;
+        $readable = Argon::Client::Wait->choose->io($link->{handle}, !$flushed, $pause > 0 ? $pause : 0);
     }
     my $before = $link->{received};
     if ($readable) {
@@ -163,9 +167,9 @@ sub flush {
     }
     $self->{unflushed}  = 0;
     $self->{flushed_at} = Time::HiRes::time();
-    my $flushed = $link->flush;
-    Argon::Client::Wait->choose->interrupt if !$flushed && $self->{turning};
-    return $flushed;
+    return 1 if $link->flush;
+    Argon::Client::Wait->choose->interrupt if $self->{turning};
+    return 0;
 }
 
 # Marks a record as done, and remembers to tell those who wait.
@@ -330,7 +334,7 @@ sub _pause {
         my $left = $held->[0] - $now;
         $pause = $left if $left < $pause;
     }
-    return $pause < 0 ? 0 : $pause;
+    return $pause;
 }
 
 # When an event loop has to come back though nothing was read.
