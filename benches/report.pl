@@ -9,6 +9,7 @@ use open qw(:std :encoding(UTF-8));
 
 use Getopt::Long qw(GetOptions);
 use JSON::PP ();
+use List::Util qw(sum0);
 use POSIX qw(strftime);
 
 GetOptions(\my %option, 'results=s', 'page=s') or die "see the head of this file\n";
@@ -25,7 +26,7 @@ my @page  = (
 
 section('Empty tasks, one worker with two slots', systems());
 section('The floor', floor_rows());
-section('Processor time of one empty task in bulk, Perl to Perl', processor_rows());
+section('Processor time of one small task in bulk, Perl to Perl', processor_rows());
 section('Arguments and results, four at a time, MiB a second, and the share of the floor', payload_rows());
 push @page, payload_notes();
 section('The boost: tasks that sleep, workers of two slots, share of the slots\' time that was spent in them', boost_rows());
@@ -94,12 +95,14 @@ sub floor_rows {
 }
 
 sub processor_rows {
-    my $perl = result('perl') or return;
-    my $cost = $perl->{processor_us_per_task};
-    my @names = grep { defined $cost->{$_} } qw(client manager worker runners);
-    my $sum = 0;
-    $sum += $_ for @{$cost}{@names};
-    return ([@names, 'all'], [map { sprintf '%.1f µs', $_ } @{$cost}{@names}, $sum]);
+    my $perl  = result('perl') or return;
+    my @names = grep { defined $perl->{bulk}[0]{processor_us}{$_} } qw(client manager worker runners);
+    my @rows  = (['the sub', @names, 'all', 'tasks/s']);
+    for my $bulk (@{ $perl->{bulk} }) {
+        my @micros = @{ $bulk->{processor_us} }{@names};
+        push @rows, ["`$bulk->{sub}`", map({ sprintf '%.1f µs', $_ } @micros, sum0(@micros)), thousands($bulk->{tasks_per_s})];
+    }
+    return @rows;
 }
 
 sub payload_rows {

@@ -26,12 +26,20 @@ $client->queue(sub { return 1 });
 $figure{first_result_ms} = 1e3 * (time - $begun);
 
 my $nothing   = sub { return };
+
+# After a sub that can touch what others see, the runner looks at all of that. The others it can prove to leave nothing.
+my @SUBS = (
+    ['sub { return }', $nothing],
+    ['sub { my ($x) = @_; return 2 * $x }', sub { my ($x) = @_; return 2 * $x }, [21]],
+    ['sub { return $ENV{LANG} }', sub { return $ENV{LANG} }],
+);
 my $echo      = sub { return $_[0] };
 my $AT_A_TIME = 4;
 $_->() for map { $client->defer($nothing) } 1 .. 2_000;
 
 $figure{round_trip_us} = round_trips();
-($figure{tasks_per_s}, $figure{processor_us_per_task}) = bulk();
+$figure{bulk} = [map { bulk(@{$_}) } @SUBS];
+$figure{tasks_per_s} = $figure{bulk}[0]{tasks_per_s};
 $figure{resident_mib} = { map { $_ => resident($_) } processes() };
 $figure{payload_mib_per_s} = { map { $_ => payload($_) } split /,/, $option{sizes} };
 print JSON::PP->new->canonical->encode(\%figure), "\n";
@@ -49,12 +57,15 @@ sub round_trips {
 
 # Tasks a second, and the processor time of each process for one of them.
 sub bulk {
+    my ($text, $sub, $arguments) = @_;
+    $_->() for map { $client->defer($sub, $arguments) } 1 .. 2_000;
     my %before = map { $_ => processor_seconds($_) } processes();
     my $start  = time;
-    $_->() for map { $client->defer($nothing) } 1 .. $option{tasks};
+    $_->() for map { $client->defer($sub, $arguments) } 1 .. $option{tasks};
     my $seconds = time - $start;
     my %after   = map { $_ => processor_seconds($_) } processes();
-    return ($option{tasks} / $seconds, { map { $_ => 1e6 * ($after{$_} - $before{$_}) / $option{tasks} } keys %before });
+    my %micros  = map { $_ => 1e6 * ($after{$_} - $before{$_}) / $option{tasks} } keys %before;
+    return { sub => $text, tasks_per_s => $option{tasks} / $seconds, processor_us => \%micros };
 }
 
 # Argument and result of so many bytes: what went there and back, MiB a second, four at a time.
