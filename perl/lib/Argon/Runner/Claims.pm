@@ -55,7 +55,8 @@ sub output_left {
 # The same for a task that can print nothing itself.
 sub warnings_left {
     my ($self) = @_;
-    return $self->{numbers} && $self->_holds_output(1) ? $self->_say_left : q{};
+    return q{} if !$self->{numbers} || !ioctl($self->{outputs}[1], $self->{fionread}, $self->{count}) || !unpack 'i', $self->{count};
+    return $self->_say_left;
 }
 
 # Perl makes the string as long as it thinks that the kernel may need; so it is kept.

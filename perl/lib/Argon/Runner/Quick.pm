@@ -31,7 +31,7 @@ sub serve {
     while (!$claims->{is_output_left}) {
         my $have = length($socket->{buffer}) - $socket->{offset};
         if ($have < $HEAD_BYTES) {
-            return if $have || $socket->has_message || !$socket->read_more;
+            return if $have || @{ $socket->{kept} } || !$socket->read_into_empty;
             next;
         }
         my ($length, $kind, $about, $flags, $what, $more, $hash) = unpack $HEAD, substr $socket->{buffer}, $socket->{offset}, $HEAD_BYTES;

@@ -191,6 +191,14 @@ sub read_more {
     return $self->_read_to(\$self->{buffer}, $room);
 }
 
+# The same when the buffer is empty and no payload is under way, which is nearly always; 0 also when it is not so.
+sub read_into_empty {
+    my ($self) = @_;
+    return 0 if %{ $self->{partial} };
+    _refuse_fork() if $$ != $self->{process};
+    return sysread($self->{handle}, $self->{buffer}, $READ_BYTES) || ($!{EINTR} ? $self->read_more : 0);
+}
+
 # Reads once, behind what is there. 0 at the end of the socket.
 sub _read_to {
     my ($self, $bytes, $room) = @_;
