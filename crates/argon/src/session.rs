@@ -18,7 +18,7 @@ use argon_proto::Message;
 use argon_proto::handshake::Welcome;
 use argon_proto::{SessionId, TaskId};
 use bytes::Bytes;
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::error::{Error, ErrorKind};
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct State {
     journal: Journal,
-    stream: Option<Arc<TcpStream>>,
+    stream: Option<Arc<OwnedWriteHalf>>,
     /// The kernel takes no more for now; the background task waits for it.
     is_blocked: bool,
 }
@@ -167,7 +167,7 @@ impl Shared {
     }
 
     /// A connection is there.
-    fn connected(&self, stream: Arc<TcpStream>, welcome: &Welcome) {
+    fn connected(&self, stream: Arc<OwnedWriteHalf>, welcome: &Welcome) {
         let mut state = self.lock();
         state.stream = Some(stream);
         state.is_blocked = false;

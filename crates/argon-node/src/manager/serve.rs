@@ -67,9 +67,18 @@ pub async fn serve(
         tokio::task::spawn_local(attend(admitted, links.next(), inbox.clone()));
     };
     let doors = tokio::task::spawn_local(accept::serve(config.listener, config.key, welcome, admit));
-    let ended = driver.run(stop).await;
+    // A task of its own, so that its turn comes right after those of the connections that woke it: what is awaited here is
+    // looked at only when the system was asked once more whether there is anything else.
+    let driving = tokio::task::spawn_local(driver.run(stop));
+    let ended = driving.await;
     doors.abort();
-    ended
+    match ended {
+        Ok(ended) => ended,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Ok(()),
+        },
+    }
 }
 
 /// Brings one peer's messages to the inbox until it is gone.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use argon_proto::Message;
 use argon_proto::frame::Decoder;
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::Shared;
 use super::dial::Seeker;
@@ -79,7 +80,8 @@ impl Drop for Guard {
 /// A connection at work.
 pub(super) struct Connection {
     shared: Arc<Shared>,
-    stream: Arc<TcpStream>,
+    reader: OwnedReadHalf,
+    writer: Arc<OwnedWriteHalf>,
     decoder: Decoder,
     messages: Vec<Message>,
     heard_at: Instant,
@@ -89,11 +91,13 @@ pub(super) struct Connection {
 impl Connection {
     /// Tells the journal, which offers what is unfinished again.
     pub(super) fn begin(shared: &Arc<Shared>, reached: Reached) -> Self {
-        let stream = Arc::new(reached.stream);
-        shared.connected(Arc::clone(&stream), &reached.welcome);
+        let (reader, writer) = reached.stream.into_split();
+        let writer = Arc::new(writer);
+        shared.connected(Arc::clone(&writer), &reached.welcome);
         Self {
             shared: Arc::clone(shared),
-            stream,
+            reader,
+            writer,
             decoder: reached.decoder,
             messages: Vec::new(),
             heard_at: Instant::now(),
@@ -126,39 +130,35 @@ impl Connection {
                 timer.as_mut().reset(wake_at.into());
                 timer_at = Some(wake_at);
             }
-            let stream = Arc::clone(&self.stream);
+            let Self { shared, reader, writer, decoder, .. } = &mut *self;
+            let mut room = decoder.room(READ_BYTES);
             tokio::select! {
-                ready = stream.readable() => {
-                    if ready.is_err() {
-                        return End::Lost;
-                    }
-                    if let Err(end) = self.read() {
+                count = reader.read_buf(&mut room) => {
+                    if let Err(end) = self.take_in(count) {
                         // Last words go out if they can.
                         let _ = self.shared.turn(now);
                         return end;
                     }
                 }
-                ready = stream.writable(), if next.is_blocked => {
+                ready = writer.writable(), if next.is_blocked => {
                     if ready.is_err() {
                         return End::Lost;
                     }
                 }
-                () = self.shared.wake.notified() => {}
+                () = shared.wake.notified() => {}
                 () = &mut timer => timer_at = None,
             }
         }
     }
 
-    /// Reads what is there, once, and takes it in.
-    fn read(&mut self) -> Result<(), End> {
-        match self.stream.try_read_buf(&mut self.decoder.room(READ_BYTES)) {
-            Ok(0) => Err(End::Lost),
+    /// Takes in what was read.
+    fn take_in(&mut self, count: io::Result<usize>) -> Result<(), End> {
+        match count {
+            Ok(0) | Err(_) => Err(End::Lost),
             Ok(_) => {
                 self.heard_at = Instant::now();
                 self.deliver()
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(_) => Err(End::Lost),
         }
     }
 
