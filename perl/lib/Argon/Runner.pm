@@ -114,6 +114,7 @@ sub execute {
     my $report = $status == STATUS_OK ? q{} : $self->{about};
     substr $report, -1, 1, q(,"stack":) . _json_text($task->{stack}) . q(}) if !$ok && defined $task->{stack};
     $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
+    $self->{code}->unsettle;
     return $self->{reset}->restore;
 }
 

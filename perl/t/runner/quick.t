@@ -22,12 +22,12 @@ sub helper { return $_[0] + $setting }
 my $runner = RunnerProcess->start;
 $runner->ready;
 
-# The outcome of a task that has run before: only then is there a short way for it.
+# The outcome of a task that has run twice before: only then is there a short way for it, whatever came before.
 sub again {
     my ($code, %task) = @_;
     my $shipped = Argon::Code::ship($code, plain => 1);
     my $blob    = $runner->send_blob($shipped->{text});
-    $runner->run(blob => $blob);
+    $runner->run(blob => $blob) for 1, 2;
     return $runner->run(blob => $blob, captures => $shipped->{captures}, %task);
 }
 
@@ -106,6 +106,25 @@ for my $row (
         no warnings;
         $runner->run(blob => $runner->send_blob(Argon::Code::ship($code)->{text}), arguments => [bless {}, $package]) for 1, 2;
         is look('sub { require Cwd; ($ENV{LEFT} // "clean") . " in " . Cwd::getcwd() }'), "clean in $folder", "${name}_of_an_argument_leaves_nothing_behind";
+    }
+}
+
+# What an earlier task left in a package variable, or in a sub, is destroyed where it is looked after.
+{
+    my %left = (
+        'a_variable' => ['our $setting = bless [], "Left"', sub { return $setting }, 1],
+        'a_sub'      => ['my $object = bless [], "Left"; no warnings; *main::helper = sub { $object }', sub { return helper(1) }, 0],    # it is put back
+    );
+    for my $name (sort keys %left) {
+        my ($leave, $code, $destroyed) = @{ $left{$name} };
+        ok has_short_way($code), "there_is_a_short_way_to_$name";
+        is again($code)->{status}, STATUS_OK, '... which is taken';
+        look("sub { eval q{package Left; sub DESTROY { \$main::destroyed++; \$ENV{LEFT} = 1 } 1} or die; $leave; 1 }");
+        my $shipped = Argon::Code::ship($code, plain => 1);
+        my $outcome = $runner->run(blob => $runner->send_blob($shipped->{text}), captures => $shipped->{captures});
+        is $outcome->{status}, STATUS_OK, '... and taken again when another task has left an object there';
+        is look('sub { ($main::destroyed // 0) . " " . ($ENV{LEFT} // "clean") }'), "$destroyed clean", "... whose_destructor_in_${name}_leaves_nothing_behind";
+        look('sub { $main::destroyed = 0; 1 }');
     }
 }
 

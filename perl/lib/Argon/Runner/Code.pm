@@ -11,9 +11,13 @@ use Argon::Code::Receive ();
 
 my $ENTRIES_MAX = 1_000;
 
+# The end of a shipment that puts nothing into the symbol table; $_ is the runner's own while a task runs.
+my $INSTALLS_NOTHING
+    = qr/^Argon::Code::Receive::install\(subs => \\\@argon_sub, cells => \$argon_cell(?:, globals => \[\[\d+, "main::_", 'alias'\]\])?\)(?: if \$Argon::Code::Receive::CHECKING)?;\n\$argon_sub\[0\];\n\}\n\z/m;
+
 sub new {
     my ($class) = @_;
-    return bless { text => {}, entry => {}, by_name => {}, contained => {} }, $class;
+    return bless { text => {}, entry => {}, by_name => {}, contained => {}, installing => {}, unsettled => {} }, $class;
 }
 
 sub keep_blob {
@@ -47,6 +51,17 @@ sub is_named {
 # By hash, the factories of code that can leave nothing behind, as long as this object lives.
 sub contained { return $_[0]{contained} }
 
+# By hash, those of them that must be looked after all the same when they run next: they put subs or variables into the symbol
+# table, and what they replace there may be an object that another task left, with a destructor.
+sub unsettled { return $_[0]{unsettled} }
+
+# A task has run that may have left anything in the symbol table.
+sub unsettle {
+    my ($self) = @_;
+    %{ $self->{unsettled} } = %{ $self->{installing} } if %{ $self->{installing} };
+    return;
+}
+
 # An entry for a code blob: { factory, inc }. The factory makes a fresh code reference from the captured values; inc
 # is the @INC that the code left when it was compiled (use lib), if it changed it.
 sub from_blob {
@@ -57,8 +72,10 @@ sub from_blob {
     _refuse($@) if !defined $factory;
     my $entry = { factory => $factory, inc => $before eq "@INC" ? undef : _hook_last() };
     my $is_contained = !$entry->{inc} && _is_contained($self->{text}{$hash});
+    my $installs     = $is_contained && $self->{text}{$hash} !~ $INSTALLS_NOTHING;
     $self->_keep($hash, $entry);
-    $self->{contained}{$hash} = $factory if $is_contained;
+    $self->{contained}{$hash}  = $factory if $is_contained;
+    $self->{installing}{$hash} = 1        if $installs;
     return $entry;
 }
 
@@ -135,7 +152,7 @@ sub _keep {
     if (keys %{ $self->{entry} } >= $ENTRIES_MAX) {
         # The worker believes that this runner still has them; NEED_BLOB mends that when one comes up.
         $self->{entry} = {};
-        %{ $self->{contained} } = ();
+        %{ $self->{$_} } = () for qw(contained installing unsettled);
     }
     delete $self->{text}{$hash};
     $self->{entry}{$hash} = $entry;

@@ -27,7 +27,7 @@ my @READ_FLAGS = Argon::Data::read_flags();
 sub serve {
     my ($runner) = @_;
     my ($socket, $claims, $code) = @{$runner}{qw(socket claims code)};
-    my $factories = $code->contained;
+    my ($factories, $unsettled) = ($code->contained, $code->unsettled);
     while (!$claims->{is_output_left}) {
         my $have = length($socket->{buffer}) - $socket->{offset};
         if ($have < $HEAD_BYTES) {
@@ -43,8 +43,10 @@ sub serve {
         my $begun = Time::HiRes::time();
         my $bytes = substr $body, $HEAD_BYTES - 4;
         my $sent  = eval { Storable::mretrieve($bytes, @READ_FLAGS) };
-        if (ref $sent ne 'ARRAY') {
+        my $is_plain = ref $sent eq 'ARRAY';
+        if (!$is_plain || $unsettled->{$hash}) {
             $runner->execute(substr $body, 1);
+            delete $unsettled->{$hash} if $is_plain;
             next;
         }
         my ($list, $entered, $ended);
