@@ -3,11 +3,17 @@
 //! A thread of its own listens, since the command's may stand in a write that nobody reads.
 
 use std::io::Write;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::exit::{BY_SIGNAL, Failure, Kind};
+
+/// What is cancelled ends within two seconds and a bit. If it has not by now, the manager is away, or the output is not read.
+const PATIENCE: Duration = Duration::from_secs(4);
+const HINT: &[u8] =
+    b"argon: waiting for the end of what is being cancelled; a second Ctrl-C or TERM leaves at once\n";
 
 /// Tells when this process is asked to end.
 #[derive(Debug)]
@@ -61,11 +67,17 @@ struct Signals {
 impl Signals {
     async fn listen(mut self, tell: &watch::Sender<u8>) {
         let mut is_second = false;
+        let mut has_hinted = false;
         loop {
             let kind = tokio::select! {
                 _ = self.interrupt.recv() => SignalKind::interrupt(),
                 _ = self.terminate.recv() => SignalKind::terminate(),
                 () = heard(self.hangup.as_mut()) => SignalKind::hangup(),
+                () = tokio::time::sleep(PATIENCE), if is_second && !has_hinted => {
+                    has_hinted = true;
+                    let _ = std::io::stderr().write_all(HINT);
+                    continue;
+                }
             };
             let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
             if is_second {

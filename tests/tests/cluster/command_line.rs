@@ -56,12 +56,37 @@ fn a_worker_without_a_host_is_named_after_its_machine() {
 }
 
 #[test]
+fn of_workers_with_one_name_the_ids_are_told_when_one_is_to_be_drained() {
+    let mut cluster = Cluster::start();
+    let address = cluster.address().to_owned();
+    let mut twins: Vec<_> = (0..2)
+        .map(|_| {
+            let arguments =
+                ["worker", "--host", "twin", "--port", "1", "--workers", "1", "--manager", &address];
+            let command = cluster.argon(&arguments);
+            cluster.run(command, "twin")
+        })
+        .collect();
+    assert!(twins.iter_mut().all(|twin| twin.ready("name") == "twin:1"));
+    let refused = argon(&mut cluster, &["drain", "twin:1", "--manager", &address]);
+    assert_fails(&refused, 1, "say the id of one: ");
+    let (_, ids) = refused.stderr.split_once("say the id of one: ").unwrap();
+    let id = ids.split(' ').next().unwrap();
+    assert_eq!(argon(&mut cluster, &["drain", id, "--manager", &address]).status.code(), Some(0));
+}
+
+#[test]
 fn asking_for_a_key_where_there_is_none_tells_that_one_was_made() {
     let mut cluster = Cluster::start();
-    let file = cluster.folder().join("fresh.key").display().to_string();
-    let first = argon(&mut cluster, &["key", "--key", &file]);
-    assert!(first.stderr.contains("a new one was made"), "{}", first.stderr);
-    assert_eq!(argon(&mut cluster, &["key", "--key", &file]).stderr, "");
+    let file = cluster.folder().join("fresh.key");
+    let mut ask = || {
+        let mut command = std::process::Command::new(argon_tests::argon());
+        command.arg("key").arg("--key").arg(&file);
+        cluster.run(command, "key").finish(SOON).stderr
+    };
+    let first = ask();
+    assert!(first.contains("a new one was made"), "{first}");
+    assert_eq!(ask(), "");
 }
 
 #[test]

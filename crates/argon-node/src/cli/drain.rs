@@ -18,7 +18,7 @@ Examples:
 
 The worker's process ends with status 0 once its last task has finished. No task fails for it.")]
 pub(super) struct Arguments {
-    /// The worker's name or id, as 'argon status' shows it
+    /// The worker's name, as 'argon status' shows it, or its id
     worker: String,
     #[command(flatten)]
     manager: ManagerOption,

@@ -94,9 +94,16 @@ impl Driver {
                 let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
                 Err(format!("there is no worker '{name}' here; there are: {known}"))
             }
-            _ => Err(format!(
-                "several workers are named '{name}'; name one by its id, as 'argon status' shows it"
-            )),
+            several => {
+                let ids: Vec<_> = several
+                    .iter()
+                    .map(|worker| {
+                        let (id, slots, host, pid) = (&worker.worker, worker.slots, &worker.host, worker.pid);
+                        format!("{id} ({slots} slots, process {pid} of {host})")
+                    })
+                    .collect();
+                Err(format!("several workers are named '{name}'; say the id of one: {}", ids.join(", ")))
+            }
         }
     }
 }
