@@ -13,8 +13,7 @@ use lib "$FindBin::Bin/../../perl/lib";
 use AnyEvent;
 use Argon::Client;
 
-my ($host, $port) = split /:/, shift // '127.0.0.1:8000';
-my $client = Argon::Client->new(host => $host, port => $port, loop => 'AnyEvent');
+my $client = Argon::Client->new(host => shift, loop => 'AnyEvent');
 
 # A condition variable for one task.
 my $sum = $client->defer(sub { $_[0] + $_[1] }, [4, 7])->condvar;

@@ -13,8 +13,7 @@ use lib "$FindBin::Bin/../../perl/lib";
 use Coro;
 use Argon::Client;
 
-my ($host, $port) = split /:/, shift // '127.0.0.1:8000';
-my $client = Argon::Client->new(host => $host, port => $port);
+my $client = Argon::Client->new(host => shift);
 
 my @threads = map {
     my $number = $_;

@@ -19,7 +19,7 @@ use constant GROWTH_KIB => 8 << 10;
 # What the kernel and others hold on to for a moment.
 use constant SETTLE_SECONDS => 5;
 
-my %option = (manager => '127.0.0.1:8000', tasks => 1_000_000, every => 100_000, pid => []);
+my %option = (manager => $ENV{ARGON_MANAGER} // '127.0.0.1:8000', tasks => 1_000_000, every => 100_000, pid => []);
 GetOptions(\%option, 'manager=s', 'key=s', 'tasks=i', 'every=i', 'pid=i@', 'help|h') or pod2usage(2);
 pod2usage(-verbose => 1, -exitval => 0) if $option{help};
 pod2usage('--tasks and --every are 1 or more') if $option{tasks} < 1 || $option{every} < 1;

@@ -12,9 +12,7 @@ use lib "$FindBin::Bin/../../perl/lib";
 
 use Argon::Client;
 
-my ($host, $port) = split /:/, shift // '127.0.0.1:8000';
-
-my $client = Argon::Client->new(host => $host, port => $port);
+my $client = Argon::Client->new(host => shift);
 
 # Send a task and wait for its result.
 my $result = $client->queue(

@@ -14,9 +14,8 @@ use Argon::Client;
 use Future::AsyncAwait;
 use IO::Async::Loop;
 
-my ($host, $port) = split /:/, shift // '127.0.0.1:8000';
 my $loop   = IO::Async::Loop->new;
-my $client = Argon::Client->new(host => $host, port => $port, loop => $loop);
+my $client = Argon::Client->new(host => shift, loop => $loop);
 
 # Futures of tasks and of anything else together.
 my @squares = map { my $n = $_; $client->defer(sub { $_[0]**2 }, [$n])->future } 1 .. 5;

@@ -12,9 +12,8 @@ use lib "$FindBin::Bin/../../perl/lib";
 
 use Argon::Client;
 
-my ($host, $port) = split /:/, shift // '127.0.0.1:8000';
+my $client = Argon::Client->new(host => shift);
 my @files  = @ARGV ? @ARGV : glob "$FindBin::Bin/*.pl";
-my $client = Argon::Client->new(host => $host, port => $port);
 
 # The text travels: the worker may be on another machine.
 my $text_of = sub {

@@ -23,7 +23,7 @@ use constant TOP       => 10;
 use constant BAR_WIDTH => 40;
 use constant KINDS     => qw(code comment POD blank data);
 
-my %option = (manager => '127.0.0.1:8000', chunk => 192, hints => 1);
+my %option = (manager => $ENV{ARGON_MANAGER} // '127.0.0.1:8000', chunk => 192, hints => 1);
 GetOptions(\%option, 'manager=s', 'key=s', 'dir=s@', 'chunk=i', 'compare', 'hints!', 'help|h')
     or pod2usage(2);
 pod2usage(-verbose => 1, -exitval => 0) if $option{help};
@@ -296,7 +296,7 @@ A file is looked for under the same path on every worker; one that is not there 
 
 =item B<--manager> HOST:PORT
 
-The manager, or a worker that stands alone. Default: C<127.0.0.1:8000>.
+The manager, or a worker that stands alone. Default: what C<ARGON_MANAGER> names, else C<127.0.0.1:8000>.
 
 =item B<--key> FILE
 

@@ -15,8 +15,7 @@ use Argon::Client;
 use Mojo::IOLoop;
 use Mojo::Promise;
 
-my ($host, $port) = split /:/, shift // '127.0.0.1:8000';
-my $client = Argon::Client->new(host => $host, port => $port, loop => 'Mojo');
+my $client = Argon::Client->new(host => shift, loop => 'Mojo');
 
 # Several at once, then one that needs them all.
 my @words = map { my $word = $_; $client->defer(sub { ucfirst $_[0] }, [$word])->promise } qw(just another task);

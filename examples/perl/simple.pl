@@ -2,7 +2,7 @@
 # Argon::Simple, for programs that talk to one Argon: connect once, then write a block where you would
 # have written a call, or name a task class.
 #
-#   PERL5LIB=examples/perl/lib argon up     # in another terminal; the workers load WordCount from there
+#   argon up                                # in another terminal; its workers get WordCount from here
 #   perl examples/perl/simple.pl            # or: simple.pl HOST:PORT
 
 use strict;
@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/../../perl/lib", "$FindBin::Bin/lib";
 
 use Argon::Simple;
 
-connect shift // '127.0.0.1:8000';
+connect shift // $ENV{ARGON_MANAGER} // '127.0.0.1:8000';
 
 # Ten blocks, at the same time as far as the workers have slots for them.
 my @squares;

@@ -13,7 +13,7 @@ use Time::HiRes qw(time);
 use lib "$FindBin::Bin/../../perl/lib";
 use Argon::Client;
 
-my %option = (manager => '127.0.0.1:8000', tasks => 20_000, trips => 3_000);
+my %option = (manager => $ENV{ARGON_MANAGER} // '127.0.0.1:8000', tasks => 20_000, trips => 3_000);
 GetOptions(\%option, 'manager=s', 'key=s', 'tasks=i', 'trips=i', 'help|h') or pod2usage(2);
 pod2usage(-verbose => 1, -exitval => 0) if $option{help};
 pod2usage('--tasks and --trips are 1 or more') if $option{tasks} < 1 || $option{trips} < 1;
@@ -74,7 +74,7 @@ task-cost.pl - measures what an empty task costs on an Argon cluster
 
 =item B<--manager> HOST:PORT
 
-The manager, or a worker that stands alone. Default: C<127.0.0.1:8000>.
+The manager, or a worker that stands alone. Default: what C<ARGON_MANAGER> names, else C<127.0.0.1:8000>.
 
 =item B<--key> FILE
 

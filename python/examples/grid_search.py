@@ -16,7 +16,7 @@ import argon.joblib  # noqa: F401 - it makes the backend known
 def main() -> None:
     """Searches and prints the best."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--manager", default="127.0.0.1:8000")
+    parser.add_argument("--manager")
     given = parser.parse_args()
     with joblib.parallel_config(backend="argon", address=given.manager, n_jobs=-1):
         try:

@@ -20,7 +20,7 @@ def digits(number: int) -> int:
 def main() -> None:
     """Runs it on the pool and prints what came."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--manager", default="127.0.0.1:8000")
+    parser.add_argument("--manager")
     given = parser.parse_args()
     with joblib.parallel_config(backend="argon", address=given.manager, n_jobs=-1):
         found = joblib.Parallel()(joblib.delayed(digits)(number) for number in range(0, 4000, 100))

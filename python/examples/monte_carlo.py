@@ -20,7 +20,7 @@ def hits(seed: int, points: int = 100_000) -> int:
 def main() -> None:
     """Prints the estimate after each tenth of the batches."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--manager", default="127.0.0.1:8000")
+    parser.add_argument("--manager")
     parser.add_argument("--batches", type=int, default=40)
     given = parser.parse_args()
     inside = 0

@@ -20,7 +20,7 @@ fn line(path: String, bytes: &[u8]) -> String {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned()));
-    let manager = arguments.next().unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+    let manager = arguments.next().map_or_else(argon::Addresses::default, argon::Addresses::from);
     let client = argon::Client::connect(manager).await?;
 
     let paths = files(&folder)?;

@@ -54,7 +54,7 @@ fn colour(steps: u32) -> [u8; 3] {
 #[argon::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let manager = arguments.next().unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+    let manager = arguments.next().map_or_else(argon::Addresses::default, argon::Addresses::from);
     let file = arguments.next().unwrap_or_else(|| "mandelbrot.ppm".to_owned());
     let size = arguments.next().map_or(Ok(1024), |size| size.parse::<u32>())?.next_multiple_of(TILE);
     let client = argon::Client::connect(manager).await?;

@@ -20,7 +20,7 @@ fn hits(seed: u64) -> u64 {
 #[argon::main]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let manager = arguments.next().unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+    let manager = arguments.next().map_or_else(argon::Addresses::default, argon::Addresses::from);
     let tasks: u64 = arguments.next().map_or(Ok(100), |tasks| tasks.parse())?;
     let client = argon::blocking::Client::connect(manager)?;
 

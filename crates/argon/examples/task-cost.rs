@@ -10,7 +10,7 @@ fn nothing() {}
 #[argon::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let manager = arguments.next().unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+    let manager = arguments.next().map_or_else(argon::Addresses::default, argon::Addresses::from);
     let tasks: usize = arguments.next().map_or(Ok(200_000), |tasks| tasks.parse())?;
     let trips: usize = arguments.next().map_or(Ok(2_000), |trips| trips.parse())?;
     let client = argon::Client::connect(manager).await?;
