@@ -1,4 +1,4 @@
-"""The code in docs/guide/python.md and in python/README.md does what it says: all blocks of a page run as one program."""
+"""The Python code in the guides and in python/README.md does what it says: all blocks of a page run as one program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ import pytest
 from cluster import ROOT, Cluster
 
 MODULES = ["__init__", "aio", "joblib"]
-PAGES = [ROOT / "docs" / "guide" / "python.md", ROOT / "python" / "README.md"]
+PAGES = [
+    ROOT / "docs" / "guide" / "python.md",
+    ROOT / "docs" / "guide" / "coming-from.md",
+    ROOT / "python" / "README.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
