@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use argon_core::scheduler::{Input, Limits, Link};
 use argon_proto::{Message, Priority, Status, Task};
-use manager::{Manager, attempt, id, task};
+use manager::{Manager, attempt, id, outcome, task};
 
 fn urgent(client: u64, sequence: u64, priority: Priority) -> Task {
     let mut task = task(client, sequence);
@@ -140,4 +140,18 @@ fn a_short_task_that_was_sent_ahead_is_recalled_when_another_slot_is_free() {
     assert!(manager.said(11).iter().any(|message| matches!(message, Message::Recall(4))));
     manager.returned(11, &[attempt(1, 8, 1), attempt(1, 9, 1)]);
     assert_eq!(manager.runs(12)[0], attempt(1, 8, 1), "a worker that joins gets load at once");
+}
+
+#[test]
+fn few_tasks_are_sent_ahead_whose_results_are_large() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, task(1, 1));
+    assert_eq!(manager.runs(11).len(), 1);
+    let mut large = outcome(attempt(1, 1, 1), Status::Ok, 10);
+    large.payload = vec![0; 4 << 20].into();
+    manager.step(Input::OutcomeArrived { link: Link(11), outcome: large });
+    (2..100).for_each(|n| manager.submit(1, task(1, n)));
+    assert_eq!(manager.runs(11).len(), 3, "one in the slot, two ahead, for all that it is so short");
 }

@@ -68,7 +68,7 @@ impl Scheduler {
         out: &mut Out,
     ) {
         let attempt = self.tasks[key.index()].attempt_id();
-        self.workers[worker_key.index()].measure(now, outcome.head.run_us);
+        self.workers[worker_key.index()].measure(now, outcome.head.run_us, outcome.weight());
         self.unassign(key);
         let entry = &mut self.tasks[key.index()];
         if let Some(rare) = &mut entry.rare {

@@ -12,6 +12,8 @@ use crate::time::Time;
 const AHEAD_US: u64 = 2_000;
 /// Most tasks sent ahead for one slot.
 const AHEAD_MAX: u64 = 512;
+/// What tasks sent ahead may bring back, bytes per slot: a client that stops reading is noticed that much later.
+const AHEAD_BYTES: u64 = 1 << 20;
 /// A task is taken to show a length of so many times the one that was expected, at most: a short one that had to wait for a
 /// processor tells nothing of the next.
 const LEAP: u64 = 4;
@@ -38,6 +40,8 @@ pub(super) struct Worker {
     pub(super) untold: Untold,
     /// Mean run time of its recent tasks, microseconds; 0 while unknown.
     pub(super) mean_us: u64,
+    /// Mean size of its recent outcomes, bytes.
+    pub(super) mean_bytes: u64,
     pub(super) last_outcome: Time,
     pub(super) recall: Recall,
     pub(super) finished: u64,
@@ -67,6 +71,7 @@ impl Worker {
             unowned: FxHashSet::default(),
             untold: Untold::default(),
             mean_us: 0,
+            mean_bytes: 0,
             last_outcome: now,
             recall: Recall::Possible,
             finished: 0,
@@ -97,7 +102,7 @@ impl Worker {
         let ahead = match self.mean_us {
             0 => 0,
             mean if mean > AHEAD_TASK_US => 0,
-            mean => (AHEAD_US / mean).clamp(1, AHEAD_MAX),
+            mean => (AHEAD_US / mean).min(AHEAD_BYTES / self.mean_bytes.max(1)).clamp(1, AHEAD_MAX),
         };
         self.slots() * (1 + ahead)
     }
@@ -111,8 +116,10 @@ impl Worker {
         self.outstanding() * self.mean_us.max(1) * 16 / self.slots()
     }
 
-    pub(super) fn measure(&mut self, now: Time, run_us: u64) {
+    /// Learns from an outcome of so many bytes, whose task ran for so long.
+    pub(super) fn measure(&mut self, now: Time, run_us: u64, bytes: u64) {
         let run_us = run_us.max(1);
+        self.mean_bytes = (self.mean_bytes * 7 + bytes) / 8;
         self.mean_us = match self.mean_us {
             0 => run_us,
             mean => (mean * 7 + run_us.min(LEAP * mean.max(LEAP_FROM_US))) / 8,
