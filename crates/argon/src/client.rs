@@ -95,7 +95,7 @@ impl Client {
         self.submit_request(call.into_request(&self.defaults)?).await
     }
 
-    /// Waits for the value of a submitted call and takes it: it can be had once.
+    /// Waits for the value of a submitted call and takes it: the manager forgets it once it is in hand.
     ///
     /// # Errors
     /// How it ended otherwise.
@@ -149,7 +149,7 @@ impl Client {
         }
     }
 
-    /// Waits for the outcome of a detached task and takes it: it can be had once.
+    /// Waits for the outcome of a detached task and takes it: the manager forgets it once it is in hand.
     ///
     /// # Errors
     /// If the client is closed before it comes.

@@ -38,6 +38,12 @@ pub enum KeyError {
         /// Where it would be.
         path: String,
     },
+    /// A folder was named.
+    #[error("{path} is a folder; name the file in it that holds the key, such as {path}/key")]
+    Folder {
+        /// The folder.
+        path: String,
+    },
     /// The file cannot be read.
     #[error("the key {path} cannot be read: {why}; see who may read it")]
     Unreadable {
@@ -129,8 +135,11 @@ fn read(path: &Path) -> Result<Found, KeyError> {
     let shown = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|why| {
         let path = shown.clone();
-        if why.kind() == io::ErrorKind::NotFound {
+        let kind = why.kind();
+        if kind == io::ErrorKind::NotFound {
             KeyError::Missing { path }
+        } else if kind == io::ErrorKind::IsADirectory {
+            KeyError::Folder { path }
         } else {
             KeyError::Unreadable { path, why }
         }
@@ -205,6 +214,12 @@ mod tests {
         let failure = find(Some(&path)).expect_err("refused");
         assert!(failure.to_string().contains("chmod 600"));
         fs::remove_dir_all(folder).expect("cleaned");
+    }
+
+    #[test]
+    fn a_folder_in_place_of_a_key_is_told_as_one() {
+        let failure = find(Some(&std::env::temp_dir())).expect_err("a folder");
+        assert!(failure.to_string().contains("is a folder"), "{failure}");
     }
 
     #[test]

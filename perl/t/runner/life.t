@@ -126,6 +126,9 @@ use Test::More;
     is $json->{payload}, '9', 'json_arguments_give_a_json_value';
     my $nothing = $runner->run(meta => '{"call":"List::Util::no_such"}');
     like $nothing->{list}[0], qr/there is no function List::Util::no_such/, 'a_missing_function_is_named';
+    my $nowhere = $runner->run(meta => '{"call":"No::Such::f"}')->{list}[0];
+    like $nowhere, qr{the function No::Such::f was asked for: Can't locate No/Such\.pm}, 'a_function_of_a_missing_module_is_named';
+    unlike $nowhere, qr/Runner|line \d/, 'the_place_is_not_one_of_the_runners_own';
     my $hostile = $runner->run(meta => '{"class":"a; system(1)"}');
     like $hostile->{list}[0], qr/is no name of a class/, 'a_name_that_is_none_is_refused';
 }

@@ -104,8 +104,12 @@ async fn follow(client: &Client, running: Running, stdin: Option<Stdin>) -> Resu
     let mut run = Run { running, questions: answer_from(stdin), printed_by: 0, is_unread: false };
     let mut signal = 0;
     let mut is_quiet = true;
-    let quiet_for = tokio::time::sleep(QUIET);
-    tokio::pin!(quiet_for);
+    // While the manager is away it is not answered, and the interrupt must be heard all the same.
+    let no_slots = async {
+        tokio::time::sleep(QUIET).await;
+        slots(client).await == Some(0)
+    };
+    tokio::pin!(no_slots);
     loop {
         let event = tokio::select! {
             event = run.running.next() => event,
@@ -114,9 +118,9 @@ async fn follow(client: &Client, running: Running, stdin: Option<Stdin>) -> Resu
                 run.running.cancel();
                 continue;
             }
-            () = &mut quiet_for, if is_quiet => {
+            has_none = &mut no_slots, if is_quiet => {
                 is_quiet = false;
-                if slots(client).await == Some(0) {
+                if has_none {
                     eprintln!("argon: {NO_WORKER}");
                 }
                 continue;

@@ -8,7 +8,7 @@ use super::Journal;
 use super::entry::Watch;
 
 /// What a task is told that gets no answer.
-const NO: Bytes = Bytes::from_static(b"the client does not give it");
+const NO: Bytes = Bytes::from_static(b"it gives none");
 
 /// A question that is to be answered once.
 #[derive(Debug)]

@@ -111,7 +111,7 @@ sub from_meta {
 sub _class {
     my ($class) = @_;
     _check_name($class);
-    _load($class) if !$class->can('new');
+    _load($class, "the class $class") if !$class->can('new');
     _refuse("the class $class has no method new\n") if !$class->can('new');
     return sub { return $class->new(@_)->run };
 }
@@ -122,7 +122,7 @@ sub _function {
     my ($package) = $name =~ /\A(.+)::\w+\z/;
     _refuse("the function $name is named without its package\n") if !defined $package;
     no strict 'refs';    ## no critic (ProhibitNoStrict)
-    _load($package) if !defined &{$name};
+    _load($package, "the function $name") if !defined &{$name};
     _refuse("there is no function $name\n") if !defined &{$name};
     return \&{$name};
 }
@@ -133,11 +133,14 @@ sub _check_name {
     return _refuse("'$name' is no name of a class or a function\n");
 }
 
+# Where the code of this file stands is of no use to who asked for a module of their own.
 sub _load {
-    my ($package) = @_;
+    my ($package, $wanted) = @_;
     (my $file = "$package.pm") =~ s{::}{/}g;
     return 1 if eval { require $file };
-    return _refuse($@);
+    my $here = __FILE__;
+    (my $reason = $@) =~ s/ at \Q$here\E line \d+\.?\n\z/\n/;
+    return _refuse("$wanted was asked for: $reason");
 }
 
 sub _refuse {
