@@ -5,6 +5,7 @@
 //! file, socket, thread or chance in this crate; time and identity are arguments, so a run can be repeated
 //! to the byte. The shell (`argon-node`) and the simulator (`argon-sim`) are the two callers.
 
+mod estimate;
 pub mod pool;
 pub mod scheduler;
 pub mod time;

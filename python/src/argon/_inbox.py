@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import _output, _sending
+from . import _memory, _output, _sending
 from . import _protocol as wire
 from ._task import Task
 
@@ -105,7 +105,7 @@ def _on_outcome(session: Session, link: Link, head: wire.OutcomeHead, report: by
         if head.payload_length > wire.PAYLOAD_BYTES_MAX:
             link.broken = link.broken or f"the manager announced a payload of {head.payload_length} bytes"
             return
-        link.expect(head.payload_length)
+        _memory.expect(head.payload_length)
         whole = bytearray(head.payload_length)
         whole[: len(payload)] = payload
         link.partial[head.stream] = [whole, len(payload), head, report]

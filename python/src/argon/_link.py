@@ -11,14 +11,12 @@ import socket
 from collections import deque
 from typing import Any
 
+from . import _memory
 from . import _protocol as wire
 
 # Room for the longest frame and a good read beyond it.
 _BUFFER_BYTES = wire.FRAME_BYTES_MAX + 4 * wire.PART_BYTES_MAX
 _READ_BYTES_MIN = wire.PART_BYTES_MAX
-# The GNU C library adjusts itself to nothing bigger.
-_PIECE_BYTES_MAX = (32 << 20) - 65_536
-_PIECES = 8
 
 
 class Link:
@@ -59,8 +57,6 @@ class Link:
         self.streams: list[tuple[int, deque[memoryview], int]] = []
         self.is_turn_of_first = False
         self.stream = 0
-        # The longest payload that travelled in chunks.
-        self.expected = 0
         # Payloads that arrive in chunks: by stream the bytes, how many are here, and what to do with them.
         self.partial: dict[int, list[Any]] = {}
         # The hashes of the blobs that were sent.
@@ -86,23 +82,10 @@ class Link:
     def add_stream(self, parts: list[memoryview]) -> int:
         """Lets a payload follow in chunks; returns the number for the head that announces it."""
         left = sum(part.nbytes for part in parts)
-        self.expect(left)
+        _memory.expect(left)
         self.stream = self.stream % 0x7FFF_FFFF + 1
         self.streams.append((self.stream, deque(part for part in parts if part.nbytes), left))
         return self.stream
-
-    def expect(self, size: int) -> None:
-        """Lets the C library keep freed memory for payloads of so many bytes.
-
-        By itself it gives the end of the heap back to the system after nearly every one, and the system clears the same
-        pages again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that
-        came from the system by itself is freed, pieces of that size stay with the heap from then on, and twice as much
-        of what is free. So such a piece is asked for, never touched, and freed.
-        """
-        if size > self.expected:
-            self.expected = size
-            with contextlib.suppress(MemoryError):
-                bytearray(min(_PIECES * size, _PIECE_BYTES_MAX))
 
     def flush(self) -> bool:
         """Writes what the socket takes. True when nothing is left."""

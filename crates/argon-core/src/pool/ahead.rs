@@ -13,6 +13,7 @@ use super::effect::Effect;
 use super::kind::Kind;
 use super::slot::{Reclaim, Run, Slot, SlotId, SlotState, UNKNOWN_US, Why};
 use super::{Pool, Waiting, attempt_of};
+use crate::estimate;
 use crate::time::Time;
 
 /// Work that a runner has ahead at most, by what its last tasks took, microseconds.
@@ -29,9 +30,6 @@ const AHEAD_BYTES_MAX: u64 = 16 << 10;
 const WORTHWHILE_US: u64 = 100;
 /// A run that takes so much longer than the ones before has nothing ahead of it any more.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// A task is taken to show a length of so many times the one that was expected, at most.
-const LEAP: u64 = 4;
-const LEAP_FROM_US: u64 = 25;
 
 impl Pool {
     /// Shares out what waits among the runners that finish soon, evenly.
@@ -199,7 +197,7 @@ impl Slot {
     /// Follows what tasks take, upwards faster than downwards. One that was long is no reason to stop: it may have waited for
     /// a processor, and what was ahead of it comes back anyway.
     pub(super) fn learn(&mut self, run_us: u64) {
-        let believed = run_us.min(LEAP * self.run_us.max(LEAP_FROM_US));
+        let believed = estimate::believed(run_us, self.run_us);
         self.run_us = if believed > self.run_us { believed } else { self.run_us.midpoint(believed) };
     }
 

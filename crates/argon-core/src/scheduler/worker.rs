@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 use super::TaskKey;
 use super::input::{Link, WorkerProfile};
 use super::settle::Untold;
+use crate::estimate;
 use crate::time::Time;
 
 /// Work that is sent ahead to a worker covers about this long, microseconds per slot.
@@ -14,10 +15,6 @@ const AHEAD_US: u64 = 2_000;
 const AHEAD_MAX: u64 = 512;
 /// What tasks sent ahead may bring back, bytes per slot: a client that stops reading is noticed that much later.
 const AHEAD_BYTES: u64 = 1 << 20;
-/// A task is taken to show a length of so many times the one that was expected, at most: a short one that had to wait for a
-/// processor tells nothing of the next.
-const LEAP: u64 = 4;
-const LEAP_FROM_US: u64 = 25;
 /// Tasks longer than this are not sent ahead: a round trip is nothing to them.
 const AHEAD_TASK_US: u64 = 200_000;
 
@@ -122,7 +119,7 @@ impl Worker {
         self.mean_bytes = (self.mean_bytes * 7 + bytes) / 8;
         self.mean_us = match self.mean_us {
             0 => run_us,
-            mean => (mean * 7 + run_us.min(LEAP * mean.max(LEAP_FROM_US))) / 8,
+            mean => (mean * 7 + estimate::believed(run_us, mean)) / 8,
         }
         .max(1);
         self.last_outcome = now;

@@ -10,6 +10,8 @@ import _socket
 import os
 import struct
 
+from .. import _memory
+
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from typing import Any
@@ -33,9 +35,6 @@ FRAME_BYTES_MAX = 1 << 20
 PART_BYTES_MAX = 256 << 10
 _READ_BYTES = 64 << 10
 _BUFFERS_MAX = 64
-#: The GNU C library adjusts itself to nothing bigger.
-_PIECE_BYTES_MAX = (32 << 20) - 65536
-_PIECES = 8
 
 _FRAME = struct.Struct(">IB")
 _CHUNK_HEAD = struct.Struct(">IBI")
@@ -72,7 +71,6 @@ class Link:
         self._kept: list[Message] = []
         self._partial: dict[int, tuple[int, bytearray, memoryview, int]] = {}
         self._last_stream = 0
-        self._expected = 0
 
     def next(self) -> Message:
         """The next message. Raises Closed."""
@@ -162,7 +160,7 @@ class Link:
         view = memoryview(body)
         if not stream:
             return [kind, body, view[head_bytes:]]
-        self._expect(length)
+        _memory.expect(length)
         payload = memoryview(bytearray(length))
         filled = len(body) - head_bytes
         payload[:filled] = view[head_bytes:]
@@ -170,21 +168,6 @@ class Link:
             return [kind, body, payload]
         self._partial[stream] = kind, body, payload, filled
         return None
-
-    def _expect(self, size: int) -> None:
-        """Lets the C library keep freed memory for payloads of so many bytes.
-
-        By itself it gives the end of the heap back to the system after nearly every one, and the system clears the same
-        pages again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that
-        came from the system by itself is freed, pieces of that size stay with the heap from then on, and twice as much
-        of what is free. So such a piece is asked for, never touched, and freed.
-        """
-        if size > self._expected:
-            self._expected = size
-            try:
-                bytearray(min(_PIECES * size, _PIECE_BYTES_MAX))
-            except MemoryError:
-                pass
 
     def _take_chunk(self, length: int) -> Message | None:
         (stream,) = _NUMBER.unpack(self._take(4))

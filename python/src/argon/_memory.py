@@ -1,0 +1,27 @@
+"""Lets the C library keep freed memory at hand where big payloads come and go, in the client and in a runner."""
+
+from __future__ import annotations
+
+#: The GNU C library adjusts itself to nothing bigger,
+_PIECE_BYTES_MAX = (32 << 20) - 65536
+#: and so many payloads are under way at a time, with a copy of each.
+_PIECES = 8
+
+_expected = 0
+
+
+def expect(size: int) -> None:
+    """Tells that payloads of so many bytes travel in this process.
+
+    By itself the library gives the end of the heap back to the system after nearly every one, and the system clears the
+    same pages again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that
+    came from the system by itself is freed, pieces of that size stay with the heap from then on, and twice as much
+    of what is free. So such a piece is asked for, never touched, and freed.
+    """
+    global _expected
+    if size > _expected:
+        _expected = size
+        try:
+            bytearray(min(_PIECES * size, _PIECE_BYTES_MAX))
+        except MemoryError:
+            pass
