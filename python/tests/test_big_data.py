@@ -29,6 +29,8 @@ def test_arrays_travel_both_ways_as_they_are(client: Any) -> None:
     )
 
 
+# kind: what the call refers to | a numpy array that changes after `defer` | right | the array is copied before
+#    `defer` returns
 def test_an_array_that_changes_after_defer_arrives_as_it_was(client: Any) -> None:
     array = np.zeros(MIB)
     deferred = client.defer(lambda given: float(given.sum()), array)

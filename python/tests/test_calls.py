@@ -102,6 +102,7 @@ def test_done_never_waits_and_comes_true_by_itself(client: Any) -> None:
     wait_for("the outcome", deferred.done)
 
 
+# kind: re-entrance | a done callback that calls the client | right | callbacks run outside of the lock
 def test_callbacks_run_once_and_may_call_the_client(client: Any) -> None:
     said: list[Any] = []
     deferred = client.defer(abs, -7)
@@ -172,6 +173,7 @@ def test_a_time_limit_ends_the_task(client: Any) -> None:
     assert caught.value.kind == "timeout"
 
 
+# kind: a process that dies | `os._exit` in a task | loud | `argon.Died` with the status
 def test_a_process_that_ends_is_reported(client: Any) -> None:
     with pytest.raises(argon.Died) as caught:
         client.queue(os._exit, 3)
@@ -216,6 +218,8 @@ def test_cancel_ends_a_task_that_runs(client: Any, tmp_path: Any) -> None:
     assert not deferred.cancel()
 
 
+# kind: printed output | a task that prints while `sys.stdout` is replaced here | right | output goes to the stream
+#    of the moment
 def test_output_goes_to_the_streams_of_the_moment(client: Any) -> None:
     def talk() -> None:
         print("to stdout é")

@@ -21,6 +21,8 @@ def executor(cluster: Cluster) -> Any:
         yield made
 
 
+# kind: a drop-in replacement | `concurrent.futures.wait`, `as_completed` and `map` | right | futures are those of
+#    the standard library
 def test_it_is_an_executor_and_gives_futures(executor: Any) -> None:
     assert isinstance(executor, concurrent.futures.Executor)
     future = executor.submit(pow, 2, exp=5)

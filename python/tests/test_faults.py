@@ -81,6 +81,7 @@ def test_a_full_queue_is_waited_for_or_told(own_cluster: Cluster) -> None:
     assert sorted(client.map(abs, range(60))) == list(range(60))
 
 
+# kind: the reason of a wait | a Python call while no manager is there | loud | address and error are reported
 def test_nobody_there_is_told_soon_and_in_words(tmp_path: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -136,6 +137,7 @@ def test_the_second_address_serves_when_the_first_is_away(cluster: Cluster) -> N
         assert client.queue(abs, -1) == 1
 
 
+# kind: re-entrance | threads that share a client | right | the session has one lock and one reader
 def test_threads_share_one_client(client: Any) -> None:
     failures: list[BaseException] = []
 
@@ -181,6 +183,8 @@ print(os.read(reader, 100).decode())
 """
 
 
+# kind: copies of the process | a Python program that forks after its first call | right | the child dials anew and
+#    never writes to the connection of its parent
 def test_a_forked_child_has_a_session_of_its_own(cluster: Cluster) -> None:
     program = cluster.python(FORK)
     assert program.finish() == 0, program.stderr
@@ -200,6 +204,7 @@ except KeyboardInterrupt:
 """
 
 
+# kind: leaving a wait | Ctrl-C during a call | right | what was waited for is cancelled
 def test_an_interrupt_cancels_what_was_asked(cluster: Cluster, tmp_path: Any) -> None:
     begun = tmp_path / "begun"
     program = cluster.python(INTERRUPT, str(begun))
@@ -232,6 +237,7 @@ def test_an_interrupt_ends_the_calls_of_an_executor(cluster: Cluster, tmp_path: 
     wait_for("the slots to be free", lambda: cluster.status()["current_capacity"] == 2)
 
 
+# kind: re-entrance | an interrupt at any moment of a call | right | the next call gets its own result
 def test_interrupts_at_any_moment_leave_a_client_that_works(cluster: Cluster) -> None:
     program = cluster.python(
         """

@@ -24,6 +24,7 @@ def test_a_client_can_be_given(client: Any) -> None:
     assert client.queue(abs, -1) == 1
 
 
+# kind: a drop-in replacement | a joblib task that raises | right | the error is raised and the rest cancelled
 def test_an_error_is_raised_and_ends_the_rest(client: Any) -> None:
     with joblib.parallel_config(backend="argon", client=client, n_jobs=2), pytest.raises(ZeroDivisionError):
         joblib.Parallel()(joblib.delayed(lambda number: 1 // number)(number) for number in (1, 0, 1))

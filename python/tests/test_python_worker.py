@@ -118,6 +118,7 @@ def test_perl_calls_python_by_name_with_plain_data(cluster):
     assert said.stdout == b"1,2,3", said.stderr.decode()
 
 
+# kind: printed output | thousands of short tasks that print | right | output is filed under the task that wrote it
 def test_each_of_thousands_of_short_tasks_has_its_own_output(client):
     def say(number):
         if number % 7 == 0:

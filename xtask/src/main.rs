@@ -3,6 +3,7 @@
 //! Owns the command line and the exit codes only: 0 all is well, 1 there are findings, 2 the command
 //! was used wrongly or the tree could not be read. Each chore has a module of its own.
 
+mod kinds;
 mod manifest;
 mod tidy;
 mod tree;
@@ -13,14 +14,19 @@ use tree::Tree;
 
 const USAGE: &str = "\
 usage: cargo xtask tidy
+       cargo xtask kinds [--check]
 
   tidy   checks the rules of the house that no compiler knows: arrows between crates, names and
-         lengths of files, opening lines, unfinished marks, paths of one machine, the changelog";
+         lengths of files, opening lines, unfinished marks, paths of one machine, the changelog
+  kinds  writes docs/right-or-loud.md from the comments beside tests that name a kind;
+         with --check it changes nothing, and fails if the page is not current";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["tidy"] => run_tidy(),
+        ["tidy"] => with_tree("tidy", run_tidy),
+        ["kinds"] => with_tree("kinds", write_kinds),
+        ["kinds", "--check"] => with_tree("kinds", |tree| report("kinds", &kinds::findings(tree))),
         ["-h" | "--help" | "help"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -32,24 +38,44 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_tidy() -> ExitCode {
-    let tree = match Tree::of_this_repository() {
-        Ok(tree) => tree,
+fn with_tree(chore: &str, run: impl FnOnce(&Tree) -> ExitCode) -> ExitCode {
+    match Tree::of_this_repository() {
+        Ok(tree) => run(&tree),
         Err(error) => {
-            eprintln!("tidy: {error}");
-            return ExitCode::from(2);
+            eprintln!("{chore}: {error}");
+            ExitCode::from(2)
         }
-    };
-    let findings = tidy::findings(&tree);
-    for finding in &findings {
+    }
+}
+
+fn run_tidy(tree: &Tree) -> ExitCode {
+    let ended = report("tidy", &tidy::findings(tree));
+    println!("tidy: {} rules, {} files", tidy::RULES.len(), tree.files.len());
+    ended
+}
+
+fn write_kinds(tree: &Tree) -> ExitCode {
+    match kinds::page(tree) {
+        Err(findings) => report("kinds", &findings),
+        Ok(page) => match tree::write(kinds::PAGE, &page) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("kinds: {} cannot be written: {error}", kinds::PAGE);
+                ExitCode::from(2)
+            }
+        },
+    }
+}
+
+fn report(chore: &str, findings: &[tidy::Finding]) -> ExitCode {
+    for finding in findings {
         println!("{finding}");
     }
-    let looked_at = tree.files.len();
     if findings.is_empty() {
-        println!("tidy: {} rules, {looked_at} files, nothing to mend", tidy::RULES.len());
+        println!("{chore}: nothing to repair");
         ExitCode::SUCCESS
     } else {
-        println!("tidy: {looked_at} files, {} to mend", findings.len());
+        println!("{chore}: {} to repair", findings.len());
         ExitCode::FAILURE
     }
 }

@@ -99,6 +99,11 @@ impl SourceFile {
     }
 }
 
+/// Replaces a file of this repository.
+pub(crate) fn write(path: &str, text: &str) -> io::Result<()> {
+    std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path), text)
+}
+
 fn by_extension(extension: &str) -> Option<Language> {
     match extension {
         "rs" => Some(Language::Rust),

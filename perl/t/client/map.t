@@ -90,6 +90,7 @@ like $@, qr/order must be given or completed/, 'an_unknown_order_is_refused';
         $client->map($nap, [(60) x 20]);
     };
     alarm 0;
+    # kind: leaving a wait | a handler that dies out of Perl's `map` | right | all tasks of the map are cancelled
     is $@, "interrupted\n", 'a_signal_ends_the_map';
     my $begun = Time::HiRes::time();
     is $client->queue(sub { 'free' }), 'free', '... and its tasks, whose slots are free again';

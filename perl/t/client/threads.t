@@ -34,6 +34,7 @@ END
     my @lines = readline $child;
     close $child;
     my ($sum, $seconds) = split ' ', $lines[0] // q{};
+    # kind: copies of the process | twenty threads of Coro that call at once | right | each waits for its own task
     is $sum, 210, "twenty_threads_get_their_own_values ($way)";
     cmp_ok $seconds // 99, '<', 2, "twenty_threads_overlap ($way)";
     is join(q{}, @lines[1 .. $#lines]), "no\n" x 3, "errors_reach_their_own_threads ($way)";

@@ -40,6 +40,7 @@ is($answer, 'Shape::Square|square of area 9cm|square of area 16cm', 'a class of 
 {
     open my $handle, '<', $0 or die;
     eval { Argon::Data::encode([ bless { log => $handle }, 'Shape::Base' ]) };
+    # kind: what cannot travel | a Perl object that holds a file handle | loud | the sentence leads to the field
     like($@, qr/the list->\[0\]->\{log\} is a file handle/, 'an object that holds a handle is refused by its place');
 }
 

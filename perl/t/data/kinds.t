@@ -99,6 +99,7 @@ sub bits { return unpack 'H*', pack 'F', $_[0] }
     my $back = round([$deep])->[0];
     my $depth = 0;
     while (@$back) { $back = $back->[0]; $depth++ }
+    # kind: constants and big values | a Perl list 100,000 levels deep | right | the encoder does not recurse
     is($depth, 100_000, 'a list 100,000 levels deep arrives');
 
     my $hash = my $at = {};
@@ -113,6 +114,7 @@ sub bits { return unpack 'H*', pack 'F', $_[0] }
 {
     my $big = 'x' x (64 * 1024 * 1024);
     my $back = round([$big]);
+    # kind: constants and big values | a Perl value of 64 MiB | right | it is sent in parts
     is(length $back->[0], length $big, 'a value of 64 MiB arrives');
     ok($back->[0] eq $big, 'and is equal');
 }

@@ -14,14 +14,18 @@ my @LEFTOVERS = (
     ['a_die_handler',        'sub { $SIG{__DIE__} = sub { die "handled" }; 1 }', 'sub { defined $SIG{__DIE__} ? 1 : 0 }'],
     ['a_warn_handler',       'sub { $SIG{__WARN__} = sub { }; 1 }',              'sub { defined $SIG{__WARN__} ? 1 : 0 }'],
     ['an_ignored_signal',    'sub { $SIG{TERM} = "IGNORE"; 1 }',                 'sub { $SIG{TERM} // "DEFAULT" }', qr/\A(?:DEFAULT)?\z/],
+    # kind: what a task leaves behind | a Perl task that leaves an alarm with a handler | right | put back after the
+    #    task
     ['an_alarm_handler',     'sub { $SIG{ALRM} = sub { die "late" }; alarm 100; 1 }', 'sub { alarm 0 }'],
     ['a_handler_in_the_place_of_another', 'sub { delete $SIG{USR1}; $SIG{USR1} = sub { }; 1 }', 'sub { ref $SIG{USR1} ? 1 : 0 }'],
     ['a_handler_after_all_are_gone', 'sub { %SIG = (); $SIG{USR2} = sub { }; 1 }', 'sub { ref $SIG{USR2} ? 1 : 0 }'],
     ['a_die_handler_after_all_are_gone', 'sub { %SIG = (); $SIG{__DIE__} = sub { }; 1 }', 'sub { defined $SIG{__DIE__} ? 1 : 0 }'],
+    # kind: what a task leaves behind | `$SIG{CLD}`, the second name of a signal | right | both names are put back
     ['a_second_spelling',    'sub { $SIG{CLD} = "IGNORE"; 1 }',                  'sub { $SIG{CHLD} // "DEFAULT" }', qr/\A(?:DEFAULT)?\z/],
     ['the_record_separator', 'sub { undef $/; 1 }',                              'sub { $/ eq "\n" ? 0 : 1 }'],
     ['output_separators',    'sub { $, = "-"; $\ = "!"; $" = "+"; 1 }',          'sub { my @l = (1, 2); join("", map { defined && length } $,, $\) . ("@l" eq "1 2" ? 0 : 1) }'],
     ['the_subscript_separator', 'sub { $; = "x"; 1 }',                           'sub { $; eq "\034" ? 0 : 1 }'],
+    # kind: what a task leaves behind | a Perl task that changes `%ENV` | right | put back after the task
     ['the_environment',      'sub { $ENV{LEFT} = 1; delete $ENV{PATH}; 1 }',     'sub { ($ENV{LEFT} // 0) . (defined $ENV{PATH} ? 0 : 1) }', qr/\A00\z/],
     ['the_whole_environment', 'sub { %ENV = (); 1 }',                            'sub { defined $ENV{PATH} && defined $ENV{ARGON_WORKER} ? 0 : 1 }'],
     ['the_working_folder',   'sub { require Cwd; our $was = Cwd::getcwd(); chdir "/"; 1 }', 'sub { require Cwd; our $was; Cwd::getcwd() eq $was ? 0 : 1 }'],
@@ -56,6 +60,8 @@ for my $spoil ('close STDOUT', 'close STDERR', 'close STDIN', 'open STDOUT, ">",
 {
     task("sub { $spoil; 1 }");
     task('sub { print STDOUT "<$_[0]>\n"; print STDERR "[$_[0]]\n"; system "echo sub-$_[0]" if $_[1]; 1 }', $spoil, 0);
+    # kind: what a task leaves behind | a Perl task that closes, redirects or ties its standard handles | right |
+    #    put back after the task
     like $runner->output_until(qr/\n/), qr/\A<\Q$spoil\E>\n\z/, "standard output is itself again after: $spoil";
     like $runner->output_until(qr/\]\n/, 'errors'), qr/\[\Q$spoil\E\]\n\z/, "standard error is itself again after: $spoil";
     task('sub { system "echo child"; 1 }');
@@ -90,6 +96,8 @@ for my $spoil ('close STDOUT', 'close STDERR', 'close STDIN', 'open STDOUT, ">",
 
 {
     my $child = task('sub { my $child = fork; return $child if $child; print "child here\n"; return "from the child" }');
+    # kind: copies of the process | a task that forks and returns in the child | right | the child ends without an
+    #    outcome
     like $child, qr/\A\d+\z/, 'a_forked_child_does_not_answer_for_the_task';
     is $runner->output_until(qr/\n/), "child here\n", 'a_forked_child_runs';
     is task('sub { waitpid $_[0], 0; $? }', $child), 0, 'a_forked_child_that_leaves_the_sub_ends';

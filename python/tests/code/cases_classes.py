@@ -61,6 +61,8 @@ class Named(Point):
         self.name = name
 
 
+# kind: what the call refers to | an instance of a class of `__main__` | right | it comes back as an instance of the
+#    same class
 @case
 def an_instance_of_a_class_of_the_program_comes_back_as_one(remote):
     back = remote(lambda p: p + Point(1, 1), Point(1, 2))
@@ -79,6 +81,7 @@ def a_class_of_the_program_is_not_changed_by_what_comes_back(remote):
     assert dict(vars(Point)) == methods and Point.made == []
 
 
+# kind: what the call refers to | a task that changes an attribute of a class | right | each task has its copy
 @case
 def what_a_task_does_to_a_class_is_not_seen_by_the_next(remote):
     def f():

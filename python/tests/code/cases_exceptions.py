@@ -45,6 +45,8 @@ def an_exception_class_of_the_program_comes_back_as_itself(remote):
     assert type(failure["exception"]) is Trouble and failure["class"] == "__main__.Trouble"
 
 
+# kind: exceptions that are hard to rebuild | an exception whose `__init__` wants other arguments | loud |
+#    `argon.TaskError` has class, text and traceback
 @case
 def an_exception_that_cannot_be_made_again_is_told_in_words(remote):
     failure = remote.fails(lambda: raising(Detailed(5, hint="look")))
@@ -58,6 +60,8 @@ def an_exception_that_cannot_be_written_is_told_in_words(remote):
     assert "exception" not in failure and failure["class"] == "__main__.Trouble"
 
 
+# kind: exceptions that are hard to rebuild | an exception raised from another | right | the traceback from the
+#    worker shows both
 @case
 def chained_exceptions_are_all_in_the_traceback(remote):
     def f():
@@ -93,6 +97,8 @@ def exceptions_beside_exception_come_back(remote):
     assert remote.fails(lambda: (lambda f: f(f))(lambda f: f(f)))["class"] == "builtins.RecursionError"
 
 
+# kind: exceptions that are hard to rebuild | an exception whose `__str__` raises | loud | the class and the
+#    traceback arrive
 @case
 def an_exception_whose_text_fails_is_told_all_the_same(remote):
     class Silent(Exception):

@@ -89,6 +89,8 @@ def defaults_travel(remote):
     assert remote(f) == ([1, 1], {"x": 2})
 
 
+# kind: what the call refers to | lambdas made in a loop, called at once | right | the captured variable is read at
+#    the call
 @case
 def a_loop_variable_is_what_it_was_at_the_call(remote):
     assert [remote(lambda: i) for i in range(3)] == [0, 1, 2]  # noqa: B023

@@ -101,6 +101,7 @@ def weak_dictionaries_travel(remote):
     assert remote(lambda w, k: w["a"] is k, weak, key) is True
 
 
+# kind: what cannot travel | locks, open files, generators, weak references | loud | the sentence names the argument
 @case
 def what_cannot_travel_is_refused_with_its_name(remote):
     lock = threading.Lock()
@@ -131,11 +132,14 @@ def a_captured_object_is_refused_with_the_way_to_the_part(remote):
 GUARD = threading.RLock()
 
 
+# kind: what cannot travel | a function that uses a global lock | loud | refused at the call, with the name of the
+#    variable
 @case
 def a_global_that_cannot_travel_is_refused_with_its_name(remote):
     assert "the global variable GUARD that " in remote.refused(lambda: GUARD)
 
 
+# kind: what cannot travel | a task that returns a generator | loud | the sentence says to return a list
 @case
 def results_that_cannot_travel_fail_with_a_sentence(remote):
     def stream():

@@ -25,6 +25,8 @@ def case(function):
 limit = 10
 
 
+# kind: what the call refers to | a global variable that changes between two calls | right | nothing is remembered
+#    from the call before
 @case
 def a_global_variable_travels_as_it_is_at_the_call(remote):
     global limit
@@ -89,6 +91,7 @@ def code_that_was_changed_travels_as_it_is_now(remote):
     assert remote(f) == -2
 
 
+# kind: what the call refers to | a task that appends to a global list | right | each task has its copy
 @case
 def what_a_task_does_to_variables_is_not_seen_by_the_next(remote):
     seen = []
@@ -138,6 +141,7 @@ def an_inner_function_may_change_what_its_outer_one_made(remote):
     assert [remote(outer) for _ in range(2)] == [2, 2]
 
 
+# kind: what the call refers to | a function that reads a name that is not there | loud | `NameError`, as here
 @case
 def a_global_that_does_not_exist_is_missed_there(remote):
     failure = remote.fails(lambda: nowhere)

@@ -170,6 +170,8 @@ def test_a_worker_can_turn_it_off():
         assert runner.call(__import__("os").getenv, "ARGON_NO_REMOTE_MODULES") is None
 
 
+# kind: modules that changed | two clients with different modules of one name | right | modules that were fetched
+#    belong to one client
 def test_two_clients_with_different_modules_of_one_name_never_mix(bare):
     texts = {
         word: {"mine": f"import other\ndef f():\n    return {word!r}, other.w\n", "other": f"w = {word!r}\n"}
@@ -253,6 +255,7 @@ def test_a_module_that_fails_while_it_is_made_is_made_anew(bare):
     assert bare.by_name("bad.f").value == 5
 
 
+# kind: modules that changed | `importlib.reload` of a module here | right | workers fetch it again
 def test_a_module_that_was_loaded_again_is_fetched_again(bare, place):
     write(place, changing="def f():\n    return 'old'\n")
     import changing

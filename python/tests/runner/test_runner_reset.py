@@ -19,6 +19,7 @@ def runner():
         yield runner
 
 
+# kind: what a task leaves behind | a Python task that changes `os.environ` | right | put back after the task
 def test_the_environment_is_put_back(runner):
     def change():
         os.environ["WORD"] = "after"
@@ -35,6 +36,7 @@ def test_the_environment_is_put_back(runner):
     assert shown == b"before\n"
 
 
+# kind: what a task leaves behind | a Python task that changes folder and umask | right | put back after the task
 def test_the_folder_and_the_mask_are_put_back(runner, tmp_path):
     before = runner.call(os.getcwd)
     mask = runner.call(lambda: (os.chdir(tmp_path), os.umask(0o777))[1])
@@ -49,6 +51,8 @@ def test_a_folder_that_is_gone_is_left(runner, tmp_path):
     assert runner.call(os.getcwd) == before
 
 
+# kind: what a task leaves behind | a Python task that leaves a signal handler and an alarm | right | put back after
+#    the task
 def test_signal_handlers_and_alarms_are_put_back(runner):
     def change():
         signal.signal(signal.SIGALRM, lambda *_: os._exit(9))

@@ -31,6 +31,7 @@ struct Aftermath {
     report: Value,
 }
 
+// kind: a worker that dies | processes killed and frozen at random | right | each task ends once
 #[test]
 fn a_storm_of_kills_and_freezes_loses_repeats_and_invents_nothing() {
     let after = storm("storm", &["--seconds", "15"]);

@@ -17,6 +17,7 @@ fn assert_fails(finished: &Finished, status: i32, words: &str) {
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
 }
 
+// kind: sentences for mistakes | wrong options and missing files | loud | a sentence and an exit status
 #[test]
 fn mistakes_get_a_sentence_and_an_exit_status() {
     let mut cluster = Cluster::start();
@@ -89,6 +90,7 @@ fn asking_for_a_key_where_there_is_none_tells_that_one_was_made() {
     assert_eq!(ask(), "");
 }
 
+// kind: keys | a wrong key | loud | an exit status of its own
 #[test]
 fn a_wrong_key_is_told_and_gives_its_own_status() {
     let cluster = Cluster::start();

@@ -126,6 +126,7 @@ fn a_runner_that_dies_ends_its_task_as_died_and_is_replaced() {
     assert_eq!(printed, "died 9 -\ndied - 3\ndied - 4\nalive");
 }
 
+// kind: drain waits | a worker that is drained under load | right | no task fails
 #[test]
 fn a_drained_worker_finishes_leaves_and_fails_nothing() {
     let mut cluster = Cluster::with_workers(&[2, 2]);

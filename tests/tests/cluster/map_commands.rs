@@ -139,6 +139,7 @@ fn failures_are_counted_told_and_written_to_the_joblog() {
     );
 }
 
+// kind: joblogs | `--resume` with the joblog of another run | loud | refused before anything runs
 #[test]
 fn a_run_goes_on_from_its_joblog_and_refuses_that_of_another() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -198,6 +199,7 @@ fn jobs_is_a_cap_and_without_it_all_slots_of_all_workers_work() {
     assert_eq!(capped.status.code(), Some(0), "{}", capped.stderr);
 }
 
+// kind: printed output | many commands that print at once | right | output of each command stays together
 #[test]
 fn output_is_never_mixed_and_a_gibibyte_of_it_needs_little_memory() {
     let mut cluster = Cluster::with_workers(&[2]);
@@ -224,6 +226,7 @@ fn output_is_never_mixed_and_a_gibibyte_of_it_needs_little_memory() {
     assert_eq!((received, child.wait().unwrap().code()), (1 << 30, Some(0)));
 }
 
+// kind: inputs as people have them | an endless list of inputs | right | inputs are read as slots are free
 #[test]
 fn a_long_list_is_read_as_it_is_needed() {
     let cluster = Cluster::with_workers(&[2]);

@@ -37,6 +37,8 @@ fn run_fed(cluster: &Cluster, words: &[&str], input: &[u8]) -> (Vec<u8>, Option<
     })
 }
 
+// kind: the caller's environment | `argon run` in any folder | right | the command starts in the folder of the
+//    caller
 #[test]
 fn output_and_status_are_those_of_the_command_and_the_folder_is_the_callers() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -162,6 +164,7 @@ fn retries_run_it_again_and_its_output_begins_anew_in_words() {
     assert!(finished.stderr.contains("started again"), "{}", finished.stderr);
 }
 
+// kind: the reason of a wait | `argon run` on a pool without workers | loud | the reason is printed once
 #[test]
 fn a_pool_without_workers_is_told_and_waited_for() {
     let mut cluster = Cluster::start();

@@ -3,6 +3,7 @@
 use crate::support::{NOTE, counts, lines};
 use argon_tests::Cluster;
 
+// kind: a process that dies | a task killed by a signal | loud | signal, last output and peak memory are reported
 #[test]
 fn a_death_is_reported_with_all_that_is_known() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -19,6 +20,8 @@ fn a_death_is_reported_with_all_that_is_known() {
     assert!(text.contains("exited with status 7") && text.contains("at program line"), "{text}");
 }
 
+// kind: a process that dies | a segmentation fault in a task | loud | one task ends; the slot goes on with a new
+//    process
 #[test]
 fn a_crash_of_the_interpreter_ends_one_task_and_a_fresh_runner_is_there_within_a_second() {
     let mut cluster = Cluster::with_workers(&[1]);

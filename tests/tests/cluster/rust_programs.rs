@@ -74,6 +74,8 @@ fn output_of_short_tasks_that_are_handed_ahead_comes_with_the_one_that_wrote_it(
     assert_eq!(run(&mut cluster, "mutters", &[]).stdout, "mutters\n");
 }
 
+// kind: a process that dies | a process that dies with more tasks handed to it | right | only the running task
+//    fails
 #[test]
 fn of_the_short_tasks_in_a_runner_that_dies_only_the_running_one_dies() {
     let mut cluster = Cluster::with_workers(&[2]);

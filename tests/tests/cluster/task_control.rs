@@ -52,6 +52,8 @@ fn a_timeout_is_retried_if_the_caller_wants_it() {
     assert_eq!(lines(&cluster, "ran").len(), 2);
 }
 
+// kind: cancel frees the slot | a running and a waiting task that are cancelled | right | the process is killed and
+//    the slot is free
 #[test]
 fn cancel_ends_what_waits_and_what_runs_and_frees_the_slot() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -111,6 +113,8 @@ fn a_task_that_is_cancelled_while_no_manager_is_there_is_cancelled_when_one_is()
     wait_until_gone(&pids, GRACE);
 }
 
+// kind: a worker that dies | a task that must never run twice | loud | the outcome is lost, with the story of its
+//    attempts
 #[test]
 fn a_task_that_must_never_run_twice_is_lost_with_its_worker() {
     let mut cluster = Cluster::with_workers(&[1, 1]);
@@ -128,6 +132,7 @@ fn a_task_that_must_never_run_twice_is_lost_with_its_worker() {
     assert_eq!(lines(&cluster, "ran").len(), 1, "it ran twice");
 }
 
+// kind: a worker that dies | a task that kills every worker it runs on | loud | lost after three workers
 #[test]
 fn a_task_that_kills_its_workers_ends_as_lost_after_three_with_the_story() {
     let mut cluster = Cluster::with_workers(&[1, 1, 1, 1]);

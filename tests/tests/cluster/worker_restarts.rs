@@ -13,6 +13,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
+// kind: a worker that dies | a worker killed with tasks | right | its tasks run on another worker
 #[test]
 fn what_a_killed_worker_ran_runs_elsewhere_within_a_second() {
     let mut cluster = Cluster::with_workers(&[2]);

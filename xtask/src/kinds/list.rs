@@ -1,0 +1,185 @@
+//! The kinds of programs that are hard to call elsewhere, in the order of the page.
+//!
+//! Owns names, areas and what is still open. Which inputs were tried, and how they end, is said beside the tests.
+
+/// One kind: tests name it in their comments.
+pub(super) struct Kind {
+    pub(super) area: &'static str,
+    pub(super) name: &'static str,
+    /// The promise, in a sentence or two.
+    pub(super) about: &'static str,
+    /// Inputs that are neither right nor loud yet, each a sentence.
+    pub(super) open: &'static [&'static str],
+}
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        area: "Perl code and values",
+        name: "the topic",
+        about: "A sub reads `$_` as it would here.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
+        name: "state in code",
+        about: "Some operators and closures keep state between calls. A task begins with the state \
+               of the caller, not with that of the task before.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
+        name: "values with two faces",
+        about: "A value keeps what Perl knows about it: number or text, true or false, shared \
+               references, magic.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
+        name: "frames of the runner",
+        about: "Errors and stack traces show the caller's program, not the machinery that runs the \
+               task.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
+        name: "copies of the process",
+        about: "A forked child or a thread has a session of its own, or is refused.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
+        name: "constants and big values",
+        about: "Size costs time in proportion and is bounded by named limits.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
+        name: "exceptions that are hard to rebuild",
+        about: "An exception arrives with its class, text and arguments, or as `argon.TaskError` \
+               with all three in words.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
+        name: "modules that changed",
+        about: "By name, a worker takes the module as its file says. A program that changed the \
+               module in memory learns of it.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
+        name: "what the call refers to",
+        about: "Captured and global variables, classes and functions of the main program travel as \
+               they are at the call.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
+        name: "what cannot travel",
+        about: "Locks, files, generators and C pointers are refused at the caller's line, by name.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
+        name: "re-entrance",
+        about: "Signal handlers, finalizers, callbacks and other threads may call anything.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
+        name: "a drop-in replacement",
+        about: "One changed line is enough to come from the standard library or joblib.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "the caller's environment",
+        about: "A command finds folder, umask, variables and functions of the caller.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "inputs as people have them",
+        about: "Byte order marks, empty lines, long lines and millions of rows are read as meant.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "joblogs",
+        about: "A run continues where it stopped, and two runs never share a joblog.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "sentences for mistakes",
+        about: "A wrong option or a missing folder is named, with what to do.",
+        open: &[],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
+        name: "what a task leaves behind",
+        about: "A task starts as in a fresh process as far as the process is concerned; what it \
+               changed is put back.",
+        open: &[
+            "State of modules (`$Data::Dumper::Indent`, `decimal` precision, warning filters) stays \
+             for the next task in the same runner, also for that of another client.",
+            "A file handle that a task keeps open stays open until its runner ends.",
+        ],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
+        name: "a process that dies",
+        about: "The death of a process ends only the task that ran in it, with status or signal.",
+        open: &[],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
+        name: "a worker that dies",
+        about: "Its tasks run elsewhere, unless the caller asked for never twice.",
+        open: &[],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
+        name: "tasks that wait for tasks",
+        about: "A task may call the pool and wait.",
+        open: &["Tasks that wait for other tasks hold their slots. When all slots wait, the pool stands \
+             still."],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
+        name: "printed output",
+        about: "Output of a task appears at its caller, whole, before the outcome.",
+        open: &["Records of Python's `logging` in a task do not reach handlers of the caller."],
+    },
+    Kind {
+        area: "Operation",
+        name: "cancel frees the slot",
+        about: "A cancelled task ends, and its slot is free for the next. The answer tells what \
+               happened.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
+        name: "leaving a wait",
+        about: "A wait that is left by an exception or a signal cancels what it waited for.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
+        name: "drain waits",
+        about: "A drained worker finishes what it holds.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
+        name: "keys",
+        about: "Key files are private and checked alike in every language.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
+        name: "the reason of a wait",
+        about: "A client that waits longer than two seconds reports the reason.",
+        open: &[],
+    },
+];
