@@ -35,6 +35,7 @@ mod task;
 mod task_index;
 mod timers;
 mod view;
+mod waiting;
 mod worker;
 
 use std::collections::VecDeque;
@@ -51,6 +52,7 @@ pub use input::{Input, Link, WorkerProfile};
 pub use limits::Limits;
 pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
+pub use waiting::{Reason, Waiting, WhyWaiting};
 
 use key::{SessionKey, TaskKey, WorkerKey, place_of};
 use placement::Placement;

@@ -60,6 +60,9 @@ pub struct Outcome {
 pub struct Report {
     /// What happened and what to do, in a sentence or two.
     pub message: String,
+    /// Reason of a `rejected` outcome, for programs: `queue_full` or `store_full`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// The worker's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
@@ -215,6 +218,12 @@ impl Report {
     #[must_use]
     pub fn of(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }
+    }
+
+    /// The report of a task that was not accepted: the reason for programs, and a sentence.
+    #[must_use]
+    pub fn rejected(code: &str, message: impl Into<String>) -> Self {
+        Self { code: Some(code.to_owned()), ..Self::of(message) }
     }
 
     /// The report as JSON within the wire's limit: long output and long stories lose their beginning, stacks their end.

@@ -32,5 +32,6 @@ mod store_faults;
 mod submit_commands;
 mod support;
 mod task_control;
+mod waiting;
 mod wall_clock;
 mod worker_restarts;

@@ -25,7 +25,7 @@ impl Scheduler {
                 Record::TaskAccepted(task) => {
                     let session = self.session_of(task.head.id.session);
                     let key = self.insert_task(session, task, false);
-                    self.tasks[key.index()].state = State::Recovering;
+                    self.set_state(key, State::Recovering);
                     self.tasks[key.index()].is_durable = true;
                     self.timers.set(self.recovering_until, Timer::RecoveryEnd);
                 }
@@ -65,7 +65,9 @@ impl Scheduler {
     /// until the caller says otherwise.
     pub(super) fn insert_task(&mut self, session: SessionKey, task: Task, offered: bool) -> TaskKey {
         let id = task.head.id;
-        let tasks = &mut self.sessions[session.index()].tasks;
+        let owner = &mut self.sessions[session.index()];
+        owner.counts.add(&State::Storing, task.head.runtime);
+        let tasks = &mut owner.tasks;
         let entry = TaskEntry {
             session,
             session_place: place_of(tasks.len()),
@@ -93,7 +95,16 @@ impl Scheduler {
         entry.stamp = stamp;
         // Nobody will start it again: its arguments need not be kept.
         entry.task.payload = argon_proto::Payload::default();
-        entry.state = State::Ended(Box::new(Ended { outcome, durable, expires: None, weight }));
+        self.set_state(key, State::Ended(Box::new(Ended { outcome, durable, expires: None, weight })));
+    }
+
+    /// Moves a task to another state, and counts it there for its session.
+    pub(super) fn set_state(&mut self, key: TaskKey, state: State) {
+        let entry = &mut self.tasks[key.index()];
+        let counts = &mut self.sessions[entry.session.index()].counts;
+        counts.remove(&entry.state, entry.task.head.runtime);
+        counts.add(&state, entry.task.head.runtime);
+        entry.state = state;
     }
 
     /// Forgets a task that is neither queued nor assigned.
@@ -104,6 +115,7 @@ impl Scheduler {
             self.timers.cancel(at, Timer::ResultExpiry(key, entry.stamp));
         }
         let session = &mut self.sessions[entry.session.index()];
+        session.counts.remove(&entry.state, entry.task.head.runtime);
         session.tasks.swap_remove(entry.session_place as usize);
         if let Some(moved) = session.tasks.get(entry.session_place as usize) {
             self.tasks[moved.index()].session_place = entry.session_place;

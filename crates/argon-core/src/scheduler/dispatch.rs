@@ -70,13 +70,13 @@ impl Scheduler {
         let entry = &mut self.tasks[key.index()];
         entry.task.head.attempt = attempt;
         entry.last = entry.last.max(attempt);
-        entry.state =
-            State::Assigned { worker: worker_key, place: place_of(worker.assigned.len()), since: now };
+        let place = place_of(worker.assigned.len());
         worker.assigned.push(key);
         if worker.recall == Recall::Vain {
             worker.recall = Recall::Possible;
         }
         self.placement.update(worker_key, worker);
+        self.set_state(key, State::Assigned { worker: worker_key, place, since: now });
     }
 
     /// Takes a task off its worker's list; its state is the caller's to set.
@@ -91,8 +91,8 @@ impl Scheduler {
         {
             *its_place = place;
         }
-        self.tasks[key.index()].state = State::Delayed;
         self.placement.update(worker_key, worker);
+        self.set_state(key, State::Delayed);
     }
 
     /// Takes a task that has not ended out of the queue or out of its worker's hands, which is told to stop.

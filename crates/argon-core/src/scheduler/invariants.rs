@@ -1,5 +1,6 @@
 //! What is always true between two steps. Tests and the simulator ask after every step.
 
+use super::session::Counts;
 use super::task::State;
 use super::{Peer, Scheduler, SessionKey, TaskKey, WorkerKey};
 
@@ -43,6 +44,14 @@ impl Scheduler {
             }
         }
         assert_eq!(queued, self.queue.lengths(), "the queue's lengths are wrong");
+        for (_, session) in &self.sessions {
+            let mut counts = Counts::default();
+            for key in &session.tasks {
+                let entry = &self.tasks[key.index()];
+                counts.add(&entry.state, entry.task.head.runtime);
+            }
+            assert_eq!(counts, session.counts, "a session counts its tasks wrong");
+        }
     }
 
     fn assert_lists_are_complete(&self) {

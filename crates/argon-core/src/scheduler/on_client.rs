@@ -36,7 +36,7 @@ impl Scheduler {
         self.peers.insert(link, Peer::Client(key));
         if let Some(old) = replaced {
             self.write_off_output(key, out);
-            self.forget_collector(old);
+            self.forget_collector(key, old);
         }
     }
 
@@ -100,6 +100,9 @@ impl Scheduler {
     }
 
     pub(super) fn on_collect_requested(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
+        let Some(collector) = self.client_at(link) else {
+            return close(link, "frame", "an outcome was asked for before the session was opened", out);
+        };
         for id in ids {
             let known = self.task_of(id).map(|key| &self.tasks[key.index()]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
@@ -107,9 +110,8 @@ impl Scheduler {
                     out.send(link, Message::Outcome(ended.outcome.clone()));
                 }
                 Some((_, true)) => {
-                    let waiting = self.collectors.entry(*id).or_default();
-                    if !waiting.contains(&link) {
-                        waiting.push(link);
+                    if self.sessions[collector.index()].collecting.insert(*id) {
+                        self.collectors.entry(*id).or_default().push(link);
                     }
                 }
                 Some((_, false)) | None => {
@@ -125,10 +127,10 @@ impl Scheduler {
     }
 
     pub(super) fn on_client_lost(&mut self, now: Time, link: Link, farewell: bool, out: &mut Out) {
-        self.forget_collector(link);
         let Some(key) = self.client_at(link) else {
             return;
         };
+        self.forget_collector(key, link);
         self.peers.remove(&link);
         let stamp = self.next_stamp();
         let session = &mut self.sessions[key.index()];
@@ -142,11 +144,16 @@ impl Scheduler {
         }
     }
 
-    fn forget_collector(&mut self, link: Link) {
-        self.collectors.retain(|_, waiting| {
-            waiting.retain(|other| *other != link);
-            !waiting.is_empty()
-        });
+    /// Forgets what a session's connection wanted to collect.
+    fn forget_collector(&mut self, key: SessionKey, link: Link) {
+        for id in std::mem::take(&mut self.sessions[key.index()].collecting) {
+            if let Some(waiting) = self.collectors.get_mut(&id) {
+                waiting.retain(|other| *other != link);
+                if waiting.is_empty() {
+                    self.collectors.remove(&id);
+                }
+            }
+        }
     }
 
     /// Drops the attached tasks of a client that is gone for good.
@@ -195,6 +202,9 @@ impl Scheduler {
         if entry.is(Flags::DETACHED) {
             let waiting = if ended.durable { self.collectors.remove(&id) } else { None };
             for link in waiting.into_iter().flatten() {
+                if let Some(collector) = self.client_at(link) {
+                    self.sessions[collector.index()].collecting.remove(&id);
+                }
                 out.send(link, Message::Outcome(ended.outcome.clone()));
             }
             return;

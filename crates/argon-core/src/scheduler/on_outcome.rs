@@ -100,9 +100,8 @@ impl Scheduler {
     /// Lets a task wait, outside the queue, until `at`.
     fn delay(&mut self, at: Time, key: TaskKey) {
         let stamp = self.next_stamp();
-        let entry = &mut self.tasks[key.index()];
-        entry.stamp = stamp;
-        entry.state = State::Delayed;
+        self.tasks[key.index()].stamp = stamp;
+        self.set_state(key, State::Delayed);
         self.timers.set(at, Timer::Retry(key, stamp));
     }
 

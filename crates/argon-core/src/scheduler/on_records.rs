@@ -1,7 +1,7 @@
 //! The store answered: what waited for its records goes on, or is taken back.
 
 use argon_proto::message::AttemptId;
-use argon_proto::{Message, TaskId};
+use argon_proto::{Message, Report, TaskId};
 
 use super::effect::Out;
 use super::record::Record;
@@ -72,14 +72,20 @@ impl Scheduler {
             let key = self.task_of(&stored.id);
             match (stored.awaits, key) {
                 (Awaits::Accept, Some(key)) => {
-                    let message = format!("the task could not be stored durably ({why}); try again later");
+                    let report = Report::rejected(
+                        "store_full",
+                        format!(
+                            "the task could not be stored durably ({why}); make room there or start the manager with \
+                             another --store, and try again later"
+                        ),
+                    );
                     let link = self.offered_on(key);
                     let entry = &self.tasks[key.index()];
                     // A task that was cancelled meanwhile has no payload any more, but was charged for it.
                     let (session, charged) = (entry.session, entry.weight());
                     let task = entry.task.clone();
                     self.remove_task(key, &mut Out::default());
-                    self.reject(session, link, &task, charged, &message, out);
+                    self.reject(session, link, &task, charged, report, out);
                 }
                 (Awaits::Start(stamp), Some(key)) if self.tasks[key.index()].stamp == stamp => {
                     let record = Record::AttemptStarted(self.tasks[key.index()].attempt_id());

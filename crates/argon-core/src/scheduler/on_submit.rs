@@ -30,7 +30,14 @@ impl Scheduler {
                 "the queue is full ({} tasks wait): the system is at capacity; try again later, or add workers",
                 self.queue.len()
             );
-            return self.reject(session, Some(link), &task, task.weight(), &message, out);
+            return self.reject(
+                session,
+                Some(link),
+                &task,
+                task.weight(),
+                Report::rejected("queue_full", message),
+                out,
+            );
         }
         task.head.attempt = Attempt(0);
         task.head.flags = task.head.flags.without(Flags::OFFERED_AGAIN);
@@ -51,7 +58,7 @@ impl Scheduler {
             return self.claim(now, key, unclaimed, out);
         }
         if again && now < self.recovering_until {
-            self.tasks[key.index()].state = State::Recovering;
+            self.set_state(key, State::Recovering);
             self.timers.set(self.recovering_until, Timer::RecoveryEnd);
             return;
         }
@@ -97,14 +104,13 @@ impl Scheduler {
         link: Option<Link>,
         task: &Task,
         charged: u64,
-        message: &str,
+        report: Report,
         out: &mut Out,
     ) {
         self.totals.rejected += 1;
         if let Some(link) = link {
             self.refund(session, charged);
-            let outcome =
-                Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &Report::of(message));
+            let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &report);
             out.send(link, argon_proto::Message::Outcome(outcome));
         }
         release_blobs(task, out);

@@ -73,9 +73,9 @@ impl Scheduler {
     /// Puts a task into its session's lane; in front if it has waited its time before.
     pub(super) fn enqueue(&mut self, now: Time, key: TaskKey, in_front: bool) {
         let stamp = self.next_stamp();
+        self.set_state(key, State::Queued { since: now });
         let entry = &mut self.tasks[key.index()];
         entry.stamp = stamp;
-        entry.state = State::Queued { since: now };
         let lane = entry.task.head.priority.index();
         let session_key = entry.session;
         let session = &mut self.sessions[session_key.index()];
@@ -137,10 +137,10 @@ impl Scheduler {
     /// Takes a waiting task out of its lane; the caller sets its state. Entries in the middle of a lane stay, but never
     /// more of them than of live ones.
     pub(super) fn leave_queue(&mut self, key: TaskKey) {
-        let entry = &mut self.tasks[key.index()];
+        self.set_state(key, State::Delayed);
+        let entry = &self.tasks[key.index()];
         let lane = entry.task.head.priority.index();
         let session = &mut self.sessions[entry.session.index()];
-        entry.state = State::Delayed;
         session.stale[lane] += 1;
         self.queue.lengths[lane] -= 1;
         if session.stale[lane] > STALE_MIN.max(session.lanes[lane].len() / 2) {
@@ -161,7 +161,7 @@ fn trim(tasks: &Slab<TaskEntry>, session: &mut Session, lane: usize) {
     }
 }
 
-fn is_live(tasks: &Slab<TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
+pub(super) fn is_live(tasks: &Slab<TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
     tasks.get(key.index()).is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some())
 }
 

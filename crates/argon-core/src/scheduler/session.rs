@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
-use argon_proto::SessionId;
+use argon_proto::{Runtime, SessionId, TaskId};
+use rustc_hash::FxHashSet;
 
 use super::TaskKey;
 use super::input::Link;
+use super::task::State;
 
 /// What the scheduler knows of one client.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(super) struct Session {
     pub(super) has_turn: [bool; 3],
     /// All tasks of the session that are not forgotten.
     pub(super) tasks: Vec<TaskKey>,
+    /// Number of those tasks in each state.
+    pub(super) counts: Counts,
+    /// Detached tasks, of any session, whose outcomes this connection waits for.
+    pub(super) collecting: FxHashSet<TaskId>,
     /// Bytes of outcomes that were sent, or wait to be, and are not taken.
     pub(super) untaken_bytes: u64,
     pub(super) credit: Credit,
@@ -52,8 +58,52 @@ impl Session {
             stale: [0; 3],
             has_turn: [false; 3],
             tasks: Vec::new(),
+            counts: Counts::default(),
+            collecting: FxHashSet::default(),
             untaken_bytes: 0,
             credit: Credit::default(),
+        }
+    }
+}
+
+/// Tasks by state, so that a question about a session costs the same whether it has ten tasks or a million.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) storing: u32,
+    pub(super) recovering: u32,
+    /// By runtime, in the order of [`Runtime::ALL`].
+    pub(super) queued: [u32; Runtime::ALL.len()],
+    pub(super) delayed: u32,
+    pub(super) assigned: u32,
+    pub(super) ended: u32,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, state: &State, runtime: Runtime) {
+        *self.place(state, runtime) += 1;
+    }
+
+    pub(super) fn remove(&mut self, state: &State, runtime: Runtime) {
+        *self.place(state, runtime) -= 1;
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.storing += other.storing;
+        self.recovering += other.recovering;
+        self.queued.iter_mut().zip(other.queued).for_each(|(count, more)| *count += more);
+        self.delayed += other.delayed;
+        self.assigned += other.assigned;
+        self.ended += other.ended;
+    }
+
+    fn place(&mut self, state: &State, runtime: Runtime) -> &mut u32 {
+        match state {
+            State::Storing => &mut self.storing,
+            State::Recovering => &mut self.recovering,
+            State::Queued { .. } => &mut self.queued[usize::from(runtime.to_byte()) - 1],
+            State::Delayed => &mut self.delayed,
+            State::Assigned { .. } => &mut self.assigned,
+            State::Ended(_) => &mut self.ended,
         }
     }
 }

@@ -78,16 +78,25 @@ impl Manager {
     }
 
     pub(crate) fn join(&mut self, link: u64, slots: u32, held: &[AttemptId]) {
-        let profile = WorkerProfile {
+        self.join_with(link, slots, &[], held);
+    }
+
+    /// Lets a worker join that has these runtimes and versions.
+    pub(crate) fn join_with(&mut self, link: u64, slots: u32, runtimes: &[(&str, &str)], held: &[AttemptId]) {
+        let profile = Self::profile(link, slots, runtimes);
+        self.step(Input::WorkerJoined { link: Link(link), profile, held: held.to_vec() });
+    }
+
+    pub(crate) fn profile(link: u64, slots: u32, runtimes: &[(&str, &str)]) -> WorkerProfile {
+        WorkerProfile {
             id: WorkerId([(link % 100) as u8; 16]),
             name: format!("w{}", link % 100),
             host: "host".into(),
             pid: 1,
             slots,
-            runtimes: Vec::new(),
+            runtimes: runtimes.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect(),
             release: String::new(),
-        };
-        self.step(Input::WorkerJoined { link: Link(link), profile, held: held.to_vec() });
+        }
     }
 
     pub(crate) fn lose(&mut self, link: u64) {

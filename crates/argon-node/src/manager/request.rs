@@ -28,7 +28,7 @@ impl Driver {
             Err(error) => return self.refuse(link, "frame", &format!("REQUEST cannot be read: {error}")),
         };
         let number = request.request;
-        let answer = self.answer(now, role, &request);
+        let answer = self.answer(now, link, role, &request);
         let mut reply = match answer {
             Ok(reply) => reply,
             Err(message) => json!({"ok": false, "message": message}),
@@ -37,7 +37,7 @@ impl Driver {
         self.send(link, Message::Reply(reply.to_string().into()));
     }
 
-    fn answer(&mut self, now: Time, role: Role, request: &Request) -> Result<Value, String> {
+    fn answer(&mut self, now: Time, link: Link, role: Role, request: &Request) -> Result<Value, String> {
         let what = request.what.as_str();
         if role == Role::Observer && !matches!(what, "status" | "explain") {
             return Err("an observer may look, not touch; use the cluster key or an admin's".to_owned());
@@ -45,6 +45,7 @@ impl Driver {
         match what {
             "status" => self.status(now),
             "explain" => self.explain(&request.task),
+            "waiting" => self.waiting(now, link, role),
             "drain" => self.drain(now, &request.worker),
             "shutdown" if role == Role::Admin => {
                 self.wants_stop = true;
@@ -52,7 +53,7 @@ impl Driver {
             }
             "shutdown" => Err("only an admin may stop the manager".to_owned()),
             other => Err(format!(
-                "this manager does not know the request '{other}'; it knows status, explain, drain and shutdown"
+                "this manager does not know the request '{other}'; it knows status, waiting, explain, drain and shutdown"
             )),
         }
     }
@@ -65,6 +66,26 @@ impl Driver {
         reply["uptime_s"] = self.started.elapsed().as_secs().into();
         reply["release"] = env!("CARGO_PKG_VERSION").into();
         reply["pid"] = std::process::id().into();
+        Ok(reply)
+    }
+
+    /// Why the tasks of the client's session wait; for an admin, who has no session, those of all.
+    fn waiting(&self, now: Time, link: Link, role: Role) -> Result<Value, String> {
+        let waiting = match role {
+            Role::Admin => self.scheduler.waiting(now),
+            Role::Client | Role::Worker | Role::Observer => {
+                self.scheduler.waiting_of(now, link).ok_or("this connection has opened no session")?
+            }
+        };
+        let parked = match role {
+            Role::Admin => self.peers.values().map(|peer| peer.parked.len()).sum(),
+            Role::Client | Role::Worker | Role::Observer => {
+                self.peers.get(&link).map_or(0, |peer| peer.parked.len())
+            }
+        };
+        let waiting = waiting.with_blobs_missing(parked);
+        let mut reply = serde_json::to_value(waiting).map_err(|error| error.to_string())?;
+        reply["ok"] = true.into();
         Ok(reply)
     }
 

@@ -1,0 +1,304 @@
+//! Why tasks wait: what a client that hears nothing for a while is told.
+//!
+//! Answers cost the same with ten tasks or a million: sessions count their tasks by state, and only a few tasks are looked
+//! at for what the counts cannot tell. `tasks` of a reason is exact but for that: then it is a lower bound.
+
+use std::time::Duration;
+
+use argon_proto::{Runtime, TaskId};
+use serde::Serialize;
+
+use super::input::Link;
+use super::queue::is_live;
+use super::session::{Counts, Session};
+use super::task::{State, TaskEntry};
+use super::{Scheduler, SessionKey};
+use crate::pool::Version;
+use crate::time::Time;
+
+/// Waiting Python tasks whose meta data is read for the version that they want.
+const PYTHONS_READ: u64 = 256;
+/// Bytes of meta data after which no more is read.
+const META_READ: usize = 256 << 10;
+/// Places of a lane that are looked at to find them.
+const PLACES_READ: usize = 1024;
+/// Tasks of other sessions that are looked at because the client collects them.
+const COLLECTED_READ: usize = 1024;
+/// How long after it joined a worker may still be looking for its Python interpreters.
+const LOOKS_FOR_PYTHON: Duration = Duration::from_secs(2);
+
+/// Answer to the request `waiting`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Waiting {
+    /// Tasks that workers have.
+    pub running: u64,
+    /// Why the others wait, the reason that an operator must remove first.
+    pub waiting: Vec<WhyWaiting>,
+}
+
+/// Some tasks and the reason for which they wait.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WhyWaiting {
+    /// The reason.
+    pub code: Reason,
+    /// Interpreter that is missing, such as `python3.12`; empty for other reasons.
+    pub runtime: String,
+    /// Number of tasks.
+    pub tasks: u64,
+    /// One sentence: what waits, for what, and what to do.
+    pub message: String,
+}
+
+/// Reasons for which tasks wait at a manager.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// No worker is connected.
+    NoWorker,
+    /// Workers are connected, but none with the interpreter.
+    NoRuntime,
+    /// All workers drain.
+    Draining,
+    /// All workers gave their tasks back: they cannot start processes.
+    Exhausted,
+    /// The client does not take its outcomes.
+    Outcomes,
+    /// Code or arguments have not arrived.
+    Blob,
+    /// The store has not written them.
+    Store,
+    /// The manager has just started, and a worker may still run them.
+    Recovery,
+    /// They failed, and wait for their next attempt.
+    Delayed,
+    /// All slots are taken.
+    Busy,
+}
+
+/// What is known of the tasks in question.
+#[derive(Default)]
+struct Tally {
+    counts: Counts,
+    /// Queued tasks of sessions that do not take their outcomes.
+    choked: u64,
+    /// What the Python tasks that were read ask for.
+    pythons: Vec<(Option<Version>, u64)>,
+    read: u64,
+    meta_read: usize,
+}
+
+/// What the connected workers can do.
+#[derive(Default)]
+struct Workers {
+    connected: usize,
+    draining: usize,
+    resting: usize,
+    slots: u64,
+    /// Runtimes that some worker has.
+    has: [bool; Runtime::ALL.len()],
+    pythons: Vec<Version>,
+    /// A worker has not named its runtimes: it may have any.
+    is_vague: bool,
+    /// A worker may be looking for Pythons.
+    looks_for_python: bool,
+}
+
+impl Scheduler {
+    /// Why the tasks of the client at this connection wait, those that it collects included; `None` if no client is there.
+    #[must_use]
+    pub fn waiting_of(&self, now: Time, link: Link) -> Option<Waiting> {
+        let key = self.client_at(link)?;
+        let session = &self.sessions[key.index()];
+        let mut tally = Tally::default();
+        self.tally_session(session, &mut tally);
+        self.tally_collected(key, session, &mut tally);
+        Some(self.reasons(now, &tally))
+    }
+
+    /// Why tasks wait, whoever submitted them. Costs time in proportion to sessions and workers.
+    #[must_use]
+    pub fn waiting(&self, now: Time) -> Waiting {
+        let mut tally = Tally::default();
+        self.sessions.iter().for_each(|(_, session)| self.tally_session(session, &mut tally));
+        self.reasons(now, &tally)
+    }
+
+    fn tally_session(&self, session: &Session, tally: &mut Tally) {
+        let mut counts = session.counts;
+        if session.untaken_bytes > self.limits.untaken_bytes {
+            tally.choked += std::mem::take(&mut counts.queued).into_iter().map(u64::from).sum::<u64>();
+        }
+        tally.counts.merge(&counts);
+        if counts.queued[place(Runtime::Python)] > 0 {
+            let places = session.lanes.iter().flat_map(|lane| lane.iter().take(PLACES_READ));
+            for (key, stamp) in places {
+                if tally.has_read_enough() {
+                    break;
+                }
+                if is_live(&self.tasks, (*key, *stamp)) {
+                    tally.read_python(&self.tasks[key.index()]);
+                }
+            }
+        }
+    }
+
+    fn tally_collected(&self, key: SessionKey, session: &Session, tally: &mut Tally) {
+        let known = |id: &TaskId| Some(&self.tasks[self.task_of(id)?.index()]);
+        let others = session.collecting.iter().take(COLLECTED_READ).filter_map(known);
+        for entry in others.filter(|entry| entry.session != key) {
+            tally.counts.add(&entry.state, entry.task.head.runtime);
+            if matches!(entry.state, State::Queued { .. }) && !tally.has_read_enough() {
+                tally.read_python(entry);
+            }
+        }
+    }
+
+    fn reasons(&self, now: Time, tally: &Tally) -> Waiting {
+        let workers = self.workers_at(now);
+        let counts = &tally.counts;
+        let mut waiting = Vec::new();
+        let mut queued: u64 = counts.queued.iter().copied().map(u64::from).sum();
+        if workers.connected == 0 {
+            let why = "no worker is connected; start one with: argon worker --manager HOST:PORT";
+            push(&mut waiting, Reason::NoWorker, std::mem::take(&mut queued), why);
+        } else {
+            for (runtime, tasks) in tally.without_runtime(&workers) {
+                queued -= tasks;
+                let why = format!(
+                    "no worker has {runtime}; start one where it is installed (argon status shows what each has); \
+                     a task that another worker takes ends as died"
+                );
+                push(&mut waiting, Reason::NoRuntime, tasks, &why);
+                if let Some(last) = waiting.last_mut() {
+                    last.runtime = runtime;
+                }
+            }
+        }
+        if workers.draining == workers.connected {
+            let why = format!("{} draining; start another one", all_workers(workers.connected));
+            push(&mut waiting, Reason::Draining, std::mem::take(&mut queued), &why);
+        }
+        if workers.draining + workers.resting == workers.connected {
+            let why = "no worker can start a process now; the logs of the workers say why";
+            push(&mut waiting, Reason::Exhausted, std::mem::take(&mut queued), why);
+        }
+        let why = "the client leaves outcomes untaken; they start when it has taken some";
+        push(&mut waiting, Reason::Outcomes, tally.choked, why);
+        push(&mut waiting, Reason::Store, counts.storing.into(), "the store has not written them yet");
+        let why = "the manager has just started, and a worker that comes back may run them";
+        push(&mut waiting, Reason::Recovery, counts.recovering.into(), why);
+        let why = "they failed and are tried again after a pause";
+        push(&mut waiting, Reason::Delayed, counts.delayed.into(), why);
+        let why = match workers.slots {
+            1 => "the only slot is taken".to_owned(),
+            slots => format!("all {slots} slots are taken"),
+        };
+        push(&mut waiting, Reason::Busy, queued, &why);
+        Waiting { running: counts.assigned.into(), waiting }
+    }
+
+    fn workers_at(&self, now: Time) -> Workers {
+        let mut all = Workers::default();
+        for (_, worker) in self.workers.iter().filter(|(_, worker)| worker.link.is_some()) {
+            all.connected += 1;
+            all.draining += usize::from(worker.draining);
+            all.resting += usize::from(worker.is_resting && !worker.draining);
+            all.slots += worker.slots();
+            all.is_vague |= worker.profile.runtimes.is_empty();
+            all.looks_for_python |= now.since(worker.joined) < LOOKS_FOR_PYTHON;
+            for (name, version) in &worker.profile.runtimes {
+                if let Some((runtime, _)) = Runtime::ALL.iter().find(|(_, known)| known == name) {
+                    all.has[place(*runtime)] = true;
+                }
+                if name == Runtime::Python.name() {
+                    all.pythons.extend(version.split(',').filter_map(Version::parse));
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Tally {
+    fn has_read_enough(&self) -> bool {
+        self.read >= PYTHONS_READ || self.meta_read >= META_READ
+    }
+
+    fn read_python(&mut self, entry: &TaskEntry) {
+        if entry.task.head.runtime != Runtime::Python {
+            return;
+        }
+        self.read += 1;
+        self.meta_read += entry.task.meta().len();
+        let wanted = Version::wanted_by(&entry.task);
+        match self.pythons.iter_mut().find(|(other, _)| *other == wanted) {
+            Some((_, tasks)) => *tasks += 1,
+            None => self.pythons.push((wanted, 1)),
+        }
+    }
+
+    /// Interpreters that no worker has, each with the queued tasks that need it.
+    fn without_runtime(&self, workers: &Workers) -> Vec<(String, u64)> {
+        if workers.is_vague {
+            return Vec::new();
+        }
+        let mut missing: Vec<(String, u64)> = Vec::new();
+        for (runtime, name) in Runtime::ALL {
+            let queued = u64::from(self.counts.queued[place(runtime)]);
+            if queued > 0 && runtime == Runtime::Python {
+                if !workers.looks_for_python {
+                    missing.extend(self.without_python(queued, workers));
+                }
+            } else if queued > 0 && !workers.has[place(runtime)] {
+                missing.push((name.to_owned(), queued));
+            }
+        }
+        missing
+    }
+
+    fn without_python(&self, queued: u64, workers: &Workers) -> Vec<(String, u64)> {
+        let is_missing = |wanted: &Option<Version>| match wanted {
+            Some(version) => !workers.pythons.contains(version),
+            None => !workers.has[place(Runtime::Python)],
+        };
+        let missing: Vec<_> = self.pythons.iter().filter(|(wanted, _)| is_missing(wanted)).collect();
+        // Those that were not read are taken to be like those that were, if these are all alike.
+        let is_uniform = self.pythons.len() == 1;
+        missing
+            .into_iter()
+            .map(|(wanted, tasks)| {
+                let version = wanted.map(|version| version.to_string()).unwrap_or_default();
+                (format!("python{version}"), if is_uniform { queued } else { *tasks })
+            })
+            .collect()
+    }
+}
+
+fn push(waiting: &mut Vec<WhyWaiting>, code: Reason, tasks: u64, why: &str) {
+    if tasks > 0 {
+        let message = match tasks {
+            1 => format!("1 task waits: {why}"),
+            _ => format!("{tasks} tasks wait: {why}"),
+        };
+        waiting.push(WhyWaiting { code, runtime: String::new(), tasks, message });
+    }
+}
+
+impl Waiting {
+    /// Adds tasks that the scheduler does not know yet, because what they name has not arrived.
+    #[must_use]
+    pub fn with_blobs_missing(mut self, tasks: usize) -> Self {
+        let why =
+            "their code or arguments have not arrived; the client sends them, or its connection is slow";
+        push(&mut self.waiting, Reason::Blob, tasks as u64, why);
+        self
+    }
+}
+
+fn all_workers(count: usize) -> String {
+    if count == 1 { "the only worker is".to_owned() } else { format!("all {count} workers are") }
+}
+
+fn place(runtime: Runtime) -> usize {
+    usize::from(runtime.to_byte()) - 1
+}

@@ -1,0 +1,203 @@
+//! Why a client's tasks wait: each reason, its number of tasks, and that the counts are right after whatever happened.
+
+mod manager;
+
+use std::time::Duration;
+
+use argon_core::scheduler::{Input, Limits, Link, Reason};
+use argon_proto::{Flags, Runtime, Status, Task, TaskHead};
+
+use manager::{Manager, attempt, id, task, with_flags};
+
+/// Longer than a worker may look for its interpreters.
+const SETTLED: Duration = Duration::from_secs(3);
+
+fn python(client: u64, sequence: u64, version: &str) -> Task {
+    let head = TaskHead::new(id(client, sequence), Runtime::Python);
+    let meta = if version.is_empty() { String::new() } else { format!("{{\"python\":\"{version}\"}}") };
+    Task::new(head, [], meta.into(), vec![0; 10].into())
+}
+
+/// Code, runtime and number of tasks of each reason.
+fn reasons(manager: &Manager, link: u64) -> Vec<(Reason, String, u64)> {
+    let waiting = manager.scheduler.waiting_of(manager.now, Link(link)).expect("the client is connected");
+    waiting.waiting.into_iter().map(|why| (why.code, why.runtime, why.tasks)).collect()
+}
+
+fn plain(code: Reason, tasks: u64) -> Vec<(Reason, String, u64)> {
+    vec![(code, String::new(), tasks)]
+}
+
+#[test]
+fn without_workers_all_tasks_wait_for_one_and_the_sentence_names_the_command() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    assert_eq!(reasons(&manager, 1), []);
+    for sequence in 1..=12 {
+        manager.submit(1, task(1, sequence));
+    }
+    assert_eq!(reasons(&manager, 1), plain(Reason::NoWorker, 12));
+    let waiting = manager.scheduler.waiting_of(manager.now, Link(1)).unwrap();
+    assert_eq!(
+        waiting.waiting[0].message,
+        "12 tasks wait: no worker is connected; start one with: argon worker --manager HOST:PORT"
+    );
+    assert_eq!(serde_json::to_value(&waiting).unwrap()["waiting"][0]["code"], "no_worker");
+    assert_eq!(manager.scheduler.waiting_of(manager.now, Link(9)), None, "nobody is at this connection");
+}
+
+#[test]
+fn tasks_of_others_are_not_counted() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.open(2);
+    manager.submit(1, task(1, 1));
+    assert_eq!(reasons(&manager, 2), []);
+    assert_eq!(manager.scheduler.waiting(manager.now).waiting[0].tasks, 1);
+}
+
+#[test]
+fn taken_slots_and_draining_workers_are_told_apart() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(10, 1, &[]);
+    for sequence in 1..=3 {
+        manager.submit(1, task(1, sequence));
+    }
+    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 2));
+    assert_eq!(manager.scheduler.waiting_of(manager.now, Link(1)).unwrap().running, 1);
+    manager.step(Input::WorkerDraining { link: Link(10) });
+    assert_eq!(reasons(&manager, 1), plain(Reason::Draining, 2));
+    manager.join(11, 1, &[]);
+    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 1), "one worker of two drains");
+    manager.lose(10);
+    manager.lose(11);
+    assert_eq!(reasons(&manager, 1), plain(Reason::NoWorker, 3));
+}
+
+#[test]
+fn an_interpreter_that_no_worker_has_is_named() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join_with(10, 1, &[("perl", "5.36.0"), ("python", "3.11.2, 3.9.1")], &[]);
+    manager.submit(1, task(1, 1));
+    for sequence in 2..=101 {
+        manager.submit(1, python(1, sequence, "3.12"));
+    }
+    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 100), "it may still be looking for interpreters");
+    manager.pass(SETTLED);
+    assert_eq!(reasons(&manager, 1), [(Reason::NoRuntime, "python3.12".to_owned(), 100)]);
+    manager.submit(1, python(1, 200, "3.9"));
+    manager.submit(1, python(1, 201, ""));
+    manager.submit(1, task(1, 202));
+    let told = reasons(&manager, 1);
+    assert_eq!(told.last(), Some(&(Reason::Busy, String::new(), 3)), "{told:?}");
+    manager.join_with(11, 1, &[("python", "3.12.1")], &[]);
+    manager.pass(SETTLED);
+    assert!(reasons(&manager, 1).iter().all(|(code, _, _)| *code == Reason::Busy));
+}
+
+#[test]
+fn a_worker_without_any_python_has_none_and_one_that_names_nothing_may_have_all() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join_with(10, 1, &[("exec", "linux")], &[]);
+    manager.submit(1, python(1, 1, ""));
+    manager.submit(1, python(1, 2, ""));
+    manager.submit(1, task(1, 3));
+    manager.pass(SETTLED);
+    let told = reasons(&manager, 1);
+    assert_eq!(
+        told,
+        [(Reason::NoRuntime, "perl".to_owned(), 1), (Reason::NoRuntime, "python".to_owned(), 1)]
+    );
+    manager.join(11, 1, &[]);
+    manager.submit(1, task(1, 4));
+    manager.pass(SETTLED);
+    assert!(reasons(&manager, 1).iter().all(|(code, _, _)| *code == Reason::Busy));
+}
+
+#[test]
+fn a_retry_a_store_and_a_restart_are_reasons_of_their_own() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    assert_eq!(reasons(&manager, 1), plain(Reason::Recovery, 1));
+    manager.pass(Duration::from_secs(5));
+    assert_eq!(reasons(&manager, 1), plain(Reason::NoWorker, 1));
+    manager.join(10, 1, &[]);
+    manager.finish(10, attempt(1, 1, 1), Status::Ok, 1);
+    manager.take(1, id(1, 1));
+
+    let mut retried = with_flags(1, 2, Flags::RETRY_ERROR);
+    retried.head.retries = 1;
+    retried.head.backoff_ms = 60_000;
+    manager.submit(1, retried);
+    manager.finish(10, attempt(1, 2, 1), Status::Error, 1);
+    manager.submit(1, with_flags(1, 3, Flags::DETACHED));
+    let told = reasons(&manager, 1);
+    assert_eq!(told, [(Reason::Store, String::new(), 1), (Reason::Delayed, String::new(), 1)]);
+}
+
+#[test]
+fn a_client_that_takes_no_outcomes_is_told_that_it_holds_its_tasks_up() {
+    let limits = Limits { untaken_bytes: 50, ..Limits::default() };
+    let mut manager = Manager::new(limits);
+    manager.open(1);
+    manager.join(10, 1, &[]);
+    for sequence in 1..=3 {
+        manager.submit(1, task(1, sequence));
+    }
+    manager.finish(10, attempt(1, 1, 1), Status::Ok, 1_000_000);
+    assert_eq!(reasons(&manager, 1), plain(Reason::Outcomes, 2));
+    manager.take(1, id(1, 1));
+    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 1));
+}
+
+#[test]
+fn who_collects_a_task_of_another_session_is_told_why_it_waits() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::DETACHED));
+    manager.commit();
+    manager.step(Input::ClientLost { link: Link(1), farewell: true });
+    manager.open(2);
+    assert_eq!(reasons(&manager, 2), []);
+    manager.step(Input::CollectRequested { link: Link(2), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: Link(2), ids: vec![id(1, 1)] });
+    assert_eq!(reasons(&manager, 2), plain(Reason::NoWorker, 1));
+    manager.join(10, 1, &[]);
+    assert_eq!(reasons(&manager, 2), []);
+    assert_eq!(manager.scheduler.waiting_of(manager.now, Link(2)).unwrap().running, 1);
+    manager.step(Input::ClientLost { link: Link(2), farewell: false });
+    assert_eq!(manager.scheduler.footprint().collectors, 0);
+}
+
+#[test]
+fn a_long_queue_is_answered_as_fast_as_a_short_one() {
+    let (short, long) = (time_to_answer(1_000), time_to_answer(300_000));
+    // A walk over the tasks would take 300 times as long.
+    assert!(long < short * 20, "{long:?} with 300,000 tasks, {short:?} with 1,000");
+}
+
+/// Time that 200 answers take with a queue of Python tasks.
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the answer itself is measured")]
+fn time_to_answer(tasks: u64) -> Duration {
+    let mut manager = Manager::new(Limits { window_tasks: 1_000_000, ..Limits::default() });
+    manager.open(1);
+    // Not through the test's manager: it asserts invariants, which walk over everything.
+    let mut out = argon_core::scheduler::Out::default();
+    for sequence in 1..=tasks {
+        let task = python(1, sequence, "3.12");
+        manager.scheduler.step(manager.now, Input::TaskSubmitted { link: Link(1), task }, &mut out);
+    }
+    let profile = Manager::profile(10, 1, &[("python", "3.11.2")]);
+    let joined = Input::WorkerJoined { link: Link(10), profile, held: Vec::new() };
+    manager.scheduler.step(manager.now, joined, &mut out);
+    manager.now = manager.now + SETTLED;
+    let begun = std::time::Instant::now();
+    for _ in 0..200 {
+        assert_eq!(reasons(&manager, 1)[0].2, tasks - 1);
+    }
+    begun.elapsed()
+}

@@ -1,0 +1,131 @@
+//! Whoever waits learns why: what the manager answers to the request `waiting`, over the wire.
+
+use std::time::Duration;
+
+use argon_proto::key::Role;
+use argon_proto::{Flags, Message, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_tests::{Cluster, WireClient, wait_for};
+use bytes::Bytes;
+use serde_json::Value;
+
+fn connect(cluster: &Cluster, role: Role) -> WireClient {
+    WireClient::connect(cluster.address(), &cluster.key(), role).unwrap()
+}
+
+/// A client whose session is open.
+fn client(cluster: &Cluster, session: u8) -> WireClient {
+    let mut client = connect(cluster, Role::Client);
+    let open = format!("{{\"session\":\"{}\",\"client\":\"test\"}}", SessionId([session; 16]));
+    client.say_all([Message::Open(open.into()), Message::Offered]);
+    client
+}
+
+/// A command that sleeps, or a Python task that asks for a version.
+fn task(session: u8, sequence: u64, runtime: Runtime, flags: Flags) -> Task {
+    let id = TaskId { session: SessionId([session; 16]), sequence };
+    let head = TaskHead { flags, ..TaskHead::new(id, runtime) };
+    let meta = match runtime {
+        Runtime::Exec => r#"{"argv":["sleep","300"]}"#,
+        Runtime::Perl | Runtime::Python | Runtime::Native => r#"{"python":"3.99"}"#,
+    };
+    Task::new(head, [], Bytes::from_static(meta.as_bytes()), Bytes::new().into())
+}
+
+fn ask(client: &mut WireClient) -> Value {
+    client.say(Message::Request(Bytes::from_static(br#"{"request":7,"what":"waiting"}"#)));
+    loop {
+        if let Some(Message::Reply(json)) = client.hear() {
+            let reply: Value = serde_json::from_slice(&json).unwrap();
+            assert_eq!(reply["request"], 7);
+            return reply;
+        }
+    }
+}
+
+/// Codes, runtimes and numbers of tasks, once the first of them is `code`.
+fn reasons(client: &mut WireClient, code: &str) -> Vec<(String, String, u64)> {
+    wait_for(code, Duration::from_secs(20), || {
+        let reply = ask(client);
+        assert_eq!(reply["ok"], true, "{reply}");
+        let list = reply["waiting"].as_array().unwrap();
+        (list.first().is_some_and(|why| why["code"] == code)).then(|| {
+            list.iter()
+                .map(|why| {
+                    let word = |name: &str| why[name].as_str().unwrap().to_owned();
+                    assert!(!word("message").is_empty());
+                    (word("code"), word("runtime"), why["tasks"].as_u64().unwrap())
+                })
+                .collect()
+        })
+    })
+}
+
+fn reason(code: &str, runtime: &str, tasks: u64) -> (String, String, u64) {
+    (code.to_owned(), runtime.to_owned(), tasks)
+}
+
+#[test]
+fn a_client_learns_that_no_worker_is_there_then_that_slots_and_interpreters_are_missing() {
+    let mut cluster = Cluster::start();
+    let mut waiting = client(&cluster, 1);
+    assert_eq!(ask(&mut waiting)["waiting"], serde_json::json!([]));
+    waiting.say_all((1..=2).map(|n| Message::Submit(task(1, n, Runtime::Exec, Flags::default()))));
+    waiting.say(Message::Submit(task(1, 3, Runtime::Python, Flags::default())));
+    assert_eq!(reasons(&mut waiting, "no_worker"), [reason("no_worker", "", 3)]);
+    let mut other = client(&cluster, 2);
+    assert_eq!(ask(&mut other)["waiting"], serde_json::json!([]), "it was told of another's tasks");
+    cluster.add_worker(&["--workers", "1"]);
+    assert_eq!(
+        reasons(&mut waiting, "no_runtime"),
+        [reason("no_runtime", "python3.99", 1), reason("busy", "", 1)]
+    );
+    assert_eq!(ask(&mut waiting)["running"], 1);
+}
+
+#[test]
+fn an_admin_learns_it_of_all_tasks_an_observer_is_refused_and_so_is_a_client_without_session() {
+    let cluster = Cluster::start();
+    let mut submitting = client(&cluster, 1);
+    submitting.say(Message::Submit(task(1, 1, Runtime::Exec, Flags::default())));
+    assert_eq!(reasons(&mut submitting, "no_worker"), [reason("no_worker", "", 1)]);
+    let mut admin = connect(&cluster, Role::Admin);
+    assert_eq!(reasons(&mut admin, "no_worker"), [reason("no_worker", "", 1)]);
+    let mut observer = connect(&cluster, Role::Observer);
+    assert_eq!(ask(&mut observer)["ok"], false);
+    let mut early = connect(&cluster, Role::Client);
+    assert_eq!(ask(&mut early)["ok"], false);
+}
+
+#[test]
+fn a_task_whose_code_has_not_come_waits_for_it_and_one_that_is_collected_counts_for_its_collector() {
+    let cluster = Cluster::start();
+    let mut submitting = client(&cluster, 1);
+    let bare = task(1, 1, Runtime::Exec, Flags::default());
+    let meta = Bytes::copy_from_slice(bare.meta());
+    let with_blob = Task::new(bare.head, [argon_proto::BlobHash([7; 32])], meta, Bytes::new().into());
+    submitting.say(Message::Submit(with_blob));
+    assert_eq!(reasons(&mut submitting, "blob"), [reason("blob", "", 1)]);
+
+    let detached = task(1, 2, Runtime::Exec, Flags::DETACHED);
+    let id = detached.head.id;
+    submitting.say(Message::Submit(detached));
+    let mut collecting = client(&cluster, 2);
+    wait_for("the task to be known", Duration::from_secs(10), || {
+        (ask(&mut submitting)["waiting"].as_array().unwrap().len() == 2).then_some(())
+    });
+    collecting.say(Message::Collect(vec![id]));
+    assert_eq!(reasons(&mut collecting, "no_worker"), [reason("no_worker", "", 1)]);
+}
+
+#[test]
+fn a_task_that_is_not_accepted_says_why_for_programs() {
+    let cluster = Cluster::start_with(&["--queue-size", "1"]);
+    let mut submitting = client(&cluster, 1);
+    submitting.say_all((1..=2).map(|n| Message::Submit(task(1, n, Runtime::Exec, Flags::default()))));
+    let report = loop {
+        if let Some(Message::Outcome(outcome)) = submitting.hear() {
+            break serde_json::from_slice::<Value>(&outcome.report).unwrap();
+        }
+    };
+    assert_eq!(report["code"], "queue_full", "{report}");
+}
