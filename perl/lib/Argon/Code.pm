@@ -60,6 +60,16 @@ sub _ship {
     return { text => $shipment->text, captures => $shipment->captures($code, $options->{whole} || !$options->{plain}) };
 }
 
+# Copies of objects of these classes end without a call of DESTROY.
+sub no_destroy {
+    my (undef, @classes) = @_;
+    require Argon::Data::Copy;
+    return Argon::Data::Copy::no_destroy(@classes);
+}
+
+# A thread's copies of code have no numbers, and its new ones begin to count again.
+sub CLONE { %shipment_of = %constant_blob_of = () }
+
 # [hash, bytes]
 sub blob_of {
     my ($bytes) = @_;
@@ -71,7 +81,7 @@ sub blob_of {
 # client: only one number is asked of perl.
 sub known_blob {
     my $pads = $PADS_HAVE_NUMBERS && ref $_[0] eq 'CODE' ? B::svref_2object($_[0])->PADLIST : undef;
-    return ref $pads eq 'B::PADLIST' ? $constant_blob_of{ $pads->id } : undef;
+    return ref $pads eq 'B::PADLIST' ? $constant_blob_of{ $pads->id || return } : undef;
 }
 
 # The text that names the sub, where that is certain to mean the same sub there.
@@ -180,6 +190,15 @@ in L<Argon::Code::Receive>, which needs nothing else of this distribution.
 
 An object that L</ship> takes for a code reference: the sub is sent as it is written. It
 captures nothing and starts with C<strict> and C<warnings> in package C<main>.
+
+=head2 no_destroy
+
+    Argon::Code->no_destroy('My::Lock', 'Their::Guard');
+
+Copies of objects of these classes, and of classes that inherit from them, end without a call of C<DESTROY>: those that a task
+gets, and those that come back from one. Say it of classes whose destructor undoes something that the original still needs,
+such as the removal of a lock file. An object that a task makes itself is destroyed as ever. A class says the same of itself
+with C<sub ARGON_NO_DESTROY { 1 }>.
 
 =head2 shipped, ship_class, way_to_class
 

@@ -24,6 +24,12 @@ sub read_flags { return @READ_FLAGS }
 
 my $IS_DUAL = Scalar::Util->can('isdual') || sub { 0 };
 
+# Since perl 5.36 a boolean is known as one; it has two faces, so that it is found among those that have.
+my $IS_BOOLEAN = $] >= 5.036 ? eval 'no warnings; sub { builtin::is_bool($_[0]) }' : undef;    ## no critic (ProhibitStringyEval): an older perl must read this file
+# The commonest answer of all, one boolean, is encoded once.
+my %bytes_of_boolean;
+sub is_boolean { return $IS_BOOLEAN && $IS_BOOLEAN->($_[0]) }
+
 # Bytes for a reference to a list of values. Dies in words if something in it cannot travel. Shared values may stand in it
 # if there is a second argument, a reference to a scalar: it gets a list of them, Argon::Shared.
 sub encode {
@@ -35,6 +41,13 @@ sub encode {
         my $bytes = $SIG{__DIE__} ? _quietly(sub { Storable::mstore($list) }) : eval { Storable::mstore($list) };
         return $bytes if defined $bytes;
     }
+    return $bytes_of_boolean{ $list->[0] ? 1 : 0 } ||= _encode_graph($list)
+        if $IS_BOOLEAN && @$list == 1 && $IS_BOOLEAN->($list->[0]) && !defined Scalar::Util::blessed($list) && !tied @$list;
+    return _encode_graph($list, $shared);
+}
+
+sub _encode_graph {
+    my ($list, $shared) = @_;
     require Argon::Data::Graph;
     my $graph = eval { Argon::Data::Graph::flatten($list, $shared) };
     if (!$graph) {
@@ -61,6 +74,9 @@ sub decode {
             die at_caller("These bytes are not Argon data: $why");
         }
     }
+    if (%bytes_of_boolean) {
+        for my $truth (0, 1) { return [ $truth == 1 ] if defined $bytes_of_boolean{$truth} && $bytes_of_boolean{$truth} eq ${$bytes} }
+    }
     ref $value eq 'REF' or die at_caller('These bytes are not Argon data: they hold no list');
     require Argon::Data::Graph;
     return Argon::Data::Graph::build($$value, $_[1]);
@@ -84,11 +100,11 @@ sub holds_code {
 # not deep. (Bare globs are left to Storable, which refuses them.)
 sub _is_plain {
     my ($list) = @_;
-    return 0 if Scalar::Util::blessed($list) || tied @$list;
-    my @level = grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$list;
+    return 0 if defined Scalar::Util::blessed($list) || tied @$list;
+    my @level = grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$list;
     # Nearly always there is not more than a list of plain values in the list.
     return 1 if !grep {
-        ref ne 'ARRAY' || tied @$_ || grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$_
+        ref ne 'ARRAY' || defined Scalar::Util::blessed($_) || tied @$_ || grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$_
     } @level;
     my ($depth, %seen) = (0);
     while (@level) {
@@ -96,22 +112,24 @@ sub _is_plain {
         my @below;
         for my $value (@level) {
             my $type = ref $value;
+            # A class may have any name, also one that is false or that of a kind.
+            return 0 if length $type && defined Scalar::Util::blessed($value);
             if ($type eq 'ARRAY') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied @$value;
-                push @below, grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$value;
+                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$value;
             }
             elsif ($type eq 'HASH') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied %$value;
-                push @below, grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } values %$value;
+                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } values %$value;
             }
             elsif ($type eq 'SCALAR' || $type eq 'REF') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied $$value;
-                push @below, grep { defined && (ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } $$value;
+                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } $$value;
             }
-            elsif ($type eq '' && !_has_two_faces($value) && !_is_negative_zero($value)) { next }
+            elsif ($type eq '' && !($IS_BOOLEAN && $IS_BOOLEAN->($value)) && !_has_two_faces($value) && !_is_negative_zero($value)) { next }
             else                                          { return 0 }
         }
         @level = @below;

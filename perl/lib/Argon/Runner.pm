@@ -10,6 +10,7 @@ use warnings;
 use Time::HiRes ();
 
 use Argon::Data            ();
+use Argon::Data::Copy      ();
 use Argon::Protocol        qw(:all);
 use Argon::Runner::Claims  ();
 use Argon::Runner::Code    ();
@@ -109,6 +110,7 @@ sub execute {
     $self->{reset}->quiet;
     my ($status, $bytes) = _encode($ok, $list, $codec);
     $self->{modules}->task(undef);
+    Argon::Data::Copy::end_task();
     Argon::Code::Receive::restore();
     $self->{reset}->flush;
     my $report = $status == STATUS_OK ? q{} : $self->{about};

@@ -36,6 +36,10 @@ sub _read {
 sub _from_file {
     my ($path, $origin) = @_;
     open my $handle, '<', $path or die "The key file $path ($origin) cannot be read: $!.\n";
+    my $mode = (stat $handle)[2];
+    die "The key $path ($origin) is a folder: name the file in it.\n" if -d _;
+    # The same rule as the program's: who can read the key can run code on every worker.
+    die "The key $path ($origin) can be read by others; run: chmod 600 $path\n" if $mode & 077;
     my $line = readline $handle;
     close $handle;
     return _parse(defined $line ? $line : q{}, $path);

@@ -44,7 +44,9 @@ sub aliases {
 sub code_identity {
     my ($cv) = @_;
     my $pads = $cv->PADLIST;
-    return $pads->id if $pads->can('id');
+    # A thread has no numbers for what it got from the one that made it.
+    my $number = $pads->can('id') ? $pads->id : 0;
+    return $number if $number;
     # Before perl 5.22: the address of the op tree alone may be used again, but
     # with the sequence number of its first statement it is unique.
     my $start = $cv->START;

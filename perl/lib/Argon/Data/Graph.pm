@@ -26,7 +26,7 @@ sub flatten {
         $next++;
     }
     $self->_mark_elements;
-    return { nodes => $self->{nodes}, classes => $self->{classes}, texts => $self->{texts} };
+    return { nodes => $self->{nodes}, classes => $self->{classes}, texts => $self->{texts}, $self->{silent} ? (silent => $self->{silent}) : () };
 }
 
 sub _number_of {
@@ -66,6 +66,8 @@ sub _node {
     }
     if ($type eq 'SCALAR' || $type eq 'REF' || $type eq 'VSTRING' || $type eq 'LVALUE') {
         $self->_refuse_tied($number, tied $$original);
+        $self->_refuse($number, 'a variable that keeps something outside perl', 'make it inside the sub')
+            if $self->{facts} && Argon::Data::Object::has_native_magic($original);
         my $value = $$original;
         return ['S', $class, $self->_contents($number, [0], [$value], sub {$original}, sub { $number ? '->$*' : '' })];
     }
@@ -81,13 +83,17 @@ sub _contents {
     my $is_hash = ref $data eq 'HASH';
     for my $place (@$places) {
         my $value = \($is_hash ? $data->{$place} : $data->[$place]);
-        if (ref $$value) {
+        if (length ref $$value) {
             my $target = $self->_number_of($$value, $number, $step->($place));
             $references{$place} = isweak(${ $slot_of->($place) }) ? -$target - 1 : $target;
             $$value = undef;
         }
         elsif (ref $value eq 'GLOB') {
             $self->_refuse($number, 'a file handle', 'open the file where it is used', $step->($place));
+        }
+        elsif (defined $$value && Argon::Data::is_boolean($$value)) {
+            # A reader that does not know of the third sees the two faces.
+            $faces{$place} = $$value ? [1, '1', 'true'] : [0, '', 'false'];
         }
         elsif (!$$value && defined $$value && Argon::Data::_is_negative_zero($$value)) {
             $faces{$place} = 'negative zero';
@@ -107,18 +113,24 @@ sub _shared {
     return ['B', undef, [$handle->blob->[0], $handle->is_read_only]];
 }
 
-# Classes that freeze themselves do so; one that keeps a C pointer and does not, cannot travel.
+# Classes that freeze themselves do so; an object that keeps something outside of its data and does not, cannot travel.
 sub _frozen_by_class {
     my ($self, $number, $object, $class, $type) = @_;
     if (my $freeze = $class->can('STORABLE_freeze')) {
-        my ($frozen, @parts) = $object->$freeze(0);
-        return undef unless defined $frozen;
-        return ['K', $class, [$type, "$frozen", [ map { $self->_number_of($_, $number, '') } @parts ]]];
+        local $@;
+        my ($frozen, @parts) = eval { $object->$freeze(0) };
+        if ($@) {
+            (my $reason = "$@") =~ s/\s+(?:at \S+ line \d+\.?)?\s*\z//;
+            $self->_refuse($number, "an object of $class, which its class does not freeze", $reason);
+        }
+        if (defined $frozen) {
+            return ['K', $class, ['ATTACH', "$frozen", []]] if !@parts && $class->can('STORABLE_attach');
+            return ['K', $class, [$type, "$frozen", [ map { $self->_number_of($_, $number, '') } @parts ]]];
+        }
     }
-    my $destroy = $class->can('DESTROY');
-    return undef unless $destroy && $type eq 'SCALAR' && $INC{'B.pm'} | eval { require B; 1 };
-    $self->_refuse($number, "an object of $class, which keeps something outside perl", 'make it inside the sub')
-        if B::svref_2object($destroy)->XSUB;
+    require Argon::Data::Object;
+    my ($what, $advice) = Argon::Data::Object::keeps_outside($object, $class, $self->{facts} ||= {});
+    $self->_refuse($number, "an object of $class, which $what", $advice) if defined $what;
     return undef;
 }
 
@@ -127,6 +139,8 @@ sub _class {
     my ($self, $class, $number) = @_;
     return if exists $self->{classes}{$class};
     $self->{classes}{$class} = undef;
+    require Argon::Data::Copy;
+    $self->{silent}{$class} = 1 if Argon::Data::Copy::is_silent($class);
     return unless $INC{'Argon/Code.pm'};
     my $way = Argon::Code::way_to_class($class) or return;
     $self->{classes}{$class} = $way->{module} ? [ module => $way->{module} ]
@@ -235,7 +249,8 @@ sub build {
         if ($faces) {
             for my $place (keys %$faces) {
                 my $face = $faces->{$place};
-                ${ _slot($built[$number], $kind, $place) } = ref $face ? Scalar::Util::dualvar($face->[0], $face->[1]) : Argon::Data::NEGATIVE_ZERO();
+                ${ _slot($built[$number], $kind, $place) }
+                    = !ref $face ? Argon::Data::NEGATIVE_ZERO() : $face->[2] ? $face->[0] == 1 : Scalar::Util::dualvar($face->[0], $face->[1]);
             }
         }
         next unless $references;
@@ -244,7 +259,7 @@ sub build {
             my $is_weak = $target < 0;
             $target = -$target - 1 if $is_weak;
             my $slot = _slot($built[$number], $kind, $place);
-            if ($nodes->[$target][0] eq 'C') { push @late, [$slot, $target] }
+            if (_comes_late($nodes->[$target])) { push @late, [$slot, $target] }
             else                             { $$slot = $built[$target] }
             push @weak, $slot if $is_weak;
         }
@@ -259,12 +274,21 @@ sub build {
         my ($text, $captures) = @{ $nodes->[$number][2] };
         $built[$number] = $factories[$text]->(defined $captures ? $built[$captures] : undef);
     }
+    for my $number (grep { $nodes->[$_][0] eq 'K' && _comes_late($nodes->[$_]) } 0 .. $#$nodes) {
+        $built[$number] = _attached(@{ $nodes->[$number] });
+    }
     ${ $_->[0] } = $built[ $_->[1] ] for @late;
+    my $silent = $graph->{silent} || {};
     for my $number (0 .. $#$nodes) {
         my ($kind, $class) = @{ $nodes->[$number] };
-        bless $built[$number], $class if defined $class;
+        next if !defined $class || $kind eq 'K' && _comes_late($nodes->[$number]);
+        if ($silent->{$class}) {
+            require Argon::Data::Copy;
+            Argon::Data::Copy::keep($built[$number], $class);
+        }
+        bless $built[$number], $class;
     }
-    for my $number (reverse grep { $nodes->[$_][0] eq 'K' } 0 .. $#$nodes) {
+    for my $number (reverse grep { $nodes->[$_][0] eq 'K' && !_comes_late($nodes->[$_]) } 0 .. $#$nodes) {
         my ($kind, $class, $data) = @{ $nodes->[$number] };
         my (undef, $frozen, $parts) = @$data;
         my $thaw = $class->can('STORABLE_thaw')
@@ -273,6 +297,22 @@ sub build {
     }
     Scalar::Util::weaken($$_) for grep { ref $$_ } @weak;
     return $built[0];
+}
+
+# Whether a node is made only when the classes are there; until then references to it wait.
+sub _comes_late {
+    my ($node) = @_;
+    return $node->[0] eq 'C' || $node->[0] eq 'K' && $node->[2][0] eq 'ATTACH';
+}
+
+# An object that its class makes by itself.
+sub _attached {
+    my (undef, $class, $data) = @_;
+    my $attach = $class->can('STORABLE_attach')
+        or die "An object of $class cannot be read: its class has no STORABLE_attach here.\n";
+    my $object = $class->$attach(0, $data->[1]);
+    return $object if defined blessed $object && $object->isa($class);
+    die "An object of $class cannot be read: its STORABLE_attach returned something else.\n";
 }
 
 sub _slot {

@@ -27,6 +27,8 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Memory.pm",
     "Argon/Data.pm",
     "Argon/Data/Graph.pm",
+    "Argon/Data/Object.pm",
+    "Argon/Data/Copy.pm",
     "Argon/Code/Receive.pm",
     "Argon/Runner/Socket.pm",
     "Argon/Runner/Reset.pm",

@@ -1,0 +1,53 @@
+# A key file that others can read is refused, as the program refuses it, whatever named it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../../lib";
+use File::Path ();
+use File::Temp ();
+use Test::More;
+
+use Argon::Client;
+use Argon::Client::Key;
+
+my $folder = File::Temp->newdir;
+my $path   = "$folder/argon/key";
+my $line   = 'argon1-cluster-' . '5a' x 32;
+File::Path::make_path("$folder/argon");
+open my $file, '>', $path or die $!;
+print {$file} "$line\n";
+close $file;
+
+sub found {
+    my ($option, %environment) = @_;
+    delete local @ENV{qw(ARGON_KEY XDG_CONFIG_HOME)};
+    local @ENV{ keys %environment } = values %environment;
+    return eval { Argon::Client::Key::find($option); 'found' } // $@;
+}
+
+my %way = (
+    'the option'       => [$path],
+    'ARGON_KEY'        => [undef, ARGON_KEY => $path],
+    'the default file' => [undef, XDG_CONFIG_HOME => "$folder"],
+);
+for my $name (sort keys %way) {
+    for my $mode (0600, 0400, 0700) {
+        chmod $mode, $path;
+        is(found(@{ $way{$name} }), 'found', sprintf 'a key file of mode %04o is read (%s)', $mode, $name);
+    }
+    for my $mode (0644, 0640, 0604, 0620, 0602, 0601) {
+        chmod $mode, $path;
+        like(found(@{ $way{$name} }), qr/\AThe key \Q$path\E .*can be read by others; run: chmod 600 \Q$path\E\n\z/,
+            sprintf 'one of mode %04o is refused (%s)', $mode, $name);
+    }
+}
+
+chmod 0644, $path;
+eval { Argon::Client->new(host => '127.0.0.1', port => 1, key => $path)->queue(sub { 1 }) };
+like("$@", qr/chmod 600 \Q$path\E at \Q$0\E line \d+/, 'a client says it where the key was needed');
+is(found($line), 'found', 'a key line is no file');
+like(found("$folder"), qr/is a folder/, 'a folder is named as one');
+
+done_testing;
