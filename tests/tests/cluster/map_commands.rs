@@ -49,11 +49,66 @@ fn inputs_come_from_words_files_and_rows_and_output_keeps_their_order() {
 }
 
 #[test]
+fn an_input_is_never_run_and_arrives_as_it_is() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    let inputs =
+        ["$(touch PWNED)", "a\tb", "`touch PWNED`", "'; touch PWNED; '", "\"; touch PWNED; \"", "x\ny", ""];
+    let expected: String = inputs.iter().map(|input| format!("[{input}]")).collect();
+    let scripts: [&[&str]; 6] = [
+        &["--shell", "--", "printf '[%s]' \"{}\""],
+        &["--shell", "--", "printf '[%s]'"],
+        &["--shell", "--", "f() { printf '[%s]' '{}'; }; set -- x; f y"],
+        &["--shell", "--", "printf '[%s]' \"$(cat <<EOF\n{}\nEOF\n)\" "],
+        &["--", "sh", "-c", "printf '[%s]' \"{}\""],
+        &["--", "bash", "-c", "printf '[%s]' {}"],
+    ];
+    for script in scripts {
+        let words = [&["-k", "--joblog", "log"], script, &[":::"], &inputs[..]].concat();
+        let finished = map(&mut cluster, &words);
+        assert_eq!(
+            (finished.stdout.as_str(), finished.stderr.as_str()),
+            (expected.as_str(), ""),
+            "{script:?}"
+        );
+        assert_eq!(joblog(&cluster, "log").len(), inputs.len(), "a line for each");
+        let resumed = map(&mut cluster, &[&["--resume"], &words[..]].concat());
+        assert_eq!((resumed.stdout.as_str(), resumed.status.code()), ("", Some(0)), "{}", resumed.stderr);
+    }
+    for script in ["eval {}", "echo $(( {} ))", "echo `echo {}`", "sh -c \"echo {}\"", "sleep 0;"] {
+        let words = [&["--shell", "--", script, ":::"], &inputs[..1]].concat();
+        let finished = map(&mut cluster, &words);
+        assert_ne!(finished.status.code(), Some(0), "{script}");
+        assert!(
+            finished.stderr.starts_with("argon: ") && finished.stdout.is_empty(),
+            "{script}: {}",
+            finished.stderr
+        );
+    }
+    assert!(!cluster.folder().join("PWNED").exists());
+}
+
+#[test]
+fn what_a_dry_run_prints_does_the_same_in_a_shell() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let words = ["-k", "--shell", "--", "printf '<%s>' {} \"{/}\"", ":::", "a\tb/c", "it's\n$(touch PWNED)"];
+    let ran = map(&mut cluster, &words).stdout;
+    let dry = map(&mut cluster, &[&["--dry-run"], &words[..]].concat()).stdout;
+    for shell in ["dash", "bash"] {
+        let mut command = Command::new(shell);
+        command.args(["-c", &dry]).current_dir(cluster.folder());
+        assert_eq!(cluster.run(command, shell).finish(SOON).stdout, ran, "{dry}");
+    }
+    assert!(!cluster.folder().join("PWNED").exists());
+}
+
+#[test]
 fn mistakes_are_told_before_anything_runs() {
     let mut cluster = Cluster::with_workers(&[1]);
     std::fs::write(cluster.folder().join("text"), "no joblog\n").unwrap();
     let cases: &[(&[&str], &str)] = &[
         (&["--", "touch", "ran-{x}", ":::", "1"], "there is no placeholder {x}; there are {} {.}"),
+        (&["-I", "", "--", "touch", "ran", ":::", "1"], "-I needs a string that is not empty"),
+        (&["--shell", "--", "touch ran-`echo {}`", ":::", "1"], "stands within backquotes"),
         (&["--", "touch", "ran-{2}", ":::", "1"], "asks for column 2, and there is one source"),
         (&["-a", "nowhere", "--", "touch", "ran"], "the input file nowhere cannot be read: No such file"),
         (&["-a", "/", "--", "touch", "ran"], "the input file / cannot be read: is a directory"),

@@ -40,7 +40,8 @@ Placeholders:
   {/}  without its folder                  {1.} {1/} {1//} {1/.}
   {//} its folder               {/.} without folder and extension
 A command without any gets the input as its last argument. The words go to the command as they are,
-without a shell between; --shell makes them one line for 'sh -c', in which inputs are quoted.
+without a shell between; --shell makes them one line for 'sh -c'. There and behind 'sh -c' each input
+is quoted for where it stands: it is never run, and arrives as it is.
 
 Exit status: 0 if all commands succeeded, else how many failed; 101 for more than 100. With --halt
   and fail=1 that of the one that failed. 130 after Ctrl-C, 255 if argon itself failed."
@@ -73,7 +74,7 @@ struct InputOptions {
     /// Inputs are rows of comma-separated values: {1} {2} … are their columns
     #[arg(long)]
     csv: bool,
-    /// The words are one line for a shell, in which inputs are quoted
+    /// The words are one line for a shell; inputs are quoted for where they stand in it
     #[arg(long)]
     shell: bool,
     /// What stands for the input, instead of {}

@@ -13,7 +13,7 @@ pub struct Errand {
     pub row: Vec<String>,
     /// The command.
     pub words: Vec<String>,
-    /// The command on one line.
+    /// The command as a shell reads it.
     pub line: String,
 }
 
@@ -28,7 +28,7 @@ pub enum Item {
     Again {
         /// Its number there.
         sequence: u64,
-        /// The command on one line.
+        /// The command as a shell reads it.
         line: String,
     },
 }
@@ -101,12 +101,12 @@ impl Maker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::template::Reading;
+    use super::super::placeholder::Reading;
     use super::*;
 
     fn maker(command: &[&str]) -> Maker {
         let words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        let template = Template::parse(&words, Reading { whole: "{}", shell: false, literal: false });
+        let template = Template::parse(&words, Reading { whole: "{}", shell: None, literal: false });
         Maker::new(Some(template.expect("it can be read")), Past::default(), false)
     }
 

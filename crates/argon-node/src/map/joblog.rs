@@ -12,6 +12,9 @@ use super::quote::digest;
 
 const HEADING: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand";
 
+/// What stands for a line's end within a command, as in GNU parallel: no command has it, and a line stays one.
+const LINE_END: &str = "\0";
+
 /// One command that ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry<'a> {
@@ -29,7 +32,7 @@ pub struct Entry<'a> {
     pub exit: i32,
     /// The signal that ended it, or 0.
     pub signal: i32,
-    /// The command, on one line.
+    /// The command.
     pub command: &'a str,
 }
 
@@ -144,7 +147,7 @@ impl Joblog {
             entry.received,
             entry.exit,
             entry.signal,
-            entry.command
+            entry.command.replace('\n', LINE_END)
         );
         self.file.write_all(&self.line).map_err(|error| unusable(&self.path, error))
     }
@@ -174,7 +177,7 @@ impl Past {
         let mut past = Self { path: path.to_owned(), ..Self::default() };
         each_line(path, |line| {
             past.done
-                .insert(line.sequence, Done { command: digest(line.command), succeeded: line.succeeded });
+                .insert(line.sequence, Done { command: digest(&line.command), succeeded: line.succeeded });
         })?;
         Ok(past)
     }
@@ -206,19 +209,19 @@ pub fn failed(path: &Path) -> Result<Vec<(u64, String)>, JoblogError> {
         if line.succeeded {
             failed.remove(&line.sequence);
         } else {
-            failed.insert(line.sequence, line.command.to_owned());
+            failed.insert(line.sequence, line.command);
         }
     })?;
     Ok(failed.into_iter().collect())
 }
 
-struct Line<'a> {
+struct Line {
     sequence: u64,
     succeeded: bool,
-    command: &'a str,
+    command: String,
 }
 
-fn each_line(path: &Path, mut take: impl FnMut(Line<'_>)) -> Result<(), JoblogError> {
+fn each_line(path: &Path, mut take: impl FnMut(Line)) -> Result<(), JoblogError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -252,11 +255,12 @@ fn each_line(path: &Path, mut take: impl FnMut(Line<'_>)) -> Result<(), JoblogEr
     Ok(())
 }
 
-fn parse(line: &str) -> Option<Line<'_>> {
+fn parse(line: &str) -> Option<Line> {
     let columns: Vec<&str> = line.splitn(9, '\t').collect();
     let [sequence, _, _, _, _, _, exit, signal, command] = columns[..] else { return None };
     let exit: i32 = exit.parse().ok()?;
     let signal: i32 = signal.parse().ok()?;
+    let command = command.replace(LINE_END, "\n");
     Some(Line { sequence: sequence.parse().ok()?, succeeded: exit == 0 && signal == 0, command })
 }
 
@@ -316,11 +320,15 @@ mod tests {
         log.add(&entry(2, 1, "b")).expect("written");
         log.add(&entry(4, 1, "d")).expect("written");
         log.add(&entry(4, 0, "d")).expect("written");
+        log.add(&entry(5, 1, "echo 'a\nb\tc'")).expect("written");
+        assert_eq!(std::fs::read_to_string(&place.0).expect("read").lines().count(), 6);
         let past = Past::read(&place.0).expect("read");
         let done = |sequence, command, retry| past.is_done(sequence, command, retry).expect("the same run");
         assert!(done(1, "a", true) && done(2, "b", false) && done(4, "d", true));
         assert!(!done(2, "b", true) && !done(3, "c", false));
-        assert_eq!(failed(&place.0).expect("read"), [(2, "b".to_owned())]);
+        assert!(done(5, "echo 'a\nb\tc'", false));
+        let failures = [(2, "b".to_owned()), (5, "echo 'a\nb\tc'".to_owned())];
+        assert_eq!(failed(&place.0).expect("read"), failures);
     }
 
     #[test]

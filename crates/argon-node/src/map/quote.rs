@@ -1,43 +1,31 @@
-//! Command lines as people read, paste and keep them: words in the quotes of a shell, on one line.
+//! Command lines as people read, paste and keep them: words in the quotes that every POSIX shell reads.
 
-use std::fmt::Write;
 use std::hash::Hasher;
 
 use rustc_hash::FxHasher;
 
-/// Writes the words so that a shell reads the same words back.
+/// Writes the words so that a POSIX shell reads the same words back. A word that has line ends keeps them.
 #[must_use]
 pub fn line(words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|text| word(text)).collect();
-    words.join(" ")
+    let quoted = words.iter().enumerate().map(|(nth, text)| {
+        // In front of a command it would be an assignment.
+        if nth == 0 && text.contains('=') { single(text) } else { word(text) }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// One word, in quotes if it needs them. A word with control characters comes as `$'…'`, so that it stays on its line.
+/// One word, in single quotes if it needs any: no shell finds a meaning in those.
 #[must_use]
 pub fn word(text: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "_-+=./,:@%^".contains(letter);
-    if !text.is_empty() && text.chars().all(is_plain) {
+    if !text.is_empty() && !text.starts_with('=') && text.chars().all(is_plain) {
         return text.to_owned();
     }
-    if !text.chars().any(char::is_control) {
-        return format!("'{}'", text.replace('\'', r"'\''"));
-    }
-    let mut quoted = String::from("$'");
-    for letter in text.chars() {
-        match letter {
-            '\n' => quoted.push_str(r"\n"),
-            '\t' => quoted.push_str(r"\t"),
-            '\'' => quoted.push_str(r"\'"),
-            '\\' => quoted.push_str(r"\\"),
-            control if control.is_control() && control.is_ascii() => {
-                // Three octal digits: what follows cannot be taken for a part of the number.
-                let _ = write!(quoted, "\\{:03o}", control as u32);
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('\'');
-    quoted
+    single(text)
+}
+
+fn single(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The words of a line that [`line()`] wrote, or a person, with nothing in it that only a shell could do; otherwise
@@ -65,7 +53,8 @@ pub fn words(line: &str) -> Option<Vec<String>> {
             }
             '\\' => current.get_or_insert_default().push(letters.next().filter(|letter| *letter != '\n')?),
             '~' | '#' if current.is_none() => return None,
-            '"' | '$' | '`' | '&' | '|' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '[' | '{' | '!' => {
+            '\n' | '"' | '$' | '`' | '&' | '|' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '[' | '{'
+            | '!' => {
                 return None;
             }
             other => current.get_or_insert_default().push(other),
@@ -77,7 +66,7 @@ pub fn words(line: &str) -> Option<Vec<String>> {
     words.first().is_some_and(is_command).then_some(words)
 }
 
-/// The rest of a `$'…'`.
+/// The rest of a `$'…'`, as joblogs of earlier releases have it.
 fn escaped(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, word: &mut String) -> Option<()> {
     loop {
         match letters.next()? {
@@ -118,19 +107,36 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_written_is_read_back_from_one_line() {
-        for text in ["a", "", " ", "a\nb\t\\c'", "\u{7}7", "$HOME", "é~#", "{}", "'", "a\\", "\u{1b}[0m"] {
-            let written = line(&["echo".to_owned(), text.to_owned()]);
-            assert!(!written.contains(['\n', '\t']), "{written}");
-            assert_eq!(words(&written), Some(vec!["echo".to_owned(), text.to_owned()]), "{written}");
+    fn whatever_is_written_is_read_back_and_every_shell_reads_the_same() {
+        for text in
+            ["a", "", " ", "a\nb\t\\c'", "\u{7}7", "$HOME", "é~#", "{}", "'", "a\\", "\u{1b}[0m", "=ls"]
+        {
+            let written = line(&["printf".to_owned(), "%s".to_owned(), text.to_owned()]);
+            assert_eq!(words(&written).expect("it is read back")[2], text, "{written}");
+            for shell in ["dash", "bash"] {
+                let output =
+                    std::process::Command::new(shell).args(["-c", &written]).output().expect("it runs");
+                assert_eq!(String::from_utf8_lossy(&output.stdout), text, "{shell}: {written}");
+            }
         }
+        assert_eq!(line(&["a=b".to_owned(), "c=d".to_owned()]), "'a=b' c=d");
+        assert_eq!(words(r"echo $'a\tb\047'"), Some(vec!["echo".to_owned(), "a\tb'".to_owned()]));
     }
 
     #[test]
     fn what_only_a_shell_can_do_is_no_list_of_words() {
-        for text in
-            ["echo $HOME", "a | b", "a; b", "cat < x", "ls *", "echo \"a\"", "A=1 b", "", "echo 'open"]
-        {
+        for text in [
+            "echo $HOME",
+            "a | b",
+            "a; b",
+            "cat < x",
+            "ls *",
+            "echo \"a\"",
+            "a\nb",
+            "A=1 b",
+            "",
+            "echo 'open",
+        ] {
             assert_eq!(words(text), None, "{text}");
         }
         assert_eq!(words(r"echo a\ b  c"), Some(vec!["echo".to_owned(), "a b".to_owned(), "c".to_owned()]));

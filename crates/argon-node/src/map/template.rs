@@ -1,26 +1,15 @@
 //! The command with its placeholders: parsed once, filled in for each input.
 //!
-//! Knows the placeholders of GNU parallel. Braces around anything else stay as they are, unless they look like a
-//! placeholder: then it is an error, since a command that runs with `{.x}` in a file's name does harm a thousand times.
+//! A word that a POSIX shell reads as code, behind `sh -c` or as the line of `--shell`, is a [`Script`]: values are given to
+//! it as arguments, and never become a part of its text.
 
-use super::quote;
+use super::placeholder::{Part, Place, Reading};
+use super::script::{Check, Script, code_in, is_reread};
 
 /// A command line whose placeholders have been found.
 #[derive(Debug, Clone)]
 pub struct Template {
-    words: Vec<Vec<Piece>>,
-    shell: bool,
-}
-
-/// How a command line is to be read.
-#[derive(Debug, Clone, Copy)]
-pub struct Reading<'a> {
-    /// What stands for the whole input; `{}` unless the user says otherwise.
-    pub whole: &'a str,
-    /// Whether the words are one line for a shell, in which values are quoted.
-    pub shell: bool,
-    /// Whether unknown placeholders stay as they are.
-    pub literal: bool,
+    words: Vec<Entry>,
 }
 
 /// Why a command line cannot be used, or cannot be filled in.
@@ -32,6 +21,9 @@ pub enum TemplateError {
          {{1}} {{1.}} {{1/}} {{1//}} {{1/.}}; to pass {0} as it is, say --literal"
     )]
     Unknown(String),
+    /// A placeholder of no letters.
+    #[error("-I needs a string that is not empty: it stands for the input in the command")]
+    NoWhole,
     /// A column that is not there.
     #[error("the command asks for column {wanted}, and input {sequence} has {}", columns(*.found))]
     Column {
@@ -56,10 +48,65 @@ pub enum TemplateError {
     /// No command.
     #[error("no command is given: argon map [OPTIONS] -- COMMAND [ARGUMENT]... [::: INPUT]...")]
     Empty,
+    /// A placeholder where a shell would not read its value as one word.
+    #[error("a placeholder stands {place}, where its value cannot be quoted; write {instead}")]
+    Misplaced {
+        /// Where it stands.
+        place: &'static str,
+        /// What can be written.
+        instead: &'static str,
+    },
+    /// Something begins and does not end.
+    #[error("the line for the shell ends within {0}")]
+    Open(&'static str),
+    /// A script that cannot be followed.
+    #[error(
+        "the line for the shell cannot be followed, so that no input can be quoted in it: {0}; put it into a file and run that"
+    )]
+    Tangled(&'static str),
+    /// Nothing can be appended.
+    #[error(
+        "the line for the shell has no placeholder, and an input at its end would not be an argument; say where it belongs with {0}"
+    )]
+    NoRoom(String),
+    /// Something that is evaluated.
+    #[error("input {sequence} stands where shells evaluate numbers, and is not a whole number: {value}")]
+    NotNumber {
+        /// The value.
+        value: String,
+        /// The input.
+        sequence: u64,
+    },
+    /// Something that another shell reads.
+    #[error(
+        "input {sequence} stands in words that a shell reads again as code, and has more than letters, digits and \
+         _-+./,:@%: {value}; pass it as an argument, such as sh -c 'echo \"$1\"' sh {{}}"
+    )]
+    NotPlain {
+        /// The value.
+        value: String,
+        /// The input.
+        sequence: u64,
+    },
+    /// Several values where one belongs.
+    #[error("input {sequence} has several columns where one number belongs; name one, as {{1}}")]
+    Several {
+        /// The input.
+        sequence: u64,
+    },
 }
 
 fn columns(count: usize) -> String {
     if count == 1 { "one column".to_owned() } else { format!("{count} columns") }
+}
+
+/// A word of the command.
+#[derive(Debug, Clone)]
+enum Entry {
+    /// Text and placeholders, whose values must pass a check.
+    Word(Vec<Piece>, Check),
+    /// The script of a shell.
+    Code(Script),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -68,45 +115,77 @@ enum Piece {
     Place(Place),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
-    Sequence,
-    /// A part of one column, or of all of them.
-    Value(Option<usize>, Part),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Part {
-    Whole,
-    NoExtension,
-    Name,
-    Folder,
-    Stem,
-}
+const INPUT: Piece = Piece::Place(Place::Value(None, Part::Whole));
 
 impl Template {
     /// Finds the placeholders. A command without any gets the input appended.
     ///
     /// # Errors
-    /// If there is no command, or a placeholder that is not known.
+    /// If there is no command, or a placeholder that is not known or cannot stand where it does.
     pub fn parse(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
         if words.is_empty() {
             return Err(TemplateError::Empty);
         }
-        let mut words = words.iter().map(|word| pieces(word, reading)).collect::<Result<Vec<_>, _>>()?;
-        let has_place = words.iter().flatten().any(|piece| matches!(piece, Piece::Place(_)));
-        if !has_place {
-            words.push(vec![Piece::Place(Place::Value(None, Part::Whole))]);
+        if reading.whole.is_empty() {
+            return Err(TemplateError::NoWhole);
         }
-        Ok(Self { words, shell: reading.shell })
+        let Some(shell) = reading.shell else { return Self::of_words(words, reading) };
+        let script = Script::parse(&words.join(" "), reading, true)?;
+        let fixed = |text: &str| Entry::Word(vec![Piece::Text(text.to_owned())], Check::Any);
+        Ok(Self { words: vec![fixed(shell), fixed("-c"), Entry::Code(script)] })
+    }
+
+    fn of_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
+        let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+        let code = code_in(&texts);
+        let mut entries = Vec::with_capacity(words.len() + 1);
+        for (at, word) in words.iter().enumerate() {
+            let is_code = code.filter(|code| code.at == at);
+            // A script that is all input is what was asked for: a list of scripts.
+            let is_whole = word == reading.whole;
+            entries.push(match is_code {
+                Some(code) if code.is_posix && !is_whole => match Script::parse(word, reading, false) {
+                    Ok(script) => Entry::Code(script),
+                    Err(error) if reading.is_in(word) || matches!(error, TemplateError::Unknown(_)) => {
+                        return Err(error);
+                    }
+                    // Nothing is to be filled in there: what it means is the shell's affair.
+                    Err(_) => Entry::Word(vec![Piece::Text(word.clone())], Check::Any),
+                },
+                Some(_) if !is_whole => Entry::Word(pieces(word, reading)?, Check::Plain),
+                None if is_reread(&texts, at) => Entry::Word(pieces(word, reading)?, Check::Plain),
+                Some(_) | None => Entry::Word(pieces(word, reading)?, Check::Any),
+            });
+        }
+        let template = Self { words: entries };
+        if template.places().next().is_some() {
+            return Ok(template);
+        }
+        let Self { words: mut entries } = template;
+        let check = if is_reread(&texts, texts.len()) { Check::Plain } else { Check::Any };
+        entries.push(Entry::Word(vec![INPUT], check));
+        Ok(Self { words: entries })
+    }
+
+    fn places(&self) -> impl Iterator<Item = Place> {
+        self.words.iter().flat_map(|entry| match entry {
+            Entry::Code(script) => script.places().collect::<Vec<_>>(),
+            Entry::Word(pieces, _) => {
+                let place = |piece: &Piece| match piece {
+                    Piece::Place(place) => Some(*place),
+                    Piece::Text(_) => None,
+                };
+                pieces.iter().filter_map(place).collect()
+            }
+        })
     }
 
     /// The highest column that a placeholder names; 0 if none names one.
     #[must_use]
     pub fn highest_column(&self) -> usize {
-        let columns = self.words.iter().flatten().map(|piece| match piece {
-            Piece::Place(Place::Value(column, _)) => column.unwrap_or(0),
-            Piece::Place(Place::Sequence) | Piece::Text(_) => 0,
+        let columns = self.places().map(|place| match place {
+            Place::Value(column, _) => column.unwrap_or(0),
+            Place::Sequence => 0,
         });
         columns.max().unwrap_or(0)
     }
@@ -114,78 +193,85 @@ impl Template {
     /// The words of the command for one input.
     ///
     /// # Errors
-    /// If the input has fewer columns than the command names.
+    /// If the input has fewer columns than the command names, or may not stand where its placeholder does.
     pub fn fill(&self, row: &[String], sequence: u64) -> Result<Vec<String>, TemplateError> {
         let wanted = self.highest_column();
         if wanted > row.len() {
             return Err(TemplateError::Column { wanted, found: row.len(), sequence });
         }
         let mut filled = Vec::with_capacity(self.words.len());
-        for word in &self.words {
-            match word.as_slice() {
-                // A placeholder for all columns that stands alone gives a word for each.
-                [Piece::Place(Place::Value(None, part))] => {
-                    filled.extend(row.iter().map(|value| part.of(value)))
+        let mut values: Option<(usize, Vec<String>)> = None;
+        for entry in &self.words {
+            match entry {
+                Entry::Code(script) => {
+                    let script = script.fill(row, sequence)?;
+                    filled.push(script.text);
+                    values = Some((filled.len(), script.values)).filter(|(_, values)| !values.is_empty());
                 }
-                pieces => filled.push(self.join(pieces, row, sequence)),
+                Entry::Word(pieces, check) => fill_word(&mut filled, pieces, *check, row, sequence)?,
             }
         }
-        if !self.shell {
-            return Ok(filled);
+        if let Some((behind, values)) = values {
+            // The first argument of a script is its name, `$0`.
+            if filled.len() == behind {
+                filled.push("sh".to_owned());
+            }
+            filled.splice(behind + 1..behind + 1, values);
         }
-        let line: Vec<String> = self.words.iter().map(|pieces| self.join(pieces, row, sequence)).collect();
-        Ok(vec!["sh".to_owned(), "-c".to_owned(), line.join(" ")])
+        Ok(filled)
     }
+}
 
-    fn join(&self, pieces: &[Piece], row: &[String], sequence: u64) -> String {
-        let mut text = String::new();
-        let written = |value: &String, part: Part| {
-            let value = part.of(value);
-            if self.shell { quote::word(&value) } else { value }
-        };
-        for piece in pieces {
-            match piece {
-                Piece::Text(fixed) => text.push_str(fixed),
-                Piece::Place(Place::Sequence) => text.push_str(&sequence.to_string()),
-                Piece::Place(Place::Value(Some(column), part)) => {
-                    text.push_str(&written(&row[column - 1], *part))
-                }
-                Piece::Place(Place::Value(None, part)) => {
-                    let values: Vec<String> = row.iter().map(|value| written(value, *part)).collect();
-                    text.push_str(&values.join(" "));
-                }
+fn fill_word(
+    filled: &mut Vec<String>,
+    pieces: &[Piece],
+    check: Check,
+    row: &[String],
+    sequence: u64,
+) -> Result<(), TemplateError> {
+    let value = |value: &String, part: Part| {
+        let value = part.of(value);
+        check.allows(&value, sequence).map(|()| value)
+    };
+    // A placeholder for all columns that stands alone gives a word for each.
+    if let [Piece::Place(Place::Value(None, part))] = pieces {
+        for column in row {
+            filled.push(value(column, *part)?);
+        }
+        return Ok(());
+    }
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(fixed) => text.push_str(fixed),
+            Piece::Place(Place::Sequence) => text.push_str(&sequence.to_string()),
+            Piece::Place(Place::Value(Some(column), part)) => text.push_str(&value(&row[column - 1], *part)?),
+            Piece::Place(Place::Value(None, part)) => {
+                let values: Vec<String> =
+                    row.iter().map(|column| value(column, *part)).collect::<Result<_, _>>()?;
+                text.push_str(&values.join(" "));
             }
         }
-        text
     }
+    filled.push(text);
+    Ok(())
 }
 
 fn pieces(word: &str, reading: Reading<'_>) -> Result<Vec<Piece>, TemplateError> {
     let mut pieces = Vec::new();
     let mut text = String::new();
-    let mut rest = word;
-    while let Some(letter) = rest.chars().next() {
-        let found = if rest.starts_with(reading.whole) {
-            Some((Place::Value(None, Part::Whole), reading.whole.len()))
-        } else if letter == '{' {
-            braced(rest, text.ends_with('{'), reading)?
+    let mut at = 0;
+    while let Some(letter) = word[at..].chars().next() {
+        if let Some((place, length)) = reading.find(word, at)? {
+            if !text.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut text)));
+            }
+            pieces.push(Piece::Place(place));
+            at += length;
         } else {
-            None
-        };
-        let length = match found {
-            Some((place, length)) => {
-                if !text.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut text)));
-                }
-                pieces.push(Piece::Place(place));
-                length
-            }
-            None => {
-                text.push(letter);
-                letter.len_utf8()
-            }
-        };
-        rest = &rest[length..];
+            text.push(letter);
+            at += letter.len_utf8();
+        }
     }
     if !text.is_empty() || pieces.is_empty() {
         pieces.push(Piece::Text(text));
@@ -193,74 +279,11 @@ fn pieces(word: &str, reading: Reading<'_>) -> Result<Vec<Piece>, TemplateError>
     Ok(pieces)
 }
 
-/// The placeholder at the beginning of `text`, which begins with a brace, and its length; `None` if these are braces
-/// of another language: `{print $1}`, `{"a":1}`, `{{.Name}}`.
-fn braced(
-    text: &str,
-    is_doubled: bool,
-    reading: Reading<'_>,
-) -> Result<Option<(Place, usize)>, TemplateError> {
-    let Some(end) = text.find('}') else { return Ok(None) };
-    let inside = &text[1..end];
-    if inside.is_empty() {
-        return Ok(None);
-    }
-    if let Some(place) = place(inside) {
-        return Ok(Some((place, end + 1)));
-    }
-    let looks_like_one =
-        inside.chars().all(|letter| letter.is_ascii_alphanumeric() || "._/#%+-".contains(letter));
-    let is_template = is_doubled && text[end + 1..].starts_with('}');
-    if looks_like_one && !is_template && !reading.literal {
-        return Err(TemplateError::Unknown(text[..=end].to_owned()));
-    }
-    Ok(None)
-}
-
-fn place(inside: &str) -> Option<Place> {
-    if inside == "#" {
-        return Some(Place::Sequence);
-    }
-    let digits = inside.len() - inside.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
-    let column = match &inside[..digits] {
-        "" => None,
-        number => Some(number.parse().ok().filter(|column| *column > 0)?),
-    };
-    let part = match &inside[digits..] {
-        "" => Part::Whole,
-        "." => Part::NoExtension,
-        "/" => Part::Name,
-        "//" => Part::Folder,
-        "/." => Part::Stem,
-        _ => return None,
-    };
-    Some(Place::Value(column, part))
-}
-
-impl Part {
-    fn of(self, value: &str) -> String {
-        let name_at = value.rfind('/').map_or(0, |slash| slash + 1);
-        let (before, name) = value.split_at(name_at);
-        let stem = name.rfind('.').map_or(name, |dot| &name[..dot]);
-        match self {
-            Self::Whole => value.to_owned(),
-            Self::NoExtension => format!("{before}{stem}"),
-            Self::Name => name.to_owned(),
-            Self::Folder => match before.trim_end_matches('/') {
-                "" if before.is_empty() => ".".to_owned(),
-                "" => "/".to_owned(),
-                folder => folder.to_owned(),
-            },
-            Self::Stem => stem.to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PLAIN: Reading<'static> = Reading { whole: "{}", shell: false, literal: false };
+    const PLAIN: Reading<'static> = Reading { whole: "{}", shell: None, literal: false };
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
@@ -308,9 +331,11 @@ mod tests {
 
     #[test]
     fn a_shell_gets_one_line_with_quoted_values() {
-        let shell = Reading { shell: true, ..PLAIN };
-        assert_eq!(filled("zcat {} | wc", shell, &["it's"]), ["sh", "-c", r"zcat 'it'\''s' | wc"]);
-        assert_eq!(filled("cat", shell, &["a", "b c"]), ["sh", "-c", "cat a 'b c'"]);
+        let shell = Reading { shell: Some("sh"), ..PLAIN };
+        let script = r#"argon_1=$1; shift; zcat "${argon_1}" | wc"#;
+        assert_eq!(filled("zcat {} | wc", shell, &["it's"]), ["sh", "-c", script, "sh", "it's"]);
+        let script = r#"argon_1=$1; argon_2=$2; shift 2; cat "${argon_1}" "${argon_2}""#;
+        assert_eq!(filled("cat", shell, &["a", "b c"]), ["sh", "-c", script, "sh", "a", "b c"]);
     }
 
     #[test]

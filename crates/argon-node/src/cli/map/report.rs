@@ -146,11 +146,10 @@ impl Reporter {
 
 fn short(line: &str) -> String {
     const SHOWN: usize = 100;
-    if line.chars().count() <= SHOWN {
-        line.to_owned()
-    } else {
-        line.chars().take(SHOWN).chain(['…']).collect()
-    }
+    // What is shown stays on its line.
+    let mut letters = line.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let shown: String = letters.by_ref().take(SHOWN).collect();
+    if letters.next().is_some() { shown + "…" } else { shown }
 }
 
 fn failure(message: String) -> Trouble {

@@ -14,9 +14,10 @@ use crate::map::errand::{Item, Maker};
 use crate::map::halt::Halt;
 use crate::map::inputs::Plan;
 use crate::map::joblog::{self, Joblog, JoblogError, Past};
+use crate::map::placeholder::Reading;
 use crate::map::reader::{self, Batch};
 use crate::map::records::Format;
-use crate::map::template::{Reading, Template, TemplateError};
+use crate::map::template::{Template, TemplateError};
 
 /// What a run needs.
 pub(super) struct Settings {
@@ -44,7 +45,8 @@ impl Settings {
             (_, true) => Format::Csv,
             (false, false) => Format::Lines,
         };
-        let reading = Reading { whole: &input.whole, shell: input.shell, literal: input.literal };
+        let shell = input.shell.then_some("sh");
+        let reading = Reading { whole: &input.whole, shell, literal: input.literal };
         let repeats_only = flow.retry_failed && !flow.resume;
         let (batches, maker, total) = if repeats_only {
             again(&flow, &words, output.results.is_some())?
