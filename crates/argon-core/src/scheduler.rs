@@ -18,6 +18,7 @@ mod input;
 mod invariants;
 mod key;
 mod limits;
+mod on_cancel;
 mod on_client;
 mod on_outcome;
 mod on_records;
@@ -50,6 +51,7 @@ use crate::time::Time;
 pub use effect::{Effect, Out};
 pub use input::{Input, Link, WorkerProfile};
 pub use limits::Limits;
+pub use on_cancel::{Cancelled, Tasks};
 pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
 pub use waiting::{Reason, Waiting, WhyWaiting};
@@ -182,7 +184,8 @@ impl Scheduler {
             Input::OfferEnded { link } => self.on_offer_ended(link, out),
             Input::TaskSubmitted { link, task } => self.on_task_submitted(now, link, task, out),
             Input::OutcomesTaken { link, ids } => self.on_outcomes_taken(link, &ids, out),
-            Input::CancelRequested { link, ids } => self.on_cancel_requested(now, link, &ids, out),
+            Input::CancelRequested { link, ids, by } => self.on_cancel_requested(now, link, &ids, &by, out),
+            Input::TaskWithdrawn { link, task, by } => self.on_task_withdrawn(link, &task, &by, out),
             Input::CollectRequested { link, ids } => self.on_collect_requested(link, &ids, out),
             Input::ClientLost { link, farewell } => self.on_client_lost(now, link, farewell, out),
             Input::WorkerJoined { link, profile, held } => {

@@ -44,7 +44,7 @@ fn a_low_task_is_not_starved_by_a_stream_of_high_ones() {
     manager.submit(1, urgent(1, 1000, Priority::Low));
     manager.submit(1, urgent(1, 1001, Priority::Low));
     // The one in front is withdrawn; the next must be seen to have waited.
-    manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, 1000)] });
+    manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, 1000)], by: String::new() });
     (0..100).for_each(|n| manager.submit(1, urgent(1, n, Priority::High)));
     manager.pass(Duration::from_secs(6));
     manager.join(11, 1, &[]);
@@ -118,7 +118,7 @@ fn a_queue_of_withdrawn_tasks_stands_in_nobodys_way_and_takes_no_room() {
     manager.open(1);
     for n in 0..1000 {
         manager.submit(1, task(1, n));
-        manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, n)] });
+        manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, n)], by: String::new() });
     }
     assert!(manager.scheduler.footprint().lane_entries < 70);
     manager.join(11, 1, &[]);

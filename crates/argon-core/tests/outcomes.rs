@@ -18,7 +18,7 @@ fn with_worker() -> Manager {
 }
 
 fn cancel(manager: &mut Manager, sequence: u64) {
-    manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, sequence)] });
+    manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, sequence)], by: String::new() });
 }
 
 #[test]
@@ -36,6 +36,35 @@ fn cancel_ends_a_queued_task_and_stops_a_running_one() {
     assert_eq!(manager.runs(11), []);
     manager.returned(11, &[attempt(1, 1, 1)]);
     assert_eq!(manager.runs(11), [attempt(1, 3, 1)]);
+}
+
+#[test]
+fn a_task_that_was_cancelled_before_its_code_came_costs_no_credit() {
+    let limits = Limits { window_tasks: 2, ..Limits::default() };
+    let mut manager = Manager::new(limits);
+    manager.open(1);
+    for sequence in 1..=6 {
+        let withdrawn = Input::TaskWithdrawn { link: Link(1), task: task(1, sequence), by: "ann".into() };
+        manager.step(withdrawn);
+        let outcomes = manager.outcomes(1);
+        assert_eq!((outcomes[0].0, outcomes[0].1), (id(1, sequence), Status::Cancelled));
+        assert!(outcomes[0].2.message.contains("by ann"), "{}", outcomes[0].2.message);
+    }
+}
+
+#[test]
+fn an_admin_without_a_session_cancels_any_task_and_an_ended_one_keeps_its_outcome() {
+    let mut manager = with_worker();
+    manager.submit(1, task(1, 1));
+    manager.finish(11, attempt(1, 1, 1), Status::Ok, 1);
+    manager.submit(1, task(1, 2));
+    manager.outcomes(1);
+    let ids = vec![id(1, 1), id(1, 2), id(1, 3)];
+    manager.step(Input::CancelRequested { link: Link(77), ids, by: "ann (an admin)".into() });
+    let outcomes = manager.outcomes(1);
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!((outcomes[0].0, outcomes[0].1), (id(1, 2), Status::Cancelled));
+    assert!(outcomes[0].2.message.contains("by ann (an admin) while it was with worker w11"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 pub use argon::key::{Found, default_path};
+use argon_proto::key::Key;
 
 use crate::exit::{Failure, Kind};
 
@@ -20,4 +21,20 @@ pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
 /// If it can be neither read nor made.
 pub fn find_or_make(named: Option<&Path>) -> Result<Found, Failure> {
     argon::key::find_or_make(named).map_err(|error| Failure::new(Kind::Key, error.to_string()))
+}
+
+/// Makes a new cluster key where the key would be looked for.
+///
+/// # Errors
+/// If there is one that is not to be replaced, or it cannot be written.
+pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, Failure> {
+    argon::key::make_new(named, replace).map_err(|error| Failure::new(Kind::Key, error.to_string()))
+}
+
+/// Writes a key into a file of mode 0600.
+///
+/// # Errors
+/// If there is a file that is not to be replaced, or it cannot be written.
+pub fn write(path: &Path, key: &Key, replace: bool) -> Result<(), Failure> {
+    argon::key::write(path, key, replace).map_err(|error| Failure::new(Kind::Key, error.to_string()))
 }

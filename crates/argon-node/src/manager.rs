@@ -4,6 +4,7 @@
 //! decide, commits its records, and releases its effects to the peers. All on one thread, without locks.
 
 pub mod blobs;
+pub(crate) mod cancel;
 mod door;
 pub mod driver;
 pub mod inbox;

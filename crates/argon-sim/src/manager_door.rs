@@ -122,7 +122,7 @@ impl World {
                 self.oracle.taken(&ids);
                 Input::OutcomesTaken { link, ids }
             }
-            Message::Cancel(ids) => Input::CancelRequested { link, ids },
+            Message::Cancel(ids) => Input::CancelRequested { link, ids, by: String::new() },
             Message::Collect(ids) => Input::CollectRequested { link, ids },
             Message::Returned(attempts) => {
                 self.released(process, link, &attempts);

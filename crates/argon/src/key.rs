@@ -3,11 +3,14 @@
 //! Owns the search and the file's form and mode. It proves nothing to anybody: that is the handshake's.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use argon_proto::key::{Key, ParseKeyError, Role, Scope};
+
+/// Bytes of a key file that are read: far more than a key has.
+const FILE_BYTES: u64 = 4096;
 
 /// A key and where it came from.
 #[derive(Debug, Clone)]
@@ -42,6 +45,28 @@ pub enum KeyError {
     #[error("{path} is a folder; name the file in it that holds the key, such as {path}/key")]
     Folder {
         /// The folder.
+        path: String,
+    },
+    /// A device, a pipe or a socket was named.
+    #[error(
+        "{path} is not a regular file, so its mode protects nothing; name a file, or put the key itself into ARGON_KEY"
+    )]
+    NotAFile {
+        /// What was named.
+        path: String,
+    },
+    /// The file holds nothing.
+    #[error(
+        "the key file {path} is empty; copy the key again ('argon key --show' prints it on the manager's machine)"
+    )]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// There is a file where a key was to be written.
+    #[error("{path} exists and is not overwritten; name another place, or say --force")]
+    Exists {
+        /// The file.
         path: String,
     },
     /// The file cannot be read.
@@ -131,37 +156,88 @@ fn place(named: Option<&Path>) -> Result<Place, KeyError> {
     default_path().map(Place::File).ok_or(KeyError::NoPlace)
 }
 
+/// Reads a key file. What is checked is the file that was opened: regular, and nothing for group and others. A symbolic
+/// link is followed; the owner is not looked at, since the mode keeps everybody else but root out.
 fn read(path: &Path) -> Result<Found, KeyError> {
     let shown = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|why| {
+    let unreadable = |why: io::Error| {
         let path = shown.clone();
-        let kind = why.kind();
-        if kind == io::ErrorKind::NotFound {
+        if why.kind() == io::ErrorKind::NotFound {
             KeyError::Missing { path }
-        } else if kind == io::ErrorKind::IsADirectory {
-            KeyError::Folder { path }
         } else {
             KeyError::Unreadable { path, why }
         }
-    })?;
-    let mode = fs::metadata(path).map_or(0o600, |facts| facts.permissions().mode());
-    if mode & 0o077 != 0 {
+    };
+    // A pipe that nobody writes to must not stop the program.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    let facts = file.metadata().map_err(unreadable)?;
+    if facts.is_dir() {
+        return Err(KeyError::Folder { path: shown });
+    }
+    if !facts.is_file() {
+        return Err(KeyError::NotAFile { path: shown });
+    }
+    if facts.permissions().mode() & 0o077 != 0 {
         return Err(KeyError::Exposed { path: shown });
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    let text = String::from_utf8_lossy(&bytes);
+    if text.trim().is_empty() {
+        return Err(KeyError::Empty { path: shown });
     }
     let key = text.parse().map_err(|error| KeyError::NotAKey { place: shown.clone(), error })?;
     Ok(Found { key, source: shown, is_new: false })
 }
 
-/// Writes a new key beside its place and links it there, so that of two managers that start at once one wins.
+/// Makes a new cluster key where the key would be looked for. If there is one, `replace` decides.
+///
+/// # Errors
+/// If there is one that is not to be replaced, if `ARGON_KEY` holds the key itself, or if the file cannot be written.
+pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, KeyError> {
+    match place(named)? {
+        Place::Text(found) => Err(KeyError::Exists { path: format!("the key in {}", found.source) }),
+        Place::File(path) => {
+            let key = random_key(&path)?;
+            write(&path, &key, replace)?;
+            Ok(Found { key, source: path.display().to_string(), is_new: true })
+        }
+    }
+}
+
+/// Makes a key unless another process makes one at the same time, whose key it then is.
 fn make(path: &Path) -> Result<Found, KeyError> {
+    let key = random_key(path)?;
+    match write(path, &key, false) {
+        Ok(()) => Ok(Found { key, source: path.display().to_string(), is_new: true }),
+        Err(KeyError::Exists { .. }) => read(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn random_key(path: &Path) -> Result<Key, KeyError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| KeyError::NotMade {
+        path: path.display().to_string(),
+        why: io::Error::other(error.to_string()),
+    })?;
+    Ok(Key::cluster(secret))
+}
+
+/// Writes a key into a file of mode 0600, whole or not at all. The key is written beside its place first, so that of two
+/// processes that begin at once one wins.
+///
+/// # Errors
+/// If there is a file and `replace` is not set, or if it cannot be written.
+pub fn write(path: &Path, key: &Key, replace: bool) -> Result<(), KeyError> {
     let failed = |why: io::Error| KeyError::NotMade { path: path.display().to_string(), why };
+    if path.is_dir() {
+        return Err(KeyError::Folder { path: path.display().to_string() });
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| failed(io::Error::other(error.to_string())))?;
-    let key = Key::cluster(secret);
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let written = OpenOptions::new()
         .write(true)
@@ -172,11 +248,13 @@ fn make(path: &Path) -> Result<Found, KeyError> {
             writeln!(file, "{key}")?;
             file.sync_all()
         })
-        .and_then(|()| fs::hard_link(&draft, path));
+        .and_then(|()| if replace { fs::rename(&draft, path) } else { fs::hard_link(&draft, path) });
     let _ = fs::remove_file(&draft);
     match written {
-        Ok(()) => Ok(Found { key, source: path.display().to_string(), is_new: true }),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(KeyError::Exists { path: path.display().to_string() })
+        }
         Err(error) => Err(failed(error)),
     }
 }
@@ -220,6 +298,46 @@ mod tests {
     fn a_folder_in_place_of_a_key_is_told_as_one() {
         let failure = find(Some(&std::env::temp_dir())).expect_err("a folder");
         assert!(failure.to_string().contains("is a folder"), "{failure}");
+    }
+
+    #[test]
+    fn what_is_not_a_key_file_is_refused_for_what_it_is() {
+        let folder = folder("kinds");
+        let path = folder.join("key");
+        let made = find_or_make(Some(&path)).expect("made");
+        let at = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closed");
+            path
+        };
+        let link = folder.join("link");
+        std::os::unix::fs::symlink(&path, &link).expect("linked");
+        assert_eq!(find(Some(&link)).expect("followed").key, made.key);
+        let lines = at("lines", &format!("\r\n{}\r\n", made.key));
+        assert_eq!(find(Some(&lines)).expect("trimmed").key, made.key);
+        assert!(matches!(find(Some(&at("empty", "\n"))), Err(KeyError::Empty { .. })));
+        assert!(matches!(find(Some(&at("other", "ssh-rsa"))), Err(KeyError::NotAKey { .. })));
+        assert!(matches!(
+            find(Some(&at("two", &format!("{0}{0}", made.key)))),
+            Err(KeyError::NotAKey { .. })
+        ));
+        assert!(matches!(find(Some(Path::new("/dev/null"))), Err(KeyError::NotAFile { .. })));
+        fs::remove_dir_all(folder).expect("cleaned");
+    }
+
+    #[test]
+    fn a_key_is_replaced_only_if_that_is_said() {
+        let folder = folder("replaced");
+        let path = folder.join("key");
+        let made = make_new(Some(&path), false).expect("made");
+        assert!(matches!(make_new(Some(&path), false), Err(KeyError::Exists { .. })));
+        assert_eq!(find(Some(&path)).expect("kept").key, made.key);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("opened up");
+        let other = make_new(Some(&path), true).expect("replaced");
+        assert_ne!(other.key, made.key);
+        assert_eq!(find(Some(&path)).expect("of mode 0600 again").key, other.key);
+        fs::remove_dir_all(folder).expect("cleaned");
     }
 
     #[test]

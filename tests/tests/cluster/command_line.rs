@@ -76,20 +76,6 @@ fn of_workers_with_one_name_the_ids_are_told_when_one_is_to_be_drained() {
     assert_eq!(argon(&mut cluster, &["drain", id, "--manager", &address]).status.code(), Some(0));
 }
 
-#[test]
-fn asking_for_a_key_where_there_is_none_tells_that_one_was_made() {
-    let mut cluster = Cluster::start();
-    let file = cluster.folder().join("fresh.key");
-    let mut ask = || {
-        let mut command = std::process::Command::new(argon_tests::argon());
-        command.arg("key").arg("--key").arg(&file);
-        cluster.run(command, "key").finish(SOON).stderr
-    };
-    let first = ask();
-    assert!(first.contains("a new one was made"), "{first}");
-    assert_eq!(ask(), "");
-}
-
 // kind: keys | a wrong key | loud | an exit status of its own
 #[test]
 fn a_wrong_key_is_told_and_gives_its_own_status() {

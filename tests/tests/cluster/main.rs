@@ -5,6 +5,7 @@
 mod broken_output;
 mod broken_streams;
 mod calls;
+mod cancelling;
 mod chaos;
 mod command_line;
 mod commands;
@@ -15,6 +16,7 @@ mod exhaustion;
 mod failover;
 mod frozen;
 mod golden;
+mod keys;
 mod loss;
 mod manager_kills;
 mod map_commands;

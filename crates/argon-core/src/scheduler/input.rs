@@ -57,12 +57,23 @@ pub enum Input {
         /// The tasks.
         ids: Vec<TaskId>,
     },
-    /// A client does not want these tasks any more.
+    /// Somebody who may do so does not want these tasks any more, whoever submitted them.
     CancelRequested {
-        /// Its connection.
+        /// Their connection.
         link: Link,
         /// The tasks.
         ids: Vec<TaskId>,
+        /// Who they are, for the owners of the tasks; empty if the connection says it all.
+        by: String,
+    },
+    /// A task whose blobs had not all arrived was cancelled.
+    TaskWithdrawn {
+        /// The connection of the client that submitted it.
+        link: Link,
+        /// The task.
+        task: Task,
+        /// Who cancelled it; empty if the client itself did.
+        by: String,
     },
     /// A client wants the outcomes of these detached tasks.
     CollectRequested {

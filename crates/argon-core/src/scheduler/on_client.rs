@@ -71,34 +71,6 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn on_cancel_requested(&mut self, now: Time, link: Link, ids: &[TaskId], out: &mut Out) {
-        let Some(asker) = self.client_at(link) else {
-            return;
-        };
-        for id in ids {
-            let Some(key) = self.task_of(id) else {
-                continue;
-            };
-            let entry = &self.tasks[key.index()];
-            let is_theirs = entry.session == asker || entry.is(Flags::DETACHED);
-            if entry.is_ended() || !is_theirs {
-                continue;
-            }
-            let message = match entry.state {
-                State::Assigned { .. } => {
-                    "the task was cancelled while it was with a worker; its runner is killed"
-                }
-                State::Storing
-                | State::Recovering
-                | State::Queued { .. }
-                | State::Delayed
-                | State::Ended(_) => "the task was cancelled before it started",
-            };
-            self.withdraw(key, out);
-            self.end_reported(now, key, Status::Cancelled, Report::of(message), out);
-        }
-    }
-
     pub(super) fn on_collect_requested(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
         let Some(collector) = self.client_at(link) else {
             return close(link, "frame", "an outcome was asked for before the session was opened", out);

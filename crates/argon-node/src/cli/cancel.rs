@@ -1,50 +1,128 @@
-//! `argon cancel`: an end to submitted commands.
+//! `argon cancel`: an end to tasks, whoever waits for them.
 
-use argon::{Client, TaskId};
+use std::io::{BufRead, Write};
+
+use argon_proto::key::Role;
 use clap::Args;
-use serde_json::Map;
+use serde_json::{Value, json};
 
-use super::pool::{PoolOption, parse_id, refused};
+use super::options::{KeyOption, ManagerOption};
 use crate::exit::{Failure, Kind};
+use crate::key_file;
+use crate::manager::cancel::TASKS_PER_REQUEST;
+use crate::net::ask::{ask, role_for};
 
-/// Cancel submitted commands: those that wait never start, those that run are killed.
+/// Cancel tasks: those that wait never start, those that run are killed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  argon cancel $id
-  argon cancel $(cat ids)
+  argon cancel $id                     what argon submit printed, or an id that argon status shows
+  argon cancel 3f9c2a71                its beginning will do, from 8 digits, if no other task begins so
+  argon status --json | jq -r '.running[].task' | argon cancel -
+  argon cancel --all                   everything that waits or runs
 
-It prints nothing when all is well. Who collects a cancelled command is told so. What argon run and
-map have under way is not cancelled from elsewhere: end those commands.")]
+One line for each task says what was done. The task's caller, or who collects it, is told that it was
+cancelled and by whom. With a client's key a task must be named in full; short ids and --all need the
+cluster key or an admin's.
+
+Exit status: 0 when every task is cancelled, 1 when one of them is unknown or had ended, 4 without a
+key that may, 5 when the manager cannot be reached.")]
 pub(super) struct Arguments {
+    /// Ids of tasks; '-' reads them from standard input
+    #[arg(value_name = "ID", help_heading = "Arguments", required_unless_present = "all", value_parser = parse_name)]
+    ids: Vec<String>,
+    /// Cancel all tasks of all clients
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
     #[command(flatten)]
-    pool: PoolOption,
-    /// What argon submit printed
-    #[arg(value_name = "ID", help_heading = "Arguments", required = true, value_parser = parse_id)]
-    ids: Vec<TaskId>,
+    manager: ManagerOption,
+    #[command(flatten)]
+    key: KeyOption,
+    /// Print a line of JSON for each task
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let found = key_file::find(arguments.key.key.as_deref())?;
+    let names = all_names(&arguments.ids)?;
+    let role = role_for(&found.key, Role::Admin);
+    let by = who();
     super::block_on(async {
-        let client = arguments.pool.connect("argon cancel").await?;
-        let mut unknown = Vec::new();
-        for id in &arguments.ids {
-            match state(&client, *id).await {
-                Ok(state) if state.starts_with("ended") => eprintln!("argon: {id} has {state}"),
-                Ok(_) => client.cancel_detached([*id]),
-                Err(failure) => unknown.push(format!("{id}: {failure}")),
+        let address = &arguments.manager.manager;
+        if arguments.all {
+            let question = json!({"request": 1, "what": "cancel", "all": true, "by": by});
+            let reply = ask(address, &found.key, role, &question).await?;
+            let count = reply["cancelled"].as_u64().unwrap_or(0);
+            let text = if arguments.json { reply.to_string() } else { format!("{count} tasks cancelled") };
+            return print(&text);
+        }
+        let mut left = 0;
+        for some in names.chunks(TASKS_PER_REQUEST) {
+            let question = json!({"request": 1, "what": "cancel", "tasks": some, "by": by});
+            let reply = ask(address, &found.key, role, &question).await?;
+            for answer in reply["tasks"].as_array().into_iter().flatten() {
+                left += usize::from(answer["result"] != "cancelled");
+                print(&if arguments.json { answer.to_string() } else { for_people(answer) })?;
             }
         }
-        // The answer to a question comes behind what was said before it: the cancels have arrived.
-        client.request("status", Map::new()).await.map_err(|error| refused(&error))?;
-        client.close();
-        if unknown.is_empty() { Ok(()) } else { Err(Failure::new(Kind::Other, unknown.join("\nargon: "))) }
+        match left {
+            0 => Ok(()),
+            1 => Err(Failure::new(Kind::Other, "one task was not cancelled")),
+            left => Err(Failure::new(Kind::Other, format!("{left} tasks were not cancelled"))),
+        }
     })
 }
 
-async fn state(client: &Client, id: TaskId) -> Result<String, Failure> {
-    let mut fields = Map::new();
-    fields.insert("task".to_owned(), id.to_string().into());
-    let reply = client.request("explain", fields).await.map_err(|error| refused(&error))?;
-    Ok(reply["state"].as_str().unwrap_or_default().to_owned())
+fn for_people(answer: &Value) -> String {
+    let word = |name: &str| answer[name].as_str().unwrap_or("?");
+    format!("{}: {}", word("task"), word("message"))
+}
+
+fn print(line: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|error| {
+        Failure::new(Kind::Other, format!("it was done, but standard output cannot be written: {error}"))
+    })
+}
+
+/// The ids of the command line, with those of standard input in the place of '-'.
+fn all_names(ids: &[String]) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for id in ids {
+        if id != "-" {
+            names.push(id.clone());
+            continue;
+        }
+        for line in std::io::stdin().lock().lines() {
+            let line = line.map_err(|error| {
+                Failure::new(Kind::Other, format!("standard input cannot be read: {error}"))
+            })?;
+            for word in line.split_whitespace() {
+                let name = parse_name(word)
+                    .map_err(|why| Failure::new(Kind::Usage, format!("'{word}' in standard input: {why}")))?;
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// An id, its beginning, or '-'.
+fn parse_name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text == "-" || is_digits && (8..=48).contains(&text.len()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("it is not the id of a task: those have 48 hexadecimal digits, and the first 8 are the least that \
+         names one"
+        .to_owned())
+}
+
+/// What the owner of a task is told about who cancelled it.
+fn who() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    let name = user.map_or_else(|| format!("user {}", nix::unistd::geteuid()), |user| user.name);
+    format!("{name}@{}", super::worker::this_machine())
 }

@@ -1,19 +1,30 @@
-//! `argon key`: where the key is, and the keys of roles.
+//! `argon key`: where the key is, new keys, and the keys of roles.
 
-use argon_proto::key::Role;
+use std::fs::{File, Permissions};
+use std::io::{Stdout, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use argon_proto::key::{Key, Role};
 use clap::Args;
 
 use super::options::KeyOption;
 use crate::exit::{Failure, Kind};
 use crate::key_file;
 
-/// Show where the cluster key is, making it if there is none.
+/// Show where the cluster key is, make one, or give the key of a role.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  argon key                              the path of the key file
-  argon key --show                       the key itself, to be pasted into a file of mode 0600
-  argon key --role client > client.key   a key that lets its holder submit tasks, and nothing else
+  argon key                                    the path of the key file
+  argon key --show                             the key itself
+  argon key --role client --out client.key     a key that lets its holder submit tasks, and nothing else
+  argon key --new                              a new cluster key, where there is none
+
+Managers make the cluster key at their first start; other machines get a copy of its file. A key file
+must be a regular file that only its owner can read (mode 0600). Without a key 'argon key' ends with
+status 4 and makes none: a key made on a worker's machine would open nothing.
 
 Who holds the cluster key may run any code on any worker. Keep it as you keep an SSH key.")]
 pub(super) struct Arguments {
@@ -23,6 +34,15 @@ pub(super) struct Arguments {
     /// Print the key of this role: client, worker, observer or admin
     #[arg(long, value_name = "ROLE", value_parser = parse_role)]
     role: Option<Role>,
+    /// Make a new cluster key; managers that are started with it are opened by it, and no others
+    #[arg(long, conflicts_with_all = ["role", "show", "out"])]
+    new: bool,
+    /// Write the key into this file, of mode 0600, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Overwrite what --out names; with --new replace the key, which locks out everybody who has the old one
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     key: KeyOption,
 }
@@ -32,25 +52,68 @@ fn parse_role(name: &str) -> Result<Role, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let found = key_file::find_or_make(arguments.key.key.as_deref())?;
-    if found.is_new {
-        eprintln!(
-            "argon: there was no key at {}; a new one was made, which opens the managers that are started with it",
-            found.source
-        );
+    let named = arguments.key.key.as_deref();
+    if arguments.force && !arguments.new && arguments.out.is_none() {
+        return Err(Failure::new(Kind::Usage, "--force means something with --out or --new only"));
     }
-    match arguments.role {
-        Some(role) => {
-            let key = found.key.for_role(role).ok_or_else(|| {
-                Failure::new(
-                    Kind::Key,
-                    "this is the key of another role; only the cluster key gives role keys",
-                )
-            })?;
-            println!("{key}");
+    if arguments.new {
+        let made = key_file::make_new(named, arguments.force)?;
+        eprintln!("argon: a new key was made; it opens the managers that are started with it from now on");
+        return print(&made.source);
+    }
+    let found = key_file::find(named)?;
+    let key = match arguments.role {
+        None => found.key.clone(),
+        Some(role) => found.key.for_role(role).ok_or_else(|| {
+            Failure::new(Kind::Key, "this is the key of another role; only the cluster key gives role keys")
+        })?,
+    };
+    match &arguments.out {
+        Some(out) => {
+            if is_same_file(out, Path::new(&found.source)) {
+                let why = format!("{} is the key that this one is made of; name another file", out.display());
+                return Err(Failure::new(Kind::Usage, why));
+            }
+            key_file::write(out, &key, arguments.force)?;
+            eprintln!("argon: {} holds the key, mode 0600", out.display());
+            Ok(())
         }
-        None if arguments.show => println!("{}", found.key),
-        None => println!("{}", found.source),
+        None if arguments.show || arguments.role.is_some() => print_key(&key),
+        None => print(&found.source),
     }
-    Ok(())
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().map(|facts| (facts.dev(), facts.ino())).ok();
+    identity(one).is_some_and(|one| Some(one) == identity(other))
+}
+
+/// Prints a key. A file that the shell made for it is closed to others first: such a key file is refused everywhere.
+fn print_key(key: &Key) -> Result<(), Failure> {
+    match close_to_others(&std::io::stdout()) {
+        Ok(false) => {}
+        Ok(true) => eprintln!("argon: others could read the file that the key goes to; its mode is 0600 now"),
+        Err(error) => {
+            eprintln!("argon: others can read the file that the key goes to ({error}); run: chmod 600 on it");
+        }
+    }
+    print(&key.to_string())
+}
+
+/// Whether standard output was a regular file that others could read, and is not any more.
+fn close_to_others(stdout: &Stdout) -> std::io::Result<bool> {
+    let file = File::from(stdout.as_fd().try_clone_to_owned()?);
+    let facts = file.metadata()?;
+    if !facts.is_file() || facts.permissions().mode() & 0o077 == 0 {
+        return Ok(false);
+    }
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(true)
+}
+
+fn print(line: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::new(Kind::Other, format!("standard output cannot be written: {error}")))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::options::{KeyOption, ManagerOption};
 use crate::exit::Failure;
 use crate::key_file;
-use crate::net::ask::ask;
+use crate::net::ask::{ask, role_for};
 
 /// Running tasks that are listed for people.
 const RUNNING_SHOWN: usize = 20;
@@ -38,7 +38,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
         let question = json!({"request": 1, "what": "status"});
-        let reply = ask(&arguments.manager.manager, &found.key, Role::Observer, &question).await?;
+        let reply =
+            ask(&arguments.manager.manager, &found.key, role_for(&found.key, Role::Observer), &question)
+                .await?;
         if arguments.json {
             println!("{reply}");
         } else {

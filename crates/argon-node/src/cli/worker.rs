@@ -142,7 +142,7 @@ pub(super) async fn serve_alone(
 }
 
 /// What this machine calls itself.
-fn this_machine() -> String {
+pub(super) fn this_machine() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "unknown".to_owned())
 }

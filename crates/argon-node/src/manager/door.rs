@@ -4,7 +4,7 @@ use argon_core::Time;
 use argon_core::scheduler::{Input, Link, WorkerProfile};
 use argon_proto::key::Role;
 use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Message, Payload, SessionId, Task, TaskId, WorkerId};
+use argon_proto::{BlobHash, Message, Payload, SessionId, Task, WorkerId};
 use serde::Deserialize;
 
 use super::driver::Driver;
@@ -55,7 +55,7 @@ impl Driver {
             (Role::Client, Message::Submit(task)) => self.on_submit(now, link, task),
             (Role::Client, Message::Offered) => self.step(now, Input::OfferEnded { link }),
             (Role::Client, Message::Ack(ids)) => self.step(now, Input::OutcomesTaken { link, ids }),
-            (Role::Client | Role::Admin, Message::Cancel(ids)) => self.on_cancel(now, link, ids),
+            (Role::Client | Role::Admin, Message::Cancel(ids)) => self.on_cancel(now, link, role, ids),
             (Role::Client, Message::Collect(ids)) => self.step(now, Input::CollectRequested { link, ids }),
             (Role::Client, word @ (Message::OutputCredit { to, .. } | Message::Answer { to, .. })) => {
                 let attempt = to;
@@ -128,10 +128,6 @@ impl Driver {
         };
         let client = if client.is_empty() { "client".to_owned() } else { client };
         self.step(now, Input::SessionOpened { link, session, client });
-    }
-
-    fn on_cancel(&mut self, now: Time, link: Link, ids: Vec<TaskId>) {
-        self.step(now, Input::CancelRequested { link, ids });
     }
 
     /// A task comes in when its blobs are here; until then it is parked.

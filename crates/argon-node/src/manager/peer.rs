@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use argon_proto::handshake::Refusal;
 use argon_proto::key::Role;
-use argon_proto::{BlobHash, Message, Task};
+use argon_proto::{BlobHash, Message, Task, TaskId};
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 
@@ -47,6 +47,10 @@ impl Peer {
             said_goodbye: false,
             is_dirty: false,
         }
+    }
+
+    pub(super) fn has_parked(&self, id: TaskId) -> bool {
+        self.parked.iter().any(|task| task.head.id == id)
     }
 }
 

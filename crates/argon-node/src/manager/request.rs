@@ -7,6 +7,7 @@ use argon_proto::{Message, WorkerId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::cancel::CancelRequest;
 use super::driver::Driver;
 
 /// The body of REQUEST.
@@ -19,6 +20,12 @@ struct Request {
     worker: String,
     #[serde(default)]
     task: String,
+    #[serde(default)]
+    tasks: Vec<String>,
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    by: String,
 }
 
 impl Driver {
@@ -46,6 +53,10 @@ impl Driver {
             "status" => self.status(now),
             "explain" => self.explain(&request.task),
             "waiting" => self.waiting(now, link, role),
+            "cancel" => {
+                let asked = CancelRequest { tasks: &request.tasks, all: request.all, by: &request.by };
+                self.cancel(now, link, role, &asked)
+            }
             "drain" => self.drain(now, &request.worker),
             "shutdown" if role == Role::Admin => {
                 self.wants_stop = true;
@@ -53,7 +64,7 @@ impl Driver {
             }
             "shutdown" => Err("only an admin may stop the manager".to_owned()),
             other => Err(format!(
-                "this manager does not know the request '{other}'; it knows status, waiting, explain, drain and shutdown"
+                "this manager does not know the request '{other}'; it knows status, waiting, explain, cancel, drain and shutdown"
             )),
         }
     }

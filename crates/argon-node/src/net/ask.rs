@@ -5,7 +5,7 @@ use std::time::Duration;
 use argon_proto::Message;
 use argon_proto::frame::Outbox;
 use argon_proto::handshake::Refusal;
-use argon_proto::key::{Key, Role};
+use argon_proto::key::{Key, Role, Scope};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
@@ -37,6 +37,14 @@ pub async fn ask(address: &str, key: &Key, role: Role, question: &Value) -> Resu
     }
     let message = reply["message"].as_str().unwrap_or("the manager could not do that");
     Err(Failure::new(Kind::Other, message))
+}
+
+/// The role in which a command asks: the one that it wants, or the client's or admin's that the key is for.
+pub fn role_for(key: &Key, wanted: Role) -> Role {
+    match key.scope() {
+        Scope::Role(role @ (Role::Client | Role::Admin)) => role,
+        Scope::Cluster | Scope::Role(Role::Worker | Role::Observer) => wanted,
+    }
 }
 
 async fn answer(reached: &mut Reached) -> Result<bytes::Bytes, Failure> {

@@ -1,0 +1,151 @@
+//! The request `cancel`: ends tasks, and says of each what was done.
+
+use argon_core::Time;
+use argon_core::scheduler::{Cancelled, Input, Link, Tasks};
+use argon_proto::key::Role;
+use argon_proto::{Status, TaskId};
+use serde_json::{Value, json};
+
+use super::driver::Driver;
+
+/// Tasks that one request may name: its answer fits into a frame.
+pub(crate) const TASKS_PER_REQUEST: usize = 1000;
+/// Letters of what the asker calls itself.
+const BY_LETTERS: usize = 100;
+
+impl Driver {
+    /// Cancels the named tasks. A client's key must name each in full: only who submitted a task, or may see them all,
+    /// knows its id. An admin may shorten ids, or cancel everything.
+    pub(super) fn cancel(
+        &mut self,
+        now: Time,
+        link: Link,
+        role: Role,
+        request: &CancelRequest<'_>,
+    ) -> Result<Value, String> {
+        let by = self.described(link, role, request.by);
+        if request.all {
+            return self.cancel_all(now, link, role, by);
+        }
+        let named = request.tasks;
+        if !(1..=TASKS_PER_REQUEST).contains(&named.len()) {
+            return Err(format!("name from 1 to {TASKS_PER_REQUEST} tasks in 'tasks', not {}", named.len()));
+        }
+        let answers: Vec<Value> =
+            named.iter().map(|name| self.cancel_one(now, link, role, name, &by)).collect();
+        Ok(json!({"ok": true, "tasks": answers}))
+    }
+
+    fn cancel_all(&mut self, now: Time, link: Link, role: Role, by: String) -> Result<Value, String> {
+        if role != Role::Admin {
+            return Err(
+                "only an admin may cancel the tasks of all; use the cluster key or an admin's".to_owned()
+            );
+        }
+        let ids = self.scheduler.unfinished();
+        let parked: Vec<TaskId> =
+            self.peers.values().flat_map(|peer| &peer.parked).map(|task| task.head.id).collect();
+        let count = ids.len() + parked.len();
+        self.step(now, Input::CancelRequested { link, ids, by: by.clone() });
+        for id in parked {
+            self.withdraw_parked(now, id, &by);
+        }
+        Ok(json!({"ok": true, "cancelled": count}))
+    }
+
+    fn cancel_one(&mut self, now: Time, link: Link, role: Role, name: &str, by: &str) -> Value {
+        let answer = |task: &str, result: &str, message: String| json!({"task": task, "result": result, "message": message});
+        let id = match name.parse::<TaskId>() {
+            Ok(id) => id,
+            Err(error) if role != Role::Admin => {
+                let message = format!("{error}; a client's key must name a task in full");
+                return answer(name, "refused", message);
+            }
+            Err(_) => match self.scheduler.tasks_named(name) {
+                Tasks::One(id) => id,
+                Tasks::Several(count) => {
+                    let message = format!("{count} tasks begin so: give more digits");
+                    return answer(name, "ambiguous", message);
+                }
+                Tasks::Unknown => return answer(name, "unknown", UNKNOWN.to_owned()),
+            },
+        };
+        let before = self.scheduler.if_cancelled(id);
+        let text = id.to_string();
+        match before {
+            Cancelled::Unknown if self.withdraw_parked(now, id, by) => {
+                answer(&text, "cancelled", "cancelled".to_owned())
+            }
+            Cancelled::Unknown => answer(&text, "unknown", UNKNOWN.to_owned()),
+            Cancelled::Ended(Status::Cancelled) => {
+                answer(&text, "cancelled", "was cancelled before".to_owned())
+            }
+            Cancelled::Ended(status) => {
+                let mut reply = answer(&text, "ended", format!("already ended: {}", status.name()));
+                reply["status"] = status.name().into();
+                reply
+            }
+            Cancelled::Waiting => {
+                self.cancel_known(now, link, id, by);
+                answer(&text, "cancelled", "cancelled".to_owned())
+            }
+            Cancelled::Running { worker } => {
+                self.cancel_known(now, link, id, by);
+                let message = format!("cancelled; it was running on {worker}: its runner is being ended");
+                let mut reply = answer(&text, "cancelled", message);
+                reply["worker"] = worker.into();
+                reply
+            }
+        }
+    }
+
+    fn cancel_known(&mut self, now: Time, link: Link, id: TaskId, by: &str) {
+        self.step(now, Input::CancelRequested { link, ids: vec![id], by: by.to_owned() });
+    }
+
+    /// The message CANCEL, to which there is no answer.
+    pub(super) fn on_cancel(&mut self, now: Time, link: Link, role: Role, ids: Vec<TaskId>) {
+        for id in &ids {
+            if self.peers.values().any(|peer| !peer.parked.is_empty()) {
+                let is_own = self.peers.get(&link).is_some_and(|peer| peer.has_parked(*id));
+                let by = if is_own { String::new() } else { self.described(link, role, "") };
+                self.withdraw_parked(now, *id, &by);
+            }
+        }
+        let by = self.described(link, role, "");
+        self.step(now, Input::CancelRequested { link, ids, by });
+    }
+
+    /// Takes a task away that waits for its blobs, if there is one of this id.
+    fn withdraw_parked(&mut self, now: Time, id: TaskId, by: &str) -> bool {
+        let found = self.peers.iter_mut().find_map(|(link, peer)| {
+            let place = peer.parked.iter().position(|task| task.head.id == id)?;
+            Some((*link, peer.parked.swap_remove(place)))
+        });
+        let Some((link, task)) = found else {
+            return false;
+        };
+        self.step(now, Input::TaskWithdrawn { link, task, by: by.to_owned() });
+        true
+    }
+
+    /// Who asks, for the owner of a task.
+    fn described(&self, link: Link, role: Role, by: &str) -> String {
+        let from = self.peers.get(&link).map_or("", |peer| peer.from.as_str());
+        let by: String = by.chars().filter(|letter| !letter.is_control()).take(BY_LETTERS).collect();
+        let key = match role {
+            Role::Admin => "an admin",
+            Role::Client | Role::Worker | Role::Observer => "another client",
+        };
+        if by.is_empty() { format!("{key} at {from}") } else { format!("{by} ({key} at {from})") }
+    }
+}
+
+const UNKNOWN: &str = "unknown here: it was never submitted, its outcome was taken, or it expired";
+
+/// What a request says.
+pub(super) struct CancelRequest<'a> {
+    pub(super) tasks: &'a [String],
+    pub(super) all: bool,
+    pub(super) by: &'a str,
+}
