@@ -16,11 +16,13 @@ mod submit;
 mod up;
 mod worker;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::exit::{Failure, UNDONE};
+use crate::exit::{Failure, Kind, UNDONE, UNREAD, UNWRITTEN};
+use crate::output::{complain, is_open, unwritable};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -41,7 +43,8 @@ Exit status (of run, map and collect: that of what they ran; see their --help):
   0  success                            4  no key, or a wrong one
   1  another failure                    5  the manager cannot be reached
   2  wrong command line                 6  this machine lacks an interpreter
-  3  the address cannot be listened on  7  the store failed";
+  3  the address cannot be listened on  7  the store failed
+  8  the output cannot be written     141  nobody reads the output any more";
 
 /// Commands whose exit status is that of what they ran, but for their own failures.
 const PASS_ON: &[&str] = &["run", "map", "collect"];
@@ -104,9 +107,16 @@ pub fn run() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("argon: {failure}");
+            tell(&failure);
             ExitCode::from(&failure)
         }
+    }
+}
+
+fn tell(failure: &Failure) {
+    // Whoever ended a pipe early knows that it did.
+    if failure.kind() != Kind::Unread {
+        complain(failure);
     }
 }
 
@@ -114,20 +124,43 @@ pub fn run() -> ExitCode {
 fn passed_on(ended: Result<u8, Failure>) -> ExitCode {
     ended.map_or_else(
         |failure| {
-            eprintln!("argon: {failure}");
-            ExitCode::from(UNDONE)
+            tell(&failure);
+            ExitCode::from(passed_on_status(failure.kind()))
         },
         ExitCode::from,
     )
 }
 
+/// The status of a failure of Argon itself in a command whose status is that of what it ran.
+fn passed_on_status(kind: Kind) -> u8 {
+    match kind {
+        Kind::Output => UNWRITTEN,
+        Kind::Unread => UNREAD,
+        Kind::Other | Kind::Usage | Kind::Listen | Kind::Key | Kind::Reach | Kind::Machine | Kind::Store => {
+            UNDONE
+        }
+    }
+}
+
 /// Explains a wrong command line and leaves; help and version come this way too.
 fn misused(error: &clap::Error) -> ! {
-    let _ = error.print();
+    let printed = is_open(if error.use_stderr() { 2 } else { 1 })
+        .and_then(|()| error.print())
+        .and_then(|()| std::io::stdout().flush());
     let is_passed_on =
         std::env::args_os().nth(1).is_some_and(|name| PASS_ON.iter().any(|known| name == *known));
     let status = match error.exit_code() {
-        0 => 0,
+        0 => match printed.map_err(|error| unwritable(&error)) {
+            Ok(()) => 0,
+            Err(failure) => {
+                tell(&failure);
+                i32::from(if is_passed_on {
+                    passed_on_status(failure.kind())
+                } else {
+                    failure.kind().status()
+                })
+            }
+        },
         _ if is_passed_on => i32::from(UNDONE),
         status => status,
     };

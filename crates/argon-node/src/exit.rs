@@ -12,6 +12,8 @@ pub const TIMED_OUT: u8 = 124;
 pub const INTERRUPTED: u8 = 130;
 /// Signal 0 as a status: that of a signal is this and its number.
 pub const BY_SIGNAL: u8 = 128;
+/// What a command printed cannot be written here: the status that `env`, `timeout` and their like keep for themselves.
+pub const UNWRITTEN: u8 = 125;
 /// The reader of standard output went away, as shells tell a broken pipe.
 pub const UNREAD: u8 = 141;
 /// Argon could not run it, or cannot tell how it ended.
@@ -42,6 +44,10 @@ pub enum Kind {
     Machine,
     /// 7: the store failed.
     Store,
+    /// 8: standard output or error cannot be written.
+    Output,
+    /// 141: nobody reads standard output any more. Nothing is said about it.
+    Unread,
 }
 
 impl Failure {
@@ -69,6 +75,8 @@ impl Kind {
             Self::Reach => 5,
             Self::Machine => 6,
             Self::Store => 7,
+            Self::Output => 8,
+            Self::Unread => UNREAD,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Everything runs on one thread: a message is read, decided upon and answered without waking another core.
 //! `cli/` parses and reports; `net/` moves frames; `manager/` and `worker/` drive the scheduler and the pool.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cli;
 pub mod command;
 pub mod exit;
@@ -13,6 +15,7 @@ pub mod manager;
 pub mod map;
 pub mod memory;
 pub mod net;
+pub mod output;
 pub mod random;
 pub mod ready;
 pub mod signals;

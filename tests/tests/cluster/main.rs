@@ -20,6 +20,7 @@ mod keys;
 mod loss;
 mod manager_kills;
 mod map_commands;
+mod outputs;
 mod partitions;
 mod reconnect_storm;
 mod run_commands;

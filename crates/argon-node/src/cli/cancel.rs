@@ -1,6 +1,6 @@
 //! `argon cancel`: an end to tasks, whoever waits for them.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 
 use argon_proto::key::Role;
 use clap::Args;
@@ -11,6 +11,7 @@ use crate::exit::{Failure, Kind};
 use crate::key_file;
 use crate::manager::cancel::TASKS_PER_REQUEST;
 use crate::net::ask::{ask, role_for};
+use crate::output::print_line;
 
 /// Cancel tasks: those that wait never start, those that run are killed.
 #[derive(Debug, Args)]
@@ -80,10 +81,7 @@ fn for_people(answer: &Value) -> String {
 }
 
 fn print(line: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|error| {
-        Failure::new(Kind::Other, format!("it was done, but standard output cannot be written: {error}"))
-    })
+    print_line(line).map_err(|failure| Failure::new(failure.kind(), format!("it was done, but {failure}")))
 }
 
 /// The ids of the command line, with those of standard input in the place of '-'.

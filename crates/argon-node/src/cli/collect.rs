@@ -1,16 +1,15 @@
 //! `argon collect`: the ends of submitted commands.
 
-use std::io::{self, Write};
-
 use argon::TaskId;
 use clap::Args;
 use serde_json::json;
 
 use super::pool::{PoolOption, parse_id};
 use crate::command::ended::Ended;
-use crate::exit::{self, Failure, Kind};
+use crate::exit::{self, Failure};
 use crate::interrupt;
 use crate::map::halt::{Halt, Tally};
+use crate::output::{complain, print};
 
 /// Wait for submitted commands, print what they printed last, and end with their exit status.
 ///
@@ -59,21 +58,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
 
 fn tell(id: TaskId, ended: &Ended, as_json: bool) -> Result<(), Failure> {
     let output = ended.output.as_deref().unwrap_or_default();
-    let mut stdout = io::stdout().lock();
-    let written = if as_json {
+    let text = if as_json {
         let line = json!({
             "id": id.to_string(), "status": ended.status, "exit": ended.exit, "signal": ended.signal,
             "worker": ended.worker, "seconds": ended.run_time, "output": output, "message": ended.sentence,
         });
-        writeln!(stdout, "{line}")
+        format!("{line}\n")
     } else {
-        stdout.write_all(output.as_bytes())
+        output.to_owned()
     };
-    written.and_then(|()| stdout.flush()).map_err(|error| {
-        Failure::new(Kind::Other, format!("what {id} printed cannot be written, and is lost: {error}"))
-    })?;
+    print(text)
+        .map_err(|failure| Failure::new(failure.kind(), format!("what {id} printed is lost: {failure}")))?;
     if let Some(sentence) = ended.sentence.as_ref().filter(|_| !as_json) {
-        eprintln!("argon: {id}: {sentence}");
+        complain(format_args!("{id}: {sentence}"));
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use crate::exit::{Failure, UNREAD};
+use crate::exit::Failure;
+use crate::output::print;
 
 /// Print the completions for a shell.
 #[derive(Debug, Args)]
@@ -22,14 +23,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut super::Arguments::command(), "argon", &mut script);
     print(&script)
-}
-
-/// Prints to standard output; a reader that went away has seen enough.
-pub(super) fn print(bytes: &[u8]) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
-        std::process::exit(i32::from(UNREAD));
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use super::options::{KeyOption, ManagerOption};
 use crate::exit::Failure;
 use crate::key_file;
 use crate::net::ask::ask;
+use crate::output::print_line;
 
 /// Let a worker finish what it runs, give the rest back, and leave.
 #[derive(Debug, Args)]
@@ -35,13 +36,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let question = json!({"request": 1, "what": "drain", "worker": arguments.worker});
         let reply = ask(&arguments.manager.manager, &found.key, Role::Admin, &question).await?;
         if arguments.json {
-            println!("{reply}");
-        } else {
-            println!(
-                "worker {} takes no more tasks; it leaves when the {} it holds have ended",
-                arguments.worker, reply["held"]
-            );
+            return print_line(reply);
         }
-        Ok(())
+        print_line(format_args!(
+            "worker {} takes no more tasks; it leaves when the {} it holds have ended",
+            arguments.worker, reply["held"]
+        ))
     })
 }

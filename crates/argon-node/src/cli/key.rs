@@ -1,7 +1,7 @@
 //! `argon key`: where the key is, new keys, and the keys of roles.
 
 use std::fs::{File, Permissions};
-use std::io::{Stdout, Write};
+use std::io::Stdout;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use clap::Args;
 use super::options::KeyOption;
 use crate::exit::{Failure, Kind};
 use crate::key_file;
+use crate::output::{complain, print_line};
 
 /// Show where the cluster key is, make one, or give the key of a role.
 #[derive(Debug, Args)]
@@ -58,8 +59,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if arguments.new {
         let made = key_file::make_new(named, arguments.force)?;
-        eprintln!("argon: a new key was made; it opens the managers that are started with it from now on");
-        return print(&made.source);
+        complain("a new key was made; it opens the managers that are started with it from now on");
+        return print_line(made.source);
     }
     let found = key_file::find(named)?;
     let key = match arguments.role {
@@ -75,11 +76,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 return Err(Failure::new(Kind::Usage, why));
             }
             key_file::write(out, &key, arguments.force)?;
-            eprintln!("argon: {} holds the key, mode 0600", out.display());
+            complain(format_args!("{} holds the key, mode 0600", out.display()));
             Ok(())
         }
         None if arguments.show || arguments.role.is_some() => print_key(&key),
-        None => print(&found.source),
+        None => print_line(found.source),
     }
 }
 
@@ -92,12 +93,14 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 fn print_key(key: &Key) -> Result<(), Failure> {
     match close_to_others(&std::io::stdout()) {
         Ok(false) => {}
-        Ok(true) => eprintln!("argon: others could read the file that the key goes to; its mode is 0600 now"),
+        Ok(true) => complain("others could read the file that the key goes to; its mode is 0600 now"),
         Err(error) => {
-            eprintln!("argon: others can read the file that the key goes to ({error}); run: chmod 600 on it");
+            complain(format_args!(
+                "others can read the file that the key goes to ({error}); run: chmod 600 on it"
+            ));
         }
     }
-    print(&key.to_string())
+    print_line(key)
 }
 
 /// Whether standard output was a regular file that others could read, and is not any more.
@@ -109,11 +112,4 @@ fn close_to_others(stdout: &Stdout) -> std::io::Result<bool> {
     }
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(true)
-}
-
-fn print(line: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}")
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::new(Kind::Other, format!("standard output cannot be written: {error}")))
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::completions::print;
 use crate::exit::{Failure, Kind};
+use crate::output::print;
 
 /// Print the manual page, or write that of every command to a folder.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     command.build();
     match &arguments.folder {
         Some(folder) => write_all(&command, folder),
-        None => print(&page(&command)?),
+        None => print(page(&command)?),
     }
 }
 

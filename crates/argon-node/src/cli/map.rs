@@ -13,6 +13,7 @@ use super::pool::{CommandOptions, PoolOption};
 use crate::exit::{Failure, Kind};
 use crate::map::errand::Made;
 use crate::map::halt::Halt;
+use crate::output::{complain, is_open, unwritable};
 use settings::Settings;
 
 /// Run one command for each input, on all machines of the pool.
@@ -44,7 +45,8 @@ without a shell between; --shell makes them one line for 'sh -c'. There and behi
 is quoted for where it stands: it is never run, and arrives as it is.
 
 Exit status: 0 if all commands succeeded, else how many failed; 101 for more than 100. With --halt
-  and fail=1 that of the one that failed. 130 after Ctrl-C, 255 if argon itself failed."
+  and fail=1 that of the one that failed. 125 if the output cannot be written, 130 after Ctrl-C,
+  141 if nobody reads the output any more, 255 if argon itself failed."
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -137,19 +139,18 @@ pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
 /// Prints what would be run.
 fn dry_run(settings: &mut Settings) -> Result<u8, Failure> {
     use std::io::Write;
+    is_open(1).map_err(|error| unwritable(&error))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut failed: u64 = 0;
     while let Some(batch) = settings.batches.blocking_recv() {
         for item in batch.items {
             match settings.maker.make(item).map_err(|error| Failure::new(Kind::Usage, error.to_string()))? {
                 Made::Errand(errand) => {
-                    if writeln!(out, "{}", errand.line).is_err() {
-                        return Ok(crate::exit::UNREAD);
-                    }
+                    writeln!(out, "{}", errand.line).map_err(|error| unwritable(&error))?;
                 }
                 Made::Failed { sequence, why } => {
                     failed += 1;
-                    eprintln!("argon: input {sequence}: {why}");
+                    complain(format_args!("input {sequence}: {why}"));
                 }
                 Made::Done => {}
             }
@@ -158,8 +159,6 @@ fn dry_run(settings: &mut Settings) -> Result<u8, Failure> {
             return Err(Failure::new(Kind::Other, why));
         }
     }
-    if out.flush().is_err() {
-        return Ok(crate::exit::UNREAD);
-    }
+    out.flush().map_err(|error| unwritable(&error))?;
     Ok(u8::try_from(failed).unwrap_or(101).min(101))
 }

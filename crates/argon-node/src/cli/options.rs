@@ -176,6 +176,8 @@ pub(super) fn start_log(option: &LogOption) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that cannot be written is no reason to end.
+        .log_internal_errors(false)
         .with_ansi(is_terminal)
         .with_target(false)
         .init();

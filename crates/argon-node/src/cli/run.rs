@@ -1,6 +1,6 @@
 //! `argon run`: one command on the pool, as if it ran here.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use argon::{Asked, Client, Event, Running};
@@ -13,6 +13,7 @@ use crate::command::invocation::Input;
 use crate::command::stdin::{self, Stdin};
 use crate::exit::{self, Failure, Kind};
 use crate::interrupt;
+use crate::output::{complain, pass_on};
 
 /// A command that shows no sign of life for so long may be waiting for a worker.
 const QUIET: Duration = Duration::from_secs(1);
@@ -38,7 +39,8 @@ In a loop that reads a list, say --no-stdin: otherwise the command may read the 
 Exit status: the command's own, or
   124  it reached --timeout               127  there is no such command
   126  it cannot be executed, or its      130  it was cancelled by Ctrl-C
-       folder is not there                255  argon failed: no manager, no key, a lost worker
+       folder is not there                141  nobody reads the output any more
+  125  its output cannot be written       255  argon failed: no manager, no key, a lost worker
   128+N  signal N ended it                     with --never-twice, a wrong command line"
 )]
 pub(super) struct Arguments {
@@ -64,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
         let ended = follow(&client, running, stdin).await?;
         if let Some(sentence) = &ended.sentence {
-            eprintln!("argon: {sentence}{}", advice(&arguments.words, &ended));
+            complain(format_args!("{sentence}{}", advice(&arguments.words, &ended)));
         }
         Ok(ended.status)
     })
@@ -95,13 +97,13 @@ struct Run {
     questions: mpsc::UnboundedSender<Asked>,
     /// The attempt whose output came last; 0 before any.
     printed_by: u32,
-    /// What it prints cannot be written any more.
-    is_unread: bool,
+    /// What it prints cannot be written any more: the status that this gives.
+    unwritten: Option<u8>,
 }
 
 async fn follow(client: &Client, running: Running, stdin: Option<Stdin>) -> Result<Ended, Failure> {
     let mut interrupt = interrupt::watch()?;
-    let mut run = Run { running, questions: answer_from(stdin), printed_by: 0, is_unread: false };
+    let mut run = Run { running, questions: answer_from(stdin), printed_by: 0, unwritten: None };
     let mut signal = 0;
     let mut is_quiet = true;
     // While the manager is away it is not answered, and the interrupt must be heard all the same.
@@ -121,7 +123,7 @@ async fn follow(client: &Client, running: Running, stdin: Option<Stdin>) -> Resu
             has_none = &mut no_slots, if is_quiet => {
                 is_quiet = false;
                 if has_none {
-                    eprintln!("argon: {NO_WORKER}");
+                    complain(NO_WORKER);
                 }
                 continue;
             }
@@ -144,7 +146,7 @@ impl Run {
         match event {
             Event::Output { attempt, fd, bytes } => {
                 if attempt != self.printed_by && self.printed_by != 0 {
-                    eprintln!("argon: the command was started again; what it prints begins anew");
+                    complain("the command was started again; what it prints begins anew");
                 }
                 self.printed_by = attempt;
                 self.print(fd, &bytes);
@@ -160,35 +162,32 @@ impl Run {
     }
 
     fn print(&mut self, fd: u8, bytes: &[u8]) {
-        if self.is_unread {
+        if self.unwritten.is_some() {
             return;
         }
-        let written = if fd == 2 {
-            io::stderr().write_all(bytes)
+        let Err(error) = pass_on(usize::from(fd), bytes) else { return };
+        self.running.cancel();
+        self.unwritten = Some(if error.kind() == io::ErrorKind::BrokenPipe {
+            exit::UNREAD
         } else {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(bytes).and_then(|()| stdout.flush())
-        };
-        if let Err(error) = written {
-            self.is_unread = true;
-            self.running.cancel();
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                eprintln!("argon: what the command prints cannot be written: {error}; it is ended");
-            }
-        }
+            complain(format_args!("what the command prints cannot be written: {error}; it is ended"));
+            exit::UNWRITTEN
+        });
     }
 
-    /// A cancel has a reason here, and its own status.
+    /// A cancel has a reason here, and its own status. What was lost of the output is worse than how the command ended.
     fn explain(&self, ended: Ended, signal: u8) -> Ended {
+        if let Some(status) = self.unwritten {
+            return Ended { status, sentence: None, ..ended };
+        }
         if ended.status != exit::INTERRUPTED || ended.exit >= 0 {
             return ended;
         }
         let status = match signal {
-            0 if self.is_unread => exit::UNREAD,
             0 => ended.status,
             signal => exit::BY_SIGNAL + signal,
         };
-        let sentence = ended.sentence.filter(|_| !self.is_unread && signal == 0);
+        let sentence = ended.sentence.filter(|_| signal == 0);
         Ended { status, sentence, ..ended }
     }
 }
@@ -203,7 +202,7 @@ fn answer_from(stdin: Option<Stdin>) -> mpsc::UnboundedSender<Asked> {
                 Ok(Some(bytes)) => asked.answer(bytes),
                 Ok(None) => asked.refuse(),
                 Err(error) => {
-                    eprintln!("argon: standard input cannot be read: {error}");
+                    complain(format_args!("standard input cannot be read: {error}"));
                     asked.refuse();
                 }
             }

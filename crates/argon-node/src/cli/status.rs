@@ -10,6 +10,7 @@ use super::options::{KeyOption, ManagerOption};
 use crate::exit::Failure;
 use crate::key_file;
 use crate::net::ask::{ask, role_for};
+use crate::output::{print, print_line};
 
 /// Running tasks that are listed for people.
 const RUNNING_SHOWN: usize = 20;
@@ -41,12 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let reply =
             ask(&arguments.manager.manager, &found.key, role_for(&found.key, Role::Observer), &question)
                 .await?;
-        if arguments.json {
-            println!("{reply}");
-        } else {
-            print!("{}", for_people(&arguments.manager.manager, &reply));
-        }
-        Ok(())
+        if arguments.json { print_line(reply) } else { print(for_people(&arguments.manager.manager, &reply)) }
     })
 }
 

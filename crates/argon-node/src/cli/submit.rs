@@ -8,6 +8,7 @@ use clap::Args;
 use super::pool::{CommandOptions, PoolOption, refused};
 use crate::command::invocation::Input;
 use crate::exit::{Failure, Kind};
+use crate::output::print_line;
 
 /// Bytes of standard input that are sent along at most.
 const STDIN_BYTES_MAX: u64 = 256 << 20;
@@ -48,8 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let request = invocation.request(&arguments.words, input);
         let id = client.submit_request(request).await.map_err(|error| refused(&error))?;
         client.close();
-        println!("{id}");
-        Ok(())
+        print_line(id).map_err(|failure| {
+            Failure::new(failure.kind(), format!("the command is submitted as {id}, and {failure}"))
+        })
     })
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::halt::Tally;
+use crate::output::complain;
 
 /// How often a second the line is drawn at most.
 const DRAWS_PER_SECOND: u8 = 8;
@@ -76,8 +77,8 @@ impl Progress {
     /// Lets something be printed on standard error, where the line is.
     pub fn tell(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("argon: {text}")),
-            None => eprintln!("argon: {text}"),
+            Some(bar) => bar.suspend(|| complain(text)),
+            None => complain(text),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::map::halt::{Halt, Tally, Urgency};
 use crate::map::printer::Printed;
 use crate::map::progress::{Progress, Standing};
 use crate::map::reader::Batch;
+use crate::output::complain;
 
 /// Commands under way for each slot of the pool, so that short ones find the next at hand.
 const AHEAD_PER_SLOT: u64 = 4;
@@ -253,11 +254,11 @@ impl Run {
             Some(Stop::Failed(failure)) => return Err(failure),
             Some(Stop::Unread) => return Ok(exit::UNREAD),
             Some(Stop::Interrupted(number)) => {
-                eprintln!("argon: stopped by signal {number}; {standing}");
+                complain(format_args!("stopped by signal {number}; {standing}"));
                 return Ok(exit::BY_SIGNAL + number);
             }
-            Some(Stop::Halted) => eprintln!("argon: stopped as --halt says; {standing}"),
-            None if failed > 0 => eprintln!("argon: {standing}"),
+            Some(Stop::Halted) => complain(format_args!("stopped as --halt says; {standing}")),
+            None if failed > 0 => complain(standing),
             None => {}
         }
         Ok(if self.is_input_broken { exit::UNDONE } else { self.tally.status(self.halt) })

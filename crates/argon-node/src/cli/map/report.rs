@@ -12,7 +12,8 @@ use crate::map::joblog::{Entry, Joblog};
 use crate::map::printer::{Order, print};
 use crate::map::progress::Progress;
 use crate::map::results;
-use crate::map::spill::Spill;
+use crate::map::spill::{Spill, Stream};
+use crate::output::is_open;
 
 /// Sentences about single commands that are shown; a million commands that are not there have said enough after these.
 const SENTENCES_MAX: u32 = 20;
@@ -92,10 +93,8 @@ impl Reporter {
             Ok(())
         } else {
             self.progress.make_way(|| {
-                print(&mut spill, printed.stdout, tag.as_deref(), stdout)?;
-                stdout.flush()?;
-                print(&mut spill, printed.stderr, tag.as_deref(), stderr)?;
-                stderr.flush()
+                write(1, &mut spill, printed.stdout, tag.as_deref(), stdout)?;
+                write(2, &mut spill, printed.stderr, tag.as_deref(), stderr)
             })
         };
         written.map_err(unwritable)?;
@@ -144,6 +143,21 @@ impl Reporter {
     }
 }
 
+fn write(
+    number: usize,
+    spill: &mut Spill,
+    stream: Stream,
+    tag: Option<&str>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if stream.is_empty() {
+        return Ok(());
+    }
+    is_open(number)?;
+    print(spill, stream, tag, out)?;
+    out.flush()
+}
+
 fn short(line: &str) -> String {
     const SHOWN: usize = 100;
     // What is shown stays on its line.
@@ -160,5 +174,6 @@ fn unwritable(error: io::Error) -> Trouble {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Trouble::Unread;
     }
-    failure(format!("the output of a command cannot be written: {error}"))
+    let message = format!("what a command printed cannot be written: {error}");
+    Trouble::Failure(Failure::new(Kind::Output, message))
 }

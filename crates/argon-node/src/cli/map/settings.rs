@@ -18,6 +18,7 @@ use crate::map::placeholder::Reading;
 use crate::map::reader::{self, Batch};
 use crate::map::records::Format;
 use crate::map::template::{Template, TemplateError};
+use crate::output::complain;
 
 /// What a run needs.
 pub(super) struct Settings {
@@ -55,7 +56,7 @@ impl Settings {
             let template = Template::parse(&plan.command, reading).map_err(usage)?;
             fits(&template, plan.columns(format))?;
             if plan.reads_stdin() && std::io::stdin().is_terminal() {
-                eprintln!("argon: inputs are read from the terminal, one a line; Ctrl-D ends them");
+                complain("inputs are read from the terminal, one a line; Ctrl-D ends them");
             }
             let total = plan.count();
             let past = past(&flow)?;
