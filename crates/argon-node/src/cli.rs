@@ -16,10 +16,12 @@ mod submit;
 mod up;
 mod worker;
 
+use std::any::TypeId;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::exit::{Failure, Kind, UNDONE, UNREAD, UNWRITTEN};
 use crate::output::{complain, is_open, unwritable};
@@ -84,10 +86,34 @@ enum Command {
     Guardian,
 }
 
+fn parse() -> Result<Arguments, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The table of all commands. A negative number for an option that takes a number is that option's, and is refused with
+/// its name and bounds instead of as an option of its own.
+fn command() -> clap::Command {
+    let is_number = |arg: &clap::Arg| {
+        let kind = arg.get_value_parser().type_id();
+        let numbers = [TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<f64>()];
+        kind == TypeId::of::<Duration>() || numbers.iter().any(|number| kind == *number)
+    };
+    let mut command = Arguments::command();
+    let names: Vec<String> = command.get_subcommands().map(|known| known.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |known| {
+            known.mut_args(|arg| if is_number(&arg) { arg.allow_negative_numbers(true) } else { arg })
+        });
+    }
+    command
+}
+
 /// Runs the command that the process was called with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::try_parse().unwrap_or_else(|error| misused(&error));
+    let arguments = parse().unwrap_or_else(|error| misused(&error));
     let ended = match arguments.command {
         Command::Manager(arguments) => manager::run(arguments),
         Command::Worker(arguments) => worker::run(arguments),

@@ -19,4 +19,5 @@ pub mod output;
 pub mod random;
 pub mod ready;
 pub mod signals;
+pub mod state;
 pub mod worker;

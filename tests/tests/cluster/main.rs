@@ -31,6 +31,7 @@ mod rust_session;
 mod scaling;
 mod slow_peers;
 mod staged;
+mod starting;
 mod store_faults;
 mod submit_commands;
 mod support;

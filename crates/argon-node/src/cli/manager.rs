@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::options::{DoorOptions, KeyOption, LogOption, cluster_key, start_log};
-use crate::exit::{Failure, Kind};
+use crate::exit::Failure;
 use crate::key_file;
 use crate::manager::inbox::Inbox;
 use crate::manager::serve::LinkNumbers;
@@ -37,23 +37,18 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     socket::allow_many();
     memory::keep_some();
     super::block_on(async move {
+        // Ready means ready: whoever reaches the port finds the key, and whoever ends this process is heard.
+        let stop = signals::watch_stop()?;
         let door = &arguments.door;
-        let listener = address::listen(door.address(), door.port, door.insecure_plaintext).await?;
+        let bound = address::bind(door.address(), door.port, door.insecure_plaintext).await?;
         let found = key_file::find_or_make(arguments.key.key.as_deref())?;
         if found.is_new {
             tracing::info!("made the cluster key: {}", found.source);
         }
-        let address = listener
-            .local_addr()
-            .map_err(|error| Failure::new(Kind::Listen, format!("the port is unknown: {error}")))?;
+        let address = bound.address();
         let source = found.source.clone();
-        let config = ManagerConfig {
-            listener,
-            key: cluster_key(found)?,
-            limits: door.limits(),
-            store: door.open_store()?,
-        };
-        let stop = signals::watch_stop()?;
+        let (key, store) = (cluster_key(found)?, door.open_store()?);
+        let config = ManagerConfig { listener: bound.listen()?, key, limits: door.limits(), store };
         ready::announce(&[
             ("role", "manager"),
             ("addr", &address.to_string()),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
+use super::options::whole;
 use super::pool::{CommandOptions, PoolOption};
 use crate::exit::{Failure, Kind};
 use crate::map::errand::Made;
@@ -111,7 +112,7 @@ struct OutputOptions {
 #[command(next_help_heading = "Flow")]
 struct FlowOptions {
     /// Let at most so many be under way [default: as many as keep all slots busy]
-    #[arg(short = 'j', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'j', long, value_name = "COUNT", value_parser = whole::<u32>(1, u32::MAX))]
     jobs: Option<u32>,
     /// Stop early: 'now' (cancel) or 'soon' (start no more), and at what, as now,fail=1 or soon,fail=10%
     #[arg(long, value_name = "WHEN", default_value = "never")]

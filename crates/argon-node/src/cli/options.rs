@@ -12,6 +12,7 @@ use crate::exit::{Failure, Kind};
 use crate::key_file::Found;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
 use crate::net::address::parse_peer;
+use crate::state;
 
 /// Which key to use.
 #[derive(Debug, Args)]
@@ -44,10 +45,10 @@ pub(super) struct DoorOptions {
     #[arg(long)]
     pub(super) host: Option<String>,
     /// Port to listen on; 0 for any free one
-    #[arg(long, default_value_t = 8000)]
+    #[arg(long, default_value_t = 8000, value_parser = whole::<u16>(0, u16::MAX))]
     pub(super) port: u16,
     /// Tasks that may wait; a task beyond that is rejected and tried again by its client
-    #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = whole::<u32>(1, u32::MAX))]
     pub(super) queue_size: u32,
     /// How long the tasks of a client outlive its connection: it may come back within, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
@@ -59,7 +60,8 @@ pub(super) struct DoorOptions {
     #[arg(long)]
     pub(super) insecure_plaintext: bool,
     /// Where detached tasks are kept: a file, or 'memory' for none
-    /// [default: a file for this host and port in the user's state folder; memory with --port 0]
+    /// [default: a file for this host and port in $STATE_DIRECTORY or the user's state folder; memory with --port 0
+    /// or where that cannot be written]
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(super) store: Option<PathBuf>,
 }
@@ -68,10 +70,10 @@ pub(super) struct DoorOptions {
 #[derive(Debug, Args)]
 pub(super) struct PoolOptions {
     /// Slots: how many tasks run at once [default: the CPUs this process may use]
-    #[arg(long, value_name = "SLOTS", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "SLOTS", value_parser = whole::<u32>(1, 4096))]
     pub(super) workers: Option<u32>,
     /// Replace a runner process after so many tasks; 0 for never
-    #[arg(long, value_name = "TASKS", default_value_t = 0)]
+    #[arg(long, value_name = "TASKS", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub(super) max_requests: u64,
     /// Time limit of tasks that bring none, in seconds; 0 for none
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = parse_seconds)]
@@ -104,7 +106,16 @@ impl DoorOptions {
             Some(path) if path.as_os_str() == "memory" => return Ok(Box::new(MemoryStore)),
             Some(path) => path.clone(),
             None if self.port == 0 => return Ok(Box::new(MemoryStore)),
-            None => default_store(self.address(), self.port)?,
+            None => match state::store(self.address(), self.port) {
+                Ok(path) => path,
+                Err(why) => {
+                    tracing::warn!(
+                        "detached tasks are kept in memory, and are gone when this process ends: {why}; \
+                         name a file with --store, or say --store memory"
+                    );
+                    return Ok(Box::new(MemoryStore));
+                }
+            },
         };
         let store = DiskStore::open(&path).map_err(|error| Failure::new(Kind::Store, error.to_string()))?;
         Ok(Box::new(store))
@@ -129,23 +140,29 @@ impl PoolOptions {
     }
 }
 
-fn default_store(host: &str, port: u16) -> Result<PathBuf, Failure> {
-    let folder = std::env::var_os("XDG_STATE_HOME")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
-        .ok_or_else(|| {
-            let message = "no place for detached tasks is known: neither HOME nor XDG_STATE_HOME is set; \
-                           name a file with --store, or say --store memory";
-            Failure::new(Kind::Store, message)
-        })?;
-    Ok(folder.join("argon").join(format!("manager-{host}-{port}.redb")))
+/// Seconds that an option may say, at most: 46 days, whose milliseconds fit the wire.
+const SECONDS_MAX: f64 = 4_000_000.0;
+
+/// Parses a whole number between two bounds; what is wrong with another is told with both.
+pub(super) fn whole<T>(
+    least: T,
+    most: T,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: TryFrom<i128> + Into<i128> + Copy + std::fmt::Display + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse::<i128>().ok().filter(|number| (least.into()..=most.into()).contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+    }
 }
 
 pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=4_000_000.0).contains(&seconds) => Ok(seconds),
-        Ok(_) | Err(_) => Err("expected a number of seconds, 0 or more".to_owned()),
+        Ok(seconds) if (0.0..=SECONDS_MAX).contains(&seconds) => Ok(seconds),
+        Ok(_) | Err(_) => Err(format!("expected a number of seconds from 0 to {SECONDS_MAX}")),
     }
 }
 

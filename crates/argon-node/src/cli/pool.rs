@@ -9,7 +9,7 @@ use argon::{Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskId, TaskOp
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
-use super::options::{KeyOption, ManagerOption, parse_seconds};
+use super::options::{KeyOption, ManagerOption, parse_seconds, whole};
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, Kind};
 use crate::key_file;
@@ -38,7 +38,7 @@ pub(super) struct CommandOptions {
     #[arg(long, value_name = "SECONDS", value_parser = parse_limit)]
     timeout: Option<Duration>,
     /// Start it again, so often at most, if it fails or reaches its time limit
-    #[arg(long, value_name = "TIMES", default_value_t = 0)]
+    #[arg(long, value_name = "TIMES", default_value_t = 0, value_parser = whole::<u16>(0, u16::MAX))]
     retries: u16,
     /// Place among what waits in the pool
     #[arg(long, value_name = "PRIORITY", value_enum, default_value_t = Urgency::Normal)]

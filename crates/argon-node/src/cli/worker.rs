@@ -72,6 +72,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn serve_manager(arguments: Arguments) -> Result<(), Failure> {
+    let stop = signals::watch_stop()?;
     let found = key_file::find(arguments.key.key.as_deref())?;
     let door = &arguments.door;
     // 127.0.0.1 would be the name of every machine's worker.
@@ -81,7 +82,6 @@ async fn serve_manager(arguments: Arguments) -> Result<(), Failure> {
         port => format!("{machine}:{port}"),
     };
     let config = pool_config(name, &arguments.pool)?;
-    let stop = signals::watch_stop()?;
     let (events, incoming) = mpsc::unbounded_channel();
     let (outbox, outgoing) = mpsc::unbounded_channel();
     let facts = config.clone();
@@ -110,22 +110,18 @@ pub(super) async fn serve_alone(
     pool: &PoolOptions,
     key: &KeyOption,
 ) -> Result<(), Failure> {
-    let listener = address::listen(door.address(), door.port, door.insecure_plaintext).await?;
+    // Ready means ready: whoever reaches the port finds the key, and whoever ends this process is heard.
+    let stop = signals::watch_stop()?;
+    let bound = address::bind(door.address(), door.port, door.insecure_plaintext).await?;
     let found = key_file::find_or_make(key.key.as_deref())?;
     if found.is_new {
         tracing::info!("made the cluster key: {}", found.source);
     }
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::new(Kind::Listen, format!("the port is unknown: {error}")))?;
+    let address = bound.address();
     let source = found.source.clone();
     let config = pool_config(format!("{}:{}", door.address(), address.port()), pool)?;
-    let manager = ManagerConfig {
-        listener,
-        key: cluster_key(found)?,
-        limits: door.limits(),
-        store: door.open_store()?,
-    };
+    let (key, store) = (cluster_key(found)?, door.open_store()?);
+    let manager = ManagerConfig { listener: bound.listen()?, key, limits: door.limits(), store };
     let (role, slots) = (role.to_owned(), config.slots.to_string());
     let announce = move || {
         ready::announce(&[
@@ -138,7 +134,7 @@ pub(super) async fn serve_alone(
         ]);
         tracing::info!("clients and further workers reach this at {address} with the key in {source}");
     };
-    standalone::serve(manager, config, signals::watch_stop()?, announce).await
+    standalone::serve(manager, config, stop, announce).await
 }
 
 /// What this machine calls itself.

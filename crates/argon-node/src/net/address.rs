@@ -24,11 +24,37 @@ pub fn parse_peer(text: &str) -> Result<String, String> {
     }
 }
 
-/// Opens the port; an address that others can reach needs `plaintext_allowed`.
+/// An address that is ours, at which nobody is answered yet.
+#[derive(Debug)]
+pub struct Bound {
+    socket: socket2::Socket,
+    address: SocketAddr,
+}
+
+impl Bound {
+    /// The address, with the port that the system chose for port 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Opens the port: from now on connections are taken in. Whoever connects expects everything to be ready.
+    ///
+    /// # Errors
+    /// If another process listens there since.
+    pub fn listen(self) -> Result<TcpListener, Failure> {
+        let address = self.address;
+        // Thousands of peers may come back at once; the kernel lowers this to what it allows.
+        self.socket.listen(16_384).map_err(|error| cannot_listen(address, &error))?;
+        TcpListener::from_std(self.socket.into()).map_err(|error| cannot_listen(address, &error))
+    }
+}
+
+/// Takes the address; one that others can reach needs `plaintext_allowed`.
 ///
 /// # Errors
 /// If the host is unknown, the address may not or cannot be listened on.
-pub async fn listen(host: &str, port: u16, plaintext_allowed: bool) -> Result<TcpListener, Failure> {
+pub async fn bind(host: &str, port: u16, plaintext_allowed: bool) -> Result<Bound, Failure> {
     let addresses: Vec<SocketAddr> = lookup_host((host, port))
         .await
         .map_err(|error| Failure::new(Kind::Listen, format!("the host '{host}' is not known here: {error}")))?
@@ -48,23 +74,22 @@ pub async fn listen(host: &str, port: u16, plaintext_allowed: bool) -> Result<Tc
     let Some(first) = addresses.first() else {
         return Err(Failure::new(Kind::Listen, format!("the host '{host}' has no address")));
     };
-    bind(*first).map_err(|error| {
-        let advice = [
-            (
-                ErrorKind::AddrInUse,
-                "; another program listens there: stop it, or choose another port with --port (0 picks a free one)",
-            ),
-            (ErrorKind::AddrNotAvailable, "; this machine does not have that address"),
-            (ErrorKind::PermissionDenied, "; ports below 1024 are for root"),
-        ]
-        .into_iter()
-        .find_map(|(kind, advice)| (kind == error.kind()).then_some(advice))
-        .unwrap_or_default();
-        Failure::new(Kind::Listen, format!("cannot listen on {first}: {error}{advice}"))
-    })
+    take(*first).map_err(|error| cannot_listen(*first, &error))
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => {
+            "; another program listens there: stop it, or choose another port with --port (0 picks a free one)"
+        }
+        ErrorKind::AddrNotAvailable => "; this machine does not have that address",
+        ErrorKind::PermissionDenied => "; ports below 1024 are for root",
+        _ => "",
+    };
+    Failure::new(Kind::Listen, format!("cannot listen on {address}: {error}{advice}"))
+}
+
+fn take(address: SocketAddr) -> std::io::Result<Bound> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
         socket2::Type::STREAM,
@@ -72,10 +97,9 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     )?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    // Thousands of peers may come back at once; the kernel lowers this to what it allows.
-    socket.listen(16_384)?;
     socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
+    let address = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok(Bound { socket, address })
 }
 
 #[cfg(test)]
