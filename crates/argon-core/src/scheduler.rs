@@ -193,7 +193,9 @@ impl Scheduler {
             }
             Input::WorkerLost { link, certain } => self.on_worker_lost(now, link, certain, out),
             Input::WorkerDraining { link } => self.on_worker_draining(link),
-            Input::DrainRequested { worker } => self.on_drain_requested(worker, out),
+            Input::DrainRequested { worker, within } => {
+                self.on_drain_requested(now, worker, within, out);
+            }
             Input::AttemptsReturned { link, attempts } => {
                 self.on_attempts_returned(now, link, &attempts, out);
             }

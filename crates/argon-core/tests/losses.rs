@@ -185,7 +185,7 @@ fn a_worker_that_gives_tasks_back_unasked_is_left_alone_for_a_while() {
 fn a_drain_is_said_again_to_a_worker_that_may_not_have_heard_it() {
     let mut manager = with_one_task(Flags::default());
     let worker = argon_proto::WorkerId([11; 16]);
-    manager.step(argon_core::scheduler::Input::DrainRequested { worker });
+    manager.step(argon_core::scheduler::Input::DrainRequested { worker, within: None });
     manager.cut(11);
     manager.join(111, 2, &[attempt(1, 1, 1)]);
     assert!(manager.said(111).iter().any(|message| matches!(message, Message::Drain(_))));
@@ -193,4 +193,29 @@ fn a_drain_is_said_again_to_a_worker_that_may_not_have_heard_it() {
     assert_eq!(manager.runs(111), [], "a draining worker gets none");
     manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
     assert_eq!(manager.outcomes(1).len(), 1, "and loses none");
+}
+
+#[test]
+fn a_worker_that_comes_back_is_told_again_to_leave_with_the_time_that_is_left() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, task(1, 1));
+    let drained = |manager: &mut Manager, link| {
+        let bodies = manager.said(link).into_iter().filter_map(|message| match message {
+            Message::Drain(body) => Some(String::from_utf8_lossy(&body).into_owned()),
+            _ => None,
+        });
+        bodies.collect::<Vec<_>>()
+    };
+    let within = |seconds| Some(Duration::from_secs(seconds));
+    let worker = argon_proto::WorkerId([11; 16]);
+    for limit in [None, within(60), within(90)] {
+        manager.step(argon_core::scheduler::Input::DrainRequested { worker, within: limit });
+    }
+    assert_eq!(drained(&mut manager, 11), ["{}", "{\"within_ms\":60000}", "{\"within_ms\":60000}"]);
+    manager.pass(Duration::from_secs(20));
+    manager.cut(11);
+    manager.join(111, 1, &[attempt(1, 1, 1)]);
+    assert_eq!(drained(&mut manager, 111), ["{\"within_ms\":40000}"]);
 }

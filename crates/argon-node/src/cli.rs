@@ -77,7 +77,7 @@ enum Command {
     Status(status::Arguments),
     /// Let a worker finish what it runs and leave
     Drain(drain::Arguments),
-    /// Show where the cluster key is, or print the key of one role
+    /// Show where the cluster key is, make one, or give the key of a role
     Key(key::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),

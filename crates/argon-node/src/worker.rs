@@ -10,6 +10,7 @@
 
 mod blobs;
 mod command;
+mod drain;
 mod driver;
 mod effects;
 mod environment;

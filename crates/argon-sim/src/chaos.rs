@@ -126,7 +126,7 @@ impl World {
         }
         self.with_manager(life, |world, process| {
             let now = process.clock.read(world.now);
-            world.step_manager(now, process, Input::DrainRequested { worker: id });
+            world.step_manager(now, process, Input::DrainRequested { worker: id, within: None });
         });
         self.manager_works_soon();
     }

@@ -12,6 +12,7 @@ mod commands;
 mod commit_steps;
 mod detached;
 mod door;
+mod draining;
 mod exhaustion;
 mod failover;
 mod frozen;

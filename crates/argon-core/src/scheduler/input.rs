@@ -1,5 +1,7 @@
 //! What the scheduler is told: facts, in the past tense.
 
+use std::time::Duration;
+
 use argon_proto::message::AttemptId;
 use argon_proto::{Message, Outcome, SessionId, Task, TaskId, WorkerId};
 
@@ -114,6 +116,8 @@ pub enum Input {
     DrainRequested {
         /// The worker.
         worker: WorkerId,
+        /// How long its running tasks may take; `None` for as long as they want.
+        within: Option<Duration>,
     },
     /// A worker holds these attempts no more and has no outcome for them.
     AttemptsReturned {

@@ -60,13 +60,13 @@ impl Scheduler {
         worker.recall = Recall::Possible;
         worker.untold.clear();
         let unowned = std::mem::take(&mut worker.unowned);
-        let is_draining = worker.draining;
+        let drain = worker.draining.then(|| worker.drain_message(now));
         self.peers.insert(link, Peer::Worker(key));
         let registered = format!("{{\"worker\":\"{id}\"}}");
         out.send(link, Message::Registered(Bytes::from(registered)));
-        if is_draining {
-            // It may not have heard it on its last connection.
-            out.send(link, Message::Drain(Bytes::from_static(b"{}")));
+        if let Some(drain) = drain {
+            // It may not have received it on its last connection.
+            out.send(link, drain);
         }
         self.requeue_unheld(now, key, held, out);
         self.count_output_anew(key);
@@ -279,14 +279,22 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn on_drain_requested(&mut self, id: WorkerId, out: &mut Out) {
+    pub(super) fn on_drain_requested(
+        &mut self,
+        now: Time,
+        id: WorkerId,
+        within: Option<Duration>,
+        out: &mut Out,
+    ) {
         let Some(key) = self.worker_by_id.get(&id).copied() else {
             return;
         };
         let worker = &mut self.workers[key.index()];
         worker.draining = true;
+        let until = within.map(|within| now + within);
+        worker.drain_until = [worker.drain_until, until].into_iter().flatten().min();
         if let Some(link) = worker.link {
-            out.send(link, Message::Drain(Bytes::from_static(b"{}")));
+            out.send(link, worker.drain_message(now));
         }
         self.placement.update(key, worker);
         self.settle_now(key);

@@ -1,5 +1,6 @@
 //! A worker as the scheduler sees it: what it holds, how fast it is, whether it may be given more.
 
+use argon_proto::Message;
 use argon_proto::message::AttemptId;
 use rustc_hash::FxHashSet;
 
@@ -27,6 +28,8 @@ pub(super) struct Worker {
     /// Changes with every connection, so that an old timer is known as stale.
     pub(super) stamp: u32,
     pub(super) draining: bool,
+    /// When its running tasks are ended, if an operator said so.
+    pub(super) drain_until: Option<Time>,
     /// Whether it gave everything back of its own accord a moment ago.
     pub(super) is_resting: bool,
     /// Tasks that are assigned to it.
@@ -63,6 +66,7 @@ impl Worker {
             link: None,
             stamp: 0,
             draining: false,
+            drain_until: None,
             is_resting: false,
             assigned: Vec::new(),
             unowned: FxHashSet::default(),
@@ -74,6 +78,15 @@ impl Worker {
             finished: 0,
             joined: now,
         }
+    }
+
+    /// What tells it to leave, with the time that is left for its running tasks.
+    pub(super) fn drain_message(&self, now: Time) -> Message {
+        let body = match self.drain_until {
+            Some(until) => format!("{{\"within_ms\":{}}}", until.since(now).as_millis()),
+            None => "{}".to_owned(),
+        };
+        Message::Drain(body.into())
     }
 
     pub(super) fn slots(&self) -> u64 {

@@ -90,7 +90,7 @@ pub(super) struct PoolOptions {
     /// Never ask clients for modules that this machine lacks
     #[arg(long)]
     pub(super) no_remote_modules: bool,
-    /// How long running tasks may take to finish when the worker is asked to end, in seconds
+    /// How long running tasks may take to finish after SIGTERM or Ctrl-C, in seconds; 'argon drain' sets no limit
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
     pub(super) drain_limit: f64,
 }

@@ -1,5 +1,7 @@
 //! Questions and orders of people: status, drain, shutdown.
 
+use std::time::Duration;
+
 use argon_core::Time;
 use argon_core::scheduler::{Input, Link, SchedulerView};
 use argon_proto::key::Role;
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::cancel::CancelRequest;
 use super::driver::Driver;
+use super::peer::Port;
 
 /// The body of REQUEST.
 #[derive(Deserialize)]
@@ -18,6 +21,8 @@ struct Request {
     what: String,
     #[serde(default)]
     worker: String,
+    #[serde(default)]
+    within_ms: Option<u64>,
     #[serde(default)]
     task: String,
     #[serde(default)]
@@ -57,7 +62,7 @@ impl Driver {
                 let asked = CancelRequest { tasks: &request.tasks, all: request.all, by: &request.by };
                 self.cancel(now, link, role, &asked)
             }
-            "drain" => self.drain(now, &request.worker),
+            "drain" => self.drain(now, &request.worker, request.within_ms.map(Duration::from_millis)),
             "shutdown" if role == Role::Admin => {
                 self.wants_stop = true;
                 Ok(json!({"ok": true}))
@@ -109,16 +114,22 @@ impl Driver {
         Ok(json!({"ok": true, "task": task, "state": state}))
     }
 
-    fn drain(&mut self, now: Time, name: &str) -> Result<Value, String> {
+    fn drain(&mut self, now: Time, name: &str, within: Option<Duration>) -> Result<Value, String> {
         let view = self.scheduler.view(now);
         let matching: Vec<_> =
             view.worker_list.iter().filter(|worker| worker.name == name || worker.worker == name).collect();
         match matching.as_slice() {
             [worker] => {
                 let id: WorkerId = worker.worker.parse().map_err(|error| format!("{error}"))?;
-                let reply =
-                    json!({"ok": true, "worker": worker.worker, "name": worker.name, "held": worker.held});
-                self.step(now, Input::DrainRequested { worker: id });
+                let reply = json!({
+                    "ok": true,
+                    "worker": worker.worker,
+                    "name": worker.name,
+                    "held": worker.held,
+                    "was_draining": worker.draining,
+                    "keeps_manager": worker.pid == std::process::id() && self.has_own_pool(),
+                });
+                self.step(now, Input::DrainRequested { worker: id, within });
                 Ok(reply)
             }
             [] => {
@@ -137,5 +148,10 @@ impl Driver {
                 Err(format!("several workers are named '{name}'; say the id of one: {}", ids.join(", ")))
             }
         }
+    }
+
+    /// Whether a pool in this process is among the workers.
+    fn has_own_pool(&self) -> bool {
+        self.peers.values().any(|peer| matches!(peer.port, Port::Memory(_)))
     }
 }

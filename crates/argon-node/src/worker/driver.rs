@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use super::blobs::Blobs;
 use super::command::{Starting, Surroundings};
+use super::drain::Drain;
 use super::executables::Executables;
 use super::guardian::Guardian;
 use super::mark::Mark;
@@ -90,7 +91,7 @@ pub(super) struct Driver {
     pub(super) have_pythons_changed: bool,
     stops: mpsc::UnboundedReceiver<u8>,
     stop_asked: Option<u8>,
-    drain_until: Option<Time>,
+    pub(super) drain: Option<Drain>,
     pub(super) guardian: Option<Guardian>,
 }
 
@@ -158,7 +159,7 @@ impl Driver {
             have_pythons_changed: false,
             stops: numbers_of(stop),
             stop_asked: None,
-            drain_until: None,
+            drain: None,
             guardian: guardian.map(|command| Guardian::start(command, mark)),
             config,
         })
@@ -302,23 +303,9 @@ impl Driver {
     fn on_stop_asked(&mut self) {
         match self.stop_asked.take() {
             None | Some(0) => {}
-            Some(1) => self.drain("the worker was told to stop"),
+            Some(1) => self.drain("it was told to stop", Some(self.config.drain_limit)),
             Some(_) => self.end_at_once("the worker was told to end at once"),
         }
-    }
-
-    /// Takes no more, finishes what runs, leaves.
-    pub(super) fn drain(&mut self, reason: &str) {
-        if self.drain_until.is_none() && self.leave_until.is_none() {
-            tracing::info!("the worker drains: {reason}");
-            self.drain_until = Some(self.now + self.config.drain_limit);
-            self.return_parked(usize::MAX);
-            self.step(Input::DrainRequested(reason.to_owned()));
-        }
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.drain_until.is_some()
     }
 
     fn on_time(&mut self) {
@@ -327,7 +314,7 @@ impl Driver {
             if self.pool.next_deadline().is_some_and(|at| at <= self.now) {
                 self.step(Input::TimePassed);
             }
-            if self.drain_until.is_some_and(|at| at <= self.now) {
+            if self.drain_until().is_some_and(|at| at <= self.now) {
                 self.end_at_once("its tasks took too long to finish");
             }
         }
@@ -350,7 +337,7 @@ impl Driver {
         let runners = self.runners.iter().flatten().filter_map(|runner| runner.deadline.map(|(at, _)| at));
         let next = runners
             .chain(own)
-            .chain(self.drain_until)
+            .chain(self.drain_until())
             .chain(self.leave_until)
             .chain(self.told_at())
             .chain(self.answers.next_deadline())

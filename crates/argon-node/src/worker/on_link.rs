@@ -6,6 +6,7 @@ use argon_proto::{BlobHash, Message, Payload, Task};
 use bytes::Bytes;
 
 use super::LinkEvent;
+use super::drain::limit_of;
 use super::driver::Driver;
 use super::register;
 use super::runner::Runner;
@@ -66,7 +67,7 @@ impl Driver {
                 }
             }
             Message::Answer { to, ask, found, bytes } => self.on_answer(to, ask, found, bytes),
-            Message::Drain(_) => self.drain("its manager wants it"),
+            Message::Drain(body) => self.drain("its manager wants it", limit_of(&body)),
             Message::Ping(_) | Message::Pong(_) | Message::Registered(_) => {}
             other @ (Message::Refused(_)
             | Message::Goodbye(_)

@@ -34,6 +34,11 @@ pub async fn serve(
     let serving = manager::serve(manager, inbox, links, manager_stop);
     let finishing = async {
         let ended = pool.await;
+        if ended.is_ok() && *stop.borrow() == 0 {
+            // An operator drained it. Other workers, and clients, have this manager still.
+            tracing::info!("the worker in this process has left; the manager goes on, SIGTERM ends it");
+            stopped(&mut stop, 1).await;
+        }
         // A moment for what the pool said last to be passed on, unless time is up.
         tokio::select! {
             () = tokio::task::yield_now() => {}

@@ -192,6 +192,42 @@ fn a_drain_that_takes_too_long_ends_the_tasks_without_an_outcome() {
 }
 
 #[test]
+fn a_drain_that_a_manager_wants_waits_beyond_the_limit_of_a_signal_and_a_signal_then_sets_it() {
+    on_one_thread(async {
+        let limit = Duration::from_millis(100);
+        let mut worker = Worker::start(WorkerConfig { drain_limit: limit, ..config() }).await;
+        let running = worker.run("print 1; select undef, undef, undef, 0.6; 'done'");
+        worker.output_of(running).await;
+        worker.say(Message::Drain(Bytes::from_static(b"{}")));
+        worker.say(Message::Drain(Bytes::from_static(b"{\"within_ms\":60000}")));
+        worker.hear("DRAINING", |message| matches!(message, Message::Draining(_)).then_some(())).await;
+        assert_eq!(value(&worker.outcome(running).await), "done");
+        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        within("the end", worker.handle).await.expect("no panic").expect("a good end");
+
+        let mut worker = Worker::start(WorkerConfig { drain_limit: limit, ..config() }).await;
+        let running = worker.run("print 1; sleep 1000");
+        worker.output_of(running).await;
+        worker.say(Message::Drain(Bytes::from_static(b"{}")));
+        worker.hear("DRAINING", |message| matches!(message, Message::Draining(_)).then_some(())).await;
+        worker.stop.send(1).expect("the worker runs");
+        within("the end", worker.handle).await.expect("no panic").expect("a good end");
+    });
+}
+
+#[test]
+fn a_manager_may_limit_a_drain() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let running = worker.run("print 1; sleep 1000");
+        worker.output_of(running).await;
+        worker.say(Message::Drain(Bytes::from_static(b"{\"within_ms\":200}")));
+        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        within("the end", worker.handle).await.expect("no panic").expect("a good end");
+    });
+}
+
+#[test]
 fn big_arguments_and_results_pass() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
