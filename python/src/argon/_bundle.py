@@ -70,7 +70,25 @@ def plain(value: object) -> list[Buffer] | None:
     except Exception:  # Whatever the reason, the other way is tried, and its reason is told.
         return None
     # A class or function of the main program is nowhere else: its name alone would not be enough.
-    return None if b"__main__" in pickled else joined(pickled, buffers)
+    if b"__main__" in pickled or (b"getattr" in pickled and not _holds_no_alias(value)):
+        return None
+    return joined(pickled, buffers)
+
+
+def _holds_no_alias(value: Any) -> bool:
+    """Whether a bound method, and nothing else of the value, is found by its name, and is itself what is found."""
+    if not is_found_by_name(value):
+        return False
+    return b"getattr" not in _pickle.dumps(value.__self__, _PROTOCOL, buffer_callback=lambda buffer: None)
+
+
+def is_found_by_name(method: Any) -> bool:
+    """Whether a bound method is what its object has under its name: an alias or a decorator may have another there."""
+    try:
+        found = getattr(method.__self__, method.__name__)
+        return type(found) is type(method) and bool(found == method)
+    except Exception:  # Whatever a property raises.
+        return False
 
 
 def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:

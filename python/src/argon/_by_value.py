@@ -13,7 +13,7 @@ import sys
 import types
 import weakref
 
-from ._bundle import CannotTravel
+from ._bundle import CannotTravel, is_found_by_name
 
 TYPE_CHECKING = False  # As in typing, which would take a third of a runner's start.
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def _picklers_on(cloudpickle: Any) -> tuple[Any, Any]:
             if type(value) is types.CodeType:
                 return _with_file(value, cloudpickle._code_reduce(value))
             if isinstance(value, type):
+                if _is_compiled(value) and not _is_known(value, cloudpickle):
+                    return _compiled(value)
                 known = _class_of_receiver(value, cloudpickle, self.is_returning)
                 if known is not None:
                     return known
@@ -110,6 +112,43 @@ def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> tup
             _own.add(value)
         return None
     return cloudpickle._lookup_class_or_track, (number, _Named(value))
+
+
+def _is_compiled(value: type) -> bool:
+    """Whether a class comes from C code. Cloudpickle would make an empty class of its name."""
+    if _compiled_place(value):
+        return True
+    for item in vars(value).values():
+        owner = item.__objclass__ if type(item) in _COMPILED_PARTS else None
+        if type(item) is types.BuiltinFunctionType:
+            owner = item.__self__
+        if owner is value:
+            return True
+    return False
+
+
+def _is_known(value: type, cloudpickle: Any) -> bool:
+    """Whether cloudpickle finds the class without making one: by its name, or as that of a builtin value."""
+    return (
+        cloudpickle._should_pickle_by_reference(value)
+        or value in _SINGLETONS
+        or value in getattr(cloudpickle, "_BUILTIN_TYPE_NAMES", ())
+    )
+
+
+def _compiled(value: type) -> Any:
+    """By the name under which its module has it; plain pickle refuses a class that has none."""
+    place = _compiled_place(value)
+    return (getattr, (sys.modules[place], value.__qualname__)) if place else NotImplemented
+
+
+def _compiled_place(value: type) -> str | None:
+    """The compiled half of the module that a class names: `_ast` for classes of `ast`."""
+    first, _, rest = value.__module__.partition(".")
+    name = f"_{first}"
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    is_source = spec is None or rest or getattr(spec.loader, "get_source", lambda _: None)(name) is not None
+    return None if is_source or vars(sys.modules[name]).get(value.__qualname__) is not value else name
 
 
 def _with_file(value: types.CodeType, reduced: Any) -> Any:
@@ -178,6 +217,13 @@ def _reduce_cached_property(value: functools.cached_property[Any]) -> Any:
     return functools.cached_property, (value.func,), state
 
 
+def _reduce_method(value: Any) -> Any:
+    # A class method of a module stays one of that module: its function alone would travel with copies of its globals.
+    if is_found_by_name(value):
+        return getattr, (value.__self__, value.__name__)
+    return NotImplemented
+
+
 def _reduce_weak_dictionary(value: Any) -> Any:
     return type(value), (dict(value),)
 
@@ -189,10 +235,15 @@ def _is_importable(value: Any) -> bool:
     return place is value
 
 
+#: What only a class that is written in C has of its own.
+_COMPILED_PARTS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType)
+#: Classes that cloudpickle makes from their only instance.
+_SINGLETONS = (type(None), type(...), type(NotImplemented))
 _REDUCERS: dict[type, Callable[[Any], Any]] = {
     io.TextIOWrapper: _reduce_file,
     memoryview: _reduce_memoryview,
     functools._lru_cache_wrapper: _reduce_lru_cache,
+    types.MethodType: _reduce_method,
     functools.cached_property: _reduce_cached_property,
     weakref.WeakKeyDictionary: _reduce_weak_dictionary,
     weakref.WeakValueDictionary: _reduce_weak_dictionary,

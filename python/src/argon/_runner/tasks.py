@@ -5,6 +5,7 @@ It decides nothing about retries or limits. Whatever ends the process, the worke
 
 from __future__ import annotations
 
+import builtins
 import faulthandler
 import gc
 import os
@@ -112,7 +113,8 @@ class Runner:
         try:
             function, args, kwargs = self._prepare(meta, names, codec, payload)
             del payload
-            value = function(*args, **kwargs)
+            # Functions that look at their caller's module (namedtuple, TypeVar) find a main program's.
+            value = _FUNCTION(_CALL, {"__name__": "__main__", "__builtins__": builtins})(function, args, kwargs)
             self._reset.quiet()
             ended = time.perf_counter_ns()
             self._end_if_forked(None)
@@ -157,7 +159,10 @@ class Runner:
         if names and "call" not in meta:
             lookup = self._blobs.value if len(names) > 1 else None
             is_constant = meta.get("constant") is True
-            function = self._blobs.constant(names[0]) if is_constant else self._blobs.callable(names[0], lookup)
+            if is_constant:
+                function = _read("the code", self._blobs.constant, names[0])
+            else:
+                function = _read("the code", self._blobs.callable, names[0], lookup)
         else:
             lookup = self._blobs.value if names else None
             function = self._metas.function(meta)
@@ -171,7 +176,7 @@ class Runner:
         if len(payload) <= PART_BYTES_MAX and bytes(payload[:4]) != b"\0\0\0\1":
             # Arrays stay where they arrived: let that be a well aligned place.
             payload = memoryview(bytearray(payload))
-        args, kwargs = _bundle.loads(payload, lookup)
+        args, kwargs = _read("an argument", _bundle.loads, payload, lookup)
         return function, args, kwargs
 
     def _encode(self, value: Any, codec: int) -> list[Any]:
@@ -217,6 +222,26 @@ class Runner:
             worker = os.environ.get("ARGON_WORKER")
             self._report = json.dumps({**about, "worker": worker} if worker else about).encode()
         return self._report
+
+
+def _call(function: Any, args: Any, kwargs: Any) -> Any:
+    return function(*args, **kwargs)
+
+
+_CALL = _call.__code__
+_FUNCTION: Any = type(_call)
+
+
+def _read(what: str, read: Any, *parts: Any) -> Any:
+    """Reads a part of a task. What a class raises while it is made again is not an error of the task."""
+    try:
+        return read(*parts)
+    except (ImportError, MemoryError, RuntimeError, _bundle.CannotTravel):
+        # A module that is missing here, and what is said in words already.
+        raise
+    except Exception as error:
+        text = f"{what} cannot travel: it cannot be made again on the worker ({type(error).__name__}: {error})"
+        raise TypeError(text) from error
 
 
 def _set_title() -> None:
