@@ -7,8 +7,10 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use argon_proto::conversation::Goodbye;
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Message, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient};
 use bytes::Bytes;
 
@@ -68,27 +70,27 @@ fn bare(slots: u64, count: u64) -> Duration {
 fn pool(cluster: &Cluster, session: SessionId, ahead: u64, count: u64) -> Duration {
     let client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client);
     let mut client = client.expect("the key is right");
-    client.say(Message::Open(Bytes::from(format!("{{\"session\":\"{session}\"}}"))));
-    client.say(Message::Offered);
+    client.say(ToManager::Open(Open::of(session)));
+    client.say(ToManager::Offered);
     let begun = Instant::now();
     let (mut sent, mut ended) = (0, 0);
     while ended < count {
         let until = count.min(ended + ahead);
-        client.say_all((sent..until).map(|sequence| Message::Submit(task(session, sequence))));
+        client.say_all((sent..until).map(|sequence| ToManager::Submit(task(session, sequence))));
         sent = until;
         let some = if sent == count { count } else { ended + ahead.div_ceil(2) };
         let mut taken = Vec::new();
         while ended < some {
-            if let Message::Outcome(outcome) = client.hear().expect("the manager stays") {
+            if let ToClient::Outcome(outcome) = client.hear().expect("the manager stays") {
                 assert_eq!(outcome.head.status, argon_proto::Status::Ok, "{outcome:?}");
                 ended += 1;
                 taken.push(outcome.head.id);
             }
         }
-        client.say(Message::Ack(taken));
+        client.say(ToManager::Ack(taken));
     }
     let time = begun.elapsed();
-    client.say(Message::Goodbye(Bytes::from_static(b"{}")));
+    client.say(ToManager::Goodbye(Goodbye::default()));
     time
 }
 

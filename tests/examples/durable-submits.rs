@@ -5,8 +5,9 @@
 
 use std::time::Instant;
 
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Codec, Flags, Message, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Codec, Flags, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient};
 use bytes::Bytes;
 
@@ -50,16 +51,16 @@ fn main() {
 fn submit_all(client: Result<WireClient, argon_proto::handshake::Refusal>, number: u8, count: u64) {
     let mut client = client.expect("the key is right");
     let session = SessionId([number; 16]);
-    client.say(Message::Open(Bytes::from(format!("{{\"session\":\"{session}\"}}"))));
-    client.say(Message::Offered);
+    client.say(ToManager::Open(Open::of(session)));
+    client.say(ToManager::Offered);
     let (mut sent, mut accepted) = (0, 0);
     while accepted < count {
         let until = count.min(accepted + AHEAD);
-        client.say_all((sent..until).map(|sequence| Message::Submit(task(session, sequence))));
+        client.say_all((sent..until).map(|sequence| ToManager::Submit(task(session, sequence))));
         sent = until;
         while sent - accepted > AHEAD / 2 || (sent == count && accepted < count) {
             let message = client.hear().expect("the manager stays");
-            if let Message::Accepted(ids) = message {
+            if let ToClient::Accepted(ids) = message {
                 accepted += ids.len() as u64;
             }
         }

@@ -6,22 +6,29 @@ use std::path::Path;
 use std::time::Duration;
 
 use argon_proto::Message;
-use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::{Control, Incoming};
+use argon_proto::frame::{Decoder, Frames, Outbox};
 use argon_proto::handshake::{Dialler, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
 use argon_proto::key::{Key, Role};
+use argon_proto::kind;
 use argon_proto::limit::FRAME_BYTES;
-use argon_proto::message::kind;
+use bytes::BytesMut;
 
-/// A connection whose handshake is done. Reads give up after 10 s.
+/// A client's connection, or that of an admin, to whom a manager says a part of the same.
+pub type WireClient = WirePeer<ToClient>;
+
+/// A connection whose handshake is done, over which `M` come, and anything may be sent. Reads give up after 10 s.
 #[derive(Debug)]
-pub struct WireClient {
+pub struct WirePeer<M> {
     stream: TcpStream,
-    decoder: Decoder,
+    decoder: Decoder<Incoming<M>>,
+    refusal: Option<Refusal>,
     /// What the manager said at the end of the handshake.
     pub welcome: Welcome,
 }
 
-impl WireClient {
+impl<M: Message + std::fmt::Debug> WirePeer<M> {
     /// Proves the key in `key_file` in this role.
     ///
     /// # Errors
@@ -43,62 +50,81 @@ impl WireClient {
         out.push_raw(&MAGIC);
         out.push_frame(kind::HELLO, &hello);
         write(&mut stream, &mut out)?;
-        let mut decoder = Decoder::default();
-        let challenge = frame(&mut stream, &mut decoder, kind::CHALLENGE)?;
+        let mut frames = Frames::default();
+        let challenge = frame(&mut stream, &mut frames, kind::CHALLENGE)?;
         let proof = dialler.proof(&challenge, &PLAIN_CHANNEL)?;
         out.push_frame(kind::PROOF, &proof);
         write(&mut stream, &mut out)?;
-        let welcome = frame(&mut stream, &mut decoder, kind::WELCOME)?;
+        let welcome = frame(&mut stream, &mut frames, kind::WELCOME)?;
         let welcome = dialler.check(&welcome)?;
-        Ok(Self { stream, decoder, welcome })
+        Ok(Self { stream, decoder: frames.into(), refusal: None, welcome })
     }
 
-    /// Sends a message.
-    pub fn say(&mut self, message: Message) {
+    /// Sends a message, of any conversation.
+    pub fn say(&mut self, message: impl Message) {
         self.say_all([message]);
     }
 
     /// Sends messages together.
-    pub fn say_all(&mut self, messages: impl IntoIterator<Item = Message>) {
+    pub fn say_all<S: Message>(&mut self, messages: impl IntoIterator<Item = S>) {
         let mut out = Outbox::default();
-        messages.into_iter().for_each(|message| out.push(message));
+        messages.into_iter().for_each(|message| out.push(&message));
         write(&mut self.stream, &mut out).expect("the manager reads");
     }
 
-    /// The next message that is no heartbeat; `None` when the manager has closed the connection.
-    pub fn hear(&mut self) -> Option<Message> {
+    /// Sends a frame as it is.
+    pub fn say_frame(&mut self, kind: u8, body: &[u8]) {
+        let mut out = Outbox::default();
+        out.push_frame(kind, body);
+        write(&mut self.stream, &mut out).expect("the manager reads");
+    }
+
+    /// The next message of the conversation; `None` when the manager has refused or closed the connection.
+    pub fn hear(&mut self) -> Option<M> {
         loop {
             match self.decoder.next().expect("the manager speaks the protocol") {
-                Some(Message::Ping(_) | Message::Pong(_)) => {}
-                Some(message) => return Some(message),
+                Some(Incoming::Message(message)) => return Some(message),
+                Some(Incoming::Control(Control::Ping(_) | Control::Pong(_))) => {}
+                Some(Incoming::Control(Control::Refused(refusal))) => {
+                    self.refusal = Some(refusal);
+                    return None;
+                }
                 None => {
-                    if !read_more(&mut self.stream, &mut self.decoder) {
+                    if !read_more(&mut self.stream, self.decoder.buffer()) {
                         return None;
                     }
                 }
             }
         }
     }
+
+    /// The refusal that ends the connection. Panics if the manager says anything else.
+    pub fn refusal(&mut self) -> Refusal {
+        if let Some(message) = self.hear() {
+            panic!("expected a refusal, got {message:?}");
+        }
+        self.refusal.take().expect("the manager closed the connection without a word")
+    }
 }
 
-fn frame(stream: &mut TcpStream, decoder: &mut Decoder, wanted: u8) -> Result<bytes::Bytes, Refusal> {
+fn frame(stream: &mut TcpStream, frames: &mut Frames, wanted: u8) -> Result<bytes::Bytes, Refusal> {
     loop {
-        match decoder.next_frame(FRAME_BYTES).expect("the manager speaks the protocol") {
+        match frames.next_frame(FRAME_BYTES).expect("the manager speaks the protocol") {
             Some((kind, body)) if kind == wanted => return Ok(body),
             Some((kind::REFUSED, body)) => return Err(Refusal::from_json(&body)),
             Some((kind, _)) => panic!("kind 0x{kind:02x} came in the handshake"),
-            None if read_more(stream, decoder) => {}
+            None if read_more(stream, frames.buffer()) => {}
             None => return Err(Refusal::new("lost", "the manager closed the connection without a word")),
         }
     }
 }
 
-fn read_more(stream: &mut TcpStream, decoder: &mut Decoder) -> bool {
+fn read_more(stream: &mut TcpStream, buffer: &mut BytesMut) -> bool {
     let mut bytes = [0; 64 << 10];
     match stream.read(&mut bytes) {
         Ok(0) | Err(_) => false,
         Ok(count) => {
-            decoder.buffer().extend_from_slice(&bytes[..count]);
+            buffer.extend_from_slice(&bytes[..count]);
             true
         }
     }

@@ -9,7 +9,7 @@ mod process;
 mod proxy;
 mod wait;
 
-pub use client::WireClient;
+pub use client::{WireClient, WirePeer};
 pub use cluster::Cluster;
 pub use process::{Finished, Process, argon, perl};
 pub use proxy::{Proxy, Way};

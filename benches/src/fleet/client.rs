@@ -3,8 +3,9 @@
 use std::io;
 use std::rc::Rc;
 
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Codec, Message, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Codec, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
 use bytes::Bytes;
 
 use super::peer::Peer;
@@ -25,7 +26,7 @@ pub(super) async fn live(world: Rc<World>, number: u64, standing: u64) {
 }
 
 struct Client {
-    peer: Peer,
+    peer: Peer<ToClient>,
     session: SessionId,
     payload: Payload,
     sent: u64,
@@ -38,8 +39,8 @@ struct Client {
 
 impl Client {
     async fn work(&mut self, world: &World, standing: u64) -> io::Result<()> {
-        self.peer.say(Message::Open(Bytes::from(format!(r#"{{"session":"{}"}}"#, self.session))));
-        self.peer.say(Message::Offered);
+        self.peer.say(&ToManager::Open(Open::of(self.session)));
+        self.peer.say(&ToManager::Offered);
         while self.sent < standing {
             self.submit(world, AT_ONCE.min(standing - self.sent));
             self.peer.write()?;
@@ -50,9 +51,9 @@ impl Client {
             self.peer.turn(&mut heard).await?;
             let mut taken = Vec::new();
             for message in heard.drain(..) {
-                if let Message::Credit { tasks, .. } = message {
-                    self.granted = tasks;
-                } else if let Message::Outcome(outcome) = message {
+                if let ToClient::Credit(credit) = message {
+                    self.granted = credit.tasks;
+                } else if let ToClient::Outcome(outcome) = message {
                     let sequence = outcome.head.id.sequence;
                     let place = usize::try_from(sequence).unwrap_or(usize::MAX);
                     let before = std::mem::replace(&mut self.has_ended[place], true);
@@ -63,7 +64,7 @@ impl Client {
             let count = taken.len() as u64;
             add(&world.ended, count);
             if count > 0 {
-                self.peer.say(Message::Ack(taken));
+                self.peer.say(&ToManager::Ack(taken));
             }
             if !world.is_closed.get() {
                 self.due += count;
@@ -76,7 +77,7 @@ impl Client {
 
     fn submit(&mut self, world: &World, count: u64) {
         for sequence in self.sent..self.sent + count {
-            self.peer.say(Message::Submit(task(self.session, sequence, &self.payload)));
+            self.peer.say(&ToManager::Submit(task(self.session, sequence, &self.payload)));
             self.has_ended.push(false);
         }
         self.sent += count;

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 
 use argon_node::net::dial::dial;
 use argon_proto::Message;
+use argon_proto::conversation::{Control, Incoming};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::key::Role;
 use tokio::net::TcpStream;
@@ -15,31 +16,34 @@ const READ_BYTES: usize = 32 << 10;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct Peer<M> {
     stream: TcpStream,
-    decoder: Decoder,
+    decoder: Decoder<Incoming<M>>,
     outbox: Outbox,
 }
 
-impl Peer {
+impl<M: Message> Peer<M> {
     /// Reaches the manager in a role, trying until it lets us in; and how many tasks it grants.
     pub(super) async fn reach(world: &World, role: Role) -> (Self, u64) {
         loop {
             if let Ok(reached) = dial(&world.address, &world.key, role).await {
-                let peer =
-                    Self { stream: reached.stream, decoder: reached.decoder, outbox: Outbox::default() };
+                let peer = Self {
+                    stream: reached.stream,
+                    decoder: reached.frames.into(),
+                    outbox: Outbox::default(),
+                };
                 return (peer, reached.welcome.credit_tasks);
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
 
-    pub(super) fn say(&mut self, message: Message) {
+    pub(super) fn say(&mut self, message: &impl Message) {
         self.outbox.push(message);
     }
 
     /// Writes what was said, waits until something has come, and appends all that has.
-    pub(super) async fn turn(&mut self, heard: &mut Vec<Message>) -> io::Result<()> {
+    pub(super) async fn turn(&mut self, heard: &mut Vec<M>) -> io::Result<()> {
         self.write()?;
         self.take(heard)?;
         while heard.is_empty() {
@@ -55,7 +59,7 @@ impl Peer {
         Ok(())
     }
 
-    fn read(&mut self, heard: &mut Vec<Message>) -> io::Result<()> {
+    fn read(&mut self, heard: &mut Vec<M>) -> io::Result<()> {
         let buffer = self.decoder.buffer();
         if buffer.capacity() - buffer.len() < 4 << 10 {
             buffer.reserve(READ_BYTES);
@@ -68,12 +72,12 @@ impl Peer {
         }
     }
 
-    fn take(&mut self, heard: &mut Vec<Message>) -> io::Result<()> {
+    fn take(&mut self, heard: &mut Vec<M>) -> io::Result<()> {
         while let Some(message) = self.decoder.next().map_err(io::Error::other)? {
-            if let Message::Ping(token) = message {
-                self.outbox.push(Message::Pong(token));
-            } else {
-                heard.push(message);
+            match message {
+                Incoming::Message(message) => heard.push(message),
+                Incoming::Control(Control::Ping(token)) => self.outbox.push(&Control::Pong(token)),
+                Incoming::Control(Control::Pong(_) | Control::Refused(_)) => {}
             }
         }
         Ok(())

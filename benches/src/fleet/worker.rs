@@ -5,9 +5,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::key::Role;
-use argon_proto::message::AttemptId;
-use argon_proto::{Codec, Message, Outcome, OutcomeHead, Payload, Status, Task};
+use argon_proto::{AttemptId, Codec, Outcome, OutcomeHead, Payload, Status, Task, WorkerId};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
@@ -28,16 +28,22 @@ pub(super) async fn live(world: Rc<World>, number: u64) {
 
 async fn serve(
     world: &World,
-    peer: &mut Peer,
+    peer: &mut Peer<ToWorker>,
     number: u64,
     held: &mut Vec<Task>,
     interrupt: &Notify,
 ) -> io::Result<()> {
-    let register = format!(
-        r#"{{"worker":"{number:032x}","name":"virtual-{number}","slots":{},"runtimes":{{"perl":"v5.36.0"}},"held":[]}}"#,
-        world.plan.slots
-    );
-    peer.say(Message::Register(Bytes::from(register)));
+    let register = Register {
+        held: Vec::new(),
+        host: String::new(),
+        name: format!("virtual-{number}"),
+        pid: std::process::id(),
+        release: String::new(),
+        runtimes: [("perl".to_owned(), "v5.36.0".to_owned())].into(),
+        slots: u32::try_from(world.plan.slots).unwrap_or(u32::MAX),
+        worker: WorkerId(u128::from(number).to_be_bytes()),
+    };
+    peer.say(&FromWorker::Register(register));
     let mut heard = Vec::new();
     loop {
         tokio::select! {
@@ -51,33 +57,33 @@ async fn serve(
         if !world.is_paused.get() {
             for task in held.drain(..) {
                 world.running.set(world.running.get() - 1);
-                peer.say(outcome_of(&task, world.plan.run_us));
+                peer.say(&outcome_of(&task, world.plan.run_us));
             }
         }
     }
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "a virtual worker needs to know a few messages only")]
-fn take(world: &World, peer: &mut Peer, held: &mut Vec<Task>, message: Message) {
+fn take(world: &World, peer: &mut Peer<ToWorker>, held: &mut Vec<Task>, message: ToWorker) {
     match message {
-        Message::Registered(_) => add(&world.registered, 1),
-        Message::Run(task) => {
+        ToWorker::Registered(_) => add(&world.registered, 1),
+        ToWorker::Run(task) => {
             add(&world.started, 1);
             add(&world.running, 1);
             held.push(task);
         }
-        Message::Recall(count) => {
+        ToWorker::Recall(count) => {
             let from = held.len().saturating_sub(count as usize);
             let returned: Vec<AttemptId> = held.drain(from..).map(|task| attempt_of(&task)).collect();
             world.running.set(world.running.get() - returned.len() as u64);
             world.started.set(world.started.get() - returned.len() as u64);
-            peer.say(Message::Returned(returned));
+            peer.say(&FromWorker::Returned(returned));
         }
-        Message::Stop(attempts) => {
+        ToWorker::Stop(attempts) => {
             let before = held.len();
             held.retain(|task| !attempts.contains(&attempt_of(task)));
             world.running.set(world.running.get() - (before - held.len()) as u64);
-            peer.say(Message::Returned(attempts));
+            peer.say(&FromWorker::Returned(attempts));
         }
         _ => {}
     }
@@ -87,8 +93,8 @@ fn attempt_of(task: &Task) -> AttemptId {
     AttemptId { task: task.head.id, attempt: task.head.attempt }
 }
 
-fn outcome_of(task: &Task, run_us: u64) -> Message {
-    Message::Outcome(Outcome {
+fn outcome_of(task: &Task, run_us: u64) -> FromWorker {
+    FromWorker::Outcome(Outcome {
         head: OutcomeHead {
             id: task.head.id,
             attempt: task.head.attempt,

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use argon_core::Time;
 use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Scheduler, WorkerProfile};
+use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{
-    BlobHash, Codec, Message, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead,
-    TaskId, WorkerId,
+    BlobHash, Codec, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead, TaskId,
+    WorkerId,
 };
 use bytes::Bytes;
 
@@ -115,7 +116,7 @@ impl Bench {
 
     fn carry_out(&mut self) {
         for effect in self.out.effects.drain(..) {
-            if let Effect::Send { link, message: Message::Run(task) } = effect {
+            if let Effect::SendToWorker { link, message: ToWorker::Run(task) } = effect {
                 self.running.push_back((link, task));
             }
         }

@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use argon_proto::Message;
+use argon_proto::conversation::Incoming;
+use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::conversation::worker::ToWorker;
 use argon_proto::frame::{Decoder, Outbox};
 use bench::{Bench, outcome, task};
 
@@ -61,23 +64,26 @@ fn print_times(slots: u64) {
 
 /// Writes and reads SUBMIT, RUN and OUTCOME of so many tasks, as a manager's connections do.
 fn code(tasks: u64) {
-    let (mut outbox, mut decoder) = (Outbox::default(), Decoder::default());
+    let mut outboxes = [Outbox::default(), Outbox::default(), Outbox::default()];
+    let mut submits = Decoder::<Incoming<ToManager>>::default();
+    let mut runs = Decoder::<Incoming<ToWorker>>::default();
+    let mut outcomes = Decoder::<Incoming<ToClient>>::default();
     let mut heard = 0;
     for sequence in 0..tasks {
-        outbox.push(Message::Submit(task(sequence)));
-        outbox.push(Message::Run(task(sequence)));
-        outbox.push(Message::Outcome(outcome(&task(sequence), 100)));
+        outboxes[0].push(&ToManager::Submit(task(sequence)));
+        outboxes[1].push(&ToWorker::Run(task(sequence)));
+        outboxes[2].push(&ToClient::Outcome(outcome(&task(sequence), 100)));
         if sequence % 64 == 63 || sequence + 1 == tasks {
-            pass(&mut outbox, &mut decoder);
-            while let Ok(Some(_)) = decoder.next() {
-                heard += 1;
-            }
+            heard += pass(&mut outboxes[0], &mut submits);
+            heard += pass(&mut outboxes[1], &mut runs);
+            heard += pass(&mut outboxes[2], &mut outcomes);
         }
     }
     assert_eq!(heard, 3 * tasks, "every message arrives");
 }
 
-fn pass(outbox: &mut Outbox, decoder: &mut Decoder) {
+/// Lets everything travel, and says how many messages arrived.
+fn pass<M: Message>(outbox: &mut Outbox, decoder: &mut Decoder<M>) -> u64 {
     while !outbox.is_empty() {
         let mut slices = [std::io::IoSlice::new(&[]); 64];
         let count = outbox.slices(&mut slices);
@@ -88,4 +94,9 @@ fn pass(outbox: &mut Outbox, decoder: &mut Decoder) {
         }
         outbox.advance(written);
     }
+    let mut heard = 0;
+    while let Ok(Some(_)) = decoder.next() {
+        heard += 1;
+    }
+    heard
 }

@@ -20,8 +20,7 @@ mod supply;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Outcome, Runtime, Task};
+use argon_proto::{AttemptId, Outcome, Runtime, Task};
 use rustc_hash::FxHashSet;
 
 use crate::time::Time;

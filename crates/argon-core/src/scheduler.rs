@@ -41,8 +41,7 @@ mod worker;
 
 use std::collections::VecDeque;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Outcome, SessionId, TaskId, WorkerId};
+use argon_proto::{AttemptId, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use slab::Slab;
 
@@ -202,12 +201,10 @@ impl Scheduler {
             Input::OutcomeArrived { link, outcome } => {
                 self.on_outcome_arrived(now, link, outcome, out);
             }
-            Input::WordFromWorker { link, attempt, word } => {
-                self.on_word_from_worker(link, attempt, word, out);
-            }
-            Input::WordFromClient { link, attempt, word } => {
-                self.on_word_from_client(link, attempt, word, out);
-            }
+            Input::OutputArrived { link, output } => self.on_output_arrived(link, output, out),
+            Input::QuestionAsked { link, ask } => self.on_question_asked(link, ask, out),
+            Input::OutputTaken { link, credit } => self.on_output_taken(link, credit, out),
+            Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
             Input::RecordsRefused { up_to, why } => self.on_records_refused(up_to, &why, out),
             Input::TimePassed => {}

@@ -5,7 +5,8 @@ mod hand;
 use std::time::Duration;
 
 use argon_core::pool::{Blame, Effect, Exit, Input, Kind, Program, Signal, SlotId, Version};
-use argon_proto::{BlobHash, Flags, Message, Report, Runtime, Status, Task, TaskHead};
+use argon_proto::conversation::worker::FromWorker;
+use argon_proto::{BlobHash, Flags, Report, Runtime, Status, Task, TaskHead};
 use bytes::Bytes;
 
 use hand::{Hand, handed, id, reported, returned, task};
@@ -74,7 +75,7 @@ fn executed(effects: &[Effect]) -> Vec<(usize, u64, u64)> {
 
 fn reports(effects: &[Effect]) -> Vec<Report> {
     let report = |effect: &Effect| {
-        let Effect::Tell(Message::Outcome(outcome)) = effect else { return None };
+        let Effect::Tell(FromWorker::Outcome(outcome)) = effect else { return None };
         Some(Report::from_json(&outcome.report))
     };
     effects.iter().filter_map(report).collect()

@@ -5,7 +5,8 @@ mod manager;
 use std::time::Duration;
 
 use argon_core::scheduler::Limits;
-use argon_proto::{Flags, Message, Status};
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::{Flags, Status};
 use manager::{Manager, attempt, id, task, with_flags};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +51,7 @@ fn a_worker_that_comes_back_in_a_moment_keeps_its_attempts() {
     manager.join(111, 1, &[attempt(1, 1, 1)]);
     manager.pass(SECOND * 10);
     assert_eq!(manager.runs(12), []);
-    assert!(!manager.said(111).iter().any(|message| matches!(message, Message::Stop(_))));
+    assert!(!manager.sent_to_worker(111).iter().any(|message| matches!(message, ToWorker::Stop(_))));
     manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
     assert_eq!(manager.outcomes(1).len(), 1);
 }
@@ -69,7 +70,7 @@ fn a_frozen_workers_stale_attempts_are_dropped() {
     manager.join(12, 1, &[]);
     manager.lose(11);
     manager.join(111, 1, &[attempt(1, 1, 1)]);
-    assert!(manager.said(111).contains(&Message::Stop(vec![attempt(1, 1, 1)])));
+    assert!(manager.sent_to_worker(111).contains(&ToWorker::Stop(vec![attempt(1, 1, 1)])));
 }
 
 #[test]
@@ -80,7 +81,10 @@ fn a_late_outcome_of_an_old_attempt_is_accepted_if_none_came_yet() {
     manager.join(111, 1, &[attempt(1, 1, 1)]);
     manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
     assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
-    assert!(manager.said(12).contains(&Message::Stop(vec![attempt(1, 1, 2)])), "the other one is in vain");
+    assert!(
+        manager.sent_to_worker(12).contains(&ToWorker::Stop(vec![attempt(1, 1, 2)])),
+        "the other one is in vain"
+    );
     manager.finish(12, attempt(1, 1, 2), Status::Ok, 10);
     assert_eq!(manager.outcomes(1), []);
 }
@@ -121,7 +125,7 @@ fn unclaimed_attempts_survive_a_reconnect_of_their_worker() {
     manager.join(11, 1, &[attempt(1, 1, 1)]);
     manager.cut(11);
     manager.join(111, 1, &[attempt(1, 1, 1)]);
-    assert!(!manager.said(111).iter().any(|message| matches!(message, Message::Stop(_))));
+    assert!(!manager.sent_to_worker(111).iter().any(|message| matches!(message, ToWorker::Stop(_))));
     manager.open(1);
     manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
     manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
@@ -145,7 +149,7 @@ fn attempts_that_nobody_claims_are_stopped_in_the_end() {
     let mut manager = Manager::just_started(Limits::default(), Vec::new());
     manager.join(11, 2, &[attempt(1, 1, 1)]);
     manager.pass(SECOND * 61);
-    assert!(manager.said(11).contains(&Message::Stop(vec![attempt(1, 1, 1)])));
+    assert!(manager.sent_to_worker(11).contains(&ToWorker::Stop(vec![attempt(1, 1, 1)])));
     // Its client comes while the runner is still being ended: the next attempt has another number.
     manager.open(1);
     manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
@@ -188,7 +192,7 @@ fn a_drain_is_said_again_to_a_worker_that_may_not_have_heard_it() {
     manager.step(argon_core::scheduler::Input::DrainRequested { worker, within: None });
     manager.cut(11);
     manager.join(111, 2, &[attempt(1, 1, 1)]);
-    assert!(manager.said(111).iter().any(|message| matches!(message, Message::Drain(_))));
+    assert!(manager.sent_to_worker(111).iter().any(|message| matches!(message, ToWorker::Drain(_))));
     manager.submit(1, task(1, 2));
     assert_eq!(manager.runs(111), [], "a draining worker gets none");
     manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
@@ -202,20 +206,18 @@ fn a_worker_that_comes_back_is_told_again_to_leave_with_the_time_that_is_left() 
     manager.join(11, 1, &[]);
     manager.submit(1, task(1, 1));
     let drained = |manager: &mut Manager, link| {
-        let bodies = manager.said(link).into_iter().filter_map(|message| match message {
-            Message::Drain(body) => Some(String::from_utf8_lossy(&body).into_owned()),
-            _ => None,
-        });
-        bodies.collect::<Vec<_>>()
+        let limit = |message| if let ToWorker::Drain(drain) = message { Some(drain.within_ms) } else { None };
+        let drains = manager.sent_to_worker(link).into_iter().filter_map(limit);
+        drains.collect::<Vec<_>>()
     };
     let within = |seconds| Some(Duration::from_secs(seconds));
     let worker = argon_proto::WorkerId([11; 16]);
     for limit in [None, within(60), within(90)] {
         manager.step(argon_core::scheduler::Input::DrainRequested { worker, within: limit });
     }
-    assert_eq!(drained(&mut manager, 11), ["{}", "{\"within_ms\":60000}", "{\"within_ms\":60000}"]);
+    assert_eq!(drained(&mut manager, 11), [None, Some(60_000), Some(60_000)]);
     manager.pass(Duration::from_secs(20));
     manager.cut(11);
     manager.join(111, 1, &[attempt(1, 1, 1)]);
-    assert_eq!(drained(&mut manager, 111), ["{\"within_ms\":40000}"]);
+    assert_eq!(drained(&mut manager, 111), [Some(40_000)]);
 }

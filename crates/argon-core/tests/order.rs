@@ -5,7 +5,10 @@ mod manager;
 use std::time::Duration;
 
 use argon_core::scheduler::{Input, Limits, Link};
-use argon_proto::{Message, Priority, Status, Task};
+use argon_proto::conversation::Credit;
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::{Priority, Status, Task};
 use manager::{Manager, attempt, id, outcome, task};
 
 fn urgent(client: u64, sequence: u64, priority: Priority) -> Task {
@@ -71,9 +74,9 @@ fn a_client_gets_credit_back_with_what_it_takes_and_is_closed_beyond_it() {
     manager.submit(1, task(1, 1));
     manager.submit(1, task(1, 2));
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
-    manager.said(1);
+    manager.sent_to_client(1);
     manager.take(1, id(1, 1));
-    assert!(matches!(manager.said(1)[..], [Message::Credit { tasks: 3, .. }]));
+    assert!(matches!(manager.sent_to_client(1)[..], [ToClient::Credit(Credit { tasks: 3, .. })]));
     manager.submit(1, task(1, 3));
     manager.submit(1, task(1, 4));
     assert_eq!(manager.scheduler.footprint().tasks, 2, "the fourth was not let in");
@@ -107,7 +110,7 @@ fn a_paused_client_that_comes_back_without_its_old_outcomes_goes_on() {
     manager.submit(1, task(1, 2));
     manager.open(101);
     manager.submit(101, manager::with_flags(1, 2, argon_proto::Flags::OFFERED_AGAIN));
-    manager.said(11);
+    manager.sent_to_worker(11);
     manager.step(Input::OfferEnded { link: Link(101) });
     assert_eq!(manager.runs(11), [attempt(1, 2, 1)]);
 }
@@ -137,7 +140,7 @@ fn a_short_task_that_was_sent_ahead_is_recalled_when_another_slot_is_free() {
     assert_eq!(manager.runs(11).len(), 9, "short ones are sent ahead");
     manager.join(12, 1, &[]);
     manager.pass(Duration::from_millis(10));
-    assert!(manager.said(11).iter().any(|message| matches!(message, Message::Recall(4))));
+    assert!(manager.sent_to_worker(11).iter().any(|message| matches!(message, ToWorker::Recall(4))));
     manager.returned(11, &[attempt(1, 8, 1), attempt(1, 9, 1)]);
     assert_eq!(manager.runs(12)[0], attempt(1, 8, 1), "a worker that joins gets load at once");
 }

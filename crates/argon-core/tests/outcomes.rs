@@ -5,7 +5,10 @@ mod manager;
 use std::time::Duration;
 
 use argon_core::scheduler::{Input, Limits, Link, Record};
-use argon_proto::{Flags, Message, Status};
+use argon_proto::conversation::Credit;
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::{Flags, Status};
 use manager::{Manager, attempt, id, outcome, task, with_flags};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,7 +31,7 @@ fn cancel_ends_a_queued_task_and_stops_a_running_one() {
     manager.submit(1, task(1, 2));
     cancel(&mut manager, 2);
     cancel(&mut manager, 1);
-    assert!(manager.said(11).contains(&Message::Stop(vec![attempt(1, 1, 1)])));
+    assert!(manager.sent_to_worker(11).contains(&ToWorker::Stop(vec![attempt(1, 1, 1)])));
     let outcomes = manager.outcomes(1);
     assert_eq!(outcomes.iter().map(|told| told.1).collect::<Vec<_>>(), [Status::Cancelled; 2]);
     // The runner occupies its slot until it is gone.
@@ -74,7 +77,7 @@ fn a_retry_waits_outside_of_any_slot() {
     again.head.retries = 1;
     manager.submit(1, again);
     manager.submit(1, task(1, 2));
-    manager.said(11);
+    manager.sent_to_worker(11);
     manager.finish(11, attempt(1, 1, 1), Status::Error, 500_000);
     assert_eq!(manager.runs(11), [attempt(1, 2, 1)], "the slot is used meanwhile");
     manager.finish(11, attempt(1, 2, 1), Status::Ok, 500_000);
@@ -122,10 +125,10 @@ fn a_session_is_kept_for_its_grace_and_no_longer() {
     for (away, is_kept) in [(SECOND * 59, true), (SECOND * 61, false)] {
         let mut manager = with_worker();
         manager.submit(1, task(1, 1));
-        manager.said(11);
+        manager.sent_to_worker(11);
         manager.step(Input::ClientLost { link: Link(1), farewell: false });
         manager.pass(away);
-        let was_stopped = manager.said(11).contains(&Message::Stop(vec![attempt(1, 1, 1)]));
+        let was_stopped = manager.sent_to_worker(11).contains(&ToWorker::Stop(vec![attempt(1, 1, 1)]));
         assert_eq!(was_stopped, !is_kept);
         assert_eq!(manager.scheduler.footprint().tasks, usize::from(is_kept));
     }
@@ -135,16 +138,16 @@ fn a_session_is_kept_for_its_grace_and_no_longer() {
 fn a_detached_task_is_accepted_when_it_is_durable_and_runs_after_that() {
     let mut manager = with_worker();
     manager.submit(1, with_flags(1, 1, Flags::DETACHED));
-    assert_eq!((manager.said(1), manager.runs(11)), (vec![], vec![]));
+    assert_eq!((manager.sent_to_client(1), manager.runs(11)), (vec![], vec![]));
     manager.commit();
-    assert_eq!(manager.said(1), [Message::Accepted(vec![id(1, 1)])]);
+    assert_eq!(manager.sent_to_client(1), [ToClient::Accepted(vec![id(1, 1)])]);
     assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
     manager.pass(SECOND);
-    assert_eq!(manager.said(11), [], "it is not settled before it is durable");
+    assert_eq!(manager.sent_to_worker(11), [], "it is not settled before it is durable");
     manager.commit();
     manager.pass(SECOND);
-    assert_eq!(manager.said(11), [Message::Settled(vec![attempt(1, 1, 1)])]);
+    assert_eq!(manager.sent_to_worker(11), [ToWorker::Settled(vec![attempt(1, 1, 1)])]);
 }
 
 #[test]
@@ -155,10 +158,10 @@ fn an_accepted_task_that_is_offered_again_uses_no_credit() {
     manager.commit();
     // ACCEPTED was lost with the connection.
     manager.open(101);
-    manager.said(101);
+    manager.sent_to_client(101);
     manager.submit(101, with_flags(1, 1, Flags::DETACHED.with(Flags::OFFERED_AGAIN)));
-    let credit = Message::Credit { tasks: 2, bytes: Limits::default().window_bytes + 10 };
-    assert_eq!(manager.said(101), [Message::Accepted(vec![id(1, 1)]), credit]);
+    let credit = ToClient::Credit(Credit { tasks: 2, bytes: Limits::default().window_bytes + 10 });
+    assert_eq!(manager.sent_to_client(101), [ToClient::Accepted(vec![id(1, 1)]), credit]);
 }
 
 #[test]
@@ -179,7 +182,7 @@ fn a_detached_task_that_is_cancelled_while_it_is_stored_is_accepted_and_collecte
     cancel(&mut manager, 1);
     assert_eq!(manager.records.len(), 1, "nothing is written of what may be refused");
     manager.commit();
-    assert_eq!(manager.said(1), [Message::Accepted(vec![id(1, 1)])]);
+    assert_eq!(manager.sent_to_client(1), [ToClient::Accepted(vec![id(1, 1)])]);
     manager.commit();
     manager.step(Input::CollectRequested { link: Link(1), ids: vec![id(1, 1)] });
     assert_eq!(manager.outcomes(1)[0].1, Status::Cancelled);

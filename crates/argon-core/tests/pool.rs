@@ -5,7 +5,8 @@ mod hand;
 use std::time::Duration;
 
 use argon_core::pool::{Effect, Input, Kind, Program, Signal, SlotId};
-use argon_proto::{Message, Priority, Runtime, Status};
+use argon_proto::conversation::worker::FromWorker;
+use argon_proto::{Priority, Runtime, Status};
 
 use hand::{Hand, handed, id, reported, returned, task};
 
@@ -111,7 +112,7 @@ fn a_recall_gives_the_least_urgent_that_came_last() {
     assert_eq!(handed(&hand.finish(1)), [9]);
     assert_eq!(
         hand.step(Input::RecallReceived(9)),
-        [Effect::Tell(Message::Returned(vec![id(2)]))],
+        [Effect::Tell(FromWorker::Returned(vec![id(2)]))],
         "what runs is not given"
     );
 }
@@ -122,7 +123,7 @@ fn a_draining_worker_gives_back_what_waits_and_leaves_when_the_rest_is_settled()
     hand.receive(1);
     hand.receive(2);
     let effects = hand.step(Input::DrainRequested("test".to_owned()));
-    assert!(matches!(effects[0], Effect::Tell(Message::Draining(_))));
+    assert!(matches!(effects[0], Effect::Tell(FromWorker::Draining(_))));
     assert_eq!(returned(&effects), [id(2)]);
     assert_eq!(returned(&hand.receive(3)), [id(3)]);
     assert!(!hand.finish(1).contains(&Effect::Leave));

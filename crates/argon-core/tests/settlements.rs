@@ -6,8 +6,8 @@ mod manager;
 use std::time::Duration;
 
 use argon_core::scheduler::{Input, Limits, Link};
-use argon_proto::message::AttemptId;
-use argon_proto::{Flags, Message, Status};
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::{AttemptId, Flags, Status};
 use manager::{Manager, attempt, outcome, task, with_flags};
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -24,8 +24,8 @@ fn after_one_task() -> Manager {
 }
 
 fn settled(manager: &mut Manager) -> Vec<AttemptId> {
-    let of = |message| if let Message::Settled(attempts) = message { attempts } else { Vec::new() };
-    manager.said(11).into_iter().flat_map(of).collect()
+    let of = |message| if let ToWorker::Settled(attempts) = message { attempts } else { Vec::new() };
+    manager.sent_to_worker(11).into_iter().flat_map(of).collect()
 }
 
 #[test]
@@ -99,6 +99,6 @@ fn what_was_settled_over_a_lost_connection_is_not_said_on_the_next_one() {
     manager.cut(11);
     manager.join(111, 1, &[]);
     manager.pass(WHILE);
-    let said = manager.said(111);
-    assert!(!said.iter().any(|message| matches!(message, Message::Settled(_))), "{said:?}");
+    let said = manager.sent_to_worker(111);
+    assert!(!said.iter().any(|message| matches!(message, ToWorker::Settled(_))), "{said:?}");
 }

@@ -42,8 +42,8 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argon_proto::{Message, WorkerId};
-use bytes::Bytes;
+use argon_proto::WorkerId;
+use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use link::keep_link;
@@ -78,12 +78,10 @@ pub struct WorkerConfig {
 /// What the connection to a manager reports.
 #[derive(Debug)]
 pub enum LinkEvent {
-    /// A connection is open: answer with the body of REGISTER.
-    WantRegister(oneshot::Sender<Bytes>),
-    /// The manager knows this worker.
-    Registered,
-    /// It said something.
-    Message(Message),
+    /// A connection is open: answer with who the worker is and what it holds.
+    WantRegister(oneshot::Sender<Register>),
+    /// The manager sent something.
+    Message(ToWorker),
     /// It gave a sign of life that was no message.
     Heard,
     /// The connection ended.
@@ -96,7 +94,7 @@ pub struct Link {
     /// What comes from the manager.
     pub events: mpsc::UnboundedReceiver<LinkEvent>,
     /// What goes to it. When the worker has ended it drops this end; what was sent before is then still to be written.
-    pub outbox: mpsc::UnboundedSender<Message>,
+    pub outbox: mpsc::UnboundedSender<FromWorker>,
 }
 
 /// 0: run. 1: drain, then end. 2: end at once.

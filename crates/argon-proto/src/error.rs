@@ -1,6 +1,7 @@
 //! Why bytes are no message. The texts name the field or the kind; whoever reads from a peer adds who it is.
 
 use crate::id::BlobHash;
+use crate::kind;
 
 /// Bytes that are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +15,12 @@ pub enum DecodeError {
     /// No message has this kind.
     #[error("there is no message of kind 0x{0:02x}")]
     Kind(u8),
+    /// The message exists, but its sender may not send it in this conversation.
+    #[error("the peer may not send {name} here", name = kind::name(*.0).unwrap_or("that"))]
+    Misplaced(u8),
+    /// A JSON body that is not what its message must hold.
+    #[error("{0} cannot be read: {1}")]
+    Json(&'static str, String),
     /// A frame is larger than allowed, or empty.
     #[error("a frame of {0} bytes is not allowed here (at most {1})")]
     Frame(u64, u64),
@@ -26,4 +33,13 @@ pub enum DecodeError {
     /// A blob's bytes do not have the hash that was named.
     #[error("the bytes of blob {0} have another hash")]
     BlobHash(BlobHash),
+}
+
+impl DecodeError {
+    /// A kind that the receiver's conversation does not have. Those of the handshake are in none.
+    pub(crate) fn unexpected(kind: u8) -> Self {
+        let is_of_handshake = (kind::HELLO..=kind::WELCOME).contains(&kind);
+        let is_known = kind::name(kind).is_some() && !is_of_handshake;
+        if is_known { Self::Misplaced(kind) } else { Self::Kind(kind) }
+    }
 }

@@ -1,6 +1,7 @@
 //! Frames without IO: bytes in, messages out ([`Decoder`]); messages in, bytes out ([`Outbox`]).
 //!
-//! Both sides of every connection of this project, worker and runner included, use these two types. A reader
+//! Both sides of every connection of this project, worker and runner included, use these types. A decoder is for one
+//! direction of one conversation, and its messages are that direction's. A handshake reads raw [`Frames`] first. A reader
 //! calls [`Decoder::buffer`] to read into, then [`Decoder::next`] until it says `None`. A writer calls
 //! [`Outbox::push`], then writes what [`Outbox::slices`] shows and tells [`Outbox::advance`] how
 //! much went out.
@@ -8,7 +9,7 @@
 mod decoder;
 mod outbox;
 
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Frames};
 pub use outbox::Outbox;
 
 #[cfg(test)]
@@ -18,10 +19,11 @@ mod tests {
     use bytes::{BufMut, Bytes};
 
     use super::*;
+    use crate::conversation::client::{ToClient, ToManager};
+    use crate::conversation::{Blob, Control, Credit, Incoming, Message};
     use crate::error::DecodeError;
     use crate::id::{BlobHash, SessionId, TaskId};
     use crate::limit;
-    use crate::message::Message;
     use crate::payload::Payload;
     use crate::{Attempt, Codec, Flags, Outcome, OutcomeHead, Priority, Runtime, Status, Task, TaskHead};
 
@@ -68,7 +70,7 @@ mod tests {
         all
     }
 
-    fn feed(decoder: &mut Decoder, bytes: &[u8], step: usize) -> Vec<Message> {
+    fn feed<M: Message>(decoder: &mut Decoder<M>, bytes: &[u8], step: usize) -> Vec<M> {
         let mut messages = Vec::new();
         for part in bytes.chunks(step) {
             decoder.buffer().extend_from_slice(part);
@@ -81,18 +83,23 @@ mod tests {
 
     #[test]
     fn messages_survive_any_cut_of_the_stream() {
-        let sent = vec![
-            Message::Submit(task(Bytes::from_static(b"abc").into())),
-            Message::Offered,
-            Message::Credit { tasks: 1, bytes: 2 },
-            Message::Outcome(outcome(Bytes::from(vec![5; 5000]).into())),
-            Message::Ack(vec![task(Payload::default()).head.id; 3]),
-        ];
+        any_cut(&[
+            ToManager::Submit(task(Bytes::from_static(b"abc").into())),
+            ToManager::Offered,
+            ToManager::Ack(vec![task(Payload::default()).head.id; 3]),
+        ]);
+        any_cut(&[
+            ToClient::Credit(Credit { tasks: 1, bytes: 2 }),
+            ToClient::Outcome(outcome(Bytes::from(vec![5; 5000]).into())),
+        ]);
+    }
+
+    fn any_cut<M: Message + PartialEq + std::fmt::Debug>(sent: &[M]) {
         for step in [1, 2, 3, 7, 64, 100_000] {
             let mut outbox = Outbox::default();
-            sent.iter().for_each(|message| outbox.push(message.clone()));
+            sent.iter().for_each(|message| outbox.push(message));
             let bytes = drain(&mut outbox, step);
-            assert_eq!(feed(&mut Decoder::default(), &bytes, step), sent);
+            assert_eq!(feed::<M>(&mut Decoder::default(), &bytes, step), sent);
         }
     }
 
@@ -100,12 +107,12 @@ mod tests {
     fn a_small_message_passes_a_big_payload() {
         let big = Payload::from(vec![7; 3 << 20]);
         let mut outbox = Outbox::default();
-        outbox.push(Message::Submit(task(big.clone())));
-        outbox.push(Message::Ping(1));
+        outbox.push(&ToManager::Submit(task(big.clone())));
+        outbox.push(&Control::Ping(1));
         let bytes = drain(&mut outbox, usize::MAX);
-        let messages = feed(&mut Decoder::default(), &bytes, 10_000);
-        assert_eq!(messages[0], Message::Ping(1));
-        let Message::Submit(arrived) = &messages[1] else {
+        let messages: Vec<Incoming<ToManager>> = feed(&mut Decoder::default(), &bytes, 10_000);
+        assert_eq!(messages[0], Incoming::Control(Control::Ping(1)));
+        let Incoming::Message(ToManager::Submit(arrived)) = &messages[1] else {
             panic!("expected the task, got {messages:?}");
         };
         assert_eq!(arrived.payload.to_contiguous(), big.to_contiguous());
@@ -113,18 +120,31 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "credit tells the small ones apart")]
     fn nothing_passes_a_big_payload_where_messages_stay_in_order() {
         let mut outbox = Outbox::in_order();
-        let big = Message::Outcome(outcome(vec![7; 1 << 20].into()));
-        let sent = [Message::Ping(1), big.clone(), Message::Ping(2), big, Message::Ping(3), Message::Ping(4)];
-        sent.iter().for_each(|message| outbox.push(message.clone()));
+        let big = || ToClient::Outcome(outcome(vec![7; 1 << 20].into()));
+        let small = |tasks| ToClient::Credit(Credit { tasks, bytes: 0 });
+        let middling = ToClient::Outcome(outcome(vec![7; 9000].into()));
+        let sent = [small(1), big(), small(2), big(), small(3), middling, small(4)];
+        sent.iter().for_each(|message| outbox.push(message));
         let bytes = drain(&mut outbox, 100_000);
-        let arrived = feed(&mut Decoder::default(), &bytes, usize::MAX);
-        assert_eq!(arrived.len(), sent.len());
-        let order = |messages: &[Message]| -> Vec<Option<u64>> {
-            messages.iter().map(|message| message.payload().map(Payload::len)).collect()
+        let arrived: Vec<ToClient> = feed(&mut Decoder::default(), &bytes, usize::MAX);
+        let contents = |messages: &[ToClient]| -> Vec<(u64, Vec<u8>)> {
+            let tasks = |message: &ToClient| match message {
+                ToClient::Credit(credit) => credit.tasks,
+                other => other.payload().map_or(0, Payload::len),
+            };
+            let bytes =
+                |message: &ToClient| message.payload().map(|payload| payload.to_contiguous().to_vec());
+            messages.iter().map(|message| (tasks(message), bytes(message).unwrap_or_default())).collect()
         };
-        assert_eq!(order(&arrived), order(&sent));
+        assert!(
+            contents(&arrived) == contents(&sent),
+            "{} of {} came, or in another order",
+            arrived.len(),
+            sent.len()
+        );
     }
 
     #[test]
@@ -132,32 +152,32 @@ mod tests {
         let payload = Payload::from(vec![9; 1 << 20]);
         let hash = BlobHash::of(payload.parts());
         let mut outbox = Outbox::default();
-        outbox.push(Message::Blob { hash, payload: payload.clone() });
+        outbox.push(&ToManager::Blob(Blob { hash, payload: payload.clone() }));
         let bytes = drain(&mut outbox, usize::MAX);
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::<ToManager>::default();
         assert_eq!(feed(&mut decoder, &bytes[..600_000], 50_000), vec![]);
         assert!(decoder.is_arriving(hash));
         let messages = feed(&mut decoder, &bytes[600_000..], 50_000);
-        assert!(matches!(&messages[..], [Message::Blob { .. }]));
+        assert!(matches!(&messages[..], [ToManager::Blob(_)]));
         assert!(!decoder.is_arriving(hash));
 
         let mut outbox = Outbox::default();
         let wrong = BlobHash([0; 32]);
-        outbox.push(Message::Blob { hash: wrong, payload });
-        let mut decoder = Decoder::default();
+        outbox.push(&ToManager::Blob(Blob { hash: wrong, payload }));
+        let mut decoder = Decoder::<ToManager>::default();
         decoder.buffer().extend_from_slice(&drain(&mut outbox, usize::MAX));
         assert_eq!(decoder.next(), Err(DecodeError::BlobHash(wrong)));
     }
 
     #[test]
     fn big_payloads_of_one_length_follow_one_another_and_a_short_one_does_not_wait_for_a_long_one() {
-        let outcome_of = |length: usize| Message::Outcome(outcome(vec![1; length].into()));
+        let outcome_of = |length: usize| ToClient::Outcome(outcome(vec![1; length].into()));
         let arrivals = |lengths: &[usize]| {
             let mut outbox = Outbox::default();
-            lengths.iter().for_each(|length| outbox.push(outcome_of(*length)));
+            lengths.iter().for_each(|length| outbox.push(&outcome_of(*length)));
             let bytes = drain(&mut outbox, usize::MAX);
             // How many bytes had come when each was whole, and how long it was.
-            let mut decoder = Decoder::default();
+            let mut decoder = Decoder::<ToClient>::default();
             let mut arrivals = Vec::new();
             for (count, part) in (1..).zip(bytes.chunks(64 << 10)) {
                 decoder.buffer().extend_from_slice(part);
@@ -176,10 +196,10 @@ mod tests {
         let parts = vec![Bytes::from_static(b"head"), vec![1; 300 << 10].into(), vec![2; 300 << 10].into()];
         let payload = Payload::from_parts(parts);
         let mut outbox = Outbox::default();
-        outbox.push(Message::Outcome(outcome(payload.clone())));
+        outbox.push(&ToClient::Outcome(outcome(payload.clone())));
         let bytes = drain(&mut outbox, usize::MAX);
-        let messages = feed(&mut Decoder::default(), &bytes, usize::MAX);
-        let [Message::Outcome(outcome)] = &messages[..] else {
+        let messages = feed(&mut Decoder::<ToClient>::default(), &bytes, usize::MAX);
+        let [ToClient::Outcome(outcome)] = &messages[..] else {
             panic!("expected an outcome, got {messages:?}");
         };
         assert_eq!(outcome.payload.to_contiguous(), payload.to_contiguous());
@@ -191,10 +211,10 @@ mod tests {
     fn a_long_frame_is_read_to_where_it_stays() {
         let payload = Payload::from(vec![9; 3 * limit::INLINE_BYTES]);
         let mut outbox = Outbox::default();
-        outbox.push(Message::Outcome(outcome(payload)));
-        outbox.push(Message::Offered);
+        outbox.push(&ToClient::Outcome(outcome(payload)));
+        outbox.push(&ToClient::Credit(Credit { tasks: 1, bytes: 1 }));
         let bytes = drain(&mut outbox, usize::MAX);
-        let (mut decoder, mut messages, mut rest) = (Decoder::default(), Vec::new(), &bytes[..]);
+        let (mut decoder, mut messages, mut rest) = (Decoder::<ToClient>::default(), Vec::new(), &bytes[..]);
         let mut reads = 0;
         while !rest.is_empty() {
             let mut room = decoder.room(64 << 10);
@@ -206,8 +226,7 @@ mod tests {
                 messages.push(message);
             }
         }
-        let Some(Message::Outcome(outcome)) = messages.iter().find(|message| **message != Message::Offered)
-        else {
+        let ([.., ToClient::Outcome(outcome)] | [ToClient::Outcome(outcome), ..]) = &messages[..] else {
             panic!("expected an outcome, got {messages:?}");
         };
         assert_eq!((messages.len(), outcome.payload.parts().len(), reads), (2, 3, 4));
@@ -215,11 +234,25 @@ mod tests {
 
     #[test]
     fn lengths_out_of_bounds_are_refused_before_their_bytes_arrive() {
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::<ToClient>::default();
         decoder.buffer().extend_from_slice(&[0xff, 0xff, 0xff, 0xff]);
         assert!(matches!(decoder.next(), Err(DecodeError::Frame(0xffff_ffff, _))));
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::<ToClient>::default();
         decoder.buffer().extend_from_slice(&[0, 0, 0, 0]);
         assert!(matches!(decoder.next(), Err(DecodeError::Frame(0, _))));
+    }
+
+    #[test]
+    fn a_message_of_another_conversation_is_known_as_such_and_an_unknown_one_too() {
+        let mut outbox = Outbox::default();
+        outbox.push(&ToClient::Credit(Credit { tasks: 1, bytes: 1 }));
+        let mut decoder = Decoder::<Incoming<ToManager>>::default();
+        decoder.buffer().extend_from_slice(&drain(&mut outbox, usize::MAX));
+        let error = decoder.next().expect_err("a client grants no credit");
+        assert_eq!(error, DecodeError::Misplaced(crate::kind::CREDIT));
+        assert_eq!(error.to_string(), "the peer may not send CREDIT here");
+        let mut decoder = Decoder::<Incoming<ToManager>>::default();
+        decoder.buffer().extend_from_slice(&[0, 0, 0, 1, 0x7f]);
+        assert_eq!(decoder.next(), Err(DecodeError::Kind(0x7f)));
     }
 }

@@ -1,8 +1,12 @@
 //! Identities: sessions, tasks, attempts, workers and blobs, each a type of its own.
+//!
+//! In JSON an id is its hexadecimal form, and the start of a task is the pair of its id and number.
 
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// A client's identity across reconnects: 128 random bits that the client made.
@@ -19,8 +23,18 @@ pub struct TaskId {
 }
 
 /// The number of one start of a task: 1, 2, …; 0 where none was started.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Attempt(pub u32);
+
+/// One start of one task: what STOP, SETTLED and RETURNED name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(from = "(TaskId, Attempt)", into = "(TaskId, Attempt)")]
+pub struct AttemptId {
+    /// The task.
+    pub task: TaskId,
+    /// The number of the start.
+    pub attempt: Attempt,
+}
 
 /// A worker process' identity: 128 random bits, made when it starts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +82,18 @@ impl Attempt {
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+impl From<(TaskId, Attempt)> for AttemptId {
+    fn from((task, attempt): (TaskId, Attempt)) -> Self {
+        Self { task, attempt }
+    }
+}
+
+impl From<AttemptId> for (TaskId, Attempt) {
+    fn from(id: AttemptId) -> Self {
+        (id.task, id.attempt)
     }
 }
 
@@ -138,6 +164,26 @@ macro_rules! hexadecimal_id {
         }
     };
 }
+
+macro_rules! text_in_json {
+    ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+text_in_json!(SessionId);
+text_in_json!(TaskId);
+text_in_json!(WorkerId);
+text_in_json!(BlobHash);
 
 hexadecimal_id!(SessionId, 16, "a session id");
 hexadecimal_id!(WorkerId, 16, "a worker id");

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use argon_proto::{Flags, Message, Outcome, SessionId, Status, TaskId};
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
+use argon_proto::{Flags, Outcome, SessionId, Status, TaskId};
 
 use crate::clock::Clock;
 use crate::event::{Dialler, Event, Packet};
@@ -142,22 +143,23 @@ impl World {
                 owner.wire.opens(now);
                 owner.reopen(tasks, bytes);
                 let (session, collects) = (owner.session, owner.collecting().collect::<Vec<_>>());
-                self.send(id, true, Packet::Open(session));
+                self.say(client, ToManager::Open(Open::of(session)));
                 self.send_acks(client);
                 if !collects.is_empty() {
-                    self.say(client, Message::Collect(collects));
+                    self.say(client, ToManager::Collect(collects));
                 }
                 self.pump(client);
             }
-            Packet::Said(message) => self.client_reads(client, *message),
+            Packet::ToClient(message) => self.client_reads(client, *message),
+            Packet::Ping => self.send(id, true, Packet::Pong),
             Packet::End => self.lose_wire(Dialler::Client(client)),
-            Packet::Open(_) | Packet::Register(..) => {}
+            Packet::FromClient(_) | Packet::FromWorker(_) | Packet::ToWorker(_) | Packet::Pong => {}
         }
     }
 
-    pub(crate) fn say(&mut self, client: usize, message: Message) {
+    pub(crate) fn say(&mut self, client: usize, message: ToManager) {
         if let Some(id) = self.clients[client].wire.open() {
-            self.send(id, true, Packet::Said(Box::new(message)));
+            self.send(id, true, Packet::FromClient(Box::new(message)));
         }
     }
 
@@ -168,7 +170,7 @@ impl World {
         {
             let Item::Task(sequence) = item else {
                 self.clients[client].backlog.pop_front();
-                self.say(client, Message::Offered);
+                self.say(client, ToManager::Offered);
                 continue;
             };
             let entry = self.clients[client].journal.get(&sequence);
@@ -198,22 +200,22 @@ impl World {
             is_cancelled = entry.is_cancelled;
         }
         self.oracle.fates[sequence as usize].is_submitted = true;
-        self.say(client, Message::Submit(task));
+        self.say(client, ToManager::Submit(task));
         if is_cancelled {
-            self.say(client, Message::Cancel(vec![id]));
+            self.say(client, ToManager::Cancel(vec![id]));
         }
     }
 
-    fn client_reads(&mut self, client: usize, message: Message) {
-        if let Message::Outcome(outcome) = message {
-            self.on_outcome(client, outcome);
-        } else if let Message::Accepted(ids) = message {
-            ids.into_iter().for_each(|id| self.on_accepted(client, id));
-        } else if let Message::Credit { tasks, bytes } = message {
-            self.clients[client].credit.granted = (tasks, bytes);
-            self.pump(client);
-        } else if let Message::Ping(token) = message {
-            self.say(client, Message::Pong(token));
+    #[allow(clippy::wildcard_enum_match_arm, reason = "simulated tasks print and ask nothing")]
+    fn client_reads(&mut self, client: usize, message: ToClient) {
+        match message {
+            ToClient::Outcome(outcome) => self.on_outcome(client, outcome),
+            ToClient::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(client, id)),
+            ToClient::Credit(credit) => {
+                self.clients[client].credit.granted = (credit.tasks, credit.bytes);
+                self.pump(client);
+            }
+            _ => {}
         }
     }
 
@@ -287,7 +289,7 @@ impl World {
         }
         let acks = std::mem::take(&mut owner.acks);
         owner.credit.outstanding -= acks.iter().filter(|(_, used)| *used).count() as u64;
-        self.say(client, Message::Ack(acks.into_iter().map(|(id, _)| id).collect()));
+        self.say(client, ToManager::Ack(acks.into_iter().map(|(id, _)| id).collect()));
         self.pump(client);
     }
 
@@ -332,7 +334,7 @@ impl World {
         let Some(entry) = owner.journal.get_mut(&number) else {
             if fate.is_accepted && fate.told == 0 {
                 fate.is_cancelled = true;
-                self.say(client, Message::Cancel(vec![id]));
+                self.say(client, ToManager::Cancel(vec![id]));
             }
             return;
         };
@@ -344,7 +346,7 @@ impl World {
         }
         entry.is_cancelled = true;
         if entry.state == Sent::Here {
-            self.say(client, Message::Cancel(vec![id]));
+            self.say(client, ToManager::Cancel(vec![id]));
         }
     }
 
@@ -354,7 +356,7 @@ impl World {
         let client = self.collector_of(place);
         if self.clients[client].is_alive {
             self.clients[client].collects.insert(id);
-            self.say(client, Message::Collect(vec![id]));
+            self.say(client, ToManager::Collect(vec![id]));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The end of a run: everybody says goodbye, and nothing may be left.
 
-use argon_proto::Message;
-use bytes::Bytes;
+use argon_proto::conversation::Goodbye;
+use argon_proto::conversation::client::ToManager;
 
 use crate::world::World;
 
@@ -20,7 +20,7 @@ impl World {
                 continue;
             }
             self.on_client_acks(client);
-            self.say(client, Message::Goodbye(Bytes::from_static(b"{}")));
+            self.say(client, ToManager::Goodbye(Goodbye::default()));
             if let Some(id) = self.clients[client].wire.any() {
                 self.close_end(id, true);
             }

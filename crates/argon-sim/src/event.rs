@@ -1,9 +1,8 @@
 //! Everything that can happen in the simulated world.
 
 use argon_core::pool::SlotId;
-use argon_core::scheduler::WorkerProfile;
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, SessionId};
+use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
 
 /// A process that dials the manager.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -19,12 +18,18 @@ pub enum Dialler {
 pub(crate) enum Packet {
     /// The end of the handshake, with the credit that it grants.
     Welcome { tasks: u64, bytes: u64 },
-    /// OPEN, parsed.
-    Open(SessionId),
-    /// REGISTER, parsed.
-    Register(Box<WorkerProfile>, Vec<AttemptId>),
-    /// Any other message.
-    Said(Box<Message>),
+    /// A client's message.
+    FromClient(Box<ToManager>),
+    /// A worker's message.
+    FromWorker(Box<FromWorker>),
+    /// The manager's message to a client.
+    ToClient(Box<ToClient>),
+    /// The manager's message to a worker.
+    ToWorker(Box<ToWorker>),
+    /// A sign of life that wants an answer.
+    Ping,
+    /// The answer.
+    Pong,
     /// Nothing more will come.
     End,
 }

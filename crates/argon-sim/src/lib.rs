@@ -9,6 +9,7 @@ mod chaos;
 mod client;
 mod clock;
 mod closing;
+mod described;
 mod event;
 mod fault;
 mod fleet;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_core::Time;
 use argon_core::scheduler::{Input, Link, Out, Scheduler};
+use argon_proto::AttemptId;
 use argon_proto::WorkerId;
-use argon_proto::message::AttemptId;
 
 use crate::clock::Clock;
 use crate::event::{Dialler, Event, Packet};
@@ -164,9 +164,13 @@ impl World {
         peer.heard = process.clock.read(self.now).0;
         let arrival = match packet {
             Packet::End => Arrival::Gone { is_dead: false },
-            Packet::Welcome { .. } | Packet::Open(_) | Packet::Register(..) | Packet::Said(_) => {
-                Arrival::Packet(packet)
-            }
+            Packet::Welcome { .. }
+            | Packet::FromClient(_)
+            | Packet::FromWorker(_)
+            | Packet::ToClient(_)
+            | Packet::ToWorker(_)
+            | Packet::Ping
+            | Packet::Pong => Arrival::Packet(packet),
         };
         process.inbox.push_back((link, arrival));
         self.manager_works_soon();
@@ -325,8 +329,7 @@ impl World {
                     dead.push((*link, peer.connection));
                 } else if now.saturating_sub(peer.said) >= QUIET {
                     peer.said = now;
-                    let ping = Packet::Said(Box::new(argon_proto::Message::Ping(now)));
-                    world.send(peer.connection, false, ping);
+                    world.send(peer.connection, false, Packet::Ping);
                 }
             }
             for (link, connection) in dead {

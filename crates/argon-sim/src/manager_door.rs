@@ -1,9 +1,10 @@
 //! The manager's doors: packets become inputs, effects become packets, and the oracle sees both.
 
 use argon_core::Time;
-use argon_core::scheduler::{Effect, Input, Link};
-use argon_proto::message::AttemptId;
-use argon_proto::{Flags, Message, Outcome, WorkerId};
+use argon_core::scheduler::{Effect, Input, Link, WorkerProfile};
+use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::{AttemptId, Flags, Outcome, WorkerId};
 
 use crate::event::{Dialler, Packet};
 use crate::manager::{Arrival, Process};
@@ -15,19 +16,20 @@ impl World {
             return;
         }
         match arrival {
-            Arrival::Packet(Packet::Open(session)) => {
-                self.introduce(process, link);
-                self.on_return(now, process, link);
-                let input = Input::SessionOpened { link, session, client: "simulated".to_owned() };
-                self.step_manager(now, process, input);
+            Arrival::Packet(Packet::FromClient(message)) => self.client_sent(now, process, link, *message),
+            Arrival::Packet(Packet::FromWorker(message)) => self.worker_sent(now, process, link, *message),
+            Arrival::Packet(Packet::Ping) => {
+                if let Some(peer) = process.peers.get(&link) {
+                    self.send(peer.connection, false, Packet::Pong);
+                }
             }
-            Arrival::Packet(Packet::Register(profile, held)) => {
-                self.on_register(now, process, link, profile.id, &held);
-                let input = Input::WorkerJoined { link, profile: *profile, held };
-                self.step_manager(now, process, input);
-            }
-            Arrival::Packet(Packet::Said(message)) => self.take_message(now, process, link, *message),
-            Arrival::Packet(Packet::Welcome { .. } | Packet::End) => {}
+            Arrival::Packet(
+                Packet::ToClient(_)
+                | Packet::ToWorker(_)
+                | Packet::Welcome { .. }
+                | Packet::Pong
+                | Packet::End,
+            ) => {}
             Arrival::Gone { is_dead } => self.take_leave(now, process, link, is_dead, false),
         }
     }
@@ -50,14 +52,8 @@ impl World {
         }
     }
 
-    fn on_register(
-        &mut self,
-        now: Time,
-        process: &mut Process,
-        link: Link,
-        id: WorkerId,
-        held: &[AttemptId],
-    ) {
+    fn on_register(&mut self, now: Time, process: &mut Process, link: Link, register: &Register) {
+        let (id, held): (WorkerId, &[AttemptId]) = (register.worker, &register.held);
         self.introduce(process, link);
         let Some(peer) = process.peers.get_mut(&link) else {
             return;
@@ -108,46 +104,56 @@ impl World {
         }
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "what nobody sends in here needs no line")]
-    fn take_message(&mut self, now: Time, process: &mut Process, link: Link, message: Message) {
-        if !matches!(message, Message::Ping(_) | Message::Pong(_)) {
-            self.trace.note(self.now, [6, link.0, kind(&message)], || {
-                format!("manager reads from {link:?}: {}", brief(&message))
-            });
-        }
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated client sends nothing else")]
+    fn client_sent(&mut self, now: Time, process: &mut Process, link: Link, message: ToManager) {
+        self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
-            Message::Submit(task) => Input::TaskSubmitted { link, task },
-            Message::Offered => Input::OfferEnded { link },
-            Message::Ack(ids) => {
+            ToManager::Open(open) => {
+                self.introduce(process, link);
+                self.on_return(now, process, link);
+                Input::SessionOpened { link, session: open.session, client: "simulated".to_owned() }
+            }
+            ToManager::Submit(task) => Input::TaskSubmitted { link, task },
+            ToManager::Offered => {
+                if let Some(peer) = process.peers.get_mut(&link) {
+                    peer.has_offered = true;
+                }
+                Input::OfferEnded { link }
+            }
+            ToManager::Ack(ids) => {
                 self.oracle.taken(&ids);
                 Input::OutcomesTaken { link, ids }
             }
-            Message::Cancel(ids) => Input::CancelRequested { link, ids, by: String::new() },
-            Message::Collect(ids) => Input::CollectRequested { link, ids },
-            Message::Returned(attempts) => {
+            ToManager::Cancel(ids) => Input::CancelRequested { link, ids, by: String::new() },
+            ToManager::Collect(ids) => Input::CollectRequested { link, ids },
+            ToManager::Goodbye(_) => return self.take_leave(now, process, link, false, true),
+            _ => return,
+        };
+        self.step_manager(now, process, input);
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated worker sends nothing else")]
+    fn worker_sent(&mut self, now: Time, process: &mut Process, link: Link, message: FromWorker) {
+        self.trace.note_message(self.now, (6, "reads from"), link, &message);
+        let input = match message {
+            FromWorker::Register(mut register) => {
+                self.on_register(now, process, link, &register);
+                let held = std::mem::take(&mut register.held);
+                Input::WorkerJoined { link, profile: WorkerProfile::from(register), held }
+            }
+            FromWorker::Returned(attempts) => {
                 self.released(process, link, &attempts);
                 Input::AttemptsReturned { link, attempts }
             }
-            Message::Outcome(outcome) => {
+            FromWorker::Outcome(outcome) => {
                 self.oracle.outcome_read(attempt_of(&outcome));
                 self.released(process, link, &[attempt_of(&outcome)]);
                 Input::OutcomeArrived { link, outcome }
             }
-            Message::Draining(_) => Input::WorkerDraining { link },
-            Message::Goodbye(_) => return self.take_leave(now, process, link, false, true),
-            Message::Ping(token) => {
-                if let Some(peer) = process.peers.get(&link) {
-                    self.send(peer.connection, false, Packet::Said(Box::new(Message::Pong(token))));
-                }
-                return;
-            }
+            FromWorker::Draining(_) => Input::WorkerDraining { link },
+            FromWorker::Goodbye(_) => return self.take_leave(now, process, link, false, true),
             _ => return,
         };
-        if matches!(input, Input::OfferEnded { .. })
-            && let Some(peer) = process.peers.get_mut(&link)
-        {
-            peer.has_offered = true;
-        }
         self.step_manager(now, process, input);
     }
 
@@ -161,21 +167,17 @@ impl World {
     }
 
     /// The oracle sees what was decided, in the order in which it was.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the oracle looks at three messages only")]
     pub(crate) fn observe(&mut self, process: &mut Process, from: usize) {
         for effect in &process.out.effects[from..] {
-            let Effect::Send { link, message } = effect else {
-                continue;
-            };
-            match message {
-                Message::Run(task) => {
+            match effect {
+                Effect::SendToWorker { link, message: ToWorker::Run(task) } => {
                     let attempt = AttemptId { task: task.head.id, attempt: task.head.attempt };
                     self.oracle.run_sent(*link, attempt);
                     if let Some(peer) = process.peers.get_mut(link) {
                         peer.holds.insert(attempt);
                     }
                 }
-                Message::Stop(attempts) => {
+                Effect::SendToWorker { link, message: ToWorker::Stop(attempts) } => {
                     self.oracle.released(*link, attempts, true);
                     if let Some(peer) = process.peers.get_mut(link) {
                         attempts.iter().for_each(|attempt| {
@@ -184,8 +186,13 @@ impl World {
                     }
                     process.stopped.extend(attempts);
                 }
-                Message::Outcome(outcome) => self.oracle.outcome_sent(outcome.head.id),
-                _ => {}
+                Effect::SendToClient { message: ToClient::Outcome(outcome), .. } => {
+                    self.oracle.outcome_sent(outcome.head.id);
+                }
+                Effect::SendToWorker { .. }
+                | Effect::SendToClient { .. }
+                | Effect::Close { .. }
+                | Effect::ReleaseBlobs { .. } => {}
             }
         }
     }
@@ -219,16 +226,13 @@ impl World {
         let now = process.clock.read(self.now).0;
         for effect in std::mem::take(&mut process.out.effects) {
             match effect {
-                Effect::Send { link, message } => {
-                    let Some(peer) = process.peers.get_mut(&link) else {
-                        continue;
-                    };
-                    peer.said = now;
-                    let connection = peer.connection;
-                    self.trace.note(self.now, [7, link.0, kind(&message)], || {
-                        format!("manager tells {link:?}: {}", brief(&message))
-                    });
-                    self.send(connection, false, Packet::Said(Box::new(message)));
+                Effect::SendToClient { link, message } => {
+                    self.trace.note_message(self.now, (7, "tells"), link, &message);
+                    self.send_from(process, link, now, Packet::ToClient(Box::new(message)));
+                }
+                Effect::SendToWorker { link, message } => {
+                    self.trace.note_message(self.now, (7, "tells"), link, &message);
+                    self.send_from(process, link, now, Packet::ToWorker(Box::new(message)));
                 }
                 Effect::Close { link, code, why } => {
                     let Some(peer) = process.peers.remove(&link) else {
@@ -244,36 +248,15 @@ impl World {
             }
         }
     }
+
+    fn send_from(&mut self, process: &mut Process, link: Link, now: u64, packet: Packet) {
+        if let Some(peer) = process.peers.get_mut(&link) {
+            peer.said = now;
+            self.send(peer.connection, false, packet);
+        }
+    }
 }
 
 pub(crate) fn attempt_of(outcome: &Outcome) -> AttemptId {
     AttemptId { task: outcome.head.id, attempt: outcome.head.attempt }
-}
-
-/// A number for each kind of message, and what it names, for the hash.
-#[allow(clippy::wildcard_enum_match_arm, reason = "rare kinds share a number")]
-fn kind(message: &Message) -> u64 {
-    match message {
-        Message::Submit(task) => 1 + (task.head.id.sequence << 8),
-        Message::Run(task) => 2 + (task.head.id.sequence << 8),
-        Message::Outcome(outcome) => 3 + (outcome.head.id.sequence << 8),
-        Message::Stop(attempts) => 4 + ((attempts.len() as u64) << 8),
-        Message::Returned(attempts) => 5 + ((attempts.len() as u64) << 8),
-        Message::Settled(attempts) => 6 + ((attempts.len() as u64) << 8),
-        Message::Ack(ids) => 7 + ((ids.len() as u64) << 8),
-        _ => 8,
-    }
-}
-
-/// A message in a few words.
-#[allow(clippy::wildcard_enum_match_arm, reason = "the derived form is brief enough for the rest")]
-pub(crate) fn brief(message: &Message) -> String {
-    match message {
-        Message::Submit(task) => format!("SUBMIT {:?} flags {:#x}", task.head.id, task.head.flags.0),
-        Message::Run(task) => format!("RUN {:?} attempt {}", task.head.id, task.head.attempt.0),
-        Message::Outcome(outcome) => {
-            format!("OUTCOME {:?} {}", attempt_of(outcome), outcome.head.status.name())
-        }
-        other => format!("{other:?}"),
-    }
 }

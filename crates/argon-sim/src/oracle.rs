@@ -1,7 +1,7 @@
 //! What must be true whatever goes wrong, judged from outside the core by what processes did and were told.
 
 use argon_core::scheduler::Link;
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
 use argon_proto::{Attempt, Flags, Outcome, Status, TaskId};
 
 use crate::plan::TaskPlan;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use argon_core::pool::{Blame, Exit, Input, SlotId};
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
 use argon_proto::{Codec, Outcome, OutcomeHead, Status, Task};
 use bytes::Bytes;
 

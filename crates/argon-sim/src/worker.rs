@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use argon_core::pool::{Effect, Input, Pool, Settings, Signal, SlotId};
-use argon_core::scheduler::WorkerProfile;
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, Outcome, Runtime, Task, WorkerId};
-use bytes::Bytes;
+use argon_proto::conversation::Goodbye;
+use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::{AttemptId, Outcome, Runtime, Task, WorkerId};
 
 use crate::clock::Clock;
+use crate::described::Described;
 use crate::event::{Dialler, Event, Packet, RunnerDoes};
-use crate::manager_door::brief;
 use crate::wire::{QUIET, SILENCE, Wire};
 use crate::world::World;
 
@@ -175,7 +174,7 @@ impl World {
             }
             Effect::Tell(message) => self.tell_manager(worker, message),
             Effect::Leave => {
-                self.tell_if_open(worker, Message::Goodbye(Bytes::from_static(b"{}")));
+                self.tell_if_open(worker, FromWorker::Goodbye(Goodbye::default()));
                 self.end_worker(worker, false);
                 self.agenda.enter(self.now + 1_000_000, Event::WorkerStarts { worker });
             }
@@ -194,15 +193,19 @@ impl World {
         self.agenda.enter(self.now + wait, Event::Runner { worker, life, slot, generation, does });
     }
 
-    fn tell_manager(&mut self, worker: usize, message: Message) {
+    fn tell_manager(&mut self, worker: usize, message: FromWorker) {
         let is_linked = self.workers[worker].process.as_ref().is_some_and(|process| process.is_linked);
         if !is_linked {
-            self.oracle.fail(format!("worker {worker} tells {} without a manager", brief(&message)));
+            self.oracle.fail(format!("worker {worker} tells {} without a manager", message.brief()));
         }
         self.tell_if_open(worker, message);
     }
 
-    fn tell_if_open(&mut self, worker: usize, message: Message) {
+    fn tell_if_open(&mut self, worker: usize, message: FromWorker) {
+        self.send_if_open(worker, Packet::FromWorker(Box::new(message)));
+    }
+
+    fn send_if_open(&mut self, worker: usize, packet: Packet) {
         let place = &mut self.workers[worker];
         let Some(id) = place.wire.open() else {
             return;
@@ -210,7 +213,7 @@ impl World {
         if let Some(process) = &place.process {
             place.wire.said = process.clock.read(self.now).0;
         }
-        self.send(id, true, Packet::Said(Box::new(message)));
+        self.send(id, true, packet);
     }
 
     pub(crate) fn worker_loses_manager(&mut self, worker: usize) {
@@ -227,9 +230,14 @@ impl World {
         }
         match packet {
             Packet::Welcome { .. } => self.register(worker, id),
-            Packet::Said(message) => self.worker_reads(worker, *message),
+            Packet::ToWorker(message) => self.worker_reads(worker, *message),
+            Packet::Ping => {
+                self.manager_is_heard(worker);
+                self.send_if_open(worker, Packet::Pong);
+            }
+            Packet::Pong => self.manager_is_heard(worker),
             Packet::End => self.lose_wire(Dialler::Worker(worker)),
-            Packet::Open(_) | Packet::Register(..) => {}
+            Packet::FromClient(_) | Packet::FromWorker(_) | Packet::ToClient(_) => {}
         }
     }
 
@@ -238,42 +246,53 @@ impl World {
         let Some(process) = &self.workers[worker].process else {
             return;
         };
-        let profile = WorkerProfile {
-            id: process.id,
-            name: format!("worker-{worker}"),
+        let register = Register {
+            held: process.pool.held(),
             host: format!("host-{worker}"),
+            name: format!("worker-{worker}"),
             pid: self.workers[worker].life,
-            slots,
-            runtimes: vec![("perl".to_owned(), "5.36.0".to_owned())],
             release: "simulated".to_owned(),
+            runtimes: [("perl".to_owned(), "5.36.0".to_owned())].into(),
+            slots,
+            worker: process.id,
         };
-        let held = process.pool.held();
-        self.send(id, true, Packet::Register(Box::new(profile), held));
+        // It is not let in before that is answered.
+        self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Register(register))));
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "what no manager sends a worker needs no line")]
-    fn worker_reads(&mut self, worker: usize, message: Message) {
+    /// A sign of life of the manager.
+    fn manager_is_heard(&mut self, worker: usize) {
         let place = &mut self.workers[worker];
         let Some(process) = &mut place.process else {
             return;
         };
-        let now = process.clock.read(self.now).0;
-        if matches!(message, Message::Registered(_)) {
-            place.wire.opens(now);
-            process.is_linked = true;
-            return self.step_worker(worker, Input::ManagerFound);
-        }
-        place.wire.heard = now;
+        place.wire.heard = process.clock.read(self.now).0;
         if process.is_linked {
             self.step_worker(worker, Input::ManagerHeard);
         }
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "simulated tasks print and ask nothing, and have no blobs"
+    )]
+    fn worker_reads(&mut self, worker: usize, message: ToWorker) {
+        let place = &mut self.workers[worker];
+        let Some(process) = &mut place.process else {
+            return;
+        };
+        if let ToWorker::Registered(_) = message {
+            place.wire.opens(process.clock.read(self.now).0);
+            process.is_linked = true;
+            return self.step_worker(worker, Input::ManagerFound);
+        }
+        self.manager_is_heard(worker);
         let input = match message {
-            Message::Run(task) => Input::TaskReceived(task),
-            Message::Stop(attempts) => Input::StopReceived(attempts),
-            Message::Recall(count) => Input::RecallReceived(count),
-            Message::Settled(attempts) => Input::OutcomesSettled(attempts),
-            Message::Drain(_) => Input::DrainRequested("the manager asked for it".to_owned()),
-            Message::Ping(token) => return self.tell_if_open(worker, Message::Pong(token)),
+            ToWorker::Run(task) => Input::TaskReceived(task),
+            ToWorker::Stop(attempts) => Input::StopReceived(attempts),
+            ToWorker::Recall(count) => Input::RecallReceived(count),
+            ToWorker::Settled(attempts) => Input::OutcomesSettled(attempts),
+            ToWorker::Drain(_) => Input::DrainRequested("the manager asked for it".to_owned()),
             _ => return,
         };
         self.step_worker(worker, input);
@@ -306,7 +325,7 @@ impl World {
         if let Dialler::Worker(worker) = dialler
             && now.saturating_sub(wire.said) >= QUIET
         {
-            self.tell_if_open(worker, Message::Ping(now));
+            self.send_if_open(worker, Packet::Ping);
         }
     }
 

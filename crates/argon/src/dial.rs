@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::frame::{Frames, Outbox};
 use argon_proto::handshake::{Dialler, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
 use argon_proto::key::{Key, Role};
+use argon_proto::kind;
 use argon_proto::limit::FRAME_BYTES;
-use argon_proto::message::kind;
 use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +29,7 @@ pub struct Reached {
     /// The connection.
     pub stream: TcpStream,
     /// What was read behind the handshake.
-    pub decoder: Decoder,
+    pub frames: Frames,
     /// What the manager said.
     pub welcome: Welcome,
 }
@@ -94,18 +94,18 @@ async fn dial_now(address: &str, key: &Key, role: Role) -> Result<Reached, Troub
     getrandom::fill(&mut nonce)
         .map_err(|error| Refusal::new("busy", format!("the system gives no random bytes: {error}")))?;
     let (mut dialler, hello) = Dialler::hello(key, role, nonce).ok_or(Trouble::Role)?;
-    let mut decoder = Decoder::default();
+    let mut frames = Frames::default();
     let mut out = Outbox::default();
     out.push_raw(&MAGIC);
     out.push_frame(kind::HELLO, &hello);
     write_all(&mut stream, &mut out).await?;
-    let challenge = frame(&mut stream, &mut decoder, kind::CHALLENGE).await?;
+    let challenge = frame(&mut stream, &mut frames, kind::CHALLENGE).await?;
     let proof = dialler.proof(&challenge, &PLAIN_CHANNEL)?;
     out.push_frame(kind::PROOF, &proof);
     write_all(&mut stream, &mut out).await?;
-    let welcome = frame(&mut stream, &mut decoder, kind::WELCOME).await?;
+    let welcome = frame(&mut stream, &mut frames, kind::WELCOME).await?;
     let welcome = dialler.check(&welcome)?;
-    Ok(Reached { stream, decoder, welcome })
+    Ok(Reached { stream, frames, welcome })
 }
 
 async fn write_all(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Trouble> {
@@ -118,9 +118,9 @@ async fn write_all(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Troub
     Ok(())
 }
 
-async fn frame(stream: &mut TcpStream, decoder: &mut Decoder, wanted: u8) -> Result<Bytes, Trouble> {
+async fn frame(stream: &mut TcpStream, frames: &mut Frames, wanted: u8) -> Result<Bytes, Trouble> {
     loop {
-        let next = decoder.next_frame(FRAME_BYTES).map_err(|_| {
+        let next = frames.next_frame(FRAME_BYTES).map_err(|_| {
             Refusal::new("frame", "it does not speak the Argon protocol; is that a manager's port?")
         })?;
         match next {
@@ -128,7 +128,7 @@ async fn frame(stream: &mut TcpStream, decoder: &mut Decoder, wanted: u8) -> Res
             Some((kind::REFUSED, body)) => return Err(Refusal::from_json(&body).into()),
             Some(_) => return Err(Refusal::new("frame", "its handshake is out of order").into()),
             None => {
-                let count = stream.read_buf(decoder.buffer()).await.map_err(Trouble::Io)?;
+                let count = stream.read_buf(frames.buffer()).await.map_err(Trouble::Io)?;
                 if count == 0 {
                     let why = "it closed the connection during the handshake";
                     return Err(Trouble::Io(std::io::Error::other(why)));

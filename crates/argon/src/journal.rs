@@ -21,11 +21,12 @@ use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Instant;
 
+use argon_proto::conversation::client::{Open, ToManager};
+use argon_proto::conversation::{Answer, Goodbye};
 use argon_proto::frame::Outbox;
 use argon_proto::handshake::Welcome;
 use argon_proto::limit::IDS_PER_FRAME;
-use argon_proto::{Message, SessionId, TaskId};
-use bytes::Bytes;
+use argon_proto::{SessionId, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(crate) use ask::Question;
@@ -47,8 +48,8 @@ use request::Requests;
 pub(crate) struct Journal {
     session: SessionId,
     last: u64,
-    /// The body of OPEN.
-    open: Bytes,
+    /// What each connection begins with.
+    open: Open,
     entries: Entries,
     /// Who waits for the outcome of a detached task.
     collects: FxHashMap<TaskId, Vec<u64>>,
@@ -59,7 +60,7 @@ pub(crate) struct Journal {
     requests: Requests,
     backlog: VecDeque<Turn>,
     held_back: HeldBack,
-    late_answers: Vec<Message>,
+    late_answers: Vec<Answer>,
     link: Option<Link>,
     connections: u32,
     /// Why nothing can be added any more.
@@ -77,10 +78,10 @@ enum Turn {
 }
 
 impl Journal {
-    /// A journal for this session; `open` is the body of OPEN.
-    pub(crate) fn new(session: SessionId, open: Bytes) -> Self {
+    /// A journal for the session of `open`.
+    pub(crate) fn new(open: Open) -> Self {
         Self {
-            session,
+            session: open.session,
             last: 0,
             open,
             entries: Entries::default(),
@@ -110,7 +111,7 @@ impl Journal {
         self.lost();
         self.connections += 1;
         let mut link = Link::new(welcome.credit_tasks, welcome.credit_bytes);
-        link.outbox.push(Message::Open(self.open.clone()));
+        link.outbox.push(&ToManager::Open(self.open.clone()));
         self.link = Some(link);
         let mut again: Vec<u64> = self
             .entries
@@ -196,14 +197,14 @@ impl Journal {
 
     /// Ends everything that is not finished, and whatever will be added, in this way. Acknowledgements and
     /// `farewell` still go out.
-    pub(crate) fn end(&mut self, kind: ErrorKind, message: &str, farewell: Option<Message>) {
+    pub(crate) fn end(&mut self, kind: ErrorKind, message: &str, farewell: Option<Goodbye>) {
         if self.ended.is_some() {
             return;
         }
         self.ended = Some((kind, message.to_owned()));
         if let Some(link) = &mut self.link {
             link.send_acks();
-            farewell.into_iter().for_each(|word| link.outbox.push(word));
+            farewell.into_iter().for_each(|word| link.outbox.push(&ToManager::Goodbye(word)));
         }
         let open: Vec<u64> = self.entries.iter().map(|(number, _)| number).collect();
         for number in open {
@@ -228,14 +229,14 @@ impl Journal {
         let Some(link) = &mut self.link else {
             return;
         };
-        link.outbox.push(Message::Offered);
+        link.outbox.push(&ToManager::Offered);
         link.has_offered = true;
         let ids: Vec<TaskId> = self.collects.keys().copied().collect();
         for part in ids.chunks(IDS_PER_FRAME) {
-            link.outbox.push(Message::Collect(part.to_vec()));
+            link.outbox.push(&ToManager::Collect(part.to_vec()));
         }
-        self.requests.bodies().for_each(|body| link.outbox.push(Message::Request(body)));
-        self.late_answers.drain(..).for_each(|answer| link.outbox.push(answer));
+        self.requests.unanswered().for_each(|request| link.outbox.push(&ToManager::Request(request)));
+        self.late_answers.drain(..).for_each(|answer| link.outbox.push(&ToManager::Answer(answer)));
     }
 }
 

@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
-use argon_proto::Message;
+use argon_proto::conversation::client::{Open, ToClient};
+use argon_proto::conversation::{Goodbye, Incoming};
 use argon_proto::handshake::Welcome;
 use argon_proto::{SessionId, TaskId};
-use bytes::Bytes;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
@@ -70,8 +70,8 @@ impl Session {
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
         let reached = seeker.first().await?;
         let session = SessionId(dial::random()?);
-        let open = open_body(session, client);
-        let state = State { journal: Journal::new(session, open), stream: None, is_blocked: false };
+        let open = introduction(session, client);
+        let state = State { journal: Journal::new(open), stream: None, is_blocked: false };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), wake: Notify::new(), printer: Printer::default() });
         let connection = Connection::begin(&shared, reached);
@@ -159,8 +159,7 @@ impl Shared {
 
     fn end(&self, kind: ErrorKind, message: &str) {
         let mut state = self.lock();
-        let farewell = Message::Goodbye(Bytes::from_static(br#"{"reason":"the client ends"}"#));
-        state.journal.end(kind, message, Some(farewell));
+        state.journal.end(kind, message, Some(Goodbye::because("the client ends")));
         let _ = state.write();
         self.unlock(state);
         self.wake.notify_one();
@@ -190,7 +189,7 @@ impl Shared {
     }
 
     /// Takes messages in. The first one that ends the connection is returned.
-    fn hear(self: &Arc<Self>, now: Instant, messages: &mut Vec<Message>) -> Heard {
+    fn hear(self: &Arc<Self>, now: Instant, messages: &mut Vec<Incoming<ToClient>>) -> Heard {
         let mut state = self.lock();
         let mut heard = Heard::Fine;
         for message in messages.drain(..) {
@@ -224,13 +223,7 @@ impl Shared {
     }
 }
 
-fn open_body(session: SessionId, client: &str) -> Bytes {
+fn introduction(session: SessionId, client: &str) -> Open {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let open = serde_json::json!({
-        "session": session.to_string(),
-        "client": client,
-        "host": host.trim(),
-        "pid": std::process::id(),
-    });
-    open.to_string().into()
+    Open { client: client.to_owned(), host: host.trim().to_owned(), pid: std::process::id(), session }
 }

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{BlobHash, Flags, Message, Report, Runtime, SessionId, Status, Task, TaskHead, TaskId};
+use argon_proto::{BlobHash, Flags, Report, Runtime, SessionId, Status, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, Finished, WireClient, wait_for};
 use bytes::Bytes;
 
@@ -47,8 +48,8 @@ impl Owner {
     fn connect(cluster: &Cluster, session: u8) -> Self {
         let session = SessionId([session; 16]);
         let mut wire = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
-        let open = format!("{{\"session\":\"{session}\",\"client\":\"test\"}}");
-        wire.say_all([Message::Open(open.into()), Message::Offered]);
+        let open = Open { client: "test".to_owned(), ..Open::of(session) };
+        wire.say_all([ToManager::Open(open), ToManager::Offered]);
         Self { wire, session }
     }
 
@@ -63,13 +64,13 @@ impl Owner {
     fn submit(&mut self, sequence: u64, argv: &str, flags: Flags) -> String {
         let task = self.task(sequence, argv, flags, &[]);
         let id = task.head.id.to_string();
-        self.wire.say(Message::Submit(task));
+        self.wire.say(ToManager::Submit(task));
         id
     }
 
     fn outcome(&mut self) -> (String, Status, String) {
         loop {
-            if let Some(Message::Outcome(outcome)) = self.wire.hear() {
+            if let Some(ToClient::Outcome(outcome)) = self.wire.hear() {
                 let report = Report::from_json(&outcome.report);
                 return (outcome.head.id.to_string(), outcome.head.status, report.message);
             }
@@ -140,7 +141,7 @@ fn a_task_that_waits_for_a_retry_or_for_its_code_is_cancelled_too() {
     let retried = owner.submit(1, r#"["false"]"#, Flags::RETRY_DIED);
     let parked = owner.task(2, SLEEP, Flags::default(), &[BlobHash([9; 32])]);
     let bare = parked.head.id.to_string();
-    owner.wire.say(Message::Submit(parked));
+    owner.wire.say(ToManager::Submit(parked));
     cluster.wait_for_status("the pause before the retry", |status| status["waiting"] == 1);
     let told = argon(&mut cluster, &["cancel", &retried, &bare]);
     assert_eq!(told.stdout, format!("{retried}: cancelled\n{bare}: cancelled\n"));

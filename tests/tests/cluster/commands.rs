@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
+use argon_proto::conversation::{Blob, Output, OutputCredit};
 use argon_proto::key::Role;
-use argon_proto::message::AttemptId;
 use argon_proto::{
-    Attempt, BlobHash, Message, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead, TaskId,
+    Attempt, AttemptId, BlobHash, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead,
+    TaskId,
 };
 use argon_tests::{Cluster, WireClient, wait_for};
 use bytes::Bytes;
@@ -46,8 +48,8 @@ impl Session {
         let client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
         let id = SessionId([number; 16]);
         let mut session = Self { client, id, sequence: 0, printed: HashMap::new(), grants: true };
-        session.client.say(Message::Open(Bytes::from(format!("{{\"session\":\"{id}\"}}"))));
-        session.client.say(Message::Offered);
+        session.client.say(ToManager::Open(Open::of(id)));
+        session.client.say(ToManager::Offered);
         session
     }
 
@@ -56,7 +58,7 @@ impl Session {
         let head = TaskHead::new(TaskId { session: self.id, sequence: self.sequence }, Runtime::Exec);
         let mut task = Task::new(head, [], Bytes::from(meta.to_string()), Payload::default());
         change(&mut task);
-        self.client.say(Message::Submit(task));
+        self.client.say(ToManager::Submit(task));
         self.sequence
     }
 
@@ -65,16 +67,16 @@ impl Session {
     }
 
     fn cancel(&mut self, sequence: u64) {
-        self.client.say(Message::Cancel(vec![TaskId { session: self.id, sequence }]));
+        self.client.say(ToManager::Cancel(vec![TaskId { session: self.id, sequence }]));
     }
 
     /// Takes one message; returns an outcome if it was one.
     fn take(&mut self) -> Option<Outcome> {
         #[allow(clippy::wildcard_enum_match_arm, reason = "what else a manager says does not matter here")]
         match self.client.hear().expect("the manager stays") {
-            Message::Output { from, fd: 1, bytes } => self.on_output(from, &bytes),
-            Message::Outcome(outcome) => {
-                self.client.say(Message::Ack(vec![outcome.head.id]));
+            ToClient::Output(Output { from, fd: 1, bytes }) => self.on_output(from, &bytes),
+            ToClient::Outcome(outcome) => {
+                self.client.say(ToManager::Ack(vec![outcome.head.id]));
                 return Some(outcome);
             }
             _ => {}
@@ -87,7 +89,7 @@ impl Session {
         printed.extend_from_slice(bytes);
         if self.grants && printed.len() as u64 - *granted >= 512 << 10 {
             *granted = printed.len() as u64;
-            self.client.say(Message::OutputCredit { to: from, bytes: *granted });
+            self.client.say(ToManager::OutputCredit(OutputCredit { to: from, bytes: *granted }));
         }
     }
 
@@ -166,7 +168,7 @@ fn a_client_that_reads_no_output_stalls_its_own_task_and_nothing_else() {
     }
     assert_eq!(stalled.printed[&flood].0.len(), 1 << 20, "it stands still meanwhile");
     let to = AttemptId { task: TaskId { session: stalled.id, sequence: flood }, attempt: Attempt(1) };
-    stalled.client.say(Message::OutputCredit { to, bytes: u64::MAX });
+    stalled.client.say(ToManager::OutputCredit(OutputCredit { to, bytes: u64::MAX }));
     assert_eq!(stalled.outcome(flood).head.status, Status::Ok);
     assert_eq!(stalled.printed[&flood].0.len(), 20_000_000);
 }
@@ -284,7 +286,7 @@ fn an_executable_of_a_hundred_mebibytes_reaches_its_worker_once() {
     bytes.resize(LENGTH, b'x');
     let payload = Payload::from(bytes);
     let hash = BlobHash::of(payload.parts());
-    session.client.say(Message::Blob { hash, payload });
+    session.client.say(ToManager::Blob(Blob { hash, payload }));
     let native = |task: &mut Task| {
         let head = TaskHead { runtime: Runtime::Native, ..task.head.clone() };
         *task = Task::new(head, [hash], Bytes::copy_from_slice(task.meta()), Payload::default());

@@ -4,8 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use argon_proto::Message;
+use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::key::Role;
+use argon_proto::kind;
 use argon_tests::{Cluster, WireClient, wait_for};
 
 use crate::support::memory_mib;
@@ -104,19 +105,47 @@ fn idle_strangers_do_not_keep_a_client_out_for_long() {
 fn what_a_client_may_not_say_is_refused_in_words() {
     let cluster = Cluster::start();
     let connect = || WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
-    let words_for = |message: Message| {
+    let refused = |kind: u8, body: &[u8]| {
         let mut client = connect();
-        client.say(message);
-        match client.hear() {
-            Some(Message::Refused(json)) => String::from_utf8_lossy(&json).into_owned(),
-            other => panic!("expected a refusal, got {other:?}"),
-        }
+        client.say_frame(kind, body);
+        client.refusal()
     };
-    let register = Message::Register(bytes::Bytes::from_static(b"{}"));
-    assert!(words_for(register).contains("may not say that"));
-    let open = Message::Open(bytes::Bytes::from_static(b"not json"));
-    assert!(words_for(open).contains("session"));
-    assert!(words_for(Message::Recall(1)).contains("may not say that"));
+    for (kind, body) in [
+        (kind::REGISTER, &b"{}"[..]),
+        (kind::RECALL, &[0, 0, 0, 1]),
+        (kind::OUTCOME, b""),
+        (kind::CREDIT, &[0; 16]),
+        (kind::READY, b"{}"),
+    ] {
+        let refusal = refused(kind, body);
+        assert_eq!((refusal.code.as_str(), &refusal.message[..]), ("role", "a client may not say that"));
+    }
+    for body in [&b"not json"[..], b"{}", br#"{"session":"7"}"#] {
+        let refusal = refused(kind::OPEN, body);
+        assert_eq!(refusal.code, "frame");
+        assert!(refusal.message.contains("OPEN cannot be read"), "{refusal}");
+    }
+    assert_eq!(refused(0x7f, b"").code, "frame");
+    assert_eq!(refused(kind::HELLO, b"{}").code, "frame");
+    assert_eq!(refused(kind::SUBMIT, b"short").code, "frame");
+}
+
+#[test]
+fn each_role_is_refused_what_belongs_to_another() {
+    let cluster = Cluster::start();
+    for (role, kind, body) in [
+        (Role::Worker, kind::SUBMIT, &b""[..]),
+        (Role::Worker, kind::OPEN, b"{}"),
+        (Role::Worker, kind::REQUEST, b"{}"),
+        (Role::Admin, kind::REGISTER, b"{}"),
+        (Role::Admin, kind::SUBMIT, b""),
+        (Role::Observer, kind::CANCEL, b""),
+        (Role::Observer, kind::ACK, b""),
+    ] {
+        let mut peer = WireClient::connect(cluster.address(), &cluster.key(), role).unwrap();
+        peer.say_frame(kind, body);
+        assert_eq!(peer.refusal().code, "role", "{kind:#x} of a {role:?}");
+    }
 }
 
 #[test]
@@ -139,21 +168,17 @@ fn a_client_that_sends_more_than_its_credit_is_refused() {
     let mut client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
     let granted = client.welcome.credit_tasks;
     assert!(granted > 0);
-    client
-        .say(Message::Open(bytes::Bytes::from_static(br#"{"session":"07070707070707070707070707070707"}"#)));
     let session = argon_proto::SessionId([7; 16]);
+    client.say(ToManager::Open(Open::of(session)));
     client.say_all((0..=granted).map(|sequence| {
         let id = argon_proto::TaskId { session, sequence };
         let head = argon_proto::TaskHead::new(id, argon_proto::Runtime::Perl);
-        Message::Submit(argon_proto::Task::new(
+        ToManager::Submit(argon_proto::Task::new(
             head,
             [],
             bytes::Bytes::new(),
             argon_proto::Payload::default(),
         ))
     }));
-    match client.hear() {
-        Some(Message::Refused(json)) => assert!(String::from_utf8_lossy(&json).contains("credit")),
-        other => panic!("expected a refusal, got {other:?}"),
-    }
+    assert_eq!(client.refusal().code, "credit");
 }

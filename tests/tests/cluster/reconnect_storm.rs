@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use argon_proto::Message;
+use argon_proto::conversation::client::{Open, ToManager};
+use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::handshake::Refusal;
 use argon_proto::key::{Key, Role};
-use argon_tests::{Cluster, WireClient};
+use argon_proto::{SessionId, WorkerId};
+use argon_tests::{Cluster, WireClient, WirePeer};
 
 use crate::support::{counts, many_tasks, sum};
 
@@ -25,11 +28,9 @@ fn stay(address: String, key: Key, number: u64, role: Role, is_over: Arc<AtomicB
         let mut jitter = number;
         while !is_over.load(Ordering::Acquire) {
             if let Ok(stream) = TcpStream::connect(&address)
-                && let Ok(mut peer) = WireClient::over(stream, &key, role)
+                && stay_once(stream, &key, number, role).is_ok()
             {
                 pause = Duration::ZERO;
-                peer.say(introduction(role, number));
-                while peer.hear().is_some() {}
                 continue;
             }
             jitter = jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -39,15 +40,32 @@ fn stay(address: String, key: Key, number: u64, role: Role, is_over: Arc<AtomicB
     })
 }
 
-fn introduction(role: Role, number: u64) -> Message {
-    let json = |text: String| bytes::Bytes::from(text);
+/// Says who it is, and listens until the connection ends.
+fn stay_once(stream: TcpStream, key: &Key, number: u64, role: Role) -> Result<(), Refusal> {
     if role == Role::Worker {
-        let who = format!(
-            "{{\"worker\":\"{number:032x}\",\"name\":\"w{number}\",\"slots\":1,\"runtimes\":{{}},\"held\":[]}}"
-        );
-        Message::Register(json(who))
+        let mut peer = WirePeer::<ToWorker>::over(stream, key, role)?;
+        peer.say(FromWorker::Register(register(number)));
+        while peer.hear().is_some() {}
     } else {
-        Message::Open(json(format!("{{\"session\":\"{number:032x}\",\"client\":\"storm\"}}")))
+        let mut peer = WireClient::over(stream, key, role)?;
+        let session = SessionId(u128::from(number).to_be_bytes());
+        peer.say(ToManager::Open(Open { client: "storm".to_owned(), ..Open::of(session) }));
+        while peer.hear().is_some() {}
+    }
+    Ok(())
+}
+
+/// A worker of one slot, which runs nothing.
+fn register(number: u64) -> Register {
+    Register {
+        held: Vec::new(),
+        host: String::new(),
+        name: format!("w{number}"),
+        pid: 0,
+        release: String::new(),
+        runtimes: [].into(),
+        slots: 1,
+        worker: WorkerId(u128::from(number).to_be_bytes()),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use argon_proto::conversation::admin::Question;
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Flags, Message, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Flags, Runtime, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient, wait_for};
 use bytes::Bytes;
 use serde_json::Value;
@@ -15,8 +17,8 @@ fn connect(cluster: &Cluster, role: Role) -> WireClient {
 /// A client whose session is open.
 fn client(cluster: &Cluster, session: u8) -> WireClient {
     let mut client = connect(cluster, Role::Client);
-    let open = format!("{{\"session\":\"{}\",\"client\":\"test\"}}", SessionId([session; 16]));
-    client.say_all([Message::Open(open.into()), Message::Offered]);
+    let open = Open { client: "test".to_owned(), ..Open::of(SessionId([session; 16])) };
+    client.say_all([ToManager::Open(open), ToManager::Offered]);
     client
 }
 
@@ -32,12 +34,11 @@ fn task(session: u8, sequence: u64, runtime: Runtime, flags: Flags) -> Task {
 }
 
 fn ask(client: &mut WireClient) -> Value {
-    client.say(Message::Request(Bytes::from_static(br#"{"request":7,"what":"waiting"}"#)));
+    client.say(ToManager::Request(Question::Waiting.numbered(7)));
     loop {
-        if let Some(Message::Reply(json)) = client.hear() {
-            let reply: Value = serde_json::from_slice(&json).unwrap();
-            assert_eq!(reply["request"], 7);
-            return reply;
+        if let Some(ToClient::Reply(reply)) = client.hear() {
+            assert_eq!(reply.request, 7);
+            return reply.into_json();
         }
     }
 }
@@ -69,8 +70,8 @@ fn a_client_learns_that_no_worker_is_there_then_that_slots_and_interpreters_are_
     let mut cluster = Cluster::start();
     let mut waiting = client(&cluster, 1);
     assert_eq!(ask(&mut waiting)["waiting"], serde_json::json!([]));
-    waiting.say_all((1..=2).map(|n| Message::Submit(task(1, n, Runtime::Exec, Flags::default()))));
-    waiting.say(Message::Submit(task(1, 3, Runtime::Python, Flags::default())));
+    waiting.say_all((1..=2).map(|n| ToManager::Submit(task(1, n, Runtime::Exec, Flags::default()))));
+    waiting.say(ToManager::Submit(task(1, 3, Runtime::Python, Flags::default())));
     assert_eq!(reasons(&mut waiting, "no_worker"), [reason("no_worker", "", 3)]);
     let mut other = client(&cluster, 2);
     assert_eq!(ask(&mut other)["waiting"], serde_json::json!([]), "it was told of another's tasks");
@@ -86,7 +87,7 @@ fn a_client_learns_that_no_worker_is_there_then_that_slots_and_interpreters_are_
 fn an_admin_learns_it_of_all_tasks_an_observer_is_refused_and_so_is_a_client_without_session() {
     let cluster = Cluster::start();
     let mut submitting = client(&cluster, 1);
-    submitting.say(Message::Submit(task(1, 1, Runtime::Exec, Flags::default())));
+    submitting.say(ToManager::Submit(task(1, 1, Runtime::Exec, Flags::default())));
     assert_eq!(reasons(&mut submitting, "no_worker"), [reason("no_worker", "", 1)]);
     let mut admin = connect(&cluster, Role::Admin);
     assert_eq!(reasons(&mut admin, "no_worker"), [reason("no_worker", "", 1)]);
@@ -103,17 +104,17 @@ fn a_task_whose_code_has_not_come_waits_for_it_and_one_that_is_collected_counts_
     let bare = task(1, 1, Runtime::Exec, Flags::default());
     let meta = Bytes::copy_from_slice(bare.meta());
     let with_blob = Task::new(bare.head, [argon_proto::BlobHash([7; 32])], meta, Bytes::new().into());
-    submitting.say(Message::Submit(with_blob));
+    submitting.say(ToManager::Submit(with_blob));
     assert_eq!(reasons(&mut submitting, "blob"), [reason("blob", "", 1)]);
 
     let detached = task(1, 2, Runtime::Exec, Flags::DETACHED);
     let id = detached.head.id;
-    submitting.say(Message::Submit(detached));
+    submitting.say(ToManager::Submit(detached));
     let mut collecting = client(&cluster, 2);
     wait_for("the task to be known", Duration::from_secs(10), || {
         (ask(&mut submitting)["waiting"].as_array().unwrap().len() == 2).then_some(())
     });
-    collecting.say(Message::Collect(vec![id]));
+    collecting.say(ToManager::Collect(vec![id]));
     assert_eq!(reasons(&mut collecting, "no_worker"), [reason("no_worker", "", 1)]);
 }
 
@@ -121,9 +122,9 @@ fn a_task_whose_code_has_not_come_waits_for_it_and_one_that_is_collected_counts_
 fn a_task_that_is_not_accepted_says_why_for_programs() {
     let cluster = Cluster::start_with(&["--queue-size", "1"]);
     let mut submitting = client(&cluster, 1);
-    submitting.say_all((1..=2).map(|n| Message::Submit(task(1, n, Runtime::Exec, Flags::default()))));
+    submitting.say_all((1..=2).map(|n| ToManager::Submit(task(1, n, Runtime::Exec, Flags::default()))));
     let report = loop {
-        if let Some(Message::Outcome(outcome)) = submitting.hear() {
+        if let Some(ToClient::Outcome(outcome)) = submitting.hear() {
             break serde_json::from_slice::<Value>(&outcome.report).unwrap();
         }
     };

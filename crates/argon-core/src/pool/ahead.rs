@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, Task};
+use argon_proto::conversation::worker::FromWorker;
+use argon_proto::{AttemptId, Task};
 
 use super::effect::Effect;
 use super::kind::Kind;
@@ -162,7 +162,7 @@ impl Pool {
             self.known.remove(attempt);
         }
         if !attempts.is_empty() && self.is_linked {
-            out.push(Effect::Tell(Message::Returned(attempts)));
+            out.push(Effect::Tell(FromWorker::Returned(attempts)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the pool wants done: commands, in the imperative.
 
-use argon_proto::{Message, Task};
+use argon_proto::Task;
+use argon_proto::conversation::worker::FromWorker;
 
 use super::kind::Kind;
 use super::slot::SlotId;
@@ -74,7 +75,7 @@ pub enum Effect {
         signal: Signal,
     },
     /// Say something to the manager. Only asked for while one is found.
-    Tell(Message),
+    Tell(FromWorker),
     /// Everything is done: say goodbye and end.
     Leave,
 }

@@ -1,7 +1,6 @@
 //! What the pool is told: facts, in the past tense.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Outcome, Task};
+use argon_proto::{AttemptId, Outcome, Task};
 
 use super::kind::Version;
 use super::slot::SlotId;

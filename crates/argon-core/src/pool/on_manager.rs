@@ -1,8 +1,7 @@
 //! What the manager says.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, Outcome, Task};
-use bytes::Bytes;
+use argon_proto::conversation::worker::{Draining, FromWorker};
+use argon_proto::{AttemptId, Outcome, Task};
 
 use super::effect::Effect;
 use super::kind::Kind;
@@ -15,7 +14,7 @@ impl Pool {
         self.is_linked = true;
         self.last_heard = now;
         for outcome in &self.unsettled {
-            out.push(Effect::Tell(Message::Outcome(outcome.clone())));
+            out.push(Effect::Tell(FromWorker::Outcome(outcome.clone())));
         }
         if self.is_draining {
             self.tell_draining("the worker is leaving", out);
@@ -31,7 +30,7 @@ impl Pool {
         // A command needs no runner, so it does not matter that none comes up.
         let is_command = kind == Ok(Kind::COMMAND);
         if self.is_draining || self.is_helpless() && !is_command {
-            return out.push(Effect::Tell(Message::Returned(vec![attempt])));
+            return out.push(Effect::Tell(FromWorker::Returned(vec![attempt])));
         }
         self.known.insert(attempt);
         match kind {
@@ -57,7 +56,7 @@ impl Pool {
             gone.push(*attempt);
         }
         if !gone.is_empty() && self.is_linked {
-            out.push(Effect::Tell(Message::Returned(gone)));
+            out.push(Effect::Tell(FromWorker::Returned(gone)));
         }
     }
 
@@ -97,7 +96,7 @@ impl Pool {
             self.known.remove(attempt);
         });
         if self.is_linked {
-            out.push(Effect::Tell(Message::Returned(given)));
+            out.push(Effect::Tell(FromWorker::Returned(given)));
         }
     }
 
@@ -128,14 +127,12 @@ impl Pool {
         }
         self.tell_draining(reason, out);
         if !given.is_empty() {
-            out.push(Effect::Tell(Message::Returned(given)));
+            out.push(Effect::Tell(FromWorker::Returned(given)));
         }
     }
 
     fn tell_draining(&self, reason: &str, out: &mut Vec<Effect>) {
-        let reason = reason.replace(['"', '\\'], "'");
-        let json = format!("{{\"reason\":\"{reason}\"}}");
-        out.push(Effect::Tell(Message::Draining(Bytes::from(json))));
+        out.push(Effect::Tell(FromWorker::Draining(Draining { reason: reason.to_owned() })));
     }
 
     fn forget_waiting(&mut self, attempt: AttemptId) {

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Codec, Flags, Outcome, OutcomeHead, Payload, Report, Runtime, Status, Task};
+use argon_proto::{AttemptId, Codec, Flags, Outcome, OutcomeHead, Payload, Report, Runtime, Status, Task};
 
 use super::effect::Effect;
 use super::input::{Blame, Exit};

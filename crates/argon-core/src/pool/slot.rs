@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Runtime, Task};
+use argon_proto::{AttemptId, Runtime, Task};
 
 use super::attempt_of;
 use super::kind::Kind;

@@ -1,5 +1,6 @@
 //! Runs come to their limits and to their reports.
 
+use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{Outcome, Report, Status, Task};
 
 use super::effect::{Effect, Signal};
@@ -58,7 +59,7 @@ impl Pool {
     /// Keeps an outcome and tells the manager, if there is one.
     pub(super) fn report(&mut self, outcome: Outcome, out: &mut Vec<Effect>) {
         if self.is_linked {
-            out.push(Effect::Tell(argon_proto::Message::Outcome(outcome.clone())));
+            out.push(Effect::Tell(FromWorker::Outcome(outcome.clone())));
         }
         self.unsettled_bytes += outcome.weight();
         self.unsettled.push_back(outcome);

@@ -1,19 +1,20 @@
 //! How much each client may send: charged when a task comes, given back when its outcome is taken.
 
-use argon_proto::Message;
+use argon_proto::conversation::Credit;
+use argon_proto::conversation::client::ToClient;
 
 use super::effect::Out;
 use super::input::Link;
-use super::session::Credit;
+use super::session::CreditAccount;
 use super::{Scheduler, SessionKey, TaskKey};
 
 impl Scheduler {
     /// A fresh account for a session's new connection.
-    pub(super) fn open_credit(&self) -> Credit {
-        Credit {
+    pub(super) fn open_credit(&self) -> CreditAccount {
+        CreditAccount {
             granted_tasks: self.limits.window_tasks,
             granted_bytes: self.limits.window_bytes,
-            ..Credit::default()
+            ..CreditAccount::default()
         }
     }
 
@@ -57,7 +58,7 @@ impl Scheduler {
             credit.granted_bytes += std::mem::take(&mut credit.freed_bytes);
             if let Some(link) = session.link {
                 let (tasks, bytes) = (credit.granted_tasks, credit.granted_bytes);
-                out.send(link, Message::Credit { tasks, bytes });
+                out.send_to_client(link, ToClient::Credit(Credit { tasks, bytes }));
             }
         }
     }

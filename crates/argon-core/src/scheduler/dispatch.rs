@@ -1,7 +1,7 @@
 //! From the queue to the workers, and back out of their hands.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Attempt, Flags, Message};
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::{Attempt, AttemptId, Flags};
 
 use super::effect::Out;
 use super::record::Record;
@@ -59,7 +59,7 @@ impl Scheduler {
             return;
         };
         if let Some(link) = self.workers[worker.index()].link {
-            out.send(link, Message::Run(entry.task.clone()));
+            out.send_to_worker(link, ToWorker::Run(entry.task.clone()));
             self.settle_now(worker);
         }
     }
@@ -120,7 +120,7 @@ impl Scheduler {
         let worker = &mut self.workers[worker_key.index()];
         worker.unowned.insert(attempt);
         if let Some(link) = worker.link {
-            out.send(link, Message::Stop(vec![attempt]));
+            out.send_to_worker(link, ToWorker::Stop(vec![attempt]));
         }
         self.placement.update(worker_key, worker);
     }

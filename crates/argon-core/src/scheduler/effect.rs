@@ -1,6 +1,7 @@
 //! What the scheduler wants done: commands, in the imperative.
 
-use argon_proto::Message;
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::worker::ToWorker;
 use bytes::Bytes;
 
 use super::input::Link;
@@ -9,12 +10,19 @@ use super::record::Record;
 /// A command to the shell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// Send a message to the peer at this connection. RUN needs the blobs that its task names sent before it.
-    Send {
+    /// Send a message to the client at this connection.
+    SendToClient {
         /// The connection.
         link: Link,
         /// The message.
-        message: Message,
+        message: ToClient,
+    },
+    /// Send a message to the worker at this connection. RUN needs the blobs that its task names sent before it.
+    SendToWorker {
+        /// The connection.
+        link: Link,
+        /// The message.
+        message: ToWorker,
     },
     /// End a connection, after what was sent on it before, with these words.
     Close {
@@ -42,7 +50,11 @@ pub struct Out {
 }
 
 impl Out {
-    pub(super) fn send(&mut self, link: Link, message: Message) {
-        self.effects.push(Effect::Send { link, message });
+    pub(super) fn send_to_client(&mut self, link: Link, message: ToClient) {
+        self.effects.push(Effect::SendToClient { link, message });
+    }
+
+    pub(super) fn send_to_worker(&mut self, link: Link, message: ToWorker) {
+        self.effects.push(Effect::SendToWorker { link, message });
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, Outcome, SessionId, Task, TaskId, WorkerId};
+use argon_proto::conversation::worker::Register;
+use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
+use argon_proto::{AttemptId, Outcome, SessionId, Task, TaskId, WorkerId};
 
 /// One connection, numbered by the shell; a number is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -26,6 +27,25 @@ pub struct WorkerProfile {
     pub runtimes: Vec<(String, String)>,
     /// Release of its program.
     pub release: String,
+}
+
+/// Most letters of a name that a worker gives.
+const NAME_LETTERS: usize = 200;
+
+impl From<Register> for WorkerProfile {
+    fn from(register: Register) -> Self {
+        let Register { worker, name, host, pid, slots, release, runtimes, held: _ } = register;
+        let short = |name: String| name.chars().take(NAME_LETTERS).collect();
+        Self {
+            id: worker,
+            name: short(name),
+            host: short(host),
+            pid,
+            slots,
+            runtimes: runtimes.into_iter().collect(),
+            release,
+        }
+    }
 }
 
 /// A fact that the scheduler must take into account.
@@ -133,23 +153,33 @@ pub enum Input {
         /// The outcome.
         outcome: Outcome,
     },
-    /// A running attempt has something for its client: output, or a question.
-    WordFromWorker {
+    /// An attempt wrote something.
+    OutputArrived {
         /// The worker's connection.
         link: Link,
-        /// The attempt.
-        attempt: AttemptId,
-        /// The message to pass on.
-        word: Message,
+        /// What it wrote.
+        output: Output,
     },
-    /// A client has something for a running attempt: output credit, or an answer.
-    WordFromClient {
+    /// An attempt asks its client for something.
+    QuestionAsked {
+        /// The worker's connection.
+        link: Link,
+        /// The question.
+        ask: Ask,
+    },
+    /// A client has taken output of an attempt.
+    OutputTaken {
         /// The client's connection.
         link: Link,
-        /// The attempt.
-        attempt: AttemptId,
-        /// The message to pass on.
-        word: Message,
+        /// How much, in all.
+        credit: OutputCredit,
+    },
+    /// A client answers an attempt's question.
+    QuestionAnswered {
+        /// The client's connection.
+        link: Link,
+        /// The answer.
+        answer: Answer,
     },
     /// The store holds all records up to this number durably.
     RecordsCommitted {

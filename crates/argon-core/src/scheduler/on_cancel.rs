@@ -1,5 +1,6 @@
 //! Tasks are cancelled: by their client, or by somebody else who may. What a cancel would do is told before it is done.
 
+use argon_proto::conversation::client::ToClient;
 use argon_proto::{Attempt, Outcome, Report, Status, Task, TaskId};
 
 use super::effect::Out;
@@ -131,7 +132,7 @@ impl Scheduler {
         let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
         let report = Report::of(format!("the task was cancelled{by} before its code had arrived"));
         let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Cancelled, 0, &report);
-        out.send(link, argon_proto::Message::Outcome(outcome));
+        out.send_to_client(link, ToClient::Outcome(outcome));
         release_blobs(task, out);
     }
 

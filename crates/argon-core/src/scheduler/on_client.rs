@@ -1,7 +1,7 @@
 //! Clients come, take, cancel, collect and go.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Attempt, Flags, Message, Outcome, Report, SessionId, Status, TaskId};
+use argon_proto::conversation::client::ToClient;
+use argon_proto::{Attempt, Flags, Outcome, Report, SessionId, Status, TaskId};
 
 use super::effect::Out;
 use super::input::Link;
@@ -79,7 +79,7 @@ impl Scheduler {
             let known = self.task_of(id).map(|key| &self.tasks[key.index()]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
                 Some((State::Ended(ended), true)) if ended.durable => {
-                    out.send(link, Message::Outcome(ended.outcome.clone()));
+                    out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
                 }
                 Some((_, true)) => {
                     if self.sessions[collector.index()].collecting.insert(*id) {
@@ -92,7 +92,7 @@ impl Scheduler {
                          or it expired",
                     );
                     let outcome = Outcome::reported(*id, Attempt(0), Status::Lost, 0, &report);
-                    out.send(link, Message::Outcome(outcome));
+                    out.send_to_client(link, ToClient::Outcome(outcome));
                 }
             }
         }
@@ -141,29 +141,6 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn on_word_from_client(
-        &mut self,
-        link: Link,
-        attempt: AttemptId,
-        word: Message,
-        out: &mut Out,
-    ) {
-        let Some(key) = self.task_of(&attempt.task) else {
-            return;
-        };
-        let entry = &self.tasks[key.index()];
-        let is_owner = self.sessions[entry.session.index()].link == Some(link);
-        if !is_owner || entry.task.head.attempt != attempt.attempt {
-            return;
-        }
-        if let Message::OutputCredit { bytes, .. } = word {
-            return self.on_output_taken(key, bytes, out);
-        }
-        if let Some(worker) = entry.worker().and_then(|worker| self.workers[worker.index()].link) {
-            out.send(worker, word);
-        }
-    }
-
     /// Sends an outcome to whoever waits for it, if they are here.
     pub(super) fn deliver(&mut self, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key.index()];
@@ -177,14 +154,14 @@ impl Scheduler {
                 if let Some(collector) = self.client_at(link) {
                     self.sessions[collector.index()].collecting.remove(&id);
                 }
-                out.send(link, Message::Outcome(ended.outcome.clone()));
+                out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
             }
             return;
         }
         let session = &mut self.sessions[entry.session.index()];
         session.untaken_bytes += ended.outcome.weight();
         if let Some(link) = session.link {
-            out.send(link, Message::Outcome(ended.outcome.clone()));
+            out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
         }
     }
 

@@ -3,8 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Flags, Outcome, Report, Status};
+use argon_proto::{AttemptId, Flags, Outcome, Report, Status};
 use rustc_hash::FxHasher;
 
 use super::effect::Out;

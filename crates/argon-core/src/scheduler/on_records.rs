@@ -1,7 +1,7 @@
 //! The store answered: what waited for its records goes on, or is taken back.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, Report, TaskId};
+use argon_proto::conversation::client::ToClient;
+use argon_proto::{AttemptId, Report, TaskId};
 
 use super::effect::Out;
 use super::record::Record;
@@ -29,7 +29,7 @@ impl Scheduler {
         entry.is_durable = true;
         let (session, weight) = (entry.session, entry.weight());
         if let Some(link) = self.offered_on(key) {
-            out.send(link, Message::Accepted(vec![id]));
+            out.send_to_client(link, ToClient::Accepted(vec![id]));
             self.refund(session, weight);
         }
         match &self.tasks[key.index()].state {

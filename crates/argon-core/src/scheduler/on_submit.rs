@@ -1,5 +1,6 @@
 //! A task arrives: is it known, may it come in, and where does it wait?
 
+use argon_proto::conversation::client::ToClient;
 use argon_proto::{Attempt, Flags, Outcome, Report, Status, Task};
 
 use super::effect::{Effect, Out};
@@ -89,11 +90,11 @@ impl Scheduler {
         }
         let entry = &self.tasks[key.index()];
         if is_accepted {
-            out.send(link, argon_proto::Message::Accepted(vec![entry.task.head.id]));
+            out.send_to_client(link, ToClient::Accepted(vec![entry.task.head.id]));
         } else if !entry.is(Flags::DETACHED)
             && let Some(ended) = entry.ended()
         {
-            out.send(link, argon_proto::Message::Outcome(ended.outcome.clone()));
+            out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
         }
     }
 
@@ -111,7 +112,7 @@ impl Scheduler {
         if let Some(link) = link {
             self.refund(session, charged);
             let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &report);
-            out.send(link, argon_proto::Message::Outcome(outcome));
+            out.send_to_client(link, ToClient::Outcome(outcome));
         }
         release_blobs(task, out);
     }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Attempt, Flags, Message, Report, Status, WorkerId};
-use bytes::Bytes;
+use argon_proto::conversation::worker::{Registered, ToWorker};
+use argon_proto::{Attempt, AttemptId, Flags, Report, Status, WorkerId};
 use rustc_hash::FxHashSet;
 
 use super::effect::Out;
@@ -62,11 +61,10 @@ impl Scheduler {
         let unowned = std::mem::take(&mut worker.unowned);
         let drain = worker.draining.then(|| worker.drain_message(now));
         self.peers.insert(link, Peer::Worker(key));
-        let registered = format!("{{\"worker\":\"{id}\"}}");
-        out.send(link, Message::Registered(Bytes::from(registered)));
+        out.send_to_worker(link, ToWorker::Registered(Registered { worker: Some(id) }));
         if let Some(drain) = drain {
             // It may not have received it on its last connection.
-            out.send(link, drain);
+            out.send_to_worker(link, ToWorker::Drain(drain));
         }
         self.requeue_unheld(now, key, held, out);
         self.count_output_anew(key);
@@ -294,7 +292,7 @@ impl Scheduler {
         let until = within.map(|within| now + within);
         worker.drain_until = [worker.drain_until, until].into_iter().flatten().min();
         if let Some(link) = worker.link {
-            out.send(link, worker.drain_message(now));
+            out.send_to_worker(link, ToWorker::Drain(worker.drain_message(now)));
         }
         self.placement.update(key, worker);
         self.settle_now(key);
@@ -354,30 +352,5 @@ impl Scheduler {
             return self.enqueue(now, key, true);
         };
         self.end_reported(now, key, Status::Lost, report, out);
-    }
-
-    pub(super) fn on_word_from_worker(
-        &mut self,
-        link: Link,
-        attempt: AttemptId,
-        word: Message,
-        out: &mut Out,
-    ) {
-        let Some(worker) = self.worker_at(link) else {
-            return;
-        };
-        let (task, client) = self.listener(worker, attempt);
-        match (client, word) {
-            (client, word @ Message::Output { .. }) => match task {
-                Some(key) => self.on_printed(key, link, client, word, out),
-                None => self.on_unclaimed_printed(attempt, link, &word, out),
-            },
-            (Some(client), word) => out.send(client, word),
-            (None, Message::Ask { from, ask, .. }) => {
-                // Without words: nobody was there to be asked.
-                out.send(link, Message::Answer { to: from, ask, found: false, bytes: Bytes::new() });
-            }
-            (None, _) => {}
-        }
     }
 }

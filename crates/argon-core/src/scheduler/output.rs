@@ -5,16 +5,19 @@
 //! Each of them counts anew on each of its connections; the counts are translated here. What is under way to a client counts
 //! as not taken, as its outcomes do.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Attempt, Flags, Message};
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
+use argon_proto::{Attempt, AttemptId, Flags};
+use bytes::Bytes;
 
 use super::effect::Out;
 use super::input::Link;
 use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
 
-/// The output of one task.
+/// How much output of one task is where.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct OutputAccount {
     attempt: Attempt,
     /// Bytes of the attempt that came over the worker's present connection.
     came: u64,
@@ -26,7 +29,7 @@ pub(super) struct Output {
     earlier: u64,
 }
 
-impl Output {
+impl OutputAccount {
     fn of(attempt: Attempt) -> Self {
         Self { attempt, ..Self::default() }
     }
@@ -49,46 +52,85 @@ impl Output {
 }
 
 impl Scheduler {
-    /// A task printed something. `client` is who wants to see it, if anybody.
-    pub(super) fn on_printed(
+    /// An attempt wrote something: it goes to its client, if that wants to see it.
+    pub(super) fn on_output_arrived(&mut self, link: Link, output: Output, out: &mut Out) {
+        let Some(worker) = self.worker_at(link) else {
+            return;
+        };
+        match self.listener(worker, output.from) {
+            (Some(key), client) => self.pass_output(key, link, client, output, out),
+            (None, _) => self.count_unclaimed_output(link, &output, out),
+        }
+    }
+
+    /// An attempt asks its client for something.
+    pub(super) fn on_question_asked(&mut self, link: Link, ask: Ask, out: &mut Out) {
+        let Some(worker) = self.worker_at(link) else {
+            return;
+        };
+        match self.listener(worker, ask.from) {
+            (_, Some(client)) => out.send_to_client(client, ToClient::Ask(ask)),
+            (_, None) => {
+                // Without words: nobody was there to be asked.
+                let answer = Answer { to: ask.from, ask: ask.ask, found: false, bytes: Bytes::new() };
+                out.send_to_worker(link, ToWorker::Answer(answer));
+            }
+        }
+    }
+
+    /// A client answers an attempt's question.
+    pub(super) fn on_question_answered(&mut self, link: Link, answer: Answer, out: &mut Out) {
+        let Some(key) = self.task_for_client(link, answer.to) else {
+            return;
+        };
+        let worker = self.tasks[key.index()].worker();
+        if let Some(worker) = worker.and_then(|worker| self.workers[worker.index()].link) {
+            out.send_to_worker(worker, ToWorker::Answer(answer));
+        }
+    }
+
+    /// The task, if this is its present attempt and the connection its client's.
+    fn task_for_client(&self, link: Link, attempt: AttemptId) -> Option<TaskKey> {
+        let key = self.task_of(&attempt.task)?;
+        let entry = &self.tasks[key.index()];
+        let is_owner = self.sessions[entry.session.index()].link == Some(link);
+        (is_owner && entry.task.head.attempt == attempt.attempt).then_some(key)
+    }
+
+    /// Passes output on to `client`, who wants to see it, if anybody does.
+    fn pass_output(
         &mut self,
         key: TaskKey,
         worker: Link,
         client: Option<Link>,
-        word: Message,
+        output: Output,
         out: &mut Out,
     ) {
-        let bytes = output_bytes(&word);
+        let bytes = output.bytes.len() as u64;
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.attempt_id();
-        let output = entry.rare_mut().output.get_or_insert_with(|| Output::of(attempt.attempt));
-        output.turn_to(attempt.attempt);
-        output.came += bytes;
+        let account = entry.rare_mut().output.get_or_insert_with(|| OutputAccount::of(attempt.attempt));
+        account.turn_to(attempt.attempt);
+        account.came += bytes;
         let Some(client) = client else {
             // Nobody listens: the task must not stall for that. Its report keeps the last lines.
-            let granted = output.granted();
-            return out.send(worker, Message::OutputCredit { to: attempt, bytes: granted });
+            let granted = account.granted();
+            return out.send_to_worker(worker, credit(attempt, granted));
         };
-        let before = output.under_way();
-        output.passed += bytes;
-        self.sessions[entry.session.index()].untaken_bytes += output.under_way() - before;
-        out.send(client, word);
+        let before = account.under_way();
+        account.passed += bytes;
+        self.sessions[entry.session.index()].untaken_bytes += account.under_way() - before;
+        out.send_to_client(client, ToClient::Output(output));
     }
 
-    /// An attempt that nobody has claimed yet printed something, which nobody will see.
-    pub(super) fn on_unclaimed_printed(
-        &mut self,
-        attempt: AttemptId,
-        worker: Link,
-        word: &Message,
-        out: &mut Out,
-    ) {
-        if let Some(unclaimed) = self.unclaimed.get_mut(&attempt.task)
-            && unclaimed.attempt == attempt
+    /// An attempt that nobody has claimed yet wrote something, which nobody will see.
+    fn count_unclaimed_output(&mut self, worker: Link, output: &Output, out: &mut Out) {
+        if let Some(unclaimed) = self.unclaimed.get_mut(&output.from.task)
+            && unclaimed.attempt == output.from
         {
-            unclaimed.printed += output_bytes(word);
+            unclaimed.printed += output.bytes.len() as u64;
             let bytes = unclaimed.printed;
-            out.send(worker, Message::OutputCredit { to: attempt, bytes });
+            out.send_to_worker(worker, credit(output.from, bytes));
         }
     }
 
@@ -97,22 +139,25 @@ impl Scheduler {
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.task.head.attempt;
         if printed > 0 {
-            entry.rare_mut().output = Some(Output { came: printed, ..Output::of(attempt) });
+            entry.rare_mut().output = Some(OutputAccount { came: printed, ..OutputAccount::of(attempt) });
         }
     }
 
-    /// A client has taken so many bytes of an attempt's output, in all.
-    pub(super) fn on_output_taken(&mut self, key: TaskKey, bytes: u64, out: &mut Out) {
+    /// A client has taken output of an attempt.
+    pub(super) fn on_output_taken(&mut self, link: Link, taken: OutputCredit, out: &mut Out) {
+        let Some(key) = self.task_for_client(link, taken.to) else {
+            return;
+        };
         let entry = &mut self.tasks[key.index()];
         let (session, attempt, worker) = (entry.session, entry.attempt_id(), entry.worker());
         let Some(output) = entry.output_mut().filter(|output| output.attempt == attempt.attempt) else {
             return;
         };
         let before = output.under_way();
-        output.taken = output.taken.max(bytes);
+        output.taken = output.taken.max(taken.bytes);
         let (freed, granted) = (before - output.under_way(), output.granted());
         if let Some(link) = worker.and_then(|worker| self.workers[worker.index()].link) {
-            out.send(link, Message::OutputCredit { to: attempt, bytes: granted });
+            out.send_to_worker(link, credit(attempt, granted));
         }
         self.relieve(session, freed);
     }
@@ -125,8 +170,7 @@ impl Scheduler {
             let (attempt, worker) = (entry.attempt_id(), entry.worker());
             let worker = worker.and_then(|worker| self.workers[worker.index()].link);
             if let (Some(output), Some(link)) = (entry.output_mut(), worker) {
-                let word = Message::OutputCredit { to: attempt, bytes: output.granted() };
-                out.send(link, word);
+                out.send_to_worker(link, credit(attempt, output.granted()));
             }
             self.relieve(key, freed);
         }
@@ -138,7 +182,7 @@ impl Scheduler {
             return 0;
         };
         let freed = output.earlier + output.under_way();
-        *output = Output { came: output.came, ..Output::of(output.attempt) };
+        *output = OutputAccount { came: output.came, ..OutputAccount::of(output.attempt) };
         freed
     }
 
@@ -155,7 +199,7 @@ impl Scheduler {
     }
 
     /// Who wants to see what an attempt prints, or to be asked by it; and the task, if the attempt is its present one.
-    pub(super) fn listener(&self, worker: WorkerKey, attempt: AttemptId) -> (Option<TaskKey>, Option<Link>) {
+    fn listener(&self, worker: WorkerKey, attempt: AttemptId) -> (Option<TaskKey>, Option<Link>) {
         let Some(key) = self.task_of(&attempt.task) else {
             return (None, None);
         };
@@ -168,6 +212,6 @@ impl Scheduler {
     }
 }
 
-fn output_bytes(word: &Message) -> u64 {
-    if let Message::Output { bytes, .. } = word { bytes.len() as u64 } else { 0 }
+fn credit(to: AttemptId, bytes: u64) -> ToWorker {
+    ToWorker::OutputCredit(OutputCredit { to, bytes })
 }

@@ -1,8 +1,7 @@
 //! Tasks that were sent ahead come back when another slot is free, so that nothing short waits behind something long.
 
+use argon_proto::conversation::worker::ToWorker;
 use std::time::Duration;
-
-use argon_proto::Message;
 
 use super::Scheduler;
 use super::effect::Out;
@@ -37,7 +36,7 @@ impl Scheduler {
             }
             worker.recall = Recall::Asked;
             let count = worker.surplus().div_ceil(2);
-            out.send(link, Message::Recall(u32::try_from(count).unwrap_or(u32::MAX)));
+            out.send_to_worker(link, ToWorker::Recall(u32::try_from(count).unwrap_or(u32::MAX)));
         }
         if must_look_again && self.recall_check.is_none_or(|at| at <= now) {
             let at = now + STUCK;

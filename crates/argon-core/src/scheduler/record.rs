@@ -1,7 +1,6 @@
 //! Durable facts: what a manager must still know of detached tasks after it was killed.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Outcome, Task, TaskId};
+use argon_proto::{AttemptId, Outcome, Task, TaskId};
 
 /// A fact about a detached task. Attached tasks leave no records: their client is their journal.
 #[derive(Clone, PartialEq, Eq, Debug)]

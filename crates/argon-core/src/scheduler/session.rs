@@ -32,12 +32,12 @@ pub(super) struct Session {
     pub(super) collecting: FxHashSet<TaskId>,
     /// Bytes of outcomes that were sent, or wait to be, and are not taken.
     pub(super) untaken_bytes: u64,
-    pub(super) credit: Credit,
+    pub(super) credit: CreditAccount,
 }
 
 /// How much the client may send on its present connection, and has sent; cumulative.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Credit {
+pub(super) struct CreditAccount {
     pub(super) granted_tasks: u64,
     pub(super) granted_bytes: u64,
     pub(super) used_tasks: u64,
@@ -61,7 +61,7 @@ impl Session {
             counts: Counts::default(),
             collecting: FxHashSet::default(),
             untaken_bytes: 0,
-            credit: Credit::default(),
+            credit: CreditAccount::default(),
         }
     }
 }

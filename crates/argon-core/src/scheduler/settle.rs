@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, limit};
+use argon_proto::AttemptId;
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::limit;
 
 use super::effect::Out;
 use super::timers::Timer;
@@ -100,7 +101,7 @@ impl Scheduler {
                 (untold.is_due, untold.bytes) = (false, 0);
                 if let Some(link) = worker.link {
                     for part in settled.chunks(limit::IDS_PER_FRAME) {
-                        out.send(link, Message::Settled(part.to_vec()));
+                        out.send_to_worker(link, ToWorker::Settled(part.to_vec()));
                     }
                 }
             } else if !std::mem::replace(&mut untold.is_waiting, true) {

@@ -1,9 +1,8 @@
 //! A task as the scheduler holds it, and the states it goes through.
 
-use argon_proto::message::AttemptId;
-use argon_proto::{Attempt, Flags, Outcome, Task};
+use argon_proto::{Attempt, AttemptId, Flags, Outcome, Task};
 
-use super::output::Output;
+use super::output::OutputAccount;
 use super::{SessionKey, WorkerKey};
 use crate::time::Time;
 
@@ -34,7 +33,7 @@ pub(super) struct TaskEntry {
 #[derive(Debug, Default)]
 pub(super) struct Rare {
     /// What it has printed, if anything.
-    pub(super) output: Option<Output>,
+    pub(super) output: Option<OutputAccount>,
     /// Attempts whose outcome called for a retry: they are not heard a second time.
     pub(super) judged: Vec<Attempt>,
     /// Failed attempts that used up a retry.
@@ -92,7 +91,7 @@ impl TaskEntry {
     }
 
     /// What it has printed, if anything.
-    pub(super) fn output_mut(&mut self) -> Option<&mut Output> {
+    pub(super) fn output_mut(&mut self) -> Option<&mut OutputAccount> {
         self.rare.as_mut()?.output.as_mut()
     }
 

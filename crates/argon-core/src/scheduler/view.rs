@@ -1,6 +1,7 @@
 //! What people and programs may see of the scheduler: plain values, copied out.
 
-use argon_proto::{Report, Status, Task, TaskId};
+pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
+use argon_proto::{Report, Task, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::Scheduler;
@@ -12,130 +13,6 @@ const RUNNING_AT_MOST: usize = 1000;
 
 /// Letters that it says of what a task is.
 const WHAT_LETTERS: usize = 200;
-
-/// Events since the scheduler was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Totals {
-    /// Tasks that came in.
-    pub submitted: u64,
-    /// Tasks that were not let in.
-    pub rejected: u64,
-    /// Attempts that were given to workers.
-    pub started: u64,
-    /// Attempts that were found with a worker and taken over.
-    pub adopted: u64,
-    /// Attempts that came back before they started.
-    pub recalled: u64,
-    /// Attempts that were lost with their worker.
-    pub lost_attempts: u64,
-    /// Attempts that failed and were tried again.
-    pub retried: u64,
-    /// Tasks that ended as ok.
-    pub ok: u64,
-    /// … as error.
-    pub error: u64,
-    /// … as died.
-    pub died: u64,
-    /// … as timeout.
-    pub timeout: u64,
-    /// … as cancelled.
-    pub cancelled: u64,
-    /// … as lost.
-    pub lost: u64,
-    /// Outcomes that nobody collected in time.
-    pub expired: u64,
-}
-
-/// One worker.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct WorkerView {
-    /// Its random id.
-    pub worker: String,
-    /// Its name.
-    pub name: String,
-    /// Its host.
-    pub host: String,
-    /// Its process id.
-    pub pid: u32,
-    /// Release of its program.
-    pub release: String,
-    /// Runtimes and their versions.
-    pub runtimes: Vec<(String, String)>,
-    /// Tasks it can run at once.
-    pub slots: u32,
-    /// Attempts that it holds, those sent ahead included.
-    pub held: u64,
-    /// Whether it is connected; if not, it may come back in a moment.
-    pub connected: bool,
-    /// Whether it takes no more tasks.
-    pub draining: bool,
-    /// Attempts that ended there.
-    pub finished: u64,
-    /// Mean run time of its recent tasks, microseconds; 0 while unknown.
-    pub mean_us: u64,
-    /// Seconds since it joined.
-    pub joined_s: u64,
-}
-
-/// One attempt that a worker holds.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct RunningTask {
-    /// The task.
-    pub task: String,
-    /// Which attempt.
-    pub attempt: u32,
-    /// What runs it.
-    pub runtime: &'static str,
-    /// Its label, or what it calls or starts, as far as its meta data says; may be empty.
-    pub what: String,
-    /// The worker's name.
-    pub worker: String,
-    /// Milliseconds since it was handed over.
-    pub age_ms: u64,
-}
-
-/// The whole scheduler at a moment.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct SchedulerView {
-    /// Connected workers.
-    pub workers: usize,
-    /// Slots of all connected workers.
-    pub total_capacity: u64,
-    /// Slots that nothing occupies.
-    pub current_capacity: u64,
-    /// Tasks that wait in the queue.
-    pub queue_length: usize,
-    /// … by priority: high, normal, low.
-    pub queued: [usize; 3],
-    /// Attempts that workers hold.
-    pub pending: usize,
-    /// Tasks that wait for a retry, for the store, or for a worker to come back.
-    pub waiting: usize,
-    /// Ended tasks whose outcome was not taken yet.
-    pub untaken: usize,
-    /// Connected clients.
-    pub clients: usize,
-    /// Events so far.
-    pub totals: Totals,
-    /// Each worker.
-    pub worker_list: Vec<WorkerView>,
-    /// Attempts that workers hold, the oldest first; at most 1000.
-    pub running: Vec<RunningTask>,
-}
-
-impl Totals {
-    pub(super) fn count(&mut self, status: Status) {
-        match status {
-            Status::Ok => self.ok += 1,
-            Status::Error => self.error += 1,
-            Status::Died => self.died += 1,
-            Status::Timeout => self.timeout += 1,
-            Status::Cancelled => self.cancelled += 1,
-            Status::Lost => self.lost += 1,
-            Status::Rejected => self.rejected += 1,
-        }
-    }
-}
 
 impl Scheduler {
     /// Events since it was made. Costs nothing.
@@ -170,7 +47,7 @@ impl Scheduler {
             .map(|(since, attempt, worker, key)| RunningTask {
                 task: attempt.task.to_string(),
                 attempt: attempt.attempt.0,
-                runtime: self.tasks[key].task.head.runtime.name(),
+                runtime: self.tasks[key].task.head.runtime.name().to_owned(),
                 what: what(&self.tasks[key].task),
                 worker: self.workers[worker.index()].profile.name.clone(),
                 age_ms: now.since(since).as_millis() as u64,

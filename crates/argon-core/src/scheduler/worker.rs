@@ -1,7 +1,7 @@
 //! A worker as the scheduler sees it: what it holds, how fast it is, whether it may be given more.
 
-use argon_proto::Message;
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
+use argon_proto::conversation::worker::Drain;
 use rustc_hash::FxHashSet;
 
 use super::TaskKey;
@@ -81,12 +81,9 @@ impl Worker {
     }
 
     /// What tells it to leave, with the time that is left for its running tasks.
-    pub(super) fn drain_message(&self, now: Time) -> Message {
-        let body = match self.drain_until {
-            Some(until) => format!("{{\"within_ms\":{}}}", until.since(now).as_millis()),
-            None => "{}".to_owned(),
-        };
-        Message::Drain(body.into())
+    pub(super) fn drain_message(&self, now: Time) -> Drain {
+        let left = self.drain_until.map(|until| until.since(now).as_millis());
+        Drain { within_ms: left.map(|left| u64::try_from(left).unwrap_or(u64::MAX)) }
     }
 
     pub(super) fn slots(&self) -> u64 {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::pool::{Effect, Exit, Input, Pool, Settings, SlotId};
-use argon_proto::message::AttemptId;
+use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{
-    Attempt, Codec, Message, Outcome, OutcomeHead, Runtime, SessionId, Status, Task, TaskHead, TaskId,
+    Attempt, AttemptId, Codec, Outcome, OutcomeHead, Runtime, SessionId, Status, Task, TaskHead, TaskId,
 };
 use bytes::Bytes;
 
@@ -109,7 +109,7 @@ pub(crate) fn ahead(effects: &[Effect]) -> Vec<u64> {
 
 pub(crate) fn reported(effects: &[Effect]) -> Vec<Status> {
     let status = |effect: &Effect| {
-        let Effect::Tell(Message::Outcome(outcome)) = effect else { return None };
+        let Effect::Tell(FromWorker::Outcome(outcome)) = effect else { return None };
         Some(outcome.head.status)
     };
     effects.iter().filter_map(status).collect()
@@ -117,7 +117,7 @@ pub(crate) fn reported(effects: &[Effect]) -> Vec<Status> {
 
 pub(crate) fn returned(effects: &[Effect]) -> Vec<AttemptId> {
     let attempts = |effect: &Effect| {
-        let Effect::Tell(Message::Returned(attempts)) = effect else { return None };
+        let Effect::Tell(FromWorker::Returned(attempts)) = effect else { return None };
         Some(attempts.clone())
     };
     effects.iter().filter_map(attempts).flatten().collect()

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler, WorkerProfile};
-use argon_proto::message::AttemptId;
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{
-    Attempt, Codec, Flags, Message, Outcome, OutcomeHead, Report, Runtime, SessionId, Status, Task, TaskHead,
-    TaskId, WorkerId,
+    Attempt, AttemptId, Codec, Flags, Outcome, OutcomeHead, Report, Runtime, SessionId, Status, Task,
+    TaskHead, TaskId, WorkerId,
 };
 use bytes::Bytes;
 
@@ -119,31 +120,45 @@ impl Manager {
         self.step(Input::OutcomesTaken { link: Link(link), ids: vec![id] });
     }
 
-    /// What was said to a peer since this was last asked.
-    pub(crate) fn said(&mut self, link: u64) -> Vec<Message> {
-        let (theirs, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.out.effects)
-            .into_iter()
-            .partition(|effect| matches!(effect, Effect::Send { link: to, .. } if *to == Link(link)));
-        self.out.effects = rest;
+    /// Takes what was sent to a client since this was last asked.
+    pub(crate) fn sent_to_client(&mut self, link: u64) -> Vec<ToClient> {
+        let theirs = self.out.effects.extract_if(
+            ..,
+            |effect| matches!(effect, Effect::SendToClient { link: to, .. } if *to == Link(link)),
+        );
         theirs
-            .into_iter()
-            .filter_map(|effect| if let Effect::Send { message, .. } = effect { Some(message) } else { None })
+            .filter_map(
+                |effect| if let Effect::SendToClient { message, .. } = effect { Some(message) } else { None },
+            )
+            .collect()
+    }
+
+    /// Takes what was sent to a worker since this was last asked.
+    pub(crate) fn sent_to_worker(&mut self, link: u64) -> Vec<ToWorker> {
+        let theirs = self.out.effects.extract_if(
+            ..,
+            |effect| matches!(effect, Effect::SendToWorker { link: to, .. } if *to == Link(link)),
+        );
+        theirs
+            .filter_map(
+                |effect| if let Effect::SendToWorker { message, .. } = effect { Some(message) } else { None },
+            )
             .collect()
     }
 
     /// The attempts that a worker was sent since it was last asked what it heard.
     pub(crate) fn runs(&mut self, link: u64) -> Vec<AttemptId> {
-        let runs = |message| if let Message::Run(task) = message { Some(attempt_of(&task)) } else { None };
-        self.said(link).into_iter().filter_map(runs).collect()
+        let runs = |message| if let ToWorker::Run(task) = message { Some(attempt_of(&task)) } else { None };
+        self.sent_to_worker(link).into_iter().filter_map(runs).collect()
     }
 
     /// The outcomes that a client was sent since it was last asked.
     pub(crate) fn outcomes(&mut self, link: u64) -> Vec<(TaskId, Status, Report)> {
         let told = |message| {
-            let Message::Outcome(outcome) = message else { return None };
+            let ToClient::Outcome(outcome) = message else { return None };
             Some((outcome.head.id, outcome.head.status, Report::from_json(&outcome.report)))
         };
-        self.said(link).into_iter().filter_map(told).collect()
+        self.sent_to_client(link).into_iter().filter_map(told).collect()
     }
 }
 

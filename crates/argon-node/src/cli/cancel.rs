@@ -2,15 +2,15 @@
 
 use std::io::BufRead;
 
+use argon_proto::conversation::admin::{AllCancelled, Cancel, Question, TasksCancelled};
 use argon_proto::key::Role;
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::options::{KeyOption, ManagerOption};
 use crate::exit::{Failure, Kind};
 use crate::key_file;
 use crate::manager::cancel::TASKS_PER_REQUEST;
-use crate::net::ask::{ask, role_for};
+use crate::net::ask::{ask, role_for, unreadable};
 use crate::output::print_line;
 
 /// Cancel tasks: those that wait never start, those that run are killed.
@@ -52,19 +52,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     super::block_on(async {
         let address = &arguments.manager.manager;
         if arguments.all {
-            let question = json!({"request": 1, "what": "cancel", "all": true, "by": by});
+            let question = Question::Cancel(Cancel { all: true, by, ..Cancel::default() });
             let reply = ask(address, &found.key, role, &question).await?;
-            let count = reply["cancelled"].as_u64().unwrap_or(0);
-            let text = if arguments.json { reply.to_string() } else { format!("{count} tasks cancelled") };
-            return print(&text);
+            if arguments.json {
+                return print(&reply.into_json().to_string());
+            }
+            let AllCancelled { cancelled } = reply.read().map_err(|error| unreadable(&error))?;
+            return print(&format!("{cancelled} tasks cancelled"));
         }
         let mut left = 0;
         for some in names.chunks(TASKS_PER_REQUEST) {
-            let question = json!({"request": 1, "what": "cancel", "tasks": some, "by": by});
+            let cancel = Cancel { tasks: some.to_vec(), by: by.clone(), ..Cancel::default() };
+            let question = Question::Cancel(cancel);
             let reply = ask(address, &found.key, role, &question).await?;
-            for answer in reply["tasks"].as_array().into_iter().flatten() {
-                left += usize::from(answer["result"] != "cancelled");
-                print(&if arguments.json { answer.to_string() } else { for_people(answer) })?;
+            let TasksCancelled { tasks } = reply.read().map_err(|error| unreadable(&error))?;
+            for task in tasks {
+                left += usize::from(task.result != "cancelled");
+                let line = if arguments.json {
+                    serde_json::to_string(&task).map_err(|error| unreadable(&error))?
+                } else {
+                    format!("{}: {}", task.task, task.message)
+                };
+                print(&line)?;
             }
         }
         match left {
@@ -73,11 +82,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             left => Err(Failure::new(Kind::Other, format!("{left} tasks were not cancelled"))),
         }
     })
-}
-
-fn for_people(answer: &Value) -> String {
-    let word = |name: &str| answer[name].as_str().unwrap_or("?");
-    format!("{}: {}", word("task"), word("message"))
 }
 
 fn print(line: &str) -> Result<(), Failure> {

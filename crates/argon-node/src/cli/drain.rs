@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use argon_proto::conversation::admin::{ManagerStatus, Question, WorkerDrains};
 use argon_proto::key::{Key, Role};
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::options::{KeyOption, ManagerOption, parse_seconds};
 use crate::exit::Failure;
 use crate::key_file;
-use crate::net::ask::ask;
+use crate::net::ask::{ask, unreadable};
 use crate::output::{complain, print_line};
 
 /// Pause between two looks at what a draining worker still runs.
@@ -50,22 +50,21 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
-        let mut question = json!({"request": 1, "what": "drain", "worker": arguments.worker});
-        if let Some(seconds) = arguments.within {
-            question["within_ms"] = json!((seconds * 1000.0).ceil() as u64);
-        }
+        let within_ms = arguments.within.map(|seconds| (seconds * 1000.0).ceil() as u64);
+        let question = Question::Drain { worker: arguments.worker.clone(), within_ms };
         let reply = ask(&arguments.manager.manager, &found.key, Role::Admin, &question).await?;
+        let drains: WorkerDrains = reply.read().map_err(|error| unreadable(&error))?;
         if arguments.json {
-            print_line(&reply)?;
+            print_line(reply.into_json())?;
         } else {
-            print_line(for_people(&arguments.worker, arguments.within, &reply))?;
+            print_line(for_people(&arguments.worker, arguments.within, &drains))?;
         }
-        if arguments.wait { wait(&arguments.manager.manager, &found.key, &reply).await } else { Ok(()) }
+        if arguments.wait { wait(&arguments.manager.manager, &found.key, &drains).await } else { Ok(()) }
     })
 }
 
-fn for_people(worker: &str, within: Option<f64>, reply: &Value) -> String {
-    let held = match reply["held"].as_u64().unwrap_or(0) {
+fn for_people(worker: &str, within: Option<f64>, drains: &WorkerDrains) -> String {
+    let held = match drains.held {
         0 => "it holds no task and leaves now".to_owned(),
         1 => "it leaves when the task that it holds has ended".to_owned(),
         held => format!("it leaves when the {held} that it holds have ended or were given back"),
@@ -75,27 +74,27 @@ fn for_people(worker: &str, within: Option<f64>, reply: &Value) -> String {
             "; what still runs in {seconds} s is killed and starts elsewhere, or ends as lost if it must never run twice"
         )
     });
-    let more = if reply["was_draining"] == true { "; it was draining already" } else { "" };
-    let stays = if reply["keeps_manager"] == true { "; the manager in its process goes on" } else { "" };
+    let more = if drains.was_draining { "; it was draining already" } else { "" };
+    let stays = if drains.keeps_manager { "; the manager in its process goes on" } else { "" };
     format!("worker {worker} takes no more tasks; {held}{}{more}{stays}", limit.unwrap_or_default())
 }
 
 /// Returns when the manager does not know the worker any more.
-async fn wait(address: &str, key: &Key, reply: &Value) -> Result<(), Failure> {
-    let (id, name) = (&reply["worker"], reply["name"].as_str().unwrap_or("?"));
-    let mut last = reply["held"].as_u64();
+async fn wait(address: &str, key: &Key, drains: &WorkerDrains) -> Result<(), Failure> {
+    let name = &drains.name;
+    let mut last = drains.held;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let status = ask(address, key, Role::Admin, &json!({"request": 2, "what": "status"})).await?;
-        let workers = status["worker_list"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let Some(worker) = workers.iter().find(|worker| worker["worker"] == *id) else {
+        let reply = ask(address, key, Role::Admin, &Question::Status).await?;
+        let status: ManagerStatus = reply.read().map_err(|error| unreadable(&error))?;
+        let mut workers = status.scheduler.worker_list.iter();
+        let Some(worker) = workers.find(|worker| worker.worker == drains.worker) else {
             complain(format_args!("worker {name} has left"));
             return Ok(());
         };
-        let held = worker["held"].as_u64();
-        if held != last {
-            complain(format_args!("worker {name} still holds {}", held.unwrap_or(0)));
-            last = held;
+        if worker.held != last {
+            complain(format_args!("worker {name} still holds {}", worker.held));
+            last = worker.held;
         }
     }
 }
@@ -106,12 +105,13 @@ mod tests {
 
     #[test]
     fn what_becomes_of_running_tasks_is_told_before_it_happens() {
-        let reply = json!({"held": 4, "was_draining": false, "keeps_manager": false});
+        let four = WorkerDrains { held: 4, ..WorkerDrains::default() };
         assert_eq!(
-            for_people("box:1", None, &reply),
+            for_people("box:1", None, &four),
             "worker box:1 takes no more tasks; it leaves when the 4 that it holds have ended or were given back"
         );
-        let told = for_people("box:1", Some(30.0), &json!({"held": 1, "keeps_manager": true}));
+        let one = WorkerDrains { held: 1, keeps_manager: true, ..WorkerDrains::default() };
+        let told = for_people("box:1", Some(30.0), &one);
         assert!(told.contains("what still runs in 30 s is killed"), "{told}");
         assert!(
             told.contains("never run twice") && told.ends_with("the manager in its process goes on"),

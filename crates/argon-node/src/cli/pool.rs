@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argon::{Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskId, TaskOptions};
+use argon_proto::conversation::admin::ManagerStatus;
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::options::{KeyOption, ManagerOption, parse_seconds, whole};
 use crate::command::invocation::Invocation;
@@ -145,8 +146,9 @@ fn parse_limit(text: &str) -> Result<Duration, String> {
 
 /// Slots of all workers; `None` if the manager does not say, for instance because it is away just now.
 pub(super) async fn slots(client: &Client) -> Option<u64> {
-    let reply: Value = client.request("status", Map::new()).await.ok()?;
-    reply["total_capacity"].as_u64()
+    let reply = client.request("status", Map::new()).await.ok()?;
+    let status: ManagerStatus = serde_json::from_value(reply).ok()?;
+    Some(status.scheduler.total_capacity)
 }
 
 /// What is said when there is nobody to run a command.

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
+use argon_proto::conversation::admin::{ManagerStatus, Question, RunningTask, WorkerView};
 use argon_proto::key::Role;
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::options::{KeyOption, ManagerOption};
 use crate::exit::Failure;
 use crate::key_file;
-use crate::net::ask::{ask, role_for};
+use crate::net::ask::{ask, role_for, unreadable};
 use crate::output::{print, print_line};
 
 /// Running tasks that are listed for people.
@@ -38,44 +38,38 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
-        let question = json!({"request": 1, "what": "status"});
-        let reply =
-            ask(&arguments.manager.manager, &found.key, role_for(&found.key, Role::Observer), &question)
-                .await?;
-        if arguments.json { print_line(reply) } else { print(for_people(&arguments.manager.manager, &reply)) }
+        let role = role_for(&found.key, Role::Observer);
+        let reply = ask(&arguments.manager.manager, &found.key, role, &Question::Status).await?;
+        if arguments.json {
+            return print_line(reply.into_json());
+        }
+        let status: ManagerStatus = reply.read().map_err(|error| unreadable(&error))?;
+        print(for_people(&arguments.manager.manager, &status))
     })
 }
 
-fn for_people(address: &str, reply: &Value) -> String {
+fn for_people(address: &str, status: &ManagerStatus) -> String {
     let mut text = String::new();
-    let number = |name: &str| count(reply, name);
+    let view = &status.scheduler;
     let _ = writeln!(
         text,
         "manager {address} (argon {}), up {}",
-        reply["release"].as_str().unwrap_or("?"),
-        duration(number("uptime_s") * 1000)
+        if status.release.is_empty() { "?" } else { &status.release },
+        duration(status.uptime_s * 1000)
     );
     let _ = writeln!(
         text,
         "slots   {} of {} free on {} workers; {} clients",
-        number("current_capacity"),
-        number("total_capacity"),
-        number("workers"),
-        number("clients")
+        view.current_capacity, view.total_capacity, view.workers, view.clients
     );
-    let queued = &reply["queued"];
+    let [high, normal, low] = view.queued;
     let _ = writeln!(
         text,
-        "tasks   {} queued (high {}, normal {}, low {}), {} with workers, {} waiting, {} untaken",
-        number("queue_length"),
-        queued[0],
-        queued[1],
-        queued[2],
-        number("pending"),
-        number("waiting"),
-        number("untaken")
+        "tasks   {} queued (high {high}, normal {normal}, low {low}), {} with workers, {} waiting, {} untaken",
+        view.queue_length, view.pending, view.waiting, view.untaken
     );
-    let totals: Vec<String> = reply["totals"]
+    let totals = serde_json::to_value(view.totals).unwrap_or_default();
+    let totals: Vec<String> = totals
         .as_object()
         .into_iter()
         .flatten()
@@ -87,21 +81,18 @@ fn for_people(address: &str, reply: &Value) -> String {
         "so far  {}",
         if totals.is_empty() { "nothing".to_owned() } else { totals.join(", ") }
     );
-    let rate = |name: &str| reply["rates"][name].as_f64().unwrap_or(0.0);
+    let rates = &status.rates;
     let _ = writeln!(
         text,
         "rates   {:.1} tasks a second came in, {:.1} ended, over the last {:.0} s",
-        rate("submitted"),
-        rate("ended"),
-        rate("seconds")
+        rates.submitted, rates.ended, rates.seconds
     );
-    workers(&mut text, &reply["worker_list"]);
-    running(&mut text, &reply["running"]);
+    workers(&mut text, &view.worker_list);
+    running(&mut text, &view.running);
     text
 }
 
-fn workers(text: &mut String, list: &Value) {
-    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+fn workers(text: &mut String, list: &[WorkerView]) {
     if list.is_empty() {
         let _ =
             writeln!(text, "\nno workers: tasks wait until one joins ('argon worker --manager HOST:PORT')");
@@ -113,36 +104,34 @@ fn workers(text: &mut String, list: &Value) {
         "worker", "slots", "held", "finished", "mean", "state"
     );
     for worker in list {
-        let state = match (worker["connected"].as_bool(), worker["draining"].as_bool()) {
-            (Some(true), Some(true)) => "draining",
-            (Some(true), _) => "ready",
-            _ => "away",
+        let state = match (worker.connected, worker.draining) {
+            (true, true) => "draining",
+            (true, false) => "ready",
+            (false, _) => "away",
         };
         let _ = writeln!(
             text,
             "{:<28} {:>5} {:>5} {:>10} {:>10}  {state:<8}  {}",
-            worker["name"].as_str().unwrap_or("?"),
-            count(worker, "slots"),
-            count(worker, "held"),
-            count(worker, "finished"),
-            mean(worker["mean_us"].as_u64().unwrap_or(0)),
-            runtimes(&worker["runtimes"]),
+            worker.name,
+            worker.slots,
+            worker.held,
+            worker.finished,
+            mean(worker.mean_us),
+            runtimes(&worker.runtimes),
         );
     }
 }
 
 /// `perl 5.36.0, python 3.11.2, native, exec`: those that run what clients bring have no version that says anything.
-fn runtimes(list: &Value) -> String {
-    let pairs = list.as_array().into_iter().flatten().filter_map(|pair| {
-        let (name, version) = (pair[0].as_str()?, pair[1].as_str()?);
-        let has_version = !matches!(name, "native" | "exec");
-        Some(if has_version { format!("{name} {version}") } else { name.to_owned() })
+fn runtimes(list: &[(String, String)]) -> String {
+    let pairs = list.iter().map(|(name, version)| {
+        let has_version = !matches!(name.as_str(), "native" | "exec");
+        if has_version { format!("{name} {version}") } else { name.clone() }
     });
     pairs.collect::<Vec<_>>().join(", ")
 }
 
-fn running(text: &mut String, list: &Value) {
-    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+fn running(text: &mut String, list: &[RunningTask]) {
     if list.is_empty() {
         return;
     }
@@ -151,10 +140,10 @@ fn running(text: &mut String, list: &Value) {
         let _ = writeln!(
             text,
             "{:<48} {:>7} {:>9}  {:<24}  {}",
-            task["task"].as_str().unwrap_or("?"),
-            count(task, "attempt"),
-            duration(task["age_ms"].as_u64().unwrap_or(0)),
-            task["worker"].as_str().unwrap_or("?"),
+            task.task,
+            task.attempt,
+            duration(task.age_ms),
+            task.worker,
             what(task),
         );
     }
@@ -164,21 +153,15 @@ fn running(text: &mut String, list: &Value) {
 }
 
 /// What a task is, on one short line: its runtime, and its label or what it calls.
-fn what(task: &Value) -> String {
+fn what(task: &RunningTask) -> String {
     const SHOWN: usize = 60;
-    let words = [&task["runtime"], &task["what"]]
-        .map(|word| word.as_str().unwrap_or("").replace(char::is_control, " "));
+    let words = [&task.runtime, &task.what].map(|word| word.replace(char::is_control, " "));
     let text = words.join(" ");
     if text.chars().count() > SHOWN {
         text.chars().take(SHOWN).chain(['…']).collect()
     } else {
         text.trim_end().to_owned()
     }
-}
-
-/// A number of a JSON object; JSON values themselves heed no column width.
-fn count(value: &Value, name: &str) -> u64 {
-    value[name].as_u64().unwrap_or(0)
 }
 
 fn duration(ms: u64) -> String {
@@ -202,13 +185,19 @@ fn mean(us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn status(json: Value) -> ManagerStatus {
+        serde_json::from_value(json).expect("a status")
+    }
 
     #[test]
     fn status_without_workers_says_what_to_do() {
         let text = for_people(
             "127.0.0.1:8000",
-            &json!({"queued": [0, 2, 0], "queue_length": 2, "release": "0.1.0"}),
+            &status(json!({"queued": [0, 2, 0], "queue_length": 2, "release": "0.1.0"})),
         );
         assert!(text.contains("2 queued (high 0, normal 2, low 0)"));
         assert!(text.contains("argon worker --manager"));
@@ -239,6 +228,6 @@ box:8001                         4     1          7      12 ms  ready     exec
 with workers                                     attempt       age  worker                    what
 abababababababababababababababababababababababab       1      61 s  box:8001                  exec gzip -9 big.log
 ";
-        assert_eq!(for_people("mgr:8000", &reply), expected);
+        assert_eq!(for_people("mgr:8000", &status(reply)), expected);
     }
 }

@@ -2,9 +2,9 @@
 
 use argon_core::Time;
 use argon_core::scheduler::{Cancelled, Input, Link, Tasks};
+use argon_proto::conversation::admin::{AllCancelled, Cancel, CancelledTask, Reply, TasksCancelled};
 use argon_proto::key::Role;
 use argon_proto::{Status, TaskId};
-use serde_json::{Value, json};
 
 use super::driver::Driver;
 
@@ -21,22 +21,23 @@ impl Driver {
         now: Time,
         link: Link,
         role: Role,
-        request: &CancelRequest<'_>,
-    ) -> Result<Value, String> {
-        let by = self.described(link, role, request.by);
-        if request.all {
-            return self.cancel_all(now, link, role, by);
+        number: u64,
+        cancel: &Cancel,
+    ) -> Result<Reply, String> {
+        let by = self.described(link, role, &cancel.by);
+        if cancel.all {
+            let cancelled = self.cancel_all(now, link, role, by)?;
+            return Ok(Reply::with(number, &AllCancelled { cancelled }));
         }
-        let named = request.tasks;
+        let named = &cancel.tasks;
         if !(1..=TASKS_PER_REQUEST).contains(&named.len()) {
             return Err(format!("name from 1 to {TASKS_PER_REQUEST} tasks in 'tasks', not {}", named.len()));
         }
-        let answers: Vec<Value> =
-            named.iter().map(|name| self.cancel_one(now, link, role, name, &by)).collect();
-        Ok(json!({"ok": true, "tasks": answers}))
+        let tasks = named.iter().map(|name| self.cancel_one(now, link, role, name, &by)).collect();
+        Ok(Reply::with(number, &TasksCancelled { tasks }))
     }
 
-    fn cancel_all(&mut self, now: Time, link: Link, role: Role, by: String) -> Result<Value, String> {
+    fn cancel_all(&mut self, now: Time, link: Link, role: Role, by: String) -> Result<usize, String> {
         if role != Role::Admin {
             return Err(
                 "only an admin may cancel the tasks of all; use the cluster key or an admin's".to_owned()
@@ -50,11 +51,16 @@ impl Driver {
         for id in parked {
             self.withdraw_parked(now, id, &by);
         }
-        Ok(json!({"ok": true, "cancelled": count}))
+        Ok(count)
     }
 
-    fn cancel_one(&mut self, now: Time, link: Link, role: Role, name: &str, by: &str) -> Value {
-        let answer = |task: &str, result: &str, message: String| json!({"task": task, "result": result, "message": message});
+    fn cancel_one(&mut self, now: Time, link: Link, role: Role, name: &str, by: &str) -> CancelledTask {
+        let answer = |task: &str, result: &str, message: String| CancelledTask {
+            task: task.to_owned(),
+            result: result.to_owned(),
+            message,
+            ..CancelledTask::default()
+        };
         let id = match name.parse::<TaskId>() {
             Ok(id) => id,
             Err(error) if role != Role::Admin => {
@@ -81,9 +87,8 @@ impl Driver {
                 answer(&text, "cancelled", "was cancelled before".to_owned())
             }
             Cancelled::Ended(status) => {
-                let mut reply = answer(&text, "ended", format!("already ended: {}", status.name()));
-                reply["status"] = status.name().into();
-                reply
+                let ended = answer(&text, "ended", format!("already ended: {}", status.name()));
+                CancelledTask { status: Some(status.name().to_owned()), ..ended }
             }
             Cancelled::Waiting => {
                 self.cancel_known(now, link, id, by);
@@ -92,9 +97,7 @@ impl Driver {
             Cancelled::Running { worker } => {
                 self.cancel_known(now, link, id, by);
                 let message = format!("cancelled; it was running on {worker}: its runner is being ended");
-                let mut reply = answer(&text, "cancelled", message);
-                reply["worker"] = worker.into();
-                reply
+                CancelledTask { worker: Some(worker), ..answer(&text, "cancelled", message) }
             }
         }
     }
@@ -142,10 +145,3 @@ impl Driver {
 }
 
 const UNKNOWN: &str = "unknown here: it was never submitted, its outcome was taken, or it expired";
-
-/// What a request says.
-pub(super) struct CancelRequest<'a> {
-    pub(super) tasks: &'a [String],
-    pub(super) all: bool,
-    pub(super) by: &'a str,
-}

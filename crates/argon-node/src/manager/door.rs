@@ -2,91 +2,76 @@
 
 use argon_core::Time;
 use argon_core::scheduler::{Input, Link, WorkerProfile};
+use argon_proto::conversation::Blob;
+use argon_proto::conversation::admin::FromAdmin;
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
+use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::key::Role;
-use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Message, Payload, SessionId, Task, WorkerId};
-use serde::Deserialize;
+use argon_proto::{BlobHash, Payload, Task};
 
 use super::driver::Driver;
-
-/// The body of OPEN.
-#[derive(Deserialize)]
-struct Open {
-    session: String,
-    #[serde(default)]
-    client: String,
-}
-
-/// The body of REGISTER.
-#[derive(Deserialize)]
-struct Register {
-    worker: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    host: String,
-    #[serde(default)]
-    pid: u32,
-    slots: u32,
-    #[serde(default)]
-    release: String,
-    #[serde(default)]
-    runtimes: std::collections::BTreeMap<String, String>,
-    #[serde(default)]
-    held: Vec<(String, u32)>,
-}
 
 /// Most slots that one worker may offer.
 const SLOTS_AT_MOST: u32 = 4096;
 
 impl Driver {
-    pub(super) fn on_said(&mut self, now: Time, link: Link, message: Message) {
-        let Some(peer) = self.peers.get_mut(&link) else {
+    pub(super) fn on_client_sent(&mut self, now: Time, link: Link, message: ToManager) {
+        if !self.peers.contains_key(&link) {
             return;
-        };
-        let role = peer.role;
-        match (role, message) {
-            (_, Message::Goodbye(_)) => peer.said_goodbye = true,
-            (_, Message::Refused(json)) => {
-                let refusal = argon_proto::handshake::Refusal::from_json(&json);
-                tracing::warn!("{} {} refuses this manager: {refusal}", role.name(), peer.from);
-            }
-            (Role::Client, Message::Open(json)) => self.on_open(now, link, &json),
-            (Role::Client, Message::Submit(task)) => self.on_submit(now, link, task),
-            (Role::Client, Message::Offered) => self.step(now, Input::OfferEnded { link }),
-            (Role::Client, Message::Ack(ids)) => self.step(now, Input::OutcomesTaken { link, ids }),
-            (Role::Client | Role::Admin, Message::Cancel(ids)) => self.on_cancel(now, link, role, ids),
-            (Role::Client, Message::Collect(ids)) => self.step(now, Input::CollectRequested { link, ids }),
-            (Role::Client, word @ (Message::OutputCredit { to, .. } | Message::Answer { to, .. })) => {
-                let attempt = to;
-                self.step(now, Input::WordFromClient { link, attempt, word });
-            }
-            (Role::Client | Role::Admin | Role::Observer, Message::Request(json)) => {
-                self.on_request(now, link, role, &json);
-            }
-            (Role::Client | Role::Worker, Message::Blob { hash, payload }) => {
+        }
+        let input = match message {
+            ToManager::Open(open) => return self.on_open(now, link, open),
+            ToManager::Submit(task) => return self.on_submit(now, link, task),
+            ToManager::Blob(Blob { hash, payload }) => {
                 if let Some(peer) = self.peers.get(&link) {
                     peer.port.forget_arrival(hash);
                 }
-                self.on_blob(now, hash, payload)
+                return self.on_blob(now, hash, payload);
             }
-            (Role::Worker, Message::NeedBlob(hashes)) => self.on_need_blob(link, &hashes),
-            (Role::Worker, Message::Register(json)) => self.on_register(now, link, &json),
-            (Role::Worker, Message::Outcome(outcome)) => {
-                self.step(now, Input::OutcomeArrived { link, outcome })
-            }
-            (Role::Worker, Message::Returned(attempts)) => {
-                self.step(now, Input::AttemptsReturned { link, attempts });
-            }
-            (Role::Worker, word @ (Message::Output { from, .. } | Message::Ask { from, .. })) => {
-                let attempt = from;
-                self.step(now, Input::WordFromWorker { link, attempt, word });
-            }
-            (Role::Worker, Message::Draining(_)) => self.step(now, Input::WorkerDraining { link }),
-            (role, _) => {
-                let why = format!("a {} may not say that", role.name());
-                self.refuse(link, "role", &why);
-            }
+            ToManager::Request(request) => return self.on_request(now, link, Role::Client, &request),
+            ToManager::Goodbye(_) => return self.on_goodbye(link),
+            ToManager::Offered => Input::OfferEnded { link },
+            ToManager::Ack(ids) => Input::OutcomesTaken { link, ids },
+            ToManager::Cancel(ids) => return self.on_cancel(now, link, Role::Client, ids),
+            ToManager::Collect(ids) => Input::CollectRequested { link, ids },
+            ToManager::OutputCredit(credit) => Input::OutputTaken { link, credit },
+            ToManager::Answer(answer) => Input::QuestionAnswered { link, answer },
+        };
+        self.step(now, input);
+    }
+
+    pub(super) fn on_worker_sent(&mut self, now: Time, link: Link, message: FromWorker) {
+        if !self.peers.contains_key(&link) {
+            return;
+        }
+        let input = match message {
+            FromWorker::Register(register) => return self.on_register(now, link, register),
+            FromWorker::NeedBlob(hashes) => return self.on_need_blob(link, &hashes),
+            FromWorker::Goodbye(_) => return self.on_goodbye(link),
+            FromWorker::Outcome(outcome) => Input::OutcomeArrived { link, outcome },
+            FromWorker::Returned(attempts) => Input::AttemptsReturned { link, attempts },
+            FromWorker::Output(output) => Input::OutputArrived { link, output },
+            FromWorker::Ask(ask) => Input::QuestionAsked { link, ask },
+            FromWorker::Draining(_) => Input::WorkerDraining { link },
+        };
+        self.step(now, input);
+    }
+
+    pub(super) fn on_admin_sent(&mut self, now: Time, link: Link, message: FromAdmin) {
+        let Some(role) = self.peers.get(&link).map(|peer| peer.role) else {
+            return;
+        };
+        match message {
+            FromAdmin::Request(request) => self.on_request(now, link, role, &request),
+            FromAdmin::Cancel(ids) if role == Role::Admin => self.on_cancel(now, link, role, ids),
+            FromAdmin::Cancel(_) => self.refuse(link, "role", "an observer may not cancel tasks"),
+            FromAdmin::Goodbye(_) => {}
+        }
+    }
+
+    fn on_goodbye(&mut self, link: Link) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.said_goodbye = true;
         }
     }
 
@@ -119,13 +104,8 @@ impl Driver {
         }
     }
 
-    fn on_open(&mut self, now: Time, link: Link, json: &[u8]) {
-        let open = serde_json::from_slice::<Open>(json).ok();
-        let Some((session, client)) =
-            open.and_then(|open| Some((open.session.parse::<SessionId>().ok()?, open.client)))
-        else {
-            return self.refuse(link, "frame", "OPEN needs a session of 32 hexadecimal digits");
-        };
+    fn on_open(&mut self, now: Time, link: Link, open: Open) {
+        let Open { session, client, .. } = open;
         let client = if client.is_empty() { "client".to_owned() } else { client };
         self.step(now, Input::SessionOpened { link, session, client });
     }
@@ -145,7 +125,7 @@ impl Driver {
             missing.into_iter().filter(|hash| !peer.port.is_arriving(*hash)).collect();
         peer.parked.push(task);
         if !unasked.is_empty() {
-            self.send(link, Message::NeedBlob(unasked));
+            self.send_to_client(link, &ToClient::NeedBlob(unasked));
         }
     }
 
@@ -190,58 +170,31 @@ impl Driver {
                 tracing::warn!("a worker asks for the blob {hash}, which is not here");
                 continue;
             };
-            self.send(link, Message::Blob { hash: *hash, payload });
+            self.send_to_worker(link, ToWorker::Blob(Blob { hash: *hash, payload }));
         }
     }
 
-    fn on_register(&mut self, now: Time, link: Link, json: &[u8]) {
-        match parse_register(json) {
-            Ok((profile, held)) => {
-                let mut is_known = false;
-                if let Some(peer) = self.peers.get_mut(&link) {
-                    is_known = peer.from == profile.name;
-                    peer.from.clone_from(&profile.name);
-                }
-                if !is_known {
-                    tracing::info!(
-                        "worker {} joined with {} slots, holding {} attempts",
-                        profile.name,
-                        profile.slots,
-                        held.len()
-                    );
-                }
-                self.step(now, Input::WorkerJoined { link, profile, held });
-            }
-            Err(why) => self.refuse(link, "frame", &why),
+    fn on_register(&mut self, now: Time, link: Link, mut register: Register) {
+        if !(1..=SLOTS_AT_MOST).contains(&register.slots) {
+            let slots = register.slots;
+            let why = format!("a worker has between 1 and {SLOTS_AT_MOST} slots, not {slots}");
+            return self.refuse(link, "frame", &why);
         }
+        let held = std::mem::take(&mut register.held);
+        let profile = WorkerProfile::from(register);
+        let Some(peer) = self.peers.get_mut(&link) else {
+            return;
+        };
+        let is_known = peer.from == profile.name;
+        peer.from.clone_from(&profile.name);
+        if !is_known {
+            tracing::info!(
+                "worker {} joined with {} slots, holding {} attempts",
+                profile.name,
+                profile.slots,
+                held.len()
+            );
+        }
+        self.step(now, Input::WorkerJoined { link, profile, held });
     }
-}
-
-fn parse_register(json: &[u8]) -> Result<(WorkerProfile, Vec<AttemptId>), String> {
-    let register: Register =
-        serde_json::from_slice(json).map_err(|error| format!("REGISTER cannot be read: {error}"))?;
-    let id: WorkerId = register.worker.parse().map_err(|error| format!("REGISTER: {error}"))?;
-    if !(1..=SLOTS_AT_MOST).contains(&register.slots) {
-        return Err(format!("a worker has between 1 and {SLOTS_AT_MOST} slots, not {}", register.slots));
-    }
-    let held = register
-        .held
-        .iter()
-        .map(|(task, attempt)| {
-            Ok(AttemptId {
-                task: task.parse().map_err(|error| format!("REGISTER: {error}"))?,
-                attempt: argon_proto::Attempt(*attempt),
-            })
-        })
-        .collect::<Result<Vec<_>, String>>()?;
-    let profile = WorkerProfile {
-        id,
-        name: register.name.chars().take(200).collect(),
-        host: register.host.chars().take(200).collect(),
-        pid: register.pid,
-        slots: register.slots,
-        runtimes: register.runtimes.into_iter().collect(),
-        release: register.release,
-    };
-    Ok((profile, held))
 }

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler};
-use argon_proto::{BlobHash, Message};
-use bytes::Bytes;
+use argon_proto::BlobHash;
+use argon_proto::conversation::admin::Reply;
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::conversation::{Blob, Goodbye};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::blobs::Blobs;
 use super::inbox::{Event, Inbox};
-use super::peer::Peer;
+use super::peer::{Peer, Port};
 use super::rates::Rates;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, Kind};
@@ -142,7 +145,9 @@ impl Driver {
                 tracing::debug!("{} {from} connected", role.name());
                 self.peers.insert(link, Peer::new(port, role, from));
             }
-            Event::Said { link, message } => self.on_said(now, link, message),
+            Event::ClientSent { link, message } => self.on_client_sent(now, link, message),
+            Event::WorkerSent { link, message } => self.on_worker_sent(now, link, message),
+            Event::AdminSent { link, message } => self.on_admin_sent(now, link, message),
             Event::Gone { link, is_dead, why } => self.on_gone(now, link, is_dead, &why),
         }
     }
@@ -193,7 +198,8 @@ impl Driver {
     fn release(&mut self) {
         for effect in std::mem::take(&mut self.out.effects) {
             match effect {
-                Effect::Send { link, message } => self.send(link, message),
+                Effect::SendToClient { link, message } => self.send_to_client(link, &message),
+                Effect::SendToWorker { link, message } => self.send_to_worker(link, message),
                 Effect::Close { link, code, why } => {
                     if let Some(peer) = self.peers.get(&link) {
                         tracing::info!("{} {} is disconnected: {why}", peer.role.name(), peer.from);
@@ -215,30 +221,48 @@ impl Driver {
         }
     }
 
-    /// Queues a message for a peer; a RUN takes the blobs along that the worker does not have.
-    pub(super) fn send(&mut self, link: Link, message: Message) {
+    /// Queues a message for a client.
+    pub(super) fn send_to_client(&mut self, link: Link, message: &ToClient) {
+        if let Some(peer) = self.peers.get_mut(&link)
+            && let Port::Client(connection) = &peer.port
+        {
+            connection.send(message);
+            peer.flush_later(link, &mut self.dirty);
+        }
+    }
+
+    /// Queues a message for a worker; a RUN takes the blobs along that the worker does not have.
+    pub(super) fn send_to_worker(&mut self, link: Link, message: ToWorker) {
         let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
-        if let Message::Run(task) = &message {
+        let Port::Worker(worker) = &peer.port else {
+            return;
+        };
+        if let ToWorker::Run(task) = &message {
             for hash in task.blob_hashes() {
                 if let Some(payload) = self.blobs.payload(hash)
                     && peer.sent.insert(hash)
                 {
-                    peer.port.send(Message::Blob { hash, payload: payload.clone() });
+                    worker.send(ToWorker::Blob(Blob { hash, payload: payload.clone() }));
                 }
             }
         }
-        peer.port.send(message);
-        if !std::mem::replace(&mut peer.is_dirty, true) {
-            self.dirty.push(link);
+        worker.send(message);
+        peer.flush_later(link, &mut self.dirty);
+    }
+
+    /// Queues the answer to a request.
+    pub(super) fn reply(&mut self, link: Link, reply: Reply) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.port.reply(reply);
+            peer.flush_later(link, &mut self.dirty);
         }
     }
 
     async fn say_goodbye(&mut self) {
-        let reason = Bytes::from_static(br#"{"reason":"the manager was asked to stop"}"#);
         for peer in self.peers.values() {
-            peer.port.send(Message::Goodbye(reason.clone()));
+            peer.port.say_goodbye(Goodbye::because("the manager was asked to stop"));
             peer.port.flush();
         }
         // What the sockets did not take at once gets a moment more.

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use argon_core::scheduler::Link;
-use argon_proto::Message;
+use argon_proto::conversation::admin::FromAdmin;
+use argon_proto::conversation::client::ToManager;
+use argon_proto::conversation::worker::FromWorker;
 use argon_proto::key::Role;
 use tokio::sync::Notify;
 
@@ -25,12 +27,26 @@ pub enum Event {
         /// Where it comes from, for the log.
         from: String,
     },
-    /// It said something.
-    Said {
+    /// A client sent something.
+    ClientSent {
         /// Its number.
         link: Link,
         /// What.
-        message: Message,
+        message: ToManager,
+    },
+    /// A worker sent something.
+    WorkerSent {
+        /// Its number.
+        link: Link,
+        /// What.
+        message: FromWorker,
+    },
+    /// An admin or observer sent something.
+    AdminSent {
+        /// Its number.
+        link: Link,
+        /// What.
+        message: FromAdmin,
     },
     /// Its connection ended.
     Gone {

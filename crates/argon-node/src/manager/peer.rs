@@ -2,9 +2,14 @@
 
 use std::rc::Rc;
 
+use argon_core::scheduler::Link;
+use argon_proto::conversation::Goodbye;
+use argon_proto::conversation::admin::{FromAdmin, Reply, ToAdmin};
+use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::handshake::Refusal;
 use argon_proto::key::Role;
-use argon_proto::{BlobHash, Message, Task, TaskId};
+use argon_proto::{BlobHash, Task, TaskId};
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 
@@ -14,8 +19,19 @@ use crate::worker::LinkEvent;
 /// How a peer is reached.
 #[derive(Clone, Debug)]
 pub enum Port {
+    /// A client over TCP.
+    Client(Rc<Connection<ToManager, ToClient>>),
+    /// A worker.
+    Worker(WorkerPort),
+    /// An admin or observer over TCP.
+    Admin(Rc<Connection<FromAdmin, ToAdmin>>),
+}
+
+/// How a worker is reached.
+#[derive(Clone, Debug)]
+pub enum WorkerPort {
     /// Over TCP.
-    Tcp(Rc<Connection>),
+    Tcp(Rc<Connection<FromWorker, ToWorker>>),
     /// The pool of a stand-alone worker, in this process.
     Memory(mpsc::UnboundedSender<LinkEvent>),
 }
@@ -48,62 +64,91 @@ impl Peer {
             is_dirty: false,
         }
     }
+}
 
+impl Peer {
     pub(super) fn has_parked(&self, id: TaskId) -> bool {
         self.parked.iter().any(|task| task.head.id == id)
+    }
+
+    /// Lets the end of the batch flush the connection.
+    pub(super) fn flush_later(&mut self, link: Link, dirty: &mut Vec<Link>) {
+        if !std::mem::replace(&mut self.is_dirty, true) {
+            dirty.push(link);
+        }
     }
 }
 
 impl Port {
-    /// Queues a message.
-    pub fn send(&self, message: Message) {
+    /// Queues the answer to a request; a worker asks nothing.
+    pub fn reply(&self, reply: Reply) {
         match self {
-            Self::Tcp(connection) => connection.send(message),
-            Self::Memory(events) => {
-                let event = if matches!(message, Message::Registered(_)) {
-                    LinkEvent::Registered
-                } else {
-                    LinkEvent::Message(message)
-                };
-                // A pool that has ended hears nothing more; the process is ending too.
-                let _ = events.send(event);
-            }
+            Self::Client(connection) => connection.send(&ToClient::Reply(reply)),
+            Self::Admin(connection) => connection.send(&ToAdmin::Reply(reply)),
+            Self::Worker(_) => {}
+        }
+    }
+
+    /// Queues a goodbye.
+    pub fn say_goodbye(&self, goodbye: Goodbye) {
+        match self {
+            Self::Client(connection) => connection.send(&ToClient::Goodbye(goodbye)),
+            Self::Worker(worker) => worker.send(ToWorker::Goodbye(goodbye)),
+            Self::Admin(connection) => connection.send(&ToAdmin::Goodbye(goodbye)),
         }
     }
 
     /// Sends what is queued.
     pub fn flush(&self) {
         match self {
-            Self::Tcp(connection) => connection.flush(),
-            Self::Memory(_) => {}
+            Self::Client(connection) => connection.flush(),
+            Self::Worker(WorkerPort::Tcp(connection)) => connection.flush(),
+            Self::Worker(WorkerPort::Memory(_)) => {}
+            Self::Admin(connection) => connection.flush(),
         }
     }
 
     /// Ends the connection with a reason.
     pub fn refuse(&self, code: &str, why: &str) {
+        let refusal = Refusal::new(code, why);
         match self {
-            Self::Tcp(connection) => connection.refuse(&Refusal::new(code, why)),
-            Self::Memory(events) => {
+            Self::Client(connection) => connection.refuse(&refusal),
+            Self::Worker(WorkerPort::Tcp(connection)) => connection.refuse(&refusal),
+            Self::Worker(WorkerPort::Memory(events)) => {
                 tracing::error!("the manager refused its own pool: {why}");
                 let _ = events.send(LinkEvent::Lost);
             }
+            Self::Admin(connection) => connection.refuse(&refusal),
         }
     }
 
-    /// Whether a blob is on its way from this peer.
+    /// Whether a blob is on its way from this peer: only clients send any.
     #[must_use]
     pub fn is_arriving(&self, hash: BlobHash) -> bool {
         match self {
-            Self::Tcp(connection) => connection.is_arriving(hash),
-            Self::Memory(_) => false,
+            Self::Client(connection) => connection.is_arriving(hash),
+            Self::Worker(_) | Self::Admin(_) => false,
         }
     }
 
     /// A blob that was on its way has been taken.
     pub fn forget_arrival(&self, hash: BlobHash) {
         match self {
-            Self::Tcp(connection) => connection.forget_arrival(hash),
-            Self::Memory(_) => {}
+            Self::Client(connection) => connection.forget_arrival(hash),
+            Self::Worker(_) | Self::Admin(_) => {}
+        }
+    }
+}
+
+impl WorkerPort {
+    /// Queues a message.
+    pub fn send(&self, message: ToWorker) {
+        match self {
+            Self::Tcp(connection) => connection.send(&message),
+            Self::Memory(events) => {
+                // A pool that has ended receives nothing more; the process is ending too.
+                let _ = events.send(LinkEvent::Message(message));
+            }
         }
     }
 }

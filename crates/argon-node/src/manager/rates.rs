@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use argon_core::Time;
 use argon_core::scheduler::Totals;
-use serde_json::{Value, json};
+use argon_proto::conversation::admin;
 
 /// Microseconds between two notes at least,
 const NOTE_EVERY: u64 = 1_000_000;
@@ -46,17 +46,17 @@ impl Rates {
     }
 
     /// Tasks a second that came in and that ended, and the seconds that this is the mean of.
-    pub(super) fn json(&self, now: Time, totals: &Totals) -> Value {
+    pub(super) fn at(&self, now: Time, totals: &Totals) -> admin::Rates {
         let current = Note::of(now, totals);
         let earlier = self.notes.iter().rev().find(|note| now.0 - note.at.0 >= SPAN).or(self.notes.front());
-        let Some(earlier) = earlier else { return json!({"submitted": 0.0, "ended": 0.0, "seconds": 0.0}) };
+        let Some(earlier) = earlier else { return admin::Rates::default() };
         let micros = (now.0 - earlier.at.0).max(NOTE_EVERY);
         let per_second = |count: u64| (count as f64 * 1e7 / micros as f64).round() / 10.0;
-        json!({
-            "submitted": per_second(current.submitted - earlier.submitted),
-            "ended": per_second(current.ended - earlier.ended),
-            "seconds": (micros as f64 / 1e5).round() / 10.0,
-        })
+        admin::Rates {
+            submitted: per_second(current.submitted - earlier.submitted),
+            ended: per_second(current.ended - earlier.ended),
+            seconds: (micros as f64 / 1e5).round() / 10.0,
+        }
     }
 }
 
@@ -75,18 +75,18 @@ mod tests {
             rates.note(Time(second * 1_000_000), &totals(second * 100, second * 50));
             rates.note(Time(second * 1_000_000 + 1), &totals(second * 100, second * 50));
         }
-        let rate = rates.json(Time(60_000_000), &totals(6_000, 3_000));
-        assert_eq!((rate["submitted"].as_f64(), rate["ended"].as_f64()), (Some(100.0), Some(50.0)));
+        let rate = rates.at(Time(60_000_000), &totals(6_000, 3_000));
+        assert_eq!((rate.submitted, rate.ended), (100.0, 50.0));
         assert!(rates.notes.len() <= 12);
     }
 
     #[test]
     fn after_a_silence_the_rate_is_low_and_at_the_beginning_there_is_none() {
         let mut rates = Rates::default();
-        assert_eq!(rates.json(Time(0), &totals(0, 0))["ended"], 0.0);
+        assert_eq!(rates.at(Time(0), &totals(0, 0)).ended, 0.0);
         rates.note(Time(0), &totals(0, 0));
         rates.note(Time(1_000_000), &totals(100, 100));
-        let rate = rates.json(Time(101_000_000), &totals(100, 100));
-        assert_eq!(rate["ended"], 0.0);
+        let rate = rates.at(Time(101_000_000), &totals(100, 100));
+        assert_eq!(rate.ended, 0.0);
     }
 }

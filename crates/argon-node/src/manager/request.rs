@@ -3,90 +3,57 @@
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::scheduler::{Input, Link, SchedulerView};
+use argon_core::scheduler::{Input, Link, Waiting};
+use argon_proto::WorkerId;
+use argon_proto::conversation::admin::{
+    Explanation, ManagerStatus, Question, Reply, Request, WorkerDrains, WorkerView,
+};
 use argon_proto::key::Role;
-use argon_proto::{Message, WorkerId};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
-use super::cancel::CancelRequest;
 use super::driver::Driver;
-use super::peer::Port;
-
-/// The body of REQUEST.
-#[derive(Deserialize)]
-struct Request {
-    #[serde(default)]
-    request: u64,
-    what: String,
-    #[serde(default)]
-    worker: String,
-    #[serde(default)]
-    within_ms: Option<u64>,
-    #[serde(default)]
-    task: String,
-    #[serde(default)]
-    tasks: Vec<String>,
-    #[serde(default)]
-    all: bool,
-    #[serde(default)]
-    by: String,
-}
+use super::peer::{Port, WorkerPort};
 
 impl Driver {
-    pub(super) fn on_request(&mut self, now: Time, link: Link, role: Role, body: &[u8]) {
-        let request = match serde_json::from_slice::<Request>(body) {
-            Ok(request) => request,
-            Err(error) => return self.refuse(link, "frame", &format!("REQUEST cannot be read: {error}")),
-        };
-        let number = request.request;
-        let answer = self.answer(now, link, role, &request);
-        let mut reply = match answer {
-            Ok(reply) => reply,
-            Err(message) => json!({"ok": false, "message": message}),
-        };
-        reply["request"] = number.into();
-        self.send(link, Message::Reply(reply.to_string().into()));
+    pub(super) fn on_request(&mut self, now: Time, link: Link, role: Role, request: &Request) {
+        let answer = self.answer(now, link, role, request);
+        self.reply(link, answer.unwrap_or_else(|message| Reply::failed(request.request, message)));
     }
 
-    fn answer(&mut self, now: Time, link: Link, role: Role, request: &Request) -> Result<Value, String> {
-        let what = request.what.as_str();
-        if role == Role::Observer && !matches!(what, "status" | "explain") {
+    fn answer(&mut self, now: Time, link: Link, role: Role, request: &Request) -> Result<Reply, String> {
+        let number = request.request;
+        let is_a_look = matches!(request.what.as_str(), "status" | "explain");
+        if role == Role::Observer && !is_a_look {
             return Err("an observer may look, not touch; use the cluster key or an admin's".to_owned());
         }
-        match what {
-            "status" => self.status(now),
-            "explain" => self.explain(&request.task),
-            "waiting" => self.waiting(now, link, role),
-            "cancel" => {
-                let asked = CancelRequest { tasks: &request.tasks, all: request.all, by: &request.by };
-                self.cancel(now, link, role, &asked)
+        match Question::of(request)? {
+            Question::Status => Ok(Reply::with(number, &self.status(now))),
+            Question::Explain { task } => Ok(Reply::with(number, &self.explain(task)?)),
+            Question::Waiting => Ok(Reply::with(number, &self.waiting(now, link, role)?)),
+            Question::Cancel(cancel) => self.cancel(now, link, role, number, &cancel),
+            Question::Drain { worker, within_ms } => {
+                let within = within_ms.map(Duration::from_millis);
+                Ok(Reply::with(number, &self.drain_worker(now, &worker, within)?))
             }
-            "drain" => self.drain(now, &request.worker, request.within_ms.map(Duration::from_millis)),
-            "shutdown" if role == Role::Admin => {
+            Question::Shutdown if role == Role::Admin => {
                 self.wants_stop = true;
-                Ok(json!({"ok": true}))
+                Ok(Reply::with(number, &()))
             }
-            "shutdown" => Err("only an admin may stop the manager".to_owned()),
-            other => Err(format!(
-                "this manager does not know the request '{other}'; it knows status, waiting, explain, cancel, drain and shutdown"
-            )),
+            Question::Shutdown => Err("only an admin may stop the manager".to_owned()),
         }
     }
 
-    fn status(&self, now: Time) -> Result<Value, String> {
-        let view: SchedulerView = self.scheduler.view(now);
-        let mut reply = serde_json::to_value(view).map_err(|error| error.to_string())?;
-        reply["ok"] = true.into();
-        reply["rates"] = self.rates.json(now, self.scheduler.totals());
-        reply["uptime_s"] = self.started.elapsed().as_secs().into();
-        reply["release"] = env!("CARGO_PKG_VERSION").into();
-        reply["pid"] = std::process::id().into();
-        Ok(reply)
+    fn status(&self, now: Time) -> ManagerStatus {
+        ManagerStatus {
+            scheduler: self.scheduler.view(now),
+            rates: self.rates.at(now, self.scheduler.totals()),
+            uptime_s: self.started.elapsed().as_secs(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+        }
     }
 
     /// Why the tasks of the client's session wait; for an admin, who has no session, those of all.
-    fn waiting(&self, now: Time, link: Link, role: Role) -> Result<Value, String> {
+    fn waiting(&self, now: Time, link: Link, role: Role) -> Result<Waiting, String> {
         let waiting = match role {
             Role::Admin => self.scheduler.waiting(now),
             Role::Client | Role::Worker | Role::Observer => {
@@ -99,41 +66,41 @@ impl Driver {
                 self.peers.get(&link).map_or(0, |peer| peer.parked.len())
             }
         };
-        let waiting = waiting.with_blobs_missing(parked);
-        let mut reply = serde_json::to_value(waiting).map_err(|error| error.to_string())?;
-        reply["ok"] = true.into();
-        Ok(reply)
+        Ok(waiting.with_blobs_missing(parked))
     }
 
-    fn explain(&self, task: &str) -> Result<Value, String> {
+    fn explain(&self, task: String) -> Result<Explanation, String> {
         let id = task.parse().map_err(|error| format!("{error}"))?;
         let state = self
             .scheduler
             .task_state(id)
             .ok_or("this manager knows no such task: it was never submitted, or its outcome was taken")?;
-        Ok(json!({"ok": true, "task": task, "state": state}))
+        Ok(Explanation { task, state })
     }
 
-    fn drain(&mut self, now: Time, name: &str, within: Option<Duration>) -> Result<Value, String> {
-        let view = self.scheduler.view(now);
-        let matching: Vec<_> =
-            view.worker_list.iter().filter(|worker| worker.name == name || worker.worker == name).collect();
+    fn drain_worker(
+        &mut self,
+        now: Time,
+        name: &str,
+        within: Option<Duration>,
+    ) -> Result<WorkerDrains, String> {
+        let workers = self.scheduler.view(now).worker_list;
+        let is_meant = |worker: &&WorkerView| worker.name == name || worker.worker == name;
+        let matching: Vec<_> = workers.iter().filter(is_meant).collect();
         match matching.as_slice() {
             [worker] => {
                 let id: WorkerId = worker.worker.parse().map_err(|error| format!("{error}"))?;
-                let reply = json!({
-                    "ok": true,
-                    "worker": worker.worker,
-                    "name": worker.name,
-                    "held": worker.held,
-                    "was_draining": worker.draining,
-                    "keeps_manager": worker.pid == std::process::id() && self.has_own_pool(),
-                });
                 self.step(now, Input::DrainRequested { worker: id, within });
-                Ok(reply)
+                Ok(WorkerDrains {
+                    worker: worker.worker.clone(),
+                    name: worker.name.clone(),
+                    held: worker.held,
+                    was_draining: worker.draining,
+                    keeps_manager: worker.pid == std::process::id() && self.has_own_pool(),
+                })
             }
             [] => {
-                let names: Vec<_> = view.worker_list.iter().map(|worker| worker.name.as_str()).collect();
+                let names: Vec<_> = workers.iter().map(|worker| worker.name.as_str()).collect();
                 let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
                 Err(format!("there is no worker '{name}' here; there are: {known}"))
             }
@@ -152,6 +119,6 @@ impl Driver {
 
     /// Whether a pool in this process is among the workers.
     fn has_own_pool(&self) -> bool {
-        self.peers.values().any(|peer| matches!(peer.port, Port::Memory(_)))
+        self.peers.values().any(|peer| matches!(peer.port, Port::Worker(WorkerPort::Memory(_))))
     }
 }

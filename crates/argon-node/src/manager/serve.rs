@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use argon_core::scheduler::{Limits, Link};
+use argon_proto::Message;
 use argon_proto::handshake::Welcome;
 use argon_proto::id::to_hex;
 use argon_proto::key::{Key, Role};
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::driver::Driver;
 use super::inbox::{Event, Inbox};
-use super::peer::Port;
+use super::peer::{Port, WorkerPort};
 use super::store::Store;
 use crate::exit::Failure;
 use crate::net::accept::{self, Admitted};
@@ -81,17 +82,37 @@ pub async fn serve(
     }
 }
 
-/// Brings one peer's messages to the inbox until it is gone.
+/// Attends to a peer in the conversation of its role.
 async fn attend(admitted: Admitted, link: Link, inbox: Inbox) {
-    let owes_life = admitted.role == Role::Worker;
-    let connection = Connection::new(admitted.stream, admitted.decoder, owes_life);
-    inbox.push(Event::Admitted {
-        link,
-        role: admitted.role,
-        port: Port::Tcp(Rc::clone(&connection)),
-        from: admitted.from.to_string(),
-    });
-    let end = connection::run(connection, |message| inbox.push(Event::Said { link, message })).await;
+    match admitted.role {
+        Role::Client => {
+            let sent = |message| Event::ClientSent { link, message };
+            converse(admitted, link, &inbox, Port::Client, sent).await;
+        }
+        Role::Worker => {
+            let port = |connection| Port::Worker(WorkerPort::Tcp(connection));
+            let sent = |message| Event::WorkerSent { link, message };
+            converse(admitted, link, &inbox, port, sent).await;
+        }
+        Role::Observer | Role::Admin => {
+            let sent = |message| Event::AdminSent { link, message };
+            converse(admitted, link, &inbox, Port::Admin, sent).await;
+        }
+    }
+}
+
+/// Brings one peer's messages to the inbox until it is gone.
+async fn converse<In: Message, Out: Message>(
+    admitted: Admitted,
+    link: Link,
+    inbox: &Inbox,
+    port: impl FnOnce(Rc<Connection<In, Out>>) -> Port,
+    sent: impl Fn(In) -> Event,
+) {
+    let (role, from) = (admitted.role, admitted.from.to_string());
+    let connection = Connection::new(admitted);
+    inbox.push(Event::Admitted { link, role, port: port(Rc::clone(&connection)), from });
+    let end = connection::run(connection, |message| inbox.push(sent(message))).await;
     let (is_dead, why) = match end {
         End::Lost(why) => (false, why),
         End::Silent => (true, "it was silent for 15 s".to_owned()),

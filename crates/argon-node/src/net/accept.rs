@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::frame::{Frames, Outbox};
 use argon_proto::handshake::{Listener as Proof, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
 use argon_proto::key::{Key, Role};
+use argon_proto::kind;
 use argon_proto::limit::FRAME_BYTES_BEFORE_PROOF;
-use argon_proto::message::kind;
 use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,7 +40,7 @@ pub struct Admitted {
     /// Its connection.
     pub stream: TcpStream,
     /// What was read behind the handshake.
-    pub decoder: Decoder,
+    pub frames: Frames,
     /// What it may do.
     pub role: Role,
     /// Where it comes from.
@@ -123,11 +123,11 @@ async fn prove(
     welcome: &Welcome,
 ) -> Result<Admitted, String> {
     argon::dial::prepare(&stream);
-    let mut opening = Opening { decoder: Decoder::default(), read: 0 };
+    let mut opening = Opening { frames: Frames::default(), read: 0 };
     opening.magic(&mut stream).await?;
     let shaken = shake(&mut stream, &mut opening, key, welcome).await;
     match shaken {
-        Ok(role) => Ok(Admitted { stream, decoder: opening.decoder, role, from }),
+        Ok(role) => Ok(Admitted { stream, frames: opening.frames, role, from }),
         Err(refusal) => {
             let mut out = Outbox::default();
             out.push_frame(kind::REFUSED, &refusal.to_json());
@@ -159,28 +159,28 @@ async fn shake(
 
 /// What a peer says before it is known.
 struct Opening {
-    decoder: Decoder,
+    frames: Frames,
     read: usize,
 }
 
 impl Opening {
     async fn magic(&mut self, stream: &mut TcpStream) -> Result<(), String> {
-        while self.decoder.buffer().len() < MAGIC.len() {
+        while self.frames.buffer().len() < MAGIC.len() {
             self.read_more(stream).await.map_err(|refusal| refusal.message)?;
-            let start = self.decoder.buffer();
+            let start = self.frames.buffer();
             let length = start.len().min(MAGIC.len());
             if start[..length] != MAGIC[..length] {
                 return Err(answer_stranger(stream, start).await);
             }
         }
-        self.decoder.buffer().advance(MAGIC.len());
+        self.frames.buffer().advance(MAGIC.len());
         Ok(())
     }
 
     async fn frame(&mut self, stream: &mut TcpStream, wanted: u8) -> Result<bytes::Bytes, Refusal> {
         loop {
             let frame = self
-                .decoder
+                .frames
                 .next_frame(FRAME_BYTES_BEFORE_PROOF)
                 .map_err(|error| Refusal::new("frame", error.to_string()))?;
             match frame {
@@ -210,7 +210,7 @@ impl Opening {
             return Err(Refusal::new("frame", "it closed the connection before it had proven the key"));
         }
         self.read += count;
-        self.decoder.buffer().extend_from_slice(&bytes[..count]);
+        self.frames.buffer().extend_from_slice(&bytes[..count]);
         Ok(())
     }
 }

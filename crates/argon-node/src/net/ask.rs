@@ -2,41 +2,41 @@
 
 use std::time::Duration;
 
-use argon_proto::Message;
-use argon_proto::frame::Outbox;
+use argon_proto::conversation::admin::{FromAdmin, Question, Reply, ToAdmin};
+use argon_proto::conversation::{Control, Incoming};
+use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::handshake::Refusal;
 use argon_proto::key::{Key, Role, Scope};
-use serde_json::Value;
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 use super::accept::write_all;
-use super::dial::{Reached, dial};
+use super::dial::dial;
 use crate::exit::{Failure, Kind};
 
 /// How long a manager may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// Asks the manager at `address` and returns the body of its REPLY.
+/// Asks the manager at `address` and returns its reply.
 ///
 /// # Errors
 /// If it is not reached, refuses, does not answer, or answers that it cannot.
-pub async fn ask(address: &str, key: &Key, role: Role, question: &Value) -> Result<Value, Failure> {
+pub async fn ask(address: &str, key: &Key, role: Role, question: &Question) -> Result<Reply, Failure> {
     let mut reached = dial(address, key, role).await?;
     let mut out = Outbox::default();
-    out.push(Message::Request(question.to_string().into()));
+    out.push(&FromAdmin::Request(question.numbered(1)));
     let broken = |refusal: Refusal| Failure::new(Kind::Reach, refusal.message);
     write_all(&mut reached.stream, &mut out).await.map_err(broken)?;
-    let reply = tokio::time::timeout(ANSWER_WITHIN, answer(&mut reached)).await.map_err(|_| {
+    let answering = answer(&mut reached.stream, reached.frames.into());
+    let reply = tokio::time::timeout(ANSWER_WITHIN, answering).await.map_err(|_| {
         Failure::new(Kind::Reach, format!("the manager at {address} did not answer within 10 s"))
     })??;
-    let reply: Value = serde_json::from_slice(&reply).map_err(|error| {
-        Failure::new(Kind::Reach, format!("the manager's answer cannot be read: {error}"))
-    })?;
-    if reply["ok"] == true {
-        return Ok(reply);
-    }
-    let message = reply["message"].as_str().unwrap_or("the manager could not do that");
-    Err(Failure::new(Kind::Other, message))
+    if reply.ok { Ok(reply) } else { Err(Failure::new(Kind::Other, reply.message())) }
+}
+
+/// A reply, or one of its values, that is not what was asked for.
+pub fn unreadable(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Kind::Reach, format!("the manager's answer cannot be read: {error}"))
 }
 
 /// The role in which a command asks: the one that it wants, or the client's or admin's that the key is for.
@@ -47,22 +47,23 @@ pub fn role_for(key: &Key, wanted: Role) -> Role {
     }
 }
 
-async fn answer(reached: &mut Reached) -> Result<bytes::Bytes, Failure> {
+async fn answer(stream: &mut TcpStream, mut decoder: Decoder<Incoming<ToAdmin>>) -> Result<Reply, Failure> {
     loop {
-        let message = reached.decoder.next().map_err(|error| {
-            Failure::new(Kind::Reach, format!("the manager's answer cannot be read: {error}"))
-        })?;
-        match message {
-            Some(Message::Reply(reply)) => return Ok(reply),
-            Some(Message::Refused(json)) => {
-                return Err(Failure::new(Kind::Reach, Refusal::from_json(&json).message));
+        match decoder.next().map_err(|error| unreadable(&error))? {
+            Some(Incoming::Message(ToAdmin::Reply(reply))) => return Ok(reply),
+            Some(Incoming::Control(Control::Refused(refusal))) => {
+                return Err(Failure::new(Kind::Reach, refusal.message));
             }
-            Some(_) => {}
+            // When it leaves, it closes the connection.
+            Some(
+                Incoming::Message(ToAdmin::Goodbye(_))
+                | Incoming::Control(Control::Ping(_) | Control::Pong(_)),
+            ) => {}
             None => {
-                let count =
-                    reached.stream.read_buf(reached.decoder.buffer()).await.map_err(|error| {
-                        Failure::new(Kind::Reach, format!("the connection broke: {error}"))
-                    })?;
+                let count = stream
+                    .read_buf(decoder.buffer())
+                    .await
+                    .map_err(|error| Failure::new(Kind::Reach, format!("the connection broke: {error}")))?;
                 if count == 0 {
                     return Err(Failure::new(Kind::Reach, "the manager closed the connection"));
                 }

@@ -3,23 +3,28 @@
 //! The owner queues messages with [`Connection::send`] and writes them with [`Connection::flush`], at once and
 //! without waking anybody; only what the socket does not take is left to the connection's own task, [`run`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use argon_proto::conversation::{Control, Incoming};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::handshake::Refusal;
-use argon_proto::{BlobHash, Message};
+use argon_proto::key::Role;
+use argon_proto::{BlobHash, DecodeError, Message};
 use bytes::BufMut;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use super::accept::Admitted;
 
 /// A peer is sent a PING when it was sent nothing for so long.
 const PING_AFTER: Duration = Duration::from_secs(5);
@@ -32,21 +37,23 @@ const READ_TURN: usize = 128 << 10;
 /// How long a connection that is being closed may take to send its last words.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// One connection.
+/// One connection, over which `In` come and `Out` go.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Connection<In, Out> {
     reader: RefCell<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     outbox: RefCell<Outbox>,
-    decoder: RefCell<Decoder>,
+    decoder: RefCell<Decoder<Incoming<In>>>,
     /// Blobs that are complete, and that the owner has not taken.
     arrived: RefCell<Vec<BlobHash>>,
-    owes_life: bool,
+    role: Role,
+    from: SocketAddr,
     last_sent: Cell<Instant>,
     last_heard: Cell<Instant>,
     is_blocked: Cell<bool>,
     close_by: Cell<Option<Instant>>,
     wake: Notify,
+    sends: PhantomData<fn(Out)>,
 }
 
 /// Why a connection ended.
@@ -60,29 +67,31 @@ pub enum End {
     Closed,
 }
 
-impl Connection {
-    /// A connection over a stream whose handshake is done; `decoder` may hold bytes that came behind it.
+impl<In: Message, Out: Message> Connection<In, Out> {
+    /// The connection of a peer that was admitted.
     #[must_use]
-    pub fn new(stream: TcpStream, decoder: Decoder, owes_life: bool) -> Rc<Self> {
+    pub fn new(admitted: Admitted) -> Rc<Self> {
         let now = Instant::now();
-        let (reader, writer) = stream.into_split();
+        let (reader, writer) = admitted.stream.into_split();
         Rc::new(Self {
             reader: RefCell::new(reader),
             writer,
             outbox: RefCell::default(),
-            decoder: RefCell::new(decoder),
+            decoder: RefCell::new(admitted.frames.into()),
             arrived: RefCell::default(),
-            owes_life,
+            role: admitted.role,
+            from: admitted.from,
             last_sent: Cell::new(now),
             last_heard: Cell::new(now),
             is_blocked: Cell::new(false),
             close_by: Cell::new(None),
             wake: Notify::new(),
+            sends: PhantomData,
         })
     }
 
     /// Queues a message; [`Connection::flush`] sends it.
-    pub fn send(&self, message: Message) {
+    pub fn send(&self, message: &Out) {
         self.outbox.borrow_mut().push(message);
     }
 
@@ -106,7 +115,7 @@ impl Connection {
 
     /// Says why, then ends the connection.
     pub fn refuse(&self, refusal: &Refusal) {
-        self.send(Message::Refused(refusal.to_json().into()));
+        self.outbox.borrow_mut().push(&Control::Refused(refusal.clone()));
         self.close();
     }
 
@@ -150,11 +159,7 @@ impl Connection {
 
     /// Waits until something is there and reads it. `false` when the socket has no more for now. A read that fills its
     /// room only in part has emptied the socket: tokio knows that too, and asks the kernel before it comes here again.
-    fn poll_read(
-        &self,
-        context: &mut Context<'_>,
-        inbox: &mut impl FnMut(Message),
-    ) -> Poll<Result<bool, End>> {
+    fn poll_read(&self, context: &mut Context<'_>, inbox: &mut impl FnMut(In)) -> Poll<Result<bool, End>> {
         let mut reader = self.reader.borrow_mut();
         let mut turn = 0;
         while turn < READ_TURN {
@@ -181,49 +186,70 @@ impl Connection {
 
     fn deliver(
         &self,
-        mut decoder: std::cell::RefMut<'_, Decoder>,
-        inbox: &mut impl FnMut(Message),
+        mut decoder: RefMut<'_, Decoder<Incoming<In>>>,
+        inbox: &mut impl FnMut(In),
     ) -> Result<(), End> {
         loop {
             match decoder.next() {
                 Ok(None) => return Ok(()),
-                Ok(Some(Message::Ping(token))) => {
-                    self.send(Message::Pong(token));
-                    self.flush();
-                }
-                Ok(Some(Message::Pong(_))) => {}
-                Ok(Some(message)) => {
-                    if let Message::Blob { hash, .. } = &message {
-                        self.arrived.borrow_mut().push(*hash);
+                Ok(Some(Incoming::Message(message))) => {
+                    if let Some(blob) = message.blob() {
+                        self.arrived.borrow_mut().push(blob.hash);
                     }
                     inbox(message);
                 }
-                Err(error) => {
-                    self.refuse(&Refusal::new("frame", error.to_string()));
-                    return Err(End::Lost(format!("it sent what is no message: {error}")));
-                }
+                Ok(Some(Incoming::Control(control))) => self.on_control(control),
+                Err(error) => return Err(self.refuse_frame(&error)),
             }
         }
+    }
+
+    fn on_control(&self, control: Control) {
+        match control {
+            Control::Ping(token) => {
+                self.outbox.borrow_mut().push(&Control::Pong(token));
+                self.flush();
+            }
+            Control::Pong(_) => {}
+            Control::Refused(refusal) => {
+                tracing::warn!("{} {} refuses this manager: {refusal}", self.role.name(), self.from);
+            }
+        }
+    }
+
+    /// Refuses a peer for what it sent.
+    fn refuse_frame(&self, error: &DecodeError) -> End {
+        if let DecodeError::Misplaced(_) = error {
+            let why = format!("a {} may not say that", self.role.name());
+            self.refuse(&Refusal::new("role", why.clone()));
+            return End::Lost(why);
+        }
+        self.refuse(&Refusal::new("frame", error.to_string()));
+        End::Lost(format!("it sent what is no message: {error}"))
     }
 
     /// Sends a PING if one is due and says when to look again.
     fn beat(&self) -> Result<Instant, End> {
         let now = Instant::now();
-        if self.owes_life && now >= self.last_heard.get() + DEAD_AFTER {
+        let owes_life = self.role == Role::Worker;
+        if owes_life && now >= self.last_heard.get() + DEAD_AFTER {
             return Err(End::Silent);
         }
         if now >= self.last_sent.get() + PING_AFTER {
-            self.send(Message::Ping(0));
+            self.outbox.borrow_mut().push(&Control::Ping(0));
             self.flush();
             self.last_sent.set(now);
         }
         let ping_at = self.last_sent.get() + PING_AFTER;
-        Ok(if self.owes_life { ping_at.min(self.last_heard.get() + DEAD_AFTER) } else { ping_at })
+        Ok(if owes_life { ping_at.min(self.last_heard.get() + DEAD_AFTER) } else { ping_at })
     }
 }
 
-/// Keeps a connection going until it ends; `inbox` is given every message but the heartbeats.
-pub async fn run(connection: Rc<Connection>, mut inbox: impl FnMut(Message)) -> End {
+/// Keeps a connection going until it ends; `inbox` is given every message of the conversation.
+pub async fn run<In: Message, Out: Message>(
+    connection: Rc<Connection<In, Out>>,
+    mut inbox: impl FnMut(In),
+) -> End {
     // What came behind the handshake is there already.
     let decoder = connection.decoder.borrow_mut();
     if let Err(end) = connection.deliver(decoder, &mut inbox) {

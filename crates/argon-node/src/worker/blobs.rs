@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
 use argon_proto::{BlobHash, Payload, Task};
 use rustc_hash::{FxHashMap, FxHashSet};
 

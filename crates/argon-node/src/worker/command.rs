@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use argon_core::pool::{Blame, Exit, Input, SlotId};
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
 use argon_proto::{Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::pool::Input;
-use serde::Deserialize;
 
 use super::driver::Driver;
 
@@ -52,14 +51,4 @@ impl Driver {
     pub(super) fn drain_until(&self) -> Option<Time> {
         self.drain.as_ref().and_then(|drain| drain.until)
     }
-}
-
-/// How long the manager lets running tasks take; `None` for as long as they want.
-pub(super) fn limit_of(body: &[u8]) -> Option<Duration> {
-    #[derive(Default, Deserialize)]
-    struct Drain {
-        within_ms: Option<u64>,
-    }
-    let drain: Drain = serde_json::from_slice(body).unwrap_or_default();
-    drain.within_ms.map(Duration::from_millis)
 }

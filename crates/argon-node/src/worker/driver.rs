@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use argon_core::Time;
 use argon_core::pool::{Effect, Input, Pool, Settings, SlotId};
-use argon_proto::Message;
-use bytes::Bytes;
+use argon_proto::conversation::worker::FromWorker;
+use argon_proto::conversation::{Goodbye, Output};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
@@ -71,7 +71,7 @@ pub(super) struct Driver {
     pub(super) has_questions: bool,
     pub(super) untold: Untold,
     /// Output that waits for a manager.
-    pub(super) unsent_output: Vec<Message>,
+    pub(super) unsent_output: Vec<Output>,
     pub(super) inputs: VecDeque<Input>,
     pub(super) now: Time,
     /// When the worker stops waiting for its runners; set once it leaves.
@@ -215,8 +215,7 @@ impl Driver {
     /// The last word to the manager.
     pub(super) fn say_goodbye(&mut self, reason: &str) {
         self.leave_until = Some(self.now + LEAVE_LIMIT);
-        let body = serde_json::json!({ "reason": reason }).to_string();
-        self.tell(Message::Goodbye(Bytes::from(body)));
+        self.tell(FromWorker::Goodbye(Goodbye::because(reason)));
         self.is_linked = false;
     }
 

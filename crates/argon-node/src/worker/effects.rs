@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::pool::{Blame, Effect, Input, Kind, Program, STATIC_ADVICE, Signal, SlotId};
-use argon_proto::{BlobHash, Flags, Message, Runtime, Task};
+use argon_proto::conversation::Blob;
+use argon_proto::conversation::runner::ToRunner;
+use argon_proto::{BlobHash, Flags, Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal;
 use rustc_hash::FxHashSet;
@@ -214,10 +216,10 @@ impl Driver {
                 && let Some(payload) = self.blobs.find(hash)
             {
                 runner.has_blobs.insert(hash);
-                runner.say(Message::Blob { hash, payload });
+                runner.say(ToRunner::Blob(Blob { hash, payload }));
             }
         }
-        runner.say(Message::Run(task));
+        runner.say(ToRunner::Run(task));
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
 
 use super::kernel;
 use super::process::unblock;

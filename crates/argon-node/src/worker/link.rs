@@ -6,8 +6,9 @@ mod pump;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use argon_proto::WorkerId;
+use argon_proto::conversation::worker::FromWorker;
 use argon_proto::key::{Key, Role};
-use argon_proto::{Message, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{LinkEvent, StopSignal};
@@ -28,7 +29,7 @@ pub async fn keep_link(
     key: Key,
     id: WorkerId,
     events: mpsc::UnboundedSender<LinkEvent>,
-    outbox: mpsc::UnboundedReceiver<Message>,
+    outbox: mpsc::UnboundedReceiver<FromWorker>,
     mut stop: StopSignal,
     announce: impl FnOnce(&str) + 'static,
 ) {
@@ -55,7 +56,7 @@ struct Keeper {
     key: Key,
     id: WorkerId,
     events: mpsc::UnboundedSender<LinkEvent>,
-    outbox: mpsc::UnboundedReceiver<Message>,
+    outbox: mpsc::UnboundedReceiver<FromWorker>,
     announce: Announce,
     /// What was logged since the worker was registered last.
     told: BTreeSet<String>,
@@ -117,13 +118,13 @@ impl Keeper {
         let key = self.key.clone();
         let dialled = self.without_manager(dial(address, &key, Role::Worker)).await;
         let reached = dialled.map_err(|WorkerGone| Failure::WorkerGone)?.map_err(Failure::Dial)?;
-        let mut connection = Connection::new(reached.stream, reached.decoder);
-        let (reply, body) = oneshot::channel();
+        let mut connection = Connection::new(reached.stream, reached.frames);
+        let (reply, register) = oneshot::channel();
         let asked = self.events.send(LinkEvent::WantRegister(reply));
-        let (Ok(()), Ok(body)) = (asked, body.await) else {
+        let (Ok(()), Ok(register)) = (asked, register.await) else {
             return Err(Failure::WorkerGone);
         };
-        connection.outbox.push(Message::Register(body));
+        connection.outbox.push(&FromWorker::Register(register));
         let ended = connection.pump(&self.events, &mut self.outbox, || {
             tracing::info!("worker {} is registered with the manager at {address}", self.id);
             self.told.clear();

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::pool::SlotId;
-use argon_proto::message::AttemptId;
-use argon_proto::{Message, SessionId};
+use argon_proto::conversation::runner::ToRunner;
+use argon_proto::conversation::worker::FromWorker;
+use argon_proto::conversation::{Answer, Ask};
+use argon_proto::{AttemptId, SessionId};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
@@ -43,13 +45,13 @@ pub(super) struct Answers {
 
 #[derive(Debug)]
 struct Kept {
-    answers: FxHashMap<Bytes, Answer>,
+    answers: FxHashMap<Bytes, KnownAnswer>,
     bytes: usize,
     used: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer {
+struct KnownAnswer {
     found: bool,
     bytes: Bytes,
 }
@@ -68,13 +70,13 @@ impl Asking {
 }
 
 impl Answers {
-    fn find(&mut self, now: Time, session: SessionId, question: &Bytes) -> Option<Answer> {
+    fn find(&mut self, now: Time, session: SessionId, question: &Bytes) -> Option<KnownAnswer> {
         let kept = self.sessions.get_mut(&session)?;
         kept.used = now;
         kept.answers.get(question).cloned()
     }
 
-    fn keep(&mut self, now: Time, session: SessionId, question: &Bytes, answer: &Answer) {
+    fn keep(&mut self, now: Time, session: SessionId, question: &Bytes, answer: &KnownAnswer) {
         let bytes = question.len() + answer.bytes.len() + ANSWER_OVERHEAD_BYTES;
         if bytes > self.bytes_max || self.find(now, session, question).is_some() {
             return;
@@ -86,7 +88,7 @@ impl Answers {
         let new = || Kept { answers: FxHashMap::default(), bytes: 0, used: now };
         let kept = self.sessions.entry(session).or_insert_with(new);
         // Copies: what arrived shares its memory with whatever else one read brought.
-        let answer = Answer { found: answer.found, bytes: Bytes::copy_from_slice(&answer.bytes) };
+        let answer = KnownAnswer { found: answer.found, bytes: Bytes::copy_from_slice(&answer.bytes) };
         kept.answers.insert(Bytes::copy_from_slice(question), answer);
         kept.bytes += bytes;
         kept.used = now;
@@ -131,9 +133,10 @@ impl Driver {
         let to = current.attempt;
         let is_about_module = is_about_module(&question);
         if is_about_module
-            && let Some(Answer { found, bytes }) = self.answers.find(self.now, to.task.session, &question)
+            && let Some(KnownAnswer { found, bytes }) =
+                self.answers.find(self.now, to.task.session, &question)
         {
-            return runner.say(Message::Answer { to, ask, found, bytes });
+            return runner.say(ToRunner::Answer(Answer { to, ask, found, bytes }));
         }
         runner.asking = Some(Asking { ask, question, is_about_module, is_sent: false });
         self.ask_clients();
@@ -154,7 +157,7 @@ impl Driver {
                     .any(|(other_from, other)| other.is_sent && is_same(asking, from, other, other_from));
             if is_due {
                 let (ask, question) = (asking.ask, asking.question.clone());
-                self.tell(Message::Ask { from, ask, question });
+                self.tell(FromWorker::Ask(Ask { from, ask, question }));
                 if let Some(asking) = self.runners[slot].as_mut().and_then(|runner| runner.asking.as_mut()) {
                     asking.is_sent = true;
                 }
@@ -170,7 +173,8 @@ impl Driver {
         self.ask_clients();
     }
 
-    pub(super) fn on_answer(&mut self, to: AttemptId, ask: u32, found: bool, bytes: Bytes) {
+    pub(super) fn on_answer(&mut self, answer: Answer) {
+        let Answer { to, ask, found, bytes } = answer;
         if self.on_stdin(to, ask, found, &bytes) {
             return;
         }
@@ -178,7 +182,7 @@ impl Driver {
         // A question that was asked again on a new connection may be answered twice.
         let asked = runner.and_then(|runner| {
             let asking = runner.asking.take_if(|asking| asking.ask == ask)?;
-            runner.say(Message::Answer { to, ask, found, bytes: bytes.clone() });
+            runner.say(ToRunner::Answer(Answer { to, ask, found, bytes: bytes.clone() }));
             Some(asking)
         });
         let Some(asked) = asked.filter(|asked| asked.is_about_module) else {
@@ -189,12 +193,17 @@ impl Driver {
                 continue;
             };
             if let Some(asking) = runner.asking.take_if(|asking| is_same(asking, from, &asked, to)) {
-                runner.say(Message::Answer { to: from, ask: asking.ask, found, bytes: bytes.clone() });
+                runner.say(ToRunner::Answer(Answer {
+                    to: from,
+                    ask: asking.ask,
+                    found,
+                    bytes: bytes.clone(),
+                }));
             }
         }
         // A "no" without words is the manager's: the client is away, and may answer another time.
         if found || !bytes.is_empty() {
-            self.answers.keep(self.now, to.task.session, &asked.question, &Answer { found, bytes });
+            self.answers.keep(self.now, to.task.session, &asked.question, &KnownAnswer { found, bytes });
         }
     }
 
@@ -230,14 +239,14 @@ mod tests {
         Bytes::from(format!(r#"{{"kind":"perl-module","name":"{name}"}}"#))
     }
 
-    fn yes(length: usize) -> Answer {
-        Answer { found: true, bytes: vec![b'x'; length].into() }
+    fn yes(length: usize) -> KnownAnswer {
+        KnownAnswer { found: true, bytes: vec![b'x'; length].into() }
     }
 
     #[test]
     fn answers_are_those_of_the_session_that_got_them_refusals_too() {
         let mut answers = Answers::default();
-        let no = Answer { found: false, bytes: Bytes::from_static(b"not here") };
+        let no = KnownAnswer { found: false, bytes: Bytes::from_static(b"not here") };
         answers.keep(Time(0), A, &question("One.pm"), &yes(3));
         answers.keep(Time(0), B, &question("One.pm"), &no);
         assert_eq!(answers.find(Time(1), A, &question("One.pm")), Some(yes(3)));

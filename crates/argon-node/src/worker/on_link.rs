@@ -1,12 +1,14 @@
 //! What comes from the manager becomes facts for the pool, answers for runners and blobs for the cache.
 
+use std::time::Duration;
+
 use argon_core::pool::{Input, SlotId};
-use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Message, Payload, Task};
-use bytes::Bytes;
+use argon_proto::conversation::runner::ToRunner;
+use argon_proto::conversation::worker::{Drain, FromWorker, Register, ToWorker};
+use argon_proto::conversation::{Blob, OutputCredit};
+use argon_proto::{AttemptId, BlobHash, Payload, Task};
 
 use super::LinkEvent;
-use super::drain::limit_of;
 use super::driver::Driver;
 use super::register;
 use super::runner::Runner;
@@ -15,25 +17,24 @@ impl Driver {
     pub(super) fn on_link_event(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::WantRegister(reply) => {
-                let _ = reply.send(self.register_body());
+                let _ = reply.send(self.introduction());
             }
-            LinkEvent::Registered => self.on_registered(),
             LinkEvent::Message(message) => self.on_message(message),
             LinkEvent::Heard => {}
             LinkEvent::Lost => self.on_link_lost(),
         }
     }
 
-    pub(super) fn register_body(&self) -> Bytes {
+    pub(super) fn introduction(&self) -> Register {
         let held = self.pool.held().into_iter().chain(self.blobs.parked());
-        register::body(&self.config, &self.runtimes.described(), held)
+        register::introduction(&self.config, &self.runtimes.described(), held)
     }
 
     /// What was waiting for a manager goes out in the order that each attempt's client must see: output before outcomes.
     fn on_registered(&mut self) {
         self.is_linked = true;
         for output in std::mem::take(&mut self.unsent_output) {
-            self.tell(output);
+            self.tell(FromWorker::Output(output));
         }
         self.step(Input::ManagerFound);
         self.ask_clients_again();
@@ -51,48 +52,28 @@ impl Driver {
         self.step(Input::ManagerLost);
     }
 
-    fn on_message(&mut self, message: Message) {
+    fn on_message(&mut self, message: ToWorker) {
         match message {
-            Message::Run(task) => self.on_run(task),
-            Message::Blob { hash, payload } => self.on_blob(hash, payload),
-            Message::Stop(attempts) => {
+            ToWorker::Registered(_) => self.on_registered(),
+            ToWorker::Run(task) => self.on_run(task),
+            ToWorker::Blob(Blob { hash, payload }) => self.on_blob(hash, payload),
+            ToWorker::Stop(attempts) => {
                 self.blobs.take_parked(usize::MAX, |parked| attempts.contains(&parked));
                 self.step(Input::StopReceived(attempts));
             }
-            Message::Recall(count) => self.on_recall(count),
-            Message::Settled(attempts) => self.step(Input::OutcomesSettled(attempts)),
-            Message::OutputCredit { to, bytes } => {
+            ToWorker::Recall(count) => self.on_recall(count),
+            ToWorker::Settled(attempts) => self.step(Input::OutcomesSettled(attempts)),
+            ToWorker::OutputCredit(OutputCredit { to, bytes }) => {
                 if let Some(current) = self.runner_of(to).and_then(|runner| runner.hands.find(to)) {
                     current.window.on_granted(bytes);
                 }
             }
-            Message::Answer { to, ask, found, bytes } => self.on_answer(to, ask, found, bytes),
-            Message::Drain(body) => self.drain("its manager wants it", limit_of(&body)),
-            Message::Ping(_) | Message::Pong(_) | Message::Registered(_) => {}
-            other @ (Message::Refused(_)
-            | Message::Goodbye(_)
-            | Message::Open(_)
-            | Message::Submit(_)
-            | Message::Offered
-            | Message::Ack(_)
-            | Message::Cancel(_)
-            | Message::Collect(_)
-            | Message::Request(_)
-            | Message::Reply(_)
-            | Message::Accepted(_)
-            | Message::Credit { .. }
-            | Message::NeedBlob(_)
-            | Message::Register(_)
-            | Message::Outcome(_)
-            | Message::Returned(_)
-            | Message::Output { .. }
-            | Message::Draining(_)
-            | Message::Ask { .. }
-            | Message::Ready(_)
-            | Message::OutputLeft
-            | Message::OutputTaken) => {
-                tracing::debug!("the manager sent what is not for a worker: {other:?}");
+            ToWorker::Answer(answer) => self.on_answer(answer),
+            ToWorker::Drain(Drain { within_ms }) => {
+                self.drain("its manager wants it", within_ms.map(Duration::from_millis));
             }
+            // The connection ends with it, and that is what counts.
+            ToWorker::Goodbye(_) => {}
         }
     }
 
@@ -112,7 +93,7 @@ impl Driver {
             if let Some(at) = runner.wants_blobs.iter().position(|wanted| *wanted == hash) {
                 runner.wants_blobs.swap_remove(at);
                 runner.has_blobs.insert(hash);
-                runner.say(Message::Blob { hash, payload: payload.clone() });
+                runner.say(ToRunner::Blob(Blob { hash, payload: payload.clone() }));
             }
         }
         self.start_complete();
@@ -122,7 +103,7 @@ impl Driver {
     pub(super) fn ask_for(&mut self, hash: BlobHash) {
         let hashes = self.blobs.take_questions([hash].into_iter());
         if !hashes.is_empty() {
-            self.tell(Message::NeedBlob(hashes));
+            self.tell(FromWorker::NeedBlob(hashes));
         }
     }
 
@@ -143,7 +124,7 @@ impl Driver {
         let wanted = self.runners.iter().flatten().flat_map(|runner| runner.wants_blobs.iter().copied());
         let hashes = self.blobs.take_questions(wanted);
         if !hashes.is_empty() {
-            self.tell(Message::NeedBlob(hashes));
+            self.tell(FromWorker::NeedBlob(hashes));
         }
     }
 
@@ -161,7 +142,7 @@ impl Driver {
         let returned = self.blobs.take_parked(count, |_| true);
         let returned_len = returned.len();
         if returned_len > 0 {
-            self.tell(Message::Returned(returned));
+            self.tell(FromWorker::Returned(returned));
         }
         returned_len
     }

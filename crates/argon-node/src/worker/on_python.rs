@@ -1,7 +1,8 @@
 //! The Pythons of the machine become known while the worker serves; tasks that want one wait for that.
 
 use argon_core::pool::{Input, Version};
-use argon_proto::{Message, Runtime, Task};
+use argon_proto::conversation::worker::FromWorker;
+use argon_proto::{Runtime, Task};
 
 use super::driver::Driver;
 use super::runtime::Runtimes;
@@ -26,7 +27,7 @@ impl Driver {
         }
         let versions = self.runtimes.pythons.found().iter().map(|python| python.version).collect();
         self.step(Input::PythonsFound(versions));
-        self.tell(Message::Register(self.register_body()));
+        self.tell(FromWorker::Register(self.introduction()));
         self.start_complete();
     }
 

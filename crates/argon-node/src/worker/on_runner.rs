@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use argon_core::pool::{Exit, Input, SlotId};
-use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Message, Outcome, Report, Runtime, Status};
+use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
+use argon_proto::conversation::worker::FromWorker;
+use argon_proto::conversation::{Ask, Blob, Output};
+use argon_proto::{AttemptId, BlobHash, DecodeError, Outcome, Report, Runtime, Status};
 use bytes::Bytes;
 use nix::sys::signal::Signal;
 
@@ -27,6 +29,10 @@ impl Driver {
             match runner.decoder.next() {
                 Ok(Some(message)) => self.on_runner_message(slot, message),
                 Ok(None) => return,
+                Err(DecodeError::Misplaced(_)) => {
+                    let complaint = "it sent a message that is not a runner's to send";
+                    return self.complain(slot, complaint.to_owned());
+                }
                 Err(error) => {
                     return self.complain(slot, format!("it sent what is not the runner protocol: {error}"));
                 }
@@ -34,68 +40,34 @@ impl Driver {
         }
     }
 
-    fn on_runner_message(&mut self, slot: SlotId, message: Message) {
-        if matches!(message, Message::OutputLeft | Message::NeedBlob(_) | Message::Ask { .. }) {
+    fn on_runner_message(&mut self, slot: SlotId, message: FromRunner) {
+        if matches!(message, FromRunner::OutputLeft | FromRunner::NeedBlob(_) | FromRunner::Ask(_)) {
             self.stay_alert();
         }
         match message {
-            Message::Ready(about) => self.on_ready(slot, &about),
-            Message::OutputLeft => self.on_output_left(slot),
-            Message::Outcome(outcome) => self.on_outcome(slot, outcome),
-            Message::NeedBlob(hashes) => self.on_need_blob(slot, hashes),
-            Message::Ask { ask, question, .. } => self.on_ask(slot, ask, question),
-            Message::Refused(_)
-            | Message::Ping(_)
-            | Message::Pong(_)
-            | Message::Goodbye(_)
-            | Message::Open(_)
-            | Message::Submit(_)
-            | Message::Offered
-            | Message::Ack(_)
-            | Message::Cancel(_)
-            | Message::Collect(_)
-            | Message::Request(_)
-            | Message::Reply(_)
-            | Message::Accepted(_)
-            | Message::Credit { .. }
-            | Message::Blob { .. }
-            | Message::Register(_)
-            | Message::Registered(_)
-            | Message::Run(_)
-            | Message::Settled(_)
-            | Message::Stop(_)
-            | Message::Recall(_)
-            | Message::Returned(_)
-            | Message::Output { .. }
-            | Message::OutputCredit { .. }
-            | Message::Drain(_)
-            | Message::Draining(_)
-            | Message::OutputTaken
-            | Message::Answer { .. } => {
-                self.complain(slot, "it sent a message that is not a runner's to send".to_owned());
-            }
+            FromRunner::Ready(ready) => self.on_ready(slot, &ready),
+            FromRunner::OutputLeft => self.on_output_left(slot),
+            FromRunner::Outcome(outcome) => self.on_outcome(slot, outcome),
+            FromRunner::NeedBlob(hashes) => self.on_need_blob(slot, hashes),
+            FromRunner::Ask(Ask { ask, question, .. }) => self.on_ask(slot, ask, question),
         }
     }
 
-    fn on_ready(&mut self, slot: SlotId, about: &[u8]) {
+    fn on_ready(&mut self, slot: SlotId, ready: &Ready) {
         let Some(runner) = &mut self.runners[slot.0] else {
             return;
         };
         if runner.is_ready {
             return self.complain(slot, "it said READY twice".to_owned());
         }
-        let about: About = match serde_json::from_slice(about) {
-            Ok(about) => about,
-            Err(error) => return self.complain(slot, format!("what its READY says cannot be read: {error}")),
-        };
         runner.is_ready = true;
-        runner.claims = about.claims;
+        runner.claims = ready.claims;
         runner.deadline = None;
         let generation = runner.generation;
         if self.trouble.take().is_some() {
             tracing::info!("runners start again");
         }
-        self.step(Input::RunnerReady { slot, generation, takes_ahead: about.claims });
+        self.step(Input::RunnerReady { slot, generation, takes_ahead: ready.claims });
     }
 
     fn on_outcome(&mut self, slot: SlotId, mut outcome: Outcome) {
@@ -141,7 +113,7 @@ impl Driver {
         for hash in hashes {
             if let Some(payload) = self.blobs.find(hash) {
                 runner.has_blobs.insert(hash);
-                runner.say(Message::Blob { hash, payload });
+                runner.say(ToRunner::Blob(Blob { hash, payload }));
             } else if !runner.wants_blobs.contains(&hash) {
                 runner.wants_blobs.push(hash);
             }
@@ -153,7 +125,7 @@ impl Driver {
     fn on_output_left(&mut self, slot: SlotId) {
         self.empty_pipes(slot);
         if let Some(runner) = &mut self.runners[slot.0] {
-            runner.say(Message::OutputTaken);
+            runner.say(ToRunner::OutputTaken);
         }
     }
 
@@ -173,23 +145,21 @@ impl Driver {
             return;
         }
         current.window.on_sent(bytes.len());
-        let output = Message::Output { from: current.attempt, fd, bytes };
+        let output = Output { from: current.attempt, fd, bytes };
         if self.is_linked {
-            self.tell(output);
+            self.tell(FromWorker::Output(output));
         } else {
             self.keep_output(output);
         }
     }
 
     /// Keeps output for the next manager. The window of each attempt bounds it; the oldest goes when there are very many.
-    fn keep_output(&mut self, output: Message) {
+    fn keep_output(&mut self, output: Output) {
         if self.leave_until.is_some() {
             return;
         }
         self.unsent_output.push(output);
-        let size =
-            |message: &Message| if let Message::Output { bytes, .. } = message { bytes.len() } else { 0 };
-        let bytes: usize = self.unsent_output.iter().map(size).sum();
+        let bytes: usize = self.unsent_output.iter().map(|output| output.bytes.len()).sum();
         if bytes > UNSENT_OUTPUT_BYTES {
             tracing::warn!("output of tasks is dropped: no manager has been there to take it for too long");
             let half = self.unsent_output.len() / 2;
@@ -267,13 +237,6 @@ impl Driver {
         }
         self.step(Input::RunnerGone { slot, generation, exit: exit_of(runner, ended) });
     }
-}
-
-/// What a runner says of itself when it is ready. Its language and version are for people who listen.
-#[derive(serde::Deserialize)]
-struct About {
-    #[serde(default)]
-    claims: bool,
 }
 
 fn exit_of(runner: Runner, ended: Ended) -> Exit {

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 
 use argon_core::Time;
 use argon_core::pool::Kind;
+use argon_proto::conversation::runner::{FromRunner, ToRunner};
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::message::AttemptId;
-use argon_proto::{BlobHash, Flags, Message, Task};
+use argon_proto::{AttemptId, BlobHash, Flags, Task};
 use bytes::{BufMut, Bytes};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -55,7 +55,7 @@ pub(super) struct Runner {
     pub(super) pid: Pid,
     pub(super) mark: Mark,
     pub(super) outbox: Outbox,
-    pub(super) decoder: Decoder,
+    pub(super) decoder: Decoder<FromRunner>,
     /// The attempts that it was handed, with their output.
     pub(super) hands: Hands,
     /// It claims what it is handed ahead, and says whether it leaves output.
@@ -276,8 +276,8 @@ impl Runner {
     }
 
     /// Queues a message for the runner.
-    pub(super) fn say(&mut self, message: Message) {
-        self.outbox.push(message);
+    pub(super) fn say(&mut self, message: ToRunner) {
+        self.outbox.push(&message);
     }
 
     /// What is in the two pipes already, without waiting. Bounded, since a forked child may go on writing.
@@ -352,7 +352,11 @@ impl Current {
 }
 
 /// Reads once, and says how much could have been read. A long frame goes to where it stays, all else through `scratch`.
-fn read(mut socket: &UnixStream, decoder: &mut Decoder, scratch: &mut [u8]) -> (io::Result<usize>, usize) {
+fn read(
+    mut socket: &UnixStream,
+    decoder: &mut Decoder<FromRunner>,
+    scratch: &mut [u8],
+) -> (io::Result<usize>, usize) {
     if decoder.missing_of_long() > 0 {
         let mut buffer = decoder.room(0);
         let room = buffer.remaining_mut();
@@ -366,7 +370,7 @@ fn read(mut socket: &UnixStream, decoder: &mut Decoder, scratch: &mut [u8]) -> (
 }
 
 /// Copies into memory that several messages share, so that a small one costs no allocation of its own.
-fn feed(decoder: &mut Decoder, bytes: &[u8]) {
+fn feed(decoder: &mut Decoder<FromRunner>, bytes: &[u8]) {
     const SHARED_BYTES: usize = 8 << 10;
     let buffer = decoder.buffer();
     if buffer.capacity() - buffer.len() < bytes.len() {

@@ -1,14 +1,14 @@
 //! A stand-alone worker: a manager and a pool in one process, joined by a link in memory. The same code on both
 //! sides of it as over TCP; there is no second path.
 
-use argon_proto::Message;
+use argon_proto::conversation::worker::FromWorker;
 use argon_proto::key::Role;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Link, LinkEvent, WorkerConfig};
 use crate::exit::Failure;
 use crate::manager::inbox::{Event, Inbox};
-use crate::manager::peer::Port;
+use crate::manager::peer::{Port, WorkerPort};
 use crate::manager::serve::LinkNumbers;
 use crate::manager::{self, ManagerConfig};
 use crate::signals::{StopSignal, stopped};
@@ -56,7 +56,7 @@ async fn join(
     inbox: Inbox,
     links: LinkNumbers,
     events: mpsc::UnboundedSender<LinkEvent>,
-    mut outgoing: mpsc::UnboundedReceiver<Message>,
+    mut outgoing: mpsc::UnboundedReceiver<FromWorker>,
     announce: impl FnOnce(),
 ) {
     let (asked, register) = oneshot::channel();
@@ -70,13 +70,13 @@ async fn join(
     inbox.push(Event::Admitted {
         link,
         role: Role::Worker,
-        port: Port::Memory(events),
+        port: Port::Worker(WorkerPort::Memory(events)),
         from: "of this process".to_owned(),
     });
-    inbox.push(Event::Said { link, message: Message::Register(register) });
+    inbox.push(Event::WorkerSent { link, message: FromWorker::Register(register) });
     announce();
     while let Some(message) = outgoing.recv().await {
-        inbox.push(Event::Said { link, message });
+        inbox.push(Event::WorkerSent { link, message });
     }
     inbox.push(Event::Gone { link, is_dead: true, why: "its pool has ended".to_owned() });
 }

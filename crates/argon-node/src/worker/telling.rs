@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_proto::Message;
+use argon_proto::conversation::worker::FromWorker;
 
 use super::driver::Driver;
 
@@ -23,18 +23,18 @@ const ALERT: Duration = Duration::from_millis(10);
 /// Outcomes that wait for company.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
-    messages: Vec<Message>,
+    messages: Vec<FromWorker>,
     since: Time,
     alert_until: Time,
 }
 
 impl Driver {
     /// Says something to the manager; nothing comes of it while there is none. Order is kept.
-    pub(super) fn tell(&mut self, message: Message) {
+    pub(super) fn tell(&mut self, message: FromWorker) {
         if !self.is_linked {
             return;
         }
-        let may_wait = matches!(message, Message::Outcome(_));
+        let may_wait = matches!(message, FromWorker::Outcome(_));
         if self.untold.messages.is_empty() {
             self.untold.since = self.now;
         }

@@ -14,10 +14,12 @@ mod output;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
+use argon_proto::conversation::worker::{FromWorker, Registered, ToWorker};
+use argon_proto::conversation::{Blob, Output};
 use argon_proto::{
-    Attempt, BlobHash, Codec, Flags, Message, Outcome, Payload, Report, Runtime, SessionId, Status, Task,
-    TaskHead, TaskId, WorkerId,
+    Attempt, BlobHash, Codec, Flags, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead,
+    TaskId, WorkerId,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -73,11 +75,11 @@ pub(super) fn attempt(sequence: u64) -> AttemptId {
 /// A worker that runs, and the manager's end of its link.
 pub(super) struct Worker {
     events: mpsc::UnboundedSender<LinkEvent>,
-    said: mpsc::UnboundedReceiver<Message>,
+    said: mpsc::UnboundedReceiver<FromWorker>,
     stop: watch::Sender<u8>,
     handle: JoinHandle<Result<(), WorkerError>>,
     /// What was said and not asked for yet.
-    unread: VecDeque<Message>,
+    unread: VecDeque<FromWorker>,
     sequence: u64,
     config_id: WorkerId,
 }
@@ -107,16 +109,16 @@ impl Worker {
     async fn register(&mut self) -> serde_json::Value {
         let (reply, body) = oneshot::channel();
         self.send(LinkEvent::WantRegister(reply));
-        let body = within("REGISTER", body).await.expect("the worker answers");
-        self.send(LinkEvent::Registered);
-        serde_json::from_slice(&body).expect("JSON")
+        let register = within("REGISTER", body).await.expect("the worker answers");
+        self.say(ToWorker::Registered(Registered { worker: Some(self.config_id) }));
+        serde_json::to_value(register).expect("JSON")
     }
 
     fn send(&self, event: LinkEvent) {
         self.events.send(event).expect("the worker runs");
     }
 
-    fn say(&self, message: Message) {
+    fn say(&self, message: ToWorker) {
         self.send(LinkEvent::Message(message));
     }
 
@@ -130,13 +132,13 @@ impl Worker {
         let mut task = task(self.sequence, body);
         change(&mut task.head);
         let (hash, payload) = shipment(body);
-        self.say(Message::Blob { hash, payload });
-        self.say(Message::Run(task));
+        self.say(ToWorker::Blob(Blob { hash, payload }));
+        self.say(ToWorker::Run(task));
         attempt(self.sequence)
     }
 
     /// The next message that `wanted` picks; others stay for later.
-    async fn hear<T>(&mut self, what: &str, wanted: impl Fn(&Message) -> Option<T>) -> T {
+    async fn hear<T>(&mut self, what: &str, wanted: impl Fn(&FromWorker) -> Option<T>) -> T {
         if let Some((at, found)) =
             self.unread.iter().enumerate().find_map(|(at, message)| Some((at, wanted(message)?)))
         {
@@ -160,11 +162,11 @@ impl Worker {
     /// The outcome of an attempt; settles it.
     async fn outcome(&mut self, attempt: AttemptId) -> Outcome {
         let outcome = self.hear("an outcome", |message| match message {
-            Message::Outcome(outcome) if outcome.head.id == attempt.task => Some(outcome.clone()),
+            FromWorker::Outcome(outcome) if outcome.head.id == attempt.task => Some(outcome.clone()),
             _ => None,
         });
         let outcome = outcome.await;
-        self.say(Message::Settled(vec![attempt]));
+        self.say(ToWorker::Settled(vec![attempt]));
         outcome
     }
 
@@ -174,7 +176,7 @@ impl Worker {
             .unread
             .iter()
             .filter_map(|message| match message {
-                Message::Output { from, fd, bytes } if *from == attempt && *fd == wanted => {
+                FromWorker::Output(Output { from, fd, bytes }) if *from == attempt && *fd == wanted => {
                     Some(bytes.to_vec())
                 }
                 _ => None,
@@ -187,7 +189,7 @@ impl Worker {
     /// The next output of an attempt.
     async fn output_of(&mut self, attempt: AttemptId) -> String {
         let output = self.hear("output", |message| match message {
-            Message::Output { from, bytes, .. } if *from == attempt => Some(bytes.clone()),
+            FromWorker::Output(Output { from, bytes, .. }) if *from == attempt => Some(bytes.clone()),
             _ => None,
         });
         String::from_utf8(output.await.to_vec()).expect("text")

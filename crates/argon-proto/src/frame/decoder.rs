@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::conversation::{Blob, Message};
 use crate::error::DecodeError;
 use crate::id::BlobHash;
-use crate::limit;
-use crate::message::{Message, kind};
 use crate::payload::Payload;
+use crate::{kind, limit};
 
 /// Least free room of the buffer that is worth a read, bytes.
 const ROOM_LEAST: usize = 4 << 10;
@@ -18,21 +18,27 @@ const LONG_BYTES: usize = 64 << 10;
 /// The head of a chunk: its length, kind and stream.
 const CHUNK_HEAD_BYTES: usize = 9;
 
-/// Cuts a byte stream into messages. What it returns shares the memory that was read into.
+/// Cuts a byte stream into raw frames. The handshake reads these; what is left behind it goes to a [`Decoder`].
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub struct Frames {
     buffer: BytesMut,
-    arriving: HashMap<u32, Arriving>,
+}
+
+/// Cuts a byte stream into the messages `M` of one direction. What it returns shares the memory that was read into.
+#[derive(Debug)]
+pub struct Decoder<M> {
+    frames: Frames,
+    arriving: HashMap<u32, Arriving<M>>,
 }
 
 #[derive(Debug)]
-struct Arriving {
-    message: Message,
+struct Arriving<M> {
+    message: M,
     parts: Vec<Bytes>,
     missing: u64,
 }
 
-impl Decoder {
+impl Frames {
     /// Where the reader appends what it read.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
@@ -62,28 +68,6 @@ impl Decoder {
         if length <= LONG_BYTES { 0 } else { (4 + length).saturating_sub(self.buffer.len()) }
     }
 
-    /// Whether a blob's stream has begun and not ended.
-    #[must_use]
-    pub fn is_arriving(&self, hash: BlobHash) -> bool {
-        self.arriving
-            .values()
-            .any(|arriving| matches!(&arriving.message, Message::Blob { hash: other, .. } if *other == hash))
-    }
-
-    /// The next whole message, or `None` when more bytes are needed.
-    ///
-    /// # Errors
-    /// For bytes that are no message; the connection cannot be used after that.
-    #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
-    pub fn next(&mut self) -> Result<Option<Message>, DecodeError> {
-        while let Some((kind, body)) = self.next_frame(limit::FRAME_BYTES)? {
-            if let Some(message) = self.take_frame(kind, body)? {
-                return Ok(Some(message));
-            }
-        }
-        Ok(None)
-    }
-
     /// The next raw frame of at most `limit` bytes: its kind and body. The handshake uses this.
     ///
     /// # Errors
@@ -106,12 +90,71 @@ impl Decoder {
         let kind = body.get_u8();
         Ok(Some((kind, body)))
     }
+}
 
-    fn take_frame(&mut self, kind: u8, body: Bytes) -> Result<Option<Message>, DecodeError> {
+impl<M> Default for Decoder<M> {
+    fn default() -> Self {
+        Self::new(Frames::default())
+    }
+}
+
+impl<M> From<Frames> for Decoder<M> {
+    fn from(frames: Frames) -> Self {
+        Self::new(frames)
+    }
+}
+
+impl<M> Decoder<M> {
+    /// Continues where a handshake ended.
+    #[must_use]
+    pub fn new(frames: Frames) -> Self {
+        Self { frames, arriving: HashMap::new() }
+    }
+
+    /// See [`Frames::buffer`].
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        self.frames.buffer()
+    }
+
+    /// See [`Frames::room`].
+    pub fn room(&mut self, usual: usize) -> Limit<&mut BytesMut> {
+        self.frames.room(usual)
+    }
+
+    /// See [`Frames::missing_of_long`].
+    #[must_use]
+    pub fn missing_of_long(&self) -> usize {
+        self.frames.missing_of_long()
+    }
+}
+
+impl<M: Message> Decoder<M> {
+    /// Whether a blob's stream has begun and not ended.
+    #[must_use]
+    pub fn is_arriving(&self, hash: BlobHash) -> bool {
+        let mut blobs = self.arriving.values().filter_map(|arriving| arriving.message.blob());
+        blobs.any(|blob| blob.hash == hash)
+    }
+
+    /// The next whole message, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// For bytes that are no message; the connection cannot be used after that.
+    #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
+    pub fn next(&mut self) -> Result<Option<M>, DecodeError> {
+        while let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)? {
+            if let Some(message) = self.take_frame(kind, body)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_frame(&mut self, kind: u8, body: Bytes) -> Result<Option<M>, DecodeError> {
         if kind == kind::CHUNK {
             return self.take_chunk(body);
         }
-        let beginning = Message::decode(kind, body)?;
+        let beginning = M::decode(kind, body)?;
         if beginning.stream == 0 {
             return checked(beginning.message).map(Some);
         }
@@ -130,7 +173,7 @@ impl Decoder {
         Ok(None)
     }
 
-    fn take_chunk(&mut self, mut body: Bytes) -> Result<Option<Message>, DecodeError> {
+    fn take_chunk(&mut self, mut body: Bytes) -> Result<Option<M>, DecodeError> {
         let stream = body.try_get_u32().map_err(|_| DecodeError::Short("chunk"))?;
         let arriving = self.arriving.get_mut(&stream).ok_or(DecodeError::Chunk(stream))?;
         arriving.missing =
@@ -149,8 +192,8 @@ impl Decoder {
     }
 }
 
-fn checked(message: Message) -> Result<Message, DecodeError> {
-    if let Message::Blob { hash, payload } = &message
+fn checked<M: Message>(message: M) -> Result<M, DecodeError> {
+    if let Some(Blob { hash, payload }) = message.blob()
         && BlobHash::of(payload.parts()) != *hash
     {
         return Err(DecodeError::BlobHash(*hash));

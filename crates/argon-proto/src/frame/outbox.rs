@@ -1,14 +1,13 @@
 //! From messages to the bytes of a stream: coalesces small ones, interleaves big payloads.
 
-use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::limit;
-use crate::message::{Message, kind};
+use crate::conversation::Message;
 use crate::payload::Payload;
+use crate::{kind, limit};
 
 /// Payloads up to this size are copied behind their head; larger ones are written from where they lie.
 const COPY_BYTES: u64 = 4 << 10;
@@ -30,7 +29,16 @@ pub struct Outbox {
     is_turn_of_first: bool,
     last_stream: u32,
     /// Where messages stay in their order: those behind a big one that is under way.
-    behind: Option<VecDeque<Message>>,
+    behind: Option<VecDeque<Behind>>,
+}
+
+/// An encoded message that waits for the streams before it.
+#[derive(Debug)]
+struct Behind {
+    head: BytesMut,
+    /// The stream of its payload; 0 if that is inline.
+    stream: u32,
+    payload: Payload,
 }
 
 #[derive(Debug)]
@@ -50,31 +58,20 @@ impl Outbox {
     }
 
     /// Queues a message. What is small is copied; a big payload is kept, and that is a reference count.
-    pub fn push(&mut self, message: impl Borrow<Message>) {
-        let message = message.borrow();
+    pub fn push(&mut self, message: &impl Message) {
+        let nothing = Payload::default();
+        let payload = message.payload().unwrap_or(&nothing);
+        let is_inline = payload.len() <= limit::INLINE_BYTES as u64;
+        let stream = if is_inline { 0 } else { self.next_stream() };
         if let Some(behind) = &mut self.behind
             && !self.streams.is_empty()
         {
-            return behind.push_back(message.clone());
+            let mut head = BytesMut::new();
+            put_head(message, stream, payload, &mut head);
+            return behind.push_back(Behind { head, stream, payload: payload.clone() });
         }
-        let nothing = Payload::default();
-        let payload = message.payload().unwrap_or(&nothing);
-        let inline = payload.len() <= limit::INLINE_BYTES as u64;
-        let stream = if inline { 0 } else { self.next_stream() };
-        let start = self.tail.len();
-        self.tail.put_u32(0);
-        message.encode_head(stream, &mut self.tail);
-        let head_bytes = self.tail.len() - start;
-        self.ready_bytes += head_bytes;
-        if inline {
-            self.put_length(start, head_bytes - 4 + payload.len() as usize);
-            self.put_inline(payload);
-        } else {
-            self.put_length(start, head_bytes - 4);
-            self.stream_bytes += payload.len();
-            let (payload, left) = (payload.clone(), payload.len());
-            self.streams.push(Stream { number: stream, payload, part: 0, offset: 0, left });
-        }
+        self.ready_bytes += put_head(message, stream, payload, &mut self.tail);
+        self.put_payload(stream, payload);
     }
 
     /// Queues one raw frame: the handshake's, which are no messages.
@@ -139,8 +136,13 @@ impl Outbox {
         self.last_stream
     }
 
-    /// Appends a payload to the frame that ends the tail.
-    fn put_inline(&mut self, payload: &Payload) {
+    /// Appends a payload to the frame that ends the tail, or begins its stream.
+    fn put_payload(&mut self, stream: u32, payload: &Payload) {
+        if stream != 0 {
+            self.stream_bytes += payload.len();
+            let (payload, left) = (payload.clone(), payload.len());
+            return self.streams.push(Stream { number: stream, payload, part: 0, offset: 0, left });
+        }
         self.ready_bytes += payload.len() as usize;
         if payload.len() <= COPY_BYTES {
             for part in payload.parts() {
@@ -152,8 +154,10 @@ impl Outbox {
         }
     }
 
-    fn put_length(&mut self, start: usize, length: usize) {
-        self.tail[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
+    fn put_behind(&mut self, Behind { head, stream, payload }: Behind) {
+        self.tail.put_slice(&head);
+        self.ready_bytes += head.len();
+        self.put_payload(stream, &payload);
     }
 
     /// Moves one chunk of the stream whose turn it is to the ready bytes.
@@ -173,9 +177,9 @@ impl Outbox {
         if stream.left == 0 {
             self.streams.remove(at);
             while self.streams.is_empty()
-                && let Some(message) = self.behind.as_mut().and_then(VecDeque::pop_front)
+                && let Some(behind) = self.behind.as_mut().and_then(VecDeque::pop_front)
             {
-                self.push(message);
+                self.put_behind(behind);
             }
         }
         true
@@ -192,6 +196,18 @@ impl Outbox {
         let shortest = self.streams.iter().enumerate().min_by_key(|(_, stream)| stream.left);
         shortest.map_or(0, |(at, _)| at)
     }
+}
+
+/// Writes the frame of a message up to its payload, and returns how many bytes that are.
+fn put_head(message: &impl Message, stream: u32, payload: &Payload, out: &mut BytesMut) -> usize {
+    let start = out.len();
+    out.put_u32(0);
+    message.encode_head(stream, out);
+    let head_bytes = out.len() - start;
+    let inline_bytes = if stream == 0 { payload.len() as usize } else { 0 };
+    let length = (head_bytes - 4 + inline_bytes) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    head_bytes
 }
 
 impl Stream {

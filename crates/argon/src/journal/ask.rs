@@ -1,7 +1,8 @@
 //! Questions of a running task: to its caller if they listen, answered with no if not.
 
-use argon_proto::Message;
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
+use argon_proto::conversation::client::ToManager;
+use argon_proto::conversation::{Answer, Ask};
 use bytes::Bytes;
 
 use super::Journal;
@@ -19,7 +20,8 @@ pub(crate) struct Question {
 }
 
 impl Journal {
-    pub(super) fn on_ask(&mut self, from: AttemptId, ask: u32, json: Bytes) {
+    pub(super) fn on_ask(&mut self, question: Ask) {
+        let Ask { from, ask, question: json } = question;
         let listens = from.task.session == self.session
             && self
                 .entries
@@ -35,9 +37,9 @@ impl Journal {
     /// Answers with bytes, or with no. Without a connection the answer waits for the next one.
     pub(crate) fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>) {
         let found = bytes.is_some();
-        let answer = Message::Answer { to, ask, found, bytes: bytes.unwrap_or(NO) };
+        let answer = Answer { to, ask, found, bytes: bytes.unwrap_or(NO) };
         match self.link.as_mut().filter(|link| link.has_offered) {
-            Some(link) => link.outbox.push(answer),
+            Some(link) => link.outbox.push(&ToManager::Answer(answer)),
             None => self.late_answers.push(answer),
         }
     }

@@ -2,7 +2,8 @@
 
 use std::task::{Poll, Waker};
 
-use argon_proto::{Attempt, Codec, Message, Outcome, OutcomeHead, Payload, Report, Status, Task, TaskId};
+use argon_proto::conversation::client::ToManager;
+use argon_proto::{Attempt, Codec, Outcome, OutcomeHead, Payload, Report, Status, Task, TaskId};
 
 use super::group::Member;
 use super::output::{Output, Piece};
@@ -173,7 +174,7 @@ impl Journal {
         waiting.push(number);
         let is_first = waiting.len() == 1;
         if is_first && let Some(link) = self.link.as_mut().filter(|link| link.has_offered) {
-            link.outbox.push(Message::Collect(vec![id]));
+            link.outbox.push(&ToManager::Collect(vec![id]));
         }
         number
     }
@@ -225,7 +226,7 @@ impl Journal {
             (State::Sent, Purpose::Attached | Purpose::Detached) => {
                 let id = self.task_id(number);
                 if let Some(link) = &mut self.link {
-                    link.outbox.push(Message::Cancel(vec![id]));
+                    link.outbox.push(&ToManager::Cancel(vec![id]));
                 }
             }
             // It is offered again, and then cancelled.
@@ -236,7 +237,7 @@ impl Journal {
             }
             (_, Purpose::Collect(id)) => {
                 if let Some(link) = &mut self.link {
-                    link.outbox.push(Message::Cancel(vec![id]));
+                    link.outbox.push(&ToManager::Cancel(vec![id]));
                 }
             }
             (State::Ended, _) => {}
@@ -260,7 +261,7 @@ impl Journal {
     pub(crate) fn cancel_detached(&mut self, ids: Vec<TaskId>) {
         if let Some(link) = &mut self.link {
             ids.chunks(super::IDS_PER_FRAME)
-                .for_each(|part| link.outbox.push(Message::Cancel(part.to_vec())));
+                .for_each(|part| link.outbox.push(&ToManager::Cancel(part.to_vec())));
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use argon_proto::{Message, Outcome, Status, TaskId};
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::{Control, Incoming, Output};
+use argon_proto::{Outcome, Status, TaskId};
 
 use super::Journal;
 use super::entry::{Ending, Purpose, State};
@@ -16,61 +18,43 @@ pub(crate) enum Heard {
     Refused(String),
     /// The manager leaves.
     Goodbye,
-    /// No manager says that.
-    Wrong(&'static str),
 }
 
 impl Journal {
-    /// Takes a message in.
-    pub(crate) fn hear(&mut self, now: Instant, message: Message) -> Heard {
-        match message {
-            Message::Outcome(outcome) => self.on_outcome(now, outcome),
-            Message::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(id)),
-            Message::Credit { tasks, bytes } => {
+    /// Takes a frame in.
+    pub(crate) fn hear(&mut self, now: Instant, incoming: Incoming<ToClient>) -> Heard {
+        match incoming {
+            Incoming::Message(ToClient::Goodbye(_)) => return Heard::Goodbye,
+            Incoming::Message(message) => self.on_message(now, message),
+            Incoming::Control(Control::Ping(token)) => {
                 if let Some(link) = &mut self.link {
-                    link.credit_tasks = link.credit_tasks.max(tasks);
-                    link.credit_bytes = link.credit_bytes.max(bytes);
+                    link.outbox.push(&Control::Pong(token));
+                }
+            }
+            Incoming::Control(Control::Pong(_)) => {}
+            Incoming::Control(Control::Refused(refusal)) => return Heard::Refused(refusal.message),
+        }
+        Heard::Fine
+    }
+
+    fn on_message(&mut self, now: Instant, message: ToClient) {
+        match message {
+            ToClient::Outcome(outcome) => self.on_outcome(now, outcome),
+            ToClient::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(id)),
+            ToClient::Credit(credit) => {
+                if let Some(link) = &mut self.link {
+                    link.credit_tasks = link.credit_tasks.max(credit.tasks);
+                    link.credit_bytes = link.credit_bytes.max(credit.bytes);
                 }
                 self.send_backlog();
             }
-            Message::Output { from, fd, bytes } => self.on_output(from, fd, bytes),
-            Message::Ask { from, ask, question } => self.on_ask(from, ask, question),
-            Message::NeedBlob(hashes) => hashes.into_iter().for_each(|hash| self.send_blob_again(hash)),
-            Message::Reply(json) => self.requests.reply(&json, &mut self.wakers),
-            Message::Ping(token) => {
-                if let Some(link) = &mut self.link {
-                    link.outbox.push(Message::Pong(token));
-                }
-            }
-            Message::Pong(_) => {}
-            Message::Refused(json) => {
-                return Heard::Refused(argon_proto::handshake::Refusal::from_json(&json).message);
-            }
-            Message::Goodbye(_) => return Heard::Goodbye,
-            Message::Open(_)
-            | Message::Submit(_)
-            | Message::Offered
-            | Message::Ack(_)
-            | Message::Cancel(_)
-            | Message::Collect(_)
-            | Message::Request(_)
-            | Message::OutputCredit { .. }
-            | Message::Answer { .. }
-            | Message::Blob { .. } => return Heard::Wrong("it spoke as a client"),
-            Message::Register(_)
-            | Message::Registered(_)
-            | Message::Run(_)
-            | Message::Settled(_)
-            | Message::Stop(_)
-            | Message::Recall(_)
-            | Message::Returned(_)
-            | Message::Drain(_)
-            | Message::Draining(_)
-            | Message::Ready(_)
-            | Message::OutputLeft
-            | Message::OutputTaken => return Heard::Wrong("it took this client for a worker"),
+            ToClient::Output(Output { from, fd, bytes }) => self.on_output(from, fd, bytes),
+            ToClient::Ask(ask) => self.on_ask(ask),
+            ToClient::NeedBlob(hashes) => hashes.into_iter().for_each(|hash| self.send_blob_again(hash)),
+            ToClient::Reply(reply) => self.requests.reply(reply, &mut self.wakers),
+            // Its caller has ended the connection already.
+            ToClient::Goodbye(_) => {}
         }
-        Heard::Fine
     }
 
     fn on_outcome(&mut self, now: Instant, outcome: Outcome) {

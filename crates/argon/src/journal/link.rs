@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use argon_proto::conversation::client::ToManager;
 use argon_proto::frame::Outbox;
 use argon_proto::limit::IDS_PER_FRAME;
-use argon_proto::{BlobHash, Message, TaskId};
+use argon_proto::{BlobHash, TaskId};
 use rustc_hash::FxHashSet;
 
 /// Acknowledgements go out when so many have come together,
@@ -79,7 +80,7 @@ impl Link {
         self.ack_bytes = 0;
         while !self.acks.is_empty() {
             let rest = self.acks.split_off(self.acks.len().min(IDS_PER_FRAME));
-            self.outbox.push(Message::Ack(std::mem::replace(&mut self.acks, rest)));
+            self.outbox.push(&ToManager::Ack(std::mem::replace(&mut self.acks, rest)));
         }
     }
 

@@ -4,8 +4,9 @@
 
 use std::collections::VecDeque;
 
-use argon_proto::Message;
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
+use argon_proto::conversation::OutputCredit;
+use argon_proto::conversation::client::ToManager;
 use bytes::Bytes;
 
 use super::Journal;
@@ -159,7 +160,8 @@ impl Journal {
             && let Some(link) = &mut self.link
         {
             output.granted = output.taken;
-            link.outbox.push(Message::OutputCredit { to: count.attempt, bytes: output.taken });
+            let credit = OutputCredit { to: count.attempt, bytes: output.taken };
+            link.outbox.push(&ToManager::OutputCredit(credit));
         }
     }
 }

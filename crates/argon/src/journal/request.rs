@@ -2,8 +2,8 @@
 
 use std::task::{Poll, Waker};
 
-use argon_proto::Message;
-use bytes::Bytes;
+use argon_proto::conversation::admin::{Reply, Request};
+use argon_proto::conversation::client::ToManager;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
@@ -14,31 +14,27 @@ use crate::error::ErrorKind;
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     last: u64,
-    open: FxHashMap<u64, Request>,
+    open: FxHashMap<u64, OpenRequest>,
 }
 
 #[derive(Debug)]
-struct Request {
-    body: Bytes,
+struct OpenRequest {
+    request: Request,
     reply: Option<Result<Value, (ErrorKind, String)>>,
     waker: Option<Waker>,
 }
 
 impl Requests {
     /// Those without a reply, to be sent again.
-    pub(super) fn bodies(&self) -> impl Iterator<Item = Bytes> + '_ {
-        self.open.values().filter(|request| request.reply.is_none()).map(|request| request.body.clone())
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = Request> + '_ {
+        self.open.values().filter(|open| open.reply.is_none()).map(|open| open.request.clone())
     }
 
-    pub(super) fn reply(&mut self, json: &[u8], wakers: &mut Vec<Waker>) {
-        let Ok(reply) = serde_json::from_slice::<Value>(json) else {
-            return;
-        };
-        let Some(request) = reply["request"].as_u64().and_then(|number| self.open.get_mut(&number)) else {
-            return;
-        };
-        request.reply.get_or_insert(Ok(reply));
-        wakers.extend(request.waker.take());
+    pub(super) fn reply(&mut self, reply: Reply, wakers: &mut Vec<Waker>) {
+        if let Some(open) = self.open.get_mut(&reply.request) {
+            open.reply.get_or_insert_with(|| Ok(reply.into_json()));
+            wakers.extend(open.waker.take());
+        }
     }
 
     pub(super) fn fail(&mut self, kind: ErrorKind, message: &str, wakers: &mut Vec<Waker>) {
@@ -54,14 +50,14 @@ impl Journal {
     pub(crate) fn request(&mut self, what: &str, mut fields: serde_json::Map<String, Value>) -> u64 {
         self.requests.last += 1;
         let number = self.requests.last;
-        fields.insert("request".to_owned(), number.into());
-        fields.insert("what".to_owned(), what.into());
-        let body = Bytes::from(Value::Object(fields).to_string());
+        // Their names are the request's own.
+        fields.retain(|name, _| name != "request" && name != "what");
+        let request = Request { request: number, what: what.to_owned(), fields };
         if let Some(link) = self.link.as_mut().filter(|link| link.has_offered) {
-            link.outbox.push(Message::Request(body.clone()));
+            link.outbox.push(&ToManager::Request(request.clone()));
         }
         let reply = self.ended.clone().map(Err);
-        self.requests.open.insert(number, Request { body, reply, waker: None });
+        self.requests.open.insert(number, OpenRequest { request, reply, waker: None });
         number
     }
 

@@ -1,6 +1,8 @@
 //! What goes to the manager and when: credit, the blobs before the first task that names them, the backlog.
 
-use argon_proto::{BlobHash, Flags, Message};
+use argon_proto::conversation;
+use argon_proto::conversation::client::ToManager;
+use argon_proto::{BlobHash, Flags};
 
 use super::entry::{Content, Purpose, State};
 use super::{Journal, Turn};
@@ -22,20 +24,20 @@ impl Journal {
         link.charge(entry.weight);
         for blob in entry.blobs.iter() {
             if link.blobs.insert(blob.hash()) {
-                link.outbox.push(blob_message(blob));
+                link.outbox.push(&blob_message(blob));
             }
         }
         if entry.is_doubtful {
             task.head.flags = task.head.flags.with(Flags::OFFERED_AGAIN);
         }
         entry.state = State::Sent;
-        let submit = Message::Submit(task);
+        let submit = ToManager::Submit(task);
         link.outbox.push(&submit);
-        if let Message::Submit(task) = submit {
+        if let ToManager::Submit(task) = submit {
             entry.content = Content::Task(task);
         }
         if entry.is_cancelled {
-            link.outbox.push(Message::Cancel(vec![id]));
+            link.outbox.push(&ToManager::Cancel(vec![id]));
         }
         true
     }
@@ -66,7 +68,7 @@ impl Journal {
             self.entries.iter().find_map(|(_, entry)| entry.blobs.iter().find(|blob| blob.hash() == hash));
         if let (Some(blob), Some(link)) = (blob, &mut self.link) {
             link.blobs.insert(hash);
-            link.outbox.push(blob_message(blob));
+            link.outbox.push(&blob_message(blob));
         }
     }
 
@@ -77,6 +79,6 @@ impl Journal {
     }
 }
 
-fn blob_message(blob: &Blob) -> Message {
-    Message::Blob { hash: blob.hash(), payload: blob.payload().clone() }
+fn blob_message(blob: &Blob) -> ToManager {
+    ToManager::Blob(conversation::Blob { hash: blob.hash(), payload: blob.payload().clone() })
 }

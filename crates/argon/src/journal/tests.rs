@@ -6,11 +6,13 @@ use std::io::IoSlice;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
+use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, Output};
 use argon_proto::frame::Decoder;
+use argon_proto::handshake::Refusal;
 use argon_proto::handshake::Welcome;
-use argon_proto::message::AttemptId;
 use argon_proto::{
-    Attempt, BlobHash, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status,
+    Attempt, AttemptId, BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status,
     Task, TaskId,
 };
 use bytes::Bytes;
@@ -22,13 +24,13 @@ use crate::{Request, TaskOptions};
 
 struct Bench {
     journal: Journal,
-    decoder: Decoder,
+    decoder: Decoder<Incoming<ToManager>>,
     now: Instant,
 }
 
 impl Bench {
     fn new() -> Self {
-        let journal = Journal::new(SessionId([1; 16]), Bytes::from_static(b"{}"));
+        let journal = Journal::new(Open::of(SessionId([1; 16])));
         Self { journal, decoder: Decoder::default(), now: Instant::now() }
     }
 
@@ -46,9 +48,18 @@ impl Bench {
     }
 
     /// What the journal wants to be sent, and is taken to be written.
-    fn said(&mut self) -> Vec<Message> {
+    fn said(&mut self) -> Vec<ToManager> {
+        self.write();
+        let message = |incoming| match incoming {
+            Incoming::Message(message) => message,
+            Incoming::Control(control) => panic!("no message: {control:?}"),
+        };
+        std::iter::from_fn(|| self.decoder.next().expect("good frames")).map(message).collect()
+    }
+
+    fn write(&mut self) {
         let Some(outbox) = self.journal.outbox() else {
-            return Vec::new();
+            return;
         };
         while !outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 8];
@@ -57,11 +68,10 @@ impl Bench {
             self.decoder.buffer().extend_from_slice(&bytes);
             outbox.advance(bytes.len());
         }
-        std::iter::from_fn(|| self.decoder.next().expect("good frames")).collect()
     }
 
     fn kinds(&mut self) -> Vec<String> {
-        let name = |message: &Message| {
+        let name = |message: &ToManager| {
             let text = format!("{message:?}");
             text.split(['(', ' ']).next().unwrap_or_default().to_owned()
         };
@@ -77,8 +87,8 @@ impl Bench {
         self.journal.add(addition)
     }
 
-    fn hear(&mut self, message: Message) {
-        assert_eq!(self.journal.hear(self.now, message), Heard::Fine);
+    fn hear(&mut self, message: ToClient) {
+        assert_eq!(self.journal.hear(self.now, Incoming::Message(message)), Heard::Fine);
     }
 
     fn end(&mut self, number: u64) -> Poll<Ending> {
@@ -93,7 +103,7 @@ impl Bench {
 
     fn finish(&mut self, number: u64) {
         let outcome = self.outcome(number, Status::Ok);
-        self.hear(Message::Outcome(outcome));
+        self.hear(ToClient::Outcome(outcome));
     }
 
     fn attempt(&self, number: u64, attempt: u32) -> AttemptId {
@@ -113,9 +123,9 @@ fn addition(payload: &[u8], watch: Watch, is_detached: bool, options: TaskOption
     request.addition(is_detached, watch).expect("a good request")
 }
 
-fn sequences(messages: &[Message]) -> Vec<(u64, bool)> {
-    let submit = |message: &Message| {
-        let Message::Submit(task) = message else {
+fn sequences(messages: &[ToManager]) -> Vec<(u64, bool)> {
+    let submit = |message: &ToManager| {
+        let ToManager::Submit(task) = message else {
             return None;
         };
         Some((task.head.id.sequence, task.head.flags.contains(Flags::OFFERED_AGAIN)))
@@ -129,7 +139,7 @@ fn a_first_connection_opens_and_offers_nothing_again() {
     let early = bench.add(b"early");
     bench.connect(100, 1000);
     let said = bench.said();
-    assert!(matches!(said[..], [Message::Open(_), Message::Offered, Message::Submit(_)]), "{said:?}");
+    assert!(matches!(said[..], [ToManager::Open(_), ToManager::Offered, ToManager::Submit(_)]), "{said:?}");
     assert_eq!(sequences(&said), [(early, false)]);
 }
 
@@ -147,7 +157,7 @@ fn an_outcome_is_handed_over_once_and_acknowledged() {
     bench.now += Duration::from_secs(1);
     let now = bench.now;
     bench.journal.pass(now);
-    assert_eq!(bench.said(), [Message::Ack(vec![bench.journal.task_id(number); 2])]);
+    assert_eq!(bench.said(), [ToManager::Ack(vec![bench.journal.task_id(number); 2])]);
 }
 
 #[test]
@@ -165,7 +175,7 @@ fn what_is_unfinished_is_offered_again_in_order_after_a_loss() {
         sequences(&said),
         [(numbers[0], true), (numbers[2], true), (numbers[3], true), (fresh, false)]
     );
-    assert_eq!(said[4], Message::Offered);
+    assert_eq!(said[4], ToManager::Offered);
     assert!(matches!(bench.end(numbers[1]), Poll::Ready(Ending::Outcome(_))));
 }
 
@@ -178,10 +188,10 @@ fn credit_in_tasks_and_bytes_is_never_exceeded() {
         bench.add(b"1234");
     }
     assert_eq!(sequences(&bench.said()), [(1, false), (2, false)], "three times four bytes are beyond ten");
-    bench.hear(Message::Credit { tasks: 3, bytes: 100 });
+    bench.hear(ToClient::Credit(Credit { tasks: 3, bytes: 100 }));
     bench.add(b"1");
     assert_eq!(sequences(&bench.said()), [(3, false)], "three tasks are all");
-    bench.hear(Message::Credit { tasks: 4, bytes: 100 });
+    bench.hear(ToClient::Credit(Credit { tasks: 4, bytes: 100 }));
     assert_eq!(sequences(&bench.said()), [(4, false)]);
 }
 
@@ -194,7 +204,7 @@ fn a_task_beyond_the_credit_goes_alone_and_after_all_acknowledgements() {
     assert_eq!(sequences(&bench.said()), [(small, false)]);
     bench.finish(small);
     let said = bench.said();
-    assert!(matches!(said[..], [Message::Ack(_), Message::Submit(_)]), "{said:?}");
+    assert!(matches!(said[..], [ToManager::Ack(_), ToManager::Submit(_)]), "{said:?}");
     assert_eq!(sequences(&said), [(big, false)]);
 }
 
@@ -206,7 +216,7 @@ fn a_rejected_task_is_offered_again_after_pauses_that_grow() {
     let mut pauses = Vec::new();
     for _ in 0..8 {
         let rejected = bench.outcome(number, Status::Rejected);
-        bench.hear(Message::Outcome(rejected));
+        bench.hear(ToClient::Outcome(rejected));
         assert_eq!(bench.end(number), Poll::Pending);
         let at = bench.journal.next_pass().expect("it is held back");
         pauses.push(at - bench.now);
@@ -227,7 +237,7 @@ fn a_task_that_was_sent_before_a_loss_stays_in_doubt_when_it_is_rejected() {
     bench.connect(100, 1000);
     assert_eq!(sequences(&bench.said()), [(number, true)]);
     let rejected = bench.outcome(number, Status::Rejected);
-    bench.hear(Message::Outcome(rejected));
+    bench.hear(ToClient::Outcome(rejected));
     let at = bench.journal.next_pass().expect("it is held back");
     bench.journal.pass(at);
     assert_eq!(sequences(&bench.said()), [(number, true)], "it may have run there");
@@ -240,7 +250,7 @@ fn a_limit_of_offers_ends_a_rejected_task() {
     let number = bench.journal.add(addition(b"x", Watch::Inherit, false, options));
     bench.said();
     let rejected = bench.outcome(number, Status::Rejected);
-    bench.hear(Message::Outcome(rejected.clone()));
+    bench.hear(ToClient::Outcome(rejected.clone()));
     assert_eq!(bench.end(number), Poll::Ready(Ending::Outcome(rejected)));
 }
 
@@ -277,7 +287,7 @@ fn a_blob_goes_once_per_connection_and_again_when_it_is_needed() {
     bench.journal.add(with_blob());
     bench.journal.add(with_blob());
     assert_eq!(bench.kinds(), ["Blob", "Submit", "Submit"]);
-    bench.hear(Message::NeedBlob(vec![blob.hash(), BlobHash([9; 32])]));
+    bench.hear(ToClient::NeedBlob(vec![blob.hash(), BlobHash([9; 32])]));
     assert_eq!(bench.kinds(), ["Blob"]);
     bench.connect(10, 1000);
     assert_eq!(bench.kinds(), ["Open", "Blob", "Submit", "Submit", "Offered"]);
@@ -289,7 +299,7 @@ fn a_detached_task_is_over_when_it_is_accepted() {
     let number = bench.journal.add(addition(b"x", Watch::Discard, true, TaskOptions::new()));
     bench.said();
     let id = bench.journal.task_id(number);
-    bench.hear(Message::Accepted(vec![id]));
+    bench.hear(ToClient::Accepted(vec![id]));
     assert_eq!(bench.end(number), Poll::Ready(Ending::Accepted));
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered"]);
@@ -300,22 +310,22 @@ fn collected_outcomes_are_asked_for_again_and_kept_by_the_manager_when_unwanted(
     let mut bench = Bench::connected();
     let id = TaskId { session: SessionId([9; 16]), sequence: 5 };
     let (first, second) = (bench.journal.collect(id), bench.journal.collect(id));
-    assert_eq!(bench.said(), [Message::Collect(vec![id])]);
+    assert_eq!(bench.said(), [ToManager::Collect(vec![id])]);
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered", "Collect"]);
     let mut outcome = bench.outcome(1, Status::Ok);
     outcome.head.id = id;
-    bench.hear(Message::Outcome(outcome.clone()));
+    bench.hear(ToClient::Outcome(outcome.clone()));
     assert_eq!(bench.end(first), Poll::Ready(Ending::Outcome(outcome.clone())));
     assert_eq!(bench.end(second), Poll::Ready(Ending::Outcome(outcome.clone())));
     let now = bench.now + Duration::from_secs(1);
     bench.journal.pass(now);
-    assert_eq!(bench.said(), [Message::Ack(vec![id])]);
+    assert_eq!(bench.said(), [ToManager::Ack(vec![id])]);
 
     let third = bench.journal.collect(id);
     bench.journal.abandon(third);
     bench.said();
-    bench.hear(Message::Outcome(outcome));
+    bench.hear(ToClient::Outcome(outcome));
     bench.journal.pass(now + Duration::from_secs(1));
     assert!(bench.said().is_empty(), "who does not want it must not acknowledge it");
 }
@@ -325,7 +335,7 @@ fn closing_ends_everything_and_says_goodbye() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
     bench.said();
-    bench.journal.end(ErrorKind::Closed, "closed", Some(Message::Goodbye(Bytes::new())));
+    bench.journal.end(ErrorKind::Closed, "closed", Some(Goodbye::default()));
     assert!(matches!(bench.end(number), Poll::Ready(Ending::Failed(ErrorKind::Closed, _))));
     let late = bench.add(b"y");
     assert!(matches!(bench.end(late), Poll::Ready(Ending::Failed(ErrorKind::Closed, _))));
@@ -338,10 +348,10 @@ fn a_task_that_nobody_waits_for_goes_on_and_is_forgotten_at_its_end() {
     let number = bench.add_watched(b"x", Watch::Caller);
     let from = bench.attempt(number, 1);
     bench.said();
-    bench.hear(Message::Ask { from, ask: 1, question: Bytes::new() });
+    bench.hear(ToClient::Ask(Ask { from, ask: 1, question: Bytes::new() }));
     bench.journal.abandon(number);
     assert_eq!(bench.kinds(), ["Answer"]);
-    bench.hear(Message::Output { from, fd: 1, bytes: vec![0; 300 << 10].into() });
+    bench.hear(ToClient::Output(Output { from, fd: 1, bytes: vec![0; 300 << 10].into() }));
     assert_eq!(bench.kinds(), ["OutputCredit"]);
     bench.finish(number);
     assert!(bench.journal.is_idle());
@@ -350,11 +360,14 @@ fn a_task_that_nobody_waits_for_goes_on_and_is_forgotten_at_its_end() {
 #[test]
 fn a_ping_is_answered_and_a_refusal_told() {
     let mut bench = Bench::connected();
-    bench.hear(Message::Ping(7));
-    assert_eq!(bench.said(), [Message::Pong(7)]);
-    let refused = Message::Refused(Bytes::from_static(br#"{"code":"frame","message":"no"}"#));
+    let ping = Incoming::Control(Control::Ping(7));
+    assert_eq!(bench.journal.hear(bench.now, ping), Heard::Fine);
+    bench.write();
+    assert_eq!(bench.decoder.next(), Ok(Some(Incoming::Control(Control::Pong(7)))));
+    let refused = Incoming::Control(Control::Refused(Refusal::new("frame", "no")));
     assert_eq!(bench.journal.hear(bench.now, refused), Heard::Refused("no".to_owned()));
-    assert!(matches!(bench.journal.hear(bench.now, Message::Offered), Heard::Wrong(_)));
+    let goodbye = Incoming::Message(ToClient::Goodbye(Goodbye::default()));
+    assert_eq!(bench.journal.hear(bench.now, goodbye), Heard::Goodbye);
 }
 
 #[test]

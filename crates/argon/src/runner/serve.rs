@@ -7,8 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
 
+use argon_proto::conversation::Blob;
+use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::{BlobHash, Codec, Flags, Message, Outcome, OutcomeHead, Payload, Status, Task, TaskId};
+use argon_proto::{BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, Status, Task, TaskId};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 
@@ -49,13 +51,13 @@ pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()
         is_output_left: false,
         folder: Folder::present(),
     };
-    let ready = serde_json::json!({
-        "runtime": "native",
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "claims": runner.claims.is_some(),
-    });
-    runner.outbox.push(Message::Ready(ready.to_string().into()));
+    let ready = Ready {
+        claims: runner.claims.is_some(),
+        pid: std::process::id(),
+        runtime: Runtime::Native.name().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    runner.outbox.push(&FromRunner::Ready(ready));
     runner.flush()?;
     while let Some(task) = runner.next_task()? {
         let outcome = runner.run(task);
@@ -69,7 +71,7 @@ struct Runner {
     /// Nothing if the worker hands no tasks ahead.
     claims: Option<Claims>,
     scratch: Vec<u8>,
-    decoder: Decoder,
+    decoder: Decoder<ToRunner>,
     outbox: Outbox,
     registry: Registry,
     values: Arc<Values>,
@@ -117,7 +119,7 @@ impl Runner {
             self.is_first_ours = true;
             let missing = self.missing_of_first();
             if !missing.is_empty() {
-                self.outbox.push(Message::NeedBlob(missing));
+                self.outbox.push(&FromRunner::NeedBlob(missing));
                 self.flush()?;
             }
         }
@@ -155,19 +157,16 @@ impl Runner {
         read
     }
 
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "a worker says nothing else to a runner that asks nothing"
-    )]
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: ToRunner) {
         match message {
-            Message::Run(task) => self.tasks.push_back(task),
-            Message::OutputTaken => self.is_output_left = false,
-            Message::Blob { hash, payload } => {
+            ToRunner::Run(task) => self.tasks.push_back(task),
+            ToRunner::OutputTaken => self.is_output_left = false,
+            ToRunner::Blob(Blob { hash, payload }) => {
                 let wanted: Vec<BlobHash> = self.tasks.iter().flat_map(Task::blob_hashes).collect();
                 self.values.insert(hash, payload, &wanted);
             }
-            _ => {}
+            // This runner asks nothing.
+            ToRunner::Answer(_) => {}
         }
     }
 
@@ -181,9 +180,9 @@ impl Runner {
     fn report(&mut self, outcome: Outcome) -> io::Result<()> {
         if self.claims.as_ref().is_some_and(Claims::is_output_left) {
             self.is_output_left = true;
-            self.outbox.push(Message::OutputLeft);
+            self.outbox.push(&FromRunner::OutputLeft);
         }
-        self.outbox.push(Message::Outcome(outcome));
+        self.outbox.push(&FromRunner::Outcome(outcome));
         self.flush()
     }
 

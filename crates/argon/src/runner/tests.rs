@@ -5,8 +5,10 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 
+use argon_proto::conversation;
+use argon_proto::conversation::runner::{FromRunner, ToRunner};
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::{Attempt, Flags, Message, Outcome, Status, Task};
+use argon_proto::{Attempt, Flags, Outcome, Status, Task};
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
@@ -80,7 +82,7 @@ mod one {
 
 struct Worker {
     socket: UnixStream,
-    decoder: Decoder,
+    decoder: Decoder<FromRunner>,
     runner: Option<JoinHandle<()>>,
 }
 
@@ -90,21 +92,18 @@ impl Worker {
     }
 
     fn with_claims(claims: Option<Claims>) -> Self {
-        let says = format!("\"claims\":{}", claims.is_some());
+        let has_claims = claims.is_some();
         let (socket, theirs) = UnixStream::pair().expect("a pair");
         let runner = std::thread::spawn(move || serve::serve(theirs, claims).expect("served"));
         let mut worker = Self { socket, decoder: Decoder::default(), runner: Some(runner) };
         let ready = worker.hear();
-        assert!(
-            matches!(&ready, Message::Ready(about) if String::from_utf8_lossy(about).contains(&says)),
-            "{ready:?}"
-        );
+        assert!(matches!(&ready, FromRunner::Ready(about) if about.claims == has_claims), "{ready:?}");
         worker
     }
 
-    fn say(&mut self, messages: impl IntoIterator<Item = Message>) {
+    fn say(&mut self, messages: impl IntoIterator<Item = ToRunner>) {
         let mut outbox = Outbox::default();
-        messages.into_iter().for_each(|message| outbox.push(message));
+        messages.into_iter().for_each(|message| outbox.push(&message));
         while !outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 8];
             let count = outbox.slices(&mut slices);
@@ -113,7 +112,7 @@ impl Worker {
         }
     }
 
-    fn hear(&mut self) -> Message {
+    fn hear(&mut self) -> FromRunner {
         loop {
             if let Some(message) = self.decoder.next().expect("good frames") {
                 return message;
@@ -127,14 +126,14 @@ impl Worker {
 
     fn outcome(&mut self) -> Outcome {
         let message = self.hear();
-        let Message::Outcome(outcome) = message else {
+        let FromRunner::Outcome(outcome) = message else {
             panic!("expected an outcome, got {message:?}");
         };
         outcome
     }
 
     fn run<T: serde::de::DeserializeOwned + 'static>(&mut self, call: Call<T>) -> Result<T, Error> {
-        self.say([Message::Run(task(call))]);
+        self.say([ToRunner::Run(task(call))]);
         read::from_outcome(&self.outcome())
     }
 }
@@ -200,10 +199,10 @@ fn a_shared_value_is_asked_for_once() {
     let mut worker = Worker::start();
     let words = Shared::new(&vec!["a".to_owned(), "bcd".to_owned()]).expect("shared");
     assert_eq!(words.len(), 2);
-    worker.say([Message::Run(task(length(words.clone(), 1)))]);
-    assert_eq!(worker.hear(), Message::NeedBlob(vec![words.hash()]));
+    worker.say([ToRunner::Run(task(length(words.clone(), 1)))]);
+    assert_eq!(worker.hear(), FromRunner::NeedBlob(vec![words.hash()]));
     let blob: Blob = task_blob(&words);
-    worker.say([Message::Blob { hash: blob.hash(), payload: blob.payload().clone() }]);
+    worker.say([ToRunner::Blob(conversation::Blob { hash: blob.hash(), payload: blob.payload().clone() })]);
     assert_eq!(read::from_outcome::<usize>(&worker.outcome()).expect("a length"), 3);
     assert_eq!(worker.run(length(words, 0)).expect("it is kept"), 1);
 }
@@ -216,7 +215,7 @@ fn task_blob(words: &Shared<Vec<String>>) -> Blob {
 #[test]
 fn tasks_that_came_together_run_one_after_another() {
     let mut worker = Worker::start();
-    worker.say((0..100).map(|n| Message::Run(task(add(n, 1)))));
+    worker.say((0..100).map(|n| ToRunner::Run(task(add(n, 1)))));
     for n in 0..100 {
         assert_eq!(read::from_outcome::<u32>(&worker.outcome()).expect("a sum"), n + 1);
     }
@@ -228,14 +227,14 @@ fn what_cannot_be_run_is_refused_in_words() {
     let Task { head, payload, .. } = task(add(1, 2));
     let meta = bytes::Bytes::from_static(br#"{"call":"elsewhere::add"}"#);
     let unknown = Task::new(head, [], meta, payload);
-    worker.say([Message::Run(unknown)]);
+    worker.say([ToRunner::Run(unknown)]);
     let outcome = worker.outcome();
     assert_eq!(outcome.head.status, Status::Error);
     let error = read::from_outcome::<u32>(&outcome).expect_err("unknown");
     assert!(error.message().contains("no task elsewhere::add"), "{error}");
     let mut short = task(add(1, 2));
     short.payload = bytes::Bytes::new().into();
-    worker.say([Message::Run(short)]);
+    worker.say([ToRunner::Run(short)]);
     let error = read::from_outcome::<u32>(&worker.outcome()).expect_err("too short");
     assert!(error.message().contains("the arguments cannot be read"), "{error}");
 }
@@ -265,10 +264,10 @@ impl Pipes {
     }
 }
 
-fn ahead(call: Call<u32>) -> Message {
+fn ahead(call: Call<u32>) -> ToRunner {
     let mut task = task(call);
     task.head.flags = task.head.flags.with(Flags::AHEAD);
-    Message::Run(task)
+    ToRunner::Run(task)
 }
 
 #[test]
@@ -278,7 +277,7 @@ fn of_what_was_handed_ahead_only_what_it_claims_is_run() {
     // The third and the fourth are taken back before they are sent.
     [1, 2, 1 << 63 | 5, 5].into_iter().for_each(|number| pipes.number(number));
     let handed = (1..=5).map(|n| ahead(add(n, 0)));
-    worker.say([Message::Run(task(add(0, 0)))].into_iter().chain(handed));
+    worker.say([ToRunner::Run(task(add(0, 0)))].into_iter().chain(handed));
     for n in [0, 1, 2, 5] {
         assert_eq!(read::from_outcome::<u32>(&worker.outcome()).expect("a sum"), n);
     }
@@ -291,12 +290,12 @@ fn nothing_is_claimed_before_the_worker_has_taken_the_output() {
     let mut worker = Worker::with_claims(Some(claims));
     pipes.prints.write_all(b"printed").expect("written");
     pipes.number(1);
-    worker.say([Message::Run(task(add(0, 1))), ahead(add(1, 1))]);
-    assert_eq!(worker.hear(), Message::OutputLeft);
+    worker.say([ToRunner::Run(task(add(0, 1))), ahead(add(1, 1))]);
+    assert_eq!(worker.hear(), FromRunner::OutputLeft);
     assert_eq!(read::from_outcome::<u32>(&worker.outcome()).expect("a sum"), 1);
     pipes.output.read_exact(&mut [0; 7]).expect("what was printed");
     pipes.unclaimed.read_exact(&mut [0; 8]).expect("the number is still there");
-    worker.say([Message::OutputTaken]);
+    worker.say([ToRunner::OutputTaken]);
     assert_eq!(worker.run(add(3, 4)).expect("the other was taken back"), 7);
 }
 
@@ -308,11 +307,11 @@ fn a_shared_value_is_asked_for_when_its_task_is_claimed() {
     let mut handed = task(length(words.clone(), 0));
     handed.head.flags = handed.head.flags.with(Flags::AHEAD);
     pipes.number(1);
-    worker.say([Message::Run(task(add(0, 1))), Message::Run(handed)]);
+    worker.say([ToRunner::Run(task(add(0, 1))), ToRunner::Run(handed)]);
     // Its worker forgets what a runner has asked for when it hears of an outcome.
     assert_eq!(read::from_outcome::<u32>(&worker.outcome()).expect("a sum"), 1);
-    assert_eq!(worker.hear(), Message::NeedBlob(vec![words.hash()]));
+    assert_eq!(worker.hear(), FromRunner::NeedBlob(vec![words.hash()]));
     let blob = task_blob(&words);
-    worker.say([Message::Blob { hash: blob.hash(), payload: blob.payload().clone() }]);
+    worker.say([ToRunner::Blob(conversation::Blob { hash: blob.hash(), payload: blob.payload().clone() })]);
     assert_eq!(read::from_outcome::<usize>(&worker.outcome()).expect("a length"), 3);
 }

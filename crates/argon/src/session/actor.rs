@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use argon_proto::Message;
+use argon_proto::DecodeError;
+use argon_proto::conversation::Incoming;
+use argon_proto::conversation::client::ToClient;
 use argon_proto::frame::Decoder;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -82,8 +84,8 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     reader: OwnedReadHalf,
     writer: Arc<OwnedWriteHalf>,
-    decoder: Decoder,
-    messages: Vec<Message>,
+    decoder: Decoder<Incoming<ToClient>>,
+    messages: Vec<Incoming<ToClient>>,
     heard_at: Instant,
     has_served: bool,
 }
@@ -98,7 +100,7 @@ impl Connection {
             shared: Arc::clone(shared),
             reader,
             writer,
-            decoder: reached.decoder,
+            decoder: reached.frames.into(),
             messages: Vec::new(),
             heard_at: Instant::now(),
             has_served: false,
@@ -166,10 +168,13 @@ impl Connection {
         loop {
             match self.decoder.next() {
                 Ok(Some(message)) => {
-                    self.has_served |= matches!(message, Message::Outcome(_) | Message::Reply(_));
+                    self.has_served |=
+                        matches!(message, Incoming::Message(ToClient::Outcome(_) | ToClient::Reply(_)));
                     self.messages.push(message);
                 }
                 Ok(None) => break,
+                // It takes this client for something else, and will again.
+                Err(error @ DecodeError::Misplaced(_)) => return Err(End::Refused(error.to_string())),
                 Err(_) => return Err(End::Lost),
             }
         }
@@ -180,7 +185,6 @@ impl Connection {
             Heard::Fine => Ok(()),
             Heard::Refused(why) => Err(End::Refused(why)),
             Heard::Goodbye => Err(End::Lost),
-            Heard::Wrong(why) => Err(End::Refused(why.to_owned())),
         }
     }
 }

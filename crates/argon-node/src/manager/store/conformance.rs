@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use argon_core::scheduler::Record;
-use argon_proto::message::AttemptId;
+use argon_proto::AttemptId;
 use argon_proto::{
     Attempt, BlobHash, Flags, Outcome, Payload, Priority, Report, Runtime, SessionId, Status, Task, TaskHead,
     TaskId,

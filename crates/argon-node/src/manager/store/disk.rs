@@ -9,9 +9,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use argon_core::scheduler::Record;
+use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::message::AttemptId;
-use argon_proto::{Attempt, BlobHash, Message, Payload, Task, TaskId};
+use argon_proto::{Attempt, AttemptId, BlobHash, Message, Payload, Task, TaskId};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::damage::{Damage, without_panic};
@@ -95,7 +95,7 @@ impl DiskStore {
         let transaction = self.database.begin_read().map_err(redb::Error::from)?;
         let mut loaded = Loaded::default();
         for entry in transaction.open_table(TASKS)?.iter()? {
-            let Message::Submit(task) = decode(entry?.1.value())? else {
+            let ToManager::Submit(task) = decode(entry?.1.value())? else {
                 return Err(Damage::Content("a task is stored as something else".to_owned()));
             };
             loaded.records.push(Record::TaskAccepted(task));
@@ -108,7 +108,7 @@ impl DiskStore {
             }));
         }
         for entry in transaction.open_table(OUTCOMES)?.iter()? {
-            let Message::Outcome(outcome) = decode(entry?.1.value())? else {
+            let ToClient::Outcome(outcome) = decode(entry?.1.value())? else {
                 return Err(Damage::Content("an outcome is stored as something else".to_owned()));
             };
             loaded.records.push(Record::TaskEnded(outcome));
@@ -192,7 +192,7 @@ fn advise(error: &Damage) -> String {
 fn apply(transaction: &WriteTransaction, record: &Record) -> Result<(), redb::Error> {
     match record {
         Record::TaskAccepted(task) => {
-            let bytes = encode(Message::Submit(task.clone()));
+            let bytes = encode(&ToManager::Submit(task.clone()));
             transaction.open_table(TASKS)?.insert(&task.head.id.to_bytes(), &bytes[..])?;
             count_needs(transaction, task, true)?;
         }
@@ -201,7 +201,7 @@ fn apply(transaction: &WriteTransaction, record: &Record) -> Result<(), redb::Er
             transaction.open_table(STARTS)?.insert(&id, attempt.attempt.0)?;
         }
         Record::TaskEnded(outcome) => {
-            let bytes = encode(Message::Outcome(outcome.clone()));
+            let bytes = encode(&ToClient::Outcome(outcome.clone()));
             transaction.open_table(OUTCOMES)?.insert(&outcome.head.id.to_bytes(), &bytes[..])?;
         }
         Record::TaskForgotten(id) => forget(transaction, *id)?,
@@ -214,7 +214,7 @@ fn forget(transaction: &WriteTransaction, id: TaskId) -> Result<(), redb::Error>
     transaction.open_table(STARTS)?.remove(&id)?;
     transaction.open_table(OUTCOMES)?.remove(&id)?;
     let stored = transaction.open_table(TASKS)?.remove(&id)?.map(|bytes| decode(bytes.value()));
-    if let Some(Ok(Message::Submit(task))) = stored {
+    if let Some(Ok(ToManager::Submit(task))) = stored {
         count_needs(transaction, &task, false)?;
     }
     Ok(())
@@ -247,7 +247,7 @@ fn weight(record: &Record) -> u64 {
     }
 }
 
-fn encode(message: Message) -> Vec<u8> {
+fn encode(message: &impl Message) -> Vec<u8> {
     let mut outbox = Outbox::default();
     outbox.push(message);
     let mut bytes = Vec::new();
@@ -261,7 +261,7 @@ fn encode(message: Message) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Message, Damage> {
+fn decode<M: Message>(bytes: &[u8]) -> Result<M, Damage> {
     let mut decoder = Decoder::default();
     decoder.buffer().extend_from_slice(bytes);
     match decoder.next() {

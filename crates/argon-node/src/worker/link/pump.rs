@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::pin;
 use std::time::Duration;
 
-use argon_proto::Message;
-use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::handshake::Refusal;
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::conversation::{Control, Goodbye, Incoming};
+use argon_proto::frame::{Decoder, Frames, Outbox};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -46,7 +46,7 @@ pub(super) enum Ended {
 pub(super) struct Connection {
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
-    decoder: Decoder,
+    decoder: Decoder<Incoming<ToWorker>>,
     pub(super) outbox: Outbox,
     last_sent: Instant,
     last_heard: Instant,
@@ -54,13 +54,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, decoder: Decoder) -> Self {
+    pub(super) fn new(stream: TcpStream, frames: Frames) -> Self {
         let now = Instant::now();
         let (reader, writer) = stream.into_split();
         Self {
             reader,
             writer,
-            decoder,
+            decoder: frames.into(),
             outbox: Outbox::default(),
             last_sent: now,
             last_heard: now,
@@ -72,7 +72,7 @@ impl Connection {
     pub(super) async fn pump(
         mut self,
         events: &mpsc::UnboundedSender<LinkEvent>,
-        from_worker: &mut mpsc::UnboundedReceiver<Message>,
+        from_worker: &mut mpsc::UnboundedReceiver<FromWorker>,
         on_registered: impl FnMut(),
     ) -> Ended {
         match self.pump_until_lost(events, from_worker, on_registered).await {
@@ -84,7 +84,7 @@ impl Connection {
     async fn pump_until_lost(
         &mut self,
         events: &mpsc::UnboundedSender<LinkEvent>,
-        from_worker: &mut mpsc::UnboundedReceiver<Message>,
+        from_worker: &mut mpsc::UnboundedReceiver<FromWorker>,
         mut on_registered: impl FnMut(),
     ) -> Result<(), String> {
         let mut batch = Vec::with_capacity(BATCH);
@@ -117,15 +117,15 @@ impl Connection {
         }
     }
 
-    fn push(&mut self, mut message: Message) {
-        if let Message::NeedBlob(hashes) = &mut message {
+    fn push(&mut self, mut message: FromWorker) {
+        if let FromWorker::NeedBlob(hashes) = &mut message {
             // The bytes of a blob may still be coming while the task that names it is here.
             hashes.retain(|hash| !self.decoder.is_arriving(*hash));
             if hashes.is_empty() {
                 return;
             }
         }
-        self.outbox.push(message);
+        self.outbox.push(&message);
     }
 
     fn on_read(
@@ -148,32 +148,27 @@ impl Connection {
         Ok(())
     }
 
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "what is not the connection's own is the worker's to judge"
-    )]
     fn take_messages(
         &mut self,
         events: &mpsc::UnboundedSender<LinkEvent>,
         on_registered: &mut impl FnMut(),
     ) -> Result<(), String> {
         while let Some(message) = self.decoder.next().map_err(|error| error.to_string())? {
-            let event = match message {
-                Message::Ping(token) => {
-                    self.outbox.push(Message::Pong(token));
+            let message = match message {
+                Incoming::Control(Control::Ping(token)) => {
+                    self.outbox.push(&Control::Pong(token));
                     continue;
                 }
-                Message::Pong(_) => continue,
-                Message::Refused(json) => return Err(Refusal::from_json(&json).message),
-                Message::Goodbye(json) => return Err(farewell(&json)),
-                Message::Registered(_) => {
-                    self.is_registered = true;
-                    on_registered();
-                    LinkEvent::Registered
-                }
-                other => LinkEvent::Message(other),
+                Incoming::Control(Control::Pong(_)) => continue,
+                Incoming::Control(Control::Refused(refusal)) => return Err(refusal.message),
+                Incoming::Message(ToWorker::Goodbye(goodbye)) => return Err(farewell(goodbye)),
+                Incoming::Message(message) => message,
             };
-            let _ = events.send(event);
+            if let ToWorker::Registered(_) = message {
+                self.is_registered = true;
+                on_registered();
+            }
+            let _ = events.send(LinkEvent::Message(message));
         }
         Ok(())
     }
@@ -213,7 +208,7 @@ impl Connection {
             return Err(silence());
         }
         if now >= self.last_sent + PING_AFTER {
-            self.outbox.push(Message::Ping(0));
+            self.outbox.push(&Control::Ping(0));
             // Also when the socket is full: the next one is due as long after this one.
             self.last_sent = now;
         }
@@ -229,13 +224,13 @@ fn words(error: io::Error) -> String {
     error.to_string()
 }
 
-fn farewell(json: &[u8]) -> String {
-    let json: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
-    json["reason"].as_str().unwrap_or("it said goodbye").to_owned()
+fn farewell(goodbye: Goodbye) -> String {
+    if goodbye.reason.is_empty() { "it said goodbye".to_owned() } else { goodbye.reason }
 }
 
 #[cfg(test)]
 mod tests {
+    use argon_proto::conversation::Blob;
     use argon_proto::{BlobHash, Payload};
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
@@ -255,7 +250,7 @@ mod tests {
         let payload = Payload::from(vec![7; 300 << 10]);
         let hash = BlobHash::of(payload.parts());
         let mut outbox = Outbox::default();
-        outbox.push(Message::Blob { hash, payload });
+        outbox.push(&ToWorker::Blob(Blob { hash, payload }));
         let mut bytes = Vec::new();
         while !outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 8];
@@ -265,9 +260,6 @@ mod tests {
             bytes.extend(shown);
         }
         let (begun, rest) = bytes.split_at(280 << 10);
-        let mut decoder = Decoder::default();
-        decoder.buffer().extend_from_slice(begun);
-        assert_eq!(decoder.next(), Ok(None));
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
@@ -276,11 +268,13 @@ mod tests {
         stream.readable().await.expect("readable");
         let (to_worker, mut events) = mpsc::unbounded_channel();
         let (worker, mut from_worker) = mpsc::unbounded_channel();
-        worker.send(Message::NeedBlob(vec![hash])).expect("the link runs");
-        let link = Connection::new(stream, decoder);
+        worker.send(FromWorker::NeedBlob(vec![hash])).expect("the link runs");
+        let mut link = Connection::new(stream, Frames::default());
+        link.decoder.buffer().extend_from_slice(begun);
+        assert_eq!(link.decoder.next(), Ok(None));
         let pumping = link.pump(&to_worker, &mut from_worker, || {});
         let ending = async {
-            while !matches!(events.recv().await, Some(LinkEvent::Message(Message::Blob { .. }))) {}
+            while !matches!(events.recv().await, Some(LinkEvent::Message(ToWorker::Blob(_)))) {}
             drop(worker);
         };
         let (ended, ()) = tokio::join!(pumping, ending);

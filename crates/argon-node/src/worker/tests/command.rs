@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::conversation::{Answer, Ask, OutputCredit};
 use argon_proto::limit;
 use serde_json::{Value, json};
 
@@ -28,7 +30,7 @@ impl Worker {
         self.sequence += 1;
         let mut task = command(self.sequence, meta);
         change(&mut task);
-        self.say(Message::Run(task));
+        self.say(ToWorker::Run(task));
         attempt(self.sequence)
     }
 
@@ -52,7 +54,7 @@ impl Worker {
     /// The next question for input: the attempt's, with its number.
     async fn question(&mut self) -> (AttemptId, u32, Value) {
         let asked = self.hear("ASK", |message| match message {
-            Message::Ask { from, ask, question } => Some((*from, *ask, question.clone())),
+            FromWorker::Ask(Ask { from, ask, question }) => Some((*from, *ask, question.clone())),
             _ => None,
         });
         let (from, ask, question) = asked.await;
@@ -196,7 +198,12 @@ fn input_is_asked_of_the_client_as_the_command_reads() {
             assert_eq!(from, attempt);
             assert_eq!(question, json!({"kind": "stdin", "offset": round * 200_000, "bytes": 262_144}));
             let length = if round < 3 { 200_000 } else { 0 };
-            worker.say(Message::Answer { to: from, ask, found: true, bytes: vec![b'x'; length].into() });
+            worker.say(ToWorker::Answer(Answer {
+                to: from,
+                ask,
+                found: true,
+                bytes: vec![b'x'; length].into(),
+            }));
         }
         assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok);
         assert_eq!(worker.printed(attempt, 1).trim(), "600000");
@@ -208,15 +215,20 @@ fn input_is_asked_of_the_client_as_the_command_reads() {
             meta
         });
         let (from, ask, _) = worker.question().await;
-        worker.say(Message::Answer { to: from, ask, found: true, bytes: vec![b'x'; 200_000].into() });
-        worker.say(Message::Recall(1));
-        worker.hear("RETURNED", |message| matches!(message, Message::Returned(_)).then_some(())).await;
-        assert!(!worker.unread.iter().any(|message| matches!(message, Message::Ask { .. })));
-        worker.say(Message::Stop(vec![attempt]));
+        worker.say(ToWorker::Answer(Answer {
+            to: from,
+            ask,
+            found: true,
+            bytes: vec![b'x'; 200_000].into(),
+        }));
+        worker.say(ToWorker::Recall(1));
+        worker.hear("RETURNED", |message| matches!(message, FromWorker::Returned(_)).then_some(())).await;
+        assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::Ask(Ask { .. }))));
+        worker.say(ToWorker::Stop(vec![attempt]));
 
         let attempt = worker.run_command(&json!({"argv": ["cat"], "stdin": "ask"}));
         let (from, ask, _) = worker.question().await;
-        worker.say(Message::Answer { to: from, ask, found: false, bytes: Bytes::new() });
+        worker.say(ToWorker::Answer(Answer { to: from, ask, found: false, bytes: Bytes::new() }));
         let died = report(&worker.outcome(attempt).await);
         assert!(died.message.contains("what it reads is not to be had from its client any more"), "{died:?}");
         worker.end(1).await;
@@ -233,7 +245,7 @@ fn a_question_for_input_is_asked_again_on_a_new_connection() {
         worker.register().await;
         let second = worker.question().await;
         assert_eq!(first, second);
-        worker.say(Message::Answer { to: attempt, ask: second.1, found: true, bytes: Bytes::new() });
+        worker.say(ToWorker::Answer(Answer { to: attempt, ask: second.1, found: true, bytes: Bytes::new() }));
         assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok);
         worker.end(1).await;
     });
@@ -252,7 +264,7 @@ fn a_flood_of_output_stops_at_the_window_and_another_slot_goes_on() {
         assert_eq!(worker.output(&json!({"argv": ["echo", "meanwhile"]})).await, "meanwhile\n");
         assert_eq!((worker.printed(attempt, 1).len(), received), (0, limit::OUTPUT_WINDOW_BYTES));
         while received < flood {
-            worker.say(Message::OutputCredit { to: attempt, bytes: received });
+            worker.say(ToWorker::OutputCredit(OutputCredit { to: attempt, bytes: received }));
             received += worker.output_of(attempt).await.len() as u64;
         }
         assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok);
@@ -290,9 +302,9 @@ fn a_time_limit_and_a_stop_end_a_command_and_all_that_it_started() {
                 pids.extend(printed.split_whitespace().map(|pid| pid.parse::<i64>().expect("a pid")));
             }
             if is_stopped {
-                worker.say(Message::Stop(vec![attempt]));
+                worker.say(ToWorker::Stop(vec![attempt]));
                 let returned = worker.hear("RETURNED", |message| match message {
-                    Message::Returned(attempts) => Some(attempts.clone()),
+                    FromWorker::Returned(attempts) => Some(attempts.clone()),
                     _ => None,
                 });
                 assert_eq!(returned.await, [attempt]);
@@ -313,9 +325,9 @@ fn a_command_that_is_stopped_while_it_starts_is_ended_as_soon_as_it_is_there() {
         let mut worker = Worker::start(config()).await;
         for _ in 0..20 {
             let attempt = worker.run_command(&json!({"argv": ["sleep", "1000"]}));
-            worker.say(Message::Stop(vec![attempt]));
+            worker.say(ToWorker::Stop(vec![attempt]));
             let returned = worker.hear("RETURNED", |message| match message {
-                Message::Returned(attempts) => Some(attempts.clone()),
+                FromWorker::Returned(attempts) => Some(attempts.clone()),
                 _ => None,
             });
             assert_eq!(returned.await, [attempt]);

@@ -1,5 +1,6 @@
 //! Tasks that end badly: how they died is told, what they started is gone, the runner is replaced.
 
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use std::time::Instant;
 
 use super::*;
@@ -145,9 +146,9 @@ fn a_stopped_attempt_is_returned_without_an_outcome() {
         let mut worker = Worker::start(config()).await;
         let attempt = worker.run("print qq{$$\\n}; sleep 1000");
         let pid = worker.output_of(attempt).await;
-        worker.say(Message::Stop(vec![attempt]));
+        worker.say(ToWorker::Stop(vec![attempt]));
         let returned = worker.hear("RETURNED", |message| match message {
-            Message::Returned(attempts) => Some(attempts.clone()),
+            FromWorker::Returned(attempts) => Some(attempts.clone()),
             _ => None,
         });
         assert_eq!(returned.await, [attempt]);

@@ -1,6 +1,8 @@
 //! Tasks that end well, and the worker's own life.
 
 use super::*;
+use argon_proto::conversation::worker::{Drain, FromWorker, ToWorker};
+use argon_proto::conversation::{Answer, Ask, Blob, Output};
 
 #[test]
 fn a_task_returns_its_value() {
@@ -44,11 +46,11 @@ fn a_blob_right_behind_its_task_is_not_asked_for() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
         // Both are there before the worker looks at either.
-        worker.say(Message::Run(task(1, "'found'")));
+        worker.say(ToWorker::Run(task(1, "'found'")));
         let (hash, payload) = shipment("'found'");
-        worker.say(Message::Blob { hash, payload });
+        worker.say(ToWorker::Blob(Blob { hash, payload }));
         assert_eq!(value(&worker.outcome(attempt(1)).await), "found");
-        assert!(!worker.unread.iter().any(|message| matches!(message, Message::NeedBlob(_))));
+        assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::NeedBlob(_))));
         worker.end(1).await;
     });
 }
@@ -57,10 +59,10 @@ fn a_blob_right_behind_its_task_is_not_asked_for() {
 fn a_task_without_its_blob_waits_and_asks() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
-        worker.say(Message::Run(task(77, "'found'")));
+        worker.say(ToWorker::Run(task(77, "'found'")));
         let (hash, payload) = shipment("'found'");
-        let asked = |message: &Message| match message {
-            Message::NeedBlob(hashes) => Some(hashes.clone()),
+        let asked = |message: &FromWorker| match message {
+            FromWorker::NeedBlob(hashes) => Some(hashes.clone()),
             _ => None,
         };
         assert_eq!(worker.hear("NEED_BLOB", asked).await, [hash]);
@@ -69,7 +71,7 @@ fn a_task_without_its_blob_waits_and_asks() {
         let registered = worker.register().await;
         assert_eq!(registered["held"], serde_json::json!([[attempt(77).task.to_string(), 1]]));
         assert_eq!(worker.hear("NEED_BLOB again", asked).await, [hash]);
-        worker.say(Message::Blob { hash, payload });
+        worker.say(ToWorker::Blob(Blob { hash, payload }));
         assert_eq!(value(&worker.outcome(attempt(77)).await), "found");
         worker.end(1).await;
     });
@@ -82,9 +84,9 @@ fn what_has_not_started_is_recalled_and_what_runs_is_not() {
         let running = worker.run("print 1; sleep 1000");
         worker.output_of(running).await;
         let waiting = [worker.run("1"), worker.run("2"), worker.run("3")];
-        worker.say(Message::Recall(2));
-        let returned = |message: &Message| match message {
-            Message::Returned(attempts) => Some(attempts.clone()),
+        worker.say(ToWorker::Recall(2));
+        let returned = |message: &FromWorker| match message {
+            FromWorker::Returned(attempts) => Some(attempts.clone()),
             _ => None,
         };
         assert_eq!(worker.hear("RETURNED", returned).await, waiting[1..]);
@@ -115,13 +117,15 @@ fn outcomes_without_a_manager_are_told_to_the_next_with_their_output_first() {
         let mut printed = String::new();
         let outcome = loop {
             match within("output and outcome", worker.said.recv()).await.expect("the worker runs") {
-                Message::Output { bytes, .. } => printed.push_str(&String::from_utf8_lossy(&bytes)),
-                Message::Outcome(outcome) => break outcome,
+                FromWorker::Output(Output { bytes, .. }) => {
+                    printed.push_str(&String::from_utf8_lossy(&bytes))
+                }
+                FromWorker::Outcome(outcome) => break outcome,
                 _ => {}
             }
         };
         assert_eq!((printed.as_str(), value(&outcome)), ("after\n", 8.into()));
-        worker.say(Message::Settled(vec![late]));
+        worker.say(ToWorker::Settled(vec![late]));
         worker.end(1).await;
     });
 }
@@ -131,8 +135,8 @@ fn a_question_goes_to_the_manager_and_its_answer_to_the_runner() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
         let asking = worker.run("require Only::There; Only::There::where()");
-        let question = |message: &Message| match message {
-            Message::Ask { from, ask, question } => Some((*from, *ask, question.clone())),
+        let question = |message: &FromWorker| match message {
+            FromWorker::Ask(Ask { from, ask, question }) => Some((*from, *ask, question.clone())),
             _ => None,
         };
         let (from, ask, json) = worker.hear("ASK", question).await;
@@ -141,12 +145,12 @@ fn a_question_goes_to_the_manager_and_its_answer_to_the_runner() {
         worker.send(LinkEvent::Lost);
         worker.register().await;
         assert_eq!(worker.hear("ASK again", question).await.1, ask);
-        let answer = Message::Answer {
+        let answer = ToWorker::Answer(Answer {
             to: asking,
             ask,
             found: true,
             bytes: Bytes::from_static(b"package Only::There; sub where { 'here' } 1;"),
-        };
+        });
         worker.say(answer.clone());
         worker.say(answer);
         assert_eq!(value(&worker.outcome(asking).await), "here");
@@ -164,13 +168,13 @@ fn a_draining_worker_finishes_what_runs_returns_the_rest_and_leaves() {
         let waiting = worker.run("2");
         worker.stop.send(1).expect("the worker runs");
         let returned = worker.hear("RETURNED", |message| match message {
-            Message::Returned(attempts) => Some(attempts.clone()),
+            FromWorker::Returned(attempts) => Some(attempts.clone()),
             _ => None,
         });
         assert_eq!(returned.await, [waiting]);
-        worker.hear("DRAINING", |message| matches!(message, Message::Draining(_)).then_some(())).await;
+        worker.hear("DRAINING", |message| matches!(message, FromWorker::Draining(_)).then_some(())).await;
         assert_eq!(value(&worker.outcome(running).await), "done");
-        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        worker.hear("GOODBYE", |message| matches!(message, FromWorker::Goodbye(_)).then_some(())).await;
         within("the end", worker.handle).await.expect("no panic").expect("a good end");
     });
 }
@@ -183,10 +187,10 @@ fn a_drain_that_takes_too_long_ends_the_tasks_without_an_outcome() {
         let running = worker.run("print qq{$$\\n}; sleep 1000");
         let pid = worker.output_of(running).await;
         worker.stop.send(1).expect("the worker runs");
-        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        worker.hear("GOODBYE", |message| matches!(message, FromWorker::Goodbye(_)).then_some(())).await;
         within("the end", worker.handle).await.expect("no panic").expect("a good end");
         gone(pid.trim().parse().expect("a pid")).await;
-        let is_outcome = |message: &Message| matches!(message, Message::Outcome(_));
+        let is_outcome = |message: &FromWorker| matches!(message, FromWorker::Outcome(_));
         assert!(!worker.unread.iter().any(is_outcome) && worker.said.try_recv().is_err());
     });
 }
@@ -198,18 +202,18 @@ fn a_drain_that_a_manager_wants_waits_beyond_the_limit_of_a_signal_and_a_signal_
         let mut worker = Worker::start(WorkerConfig { drain_limit: limit, ..config() }).await;
         let running = worker.run("print 1; select undef, undef, undef, 0.6; 'done'");
         worker.output_of(running).await;
-        worker.say(Message::Drain(Bytes::from_static(b"{}")));
-        worker.say(Message::Drain(Bytes::from_static(b"{\"within_ms\":60000}")));
-        worker.hear("DRAINING", |message| matches!(message, Message::Draining(_)).then_some(())).await;
+        worker.say(ToWorker::Drain(Drain::default()));
+        worker.say(ToWorker::Drain(Drain { within_ms: Some(60_000) }));
+        worker.hear("DRAINING", |message| matches!(message, FromWorker::Draining(_)).then_some(())).await;
         assert_eq!(value(&worker.outcome(running).await), "done");
-        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        worker.hear("GOODBYE", |message| matches!(message, FromWorker::Goodbye(_)).then_some(())).await;
         within("the end", worker.handle).await.expect("no panic").expect("a good end");
 
         let mut worker = Worker::start(WorkerConfig { drain_limit: limit, ..config() }).await;
         let running = worker.run("print 1; sleep 1000");
         worker.output_of(running).await;
-        worker.say(Message::Drain(Bytes::from_static(b"{}")));
-        worker.hear("DRAINING", |message| matches!(message, Message::Draining(_)).then_some(())).await;
+        worker.say(ToWorker::Drain(Drain::default()));
+        worker.hear("DRAINING", |message| matches!(message, FromWorker::Draining(_)).then_some(())).await;
         worker.stop.send(1).expect("the worker runs");
         within("the end", worker.handle).await.expect("no panic").expect("a good end");
     });
@@ -221,8 +225,8 @@ fn a_manager_may_limit_a_drain() {
         let mut worker = Worker::start(config()).await;
         let running = worker.run("print 1; sleep 1000");
         worker.output_of(running).await;
-        worker.say(Message::Drain(Bytes::from_static(b"{\"within_ms\":200}")));
-        worker.hear("GOODBYE", |message| matches!(message, Message::Goodbye(_)).then_some(())).await;
+        worker.say(ToWorker::Drain(Drain { within_ms: Some(200) }));
+        worker.hear("GOODBYE", |message| matches!(message, FromWorker::Goodbye(_)).then_some(())).await;
         within("the end", worker.handle).await.expect("no panic").expect("a good end");
     });
 }
@@ -234,11 +238,11 @@ fn big_arguments_and_results_pass() {
         assert_eq!(worker.value_of("'x' x 3_000_000").await.as_str().map(str::len), Some(3_000_000));
         let body = "length $_[0]";
         let (hash, payload) = shipment(body);
-        worker.say(Message::Blob { hash, payload });
+        worker.say(ToWorker::Blob(Blob { hash, payload }));
         let argument = serde_json::to_vec(&["y".repeat(5_000_000)]).expect("JSON");
         let mut task = task(500, body);
         task.payload = argument.into();
-        worker.say(Message::Run(task));
+        worker.say(ToWorker::Run(task));
         assert_eq!(value(&worker.outcome(attempt(500)).await), 5_000_000);
         worker.end(1).await;
     });
@@ -250,14 +254,14 @@ fn a_small_task_that_is_handed_ahead_does_not_pass_a_big_one() {
         let mut worker = Worker::start(config()).await;
         let body = "length $_[0]";
         let (hash, payload) = shipment(body);
-        worker.say(Message::Blob { hash, payload });
+        worker.say(ToWorker::Blob(Blob { hash, payload }));
         // By the last ones the worker knows that these tasks are short, and hands them ahead.
         let lengths = [3; 100].into_iter().chain([300_000, 3, 300_000, 3, 300_000, 3]);
         let lengths: Vec<usize> = lengths.collect();
         for (sequence, length) in (1..).zip(&lengths) {
             let mut task = task(sequence, body);
             task.payload = serde_json::to_vec(&["y".repeat(*length)]).expect("JSON").into();
-            worker.say(Message::Run(task));
+            worker.say(ToWorker::Run(task));
             if sequence == 100 {
                 worker.outcome(attempt(100)).await;
             }
@@ -301,7 +305,7 @@ fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
         assert_eq!(worker.outcome(dying).await.head.status, Status::Died);
         let waiting = worker.run("2");
         let returned = worker.hear("RETURNED", |message| match message {
-            Message::Returned(attempts) => Some(attempts.clone()),
+            FromWorker::Returned(attempts) => Some(attempts.clone()),
             _ => None,
         });
         assert_eq!(returned.await, [waiting]);
@@ -310,12 +314,12 @@ fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
             // It may come back once more before the next try to start a runner.
             let attempt = worker.run("3");
             let came = worker.hear("an answer", |message| match message {
-                Message::Returned(attempts) => Some(attempts.contains(&attempt)),
-                Message::Outcome(outcome) => Some(outcome.head.id != attempt.task),
+                FromWorker::Returned(attempts) => Some(attempts.contains(&attempt)),
+                FromWorker::Outcome(outcome) => Some(outcome.head.id != attempt.task),
                 _ => None,
             });
             if !came.await {
-                worker.say(Message::Settled(vec![attempt]));
+                worker.say(ToWorker::Settled(vec![attempt]));
                 break;
             }
         }

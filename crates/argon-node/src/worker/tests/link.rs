@@ -1,10 +1,13 @@
 //! The TCP link against a manager of a few lines.
 
-use argon_proto::frame::{Decoder, Outbox};
+use std::io::IoSlice;
+
+use argon_proto::conversation::worker::{FromWorker, Register, Registered, ToWorker};
+use argon_proto::conversation::{Blob, Control, Goodbye, Incoming};
+use argon_proto::frame::{Decoder, Frames, Outbox};
 use argon_proto::handshake::{self, Listener, PLAIN_CHANNEL, Welcome};
 use argon_proto::key::Key;
-use argon_proto::message::kind;
-use std::io::IoSlice;
+use argon_proto::{Message, OutcomeHead, kind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,58 +17,48 @@ use crate::worker::keep_link;
 /// One connection of the manager.
 struct Peer {
     stream: TcpStream,
-    decoder: Decoder,
+    decoder: Decoder<Incoming<FromWorker>>,
     is_registered: bool,
 }
 
 impl Peer {
     /// Accepts and proves the key; `None` if the proof was refused.
     async fn accept(listener: &TcpListener, key: &Key) -> Option<Self> {
-        let (stream, _) = within("a connection", listener.accept()).await.expect("accepted");
-        let mut peer = Self { stream, decoder: Decoder::default(), is_registered: false };
+        let (mut stream, _) = within("a connection", listener.accept()).await.expect("accepted");
+        let mut frames = Frames::default();
         let mut magic = [0; 4];
-        peer.stream.read_exact(&mut magic).await.expect("the opening");
+        stream.read_exact(&mut magic).await.expect("the opening");
         assert_eq!(magic, handshake::MAGIC);
-        let hello = peer.frame(kind::HELLO).await;
+        let hello = frame(&mut stream, &mut frames, kind::HELLO).await;
         let (state, challenge) =
             Listener::challenge(key, &hello, [9; 32], &PLAIN_CHANNEL).expect("a good hello");
-        peer.write_frame(kind::CHALLENGE, &challenge).await;
-        let proof = peer.frame(kind::PROOF).await;
+        write_frame(&mut stream, kind::CHALLENGE, &challenge).await;
+        let proof = frame(&mut stream, &mut frames, kind::PROOF).await;
         match state.welcome(&proof, &Welcome::default()) {
-            Ok((_, welcome)) => peer.write_frame(kind::WELCOME, &welcome).await,
+            Ok((_, welcome)) => write_frame(&mut stream, kind::WELCOME, &welcome).await,
             Err(refusal) => {
-                peer.write_frame(kind::REFUSED, &refusal.to_json()).await;
+                write_frame(&mut stream, kind::REFUSED, &refusal.to_json()).await;
                 return None;
             }
         }
-        Some(peer)
+        Some(Self { stream, decoder: frames.into(), is_registered: false })
     }
 
     /// Accepts, and registers the worker.
     async fn register(listener: &TcpListener, key: &Key) -> Self {
         let mut peer = Self::accept(listener, key).await.expect("the right key");
-        assert!(matches!(peer.message().await, Some(Message::Register(_))));
+        assert!(matches!(peer.message().await, Some(FromWorker::Register(_))));
         peer.is_registered = true;
-        peer.say(Message::Registered(Bytes::from_static(b"{}"))).await;
+        peer.say(ToWorker::Registered(Registered::default())).await;
         peer
     }
 
-    async fn frame(&mut self, due: u8) -> Bytes {
-        loop {
-            if let Some((kind, body)) = self.decoder.next_frame(512).expect("a frame") {
-                assert_eq!(kind, due);
-                return body;
-            }
-            within("a frame", self.stream.read_buf(self.decoder.buffer())).await.expect("read");
-        }
-    }
-
-    /// The next message; that a registered worker has found more runtimes is none.
-    async fn message(&mut self) -> Option<Message> {
+    /// The next frame; that a registered worker has found more runtimes is none.
+    async fn incoming(&mut self) -> Option<Incoming<FromWorker>> {
         loop {
             match self.decoder.next().expect("a message") {
-                Some(Message::Register(_)) if self.is_registered => continue,
-                Some(message) => return Some(message),
+                Some(Incoming::Message(FromWorker::Register(_))) if self.is_registered => continue,
+                Some(incoming) => return Some(incoming),
                 None => {}
             }
             let read = within("a message", self.stream.read_buf(self.decoder.buffer())).await;
@@ -75,33 +68,55 @@ impl Peer {
         }
     }
 
-    async fn write_frame(&mut self, kind: u8, body: &[u8]) {
-        let mut outbox = Outbox::default();
-        outbox.push_frame(kind, body);
-        self.write(outbox).await;
-    }
-
-    async fn say(&mut self, message: Message) {
-        let mut outbox = Outbox::default();
-        outbox.push(message);
-        self.write(outbox).await;
-    }
-
-    async fn write(&mut self, mut outbox: Outbox) {
-        while !outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let count = outbox.slices(&mut slices);
-            let written = self.stream.write_vectored(&slices[..count]).await.expect("written");
-            outbox.advance(written);
+    async fn message(&mut self) -> Option<FromWorker> {
+        match self.incoming().await? {
+            Incoming::Message(message) => Some(message),
+            Incoming::Control(control) => panic!("a message was due, not {control:?}"),
         }
     }
+
+    async fn say(&mut self, message: impl Message) {
+        let mut outbox = Outbox::default();
+        outbox.push(&message);
+        write(&mut self.stream, outbox).await;
+    }
+}
+
+async fn frame(stream: &mut TcpStream, frames: &mut Frames, due: u8) -> Bytes {
+    loop {
+        if let Some((kind, body)) = frames.next_frame(512).expect("a frame") {
+            assert_eq!(kind, due);
+            return body;
+        }
+        within("a frame", stream.read_buf(frames.buffer())).await.expect("read");
+    }
+}
+
+async fn write_frame(stream: &mut TcpStream, kind: u8, body: &[u8]) {
+    let mut outbox = Outbox::default();
+    outbox.push_frame(kind, body);
+    write(stream, outbox).await;
+}
+
+async fn write(stream: &mut TcpStream, mut outbox: Outbox) {
+    while !outbox.is_empty() {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let count = outbox.slices(&mut slices);
+        let written = stream.write_vectored(&slices[..count]).await.expect("written");
+        outbox.advance(written);
+    }
+}
+
+fn introduction() -> Register {
+    let config = config();
+    crate::worker::register::introduction(&config, &[], std::iter::empty())
 }
 
 /// A link that is kept, and the worker's end of it.
 struct Kept {
     listener: TcpListener,
     events: mpsc::UnboundedReceiver<LinkEvent>,
-    outbox: mpsc::UnboundedSender<Message>,
+    outbox: mpsc::UnboundedSender<FromWorker>,
     _stop: watch::Sender<u8>,
     handle: JoinHandle<()>,
 }
@@ -129,9 +144,9 @@ impl Kept {
             loop {
                 match within("REGISTERED", events.recv()).await.expect("the link runs") {
                     LinkEvent::WantRegister(reply) => {
-                        reply.send(Bytes::from_static(b"{}")).expect("wanted");
+                        reply.send(introduction()).expect("wanted");
                     }
-                    LinkEvent::Registered => return,
+                    LinkEvent::Message(ToWorker::Registered(_)) => return,
                     _ => {}
                 }
             }
@@ -143,7 +158,7 @@ impl Kept {
         loop {
             match within("an event", self.events.recv()).await.expect("the link runs") {
                 LinkEvent::Heard => {}
-                LinkEvent::WantRegister(reply) => reply.send(Bytes::from_static(b"{}")).expect("wanted"),
+                LinkEvent::WantRegister(reply) => reply.send(introduction()).expect("wanted"),
                 other => return other,
             }
         }
@@ -160,15 +175,15 @@ fn a_link_registers_pumps_both_ways_and_comes_back() {
         let mut link = kept(key()).await;
         for round in 0..3 {
             let mut peer = link.registered().await;
-            peer.say(Message::Ping(round)).await;
-            assert_eq!(peer.message().await, Some(Message::Pong(round)));
-            peer.say(Message::Recall(7)).await;
-            assert!(matches!(link.event().await, LinkEvent::Message(Message::Recall(7))));
+            peer.say(Control::Ping(round)).await;
+            assert_eq!(peer.incoming().await, Some(Incoming::Control(Control::Pong(round))));
+            peer.say(ToWorker::Recall(7)).await;
+            assert!(matches!(link.event().await, LinkEvent::Message(ToWorker::Recall(7))));
             for _ in 0..3000 {
-                link.outbox.send(Message::Returned(vec![attempt(round)])).expect("runs");
+                link.outbox.send(FromWorker::Returned(vec![attempt(round)])).expect("runs");
             }
             for _ in 0..3000 {
-                assert_eq!(peer.message().await, Some(Message::Returned(vec![attempt(round)])));
+                assert_eq!(peer.message().await, Some(FromWorker::Returned(vec![attempt(round)])));
             }
             drop(peer);
             assert!(matches!(link.event().await, LinkEvent::Lost));
@@ -182,13 +197,15 @@ fn the_last_words_of_a_worker_are_written() {
         let mut link = kept(key()).await;
         let mut peer = link.registered().await;
         let big = Payload::from(vec![5; 3 << 20]);
-        let hash = BlobHash::of(big.parts());
-        link.outbox.send(Message::Blob { hash, payload: big }).expect("runs");
-        link.outbox.send(Message::Goodbye(Bytes::from_static(b"{}"))).expect("runs");
+        let AttemptId { task: id, attempt } = attempt(1);
+        let head = OutcomeHead { id, attempt, status: Status::Ok, codec: Codec::Own, run_us: 1 };
+        let outcome = Outcome { head, report: Bytes::new(), payload: big };
+        link.outbox.send(FromWorker::Outcome(outcome)).expect("runs");
+        link.outbox.send(FromWorker::Goodbye(Goodbye::because("it ends"))).expect("runs");
         drop(link.outbox);
         let said = [peer.message().await, peer.message().await];
-        assert!(said.contains(&Some(Message::Goodbye(Bytes::from_static(b"{}")))));
-        assert!(said.iter().any(|message| matches!(message, Some(Message::Blob { .. }))));
+        assert!(said.contains(&Some(FromWorker::Goodbye(Goodbye::because("it ends")))));
+        assert!(said.iter().any(|message| matches!(message, Some(FromWorker::Outcome(_)))));
         assert_eq!(peer.message().await, None);
         within("the end", link.handle).await.expect("no panic");
     });
@@ -224,16 +241,16 @@ fn a_real_worker_runs_a_task_over_tcp() {
         let worker = tokio::task::spawn_local(crate::worker::run(config, Link { events, outbox }, stopped));
         let mut peer = Peer::register(&listener, &key()).await;
         let (hash, payload) = shipment("'hello'");
-        peer.say(Message::Blob { hash, payload }).await;
-        peer.say(Message::Run(task(1, "'hello'"))).await;
-        let Some(Message::Outcome(outcome)) = peer.message().await else {
+        peer.say(ToWorker::Blob(Blob { hash, payload })).await;
+        peer.say(ToWorker::Run(task(1, "'hello'"))).await;
+        let Some(FromWorker::Outcome(outcome)) = peer.message().await else {
             panic!("an outcome was due");
         };
         assert_eq!(value(&outcome), "hello");
-        peer.say(Message::Settled(vec![attempt(1)])).await;
+        peer.say(ToWorker::Settled(vec![attempt(1)])).await;
         stop.send(1).expect("runs");
-        assert!(matches!(peer.message().await, Some(Message::Draining(_))));
-        assert!(matches!(peer.message().await, Some(Message::Goodbye(_))));
+        assert!(matches!(peer.message().await, Some(FromWorker::Draining(_))));
+        assert!(matches!(peer.message().await, Some(FromWorker::Goodbye(_))));
         assert_eq!(peer.message().await, None);
         within("the end", worker).await.expect("no panic").expect("a good end");
     });

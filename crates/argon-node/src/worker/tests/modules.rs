@@ -1,13 +1,15 @@
 //! Modules from the client: asked for once in a session, whatever becomes of the runner that asked.
 
 use super::*;
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::conversation::{Answer, Ask};
 
 const TEXT: &[u8] = b"package Only::There; sub where { 'here' } 1;";
 const BODY: &str = "require Only::There; Only::There::where()";
 
-fn question(message: &Message) -> Option<(AttemptId, u32)> {
+fn question(message: &FromWorker) -> Option<(AttemptId, u32)> {
     match message {
-        Message::Ask { from, ask, .. } => Some((*from, *ask)),
+        FromWorker::Ask(Ask { from, ask, .. }) => Some((*from, *ask)),
         _ => None,
     }
 }
@@ -18,7 +20,7 @@ fn two_slots() -> WorkerConfig {
 
 impl Worker {
     fn answer(&self, (to, ask): (AttemptId, u32), found: bool, text: &'static [u8]) {
-        self.say(Message::Answer { to, ask, found, bytes: Bytes::from_static(text) });
+        self.say(ToWorker::Answer(Answer { to, ask, found, bytes: Bytes::from_static(text) }));
     }
 
     fn has_unread_question(&self) -> bool {
@@ -59,7 +61,7 @@ fn another_runner_asks_when_the_one_that_asked_has_died() {
         let second = worker.run(&format!("$| = 1; print 'begun'; {BODY}"));
         worker.output_of(second).await;
         assert!(!worker.has_unread_question());
-        worker.say(Message::Stop(vec![first]));
+        worker.say(ToWorker::Stop(vec![first]));
         let again = worker.hear("ASK by the other", question).await;
         assert_eq!(again.0, second);
         worker.answer(asked, true, b"die 'the answer to a task that is gone'");

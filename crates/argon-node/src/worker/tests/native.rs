@@ -1,6 +1,8 @@
 //! The client's own executable: written, started, served, and told in words when it cannot be.
 
 use super::*;
+use argon_proto::conversation::Blob;
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
 
 /// A native runner in a few lines of Perl: it answers each task with the path of its file, and the hashes of the blobs
 /// that it was sent.
@@ -42,7 +44,7 @@ impl Worker {
         others: &[BlobHash],
         meta: &str,
     ) -> AttemptId {
-        self.say(Message::Blob { hash: *hash, payload: payload.clone() });
+        self.say(ToWorker::Blob(Blob { hash: *hash, payload: payload.clone() }));
         self.run_native_again(*hash, others, meta)
     }
 
@@ -52,7 +54,7 @@ impl Worker {
         let meta = Bytes::copy_from_slice(meta.as_bytes());
         let mut task = Task::new(task(self.sequence, "").head, blobs, meta, Payload::default());
         task.head.runtime = Runtime::Native;
-        self.say(Message::Run(task));
+        self.say(ToWorker::Run(task));
         attempt(self.sequence)
     }
 
@@ -70,7 +72,7 @@ fn an_executable_runs_from_a_private_file_and_is_not_sent_to_itself() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
         let shared = executable(*b"shared");
-        worker.say(Message::Blob { hash: shared.0, payload: shared.1.clone() });
+        worker.say(ToWorker::Blob(Blob { hash: shared.0, payload: shared.1.clone() }));
         let program = executable(RUNNER);
         let attempt = worker.run_native(&program, &[shared.0], r#"{"call":"a::b"}"#);
         let first = value(&worker.outcome(attempt).await);
@@ -83,7 +85,7 @@ fn an_executable_runs_from_a_private_file_and_is_not_sent_to_itself() {
         assert_eq!(report(&worker.outcome(dying).await).exit, Some(255));
         let attempt = worker.run_native_again(program.0, &[], "{}");
         assert_eq!(value(&worker.outcome(attempt).await)[0], first[0]);
-        assert!(!worker.unread.iter().any(|message| matches!(message, Message::NeedBlob(_))));
+        assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::NeedBlob(_))));
         worker.end(1).await;
         assert!(!file.exists(), "it goes with the worker");
     });
@@ -101,26 +103,26 @@ fn an_executable_whose_file_was_removed_is_asked_for_again() {
         worker.outcome(dying).await;
         let attempt = worker.run_native_again(program.0, &[], "{}");
         let asked = worker.hear("NEED_BLOB", |message| match message {
-            Message::NeedBlob(hashes) => Some(hashes.clone()),
+            FromWorker::NeedBlob(hashes) => Some(hashes.clone()),
             _ => None,
         });
         assert_eq!(asked.await, [program.0]);
-        worker.say(Message::Blob { hash: program.0, payload: program.1.clone() });
+        worker.say(ToWorker::Blob(Blob { hash: program.0, payload: program.1.clone() }));
         loop {
             // It is given back if it was tried before the blob came.
             let done = worker.hear("an end", |message| match message {
-                Message::Outcome(outcome) if outcome.head.id == attempt.task => Some(true),
-                Message::Returned(attempts) if attempts.contains(&attempt) => Some(false),
+                FromWorker::Outcome(outcome) if outcome.head.id == attempt.task => Some(true),
+                FromWorker::Returned(attempts) if attempts.contains(&attempt) => Some(false),
                 _ => None,
             });
             if done.await {
-                worker.say(Message::Settled(vec![attempt]));
+                worker.say(ToWorker::Settled(vec![attempt]));
                 break;
             }
             let head = task(attempt.task.sequence, "").head;
             let mut again = Task::new(head, [program.0], Bytes::new(), Payload::default());
             again.head.runtime = Runtime::Native;
-            worker.say(Message::Run(again));
+            worker.say(ToWorker::Run(again));
         }
         worker.end(1).await;
     });

@@ -1,5 +1,7 @@
 //! What tasks print: complete, in order, before their outcome, and never more than was granted.
 
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::conversation::{Output, OutputCredit};
 use argon_proto::limit;
 
 use super::*;
@@ -57,11 +59,11 @@ fn a_flood_stops_at_the_window_and_goes_on_with_credit() {
             received += worker.output_of(attempt).await.len() as u64;
         }
         // Another round trip through the worker: nothing more has come meanwhile.
-        worker.say(Message::Recall(1));
-        worker.hear("RETURNED", |message| matches!(message, Message::Returned(_)).then_some(())).await;
+        worker.say(ToWorker::Recall(1));
+        worker.hear("RETURNED", |message| matches!(message, FromWorker::Returned(_)).then_some(())).await;
         assert_eq!(worker.printed(attempt, 1).len(), 0);
         assert_eq!(received, limit::OUTPUT_WINDOW_BYTES);
-        worker.say(Message::OutputCredit { to: attempt, bytes: u64::MAX });
+        worker.say(ToWorker::OutputCredit(OutputCredit { to: attempt, bytes: u64::MAX }));
         let outcome = worker.outcome(attempt).await;
         assert_eq!(value(&outcome), "over");
         received += worker.printed(attempt, 1).len() as u64;
@@ -82,7 +84,7 @@ fn captured_output_comes_with_the_outcome_only_and_is_bounded() {
         let output = report(&worker.outcome(attempt).await).output.expect("the end of it");
         assert_eq!(output.len(), 32 << 10);
         assert!(output.ends_with("line 1000000\n"));
-        assert!(!worker.unread.iter().any(|message| matches!(message, Message::Output { .. })));
+        assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::Output(Output { .. }))));
         worker.end(1).await;
     });
 }

@@ -2,7 +2,9 @@
 
 use std::task::{Poll, Waker};
 
-use argon_proto::Message;
+use argon_proto::conversation::admin::Reply;
+use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
 use bytes::Bytes;
 
 use super::{Bench, Ending, Piece, Watch};
@@ -14,7 +16,7 @@ fn output_is_granted_as_it_is_read() {
     let from = bench.attempt(number, 1);
     bench.said();
     for _ in 0..4 {
-        bench.hear(Message::Output { from, fd: 1, bytes: vec![1; 200 << 10].into() });
+        bench.hear(ToClient::Output(Output { from, fd: 1, bytes: vec![1; 200 << 10].into() }));
     }
     assert!(bench.said().is_empty(), "nothing is granted that nobody has read");
     bench.finish(number);
@@ -37,17 +39,17 @@ fn grants_are_cumulative_per_attempt_and_connection() {
     let first = bench.attempt(number, 1);
     bench.said();
     for expected in [300 << 10, 600 << 10] {
-        bench.hear(Message::Output { from: first, fd: 2, bytes: big.clone() });
+        bench.hear(ToClient::Output(Output { from: first, fd: 2, bytes: big.clone() }));
         assert!(bench.journal.poll_piece(number, Waker::noop()).is_ready());
-        assert_eq!(bench.said(), [Message::OutputCredit { to: first, bytes: expected }]);
+        assert_eq!(bench.said(), [ToManager::OutputCredit(OutputCredit { to: first, bytes: expected })]);
     }
-    bench.hear(Message::Output { from: first, fd: 2, bytes: big.clone() });
+    bench.hear(ToClient::Output(Output { from: first, fd: 2, bytes: big.clone() }));
     let second = bench.attempt(number, 2);
-    bench.hear(Message::Output { from: second, fd: 2, bytes: big });
+    bench.hear(ToClient::Output(Output { from: second, fd: 2, bytes: big }));
     assert!(bench.journal.poll_piece(number, Waker::noop()).is_ready());
     assert!(bench.said().is_empty(), "the first attempt is over");
     assert!(bench.journal.poll_piece(number, Waker::noop()).is_ready());
-    assert_eq!(bench.said(), [Message::OutputCredit { to: second, bytes: 300 << 10 }]);
+    assert_eq!(bench.said(), [ToManager::OutputCredit(OutputCredit { to: second, bytes: 300 << 10 })]);
 }
 
 #[test]
@@ -55,7 +57,7 @@ fn an_end_waits_for_output_that_is_being_printed() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
     let from = bench.attempt(number, 1);
-    bench.hear(Message::Output { from, fd: 1, bytes: Bytes::from_static(b"hello") });
+    bench.hear(ToClient::Output(Output { from, fd: 1, bytes: Bytes::from_static(b"hello") }));
     bench.finish(number);
     let prints = bench.journal.take_prints();
     assert_eq!(bench.end(number), Poll::Pending);
@@ -68,11 +70,11 @@ fn questions_go_to_who_listens_and_are_answered_with_no_otherwise() {
     let mut bench = Bench::connected();
     let (deaf, listening) = (bench.add(b"x"), bench.add_watched(b"y", Watch::Caller));
     bench.said();
-    let ask = |from| Message::Ask { from, ask: 3, question: Bytes::from_static(b"{}") };
+    let ask = |from| ToClient::Ask(Ask { from, ask: 3, question: Bytes::from_static(b"{}") });
     let to = bench.attempt(deaf, 1);
     bench.hear(ask(to));
     let said = bench.said();
-    assert!(matches!(&said[..], [Message::Answer { found: false, ask: 3, .. }]), "{said:?}");
+    assert!(matches!(&said[..], [ToManager::Answer(Answer { found: false, ask: 3, .. })]), "{said:?}");
     let to = bench.attempt(listening, 1);
     bench.hear(ask(to));
     assert!(matches!(
@@ -93,7 +95,7 @@ fn a_request_without_a_reply_is_sent_again() {
     assert_eq!(bench.kinds(), ["Request"]);
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered", "Request"]);
-    bench.hear(Message::Reply(Bytes::from_static(br#"{"request":1,"ok":true}"#)));
+    bench.hear(ToClient::Reply(Reply::with(1, &())));
     let reply = bench.journal.poll_reply(number, Waker::noop());
     assert!(matches!(reply, Poll::Ready(Ok(reply)) if reply["ok"] == true));
 }

@@ -1,0 +1,222 @@
+//! Conversations: who talks to whom after the handshake, and every message that each side may send.
+//!
+//! A conversation has two enums, one for each direction. A receiver decodes the enum of its direction and
+//! matches on that, so it never sees a message that its peer may not send: such a frame is a
+//! [`DecodeError::Misplaced`]. Every variant holds one body, and every body has one codec.
+//!
+//! | between | module | sent by the one | sent by the other |
+//! |---|---|---|---|
+//! | client and manager | [`client`] | [`client::ToManager`] | [`client::ToClient`] |
+//! | worker and manager | [`worker`] | [`worker::FromWorker`] | [`worker::ToWorker`] |
+//! | runner and worker | [`runner`] | [`runner::FromRunner`] | [`runner::ToRunner`] |
+//! | operator and manager | [`admin`] | [`admin::FromAdmin`] | [`admin::ToAdmin`] |
+//!
+//! Heartbeats and refusals belong to no conversation but to the connection below it: [`Control`]. A receiver on a
+//! network connection decodes [`Incoming`], the two together.
+//!
+//! A message whose payload exceeds [`crate::limit::INLINE_BYTES`] is encoded with the beginning of it only; the frame
+//! codec sends and collects the rest.
+
+pub mod admin;
+mod body;
+pub mod client;
+mod json;
+pub mod runner;
+pub mod worker;
+
+use bytes::{Bytes, BytesMut};
+
+pub use body::{Answer, Ask, Blob, Credit, Output, OutputCredit};
+pub use json::Goodbye;
+
+use crate::error::DecodeError;
+use crate::handshake::Refusal;
+use crate::payload::Payload;
+use crate::{kind, limit};
+use body::Body;
+
+/// One direction of a conversation: what the frame codec needs of its messages.
+pub trait Message: Sized {
+    /// Payload that may be too big for one frame.
+    fn payload(&self) -> Option<&Payload>;
+
+    /// The same, to be replaced once all of it has arrived.
+    fn payload_mut(&mut self) -> Option<&mut Payload>;
+
+    /// The blob, if the message is one.
+    fn blob(&self) -> Option<&Blob>;
+
+    /// Writes the kind and the body without its payload; `stream` is 0 if the payload follows inline.
+    fn encode_head(&self, stream: u32, out: &mut BytesMut);
+
+    /// Reads a message from a frame's kind and body.
+    ///
+    /// # Errors
+    /// If the sender has no message of this kind, or the body is not what that message holds.
+    fn decode(kind: u8, body: Bytes) -> Result<Beginning<Self>, DecodeError>;
+}
+
+/// A message as its first frame holds it, perhaps with more payload to come.
+#[derive(Debug)]
+pub struct Beginning<M> {
+    /// The message with the payload so far.
+    pub message: M,
+    /// The stream that carries the rest; 0 if there is none.
+    pub stream: u32,
+    /// Length of the whole payload, bytes.
+    pub payload_length: u64,
+}
+
+impl<M> Beginning<M> {
+    fn whole(message: M) -> Self {
+        Self { message, stream: 0, payload_length: 0 }
+    }
+
+    fn map<N>(self, wrap: impl FnOnce(M) -> N) -> Beginning<N> {
+        let Self { message, stream, payload_length } = self;
+        Beginning { message: wrap(message), stream, payload_length }
+    }
+}
+
+/// Reads a body, and checks what it says of the length of its payload.
+fn read<B: Body>(body: Bytes) -> Result<Beginning<B>, DecodeError> {
+    let (message, stream, payload_length) = B::decode(body)?;
+    let Some(payload) = message.payload() else {
+        return Ok(Beginning::whole(message));
+    };
+    if payload_length > limit::PAYLOAD_BYTES {
+        return Err(DecodeError::Payload(payload_length, limit::PAYLOAD_BYTES));
+    }
+    let here = payload.len();
+    let fits = if stream == 0 { here == payload_length } else { here <= payload_length };
+    if !fits {
+        return Err(DecodeError::Field("payload_length", payload_length));
+    }
+    Ok(Beginning { message, stream, payload_length })
+}
+
+/// Defines one direction of a conversation: its enum, and the table from the kinds of frames to bodies.
+macro_rules! messages {
+    (
+        $(#[$about:meta])*
+        pub enum $name:ident {
+            $($(#[$doc:meta])* $variant:ident($body:ty) = $kind:ident,)*
+        }
+        without a body {
+            $($(#[$unit_doc:meta])* $unit:ident = $unit_kind:ident,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub enum $name {
+            $($(#[$doc])* $variant($body),)*
+            $($(#[$unit_doc])* $unit,)*
+        }
+
+        impl $crate::conversation::Message for $name {
+            fn payload(&self) -> Option<&$crate::payload::Payload> {
+                match self {
+                    $(Self::$variant(body) => $crate::conversation::body::Body::payload(body),)*
+                    $(Self::$unit => None,)*
+                }
+            }
+
+            fn payload_mut(&mut self) -> Option<&mut $crate::payload::Payload> {
+                match self {
+                    $(Self::$variant(body) => $crate::conversation::body::Body::payload_mut(body),)*
+                    $(Self::$unit => None,)*
+                }
+            }
+
+            fn blob(&self) -> Option<&$crate::conversation::Blob> {
+                match self {
+                    $(Self::$variant(body) => $crate::conversation::body::Body::blob(body),)*
+                    $(Self::$unit => None,)*
+                }
+            }
+
+            fn encode_head(&self, stream: u32, out: &mut bytes::BytesMut) {
+                match self {
+                    $(Self::$variant(body) => {
+                        bytes::BufMut::put_u8(out, $crate::kind::$kind);
+                        $crate::conversation::body::Body::encode(body, stream, out);
+                    })*
+                    $(Self::$unit => bytes::BufMut::put_u8(out, $crate::kind::$unit_kind),)*
+                }
+            }
+
+            fn decode(
+                kind: u8,
+                body: bytes::Bytes,
+            ) -> Result<$crate::conversation::Beginning<Self>, $crate::error::DecodeError> {
+                match kind {
+                    $($crate::kind::$kind => {
+                        Ok($crate::conversation::read::<$body>(body)?.map(Self::$variant))
+                    })*
+                    $($crate::kind::$unit_kind => Ok($crate::conversation::Beginning::whole(Self::$unit)),)*
+                    other => Err($crate::error::DecodeError::unexpected(other)),
+                }
+            }
+        }
+    };
+}
+use messages;
+
+messages! {
+    /// Messages of the connection itself: either side of a network connection may send them.
+    pub enum Control {
+        /// The connection ends, and why.
+        Refused(Refusal) = REFUSED,
+        /// A sign of life that wants an answer.
+        Ping(u64) = PING,
+        /// The answer.
+        Pong(u64) = PONG,
+    }
+    without a body {}
+}
+
+/// A frame of a network connection: the connection's own, or a message of the conversation over it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Incoming<M> {
+    /// The connection's own.
+    Control(Control),
+    /// The conversation's.
+    Message(M),
+}
+
+impl<M: Message> Message for Incoming<M> {
+    fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::Control(_) => None,
+            Self::Message(message) => message.payload(),
+        }
+    }
+
+    fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Self::Control(_) => None,
+            Self::Message(message) => message.payload_mut(),
+        }
+    }
+
+    fn blob(&self) -> Option<&Blob> {
+        match self {
+            Self::Control(_) => None,
+            Self::Message(message) => message.blob(),
+        }
+    }
+
+    fn encode_head(&self, stream: u32, out: &mut BytesMut) {
+        match self {
+            Self::Control(control) => control.encode_head(stream, out),
+            Self::Message(message) => message.encode_head(stream, out),
+        }
+    }
+
+    fn decode(kind: u8, body: Bytes) -> Result<Beginning<Self>, DecodeError> {
+        match kind {
+            kind::REFUSED | kind::PING | kind::PONG => Ok(Control::decode(kind, body)?.map(Self::Control)),
+            _ => Ok(M::decode(kind, body)?.map(Self::Message)),
+        }
+    }
+}

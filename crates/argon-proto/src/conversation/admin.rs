@@ -1,0 +1,278 @@
+//! Between an operator's command and the manager; a client may ask the same questions (`spec/protocol.md`, section 7).
+
+mod status;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use status::{ManagerStatus, Rates, RunningTask, SchedulerView, Totals, WorkerView};
+
+use super::json::json_body;
+use super::{Goodbye, messages};
+use crate::id::TaskId;
+
+messages! {
+    /// Everything that an admin sends. An observer may only send requests, and of these only those that look.
+    pub enum FromAdmin {
+        /// A question or an order.
+        Request(Request) = REQUEST,
+        /// These tasks shall end.
+        Cancel(Vec<TaskId>) = CANCEL,
+        /// The command ends.
+        Goodbye(Goodbye) = GOODBYE,
+    }
+    without a body {}
+}
+
+messages! {
+    /// Everything that a manager sends to an admin or observer.
+    pub enum ToAdmin {
+        /// The answer to a request.
+        Reply(Reply) = REPLY,
+        /// The manager leaves.
+        Goodbye(Goodbye) = GOODBYE,
+    }
+    without a body {}
+}
+
+/// A question or an order. What is asked beyond `what` are further fields: see [`Question`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// The asker's number for it, which the reply repeats.
+    #[serde(default)]
+    pub request: u64,
+    /// Name of the question.
+    pub what: String,
+    /// What more it says.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+}
+
+/// The questions that a manager of this release answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Question {
+    /// What goes on? Answered with a [`ManagerStatus`].
+    Status,
+    /// Why do my tasks wait? From an admin: why do all?
+    Waiting,
+    /// What state is this task in? Answered with an [`Explanation`].
+    Explain {
+        /// The task, in hexadecimal.
+        #[serde(default)]
+        task: String,
+    },
+    /// Tasks shall end. Answered with [`TasksCancelled`], or [`AllCancelled`].
+    Cancel(Cancel),
+    /// A worker shall take no more tasks and leave. Answered with a [`WorkerDrains`].
+    Drain {
+        /// Its name or id.
+        #[serde(default)]
+        worker: String,
+        /// Milliseconds after which it ends what still runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within_ms: Option<u64>,
+    },
+    /// The manager shall stop.
+    Shutdown,
+}
+
+/// Which tasks shall end.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cancel {
+    /// Ids, or beginnings of ids, in hexadecimal.
+    pub tasks: Vec<String>,
+    /// All of all clients.
+    pub all: bool,
+    /// Who asks, for the owners of the tasks.
+    pub by: String,
+}
+
+/// The answer to [`Cancel`] of some tasks.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TasksCancelled {
+    /// One for each that was named, in that order.
+    pub tasks: Vec<CancelledTask>,
+}
+
+/// What was done with one task.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CancelledTask {
+    /// What it is, for people.
+    pub message: String,
+    /// `cancelled`, `ended`, `unknown`, `ambiguous` or `refused`.
+    pub result: String,
+    /// How it had ended before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Its id, as far as it is known.
+    pub task: String,
+    /// The worker whose runner is ended for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+}
+
+/// The answer to [`Cancel`] of all tasks.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AllCancelled {
+    /// Number of tasks.
+    pub cancelled: usize,
+}
+
+/// The answer to [`Question::Explain`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explanation {
+    /// The task, as it was asked for.
+    pub task: String,
+    /// Its state, in a word or two for people.
+    pub state: String,
+}
+
+/// The answer to [`Question::Drain`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkerDrains {
+    /// The worker's id.
+    pub worker: String,
+    /// Its name.
+    pub name: String,
+    /// Number of attempts that it holds.
+    pub held: u64,
+    /// It was told so before.
+    pub was_draining: bool,
+    /// It is in the manager's process, which goes on.
+    pub keeps_manager: bool,
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Reply {
+    /// The asker's number.
+    #[serde(default)]
+    pub request: u64,
+    /// Whether it was done. If not, `message` says why.
+    #[serde(default)]
+    pub ok: bool,
+    /// What more it says.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+}
+
+json_body!(Request, "REQUEST");
+json_body!(Reply, "REPLY");
+
+impl Question {
+    /// Names of all questions, as they stand in `what`.
+    pub const NAMES: &[&str] = &["status", "waiting", "explain", "cancel", "drain", "shutdown"];
+
+    /// The question of a request.
+    ///
+    /// # Errors
+    /// A sentence for the asker, if there is no such question or its fields are not what it needs.
+    pub fn of(request: &Request) -> Result<Self, String> {
+        let what = &request.what;
+        if !Self::NAMES.contains(&what.as_str()) {
+            let (last, others) = Self::NAMES.split_last().unwrap_or((&"", &[]));
+            let known = others.join(", ");
+            return Err(format!(
+                "this manager does not know the request '{what}'; it knows {known} and {last}"
+            ));
+        }
+        let mut fields = request.fields.clone();
+        fields.insert("what".to_owned(), what.as_str().into());
+        serde_json::from_value(Value::Object(fields))
+            .map_err(|error| format!("the request '{what}' cannot be read: {error}"))
+    }
+
+    /// This question as a request with the asker's number.
+    #[must_use]
+    pub fn numbered(&self, request: u64) -> Request {
+        let mut fields = fields_of(self);
+        let what = match fields.remove("what") {
+            Some(Value::String(what)) => what,
+            Some(_) | None => String::new(),
+        };
+        Request { request, what, fields }
+    }
+}
+
+impl Reply {
+    /// An answer with these fields; a value that is not an object adds none.
+    pub fn with(request: u64, fields: &impl Serialize) -> Self {
+        Self { request, ok: true, fields: fields_of(fields) }
+    }
+
+    /// What was asked for was not done, and why.
+    pub fn failed(request: u64, message: impl Into<String>) -> Self {
+        let mut fields = Map::new();
+        fields.insert("message".to_owned(), Value::String(message.into()));
+        Self { request, ok: false, fields }
+    }
+
+    /// Why it was not done.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.fields.get("message").and_then(Value::as_str).unwrap_or("the manager could not do that")
+    }
+
+    /// The fields as the type that answers the question.
+    ///
+    /// # Errors
+    /// If a field is missing or of another type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_value(Value::Object(self.fields.clone()))
+    }
+
+    /// The whole reply as JSON.
+    #[must_use]
+    pub fn into_json(self) -> Value {
+        let mut fields = self.fields;
+        fields.insert("ok".to_owned(), self.ok.into());
+        fields.insert("request".to_owned(), self.request.into());
+        Value::Object(fields)
+    }
+}
+
+fn fields_of(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_survive_the_wire_and_unknown_ones_are_named() {
+        let drain = Question::Drain { worker: "box:8001".to_owned(), within_ms: Some(5) };
+        for question in [Question::Status, Question::Waiting, Question::Shutdown, drain] {
+            let request = question.numbered(7);
+            let json = serde_json::to_vec(&request).expect("plain data");
+            let read: Request = serde_json::from_slice(&json).expect("our own");
+            assert_eq!((read.request, Question::of(&read)), (7, Ok(question)));
+        }
+        let odd = Request { request: 1, what: "dance".to_owned(), fields: Map::new() };
+        let why = Question::of(&odd).expect_err("no such question");
+        assert_eq!(
+            why,
+            "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain and shutdown"
+        );
+    }
+
+    #[test]
+    fn a_status_of_another_release_is_read_with_what_it_says() {
+        let json = br#"{"request":1,"ok":true,"workers":3,"new_field":[1],"totals":{"ok":5,"more":1}}"#;
+        let reply: Reply = serde_json::from_slice(json).expect("a reply");
+        let status: ManagerStatus = reply.read().expect("a status");
+        assert_eq!((status.scheduler.workers, status.scheduler.totals.ok), (3, 5));
+        assert!(status.scheduler.running.is_empty());
+    }
+}

@@ -1,0 +1,62 @@
+//! Between a worker and the runner process in one of its slots (`spec/runner.md`).
+
+use serde::{Deserialize, Serialize};
+
+use super::json::json_body;
+use super::{Answer, Ask, Blob, messages};
+use crate::id::BlobHash;
+use crate::outcome::Outcome;
+use crate::task::Task;
+
+messages! {
+    /// Everything that a worker sends to a runner.
+    pub enum ToRunner {
+        /// Execute this attempt.
+        Run(Task) = RUN,
+        /// Bytes that a task names by their hash.
+        Blob(Blob) = BLOB,
+        /// The client's answer to a task's question.
+        Answer(Answer) = ANSWER,
+    }
+    without a body {
+        /// What the pipes held has been taken.
+        OutputTaken = OUTPUT_TAKEN,
+    }
+}
+
+messages! {
+    /// Everything that a runner sends.
+    pub enum FromRunner {
+        /// Ready for tasks.
+        Ready(Ready) = READY,
+        /// The task ended.
+        Outcome(Outcome) = OUTCOME,
+        /// These blobs are not here (any more).
+        NeedBlob(Vec<BlobHash>) = NEED_BLOB,
+        /// The task asks its client for something.
+        Ask(Ask) = ASK,
+    }
+    without a body {
+        /// The pipes hold output of the task that ends now.
+        OutputLeft = OUTPUT_LEFT,
+    }
+}
+
+/// What a runner is. Its language and version are for people who read the traffic.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Ready {
+    /// It claims what it is handed ahead, and says whether it leaves output.
+    #[serde(default)]
+    pub claims: bool,
+    /// Its process id.
+    #[serde(default)]
+    pub pid: u32,
+    /// Name of its runtime.
+    #[serde(default)]
+    pub runtime: String,
+    /// Version of its runtime.
+    #[serde(default)]
+    pub version: String,
+}
+
+json_body!(Ready, "READY");
