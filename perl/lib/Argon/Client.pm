@@ -18,6 +18,7 @@ use Argon::Client::Options ();
 use Argon::Client::Result  ();
 use Argon::Client::Session ();
 use Argon::Client::Task qw(:all);
+use Argon::Client::Wait::Leaving ();
 use Argon::Data     ();
 use Argon::Deferred ();
 use Argon::Error    ();
@@ -40,6 +41,8 @@ sub new {
         key            => $given{key},
         give_up_after  => $given{give_up_after},
         remote_modules => $given{remote_modules} // 1,
+        on_waiting     => scalar Argon::Client::Options::on_waiting(\%given),
+        on_interrupt   => Argon::Client::Options::on_interrupt($given{on_interrupt}),
     );
     my $self = bless {
         session  => $session,
@@ -63,8 +66,10 @@ sub connect {
 sub queue {
     my ($self, $code, $arguments, @rest) = @_;
     my $options = @rest ? Argon::Client::Options::from_call($self->{defaults}, @rest) : $self->{options};
-    my $record = $self->_offer($code, $arguments, $options, $options->{wants_list} || wantarray);
-    $self->{session}->wait_for($record) if !$record->[TASK_DONE];
+    # Made before the task is: a signal handler may die at any time.
+    my $leaving = Argon::Client::Wait::Leaving->new($self->{session});
+    my $record  = $self->_offer($code, $arguments, $options, $options->{wants_list} || wantarray, $leaving);
+    $self->{session}->wait_for($record, $leaving) if !$record->[TASK_DONE];
     $self->{failed} = $record if $record->[TASK_STATUS] != STATUS_OK;
     return Argon::Client::Result::deliver($record);
 }
@@ -81,8 +86,9 @@ sub submit {
     my ($self, $code, $arguments, @rest) = @_;
     my $options = Argon::Client::Options::from_call($self->{defaults}, @rest);
     local $options->{flags} = $options->{flags} | FLAG_DETACHED;
-    my $record = $self->_offer($code, $arguments, $options, $options->{wants_list});
-    $self->session->wait_for($record);
+    my $leaving = Argon::Client::Wait::Leaving->new($self->{session});
+    my $record  = $self->_offer($code, $arguments, $options, $options->{wants_list}, $leaving);
+    $self->session->wait_for($record, $leaving);
     die Argon::Client::Result::error($record) if $record->[TASK_STATUS] != STATUS_OK;
     return unpack 'H*', $record->[TASK_ID];
 }
@@ -99,9 +105,12 @@ sub collect_later {
         if !defined $id || $id !~ /\A[0-9a-f]{48}\z/;
     my $session = $self->session;
     $session->connect;
-    my $record = [pack 'H*', $id];
-    $record->[TASK_WANTS_LIST] = 1;
-    $session->collect($record);
+    my $record = delete $session->{left}{ pack 'H*', $id };
+    if (!$record) {
+        $record = [pack 'H*', $id];
+        $record->[TASK_WANTS_LIST] = 1;
+        $session->collect($record);
+    }
     return Argon::Deferred->new($record, $self);
 }
 
@@ -208,7 +217,7 @@ sub session {
 
 # Makes the record of a task and its frame, and hands it to the session.
 sub _offer {
-    my ($self, $code, $arguments, $options, $wants_list) = @_;
+    my ($self, $code, $arguments, $options, $wants_list, $leaving) = @_;
     _check_arguments($arguments) if ref $arguments ne 'ARRAY' && defined $arguments;
     my $session = $self->{session};
     $session->begin_after_fork if $session->{process} != $$;
@@ -248,6 +257,7 @@ sub _offer {
         $record[TASK_BIG] = \$payload;
     }
     $record[TASK_SHARED] = [map { $_->blob } @{$shared}] if $shared;
+    $leaving->[1] = \@record if $leaving;
     $session->offer(\@record);
     return \@record;
 }

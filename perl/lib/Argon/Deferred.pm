@@ -13,9 +13,10 @@ use Scalar::Util ();
 use Argon::Client::Loop   ();
 use Argon::Client::Result ();
 use Argon::Client::Task qw(:all);
+use Argon::Client::Wait::Leaving ();
 use Argon::Protocol qw(:all);
 
-# [record, client]
+# [record, client, what happens when the handle is dropped]
 sub new {
     my ($class, $record, $client) = @_;
     return bless [$record, $client], $class;
@@ -24,7 +25,7 @@ sub new {
 sub get {
     my ($self) = @_;
     my ($record, $client) = @{$self};
-    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    $self->_wait if !$record->[TASK_DONE];
     $client->{failed} = $record if $record->[TASK_STATUS] != STATUS_OK;
     return Argon::Client::Result::deliver($record);
 }
@@ -54,6 +55,8 @@ sub then {
     my $derived = [];
     $derived->[TASK_WANTS_LIST] = $record->[TASK_WANTS_LIST];
     my $result = ref($self)->new($derived, $client);
+    # Who cancels what is derived, or leaves the wait for it, cancels the task.
+    $derived->[TASK_LEFT] = sub { return $self->cancel };
     $self->on_ready(sub { _derive($record, $derived, $client, $on_value, $on_error) });
     return $result;
 }
@@ -91,7 +94,7 @@ sub promise {
 sub cancel {
     my ($self) = @_;
     my ($record, $client) = @{$self};
-    $client->session->cancel($record) if !$record->[TASK_DONE] && defined $record->[TASK_ID];
+    $client->session->cancel($record) if !$record->[TASK_DONE];
     return $self;
 }
 
@@ -105,7 +108,7 @@ sub id {
 sub error {
     my ($self) = @_;
     my ($record, $client) = @{$self};
-    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    $self->_wait if !$record->[TASK_DONE];
     return Argon::Client::Result::error($record);
 }
 
@@ -113,14 +116,14 @@ sub error {
 sub failure {
     my ($self) = @_;
     my ($record, $client) = @{$self};
-    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    $self->_wait if !$record->[TASK_DONE];
     return Argon::Client::Result::failure($record);
 }
 
 sub output {
     my ($self) = @_;
     my ($record, $client) = @{$self};
-    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    $self->_wait if !$record->[TASK_DONE];
     return $record->[TASK_OUTPUT] if defined $record->[TASK_OUTPUT];
     my $output = Argon::Client::Result::report($record)->{output};
     return q{} if !defined $output;
@@ -131,13 +134,28 @@ sub output {
 sub report {
     my ($self) = @_;
     my ($record, $client) = @{$self};
-    $client->session->wait_for($record) if !$record->[TASK_DONE];
+    $self->_wait if !$record->[TASK_DONE];
     return {
         %{ Argon::Client::Result::report($record) },
         status => $Argon::Protocol::STATUS_NAME[$record->[TASK_STATUS]],
         run_us => $record->[TASK_RUN_US],
         $record->[TASK_ATTEMPT] ? (attempt => $record->[TASK_ATTEMPT]) : (),
     };
+}
+
+sub _wait {
+    my ($self) = @_;
+    my ($record, $client, $left) = @{$self};
+    $left->forget if $left;
+    my $session = $client->session;
+    return $session->wait_for($record, Argon::Client::Wait::Leaving->new($session, $record, undef, $self));
+}
+
+# A wait was left by an exception, such as that of a time limit: one may wait again, until the handle is dropped.
+sub left {
+    my ($self, $leaving) = @_;
+    $self->[2] = $leaving;
+    return;
 }
 
 # Passes an outcome on to a derived record: through the handler for it, or as it is.
@@ -163,6 +181,7 @@ sub _derive {
         $next->on_ready(sub { _derive($next->[0], $derived, $client) });
         return;
     }
+    $derived->[TASK_LEFT]   = undef;
     $derived->[TASK_STATUS] = $ok ? STATUS_OK : STATUS_ERROR;
     $derived->[TASK_LIST]   = \@values;
     return $client->session->settle_derived($derived);
@@ -192,7 +211,8 @@ Argon::Deferred - a task under way
 =head1 DESCRIPTION
 
 L<Argon::Client/defer> returns one of these for each task. It can be called like a function. While it is unfinished, the
-client lives on even if you keep nothing but the handle; to drop the handle does not cancel the task.
+client lives on even if you keep nothing but the handle. To drop the handle does not cancel the task, unless a wait for it was left by
+an exception, see L<Argon::Client/LEAVING A WAIT>.
 
 =head1 METHODS
 
@@ -237,7 +257,8 @@ and line, is what an L<Argon::Error> will name.
 
 =head2 cancel
 
-Asks for the task to be cancelled: one that waits is dropped, one that runs is killed. C<get> then throws an
+Asks for the task to be cancelled: one that waits is dropped, one that runs is killed. On the handle of C<map_later> or C<then> it
+cancels the tasks behind it. C<get> then throws an
 L<Argon::Error> of the kind C<cancelled>, unless the task had ended before. Returns at once, with the object.
 
 =head2 id

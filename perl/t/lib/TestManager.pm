@@ -365,11 +365,16 @@ sub on_collect {
 sub on_request {
     my ($self, $client, $body) = @_;
     my $request = $JSON->decode($body);
+    if ($request->{what} eq 'waiting') {
+        # As a manager that does not know it.
+        $self->{waiting_asked}++;
+        return $self->say_to($client, REPLY, $JSON->encode({ request => $request->{request}, ok => JSON::PP::false(), message => 'unknown' }));
+    }
     return $self->say_to($client, REPLY, $JSON->encode({
         request => $request->{request}, ok => JSON::PP::true(), workers => 1, total_capacity => scalar @{ $self->{runners} },
         current_capacity => scalar(grep { !$_->{task} } @{ $self->{runners} }), queue_length => scalar @{ $self->{queue} },
         pending => scalar keys %{ $self->{tasks} }, connections => $self->{connections},
-        submitted => $client->{tasks_given} // 0,
+        submitted => $client->{tasks_given} // 0, waiting_asked => $self->{waiting_asked} // 0,
     }));
 }
 

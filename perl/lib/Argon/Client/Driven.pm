@@ -39,8 +39,14 @@ sub wishes {
     my ($self) = @_;
     my $link = $self->{link};
     my $busy = %{ $self->{journal} } || %{ $self->{requests} } || @{ $self->{backlog} };
+    $self->{reasons}->driven(!$self->{closed} && %{ $self->{journal} } ? 1 : 0);
     return if $self->{closed} || !$busy && !($link && (length $self->{ack} || $link->has_output));
-    return $self->{reconnect}->wishes if !$link;
+    if (!$link) {
+        my ($handle, $write, $deadline) = $self->{reconnect}->wishes;
+        my $ask_at = $self->{reasons}->at;
+        $deadline = $ask_at if defined $ask_at && (!defined $deadline || $ask_at < $deadline);
+        return ($handle, $write, $deadline);
+    }
     return ($link->handle, $link->has_output ? 1 : 0, $self->next_deadline);
 }
 

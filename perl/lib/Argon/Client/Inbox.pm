@@ -128,7 +128,10 @@ sub _settle {
         return;
     }
     $session->{in_flight}-- if !$task->[TASK_COLLECTS];
-    return if $status == STATUS_REJECTED && Argon::Client::Sending::hold_back($session, $task);
+    if ($status == STATUS_REJECTED && Argon::Client::Sending::hold_back($session, $task)) {
+        $session->{rejected} = $report;
+        return;
+    }
     delete $session->{journal}{$id};
     @{$task}[TASK_STATUS, TASK_CODEC, TASK_ATTEMPT, TASK_RUN_US] = ($status, $codec, $attempt, $run_us);
     $task->[TASK_REPORT] = $report if length $report;

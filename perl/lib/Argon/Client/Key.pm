@@ -8,6 +8,8 @@ use warnings;
 
 use Argon::Protocol::Handshake ();
 
+my $GROUP_AND_OTHERS = oct '77';
+
 # The role's key and a word on where it came from. The option and ARGON_KEY are a key line or the path of a file.
 sub find {
     my ($option) = @_;
@@ -39,7 +41,7 @@ sub _from_file {
     my $mode = (stat $handle)[2];
     die "The key $path ($origin) is a folder: name the file in it.\n" if -d _;
     # The same rule as the program's: who can read the key can run code on every worker.
-    die "The key $path ($origin) can be read by others; run: chmod 600 $path\n" if $mode & 077;
+    die "The key $path ($origin) can be read by others; run: chmod 600 $path\n" if $mode & $GROUP_AND_OTHERS;
     my $line = readline $handle;
     close $handle;
     return _parse(defined $line ? $line : q{}, $path);

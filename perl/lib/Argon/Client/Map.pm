@@ -28,6 +28,8 @@ sub new {
         (map { $_ => 0 } qw(offered done exhausted busy)),
     }, $class;
     $self->{final}[TASK_WANTS_LIST] = 1;
+    # Who leaves the wait for the map ends its tasks.
+    $self->{final}[TASK_LEFT] = sub { return $self->stop(Argon::Error->new(kind => 'cancelled', message => 'the map was cancelled')) };
     $self->{is_ordered} = $fields{options}{order} ne 'completed';
     return $self;
 }
@@ -75,7 +77,7 @@ sub stop {
 
 sub _settle {
     my ($self, $status, $list) = @_;
-    @{ $self->{final} }[TASK_STATUS, TASK_LIST] = ($status, $list);
+    @{ $self->{final} }[TASK_STATUS, TASK_LIST, TASK_LEFT] = ($status, $list);
     return $self->{session}->settle_derived($self->{final});
 }
 

@@ -6,6 +6,8 @@ package Argon::Client::Options;
 use strict;
 use warnings;
 
+use Scalar::Util ();
+
 use Argon::Error ();
 use Argon::Protocol qw(:all);
 
@@ -17,9 +19,26 @@ my %KNOWN = map { $_ => 1 } qw(
 );
 
 # What only Argon::Client->new takes.
-use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_modules connect loop interface);
+use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_modules connect loop interface on_waiting on_interrupt);
 
 sub is_known { return $KNOWN{ $_[0] } }
+
+# Whom to tell what is waited for: 'print', a code reference, or nobody.
+sub on_waiting {
+    my ($given) = @_;
+    return 'print' if !exists $given->{on_waiting};
+    my $listener = $given->{on_waiting} or return;
+    return $listener if (Scalar::Util::reftype($listener) // q{}) eq 'CODE';
+    return _refuse('on_waiting must be a code reference, or undef for silence');
+}
+
+# What a signal that ends the program does to the tasks: 'cancel' or 'leave'.
+sub on_interrupt {
+    my ($given) = @_;
+    return 'cancel' if !defined $given;
+    return $given if $given eq 'cancel' || $given eq 'leave';
+    return _refuse("on_interrupt must be cancel or leave, not '$given'");
+}
 
 # What follows code and arguments: nothing, a hash reference, or priority and tries as in the original's interface.
 sub from_call {

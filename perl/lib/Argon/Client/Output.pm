@@ -16,6 +16,7 @@ sub on_output {
     my ($session, $link, $body) = @_;
     my ($id, $attempt, $descriptor) = unpack 'a24 N C', $body;
     my $text = substr $body, 29;
+    $session->{arrived} = 1;
     my $task = $session->{journal}{$id};
     if ($task && $task->[TASK_OPTIONS] && $task->[TASK_OPTIONS]{capture}) {
         my $kept = $task->[TASK_OUTPUT] //= q{};

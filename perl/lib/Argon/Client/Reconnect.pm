@@ -26,7 +26,7 @@ sub new {
 
 sub restart {
     my ($self) = @_;
-    @{$self}{qw(connected tries since next_at dial)} = (0, 0, undef, 0, undef);
+    @{$self}{qw(connected tries since next_at dial failure)} = (0, 0, undef, 0, undef, undef);
     return $self;
 }
 
@@ -50,12 +50,13 @@ sub try {
     my $failure = $@;
     $self->{dial} = undef;
     if ($ok) {
-        @{$self}{qw(connected tries since)} = (1, 0, undef);
+        @{$self}{qw(connected tries since failure)} = (1, 0, undef, undef);
         return @found;
     }
     $self->{tries}++;
     $self->{next_at} = Time::HiRes::time() + $self->_pause;
     die $failure if ref $failure ne 'Argon::Client::Dial::Failure';
+    $self->{failure} = $failure->{sentence};
     push @{ $self->{addresses} }, shift @{ $self->{addresses} };
     my $patience = defined $self->{give_up_after} ? $self->{give_up_after} : $self->{connected} ? undef : $FIRST_S;
     my $waited   = Time::HiRes::time() - $self->{since};
@@ -67,6 +68,9 @@ sub try {
     }
     return;
 }
+
+# Why the last try failed, a sentence; undef when none did since there was a connection.
+sub failure { return $_[0]{failure} }
 
 # For an event loop: the handle to watch, whether to write, and the time at which to try in any case.
 sub wishes {

@@ -11,38 +11,44 @@ use JSON::PP    ();
 use Time::HiRes ();
 
 use Argon::Client::Dial      ();
-use Argon::Client::Inbox     ();
 use Argon::Client::Driven    ();
+use Argon::Client::Inbox     ();
+use Argon::Client::Lifetime  ();
+use Argon::Client::Reasons   ();
 use Argon::Client::Reconnect ();
 use Argon::Client::Sending   ();
 use Argon::Client::Task qw(:all);
 use Argon::Client::Wait ();
 use Argon::Client::Wait::Leaving ();
+use Argon::Client::Wait::Long ();
 use Argon::Error    ();
 use Argon::Protocol qw(:all);
 
-use parent -norequire, 'Argon::Client::Driven';
+use parent -norequire, 'Argon::Client::Driven', 'Argon::Client::Lifetime';
 
 my $FLUSH_BYTES     = 65_536;
 my $FLUSH_AFTER_S   = 0.002;
 my $ACK_BYTES       = 24 * 256;
 my $ACK_AFTER_S     = 0.05;
 my $SILENCE_S       = 15;
-my $GOODBYE_S       = 1;
+# A wait of this length is nothing that anybody has to be told of.
+my $SHORT_S         = 0.02;
 
-# addresses: [[host, port], ...]; key, give_up_after, remote_modules as Argon::Client has them.
+# addresses: [[host, port], ...]; key, give_up_after, remote_modules, on_waiting, on_interrupt as Argon::Client has them.
 sub new {
     my ($class, %fields) = @_;
-    my $self = bless { connections => 0, remote_modules => 1, loop_of => {}, %fields }, $class;
+    my $self = bless { connections => 0, remote_modules => 1, loop_of => {}, on_interrupt => 'cancel', %fields }, $class;
     $self->{reconnect} = Argon::Client::Reconnect->new(@{$self}{qw(addresses key give_up_after)});
     $self->_begin;
+    $self->register;
     return $self;
 }
 
 sub _begin {
     my ($self) = @_;
     @{$self}{qw(process identity sequence)} = ($$, Argon::Client::Dial::random(16), 0);
-    @{$self}{qw(journal requests backlog held_back finished ack)} = ({}, {}, [], [], [], q{});
+    @{$self}{qw(journal requests backlog held_back finished left ack)} = ({}, {}, [], [], [], {}, q{});
+    $self->{reasons} = Argon::Client::Reasons->new($self->{on_waiting});
     @{$self}{qw(link first in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, undef, 0, 0, 0, 0, 0);
     @{$self}{qw(unflushed flushed_at heard refusals closed turning request)} = (0, 0, 0, 0, 0, 0, 0);
     return;
@@ -87,21 +93,35 @@ sub connect {
     return;
 }
 
-# Waits until the record is done.
+# Waits until the record is done. What happens to it when that is left in another way is up to Argon::Client::Wait::Leaving.
 sub wait_for {
-    my ($self, $record) = @_;
+    my ($self, $record, $leaving) = @_;
     return if $record->[TASK_DONE];
-    $self->{heard} = Time::HiRes::time();
     my $wait = Argon::Client::Wait->choose;
-    if (!$wait->parks) {
-        $self->turn while !$record->[TASK_DONE];
-        return;
-    }
-    my $leave = Argon::Client::Wait::Leaving->new($wait);
+    $leaving ||= Argon::Client::Wait::Leaving->new($self);
+    @{$leaving}[1, 2] = ($record, $wait->parks ? $wait : undef);
+    $record->[TASK_WAITERS]++;
+    my $begun = $self->{heard} = Time::HiRes::time();
+    my $long;
     while (!$record->[TASK_DONE]) {
-        if ($self->{turning}) { $wait->park($record) }
-        else                  { $self->turn }
+        if    ($self->{turning} && $wait->parks) { $long ||= Argon::Client::Wait::Long->new($self); $wait->park($record) }
+        elsif ($long)                            { $self->turn }
+        else {
+            my $left = $begun + $SHORT_S - Time::HiRes::time();
+            if   ($left > 0) { $self->turn($left, 1) }
+            else             { $long = Argon::Client::Wait::Long->new($self) }
+        }
     }
+    return;
+}
+
+# Nobody will ask for a record that is not done, unless others wait for it.
+sub left {
+    my ($self, $record) = @_;
+    return if $record->[TASK_WAITERS] || $record->[TASK_CALLBACKS];
+    return $self->cancel($record) if !$record->[TASK_COLLECTS];
+    # A detached task goes on; what comes of it is kept for who collects it later.
+    $self->{left}{ $record->[TASK_ID] } = $record;
     return;
 }
 
@@ -127,26 +147,32 @@ sub _round {
     local $self->{turning} = 1;
     my $link = $self->{link};
     if (!$link) {
-        $link = $self->_connect(defined $seconds && $seconds == 0) or return;
+        $link = $self->_connect(defined $seconds && $seconds == 0);
+        $self->{reasons}->act($self, Time::HiRes::time()) if !$link && defined $self->{reasons}{at};
+        return if !$link;
         $seconds = 0;    # who waits for the connection itself has it now
     }
     Argon::Client::Sending::offer_again($self)         if @{ $self->{held_back} };
     Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
     my $now = Time::HiRes::time();
+    $self->{reasons}->act($self, $now) if defined $self->{reasons}{at};
     # Acknowledgements can wait for company, but not for ever: the manager keeps the outcomes meanwhile.
     my $flushed = length $self->{ack} >= $ACK_BYTES || $now - $self->{flushed_at} > $ACK_AFTER_S ? $self->flush : $link->flush;
     my $readable = 1;
     if (!defined $seconds || $seconds > 0) {
-        my $pause = defined $seconds || @{ $self->{held_back} } ? $self->_pause($seconds, $now) : $SILENCE_S + 0.1 + $self->{heard} - $now;
+        my $pause = $self->_pause($seconds, $now);
         $readable = Argon::Client::Wait->choose->io($link->{handle}, !$flushed, $pause > 0 ? $pause : 0);
     }
-    my $before = $link->{received};
+    my $before     = $link->{received};
+    my $unfinished = keys %{ $self->{journal} };
+    $self->{arrived} = 0;
     if ($readable) {
         $link->read_some;
         Argon::Client::Inbox::take($self, $link) if $link->{received} != $before;
     }
     if ($link->{received} != $before) {
         $self->{heard} = Time::HiRes::time();
+        $self->{reasons}->progress($self->{heard}) if defined $self->{reasons}{at} && ($self->{arrived} || keys %{ $self->{journal} } != $unfinished);
     }
     elsif ((!defined $seconds || $from_loop) && Time::HiRes::time() - $self->{heard} > $SILENCE_S) {
         $link->{broken} ||= "the manager was silent for $SILENCE_S s";
@@ -218,6 +244,8 @@ sub send_blob_again {
 sub cancel {
     my ($self, $task) = @_;
     return if $task->[TASK_DONE] || $task->[TASK_CANCELLED]++;
+    my $part_of = $task->[TASK_LEFT];
+    return $part_of ? $part_of->() : undef if !defined $task->[TASK_ID];
     if (!$task->[TASK_SENT_ON] || $task->[TASK_HELD_BACK]) {
         delete $self->{journal}{ $task->[TASK_ID] };
         # Where it waits to be sent it is passed over, because it is done.
@@ -248,44 +276,6 @@ sub ask {
     $record->[TASK_FRAME] = Argon::Protocol::frame(REQUEST, qq({"request":$number,"what":"$what"}));
     $self->{link}{out} .= $record->[TASK_FRAME] if $self->{link};
     $self->tell_loops;
-    return;
-}
-
-# Says goodbye: the manager cancels what is unfinished. Everything that still waits here ends as cancelled.
-sub close {
-    my ($self) = @_;
-    return if $self->{closed};
-    my $link = $self->{link};
-    if ($link && $self->{process} == $$) {
-        my $end = Time::HiRes::time() + $GOODBYE_S;
-        $self->flush;
-        $link->send_frame(GOODBYE, '{"reason":"the client is done"}');
-        while (!$link->flush && !$link->broken && Time::HiRes::time() < $end) {
-            my $writable = q{};
-            vec($writable, fileno $link->handle, 1) = 1;
-            select undef, $writable, undef, $end - Time::HiRes::time();
-        }
-    }
-    $self->release_loops;
-    $link->close if $link;
-    $self->{link}   = undef;
-    $self->{closed} = 1;
-    $self->_end_all(cancelled => 'the client was shut down before the task ended');
-    return;
-}
-
-# A forked child has none of its parent's tasks and must not speak on its parent's connection: it begins anew.
-sub begin_after_fork {
-    my ($self) = @_;
-    my $parent = $self->{process};
-    @{$self}{qw(loops loop_of)} = (undef, {});
-    $self->{link}->close if $self->{link};
-    my $closed = $self->{closed};
-    $self->_end_all(lost => "the task belongs to the process $parent, which made it before this one was forked");
-    $self->_begin;
-    $self->{connections} = 0;
-    $self->{closed} = $closed;
-    $self->{reconnect}->restart;
     return;
 }
 
@@ -328,8 +318,11 @@ sub _lose {
 # How long this round may wait: the caller's limit, the next timer, the time after which silence means death.
 sub _pause {
     my ($self, $seconds, $now) = @_;
+    return $seconds if defined $seconds && $seconds <= $SHORT_S;
     my $pause = $SILENCE_S - ($now - $self->{heard}) + 0.1;
     $pause = $seconds if defined $seconds && $seconds < $pause;
+    my $ask_at = $self->{reasons}->at;
+    $pause = $ask_at - $now if defined $ask_at && $ask_at - $now < $pause;
     for my $held (@{ $self->{held_back} }) {
         my $left = $held->[0] - $now;
         $pause = $left if $left < $pause;
@@ -344,6 +337,8 @@ sub next_deadline {
     for my $held (@{ $self->{held_back} }) {
         $deadline = $held->[0] if $held->[0] < $deadline;
     }
+    my $ask_at = $self->{reasons}->at;
+    $deadline = $ask_at if defined $ask_at && $ask_at < $deadline;
     my $ack_at = $self->{flushed_at} + $ACK_AFTER_S + 0.001;
     return length $self->{ack} && $ack_at < $deadline ? $ack_at : $deadline;
 }

@@ -16,6 +16,7 @@ BEGIN {
         TASK_ID TASK_FRAME TASK_BLOB TASK_BYTES TASK_OPTIONS TASK_WANTS_LIST TASK_SENT_ON TASK_DONE TASK_STATUS TASK_CODEC
         TASK_ATTEMPT TASK_RUN_US TASK_PAYLOAD TASK_LIST TASK_REPORT TASK_BIG TASK_CANCELLED TASK_CALLBACKS TASK_THREADS
         TASK_TRIES TASK_HELD_BACK TASK_OUTPUT TASK_OUTPUT_BYTES TASK_OUTPUT_GRANTED TASK_COLLECTS TASK_ERROR TASK_SHARED
+        TASK_WAITERS TASK_LEFT
     );
 }
 
@@ -34,6 +35,8 @@ our %EXPORT_TAGS = (all => \@FIELDS);
 #   TASK_BLOB           [hash, text] of the code
 #   TASK_SHARED         the same of the shared values that it names, in a list
 #   TASK_SENT_ON        the number of the connection that it was last sent on
+#   TASK_WAITERS        how many wait for it now
+#   TASK_LEFT           of what is not a task itself: what cancels the tasks that it is made of
 #   TASK_HELD_BACK      true while it waits to be offered again after a rejection
 
 1;

@@ -39,12 +39,22 @@ sub new {
 sub await {
     my ($self) = @_;
     my $session = $self->udata('argon_client')->session;
+    my $long    = Argon::Client::Wait::Long->new($session);
+    # Who leaves by an exception, such as the end of a time limit, cancels what was waited for.
+    my $leaving = bless [$self], 'Argon::Client::Loop::Future::Leaving';
     while (!$self->is_ready) {
         $session->{heard} = Time::HiRes::time();
         die "This future waits for something else than an Argon task\n" if !$session->unfinished;
         $session->turn;
     }
     return $self;
+}
+
+sub Argon::Client::Loop::Future::Leaving::DESTROY {
+    my ($future) = @{ $_[0] };
+    local ($@, $!, $?);
+    $future->cancel if !$future->is_ready;
+    return;
 }
 
 1;

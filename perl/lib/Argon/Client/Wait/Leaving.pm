@@ -1,12 +1,29 @@
 package Argon::Client::Wait::Leaving;
 
-# Owns a moment: when a thread stops waiting, for whatever reason, another one may have to take over the socket.
+# Owns a moment: when somebody stops waiting, for whatever reason. If that is not the outcome, but an exception, a loop that is
+# left or a thread that is ended, what was waited for is cancelled: at once if nobody else can ask for it, with the handle on it
+# (an Argon::Deferred) if there is one. Under Coro another thread may have to take over the socket.
 
 use strict;
 use warnings;
 
-sub new { my ($class, $wait) = @_; return bless \$wait, $class }
+use Argon::Client::Task qw(:all);
 
-sub DESTROY { ${ $_[0] }->hand_over; return }
+# [session, record, way of waiting, handle]; the record may come later.
+sub new { my ($class, @fields) = @_; return bless \@fields, $class }
+
+# It was waited for again.
+sub forget { $_[0][1] = undef; return }
+
+sub DESTROY {
+    my ($session, $record, $wait, $handle) = @{ $_[0] };
+    $wait->hand_over if $wait;
+    return if !$record || $record->[TASK_DONE];
+    local ($@, $!, $?);
+    $record->[TASK_WAITERS]-- if $record->[TASK_WAITERS];
+    return $handle->left(__PACKAGE__->new($session, $record)) if $handle;
+    eval { $session->left($record); 1 } or warn "A task that nobody waits for could not be cancelled: $@";
+    return;
+}
 
 1;

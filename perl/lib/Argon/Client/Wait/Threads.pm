@@ -50,8 +50,17 @@ sub park {
     my $thread = $Coro::current;
     push @{ $record->[TASK_THREADS] }, $thread;
     $parked{ $thread + 0 } = $thread;
+    # A thread that is cancelled, or has an exception thrown into it, does not come back from there.
+    my $forget = bless [$record, $thread], 'Argon::Client::Wait::Threads::Parked';
     Coro::schedule();
+    return;
+}
+
+sub Argon::Client::Wait::Threads::Parked::DESTROY {
+    my ($record, $thread) = @{ $_[0] };
     delete $parked{ $thread + 0 };
+    my @others = grep { $_ != $thread } @{ $record->[TASK_THREADS] || [] };
+    $record->[TASK_THREADS] = @others ? \@others : undef;
     return;
 }
 

@@ -1,0 +1,197 @@
+# Who leaves a wait by an exception, or is ended by a signal, does not leave tasks behind that hold slots.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use POSIX       ();
+use Test::More;
+use Time::HiRes ();
+
+use Argon::Client;
+use Cluster;
+
+my $cluster = Cluster->up(slots => 1);
+my $client  = Argon::Client->new($cluster->client_arguments);
+my $watcher = Argon::Client->new($cluster->client_arguments);
+my $LIB     = "$FindBin::Bin/../../lib";
+my $ADDRESS = join ', ', map {"'$_'"} $cluster->client_arguments;
+
+sub pending { return $watcher->server_status->{pending} }
+
+# Until the manager has so many tasks that are not done.
+sub wait_for_pending {
+    my ($wanted, $seconds) = @_;
+    my $end = Time::HiRes::time() + ($seconds // 20);
+    my $found;
+    while (($found = pending()) != $wanted && Time::HiRes::time() < $end) { select undef, undef, undef, 0.02 }
+    return $found;
+}
+
+# Ends the call by an exception once the manager has the task.
+sub left_by_alarm {
+    my ($call) = @_;
+    my $end = Time::HiRes::time() + 20;
+    my $died = !eval {
+        local $SIG{ALRM} = sub { die "enough\n" };
+        Time::HiRes::alarm(0.3);
+        $call->();
+        1;
+    };
+    my $error = $@;
+    Time::HiRes::alarm(0);
+    return $died ? $error : 'it ended well';
+}
+
+my $sleeping = sub { sleep 60; return 'slept' };
+
+my %way = (
+    'queue'              => sub { $client->queue($sleeping) },
+    'process'            => sub { $client->process($sleeping) },
+    'map'                => sub { $client->map($sleeping, [1 .. 3]) },
+    'get of a handle'    => sub { $client->defer($sleeping)->get },
+    'a call of a handle' => sub { my $deferred = $client->defer($sleeping); $deferred->() },
+    'error'              => sub { $client->defer($sleeping)->error },
+    'a derived handle'   => sub { $client->defer($sleeping)->then(sub { return 1 })->get },
+    'map_later'          => sub { $client->map_later($sleeping, [1 .. 3])->get },
+    'a future'           => sub { eval { require Future; 1 } or die "enough\n"; $client->defer($sleeping)->future->get },
+);
+for my $name (sort keys %way) {
+    is(left_by_alarm($way{$name}), "enough\n", "a handler dies out of the wait: $name");
+    is(wait_for_pending(0), 0, '... and what was waited for is cancelled');
+}
+is($client->queue(sub { return 'free' }), 'free', 'the slot is free again');
+
+# a_wait_may_be_left_by_a_loop_control
+{
+    no warnings 'exiting';
+    my $reached;
+    ONCE: for my $once (1) {
+        $client->map(sub { sleep 60 if $_[0] > 1; return 1 }, [1 .. 3], { on_result => sub { last ONCE } });
+        $reached = 1;
+    }
+    is($reached, undef, 'a callback leaves the wait with last');
+    is(wait_for_pending(0), 0, '... and what was waited for is cancelled');
+}
+
+# a_handle_that_is_kept_can_be_waited_for_again
+{
+    my $deferred = $client->defer(sub { select undef, undef, undef, 1; return 'in the end' });
+    is(left_by_alarm(sub { $deferred->get }), "enough\n", 'a handler dies out of get');
+    is($deferred->get, 'in the end', '... and a handle that is kept can be waited for again');
+    my $second = $client->defer($sleeping);
+    left_by_alarm(sub { $second->get });
+    is(pending(), 1, 'as long as it is kept the task goes on');
+    undef $second;
+    is(wait_for_pending(0), 0, '... and no longer');
+}
+
+# what_others_wait_for_goes_on
+{
+    my $deferred = $client->defer(sub { select undef, undef, undef, 1; return 'for the callback' });
+    my $heard;
+    $deferred->on_ready(sub { $heard = $_[0]->get });
+    left_by_alarm(sub { $deferred->get });
+    $client->queue(sub { return 1 });
+    is($heard, 'for the callback', 'what a callback waits for is not cancelled');
+}
+
+# handles_that_nobody_waited_for
+{
+    $client->defer(sub { select undef, undef, undef, 0.5; return 1 });
+    is($client->queue(sub { return 'after it' }), 'after it', 'a handle that is dropped without a wait lets the task run');
+}
+
+# a_detached_task_goes_on_and_can_be_collected_again
+{
+    my $id = $client->submit(sub { select undef, undef, undef, 1; return 'collected' });
+    is(left_by_alarm(sub { $client->collect($id) }), "enough\n", 'a handler dies out of collect');
+    my $end = Time::HiRes::time() + 20;
+    $client->queue(sub { return 1 });    # its outcome comes while something else is waited for
+    is($client->collect($id), 'collected', '... and the outcome is there for the next');
+}
+
+# a_cancelled_map
+{
+    my $map = $client->map_later($sleeping, [1]);
+    is(wait_for_pending(1), 1, 'a map under way');
+    $map->cancel;
+    is(wait_for_pending(0), 0, '... can be cancelled');
+    is(eval { $map->get; 'got' } // $@->kind, 'cancelled', '... and says so');
+}
+
+# Programs of their own, to be ended by a signal while they wait.
+sub program {
+    my ($text) = @_;
+    my $process = fork // die $!;
+    return $process if $process;
+    open STDERR, '>', "$cluster->{folder}/program.log";
+    exec $^X, '-I', $LIB, '-e', "use strict; use warnings; $text" or POSIX::_exit(127);
+}
+
+# The status with which it ended.
+sub ended {
+    my ($process) = @_;
+    my $end = Time::HiRes::time() + 20;
+    while (Time::HiRes::time() < $end) {
+        return $? if waitpid($process, POSIX::WNOHANG()) == $process;
+        select undef, undef, undef, 0.02;
+    }
+    kill KILL => $process;
+    waitpid $process, 0;
+    return 'it did not end';
+}
+
+my $new = "use Argon::Client; my \$client = Argon::Client->new($ADDRESS);";
+my %waits = (
+    'queue'   => "$new \$client->queue(sub { sleep 60 })",
+    'get'     => "$new \$client->defer(sub { sleep 60 })->get",
+    'map'     => "$new \$client->map(sub { sleep 60 }, [1])",
+    'two clients' => "$new my \$other = Argon::Client->new($ADDRESS); my \$kept = \$other->defer(sub { sleep 60 }); \$other->flush; \$client->queue(sub { 1 }, [], { timeout => 90 })",
+    'a future' => "use Future; $new \$client->defer(sub { sleep 60 })->future->get",
+    'Coro'    => "use Coro; $new async { \$client->queue(sub { sleep 60 }) }->join",
+);
+my %needs = ('a future' => 'Future', Coro => 'Coro');
+for my $name (sort keys %waits) {
+    next if $needs{$name} && !eval "require $needs{$name}";
+    for my $signal (POSIX::SIGINT(), $name eq 'queue' ? (POSIX::SIGTERM(), POSIX::SIGHUP()) : ()) {
+        my $process = program($waits{$name});
+        my $expected = $name eq 'two clients' ? 2 : 1;
+        is(wait_for_pending($expected), $expected, "a program waits: $name");
+        select undef, undef, undef, 0.1;    # it waits in good earnest from 20 ms on
+        kill $signal => $process;
+        is(ended($process), $signal, "... and ends by the signal $signal");
+        is(wait_for_pending(0, 10), 0, '... its tasks too');
+    }
+}
+
+# a_handler_of_the_program_is_its_own
+{
+    my $process = program("\$SIG{INT} = sub { exit 7 }; $new \$client->queue(sub { sleep 60 })");
+    wait_for_pending(1);
+    kill INT => $process;
+    is(ended($process) >> 8, 7, 'a handler of the program decides');
+    is(wait_for_pending(0), 0, '... and a program that exits says goodbye');
+    $process = program("\$SIG{INT} = 'IGNORE'; $new print \$client->queue(sub { select undef, undef, undef, 1; 1 }) ? '' : ''; exit 8");
+    wait_for_pending(1);
+    kill INT => $process;
+    is(ended($process) >> 8, 8, 'an ignored signal stays ignored');
+    $process = program("$new my \$n = \$client->queue(sub { 1 }); \$client->queue(sub { select undef, undef, undef, 0.2 }); exit(defined \$SIG{INT} ? 1 : 9)");
+    is(ended($process) >> 8, 9, 'after a wait the signals are as they were');
+}
+
+# tasks_can_be_left
+{
+    my $process = program(qq{use Argon::Client; my \$client = Argon::Client->new($ADDRESS, on_interrupt => 'leave'); \$client->queue(sub { select undef, undef, undef, 2; 1 })});
+    wait_for_pending(1);
+    select undef, undef, undef, 0.1;
+    kill INT => $process;
+    is(ended($process), POSIX::SIGINT(), 'a client with on_interrupt => leave ends by the signal');
+    is(pending(), 1, '... and its task goes on');
+    is(wait_for_pending(0, 10), 0, '... to its end');
+    my $error = eval { Argon::Client->new(on_interrupt => 'stay'); 1 } ? 'it was taken' : "$@";
+    like($error, qr/on_interrupt must be cancel or leave, not 'stay'/, 'another word is refused');
+}
+
+done_testing;
