@@ -10,6 +10,7 @@
 
 mod blobs;
 mod command;
+mod command_line;
 mod drain;
 mod driver;
 mod effects;

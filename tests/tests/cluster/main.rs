@@ -4,6 +4,7 @@
 
 mod broken_output;
 mod broken_streams;
+mod caller;
 mod calls;
 mod cancelling;
 mod chaos;

@@ -2,6 +2,8 @@
 //! they are interrupted.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,9 +34,10 @@ pub(super) struct CommandOptions {
     /// Folder that the command starts in, on the worker [default: the one that you are in]
     #[arg(long, value_name = "FOLDER")]
     cwd: Option<PathBuf>,
-    /// Let the command see this variable, as it is here or with a value of its own; may be repeated
+    /// Let the command see this variable, or exported function of bash, as it is here or with a value of
+    /// its own; may be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
+    env: Vec<OsString>,
     /// End it after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = parse_limit)]
     timeout: Option<Duration>,
@@ -68,7 +71,9 @@ impl PoolOption {
 impl CommandOptions {
     /// What every command is started with.
     pub(super) fn invocation(&self) -> Result<Invocation, Failure> {
-        Ok(Invocation { folder: Some(self.folder()?), variables: self.variables()?, options: self.options() })
+        let (variables, functions) = self.variables()?;
+        let folder = Some(self.folder()?);
+        Ok(Invocation { folder, variables, functions, umask: Some(umask()), options: self.options() })
     }
 
     fn folder(&self) -> Result<String, Failure> {
@@ -95,17 +100,49 @@ impl CommandOptions {
         })
     }
 
-    fn variables(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let pair = |text: &String| match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-            Some(_) => Err(format!("--env {text}: there is no name before the '='")),
-            None => match std::env::var(text) {
-                Ok(value) => Ok((text.clone(), value)),
-                Err(error) => Err(format!("--env {text}: {error}; give it a value as {text}=VALUE")),
-            },
-        };
-        let pairs: Result<_, String> = self.env.iter().map(pair).collect();
-        pairs.map_err(|message| Failure::new(Kind::Usage, message))
+    /// The variables that commands see, and those of them that are functions of bash.
+    fn variables(&self) -> Result<(BTreeMap<OsString, OsString>, Vec<String>), Failure> {
+        let wrong = |name: &str, why: &str| Failure::new(Kind::Usage, format!("--env {name}: {why}"));
+        let mut variables = BTreeMap::new();
+        let mut functions = Vec::new();
+        for text in &self.env {
+            match text.as_bytes().iter().position(|byte| *byte == b'=') {
+                Some(0) => return Err(wrong(&text.to_string_lossy(), "there is no name before the '='")),
+                Some(sign) => {
+                    let (name, value) = text.as_bytes().split_at(sign);
+                    variables.insert(
+                        OsStr::from_bytes(name).to_owned(),
+                        OsStr::from_bytes(&value[1..]).to_owned(),
+                    );
+                    continue;
+                }
+                None => {}
+            }
+            let name = text.to_string_lossy();
+            if name == "_" {
+                return Err(wrong(
+                    "_",
+                    "Argon copies no whole environment; name each variable that the command needs",
+                ));
+            }
+            let function = ["%%", "()"].map(|ending| OsString::from(format!("BASH_FUNC_{name}{ending}")));
+            let known = variables.len();
+            for own in function.iter().chain([text]) {
+                if let Some(value) = std::env::var_os(own) {
+                    variables.insert(own.clone(), value);
+                }
+            }
+            if function.iter().any(|own| variables.contains_key(own)) {
+                functions.push(name.into_owned());
+            } else if known == variables.len() && !variables.contains_key(text) {
+                let why = format!(
+                    "there is no such variable here; give it a value as {name}=VALUE, or run 'export {name}' (a function: \
+                     'export -f {name}') before"
+                );
+                return Err(wrong(&name, &why));
+            }
+        }
+        Ok((variables, functions))
     }
 
     fn options(&self) -> TaskOptions {
@@ -122,6 +159,14 @@ impl CommandOptions {
         }
         if self.never_twice { options.never_twice() } else { options }
     }
+}
+
+/// Mode bits that files which this process makes do not get.
+fn umask() -> u32 {
+    // There is no way to ask; nothing else of this process makes a file in between.
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    nix::sys::stat::umask(mask);
+    mask.bits()
 }
 
 /// What the pool did not do, as a failure of this command.

@@ -1,5 +1,6 @@
 //! `argon run`: one command on the pool, as if it ran here.
 
+use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
@@ -53,17 +54,18 @@ pub(super) struct Arguments {
     pool: PoolOption,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", help_heading = "Arguments", required = true, trailing_var_arg = true)]
-    words: Vec<String>,
+    words: Vec<OsString>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let invocation = arguments.command.invocation()?;
     let (input, stdin) = if arguments.no_stdin { (Input::Empty, None) } else { open_stdin()? };
+    let request = invocation
+        .request(&arguments.words, input)
+        .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
     super::block_on(async {
         let client = arguments.pool.connect("argon run").await?;
-        let running = client
-            .start(invocation.request(&arguments.words, input))
-            .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
+        let running = client.start(request).map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
         let ended = follow(&client, running, stdin).await?;
         if let Some(sentence) = &ended.sentence {
             complain(format_args!("{sentence}{}", advice(&arguments.words, &ended)));
@@ -82,9 +84,9 @@ fn open_stdin() -> Result<(Input, Option<Stdin>), Failure> {
 }
 
 /// A whole command line in one word is the mistake that people make who come from a shell.
-fn advice(words: &[String], ended: &Ended) -> &'static str {
+fn advice(words: &[OsString], ended: &Ended) -> &'static str {
     match words {
-        [one] if ended.status == 127 && one.contains(' ') => {
+        [one] if ended.status == 127 && one.to_string_lossy().contains(' ') => {
             "; the words of a command are given one by one, and a whole line to a shell: sh -c '…'"
         }
         _ => "",

@@ -1,5 +1,6 @@
 //! `argon submit`: a command that outlives its caller.
 
+use std::ffi::OsString;
 use std::io::Read;
 
 use argon::Payload;
@@ -38,15 +39,17 @@ pub(super) struct Arguments {
     pool: PoolOption,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", help_heading = "Arguments", required = true, trailing_var_arg = true)]
-    words: Vec<String>,
+    words: Vec<OsString>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let invocation = arguments.command.invocation()?;
     let input = if arguments.stdin { whole_stdin()? } else { Input::Empty };
+    let request = invocation
+        .request(&arguments.words, input)
+        .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
     super::block_on(async {
         let client = arguments.pool.connect("argon submit").await?;
-        let request = invocation.request(&arguments.words, input);
         let id = client.submit_request(request).await.map_err(|error| refused(&error))?;
         client.close();
         print_line(id).map_err(|failure| {

@@ -4,8 +4,9 @@
 //! go on where a run stopped, and refuses the log of another run.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::quote::digest;
@@ -46,6 +47,17 @@ pub enum JoblogError {
         path: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// Another run has it.
+    #[error(
+        "the joblog {path} is in use by another argon map{who}; wait for its end, or name another joblog",
+        path = path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// Its process, if it is known.
+        who: String,
     },
     /// It is something else.
     #[error(
@@ -96,38 +108,50 @@ struct Done {
 }
 
 impl Joblog {
+    /// Takes the log for this run, before anything of it is read: until this value is dropped, or the process ends
+    /// in whatever way, no other run can.
+    ///
+    /// # Errors
+    /// If another run has it, or it cannot be written.
+    pub fn take(path: &Path) -> Result<Self, JoblogError> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| unusable(path, error))?;
+        let is_file = file.metadata().is_ok_and(|facts| facts.is_file());
+        // Where the file system knows no locks there are none.
+        if is_file && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            let who = holder(&file).map_or_else(String::new, |pid| format!(" (process {pid})"));
+            return Err(JoblogError::InUse { path: path.to_owned(), who });
+        }
+        Ok(Self { path: path.to_owned(), file, line: Vec::new() })
+    }
+
     /// Begins a new log in place of what is there.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn create(path: &Path) -> Result<Self, JoblogError> {
-        let opened = File::create(path).and_then(|mut file| {
-            writeln!(file, "{HEADING}")?;
-            Ok(file)
-        });
-        Self::with(path, opened)
+    pub fn begin(mut self) -> Result<Self, JoblogError> {
+        let is_file = self.file.metadata().is_ok_and(|facts| facts.is_file());
+        let emptied = if is_file { self.file.set_len(0) } else { Ok(()) };
+        emptied
+            .and_then(|()| writeln!(self.file, "{HEADING}"))
+            .map_err(|error| unusable(&self.path, error))?;
+        Ok(self)
     }
 
     /// Goes on with the log that is there. A last line that was not written to its end goes.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn append(path: &Path) -> Result<Self, JoblogError> {
-        if !path.exists() || std::fs::metadata(path).is_ok_and(|facts| facts.len() == 0) {
-            return Self::create(path);
+    pub fn go_on(mut self) -> Result<Self, JoblogError> {
+        if self.file.metadata().is_ok_and(|facts| facts.len() == 0) {
+            return self.begin();
         }
-        let opened = OpenOptions::new().read(true).write(true).open(path).and_then(|mut file| {
-            let end = end_of_lines(&file)?;
-            file.set_len(end)?;
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
-        });
-        Self::with(path, opened)
-    }
-
-    fn with(path: &Path, opened: io::Result<File>) -> Result<Self, JoblogError> {
-        let file = opened.map_err(|error| unusable(path, error))?;
-        Ok(Self { path: path.to_owned(), file, line: Vec::new() })
+        end_of_lines(&self.file)
+            .and_then(|end| self.file.set_len(end))
+            .and_then(|()| self.file.seek(SeekFrom::End(0)))
+            .map_err(|error| unusable(&self.path, error))?;
+        Ok(self)
     }
 
     /// Adds a line.
@@ -153,10 +177,23 @@ impl Joblog {
     }
 }
 
+/// The process that has a file locked, as the kernel lists them.
+fn holder(file: &File) -> Option<u32> {
+    let inode = file.metadata().ok()?.ino().to_string();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    // `1: FLOCK ADVISORY WRITE 4711 fe:00:42 0 EOF`: process, then device and inode.
+    locks.lines().find_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let is_it = columns.get(1) == Some(&"FLOCK") && columns.get(5)?.rsplit(':').next() == Some(&inode);
+        columns.get(4).filter(|_| is_it)?.parse().ok()
+    })
+}
+
 /// Where the last whole line ends.
 fn end_of_lines(file: &File) -> io::Result<u64> {
     let mut end = 0;
     let mut reader = BufReader::new(file);
+    reader.seek(SeekFrom::Start(0))?;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -269,107 +306,4 @@ fn unusable(path: &Path, error: io::Error) -> JoblogError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Place(PathBuf);
-
-    impl Place {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("argon-joblog-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_file(&path);
-            Self(path)
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
-        }
-    }
-
-    fn entry(sequence: u64, exit: i32, command: &str) -> Entry<'_> {
-        Entry {
-            sequence,
-            host: "box:8001",
-            started: 1_700_000_000.5,
-            run_time: 0.25,
-            received: 3,
-            exit,
-            signal: 0,
-            command,
-        }
-    }
-
-    #[test]
-    fn lines_have_the_columns_of_gnu_parallel() {
-        let place = Place::new("columns");
-        Joblog::create(&place.0).expect("made").add(&entry(1, 7, "echo 'a b'")).expect("written");
-        let text = std::fs::read_to_string(&place.0).expect("read");
-        assert_eq!(
-            text,
-            format!("{HEADING}\n1\tbox:8001\t1700000000.500\t     0.250\t0\t3\t7\t0\techo 'a b'\n")
-        );
-    }
-
-    #[test]
-    fn a_run_goes_on_where_it_stopped_and_the_last_line_of_a_number_counts() {
-        let place = Place::new("resume");
-        let mut log = Joblog::create(&place.0).expect("made");
-        log.add(&entry(1, 0, "a")).expect("written");
-        log.add(&entry(2, 1, "b")).expect("written");
-        log.add(&entry(4, 1, "d")).expect("written");
-        log.add(&entry(4, 0, "d")).expect("written");
-        log.add(&entry(5, 1, "echo 'a\nb\tc'")).expect("written");
-        assert_eq!(std::fs::read_to_string(&place.0).expect("read").lines().count(), 6);
-        let past = Past::read(&place.0).expect("read");
-        let done = |sequence, command, retry| past.is_done(sequence, command, retry).expect("the same run");
-        assert!(done(1, "a", true) && done(2, "b", false) && done(4, "d", true));
-        assert!(!done(2, "b", true) && !done(3, "c", false));
-        assert!(done(5, "echo 'a\nb\tc'", false));
-        let failures = [(2, "b".to_owned()), (5, "echo 'a\nb\tc'".to_owned())];
-        assert_eq!(failed(&place.0).expect("read"), failures);
-    }
-
-    #[test]
-    fn the_log_of_another_run_is_refused() {
-        let place = Place::new("other");
-        Joblog::create(&place.0).expect("made").add(&entry(1, 0, "gzip a")).expect("written");
-        let past = Past::read(&place.0).expect("read");
-        let error = past.is_done(1, "gzip b", false).expect_err("another command");
-        let text = error.to_string();
-        assert!(text.contains("is of another run: there, input 1 is not 'gzip b'"), "{text}");
-    }
-
-    #[test]
-    fn what_is_no_joblog_is_refused_and_left_alone() {
-        let place = Place::new("foreign");
-        for text in ["hello\n", "hello", &format!("{HEADING}\n1\t2\n"), &format!("{HEADING}\nx\n")] {
-            std::fs::write(&place.0, text).expect("written");
-            let error = Past::read(&place.0).expect_err("no joblog").to_string();
-            assert!(error.contains("is not a joblog"), "{error}");
-            assert_eq!(std::fs::read_to_string(&place.0).expect("read"), text);
-        }
-    }
-
-    #[test]
-    fn half_a_line_at_the_end_is_forgotten() {
-        let place = Place::new("torn");
-        Joblog::create(&place.0).expect("made").add(&entry(1, 0, "a")).expect("written");
-        let whole = std::fs::read_to_string(&place.0).expect("read");
-        std::fs::write(&place.0, format!("{whole}2\tbox")).expect("written");
-        assert!(!Past::read(&place.0).expect("read").is_done(2, "b", false).expect("the same run"));
-        Joblog::append(&place.0).expect("opened").add(&entry(2, 0, "b")).expect("written");
-        let text = std::fs::read_to_string(&place.0).expect("read");
-        assert!(text.starts_with(&whole) && text.lines().count() == 3, "{text}");
-    }
-
-    #[test]
-    fn a_log_that_does_not_exist_yet_is_an_empty_past_but_has_no_failures_to_retry() {
-        let place = Place::new("none");
-        assert!(!Past::read(&place.0).expect("nothing").is_done(1, "a", false).expect("nothing"));
-        assert!(failed(&place.0).expect_err("nothing to retry").to_string().contains("cannot be used"));
-        Joblog::append(&place.0).expect("made");
-        assert!(std::fs::read_to_string(&place.0).expect("read").starts_with("Seq\t"));
-    }
-}
+mod tests;

@@ -51,6 +51,12 @@ pub enum RecordError {
         /// What can be shown of it.
         shown: String,
     },
+    /// Text of another encoding.
+    #[error("{name} is UTF-16 text, not UTF-8; convert it first: iconv -f UTF-16 -t UTF-8")]
+    Utf16 {
+        /// The source.
+        name: String,
+    },
     /// CSV that is none.
     #[error("row {number} of {name} is not CSV: {what}")]
     NotCsv {
@@ -157,8 +163,24 @@ impl Records {
             return Ok(None);
         }
         self.number += 1;
+        if self.number == 1 && self.format != Format::Zero {
+            if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+                return Err(RecordError::Utf16 { name: self.name.clone() });
+            }
+            // A byte order mark belongs to the file, and to no input.
+            if bytes.starts_with(b"\xef\xbb\xbf") {
+                bytes.drain(..3);
+                if bytes.is_empty() {
+                    return Ok(None);
+                }
+            }
+        }
         if bytes.last() == Some(&end) {
             bytes.pop();
+            // So does the other half of a line's end.
+            if self.format == Format::Lines && bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
         } else if bytes.len() > RECORD_BYTES_MAX {
             return Err(RecordError::Long { name: self.name.clone(), number: self.number });
         }
@@ -204,6 +226,22 @@ mod tests {
         assert_eq!(all(b"a\n", Format::Lines), [["a"]]);
         assert_eq!(all(b"", Format::Lines), [[""; 0]; 0]);
         assert_eq!(all(b"a\nb\0c\0", Format::Zero), [["a\nb"], ["c"]]);
+        assert_eq!(all(b"a\r\n\r\nb\rc\r\nd\r", Format::Lines), [["a"], [""], ["b\rc"], ["d\r"]]);
+        assert_eq!(all(b"a\r\n\0", Format::Zero), [["a\r\n"]]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_input() {
+        assert_eq!(all(b"\xef\xbb\xbfa\nb\n", Format::Lines), [["a"], ["b"]]);
+        assert_eq!(all(b"\xef\xbb\xbf\"a,\",b\nc,d\n", Format::Csv), [["a,", "b"], ["c", "d"]]);
+        assert_eq!(all(b"\xef\xbb\xbf", Format::Lines), [[""; 0]; 0]);
+        assert_eq!(all(b"\xef\xbb\xbf\n", Format::Lines), [[""]]);
+        assert_eq!(all("a\n\u{feff}b\n".as_bytes(), Format::Lines), [["a"], ["\u{feff}b"]]);
+        assert_eq!(all("\u{feff}a\0".as_bytes(), Format::Zero), [["\u{feff}a"]]);
+        for utf16 in [&b"\xff\xfea\0\n\0"[..], b"\xfe\xff\0a\0\n"] {
+            assert!(failure(utf16, Format::Lines).contains("list is UTF-16 text"));
+            assert!(failure(utf16, Format::Csv).contains("iconv"));
+        }
     }
 
     #[test]

@@ -78,14 +78,16 @@ pub async fn bind(host: &str, port: u16, plaintext_allowed: bool) -> Result<Boun
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
-    let advice = match error.kind() {
-        ErrorKind::AddrInUse => {
-            "; another program listens there: stop it, or choose another port with --port (0 picks a free one)"
-        }
-        ErrorKind::AddrNotAvailable => "; this machine does not have that address",
-        ErrorKind::PermissionDenied => "; ports below 1024 are for root",
-        _ => "",
-    };
+    let advice = [
+        (
+            ErrorKind::AddrInUse,
+            "; another program listens there: stop it, or choose another port with --port (0 picks a free one)",
+        ),
+        (ErrorKind::AddrNotAvailable, "; this machine does not have that address"),
+        (ErrorKind::PermissionDenied, "; ports below 1024 are for root"),
+    ];
+    let advice = advice.into_iter().find_map(|(kind, advice)| (kind == error.kind()).then_some(advice));
+    let advice = advice.unwrap_or_default();
     Failure::new(Kind::Listen, format!("cannot listen on {address}: {error}{advice}"))
 }
 

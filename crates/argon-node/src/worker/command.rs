@@ -2,11 +2,12 @@
 //!
 //! In its slot a command is a runner without a socket: what it prints, how it is ended and what it leaves is all the same.
 
-use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use argon_core::pool::{Blame, Exit, Input, SlotId};
@@ -14,9 +15,9 @@ use argon_proto::AttemptId;
 use argon_proto::{Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
-use serde::Deserialize;
 
 use super::blobs::attempt_of;
+use super::command_line::CommandLine;
 use super::driver::Driver;
 use super::mark::Mark;
 use super::process::{Started, c_variables, in_path, output_pipes, path_of};
@@ -37,16 +38,6 @@ pub(super) struct Surroundings {
     variables: Vec<CString>,
     /// What a command reads that has nothing to read.
     nothing: File,
-}
-
-/// What to run, as the task's meta has it.
-#[derive(Deserialize)]
-struct Meta {
-    argv: Vec<String>,
-    cwd: Option<PathBuf>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    stdin: Option<String>,
 }
 
 /// Why a command was not started.
@@ -78,6 +69,14 @@ pub(super) struct Starting {
     name: String,
     program: PathBuf,
     folder: PathBuf,
+    size: Size,
+}
+
+/// What the kernel has to take in of a command, for words.
+#[derive(Debug)]
+struct Size {
+    bytes: usize,
+    longest: usize,
 }
 
 impl Driver {
@@ -139,18 +138,10 @@ impl Driver {
     }
 
     fn plan_command(&mut self, generation: u64, task: &Task) -> Result<(Starting, Plan), NotStarted> {
-        let meta: Meta = serde_json::from_slice(task.meta()).map_err(|error| {
-            NotStarted::Command(
-                None,
-                format!("the task does not say in its meta what command to run: {error}"),
-            )
-        })?;
-        let Some(name) = meta.argv.first() else {
-            return Err(NotStarted::Command(None, "the task names no command: its argv is empty".to_owned()));
-        };
-        let program = self.find_program(name, &meta)?;
-        let is_clients = meta.stdin.as_deref() == Some("ask");
-        let (its_stdin, stdin) = self.stdin_for(task, is_clients).map_err(on_machine)?;
+        let line = CommandLine::of(task).map_err(|why| NotStarted::Command(None, why))?;
+        let program = self.find_program(&line)?;
+        let name = line.words[0].to_string_lossy().into_owned();
+        let (its_stdin, stdin) = self.stdin_for(&line).map_err(on_machine)?;
         let (output, [its_stdout, its_stderr]) = output_pipes().map_err(on_machine)?;
         self.serial = self.serial.wrapping_add(1);
         let mark = Mark::new(self.config.id, self.serial);
@@ -162,9 +153,10 @@ impl Driver {
         };
         let plan = Plan {
             program: c_string(program.as_os_str()).map_err(unsayable)?,
-            arguments: meta.argv.iter().map(c_string).collect::<io::Result<_>>().map_err(unsayable)?,
-            environment: self.environment_of(task, &meta).map_err(unsayable)?,
-            folder: meta.cwd.as_ref().map(c_string).transpose().map_err(unsayable)?,
+            arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unsayable)?,
+            environment: self.environment_of(task, &line).map_err(unsayable)?,
+            folder: line.folder.as_ref().map(c_string).transpose().map_err(unsayable)?,
+            umask: line.umask,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
             kept: Vec::new(),
             mark,
@@ -177,36 +169,46 @@ impl Driver {
             current: Current::of(task),
             stdin,
             output,
-            name: name.clone(),
+            name,
             program,
-            folder: meta.cwd.unwrap_or_default(),
+            folder: line.folder.unwrap_or_default(),
+            size: Size::of(&plan),
         };
         Ok((starting, plan))
     }
 
-    fn environment_of(&self, task: &Task, meta: &Meta) -> io::Result<Vec<CString>> {
+    fn environment_of(&self, task: &Task, line: &CommandLine) -> io::Result<Vec<CString>> {
         let is_replaced = |variable: &&CString| {
             let name = variable.as_bytes().split(|byte| *byte == b'=').next();
-            meta.env.keys().any(|own| Some(own.as_bytes()) == name)
+            line.variables.keys().any(|own| Some(own.as_bytes()) == name)
         };
         let inherited = self.surroundings.variables.iter().filter(|variable| !is_replaced(variable)).cloned();
         let AttemptId { task: id, attempt } = attempt_of(task);
-        let own = [format!("ARGON_TASK_ID={id}"), format!("ARGON_ATTEMPT={}", attempt.0)];
-        let own = own.into_iter().chain(meta.env.iter().map(|(name, value)| format!("{name}={value}")));
+        let own = [format!("ARGON_TASK_ID={id}"), format!("ARGON_ATTEMPT={}", attempt.0)].map(OsString::from);
+        let own = own.into_iter().chain(line.variables.iter().map(|(name, value)| {
+            let mut text = name.clone();
+            text.push("=");
+            text.push(value);
+            text
+        }));
         inherited.map(Ok).chain(own.map(c_string)).collect()
     }
 
     /// The command's end of its input, and ours if there is more to write.
-    fn stdin_for(&self, task: &Task, is_clients: bool) -> io::Result<(OwnedFd, Option<Stdin>)> {
-        if task.payload.is_empty() && !is_clients {
+    fn stdin_for(&self, line: &CommandLine) -> io::Result<(OwnedFd, Option<Stdin>)> {
+        if line.input.is_empty() && !line.asks {
             return Ok((self.surroundings.nothing.try_clone()?.into(), None));
         }
-        stdin::pipe(&task.payload, is_clients)
+        stdin::pipe(&line.input, line.asks)
     }
 
-    fn find_program(&self, name: &str, meta: &Meta) -> Result<PathBuf, NotStarted> {
-        let path = meta.env.get("PATH").map_or_else(|| path_of(&self.environment), OsStr::new);
-        in_path(OsStr::new(name), path, meta.cwd.as_deref()).map_err(|error| {
+    fn find_program(&self, line: &CommandLine) -> Result<PathBuf, NotStarted> {
+        let path = line
+            .variables
+            .get(OsStr::new("PATH"))
+            .map_or_else(|| path_of(&self.environment), OsString::as_os_str);
+        let name = line.words[0].display();
+        in_path(&line.words[0], path, line.folder.as_deref()).map_err(|error| {
             let place = format!("in the PATH of worker {} ({})", self.config.name, path.display());
             if error.kind() == io::ErrorKind::PermissionDenied {
                 let why = format!("the command '{name}' {place} is no file that may be executed");
@@ -239,6 +241,7 @@ impl Driver {
             );
         }
         let why = match error.raw_os_error() {
+            Some(libc::E2BIG) => starting.size.to_string(),
             Some(libc::ENOENT) => "the interpreter or loader that it names is not there".to_owned(),
             Some(libc::ENOEXEC) => {
                 "it is no program for that machine, and no script that begins with #!".to_owned()
@@ -270,6 +273,31 @@ impl Driver {
             None => {}
         }
         true
+    }
+}
+
+impl Size {
+    fn of(plan: &Plan) -> Self {
+        let texts =
+            || plan.arguments.iter().chain(&plan.environment).map(|text| text.as_bytes_with_nul().len());
+        Self { bytes: texts().sum(), longest: texts().max().unwrap_or(0) }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Linux: MAX_ARG_STRLEN is 32 pages.
+        // SAFETY: asks only.
+        let [in_all, page] =
+            [libc::_SC_ARG_MAX, libc::_SC_PAGESIZE].map(|name| unsafe { libc::sysconf(name) });
+        write!(
+            f,
+            "its words and variables have {} bytes, the longest {}; the kernel there takes {in_all} (ARG_MAX), and {} for one \
+             (MAX_ARG_STRLEN); give it long texts through --stdin or a file",
+            self.bytes,
+            self.longest,
+            page * 32
+        )
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) fn start(
         arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
         environment: c_variables(variables).map_err(SpawnError::Program)?,
         folder: None,
+        umask: None,
         stdio: [stdin.into(), its_stdout.into(), its_stderr.into()],
         kept: vec![its_socket.into(), its_claims],
         mark,

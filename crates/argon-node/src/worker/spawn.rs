@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) environment: Vec<CString>,
     /// Where it starts; the worker's own folder if not given.
     pub(super) folder: Option<CString>,
+    /// Mode bits that files which it makes do not get; the worker's own if not given.
+    pub(super) umask: Option<u32>,
     /// Its standard input, output and error.
     pub(super) stdio: [OwnedFd; 3],
     /// A further descriptor that it finds under the same number.
@@ -182,6 +184,10 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         let bytes = u64::from(plan.memory_mib) << 20;
         let (_, hard) = getrlimit(Resource::RLIMIT_DATA).map_err(itself)?;
         setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard)).map_err(itself)?;
+    }
+    if let Some(mask) = plan.umask {
+        // SAFETY: changes the mask of this process; the worker has its own.
+        unsafe { libc::umask(mask & 0o777) };
     }
     if let Some(folder) = &plan.folder {
         // SAFETY: the folder is a string.

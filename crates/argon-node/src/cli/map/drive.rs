@@ -180,7 +180,11 @@ impl Run {
     }
 
     fn start(&mut self, errand: Errand) {
-        match self.client.start(self.invocation.request(&errand.words, Input::Empty)) {
+        let request = match self.invocation.request(&errand.words, Input::Empty) {
+            Ok(request) => request,
+            Err(error) => return self.fail(errand, error.to_string()),
+        };
+        match self.client.start(request) {
             Ok(running) => {
                 let spill = Rc::clone(&self.reporter.spill);
                 let cancel = self.cancel.subscribe();

@@ -46,11 +46,12 @@ impl Settings {
             (_, true) => Format::Csv,
             (false, false) => Format::Lines,
         };
-        let shell = input.shell.then_some("sh");
+        let shell = input.shell.then_some(if invocation.functions.is_empty() { "sh" } else { "bash" });
         let reading = Reading { whole: &input.whole, shell, literal: input.literal };
         let repeats_only = flow.retry_failed && !flow.resume;
-        let (batches, maker, total) = if repeats_only {
-            again(&flow, &words, output.results.is_some())?
+        let joblog = flow.joblog.as_deref().filter(|_| !output.dry_run);
+        let (batches, maker, total, joblog) = if repeats_only {
+            again(&flow, &words, output.results.is_some(), joblog)?
         } else {
             let plan = Plan::new(words, &input.files).map_err(usage)?;
             let template = Template::parse(&plan.command, reading).map_err(usage)?;
@@ -59,11 +60,13 @@ impl Settings {
                 complain("inputs are read from the terminal, one a line; Ctrl-D ends them");
             }
             let total = plan.count();
-            let past = past(&flow)?;
             let inputs = plan.open(format).map_err(|error| Failure::new(Kind::Other, error.to_string()))?;
-            (reader::start(inputs), Maker::new(Some(template), past, flow.retry_failed), total)
+            let joblog = joblog.map(Joblog::take).transpose().map_err(unusable)?;
+            let past = past(&flow)?;
+            let begin = if flow.resume { Joblog::go_on } else { Joblog::begin };
+            let joblog = joblog.map(begin).transpose().map_err(unusable)?;
+            (reader::start(inputs), Maker::new(Some(template), past, flow.retry_failed), total, joblog)
         };
-        let joblog = if output.dry_run { None } else { open_joblog(&flow)? };
         Ok(Self {
             batches,
             maker,
@@ -81,32 +84,33 @@ impl Settings {
     }
 }
 
-type Source = (mpsc::Receiver<Batch>, Maker, Option<u64>);
+type Source = (mpsc::Receiver<Batch>, Maker, Option<u64>, Option<Joblog>);
 
 /// The commands of the joblog that failed.
-fn again(flow: &FlowOptions, words: &[String], keeps_results: bool) -> Result<Source, Failure> {
+fn again(
+    flow: &FlowOptions,
+    words: &[String],
+    keeps_results: bool,
+    joblog: Option<&Path>,
+) -> Result<Source, Failure> {
     if !words.is_empty() || keeps_results {
         return Err(usage(
             "--retry-failed takes the commands from the joblog, so leave the command, its inputs and --results away; \
              to go through the inputs again and run what failed or is missing, say --resume too",
         ));
     }
+    // One that is not there is not made.
+    let joblog = joblog.filter(|path| path.exists()).map(Joblog::take).transpose().map_err(unusable)?;
     let failed = joblog::failed(path_of(flow)).map_err(unusable)?;
+    let joblog = joblog.map(Joblog::go_on).transpose().map_err(unusable)?;
     let items: Vec<Item> =
         failed.into_iter().map(|(sequence, line)| Item::Again { sequence, line }).collect();
     let total = items.len() as u64;
-    Ok((reader::of_items(items), Maker::new(None, Past::default(), true), Some(total)))
+    Ok((reader::of_items(items), Maker::new(None, Past::default(), true), Some(total), joblog))
 }
 
 fn past(flow: &FlowOptions) -> Result<Past, Failure> {
     if flow.resume { Past::read(path_of(flow)).map_err(unusable) } else { Ok(Past::default()) }
-}
-
-fn open_joblog(flow: &FlowOptions) -> Result<Option<Joblog>, Failure> {
-    let Some(path) = &flow.joblog else { return Ok(None) };
-    let goes_on = flow.resume || flow.retry_failed;
-    let opened = if goes_on { Joblog::append(path) } else { Joblog::create(path) };
-    opened.map(Some).map_err(unusable)
 }
 
 /// The options cannot be parsed without a file where one is needed.
