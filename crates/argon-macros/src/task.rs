@@ -32,12 +32,13 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     let sent = names.iter().zip(&types).map(|(name, kind)| {
         if is_bytes(kind) { quote!(::argon::__private::Octets(#name)) } else { quote!(#name) }
     });
-    let make = quote_spanned!(span=> ::argon::__private::call::<#value, _>(META, (#(#sent,)*)));
+    let sent: Vec<TokenStream> = sent.collect();
+    let make = quote_spanned!(span=> ::argon::__private::call::<#value, _>(META, (#(#sent,)*), again));
+    let (patterns, read_as): (Vec<_>, Vec<_>) =
+        names.iter().zip(&types).map(|(name, kind)| as_read(name, kind)).unzip();
     let read = if names.is_empty() {
         quote!()
     } else {
-        let (patterns, read_as): (Vec<_>, Vec<_>) =
-            names.iter().zip(&types).map(|(name, kind)| as_read(name, kind)).unzip();
         quote!(let (#(#patterns,)*): (#(#read_as,)*) = #arguments.read()?;)
     };
     let here_docs = format!("Runs `{name}` here, in this process.");
@@ -51,6 +52,19 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
         #[must_use = "a call does nothing until a client queues it"]
         #vis fn #name(#(#names: #types),*) -> ::argon::Call<#value> {
             const META: &str = #meta;
+            let again = {
+                #[allow(unused_imports, reason = "which of them is used depends on the arguments")]
+                use ::argon::__private::{IsPlain as _, NotPlain as _};
+                if true #(&& (&&::argon::__private::Probe(&#names)).is_plain())* {
+                    ::core::option::Option::None
+                } else {
+                    fn again(#arguments: &::argon::__private::Arguments<'_>) -> ::argon::__private::Returned {
+                        #read
+                        #arguments.value(&(#(#sent,)*))
+                    }
+                    ::core::option::Option::Some(again as ::argon::__private::Again)
+                }
+            };
             #make
         }
 
@@ -143,7 +157,12 @@ fn as_read(name: &Ident, kind: &Type) -> (TokenStream, TokenStream) {
 
 /// The type of the value that a call gives, and what the runner does with what the body returned.
 fn returned(output: &ReturnType, arguments: &Ident) -> (TokenStream, TokenStream) {
-    let plain = quote!(#arguments.value(&returned));
+    let write = quote!(
+        #[allow(unused_imports, reason = "which of them is used depends on the value")]
+        use ::argon::__private::{WriteChecked as _, WritePlain as _, WriteValue as _};
+    );
+    let written = quote!(::argon::__private::Written);
+    let plain = quote!({ #write (&&&#written(&returned)).write(#arguments) });
     match output {
         ReturnType::Default => (quote!(()), plain),
         ReturnType::Type(_, kind) if is_bytes(kind) => {
@@ -157,10 +176,11 @@ fn returned(output: &ReturnType, arguments: &Ident) -> (TokenStream, TokenStream
             let value = quote!(<#kind as ::argon::__private::TaskResult>::Value);
             let told = quote! {
                 match returned {
-                    Ok(value) => #arguments.value(#told_value),
+                    Ok(value) => { #write (&&&#written(#told_value)).write(#arguments) }
                     Err(error) => {
-                        use ::argon::__private::{TellText as _, TellValue as _};
-                        let own = (&&::argon::__private::Own(&error)).tell();
+                        #[allow(unused_imports, reason = "which of them is used depends on the error")]
+                        use ::argon::__private::{TellChecked as _, TellPlain as _, TellText as _, TellValue as _};
+                        let own = (&&&&::argon::__private::Own(&error)).tell();
                         Err(::argon::__private::Failure::own(&error, own))
                     }
                 }

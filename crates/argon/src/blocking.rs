@@ -111,7 +111,7 @@ impl Client {
     ///
     /// # Errors
     /// As told there.
-    pub fn share<T: Serialize>(&self, value: &T) -> Result<Shared<T>, Error> {
+    pub fn share<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Shared<T>, Error> {
         self.client.share(value)
     }
 

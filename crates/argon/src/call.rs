@@ -11,7 +11,11 @@ use crate::blob::Blob;
 use crate::error::{Error, ErrorKind};
 use crate::options::{RetryOn, TaskOptions};
 use crate::request::Request;
-use crate::{memory, program, shared};
+use crate::runner::arguments::{Arguments, Failure, Returned};
+use crate::{memory, own, program, shared};
+
+/// Reads arguments and writes what came of them.
+pub type Again = fn(&Arguments<'_>) -> Returned;
 
 /// A function by name and its arguments; it gives a `T`. Made by calling a function that is marked with
 /// [`task`](crate::task), or by [`perl`](crate::perl), [`perl_class`](crate::perl_class) and
@@ -29,12 +33,23 @@ pub struct Call<T> {
 }
 
 impl<T> Call<T> {
-    /// A call of a function of this program.
-    pub(crate) fn native<A: Serialize>(meta: &'static str, arguments: &A) -> Self {
-        let (payload, shared) = shared::collecting(|| postcard::to_stdvec(arguments));
+    /// A call of a function of this program. `again` reads the arguments and writes what came of them.
+    pub(crate) fn native<A: Serialize>(meta: &'static str, arguments: &A, again: Option<Again>) -> Self {
+        let (payload, shared) = shared::collecting(|| {
+            let bytes = own::to_vec(arguments).map_err(|error| error.to_string())?;
+            if let Some(again) = again {
+                let read = Arguments { codec: Codec::Own, bytes: &bytes };
+                let rewritten = again(&read).map_err(Failure::into_text)?;
+                own::compare(&bytes, &rewritten).map_err(|error| error.to_string())?;
+            }
+            Ok(bytes)
+        });
         memory::expect(payload.as_ref().map_or(0, |bytes| bytes.len() as u64));
-        let payload = payload.map(Payload::from).map_err(|error| {
-            let message = format!("an argument cannot be turned into bytes: {error}");
+        let payload = payload.map(Payload::from).map_err(|why: String| {
+            let types = std::any::type_name::<A>();
+            let named: serde_json::Value = serde_json::from_str(meta).unwrap_or_default();
+            let task = named["call"].as_str().unwrap_or(meta);
+            let message = format!("the arguments {types} of {task} cannot travel: {why}");
             Error::new(ErrorKind::Data, message)
         });
         Self {

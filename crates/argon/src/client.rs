@@ -106,8 +106,8 @@ impl Client {
     /// Makes a value that tasks share: as an argument it travels as its hash, and its bytes go to each machine once.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`] if it cannot be turned into bytes.
-    pub fn share<T: Serialize>(&self, value: &T) -> Result<Shared<T>, Error> {
+    /// [`ErrorKind::Data`] if it cannot be turned into bytes, or would be read from them as another value.
+    pub fn share<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Shared<T>, Error> {
         Shared::new(value)
     }
 

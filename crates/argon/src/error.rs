@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::key::KeyError;
+use crate::own;
 
 /// How a call ended that gave no value. The names are those of the other languages' clients.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -136,10 +137,7 @@ impl Error {
     pub fn own<E: DeserializeOwned>(&self) -> Option<E> {
         let (codec, bytes) = self.facts.thrown.as_ref()?.own.as_ref()?;
         match codec {
-            Codec::Own => match postcard::take_from_bytes(bytes) {
-                Ok((error, [])) if !bytes.is_empty() || size_of::<E>() == 0 => Some(error),
-                Ok(_) | Err(_) => None,
-            },
+            Codec::Own => own::from_slice(bytes).ok(),
             Codec::Json => serde_json::from_slice(bytes).ok(),
         }
     }

@@ -55,6 +55,7 @@ mod map;
 pub mod memory;
 mod octets;
 mod options;
+mod own;
 mod program;
 mod read;
 mod request;

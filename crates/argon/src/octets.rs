@@ -1,7 +1,7 @@
 //! Bytes as one piece: serde takes a list of bytes one by one otherwise, which for big ones costs more than all the rest of
 //! their way.
 //!
-//! Owns that shortcut and nothing else: what travels is the same with it and without it, in both codecs.
+//! Owns that shortcut and nothing else: what is written with it is read without it, and the other way, in both codecs.
 
 use std::any::Any;
 use std::fmt;
@@ -9,6 +9,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
+
+use crate::own;
 
 /// A `Vec<u8>` or `&[u8]`, or one that is read.
 #[derive(Debug)]
@@ -54,13 +56,13 @@ impl<'de, T: From<Vec<u8>>> Visitor<'de> for Bytes<T> {
 }
 
 /// Reads a value; in one piece if it is bytes.
-pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, postcard::Error> {
+pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, own::Error> {
     let mut value: Option<T> = None;
     match (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {
-        Some(place) => *place = Some(postcard::from_bytes::<Octets<Vec<u8>>>(bytes)?.0),
-        None => value = Some(postcard::from_bytes(bytes)?),
+        Some(place) => *place = Some(own::from_slice::<Octets<Vec<u8>>>(bytes)?.0),
+        None => value = Some(own::from_slice(bytes)?),
     }
-    value.ok_or(postcard::Error::DeserializeUnexpectedEnd)
+    value.ok_or_else(|| serde::de::Error::custom("nothing was read"))
 }
 
 #[cfg(test)]
@@ -68,12 +70,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_travels_is_the_same_as_without_it() {
+    fn what_is_written_with_it_is_read_without_it_and_the_other_way() {
         let bytes: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-        let slow = postcard::to_stdvec(&(1, &bytes)).expect("plain data");
-        assert_eq!(postcard::to_stdvec(&(1, Octets(&bytes))).expect("plain data"), slow);
-        let (_, Octets(read)) = postcard::from_bytes::<(i32, Octets<Vec<u8>>)>(&slow).expect("the same");
+        let slow = own::to_vec(&(1, &bytes)).expect("plain data");
+        let (_, Octets(read)) = own::from_slice::<(i32, Octets<Vec<u8>>)>(&slow).expect("a list of bytes");
         assert_eq!(read, bytes);
+        assert_eq!(own::from_slice::<(i32, &[u8])>(&slow).expect("where they lie").1, bytes);
+        let fast = own::to_vec(&(1, Octets(&bytes))).expect("plain data");
+        assert_eq!(own::from_slice::<(i32, Vec<u8>)>(&fast).expect("bytes").1, bytes);
+        assert_eq!(own::from_slice::<(i32, &[u8])>(&fast).expect("where they lie").1, bytes);
 
         let json = serde_json::to_vec(&(1, &bytes)).expect("plain data");
         assert_eq!(serde_json::to_vec(&(1, Octets(&bytes))).expect("plain data"), json);
@@ -84,9 +89,9 @@ mod tests {
     #[test]
     fn values_of_every_type_are_read() {
         let bytes = vec![7_u8; 1000];
-        let written = postcard::to_stdvec(&bytes).expect("plain data");
+        let written = own::to_vec(&bytes).expect("plain data");
         assert_eq!(read::<Vec<u8>>(&written), Ok(bytes));
-        let written = postcard::to_stdvec(&("x", 7)).expect("plain data");
+        let written = own::to_vec(&("x", 7)).expect("plain data");
         assert_eq!(read::<(String, i32)>(&written), Ok(("x".to_owned(), 7)));
         assert!(read::<Vec<u8>>(&[200, 1, 2]).is_err());
     }

@@ -1,8 +1,13 @@
 //! What the code of the macros calls; nobody else should.
 
+pub use crate::call::Again;
 pub use crate::octets::Octets;
+pub use crate::own::{IsPlain, NotPlain, Probe};
 pub use crate::runner::Registered;
-pub use crate::runner::arguments::{Arguments, Failure, Own, Returned, TaskResult, TellText, TellValue};
+pub use crate::runner::arguments::{
+    Arguments, Failure, Own, Returned, TaskResult, TellChecked, TellPlain, TellText, TellValue, WriteChecked,
+    WritePlain, WriteValue, Written,
+};
 pub use inventory;
 
 use std::future::Future;
@@ -11,9 +16,9 @@ use serde::Serialize;
 
 use crate::call::Call;
 
-/// A call of the function that `meta` names.
-pub fn call<T, A: Serialize>(meta: &'static str, arguments: A) -> Call<T> {
-    Call::native(meta, &arguments)
+/// A call of the function that `meta` names. `again` reads the arguments back, unless they are plain.
+pub fn call<T, A: Serialize>(meta: &'static str, arguments: A, again: Option<Again>) -> Call<T> {
+    Call::native(meta, &arguments, again)
 }
 
 /// Runs the body of an `async` main.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::blob::Blob;
 use crate::error::{Error, ErrorKind};
+use crate::own;
 
 /// A value that was shared with [`Client::share`](crate::Client::share). As an argument it travels as its hash; its bytes
 /// go to each machine once. It can be used like the value itself, here and in the task.
@@ -40,11 +41,13 @@ thread_local! {
     static KEEPER: RefCell<Option<Arc<dyn Keeper>>> = const { RefCell::new(None) };
 }
 
-impl<T: Serialize> Shared<T> {
+impl<T: Serialize + DeserializeOwned> Shared<T> {
     /// Turns the value into a blob.
     pub(crate) fn new(value: &T) -> Result<Self, Error> {
-        let bytes = postcard::to_stdvec(value).map_err(|error| {
-            Error::new(ErrorKind::Data, format!("the value to share cannot be turned into bytes: {error}"))
+        let written = own::to_vec(value).and_then(|bytes| own::checked::<T>(&bytes).map(|()| bytes));
+        let bytes = written.map_err(|error| {
+            let kind = std::any::type_name::<T>();
+            Error::new(ErrorKind::Data, format!("the value to share, a {kind}, cannot travel: {error}"))
         })?;
         Ok(Self { blob: Blob::new(bytes), value: OnceLock::new() })
     }
@@ -100,6 +103,9 @@ impl<T> Serialize for Shared<T> {
 impl<'de, T: DeserializeOwned + Send + Sync + 'static> Deserialize<'de> for Shared<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let hash = BlobHash(<[u8; 32]>::deserialize(deserializer)?);
+        if let Some(blob) = named(hash) {
+            return Ok(Self { blob, value: OnceLock::new() });
+        }
         let keeper = KEEPER.with_borrow(Clone::clone);
         let keeper = keeper.ok_or_else(|| D::Error::custom("a shared value is read only in a task"))?;
         let kept = keeper
@@ -118,8 +124,13 @@ impl<'de, T: DeserializeOwned + Send + Sync + 'static> Deserialize<'de> for Shar
     }
 }
 
+/// The blob of this hash, if the arguments that are being written name it. They are read back, and it is not.
+fn named(hash: BlobHash) -> Option<Blob> {
+    NAMED.with_borrow(|named| named.iter().flatten().find(|blob| blob.hash() == hash).cloned())
+}
+
 fn read<T: DeserializeOwned>(blob: &Blob) -> Result<T, String> {
-    postcard::from_bytes(&blob.payload().to_contiguous())
+    own::from_slice(&blob.payload().to_contiguous())
         .map_err(|error| format!("the shared value is no {}: {error}", std::any::type_name::<T>()))
 }
 

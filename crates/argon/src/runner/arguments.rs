@@ -3,15 +3,17 @@
 use std::fmt::Display;
 
 use argon_proto::Codec;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::own::{self, Plain};
 use crate::read::{OWN, REFUSAL};
 
 /// The arguments of one task, as bytes.
 #[derive(Debug)]
 pub struct Arguments<'a> {
-    pub(super) codec: Codec,
-    pub(super) bytes: &'a [u8],
+    pub(crate) codec: Codec,
+    pub(crate) bytes: &'a [u8],
 }
 
 /// The bytes of a value, or of what the task says instead.
@@ -32,7 +34,7 @@ impl<'a> Arguments<'a> {
     /// If they are none of this type: the caller runs another build, or another language passed other data.
     pub fn read<A: Deserialize<'a>>(&self) -> Result<A, Failure> {
         let read = match self.codec {
-            Codec::Own => postcard::from_bytes(self.bytes).map_err(|error| error.to_string()),
+            Codec::Own => own::from_slice(self.bytes).map_err(|error| error.to_string()),
             Codec::Json => serde_json::from_slice(self.bytes).map_err(|error| error.to_string()),
         };
         read.map_err(|why| Failure::refusal(format!("the arguments cannot be read: {why}")))
@@ -44,13 +46,27 @@ impl<'a> Arguments<'a> {
     /// If it cannot be turned into bytes.
     pub fn value<T: Serialize>(&self, value: &T) -> Returned {
         let written = match self.codec {
-            Codec::Own => postcard::to_stdvec(value).map_err(|error| error.to_string()),
+            Codec::Own => own::to_vec(value).map_err(|error| error.to_string()),
             Codec::Json => serde_json::to_vec(value).map_err(|error| error.to_string()),
         };
-        written.map_err(|why| {
-            Failure::refusal(format!("what the task returned cannot be turned into bytes: {why}"))
-        })
+        written.map_err(|why| unfit::<T>(&why))
     }
+
+    /// The same, after a look whether the value comes back from its bytes.
+    fn checked<T: Serialize + DeserializeOwned>(&self, value: &T) -> Returned {
+        let bytes = self.value(value)?;
+        match self.codec {
+            Codec::Own => own::checked::<T>(&bytes).map_err(|why| unfit::<T>(&why.to_string()))?,
+            // Its caller reads it in another language.
+            Codec::Json => {}
+        }
+        Ok(bytes)
+    }
+}
+
+fn unfit<T>(why: &str) -> Failure {
+    let kind = std::any::type_name::<T>();
+    Failure::refusal(format!("what the task returned, a {kind}, cannot travel: {why}"))
 }
 
 impl Failure {
@@ -61,6 +77,11 @@ impl Failure {
     /// An error value that the task returned, and its bytes if it has any.
     pub fn own<E: Display + ?Sized>(error: &E, value: Option<Vec<u8>>) -> Self {
         Self { kind: OWN, text: error.to_string(), value: value.unwrap_or_default() }
+    }
+
+    /// The sentence alone.
+    pub(crate) fn into_text(self) -> String {
+        self.text
     }
 
     /// As `spec/runner.md` has it.
@@ -80,11 +101,73 @@ impl Failure {
     }
 }
 
-/// An error value on its way: the macro asks it for its bytes, and gets them if its type has any.
+/// A value on its way: the macro calls `(&&&Written(&value)).write(arguments)`, and the compiler takes the first of the
+/// three traits that fits its type.
+#[derive(Debug)]
+pub struct Written<'a, T>(pub &'a T);
+
+/// For types of which serde loses nothing.
+pub trait WritePlain {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// If it cannot be turned into bytes.
+    fn write(&self, arguments: &Arguments<'_>) -> Returned;
+}
+
+/// For types that can be read back.
+pub trait WriteChecked {
+    /// Its bytes, which were read back.
+    ///
+    /// # Errors
+    /// If it cannot be turned into bytes, or would be read from them as another value.
+    fn write(&self, arguments: &Arguments<'_>) -> Returned;
+}
+
+/// For types that only another type can be read from.
+pub trait WriteValue {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// If it cannot be turned into bytes.
+    fn write(&self, arguments: &Arguments<'_>) -> Returned;
+}
+
+impl<T: Serialize + Plain> WritePlain for &&Written<'_, T> {
+    fn write(&self, arguments: &Arguments<'_>) -> Returned {
+        arguments.value(self.0)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> WriteChecked for &Written<'_, T> {
+    fn write(&self, arguments: &Arguments<'_>) -> Returned {
+        arguments.checked(self.0)
+    }
+}
+
+impl<T: Serialize> WriteValue for Written<'_, T> {
+    fn write(&self, arguments: &Arguments<'_>) -> Returned {
+        arguments.value(self.0)
+    }
+}
+
+/// An error value on its way: the macro asks it for its bytes, and gets them if its type has any that can be read back.
 #[derive(Debug)]
 pub struct Own<'a, E>(pub &'a E);
 
-/// For error types that can travel.
+/// For error types of which serde loses nothing.
+pub trait TellPlain {
+    /// Its bytes.
+    fn tell(&self) -> Option<Vec<u8>>;
+}
+
+/// For error types that can be read back.
+pub trait TellChecked {
+    /// Its bytes, unless they would be read as another value.
+    fn tell(&self) -> Option<Vec<u8>>;
+}
+
+/// For error types that only another type can be read from.
 pub trait TellValue {
     /// Its bytes.
     fn tell(&self) -> Option<Vec<u8>>;
@@ -96,9 +179,21 @@ pub trait TellText {
     fn tell(&self) -> Option<Vec<u8>>;
 }
 
+impl<E: Serialize + Plain> TellPlain for &&&Own<'_, E> {
+    fn tell(&self) -> Option<Vec<u8>> {
+        own::to_vec(self.0).ok()
+    }
+}
+
+impl<E: Serialize + DeserializeOwned> TellChecked for &&Own<'_, E> {
+    fn tell(&self) -> Option<Vec<u8>> {
+        own::to_vec(self.0).ok().filter(|bytes| own::checked::<E>(bytes).is_ok())
+    }
+}
+
 impl<E: Serialize> TellValue for &Own<'_, E> {
     fn tell(&self) -> Option<Vec<u8>> {
-        postcard::to_stdvec(self.0).ok()
+        own::to_vec(self.0).ok()
     }
 }
 

@@ -1,0 +1,513 @@
+//! Reading: a serde deserializer. What a type asks for is a hint, what was written decides; the visitor says whether it fits.
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+
+use super::tag::{self, MIXED};
+use super::{DEPTH_MAX, Error};
+
+/// Reads values one after another.
+pub(crate) struct Reader<'de> {
+    pub(super) bytes: &'de [u8],
+    names: Vec<&'de str>,
+    /// The mark of the next value, if its list has it.
+    given: u8,
+    depth: u32,
+}
+
+impl<'de> Reader<'de> {
+    pub(crate) fn new(bytes: &'de [u8]) -> Self {
+        Self { bytes, names: Vec::new(), given: MIXED, depth: 0 }
+    }
+
+    /// Refuses what is left.
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        match self.bytes.len() {
+            0 => Ok(()),
+            left => Err(Error(format!("{left} bytes are left behind the value"))),
+        }
+    }
+
+    #[inline]
+    fn peek(&self) -> Result<u8, Error> {
+        if self.given == MIXED { self.bytes.first().copied().ok_or_else(tag::cut) } else { Ok(self.given) }
+    }
+
+    #[inline]
+    pub(super) fn tag(&mut self) -> Result<u8, Error> {
+        if self.given != MIXED {
+            return Ok(std::mem::replace(&mut self.given, MIXED));
+        }
+        let (tag, rest) = self.bytes.split_first().ok_or_else(tag::cut)?;
+        self.bytes = rest;
+        Ok(*tag)
+    }
+
+    pub(super) fn length(&mut self) -> Result<u64, Error> {
+        tag::take_length(&mut self.bytes)
+    }
+
+    pub(super) fn take(&mut self) -> Result<&'de [u8], Error> {
+        let length = self.length()?;
+        tag::take(&mut self.bytes, length)
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (array, rest) = self.bytes.split_first_chunk::<N>().ok_or_else(tag::cut)?;
+        self.bytes = rest;
+        Ok(*array)
+    }
+
+    fn text(&mut self) -> Result<&'de str, Error> {
+        std::str::from_utf8(self.take()?).map_err(Error::custom)
+    }
+
+    pub(super) fn name(&mut self) -> Result<&'de str, Error> {
+        match self.length()? {
+            0 => {
+                let name = self.text()?;
+                self.names.push(name);
+                Ok(name)
+            }
+            number => {
+                let known = usize::try_from(number - 1).ok().and_then(|index| self.names.get(index));
+                known.copied().ok_or_else(|| Error::custom("a name is not there"))
+            }
+        }
+    }
+
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(Error::deep());
+        }
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        let left = self.length()?;
+        let given = self.array::<1>()?[0];
+        if given != MIXED && tag::width(given).is_none() {
+            return Err(Error(format!("{given} is not the mark of a number")));
+        }
+        self.items(left, given, |items| visitor.visit_seq(items))
+    }
+
+    fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        let left = self.length()?;
+        self.items(left, MIXED, |items| visitor.visit_map(Entries(items)))
+    }
+
+    fn fields<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        let left = self.length()?;
+        self.items(left, MIXED, |items| visitor.visit_map(Fields(items)))
+    }
+
+    fn items<T>(
+        &mut self,
+        left: u64,
+        given: u8,
+        visit: impl FnOnce(&mut Items<'_, 'de>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.nested(|reader| {
+            let mut items = Items { reader, left, given };
+            let value = visit(&mut items)?;
+            match items.left {
+                0 => Ok(value),
+                left => Err(Error(format!("{left} elements or fields more were written than are read"))),
+            }
+        })
+    }
+
+    /// A variant as the data model of JSON has it: its name, or a map from its name to what it holds.
+    fn variant_as_data<V: Visitor<'de>>(&mut self, tag: u8, visitor: V) -> Result<V::Value, Error> {
+        let name = self.name()?;
+        if tag == tag::UNIT_VARIANT {
+            return visitor.visit_borrowed_str(name);
+        }
+        self.nested(|reader| {
+            let mut held = Held { reader, name: Some(name), tag, is_read: false };
+            let value = visitor.visit_map(&mut held)?;
+            if held.is_read { Ok(value) } else { Err(Error(format!("what {name} holds was not read"))) }
+        })
+    }
+
+    /// The content of a variant, after its name.
+    fn held<V: Visitor<'de>>(&mut self, tag: u8, visitor: V) -> Result<V::Value, Error> {
+        match tag {
+            tag::TUPLE_VARIANT => self.list(visitor),
+            tag::STRUCT_VARIANT => self.fields(visitor),
+            _ => self.nested(|reader| reader.deserialize_any(visitor)),
+        }
+    }
+
+    /// A plain value where the writer had an option of it.
+    #[inline]
+    fn unwrap_options(&mut self) -> Result<(), Error> {
+        while self.peek()? == tag::SOME {
+            self.tag()?;
+        }
+        Ok(())
+    }
+
+    /// The length of a tuple is part of its type; another one would shift what its places mean.
+    fn expect_length(&self, after_tag: &[u8], length: usize) -> Result<(), Error> {
+        let written = tag::take_length(&mut &*after_tag)?;
+        if written == length as u64 {
+            return Ok(());
+        }
+        Err(Error(format!(
+            "{written} elements of a tuple were written and {length} are read: \
+             serde cannot skip an element of a tuple for some values only"
+        )))
+    }
+}
+
+macro_rules! plain {
+    ($($method:ident)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.unwrap_options()?;
+            self.deserialize_any(visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for &mut Reader<'de> {
+    type Error = Error;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.tag()? {
+            tag::NONE => visitor.visit_none(),
+            tag::SOME => self.nested(|reader| visitor.visit_some(reader)),
+            tag::UNIT => visitor.visit_unit(),
+            tag::FALSE => visitor.visit_bool(false),
+            tag::TRUE => visitor.visit_bool(true),
+            tag::STR => visitor.visit_borrowed_str(self.text()?),
+            tag::BYTES => visitor.visit_borrowed_bytes(self.take()?),
+            tag::LIST | tag::TUPLE => self.list(visitor),
+            tag::MAP => self.map(visitor),
+            tag::STRUCT => self.fields(visitor),
+            tag @ tag::UNIT_VARIANT..=tag::STRUCT_VARIANT => self.variant_as_data(tag, visitor),
+            tag::U8 => visitor.visit_u8(u8::from_le_bytes(self.array()?)),
+            tag::U16 => visitor.visit_u16(u16::from_le_bytes(self.array()?)),
+            tag::U32 => visitor.visit_u32(u32::from_le_bytes(self.array()?)),
+            tag::U64 => visitor.visit_u64(u64::from_le_bytes(self.array()?)),
+            tag::U128 => visitor.visit_u128(u128::from_le_bytes(self.array()?)),
+            tag::I8 => visitor.visit_i8(i8::from_le_bytes(self.array()?)),
+            tag::I16 => visitor.visit_i16(i16::from_le_bytes(self.array()?)),
+            tag::I32 => visitor.visit_i32(i32::from_le_bytes(self.array()?)),
+            tag::I64 => visitor.visit_i64(i64::from_le_bytes(self.array()?)),
+            tag::I128 => visitor.visit_i128(i128::from_le_bytes(self.array()?)),
+            tag::F32 => visitor.visit_f32(f32::from_le_bytes(self.array()?)),
+            tag::F64 => visitor.visit_f64(f64::from_le_bytes(self.array()?)),
+            tag::CHAR => {
+                let number = u32::from_le_bytes(self.array()?);
+                visitor.visit_char(char::from_u32(number).ok_or_else(|| Error::custom("not a character"))?)
+            }
+            other => Err(Error(format!("{other} marks no value"))),
+        }
+    }
+
+    plain! {
+        deserialize_bool deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_f32
+        deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_map
+        deserialize_identifier
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    /// Bytes may have been written as a list of them.
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.unwrap_options()?;
+        let is_list = matches!(self.peek()?, tag::LIST | tag::TUPLE);
+        let mut ahead = self.bytes.get(1..).unwrap_or_default();
+        if is_list && let Ok(length) = tag::take_length(&mut ahead) {
+            let is_bytes = length == 0 || ahead.first() == Some(&tag::U8);
+            if is_bytes && let Some(rest) = ahead.get(1..) {
+                self.bytes = rest;
+                return visitor.visit_borrowed_bytes(tag::take(&mut self.bytes, length)?);
+            }
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_bytes(visitor)
+    }
+
+    /// A list may have been written as bytes.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.unwrap_options()?;
+        if self.peek()? != tag::BYTES {
+            return self.deserialize_any(visitor);
+        }
+        self.tag()?;
+        let left = self.length()?;
+        self.items(left, tag::U8, |items| visitor.visit_seq(items))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.peek()? {
+            tag::NONE | tag::UNIT => {
+                self.tag()?;
+                visitor.visit_none()
+            }
+            tag::SOME => self.deserialize_any(visitor),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.nested(|reader| visitor.visit_newtype_struct(reader))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
+        self.unwrap_options()?;
+        if self.peek()? == tag::TUPLE {
+            self.expect_length(&self.bytes[1..], length)?;
+        }
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.unwrap_options()?;
+        match self.tag()? {
+            tag @ tag::UNIT_VARIANT..=tag::STRUCT_VARIANT => {
+                let name = self.name()?;
+                self.nested(|reader| visitor.visit_enum(Variant { reader, name, tag }))
+            }
+            tag::STR => visitor.visit_enum(self.text()?.into_deserializer()),
+            _ => Err(Error::custom("what was written is not a variant of an enum")),
+        }
+    }
+}
+
+struct Items<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    left: u64,
+    given: u8,
+}
+
+impl<'de> Items<'_, 'de> {
+    #[inline]
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.reader.given = self.given;
+        seed.deserialize(&mut *self.reader).map(Some)
+    }
+}
+
+impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
+    type Error = Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        self.next(seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        usize::try_from(self.left).ok()
+    }
+}
+
+struct Entries<'i, 'r, 'de>(&'i mut Items<'r, 'de>);
+
+impl<'de> MapAccess<'de> for Entries<'_, '_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        self.0.next(seed)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        seed.deserialize(&mut *self.0.reader)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        usize::try_from(self.0.left).ok()
+    }
+}
+
+struct Fields<'i, 'r, 'de>(&'i mut Items<'r, 'de>);
+
+impl<'de> MapAccess<'de> for Fields<'_, '_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        if self.0.left == 0 {
+            return Ok(None);
+        }
+        self.0.left -= 1;
+        let name = self.0.reader.name()?;
+        seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        seed.deserialize(&mut *self.0.reader)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        usize::try_from(self.0.left).ok()
+    }
+}
+
+/// A variant for those who take any data.
+struct Held<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    name: Option<&'de str>,
+    tag: u8,
+    is_read: bool,
+}
+
+impl<'de> MapAccess<'de> for &mut Held<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        self.name.take().map(|name| seed.deserialize(BorrowedStrDeserializer::new(name))).transpose()
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        self.is_read = true;
+        seed.deserialize(Content { reader: self.reader, tag: self.tag })
+    }
+}
+
+/// What a variant holds.
+struct Content<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    tag: u8,
+}
+
+impl<'de> Deserializer<'de> for Content<'_, 'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.reader.held(self.tag, visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.tag == tag::NEWTYPE_VARIANT {
+            self.reader.deserialize_option(visitor)
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct Variant<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    name: &'de str,
+    tag: u8,
+}
+
+impl Variant<'_, '_> {
+    fn expect(&self, tag: u8) -> Result<(), Error> {
+        if self.tag == tag {
+            return Ok(());
+        }
+        Err(Error(format!("the variant {} was written in another form than it is read in", self.name)))
+    }
+}
+
+impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Error> {
+        let variant = seed.deserialize(BorrowedStrDeserializer::<Error>::new(self.name))?;
+        Ok((variant, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        self.expect(tag::UNIT_VARIANT)
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
+        self.expect(tag::NEWTYPE_VARIANT)?;
+        seed.deserialize(self.reader)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
+        self.expect(tag::TUPLE_VARIANT)?;
+        self.reader.expect_length(self.reader.bytes, length)?;
+        self.reader.list(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.expect(tag::STRUCT_VARIANT)?;
+        self.reader.fields(visitor)
+    }
+}

@@ -1,0 +1,401 @@
+//! Writing: a serde serializer.
+
+use rustc_hash::FxHashMap;
+use serde::ser::{self, Serialize};
+
+use super::tag::{self, MIXED};
+use super::{DEPTH_MAX, Error};
+
+/// The bytes of a value.
+pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer::default();
+    value.serialize(&mut writer)?;
+    Ok(writer.out)
+}
+
+/// See the module.
+#[derive(Default)]
+struct Writer {
+    out: Vec<u8>,
+    /// Names that were written, by place and length: they are all static.
+    names: FxHashMap<(usize, usize), u64>,
+    /// The mark that the next number need not have, since its list has it.
+    expected: u8,
+    depth: u32,
+}
+
+/// Stands in [`Writer::expected`] when the number took it.
+const TAKEN: u8 = 255;
+
+/// A list, a map or a struct that is being written.
+struct Items<'a> {
+    writer: &'a mut Writer,
+    /// Where the number of items was written, in how many bytes, and which.
+    length_at: usize,
+    announced: u64,
+    count: u64,
+    /// Where the mark of all elements is, in lists, and the mark.
+    tag_at: usize,
+    common: u8,
+}
+
+impl Writer {
+    #[inline]
+    fn tag(&mut self, tag: u8) {
+        self.expected = MIXED;
+        self.out.push(tag);
+    }
+
+    #[inline]
+    fn number(&mut self, tag: u8, bytes: &[u8]) {
+        if self.expected == tag {
+            self.expected = TAKEN;
+        } else {
+            self.tag(tag);
+        }
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn bytes(&mut self, tag: u8, bytes: &[u8]) {
+        self.tag(tag);
+        tag::push_length(&mut self.out, bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// 0 and the text, or one more than the number that it got when it was first written.
+    fn name(&mut self, name: &'static str) {
+        let next = self.names.len() as u64;
+        match self.names.entry((name.as_ptr() as usize, name.len())) {
+            std::collections::hash_map::Entry::Occupied(known) => {
+                tag::push_length(&mut self.out, known.get() + 1);
+            }
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(next);
+                self.out.push(0);
+                tag::push_length(&mut self.out, name.len() as u64);
+                self.out.extend_from_slice(name.as_bytes());
+            }
+        }
+    }
+
+    fn variant(&mut self, tag: u8, name: &'static str) {
+        self.tag(tag);
+        self.name(name);
+    }
+
+    fn down(&mut self) -> Result<(), Error> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX { Err(Error::deep()) } else { Ok(()) }
+    }
+
+    fn inner<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.down()?;
+        value.serialize(&mut *self)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// The announced number is a hint: what is right is written at the end.
+    fn items(&mut self, announced: Option<usize>) -> Result<Items<'_>, Error> {
+        self.down()?;
+        let announced = announced.unwrap_or(0) as u64;
+        let length_at = self.out.len();
+        tag::push_length(&mut self.out, announced);
+        Ok(Items { length_at, announced, count: 0, tag_at: 0, common: MIXED, writer: self })
+    }
+
+    fn list(&mut self, announced: Option<usize>) -> Result<Items<'_>, Error> {
+        let mut items = self.items(announced)?;
+        items.tag_at = items.writer.out.len();
+        items.writer.out.push(MIXED);
+        Ok(items)
+    }
+}
+
+impl Items<'_> {
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let at = self.writer.out.len();
+        self.writer.expected = self.common;
+        value.serialize(&mut *self.writer)?;
+        let taken = self.writer.expected == TAKEN;
+        self.writer.expected = MIXED;
+        if self.count == 0 {
+            self.begin(at);
+        } else if self.common != MIXED && !taken {
+            self.unpack(at);
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The first element: if it is a number, the list has its mark.
+    fn begin(&mut self, at: usize) {
+        let out = &mut self.writer.out;
+        if let Some(tag) = out.get(at).copied()
+            && tag::width(tag) == Some(out.len() - at - 1)
+        {
+            out[self.tag_at] = tag;
+            self.common = tag;
+            out.remove(at);
+        }
+    }
+
+    /// An element of another kind has come: those before get their marks back.
+    fn unpack(&mut self, at: usize) {
+        let common = std::mem::replace(&mut self.common, MIXED);
+        let out = &mut self.writer.out;
+        out[self.tag_at] = MIXED;
+        let last = out.split_off(at);
+        let packed = out.split_off(self.tag_at + 1);
+        for number in packed.chunks_exact(tag::width(common).unwrap_or(1)) {
+            out.push(common);
+            out.extend_from_slice(number);
+        }
+        out.extend_from_slice(&last);
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.writer.expected = MIXED;
+        value.serialize(&mut *self.writer)
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.count += 1;
+        self.writer.name(name);
+        self.value(value)
+    }
+
+    fn finish(self) {
+        let Self { writer, length_at, announced, count, .. } = self;
+        writer.depth -= 1;
+        writer.expected = MIXED;
+        if count != announced {
+            let (_, before) = tag::length_bytes(announced);
+            let (bytes, after) = tag::length_bytes(count);
+            writer.out.splice(length_at..length_at + before, bytes[..after].iter().copied());
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident $kind:ty, $tag:ident;)*) => {$(
+        #[inline]
+        fn $method(self, value: $kind) -> Result<(), Error> {
+            self.number(tag::$tag, &value.to_le_bytes());
+            Ok(())
+        }
+    )*};
+}
+
+impl<'a> ser::Serializer for &'a mut Writer {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Items<'a>;
+    type SerializeTuple = Items<'a>;
+    type SerializeTupleStruct = Items<'a>;
+    type SerializeTupleVariant = Items<'a>;
+    type SerializeMap = Items<'a>;
+    type SerializeStruct = Items<'a>;
+    type SerializeStructVariant = Items<'a>;
+
+    numbers! {
+        serialize_u8 u8, U8;
+        serialize_u16 u16, U16;
+        serialize_u32 u32, U32;
+        serialize_u64 u64, U64;
+        serialize_u128 u128, U128;
+        serialize_i8 i8, I8;
+        serialize_i16 i16, I16;
+        serialize_i32 i32, I32;
+        serialize_i64 i64, I64;
+        serialize_i128 i128, I128;
+        serialize_f32 f32, F32;
+        serialize_f64 f64, F64;
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Error> {
+        self.number(tag::CHAR, &u32::from(value).to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<(), Error> {
+        self.tag(if value { tag::TRUE } else { tag::FALSE });
+        Ok(())
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        self.bytes(tag::STR, value.as_bytes());
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
+        self.bytes(tag::BYTES, value);
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), Error> {
+        self.tag(tag::NONE);
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        self.tag(tag::SOME);
+        self.inner(value)
+    }
+
+    fn serialize_unit(self) -> Result<(), Error> {
+        self.tag(tag::UNIT);
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.inner(value)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Result<(), Error> {
+        self.variant(tag::UNIT_VARIANT, variant);
+        Ok(())
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.variant(tag::NEWTYPE_VARIANT, variant);
+        self.inner(value)
+    }
+
+    fn serialize_seq(self, length: Option<usize>) -> Result<Items<'a>, Error> {
+        self.tag(tag::LIST);
+        self.list(length)
+    }
+
+    fn serialize_tuple(self, length: usize) -> Result<Items<'a>, Error> {
+        self.tag(tag::TUPLE);
+        self.list(Some(length))
+    }
+
+    fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<Items<'a>, Error> {
+        self.serialize_tuple(length)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Items<'a>, Error> {
+        self.variant(tag::TUPLE_VARIANT, variant);
+        self.list(Some(length))
+    }
+
+    fn serialize_map(self, length: Option<usize>) -> Result<Items<'a>, Error> {
+        self.tag(tag::MAP);
+        self.items(length)
+    }
+
+    fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Items<'a>, Error> {
+        self.tag(tag::STRUCT);
+        self.items(Some(length))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Items<'a>, Error> {
+        self.variant(tag::STRUCT_VARIANT, variant);
+        self.items(Some(length))
+    }
+}
+
+macro_rules! elements {
+    ($($of:ident $method:ident;)*) => {$(
+        impl ser::$of for Items<'_> {
+            type Ok = ();
+            type Error = Error;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+                self.element(value)
+            }
+
+            fn end(self) -> Result<(), Error> {
+                self.finish();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+elements! {
+    SerializeSeq serialize_element;
+    SerializeTuple serialize_element;
+    SerializeTupleStruct serialize_field;
+    SerializeTupleVariant serialize_field;
+}
+
+macro_rules! fields {
+    ($($of:ident;)*) => {$(
+        impl ser::$of for Items<'_> {
+            type Ok = ();
+            type Error = Error;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), Error> {
+                self.field(name, value)
+            }
+
+            fn end(self) -> Result<(), Error> {
+                self.finish();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+fields! {
+    SerializeStruct;
+    SerializeStructVariant;
+}
+
+impl ser::SerializeMap for Items<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        self.count += 1;
+        self.value(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.value(value)
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.finish();
+        Ok(())
+    }
+}
