@@ -10,6 +10,11 @@ use crate::support::{counts, lines};
 
 /// Builds the program, once for all tests, and returns the folder of its executables.
 fn built() -> PathBuf {
+    built_in("dev", "debug")
+}
+
+/// The same in a profile, which has a folder of its own.
+fn built_in(profile: &str, folder: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let package = root.join("programs/rust-client");
     let target = root.join("../target/programs");
@@ -20,14 +25,14 @@ fn built() -> PathBuf {
     // The versions of the workspace are on this machine; others may not be.
     std::fs::copy(root.join("../Cargo.lock"), package.join("Cargo.lock")).unwrap();
     let output = Command::new("cargo")
-        .args(["build", "--quiet", "--offline", "--bins", "--manifest-path"])
+        .args(["build", "--quiet", "--offline", "--bins", "--profile", profile, "--manifest-path"])
         .arg(package.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)
         .output()
         .expect("cargo can be started");
     assert!(output.status.success(), "it does not build: {}", String::from_utf8_lossy(&output.stderr));
-    target.join("debug")
+    target.join(folder)
 }
 
 fn start(cluster: &mut Cluster, mode: &str, more: &[&str]) -> Process {
@@ -49,6 +54,12 @@ fn values_come_back_from_the_programs_own_executable() {
 }
 
 #[test]
+fn values_of_every_shape_arrive_or_are_refused_where_they_are_written() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    assert_eq!(run(&mut cluster, "shapes", &[]).stdout, "shapes\n");
+}
+
+#[test]
 fn calls_spread_over_two_workers() {
     let mut cluster = Cluster::with_workers(&[1, 1]);
     assert_eq!(run(&mut cluster, "spread", &[]).stdout, "places=2\n");
@@ -58,6 +69,23 @@ fn calls_spread_over_two_workers() {
 fn each_bad_end_comes_back_as_what_it_was() {
     let mut cluster = Cluster::with_workers(&[2]);
     assert!(run(&mut cluster, "errors", &[]).stdout.ends_with("errors\n"));
+}
+
+#[test]
+fn each_panic_comes_with_its_own_place_or_none() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let finished = run(&mut cluster, "panics", &[]);
+    assert_eq!(finished.stdout, "panics\n");
+    assert!(finished.stderr.contains("a caught panic"), "as if it were caught here: {}", finished.stderr);
+}
+
+#[test]
+fn a_panic_that_aborts_leaves_its_message_place_and_backtrace() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let mut command = Command::new(built_in("abort", "abort").join("rust-client"));
+    command.arg("aborts").arg(cluster.address()).arg(cluster.key());
+    let finished = cluster.run(command, "aborts").finish(Duration::from_secs(60));
+    assert_eq!(finished.stdout, "aborts\n", "{}", finished.stderr);
 }
 
 #[test]

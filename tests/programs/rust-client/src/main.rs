@@ -1,5 +1,7 @@
 //! `rust-client MODE ADDRESS KEY [MORE]`: each mode asserts what it is about and prints a word for the test.
 
+mod panics;
+mod shapes;
 mod tasks;
 
 use std::collections::BTreeSet;
@@ -27,6 +29,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "prints" => prints(&client).await,
         "mutters" => mutters(&client).await,
         "perishes" => perishes(&client).await,
+        "panics" => panics::panics(&client).await,
+        "aborts" => panics::aborts(&client).await,
+        "shapes" => shapes::shapes(&client).await,
         "shared" => shared(&client).await,
         "other-languages" => other_languages(&client).await,
         "load" => load(&client, &more[0], more[1].parse()?).await,
