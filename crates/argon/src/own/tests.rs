@@ -1,3 +1,5 @@
+//! The promise of the format: any value of any shape arrives as it was, or is refused.
+
 mod shapes;
 
 use proptest::prelude::*;
