@@ -103,6 +103,11 @@ def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:
     return _with_lookup(parts, lookup)
 
 
+def is_one_part(bundle: memoryview) -> bool:
+    """True for a bundle without buffers beside its pickle."""
+    return bytes(bundle[:4]) == b"\0\0\0\1"
+
+
 def split(view: memoryview) -> list[memoryview]:
     """The parts of a bundle. Raises ValueError."""
     size = len(view)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PROTOCOL = 5
 #: What cloudpickle says instead of a file's name.
 _NO_FILE = "<dynamic-code>"
+#: Formats that ``memoryview.cast`` knows.
+_CAST_FORMATS = frozenset("cbB?hHiIlLqQnNfdP")
 _picklers: dict[Any, Any] = {}
 #: Classes that this process made and sent, as opposed to those that it was sent.
 _own: weakref.WeakSet[type] = weakref.WeakSet()
@@ -199,7 +201,13 @@ def _reduce_file(value: io.TextIOWrapper) -> Any:
 
 def _reduce_memoryview(value: memoryview) -> Any:
     # Cloudpickle would make it bytes.
-    return memoryview, ((bytes if value.readonly else bytearray)(value),)
+    flat = value.tobytes()
+    plain = memoryview, (flat if value.readonly else bytearray(flat),)
+    if value.format == "B" and value.ndim == 1:
+        return plain
+    if value.format.lstrip("@") not in _CAST_FORMATS:
+        raise CannotTravel(f"a memoryview of the format {value.format!r} can be made only of the object that owns it")
+    return memoryview.cast, (memoryview(plain[1][0]), value.format, *([value.shape] if value.ndim != 1 else []))
 
 
 def _reduce_lru_cache(value: Any) -> Any:

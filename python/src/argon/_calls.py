@@ -21,6 +21,7 @@ from .remote import Named
 from .shared import Shared, SharedElsewhere, hash_of
 
 if TYPE_CHECKING:
+    from ._session import Session
     from .client import Client
 
 _KEPT_MAX = 512
@@ -72,6 +73,7 @@ class Calls:
     def task(
         self,
         client: Client,
+        session: Session,
         call: Call,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -89,7 +91,7 @@ class Calls:
             blobs = (*blobs, *(one for one in self._blobs(hashes) if one not in blobs))
             head = head[:15] + bytes([len(blobs)]) + head[16:]
             tail = b"".join(one.hash for one in blobs) + tail[32 * len(call.blobs) :]
-        task_id = client._session.next_id()
+        task_id = session.next_id()
         size = len(parts[0]) if len(parts) == 1 else sum(memoryview(part).nbytes for part in parts)
         if size <= wire.PART_BYTES_MAX:
             payload = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -100,14 +102,14 @@ class Calls:
                     payload,
                 )
             )
-            task: Deferred[Any] = Deferred(client, task_id, frame, len(tail) + size, self._options)
+            task: Deferred[Any] = Deferred(client, session, task_id, frame, len(tail) + size, self._options)
         else:
             if size > wire.PAYLOAD_BYTES_MAX:
                 raise CannotTravel(
                     f"the arguments take {size} bytes, more than the {wire.PAYLOAD_BYTES_MAX} that one task may have"
                 )
             frame = wire.SUBMIT_FRAME.pack(1 + 64 + len(tail), wire.SUBMIT, task_id, head, 0, size) + tail
-            task = Deferred(client, task_id, frame, len(tail) + size, self._options)
+            task = Deferred(client, session, task_id, frame, len(tail) + size, self._options)
             task._parts = [_lasting(part, is_waited_for) for part in parts]
         if blobs:
             task._blobs = blobs

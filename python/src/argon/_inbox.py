@@ -106,7 +106,7 @@ def _on_outcome(session: Session, link: Link, head: wire.OutcomeHead, report: by
             link.broken = link.broken or f"the manager announced a payload of {head.payload_length} bytes"
             return
         _memory.expect(head.payload_length)
-        whole = bytearray(head.payload_length)
+        whole = _memory.room(head.payload_length, len(payload))
         whole[: len(payload)] = payload
         link.partial[head.stream] = [whole, len(payload), head, report]
         return
@@ -121,14 +121,29 @@ def _on_chunk(session: Session, link: Link, begin: int, after: int) -> None:
         return
     whole, have, head, report = partial
     now = have + after - begin - 4
-    if now > len(whole):
+    if now > head.payload_length:
         link.broken = link.broken or "the manager sent more of a payload than it had announced"
         return
-    whole[have:now] = link.view[begin + 4 : after]
     partial[1] = now
-    if now == len(whole):
+    if whole is not None:
+        try:
+            whole = partial[0] = _memory.grown(whole, have, now, head.payload_length)
+            whole[have:now] = link.view[begin + 4 : after]
+        except MemoryError:
+            # Offered again it would only come again: the task ends, and the rest of its payload is passed over.
+            partial[0] = whole = None
+            _settle_without_room(session, head, report)
+    if now == head.payload_length:
         del link.partial[stream]
-        _settle(session, head, report, whole)
+        if whole is not None:
+            _settle(session, head, report, whole)
+
+
+def _settle_without_room(session: Session, head: wire.OutcomeHead, report: bytes) -> None:
+    task = session.journal.get(head.id)
+    if task is not None:
+        task._error = MemoryError(f"this process has no room for the outcome of the task: {head.payload_length} bytes")
+    _settle(session, head._replace(status=wire.ERROR), report, bytearray())
 
 
 def _settle(session: Session, head: wire.OutcomeHead, report: bytes, payload: bytearray) -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import _handover
 from .deferred import Deferred
 
 if TYPE_CHECKING:
@@ -22,18 +23,26 @@ _BATCH = 128
 
 
 class Map(Iterator[Any]):
-    """Iterate over it for the results. Leaving it early, by an error too, cancels what is under way."""
+    """Iterate over it for the results. Leaving it early, by an error too, cancels what is under way.
+
+    What the input raises comes behind the results of what it gave before, as from the built-in `map`.
+    """
 
     def __init__(self, client: Client, call: Call, items: Iterable[Any], ahead: int):
         self._client = client
         self._session = client._session
         self._calls = client._calls
         self._call = call
-        self._items = iter(items)
         self._ahead = ahead
         self._batch = max(1, min(_BATCH, ahead // 2))
         self._is_exhausted = False
+        # What the input raised.
+        self._problem: Exception | None = None
         self._tasks: deque[Deferred[Any]] = deque()
+        self._items = iter(items)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("the results of a map cannot travel: pass list(…) of them")
 
     def __iter__(self) -> Map:
         return self
@@ -41,21 +50,28 @@ class Map(Iterator[Any]):
     def __next__(self) -> Any:
         try:
             self._offer_more(len(self._tasks))
-            if not self._tasks:
-                raise StopIteration
-            return self._tasks.popleft().result()
-        except StopIteration:
-            raise
+            if self._tasks:
+                return self._tasks.popleft().result()
+        except StopIteration as stop:
+            # Of a task: it must not pass for the end of the results.
+            self.close()
+            raise _handover.as_error(stop) from stop
         except BaseException:
             self.close()
             raise
+        raise self._end()
+
+    def _end(self) -> BaseException:
+        """What ends the results: the error of the input, once, or StopIteration."""
+        problem, self._problem = self._problem, None
+        return StopIteration() if problem is None else problem
 
     def close(self) -> None:
         """Cancels what is under way; there are no more results."""
         self._is_exhausted = True
         tasks, self._tasks = self._tasks, deque()
         for task in tasks:
-            self._session.cancel(task)
+            task._session.cancel(task)
 
     def __del__(self) -> None:
         if not self._is_exhausted or self._tasks:
@@ -66,16 +82,21 @@ class Map(Iterator[Any]):
         if self._is_exhausted or (room < self._batch and under_way):
             return []
         made = []
-        # An iterator may be slow: what it has given is offered before it is asked for too much.
-        for item in itertools.islice(self._items, room):
-            made.append(self._calls.task(self._client, self._call, item, {}))
-            if len(made) >= _BATCH:
-                break
-        else:
-            self._is_exhausted = len(made) < room
+        session = self._session.here()
+        try:
+            # An iterator may be slow: what it has given is offered before it is asked for too much.
+            for item in itertools.islice(self._items, room):
+                made.append(self._calls.task(self._client, session, self._call, item, {}))
+                if len(made) >= _BATCH:
+                    break
+            else:
+                self._is_exhausted = len(made) < room
+        except Exception as problem:
+            # Raised in its turn, behind the results of what came before.
+            self._problem, self._is_exhausted = problem, True
         self._tasks.extend(made)
         if made:
-            self._session.offer_many(made)
+            session.offer_many(made)
         return made
 
 
@@ -93,17 +114,20 @@ class UnorderedMap(Map):
             for task in self._offer_more(len(self._places)):
                 self._places[task] = self._next_place
                 self._next_place += 1
-                self._session.watch(task, self._ended.put)
+                task._session.watch(task, self._ended.put)
             self._tasks.clear()
-            if not self._places:
-                raise StopIteration
-            task = self._ended.get()
-            return self._places.pop(task), task.result()
-        except StopIteration:
-            raise
+            if self._places:
+                if self._ended.empty():
+                    self._session.may_wait()
+                task = self._ended.get()
+                return self._places.pop(task), task.result()
+        except StopIteration as stop:
+            self.close()
+            raise _handover.as_error(stop) from stop
         except BaseException:
             self.close()
             raise
+        raise self._end()
 
     def close(self) -> None:
         """Cancels what is under way; there are no more results."""

@@ -1,4 +1,4 @@
-"""Lets the C library keep freed memory at hand where big payloads come and go, in the client and in a runner."""
+"""Memory for big payloads, in the client and in a runner: it grows with what comes, and freed it stays at hand."""
 
 from __future__ import annotations
 
@@ -25,3 +25,22 @@ def expect(size: int) -> None:
             bytearray(min(_PIECES * size, _PIECE_BYTES_MAX))
         except MemoryError:
             pass
+
+
+#: What is made room for at once, whatever was announced.
+FIRST_BYTES_MAX = 1 << 20
+_GROWTH = 4
+
+
+def room(length: int, needed: int) -> bytearray:
+    """Where a payload of this length begins to arrive; there is room for ``needed`` bytes of it."""
+    return bytearray(min(length, max(needed, FIRST_BYTES_MAX)))
+
+
+def grown(buffer: bytearray, filled: int, needed: int, length: int) -> bytearray:
+    """The same with room for ``needed`` bytes: an announcement alone takes no memory, only what came."""
+    if needed <= len(buffer):
+        return buffer
+    bigger = bytearray(min(length, max(needed, _GROWTH * len(buffer))))
+    bigger[:filled] = memoryview(buffer)[:filled]
+    return bigger

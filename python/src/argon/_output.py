@@ -6,9 +6,8 @@ The inbox hands over the OUTPUT frames under the session's lock; they are writte
 from __future__ import annotations
 
 import codecs
-import contextlib
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _protocol as wire
 
@@ -69,11 +68,11 @@ class Printer:
         for descriptor in (1, 2):
             self._decoders.pop((task, descriptor), None)
 
-    def _write_to(self, stream: object, one: Print) -> None:
-        with contextlib.suppress(OSError, ValueError):
+    def _write_to(self, stream: Any, one: Print) -> None:
+        try:
             raw = getattr(stream, "buffer", None)
             if raw is not None:
-                stream.flush()  # type: ignore[attr-defined]
+                stream.flush()
                 raw.write(one.text)
                 raw.flush()
                 return
@@ -81,7 +80,11 @@ class Printer:
             decoder = self._decoders.get(key)
             if decoder is None:
                 decoder = self._decoders[key] = codecs.getincrementaldecoder("utf-8")("replace")
-            stream.write(decoder.decode(one.text))  # type: ignore[attr-defined]
+            stream.write(decoder.decode(one.text))
             flush = getattr(stream, "flush", None)
             if flush is not None:
                 flush()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # A stream of the user's may raise what it likes; the tasks go on.
+            return

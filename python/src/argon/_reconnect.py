@@ -35,6 +35,10 @@ class Reconnect:
         self.give_up_after = give_up_after
         self.restart()
 
+    def another(self) -> Reconnect:
+        """The same for another session."""
+        return Reconnect(self.addresses, self.key, self.give_up_after)
+
     def restart(self) -> None:
         """Forgets all tries, as in a process that was just forked."""
         self.connected = False

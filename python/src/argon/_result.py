@@ -6,9 +6,10 @@ Decoding happens here, in the thread that asks for the value, once.
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
-from . import _bundle, _lines
+from . import _bundle, _exceptions, _lines
 from . import _protocol as wire
 from ._task import Task
 from .errors import BY_STATUS, Error, Lost, RemoteTraceback, TaskError
@@ -29,13 +30,13 @@ def value(task: Task) -> Any:
     if payload is not None:
         try:
             task._value = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
-        except KeyboardInterrupt:
-            # The caller's own: who asks again gets the value.
-            raise
         except Exception as problem:
             task._error = problem
             raise
         except BaseException as problem:
+            if isinstance(problem, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                # The caller's own: who asks again gets the value.
+                raise
             # A class that ends the program when it is read: not here.
             task._error = _unreadable(task, "what the task returned", problem)
             raise task._error from problem
@@ -75,29 +76,35 @@ def _thrown(task: Task) -> BaseException:
     payload = task._payload
     try:
         told = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+        if not isinstance(told, dict) or "message" not in told:
+            return _task_error(task, {"message": told if isinstance(told, str) else json.dumps(told)})
+        thrown = _rebuilt(told)
+        if thrown is None:
+            return _task_error(task, told)
+        if told.get("traceback"):
+            _exceptions.set_cause(thrown, RemoteTraceback(_lines.filled(told["traceback"])))
     except KeyboardInterrupt:
         raise
     except BaseException as problem:
         return _unreadable(task, "what the task raised", problem)
-    if not isinstance(told, dict) or "message" not in told:
-        return _task_error(task, {"message": told if isinstance(told, str) else json.dumps(told)})
-    thrown = _rebuilt(told.get("exception"))
-    if thrown is None:
-        return _task_error(task, told)
-    if told.get("traceback"):
-        thrown.__cause__ = RemoteTraceback(_lines.filled(told["traceback"]))
     return thrown
 
 
-def _rebuilt(bundle: object) -> BaseException | None:
-    """The exception itself, if its class is known here and makes it again."""
-    try:
-        thrown = _bundle.loads(bundle) if isinstance(bundle, bytes) else None
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return None
-    return thrown if isinstance(thrown, BaseException) else None
+def _rebuilt(told: dict[str, Any]) -> BaseException | None:
+    """The exception itself, if its class is known here and it says the same here as it said there."""
+    for name in ("exception", "parts"):
+        bundle = told.get(name)
+        try:
+            thrown = _bundle.loads(bundle) if isinstance(bundle, bytes) else None
+            if name == "parts" and thrown is not None:
+                thrown = _exceptions.together(thrown)
+            if isinstance(thrown, BaseException) and _exceptions.is_text(thrown, str(told["message"])):
+                return thrown
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            continue
+    return None
 
 
 def _task_error(task: Task, told: dict[str, Any]) -> TaskError:
@@ -110,5 +117,5 @@ def _task_error(task: Task, told: dict[str, Any]) -> TaskError:
 
 
 def _unreadable(task: Task, what: str, problem: BaseException) -> TaskError:
-    text = f"{what} cannot be read here ({type(problem).__name__}: {problem})"
+    text = f"{what} cannot be read here ({type(problem).__name__}: {_exceptions.text(problem)})"
     return TaskError(text, task._id.hex(), report(task))

@@ -10,32 +10,32 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _modules, _output, _sending
+from . import _collect, _endings, _handover, _modules, _opening, _output, _sending
 from . import _protocol as wire
+from ._callbacks import Callbacks
 from ._options import Options
 from ._reconnect import Reconnect
 from ._task import Task
 from ._turns import Turns
-from ._version import VERSION
-from .errors import Cancelled, Closed, Error, Lost, Unreachable
+from .errors import Cancelled, Closed, Error, Unreachable
 
 if TYPE_CHECKING:
     from ._link import Link
 
 FLUSH_BYTES = 65_536
 FLUSH_AFTER_S = 0.002
-ACKS_MAX = 256
-ACK_AFTER_S = 0.05
-SILENCE_S = 15.0
-GOODBYE_S = 1.0
 _ACKS_A_FRAME = (wire.FRAME_BYTES_MAX - 1) // wire.ID_BYTES
+
+_NEVER = (
+    "this wait would never end: a signal handler or a destructor began it that interrupted its own thread in the middle "
+    "of a step of the same client. In such code wait for calls that it makes itself, or leave a note and wait elsewhere"
+)
 
 
 class Session:
@@ -46,13 +46,17 @@ class Session:
         self.remote_modules = remote_modules
         self.closed = False
         self.abandoned = False
-        self._begin()
+        self.begin()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self.process = os.getpid()
         self.identity = os.urandom(16)
         self.numbers = itertools.count(1)
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self._owns_lock: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
+        # The thread that looks for a manager just now.
+        self.dialler = 0
+        self.aside: Session | None = None
         self.journal: dict[bytes, Task] = {}
         self.requests: dict[int, Task] = {}
         self.backlog: deque[Task | None] = deque()
@@ -62,7 +66,8 @@ class Session:
         self.prints: list[_output.Print] = []
         self.asks: list[bytes] = []
         self.printer = _output.Printer()
-        self.unwanted: deque[Task] = deque()
+        # What a signal handler or a destructor asked for that had to wait: see `later`.
+        self._left: deque[Callable[[], object]] = deque()
         self.link: Link | None = None
         self.connections = 0
         self.in_flight = 0
@@ -74,10 +79,47 @@ class Session:
         # Why no manager is looked for any more; the next call looks again.
         self.unreachable: Unreachable | None = None
         self.turns = Turns(self)
+        self.callbacks = Callbacks()
 
     def next_id(self) -> bytes:
         """The id of a new task."""
         return self.identity + wire.SEQUENCE.pack(next(self.numbers))
+
+    # --- re-entrance -------------------------------------------------------------------------------------------------
+
+    def is_inside(self) -> bool:
+        """True for a signal handler or a destructor that interrupted its own thread inside of this session.
+
+        Its state is half changed then, and its lock stays held until that handler returns.
+        """
+        return self._owns_lock() or self.dialler == threading.get_ident()
+
+    def here(self) -> Session:
+        """The session for a new call: this one, or another beside it while this thread is inside of it."""
+        if not self._owns_lock() and self.dialler != threading.get_ident():
+            return self
+        if self.aside is None:
+            # No other thread is here, since this one holds the lock; a handler within this handler may be.
+            made = Session(self.reconnect.another(), self.remote_modules)
+            made.closed = self.closed
+            self.aside = self.aside or made
+        return self.aside.here()
+
+    def later(self, action: Callable[[], object]) -> None:
+        """Has the session's own thread do something: for those who must not wait for the lock."""
+        self._left.append(action)
+        self.turns.ring()
+
+    def do_what_was_left(self) -> None:
+        """Called on the session's own thread."""
+        while self._left:
+            self._left.popleft()()
+
+    def unfinished(self) -> int:
+        """Number of tasks without an outcome."""
+        return len(self.journal) + (self.aside.unfinished() if self.aside is not None else 0)
+
+    # --- calls -------------------------------------------------------------------------------------------------------
 
     def offer(self, task: Task, hurry: bool = False, callback: Callable[[Any], None] | None = None) -> None:
         """Keeps the task and sends it as soon as credit allows; calls back on the session's own thread.
@@ -86,7 +128,7 @@ class Session:
         after another.
         """
         with self.lock:
-            # What `_changing` does, without its price: this is the hot path.
+            # What `changing` does, without its price: this is the hot path.
             self._check()
             try:
                 self._offer(task, hurry, callback)
@@ -96,7 +138,7 @@ class Session:
 
     def _offer(self, task: Task, hurry: bool, callback: Callable[[Any], None] | None) -> None:
         if callback is not None:
-            self._watch(task, callback)
+            self.add_callback(task, callback)
         self.journal[task._id] = task
         link = self.link
         if link is None or self.backlog or not _sending.has_credit(self, task):
@@ -118,10 +160,10 @@ class Session:
 
     def offer_many(self, tasks: Sequence[Task], callback: Callable[[Any], None] | None = None) -> None:
         """The same for many at once."""
-        with self._changing() as link:
+        with self.changing() as link:
             for task in tasks:
                 if callback is not None:
-                    self._watch(task, callback)
+                    self.add_callback(task, callback)
                 self.journal[task._id] = task
                 if link is None or self.backlog or not _sending.has_credit(self, task):
                     self.backlog.append(task)
@@ -133,22 +175,16 @@ class Session:
 
     def collect(self, task: Task) -> None:
         """Asks for the outcome of a detached task."""
-        task._collects = True
-        with self._changing() as link:
-            self.journal[task._id] = task
-            if link is not None:
-                link.send(wire.frame(wire.COLLECT, task._id))
-                self.flush(link)
-            self.turns.stir()
+        _collect.collect(self, task)
 
     def request(self, what: str, callback: Callable[[Any], None] | None = None) -> Task:
         """Asks the manager something; the task's value is the reply. Calls back on the session's own thread."""
         number = next(self.numbers)
         frame = wire.json_frame(wire.REQUEST, {"request": number, "what": what})
-        task = Task(None, b"", frame, 0, Options())
-        with self._changing() as link:
+        task = Task(None, self, b"", frame, 0, Options())
+        with self.changing() as link:
             if callback is not None:
-                self._watch(task, callback)
+                self.add_callback(task, callback)
             self.requests[number] = task
             if link is not None:
                 link.send(frame)
@@ -158,10 +194,26 @@ class Session:
 
     def wait(self, task: Task, timeout: float | None = None) -> bool:
         """Waits until the task is done; False when the time was not enough."""
-        return task._done or self.turns.wait(task, timeout)
+        if task._done:
+            return True
+        self.may_wait()
+        return self.turns.wait(task, timeout)
+
+    def may_wait(self) -> None:
+        """Refuses, in words, a wait that would never end."""
+        if self.is_inside():
+            raise Error(_NEVER)
+
+    def look(self, task: Task) -> bool:
+        """True if the task is done, after a look at what has come. Never waits."""
+        return task._done or (not self.is_inside() and self.turns.look(task))
 
     def cancel(self, task: Task) -> bool:
         """Ends a task for its caller; what runs is killed. False when it had ended."""
+        if self.is_inside():
+            if not task._done:
+                self.later(lambda: self.cancel(task))
+            return not task._done
         with self.lock:
             if task._done or self.closed:
                 return False
@@ -170,7 +222,8 @@ class Session:
             task._cancelled = True
             link = self.link
             if not task._sent_on or task._held_back or task._collects:
-                self.journal.pop(task._id, None)
+                if self.journal.get(task._id) is task:
+                    del self.journal[task._id]
                 task._error = Cancelled("the task was cancelled before it was sent", task._id.hex())
                 task._status = wire.CANCELLED
                 self.settle(task)
@@ -218,33 +271,7 @@ class Session:
 
     def opened(self, link: Link, granted: dict[str, Any]) -> None:
         """A connection was made: opens the session on it and offers what is unfinished. With the lock held."""
-        self.connections += 1
-        self.in_flight = self.sent_tasks = self.sent_bytes = 0
-        self.credit_tasks = int(granted.get("credit_tasks", 0))
-        self.credit_bytes = int(granted.get("credit_bytes", 0))
-        hello = {
-            "session": self.identity.hex(),
-            "client": f"python/{VERSION}",
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-        }
-        link.send(wire.json_frame(wire.OPEN, hello))
-        self.acks.clear()
-        collected = [task for task in self.journal.values() if task._collects]
-        tasks = [task for task in self.journal.values() if not task._collects]
-        for task in tasks:
-            task._output = None  # what is printed is counted anew on each connection
-        again = [task for task in tasks if task._sent_on and not task._held_back]
-        self.backlog = deque([*again, None, *(task for task in tasks if not task._sent_on)])
-        for task in collected:
-            link.send(wire.frame(wire.COLLECT, task._id))
-        for request in self.requests.values():
-            link.send(request._frame)
-        self.heard = time.monotonic()
-        self.link = link
-        self.unreachable = None
-        _sending.send_backlog(self, link)
-        self.flush(link)
+        _opening.opened(self, link, granted)
 
     def lose(self, link: Link) -> None:
         """The connection ended; what was on its way will be offered again. With the lock held."""
@@ -267,37 +294,15 @@ class Session:
 
     def close(self) -> None:
         """Says goodbye: the manager cancels what is unfinished. What still waits here ends as cancelled."""
-        with self.lock:
-            if self.closed:
-                return
-            self.closed = True
-            link, self.link = self.link, None
-            if link is not None and self.process == os.getpid():
-                self._say_goodbye(link)
-            self._end_all(Cancelled, "the client was shut down before the task ended")
-            self.turns.stir(at_once=True)
-        self.turns.announce()
-        self.turns.end()
+        _endings.close(self)
 
     def abandon(self) -> None:
         """Closes later, on the session's own thread: for a destructor, which must not wait for a lock."""
-        self.abandoned = True
-        self.turns.ring()
+        _endings.abandon(self)
 
     def begin_after_fork(self) -> None:
         """In a child: it must not speak on its parent's connection, and has none of its tasks."""
-        parent, tasks = self.process, [*self.journal.values(), *self.requests.values()]
-        link = self.link
-        self.turns.close_bells()
-        self.reconnect.restart()
-        self._begin()
-        if link is not None:
-            link.close()
-        reason = f"the task belongs to the process {parent}, which made it before this one was forked"
-        for task in tasks:
-            task._waiters = ()
-            self.fail(task, Lost(reason))
-        self.finished.clear()
+        _endings.begin_after_fork(self)
 
     def answer(self, body: bytes) -> bytes:
         """The ANSWER to an ASK of a task. Reads files, so the lock is not held."""
@@ -310,14 +315,25 @@ class Session:
 
     def watch(self, task: Task, callback: Callable[[Any], None]) -> None:
         """Calls back when the task is done, on the session's own thread; here and now if it is."""
+        if self.is_inside() and not task._done:
+            self.later(lambda: self.watch(task, callback))
+            return
         with self.lock:
             if not task._done:
-                self._watch(task, callback)
+                self.add_callback(task, callback)
                 self.turns.stir(at_once=True)
                 return
         callback(task)
 
-    def _watch(self, task: Task, callback: Callable[[Any], None]) -> None:
+    def watch_for_user(self, task: Task, callback: Callable[[Any], Any]) -> None:
+        """The same for a callback of the user: it has a thread to itself, and what it raises is logged."""
+        what = f"the task {task._id.hex()}"
+        if task._done:
+            _handover.call_back(callback, task, what)
+        else:
+            self.watch(task, lambda one: self.callbacks.call(callback, one, what))
+
+    def add_callback(self, task: Task, callback: Callable[[Any], None]) -> None:
         if task._callbacks is None:
             task._callbacks = []
             self.turns.watched += 1
@@ -327,11 +343,10 @@ class Session:
 
     def cancel_later(self, tasks: Sequence[Task]) -> None:
         """Cancels on the session's own thread: for a destructor, which must not wait for a lock."""
-        self.unwanted.extend(tasks)
-        self.turns.ring()
+        self.later(lambda: [task._session.cancel(task) for task in tasks])
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[Link | None]:
+    def changing(self) -> Iterator[Link | None]:
         """The lock, for a change that must be whole: an interrupt in the middle of it costs the connection.
 
         The journal then brings everything back into order, as after any loss.
@@ -358,27 +373,3 @@ class Session:
     def _check(self) -> None:
         if self.closed:
             raise Closed("This client was shut down: make another to go on")
-
-    def _say_goodbye(self, link: Link) -> None:
-        with contextlib.suppress(OSError):
-            if self.acks:
-                self.write_acks(link)
-            link.send(wire.json_frame(wire.GOODBYE, {"reason": "the client is done"}))
-            link.streams.clear()
-            link.sock.settimeout(GOODBYE_S)
-            link.flush()
-        # Whoever waits on the socket now closes it.
-        link.broken = link.broken or "it was closed"
-        if self.turns.is_led():
-            link.shut_down()
-        else:
-            link.close()
-
-    def _end_all(self, kind: type[Error], message: str) -> None:
-        tasks = [*self.journal.values(), *self.requests.values()]
-        self.journal.clear()
-        self.requests.clear()
-        self.backlog.clear()
-        self.held_back.clear()
-        for task in tasks:
-            self.fail(task, kind(message))

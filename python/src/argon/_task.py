@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import contextvars
 
     from ._options import Options
+    from ._session import Session
     from .client import Client
 
 
@@ -48,6 +49,7 @@ class Task:
         "_report",
         "_run_us",
         "_sent_on",
+        "_session",
         "_size",
         "_status",
         "_tries",
@@ -55,8 +57,10 @@ class Task:
         "_waiters",
     )
 
-    def __init__(self, client: Client | None, task: bytes, frame: bytes, size: int, options: Options):
+    def __init__(self, client: Client | None, session: Session, task: bytes, frame: bytes, size: int, options: Options):
+        # Keeps the client alive, and with it the session.
         self._client = client
+        self._session = session
         self._id = task
         # The SUBMIT frame; for a payload that travels in chunks only its head, and the payload's parts beside it.
         self._frame = frame

@@ -6,11 +6,11 @@ It is started by the first call and ends with the session. `_turns` says when it
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from . import _handover
 from .errors import Lost, Unreachable
 
 if TYPE_CHECKING:
@@ -35,7 +35,14 @@ class SessionThread:
         """Starts it, once. With the lock held."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="argon-session", daemon=True)
-            self._thread.start()
+        if self._thread.ident is None:
+            # An interrupt may have come before it was started, or while it was.
+            with contextlib.suppress(RuntimeError):
+                self._thread.start()
+
+    def has_begun(self) -> bool:
+        """True once it was started."""
+        return self._thread is not None
 
     def is_current(self) -> bool:
         """Whether the caller runs on it."""
@@ -50,16 +57,15 @@ class SessionThread:
         session, turns, seen = self._session, self._turns, 0
         try:
             while not session.closed:
-                while session.unwanted:
-                    session.cancel(session.unwanted.popleft())
+                session.do_what_was_left()
                 if session.abandoned:
                     session.close()
                     break
                 with session.lock:
-                    has_turn = self._may_lead(seen) and turns.take_for_thread()
+                    grant = turns.take_for_thread() if self._may_lead(seen) else 0
                     recent, seen = turns.taken != seen, turns.taken
-                if has_turn:
-                    self._lead_once()
+                if grant:
+                    self._lead_once(grant)
                 else:
                     self._doze(TICK_S if recent else DOZE_S)
                 self._run_callbacks()
@@ -68,6 +74,8 @@ class SessionThread:
             self._fail_everything(error)
             raise
         finally:
+            with session.lock:
+                turns.refuse_claim()
             turns.close_bells()
 
     def _may_lead(self, seen: int) -> bool:
@@ -76,18 +84,18 @@ class SessionThread:
             return True
         return turns.taken == seen
 
-    def _lead_once(self) -> None:
+    def _lead_once(self, grant: int) -> None:
         session, turns = self._session, self._turns
         try:
             if session.link is None:
-                self._find_manager()
+                self.find_manager()
                 return
             with session.lock:
                 turns.is_dozing = True
                 has_rest = session.link is not None and bool(session.link.out)
-            turns.round(turns.bell, time.monotonic() + TICK_S if has_rest else None)
+            turns.round(grant, turns.bell, time.monotonic() + TICK_S if has_rest else None)
         finally:
-            turns.give_up_thread()
+            turns.give_up_thread(grant)
 
     def _doze(self, seconds: float) -> None:
         """Leaves the turn to callers; writes what they left behind."""
@@ -101,7 +109,8 @@ class SessionThread:
                 session.flush(session.link)
                 turns.stir()
 
-    def _find_manager(self) -> None:
+    def find_manager(self) -> None:
+        """Pauses, or tries to find one, once. On this thread only."""
         session, turns = self._session, self._turns
         wanted = session.unreachable is None
         pause = session.reconnect.pause()
@@ -109,6 +118,7 @@ class SessionThread:
             turns.bell.wait(pause if wanted else None)
             return
         try:
+            session.dialler = threading.get_ident()
             found = session.reconnect.attempt()
         except Unreachable as error:
             with session.lock:
@@ -116,6 +126,8 @@ class SessionThread:
                 turns.wake_finished()
                 turns.nudge_all()
             return
+        finally:
+            session.dialler = 0
         if found is None:
             return
         with session.lock:
@@ -138,11 +150,7 @@ class SessionThread:
                 turns.watched -= 1
                 callbacks, task._callbacks = task._callbacks or [], None
             for callback in callbacks:
-                try:
-                    callback(task)
-                except BaseException:
-                    # Not even SystemExit may end the thread that all tasks depend on.
-                    logging.getLogger("argon").exception("a callback of the task %s raised", task._id.hex())
+                _handover.call_back(callback, task, f"the task {task._id.hex()}")
 
     def _fail_everything(self, error: BaseException) -> None:
         """A mistake of ours must not leave callers waiting for ever."""

@@ -4,6 +4,10 @@ One thread at a time has the turn: it waits on the socket, reads, and hands out 
 itself, so that a lone call costs no change of threads. When nobody waits, or several do, the session's own thread has
 it. That thread also finds managers, writes what callers left behind, and runs callbacks, always without the turn, so
 that a callback may call anything.
+
+A signal handler or a destructor may run between any two steps of a thread and call the client again. Where it finds
+the lock held by its own thread, the session refuses (`Session.is_inside`); everywhere else it may do as it likes,
+because the frame below looks again, with the lock held, whether the turn is still its own (`_grant`).
 """
 
 from __future__ import annotations
@@ -21,11 +25,15 @@ from .errors import Unreachable
 
 if TYPE_CHECKING:
     from ._link import Link
+    from ._output import Print
     from ._session import Session
+
+    _Found = tuple[list[Print], list[bytes]]
 
 ACKS_MAX = 256
 ACK_AFTER_S = 0.05
 SILENCE_S = 15.0
+_LOOK_S = 0.01
 
 
 class Turns:
@@ -38,6 +46,8 @@ class Turns:
         # The thread that has the turn, and the bell that wakes it. A single word, so that an interrupt leaves no halves.
         self._holder: int | None = None
         self._holder_bell: Bell | None = None
+        # Grows each time the turn is given: a frame that was given an earlier one has lost it.
+        self._grant = 0
         # A caller that waits for the session's thread to hand the turn over.
         self._claim: tuple[int, threading.Lock] | None = None
         self.taken = 0
@@ -48,8 +58,6 @@ class Turns:
         self.watched = 0
         self._thread = SessionThread(session, self)
         self.listened_at = 0.0
-
-    # --- for callers -------------------------------------------------------------------------------------------------
 
     def stir(self, at_once: bool = False) -> None:
         """There is something new to send or to do. With the lock held."""
@@ -74,9 +82,14 @@ class Turns:
         while not task._done:
             if until is not None and time.monotonic() >= until:
                 return self.look(task)
+            if session.link is None and self._thread.is_current():
+                # Nobody else looks for a manager.
+                self._thread.find_manager()
+                continue
             try:
-                if self._take_turn():
-                    self._lead(task, until)
+                grant = self._take_turn()
+                if grant:
+                    self._lead(grant, task, until)
                 else:
                     self._follow(task, until)
             finally:
@@ -94,58 +107,72 @@ class Turns:
                     return
                 session.unreachable = None
                 self.stir(at_once=True)
-            self._follow(None, None)
+            if self._thread.is_current():
+                self._thread.find_manager()
+            else:
+                self._follow(None, None)
             if session.unreachable is not None:
                 raise Unreachable(session.unreachable.message)
 
-    def announce(self) -> None:
-        """Wakes those who wait for what was settled outside of a round."""
-        with self._session.lock:
-            self.wake_finished()
+    def is_own_thread(self) -> bool:
+        """True on the session's own thread."""
+        return self._thread.is_current()
 
     def end(self) -> None:
         """Waits for the thread to end, after the session was closed."""
         self._thread.join()
+        self.end_unused()
+
+    def end_unused(self) -> None:
+        """Gives back the bells of a session without a thread, which would do it."""
+        if not self._thread.has_begun():
+            self.close_bells()
 
     def is_led(self) -> bool:
         """Whether somebody may be waiting on the socket. With the lock held."""
         return self._holder is not None
 
     def close_bells(self) -> None:
-        """In a forked child: its parent's bells are not its own."""
+        """At the end; and in a forked child, whose parent's bells are not its own."""
         self.bell.close()
         self._caller_bell.close()
-
-    # --- taking turns ------------------------------------------------------------------------------------------------
 
     def look(self, task: Task) -> bool:
         """Reads what is there without waiting, if nobody else does."""
         if not task._done:
             try:
-                if self._take_turn(may_claim=False):
-                    self._lead(task, time.monotonic())
+                grant = self._take_turn(may_claim=False)
+                if grant:
+                    self._lead(grant, task, time.monotonic())
             finally:
                 self._give_up_turn()
         return task._done
 
-    def _take_turn(self, may_claim: bool = True) -> bool:
+    def _take_turn(self, may_claim: bool = True) -> int:
+        """The number of the turn that this thread has now; 0 if another has it."""
         session, own = self._session, threading.get_ident()
         with session.lock:
-            if session.link is None or self._claim is not None:
-                return False
-            # It may be ours already: then an interrupt came where we should have given it up.
-            if self._holder is None or self._holder == own:
-                self._hand_to(own, self._caller_bell)
-                return True
+            if session.link is None:
+                return 0
+            # It may be ours already: a frame below has it, or an interrupt came where it should have been given up.
+            if self._holder == own:
+                return self._hand_to(own, self._caller_bell)
+            if self._claim is not None:
+                if self._claim[0] != own:
+                    return 0
+                # A frame below this one waits for the turn, and goes on only after this one.
+                self.refuse_claim()
+            if self._holder is None:
+                return self._hand_to(own, self._caller_bell)
             if not may_claim or self._is_with_caller() or self.waiting or self.watched:
-                return False
+                return 0
         waiter = threading.Lock()
         waiter.acquire()
         claim = (own, waiter)
         try:
             with session.lock:
                 if self._claim is not None or self._holder is None:
-                    return False
+                    return 0
                 self._claim = claim
                 self.bell.ring()
             waiter.acquire(timeout=1.0)
@@ -153,27 +180,40 @@ class Turns:
             with session.lock:
                 if self._claim is claim:
                     self._claim = None
-        return self._holder == own
+        with session.lock:
+            return self._grant if self._holder == own else 0
 
-    def _hand_to(self, holder: int, bell: Bell) -> None:
+    def refuse_claim(self) -> None:
+        """Tells the caller that claims the turn that it gets none. With the lock held."""
+        if self._claim is not None:
+            waiter = self._claim[1]
+            self._claim = None
+            waiter.release()
+
+    def _hand_to(self, holder: int, bell: Bell) -> int:
         self._holder_bell = bell
         self.taken += 1
+        self._grant += 1
         self._holder = holder
+        return self._grant
 
     def _is_with_caller(self) -> bool:
         return self._holder is not None and self._holder_bell is self._caller_bell
 
-    def _lead(self, task: Task, until: float | None) -> None:
-        own = threading.get_ident()
-        while not task._done and self._holder == own and self.round(self._caller_bell, until):
+    def _lead(self, grant: int, task: Task, until: float | None) -> None:
+        while not task._done and self.round(grant, self._caller_bell, until):
             if until is not None and time.monotonic() >= until:
                 return
 
     def _give_up_turn(self) -> None:
-        if self._holder != threading.get_ident():
+        own = threading.get_ident()
+        if self._holder != own:
             return
         with self._session.lock:
+            if self._holder != own:
+                return
             self._holder = None
+            self._grant_claim()
             if self.waiting or self.watched or self.called or self._session.link is None:
                 self.is_dozing = False
                 self.bell.ring()
@@ -193,6 +233,10 @@ class Turns:
                 if task is not None:
                     task._waiters += (waiter,)
                 self.stir(at_once=session.link is None)
+            if self._thread.is_current():
+                # A destructor ran here: who gives up the turn rings for this thread.
+                self.bell.wait(_LOOK_S)
+                return
             waiter.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic()))
         finally:
             with session.lock:
@@ -200,45 +244,54 @@ class Turns:
                 if task is not None:
                     task._waiters = tuple(other for other in task._waiters if other is not waiter)
 
-    def take_for_thread(self) -> bool:
-        """Gives the turn to the session's thread, if nobody has or wants it. With the lock held."""
+    def take_for_thread(self) -> int:
+        """Gives the turn to the session's thread, if nobody has or wants it; 0 if not. With the lock held."""
         if self._claim is not None or self._holder is not None:
-            return False
+            return 0
         self._holder_bell = self.bell
+        self._grant += 1
         self._holder = threading.get_ident()
-        return True
+        return self._grant
 
-    def give_up_thread(self) -> None:
+    def give_up_thread(self, grant: int) -> None:
         """Takes it back, and hands it to the caller that claims it."""
         with self._session.lock:
             self.is_dozing = False
+            if self._grant != grant:
+                return
             self._holder = None
-            if self._claim is not None:
-                caller, waiter = self._claim
-                self._claim = None
-                self._hand_to(caller, self._caller_bell)
-                waiter.release()
+            self._grant_claim()
 
-    # --- one round ---------------------------------------------------------------------------------------------------
+    def _grant_claim(self) -> None:
+        if self._claim is not None:
+            caller, waiter = self._claim
+            self._claim = None
+            self._hand_to(caller, self._caller_bell)
+            waiter.release()
 
-    def round(self, bell: Bell, until: float | None) -> bool:
-        """Writes, waits, reads, hands out. False when the connection is lost. The caller has the turn."""
+    def round(self, grant: int, bell: Bell, until: float | None) -> bool:
+        """Writes, waits, reads, hands out. False when the turn or the connection is lost."""
         session = self._session
         with session.lock:
             link = session.link
-            if link is None:
+            if link is None or self._grant != grant:
                 return False
             pause = self._prepare(link, until)
             wants_write = link.wants_write
         if link.broken is None:
             wait(bell, link.sock, wants_write, pause)
         try:
-            if link.broken is None and link.read_some():
-                session.heard = self.listened_at = time.monotonic()
-                self._take(link)
-            else:
-                self._judge_silence(link)
-                self._take(link)
+            with session.lock:
+                if self._grant != grant:
+                    # A handler came while this frame waited, took the turn and gave it up: it may be another's now.
+                    return False
+                if link.broken is None and link.read_some():
+                    session.heard = self.listened_at = time.monotonic()
+                else:
+                    self._judge_silence(link)
+                found = self._take(link)
+            while found:
+                found = self._print_and_answer(link, *found)
         except BaseException:
             # What was read and not yet handed out comes again on the next connection.
             link.broken = link.broken or "the client was interrupted while it read"
@@ -283,32 +336,34 @@ class Turns:
         if now - self._session.heard > SILENCE_S:
             link.broken = link.broken or f"the manager was silent for {SILENCE_S:.0f} s"
 
-    def _take(self, link: Link) -> None:
-        """Hands out what was read. What a task printed is printed before its outcome is told."""
+    def _take(self, link: Link) -> _Found | None:
+        """Hands out what was read, up to what has to be printed or answered before. With the lock held."""
         session = self._session
-        while True:
-            with session.lock:
-                if session.link is not link:
-                    return
-                _inbox.take(session, link)
-                prints, asks = session.prints, session.asks
-                if not prints and not asks:
-                    if session.backlog:
-                        _sending.send_backlog(session, link)
-                    if link.out:
-                        session.flush(link)
-                    if session.finished:
-                        self.wake_finished()
-                    return
-                session.prints, session.asks = [], []
-            for one in prints:
-                session.printer.write(one)
-            answers = [session.answer(ask) for ask in asks]
-            with session.lock:
-                for answer in answers:
-                    link.send(answer)
+        if session.link is not link:
+            return None
+        _inbox.take(session, link)
+        prints, asks = session.prints, session.asks
+        if prints or asks:
+            session.prints, session.asks = [], []
+            return prints, asks
+        if session.backlog:
+            _sending.send_backlog(session, link)
+        if link.out:
+            session.flush(link)
+        if session.finished:
+            self.wake_finished()
+        return None
 
-    # --- waking ------------------------------------------------------------------------------------------------------
+    def _print_and_answer(self, link: Link, prints: list[Print], asks: list[bytes]) -> _Found | None:
+        """What a task printed is printed before its outcome is told; without the lock, as streams are the user's."""
+        session = self._session
+        for one in prints:
+            session.printer.write(one)
+        answers = [session.answer(ask) for ask in asks]
+        with session.lock:
+            for answer in answers:
+                link.send(answer)
+            return self._take(link)
 
     def wake_finished(self) -> None:
         """Wakes the threads that wait for what is finished, and leaves the callbacks to our own. With the lock held."""
@@ -327,7 +382,8 @@ class Turns:
 
     def nudge_one(self) -> None:
         """Lets one of those who wait look after things itself. With the lock held."""
-        for waiter in self.waiting:
+        # The last that came: one before it may belong to a frame below, which goes on only after it.
+        for waiter in reversed(self.waiting):
             del self.waiting[waiter]
             waiter.release()
             return

@@ -21,8 +21,8 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Callable, TypeVar
 
+from . import _handover, client
 from . import _protocol as wire
-from . import _result, client
 from ._address import Addresses
 from .client import AHEAD, Target
 from .deferred import Deferred
@@ -35,17 +35,17 @@ T = TypeVar("T")
 
 
 class Client:
-    """As `argon.Client`, whose options it takes. It belongs to the event loop that first uses it."""
+    """As `argon.Client`, whose options it takes. A future belongs to the event loop in which it was made."""
 
     def __init__(self, address: Addresses = None, *, key: str | os.PathLike[str] | None = None, **options: Any):
         self._client = client.Client(address, key=key, **options)
-        self._outcomes = _Outcomes()
+        self._outcomes: _Outcomes | None = None
 
     def with_options(self, **options: Any) -> Client:
         """The same client with other options for its tasks; see `argon.Client.with_options`."""
         other = Client.__new__(Client)
         other._client = self._client.with_options(**options)
-        other._outcomes = self._outcomes
+        other._outcomes = None
         return other
 
     async def queue(self, function: Target[T], /, *args: Any, **kwargs: Any) -> T:
@@ -79,20 +79,27 @@ class Client:
         ended: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
         taken = given = 0
         is_exhausted = False
+        problem: Exception | None = None
         try:
             while True:
                 while not is_exhausted and taken - given < ahead:
                     try:
                         item = await source.__anext__()
+                        future = self._offer(function, (item,), {})
                     except StopAsyncIteration:
                         is_exhausted = True
                         break
-                    future = self._offer(function, (item,), {})
+                    except Exception as error:
+                        # Raised in its turn, behind the results of what came before.
+                        problem, is_exhausted = error, True
+                        break
                     under_way.append(future)
                     if not ordered:
                         future.add_done_callback(_put_with_place(ended, taken))
                     taken += 1
                 if given == taken:
+                    if problem is not None:
+                        raise problem
                     return
                 if ordered:
                     value = await under_way[0]
@@ -100,29 +107,22 @@ class Client:
                     given += 1
                     yield value
                 else:
-                    place, future = await ended.get()
-                    under_way.remove(future)
+                    place, first = await ended.get()
+                    under_way.remove(first)
                     given += 1
-                    yield place, future.result()
+                    yield place, first.result()
         finally:
-            for future in under_way:
-                _cancel_task(future)
+            for left in under_way:
+                _cancel_task(left)
 
     async def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
         """Hands over a task that outlives this program; gives its id once the manager has it safely."""
-        calls = self._client._calls
-        task = calls.task(self._client, calls.of(function, wire.DETACHED), args, kwargs)
-        future = self._outcomes.future(task, wants_id=True)
-        self._client._session.offer(task, callback=self._outcomes.put)
-        return str(await _awaited(future))
+        return str(await _awaited(self._offer(function, args, kwargs, wire.DETACHED)))
 
     async def collect(self, task: str) -> Any:
         """The value of a submitted task, when it is there."""
         await asyncio.get_running_loop().run_in_executor(None, self._client.connect)
-        deferred = self._client.collect_later(task)
-        future = self._outcomes.future(deferred)
-        self._client._session.watch(deferred, self._outcomes.put)
-        return await _awaited(future)
+        return await self._client.collect_later(task)
 
     async def status(self) -> dict[str, Any]:
         """What the manager knows of its workers, queues and clients."""
@@ -142,14 +142,31 @@ class Client:
     async def __aexit__(self, *exc: object) -> None:
         await self.shutdown()
 
-    def _offer(self, function: Target[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> asyncio.Future[Any]:
-        calls, session = self._client._calls, self._client._session
+    def __reduce__(self) -> Any:
+        raise TypeError("an argon.aio.Client cannot travel: make one where it is needed")
+
+    def _offer(
+        self, function: Target[Any], args: tuple[Any, ...], kwargs: dict[str, Any], flags: int = 0
+    ) -> _TaskFuture:
+        calls, session = self._client._calls, self._client._session.here()
         if session.closed:
             raise Closed("This client was shut down: make another to go on")
-        task = calls.task(self._client, calls.of(function), args, kwargs)
-        future = self._outcomes.future(task)
-        session.offer(task, callback=self._outcomes.put)
+        task = calls.task(self._client, session, calls.of(function, flags), args, kwargs)
+        outcomes = self._of_this_loop()
+        future = outcomes.future(task, wants_id=bool(flags & wire.DETACHED))
+        try:
+            session.offer(task, callback=outcomes.put)
+        except BaseException:
+            outcomes.forget(task)
+            raise
         return future
+
+    def _of_this_loop(self) -> _Outcomes:
+        loop = asyncio.get_running_loop()
+        if self._outcomes is None or self._outcomes.loop is not loop:
+            # Those of another loop, if that still runs, stay with its futures.
+            self._outcomes = _Outcomes(loop)
+        return self._outcomes
 
 
 class _TaskFuture(asyncio.Future[Any]):
@@ -160,53 +177,44 @@ class _TaskFuture(asyncio.Future[Any]):
 
 
 class _Outcomes:
-    """Brings finished tasks from the client's own thread to the loop: many with one wake-up."""
+    """Brings finished tasks from the client's own thread to one loop: many with one wake-up."""
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self._ended: deque[Deferred[Any]] = deque()
         self._futures: dict[Deferred[Any], _TaskFuture] = {}
         self._is_due = False
 
     def future(self, task: Deferred[Any], wants_id: bool = False) -> _TaskFuture:
         """The future of a task that is about to be offered."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None and self._futures:
-                raise RuntimeError("this argon.aio.Client is used by another event loop: make one for each")
-            self._loop = loop
-        future = self._futures[task] = _TaskFuture(loop=loop)
+        future = self._futures[task] = _TaskFuture(loop=self.loop)
         future.task, future.wants_id = task, wants_id
         return future
+
+    def forget(self, task: Deferred[Any]) -> None:
+        """The task was not offered after all."""
+        self._futures.pop(task, None)
 
     def put(self, task: Deferred[Any]) -> None:
         """Called on the client's own thread."""
         self._ended.append(task)
-        if not self._is_due and self._loop is not None:
+        if not self._is_due:
             self._is_due = True
             # The loop may be closed already: then nobody waits any more.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._hand_out)
+                self.loop.call_soon_threadsafe(self._hand_out)
 
     def _hand_out(self) -> None:
         self._is_due = False
         while self._ended:
             task = self._ended.popleft()
             future = self._futures.pop(task, None)
-            if future is None or future.done():
-                continue
-            error = _result.error(task)
-            if error is not None:
-                future.set_exception(error)
-            elif future.wants_id:
-                future.set_result(task.id)
-            else:
-                try:
-                    value = _result.value(task)
-                except Exception as problem:
-                    future.set_exception(problem)
-                else:
-                    future.set_result(value)
+            if future is not None and not future.done():
+                _handover.end(future, task, _id_of if future.wants_id else None)
+
+
+def _id_of(task: Any) -> str:
+    return str(task.id)
 
 
 async def _awaited(future: Any) -> Any:

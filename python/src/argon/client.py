@@ -84,26 +84,26 @@ class Client:
 
     def connect(self) -> Client:
         """Connects now, or raises `Unreachable`; returns itself."""
-        self._session.connect()
+        self._session.here().connect()
         return self
 
     def queue(self, function: Target[T], /, *args: Any, **kwargs: Any) -> T:
         """Calls the function on the pool, waits for the value and returns it."""
-        session = self._session
+        session = self._session.here()
         if not session.connections:
             session.connect()
         calls = self._calls
-        task = calls.task(self, calls.of(function), args, kwargs, is_waited_for=True)
+        task = calls.task(self, session, calls.of(function), args, kwargs, is_waited_for=True)
         session.offer(task, hurry=True)
         return task.result()  # type: ignore[no-any-return]
 
     def defer(self, function: Target[T], /, *args: Any, **kwargs: Any) -> Deferred[T]:
         """Sends the call off and returns at once; `result()` of what it returns waits for the value."""
-        session = self._session
+        session = self._session.here()
         if not session.connections:
             session.connect()
         calls = self._calls
-        task = calls.task(self, calls.of(function), args, kwargs)
+        task = calls.task(self, session, calls.of(function), args, kwargs)
         session.offer(task)
         return task
 
@@ -126,17 +126,18 @@ class Client:
             raise TypeError("map needs at least one iterable")
         if not isinstance(ahead, int) or ahead < 1:
             raise OptionError(f"Client: ahead must be a whole number from 1 on, not {ahead!r}")
-        self._session.connect()
+        self._session.here().connect()
         items: Iterable[Any] = zip(*iterables) if not star else (tuple(item) for item in iterables[0])
         kind = _map.Map if ordered else _map.UnorderedMap
         return kind(self, self._calls.of(function), items, ahead)
 
     def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
         """Hands over a task that outlives this program; returns its id once the manager has it safely."""
-        self._session.connect()
+        session = self._session.here()
+        session.connect()
         calls = self._calls
-        task = calls.task(self, calls.of(function, wire.DETACHED), args, kwargs)
-        self._session.offer(task, hurry=True)
+        task = calls.task(self, session, calls.of(function, wire.DETACHED), args, kwargs)
+        session.offer(task, hurry=True)
         task._wait(None)
         if task._status != wire.OK:
             raise _result.error(task) or Rejected("the task was not accepted")
@@ -154,9 +155,10 @@ class Client:
             number = bytes.fromhex(task)
         except ValueError:
             raise OptionError(f"Client: collect needs the id that submit returned, not {task!r}") from None
-        self._session.connect()
-        deferred: Deferred[Any] = Deferred(self, number, b"", 0, self._options)
-        self._session.collect(deferred)
+        session = self._session.here()
+        session.connect()
+        deferred: Deferred[Any] = Deferred(self, session, number, b"", 0, self._options)
+        session.collect(deferred)
         return deferred
 
     def share(self, value: T) -> Shared[T]:
@@ -171,9 +173,10 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """What the manager knows of its workers, queues and clients; the same as `argon status --json`."""
-        self._session.connect()
-        request = self._session.request("status")
-        self._session.wait(request)
+        session = self._session.here()
+        session.connect()
+        request = session.request("status")
+        session.wait(request)
         reply = request._value
         if request._error is not None:
             raise request._error
@@ -184,7 +187,7 @@ class Client:
     @property
     def unfinished(self) -> int:
         """How many tasks have no outcome yet."""
-        return len(self._session.journal)
+        return self._session.unfinished()
 
     def shutdown(self) -> None:
         """Says goodbye: unfinished tasks are cancelled, detached ones go on. So does the end of a `with` block."""

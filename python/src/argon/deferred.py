@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Generic, TypeVar
+import contextlib
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
+from . import _handover, _result
 from . import _protocol as wire
-from . import _result
 from ._task import Task
+from .errors import NotYet
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Deferred"]
 
@@ -14,9 +20,10 @@ T = TypeVar("T")
 
 
 class Deferred(Task, Generic[T]):
-    """A value that is on its way, made by `Client.defer`. Call it, or its `result`, to wait for the value.
+    """A value that is on its way, made by `Client.defer`. Call it, or its `result`, or `await` it, for the value.
 
-    It is as light as the client can make it. Where a true `concurrent.futures.Future` is wanted, use `argon.Executor`.
+    It has the methods of a `concurrent.futures.Future` that a caller uses, and is as light as the client can make it.
+    Where a true one is wanted, for `concurrent.futures.wait` and `as_completed`, use `argon.Executor`.
     """
 
     __slots__ = ()
@@ -24,6 +31,24 @@ class Deferred(Task, Generic[T]):
     def __call__(self) -> T:
         """The same as `result()`."""
         return self.result()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def hand_over(_: Any) -> None:
+            # The loop may be closed already: then nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_end_unless_done, future, self)
+
+        self._session.watch(self, hand_over)
+        try:
+            return (yield from future)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
 
     def result(self, timeout: float | None = None) -> T:
         """Waits for the value and returns it, or raises what the task raised.
@@ -38,26 +63,45 @@ class Deferred(Task, Generic[T]):
         raise _result.error(self)  # type: ignore[misc]
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Waits and returns what `result` would raise; None when the task is well."""
+        """Waits and returns what `result` would raise; None when it would return the value."""
         if not self._done:
             self._wait(timeout)
-        return _result.error(self)
+        error = _result.error(self)
+        if error is None:
+            try:
+                _result.value(self)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as problem:
+                return problem
+        return error
 
     def done(self) -> bool:
-        """Whether the outcome is here. Never waits."""
-        return self._done or self._client._session.turns.look(self)  # type: ignore[union-attr]
+        """True if the outcome is here. Never waits."""
+        return self._done or self._session.look(self)
+
+    def running(self) -> bool:
+        """True as long as there is no outcome: the pool has the task, waiting or running."""
+        return not self.done()
 
     def cancelled(self) -> bool:
-        """Whether it ended by being cancelled."""
+        """True if it ended by being cancelled."""
         return self._done and self._status == wire.CANCELLED
 
     def cancel(self) -> bool:
         """Ends the task, also one that runs; False when it had ended before."""
-        return self._client._session.cancel(self)  # type: ignore[union-attr]
+        return self._session.cancel(self)
 
     def on_done(self, callback: Callable[[Deferred[T]], Any]) -> None:
-        """Calls back with this object when the outcome is here, on the client's own thread; at once if it is."""
-        self._client._session.watch(self, callback)  # type: ignore[union-attr]
+        """Calls back with this object when the outcome is here, on a thread of the client; at once if it is.
+
+        The callback may call anything. What it raises is logged.
+        """
+        self._session.watch_for_user(self, callback)
+
+    def add_done_callback(self, callback: Callable[[Deferred[T]], Any]) -> None:
+        """The same as `on_done`, under the name that futures have for it."""
+        self.on_done(callback)
 
     @property
     def id(self) -> str:
@@ -81,11 +125,19 @@ class Deferred(Task, Generic[T]):
         state = wire.STATUS_NAMES[self._status] if self._done and self._status >= 0 else "under way"
         return f"<argon.Deferred {self.id} {state}>"
 
+    def __reduce__(self) -> Any:
+        raise TypeError("an argon.Deferred cannot travel: pass its result()")
+
     def _wait(self, timeout: float | None) -> None:
-        session = self._client._session  # type: ignore[union-attr]
+        session = self._session
         try:
             if not session.wait(self, timeout):
-                raise TimeoutError(f"the task {self.id} has no outcome after {timeout} s; it goes on")
+                raise NotYet(f"the task {self.id} has no outcome after {timeout} s; it goes on")
         except KeyboardInterrupt:
             session.cancel(self)
             raise
+
+
+def _end_unless_done(future: asyncio.Future[Any], task: Task) -> None:
+    if not future.done():
+        _handover.end(future, task)

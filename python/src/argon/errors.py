@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import pickle
+import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 __all__ = [
     "Cancelled",
@@ -109,8 +110,20 @@ class Died(Error):
     kind = "died"
 
 
-class TimedOut(Error):
-    """The task ran longer than its `timeout`."""
+if TYPE_CHECKING or sys.version_info >= (3, 11):
+    _Timeout = TimeoutError
+else:
+
+    class _Timeout(concurrent.futures.TimeoutError, TimeoutError):
+        """Until Python 3.11 the two are different classes; a caller may expect either."""
+
+
+class NotYet(_Timeout):
+    """A wait with a limit ended without an outcome; the task goes on."""
+
+
+class TimedOut(Error, _Timeout):
+    """The task ran longer than its `timeout`; also a `TimeoutError`."""
 
     kind = "timeout"
 

@@ -15,14 +15,16 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from . import _protocol as wire
-from . import _result
+from . import _handover, _in_order
 from ._address import Addresses
 from .client import Client
 from .deferred import Deferred
-from .errors import CannotTravel, Closed
+from .errors import CannotTravel, Closed, OptionError
+
+if TYPE_CHECKING:
+    from ._session import Session
 
 __all__ = ["Executor", "ExecutorFuture"]
 
@@ -42,6 +44,7 @@ class ExecutorFuture(concurrent.futures.Future[T]):
     """A future that can also end a task that runs; see `Executor(cancel_running=True)`."""
 
     _executor: Executor
+    _done_callbacks: list[Callable[[Any], Any]]
     _deferred: Deferred[T]
 
     def cancel(self) -> bool:
@@ -63,36 +66,73 @@ class ExecutorFuture(concurrent.futures.Future[T]):
         """What is known of how it ran; see `Deferred.report`."""
         return self._deferred.report
 
+    def _invoke_callbacks(self) -> None:
+        """Called by the standard library once the future is done."""
+        callbacks, self._done_callbacks = self._done_callbacks, []
+        if callbacks and self._deferred._session.turns.is_own_thread():
+            # Callbacks may block, and this thread must not.
+            self._executor._call_back(self, callbacks)
+            return
+        for callback in callbacks:
+            _handover.call_back(callback, self, "a future")
+
 
 class Executor(concurrent.futures.Executor):
     """Runs calls on the pool, as `concurrent.futures.ProcessPoolExecutor` does on this machine's processes.
 
     `max_workers` bounds how many calls are under way; without it, it follows the number of slots that the pool has.
-    With `cancel_running=True` a future's `cancel` also ends a call that runs. Everything else is as for `Client`.
+    A number in the place of the address is `max_workers` too: `Executor(4)` is what `ProcessPoolExecutor(4)` was, and
+    the address is what ARGON_MANAGER names, else 127.0.0.1:8000. With `cancel_running=True` a future's `cancel` also
+    ends a call that runs. Everything else is as for `Client`, `give_up_after` among it.
+
+    `mp_context`, `max_tasks_per_child` and `thread_name_prefix` are taken and have no effect: they are about processes
+    and threads of this program. An `initializer` is refused, since a runner serves many calls of many programs.
     """
 
     def __init__(
         self,
-        address: Addresses = None,
+        address: Addresses | int = None,
         max_workers: int | None = None,
+        mp_context: object = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
         *,
+        max_tasks_per_child: int | None = None,
+        thread_name_prefix: str = "",
         cancel_running: bool = False,
         **options: Any,
     ):
-        if max_workers is not None and (not isinstance(max_workers, int) or max_workers < 1):
-            raise ValueError(f"max_workers must be greater than 0, not {max_workers!r}")
+        if isinstance(address, int):
+            if max_workers is not None:
+                raise TypeError(f"max_workers was given twice: {address!r} and {max_workers!r}")
+            address, max_workers = None, address
+        if max_workers is not None and (
+            not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1
+        ):
+            raise ValueError(f"max_workers must be a whole number greater than 0, not {max_workers!r}")
+        if initializer is not None or initargs:
+            raise OptionError(
+                "Executor: there is no initializer, since runners serve many calls of many programs. Put what is dear "
+                "to make into a function of a module behind functools.lru_cache, or hand over a value with client.share"
+            )
         self._client = Client(address, **options)
         self._cancel_running = cancel_running
         self._max_workers = max_workers
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
         self._begin()
         _alive.add(self)
 
     def _begin(self) -> None:
         self._process = os.getpid()
+        # A signal handler or a destructor may come back here in the middle of a step of its own thread: each step
+        # leaves the collections whole.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[ExecutorFuture[Any]] = deque()
         self._under_way: dict[Deferred[Any], ExecutorFuture[Any]] = {}
+        # Futures that are done and whose callbacks are not.
+        self._calling_back = 0
+        # Threads that are in the middle of `submit`, once for each time.
+        self._submitting: list[int] = []
         self._is_shut_down = False
         self._slots = 0
         self._looked_at = 0.0
@@ -103,28 +143,42 @@ class Executor(concurrent.futures.Executor):
         """Schedules the call and returns its future. What cannot travel is refused there, as `CannotTravel`."""
         client = self._client
         if self._process != os.getpid():
-            self._lock = threading.Lock()
-            self._changed = threading.Condition(self._lock)
             self._begin()
-        if not client._session.connections and not self._is_shut_down:
-            client.connect()
+        session = client._session.here()
+        if not session.connections and not self._is_shut_down:
+            session.connect()
         future: ExecutorFuture[T] = ExecutorFuture()
         future._executor = self
         try:
-            future._deferred = client._calls.task(client, client._calls.of(function), args, kwargs)
+            future._deferred = client._calls.task(client, session, client._calls.of(function), args, kwargs)
         except CannotTravel as problem:
             future.set_exception(problem)
             return future
+        own = threading.get_ident()
+        try:
+            self._submitting.append(own)
+            self._start_or_keep(future)
+        finally:
+            with contextlib.suppress(ValueError):
+                self._submitting.remove(own)
+        return future
+
+    def _start_or_keep(self, future: ExecutorFuture[Any]) -> None:
         with self._lock:
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             if self._waiting or len(self._under_way) >= self._room():
                 self._waiting.append(future)
-                return future
+                return
             future.set_running_or_notify_cancel()
             self._under_way[future._deferred] = future
-        client._session.offer(future._deferred, callback=self._ended)
-        return future
+        try:
+            future._deferred._session.offer(future._deferred, callback=self._ended)
+        except BaseException:
+            with self._lock:
+                self._under_way.pop(future._deferred, None)
+                self._changed.notify_all()
+            raise
 
     def map(
         self,
@@ -137,7 +191,8 @@ class Executor(concurrent.futures.Executor):
         """As the built-in `map`, with calls in parallel and results in order.
 
         `chunksize` calls travel together as one task. With `buffersize` at most so many chunks are submitted whose
-        results were not yielded yet; without it all are at once, as in the standard library.
+        results were not yielded yet; without it all are at once, as in the standard library. What an iterable raises
+        comes behind the results of what it gave before.
         """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
@@ -146,24 +201,29 @@ class Executor(concurrent.futures.Executor):
         until = None if timeout is None else time.monotonic() + timeout
         calls = zip(*iterables)
         if chunksize == 1:
-            pending = (self.submit(fn, *arguments) for arguments in calls)
-            return self._results(pending, until, buffersize)
-        run_chunk = chunk_runner(fn)
-        chunks = (self.submit(run_chunk, chunk) for chunk in _chunks(calls, chunksize))
-        return itertools.chain.from_iterable(self._results(chunks, until, buffersize))
+            return _in_order.results(_in_order.submitted(self, fn, calls), until, buffersize)
+        chunks = ((chunk,) for chunk in _in_order.chunks(calls, chunksize))
+        futures = _in_order.submitted(self, _in_order.chunk_runner(fn), chunks)
+        return itertools.chain.from_iterable(_in_order.results(futures, until, buffersize))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes no more calls. Waits for those that were submitted, unless told otherwise."""
+        """Takes no more calls. Waits for those that were submitted and their callbacks, unless told otherwise.
+
+        It does not wait in a signal handler that interrupted `submit`, which goes on only after it; nor in a callback
+        for the other callbacks. What was submitted goes on there, as with `wait=False`.
+        """
         with self._lock:
             self._is_shut_down = True
             dropped = list(self._waiting) if cancel_futures else []
         for future in dropped:
             future.cancel()
+        wait = wait and threading.get_ident() not in self._submitting and not self._client._session.is_inside()
+        is_callback = self._client._session.callbacks.is_current()
         with self._changed:
-            while wait and (self._waiting or self._under_way):
+            while wait and (self._waiting or self._under_way or (self._calling_back and not is_callback)):
                 self._changed.wait()
-            is_done = not self._waiting and not self._under_way
-        if is_done:
+            is_done = not self._waiting and not self._under_way and not self._calling_back
+        if is_done and threading.get_ident() not in self._submitting:
             self._client.shutdown()
 
     def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
@@ -175,20 +235,8 @@ class Executor(concurrent.futures.Executor):
                 future.kill()
         self.shutdown(wait=True)
 
-    def _results(self, futures: Iterator[Any], until: float | None, ahead: int | None) -> Iterator[Any]:
-        # Submitted here and now, not when the first result is asked for.
-        pending = deque(itertools.islice(futures, ahead))
-
-        def results() -> Iterator[Any]:
-            try:
-                while pending:
-                    yield _result_of(pending.popleft(), until)
-                    pending.extend(itertools.islice(futures, 1))
-            finally:
-                for future in pending:
-                    future.cancel()
-
-        return results()
+    def __reduce__(self) -> Any:
+        raise TypeError("an argon.Executor cannot travel: make one where it is needed")
 
     def _room(self) -> int:
         """How many calls may be under way."""
@@ -204,7 +252,7 @@ class Executor(concurrent.futures.Executor):
     def _look(self) -> None:
         """Asks how many slots there are."""
         session = self._client._session
-        if self._max_workers is None:
+        if self._max_workers is None and not session.is_inside():
             with contextlib.suppress(Closed):
                 session.request("status", self._on_status)
 
@@ -218,7 +266,7 @@ class Executor(concurrent.futures.Executor):
         """Called on the client's own thread when a task has ended."""
         future = self._under_way.get(deferred)
         if future is not None:
-            _resolve(future, deferred)
+            _handover.end(future, deferred)
         # Only now, so that shutdown returns when all futures are done.
         with self._lock:
             self._under_way.pop(deferred, None)
@@ -231,67 +279,67 @@ class Executor(concurrent.futures.Executor):
         """Hands over what there is room for, a good number together, and ends when all has ended."""
         with self._lock:
             room = self._room() if self._waiting else 0
-            started: list[Deferred[Any]] = []
+            started: list[ExecutorFuture[Any]] = []
             if room - len(self._under_way) >= min(len(self._waiting), room // 4 + 1):
                 while self._waiting and len(self._under_way) < room:
                     future = self._waiting.popleft()
                     if future.set_running_or_notify_cancel():
                         self._under_way[future._deferred] = future
-                        started.append(future._deferred)
-            is_idle = not self._waiting and not self._under_way
-            if is_idle:
-                self._changed.notify_all()
-            is_over = is_idle and self._is_shut_down
+                        started.append(future)
+            is_over = self._tell_if_idle() and self._is_shut_down
         if started:
-            self._client._session.offer_many(started, self._ended)
+            self._offer(started)
         if is_over:
             self._client.shutdown()
+
+    def _offer(self, futures: list[ExecutorFuture[Any]]) -> None:
+        """Offers the calls together; what cannot be offered ends its futures."""
+        by_session: dict[Session, list[Deferred[Any]]] = {}
+        for future in futures:
+            by_session.setdefault(future._deferred._session, []).append(future._deferred)
+        for session, tasks in by_session.items():
+            try:
+                session.offer_many(tasks, self._ended)
+            except Exception as problem:
+                with self._lock:
+                    dropped = [self._under_way.pop(task, None) for task in tasks]
+                for one in dropped:
+                    if one is not None:
+                        _handover.fail(one, problem)
+        with self._lock:
+            self._tell_if_idle()
+
+    def _tell_if_idle(self) -> bool:
+        """True if all has ended, which those who wait for it learn. With the lock held."""
+        is_idle = not self._waiting and not self._under_way and not self._calling_back
+        # In a callback, `shutdown` waits for the futures only.
+        if is_idle or not (self._waiting or self._under_way):
+            self._changed.notify_all()
+        return is_idle
+
+    def _call_back(self, future: ExecutorFuture[Any], callbacks: list[Callable[[Any], Any]]) -> None:
+        """Runs the callbacks of a future that is done, on the thread for callbacks."""
+        with self._lock:
+            self._calling_back += 1
+        self._client._session.callbacks.call(self._run_callbacks, (future, callbacks), "a future")
+
+    def _run_callbacks(self, what: tuple[ExecutorFuture[Any], list[Callable[[Any], Any]]]) -> None:
+        future, callbacks = what
+        try:
+            for callback in callbacks:
+                _handover.call_back(callback, future, "a future")
+        finally:
+            with self._lock:
+                self._calling_back -= 1
+            self._go_on()
 
     def _dropped(self, future: ExecutorFuture[Any]) -> None:
         """A future was cancelled while it waited here: tells those who wait for it."""
         with self._lock:
-            if future in self._waiting:
+            with contextlib.suppress(ValueError):
                 self._waiting.remove(future)
                 future.set_running_or_notify_cancel()
             self._changed.notify_all()
-
-
-def chunk_runner(function: Callable[..., T]) -> Callable[[list[tuple[Any, ...]]], list[T]]:
-    """Makes many calls. It is made in a function so that it travels by value: a worker needs no Argon."""
-
-    def run_chunk(chunk: list[tuple[Any, ...]]) -> list[T]:
-        return [function(*arguments) for arguments in chunk]
-
-    return run_chunk
-
-
-def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while True:
-        chunk = list(itertools.islice(items, size))
-        if not chunk:
-            return
-        yield chunk
-
-
-def _result_of(future: concurrent.futures.Future[Any], until: float | None) -> Any:
-    """The result, to which nothing here refers any more; a future that has none in time is cancelled."""
-    try:
-        return future.result(None if until is None else until - time.monotonic())
-    finally:
-        future.cancel()
-        del future
-
-
-def _resolve(future: ExecutorFuture[Any], deferred: Deferred[Any]) -> None:
-    if deferred._status == wire.OK and deferred._error is None:
-        try:
-            value = _result.value(deferred)
-        except Exception as problem:
-            future.set_exception(problem)
-        else:
-            future.set_result(value)
-        return
-    future.set_exception(_result.error(deferred))
 
 
 def _wait_for_all() -> None:

@@ -11,11 +11,16 @@ Further options are those of `argon.Client`. Without an address it is what ARGON
 
 from __future__ import annotations
 
+import contextlib
+import queue
+import threading
+import weakref
 from typing import Any, Callable
 
 import joblib
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
+from . import _handover
 from ._address import Addresses
 from .client import Client
 from .deferred import Deferred
@@ -28,6 +33,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
 
     supports_retrieve_callback = True
     supports_return_generator = True
+    supports_timeout = True
     supports_inner_max_num_threads = False
     uses_threads = False
     supports_sharedmem = False
@@ -45,13 +51,38 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._given = client
         self._make: Callable[[], Client] = lambda: Client(address, **options)
         self._client: Client | None = None
-        self._under_way: set[Deferred[Any]] = set()
+        # Batches whose outcome joblib still wants, and what it gave to be told.
+        self._under_way: dict[Deferred[Any], Any] = {}
+        # Held while joblib is told of one.
+        self._telling = threading.RLock()
+        self._parallels: weakref.WeakSet[Any] = weakref.WeakSet()
         self.parallel: Any = None
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
-        """Called by joblib at the start of a `Parallel` call."""
+        """Called by joblib at the start of a `Parallel` call, or of a `with` block around several."""
         self.parallel = parallel
+        if parallel is not None:
+            self._parallels.add(parallel)
         return self.effective_n_jobs(n_jobs)
+
+    def start_call(self) -> None:
+        """Called before the first batch of a call: what an aborted call before it left is none of this one's.
+
+        joblib keeps batches that it had made ready, and a batch that ended late passes for one of the next call.
+        """
+        for parallel in list(self._parallels):
+            # Which of them calls is not told: the one that has begun and has not come past this.
+            if getattr(parallel, "_running", False) and not getattr(parallel, "_calling", False):
+                self._start_afresh(parallel)
+
+    def _start_afresh(self, parallel: Any) -> None:
+        with self._telling, parallel._lock:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    parallel._ready_batches.get(block=False)
+            parallel._jobs.clear()
+            parallel.n_dispatched_batches = parallel.n_dispatched_tasks = parallel.n_completed_tasks = 0
+            parallel._exception = parallel._aborting = parallel._aborted = False
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """How many calls run at once."""
@@ -65,16 +96,33 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
     def submit(self, func: Any, callback: Callable[[Any], None]) -> Deferred[Any]:
         """Sends a batch of calls off."""
         client = self._connected()
+        session = client._session.here()
         # joblib's own object would need joblib there: what it holds is sent instead.
-        task = client._calls.task(client, client._calls.of(_run_batch()), (list(func.items),), {})
-        self._under_way.add(task)
-
-        def ended(one: Deferred[Any]) -> None:
-            self._under_way.discard(one)
-            callback(one)
-
-        client._session.offer(task, callback=ended)
+        task = client._calls.task(client, session, client._calls.of(_run_batch()), (list(func.items),), {})
+        self._under_way[task] = callback
+        # joblib takes the next calls from the caller's iterator when it is told, and that may block.
+        session.offer(task, callback=lambda one: session.callbacks.call(self._tell, (callback, one), "joblib"))
         return task
+
+    def _tell(self, what: tuple[Callable[[Any], None], Deferred[Any]]) -> None:
+        callback, task = what
+        with self._telling:
+            if task not in self._under_way:
+                # Its call was aborted. joblib may be about to begin the next, and would take it for one of that.
+                return
+            del self._under_way[task]
+            try:
+                callback(task)
+            except BaseException as problem:
+                # joblib would wait for ever for what its own callback has lost.
+                self._fail(callback, problem)
+                raise
+
+    def _fail(self, callback: Any, problem: BaseException) -> None:
+        register = getattr(callback, "_register_outcome", None)
+        if register is not None:
+            register({"status": joblib.parallel.TASK_ERROR, "result": problem})
+            callback.parallel._exception = callback.parallel._aborting = True
 
     def apply_async(self, func: Any, callback: Callable[[Any], None] | None = None) -> Deferred[Any]:
         """The name of `submit` in joblib before 1.5."""
@@ -82,16 +130,23 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
 
     def retrieve_result_callback(self, out: Deferred[Any]) -> Any:
         """The results of a batch, or raises its error."""
-        return out.result()
+        value, error = _handover.outcome(out)
+        if error is not None:
+            raise _handover.as_plain(_handover.as_error(error))
+        return value
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Called after an error or an interrupt: cancels what is under way."""
-        for task in list(self._under_way):
-            task.cancel()
-        self._under_way.clear()
+        for task, callback in list(self._under_way.items()):
+            # Calls of another `Parallel` on this backend go on.
+            if getattr(getattr(callback, "parallel", None), "_aborting", True):
+                self._under_way.pop(task, None)
+                task.cancel()
 
     def terminate(self) -> None:
-        """Called at the end of a `Parallel` call: says goodbye, unless the client is the caller's."""
+        """Called at the end of a `Parallel` call: says goodbye, unless the client is the caller's or another call's."""
+        if self._under_way:
+            return
         client, self._client = self._client, None
         if client is not None and client is not self._given:
             client.shutdown()

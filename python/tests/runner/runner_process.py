@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from argon import _bundle, _code, _modules
+from argon import _bundle, _code, _exceptions, _modules
 
 RUNNER = Path(_code.__file__).parent / "_runner"
 RUN, OUTCOME, ASK, ANSWER, BLOB, NEED_BLOB, CHUNK, READY = 0x32, 0x33, 0x3C, 0x3D, 0x20, 0x21, 0x22, 0x40
@@ -52,6 +52,8 @@ class Outcome:
         failure = json.loads(self.payload) if self.codec else _bundle.loads(self.payload)
         if "exception" in failure:
             failure["exception"] = _bundle.loads(failure["exception"])
+        elif "parts" in failure:
+            failure["exception"] = _exceptions.together(_bundle.loads(failure["parts"]))
         return failure
 
 

@@ -68,8 +68,9 @@ class Blobs:
         return self._values[name]
 
     def callable(self, name: bytes, lookup: _bundle.Lookup | None) -> Any:
-        """What a blob of code holds, made anew."""
-        return _bundle.loads(self._bytes[name], lookup)
+        """What a blob of code holds, made anew: arrays that it captured too, since the task may change its copy."""
+        blob = self._bytes[name]
+        return _bundle.loads(blob if _bundle.is_one_part(blob) else bytearray(blob), lookup)
 
     def constant(self, name: bytes) -> Any:
         """What a blob of code holds that its runs do not change, made once."""

@@ -5,45 +5,71 @@ from __future__ import annotations
 import json
 import traceback
 
-from .. import _bundle
+from .. import _bundle, _exceptions
 from . import results
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from typing import Any
 
-#: Of a message, and of each half of a traceback.
+#: Of each half of a traceback.
 TEXT_CHARACTERS_MAX = 100_000
+_READ_ONLY = "an array that client.share made is read-only, since other tasks use the same memory: change a copy of it"
 
 
-def payload(error: BaseException, is_json: bool) -> list[_bundle.Buffer]:
+def payload(error: BaseException, is_json: bool, has_shared: bool = False) -> list[_bundle.Buffer]:
     """The payload of an ``error``."""
+    note = _READ_ONLY if has_shared and _is_read_only(error) else ""
     about: dict[str, Any] = {
         "class": _name(type(error)),
-        "message": _message(error),
-        "traceback": _traceback(error),
+        "message": _exceptions.text(error),
+        "traceback": _traceback(error) + (f"{note}\n" if note else ""),
     }
     if is_json:
         return [json.dumps(about).encode()]
-    pickled = _pickled(error)
-    if pickled is not None:
-        about["exception"] = pickled
+    about.update(_pickled(error))
     return _bundle.dumps(about)[0]
 
 
-def _pickled(error: BaseException) -> bytes | None:
-    """The bundle of an exception, or None if it cannot be written, or not be read again."""
-    try:
-        bundle = b"".join(_dumps(error))
-        if type(error).__module__ != "builtins":
+def payload_of_last_resort(error: BaseException, trouble: BaseException, is_json: bool) -> list[_bundle.Buffer]:
+    """The same when even that failed: what a class can do to its own exceptions is endless."""
+    about = {
+        "class": type.__dict__["__qualname__"].__get__(type(error)),
+        "message": f"(it cannot be told: {type.__dict__['__qualname__'].__get__(type(trouble))})",
+        "traceback": "",
+    }
+    return [json.dumps(about).encode()] if is_json else _bundle.dumps(about)[0]
+
+
+def _is_read_only(error: BaseException) -> bool:
+    words = _exceptions.text(error).lower()
+    return isinstance(error, (ValueError, TypeError, BufferError)) and ("read-only" in words or "readonly" in words)
+
+
+def _pickled(error: BaseException) -> dict[str, bytes]:
+    """The bundle of an exception, or of its parts, whichever gives the same when it is read; or neither."""
+    for name, value, again in (("exception", error, _as_it_is), ("parts", None, _exceptions.together)):
+        try:
+            bundle = b"".join(_dumps(_exceptions.parts(error) if value is None else value))
+            if type(error).__module__ == "builtins" and name == "exception" and not _has_members(error):
+                return {name: bundle}
             # Many a class forgets that it is made again from its args.
-            _bundle.loads(bundle)
-    except Exception:
-        return None
-    return bundle
+            if _exceptions.is_same(error, again(_bundle.loads(bundle))):
+                return {name: bundle}
+        except BaseException:  # A class may raise what it likes from here.
+            continue
+    return {}
 
 
-def _dumps(error: BaseException) -> list[_bundle.Buffer]:
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _has_members(error: BaseException) -> bool:
+    return hasattr(error, "exceptions")
+
+
+def _dumps(error: object) -> list[_bundle.Buffer]:
     plain = _bundle.plain(error)
     return results.dumps(error) if plain is None else plain
 
@@ -53,7 +79,7 @@ def _traceback(error: BaseException) -> str:
         told = traceback.TracebackException.from_exception(error)
         _leave_out_own_steps(told, set())
         text = "".join(told.format())
-    except Exception as trouble:  # A class whose str or repr fails.
+    except BaseException as trouble:  # A class whose str or repr fails.
         text = f"{_name(type(error))} (its traceback cannot be shown: {_name(type(trouble))})\n"
     if len(text) > 2 * TEXT_CHARACTERS_MAX:
         text = f"{text[:TEXT_CHARACTERS_MAX]}\n…\n{text[-TEXT_CHARACTERS_MAX:]}"
@@ -69,13 +95,6 @@ def _leave_out_own_steps(told: traceback.TracebackException | None, seen: set[in
     told.stack = traceback.StackSummary.from_list(steps)
     _leave_out_own_steps(told.__cause__, seen)
     _leave_out_own_steps(told.__context__, seen)
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)[:TEXT_CHARACTERS_MAX]
-    except Exception as trouble:
-        return f"(its text cannot be had: {_name(type(trouble))})"
 
 
 def _name(kind: type) -> str:

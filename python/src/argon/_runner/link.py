@@ -33,6 +33,7 @@ OUTPUT_TAKEN = 0x42
 
 FRAME_BYTES_MAX = 1 << 20
 PART_BYTES_MAX = 256 << 10
+PAYLOAD_BYTES_MAX = 1 << 30
 _READ_BYTES = 64 << 10
 _BUFFERS_MAX = 64
 
@@ -69,7 +70,8 @@ class Link:
         self._begin = 0
         self._end = 0
         self._kept: list[Message] = []
-        self._partial: dict[int, tuple[int, bytearray, memoryview, int]] = {}
+        # By stream: kind and head, what came of the payload, how much that is, and how long it will be.
+        self._partial: dict[int, tuple[int, bytearray, bytearray, int, int]] = {}
         self._last_stream = 0
 
     def next(self) -> Message:
@@ -92,7 +94,7 @@ class Link:
     def is_coming(self, blob: bytes) -> bool:
         """Whether a blob waits for its turn, or has begun to come: small messages pass by big ones."""
         heads = [message[1] for message in self._kept if message[0] == BLOB]
-        heads += [head for kind, head, _, _ in self._partial.values() if kind == BLOB]
+        heads += [head for kind, head, _, _, _ in self._partial.values() if kind == BLOB]
         return any(head[:32] == blob for head in heads)
 
     def send(self, kind: int, *parts: Any) -> None:
@@ -160,23 +162,30 @@ class Link:
         view = memoryview(body)
         if not stream:
             return [kind, body, view[head_bytes:]]
+        if length > PAYLOAD_BYTES_MAX:
+            raise ValueError(f"argon runner: the worker announced a payload of {length} bytes")
         _memory.expect(length)
-        payload = memoryview(bytearray(length))
         filled = len(body) - head_bytes
+        payload = _memory.room(length, filled)
         payload[:filled] = view[head_bytes:]
         if filled == length:
-            return [kind, body, payload]
-        self._partial[stream] = kind, body, payload, filled
+            return [kind, body, memoryview(payload)]
+        self._partial[stream] = kind, body, payload, filled, length
         return None
 
     def _take_chunk(self, length: int) -> Message | None:
         (stream,) = _NUMBER.unpack(self._take(4))
-        kind, head, payload, filled = self._partial.pop(stream)
+        kind, head, payload, filled, whole = self._partial.pop(stream)
         end = filled + length
-        self._fill(payload[filled:end])
-        if end == len(payload):
-            return [kind, head, payload]
-        self._partial[stream] = kind, head, payload, end
+        if end > whole:
+            raise ValueError("argon runner: the worker sent more of a payload than it had announced")
+        payload = _memory.grown(payload, filled, end, whole)
+        view = memoryview(payload)
+        self._fill(view[filled:end])
+        if end == whole:
+            return [kind, head, view]
+        view.release()
+        self._partial[stream] = kind, head, payload, end, whole
         return None
 
     def _take(self, count: int) -> bytearray:

@@ -127,7 +127,7 @@ class Runner:
             self._reset.quiet()
             self._end_if_forked(error)
             self._end_if_out_of_memory(error)
-            result = self._failure(error, codec)
+            result = self._failure(error, codec, len(names) > 1 or (bool(names) and "call" in meta))
         self._reset.restore()
         self._modules.keep_place()
         report = self._about() if status else b""
@@ -173,7 +173,7 @@ class Runner:
             if type(args) is not list:
                 raise RuntimeError("the JSON payload of a task is an array of arguments")
             return function, args, {}
-        if len(payload) <= PART_BYTES_MAX and bytes(payload[:4]) != b"\0\0\0\1":
+        if len(payload) <= PART_BYTES_MAX and not _bundle.is_one_part(payload):
             # Arrays stay where they arrived: let that be a well aligned place.
             payload = memoryview(bytearray(payload))
         args, kwargs = _read("an argument", _bundle.loads, payload, lookup)
@@ -208,10 +208,15 @@ class Runner:
                 _print(error)
                 _end(1)
 
-    def _failure(self, error: BaseException, codec: int) -> list[Any]:
+    def _failure(self, error: BaseException, codec: int, has_shared: bool) -> list[Any]:
         from . import failures
 
-        return failures.payload(error, codec == _CODEC_JSON)
+        try:
+            return failures.payload(error, codec == _CODEC_JSON, has_shared)
+        except SystemExit:
+            raise
+        except BaseException as trouble:
+            return failures.payload_of_last_resort(error, trouble, codec == _CODEC_JSON)
 
     def _about(self) -> bytes:
         """The report of an ``error``: where it was. What was raised is the payload."""

@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = embedded![
     "_bundle.py",
     "_by_value.py",
     "_culprit.py",
+    "_exceptions.py",
     "_memory.py",
     "_runner/__init__.py",
     "_runner/claims.py",

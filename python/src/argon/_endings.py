@@ -1,0 +1,94 @@
+"""How a session ends: with a goodbye, behind a destructor's back, or in a forked child, which begins its own.
+
+All of it may be asked for by a signal handler or a destructor at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from . import _protocol as wire
+from .errors import Cancelled, Error, Lost
+
+if TYPE_CHECKING:
+    from ._link import Link
+    from ._session import Session
+
+GOODBYE_S = 1.0
+
+
+def close(session: Session) -> None:
+    """Says goodbye: the manager cancels what is unfinished. What still waits here ends as cancelled."""
+    if session.is_inside():
+        session.abandon()
+        return
+    aside = session.aside
+    if aside is not None:
+        aside.close()
+    with session.lock:
+        if session.closed:
+            return
+        session.closed = True
+        link, session.link = session.link, None
+        if link is not None and session.process == os.getpid():
+            _say_goodbye(session, link)
+        _end_all(session, Cancelled, "the client was shut down before the task ended")
+        # Before the session's own thread can see that it is over: it runs the callbacks of these, and ends.
+        session.turns.wake_finished()
+        session.turns.stir(at_once=True)
+    session.turns.end()
+    session.callbacks.end()
+
+
+def abandon(session: Session) -> None:
+    """Closes later, on the session's own thread: for a destructor, which must not wait for a lock."""
+    aside = session.aside
+    if aside is not None:
+        aside.abandon()
+    session.abandoned = True
+    session.turns.ring()
+    session.turns.end_unused()
+
+
+def begin_after_fork(session: Session) -> None:
+    """In a child: it must not speak on its parent's connection, and has none of its tasks."""
+    parent, tasks = session.process, [*session.journal.values(), *session.requests.values()]
+    link = session.link
+    session.turns.close_bells()
+    session.reconnect.restart()
+    session.begin()
+    if link is not None:
+        link.close()
+    reason = f"the task belongs to the process {parent}, which made it before this one was forked"
+    for task in tasks:
+        task._waiters = ()
+        session.fail(task, Lost(reason))
+    session.finished.clear()
+
+
+def _say_goodbye(session: Session, link: Link) -> None:
+    with contextlib.suppress(OSError):
+        if session.acks:
+            session.write_acks(link)
+        link.send(wire.json_frame(wire.GOODBYE, {"reason": "the client is done"}))
+        link.streams.clear()
+        link.sock.settimeout(GOODBYE_S)
+        link.flush()
+    # Whoever waits on the socket now closes it.
+    link.broken = link.broken or "it was closed"
+    if session.turns.is_led():
+        link.shut_down()
+    else:
+        link.close()
+
+
+def _end_all(session: Session, kind: type[Error], message: str) -> None:
+    tasks = [*session.journal.values(), *session.requests.values()]
+    session.journal.clear()
+    session.requests.clear()
+    session.backlog.clear()
+    session.held_back.clear()
+    for task in tasks:
+        session.fail(task, kind(message))

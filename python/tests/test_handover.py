@@ -1,0 +1,355 @@
+"""An outcome always ends its future, whatever is raised on the way, and on whichever way it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import concurrent.futures
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import argon
+import argon.aio
+from cluster import Cluster, wait_for
+
+LIMIT_S = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
+
+
+class Picky(Exception):
+    def __init__(self, first: int, *, second: int):
+        super().__init__(f"{first} and {second}")
+
+
+class Stubborn(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("nothing is set here")
+
+    def add_note(self, note: str) -> None:
+        raise TypeError("no notes")
+
+    def __str__(self) -> str:
+        raise StopIteration
+
+    __repr__ = __str__
+
+
+class Unreduced(Exception):
+    def __reduce__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+class Unset(Exception):
+    def __init__(self) -> None:
+        self.held = 1
+
+    def __setstate__(self, state: object) -> None:
+        raise SystemExit(3)
+
+
+class Traceless(Exception):
+    @property
+    def __traceback__(self) -> Any:
+        raise RuntimeError("no traceback")
+
+    @__traceback__.setter
+    def __traceback__(self, value: Any) -> None:
+        raise RuntimeError("no traceback")
+
+
+class ManyArguments(Exception):
+    def __new__(cls, *args: Any) -> Any:
+        assert len(args) == 2
+        return super().__new__(cls, *args)
+
+    def __init__(self, one: int, two: int):
+        super().__init__(one)
+
+
+class Group(getattr(builtins, "BaseExceptionGroup", Exception)):  # type: ignore[misc]
+    pass
+
+
+RAISED: dict[str, Callable[[], BaseException]] = {
+    "stop": StopIteration,
+    "stop_async": StopAsyncIteration,
+    "generator_exit": GeneratorExit,
+    "cancelled": asyncio.CancelledError,
+    "cancelled_future": concurrent.futures.CancelledError,
+    "interrupt": KeyboardInterrupt,
+    "base": BaseException,
+    "memory": MemoryError,
+    "recursion": RecursionError,
+    "timeout": TimeoutError,
+    "frozen": lambda: Frozen(5),
+    "picky": lambda: Picky(1, second=2),
+    "stubborn": Stubborn,
+    "unreduced": Unreduced,
+    "unset": Unset,
+    "traceless": Traceless,
+    "many_arguments": lambda: ManyArguments(1, 2),
+    "group": lambda: Group("several", [Frozen(1), StopIteration(), KeyboardInterrupt()]),
+    "exit": lambda: SystemExit(4),
+}
+
+
+def raising(name: str) -> None:
+    raise RAISED[name]()
+
+
+class Unreadable:
+    """A value that raises while it is read, here only."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __reduce__(self) -> Any:
+        return _read, (self.name,)
+
+
+def _read(name: str) -> None:
+    raise RAISED[name]()
+
+
+def returning(name: str) -> Any:
+    return Unreadable(name)
+
+
+def caught(call: Callable[[], Any]) -> BaseException:
+    try:
+        raise AssertionError(f"it gave {call()!r}")
+    except AssertionError:
+        raise
+    except BaseException as error:
+        return error
+
+
+def by_queue(client: Any, function: Any, name: str) -> BaseException:
+    return caught(lambda: client.queue(function, name))
+
+
+def by_defer(client: Any, function: Any, name: str) -> BaseException:
+    return caught(lambda: client.defer(function, name).result(LIMIT_S))
+
+
+def by_exception(client: Any, function: Any, name: str) -> BaseException:
+    try:
+        found = client.defer(function, name).exception(LIMIT_S)
+    except KeyboardInterrupt as interrupt:
+        # While a value is read here it cannot be told from the caller's own.
+        return interrupt
+    assert isinstance(found, BaseException)
+    return found
+
+
+def by_map(client: Any, function: Any, name: str) -> BaseException:
+    return caught(lambda: list(client.map(function, [name])))
+
+
+def by_unordered_map(client: Any, function: Any, name: str) -> BaseException:
+    return caught(lambda: list(client.map(function, [name], ordered=False)))
+
+
+def by_callback(client: Any, function: Any, name: str) -> BaseException:
+    ended, found = threading.Event(), []
+
+    def callback(deferred: Any) -> None:
+        found.append(deferred.exception())
+        ended.set()
+
+    client.defer(function, name).add_done_callback(callback)
+    assert ended.wait(LIMIT_S)
+    return found[0]
+
+
+def by_executor(client: Any, function: Any, name: str) -> BaseException:
+    with executor_of(client) as executor:
+        return caught(lambda: executor.submit(function, name).result(LIMIT_S))
+
+
+def by_as_completed(client: Any, function: Any, name: str) -> BaseException:
+    with executor_of(client) as executor:
+        (future,) = concurrent.futures.as_completed([executor.submit(function, name)], LIMIT_S)
+        found = future.exception()
+        assert isinstance(found, BaseException)
+        return found
+
+
+def by_executor_map(client: Any, function: Any, name: str) -> BaseException:
+    with executor_of(client) as executor:
+        return caught(lambda: list(executor.map(function, [name], timeout=LIMIT_S)))
+
+
+def executor_of(client: Any) -> argon.Executor:
+    reconnect = client._session.reconnect
+    return argon.Executor(reconnect.addresses[0], key=reconnect.key)
+
+
+def in_asyncio(client: Any, wait: Callable[[argon.aio.Client], Any]) -> BaseException:
+    async def main() -> BaseException:
+        reconnect = client._session.reconnect
+        async with argon.aio.Client(reconnect.addresses[0], key=reconnect.key) as other:
+            try:
+                await wait(other)
+            except BaseException as error:
+                return error
+            raise AssertionError("it raised nothing")
+
+    return asyncio.run(asyncio.wait_for(main(), LIMIT_S))
+
+
+def by_aio_queue(client: Any, function: Any, name: str) -> BaseException:
+    return in_asyncio(client, lambda other: other.queue(function, name))
+
+
+def by_aio_defer(client: Any, function: Any, name: str) -> BaseException:
+    return in_asyncio(client, lambda other: other.defer(function, name))
+
+
+def by_aio_map(client: Any, function: Any, name: str) -> BaseException:
+    async def whole(other: argon.aio.Client) -> None:
+        assert [value async for value in other.map(function, [name])] == "nothing"
+
+    return in_asyncio(client, whole)
+
+
+def by_awaited_deferred(client: Any, function: Any, name: str) -> BaseException:
+    async def whole(_: Any) -> None:
+        await client.defer(function, name)
+
+    return in_asyncio(client, whole)
+
+
+def by_run_in_executor(client: Any, function: Any, name: str) -> BaseException:
+    async def whole(_: Any) -> None:
+        executor = executor_of(client)
+        try:
+            await asyncio.get_running_loop().run_in_executor(executor, function, name)
+        finally:
+            executor.shutdown(wait=False)
+
+    return in_asyncio(client, whole)
+
+
+WAYS = [
+    *(by_queue, by_defer, by_exception, by_map, by_unordered_map, by_callback, by_executor),
+    *(by_as_completed, by_executor_map, by_aio_queue, by_aio_defer, by_aio_map, by_awaited_deferred),
+    by_run_in_executor,
+]
+#: Where a StopIteration would pass for the end of a loop, or end no future of asyncio's.
+GUARDED = [way for way in WAYS if way not in (by_queue, by_defer, by_exception, by_callback)]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_whatever_a_task_raises_ends_its_future(client: Any, way: Callable[..., BaseException]) -> None:
+    for name, make in RAISED.items():
+        error = way(client, raising, name)
+        expected = {type(make()), argon.TaskError, argon.Died, RuntimeError}
+        assert type(error) in expected or type(error).__name__ == type(make()).__name__, (name, repr(type(error)))
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_whatever_reading_a_result_raises_ends_its_future(client: Any, way: Callable[..., BaseException]) -> None:
+    for name in RAISED:
+        assert isinstance(way(client, returning, name), BaseException), name
+
+
+@pytest.mark.parametrize("way", GUARDED, ids=lambda way: way.__name__)
+def test_a_stop_of_a_task_is_an_error_where_it_would_end_a_loop(client: Any, way: Callable[..., BaseException]) -> None:
+    error = way(client, raising, "stop")
+    assert type(error) is RuntimeError and type(error.__cause__) is StopIteration
+
+
+@pytest.mark.parametrize("raised", ["StopIteration()", "GeneratorExit()", "KeyboardInterrupt()", "OSError(2, 'no')"])
+def test_whatever_a_submitted_task_raises_is_collected(client: Any, raised: str) -> None:
+    task = client.submit(exec, f"raise {raised}")
+    assert repr(caught(lambda: client.collect(task, LIMIT_S))) == repr(eval(raised))
+
+
+def test_a_map_is_not_cut_short_by_a_task(client: Any) -> None:
+    results = client.map(lambda box: next(iter(box)), [["a"], ["b"], [], ["c"]])
+    assert [next(results), next(results)] == ["a", "b"]
+    with pytest.raises(RuntimeError):
+        next(results)
+    assert list(results) == []
+
+
+def test_a_callback_that_raises_harms_nobody(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[str] = []
+
+    def raise_from_callback(_: Any) -> None:
+        ended.append("raised")
+        raise SystemExit(7)
+
+    client, executor = cluster.client(), cluster.executor()
+    slow = lambda number: __import__("time").sleep(0.2) or abs(number)  # noqa: E731
+    future, deferred = executor.submit(slow, -1), client.defer(slow, -1)
+    for one in (future, deferred):
+        one.add_done_callback(raise_from_callback)
+        one.add_done_callback(lambda _: ended.append("second"))
+    assert future.result(LIMIT_S) == deferred.result(LIMIT_S) == 1
+    wait_for("both callbacks of both", lambda: len(ended) == 4)
+    executor.shutdown()
+    client.shutdown()
+    assert "callback of" in caplog.text
+
+
+def test_a_callback_may_wait_for_other_calls_and_shut_down(cluster: Cluster) -> None:
+    executor, client, found = cluster.executor(), cluster.client(), []
+    ended = threading.Event()
+
+    def of_future(future: Any) -> None:
+        found.append(executor.submit(pow, future.result(), 2).result(LIMIT_S))
+        executor.shutdown()
+        client.defer(abs, -4).on_done(of_deferred)
+
+    def of_deferred(deferred: Any) -> None:
+        found.append(client.queue(pow, deferred.result(), 2))
+        client.shutdown()
+        ended.set()
+
+    executor.submit(abs, -3).add_done_callback(of_future)
+    assert ended.wait(LIMIT_S) and found == [9, 16]
+
+
+def test_a_client_serves_one_loop_after_another(client: Any) -> None:
+    reconnect = client._session.reconnect
+    other = argon.aio.Client(reconnect.addresses[0], key=reconnect.key)
+    left: list[Any] = []
+
+    async def leave_a_call() -> None:
+        left.append(other.defer(__import__("time").sleep, 0.2))
+        await other.queue(abs, -1)
+
+    async def main() -> Any:
+        return await asyncio.wait_for(other.queue(abs, -2), LIMIT_S)
+
+    asyncio.run(leave_a_call())
+    assert asyncio.run(main()) == 2
+    # The call of the closed loop ends in between, and nobody waits for it.
+    assert client.queue(__import__("time").sleep, 0.3) is None
+    assert asyncio.run(main()) == 2
+    asyncio.run(other.shutdown())
+
+
+def test_one_submitted_task_can_be_collected_twice_at_once(client: Any) -> None:
+    task = client.submit(pow, 3, 4)
+    first, second, third = (client.collect_later(task) for _ in range(3))
+    third.cancel()
+    assert first.result(LIMIT_S) == second.result(LIMIT_S) == 81
+
+
+def test_a_future_that_the_user_ended_stops_nothing(cluster: Cluster) -> None:
+    with cluster.executor() as executor:
+        future = executor.submit(__import__("time").sleep, 0.05)
+        future.set_result("mine")
+        assert executor.submit(abs, -1).result(LIMIT_S) == 1
+        assert future.result() == "mine"
