@@ -26,11 +26,13 @@ fn impatient_worker(cluster: &mut Cluster) -> String {
 }
 
 /// A command that runs until the file `go` is there.
-const UNTIL_GO: &str = "while ! [ -e go ]; do sleep 0.02; done; echo done";
+const UNTIL_GO: &str = "touch begun; while ! [ -e go ]; do sleep 0.02; done; echo done";
 
 fn begin(cluster: &mut Cluster) -> Process {
     let running = start(cluster, &["run", "--never-twice", "--", "sh", "-c", UNTIL_GO]);
-    cluster.wait_for_status("the command to run", |status| status["pending"] == 1);
+    // A worker that has the command may give it back until it has begun.
+    let begun = cluster.folder().join("begun");
+    wait_for("the command to begin", SOON, || begun.exists().then_some(()));
     running
 }
 

@@ -34,7 +34,11 @@ fn task(session: u8, sequence: u64, runtime: Runtime, flags: Flags) -> Task {
 }
 
 fn ask(client: &mut WireClient) -> Value {
-    client.say(ToManager::Request(Question::Waiting.numbered(7)));
+    answer(client, &Question::Waiting)
+}
+
+fn answer(client: &mut WireClient, question: &Question) -> Value {
+    client.say(ToManager::Request(question.numbered(7)));
     loop {
         if let Some(ToClient::Reply(reply)) = client.hear() {
             assert_eq!(reply.request, 7);
@@ -129,4 +133,47 @@ fn a_task_that_is_not_accepted_says_why_for_programs() {
         }
     };
     assert_eq!(report["code"], "queue_full", "{report}");
+}
+
+#[test]
+fn a_client_that_is_gone_without_a_goodbye_is_shown_with_what_it_holds_until_it_is_given_up() {
+    let mut cluster = Cluster::start_with(&["--session-grace", "3"]);
+    cluster.add_worker(&["--workers", "1"]);
+    let mut leaving = client(&cluster, 1);
+    leaving.say_all((1..=3).map(|n| ToManager::Submit(task(1, n, Runtime::Exec, Flags::default()))));
+    cluster.wait_for_status("one to run", |status| status["pending"] == 1 && status["queue_length"] == 2);
+    drop(leaving);
+    let status = cluster.wait_for_status("it to be away", |status| status["clients"] == 0);
+    let away = &status["away"][0];
+    assert_eq!((&away["tasks"], &away["running"]), (&3.into(), &1.into()), "{status}");
+    assert!(away["seconds_left"].as_u64().unwrap() <= 3);
+    let address = cluster.address().to_owned();
+    let shown = cluster.argon(&["status", "--manager", &address]);
+    let shown = cluster.run(shown, "status").finish(Duration::from_secs(10)).stdout;
+    assert!(
+        shown.contains("away    client test: its 3 tasks (1 with workers) are cancelled, unless"),
+        "{shown}"
+    );
+    cluster.wait_for_status("it to be given up", |status| {
+        status["away"].as_array().is_some_and(Vec::is_empty) && status["pending"] == 0
+    });
+}
+
+#[test]
+fn the_managers_log_and_its_status_say_once_that_no_worker_is_there() {
+    let mut cluster = Cluster::start();
+    let mut submitting = client(&cluster, 1);
+    submitting.say_all((1..=2).map(|n| ToManager::Submit(task(1, n, Runtime::Exec, Flags::default()))));
+    let logged = |cluster: &Cluster| {
+        let manager = cluster.manager.as_ref().unwrap();
+        manager.stderr().matches("no worker is connected").count()
+    };
+    wait_for("the log", Duration::from_secs(10), || (logged(&cluster) == 1).then_some(()));
+    submitting.say(ToManager::Submit(task(1, 3, Runtime::Exec, Flags::default())));
+    let status = cluster.wait_for_status("the third", |status| status["queue_length"] == 3);
+    assert_eq!((&status["why"][0]["code"], &status["why"][0]["tasks"]), (&"no_worker".into(), &3.into()));
+    let first = task(1, 1, Runtime::Exec, Flags::default()).head.id.to_string();
+    let explained = answer(&mut submitting, &Question::Explain { task: first });
+    assert_eq!((&explained["state"], &explained["why"][0]["code"]), (&"queued".into(), &"no_worker".into()));
+    assert_eq!(logged(&cluster), 1);
 }

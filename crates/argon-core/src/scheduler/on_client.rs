@@ -28,6 +28,7 @@ impl Scheduler {
             close(old, "session", "this session was opened on another connection", out);
         }
         session.client = client;
+        session.away_until = None;
         session.stamp = stamp;
         session.credit = credit;
         for task in &session.tasks {
@@ -112,7 +113,9 @@ impl Scheduler {
         if farewell {
             self.end_session(key, out);
         } else {
-            self.timers.set(now + self.limits.session_grace, Timer::SessionGrace(key, stamp));
+            let until = now + self.limits.session_grace;
+            self.sessions[key.index()].away_until = Some(until);
+            self.timers.set(until, Timer::SessionGrace(key, stamp));
         }
     }
 
@@ -132,6 +135,7 @@ impl Scheduler {
     pub(super) fn end_session(&mut self, key: SessionKey, out: &mut Out) {
         // Once the name is gone, the session goes with its last task.
         self.sessions[key.index()].client.clear();
+        self.sessions[key.index()].away_until = None;
         let attached: Vec<TaskKey> = self.attached_tasks(key).collect();
         for task in attached {
             self.drop_task(task, out);

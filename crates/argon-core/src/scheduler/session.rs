@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 use super::TaskKey;
 use super::input::Link;
 use super::task::State;
+use crate::time::Time;
 
 /// What the scheduler knows of one client.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Session {
     pub(super) link: Option<Link>,
     /// Changes when the session is opened or lost, so that an old grace timer is known as stale.
     pub(super) stamp: u32,
+    /// When its attached tasks are cancelled, while its client is away.
+    pub(super) away_until: Option<Time>,
     /// Waiting tasks by priority, each with the stamp it was queued under.
     pub(super) lanes: [VecDeque<(TaskKey, u32)>; 3],
     /// Entries of each lane whose task waits there no more.
@@ -54,6 +57,7 @@ impl Session {
             client,
             link: None,
             stamp: 0,
+            away_until: None,
             lanes: Default::default(),
             stale: [0; 3],
             has_turn: [false; 3],

@@ -1,7 +1,8 @@
 //! What people and programs may see of the scheduler: plain values, copied out.
 
+use argon_proto::conversation::admin::AwayClient;
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
-use argon_proto::{Report, Task, TaskId};
+use argon_proto::{Flags, Report, Task, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::Scheduler;
@@ -66,6 +67,7 @@ impl Scheduler {
             waiting,
             untaken,
             clients: self.sessions.iter().filter(|(_, session)| session.link.is_some()).count(),
+            away: self.away_clients(now),
             totals: self.totals,
             worker_list: self.worker_views(now),
             running,
@@ -89,6 +91,29 @@ impl Scheduler {
                 format!("ended as {} {}", ended.outcome.head.status.name(), report.message)
             }
         })
+    }
+
+    fn away_clients(&self, now: Time) -> Vec<AwayClient> {
+        let mut away: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|(_, session)| Some((session.away_until?, session)))
+            .map(|(until, session)| {
+                let tasks = session.tasks.iter().map(|key| &self.tasks[key.index()]);
+                let attached = tasks.filter(|entry| !entry.is_ended() && !entry.is(Flags::DETACHED));
+                let (running, waiting): (Vec<_>, Vec<_>) =
+                    attached.map(|entry| entry.worker().is_some()).partition(|is_running| *is_running);
+                AwayClient {
+                    client: session.client.clone(),
+                    tasks: running.len() + waiting.len(),
+                    running: running.len(),
+                    seconds_left: until.since(now).as_secs(),
+                }
+            })
+            .collect();
+        away.sort_by_key(|client| client.seconds_left);
+        away.truncate(RUNNING_AT_MOST);
+        away
     }
 
     fn worker_views(&self, now: Time) -> Vec<WorkerView> {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use argon_proto::conversation::admin;
 use argon_proto::{Runtime, TaskId};
 use serde::Serialize;
 
@@ -51,7 +52,7 @@ pub struct WhyWaiting {
 
 /// Reasons for which tasks wait at a manager.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str")]
 pub enum Reason {
     /// No worker is connected.
     NoWorker,
@@ -73,6 +74,31 @@ pub enum Reason {
     Delayed,
     /// All slots are taken.
     Busy,
+}
+
+impl Reason {
+    /// The code on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoWorker => "no_worker",
+            Self::NoRuntime => "no_runtime",
+            Self::Draining => "draining",
+            Self::Exhausted => "exhausted",
+            Self::Outcomes => "outcomes",
+            Self::Blob => "blob",
+            Self::Store => "store",
+            Self::Recovery => "recovery",
+            Self::Delayed => "delayed",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+impl From<Reason> for &'static str {
+    fn from(reason: Reason) -> Self {
+        reason.name()
+    }
 }
 
 /// What is known of the tasks in question.
@@ -121,6 +147,30 @@ impl Scheduler {
         let mut tally = Tally::default();
         self.sessions.iter().for_each(|(_, session)| self.tally_session(session, &mut tally));
         self.reasons(now, &tally)
+    }
+
+    /// Why one task waits; nothing if it does not wait or is not known.
+    #[must_use]
+    pub fn waiting_of_task(&self, now: Time, id: TaskId) -> Waiting {
+        let mut tally = Tally::default();
+        if let Some(key) = self.task_of(&id) {
+            let entry = &self.tasks[key.index()];
+            let session = &self.sessions[entry.session.index()];
+            let is_queued = matches!(entry.state, State::Queued { .. });
+            if is_queued && session.untaken_bytes > self.limits.untaken_bytes {
+                tally.choked = 1;
+            } else {
+                tally.counts.add(&entry.state, entry.task.head.runtime);
+                tally.read_python(entry);
+            }
+        }
+        self.reasons(now, &tally)
+    }
+
+    /// Whether tasks are queued and no worker is there to take them.
+    #[must_use]
+    pub fn is_stranded(&self) -> bool {
+        self.workers.is_empty() && self.queue.len() > 0
     }
 
     fn tally_session(&self, session: &Session, tally: &mut Tally) {
@@ -285,6 +335,18 @@ fn push(waiting: &mut Vec<WhyWaiting>, code: Reason, tasks: u64, why: &str) {
 }
 
 impl Waiting {
+    /// The reasons as they go into other answers.
+    #[must_use]
+    pub fn told(self) -> Vec<admin::WhyWaiting> {
+        let told = |why: WhyWaiting| admin::WhyWaiting {
+            code: why.code.name().to_owned(),
+            runtime: why.runtime,
+            tasks: why.tasks,
+            message: why.message,
+        };
+        self.waiting.into_iter().map(told).collect()
+    }
+
     /// Adds tasks that the scheduler does not know yet, because what they name has not arrived.
     #[must_use]
     pub fn with_blobs_missing(mut self, tasks: usize) -> Self {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use argon_proto::conversation::admin::{ManagerStatus, Question, RunningTask, WorkerView};
+use argon_proto::conversation::admin::{
+    AwayClient, ManagerStatus, Question, RunningTask, WhyWaiting, WorkerView,
+};
 use argon_proto::key::Role;
 use clap::Args;
 
@@ -14,6 +16,8 @@ use crate::output::{print, print_line};
 
 /// Running tasks that are listed for people.
 const RUNNING_SHOWN: usize = 20;
+/// Clients that may come back, listed for people.
+const AWAY_SHOWN: usize = 5;
 
 /// Show workers, queue and running tasks of a manager.
 #[derive(Debug, Args)]
@@ -68,6 +72,8 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         "tasks   {} queued (high {high}, normal {normal}, low {low}), {} with workers, {} waiting, {} untaken",
         view.queue_length, view.pending, view.waiting, view.untaken
     );
+    away(&mut text, &view.away);
+    why(&mut text, &status.why);
     let totals = serde_json::to_value(view.totals).unwrap_or_default();
     let totals: Vec<String> = totals
         .as_object()
@@ -90,6 +96,34 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
     workers(&mut text, &view.worker_list);
     running(&mut text, &view.running);
     text
+}
+
+/// Clients that went without a goodbye: what holds slots though no client is there.
+fn away(text: &mut String, list: &[AwayClient]) {
+    for client in list.iter().take(AWAY_SHOWN) {
+        let what = match client.tasks {
+            0 => "it has no attached tasks".to_owned(),
+            1 => "its task is cancelled".to_owned(),
+            tasks => format!("its {tasks} tasks ({} with workers) are cancelled", client.running),
+        };
+        let until = if client.tasks == 0 { "it may come back within" } else { "unless it comes back within" };
+        let (name, left) = (printable(&client.client), client.seconds_left);
+        let _ = writeln!(text, "away    client {name}: {what}, {until} {left} s");
+    }
+    if list.len() > AWAY_SHOWN {
+        let _ = writeln!(text, "away    … and {} more clients", list.len() - AWAY_SHOWN);
+    }
+}
+
+/// Why tasks wait, but for the ordinary reason that all slots are taken.
+fn why(text: &mut String, list: &[WhyWaiting]) {
+    for why in list.iter().filter(|why| why.code != "busy") {
+        let _ = writeln!(text, "why     {}", printable(&why.message));
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn workers(text: &mut String, list: &[WorkerView]) {
@@ -208,6 +242,9 @@ mod tests {
         let reply = json!({
             "release": "0.1.0", "uptime_s": 300, "workers": 1, "clients": 2, "total_capacity": 4,
             "current_capacity": 3, "queue_length": 5, "queued": [0, 5, 0], "pending": 1, "waiting": 0, "untaken": 0,
+            "away": [{"client": "perl/0.1.0", "tasks": 3, "running": 1, "seconds_left": 52}],
+            "why": [{"code": "no_runtime", "tasks": 2, "message": "2 tasks wait: no worker has perl"},
+                    {"code": "busy", "tasks": 3, "message": "3 tasks wait: all 4 slots are taken"}],
             "totals": {"ok": 7, "lost_attempts": 1, "error": 0},
             "rates": {"submitted": 12.5, "ended": 3.0, "seconds": 10.0},
             "worker_list": [{"name": "box:8001", "slots": 4, "held": 1, "finished": 7, "mean_us": 12_345,
@@ -219,6 +256,8 @@ mod tests {
 manager mgr:8000 (argon 0.1.0), up 5 min
 slots   3 of 4 free on 1 workers; 2 clients
 tasks   5 queued (high 0, normal 5, low 0), 1 with workers, 0 waiting, 0 untaken
+away    client perl/0.1.0: its 3 tasks (1 with workers) are cancelled, unless it comes back within 52 s
+why     2 tasks wait: no worker has perl
 so far  1 lost attempts, 7 ok
 rates   12.5 tasks a second came in, 3.0 ended, over the last 10 s
 

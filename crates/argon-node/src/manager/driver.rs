@@ -23,6 +23,10 @@ use crate::signals::{StopSignal, stopped};
 
 /// Events that are taken in before records are committed and effects released.
 const BATCH: usize = 1024;
+/// Tasks that found no worker for so long are worth a line in the log.
+const STRANDED_FOR: Duration = Duration::from_secs(2);
+/// Refusals further apart than this are logged each, those in a row once.
+const REFUSALS_APART: Duration = Duration::from_secs(10);
 /// Pause before records that a full store refused are offered again.
 const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 
@@ -40,6 +44,18 @@ pub struct Driver {
     out: Out,
     dirty: Vec<Link>,
     refused_until: Option<Instant>,
+    /// When the store refused records last.
+    last_refusal: Option<Instant>,
+    stranded: Stranded,
+}
+
+/// Whether tasks wait for a first worker, and whether that was logged.
+#[derive(Clone, Copy, Debug, Default)]
+enum Stranded {
+    #[default]
+    No,
+    Since(Instant),
+    Told,
 }
 
 impl Driver {
@@ -80,6 +96,8 @@ impl Driver {
             out: Out::default(),
             dirty: Vec::new(),
             refused_until: None,
+            last_refusal: None,
+            stranded: Stranded::No,
         })
     }
 
@@ -109,10 +127,11 @@ impl Driver {
 
     fn deadline(&self) -> Option<Instant> {
         let due = self.scheduler.next_deadline().map(|time| self.started + Duration::from_micros(time.0));
-        match (due, self.refused_until) {
-            (Some(due), Some(refused)) => Some(due.min(refused)),
-            (due, refused) => due.or(refused),
-        }
+        let strands = match self.stranded {
+            Stranded::Since(since) => Some(since + STRANDED_FOR),
+            Stranded::No | Stranded::Told => None,
+        };
+        [due, self.refused_until, strands].into_iter().flatten().min()
     }
 
     pub(super) fn now(&self) -> Time {
@@ -136,7 +155,23 @@ impl Driver {
         self.rates.note(now, self.scheduler.totals());
         self.commit(now)?;
         self.release();
+        self.note_stranded();
         Ok(())
+    }
+
+    /// Logs once that tasks wait and no worker is there, and again only after there was one.
+    fn note_stranded(&mut self) {
+        self.stranded = match self.stranded {
+            _ if !self.scheduler.is_stranded() => Stranded::No,
+            Stranded::No => Stranded::Since(Instant::now()),
+            Stranded::Since(since) if since.elapsed() >= STRANDED_FOR => {
+                tracing::warn!(
+                    "tasks wait and no worker is connected; start one with: argon worker --manager HOST:PORT"
+                );
+                Stranded::Told
+            }
+            waits @ (Stranded::Since(_) | Stranded::Told) => waits,
+        };
     }
 
     fn take(&mut self, now: Time, event: Event) {
@@ -176,7 +211,10 @@ impl Driver {
         let verdict = match committed.verdict {
             Ok(()) => Input::RecordsCommitted { up_to },
             Err(StoreError::Full(why)) => {
-                tracing::warn!("detached tasks are not accepted now: {why}");
+                let before = self.last_refusal.replace(Instant::now());
+                if before.is_none_or(|before| before.elapsed() > REFUSALS_APART) {
+                    tracing::warn!("detached tasks are not accepted until the store can write: {why}");
+                }
                 self.refused_until = Some(Instant::now() + REFUSED_PAUSE);
                 Input::RecordsRefused { up_to, why }
             }

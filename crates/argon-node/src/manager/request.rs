@@ -27,7 +27,7 @@ impl Driver {
         }
         match Question::of(request)? {
             Question::Status => Ok(Reply::with(number, &self.status(now))),
-            Question::Explain { task } => Ok(Reply::with(number, &self.explain(task)?)),
+            Question::Explain { task } => Ok(Reply::with(number, &self.explain(now, task)?)),
             Question::Waiting => Ok(Reply::with(number, &self.waiting(now, link, role)?)),
             Question::Cancel(cancel) => self.cancel(now, link, role, number, &cancel),
             Question::Drain { worker, within_ms } => {
@@ -43,13 +43,20 @@ impl Driver {
     }
 
     fn status(&self, now: Time) -> ManagerStatus {
+        let parked = self.parked();
         ManagerStatus {
             scheduler: self.scheduler.view(now),
             rates: self.rates.at(now, self.scheduler.totals()),
             uptime_s: self.started.elapsed().as_secs(),
             release: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            why: self.scheduler.waiting(now).with_blobs_missing(parked).told(),
         }
+    }
+
+    /// Number of tasks whose blobs have not all arrived.
+    fn parked(&self) -> usize {
+        self.peers.values().map(|peer| peer.parked.len()).sum()
     }
 
     /// Why the tasks of the client's session wait; for an admin, who has no session, those of all.
@@ -61,7 +68,7 @@ impl Driver {
             }
         };
         let parked = match role {
-            Role::Admin => self.peers.values().map(|peer| peer.parked.len()).sum(),
+            Role::Admin => self.parked(),
             Role::Client | Role::Worker | Role::Observer => {
                 self.peers.get(&link).map_or(0, |peer| peer.parked.len())
             }
@@ -69,13 +76,14 @@ impl Driver {
         Ok(waiting.with_blobs_missing(parked))
     }
 
-    fn explain(&self, task: String) -> Result<Explanation, String> {
+    fn explain(&self, now: Time, task: String) -> Result<Explanation, String> {
         let id = task.parse().map_err(|error| format!("{error}"))?;
         let state = self
             .scheduler
             .task_state(id)
             .ok_or("this manager knows no such task: it was never submitted, or its outcome was taken")?;
-        Ok(Explanation { task, state })
+        let why = self.scheduler.waiting_of_task(now, id).told();
+        Ok(Explanation { task, state, why })
     }
 
     fn drain_worker(

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use status::{ManagerStatus, Rates, RunningTask, SchedulerView, Totals, WorkerView};
+pub use status::{
+    AwayClient, ManagerStatus, Rates, RunningTask, SchedulerView, Totals, WhyWaiting, WorkerView,
+};
 
 use super::json::json_body;
 use super::{Goodbye, messages};
@@ -132,6 +134,8 @@ pub struct Explanation {
     pub task: String,
     /// Its state, in a word or two for people.
     pub state: String,
+    /// Why it waits, if it does.
+    pub why: Vec<WhyWaiting>,
 }
 
 /// The answer to [`Question::Drain`].

@@ -20,6 +20,8 @@ pub struct ManagerStatus {
     pub release: String,
     /// Its process id.
     pub pid: u32,
+    /// Why tasks wait, the reason to look at first in front.
+    pub why: Vec<WhyWaiting>,
 }
 
 /// Tasks a second, over the last seconds in which anything happened.
@@ -118,6 +120,34 @@ pub struct RunningTask {
     pub age_ms: u64,
 }
 
+/// A client whose connection ended without a goodbye: it may come back.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AwayClient {
+    /// What it calls itself.
+    pub client: String,
+    /// Its attached tasks that have not ended.
+    pub tasks: usize,
+    /// … of which workers have so many.
+    pub running: usize,
+    /// Seconds until its attached tasks are cancelled.
+    pub seconds_left: u64,
+}
+
+/// Some tasks and the reason for which they wait.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WhyWaiting {
+    /// The reason, of those that `spec/protocol.md` lists in section 7; another release may have more.
+    pub code: String,
+    /// Interpreter that is missing, such as `python3.12`; empty for other reasons.
+    pub runtime: String,
+    /// Number of tasks.
+    pub tasks: u64,
+    /// One sentence: what waits, for what, and what to do.
+    pub message: String,
+}
+
 /// The whole scheduler at a moment.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -140,6 +170,8 @@ pub struct SchedulerView {
     pub untaken: usize,
     /// Connected clients.
     pub clients: usize,
+    /// Clients that may come back, the next to be given up first; at most 1000.
+    pub away: Vec<AwayClient>,
     /// Events so far.
     pub totals: Totals,
     /// Each worker.
