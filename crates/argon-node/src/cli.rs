@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::exit::{Failure, Kind, UNDONE, UNREAD, UNWRITTEN};
+use crate::exit::{Failure, Kind, UNDONE, UNWRITTEN};
 use crate::output::{complain, is_open, unwritable};
 
 const AFTER_HELP: &str = "\
@@ -140,8 +140,8 @@ pub fn run() -> ExitCode {
 }
 
 fn tell(failure: &Failure) {
-    // Whoever ended a pipe early knows that it did.
-    if failure.kind() != Kind::Unread {
+    // Whoever ended a pipe early, or sent a signal, knows it.
+    if !matches!(failure.kind(), Kind::Unread | Kind::Signal(_)) {
         complain(failure);
     }
 }
@@ -161,7 +161,7 @@ fn passed_on(ended: Result<u8, Failure>) -> ExitCode {
 fn passed_on_status(kind: Kind) -> u8 {
     match kind {
         Kind::Output => UNWRITTEN,
-        Kind::Unread => UNREAD,
+        Kind::Unread | Kind::Signal(_) => kind.status(),
         Kind::Other | Kind::Usage | Kind::Listen | Kind::Key | Kind::Reach | Kind::Machine | Kind::Store => {
             UNDONE
         }
@@ -198,5 +198,8 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, F
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::new(crate::exit::Kind::Other, format!("the runtime cannot start: {error}"))
     })?;
-    tokio::task::LocalSet::new().block_on(&runtime, command)
+    let ended = tokio::task::LocalSet::new().block_on(&runtime, command);
+    // A look for a name that takes for ever must not hold up the end.
+    runtime.shutdown_background();
+    ended
 }

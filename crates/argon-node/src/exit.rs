@@ -48,6 +48,8 @@ pub enum Kind {
     Output,
     /// 141: nobody reads standard output any more. Nothing is said about it.
     Unread,
+    /// 128 and the number of the signal that ended it. Nothing is said about it.
+    Signal(u8),
 }
 
 impl Failure {
@@ -77,6 +79,7 @@ impl Kind {
             Self::Store => 7,
             Self::Output => 8,
             Self::Unread => UNREAD,
+            Self::Signal(number) => BY_SIGNAL + number,
         }
     }
 }

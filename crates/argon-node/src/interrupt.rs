@@ -1,24 +1,33 @@
-//! Ctrl-C for commands that wait for others: the first asks to end what is under way, the second leaves at once.
+//! Ctrl-C for commands that wait for others: the first asks to end what is under way, the second leaves at once. After the
+//! first the process ends soon in any case.
 //!
 //! A thread of its own listens, since the command's may stand in a write that nobody reads.
 
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use argon::Client;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::exit::{BY_SIGNAL, Failure, Kind};
 
-/// What is cancelled ends within two seconds and a bit. If it has not by now, the manager is away, or the output is not read.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// After so long people are told how to leave at once.
+const HINT_AFTER: Duration = Duration::from_secs(3);
+/// What is cancelled ends within two seconds and a bit. If it has not by now, the manager does not answer, or the output is
+/// not read.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the manager may take to show that it is there, when everything is to end.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const HINT: &[u8] =
     b"argon: waiting for the end of what is being cancelled; a second Ctrl-C or TERM leaves at once\n";
 
 /// Tells when this process is asked to end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Interrupt {
     first: watch::Receiver<u8>,
+    client: Arc<Mutex<Option<Client>>>,
 }
 
 /// Starts to listen for INT, TERM and HUP.
@@ -43,11 +52,42 @@ pub fn watch() -> Result<Interrupt, Failure> {
         }
     };
     let (tell, first) = watch::channel(0);
-    std::thread::spawn(move || runtime.block_on(signals.listen(&tell)));
-    Ok(Interrupt { first })
+    let client = Arc::default();
+    let closes = Arc::clone(&client);
+    std::thread::spawn(move || runtime.block_on(signals.listen(&tell, &closes)));
+    Ok(Interrupt { first, client })
 }
 
 impl Interrupt {
+    /// The client that says goodbye, so that what is under way is cancelled, if the process is left while the command's
+    /// own thread stands in a write that nobody reads.
+    pub fn close_at_last(&self, client: &Client) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
+    }
+
+    /// Waits for something, unless this process is asked to end.
+    ///
+    /// # Errors
+    /// If it is, or with the failure of what is waited for.
+    pub async fn or<T>(&mut self, wanted: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            done = wanted => done,
+            number = self.wait() => Err(Failure::new(Kind::Signal(number), format!("ended by signal {number}"))),
+        }
+    }
+
+    /// Waits until this process is asked to end and the manager does not answer, so that nothing more can come. Returns
+    /// the number of the signal.
+    pub async fn wait_without(&mut self, client: &Client) -> u8 {
+        let number = self.wait().await;
+        let question = client.request("status", serde_json::Map::new());
+        if tokio::time::timeout(ANSWER_WITHIN, question).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+        number
+    }
+
     /// Waits until this process is asked to end; returns the number of the signal.
     pub async fn wait(&mut self) -> u8 {
         match self.first.wait_for(|number| *number != 0).await {
@@ -65,32 +105,39 @@ struct Signals {
 }
 
 impl Signals {
-    async fn listen(mut self, tell: &watch::Sender<u8>) {
-        let mut is_second = false;
+    async fn listen(mut self, tell: &watch::Sender<u8>, client: &Mutex<Option<Client>>) {
+        let mut first = None;
         let mut has_hinted = false;
         loop {
             let kind = tokio::select! {
                 _ = self.interrupt.recv() => SignalKind::interrupt(),
                 _ = self.terminate.recv() => SignalKind::terminate(),
                 () = heard(self.hangup.as_mut()) => SignalKind::hangup(),
-                () = tokio::time::sleep(PATIENCE), if is_second && !has_hinted => {
+                () = tokio::time::sleep(HINT_AFTER), if first.is_some() && !has_hinted => {
                     has_hinted = true;
                     let _ = std::io::stderr().write_all(HINT);
                     continue;
                 }
+                () = tokio::time::sleep(PATIENCE - HINT_AFTER), if has_hinted => leave(first.unwrap_or(0), client),
             };
             let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
-            if is_second {
-                // Not through `exit`: what is buffered waits for the reader that does not read.
-                let _ =
-                    std::io::stderr().write_all(b"argon: left without waiting for what is being cancelled\n");
-                // SAFETY: ends the process and touches nothing of it.
-                unsafe { libc::_exit(i32::from(BY_SIGNAL + number)) }
+            if first.is_some() {
+                leave(number, client);
             }
-            is_second = true;
+            first = Some(number);
             let _ = tell.send(number);
         }
     }
+}
+
+/// Ends the process, not through `exit`: what is buffered waits for the reader that does not read.
+fn leave(number: u8, client: &Mutex<Option<Client>>) -> ! {
+    if let Some(client) = client.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        client.close();
+    }
+    let _ = std::io::stderr().write_all(b"argon: left without waiting for what is being cancelled\n");
+    // SAFETY: ends the process and touches nothing of it.
+    unsafe { libc::_exit(i32::from(BY_SIGNAL + number)) }
 }
 
 async fn heard(signal: Option<&mut Signal>) {

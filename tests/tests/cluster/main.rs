@@ -14,6 +14,7 @@ mod commit_steps;
 mod detached;
 mod door;
 mod draining;
+mod endings;
 mod exhaustion;
 mod failover;
 mod frozen;

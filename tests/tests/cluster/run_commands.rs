@@ -131,19 +131,6 @@ fn an_interrupt_cancels_the_command_and_gives_its_status() {
 }
 
 #[test]
-fn an_interrupt_while_the_manager_is_away_tells_how_to_leave() {
-    let mut cluster = Cluster::with_workers(&[1]);
-    let running = command(&cluster, &[], &["sh", "-c", "echo $$ >> began; exec sleep 60"]);
-    let running = cluster.run(running, "run");
-    wait_for("the command to begin", SOON, || (lines(&cluster, "began").len() == 1).then_some(()));
-    cluster.kill_manager();
-    running.signal(libc::SIGTERM);
-    wait_for("the way out to be told", SOON, || running.stderr().contains("leaves at once").then_some(()));
-    running.signal(libc::SIGTERM);
-    assert_eq!(running.finish(SOON).status.code(), Some(143));
-}
-
-#[test]
 fn a_reader_that_goes_away_ends_the_command() {
     let cluster = Cluster::with_workers(&[1]);
     let mut command = command(&cluster, &[], &["yes"]);

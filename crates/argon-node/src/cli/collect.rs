@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     super::block_on(async {
         let mut interrupt = interrupt::watch()?;
-        let client = arguments.pool.connect("argon collect").await?;
+        let client = interrupt.or(arguments.pool.connect("argon collect")).await?;
         let mut tally = Tally::default();
         for id in &arguments.ids {
             let end = tokio::select! {

@@ -13,7 +13,7 @@ use crate::command::ended::Ended;
 use crate::command::invocation::Input;
 use crate::command::stdin::{self, Stdin};
 use crate::exit::{self, Failure, Kind};
-use crate::interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::output::{complain, pass_on};
 
 /// A command that shows no sign of life for so long may be waiting for a worker.
@@ -64,9 +64,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         .request(&arguments.words, input)
         .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
     super::block_on(async {
-        let client = arguments.pool.connect("argon run").await?;
+        let mut interrupt = interrupt::watch()?;
+        let client = interrupt.or(arguments.pool.connect("argon run")).await?;
+        interrupt.close_at_last(&client);
         let running = client.start(request).map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
-        let ended = follow(&client, running, stdin).await?;
+        let ended = follow(&client, running, stdin, interrupt).await?;
         if let Some(sentence) = &ended.sentence {
             complain(format_args!("{sentence}{}", advice(&arguments.words, &ended)));
         }
@@ -103,8 +105,15 @@ struct Run {
     unwritten: Option<u8>,
 }
 
-async fn follow(client: &Client, running: Running, stdin: Option<Stdin>) -> Result<Ended, Failure> {
-    let mut interrupt = interrupt::watch()?;
+async fn follow(
+    client: &Client,
+    running: Running,
+    stdin: Option<Stdin>,
+    mut interrupt: Interrupt,
+) -> Result<Ended, Failure> {
+    let mut asked_to_end = interrupt.clone();
+    let left_alone = asked_to_end.wait_without(client);
+    tokio::pin!(left_alone);
     let mut run = Run { running, questions: answer_from(stdin), printed_by: 0, unwritten: None };
     let mut signal = 0;
     let mut is_quiet = true;
@@ -121,6 +130,10 @@ async fn follow(client: &Client, running: Running, stdin: Option<Stdin>) -> Resu
                 signal = number;
                 run.running.cancel();
                 continue;
+            }
+            number = &mut left_alone => {
+                let sentence = "the manager does not answer; it cancels the command when this session is given up there";
+                return Ok(Ended::without_command(exit::BY_SIGNAL + number, sentence.to_owned()));
             }
             has_none = &mut no_slots, if is_quiet => {
                 is_quiet = false;

@@ -9,6 +9,7 @@ use clap::Args;
 use super::pool::{CommandOptions, PoolOption, refused};
 use crate::command::invocation::Input;
 use crate::exit::{Failure, Kind};
+use crate::interrupt;
 use crate::output::print_line;
 
 /// Bytes of standard input that are sent along at most.
@@ -49,9 +50,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .request(&arguments.words, input)
         .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
     super::block_on(async {
-        let client = arguments.pool.connect("argon submit").await?;
-        let id = client.submit_request(request).await.map_err(|error| refused(&error))?;
+        let mut interrupt = interrupt::watch()?;
+        let client = interrupt.or(arguments.pool.connect("argon submit")).await?;
+        let accepted = async { client.submit_request(request).await.map_err(|error| refused(&error)) };
+        // What is not accepted when a signal comes is cancelled with the session: nobody would know its id.
+        let id = interrupt.or(accepted).await;
         client.close();
+        let id = id?;
         print_line(id).map_err(|failure| {
             Failure::new(failure.kind(), format!("the command is submitted as {id}, and {failure}"))
         })

@@ -73,7 +73,11 @@ struct Run {
 
 pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
     let mut interrupt = interrupt::watch()?;
-    let client = settings.pool.connect("argon map").await?;
+    let client = interrupt.or(settings.pool.connect("argon map")).await?;
+    interrupt.close_at_last(&client);
+    let (mut asked_to_end, manager) = (interrupt.clone(), client.clone());
+    let left_alone = asked_to_end.wait_without(&manager);
+    tokio::pin!(left_alone);
     let mut run = Run::new(client, settings);
     let mut draw = tokio::time::interval(DRAW_EVERY);
     while !run.is_over() {
@@ -84,6 +88,10 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
             Some(done) = run.under_way.join_next() => run.on_joined(done),
             batch = run.batches.recv(), if may_start && run.items.is_empty() => run.on_batch(batch),
             number = interrupt.wait(), if run.stop.is_none() => run.stop_now(Stop::Interrupted(number)),
+            _ = &mut left_alone => {
+                run.reporter.progress.tell("the manager does not answer; it cancels what is under way when this session is given up there");
+                break;
+            }
             Ok(()) = run.slots.changed() => run.on_slots(),
             _ = draw.tick(), if is_seen => run.reporter.progress.show(&run.standing()),
         }
