@@ -106,3 +106,18 @@ def test_a_bound_method_that_is_found_by_its_name_is_cheap(client: Any) -> None:
     assert client.queue(fractions.Fraction.from_float, 0.5) == fractions.Fraction(1, 2)
     assert b"cloudpickle" not in _code.prepare(third.limit_denominator).blob
     assert b"cloudpickle" not in _code.prepare(fractions.Fraction.from_float).blob
+
+
+class Endless:
+    def __init__(self) -> None:
+        self.inner = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+# kind: what cannot travel | an argument whose class fails while the object is made again | loud | the sentence says that
+#    the argument failed, not the task
+def test_an_argument_that_cannot_be_made_again_is_told_apart_from_what_a_task_raises(client: Any) -> None:
+    with pytest.raises(TypeError, match=r"an argument cannot travel: .* \(RecursionError"):
+        client.queue(id, Endless())

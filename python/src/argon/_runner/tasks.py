@@ -241,10 +241,11 @@ def _read(what: str, read: Any, *parts: Any) -> Any:
     """Reads a part of a task. What a class raises while it is made again is not an error of the task."""
     try:
         return read(*parts)
-    except (ImportError, MemoryError, RuntimeError, _bundle.CannotTravel):
-        # A module that is missing here, and what is said in words already.
-        raise
     except Exception as error:
+        is_told = isinstance(error, (ImportError, MemoryError, RuntimeError, _bundle.CannotTravel))
+        if is_told and not isinstance(error, RecursionError):
+            # A module that is missing here, and what is said in words already.
+            raise
         text = f"{what} cannot travel: it cannot be made again on the worker ({type(error).__name__}: {error})"
         raise TypeError(text) from error
 
