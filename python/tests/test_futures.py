@@ -18,6 +18,8 @@ import argon.aio
 from cluster import Cluster
 
 
+# kind: a drop-in replacement | `Executor(4)` | right | a number is `max_workers`, the address comes from the
+#    environment
 def test_a_number_in_the_place_of_the_address_is_max_workers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARGON_MANAGER", cluster.address)
     monkeypatch.setenv("ARGON_KEY", str(cluster.key))
@@ -37,6 +39,8 @@ def test_what_an_executor_cannot_mean_is_refused_in_words() -> None:
             argon.Executor(max_workers=wrong)  # type: ignore[arg-type]
 
 
+# kind: a drop-in replacement | `except TimeoutError` around a call with a timeout | right | `argon.TimedOut` is a
+#    `TimeoutError`
 def test_a_task_that_ran_too_long_is_a_timeout_error_of_every_kind(client: Any) -> None:
     for kind in (TimeoutError, concurrent.futures.TimeoutError, argon.TimedOut, argon.Error):
         with pytest.raises(kind):
@@ -52,6 +56,7 @@ def test_a_task_that_ran_too_long_is_a_timeout_error_of_every_kind(client: Any) 
     assert type(again) is argon.TimedOut and again.message == "late" and again.host == "h"
 
 
+# kind: a drop-in replacement | `await client.defer(…)` | right | a deferred is awaitable
 def test_a_deferred_can_be_awaited(client: Any) -> None:
     async def main() -> None:
         assert await client.defer(pow, 2, 10) == 1024
@@ -100,6 +105,7 @@ def drained(results: Iterator[Any]) -> list[Any]:
     return found
 
 
+# kind: iterators that raise | the iterator of `map` raises on its third item | right | two results, then its error
 def test_an_input_that_raises_comes_behind_the_results_before_it(client: Any, cluster: Cluster) -> None:
     assert drained(client.map(abs, broken_off())) == [1, 2]
     assert sorted(drained(client.map(abs, broken_off(), ordered=False))) == [(0, 1), (1, 2)]
@@ -110,6 +116,7 @@ def test_an_input_that_raises_comes_behind_the_results_before_it(client: Any, cl
             assert drained(executor.map(abs, broken_off(), **more)) == [1, 2]
 
 
+# kind: iterators that raise | an item of `map` that cannot travel | loud | the results before it come first
 def test_an_item_that_cannot_travel_comes_behind_the_results_before_it(client: Any) -> None:
     results = client.map(type, [1, threading.Lock()])
     assert next(results) is int
@@ -117,6 +124,7 @@ def test_an_item_that_cannot_travel_comes_behind_the_results_before_it(client: A
         next(results)
 
 
+# kind: iterators that raise | the same with asyncio | right | two results, then its error
 def test_an_input_that_raises_does_so_in_asyncio_too(cluster: Cluster) -> None:
     async def main() -> None:
         async with argon.aio.Client(cluster.address, key=cluster.key) as client:

@@ -248,6 +248,8 @@ WAYS = [
 GUARDED = [way for way in WAYS if way not in (by_queue, by_defer, by_exception, by_callback)]
 
 
+# kind: an outcome ends its future | any exception of a task, by every way of waiting | right | each way ends, with
+#    this exception or with one that names it
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_whatever_a_task_raises_ends_its_future(client: Any, way: Callable[..., BaseException]) -> None:
     for name, make in RAISED.items():
@@ -256,12 +258,15 @@ def test_whatever_a_task_raises_ends_its_future(client: Any, way: Callable[..., 
         assert type(error) in expected or type(error).__name__ == type(make()).__name__, (name, repr(type(error)))
 
 
+# kind: an outcome ends its future | a result whose class raises while it is read | loud | the error of reading it
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_whatever_reading_a_result_raises_ends_its_future(client: Any, way: Callable[..., BaseException]) -> None:
     for name in RAISED:
         assert isinstance(way(client, returning, name), BaseException), name
 
 
+# kind: an outcome ends its future | StopIteration and its kin in a task | loud | RuntimeError from it, as in
+#    generators
 @pytest.mark.parametrize("way", GUARDED, ids=lambda way: way.__name__)
 def test_a_stop_of_a_task_is_an_error_where_it_would_end_a_loop(client: Any, way: Callable[..., BaseException]) -> None:
     error = way(client, raising, "stop")
@@ -274,6 +279,8 @@ def test_whatever_a_submitted_task_raises_is_collected(client: Any, raised: str)
     assert repr(caught(lambda: client.collect(task, LIMIT_S))) == repr(eval(raised))
 
 
+# kind: an outcome ends its future | StopIteration in a function of `map` | loud | a loop over the results does not
+#    end early
 def test_a_map_is_not_cut_short_by_a_task(client: Any) -> None:
     results = client.map(lambda box: next(iter(box)), [["a"], ["b"], [], ["c"]])
     assert [next(results), next(results)] == ["a", "b"]
@@ -282,6 +289,7 @@ def test_a_map_is_not_cut_short_by_a_task(client: Any) -> None:
     assert list(results) == []
 
 
+# kind: an outcome ends its future | a done callback that raises | loud | logged; other futures go on
 def test_a_callback_that_raises_harms_nobody(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     ended: list[str] = []
 

@@ -48,6 +48,8 @@ def inverse(number: int) -> int:
     return 1 // number
 
 
+# kind: a drop-in replacement | a `joblib.Parallel` block whose first call raised | right | a call gives its own
+#    results, whatever the one before did
 @pytest.mark.parametrize("return_as", RETURNS)
 @pytest.mark.parametrize("more", [{}, {"pre_dispatch": "all"}, {"batch_size": 3}], ids=["auto", "all", "batch_of_3"])
 def test_a_call_after_one_that_failed_gives_its_own_results(client: Any, return_as: str, more: Any) -> None:

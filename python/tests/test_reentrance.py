@@ -155,6 +155,8 @@ except (argon.Closed, argon.Cancelled):
 """
 
 
+# kind: re-entrance | calls from a signal handler every millisecond, `__del__`, callbacks and threads | right | no
+#    lock is held while code of the program runs
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_anything_may_be_called_at_any_moment(cluster: Cluster, name: str) -> None:
     seed = random.randrange(1 << 30)
@@ -162,6 +164,7 @@ def test_anything_may_be_called_at_any_moment(cluster: Cluster, name: str) -> No
     assert program.finish(90) == 0, f"seed {seed}: {program.stderr}"
 
 
+# kind: re-entrance | `shutdown` in a SIGTERM handler during a call | right | the call ends
 def test_a_handler_may_shut_the_client_down(cluster: Cluster) -> None:
     seeds = [random.randrange(1 << 30) for _ in range(12)]
     for seed in seeds:

@@ -28,6 +28,7 @@ fn plain(code: Reason, tasks: u64) -> Vec<(Reason, String, u64)> {
     vec![(code, String::new(), tasks)]
 }
 
+// kind: the reason of a wait | tasks without any worker | loud | the sentence names the command that starts one
 #[test]
 fn without_workers_all_tasks_wait_for_one_and_the_sentence_names_the_command() {
     let mut manager = Manager::new(Limits::default());
@@ -56,6 +57,7 @@ fn tasks_of_others_are_not_counted() {
     assert_eq!(manager.scheduler.waiting(manager.now).waiting[0].tasks, 1);
 }
 
+// kind: the reason of a wait | all slots taken, or all workers draining | loud | two reasons of their own
 #[test]
 fn taken_slots_and_draining_workers_are_told_apart() {
     let mut manager = Manager::new(Limits::default());
@@ -75,6 +77,7 @@ fn taken_slots_and_draining_workers_are_told_apart() {
     assert_eq!(reasons(&manager, 1), plain(Reason::NoWorker, 3));
 }
 
+// kind: the reason of a wait | an interpreter that no worker has | loud | it is named
 #[test]
 fn an_interpreter_that_no_worker_has_is_named() {
     let mut manager = Manager::new(Limits::default());
@@ -139,6 +142,7 @@ fn a_retry_a_store_and_a_restart_are_reasons_of_their_own() {
     assert_eq!(told, [(Reason::Store, String::new(), 1), (Reason::Delayed, String::new(), 1)]);
 }
 
+// kind: the reason of a wait | a client that does not take its outcomes | loud | it is told so
 #[test]
 fn a_client_that_takes_no_outcomes_is_told_that_it_holds_its_tasks_up() {
     let limits = Limits { untaken_bytes: 50, ..Limits::default() };

@@ -300,6 +300,7 @@ mod tests {
         assert!(failure.to_string().contains("is a folder"), "{failure}");
     }
 
+    // kind: keys | a pipe, a device or an empty file as key | loud | refused for what it is
     #[test]
     fn what_is_not_a_key_file_is_refused_for_what_it_is() {
         let folder = folder("kinds");

@@ -38,6 +38,7 @@ sub nothing_is_left {
 
 SKIP: {
     skip 'this perl has no threads', 7 if !$Config{useithreads};
+    # kind: copies of the process | ithreads that call at once | right | each thread has a session of its own
     is_deeply([ lines_of(<<'END') ], [ 'first', 'a1 b1 c5-1 a2 b2 c5-2', 'a11 b11 c5-11 a12 b12 c5-12', 'a21 b21 c5-21 a22 b22 c5-22', 'last', 'status 0' ], 'threads of a client that was used before get their own values');
 use threads;
 print $client->queue(sub { 'first' }), "\n";
@@ -90,6 +91,7 @@ print threads->create(sub { return join ' ', 'eval', map { my $n = $_; map { $cl
 END
 }
 
+# kind: copies of the process | a Perl program that forks after its first call | right | the child dials anew
 is_deeply([ lines_of(<<'END') ], [ 'parent used it', 'lost: ', 'child', 'of the parent', 'status 0' ], 'a forked child has a session of its own');
 print $client->queue(sub { 'parent used it' }), "\n";
 my $deferred = $client->defer(sub { select undef, undef, undef, 1; 'of the parent' });

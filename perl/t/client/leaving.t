@@ -61,6 +61,8 @@ for my $name (sort keys %way) {
     is(left_by_alarm($way{$name}), "enough\n", "a handler dies out of the wait: $name");
     is(wait_for_pending(0), 0, '... and what was waited for is cancelled');
 }
+# kind: leaving a wait | an alarm handler that dies out of any way of waiting | right | what was waited for is
+#    cancelled, the slot is free
 is($client->queue(sub { return 'free' }), 'free', 'the slot is free again');
 
 # a_wait_may_be_left_by_a_loop_control
@@ -71,6 +73,7 @@ is($client->queue(sub { return 'free' }), 'free', 'the slot is free again');
         $client->map(sub { sleep 60 if $_[0] > 1; return 1 }, [1 .. 3], { on_result => sub { last ONCE } });
         $reached = 1;
     }
+    # kind: leaving a wait | `last` out of a callback | right | what was waited for is cancelled
     is($reached, undef, 'a callback leaves the wait with last');
     is(wait_for_pending(0), 0, '... and what was waited for is cancelled');
 }
@@ -100,6 +103,7 @@ is($client->queue(sub { return 'free' }), 'free', 'the slot is free again');
 # handles_that_nobody_waited_for
 {
     $client->defer(sub { select undef, undef, undef, 0.5; return 1 });
+    # kind: leaving a wait | a deferred call whose handle is dropped | right | the task runs: nobody left a wait
     is($client->queue(sub { return 'after it' }), 'after it', 'a handle that is dropped without a wait lets the task run');
 }
 
@@ -162,6 +166,7 @@ for my $name (sort keys %waits) {
         select undef, undef, undef, 0.1;    # it waits in good earnest from 20 ms on
         kill $signal => $process;
         is(ended($process), $signal, "... and ends by the signal $signal");
+        # kind: leaving a wait | Ctrl-C in a Perl program | right | its tasks are cancelled
         is(wait_for_pending(0, 10), 0, '... its tasks too');
     }
 }

@@ -27,6 +27,8 @@ SKIP: {
     my $is_boolean = eval 'no warnings; sub { builtin::is_bool($_[0]) }';
     my $no = 1 == 0;
     my $asked = sub { no warnings; return join q{}, map { builtin::is_bool($_) ? 'b' : '-' } @_, $no, { deep => [$no] }->{deep}[0] };
+    # kind: values with two faces | booleans of perl 5.36 and later | right | they stay booleans, also in data and
+    #    results
     is($client->queue($asked, [ 1 == 1, 1 == 0, 1, q{} ]), 'bb--bb', 'arguments and captured variables that are booleans stay booleans');
     ok($is_boolean->(scalar $client->queue(sub { $_[0] == 1 }, [1])), 'a result that is true is a boolean');
     my $false = $client->queue(sub { $_[0] == 1 }, [2]);
@@ -47,6 +49,8 @@ SKIP: {
 }
 my $inside_out = Local::InsideOut->new('seven');
 my $words = qr/an object of Local::InsideOut, which keeps its fields outside of itself/;
+# kind: data outside the object | an inside-out object as argument, captured, returned or thrown | loud | its fields
+#    are filed under its address
 like(refused_as(sub { $_[0]->name }, [$inside_out]), $words, 'an inside-out object is refused as an argument');
 like(refused_as(sub { $inside_out->name }), $words, '... captured');
 like(refused_as(sub { return Local::InsideOut->new('eight') }), $words, '... returned');
@@ -54,12 +58,15 @@ like(refused_as(sub { die Local::InsideOut->new('nine') }), $words, '... thrown'
 
 # pointers
 my ($encoding, $digest) = (Encode::find_encoding('iso-8859-1'), Digest::MD5->new);
+# kind: data outside the object | `Encode::find_encoding` or a digest as argument | loud | it keeps something in C
+#    memory and has no hook to freeze it
 like(refused_as(sub { $_[0]->name }, [$encoding]), qr/an object of Encode::XS, which keeps something outside perl/, 'an object with a pointer is refused as an argument');
 like(refused_as(sub { $digest->hexdigest }), qr/an object of Digest::MD5, which keeps something outside perl/, '... captured');
 like(refused_as(sub { require Encode; return [Encode::find_encoding('iso-8859-1')] }), qr/an object of Encode::XS, which keeps/, '... returned');
 is($client->queue(sub { $_[0]->encode("\x{e9}") }, [ Encode::find_encoding('utf8') ]), "\xc3\xa9", 'an encoding that is data works there');
 
 # the class "0"
+# kind: values with two faces | an object of the class `0` | right | the class is compared as a string
 is(ref $client->queue(sub { return ref $_[0] eq '0' ? $_[0] : 'lost' }, [ bless { a => 1 }, '0' ]), '0', 'an object of the class 0 keeps it both ways');
 
 # a guard
@@ -74,6 +81,8 @@ is(ref $client->queue(sub { return ref $_[0] eq '0' ? $_[0] : 'lost' }, [ bless 
     Argon::Code->no_destroy('Local::Lock');
     is($client->queue(sub { return -e $lock->{path} ? 'held' : 'lost' }), 'held', 'a captured guard is there');
     $client->queue(sub { return 1 }) for 1 .. 2;
+    # kind: copies of the process | a captured guard whose DESTROY removes a file | right |
+    #    `Argon::Code->no_destroy` names its class
     ok(-e "$folder/lock", '... and its copy does not destroy what the original holds');
     { my $back = $client->queue(sub { return $_[0] }, [$lock]); is(ref $back, 'Local::Lock', '... nor does one that came back') }
     Argon::Data::Copy::sweep();

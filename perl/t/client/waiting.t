@@ -36,6 +36,8 @@ sub words_of {
 # a_pool_without_workers
 {
     my ($seconds, $word) = words_of(1, sub { $_[0]->queue(sub { return 1 }) });
+    # kind: the reason of a wait | a Perl call on a pool without workers | loud | a line on standard error after two
+    #    seconds, once
     is($word->[0], "1 task waits: no worker is connected; start one with: argon worker --manager 127.0.0.1:$port", 'a task without a worker says so, with the address to use');
     is($word->[1]{code}, 'no_worker', '... with a code for programs');
     cmp_ok($seconds, '>=', 2, '... after two seconds');
@@ -75,6 +77,7 @@ sub words_of {
     my @queued = map { $first->defer(sub { return 1 }) } 1 .. 2;
     $first->flush;
     my (undef, @words) = words_of(2, sub { $_[0]->queue(sub { return 1 }) });
+    # kind: the reason of a wait | a full queue | loud | told once
     is_deeply([ grep { $_ eq 'queue_full' } map { $_->[1]{code} } @words ], ['queue_full'], 'a full queue is told');
 }
 
@@ -97,6 +100,7 @@ sub words_of {
     $cluster->kill_process($manager->{process});
     eval { local $SIG{ALRM} = sub { die "over\n" }; alarm 4; $pending->get };
     alarm 0;
+    # kind: the reason of a wait | a manager that is away | loud | address and error are reported
     is(scalar @away, 1, 'a manager that is away is told once');
     like($away[0] // q{}, qr/\Ano manager answers at 127\.0\.0\.1:$port \(.*refused.*trying until it answers\z/, '... with its address and the reason');
 }

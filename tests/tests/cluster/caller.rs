@@ -66,7 +66,7 @@ fn a_command_line_is_as_long_as_the_kernel_allows() {
     assert!(finished.stderr.contains("1 MiB"), "{}", finished.stderr);
 }
 
-// kind: bytes that are no text | words, variables and input that are not UTF-8 | right | as they are
+// kind: bytes that are not text | words, variables and input that are not UTF-8 | right | as they are
 #[test]
 fn words_and_variables_are_bytes() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -77,7 +77,7 @@ fn words_and_variables_are_bytes() {
     assert_eq!(missing.status.code(), Some(127), "{}", missing.stderr);
 }
 
-// kind: the caller's surroundings | umask | right | files of commands have the caller's mode
+// kind: the caller's environment | umask | right | files of commands have the caller's mode
 #[test]
 fn files_that_a_command_makes_have_the_mode_that_the_caller_wants() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -95,7 +95,7 @@ fn files_that_a_command_makes_have_the_mode_that_the_caller_wants() {
     }
 }
 
-// kind: the caller's surroundings | --env of an exported function of bash | right | it is called
+// kind: the caller's environment | --env of an exported function of bash | right | it is called
 #[test]
 fn exported_functions_of_bash_travel() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -125,7 +125,7 @@ fn exported_functions_of_bash_travel() {
     assert_eq!(blank.stdout, "[]\n", "{}", blank.stderr);
 }
 
-// kind: lists from other programs | a byte order mark, CRLF, no newline at the end, UTF-16 | right | no part of an input, or refused
+// kind: inputs as people have them | a byte order mark, CRLF, no newline at the end, UTF-16 | right | no part of an input, or refused
 #[test]
 fn lists_of_other_programs_give_the_inputs_that_people_see() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -145,7 +145,7 @@ fn lists_of_other_programs_give_the_inputs_that_people_see() {
     assert!(utf16.stderr.contains("l is UTF-16 text") && utf16.stderr.contains("iconv"), "{}", utf16.stderr);
 }
 
-// kind: two runs with one joblog | --resume, --retry-failed and a new run beside one that goes on | loud | refused, with the process
+// kind: joblogs | --resume, --retry-failed and a new run beside one that goes on | loud | refused, with the process
 #[test]
 fn a_joblog_is_one_runs_at_a_time() {
     let mut cluster = Cluster::with_workers(&[2]);

@@ -80,6 +80,8 @@ impl Owner {
 
 const SLEEP: &str = r#"["sleep","300"]"#;
 
+// kind: cancel frees the slot | `argon cancel` of a task that a program waits for | right | it ends, and its caller
+//    learns who cancelled it
 #[test]
 fn a_running_and_a_waiting_attached_task_end_for_their_owner_who_learns_who_cancelled_them() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -120,6 +122,8 @@ fn a_command_of_argon_run_that_somebody_else_cancels_says_so() {
     assert!(ended.stderr.contains("cancelled by"), "{}", ended.stderr);
 }
 
+// kind: cancel frees the slot | `argon cancel` of a task that has ended, or of another client | loud | a sentence
+//    for each and status 1
 #[test]
 fn what_cannot_be_cancelled_is_told_and_gives_a_status() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -134,6 +138,7 @@ fn what_cannot_be_cancelled_is_told_and_gives_a_status() {
     assert!(told.stderr.contains("2 tasks were not cancelled"), "{}", told.stderr);
 }
 
+// kind: cancel frees the slot | a task that waits for its retry or its code | right | cancelled like every other
 #[test]
 fn a_task_that_waits_for_a_retry_or_for_its_code_is_cancelled_too() {
     let mut cluster = Cluster::with_workers(&[1]);

@@ -38,6 +38,8 @@ fn begin(cluster: &mut Cluster) -> Process {
 
 // kind: drain waits | a task that must never run twice and takes longer than the limit of a signal | right | it ends as it
 //       would without a drain
+// kind: drain waits | a task that must never run twice on a worker that is drained | right | the worker waits for
+//    it
 #[test]
 fn a_drain_waits_for_a_task_that_must_never_run_twice_as_long_as_it_takes() {
     let mut cluster = Cluster::start();
@@ -59,6 +61,7 @@ fn a_drain_waits_for_a_task_that_must_never_run_twice_as_long_as_it_takes() {
     assert_eq!(cluster.workers.remove(0).finish(SOON).status.code(), Some(0));
 }
 
+// kind: drain waits | `argon drain --within` | loud | what is killed is announced
 #[test]
 fn a_limited_drain_says_what_it_will_do_and_does_it() {
     let mut cluster = Cluster::start();
@@ -71,6 +74,7 @@ fn a_limited_drain_says_what_it_will_do_and_does_it() {
     assert_eq!(cluster.workers.remove(0).finish(SOON).status.code(), Some(0));
 }
 
+// kind: drain waits | draining the worker of `argon up` | right | its manager goes on
 #[test]
 fn the_worker_of_argon_up_leaves_and_its_manager_goes_on_until_it_is_told_to_end() {
     let mut cluster = Cluster::start();

@@ -28,6 +28,7 @@ fn file(cluster: &Cluster, name: &str) -> (PathBuf, String) {
     (path, text)
 }
 
+// kind: keys | `argon key` where no key is | loud | it shows keys; `--new` makes one
 #[test]
 fn asking_for_a_key_where_there_is_none_makes_none_and_new_makes_one_that_is_not_replaced_by_chance() {
     let mut cluster = Cluster::start();
@@ -72,6 +73,7 @@ fn the_key_of_a_role_goes_to_a_file_that_is_taken_and_not_overwritten() {
     assert_eq!(of_a_role.status.code(), Some(4));
 }
 
+// kind: keys | `argon key > file` | right | the file is closed to others
 #[test]
 fn a_key_that_the_shell_writes_to_a_file_is_closed_to_others() {
     let mut cluster = Cluster::start();

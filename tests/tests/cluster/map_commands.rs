@@ -48,6 +48,8 @@ fn inputs_come_from_words_files_and_rows_and_output_keeps_their_order() {
     assert_eq!((dry.stdout.as_str(), dry.status.code()), ("cp 'a b.c' 'a b.bak'\n", Some(0)));
 }
 
+// kind: input is not code | inputs that hold `$(…)`, quotes and backslashes, with `{}` in any place | right | an
+//    input is an argument of the shell, not text of its script
 #[test]
 fn an_input_is_never_run_and_arrives_as_it_is() {
     let mut cluster = Cluster::with_workers(&[2]);
@@ -87,6 +89,7 @@ fn an_input_is_never_run_and_arrives_as_it_is() {
     assert!(!cluster.folder().join("PWNED").exists());
 }
 
+// kind: input is not code | the output of `--dry-run`, pasted into a shell | right | quoted for every POSIX shell
 #[test]
 fn what_a_dry_run_prints_does_the_same_in_a_shell() {
     let mut cluster = Cluster::with_workers(&[1]);

@@ -53,6 +53,8 @@ fn values_come_back_from_the_programs_own_executable() {
     assert_eq!(run(&mut cluster, "values", &[]).stdout, "values\n");
 }
 
+// kind: what serde can express | generated types with every attribute that changes the shape | right | they arrive
+//    as they were, or are refused where they are written
 #[test]
 fn values_of_every_shape_arrive_or_are_refused_where_they_are_written() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -71,6 +73,8 @@ fn each_bad_end_comes_back_as_what_it_was() {
     assert!(run(&mut cluster, "errors", &[]).stdout.ends_with("errors\n"));
 }
 
+// kind: panics | a panic that is caught and thrown on, or under a hook of the task | right | place and backtrace
+//    belong to this panic, or are not given
 #[test]
 fn each_panic_comes_with_its_own_place_or_none() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -79,6 +83,7 @@ fn each_panic_comes_with_its_own_place_or_none() {
     assert!(finished.stderr.contains("a caught panic"), "as if it were caught here: {}", finished.stderr);
 }
 
+// kind: panics | `panic = "abort"`, and a panic while unwinding | loud | message and place are in the last output
 #[test]
 fn a_panic_that_aborts_leaves_its_message_place_and_backtrace() {
     let mut cluster = Cluster::with_workers(&[1]);

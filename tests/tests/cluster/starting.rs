@@ -120,7 +120,7 @@ fn a_worker_that_starts_when_the_port_answers_joins() {
     drop((worker, manager));
 }
 
-// kind: numbers of options | negative, no number, too large, for every option | loud | the option and its bounds are named
+// kind: sentences for mistakes | negative, no number, too large, for every option | loud | the option and its bounds are named
 #[test]
 fn a_number_that_an_option_cannot_have_is_refused_with_its_name_and_bounds() {
     let mut cluster = Cluster::start();

@@ -28,6 +28,13 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         area: "Perl code and values",
+        name: "data outside the object",
+        about: "The fields of some objects are not in the object: they are filed under its address, \
+               or in C memory. Such an object arrives whole or is refused.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
         name: "values with two faces",
         about: "A value keeps what Perl knows about it: number or text, true or false, shared \
                references, magic.",
@@ -50,6 +57,12 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Perl code and values",
         name: "constants and big values",
         about: "Size costs time in proportion and is bounded by named limits.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
+        name: "an outcome ends its future",
+        about: "Anything may raise on the way of an outcome to its caller. The caller still gets it.",
         open: &[],
     },
     Kind {
@@ -81,6 +94,12 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         area: "Python code and values",
+        name: "iterators that raise",
+        about: "Results of the items before the failure come first, then the failure.",
+        open: &[],
+    },
+    Kind {
+        area: "Python code and values",
         name: "re-entrance",
         about: "Signal handlers, finalizers, callbacks and other threads may call anything.",
         open: &[],
@@ -89,6 +108,30 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Python code and values",
         name: "a drop-in replacement",
         about: "One changed line is enough to come from the standard library or joblib.",
+        open: &[],
+    },
+    Kind {
+        area: "Rust values and panics",
+        name: "what serde can express",
+        about: "A type that does not survive its format is refused where it is written.",
+        open: &[],
+    },
+    Kind {
+        area: "Rust values and panics",
+        name: "panics",
+        about: "The error names message and place of this panic.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "input is not code",
+        about: "Text of an input never becomes part of the shell's program.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "output that cannot be written",
+        about: "A full disk is an error with its own exit status.",
         open: &[],
     },
     Kind {
@@ -101,6 +144,24 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Commands and shells",
         name: "inputs as people have them",
         about: "Byte order marks, empty lines, long lines and millions of rows are read as meant.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "long command lines",
+        about: "A command line may be as long as the kernel allows.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "bytes that are not text",
+        about: "Words, variables and paths may hold any bytes.",
+        open: &[],
+    },
+    Kind {
+        area: "Commands and shells",
+        name: "a place for files",
+        about: "A program without a home directory still has a place for its files, or says what to set.",
         open: &[],
     },
     Kind {
@@ -168,6 +229,12 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Operation",
         name: "drain waits",
         about: "A drained worker finishes what it holds.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
+        name: "ready means ready",
+        about: "A program that answers on its port has handlers, key and store.",
         open: &[],
     },
     Kind {

@@ -85,6 +85,8 @@ arrive! {
     any_json_arrives: Json;
 }
 
+// kind: what serde can express | `#[serde(untagged)]` with variants that look alike | loud | the value is read back
+//    where it is written
 #[test]
 fn untagged_variants_that_look_alike_arrive_or_are_refused() {
     arrives_or_is_refused::<Alike>();
@@ -96,6 +98,8 @@ fn skipped_places_of_a_tuple_arrive_or_are_refused() {
     arrives_or_is_refused::<TupleSkips>();
 }
 
+// kind: what serde can express | `skip_serializing_if` and `skip` | right | they arrive as they were, or are
+//    refused where they are written
 #[test]
 fn skipped_fields_arrive_or_are_refused() {
     arrives_or_is_refused::<Lossy>();
@@ -129,6 +133,7 @@ fn chain(links: u32) -> Link {
     (1..links).fold(Link(None), |rest, _| Link(Some(Box::new(rest))))
 }
 
+// kind: what serde can express | a value nested too deeply | loud | refused instead of a crash
 #[test]
 fn a_chain_that_would_overflow_the_stack_is_refused() {
     through(&chain(DEPTH_MAX / 2 - 1)).expect("it is read on this thread's stack");

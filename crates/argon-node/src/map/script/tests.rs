@@ -171,6 +171,7 @@ fn an_input_arrives_as_one_word_wherever_its_placeholder_stands() {
     }
 }
 
+// kind: input is not code | a placeholder where no quoting helps | loud | refused before anything runs
 #[test]
 fn a_placeholder_is_refused_where_its_value_cannot_be_quoted() {
     for (line, place) in [

@@ -63,6 +63,8 @@ impl Dice {
     }
 }
 
+// kind: input is not code | random bytes at random places, through dash and bash | right | one word, and nothing
+//    runs
 #[test]
 fn random_bytes_at_random_places_arrive_as_one_word_and_run_nothing() {
     let seed = std::env::var("ARGON_SEED").ok().and_then(|seed| seed.parse().ok());
