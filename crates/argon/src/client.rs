@@ -22,6 +22,7 @@ use crate::running::{Running, outcome};
 use crate::session::Session;
 use crate::session::dial::Seeker;
 use crate::shared::Shared;
+use crate::waiting::{OnWaiting, Waiting};
 use crate::{key, options::TaskOptions, read};
 
 /// A client of a cluster. Clones share the session and cost a reference count; when the last clone, and the last task
@@ -40,6 +41,7 @@ pub struct Connect {
     key_file: Option<PathBuf>,
     patience: Option<Duration>,
     name: String,
+    on_waiting: OnWaiting,
     defaults: TaskOptions,
 }
 
@@ -53,14 +55,16 @@ impl Client {
         Connect::to(addresses).connect().await
     }
 
-    /// Runs a call and waits for its value.
+    /// Runs a call and waits for its value. Leaving the wait cancels the task: dropping the future, as `select!` and
+    /// `tokio::time::timeout` do.
     ///
     /// # Errors
     /// How it ended otherwise; see [`ErrorKind`] and [`Error::own`].
     pub async fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
         let addition = call.into_request(&self.defaults)?.addition(false, Watch::Inherit)?;
         let number = self.session.with_quietly(|journal| journal.add(addition));
-        Deferred::waiting(Arc::clone(&self.session), number).await
+        let mut awaited = Awaited(Deferred::waiting(Arc::clone(&self.session), number));
+        (&mut awaited.0).await
     }
 
     /// Runs a call in the background; its value is awaited later, or never.
@@ -121,14 +125,14 @@ impl Client {
         Ok(Running::new(Arc::clone(&self.session), number))
     }
 
-    /// Runs a task of any runtime to its end; what it prints goes to this process's own output.
+    /// Runs a task of any runtime to its end; what it prints goes to this process's own output. Leaving the wait cancels it.
     ///
     /// # Errors
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without an outcome of the cluster.
     pub async fn run(&self, request: Request) -> Result<Outcome, Error> {
         let addition = request.addition(false, Watch::Inherit)?;
         let number = self.session.with_quietly(|journal| journal.add(addition));
-        let following = Following { session: Arc::clone(&self.session), number };
+        let following = Following { session: Arc::clone(&self.session), number, is_cancelling: true };
         outcome(following.end().await, self.session.task_id(number))
     }
 
@@ -139,7 +143,7 @@ impl Client {
     pub async fn submit_request(&self, request: Request) -> Result<TaskId, Error> {
         let addition = request.addition(true, Watch::Discard)?;
         let number = self.session.with_quietly(|journal| journal.add(addition));
-        let following = Following { session: Arc::clone(&self.session), number };
+        let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
         let id = self.session.task_id(number);
         match following.end().await {
             Ending::Accepted => Ok(id),
@@ -155,7 +159,7 @@ impl Client {
     /// If the client is closed before it comes.
     pub async fn collect_outcome(&self, id: TaskId) -> Result<Outcome, Error> {
         let number = self.session.with_quietly(|journal| journal.collect(id));
-        let following = Following { session: Arc::clone(&self.session), number };
+        let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
         outcome(following.end().await, id)
     }
 
@@ -201,6 +205,7 @@ impl Connect {
             key: None,
             key_file: None,
             patience: None,
+            on_waiting: OnWaiting::default(),
             name: concat!("rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             defaults: TaskOptions::default(),
         }
@@ -230,6 +235,21 @@ impl Connect {
         Self { name: name.into(), ..self }
     }
 
+    /// Calls `hook` when tasks have waited for two seconds, once for each reason that begins; the hook itself must not wait.
+    /// Without a hook a line on standard error says it: `argon: waiting: MESSAGE`, unless all slots are only taken. `|_| {}`
+    /// silences it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), argon::Error> {
+    /// let connect = argon::Connect::to("127.0.0.1:8000").on_waiting(|waiting| eprintln!("{}: {}", waiting.code, waiting.message));
+    /// let client = connect.connect().await?;
+    /// # drop(client); Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn on_waiting(self, hook: impl Fn(&Waiting) + Send + Sync + 'static) -> Self {
+        Self { on_waiting: OnWaiting(Arc::new(hook)), ..self }
+    }
+
     /// The options of tasks that bring none of their own.
     #[must_use]
     pub fn defaults(self, defaults: TaskOptions) -> Self {
@@ -253,8 +273,17 @@ impl Connect {
             None => key::find(self.key_file.as_deref())?.key,
         };
         let seeker = Seeker::new(self.addresses.into_list()?, key, self.patience);
-        let (session, carrier) = Session::open(seeker, &self.name).await?;
+        let (session, carrier) = Session::open(seeker, &self.name, self.on_waiting).await?;
         Ok((Client { session: Arc::new(session), defaults: self.defaults }, carrier))
+    }
+}
+
+/// A call that is cancelled when its caller leaves the wait.
+struct Awaited<T>(Deferred<T>);
+
+impl<T> Drop for Awaited<T> {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 
@@ -262,6 +291,8 @@ impl Connect {
 struct Following {
     session: Arc<Session>,
     number: u64,
+    /// The task is cancelled then; those that are detached go on.
+    is_cancelling: bool,
 }
 
 impl Following {
@@ -273,7 +304,14 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.session.with_quietly(|journal| journal.abandon(self.number));
+        if self.is_cancelling {
+            self.session.with(|journal| {
+                journal.cancel(self.number);
+                journal.abandon(self.number);
+            });
+        } else {
+            self.session.with_quietly(|journal| journal.abandon(self.number));
+        }
     }
 }
 

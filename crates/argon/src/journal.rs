@@ -16,6 +16,7 @@ mod link;
 mod output;
 mod request;
 mod send;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -42,6 +43,7 @@ use group::Group;
 use held_back::HeldBack;
 use link::Link;
 use request::Requests;
+use waiting::Waits;
 
 /// See the module.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ pub(crate) struct Journal {
     groups: FxHashMap<u64, Group>,
     last_group: u64,
     requests: Requests,
+    waits: Waits,
     backlog: VecDeque<Turn>,
     held_back: HeldBack,
     late_answers: Vec<Answer>,
@@ -90,6 +93,7 @@ impl Journal {
             groups: FxHashMap::default(),
             last_group: 0,
             requests: Requests::default(),
+            waits: Waits::default(),
             backlog: VecDeque::new(),
             held_back: HeldBack::default(),
             late_answers: Vec::new(),
@@ -148,6 +152,7 @@ impl Journal {
             Turn::Task(number)
         }));
         self.send_backlog();
+        self.look(now);
         if let Some(link) = &mut self.link
             && link.acks_due().is_some_and(|due| due <= now)
         {

@@ -63,6 +63,7 @@ mod runner;
 mod running;
 mod session;
 mod shared;
+mod waiting;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -119,3 +120,4 @@ pub use request::Request;
 pub use runner::{current_task, serve_if_runner};
 pub use running::{Asked, Event, Running};
 pub use shared::Shared;
+pub use waiting::Waiting;

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Heard, Journal, Printed};
+use crate::waiting::OnWaiting;
 use actor::Connection;
 use dial::Seeker;
 use print::Printer;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     wake: Notify,
     printer: Printer,
+    on_waiting: OnWaiting,
 }
 
 #[derive(Debug)]
@@ -67,13 +69,18 @@ impl Session {
     pub(crate) async fn open(
         mut seeker: Seeker,
         client: &str,
+        on_waiting: OnWaiting,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
         let reached = seeker.first().await?;
         let session = SessionId(dial::random()?);
         let open = introduction(session, client);
         let state = State { journal: Journal::new(open), stream: None, is_blocked: false };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), wake: Notify::new(), printer: Printer::default() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            wake: Notify::new(),
+            printer: Printer::default(),
+            on_waiting,
+        });
         let connection = Connection::begin(&shared, reached);
         let carrier = actor::run(Arc::clone(&shared), seeker, connection);
         Ok((Self { shared }, carrier))
@@ -206,19 +213,33 @@ impl Shared {
         heard
     }
 
+    /// A try to reach a manager failed.
+    fn away(&self, now: Instant, why: String) {
+        let mut state = self.lock();
+        state.journal.away(why);
+        state.journal.look(now);
+        let waiting = state.journal.take_waiting();
+        self.unlock(state);
+        waiting.iter().for_each(|waiting| (self.on_waiting.0)(waiting));
+    }
+
     /// Lets time pass, writes what can be written, and says what to wait for.
     fn turn(&self, now: Instant) -> std::io::Result<Next> {
         let mut state = self.lock();
         if state.journal.next_pass().is_some_and(|at| at <= now) {
             state.journal.pass(now);
+        } else {
+            state.journal.look(now);
         }
         let written = state.write();
+        let waiting = state.journal.take_waiting();
         let next = Next {
             is_blocked: state.is_blocked,
             pass_at: state.journal.next_pass(),
             is_over: state.journal.is_ended(),
         };
         self.unlock(state);
+        waiting.iter().for_each(|waiting| (self.on_waiting.0)(waiting));
         written.map(|()| next)
     }
 }

@@ -228,3 +228,65 @@ fn many_threads_share_a_client() {
         assert_eq!(thread.join().unwrap(), 200 * n + 19_900);
     }
 }
+
+/// A client that notes why it waits.
+async fn noting(cluster: &Cluster) -> (Client, std::sync::mpsc::Receiver<argon::Waiting>) {
+    let (notes, noted) = std::sync::mpsc::channel();
+    let connect = Connect::to(cluster.address()).key_file(cluster.key());
+    let connect = connect.on_waiting(move |waiting| notes.send(waiting.clone()).unwrap_or(()));
+    (connect.connect().await.unwrap(), noted)
+}
+
+async fn next_note(noted: &std::sync::mpsc::Receiver<argon::Waiting>) -> argon::Waiting {
+    loop {
+        if let Ok(waiting) = noted.try_recv() {
+            return waiting;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn a_client_that_waits_learns_why_once_for_each_reason() {
+    let mut cluster = Cluster::start();
+    block_on(async {
+        let (client, noted) = noting(&cluster).await;
+        let lone = client.queue(argon::perl::<u64>("List::Util::sum", (1, 2)));
+        let note = async {
+            let waiting = next_note(&noted).await;
+            assert_eq!((&*waiting.code, waiting.tasks), ("no_worker", 1), "{waiting:?}");
+            assert!(waiting.message.contains("argon worker"), "{waiting:?}");
+            cluster.add_worker(&["--workers", "1"]);
+        };
+        let (sum, ()) = tokio::join!(lone, note);
+        assert_eq!(sum.unwrap(), 3);
+        assert!(noted.try_recv().is_err(), "once");
+
+        let running = client.start(perl("Time::HiRes::sleep", &json!([60]))).unwrap();
+        cluster.kill_manager();
+        let waiting = next_note(&noted).await;
+        assert_eq!(waiting.code, "manager_away", "{waiting:?}");
+        assert!(waiting.message.contains(&cluster.address()), "{waiting:?}");
+        drop(running);
+    });
+}
+
+#[test]
+fn leaving_a_wait_cancels_what_was_waited_for() {
+    let cluster = Cluster::with_workers(&[1]);
+    block_on(async {
+        let client = connect(&cluster).await;
+        let within = Duration::from_millis(300);
+        let nap = client.queue(argon::perl::<f64>("Time::HiRes::sleep", (600,)));
+        assert!(tokio::time::timeout(within, nap).await.is_err());
+        let run = client.run(perl("Time::HiRes::sleep", &json!([600])));
+        assert!(tokio::time::timeout(within, run).await.is_err());
+        // The only slot is free again.
+        assert_eq!(client.queue(argon::perl::<u64>("List::Util::sum", (1, 2))).await.unwrap(), 3);
+        // What is deferred goes on, as its documentation says.
+        drop(client.defer(argon::perl::<f64>("Time::HiRes::sleep", (600,))));
+        while client.request("status", Map::new()).await.unwrap()["running"] == json!([]) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}

@@ -51,7 +51,10 @@ impl Journal {
             ToClient::Output(Output { from, fd, bytes }) => self.on_output(from, fd, bytes),
             ToClient::Ask(ask) => self.on_ask(ask),
             ToClient::NeedBlob(hashes) => hashes.into_iter().for_each(|hash| self.send_blob_again(hash)),
-            ToClient::Reply(reply) => self.requests.reply(reply, &mut self.wakers),
+            ToClient::Reply(reply) => {
+                self.requests.reply(reply, &mut self.wakers);
+                self.look(now);
+            }
             // Its caller has ended the connection already.
             ToClient::Goodbye(_) => {}
         }
@@ -71,6 +74,7 @@ impl Journal {
                 if outcome.head.status == Status::Rejected {
                     self.on_rejected(now, number, outcome);
                 } else {
+                    self.waits_anew(now);
                     self.acknowledge(now, &outcome);
                     self.finish(number, Ending::Outcome(outcome));
                 }
@@ -92,7 +96,10 @@ impl Journal {
             return self.finish(number, Ending::Outcome(outcome));
         }
         entry.state = State::HeldBack;
-        self.held_back.hold(now, number, entry.offers);
+        let report = argon_proto::Report::from_json(&outcome.report);
+        let offers = entry.offers;
+        self.rejected(report.code, report.message);
+        self.held_back.hold(now, number, offers);
     }
 
     /// An outcome of a detached task, or one that came again.

@@ -78,6 +78,12 @@ impl Journal {
         reply.map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// The reply of a request of this session's own, if it has come.
+    pub(super) fn taken_reply(&mut self, number: u64) -> Option<Value> {
+        self.requests.open.get(&number)?.reply.as_ref()?;
+        self.requests.open.remove(&number)?.reply?.ok()
+    }
+
     /// Nobody waits for the reply any more.
     pub(crate) fn forget_request(&mut self, number: u64) {
         self.requests.open.remove(&number);

@@ -19,6 +19,8 @@ use crate::journal::Heard;
 
 /// A manager from which nothing came for so long is dead.
 const SILENCE: Duration = Duration::from_secs(15);
+/// Tasks that a caller sends by itself wake nobody, so whether one waits is looked at after this time.
+const LOOK: Duration = Duration::from_secs(1);
 /// Room that is made for one read, bytes.
 const READ_BYTES: usize = 128 << 10;
 /// A manager that refuses so often in a row, after it has let us in, will not change its mind.
@@ -60,7 +62,10 @@ pub(super) async fn run(shared: Arc<Shared>, mut seeker: Seeker, first: Connecti
         }
         tokio::select! {
             reached = seeker.again() => {
-                connection = reached.map(|reached| Connection::begin(&shared, reached));
+                match reached {
+                    Ok(reached) => connection = Some(Connection::begin(&shared, reached)),
+                    Err(why) => shared.away(Instant::now(), why),
+                }
             }
             () = shared.wake.notified() => {}
         }
@@ -123,10 +128,11 @@ impl Connection {
                 return End::Lost;
             }
             let silent_at = self.heard_at + SILENCE;
+            let look_at = now + LOOK;
             if now >= silent_at {
                 return End::Lost;
             }
-            let wake_at = next.pass_at.map_or(silent_at, |at| at.min(silent_at));
+            let wake_at = next.pass_at.map_or(look_at, |at| at.min(look_at)).min(silent_at);
             // The timer is moved only forwards in haste: one that rings too early costs less than moving it each time.
             if timer_at.is_none_or(|at| wake_at < at || at <= now) {
                 timer.as_mut().reset(wake_at.into());

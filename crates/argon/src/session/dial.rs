@@ -44,12 +44,13 @@ impl Seeker {
     }
 
     /// One try to come back; a pause is part of a failed one.
-    pub(crate) async fn again(&mut self) -> Option<Reached> {
+    /// If it failed, why.
+    pub(crate) async fn again(&mut self) -> Result<Reached, String> {
         match self.try_once().await {
-            Ok(reached) => Some(reached),
-            Err(_) => {
+            Ok(reached) => Ok(reached),
+            Err(error) => {
                 tokio::time::sleep(self.pause()).await;
-                None
+                Err(error.to_string())
             }
         }
     }
