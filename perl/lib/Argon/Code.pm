@@ -32,9 +32,15 @@ my $PADS_HAVE_NUMBERS = B::PADLIST->can('id');
 
 sub ship {
     my ($code, %options) = @_;
-    my $shipped = eval { _ship($code, \%options) };
+    my ($shipped, $error);
+    {
+        local $@;
+        # A handler of the program must not be called for what is caught here.
+        local $SIG{__DIE__} if $SIG{__DIE__};
+        $shipped = eval { _ship($code, \%options) };
+        $error = $@;
+    }
     return $shipped if $shipped;
-    my $error = $@;
     # Anything else that went wrong while reading code is also a reason not to send it.
     die Argon::Data::at_caller(ref $error && ref $error eq 'Argon::Code::Refusal' ? $error->sentence : "This code cannot travel to a worker: it could not be read ($error)");
 }

@@ -49,9 +49,13 @@ sub encode {
 sub _encode_graph {
     my ($list, $shared) = @_;
     require Argon::Data::Graph;
-    my $graph = eval { Argon::Data::Graph::flatten($list, $shared) };
+    my ($graph, $error);
+    {
+        local $@;
+        $graph = $SIG{__DIE__} ? _quietly(sub { Argon::Data::Graph::flatten($list, $shared) }) : eval { Argon::Data::Graph::flatten($list, $shared) };
+        $error = $@;
+    }
     if (!$graph) {
-        my $error = $@;
         die at_caller(ref $error && $error->can('sentence') ? $error->sentence : $error);
     }
     # A reference to a reference tells the reader that this is a graph.

@@ -45,7 +45,7 @@ sub _named {
     if ($name =~ /\A(.+)::\w+\z/ && defined &{$name}) {
         return _is_of_module($1) ? qq({"call":"$name"}) : \&{$name};
     }
-    return qq({"class":"$name"}) if _is_of_module($name) || !$name->can('new');
+    return qq({"class":"$name"}) if _is_of_module($name) || !UNIVERSAL::can($name, 'new');
     ## no critic (ProhibitStringyEval)
     return eval "package main; sub { return $name->new(\@_)->run }" || die $@;
 }

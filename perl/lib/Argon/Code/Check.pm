@@ -7,6 +7,8 @@ use strict;
 use warnings;
 
 use B ();
+use Argon::Code::Frame ();
+use Argon::Code::Layout ();
 use Argon::Code::Optree ();
 use Argon::Code::Origin ();
 use Argon::Code::Receive ();
@@ -25,6 +27,13 @@ sub verify {
         $why =~ s/\s+\z//;
         _blame($self, $why);
     }
+    # The text of a sub that ends it too early would bring statements into the frame.
+    my $empty = do {
+        my @units = map { $_->{unverified} ? $_ : { %{$_}, text => 'sub {}' } } @{ $self->{units} };
+        Argon::Code::Receive::compile(Argon::Code::Layout::body({ %{$self}, units => \@units }));
+    };
+    Argon::Code::Frame::is_same($factory, $empty)
+        or Argon::Code::Refusal->throw('perl gives back more than its source', 'put it in a module, or use Argon::Code->from_source');
     $factory->(undef);
     for my $unit (@{ $self->{units} }) {
         next if $unit->{unverified};

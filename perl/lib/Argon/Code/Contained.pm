@@ -52,6 +52,8 @@ my %IS_HARMLESS_IF = (
 # Variables that perl keeps in main, whatever the package.
 my %IS_OF_PERL = map { $_ => 1 } qw(ENV INC SIG ARGV ARGVOUT STDIN STDOUT STDERR _);
 
+sub is_harmless { return $IS_HARMLESS{ $_[0] } }
+
 # Whether the shipment, just built, is contained.
 sub is_contained {
     my ($shipment) = @_;

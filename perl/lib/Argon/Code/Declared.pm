@@ -10,19 +10,29 @@ use warnings;
 
 use B ();
 use Digest::SHA ();
+use Scalar::Util ();
 use Storable ();
 use Argon::Code::Classes ();
+use Argon::Code::Contained ();
 use Argon::Code::Optree ();
 use Argon::Code::Origin ();
 use Argon::Code::Pragma ();
 use Argon::Code::Reach ();
 use Argon::Code::Refusal ();
 use Argon::Code::Shape ();
+use Argon::Code::Slots ();
 
 use constant {
     TRIAL_SECONDS => 30,
     ENDS_MAX      => 200,
+    DEPTH_MAX     => 100,    # of values that are compared
 };
+
+# The operations of a declaration that are not on values only.
+my %DECLARES = map { $_ => 1 } qw(
+    anoncode entersub const gv gvsv rv2sv rv2av rv2hv rv2cv rv2gv aelemfast multideref sort split match subst qr regcomp bless require
+    method method_named method_super method_redir introcv clonecv padcv padanycv sassign once caller
+);
 
 # What was found out once.
 my %known;    # by class: [fingerprint, { name, digest, text }]
@@ -105,9 +115,7 @@ sub fingerprint {
     }
     for my $name (sort grep { !/::\z|\A\(|\A(?:ISA|BEGIN|__ANON__)\z/ } keys %{"${class}::"}) {
         my $full = "${class}::$name";
-        push @parts, "\$$name " . _value(\${$full}) if defined ${$full};
-        push @parts, "\@$name " . _value(\@{$full}) if @{$full};
-        push @parts, "%$name " . _value(\%{$full})  if %{$full};
+        push @parts, map { "$name $_ " . _value(*{$full}{$_}) } Argon::Code::Slots::filled($full);
     }
     my $text = join "\n", @parts;
     utf8::encode($text);
@@ -118,7 +126,7 @@ sub _has_state {
     my ($class) = @_;
     return 1 if grep { _captured(B::svref_2object($_)) } _own_subs($class);
     no strict 'refs';
-    return (grep { defined ${$_} || @{$_} || %{$_} } map {"${class}::$_"} grep { !/::\z|\A\(|\A(?:ISA|BEGIN|VERSION|__ANON__)\z/ } keys %{"${class}::"}) ? 1 : 0;
+    return (grep { Argon::Code::Slots::filled($_) } map {"${class}::$_"} grep { !/::\z|\A\(|\A(?:ISA|BEGIN|VERSION|__ANON__)\z/ } keys %{"${class}::"}) ? 1 : 0;
 }
 
 sub _captured {
@@ -134,14 +142,21 @@ sub _captured {
     return @found;
 }
 
-# Plain data as text; of anything else only that it is there.
+# Data as text, without calling anything of its classes. Of code, handles and what is tied only that it is there.
 sub _value {
-    my ($reference) = @_;
-    local $Storable::canonical = 1;
-    local $Storable::forgive_me;
-    local $SIG{__WARN__} = sub { };
-    my $bytes = eval { ref $reference eq 'REF' && ref ${$reference} eq 'CODE' ? undef : Storable::nfreeze($reference) };
-    return defined $bytes ? unpack 'H*', $bytes : 'something';
+    my ($reference, %inside) = @_;
+    my $type  = Scalar::Util::reftype($reference);
+    my $class = Scalar::Util::blessed($reference) // q{};
+    my $address = Scalar::Util::refaddr($reference);
+    return "$class again" if $inside{$address} || keys %inside > DEPTH_MAX;
+    my $each = sub { return !defined $_[0] ? 'undef' : ref $_[0] ? _value($_[0], %inside, $address => 1) : length($_[0]) . ":$_[0]" };
+    my $text
+        = re::is_regexp($reference) ? join ' ', re::regexp_pattern($reference)
+        : $type eq 'ARRAY'          ? (tied @{$reference} ? 'tied' : join ',', map { $each->($_) } @{$reference})
+        : $type eq 'HASH'           ? (tied %{$reference} ? 'tied' : join ',', map { length($_) . ":$_=" . $each->($reference->{$_}) } sort keys %{$reference})
+        : $type eq 'SCALAR' || $type eq 'REF' ? (tied ${$reference} ? 'tied' : $each->(${$reference}))
+        :                             'something';
+    return "$type $class ($text)";
 }
 
 # The state that the text starts in, and what may be its text: a block "package NAME {...}", or a block around "package NAME;".
@@ -183,6 +198,7 @@ sub _try {
     require POSIX;
     my $file = File::Temp->new;
     binmode $file;
+    local ($,, $\);
     print {$file} Storable::nfreeze({ class => $class, needed => $needed, texts => \@texts });
     close $file;
     local $SIG{CHLD} = 'DEFAULT';
@@ -213,7 +229,11 @@ sub trial {
     for my $number (0 .. $#{ $given->{texts} }) {
         my $text = $given->{texts}[$number];
         # Compiling is not declaring: an end that is none is found out before anything of the class runs.
-        if (!eval { Argon::Code::Receive::compile("sub {\n$text}\n"); 1 }) { $why = $@ if !$number || $@ !~ /Missing right curly|syntax error/; next }
+        # (Argon's own are above the line that names the file.)
+        if ($text =~ /^#line .*^\s*BEGIN\s*\{/ms) { $why = "it has a BEGIN block, which would run\n"; last }
+        my $block = eval { Argon::Code::Receive::compile("sub {\n$text}\n") };
+        if (!$block) { $why = $@ if !$number || $@ !~ /Missing right curly|syntax error/; next }
+        if (defined(my $does = _does_more($given->{class}, B::svref_2object($block)))) { $why = "its block does more than declare: $does\n"; last }
         my @class = map { { name => $given->{class}, digest => $_, text => $text } } 'once', 'twice';
         if (!eval { Argon::Code::Receive::declare_class($class[0]); 1 }) { $why = $@; last }
         my $first = fingerprint($given->{class});
@@ -229,6 +249,32 @@ sub trial {
     print $why;
     return;
 }
+
+# What a block does besides giving values to variables and calling subs of modules, as "has" and "extends" are: to try it, here
+# or on a worker, would do that again.
+sub _does_more {
+    my ($class, $cv) = @_;
+    my ($line, $does) = ('?');
+    Argon::Code::Optree::walk($cv->ROOT, sub {
+        my ($op, $parent) = @_;
+        return if defined $does;
+        $line = $op->line if $op->isa('B::COP');
+        my $name = $op->name;
+        my $called
+            = $name eq 'gv' && $parent && _calls($parent) ? join '::', Argon::Code::Optree::glob_name(Argon::Code::Optree::glob_of($cv, $op))
+            : $name eq 'method_named'                     ? "${class}::" . Argon::Code::Optree::constant_of($cv, $op)->PV
+            :                                               undef;
+        if (defined $called) {
+            no strict 'refs';
+            $does = "it calls $called, a sub of the script" if defined &{$called} && _is_own($called);
+        }
+        elsif (!$DECLARES{$name} && !Argon::Code::Contained::is_harmless($name)) { $does = "it has the operation $name" }
+        $does .= " (line $line)" if defined $does;
+    });
+    return $does;
+}
+
+sub _calls { return $_[0]->name =~ /\A(?:entersub|rv2cv)\z/ || $_[0]->name eq 'null' && B::ppname($_[0]->targ) =~ /\App_(?:entersub|rv2cv)\z/ }
 
 sub _refuse {
     my ($class, $maker, $why) = @_;

@@ -8,6 +8,7 @@ use warnings;
 
 use B ();
 use Config ();
+use Scalar::Util ();
 use Argon::Code::Optree ();
 use Argon::Code::Refusal ();
 
@@ -27,7 +28,7 @@ sub of {
         my $full = "${package}::$name";
         {
             no strict 'refs';
-            defined &{$full} && \&{$full} == $code
+            defined &{$full} && Scalar::Util::refaddr(\&{$full}) == Scalar::Util::refaddr($code)
                 or Argon::Code::Refusal->throw("the compiled (XS) sub $full is not what its own name now means", 'call it by its name');
         }
         return { kind => 'built in', name => $full } if $BUILT_IN{$package};
@@ -40,7 +41,7 @@ sub of {
         no strict 'refs';
         my $full = "${package}::$name";
         return { kind => 'module', module => $module, name => $full }
-            if _was_written_in($cv, $package, $module) && defined &{$full} && \&{$full} == $code;
+            if _was_written_in($cv, $package, $module) && defined &{$full} && Scalar::Util::refaddr(\&{$full}) == Scalar::Util::refaddr($code);
     }
     return { kind => 'value', module => $module };
 }

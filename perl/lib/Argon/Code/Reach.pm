@@ -60,7 +60,9 @@ sub _refuse_used_state {
         my $value = Argon::Code::Optree::pad_value($cv, $index);
         return 0 if $value->isa('B::SPECIAL');
         my $reference = $value->object_2svref;
-        return ref $reference eq 'ARRAY' ? @$reference > 0
+        # A tied one is not asked for its value: that would run its class.
+        return _is_tied($reference) ? 1
+             : ref $reference eq 'ARRAY' ? @$reference > 0
              : ref $reference eq 'HASH'  ? %$reference
              : ref $reference eq 'CODE'  ? 0
              :                             defined $$reference;
@@ -79,6 +81,11 @@ sub _refuse_used_state {
             'pass the value as an argument, or make a new sub');
     }
     return $has_state;
+}
+
+sub _is_tied {
+    my ($reference) = @_;
+    return ref $reference eq 'ARRAY' ? tied @$reference : ref $reference eq 'HASH' ? tied %$reference : ref $reference eq 'CODE' ? undef : tied $$reference;
 }
 
 sub _operations {
@@ -199,7 +206,7 @@ sub _glob {
     if ($slot eq 'CODE' && $glob->isa('B::GV') && $glob->CV->isa('B::CV') && ${ $glob->CV->ROOT }) {
         no strict 'refs';
         Argon::Code::Refusal->throw("it calls a sub $name which no longer has that name here (lexical imports take it away again)",
-            'call it by a name that stays') unless defined &{$full} && B::svref_2object(\&{$full})->object_2svref == $glob->CV->object_2svref;
+            'call it by a name that stays') unless defined &{$full} && ${ B::svref_2object(\&{$full}) } == ${ $glob->CV };
     }
     return;
 }
@@ -209,7 +216,16 @@ sub _is_of_autodie {
     my ($full, $cv) = @_;
     return 0 if !$INC{'Fatal.pm'} || !$cv->isa('B::CV') || !${ $cv->ROOT } || $cv->FILE ne $INC{'Fatal.pm'};
     no strict 'refs';
-    return !defined &{$full} || B::svref_2object(\&{$full})->object_2svref != $cv->object_2svref;
+    return !defined &{$full} || ${ B::svref_2object(\&{$full}) } != $$cv;
+}
+
+# autodie puts generated subs in the place of builtins, for one scope only.
+sub refuse_replaced_builtin {
+    my ($name, $code) = @_;
+    return unless $INC{'Fatal.pm'} && B::svref_2object($code)->FILE =~ m{\A\(eval|/Fatal\.pm\z};
+    my ($builtin) = $name =~ /::(\w+)\z/;
+    return unless defined $builtin && eval { () = prototype "CORE::$builtin"; 1 };
+    Argon::Code::Refusal->throw("it calls the builtin $builtin as autodie replaced it", 'write "or die" there, or put the sub in a module');
 }
 
 # A string may name a class.

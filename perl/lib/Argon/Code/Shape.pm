@@ -58,6 +58,15 @@ sub lines {
     return $self->{lines};
 }
 
+# The same for a factory, without the subs that it makes.
+sub frame_lines {
+    my ($cv) = @_;
+    my $self = bless { cv => $cv, lines => [], variables => {}, count => 0, constants => {}, features => '', seen => {}, is_frame => 1 }, __PACKAGE__;
+    $self->_sub($cv, 0);
+    # A reference to a constant is compiled to a constant with an address.
+    return [map {s/\breference \d+/reference/gr} @{ $self->{lines} }];
+}
+
 sub _sub {
     my ($self, $cv, $depth) = @_;
     local @$self{qw(cv variables count)} = ($cv, {}, 0);
@@ -104,7 +113,7 @@ sub _op {
     $flags &= ~B::OPf_MOD() if $IGNORES_LVALUE_MARK{$name} || $name eq 'padsv' && !$op->private;
     $flags &= ~(B::OPf_SPECIAL() | B::OPf_MOD()) if $name eq 'const';    # it came from a constant sub, or is an argument
     my $line  = (' ' x $depth) . ($op->isa('B::COP') ? 'statement ' : "$name flags $flags private " . ($op->private & ~($SPELLING{$name} || 0)) . ' ');
-    my $detail = $self->_detail($op, $name);
+    my $detail = $self->{is_frame} && $name eq 'anoncode' ? q{} : $self->_detail($op, $name);
     if ($op->isa('B::COP')) {
         # A statement mark followed by another one at once marks nothing.
         $line .= $detail;
@@ -114,7 +123,7 @@ sub _op {
         $line .= $detail;
     }
     push @{ $self->{lines} }, $line;
-    if ($name eq 'anoncode') {
+    if ($name eq 'anoncode' && !$self->{is_frame}) {
         my $inner = Argon::Code::Optree::pad_value($self->{cv}, $op->targ);
         $self->_sub($inner, $depth + 1) if $inner->isa('B::CV');
     }
@@ -167,6 +176,8 @@ sub _detail {
     if ($op->isa('B::COP')) {
         my $label = $op->label;
         $self->{features} = Argon::Code::Pragma::of($op)->{features};
+        # A statement begins on the line of its first block, if that is further down.
+        return join ' ', 'package', $op->stashpv, Argon::Code::Pragma::as_text(Argon::Code::Pragma::of($op)) if $self->{is_frame};
         return join ' ', $op->file, 'line', $op->line, 'package', $op->stashpv,
             (defined $label ? "label $label" : ()), Argon::Code::Pragma::as_text(Argon::Code::Pragma::of($op));
     }

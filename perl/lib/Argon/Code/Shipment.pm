@@ -33,6 +33,8 @@ use Argon::Code::Written ();
 sub build {
     my ($class, @what) = @_;
     my %refused;
+    # B::Deparse warns of what it cannot write, which Check finds out.
+    local $SIG{__WARN__} = sub { };
     while (1) {
         my $shipment = eval { $class->_build(\%refused, @what) };
         return $shipment if $shipment;
@@ -62,7 +64,7 @@ sub _build {
         slots    => Argon::Code::Slots->new,
         seen     => {},
     }, $class;
-    if ($code) {
+    if (defined $code) {
         $self->_add_unit($code);
         $self->{units}[0]{path} = [];
     }
@@ -89,7 +91,8 @@ sub is_constant { return !$_[0]{slots}->count && !%{ $_[0]{named} } }
 sub captures {
     my ($self, $code, $whole) = @_;
     my $captures = $self->{slots}->fetch($code, $whole);
-    if ($self->{has_state} && grep { ref eq 'REF' && $$_ == $code } @{ $captures || [] }) {
+    my $address = Scalar::Util::refaddr($code);
+    if ($self->{has_state} && defined $address && grep { ref eq 'REF' && Scalar::Util::refaddr($$_) == $address } @{ $captures || [] }) {
         # It would arrive twice: as itself, and as the value of what it captured.
         Argon::Code::Refusal->throw('it has state variables and captures itself', 'call it by __SUB__ instead');
     }
@@ -314,19 +317,10 @@ sub _reach_sub {
         $self->{alias}{$name} = $origin->{name} if $name ne $origin->{name};
     }
     else {
-        _refuse_replaced_builtin($name, $code);
+        Argon::Code::Reach::refuse_replaced_builtin($name, $code);
         $self->_add_unit($code, $name);
     }
     return;
-}
-
-# autodie puts generated subs in the place of builtins, for one scope only.
-sub _refuse_replaced_builtin {
-    my ($name, $code) = @_;
-    return unless $INC{'Fatal.pm'} && B::svref_2object($code)->FILE =~ m{\A\(eval|/Fatal\.pm\z};
-    my ($builtin) = $name =~ /::(\w+)\z/;
-    return unless defined $builtin && eval { () = prototype "CORE::$builtin"; 1 };
-    Argon::Code::Refusal->throw("it calls the builtin $builtin as autodie replaced it", 'write "or die" there, or put the sub in a module');
 }
 
 # A module's setting that the program changes ($Data::Dumper::Indent = 1) also holds
@@ -354,9 +348,9 @@ sub _reach_classes {
         next unless Argon::Code::Classes::is_of_script($package);
         no strict 'refs';
         next unless Argon::Code::Classes::has_entry($word);
-        $self->{slots}->global($word, 'SCALAR') if defined ${$word} && !$self->{seen}{$word}{SCALAR}++;
-        $self->{slots}->global($word, 'ARRAY')  if @{$word} && $word !~ /::ISA\z/ && !$self->{seen}{$word}{ARRAY}++;
-        $self->{slots}->global($word, 'HASH')   if %{$word} && $word !~ /::\z/ && !$self->{seen}{$word}{HASH}++;
+        for my $slot (Argon::Code::Slots::filled($word)) {
+            $self->{slots}->global($word, $slot) if !$self->{seen}{$word}{$slot}++;
+        }
         $self->_reach_sub($word) if defined &{$word} && !$self->{seen}{$word}{CODE}++;
     }
     return;

@@ -43,15 +43,26 @@ sub global {
     # Variables of perl itself have magic, so they are set and not replaced.
     my $is_module = $name =~ /::\W\z/ || !Argon::Code::Classes::is_of_script($package);
     no strict 'refs';
-    return if $kind eq '$' && $is_module && $name !~ /::\W\z/ && !defined ${$name};
     # A tied variable of a module belongs to that module, which ties it again where it is loaded.
     return if $is_module && _tied($kind, $name);
+    return if $kind eq '$' && $is_module && $name !~ /::\W\z/ && !defined ${$name};
     return if $is_module && !_is_plain($kind eq '$' ? ${$name} : $kind eq '@' ? \@{$name} : \%{$name});
     return $self->_add({
         kind => $kind, name => "the package variable $kind$name", global => $name,
         how => $is_module ? 'assign' : 'alias',
         glob => \*{$name}, type => $slot,
     });
+}
+
+# The slots of a name that have something in them. Tied ones do, and are not asked for it.
+sub filled {
+    my ($name) = @_;
+    no strict 'refs';
+    return (
+        (_tied('$', $name) || defined ${$name} ? 'SCALAR' : ()),
+        ($name !~ /::ISA\z/ && (_tied('@', $name) || @{$name}) ? 'ARRAY' : ()),
+        ($name !~ /::\z/ && (_tied('%', $name) || %{$name}) ? 'HASH' : ()),
+    );
 }
 
 # What a package variable is tied to, if anything.
@@ -159,7 +170,8 @@ sub refuse_open_handle {
     no strict 'refs';
     no warnings 'unopened';
     my $handle = *{$name}{IO} or return;
-    my $is_open = defined fileno(*{$name}) || eval { defined tell(*{$name}) && tell(*{$name}) >= 0 };
+    # A tied one is not asked: that would run its class.
+    my $is_open = tied *{$name} || defined fileno(*{$name}) || eval { defined tell(*{$name}) && tell(*{$name}) >= 0 };
     return unless $is_open;
     $name =~ s/\Amain:://;
     Argon::Code::Refusal->throw($name =~ /\bDATA\z/

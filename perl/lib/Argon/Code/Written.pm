@@ -1,27 +1,33 @@
 package Argon::Code::Written;
 
 # The text of a sub as its author wrote it, found in its file: for what the op tree cannot give back. Where a sub begins and
-# ends is only guessed. What is taken must compile, in the place where it will stand, to the same operations as the
-# sub itself, so a wrong guess, or a file that was changed meanwhile, is no more than a guess too many.
+# ends is only guessed. A guess is compiled, never run. What is taken must be exactly one sub, and must compile, in the
+# place where it will stand, to the same operations as the sub itself, so a wrong guess, or a file that was changed
+# meanwhile, is no more than a guess too many.
 
 use strict;
 use warnings;
 
 use B ();
+use Argon::Code::Frame ();
 use Argon::Code::Optree ();
 use Argon::Code::Origin ();
-use Argon::Code::Receive ();
 use Argon::Code::Shape ();
 
 use constant {
     TRIES_MAX  => 300,
+    ENDS_MAX   => 60,          # for one beginning
     LINES_BACK => 100,         # between the word "sub" and the first statement
     FILE_BYTES => 4_194_304,
 };
 
-# What would run, or be defined for good, each time that the text is compiled.
-my $DOES_MORE = qr/
-    \b(?:BEGIN|UNITCHECK|CHECK|INIT|END)\s*\{ | (?:\A|[;{}\n])\s*(?:use|no|package|format)\b | (?<!my)(?<!state)(?<!our)\s+sub\s+[A-Za-z_] | ^__(?:END|DATA)__ | ^=\w
+# What would be defined for good each time that the text is compiled. (What would run is found by perl's own parser, see
+# Argon::Code::Frame.) Words in strings are taken for it, too, which is no more than a candidate less.
+my $GAP = qr/(?:\s|#[^\n]*\n)+/;
+my $DEFINES = qr/
+    \b(?:my|state)$GAP\bsub$GAP (*SKIP)(*FAIL)
+    | \bsub$GAP (?:[^\W\d]|'|::) | \bpackage$GAP[^\W\d] | \b(?:class|role)$GAP[^\W\d][\w:]*(?:\s+v?[\d._]+|\s*:[^;{]*)?\s*[;{] | ^\s*format\b[\s\w:']*=[ \t]*$
+    | \b(?:UNITCHECK|CHECK|INIT|END|ADJUST)(?:\s|\#[^\n]*\n)*\{ | ^__(?:END|DATA)__ | ^=[^\W\d]
 /mx;
 
 # Gives the unit its own text; true when there is one that does the same. $kinds: those of the captured values.
@@ -44,17 +50,14 @@ sub give {
 sub compiles {
     my ($shipment, $unit) = @_;
     return 1 if !defined $unit->{text} || $unit->{text} !~ m{\Asub };
-    return !!_compiled($shipment, $unit->{opening} . "\n", $unit->{text} =~ s/\Asub //r, $unit->{closing});
+    local $@;
+    return Argon::Code::Frame::compiles($shipment->{slots}->kinds, $unit->{opening} . "\n", $unit->{closing}, $unit->{text});
 }
 
 sub _compiled {
     my ($shipment, $opening, $text, $closing) = @_;
-    my $factory = eval {
-        Argon::Code::Receive::compile("sub {\nmy (\$argon_cell, \$argon_sub) = Argon::Code::Receive::cells(undef, "
-                . B::perlstring($shipment->{slots}->kinds) . ");\n{$opening\$argon_sub = sub $text;\n" . ($closing || '') . "}\n\$argon_sub;\n}\n");
-    };
-    my $sub = $factory ? eval { $factory->() } : undef;
-    return ref $sub eq 'CODE' ? $sub : undef;
+    local $@;
+    return Argon::Code::Frame::only_sub($shipment->{slots}->kinds, $opening, $closing, "sub $text");
 }
 
 sub _start { return Argon::Code::Optree::first_statement($_[0]) }
@@ -87,16 +90,40 @@ sub _candidates {
     for my $begin (@begins) {
         my ($at, $text_at) = @{$begin};
         my $number = 1 + (substr($source, 0, $text_at) =~ tr/\n//);
-        pos($source) = $text_at > $line[$last] ? $text_at : $line[$last];
-        while ($source =~ /\}/g) {
-            my $text = substr $source, $text_at, $+[0] - $text_at;
-            last if $text =~ $DOES_MORE || @found >= TRIES_MAX;
-            # Shorter ones that leave a bracket open in so many words need no try.
-            push @found, [$number, $text];
-            last if @found % 60 == 0;
+        my $after = $text_at > $line[$last] ? $text_at : $line[$last];
+        my @ends  = _ends($source, $after, length $source, ENDS_MAX);
+        # The last statement may stand in a here-document, which begins on the line of the end.
+        my $inside = substr $source, $text_at, $after - $text_at;
+        while ($inside =~ /^.*<<[~"'A-Za-z_].*$/mg) { push @ends, _ends($source, $text_at + $-[0], $text_at + $+[0], ENDS_MAX) }
+        for my $end (@ends) {
+            my $text = substr $source, $text_at, $end - $text_at;
+            next if $text =~ $DEFINES || @found >= TRIES_MAX;
+            push @found, [$number, $text . _here_documents($text, $source, $end)];
         }
     }
     return @found;
+}
+
+sub _ends {
+    my ($source, $from, $to, $max) = @_;
+    my @ends;
+    pos($source) = $from;
+    while (@ends < $max && $source =~ /\}/g && pos $source <= $to) { push @ends, pos $source }
+    return @ends;
+}
+
+# The lines below, if here-documents begin on the last line of the text: they belong to it, though it ends before them.
+sub _here_documents {
+    my ($text, $source, $at) = @_;
+    my @ends = (substr $text, 1 + rindex $text, "\n") =~ /<<(~?(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z_]\w*))/g or return q{};
+    my $begins = 1 + index $source, "\n", $at;
+    pos($source) = $begins;
+    for (@ends) {
+        my ($indent, $word) = /\A(~?)["']?([^"']*)/;
+        my $blank = $indent ? qr/[ \t]*/ : q{};
+        return q{} if $source !~ /\G.*?^$blank\Q$word\E\n/gcms;
+    }
+    return "\n" . substr $source, $begins, pos($source) - $begins;
 }
 
 # The file as perl read it: characters under "use utf8".

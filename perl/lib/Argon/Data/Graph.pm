@@ -116,7 +116,7 @@ sub _shared {
 # Classes that freeze themselves do so; an object that keeps something outside of its data and does not, cannot travel.
 sub _frozen_by_class {
     my ($self, $number, $object, $class, $type) = @_;
-    if (my $freeze = $class->can('STORABLE_freeze')) {
+    if (my $freeze = UNIVERSAL::can($class, 'STORABLE_freeze')) {
         local $@;
         my ($frozen, @parts) = eval { $object->$freeze(0) };
         if ($@) {
@@ -124,7 +124,7 @@ sub _frozen_by_class {
             $self->_refuse($number, "an object of $class, which its class does not freeze", $reason);
         }
         if (defined $frozen) {
-            return ['K', $class, ['ATTACH', "$frozen", []]] if !@parts && $class->can('STORABLE_attach');
+            return ['K', $class, ['ATTACH', "$frozen", []]] if !@parts && UNIVERSAL::can($class, 'STORABLE_attach');
             return ['K', $class, [$type, "$frozen", [ map { $self->_number_of($_, $number, '') } @parts ]]];
         }
     }

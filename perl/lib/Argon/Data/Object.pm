@@ -35,7 +35,7 @@ sub _facts {
     require B;
     require mro;
     return [_fields_of($class), 0, 0] if !grep { _has_compiled_subs($_) } @{ mro::get_linear_isa($class) };
-    my $destroy = $class->can('DESTROY');
+    my $destroy = UNIVERSAL::can($class, 'DESTROY');
     my $cv = $destroy ? B::svref_2object($destroy) : undef;
     return [_fields_of($class), 1, $cv && $cv->XSUB && !($cv->CvFLAGS & B::CVf_CONST()) && !_is_of($cv, 'Mouse::Object')];
 }
