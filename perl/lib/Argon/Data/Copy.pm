@@ -24,7 +24,7 @@ sub no_destroy {
 # Whether copies of objects of this class end in silence: it, a parent, or a method of the class says so.
 sub is_silent {
     my ($class) = @_;
-    return 1 if $said{$class} || $class->can('ARGON_NO_DESTROY') && $class->ARGON_NO_DESTROY;
+    return 1 if $said{$class} || UNIVERSAL::can($class, 'ARGON_NO_DESTROY') && $class->ARGON_NO_DESTROY;
     require mro;
     return scalar grep { $no_destroy{$_} } @{ mro::get_linear_isa($class) };
 }
