@@ -1,6 +1,6 @@
 //! A command line for a shell, in which placeholders stand: read once, filled in for each input.
 //!
-//! An input never becomes text of the script. It travels as an argument of the shell, the script begins by keeping it in a
+//! An input never becomes code of the script. It travels as an argument of the shell, the script begins by keeping it in a
 //! variable, and each placeholder becomes the expansion of that variable, quoted for the place where it stands. Whatever
 //! an input holds, the shell does not read it as code. Where a shell reads a value a second time (`eval`, arithmetic,
 //! backquotes) the placeholder is refused, or the input is if it could be anything but a number or a plain word.
@@ -13,6 +13,7 @@ mod scan;
 pub use judge::{Code, code_in, is_reread};
 
 use super::placeholder::{Part, Place, Reading};
+use super::quote;
 use super::template::TemplateError;
 use scan::Scanner;
 
@@ -58,13 +59,31 @@ pub enum Check {
     Number,
 }
 
-/// A script and the values that it is given, for one input.
+/// A script and the values that its variables have, for one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filled {
-    /// The script.
-    pub text: String,
-    /// Its arguments, which it takes away before anything else can see them.
-    pub values: Vec<String>,
+    text: String,
+    values: Vec<String>,
+}
+
+impl Filled {
+    /// The script, and the arguments that it must be given behind its name. It takes them away before anything else can
+    /// see them.
+    #[must_use]
+    pub fn with_arguments(self) -> (String, Vec<String>) {
+        (keep(self.values.len()) + &self.text, self.values)
+    }
+
+    /// The script with the values at its beginning, in single quotes: where arguments cannot be added, since the shell
+    /// is called by another program.
+    #[must_use]
+    pub fn alone(self) -> String {
+        let mut text = String::new();
+        for (number, value) in (1..).zip(&self.values) {
+            text.push_str(&format!("argon_{number}={}; ", quote::word(value)));
+        }
+        text + &self.text
+    }
 }
 
 impl Script {
@@ -136,7 +155,7 @@ impl Script {
                 });
             }
         }
-        Ok(Filled { text: format!("{}{text}", keep(values.len())), values })
+        Ok(Filled { text, values })
     }
 }
 

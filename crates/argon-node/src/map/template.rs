@@ -105,8 +105,8 @@ fn columns(count: usize) -> String {
 enum Entry {
     /// Text and placeholders, whose values must pass a check.
     Word(Vec<Piece>, Check),
-    /// The script of a shell.
-    Code(Script),
+    /// The script of a shell, and whether that is the command, so that what follows are its arguments and its alone.
+    Code(Script, bool),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +132,7 @@ impl Template {
         let Some(shell) = reading.shell else { return Self::of_words(words, reading) };
         let script = Script::parse(&words.join(" "), reading, true)?;
         let fixed = |text: &str| Entry::Word(vec![Piece::Text(text.to_owned())], Check::Any);
-        Ok(Self { words: vec![fixed(shell), fixed("-c"), Entry::Code(script)] })
+        Ok(Self { words: vec![fixed(shell), fixed("-c"), Entry::Code(script, true)] })
     }
 
     fn of_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
@@ -145,7 +145,7 @@ impl Template {
             let is_whole = word == reading.whole;
             entries.push(match is_code {
                 Some(code) if code.is_posix && !is_whole => match Script::parse(word, reading, false) {
-                    Ok(script) => Entry::Code(script),
+                    Ok(script) => Entry::Code(script, code.shell == 0),
                     Err(error) if reading.is_in(word) || matches!(error, TemplateError::Unknown(_)) => {
                         return Err(error);
                     }
@@ -169,7 +169,7 @@ impl Template {
 
     fn places(&self) -> impl Iterator<Item = Place> {
         self.words.iter().flat_map(|entry| match entry {
-            Entry::Code(script) => script.places().collect::<Vec<_>>(),
+            Entry::Code(script, _) => script.places().collect::<Vec<_>>(),
             Entry::Word(pieces, _) => {
                 let place = |piece: &Piece| match piece {
                     Piece::Place(place) => Some(*place),
@@ -203,11 +203,12 @@ impl Template {
         let mut values: Option<(usize, Vec<String>)> = None;
         for entry in &self.words {
             match entry {
-                Entry::Code(script) => {
-                    let script = script.fill(row, sequence)?;
-                    filled.push(script.text);
-                    values = Some((filled.len(), script.values)).filter(|(_, values)| !values.is_empty());
+                Entry::Code(script, true) => {
+                    let (text, given) = script.fill(row, sequence)?.with_arguments();
+                    filled.push(text);
+                    values = Some((filled.len(), given)).filter(|(_, values)| !values.is_empty());
                 }
+                Entry::Code(script, false) => filled.push(script.fill(row, sequence)?.alone()),
                 Entry::Word(pieces, check) => fill_word(&mut filled, pieces, *check, row, sequence)?,
             }
         }

@@ -48,6 +48,8 @@ pub(super) const EXPANSION: char = '\u{1}';
 pub struct Code {
     /// Which of the words it is.
     pub at: usize,
+    /// Which of them is the shell.
+    pub shell: usize,
     /// True if the shell is a POSIX one.
     pub is_posix: bool,
 }
@@ -60,7 +62,7 @@ pub fn code_in(words: &[&str]) -> Option<Code> {
         if !is_posix && !OTHER_SHELLS.contains(&name) {
             return None;
         }
-        script_behind(&words[at + 1..]).map(|behind| Code { at: at + 1 + behind, is_posix })
+        script_behind(&words[at + 1..]).map(|behind| Code { at: at + 1 + behind, shell: at, is_posix })
     })
 }
 

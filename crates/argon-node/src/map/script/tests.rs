@@ -365,6 +365,29 @@ fn the_script_of_a_shell_among_the_words_is_read_as_one() {
             assert_eq!(fill(words, input).is_ok(), is_plain, "{words:?} {input:?}");
         }
     }
+    // Behind another program, which may add words of its own, the values are in the script.
+    for input in NASTY {
+        for words in [
+            &["find", "/dev/null", "-exec", "sh", "-c", "printf '[%s]' \"$1\" {}", "name", "{}", ";"][..],
+            &["env", "A=1", "sh", "-c", "printf '[%s]' \"{}\" {}"],
+            &[
+                "xargs",
+                "-a",
+                "/dev/null",
+                "sh",
+                "-c",
+                "printf '[%s]' '{}' \"$#\" >&2; printf '[%s]' {} \"{}\"",
+                "name",
+            ],
+        ] {
+            let words = fill(words, input).expect("it can be filled in");
+            let output =
+                Command::new(&words[0]).args(&words[1..]).current_dir(&shells.folder).output().expect("runs");
+            let expected = format!("[{input}][{input}]");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{words:?}");
+            assert_eq!(std::fs::read_dir(&shells.folder).expect("its folder").count(), 0, "{words:?}");
+        }
+    }
     // A list of scripts is what was asked for.
     assert_eq!(fill(&["sh", "-c", "{}"], "a | b").expect("filled"), ["sh", "-c", "a | b"]);
     assert!(fill(&["env", "A=1", "bash", "-c", "echo `{}`"], "a").is_err());
