@@ -37,7 +37,7 @@ fn ends(process: Process, signal: i32, what: &str) {
     assert!(begun.elapsed() < ENDS_WITHIN, "{what} took {:?}", begun.elapsed());
 }
 
-// kind: TERM and INT end a command | a manager that takes the connection and says nothing | right | status 128 + N
+// kind: leaving a wait | TERM or Ctrl-C: a manager that takes the connection and says nothing | right | status 128 + N
 #[test]
 fn a_command_that_dials_a_mute_manager_is_ended_by_a_signal() {
     let mut cluster = Cluster::start();
@@ -61,7 +61,7 @@ fn begun(cluster: &mut Cluster, words: &[&str]) -> Process {
     cluster.run(command, words[0])
 }
 
-// kind: TERM and INT end a command | the manager is killed, or stopped, while the command runs | right | status 128 + N
+// kind: leaving a wait | TERM or Ctrl-C: the manager is killed, or stopped, while the command runs | right | status 128 + N
 #[test]
 fn a_command_whose_manager_is_gone_is_ended_by_one_signal() {
     for is_killed in [true, false] {
@@ -91,7 +91,7 @@ fn a_command_whose_manager_is_gone_is_ended_by_one_signal() {
     }
 }
 
-// kind: TERM and INT end a command | its output stands in a pipe that nobody reads | right | status 128 + N
+// kind: leaving a wait | TERM or Ctrl-C: its output stands in a pipe that nobody reads | right | status 128 + N
 #[test]
 fn a_command_whose_output_is_not_read_is_ended_by_one_signal() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -122,7 +122,7 @@ fn a_command_whose_output_is_not_read_is_ended_by_one_signal() {
     }
 }
 
-// kind: TERM and INT end a command | it reads a list, or the input of its command, that does not come | right | status 128 + N
+// kind: leaving a wait | TERM or Ctrl-C: it reads a list, or the input of its command, that does not come | right | status 128 + N
 #[test]
 fn a_command_that_waits_for_its_input_is_ended_by_one_signal() {
     let cluster = Cluster::with_workers(&[1]);
