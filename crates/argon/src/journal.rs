@@ -145,6 +145,8 @@ impl Journal {
 
     /// Time has passed: what the manager rejected may be offered again, acknowledgements have waited long enough.
     pub(crate) fn pass(&mut self, now: Instant) {
+        // While those that were rejected are still held back: that is why they wait.
+        self.look(now);
         self.backlog.extend(self.held_back.due(now).into_iter().map(|number| {
             if let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.state == State::HeldBack) {
                 entry.state = State::Waiting;
@@ -152,7 +154,6 @@ impl Journal {
             Turn::Task(number)
         }));
         self.send_backlog();
-        self.look(now);
         if let Some(link) = &mut self.link
             && link.acks_due().is_some_and(|due| due <= now)
         {

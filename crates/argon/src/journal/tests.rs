@@ -228,6 +228,9 @@ fn a_rejected_task_is_offered_again_after_pauses_that_grow() {
     }
     assert!(pauses[0] <= Duration::from_millis(50) && pauses[2] > pauses[0] && pauses[5] > pauses[3]);
     assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(2)));
+    let reasons = bench.journal.take_waiting();
+    assert_eq!(reasons.len(), 1, "once in all these seconds: {reasons:?}");
+    assert_eq!((&*reasons[0].code, reasons[0].tasks), ("queue_full", 1));
 }
 
 #[test]
