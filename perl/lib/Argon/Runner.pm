@@ -12,6 +12,7 @@ use Time::HiRes ();
 use Argon::Data            ();
 use Argon::Data::Copy      ();
 use Argon::Protocol        qw(:all);
+use Argon::Runner::Caller  ();
 use Argon::Runner::Claims  ();
 use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
@@ -306,6 +307,8 @@ The environment variables C<ARGON_TASK_ID> (48 hexadecimal digits), C<ARGON_ATTE
 C<@ARGV> and standard input; standard output and error that reach the client, flushed after each print. C<$/>, C<$\>, C<$,>,
 C<$;>, C<$"> and C<$_> have their first values. Signal handlers, the environment, the working folder, the file mode
 mask, C<@INC>, C<$0>, standard handles and the seed of C<rand> are put back after each task.
+
+C<caller> ends with the frame of the task's sub, called from the line of it that is under way; so does what L<Carp> prints.
 
 =head2 Modules from the client
 

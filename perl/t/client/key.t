@@ -33,18 +33,18 @@ my %way = (
     'the default file' => [undef, XDG_CONFIG_HOME => "$folder"],
 );
 for my $name (sort keys %way) {
-    for my $mode (0600, 0400, 0700) {
+    for my $mode (map {oct} qw(600 400 700)) {
         chmod $mode, $path;
         is(found(@{ $way{$name} }), 'found', sprintf 'a key file of mode %04o is read (%s)', $mode, $name);
     }
-    for my $mode (0644, 0640, 0604, 0620, 0602, 0601) {
+    for my $mode (map {oct} qw(644 640 604 620 602 601)) {
         chmod $mode, $path;
         like(found(@{ $way{$name} }), qr/\AThe key \Q$path\E .*can be read by others; run: chmod 600 \Q$path\E\n\z/,
             sprintf 'one of mode %04o is refused (%s)', $mode, $name);
     }
 }
 
-chmod 0644, $path;
+chmod oct '644', $path;
 eval { Argon::Client->new(host => '127.0.0.1', port => 1, key => $path)->queue(sub { 1 }) };
 like("$@", qr/chmod 600 \Q$path\E at \Q$0\E line \d+/, 'a client says it where the key was needed');
 is(found($line), 'found', 'a key line is no file');

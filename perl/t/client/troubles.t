@@ -43,7 +43,7 @@ like failure_of(port => $manager->port, key => 'argon1-worker-' . '77' x 32), qr
     open my $file, '>', "$home/.config/argon/key" or die $!;
     print {$file} $manager->key, "\n";
     close $file;
-    chmod 0600, "$home/.config/argon/key";
+    chmod oct '600', "$home/.config/argon/key";
     is failure_of(port => $manager->port), q{}, 'the_default_key_file_is_found';
     $ENV{ARGON_KEY} = 'argon1-cluster-short';
     like failure_of(port => $manager->port), qr/ARGON_KEY holds is no Argon key/, 'a_broken_key_in_the_environment_is_a_sentence';

@@ -47,7 +47,7 @@ sub _named {
     }
     return qq({"class":"$name"}) if _is_of_module($name) || !UNIVERSAL::can($name, 'new');
     ## no critic (ProhibitStringyEval)
-    return eval "package main; sub { return $name->new(\@_)->run }" || die $@;
+    return eval qq{\n#line 1 "the task $name"\npackage main; sub { return $name->new(\@_)->run }} || die $@;
 }
 
 # A package whose file perl has loaded as a module.

@@ -53,7 +53,12 @@ sub body {
     # Where there is nothing to install, only the sender wants to see the subs.
     my $when = @what > 2 ? q{} : ' if $Argon::Code::Receive::CHECKING';
     $text .= qq{#line 1 "Argon shipment"\n};
-    $text .= 'Argon::Code::Receive::install(' . join(', ', @what) . ")$when;\n\$argon_sub[0];\n}\n";
+    $text .= 'Argon::Code::Receive::install(' . join(', ', @what) . ")$when;\n";
+    # A stack shows the name of the sub that was given, if it has one.
+    my ($package, $name) = @{ $shipment->{units}[0] || {} }{qw(package name)};
+    $text .= 'Argon::Code::Receive::name_sub(' . B::perlstring("${package}::$name") . ", \$argon_sub[0]);\n"
+        if defined $name && $name =~ /\A[^\W\d]\w*\z/ && $name ne '__ANON__';
+    $text .= "\$argon_sub[0];\n}\n";
     return $text;
 }
 

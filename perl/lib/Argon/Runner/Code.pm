@@ -7,13 +7,14 @@ package Argon::Runner::Code;
 use strict;
 use warnings;
 
-use Argon::Code::Receive ();
+use Argon::Code::Receive  ();
+use Argon::Runner::Caller ();
 
 my $ENTRIES_MAX = 1_000;
 
 # The end of a shipment that puts nothing into the symbol table; $_ is the runner's own while a task runs.
 my $INSTALLS_NOTHING
-    = qr/^Argon::Code::Receive::install\(subs => \\\@argon_sub, cells => \$argon_cell(?:, globals => \[\[\d+, "main::_", 'alias'\]\])?\)(?: if \$Argon::Code::Receive::CHECKING)?;\n\$argon_sub\[0\];\n\}\n\z/m;
+    = qr/^Argon::Code::Receive::install\(subs => \\\@argon_sub, cells => \$argon_cell(?:, globals => \[\[\d+, "main::_", 'alias'\]\])?\)(?: if \$Argon::Code::Receive::CHECKING)?;\n(?:Argon::Code::Receive::name_sub\("[\w:]+", \$argon_sub\[0\]\);\n)?\$argon_sub\[0\];\n\}\n\z/m;
 
 sub new {
     my ($class) = @_;
@@ -85,7 +86,7 @@ sub _is_contained {
     return 0 if $text !~ /\A\N*; it leaves nothing behind\n/;
     no strict 'refs';
     for my $package ('CORE::GLOBAL', $text =~ /^package ([\w:]+);$/mg) {
-        return 0 if grep { defined &{"${package}::$_"} && eval { () = prototype "CORE::$_"; 1 } } keys %{"${package}::"};
+        return 0 if grep { defined &{"${package}::$_"} && !Argon::Runner::Caller::is_ours(\&{"${package}::$_"}) && eval { () = prototype "CORE::$_"; 1 } } keys %{"${package}::"};
     }
     return 1;
 }

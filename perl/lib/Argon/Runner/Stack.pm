@@ -40,8 +40,8 @@ sub of {
     my ($note) = grep { _is_same($_->[0], $thrown) } reverse @{$notes};
     return if !$note || !defined $note->[1];
     my $stack = $note->[1];
-    # What is below the sub of the task is the runner.
-    $stack =~ s{ called at Argon/Runner\.pm line \d+\n.*\z}{, the task\n}s;
+    # The sub of the task is called by nobody of its own.
+    $stack =~ s{ called at [^\n]+ line \d+\n\z}{, the task\n};
     $stack =~ s/\A\s+//;
     my $limit = $stack =~ /[^\0-\x7f]/ ? $CHARS_MAX : $ASCII_CHARS_MAX;
     $stack = substr($stack, 0, $limit) =~ s/[^\n]*\z/...\n/r if length $stack > $limit;

@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Data/Object.pm",
     "Argon/Data/Copy.pm",
     "Argon/Code/Receive.pm",
+    "Argon/Runner/Caller.pm",
     "Argon/Runner/Socket.pm",
     "Argon/Runner/Reset.pm",
     "Argon/Runner/Modules.pm",
