@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::{Error, ErrorKind};
+use crate::own;
 
 /// A call of a Perl function by its full name. The arguments are a tuple or a list; both they and the value are
 /// what JSON can say.
@@ -41,7 +42,7 @@ fn call<T>(runtime: Runtime, meta: &Value, arguments: &impl Serialize) -> Call<T
 }
 
 fn encode(arguments: &impl Serialize) -> Result<Payload, Error> {
-    let json = serde_json::to_vec(arguments).map_err(|error| {
+    let json = own::to_json(arguments).map_err(|error| {
         Error::new(ErrorKind::Data, format!("the arguments cannot be said in JSON: {error}"))
     })?;
     match json.first() {
@@ -64,6 +65,10 @@ mod tests {
         let bytes = |payload: Result<Payload, Error>| payload.map(|payload| payload.to_contiguous());
         assert_eq!(&bytes(encode(&(1, "a"))).expect("a tuple")[..], br#"[1,"a"]"#);
         assert_eq!(&bytes(encode(&())).expect("nothing")[..], b"[]");
+        assert_eq!(&bytes(encode(&(None::<u8>, 0.5))).expect("finite")[..], b"[null,0.5]");
+        for odd in [f64::NAN, f64::INFINITY] {
+            assert!(bytes(encode(&(1, [odd]))).is_err_and(|error| error.message().contains("NaN")));
+        }
         assert!(bytes(encode(&"alone")).is_err_and(|error| error.message().contains("(value,)")));
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[allow(unreachable_pub, reason = "the macro's code uses them")]
 pub use plain::{IsPlain, NotPlain, Plain, Probe};
 pub(crate) use read::Reader;
-pub(crate) use write::to_vec;
+pub(crate) use write::{to_json, to_vec};
 
 /// Levels of values inside values: a list that links to its rest would otherwise end the process at some depth.
 pub(crate) const DEPTH_MAX: u32 = 512;

@@ -17,6 +17,20 @@ pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error>
     Ok(writer.out)
 }
 
+/// A value as JSON. A float that JSON has no word for is refused: serde would write `null`.
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
+    let json = serde_json::to_vec(value).map_err(|error| Error(error.to_string()))?;
+    // Nothing that is not `null` in JSON can have been such a float.
+    if json.windows(4).any(|four| four == b"null") {
+        let mut writer = Writer::default();
+        value.serialize(&mut writer)?;
+        if writer.has_odd_float {
+            return Err(Error("JSON has no infinite numbers and no NaN; pass a text, or nothing".to_owned()));
+        }
+    }
+    Ok(json)
+}
+
 /// See the module.
 #[derive(Default)]
 struct Writer {
@@ -26,6 +40,8 @@ struct Writer {
     /// The mark that the next number need not have, since its list has it.
     expected: u8,
     depth: u32,
+    /// A number that is infinite or none has been written.
+    has_odd_float: bool,
 }
 
 /// Stands in [`Writer::expected`] when the number took it.
@@ -136,8 +152,18 @@ impl<'a> ser::Serializer for &'a mut Writer {
         serialize_i32 i32, I32;
         serialize_i64 i64, I64;
         serialize_i128 i128, I128;
-        serialize_f32 f32, F32;
-        serialize_f64 f64, F64;
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Error> {
+        self.has_odd_float |= !value.is_finite();
+        self.number(tag::F32, &value.to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), Error> {
+        self.has_odd_float |= !value.is_finite();
+        self.number(tag::F64, &value.to_le_bytes());
+        Ok(())
     }
 
     fn serialize_char(self, value: char) -> Result<(), Error> {

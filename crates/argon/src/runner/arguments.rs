@@ -47,7 +47,7 @@ impl<'a> Arguments<'a> {
     pub fn value<T: Serialize>(&self, value: &T) -> Returned {
         let written = match self.codec {
             Codec::Own => own::to_vec(value).map_err(|error| error.to_string()),
-            Codec::Json => serde_json::to_vec(value).map_err(|error| error.to_string()),
+            Codec::Json => own::to_json(value).map_err(|error| error.to_string()),
         };
         written.map_err(|why| unfit::<T>(&why))
     }
