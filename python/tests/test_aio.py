@@ -86,6 +86,7 @@ def test_submit_collect_share_and_status(cluster: Cluster) -> None:
 def test_the_loop_goes_on_while_nobody_answers(tmp_path: Any) -> None:
     key = tmp_path / "key"
     key.write_text("argon1-cluster-" + "0" * 64)
+    key.chmod(0o600)
 
     async def main() -> int:
         ticks = 0

@@ -88,6 +88,7 @@ def test_nobody_there_is_told_soon_and_in_words(tmp_path: Any) -> None:
         port = free.getsockname()[1]
     key = tmp_path / "key"
     key.write_text("argon1-cluster-" + "0" * 64)
+    key.chmod(0o600)
     client = argon.Client(f"127.0.0.1:{port}", key=key)
     begun = time.monotonic()
     with pytest.raises(argon.Unreachable, match="argon manager"):
@@ -107,6 +108,7 @@ def test_nobody_there_is_told_soon_and_in_words(tmp_path: Any) -> None:
 def test_a_wrong_key_is_told_in_words(cluster: Cluster, tmp_path: Any, text: str, sentence: str) -> None:
     path = tmp_path / "key"
     path.write_text(text + "\n")
+    path.chmod(0o600)
     with argon.Client(cluster.address, key=path) as client, pytest.raises(argon.Unreachable, match=sentence):
         client.queue(abs, 1)
 

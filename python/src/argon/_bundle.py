@@ -61,16 +61,17 @@ def dumps(value: object, shared: Shared | None = None) -> tuple[list[Buffer], se
 def plain(value: object) -> list[Buffer] | None:
     """The bundle of a value if plain pickle can make it, and the result can be read in another program."""
     cloudpickle = sys.modules.get("cloudpickle.cloudpickle")
-    if cloudpickle is not None and cloudpickle._PICKLE_BY_VALUE_MODULES:
-        # The program wants some modules to travel by value; plain pickle knows nothing of it.
-        return None
+    by_value = cloudpickle._PICKLE_BY_VALUE_MODULES if cloudpickle is not None else ()
     buffers: list[Any] = []
     try:
         pickled = _pickle.dumps(aside(value), _PROTOCOL, buffer_callback=buffers.append)
     except Exception:  # Whatever the reason, the other way is tried, and its reason is told.
         return None
     # A class or function of the main program is nowhere else: its name alone would not be enough.
-    if b"__main__" in pickled or (b"getattr" in pickled and not _holds_no_alias(value)):
+    if b"__main__" in pickled or any(name.encode() in pickled for name in by_value):
+        # Nor is what the program wants to travel by value, of which plain pickle knows nothing.
+        return None
+    if b"getattr" in pickled and not _holds_no_alias(value):
         return None
     return joined(pickled, buffers)
 

@@ -8,14 +8,16 @@ every value in it is known to be the same and cannot have changed.
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 import types
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from . import _bundle, _culprit, _modules
+from . import _bundle, _changed, _culprit, _modules
 from ._bundle import CannotTravel
 from ._watch import Watch, watch
+from .errors import OptionError
 
 if TYPE_CHECKING:
     from ._bundle import Shared
@@ -42,6 +44,7 @@ class Prepared(NamedTuple):
 
 def prepare(function: Callable[..., Any], shared: Shared | None = None) -> Prepared:
     """Makes a callable ready to travel. Raises CannotTravel, naming what cannot."""
+    _changed.look(function, _is_sent_by_value)
     name = _importable_name(function)
     if name is not None:
         return Prepared(None, {**_meta(), "call": name})
@@ -84,6 +87,8 @@ def _meta(is_constant: bool = False) -> dict[str, Any]:
 
 
 def _is_importable(value: Any) -> bool:
+    if type(value) is types.ModuleType:
+        return getattr(value, "__spec__", None) is not None and not _is_sent_by_value(value.__name__)
     return _importable_name(value) is not None
 
 
@@ -100,6 +105,21 @@ def _importable_name(function: Any) -> str | None:
     for part in name.split("."):
         place = getattr(place, part, None)
     return f"{module}:{name}" if place is function else None
+
+
+def send_by_value(module: types.ModuleType | str) -> None:
+    """From now on functions and classes of the module, and what they refer to in it, are sent as they are here."""
+    if not isinstance(module, (types.ModuleType, str)):
+        raise OptionError(f"Client: by_value takes a module or its name, not {_culprit.named(module)}")
+    name = module if isinstance(module, str) else module.__name__
+    if name == "__main__":
+        # It travels by value anyway.
+        return
+    from cloudpickle import cloudpickle
+
+    cloudpickle.register_pickle_by_value(importlib.import_module(name) if isinstance(module, str) else module)
+    # What was made before names the module.
+    _kept.clear()
 
 
 def _is_sent_by_value(module: str) -> bool:

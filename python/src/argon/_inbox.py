@@ -154,6 +154,7 @@ def _settle(session: Session, head: wire.OutcomeHead, report: bytes, payload: by
     if not task._collects:
         session.in_flight -= 1
     if head.status == wire.REJECTED and _sending.hold_back(session, task):
+        session.waiting.is_full(_report(report))
         return
     del session.journal[head.id]
     task._status, task._codec, task._attempt = head.status, head.codec, head.attempt
@@ -177,12 +178,22 @@ def _on_accepted(session: Session, task_id: bytes) -> None:
 def _on_reply(session: Session, body: bytes) -> None:
     try:
         reply = json.loads(body)
+        if session.waiting.take(reply):
+            return
         request: Task = session.requests.pop(reply["request"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return
     request._value = reply
     request._status = wire.OK
     session.settle(request)
+
+
+def _report(text: bytes) -> dict[str, Any]:
+    try:
+        report = json.loads(text)
+    except ValueError:
+        report = None
+    return report if isinstance(report, dict) else {}
 
 
 def _split(body: bytes, size: int) -> list[bytes]:

@@ -62,9 +62,14 @@ def _read(given: str, origin: str) -> Key:
 
 def _from_file(path: Path, origin: str) -> Key:
     try:
+        if path.is_dir():
+            raise KeyProblem(f"The key {path} ({origin}) is a folder: name the file in it that holds the key.")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        is_exposed = os.name == "posix" and bool(path.stat().st_mode & 0o077)
     except OSError as error:
         raise KeyProblem(f"The key file {path} ({origin}) cannot be read: {error.strerror}.") from error
+    if is_exposed:
+        raise KeyProblem(f"The key {path} ({origin}) can be read by others; run: chmod 600 {path}")
     return _parsed(lines[0] if lines else "", str(path))
 
 

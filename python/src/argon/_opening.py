@@ -43,6 +43,7 @@ def opened(session: Session, link: Link, granted: dict[str, Any]) -> None:
         link.send(request._frame)
     session.heard = time.monotonic()
     session.link = link
+    session.waiting.has_link()
     session.unreachable = None
     _sending.send_backlog(session, link)
     session.flush(link)

@@ -46,6 +46,8 @@ class Reconnect:
         self.since: float | None = None
         self.next_at = 0.0
         self.refusals = 0
+        # Why the last try failed.
+        self.trouble = ""
 
     def pause(self) -> float:
         """How many seconds are left until the next try."""
@@ -59,6 +61,7 @@ class Reconnect:
             found = dial(self.addresses[0], self.key)
         except DialFailure as failure:
             self._failed(failure)
+            self.trouble = str(failure)
             return None
         self.connected, self.tries, self.since = True, 0, None
         return found

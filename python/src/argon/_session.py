@@ -23,6 +23,7 @@ from ._options import Options
 from ._reconnect import Reconnect
 from ._task import Task
 from ._turns import Turns
+from ._waiting import Hook, Waiting
 from .errors import Cancelled, Closed, Error, Unreachable
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ _NEVER = (
 class Session:
     """Fields without an underscore are shared with `_turns`, `_sending` and `_inbox`, under `lock`."""
 
-    def __init__(self, reconnect: Reconnect, remote_modules: bool):
+    def __init__(self, reconnect: Reconnect, remote_modules: bool, on_waiting: Hook | None):
         self.reconnect = reconnect
+        self._on_waiting = on_waiting
         self.remote_modules = remote_modules
         self.closed = False
         self.abandoned = False
@@ -80,6 +82,7 @@ class Session:
         self.unreachable: Unreachable | None = None
         self.turns = Turns(self)
         self.callbacks = Callbacks()
+        self.waiting = Waiting(self, self._on_waiting)
 
     def next_id(self) -> bytes:
         """The id of a new task."""
@@ -100,7 +103,7 @@ class Session:
             return self
         if self.aside is None:
             # No other thread is here, since this one holds the lock; a handler within this handler may be.
-            made = Session(self.reconnect.another(), self.remote_modules)
+            made = Session(self.reconnect.another(), self.remote_modules, self._on_waiting)
             made.closed = self.closed
             self.aside = self.aside or made
         return self.aside.here()

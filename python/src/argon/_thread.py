@@ -129,6 +129,8 @@ class SessionThread:
         finally:
             session.dialler = 0
         if found is None:
+            with session.lock:
+                session.waiting.is_away(session.reconnect.since or 0.0, time.monotonic(), session.reconnect.trouble)
             return
         with session.lock:
             if session.closed:

@@ -276,7 +276,7 @@ class Turns:
             link = session.link
             if link is None or self._grant != grant:
                 return False
-            pause = self._prepare(link, until)
+            pause = self._prepare(link, until, bell)
             wants_write = link.wants_write
         if link.broken is None:
             wait(bell, link.sock, wants_write, pause)
@@ -305,13 +305,15 @@ class Turns:
                         self.nudge_all()
         return link.broken is None
 
-    def _prepare(self, link: Link, until: float | None) -> float:
+    def _prepare(self, link: Link, until: float | None, bell: Bell) -> float:
         """Writes what may be written; how long this round may wait."""
         session, now = self._session, time.monotonic()
         if now - self.listened_at > 1.0:
             # This process was stopped, or busy: the silence is its own.
             session.heard = max(session.heard, now)
         self.listened_at = now
+        is_waited_for = bell is self._caller_bell or bool(self.waiting) or self.watched > 0
+        look = session.waiting.look(link, now, is_waited_for)
         if session.held_back:
             _sending.offer_held_back(session)
         if session.backlog:
@@ -321,7 +323,7 @@ class Turns:
         elif link.wants_write:
             link.flush()
             session.unflushed = 0
-        pause = SILENCE_S - (now - session.heard) + 0.1
+        pause = min(SILENCE_S - (now - session.heard) + 0.1, look)
         if session.acks:
             pause = min(pause, ACK_AFTER_S)
         if until is not None:
@@ -342,6 +344,8 @@ class Turns:
         if session.link is not link:
             return None
         _inbox.take(session, link)
+        if session.acks:
+            session.waiting.outcome_came()
         prints, asks = session.prints, session.asks
         if prints or asks:
             session.prints, session.asks = [], []

@@ -93,7 +93,7 @@ class _Watching:
         if kind is tuple or kind is frozenset:
             return len(value) <= WATCHED_MAX and all(map(self.is_fixed, value))
         if kind is types.ModuleType:
-            return getattr(value, "__spec__", None) is not None
+            return self._is_importable(value)
         if kind is types.FunctionType:
             return self._is_importable(value) or self.add(value)
         if kind is functools._lru_cache_wrapper:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import types
 import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, TypeVar, Union
 
-from . import _calls, _map, _result
+from . import _calls, _code, _map, _result, _waiting
 from . import _protocol as wire
 from ._address import Addresses, parse_all
 from ._calls import Calls
@@ -43,7 +44,11 @@ class Client:
     `key` is a file or the line `argon1-…` itself; without it the environment variable ARGON_KEY is used, then the file
     in which a manager of the same user keeps the key. `give_up_after` are the seconds after which a waiting call raises
     `Unreachable` instead of looking for a manager for ever. With `remote_modules=False` the text of this program's
-    modules is never given to tasks that lack them. All other options are those of `with_options`.
+    modules is never given to tasks that lack them.
+
+    A client that has waited for 2 seconds without an outcome is told why (no worker, none with this Python, the queue
+    full, no manager …), each reason once: `on_waiting` gets it as a dict with code, message, runtime and tasks. By
+    default it is a warning of the logger "argon"; None silences it. All other options are those of `with_options`.
 
     A client may be used by any number of threads. A forked child begins a session of its own.
     """
@@ -55,11 +60,12 @@ class Client:
         key: str | os.PathLike[str] | None = None,
         give_up_after: float | None = None,
         remote_modules: bool = True,
+        on_waiting: _waiting.Hook | None = _waiting.log,
         **options: Any,
     ):
         reconnect = Reconnect(parse_all(address), key, give_up_after)
         self._options = Options().changed(options)
-        self._session = Session(reconnect, remote_modules)
+        self._session = Session(reconnect, remote_modules, on_waiting)
         self._shared: dict[bytes, Blob] = {}
         self._calls = Calls(self._options, self._shared)
         self._owner: Client | None = None
@@ -170,6 +176,16 @@ class Client:
         handle: Shared[T] = _calls.share(value)
         self._shared[handle._blob.hash] = handle._blob
         return handle
+
+    def by_value(self, *modules: types.ModuleType | str) -> Client:
+        """Sends functions and classes of these modules, and of their submodules, as they are in this program now.
+
+        Without it a worker imports a module by its name, its own or from this program's file. Takes modules or their
+        names, is for the whole program, and returns the client.
+        """
+        for one in modules:
+            _code.send_by_value(one)
+        return self
 
     def status(self) -> dict[str, Any]:
         """What the manager knows of its workers, queues and clients; the same as `argon status --json`."""

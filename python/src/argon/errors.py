@@ -19,6 +19,7 @@ __all__ = [
     "Died",
     "Error",
     "Lost",
+    "ModuleChanged",
     "OptionError",
     "Rejected",
     "RemoteTraceback",
@@ -179,6 +180,10 @@ class TaskError(Error):
     """The name of the exception's class, with its module."""
     traceback: str | None = None
     """The traceback as text, as the worker saw it."""
+
+
+class ModuleChanged(UserWarning):
+    """A module was changed in memory, and a worker that imports it finds what its file says."""
 
 
 class RemoteTraceback(Exception):

@@ -21,7 +21,7 @@ from . import _handover, _in_order
 from ._address import Addresses
 from .client import Client
 from .deferred import Deferred
-from .errors import CannotTravel, Closed, OptionError
+from .errors import CannotTravel, Closed, OptionError, Unreachable
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -36,6 +36,8 @@ AHEAD_MAX = 512
 # Tasks handed over while no worker is known.
 UNDER_WAY_MIN = 4
 LOOK_EVERY_S = 1.0
+# How long the end of the program waits for calls before it says so.
+EXIT_S = 2.0
 
 _alive: weakref.WeakSet[Executor] = weakref.WeakSet()
 
@@ -270,8 +272,15 @@ class Executor(concurrent.futures.Executor):
         # Only now, so that shutdown returns when all futures are done.
         with self._lock:
             self._under_way.pop(deferred, None)
+            given_up: list[ExecutorFuture[Any]] = []
+            if isinstance(deferred._error, Unreachable):
+                # Those behind it would look for a manager for as long again.
+                given_up, self._waiting = list(self._waiting), deque()
             self._call_s += (max(deferred._run_us / 1e6, 1e-5) - self._call_s) * 0.05
             is_quiet = bool(self._under_way) and not self._waiting
+        for one in given_up:
+            if one.set_running_or_notify_cancel():
+                _handover.fail(one, Unreachable(str(deferred._error)))
         if not is_quiet:
             self._go_on()
 
@@ -308,6 +317,19 @@ class Executor(concurrent.futures.Executor):
                         _handover.fail(one, problem)
         with self._lock:
             self._tell_if_idle()
+
+    def _tell_what_is_left(self, seconds: float) -> None:
+        """At the end of the program: takes no more calls, and says what is waited for if that is long."""
+        until = time.monotonic() + seconds
+        session = self._client._session
+        with self._changed:
+            self._is_shut_down = True
+            while (self._waiting or self._under_way) and time.monotonic() < until:
+                self._changed.wait(until - time.monotonic())
+            count = len(self._waiting) + len(self._under_way)
+        if count:
+            with session.lock:
+                session.waiting.tell_at_exit(count)
 
     def _tell_if_idle(self) -> bool:
         """True if all has ended, which those who wait for it learn. With the lock held."""
@@ -346,6 +368,7 @@ def _wait_for_all() -> None:
     """At the end of the program: what was submitted is finished first, as the standard library does it."""
     for executor in list(_alive):
         if executor._process == os.getpid():
+            executor._tell_what_is_left(EXIT_S)
             executor.shutdown(wait=True)
 
 

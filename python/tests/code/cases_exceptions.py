@@ -45,8 +45,8 @@ def an_exception_class_of_the_program_comes_back_as_itself(remote):
     assert type(failure["exception"]) is Trouble and failure["class"] == "__main__.Trouble"
 
 
-# kind: exceptions that are hard to rebuild | an exception whose `__init__` wants other arguments | loud |
-#    `argon.TaskError` has class, text and traceback
+# kind: exceptions that are hard to rebuild | an exception whose `__init__` changes its text | right | its parts travel
+#    where its class cannot be called with its args
 @case
 def an_exception_whose_class_wants_other_arguments_comes_back_as_it_was(remote):
     thrown = remote.fails(lambda: raising(Detailed(5, hint="look")))["exception"]
