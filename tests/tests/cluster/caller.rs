@@ -166,3 +166,25 @@ fn a_joblog_is_one_runs_at_a_time() {
     let third = run(&mut cluster, line);
     assert_eq!(third.status.code(), Some(0), "{}", third.stderr);
 }
+
+// kind: the reason of a wait | run, map, submit and collect: no worker, a manager that is away | loud | a line for each state, once
+#[test]
+fn commands_print_why_they_wait_once_for_each_state() {
+    let mut cluster = Cluster::start();
+    let running = start(&mut cluster, "argon run -n -- echo done");
+    let mapping = start(&mut cluster, "argon map -- echo ::: a b c");
+    let collecting = start(&mut cluster, "argon collect $(argon submit -- echo done)");
+    for process in [&running, &mapping, &collecting] {
+        wait_for("the reason", SOON, || process.stderr().contains("no worker is connected").then_some(()));
+    }
+    cluster.kill_manager();
+    for process in [&running, &mapping, &collecting] {
+        wait_for("the next reason", SOON, || process.stderr().contains("cannot be reached").then_some(()));
+    }
+    for process in [running, mapping, collecting] {
+        let said = process.stderr();
+        assert!(said.lines().all(|line| line.starts_with("argon: waiting: ")), "{said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+        process.kill();
+    }
+}

@@ -157,7 +157,7 @@ fn a_pool_without_workers_is_told_and_waited_for() {
     let mut cluster = Cluster::start();
     let waiting = command(&cluster, &[], &["echo", "at last"]);
     let waiting = cluster.run(waiting, "run");
-    wait_for("the notice", SOON, || waiting.stderr().contains("no worker yet").then_some(()));
+    wait_for("the notice", SOON, || waiting.stderr().contains("argon: waiting: ").then_some(()));
     cluster.add_worker(&["--workers", "1"]);
     let finished = waiting.finish(SOON);
     assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(0), "at last\n"));

@@ -16,6 +16,7 @@ use super::options::{KeyOption, ManagerOption, parse_seconds, whole};
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, Kind};
 use crate::key_file;
+use crate::output::complain;
 
 /// Which manager, and by which key.
 #[derive(Debug, Args)]
@@ -60,10 +61,24 @@ enum Urgency {
 }
 
 impl PoolOption {
-    /// Connects to the manager.
+    /// Connects to the manager. Why commands wait is printed.
     pub(super) async fn connect(&self, name: &str) -> Result<Client, Failure> {
+        self.connect_with(name, complain).await
+    }
+
+    /// Connects to the manager; `tell` is given the line that says why commands wait.
+    pub(super) async fn connect_with(
+        &self,
+        name: &str,
+        tell: impl Fn(String) + Send + Sync + 'static,
+    ) -> Result<Client, Failure> {
         let found = key_file::find(self.key.key.as_deref())?;
         let connect = Connect::to(self.manager.manager.as_str()).key(found.key).name(name);
+        let connect = connect.on_waiting(move |waiting| {
+            if waiting.is_worth_a_line() {
+                tell(format!("waiting: {}", waiting.message));
+            }
+        });
         connect.connect().await.map_err(|error| refused(&error))
     }
 }
@@ -195,7 +210,3 @@ pub(super) async fn slots(client: &Client) -> Option<u64> {
     let status: ManagerStatus = serde_json::from_value(reply).ok()?;
     Some(status.scheduler.total_capacity)
 }
-
-/// What is said when there is nobody to run a command.
-pub(super) const NO_WORKER: &str =
-    "the pool has no worker yet; commands wait until one joins ('argon worker --manager HOST:PORT')";

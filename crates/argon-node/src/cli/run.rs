@@ -2,22 +2,18 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::time::Duration;
 
 use argon::{Asked, Client, Event, Running};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::pool::{CommandOptions, NO_WORKER, PoolOption, slots};
+use super::pool::{CommandOptions, PoolOption};
 use crate::command::ended::Ended;
 use crate::command::invocation::Input;
 use crate::command::stdin::{self, Stdin};
 use crate::exit::{self, Failure, Kind};
 use crate::interrupt::{self, Interrupt};
 use crate::output::{complain, pass_on};
-
-/// A command that shows no sign of life for so long may be waiting for a worker.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Run one command on the pool, with its input, output and exit status here.
 ///
@@ -116,13 +112,6 @@ async fn follow(
     tokio::pin!(left_alone);
     let mut run = Run { running, questions: answer_from(stdin), printed_by: 0, unwritten: None };
     let mut signal = 0;
-    let mut is_quiet = true;
-    // While the manager is away it is not answered, and the interrupt must be heard all the same.
-    let no_slots = async {
-        tokio::time::sleep(QUIET).await;
-        slots(client).await == Some(0)
-    };
-    tokio::pin!(no_slots);
     loop {
         let event = tokio::select! {
             event = run.running.next() => event,
@@ -135,15 +124,7 @@ async fn follow(
                 let sentence = "the manager does not answer; it cancels the command when this session is given up there";
                 return Ok(Ended::without_command(exit::BY_SIGNAL + number, sentence.to_owned()));
             }
-            has_none = &mut no_slots, if is_quiet => {
-                is_quiet = false;
-                if has_none {
-                    complain(NO_WORKER);
-                }
-                continue;
-            }
         };
-        is_quiet = false;
         match event {
             Some(event) => {
                 if let Some(end) = run.on_event(event) {

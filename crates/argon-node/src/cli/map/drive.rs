@@ -8,7 +8,7 @@ use argon::Client;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::super::pool::{NO_WORKER, slots};
+use super::super::pool::slots;
 use super::follow::{Done, follow};
 use super::report::{Reporter, Trouble};
 use super::settings::Settings;
@@ -73,7 +73,11 @@ struct Run {
 
 pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
     let mut interrupt = interrupt::watch()?;
-    let client = interrupt.or(settings.pool.connect("argon map")).await?;
+    let (give_reason, mut reasons) = mpsc::unbounded_channel();
+    let client = {
+        let tell = move |why| drop(give_reason.send(why));
+        interrupt.or(settings.pool.connect_with("argon map", tell)).await?
+    };
     interrupt.close_at_last(&client);
     let (mut asked_to_end, manager) = (interrupt.clone(), client.clone());
     let left_alone = asked_to_end.wait_without(&manager);
@@ -92,7 +96,8 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
                 run.reporter.progress.tell("the manager does not answer; it cancels what is under way when this session is given up there");
                 break;
             }
-            Ok(()) = run.slots.changed() => run.on_slots(),
+            Some(why) = reasons.recv() => run.reporter.progress.tell(&why),
+            Ok(()) = run.slots.changed() => {}
             _ = draw.tick(), if is_seen => run.reporter.progress.show(&run.standing()),
         }
         run.hand_out();
@@ -161,12 +166,6 @@ impl Run {
                 .progress
                 .tell(&format!("{why}; the inputs before it are run, those behind it are not"));
             self.is_input_broken = true;
-        }
-    }
-
-    fn on_slots(&mut self) {
-        if *self.slots.borrow_and_update() == Some(0) {
-            self.reporter.progress.tell(NO_WORKER);
         }
     }
 
