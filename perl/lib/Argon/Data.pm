@@ -18,6 +18,9 @@ our $VERSION = '0.01';
 # Deeper than this, data goes as a graph: Storable recurses in C.
 use constant PLAIN_DEPTH_MAX => 200;
 
+# The depth that JSON::PP takes.
+use constant JSON_DEPTH_MAX => 512;
+
 # Before 3.00 Storable reads with everything allowed and takes no flags.
 my @READ_FLAGS = Storable->VERSION >= 3.00 ? (0) : ();
 sub read_flags { return @READ_FLAGS }
@@ -158,6 +161,19 @@ sub _has_two_faces {
     return $value + 0 ne $value && !($value + 0 == $value && $value =~ /\A\s*[-+0-9.]/ && "$value" == $value + 0);
 }
 
+# The same data with the booleans of perl as those of JSON::PP, which must be loaded: older versions of it write them as 1 and an
+# empty string.
+sub for_json {
+    my ($value, $depth) = (@_, 0);
+    my $kind = ref $value;
+    no warnings 'recursion';
+    return !is_boolean($value) ? $value : $value ? JSON::PP::true() : JSON::PP::false() if !length $kind;
+    die 'it is nested deeper than ' . JSON_DEPTH_MAX . " levels, or it has a loop\n" if $depth > JSON_DEPTH_MAX;
+    return [ map { for_json($_, $depth + 1) } @$value ] if $kind eq 'ARRAY';
+    return { map { $_ => for_json($value->{$_}, $depth + 1) } keys %$value } if $kind eq 'HASH';
+    return $value;
+}
+
 # The sentence with the file and line of the first caller outside Argon. Argon::Code says its refusals with it too.
 sub at_caller {
     my ($sentence) = @_;
@@ -194,6 +210,10 @@ Takes a reference to a list and returns bytes. Kinds of values, floats to the la
 shared, looping and weak references, objects, patterns and code references are kept. Dies
 with one sentence that names the place in the list of what cannot travel. References keep
 what they share only inside one call of encode.
+
+=head2 for_json
+
+The value with booleans that L<JSON::PP>, which must be loaded, writes as C<true> and C<false>.
 
 =head2 decode
 

@@ -216,7 +216,7 @@ sub _encode_list {
     if ($codec == CODEC_JSON) {
         require JSON::PP;
         my $value = @{$list} == 1 ? $list->[0] : $list;
-        return JSON::PP->new->utf8->allow_nonref->allow_blessed->convert_blessed->encode($value);
+        return JSON::PP->new->utf8->allow_nonref->allow_blessed->convert_blessed->encode(Argon::Data::for_json($value));
     }
     my $bytes = Argon::Data::encode($list);
     die 'it takes ' . length($bytes) . ' bytes, more than the ' . PAYLOAD_BYTES_MAX . " allowed\n"

@@ -21,6 +21,8 @@ is_deeply [$client->map($client->python('operator:neg'), [1 .. 5])], [map { -$_ 
 is_deeply scalar $client->queue(Argon::Client->python('json:loads'), ['{"a": [1, 2.5, null, true, "\u2603"]}']),
     { a => [1, 2.5, undef, JSON::PP::true, "\x{2603}"] }, 'data_comes_back_with_its_kinds';
 is_deeply [$client->queue($client->python('builtins:list'), [[1, 2]])], [[1, 2]], 'in_list_context_there_is_one_value';
+# kind: values with two faces | a boolean of Perl as argument of a Python function | right | it is one of Python's
+is $client->queue($client->python('json:dumps'), [[1 == 1, { no => 1 == 0 }, 1, '1']]), $] < 5.036 ? '[1, {"no": ""}, 1, "1"]' : '[true, {"no": false}, 1, "1"]', 'booleans_are_those_of_python';
 is $client->defer($client->python('os.path:basename'), ["/tmp/caf\x{e9}"])->get, "caf\x{e9}", 'a_deferred_of_python';
 {
     my $error = error_of(sub { $client->queue($client->python('math:sqrt'), [-1], { label => 'a root' }) });
@@ -34,6 +36,12 @@ is $client->defer($client->python('os.path:basename'), ["/tmp/caf\x{e9}"])->get,
     like error_of(sub { $client->queue($client->python('no_such_module:at_all')) }), qr/ModuleNotFoundError.*no_such_module/, 'a_missing_module_is_named';
 }
 like error_of(sub { $client->python('os.getcwd') }), qr/named like package\.module:function, not 'os\.getcwd' at \Q$0\E line \d+/, 'a_name_without_its_function_is_refused';
+{
+    my $loop = [];
+    push @{$loop}, $loop, $loop;
+    like error_of(sub { $client->queue($client->python('builtins:len'), [$loop]) }), qr/plain data: it is nested deeper than 512 levels, or it has a loop/, 'a_loop_is_refused';
+    @{$loop} = ();
+}
 like error_of(sub { $client->queue($client->python('math:sqrt'), [sub { 1 }]) }), qr/arguments of a Python function must be plain data: .* at \Q$0\E line \d+/, 'code_cannot_be_an_argument';
 
 # Commands.

@@ -9,6 +9,7 @@ use warnings;
 
 use JSON::PP ();
 
+use Argon::Data  ();
 use Argon::Error ();
 use Argon::Protocol qw(:all);
 
@@ -44,7 +45,7 @@ sub task {
         my $words = [@{ $self->{words} }, map { _characters($_) } @{$arguments}];
         return ($self->{runtime}, CODEC_RUNTIME, $JSON->encode({ %{ $self->{how} || {} }, argv => $words }), $self->{stdin});
     }
-    my $payload = eval { $JSON->encode($arguments) };
+    my $payload = eval { $JSON->encode(Argon::Data::for_json($arguments)) };
     if (!defined $payload) {
         (my $why = $@) =~ s/ at \S+ line \d+\.?\s*\z//;
         _refuse("the arguments of a $self->{language} function must be plain data: $why");

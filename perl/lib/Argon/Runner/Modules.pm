@@ -76,7 +76,8 @@ sub _refuse {
     my $module = $file;
     $module =~ s{/}{::}g;
     $module =~ s/\.pm\z//;
-    my (undef, $caller_file, $caller_line) = caller 1;
+    # Of perl itself: who asked may be the runner, which Argon::Runner::Caller does not show.
+    my (undef, $caller_file, $caller_line) = CORE::caller(1);
     my $worker = defined $ENV{ARGON_WORKER} ? "the worker $ENV{ARGON_WORKER}" : 'the worker';
     $refusal =~ s/\s+\z//;
     die "Can't locate $file in \@INC (you may need to install the $module module) on $worker;"
