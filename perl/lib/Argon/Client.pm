@@ -140,11 +140,13 @@ sub map_later {
 sub _map {
     my ($self, $code, $items, @rest) = @_;
     my $options = Argon::Client::Options::from_call($self->{defaults}, @rest);
+    my $is_list = ref $code eq 'Argon::Client::Foreign' ? $options->{wants_list} : $options->{maps_list};
     return Argon::Client::Map->new(
         items   => $items,
         options => $options,
         session => $self->session,
-        offer   => sub { return $self->_offer($code, $_[0], $options, $options->{wants_list}) },
+        # As in perl's own map: the item is $_, and what is returned is a list.
+        offer   => sub { for ($_[0][0]) { return $self->_offer($code, $_[0], $options, $is_list) } },
     );
 }
 

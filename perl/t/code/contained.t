@@ -48,6 +48,7 @@ my @CONTAINED = (
     'sub { my $call = \&factorial; factorial(5) + $call->(4) + &helper }',
     'sub { my $r = eval { die { code => 3 }; 1 }; $r || $@ }',
     'sub { &{ $_[0] }() }', 'sub { $_[0]->(@_) }', 'sub { $_[0][1]{x} }',    # dies of anything but what travels along
+    'sub { my @l = (1 .. $_[0]); for my $i (2 .. $_[1]) { push @l, $i } \@l }', 'sub { my $n = 0; $n++ while $_[0] =~ /x/g; $n }', 'sub { my $x = shift; undef $x; undef $table{a}; $x }', 'sub { my ($x) = @_ or return; if ($x) { my $y = 1; $x += $y } $x }',
     'sub { die "no\n" if !@_; sprintf "%03d %s", $_[0], scalar localtime 0 }',
 );
 
@@ -66,6 +67,10 @@ my @NOT_CONTAINED = (
     'sub { $_[0]->method }', 'sub { Some::Class->new }', 'sub { bless {} }', 'sub { tie my $x, "X" }', 'sub { my $m = "evil"; main->$m }',
     'sub { eval "1" }', 'sub { require Some::Module }', 'sub { do "file" }', 'sub { THE_ENVIRONMENT->{LEFT} = 1 }', 'sub { $main::{x} }',
     'sub { $_[0] =~ /$_[1]/ }', 'sub { split $_[0], $_[1] }', 'sub { $_[0] =~ /(?{ evil() })/ }', 'sub { $_[0] =~ /\p{IsEvil}/ }', 'sub { qr/x/ }',
+    # what keeps something in its operations
+    'sub { join "", grep { $_ eq "B" .. $_ eq "E" } @{ $_[0] } }', 'sub { $_[0] ... $_[1] }', 'sub { if (1 .. $_[0]) { 1 } }', 'sub { map { ($_ == 2) .. ($_ == 3) ? 1 : 0 } @_ }', 'sub { return $_[0] .. $_[1] }',
+    'sub { "abc" =~ /./g }', 'sub { $_[0] =~ m?x? }', 'sub { $_[0] =~ s?x?y? && m?y? }', 'sub { my $x = 3 if $_[0]; ++$x }', 'sub { my @x if $_[0]; push @x, 1; scalar @x }', 'sub { $_[0] and my $x = 3; ++$x }', 'use feature "state"; sub { state $x = 0; ++$x }',
+    'sub { scalar glob "*" }', 'sub { while (my $f = <*>) { return $f } }', 'sub { reset }', 'sub { undef &helper }', 'sub { study }', 'sub { sub { 1 .. $_[0] } }',
     'sub { $_[0] =~ s/x/evil()/e }', 'sub { $_[0] =~ s/x/"evil()"/ee }', 'sub { @ARGV = split / /, $_[0] }', 'sub { $List::Util::x = 1 }',
 );
 

@@ -88,6 +88,8 @@ sub resolve {
         no_wait    => $given->{no_wait} ? 1 : 0,
         capture    => $given->{capture} ? 1 : 0,
         wants_list => $context eq 'list' ? 1 : 0,
+        # map is in list context, as perl's own, unless the context is given.
+        maps_list  => ($given->{context} // 'list') eq 'list' ? 1 : 0,
         label      => scalar _label($given->{label}),
         ahead      => _whole($given, 'ahead', 1_000, 10_000_000) || 1,
         progress   => $given->{progress},

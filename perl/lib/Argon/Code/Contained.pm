@@ -11,6 +11,7 @@ use strict;
 use warnings;
 
 use B ();
+use Argon::Code::Kept ();
 use Argon::Code::Optree ();
 
 # Operations on values, and on variables of the sub itself.
@@ -28,7 +29,7 @@ my %IS_HARMLESS = map { $_ => 1 } qw(
     reverse chop schop chomp schomp trans transr pos substcont
     aelem aslice kvaslice aelemfast_lex av2arylen helem hslice kvhslice delete exists each keys values aeach akeys avalues
     push pop shift unshift splice grepstart grepwhile mapstart mapwhile lslice anonlist anonhash emptyavhv
-    srefgen refgen ref reftype refaddr blessed is_bool defined undef runcv time localtime gmtime
+    srefgen refgen ref reftype refaddr blessed is_bool defined runcv time localtime gmtime
 );
 
 # Those that must be looked at more closely.
@@ -38,6 +39,8 @@ my %IS_HARMLESS_IF = (
     entersub   => \&_is_known_call,
     sort       => sub { !($_[2]->flags & B::OPf_STACKED()) || $_[2]->flags & B::OPf_SPECIAL() },    # a block, or nothing
     split      => \&_is_plain_split,
+    # "undef &helper" takes the helper away for good.
+    undef      => sub { !grep { $_->name eq 'rv2cv' || $_->name eq 'rv2gv' } Argon::Code::Optree::kids($_[2]) },
     match      => \&_is_plain_pattern,
     subst      => \&_is_plain_pattern,
     gv         => \&_is_own_glob,
@@ -74,6 +77,7 @@ sub _is_sub_contained {
         my ($op, $parent) = @_;
         return if !$is_contained;
         my $name = $op->name;
+        return $is_contained = 0 if Argon::Code::Kept::keeps_state($cv, $op, $parent);
         return if $IS_HARMLESS{$name};
         my $look = $IS_HARMLESS_IF{$name};
         $is_contained = 0 if !$look || !$look->($known, $cv, $op, $parent);

@@ -18,6 +18,8 @@ use Argon::Code::Version ();
 
 our @ISA = ('Argon::Code::DeparseTerms');
 
+use constant LONG_BYTES => 65_536;
+
 my ($plain_join, $pattern_join) = (\&B::Deparse::dq_disambiguate, \&B::Deparse::re_dq_disambiguate);
 
 # Text of one sub, without the word "sub"; with the pragma state it starts from and
@@ -246,7 +248,7 @@ sub const {
         my $flags = $sv->FLAGS;
         # __SUB__ was folded into a constant
         return $self->SUPER::const($sv, $cx) if $flags & B::SVf_ROK() && $sv->RV->isa('B::CV') && ${ $sv->RV } == ${ $self->{curcv} };
-        return $self->_constant($sv) if $flags & B::SVf_ROK() || has_two_faces($sv);
+        return $self->_constant($sv) if $flags & B::SVf_ROK() || is_long($sv) || has_two_faces($sv);
         if ($flags & B::SVf_NOK() && !($flags & (B::SVf_IOK() | B::SVf_POK()))) {
             my $number = $sv->NV;
             if ($number == $number && $number - $number == 0 && $number != 0) {
@@ -272,6 +274,9 @@ sub _flagged {
     $string =~ s/([\\'])/\\$1/g;
     return "'$string'";
 }
+
+# A string that goes as a value, for to write it as text takes long: perl folds "'x' x 300_000_000" to a constant.
+sub is_long { return $_[0]->FLAGS & B::SVf_POK() && $_[0]->can('CUR') && $_[0]->CUR > LONG_BYTES }
 
 sub has_two_faces {
     my ($sv) = @_;

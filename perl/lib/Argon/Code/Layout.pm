@@ -9,8 +9,9 @@ use warnings;
 
 use B ();
 use Argon::Code::Classes ();
+use Argon::Code::Kept ();
 
-# The first line, with the format's number and whether the code is contained, and the plan for Receive::prepare. Modules
+# The first line, with the format's number and whether the code is contained or must be compiled for each call, and the plan for Receive::prepare. Modules
 # come first in it: a placeholder must not be there when a module defines its own subs.
 sub head {
     my ($shipment, $is_contained) = @_;
@@ -24,7 +25,8 @@ sub head {
         declared  => [ map { _declared($_, 'text') } @{ $shipment->{declared} } ],
     );
     my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(modules declared classes declare alias variables);
-    my $head = "# Argon Perl code, format 1, written by perl $]" . ($is_contained ? '; it leaves nothing behind' : q{}) . "\n";
+    my $note = Argon::Code::Kept::is_kept($shipment) ? '; it keeps something from run to run' : $is_contained ? '; it leaves nothing behind' : q{};
+    my $head = "# Argon Perl code, format 1, written by perl $]$note\n";
     $head .= 'BEGIN { Argon::Code::Receive::prepare(' . join(",\n    ", @plan) . ") }\n" if @plan;
     return $head;
 }

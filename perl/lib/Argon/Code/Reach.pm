@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use B ();
+use Argon::Code::Deparse ();
 use Argon::Code::Optree ();
 use Argon::Code::Refusal ();
 
@@ -24,6 +25,9 @@ my %READS_SETTING = (
     (map { $_ => [',', '\\'] } qw(print say)),
     (map { $_ => ['/'] } qw(readline chomp schomp)),
 );
+
+# Those that work on $_ if nothing is given to them; the others name it.
+my %MATCHES = map { $_ => 1 } qw(match subst trans transr);
 
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
 #   classes => { name => is_certain }, evaluates_text => bool, has_state => bool, uses_autodie => bool }
@@ -91,6 +95,7 @@ sub _is_tied {
 sub _operations {
     my ($cv, $found, $seen) = @_;
     return if $seen->{$$cv}++ || !${ $cv->ROOT };
+    my $is_local = _with_local_topic($cv);
     Argon::Code::Optree::walk($cv->ROOT, sub {
         my ($op, $parent) = @_;
         my $name = $op->name;
@@ -100,19 +105,20 @@ sub _operations {
         }
         elsif ($name eq 'multideref') {
             for my $item (Argon::Code::Optree::multideref_items($cv, $op)) {
-                _glob($found, $item->[1], $item->[2]) if $item->[0] eq 'glob';
+                _glob($found, $item->[1], $item->[2]) if $item->[0] eq 'glob' && !($is_local->{$$op} && _is_topic_glob($item->[1]));
                 _text($found, $item->[1], 0) if $item->[0] eq 'constant' && ref $item->[1];
             }
         }
         elsif ($name eq 'gv' || $name eq 'gvsv' || $name eq 'aelemfast') {
             my $glob = Argon::Code::Optree::glob_of($cv, $op);
-            _glob($found, $glob, _slot($op, $parent)) if ref $glob && $$glob;
+            _glob($found, $glob, _slot($op, $parent)) if ref $glob && $$glob && !$is_local->{$$op};
         }
         elsif ($name eq 'const') {
             my $value = Argon::Code::Optree::constant_of($cv, $op);
             my $certain = $op->private & B::OPpCONST_BARE();
             my $call = $parent && _was($parent) =~ /\A(?:entersub|list)\z/ && ${ $parent->first->sibling } == $$op;
             _text($found, $value, $certain || $call) if $$value;
+            _refuse_long($value->CUR) if ref $value && $value->isa('B::PV') && $parent && _was($parent) =~ /\A(?:concat|stringify|regc\w+|subst)\z/ && Argon::Code::Deparse::is_long($value);
             # "sort by_number @list" holds its sub only as a bare word
             if ($certain && ref $value && $value->can('PV') && $value->FLAGS & B::SVf_POK()) {
                 my $sub = $value->PV;
@@ -126,11 +132,18 @@ sub _operations {
             $class = Argon::Code::Optree::pad_value($cv, $class) unless ref $class;
             _text($found, $class, 1);
         }
+        elsif ($MATCHES{$name}) { $found->{globs}{'main::_'}{SCALAR} = 1 if !($op->flags & B::OPf_STACKED()) && !$op->targ && !$is_local->{$$op} }
         elsif ($READS_SETTING{$name}) { $found->{globs}{"main::$_"}{SCALAR} = 1 for @{ $READS_SETTING{$name} } }
         elsif ($name eq 'enterwrite') {
             Argon::Code::Refusal->throw('it writes a format, and formats stay in this process', 'use sprintf');
         }
-        elsif ($name eq 'entereval') { $found->{evaluates_text} = 1 }
+        elsif ($name eq 'multiconcat') { _refuse_long($_) for grep { $_ > Argon::Code::Deparse::LONG_BYTES() } map { length } grep { defined && !ref } $op->aux_list($cv) }
+        elsif ($name eq 'entereval') {
+            $found->{evaluates_text} = 1;
+            $found->{globs}{'main::_'}{SCALAR} = 1;    # the text may be any
+        }
+        # Of nothing, in scalar context, it reverses $_.
+        elsif ($name eq 'reverse') { $found->{globs}{'main::_'}{SCALAR} = 1 if Argon::Code::Optree::kids($op) < 2 && !$is_local->{$$op} }
         elsif ($op->isa('B::COP'))   { $found->{package} = $op->stashpv }
         elsif ($name =~ /\Apad(?:cv)\z/ || $name eq 'introcv' || $name eq 'clonecv') {
             my $inner = Argon::Code::Optree::pad_value($cv, $op->targ);
@@ -141,6 +154,39 @@ sub _operations {
         }
     });
     return;
+}
+
+# The operations on $_ that stand where map, grep or for gives it a value: they do not mean the $_ around the sub.
+sub _with_local_topic {
+    my ($cv) = @_;
+    my %is_local;
+    Argon::Code::Optree::walk($cv->ROOT, sub {
+        my ($op) = @_;
+        my ($first, @rest) = $op->name =~ /\A(?:grepwhile|mapwhile|leaveloop)\z/ ? Argon::Code::Optree::kids($op) : return;
+        my $inside = $op->name ne 'leaveloop' ? (Argon::Code::Optree::kids($first))[1]
+            : $first->name eq 'enteriter' && _iterates_topic($cv, $first) ? $rest[0] : undef;
+        return if !$inside;
+        Argon::Code::Optree::walk($inside, sub {
+            my ($kid) = @_;
+            $is_local{$$kid} = 1 if $MATCHES{ $kid->name } || $kid->name =~ /\A(?:multideref|reverse)\z/ || $kid->name =~ /\Agv(?:sv)?\z/ && _is_topic($cv, $kid);
+        });
+    });
+    return \%is_local;
+}
+
+sub _iterates_topic {
+    my ($cv, $enteriter) = @_;
+    return grep { $_->name eq 'gv' && _is_topic($cv, $_) } map { $_->name eq 'null' || $_->name eq 'rv2gv' ? Argon::Code::Optree::kids($_) : $_ } Argon::Code::Optree::kids($enteriter);
+}
+
+sub _is_topic {
+    my ($cv, $op) = @_;
+    return _is_topic_glob(Argon::Code::Optree::glob_of($cv, $op));
+}
+
+sub _is_topic_glob {
+    my ($glob) = @_;
+    return ref $glob && $$glob && join('::', Argon::Code::Optree::glob_name($glob)) eq 'main::_';
 }
 
 # Text that is evaluated at run time may name a variable which the sub itself does
@@ -174,6 +220,13 @@ sub lexicals_for_text {
         $sequence = $outer->can('OUTSIDE_SEQ') ? $outer->OUTSIDE_SEQ : undef;
     }
     return @found;
+}
+
+# One inside a string has no text of its own that could be left out of the string.
+sub _refuse_long {
+    my ($bytes) = @_;
+    Argon::Code::Refusal->throw("it has a constant of $bytes bytes inside a string", 'put the constant into a variable of its own');
+    return;
 }
 
 # The name of an operation, or of what it was before perl folded it away.
@@ -232,6 +285,7 @@ sub refuse_replaced_builtin {
 sub _text {
     my ($found, $value, $certain) = @_;
     return unless ref $value && $value->can('PV') && !$value->isa('B::SPECIAL') && $value->FLAGS & B::SVf_POK();
+    return if Argon::Code::Deparse::is_long($value);
     my $text = $value->PV;
     push @{ $found->{strings} }, $text if defined $text;
     return unless defined $text && length $text < 250 && $text =~ /\A(?:::)?[A-Za-z_]\w*(?:(?:::|')\w+)*\z/;

@@ -30,7 +30,18 @@ sub receive {
         or die "This is not Perl code shipped by Argon.\n";
     $format == 1
         or die "The code was shipped in format $format, and this runner reads format 1: use the same Argon on both machines.\n";
-    return compile($source);
+    my $factory = compile($source);
+    # What its operations remember, such as m?once?, is gone when it is compiled anew; each call starts afresh.
+    return $source =~ /\A\N*; it keeps something from run to run\n/ ? _anew($factory, $source) : $factory;
+}
+
+sub _anew {
+    my ($factory, $source) = @_;
+    return sub {
+        my $this = $factory || compile($source);
+        undef $factory;
+        return $this->(@_);
+    };
 }
 
 # The same for source characters without the format line; the sender uses it to check a text.
@@ -236,8 +247,9 @@ sub install {
     _place_imports(\%what);
     if (my $globals = $what{globals}) {
         my $cells = $what{cells};
-        for (@$globals) {
-            my ($slot, $name, $how) = @$_;
+        # (Not in a loop over $_, which gives back the old $_ at its end.)
+        for my $global (@$globals) {
+            my ($slot, $name, $how) = @$global;
             my $value = $cells->[$slot];
             if    ($how eq 'alias') { *{$name} = $value }
             elsif (ref $value eq 'ARRAY') { push @undo, [ \@{$name}, [ @{$name} ] ]; @{$name} = @$value }

@@ -263,7 +263,7 @@ sub _constant_lines {
     for my $index (0 .. $#$constants) {
         my $sv = $constants->[$index];
         my $value;
-        if ($sv->FLAGS & B::SVf_ROK()) {
+        if ($sv->FLAGS & B::SVf_ROK() || Argon::Code::Deparse::is_long($sv)) {
             my $slot = $self->{slots}->value($sv->object_2svref, 'a constant');
             $value = "\${\$argon_cell->[$slot]}";
         }
