@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import pytest
 
+from argon import _inbox, _memory
+from argon import _protocol as wire
 from cluster import Cluster
 
 MIB = 1 << 20
@@ -59,3 +64,75 @@ def test_a_shared_array_travels_once(own_cluster: Cluster) -> None:
     sums = list(client.map(lambda place: int(handle[place]) + len(handle), range(50)))
     assert sums == [1 + 16 * MIB] * 50
     assert client._session.sent_bytes < MIB
+
+
+RATES = np.ones(100_000)
+
+
+# kind: what the call refers to | a task that changes a numpy array that it captured, got or found in a global | right | it
+#    changes its copy
+def test_a_task_may_change_arrays_wherever_it_has_them_from(client: Any) -> None:
+    captured, small = np.zeros(100_000), np.zeros(3)
+
+    def change(given: Any, default: Any = np.zeros(50_000), *, named: Any) -> Any:  # noqa: B008
+        found = [RATES, captured, small, given, default, named["nested"][0]]
+        for one in found:
+            one[0] += 5
+            one.sort()
+        return [float(one[-1]) for one in found]
+
+    for _ in range(2):
+        assert client.queue(change, np.zeros(100_000), named={"nested": [np.zeros(70_000)]}) == [6, 5, 5, 5, 5, 5]
+    assert captured[0] == small[0] == 0 and RATES[0] == 1
+
+
+# kind: what the call refers to | a task that changes a shared array | loud | the error says that it is read-only, and why
+def test_a_task_that_changes_a_shared_array_is_told_why_it_must_not(client: Any) -> None:
+    handle = client.share(np.zeros(100_000))
+
+    def change() -> None:
+        handle[0] = 1
+
+    with pytest.raises(ValueError, match="read-only") as caught:
+        client.queue(change)
+    assert "client.share" in str(caught.value.__cause__)
+
+
+def test_a_payload_takes_the_memory_that_has_come_and_not_what_was_announced() -> None:
+    length = 1 << 30
+    room = _memory.room(length, 1000)
+    assert len(room) == _memory.FIRST_BYTES_MAX
+    for size in (1 << 20, 3 << 20, 20 << 20):
+        room = _memory.grown(room, 0, size, length)
+        assert size <= len(room) <= 4 * size + _memory.FIRST_BYTES_MAX
+    assert len(_memory.room(5, 5)) == 5 and len(_memory.grown(bytearray(5), 5, 7, 7)) == 7
+
+
+@pytest.mark.parametrize("comes", [0, 3 << 20])
+def test_an_outcome_that_announces_a_gibibyte_takes_what_comes(comes: int) -> None:
+    session, link = mock.MagicMock(), mock.MagicMock(partial={}, broken=None)
+    head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 1 << 30)
+    tracemalloc.start()
+    try:
+        _inbox._on_outcome(session, link, head, b"", bytearray())
+        link.buffer = link.view = memoryview(bytes(4) + bytes([0, 0, 0, 7]) + bytes(1 << 18))
+        for _ in range(comes >> 18):
+            _inbox._on_chunk(session, link, 4, len(link.buffer))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert link.broken is None and peak < 40 << 20
+
+
+def test_an_outcome_without_room_ends_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = mock.MagicMock(_collects=False, _error=None)
+    session = mock.MagicMock(journal={bytes(24): task}, acks=[], in_flight=1)
+    link = mock.MagicMock(partial={}, broken=None)
+    head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 8)
+    _inbox._on_outcome(session, link, head, b"", bytearray())
+    monkeypatch.setattr(_memory, "grown", mock.Mock(side_effect=MemoryError))
+    link.buffer = link.view = memoryview(bytes([0, 0, 0, 7]) + bytes(4))
+    for _ in range(2):
+        _inbox._on_chunk(session, link, 0, 8)
+    session.settle.assert_called_once_with(task)
+    assert isinstance(task._error, MemoryError) and not link.partial and link.broken is None

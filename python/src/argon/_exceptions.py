@@ -103,6 +103,12 @@ def _blank(kind: Any, made_of: tuple[Any, ...]) -> BaseException:
 
 def _set(field: Any, error: BaseException, value: object) -> None:
     try:
+        # What is unset reads as None, and set to None it would be in the text.
+        if field.__get__(error, type(error)) is value:
+            return
+    except (AttributeError, TypeError):
+        pass
+    try:
         field.__set__(error, value)
     except (AttributeError, TypeError):  # Read-only: made of its arguments.
         return
@@ -116,7 +122,7 @@ def _fields(error: BaseException) -> dict[str, Any]:
             if type(field) in _FIELDS and name not in _LEFT_OUT and name[:2] != "__" and name != "exceptions":
                 try:
                     found.setdefault(name, field.__get__(error, type(error)))
-                except AttributeError:
+                except (AttributeError, TypeError):  # It was never set.
                     continue
     return found
 
