@@ -24,7 +24,7 @@ wide = bytearray(200_000)
 def what_a_function_captured_may_be_changed(remote):
     narrow, view = bytearray(b"abc"), memoryview(bytearray(300_000))
 
-    def change(values=bytearray(100_000)):
+    def change(values=bytearray(100_000)):  # noqa: B008
         held[0] += 1
         wide[0] += 1
         narrow[0] += 1
@@ -75,4 +75,8 @@ def a_memoryview_keeps_its_format_and_shape(remote):
     assert remote(lambda view: (view[1], view.format, view.readonly), floats) == (2.5, "d", False)
     assert remote(lambda view: (view.shape, view[1, 2], view.readonly), grid) == ((2, 3), 5, True)
     assert remote(lambda view: view, floats[::-1]).tolist() == [2.5, 1.5]
+
+
+@case
+def a_memoryview_of_a_format_of_its_owner_is_refused(remote):
     assert "format" in remote.refused(len, memoryview((__import__("ctypes").c_double * 2)()))

@@ -31,3 +31,14 @@ def test_every_example_gives_what_its_comment_says():
     assert len(main.results) >= 7
     for given, promised in main.results:
         assert given == promised
+
+
+def test_every_sentence_that_has_a_case_stands_in_the_guide():
+    file = Path(__file__).parent / "cases_guide.py"
+    main = types.ModuleType("__main__")
+    main.__file__ = str(file)
+    exec(compile(file.read_text(), str(file), "exec", dont_inherit=True), vars(main))
+    text = " ".join(GUIDE.read_text().split())
+    assert len(main.SENTENCES) == len(main.CASES) >= 14
+    for sentence in main.SENTENCES:
+        assert " ".join(sentence.split()) in text, sentence
