@@ -3,7 +3,6 @@
 //! Events come from connections into one [`inbox::Inbox`]; the [`driver::Driver`] drains it in batches, lets the scheduler
 //! decide, commits its records, and releases its effects to the peers. All on one thread, without locks.
 
-pub mod blobs;
 pub(crate) mod cancel;
 mod door;
 pub mod driver;

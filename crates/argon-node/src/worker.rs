@@ -8,7 +8,6 @@
 //! Files: `driver` is the loop, `on_*` turn what happened into facts for the pool, `effects` carries out what it wants,
 //! `process` starts runners and `command` commands, both by `spawn`; `executables` keeps the clients' own programs as files, `sweep` and `guardian` see to it that nothing survives them.
 
-mod blobs;
 mod command;
 mod command_line;
 mod drain;

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
-use crate::id::{Attempt, BlobHash, TaskId};
+use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::limit;
 use crate::payload::Payload;
 
@@ -230,6 +230,12 @@ impl Task {
         }
         attached.extend_from_slice(&meta);
         Self { head, attached: attached.into(), payload }
+    }
+
+    /// The attempt that this is.
+    #[must_use]
+    pub fn attempt_id(&self) -> AttemptId {
+        AttemptId { task: self.head.id, attempt: self.head.attempt }
     }
 
     /// The hashes of its blobs, the code first.

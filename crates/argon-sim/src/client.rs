@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::{Flags, Outcome, SessionId, Status, TaskId};
+use argon_proto::{BlobHash, Flags, Outcome, SessionId, Status, TaskId};
 
 use crate::clock::Clock;
 use crate::event::{Dialler, Event, Packet};
@@ -28,6 +28,8 @@ pub(crate) struct Client {
     credit: Credit,
     /// Outcomes in hand that the manager was not told of; whether each used credit of this connection.
     acks: Vec<(TaskId, bool)>,
+    /// Blobs that it sent on its present connection.
+    sent_blobs: BTreeSet<BlobHash>,
     will_ack: bool,
 }
 
@@ -79,6 +81,7 @@ impl Client {
             collects: BTreeSet::new(),
             credit: Credit::default(),
             acks: Vec::new(),
+            sent_blobs: BTreeSet::new(),
             will_ack: false,
         }
     }
@@ -109,6 +112,7 @@ impl Client {
     fn reopen(&mut self, tasks: u64, bytes: u64) {
         self.credit = Credit { granted: (tasks, bytes), ..Credit::default() };
         self.backlog.clear();
+        self.sent_blobs.clear();
         for is_first in [true, false] {
             for (sequence, entry) in &mut self.journal {
                 if entry.was_sent == is_first && entry.state != Sent::HeldBack {
@@ -200,6 +204,11 @@ impl World {
             is_cancelled = entry.is_cancelled;
         }
         self.oracle.fates[sequence as usize].is_submitted = true;
+        for hash in task.blob_hashes() {
+            if self.clients[client].sent_blobs.insert(hash) {
+                self.say_blob(client, hash);
+            }
+        }
         self.say(client, ToManager::Submit(task));
         if is_cancelled {
             self.say(client, ToManager::Cancel(vec![id]));
@@ -215,7 +224,19 @@ impl World {
                 self.clients[client].credit.granted = (credit.tasks, credit.bytes);
                 self.pump(client);
             }
+            ToClient::NeedBlob(hashes) => {
+                for hash in hashes {
+                    self.clients[client].sent_blobs.insert(hash);
+                    self.say_blob(client, hash);
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn say_blob(&mut self, client: usize, hash: BlobHash) {
+        if let Some(blob) = self.blob(hash) {
+            self.say(client, ToManager::Blob(blob));
         }
     }
 
@@ -254,7 +275,9 @@ impl World {
             self.agenda.enter(self.now + wait, Event::ClientRetries { task: place });
             return self.pump(client);
         }
-        if !is_attached {
+        // One that was cancelled before it came in was never accepted.
+        let is_withdrawn = outcome.head.status == Status::Cancelled && outcome.head.attempt.0 == 0;
+        if !is_attached && !is_withdrawn {
             return self.oracle.fail(format!("{id:?} is detached and its outcome came uncollected"));
         }
         let was_here = entry.state == Sent::Here;

@@ -3,6 +3,7 @@
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::client::ToManager;
 
+use crate::manager::Process;
 use crate::world::World;
 
 impl World {
@@ -37,7 +38,8 @@ impl World {
     }
 
     pub(crate) fn is_all_forgotten(&self) -> bool {
-        self.manager.process.as_ref().is_some_and(|process| process.scheduler.footprint().is_bare())
+        let is_bare = |process: &Process| process.scheduler.footprint().is_bare() && process.gate.is_bare();
+        self.manager.process.as_ref().is_some_and(is_bare)
             && self.manager.store.len() == 0
             && (0..self.workers.len()).all(|worker| self.held_by(worker).is_empty())
     }

@@ -40,6 +40,7 @@ impl Described for ToManager {
     #[allow(clippy::wildcard_enum_match_arm, reason = "the derived form is brief enough for the rest")]
     fn brief(&self) -> String {
         match self {
+            Self::Blob(blob) => format!("BLOB {:?}", blob.hash),
             Self::Submit(task) => format!("SUBMIT {:?} flags {:#x}", task.head.id, task.head.flags.0),
             other => format!("{other:?}"),
         }
@@ -97,6 +98,7 @@ impl Described for ToWorker {
     #[allow(clippy::wildcard_enum_match_arm, reason = "the derived form is brief enough for the rest")]
     fn brief(&self) -> String {
         match self {
+            Self::Blob(blob) => format!("BLOB {:?}", blob.hash),
             Self::Run(Task { head, .. }) => format!("RUN {:?} attempt {}", head.id, head.attempt.0),
             other => format!("{other:?}"),
         }

@@ -38,6 +38,8 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
         drift: 1_000,
         unsettled_bytes: 64 << 20,
         slowness: 1,
+        spare_bytes: 1 << 20,
+        cache_bytes: 1 << 20,
         look_every: (fleet.tasks as u64 / 8).max(1),
     };
     let tasks = (0..fleet.tasks as u64)
@@ -55,6 +57,7 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
             backoff_ms: 0,
             bytes: 8,
             memory_mib: 0,
+            blobs: Vec::new(),
             cancel_after: None,
             collect: (0, 0),
         })

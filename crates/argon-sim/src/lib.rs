@@ -27,6 +27,7 @@ mod task;
 mod trace;
 mod wire;
 mod worker;
+mod worker_reads;
 mod world;
 
 pub use event::Dialler;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_core::Time;
-use argon_core::scheduler::{Input, Link, Out, Scheduler};
-use argon_proto::AttemptId;
-use argon_proto::WorkerId;
+use argon_core::gate::{GateEffect, ManagerGate};
+use argon_core::scheduler::{Input, Link, Out, Record, Scheduler};
+use argon_proto::conversation::Blob;
+use argon_proto::{AttemptId, Task, WorkerId};
 
 use crate::clock::Clock;
 use crate::event::{Dialler, Event, Packet};
@@ -34,6 +35,8 @@ pub(crate) struct Manager {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) scheduler: Scheduler,
+    pub(crate) gate: ManagerGate,
+    pub(crate) passing: Vec<GateEffect>,
     pub(crate) clock: Clock,
     pub(crate) started: Time,
     pub(crate) out: Out,
@@ -83,12 +86,16 @@ impl World {
         let clock = self.new_clock();
         let started = clock.read(self.now);
         let mut scheduler = Scheduler::new(started, self.plan.shape.limits.clone());
-        scheduler.recover(started, self.manager.store.load());
+        let records = self.manager.store.load();
+        let gate = self.recovered_gate(&records);
+        scheduler.recover(started, records);
         scheduler.assert_invariants();
         self.manager.is_silent = false;
         self.manager.stood_still = false;
         self.manager.process = Some(Process {
             scheduler,
+            gate,
+            passing: Vec::new(),
             clock,
             started,
             out: Out::default(),
@@ -106,6 +113,34 @@ impl World {
         self.trace.note(self.now, [1, u64::from(life), 0], || format!("manager {life} starts"));
         self.agenda.enter(self.now + 1_000_000, Event::ManagerBeat { life });
         self.manager_works_soon();
+    }
+
+    /// The gate of a manager that finds these records, with the blobs that its store keeps for them.
+    fn recovered_gate(&self, records: &[Record]) -> ManagerGate {
+        let accepted = |record: &'_ Record| match record {
+            Record::TaskAccepted(task) => Some(task.clone()),
+            Record::AttemptStarted(_) | Record::TaskEnded(_) | Record::TaskForgotten(_) => None,
+        };
+        let tasks: Vec<Task> = records.iter().filter_map(accepted).collect();
+        let mut gate = ManagerGate::new(self.plan.shape.spare_bytes);
+        gate.recover(tasks.iter());
+        for Blob { hash, payload } in
+            tasks.iter().flat_map(Task::blob_hashes).filter_map(|hash| self.blob(hash))
+        {
+            gate.on_blob(hash, payload, &mut Vec::new());
+        }
+        gate
+    }
+
+    /// A task is stored with its blobs: they are here.
+    fn judge_stored_blobs(&mut self, process: &Process) {
+        for record in &process.out.records {
+            if let Record::TaskAccepted(task) = record
+                && task.blob_hashes().any(|hash| process.gate.payload(hash).is_none())
+            {
+                self.oracle.fail(format!("{:?} is stored without its blobs", task.head.id));
+            }
+        }
     }
 
     /// The manager's process is gone at once; its store keeps what was durable.
@@ -227,6 +262,7 @@ impl World {
         process.steps += 1;
         if process.steps.is_multiple_of(self.plan.shape.look_every) {
             process.scheduler.assert_invariants();
+            process.gate.assert_invariants();
         }
         self.observe(process, from);
     }
@@ -236,6 +272,7 @@ impl World {
         process.scheduler.finish_batch(now, &mut process.out);
         self.observe(process, from);
         self.judge_stops(process);
+        self.judge_stored_blobs(process);
         self.manager.store.waiting.append(&mut process.out.records);
         process.waits = false;
         if self.manager.store.begin() {

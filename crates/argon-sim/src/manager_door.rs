@@ -1,6 +1,7 @@
 //! The manager's doors: packets become inputs, effects become packets, and the oracle sees both.
 
 use argon_core::Time;
+use argon_core::gate::GateEffect;
 use argon_core::scheduler::{Effect, Input, Link, WorkerProfile};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
@@ -86,6 +87,8 @@ impl World {
             format!("{:?} at {link:?} is gone, dead: {is_dead}", peer.dialler)
         });
         self.close_end(peer.connection, false);
+        process.gate.on_client_lost(link);
+        process.gate.on_worker_lost(link);
         let input = match peer.dialler {
             Dialler::Worker(_) => {
                 let holds: Vec<AttemptId> = peer.holds.into_iter().collect();
@@ -113,7 +116,14 @@ impl World {
                 self.on_return(now, process, link);
                 Input::SessionOpened { link, session: open.session, client: "simulated".to_owned() }
             }
-            ToManager::Submit(task) => Input::TaskSubmitted { link, task },
+            ToManager::Submit(task) => {
+                process.gate.on_submit(link, task, |_| false, &mut process.passing);
+                return self.let_pass(now, process);
+            }
+            ToManager::Blob(blob) => {
+                process.gate.on_blob(blob.hash, blob.payload, &mut process.passing);
+                return self.let_pass(now, process);
+            }
             ToManager::Offered => {
                 if let Some(peer) = process.peers.get_mut(&link) {
                     peer.has_offered = true;
@@ -123,6 +133,14 @@ impl World {
             ToManager::Ack(ids) => {
                 self.oracle.taken(&ids);
                 Input::OutcomesTaken { link, ids }
+            }
+            ToManager::Cancel(ids) if ids.iter().any(|id| process.gate.owner_of(*id).is_some()) => {
+                for (link, task) in ids.iter().filter_map(|id| process.gate.withdraw(*id)).collect::<Vec<_>>()
+                {
+                    let by = String::new();
+                    self.step_manager(now, process, Input::TaskWithdrawn { link, task, by });
+                }
+                Input::CancelRequested { link, ids, by: String::new() }
             }
             ToManager::Cancel(ids) => Input::CancelRequested { link, ids, by: String::new() },
             ToManager::Collect(ids) => Input::CollectRequested { link, ids },
@@ -150,11 +168,37 @@ impl World {
                 self.released(process, link, &[attempt_of(&outcome)]);
                 Input::OutcomeArrived { link, outcome }
             }
+            FromWorker::NeedBlob(hashes) => {
+                process.gate.on_need_blob(link, &hashes, &mut process.passing);
+                return self.let_pass(now, process);
+            }
             FromWorker::Draining(_) => Input::WorkerDraining { link },
             FromWorker::Goodbye(_) => return self.take_leave(now, process, link, false, true),
             _ => return,
         };
         self.step_manager(now, process, input);
+    }
+
+    /// Carries out what the gate wants.
+    fn let_pass(&mut self, now: Time, process: &mut Process) {
+        for effect in std::mem::take(&mut process.passing) {
+            match effect {
+                GateEffect::Admit { link, task } => {
+                    self.step_manager(now, process, Input::TaskSubmitted { link, task });
+                }
+                GateEffect::Send { link, blob } => {
+                    self.send_from(process, link, now.0, Packet::ToWorker(Box::new(ToWorker::Blob(blob))));
+                }
+                GateEffect::Ask { link, hashes } => {
+                    self.send_from(
+                        process,
+                        link,
+                        now.0,
+                        Packet::ToClient(Box::new(ToClient::NeedBlob(hashes))),
+                    );
+                }
+            }
+        }
     }
 
     fn released(&mut self, process: &mut Process, link: Link, attempts: &[AttemptId]) {
@@ -231,6 +275,7 @@ impl World {
                     self.send_from(process, link, now, Packet::ToClient(Box::new(message)));
                 }
                 Effect::SendToWorker { link, message } => {
+                    self.send_blobs_before(process, link, now, &message);
                     self.trace.note_message(self.now, (7, "tells"), link, &message);
                     self.send_from(process, link, now, Packet::ToWorker(Box::new(message)));
                 }
@@ -242,10 +287,28 @@ impl World {
                         self.oracle.fail(format!("the manager refuses {link:?} with {code}: {why}"));
                     }
                     self.close_end(peer.connection, false);
+                    process.gate.on_client_lost(link);
+                    process.gate.on_worker_lost(link);
                     self.oracle.link_lost(self.now, link, &peer.holds.into_iter().collect::<Vec<_>>());
                 }
-                Effect::ReleaseBlobs { .. } => {}
+                Effect::ReleaseBlobs { blobs } => process.gate.release(&blobs),
             }
+        }
+    }
+
+    /// What a worker lacks of a task's blobs goes before its RUN.
+    fn send_blobs_before(&mut self, process: &mut Process, link: Link, now: u64, message: &ToWorker) {
+        let ToWorker::Run(task) = message else {
+            return;
+        };
+        if let Some(missing) = task.blob_hashes().find(|hash| process.gate.payload(*hash).is_none()) {
+            let id = task.head.id;
+            self.oracle.fail(format!("{id:?} is given to {link:?} without its blob {missing:?}"));
+        }
+        let mut blobs = Vec::new();
+        process.gate.before_run(link, task, |blob| blobs.push(blob));
+        for blob in blobs {
+            self.send_from(process, link, now, Packet::ToWorker(Box::new(ToWorker::Blob(blob))));
         }
     }
 

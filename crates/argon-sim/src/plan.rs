@@ -8,6 +8,9 @@ use argon_proto::{Flags, Priority};
 use crate::fault::{self, Fault};
 use crate::random::Random;
 
+/// Blobs that there are.
+pub(crate) const BLOBS: usize = 5;
+
 /// One run, decided beforehand but for the chance that its seed feeds.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -48,6 +51,10 @@ pub struct Shape {
     pub drift: u64,
     /// Bytes of outcomes that a worker may hold unsettled.
     pub unsettled_bytes: u64,
+    /// Bytes of blobs that the manager keeps beyond what tasks need.
+    pub spare_bytes: u64,
+    /// Bytes of blobs that a worker keeps beyond what its tasks need.
+    pub cache_bytes: u64,
     /// Steps between two looks at the invariants.
     pub look_every: u64,
     /// How many times as long a task takes that begins on a worker while that is slow: each of them is, in its turn,
@@ -82,6 +89,8 @@ pub struct TaskPlan {
     pub backoff_ms: u32,
     /// Bytes of its arguments, and of its result.
     pub bytes: usize,
+    /// Numbers of the blobs that it names, perhaps one of them many times.
+    pub blobs: Vec<u8>,
     /// Memory limit: tasks that differ in it need different runners.
     pub memory_mib: u32,
     /// How long after its submission the client cancels it, if it does.
@@ -162,6 +171,8 @@ fn mixed_shape(random: &mut Random) -> Shape {
         ack_us: random.one_of(&[0, 1_000, 2_000_000]),
         drift: random.one_of(&[0, 100, 10_000]),
         unsettled_bytes: if random.percent(20) { 2_000 } else { 64 << 20 },
+        spare_bytes: random.one_of(&[0, 200, 1 << 20]),
+        cache_bytes: random.one_of(&[0, 200, 1 << 20]),
         look_every: 1,
         slowness: 1,
     }
@@ -176,6 +187,8 @@ struct Flavour {
     never_twice: u64,
     failing: u64,
     cancelled: u64,
+    /// Percent of the tasks that name blobs.
+    shared: u64,
     big: usize,
 }
 
@@ -188,6 +201,7 @@ impl Flavour {
             never_twice: random.one_of(&[0, 15, 50]),
             failing: random.one_of(&[0, 10, 40]),
             cancelled: random.one_of(&[0, 5, 25]),
+            shared: random.one_of(&[0, 50, 100]),
             big: random.one_of(&[16, 600]),
         }
     }
@@ -224,9 +238,19 @@ impl Flavour {
             retries,
             backoff_ms: random.spread(1, 500) as u32,
             bytes: 8 + random.index(self.big),
+            blobs: if random.percent(self.shared) { names(random) } else { Vec::new() },
             memory_mib: if random.percent(10) { 64 } else { 0 },
             cancel_after: random.percent(self.cancelled).then(|| random.spread(1, 10_000_000)),
             collect: (random.index(shape.clients), random.spread(1, 5_000_000)),
         }
     }
+}
+
+/// Code, and perhaps shared arguments; now and then one thing named many times.
+fn names(random: &mut Random) -> Vec<u8> {
+    let blob = |random: &mut Random| random.index(BLOBS) as u8;
+    if random.percent(10) {
+        return vec![blob(random); 16];
+    }
+    (0..random.between(1, 3)).map(|_| blob(random)).collect()
 }

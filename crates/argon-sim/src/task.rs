@@ -1,8 +1,10 @@
 //! Tasks as clients send them, from their line in the plan.
 
-use argon_proto::{Flags, Runtime, Task, TaskHead, TaskId};
+use argon_proto::conversation::Blob;
+use argon_proto::{BlobHash, Flags, Payload, Runtime, Task, TaskHead, TaskId};
 use bytes::Bytes;
 
+use crate::plan::BLOBS;
 use crate::world::World;
 
 impl World {
@@ -29,6 +31,16 @@ impl World {
             memory_mib: plan.memory_mib,
             ..TaskHead::new(self.id_of(place), Runtime::Perl)
         };
-        Task::new(head, [], Bytes::new(), vec![7; plan.bytes].into())
+        let hashes = plan.blobs.iter().map(|number| self.blobs[usize::from(*number)].hash);
+        Task::new(head, hashes, Bytes::new(), vec![7; plan.bytes].into())
     }
+}
+
+/// Everything that tasks may name.
+pub(crate) fn all_blobs() -> Vec<Blob> {
+    let blob = |number: u8| {
+        let payload = Payload::from(vec![number; 60 + 40 * usize::from(number)]);
+        Blob { hash: BlobHash::of(payload.parts()), payload }
+    };
+    (0..BLOBS as u8).map(blob).collect()
 }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use argon_core::gate::WorkerGate;
+use argon_core::outcome_batch::{OutcomeBatch, Supply};
 use argon_core::pool::{Effect, Input, Pool, Settings, Signal, SlotId};
 use argon_proto::conversation::Goodbye;
-use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Register};
 use argon_proto::{AttemptId, Outcome, Runtime, Task, WorkerId};
 
 use crate::clock::Clock;
@@ -31,11 +33,15 @@ pub(crate) struct Worker {
 pub(crate) struct Process {
     pub(crate) id: WorkerId,
     pub(crate) pool: Pool,
+    pub(crate) gate: WorkerGate,
+    pub(crate) batch: OutcomeBatch,
+    /// It was told to leave.
+    pub(crate) is_draining: bool,
     pub(crate) clock: Clock,
     pub(crate) runners: BTreeMap<usize, Runner>,
     timer: Option<u64>,
     /// Whether the pool was told that a manager is found.
-    is_linked: bool,
+    pub(crate) is_linked: bool,
     steps: u64,
 }
 
@@ -74,6 +80,9 @@ impl World {
         let process = Process {
             id: WorkerId(self.random.id()),
             pool: Pool::new(clock.read(self.now), settings),
+            gate: WorkerGate::new(shape.cache_bytes),
+            batch: OutcomeBatch::default(),
+            is_draining: false,
             clock,
             runners: BTreeMap::new(),
             timer: None,
@@ -118,18 +127,31 @@ impl World {
             process.steps += 1;
             if process.steps.is_multiple_of(look_every) {
                 process.pool.assert_invariants();
+                process.gate.assert_invariants();
             }
         }
         for effect in effects {
             self.on_pool_effect(worker, effect);
         }
+        self.flush_worker(worker);
         self.arm_worker(worker);
+    }
+
+    /// The end of a round: outcomes go out that have waited long enough.
+    fn flush_worker(&mut self, worker: usize) {
+        if let Some(process) = &mut self.workers[worker].process {
+            let (slots, _, waiting, _) = process.pool.counts();
+            if process.batch.is_due(process.clock.read(self.now), || Supply { slots, waiting }) {
+                self.tell_all(worker);
+            }
+        }
     }
 
     fn arm_worker(&mut self, worker: usize) {
         let life = self.workers[worker].life;
         if let Some(process) = &mut self.workers[worker].process
-            && let Some(deadline) = process.pool.next_deadline()
+            && let Some(deadline) =
+                [process.pool.next_deadline(), process.batch.next_deadline()].into_iter().flatten().min()
         {
             let at = process.clock.when(deadline).max(self.now);
             if process.timer.is_none_or(|timer| at < timer) {
@@ -154,8 +176,14 @@ impl World {
     fn on_pool_effect(&mut self, worker: usize, effect: Effect) {
         match effect {
             Effect::Spawn { slot, generation, .. } => self.spawn_runner(worker, slot, generation),
-            Effect::Hand { slot, task } => self.hand(worker, slot, task),
-            Effect::HandAhead { slot, task } => self.hand_ahead(worker, slot, task),
+            Effect::Hand { slot, task } => {
+                self.judge_handed_blobs(worker, &task);
+                self.hand(worker, slot, task);
+            }
+            Effect::HandAhead { slot, task } => {
+                self.judge_handed_blobs(worker, &task);
+                self.hand_ahead(worker, slot, task);
+            }
             Effect::Reclaim { slot, generation } => self.reclaim(worker, slot, generation),
             Effect::Execute { slot, .. } => {
                 self.oracle.fail(format!("slot {} of worker {worker} was told to run a command", slot.0));
@@ -174,7 +202,7 @@ impl World {
             }
             Effect::Tell(message) => self.tell_manager(worker, message),
             Effect::Leave => {
-                self.tell_if_open(worker, FromWorker::Goodbye(Goodbye::default()));
+                self.tell(worker, FromWorker::Goodbye(Goodbye::default()));
                 self.end_worker(worker, false);
                 self.agenda.enter(self.now + 1_000_000, Event::WorkerStarts { worker });
             }
@@ -198,11 +226,35 @@ impl World {
         if !is_linked {
             self.oracle.fail(format!("worker {worker} tells {} without a manager", message.brief()));
         }
-        self.tell_if_open(worker, message);
+        self.tell(worker, message);
     }
 
-    fn tell_if_open(&mut self, worker: usize, message: FromWorker) {
-        self.send_if_open(worker, Packet::FromWorker(Box::new(message)));
+    pub(crate) fn tell(&mut self, worker: usize, message: FromWorker) {
+        if let Some(process) = &mut self.workers[worker].process
+            && process.is_linked
+            && process.batch.push(process.clock.read(self.now), message)
+        {
+            self.tell_all(worker);
+        }
+    }
+
+    fn tell_all(&mut self, worker: usize) {
+        let process = self.workers[worker].process.as_mut();
+        let messages: Vec<FromWorker> =
+            process.map(|process| process.batch.take().collect()).unwrap_or_default();
+        for message in messages {
+            self.send_if_open(worker, Packet::FromWorker(Box::new(message)));
+        }
+    }
+
+    /// A task that starts finds its blobs here.
+    fn judge_handed_blobs(&mut self, worker: usize, task: &Task) {
+        if let Some(process) = &mut self.workers[worker].process
+            && let Some(missing) = task.blob_hashes().find(|hash| process.gate.find(*hash).is_none())
+        {
+            let id = task.head.id;
+            self.oracle.fail(format!("{id:?} starts at worker {worker} without its blob {missing:?}"));
+        }
     }
 
     fn send_if_open(&mut self, worker: usize, packet: Packet) {
@@ -220,6 +272,8 @@ impl World {
         if let Some(process) = &mut self.workers[worker].process
             && std::mem::take(&mut process.is_linked)
         {
+            process.gate.on_manager_lost();
+            process.batch.on_manager_lost();
             self.step_worker(worker, Input::ManagerLost);
         }
     }
@@ -247,7 +301,7 @@ impl World {
             return;
         };
         let register = Register {
-            held: process.pool.held(),
+            held: process.pool.held().into_iter().chain(process.gate.parked()).collect(),
             host: format!("host-{worker}"),
             name: format!("worker-{worker}"),
             pid: self.workers[worker].life,
@@ -258,44 +312,6 @@ impl World {
         };
         // It is not let in before that is answered.
         self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Register(register))));
-    }
-
-    /// A sign of life of the manager.
-    fn manager_is_heard(&mut self, worker: usize) {
-        let place = &mut self.workers[worker];
-        let Some(process) = &mut place.process else {
-            return;
-        };
-        place.wire.heard = process.clock.read(self.now).0;
-        if process.is_linked {
-            self.step_worker(worker, Input::ManagerHeard);
-        }
-    }
-
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "simulated tasks print and ask nothing, and have no blobs"
-    )]
-    fn worker_reads(&mut self, worker: usize, message: ToWorker) {
-        let place = &mut self.workers[worker];
-        let Some(process) = &mut place.process else {
-            return;
-        };
-        if let ToWorker::Registered(_) = message {
-            place.wire.opens(process.clock.read(self.now).0);
-            process.is_linked = true;
-            return self.step_worker(worker, Input::ManagerFound);
-        }
-        self.manager_is_heard(worker);
-        let input = match message {
-            ToWorker::Run(task) => Input::TaskReceived(task),
-            ToWorker::Stop(attempts) => Input::StopReceived(attempts),
-            ToWorker::Recall(count) => Input::RecallReceived(count),
-            ToWorker::Settled(attempts) => Input::OutcomesSettled(attempts),
-            ToWorker::Drain(_) => Input::DrainRequested("the manager asked for it".to_owned()),
-            _ => return,
-        };
-        self.step_worker(worker, input);
     }
 
     pub(crate) fn on_beat(&mut self, dialler: Dialler, life: u32) {
@@ -331,6 +347,7 @@ impl World {
 
     /// Attempts that are in a worker's hands, for the end of a run.
     pub(crate) fn held_by(&self, worker: usize) -> Vec<AttemptId> {
-        self.workers[worker].process.as_ref().map(|process| process.pool.held()).unwrap_or_default()
+        let held = |process: &Process| process.pool.held().into_iter().chain(process.gate.parked()).collect();
+        self.workers[worker].process.as_ref().map(held).unwrap_or_default()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use argon_proto::TaskId;
+use argon_proto::conversation::Blob;
+use argon_proto::{BlobHash, TaskId};
 
 use crate::agenda::Agenda;
 use crate::client::Client;
@@ -13,6 +14,7 @@ use crate::net::Net;
 use crate::oracle::Oracle;
 use crate::plan::{Plan, TaskPlan};
 use crate::random::Random;
+use crate::task::all_blobs;
 use crate::trace::Trace;
 use crate::worker::Worker;
 
@@ -32,6 +34,8 @@ pub(crate) struct World {
     pub(crate) manager: Manager,
     pub(crate) workers: Vec<Worker>,
     pub(crate) clients: Vec<Client>,
+    /// What tasks name.
+    pub(crate) blobs: Vec<Blob>,
     /// Where a task stands in the plan, by its sequence number.
     places: Vec<usize>,
     pub(crate) oracle: Oracle,
@@ -65,6 +69,7 @@ impl World {
             manager: Manager::default(),
             workers: (0..plan.shape.workers).map(|_| Worker::default()).collect(),
             clients,
+            blobs: all_blobs(),
             places,
             oracle,
             trace,
@@ -289,6 +294,11 @@ impl World {
 
     pub(crate) fn task_plan(&self, id: TaskId) -> &TaskPlan {
         &self.plan.tasks[self.places[id.sequence as usize]]
+    }
+
+    /// The blob of this hash.
+    pub(crate) fn blob(&self, hash: BlobHash) -> Option<Blob> {
+        self.blobs.iter().find(|blob| blob.hash == hash).cloned()
     }
 
     /// A clock for a process that starts now.

@@ -121,6 +121,7 @@ impl Scheduler {
 
     /// A task that never came in is charged like any other, and its client gets an outcome.
     pub(super) fn on_task_withdrawn(&mut self, link: Link, task: &Task, by: &str, out: &mut Out) {
+        release_blobs(task, out);
         let Some(session) = self.client_at(link) else {
             return;
         };
@@ -133,7 +134,6 @@ impl Scheduler {
         let report = Report::of(format!("the task was cancelled{by} before its code had arrived"));
         let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Cancelled, 0, &report);
         out.send_to_client(link, ToClient::Outcome(outcome));
-        release_blobs(task, out);
     }
 
     /// Who cancels a task, for a sentence; nothing if it is its own client.

@@ -14,12 +14,15 @@ use crate::time::Time;
 impl Scheduler {
     pub(super) fn on_task_submitted(&mut self, now: Time, link: Link, mut task: Task, out: &mut Out) {
         let Some(session) = self.client_at(link) else {
+            release_blobs(&task, out);
             return close(link, "frame", "a task was submitted before the session was opened", out);
         };
         if task.head.id.session != self.sessions[session.index()].id {
+            release_blobs(&task, out);
             return close(link, "frame", "a task was submitted under the id of another session", out);
         }
         if !self.charge(session, task.weight()) {
+            release_blobs(&task, out);
             return close(link, "credit", "more was submitted than the manager had granted", out);
         }
         if let Some(key) = self.task_of(&task.head.id) {

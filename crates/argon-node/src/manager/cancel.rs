@@ -44,8 +44,7 @@ impl Driver {
             );
         }
         let ids = self.scheduler.unfinished();
-        let parked: Vec<TaskId> =
-            self.peers.values().flat_map(|peer| &peer.parked).map(|task| task.head.id).collect();
+        let parked: Vec<TaskId> = self.gate.parked().collect();
         let count = ids.len() + parked.len();
         self.step(now, Input::CancelRequested { link, ids, by: by.clone() });
         for id in parked {
@@ -109,9 +108,8 @@ impl Driver {
     /// The message CANCEL, to which there is no answer.
     pub(super) fn on_cancel(&mut self, now: Time, link: Link, role: Role, ids: Vec<TaskId>) {
         for id in &ids {
-            if self.peers.values().any(|peer| !peer.parked.is_empty()) {
-                let is_own = self.peers.get(&link).is_some_and(|peer| peer.has_parked(*id));
-                let by = if is_own { String::new() } else { self.described(link, role, "") };
+            if let Some(owner) = self.gate.owner_of(*id) {
+                let by = if owner == link { String::new() } else { self.described(link, role, "") };
                 self.withdraw_parked(now, *id, &by);
             }
         }
@@ -121,11 +119,7 @@ impl Driver {
 
     /// Takes a task away that waits for its blobs, if there is one of this id.
     fn withdraw_parked(&mut self, now: Time, id: TaskId, by: &str) -> bool {
-        let found = self.peers.iter_mut().find_map(|(link, peer)| {
-            let place = peer.parked.iter().position(|task| task.head.id == id)?;
-            Some((*link, peer.parked.swap_remove(place)))
-        });
-        let Some((link, task)) = found else {
+        let Some((link, task)) = self.gate.withdraw(id) else {
             return false;
         };
         self.step(now, Input::TaskWithdrawn { link, task, by: by.to_owned() });

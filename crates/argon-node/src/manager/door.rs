@@ -1,13 +1,14 @@
 //! From what peers say to what the scheduler is told. Who may say what is decided here.
 
 use argon_core::Time;
+use argon_core::gate::GateEffect;
 use argon_core::scheduler::{Input, Link, WorkerProfile};
+use argon_proto::Task;
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::key::Role;
-use argon_proto::{BlobHash, Payload, Task};
 
 use super::driver::Driver;
 
@@ -22,12 +23,7 @@ impl Driver {
         let input = match message {
             ToManager::Open(open) => return self.on_open(now, link, open),
             ToManager::Submit(task) => return self.on_submit(now, link, task),
-            ToManager::Blob(Blob { hash, payload }) => {
-                if let Some(peer) = self.peers.get(&link) {
-                    peer.port.forget_arrival(hash);
-                }
-                return self.on_blob(now, hash, payload);
-            }
+            ToManager::Blob(blob) => return self.on_blob(now, link, blob),
             ToManager::Request(request) => return self.on_request(now, link, Role::Client, &request),
             ToManager::Goodbye(_) => return self.on_goodbye(link),
             ToManager::Offered => Input::OfferEnded { link },
@@ -46,7 +42,10 @@ impl Driver {
         }
         let input = match message {
             FromWorker::Register(register) => return self.on_register(now, link, register),
-            FromWorker::NeedBlob(hashes) => return self.on_need_blob(link, &hashes),
+            FromWorker::NeedBlob(hashes) => {
+                self.gate.on_need_blob(link, &hashes, &mut self.passing);
+                return self.let_pass(now);
+            }
             FromWorker::Goodbye(_) => return self.on_goodbye(link),
             FromWorker::Outcome(outcome) => Input::OutcomeArrived { link, outcome },
             FromWorker::Returned(attempts) => Input::AttemptsReturned { link, attempts },
@@ -83,17 +82,16 @@ impl Driver {
             Role::Client => {
                 tracing::debug!("client {} is gone: {why}", peer.from);
                 let farewell = peer.said_goodbye;
+                self.gate.on_client_lost(link);
                 self.step(now, Input::ClientLost { link, farewell });
             }
             Role::Worker => {
                 tracing::info!("worker {} is gone: {why}", peer.from);
                 let certain = is_dead || peer.said_goodbye;
+                self.gate.on_worker_lost(link);
                 self.step(now, Input::WorkerLost { link, certain });
             }
             Role::Observer | Role::Admin => {}
-        }
-        for hash in peer.parked.iter().flat_map(Task::blob_hashes).collect::<Vec<_>>() {
-            self.blobs.unpin(hash);
         }
     }
 
@@ -110,68 +108,35 @@ impl Driver {
         self.step(now, Input::SessionOpened { link, session, client });
     }
 
-    /// A task comes in when its blobs are here; until then it is parked.
+    /// A task comes in when its blobs are here.
     fn on_submit(&mut self, now: Time, link: Link, task: Task) {
-        let missing: Vec<BlobHash> = task.blob_hashes().filter(|hash| !self.blobs.contains(*hash)).collect();
-        // What is here must stay; what is not is pinned when it comes.
-        task.blob_hashes().for_each(|hash| self.blobs.pin(hash));
-        if missing.is_empty() {
-            return self.step(now, Input::TaskSubmitted { link, task });
+        if let Some(peer) = self.peers.get(&link) {
+            let is_arriving = |hash| peer.port.is_arriving(hash);
+            self.gate.on_submit(link, task, is_arriving, &mut self.passing);
         }
-        let Some(peer) = self.peers.get_mut(&link) else {
-            return;
-        };
-        let unasked: Vec<BlobHash> =
-            missing.into_iter().filter(|hash| !peer.port.is_arriving(*hash)).collect();
-        peer.parked.push(task);
-        if !unasked.is_empty() {
-            self.send_to_client(link, &ToClient::NeedBlob(unasked));
-        }
+        self.let_pass(now);
     }
 
-    fn on_blob(&mut self, now: Time, hash: BlobHash, payload: Payload) {
-        if self.blobs.contains(hash) {
-            return;
+    fn on_blob(&mut self, now: Time, link: Link, blob: Blob) {
+        let Blob { hash, payload } = blob;
+        if let Some(peer) = self.peers.get(&link) {
+            peer.port.forget_arrival(hash);
         }
-        self.blobs.insert(hash, payload);
-        let waiting: Vec<Link> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| {
-                peer.parked.iter().any(|task| task.blob_hashes().any(|needed| needed == hash))
-            })
-            .map(|(link, _)| *link)
-            .collect();
-        for link in waiting {
-            self.admit_parked(now, link, hash);
-        }
+        self.gate.on_blob(hash, payload, &mut self.passing);
+        self.let_pass(now);
     }
 
-    fn admit_parked(&mut self, now: Time, link: Link, arrived: BlobHash) {
-        let Some(peer) = self.peers.get_mut(&link) else {
-            return;
-        };
-        let parked = std::mem::take(&mut peer.parked);
-        for task in parked {
-            if task.blob_hashes().any(|hash| hash == arrived) {
-                self.blobs.pin(arrived);
-            }
-            if task.blob_hashes().all(|hash| self.blobs.contains(hash)) {
-                self.step(now, Input::TaskSubmitted { link, task });
-            } else if let Some(peer) = self.peers.get_mut(&link) {
-                peer.parked.push(task);
+    /// Carries out what the gate wants.
+    fn let_pass(&mut self, now: Time) {
+        let mut passing = std::mem::take(&mut self.passing);
+        for effect in passing.drain(..) {
+            match effect {
+                GateEffect::Admit { link, task } => self.step(now, Input::TaskSubmitted { link, task }),
+                GateEffect::Send { link, blob } => self.send_to_worker(link, ToWorker::Blob(blob)),
+                GateEffect::Ask { link, hashes } => self.send_to_client(link, &ToClient::NeedBlob(hashes)),
             }
         }
-    }
-
-    fn on_need_blob(&mut self, link: Link, hashes: &[BlobHash]) {
-        for hash in hashes {
-            let Some(payload) = self.blobs.payload(*hash).cloned() else {
-                tracing::warn!("a worker asks for the blob {hash}, which is not here");
-                continue;
-            };
-            self.send_to_worker(link, ToWorker::Blob(Blob { hash: *hash, payload }));
-        }
+        self.passing = passing;
     }
 
     fn on_register(&mut self, now: Time, link: Link, mut register: Register) {

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use argon_core::Time;
+use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler};
-use argon_proto::BlobHash;
+use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
-use argon_proto::conversation::{Blob, Goodbye};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::blobs::Blobs;
 use super::inbox::{Event, Inbox};
 use super::peer::{Peer, Port};
 use super::rates::Rates;
@@ -34,7 +33,9 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Driver {
     pub(super) scheduler: Scheduler,
-    pub(super) blobs: Blobs,
+    pub(super) gate: ManagerGate,
+    /// What the gate wants; empty between two events.
+    pub(super) passing: Vec<GateEffect>,
     pub(super) peers: FxHashMap<Link, Peer>,
     pub(super) started: Instant,
     pub(super) wants_stop: bool,
@@ -67,17 +68,15 @@ impl Driver {
         let loaded = store
             .load()
             .map_err(|error| Failure::new(Kind::Store, format!("the store cannot be read: {error}")))?;
-        let mut blobs = Blobs::default();
-        let mut needed: Vec<BlobHash> = Vec::new();
-        for record in &loaded.records {
-            if let Record::TaskAccepted(task) = record {
-                needed.extend(task.blob_hashes());
-            }
-        }
+        let mut gate = ManagerGate::default();
+        // Needed before the blobs come: what nobody needs may have to make room.
+        gate.recover(loaded.records.iter().filter_map(|record| match record {
+            Record::TaskAccepted(task) => Some(task),
+            Record::AttemptStarted(_) | Record::TaskEnded(_) | Record::TaskForgotten(_) => None,
+        }));
+        let mut passing = Vec::new();
         for (hash, payload) in loaded.blobs {
-            blobs.insert(hash, payload);
-            // Needed before the next one comes: what nobody needs may have to make room.
-            needed.iter().filter(|other| **other == hash).for_each(|hash| blobs.pin(*hash));
+            gate.on_blob(hash, payload, &mut passing);
         }
         if !loaded.records.is_empty() {
             tracing::info!("found {} facts about detached tasks in the store", loaded.records.len());
@@ -86,7 +85,8 @@ impl Driver {
         scheduler.recover(Time(0), loaded.records);
         Ok(Self {
             scheduler,
-            blobs,
+            gate,
+            passing,
             peers: FxHashMap::default(),
             started: Instant::now(),
             wants_stop: false,
@@ -194,7 +194,7 @@ impl Driver {
 
     /// Hands the batch's records to the store; a fast one answers at once.
     fn commit(&mut self, now: Time) -> Result<(), Failure> {
-        self.committer.add(self.out.records.drain(..), &self.blobs);
+        self.committer.add(self.out.records.drain(..), &self.gate);
         if self.refused_until.is_some_and(|until| Instant::now() < until) {
             return Ok(());
         }
@@ -244,11 +244,7 @@ impl Driver {
                         peer.port.refuse(code, &why);
                     }
                 }
-                Effect::ReleaseBlobs { blobs } => {
-                    for hash in hashes(&blobs) {
-                        self.blobs.unpin(hash);
-                    }
-                }
+                Effect::ReleaseBlobs { blobs } => self.gate.release(&blobs),
             }
         }
         for link in std::mem::take(&mut self.dirty) {
@@ -278,13 +274,7 @@ impl Driver {
             return;
         };
         if let ToWorker::Run(task) = &message {
-            for hash in task.blob_hashes() {
-                if let Some(payload) = self.blobs.payload(hash)
-                    && peer.sent.insert(hash)
-                {
-                    worker.send(ToWorker::Blob(Blob { hash, payload: payload.clone() }));
-                }
-            }
+            self.gate.before_run(link, task, |blob| worker.send(ToWorker::Blob(blob)));
         }
         worker.send(message);
         peer.flush_later(link, &mut self.dirty);
@@ -306,11 +296,6 @@ impl Driver {
         // What the sockets did not take at once gets a moment more.
         tokio::task::yield_now().await;
     }
-}
-
-/// The hashes of a list as tasks carry them.
-pub(super) fn hashes(list: &[u8]) -> impl Iterator<Item = BlobHash> + '_ {
-    list.as_chunks::<32>().0.iter().map(|hash| BlobHash(*hash))
 }
 
 async fn sleep_until(at: Option<Instant>) {

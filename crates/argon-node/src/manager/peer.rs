@@ -3,14 +3,13 @@
 use std::rc::Rc;
 
 use argon_core::scheduler::Link;
+use argon_proto::BlobHash;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{FromAdmin, Reply, ToAdmin};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::handshake::Refusal;
 use argon_proto::key::Role;
-use argon_proto::{BlobHash, Task, TaskId};
-use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 
 use crate::net::Connection;
@@ -42,10 +41,6 @@ pub(super) struct Peer {
     pub(super) port: Port,
     pub(super) role: Role,
     pub(super) from: String,
-    /// Blobs that it was sent on this connection.
-    pub(super) sent: FxHashSet<BlobHash>,
-    /// Tasks that it submitted and whose blobs are not all here.
-    pub(super) parked: Vec<Task>,
     /// Whether it said goodbye.
     pub(super) said_goodbye: bool,
     /// Whether something was sent since the last flush.
@@ -54,23 +49,11 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(port: Port, role: Role, from: String) -> Self {
-        Self {
-            port,
-            role,
-            from,
-            sent: FxHashSet::default(),
-            parked: Vec::new(),
-            said_goodbye: false,
-            is_dirty: false,
-        }
+        Self { port, role, from, said_goodbye: false, is_dirty: false }
     }
 }
 
 impl Peer {
-    pub(super) fn has_parked(&self, id: TaskId) -> bool {
-        self.parked.iter().any(|task| task.head.id == id)
-    }
-
     /// Lets the end of the batch flush the connection.
     pub(super) fn flush_later(&mut self, link: Link, dirty: &mut Vec<Link>) {
         if !std::mem::replace(&mut self.is_dirty, true) {

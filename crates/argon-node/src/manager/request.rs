@@ -56,7 +56,7 @@ impl Driver {
 
     /// Number of tasks whose blobs have not all arrived.
     fn parked(&self) -> usize {
-        self.peers.values().map(|peer| peer.parked.len()).sum()
+        self.gate.parked().len()
     }
 
     /// Why the tasks of the client's session wait; for an admin, who has no session, those of all.
@@ -69,9 +69,7 @@ impl Driver {
         };
         let parked = match role {
             Role::Admin => self.parked(),
-            Role::Client | Role::Worker | Role::Observer => {
-                self.peers.get(&link).map_or(0, |peer| peer.parked.len())
-            }
+            Role::Client | Role::Worker | Role::Observer => self.gate.parked_of(link),
         };
         Ok(waiting.with_blobs_missing(parked))
     }

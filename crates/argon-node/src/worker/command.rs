@@ -16,7 +16,6 @@ use argon_proto::{Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
 
-use super::blobs::attempt_of;
 use super::command_line::CommandLine;
 use super::driver::Driver;
 use super::mark::Mark;
@@ -183,7 +182,7 @@ impl Driver {
             line.variables.keys().any(|own| Some(own.as_bytes()) == name)
         };
         let inherited = self.surroundings.variables.iter().filter(|variable| !is_replaced(variable)).cloned();
-        let AttemptId { task: id, attempt } = attempt_of(task);
+        let AttemptId { task: id, attempt } = task.attempt_id();
         let own = [format!("ARGON_TASK_ID={id}"), format!("ARGON_ATTEMPT={}", attempt.0)].map(OsString::from);
         let own = own.into_iter().chain(line.variables.iter().map(|(name, value)| {
             let mut text = name.clone();

@@ -39,7 +39,8 @@ impl Driver {
         }
         if self.drain.is_none() {
             self.drain = Some(Drain { until });
-            self.return_parked(usize::MAX);
+            let returned = self.gate.give_back(usize::MAX);
+            self.return_attempts(returned);
             self.step(Input::DrainRequested(reason.to_owned()));
         }
     }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use argon_core::Time;
+use argon_core::gate::WorkerGate;
+use argon_core::outcome_batch::OutcomeBatch;
 use argon_core::pool::{Effect, Input, Pool, Settings, SlotId};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::conversation::{Goodbye, Output};
@@ -17,7 +19,6 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use super::blobs::Blobs;
 use super::command::{Starting, Surroundings};
 use super::drain::Drain;
 use super::executables::Executables;
@@ -28,7 +29,6 @@ use super::runner::{Found, Runner};
 use super::runtime::Runtimes;
 use super::spawners::{Spawned, Spawners};
 use super::sweep::Children;
-use super::telling::Untold;
 use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment};
 
 /// Between TERM and KILL (`spec/runner.md`, section 2).
@@ -63,13 +63,13 @@ pub(super) struct Driver {
     pub(super) serial: u32,
     /// Why runners do not start, if they do not; said once.
     pub(super) trouble: Option<String>,
-    pub(super) blobs: Blobs,
+    pub(super) gate: WorkerGate,
     pub(super) executables: Executables,
     pub(super) answers: Answers,
     pub(super) is_linked: bool,
     /// There may be blobs that the manager has to be asked for.
     pub(super) has_questions: bool,
-    pub(super) untold: Untold,
+    pub(super) batch: OutcomeBatch,
     /// Output that waits for a manager.
     pub(super) unsent_output: Vec<Output>,
     pub(super) inputs: VecDeque<Input>,
@@ -134,12 +134,12 @@ impl Driver {
             spawned: Vec::new(),
             serial: 0,
             trouble: None,
-            blobs: Blobs::default(),
+            gate: WorkerGate::default(),
             executables: Executables::new(&config.id.to_string()),
             answers: Answers::default(),
             is_linked: false,
             has_questions: false,
-            untold: Untold::default(),
+            batch: OutcomeBatch::default(),
             unsent_output: Vec::new(),
             inputs: VecDeque::new(),
             now: Time(0),
@@ -338,7 +338,7 @@ impl Driver {
             .chain(own)
             .chain(self.drain_until())
             .chain(self.leave_until)
-            .chain(self.told_at())
+            .chain(self.batch.next_deadline())
             .chain(self.answers.next_deadline())
             .min();
         // Whatever was due has been done: what still is due can only be tried again.

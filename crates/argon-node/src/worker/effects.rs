@@ -135,9 +135,9 @@ impl Driver {
     }
 
     fn write_executable(&mut self, hash: BlobHash) -> Result<PathBuf, NoStart> {
-        let Some(payload) = self.blobs.find(hash) else {
+        let Some(payload) = self.gate.find(hash) else {
             // It was here when the task came: somebody has removed its file.
-            self.blobs.has_lost(&[hash]);
+            self.gate.on_files_lost(&[hash]);
             self.ask_for(hash);
             let why = "the executable's file is gone, and is asked for again".to_owned();
             return Err(NoStart { why, blame: Blame::Machine });
@@ -147,7 +147,7 @@ impl Driver {
             .executables
             .add(hash, &payload, self.now, &wanted)
             .map_err(|error| NoStart { why: error.to_string(), blame: Blame::Program })?;
-        self.blobs.move_out(hash);
+        self.gate.on_moved_to_file(hash);
         let is_big = payload.len() > BIG_BYTES;
         drop(payload);
         if is_big {
@@ -166,7 +166,7 @@ impl Driver {
         if self.executables.has_cold(self.now) {
             let wanted = self.wanted_executables();
             let gone = self.executables.remove_cold(self.now, &wanted);
-            self.blobs.has_lost(&gone);
+            self.gate.on_files_lost(&gone);
         }
     }
 
@@ -213,7 +213,7 @@ impl Driver {
         for hash in task.blob_hashes().skip(known) {
             // A blob that the cache lost meanwhile is asked for by the runner when it needs it.
             if !runner.has_blobs.contains(&hash)
-                && let Some(payload) = self.blobs.find(hash)
+                && let Some(payload) = self.gate.find(hash)
             {
                 runner.has_blobs.insert(hash);
                 runner.say(ToRunner::Blob(Blob { hash, payload }));

@@ -176,7 +176,6 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::blobs::attempt_of;
     use crate::worker::tests::task;
 
     fn hands() -> (Hands, PipeReader) {
@@ -195,7 +194,7 @@ mod tests {
     }
 
     fn ids(sequences: std::ops::Range<u64>) -> Vec<AttemptId> {
-        sequences.map(|sequence| attempt_of(&task(sequence, "x"))).collect()
+        sequences.map(|sequence| task(sequence, "x").attempt_id()).collect()
     }
 
     #[test]

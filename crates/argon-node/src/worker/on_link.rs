@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use argon_core::gate::Recalled;
 use argon_core::pool::{Input, SlotId};
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::conversation::worker::{Drain, FromWorker, Register, ToWorker};
@@ -10,6 +11,7 @@ use argon_proto::{AttemptId, BlobHash, Payload, Task};
 
 use super::LinkEvent;
 use super::driver::Driver;
+use super::on_python::must_wait;
 use super::register;
 use super::runner::Runner;
 
@@ -26,7 +28,7 @@ impl Driver {
     }
 
     pub(super) fn introduction(&self) -> Register {
-        let held = self.pool.held().into_iter().chain(self.blobs.parked());
+        let held = self.pool.held().into_iter().chain(self.gate.parked());
         register::introduction(&self.config, &self.runtimes.described(), held)
     }
 
@@ -44,8 +46,8 @@ impl Driver {
 
     fn on_link_lost(&mut self) {
         self.is_linked = false;
-        self.forget_untold();
-        self.blobs.forget_questions();
+        self.batch.on_manager_lost();
+        self.gate.on_manager_lost();
         for current in self.runners.iter_mut().flatten().flat_map(|runner| runner.hands.all()) {
             current.window.write_off();
         }
@@ -58,7 +60,7 @@ impl Driver {
             ToWorker::Run(task) => self.on_run(task),
             ToWorker::Blob(Blob { hash, payload }) => self.on_blob(hash, payload),
             ToWorker::Stop(attempts) => {
-                self.blobs.take_parked(usize::MAX, |parked| attempts.contains(&parked));
+                self.gate.on_stop(&attempts);
                 self.step(Input::StopReceived(attempts));
             }
             ToWorker::Recall(count) => self.on_recall(count),
@@ -79,16 +81,20 @@ impl Driver {
 
     fn on_run(&mut self, task: Task) {
         // A draining pool gives the task back, blobs or no blobs.
-        let must_wait = !self.blobs.has_all(&task) || self.must_wait_for_python(&task);
-        if !must_wait || self.is_draining() {
+        if self.is_draining() {
             return self.step(Input::TaskReceived(task));
         }
-        self.blobs.park(task);
-        self.ask_for_blobs();
+        let runtimes = &mut self.runtimes;
+        match self.gate.on_run(task, |task| !must_wait(runtimes, task)) {
+            Some(task) => self.step(Input::TaskReceived(task)),
+            None => self.ask_for_blobs(),
+        }
     }
 
     fn on_blob(&mut self, hash: BlobHash, payload: Payload) {
-        self.blobs.keep(hash, payload.clone(), self.pool.tasks());
+        let runtimes = &mut self.runtimes;
+        let may_start = |task: &Task| !must_wait(runtimes, task);
+        let complete = self.gate.on_blob(hash, payload.clone(), self.pool.tasks(), may_start);
         for runner in self.runners.iter_mut().flatten() {
             if let Some(at) = runner.wants_blobs.iter().position(|wanted| *wanted == hash) {
                 runner.wants_blobs.swap_remove(at);
@@ -96,12 +102,12 @@ impl Driver {
                 runner.say(ToRunner::Blob(Blob { hash, payload: payload.clone() }));
             }
         }
-        self.start_complete();
+        complete.into_iter().for_each(|task| self.step(Input::TaskReceived(task)));
     }
 
     /// Asks the manager for a blob that was here.
     pub(super) fn ask_for(&mut self, hash: BlobHash) {
-        let hashes = self.blobs.take_questions([hash].into_iter());
+        let hashes = self.gate.take_questions([hash].into_iter());
         if !hashes.is_empty() {
             self.tell(FromWorker::NeedBlob(hashes));
         }
@@ -122,29 +128,25 @@ impl Driver {
             return;
         }
         let wanted = self.runners.iter().flatten().flat_map(|runner| runner.wants_blobs.iter().copied());
-        let hashes = self.blobs.take_questions(wanted);
+        let hashes = self.gate.take_questions(wanted);
         if !hashes.is_empty() {
             self.tell(FromWorker::NeedBlob(hashes));
         }
     }
 
-    /// Tasks that wait for their blobs have started least of all, so they go back first.
     fn on_recall(&mut self, count: u32) {
-        let returned = self.return_parked(count as usize);
-        let left = count - u32::try_from(returned).unwrap_or(count).min(count);
-        if left > 0 || returned == 0 {
+        let Recalled { returned, left } = self.gate.on_recall(count);
+        self.return_attempts(returned);
+        if let Some(left) = left {
             self.step(Input::RecallReceived(left));
         }
     }
 
-    /// Gives parked tasks back to the manager, and says how many.
-    pub(super) fn return_parked(&mut self, count: usize) -> usize {
-        let returned = self.blobs.take_parked(count, |_| true);
-        let returned_len = returned.len();
-        if returned_len > 0 {
-            self.tell(FromWorker::Returned(returned));
+    /// Gives attempts back to the manager.
+    pub(super) fn return_attempts(&mut self, attempts: Vec<AttemptId>) {
+        if !attempts.is_empty() {
+            self.tell(FromWorker::Returned(attempts));
         }
-        returned_len
     }
 
     /// The runner that has this attempt.

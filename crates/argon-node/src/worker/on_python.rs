@@ -15,11 +15,6 @@ impl Driver {
         }
     }
 
-    /// Whether it is not known yet if the Python is here that a task wants.
-    pub(super) fn must_wait_for_python(&mut self, task: &Task) -> bool {
-        must_wait(&mut self.runtimes, task)
-    }
-
     /// Interpreters have answered: the pool and the manager are told, and the tasks that waited for that go on.
     pub(super) fn on_pythons(&mut self) {
         if !std::mem::take(&mut self.have_pythons_changed) {
@@ -28,20 +23,15 @@ impl Driver {
         let versions = self.runtimes.pythons.found().iter().map(|python| python.version).collect();
         self.step(Input::PythonsFound(versions));
         self.tell(FromWorker::Register(self.introduction()));
-        self.start_complete();
-    }
-
-    /// Gives the pool the tasks that had to wait, and need not any more.
-    pub(super) fn start_complete(&mut self) {
         let runtimes = &mut self.runtimes;
-        for task in self.blobs.take_complete(|task| !must_wait(runtimes, task)) {
+        for task in self.gate.take_startable(|task| !must_wait(runtimes, task)) {
             self.step(Input::TaskReceived(task));
         }
     }
 }
 
 /// Whether it is not known yet if the Python is here that a task wants.
-fn must_wait(runtimes: &mut Runtimes, task: &Task) -> bool {
+pub(super) fn must_wait(runtimes: &mut Runtimes, task: &Task) -> bool {
     task.head.runtime == Runtime::Python
         && runtimes.may_look_for_python()
         && runtimes.pythons.must_wait(Version::wanted_by(task))

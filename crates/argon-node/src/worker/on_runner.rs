@@ -42,7 +42,7 @@ impl Driver {
 
     fn on_runner_message(&mut self, slot: SlotId, message: FromRunner) {
         if matches!(message, FromRunner::OutputLeft | FromRunner::NeedBlob(_) | FromRunner::Ask(_)) {
-            self.stay_alert();
+            self.batch.stay_alert(self.now);
         }
         match message {
             FromRunner::Ready(ready) => self.on_ready(slot, &ready),
@@ -111,7 +111,7 @@ impl Driver {
             return;
         };
         for hash in hashes {
-            if let Some(payload) = self.blobs.find(hash) {
+            if let Some(payload) = self.gate.find(hash) {
                 runner.has_blobs.insert(hash);
                 runner.say(ToRunner::Blob(Blob { hash, payload }));
             } else if !runner.wants_blobs.contains(&hash) {

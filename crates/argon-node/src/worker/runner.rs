@@ -17,7 +17,6 @@ use nix::unistd::Pid;
 use rustc_hash::FxHashSet;
 use tokio::io::unix::AsyncFd;
 
-use super::blobs::attempt_of;
 use super::hands::{Claims, Hands};
 use super::kernel;
 use super::mark::Mark;
@@ -335,7 +334,7 @@ impl Current {
     pub(super) fn of(task: &Task) -> Self {
         let is_captured = task.head.flags.contains(Flags::CAPTURE);
         Self {
-            attempt: attempt_of(task),
+            attempt: task.attempt_id(),
             is_captured,
             window: Window::default(),
             tail: if is_captured { Tail::for_capture() } else { Tail::for_report() },

@@ -69,7 +69,7 @@ pub(super) fn task(sequence: u64, body: &str) -> Task {
 }
 
 pub(super) fn attempt(sequence: u64) -> AttemptId {
-    super::blobs::attempt_of(&task(sequence, ""))
+    task(sequence, "").attempt_id()
 }
 
 /// A worker that runs, and the manager's end of its link.

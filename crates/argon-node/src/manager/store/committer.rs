@@ -4,6 +4,7 @@
 
 use std::sync::mpsc;
 
+use argon_core::gate::ManagerGate;
 use argon_core::scheduler::Record;
 use argon_proto::BlobHash;
 use tokio::sync::mpsc as async_mpsc;
@@ -11,7 +12,6 @@ use tokio::sync::mpsc as async_mpsc;
 use super::{Batch, Store, StoreError};
 use crate::exit::{Failure, Kind};
 use crate::failpoint::must_fail;
-use crate::manager::blobs::Blobs;
 
 /// What became of all records up to a number.
 #[derive(Debug)]
@@ -48,12 +48,11 @@ impl Committer {
     }
 
     /// Adds records, with the blobs that their tasks name.
-    pub fn add(&mut self, records: impl IntoIterator<Item = Record>, blobs: &Blobs) {
+    pub fn add(&mut self, records: impl IntoIterator<Item = Record>, gate: &ManagerGate) {
         for record in records {
             if let Record::TaskAccepted(task) = &record {
                 let named = task.blob_hashes().collect::<Vec<BlobHash>>();
-                let payloads =
-                    named.into_iter().filter_map(|hash| Some((hash, blobs.payload(hash)?.clone())));
+                let payloads = named.into_iter().filter_map(|hash| Some((hash, gate.payload(hash)?.clone())));
                 self.waiting.blobs.extend(payloads);
             }
             self.waiting.records.push(record);

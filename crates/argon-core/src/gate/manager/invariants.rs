@@ -1,0 +1,36 @@
+//! What is always true of the manager's gate. Tests and the simulator ask after every step.
+
+use argon_proto::{BlobHash, Payload};
+
+use super::{Entry, ManagerGate, distinct};
+
+impl ManagerGate {
+    /// Panics if something is not as it always is.
+    pub fn assert_invariants(&self) {
+        for (number, parked) in &self.parked {
+            let missing: Vec<BlobHash> =
+                distinct(&parked.task).filter(|hash| !self.contains(*hash)).collect();
+            assert_eq!(parked.missing, missing.len(), "a parked task counts its missing blobs wrong");
+            assert!(parked.missing > 0, "a task waits for nothing");
+            for hash in missing {
+                assert!(self.blobs[&hash].waiting.contains(number), "a parked task is not waited for");
+            }
+            for hash in distinct(&parked.task) {
+                assert!(self.blobs[&hash].needed_by > 0, "a blob of a parked task is not needed");
+            }
+        }
+        let spare = |entry: &&Entry| entry.needed_by == 0;
+        let length = |entry: &Entry| entry.payload.as_ref().map_or(0, Payload::len);
+        let spare_bytes: u64 = self.blobs.values().filter(spare).map(length).sum();
+        assert_eq!(spare_bytes, self.spare_bytes, "spare bytes are counted wrong");
+        let is_kept = |entry: &Entry| entry.payload.is_some() || entry.needed_by > 0;
+        assert!(self.blobs.values().all(is_kept), "an entry stands for nothing");
+        assert_eq!(self.held, self.blobs.values().filter(|entry| entry.payload.is_some()).count());
+    }
+
+    /// Whether nothing waits, and nothing is needed.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.parked.is_empty() && self.blobs.values().all(|entry| entry.needed_by == 0)
+    }
+}

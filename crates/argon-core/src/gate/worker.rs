@@ -1,0 +1,291 @@
+//! The worker's gate: a task goes to the pool when its blobs are here, and what it may wait for besides is known.
+//!
+//! Blobs are a cache. Those that tasks at this worker name stay; the ones not used for longest go first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use argon_proto::{AttemptId, BlobHash, Payload, Task};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::distinct;
+
+/// Bytes that the cache holds at most, beside what tasks at this worker name.
+const CACHE_BYTES: u64 = 256 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub struct WorkerGate {
+    held: FxHashMap<BlobHash, (Payload, u64)>,
+    by_use: BTreeMap<u64, BlobHash>,
+    uses: u64,
+    bytes: u64,
+    bytes_max: u64,
+    /// Kept as files, and not here any more.
+    elsewhere: FxHashSet<BlobHash>,
+    /// Asked of the manager on this connection.
+    asked: FxHashSet<BlobHash>,
+    /// Tasks that wait, in the order in which they came.
+    parked: BTreeMap<u64, Parked>,
+    parked_by_attempt: FxHashMap<AttemptId, u64>,
+    last_parked: u64,
+    /// Parked tasks that wait for each blob.
+    waiting: FxHashMap<BlobHash, BTreeSet<u64>>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    task: Task,
+    /// Number of its blobs that are not here; 0 if it waits for something else.
+    missing: usize,
+}
+
+/// What becomes of the manager's wish to have tasks back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recalled {
+    /// Attempts that waited here and go back: they have started least of all.
+    pub returned: Vec<AttemptId>,
+    /// How many more the pool is asked for, if it is.
+    pub left: Option<u32>,
+}
+
+impl Default for WorkerGate {
+    fn default() -> Self {
+        Self::new(CACHE_BYTES)
+    }
+}
+
+impl WorkerGate {
+    /// A gate whose cache holds so many bytes.
+    #[must_use]
+    pub fn new(bytes_max: u64) -> Self {
+        Self {
+            held: FxHashMap::default(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+            bytes: 0,
+            bytes_max,
+            elsewhere: FxHashSet::default(),
+            asked: FxHashSet::default(),
+            parked: BTreeMap::new(),
+            parked_by_attempt: FxHashMap::default(),
+            last_parked: 0,
+            waiting: FxHashMap::default(),
+        }
+    }
+
+    /// The manager gave a task: it is returned if it may go to the pool at once. `may_start` tells whether what a task
+    /// waits for besides its blobs is there.
+    pub fn on_run(&mut self, task: Task, may_start: impl FnOnce(&Task) -> bool) -> Option<Task> {
+        // All are looked up, also behind one that is missing: each look counts as a use.
+        let missing: Vec<BlobHash> = distinct(&task).filter(|hash| !self.use_blob(*hash)).collect();
+        if missing.is_empty() && may_start(&task) {
+            return Some(task);
+        }
+        let attempt = task.attempt_id();
+        if self.parked_by_attempt.contains_key(&attempt) {
+            return None;
+        }
+        self.last_parked += 1;
+        let number = self.last_parked;
+        for hash in &missing {
+            self.waiting.entry(*hash).or_default().insert(number);
+        }
+        self.parked_by_attempt.insert(attempt, number);
+        self.parked.insert(number, Parked { task, missing: missing.len() });
+        None
+    }
+
+    /// A blob arrived. `named` are the tasks in the pool, whose blobs stay. Returns the tasks that go to the pool now.
+    pub fn on_blob<'a>(
+        &mut self,
+        hash: BlobHash,
+        payload: Payload,
+        named: impl Iterator<Item = &'a Task>,
+        mut may_start: impl FnMut(&Task) -> bool,
+    ) -> Vec<Task> {
+        self.asked.remove(&hash);
+        if self.find(hash).is_some() {
+            return Vec::new();
+        }
+        self.bytes += payload.len();
+        self.uses += 1;
+        self.held.insert(hash, (payload, self.uses));
+        self.by_use.insert(self.uses, hash);
+        if self.bytes > self.bytes_max {
+            self.make_room(named);
+        }
+        let mut complete = Vec::new();
+        for number in self.waiting.remove(&hash).into_iter().flatten() {
+            if let Some(parked) = self.parked.get_mut(&number) {
+                parked.missing -= 1;
+                if parked.missing == 0 && may_start(&parked.task) {
+                    complete.extend(self.unpark(number));
+                }
+            }
+        }
+        complete
+    }
+
+    /// What tasks wait for besides their blobs has become known: returns those that go to the pool now.
+    pub fn take_startable(&mut self, mut may_start: impl FnMut(&Task) -> bool) -> Vec<Task> {
+        let startable: Vec<u64> = self
+            .parked
+            .iter()
+            .filter(|(_, parked)| parked.missing == 0 && may_start(&parked.task))
+            .map(|(number, _)| *number)
+            .collect();
+        startable.into_iter().filter_map(|number| self.unpark(number)).collect()
+    }
+
+    /// The manager wants up to `count` attempts back.
+    pub fn on_recall(&mut self, count: u32) -> Recalled {
+        let returned = self.give_back(count as usize);
+        let left = count - u32::try_from(returned.len()).unwrap_or(count).min(count);
+        // A recall is answered, also if there is nothing to give back: then by the pool.
+        let left = (left > 0 || returned.is_empty()).then_some(left);
+        Recalled { returned, left }
+    }
+
+    /// Gives up to `count` tasks that wait, the last to come first, and returns them in the order in which they came.
+    pub fn give_back(&mut self, count: usize) -> Vec<AttemptId> {
+        let last: Vec<u64> = self.parked.keys().rev().take(count).copied().collect();
+        last.into_iter()
+            .rev()
+            .filter_map(|number| self.unpark(number))
+            .map(|task| task.attempt_id())
+            .collect()
+    }
+
+    /// The manager wants these attempts forgotten. Those that wait here are; the pool answers for all.
+    pub fn on_stop(&mut self, attempts: &[AttemptId]) {
+        for attempt in attempts {
+            if let Some(number) = self.parked_by_attempt.get(attempt).copied() {
+                self.unpark(number);
+            }
+        }
+    }
+
+    /// The connection was lost, and with it every question.
+    pub fn on_manager_lost(&mut self) {
+        self.asked.clear();
+    }
+
+    /// A blob is kept as a file from now on, and its bytes are needed here no more.
+    pub fn on_moved_to_file(&mut self, hash: BlobHash) {
+        self.elsewhere.insert(hash);
+        if let Some((payload, used)) = self.held.remove(&hash) {
+            self.by_use.remove(&used);
+            self.bytes -= payload.len();
+        }
+    }
+
+    /// Blobs that were kept as files are so no more.
+    pub fn on_files_lost(&mut self, hashes: &[BlobHash]) {
+        for hash in hashes {
+            if !self.elsewhere.remove(hash) || self.held.contains_key(hash) {
+                continue;
+            }
+            for (number, parked) in &mut self.parked {
+                if distinct(&parked.task).any(|named| named == *hash) {
+                    parked.missing += 1;
+                    self.waiting.entry(*hash).or_default().insert(*number);
+                }
+            }
+        }
+    }
+
+    /// A blob's bytes, if they are here. Counts as a use.
+    pub fn find(&mut self, hash: BlobHash) -> Option<Payload> {
+        self.touch(hash)?;
+        self.held.get(&hash).map(|(payload, _)| payload.clone())
+    }
+
+    /// What the manager has to be asked for: missing for tasks that wait, or wanted by runners, and not asked yet.
+    pub fn take_questions(&mut self, wanted: impl Iterator<Item = BlobHash>) -> Vec<BlobHash> {
+        let mut hashes: Vec<BlobHash> = Vec::new();
+        if self.waiting.keys().any(|hash| !self.asked.contains(hash)) {
+            let named = self.parked.values().filter(|parked| parked.missing > 0);
+            let named = named.flat_map(|parked| distinct(&parked.task));
+            hashes.extend(named.filter(|hash| self.waiting.contains_key(hash)));
+        }
+        hashes.extend(wanted.filter(|hash| !self.held.contains_key(hash)));
+        hashes.retain(|hash| self.asked.insert(*hash));
+        hashes
+    }
+
+    /// The attempts that wait, the oldest first.
+    pub fn parked(&self) -> impl Iterator<Item = AttemptId> + '_ {
+        self.parked.values().map(|parked| parked.task.attempt_id())
+    }
+
+    /// Panics if something is not as it always is.
+    pub fn assert_invariants(&self) {
+        let is_here = |hash: &BlobHash| self.held.contains_key(hash) || self.elsewhere.contains(hash);
+        for (number, parked) in &self.parked {
+            let missing: Vec<BlobHash> = distinct(&parked.task).filter(|hash| !is_here(hash)).collect();
+            assert_eq!(parked.missing, missing.len(), "a parked task counts its missing blobs wrong");
+            for hash in missing {
+                assert!(self.waiting[&hash].contains(number), "a parked task is not waited for");
+            }
+        }
+        assert!(self.waiting.values().all(|waiting| !waiting.is_empty()), "nobody waits for a blob");
+        let bytes: u64 = self.held.values().map(|(payload, _)| payload.len()).sum();
+        assert_eq!(bytes, self.bytes, "the bytes of the cache are counted wrong");
+        assert_eq!(self.held.len(), self.by_use.len(), "uses are listed wrong");
+        assert_eq!(self.parked.len(), self.parked_by_attempt.len(), "parked attempts are listed wrong");
+    }
+
+    /// Counts a use; nothing if the blob is not held.
+    fn touch(&mut self, hash: BlobHash) -> Option<()> {
+        let (_, used) = self.held.get_mut(&hash)?;
+        self.by_use.remove(used);
+        self.uses += 1;
+        *used = self.uses;
+        self.by_use.insert(self.uses, hash);
+        Some(())
+    }
+
+    /// Whether a task may find the blob here, in the cache or in a file.
+    fn use_blob(&mut self, hash: BlobHash) -> bool {
+        self.touch(hash).is_some() || self.elsewhere.contains(&hash)
+    }
+
+    fn make_room<'a>(&mut self, named: impl Iterator<Item = &'a Task>) {
+        let mut pinned: FxHashSet<BlobHash> = named.flat_map(Task::blob_hashes).collect();
+        pinned.extend(self.parked.values().flat_map(|parked| parked.task.blob_hashes()));
+        let free: Vec<(u64, BlobHash)> = self
+            .by_use
+            .iter()
+            .filter(|(_, hash)| !pinned.contains(hash))
+            .map(|(used, hash)| (*used, *hash))
+            .collect();
+        for (used, hash) in free {
+            if self.bytes <= self.bytes_max {
+                return;
+            }
+            self.by_use.remove(&used);
+            if let Some((payload, _)) = self.held.remove(&hash) {
+                self.bytes -= payload.len();
+            }
+        }
+    }
+
+    fn unpark(&mut self, number: u64) -> Option<Task> {
+        let Parked { task, missing } = self.parked.remove(&number)?;
+        self.parked_by_attempt.remove(&task.attempt_id());
+        if missing > 0 {
+            for hash in distinct(&task) {
+                if let Some(waiting) = self.waiting.get_mut(&hash) {
+                    waiting.remove(&number);
+                    if waiting.is_empty() {
+                        self.waiting.remove(&hash);
+                    }
+                }
+            }
+        }
+        Some(task)
+    }
+}
+
+#[cfg(test)]
+mod tests;

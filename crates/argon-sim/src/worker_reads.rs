@@ -1,0 +1,88 @@
+//! What a worker reads from its manager: through its gate to its pool.
+
+use argon_core::gate::Recalled;
+use argon_core::pool::Input;
+use argon_proto::AttemptId;
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
+
+use crate::world::World;
+
+impl World {
+    /// A sign of life of the manager.
+    pub(crate) fn manager_is_heard(&mut self, worker: usize) {
+        let place = &mut self.workers[worker];
+        let Some(process) = &mut place.process else {
+            return;
+        };
+        place.wire.heard = process.clock.read(self.now).0;
+        if process.is_linked {
+            self.step_worker(worker, Input::ManagerHeard);
+        }
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "simulated tasks print and ask nothing")]
+    pub(crate) fn worker_reads(&mut self, worker: usize, message: ToWorker) {
+        let place = &mut self.workers[worker];
+        let Some(process) = &mut place.process else {
+            return;
+        };
+        if let ToWorker::Registered(_) = message {
+            place.wire.opens(process.clock.read(self.now).0);
+            process.is_linked = true;
+            self.step_worker(worker, Input::ManagerFound);
+            return self.ask_for_blobs(worker);
+        }
+        self.manager_is_heard(worker);
+        let Some(process) = &mut self.workers[worker].process else {
+            return;
+        };
+        let input = match message {
+            ToWorker::Run(task) if process.is_draining => Input::TaskReceived(task),
+            ToWorker::Run(task) => match process.gate.on_run(task, |_| true) {
+                Some(task) => Input::TaskReceived(task),
+                None => return self.ask_for_blobs(worker),
+            },
+            ToWorker::Blob(blob) => {
+                let complete = process.gate.on_blob(blob.hash, blob.payload, process.pool.tasks(), |_| true);
+                complete.into_iter().for_each(|task| self.step_worker(worker, Input::TaskReceived(task)));
+                return;
+            }
+            ToWorker::Stop(attempts) => {
+                process.gate.on_stop(&attempts);
+                Input::StopReceived(attempts)
+            }
+            ToWorker::Recall(count) => {
+                let Recalled { returned, left } = process.gate.on_recall(count);
+                self.give_back(worker, returned);
+                let Some(left) = left else {
+                    return;
+                };
+                Input::RecallReceived(left)
+            }
+            ToWorker::Settled(attempts) => Input::OutcomesSettled(attempts),
+            ToWorker::Drain(_) => {
+                process.is_draining = true;
+                let returned = process.gate.give_back(usize::MAX);
+                self.give_back(worker, returned);
+                Input::DrainRequested("the manager asked for it".to_owned())
+            }
+            _ => return,
+        };
+        self.step_worker(worker, input);
+    }
+
+    fn give_back(&mut self, worker: usize, attempts: Vec<AttemptId>) {
+        if !attempts.is_empty() {
+            self.tell(worker, FromWorker::Returned(attempts));
+        }
+    }
+
+    fn ask_for_blobs(&mut self, worker: usize) {
+        let process = self.workers[worker].process.as_mut();
+        let hashes =
+            process.map(|process| process.gate.take_questions(std::iter::empty())).unwrap_or_default();
+        if !hashes.is_empty() {
+            self.tell(worker, FromWorker::NeedBlob(hashes));
+        }
+    }
+}
