@@ -40,4 +40,23 @@ END
     is join(q{}, @lines[1 .. $#lines]), "no\n" x 3, "errors_reach_their_own_threads ($way)";
 }
 
+{
+    my $program = <<"END";
+use Coro; use strict; use warnings; use Argon::Client;
+my \$client = Argon::Client->new($address);
+my \@threads = map { my \$n = \$_; async { return eval { \$client->queue(sub { sleep 60 if !\$_[0]; select undef, undef, undef, 0.3; return \$_[0] }, [\$n]) } // \$@ } } 0 .. 2;
+cede for 1 .. 5;
+\$threads[0]->throw("thrown\\n");
+print join(' ', map { my (\$value) = \$_->join; \$value =~ s/\\n//r } \@threads), "\\n";
+my \$end = time + 10;
+select undef, undef, undef, 0.05 while \$client->server_status->{pending} && time < \$end;
+print \$client->server_status->{pending}, "\\n";
+END
+    open my $child, '-|', 'timeout', 40, $^X, '-I', "$FindBin::Bin/../../lib", '-e', $program or die $!;
+    my @lines = readline $child;
+    close $child;
+    is $lines[0], "thrown 1 2\n", 'an_exception_thrown_into_a_thread_ends_its_wait_and_no_other';
+    is $lines[1], "0\n", '... and its_task';
+}
+
 done_testing;

@@ -73,4 +73,15 @@ END
     }
 }
 
+is_deeply [lines_of($cluster, 'use IO::Async::Loop; use Future;', <<'END')], ['late', 'next', 'nothing left'], 'the_end_of_a_time_limit_cancels_the_task';
+my $loop = IO::Async::Loop->new;
+$client = Argon::Client->new(@address, loop => $loop);
+my $slow = $client->defer(sub { sleep 60 })->future;
+print eval { Future->wait_any($slow, $loop->timeout_future(after => 0.5))->get; 1 } ? "in time\n" : "late\n";
+print $client->defer(sub { 'next' })->future->get, "\n";
+my $end = time + 10;
+select undef, undef, undef, 0.05 while $client->server_status->{pending} && time < $end;
+print $client->server_status->{pending} ? "a task is left\n" : "nothing left\n";
+END
+
 done_testing;

@@ -88,6 +88,7 @@ sub offer {
 # Finds a manager for the first time, or dies in words. A connection that was lost comes back by itself.
 sub connect {
     my ($self) = @_;
+    return if $self->{connections};
     my $connected = $self->{first} ||= [];
     $self->wait_for($connected);
     return;

@@ -17,6 +17,7 @@ sub forget { $_[0][1] = undef; return }
 
 sub DESTROY {
     my ($session, $record, $wait, $handle) = @{ $_[0] };
+    return if ${^GLOBAL_PHASE} eq 'DESTRUCT';
     $wait->hand_over if $wait;
     return if !$record || $record->[TASK_DONE];
     local ($@, $!, $?);

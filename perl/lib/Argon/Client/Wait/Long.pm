@@ -14,6 +14,7 @@ sub new {
     return bless [$session, $session->{on_interrupt} eq 'leave' ? undef : Argon::Client::Interrupt->new], $class;
 }
 
-sub DESTROY { $_[0][0]{reasons}->end; return }
+# At the end of the program the parts of a session go in any order.
+sub DESTROY { $_[0][0]{reasons}->end if ${^GLOBAL_PHASE} ne 'DESTRUCT'; return }
 
 1;

@@ -13,7 +13,7 @@ use Time::HiRes ();
 use Argon::Client::Task qw(TASK_THREADS);
 
 my %parked;       # address of a thread => the thread
-our $interrupt;   # ends the wait of the thread that has the socket
+my %interrupt;    # address of a thread that has a socket => what ends its wait. Not a variable to localise: threads do not end in order
 
 my $POLL_S = 0.01;
 
@@ -22,7 +22,7 @@ sub io {
     return _io_by_select($handle, $want_write, $seconds) if !$INC{'AnyEvent.pm'};
     require Coro::AnyEvent;
     my $rouse = Coro::rouse_cb();
-    local $interrupt = $rouse;
+    my $end_of_wait = _interruptible($rouse);
     my @watch = (AnyEvent->io(fh => $handle, poll => 'r', cb => sub { $rouse->(1) }));
     push @watch, AnyEvent->io(fh => $handle, poll => 'w', cb => sub { $rouse->(1) }) if $want_write;
     push @watch, AnyEvent->timer(after => $seconds, cb => sub { $rouse->(0) }) if defined $seconds;
@@ -58,6 +58,7 @@ sub park {
 
 sub Argon::Client::Wait::Threads::Parked::DESTROY {
     my ($record, $thread) = @{ $_[0] };
+    return if ${^GLOBAL_PHASE} eq 'DESTRUCT';
     delete $parked{ $thread + 0 };
     my @others = grep { $_ != $thread } @{ $record->[TASK_THREADS] || [] };
     $record->[TASK_THREADS] = @others ? \@others : undef;
@@ -83,16 +84,25 @@ sub hand_over {
 }
 
 sub interrupt {
-    $interrupt->(0) if $interrupt;
+    $_->(0) for values %interrupt;
     return;
 }
+
+sub _interruptible {
+    my ($code) = @_;
+    my $address = $Coro::current + 0;
+    $interrupt{$address} = $code;
+    return bless \$address, 'Argon::Client::Wait::Threads::Interruptible';
+}
+
+sub Argon::Client::Wait::Threads::Interruptible::DESTROY { delete $interrupt{ ${ $_[0] } }; return }
 
 # Without an event loop only other ready threads, or our socket, can change anything.
 sub _io_by_select {
     my ($handle, $want_write, $seconds) = @_;
     my $end = defined $seconds ? Time::HiRes::time() + $seconds : undef;
     my $stopped = 0;
-    local $interrupt = sub { $stopped = 1 };
+    my $end_of_wait = _interruptible(sub { $stopped = 1 });
     while (!$stopped) {
         my $left = defined $end ? $end - Time::HiRes::time() : undef;
         $left = 0 if Coro::nready() || defined $left && $left < 0;
