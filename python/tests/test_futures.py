@@ -34,6 +34,9 @@ def test_what_an_executor_cannot_mean_is_refused_in_words() -> None:
         argon.Executor(2, initializer=print)
     with pytest.raises(TypeError, match="given twice"):
         argon.Executor(2, 3)
+    for options in ({"give_up_after": "x"}, {"give_up_after": -1}, {"on_waiting": "print"}, {"address": 8000}):
+        with pytest.raises(argon.OptionError, match=next(iter(options))):
+            argon.Client(**options)  # type: ignore[arg-type]
     for wrong in (0, -1, True, 2.5):
         with pytest.raises(ValueError, match="max_workers must be a whole number"):
             argon.Executor(max_workers=wrong)  # type: ignore[arg-type]

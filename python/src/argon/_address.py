@@ -30,6 +30,8 @@ def parse_all(given: Addresses) -> list[tuple[str, int]]:
         return [_parse(text) for text in re.split(r"[\s,]+", given.strip())]
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], int):
         return [_checked(str(given[0]), str(given[1]))]
+    if not isinstance(given, Iterable):
+        raise OptionError(f"Client: an address is a host and a port, as in 'mgrhost:8000', not {given!r}")
     found = [address for one in given for address in parse_all(one)]
     if not found:
         raise OptionError("Client: the list of addresses is empty")

@@ -45,8 +45,8 @@ class Options:
         for name in names:
             if name not in _RETRY_FLAGS:
                 _refuse(f"retry_on knows 'error', 'died' and 'timeout', not {name!r}")
-        _milliseconds("timeout", self.timeout)
-        _milliseconds("backoff", self.backoff)
+        check_seconds("timeout", self.timeout)
+        check_seconds("backoff", self.backoff)
 
     def changed(self, given: dict[str, Any]) -> Options:
         """The same with some options set anew."""
@@ -85,6 +85,11 @@ class Options:
 def _whole(name: str, value: Any, limit: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
         _refuse(f"{name} must be a whole number from 0 to {limit}, not {value!r}")
+
+
+def check_seconds(name: str, value: float | None) -> None:
+    """Refuses, in words, what is not a number of seconds."""
+    _milliseconds(name, value)
 
 
 def _milliseconds(name: str, value: float | None) -> int:

@@ -13,7 +13,7 @@ from . import _calls, _code, _map, _result, _waiting
 from . import _protocol as wire
 from ._address import Addresses, parse_all
 from ._calls import Calls
-from ._options import Options
+from ._options import Options, check_seconds
 from ._reconnect import Reconnect
 from ._session import Session
 from ._task import Blob
@@ -63,6 +63,10 @@ class Client:
         on_waiting: _waiting.Hook | None = _waiting.log,
         **options: Any,
     ):
+        if give_up_after is not None:
+            check_seconds("give_up_after", give_up_after)
+        if on_waiting is not None and not callable(on_waiting):
+            raise OptionError(f"Client: on_waiting must be a callable or None, not {on_waiting!r}")
         reconnect = Reconnect(parse_all(address), key, give_up_after)
         self._options = Options().changed(options)
         self._session = Session(reconnect, remote_modules, on_waiting)
