@@ -38,11 +38,11 @@ bench: setup-to-build ## measure what a task costs, print a table and write docs
 bench-peers: ## measure what others cost on this machine, side by side (installs them)
 	@benches/peers/run
 
-soak: setup-to-build ## a minute of the simulator under new seeds, a million real tasks: SECONDS=n TASKS=n
+soak: setup-to-build ## a minute of the simulator under new seeds, one of the fuzz targets, a million real tasks: SECONDS=n TASKS=n
 	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
 
 lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, ruff, mypy, shellcheck
-	@scripts/check fmt tidy kinds shellcheck perlcritic pod ruff mypy clippy
+	@scripts/check fmt tidy kinds dependencies shellcheck perlcritic pod ruff mypy clippy
 
 fmt: ## format the Rust code
 	@cargo fmt --all

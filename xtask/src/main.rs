@@ -3,6 +3,7 @@
 //! Owns the command line and the exit codes only: 0 all is well, 1 there are findings, 2 the command
 //! was used wrongly or the tree could not be read. Each chore has a module of its own.
 
+mod dependencies;
 mod kinds;
 mod manifest;
 mod tidy;
@@ -15,11 +16,15 @@ use tree::Tree;
 const USAGE: &str = "\
 usage: cargo xtask tidy
        cargo xtask kinds [--check]
+       cargo xtask dependencies
 
   tidy   checks the rules of the house that no compiler knows: arrows between crates, names and
          lengths of files, opening lines, unfinished marks, paths of one machine, the changelog
   kinds  writes docs/right-or-loud.md from the comments beside tests that name a kind;
-         with --check it changes nothing, and fails if the page is not current";
+         with --check it changes nothing, and fails if the page is not current
+  dependencies
+         checks licences, sources, versions and number of the packages that we build, against
+         deny.toml and without a network";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +32,7 @@ fn main() -> ExitCode {
         ["tidy"] => with_tree("tidy", run_tidy),
         ["kinds"] => with_tree("kinds", write_kinds),
         ["kinds", "--check"] => with_tree("kinds", |tree| report("kinds", &kinds::findings(tree))),
+        ["dependencies"] => with_tree("dependencies", run_dependencies),
         ["-h" | "--help" | "help"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -52,6 +58,16 @@ fn run_tidy(tree: &Tree) -> ExitCode {
     let ended = report("tidy", &tidy::findings(tree));
     println!("tidy: {} rules, {} files", tidy::RULES.len(), tree.files.len());
     ended
+}
+
+fn run_dependencies(tree: &Tree) -> ExitCode {
+    match dependencies::findings(tree) {
+        Ok(findings) => report("dependencies", &findings),
+        Err(problem) => {
+            eprintln!("dependencies: {problem}");
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn write_kinds(tree: &Tree) -> ExitCode {
