@@ -43,6 +43,7 @@ sub body {
     }
     my %what = (
         globals => [ map { _list($_->[0], B::perlstring($_->[1]), "'$_->[2]'") } $slots->globals ],
+        needs   => [ map { _needs($shipment, $_) } @{ $shipment->{units} } ],
         names   => [ map { _list($_->[0], B::perlstring($_->[1])) } @{ $shipment->{names} } ],
         classes => [ map { Argon::Code::Classes::as_text($_) } @{ $shipment->{classes} } ],
         # again for each call, for a shipment in between may have given these names to its own
@@ -51,7 +52,7 @@ sub body {
         undefined => [ map { B::perlstring($_) } sort keys %{ $shipment->{undefined} } ],
         declared  => [ map { _declared($_, 'fresh') } @{ $shipment->{declared} } ],
     );
-    my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(declared undefined alias variables globals names classes));
+    my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(declared undefined alias variables globals needs names classes));
     # Where there is nothing to install, only the sender wants to see the subs.
     my $when = @what > 2 ? q{} : ' if $Argon::Code::Receive::CHECKING';
     $text .= qq{#line 1 "Argon shipment"\n};
@@ -62,6 +63,16 @@ sub body {
         if defined $name && $name =~ /\A[^\W\d]\w*\z/ && $name ne '__ANON__';
     $text .= "\$argon_sub[0];\n}\n";
     return $text;
+}
+
+# A sub that may turn out to be without what it needs: [index, its name, slots].
+sub _needs {
+    my ($shipment, $unit) = @_;
+    my @slots = grep { $shipment->{slots}->is_optional($_) } sort { $a <=> $b } keys %{ $unit->{needs} || {} };
+    return if !@slots || !$unit->{optional};
+    my $name = $unit->{name} // '__ANON__';
+    $name = $name eq '__ANON__' ? "a method or operator of $unit->{package}" : "$unit->{package}::$name";
+    return _list($unit->{index}, B::perlstring($name), @slots);
 }
 
 # Imported subs: [name, full name of the sub]; a name that is the sub's own needs nothing after the module is loaded,

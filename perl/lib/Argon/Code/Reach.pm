@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use B ();
+use Argon::Code::Classes ();
 use Argon::Code::Deparse ();
 use Argon::Code::Optree ();
 use Argon::Code::Refusal ();
@@ -125,6 +126,8 @@ sub _operations {
                 $sub = ($found->{package} || 'main') . "::$sub" unless $sub =~ /::/;
                 no strict 'refs';
                 $found->{globs}{$sub}{CODE} = 1 if defined &{$sub};
+                # and "readline main::FILE" its handle
+                $found->{globs}{$sub}{IO} = 1 if $parent && $parent->name eq 'readline' && Argon::Code::Classes::has_entry($sub);
             }
         }
         elsif ($name =~ /\Amethod_(?:redir|redir_super)\z/) {

@@ -238,6 +238,7 @@ sub install {
         return;
     }
     declare_class($_) for @{ $what{declared} || [] };
+    _stub(@$_, \%what) for @{ $what{needs} || [] };
     no strict 'refs';
     no warnings qw(redefine prototype);
     if ($what{classes}) {
@@ -251,6 +252,7 @@ sub install {
         for my $global (@$globals) {
             my ($slot, $name, $how) = @$global;
             my $value = $cells->[$slot];
+            $value = ref $value eq 'Argon::Code::Missing' ? _empty($value) : $value;
             if    ($how eq 'alias') { *{$name} = $value }
             elsif (ref $value eq 'ARRAY') { push @undo, [ \@{$name}, [ @{$name} ] ]; @{$name} = @$value }
             elsif (ref $value eq 'HASH')  { push @undo, [ \%{$name}, { %{$name} } ]; %{$name} = %$value }
@@ -276,6 +278,23 @@ sub install {
     }
     return;
 }
+
+# A method that needs what could not travel dies in words when it is called.
+{ package Argon::Code::Missing; our $IS_KNOWN = 1 }
+
+sub _stub {
+    my ($index, $name, @slots_and_what) = @_;
+    my $what = pop @slots_and_what;
+    my ($missing) = grep { ref eq 'Argon::Code::Missing' } @{ $what->{cells} }[@slots_and_what] or return;
+    my ($why) = "$missing" =~ /=ARRAY/ ? @$missing : "$missing" =~ /=HASH/ ? values %$missing : $$missing;
+    $what->{subs}[$index] = sub {
+        my (undef, $file, $line) = caller;
+        die "$name cannot run on a worker: $why at $file line $line.\n";
+    };
+    return;
+}
+
+sub _empty { return "$_[0]" =~ /=ARRAY/ ? [] : "$_[0]" =~ /=HASH/ ? {} : \my $nothing }
 
 # "use builtin NAME" for the text that is being compiled.
 sub lexical_builtin {

@@ -9,8 +9,23 @@ use warnings;
 use B ();
 use Argon::Code::Classes ();
 use Argon::Code::Optree ();
+use Argon::Code::Origin ();
 
 my $names;
+
+# A module's setting that the program changes ($Data::Dumper::Indent = 1) also holds
+# for a sub which only calls the module.
+sub add {
+    my ($shipment) = @_;
+    my %used = (%{ $shipment->{modules} }, %{ $shipment->{class_modules} });
+    for my $name (names()) {
+        my ($package) = $name =~ /\A(.*)::/s;
+        my $module = Argon::Code::Origin::module_of_package($package);
+        next unless defined $module && $used{$module} && !$shipment->{seen}{$name}{SCALAR}++;
+        $shipment->{slots}->global($name, 'SCALAR');
+    }
+    return;
+}
 
 # Full names of scalars; read from the main program once, for it does not change.
 sub names {

@@ -198,7 +198,8 @@ sub _detail {
     elsif ($op->isa('B::METHOP')) {
         if ($name ne 'method') {
             push @detail, _constant(Argon::Code::Optree::constant_of($cv, $op));
-            my $class = $op->can('rclass') ? $op->rclass : undef;
+            # (Of the others this would be the arguments of the sub, if it is being run.)
+            my $class = $name =~ /redir/ && $op->can('rclass') ? $op->rclass : undef;
             $class = Argon::Code::Optree::pad_value($cv, $class) if defined $class && !ref $class;
             push @detail, _constant($class) if ref $class && $$class && !$class->isa('B::SPECIAL');
         }

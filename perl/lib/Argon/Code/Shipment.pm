@@ -69,10 +69,14 @@ sub _build {
         $self->{units}[0]{path} = [];
     }
     $self->_add_class($_, 1) for @{ $options{classes} || [] };
-    while (my $unit = shift @{ $self->{todo} }) {
+    # What the sub itself needs, then methods that may never be called, and what only these need.
+    while (my $unit = shift @{ $self->{todo} } || shift @{ $self->{later} }) {
+        next if $unit->{is_described}++;
+        $self->{is_optional} = $unit->{optional};
         $self->_describe($unit);
     }
-    $self->_add_settings;
+    $self->{is_optional} = 0;
+    Argon::Code::Settings::add($self);
     $self->{slots}->settle;
     my $body = Argon::Code::Layout::body($self);
     Argon::Code::Check::verify($self, $body);
@@ -112,15 +116,21 @@ sub is_current {
 
 sub _add_unit {
     my ($self, $code, $name, $is_optional) = @_;
+    $is_optional ||= $self->{is_optional};
     my $cv    = B::svref_2object($code);
     my $index = $self->{unit_of}{$$cv};
-    if (!defined $index) {
+    my $known = defined $index ? $self->{units}[$index] : undef;
+    if ($known && $known->{optional} && !$is_optional) {
+        $known->{optional} = 0;
+        push @{ $self->{todo} }, $known;
+    }
+    if (!$known) {
         my $unit = { cv => $cv, code => $code, index => scalar @{ $self->{units} }, optional => $is_optional };
         ($unit->{package}, $unit->{name}) = Argon::Code::Origin::full_name($cv);
         $unit->{package} = 'main' unless defined $unit->{package};
         $index = $self->{unit_of}{$$cv} = $unit->{index};
         push @{ $self->{units} }, $unit;
-        push @{ $self->{todo} },  $unit;
+        push @{ $self->{ $is_optional ? 'later' : 'todo' } }, $unit;
     }
     if (defined $name) {
         push @{ $self->{names} }, [$index, $name];
@@ -151,7 +161,7 @@ sub _describe {
     # is called, it says why it is not there.
     $unit->{text} = 'sub { die ' . B::perlstring($refusal->sentence . "\n") . ' }';
     $unit->{unverified} = 1;
-    $unit->{lexicals}   = [];
+    $unit->{needs}      = {};
     return;
 }
 
@@ -187,7 +197,8 @@ sub _opening {
             push @subs, $self->_lexical_sub($unit, $capture, $name, $around);
             next;
         }
-        my $slot = $self->{slots}->lexical($unit, $capture);
+        my $slot = $self->{slots}->lexical($unit, $capture, $self->{is_optional});
+        ($unit->{owner} || $unit)->{needs}{$slot} = 1;
         push @aliases, [ $capture->{name}, "\$argon_cell->[$slot]" ];
     }
     my @constants;
@@ -249,7 +260,7 @@ sub _lexical_sub {
     if ($around->{$$cv}++) {
         Argon::Code::Refusal->throw("the lexical subs around $name call each other in a circle", 'make one of them a named sub');
     }
-    my $part = { cv => $cv, package => $unit->{package}, path => $unit->{path} && [ @{ $unit->{path} }, $capture->{index} ] };
+    my $part = { owner => $unit->{owner} || $unit, cv => $cv, package => $unit->{package}, path => $unit->{path} && [ @{ $unit->{path} }, $capture->{index} ] };
     my @opening = $self->_opening($part, $around, $name);
     $around->{$$cv}--;
     # Perl makes the sub when its block begins, so what it captures must stand outside.
@@ -280,18 +291,27 @@ sub _constant_lines {
 sub _reach_globs {
     my ($self, $unit, $reach) = @_;
     for my $name (sort keys %{ $reach->{globs} }) {
-        next if $self->{seen}{$name} && !grep { !$self->{seen}{$name}{$_} } keys %{ $reach->{globs}{$name} };
         for my $slot (sort keys %{ $reach->{globs}{$name} }) {
-            next if $self->{seen}{$name}{$slot}++;
-            if    ($slot eq 'CODE') { $self->_reach_sub($name) }
-            elsif ($slot eq 'IO')   { Argon::Code::Slots::refuse_open_handle($name) }
-            elsif (my ($module, $target) = Argon::Code::Slots::imported_tied($name, $slot)) {
-                $self->{modules}{$module} = 1;
-                $self->{variables}{$name} = [$target, $slot] if $name ne $target;
-            }
-            else { $self->{slots}->global($name, $slot) }
+            $self->_reach_glob($name, $slot) if !$self->{seen}{$name}{$slot}++;
+            my $number = $self->{slots}->number_of_global($name, $slot);
+            $unit->{needs}{$number} = 1 if defined $number;
         }
     }
+    return;
+}
+
+sub _reach_glob {
+    my ($self, $name, $slot) = @_;
+    return $self->_reach_sub($name) if $slot eq 'CODE';
+    if ($slot eq 'IO') {
+        # Each sub that uses it is refused.
+        delete $self->{seen}{$name}{IO};
+        return Argon::Code::Slots::refuse_open_handle($name);
+    }
+    my ($module, $target) = Argon::Code::Slots::imported_tied($name, $slot);
+    return $self->{slots}->global($name, $slot, $self->{is_optional}) if !$module;
+    $self->{modules}{$module} = 1;
+    $self->{variables}{$name} = [$target, $slot] if $name ne $target;
     return;
 }
 
@@ -323,20 +343,6 @@ sub _reach_sub {
     return;
 }
 
-# A module's setting that the program changes ($Data::Dumper::Indent = 1) also holds
-# for a sub which only calls the module.
-sub _add_settings {
-    my ($self) = @_;
-    my %used = (%{ $self->{modules} }, %{ $self->{class_modules} });
-    for my $name (Argon::Code::Settings::names()) {
-        my ($package) = $name =~ /\A(.*)::/s;
-        my $module = Argon::Code::Origin::module_of_package($package);
-        next unless defined $module && $used{$module} && !$self->{seen}{$name}{SCALAR}++;
-        $self->{slots}->global($name, 'SCALAR');
-    }
-    return;
-}
-
 sub _reach_classes {
     my ($self, $reach) = @_;
     for my $class (sort keys %{ $reach->{classes} }) {
@@ -349,7 +355,7 @@ sub _reach_classes {
         no strict 'refs';
         next unless Argon::Code::Classes::has_entry($word);
         for my $slot (Argon::Code::Slots::filled($word)) {
-            $self->{slots}->global($word, $slot) if !$self->{seen}{$word}{$slot}++;
+            $self->{slots}->global($word, $slot, $self->{is_optional}) if !$self->{seen}{$word}{$slot}++;
         }
         $self->_reach_sub($word) if defined &{$word} && !$self->{seen}{$word}{CODE}++;
     }
@@ -384,7 +390,7 @@ sub _add_class {
     if ($plan->{is_of_script}) {
         my %overloads = map {
             my $how = $plan->{overloads}{$_};
-            ($_ => ref $how eq 'CODE' ? \$self->_add_unit($how) : $how);
+            ($_ => ref $how eq 'CODE' ? \$self->_add_unit($how, undef, 1) : $how);
         } keys %{ $plan->{overloads} };
         push @{ $self->{classes} }, { name => $class, parents => $plan->{parents}, overloads => \%overloads, fallback => $plan->{fallback} };
     }

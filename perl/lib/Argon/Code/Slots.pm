@@ -20,9 +20,9 @@ sub new { return bless { slots => [], lexical_names => {} }, shift }
 # do its variables: the path leads there through its pads. Those of named subs have
 # one place for good.
 sub lexical {
-    my ($self, $unit, $capture) = @_;
+    my ($self, $unit, $capture, $is_optional) = @_;
     $self->{lexical_names}{ $capture->{name} }++;
-    my $slot = { kind => substr($capture->{name}, 0, 1), name => "the captured variable $capture->{name}", lexical => $capture->{name} };
+    my $slot = { kind => substr($capture->{name}, 0, 1), name => "the captured variable $capture->{name}", lexical => $capture->{name}, optional => $is_optional };
     if    ($capture->{place})     { $slot->{place} = $capture->{place} }
     elsif ($unit->{path})         { $slot->{path} = [ @{ $unit->{path} }, $capture->{index} ] }
     else                          { $slot->{place} = Argon::Code::Optree::pad_value($unit->{cv}, $capture->{index})->object_2svref }
@@ -37,7 +37,7 @@ sub value {
 
 # A package variable: SCALAR, ARRAY or HASH of "Package::name".
 sub global {
-    my ($self, $name, $slot) = @_;
+    my ($self, $name, $slot, $is_optional) = @_;
     my $kind = { SCALAR => '$', ARRAY => '@', HASH => '%' }->{$slot};
     my ($package) = $name =~ /\A(.*)::/s;
     # Variables of perl itself have magic, so they are set and not replaced.
@@ -47,8 +47,8 @@ sub global {
     return if $is_module && _tied($kind, $name);
     return if $kind eq '$' && $is_module && $name !~ /::\W\z/ && !defined ${$name};
     return if $is_module && !_is_plain($kind eq '$' ? ${$name} : $kind eq '@' ? \@{$name} : \%{$name});
-    return $self->_add({
-        kind => $kind, name => "the package variable $kind$name", global => $name,
+    return $self->{number_of_global}{"$name $slot"} = $self->_add({
+        optional => $is_optional, kind => $kind, name => "the package variable $kind$name", global => $name,
         how => $is_module ? 'assign' : 'alias',
         glob => \*{$name}, type => $slot,
     });
@@ -99,6 +99,11 @@ sub _add {
     return $#{ $self->{slots} };
 }
 
+sub number_of_global { return $_[0]{number_of_global}{"$_[1] $_[2]"} }
+
+# Whether only methods need it, which may never be called.
+sub is_optional { return $_[0]{slots}[ $_[1] ]{optional} }
+
 sub count   { return scalar @{ $_[0]{slots} } }
 
 sub kinds   { return join '', map { $_->{kind} } @{ $_[0]{slots} } }
@@ -144,6 +149,12 @@ sub fetch {
                 $place = *{ $slot->{glob} }{ $slot->{type} };
             }
         }
+        if ($slot->{optional} && ($slot->{kind} ne '$' || tied $$place || ref $$place || ref \$$place ne 'SCALAR')) {
+            push @places, Argon::Code::Slots::Optional->new($slot, $place);
+            push @captures, undef;
+            $whole = 1;
+            next;
+        }
         push @places, $place;
         if ($slot->{kind} ne '$') {
             _refuse_tied($slot, $place);
@@ -178,6 +189,36 @@ sub refuse_open_handle {
         ? ("it reads the handle $name, which is open in this process", 'read it here and pass the text')
         : ("it uses the handle $name, which is open in this process", 'open the file inside the sub'));
 }
+
+# A captured value which is left out if it cannot travel: Argon::Data::Graph puts the variable in its place, or the reason.
+package Argon::Code::Slots::Optional;
+
+sub new {
+    my ($class, $slot, $place) = @_;
+    my $self = bless { name => $slot->{name}, place => $place, kind => $slot->{kind} }, $class;
+    $self->leave_out($@) if !eval {
+        Argon::Code::Slots::_refuse_tied($slot, $place);
+        Argon::Code::Slots::_refuse_handle($slot, ref $$place ? $$place : $place) if $slot->{kind} eq '$';
+        1;
+    };
+    return $self;
+}
+
+# What travels: the variable, or an empty one with the reason.
+sub place { return $_[0]{left_out} || $_[0]{place} }
+
+sub name { return $_[0]{name} }
+
+sub is_left_out { return $_[0]{left_out} }
+
+sub leave_out {
+    my ($self, $refusal) = @_;
+    my $why = $refusal->sentence =~ s/\AThis (?:code|value) cannot travel(?: to a worker)?: //r;
+    $self->{left_out} = bless { '$' => \$why, '@' => [$why], '%' => { why => $why } }->{ $self->{kind} }, 'Argon::Code::Missing';
+    return;
+}
+
+package Argon::Code::Slots;
 
 sub _refuse_handle {
     my ($slot, $value) = @_;

@@ -18,24 +18,61 @@ use Scalar::Util qw(blessed refaddr reftype isweak);
 # The graph of a list: { nodes, classes, texts }. Dies with an object that has a sentence.
 sub flatten {
     my ($list, $shared) = @_;
-    my $self = bless { shared => $shared, nodes => [], originals => [], number => {}, came_from => [], classes => {}, texts => [], text_number => {} }, __PACKAGE__;
+    my %left_out;    # address of a variable => why
+    while (1) {
+        my $self = bless { left_out => \%left_out, shared => $shared, nodes => [], originals => [], number => {}, came_from => [], classes => {}, texts => [], text_number => {}, optional => {} }, __PACKAGE__;
+        return $self->_result if eval { $self->_flatten($list); 1 };
+        # What a method needs that may never be called is left out, and all begins anew.
+        my $refusal = $@;
+        my $optional = ref $refusal && $refusal->can('sentence') ? $self->_optional_above($self->{at}) : undef;
+        die $refusal if !$optional;
+        $left_out{ refaddr $optional->place } = $refusal;
+    }
+}
+
+sub _result {
+    my ($self) = @_;
+    return { nodes => $self->{nodes}, classes => $self->{classes}, texts => $self->{texts}, $self->{silent} ? (silent => $self->{silent}) : () };
+}
+
+sub _flatten {
+    my ($self, $list) = @_;
     $self->_number_of($list, undef, '');
     my $next = 0;
     while ($next < @{ $self->{originals} }) {
+        $self->{at} = $next;
         $self->{nodes}[$next] = $self->_node($next);
         $next++;
     }
     $self->_mark_elements;
-    return { nodes => $self->{nodes}, classes => $self->{classes}, texts => $self->{texts}, $self->{silent} ? (silent => $self->{silent}) : () };
+    return;
 }
 
 sub _number_of {
     my ($self, $reference, $parent, $step) = @_;
+    my $optional = ref $reference eq 'Argon::Code::Slots::Optional' ? $reference : undef;
+    if ($optional) {
+        my $why = $self->{left_out}{ refaddr $optional->place };
+        $optional->leave_out($why) if $why;
+        $reference = $optional->place;
+    }
     my $number = $self->{number}{ refaddr $reference };
     return $number if defined $number;
     push @{ $self->{originals} }, $reference;
     push @{ $self->{came_from} }, [$parent, $step];
-    return $self->{number}{ refaddr $reference } = $#{ $self->{originals} };
+    $number = $self->{number}{ refaddr $reference } = $#{ $self->{originals} };
+    $self->{optional}{$number} = $optional if $optional && !$optional->is_left_out;
+    return $number;
+}
+
+# The optional value that a node was reached through, if it was.
+sub _optional_above {
+    my ($self, $number) = @_;
+    while (defined $number) {
+        return $self->{optional}{$number} if $self->{optional}{$number};
+        $number = $self->{came_from}[$number][0];
+    }
+    return;
 }
 
 sub _node {
@@ -52,6 +89,7 @@ sub _node {
     }
     if (defined $class) {
         return $self->_shared($number, $original) if $class eq 'Argon::Shared';
+        $self->_refuse($number, 'an Argon client, which belongs to this process', 'call it here, outside of the code that travels, or make one there') if UNIVERSAL::isa($class, 'Argon::Client') && $INC{'Argon/Client.pm'};
         $self->_class($class, $number);
         my $frozen = $self->_frozen_by_class($number, $original, $class, $type);
         return $frozen if $frozen;
@@ -206,6 +244,7 @@ sub _path {
     my ($self, $number, $step) = @_;
     my $path = defined $step ? $step : '';
     while (defined $number) {
+        if (my $optional = $self->{optional}{$number}) { return $optional->name . $path =~ s/\A->\$\*//r }
         my $from = $self->{came_from}[$number];
         $path   = $from->[1] . $path;
         $number = $from->[0];
@@ -264,6 +303,8 @@ sub build {
             push @weak, $slot if $is_weak;
         }
     }
+    # What was left out is known as such when a class is put in place; objects are blessed after that.
+    for my $number (grep { ($nodes->[$_][1] // q{}) eq 'Argon::Code::Missing' } 0 .. $#$nodes) { bless $built[$number], 'Argon::Code::Missing' }
     my @factories = map { Argon::Code::receive($_) } @$texts;
     for my $class (sort keys %$classes) {
         my $way = $classes->{$class};
