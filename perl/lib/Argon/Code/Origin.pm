@@ -61,7 +61,9 @@ sub is_core {
     my ($module) = @_;
     my $path = $INC{$module};
     return 0 unless defined $path;
-    for my $folder (@Config::Config{qw(privlibexp archlibexp)}) {
+    # Debian has some of it in a folder beside.
+    my $base = defined $Config::Config{archlibexp} ? $Config::Config{archlibexp} =~ s{/[^/]+/[^/]+\z}{/perl-base}r : undef;
+    for my $folder (@Config::Config{qw(privlibexp archlibexp)}, $base) {
         return 1 if defined $folder && index($path, "$folder/") == 0;
     }
     return 0;

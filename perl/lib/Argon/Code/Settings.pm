@@ -30,7 +30,8 @@ sub add {
 # Full names of scalars; read from the main program once, for it does not change.
 sub names {
     $names ||= [ _find() ];
-    return @$names;
+    # A module may be loaded later.
+    return grep { my ($package) = /\A(.*)::/s; !Argon::Code::Classes::is_of_script($package) } @$names;
 }
 
 sub _find {
@@ -38,10 +39,10 @@ sub _find {
     return unless ref $root && $$root;
     my ($cv, %found) = (B::main_cv());
     Argon::Code::Optree::walk($root, sub {
-        my ($op) = @_;
-        return unless $op->name eq 'gvsv';
+        my ($op, $parent) = @_;
+        return unless $op->name eq 'gvsv' || $op->name eq 'gv' && $parent && $parent->name eq 'rv2sv';
         my ($package, $name) = Argon::Code::Optree::glob_name(Argon::Code::Optree::glob_of($cv, $op));
-        return unless defined $name && $name =~ /\A\w+\z/ && !Argon::Code::Classes::is_of_script($package);
+        return unless defined $name && $name =~ /\A\w+\z/ && $package ne 'main';
         $found{"${package}::$name"} = 1 unless $package =~ /\AArgon(?:::|\z)/;
     });
     my @names = sort keys %found;
