@@ -9,7 +9,7 @@ use argon_proto::Message;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::{Control, Incoming};
 use argon_proto::frame::{Decoder, Frames, Outbox};
-use argon_proto::handshake::{Dialler, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
+use argon_proto::handshake::{Dialler, MAGIC, PLAIN_CHANNEL, Refusal, RefusalCode, Welcome};
 use argon_proto::key::{Key, Role};
 use argon_proto::kind;
 use argon_proto::limit::FRAME_BYTES;
@@ -114,7 +114,12 @@ fn frame(stream: &mut TcpStream, frames: &mut Frames, wanted: u8) -> Result<byte
             Some((kind::REFUSED, body)) => return Err(Refusal::from_json(&body)),
             Some((kind, _)) => panic!("kind 0x{kind:02x} came in the handshake"),
             None if read_more(stream, frames.buffer()) => {}
-            None => return Err(Refusal::new("lost", "the manager closed the connection without a word")),
+            None => {
+                return Err(Refusal::new(
+                    RefusalCode::Unknown,
+                    "the manager closed the connection without a word",
+                ));
+            }
         }
     }
 }
@@ -136,7 +141,7 @@ fn write(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Refusal> {
         let count = out.slices(&mut slices);
         let written = stream
             .write_vectored(&slices[..count])
-            .map_err(|error| Refusal::new("lost", format!("the connection broke: {error}")))?;
+            .map_err(|error| Refusal::new(RefusalCode::Unknown, format!("the connection broke: {error}")))?;
         out.advance(written);
     }
     Ok(())

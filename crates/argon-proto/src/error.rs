@@ -1,5 +1,6 @@
 //! Why bytes are no message. The texts name the field or the kind; whoever reads from a peer adds who it is.
 
+use crate::handshake::RefusalCode;
 use crate::id::BlobHash;
 use crate::kind;
 
@@ -36,6 +37,22 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// The reason with which the sender of such bytes is refused.
+    #[must_use]
+    pub fn refusal_code(&self) -> RefusalCode {
+        match self {
+            Self::Misplaced(_) => RefusalCode::Role,
+            Self::Payload(..) => RefusalCode::Payload,
+            Self::Short(_)
+            | Self::Field(..)
+            | Self::Kind(_)
+            | Self::Json(..)
+            | Self::Frame(..)
+            | Self::Chunk(_)
+            | Self::BlobHash(_) => RefusalCode::Frame,
+        }
+    }
+
     /// A kind that the receiver's conversation does not have. Those of the handshake are in none.
     pub(crate) fn unexpected(kind: u8) -> Self {
         let is_of_handshake = (kind::HELLO..=kind::WELCOME).contains(&kind);

@@ -55,12 +55,37 @@ pub struct Welcome {
     pub credit_bytes: u64,
 }
 
+/// Reason of a refusal, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// The peer has not proven the key.
+    Key,
+    /// No common version of the protocol.
+    Version,
+    /// The role is unknown or not served here, or may not send that.
+    Role,
+    /// Bytes that are not a message, or a message out of place.
+    Frame,
+    /// A payload beyond the limit.
+    Payload,
+    /// More was sent than was granted.
+    Credit,
+    /// The session, or worker, is on another connection now.
+    Session,
+    /// Not now: another try may succeed.
+    Busy,
+    /// A reason that this release does not know.
+    #[serde(other)]
+    Unknown,
+}
+
 /// Why a connection was refused, as it is told to the peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// A word for programs: `key`, `version`, `role`, `frame`, `payload`, `credit`, `busy`.
-    pub code: String,
+    /// The reason, for programs.
+    pub code: RefusalCode,
     /// A sentence for people.
     pub message: String,
 }
@@ -83,8 +108,8 @@ pub struct Listener {
 
 impl Refusal {
     /// A refusal with its code and sentence.
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
     }
 
     /// The body of REFUSED.
@@ -96,8 +121,9 @@ impl Refusal {
     /// Reads the body of REFUSED, whatever it is.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Self {
-        serde_json::from_slice(json)
-            .unwrap_or_else(|_| Self::new("unknown", "the peer refused the connection without a word"))
+        serde_json::from_slice(json).unwrap_or_else(|_| {
+            Self::new(RefusalCode::Unknown, "the peer refused the connection without a word")
+        })
     }
 }
 
@@ -124,7 +150,7 @@ impl Dialler {
     /// If the challenge cannot be read or names a version that we do not speak.
     pub fn proof(&mut self, challenge: &[u8], channel: &[u8; 32]) -> Result<[u8; 32], Refusal> {
         let parsed: Challenge = serde_json::from_slice(challenge)
-            .map_err(|_| Refusal::new("frame", "the peer's challenge could not be read"))?;
+            .map_err(|_| Refusal::new(RefusalCode::Frame, "the peer's challenge could not be read"))?;
         if !(PROTOCOL_VERSIONS.0..=PROTOCOL_VERSIONS.1).contains(&parsed.version) {
             return Err(version_refusal(parsed.version, parsed.version));
         }
@@ -141,12 +167,12 @@ impl Dialler {
             welcome.len() >= 32 && self.key.verify(&[LISTENER_LABEL, &self.transcript], &welcome[..32]);
         if !proven {
             return Err(Refusal::new(
-                "key",
+                RefusalCode::Key,
                 "the peer did not prove that it holds the cluster key; nothing was sent to it",
             ));
         }
         serde_json::from_slice(&welcome[32..])
-            .map_err(|_| Refusal::new("frame", "the peer's welcome could not be read"))
+            .map_err(|_| Refusal::new(RefusalCode::Frame, "the peer's welcome could not be read"))
     }
 }
 
@@ -162,19 +188,20 @@ impl Listener {
         channel: &[u8; 32],
     ) -> Result<(Self, Vec<u8>), Refusal> {
         let parsed: Hello = serde_json::from_slice(hello)
-            .map_err(|_| Refusal::new("frame", "the hello could not be read"))?;
+            .map_err(|_| Refusal::new(RefusalCode::Frame, "the hello could not be read"))?;
         let version = parsed.max.min(PROTOCOL_VERSIONS.1);
         if version < parsed.min.max(PROTOCOL_VERSIONS.0) {
             return Err(version_refusal(parsed.min, parsed.max));
         }
         if from_hex::<32>(&parsed.nonce).is_none() {
-            return Err(Refusal::new("frame", "the hello has no nonce of 64 hexadecimal digits"));
+            return Err(Refusal::new(RefusalCode::Frame, "the hello has no nonce of 64 hexadecimal digits"));
         }
-        let role = Role::from_name(&parsed.role)
-            .ok_or_else(|| Refusal::new("role", "the role must be client, worker, observer or admin"))?;
+        let role = Role::from_name(&parsed.role).ok_or_else(|| {
+            Refusal::new(RefusalCode::Role, "the role must be client, worker, observer or admin")
+        })?;
         let key = key
             .for_role(role)
-            .ok_or_else(|| Refusal::new("role", "this listener does not serve that role"))?;
+            .ok_or_else(|| Refusal::new(RefusalCode::Role, "this listener does not serve that role"))?;
         let challenge = Challenge { version, nonce: to_hex(&nonce) };
         let challenge = serde_json::to_vec(&challenge).unwrap_or_default();
         let listener = Self { key, role, transcript: transcript(hello, &challenge, channel) };
@@ -188,7 +215,7 @@ impl Listener {
     pub fn welcome(&self, proof: &[u8], welcome: &Welcome) -> Result<(Role, Vec<u8>), Refusal> {
         if !self.key.verify(&[DIALLER_LABEL, &self.transcript], proof) {
             return Err(Refusal::new(
-                "key",
+                RefusalCode::Key,
                 "the key does not open this manager; run 'argon key' on its machine to see where the right one is",
             ));
         }
@@ -201,7 +228,7 @@ impl Listener {
 fn version_refusal(min: u16, max: u16) -> Refusal {
     let (low, high) = PROTOCOL_VERSIONS;
     Refusal::new(
-        "version",
+        RefusalCode::Version,
         format!(
             "the peer speaks protocol {min} to {max}, this side {low} to {high}; use releases of argon that are neighbours"
         ),
@@ -244,9 +271,9 @@ mod tests {
     fn another_key_or_another_channel_is_refused() {
         let (key, other) = (Key::cluster([7; 32]), Key::cluster([8; 32]));
         let refusal = shake(&other, &key, [&PLAIN_CHANNEL; 2]).expect_err("wrong key");
-        assert_eq!(refusal.code, "key");
+        assert_eq!(refusal.code, RefusalCode::Key);
         let refusal = shake(&key, &key, [&PLAIN_CHANNEL, &[1; 32]]).expect_err("man in the middle");
-        assert_eq!(refusal.code, "key");
+        assert_eq!(refusal.code, RefusalCode::Key);
     }
 
     #[test]
@@ -256,8 +283,8 @@ mod tests {
         let (_, challenge) = Listener::challenge(&key, &hello, [2; 32], &PLAIN_CHANNEL).expect("good hello");
         dialler.proof(&challenge, &PLAIN_CHANNEL).expect("good challenge");
         let forged = [vec![0; 32], b"{}".to_vec()].concat();
-        assert_eq!(dialler.check(&forged).expect_err("forged").code, "key");
-        assert_eq!(dialler.check(b"short").expect_err("short").code, "key");
+        assert_eq!(dialler.check(&forged).expect_err("forged").code, RefusalCode::Key);
+        assert_eq!(dialler.check(b"short").expect_err("short").code, RefusalCode::Key);
     }
 
     #[test]
@@ -266,7 +293,17 @@ mod tests {
         let refusal = Listener::challenge(&Key::cluster([7; 32]), hello, [2; 32], &PLAIN_CHANNEL)
             .map(|_| ())
             .expect_err("too new");
-        assert_eq!(refusal.code, "version");
+        assert_eq!(refusal.code, RefusalCode::Version);
         assert!(refusal.message.contains("7 to 9"));
+    }
+
+    #[test]
+    fn a_refusal_is_read_whatever_its_reason_is() {
+        let known = Refusal::new(RefusalCode::Credit, "too much");
+        assert_eq!(known.to_json(), br#"{"code":"credit","message":"too much"}"#);
+        assert_eq!(Refusal::from_json(&known.to_json()), known);
+        let later = Refusal::from_json(br#"{"code":"mood","message":"not today","until":7}"#);
+        assert_eq!(later, Refusal::new(RefusalCode::Unknown, "not today"));
+        assert_eq!(Refusal::from_json(b"?").code, RefusalCode::Unknown);
     }
 }

@@ -5,6 +5,7 @@ use argon_core::gate::GateEffect;
 use argon_core::scheduler::{Effect, Input, Link, WorkerProfile};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{AttemptId, Flags, Outcome, WorkerId};
 
 use crate::event::{Dialler, Packet};
@@ -283,8 +284,8 @@ impl World {
                     let Some(peer) = process.peers.remove(&link) else {
                         continue;
                     };
-                    if code != "session" {
-                        self.oracle.fail(format!("the manager refuses {link:?} with {code}: {why}"));
+                    if code != RefusalCode::Session {
+                        self.oracle.fail(format!("the manager refuses {link:?} with {code:?}: {why}"));
                     }
                     self.close_end(peer.connection, false);
                     process.gate.on_client_lost(link);

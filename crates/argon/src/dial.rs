@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use argon_proto::frame::{Frames, Outbox};
-use argon_proto::handshake::{Dialler, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
+use argon_proto::handshake::{Dialler, MAGIC, PLAIN_CHANNEL, Refusal, RefusalCode, Welcome};
 use argon_proto::key::{Key, Role};
 use argon_proto::kind;
 use argon_proto::limit::FRAME_BYTES;
@@ -91,8 +91,9 @@ async fn dial_now(address: &str, key: &Key, role: Role) -> Result<Reached, Troub
     let mut stream = TcpStream::connect(address).await.map_err(Trouble::Io)?;
     prepare(&stream);
     let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce)
-        .map_err(|error| Refusal::new("busy", format!("the system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut nonce).map_err(|error| {
+        Refusal::new(RefusalCode::Busy, format!("the system gives no random bytes: {error}"))
+    })?;
     let (mut dialler, hello) = Dialler::hello(key, role, nonce).ok_or(Trouble::Role)?;
     let mut frames = Frames::default();
     let mut out = Outbox::default();
@@ -121,12 +122,15 @@ async fn write_all(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Troub
 async fn frame(stream: &mut TcpStream, frames: &mut Frames, wanted: u8) -> Result<Bytes, Trouble> {
     loop {
         let next = frames.next_frame(FRAME_BYTES).map_err(|_| {
-            Refusal::new("frame", "it does not speak the Argon protocol; is that a manager's port?")
+            Refusal::new(
+                RefusalCode::Frame,
+                "it does not speak the Argon protocol; is that a manager's port?",
+            )
         })?;
         match next {
             Some((kind, body)) if kind == wanted => return Ok(body),
             Some((kind::REFUSED, body)) => return Err(Refusal::from_json(&body).into()),
-            Some(_) => return Err(Refusal::new("frame", "its handshake is out of order").into()),
+            Some(_) => return Err(Refusal::new(RefusalCode::Frame, "its handshake is out of order").into()),
             None => {
                 let count = stream.read_buf(frames.buffer()).await.map_err(Trouble::Io)?;
                 if count == 0 {

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use argon_proto::conversation::client::{Open, ToManager};
+use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 use argon_proto::kind;
 use argon_tests::{Cluster, WireClient, wait_for};
@@ -118,16 +119,16 @@ fn what_a_client_may_not_say_is_refused_in_words() {
         (kind::READY, b"{}"),
     ] {
         let refusal = refused(kind, body);
-        assert_eq!((refusal.code.as_str(), &refusal.message[..]), ("role", "a client may not say that"));
+        assert_eq!((refusal.code, &refusal.message[..]), (RefusalCode::Role, "a client may not say that"));
     }
     for body in [&b"not json"[..], b"{}", br#"{"session":"7"}"#] {
         let refusal = refused(kind::OPEN, body);
-        assert_eq!(refusal.code, "frame");
+        assert_eq!(refusal.code, RefusalCode::Frame);
         assert!(refusal.message.contains("OPEN cannot be read"), "{refusal}");
     }
-    assert_eq!(refused(0x7f, b"").code, "frame");
-    assert_eq!(refused(kind::HELLO, b"{}").code, "frame");
-    assert_eq!(refused(kind::SUBMIT, b"short").code, "frame");
+    assert_eq!(refused(0x7f, b"").code, RefusalCode::Frame);
+    assert_eq!(refused(kind::HELLO, b"{}").code, RefusalCode::Frame);
+    assert_eq!(refused(kind::SUBMIT, b"short").code, RefusalCode::Frame);
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn each_role_is_refused_what_belongs_to_another() {
     ] {
         let mut peer = WireClient::connect(cluster.address(), &cluster.key(), role).unwrap();
         peer.say_frame(kind, body);
-        assert_eq!(peer.refusal().code, "role", "{kind:#x} of a {role:?}");
+        assert_eq!(peer.refusal().code, RefusalCode::Role, "{kind:#x} of a {role:?}");
     }
 }
 
@@ -180,5 +181,5 @@ fn a_client_that_sends_more_than_its_credit_is_refused() {
             argon_proto::Payload::default(),
         ))
     }));
-    assert_eq!(client.refusal().code, "credit");
+    assert_eq!(client.refusal().code, RefusalCode::Credit);
 }

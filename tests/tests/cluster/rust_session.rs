@@ -266,7 +266,7 @@ fn a_client_that_waits_learns_why_once_for_each_reason() {
         cluster.kill_manager();
         let waiting = next_note(&noted).await;
         assert_eq!(waiting.code, "manager_away", "{waiting:?}");
-        assert!(waiting.message.contains(&cluster.address()), "{waiting:?}");
+        assert!(waiting.message.contains(cluster.address()), "{waiting:?}");
         drop(running);
     });
 }

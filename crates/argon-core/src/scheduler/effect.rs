@@ -2,6 +2,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
+use argon_proto::handshake::RefusalCode;
 use bytes::Bytes;
 
 use super::input::Link;
@@ -28,8 +29,8 @@ pub enum Effect {
     Close {
         /// The connection.
         link: Link,
-        /// A word for programs, as in a refusal.
-        code: &'static str,
+        /// The reason, for programs.
+        code: RefusalCode,
         /// A sentence for people.
         why: String,
     },

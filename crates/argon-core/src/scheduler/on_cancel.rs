@@ -1,6 +1,7 @@
 //! Tasks are cancelled: by their client, or by somebody else who may. What a cancel would do is told before it is done.
 
 use argon_proto::conversation::client::ToClient;
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Outcome, Report, Status, Task, TaskId};
 
 use super::effect::Out;
@@ -126,7 +127,7 @@ impl Scheduler {
             return;
         };
         if !self.charge(session, task.weight()) {
-            return close(link, "credit", "more was submitted than the manager had granted", out);
+            return close(link, RefusalCode::Credit, "more was submitted than the manager had granted", out);
         }
         self.refund(session, task.weight());
         self.totals.cancelled += 1;

@@ -1,6 +1,7 @@
 //! Clients come, take, cancel, collect and go.
 
 use argon_proto::conversation::client::ToClient;
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Flags, Outcome, Report, SessionId, Status, TaskId};
 
 use super::effect::Out;
@@ -15,7 +16,7 @@ use crate::time::Time;
 impl Scheduler {
     pub(super) fn on_session_opened(&mut self, link: Link, id: SessionId, client: String, out: &mut Out) {
         if self.peers.contains_key(&link) {
-            return close(link, "frame", "this connection has introduced itself already", out);
+            return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
         let key = self.session_of(id);
         let credit = self.open_credit();
@@ -25,7 +26,7 @@ impl Scheduler {
         if let Some(old) = session.link.replace(link) {
             self.peers.remove(&old);
             replaced = Some(old);
-            close(old, "session", "this session was opened on another connection", out);
+            close(old, RefusalCode::Session, "this session was opened on another connection", out);
         }
         session.client = client;
         session.away_until = None;
@@ -74,7 +75,12 @@ impl Scheduler {
 
     pub(super) fn on_collect_requested(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
         let Some(collector) = self.client_at(link) else {
-            return close(link, "frame", "an outcome was asked for before the session was opened", out);
+            return close(
+                link,
+                RefusalCode::Frame,
+                "an outcome was asked for before the session was opened",
+                out,
+            );
         };
         for id in ids {
             let known = self.task_of(id).map(|key| &self.tasks[key.index()]);

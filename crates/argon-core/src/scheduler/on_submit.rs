@@ -1,6 +1,7 @@
 //! A task arrives: is it known, may it come in, and where does it wait?
 
 use argon_proto::conversation::client::ToClient;
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Flags, Outcome, Report, Status, Task};
 
 use super::effect::{Effect, Out};
@@ -15,15 +16,25 @@ impl Scheduler {
     pub(super) fn on_task_submitted(&mut self, now: Time, link: Link, mut task: Task, out: &mut Out) {
         let Some(session) = self.client_at(link) else {
             release_blobs(&task, out);
-            return close(link, "frame", "a task was submitted before the session was opened", out);
+            return close(
+                link,
+                RefusalCode::Frame,
+                "a task was submitted before the session was opened",
+                out,
+            );
         };
         if task.head.id.session != self.sessions[session.index()].id {
             release_blobs(&task, out);
-            return close(link, "frame", "a task was submitted under the id of another session", out);
+            return close(
+                link,
+                RefusalCode::Frame,
+                "a task was submitted under the id of another session",
+                out,
+            );
         }
         if !self.charge(session, task.weight()) {
             release_blobs(&task, out);
-            return close(link, "credit", "more was submitted than the manager had granted", out);
+            return close(link, RefusalCode::Credit, "more was submitted than the manager had granted", out);
         }
         if let Some(key) = self.task_of(&task.head.id) {
             return self.on_known_task_offered(link, key, &task, out);
@@ -128,6 +139,6 @@ pub(super) fn release_blobs(task: &Task, out: &mut Out) {
     }
 }
 
-pub(super) fn close(link: Link, code: &'static str, why: &str, out: &mut Out) {
+pub(super) fn close(link: Link, code: RefusalCode, why: &str, out: &mut Out) {
     out.effects.push(Effect::Close { link, code, why: why.to_owned() });
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use argon_proto::conversation::worker::{Registered, ToWorker};
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, AttemptId, Flags, Report, Status, WorkerId};
 use rustc_hash::FxHashSet;
 
@@ -43,7 +44,7 @@ impl Scheduler {
             return;
         }
         if self.peers.contains_key(&link) {
-            return close(link, "frame", "this connection has introduced itself already", out);
+            return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
         let id = profile.id;
         let key = self.worker_of(now, profile);
@@ -52,7 +53,7 @@ impl Scheduler {
         let worker = &mut self.workers[key.index()];
         if let Some(old) = worker.link.replace(link) {
             self.peers.remove(&old);
-            close(old, "session", "this worker registered on another connection", out);
+            close(old, RefusalCode::Session, "this worker registered on another connection", out);
         }
         worker.stamp = stamp;
         worker.is_resting = false;

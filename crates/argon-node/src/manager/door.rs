@@ -8,6 +8,7 @@ use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 
 use super::driver::Driver;
@@ -63,7 +64,7 @@ impl Driver {
         match message {
             FromAdmin::Request(request) => self.on_request(now, link, role, &request),
             FromAdmin::Cancel(ids) if role == Role::Admin => self.on_cancel(now, link, role, ids),
-            FromAdmin::Cancel(_) => self.refuse(link, "role", "an observer may not cancel tasks"),
+            FromAdmin::Cancel(_) => self.refuse(link, RefusalCode::Role, "an observer may not cancel tasks"),
             FromAdmin::Goodbye(_) => {}
         }
     }
@@ -95,7 +96,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn refuse(&mut self, link: Link, code: &str, why: &str) {
+    pub(super) fn refuse(&mut self, link: Link, code: RefusalCode, why: &str) {
         if let Some(peer) = self.peers.get(&link) {
             tracing::info!("{} {} is disconnected: {why}", peer.role.name(), peer.from);
             peer.port.refuse(code, why);
@@ -143,7 +144,7 @@ impl Driver {
         if !(1..=SLOTS_AT_MOST).contains(&register.slots) {
             let slots = register.slots;
             let why = format!("a worker has between 1 and {SLOTS_AT_MOST} slots, not {slots}");
-            return self.refuse(link, "frame", &why);
+            return self.refuse(link, RefusalCode::Frame, &why);
         }
         let held = std::mem::take(&mut register.held);
         let profile = WorkerProfile::from(register);

@@ -8,7 +8,7 @@ use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{FromAdmin, Reply, ToAdmin};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::handshake::Refusal;
+use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
 use tokio::sync::mpsc;
 
@@ -92,7 +92,7 @@ impl Port {
     }
 
     /// Ends the connection with a reason.
-    pub fn refuse(&self, code: &str, why: &str) {
+    pub fn refuse(&self, code: RefusalCode, why: &str) {
         let refusal = Refusal::new(code, why);
         match self {
             Self::Client(connection) => connection.refuse(&refusal),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use argon_proto::frame::{Frames, Outbox};
-use argon_proto::handshake::{Listener as Proof, MAGIC, PLAIN_CHANNEL, Refusal, Welcome};
+use argon_proto::handshake::{Listener as Proof, MAGIC, PLAIN_CHANNEL, Refusal, RefusalCode, Welcome};
 use argon_proto::key::{Key, Role};
 use argon_proto::kind;
 use argon_proto::limit::FRAME_BYTES_BEFORE_PROOF;
@@ -145,7 +145,7 @@ async fn shake(
     welcome: &Welcome,
 ) -> Result<Role, Refusal> {
     let hello = opening.frame(stream, kind::HELLO).await?;
-    let nonce = random::bytes().map_err(|failure| Refusal::new("busy", failure.to_string()))?;
+    let nonce = random::bytes().map_err(|failure| Refusal::new(RefusalCode::Busy, failure.to_string()))?;
     let (proof, challenge) = Proof::challenge(key, &hello, nonce, &PLAIN_CHANNEL)?;
     let mut out = Outbox::default();
     out.push_frame(kind::CHALLENGE, &challenge);
@@ -182,12 +182,12 @@ impl Opening {
             let frame = self
                 .frames
                 .next_frame(FRAME_BYTES_BEFORE_PROOF)
-                .map_err(|error| Refusal::new("frame", error.to_string()))?;
+                .map_err(|error| Refusal::new(RefusalCode::Frame, error.to_string()))?;
             match frame {
                 Some((kind, body)) if kind == wanted => return Ok(body),
                 Some((kind, _)) => {
                     return Err(Refusal::new(
-                        "frame",
+                        RefusalCode::Frame,
                         format!("kind 0x{kind:02x} has no place in the handshake"),
                     ));
                 }
@@ -199,15 +199,18 @@ impl Opening {
     async fn read_more(&mut self, stream: &mut TcpStream) -> Result<(), Refusal> {
         let room = PROVE_BYTES.saturating_sub(self.read);
         if room == 0 {
-            return Err(Refusal::new("frame", "too much was sent before the key was proven"));
+            return Err(Refusal::new(RefusalCode::Frame, "too much was sent before the key was proven"));
         }
         let mut bytes = [0; PROVE_BYTES];
         let count = stream
             .read(&mut bytes[..room])
             .await
-            .map_err(|error| Refusal::new("frame", error.to_string()))?;
+            .map_err(|error| Refusal::new(RefusalCode::Frame, error.to_string()))?;
         if count == 0 {
-            return Err(Refusal::new("frame", "it closed the connection before it had proven the key"));
+            return Err(Refusal::new(
+                RefusalCode::Frame,
+                "it closed the connection before it had proven the key",
+            ));
         }
         self.read += count;
         self.frames.buffer().extend_from_slice(&bytes[..count]);
@@ -240,7 +243,7 @@ pub async fn write_all(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), R
         let written = stream
             .write_vectored(&slices[..count])
             .await
-            .map_err(|error| Refusal::new("frame", format!("the connection broke: {error}")))?;
+            .map_err(|error| Refusal::new(RefusalCode::Frame, format!("the connection broke: {error}")))?;
         out.advance(written);
     }
     Ok(())

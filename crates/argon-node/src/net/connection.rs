@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use argon_proto::conversation::{Control, Incoming};
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::handshake::Refusal;
+use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
 use argon_proto::{BlobHash, DecodeError, Message};
 use bytes::BufMut;
@@ -221,10 +221,10 @@ impl<In: Message, Out: Message> Connection<In, Out> {
     fn refuse_frame(&self, error: &DecodeError) -> End {
         if let DecodeError::Misplaced(_) = error {
             let why = format!("a {} may not say that", self.role.name());
-            self.refuse(&Refusal::new("role", why.clone()));
+            self.refuse(&Refusal::new(RefusalCode::Role, why.clone()));
             return End::Lost(why);
         }
-        self.refuse(&Refusal::new("frame", error.to_string()));
+        self.refuse(&Refusal::new(error.refusal_code(), error.to_string()));
         End::Lost(format!("it sent what is no message: {error}"))
     }
 

@@ -3,6 +3,7 @@
 pub use argon::dial::{DialError, Reached, dial};
 
 use crate::exit::{Failure, Kind};
+use argon_proto::handshake::RefusalCode;
 
 impl From<DialError> for Failure {
     fn from(error: DialError) -> Self {
@@ -11,7 +12,7 @@ impl From<DialError> for Failure {
                 Kind::Reach,
                 "; is it running ('argon up' starts one here), and is the address right (--manager or ARGON_MANAGER)?",
             ),
-            DialError::Refused { refusal, .. } if refusal.code == "key" => (Kind::Key, ""),
+            DialError::Refused { refusal, .. } if refusal.code == RefusalCode::Key => (Kind::Key, ""),
             DialError::Refused { .. } => (Kind::Reach, ""),
             DialError::Role(_) => {
                 (Kind::Key, "; use the cluster key, or that role's ('argon key --role NAME')")

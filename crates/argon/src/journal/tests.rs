@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, Output};
 use argon_proto::frame::Decoder;
-use argon_proto::handshake::Refusal;
 use argon_proto::handshake::Welcome;
+use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::{
     Attempt, AttemptId, BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status,
     Task, TaskId,
@@ -367,7 +367,7 @@ fn a_ping_is_answered_and_a_refusal_told() {
     assert_eq!(bench.journal.hear(bench.now, ping), Heard::Fine);
     bench.write();
     assert_eq!(bench.decoder.next(), Ok(Some(Incoming::Control(Control::Pong(7)))));
-    let refused = Incoming::Control(Control::Refused(Refusal::new("frame", "no")));
+    let refused = Incoming::Control(Control::Refused(Refusal::new(RefusalCode::Frame, "no")));
     assert_eq!(bench.journal.hear(bench.now, refused), Heard::Refused("no".to_owned()));
     let goodbye = Incoming::Message(ToClient::Goodbye(Goodbye::default()));
     assert_eq!(bench.journal.hear(bench.now, goodbye), Heard::Goodbye);

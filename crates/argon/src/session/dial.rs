@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use argon_proto::handshake::RefusalCode;
 use argon_proto::key::{Key, Role};
 
 use crate::dial::{DialError, Reached, dial};
@@ -88,7 +89,7 @@ impl Seeker {
 /// Whether another try would not help.
 fn is_for_good(error: &DialError) -> bool {
     match error {
-        DialError::Refused { refusal, .. } => refusal.code != "busy",
+        DialError::Refused { refusal, .. } => refusal.code != RefusalCode::Busy,
         DialError::Role(_) => true,
         DialError::Unreachable { .. } => false,
     }
