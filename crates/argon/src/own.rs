@@ -25,11 +25,18 @@ pub(crate) const DEPTH_MAX: u32 = 512;
 
 /// Why a value cannot be written or read.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Error(String);
+pub struct Error(Box<str>);
+
 
 impl Error {
+    #[cold]
+    fn new(why: impl Into<Box<str>>) -> Self {
+        Self(why.into())
+    }
+
+    #[cold]
     fn deep() -> Self {
-        Self(format!("values are nested more than {DEPTH_MAX} levels deep; pass a list of the parts"))
+        Self::new(format!("values are nested more than {DEPTH_MAX} levels deep; pass a list of the parts"))
     }
 }
 
@@ -43,13 +50,13 @@ impl std::error::Error for Error {}
 
 impl serde::ser::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::new(message.to_string())
     }
 }
 
 impl serde::de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::new(message.to_string())
     }
 }
 
@@ -71,10 +78,9 @@ pub(crate) fn compare(written: &[u8], again: &[u8]) -> Result<(), Error> {
     if same::same(written, again) {
         return Ok(());
     }
-    Err(Error(
+    Err(Error::new(
         "it is read back as another value: a field that serde skips and that is not its default, \
-         or variants of an untagged enum that look alike, or two ways of serde that do not fit"
-            .to_owned(),
+         or variants of an untagged enum that look alike, or two ways of serde that do not fit",
     ))
 }
 

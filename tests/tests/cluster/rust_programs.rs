@@ -8,31 +8,21 @@ use argon_tests::{Cluster, Finished, Process, wait_for};
 
 use crate::support::{counts, lines};
 
-/// Builds the program, once for all tests, and returns the folder of its executables.
+/// The folder of the program's executables. nextest has built them before; another way to start this test builds them now.
 fn built() -> PathBuf {
-    built_in("dev", "debug")
+    built_in("debug")
 }
 
-/// The same in a profile, which has a folder of its own.
-fn built_in(profile: &str, folder: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let package = root.join("programs/rust-client");
-    let target = root.join("../target/programs");
-    std::fs::create_dir_all(&target).unwrap();
-    // Each test is a process of its own; one builds, the others wait.
-    let lock = std::fs::File::create(target.join("lock")).unwrap();
-    lock.lock().unwrap();
-    // The versions of the workspace are on this machine; others may not be.
-    std::fs::copy(root.join("../Cargo.lock"), package.join("Cargo.lock")).unwrap();
-    let output = Command::new("cargo")
-        .args(["build", "--quiet", "--offline", "--bins", "--profile", profile, "--manifest-path"])
-        .arg(package.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
-        .output()
-        .expect("cargo can be started");
-    assert!(output.status.success(), "it does not build: {}", String::from_utf8_lossy(&output.stderr));
-    target.join(folder)
+/// The same in another profile.
+fn built_in(profile: &str) -> PathBuf {
+    let programs = std::env::var_os("ARGON_TEST_PROGRAMS").map(PathBuf::from).unwrap_or_else(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let script = root.join("scripts/build-test-programs");
+        let output = Command::new(script).output().expect("the script can be started");
+        assert!(output.status.success(), "it does not build: {}", String::from_utf8_lossy(&output.stderr));
+        root.join("target/programs")
+    });
+    programs.join(profile)
 }
 
 fn start(cluster: &mut Cluster, mode: &str, more: &[&str]) -> Process {
@@ -87,7 +77,7 @@ fn each_panic_comes_with_its_own_place_or_none() {
 #[test]
 fn a_panic_that_aborts_leaves_its_message_place_and_backtrace() {
     let mut cluster = Cluster::with_workers(&[1]);
-    let mut command = Command::new(built_in("abort", "abort").join("rust-client"));
+    let mut command = Command::new(built_in("abort").join("rust-client"));
     command.arg("aborts").arg(cluster.address()).arg(cluster.key());
     let finished = cluster.run(command, "aborts").finish(Duration::from_secs(60));
     assert_eq!(finished.stdout, "aborts\n", "{}", finished.stderr);

@@ -27,7 +27,7 @@ impl<'de> Reader<'de> {
     pub(crate) fn end(&self) -> Result<(), Error> {
         match self.bytes.len() {
             0 => Ok(()),
-            left => Err(Error(format!("{left} bytes are left behind the value"))),
+            left => Err(Error::new(format!("{left} bytes are left behind the value"))),
         }
     }
 
@@ -94,7 +94,7 @@ impl<'de> Reader<'de> {
         let left = self.length()?;
         let given = self.array::<1>()?[0];
         if given != MIXED && tag::width(given).is_none() {
-            return Err(Error(format!("{given} is not the mark of a number")));
+            return Err(Error::new(format!("{given} is not the mark of a number")));
         }
         self.items(left, given, |items| visitor.visit_seq(items))
     }
@@ -120,7 +120,7 @@ impl<'de> Reader<'de> {
             let value = visit(&mut items)?;
             match items.left {
                 0 => Ok(value),
-                left => Err(Error(format!("{left} elements or fields more were written than are read"))),
+                left => Err(Error::new(format!("{left} elements or fields more were written than are read"))),
             }
         })
     }
@@ -134,7 +134,7 @@ impl<'de> Reader<'de> {
         self.nested(|reader| {
             let mut held = Held { reader, name: Some(name), tag, is_read: false };
             let value = visitor.visit_map(&mut held)?;
-            if held.is_read { Ok(value) } else { Err(Error(format!("what {name} holds was not read"))) }
+            if held.is_read { Ok(value) } else { Err(Error::new(format!("what {name} holds was not read"))) }
         })
     }
 
@@ -156,13 +156,19 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
+    #[inline(never)]
+    fn marked<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        self.unwrap_options()?;
+        self.deserialize_any(visitor)
+    }
+
     /// The length of a tuple is part of its type; another one would shift what its places mean.
     fn expect_length(&self, after_tag: &[u8], length: usize) -> Result<(), Error> {
         let written = tag::take_length(&mut &*after_tag)?;
         if written == length as u64 {
             return Ok(());
         }
-        Err(Error(format!(
+        Err(Error::new(format!(
             "{written} elements of a tuple were written and {length} are read: \
              serde cannot skip an element of a tuple for some values only"
         )))
@@ -173,8 +179,21 @@ macro_rules! plain {
     ($($method:ident)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.unwrap_options()?;
-            self.deserialize_any(visitor)
+            self.marked(visitor)
+        }
+    )*};
+}
+
+/// What lists of numbers are read with: the mark is the list's, and the type asks for that number.
+macro_rules! numbers {
+    ($($method:ident $visit:ident $kind:ident, $tag:ident;)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            if self.given == tag::$tag {
+                self.given = MIXED;
+                return visitor.$visit($kind::from_le_bytes(self.array()?));
+            }
+            self.marked(visitor)
         }
     )*};
 }
@@ -212,15 +231,27 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 let number = u32::from_le_bytes(self.array()?);
                 visitor.visit_char(char::from_u32(number).ok_or_else(|| Error::custom("not a character"))?)
             }
-            other => Err(Error(format!("{other} marks no value"))),
+            other => Err(Error::new(format!("{other} marks no value"))),
         }
     }
 
     plain! {
-        deserialize_bool deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_f32
-        deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_map
-        deserialize_identifier
+        deserialize_bool deserialize_char deserialize_str deserialize_string deserialize_map deserialize_identifier
+    }
+
+    numbers! {
+        deserialize_u8 visit_u8 u8, U8;
+        deserialize_u16 visit_u16 u16, U16;
+        deserialize_u32 visit_u32 u32, U32;
+        deserialize_u64 visit_u64 u64, U64;
+        deserialize_u128 visit_u128 u128, U128;
+        deserialize_i8 visit_i8 i8, I8;
+        deserialize_i16 visit_i16 i16, I16;
+        deserialize_i32 visit_i32 i32, I32;
+        deserialize_i64 visit_i64 i64, I64;
+        deserialize_i128 visit_i128 i128, I128;
+        deserialize_f32 visit_f32 f32, F32;
+        deserialize_f64 visit_f64 f64, F64;
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

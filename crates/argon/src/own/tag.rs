@@ -88,7 +88,7 @@ pub(super) fn take_length(bytes: &mut &[u8]) -> Result<u64, Error> {
             return Ok(length);
         }
     }
-    Err(Error("a length has more than 64 bits".to_owned()))
+    Err(Error::new("a length has more than 64 bits"))
 }
 
 /// Takes so many bytes from the front.
@@ -100,5 +100,5 @@ pub(super) fn take<'de>(bytes: &mut &'de [u8], count: u64) -> Result<&'de [u8], 
 }
 
 pub(super) fn cut() -> Error {
-    Error("the bytes end within a value".to_owned())
+    Error::new("the bytes end within a value")
 }

@@ -1,6 +1,7 @@
 //! Writing: a serde serializer.
 
 mod items;
+mod number;
 
 use rustc_hash::FxHashMap;
 use serde::ser::{self, Serialize};
@@ -12,20 +13,25 @@ use super::{DEPTH_MAX, Error};
 
 /// The bytes of a value.
 pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
-    let mut writer = Writer::default();
+    to_vec_of(value, 0)
+}
+
+/// The same, for a value that takes about as many bytes as that.
+pub(crate) fn to_vec_of<T: Serialize + ?Sized>(value: &T, bytes: usize) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer { out: Vec::with_capacity(bytes), ..Writer::default() };
     value.serialize(&mut writer)?;
     Ok(writer.out)
 }
 
 /// A value as JSON. A float that JSON has no word for is refused: serde would write `null`.
 pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
-    let json = serde_json::to_vec(value).map_err(|error| Error(error.to_string()))?;
+    let json = serde_json::to_vec(value).map_err(|error| Error::new(error.to_string()))?;
     // Nothing that is not `null` in JSON can have been such a float.
     if json.windows(4).any(|four| four == b"null") {
         let mut writer = Writer::default();
         value.serialize(&mut writer)?;
         if writer.has_odd_float {
-            return Err(Error("JSON has no infinite numbers and no NaN; pass a text, or nothing".to_owned()));
+            return Err(Error::new("JSON has no infinite numbers and no NaN; pass a text, or nothing"));
         }
     }
     Ok(json)
@@ -37,30 +43,20 @@ struct Writer {
     out: Vec<u8>,
     /// Names that were written, by place and length: they are all static.
     names: FxHashMap<(usize, usize), u64>,
-    /// The mark that the next number need not have, since its list has it.
-    expected: u8,
     depth: u32,
     /// A number that is infinite or none has been written.
     has_odd_float: bool,
 }
 
-/// Stands in [`Writer::expected`] when the number took it.
-const TAKEN: u8 = 255;
-
 impl Writer {
     #[inline]
     fn tag(&mut self, tag: u8) {
-        self.expected = MIXED;
         self.out.push(tag);
     }
 
     #[inline]
     fn number(&mut self, tag: u8, bytes: &[u8]) {
-        if self.expected == tag {
-            self.expected = TAKEN;
-        } else {
-            self.tag(tag);
-        }
+        self.tag(tag);
         self.out.extend_from_slice(bytes);
     }
 
@@ -237,6 +233,15 @@ impl<'a> ser::Serializer for &'a mut Writer {
     fn serialize_seq(self, length: Option<usize>) -> Result<Items<'a>, Error> {
         self.tag(tag::LIST);
         self.list(length)
+    }
+
+    fn collect_seq<I>(self, list: I) -> Result<(), Error>
+    where
+        I: IntoIterator,
+        I::Item: Serialize,
+    {
+        let list = list.into_iter();
+        self.serialize_seq(Some(list.size_hint().0))?.all(list)
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Items<'a>, Error> {

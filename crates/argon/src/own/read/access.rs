@@ -27,6 +27,7 @@ impl<'de> Items<'_, 'de> {
 impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
     type Error = Error;
 
+    #[inline]
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
         self.next(seed)
     }
@@ -144,7 +145,7 @@ impl Variant<'_, '_> {
         if self.tag == tag {
             return Ok(());
         }
-        Err(Error(format!("the variant {} was written in another form than it is read in", self.name)))
+        Err(Error::new(format!("the variant {} was written in another form than it is read in", self.name)))
     }
 }
 

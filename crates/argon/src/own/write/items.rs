@@ -2,7 +2,8 @@
 
 use serde::ser::{self, Serialize};
 
-use super::{TAKEN, Writer};
+use super::Writer;
+use super::number::Number;
 use crate::own::Error;
 use crate::own::tag::{self, MIXED};
 
@@ -19,50 +20,98 @@ pub(super) struct Items<'a> {
 }
 
 impl Items<'_> {
-    #[inline]
-    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let at = self.writer.out.len();
-        self.writer.expected = self.common;
-        value.serialize(&mut *self.writer)?;
-        let taken = self.writer.expected == TAKEN;
-        self.writer.expected = MIXED;
-        if self.count == 0 {
-            self.begin(at);
-        } else if self.common != MIXED && !taken {
-            self.unpack(at);
+    /// Writes a whole list. While its elements are numbers of one kind, the loop does nothing but copy them.
+    pub(super) fn all<I: Iterator>(mut self, mut list: I) -> Result<(), Error>
+    where
+        I::Item: Serialize,
+    {
+        while let Some(element) = list.next() {
+            self.element(&element)?;
+            if self.common != MIXED
+                && let Some(odd) = self.numbers(&mut list)
+            {
+                self.element(&odd)?;
+            }
         }
-        self.count += 1;
+        self.finish();
         Ok(())
     }
 
-    /// The first element: if it is a number, the list has its mark.
-    fn begin(&mut self, at: usize) {
-        let out = &mut self.writer.out;
-        if let Some(tag) = out.get(at).copied()
-            && tag::width(tag) == Some(out.len() - at - 1)
+    /// Copies numbers of the list's kind; returns the first element that is something else.
+    fn numbers<I: Iterator>(&mut self, list: &mut I) -> Option<I::Item>
+    where
+        I::Item: Serialize,
+    {
+        let common = self.common;
+        let mut out = std::mem::take(&mut self.writer.out);
+        let (mut count, mut has_odd_float) = (0, false);
+        let odd = list.find(|element| match Number::of(element) {
+            Some(number) if number.tag() == common => {
+                count += 1;
+                has_odd_float |= number.is_odd_float();
+                number.write(&mut out);
+                false
+            }
+            Some(_) | None => true,
+        });
+        self.count += count;
+        self.writer.has_odd_float |= has_odd_float;
+        self.writer.out = out;
+        odd
+    }
+
+    /// A list whose first element is a number has the mark of all, until another kind comes. The compiler sees in most types
+    /// what a number is, so that little more than the copy is left.
+    #[inline(always)]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        if self.common != MIXED
+            && let Some(number) = Number::of(value)
+            && number.tag() == self.common
         {
-            out[self.tag_at] = tag;
-            self.common = tag;
-            out.remove(at);
+            self.number(number);
+            return Ok(());
         }
+        self.other(value)
+    }
+
+    #[inline(never)]
+    fn other<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        if self.count == 0
+            && let Some(number) = Number::of(value)
+        {
+            self.common = number.tag();
+            self.writer.out[self.tag_at] = self.common;
+            self.number(number);
+            return Ok(());
+        }
+        self.unpack();
+        self.count += 1;
+        value.serialize(&mut *self.writer)
+    }
+
+    #[inline(always)]
+    fn number(&mut self, number: Number) {
+        self.count += 1;
+        self.writer.has_odd_float |= number.is_odd_float();
+        number.write(&mut self.writer.out);
     }
 
     /// An element of another kind has come: those before get their marks back.
-    fn unpack(&mut self, at: usize) {
+    fn unpack(&mut self) {
         let common = std::mem::replace(&mut self.common, MIXED);
+        let Some(width) = tag::width(common) else {
+            return;
+        };
         let out = &mut self.writer.out;
         out[self.tag_at] = MIXED;
-        let last = out.split_off(at);
         let packed = out.split_off(self.tag_at + 1);
-        for number in packed.chunks_exact(tag::width(common).unwrap_or(1)) {
+        for number in packed.chunks_exact(width) {
             out.push(common);
             out.extend_from_slice(number);
         }
-        out.extend_from_slice(&last);
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.writer.expected = MIXED;
         value.serialize(&mut *self.writer)
     }
 
@@ -75,7 +124,6 @@ impl Items<'_> {
     fn finish(self) {
         let Self { writer, length_at, announced, count, .. } = self;
         writer.depth -= 1;
-        writer.expected = MIXED;
         if count != announced {
             let (_, before) = tag::length_bytes(announced);
             let (bytes, after) = tag::length_bytes(count);
@@ -90,6 +138,7 @@ macro_rules! elements {
             type Ok = ();
             type Error = Error;
 
+            #[inline(always)]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
                 self.element(value)
             }
