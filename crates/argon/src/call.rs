@@ -36,11 +36,14 @@ impl<T> Call<T> {
     /// A call of a function of this program. `again` reads the arguments and writes what came of them.
     pub(crate) fn native<A: Serialize>(meta: &'static str, arguments: &A, again: Option<Again>) -> Self {
         let (payload, shared) = shared::collecting(|| {
-            let bytes = own::to_vec(arguments).map_err(|error| error.to_string())?;
+            let bytes = own::to_vec(arguments)?;
             if let Some(again) = again {
                 let read = Arguments { codec: Codec::Own, bytes: &bytes };
-                let rewritten = again(&read).map_err(Failure::into_text)?;
-                own::compare(&bytes, &rewritten).map_err(|error| error.to_string())?;
+                own::check_with::<String>(
+                    &bytes,
+                    || again(&read).map_err(Failure::into_text),
+                    || Ok(own::to_vec(arguments)?),
+                )?;
             }
             Ok(bytes)
         });

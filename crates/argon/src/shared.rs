@@ -44,7 +44,7 @@ thread_local! {
 impl<T: Serialize + DeserializeOwned> Shared<T> {
     /// Turns the value into a blob.
     pub(crate) fn new(value: &T) -> Result<Self, Error> {
-        let written = own::to_vec(value).and_then(|bytes| own::checked::<T>(&bytes).map(|()| bytes));
+        let written = own::to_vec(value).and_then(|bytes| own::check(value, &bytes).map(|()| bytes));
         let bytes = written.map_err(|error| {
             let kind = std::any::type_name::<T>();
             Error::new(ErrorKind::Data, format!("the value to share, a {kind}, cannot travel: {error}"))

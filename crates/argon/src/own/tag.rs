@@ -57,7 +57,11 @@ pub(super) fn width(tag: u8) -> Option<usize> {
 }
 
 /// Seven bits a byte, the lowest first.
+#[inline]
 pub(super) fn push_length(out: &mut Vec<u8>, length: u64) {
+    if length < 0x80 {
+        return out.push(length as u8);
+    }
     let (bytes, count) = length_bytes(length);
     out.extend_from_slice(&bytes[..count]);
 }
@@ -78,7 +82,18 @@ pub(super) fn length_bytes(mut length: u64) -> ([u8; 10], usize) {
 }
 
 /// Takes a length from the front.
+#[inline]
 pub(super) fn take_length(bytes: &mut &[u8]) -> Result<u64, Error> {
+    if let Some((byte, rest)) = bytes.split_first()
+        && *byte < 0x80
+    {
+        *bytes = rest;
+        return Ok(u64::from(*byte));
+    }
+    take_long_length(bytes)
+}
+
+fn take_long_length(bytes: &mut &[u8]) -> Result<u64, Error> {
     let mut length = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first().ok_or_else(cut)?;

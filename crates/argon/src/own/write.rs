@@ -13,12 +13,7 @@ use super::{DEPTH_MAX, Error};
 
 /// The bytes of a value.
 pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
-    to_vec_of(value, 0)
-}
-
-/// The same, for a value that takes about as many bytes as that.
-pub(crate) fn to_vec_of<T: Serialize + ?Sized>(value: &T, bytes: usize) -> Result<Vec<u8>, Error> {
-    let mut writer = Writer { out: Vec::with_capacity(bytes), ..Writer::default() };
+    let mut writer = Writer::default();
     value.serialize(&mut writer)?;
     Ok(writer.out)
 }

@@ -56,7 +56,7 @@ impl<'a> Arguments<'a> {
     fn checked<T: Serialize + DeserializeOwned>(&self, value: &T) -> Returned {
         let bytes = self.value(value)?;
         match self.codec {
-            Codec::Own => own::checked::<T>(&bytes).map_err(|why| unfit::<T>(&why.to_string()))?,
+            Codec::Own => own::check(value, &bytes).map_err(|why| unfit::<T>(&why.to_string()))?,
             // Its caller reads it in another language.
             Codec::Json => {}
         }
@@ -187,7 +187,7 @@ impl<E: Serialize + Plain> TellPlain for &&&Own<'_, E> {
 
 impl<E: Serialize + DeserializeOwned> TellChecked for &&Own<'_, E> {
     fn tell(&self) -> Option<Vec<u8>> {
-        own::to_vec(self.0).ok().filter(|bytes| own::checked::<E>(bytes).is_ok())
+        own::to_vec(self.0).ok().filter(|bytes| own::check(self.0, bytes).is_ok())
     }
 }
 

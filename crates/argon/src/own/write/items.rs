@@ -96,18 +96,21 @@ impl Items<'_> {
         number.write(&mut self.writer.out);
     }
 
-    /// An element of another kind has come: those before get their marks back.
+    /// An element of another kind has come: those before get their marks back, from the last to the first.
     fn unpack(&mut self) {
         let common = std::mem::replace(&mut self.common, MIXED);
         let Some(width) = tag::width(common) else {
             return;
         };
         let out = &mut self.writer.out;
+        let begin = self.tag_at + 1;
+        let count = (out.len() - begin) / width;
         out[self.tag_at] = MIXED;
-        let packed = out.split_off(self.tag_at + 1);
-        for number in packed.chunks_exact(width) {
-            out.push(common);
-            out.extend_from_slice(number);
+        out.resize(out.len() + count, 0);
+        for index in (0..count).rev() {
+            let (from, to) = (begin + index * width, begin + index * (width + 1));
+            out.copy_within(from..from + width, to + 1);
+            out[to] = common;
         }
     }
 
