@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build test demo chaos bench bench-peers soak lint fmt doc clean
+.PHONY: help setup setup-to-build build test demo chaos bench bench-peers compare-peers soak lint fmt doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -37,6 +37,9 @@ bench: setup-to-build ## measure what a task costs, print a table and write docs
 
 bench-peers: ## measure what others cost on this machine, side by side (installs them)
 	@benches/peers/run
+
+compare-peers: setup-to-build ## give the same inputs to Argon and its peers, and write docs/peers.md (installs them)
+	@cargo build --quiet -p argon-node && benches/peers/right_or_loud.py
 
 soak: setup-to-build ## a minute of the simulator under new seeds, one of the fuzz targets, a million real tasks: SECONDS=n TASKS=n
 	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
