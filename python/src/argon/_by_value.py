@@ -118,7 +118,7 @@ def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> tup
 
 def _is_compiled(value: type) -> bool:
     """Whether a class comes from C code. Cloudpickle would make an empty class of its name."""
-    if _compiled_place(value):
+    if not value.__flags__ & _MADE_AT_RUN_TIME or _compiled_place(value):
         return True
     for item in vars(value).values():
         owner = item.__objclass__ if type(item) in _COMPILED_PARTS else None
@@ -243,6 +243,8 @@ def _is_importable(value: Any) -> bool:
     return place is value
 
 
+#: The flag of classes that are not part of a program's text: those of Python, and some of C.
+_MADE_AT_RUN_TIME = 1 << 9
 #: What only a class that is written in C has of its own.
 _COMPILED_PARTS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType)
 #: Classes that cloudpickle makes from their only instance.

@@ -47,6 +47,9 @@ def test_compiled_classes_of_a_module_by_value_travel_by_name(client: Any, by_va
     text = client.queue(lambda: xml.etree.ElementTree.tostring(xml.etree.ElementTree.XML("<a><b/></a>")))
     assert text == b"<a><b /></a>"
     assert client.queue(functools.lru_cache(3)(lambda n: n + 1), 4) == 5
+    # Abstract classes of C have nothing of their own that shows it.
+    by_value(numpy)
+    assert client.queue(issubclass, numpy.int32, numpy.signedinteger)
 
 
 # kind: what cannot travel | a class written in C that its module does not have under its name | loud | plain pickle

@@ -51,7 +51,7 @@ NOT_RUN = {
     "draws pictures": r"\bplt\.|\.plot\b|\.hist\(|\.boxplot\(|Display",
     "changes the process, or starts others": r"\bos\.|sys\.|set_option|set_config|options\.|seterr|set_printoptions|n_jobs|sleep|setbufsize|subprocess"
     r"|np\.test|ctypes|register_|set_output|_libs|warnings\.|socket|threading|parallel_backend",
-    "shows memory that nobody wrote": r"\bempty(?:_like)?\(|chararray\(\(|as_strided|np\.ndarray\(",
+    "shows memory that nobody wrote": r"\bempty(?:_like)?\(|chararray\(\(|as_strided|np\.ndarray\(|max_work",
     "shows how chance or time differ": r"now\(|\btoday\(|\bid\(",
 }
 _PRINTS = {"print", "help", "dir", "vars", "globals", "locals", "exec", "eval"}
