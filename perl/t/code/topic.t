@@ -49,6 +49,8 @@ sub topic { return "<$_>" }
     for my $name (sort keys %use) {
         my $here  = do { local $_ = 'seven,eight'; $use{$name}->() };
         my $there = do { local $_ = 'seven,eight'; my $value = $client->queue($use{$name}); is $_, 'seven,eight', "$name: the caller keeps its own"; $value };
+        # kind: the topic | code that reads `$_` by any operator, helper, inner sub or `eval` | right | `$_` travels
+        #    as a captured variable does
         is $there, $here, "$name: $here";
     }
 }
@@ -57,6 +59,7 @@ sub topic { return "<$_>" }
 {
     my @deferred;
     for (1 .. 3) { push @deferred, $client->defer(sub { $_ * 2 }) }
+    # kind: the topic | `for (1 .. 3) { defer(sub { $_ * 2 }) }` | right | its value at the call travels
     is join(' ', map { $_->get } @deferred), '2 4 6', 'for (...)';
     is join(' ', map { $_->get } map { $client->defer(sub { $_ * 2 }) } 1 .. 3), '2 4 6', 'map { ... }';
     $_ = 'outer';
@@ -68,13 +71,16 @@ sub topic { return "<$_>" }
     open my $handle, '<', $0 or die;
     is join(' ', map { scalar $client->queue(sub { join '', map { $_ + 1 } @_ }, [1, 2]) } $handle), '23', 'a $_ that the code does not look at need not be able to travel';
     is eval { $client->queue(sub { ref }) for $handle; 1 }, undef, 'one that it looks at must';
+    # kind: the topic | `$_` is a file handle | loud | refused only if the code looks at it
     like $@, qr/cannot travel.*_ .*file handle.* at \Q$0\E line \d+/s, 'and is refused in words';
 }
 
 # map
 {
+    # kind: the topic | `$client->map(sub { $_ * 2 }, …)` | right | the item is `$_` and the argument
     is_deeply [$client->map(sub { $_ * 2 }, [1 .. 3])], [2, 4, 6], 'the item is $_';
     is_deeply [$client->map(sub { $_[0] * 2 }, [1 .. 3])], [2, 4, 6], 'and the argument';
+    # kind: the topic | a sub of `map` that returns a list | right | as in perl's own `map`
     is_deeply [$client->map(sub { ($_) x $_ }, [0 .. 3])], [1, 2, 2, 3, 3, 3], 'a list stays a list';
     is_deeply [$client->map(sub { return if $_ == 2; $_ }, [1 .. 3])], [1, 3], 'nothing is nothing';
     is_deeply [$client->map(sub { $_ => [$_ + 1] }, [1, 3])], [1 => [2], 3 => [4]], 'pairs';
@@ -116,6 +122,8 @@ sub topic { return "<$_>" }
     for my $name (sort keys %code) {
         my ($code, @arguments) = @{ $code{$name} };
         my @got = map { scalar $client->queue($code, \@arguments) } 1 .. 3;
+        # kind: state in code | flip-flop, `m?x?`, `glob`, `each`, `pos`, `state` | right | code starts afresh at
+        #    every call
         is_deeply \@got, [($got[0]) x 3], "$name gives $got[0] at each call";
     }
 }
