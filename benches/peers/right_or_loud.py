@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Gives the same inputs to Argon and to its peers, and writes what each makes of them to docs/peers.md.
 
-usage: benches/peers/right_or_loud.py [--only SYSTEM,...]      (`make compare-peers`)
+usage: benches/peers/right_or_loud.py [--again SYSTEM,...] [--input NAME,...]      (`make compare-peers`)
+
+With --again or --input only these run again; what the last run saw of the others is kept in target/peers/outcomes.json.
 
 Each input is a program of its own, in an empty folder, with a limit of time. A cell is *right*: what the program gives without a pool;
 *loud*: an error that names a cause, where right was impossible; *silent*: another result without a word; *hangs*: no end within
@@ -24,6 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VENV = ROOT / "target" / "peers"
+KEPT = VENV / "outcomes.json"
 PAGE = ROOT / "docs" / "peers.md"
 LIMIT_SECONDS = 45
 PYTHON = {"argon": "", "processpool": "", "loky": "loky", "joblib": "joblib", "dask": "distributed", "ray": "ray"}
@@ -39,8 +42,11 @@ WORDS = {"right": "right", "loud": "loud", "silent": "**silent**", "hangs": "**h
 def main() -> None:
     """Installs, runs all inputs, writes the page."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="systems, with commas between them; prints and writes no page")
-    only = [name for name in parser.parse_args().only.split(",") if name]
+    parser.add_argument("--again", default="", help="systems, with commas between them")
+    parser.add_argument("--input", default="", help="names of inputs, with commas between them")
+    asked = parser.parse_args()
+    again, inputs_again = (set(filter(None, names.split(","))) for names in (asked.again, asked.input))
+    kept: dict[str, list[str]] = json.loads(KEPT.read_text()) if KEPT.exists() and (again or inputs_again) else {}
     install()
     sys.path[:0] = [str(HERE / "inputs")]
     import shell_inputs
@@ -74,7 +80,7 @@ def main() -> None:
     ]
     text = [HEAD]
     for title, systems, inputs, command in parts:
-        present = [name for name, needs in systems.items() if is_there(needs, title) and (not only or name in only)]
+        present = [name for name, needs in systems.items() if is_there(needs, title)]
         text.append(
             f"\n## {title}\n\n| input | "
             + " | ".join(NAMES[name] for name in present)
@@ -84,24 +90,24 @@ def main() -> None:
         )
         notes = []
         for name, about in inputs:
-            cells = []
+            cells, said = [], {}
             for system in present:
-                verdict, told = run(command(system, name))
+                key = f"{title} {name} {system}"
+                is_again = (not again or system in again) and (not inputs_again or name in inputs_again)
+                if is_again or key not in kept:
+                    kept[key] = list(run(command(system, name)))
+                    KEPT.write_text(json.dumps(kept, indent=1))
+                verdict, told = kept[key]
                 print(f"{title} {name} {system}: {verdict} {told}", file=sys.stderr, flush=True)
                 cells.append(WORDS[verdict])
                 if verdict in ("silent", "hangs"):
-                    notes.append(
-                        f"- {about}: {NAMES[system]} "
-                        + ("gives " + code(told) if verdict == "silent" else "does not end within 45 s")
-                        + ".\n"
-                    )
+                    seen = code(told) if verdict == "silent" else f"no end within {LIMIT_SECONDS} s"
+                    said.setdefault(seen, []).append(NAMES[system])
+            notes += [f"- {about}: {', '.join(who)}: {seen}.\n" for seen, who in said.items()]
             text.append(f"| {cell(about)} | " + " | ".join(cells) + " |\n")
         text.append("\n" + "".join(notes))
     text.append(f"\n## Versions\n\n{versions()}\n")
-    if only:
-        print("".join(text))
-    else:
-        PAGE.write_text("".join(text))
+    PAGE.write_text("".join(text))
 
 
 HEAD = """# The same inputs, given to Argon and its peers
@@ -124,14 +130,18 @@ def rows(text: str) -> list[tuple[str, str]]:
 
 def run(command: list[str]) -> tuple[str, str]:
     """Runs one input in a folder and a session of its own; whatever is left of it is ended."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, tempfile.TemporaryFile() as out:
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore", "TMPDIR": folder}
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as errors,
+    ):
+        environment = {**os.environ, "TMPDIR": folder}
         child = subprocess.Popen(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=out,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             start_new_session=True,
             env=environment,
         )
@@ -148,12 +158,19 @@ def run(command: list[str]) -> tuple[str, str]:
                 continue
         out.seek(0)
         text = out.read().decode(errors="replace")
+        errors.seek(0)
+        complaint = errors.read().strip()
     told = [json.loads(line[8:]) for line in text.splitlines() if line.startswith("outcome {")]
     if is_late or not told:
         return ("hangs", "") if is_late else ("loud", "the program ended")
     verdict: dict[str, Any] = told[-1]
     if verdict["value"] == "'not seen'":
         return ("right" if "a line of the task" in text else "silent"), "no line"
+    # An error or a warning that is only printed is loud, too.
+    if (verdict["value"] == '"no error"' and complaint) or (
+        verdict["verdict"] == "silent" and b"prices.RATE" in complaint
+    ):
+        return "loud", "only on standard error"
     return verdict["verdict"], verdict["value"]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +131,9 @@ class Ray(ProcessPool):
 
         class Future:
             def result(_, timeout: float | None = None) -> Any:
+                if hasattr(reference, "__next__"):
+                    # What a generator function gives in Ray: references, each of which is asked for.
+                    return [self.ray.get(one) for one in reference]
                 return self.ray.get(reference, timeout=timeout)
 
             def cancel(_) -> None:
@@ -191,6 +193,5 @@ SYSTEMS = {"argon": Argon, "processpool": ProcessPool, "loky": Loky, "joblib": J
 
 def start(name: str) -> Any:
     """The system of this name, ready for calls."""
-    warnings.simplefilter("ignore")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     return SYSTEMS[name]()
