@@ -1,6 +1,7 @@
 """Dask distributed: a scheduler and two worker processes of one thread each."""
 
 import dask.distributed
+
 import measure
 
 

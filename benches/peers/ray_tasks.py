@@ -2,8 +2,9 @@
 
 import logging
 
-import measure
 import ray
+
+import measure
 
 
 def main() -> None:

@@ -52,31 +52,16 @@ def main() -> None:
     import shell_inputs
 
     python = str(VENV / "bin" / "python")
-    listing = subprocess.run(
-        [python, str(HERE / "inputs" / "python_inputs.py"), "list"], capture_output=True, text=True, check=True
-    )
-    perl = subprocess.run(
-        ["perl", str(HERE / "inputs" / "perl_inputs.pl"), "list"], capture_output=True, text=True, check=True
-    )
+    programs = [str(HERE / "inputs" / name) for name in ("python_code.py", "python_calls.py")]
+    listings = {path: rows(listing([python, path])) for path in programs}
+    home = {name: path for path, inputs in listings.items() for name, _ in inputs}
+    python_rows = [row for inputs in listings.values() for row in inputs]
+    perl_path = str(HERE / "inputs" / "perl_inputs.pl")
+    shell_path = str(HERE / "inputs" / "shell_inputs.py")
     parts = [
-        (
-            "Python",
-            PYTHON,
-            rows(listing.stdout),
-            lambda system, name: [python, str(HERE / "inputs" / "python_inputs.py"), system, name],
-        ),
-        (
-            "Perl",
-            PERL,
-            rows(perl.stdout),
-            lambda system, name: ["perl", str(HERE / "inputs" / "perl_inputs.pl"), system, name],
-        ),
-        (
-            "Shell",
-            SHELL,
-            shell_inputs.rows(),
-            lambda system, name: [sys.executable, str(HERE / "inputs" / "shell_inputs.py"), system, name],
-        ),
+        ("Python", PYTHON, python_rows, lambda system, name: [python, home[name], system, name]),
+        ("Perl", PERL, rows(listing(["perl", perl_path])), lambda system, name: ["perl", perl_path, system, name]),
+        ("Shell", SHELL, shell_inputs.rows(), lambda system, name: [sys.executable, shell_path, system, name]),
     ]
     text = [HEAD]
     for title, systems, inputs, command in parts:
@@ -121,6 +106,11 @@ chosen where systems of this kind have been reported to go wrong, so no column i
 the running program (ProcessPoolExecutor on Linux, MCE, Parallel::ForkManager) have the caller's memory, folder and open files for nothing; systems
 that send code to other machines have not. Celery is missing: it calls functions by their registered names and sends no code.
 """
+
+
+def listing(program: list[str]) -> str:
+    """The inputs of a program."""
+    return subprocess.run([*program, "list"], capture_output=True, text=True, check=True).stdout
 
 
 def rows(text: str) -> list[tuple[str, str]]:
