@@ -8,7 +8,6 @@ import tempfile
 import time
 
 import celery
-
 import measure
 
 app = celery.Celery("celery_redis", broker=os.environ.get("PEER_REDIS"), backend=os.environ.get("PEER_REDIS"))

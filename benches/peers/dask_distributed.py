@@ -1,7 +1,6 @@
 """Dask distributed: a scheduler and two worker processes of one thread each."""
 
 import dask.distributed
-
 import measure
 
 

@@ -5,10 +5,9 @@ import os
 import tempfile
 import time
 
+import measure
 from hyperqueue import Job, LocalCluster
 from hyperqueue.cluster import WorkerConfig
-
-import measure
 
 
 def seconds_for(client, tasks: int) -> float:

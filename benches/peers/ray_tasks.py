@@ -2,9 +2,8 @@
 
 import logging
 
-import ray
-
 import measure
+import ray
 
 
 def main() -> None:
