@@ -88,6 +88,58 @@ def test_an_exception_arrives_as_it_was_or_as_a_task_error(client: Any, round: i
     assert same == 25, f"seed {seed}: only {same} of 25 came as themselves"
 
 
+# kind: exceptions that are hard to rebuild | an exception as argument, result, captured variable or item of a list, of a
+#    class of any shape | right | the same text, `args` and attributes
+def test_an_exception_that_is_a_value_arrives_as_it_was(client: Any) -> None:
+    seed = int(os.environ.get("ARGON_SEED") or random.randrange(1 << 30))
+    chance = random.Random(seed)
+    for _ in range(40):
+        text, _ = made(chance)
+        if "__reduce__" in text:
+            # The class says how, and pickle obeys it.
+            continue
+        main: dict[str, Any] = {"__name__": "__main__", "twice": lambda one: [one, {"again": one}]}
+        exec(text, main)
+        error = local(main["work"])
+        main["error"] = error.with_traceback(None)
+        first, again = client.queue(main["twice"], error)
+        captured, seen = client.queue(eval("lambda: (error, (str(error), repr(error.args)))", main))
+        where = f"seed {seed}: {text}"
+        assert first is again["again"], where
+        assert seen == (str(error), repr(error.args)), where
+        for found in (first, captured):
+            assert type(found) is type(error), where
+            assert (str(found), found.args, vars(found)) == (str(error), error.args, vars(error)), where
+            for name in ("errno", "filename", "reason", "kept"):
+                assert getattr(found, name, None) == getattr(error, name, None), where
+
+
+def test_exceptions_that_are_values_keep_notes_members_and_references(client: Any) -> None:
+    inner = Doubled("bob")
+    inner.itself = inner  # type: ignore[attr-defined]
+    outer = ValueError("outside", inner)
+    found, again = client.queue(lambda *items: items, outer, inner)
+    assert found.args[1] is again and again.itself is again and str(again) == "there is no user bob"
+
+
+# kind: exceptions that are hard to rebuild | a class that registers with `copyreg` or defines `__reduce__` | right | as
+#    pickle makes it
+def test_a_class_that_says_how_it_is_pickled_is_obeyed(client: Any) -> None:
+    import copyreg
+
+    class Registered(Exception):
+        def __init__(self, name: str):
+            super().__init__(f"there is no {name}")
+            self.name = name
+
+    assert str(client.queue(lambda: Registered("bob"))) == "there is no bob"
+    copyreg.pickle(Registered, lambda error: (Registered, (error.name + "!",)))  # type: ignore[arg-type]
+    try:
+        assert client.queue(str, Registered("bob")) == "there is no bob!"
+    finally:
+        del copyreg.dispatch_table[Registered]
+
+
 class Doubled(Exception):
     def __init__(self, name: str):
         super().__init__(f"there is no user {name}")

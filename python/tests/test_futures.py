@@ -155,3 +155,17 @@ def test_endless_inputs_are_taken_as_needed(client: Any, cluster: Cluster) -> No
     with cluster.executor() as executor:
         assert list(itertools.islice(executor.map(abs, numbers(), buffersize=4), 5)) == [0, 1, 2, 3, 4]
         assert len(taken) <= 12
+
+
+# kind: a drop-in replacement | `concurrent.futures.wait` and `as_completed` of what `defer` gives | loud | it is no
+#    future of the standard library, and the sentence names what makes them
+def test_waiting_for_deferreds_with_the_standard_library_is_refused_in_words(client: Any) -> None:
+    for wait in (concurrent.futures.wait, concurrent.futures.as_completed):
+        with pytest.raises(TypeError, match=r"use argon\.Executor"):
+            list(wait([client.defer(abs, -1)], timeout=10))
+
+
+# kind: what cannot travel | a future as an argument | loud | the sentence says to pass its result
+def test_a_future_cannot_travel(cluster: Any, client: Any) -> None:
+    with cluster.executor() as executor, pytest.raises(argon.CannotTravel, match=r"pass its result\(\)"):
+        client.queue(str, executor.submit(abs, -1))

@@ -170,3 +170,64 @@ def test_a_handler_may_shut_the_client_down(cluster: Cluster) -> None:
     for seed in seeds:
         program = cluster.python(PREAMBLE + SHUTDOWN, str(seed))
         assert program.finish(90) == 0, f"seed {seed}: {program.stderr}"
+
+
+LEAVING = """
+import signal, time
+class TooLong(Exception):
+    pass
+def leave(*_):
+    raise TooLong
+signal.signal(signal.SIGALRM, leave)
+client.queue(abs, 1)
+waits = {
+    "queue": lambda: client.queue(time.sleep, 600),
+    "result": lambda: client.defer(time.sleep, 600).result(),
+    "exception": lambda: client.defer(time.sleep, 600).exception(),
+    "map": lambda: list(client.map(time.sleep, [600] * 4)),
+    "unordered": lambda: list(client.map(time.sleep, [600] * 4, ordered=False)),
+}
+for name, wait in waits.items():
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        wait()
+    except TooLong:
+        continue
+    raise AssertionError(name)
+# Whatever was left holds no slot.
+assert client.with_options(timeout=60).queue(abs, -1) == 1
+until = time.monotonic() + 30
+while client.status()["running"]:
+    assert time.monotonic() < until, client.status()["running"]
+"""
+
+
+# kind: re-entrance | a signal handler that raises while `queue`, `result` or `map` waits | right | what was waited
+#    for is cancelled, and its slot is free
+def test_leaving_a_wait_by_an_exception_cancels_what_was_waited_for(own_cluster: Cluster) -> None:
+    own_cluster.add_worker(2)
+    program = own_cluster.python(LEAVING)
+    assert program.finish() == 0, program.stderr
+
+
+FIRST_CALL = """
+import faulthandler, gc
+faulthandler.dump_traceback_later(40, exit=True)
+class Noisy:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        client.defer(pow, 2, 2)
+gc.set_threshold(20)
+for number in range(100):
+    Noisy()
+    assert client.queue(abs, -number) == number
+gc.disable()
+"""
+
+
+# kind: re-entrance | a destructor that makes the first call of a client while something is imported | right | it
+#    ends, since nothing is imported to connect
+def test_a_destructor_may_interrupt_the_first_connection(cluster: Cluster) -> None:
+    program = cluster.python(FIRST_CALL)
+    assert program.finish() == 0, program.stderr

@@ -8,6 +8,8 @@ carry is handed to ``_by_value``, which needs cloudpickle.
 from __future__ import annotations
 
 import _pickle
+import copyreg
+import io
 import struct
 import sys
 
@@ -28,6 +30,8 @@ ASIDE_BYTES_MIN = 64 << 10
 ALIGNMENT = 16
 #: What one bundle may hold; no value needs more.
 PARTS_MAX = 1 << 20
+#: Classes whose way to be pickled is remembered.
+KINDS_MAX = 1000
 #: In which kinds of values ``aside`` may find something.
 _LOOKED_INTO = frozenset((bytes, bytearray, tuple))
 _PROTOCOL = 5
@@ -63,10 +67,12 @@ def plain(value: object) -> list[Buffer] | None:
     cloudpickle = sys.modules.get("cloudpickle.cloudpickle")
     by_value = cloudpickle._PICKLE_BY_VALUE_MODULES if cloudpickle is not None else ()
     buffers: list[Any] = []
+    file = io.BytesIO()
     try:
-        pickled = _pickle.dumps(aside(value), _PROTOCOL, buffer_callback=buffers.append)
+        _Plain(file, _PROTOCOL, buffer_callback=buffers.append).dump(aside(value))
     except Exception:  # Whatever the reason, the other way is tried, and its reason is told.
         return None
+    pickled = file.getvalue()
     # A class or function of the main program is nowhere else: its name alone would not be enough.
     if b"__main__" in pickled or any(name.encode() in pickled for name in by_value):
         # Nor is what the program wants to travel by value, of which plain pickle knows nothing.
@@ -130,8 +136,6 @@ def split(view: memoryview) -> list[memoryview]:
 
 
 def _with_lookup(parts: list[memoryview], lookup: Lookup) -> object:
-    import io
-
     class Unpickler(_pickle.Unpickler):
         def persistent_load(self, pid: Any) -> object:
             return lookup(pid)
@@ -150,6 +154,42 @@ def joined(pickled: bytes, buffers: list[Any]) -> list[Buffer]:
     lengths = [len(pickled) + padding, *(view.nbytes for view in views)]
     head = struct.pack(f">I{count}Q", count, *lengths) + pickled + bytes(padding)
     return [head, *views]
+
+
+def reducer_of(kind: type) -> Callable[[Any], Any] | None:
+    """How pickle takes instances of a class apart, if that is not the class's own affair."""
+    registered = copyreg.dispatch_table.get(kind)
+    if registered is None and issubclass(kind, BaseException):
+        from . import _exceptions
+
+        if not _exceptions.is_made_of_args(kind):
+            return _exceptions.reduced
+    return registered
+
+
+class _Reducers(dict):  # type: ignore[type-arg]
+    """What the C pickler asks for each object: answers like ``copyreg``, but for exceptions that forget their parts."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        if issubclass(kind, type):
+            raise KeyError(kind)
+        reduce = reducer_of(kind)
+        if reduce is not None:
+            return reduce
+        # A class that is in no module may be one task's.
+        if getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind:
+            if len(self) >= KINDS_MAX:
+                self.clear()
+            self[kind] = _reduce_as_its_class_says
+        return _reduce_as_its_class_says
+
+
+def _reduce_as_its_class_says(value: Any) -> Any:
+    return value.__reduce_ex__(_PROTOCOL)
+
+
+class _Plain(_pickle.Pickler):
+    dispatch_table = _Reducers()
 
 
 class _Aside:

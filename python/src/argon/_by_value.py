@@ -13,7 +13,7 @@ import sys
 import types
 import weakref
 
-from ._bundle import CannotTravel, is_found_by_name
+from ._bundle import CannotTravel, is_found_by_name, reducer_of
 
 TYPE_CHECKING = False  # As in typing, which would take a third of a runner's start.
 if TYPE_CHECKING:
@@ -93,6 +93,10 @@ def _picklers_on(cloudpickle: Any) -> tuple[Any, Any]:
                 if known is not None:
                     return known
                 return _with_slots(value, super().reducer_override(value))
+            if issubclass(type(value), BaseException):
+                reduce = reducer_of(type(value))
+                if reduce is not None:
+                    return reduce(value)
             return super().reducer_override(value)
 
     class SharingPickler(Pickler):
@@ -214,7 +218,8 @@ def _reduce_lru_cache(value: Any) -> Any:
     if _is_importable(value):
         return NotImplemented
     parameters = value.cache_parameters()
-    state = {name: item for name, item in vars(value).items() if name != "cache_parameters"}
+    # Said by a lambda of functools, which would go along with its code.
+    state = {**vars(value), "cache_parameters": functools.partial(dict, **parameters)}
     about = (value.__wrapped__, parameters["maxsize"], parameters["typed"], functools._CacheInfo)
     return type(value), about, state
 

@@ -46,8 +46,13 @@ def dial(address: tuple[str, int], option: str | os.PathLike[str] | None) -> tup
 
 
 def _connected(address: tuple[str, int], where: str) -> socket.socket:
+    host: str | bytes = address[0]
+    if address[0].isascii():
+        # As text it would be encoded by a module that is imported for that: never ends if the caller is a destructor
+        # that interrupted another import.
+        host = address[0].encode()
     try:
-        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        found = socket.getaddrinfo(host, address[1], type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except OSError as error:
         raise DialFailure(
             f"The host {address[0]} is not known ({error.strerror}): check the address given to Client."

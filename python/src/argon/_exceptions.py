@@ -2,12 +2,15 @@
 
 Pickle makes an exception again by calling its class with its ``args``. Where the class forgets that, the text is doubled,
 or nothing comes of it. So what was made again is compared with what was raised, and where they differ the parts
-travel instead: class, ``args``, attributes. No code of the class runs when they are put together.
+travel instead: class, ``args``, attributes. No code of the class runs when they are put together. An exception that is a
+value, or within one, travels as parts whenever its class has an ``__init__`` or the like of its own.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 import types
 
 TYPE_CHECKING = False  # As in typing.
@@ -21,6 +24,14 @@ DEPTH_MAX = 20
 _MARK = "argon exception"
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
 _FIELDS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+#: Attributes of a class that take part when pickle makes an instance again.
+_PARTICIPANTS = frozenset({"__init__", "__new__", "__setattr__", "__slots__"})
+_WRITTEN = (types.FunctionType, staticmethod)
+_BUILTIN_REDUCES = tuple(
+    kind.__reduce__ for kind in (BaseException, OSError, ImportError, AttributeError) if "__reduce__" in vars(kind)
+)
+#: Of this file where tasks run. Both sides call it so in their pickles.
+_NAME = "_argon._exceptions"
 _PLAIN = (str, int, float, complex, bytes, bool, type(None))
 #: An object that the interpreter keeps for suggestions.
 _LEFT_OUT = frozenset({"args", "obj"})
@@ -58,12 +69,10 @@ def parts(error: BaseException, depth: int = 0) -> tuple[Any, ...]:
     """The parts of an exception, as a value to be pickled."""
     if depth > DEPTH_MAX:
         raise RecursionError("exceptions within exceptions without end")
-    members = getattr(error, "exceptions", None) if _is_group(error) else None
-    made_of = error.args if members is None else (getattr(error, "message", ""), list(members))
     return (
         _MARK,
         type(error),
-        _taken_apart(made_of, depth),
+        _taken_apart(_made_of(error), depth),
         _taken_apart(error.args, depth),
         dict(vars(error)),
         _fields(error),
@@ -72,18 +81,54 @@ def parts(error: BaseException, depth: int = 0) -> tuple[Any, ...]:
 
 def together(apart: tuple[Any, ...]) -> BaseException:
     """The exception of its parts. Raises TypeError if there is none."""
-    _, kind, made_of, args, state, fields = apart
-    error = _blank(kind, _together(made_of))
+    _, kind, made_of, args, attributes, fields = apart
+    error = blank(kind, _together(made_of))
+    fill(error, (_together(args), attributes, fields))
+    return error
+
+
+def is_made_of_args(kind: type[BaseException]) -> bool:
+    """True if pickle makes its instances again: nothing of its own takes part in that, or it says itself how."""
+    if kind.__reduce__ not in _BUILTIN_REDUCES or kind.__reduce_ex__ is not object.__reduce_ex__:
+        return True
+    for base in kind.__mro__:
+        if base.__module__ != "builtins" and any(
+            name == "__slots__" or type(vars(base)[name]) in _WRITTEN for name in _PARTICIPANTS & vars(base).keys()
+        ):
+            return False
+    return True
+
+
+def reduced(error: BaseException) -> tuple[Any, ...]:
+    """What ``__reduce_ex__`` should say: its parts, and how they are put together."""
+    known: Any = sys.modules[_NAME]
+    state = (error.args, dict(vars(error)), _fields(error))
+    return known.blank, (type(error), _made_of(error)), state, None, None, known.fill
+
+
+def blank(kind: type[BaseException], made_of: tuple[Any, ...]) -> BaseException:
+    """An exception of the class, made without its ``__init__``. Raises TypeError if there is none."""
+    for base in kind.__mro__:
+        if base.__module__ == "builtins" and issubclass(base, BaseException):
+            try:
+                return base.__new__(kind, *made_of)
+            except TypeError:
+                continue
+    raise TypeError(f"no exception of the class {kind!r} can be made")
+
+
+def fill(error: BaseException, state: tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]) -> None:
+    """Gives a blank exception its parts."""
+    args, attributes, fields = state
     for name, value in fields.items():
-        for base in kind.__mro__:
+        for base in type(error).__mro__:
             field = vars(base).get(name)
             if type(field) in _FIELDS:
                 _set(field, error, value)
                 break
     # Descriptors of the base class, because the class may forbid changes.
-    BaseException.__dict__["args"].__set__(error, _together(args))
-    vars(error).update(state)
-    return error
+    BaseException.__dict__["args"].__set__(error, args)
+    vars(error).update(attributes)
 
 
 def set_cause(error: BaseException, cause: BaseException) -> None:
@@ -91,14 +136,10 @@ def set_cause(error: BaseException, cause: BaseException) -> None:
     BaseException.__dict__["__cause__"].__set__(error, cause)
 
 
-def _blank(kind: Any, made_of: tuple[Any, ...]) -> BaseException:
-    for base in kind.__mro__:
-        if base.__module__ == "builtins" and issubclass(base, BaseException):
-            try:
-                return base.__new__(kind, *made_of)  # type: ignore[no-any-return]
-            except TypeError:
-                continue
-    raise TypeError(f"no exception of the class {kind!r} can be made")
+def _made_of(error: BaseException) -> tuple[Any, ...]:
+    if _is_group(error):
+        return getattr(error, "message", ""), list(error.exceptions)  # type: ignore[attr-defined]
+    return error.args
 
 
 def _set(field: Any, error: BaseException, value: object) -> None:
@@ -160,3 +201,12 @@ def _are_alike(value: Any, other: Any, depth: int) -> bool:
         return list(value) == list(other) and all(_are_alike(value[name], other[name], depth + 1) for name in value)
     # An object of another class: pickle answers for it.
     return True
+
+
+if __name__ != _NAME:
+    blank.__module__ = fill.__module__ = _NAME
+    if "_argon" not in sys.modules:
+        sys.modules["_argon"] = types.ModuleType("_argon", "The name of this package where tasks run.")
+        sys.modules[_NAME] = sys.modules[__name__]
+    # In a task that uses this package, the runner's own file stays what the name means.
+    importlib.import_module(_NAME)

@@ -104,8 +104,13 @@ class Client:
             session.connect()
         calls = self._calls
         task = calls.task(self, session, calls.of(function), args, kwargs, is_waited_for=True)
-        session.offer(task, hurry=True)
-        return task.result()  # type: ignore[no-any-return]
+        try:
+            session.offer(task, hurry=True)
+            return task.result()  # type: ignore[no-any-return]
+        finally:
+            if not task._done:
+                # Left by what a signal handler raised.
+                session.cancel(task)
 
     def defer(self, function: Target[T], /, *args: Any, **kwargs: Any) -> Deferred[T]:
         """Sends the call off and returns at once; `result()` of what it returns waits for the value."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 from . import _handover, _result
 from . import _protocol as wire
 from ._task import Task
-from .errors import NotYet
+from .errors import Error, NotYet
 
 if TYPE_CHECKING:
     import asyncio
@@ -53,8 +53,8 @@ class Deferred(Task, Generic[T]):
     def result(self, timeout: float | None = None) -> T:
         """Waits for the value and returns it, or raises what the task raised.
 
-        Raises TimeoutError when it is not there after `timeout` seconds; the task goes on. An interrupt of the wait
-        (Ctrl-C) cancels the task.
+        Raises TimeoutError when it is not there after `timeout` seconds; the task goes on. Leaving the wait by an
+        exception, as by Ctrl-C or from the handler of a signal, cancels the task.
         """
         if not self._done:
             self._wait(timeout)
@@ -104,6 +104,14 @@ class Deferred(Task, Generic[T]):
         self.on_done(callback)
 
     @property
+    def _condition(self) -> Any:
+        """What `concurrent.futures.wait` and `as_completed` ask a future for first."""
+        raise TypeError(
+            "an argon.Deferred is not a concurrent.futures.Future: use argon.Executor, whose submit makes them, or map "
+            "with ordered=False"
+        )
+
+    @property
     def id(self) -> str:
         """The task's id, 48 hexadecimal digits."""
         return self._id.hex()
@@ -131,11 +139,15 @@ class Deferred(Task, Generic[T]):
     def _wait(self, timeout: float | None) -> None:
         session = self._session
         try:
-            if not session.wait(self, timeout):
-                raise NotYet(f"the task {self.id} has no outcome after {timeout} s; it goes on")
-        except KeyboardInterrupt:
+            has_ended = session.wait(self, timeout)
+        except Error:
+            raise
+        except BaseException:
+            # Ctrl-C, or what another signal handler raised.
             session.cancel(self)
             raise
+        if not has_ended:
+            raise NotYet(f"the task {self.id} has no outcome after {timeout} s; it goes on")
 
 
 def _end_unless_done(future: asyncio.Future[Any], task: Task) -> None:

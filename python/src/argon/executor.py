@@ -68,6 +68,9 @@ class ExecutorFuture(concurrent.futures.Future[T]):
         """What is known of how it ran; see `Deferred.report`."""
         return self._deferred.report
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a future cannot travel: pass its result()")
+
     def _invoke_callbacks(self) -> None:
         """Called by the standard library once the future is done."""
         callbacks, self._done_callbacks = self._done_callbacks, []

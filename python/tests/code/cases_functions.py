@@ -164,6 +164,8 @@ def fibonacci(n):
 def a_cached_function_travels_with_its_cache_size(remote):
     assert remote(fibonacci, 80) == 23416728348467685
     assert remote(lambda: fibonacci.cache_info().maxsize) == 7
+    assert remote(lambda: fibonacci.cache_parameters()["typed"]) is False
+    assert remote(lambda function: function, fibonacci)(9) == 34
     # What it has found once, a runner needs not look for again.
     assert remote(fibonacci, 80) == 23416728348467685
     assert remote(lambda: fibonacci.cache_info().hits) == 0
