@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build test demo chaos bench bench-peers compare-peers soak lint fmt doc clean
+.PHONY: help setup setup-to-build build test demo chaos bench bench-peers compare-peers soak lint fmt docs doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -49,6 +49,9 @@ lint: setup ## run the checks that need no test: format, house rules, clippy, pe
 
 fmt: ## format the Rust code
 	@cargo fmt --all
+
+docs: setup ## build the documentation site, with search: target/site/index.html
+	@scripts/docs
 
 doc: setup ## build the Rust documentation: target/doc
 	@scripts/check rustdoc

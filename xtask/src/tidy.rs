@@ -3,6 +3,7 @@
 //! Owns the list of rules and the shape of a finding. A rule is a function from the tree to its
 //! findings, one file each; to add one, write the file and one line in `RULES`.
 
+mod anchors;
 mod arrows;
 mod changelog;
 mod doc_paths;
@@ -27,6 +28,7 @@ pub(crate) const RULES: &[Rule] = &[
     marks::findings,
     machine_paths::findings,
     doc_paths::findings,
+    anchors::findings,
     changelog::findings,
 ];
 

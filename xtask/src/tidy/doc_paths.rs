@@ -47,7 +47,7 @@ fn link_targets(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The path from the root for a link in a page of `folder`; `None` when it leaves the repository.
-fn resolve(folder: &str, target: &str) -> Option<String> {
+pub(super) fn resolve(folder: &str, target: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in target.split('/') {
         match part {
