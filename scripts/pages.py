@@ -173,7 +173,11 @@ def run_console(block: Block, code: str, folder: str) -> str | None:
             shown.append([])
         elif shown and line.strip():
             shown[-1].append(line)
-    ended = start(["bash", "-s"], script + block.notes.get("check", "") + "\n", folder)
+    # A file of its own: what a command reads as its input must not be the rest of the script.
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script + block.notes.get("check", "") + "\n")
+        file.flush()
+        ended = start(["bash", file.name], "", folder)
     if ended.returncode != 0:
         return f"it ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
     printed = re.split(r"^@@@ \d+\n", ended.stdout, flags=re.M)[1:]
