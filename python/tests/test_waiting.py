@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from pathlib import Path
@@ -162,3 +163,34 @@ def test_a_key_that_others_can_read_is_refused_with_the_remedy(
         assert client.queue(abs, -1) == 1
     with pytest.raises(argon.Unreachable, match="is a folder"):
         argon.Client(cluster.address, key=str(tmp_path)).connect()
+
+
+# kind: keys | what is not a key file, for Python | loud | refused for what it is, at once
+def test_what_is_not_a_key_file_is_refused_for_what_it_is(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = cluster.key.read_text().strip()
+    path = tmp_path / "key"
+
+    def opens(text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+        with argon.Client(cluster.address, key=str(path)) as client:
+            assert client.queue(abs, -1) == 1
+
+    for text in (f"{line}\r\n", f"\n  {line}\n\n", f"\ufeff{line}\r\n"):
+        opens(text)
+    for text, said in ((f"{line}\n{line}\n", "no Argon key"), ("\n", "is empty"), ("\0" * 100_000, "no Argon key")):
+        with pytest.raises(argon.Unreachable, match=said):
+            opens(text)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    for odd in (str(path), "/dev/zero"):
+        with pytest.raises(argon.Unreachable, match="is not a regular file"):
+            argon.Client(cluster.address, key=odd).connect()
+    monkeypatch.delenv("ARGON_KEY", raising=False)
+    for relative in ("", "config"):
+        monkeypatch.setenv("HOME", relative)
+        monkeypatch.setenv("XDG_CONFIG_HOME", relative)
+        with pytest.raises(argon.Unreachable, match="names a folder from the root"):
+            argon.Client(cluster.address).connect()

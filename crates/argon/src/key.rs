@@ -2,10 +2,14 @@
 //!
 //! Owns the search and the file's form and mode. It proves nothing to anybody: that is the handshake's.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+mod write;
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+pub use write::{make_new, write};
 
 pub use argon_proto::key::{Key, ParseKeyError, Role, Scope};
 
@@ -28,7 +32,8 @@ pub struct Found {
 pub enum KeyError {
     /// Neither a variable nor a folder says where to look.
     #[error(
-        "no place for the key is known: neither HOME nor XDG_CONFIG_HOME is set; name a file with --key or ARGON_KEY"
+        "no place for the key is known: neither HOME nor XDG_CONFIG_HOME names a folder from the root; name a file with \
+         --key or ARGON_KEY"
     )]
     NoPlace,
     /// There is no file.
@@ -69,6 +74,12 @@ pub enum KeyError {
         /// The file.
         path: String,
     },
+    /// There is something else than a file where a key was to be written.
+    #[error("{path} is not a regular file, and a key is not put into its place; name another place")]
+    NotReplaced {
+        /// What is there.
+        path: String,
+    },
     /// The file cannot be read.
     #[error("the key {path} cannot be read: {why}; see who may read it")]
     Unreadable {
@@ -92,7 +103,7 @@ pub enum KeyError {
         error: ParseKeyError,
     },
     /// A new key could not be written.
-    #[error("a key cannot be made at {path}: {why}; name another place with --key")]
+    #[error("a key cannot be written to {path}: {why}; name another place")]
     NotMade {
         /// The file.
         path: String,
@@ -101,13 +112,16 @@ pub enum KeyError {
     },
 }
 
-/// Where the key is kept when nobody says otherwise.
+/// Where the key is kept when nobody says otherwise: by the XDG base directory specification, in which a relative path is
+/// no path, and where HOME is not set (cron, containers) by the home folder of the password database.
 #[must_use]
 pub fn default_path() -> Option<PathBuf> {
+    let is_place = |folder: &PathBuf| folder.is_absolute();
+    let home = || std::env::var_os("HOME").map_or_else(std::env::home_dir, |home| Some(PathBuf::from(home)));
     let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .filter(|folder| !folder.is_empty())
         .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+        .filter(is_place)
+        .or_else(|| home().filter(is_place).map(|home| home.join(".config")))?;
     Some(folder.join("argon").join("key"))
 }
 
@@ -130,7 +144,7 @@ pub fn find_or_make(named: Option<&Path>) -> Result<Found, KeyError> {
     match place(named)? {
         Place::Text(key) => Ok(key),
         Place::File(path) if path.exists() => read(&path),
-        Place::File(path) => make(&path),
+        Place::File(path) => write::make(&path),
     }
 }
 
@@ -143,14 +157,16 @@ fn place(named: Option<&Path>) -> Result<Place, KeyError> {
     if let Some(path) = named {
         return Ok(Place::File(path.to_owned()));
     }
-    if let Ok(value) = std::env::var("ARGON_KEY")
-        && !value.is_empty()
-    {
-        if !value.starts_with("argon1-") {
+    if let Some(value) = std::env::var_os("ARGON_KEY").filter(|value| !value.is_empty()) {
+        // The key itself must never be taken for the name of a file: messages name files.
+        let text = value.to_string_lossy();
+        if !without_mark(&text).starts_with("argon1-") {
             return Ok(Place::File(value.into()));
         }
         let source = "ARGON_KEY".to_owned();
-        let key = value.parse().map_err(|error| KeyError::NotAKey { place: source.clone(), error })?;
+        let key = without_mark(&text)
+            .parse()
+            .map_err(|error| KeyError::NotAKey { place: source.clone(), error })?;
         return Ok(Place::Text(Found { key, source, is_new: false }));
     }
     default_path().map(Place::File).ok_or(KeyError::NoPlace)
@@ -183,87 +199,26 @@ fn read(path: &Path) -> Result<Found, KeyError> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     let text = String::from_utf8_lossy(&bytes);
-    if text.trim().is_empty() {
+    let text = without_mark(&text);
+    if text.is_empty() {
         return Err(KeyError::Empty { path: shown });
     }
     let key = text.parse().map_err(|error| KeyError::NotAKey { place: shown.clone(), error })?;
     Ok(Found { key, source: shown, is_new: false })
 }
 
-/// Makes a new cluster key where the key would be looked for. If there is one, `replace` decides.
-///
-/// # Errors
-/// If there is one that is not to be replaced, if `ARGON_KEY` holds the key itself, or if the file cannot be written.
-pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, KeyError> {
-    match place(named)? {
-        Place::Text(found) => Err(KeyError::Exists { path: format!("the key in {}", found.source) }),
-        Place::File(path) => {
-            let key = random_key(&path)?;
-            write(&path, &key, replace)?;
-            Ok(Found { key, source: path.display().to_string(), is_new: true })
-        }
-    }
-}
-
-/// Makes a key unless another process makes one at the same time, whose key it then is.
-fn make(path: &Path) -> Result<Found, KeyError> {
-    let key = random_key(path)?;
-    match write(path, &key, false) {
-        Ok(()) => Ok(Found { key, source: path.display().to_string(), is_new: true }),
-        Err(KeyError::Exists { .. }) => read(path),
-        Err(error) => Err(error),
-    }
-}
-
-fn random_key(path: &Path) -> Result<Key, KeyError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| KeyError::NotMade {
-        path: path.display().to_string(),
-        why: io::Error::other(error.to_string()),
-    })?;
-    Ok(Key::cluster(secret))
-}
-
-/// Writes a key into a file of mode 0600, whole or not at all. The key is written beside its place first, so that of two
-/// processes that begin at once one wins.
-///
-/// # Errors
-/// If there is a file and `replace` is not set, or if it cannot be written.
-pub fn write(path: &Path, key: &Key, replace: bool) -> Result<(), KeyError> {
-    let failed = |why: io::Error| KeyError::NotMade { path: path.display().to_string(), why };
-    if path.is_dir() {
-        return Err(KeyError::Folder { path: path.display().to_string() });
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut file| {
-            writeln!(file, "{key}")?;
-            file.sync_all()
-        })
-        .and_then(|()| if replace { fs::rename(&draft, path) } else { fs::hard_link(&draft, path) });
-    let _ = fs::remove_file(&draft);
-    match written {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(KeyError::Exists { path: path.display().to_string() })
-        }
-        Err(error) => Err(failed(error)),
-    }
+/// A text without white space around it and the byte order mark that some editors put before it.
+fn without_mark(text: &str) -> &str {
+    text.trim().trim_start_matches('\u{feff}').trim()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    fn folder(name: &str) -> PathBuf {
+    pub(super) fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("argon-key-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         folder
@@ -317,6 +272,8 @@ mod tests {
         assert_eq!(find(Some(&link)).expect("followed").key, made.key);
         let lines = at("lines", &format!("\r\n{}\r\n", made.key));
         assert_eq!(find(Some(&lines)).expect("trimmed").key, made.key);
+        let marked = at("marked", &format!("\u{feff}{}\r\n", made.key));
+        assert_eq!(find(Some(&marked)).expect("read without its mark").key, made.key);
         assert!(matches!(find(Some(&at("empty", "\n"))), Err(KeyError::Empty { .. })));
         assert!(matches!(find(Some(&at("other", "ssh-rsa"))), Err(KeyError::NotAKey { .. })));
         assert!(matches!(
@@ -324,20 +281,6 @@ mod tests {
             Err(KeyError::NotAKey { .. })
         ));
         assert!(matches!(find(Some(Path::new("/dev/null"))), Err(KeyError::NotAFile { .. })));
-        fs::remove_dir_all(folder).expect("cleaned");
-    }
-
-    #[test]
-    fn a_key_is_replaced_only_if_that_is_said() {
-        let folder = folder("replaced");
-        let path = folder.join("key");
-        let made = make_new(Some(&path), false).expect("made");
-        assert!(matches!(make_new(Some(&path), false), Err(KeyError::Exists { .. })));
-        assert_eq!(find(Some(&path)).expect("kept").key, made.key);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("opened up");
-        let other = make_new(Some(&path), true).expect("replaced");
-        assert_ne!(other.key, made.key);
-        assert_eq!(find(Some(&path)).expect("of mode 0600 again").key, other.key);
         fs::remove_dir_all(folder).expect("cleaned");
     }
 

@@ -50,4 +50,33 @@ like("$@", qr/chmod 600 \Q$path\E at \Q$0\E line \d+/, 'a client says it where t
 is(found($line), 'found', 'a key line is no file');
 like(found("$folder"), qr/is a folder/, 'a folder is named as one');
 
+# What is not a key file is refused for what it is, as by the program; a pipe without a writer stops nobody.
+sub holding {
+    my ($text) = @_;
+    open my $out, '>:raw', $path or die $!;
+    print {$out} $text;
+    close $out;
+    chmod oct '600', $path;
+    return found($path);
+}
+is(holding($_), 'found', 'white space and a byte order mark around the key are ignored')
+    for "$line\r\n", "\n  $line \n\n", "\xEF\xBB\xBF$line\r\n";
+like(holding("$line\n$line\n"), qr/is no Argon key/, 'two keys are none');
+like(holding("\n"),              qr/is empty/,           'an empty file is called empty');
+like(holding("\0" x 100_000),    qr/is no Argon key/, 'another file is no key');
+unlink $path;
+require POSIX;
+POSIX::mkfifo($path, oct '600') or die $!;
+{
+    local $SIG{ALRM} = sub { die "it waits for a writer\n" };
+    alarm 20;
+    like(found($path), qr/is not a regular file/, 'a pipe is refused at once');
+    alarm 0;
+}
+like(found('/dev/zero'), qr/is not a regular file/, 'so is a device');
+for my $relative (q{}, 'config') {
+    like(found(undef, HOME => $relative, XDG_CONFIG_HOME => $relative), qr/names a folder from the root/,
+        "a relative path is no place for the key ('$relative')");
+}
+
 done_testing;

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
 from . import _protocol
+
+# Bytes of a key file that are read: far more than a key has.
+_FILE_BYTES = 4096
 
 
 class KeyProblem(Exception):
@@ -30,7 +34,7 @@ def find(option: str | os.PathLike[str] | None) -> Key:
     path = default_path()
     if path is not None and path.exists():
         return _from_file(path, "the default key file")
-    where = f"{path} does not exist" if path else "neither XDG_CONFIG_HOME nor a home folder is known"
+    where = f"{path} does not exist" if path else "neither XDG_CONFIG_HOME nor HOME names a folder from the root"
     raise KeyProblem(
         f"There is no cluster key: {where}. The manager makes it at its first start; `argon key` shows it there. "
         "Copy that file to this machine, or give it as key=FILE or in ARGON_KEY."
@@ -38,18 +42,18 @@ def find(option: str | os.PathLike[str] | None) -> Key:
 
 
 def default_path() -> Path | None:
-    """Where a manager of the same user puts the key."""
-    config = os.environ.get("XDG_CONFIG_HOME")
-    if config:
+    """Where a manager of the same user puts the key: a relative path is no path, by the XDG specification."""
+    config = os.environ.get("XDG_CONFIG_HOME", "")
+    if os.path.isabs(config):
         return Path(config) / "argon" / "key"
-    try:
-        return Path.home() / ".config" / "argon" / "key"
-    except RuntimeError:
-        return None
+    home = os.environ.get("HOME") if os.name == "posix" else None
+    if home is None:
+        home = os.path.expanduser("~")
+    return Path(home) / ".config" / "argon" / "key" if os.path.isabs(home) else None
 
 
 def _read(given: str, origin: str) -> Key:
-    if given.lstrip().startswith("argon1-"):
+    if _bare(given).startswith("argon1-"):
         return _parsed(given, origin)
     path = Path(given)
     if not path.exists():
@@ -62,19 +66,45 @@ def _read(given: str, origin: str) -> Key:
 
 def _from_file(path: Path, origin: str) -> Key:
     try:
-        if path.is_dir():
-            raise KeyProblem(f"The key {path} ({origin}) is a folder: name the file in it that holds the key.")
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        is_exposed = os.name == "posix" and bool(path.stat().st_mode & 0o077)
+        # A pipe that nobody writes to must not stop the program.
+        opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(opened, "rb") as file:
+            mode = os.fstat(opened).st_mode
+            _check(path, origin, mode)
+            text = file.read(_FILE_BYTES).decode("utf-8", "replace")
     except OSError as error:
+        if isinstance(error, IsADirectoryError) or path.is_dir():
+            raise _folder(path, origin) from error
         raise KeyProblem(f"The key file {path} ({origin}) cannot be read: {error.strerror}.") from error
-    if is_exposed:
+    if not _bare(text):
+        raise KeyProblem(f"The key file {path} ({origin}) is empty: copy the key again.")
+    return _parsed(text, str(path))
+
+
+def _check(path: Path, origin: str, mode: int) -> None:
+    """Raises where the kind or the mode of the opened file does not protect a key. The program has the same rule."""
+    if stat.S_ISDIR(mode):
+        raise _folder(path, origin)
+    if not stat.S_ISREG(mode):
+        raise KeyProblem(
+            f"The key {path} ({origin}) is not a regular file, so its mode protects nothing: name a file, "
+            "or give the key itself."
+        )
+    if os.name == "posix" and mode & 0o077:
         raise KeyProblem(f"The key {path} ({origin}) can be read by others; run: chmod 600 {path}")
-    return _parsed(lines[0] if lines else "", str(path))
 
 
-def _parsed(line: str, origin: str) -> Key:
-    found = _protocol.parse_key(line)
+def _folder(path: Path, origin: str) -> KeyProblem:
+    return KeyProblem(f"The key {path} ({origin}) is a folder: name the file in it that holds the key.")
+
+
+def _bare(text: str) -> str:
+    """The text without white space around it and the byte order mark that some editors put before it."""
+    return text.strip().removeprefix("\ufeff").strip()
+
+
+def _parsed(text: str, origin: str) -> Key:
+    found = _protocol.parse_key(_bare(text))
     if found is None:
         raise KeyProblem(
             f"What {origin} holds is no Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits."

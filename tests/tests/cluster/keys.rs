@@ -115,3 +115,45 @@ fn what_is_no_key_file_is_refused_for_what_it_is_with_status_4() {
     std::os::unix::fs::symlink(cluster.key(), &link).unwrap();
     assert_eq!(bare(&mut cluster, &["status", "--key", &link_name]).status.code(), Some(0));
 }
+
+// kind: keys | relative or no HOME, a key in ARGON_KEY with white space | right | no file of the folder that one is in is taken for the key, and no message holds a key
+#[test]
+fn the_key_is_never_looked_for_in_the_folder_that_one_is_in_nor_printed_as_a_name() {
+    let mut cluster = Cluster::start();
+    let asks = |cluster: &mut Cluster, arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(argon_tests::argon());
+        command.args(arguments).env_remove("ARGON_KEY").env_remove("XDG_CONFIG_HOME");
+        command.env("ARGON_MANAGER", cluster.address()).current_dir(cluster.folder());
+        command.envs(variables.iter().copied());
+        cluster.run(command, "asks").finish(SOON)
+    };
+    for home in ["", "relative"] {
+        let made = asks(&mut cluster, &["key", "--new"], &[("HOME", home), ("XDG_CONFIG_HOME", home)]);
+        assert_eq!(made.status.code(), Some(4), "{}", made.stdout);
+        assert!(made.stderr.contains("names a folder from the root"), "{}", made.stderr);
+    }
+    let text = fs::read_to_string(cluster.key()).unwrap();
+    for key in [format!(" {text}"), format!("\u{feff}{text}"), format!("\r\n{text}\r\n")] {
+        let look = asks(&mut cluster, &["status"], &[("ARGON_KEY", &key)]);
+        assert_eq!(look.status.code(), Some(0), "{}", look.stderr);
+    }
+    let broken = asks(&mut cluster, &["status"], &[("ARGON_KEY", &text[..text.len() - 5])]);
+    assert_eq!(broken.status.code(), Some(4));
+    assert!(!broken.stderr.contains(&text[20..40]), "the key was printed: {}", broken.stderr);
+    let printed = asks(&mut cluster, &["key", "--out", "-"], &[("ARGON_KEY", &text)]);
+    assert_eq!(printed.status.code(), Some(2), "{}", printed.stderr);
+}
+
+// kind: keys | `argon key --out` under any umask | right | mode 0600
+#[test]
+fn a_key_file_has_mode_0600_under_any_umask() {
+    let mut cluster = Cluster::start();
+    for umask in ["000", "077", "777"] {
+        let (path, name) = file(&cluster, &format!("umask-{umask}"));
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask $1; exec \"$2\" key --out \"$3\" --key \"$4\"", "sh", umask]);
+        command.arg(argon_tests::argon()).arg(&name).arg(cluster.key());
+        let written = cluster.run(command, "umask").finish(SOON);
+        assert_eq!((written.status.code(), mode(&path)), (Some(0), 0o600), "{umask}: {}", written.stderr);
+    }
+}

@@ -70,6 +70,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         })?,
     };
     match &arguments.out {
+        Some(out) if out.as_os_str() == "-" => {
+            Err(Failure::new(Kind::Usage, "--out names a file; leave it out, and the key is printed"))
+        }
         Some(out) => {
             if is_same_file(out, Path::new(&found.source)) {
                 let why = format!("{} is the key that this one is made of; name another file", out.display());
