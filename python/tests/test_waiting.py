@@ -72,6 +72,25 @@ def test_a_full_queue_is_told(own_cluster: Cluster) -> None:
     assert [one.result(30) for one in deferreds] == list(range(5))
 
 
+# kind: the reason of a wait | a manager that is frozen, for Python | loud | it is told of, and waited for
+def test_a_manager_that_is_frozen_is_told(own_cluster: Cluster) -> None:
+    told: list[dict[str, Any]] = []
+    own_cluster.add_worker(1)
+    assert own_cluster.manager is not None
+    manager = own_cluster.manager
+
+    def thaw(reason: dict[str, Any]) -> None:
+        told.append(reason)
+        manager.kill(signal.SIGCONT)
+
+    with argon.Client(own_cluster.address, key=own_cluster.key, on_waiting=thaw) as client:
+        assert client.queue(abs, -1) == 1
+        manager.kill(signal.SIGSTOP)
+        assert client.defer(abs, -2).result(60) == 2
+    assert codes(told) == ["manager_away"]
+    assert told[0]["message"] == f"the manager at {own_cluster.address} does not answer"
+
+
 @pytest.mark.parametrize("kind", ["client", "executor", "asyncio"])
 def test_a_manager_that_is_away_is_told(own_cluster: Cluster, kind: str) -> None:
     told: list[dict[str, Any]] = []

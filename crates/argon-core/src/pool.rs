@@ -230,7 +230,8 @@ impl Pool {
         let is_done = self.is_draining
             && self.waiting_len() == 0
             && self.slots.iter().all(|slot| slot.attempt().is_none())
-            && (self.unsettled.is_empty() || !self.is_linked);
+            // Without a manager, too: it may be back soon, and what only this worker knows would be lost for ever.
+            && self.unsettled.is_empty();
         if is_done && !self.has_left {
             self.has_left = true;
             for (index, slot) in self.slots.iter_mut().enumerate() {

@@ -129,3 +129,20 @@ fn a_draining_worker_gives_back_what_waits_and_leaves_when_the_rest_is_settled()
     assert!(!hand.finish(1).contains(&Effect::Leave));
     assert!(hand.step(Input::OutcomesSettled(vec![id(1)])).contains(&Effect::Leave));
 }
+
+// kind: drain waits | the manager is away when the last task of a draining worker ends | right | the worker keeps the outcome until a manager has taken it
+#[test]
+fn a_draining_worker_that_lost_its_manager_stays_until_its_outcomes_are_settled() {
+    let mut hand = Hand::new(|_| ());
+    hand.receive(1);
+    hand.step(Input::DrainRequested("test".to_owned()));
+    hand.step(Input::ManagerLost);
+    assert!(!hand.finish(1).contains(&Effect::Leave), "the outcome is nowhere else");
+    let back = hand.step(Input::ManagerFound);
+    assert_eq!(reported(&back), [Status::Ok]);
+    assert!(!back.contains(&Effect::Leave));
+    assert!(hand.step(Input::OutcomesSettled(vec![id(1)])).contains(&Effect::Leave));
+    let mut idle = Hand::new(|_| ());
+    idle.step(Input::ManagerLost);
+    assert!(idle.step(Input::DrainRequested("test".to_owned())).contains(&Effect::Leave), "it keeps nothing");
+}

@@ -2,6 +2,7 @@
 //!
 //! The macros of the standard library panic where a disk is full or nobody reads, and clippy refuses them in this crate.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -77,5 +78,41 @@ pub fn unwritable(error: &io::Error) -> Failure {
 /// Tells people something on standard error. Where that cannot be written there is nobody to tell.
 pub fn complain(text: impl std::fmt::Display) {
     // One write, so that lines of several processes do not mix.
-    let _ = io::stderr().lock().write_all(format!("argon: {text}\n").as_bytes());
+    let _ = io::stderr().lock().write_all(format!("argon: {}\n", printable(&text.to_string())).as_bytes());
+}
+
+/// A text that may come from others, for a terminal: control characters, which move the cursor, rename the window or hide
+/// what stands before them, are shown as `\u{1b}` is. Line ends and tabs stay.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_harmless = |letter: char| !letter.is_control() || matches!(letter, '\n' | '\t');
+    if text.chars().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |letter: char| {
+        if is_harmless(letter) { letter.to_string() } else { letter.escape_unicode().to_string() }
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// The same on one line of a table: each control character is a space.
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // kind: output | escape sequences of terminals in names and messages | right | shown, not sent
+    #[test]
+    fn control_characters_of_others_are_shown_and_not_sent_to_the_terminal() {
+        assert_eq!(printable("plain é 漢\n\tx"), "plain é 漢\n\tx");
+        assert_eq!(
+            printable("a\u{1b}]0;owned\u{7}\r\u{9b}2J\u{7f}"),
+            "a\\u{1b}]0;owned\\u{7}\\u{d}\\u{9b}2J\\u{7f}"
+        );
+        assert_eq!(on_one_line("a\u{1b}[2J\nb\u{9b}"), "a [2J b ");
+    }
 }

@@ -26,6 +26,8 @@ const USER_TIMEOUT: Duration = Duration::from_secs(15);
 /// A manager that has proven the key.
 #[derive(Debug)]
 pub struct Reached {
+    /// The address under which it was reached.
+    pub address: String,
     /// The connection.
     pub stream: TcpStream,
     /// What was read behind the handshake.
@@ -106,7 +108,7 @@ async fn dial_now(address: &str, key: &Key, role: Role) -> Result<Reached, Troub
     write_all(&mut stream, &mut out).await?;
     let welcome = frame(&mut stream, &mut frames, kind::WELCOME).await?;
     let welcome = dialler.check(&welcome)?;
-    Ok(Reached { stream, frames, welcome })
+    Ok(Reached { address: address.to_owned(), stream, frames, welcome })
 }
 
 async fn write_all(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Trouble> {

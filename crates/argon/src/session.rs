@@ -173,11 +173,12 @@ impl Shared {
     }
 
     /// A connection is there.
-    fn connected(&self, stream: Arc<OwnedWriteHalf>, welcome: &Welcome) {
+    fn connected(&self, stream: Arc<OwnedWriteHalf>, welcome: &Welcome, address: String) {
         let mut state = self.lock();
         state.stream = Some(stream);
         state.is_blocked = false;
         state.journal.connected(welcome);
+        state.journal.reached_at(address);
         self.unlock(state);
     }
 

@@ -91,6 +91,13 @@ sub words_of {
     my @both = map { $client->defer(sub { select undef, undef, undef, 3; return 'done' }) } 1, 2;
     $_->get for @both;
     is_deeply([ grep { $_ ne 'busy' } @words ], [], '... nor is one that waits for a slot, but to a hook');
+    # the_manager_is_frozen
+    my @silent;
+    my $patient = Argon::Client->new(@address, on_waiting => sub { push @silent, $_[1]{code}; kill CONT => $manager->{process} if $silent[-1] eq 'manager_away' });
+    $patient->connect;
+    kill STOP => $manager->{process};
+    is($patient->queue(sub { return 'thawed' }), 'thawed', 'a manager that is frozen is waited for');
+    is(scalar(grep { $_ eq 'manager_away' } @silent), 1, '... and told of, once');
     # the_manager_goes_away
     $cluster->kill_process($worker->{process});
     my @away;

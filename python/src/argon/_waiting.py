@@ -62,6 +62,9 @@ class Waiting:
         self._next_at = now + pause
         if self._full is not None:
             self._tell(*self._full)
+        elif self._request is not None:
+            # It has not answered since the last look.
+            self._tell(_AWAY[0], f"the manager at {self._where()} does not answer", tasks=len(session.journal))
         elif not self._is_refused and self._hook is not None:
             self._request = next(session.numbers)
             link.send(wire.json_frame(wire.REQUEST, {"request": self._request, "what": "waiting"}))
@@ -105,15 +108,21 @@ class Waiting:
         reasons = [one for one in reply.get("waiting") or () if isinstance(one, dict) and one.get("code")]
         held = {(str(one["code"]), str(one.get("runtime") or "")) for one in reasons}
         self._told &= held
+        # The manager does not know under which address it is seen from here.
+        where = self._where()
         for one in reasons:
             tasks = one.get("tasks")
             self._tell(
                 str(one["code"]),
-                str(one.get("message") or one["code"]),
+                str(one.get("message") or one["code"]).replace("HOST:PORT", where),
                 str(one.get("runtime") or ""),
                 tasks if isinstance(tasks, int) else None,
             )
         return True
+
+    def _where(self) -> str:
+        host, port = self._session.reconnect.addresses[0]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def tell_at_exit(self, count: int) -> None:
         """The program would end, but for its calls."""

@@ -213,3 +213,15 @@ fn a_cancel_needs_a_name_and_a_manager() {
     let told = argon(&mut cluster, &["cancel", &"0".repeat(48)]);
     assert!(told.status.code() == Some(5) && told.stderr.contains("cannot be reached"), "{}", told.stderr);
 }
+
+// kind: cancel frees the slot | `argon cancel --all` with a client's key, `argon cancel -` without ids | loud | a status, a sentence
+#[test]
+fn a_key_that_may_not_cancel_all_has_its_status_and_no_ids_are_said_to_be_none() {
+    let mut cluster = Cluster::start();
+    let key = key_of(&mut cluster, "client");
+    let refused = with_key(&mut cluster, &key, &["cancel", "--all"]);
+    assert_eq!((refused.status.code(), refused.stdout.as_str()), (Some(4), ""), "{}", refused.stderr);
+    let none = argon(&mut cluster, &["cancel", "-"]);
+    assert_eq!(none.status.code(), Some(0));
+    assert!(none.stderr.contains("names no task"), "{}", none.stderr);
+}

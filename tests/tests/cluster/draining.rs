@@ -99,3 +99,22 @@ fn the_worker_of_argon_up_leaves_and_its_manager_goes_on_until_it_is_told_to_end
     up.signal(libc::SIGTERM);
     assert_eq!(up.finish(SOON).status.code(), Some(0));
 }
+
+// kind: drain waits | the manager is restarted meanwhile | right | the worker leaves when its task has ended, and `--wait` with it
+#[test]
+fn a_drain_and_who_waits_for_it_outlive_a_restart_of_the_manager() {
+    let mut cluster = Cluster::start();
+    let name = impatient_worker(&mut cluster);
+    let running = begin(&mut cluster);
+    let waits = start(&mut cluster, &["drain", "--wait", &name]);
+    wait_for("the drain", SOON, || waits.stdout().contains("takes no more tasks").then_some(()));
+    cluster.kill_manager();
+    wait_for("the notice", SOON, || waits.stderr().contains("argon: waiting: ").then_some(()));
+    cluster.start_manager();
+    std::fs::write(cluster.folder().join("go"), "").unwrap();
+    let waits = waits.finish(LATER);
+    let running = running.finish(SOON);
+    assert_eq!(running.status.code(), Some(0), "{}", running.stderr);
+    assert_eq!(waits.status.code(), Some(0), "{}", waits.stderr);
+    assert!(waits.stderr.ends_with(&format!("worker {name} has left\n")), "{}", waits.stderr);
+}

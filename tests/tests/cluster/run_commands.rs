@@ -151,6 +151,28 @@ fn retries_run_it_again_and_its_output_begins_anew_in_words() {
     assert!(finished.stderr.contains("started again"), "{}", finished.stderr);
 }
 
+// kind: the reason of a wait | a manager that is frozen | loud | the reason is printed, and the command goes on with it
+#[test]
+fn a_frozen_manager_is_told_before_and_after_the_command_has_begun() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    let begun = cluster.folder().join("begun");
+    let script = format!("touch '{}'; while test ! -e go; do sleep 0.1; done; echo done", begun.display());
+    let running = command(&cluster, &["--cwd", cluster.folder().to_str().unwrap()], &["sh", "-c", &script]);
+    let running = cluster.run(running, "running");
+    wait_for("the start", SOON, || begun.exists().then_some(()));
+    cluster.manager.as_ref().unwrap().signal(libc::SIGSTOP);
+    let dialling = command(&cluster, &[], &["echo", "late"]);
+    let dialling = cluster.run(dialling, "dialling");
+    for process in [&running, &dialling] {
+        let told = || process.stderr().contains("argon: waiting: the manager at ").then_some(());
+        wait_for("the notice", Duration::from_secs(15), told);
+    }
+    cluster.manager.as_ref().unwrap().signal(libc::SIGCONT);
+    std::fs::write(cluster.folder().join("go"), "").unwrap();
+    let running = running.finish(SOON);
+    assert_eq!((running.status.code(), running.stdout.as_str()), (Some(0), "done\n"), "{}", running.stderr);
+}
+
 // kind: the reason of a wait | `argon run` on a pool without workers | loud | the reason is printed once
 #[test]
 fn a_pool_without_workers_is_told_and_waited_for() {
@@ -158,6 +180,8 @@ fn a_pool_without_workers_is_told_and_waited_for() {
     let waiting = command(&cluster, &[], &["echo", "at last"]);
     let waiting = cluster.run(waiting, "run");
     wait_for("the notice", SOON, || waiting.stderr().contains("argon: waiting: ").then_some(()));
+    let start_one = format!("argon worker --manager {}", cluster.address());
+    assert!(waiting.stderr().contains(&start_one), "{}", waiting.stderr());
     cluster.add_worker(&["--workers", "1"]);
     let finished = waiting.finish(SOON);
     assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(0), "at last\n"));

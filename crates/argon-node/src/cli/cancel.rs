@@ -11,7 +11,7 @@ use crate::exit::{Failure, Kind};
 use crate::key_file;
 use crate::manager::cancel::TASKS_PER_REQUEST;
 use crate::net::ask::{ask, role_for, unreadable};
-use crate::output::print_line;
+use crate::output::{complain, print_line, printable};
 
 /// Cancel tasks: those that wait never start, those that run are killed.
 #[derive(Debug, Args)]
@@ -48,6 +48,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     let names = all_names(&arguments.ids)?;
     let role = role_for(&found.key, Role::Admin);
+    if arguments.all && role == Role::Client {
+        let why = "only an admin may cancel the tasks of all; use the cluster key or an admin's";
+        return Err(Failure::new(Kind::Key, why));
+    }
+    if names.is_empty() && !arguments.all {
+        complain("standard input names no task; nothing was cancelled");
+    }
     let by = who();
     super::block_on(async {
         let address = &arguments.manager.manager;
@@ -71,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 let line = if arguments.json {
                     serde_json::to_string(&task).map_err(|error| unreadable(&error))?
                 } else {
-                    format!("{}: {}", task.task, task.message)
+                    printable(&format!("{}: {}", task.task, task.message)).into_owned()
                 };
                 print(&line)?;
             }

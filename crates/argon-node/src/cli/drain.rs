@@ -7,13 +7,15 @@ use argon_proto::key::{Key, Role};
 use clap::Args;
 
 use super::options::{KeyOption, ManagerOption, parse_seconds};
-use crate::exit::Failure;
+use crate::exit::{Failure, Kind};
 use crate::key_file;
 use crate::net::ask::{ask, unreadable};
-use crate::output::{complain, print_line};
+use crate::output::{complain, print_line, printable};
 
 /// Pause between two looks at what a draining worker still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A manager that has been restarted may take so long to have its workers back.
+const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Let a worker finish what it runs, give the rest back, and leave.
 #[derive(Debug, Args)]
@@ -57,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         if arguments.json {
             print_line(reply.into_json())?;
         } else {
-            print_line(for_people(&arguments.worker, arguments.within, &drains))?;
+            print_line(printable(&for_people(&arguments.worker, arguments.within, &drains)))?;
         }
         if arguments.wait { wait(&arguments.manager.manager, &found.key, &drains).await } else { Ok(()) }
     })
@@ -79,16 +81,34 @@ fn for_people(worker: &str, within: Option<f64>, drains: &WorkerDrains) -> Strin
     format!("worker {worker} takes no more tasks; {held}{}{more}{stays}", limit.unwrap_or_default())
 }
 
-/// Returns when the manager does not know the worker any more.
+/// Returns when the manager does not know the worker any more. A manager that is away is waited for: the worker goes on
+/// without it, and what it says of the worker just after a restart is not the end.
 async fn wait(address: &str, key: &Key, drains: &WorkerDrains) -> Result<(), Failure> {
     let name = &drains.name;
-    let mut last = drains.held;
+    let (mut last, mut is_away) = (drains.held, false);
+    let mut managers = Managers::default();
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let reply = ask(address, key, Role::Admin, &Question::Status).await?;
+        let reply = match ask(address, key, Role::Admin, &Question::Status).await {
+            Ok(reply) => reply,
+            Err(failure) if failure.kind() == Kind::Reach => {
+                if !is_away {
+                    complain(format_args!("waiting: {failure}"));
+                }
+                is_away = true;
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        is_away = false;
         let status: ManagerStatus = reply.read().map_err(|error| unreadable(&error))?;
+        let may_come_back = managers.may_lack_workers(&status);
         let mut workers = status.scheduler.worker_list.iter();
         let Some(worker) = workers.find(|worker| worker.worker == drains.worker) else {
+            if may_come_back {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
             complain(format_args!("worker {name} has left"));
             return Ok(());
         };
@@ -96,12 +116,43 @@ async fn wait(address: &str, key: &Key, drains: &WorkerDrains) -> Result<(), Fai
             complain(format_args!("worker {name} still holds {}", worker.held));
             last = worker.held;
         }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Notices that the manager was restarted.
+#[derive(Default)]
+struct Managers {
+    /// Process number and uptime in seconds of the last one.
+    last: Option<(u32, u64)>,
+    is_another: bool,
+}
+
+impl Managers {
+    /// Whether this is not the manager that was seen first, and so young that workers may not be back yet.
+    fn may_lack_workers(&mut self, status: &ManagerStatus) -> bool {
+        let seen = (status.pid, status.uptime_s);
+        self.is_another |= self.last.is_some_and(|(pid, uptime_s)| pid != seen.0 || seen.1 < uptime_s);
+        self.last = Some(seen);
+        self.is_another && Duration::from_secs(status.uptime_s) < BACK_WITHIN
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_that_a_restarted_manager_does_not_know_yet_has_not_left() {
+        let status = |pid: u32, uptime_s: u64| ManagerStatus { pid, uptime_s, ..ManagerStatus::default() };
+        let mut managers = Managers::default();
+        assert!(!managers.may_lack_workers(&status(1, 0)), "the one that was asked");
+        assert!(!managers.may_lack_workers(&status(1, 9)));
+        assert!(managers.may_lack_workers(&status(1, 2)), "another one of the same number, as in containers");
+        assert!(managers.may_lack_workers(&status(1, 14)));
+        assert!(!managers.may_lack_workers(&status(1, 15)), "it had its time");
+        assert!(managers.may_lack_workers(&status(2, 15 - 1)));
+    }
 
     #[test]
     fn what_becomes_of_running_tasks_is_told_before_it_happens() {

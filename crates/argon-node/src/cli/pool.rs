@@ -16,6 +16,7 @@ use super::options::{KeyOption, ManagerOption, parse_seconds, whole};
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, Kind};
 use crate::key_file;
+use crate::net::ask::not_in_silence;
 use crate::output::complain;
 
 /// Which manager, and by which key.
@@ -70,8 +71,9 @@ impl PoolOption {
     pub(super) async fn connect_with(
         &self,
         name: &str,
-        tell: impl Fn(String) + Send + Sync + 'static,
+        tell: impl Fn(String) + Clone + Send + Sync + 'static,
     ) -> Result<Client, Failure> {
+        let tell_of_silence = tell.clone();
         let found = key_file::find(self.key.key.as_deref())?;
         let connect = Connect::to(self.manager.manager.as_str()).key(found.key).name(name);
         let connect = connect.on_waiting(move |waiting| {
@@ -79,7 +81,8 @@ impl PoolOption {
                 tell(format!("waiting: {}", waiting.message));
             }
         });
-        connect.connect().await.map_err(|error| refused(&error))
+        let connecting = not_in_silence(&self.manager.manager, tell_of_silence, connect.connect());
+        connecting.await.map_err(|error| refused(&error))
     }
 }
 

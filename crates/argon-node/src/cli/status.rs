@@ -12,7 +12,7 @@ use super::options::{KeyOption, ManagerOption};
 use crate::exit::Failure;
 use crate::key_file;
 use crate::net::ask::{ask, role_for, unreadable};
-use crate::output::{print, print_line};
+use crate::output::{on_one_line, print, print_line};
 
 /// Running tasks that are listed for people.
 const RUNNING_SHOWN: usize = 20;
@@ -73,7 +73,7 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         view.queue_length, view.pending, view.waiting, view.untaken
     );
     away(&mut text, &view.away);
-    why(&mut text, &status.why);
+    why(&mut text, address, &status.why);
     let totals = serde_json::to_value(view.totals).unwrap_or_default();
     let totals: Vec<String> = totals
         .as_object()
@@ -93,7 +93,7 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         "rates   {:.1} tasks a second came in, {:.1} ended, over the last {:.0} s",
         rates.submitted, rates.ended, rates.seconds
     );
-    workers(&mut text, &view.worker_list);
+    workers(&mut text, address, &view.worker_list);
     running(&mut text, &view.running);
     text
 }
@@ -107,7 +107,7 @@ fn away(text: &mut String, list: &[AwayClient]) {
             tasks => format!("its {tasks} tasks ({} with workers) are cancelled", client.running),
         };
         let until = if client.tasks == 0 { "it may come back within" } else { "unless it comes back within" };
-        let (name, left) = (printable(&client.client), client.seconds_left);
+        let (name, left) = (on_one_line(&client.client), client.seconds_left);
         let _ = writeln!(text, "away    client {name}: {what}, {until} {left} s");
     }
     if list.len() > AWAY_SHOWN {
@@ -116,20 +116,18 @@ fn away(text: &mut String, list: &[AwayClient]) {
 }
 
 /// Why tasks wait, but for the ordinary reason that all slots are taken.
-fn why(text: &mut String, list: &[WhyWaiting]) {
+fn why(text: &mut String, address: &str, list: &[WhyWaiting]) {
     for why in list.iter().filter(|why| why.code != "busy") {
-        let _ = writeln!(text, "why     {}", printable(&why.message));
+        // The manager does not know under which address it is seen from here.
+        let message = why.message.replace("HOST:PORT", address);
+        let _ = writeln!(text, "why     {}", on_one_line(&message));
     }
 }
 
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
-
-fn workers(text: &mut String, list: &[WorkerView]) {
+fn workers(text: &mut String, address: &str, list: &[WorkerView]) {
     if list.is_empty() {
         let _ =
-            writeln!(text, "\nno workers: tasks wait until one joins ('argon worker --manager HOST:PORT')");
+            writeln!(text, "\nno workers: tasks wait until one joins ('argon worker --manager {address}')");
         return;
     }
     let _ = writeln!(
@@ -146,12 +144,12 @@ fn workers(text: &mut String, list: &[WorkerView]) {
         let _ = writeln!(
             text,
             "{:<28} {:>5} {:>5} {:>10} {:>10}  {state:<8}  {}",
-            worker.name,
+            on_one_line(&worker.name),
             worker.slots,
             worker.held,
             worker.finished,
             mean(worker.mean_us),
-            runtimes(&worker.runtimes),
+            on_one_line(&runtimes(&worker.runtimes)),
         );
     }
 }
@@ -177,7 +175,7 @@ fn running(text: &mut String, list: &[RunningTask]) {
             task.task,
             task.attempt,
             duration(task.age_ms),
-            task.worker,
+            on_one_line(&task.worker),
             what(task),
         );
     }
@@ -189,7 +187,7 @@ fn running(text: &mut String, list: &[RunningTask]) {
 /// What a task is, on one short line: its runtime, and its label or what it calls.
 fn what(task: &RunningTask) -> String {
     const SHOWN: usize = 60;
-    let words = [&task.runtime, &task.what].map(|word| word.replace(char::is_control, " "));
+    let words = [&task.runtime, &task.what].map(|word| on_one_line(word));
     let text = words.join(" ");
     if text.chars().count() > SHOWN {
         text.chars().take(SHOWN).chain(['…']).collect()
@@ -234,7 +232,7 @@ mod tests {
             &status(json!({"queued": [0, 2, 0], "queue_length": 2, "release": "0.1.0"})),
         );
         assert!(text.contains("2 queued (high 0, normal 2, low 0)"));
-        assert!(text.contains("argon worker --manager"));
+        assert!(text.contains("argon worker --manager 127.0.0.1:8000"));
     }
 
     #[test]
@@ -247,7 +245,7 @@ mod tests {
                     {"code": "busy", "tasks": 3, "message": "3 tasks wait: all 4 slots are taken"}],
             "totals": {"ok": 7, "lost_attempts": 1, "error": 0},
             "rates": {"submitted": 12.5, "ended": 3.0, "seconds": 10.0},
-            "worker_list": [{"name": "box:8001", "slots": 4, "held": 1, "finished": 7, "mean_us": 12_345,
+            "worker_list": [{"name": "box:\u{1b}8001", "slots": 4, "held": 1, "finished": 7, "mean_us": 12_345,
                              "connected": true, "draining": false, "runtimes": [["exec", "1"]]}],
             "running": [{"task": "ab".repeat(24), "attempt": 1, "age_ms": 61_000, "worker": "box:8001",
                          "runtime": "exec", "what": "gzip -9\nbig.log"}],
@@ -262,7 +260,7 @@ so far  1 lost attempts, 7 ok
 rates   12.5 tasks a second came in, 3.0 ended, over the last 10 s
 
 worker                       slots  held   finished       mean  state     runtimes
-box:8001                         4     1          7      12 ms  ready     exec
+box: 8001                        4     1          7      12 ms  ready     exec
 
 with workers                                     attempt       age  worker                    what
 abababababababababababababababababababababababab       1      61 s  box:8001                  exec gzip -9 big.log

@@ -13,15 +13,33 @@ use tokio::net::TcpStream;
 use super::accept::write_all;
 use super::dial::dial;
 use crate::exit::{Failure, Kind};
+use crate::output::complain;
 
 /// How long a manager may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// After this people learn what is waited for.
+const SILENT_FOR: Duration = Duration::from_secs(2);
 
 /// Asks the manager at `address` and returns its reply.
 ///
 /// # Errors
 /// If it is not reached, refuses, does not answer, or answers that it cannot.
 pub async fn ask(address: &str, key: &Key, role: Role, question: &Question) -> Result<Reply, Failure> {
+    not_in_silence(address, complain, ask_now(address, key, role, question)).await
+}
+
+/// Waits for what the manager is asked for; if that takes more than two seconds, `tell` is given a line that says so.
+pub async fn not_in_silence<T>(address: &str, tell: impl Fn(String), asking: impl Future<Output = T>) -> T {
+    tokio::pin!(asking);
+    tokio::select! {
+        answer = &mut asking => return answer,
+        () = tokio::time::sleep(SILENT_FOR) => {}
+    }
+    tell(format!("waiting: the manager at {address} does not answer yet"));
+    asking.await
+}
+
+async fn ask_now(address: &str, key: &Key, role: Role, question: &Question) -> Result<Reply, Failure> {
     let mut reached = dial(address, key, role).await?;
     let mut out = Outbox::default();
     out.push(&FromAdmin::Request(question.numbered(1)));

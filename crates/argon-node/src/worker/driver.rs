@@ -314,7 +314,11 @@ impl Driver {
                 self.step(Input::TimePassed);
             }
             if self.drain_until().is_some_and(|at| at <= self.now) {
-                self.end_at_once("its tasks took too long to finish");
+                let (_, running, _, unsettled) = self.pool.counts();
+                self.end_at_once(match unsettled {
+                    1.. if running == 0 => "no manager took the outcomes of its last tasks in time",
+                    _ => "its tasks took too long to finish",
+                });
             }
         }
         if self.answers.next_deadline().is_some_and(|at| at <= self.now) {

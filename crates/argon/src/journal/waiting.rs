@@ -29,6 +29,8 @@ pub(super) struct Waits {
     away: Option<String>,
     /// Why the manager rejects tasks: code and sentence.
     rejected: Option<(String, String)>,
+    /// The address of the manager, which does not know by itself how it is seen from here.
+    manager: String,
     /// What the hook has received and still holds: code and runtime.
     told: Vec<(String, String)>,
     news: Vec<Waiting>,
@@ -44,6 +46,11 @@ impl Journal {
         }
     }
 
+    /// A manager was reached under this address.
+    pub(crate) fn reached_at(&mut self, address: String) {
+        self.waits.manager = address;
+    }
+
     /// A try to reach a manager failed.
     pub(crate) fn away(&mut self, why: String) {
         self.waits.away = Some(why);
@@ -56,7 +63,8 @@ impl Journal {
     /// Looks whether somebody waits for too long. Must be called every two seconds at least.
     pub(crate) fn look(&mut self, now: Instant) {
         if !self.has_open() {
-            self.waits = Waits { is_mute: self.waits.is_mute, ..Waits::default() };
+            let manager = std::mem::take(&mut self.waits.manager);
+            self.waits = Waits { is_mute: self.waits.is_mute, manager, ..Waits::default() };
             return;
         }
         if self.link.is_some() {
@@ -88,7 +96,12 @@ impl Journal {
         {
             let tasks = self.waits_of_tasks();
             self.keep_reasons(vec![reason(&code, "", tasks, message)]);
-        } else if !self.waits.is_mute && self.waits.request.is_none() {
+        } else if self.waits.request.is_some() {
+            // It has not answered since the last look.
+            let message = format!("the manager at {} does not answer", self.waits.manager);
+            let tasks = self.waits_of_tasks();
+            self.keep_reasons(vec![reason("manager_away", "", tasks, message)]);
+        } else if !self.waits.is_mute {
             self.waits.request = Some(self.request("waiting", serde_json::Map::new()));
         }
     }
@@ -111,9 +124,11 @@ impl Journal {
         let list = reply["waiting"].as_array().map(Vec::as_slice).unwrap_or_default();
         let reasons = list.iter().map(|of| {
             let tasks = of["tasks"].as_u64().unwrap_or(0);
-            reason(&text(of, "code"), &text(of, "runtime"), tasks, text(of, "message"))
+            let message = text(of, "message").replace("HOST:PORT", &self.waits.manager);
+            reason(&text(of, "code"), &text(of, "runtime"), tasks, message)
         });
-        self.keep_reasons(reasons.collect());
+        let reasons = reasons.collect();
+        self.keep_reasons(reasons);
     }
 
     /// Hands over what has begun, and forgets what is over.

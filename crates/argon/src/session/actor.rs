@@ -100,7 +100,7 @@ impl Connection {
     pub(super) fn begin(shared: &Arc<Shared>, reached: Reached) -> Self {
         let (reader, writer) = reached.stream.into_split();
         let writer = Arc::new(writer);
-        shared.connected(Arc::clone(&writer), &reached.welcome);
+        shared.connected(Arc::clone(&writer), &reached.welcome, reached.address);
         Self {
             shared: Arc::clone(shared),
             reader,

@@ -82,10 +82,12 @@ sub act {
     }
     my @known = @{ $session->{held_back} } ? _of_rejection($session->{rejected}) : ();
     return $self->_tell(\@known) if $self->{is_unknown};
-    return if $self->{is_asked};
+    my $where = $session->{link}{where};
+    # It has not answered since the last look.
+    return $self->_tell([@known, { code => 'manager_away', message => "the manager at $where does not answer" }])
+        if $self->{is_asked};
     $self->{is_asked} = 1;
     my @request;
-    my $where = $session->{link}{where};
     $request[TASK_CALLBACKS] = [sub { $self->_on_reply($request[TASK_LIST], $where, \@known); @request = (); return }];
     return $session->ask(waiting => \@request);
 }

@@ -100,13 +100,25 @@ pub fn is_reread(words: &[&str], at: usize) -> bool {
         match word.rsplit('/').next().unwrap_or(word) {
             "ssh" | "rsh" | "autossh" => host_in(behind),
             "watch" | "parallel" => nth == 0 || LEADING.contains(&words[nth - 1]),
-            name if WITH_COMMAND.contains(&name) => {
-                behind.last().is_some_and(|option| matches!(*option, "-c" | "--command"))
-            }
-            "env" => behind.last().is_some_and(|option| matches!(*option, "-S" | "--split-string")),
+            name if WITH_COMMAND.contains(&name) => is_value_of('c', "--command", behind, words[at]),
+            "env" => is_value_of('S', "--split-string", behind, words[at]),
             _ => false,
         }
     })
+}
+
+/// True if a word holds the value of an option, behind it or in one word with it: `-qc WORD`, `-cWORD`, `--command=WORD`.
+fn is_value_of(letter: char, long: &str, behind: &[&str], word: &str) -> bool {
+    let is_cluster = |option: &str| {
+        option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
+    };
+    let is_behind = behind.last().is_some_and(|option| {
+        // Long options may be shortened.
+        let is_long = option.len() > 3 && long.starts_with(option);
+        is_long || is_cluster(option) && option.ends_with(letter)
+    });
+    let is_within = word.split_once('=').is_some_and(|(name, _)| name.len() > 3 && long.starts_with(name));
+    is_behind || is_within || is_cluster(word)
 }
 
 /// True if the name of the host is among these words of ssh, so that what follows is for the shell there.

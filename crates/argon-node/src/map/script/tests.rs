@@ -273,6 +273,11 @@ fn what_another_shell_reads_again_takes_plain_words_only() {
         "ssh -p 22 host \"rm {}\"",
         "su root -c 'echo {}'",
         "flock f -c 'echo {}'",
+        "flock f --command='echo {}'",
+        "su -lc 'echo {}'",
+        "su -c'echo {}'",
+        "script -qc 'echo {}' /dev/null",
+        "script --comm 'echo {}'",
         "watch echo {}",
         "alias a={}",
         "printf -v {} x",
@@ -357,6 +362,11 @@ fn the_script_of_a_shell_among_the_words_is_read_as_one() {
         for words in [
             &["ssh", "host", "echo {}"][..],
             &["su", "-c", "{}"],
+            &["su", "-cecho {}"],
+            &["script", "-qc", "echo {}", "/dev/null"],
+            &["flock", "f", "--command=echo {}"],
+            &["env", "-S", "echo {}"],
+            &["env", "-vSecho {}"],
             &["ssh", "host", "cat"],
             &["csh", "-c", "a {}"],
         ] {
