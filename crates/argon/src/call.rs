@@ -39,16 +39,13 @@ impl<T> Call<T> {
             let bytes = own::to_vec(arguments)?;
             if let Some(again) = again {
                 let read = Arguments { codec: Codec::Own, bytes: &bytes };
-                own::check_with::<String>(
-                    &bytes,
-                    || again(&read).map_err(Failure::into_text),
-                    || Ok(own::to_vec(arguments)?),
-                )?;
+                own::check_with(&bytes, || again(&read), || Ok(own::to_vec(arguments)?))?;
             }
             Ok(bytes)
         });
         memory::expect(payload.as_ref().map_or(0, |bytes| bytes.len() as u64));
-        let payload = payload.map(Payload::from).map_err(|why: String| {
+        let payload = payload.map(Payload::from).map_err(|why: Failure| {
+            let why = why.into_text();
             let types = std::any::type_name::<A>();
             let named: serde_json::Value = serde_json::from_str(meta).unwrap_or_default();
             let task = named["call"].as_str().unwrap_or(meta);

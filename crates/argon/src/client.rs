@@ -279,7 +279,7 @@ impl Connect {
 }
 
 /// A call that is cancelled when its caller leaves the wait.
-struct Awaited<T>(Deferred<T>);
+pub(crate) struct Awaited<T>(pub(crate) Deferred<T>);
 
 impl<T> Drop for Awaited<T> {
     fn drop(&mut self) {

@@ -38,11 +38,12 @@ pub fn python<T>(function: &str, arguments: impl Serialize) -> Call<T> {
 }
 
 fn call<T>(runtime: Runtime, meta: &Value, arguments: &impl Serialize) -> Call<T> {
-    Call::foreign(runtime, meta.to_string().into(), encode(arguments))
+    Call::foreign(runtime, meta.to_string().into(), encode(runtime, arguments))
 }
 
-fn encode(arguments: &impl Serialize) -> Result<Payload, Error> {
-    let json = own::to_json(arguments).map_err(|error| {
+/// Python's integers have no end, Perl's have 64 bits.
+fn encode(runtime: Runtime, arguments: &impl Serialize) -> Result<Payload, Error> {
+    let json = own::to_json(arguments, runtime == Runtime::Perl).map_err(|error| {
         Error::new(ErrorKind::Data, format!("the arguments cannot be said in JSON: {error}"))
     })?;
     match json.first() {
@@ -63,12 +64,23 @@ mod tests {
     #[test]
     fn arguments_are_a_list() {
         let bytes = |payload: Result<Payload, Error>| payload.map(|payload| payload.to_contiguous());
-        assert_eq!(&bytes(encode(&(1, "a"))).expect("a tuple")[..], br#"[1,"a"]"#);
-        assert_eq!(&bytes(encode(&())).expect("nothing")[..], b"[]");
-        assert_eq!(&bytes(encode(&(None::<u8>, 0.5))).expect("finite")[..], b"[null,0.5]");
+        assert_eq!(&bytes(encode(Runtime::Perl, &(1, "a"))).expect("a tuple")[..], br#"[1,"a"]"#);
+        assert_eq!(&bytes(encode(Runtime::Perl, &())).expect("nothing")[..], b"[]");
+        assert_eq!(&bytes(encode(Runtime::Perl, &(None::<u8>, 0.5))).expect("finite")[..], b"[null,0.5]");
         for odd in [f64::NAN, f64::INFINITY] {
-            assert!(bytes(encode(&(1, [odd]))).is_err_and(|error| error.message().contains("NaN")));
+            assert!(
+                bytes(encode(Runtime::Perl, &(1, [odd]))).is_err_and(|error| error.message().contains("NaN"))
+            );
         }
-        assert!(bytes(encode(&"alone")).is_err_and(|error| error.message().contains("(value,)")));
+        for wide in [i128::from(i64::MIN) - 1, i128::from(u64::MAX) + 1] {
+            let refused = bytes(encode(Runtime::Perl, &([1, wide], "00000000000000000000")));
+            assert!(refused.is_err_and(|error| error.message().contains("64 bits")), "{wide}");
+            assert!(bytes(encode(Runtime::Python, &(wide,))).is_ok());
+        }
+        let narrow = (u128::from(u64::MAX), i128::from(i64::MIN), "00000000000000000000");
+        assert!(bytes(encode(Runtime::Perl, &narrow)).is_ok());
+        assert!(
+            bytes(encode(Runtime::Perl, &"alone")).is_err_and(|error| error.message().contains("(value,)"))
+        );
     }
 }

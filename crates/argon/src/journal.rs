@@ -221,6 +221,11 @@ impl Journal {
         self.collects.clear();
     }
 
+    /// Why there is nothing under a number: the session has ended, or its outcome is gone.
+    fn taken(&self) -> (ErrorKind, String) {
+        self.ended.clone().unwrap_or_else(|| (ErrorKind::Closed, "its outcome was taken before".to_owned()))
+    }
+
     /// Whether [`Journal::end`] was called.
     pub(crate) fn is_ended(&self) -> bool {
         self.ended.is_some()

@@ -1,5 +1,7 @@
 //! Many calls as a stream of their values: a bounded number is under way, in order or as they complete.
 
+mod calls;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -9,11 +11,11 @@ use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::call::Call;
-use crate::client::Client;
-use crate::deferred::Deferred;
+use crate::client::{Awaited, Client};
 use crate::error::Error;
 use crate::journal::{Member, Watch};
 use crate::read;
+use calls::Calls;
 
 /// So many calls are under way beyond the one whose value is awaited.
 const AHEAD: usize = 1000;
@@ -21,14 +23,15 @@ const AHEAD: usize = 1000;
 const AHEAD_BYTES: u64 = 64 << 20;
 
 /// The values of many calls, in the order of the calls. A [`Stream`], with a [`next`](Map::next) of its own. Calls are taken
-/// from the iterator only as fast as values are taken from here.
+/// from the iterator only as fast as values are taken from here. If the iterator panics, the values of the calls before come
+/// first, then the panic. Dropping the map cancels what is under way.
 #[must_use = "a map does nothing until its values are taken"]
 pub struct Map<T, I> {
     client: Client,
-    calls: I,
+    calls: Calls<I>,
     ahead: usize,
     /// Each with the bytes of its arguments.
-    waiting: VecDeque<(Deferred<T>, u64)>,
+    waiting: VecDeque<(Awaited<T>, u64)>,
     bytes: u64,
 }
 
@@ -36,7 +39,7 @@ pub struct Map<T, I> {
 #[must_use = "a map does nothing until its values are taken"]
 pub struct Completed<T, I> {
     client: Client,
-    calls: I,
+    calls: Calls<I>,
     ahead: usize,
     group: u64,
     /// Calls that were taken from the iterator.
@@ -50,7 +53,7 @@ pub struct Completed<T, I> {
 
 impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
     pub(crate) fn new(client: Client, calls: I) -> Self {
-        Self { client, calls, ahead: AHEAD, waiting: VecDeque::new(), bytes: 0 }
+        Self { client, calls: Calls::new(calls), ahead: AHEAD, waiting: VecDeque::new(), bytes: 0 }
     }
 
     /// Lets at most so many calls be under way. Default: 1000. Calls with big arguments wait also while those of others
@@ -87,12 +90,13 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
             };
             let bytes = call.bytes();
             self.bytes += bytes;
-            self.waiting.push_back((self.client.defer(call), bytes));
+            self.waiting.push_back((Awaited(self.client.defer(call)), bytes));
         }
         let Some((front, bytes)) = self.waiting.front_mut() else {
+            self.calls.end();
             return Poll::Ready(None);
         };
-        let value = Pin::new(front).poll(context);
+        let value = Pin::new(&mut front.0).poll(context);
         if value.is_ready() {
             self.bytes -= *bytes;
             self.waiting.pop_front();
@@ -127,6 +131,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Completed<T, I>
             return Poll::Ready(Some((position as usize, Err(error))));
         }
         if self.under_way == 0 {
+            self.calls.end();
             return Poll::Ready(None);
         }
         let group = self.group;

@@ -50,12 +50,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<Error> for String {
-    fn from(error: Error) -> Self {
-        error.0.into()
-    }
-}
-
 impl serde::ser::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(message.to_string())

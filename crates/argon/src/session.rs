@@ -7,10 +7,11 @@
 
 mod actor;
 pub(crate) mod dial;
+mod fork;
 mod print;
 mod write;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     wake: Notify,
     printer: Printer,
     on_waiting: OnWaiting,
+    /// The process that it belongs to.
+    generation: u64,
 }
 
 #[derive(Debug)]
@@ -53,7 +56,9 @@ struct State {
 /// The callers' side. When the last one is dropped the session says goodbye.
 #[derive(Debug)]
 pub(crate) struct Session {
-    shared: Arc<Shared>,
+    carried: Arc<Shared>,
+    /// Stands in after a fork: a session that has ended.
+    ended: OnceLock<Arc<Shared>>,
 }
 
 /// What the background task must know after a turn.
@@ -74,39 +79,35 @@ impl Session {
         let reached = seeker.first().await?;
         let session = SessionId(dial::random()?);
         let open = introduction(session, client);
-        let state = State { journal: Journal::new(open), stream: None, is_blocked: false };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            wake: Notify::new(),
-            printer: Printer::default(),
-            on_waiting,
-        });
+        let shared = Arc::new(Shared::new(Journal::new(open), on_waiting));
         let connection = Connection::begin(&shared, reached);
         let carrier = actor::run(Arc::clone(&shared), seeker, connection);
-        Ok((Self { shared }, carrier))
+        Ok((Self { carried: shared, ended: OnceLock::new() }, carrier))
     }
 
     /// Changes the journal; what is to be written goes out soon. A caller who adds much before it waits must not keep the
     /// cluster waiting meanwhile: what is worth a write goes out at once.
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Journal) -> T) -> T {
-        let mut state = self.shared.lock();
+        let shared = self.shared();
+        let mut state = shared.lock();
         let changed = change(&mut state.journal);
         let mut needs_wake = !state.journal.is_quiet() && !state.is_blocked;
         if needs_wake && state.journal.to_write() >= ENOUGH_BYTES {
             needs_wake = state.write().is_err() || state.is_blocked;
         }
-        self.shared.unlock(state);
+        shared.unlock(state);
         if needs_wake {
-            self.shared.wake.notify_one();
+            shared.wake.notify_one();
         }
         changed
     }
 
     /// Changes the journal and leaves the writing to [`Session::waiting`], which must follow.
     pub(crate) fn with_quietly<T>(&self, change: impl FnOnce(&mut Journal) -> T) -> T {
-        let mut state = self.shared.lock();
+        let shared = self.shared();
+        let mut state = shared.lock();
         let changed = change(&mut state.journal);
-        self.shared.unlock(state);
+        shared.unlock(state);
         changed
     }
 
@@ -115,7 +116,8 @@ impl Session {
         &self,
         look: impl FnOnce(&mut Journal) -> std::task::Poll<T>,
     ) -> std::task::Poll<T> {
-        let mut state = self.shared.lock();
+        let shared = self.shared();
+        let mut state = shared.lock();
         let looked = look(&mut state.journal);
         let mut needs_wake = false;
         if looked.is_pending() && !state.journal.is_quiet() && !state.is_blocked {
@@ -125,31 +127,65 @@ impl Session {
                 needs_wake = true;
             }
         }
-        self.shared.unlock(state);
+        shared.unlock(state);
         if needs_wake {
-            self.shared.wake.notify_one();
+            shared.wake.notify_one();
         }
         looked
     }
 
     /// The id of a task of this session.
     pub(crate) fn task_id(&self, number: u64) -> TaskId {
-        self.shared.lock().journal.task_id(number)
+        self.shared().lock().journal.task_id(number)
     }
 
     /// Ends everything that is unfinished and says goodbye.
     pub(crate) fn close(&self) {
-        self.shared.end(ErrorKind::Closed, "the client was closed");
+        self.shared().end(ErrorKind::Closed, "the client was closed");
+    }
+
+    fn shared(&self) -> &Shared {
+        if self.carried.generation == fork::generation() {
+            return &self.carried;
+        }
+        self.ended.get_or_init(|| {
+            let shared = Shared::new(Journal::new(Open::of(SessionId([0; 16]))), OnWaiting::default());
+            shared.end(ErrorKind::Closed, fork::ADVICE);
+            Arc::new(shared)
+        })
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.close();
+        if self.ended.get().is_some() {
+            // The socket would be shut down for the parent, too.
+            std::mem::forget(Arc::clone(&self.carried));
+        }
     }
 }
 
 impl Shared {
+    fn new(journal: Journal, on_waiting: OnWaiting) -> Self {
+        Self {
+            state: Mutex::new(State { journal, stream: None, is_blocked: false }),
+            wake: Notify::new(),
+            printer: Printer::default(),
+            on_waiting,
+            generation: fork::generation(),
+        }
+    }
+
+    /// The runtime that carried it is gone. In a child of a fork it goes on in the parent, and so must its socket.
+    fn dropped(self: &Arc<Self>) {
+        if self.generation == fork::generation() {
+            self.end(ErrorKind::Closed, "the tokio runtime that carried this client was shut down");
+        } else {
+            std::mem::forget(Arc::clone(self));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a mistake of ours; the journal is as good as before for everybody else.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

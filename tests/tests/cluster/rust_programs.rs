@@ -51,6 +51,53 @@ fn values_of_every_shape_arrive_or_are_refused_where_they_are_written() {
     assert_eq!(run(&mut cluster, "shapes", &[]).stdout, "shapes\n");
 }
 
+// kind: what serde can express | an error value of any shape: boxed, generic, lossy, without serde | right | its text always,
+//    itself where it can be read back
+#[test]
+fn errors_of_every_shape_bring_their_text_and_themselves_where_they_can() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    assert_eq!(run(&mut cluster, "failures", &[]).stdout, "failures\n");
+}
+
+// kind: numbers between languages | integers of 128 bits and NaN, by name to Perl and Python | right | as they were, or
+//    refused here
+#[test]
+fn numbers_go_to_other_languages_as_they_are_or_are_refused() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    assert_eq!(run(&mut cluster, "numbers", &[]).stdout, "numbers\n");
+}
+
+// kind: leaving a wait | an iterator of a map that panics, a map that is dropped | right | the values before come first;
+//    what is under way is cancelled
+#[test]
+fn a_map_delivers_what_came_before_a_panic_and_cancels_what_is_left() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    assert_eq!(run(&mut cluster, "leaving", &[]).stdout, "leaving\n");
+}
+
+// kind: the reason of a wait | a map, its completed form, a blocking client, without a worker | loud | the hook receives it
+//    once
+#[test]
+fn every_form_of_a_call_learns_why_it_waits() {
+    let mut cluster = Cluster::with_workers(&[]);
+    assert_eq!(run(&mut cluster, "waits", &[]).stdout, "waits\n");
+    assert_eq!(run(&mut cluster, "waits-blocking", &[]).stdout, "waits\n");
+}
+
+// kind: a client and its process | used from two runtimes, its runtime shut down, used after a fork | right | it works, or
+//    says what happened
+#[test]
+fn a_client_works_in_other_runtimes_and_says_when_its_own_is_gone() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    assert_eq!(run(&mut cluster, "runtimes", &[]).stdout, "runtimes\n");
+}
+
+#[test]
+fn a_fork_of_a_client_is_refused_and_leaves_the_parents_alone() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    assert_eq!(run(&mut cluster, "forks", &[]).stdout, "forks\n");
+}
+
 #[test]
 fn calls_spread_over_two_workers() {
     let mut cluster = Cluster::with_workers(&[1, 1]);

@@ -123,6 +123,19 @@ pub(super) const KINDS: &[Kind] = &[
         open: &[],
     },
     Kind {
+        area: "Rust values and panics",
+        name: "numbers between languages",
+        about: "A number arrives in another language as it was, or is refused at the call.",
+        open: &[],
+    },
+    Kind {
+        area: "Rust values and panics",
+        name: "a client and its process",
+        about: "A client works in any thread and runtime, and says when the runtime or process that \
+               carries it is gone.",
+        open: &[],
+    },
+    Kind {
         area: "Commands and shells",
         name: "input is not code",
         about: "Text of an input never becomes part of the shell's program.",

@@ -182,8 +182,8 @@ impl Journal {
     /// Takes the end of a task, or leaves `waker` to be woken at it. A task is forgotten when its end was taken.
     pub(crate) fn poll_end(&mut self, number: u64, waker: &Waker) -> Poll<Ending> {
         let Some(entry) = self.entries.get_mut(number) else {
-            let gone = "its outcome was taken before".to_owned();
-            return Poll::Ready(Ending::Failed(ErrorKind::Closed, gone));
+            let (kind, message) = self.taken();
+            return Poll::Ready(Ending::Failed(kind, message));
         };
         if !entry.is_ended() || entry.is_printing() {
             keep(&mut entry.waker, waker);

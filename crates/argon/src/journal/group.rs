@@ -46,7 +46,8 @@ impl Journal {
     /// Takes the next end of the group, or leaves the waker.
     pub(crate) fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(Member, TaskId, Ending)> {
         let Some(state) = self.groups.get_mut(&group) else {
-            return Poll::Pending;
+            let (kind, message) = self.taken();
+            return Poll::Ready((Member::default(), self.task_id(0), Ending::Failed(kind, message)));
         };
         let Some(number) = state.ended.pop_front() else {
             keep(&mut state.waker, waker);
@@ -57,7 +58,7 @@ impl Journal {
         self.poll_end(number, waker).map(|ending| (member, id, ending))
     }
 
-    /// Nobody takes the ends of its members any more; they go on.
+    /// Nobody takes the ends of its members any more: they are cancelled.
     pub(crate) fn close_group(&mut self, group: u64) {
         self.groups.remove(&group);
         let of_group = |member: Option<Member>| member.is_some_and(|member| member.group == group);
@@ -67,7 +68,10 @@ impl Journal {
             .filter(|(_, entry)| of_group(entry.member))
             .map(|(number, _)| number)
             .collect();
-        members.into_iter().for_each(|number| self.abandon(number));
+        for number in members {
+            self.cancel(number);
+            self.abandon(number);
+        }
     }
 
     /// A task's end can be taken: those who wait for it are woken.

@@ -68,7 +68,7 @@ impl Journal {
         waker: &Waker,
     ) -> Poll<Result<Value, (ErrorKind, String)>> {
         let Some(request) = self.requests.open.get_mut(&number) else {
-            return Poll::Ready(Err((ErrorKind::Closed, "the reply was taken before".to_owned())));
+            return Poll::Ready(Err(self.taken()));
         };
         if request.reply.is_none() {
             keep(&mut request.waker, waker);

@@ -1,5 +1,6 @@
 //! The journal against a manager that is played by the test: what it sends, when, and what callers get.
 
+mod waits;
 mod words;
 
 use std::io::IoSlice;

@@ -79,6 +79,11 @@ impl Journal {
         if self.waits.next.is_none_or(|next| next > now) {
             return;
         }
+        // Tasks that nobody waits for any more go on, and need no reason.
+        if self.waits_of_tasks() == 0 {
+            self.waits = Waits { is_mute: self.waits.is_mute, ..Waits::default() };
+            return;
+        }
         self.waits.pause = (self.waits.pause * 2).min(MOST);
         self.waits.next = Some(now + self.waits.pause);
         if self.link.is_none() {

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::ser::{self, Serialize};
 
 use items::Items;
+use number::Number;
 
 use super::tag::{self, MIXED};
 use super::{DEPTH_MAX, Error};
@@ -18,15 +19,20 @@ pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error>
     Ok(writer.out)
 }
 
-/// A value as JSON. A float that JSON has no word for is refused: serde would write `null`.
-pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
+/// A value as JSON. A float that JSON has no word for is refused: serde would write `null`. If the reader has numbers of
+/// 64 bits only, so is a wider integer: it would be rounded there.
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T, is_narrow: bool) -> Result<Vec<u8>, Error> {
     let json = serde_json::to_vec(value).map_err(|error| Error::new(error.to_string()))?;
-    // Nothing that is not `null` in JSON can have been such a float.
-    if json.windows(4).any(|four| four == b"null") {
+    // Nothing that is not `null` in JSON can have been such a float, and nothing of fewer digits such an integer.
+    let may_be_wide = is_narrow && json.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= 19);
+    if may_be_wide || json.windows(4).any(|four| four == b"null") {
         let mut writer = Writer::default();
         value.serialize(&mut writer)?;
         if writer.has_odd_float {
             return Err(Error::new("JSON has no infinite numbers and no NaN; pass a text, or nothing"));
+        }
+        if is_narrow && writer.has_wide_integer {
+            return Err(Error::new("an integer of more than 64 bits would be rounded there; pass a text"));
         }
     }
     Ok(json)
@@ -41,6 +47,8 @@ struct Writer {
     depth: u32,
     /// A number that is infinite or none has been written.
     has_odd_float: bool,
+    /// An integer that has no place in 64 bits has been written.
+    has_wide_integer: bool,
 }
 
 impl Writer {
@@ -53,6 +61,13 @@ impl Writer {
     fn number(&mut self, tag: u8, bytes: &[u8]) {
         self.tag(tag);
         self.out.extend_from_slice(bytes);
+    }
+
+    /// What JSON could not say of it.
+    #[inline(always)]
+    fn note(&mut self, number: Number) {
+        self.has_odd_float |= number.is_odd_float();
+        self.has_wide_integer |= number.is_wide_integer();
     }
 
     fn bytes(&mut self, tag: u8, bytes: &[u8]) {
@@ -137,22 +152,32 @@ impl<'a> ser::Serializer for &'a mut Writer {
         serialize_u16 u16, U16;
         serialize_u32 u32, U32;
         serialize_u64 u64, U64;
-        serialize_u128 u128, U128;
         serialize_i8 i8, I8;
         serialize_i16 i16, I16;
         serialize_i32 i32, I32;
         serialize_i64 i64, I64;
-        serialize_i128 i128, I128;
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<(), Error> {
+        self.note(Number::U128(value));
+        self.number(tag::U128, &value.to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<(), Error> {
+        self.note(Number::I128(value));
+        self.number(tag::I128, &value.to_le_bytes());
+        Ok(())
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Error> {
-        self.has_odd_float |= !value.is_finite();
+        self.note(Number::F32(value));
         self.number(tag::F32, &value.to_le_bytes());
         Ok(())
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Error> {
-        self.has_odd_float |= !value.is_finite();
+        self.note(Number::F64(value));
         self.number(tag::F64, &value.to_le_bytes());
         Ok(())
     }

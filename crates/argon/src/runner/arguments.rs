@@ -47,7 +47,7 @@ impl<'a> Arguments<'a> {
     pub fn value<T: Serialize>(&self, value: &T) -> Returned {
         let written = match self.codec {
             Codec::Own => own::to_vec(value).map_err(|error| error.to_string()),
-            Codec::Json => own::to_json(value).map_err(|error| error.to_string()),
+            Codec::Json => own::to_json(value, false).map_err(|error| error.to_string()),
         };
         written.map_err(|why| unfit::<T>(&why))
     }
@@ -61,6 +61,12 @@ impl<'a> Arguments<'a> {
             Codec::Json => {}
         }
         Ok(bytes)
+    }
+}
+
+impl From<own::Error> for Failure {
+    fn from(error: own::Error) -> Self {
+        Self::refusal(error.to_string())
     }
 }
 

@@ -80,7 +80,7 @@ struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.end(ErrorKind::Closed, "the tokio runtime that carried this client was shut down");
+        self.0.dropped();
     }
 }
 

@@ -1,6 +1,9 @@
 //! `rust-client MODE ADDRESS KEY [MORE]`: each mode asserts what it is about and prints a word for the test.
 
+mod failures;
+mod leaving;
 mod panics;
+mod processes;
 mod shapes;
 mod tasks;
 
@@ -18,8 +21,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: rust-client MODE ADDRESS KEY [MORE]".into());
     };
     let connect = Connect::to(address).key_file(key);
-    if mode == "blocking" {
-        return blocking(connect);
+    match mode.as_str() {
+        "blocking" => return blocking(connect),
+        "waits-blocking" => return leaving::waits_blocking(connect),
+        "waits" => return leaving::waits(connect).await,
+        "runtimes" => return processes::runtimes(connect),
+        _ => {}
     }
     let client = connect.connect().await?;
     match mode.as_str() {
@@ -32,6 +39,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "panics" => panics::panics(&client).await,
         "aborts" => panics::aborts(&client).await,
         "shapes" => shapes::shapes(&client).await,
+        "failures" => failures::failures(&client).await,
+        "numbers" => failures::numbers(&client).await,
+        "leaving" => leaving::leaving(&client).await,
+        "forks" => processes::forks(client, Connect::to(address).key_file(key)).await,
         "shared" => shared(&client).await,
         "other-languages" => other_languages(&client).await,
         "load" => load(&client, &more[0], more[1].parse()?).await,
@@ -192,7 +203,9 @@ fn blocking(connect: Connect) -> Result<(), Box<dyn Error>> {
     let threads: Vec<_> = (0..4)
         .map(|n| {
             let client = client.clone();
-            std::thread::spawn(move || client.map((0..100).map(|m| add(n, m))).map(Result::unwrap).sum::<u64>())
+            std::thread::spawn(move || {
+                client.map((0..100).map(|m| add(n, m))).map(Result::unwrap).sum::<u64>()
+            })
         })
         .collect();
     for (n, thread) in (0..).zip(threads) {

@@ -27,7 +27,8 @@ pub fn nap(ms: u64) {
 /// Notes that it ran, whole, and gives twice its number.
 #[argon::task]
 pub fn note(file: String, number: u64) -> u64 {
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).expect("a file to note in");
+    let mut file =
+        std::fs::OpenOptions::new().append(true).create(true).open(file).expect("a file to note in");
     file.write_all(format!("{number}\n").as_bytes()).expect("a note");
     number * 2
 }

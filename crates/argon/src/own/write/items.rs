@@ -44,11 +44,12 @@ impl Items<'_> {
     {
         let common = self.common;
         let mut out = std::mem::take(&mut self.writer.out);
-        let (mut count, mut has_odd_float) = (0, false);
+        let (mut count, mut has_odd_float, mut has_wide_integer) = (0, false, false);
         let odd = list.find(|element| match Number::of(element) {
             Some(number) if number.tag() == common => {
                 count += 1;
                 has_odd_float |= number.is_odd_float();
+                has_wide_integer |= number.is_wide_integer();
                 number.write(&mut out);
                 false
             }
@@ -56,6 +57,7 @@ impl Items<'_> {
         });
         self.count += count;
         self.writer.has_odd_float |= has_odd_float;
+        self.writer.has_wide_integer |= has_wide_integer;
         self.writer.out = out;
         odd
     }
@@ -92,7 +94,7 @@ impl Items<'_> {
     #[inline(always)]
     fn number(&mut self, number: Number) {
         self.count += 1;
-        self.writer.has_odd_float |= number.is_odd_float();
+        self.writer.note(number);
         number.write(&mut self.writer.out);
     }
 

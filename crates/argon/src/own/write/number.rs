@@ -41,6 +41,18 @@ impl Number {
     }
 }
 
+impl Number {
+    #[inline(always)]
+    pub(super) fn is_wide_integer(self) -> bool {
+        match self {
+            Self::U128(number) => u64::try_from(number).is_err(),
+            Self::I128(number) => i64::try_from(number).is_err() && u64::try_from(number).is_err(),
+            Self::U8(_) | Self::U16(_) | Self::U32(_) | Self::U64(_) | Self::Char(_) | Self::F32(_) => false,
+            Self::I8(_) | Self::I16(_) | Self::I32(_) | Self::I64(_) | Self::F64(_) => false,
+        }
+    }
+}
+
 macro_rules! numbers {
     ($($variant:ident $tag:ident,)*) => {
         impl Number {

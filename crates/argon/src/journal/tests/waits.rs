@@ -1,0 +1,107 @@
+//! Who waits for more than two seconds learns why, once for each reason; who does not wait learns nothing.
+
+use std::time::Duration;
+
+use argon_proto::conversation::admin::Reply;
+use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::{Report, Status};
+use serde_json::{Value, json};
+
+use super::{Bench, Watch, addition};
+use crate::TaskOptions;
+use crate::journal::Member;
+
+impl Bench {
+    /// Lets so many seconds pass, and returns the codes that the hook receives.
+    fn pass(&mut self, seconds: u64) -> Vec<String> {
+        for _ in 0..seconds {
+            self.now += Duration::from_secs(1);
+            self.journal.look(self.now);
+        }
+        self.journal.take_waiting().into_iter().map(|waiting| waiting.code).collect()
+    }
+
+    /// Answers the question that must have been asked, and returns what the hook receives.
+    fn reasons(&mut self, codes: &[&str]) -> Vec<String> {
+        let asked = self
+            .said()
+            .into_iter()
+            .find_map(|message| if let ToManager::Request(request) = message { Some(request) } else { None });
+        let asked = asked.filter(|request| request.what == "waiting").map(|request| request.request);
+        let waiting: Vec<Value> = codes
+            .iter()
+            .map(|code| json!({"code": code, "runtime": "", "tasks": 1, "message": "a sentence"}))
+            .collect();
+        let fields = json!({"waiting": waiting}).as_object().cloned().unwrap_or_default();
+        let request = asked.expect("the manager is asked");
+        self.hear(ToClient::Reply(Reply { request, ok: true, fields }));
+        self.journal.look(self.now);
+        self.journal.take_waiting().into_iter().map(|waiting| waiting.code).collect()
+    }
+}
+
+#[test]
+fn a_reason_is_handed_over_once_and_again_when_it_comes_back() {
+    let mut bench = Bench::connected();
+    bench.add(b"x");
+    assert!(bench.pass(3).is_empty());
+    assert_eq!(bench.reasons(&["no_worker"]), ["no_worker"]);
+    assert!(bench.pass(4).is_empty());
+    assert_eq!(bench.reasons(&["no_worker", "busy"]), ["busy"]);
+    bench.pass(8);
+    assert!(bench.reasons(&[]).is_empty());
+    bench.pass(16);
+    assert_eq!(bench.reasons(&["no_worker"]), ["no_worker"]);
+}
+
+#[test]
+fn members_of_a_group_are_waited_for() {
+    let mut bench = Bench::connected();
+    let group = bench.journal.open_group();
+    let addition = addition(b"x", Watch::Inherit, false, TaskOptions::new());
+    bench.journal.add_to_group(addition, Member { group, position: 0, bytes: 1 });
+    bench.pass(3);
+    assert_eq!(bench.reasons(&["no_worker"]), ["no_worker"]);
+    bench.journal.close_group(group);
+    assert_eq!(bench.kinds(), ["Cancel"], "leaving it cancels what is under way");
+    assert!(bench.pass(60).is_empty());
+    assert!(!bench.kinds().contains(&"Request".to_owned()), "nobody waits");
+}
+
+// kind: the reason of a wait | tasks whose handle was dropped | right | nobody waits, so nothing is said
+#[test]
+fn tasks_that_nobody_waits_for_give_no_reason() {
+    let mut bench = Bench::connected();
+    let number = bench.add(b"x");
+    bench.journal.abandon(number);
+    assert!(bench.pass(60).is_empty());
+    assert!(!bench.kinds().contains(&"Request".to_owned()));
+    bench.add(b"y");
+    bench.pass(4);
+    assert_eq!(bench.reasons(&["busy"]), ["busy"], "the next one is waited for");
+}
+
+#[test]
+fn a_full_store_is_named_by_its_code_without_a_question() {
+    let mut bench = Bench::connected();
+    let number = bench.add(b"x");
+    bench.said();
+    let mut outcome = bench.outcome(number, Status::Rejected);
+    let report = Report { code: Some("store_full".to_owned()), ..Report::of("the store is full") };
+    outcome.report = report.to_json();
+    bench.journal.look(bench.now);
+    bench.hear(ToClient::Outcome(outcome));
+    assert_eq!(bench.pass(3), ["store_full"]);
+    assert!(!bench.kinds().contains(&"Request".to_owned()));
+}
+
+#[test]
+fn a_manager_that_is_away_is_named_with_the_error() {
+    let mut bench = Bench::connected();
+    bench.add(b"x");
+    bench.journal.lost();
+    bench.journal.look(bench.now);
+    bench.journal.away("the manager at a:1 cannot be reached".to_owned());
+    assert_eq!(bench.pass(3), ["manager_away"]);
+    assert!(bench.pass(30).is_empty(), "once");
+}
