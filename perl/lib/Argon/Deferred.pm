@@ -6,7 +6,7 @@ package Argon::Deferred;
 use strict;
 use warnings;
 
-use overload '&{}' => sub { my $self = shift; return sub { return $self->get } }, bool => sub { return 1 }, fallback => 1;
+use overload '&{}' => sub { my $self = shift; return sub { return $self->get } }, fallback => 1;
 
 use Scalar::Util ();
 

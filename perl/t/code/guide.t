@@ -117,7 +117,7 @@ sub refused { my ($code, @arguments) = @_; return eval { $client->queue($code, \
 {
     open my $handle, '<', $0 or die;
     our $GLOBAL = $handle;
-    open FILE, '<', $0 or die;
+    open FILE, '<', $0 or die;    ## no critic (ProhibitBarewordFileHandles): it is the case
     like refused(sub { readline $handle }), qr/the captured variable \$handle holds a file handle \(open the file inside the sub\) at \Q$here\E line/, 'open file handles: captured';
     like refused(sub { readline $main::GLOBAL }), qr/the package variable \$main::GLOBAL holds a file handle/, 'in a package variable';
     like refused(sub { scalar <FILE> }), qr/the handle FILE, which is open in this process/, 'by its name';

@@ -101,6 +101,7 @@ sub topic { return "<$_>" }
 {
     no warnings 'once';
     local ($a, $b) = (3, 4);
+    # kind: variables of perl itself | `$a` and `$b` outside of `sort` | right | they are package variables like others
     is $client->queue(sub { $a + $b }), 7, '$a and $b are package variables like others';
     is join(' ', $client->queue(sub { join ' ', sort { $b <=> $a } @_ }, [1, 3, 2])), '3 2 1', 'in sort they are those of sort';
 }
@@ -115,7 +116,7 @@ sub topic { return "<$_>" }
         a_glob        => [sub { my $file = glob "$folder/*.t"; $file }],
         in_a_constant => [sub { "abc" =~ /(.)/g; $1 }],
         state         => [sub { state $n = 5; $n++ }],
-        skipped_my    => [sub { no warnings; my $n = 3 if $_[0]; ++$n }, 0],
+        skipped_my    => [sub { no warnings; my $n = 3 if $_[0]; ++$n }, 0],    ## no critic (ProhibitConditionalDeclarations): it is the case
         a_captured    => [do { my %h = (a => 1, b => 2); sub { my $n = 0; $n++ while each %h; my ($k) = each %h; $n } }],
         a_position    => [do { my $text = 'abc'; sub { $text =~ /(.)/g; $1 } }],
     );

@@ -35,6 +35,25 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         area: "Perl code and values",
+        name: "objects of one process",
+        about: "A client, a handle on a task and an open file belong to their process. Data that \
+               holds one travels, and what cannot work elsewhere dies in words when it is called.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
+        name: "code of the caller runs",
+        about: "Code is compiled, compared and sent. Nothing of the program runs because of it.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
+        name: "variables of perl itself",
+        about: "Code reads `$1`, `$@`, `$0`, `@ARGV` and the like as the guide lists them.",
+        open: &[],
+    },
+    Kind {
+        area: "Perl code and values",
         name: "values with two faces",
         about: "A value keeps what Perl knows about it: number or text, true or false, shared \
                references, magic.",

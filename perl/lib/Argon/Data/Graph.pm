@@ -6,12 +6,14 @@ package Argon::Data::Graph;
 #
 # A node is [kind, class, data, references, two-faced values]. Kinds: A array,
 # H hash, S scalar, Q pattern, C code, E an element of another node, K an object
-# that its class freezes and thaws itself, B a shared value, which is a blob.
+# that its class freezes and thaws itself, B a shared value, which is a blob, L an object
+# that is left in its process.
 
 use strict;
 use warnings;
 
 use Scalar::Util qw(blessed refaddr reftype isweak);
+use Argon::Data::Left ();
 
 # re::is_regexp and re::regexp_pattern are part of perl itself; re.pm is not needed.
 
@@ -89,7 +91,7 @@ sub _node {
     }
     if (defined $class) {
         return $self->_shared($number, $original) if $class eq 'Argon::Shared';
-        $self->_refuse($number, 'an Argon client, which belongs to this process', 'call it here, outside of the code that travels, or make one there') if UNIVERSAL::isa($class, 'Argon::Client') && $INC{'Argon/Client.pm'};
+        return ['L', undef, Argon::Data::Left::description($original)] if Argon::Data::Left::stays($class);
         $self->_class($class, $number);
         my $frozen = $self->_frozen_by_class($number, $original, $class, $type);
         return $frozen if $frozen;
@@ -274,6 +276,7 @@ sub build {
         my ($kind, $class, $data) = @$_;
         $kind eq 'A' ? $data : $kind eq 'H' ? $data : $kind eq 'S' ? \(my $copy = $data->[0])
             : $kind eq 'Q' ? _pattern(@$data)
+            : $kind eq 'L' ? Argon::Data::Left::object(@$data)
             : $kind eq 'B' ? ($shared || die "A shared value cannot stand here.\n")->(@$data)
             : $kind eq 'K' ? ($data->[0] eq 'ARRAY' ? [] : $data->[0] eq 'HASH' ? {} : \(my $empty))
             :                undef;

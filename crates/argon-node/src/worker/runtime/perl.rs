@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Protocol.pm",
     "Argon/Memory.pm",
     "Argon/Data.pm",
+    "Argon/Data/Left.pm",
     "Argon/Data/Graph.pm",
     "Argon/Data/Object.pm",
     "Argon/Data/Copy.pm",
