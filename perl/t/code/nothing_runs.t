@@ -53,7 +53,7 @@ sub runs_nothing {
     my $printed = shipped($name, $script);
     # kind: code of the caller runs | scripts with statements between and behind their subs, `BEGIN` blocks, attributes, ties,
     #    overloading, source filters, files that change | right | a counter in the script stays at 0
-    like $printed, qr/^shipped \d+ subs, \d+ from the file, ran 0, error as it was\nended normally\n\z/m, 'nothing runs: ' . $name =~ s/_/ /gr;
+    like $printed, qr/^shipped \d+ subs, \d+ from the file, ran 0, error as it was\nended normally\n\z/m, "nothing runs: @{[ $name =~ s/_/ /gr ]}";
     my @odd = grep { !/\Arefused: This (?:code|value) cannot travel|\Ashipped |\Aended / } split /^/m, $printed;
     is "@odd", q{}, '    and nothing else was said';
     return $printed;
