@@ -16,10 +16,8 @@ mod submit;
 mod up;
 mod worker;
 
-use std::any::TypeId;
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -92,19 +90,15 @@ fn parse() -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// The table of all commands. A negative number for an option that takes a number is that option's, and is refused with
-/// its name and bounds instead of as an option of its own.
+/// The table of all commands. A negative number behind an option that takes a value is that option's, and is refused with
+/// its name and what it takes instead of as an option of its own.
 fn command() -> clap::Command {
-    let is_number = |arg: &clap::Arg| {
-        let kind = arg.get_value_parser().type_id();
-        let numbers = [TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<f64>()];
-        kind == TypeId::of::<Duration>() || numbers.iter().any(|number| kind == *number)
-    };
+    let takes_value = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
     let mut command = Arguments::command();
     let names: Vec<String> = command.get_subcommands().map(|known| known.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(name, |known| {
-            known.mut_args(|arg| if is_number(&arg) { arg.allow_negative_numbers(true) } else { arg })
+            known.mut_args(|arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg })
         });
     }
     command

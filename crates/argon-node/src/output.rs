@@ -105,7 +105,7 @@ pub fn on_one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    // kind: output | escape sequences of terminals in names and messages | right | shown, not sent
+    // kind: input is not code | escape sequences of terminals in names and messages | right | shown, not sent
     #[test]
     fn control_characters_of_others_are_shown_and_not_sent_to_the_terminal() {
         assert_eq!(printable("plain é 漢\n\tx"), "plain é 漢\n\tx");

@@ -124,7 +124,7 @@ fn a_worker_that_starts_when_the_port_answers_joins() {
 #[test]
 fn a_number_that_an_option_cannot_have_is_refused_with_its_name_and_bounds() {
     let mut cluster = Cluster::start();
-    let options: [(&str, &[&str], &str); 16] = [
+    let options: [(&str, &[&str], &str); 20] = [
         ("manager", &["--port"], "0 to 65535"),
         ("manager", &["--queue-size"], "1 to 4294967295"),
         ("manager", &["--session-grace"], "0 to 4000000"),
@@ -141,13 +141,17 @@ fn a_number_that_an_option_cannot_have_is_refused_with_its_name_and_bounds() {
         ("map", &["--retries"], "0 to 65535"),
         ("submit", &["--timeout"], "0 to 4000000"),
         ("submit", &["--retries"], "0 to 65535"),
+        ("run", &["--priority"], "high, normal, low"),
+        ("map", &["--priority"], "high, normal, low"),
+        ("map", &["--halt"], "now,fail=1"),
+        ("drain", &["--within"], "0 to 4000000"),
     ];
     for (role, names, bounds) in options {
         for name in names {
             for value in ["-1", "-0.5", "x", "99999999999999999999999", "1e99", "0x10", "NaN", "1 "] {
                 let mut command = Command::new(argon());
                 command.args([role, name, value]);
-                if matches!(role, "run" | "map" | "submit") {
+                if matches!(role, "run" | "map" | "submit" | "drain") {
                     command.arg("true");
                 }
                 let finished = cluster.run(command, role).finish(SOON);

@@ -92,7 +92,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn print(line: &str) -> Result<(), Failure> {
-    print_line(line).map_err(|failure| Failure::new(failure.kind(), format!("it was done, but {failure}")))
+    print_line(line)
+        .map_err(|failure| Failure::new(failure.kind(), format!("the manager has answered, but {failure}")))
 }
 
 /// The ids of the command line, with those of standard input in the place of '-'.

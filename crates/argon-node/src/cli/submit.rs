@@ -10,7 +10,7 @@ use super::pool::{CommandOptions, PoolOption, refused};
 use crate::command::invocation::Input;
 use crate::exit::{Failure, Kind};
 use crate::interrupt;
-use crate::output::print_line;
+use crate::output::{complain, print_line};
 
 /// Bytes of standard input that are sent along at most.
 const STDIN_BYTES_MAX: u64 = 256 << 20;
@@ -58,7 +58,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         client.close();
         let id = id?;
         print_line(id).map_err(|failure| {
-            Failure::new(failure.kind(), format!("the command is submitted as {id}, and {failure}"))
+            // Also where nobody reads, which is silent elsewhere: nothing else names the command any more.
+            complain(format_args!("the command is submitted as {id}, and its id was not printed"));
+            failure
         })
     })
 }
