@@ -86,7 +86,16 @@ sub decode {
     }
     ref $value eq 'REF' or die at_caller('These bytes are not Argon data: they hold no list');
     require Argon::Data::Graph;
-    return Argon::Data::Graph::build($$value, $_[1]);
+    my $why;
+    {
+        local $@;
+        my $list = eval { Argon::Data::Graph::build($$value, $_[1]) };
+        return $list if $list;
+        $why = $@;
+    }
+    # Damaged bytes are what perl itself stumbles over in the code that reads them. Everything else has its own words.
+    die $why if ref $why || $why !~ m{ at \S*Argon/Data/Graph\.pm line \d+\.\n\z};
+    die at_caller('These bytes are not Argon data: they hold no whole list');
 }
 
 # A handler of the program must not hear of what is caught here. To put it aside takes longer than the rest, so that is done only

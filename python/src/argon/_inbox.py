@@ -7,6 +7,7 @@ and is called with the session's lock held; what there is to print, to answer an
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
 from . import _memory, _output, _sending
@@ -36,6 +37,9 @@ def take(session: Session, link: Link) -> None:
             report_at = begin + 5 + wire.OUTCOME_HEAD_BYTES
             begin = after
             payload_at = report_at + meta_length
+            if payload_at > after:
+                link.broken = link.broken or "the manager sent an outcome whose report is longer than its frame"
+                break
             task = journal.get(task_id)
             if stream or status or task is None:
                 head = wire.read_outcome(buffer[report_at - 61 : report_at])
@@ -43,10 +47,8 @@ def take(session: Session, link: Link) -> None:
                 _on_outcome(session, link, head, report, buffer[payload_at:after])
                 continue
             del journal[task_id]
-            task._status = status
-            task._codec = codec
-            task._attempt = attempt
-            task._run_us = run_us
+            task._status, task._codec = status, codec
+            task._attempt, task._run_us = attempt, run_us
             if meta_length:
                 task._report = bytes(buffer[report_at:payload_at])
             task._payload = buffer[payload_at:after]
@@ -55,8 +57,7 @@ def take(session: Session, link: Link) -> None:
             acks.append(task_id)
             if task._waiters or task._callbacks is not None or task._output is not None:
                 finished.append(task)
-            task._frame = b""
-            task._parts = None
+            task._frame, task._parts = b"", None
             task._done = True
             continue
         if kind == wire.CHUNK and length >= 5:
@@ -73,6 +74,13 @@ def take(session: Session, link: Link) -> None:
 
 def _on_frame(session: Session, link: Link, kind: int, body: bytes) -> None:
     """Every frame but OUTCOME and CHUNK."""
+    try:
+        _handle(session, link, kind, body)
+    except (struct.error, ValueError) as problem:
+        link.broken = link.broken or f"the manager sent a frame of kind 0x{kind:02x} that cannot be read: {problem}"
+
+
+def _handle(session: Session, link: Link, kind: int, body: bytes) -> None:
     if kind == wire.PING:
         link.send(wire.frame(wire.PONG, body))
     elif kind == wire.OUTPUT:

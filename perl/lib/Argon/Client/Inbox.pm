@@ -27,6 +27,9 @@ my %HANDLER = (
     REFUSED,   \&_on_refused,
 );
 
+# Bytes that the body of a frame has at least.
+my %LEAST = (CREDIT, 16, OUTPUT, 29, ASK, 32);
+
 # Takes every whole frame out of the link.
 sub take {
     my ($session, $link) = @_;
@@ -50,6 +53,11 @@ sub take {
         }
         $link->{at} = $begin - 1 + $length;
         if ($kind == OUTCOME) {
+            # Also true of a frame that is too short for the head: then the numbers above are those of the next one.
+            if (OUTCOME_HEAD_BYTES + ($meta_length || 0) >= $length) {
+                $link->{broken} ||= 'the manager sent an outcome that is longer than its frame';
+                return;
+            }
             my $task = $journal->{$id};
             Argon::Client::Output::end_of_task($session, $id) if $session->{half_characters};
             if ($stream || !$task || $status) {
@@ -78,6 +86,10 @@ sub take {
             $link->{broken} ||= sprintf 'the manager sent a frame of kind 0x%02x', $kind;
             return;
         }
+        if ($length - 1 < ($LEAST{$kind} || 0)) {
+            $link->{broken} ||= sprintf 'the manager sent a frame of kind 0x%02x that is too short', $kind;
+            return;
+        }
         $handler->($session, $link, substr $link->{in}, $begin, $length - 1);
     }
     return;
@@ -91,6 +103,10 @@ sub _on_outcome {
     my $payload = substr $body, OUTCOME_HEAD_BYTES + $meta_length;
     my @outcome = ($id, $status, $codec, $attempt, $run_us, $report);
     if ($stream && length $payload < $payload_length) {
+        if ($payload_length > PAYLOAD_BYTES_MAX) {
+            $link->{broken} ||= "the manager announced a payload of $payload_length bytes";
+            return;
+        }
         Argon::Memory::expect($payload_length);
         Argon::Memory::make_room(\$payload, $payload_length);
         $link->{partial}{$stream} = [\$payload, $payload_length, \@outcome];
@@ -115,6 +131,10 @@ sub _on_part {
     my ($session, $link, $stream) = @_;
     my ($payload, $expected, $outcome) = @{ $link->{partial}{$stream} };
     return if length ${$payload} < $expected;
+    if (length ${$payload} > $expected) {
+        $link->{broken} ||= 'the manager sent more of a payload than it had announced';
+        return;
+    }
     delete $link->{partial}{$stream};
     return _settle($session, $outcome, $payload);
 }
@@ -144,7 +164,8 @@ sub _settle {
 
 sub _on_reply {
     my ($session, $link, $body) = @_;
-    my $reply   = eval { JSON::PP->new->utf8->decode($body) } or return;
+    my $reply = eval { JSON::PP->new->utf8->decode($body) };
+    return if ref $reply ne 'HASH';
     my $request = delete $session->{requests}{ $reply->{request} // q{} } or return;
     $request->[TASK_LIST]   = [$reply];
     $request->[TASK_STATUS] = STATUS_OK;
