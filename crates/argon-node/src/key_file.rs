@@ -31,9 +31,7 @@ pub fn find_or_make(named: Option<&Path>) -> Result<Found, Failure> {
 /// has none.
 fn of_service(named: Option<&Path>) -> Option<PathBuf> {
     let is_named = named.is_some() || std::env::var_os("ARGON_KEY").is_some_and(|value| !value.is_empty());
-    // Without HOME the folder of the service comes before the one that the password database names.
-    let has_home = ["HOME", "XDG_CONFIG_HOME"].iter().any(|name| std::env::var_os(name).is_some());
-    if is_named || has_home && default_path().is_some_and(|path| path.exists()) {
+    if is_named || default_path().is_some_and(|path| path.exists()) {
         return None;
     }
     state::of_service().map(|folder| folder.join("key"))

@@ -113,15 +113,12 @@ pub enum KeyError {
 }
 
 /// Where the key is kept when nobody says otherwise: by the XDG base directory specification, in which a relative path is
-/// no path, and where HOME is not set (cron, containers) by the home folder of the password database.
+/// no path.
 #[must_use]
 pub fn default_path() -> Option<PathBuf> {
     let is_place = |folder: &PathBuf| folder.is_absolute();
-    let home = || std::env::var_os("HOME").map_or_else(std::env::home_dir, |home| Some(PathBuf::from(home)));
-    let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(is_place)
-        .or_else(|| home().filter(is_place).map(|home| home.join(".config")))?;
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(is_place);
+    let folder = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")))?;
     Some(folder.join("argon").join("key"))
 }
 
