@@ -45,7 +45,7 @@ soak: setup-to-build ## a minute of the simulator under new seeds, one of the fu
 	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
 
 lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, ruff, mypy, shellcheck
-	@scripts/check fmt tidy kinds dependencies shellcheck perlcritic pod ruff mypy clippy
+	@scripts/check fmt tidy kinds shellcheck perlcritic pod ruff mypy clippy dependencies
 
 fmt: ## format the Rust code
 	@cargo fmt --all

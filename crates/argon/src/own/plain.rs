@@ -50,7 +50,7 @@ macro_rules! tuples {
 
 tuples! { A, A B, A B C, A B C D, A B C D E, A B C D E F, }
 
-/// Asks the compiler whether a type is [`Plain`]: the macro calls `(&&Probe(&value)).is_plain()`.
+/// Asks the compiler whether a type is `Plain`: the macro calls `(&&Probe(&value)).is_plain()`.
 #[derive(Debug)]
 pub struct Probe<'a, T: ?Sized>(pub &'a T);
 
