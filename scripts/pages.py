@@ -37,9 +37,8 @@ RUN_BY = {
     ("docs/guide/coming-from.md", "python"): "python/tests/test_pages.py",
     ("docs/guide/python.md", "python"): "python/tests/test_pages.py",
     ("docs/guide/python-code-that-travels.md", "python"): "python/tests/code/test_guide.py",
+    ("docs/guide/rust.md", "rust"): "tests/tests/cluster/rust_programs.rs",
 }
-#: Blocks that nothing runs yet. A row goes to RUN_BY when their test is there.
-NOT_YET = {("docs/guide/rust.md", "rust"): "their test is not written yet"}
 SECONDS_MAX = 60
 PERL_HEAD = "use strict; use warnings; alarm 60;\n"
 BASH_HEAD = "set -euo pipefail\n"
@@ -96,8 +95,6 @@ def read(page: str) -> list[Block]:
         elsewhere = RUN_BY.get((page, language))
         if elsewhere:
             notes["run by"] = elsewhere
-        if (page, language) in NOT_YET:
-            notes["not run"] = NOT_YET[page, language]
         line = text.count("\n", 0, found.start("language")) + 1
         blocks.append(Block(page, line, language, found["code"], notes))
     return blocks

@@ -1,6 +1,8 @@
 //! `#[argon::task]`: the function becomes one that makes a call, a type of its name holds the body as `here`, and the
 //! body is registered under its path for the runner.
 
+mod refuse;
+
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -16,7 +18,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
         return Err(Error::new(first.span(), advice));
     }
     let function: ItemFn = syn::parse2(item)?;
-    refuse_what_cannot_travel(&function)?;
+    refuse::function(&function)?;
     let (names, types) = parameters(&function)?;
     let ItemFn { attrs, vis, sig, block, .. } = &function;
     let name = &sig.ident;
@@ -99,30 +101,6 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     })
 }
 
-fn refuse_what_cannot_travel(function: &ItemFn) -> Result<(), Error> {
-    let sig = &function.sig;
-    if let Some(token) = &sig.asyncness {
-        let advice =
-            "a task is a plain function: it has its slot for itself, so it may block; remove `async`";
-        return Err(Error::new(token.span(), advice));
-    }
-    if !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
-        let advice =
-            "a task is found by its name and cannot be generic; write one for each type that you need";
-        return Err(Error::new(sig.generics.span(), advice));
-    }
-    if let syn::Safety::Unsafe(token) = &sig.safety {
-        return Err(Error::new(
-            token.span(),
-            "a task cannot be unsafe: the runner could not vouch for its caller",
-        ));
-    }
-    if let Some(token) = &sig.variadic {
-        return Err(Error::new(token.span(), "a task has a fixed number of arguments"));
-    }
-    Ok(())
-}
-
 fn parameters(function: &ItemFn) -> Result<(Vec<Ident>, Vec<&Type>), Error> {
     let mut names = Vec::new();
     let mut types = Vec::new();
@@ -137,6 +115,7 @@ fn parameters(function: &ItemFn) -> Result<(Vec<Ident>, Vec<&Type>), Error> {
                     let advice = "name this argument of the task, and take it apart in the body";
                     return Err(Error::new(typed.pat.span(), advice));
                 };
+                refuse::argument(&typed.ty)?;
                 names.push(pattern.ident.clone());
                 types.push(&*typed.ty);
             }

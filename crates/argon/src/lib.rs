@@ -98,11 +98,35 @@ pub use argon_macros::main;
 /// # drop(call);
 /// ```
 ///
-/// What cannot be a task does not compile:
+/// What cannot be a task or a call does not compile. A generic function, "a task is found by its name and cannot be generic":
 ///
 /// ```compile_fail
 /// #[argon::task]
-/// fn of_any<T>(value: T) {} // found by its name, it cannot be generic
+/// fn of_any<T>(value: T) {}
+/// ```
+///
+/// A reference that serde cannot read, "arguments borrow as `&str`, `&[u8]` or `&Path` only: take this `Vec` by value":
+///
+/// ```compile_fail
+/// #[argon::task]
+/// fn length(list: &Vec<u32>) -> usize { list.len() }
+/// ```
+///
+/// A type without serde's traits, "the trait bound `Config: Serialize` is not satisfied":
+///
+/// ```compile_fail
+/// struct Config { depth: u32 }
+///
+/// #[argon::task]
+/// fn depth(config: Config) -> u32 { config.depth }
+/// ```
+///
+/// A closure instead of a call, "expected `Call<_>`, found closure":
+///
+/// ```compile_fail
+/// async fn wrong(client: argon::Client) {
+///     let _: Result<u32, _> = client.queue(|| 42).await;
+/// }
 /// ```
 pub use argon_macros::task;
 pub use argon_proto::{

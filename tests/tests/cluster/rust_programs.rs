@@ -98,6 +98,25 @@ fn a_fork_of_a_client_is_refused_and_leaves_the_parents_alone() {
     assert_eq!(run(&mut cluster, "forks", &[]).stdout, "forks\n");
 }
 
+/// The blocks of docs/guide/rust.md, each a program of its own.
+#[test]
+fn the_programs_of_the_guide_do_what_it_says() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    let areas: Vec<u32> = (1..100).map(|n| n * n).collect();
+    let root = 2_f64.sqrt();
+    let blocks = [
+        ("hello", "42\n".to_owned()),
+        ("blocking", format!("{areas:?}\n")),
+        ("lines", format!("42 {root}\n")),
+    ];
+    for (block, printed) in blocks {
+        let mut command = Command::new(built().join(format!("guide-{block}")));
+        command.env("ARGON_MANAGER", cluster.address()).env("ARGON_KEY", cluster.key());
+        let finished = cluster.run(command, block).finish(Duration::from_secs(60));
+        assert_eq!(finished.stdout, printed, "{block}: {}", finished.stderr);
+    }
+}
+
 #[test]
 fn calls_spread_over_two_workers() {
     let mut cluster = Cluster::with_workers(&[1, 1]);
