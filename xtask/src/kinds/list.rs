@@ -281,4 +281,10 @@ pub(super) const KINDS: &[Kind] = &[
         about: "A client that waits longer than two seconds reports the reason.",
         open: &[],
     },
+    Kind {
+        area: "Operation",
+        name: "announced lengths",
+        about: "Memory grows with the bytes that come, not with the length that a peer announces.",
+        open: &[],
+    },
 ];
