@@ -8,7 +8,8 @@ use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::{Blob, Incoming, Message};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::{
-    Attempt, BlobHash, Codec, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead, TaskId,
+    Attempt, BlobHash, Codec, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead,
+    TaskId,
 };
 use bytes::{BufMut, Bytes};
 
@@ -54,7 +55,8 @@ fn beginning<M: Message>(message: &M, mut bytes: usize) -> Vec<u8> {
     while bytes > 0 {
         let mut slices = [IoSlice::new(&[]); 16];
         let count = outbox.slices(&mut slices);
-        let taken: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(bytes).collect();
+        let taken: Vec<u8> =
+            slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(bytes).collect();
         assert!(!taken.is_empty(), "the message is longer than that");
         bytes -= taken.len();
         outbox.advance(taken.len());
