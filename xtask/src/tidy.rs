@@ -12,6 +12,8 @@ mod machine_paths;
 mod marks;
 mod names;
 mod openings;
+mod subjects;
+mod words;
 
 use std::fmt;
 
@@ -30,6 +32,8 @@ pub(crate) const RULES: &[Rule] = &[
     doc_paths::findings,
     anchors::findings,
     changelog::findings,
+    words::findings,
+    subjects::findings,
 ];
 
 /// One thing to mend: where, what is wrong, and what to do about it.

@@ -8,9 +8,11 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-/// Every file of ours, in path order.
+/// Every file of ours, in path order, and the commits that are new.
 pub(crate) struct Tree {
     pub(crate) files: Vec<SourceFile>,
+    /// Subjects of the commits that the branch `main` does not have; none where there is no such branch.
+    pub(crate) new_subjects: Vec<String>,
 }
 
 /// One file: its path from the root of the repository, with `/` on every system, and its text, which
@@ -57,7 +59,7 @@ impl Tree {
             }
         }
         files.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(Self { files })
+        Ok(Self { files, new_subjects: new_subjects(&root) })
     }
 
     /// The file at exactly this path.
@@ -74,7 +76,7 @@ impl Tree {
     #[cfg(test)]
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let file = |&(path, text): &(&str, &str)| SourceFile { path: path.into(), text: text.into() };
-        Self { files: files.iter().map(file).collect() }
+        Self { files: files.iter().map(file).collect(), new_subjects: Vec::new() }
     }
 }
 
@@ -140,6 +142,20 @@ fn tracked_paths(root: &Path) -> Result<Vec<String>, TreeError> {
     }
     let names = String::from_utf8_lossy(&listing.stdout);
     Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+fn new_subjects(root: &Path) -> Vec<String> {
+    let log = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["log", "--no-merges", "--format=%s", "main..HEAD"])
+        .output();
+    match log {
+        Ok(log) if log.status.success() => {
+            String::from_utf8_lossy(&log.stdout).lines().map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 impl fmt::Display for TreeError {

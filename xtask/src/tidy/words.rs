@@ -1,0 +1,159 @@
+//! Rule: Markdown pages are plain technical English, in lines of at most 100 columns.
+//!
+//! Owns the list of phrases that read badly, each with its replacement, and the pages that are exempt. Looks at
+//! prose only: not at code, comments, and (for the width) tables.
+
+use super::Finding;
+use crate::tree::{SourceFile, Tree};
+
+const COLUMNS_MAX: usize = 100;
+
+/// Words and phrases in lower case, and what to write instead.
+const PHRASES: &[(&str, &str)] = &[
+    ("tell", "report, show, document"),
+    ("tells", "reports, shows, documents"),
+    ("told", "reported, sent"),
+    ("says", "reports, describes"),
+    ("said", "reported, sent"),
+    ("hear", "receive"),
+    ("hears", "receives"),
+    ("heard", "received"),
+    ("heed", "read, use"),
+    ("heeds", "reads, uses"),
+    ("mend", "fix"),
+    ("mended", "fixed"),
+    ("in vain", "needlessly"),
+    ("whoever", "anyone who"),
+    ("sought", "wanted"),
+    ("beside", "next to"),
+    ("nobody", "no one"),
+    ("for so long", "for a time with a name, such as `timeout`"),
+    ("so many", "a number with a name, such as `limit`"),
+    ("at most so much", "a number with a name, such as `limit`"),
+    ("is no text", "is not UTF-8"),
+    ("is no program", "is not a program"),
+    ("is no key", "is not a key"),
+];
+
+/// Pages that are generated, are quoted sentence by sentence in tests, or are not rewritten yet.
+const EXEMPT: &[&str] = &[
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "benches/peers/README.md",
+    "docs/benchmarks.md",
+    "docs/guide/perl-code-table.md",
+    "docs/guide/perl-code-that-travels.md",
+    "docs/guide/python-code-table.md",
+    "docs/guide/python-code-that-travels.md",
+    "docs/peers.md",
+    "docs/right-or-loud.md",
+    "docs/track-record.md",
+    "examples/README.md",
+    "python/README.md",
+];
+
+pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
+    let is_checked = |file: &&SourceFile| file.path.ends_with(".md") && !EXEMPT.contains(&file.path.as_str());
+    tree.files.iter().filter(is_checked).flat_map(findings_in).collect()
+}
+
+fn findings_in(page: &SourceFile) -> Vec<Finding> {
+    let finding = |line: usize, problem: String, remedy: String| Finding {
+        path: page.path.clone(),
+        line: Some(line),
+        problem,
+        remedy,
+    };
+    let mut findings = Vec::new();
+    for (line, text) in prose_lines(page) {
+        if !text.starts_with('|') && text.chars().count() > COLUMNS_MAX {
+            findings.push(finding(
+                line,
+                format!("the line has more than {COLUMNS_MAX} columns"),
+                "wrap the paragraph".into(),
+            ));
+        }
+        let words = words_of(text);
+        for (phrase, instead) in PHRASES.iter().filter(|(phrase, _)| words.contains(&format!(" {phrase} "))) {
+            findings.push(finding(
+                line,
+                format!("\"{phrase}\" is not plain technical English"),
+                format!("write: {instead}"),
+            ));
+        }
+    }
+    findings
+}
+
+/// Lines outside of fenced code and comments, with their numbers.
+fn prose_lines(page: &SourceFile) -> impl Iterator<Item = (usize, &str)> {
+    let (mut is_code, mut is_comment) = (false, false);
+    page.numbered_lines().filter(move |(_, text)| {
+        let is_fence = !is_comment && text.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        is_comment |= !is_code && text.starts_with("<!--");
+        let is_prose = !is_code && !is_fence && !is_comment;
+        is_comment &= !text.contains("-->");
+        is_prose
+    })
+}
+
+/// The words of a line in lower case, each between single spaces, without code spans and the targets of links.
+fn words_of(line: &str) -> String {
+    let prose: Vec<&str> = line.split('`').step_by(2).collect();
+    let prose = prose.join(" x ").to_lowercase();
+    let mut parts = prose.split("](");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push(' ');
+        text.push_str(part.split_once(')').map_or("", |(_, rest)| rest));
+    }
+    let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    format!(" {} ", words.collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(page: &str) -> Vec<String> {
+        findings(&Tree::of(&[("docs/page.md", page)])).into_iter().map(|finding| finding.problem).collect()
+    }
+
+    #[test]
+    fn a_listed_phrase_is_found_with_its_line_and_its_replacement() {
+        let found = findings(&Tree::of(&[("docs/page.md", "# Page\n\nIt looks in vain.\n")]));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].line, Some(3));
+        assert_eq!(found[0].remedy, "write: needlessly");
+    }
+
+    #[test]
+    fn case_and_punctuation_do_not_hide_a_phrase() {
+        assert_eq!(problems("Nobody, (whoever) **told** it: a text that is no key.").len(), 4);
+    }
+
+    #[test]
+    fn longer_words_code_comments_and_targets_of_links_are_not_prose() {
+        let page = "besides, `nobody`, [a](nobody.md)\n```text\nnobody\n```\n<!-- nobody\nnobody -->\n";
+        assert_eq!(problems(page), [""; 0]);
+    }
+
+    #[test]
+    fn prose_after_code_and_comments_is_checked_again() {
+        assert_eq!(problems("```text\nx\n```\nnobody\n<!-- note -->\nnobody\n").len(), 2);
+    }
+
+    #[test]
+    fn a_line_of_more_than_100_columns_is_found_but_not_a_row_or_code() {
+        let long = "x ".repeat(51);
+        assert_eq!(problems(&"ä".repeat(100)), [""; 0]);
+        assert_eq!(problems(&long), ["the line has more than 100 columns"]);
+        assert_eq!(problems(&format!("| {long} |\n```text\n{long}\n```\n")), [""; 0]);
+    }
+
+    #[test]
+    fn generated_pages_and_other_files_are_exempt() {
+        assert!(findings(&Tree::of(&[("docs/peers.md", "nobody"), ("src/a.rs", "nobody")])).is_empty());
+    }
+}
