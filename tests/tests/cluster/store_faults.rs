@@ -73,6 +73,8 @@ fn a_full_disk_refuses_detached_tasks_in_words_until_there_is_room() {
         "{}",
         refused.stderr
     );
+    let status = cluster.status();
+    assert_eq!(status["why"][0]["code"], "store_full", "{status}");
     // Attached work goes on, and so does what waits for room.
     assert_eq!(cluster.perl("print $client->queue(sub { 'attached' })"), "attached");
     let mut waiting =

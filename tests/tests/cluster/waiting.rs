@@ -124,7 +124,7 @@ fn a_task_whose_code_has_not_come_waits_for_it_and_one_that_is_collected_counts_
 
 #[test]
 fn a_task_that_is_not_accepted_says_why_for_programs() {
-    let cluster = Cluster::start_with(&["--queue-size", "1"]);
+    let mut cluster = Cluster::start_with(&["--queue-size", "1"]);
     let mut submitting = client(&cluster, 1);
     submitting.say_all((1..=2).map(|n| ToManager::Submit(task(1, n, Runtime::Exec, Flags::default()))));
     let report = loop {
@@ -133,6 +133,10 @@ fn a_task_that_is_not_accepted_says_why_for_programs() {
         }
     };
     assert_eq!(report["code"], "queue_full", "{report}");
+    // Nobody else learns of tasks that were not taken.
+    let shown: Vec<_> =
+        cluster.status()["why"].as_array().unwrap().iter().map(|why| why["code"].clone()).collect();
+    assert_eq!(shown, ["queue_full", "no_worker"]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ const BATCH: usize = 1024;
 /// Tasks that found no worker for so long are worth a line in the log.
 const STRANDED_FOR: Duration = Duration::from_secs(2);
 /// Refusals further apart than this are logged each, those in a row once.
-const REFUSALS_APART: Duration = Duration::from_secs(10);
+pub(super) const REFUSALS_APART: Duration = Duration::from_secs(10);
 /// Pause before records that a full store refused are offered again.
 const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 
@@ -45,8 +45,8 @@ pub struct Driver {
     out: Out,
     dirty: Vec<Link>,
     refused_until: Option<Instant>,
-    /// When the store refused records last.
-    last_refusal: Option<Instant>,
+    /// When the store refused records last, and why.
+    pub(super) last_refusal: Option<(Instant, String)>,
     stranded: Stranded,
 }
 
@@ -211,8 +211,8 @@ impl Driver {
         let verdict = match committed.verdict {
             Ok(()) => Input::RecordsCommitted { up_to },
             Err(StoreError::Full(why)) => {
-                let before = self.last_refusal.replace(Instant::now());
-                if before.is_none_or(|before| before.elapsed() > REFUSALS_APART) {
+                let before = self.last_refusal.replace((Instant::now(), why.clone()));
+                if before.is_none_or(|(before, _)| before.elapsed() > REFUSALS_APART) {
                     tracing::warn!("detached tasks are not accepted until the store can write: {why}");
                 }
                 self.refused_until = Some(Instant::now() + REFUSED_PAUSE);

@@ -6,11 +6,11 @@ use argon_core::Time;
 use argon_core::scheduler::{Input, Link, Waiting};
 use argon_proto::WorkerId;
 use argon_proto::conversation::admin::{
-    Explanation, ManagerStatus, Question, Reply, Request, WorkerDrains, WorkerView,
+    Explanation, ManagerStatus, Question, Reply, Request, WhyWaiting, WorkerDrains, WorkerView,
 };
 use argon_proto::key::Role;
 
-use super::driver::Driver;
+use super::driver::{Driver, REFUSALS_APART};
 use super::peer::{Port, WorkerPort};
 
 impl Driver {
@@ -50,8 +50,32 @@ impl Driver {
             uptime_s: self.started.elapsed().as_secs(),
             release: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            why: self.scheduler.waiting(now).with_blobs_missing(parked).told(),
+            why: self
+                .refusals()
+                .chain(self.scheduler.waiting(now).with_blobs_missing(parked).told())
+                .collect(),
         }
+    }
+
+    /// Why clients have tasks that the manager does not take at present, so that it cannot count them.
+    fn refusals(&self) -> impl Iterator<Item = WhyWaiting> {
+        let store =
+            self.last_refusal.as_ref().filter(|(at, _)| at.elapsed() < REFUSALS_APART).map(|(_, why)| {
+                ("store_full", format!("detached tasks are not taken until the store can write: {why}"))
+            });
+        let is_full = self.scheduler.is_queue_full();
+        let queue = is_full.then(|| {
+            (
+                "queue_full",
+                "no more tasks are taken: the queue is full; add workers, or raise --queue-size".to_owned(),
+            )
+        });
+        let why = |(code, message): (&str, String)| WhyWaiting {
+            code: code.to_owned(),
+            message,
+            ..WhyWaiting::default()
+        };
+        store.into_iter().chain(queue).map(why)
     }
 
     /// Number of tasks whose blobs have not all arrived.
