@@ -36,6 +36,7 @@ RUN_BY = {
     ("docs/guide/coming-from.md", "perl"): "perl/t/client/coming_from.t",
     ("docs/guide/coming-from.md", "python"): "python/tests/test_pages.py",
     ("docs/guide/python.md", "python"): "python/tests/test_pages.py",
+    ("python/README.md", "python"): "python/tests/test_pages.py",
     ("docs/guide/python-code-that-travels.md", "python"): "python/tests/code/test_guide.py",
     ("docs/guide/rust.md", "rust"): "tests/tests/cluster/rust_programs.rs",
 }
@@ -64,7 +65,7 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     address = sys.argv[1]
-    pages = sys.argv[2:] or ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/guide/*.md"))]
+    pages = sys.argv[2:] or ["README.md", "python/README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/guide/*.md"))]
     blocks = [block for page in pages for block in read(page)]
     problems = [problem for block in blocks if (problem := unusable(block))]
     to_run = [block for block in joined(blocks) if not problems and is_run_here(block)]
