@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import textwrap
 import types
 import warnings
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from cloudpickle import cloudpickle
 
 import argon
 from argon import _code
@@ -27,8 +30,27 @@ def rate():
     return RATE
 
 class Shop:
+    fee = 3
+    kinds = ["big"]
+    best: "Shop"
+    made = 0
+
+    def __init__(self):
+        type(self).made += 1
+
+    def __class_getitem__(cls, item):
+        return item
+
     def price(self):
         return RATE
+
+    def fees(self):
+        return self.fee
+
+    def all(self):
+        return self.kinds, self.price(), self.best
+
+Shop.best = Shop()
 """
 PRICING = """
 import SETTINGS as settings
@@ -62,7 +84,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         (tmp_path / f"{name}.py").write_text(text.replace("SETTINGS", names[0]))
     monkeypatch.syspath_prepend(tmp_path)
     yield tuple(map(__import__, names))
-    registered = sys.modules["cloudpickle.cloudpickle"]._PICKLE_BY_VALUE_MODULES
+    registered = cloudpickle._PICKLE_BY_VALUE_MODULES
     for name in names:
         del sys.modules[name]
         registered.discard(name)
@@ -115,6 +137,82 @@ def test_what_was_patched_is_told(modules: Any) -> None:
     with mock.patch.object(pricing, "gross", lambda amount: 0):
         assert f"{pricing.__name__}.gross is the function" in told(lambda: pricing.gross(1))[0]
     assert told(pricing.gross) == []
+
+
+# kind: modules that changed | a class attribute or method that was changed in memory | loud | a warning names class and
+#    attribute
+def test_a_changed_class_is_told(modules: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, _ = modules
+    shop = settings.Shop()
+
+    class Own(settings.Shop):  # type: ignore[misc, name-defined]
+        def both(self) -> int:
+            return int(self.fee)
+
+    ways = [settings.Shop.fees, lambda: settings.Shop().fees(), lambda: shop.fees(), lambda: Own().both()]
+    for way in ways:
+        assert told(way) == []
+    monkeypatch.setattr(settings.Shop, "fee", 4)
+    for way in ways:
+        argon._changed._told.clear()  # type: ignore[attr-defined]
+        (text,) = told(way)
+        assert f"{settings.__name__}.Shop.fee is 4 here, and 3 in its file" in text
+    settings.Shop.kinds.append("small")
+    monkeypatch.setattr(settings.Shop, "price", lambda self: 0)
+    kinds, price = sorted(told(shop.all))
+    assert "Shop.kinds is ['big', 'small'] here" in kinds and "Shop.price is the function" in price
+
+
+# kind: modules that changed | the program's own function in the place of one of an installed module | loud | a
+#    warning names it
+def test_a_function_put_into_an_installed_module_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: Any = lambda text: "fake"  # noqa: E731
+    put.__module__ = "__main__"
+    function = lambda: textwrap.dedent("x")  # noqa: E731
+    assert told(function) == []
+    monkeypatch.setattr(textwrap, "dedent", put)
+    assert "textwrap.dedent is the function" in told(function)[0]
+
+
+# kind: modules that changed | a module sent by value, and a function of another module that imports it | loud | a warning
+#    names the other module
+def test_a_module_that_imports_one_that_is_sent_by_value_is_named(client: Any, modules: Any) -> None:
+    settings, pricing = modules
+    client.by_value(settings)
+    settings.RATE = 5
+    assert told(lambda: settings.rate()) == []
+    (text,) = told(pricing.gross)
+    assert f"{settings.__name__}.RATE is 5 here" in text and f"by_value({pricing.__name__!r})" in text
+    client.by_value(pricing)
+    argon._changed._told.clear()  # type: ignore[attr-defined]
+    assert told(pricing.by_function) == [] and client.queue(pricing.by_function, 1) == 5
+
+
+# kind: modules that changed | a module beside the script that has the name of one of the standard library | loud | a
+#    warning tells which of them a worker takes
+def test_a_module_with_a_name_of_the_standard_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "colorsys.py").write_text("def mine():\n    return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    argon._changed._is_users.pop("colorsys", None)  # type: ignore[attr-defined]
+    colorsys: Any = __import__("colorsys")
+    (text,) = told(lambda: colorsys.mine())
+    assert f"colorsys is {tmp_path}/colorsys.py here" in text and "standard library" in text
+    argon._changed._told.clear()  # type: ignore[attr-defined]
+    argon._changed._is_users.clear()  # type: ignore[attr-defined]
+
+
+# kind: modules that changed | a file that was changed and loaded again with `importlib.reload` | right | it is compared
+#    with the new text
+def test_a_module_that_was_loaded_again_is_not_told(modules: Any) -> None:
+    settings, pricing = modules
+    assert told(pricing.gross) == []
+    file = Path(settings.__file__)
+    file.write_text(file.read_text().replace("RATE = 1", "RATE = 177"))
+    importlib.reload(settings)
+    assert settings.RATE == 177 and told(pricing.gross) == []
+    settings.RATE = 1
+    assert len(told(pricing.gross)) == 1
 
 
 def test_what_the_file_leaves_open_is_not_told(modules: Any) -> None:

@@ -7,7 +7,6 @@ peace. What the text does not say, as the value of a call, is not judged.
 
 from __future__ import annotations
 
-import collections
 import functools
 import os
 import sys
@@ -15,29 +14,26 @@ import types
 import warnings
 import weakref
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple, Union
 
+from . import _written
 from .errors import ModuleChanged
 
 _FUNCTIONS_MAX = 64
 _ITEMS_MAX = 1000
-_FILE_BYTES_MAX = 1 << 20
 _TEXT_MAX = 60
 _MISSING = object()
-_UNKNOWN = object()
-_FUNCTION = object()
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
-_CONTAINERS = (list, dict, set)
 _OWN = os.path.dirname(__file__) + os.sep
 
-#: A name in a module, and the value that was last found all right.
-_Place = tuple[types.ModuleType, str, Any]
+_Holder = Union[types.ModuleType, type]
+#: A name in a module or class, and the value that was last found all right.
+_Place = tuple[_Holder, str, Any]
 
 #: By function, what it finds in the user's modules.
 _places: weakref.WeakKeyDictionary[Any, list[_Place]] = weakref.WeakKeyDictionary()
-_texts: dict[str, dict[str, Any]] = {}
 _is_users: dict[str, bool] = {}
-_told: set[tuple[str, str]] = set()
+_told: set[str] = set()
 
 
 def look(function: Any, is_by_value: Callable[[str], bool]) -> None:
@@ -51,51 +47,122 @@ def look(function: Any, is_by_value: Callable[[str], bool]) -> None:
 
 
 def _is_as_it_was(place: _Place) -> bool:
-    module, name, value = place
-    return vars(module).get(name, _MISSING) is value and type(value) not in _CONTAINERS
+    holder, name, value = place
+    return vars(holder).get(name, _MISSING) is value and type(value) not in _written.CONTAINERS
 
 
 def _judged(function: types.FunctionType, is_by_value: Callable[[str], bool]) -> list[_Place]:
-    places = []
-    for module, name in _found_by(function, is_by_value):
-        value = vars(module).get(name, _MISSING)
-        written = _text_of(module).get(name, _UNKNOWN)
-        if value is not _MISSING and (module.__name__, name) not in _told and _differs(module, name, value, written):
-            _told.add((module.__name__, name))
-            _warn(module, name, value, written)
-        places.append((module, name, value))
+    places: list[_Place] = []
+    seen: set[tuple[int, str]] = set()
+    for found in _found_by(function, is_by_value):
+        holder, name, module = found.holder, found.name, found.module
+        if (id(holder), name) in seen:
+            continue
+        seen.add((id(holder), name))
+        if not name:
+            _look_at_name(module)
+            continue
+        value = vars(holder).get(name, _MISSING)
+        if isinstance(holder, type):
+            path, texts = f"{module.__name__}.{holder.__qualname__}.{name}", _written.of_class(holder, module)
+        else:
+            path, texts = (
+                f"{module.__name__}.{name}",
+                _written.of_module(module) if _is_of_user(module) else _written.Names(),
+            )
+        written = texts.get(name, _written.UNKNOWN)
+        if value is not _MISSING and path not in _told and _differs(module, name, value, written):
+            _told.add(path)
+            _warn(path, value, written, found.reader)
+        places.append((holder, name, value))
     return places
 
 
-def _found_by(
-    function: types.FunctionType, is_by_value: Callable[[str], bool]
-) -> Iterator[tuple[types.ModuleType, str]]:
-    """The names in modules of the user that a function reads, and those that it calls."""
-    left, seen = [function], {id(function)}
+class _Found(NamedTuple):
+    """A name that a function reads; an empty name is the module itself."""
+
+    holder: _Holder
+    name: str
+    module: types.ModuleType
+    #: The module that has to be sent by value, for the worker to see what is here.
+    reader: str
+
+
+def _found_by(function: types.FunctionType, is_by_value: Callable[[str], bool]) -> Iterator[_Found]:
+    """What a function reads in modules of the user, and those that it calls."""
+    left, seen = [(function, False)], {id(function)}
+    # Classes that were met, and all names that are read: which of them are a class's is not known.
+    kinds: dict[type, tuple[types.ModuleType, str]] = {}
+    read = {"__init__", "__call__"}
     while left:
-        one = left.pop()
+        one, is_by_name = left.pop()
         names = set(_names(one.__code__))
         own = sys.modules.get(one.__module__) if isinstance(one.__module__, str) else None
-        own_is_users = own is not None and vars(own) is one.__globals__ and _is_of_user(own, is_by_value)
+        if own is not None and vars(own) is not one.__globals__:
+            own = None
+        # A worker that imports the function imports all that it reads, too, whatever the program sends by value.
+        is_by_name = is_by_name or (own is not None and "<" not in one.__qualname__ and _is_imported(own, is_by_value))
+
+        def is_judged(module: Any, is_by_name: bool = is_by_name) -> bool:
+            is_module = isinstance(module, types.ModuleType) and _is_of_user(module)
+            return is_module and (is_by_name or not is_by_value(module.__name__))
+
+        def reader_of(module: types.ModuleType, own: Any = own) -> str:
+            return own.__name__ if own is not None and is_by_value(module.__name__) else module.__name__
+
+        called: list[Any] = []
         found = [(name, one.__globals__[name]) for name in names if name in one.__globals__]
         for cell in one.__closure__ or ():
             try:
                 found.append(("", cell.cell_contents))
             except ValueError:
                 continue
-        for name, value in found:
-            if name and own is not None and own_is_users:
-                yield own, name
-            if isinstance(value, types.ModuleType) and _is_of_user(value, is_by_value):
-                yield from ((value, inner) for inner in names if inner in vars(value))
-                called = [vars(value).get(inner) for inner in names]
+        if own is not None and is_by_name and is_judged(own):
+            yield _Found(own, "", own, own.__name__)
+            for name, _ in found:
+                if name:
+                    yield _Found(own, name, own, reader_of(own))
+            found.append(("", getattr(own, one.__qualname__.partition(".")[0], None)))
+        for _, value in found:
+            if is_judged(value):
+                yield _Found(value, "", value, value.__name__)
+                inner = [name for name in names if name in vars(value)]
+                yield from (_Found(value, name, value, reader_of(value)) for name in inner)
+                called += [vars(value)[name] for name in inner]
+            elif isinstance(value, types.ModuleType) and not _is_of_user(value):
+                # Of modules that are installed only what the program put there is looked at.
+                yield from (_Found(value, name, value, value.__name__) for name in names if name in vars(value))
             else:
-                called = [value]
-            for further in map(_innermost, called):
-                is_new = type(further) is types.FunctionType and id(further) not in seen
-                if is_new and len(seen) < _FUNCTIONS_MAX:
-                    seen.add(id(further))
-                    left.append(further)
+                called.append(value)
+        met: set[type] = set()
+        for kind in (kind for item in called for kind in _classes(item)):
+            home = sys.modules.get(kind.__module__)
+            if kind in met or not isinstance(home, types.ModuleType):
+                continue
+            met.add(kind)
+            if kind.__module__ == "__main__" or _is_of_user(home):
+                # Looked at in turn, for what they are made of.
+                called += [vars(kind)[name] for name in (*names, "__init__", "__call__") if name in vars(kind)]
+                if is_judged(home):
+                    kinds[kind] = home, reader_of(home)
+        read |= names
+        for further in map(_innermost, called):
+            is_new = type(further) is types.FunctionType and id(further) not in seen
+            if is_new and len(seen) < _FUNCTIONS_MAX:
+                seen.add(id(further))
+                left.append((further, is_by_name))
+    for kind, (home, reader) in kinds.items():
+        yield from (_Found(kind, name, home, reader) for name in _written.of_class(kind, home) if name in read)
+
+
+def _is_imported(module: types.ModuleType, is_by_value: Callable[[str], bool]) -> bool:
+    return module.__name__ != "__main__" and not is_by_value(module.__name__)
+
+
+def _classes(value: Any) -> Iterator[type]:
+    kind = value if isinstance(value, type) else type(value)
+    if kind.__module__ != "builtins":
+        yield from (base for base in kind.__mro__ if base.__module__ != "builtins")
 
 
 def _innermost(function: Any) -> Any:
@@ -127,7 +194,7 @@ def _not_of_user() -> tuple[str, ...]:
     return (*(os.path.realpath(folder) + os.sep for folder in folders), os.path.realpath(_OWN) + os.sep)
 
 
-def _is_of_user(module: types.ModuleType, is_by_value: Callable[[str], bool]) -> bool:
+def _is_of_user(module: types.ModuleType) -> bool:
     """True for a module that a worker would import, and that is neither installed nor ours."""
     name = module.__name__
     known = _is_users.get(name)
@@ -136,59 +203,17 @@ def _is_of_user(module: types.ModuleType, is_by_value: Callable[[str], bool]) ->
         path = os.path.realpath(file)
         known = file.endswith(".py") and not path.startswith(_not_of_user()) and name != "__main__"
         _is_users[name] = known
-    return known and not is_by_value(name)
-
-
-def _text_of(module: types.ModuleType) -> dict[str, Any]:
-    """What the file of a module says its names are, as far as that stands in it."""
-    name = module.__name__
-    if name not in _texts:
-        try:
-            file = getattr(module.__spec__, "origin", None)
-            with open(file or "", "rb") as source:
-                _texts[name] = _said(source.read(_FILE_BYTES_MAX))
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            _texts[name] = {}
-    return _texts[name]
-
-
-def _said(text: bytes) -> dict[str, Any]:
-    import ast
-
-    tree = ast.parse(text)
-    # What is assigned anywhere else, as in an `if` or behind `global`, is not known from its first value.
-    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    counts = collections.Counter(names)
-    said: dict[str, Any] = {}
-    for step in tree.body:
-        if isinstance(step, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            is_plain = not step.decorator_list and step.name not in said
-            said[step.name] = _FUNCTION if is_plain else _UNKNOWN
-        elif isinstance(step, (ast.Assign, ast.AnnAssign)):
-            for target in step.targets if isinstance(step, ast.Assign) else [step.target]:
-                if isinstance(target, ast.Name) and step.value is not None:
-                    is_once = counts[target.id] == 1 and target.id not in said
-                    said[target.id] = _literal(step.value) if is_once else _UNKNOWN
-    return said
-
-
-def _literal(node: Any) -> Any:
-    import ast
-
-    try:
-        value = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return _UNKNOWN
-    # An empty container is made to be filled, by the import as well.
-    return _UNKNOWN if isinstance(value, _CONTAINERS) and not value else value
+    return known
 
 
 def _differs(module: types.ModuleType, name: str, value: Any, written: Any) -> bool:
     if any(kind.__module__ == "unittest.mock" for kind in type(value).__mro__):
         return True
-    if written is _UNKNOWN:
+    if type(value) is types.FunctionType and value.__module__ == "__main__" != module.__name__:
+        return True
+    if written is _written.UNKNOWN:
         return False
-    if written is _FUNCTION:
+    if written is _written.FUNCTION:
         is_it = type(value) is types.FunctionType and value.__code__.co_name == name
         return not is_it or hasattr(value, "__wrapped__") or value.__module__ != module.__name__
     return _is_plain(value) and (type(value) is not type(written) or value != written)
@@ -202,12 +227,25 @@ def _is_plain(value: Any) -> bool:
     return type(value) is dict and len(value) <= _ITEMS_MAX and all(map(_is_plain, [*value, *value.values()]))
 
 
-def _warn(module: types.ModuleType, name: str, value: Any, written: Any) -> None:
-    there = "another function" if written is _FUNCTION else "something else" if written is _UNKNOWN else _shown(written)
-    text = (
-        f"{module.__name__}.{name} is {_shown(value)} here, and {there} in its file: a worker imports the module, and "
-        f"finds what the file says. Send the module as it is, with client.by_value({module.__name__!r}), or pass the value"
+def _look_at_name(module: types.ModuleType) -> None:
+    name = module.__name__
+    if name.partition(".")[0] in getattr(sys, "stdlib_module_names", ()) and name not in _told:
+        _told.add(name)
+        _tell(
+            f"{name} is {module.__file__} here, and the standard library has a module of that name, which a worker takes "
+            f"instead. Call the file something else, or send it with client.by_value({name!r})"
+        )
+
+
+def _warn(path: str, value: Any, written: Any, reader: str) -> None:
+    there = {id(_written.FUNCTION): "another function", id(_written.UNKNOWN): "something else"}.get(id(written))
+    _tell(
+        f"{path} is {_shown(value)} here, and {there or _shown(written)} in its file: a worker imports the module, and "
+        f"finds what the file says. Send the module as it is, with client.by_value({reader!r}), or pass the value"
     )
+
+
+def _tell(text: str) -> None:
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
         level, frame = level + 1, frame.f_back
