@@ -232,7 +232,7 @@ sub _offer {
     }
     else {
         ($blob, my $captures, $meta) = $self->{code}->prepare($code);
-        $payload = Argon::Data::encode([$captures, $arguments || []], \$shared);
+        $payload = Argon::Data::encode([$captures, $arguments || []], \$shared, $code);
     }
     $meta = _with_label($meta, $options->{label}) if defined $options->{label};
     $meta = q{} if !defined $meta;

@@ -12,6 +12,7 @@ use warnings;
 
 use B ();
 use Digest::SHA ();
+use Scalar::Util ();
 use Argon::Code::Optree ();
 use Argon::Code::Origin ();
 use Argon::Code::Receive ();
@@ -48,7 +49,8 @@ sub ship {
 sub _ship {
     my ($code, $options) = @_;
     return { text => $code->text, captures => undef } if ref $code eq 'Argon::Code::Source';
-    ref $code eq 'CODE' || (ref $code && eval { $code = \&$code; 1 })
+    # Only what is not code itself is asked by its overloaded operator.
+    (Scalar::Util::reftype($code) // q{}) eq 'CODE' || (ref $code && eval { $code = \&$code; 1 })
         or Argon::Code::Refusal->throw('this is not a code reference', 'pass sub { ... } or \\&name');
     my $cv       = B::svref_2object($code);
     my $identity = $$cv && ${ $cv->ROOT } && !defined $options->{by_name} ? Argon::Code::Version::code_identity($cv) : undef;
@@ -64,6 +66,17 @@ sub _ship {
         }
     }
     return { text => $shipment->text, captures => $shipment->captures($code, $options->{whole} || !$options->{plain}) };
+}
+
+# A refusal of data with the names of captured variables in the place of their numbers.
+sub with_names {
+    my ($sentence, $code) = @_;
+    return $sentence if ref $code ne 'CODE';
+    my $identity = Argon::Code::Version::code_identity(B::svref_2object($code));
+    my $shipment = defined $identity ? $shipment_of{$identity} : undef;
+    return $sentence if !$shipment;
+    my $name_of = sub { $shipment->name_of_slot($_[0]) };
+    return $sentence =~ s/the list->\[0\]->\[(\d+)\](?:->\$\*)?/$name_of->($1)/er;
 }
 
 # Copies of objects of these classes end without a call of DESTROY.

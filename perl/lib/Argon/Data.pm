@@ -9,6 +9,8 @@ package Argon::Data;
 
 use strict;
 use warnings;
+# Overloaded operators of the values must not run.
+no overloading;
 
 use Scalar::Util ();
 use Storable     ();
@@ -34,23 +36,25 @@ my %bytes_of_boolean;
 sub is_boolean { return $IS_BOOLEAN && $IS_BOOLEAN->($_[0]) }
 
 # Bytes for a reference to a list of values. Dies in words if something in it cannot travel. Shared values may stand in it
-# if there is a second argument, a reference to a scalar: it gets a list of them, Argon::Shared.
+# if there is a second argument, a reference to a scalar: it gets a list of them, Argon::Shared. The third is the code whose captured
+# values come first in the list, so that a refusal can name them.
 sub encode {
-    my ($list, $shared) = @_;
+    my ($list, $shared, $code) = @_;
     ref $list eq 'ARRAY' || (Scalar::Util::reftype($list) || '') eq 'ARRAY'
         or die at_caller('Argon::Data::encode takes a reference to a list');
     if (_is_plain($list)) {
         local $@;
         my $bytes = $SIG{__DIE__} ? _quietly(sub { Storable::mstore($list) }) : eval { Storable::mstore($list) };
-        return $bytes if defined $bytes;
+        # Storable marks a weak reference with this byte, but what only such ones hold would be gone where it is read.
+        return $bytes if defined $bytes && (index($bytes, "\x1b") < 0 || !_has_weak($list));
     }
     return $bytes_of_boolean{ $list->[0] ? 1 : 0 } ||= _encode_graph($list)
         if $IS_BOOLEAN && @$list == 1 && $IS_BOOLEAN->($list->[0]) && !defined Scalar::Util::blessed($list) && !tied @$list;
-    return _encode_graph($list, $shared);
+    return _encode_graph($list, $shared, $code);
 }
 
 sub _encode_graph {
-    my ($list, $shared) = @_;
+    my ($list, $shared, $code) = @_;
     require Argon::Data::Graph;
     my ($graph, $error);
     {
@@ -59,7 +63,8 @@ sub _encode_graph {
         $error = $@;
     }
     if (!$graph) {
-        die at_caller(ref $error && $error->can('sentence') ? $error->sentence : $error);
+        my $sentence = ref $error && $error->can('sentence') ? $error->sentence : $error;
+        die at_caller(ref $code ? Argon::Code::with_names($sentence, $code) : $sentence);
     }
     # A reference to a reference tells the reader that this is a graph.
     return Storable::mstore(\$graph);
@@ -153,6 +158,22 @@ sub _is_plain {
     return 1;
 }
 
+# Whether plain data has a weak reference.
+sub _has_weak {
+    my @todo = @_;
+    my %seen;
+    while (defined(my $container = pop @todo)) {
+        next if $seen{ 0 + $container }++;
+        my $type = ref $container;
+        for my $value ($type eq 'ARRAY' ? @$container : $type eq 'HASH' ? values %$container : $$container) {
+            next if !length ref $value;
+            return 1 if Scalar::Util::isweak($value);
+            push @todo, $value;
+        }
+    }
+    return 0;
+}
+
 # Storable makes an integer of it, and so loses its sign.
 use constant NEGATIVE_ZERO => -1e-200 * 1e-200;
 my $NEGATIVE_ZERO_BITS = pack 'F', NEGATIVE_ZERO;
@@ -163,11 +184,15 @@ sub _is_negative_zero {
     return !length($value ^ $value) || ($value ^ $value) eq '0' ? pack('F', $value) eq $NEGATIVE_ZERO_BITS : 0;
 }
 
-# A number and a string at once that do not say the same, like $!.
+# A number and a string at once that differ, like $!. A string that was used as a number is none: perl keeps its number, but
+# does not take it for the value (there is no public flag), and "az" must go on to be "ba".
 sub _has_two_faces {
     my ($value) = @_;
+    return 0 if !$IS_DUAL->($value);
     no warnings;
-    return $value + 0 ne $value && !($value + 0 == $value && $value =~ /\A\s*[-+0-9.]/ && "$value" == $value + 0);
+    return 0 if $value + 0 eq $value || $value + 0 == $value && $value =~ /\A\s*[-+0-9.]/ && "$value" == $value + 0;
+    require B;
+    return B::svref_2object(\$value)->FLAGS & (B::SVf_IOK() | B::SVf_NOK()) ? 1 : 0;
 }
 
 # The same data with the booleans of perl as those of JSON::PP, which must be loaded: older versions of it write them as 1 and an

@@ -112,6 +112,7 @@ sub execute {
     my ($status, $bytes) = _encode($ok, $list, $codec);
     $self->{modules}->task(undef);
     Argon::Data::Copy::end_task();
+    Argon::Data::Weak::end_task();
     Argon::Code::Receive::restore();
     $self->{reset}->flush;
     my $report = $status == STATUS_OK ? q{} : $self->{about};
@@ -164,6 +165,8 @@ sub _call {
         local $SIG{__DIE__} = $on_die if $on_die;
         $ok = eval {
             my ($code, $arguments) = $self->_prepare($task, $payload);
+            # What was tried and failed meanwhile is not the task's: a bare die would propagate it.
+            ($@, $!) = (q{}, 0);
             if ($task->{wants_list}) { @list = $code->(@{$arguments}) }
             else                     { $list[0] = $code->(@{$arguments}) }
             1;
@@ -205,7 +208,9 @@ sub _encode {
     my $bytes = eval { _encode_list($list, $codec) };
     return ($ok ? STATUS_OK : STATUS_ERROR, $bytes) if defined $bytes;
     my $reason = "$@";
-    $reason =~ s/\s+\z//;
+    # Its place begins at the value, and its line would be one of the runner.
+    $reason =~ s/\AThis value cannot travel: the list(?:->\[\d+\])?(\S*) is /length $1 ? "its $1 is " : 'it is '/e;
+    $reason =~ s/ at Argon\S+ line \d+\.?\s*\z|\s+\z//;
     my $what = $ok ? 'what the task returned cannot travel' : 'what the task threw cannot travel';
     my $text = $ok ? q{} : ': ' . (eval {"$list->[0]"} || ref $list->[0]);
     return (STATUS_ERROR, _encode_list(["$what ($reason)$text\n"], $codec));

@@ -53,6 +53,15 @@ for my $name (sort keys %case) {
     is_deeply $there, $here, "an_error_is_as_it_would_have_been_here: $name";
     is ref $there, ref $here, '... of the same class' if ref $here;
 }
+# What a runner tried before the task is not in its $@.
+{
+    for (1 .. 4) { $client->queue(sub { no strict 'refs'; *{'main::left_by_a_task'} = sub { return 1 }; return 1 }) }
+    for my $code (sub { die }, sub { die q{} }, sub { die undef }) {
+        # kind: frames of the runner | a bare `die` in a task | right | `Died` at its own line
+        is error_of(sub { $client->queue($code) }), error_of($code), 'a_bare_die_propagates_nothing_of_the_runner';
+    }
+    is $client->queue(sub { return $@ }), q{}, '... of which there is no error';
+}
 {
     my $error = error_of(sub { $client->queue(sub { die Local::Overloaded->new(text => 'still') }) });
     is "$error", 'overloaded still', 'an_object_with_overloads_keeps_them';

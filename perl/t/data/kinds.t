@@ -6,8 +6,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../../lib";
 use B ();
+use Hash::Util ();
 use Scalar::Util qw(blessed dualvar isweak refaddr reftype weaken);
 use Test::More;
+use Argon::Code;
 use Argon::Data;
 
 sub round { return Argon::Data::decode(Argon::Data::encode($_[0])) }
@@ -72,6 +74,65 @@ sub bits { return unpack 'H*', pack 'F', $_[0] }
     my $back = round([$tree])->[0];
     ok(isweak($back->{child}{parent}), 'a weak reference stays weak');
     is($back->{child}{parent}{name}, 'root', 'and refers to the same');
+}
+
+# a_string_that_was_used_as_a_number_stays_a_string
+{
+    my $code = 'az';
+    { no warnings 'numeric'; ok($code != 5, 'it is compared') }
+    for my $way ([$code], [ $code, bless({}, 'Some::Plain::Class') ], [ [$code], sub { } ]) {
+        my ($back) = map { ref eq 'ARRAY' ? $_->[0] : $_ } @{ round($way) };
+        $back++;
+        # kind: values with two faces | a string that was compared with a number, and then counted up | right | `az` becomes
+        #    `ba`, as here
+        is($back, 'ba', 'a string that was used as a number is counted up as a string');
+    }
+    my ($version) = @{ round([ v1.22.333, bless({}, 'Some::Plain::Class') ]) };
+    is(reftype(\$version), 'VSTRING', 'a version string among objects stays one');
+}
+
+# locked_hashes
+{
+    my %made = (plain => { a => 1 }, 'with an object' => { a => bless({}, 'Some::Plain::Class') }, blessed => bless({ a => [1] }, 'Some::Plain::Class'));
+    for my $name (sort keys %made) {
+        Hash::Util::lock_ref_keys($made{$name}, 'a', 'later');
+        my $back = round([ $made{$name} ])->[0];
+        # kind: data outside the object | a restricted hash of Hash::Util, an object of `use fields` | right | the same keys are
+        #    allowed there
+        ok(!eval { $back->{other} = 1; 1 }, "a restricted hash takes no other key there: $name");
+        ok(eval { $back->{later} = 1; 1 }, '... but those that it allows');
+        is_deeply([ sort keys %{$back} ], [qw(a later)], '... and has the same');
+    }
+    my $constant = { a => 1, b => bless({}, 'Some::Plain::Class') };
+    Hash::Util::lock_hashref($constant);
+    ok(!eval { round([$constant])->[0]{a} = 2; 1 }, 'a read-only value of one stays so');
+}
+
+# what_only_weak_references_hold
+{
+    my $parent = { name => 'root' };
+    for my $child ({ parent => $parent }, bless({ parent => $parent }, 'Some::Plain::Class')) {
+        weaken $child->{parent};
+        # kind: data outside the object | a weak reference to what nothing else in the message holds | right | it is still
+        #    there
+        is(round([$child])->[0]{parent}{name}, 'root', 'a weak reference alone arrives with what it refers to');
+    }
+}
+
+# overloaded_operators_do_not_run
+{
+    my @ran;
+    package Hostile;
+    use overload map({ my $operator = $_; ($operator => sub { push @ran, $operator; die "$operator ran\n" }) } qw("" bool 0+ == eq <=> cmp @{} %{} ${} &{})), nomethod => sub { push @ran, 'nomethod'; die };
+    package main;
+    my %made = (HASH => bless({ a => 7 }, 'Hostile'), ARRAY => bless([7], 'Hostile'), SCALAR => bless(\(my $seven = 7), 'Hostile'), CODE => bless(sub { 7 }, 'Hostile'));
+    for my $type (sort keys %made) {
+        my $back = eval { round([ { x => $made{$type} } ])->[0]{x} };
+        is(defined Scalar::Util::blessed($back) ? reftype($back) : $@, $type, "an object with every operator overloaded: $type");
+    }
+    # kind: code of the caller runs | data with an object whose class overloads `%{}`, `""` and all others | right | none of
+    #    them runs
+    is_deeply(\@ran, [], '... and none of them has run');
 }
 
 # objects

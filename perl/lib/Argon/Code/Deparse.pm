@@ -117,7 +117,8 @@ sub pp_cond_expr {
     my $false     = $true->sibling;
     my $is_chain  = B::Deparse::is_ifelse_cont($true) && B::Deparse::is_scope($false);
     my $is_unless = defined $cx && $cx < 1 && ($is_chain || $true->name eq 'leave' && $false->name eq 'scope');
-    return $self->SUPER::pp_cond_expr($op, $cx) if !$is_unless;
+    _note_lines($self, $is_unless ? $true : $false);
+    return _lines_of_elsif($self->SUPER::pp_cond_expr($op, $cx)) if !$is_unless;
     my $text = 'unless (' . $self->deparse($condition, 1) . ") {\n\t" . $self->deparse($false, 0) . "\n\b}";
     my $rest = $true;
     while ($$rest && B::Deparse::is_ifelse_cont($rest)) {
@@ -128,8 +129,31 @@ sub pp_cond_expr {
         $text .= "$self->{cuddle}elsif (" . $self->deparse($test, 1) . ") {\n\t" . $self->deparse($block, 0) . "\n\b}";
     }
     $text .= "$self->{cuddle}else {\n\t" . $self->deparse($rest, 0) . "\n\b}" if $$rest;
-    return "$text\cK";
+    return _lines_of_elsif("$text\cK");
 }
+
+# An elsif has a line of its own, which messages of its condition name; the parent class leaves it out. It is noted for the
+# condition, written in front of that, and moved to where it counts.
+sub _note_lines {
+    my ($self, $rest) = @_;
+    return if !$self->{linenums};
+    while ($$rest && B::Deparse::is_ifelse_cont($rest)) {
+        my $test = $rest->first->first;
+        $rest = $test->sibling->sibling;
+        next if $test->name ne 'lineseq' || !$test->first->can('line');
+        my ($mark, $condition) = ($test->first, $test->first->sibling);
+        $self->{argon_line_of}{$$condition} = "\x11" . $mark->line . ' "' . $mark->file . qq{"\n\x11};
+    }
+    return;
+}
+
+sub deparse {
+    my ($self, $op, @rest) = @_;
+    my $line = $self->{argon_line_of} ? delete $self->{argon_line_of}{$$op} // q{} : q{};
+    return $line . $self->SUPER::deparse($op, @rest);
+}
+
+sub _lines_of_elsif { return $_[0] =~ s/\belsif \(\x11([^\x11]*)\x11/\n\f#line $1elsif (/gr }
 
 # "X unless Y" is a statement; where the parent class takes a block of one expression
 # for a statement it writes it inside %{...}, which does not parse. "Y or X" always does.

@@ -28,8 +28,7 @@ use Argon::Code::Classes ();
 use Argon::Code::Version ();
 use Argon::Code::Written ();
 
-# A shipment of the given code references; the first is what the factory returns. A sub whose text does not come out
-# right is taken as it is written in its file, if that does.
+# A shipment; the first reference is what the factory returns. A sub whose text is not right is taken as its file has it, if that is.
 sub build {
     my ($class, @what) = @_;
     my %refused;
@@ -87,6 +86,7 @@ sub _build {
 }
 
 sub text { return $_[0]{text} }
+sub name_of_slot { return $_[0]{slots}->name_of($_[1]) }
 
 # Whether it is always the same: it captures nothing, and calls nothing that could be redefined.
 sub is_constant { return !$_[0]{slots}->count && !%{ $_[0]{named} } }

@@ -6,6 +6,8 @@ package Argon::Code::Slots;
 
 use strict;
 use warnings;
+# Overloaded operators of captured objects must not run.
+no overloading;
 
 use B ();
 use Scalar::Util ();
@@ -103,6 +105,8 @@ sub number_of_global { return $_[0]{number_of_global}{"$_[1] $_[2]"} }
 
 # Whether only methods need it, which may never be called.
 sub is_optional { return $_[0]{slots}[ $_[1] ]{optional} }
+
+sub name_of { return $_[0]{slots}[ $_[1] ]{name} }
 
 sub count   { return scalar @{ $_[0]{slots} } }
 
@@ -229,7 +233,8 @@ sub _refuse_handle {
 
 sub _refuse_tied {
     my ($slot, $place) = @_;
-    my $tied = ref $place eq 'ARRAY' ? tied @$place : ref $place eq 'HASH' ? tied %$place : tied $$place;
+    my $type = Scalar::Util::reftype($place);
+    my $tied = $type eq 'ARRAY' ? tied @$place : $type eq 'HASH' ? tied %$place : tied $$place;
     return unless $tied;
     Argon::Code::Refusal->throw("$slot->{name} is tied to " . ref($tied), 'copy what you need of it into a plain variable');
 }

@@ -6,6 +6,7 @@ package Argon::Data::Copy;
 
 use strict;
 use warnings;
+no overloading;
 
 # A class of perl's own library that removes what the original still uses.
 my %no_destroy = map { $_ => 1 } qw(File::Temp::Dir);

@@ -4,16 +4,21 @@ package Argon::Data::Graph;
 # to: so shared and looping references stay so, depth costs no stack, objects bring
 # their class along and code references their code.
 #
-# A node is [kind, class, data, references, two-faced values]. Kinds: A array,
+# A node is [kind, class, data, references, two-faced values, lock]. The lock is [keys that are allowed and not there,
+# keys whose values are read-only] of a restricted hash. Kinds: A array,
 # H hash, S scalar, Q pattern, C code, E an element of another node, K an object
 # that its class freezes and thaws itself, B a shared value, which is a blob, L an object
 # that is left in its process.
 
 use strict;
 use warnings;
+no overloading;    # objects are looked at as data
 
 use Scalar::Util qw(blessed refaddr reftype isweak);
 use Argon::Data::Left ();
+
+use Argon::Data::Locked ();
+use Argon::Data::Weak   ();
 
 # re::is_regexp and re::regexp_pattern are part of perl itself; re.pm is not needed.
 
@@ -102,7 +107,7 @@ sub _node {
     }
     if ($type eq 'HASH') {
         $self->_refuse_tied($number, tied %$original);
-        return ['H', $class, $self->_contents($number, [ keys %$original ], {%$original}, sub { \$original->{ $_[0] } }, sub {"->{$_[0]}"})];
+        return ['H', $class, $self->_contents($number, [ keys %$original ], {%$original}, sub { \$original->{ $_[0] } }, sub {"->{$_[0]}"}), Argon::Data::Locked::lock_of($original)];
     }
     if ($type eq 'SCALAR' || $type eq 'REF' || $type eq 'VSTRING' || $type eq 'LVALUE') {
         $self->_refuse_tied($number, tied $$original);
@@ -160,6 +165,7 @@ sub _frozen_by_class {
         local $@;
         my ($frozen, @parts) = eval { $object->$freeze(0) };
         if ($@) {
+            use overloading;
             (my $reason = "$@") =~ s/\s+(?:at \S+ line \d+\.?)?\s*\z//;
             $self->_refuse($number, "an object of $class, which its class does not freeze", $reason);
         }
@@ -303,7 +309,7 @@ sub build {
             my $slot = _slot($built[$number], $kind, $place);
             if (_comes_late($nodes->[$target])) { push @late, [$slot, $target] }
             else                             { $$slot = $built[$target] }
-            push @weak, $slot if $is_weak;
+            push @weak, [$slot, $target] if $is_weak;
         }
     }
     # What was left out is known as such when a class is put in place; objects are blessed after that.
@@ -339,7 +345,8 @@ sub build {
             or die "An object of $class cannot be read: its class has no STORABLE_thaw here.\n";
         $built[$number]->$thaw(0, $frozen, map { $built[$_] } @$parts);
     }
-    Scalar::Util::weaken($$_) for grep { ref $$_ } @weak;
+    Argon::Data::Weak::weaken_all($graph, \@built, @weak) if @weak;
+    for my $number (grep { $nodes->[$_][5] } 0 .. $#$nodes) { Argon::Data::Locked::lock($built[$number], @{ $nodes->[$number][5] }) }
     return $built[0];
 }
 

@@ -6,6 +6,7 @@ package Argon::Data::Object;
 
 use strict;
 use warnings;
+no overloading;
 
 use Scalar::Util qw(blessed refaddr reftype);
 
@@ -115,7 +116,7 @@ sub _fields_of {
         Scalar::Util::weaken($_) for @variables;
         $known = $found{$class} = [$state, \@variables];
     }
-    my @fields = map { ref eq 'HASH' ? $_ : ${$_} } grep { defined && (ref eq 'HASH' || _is_plain_hash(${$_})) } @{ $known->[1] };
+    my @fields = map { reftype $_ eq 'HASH' ? $_ : ${$_} } grep { defined && (reftype $_ eq 'HASH' || _is_plain_hash(${$_})) } @{ $known->[1] };
     my ($budget, $next) = ($NESTED_MAX, 0);
     while ($next < @fields && $budget > 0) {
         my $hash = $fields[ $next++ ];

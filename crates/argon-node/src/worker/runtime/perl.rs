@@ -27,6 +27,8 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Memory.pm",
     "Argon/Data.pm",
     "Argon/Data/Left.pm",
+    "Argon/Data/Locked.pm",
+    "Argon/Data/Weak.pm",
     "Argon/Data/Graph.pm",
     "Argon/Data/Object.pm",
     "Argon/Data/Copy.pm",
