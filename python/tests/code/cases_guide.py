@@ -93,7 +93,7 @@ def what_cannot_travel_is_refused_at_the_call(remote):
     assert "the variable lock that the lambda" in remote.refused(lambda: lock)
 
 
-@says("functions and classes of modules: the standard library, installed packages, your own files beside the script")
+@says("functions and classes of modules: the standard library, installed packages, your own files next to the script")
 def by_name_go_functions_and_classes_of_modules(remote):
     assert remote(Fraction, 1, 2) == Fraction(1, 2) and remote(Decimal, "1.5") == Decimal("1.5")
     assert remote(__import__("os.path").path.join, "a", "b") == "a/b"
