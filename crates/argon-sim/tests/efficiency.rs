@@ -38,6 +38,18 @@ fn equal_tasks_of_a_millisecond_and_more_leave_no_slot_idle() {
 }
 
 #[test]
+fn a_third_worker_adds_half_of_the_throughput_of_two() {
+    let seconds = |workers: usize| {
+        let batch = Batch { workers, slots: 2, lengths: vec![25_000; 2_400], ..Batch::default() };
+        let work_us: u64 = batch.lengths.iter().sum();
+        work_us as f64 / batch.efficiency() / (workers * 2) as f64 / 1e6
+    };
+    let boost = seconds(2) / seconds(3) - 1.0;
+    println!("a third worker: throughput +{:.1} %", boost * 100.0);
+    assert!(boost >= 0.49, "{boost}");
+}
+
+#[test]
 fn lengths_from_a_microsecond_to_an_hour_end_near_the_shortest_possible_time() {
     // Most tasks are short, and most of the work is in those that take between a minute and an hour.
     let mut lengths = heavy_tailed(24_000, 1, SECOND);
