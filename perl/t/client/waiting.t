@@ -41,6 +41,8 @@ sub words_of {
     is($word->[0], "1 task waits: no worker is connected; start one with: argon worker --manager 127.0.0.1:$port", 'a task without a worker says so, with the address to use');
     is($word->[1]{code}, 'no_worker', '... with a code for programs');
     cmp_ok($seconds, '>=', 2, '... after two seconds');
+    # The other cases wait less.
+    $Argon::Client::Reasons::FIRST_S = 0.2;
     for my $way (sub { $_[0]->map(sub { return 1 }, [1]) }, sub { $_[0]->defer(sub { return 1 })->get }, sub { $_[0]->defer(sub { return 1 })->error }) {
         (undef, $word) = words_of(1, $way);
         is($word->[1]{code}, 'no_worker', '... in every way of waiting');
@@ -51,14 +53,14 @@ sub words_of {
 {
     my @words;
     my $client = Argon::Client->new(@address, on_waiting => sub { push @words, $_[1]{code} });
-    eval { local $SIG{ALRM} = sub { die "over\n" }; alarm 9; $client->queue(sub { return 1 }); };
+    eval { local $SIG{ALRM} = sub { die "over\n" }; alarm 2; $client->queue(sub { return 1 }); };
     alarm 0;
     is_deeply(\@words, ['no_worker'], 'each state is told once, although the manager is asked again');
 }
 
 # the_program_itself_prints_it
 {
-    my $program = "use Argon::Client; my \$client = Argon::Client->new(" . join(', ', map {"'$_'"} @address) . ", %s); \$SIG{ALRM} = sub { exit }; alarm 4; \$client->queue(sub { 1 });";
+    my $program = "use Argon::Client; \$Argon::Client::Reasons::FIRST_S = 0.2; my \$client = Argon::Client->new(" . join(', ', map {"'$_'"} @address) . ", %s); \$SIG{ALRM} = sub { exit }; alarm 2; \$client->queue(sub { 1 });";
     my $printed = sub {
         open my $child, '-|', $^X, '-I', "$FindBin::Bin/../../lib", '-e', 'open STDERR, ">&", \*STDOUT; ' . sprintf $program, $_[0] or die $!;
         local $/;
@@ -76,7 +78,11 @@ sub words_of {
     my $first = Argon::Client->new(@address, on_waiting => undef);
     my @queued = map { $first->defer(sub { return 1 }) } 1 .. 2;
     $first->flush;
-    my (undef, @words) = words_of(2, sub { $_[0]->queue(sub { return 1 }) });
+    my @words;
+    my $client = Argon::Client->new(@address, on_waiting => sub { push @words, [@_] });
+    # It is asked for at least three times in these.
+    eval { local $SIG{ALRM} = sub { die "over\n" }; alarm 2; $client->queue(sub { return 1 }) };
+    alarm 0;
     # kind: the reason of a wait | a full queue | loud | told once
     is_deeply([ grep { $_ eq 'queue_full' } map { $_->[1]{code} } @words ], ['queue_full'], 'a full queue is told');
 }
@@ -86,9 +92,9 @@ sub words_of {
     my $worker = $cluster->start(worker => '--manager' => "127.0.0.1:$port", '--workers' => 1);
     my @words;
     my $client = Argon::Client->new(@address, on_waiting => sub { push @words, $_[1]{code} });
-    is($client->queue(sub { select undef, undef, undef, 3.5; return 'done' }), 'done', 'a long task');
+    is($client->queue(sub { select undef, undef, undef, 1; return 'done' }), 'done', 'a long task');
     is_deeply(\@words, [], '... that runs is nothing to tell');
-    my @both = map { $client->defer(sub { select undef, undef, undef, 3; return 'done' }) } 1, 2;
+    my @both = map { $client->defer(sub { select undef, undef, undef, 0.8; return 'done' }) } 1, 2;
     $_->get for @both;
     is_deeply([ grep { $_ ne 'busy' } @words ], [], '... nor is one that waits for a slot, but to a hook');
     # the_manager_is_frozen
@@ -105,7 +111,7 @@ sub words_of {
     $stays->connect;
     my $pending = $stays->defer(sub { return 'again' });
     $cluster->kill_process($manager->{process});
-    eval { local $SIG{ALRM} = sub { die "over\n" }; alarm 4; $pending->get };
+    eval { local $SIG{ALRM} = sub { die "over\n" }; alarm 2; $pending->get };
     alarm 0;
     # kind: the reason of a wait | a manager that is away | loud | address and error are reported
     is(scalar @away, 1, 'a manager that is away is told once');
@@ -116,7 +122,7 @@ sub words_of {
 {
     my $old = TestManager->start(slots => 1);
     my $client = Argon::Client->new(host => '127.0.0.1', port => $old->port, key => $old->key);
-    is($client->queue(sub { select undef, undef, undef, 7; return 'done' }), 'done', 'a manager that does not know the question');
+    is($client->queue(sub { select undef, undef, undef, 1.6; return 'done' }), 'done', 'a manager that does not know the question');
     is($client->server_status->{waiting_asked}, 1, '... is asked once');
 }
 

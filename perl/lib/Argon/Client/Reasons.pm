@@ -12,7 +12,8 @@ use Time::HiRes ();
 
 use Argon::Client::Task qw(:all);
 
-my $FIRST_S = 2;
+# A variable of the package, so that tests need not wait that long.
+our $FIRST_S = 2;
 my $NEXT_S_MAX = 30;
 # What has been told is told again when outcomes have come meanwhile, but not at once.
 my $TELL_AGAIN_S = 10;
