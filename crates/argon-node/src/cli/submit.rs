@@ -57,10 +57,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let id = interrupt.or(accepted).await;
         client.close();
         let id = id?;
-        print_line(id).map_err(|failure| {
+        print_line(id).inspect_err(|_| {
             // Also where nobody reads, which is silent elsewhere: nothing else names the command any more.
             complain(format_args!("the command is submitted as {id}, and its id was not printed"));
-            failure
         })
     })
 }
