@@ -149,7 +149,7 @@ def test_a_changed_class_is_told(modules: Any, monkeypatch: pytest.MonkeyPatch) 
         def both(self) -> int:
             return int(self.fee)
 
-    ways = [settings.Shop.fees, lambda: settings.Shop().fees(), lambda: shop.fees(), lambda: Own().both()]
+    ways = [settings.Shop.fees, lambda: settings.Shop().fees(), lambda: [shop.fees()], lambda: Own().both()]
     for way in ways:
         assert told(way) == []
     monkeypatch.setattr(settings.Shop, "fee", 4)
@@ -180,7 +180,7 @@ def test_a_module_that_imports_one_that_is_sent_by_value_is_named(client: Any, m
     settings, pricing = modules
     client.by_value(settings)
     settings.RATE = 5
-    assert told(lambda: settings.rate()) == []
+    assert told(lambda: [settings.rate()]) == []
     (text,) = told(pricing.gross)
     assert f"{settings.__name__}.RATE is 5 here" in text and f"by_value({pricing.__name__!r})" in text
     client.by_value(pricing)
@@ -196,7 +196,7 @@ def test_a_module_with_a_name_of_the_standard_library_is_told(tmp_path: Path, mo
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     argon._changed._is_users.pop("colorsys", None)  # type: ignore[attr-defined]
     colorsys: Any = __import__("colorsys")
-    (text,) = told(lambda: colorsys.mine())
+    (text,) = told(lambda: [colorsys.mine()])
     assert f"colorsys is {tmp_path}/colorsys.py here" in text and "standard library" in text
     argon._changed._told.clear()  # type: ignore[attr-defined]
     argon._changed._is_users.clear()  # type: ignore[attr-defined]

@@ -34,6 +34,7 @@ PARTS_MAX = 1 << 20
 KINDS_MAX = 1000
 #: In which kinds of values ``aside`` may find something.
 _LOOKED_INTO = frozenset((bytes, bytearray, tuple))
+_SIMPLE = frozenset((int, float, str, bool, type(None)))
 _PROTOCOL = 5
 
 _COUNT = struct.Struct(">I")
@@ -64,6 +65,9 @@ def dumps(value: object, shared: Shared | None = None) -> tuple[list[Buffer], se
 
 def plain(value: object) -> list[Buffer] | None:
     """The bundle of a value if plain pickle can make it, and the result can be read in another program."""
+    if _is_simple(value):
+        # The hot path: nothing in it has a class to be looked at.
+        return joined(_pickle.dumps(value, _PROTOCOL), [])
     cloudpickle = sys.modules.get("cloudpickle.cloudpickle")
     by_value = cloudpickle._PICKLE_BY_VALUE_MODULES if cloudpickle is not None else ()
     buffers: list[Any] = []
@@ -80,6 +84,20 @@ def plain(value: object) -> list[Buffer] | None:
     if b"getattr" in pickled and not _holds_no_alias(value):
         return None
     return joined(pickled, buffers)
+
+
+def _is_simple(value: Any) -> bool:
+    """True for numbers and text, and for a call with nothing else as its arguments."""
+    kind = type(value)
+    if kind is not tuple:
+        return kind in _SIMPLE
+    return (
+        len(value) == 2
+        and type(value[0]) is tuple
+        and type(value[1]) is dict
+        and not value[1]
+        and _SIMPLE.issuperset(map(type, value[0]))
+    )
 
 
 def _holds_no_alias(value: Any) -> bool:

@@ -38,9 +38,13 @@ _told: set[str] = set()
 
 def look(function: Any, is_by_value: Callable[[str], bool]) -> None:
     """Warns, once for each name, if what the function finds in its modules is not what their files say."""
-    function = _innermost(function)
     if type(function) is not types.FunctionType:
-        return
+        # The hot path of `map(abs, …)`.
+        if type(function) is types.BuiltinFunctionType:
+            return
+        function = _innermost(function)
+        if type(function) is not types.FunctionType:
+            return
     places = _places.get(function)
     if places is None or not all(_is_as_it_was(place) for place in places):
         places = _places[function] = _judged(function, is_by_value)

@@ -164,7 +164,7 @@ class Executor(concurrent.futures.Executor):
             self._submitting.append(own)
             self._start_or_keep(future)
         finally:
-            with contextlib.suppress(ValueError):
+            if own in self._submitting:
                 self._submitting.remove(own)
         return future
 
