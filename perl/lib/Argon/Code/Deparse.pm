@@ -12,6 +12,7 @@ use warnings;
 use B ();
 use B::Deparse ();
 use Argon::Code::DeparseTerms ();
+use Argon::Code::Folded ();
 use Argon::Code::Optree ();
 use Argon::Code::Pragma ();
 use Argon::Code::Version ();
@@ -110,6 +111,13 @@ sub pp_leave {
 
 # "unless ... else" is compiled to the branches of "if ... else" in the other order. They can be told apart: the block after
 # "else" always has a scope of its own, the first one only if it declares something; and only a last branch is a chain.
+sub pp_rv2av {
+    my ($self, $op, $cx) = @_;
+    my $kid  = $op->first;
+    my @ends = $kid->name eq 'const' ? Argon::Code::Folded::range($self->const_sv($kid)) : ();
+    return @ends ? $self->maybe_parens("$ends[0]..$ends[1]", $cx, 9) : $self->SUPER::pp_rv2av($op, $cx);
+}
+
 sub pp_cond_expr {
     my ($self, $op, $cx) = @_;
     my $condition = $op->first;

@@ -9,6 +9,7 @@ use warnings;
 use B ();
 use Argon::Code::Classes ();
 use Argon::Code::Deparse ();
+use Argon::Code::Folded ();
 use Argon::Code::Optree ();
 use Argon::Code::Refusal ();
 
@@ -116,6 +117,7 @@ sub _operations {
         }
         elsif ($name eq 'const') {
             my $value = Argon::Code::Optree::constant_of($cv, $op);
+            Argon::Code::Folded::refuse_long($value) if ref $value;
             my $certain = $op->private & B::OPpCONST_BARE();
             my $call = $parent && _was($parent) =~ /\A(?:entersub|list)\z/ && ${ $parent->first->sibling } == $$op;
             _text($found, $value, $certain || $call) if $$value;

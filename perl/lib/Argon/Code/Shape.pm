@@ -11,6 +11,7 @@ use strict;
 use warnings;
 
 use B ();
+use Argon::Code::Folded ();
 use Argon::Code::Optree ();
 use Argon::Code::Pragma ();
 use Argon::Code::Version ();
@@ -159,7 +160,8 @@ sub _constant_list {
     return 0 unless $kid->name eq 'const';
     my $list = Argon::Code::Optree::constant_of($self->{cv}, $kid);
     return 0 unless $list->isa('B::AV');
-    push @{ $self->{lines} }, (' ' x $depth) . 'const flags 2 private 0 ' . _constant($_) for $list->ARRAY;
+    my @ends = Argon::Code::Folded::range($list);
+    push @{ $self->{lines} }, @ends ? (' ' x $depth) . "range @ends" : map { (' ' x $depth) . 'const flags 2 private 0 ' . _constant($_) } $list->ARRAY;
     return 1;
 }
 
