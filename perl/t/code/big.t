@@ -49,9 +49,9 @@ my %right = (
 for my $name (sort keys %right) {
     my ($code, $right) = @{ $right{$name} };
     my $begin = Time::HiRes::time();
-    # kind: constants and big values | constants of 64 MiB (or 300) in 9 places, ranges of a million numbers, big captured strings | right
-    #    | a constant travels as a value and a range by its ends
-    is scalar $client->queue($code), $right, $name;
+    # kind: constants and big values | constants of 64 MiB, ranges of a million numbers, captured strings | right | a constant
+    #    travels as a value, and a range by its ends
+    is scalar $client->queue($code), $right, "$name";
     cmp_ok Time::HiRes::time() - $begin, '<', SECONDS, "$name: takes seconds";
 }
 
@@ -63,8 +63,8 @@ for my $name (sort keys %loud) {
     my ($code, $words) = @{ $loud{$name} };
     my $begin = Time::HiRes::time();
     my $got = eval { $client->queue($code, ['y']); 'sent' } // $@;
-    # kind: constants and big values | a constant of 64 MiB inside an interpolated string, a constant list of 50,000 unequal values | loud
-    #    | refused in seconds, with what to do
+    # kind: constants and big values | 64 MiB inside an interpolated string, 50,000 constants in a list | loud | refused in
+    #    seconds, with what to do
     like $got, qr/$words.* at \Q$0\E line \d+\.\n\z/, "$name is refused in words";
     cmp_ok Time::HiRes::time() - $begin, '<', SECONDS, "$name: takes seconds";
 }

@@ -95,7 +95,7 @@ sub has_entry {
 sub is_of_script {
     my ($package) = @_;
     return 1 if $package eq 'main';
-    return 0 if $package =~ /\A(?:UNIVERSAL|CORE|Internals|utf8|version|re|mro|builtin|B|Argon)(?:::|\z)/;
+    return 0 if $package =~ /\A(?:UNIVERSAL|CORE|Regexp|Internals|utf8|version|re|mro|builtin|B|Argon)(?:::|\z)/;
     (my $file = "$package.pm") =~ s{::}{/}g;
     return 0 if Argon::Code::Origin::is_genuine($file);
     return 1 unless exists_here($package);

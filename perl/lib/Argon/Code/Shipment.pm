@@ -8,7 +8,6 @@ package Argon::Code::Shipment;
 
 use strict;
 use warnings;
-
 use B ();
 use Config ();
 use Scalar::Util ();
@@ -233,7 +232,8 @@ sub _unreadable {
 sub _describe_constant {
     my ($self, $unit) = @_;
     my $value = $unit->{cv}->XSUBANY;
-    my $reference = $value->object_2svref;
+    # undef, true and false may be those of perl itself, by number
+    my $reference = $value->isa('B::SPECIAL') ? \(undef, undef, !!1, !!0)[ $$value ] : $value->object_2svref;
     my $slot = $self->{slots}->value($reference, 'the constant ' . ($unit->{name} || ''));
     $unit->{text} = ref $reference eq 'ARRAY'
         ? "do { my \$value = \$argon_cell->[$slot]; sub () { \@\$value } }"
