@@ -54,8 +54,27 @@ pub fn watch() -> Result<Interrupt, Failure> {
     let (tell, first) = watch::channel(0);
     let client = Arc::default();
     let closes = Arc::clone(&client);
-    std::thread::spawn(move || runtime.block_on(signals.listen(&tell, &closes)));
+    let listener = Listener(Some(runtime));
+    std::thread::Builder::new()
+        .name("argon signals".to_owned())
+        .spawn(move || {
+            if let Some(runtime) = &listener.0 {
+                runtime.block_on(signals.listen(&tell, &closes));
+            }
+        })
+        .map_err(failed)?;
     Ok(Interrupt { first, client })
+}
+
+/// The runtime of the listening thread. Where the system gives no thread, it is dropped on one that may not wait.
+struct Listener(Option<tokio::runtime::Runtime>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Interrupt {

@@ -64,25 +64,6 @@ fn a_reader_that_went_away_ends_every_command_as_shells_have_it() {
     }
 }
 
-// kind: output that cannot be written | `argon submit` whose output nobody reads | loud | the id is on standard error
-#[test]
-fn the_id_of_a_submitted_command_is_not_lost_with_the_output() {
-    let mut cluster = Cluster::start();
-    for to in ["> >(exec true)", ">&-", ">/dev/full"] {
-        // A reader that has ended, for sure, before the command starts.
-        let line = format!(
-            "exec 3> >(exec true); wait $!; argon submit -- true {}",
-            to.replace("> >(exec true)", ">&3")
-        );
-        let finished = shell(&mut cluster, &line);
-        assert!(matches!(finished.status.code(), Some(8 | 141)), "{to}: {:?}", finished.status);
-        let id = finished.stderr.split("submitted as ").nth(1).and_then(|rest| rest.split(',').next());
-        let id = id.unwrap_or_else(|| panic!("{to}: {}", finished.stderr));
-        let cancelled = shell(&mut cluster, &format!("argon cancel {id}"));
-        assert_eq!(cancelled.stdout, format!("{id}: cancelled\n"), "{to}");
-    }
-}
-
 // kind: output that cannot be written | standard error to a full disk or closed | right | the status stays, nothing panics
 #[test]
 fn errors_that_cannot_be_printed_change_no_status() {

@@ -10,7 +10,7 @@ use super::pool::{CommandOptions, PoolOption, refused};
 use crate::command::invocation::Input;
 use crate::exit::{Failure, Kind};
 use crate::interrupt;
-use crate::output::{complain, print_line};
+use crate::output::print_line;
 
 /// Bytes of standard input that are sent along at most.
 const STDIN_BYTES_MAX: u64 = 256 << 20;
@@ -57,9 +57,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let id = interrupt.or(accepted).await;
         client.close();
         let id = id?;
-        print_line(id).inspect_err(|_| {
-            // Also where nobody reads, which is silent elsewhere: nothing else names the command any more.
-            complain(format_args!("the command is submitted as {id}, and its id was not printed"));
+        print_line(id).map_err(|failure| {
+            Failure::new(failure.kind(), format!("the command is submitted as {id}, and {failure}"))
         })
     })
 }

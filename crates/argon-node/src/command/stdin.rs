@@ -79,7 +79,7 @@ pub fn open() -> io::Result<(Input, Option<Stdin>)> {
         let input = if bytes.is_empty() { Input::Empty } else { Input::Whole(Payload::from(bytes)) };
         return Ok((input, None));
     }
-    Ok((Input::Asked, Some(Stdin { source: Source::Stream(Stream::start(Box::new(file))) })))
+    Ok((Input::Asked, Some(Stdin { source: Source::Stream(Stream::start(Box::new(file))?) })))
 }
 
 fn is_null(facts: &std::fs::Metadata) -> bool {
@@ -110,10 +110,11 @@ impl Stdin {
 }
 
 impl Stream {
-    fn start(mut from: Box<dyn Read + Send>) -> Self {
+    /// Fails if the system gives no thread, as under a limit of processes.
+    fn start(mut from: Box<dyn Read + Send>) -> io::Result<Self> {
         let (wanted, wishes) = std::sync::mpsc::channel();
         let (give, pieces) = mpsc::channel(1);
-        std::thread::spawn(move || {
+        std::thread::Builder::new().name("argon stdin".to_owned()).spawn(move || {
             let mut buffer = vec![0; ANSWER_BYTES_MAX as usize];
             while wishes.recv().is_ok() {
                 let piece = loop {
@@ -126,8 +127,8 @@ impl Stream {
                     return;
                 }
             }
-        });
-        Self { wanted, pieces, kept: BytesMut::new(), begin: 0, is_over: false }
+        })?;
+        Ok(Self { wanted, pieces, kept: BytesMut::new(), begin: 0, is_over: false })
     }
 
     async fn read(&mut self, offset: u64, length: usize) -> io::Result<Option<Bytes>> {
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
 
     fn streamed(bytes: Vec<u8>) -> Stdin {
-        Stdin { source: Source::Stream(Stream::start(Box::new(io::Cursor::new(bytes)))) }
+        Stdin { source: Source::Stream(Stream::start(Box::new(io::Cursor::new(bytes))).expect("a thread")) }
     }
 
     async fn ask(stdin: &mut Stdin, offset: u64, bytes: u64) -> Option<Bytes> {

@@ -22,10 +22,12 @@ pub struct Batch {
 }
 
 /// Starts to read. The channel ends with the inputs.
-#[must_use]
-pub fn start(mut inputs: Inputs) -> mpsc::Receiver<Batch> {
+///
+/// # Errors
+/// If the system gives no thread, as under a limit of processes.
+pub fn start(mut inputs: Inputs) -> std::io::Result<mpsc::Receiver<Batch>> {
     let (give, batches) = mpsc::channel(BATCHES);
-    std::thread::spawn(move || {
+    std::thread::Builder::new().name("argon inputs".to_owned()).spawn(move || {
         loop {
             let batch = batch(&mut inputs);
             let is_last = batch.items.is_empty() || batch.stopped_by.is_some();
@@ -36,8 +38,8 @@ pub fn start(mut inputs: Inputs) -> mpsc::Receiver<Batch> {
                 return;
             }
         }
-    });
-    batches
+    })?;
+    Ok(batches)
 }
 
 /// The next items: all that are at hand, but at least one if there is one.
@@ -76,7 +78,7 @@ mod tests {
     async fn read(path: &std::path::Path, bytes: &[u8]) -> (Vec<Item>, Option<String>) {
         std::fs::write(path, bytes).expect("written");
         let plan = Plan::new(vec!["x".into()], &[path.to_owned()]).expect("a plan");
-        let mut batches = start(plan.open(Format::Lines).expect("opened"));
+        let mut batches = start(plan.open(Format::Lines).expect("opened")).expect("a thread");
         let (mut items, mut stopped_by) = (Vec::new(), None);
         while let Some(batch) = batches.recv().await {
             items.extend(batch.items);

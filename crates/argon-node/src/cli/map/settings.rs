@@ -65,7 +65,14 @@ impl Settings {
             let past = past(&flow)?;
             let begin = if flow.resume { Joblog::go_on } else { Joblog::begin };
             let joblog = joblog.map(begin).transpose().map_err(unusable)?;
-            (reader::start(inputs), Maker::new(Some(template), past, flow.retry_failed), total, joblog)
+            (
+                reader::start(inputs).map_err(|error| {
+                    Failure::new(Kind::Other, format!("the inputs cannot be read: {error}"))
+                })?,
+                Maker::new(Some(template), past, flow.retry_failed),
+                total,
+                joblog,
+            )
         };
         Ok(Self {
             batches,
