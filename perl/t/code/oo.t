@@ -33,6 +33,7 @@ sub helper_ok  { return "ok@_" }
     our @ISA = ('Base');
     use feature 'state';
     use constant FACTOR => 7;
+    use constant HANDLE => \*STDERR;
     use overload '""' => sub { return "App$_[0]{n}" }, '<=>' => sub { return $mine->queue(sub {1}) }, fallback => 1;
     my $count = 0;
     my %cache = (client => $mine);
@@ -50,6 +51,7 @@ sub helper_ok  { return "ok@_" }
     sub pooled   { return scalar @main::pool }
     sub cached   { return keys %cache }
     sub bare     { return scalar readline main::BARE }
+    sub by_constant { return print {+HANDLE} 'x' }
     sub by_helper { return main::helper_log(1) }
     sub nested   { my $code = sub { return $mine->queue(sub {5}) }; return $code->() }
     sub calls_remote { return $_[0]->remote }
@@ -81,6 +83,7 @@ my %loud = (
     global    => $left,
     base_log  => qr/\ABase::base_log .*the captured variable \$log holds a file handle \(open the file inside the sub\)/,
     bare      => qr/App::bare.*the handle BARE, which is open in this process/,
+    by_constant => qr/\AApp::by_constant .*a constant holds a file handle \(open the file inside the sub\)/,
     by_helper => qr/\Amain::helper_log .*the package variable \$main::LOG holds a file handle/,
 );
 for my $method (sort keys %loud) {

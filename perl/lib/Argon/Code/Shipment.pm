@@ -26,7 +26,6 @@ use Argon::Code::Slots ();
 use Argon::Code::Classes ();
 use Argon::Code::Version ();
 use Argon::Code::Written ();
-
 # A shipment; the first reference is what the factory returns. A sub whose text is not right is taken as its file has it, if that is.
 sub build {
     my ($class, @what) = @_;
@@ -232,9 +231,9 @@ sub _unreadable {
 sub _describe_constant {
     my ($self, $unit) = @_;
     my $value = $unit->{cv}->XSUBANY;
-    # undef, true and false may be those of perl itself, by number
     my $reference = $value->isa('B::SPECIAL') ? \(undef, undef, !!1, !!0)[ $$value ] : $value->object_2svref;
-    my $slot = $self->{slots}->value($reference, 'the constant ' . ($unit->{name} || ''));
+    my $slot = $self->{slots}->value($reference, 'the constant ' . ($unit->{name} || ''), $self->{is_optional});
+    $unit->{needs}{$slot} = 1;
     $unit->{text} = ref $reference eq 'ARRAY'
         ? "do { my \$value = \$argon_cell->[$slot]; sub () { \@\$value } }"
         : "do { my \$value = \$argon_cell->[$slot]; sub () { \$\$value } }";
@@ -275,7 +274,8 @@ sub _constant_lines {
         my $sv = $constants->[$index];
         my $value;
         if ($sv->FLAGS & B::SVf_ROK() || Argon::Code::Deparse::is_long($sv)) {
-            my $slot = $self->{slots}->value($sv->object_2svref, 'a constant');
+            my $slot = $self->{slots}->value($sv->object_2svref, 'a constant', $self->{is_optional});
+            ($unit->{owner} || $unit)->{needs}{$slot} = 1;
             $value = "\${\$argon_cell->[$slot]}";
         }
         else {

@@ -32,9 +32,9 @@ sub lexical {
 }
 
 sub value {
-    my ($self, $reference, $name) = @_;
+    my ($self, $reference, $name, $is_optional) = @_;
     my $kind = { ARRAY => '@', HASH => '%' }->{ Scalar::Util::reftype($reference) } || '$';
-    return $self->_add({ kind => $kind, name => $name, place => $reference, whole => 1 });
+    return $self->_add({ kind => $kind, name => $name, place => $reference, whole => 1, optional => $is_optional });
 }
 
 # A package variable: SCALAR, ARRAY or HASH of "Package::name".
