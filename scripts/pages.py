@@ -65,7 +65,11 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     address = sys.argv[1]
-    pages = sys.argv[2:] or ["README.md", "python/README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/guide/*.md"))]
+    pages = sys.argv[2:] or [
+        "README.md",
+        "python/README.md",
+        *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/guide/*.md")),
+    ]
     blocks = [block for page in pages for block in read(page)]
     problems = [problem for block in blocks if (problem := unusable(block))]
     to_run = [block for block in joined(blocks) if not problems and is_run_here(block)]
