@@ -1,6 +1,8 @@
 //! Addresses of managers, as people write them.
 
-use crate::error::{Error, ErrorKind};
+use argon_session::ErrorKind;
+
+use crate::error::Error;
 
 const PORT: &str = "8000";
 

@@ -26,12 +26,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
+use argon_session::ErrorKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::client::Connect;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::{Addresses, Call, Shared, TaskId};
 
 /// A client whose calls wait. Clones share the session; see [`crate::Client`].

@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use argon_proto::{Codec, Payload, Priority, Runtime};
+use argon_session::{Blob, ErrorKind};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::blob::Blob;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::options::{RetryOn, TaskOptions};
 use crate::request::Request;
 use crate::runner::arguments::{Arguments, Failure, Returned};

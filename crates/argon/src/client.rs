@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Status, TaskId};
+use argon_session::{Ending, ErrorKind, Journal, Waiting, Watch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,15 +15,14 @@ use serde_json::Value;
 use crate::address::Addresses;
 use crate::call::Call;
 use crate::deferred::Deferred;
-use crate::error::{Error, ErrorKind};
-use crate::journal::{Ending, Journal, Watch};
+use crate::error::Error;
 use crate::map::Map;
 use crate::request::Request;
 use crate::running::{Running, outcome};
 use crate::session::Session;
 use crate::session::dial::Seeker;
 use crate::shared::Shared;
-use crate::waiting::{OnWaiting, Waiting};
+use crate::waiting::OnWaiting;
 use crate::{key, options::TaskOptions, read};
 
 /// A client of a cluster. Clones share the session and cost a reference count; when the last clone, and the last task

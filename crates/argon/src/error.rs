@@ -3,39 +3,12 @@
 use std::fmt;
 
 use argon_proto::{Codec, Outcome, Report, Status, TaskId};
+use argon_session::ErrorKind;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::key::KeyError;
 use crate::own;
-
-/// How a call ended that gave no value. The names are those of the other languages' clients.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The task ran and returned an error, or threw one.
-    Failed,
-    /// The task ran and panicked.
-    Panicked,
-    /// The runner's process ended or was killed.
-    Died,
-    /// The time limit was reached.
-    Timeout,
-    /// It was cancelled.
-    Cancelled,
-    /// It cannot be known whether it ran, or it may not be tried again.
-    Lost,
-    /// The cluster is at its capacity, and the caller did not want to wait.
-    Rejected,
-    /// No manager can be reached, or it refuses this client.
-    Unreachable,
-    /// The client was closed.
-    Closed,
-    /// An option or an argument cannot be what it is.
-    Option,
-    /// A value could not be turned into bytes, or bytes into a value.
-    Data,
-}
 
 /// A call that gave no value: the kind, a sentence for people, and the story of the attempt.
 #[derive(Clone)]
@@ -66,26 +39,6 @@ pub(crate) struct Thrown {
 impl Thrown {
     pub(crate) fn new(kind: ErrorKind, message: String) -> Self {
         Self { kind, message, place: None, backtrace: None, own: None }
-    }
-}
-
-impl ErrorKind {
-    /// The word that every language of Argon uses for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Panicked => "panicked",
-            Self::Died => "died",
-            Self::Timeout => "timeout",
-            Self::Cancelled => "cancelled",
-            Self::Lost => "lost",
-            Self::Rejected => "rejected",
-            Self::Unreachable => "unreachable",
-            Self::Closed => "closed",
-            Self::Option => "option",
-            Self::Data => "data",
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Calls of functions in other languages, by name, with plain data: JSON both ways.
 
 use argon_proto::{Payload, Runtime};
+use argon_session::ErrorKind;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::own;
 
 /// A call of a Perl function by its full name. The arguments are a tuple or a list; both they and the value are

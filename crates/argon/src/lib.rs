@@ -40,7 +40,6 @@
 extern crate self as argon;
 
 mod address;
-mod blob;
 pub mod blocking;
 mod call;
 mod client;
@@ -48,7 +47,6 @@ mod deferred;
 pub mod dial;
 mod error;
 mod foreign;
-mod journal;
 pub mod key;
 mod map;
 #[doc(hidden)]
@@ -132,11 +130,12 @@ pub use argon_macros::task;
 pub use argon_proto::{
     BlobHash, Codec, Outcome, OutcomeHead, Payload, Priority, Report, Runtime, Status, TaskId,
 };
-pub use blob::{Blob, Blobs};
+#[doc(inline)]
+pub use argon_session::{Blob, Blobs, ErrorKind, Waiting};
 pub use call::Call;
 pub use client::{Client, Connect};
 pub use deferred::Deferred;
-pub use error::{Error, ErrorKind};
+pub use error::Error;
 pub use foreign::{perl, perl_class, python};
 pub use map::{Completed, Map};
 pub use options::{RetryOn, TaskOptions};
@@ -144,4 +143,3 @@ pub use request::Request;
 pub use runner::{current_task, serve_if_runner};
 pub use running::{Asked, Event, Running};
 pub use shared::Shared;
-pub use waiting::Waiting;

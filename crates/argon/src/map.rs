@@ -7,13 +7,13 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use argon_session::{Journal, Member, Watch};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::call::Call;
 use crate::client::{Awaited, Client};
 use crate::error::Error;
-use crate::journal::{Member, Watch};
 use crate::read;
 use calls::Calls;
 
@@ -64,7 +64,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
 
     /// The values as they complete, each with the position of its call.
     pub fn as_completed(self) -> Completed<T, I> {
-        let group = self.client.session.with_quietly(crate::journal::Journal::open_group);
+        let group = self.client.session.with_quietly(Journal::open_group);
         Completed {
             client: self.client,
             calls: self.calls,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use argon_proto::{Flags, Priority};
+use argon_session::ErrorKind;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Most bytes of a label.
 const LABEL_BYTES: usize = 200;

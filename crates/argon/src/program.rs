@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::blob::{Blob, Blobs};
-use crate::error::{Error, ErrorKind};
+use argon_session::{Blob, Blobs, ErrorKind};
+
+use crate::error::Error;
 
 static MARKED: AtomicBool = AtomicBool::new(false);
 

@@ -1,12 +1,12 @@
 //! From an outcome to the value of a call, or the error that it is.
 
 use argon_proto::{Codec, Outcome, Status, TaskId};
+use argon_session::{Ending, ErrorKind};
 use bytes::{Buf, Bytes};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Thrown};
-use crate::journal::Ending;
+use crate::error::{Error, Thrown};
 use crate::{memory, octets, running};
 
 /// What a native `error` begins with; see `spec/runner.md`, section 6.

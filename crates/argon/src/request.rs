@@ -2,11 +2,10 @@
 
 use argon_proto::limit::{BLOBS_PER_TASK, META_BYTES, PAYLOAD_BYTES};
 use argon_proto::{Codec, Flags, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_session::{Addition, Blob, Blobs, ErrorKind, Watch};
 use bytes::Bytes;
 
-use crate::blob::{Blob, Blobs};
-use crate::error::{Error, ErrorKind};
-use crate::journal::{Addition, Watch};
+use crate::error::Error;
 use crate::options::TaskOptions;
 
 /// A task for any runtime. `spec/runner.md` says what each runtime expects in `meta` and `payload`.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use argon_proto::{Outcome, TaskId};
+use argon_session::{Ending, Piece, Question};
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::journal::{Ending, Piece, Question};
 use crate::session::Session;
 
 /// A task that was started with [`crate::Client::start`]. Dropping it cancels nothing: the task goes on, and what it

@@ -19,11 +19,11 @@ use argon_proto::conversation::client::{Open, ToClient};
 use argon_proto::conversation::{Goodbye, Incoming};
 use argon_proto::handshake::Welcome;
 use argon_proto::{SessionId, TaskId};
+use argon_session::{ErrorKind, Heard, Journal, Printed};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
-use crate::error::{Error, ErrorKind};
-use crate::journal::{Heard, Journal, Printed};
+use crate::error::Error;
 use crate::waiting::OnWaiting;
 use actor::Connection;
 use dial::Seeker;

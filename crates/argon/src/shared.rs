@@ -6,12 +6,12 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use argon_proto::BlobHash;
+use argon_session::{Blob, ErrorKind};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::blob::Blob;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::own;
 
 /// A value that was shared with [`Client::share`](crate::Client::share). As an argument it travels as its hash; its bytes

@@ -13,14 +13,15 @@ use crate::tree::Tree;
 const ARROWS: &[(&str, &[&str])] = &[
     ("argon-proto", &[]),
     ("argon-core", &["argon-proto"]),
+    ("argon-session", &["argon-proto"]),
     ("argon-sim", &["argon-core", "argon-proto"]),
     ("argon-macros", &[]),
-    ("argon", &["argon-macros", "argon-proto"]),
+    ("argon", &["argon-macros", "argon-proto", "argon-session"]),
     ("argon-node", &["argon", "argon-core", "argon-proto"]),
 ];
 
 /// Crates whose behaviour is a function of their inputs alone.
-const PURE: &[&str] = &["argon-proto", "argon-core"];
+const PURE: &[&str] = &["argon-proto", "argon-core", "argon-session"];
 
 /// What a pure crate must not reach, directly or through another package, and why.
 const IMPURE: &[(&str, &str)] = &[

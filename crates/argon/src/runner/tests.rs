@@ -11,12 +11,12 @@ use argon_proto::conversation;
 use argon_proto::conversation::runner::{FromRunner, ToRunner};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::{Attempt, Flags, Outcome, Status, Task};
+use argon_session::{ErrorKind, Watch};
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
 use super::serve;
-use crate::error::{Error, ErrorKind};
-use crate::journal::Watch;
+use crate::error::Error;
 use crate::{Blob, Call, Shared, TaskOptions, read};
 
 #[argon::task]

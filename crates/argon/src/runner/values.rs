@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use argon_proto::{BlobHash, Payload};
+use argon_session::{Blob, known_blob};
 
-use crate::blob::Blob;
 use crate::shared::{Keeper, Kept};
 
 /// More bytes than these are not kept for later tasks.
@@ -42,7 +42,7 @@ impl Values {
         state.turn += 1;
         let used = state.turn;
         let bytes = payload.len();
-        let blob = Blob::from_parts(hash, payload);
+        let blob = known_blob(hash, payload);
         if state.by_hash.insert(hash, Value { blob, value: None, used }).is_none() {
             state.bytes += bytes;
         }

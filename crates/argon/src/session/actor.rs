@@ -8,14 +8,13 @@ use argon_proto::DecodeError;
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::frame::Decoder;
+use argon_session::{ErrorKind, Heard};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::Shared;
 use super::dial::Seeker;
 use crate::dial::Reached;
-use crate::error::ErrorKind;
-use crate::journal::Heard;
 
 /// A manager from which nothing came for so long is dead.
 const SILENCE: Duration = Duration::from_secs(15);

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::{Key, Role};
+use argon_session::ErrorKind;
 
 use crate::dial::{DialError, Reached, dial};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// A first connection is tried for so long.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);

@@ -7,8 +7,9 @@ use std::io::Write;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 
+use argon_session::Printed;
+
 use super::Shared;
-use crate::journal::Printed;
 
 #[derive(Debug, Default)]
 pub(super) struct Printer {

@@ -13,10 +13,13 @@ const NO: Bytes = Bytes::from_static(b"it gives none");
 
 /// A question that is to be answered once.
 #[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) from: AttemptId,
-    pub(crate) ask: u32,
-    pub(crate) json: Bytes,
+pub struct Question {
+    /// The attempt that asks.
+    pub from: AttemptId,
+    /// The number of the question within the attempt.
+    pub ask: u32,
+    /// What it asks, as JSON.
+    pub json: Bytes,
 }
 
 impl Journal {
@@ -35,7 +38,7 @@ impl Journal {
     }
 
     /// Answers with bytes, or with no. Without a connection the answer waits for the next one.
-    pub(crate) fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>) {
+    pub fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>) {
         let found = bytes.is_some();
         let answer = Answer { to, ask, found, bytes: bytes.unwrap_or(NO) };
         match self.link.as_mut().filter(|link| link.has_offered) {

@@ -17,23 +17,25 @@ pub(super) struct Group {
 
 /// Which group a task belongs to, and what the group's owner knows of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Member {
-    pub(crate) group: u64,
-    pub(crate) position: u64,
+pub struct Member {
+    /// The number of the group.
+    pub group: u64,
+    /// Its place in the group, as the owner counts.
+    pub position: u64,
     /// Of its arguments.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Journal {
     /// Makes a group.
-    pub(crate) fn open_group(&mut self) -> u64 {
+    pub fn open_group(&mut self) -> u64 {
         self.last_group += 1;
         self.groups.insert(self.last_group, Group::default());
         self.last_group
     }
 
     /// Adds a task as a member of a group.
-    pub(crate) fn add_to_group(&mut self, addition: Addition, member: Member) {
+    pub fn add_to_group(&mut self, addition: Addition, member: Member) {
         let number = self.add(addition);
         if let Some(entry) = self.entries.get_mut(number) {
             entry.member = Some(member);
@@ -44,7 +46,7 @@ impl Journal {
     }
 
     /// Takes the next end of the group, or leaves the waker.
-    pub(crate) fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(Member, TaskId, Ending)> {
+    pub fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(Member, TaskId, Ending)> {
         let Some(state) = self.groups.get_mut(&group) else {
             let (kind, message) = self.taken();
             return Poll::Ready((Member::default(), self.task_id(0), Ending::Failed(kind, message)));
@@ -59,7 +61,7 @@ impl Journal {
     }
 
     /// Nobody takes the ends of its members any more: they are cancelled.
-    pub(crate) fn close_group(&mut self, group: u64) {
+    pub fn close_group(&mut self, group: u64) {
         self.groups.remove(&group);
         let of_group = |member: Option<Member>| member.is_some_and(|member| member.group == group);
         let members: Vec<u64> = self

@@ -18,28 +18,36 @@ const GRANT_BYTES: u64 = 256 << 10;
 
 /// One thing that a task said while it runs.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub enum Piece {
     /// It wrote to its descriptor 1 or 2.
     Output {
+        /// The number of the attempt that wrote it.
         attempt: u32,
+        /// The descriptor.
         fd: u8,
+        /// What it wrote.
         bytes: Bytes,
     },
+    /// It asked its caller something.
     Ask(Question),
 }
 
 /// Output for this process's own descriptors.
 #[derive(Debug)]
-pub(crate) struct Printed {
-    pub(crate) number: u64,
-    pub(crate) count: Count,
-    pub(crate) fd: u8,
-    pub(crate) bytes: Bytes,
+pub struct Printed {
+    /// The number of the task.
+    pub number: u64,
+    /// Returned with [`Journal::printed`].
+    pub count: Count,
+    /// The descriptor: 1 or 2.
+    pub fd: u8,
+    /// What is to be written.
+    pub bytes: Bytes,
 }
 
 /// Which count bytes belong to: counts begin again with each attempt and on each connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Count {
+pub struct Count {
     connection: u32,
     attempt: AttemptId,
 }
@@ -110,7 +118,7 @@ impl Journal {
     }
 
     /// So much has been written to this process's own output.
-    pub(crate) fn printed(&mut self, number: u64, count: Count, bytes: u64) {
+    pub fn printed(&mut self, number: u64, count: Count, bytes: u64) {
         if let Some(entry) = self.entries.get_mut(number)
             && let Some(output) = &mut entry.output
         {

@@ -11,7 +11,7 @@ use super::entry::{Ending, Purpose, State};
 
 /// What the shell must know of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Heard {
+pub enum Heard {
     /// Nothing: it was dealt with.
     Fine,
     /// The manager ends this connection, in these words.
@@ -22,7 +22,7 @@ pub(crate) enum Heard {
 
 impl Journal {
     /// Takes a frame in.
-    pub(crate) fn hear(&mut self, now: Instant, incoming: Incoming<ToClient>) -> Heard {
+    pub fn hear(&mut self, now: Instant, incoming: Incoming<ToClient>) -> Heard {
         match incoming {
             Incoming::Message(ToClient::Goodbye(_)) => return Heard::Goodbye,
             Incoming::Message(message) => self.on_message(now, message),

@@ -18,17 +18,20 @@ pub struct Blobs {
     list: Option<Arc<[Blob]>>,
 }
 
+/// A blob of bytes whose hash is known to be this.
+///
+/// Not a method of [`Blob`], which is part of the public face of `argon`: there, a blob is always named by its bytes.
+#[must_use]
+pub fn known_blob(hash: BlobHash, payload: Payload) -> Blob {
+    Blob { hash, payload }
+}
+
 impl Blob {
     /// Names the bytes by their SHA-256.
     #[must_use]
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let payload = Payload::from(bytes.into());
         Self { hash: BlobHash::of(payload.parts()), payload }
-    }
-
-    /// From bytes whose hash is known to be this.
-    pub(crate) fn from_parts(hash: BlobHash, payload: Payload) -> Self {
-        Self { hash, payload }
     }
 
     /// Its name.

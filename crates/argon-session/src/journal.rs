@@ -30,13 +30,13 @@ use argon_proto::limit::IDS_PER_FRAME;
 use argon_proto::{SessionId, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub(crate) use ask::Question;
-pub(crate) use entry::{Addition, Ending, Watch};
-pub(crate) use group::Member;
-pub(crate) use hear::Heard;
-pub(crate) use output::{Piece, Printed};
+pub use ask::Question;
+pub use entry::{Addition, Ending, Watch};
+pub use group::Member;
+pub use hear::Heard;
+pub use output::{Count, Piece, Printed};
 
-use crate::error::ErrorKind;
+use crate::error_kind::ErrorKind;
 use entries::Entries;
 use entry::State;
 use group::Group;
@@ -45,9 +45,9 @@ use link::Link;
 use request::Requests;
 use waiting::Waits;
 
-/// See the module.
+/// The session of a client: see the module.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub struct Journal {
     session: SessionId,
     last: u64,
     /// What each connection begins with.
@@ -82,7 +82,7 @@ enum Turn {
 
 impl Journal {
     /// A journal for the session of `open`.
-    pub(crate) fn new(open: Open) -> Self {
+    pub fn new(open: Open) -> Self {
         Self {
             session: open.session,
             last: 0,
@@ -106,12 +106,12 @@ impl Journal {
     }
 
     /// The id of the task with this number.
-    pub(crate) fn task_id(&self, number: u64) -> TaskId {
+    pub fn task_id(&self, number: u64) -> TaskId {
         TaskId { session: self.session, sequence: number }
     }
 
     /// A manager has let us in: everything unfinished is offered again.
-    pub(crate) fn connected(&mut self, welcome: &Welcome) {
+    pub fn connected(&mut self, welcome: &Welcome) {
         self.lost();
         self.connections += 1;
         let mut link = Link::new(welcome.credit_tasks, welcome.credit_bytes);
@@ -133,7 +133,7 @@ impl Journal {
     }
 
     /// The connection is gone; what was sent on it will be offered again.
-    pub(crate) fn lost(&mut self) {
+    pub fn lost(&mut self) {
         if self.link.take().is_none() {
             return;
         }
@@ -144,7 +144,7 @@ impl Journal {
     }
 
     /// Time has passed: what the manager rejected may be offered again, acknowledgements have waited long enough.
-    pub(crate) fn pass(&mut self, now: Instant) {
+    pub fn pass(&mut self, now: Instant) {
         // While those that were rejected are still held back: that is why they wait.
         self.look(now);
         self.backlog.extend(self.held_back.due(now).into_iter().map(|number| {
@@ -162,13 +162,13 @@ impl Journal {
     }
 
     /// When [`Journal::pass`] is wanted.
-    pub(crate) fn next_pass(&self) -> Option<Instant> {
+    pub fn next_pass(&self) -> Option<Instant> {
         let acks = self.link.as_ref().and_then(Link::acks_due);
         [acks, self.held_back.next()].into_iter().flatten().min()
     }
 
     /// What is to be written, if there is a connection; acknowledgements ride along with anything else.
-    pub(crate) fn outbox(&mut self) -> Option<&mut Outbox> {
+    pub fn outbox(&mut self) -> Option<&mut Outbox> {
         let link = self.link.as_mut()?;
         if !link.outbox.is_empty() {
             link.send_acks();
@@ -177,33 +177,33 @@ impl Journal {
     }
 
     /// Bytes that wait to be written, without acknowledgements that can wait.
-    pub(crate) fn to_write(&self) -> u64 {
+    pub fn to_write(&self) -> u64 {
         self.link.as_ref().map_or(0, |link| link.outbox.len())
     }
 
     /// Whether nothing waits to be written but acknowledgements that can wait.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.to_write() == 0
     }
 
     /// Tasks that the manager has and whose outcome is not here.
-    pub(crate) fn in_flight(&self) -> u64 {
+    pub fn in_flight(&self) -> u64 {
         self.link.as_ref().map_or(0, |link| link.in_flight)
     }
 
     /// Those to wake, after the lock is gone.
-    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
+    pub fn take_wakers(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.wakers)
     }
 
     /// What tasks printed for the client's own output.
-    pub(crate) fn take_prints(&mut self) -> Vec<Printed> {
+    pub fn take_prints(&mut self) -> Vec<Printed> {
         std::mem::take(&mut self.prints)
     }
 
     /// Ends everything that is not finished, and whatever will be added, in this way. Acknowledgements and
     /// `farewell` still go out.
-    pub(crate) fn end(&mut self, kind: ErrorKind, message: &str, farewell: Option<Goodbye>) {
+    pub fn end(&mut self, kind: ErrorKind, message: &str, farewell: Option<Goodbye>) {
         if self.ended.is_some() {
             return;
         }
@@ -227,7 +227,7 @@ impl Journal {
     }
 
     /// Whether [`Journal::end`] was called.
-    pub(crate) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.ended.is_some()
     }
 

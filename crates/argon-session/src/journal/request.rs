@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Journal;
 use super::entry::keep;
-use crate::error::ErrorKind;
+use crate::error_kind::ErrorKind;
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -47,7 +47,7 @@ impl Requests {
 
 impl Journal {
     /// Sends a request: `what`, and further fields of its JSON object. Returns the number to follow it by.
-    pub(crate) fn request(&mut self, what: &str, mut fields: serde_json::Map<String, Value>) -> u64 {
+    pub fn request(&mut self, what: &str, mut fields: serde_json::Map<String, Value>) -> u64 {
         self.requests.last += 1;
         let number = self.requests.last;
         // Their names are the request's own.
@@ -62,11 +62,7 @@ impl Journal {
     }
 
     /// Takes the reply, or leaves the waker.
-    pub(crate) fn poll_reply(
-        &mut self,
-        number: u64,
-        waker: &Waker,
-    ) -> Poll<Result<Value, (ErrorKind, String)>> {
+    pub fn poll_reply(&mut self, number: u64, waker: &Waker) -> Poll<Result<Value, (ErrorKind, String)>> {
         let Some(request) = self.requests.open.get_mut(&number) else {
             return Poll::Ready(Err(self.taken()));
         };
@@ -85,7 +81,7 @@ impl Journal {
     }
 
     /// Nobody waits for the reply any more.
-    pub(crate) fn forget_request(&mut self, number: u64) {
+    pub fn forget_request(&mut self, number: u64) {
         self.requests.open.remove(&number);
     }
 }

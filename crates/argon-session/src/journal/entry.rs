@@ -9,11 +9,11 @@ use super::group::Member;
 use super::output::{Output, Piece};
 use super::{Journal, Turn};
 use crate::blob::Blobs;
-use crate::error::ErrorKind;
+use crate::error_kind::ErrorKind;
 
 /// What the caller wants of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Purpose {
+pub(super) enum Purpose {
     /// Its outcome; it lives as long as this client.
     Attached,
     /// To know that the manager keeps it.
@@ -24,7 +24,7 @@ pub(crate) enum Purpose {
 
 /// What becomes of what a task prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Watch {
+pub enum Watch {
     /// Written to this process's own standard output and error.
     Inherit,
     /// Handed to the caller, who answers the task's questions too.
@@ -35,20 +35,22 @@ pub(crate) enum Watch {
 
 /// A task to add.
 #[derive(Debug)]
-pub(crate) struct Addition {
+pub struct Addition {
     /// The task; its id is set here.
-    pub(crate) task: Task,
+    pub task: Task,
     /// Its blobs.
-    pub(crate) blobs: Blobs,
-    pub(crate) is_detached: bool,
-    pub(crate) watch: Watch,
+    pub blobs: Blobs,
+    /// Whether it lives on without this client; its caller waits only until the manager keeps it.
+    pub is_detached: bool,
+    /// What becomes of what it prints.
+    pub watch: Watch,
     /// How often it may be rejected before that is its outcome; 0 for ever.
-    pub(crate) offers_max: u32,
+    pub offers_max: u32,
 }
 
 /// How a task ended for its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// With an outcome.
     Outcome(Outcome),
     /// The manager keeps it.
@@ -114,7 +116,7 @@ impl Entry {
 
 impl Journal {
     /// Takes a task in and sends it if the credit allows; returns its number.
-    pub(crate) fn add(&mut self, addition: Addition) -> u64 {
+    pub fn add(&mut self, addition: Addition) -> u64 {
         self.last += 1;
         let number = self.last;
         let Addition { mut task, blobs, is_detached, watch, offers_max } = addition;
@@ -146,7 +148,7 @@ impl Journal {
     }
 
     /// Asks for the outcome of a detached task; returns the number to follow it by.
-    pub(crate) fn collect(&mut self, id: TaskId) -> u64 {
+    pub fn collect(&mut self, id: TaskId) -> u64 {
         self.last += 1;
         let number = self.last;
         let entry = Entry {
@@ -180,7 +182,7 @@ impl Journal {
     }
 
     /// Takes the end of a task, or leaves `waker` to be woken at it. A task is forgotten when its end was taken.
-    pub(crate) fn poll_end(&mut self, number: u64, waker: &Waker) -> Poll<Ending> {
+    pub fn poll_end(&mut self, number: u64, waker: &Waker) -> Poll<Ending> {
         let Some(entry) = self.entries.get_mut(number) else {
             let (kind, message) = self.taken();
             return Poll::Ready(Ending::Failed(kind, message));
@@ -196,7 +198,7 @@ impl Journal {
     }
 
     /// Takes the next piece of what a task printed or asked; `None` when it has ended and nothing is left.
-    pub(crate) fn poll_piece(&mut self, number: u64, waker: &Waker) -> Poll<Option<Piece>> {
+    pub fn poll_piece(&mut self, number: u64, waker: &Waker) -> Poll<Option<Piece>> {
         let Some(entry) = self.entries.get_mut(number) else {
             return Poll::Ready(None);
         };
@@ -214,7 +216,7 @@ impl Journal {
     }
 
     /// Cancels a task: at once if the manager never had it, otherwise its outcome tells.
-    pub(crate) fn cancel(&mut self, number: u64) {
+    pub fn cancel(&mut self, number: u64) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
@@ -258,7 +260,7 @@ impl Journal {
     }
 
     /// Cancels a detached task by its id, whoever submitted it.
-    pub(crate) fn cancel_detached(&mut self, ids: Vec<TaskId>) {
+    pub fn cancel_detached(&mut self, ids: Vec<TaskId>) {
         if let Some(link) = &mut self.link {
             ids.chunks(super::IDS_PER_FRAME)
                 .for_each(|part| link.outbox.push(&ToManager::Cancel(part.to_vec())));
@@ -266,7 +268,7 @@ impl Journal {
     }
 
     /// Nobody waits for this task any more. It goes on; what it prints for its caller is dropped.
-    pub(crate) fn abandon(&mut self, number: u64) {
+    pub fn abandon(&mut self, number: u64) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };

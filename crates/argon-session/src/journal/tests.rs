@@ -14,14 +14,13 @@ use argon_proto::handshake::Welcome;
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::{
     Attempt, AttemptId, BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status,
-    Task, TaskId,
+    Task, TaskHead, TaskId,
 };
 use bytes::Bytes;
 
 use super::{Addition, Ending, Heard, Journal, Piece, Watch};
-use crate::blob::Blob;
-use crate::error::ErrorKind;
-use crate::{Request, TaskOptions};
+use crate::blob::{Blob, Blobs};
+use crate::error_kind::ErrorKind;
 
 struct Bench {
     journal: Journal,
@@ -30,6 +29,10 @@ struct Bench {
 }
 
 impl Bench {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "any time will do, and an `Instant` comes from nowhere else"
+    )]
     fn new() -> Self {
         let journal = Journal::new(Open::of(SessionId([1; 16])));
         Self { journal, decoder: Decoder::default(), now: Instant::now() }
@@ -84,7 +87,7 @@ impl Bench {
     }
 
     fn add_watched(&mut self, payload: &[u8], watch: Watch) -> u64 {
-        let addition = addition(payload, watch, false, TaskOptions::new());
+        let addition = addition(payload, watch, false);
         self.journal.add(addition)
     }
 
@@ -112,16 +115,19 @@ impl Bench {
     }
 }
 
-fn addition(payload: &[u8], watch: Watch, is_detached: bool, options: TaskOptions) -> Addition {
-    let request = Request {
-        runtime: Runtime::Exec,
-        codec: Codec::Own,
-        blobs: [].into_iter().collect(),
-        meta: Bytes::new(),
-        payload: payload.to_vec().into(),
-        options,
-    };
-    request.addition(is_detached, watch).expect("a good request")
+fn addition(payload: &[u8], watch: Watch, is_detached: bool) -> Addition {
+    let mut flags = Flags::default();
+    if is_detached {
+        flags = flags.with(Flags::DETACHED);
+    }
+    if watch == Watch::Discard {
+        flags = flags.with(Flags::CAPTURE);
+    }
+    // The journal sets the id.
+    let id = TaskId { session: SessionId([0; 16]), sequence: 0 };
+    let head = TaskHead { flags, ..TaskHead::new(id, Runtime::Exec) };
+    let task = Task::new(head, [], Bytes::new(), payload.to_vec().into());
+    Addition { task, blobs: Blobs::default(), is_detached, watch, offers_max: 0 }
 }
 
 fn sequences(messages: &[ToManager]) -> Vec<(u64, bool)> {
@@ -250,8 +256,8 @@ fn a_task_that_was_sent_before_a_loss_stays_in_doubt_when_it_is_rejected() {
 #[test]
 fn a_limit_of_offers_ends_a_rejected_task() {
     let mut bench = Bench::connected();
-    let options = TaskOptions::new().offers_max(1);
-    let number = bench.journal.add(addition(b"x", Watch::Inherit, false, options));
+    let once = Addition { offers_max: 1, ..addition(b"x", Watch::Inherit, false) };
+    let number = bench.journal.add(once);
     bench.said();
     let rejected = bench.outcome(number, Status::Rejected);
     bench.hear(ToClient::Outcome(rejected.clone()));
@@ -283,7 +289,7 @@ fn a_blob_goes_once_per_connection_and_again_when_it_is_needed() {
     let mut bench = Bench::connected();
     let blob = Blob::new(&b"code"[..]);
     let with_blob = || {
-        let mut addition = addition(b"", Watch::Inherit, false, TaskOptions::new());
+        let mut addition = addition(b"", Watch::Inherit, false);
         addition.blobs = [blob.clone()].into_iter().collect();
         addition.task = Task::new(addition.task.head, [blob.hash()], Bytes::new(), Payload::default());
         addition
@@ -300,7 +306,7 @@ fn a_blob_goes_once_per_connection_and_again_when_it_is_needed() {
 #[test]
 fn a_detached_task_is_over_when_it_is_accepted() {
     let mut bench = Bench::connected();
-    let number = bench.journal.add(addition(b"x", Watch::Discard, true, TaskOptions::new()));
+    let number = bench.journal.add(addition(b"x", Watch::Discard, true));
     bench.said();
     let id = bench.journal.task_id(number);
     bench.hear(ToClient::Accepted(vec![id]));

@@ -47,12 +47,12 @@ impl Journal {
     }
 
     /// A manager was reached under this address.
-    pub(crate) fn reached_at(&mut self, address: String) {
+    pub fn reached_at(&mut self, address: String) {
         self.waits.manager = address;
     }
 
     /// A try to reach a manager failed.
-    pub(crate) fn away(&mut self, why: String) {
+    pub fn away(&mut self, why: String) {
         self.waits.away = Some(why);
     }
 
@@ -61,7 +61,7 @@ impl Journal {
     }
 
     /// Looks whether somebody waits for too long. Must be called every two seconds at least.
-    pub(crate) fn look(&mut self, now: Instant) {
+    pub fn look(&mut self, now: Instant) {
         if !self.has_open() {
             let manager = std::mem::take(&mut self.waits.manager);
             self.waits = Waits { is_mute: self.waits.is_mute, manager, ..Waits::default() };
@@ -112,7 +112,7 @@ impl Journal {
     }
 
     /// What the hook is to receive, after the lock is gone.
-    pub(crate) fn take_waiting(&mut self) -> Vec<Waiting> {
+    pub fn take_waiting(&mut self) -> Vec<Waiting> {
         std::mem::take(&mut self.waits.news)
     }
 
