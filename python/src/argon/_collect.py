@@ -20,6 +20,7 @@ def collect(session: Session, task: Task) -> None:
         known = session.journal.setdefault(task._id, task)
         if known is not task:
             # It is asked for already: what comes is for both.
+            session.followers.add(task)
             session.add_callback(known, lambda _: _follow(session, known, task))
             return
         if link is not None:

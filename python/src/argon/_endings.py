@@ -15,6 +15,7 @@ from .errors import Cancelled, Error, Lost
 if TYPE_CHECKING:
     from ._link import Link
     from ._session import Session
+    from ._task import Task
 
 GOODBYE_S = 1.0
 
@@ -54,18 +55,36 @@ def abandon(session: Session) -> None:
 
 def begin_after_fork(session: Session) -> None:
     """In a child: it must not speak on its parent's connection, and has none of its tasks."""
-    parent, tasks = session.process, [*session.journal.values(), *session.requests.values()]
+    if session.aside is not None:
+        begin_after_fork(session.aside)
+    tasks = [*session.journal.values(), *session.requests.values(), *session.followers]
+    session.parent = session.process
     link = session.link
     session.turns.close_bells()
     session.reconnect.restart()
     session.begin()
     if link is not None:
         link.close()
-    reason = f"the task belongs to the process {parent}, which made it before this one was forked"
     for task in tasks:
-        task._waiters = ()
-        session.fail(task, Lost(reason))
-    session.finished.clear()
+        _end_as_of_parent(session, task)
+
+
+def end_if_of_parent(session: Session, task: Task) -> None:
+    """In a forked child: ends a task of the parent that another thread had in its hands when the process was forked."""
+    if task._done or session.parent is None:
+        return
+    with session.lock:
+        held = (session.journal.get(task._id), *session.requests.values(), *session.followers)
+        if not task._done and not any(one is task for one in held):
+            _end_as_of_parent(session, task)
+
+
+def _end_as_of_parent(session: Session, task: Task) -> None:
+    """Those who wait for it in the parent are not here, and its callbacks are the parent's to call."""
+    reason = f"the task belongs to the process {session.parent}, which made it before this one was forked"
+    task._waiters, task._callbacks = (), None
+    session.fail(task, Lost(reason))
+    session.finished.remove(task)
 
 
 def _say_goodbye(session: Session, link: Link) -> None:

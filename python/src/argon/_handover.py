@@ -49,6 +49,13 @@ def end(future: Future, task: Task, value_of: Callable[[Task], Any] | None = Non
         _end_all_the_same(future, task, problem)
 
 
+def end_after_fork(future: Future, task: Task, value_of: Callable[[Task], Any] | None = None) -> None:
+    """In a forked child, ends the future of a task of the parent. Never raises."""
+    if not future.done():
+        task._session.end_if_of_parent(task)
+        end(future, task, value_of)
+
+
 def fail(future: Future, error: BaseException) -> None:
     """Ends the future of a task that has no outcome and will get none. Never raises."""
     try:

@@ -108,6 +108,7 @@ class UnorderedMap(Map):
         self._ended: queue.SimpleQueue[Deferred[Any]] = queue.SimpleQueue()
         self._places: dict[Deferred[Any], int] = {}
         self._next_place = 0
+        self._process = self._session.process
 
     def __next__(self) -> Any:
         try:
@@ -117,6 +118,8 @@ class UnorderedMap(Map):
                 task._session.watch(task, self._ended.put)
             self._tasks.clear()
             if self._places:
+                if self._process != self._session.process:
+                    self._watch_after_fork()
                 if self._ended.empty():
                     self._session.may_wait()
                 task = self._ended.get()
@@ -128,6 +131,12 @@ class UnorderedMap(Map):
             self.close()
             raise
         raise self._end()
+
+    def _watch_after_fork(self) -> None:
+        """In a forked child: what its parent has under way ends here, and is not announced."""
+        self._process, self._ended = self._session.process, queue.SimpleQueue()
+        for task in self._places:
+            task._session.watch(task, self._ended.put)
 
     def close(self) -> None:
         """Cancels what is under way; there are no more results."""

@@ -12,6 +12,7 @@ import itertools
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Callable
@@ -48,6 +49,8 @@ class Session:
         self.remote_modules = remote_modules
         self.closed = False
         self.abandoned = False
+        # In a forked child, the process that it was forked from.
+        self.parent: int | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -61,6 +64,8 @@ class Session:
         self.aside: Session | None = None
         self.journal: dict[bytes, Task] = {}
         self.requests: dict[int, Task] = {}
+        # Those that wait for another task of the same id, which is in the journal.
+        self.followers: weakref.WeakSet[Task] = weakref.WeakSet()
         self.backlog: deque[Task | None] = deque()
         self.held_back: list[tuple[float, Task]] = []
         self.acks: list[bytes] = []
@@ -197,6 +202,7 @@ class Session:
 
     def wait(self, task: Task, timeout: float | None = None) -> bool:
         """Waits until the task is done; False when the time was not enough."""
+        self.end_if_of_parent(task)
         if task._done:
             return True
         self.may_wait()
@@ -209,10 +215,12 @@ class Session:
 
     def look(self, task: Task) -> bool:
         """True if the task is done, after a look at what has come. Never waits."""
+        self.end_if_of_parent(task)
         return task._done or (not self.is_inside() and self.turns.look(task))
 
     def cancel(self, task: Task) -> bool:
         """Ends a task for its caller; what runs is killed. False when it had ended."""
+        self.end_if_of_parent(task)
         if self.is_inside():
             if not task._done:
                 self.later(lambda: self.cancel(task))
@@ -307,6 +315,11 @@ class Session:
         """In a child: it must not speak on its parent's connection, and has none of its tasks."""
         _endings.begin_after_fork(self)
 
+    def end_if_of_parent(self, task: Task) -> None:
+        """In a forked child, ends a task that only its parent can get the outcome of."""
+        if self.parent is not None:
+            _endings.end_if_of_parent(self, task)
+
     def answer(self, body: bytes) -> bytes:
         """The ANSWER to an ASK of a task. Reads files, so the lock is not held."""
         head, question = body[: wire.ASK_HEAD.size], body[wire.ASK_HEAD.size :]
@@ -318,6 +331,7 @@ class Session:
 
     def watch(self, task: Task, callback: Callable[[Any], None]) -> None:
         """Calls back when the task is done, on the session's own thread; here and now if it is."""
+        self.end_if_of_parent(task)
         if self.is_inside() and not task._done:
             self.later(lambda: self.watch(task, callback))
             return

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import weakref
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Callable, TypeVar
@@ -184,6 +185,7 @@ class _Outcomes:
         self._ended: deque[Deferred[Any]] = deque()
         self._futures: dict[Deferred[Any], _TaskFuture] = {}
         self._is_due = False
+        _alive.add(self)
 
     def future(self, task: Deferred[Any], wants_id: bool = False) -> _TaskFuture:
         """The future of a task that is about to be offered."""
@@ -194,6 +196,14 @@ class _Outcomes:
     def forget(self, task: Deferred[Any]) -> None:
         """The task was not offered after all."""
         self._futures.pop(task, None)
+
+    def end_all_after_fork(self) -> None:
+        """In a child: the tasks are its parent's, and their futures end here as `Lost`."""
+        futures, self._futures = self._futures, {}
+        for task, future in futures.items():
+            _handover.end_after_fork(future, task, _id_of if future.wants_id else None)
+            if not future.cancelled():
+                future.exception()  # it was looked at: a child that does not want it is not warned
 
     def put(self, task: Deferred[Any]) -> None:
         """Called on the client's own thread."""
@@ -211,6 +221,19 @@ class _Outcomes:
             future = self._futures.pop(task, None)
             if future is not None and not future.done():
                 _handover.end(future, task, _id_of if future.wants_id else None)
+
+
+_alive: weakref.WeakSet[_Outcomes] = weakref.WeakSet()
+
+
+def _end_all_after_fork() -> None:
+    for outcomes in list(_alive):
+        outcomes.end_all_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    # After what `client` does there, which was registered first.
+    os.register_at_fork(after_in_child=_end_all_after_fork)
 
 
 def _id_of(task: Any) -> str:

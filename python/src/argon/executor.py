@@ -46,6 +46,8 @@ class ExecutorFuture(concurrent.futures.Future[T]):
     """A future that can also end a task that runs; see `Executor(cancel_running=True)`."""
 
     _executor: Executor
+    _condition: threading.Condition
+    _waiters: list[Any]
     _done_callbacks: list[Callable[[Any], Any]]
     _deferred: Deferred[T]
 
@@ -144,11 +146,19 @@ class Executor(concurrent.futures.Executor):
         # The measured time of a call, smoothed.
         self._call_s = AHEAD_S
 
+    def _begin_after_fork(self) -> None:
+        """In a child: the calls are its parent's, and their futures end here as `Lost`, without callbacks."""
+        is_shut_down, futures = self._is_shut_down, [*self._under_way.values(), *self._waiting]
+        self._begin()
+        self._is_shut_down = is_shut_down
+        for future in futures:
+            # Another thread of the parent may have held the lock, and those who wait are its threads.
+            future._condition, future._waiters, future._done_callbacks = threading.Condition(), [], []
+            _handover.end_after_fork(future, future._deferred)
+
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> ExecutorFuture[T]:
         """Schedules the call and returns its future. What cannot travel is refused there, as `CannotTravel`."""
         client = self._client
-        if self._process != os.getpid():
-            self._begin()
         session = client._session.here()
         if not session.connections and not self._is_shut_down:
             session.connect()
@@ -374,6 +384,15 @@ def _wait_for_all() -> None:
             executor._tell_what_is_left(EXIT_S)
             executor.shutdown(wait=True)
 
+
+def _begin_all_after_fork() -> None:
+    for executor in list(_alive):
+        executor._begin_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    # After what `client` does there, which was registered first.
+    os.register_at_fork(after_in_child=_begin_all_after_fork)
 
 # Before the threads that the interpreter waits for, as concurrent.futures does.
 _register: Callable[..., Any] | None = getattr(threading, "_register_atexit", None)
