@@ -34,6 +34,7 @@ my $PADS_HAVE_NUMBERS = B::PADLIST->can('id');
 sub ship {
     my ($code, %options) = @_;
     my ($shipped, $error);
+    $options{error} = $@;
     {
         local $@;
         # A handler of the program must not be called for what is caught here.
@@ -65,7 +66,16 @@ sub _ship {
             $constant_blob_of{$identity} = blob_of($shipment->text) if $shipment->is_constant;
         }
     }
+    # The last match of the program is seen here as long as no sub on the way here has made one in its own scope.
+    _refuse_outer($shipment->outer_match, 'a match') if !$options->{whole} && $shipment->outer_match && defined $-[0];
+    _refuse_outer($shipment->outer_error, 'an eval') if $shipment->outer_error && length($options->{error} // q{});
     return { text => $shipment->text, captures => $shipment->captures($code, $options->{whole} || !$options->{plain}) };
+}
+
+sub _refuse_outer {
+    my ($name, $what) = @_;
+    Argon::Code::Refusal->throw("it reads $name of $what around it, which is over on the worker", "copy it first: my \$found = $name");
+    return;
 }
 
 # A refusal of data with the names of captured variables in the place of their numbers.

@@ -35,4 +35,34 @@ for my $name (sort keys %use) {
     is scalar $client->queue($use{$name}), $here, "$name: $here";
 }
 
+sub why_not {
+    my ($call) = @_;
+    my $error = $@;
+    my $is_done = eval { $@ = $error; $call->(); 1 };
+    return $is_done ? 'it was sent' : $@;
+}
+
+# kind: variables of perl itself | `$1`, `%+`, `$@` that a match or an eval around the code has set | loud | they
+#    would be empty on the worker
+sub helper_of_match { return "<$1>" }
+{
+    'a7' =~ /(?<digit>\d)/ or die;
+    my $refused = qr/reads \$1 of a match around it.*copy it first/;
+    like why_not(sub { $client->queue(sub {$1}) }), $refused, 'queue refuses the match of its caller';
+    like why_not(sub { $client->defer(sub {"at $1"}) }), $refused, '... and defer';
+    like why_not(sub { $client->map(sub { $_ + $1 }, [1, 2]) }), $refused, '... and map';
+    like why_not(sub { $client->queue(sub { helper_of_match() }) }), $refused, '... in a helper';
+    like why_not(sub { $client->queue(sub { $+{digit} }) }), qr/of a match around it/, '... by its name';
+    is scalar $client->queue(sub { $_[0] =~ /(\w)\z/ && helper_of_match() }, ['xyz']), '<z>', 'a match of the code itself is enough';
+    my $digit = $1;
+    is scalar $client->queue(sub {$digit}), 7, 'a copy travels';
+}
+is scalar $client->queue(sub { defined $1 ? $1 : 'none' }), 'none', 'no match around it: as here';
+eval { die "broken\n" };
+like why_not(sub { $client->queue(sub {"got $@"}) }), qr/reads \$@ of an eval around it/, 'the error of an eval around it is refused';
+eval { die "broken\n" };
+is scalar $client->queue(sub { eval { die "own\n" }; return $@ }), "own\n", '... the own one is not';
+$@ = q{};
+is scalar $client->queue(sub {"<$@>"}), '<>', '... and none is none';
+
 done_testing;

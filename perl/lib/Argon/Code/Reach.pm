@@ -22,6 +22,9 @@ my %OF_PERL = map { $_ => 1 } qw(ENV INC SIG STDIN STDOUT STDERR ARGVOUT ENV std
     '@', '!', '&', '`', "'", '+', '-', '1' .. '99', '^W', "\x17", '$', '?', '|', '<', '>', '(', ')', '[', ']',
     '^', '=', '%', ':', '~', '.', '*', '#', "\cL", "\cA", "\cH", "\cN", "\cR", "\cT", "\cV", "\cX", "\cO", "\cS";
 
+# What the last successful match left.
+my %OF_MATCH = map { $_ => 1 } '&', '`', "'", '+', '-', '1' .. '99';
+
 # Variables of perl that an operation reads without naming them.
 my %READS_SETTING = (
     (map { $_ => [',', '\\'] } qw(print say)),
@@ -32,7 +35,8 @@ my %READS_SETTING = (
 my %MATCHES = map { $_ => 1 } qw(match subst trans transr);
 
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
-#   classes => { name => is_certain }, evaluates_text => bool, has_state => bool, uses_autodie => bool }
+#   classes => { name => is_certain }, evaluates_text => bool, has_state => bool, uses_autodie => bool,
+#   has_match => bool, reads_match => '$1', has_eval => bool, reads_error => '$@' }
 sub of {
     my ($cv) = @_;
     my $found = { captures => [], globs => {}, classes => {}, evaluates_text => 0, has_state => 0 };
@@ -137,14 +141,18 @@ sub _operations {
             $class = Argon::Code::Optree::pad_value($cv, $class) unless ref $class;
             _text($found, $class, 1);
         }
-        elsif ($MATCHES{$name}) { $found->{globs}{'main::_'}{SCALAR} = 1 if !($op->flags & B::OPf_STACKED()) && !$op->targ && !$is_local->{$$op} }
+        elsif ($MATCHES{$name}) {
+            $found->{has_match} ||= $name !~ /\Atrans/;
+            $found->{globs}{'main::_'}{SCALAR} = 1 if !($op->flags & B::OPf_STACKED()) && !$op->targ && !$is_local->{$$op};
+        }
+        elsif ($name eq 'entertry')    { $found->{has_eval} = 1 }
         elsif ($READS_SETTING{$name}) { $found->{globs}{"main::$_"}{SCALAR} = 1 for @{ $READS_SETTING{$name} } }
         elsif ($name eq 'enterwrite') {
             Argon::Code::Refusal->throw('it writes a format, and formats stay in this process', 'use sprintf');
         }
         elsif ($name eq 'multiconcat') { _refuse_long($_) for grep { $_ > Argon::Code::Deparse::LONG_BYTES() } map { length } grep { defined && !ref } $op->aux_list($cv) }
         elsif ($name eq 'entereval') {
-            $found->{evaluates_text} = 1;
+            $found->{$_} = 1 for qw(evaluates_text has_match has_eval);
             $found->{globs}{'main::_'}{SCALAR} = 1;    # the text may be any
         }
         # Of nothing, in scalar context, it reverses $_.
@@ -253,6 +261,8 @@ sub _glob {
     my ($found, $glob, $slot) = @_;
     my ($package, $name) = Argon::Code::Optree::glob_name($glob);
     return unless defined $name;
+    $found->{reads_error} ||= '$@' if $package eq 'main' && $name eq '@' && $slot eq 'SCALAR';
+    $found->{reads_match} ||= "\$$name" if $package eq 'main' && $OF_MATCH{$name} && $slot ne 'CODE';
     return if $package eq 'main' && $OF_PERL{$name} && $slot ne 'CODE';
     return if $package eq 'main' && $name eq '_' && $slot eq 'ARRAY';    # the arguments
     my $full = "${package}::$name";

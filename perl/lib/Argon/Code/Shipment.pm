@@ -12,6 +12,7 @@ use B ();
 use Config ();
 use Scalar::Util ();
 use Argon::Code::Check ();
+use Argon::Code::Constants ();
 use Argon::Code::Contained ();
 use Argon::Code::Declared ();
 use Argon::Code::Deparse ();
@@ -26,6 +27,7 @@ use Argon::Code::Slots ();
 use Argon::Code::Classes ();
 use Argon::Code::Version ();
 use Argon::Code::Written ();
+
 # A shipment; the first reference is what the factory returns. A sub whose text is not right is taken as its file has it, if that is.
 sub build {
     my ($class, @what) = @_;
@@ -86,8 +88,14 @@ sub _build {
 sub text { return $_[0]{text} }
 sub name_of_slot { return $_[0]{slots}->name_of($_[1]) }
 
+# "$1" or its like, if the code can only mean that of a match around it: it makes no match itself.
+sub outer_match { return !$_[0]{has_match} && $_[0]{reads_match} }
+
+# The same of "$@", for code that evaluates nothing itself.
+sub outer_error { return !$_[0]{has_eval} && $_[0]{reads_error} }
+
 # Whether it is always the same: it captures nothing, and calls nothing that could be redefined.
-sub is_constant { return !$_[0]{slots}->count && !%{ $_[0]{named} } }
+sub is_constant { return !$_[0]{slots}->count && !%{ $_[0]{named} } && !$_[0]->outer_match && !$_[0]->outer_error }
 
 # The captured values of this closure right now; $whole: as references to the variables.
 sub captures {
@@ -143,7 +151,7 @@ sub _describe {
     my $cv = $unit->{cv};
     my $described = eval {
         if (!${ $cv->ROOT } && Argon::Code::Origin::is_constant($cv)) {
-            $self->_describe_constant($unit);
+            Argon::Code::Constants::describe($self, $unit);
         }
         else {
             $self->_describe_code($unit);
@@ -184,7 +192,8 @@ sub _opening {
     my ($self, $unit, $around, $own_name) = @_;
     my $cv    = $unit->{cv};
     my $reach = Argon::Code::Reach::of($cv);
-    $self->{has_state} ||= $reach->{has_state};
+    $self->{$_} ||= $reach->{$_} for qw(has_state has_match has_eval);
+    $self->{$_} ||= !$self->{is_optional} && $reach->{$_} for qw(reads_match reads_error);
     my @extra = $reach->{evaluates_text} ? Argon::Code::Reach::lexicals_for_text($cv, $reach) : ();
     my @force = map { $_->{name} } @extra;
     my (@aliases, @subs);
@@ -202,7 +211,7 @@ sub _opening {
     my @constants;
     my ($text, $state, $package) = eval { Argon::Code::Deparse->text_of($cv, \@constants, \@force) };
     ($text, $state, $package) = $self->_unreadable($unit, $@) if !defined $text;
-    my @constant_lines = $self->_constant_lines($unit, \@constants);
+    my @constant_lines = Argon::Code::Constants::lines($self, $unit, \@constants);
     $unit->{constants} = \@constants;
     $unit->{code}      = $text;
     $unit->{globs}     = $reach->{globs};
@@ -225,21 +234,6 @@ sub _unreadable {
     $why =~ s/ at \S+ line \d+\..*//s;
     $self->{refused}{ ${ $unit->{cv} } } ||= eval { Argon::Code::Refusal->throw("perl cannot give back its source ($why)", 'put it in a module, or use Argon::Code->from_source') } || $@;
     return ('{}', Argon::Code::Pragma::of($start), $start->stashpv);
-}
-
-# A constant sub that perl did not fold away: its value travels as a captured value.
-sub _describe_constant {
-    my ($self, $unit) = @_;
-    my $value = $unit->{cv}->XSUBANY;
-    my $reference = $value->isa('B::SPECIAL') ? \(undef, undef, !!1, !!0)[ $$value ] : $value->object_2svref;
-    my $slot = $self->{slots}->value($reference, 'the constant ' . ($unit->{name} || ''), $self->{is_optional});
-    $unit->{needs}{$slot} = 1;
-    $unit->{text} = ref $reference eq 'ARRAY'
-        ? "do { my \$value = \$argon_cell->[$slot]; sub () { \@\$value } }"
-        : "do { my \$value = \$argon_cell->[$slot]; sub () { \$\$value } }";
-    $unit->{opening}    = "package $unit->{package};";
-    $unit->{unverified} = 1;
-    return;
 }
 
 # A captured "my sub" is written out again, in a scope around its user. What it
@@ -265,27 +259,6 @@ sub _lexical_sub {
     # Perl makes the sub when its block begins, so what it captures must stand outside.
     $around->{blocks}++;
     return @opening, '{', "my sub $name $part->{code}";
-}
-
-sub _constant_lines {
-    my ($self, $unit, $constants) = @_;
-    my @lines;
-    for my $index (0 .. $#$constants) {
-        my $sv = $constants->[$index];
-        my $value;
-        if ($sv->FLAGS & B::SVf_ROK() || Argon::Code::Deparse::is_long($sv)) {
-            my $slot = $self->{slots}->value($sv->object_2svref, 'a constant', $self->{is_optional});
-            ($unit->{owner} || $unit)->{needs}{$slot} = 1;
-            $value = "\${\$argon_cell->[$slot]}";
-        }
-        else {
-            $self->{modules}{'Scalar/Util.pm'} = 1;
-            my $number = $sv->FLAGS & B::SVf_IOK() ? $sv->int_value : sprintf '%.17g', $sv->NV;
-            $value = "Scalar::Util::dualvar($number, " . B::perlstring($sv->as_string) . ')';
-        }
-        push @lines, "my \$argon_constant_$index = do { my \$value = $value; sub { \$value } };";
-    }
-    return @lines;
 }
 
 sub _reach_globs {
