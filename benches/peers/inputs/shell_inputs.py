@@ -42,7 +42,7 @@ INPUTS = {
     "special": Input("quotes, blanks and backslashes in the input of a command", b"it's \"x\"  \\ y\n", words=["printf", "%s\\n", "{}"], output=b"it's \"x\"  \\ y\n"),
     "outer_blanks": Input("blanks around the input", b"  a  \n", words=["printf", "[%s]\\n", "{}"], output=b"[  a  ]\n"),
     "last_line": Input("a last line without its end", b"a\nb", words=["printf", "%s\\n", "{}"], output=b"a\nb\n"),
-    "reads_input": Input("a command that reads its standard input to the end", b"a\nb\nc\n", line="cat; echo {}", output=b"a\nb\nc\n"),
+    "reads_input": Input("a command that reads its standard input to the end", b"a\nb\nc\n", line="cat; echo {}", option="-k", output=b"a\nb\nc\n"),
     "one_fails": Input("one of three commands fails: the status", b"0\n1\n0\n", words=["sh", "-c", "exit $0", "{}"], fails=True),
     "one_is_killed": Input("one of three commands is killed: the status", b"a\nb\nc\n", words=["sh", "-c", 'test "$0" != b || kill -9 $$', "{}"], fails=True),
     "disk_full": Input("standard output is a full disk: the status", b"a\n", words=["echo", "{}"], fails=True, stdout="/dev/full"),
