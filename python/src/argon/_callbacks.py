@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from threading import Thread
 from typing import Any, Callable
 
 from . import _handover
@@ -20,7 +21,7 @@ class Callbacks:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], Any], Any, str] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="argon-callbacks", daemon=True)
+        self._thread = Thread(target=self._run, name="argon-callbacks", daemon=True)
         self._has_begun = False
 
     def call(self, callback: Callable[[Any], Any], argument: Any, what: str) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
-import json
 import sys
+from json import dumps as json_dumps
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _bundle, _code
@@ -190,6 +190,6 @@ def _json_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     if kwargs:
         raise CannotTravel(f"a task by name takes no keyword arguments, and got {', '.join(sorted(kwargs))}")
     try:
-        return json.dumps(args, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return json_dumps(args, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as problem:
         raise CannotTravel(f"the arguments of a task by name must be plain data (JSON): {problem}") from None

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import json
 import os
 import socket
-import time
+from json import loads as json_loads
+from socket import getaddrinfo
+from socket import socket as Socket
+from time import monotonic
 from typing import Any, NoReturn
 
 from . import _key
@@ -52,14 +54,14 @@ def _connected(address: tuple[str, int], where: str) -> socket.socket:
         # that interrupted another import.
         host = address[0].encode()
     try:
-        found = socket.getaddrinfo(host, address[1], type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        found = getaddrinfo(host, address[1], type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except OSError as error:
         raise DialFailure(
             f"The host {address[0]} is not known ({error.strerror}): check the address given to Client."
         ) from None
     reason = "no address"
     for family, kind, protocol, _, target in found:
-        sock = socket.socket(family, kind, protocol)
+        sock = Socket(family, kind, protocol)
         sock.settimeout(CONNECT_S)
         try:
             sock.connect(target)
@@ -82,7 +84,7 @@ class _Handshake:
     def __init__(self, sock: socket.socket, where: str, key: _key.Key):
         self.sock, self.where, self.key = sock, where, key
         self.link = Link(sock, where)
-        self.until = time.monotonic() + HANDSHAKE_S
+        self.until = monotonic() + HANDSHAKE_S
 
     def run(self) -> tuple[Link, dict[str, Any]]:
         hello = wire.to_json(
@@ -118,7 +120,7 @@ class _Handshake:
 
     def _say(self, data: bytes) -> None:
         try:
-            self.sock.settimeout(max(0.01, self.until - time.monotonic()))
+            self.sock.settimeout(max(0.01, self.until - monotonic()))
             self.sock.sendall(data)
         except OSError:
             # What the other side said before it closed tells more.
@@ -140,7 +142,7 @@ class _Handshake:
             self._read_more()
 
     def _read_more(self) -> None:
-        left = self.until - time.monotonic()
+        left = self.until - monotonic()
         count = 0
         with contextlib.suppress(TimeoutError, socket.timeout):
             if left > 0:
@@ -148,12 +150,12 @@ class _Handshake:
                 count = self.link.read_some()
         if self.link.broken:
             raise DialFailure(f"The manager at {self.where} closed the connection during the handshake.")
-        if not count and time.monotonic() >= self.until:
+        if not count and monotonic() >= self.until:
             raise DialFailure(f"The manager at {self.where} did not finish the handshake within {HANDSHAKE_S:.0f} s.")
 
     def _read_json(self, body: bytes) -> dict[str, Any]:
         try:
-            message = json.loads(body)
+            message = json_loads(body)
         except ValueError:
             message = None
         if not isinstance(message, dict):

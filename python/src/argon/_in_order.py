@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
-import time
 from collections import deque
 from collections.abc import Iterator
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _handover
@@ -82,7 +82,7 @@ def chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
 def _result_of(future: concurrent.futures.Future[Any], until: float | None) -> Any:
     """The result, to which nothing here refers any more; a future that has none in time is cancelled."""
     try:
-        return future.result(None if until is None else until - time.monotonic())
+        return future.result(None if until is None else until - monotonic())
     finally:
         future.cancel()
         del future

@@ -6,8 +6,8 @@ and is called with the session's lock held; what there is to print, to answer an
 
 from __future__ import annotations
 
-import json
 import struct
+from json import loads as json_loads
 from typing import TYPE_CHECKING, Any
 
 from . import _memory, _output, _sending
@@ -185,7 +185,7 @@ def _on_accepted(session: Session, task_id: bytes) -> None:
 
 def _on_reply(session: Session, body: bytes) -> None:
     try:
-        reply = json.loads(body)
+        reply = json_loads(body)
         if session.waiting.take(reply):
             return
         request: Task = session.requests.pop(reply["request"])
@@ -198,7 +198,7 @@ def _on_reply(session: Session, body: bytes) -> None:
 
 def _report(text: bytes) -> dict[str, Any]:
     try:
-        report = json.loads(text)
+        report = json_loads(text)
     except ValueError:
         report = None
     return report if isinstance(report, dict) else {}
@@ -210,6 +210,6 @@ def _split(body: bytes, size: int) -> list[bytes]:
 
 def _field(body: bytes, name: str) -> Any:
     try:
-        return json.loads(body)[name]
+        return json_loads(body)[name]
     except (ValueError, KeyError, TypeError):
         return "no reason given"

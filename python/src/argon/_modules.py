@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-import json
 import re
 import sys
+from json import dumps as json_dumps
+from json import loads as json_loads
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def answer(name: str) -> bytes | None:
 def reply(question: bytes) -> tuple[bool, bytes]:
     """What ANSWER says to the JSON text of an ASK: whether it is a yes, and the bytes."""
     try:
-        asked = json.loads(question)
+        asked = json_loads(question)
         if not isinstance(asked, dict) or asked.get("kind") != "python-module":
             raise NotGiven("this client answers only for Python modules")
         return True, _answer(asked.get("name"))
@@ -73,7 +74,7 @@ def _answer(name: object) -> bytes:
         source, file = "", None
     else:
         source, file = _source(name, spec), spec.origin
-    text = json.dumps({"package": is_package, "file": file, "source": source}).encode()
+    text = json_dumps({"package": is_package, "file": file, "source": source}).encode()
     if len(text) > ANSWER_BYTES_MAX:
         raise NotGiven(f"its text is longer than {ANSWER_BYTES_MAX} bytes; install it on the worker")
     _given[name] = getattr(sys.modules.get(name), "__spec__", None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
-import time
 from collections import deque
+from socket import gethostname
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import _protocol as wire
@@ -26,7 +26,7 @@ def opened(session: Session, link: Link, granted: dict[str, Any]) -> None:
     hello = {
         "session": session.identity.hex(),
         "client": f"python/{VERSION}",
-        "host": socket.gethostname(),
+        "host": gethostname(),
         "pid": os.getpid(),
     }
     link.send(wire.json_frame(wire.OPEN, hello))
@@ -41,7 +41,7 @@ def opened(session: Session, link: Link, granted: dict[str, Any]) -> None:
         link.send(wire.frame(wire.COLLECT, task._id))
     for request in session.requests.values():
         link.send(request._frame)
-    session.heard = time.monotonic()
+    session.heard = monotonic()
     session.link = link
     session.waiting.has_link()
     session.unreachable = None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 import struct
+from json import dumps as json_dumps
 from typing import Any, NamedTuple
 
 VERSION = 1
@@ -80,7 +80,7 @@ def json_frame(kind: int, message: dict[str, Any]) -> bytes:
 
 def to_json(value: Any) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json_dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class TaskHead(NamedTuple):

@@ -7,8 +7,8 @@ it. Only the session's own thread calls this.
 from __future__ import annotations
 
 import os
-import random
-import time
+from random import random
+from time import monotonic
 from typing import Any
 
 from ._dial import DialFailure, dial
@@ -51,12 +51,12 @@ class Reconnect:
 
     def pause(self) -> float:
         """How many seconds are left until the next try."""
-        return self.next_at - time.monotonic()
+        return self.next_at - monotonic()
 
     def attempt(self) -> tuple[Link, dict[str, Any]] | None:
         """One try: a link and what the manager granted, or None. Raises Unreachable when it gives up."""
         if self.since is None:
-            self.since = time.monotonic()
+            self.since = monotonic()
         try:
             found = dial(self.addresses[0], self.key)
         except DialFailure as failure:
@@ -69,17 +69,17 @@ class Reconnect:
     def lost(self, reason: str, was_refused: bool) -> None:
         """The connection ended: the manager may be back already, but not one that has refused us."""
         self.refusals = self.refusals + 1 if was_refused else 0
-        self.next_at = time.monotonic() + PAUSE_S_MAX * random.random() if was_refused else 0.0
+        self.next_at = monotonic() + PAUSE_S_MAX * random() if was_refused else 0.0
         if self.refusals >= REFUSALS_MAX:
             self.refusals = 0
             raise Unreachable(f"The connection is refused again and again: {reason}")
 
     def _failed(self, failure: DialFailure) -> None:
         self.tries += 1
-        now = time.monotonic()
+        now = monotonic()
         # Jitter over half of the pause, so that the clients of a restarted manager do not all come at once.
         pause = min(PAUSE_S * 2 ** min(self.tries - 1, 7), PAUSE_S_MAX)
-        self.next_at = now + pause * (0.5 + random.random() / 2)
+        self.next_at = now + pause * (0.5 + random() / 2)
         self.addresses.append(self.addresses.pop(0))
         patience = self.give_up_after
         if patience is None and not self.connected:

@@ -5,8 +5,9 @@ Decoding happens here, in the thread that asks for the value, once.
 
 from __future__ import annotations
 
-import json
 import threading
+from json import dumps as json_dumps
+from json import loads as json_loads
 from typing import Any
 
 from . import _bundle, _exceptions, _lines
@@ -29,7 +30,7 @@ def value(task: Task) -> Any:
     payload = task._payload
     if payload is not None:
         try:
-            task._value = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+            task._value = json_loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
         except Exception as problem:
             task._error = problem
             raise
@@ -56,7 +57,7 @@ def report(task: Task) -> dict[str, Any]:
     """What the cluster tells of the last attempt."""
     if isinstance(task._report, bytes):
         try:
-            task._report = json.loads(task._report)
+            task._report = json_loads(task._report)
         except ValueError:
             task._report = None
     return task._report if isinstance(task._report, dict) else {}
@@ -75,9 +76,9 @@ def _thrown(task: Task) -> BaseException:
     """The exception of the task itself, with its traceback there as the cause."""
     payload = task._payload
     try:
-        told = json.loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
+        told = json_loads(payload) if task._codec == wire.CODEC_JSON else _bundle.loads(payload)
         if not isinstance(told, dict) or "message" not in told:
-            return _task_error(task, {"message": told if isinstance(told, str) else json.dumps(told)})
+            return _task_error(task, {"message": told if isinstance(told, str) else json_dumps(told)})
         thrown = _rebuilt(told)
         if thrown is None:
             return _task_error(task, told)

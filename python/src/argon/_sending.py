@@ -5,8 +5,8 @@ All of it is called with the session's lock held, and only appends to the link's
 
 from __future__ import annotations
 
-import random
-import time
+from random import random
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import _protocol as wire
@@ -102,13 +102,13 @@ def hold_back(session: Session, task: Task) -> bool:
     task._tries += 1
     pause = min(HOLD_BACK_S * 2 ** min(task._tries - 1, 6), HOLD_BACK_S_MAX)
     task._held_back = True
-    session.held_back.append((time.monotonic() + pause * (0.5 + random.random() / 2), task))
+    session.held_back.append((monotonic() + pause * (0.5 + random() / 2), task))
     return True
 
 
 def offer_held_back(session: Session) -> None:
     """Those whose time has come join the backlog."""
-    now = time.monotonic()
+    now = monotonic()
     due = [task for at, task in session.held_back if at <= now]
     if due:
         session.held_back = [held for held in session.held_back if held[0] > now]

@@ -11,10 +11,10 @@ import contextlib
 import itertools
 import os
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _collect, _endings, _handover, _modules, _opening, _output, _sending
@@ -160,7 +160,7 @@ class Session:
             hurry
             or self.unflushed << 5 > self.in_flight
             or link.out_bytes >= FLUSH_BYTES
-            or time.monotonic() - self.flushed_at > FLUSH_AFTER_S
+            or monotonic() - self.flushed_at > FLUSH_AFTER_S
         ):
             self.flush(link)
         if not hurry or link.pending or link.broken:
@@ -264,7 +264,7 @@ class Session:
         if self.acks:
             self.write_acks(link)
         self.unflushed = 0
-        self.flushed_at = time.monotonic()
+        self.flushed_at = monotonic()
         link.flush()
 
     def write_acks(self, link: Link) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
+from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import _handover
@@ -29,12 +30,12 @@ class SessionThread:
     def __init__(self, session: Session, turns: Turns):
         self._session = session
         self._turns = turns
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     def start(self) -> None:
         """Starts it, once. With the lock held."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="argon-session", daemon=True)
+            self._thread = Thread(target=self._run, name="argon-session", daemon=True)
         if self._thread.ident is None:
             # An interrupt may have come before it was started, or while it was.
             with contextlib.suppress(RuntimeError):
@@ -93,7 +94,7 @@ class SessionThread:
             with session.lock:
                 turns.is_dozing = True
                 has_rest = session.link is not None and bool(session.link.out)
-            turns.round(grant, turns.bell, time.monotonic() + TICK_S if has_rest else None)
+            turns.round(grant, turns.bell, monotonic() + TICK_S if has_rest else None)
         finally:
             turns.give_up_thread(grant)
 
@@ -130,7 +131,7 @@ class SessionThread:
             session.dialler = 0
         if found is None:
             with session.lock:
-                session.waiting.is_away(session.reconnect.since or 0.0, time.monotonic(), session.reconnect.trouble)
+                session.waiting.is_away(session.reconnect.since or 0.0, monotonic(), session.reconnect.trouble)
             return
         with session.lock:
             if session.closed:

@@ -13,8 +13,8 @@ because the frame below looks again, with the lock held, whether the turn is sti
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import _inbox, _sending
@@ -76,11 +76,11 @@ class Turns:
     def wait(self, task: Task, timeout: float | None) -> bool:
         """Waits until the task is done: True; or the time is over: False. Raises Unreachable."""
         session = self._session
-        until = None if timeout is None else time.monotonic() + timeout
+        until = None if timeout is None else monotonic() + timeout
         with session.lock:
             session.unreachable = None
         while not task._done:
-            if until is not None and time.monotonic() >= until:
+            if until is not None and monotonic() >= until:
                 return self.look(task)
             if session.link is None and self._thread.is_current():
                 # Nobody else looks for a manager.
@@ -143,7 +143,7 @@ class Turns:
             try:
                 grant = self._take_turn(may_claim=False)
                 if grant:
-                    self._lead(grant, task, time.monotonic())
+                    self._lead(grant, task, monotonic())
             finally:
                 self._give_up_turn()
         return task._done
@@ -202,7 +202,7 @@ class Turns:
 
     def _lead(self, grant: int, task: Task, until: float | None) -> None:
         while not task._done and self.round(grant, self._caller_bell, until):
-            if until is not None and time.monotonic() >= until:
+            if until is not None and monotonic() >= until:
                 return
 
     def _give_up_turn(self) -> None:
@@ -237,7 +237,7 @@ class Turns:
                 # A destructor ran here: who gives up the turn rings for this thread.
                 self.bell.wait(_LOOK_S)
                 return
-            waiter.acquire(timeout=-1 if until is None else max(0.0, until - time.monotonic()))
+            waiter.acquire(timeout=-1 if until is None else max(0.0, until - monotonic()))
         finally:
             with session.lock:
                 self.waiting.pop(waiter, None)
@@ -286,7 +286,7 @@ class Turns:
                     # A handler came while this frame waited, took the turn and gave it up: it may be another's now.
                     return False
                 if link.broken is None and link.read_some():
-                    session.heard = self.listened_at = time.monotonic()
+                    session.heard = self.listened_at = monotonic()
                 else:
                     self._judge_silence(link)
                 found = self._take(link)
@@ -307,7 +307,7 @@ class Turns:
 
     def _prepare(self, link: Link, until: float | None, bell: Bell) -> float:
         """Writes what may be written; how long this round may wait."""
-        session, now = self._session, time.monotonic()
+        session, now = self._session, monotonic()
         if now - self.listened_at > 1.0:
             # This process was stopped, or busy: the silence is its own.
             session.heard = max(session.heard, now)
@@ -333,7 +333,7 @@ class Turns:
         return max(pause, 0.0)
 
     def _judge_silence(self, link: Link) -> None:
-        now = time.monotonic()
+        now = monotonic()
         self.listened_at = now
         if now - self._session.heard > SILENCE_S:
             link.broken = link.broken or f"the manager was silent for {SILENCE_S:.0f} s"

@@ -8,7 +8,11 @@ from __future__ import annotations
 import contextlib
 import math
 import select
-import socket
+from _socket import socketpair
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
 
 _HAS_POLL = hasattr(select, "poll")
 
@@ -19,7 +23,7 @@ class Bell:
     __slots__ = ("_far", "_near")
 
     def __init__(self) -> None:
-        self._near, self._far = socket.socketpair()
+        self._near, self._far = socketpair()
         self._near.setblocking(False)
         self._far.setblocking(False)
 

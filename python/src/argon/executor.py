@@ -11,10 +11,10 @@ import contextlib
 import itertools
 import os
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _handover, _in_order
@@ -213,7 +213,7 @@ class Executor(concurrent.futures.Executor):
             raise ValueError("chunksize must be >= 1.")
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
-        until = None if timeout is None else time.monotonic() + timeout
+        until = None if timeout is None else monotonic() + timeout
         calls = zip(*iterables)
         if chunksize == 1:
             return _in_order.results(_in_order.submitted(self, fn, calls), until, buffersize)
@@ -255,7 +255,7 @@ class Executor(concurrent.futures.Executor):
 
     def _room(self) -> int:
         """How many calls may be under way."""
-        now = time.monotonic()
+        now = monotonic()
         if now - self._looked_at > LOOK_EVERY_S:
             self._looked_at = now
             self._look()
@@ -333,12 +333,12 @@ class Executor(concurrent.futures.Executor):
 
     def _tell_what_is_left(self, seconds: float) -> None:
         """At the end of the program: takes no more calls, and says what is waited for if that is long."""
-        until = time.monotonic() + seconds
+        until = monotonic() + seconds
         session = self._client._session
         with self._changed:
             self._is_shut_down = True
-            while (self._waiting or self._under_way) and time.monotonic() < until:
-                self._changed.wait(until - time.monotonic())
+            while (self._waiting or self._under_way) and monotonic() < until:
+                self._changed.wait(until - monotonic())
             count = len(self._waiting) + len(self._under_way)
         if count:
             with session.lock:
