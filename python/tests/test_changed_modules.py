@@ -202,6 +202,39 @@ def test_a_module_with_a_name_of_the_standard_library_is_told(tmp_path: Path, mo
     argon._changed._is_users.clear()  # type: ignore[attr-defined]
 
 
+# kind: modules that changed | the same with an `import` statement within the function | loud | the same warning, whether
+#    the program has loaded its module or not; an attribute of that name is not an import
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_an_import_within_a_function_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_loaded: bool) -> None:
+    (tmp_path / "colorsys.py").write_text("def mine():\n    return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    if is_loaded:
+        monkeypatch.setitem(sys.modules, "colorsys", importlib.import_module("colorsys"))
+
+    def nested() -> Any:
+        def inner() -> Any:
+            from colorsys import mine  # type: ignore[attr-defined]
+
+            return mine()
+
+        return inner()
+
+    def plain(item: Any) -> Any:
+        import json
+
+        return json.dumps(item.colorsys)
+
+    assert told(plain) == []
+    (text,) = told(nested)
+    assert f"colorsys is {tmp_path}/colorsys.py here" in text and "Call the file something else: an import" in text
+    assert told(nested) == []
+    argon._changed._told.clear()  # type: ignore[attr-defined]
+    argon._changed._is_users.clear()  # type: ignore[attr-defined]
+    if not is_loaded:
+        assert "colorsys" not in sys.modules
+
+
 # kind: modules that changed | a file that was changed and loaded again with `importlib.reload` | right | it is compared
 #    with the new text
 def test_a_module_that_was_loaded_again_is_not_told(modules: Any) -> None:

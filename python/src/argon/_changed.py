@@ -8,6 +8,7 @@ peace. What the text does not say, as the value of a call, is not judged.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import sys
 import types
@@ -64,7 +65,10 @@ def _judged(function: types.FunctionType, is_by_value: Callable[[str], bool]) ->
             continue
         seen.add((id(holder), name))
         if not name:
-            _look_at_name(module)
+            if _is_of_standard_library(module.__name__):
+                _tell_of_name(
+                    module.__name__, module.__file__, f", or send it with client.by_value({module.__name__!r})"
+                )
             continue
         value = vars(holder).get(name, _MISSING)
         if isinstance(holder, type):
@@ -101,6 +105,7 @@ def _found_by(function: types.FunctionType, is_by_value: Callable[[str], bool]) 
     while left:
         one, is_by_name = left.pop()
         names = set(_names(one.__code__))
+        _look_at_imports(one.__code__, names)
         own = sys.modules.get(one.__module__) if isinstance(one.__module__, str) else None
         if own is not None and vars(own) is not one.__globals__:
             own = None
@@ -231,13 +236,40 @@ def _is_plain(value: Any) -> bool:
     return type(value) is dict and len(value) <= _ITEMS_MAX and all(map(_is_plain, [*value, *value.values()]))
 
 
-def _look_at_name(module: types.ModuleType) -> None:
-    name = module.__name__
-    if name.partition(".")[0] in getattr(sys, "stdlib_module_names", ()) and name not in _told:
+def _is_of_standard_library(name: str) -> bool:
+    return name.partition(".")[0] in getattr(sys, "stdlib_module_names", ())
+
+
+def _look_at_imports(code: types.CodeType, names: set[str]) -> None:
+    """Warns of `import` statements within a function that find a file of the user here, and not there."""
+    for name in filter(_is_of_standard_library, names):
+        top = name.partition(".")[0]
+        try:
+            spec = sys.modules[top].__spec__ if top in sys.modules else importlib.util.find_spec(top)
+        except (ValueError, ImportError, AttributeError):
+            continue
+        file = getattr(spec, "origin", None) or ""
+        is_users = file.endswith(".py") and not os.path.realpath(file).startswith(_not_of_user())
+        # Names of attributes are among these: what is imported takes longer to find out.
+        if is_users and name in _imports(code):
+            _tell_of_name(top, file, ": an import within a function is done there")
+
+
+def _imports(code: types.CodeType) -> Iterator[str]:
+    import dis
+
+    yield from (str(one.argval) for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME" and one.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _imports(constant)
+
+
+def _tell_of_name(name: str, file: str | None, rest: str) -> None:
+    if name not in _told:
         _told.add(name)
         _tell(
-            f"{name} is {module.__file__} here, and the standard library has a module of that name, which a worker takes "
-            f"instead. Call the file something else, or send it with client.by_value({name!r})"
+            f"{name} is {file} here, and the standard library has a module of that name, which a worker takes instead. "
+            f"Call the file something else{rest}"
         )
 
 
