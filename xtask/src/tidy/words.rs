@@ -37,7 +37,6 @@ const PHRASES: &[(&str, &str)] = &[
 
 /// Pages that are generated, and the changelog.
 const EXEMPT: &[&str] = &[
-    "CHANGELOG.md",
     "benches/peers/README.md",
     "docs/benchmarks.md",
     "docs/guide/perl-code-table.md",
