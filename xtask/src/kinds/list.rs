@@ -50,9 +50,7 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Perl code and values",
         name: "variables of perl itself",
         about: "Code reads `$1`, `$@`, `$0`, `@ARGV` and the like as the guide lists them.",
-        open: &[
-            "`$1`, `$&`, `@-` and `%+` of a match outside the code, and `$@`, `$!` and `$.` set outside it, are empty in the task.",
-        ],
+        open: &["`$!` and `$.` that were set outside the code are empty in the task."],
     },
     Kind {
         area: "Perl code and values",
