@@ -60,6 +60,7 @@ for my $name (sort keys %case) {
         # kind: frames of the runner | a bare `die` in a task | right | `Died` at its own line
         is error_of(sub { $client->queue($code) }), error_of($code), 'a_bare_die_propagates_nothing_of_the_runner';
     }
+    $@ = q{};    # an error left here would be refused
     is $client->queue(sub { return $@ }), q{}, '... of which there is no error';
 }
 {

@@ -7,6 +7,7 @@ no warnings 'once';
 use FindBin;
 use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../../lib";
 use Test::More;
+use List::Util ();
 use Argon::Client;
 use TestManager;
 
@@ -62,6 +63,8 @@ eval { die "broken\n" };
 like why_not(sub { $client->queue(sub {"got $@"}) }), qr/reads \$@ of an eval around it/, 'the error of an eval around it is refused';
 eval { die "broken\n" };
 is scalar $client->queue(sub { eval { die "own\n" }; return $@ }), "own\n", '... the own one is not';
+eval { die "broken\n" };
+is scalar $client->queue(sub { List::Util::first(sub { $_ > 1 }, 1, 2) or die "nothing: $@" }), 2, '... nor is what a call may have left';
 $@ = q{};
 is scalar $client->queue(sub {"<$@>"}), '<>', '... and none is none';
 

@@ -50,7 +50,9 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Perl code and values",
         name: "variables of perl itself",
         about: "Code reads `$1`, `$@`, `$0`, `@ARGV` and the like as the guide lists them.",
-        open: &["`$!` and `$.` that were set outside the code are empty in the task."],
+        open: &[
+            "`$!` and `$.` that were set outside the code are empty in the task, and `$@` in code that calls something.",
+        ],
     },
     Kind {
         area: "Perl code and values",

@@ -145,7 +145,8 @@ sub _operations {
             $found->{has_match} ||= $name !~ /\Atrans/;
             $found->{globs}{'main::_'}{SCALAR} = 1 if !($op->flags & B::OPf_STACKED()) && !$op->targ && !$is_local->{$$op};
         }
-        elsif ($name eq 'entertry')    { $found->{has_eval} = 1 }
+        # What is called may evaluate something itself.
+        elsif ($name =~ /\A(?:entertry|entersub|require|dofile)\z/) { $found->{has_eval} = 1 }
         elsif ($READS_SETTING{$name}) { $found->{globs}{"main::$_"}{SCALAR} = 1 for @{ $READS_SETTING{$name} } }
         elsif ($name eq 'enterwrite') {
             Argon::Code::Refusal->throw('it writes a format, and formats stay in this process', 'use sprintf');

@@ -91,7 +91,7 @@ sub name_of_slot { return $_[0]{slots}->name_of($_[1]) }
 # "$1" or its like, if the code can only mean that of a match around it: it makes no match itself.
 sub outer_match { return !$_[0]{has_match} && $_[0]{reads_match} }
 
-# The same of "$@", for code that evaluates nothing itself.
+# The same of "$@", for code that evaluates nothing itself and calls nothing that may.
 sub outer_error { return !$_[0]{has_eval} && $_[0]{reads_error} }
 
 # Whether it is always the same: it captures nothing, and calls nothing that could be redefined.
