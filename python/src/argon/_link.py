@@ -65,6 +65,10 @@ class Link:
         self.refused = False
         self.closed = False
 
+    def __del__(self) -> None:
+        # One that was shut down for a reader which had not begun to wait on it has nobody else who closes it.
+        self.sock.close()
+
     def fileno(self) -> int:
         """The socket's descriptor."""
         return self.sock.fileno()
