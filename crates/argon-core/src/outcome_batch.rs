@@ -11,11 +11,11 @@ use crate::time::Time;
 
 /// No outcome waits longer.
 pub const WAIT_MAX: Duration = Duration::from_millis(1);
-/// A worker whose runners are all supplied does not look for so long.
+/// Pause of a worker whose runners are all supplied.
 pub const PAUSE: Duration = Duration::from_micros(200);
 /// Its runners must have enough to do for so many pauses: the kernel may prolong one.
 const PAUSES_SUPPLIED: u32 = 2;
-/// Where a runner had to wait for an answer, others will: no pause for so long.
+/// Time without a pause after a runner had to wait for an answer: others will wait, too.
 const ALERT: Duration = Duration::from_millis(10);
 
 /// What a worker's slots have to do.

@@ -83,7 +83,7 @@ fn a_late_outcome_of_an_old_attempt_is_accepted_if_none_came_yet() {
     assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
     assert!(
         manager.sent_to_worker(12).contains(&ToWorker::Stop(vec![attempt(1, 1, 2)])),
-        "the other one is in vain"
+        "the other one changes nothing"
     );
     manager.finish(12, attempt(1, 1, 2), Status::Ok, 10);
     assert_eq!(manager.outcomes(1), []);

@@ -134,7 +134,7 @@ pub fn run() -> ExitCode {
 }
 
 fn tell(failure: &Failure) {
-    // Whoever ended a pipe early, or sent a signal, knows it.
+    // A person who closes the pipe early, or sends a signal, knows it.
     if !matches!(failure.kind(), Kind::Unread | Kind::Signal(_)) {
         complain(failure);
     }

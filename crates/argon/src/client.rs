@@ -163,7 +163,7 @@ impl Client {
         outcome(following.end().await, id)
     }
 
-    /// Cancels detached tasks by their ids, whoever submitted them.
+    /// Cancels detached tasks by their ids, of any session.
     pub fn cancel_detached(&self, ids: impl IntoIterator<Item = TaskId>) {
         self.session.with(|journal| journal.cancel_detached(ids.into_iter().collect()));
     }

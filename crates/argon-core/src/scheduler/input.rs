@@ -79,7 +79,7 @@ pub enum Input {
         /// The tasks.
         ids: Vec<TaskId>,
     },
-    /// Somebody who may do so does not want these tasks any more, whoever submitted them.
+    /// A peer with the right to do so cancels these tasks, of any session.
     CancelRequested {
         /// Their connection.
         link: Link,

@@ -141,7 +141,7 @@ impl Scheduler {
         Some(self.reasons(now, &tally))
     }
 
-    /// Why tasks wait, whoever submitted them. Costs time in proportion to sessions and workers.
+    /// Why the tasks of all sessions wait. Costs time in proportion to sessions and workers.
     #[must_use]
     pub fn waiting(&self, now: Time) -> Waiting {
         let mut tally = Tally::default();

@@ -1,4 +1,4 @@
-//! `argon cancel`: an end to tasks, whoever waits for them.
+//! `argon cancel`: ends tasks of any client.
 
 use std::io::BufRead;
 

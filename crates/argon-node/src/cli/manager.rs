@@ -37,7 +37,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     socket::allow_many();
     memory::keep_some();
     super::block_on(async move {
-        // Ready means ready: whoever reaches the port finds the key, and whoever ends this process is heard.
+        // A peer that reaches the port finds the key, and a signal that ends this process is handled.
         let stop = signals::watch_stop()?;
         let door = &arguments.door;
         let bound = address::bind(door.address(), door.port, door.insecure_plaintext).await?;

@@ -110,7 +110,7 @@ pub(super) async fn serve_alone(
     pool: &PoolOptions,
     key: &KeyOption,
 ) -> Result<(), Failure> {
-    // Ready means ready: whoever reaches the port finds the key, and whoever ends this process is heard.
+    // A peer that reaches the port finds the key, and a signal that ends this process is handled.
     let stop = signals::watch_stop()?;
     let bound = address::bind(door.address(), door.port, door.insecure_plaintext).await?;
     let found = key_file::find_or_make(key.key.as_deref())?;
