@@ -5,39 +5,27 @@
 //! and the cache of blobs. [`run`] is called once per worker; [`keep_link`] brings it a manager over TCP, and whoever
 //! joins a manager and a worker in one process builds a [`Link`] of two channels instead.
 //!
-//! Files: `driver` is the loop, `on_*` turn what happened into facts for the pool, `effects` carries out what it wants,
-//! `process` starts runners and `command` commands, both by `spawn`; `executables` keeps the clients' own programs as files, `sweep` and `guardian` see to it that nothing survives them.
+//! Folders: `process` starts processes and ends what they leave, `runners` has the runner processes and their tasks, `cache`
+//! blobs, executables and answers, `command` single commands, `runtime` the interpreters, `uplink` the way to the manager.
 
+mod cache;
 mod command;
-mod command_line;
 mod drain;
 mod driver;
 mod effects;
-mod environment;
-mod executables;
-pub mod guardian;
-mod hands;
-mod kernel;
 mod leftovers;
 mod link;
-mod mark;
-mod modules;
 mod on_link;
 mod on_python;
 mod on_runner;
-mod output;
 mod process;
-mod register;
-mod runner;
+mod runners;
 mod runtime;
-mod spawn;
-mod spawners;
 pub mod standalone;
-mod stdin;
-mod sweep;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod uplink;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +35,7 @@ use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use link::keep_link;
+pub use process::guardian;
 
 /// Who a worker is and how it treats its runners.
 #[derive(Clone, Debug)]

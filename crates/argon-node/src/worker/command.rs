@@ -2,6 +2,9 @@
 //!
 //! In its slot a command is a runner without a socket: what it prints, how it is ended and what it leaves is all the same.
 
+pub(crate) mod line;
+pub(crate) mod stdin;
+
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
 use std::fs::File;
@@ -16,14 +19,14 @@ use argon_proto::{Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
 
-use super::command_line::CommandLine;
+use self::line::CommandLine;
+use self::stdin::Stdin;
 use super::driver::Driver;
-use super::mark::Mark;
-use super::process::{Started, c_variables, in_path, output_pipes, path_of};
-use super::runner::{Current, Runner};
-use super::spawn::{Plan, SpawnError, c_string};
-use super::spawners::Spawned;
-use super::stdin::{self, Stdin};
+use super::process::mark::Mark;
+use super::process::spawn::{Plan, SpawnError, c_string};
+use super::process::spawners::Spawned;
+use super::process::start::{Started, c_variables, in_path, output_pipes, path_of};
+use super::runners::runner::{Current, Runner};
 
 /// The status of a command that is not there, as shells have it.
 const NOT_FOUND: i32 = 127;

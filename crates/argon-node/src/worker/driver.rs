@@ -19,17 +19,18 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
+use super::cache::answers::Answers;
+use super::cache::executables::Executables;
 use super::command::{Starting, Surroundings};
 use super::drain::Drain;
-use super::executables::Executables;
-use super::guardian::Guardian;
-use super::mark::Mark;
-use super::modules::Answers;
-use super::runner::{Found, Runner};
+use super::process::environment;
+use super::process::guardian::Guardian;
+use super::process::mark::Mark;
+use super::process::spawners::{Spawned, Spawners};
+use super::process::sweep::Children;
+use super::runners::runner::{Found, Runner};
 use super::runtime::Runtimes;
-use super::spawners::{Spawned, Spawners};
-use super::sweep::Children;
-use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError, environment};
+use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError};
 
 /// Between TERM and KILL (`spec/runner.md`, section 2).
 const TERM_GRACE: Duration = Duration::from_secs(2);

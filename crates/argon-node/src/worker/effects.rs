@@ -14,11 +14,11 @@ use nix::sys::signal;
 use rustc_hash::FxHashSet;
 
 use super::driver::Driver;
-use super::mark::Mark;
-use super::process;
-use super::runner::{Current, Runner};
+use super::process::mark::Mark;
+use super::process::spawn::SpawnError;
+use super::process::start;
+use super::runners::runner::{Current, Runner};
 use super::runtime::Launch;
-use super::spawn::SpawnError;
 use crate::memory;
 
 /// A runner that is not ready by then is killed.
@@ -98,7 +98,7 @@ impl Driver {
         let mut tries = 0;
         let started = loop {
             tries += 1;
-            match process::start(&launch, &self.environment, mark, kind.memory_mib) {
+            match start::start(&launch, &self.environment, mark, kind.memory_mib) {
                 Err(SpawnError::Program(error))
                     if error.kind() == ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES =>
                 {

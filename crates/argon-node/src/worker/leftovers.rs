@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::driver::Driver;
-use super::guardian::Guardian;
-use super::mark::Mark;
-use super::sweep;
+use super::process::guardian::Guardian;
+use super::process::mark::Mark;
+use super::process::sweep;
 
 impl Driver {
     /// A child ended: runners tell that themselves, so this is about their orphans, and about the guardian.

@@ -12,8 +12,8 @@ use argon_proto::{AttemptId, BlobHash, Payload, Task};
 use super::LinkEvent;
 use super::driver::Driver;
 use super::on_python::must_wait;
-use super::register;
-use super::runner::Runner;
+use super::runners::runner::Runner;
+use super::uplink::register;
 
 impl Driver {
     pub(super) fn on_link_event(&mut self, event: LinkEvent) {

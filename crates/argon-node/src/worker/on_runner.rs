@@ -11,8 +11,8 @@ use bytes::Bytes;
 use nix::sys::signal::Signal;
 
 use super::driver::Driver;
-use super::kernel::{self, Ended};
-use super::runner::Runner;
+use super::process::kernel::{self, Ended};
+use super::runners::runner::Runner;
 
 /// A runner that closed its socket is ending; if it is not, it is of no use.
 const CLOSED_LIMIT: Duration = Duration::from_millis(500);

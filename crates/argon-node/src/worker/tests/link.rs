@@ -109,7 +109,7 @@ async fn write(stream: &mut TcpStream, mut outbox: Outbox) {
 
 fn introduction() -> Register {
     let config = config();
-    crate::worker::register::introduction(&config, &[], std::iter::empty())
+    crate::worker::uplink::register::introduction(&config, &[], std::iter::empty())
 }
 
 /// A link that is kept, and the worker's end of it.

@@ -16,11 +16,11 @@ const TOP: u64 = 1 << 61;
 
 /// A worker and one of its runners.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Mark(pub(super) u64);
+pub(crate) struct Mark(pub(crate) u64);
 
 impl Mark {
     /// The mark of a worker's runner number `serial`, which counts its runners and starts over after a million.
-    pub(super) fn new(worker: WorkerId, serial: u32) -> Self {
+    pub(crate) fn new(worker: WorkerId, serial: u32) -> Self {
         let mut id = [0; 8];
         id[3..].copy_from_slice(&worker.0[..5]);
         let worker = u64::from_be_bytes(id);
@@ -28,18 +28,18 @@ impl Mark {
     }
 
     /// Whether both are of one worker.
-    pub(super) fn is_same_worker(self, other: Self) -> bool {
+    pub(crate) fn is_same_worker(self, other: Self) -> bool {
         self.0 & !SERIAL_MASK == other.0 & !SERIAL_MASK
     }
 
     /// Marks the calling process and all that it will start. Async-signal-safe.
-    pub(super) fn put_on_this_process(self) -> nix::Result<()> {
+    pub(crate) fn put_on_this_process(self) -> nix::Result<()> {
         let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS)?;
         setrlimit(Resource::RLIMIT_LOCKS, self.0.min(hard), hard)
     }
 
     /// The mark of a process, if it carries one and still exists.
-    pub(super) fn of(pid: Pid) -> Option<Self> {
+    pub(crate) fn of(pid: Pid) -> Option<Self> {
         let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
         let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
         let soft: u64 = line.split_whitespace().next()?.parse().ok()?;

@@ -22,7 +22,7 @@ const COLD_AFTER: Duration = Duration::from_secs(3600);
 
 /// Why an executable cannot be had as a file.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ExecutableError {
+pub(crate) enum ExecutableError {
     /// The system refuses something.
     #[error(
         "its file {path} cannot be {what}: {source}; free some room, or set XDG_CACHE_HOME for the worker"
@@ -37,7 +37,7 @@ pub(super) enum ExecutableError {
 
 /// The executables of one worker.
 #[derive(Debug)]
-pub(super) struct Executables {
+pub(crate) struct Executables {
     /// Where all workers of this user have their folders; the first place that will do is taken.
     bases: Vec<PathBuf>,
     name: String,
@@ -67,7 +67,7 @@ struct Stamp {
 
 impl Executables {
     /// The executables of the worker of this name; nothing is touched before there is one.
-    pub(super) fn new(worker: &str) -> Self {
+    pub(crate) fn new(worker: &str) -> Self {
         Self::within(bases(), KEPT_BYTES, worker)
     }
 
@@ -77,7 +77,7 @@ impl Executables {
     }
 
     /// The file of an executable, if it is here and still what it was.
-    pub(super) fn find(&mut self, hash: BlobHash, now: Time) -> Option<PathBuf> {
+    pub(crate) fn find(&mut self, hash: BlobHash, now: Time) -> Option<PathBuf> {
         let held = self.held.get_mut(&hash)?;
         let found = Stamp::of(&held.path).ok().filter(|found| found.owner == own_user());
         match found {
@@ -94,7 +94,7 @@ impl Executables {
     }
 
     /// Writes an executable, after making room for it. Those in `wanted` stay.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         hash: BlobHash,
         payload: &Payload,
@@ -121,12 +121,12 @@ impl Executables {
     }
 
     /// Whether something was not started for long.
-    pub(super) fn has_cold(&self, now: Time) -> bool {
+    pub(crate) fn has_cold(&self, now: Time) -> bool {
         self.held.values().any(|held| is_cold(held, now))
     }
 
     /// Removes what was not started for long, except what is `wanted`. Returns what is gone.
-    pub(super) fn remove_cold(&mut self, now: Time, wanted: &FxHashSet<BlobHash>) -> Vec<BlobHash> {
+    pub(crate) fn remove_cold(&mut self, now: Time, wanted: &FxHashSet<BlobHash>) -> Vec<BlobHash> {
         let cold: Vec<BlobHash> = self
             .held
             .iter()

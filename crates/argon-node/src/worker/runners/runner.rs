@@ -17,13 +17,13 @@ use nix::unistd::Pid;
 use rustc_hash::FxHashSet;
 use tokio::io::unix::AsyncFd;
 
-use super::hands::{Claims, Hands};
-use super::kernel;
-use super::mark::Mark;
-use super::modules::Asking;
 use super::output::{Tail, Window};
-use super::process::Started;
-use super::stdin::{Fed, Stdin};
+use super::run_queue::{Claims, Hands};
+use crate::worker::cache::answers::Asking;
+use crate::worker::command::stdin::{Fed, Stdin};
+use crate::worker::process::kernel;
+use crate::worker::process::mark::Mark;
+use crate::worker::process::start::Started;
 
 /// Bytes of output in one frame at most.
 const OUTPUT_BYTES: usize = 64 << 10;
@@ -33,7 +33,7 @@ const LEFT_IN_SOCKET_BYTES: usize = 4 << 20;
 
 /// What was found when a runner was looked at.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// It sent bytes; they are in its decoder.
     Said,
     /// It closed its socket.
@@ -48,35 +48,35 @@ pub(super) enum Found {
 
 /// A runner and what is known of it.
 #[derive(Debug)]
-pub(super) struct Runner {
-    pub(super) generation: u64,
-    pub(super) kind: Kind,
-    pub(super) pid: Pid,
-    pub(super) mark: Mark,
-    pub(super) outbox: Outbox,
-    pub(super) decoder: Decoder<FromRunner>,
+pub(crate) struct Runner {
+    pub(crate) generation: u64,
+    pub(crate) kind: Kind,
+    pub(crate) pid: Pid,
+    pub(crate) mark: Mark,
+    pub(crate) outbox: Outbox,
+    pub(crate) decoder: Decoder<FromRunner>,
     /// The attempts that it was handed, with their output.
-    pub(super) hands: Hands,
+    pub(crate) hands: Hands,
     /// It claims what it is handed ahead, and says whether it leaves output.
-    pub(super) claims: bool,
+    pub(crate) claims: bool,
     /// Blobs that this process was sent.
-    pub(super) has_blobs: FxHashSet<BlobHash>,
+    pub(crate) has_blobs: FxHashSet<BlobHash>,
     /// Blobs that it asked for and this worker does not have.
-    pub(super) wants_blobs: Vec<BlobHash>,
+    pub(crate) wants_blobs: Vec<BlobHash>,
     /// The question that it waits for an answer to.
-    pub(super) asking: Option<Asking>,
+    pub(crate) asking: Option<Asking>,
     /// What was wrong with what it said.
-    pub(super) complaint: Option<String>,
+    pub(crate) complaint: Option<String>,
     /// When it will be killed, and what is said then.
-    pub(super) deadline: Option<(Time, &'static str)>,
+    pub(crate) deadline: Option<(Time, &'static str)>,
     /// It has said READY.
-    pub(super) is_ready: bool,
+    pub(crate) is_ready: bool,
     /// Its last words outside of any task.
-    pub(super) asides: Tail,
+    pub(crate) asides: Tail,
     /// The socket brings nothing more.
-    pub(super) is_deaf: bool,
+    pub(crate) is_deaf: bool,
     /// What a command reads, if that is not all in its pipe yet.
-    pub(super) stdin: Option<Stdin>,
+    pub(crate) stdin: Option<Stdin>,
     /// Where it is told its tasks; a command is none.
     socket: Option<AsyncFd<UnixStream>>,
     /// The same, watched for room while it takes no more.
@@ -87,16 +87,16 @@ pub(super) struct Runner {
 
 /// The attempt in a runner.
 #[derive(Debug)]
-pub(super) struct Current {
-    pub(super) attempt: AttemptId,
-    pub(super) is_captured: bool,
-    pub(super) window: Window,
-    pub(super) tail: Tail,
+pub(crate) struct Current {
+    pub(crate) attempt: AttemptId,
+    pub(crate) is_captured: bool,
+    pub(crate) window: Window,
+    pub(crate) tail: Tail,
 }
 
 impl Runner {
     /// Takes over a process that was just started.
-    pub(super) fn new(
+    pub(crate) fn new(
         started: Started,
         (socket, claims): (UnixStream, Claims),
         (generation, kind): (u64, Kind),
@@ -111,7 +111,7 @@ impl Runner {
     }
 
     /// Takes over a command that was just started.
-    pub(super) fn of_command(
+    pub(crate) fn of_command(
         started: Started,
         generation: u64,
         mark: Mark,
@@ -150,7 +150,7 @@ impl Runner {
     }
 
     /// Looks at everything that may have happened, and moves what can be moved.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], mut found: impl FnMut(Found)) {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], mut found: impl FnMut(Found)) {
         self.poll_write(cx);
         for pipe in 0..2 {
             if let Some((writer, bytes)) = self.poll_pipe(pipe, cx, scratch) {
@@ -248,7 +248,7 @@ impl Runner {
     }
 
     /// Writes what the outbox holds, as far as the socket takes it.
-    pub(super) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let Some(socket) = &self.socket else {
             return;
         };
@@ -275,12 +275,12 @@ impl Runner {
     }
 
     /// Queues a message for the runner.
-    pub(super) fn say(&mut self, message: ToRunner) {
+    pub(crate) fn say(&mut self, message: ToRunner) {
         self.outbox.push(&message);
     }
 
     /// What is in the two pipes already, without waiting. Bounded, since a forked child may go on writing.
-    pub(super) fn empty_pipes(&mut self, scratch: &mut [u8]) -> Vec<(u8, Bytes)> {
+    pub(crate) fn empty_pipes(&mut self, scratch: &mut [u8]) -> Vec<(u8, Bytes)> {
         let mut printed = Vec::new();
         for (fd, reader) in (1..).zip(&self.pipes) {
             let mut left = LEFT_IN_PIPE_BYTES;
@@ -299,7 +299,7 @@ impl Runner {
     }
 
     /// Takes what is in the socket already, without waiting.
-    pub(super) fn empty_socket(&mut self, scratch: &mut [u8]) {
+    pub(crate) fn empty_socket(&mut self, scratch: &mut [u8]) {
         let mut left = LEFT_IN_SOCKET_BYTES;
         while left > 0
             && !self.is_deaf
@@ -311,19 +311,19 @@ impl Runner {
     }
 
     /// Lets the runner see the end of its socket, at which it ends.
-    pub(super) fn close_socket(&mut self) {
+    pub(crate) fn close_socket(&mut self) {
         if let Some(socket) = &self.socket {
             let _ = socket.get_ref().shutdown(std::net::Shutdown::Write);
         }
     }
 
     /// Takes note of the answer to a question; `false` if it is not the one that is waited for.
-    pub(super) fn is_answered(&mut self, ask: u32) -> bool {
+    pub(crate) fn is_answered(&mut self, ask: u32) -> bool {
         self.asking.take_if(|asking| asking.is(ask)).is_some()
     }
 
     /// Signals the process and all that is in its group.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // Its pid is not free before it was collected, so this is never somebody else's group.
         let _ = killpg(self.pid, signal);
     }
@@ -331,7 +331,7 @@ impl Runner {
 
 impl Current {
     /// A task that begins.
-    pub(super) fn of(task: &Task) -> Self {
+    pub(crate) fn of(task: &Task) -> Self {
         let is_captured = task.head.flags.contains(Flags::CAPTURE);
         Self {
             attempt: task.attempt_id(),

@@ -9,15 +9,15 @@ use argon_proto::Payload;
 use bytes::{Buf, Bytes};
 use tokio::io::unix::AsyncFd;
 
-use super::kernel;
-use super::process::unblock;
+use crate::worker::process::kernel;
+use crate::worker::process::start::unblock;
 
 /// Bytes that are asked of the client at once.
 const ASKED_BYTES: u64 = 256 << 10;
 
 /// Our end of a command's standard input.
 #[derive(Debug)]
-pub(super) struct Stdin {
+pub(crate) struct Stdin {
     pipe: AsyncFd<PipeWriter>,
     unwritten: VecDeque<Bytes>,
     /// If there is more to be asked for.
@@ -34,7 +34,7 @@ struct Client {
 
 /// What is to be done about a command's input.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Fed {
+pub(crate) enum Fed {
     /// Nothing for now.
     Enough,
     /// Ask the client this, under this number.
@@ -44,7 +44,7 @@ pub(super) enum Fed {
 }
 
 /// The command's end of a pipe, and ours unless everything is in the pipe already.
-pub(super) fn pipe(payload: &Payload, is_clients: bool) -> io::Result<(OwnedFd, Option<Stdin>)> {
+pub(crate) fn pipe(payload: &Payload, is_clients: bool) -> io::Result<(OwnedFd, Option<Stdin>)> {
     let (its, ours) = io::pipe()?;
     unblock(ours.as_fd())?;
     let mut unwritten: VecDeque<Bytes> = payload.parts().iter().cloned().collect();
@@ -59,7 +59,7 @@ pub(super) fn pipe(payload: &Payload, is_clients: bool) -> io::Result<(OwnedFd, 
 
 impl Stdin {
     /// Writes what the pipe takes.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Fed {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Fed {
         while !self.unwritten.is_empty() {
             let Poll::Ready(Ok(mut guard)) = self.pipe.poll_write_ready(cx) else {
                 return Fed::Enough;
@@ -85,7 +85,7 @@ impl Stdin {
     }
 
     /// The client's answer: nothing means that there is no more.
-    pub(super) fn take(&mut self, bytes: Bytes) {
+    pub(crate) fn take(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             self.client = None;
         } else if let Some(client) = &mut self.client {

@@ -14,9 +14,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use argon_proto::AttemptId;
 
-use super::kernel;
-use super::process::unblock;
 use super::runner::Current;
+use crate::worker::process::kernel;
+use crate::worker::process::start::unblock;
 
 const NUMBER_BYTES: usize = 8;
 /// In a barrier, the other bits of which are the number that follows it.
@@ -26,7 +26,7 @@ const NUMBERS_MAX: usize = 512;
 
 /// A runner's attempts, in the order in which it executes them.
 #[derive(Debug)]
-pub(super) struct Hands {
+pub(crate) struct Hands {
     /// The attempt whose outcome comes next, and its number if it was handed ahead.
     current: Option<(Option<u64>, Current)>,
     ahead: VecDeque<(u64, Current)>,
@@ -39,7 +39,7 @@ pub(super) struct Hands {
 
 /// The pipe of numbers that nobody has read.
 #[derive(Debug)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     reader: PipeReader,
     writer: PipeWriter,
     /// Numbers that are still to be written.
@@ -48,7 +48,7 @@ pub(super) struct Claims {
 
 impl Claims {
     /// A pipe, and the reading end that the runner is to inherit.
-    pub(super) fn new() -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn new() -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
         unblock(reader.as_fd())?;
         unblock(writer.as_fd())?;
@@ -59,17 +59,17 @@ impl Claims {
 
 impl Hands {
     /// Hands that are empty; without claims nothing can be handed ahead.
-    pub(super) fn new(claims: Option<Claims>) -> Self {
+    pub(crate) fn new(claims: Option<Claims>) -> Self {
         Self { current: None, ahead: VecDeque::new(), number: 0, has_gap: false, claims }
     }
 
     /// The attempt whose outcome comes next.
-    pub(super) fn current(&self) -> Option<&Current> {
+    pub(crate) fn current(&self) -> Option<&Current> {
         self.current.as_ref().map(|(_, current)| current)
     }
 
     /// A task goes to an idle runner.
-    pub(super) fn begin(&mut self, current: Current) {
+    pub(crate) fn begin(&mut self, current: Current) {
         self.current = Some((None, current));
     }
 
@@ -77,7 +77,7 @@ impl Hands {
     ///
     /// # Errors
     /// If the runner can be handed nothing ahead.
-    pub(super) fn begin_ahead(&mut self, next: Current) -> io::Result<()> {
+    pub(crate) fn begin_ahead(&mut self, next: Current) -> io::Result<()> {
         let claims = self.claims.as_mut().ok_or(io::ErrorKind::Unsupported)?;
         let number = self.number + 1;
         if std::mem::take(&mut self.has_gap) {
@@ -97,7 +97,7 @@ impl Hands {
     ///
     /// # Errors
     /// If the pipe cannot be written.
-    pub(super) fn write_numbers(&mut self) -> io::Result<()> {
+    pub(crate) fn write_numbers(&mut self) -> io::Result<()> {
         let Some(claims) = self.claims.as_mut().filter(|claims| !claims.unsent.is_empty()) else {
             return Ok(());
         };
@@ -108,14 +108,14 @@ impl Hands {
     }
 
     /// The current attempt is over; the next one is current.
-    pub(super) fn end(&mut self) -> Option<Current> {
+    pub(crate) fn end(&mut self) -> Option<Current> {
         let ended = self.current.take();
         self.current = self.ahead.pop_front().map(|(number, current)| (Some(number), current));
         ended.map(|(_, current)| current)
     }
 
     /// Takes back what the runner has not claimed.
-    pub(super) fn take_back(&mut self) -> Vec<AttemptId> {
+    pub(crate) fn take_back(&mut self) -> Vec<AttemptId> {
         let Some(first) = self.claims.as_mut().and_then(Claims::take) else {
             return Vec::new();
         };
@@ -132,23 +132,23 @@ impl Hands {
     }
 
     /// An attempt that is here.
-    pub(super) fn find(&mut self, attempt: AttemptId) -> Option<&mut Current> {
+    pub(crate) fn find(&mut self, attempt: AttemptId) -> Option<&mut Current> {
         self.all().find(|current| current.attempt == attempt)
     }
 
     /// All attempts that are here.
-    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Current> {
+    pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut Current> {
         let ahead = self.ahead.iter_mut().map(|(_, current)| current);
         self.current.iter_mut().map(|(_, current)| current).chain(ahead)
     }
 
     /// Whether the runner may be beyond the current attempt without its worker knowing.
-    pub(super) fn may_be_ahead(&self) -> bool {
+    pub(crate) fn may_be_ahead(&self) -> bool {
         !self.ahead.is_empty()
     }
 
     /// The attempt whose output is in the pipes. True while they are not empty: the runner claims nothing before they are.
-    pub(super) fn writer(&self) -> Option<&Current> {
+    pub(crate) fn writer(&self) -> Option<&Current> {
         let unclaimed = self.claims.as_ref().map_or(0, Claims::unclaimed);
         let claimed = self.number - unclaimed.min(self.number);
         let last = self.ahead.iter().rev().find(|(number, _)| *number <= claimed);

@@ -10,14 +10,14 @@ const CAPTURE_BYTES: usize = 32 << 10;
 
 /// How many bytes have been sent, and how many may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Window {
+pub(crate) struct Window {
     sent: u64,
     granted: u64,
 }
 
 /// The last bytes of something that may be endless.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     bytes: Vec<u8>,
     bytes_max: usize,
     lines_max: usize,
@@ -25,37 +25,37 @@ pub(super) struct Tail {
 
 impl Window {
     /// Bytes that may be sent now.
-    pub(super) fn room(self) -> u64 {
+    pub(crate) fn room(self) -> u64 {
         self.granted.saturating_add(limit::OUTPUT_WINDOW_BYTES).saturating_sub(self.sent)
     }
 
-    pub(super) fn on_sent(&mut self, bytes: usize) {
+    pub(crate) fn on_sent(&mut self, bytes: usize) {
         self.sent = self.sent.saturating_add(bytes as u64);
     }
 
     /// The client has taken so many bytes, in all.
-    pub(super) fn on_granted(&mut self, bytes: u64) {
+    pub(crate) fn on_granted(&mut self, bytes: u64) {
         self.granted = self.granted.max(bytes);
     }
 
     /// The connection was lost: what was under way will never be granted, and the next one counts anew.
-    pub(super) fn write_off(&mut self) {
+    pub(crate) fn write_off(&mut self) {
         *self = Self::default();
     }
 }
 
 impl Tail {
     /// The tail that a death report shows.
-    pub(super) fn for_report() -> Self {
+    pub(crate) fn for_report() -> Self {
         Self { bytes: Vec::new(), bytes_max: TAIL_BYTES, lines_max: TAIL_LINES }
     }
 
     /// The tail that comes with every outcome of a task that asked for it.
-    pub(super) fn for_capture() -> Self {
+    pub(crate) fn for_capture() -> Self {
         Self { bytes: Vec::new(), bytes_max: CAPTURE_BYTES, lines_max: usize::MAX }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         let kept = &bytes[bytes.len().saturating_sub(self.bytes_max)..];
         if self.bytes.len() + kept.len() > 2 * self.bytes_max {
             let surplus = (self.bytes.len() + kept.len()).saturating_sub(self.bytes_max);
@@ -64,12 +64,12 @@ impl Tail {
         self.bytes.extend_from_slice(kept);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// The last lines, as text whatever they were.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let bytes = &self.bytes[self.bytes.len().saturating_sub(self.bytes_max)..];
         let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let newlines = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');

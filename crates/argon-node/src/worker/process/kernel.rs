@@ -12,15 +12,15 @@ use tokio::io::unix::AsyncFd;
 
 /// How a child ended, as the kernel tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
-    pub(super) signal: Option<i32>,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
     /// Peak resident memory, KiB.
-    pub(super) peak_kib: Option<u64>,
+    pub(crate) peak_kib: Option<u64>,
 }
 
 /// Collects a child that has ended; `None` if it still runs.
-pub(super) fn reap(pid: Pid) -> io::Result<Option<Ended>> {
+pub(crate) fn reap(pid: Pid) -> io::Result<Option<Ended>> {
     let mut status = 0;
     // SAFETY: rusage is plain integers, for which zero bytes are a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -39,7 +39,7 @@ pub(super) fn reap(pid: Pid) -> io::Result<Option<Ended>> {
 
 /// Lets every descriptor from 3 up close at exec, also those that this process was started with. Kernels before 5.11
 /// cannot; there, what the program opened itself is safe anyway. Async-signal-safe.
-pub(super) fn close_others_at_exec() {
+pub(crate) fn close_others_at_exec() {
     // SAFETY: close_range with CLOEXEC takes three integers and touches no memory of ours.
     unsafe {
         libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
@@ -47,7 +47,7 @@ pub(super) fn close_others_at_exec() {
 }
 
 /// Reads once, to where the bytes stay.
-pub(super) fn read_into(socket: &UnixStream, buffer: &mut impl BufMut) -> io::Result<usize> {
+pub(crate) fn read_into(socket: &UnixStream, buffer: &mut impl BufMut) -> io::Result<usize> {
     let room = buffer.chunk_mut();
     // SAFETY: the kernel writes at most so many bytes, to memory that is the buffer's and free.
     let count = unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), 0) };
@@ -58,7 +58,7 @@ pub(super) fn read_into(socket: &UnixStream, buffer: &mut impl BufMut) -> io::Re
 }
 
 /// Bytes that a pipe holds.
-pub(super) fn bytes_in(pipe: &PipeReader) -> io::Result<usize> {
+pub(crate) fn bytes_in(pipe: &PipeReader) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: FIONREAD writes one int, to a local that outlives the call.
     let answer = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
@@ -66,7 +66,7 @@ pub(super) fn bytes_in(pipe: &PipeReader) -> io::Result<usize> {
 }
 
 /// What owns one descriptor from its making to its end, and never exchanges it.
-pub(super) trait OwnsOneDescriptor: AsRawFd {}
+pub(crate) trait OwnsOneDescriptor: AsRawFd {}
 impl OwnsOneDescriptor for OwnedFd {}
 impl OwnsOneDescriptor for UnixStream {}
 impl OwnsOneDescriptor for PipeReader {}
@@ -74,12 +74,12 @@ impl OwnsOneDescriptor for PipeWriter {}
 
 /// Lets the runtime tell when a descriptor can be read. Watched for both, a socket would wake us each time its peer has
 /// read something.
-pub(super) fn watched<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
+pub(crate) fn watched<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
     watched_for(descriptor, Interest::READABLE)
 }
 
 /// Lets the runtime tell when a descriptor can be written.
-pub(super) fn watched_for_room<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
+pub(crate) fn watched_for_room<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
     watched_for(descriptor, Interest::WRITABLE)
 }
 

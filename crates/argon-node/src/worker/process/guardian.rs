@@ -50,7 +50,7 @@ fn end_all(worker: Mark) {
 
 /// The command that starts a guardian: this very program, also if its file was replaced since. None in unit tests,
 /// whose program is not `argon`.
-pub(super) fn command() -> Option<Command> {
+pub(crate) fn command() -> Option<Command> {
     if cfg!(test) {
         return None;
     }
@@ -61,7 +61,7 @@ pub(super) fn command() -> Option<Command> {
 
 /// The worker's end: a running guardian.
 #[derive(Debug)]
-pub(super) struct Guardian {
+pub(crate) struct Guardian {
     command: Command,
     mark: Mark,
     child: Option<Child>,
@@ -70,7 +70,7 @@ pub(super) struct Guardian {
 
 impl Guardian {
     /// Starts a guardian. A worker works without one too, and says so.
-    pub(super) fn start(mut command: Command, mark: Mark) -> Self {
+    pub(crate) fn start(mut command: Command, mark: Mark) -> Self {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -92,12 +92,12 @@ impl Guardian {
     }
 
     /// Its process, while it runs.
-    pub(super) fn pid(&self) -> Option<Pid> {
+    pub(crate) fn pid(&self) -> Option<Pid> {
         self.child.as_ref().map(|child| Pid::from_raw(child.id().cast_signed()))
     }
 
     /// Notices that the guardian ended, and starts another.
-    pub(super) fn look_after(&mut self) {
+    pub(crate) fn look_after(&mut self) {
         let has_ended = self.child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
         if has_ended {
             tracing::warn!("the worker's guardian process ended before the worker; another one is started");

@@ -37,29 +37,29 @@ const RESET: [c_int; 9] = [
 
 /// What is to be started.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// The file to execute.
-    pub(super) program: CString,
+    pub(crate) program: CString,
     /// Its arguments, its own name first.
-    pub(super) arguments: Vec<CString>,
+    pub(crate) arguments: Vec<CString>,
     /// `NAME=VALUE` each.
-    pub(super) environment: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
     /// Where it starts; the worker's own folder if not given.
-    pub(super) folder: Option<CString>,
+    pub(crate) folder: Option<CString>,
     /// Mode bits that files which it makes do not get; the worker's own if not given.
-    pub(super) umask: Option<u32>,
+    pub(crate) umask: Option<u32>,
     /// Its standard input, output and error.
-    pub(super) stdio: [OwnedFd; 3],
+    pub(crate) stdio: [OwnedFd; 3],
     /// A further descriptor that it finds under the same number.
-    pub(super) kept: Vec<OwnedFd>,
-    pub(super) mark: Mark,
+    pub(crate) kept: Vec<OwnedFd>,
+    pub(crate) mark: Mark,
     /// 0 for no limit.
-    pub(super) memory_mib: u32,
+    pub(crate) memory_mib: u32,
 }
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SpawnError {
+pub(crate) enum SpawnError {
     /// The folder cannot be entered.
     #[error("its folder cannot be entered: {0}")]
     Folder(io::Error),
@@ -89,7 +89,7 @@ struct Shared<'a> {
 }
 
 /// Starts a process; returns it with a descriptor that becomes readable when it has ended.
-pub(super) fn spawn(plan: &Plan) -> Result<(Pid, OwnedFd), SpawnError> {
+pub(crate) fn spawn(plan: &Plan) -> Result<(Pid, OwnedFd), SpawnError> {
     let arguments = pointers(&plan.arguments);
     let environment = pointers(&plan.environment);
     let mut shared =
@@ -135,7 +135,7 @@ pub(super) fn spawn(plan: &Plan) -> Result<(Pid, OwnedFd), SpawnError> {
 }
 
 /// Bytes for the kernel; what holds a zero byte cannot be said to it.
-pub(super) fn c_string(text: impl AsRef<OsStr>) -> io::Result<CString> {
+pub(crate) fn c_string(text: impl AsRef<OsStr>) -> io::Result<CString> {
     CString::new(text.as_ref().as_bytes()).map_err(|_| io::Error::other("it holds a zero byte"))
 }
 

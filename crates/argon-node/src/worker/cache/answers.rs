@@ -13,7 +13,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
-use super::driver::Driver;
+use crate::worker::driver::Driver;
 
 /// All answers together hold at most so much; the sessions not used for longest go first.
 const ANSWERS_BYTES: usize = 64 << 20;
@@ -26,7 +26,7 @@ const ANSWER_OVERHEAD_BYTES: usize = 128;
 
 /// A question of a task that waits for its answer.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(crate) struct Asking {
     ask: u32,
     question: Bytes,
     is_about_module: bool,
@@ -35,7 +35,7 @@ pub(super) struct Asking {
 
 /// What clients answered, by session and question.
 #[derive(Debug)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     sessions: FxHashMap<SessionId, Kept>,
     bytes: usize,
     bytes_max: usize,
@@ -64,7 +64,7 @@ impl Default for Answers {
 
 impl Asking {
     /// Whether it is the question of this number.
-    pub(super) fn is(&self, ask: u32) -> bool {
+    pub(crate) fn is(&self, ask: u32) -> bool {
         self.ask == ask
     }
 }
@@ -104,12 +104,12 @@ impl Answers {
     }
 
     /// When [`Self::drop_idle`] has something to do.
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.look_at
     }
 
     /// Drops the answers of sessions that were idle for long; `is_here` tells of a session whether it has a task here.
-    pub(super) fn drop_idle(&mut self, now: Time, is_here: impl Fn(SessionId) -> bool) {
+    pub(crate) fn drop_idle(&mut self, now: Time, is_here: impl Fn(SessionId) -> bool) {
         self.sessions.retain(|session, kept| {
             let stays = now < kept.used + IDLE_LIMIT || is_here(*session);
             self.bytes -= if stays { 0 } else { kept.bytes };
@@ -123,7 +123,7 @@ impl Answers {
 
 impl Driver {
     /// A task asks its client something.
-    pub(super) fn on_ask(&mut self, slot: SlotId, ask: u32, question: Bytes) {
+    pub(crate) fn on_ask(&mut self, slot: SlotId, ask: u32, question: Bytes) {
         let Some(runner) = &mut self.runners[slot.0] else {
             return;
         };
@@ -143,7 +143,7 @@ impl Driver {
     }
 
     /// Sends the questions that nobody has asked yet. Of several runners that want the same module one asks.
-    pub(super) fn ask_clients(&mut self) {
+    pub(crate) fn ask_clients(&mut self) {
         if !self.is_linked {
             return;
         }
@@ -166,14 +166,14 @@ impl Driver {
     }
 
     /// A new connection carries every question anew.
-    pub(super) fn ask_clients_again(&mut self) {
+    pub(crate) fn ask_clients_again(&mut self) {
         for asking in self.runners.iter_mut().flatten().filter_map(|runner| runner.asking.as_mut()) {
             asking.is_sent = false;
         }
         self.ask_clients();
     }
 
-    pub(super) fn on_answer(&mut self, answer: Answer) {
+    pub(crate) fn on_answer(&mut self, answer: Answer) {
         let Answer { to, ask, found, bytes } = answer;
         if self.on_stdin(to, ask, found, &bytes) {
             return;

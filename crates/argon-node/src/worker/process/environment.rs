@@ -2,12 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 
-use super::WorkerConfig;
+use crate::worker::WorkerConfig;
 
 const NAMES: [&str; 7] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "PERL5LIB", "PYTHONPATH"];
 
 /// The variables of a worker's runners, chosen from `all` of its own.
-pub(super) fn for_runners(
+pub(crate) fn for_runners(
     config: &WorkerConfig,
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {

@@ -18,7 +18,7 @@ const LIST_BYTES: usize = 4096;
 /// Ends the children of this process that carry a mark of `worker` which `is_alive` does not know, and collects those
 /// that have ended. `own` are the runners themselves; what
 /// carries the mark of one that `is_starting` may be one. Returns how many were there and not ended yet.
-pub(super) fn leftovers_below(
+pub(crate) fn leftovers_below(
     worker: Mark,
     own: impl Fn(Pid) -> bool,
     is_starting: impl Fn(Mark) -> bool,
@@ -42,14 +42,14 @@ pub(super) fn leftovers_below(
 
 /// The children of this process's first thread, to which the kernel gives orphans.
 #[derive(Debug, Default)]
-pub(super) struct Children {
+pub(crate) struct Children {
     list: Option<File>,
     text: Vec<u8>,
 }
 
 impl Children {
     /// Whether there is any that is not `own`. Costs a read; what is hard to tell counts as one.
-    pub(super) fn have_others(&mut self, own: impl Fn(Pid) -> bool) -> bool {
+    pub(crate) fn have_others(&mut self, own: impl Fn(Pid) -> bool) -> bool {
         if self.list.is_none() {
             let pid = std::process::id();
             self.list = File::open(format!("/proc/self/task/{pid}/children")).ok();
@@ -67,7 +67,7 @@ impl Children {
 }
 
 /// Ends every process of the machine that carries a mark of this worker. Returns how many there were.
-pub(super) fn everywhere(worker: Mark) -> usize {
+pub(crate) fn everywhere(worker: Mark) -> usize {
     let marked = processes().filter(|pid| Mark::of(*pid).is_some_and(|mark| mark.is_same_worker(worker)));
     marked.filter(|pid| !is_zombie(*pid) && kill(*pid, Signal::SIGKILL).is_ok()).count()
 }

@@ -17,11 +17,11 @@ use super::spawn::{Plan, SpawnError, spawn};
 
 /// What came of a plan.
 #[derive(Debug)]
-pub(super) struct Spawned {
-    pub(super) slot: SlotId,
+pub(crate) struct Spawned {
+    pub(crate) slot: SlotId,
     /// The number of the process in its slot.
-    pub(super) generation: u64,
-    pub(super) result: Result<(Pid, OwnedFd), SpawnError>,
+    pub(crate) generation: u64,
+    pub(crate) result: Result<(Pid, OwnedFd), SpawnError>,
 }
 
 struct Order {
@@ -32,7 +32,7 @@ struct Order {
 
 /// The threads; none before the first command.
 #[derive(Debug)]
-pub(super) struct Spawners {
+pub(crate) struct Spawners {
     threads: Vec<std_mpsc::Sender<Order>>,
     threads_max: usize,
     said: mpsc::UnboundedSender<Spawned>,
@@ -41,14 +41,14 @@ pub(super) struct Spawners {
 
 impl Spawners {
     /// Threads for a worker of so many slots: no more than can be at work at once.
-    pub(super) fn new(slots: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let (said, heard) = mpsc::unbounded_channel();
         Self { threads: Vec::new(), threads_max: slots.clamp(1, processors.max(2)), said, heard }
     }
 
     /// Starts a process; [`Self::poll`] tells what came of it.
-    pub(super) fn start(&mut self, slot: SlotId, generation: u64, plan: Plan) {
+    pub(crate) fn start(&mut self, slot: SlotId, generation: u64, plan: Plan) {
         match self.thread(slot.0 % self.threads_max) {
             Ok(thread) => drop(thread.send(Order { slot, generation, plan })),
             Err(error) => {
@@ -71,7 +71,7 @@ impl Spawners {
         Ok(&self.threads[at])
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Spawned> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Spawned> {
         match self.heard.poll_recv(cx) {
             Poll::Ready(spawned) => spawned,
             Poll::Pending => None,

@@ -3,10 +3,10 @@
 use argon_proto::conversation::worker::Register;
 use argon_proto::{AttemptId, Runtime};
 
-use super::WorkerConfig;
+use crate::worker::WorkerConfig;
 
 /// `spec/protocol.md`, section 8.
-pub(super) fn introduction(
+pub(crate) fn introduction(
     config: &WorkerConfig,
     runtimes: &[(Runtime, String)],
     held: impl Iterator<Item = AttemptId>,

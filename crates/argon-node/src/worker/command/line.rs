@@ -13,19 +13,19 @@ use serde::Deserialize;
 
 /// A command to start.
 #[derive(Debug)]
-pub(super) struct CommandLine {
+pub(crate) struct CommandLine {
     /// The command and its arguments; not empty.
-    pub(super) words: Vec<OsString>,
+    pub(crate) words: Vec<OsString>,
     /// Where it starts; the worker's own folder if not given.
-    pub(super) folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
     /// Variables on top of what the worker gives.
-    pub(super) variables: BTreeMap<OsString, OsString>,
+    pub(crate) variables: BTreeMap<OsString, OsString>,
     /// Mode bits that files do not get; the worker's own if not given.
-    pub(super) umask: Option<u32>,
+    pub(crate) umask: Option<u32>,
     /// Its input goes on with what the client is asked for.
-    pub(super) asks: bool,
+    pub(crate) asks: bool,
     /// Its input.
-    pub(super) input: Payload,
+    pub(crate) input: Payload,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ impl CommandLine {
     ///
     /// # Errors
     /// With what is wrong with the task.
-    pub(super) fn of(task: &Task) -> Result<Self, String> {
+    pub(crate) fn of(task: &Task) -> Result<Self, String> {
         let unsaid = |why: String| format!("the task does not say in its meta what command to run: {why}");
         let meta: Meta = serde_json::from_slice(task.meta()).map_err(|error| unsaid(error.to_string()))?;
         let mut variables: BTreeMap<OsString, OsString> =

@@ -1,0 +1,3 @@
+//! What goes to the manager.
+
+pub(crate) mod register;
