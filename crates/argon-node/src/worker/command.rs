@@ -22,6 +22,7 @@ use nix::sys::signal::{Signal, killpg};
 use self::line::CommandLine;
 use self::stdin::Stdin;
 use super::driver::Driver;
+use super::process::environment;
 use super::process::mark::Mark;
 use super::process::spawn::{Plan, SpawnError, c_string};
 use super::process::spawners::Spawned;
@@ -180,9 +181,10 @@ impl Driver {
     }
 
     fn environment_of(&self, task: &Task, line: &CommandLine) -> io::Result<Vec<CString>> {
+        let is_set = |name: &OsStr| line.variables.contains_key(name);
         let is_replaced = |variable: &&CString| {
-            let name = variable.as_bytes().split(|byte| *byte == b'=').next();
-            line.variables.keys().any(|own| Some(own.as_bytes()) == name)
+            let name = variable.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+            environment::is_replaced(OsStr::from_bytes(name), is_set)
         };
         let inherited = self.surroundings.variables.iter().filter(|variable| !is_replaced(variable)).cloned();
         let AttemptId { task: id, attempt } = task.attempt_id();

@@ -19,9 +19,12 @@ fn a_runner_finds_a_scrubbed_environment_and_no_descriptor_of_others() {
     on_one_thread(async {
         let mut worker = Worker::start(WorkerConfig { slots: 2, ..config() }).await;
         let names = worker
-            .value_of("join ' ', grep { !/^(LC_|PATH$|HOME$|LANG$|TZ$|TMPDIR$)/ } sort keys %ENV")
+            .value_of("join ' ', grep { !/^(LC_|PATH$|HOME$|LANG$|TZ$|TMPDIR$|.*_THREADS$)/ } sort keys %ENV")
             .await;
         assert_eq!(names, "ARGON_ATTEMPT ARGON_TASK_ID ARGON_WORKER");
+        let share = std::thread::available_parallelism().map_or(1, |cpus| (cpus.get() / 2).max(1));
+        let threads = worker.value_of("join ' ', @ENV{qw(OMP_NUM_THREADS RAYON_NUM_THREADS)}").await;
+        assert_eq!(threads, format!("{share} {share}"));
         let sockets = "scalar grep { (readlink(qq{/proc/self/fd/$_}) // '') =~ /^socket/ } 0 .. 255";
         assert_eq!(worker.value_of(sockets).await, 1);
         assert_eq!(worker.value_of("getpgrp() == $$ ? 'leader' : 'member'").await, "leader");
