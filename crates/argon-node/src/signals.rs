@@ -1,14 +1,36 @@
-//! SIGTERM and SIGINT as a count: the first asks to finish, the second to end at once.
+//! SIGTERM and SIGINT as stop levels: the first asks to finish, the second to end at once.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::exit::{Failure, Kind};
 
-/// How urgently the process is asked to end: 0 not at all, 1 finish what runs, 2 at once.
-pub type StopSignal = watch::Receiver<u8>;
+/// How urgently the process is asked to end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum StopLevel {
+    /// Not at all.
+    #[default]
+    Run,
+    /// Finish what runs, take nothing new.
+    Drain,
+    /// End at once.
+    End,
+}
 
-/// Starts to count; must be called within the runtime.
+/// The present stop level. It only rises.
+pub type StopSignal = watch::Receiver<StopLevel>;
+
+impl StopLevel {
+    /// The level after one more signal.
+    fn next(self) -> Self {
+        match self {
+            Self::Run => Self::Drain,
+            Self::Drain | Self::End => Self::End,
+        }
+    }
+}
+
+/// Starts to watch; must be called within the runtime.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
@@ -18,23 +40,23 @@ pub fn watch_stop() -> Result<StopSignal, Failure> {
     };
     let mut terminate = install(SignalKind::terminate())?;
     let mut interrupt = install(SignalKind::interrupt())?;
-    let (count, stop) = watch::channel(0_u8);
+    let (level, stop) = watch::channel(StopLevel::Run);
     tokio::task::spawn_local(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            count.send_modify(|count| *count = count.saturating_add(1).min(2));
+            level.send_modify(|level| *level = level.next());
         }
     });
     Ok(stop)
 }
 
 /// Waits until the process is asked to end at least as urgently as `level`.
-pub async fn stopped(stop: &mut StopSignal, level: u8) {
+pub async fn stopped(stop: &mut StopSignal, level: StopLevel) {
     // The sender lives as long as the process.
-    if stop.wait_for(|count| *count >= level).await.is_err() {
+    if stop.wait_for(|reached| *reached >= level).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

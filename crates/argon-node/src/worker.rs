@@ -32,7 +32,9 @@ use std::time::Duration;
 
 use argon_proto::WorkerId;
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::signals::StopSignal;
 
 pub use link::keep_link;
 pub use process::guardian;
@@ -85,9 +87,6 @@ pub struct Link {
     /// What goes to it. When the worker has ended it drops this end; what was sent before is then still to be written.
     pub outbox: mpsc::UnboundedSender<FromWorker>,
 }
-
-/// 0: run. 1: drain, then end. 2: end at once.
-pub type StopSignal = watch::Receiver<u8>;
 
 /// Why a worker cannot work.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,7 @@ use super::rates::Rates;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, Kind};
 use crate::failpoint::must_fail;
-use crate::signals::{StopSignal, stopped};
+use crate::signals::{StopLevel, StopSignal, stopped};
 
 /// Events that are taken in before records are committed and effects released.
 const BATCH: usize = 1024;
@@ -113,7 +113,7 @@ impl Driver {
                 biased;
                 () = inbox.filled() => None,
                 committed = self.committer.answer() => Some(committed),
-                () = stopped(&mut stop, 1) => break,
+                () = stopped(&mut stop, StopLevel::Drain) => break,
                 () = sleep_until(deadline) => None,
             };
             if let Some(committed) = committed {

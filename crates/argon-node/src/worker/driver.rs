@@ -19,6 +19,8 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
+use crate::signals::{StopLevel, StopSignal};
+
 use super::cache::answers::Answers;
 use super::cache::executables::Executables;
 use super::command::{Starting, Surroundings};
@@ -30,7 +32,7 @@ use super::process::spawners::{Spawned, Spawners};
 use super::process::sweep::Children;
 use super::runners::runner::{Found, Runner};
 use super::runtime::Runtimes;
-use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError};
+use super::{Link, LinkEvent, WorkerConfig, WorkerError};
 
 /// Between TERM and KILL (`spec/runner.md`, section 2).
 const TERM_GRACE: Duration = Duration::from_secs(2);
@@ -90,8 +92,8 @@ pub(super) struct Driver {
     pub(super) leftovers: usize,
     pub(super) own_children: Children,
     pub(super) have_pythons_changed: bool,
-    stops: mpsc::UnboundedReceiver<u8>,
-    stop_asked: Option<u8>,
+    stops: mpsc::UnboundedReceiver<StopLevel>,
+    stop_asked: Option<StopLevel>,
     pub(super) drain: Option<Drain>,
     pub(super) guardian: Option<Guardian>,
 }
@@ -158,7 +160,7 @@ impl Driver {
             leftovers: 0,
             own_children: Children::default(),
             have_pythons_changed: false,
-            stops: numbers_of(stop),
+            stops: levels_of(stop),
             stop_asked: None,
             drain: None,
             guardian: guardian.map(|command| Guardian::start(command, mark)),
@@ -270,7 +272,7 @@ impl Driver {
         match self.link.events.poll_recv_many(cx, &mut self.mail, MAIL_MAX) {
             Poll::Pending => false,
             Poll::Ready(0) => {
-                self.stop_asked = Some(2);
+                self.stop_asked = Some(StopLevel::End);
                 true
             }
             Poll::Ready(_) => true,
@@ -302,9 +304,9 @@ impl Driver {
 
     fn on_stop_asked(&mut self) {
         match self.stop_asked.take() {
-            None | Some(0) => {}
-            Some(1) => self.drain("it was told to stop", Some(self.config.drain_limit)),
-            Some(_) => self.end_at_once("the worker was told to end at once"),
+            None | Some(StopLevel::Run) => {}
+            Some(StopLevel::Drain) => self.drain("it was told to stop", Some(self.config.drain_limit)),
+            Some(StopLevel::End) => self.end_at_once("the worker was told to end at once"),
         }
     }
 
@@ -355,8 +357,8 @@ impl Driver {
     }
 }
 
-/// The numbers of a stop signal as a channel that can be polled.
-fn numbers_of(mut stop: StopSignal) -> mpsc::UnboundedReceiver<u8> {
+/// The levels of a stop signal as a channel that can be polled.
+fn levels_of(mut stop: StopSignal) -> mpsc::UnboundedReceiver<StopLevel> {
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {

@@ -11,8 +11,9 @@ use argon_proto::conversation::worker::FromWorker;
 use argon_proto::key::{Key, Role};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{LinkEvent, StopSignal};
+use super::LinkEvent;
 use crate::net::dial::{DialError, dial};
+use crate::signals::{StopLevel, StopSignal};
 use backoff::Backoff;
 use pump::{Connection, Ended};
 
@@ -37,7 +38,7 @@ pub async fn keep_link(
     let mut link = Keeper { addresses, key, id, events, outbox, announce, told: BTreeSet::new(), turn: 0 };
     let must_end = async {
         // A worker that is told to end at once still says goodbye; that takes a moment, and no longer.
-        if stop.wait_for(|level| *level >= 2).await.is_err() {
+        if stop.wait_for(|level| *level >= StopLevel::End).await.is_err() {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(Duration::from_secs(5)).await;

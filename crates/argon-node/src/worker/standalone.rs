@@ -11,7 +11,7 @@ use crate::manager::inbox::{Event, Inbox};
 use crate::manager::peer::{Port, WorkerPort};
 use crate::manager::serve::LinkNumbers;
 use crate::manager::{self, ManagerConfig};
-use crate::signals::{StopSignal, stopped};
+use crate::signals::{StopLevel, StopSignal, stopped};
 
 /// Serves clients with a pool in this process; calls `announce` when both are ready.
 ///
@@ -30,21 +30,21 @@ pub async fn serve(
     tokio::task::spawn_local(join(inbox.clone(), links.clone(), events, outgoing, announce));
     let pool = super::run(config, Link { events: incoming, outbox }, stop.clone());
     // The manager stays until the pool has finished: its last outcomes must be delivered.
-    let (end_manager, manager_stop) = watch::channel(0_u8);
+    let (end_manager, manager_stop) = watch::channel(StopLevel::Run);
     let serving = manager::serve(manager, inbox, links, manager_stop);
     let finishing = async {
         let ended = pool.await;
-        if ended.is_ok() && *stop.borrow() == 0 {
+        if ended.is_ok() && *stop.borrow() == StopLevel::Run {
             // An operator drained it. Other workers, and clients, have this manager still.
             tracing::info!("the worker in this process has left; the manager goes on, SIGTERM ends it");
-            stopped(&mut stop, 1).await;
+            stopped(&mut stop, StopLevel::Drain).await;
         }
         // A moment for what the pool said last to be passed on, unless time is up.
         tokio::select! {
             () = tokio::task::yield_now() => {}
-            () = stopped(&mut stop, 2) => {}
+            () = stopped(&mut stop, StopLevel::End) => {}
         }
-        let _ = end_manager.send(1);
+        let _ = end_manager.send(StopLevel::Drain);
         ended.map_err(Failure::from)
     };
     tokio::try_join!(serving, finishing)?;

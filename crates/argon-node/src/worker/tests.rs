@@ -25,7 +25,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{Link, LinkEvent, StopSignal, WorkerConfig, WorkerError};
+use super::{Link, LinkEvent, WorkerConfig, WorkerError};
+use crate::signals::{StopLevel, StopSignal};
 
 /// No wait of a test is longer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -76,7 +77,7 @@ pub(super) fn attempt(sequence: u64) -> AttemptId {
 pub(super) struct Worker {
     events: mpsc::UnboundedSender<LinkEvent>,
     said: mpsc::UnboundedReceiver<FromWorker>,
-    stop: watch::Sender<u8>,
+    stop: watch::Sender<StopLevel>,
     handle: JoinHandle<Result<(), WorkerError>>,
     /// What was said and not asked for yet.
     unread: VecDeque<FromWorker>,
@@ -96,7 +97,7 @@ impl Worker {
     {
         let (events, from_manager) = mpsc::unbounded_channel();
         let (outbox, said) = mpsc::unbounded_channel();
-        let (stop, stopped) = watch::channel(0);
+        let (stop, stopped) = watch::channel(StopLevel::Run);
         let link = Link { events: from_manager, outbox };
         let config_id = config.id;
         let handle = tokio::task::spawn_local(run(config, link, stopped));
@@ -204,7 +205,7 @@ impl Worker {
     }
 
     /// Tells the worker to stop and waits for its end.
-    async fn end(self, level: u8) {
+    async fn end(self, level: StopLevel) {
         self.stop.send(level).expect("the worker runs");
         within("the end", self.handle).await.expect("no panic").expect("a good end");
     }

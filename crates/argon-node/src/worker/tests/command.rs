@@ -83,7 +83,7 @@ fn a_command_prints_and_its_status_is_the_outcome() {
         assert!(died.message.starts_with("the command was killed by signal 11"), "{died:?}");
         // The other slot keeps its Perl.
         assert_eq!(worker.value_of("5").await, 5);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -142,7 +142,7 @@ fn what_cannot_be_started_is_told_in_words_with_the_status_of_shells() {
             assert!(died.message.contains(words), "{died:?}");
         }
         std::fs::remove_dir_all(&folder).expect("removed");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -164,7 +164,7 @@ fn a_command_finds_its_folder_its_environment_and_default_signals() {
         assert_eq!((mask("SigBlk:"), mask("SigIgn:") & 1 << (libc::SIGPIPE - 1)), (0, 0));
         let descriptors = worker.output(&shell("ls /proc/$$/fd")).await;
         assert_eq!(descriptors.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2"]);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -184,7 +184,7 @@ fn a_command_reads_its_payload_and_then_the_end() {
                 assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok, "{script}");
             }
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -231,7 +231,7 @@ fn input_is_asked_of_the_client_as_the_command_reads() {
         worker.say(ToWorker::Answer(Answer { to: from, ask, found: false, bytes: Bytes::new() }));
         let died = report(&worker.outcome(attempt).await);
         assert!(died.message.contains("what it reads is not to be had from its client any more"), "{died:?}");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -247,7 +247,7 @@ fn a_question_for_input_is_asked_again_on_a_new_connection() {
         assert_eq!(first, second);
         worker.say(ToWorker::Answer(Answer { to: attempt, ask: second.1, found: true, bytes: Bytes::new() }));
         assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -269,7 +269,7 @@ fn a_flood_of_output_stops_at_the_window_and_another_slot_goes_on() {
         }
         assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok);
         assert_eq!((worker.printed(attempt, 1).len(), received), (0, flood));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -283,7 +283,7 @@ fn captured_output_of_a_command_comes_with_its_outcome() {
             assert_eq!((outcome.head.status, report(&outcome).output.as_deref()), (status, Some("seen\n")));
             assert_eq!(worker.printed(attempt, 1), "");
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -315,7 +315,7 @@ fn a_time_limit_and_a_stop_end_a_command_and_all_that_it_started() {
                 gone(pid).await;
             }
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -332,7 +332,7 @@ fn a_command_that_is_stopped_while_it_starts_is_ended_as_soon_as_it_is_there() {
             });
             assert_eq!(returned.await, [attempt]);
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -353,7 +353,7 @@ fn what_a_command_left_running_is_ended_and_does_not_keep_the_task() {
         for pid in pids {
             gone(pid).await;
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -370,7 +370,7 @@ fn memory_of_a_command_is_limited() {
         let outcome = worker.outcome(attempt).await;
         assert_eq!((outcome.head.status, report(&outcome).limit_kib), (Status::Died, Some(50 << 10)));
         assert!(worker.printed(attempt, 2).contains("Out of memory"));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -389,6 +389,6 @@ fn many_commands_follow_each_other_and_leave_no_descriptor() {
             assert_eq!(worker.printed(attempt, 1), format!("{number}\n"));
         }
         assert!(open() <= before, "{before} descriptors were open, and now {}", open());
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }

@@ -12,7 +12,7 @@ fn a_task_that_dies_in_perl_is_an_error_with_what_it_threw() {
         let attempt = worker.run("die qq{no luck\\n}");
         let outcome = worker.outcome(attempt).await;
         assert_eq!((outcome.head.status, value(&outcome)), (Status::Error, "no luck\n".into()));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -37,7 +37,7 @@ fn exit_and_kill_are_told_with_code_signal_last_words_and_memory() {
         let begun = Instant::now();
         assert_eq!(worker.value_of("1").await, 1);
         assert!(begun.elapsed() < Duration::from_secs(1), "replaced after {:?}", begun.elapsed());
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -64,7 +64,7 @@ fn a_time_limit_ends_the_task_and_all_that_it_started() {
         for pid in pids {
             gone(pid).await;
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -77,7 +77,7 @@ fn a_task_that_ignores_term_is_killed_after_the_grace() {
         let outcome = worker.outcome(attempt).await;
         assert_eq!((outcome.head.status, report(&outcome).signal), (Status::Timeout, Some(9)));
         assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -95,7 +95,7 @@ fn a_forked_child_that_holds_everything_open_delays_no_report() {
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         gone(worker.printed(attempt, 1).trim().parse().expect("a pid")).await;
         assert_eq!(worker.value_of("2").await, 2);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -115,7 +115,7 @@ fn what_another_task_started_is_left_alone_when_a_runner_dies() {
         let far: i64 = far.trim().parse().expect("a pid");
         let stat = std::fs::read_to_string(format!("/proc/{far}/stat")).expect("it lives");
         assert!(stat.contains(") S "), "{stat}");
-        worker.end(2).await;
+        worker.end(StopLevel::End).await;
         gone(far).await;
     });
 }
@@ -136,7 +136,7 @@ fn garbage_on_the_protocol_socket_ends_the_runner_with_a_complaint() {
             "{message}"
         );
         assert_eq!(worker.value_of("4").await, 4);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -154,7 +154,7 @@ fn a_stopped_attempt_is_returned_without_an_outcome() {
         assert_eq!(returned.await, [attempt]);
         gone(pid.trim().parse().expect("a pid")).await;
         assert_eq!(worker.value_of("5").await, 5);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -167,6 +167,6 @@ fn a_memory_limit_ends_the_task_that_exceeds_it() {
         let died = report(&worker.outcome(greedy).await);
         assert_eq!(died.limit_kib, Some(100 * 1024));
         assert!(died.message.contains("100 MiB"), "{}", died.message);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }

@@ -10,7 +10,7 @@ fn a_task_returns_its_value() {
         let mut worker = Worker::start(config()).await;
         assert_eq!(worker.value_of("6 * 7").await, 42);
         assert_eq!(worker.value_of("$ENV{ARGON_WORKER} . $ENV{ARGON_ATTEMPT}").await, "test1");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -28,7 +28,7 @@ fn a_runner_finds_a_scrubbed_environment_and_no_descriptor_of_others() {
         let sockets = "scalar grep { (readlink(qq{/proc/self/fd/$_}) // '') =~ /^socket/ } 0 .. 255";
         assert_eq!(worker.value_of(sockets).await, 1);
         assert_eq!(worker.value_of("getpgrp() == $$ ? 'leader' : 'member'").await, "leader");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -40,7 +40,7 @@ fn a_runner_is_replaced_after_so_many_tasks() {
         assert_eq!(pids[0], pids[1]);
         assert_ne!(pids[1], pids[2]);
         gone(pids[0].as_i64().expect("a pid")).await;
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -54,7 +54,7 @@ fn a_blob_right_behind_its_task_is_not_asked_for() {
         worker.say(ToWorker::Blob(Blob { hash, payload }));
         assert_eq!(value(&worker.outcome(attempt(1)).await), "found");
         assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::NeedBlob(_))));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -76,7 +76,7 @@ fn a_task_without_its_blob_waits_and_asks() {
         assert_eq!(worker.hear("NEED_BLOB again", asked).await, [hash]);
         worker.say(ToWorker::Blob(Blob { hash, payload }));
         assert_eq!(value(&worker.outcome(attempt(77)).await), "found");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -93,7 +93,7 @@ fn what_has_not_started_is_recalled_and_what_runs_is_not() {
             _ => None,
         };
         assert_eq!(worker.hear("RETURNED", returned).await, waiting[1..]);
-        worker.end(2).await;
+        worker.end(StopLevel::End).await;
     });
 }
 
@@ -129,7 +129,7 @@ fn outcomes_without_a_manager_are_told_to_the_next_with_their_output_first() {
         };
         assert_eq!((printed.as_str(), value(&outcome)), ("after\n", 8.into()));
         worker.say(ToWorker::Settled(vec![late]));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -158,7 +158,7 @@ fn a_question_goes_to_the_manager_and_its_answer_to_the_runner() {
         worker.say(answer);
         assert_eq!(value(&worker.outcome(asking).await), "here");
         assert_eq!(worker.value_of("6").await, 6);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -169,7 +169,7 @@ fn a_draining_worker_finishes_what_runs_returns_the_rest_and_leaves() {
         let running = worker.run("print 1; select undef, undef, undef, 0.3; 'done'");
         worker.output_of(running).await;
         let waiting = worker.run("2");
-        worker.stop.send(1).expect("the worker runs");
+        worker.stop.send(StopLevel::Drain).expect("the worker runs");
         let returned = worker.hear("RETURNED", |message| match message {
             FromWorker::Returned(attempts) => Some(attempts.clone()),
             _ => None,
@@ -189,7 +189,7 @@ fn a_drain_that_takes_too_long_ends_the_tasks_without_an_outcome() {
         let mut worker = Worker::start(WorkerConfig { drain_limit: limit, ..config() }).await;
         let running = worker.run("print qq{$$\\n}; sleep 1000");
         let pid = worker.output_of(running).await;
-        worker.stop.send(1).expect("the worker runs");
+        worker.stop.send(StopLevel::Drain).expect("the worker runs");
         worker.hear("GOODBYE", |message| matches!(message, FromWorker::Goodbye(_)).then_some(())).await;
         within("the end", worker.handle).await.expect("no panic").expect("a good end");
         gone(pid.trim().parse().expect("a pid")).await;
@@ -217,7 +217,7 @@ fn a_drain_that_a_manager_wants_waits_beyond_the_limit_of_a_signal_and_a_signal_
         worker.output_of(running).await;
         worker.say(ToWorker::Drain(Drain::default()));
         worker.hear("DRAINING", |message| matches!(message, FromWorker::Draining(_)).then_some(())).await;
-        worker.stop.send(1).expect("the worker runs");
+        worker.stop.send(StopLevel::Drain).expect("the worker runs");
         within("the end", worker.handle).await.expect("no panic").expect("a good end");
     });
 }
@@ -247,7 +247,7 @@ fn big_arguments_and_results_pass() {
         task.payload = argument.into();
         worker.say(ToWorker::Run(task));
         assert_eq!(value(&worker.outcome(attempt(500)).await), 5_000_000);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -272,7 +272,7 @@ fn a_small_task_that_is_handed_ahead_does_not_pass_a_big_one() {
         for (sequence, length) in (1..).zip(lengths).filter(|(sequence, _)| *sequence != 100) {
             assert_eq!(value(&worker.outcome(attempt(sequence)).await), length);
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -284,7 +284,7 @@ fn a_worker_that_drains_without_a_manager_leaves_when_its_tasks_are_done() {
         worker.output_of(running).await;
         worker.run("2");
         worker.send(LinkEvent::Lost);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -327,6 +327,6 @@ fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
             }
         }
         std::fs::remove_dir_all(&folder).expect("removed");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }

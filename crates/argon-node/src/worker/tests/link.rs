@@ -117,7 +117,7 @@ struct Kept {
     listener: TcpListener,
     events: mpsc::UnboundedReceiver<LinkEvent>,
     outbox: mpsc::UnboundedSender<FromWorker>,
-    _stop: watch::Sender<u8>,
+    _stop: watch::Sender<StopLevel>,
     handle: JoinHandle<()>,
 }
 
@@ -128,7 +128,7 @@ async fn kept(key: Key) -> Kept {
     let addresses = vec![nowhere.to_string(), listener.local_addr().expect("bound").to_string()];
     let (to_worker, events) = mpsc::unbounded_channel();
     let (outbox, from_worker) = mpsc::unbounded_channel();
-    let (stop, stopped) = watch::channel(0);
+    let (stop, stopped) = watch::channel(StopLevel::Run);
     let id = config().id;
     let handle =
         tokio::task::spawn_local(keep_link(addresses, key, id, to_worker, from_worker, stopped, |_| {}));
@@ -227,7 +227,7 @@ fn a_real_worker_runs_a_task_over_tcp() {
         let address = listener.local_addr().expect("bound").to_string();
         let (to_worker, events) = mpsc::unbounded_channel();
         let (outbox, from_worker) = mpsc::unbounded_channel();
-        let (stop, stopped) = watch::channel(0);
+        let (stop, stopped) = watch::channel(StopLevel::Run);
         let config = config();
         tokio::task::spawn_local(keep_link(
             vec![address],
@@ -248,7 +248,7 @@ fn a_real_worker_runs_a_task_over_tcp() {
         };
         assert_eq!(value(&outcome), "hello");
         peer.say(ToWorker::Settled(vec![attempt(1)])).await;
-        stop.send(1).expect("runs");
+        stop.send(StopLevel::Drain).expect("runs");
         assert!(matches!(peer.message().await, Some(FromWorker::Draining(_))));
         assert!(matches!(peer.message().await, Some(FromWorker::Goodbye(_))));
         assert_eq!(peer.message().await, None);

@@ -48,7 +48,7 @@ fn two_runners_that_want_one_module_ask_once_and_a_third_not_at_all() {
         assert_eq!(worker.value_of(BODY).await, "here");
         assert_eq!(worker.value_of(&format!("{BODY} . '!'")).await, "here!");
         assert!(!worker.has_unread_question());
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -67,7 +67,7 @@ fn another_runner_asks_when_the_one_that_asked_has_died() {
         worker.answer(asked, true, b"die 'the answer to a task that is gone'");
         worker.answer(again, true, TEXT);
         assert_eq!(value(&worker.outcome(second).await), "here");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -88,6 +88,6 @@ fn a_refusal_of_the_client_is_kept_and_one_of_the_manager_is_not() {
         assert!(said.as_str().is_some_and(|said| said.contains("it is a secret")), "{said}");
         let said = worker.value_of(&failing(3)).await;
         assert!(said.as_str().is_some_and(|said| said.contains("it is a secret")), "{said}");
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }

@@ -86,7 +86,7 @@ fn an_executable_runs_from_a_private_file_and_is_not_sent_to_itself() {
         let attempt = worker.run_native_again(program.0, &[], "{}");
         assert_eq!(value(&worker.outcome(attempt).await)[0], first[0]);
         assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::NeedBlob(_))));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
         assert!(!file.exists(), "it goes with the worker");
     });
 }
@@ -124,7 +124,7 @@ fn an_executable_whose_file_was_removed_is_asked_for_again() {
             again.head.runtime = Runtime::Native;
             worker.say(ToWorker::Run(again));
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -154,7 +154,7 @@ fn what_cannot_start_is_told_at_the_first_attempt_and_others_go_on() {
         let died = worker.native_death("just text").await;
         assert!(died.message.contains("it is no program for this machine"), "{died:?}");
         assert_eq!(worker.value_of("7").await, 7);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -165,7 +165,7 @@ fn an_executable_that_does_not_say_ready_is_given_up() {
         let died = worker.native_death("#!/bin/sh\necho waiting; exec sleep 1000\n").await;
         assert!(died.message.contains("it did not say READY within 10 s"), "{died:?}");
         assert_eq!(died.output.as_deref(), Some("waiting\n"));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -178,6 +178,6 @@ fn a_big_executable_starts() {
         bytes.resize(100 << 20, b'x');
         let attempt = worker.run_native(&executable(bytes), &[], "{}");
         assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }

@@ -18,7 +18,7 @@ fn all_output_comes_before_the_outcome_and_none_of_it_to_another_task() {
             assert_eq!(worker.printed(attempt, 1), format!("out {round}\n"));
             assert_eq!(worker.printed(attempt, 2), format!("err {round}\n"));
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -45,7 +45,7 @@ fn output_of_short_tasks_that_are_handed_ahead_goes_to_the_one_that_wrote_it() {
                 "{number}: {output:?}"
             );
         }
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -68,7 +68,7 @@ fn a_flood_stops_at_the_window_and_goes_on_with_credit() {
         assert_eq!(value(&outcome), "over");
         received += worker.printed(attempt, 1).len() as u64;
         assert_eq!(received, 4_000_000);
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
 
@@ -85,6 +85,6 @@ fn captured_output_comes_with_the_outcome_only_and_is_bounded() {
         assert_eq!(output.len(), 32 << 10);
         assert!(output.ends_with("line 1000000\n"));
         assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::Output(Output { .. }))));
-        worker.end(1).await;
+        worker.end(StopLevel::Drain).await;
     });
 }
