@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Status, TaskId};
-use argon_session::{Ending, ErrorKind, Journal, Waiting, Watch};
+use argon_session::{Completion, ErrorKind, OutputMode, SessionState, Waiting};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -61,19 +61,20 @@ impl Client {
     /// # Errors
     /// How it ended otherwise; see [`ErrorKind`] and [`Error::own`].
     pub async fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
-        let addition = call.into_request(&self.defaults)?.addition(false, Watch::Inherit)?;
-        let number = self.session.with_quietly(|journal| journal.add(addition));
+        let addition = call.into_request(&self.defaults)?.addition(false, OutputMode::Inherit)?;
+        let number = self.session.with_quietly(|session| session.add(addition));
         let mut awaited = Awaited(Deferred::waiting(Arc::clone(&self.session), number));
         (&mut awaited.0).await
     }
 
     /// Runs a call in the background; its value is awaited later, or never.
     pub fn defer<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Deferred<T> {
-        let addition =
-            call.into_request(&self.defaults).and_then(|request| request.addition(false, Watch::Inherit));
+        let addition = call
+            .into_request(&self.defaults)
+            .and_then(|request| request.addition(false, OutputMode::Inherit));
         match addition {
             Ok(addition) => {
-                let number = self.session.with(|journal| journal.add(addition));
+                let number = self.session.with(|session| session.add(addition));
                 Deferred::waiting(Arc::clone(&self.session), number)
             }
             Err(error) => Deferred::refused(error),
@@ -120,8 +121,8 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Option`] for what is beyond the wire's limits. How the task ends, [`Running`] tells.
     pub fn start(&self, request: Request) -> Result<Running, Error> {
-        let addition = request.addition(false, Watch::Caller)?;
-        let number = self.session.with(|journal| journal.add(addition));
+        let addition = request.addition(false, OutputMode::Caller)?;
+        let number = self.session.with(|session| session.add(addition));
         Ok(Running::new(Arc::clone(&self.session), number))
     }
 
@@ -130,8 +131,8 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without an outcome of the cluster.
     pub async fn run(&self, request: Request) -> Result<Outcome, Error> {
-        let addition = request.addition(false, Watch::Inherit)?;
-        let number = self.session.with_quietly(|journal| journal.add(addition));
+        let addition = request.addition(false, OutputMode::Inherit)?;
+        let number = self.session.with_quietly(|session| session.add(addition));
         let following = Following { session: Arc::clone(&self.session), number, is_cancelling: true };
         outcome(following.end().await, self.session.task_id(number))
     }
@@ -141,15 +142,15 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without acceptance.
     pub async fn submit_request(&self, request: Request) -> Result<TaskId, Error> {
-        let addition = request.addition(true, Watch::Discard)?;
-        let number = self.session.with_quietly(|journal| journal.add(addition));
+        let addition = request.addition(true, OutputMode::Discard)?;
+        let number = self.session.with_quietly(|session| session.add(addition));
         let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
         let id = self.session.task_id(number);
         match following.end().await {
-            Ending::Accepted => Ok(id),
-            Ending::Outcome(outcome) if outcome.head.status == Status::Ok => Ok(id),
-            Ending::Outcome(outcome) => Err(Error::from_outcome(&outcome)),
-            Ending::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),
+            Completion::Accepted => Ok(id),
+            Completion::Outcome(outcome) if outcome.head.status == Status::Ok => Ok(id),
+            Completion::Outcome(outcome) => Err(Error::from_outcome(&outcome)),
+            Completion::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),
         }
     }
 
@@ -158,14 +159,14 @@ impl Client {
     /// # Errors
     /// If the client is closed before it comes.
     pub async fn collect_outcome(&self, id: TaskId) -> Result<Outcome, Error> {
-        let number = self.session.with_quietly(|journal| journal.collect(id));
+        let number = self.session.with_quietly(|session| session.collect(id));
         let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
         outcome(following.end().await, id)
     }
 
     /// Cancels detached tasks by their ids, of any session.
     pub fn cancel_detached(&self, ids: impl IntoIterator<Item = TaskId>) {
-        self.session.with(|journal| journal.cancel_detached(ids.into_iter().collect()));
+        self.session.with(|session| session.cancel_detached(ids.into_iter().collect()));
     }
 
     /// Asks the manager something: `"status"`, `"explain"` with `{"task": id}`, `"drain"` with `{"worker": name}`.
@@ -173,10 +174,10 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Option`] with the manager's words if it cannot do that.
     pub async fn request(&self, what: &str, fields: serde_json::Map<String, Value>) -> Result<Value, Error> {
-        let number = self.session.with_quietly(|journal| journal.request(what, fields));
+        let number = self.session.with_quietly(|session| session.request(what, fields));
         let asking = Asking { session: &self.session, number };
-        let waiting = |journal: &mut Journal, waker: &_| journal.poll_reply(number, waker);
-        let reply = poll_fn(|context| asking.session.waiting(|journal| waiting(journal, context.waker())));
+        let waiting = |session: &mut SessionState, waker: &_| session.poll_reply(number, waker);
+        let reply = poll_fn(|context| asking.session.waiting(|session| waiting(session, context.waker())));
         let reply = reply.await.map_err(|(kind, message)| Error::new(kind, message))?;
         if reply["ok"] == true {
             return Ok(reply);
@@ -287,7 +288,7 @@ impl<T> Drop for Awaited<T> {
     }
 }
 
-/// A number of the journal that is given up when nobody waits for it any more.
+/// A number of the session that is given up when nobody waits for it any more.
 struct Following {
     session: Arc<Session>,
     number: u64,
@@ -296,8 +297,8 @@ struct Following {
 }
 
 impl Following {
-    async fn end(&self) -> Ending {
-        poll_fn(|context| self.session.waiting(|journal| journal.poll_end(self.number, context.waker())))
+    async fn end(&self) -> Completion {
+        poll_fn(|context| self.session.waiting(|session| session.poll_end(self.number, context.waker())))
             .await
     }
 }
@@ -305,12 +306,12 @@ impl Following {
 impl Drop for Following {
     fn drop(&mut self) {
         if self.is_cancelling {
-            self.session.with(|journal| {
-                journal.cancel(self.number);
-                journal.abandon(self.number);
+            self.session.with(|session| {
+                session.cancel(self.number);
+                session.abandon(self.number);
             });
         } else {
-            self.session.with_quietly(|journal| journal.abandon(self.number));
+            self.session.with_quietly(|session| session.abandon(self.number));
         }
     }
 }
@@ -322,6 +323,6 @@ struct Asking<'a> {
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.session.with_quietly(|journal| journal.forget_request(self.number));
+        self.session.with_quietly(|session| session.forget_request(self.number));
     }
 }

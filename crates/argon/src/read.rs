@@ -1,7 +1,7 @@
 //! From an outcome to the value of a call, or the error that it is.
 
 use argon_proto::{Codec, Outcome, Status, TaskId};
-use argon_session::{Ending, ErrorKind};
+use argon_session::{Completion, ErrorKind};
 use bytes::{Buf, Bytes};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(crate) const OWN: u8 = 1;
 pub(crate) const REFUSAL: u8 = 2;
 
 /// The value of a call that ended so.
-pub(crate) fn value<T: DeserializeOwned + 'static>(ending: Ending, id: TaskId) -> Result<T, Error> {
+pub(crate) fn value<T: DeserializeOwned + 'static>(ending: Completion, id: TaskId) -> Result<T, Error> {
     from_outcome(&running::outcome(ending, id)?)
 }
 

@@ -2,7 +2,7 @@
 
 use argon_proto::limit::{BLOBS_PER_TASK, META_BYTES, PAYLOAD_BYTES};
 use argon_proto::{Codec, Flags, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
-use argon_session::{Addition, Blob, Blobs, ErrorKind, Watch};
+use argon_session::{Addition, Blob, Blobs, ErrorKind, OutputMode};
 use bytes::Bytes;
 
 use crate::error::Error;
@@ -27,7 +27,7 @@ pub struct Request {
 
 impl Request {
     /// Checks the request against the limits of the wire.
-    pub(crate) fn addition(self, is_detached: bool, watch: Watch) -> Result<Addition, Error> {
+    pub(crate) fn addition(self, is_detached: bool, watch: OutputMode) -> Result<Addition, Error> {
         let options = &self.options;
         options.check()?;
         let meta = match &options.label {
@@ -44,7 +44,7 @@ impl Request {
         if is_detached {
             flags = flags.with(Flags::DETACHED);
         }
-        if watch == Watch::Discard {
+        if watch == OutputMode::Discard {
             flags = flags.with(Flags::CAPTURE);
         }
         let head = TaskHead {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use argon_proto::{Outcome, TaskId};
-use argon_session::{Ending, Piece, Question};
+use argon_session::{Completion, OutputChunk, Question};
 use bytes::Bytes;
 
 use crate::error::Error;
@@ -68,17 +68,17 @@ impl Running {
             return Poll::Ready(None);
         }
         let number = self.number;
-        let piece = self.session.waiting(|journal| journal.poll_piece(number, context.waker()));
+        let piece = self.session.waiting(|session| session.poll_piece(number, context.waker()));
         match piece {
-            Poll::Ready(Some(Piece::Output { attempt, fd, bytes })) => {
+            Poll::Ready(Some(OutputChunk::Output { attempt, fd, bytes })) => {
                 Poll::Ready(Some(Event::Output { attempt, fd, bytes }))
             }
-            Poll::Ready(Some(Piece::Ask(question))) => {
+            Poll::Ready(Some(OutputChunk::Ask(question))) => {
                 let asked = Asked { session: Arc::clone(&self.session), question: Some(question) };
                 Poll::Ready(Some(Event::Asked(asked)))
             }
             Poll::Ready(None) => {
-                let end = self.session.waiting(|journal| journal.poll_end(number, context.waker()));
+                let end = self.session.waiting(|session| session.poll_end(number, context.waker()));
                 end.map(|ending| {
                     self.is_over = true;
                     Some(Event::Ended(outcome(ending, self.id())))
@@ -101,14 +101,14 @@ impl Running {
 
     /// Asks for its end. The outcome tells whether that came in time.
     pub fn cancel(&self) {
-        self.session.with(|journal| journal.cancel(self.number));
+        self.session.with(|session| session.cancel(self.number));
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_over {
-            self.session.with(|journal| journal.abandon(self.number));
+            self.session.with(|session| session.abandon(self.number));
         }
     }
 }
@@ -132,7 +132,7 @@ impl Asked {
 
     fn say(&mut self, bytes: Option<Bytes>) {
         if let Some(question) = self.question.take() {
-            self.session.with(|journal| journal.answer(question.from, question.ask, bytes));
+            self.session.with(|session| session.answer(question.from, question.ask, bytes));
         }
     }
 }
@@ -144,12 +144,12 @@ impl Drop for Asked {
 }
 
 /// The outcome in an ending, or why there is none.
-pub(crate) fn outcome(ending: Ending, id: TaskId) -> Result<Outcome, Error> {
+pub(crate) fn outcome(ending: Completion, id: TaskId) -> Result<Outcome, Error> {
     match ending {
-        Ending::Outcome(outcome) => Ok(outcome),
-        Ending::Accepted => {
+        Completion::Outcome(outcome) => Ok(outcome),
+        Completion::Accepted => {
             Err(Error::new(crate::ErrorKind::Closed, "the task is detached; collect it").with_task(id))
         }
-        Ending::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),
+        Completion::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),
     }
 }

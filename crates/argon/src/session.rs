@@ -1,7 +1,7 @@
-//! A session at work: the journal behind its one lock, the socket beside it, and the background task that keeps them
+//! A session at work: the session behind its one lock, the socket beside it, and the background task that keeps them
 //! together.
 //!
-//! Owns the lock and the rule about it: it is held while the journal is changed and while bytes are handed to the kernel
+//! Owns the lock and the rule about it: it is held while the session is changed and while bytes are handed to the kernel
 //! without waiting, never across an await, and wakers are woken after it is gone. A caller who is alone on the connection
 //! writes by itself, so that a lone call wakes nobody else; in a flood the background task ([`actor`]) writes for all.
 
@@ -19,7 +19,7 @@ use argon_proto::conversation::client::{Open, ToClient};
 use argon_proto::conversation::{Goodbye, Incoming};
 use argon_proto::handshake::Welcome;
 use argon_proto::{SessionId, TaskId};
-use argon_session::{ErrorKind, Heard, Journal, Printed};
+use argon_session::{Disposition, ErrorKind, Printed, SessionState};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
 
 #[derive(Debug)]
 struct State {
-    journal: Journal,
+    session: SessionState,
     stream: Option<Arc<OwnedWriteHalf>>,
     /// The kernel takes no more for now; the background task waits for it.
     is_blocked: bool,
@@ -79,20 +79,20 @@ impl Session {
         let reached = seeker.first().await?;
         let session = SessionId(dial::random()?);
         let open = introduction(session, client);
-        let shared = Arc::new(Shared::new(Journal::new(open), on_waiting));
+        let shared = Arc::new(Shared::new(SessionState::new(open), on_waiting));
         let connection = Connection::begin(&shared, reached);
         let carrier = actor::run(Arc::clone(&shared), seeker, connection);
         Ok((Self { carried: shared, ended: OnceLock::new() }, carrier))
     }
 
-    /// Changes the journal; what is to be written goes out soon. A caller who adds much before it waits must not keep the
+    /// Changes the session; what is to be written goes out soon. A caller who adds much before it waits must not keep the
     /// cluster waiting meanwhile: what is worth a write goes out at once.
-    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Journal) -> T) -> T {
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut SessionState) -> T) -> T {
         let shared = self.shared();
         let mut state = shared.lock();
-        let changed = change(&mut state.journal);
-        let mut needs_wake = !state.journal.is_quiet() && !state.is_blocked;
-        if needs_wake && state.journal.to_write() >= ENOUGH_BYTES {
+        let changed = change(&mut state.session);
+        let mut needs_wake = !state.session.is_quiet() && !state.is_blocked;
+        if needs_wake && state.session.to_write() >= ENOUGH_BYTES {
             needs_wake = state.write().is_err() || state.is_blocked;
         }
         shared.unlock(state);
@@ -102,11 +102,11 @@ impl Session {
         changed
     }
 
-    /// Changes the journal and leaves the writing to [`Session::waiting`], which must follow.
-    pub(crate) fn with_quietly<T>(&self, change: impl FnOnce(&mut Journal) -> T) -> T {
+    /// Changes the session and leaves the writing to [`Session::waiting`], which must follow.
+    pub(crate) fn with_quietly<T>(&self, change: impl FnOnce(&mut SessionState) -> T) -> T {
         let shared = self.shared();
         let mut state = shared.lock();
-        let changed = change(&mut state.journal);
+        let changed = change(&mut state.session);
         shared.unlock(state);
         changed
     }
@@ -114,14 +114,14 @@ impl Session {
     /// The same for a caller who looks whether it must wait: if so, what it waits for is on its way.
     pub(crate) fn waiting<T>(
         &self,
-        look: impl FnOnce(&mut Journal) -> std::task::Poll<T>,
+        look: impl FnOnce(&mut SessionState) -> std::task::Poll<T>,
     ) -> std::task::Poll<T> {
         let shared = self.shared();
         let mut state = shared.lock();
-        let looked = look(&mut state.journal);
+        let looked = look(&mut state.session);
         let mut needs_wake = false;
-        if looked.is_pending() && !state.journal.is_quiet() && !state.is_blocked {
-            if state.journal.in_flight() <= FEW || state.journal.to_write() >= ENOUGH_BYTES {
+        if looked.is_pending() && !state.session.is_quiet() && !state.is_blocked {
+            if state.session.in_flight() <= FEW || state.session.to_write() >= ENOUGH_BYTES {
                 needs_wake = state.write().is_err() || state.is_blocked;
             } else {
                 needs_wake = true;
@@ -136,7 +136,7 @@ impl Session {
 
     /// The id of a task of this session.
     pub(crate) fn task_id(&self, number: u64) -> TaskId {
-        self.shared().lock().journal.task_id(number)
+        self.shared().lock().session.task_id(number)
     }
 
     /// Ends everything that is unfinished and says goodbye.
@@ -149,7 +149,7 @@ impl Session {
             return &self.carried;
         }
         self.ended.get_or_init(|| {
-            let shared = Shared::new(Journal::new(Open::of(SessionId([0; 16]))), OnWaiting::default());
+            let shared = Shared::new(SessionState::new(Open::of(SessionId([0; 16]))), OnWaiting::default());
             shared.end(ErrorKind::Closed, fork::ADVICE);
             Arc::new(shared)
         })
@@ -167,9 +167,9 @@ impl Drop for Session {
 }
 
 impl Shared {
-    fn new(journal: Journal, on_waiting: OnWaiting) -> Self {
+    fn new(session: SessionState, on_waiting: OnWaiting) -> Self {
         Self {
-            state: Mutex::new(State { journal, stream: None, is_blocked: false }),
+            state: Mutex::new(State { session, stream: None, is_blocked: false }),
             wake: Notify::new(),
             printer: Printer::default(),
             on_waiting,
@@ -187,14 +187,14 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a mistake of ours; the journal is as good as before for everybody else.
+        // A panic under the lock is a mistake of ours; the session is as good as before for everybody else.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets go of the lock, then wakes those whose wait is over and prints what is to be printed.
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
-        let wakers = state.journal.take_wakers();
-        let prints = state.journal.take_prints();
+        let wakers = state.session.take_wakers();
+        let prints = state.session.take_prints();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         debug_assert!(prints.is_empty(), "only the background task hears of output");
@@ -202,7 +202,7 @@ impl Shared {
 
     fn end(&self, kind: ErrorKind, message: &str) {
         let mut state = self.lock();
-        state.journal.end(kind, message, Some(Goodbye::because("the client ends")));
+        state.session.end(kind, message, Some(Goodbye::because("the client ends")));
         let _ = state.write();
         self.unlock(state);
         self.wake.notify_one();
@@ -213,8 +213,8 @@ impl Shared {
         let mut state = self.lock();
         state.stream = Some(stream);
         state.is_blocked = false;
-        state.journal.connected(welcome);
-        state.journal.reached_at(address);
+        state.session.connected(welcome);
+        state.session.reached_at(address);
         self.unlock(state);
     }
 
@@ -222,27 +222,27 @@ impl Shared {
     fn disconnected(&self) -> bool {
         let mut state = self.lock();
         state.stream = None;
-        state.journal.lost();
-        let is_over = state.journal.is_ended();
+        state.session.lost();
+        let is_over = state.session.is_ended();
         self.unlock(state);
         is_over
     }
 
     fn is_over(&self) -> bool {
-        self.lock().journal.is_ended()
+        self.lock().session.is_ended()
     }
 
     /// Takes messages in. The first one that ends the connection is returned.
-    fn hear(self: &Arc<Self>, now: Instant, messages: &mut Vec<Incoming<ToClient>>) -> Heard {
+    fn hear(self: &Arc<Self>, now: Instant, messages: &mut Vec<Incoming<ToClient>>) -> Disposition {
         let mut state = self.lock();
-        let mut heard = Heard::Fine;
+        let mut heard = Disposition::Fine;
         for message in messages.drain(..) {
-            heard = state.journal.hear(now, message);
-            if heard != Heard::Fine {
+            heard = state.session.hear(now, message);
+            if heard != Disposition::Fine {
                 break;
             }
         }
-        let prints: Vec<Printed> = state.journal.take_prints();
+        let prints: Vec<Printed> = state.session.take_prints();
         self.unlock(state);
         if !prints.is_empty() {
             self.printer.print(self, prints);
@@ -253,9 +253,9 @@ impl Shared {
     /// A try to reach a manager failed.
     fn away(&self, now: Instant, why: String) {
         let mut state = self.lock();
-        state.journal.away(why);
-        state.journal.look(now);
-        let waiting = state.journal.take_waiting();
+        state.session.away(why);
+        state.session.look(now);
+        let waiting = state.session.take_waiting();
         self.unlock(state);
         waiting.iter().for_each(|waiting| (self.on_waiting.0)(waiting));
     }
@@ -263,17 +263,17 @@ impl Shared {
     /// Lets time pass, writes what can be written, and says what to wait for.
     fn turn(&self, now: Instant) -> std::io::Result<Next> {
         let mut state = self.lock();
-        if state.journal.next_pass().is_some_and(|at| at <= now) {
-            state.journal.pass(now);
+        if state.session.next_pass().is_some_and(|at| at <= now) {
+            state.session.pass(now);
         } else {
-            state.journal.look(now);
+            state.session.look(now);
         }
         let written = state.write();
-        let waiting = state.journal.take_waiting();
+        let waiting = state.session.take_waiting();
         let next = Next {
             is_blocked: state.is_blocked,
-            pass_at: state.journal.next_pass(),
-            is_over: state.journal.is_ended(),
+            pass_at: state.session.next_pass(),
+            is_over: state.session.is_ended(),
         };
         self.unlock(state);
         waiting.iter().for_each(|waiting| (self.on_waiting.0)(waiting));

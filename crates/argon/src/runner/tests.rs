@@ -11,7 +11,7 @@ use argon_proto::conversation;
 use argon_proto::conversation::runner::{FromRunner, ToRunner};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::{Attempt, Flags, Outcome, Status, Task};
-use argon_session::{ErrorKind, Watch};
+use argon_session::{ErrorKind, OutputMode};
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
@@ -153,7 +153,7 @@ impl Drop for Worker {
 fn task<T>(call: Call<T>) -> Task {
     crate::program::mark();
     let request = call.into_request(&TaskOptions::new()).expect("a call");
-    let addition = request.addition(false, Watch::Discard).expect("a task");
+    let addition = request.addition(false, OutputMode::Discard).expect("a task");
     let mut task = addition.task;
     task.head.attempt = Attempt(1);
     task

@@ -8,7 +8,7 @@ use argon_proto::DecodeError;
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::frame::Decoder;
-use argon_session::{ErrorKind, Heard};
+use argon_session::{Disposition, ErrorKind};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -95,7 +95,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Tells the journal, which offers what is unfinished again.
+    /// Tells the session, which offers what is unfinished again.
     pub(super) fn begin(shared: &Arc<Shared>, reached: Reached) -> Self {
         let (reader, writer) = reached.stream.into_split();
         let writer = Arc::new(writer);
@@ -187,9 +187,9 @@ impl Connection {
             return Ok(());
         }
         match self.shared.hear(self.heard_at, &mut self.messages) {
-            Heard::Fine => Ok(()),
-            Heard::Refused(why) => Err(End::Refused(why)),
-            Heard::Goodbye => Err(End::Lost),
+            Disposition::Fine => Ok(()),
+            Disposition::Refused(why) => Err(End::Refused(why)),
+            Disposition::Goodbye => Err(End::Lost),
         }
     }
 }

@@ -48,9 +48,9 @@ fn write(shared: &Weak<Shared>, prints: &[Printed]) {
 fn tell(shared: &Shared, prints: &[Printed]) {
     let mut state = shared.lock();
     for print in prints {
-        state.journal.printed(print.number, print.count, print.bytes.len() as u64);
+        state.session.printed(print.number, print.count, print.bytes.len() as u64);
     }
-    let needs_wake = !state.journal.is_quiet() && !state.is_blocked;
+    let needs_wake = !state.session.is_quiet() && !state.is_blocked;
     shared.unlock(state);
     if needs_wake {
         shared.wake.notify_one();

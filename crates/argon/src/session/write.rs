@@ -7,7 +7,7 @@ use super::State;
 impl State {
     /// Writes what is there, or as much as the kernel takes.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        let (Some(stream), Some(outbox)) = (&self.stream, self.journal.outbox()) else {
+        let (Some(stream), Some(outbox)) = (&self.stream, self.session.outbox()) else {
             return Ok(());
         };
         while !outbox.is_empty() {

@@ -9,16 +9,16 @@ use argon_proto::conversation::OutputCredit;
 use argon_proto::conversation::client::ToManager;
 use bytes::Bytes;
 
-use super::Journal;
+use super::SessionState;
 use super::ask::Question;
-use super::entry::Watch;
+use super::entry::OutputMode;
 
 /// The manager hears of what was taken after so many bytes.
 const GRANT_BYTES: u64 = 256 << 10;
 
 /// One thing that a task said while it runs.
 #[derive(Debug)]
-pub enum Piece {
+pub enum OutputChunk {
     /// It wrote to its descriptor 1 or 2.
     Output {
         /// The number of the attempt that wrote it.
@@ -37,8 +37,8 @@ pub enum Piece {
 pub struct Printed {
     /// The number of the task.
     pub number: u64,
-    /// Returned with [`Journal::printed`].
-    pub count: Count,
+    /// Returned with [`SessionState::printed`].
+    pub count: OutputAccount,
     /// The descriptor: 1 or 2.
     pub fd: u8,
     /// What is to be written.
@@ -47,27 +47,27 @@ pub struct Printed {
 
 /// Which count bytes belong to: counts begin again with each attempt and on each connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Count {
+pub struct OutputAccount {
     connection: u32,
     attempt: AttemptId,
 }
 
 #[derive(Debug)]
-pub(super) struct Output {
-    count: Count,
+pub(super) struct OutputState {
+    count: OutputAccount,
     taken: u64,
     granted: u64,
     /// Bytes that this process is about to write to its own output.
     printing: u64,
-    pub(super) pieces: VecDeque<(Piece, Count)>,
+    pub(super) pieces: VecDeque<(OutputChunk, OutputAccount)>,
 }
 
-impl Output {
-    fn of(count: Count) -> Self {
+impl OutputState {
+    fn of(count: OutputAccount) -> Self {
         Self { count, taken: 0, granted: 0, printing: 0, pieces: VecDeque::new() }
     }
 
-    fn turn_to(&mut self, count: Count) {
+    fn turn_to(&mut self, count: OutputAccount) {
         if self.count != count {
             (self.count, self.taken, self.granted) = (count, 0, 0);
         }
@@ -78,10 +78,10 @@ impl Output {
     }
 }
 
-impl Journal {
+impl SessionState {
     pub(super) fn on_output(&mut self, from: AttemptId, fd: u8, bytes: Bytes) {
         let number = from.task.sequence;
-        let count = Count { connection: self.connections, attempt: from };
+        let count = OutputAccount { connection: self.connections, attempt: from };
         let length = bytes.len() as u64;
         if from.task.session != self.session {
             return;
@@ -89,17 +89,17 @@ impl Journal {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
-        let output = entry.output.get_or_insert_with(|| Box::new(Output::of(count)));
+        let output = entry.output.get_or_insert_with(|| Box::new(OutputState::of(count)));
         output.turn_to(count);
         match entry.watch {
-            Watch::Discard => self.count_taken(number, count, length),
-            Watch::Inherit => {
+            OutputMode::Discard => self.count_taken(number, count, length),
+            OutputMode::Inherit => {
                 output.printing += length;
                 self.prints.push(Printed { number, count, fd, bytes });
             }
-            Watch::Caller => {
+            OutputMode::Caller => {
                 let attempt = from.attempt.0;
-                output.pieces.push_back((Piece::Output { attempt, fd, bytes }, count));
+                output.pieces.push_back((OutputChunk::Output { attempt, fd, bytes }, count));
                 self.wakers.extend(entry.waker.take());
             }
         }
@@ -107,18 +107,18 @@ impl Journal {
 
     pub(super) fn add_question(&mut self, question: Question) {
         let from = question.from;
-        let count = Count { connection: self.connections, attempt: from };
+        let count = OutputAccount { connection: self.connections, attempt: from };
         let Some(entry) = self.entries.get_mut(from.task.sequence) else {
             return;
         };
-        let output = entry.output.get_or_insert_with(|| Box::new(Output::of(count)));
+        let output = entry.output.get_or_insert_with(|| Box::new(OutputState::of(count)));
         output.turn_to(count);
-        output.pieces.push_back((Piece::Ask(question), count));
+        output.pieces.push_back((OutputChunk::Ask(question), count));
         self.wakers.extend(entry.waker.take());
     }
 
     /// So much has been written to this process's own output.
-    pub fn printed(&mut self, number: u64, count: Count, bytes: u64) {
+    pub fn printed(&mut self, number: u64, count: OutputAccount, bytes: u64) {
         if let Some(entry) = self.entries.get_mut(number)
             && let Some(output) = &mut entry.output
         {
@@ -131,8 +131,8 @@ impl Journal {
     }
 
     /// A piece went to the caller.
-    pub(super) fn took(&mut self, number: u64, count: Count, piece: &Piece) {
-        if let Piece::Output { bytes, .. } = piece {
+    pub(super) fn took(&mut self, number: u64, count: OutputAccount, piece: &OutputChunk) {
+        if let OutputChunk::Output { bytes, .. } = piece {
             self.count_taken(number, count, bytes.len() as u64);
         }
     }
@@ -146,13 +146,13 @@ impl Journal {
             .map(|output| std::mem::take(&mut output.pieces));
         for (piece, count) in pieces.into_iter().flatten() {
             self.took(number, count, &piece);
-            if let Piece::Ask(question) = piece {
+            if let OutputChunk::Ask(question) = piece {
                 self.answer(question.from, question.ask, None);
             }
         }
     }
 
-    fn count_taken(&mut self, number: u64, count: Count, bytes: u64) {
+    fn count_taken(&mut self, number: u64, count: OutputAccount, bytes: u64) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
@@ -165,11 +165,11 @@ impl Journal {
         if !is_ended
             && output.taken - output.granted >= GRANT_BYTES
             && count.connection == self.connections
-            && let Some(link) = &mut self.link
+            && let Some(connection) = &mut self.connection
         {
             output.granted = output.taken;
             let credit = OutputCredit { to: count.attempt, bytes: output.taken };
-            link.outbox.push(&ToManager::OutputCredit(credit));
+            connection.outbox.push(&ToManager::OutputCredit(credit));
         }
     }
 }

@@ -8,11 +8,11 @@ const DOUBLINGS: u32 = 5;
 
 /// Numbers of tasks by the time at which they are offered again.
 #[derive(Debug, Default)]
-pub(super) struct HeldBack {
+pub(super) struct RetryQueue {
     by_time: BTreeSet<(Instant, u64)>,
 }
 
-impl HeldBack {
+impl RetryQueue {
     /// Holds a task back that was offered so many times.
     pub(super) fn hold(&mut self, now: Instant, number: u64, offers: u32) {
         let whole = FIRST * 2_u32.pow(offers.saturating_sub(1).min(DOUBLINGS));

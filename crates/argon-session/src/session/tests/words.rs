@@ -7,12 +7,12 @@ use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
 use bytes::Bytes;
 
-use super::{Bench, Ending, Piece, Watch};
+use super::{Bench, Completion, OutputChunk, OutputMode};
 
 #[test]
 fn output_is_granted_as_it_is_read() {
     let mut bench = Bench::connected();
-    let number = bench.add_watched(b"x", Watch::Caller);
+    let number = bench.add_watched(b"x", OutputMode::Caller);
     let from = bench.attempt(number, 1);
     bench.said();
     for _ in 0..4 {
@@ -23,18 +23,18 @@ fn output_is_granted_as_it_is_read() {
     for _ in 0..4 {
         let piece = bench.journal.poll_piece(number, Waker::noop());
         assert!(
-            matches!(piece, Poll::Ready(Some(Piece::Output { fd: 1, .. }))),
+            matches!(piece, Poll::Ready(Some(OutputChunk::Output { fd: 1, .. }))),
             "output comes before the end"
         );
     }
     assert!(matches!(bench.journal.poll_piece(number, Waker::noop()), Poll::Ready(None)));
-    assert!(matches!(bench.end(number), Poll::Ready(Ending::Outcome(_))));
+    assert!(matches!(bench.end(number), Poll::Ready(Completion::Outcome(_))));
 }
 
 #[test]
 fn grants_are_cumulative_per_attempt_and_connection() {
     let mut bench = Bench::connected();
-    let number = bench.add_watched(b"x", Watch::Caller);
+    let number = bench.add_watched(b"x", OutputMode::Caller);
     let big = Bytes::from(vec![1; 300 << 10]);
     let first = bench.attempt(number, 1);
     bench.said();
@@ -68,7 +68,7 @@ fn an_end_waits_for_output_that_is_being_printed() {
 #[test]
 fn questions_go_to_who_listens_and_are_answered_with_no_otherwise() {
     let mut bench = Bench::connected();
-    let (deaf, listening) = (bench.add(b"x"), bench.add_watched(b"y", Watch::Caller));
+    let (deaf, listening) = (bench.add(b"x"), bench.add_watched(b"y", OutputMode::Caller));
     bench.said();
     let ask = |from| ToClient::Ask(Ask { from, ask: 3, question: Bytes::from_static(b"{}") });
     let to = bench.attempt(deaf, 1);
@@ -79,7 +79,7 @@ fn questions_go_to_who_listens_and_are_answered_with_no_otherwise() {
     bench.hear(ask(to));
     assert!(matches!(
         bench.journal.poll_piece(listening, Waker::noop()),
-        Poll::Ready(Some(Piece::Ask(question))) if question.from == to
+        Poll::Ready(Some(OutputChunk::Ask(question))) if question.from == to
     ));
     // The caller answers while there is no connection.
     bench.journal.lost();

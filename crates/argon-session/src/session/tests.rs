@@ -18,12 +18,12 @@ use argon_proto::{
 };
 use bytes::Bytes;
 
-use super::{Addition, Ending, Heard, Journal, Piece, Watch};
+use super::{Addition, Completion, Disposition, OutputChunk, OutputMode, SessionState};
 use crate::blob::{Blob, Blobs};
 use crate::error_kind::ErrorKind;
 
 struct Bench {
-    journal: Journal,
+    journal: SessionState,
     decoder: Decoder<Incoming<ToManager>>,
     now: Instant,
 }
@@ -34,7 +34,7 @@ impl Bench {
         reason = "any time will do, and an `Instant` comes from nowhere else"
     )]
     fn new() -> Self {
-        let journal = Journal::new(Open::of(SessionId([1; 16])));
+        let journal = SessionState::new(Open::of(SessionId([1; 16])));
         Self { journal, decoder: Decoder::default(), now: Instant::now() }
     }
 
@@ -83,19 +83,19 @@ impl Bench {
     }
 
     fn add(&mut self, payload: &[u8]) -> u64 {
-        self.add_watched(payload, Watch::Inherit)
+        self.add_watched(payload, OutputMode::Inherit)
     }
 
-    fn add_watched(&mut self, payload: &[u8], watch: Watch) -> u64 {
+    fn add_watched(&mut self, payload: &[u8], watch: OutputMode) -> u64 {
         let addition = addition(payload, watch, false);
         self.journal.add(addition)
     }
 
     fn hear(&mut self, message: ToClient) {
-        assert_eq!(self.journal.hear(self.now, Incoming::Message(message)), Heard::Fine);
+        assert_eq!(self.journal.hear(self.now, Incoming::Message(message)), Disposition::Fine);
     }
 
-    fn end(&mut self, number: u64) -> Poll<Ending> {
+    fn end(&mut self, number: u64) -> Poll<Completion> {
         self.journal.poll_end(number, Waker::noop())
     }
 
@@ -115,12 +115,12 @@ impl Bench {
     }
 }
 
-fn addition(payload: &[u8], watch: Watch, is_detached: bool) -> Addition {
+fn addition(payload: &[u8], watch: OutputMode, is_detached: bool) -> Addition {
     let mut flags = Flags::default();
     if is_detached {
         flags = flags.with(Flags::DETACHED);
     }
-    if watch == Watch::Discard {
+    if watch == OutputMode::Discard {
         flags = flags.with(Flags::CAPTURE);
     }
     // The journal sets the id.
@@ -158,8 +158,8 @@ fn an_outcome_is_handed_over_once_and_acknowledged() {
     assert_eq!(bench.end(number), Poll::Pending);
     bench.finish(number);
     bench.finish(number);
-    assert!(matches!(bench.end(number), Poll::Ready(Ending::Outcome(_))));
-    assert!(matches!(bench.end(number), Poll::Ready(Ending::Failed(ErrorKind::Closed, _))));
+    assert!(matches!(bench.end(number), Poll::Ready(Completion::Outcome(_))));
+    assert!(matches!(bench.end(number), Poll::Ready(Completion::Failed(ErrorKind::Closed, _))));
     assert!(bench.said().is_empty(), "an acknowledgement can wait a little");
     bench.now += Duration::from_secs(1);
     let now = bench.now;
@@ -183,7 +183,7 @@ fn what_is_unfinished_is_offered_again_in_order_after_a_loss() {
         [(numbers[0], true), (numbers[2], true), (numbers[3], true), (fresh, false)]
     );
     assert_eq!(said[4], ToManager::Offered);
-    assert!(matches!(bench.end(numbers[1]), Poll::Ready(Ending::Outcome(_))));
+    assert!(matches!(bench.end(numbers[1]), Poll::Ready(Completion::Outcome(_))));
 }
 
 #[test]
@@ -256,12 +256,12 @@ fn a_task_that_was_sent_before_a_loss_stays_in_doubt_when_it_is_rejected() {
 #[test]
 fn a_limit_of_offers_ends_a_rejected_task() {
     let mut bench = Bench::connected();
-    let once = Addition { offers_max: 1, ..addition(b"x", Watch::Inherit, false) };
+    let once = Addition { offers_max: 1, ..addition(b"x", OutputMode::Inherit, false) };
     let number = bench.journal.add(once);
     bench.said();
     let rejected = bench.outcome(number, Status::Rejected);
     bench.hear(ToClient::Outcome(rejected.clone()));
-    assert_eq!(bench.end(number), Poll::Ready(Ending::Outcome(rejected)));
+    assert_eq!(bench.end(number), Poll::Ready(Completion::Outcome(rejected)));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_cancel_ends_what_was_not_sent_and_asks_for_the_rest() {
     bench.journal.cancel(unsent);
     assert!(matches!(
         bench.end(unsent),
-        Poll::Ready(Ending::Outcome(outcome)) if outcome.head.status == Status::Cancelled
+        Poll::Ready(Completion::Outcome(outcome)) if outcome.head.status == Status::Cancelled
     ));
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered"]);
@@ -289,7 +289,7 @@ fn a_blob_goes_once_per_connection_and_again_when_it_is_needed() {
     let mut bench = Bench::connected();
     let blob = Blob::new(&b"code"[..]);
     let with_blob = || {
-        let mut addition = addition(b"", Watch::Inherit, false);
+        let mut addition = addition(b"", OutputMode::Inherit, false);
         addition.blobs = [blob.clone()].into_iter().collect();
         addition.task = Task::new(addition.task.head, [blob.hash()], Bytes::new(), Payload::default());
         addition
@@ -306,11 +306,11 @@ fn a_blob_goes_once_per_connection_and_again_when_it_is_needed() {
 #[test]
 fn a_detached_task_is_over_when_it_is_accepted() {
     let mut bench = Bench::connected();
-    let number = bench.journal.add(addition(b"x", Watch::Discard, true));
+    let number = bench.journal.add(addition(b"x", OutputMode::Discard, true));
     bench.said();
     let id = bench.journal.task_id(number);
     bench.hear(ToClient::Accepted(vec![id]));
-    assert_eq!(bench.end(number), Poll::Ready(Ending::Accepted));
+    assert_eq!(bench.end(number), Poll::Ready(Completion::Accepted));
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered"]);
 }
@@ -326,8 +326,8 @@ fn collected_outcomes_are_asked_for_again_and_kept_by_the_manager_when_unwanted(
     let mut outcome = bench.outcome(1, Status::Ok);
     outcome.head.id = id;
     bench.hear(ToClient::Outcome(outcome.clone()));
-    assert_eq!(bench.end(first), Poll::Ready(Ending::Outcome(outcome.clone())));
-    assert_eq!(bench.end(second), Poll::Ready(Ending::Outcome(outcome.clone())));
+    assert_eq!(bench.end(first), Poll::Ready(Completion::Outcome(outcome.clone())));
+    assert_eq!(bench.end(second), Poll::Ready(Completion::Outcome(outcome.clone())));
     let now = bench.now + Duration::from_secs(1);
     bench.journal.pass(now);
     assert_eq!(bench.said(), [ToManager::Ack(vec![id])]);
@@ -346,16 +346,16 @@ fn closing_ends_everything_and_says_goodbye() {
     let number = bench.add(b"x");
     bench.said();
     bench.journal.end(ErrorKind::Closed, "closed", Some(Goodbye::default()));
-    assert!(matches!(bench.end(number), Poll::Ready(Ending::Failed(ErrorKind::Closed, _))));
+    assert!(matches!(bench.end(number), Poll::Ready(Completion::Failed(ErrorKind::Closed, _))));
     let late = bench.add(b"y");
-    assert!(matches!(bench.end(late), Poll::Ready(Ending::Failed(ErrorKind::Closed, _))));
+    assert!(matches!(bench.end(late), Poll::Ready(Completion::Failed(ErrorKind::Closed, _))));
     assert_eq!(bench.kinds(), ["Goodbye"]);
 }
 
 #[test]
 fn a_task_that_nobody_waits_for_goes_on_and_is_forgotten_at_its_end() {
     let mut bench = Bench::connected();
-    let number = bench.add_watched(b"x", Watch::Caller);
+    let number = bench.add_watched(b"x", OutputMode::Caller);
     let from = bench.attempt(number, 1);
     bench.said();
     bench.hear(ToClient::Ask(Ask { from, ask: 1, question: Bytes::new() }));
@@ -371,13 +371,13 @@ fn a_task_that_nobody_waits_for_goes_on_and_is_forgotten_at_its_end() {
 fn a_ping_is_answered_and_a_refusal_told() {
     let mut bench = Bench::connected();
     let ping = Incoming::Control(Control::Ping(7));
-    assert_eq!(bench.journal.hear(bench.now, ping), Heard::Fine);
+    assert_eq!(bench.journal.hear(bench.now, ping), Disposition::Fine);
     bench.write();
     assert_eq!(bench.decoder.next(), Ok(Some(Incoming::Control(Control::Pong(7)))));
     let refused = Incoming::Control(Control::Refused(Refusal::new(RefusalCode::Frame, "no")));
-    assert_eq!(bench.journal.hear(bench.now, refused), Heard::Refused("no".to_owned()));
+    assert_eq!(bench.journal.hear(bench.now, refused), Disposition::Refused("no".to_owned()));
     let goodbye = Incoming::Message(ToClient::Goodbye(Goodbye::default()));
-    assert_eq!(bench.journal.hear(bench.now, goodbye), Heard::Goodbye);
+    assert_eq!(bench.journal.hear(bench.now, goodbye), Disposition::Goodbye);
 }
 
 #[test]
@@ -388,8 +388,8 @@ fn tasks_are_found_by_their_numbers_whatever_ended_between_them() {
     let (kept, ended): (Vec<u64>, Vec<u64>) = numbers.iter().partition(|number| *number % 20 == 3);
     for number in ended {
         bench.finish(number);
-        assert!(matches!(bench.end(number), Poll::Ready(Ending::Outcome(_))));
-        assert!(matches!(bench.end(number), Poll::Ready(Ending::Failed(ErrorKind::Closed, _))));
+        assert!(matches!(bench.end(number), Poll::Ready(Completion::Outcome(_))));
+        assert!(matches!(bench.end(number), Poll::Ready(Completion::Failed(ErrorKind::Closed, _))));
     }
     assert!(kept.iter().all(|number| bench.end(*number).is_pending()));
     bench.connect(100, 1000);

@@ -5,8 +5,8 @@ use std::task::{Poll, Waker};
 
 use argon_proto::TaskId;
 
-use super::Journal;
-use super::entry::{Addition, Ending, keep};
+use super::SessionState;
+use super::entry::{Addition, Completion, keep};
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -26,7 +26,7 @@ pub struct Member {
     pub bytes: u64,
 }
 
-impl Journal {
+impl SessionState {
     /// Makes a group.
     pub fn open_group(&mut self) -> u64 {
         self.last_group += 1;
@@ -46,10 +46,10 @@ impl Journal {
     }
 
     /// Takes the next end of the group, or leaves the waker.
-    pub fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(Member, TaskId, Ending)> {
+    pub fn poll_group(&mut self, group: u64, waker: &Waker) -> Poll<(Member, TaskId, Completion)> {
         let Some(state) = self.groups.get_mut(&group) else {
             let (kind, message) = self.taken();
-            return Poll::Ready((Member::default(), self.task_id(0), Ending::Failed(kind, message)));
+            return Poll::Ready((Member::default(), self.task_id(0), Completion::Failed(kind, message)));
         };
         let Some(number) = state.ended.pop_front() else {
             keep(&mut state.waker, waker);

@@ -7,8 +7,8 @@ use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::{Report, Status};
 use serde_json::{Value, json};
 
-use super::{Bench, Watch, addition};
-use crate::journal::Member;
+use super::{Bench, OutputMode, addition};
+use crate::session::Member;
 
 impl Bench {
     /// Lets so many seconds pass, and returns the codes that the hook receives.
@@ -57,7 +57,7 @@ fn a_reason_is_handed_over_once_and_again_when_it_comes_back() {
 fn members_of_a_group_are_waited_for() {
     let mut bench = Bench::connected();
     let group = bench.journal.open_group();
-    let addition = addition(b"x", Watch::Inherit, false);
+    let addition = addition(b"x", OutputMode::Inherit, false);
     bench.journal.add_to_group(addition, Member { group, position: 0, bytes: 1 });
     bench.pass(3);
     assert_eq!(bench.reasons(&["no_worker"]), ["no_worker"]);

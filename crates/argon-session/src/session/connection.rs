@@ -16,7 +16,7 @@ const ACK_BYTES: u64 = 1 << 20;
 const ACK_AFTER: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ConnectionState {
     pub(super) outbox: Outbox,
     pub(super) blobs: FxHashSet<BlobHash>,
     pub(super) credit_tasks: u64,
@@ -31,7 +31,7 @@ pub(super) struct Link {
     acks_since: Option<Instant>,
 }
 
-impl Link {
+impl ConnectionState {
     pub(super) fn new(credit_tasks: u64, credit_bytes: u64) -> Self {
         Self {
             outbox: Outbox::default(),

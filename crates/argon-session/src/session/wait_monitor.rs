@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::Journal;
-use super::entry::{Purpose, State};
+use super::SessionState;
+use super::entry::{EntryState, Purpose};
 use crate::waiting::Waiting;
 
 /// The first look after this, the next after twice the time, and so on.
@@ -15,7 +15,7 @@ const FIRST: Duration = Duration::from_secs(2);
 const MOST: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
-pub(super) struct Waits {
+pub(super) struct WaitMonitor {
     /// Since when tasks are open and nothing has come.
     since: Option<Instant>,
     /// When to look next, and after what pause.
@@ -36,7 +36,7 @@ pub(super) struct Waits {
     news: Vec<Waiting>,
 }
 
-impl Journal {
+impl SessionState {
     /// Something ended: the wait begins anew.
     pub(super) fn waits_anew(&mut self, now: Instant) {
         if self.waits.since.is_some() {
@@ -64,10 +64,10 @@ impl Journal {
     pub fn look(&mut self, now: Instant) {
         if !self.has_open() {
             let manager = std::mem::take(&mut self.waits.manager);
-            self.waits = Waits { is_mute: self.waits.is_mute, manager, ..Waits::default() };
+            self.waits = WaitMonitor { is_mute: self.waits.is_mute, manager, ..WaitMonitor::default() };
             return;
         }
-        if self.link.is_some() {
+        if self.connection.is_some() {
             self.waits.away = None;
         }
         if self.waits.since.is_none() {
@@ -81,12 +81,12 @@ impl Journal {
         }
         // Tasks that nobody waits for any more go on, and need no reason.
         if self.waits_of_tasks() == 0 {
-            self.waits = Waits { is_mute: self.waits.is_mute, ..Waits::default() };
+            self.waits = WaitMonitor { is_mute: self.waits.is_mute, ..WaitMonitor::default() };
             return;
         }
         self.waits.pause = (self.waits.pause * 2).min(MOST);
         self.waits.next = Some(now + self.waits.pause);
-        if self.link.is_none() {
+        if self.connection.is_none() {
             // A failed try comes within seconds, and brings the reason.
             match &self.waits.away {
                 Some(why) => {
@@ -96,7 +96,7 @@ impl Journal {
                 }
                 None => self.waits.next = Some(now),
             }
-        } else if self.held_back.next().is_some()
+        } else if self.retry_queue.next().is_some()
             && let Some((code, message)) = self.waits.rejected.clone()
         {
             let tasks = self.waits_of_tasks();
@@ -150,11 +150,11 @@ impl Journal {
         if self.is_ended() {
             return false;
         }
-        match &self.link {
-            Some(link) => {
-                link.in_flight > 0
+        match &self.connection {
+            Some(connection) => {
+                connection.in_flight > 0
                     || !self.backlog.is_empty()
-                    || self.held_back.next().is_some()
+                    || self.retry_queue.next().is_some()
                     || !self.collects.is_empty()
             }
             None => self.waits_of_tasks() > 0,
@@ -163,7 +163,7 @@ impl Journal {
 
     fn waits_of_tasks(&self) -> u64 {
         let open = self.entries.iter().filter(|(_, entry)| {
-            entry.state != State::Ended && !(entry.is_abandoned && entry.purpose == Purpose::Attached)
+            entry.state != EntryState::Ended && !(entry.is_abandoned && entry.purpose == Purpose::Attached)
         });
         open.count() as u64
     }

@@ -6,8 +6,8 @@ use argon_proto::conversation::client::ToManager;
 use argon_proto::{Attempt, Codec, Outcome, OutcomeHead, Payload, Report, Status, Task, TaskId};
 
 use super::group::Member;
-use super::output::{Output, Piece};
-use super::{Journal, Turn};
+use super::output::{OutputChunk, OutputState};
+use super::{BacklogItem, SessionState};
 use crate::blob::Blobs;
 use crate::error_kind::ErrorKind;
 
@@ -24,7 +24,7 @@ pub(super) enum Purpose {
 
 /// What becomes of what a task prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Watch {
+pub enum OutputMode {
     /// Written to this process's own standard output and error.
     Inherit,
     /// Handed to the caller, who answers the task's questions too.
@@ -43,14 +43,14 @@ pub struct Addition {
     /// Whether it lives on without this client; its caller waits only until the manager keeps it.
     pub is_detached: bool,
     /// What becomes of what it prints.
-    pub watch: Watch,
+    pub watch: OutputMode,
     /// How often it may be rejected before that is its outcome; 0 for ever.
     pub offers_max: u32,
 }
 
 /// How a task ended for its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum Completion {
     /// With an outcome.
     Outcome(Outcome),
     /// The manager keeps it.
@@ -60,7 +60,7 @@ pub enum Ending {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum EntryState {
     /// In the backlog, or to be offered again.
     Waiting,
     /// The manager has it.
@@ -79,13 +79,13 @@ pub(super) enum Content {
     /// A task that somebody else submitted.
     Nothing,
     /// How it ended.
-    Ending(Ending),
+    Completion(Completion),
 }
 
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) purpose: Purpose,
-    pub(super) state: State,
+    pub(super) state: EntryState,
     pub(super) content: Content,
     pub(super) blobs: Blobs,
     /// What it counts against the credit in bytes.
@@ -97,15 +97,15 @@ pub(super) struct Entry {
     pub(super) is_cancelled: bool,
     /// Nobody waits for it any more.
     pub(super) is_abandoned: bool,
-    pub(super) watch: Watch,
-    pub(super) output: Option<Box<Output>>,
+    pub(super) watch: OutputMode,
+    pub(super) output: Option<Box<OutputState>>,
     pub(super) waker: Option<Waker>,
     pub(super) member: Option<Member>,
 }
 
 impl Entry {
     pub(super) fn is_ended(&self) -> bool {
-        self.state == State::Ended
+        self.state == EntryState::Ended
     }
 
     /// Whether what it printed is still on its way to this process's output: that comes before its end.
@@ -114,7 +114,7 @@ impl Entry {
     }
 }
 
-impl Journal {
+impl SessionState {
     /// Takes a task in and sends it if the credit allows; returns its number.
     pub fn add(&mut self, addition: Addition) -> u64 {
         self.last += 1;
@@ -124,7 +124,7 @@ impl Journal {
         let weight = task.weight();
         let entry = Entry {
             purpose: if is_detached { Purpose::Detached } else { Purpose::Attached },
-            state: State::Waiting,
+            state: EntryState::Waiting,
             content: Content::Task(task),
             blobs,
             weight,
@@ -140,9 +140,9 @@ impl Journal {
         };
         self.entries.insert(number, entry);
         if let Some((kind, message)) = self.ended.clone() {
-            self.finish(number, Ending::Failed(kind, message));
+            self.finish(number, Completion::Failed(kind, message));
         } else if !self.backlog.is_empty() || !self.send_if_allowed(number) {
-            self.backlog.push_back(Turn::Task(number));
+            self.backlog.push_back(BacklogItem::Task(number));
         }
         number
     }
@@ -153,7 +153,7 @@ impl Journal {
         let number = self.last;
         let entry = Entry {
             purpose: Purpose::Collect(id),
-            state: State::Waiting,
+            state: EntryState::Waiting,
             content: Content::Nothing,
             blobs: Blobs::default(),
             weight: 0,
@@ -162,43 +162,45 @@ impl Journal {
             offers_max: 0,
             is_cancelled: false,
             is_abandoned: false,
-            watch: Watch::Discard,
+            watch: OutputMode::Discard,
             output: None,
             waker: None,
             member: None,
         };
         self.entries.insert(number, entry);
         if let Some((kind, message)) = self.ended.clone() {
-            self.finish(number, Ending::Failed(kind, message));
+            self.finish(number, Completion::Failed(kind, message));
             return number;
         }
         let waiting = self.collects.entry(id).or_default();
         waiting.push(number);
         let is_first = waiting.len() == 1;
-        if is_first && let Some(link) = self.link.as_mut().filter(|link| link.has_offered) {
-            link.outbox.push(&ToManager::Collect(vec![id]));
+        if is_first
+            && let Some(connection) = self.connection.as_mut().filter(|connection| connection.has_offered)
+        {
+            connection.outbox.push(&ToManager::Collect(vec![id]));
         }
         number
     }
 
     /// Takes the end of a task, or leaves `waker` to be woken at it. A task is forgotten when its end was taken.
-    pub fn poll_end(&mut self, number: u64, waker: &Waker) -> Poll<Ending> {
+    pub fn poll_end(&mut self, number: u64, waker: &Waker) -> Poll<Completion> {
         let Some(entry) = self.entries.get_mut(number) else {
             let (kind, message) = self.taken();
-            return Poll::Ready(Ending::Failed(kind, message));
+            return Poll::Ready(Completion::Failed(kind, message));
         };
         if !entry.is_ended() || entry.is_printing() {
             keep(&mut entry.waker, waker);
             return Poll::Pending;
         }
         match self.entries.remove(number).map(|entry| entry.content) {
-            Some(Content::Ending(ending)) => Poll::Ready(ending),
+            Some(Content::Completion(ending)) => Poll::Ready(ending),
             Some(Content::Task(_) | Content::Nothing) | None => Poll::Pending,
         }
     }
 
     /// Takes the next piece of what a task printed or asked; `None` when it has ended and nothing is left.
-    pub fn poll_piece(&mut self, number: u64, waker: &Waker) -> Poll<Option<Piece>> {
+    pub fn poll_piece(&mut self, number: u64, waker: &Waker) -> Poll<Option<OutputChunk>> {
         let Some(entry) = self.entries.get_mut(number) else {
             return Poll::Ready(None);
         };
@@ -225,24 +227,24 @@ impl Journal {
         }
         entry.is_cancelled = true;
         match (&entry.state, entry.purpose) {
-            (State::Sent, Purpose::Attached | Purpose::Detached) => {
+            (EntryState::Sent, Purpose::Attached | Purpose::Detached) => {
                 let id = self.task_id(number);
-                if let Some(link) = &mut self.link {
-                    link.outbox.push(&ToManager::Cancel(vec![id]));
+                if let Some(connection) = &mut self.connection {
+                    connection.outbox.push(&ToManager::Cancel(vec![id]));
                 }
             }
             // It is offered again, and then cancelled.
-            (State::Waiting, Purpose::Attached | Purpose::Detached) if entry.is_doubtful => {}
-            (State::Waiting | State::HeldBack, Purpose::Attached | Purpose::Detached) => {
+            (EntryState::Waiting, Purpose::Attached | Purpose::Detached) if entry.is_doubtful => {}
+            (EntryState::Waiting | EntryState::HeldBack, Purpose::Attached | Purpose::Detached) => {
                 let outcome = self.cancelled_here(number);
-                self.finish(number, Ending::Outcome(outcome));
+                self.finish(number, Completion::Outcome(outcome));
             }
             (_, Purpose::Collect(id)) => {
-                if let Some(link) = &mut self.link {
-                    link.outbox.push(&ToManager::Cancel(vec![id]));
+                if let Some(connection) = &mut self.connection {
+                    connection.outbox.push(&ToManager::Cancel(vec![id]));
                 }
             }
-            (State::Ended, _) => {}
+            (EntryState::Ended, _) => {}
         }
     }
 
@@ -261,9 +263,9 @@ impl Journal {
 
     /// Cancels a detached task by its id, whoever submitted it.
     pub fn cancel_detached(&mut self, ids: Vec<TaskId>) {
-        if let Some(link) = &mut self.link {
+        if let Some(connection) = &mut self.connection {
             ids.chunks(super::IDS_PER_FRAME)
-                .for_each(|part| link.outbox.push(&ToManager::Cancel(part.to_vec())));
+                .for_each(|part| connection.outbox.push(&ToManager::Cancel(part.to_vec())));
         }
     }
 
@@ -289,13 +291,13 @@ impl Journal {
             return;
         }
         entry.is_abandoned = true;
-        if entry.watch == Watch::Caller {
-            entry.watch = Watch::Discard;
+        if entry.watch == OutputMode::Caller {
+            entry.watch = OutputMode::Discard;
             self.drop_pieces(number);
         }
     }
 
-    pub(super) fn finish(&mut self, number: u64, ending: Ending) {
+    pub(super) fn finish(&mut self, number: u64, ending: Completion) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
@@ -306,8 +308,8 @@ impl Journal {
             self.entries.remove(number);
             return;
         }
-        entry.state = State::Ended;
-        entry.content = Content::Ending(ending);
+        entry.state = EntryState::Ended;
+        entry.content = Content::Completion(ending);
         entry.blobs = Blobs::default();
         if !entry.is_printing() {
             self.tell(number);

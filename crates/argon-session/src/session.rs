@@ -1,22 +1,22 @@
 //! The client's journal: every task is kept here until its outcome is in hand, and offered again after each reconnect.
 //!
-//! Pure: no socket, no clock, no chance. The session's shell calls [`Journal::connected`], [`Journal::hear`],
-//! [`Journal::lost`] and [`Journal::pass`] with what happened, writes what [`Journal::outbox`] holds, and wakes
-//! [`Journal::take_wakers`] when it has let go of its lock. Callers add work with [`Journal::add`] and follow it by its
+//! Pure: no socket, no clock, no chance. The session's shell calls [`SessionState::connected`], [`SessionState::hear`],
+//! [`SessionState::lost`] and [`SessionState::pass`] with what happened, writes what [`SessionState::outbox`] holds, and wakes
+//! [`SessionState::take_wakers`] when it has let go of its lock. Callers add work with [`SessionState::add`] and follow it by its
 //! number, which is the task's sequence number. The rules are those of `spec/delivery.md`, section 4, and
 //! `spec/protocol.md`, section 7.
 
 mod ask;
+mod connection;
 mod entries;
 mod entry;
 mod group;
-mod hear;
-mod held_back;
-mod link;
+mod on_message;
 mod output;
 mod request;
+mod retry_queue;
 mod send;
-mod waiting;
+mod wait_monitor;
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -31,23 +31,23 @@ use argon_proto::{SessionId, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use ask::Question;
-pub use entry::{Addition, Ending, Watch};
+pub use entry::{Addition, Completion, OutputMode};
 pub use group::Member;
-pub use hear::Heard;
-pub use output::{Count, Piece, Printed};
+pub use on_message::Disposition;
+pub use output::{OutputAccount, OutputChunk, Printed};
 
 use crate::error_kind::ErrorKind;
+use connection::ConnectionState;
 use entries::Entries;
-use entry::State;
+use entry::EntryState;
 use group::Group;
-use held_back::HeldBack;
-use link::Link;
 use request::Requests;
-use waiting::Waits;
+use retry_queue::RetryQueue;
+use wait_monitor::WaitMonitor;
 
 /// The session of a client: see the module.
 #[derive(Debug)]
-pub struct Journal {
+pub struct SessionState {
     session: SessionId,
     last: u64,
     /// What each connection begins with.
@@ -60,11 +60,11 @@ pub struct Journal {
     groups: FxHashMap<u64, Group>,
     last_group: u64,
     requests: Requests,
-    waits: Waits,
-    backlog: VecDeque<Turn>,
-    held_back: HeldBack,
+    waits: WaitMonitor,
+    backlog: VecDeque<BacklogItem>,
+    retry_queue: RetryQueue,
     late_answers: Vec<Answer>,
-    link: Option<Link>,
+    connection: Option<ConnectionState>,
     connections: u32,
     /// Why nothing can be added any more.
     ended: Option<(ErrorKind, String)>,
@@ -74,13 +74,13 @@ pub struct Journal {
 
 /// What waits for its turn to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Turn {
+enum BacklogItem {
     Task(u64),
     /// Everything that had been sent before has been offered again.
     Offered,
 }
 
-impl Journal {
+impl SessionState {
     /// A journal for the session of `open`.
     pub fn new(open: Open) -> Self {
         Self {
@@ -93,11 +93,11 @@ impl Journal {
             groups: FxHashMap::default(),
             last_group: 0,
             requests: Requests::default(),
-            waits: Waits::default(),
+            waits: WaitMonitor::default(),
             backlog: VecDeque::new(),
-            held_back: HeldBack::default(),
+            retry_queue: RetryQueue::default(),
             late_answers: Vec::new(),
-            link: None,
+            connection: None,
             connections: 0,
             ended: None,
             wakers: Vec::new(),
@@ -114,31 +114,32 @@ impl Journal {
     pub fn connected(&mut self, welcome: &Welcome) {
         self.lost();
         self.connections += 1;
-        let mut link = Link::new(welcome.credit_tasks, welcome.credit_bytes);
-        link.outbox.push(&ToManager::Open(self.open.clone()));
-        self.link = Some(link);
+        let mut connection = ConnectionState::new(welcome.credit_tasks, welcome.credit_bytes);
+        connection.outbox.push(&ToManager::Open(self.open.clone()));
+        self.connection = Some(connection);
         let mut again: Vec<u64> = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.state == State::Waiting && entry.is_doubtful)
+            .filter(|(_, entry)| entry.state == EntryState::Waiting && entry.is_doubtful)
             .map(|(number, _)| number)
             .collect();
         again.sort_unstable();
         let waiting = std::mem::take(&mut self.backlog);
         let fresh = waiting.into_iter().filter(
-            |turn| matches!(turn, Turn::Task(number) if self.entries.get(*number).is_some_and(|entry| !entry.is_doubtful)),
+            |turn| matches!(turn, BacklogItem::Task(number) if self.entries.get(*number).is_some_and(|entry| !entry.is_doubtful)),
         );
-        self.backlog = again.into_iter().map(Turn::Task).chain([Turn::Offered]).chain(fresh).collect();
+        self.backlog =
+            again.into_iter().map(BacklogItem::Task).chain([BacklogItem::Offered]).chain(fresh).collect();
         self.send_backlog();
     }
 
     /// The connection is gone; what was sent on it will be offered again.
     pub fn lost(&mut self) {
-        if self.link.take().is_none() {
+        if self.connection.take().is_none() {
             return;
         }
-        for entry in self.entries.iter_mut().filter(|entry| entry.state == State::Sent) {
-            entry.state = State::Waiting;
+        for entry in self.entries.iter_mut().filter(|entry| entry.state == EntryState::Sent) {
+            entry.state = EntryState::Waiting;
             entry.is_doubtful = true;
         }
     }
@@ -147,38 +148,40 @@ impl Journal {
     pub fn pass(&mut self, now: Instant) {
         // While those that were rejected are still held back: that is why they wait.
         self.look(now);
-        self.backlog.extend(self.held_back.due(now).into_iter().map(|number| {
-            if let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.state == State::HeldBack) {
-                entry.state = State::Waiting;
+        self.backlog.extend(self.retry_queue.due(now).into_iter().map(|number| {
+            if let Some(entry) =
+                self.entries.get_mut(number).filter(|entry| entry.state == EntryState::HeldBack)
+            {
+                entry.state = EntryState::Waiting;
             }
-            Turn::Task(number)
+            BacklogItem::Task(number)
         }));
         self.send_backlog();
-        if let Some(link) = &mut self.link
-            && link.acks_due().is_some_and(|due| due <= now)
+        if let Some(connection) = &mut self.connection
+            && connection.acks_due().is_some_and(|due| due <= now)
         {
-            link.send_acks();
+            connection.send_acks();
         }
     }
 
-    /// When [`Journal::pass`] is wanted.
+    /// When [`SessionState::pass`] is wanted.
     pub fn next_pass(&self) -> Option<Instant> {
-        let acks = self.link.as_ref().and_then(Link::acks_due);
-        [acks, self.held_back.next()].into_iter().flatten().min()
+        let acks = self.connection.as_ref().and_then(ConnectionState::acks_due);
+        [acks, self.retry_queue.next()].into_iter().flatten().min()
     }
 
     /// What is to be written, if there is a connection; acknowledgements ride along with anything else.
     pub fn outbox(&mut self) -> Option<&mut Outbox> {
-        let link = self.link.as_mut()?;
-        if !link.outbox.is_empty() {
-            link.send_acks();
+        let connection = self.connection.as_mut()?;
+        if !connection.outbox.is_empty() {
+            connection.send_acks();
         }
-        Some(&mut link.outbox)
+        Some(&mut connection.outbox)
     }
 
     /// Bytes that wait to be written, without acknowledgements that can wait.
     pub fn to_write(&self) -> u64 {
-        self.link.as_ref().map_or(0, |link| link.outbox.len())
+        self.connection.as_ref().map_or(0, |connection| connection.outbox.len())
     }
 
     /// Whether nothing waits to be written but acknowledgements that can wait.
@@ -188,7 +191,7 @@ impl Journal {
 
     /// Tasks that the manager has and whose outcome is not here.
     pub fn in_flight(&self) -> u64 {
-        self.link.as_ref().map_or(0, |link| link.in_flight)
+        self.connection.as_ref().map_or(0, |connection| connection.in_flight)
     }
 
     /// Those to wake, after the lock is gone.
@@ -208,13 +211,13 @@ impl Journal {
             return;
         }
         self.ended = Some((kind, message.to_owned()));
-        if let Some(link) = &mut self.link {
-            link.send_acks();
-            farewell.into_iter().for_each(|word| link.outbox.push(&ToManager::Goodbye(word)));
+        if let Some(connection) = &mut self.connection {
+            connection.send_acks();
+            farewell.into_iter().for_each(|word| connection.outbox.push(&ToManager::Goodbye(word)));
         }
         let open: Vec<u64> = self.entries.iter().map(|(number, _)| number).collect();
         for number in open {
-            self.finish(number, Ending::Failed(kind, message.to_owned()));
+            self.finish(number, Completion::Failed(kind, message.to_owned()));
         }
         self.requests.fail(kind, message, &mut self.wakers);
         self.backlog.clear();
@@ -226,7 +229,7 @@ impl Journal {
         self.ended.clone().unwrap_or_else(|| (ErrorKind::Closed, "its outcome was taken before".to_owned()))
     }
 
-    /// Whether [`Journal::end`] was called.
+    /// Whether [`SessionState::end`] was called.
     pub fn is_ended(&self) -> bool {
         self.ended.is_some()
     }
@@ -237,17 +240,17 @@ impl Journal {
     }
 
     fn say_offered(&mut self) {
-        let Some(link) = &mut self.link else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
-        link.outbox.push(&ToManager::Offered);
-        link.has_offered = true;
+        connection.outbox.push(&ToManager::Offered);
+        connection.has_offered = true;
         let ids: Vec<TaskId> = self.collects.keys().copied().collect();
         for part in ids.chunks(IDS_PER_FRAME) {
-            link.outbox.push(&ToManager::Collect(part.to_vec()));
+            connection.outbox.push(&ToManager::Collect(part.to_vec()));
         }
-        self.requests.unanswered().for_each(|request| link.outbox.push(&ToManager::Request(request)));
-        self.late_answers.drain(..).for_each(|answer| link.outbox.push(&ToManager::Answer(answer)));
+        self.requests.unanswered().for_each(|request| connection.outbox.push(&ToManager::Request(request)));
+        self.late_answers.drain(..).for_each(|answer| connection.outbox.push(&ToManager::Answer(answer)));
     }
 }
 

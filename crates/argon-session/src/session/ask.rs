@@ -5,8 +5,8 @@ use argon_proto::conversation::client::ToManager;
 use argon_proto::conversation::{Answer, Ask};
 use bytes::Bytes;
 
-use super::Journal;
-use super::entry::Watch;
+use super::SessionState;
+use super::entry::OutputMode;
 
 /// What a task is told that gets no answer.
 const NO: Bytes = Bytes::from_static(b"it gives none");
@@ -22,14 +22,14 @@ pub struct Question {
     pub json: Bytes,
 }
 
-impl Journal {
+impl SessionState {
     pub(super) fn on_ask(&mut self, question: Ask) {
         let Ask { from, ask, question: json } = question;
         let listens = from.task.session == self.session
             && self
                 .entries
                 .get(from.task.sequence)
-                .is_some_and(|entry| entry.watch == Watch::Caller && !entry.is_ended());
+                .is_some_and(|entry| entry.watch == OutputMode::Caller && !entry.is_ended());
         if listens {
             self.add_question(Question { from, ask, json });
         } else {
@@ -41,8 +41,8 @@ impl Journal {
     pub fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>) {
         let found = bytes.is_some();
         let answer = Answer { to, ask, found, bytes: bytes.unwrap_or(NO) };
-        match self.link.as_mut().filter(|link| link.has_offered) {
-            Some(link) => link.outbox.push(&ToManager::Answer(answer)),
+        match self.connection.as_mut().filter(|connection| connection.has_offered) {
+            Some(connection) => connection.outbox.push(&ToManager::Answer(answer)),
             None => self.late_answers.push(answer),
         }
     }

@@ -7,7 +7,7 @@ use argon_proto::conversation::client::ToManager;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use super::Journal;
+use super::SessionState;
 use super::entry::keep;
 use crate::error_kind::ErrorKind;
 
@@ -45,7 +45,7 @@ impl Requests {
     }
 }
 
-impl Journal {
+impl SessionState {
     /// Sends a request: `what`, and further fields of its JSON object. Returns the number to follow it by.
     pub fn request(&mut self, what: &str, mut fields: serde_json::Map<String, Value>) -> u64 {
         self.requests.last += 1;
@@ -53,8 +53,8 @@ impl Journal {
         // Their names are the request's own.
         fields.retain(|name, _| name != "request" && name != "what");
         let request = Request { request: number, what: what.to_owned(), fields };
-        if let Some(link) = self.link.as_mut().filter(|link| link.has_offered) {
-            link.outbox.push(&ToManager::Request(request.clone()));
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.has_offered) {
+            connection.outbox.push(&ToManager::Request(request.clone()));
         }
         let reply = self.ended.clone().map(Err);
         self.requests.open.insert(number, OpenRequest { request, reply, waker: None });

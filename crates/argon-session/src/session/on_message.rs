@@ -6,12 +6,12 @@ use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::{Control, Incoming, Output};
 use argon_proto::{Outcome, Status, TaskId};
 
-use super::Journal;
-use super::entry::{Ending, Purpose, State};
+use super::SessionState;
+use super::entry::{Completion, EntryState, Purpose};
 
 /// What the shell must know of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Heard {
+pub enum Disposition {
     /// Nothing: it was dealt with.
     Fine,
     /// The manager ends this connection, in these words.
@@ -20,21 +20,21 @@ pub enum Heard {
     Goodbye,
 }
 
-impl Journal {
+impl SessionState {
     /// Takes a frame in.
-    pub fn hear(&mut self, now: Instant, incoming: Incoming<ToClient>) -> Heard {
+    pub fn hear(&mut self, now: Instant, incoming: Incoming<ToClient>) -> Disposition {
         match incoming {
-            Incoming::Message(ToClient::Goodbye(_)) => return Heard::Goodbye,
+            Incoming::Message(ToClient::Goodbye(_)) => return Disposition::Goodbye,
             Incoming::Message(message) => self.on_message(now, message),
             Incoming::Control(Control::Ping(token)) => {
-                if let Some(link) = &mut self.link {
-                    link.outbox.push(&Control::Pong(token));
+                if let Some(connection) = &mut self.connection {
+                    connection.outbox.push(&Control::Pong(token));
                 }
             }
             Incoming::Control(Control::Pong(_)) => {}
-            Incoming::Control(Control::Refused(refusal)) => return Heard::Refused(refusal.message),
+            Incoming::Control(Control::Refused(refusal)) => return Disposition::Refused(refusal.message),
         }
-        Heard::Fine
+        Disposition::Fine
     }
 
     fn on_message(&mut self, now: Instant, message: ToClient) {
@@ -42,9 +42,9 @@ impl Journal {
             ToClient::Outcome(outcome) => self.on_outcome(now, outcome),
             ToClient::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(id)),
             ToClient::Credit(credit) => {
-                if let Some(link) = &mut self.link {
-                    link.credit_tasks = link.credit_tasks.max(credit.tasks);
-                    link.credit_bytes = link.credit_bytes.max(credit.bytes);
+                if let Some(connection) = &mut self.connection {
+                    connection.credit_tasks = connection.credit_tasks.max(credit.tasks);
+                    connection.credit_bytes = connection.credit_bytes.max(credit.bytes);
                 }
                 self.send_backlog();
             }
@@ -66,17 +66,17 @@ impl Journal {
         let own = if id.session == self.session { self.entries.get_mut(number) } else { None };
         match own {
             Some(entry) if !matches!(entry.purpose, Purpose::Collect(_)) && !entry.is_ended() => {
-                if entry.state == State::Sent
-                    && let Some(link) = &mut self.link
+                if entry.state == EntryState::Sent
+                    && let Some(connection) = &mut self.connection
                 {
-                    link.in_flight -= 1;
+                    connection.in_flight -= 1;
                 }
                 if outcome.head.status == Status::Rejected {
                     self.on_rejected(now, number, outcome);
                 } else {
                     self.waits_anew(now);
                     self.acknowledge(now, &outcome);
-                    self.finish(number, Ending::Outcome(outcome));
+                    self.finish(number, Completion::Outcome(outcome));
                 }
             }
             Some(_) | None => self.on_collected(now, outcome),
@@ -93,13 +93,13 @@ impl Journal {
         };
         entry.offers += 1;
         if entry.is_cancelled || (entry.offers_max != 0 && entry.offers >= entry.offers_max) {
-            return self.finish(number, Ending::Outcome(outcome));
+            return self.finish(number, Completion::Outcome(outcome));
         }
-        entry.state = State::HeldBack;
+        entry.state = EntryState::HeldBack;
         let report = argon_proto::Report::from_json(&outcome.report);
         let offers = entry.offers;
         self.rejected(report.code, report.message);
-        self.held_back.hold(now, number, offers);
+        self.retry_queue.hold(now, number, offers);
     }
 
     /// An outcome of a detached task, or one that came again.
@@ -108,7 +108,7 @@ impl Journal {
         if let Some(waiting) = self.collects.remove(&id) {
             self.acknowledge(now, &outcome);
             for number in waiting {
-                self.finish(number, Ending::Outcome(outcome.clone()));
+                self.finish(number, Completion::Outcome(outcome.clone()));
             }
         } else if !self.unwanted.remove(&id) {
             self.acknowledge(now, &outcome);
@@ -122,17 +122,17 @@ impl Journal {
         if id.session != self.session || entry.purpose != Purpose::Detached || entry.is_ended() {
             return;
         }
-        if entry.state == State::Sent
-            && let Some(link) = &mut self.link
+        if entry.state == EntryState::Sent
+            && let Some(connection) = &mut self.connection
         {
-            link.in_flight -= 1;
+            connection.in_flight -= 1;
         }
-        self.finish(id.sequence, Ending::Accepted);
+        self.finish(id.sequence, Completion::Accepted);
     }
 
     fn acknowledge(&mut self, now: Instant, outcome: &Outcome) {
-        if let Some(link) = &mut self.link {
-            link.acknowledge(now, outcome.head.id, outcome.payload.len());
+        if let Some(connection) = &mut self.connection {
+            connection.acknowledge(now, outcome.head.id, outcome.payload.len());
         }
     }
 }
