@@ -13,6 +13,5 @@ pub mod gate;
 pub mod outcome_batch;
 pub mod pool;
 pub mod scheduler;
-pub mod time;
 
-pub use time::Time;
+pub use argon_proto::time::{self, Time};

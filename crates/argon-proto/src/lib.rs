@@ -15,6 +15,7 @@ pub mod limit;
 pub mod outcome;
 pub mod payload;
 pub mod task;
+pub mod time;
 
 pub use conversation::Message;
 pub use error::DecodeError;
@@ -22,6 +23,7 @@ pub use id::{Attempt, AttemptId, BlobHash, SessionId, TaskId, WorkerId};
 pub use outcome::{Outcome, OutcomeHead, Report, Status};
 pub use payload::Payload;
 pub use task::{Codec, Flags, Priority, Runtime, Task, TaskHead};
+pub use time::Time;
 
 /// The protocol version that this release speaks, lowest and highest.
 pub const PROTOCOL_VERSIONS: (u16, u16) = (1, 1);

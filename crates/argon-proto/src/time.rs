@@ -1,14 +1,14 @@
-//! Time as the core sees it: microseconds since some moment that the caller chose.
+//! Time as the state machines see it: microseconds since a moment that their shell chose.
 
 use std::ops::Add;
 use std::time::Duration;
 
-/// A moment on the caller's monotonic clock, in microseconds.
+/// Moment on the monotonic clock of the caller, in microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Time(pub u64);
 
 impl Time {
-    /// How long ago `earlier` was; zero if it is not earlier.
+    /// Time that has passed since `earlier`; zero if that is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
