@@ -4,6 +4,7 @@
 //! socket, knows no clock and takes no decision; `spec/protocol.md` is its contract and
 //! `spec/vectors/*.json` its tests, shared with the other languages.
 
+pub mod backoff;
 pub mod conversation;
 pub mod error;
 pub mod frame;

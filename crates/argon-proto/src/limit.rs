@@ -1,4 +1,6 @@
-//! Every limit of the wire, named. What happens beyond each is told in `spec/protocol.md`.
+//! Limits and times of the protocol, each defined here once. `spec/protocol.md` says what happens beyond each.
+
+use std::time::Duration;
 
 /// Largest frame before the key is proven, in bytes (kind and body).
 pub const FRAME_BYTES_BEFORE_PROOF: usize = 512;
@@ -16,3 +18,28 @@ pub const META_BYTES: usize = 64 << 10;
 pub const IDS_PER_FRAME: usize = 16_384;
 /// Output bytes of one attempt that may be under way beyond the client's grant.
 pub const OUTPUT_WINDOW_BYTES: u64 = 1 << 20;
+
+/// Silence after which a peer counts as dead, for clients, managers and workers. Any byte breaks the silence.
+pub const SILENCE: Duration = Duration::from_secs(15);
+/// A side that has sent nothing for this time sends a PING.
+pub const PING_AFTER: Duration = Duration::from_secs(5);
+/// Bound on connecting and the handshake.
+pub const DIAL_WITHIN: Duration = Duration::from_secs(5);
+/// Bound on the search for the first manager of a client, unless its user sets another.
+pub const FIRST_MANAGER_WITHIN: Duration = Duration::from_secs(1);
+/// Refusals in a row, without an outcome or reply between them, after which a client gives up.
+pub const REFUSALS_MAX: u32 = 5;
+
+/// Outcomes that a client acknowledges together, at the most.
+pub const ACKS_MAX: usize = 256;
+/// Bytes of outcomes that a client acknowledges together: the manager keeps them until then.
+pub const ACKS_BYTES: u64 = 1 << 20;
+/// Time that an acknowledgement waits for others. It goes earlier with anything else that is sent.
+pub const ACK_WITHIN: Duration = Duration::from_millis(20);
+/// Output of a task that a client takes before it grants as much again, in bytes.
+pub const OUTPUT_GRANT_BYTES: u64 = 256 << 10;
+
+/// Wait without an outcome after which a client asks why; doubled after each question.
+pub const ASK_WHY_AFTER: Duration = Duration::from_secs(2);
+/// Longest time between two such questions.
+pub const ASK_WHY_AFTER_MAX: Duration = Duration::from_secs(30);

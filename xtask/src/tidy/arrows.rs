@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("argon-proto", &[]),
     ("argon-core", &["argon-proto"]),
     ("argon-session", &["argon-proto"]),
-    ("argon-sim", &["argon-core", "argon-proto"]),
+    ("argon-sim", &["argon-core", "argon-proto", "argon-session"]),
     ("argon-macros", &[]),
     ("argon", &["argon-macros", "argon-proto", "argon-session"]),
     ("argon-node", &["argon", "argon-core", "argon-proto"]),

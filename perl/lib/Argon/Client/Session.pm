@@ -29,7 +29,7 @@ use parent -norequire, 'Argon::Client::Driven', 'Argon::Client::Lifetime';
 my $FLUSH_BYTES     = 65_536;
 my $FLUSH_AFTER_S   = 0.002;
 my $ACK_BYTES       = 24 * 256;
-my $ACK_AFTER_S     = 0.05;
+my $ACK_AFTER_S     = 0.02;
 my $SILENCE_S       = 15;
 # A wait of this length is nothing that anybody has to be told of.
 my $SHORT_S         = 0.02;
