@@ -23,6 +23,10 @@ my $ID   = pack 'H32 Q>', '000102030405060708090a0b0c0d0e0f', 0x1122334455667788
 # A receiver checks a blob against its hash, so this is a true one.
 my $HASH = Digest::SHA::sha256('sub { 1 }');
 
+# A session of the same family as the first id's.
+my $CHILD_SESSION = pack 'H32', '0001020304050607a1a2a3a4a5a6a7a8';
+my $TOKEN         = pack 'H32', 'd0d1d2d3d4d5d6d7d8d9dadbdcdddedf';
+
 sub hex_of { return unpack 'H*', $_[0] }
 
 # One row: what it is, the decoded fields, the bytes of the whole frame.
@@ -107,6 +111,25 @@ my @frames = (
         { id => hex_of($ID), attempt => 2, ask => 7, question => '{"kind":"perl-module","name":"Foo/Bar.pm"}' }),
     frame_row('answer, yes', ANSWER, pack('a24 N N C', $ID, 2, 7, 0) . '1;', { id => hex_of($ID), attempt => 2, ask => 7, status => 0, bytes => hex_of('1;') }),
     frame_row('answer, no', ANSWER, pack('a24 N N C', $ID, 2, 8, 1) . 'no', { id => hex_of($ID), attempt => 2, ask => 8, status => 1, bytes => hex_of('no') }),
+    outcome_row('outcome, of a runner that leaves', payload => 'value', head => { flags => OUTCOME_LEAVES }),
+    frame_row('child', CHILD, sprintf('{"token":"%s","task":"%s","attempt":2}', hex_of($TOKEN), hex_of($ID)),
+        { token => hex_of($TOKEN), task => hex_of($ID), attempt => 2 }),
+    frame_row(
+        'child_open', CHILD_OPEN,
+        sprintf('{"worker":"%s","task":"%s","attempt":2,"session":"%s","client":"perl/0.1.0","host":"here","pid":7}',
+            'e0' x 16, hex_of($ID), hex_of($CHILD_SESSION)),
+        { worker => 'e0' x 16, task => hex_of($ID), attempt => 2, session => hex_of($CHILD_SESSION), client => 'perl/0.1.0', host => 'here', pid => 7 },
+    ),
+    frame_row('waits', WAITS, "\1", { waits => 1 }),
+    frame_row('goes on', WAITS, "\0", { waits => 0 }),
+    frame_row('lent', LENT, pack('a24 N C', $ID, 2, 1), { id => hex_of($ID), attempt => 2, waits => 1 }),
+    frame_row('fork', FORK, pack('Q> a16', 0x0102030405060708, $TOKEN), { runner => 0x0102030405060708, token => hex_of($TOKEN) }),
+    frame_row('forked', FORKED, pack('Q> N', 0x0102030405060708, 4711), { runner => 0x0102030405060708, pid => 4711 }),
+    frame_row('forked, not', FORKED, pack('Q> N N', 0x0102030405060708, 0, 11), { runner => 0x0102030405060708, pid => 0, errno => 11 }),
+    frame_row('log', LOG, pack('a24 N', $ID, 2) . '{"level":30,"logger":"name","message":"so","file":"a.py","line":7,"time":1.5}',
+        { id => hex_of($ID), attempt => 2, record => '{"level":30,"logger":"name","message":"so","file":"a.py","line":7,"time":1.5}' }),
+    frame_row('ready, of a template', READY, '{"claims":false,"pid":7,"runtime":"perl","template":true,"version":"5.36.0"}',
+        { claims => JSON::PP::false, pid => 7, runtime => 'perl', template => JSON::PP::true, version => '5.36.0' }),
     frame_row('ping', PING, 'abcdefgh', { bytes => hex_of('abcdefgh') }),
     frame_row('pong', PONG, 'abcdefgh', { bytes => hex_of('abcdefgh') }),
 );

@@ -101,6 +101,7 @@ fn outcome_of(task: &Task, run_us: u64) -> FromWorker {
             status: Status::Ok,
             codec: Codec::Own,
             run_us,
+            leaves: false,
         },
         report: Bytes::new(),
         payload: Payload::from(Bytes::from_static(b"nothing")),

@@ -144,6 +144,7 @@ pub(crate) fn outcome(task: &Task, run_us: u64) -> Outcome {
             status: Status::Ok,
             codec: Codec::Own,
             run_us,
+            leaves: false,
         },
         report: Bytes::new(),
         payload: Payload::from(Bytes::from_static(b"a result")),

@@ -9,6 +9,8 @@
 //! | client and manager | [`client`] | [`client::ToManager`] | [`client::ToClient`] |
 //! | worker and manager | [`worker`] | [`worker::FromWorker`] | [`worker::ToWorker`] |
 //! | runner and worker | [`runner`] | [`runner::FromRunner`] | [`runner::ToRunner`] |
+//! | template and worker | [`template`] | [`template::FromTemplate`] | [`template::ToTemplate`] |
+//! | task and worker | [`child`] | [`child::FromChild`] | relayed [`client::ToClient`] |
 //! | operator and manager | [`admin`] | [`admin::FromAdmin`] | [`admin::ToAdmin`] |
 //!
 //! Heartbeats and refusals belong to no conversation but to the connection below it: [`Control`]. A receiver on a
@@ -19,15 +21,19 @@
 
 pub mod admin;
 mod body;
+pub mod child;
 pub mod client;
 mod json;
+mod log;
 pub mod runner;
+pub mod template;
 pub mod worker;
 
 use bytes::{Bytes, BytesMut};
 
 pub use body::{Answer, Ask, Blob, Credit, Output, OutputCredit};
 pub use json::Goodbye;
+pub use log::{LOG_FD, Log, LogRecord};
 
 use crate::error::DecodeError;
 use crate::handshake::Refusal;

@@ -48,6 +48,7 @@ mod tests {
                 status: Status::Ok,
                 codec: Codec::Own,
                 run_us: 77,
+                leaves: false,
             },
             report: Bytes::new(),
             payload,

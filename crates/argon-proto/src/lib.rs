@@ -20,7 +20,7 @@ pub mod time;
 
 pub use conversation::Message;
 pub use error::DecodeError;
-pub use id::{Attempt, AttemptId, BlobHash, SessionId, TaskId, WorkerId};
+pub use id::{Attempt, AttemptId, BlobHash, Family, RunnerId, SessionId, TaskId, WorkerId};
 pub use outcome::{Outcome, OutcomeHead, Report, Status};
 pub use payload::Payload;
 pub use task::{Codec, Flags, Priority, Runtime, Task, TaskHead};

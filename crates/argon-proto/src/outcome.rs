@@ -28,6 +28,9 @@ pub enum Status {
     Rejected,
 }
 
+/// Bit of the head's flags: [`OutcomeHead::leaves`].
+const LEAVES: u16 = 1;
+
 /// The fixed part of an outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutcomeHead {
@@ -41,6 +44,8 @@ pub struct OutcomeHead {
     pub codec: Codec,
     /// Time in the runner, microseconds.
     pub run_us: u64,
+    /// The runner exits after this outcome. Only a runner sets it, and the worker clears it.
+    pub leaves: bool,
 }
 
 /// A whole outcome: head, report and payload.
@@ -153,7 +158,7 @@ impl Outcome {
     #[must_use]
     pub fn reported(id: TaskId, attempt: Attempt, status: Status, run_us: u64, report: &Report) -> Self {
         Self {
-            head: OutcomeHead { id, attempt, status, codec: Codec::Own, run_us },
+            head: OutcomeHead { id, attempt, status, codec: Codec::Own, run_us, leaves: false },
             report: report.to_json(),
             payload: Payload::default(),
         }
@@ -173,7 +178,7 @@ impl Outcome {
         fixed.put_u32(head.attempt.0);
         fixed.put_u8(head.status.to_byte());
         fixed.put_u8(head.codec.to_byte());
-        fixed.put_u16(0);
+        fixed.put_u16(if head.leaves { LEAVES } else { 0 });
         fixed.put_u64(head.run_us);
         fixed.put_u32(self.report.len() as u32);
         fixed.put_u32(stream);
@@ -191,7 +196,7 @@ impl Outcome {
         let attempt = Attempt(fixed.get_u32());
         let status = Status::from_byte(fixed.get_u8())?;
         let codec = Codec::from_byte(fixed.get_u8())?;
-        let _flags = fixed.get_u16();
+        let leaves = fixed.get_u16() & LEAVES != 0;
         let run_us = fixed.get_u64();
         let report_length = fixed.get_u32() as usize;
         let stream = fixed.get_u32();
@@ -205,7 +210,7 @@ impl Outcome {
         }
         let report = body.split_to(report_length);
         let outcome = Self {
-            head: OutcomeHead { id: TaskId::from_bytes(id), attempt, status, codec, run_us },
+            head: OutcomeHead { id: TaskId::from_bytes(id), attempt, status, codec, run_us, leaves },
             report,
             payload: body.into(),
         };

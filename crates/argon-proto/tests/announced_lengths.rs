@@ -86,7 +86,14 @@ fn cost<M: Message>(wire: &[u8]) -> usize {
 #[test]
 fn memory_grows_with_what_comes_and_not_with_what_is_announced() {
     let id = TaskId { session: SessionId([1; 16]), sequence: 1 };
-    let head = OutcomeHead { id, attempt: Attempt(1), status: Status::Ok, codec: Codec::Own, run_us: 1 };
+    let head = OutcomeHead {
+        id,
+        attempt: Attempt(1),
+        status: Status::Ok,
+        codec: Codec::Own,
+        run_us: 1,
+        leaves: false,
+    };
     let outcome = ToClient::Outcome(Outcome { head, report: Bytes::new(), payload: huge() });
     let blob = ToManager::Blob(Blob { hash: BlobHash([1; 32]), payload: huge() });
     let task = Task::new(TaskHead::new(id, Runtime::Native), [], Bytes::new(), huge());

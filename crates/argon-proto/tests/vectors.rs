@@ -2,10 +2,12 @@
 
 use std::io::IoSlice;
 
+use argon_proto::conversation::child::FromChild;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::runner::{FromRunner, ToRunner};
+use argon_proto::conversation::template::{FromTemplate, ToTemplate};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::conversation::{Incoming, Message};
+use argon_proto::conversation::{Incoming, Log, LogRecord, Message};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::handshake::{Listener, Welcome};
 use argon_proto::id::{from_hex, to_hex};
@@ -92,8 +94,25 @@ fn every_frame_is_read_and_written_back_to_the_byte() {
                 check_task(name, fields, task);
             }
         });
-        vector.read_as::<FromRunner>(|_, _, _| {});
+        vector.read_as::<FromRunner>(|name, fields, message| match message {
+            FromRunner::Outcome(outcome) => check_outcome(name, fields, outcome),
+            FromRunner::Log(log) => check_log(fields, log),
+            FromRunner::Ready(_) | FromRunner::NeedBlob(_) | FromRunner::Ask(_) | FromRunner::OutputLeft => {}
+        });
         vector.read_as::<ToRunner>(|_, _, _| {});
+        vector.read_as::<FromChild>(check_child);
+        vector.read_as::<ToTemplate>(|_, fields, message| {
+            let ToTemplate::Fork(fork) = message;
+            assert_eq!(fields["runner"], fork.runner.0);
+            assert_eq!(fields["token"], fork.token.to_string());
+        });
+        vector.read_as::<FromTemplate>(|_, fields, message| {
+            if let FromTemplate::Forked(forked) = message {
+                assert_eq!(fields["runner"], forked.runner.0);
+                assert_eq!(fields["pid"], forked.result.unwrap_or(0));
+                assert_eq!(fields["errno"].as_u64(), forked.result.err().map(u64::from));
+            }
+        });
         assert!(vector.readers > 0, "{name}: nobody may send it");
         whole += 1;
     }
@@ -121,7 +140,27 @@ fn check_outcome(name: &str, fields: &Value, outcome: &Outcome) {
     assert_eq!(fields["id"], head.id.to_string(), "{name}");
     assert_eq!(fields["attempt"], head.attempt.0, "{name}");
     assert_eq!(fields["run_us"], head.run_us, "{name}");
+    assert_eq!(fields["flags"], u32::from(head.leaves), "{name}");
     assert_eq!(bytes(&fields["payload"]), outcome.payload.to_contiguous(), "{name}");
+}
+
+fn check_child(name: &str, fields: &Value, message: &FromChild) {
+    match message {
+        FromChild::Child(child) => {
+            assert_eq!(fields["token"], child.token.to_string(), "{name}");
+            assert_eq!(fields["task"], child.task.to_string(), "{name}");
+            assert_eq!(fields["attempt"], child.attempt.0, "{name}");
+        }
+        FromChild::Open(open) => assert_eq!(fields["session"], open.session.to_string(), "{name}"),
+        FromChild::Waits(waits) => assert_eq!(fields["waits"], u32::from(waits.0), "{name}"),
+    }
+}
+
+fn check_log(fields: &Value, log: &Log) {
+    assert_eq!(fields["id"], log.from.task.to_string());
+    assert_eq!(fields["attempt"], log.from.attempt.0);
+    let record = LogRecord::from_json(&log.record).expect("a record");
+    assert_eq!((record.level_name(), record.message.as_str(), record.line), ("WARNING", "so", 7));
 }
 
 #[test]

@@ -176,6 +176,7 @@ impl World {
                 status: if throws { Status::Error } else { Status::Ok },
                 codec: Codec::Own,
                 run_us: self.time_on(worker, plan.run_us),
+                leaves: false,
             },
             report: Bytes::new(),
             payload: bytes.into(),

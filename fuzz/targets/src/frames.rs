@@ -7,8 +7,10 @@ use std::fmt::Debug;
 use std::io::IoSlice;
 
 use argon_proto::conversation::admin::{FromAdmin, ToAdmin};
+use argon_proto::conversation::child::FromChild;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::runner::{FromRunner, ToRunner};
+use argon_proto::conversation::template::{FromTemplate, ToTemplate};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::conversation::{Incoming, Message};
 use argon_proto::frame::{Decoder, Outbox};
@@ -21,6 +23,9 @@ pub fn run(bytes: &[u8]) {
     direction::<Incoming<ToWorker>>(bytes);
     direction::<FromRunner>(bytes);
     direction::<ToRunner>(bytes);
+    direction::<Incoming<FromChild>>(bytes);
+    direction::<FromTemplate>(bytes);
+    direction::<ToTemplate>(bytes);
     direction::<Incoming<FromAdmin>>(bytes);
     direction::<Incoming<ToAdmin>>(bytes);
 }

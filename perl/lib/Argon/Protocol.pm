@@ -19,7 +19,8 @@ BEGIN {
         BLOB => 0x20, NEED_BLOB => 0x21, CHUNK         => 0x22,
         RUN  => 0x32, OUTCOME   => 0x33, OUTPUT        => 0x38, OUTPUT_CREDIT => 0x39,
         ASK  => 0x3C, ANSWER    => 0x3D, READY         => 0x40,
-        OUTPUT_LEFT => 0x41, OUTPUT_TAKEN => 0x42,
+        OUTPUT_LEFT => 0x41, OUTPUT_TAKEN => 0x42, CHILD => 0x43, WAITS => 0x44,
+        FORK => 0x45, FORKED => 0x46, LOG => 0x47, CHILD_OPEN => 0x48, LENT => 0x3E,
     );
 
     %flag = (
@@ -33,6 +34,7 @@ BEGIN {
         STATUS_OK        => 0, STATUS_ERROR => 1, STATUS_DIED     => 2, STATUS_TIMEOUT => 3,
         STATUS_CANCELLED => 4, STATUS_LOST  => 5, STATUS_REJECTED => 6,
         ANSWER_YES       => 0, ANSWER_NO    => 1,
+        OUTCOME_LEAVES   => 1,
         RUNTIME_PERL     => 1, RUNTIME_PYTHON => 2, RUNTIME_EXEC => 4,
         CODEC_RUNTIME    => 0, CODEC_JSON   => 1,
         PRIORITY_HIGH    => 0, PRIORITY_NORMAL => 1, PRIORITY_LOW => 2,

@@ -234,6 +234,7 @@ impl Pool {
                 status: Status::Ok,
                 codec: Codec::Own,
                 run_us: micros(now, run),
+                leaves: false,
             },
             report: report.to_json(),
             payload: Payload::default(),

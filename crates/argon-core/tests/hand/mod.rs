@@ -85,7 +85,7 @@ pub(crate) fn task(sequence: u64) -> Task {
 pub(crate) fn outcome(sequence: u64) -> Outcome {
     let AttemptId { task: id, attempt } = id(sequence);
     Outcome {
-        head: OutcomeHead { id, attempt, status: Status::Ok, codec: Codec::Own, run_us: 1 },
+        head: OutcomeHead { id, attempt, status: Status::Ok, codec: Codec::Own, run_us: 1, leaves: false },
         report: Bytes::new(),
         payload: vec![0; 100].into(),
     }

@@ -189,7 +189,14 @@ pub(crate) fn with_flags(client: u64, sequence: u64, flags: Flags) -> Task {
 
 pub(crate) fn outcome(attempt: AttemptId, status: Status, run_us: u64) -> Outcome {
     Outcome {
-        head: OutcomeHead { id: attempt.task, attempt: attempt.attempt, status, codec: Codec::Own, run_us },
+        head: OutcomeHead {
+            id: attempt.task,
+            attempt: attempt.attempt,
+            status,
+            codec: Codec::Own,
+            run_us,
+            leaves: false,
+        },
         report: Bytes::new(),
         payload: if status == Status::Ok { vec![1; 100].into() } else { Default::default() },
     }

@@ -23,6 +23,11 @@ impl Driver {
         }
         let input = match message {
             ToManager::Open(open) => return self.on_open(now, link, open),
+            ToManager::ChildOpen(_) => {
+                let why =
+                    "a client opens its session with OPEN; CHILD_OPEN is for workers that relay for a task";
+                return self.refuse(link, RefusalCode::Role, why);
+            }
             ToManager::Submit(task) => return self.on_submit(now, link, task),
             ToManager::Blob(blob) => return self.on_blob(now, link, blob),
             ToManager::Request(request) => return self.on_request(now, link, Role::Client, &request),
@@ -53,6 +58,9 @@ impl Driver {
             FromWorker::Output(output) => Input::OutputArrived { link, output },
             FromWorker::Ask(ask) => Input::QuestionAsked { link, ask },
             FromWorker::Draining(_) => Input::WorkerDraining { link },
+            FromWorker::Lent(lent) => {
+                return tracing::debug!("{:?} lends its slot, which is not counted yet", lent.attempt);
+            }
         };
         self.step(now, input);
     }

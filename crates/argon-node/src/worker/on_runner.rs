@@ -50,6 +50,7 @@ impl Driver {
             FromRunner::Outcome(outcome) => self.on_outcome(slot, outcome),
             FromRunner::NeedBlob(hashes) => self.on_need_blob(slot, hashes),
             FromRunner::Ask(Ask { ask, question, .. }) => self.on_ask(slot, ask, question),
+            FromRunner::Log(log) => tracing::debug!("a log record of {:?} is not relayed yet", log.from),
         }
     }
 
@@ -97,6 +98,8 @@ impl Driver {
             let report = Report { output: Some(current.tail.text()), ..Report::from_json(&outcome.report) };
             outcome.report = report.to_json();
         }
+        // The flag is between the runner and its worker.
+        outcome.head.leaves = false;
         let was_asking = runner.asking.take().is_some();
         runner.wants_blobs.clear();
         let generation = runner.generation;

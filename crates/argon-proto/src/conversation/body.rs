@@ -2,8 +2,12 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::Log;
+use super::child::{TaskToken, Waits};
+use super::template::{Fork, Forked};
+use super::worker::Lent;
 use crate::error::DecodeError;
-use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
+use crate::id::{Attempt, AttemptId, BlobHash, RunnerId, TaskId};
 use crate::outcome::Outcome;
 use crate::payload::Payload;
 use crate::task::Task;
@@ -53,7 +57,7 @@ pub struct Credit {
 pub struct Output {
     /// The attempt that wrote it.
     pub from: AttemptId,
-    /// 1 or 2.
+    /// 1 or 2; [`super::LOG_FD`] for a log record.
     pub fd: u8,
     /// The bytes.
     pub bytes: Bytes,
@@ -235,6 +239,58 @@ plain_body!(
     }
 );
 
+plain_body!(
+    Log,
+    |log, out| {
+        put_attempt(log.from, out);
+        out.put_slice(&log.record);
+    },
+    |mut body| Ok(Self { from: take_attempt(&mut body)?, record: body })
+);
+
+plain_body!(
+    Lent,
+    |lent, out| {
+        put_attempt(lent.attempt, out);
+        out.put_u8(u8::from(lent.waits));
+    },
+    |mut body| Ok(Self { attempt: take_attempt(&mut body)?, waits: take_bool(&mut body, "waits")? })
+);
+
+plain_body!(Waits, |waits, out| out.put_u8(u8::from(waits.0)), |mut body| Ok(Self(take_bool(
+    &mut body, "waits"
+)?)));
+
+plain_body!(
+    Fork,
+    |fork, out| {
+        out.put_u64(fork.runner.0);
+        out.put_slice(&fork.token.0);
+    },
+    |mut body| {
+        let runner = RunnerId(take_u64(&mut body, "fork")?);
+        let token = body.first_chunk().ok_or(DecodeError::Short("fork"))?;
+        Ok(Self { runner, token: TaskToken(*token) })
+    }
+);
+
+plain_body!(
+    Forked,
+    |forked, out| {
+        out.put_u64(forked.runner.0);
+        out.put_u32(forked.result.unwrap_or(0));
+        if let Err(errno) = forked.result {
+            out.put_u32(errno);
+        }
+    },
+    |mut body| {
+        let runner = RunnerId(take_u64(&mut body, "forked")?);
+        let pid = take_u32(&mut body, "forked")?;
+        let result = if pid > 0 { Ok(pid) } else { Err(take_u32(&mut body, "forked")?) };
+        Ok(Self { runner, result })
+    }
+);
+
 plain_body!(Vec<TaskId>, |ids, out| ids.iter().for_each(|id| out.put_slice(&id.to_bytes())), |body| {
     let (ids, rest) = body.as_chunks::<{ TaskId::BYTES }>();
     if !rest.is_empty() {
@@ -277,6 +333,14 @@ fn take_attempt(body: &mut Bytes) -> Result<AttemptId, DecodeError> {
 
 fn take_u8(body: &mut Bytes, what: &'static str) -> Result<u8, DecodeError> {
     body.try_get_u8().map_err(|_| DecodeError::Short(what))
+}
+
+fn take_bool(body: &mut Bytes, what: &'static str) -> Result<bool, DecodeError> {
+    match take_u8(body, what)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(DecodeError::Field(what, u64::from(other))),
+    }
 }
 
 fn take_u32(body: &mut Bytes, what: &'static str) -> Result<u32, DecodeError> {

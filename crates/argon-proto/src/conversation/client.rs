@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::admin::{Reply, Request};
+use super::child::ChildOpen;
 use super::json::json_body;
 use super::{Answer, Ask, Blob, Credit, Goodbye, Output, OutputCredit, messages};
 use crate::id::{BlobHash, SessionId, TaskId};
@@ -14,6 +15,8 @@ messages! {
     pub enum ToManager {
         /// This is my session.
         Open(Open) = OPEN,
+        /// This is the session of a task's client. Only a worker that relays for the task may send it.
+        ChildOpen(ChildOpen) = CHILD_OPEN,
         /// Run this task.
         Submit(Task) = SUBMIT,
         /// These outcomes are in hand.

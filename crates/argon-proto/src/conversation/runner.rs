@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::json::json_body;
-use super::{Answer, Ask, Blob, messages};
+use super::{Answer, Ask, Blob, Log, messages};
 use crate::id::BlobHash;
 use crate::outcome::Outcome;
 use crate::task::Task;
@@ -35,6 +35,8 @@ messages! {
         NeedBlob(Vec<BlobHash>) = NEED_BLOB,
         /// The task asks its client for something.
         Ask(Ask) = ASK,
+        /// A log record of the task.
+        Log(Log) = LOG,
     }
     without a body {
         /// The pipes hold output of the task that ends now.
@@ -54,6 +56,9 @@ pub struct Ready {
     /// Name of its runtime.
     #[serde(default)]
     pub runtime: String,
+    /// True for a template, which forks runners and executes nothing itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
     /// Version of its runtime.
     #[serde(default)]
     pub version: String,

@@ -25,6 +25,8 @@ messages! {
         Ask(Ask) = ASK,
         /// These blobs are not here (any more).
         NeedBlob(Vec<BlobHash>) = NEED_BLOB,
+        /// An attempt lends its slot while it waits for its own tasks, or takes it back.
+        Lent(Lent) = LENT,
         /// Send me no more tasks.
         Draining(Draining) = DRAINING,
         /// I leave.
@@ -101,6 +103,15 @@ pub struct Drain {
     /// Milliseconds after which the worker ends what still runs; none if it waits as long as that takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_ms: Option<u64>,
+}
+
+/// Whether an attempt occupies its slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lent {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// True while it waits, so that its slot is free.
+    pub waits: bool,
 }
 
 /// A worker takes no more tasks.

@@ -256,6 +256,7 @@ impl SessionState {
             status: Status::Cancelled,
             codec: Codec::Own,
             run_us: 0,
+            leaves: false,
         };
         let report = Report::of("the task was cancelled before it was sent").to_json();
         Outcome { head, report, payload: Payload::default() }

@@ -101,7 +101,8 @@ impl Bench {
 
     fn outcome(&mut self, number: u64, status: Status) -> Outcome {
         let id = self.journal.task_id(number);
-        let head = OutcomeHead { id, attempt: Attempt(1), status, codec: Codec::Own, run_us: 1 };
+        let head =
+            OutcomeHead { id, attempt: Attempt(1), status, codec: Codec::Own, run_us: 1, leaves: false };
         Outcome { head, report: Bytes::new(), payload: Payload::default() }
     }
 

@@ -55,6 +55,7 @@ pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()
         claims: runner.claims.is_some(),
         pid: std::process::id(),
         runtime: Runtime::Native.name().to_owned(),
+        template: false,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     runner.outbox.push(&FromRunner::Ready(ready));
@@ -204,7 +205,14 @@ impl Runner {
                 Codec::Json => (Status::Error, facts.to_string().into_bytes()),
             },
         };
-        let head = OutcomeHead { id: task.head.id, attempt: task.head.attempt, status, codec, run_us };
+        let head = OutcomeHead {
+            id: task.head.id,
+            attempt: task.head.attempt,
+            status,
+            codec,
+            run_us,
+            leaves: false,
+        };
         Outcome { head, report: Bytes::new(), payload: Payload::from(payload) }
     }
 

@@ -198,7 +198,8 @@ fn the_last_words_of_a_worker_are_written() {
         let mut peer = link.registered().await;
         let big = Payload::from(vec![5; 3 << 20]);
         let AttemptId { task: id, attempt } = attempt(1);
-        let head = OutcomeHead { id, attempt, status: Status::Ok, codec: Codec::Own, run_us: 1 };
+        let head =
+            OutcomeHead { id, attempt, status: Status::Ok, codec: Codec::Own, run_us: 1, leaves: false };
         let outcome = Outcome { head, report: Bytes::new(), payload: big };
         link.outbox.send(FromWorker::Outcome(outcome)).expect("runs");
         link.outbox.send(FromWorker::Goodbye(Goodbye::because("it ends"))).expect("runs");
