@@ -18,7 +18,7 @@ sys.path[:0] = [str(PYTHON / "src"), str(PYTHON / "tests" / "runner")]
 
 from runner_process import RunnerProcess  # noqa: E402 - it lies among the tests
 
-from argon import _bundle, _code  # noqa: E402
+from argon._code import payloads, shipping  # noqa: E402
 
 HEAD = """\
 # Python code that travels: the table
@@ -51,9 +51,9 @@ class Recorded:
     def refused(self, function: Any, *args: Any, **kwargs: Any) -> str:
         """The sentence with which it is refused here."""
         try:
-            _code.prepare(function)
-            _code.dumps_call(args, kwargs)
-        except _bundle.CannotTravel as refusal:
+            shipping.prepare(function)
+            shipping.dumps_call(args, kwargs)
+        except payloads.CannotTravel as refusal:
             self.sentences.append(str(refusal))
             return str(refusal)
         raise AssertionError(f"{function} was not refused")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from argon._address import parse_all
+from argon._wire.address import parse_all
 from argon.errors import OptionError
 
 

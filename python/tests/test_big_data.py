@@ -10,8 +10,9 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from argon import _inbox, _memory
-from argon import _protocol as wire
+from argon._session import inbox
+from argon._wire import memory
+from argon._wire import protocol as wire
 from cluster import Cluster
 
 MIB = 1 << 20
@@ -100,12 +101,12 @@ def test_a_task_that_changes_a_shared_array_is_told_why_it_must_not(client: Any)
 
 def test_a_payload_takes_the_memory_that_has_come_and_not_what_was_announced() -> None:
     length = 1 << 30
-    room = _memory.room(length, 1000)
-    assert len(room) == _memory.FIRST_BYTES_MAX
+    room = memory.room(length, 1000)
+    assert len(room) == memory.FIRST_BYTES_MAX
     for size in (1 << 20, 3 << 20, 20 << 20):
-        room = _memory.grown(room, 0, size, length)
-        assert size <= len(room) <= 4 * size + _memory.FIRST_BYTES_MAX
-    assert len(_memory.room(5, 5)) == 5 and len(_memory.grown(bytearray(5), 5, 7, 7)) == 7
+        room = memory.grown(room, 0, size, length)
+        assert size <= len(room) <= 4 * size + memory.FIRST_BYTES_MAX
+    assert len(memory.room(5, 5)) == 5 and len(memory.grown(bytearray(5), 5, 7, 7)) == 7
 
 
 @pytest.mark.parametrize("comes", [0, 3 << 20])
@@ -114,10 +115,10 @@ def test_an_outcome_that_announces_a_gibibyte_takes_what_comes(comes: int) -> No
     head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 1 << 30)
     tracemalloc.start()
     try:
-        _inbox._on_outcome(session, link, head, b"", bytearray())
+        inbox._on_outcome(session, link, head, b"", bytearray())
         link.buffer = link.view = memoryview(bytes(4) + bytes([0, 0, 0, 7]) + bytes(1 << 18))
         for _ in range(comes >> 18):
-            _inbox._on_chunk(session, link, 4, len(link.buffer))
+            inbox._on_chunk(session, link, 4, len(link.buffer))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -129,10 +130,10 @@ def test_an_outcome_without_room_ends_its_task(monkeypatch: pytest.MonkeyPatch) 
     session = mock.MagicMock(journal={bytes(24): task}, acks=[], in_flight=1)
     link = mock.MagicMock(partial={}, broken=None)
     head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 8)
-    _inbox._on_outcome(session, link, head, b"", bytearray())
-    monkeypatch.setattr(_memory, "grown", mock.Mock(side_effect=MemoryError))
+    inbox._on_outcome(session, link, head, b"", bytearray())
+    monkeypatch.setattr(memory, "grown", mock.Mock(side_effect=MemoryError))
     link.buffer = link.view = memoryview(bytes([0, 0, 0, 7]) + bytes(4))
     for _ in range(2):
-        _inbox._on_chunk(session, link, 0, 8)
+        inbox._on_chunk(session, link, 0, 8)
     session.settle.assert_called_once_with(task)
     assert isinstance(task._error, MemoryError) and not link.partial and link.broken is None

@@ -72,7 +72,7 @@ def test_a_cloudpickle_that_is_too_old_is_told(client: Any, monkeypatch: pytest.
     import cloudpickle.cloudpickle
 
     monkeypatch.delattr(cloudpickle.cloudpickle, "Pickler")
-    monkeypatch.setattr("argon._by_value._picklers", {})
+    monkeypatch.setattr("argon._code.by_value._picklers", {})
     with pytest.raises(argon.CannotTravel, match=r"older than 3\.0"):
         client.queue(lambda: 1)
 

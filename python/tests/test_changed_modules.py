@@ -16,7 +16,7 @@ import pytest
 from cloudpickle import cloudpickle
 
 import argon
-from argon import _code
+from argon._code import shipping
 
 SETTINGS = """
 RATE = 1
@@ -88,13 +88,13 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in names:
         del sys.modules[name]
         registered.discard(name)
-    _code._kept.clear()
+    shipping._kept.clear()
 
 
 def told(function: Any) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        _code.prepare(function)
+        shipping.prepare(function)
     assert all(one.category is argon.ModuleChanged for one in caught)
     # The line that is named is the caller's own.
     assert all(one.filename == __file__ for one in caught)
@@ -123,7 +123,7 @@ def test_it_is_noticed_whichever_way_the_function_finds_it(modules: Any) -> None
     ]
     for number, way in enumerate(ways, 2):
         settings.RATE = number
-        argon._changed._told.clear()  # type: ignore[attr-defined]
+        argon._code.changed_modules._told.clear()  # type: ignore[attr-defined]
         assert len(told(way)) == 1, number
 
 
@@ -154,7 +154,7 @@ def test_a_changed_class_is_told(modules: Any, monkeypatch: pytest.MonkeyPatch) 
         assert told(way) == []
     monkeypatch.setattr(settings.Shop, "fee", 4)
     for way in ways:
-        argon._changed._told.clear()  # type: ignore[attr-defined]
+        argon._code.changed_modules._told.clear()  # type: ignore[attr-defined]
         (text,) = told(way)
         assert f"{settings.__name__}.Shop.fee is 4 here, and 3 in its file" in text
     settings.Shop.kinds.append("small")
@@ -184,7 +184,7 @@ def test_a_module_that_imports_one_that_is_sent_by_value_is_named(client: Any, m
     (text,) = told(pricing.gross)
     assert f"{settings.__name__}.RATE is 5 here" in text and f"by_value({pricing.__name__!r})" in text
     client.by_value(pricing)
-    argon._changed._told.clear()  # type: ignore[attr-defined]
+    argon._code.changed_modules._told.clear()  # type: ignore[attr-defined]
     assert told(pricing.by_function) == [] and client.queue(pricing.by_function, 1) == 5
 
 
@@ -194,12 +194,12 @@ def test_a_module_with_a_name_of_the_standard_library_is_told(tmp_path: Path, mo
     (tmp_path / "colorsys.py").write_text("def mine():\n    return 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    argon._changed._is_users.pop("colorsys", None)  # type: ignore[attr-defined]
+    argon._code.changed_modules._is_users.pop("colorsys", None)  # type: ignore[attr-defined]
     colorsys: Any = __import__("colorsys")
     (text,) = told(lambda: [colorsys.mine()])
     assert f"colorsys is {tmp_path}/colorsys.py here" in text and "standard library" in text
-    argon._changed._told.clear()  # type: ignore[attr-defined]
-    argon._changed._is_users.clear()  # type: ignore[attr-defined]
+    argon._code.changed_modules._told.clear()  # type: ignore[attr-defined]
+    argon._code.changed_modules._is_users.clear()  # type: ignore[attr-defined]
 
 
 # kind: modules that changed | the same with an `import` statement within the function | loud | the same warning, whether
@@ -229,8 +229,8 @@ def test_an_import_within_a_function_is_told(tmp_path: Path, monkeypatch: pytest
     (text,) = told(nested)
     assert f"colorsys is {tmp_path}/colorsys.py here" in text and "Call the file something else: an import" in text
     assert told(nested) == []
-    argon._changed._told.clear()  # type: ignore[attr-defined]
-    argon._changed._is_users.clear()  # type: ignore[attr-defined]
+    argon._code.changed_modules._told.clear()  # type: ignore[attr-defined]
+    argon._code.changed_modules._is_users.clear()  # type: ignore[attr-defined]
     if not is_loaded:
         assert "colorsys" not in sys.modules
 

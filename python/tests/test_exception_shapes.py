@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import argon
-from argon import _exceptions
+from argon._code import exceptions
 
 BASES: list[tuple[type[BaseException], ...]] = [
     *((kind,) for kind in (Exception, BaseException, ValueError, KeyError, StopIteration, ArithmeticError)),
@@ -75,10 +75,10 @@ def test_an_exception_arrives_as_it_was_or_as_a_task_error(client: Any, round: i
         expected, found = local(main["work"]), client.defer(main["work"]).exception(30)
         where = f"seed {seed}: {text}"
         if isinstance(found, argon.TaskError):
-            assert _exceptions.text(expected).strip() in str(found), where
+            assert exceptions.text(expected).strip() in str(found), where
             continue
         assert type(found).__name__ == type(expected).__name__, where
-        assert _exceptions.text(found) == _exceptions.text(expected), where
+        assert exceptions.text(found) == exceptions.text(expected), where
         assert found.args == expected.args, where
         names = ("errno", "strerror", "filename", "reason", "one", "two", "name_here")
         assert [getattr(found, name, None) for name in names] == [getattr(expected, name, None) for name in names], (

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 import pytest
 
 import argon
-from argon import _inbox, _result
-from argon import _protocol as wire
-from argon._link import Link
-from argon._options import Options
-from argon._session import Session
-from argon._task import Task
+from argon._outcome import result
+from argon._session import inbox
+from argon._session.options import Options
+from argon._session.session import Session
+from argon._session.task import Task
+from argon._wire import protocol as wire
+from argon._wire.connection import Link
 from cluster import ROOT, SOURCE
 
 VECTORS = json.loads((ROOT / "spec" / "vectors" / "frames.json").read_text())["frames"]
@@ -96,7 +97,7 @@ def test_frames_of_any_bytes_are_taken_or_break_the_connection_in_words(link: Li
         link.partial.clear()
         link.buffer[: len(data)] = data
         try:
-            _inbox.take(session, link)
+            inbox.take(session, link)
             for task in tasks:
                 deliver(task)
         except Exception as problem:
@@ -109,7 +110,7 @@ def deliver(task: Task) -> None:
     """The value, or an error; both are fine."""
     if task._done:
         try:
-            _result.deliver(task)
+            result.deliver(task)
         except Exception as problem:
             assert str(problem) or type(problem) is not Exception
 
@@ -129,7 +130,7 @@ def test_a_frame_that_is_cut_short_raises_nothing(link: Link, kind: int, body: b
     session, _ = session_with_tasks(link)
     link.buffer[: len(frame)] = frame
     link.begin, link.end = 0, len(frame)
-    _inbox.take(session, link)
+    inbox.take(session, link)
 
 
 def test_an_outcome_whose_report_is_longer_than_its_frame_breaks_the_connection(link: Link) -> None:
@@ -139,7 +140,7 @@ def test_an_outcome_whose_report_is_longer_than_its_frame_breaks_the_connection(
     session, tasks = session_with_tasks(link)
     link.buffer[: len(frame)] = frame
     link.begin, link.end = 0, len(frame)
-    _inbox.take(session, link)
+    inbox.take(session, link)
     assert "report" in str(link.broken)
     assert not any(task._done for task in tasks)
 
@@ -147,7 +148,7 @@ def test_an_outcome_whose_report_is_longer_than_its_frame_breaks_the_connection(
 # A process of its own, with a limit: a length in a pickle may ask for any amount of memory.
 BUNDLES = """
 import array, collections, datetime, random, resource, sys
-from argon import _bundle
+from argon._code import payloads
 from test_mutated_bytes import BUNDLE_BYTES_MAX, mutated
 
 resource.setrlimit(resource.RLIMIT_AS, (BUNDLE_BYTES_MAX, BUNDLE_BYTES_MAX))
@@ -157,14 +158,14 @@ values = [
     {"a": [1, 2.5, None, True], "b": ("x", b"y", 1 << 70)}, "text " * 40, loop, {1, 2}, bytes(70_000),
     datetime.date(2026, 1, 2), collections.OrderedDict(a=1), ValueError("so"), array.array("d", [1.0] * 9),
 ]
-corpus = [b"".join(bytes(part) for part in _bundle.dumps(value)[0]) for value in values]
+corpus = [b"".join(bytes(part) for part in payloads.dumps(value)[0]) for value in values]
 ends = collections.Counter()
 for seed in range(int(sys.argv[1])):
     chance = random.Random(seed)
     data = mutated(chance.choice(corpus), chance)
     print(seed, file=sys.stderr, flush=True)
     try:
-        _bundle.loads(data)
+        payloads.loads(data)
         ends["value"] += 1
     except Exception as problem:
         ends["error"] += 1

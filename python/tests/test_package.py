@@ -89,5 +89,5 @@ def test_the_wheel_holds_types_and_the_runner_and_nothing_else(tmp_path: Path) -
     with zipfile.ZipFile(build("wheel", tmp_path)) as wheel:
         names = wheel.namelist()
     assert "argon/py.typed" in names
-    assert "argon/_bundle.py" in names
+    assert "argon/_code/payloads.py" in names
     assert not [name for name in names if not name.startswith(("argon/", "argon-"))]

@@ -58,11 +58,11 @@ def test_a_client_of_another_version_is_refused_in_words(own_cluster):
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert client.queue(lambda: "served") == "served"
     # What this client says of itself is changed, so that no second Python is needed here.
-    from argon import _code
+    from argon._code import shipping
 
     def as_of(name):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_code, "PYTHON", name)
+            patch.setattr(shipping, "PYTHON", name)
             client.queue(lambda: 1)
 
     with pytest.raises(argon.Died, match=rf"has no Python 3\.2 \(it has: {version}\)"):

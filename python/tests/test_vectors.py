@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from argon import _protocol as wire
+from argon._wire import protocol as wire
 from cluster import ROOT
 
 VECTORS = ROOT / "spec" / "vectors"

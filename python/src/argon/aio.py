@@ -22,9 +22,10 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Callable, TypeVar
 
-from . import _handover, client
-from . import _protocol as wire
-from ._address import Addresses
+from . import client
+from ._outcome import handover
+from ._wire import protocol as wire
+from ._wire.address import Addresses
 from .client import AHEAD, Target
 from .deferred import Deferred
 from .errors import Closed, OptionError
@@ -201,7 +202,7 @@ class _Outcomes:
         """In a child: the tasks are its parent's, and their futures end here as `Lost`."""
         futures, self._futures = self._futures, {}
         for task, future in futures.items():
-            _handover.end_after_fork(future, task, _id_of if future.wants_id else None)
+            handover.end_after_fork(future, task, _id_of if future.wants_id else None)
             if not future.cancelled():
                 future.exception()  # it was looked at: a child that does not want it is not warned
 
@@ -220,7 +221,7 @@ class _Outcomes:
             task = self._ended.popleft()
             future = self._futures.pop(task, None)
             if future is not None and not future.done():
-                _handover.end(future, task, _id_of if future.wants_id else None)
+                handover.end(future, task, _id_of if future.wants_id else None)
 
 
 _alive: weakref.WeakSet[_Outcomes] = weakref.WeakSet()

@@ -9,14 +9,17 @@ import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, TypeVar, Union
 
-from . import _calls, _code, _map, _result, _waiting
-from . import _protocol as wire
-from ._address import Addresses, parse_all
-from ._calls import Calls
-from ._options import Options, check_seconds
-from ._reconnect import Reconnect
-from ._session import Session
-from ._task import Blob
+from ._calls.call import Calls, share
+from ._calls.lazy_map import Map, UnorderedMap
+from ._code import shipping
+from ._outcome import result
+from ._session import waiting
+from ._session.options import Options, check_seconds
+from ._session.reconnect import Reconnect
+from ._session.session import Session
+from ._session.task import Blob
+from ._wire import protocol as wire
+from ._wire.address import Addresses, parse_all
 from .deferred import Deferred
 from .errors import OptionError, Rejected
 from .remote import Named
@@ -60,7 +63,7 @@ class Client:
         key: str | os.PathLike[str] | None = None,
         give_up_after: float | None = None,
         remote_modules: bool = True,
-        on_waiting: _waiting.Hook | None = _waiting.log,
+        on_waiting: waiting.Hook | None = waiting.log,
         **options: Any,
     ):
         if give_up_after is not None:
@@ -143,7 +146,7 @@ class Client:
             raise OptionError(f"Client: ahead must be a whole number from 1 on, not {ahead!r}")
         self._session.here().connect()
         items: Iterable[Any] = zip(*iterables) if not star else (tuple(item) for item in iterables[0])
-        kind = _map.Map if ordered else _map.UnorderedMap
+        kind = Map if ordered else UnorderedMap
         return kind(self, self._calls.of(function), items, ahead)
 
     def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
@@ -155,7 +158,7 @@ class Client:
         session.offer(task, hurry=True)
         task._wait(None)
         if task._status != wire.OK:
-            raise _result.error(task) or Rejected("the task was not accepted")
+            raise result.error(task) or Rejected("the task was not accepted")
         return task.id
 
     def collect(self, task: str, timeout: float | None = None) -> Any:
@@ -182,7 +185,7 @@ class Client:
         Pass the handle as an argument, or let a function capture it: the task finds the value. It is kept as long as
         this client.
         """
-        handle: Shared[T] = _calls.share(value)
+        handle: Shared[T] = share(value)
         self._shared[handle._blob.hash] = handle._blob
         return handle
 
@@ -193,7 +196,7 @@ class Client:
         names, is for the whole program, and returns the client.
         """
         for one in modules:
-            _code.send_by_value(one)
+            shipping.send_by_value(one)
         return self
 
     def status(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
-from . import _handover, _result
-from . import _protocol as wire
-from ._task import Task
+from ._outcome import handover, result
+from ._session.task import Task
+from ._wire import protocol as wire
 from .errors import Error, NotYet
 
 if TYPE_CHECKING:
@@ -59,17 +59,17 @@ class Deferred(Task, Generic[T]):
         if not self._done:
             self._wait(timeout)
         if self._status == wire.OK and self._error is None:
-            return _result.value(self)  # type: ignore[no-any-return]
-        raise _result.error(self)  # type: ignore[misc]
+            return result.value(self)  # type: ignore[no-any-return]
+        raise result.error(self)  # type: ignore[misc]
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits and returns what `result` would raise; None when it would return the value."""
         if not self._done:
             self._wait(timeout)
-        error = _result.error(self)
+        error = result.error(self)
         if error is None:
             try:
-                _result.value(self)
+                result.value(self)
             except KeyboardInterrupt:
                 raise
             except BaseException as problem:
@@ -122,12 +122,12 @@ class Deferred(Task, Generic[T]):
         if not self._done:
             return {}
         known = {"attempt": self._attempt, "run_us": self._run_us}
-        return {**known, **_result.report(self)}
+        return {**known, **result.report(self)}
 
     @property
     def output(self) -> str:
         """What it printed last, if it was called with `capture=True`."""
-        return str(_result.report(self).get("output", "")) if self._done else ""
+        return str(result.report(self).get("output", "")) if self._done else ""
 
     def __repr__(self) -> str:
         state = wire.STATUS_NAMES[self._status] if self._done and self._status >= 0 else "under way"
@@ -152,4 +152,4 @@ class Deferred(Task, Generic[T]):
 
 def _end_unless_done(future: asyncio.Future[Any], task: Task) -> None:
     if not future.done():
-        _handover.end(future, task)
+        handover.end(future, task)

@@ -17,14 +17,16 @@ from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from . import _handover, _in_order
-from ._address import Addresses
+from ._calls import in_order
+from ._calls.future import ExecutorFuture
+from ._outcome import handover
+from ._wire.address import Addresses
 from .client import Client
 from .deferred import Deferred
 from .errors import CannotTravel, Closed, OptionError, Unreachable
 
 if TYPE_CHECKING:
-    from ._session import Session
+    from ._session.session import Session
 
 __all__ = ["Executor", "ExecutorFuture"]
 
@@ -40,48 +42,6 @@ LOOK_EVERY_S = 1.0
 EXIT_S = 2.0
 
 _alive: weakref.WeakSet[Executor] = weakref.WeakSet()
-
-
-class ExecutorFuture(concurrent.futures.Future[T]):
-    """A future that can also end a task that runs; see `Executor(cancel_running=True)`."""
-
-    _executor: Executor
-    _condition: threading.Condition
-    _waiters: list[Any]
-    _done_callbacks: list[Callable[[Any], Any]]
-    _deferred: Deferred[T]
-
-    def cancel(self) -> bool:
-        """Cancels the call: at once if it waits here, and one that runs if the executor was made so."""
-        if super().cancel():
-            self._executor._dropped(self)
-            return True
-        return not self.done() and self._executor._cancel_running and self.kill()
-
-    def kill(self) -> bool:
-        """Ends the call, also one that runs: its process gets TERM, and KILL 2 s later. False when it had ended."""
-        if super().cancel():
-            self._executor._dropped(self)
-            return True
-        return not self.done() and self._deferred.cancel()
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """What is known of how it ran; see `Deferred.report`."""
-        return self._deferred.report
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a future cannot travel: pass its result()")
-
-    def _invoke_callbacks(self) -> None:
-        """Called by the standard library once the future is done."""
-        callbacks, self._done_callbacks = self._done_callbacks, []
-        if callbacks and self._deferred._session.turns.is_own_thread():
-            # Callbacks may block, and this thread must not.
-            self._executor._call_back(self, callbacks)
-            return
-        for callback in callbacks:
-            _handover.call_back(callback, self, "a future")
 
 
 class Executor(concurrent.futures.Executor):
@@ -154,7 +114,7 @@ class Executor(concurrent.futures.Executor):
         for future in futures:
             # Another thread of the parent may have held the lock, and those who wait are its threads.
             future._condition, future._waiters, future._done_callbacks = threading.Condition(), [], []
-            _handover.end_after_fork(future, future._deferred)
+            handover.end_after_fork(future, future._deferred)
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> ExecutorFuture[T]:
         """Schedules the call and returns its future. What cannot travel is refused there, as `CannotTravel`."""
@@ -216,10 +176,10 @@ class Executor(concurrent.futures.Executor):
         until = None if timeout is None else monotonic() + timeout
         calls = zip(*iterables)
         if chunksize == 1:
-            return _in_order.results(_in_order.submitted(self, fn, calls), until, buffersize)
-        chunks = ((chunk,) for chunk in _in_order.chunks(calls, chunksize))
-        futures = _in_order.submitted(self, _in_order.chunk_runner(fn), chunks)
-        return itertools.chain.from_iterable(_in_order.results(futures, until, buffersize))
+            return in_order.results(in_order.submitted(self, fn, calls), until, buffersize)
+        chunks = ((chunk,) for chunk in in_order.chunks(calls, chunksize))
+        futures = in_order.submitted(self, in_order.chunk_runner(fn), chunks)
+        return itertools.chain.from_iterable(in_order.results(futures, until, buffersize))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more calls. Waits for those that were submitted and their callbacks, unless told otherwise.
@@ -281,7 +241,7 @@ class Executor(concurrent.futures.Executor):
         """Called on the client's own thread when a task has ended."""
         future = self._under_way.get(deferred)
         if future is not None:
-            _handover.end(future, deferred)
+            handover.end(future, deferred)
         # Only now, so that shutdown returns when all futures are done.
         with self._lock:
             self._under_way.pop(deferred, None)
@@ -293,7 +253,7 @@ class Executor(concurrent.futures.Executor):
             is_quiet = bool(self._under_way) and not self._waiting
         for one in given_up:
             if one.set_running_or_notify_cancel():
-                _handover.fail(one, Unreachable(str(deferred._error)))
+                handover.fail(one, Unreachable(str(deferred._error)))
         if not is_quiet:
             self._go_on()
 
@@ -327,7 +287,7 @@ class Executor(concurrent.futures.Executor):
                     dropped = [self._under_way.pop(task, None) for task in tasks]
                 for one in dropped:
                     if one is not None:
-                        _handover.fail(one, problem)
+                        handover.fail(one, problem)
         with self._lock:
             self._tell_if_idle()
 
@@ -362,7 +322,7 @@ class Executor(concurrent.futures.Executor):
         future, callbacks = what
         try:
             for callback in callbacks:
-                _handover.call_back(callback, future, "a future")
+                handover.call_back(callback, future, "a future")
         finally:
             with self._lock:
                 self._calling_back -= 1

@@ -20,8 +20,8 @@ from typing import Any, Callable
 import joblib
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
-from . import _handover
-from ._address import Addresses
+from ._outcome import handover
+from ._wire.address import Addresses
 from .client import Client
 from .deferred import Deferred
 
@@ -130,9 +130,9 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
 
     def retrieve_result_callback(self, out: Deferred[Any]) -> Any:
         """The results of a batch, or raises its error."""
-        value, error = _handover.outcome(out)
+        value, error = handover.outcome(out)
         if error is not None:
-            raise _handover.as_plain(_handover.as_error(error))
+            raise handover.as_plain(handover.as_error(error))
         return value
 
     def abort_everything(self, ensure_ready: bool = True) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import _protocol as wire
+from ._wire import protocol as wire
 
 __all__ = ["Named", "perl", "perl_class", "python"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from ._task import Blob
+from ._session.task import Blob
 
 __all__ = ["Shared"]
 
@@ -35,5 +35,5 @@ class Shared(Generic[T]):
 
 
 def hash_of(value: object) -> bytes | None:
-    """What `_bundle` asks for each object: the hash of a handle, None for everything else."""
+    """What `payloads` asks for each object: the hash of a handle, None for everything else."""
     return value._blob.hash if type(value) is Shared else None

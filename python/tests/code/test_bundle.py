@@ -7,33 +7,33 @@ import struct
 
 import pytest
 
-from argon import _bundle
+from argon._code import payloads
 
 
 def joined(value, shared=None):
-    return b"".join(_bundle.dumps(value, shared)[0])
+    return b"".join(payloads.dumps(value, shared)[0])
 
 
 def test_a_plain_value_is_one_part():
     bundle = joined({"a": 1})
     assert bundle[:12] == struct.pack(">IQ", 1, len(bundle) - 12)
     assert pickle.loads(bundle[12:]) == {"a": 1}
-    assert _bundle.loads(bundle) == {"a": 1}
+    assert payloads.loads(bundle) == {"a": 1}
 
 
 def test_big_strings_of_bytes_lie_beside_the_pickle_and_are_not_copied():
     big, other = bytes(100_000), bytearray(70_000)
-    parts, _ = _bundle.dumps((big, other, b"small"))
+    parts, _ = payloads.dumps((big, other, b"small"))
     assert [len(part) for part in parts[1:]] == [100_000, 70_000]
     assert parts[1].obj is big and parts[2].obj is other
     assert len(parts[0]) < 300
-    assert _bundle.loads(b"".join(parts)) == (big, other, b"small")
+    assert payloads.loads(b"".join(parts)) == (big, other, b"small")
 
 
 def test_the_first_buffer_lies_well():
     for size in range(70_000, 70_020):
-        parts, _ = _bundle.dumps((bytes(size), "x" * (size % 17)))
-        assert len(parts[0]) % _bundle.ALIGNMENT == 0
+        parts, _ = payloads.dumps((bytes(size), "x" * (size % 17)))
+        assert len(parts[0]) % payloads.ALIGNMENT == 0
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_the_first_buffer_lies_well():
 )
 def test_what_is_no_bundle_is_refused(garbage):
     with pytest.raises(ValueError, match=r"no bundle|was announced"):
-        _bundle.loads(garbage)
+        payloads.loads(garbage)
 
 
 def test_shared_values_are_named_by_hash_and_looked_up():
     handle, name = object(), bytes(range(32))
-    parts, hashes = _bundle.dumps([handle, 1], lambda value: name if value is handle else None)
+    parts, hashes = payloads.dumps([handle, 1], lambda value: name if value is handle else None)
     assert hashes == {name}
-    assert _bundle.loads(b"".join(parts), {name: "value"}.get) == ["value", 1]
+    assert payloads.loads(b"".join(parts), {name: "value"}.get) == ["value", 1]
     with pytest.raises(pickle.UnpicklingError):
-        _bundle.loads(b"".join(parts))
+        payloads.loads(b"".join(parts))
 
 
 def test_nothing_of_this_package_is_named_in_a_bundle():
@@ -78,5 +78,5 @@ def test_what_cannot_travel_is_one_kind_of_error():
         return deep
 
     for value in ((i for i in ()), nested()):
-        with pytest.raises(_bundle.CannotTravel):
-            _bundle.dumps(value)
+        with pytest.raises(payloads.CannotTravel):
+            payloads.dumps(value)

@@ -21,7 +21,7 @@ import numpy
 import pytest
 
 import argon
-from argon import _code
+from argon._code import shipping
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def test_a_bound_method_that_is_found_by_its_name_is_cheap(client: Any) -> None:
     third = fractions.Fraction(1, 3)
     assert client.queue(third.limit_denominator, 2) == third.limit_denominator(2)
     assert client.queue(fractions.Fraction.from_float, 0.5) == fractions.Fraction(1, 2)
-    assert b"cloudpickle" not in _code.prepare(third.limit_denominator).blob
-    assert b"cloudpickle" not in _code.prepare(fractions.Fraction.from_float).blob
+    assert b"cloudpickle" not in shipping.prepare(third.limit_denominator).blob
+    assert b"cloudpickle" not in shipping.prepare(fractions.Fraction.from_float).blob
 
 
 class Endless:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from argon import _lines
+from argon._outcome import lines
 
 STEP = '  File "<cell 7>", line 2, in f\n'
 
@@ -21,7 +21,7 @@ def cell(monkeypatch):
 
 def test_a_missing_line_is_filled_in():
     text = f"Traceback (most recent call last):\n{STEP}ValueError: x\n"
-    assert _lines.filled(text) == text.replace(STEP, f"{STEP}    raise ValueError('x')\n")
+    assert lines.filled(text) == text.replace(STEP, f"{STEP}    raise ValueError('x')\n")
 
 
 def test_steps_that_have_their_line_or_have_none_stay():
@@ -31,18 +31,18 @@ def test_steps_that_have_their_line_or_have_none_stay():
         "E: x\n",
         "",
     ):
-        assert _lines.filled(text) == text
+        assert lines.filled(text) == text
 
 
 def test_every_step_is_filled_in():
     text = f"Traceback (most recent call last):\n{STEP}{STEP}ValueError: x\n"
-    assert _lines.filled(text).count("raise ValueError('x')") == 2
+    assert lines.filled(text).count("raise ValueError('x')") == 2
 
 
 @pytest.mark.parametrize("indent", ["  | ", "    | "])
 def test_steps_of_a_group_are_filled_in(indent):
     text = f"{indent}Traceback (most recent call last):\n{indent}{STEP}{indent}ValueError: x\n"
-    assert f"{indent}{STEP}{indent}    raise ValueError('x')\n" in _lines.filled(text)
+    assert f"{indent}{STEP}{indent}    raise ValueError('x')\n" in lines.filled(text)
 
 
 def test_a_real_traceback_of_code_without_a_file_is_filled_in():
@@ -56,4 +56,4 @@ def test_a_real_traceback_of_code_without_a_file_is_filled_in():
         text = traceback.format_exc()
     assert "raise" not in text
     text = text.replace("cell 8", "cell 7")
-    assert "    raise ValueError('x')\n" in _lines.filled(text), sys.version
+    assert "    raise ValueError('x')\n" in lines.filled(text), sys.version

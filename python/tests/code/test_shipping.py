@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "runner"))
 
 from runner_process import RunnerProcess
 
-from argon import _bundle, _code
+from argon._code import payloads, shipping
 
 
 def cases() -> list:
@@ -40,9 +40,9 @@ class Remote:
         return self.runner.fails(function, *args, **kwargs)
 
     def refused(self, function, *args, **kwargs) -> str:
-        with pytest.raises(_bundle.CannotTravel) as caught:
-            _code.prepare(function)
-            _code.dumps_call(args, kwargs)
+        with pytest.raises(payloads.CannotTravel) as caught:
+            shipping.prepare(function)
+            shipping.dumps_call(args, kwargs)
         return str(caught.value)
 
 

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from argon import _code
+from argon._code import shipping
 
 MAIN = """
 import functools, json, os.path
@@ -58,12 +58,12 @@ def main():
 
 
 def is_kept(function):
-    first = _code.prepare(function).blob
-    return _code.prepare(function).blob is first
+    first = shipping.prepare(function).blob
+    return shipping.prepare(function).blob is first
 
 
 def is_constant(function):
-    return "constant" in _code.prepare(function).meta
+    return "constant" in shipping.prepare(function).meta
 
 
 @pytest.mark.parametrize("name", ["plain", "calls", "loops", "outer", "wrapped", "cached"])
@@ -102,9 +102,9 @@ def test_captured_values_decide_too(main):
     ids=["variable", "imported function", "module", "name that was builtin", "default", "code", "attribute"],
 )
 def test_a_change_of_any_part_is_noticed(main, change):
-    before = _code.prepare(main.calls).blob
+    before = shipping.prepare(main.calls).blob
     change(main)
-    after = _code.prepare(main.calls).blob
+    after = shipping.prepare(main.calls).blob
     assert after is not before and after != before
 
 
@@ -113,7 +113,7 @@ def test_a_function_that_is_kept_does_not_stay_alive(main):
     import weakref
 
     kept = main.make(1)[0]
-    _code.prepare(kept)
+    shipping.prepare(kept)
     gone = weakref.ref(kept)
     del kept
     gc.collect()
@@ -121,17 +121,17 @@ def test_a_function_that_is_kept_does_not_stay_alive(main):
 
 
 def test_functions_of_modules_travel_by_name():
-    prepared = _code.prepare(json.dumps)
+    prepared = shipping.prepare(json.dumps)
     assert prepared.blob is None
-    assert prepared.meta["python"] == _code.PYTHON and prepared.meta["call"] == "json:dumps"
-    assert _code.prepare(len).meta["call"] == "builtins:len"
-    assert _code.prepare(json.JSONDecoder.decode).meta["call"] == "json.decoder:JSONDecoder.decode"
+    assert prepared.meta["python"] == shipping.PYTHON and prepared.meta["call"] == "json:dumps"
+    assert shipping.prepare(len).meta["call"] == "builtins:len"
+    assert shipping.prepare(json.JSONDecoder.decode).meta["call"] == "json.decoder:JSONDecoder.decode"
 
 
 def test_a_name_that_means_something_else_now_is_not_used(monkeypatch):
     function = json.dumps
     monkeypatch.setattr(json, "dumps", len)
-    assert _code.prepare(function).blob is not None
+    assert shipping.prepare(function).blob is not None
 
 
 def test_modules_that_are_to_travel_by_value_do():
@@ -141,14 +141,14 @@ def test_modules_that_are_to_travel_by_value_do():
 
     cloudpickle.register_pickle_by_value(textwrap)
     try:
-        assert _code.prepare(textwrap.dedent).blob is not None
+        assert shipping.prepare(textwrap.dedent).blob is not None
     finally:
         cloudpickle.unregister_pickle_by_value(textwrap)
-    assert _code.prepare(textwrap.dedent).blob is None
+    assert shipping.prepare(textwrap.dedent).blob is None
 
 
 def test_a_module_that_was_made_by_hand_is_no_place_to_import_from(monkeypatch):
     module = types.ModuleType("by_hand")
     exec("def f(): return 1", vars(module))
     monkeypatch.setitem(__import__("sys").modules, "by_hand", module)
-    assert _code._importable_name(module.f) is None
+    assert shipping._importable_name(module.f) is None

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from argon import _bundle, _code, _exceptions, _modules
+from argon._code import exceptions, modules, payloads, shipping
 
-RUNNER = Path(_code.__file__).parent / "_runner"
+RUNNER = Path(shipping.__file__).parent.parent / "_runner"
 RUN, OUTCOME, ASK, ANSWER, BLOB, NEED_BLOB, CHUNK, READY = 0x32, 0x33, 0x3C, 0x3D, 0x20, 0x21, 0x22, 0x40
 SESSION = bytes(range(16))
 LIMIT_S = 20
@@ -44,16 +44,16 @@ class Outcome:
     @property
     def value(self) -> Any:
         assert self.status == 0, self.failure
-        return json.loads(self.payload) if self.codec else _bundle.loads(bytearray(self.payload))
+        return json.loads(self.payload) if self.codec else payloads.loads(bytearray(self.payload))
 
     @property
     def failure(self) -> dict[str, Any]:
         assert self.status == 1
-        failure = json.loads(self.payload) if self.codec else _bundle.loads(self.payload)
+        failure = json.loads(self.payload) if self.codec else payloads.loads(self.payload)
         if "exception" in failure:
-            failure["exception"] = _bundle.loads(failure["exception"])
+            failure["exception"] = payloads.loads(failure["exception"])
         elif "parts" in failure:
-            failure["exception"] = _exceptions.together(_bundle.loads(failure["parts"]))
+            failure["exception"] = exceptions.together(payloads.loads(failure["parts"]))
         return failure
 
 
@@ -86,7 +86,7 @@ class RunnerProcess:
         self.blobs: dict[bytes, bytes] = {}
         self.sent: set[bytes] = set()
         self.sequence = 0
-        self.answer = _modules.reply
+        self.answer = modules.reply
         try:
             self.socket.sendall(preamble())
             kind, body = self.frame()
@@ -137,8 +137,8 @@ class RunnerProcess:
         return self.run(function, args, kwargs).failure
 
     def run(self, function: Any, args: Any = (), kwargs: Any = None, **more: Any) -> Outcome:
-        prepared = _code.prepare(function)
-        buffers, _ = _code.dumps_call(tuple(args), kwargs or {})
+        prepared = shipping.prepare(function)
+        buffers, _ = shipping.dumps_call(tuple(args), kwargs or {})
         blobs = [prepared.blob] if prepared.blob is not None else []
         return self.task(prepared.meta, b"".join(buffers), blobs, **more)
 

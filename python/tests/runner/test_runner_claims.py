@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from runner_process import ANSWER, ASK, OUTCOME, RunnerProcess
 
-from argon import _code
+from argon._code import shipping
 
 AHEAD = 0x8000
 BARRIER = 1 << 63
@@ -159,8 +159,8 @@ def test_what_comes_while_it_waits_keeps_its_turn(runner):
     def absent():
         import not_here_at_all  # noqa: F401
 
-    prepared = _code.prepare(absent)
-    payload = b"".join(_code.dumps_call((), {})[0])
+    prepared = shipping.prepare(absent)
+    payload = b"".join(shipping.dumps_call((), {})[0])
     runner.send_task(prepared.meta, payload, [prepared.blob])
     kind, question = runner.frame()
     while json.loads(question[32:])["name"] != "not_here_at_all":
@@ -173,7 +173,7 @@ def test_what_comes_while_it_waits_keeps_its_turn(runner):
     # A blob behind the task that needs it, as a small message passes a big one.
     runner.number += 1
     runner.put(runner.number)
-    late = _code.prepare(lambda: "late")
+    late = shipping.prepare(lambda: "late")
     runner.send_task(late.meta, payload, [late.blob], send_blobs=False, flags=AHEAD)
     runner.send_blob(next(name for name, blob in runner.blobs.items() if blob == late.blob))
     runner.send(ANSWER, question[:32] + bytes([1]) + b"it is not")

@@ -18,7 +18,7 @@ import threading
 import pytest
 from runner_process import BLOB, Ended, RunnerProcess
 
-from argon import _bundle, _code
+from argon._code import payloads, shipping
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_it_loads_little_before_it_is_ready():
         runner.call(len, [])
         runner.socket.close()
         before_ready = heard.read().decode().partition("_argon._runner.tasks\n")[0]
-    assert "_argon._bundle" in before_ready
+    assert "_argon._code.payloads" in before_ready
     for heavy in ("re", "typing", "json", "traceback", "socket", "inspect", "asyncio", "cloudpickle"):
         assert f" {heavy}\n" not in before_ready, heavy
 
@@ -90,7 +90,7 @@ def test_errors_tell_class_message_traceback_and_where(runner):
 
 
 def test_code_that_cannot_be_read_fails_the_task_and_not_the_runner(runner):
-    args = b"".join(_code.dumps_call((), {})[0])
+    args = b"".join(shipping.dumps_call((), {})[0])
     assert "no bundle" in runner.task({}, args, [b"garbage"]).failure["message"]
     assert runner.task(b"{", args).failure["message"].startswith("the meta of the task cannot be read")
     assert runner.task(b"[]", args).failure["message"] == "the meta of the task is no object"
@@ -101,7 +101,7 @@ def test_code_that_cannot_be_read_fails_the_task_and_not_the_runner(runner):
 
 def test_what_another_python_made_is_refused_in_words(runner):
     failure = runner.task({"python": "3.2"}, b"", [b"anything"]).failure
-    assert failure["message"] == f"the task was made by Python 3.2, and this runner is of Python {_code.PYTHON}"
+    assert failure["message"] == f"the task was made by Python 3.2, and this runner is of Python {shipping.PYTHON}"
 
 
 def test_names_find_functions_for_other_languages(runner):
@@ -256,17 +256,17 @@ def test_arrays_lie_where_they_arrived(runner):
 
 
 def _call_bundle(*args):
-    return b"".join(_code.dumps_call(args, {})[0])
+    return b"".join(shipping.dumps_call(args, {})[0])
 
 
 def shared_task(runner, values, function, **more):
     """A task whose arguments are shared values, named by the hashes of their blobs."""
     handles = [object() for _ in values]
-    blobs = [b"".join(_bundle.dumps(value)[0]) for value in values]
+    blobs = [b"".join(payloads.dumps(value)[0]) for value in values]
     names = {id(h): hashlib.sha256(blob).digest() for h, blob in zip(handles, blobs)}
-    payload, hashes = _code.dumps_call(tuple(handles), {}, lambda value: names.get(id(value)))
+    payload, hashes = shipping.dumps_call(tuple(handles), {}, lambda value: names.get(id(value)))
     assert hashes == set(names.values())
-    prepared = _code.prepare(function)
+    prepared = shipping.prepare(function)
     code = [] if prepared.blob is None else [prepared.blob]
     return runner.task(prepared.meta, b"".join(payload), [*code, *blobs], **more)
 

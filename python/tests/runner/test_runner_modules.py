@@ -9,7 +9,7 @@ import sys
 import pytest
 from runner_process import RunnerProcess
 
-from argon import _code, _modules
+from argon._code import modules, shipping
 
 OTHER = bytes(range(100, 116))
 
@@ -45,7 +45,7 @@ def answer_with(runner, texts):
     def answer(question):
         name = json.loads(question)["name"]
         if name.startswith("cloudpickle"):
-            return _modules.reply(question)
+            return modules.reply(question)
         if name not in texts:
             return False, b"not here"
         text = texts[name]
@@ -61,7 +61,7 @@ def test_a_function_of_the_callers_module_travels_by_name(bare, place):
     write(place, tasks_two="def double(x):\n    return 2 * x\n")
     import tasks_one
 
-    assert _code.prepare(tasks_one.f).blob is None
+    assert shipping.prepare(tasks_one.f).blob is None
     assert bare.call(tasks_one.f, 4) == 9
     assert bare.asked == ["tasks_one", "tasks_two"]
     assert bare.call(tasks_one.f, 5) == 11
@@ -128,24 +128,24 @@ def test_a_module_can_be_probed_without_an_error(bare):
 
 
 def test_compiled_modules_are_refused_in_words():
-    is_given, why = _modules.reply(b'{"kind":"python-module","name":"_struct"}')
+    is_given, why = modules.reply(b'{"kind":"python-module","name":"_struct"}')
     assert not is_given and why == b"it is compiled code on the client and must be installed on the worker"
-    assert _modules.answer("sys") is None
+    assert modules.answer("sys") is None
 
 
 @pytest.mark.parametrize("question", [b"", b"[]", b'{"kind":"perl-module","name":"A.pm"}', b'{"kind":"python-module"}'])
 def test_questions_that_make_no_sense_are_answered_with_no(question):
-    assert _modules.reply(question)[0] is False
+    assert modules.reply(question)[0] is False
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "../x", "__main__", "a..b", "a b"])
 def test_only_names_of_modules_are_answered(name):
-    assert _modules.answer(name) is None
+    assert modules.answer(name) is None
 
 
 def test_answering_imports_nothing(place):
     write(place, loud="raise SystemExit('imported')\n")
-    assert json.loads(_modules.answer("loud"))["source"] == "raise SystemExit('imported')\n"
+    assert json.loads(modules.answer("loud"))["source"] == "raise SystemExit('imported')\n"
 
 
 def test_local_modules_win(tmp_path):
@@ -198,7 +198,7 @@ def test_code_by_value_of_two_clients_takes_turns(bare):
 
 
 def test_a_client_that_is_away_for_a_moment_is_asked_again(bare):
-    answers = [(False, b""), (False, b""), _modules.reply(b'{"kind":"python-module","name":"textwrap"}')]
+    answers = [(False, b""), (False, b""), modules.reply(b'{"kind":"python-module","name":"textwrap"}')]
     bare.answer = lambda _question: answers.pop(0)
     assert bare.by_name("away.dedent", " a").value == "a"
     assert bare.asked == ["away"] * 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .. import _bundle
+from .._code import payloads
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ class Blobs:
     def value(self, name: bytes) -> Any:
         """The shared value of a blob, made once."""
         if name not in self._values:
-            self._values[name] = _bundle.loads(self._bytes[name], self.value)
+            self._values[name] = payloads.loads(self._bytes[name], self.value)
         return self._values[name]
 
-    def callable(self, name: bytes, lookup: _bundle.Lookup | None) -> Any:
+    def callable(self, name: bytes, lookup: payloads.Lookup | None) -> Any:
         """What a blob of code holds, made anew: arrays that it captured too, since the task may change its copy."""
         blob = self._bytes[name]
-        return _bundle.loads(blob if _bundle.is_one_part(blob) else bytearray(blob), lookup)
+        return payloads.loads(blob if payloads.is_one_part(blob) else bytearray(blob), lookup)
 
     def constant(self, name: bytes) -> Any:
         """What a blob of code holds that its runs do not change, made once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 
-from .. import _bundle, _exceptions
+from .._code import payloads, exceptions
 from . import results
 
 TYPE_CHECKING = False  # As in typing.
@@ -17,44 +17,44 @@ TEXT_CHARACTERS_MAX = 100_000
 _READ_ONLY = "an array that client.share made is read-only, since other tasks use the same memory: change a copy of it"
 
 
-def payload(error: BaseException, is_json: bool, has_shared: bool = False) -> list[_bundle.Buffer]:
+def payload(error: BaseException, is_json: bool, has_shared: bool = False) -> list[payloads.Buffer]:
     """The payload of an ``error``."""
     note = _READ_ONLY if has_shared and _is_read_only(error) else ""
     about: dict[str, Any] = {
         "class": _name(type(error)),
-        "message": _exceptions.text(error),
+        "message": exceptions.text(error),
         "traceback": _traceback(error) + (f"{note}\n" if note else ""),
     }
     if is_json:
         return [json.dumps(about).encode()]
     about.update(_pickled(error))
-    return _bundle.dumps(about)[0]
+    return payloads.dumps(about)[0]
 
 
-def payload_of_last_resort(error: BaseException, trouble: BaseException, is_json: bool) -> list[_bundle.Buffer]:
+def payload_of_last_resort(error: BaseException, trouble: BaseException, is_json: bool) -> list[payloads.Buffer]:
     """The same when even that failed: what a class can do to its own exceptions is endless."""
     about = {
         "class": type.__dict__["__qualname__"].__get__(type(error)),
         "message": f"(it cannot be told: {type.__dict__['__qualname__'].__get__(type(trouble))})",
         "traceback": "",
     }
-    return [json.dumps(about).encode()] if is_json else _bundle.dumps(about)[0]
+    return [json.dumps(about).encode()] if is_json else payloads.dumps(about)[0]
 
 
 def _is_read_only(error: BaseException) -> bool:
-    words = _exceptions.text(error).lower()
+    words = exceptions.text(error).lower()
     return isinstance(error, (ValueError, TypeError, BufferError)) and ("read-only" in words or "readonly" in words)
 
 
 def _pickled(error: BaseException) -> dict[str, bytes]:
     """The bundle of an exception, or of its parts, whichever gives the same when it is read; or neither."""
-    for name, value, again in (("exception", error, _as_it_is), ("parts", None, _exceptions.together)):
+    for name, value, again in (("exception", error, _as_it_is), ("parts", None, exceptions.together)):
         try:
-            bundle = b"".join(_dumps(_exceptions.parts(error) if value is None else value))
+            bundle = b"".join(_dumps(exceptions.parts(error) if value is None else value))
             if type(error).__module__ == "builtins" and name == "exception" and not _has_members(error):
                 return {name: bundle}
             # Many a class forgets that it is made again from its args.
-            if _exceptions.is_same(error, again(_bundle.loads(bundle))):
+            if exceptions.is_same(error, again(payloads.loads(bundle))):
                 return {name: bundle}
         except BaseException:  # A class may raise what it likes from here.
             continue
@@ -69,8 +69,8 @@ def _has_members(error: BaseException) -> bool:
     return hasattr(error, "exceptions")
 
 
-def _dumps(error: object) -> list[_bundle.Buffer]:
-    plain = _bundle.plain(error)
+def _dumps(error: object) -> list[payloads.Buffer]:
+    plain = payloads.plain(error)
     return results.dumps(error) if plain is None else plain
 
 

@@ -10,7 +10,7 @@ import _socket
 import os
 import struct
 
-from .. import _memory
+from .._wire import memory
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
@@ -164,9 +164,9 @@ class Link:
             return [kind, body, view[head_bytes:]]
         if length > PAYLOAD_BYTES_MAX:
             raise ValueError(f"argon runner: the worker announced a payload of {length} bytes")
-        _memory.expect(length)
+        memory.expect(length)
         filled = len(body) - head_bytes
-        payload = _memory.room(length, filled)
+        payload = memory.room(length, filled)
         payload[:filled] = view[head_bytes:]
         if filled == length:
             return [kind, body, memoryview(payload)]
@@ -179,7 +179,7 @@ class Link:
         end = filled + length
         if end > whole:
             raise ValueError("argon runner: the worker sent more of a payload than it had announced")
-        payload = _memory.grown(payload, filled, end, whole)
+        payload = memory.grown(payload, filled, end, whole)
         view = memoryview(payload)
         self._fill(view[filled:end])
         if end == whole:

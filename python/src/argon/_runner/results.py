@@ -6,23 +6,23 @@ is needed first.
 
 from __future__ import annotations
 
-from .. import _bundle, _by_value, _culprit
+from .._code import payloads, by_value, explain
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from typing import Any
 
 
-def dumps(value: object) -> list[_bundle.Buffer]:
+def dumps(value: object) -> list[payloads.Buffer]:
     """The bundle of a value. Raises CannotTravel."""
     buffers: list[Any] = []
-    pickled = _by_value.dumps(_bundle.aside(value), buffers.append, is_returning=True)
-    return _bundle.joined(pickled, buffers)
+    pickled = by_value.dumps(payloads.aside(value), buffers.append, is_returning=True)
+    return payloads.joined(pickled, buffers)
 
 
-def returned(value: object) -> list[_bundle.Buffer]:
+def returned(value: object) -> list[payloads.Buffer]:
     """The same for what a task returned, with a sentence that says what it is in it."""
     try:
         return dumps(value)
-    except _bundle.CannotTravel as error:
-        raise TypeError(_culprit.of_result(value, error)) from None
+    except payloads.CannotTravel as error:
+        raise TypeError(explain.of_result(value, error)) from None

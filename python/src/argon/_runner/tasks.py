@@ -13,7 +13,7 @@ import struct
 import sys
 import time
 
-from .. import _bundle
+from .._code import payloads
 from .claims import AHEAD, Claims
 from .code import Blobs, Metas, check_version
 from .link import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link
@@ -173,16 +173,16 @@ class Runner:
             if type(args) is not list:
                 raise RuntimeError("the JSON payload of a task is an array of arguments")
             return function, args, {}
-        if len(payload) <= PART_BYTES_MAX and not _bundle.is_one_part(payload):
+        if len(payload) <= PART_BYTES_MAX and not payloads.is_one_part(payload):
             # Arrays stay where they arrived: let that be a well aligned place.
             payload = memoryview(bytearray(payload))
-        args, kwargs = _read("an argument", _bundle.loads, payload, lookup)
+        args, kwargs = _read("an argument", payloads.loads, payload, lookup)
         return function, args, kwargs
 
     def _encode(self, value: Any, codec: int) -> list[Any]:
         if codec == _CODEC_JSON:
             return [_json_of(value)]
-        payload = _bundle.plain(value)
+        payload = payloads.plain(value)
         if payload is None:
             from . import results
 
@@ -242,7 +242,7 @@ def _read(what: str, read: Any, *parts: Any) -> Any:
     try:
         return read(*parts)
     except Exception as error:
-        is_told = isinstance(error, (ImportError, MemoryError, RuntimeError, _bundle.CannotTravel))
+        is_told = isinstance(error, (ImportError, MemoryError, RuntimeError, payloads.CannotTravel))
         if is_told and not isinstance(error, RecursionError):
             # A module that is missing here, and what is said in words already.
             raise

@@ -22,11 +22,12 @@ macro_rules! embedded {
 
 /// The files of `python/src/argon/_runner/files.txt`, in its order; a test holds the two together.
 const FILES: &[(&str, &str)] = embedded![
-    "_bundle.py",
-    "_by_value.py",
-    "_culprit.py",
+    "_code/__init__.py",
+    "_code/by_value.py",
+    "_code/exceptions.py",
+    "_code/explain.py",
+    "_code/payloads.py",
     "_exceptions.py",
-    "_memory.py",
     "_runner/__init__.py",
     "_runner/claims.py",
     "_runner/code.py",
@@ -37,6 +38,8 @@ const FILES: &[(&str, &str)] = embedded![
     "_runner/results.py",
     "_runner/sessions.py",
     "_runner/tasks.py",
+    "_wire/__init__.py",
+    "_wire/memory.py",
 ];
 
 /// `u32 length` and the program text.

@@ -1,0 +1,1 @@
+"""Calls on their way out: a function and its arguments become the record of a task."""

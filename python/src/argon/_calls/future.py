@@ -1,0 +1,58 @@
+"""The future of an `argon.Executor`: one of the standard library that can also end a call that runs."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from .._outcome import handover
+
+if TYPE_CHECKING:
+    import threading
+
+    from ..deferred import Deferred
+    from ..executor import Executor
+
+T = TypeVar("T")
+
+
+class ExecutorFuture(concurrent.futures.Future[T]):
+    """A future that can also end a task that runs; see `Executor(cancel_running=True)`."""
+
+    _executor: Executor
+    _condition: threading.Condition
+    _waiters: list[Any]
+    _done_callbacks: list[Callable[[Any], Any]]
+    _deferred: Deferred[T]
+
+    def cancel(self) -> bool:
+        """Cancels the call: at once if it waits here, and one that runs if the executor was made so."""
+        if super().cancel():
+            self._executor._dropped(self)
+            return True
+        return not self.done() and self._executor._cancel_running and self.kill()
+
+    def kill(self) -> bool:
+        """Ends the call, also one that runs: its process gets TERM, and KILL 2 s later. False when it had ended."""
+        if super().cancel():
+            self._executor._dropped(self)
+            return True
+        return not self.done() and self._deferred.cancel()
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What is known of how it ran; see `Deferred.report`."""
+        return self._deferred.report
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a future cannot travel: pass its result()")
+
+    def _invoke_callbacks(self) -> None:
+        """Called by the standard library once the future is done."""
+        callbacks, self._done_callbacks = self._done_callbacks, []
+        if callbacks and self._deferred._session.turns.is_own_thread():
+            # Callbacks may block, and this thread must not.
+            self._executor._call_back(self, callbacks)
+            return
+        for callback in callbacks:
+            handover.call_back(callback, self, "a future")

@@ -1,0 +1,57 @@
+"""The thread that runs the user's callbacks, so that one that blocks holds up nothing but other callbacks.
+
+It belongs to a session, begins with the first callback and ends with the session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from threading import Thread
+from typing import Any, Callable
+
+from .._outcome import handover
+
+JOIN_S = 5.0
+
+
+class Callbacks:
+    """Calls what it is given, in order. Any thread, signal handler or destructor may hand it something."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[Callable[[Any], Any], Any, str] | None] = queue.SimpleQueue()
+        self._thread = Thread(target=self._run, name="argon-callbacks", daemon=True)
+        self._has_begun = False
+
+    def call(self, callback: Callable[[Any], Any], argument: Any, what: str) -> None:
+        """Calls back soon; what the callback raises is logged."""
+        if not self._has_begun:
+            # Whoever comes second is told that it has been started.
+            with contextlib.suppress(RuntimeError):
+                self._thread.start()
+            self._has_begun = True
+        if self._thread.ident is None:
+            # At the end of the interpreter no thread begins any more.
+            handover.call_back(callback, argument, what)
+            return
+        self._queue.put((callback, argument, what))
+
+    def is_current(self) -> bool:
+        """True on this thread."""
+        return self._thread is threading.current_thread()
+
+    def end(self) -> None:
+        """Lets it run what it has, and waits for that a while, unless this is it."""
+        self._queue.put(None)
+        if self._has_begun and self._thread.ident is not None and not self.is_current():
+            self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        while True:
+            one = self._queue.get()
+            if one is None:
+                return
+            handover.call_back(*one)
+            # Not kept until the next one comes.
+            del one

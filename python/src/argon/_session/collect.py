@@ -1,0 +1,48 @@
+"""Detached tasks whose outcome this client asks for; one id may be asked for several times at once."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from .._wire import protocol as wire
+from ..errors import Closed
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .task import Task
+
+
+def collect(session: Session, task: Task) -> None:
+    """Asks for the outcome of a detached task."""
+    task._collects = True
+    with session.changing() as link:
+        known = session.journal.setdefault(task._id, task)
+        if known is not task:
+            # It is asked for already: what comes is for both.
+            session.followers.add(task)
+            session.add_callback(known, lambda _: _follow(session, known, task))
+            return
+        if link is not None:
+            link.send(wire.frame(wire.COLLECT, task._id))
+            session.flush(link)
+        session.turns.stir()
+
+
+def _follow(session: Session, known: Task, task: Task) -> None:
+    """Ends a task as another of the same id has ended, unless only that other was cancelled."""
+    if known._cancelled and not task._cancelled:
+        with contextlib.suppress(Closed):
+            session.collect(task)
+            return
+    with session.lock:
+        if task._done:
+            return
+        task._status, task._codec, task._attempt = known._status, known._codec, known._attempt
+        task._run_us, task._report, task._error = known._run_us, known._report, known._error
+        task._payload = known._payload
+        if task._payload is None:
+            task._value = known._value
+        session.settle(task)
+        session.turns.wake_finished()
+        session.turns.stir(at_once=True)

@@ -1,0 +1,113 @@
+"""How a session ends: with a goodbye, behind a destructor's back, or in a forked child, which begins its own.
+
+All of it may be asked for by a signal handler or a destructor at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from .._wire import protocol as wire
+from ..errors import Cancelled, Error, Lost
+
+if TYPE_CHECKING:
+    from .._wire.connection import Link
+    from .session import Session
+    from .task import Task
+
+GOODBYE_S = 1.0
+
+
+def close(session: Session) -> None:
+    """Says goodbye: the manager cancels what is unfinished. What still waits here ends as cancelled."""
+    if session.is_inside():
+        session.abandon()
+        return
+    aside = session.aside
+    if aside is not None:
+        aside.close()
+    with session.lock:
+        if session.closed:
+            return
+        session.closed = True
+        link, session.link = session.link, None
+        if link is not None and session.process == os.getpid():
+            _say_goodbye(session, link)
+        _end_all(session, Cancelled, "the client was shut down before the task ended")
+        # Before the session's own thread can see that it is over: it runs the callbacks of these, and ends.
+        session.turns.wake_finished()
+        session.turns.stir(at_once=True)
+    session.turns.end()
+    session.callbacks.end()
+
+
+def abandon(session: Session) -> None:
+    """Closes later, on the session's own thread: for a destructor, which must not wait for a lock."""
+    aside = session.aside
+    if aside is not None:
+        aside.abandon()
+    session.abandoned = True
+    session.turns.ring()
+    session.turns.end_unused()
+
+
+def begin_after_fork(session: Session) -> None:
+    """In a child: it must not speak on its parent's connection, and has none of its tasks."""
+    if session.aside is not None:
+        begin_after_fork(session.aside)
+    tasks = [*session.journal.values(), *session.requests.values(), *session.followers]
+    session.parent = session.process
+    link = session.link
+    session.turns.close_bells()
+    session.reconnect.restart()
+    session.begin()
+    if link is not None:
+        link.close()
+    for task in tasks:
+        _end_as_of_parent(session, task)
+
+
+def end_if_of_parent(session: Session, task: Task) -> None:
+    """In a forked child: ends a task of the parent that another thread had in its hands when the process was forked."""
+    if task._done or session.parent is None:
+        return
+    with session.lock:
+        held = (session.journal.get(task._id), *session.requests.values(), *session.followers)
+        if not task._done and not any(one is task for one in held):
+            _end_as_of_parent(session, task)
+
+
+def _end_as_of_parent(session: Session, task: Task) -> None:
+    """Those who wait for it in the parent are not here, and its callbacks are the parent's to call."""
+    reason = f"the task belongs to the process {session.parent}, which made it before this one was forked"
+    task._waiters, task._callbacks = (), None
+    session.fail(task, Lost(reason))
+    session.finished.remove(task)
+
+
+def _say_goodbye(session: Session, link: Link) -> None:
+    with contextlib.suppress(OSError):
+        if session.acks:
+            session.write_acks(link)
+        link.send(wire.json_frame(wire.GOODBYE, {"reason": "the client is done"}))
+        link.streams.clear()
+        link.sock.settimeout(GOODBYE_S)
+        link.flush()
+    # Whoever waits on the socket now closes it.
+    link.broken = link.broken or "it was closed"
+    if session.turns.is_led():
+        link.shut_down()
+    else:
+        link.close()
+
+
+def _end_all(session: Session, kind: type[Error], message: str) -> None:
+    tasks = [*session.journal.values(), *session.requests.values()]
+    session.journal.clear()
+    session.requests.clear()
+    session.backlog.clear()
+    session.held_back.clear()
+    for task in tasks:
+        session.fail(task, kind(message))

@@ -1,0 +1,216 @@
+"""Takes apart what a link has read: frame after frame into the session's journal, or to one small handler.
+
+The way of an outcome is the hot path of the client and is written out here. It never waits, runs no code of the user
+and is called with the session's lock held; what there is to print, to answer and to wake it leaves in the session.
+"""
+
+from __future__ import annotations
+
+import struct
+from json import loads as json_loads
+from typing import TYPE_CHECKING, Any
+
+from .._wire import memory
+from .._wire import protocol as wire
+from . import output, sending
+from .task import Task
+
+if TYPE_CHECKING:
+    from .._wire.connection import Link
+    from .session import Session
+
+
+def take(session: Session, link: Link) -> None:
+    """Takes every whole frame out of the link, but stops behind one that has to be printed first."""
+    journal, buffer, acks, finished = session.journal, link.buffer, session.acks, session.finished
+    begin, end = link.begin, link.end
+    read_frame, read_outcome = wire.FRAME.unpack_from, wire.OUTCOME_FRAME.unpack_from
+    while end - begin > 4:
+        length, kind = read_frame(buffer, begin)
+        after = begin + 4 + length
+        if not 1 <= length <= wire.FRAME_BYTES_MAX:
+            link.broken = link.broken or f"the manager sent a frame of {length} bytes"
+            break
+        if after > end:
+            break
+        if kind == wire.OUTCOME and length > wire.OUTCOME_HEAD_BYTES:
+            _, _, task_id, attempt, status, codec, _, run_us, meta_length, stream, _ = read_outcome(buffer, begin)
+            report_at = begin + 5 + wire.OUTCOME_HEAD_BYTES
+            begin = after
+            payload_at = report_at + meta_length
+            if payload_at > after:
+                link.broken = link.broken or "the manager sent an outcome whose report is longer than its frame"
+                break
+            task = journal.get(task_id)
+            if stream or status or task is None:
+                head = wire.read_outcome(buffer[report_at - 61 : report_at])
+                report = bytes(buffer[report_at:payload_at])
+                _on_outcome(session, link, head, report, buffer[payload_at:after])
+                continue
+            del journal[task_id]
+            task._status, task._codec = status, codec
+            task._attempt, task._run_us = attempt, run_us
+            if meta_length:
+                task._report = bytes(buffer[report_at:payload_at])
+            task._payload = buffer[payload_at:after]
+            if not task._collects:
+                session.in_flight -= 1
+            acks.append(task_id)
+            if task._waiters or task._callbacks is not None or task._output is not None:
+                finished.append(task)
+            task._frame, task._parts = b"", None
+            task._done = True
+            continue
+        if kind == wire.CHUNK and length >= 5:
+            _on_chunk(session, link, begin + 5, after)
+            begin = after
+            continue
+        body = bytes(buffer[begin + 5 : after])
+        begin = after
+        _on_frame(session, link, kind, body)
+        if link.broken or session.prints:
+            break
+    link.begin = begin
+
+
+def _on_frame(session: Session, link: Link, kind: int, body: bytes) -> None:
+    """Every frame but OUTCOME and CHUNK."""
+    try:
+        _handle(session, link, kind, body)
+    except (struct.error, ValueError) as problem:
+        link.broken = link.broken or f"the manager sent a frame of kind 0x{kind:02x} that cannot be read: {problem}"
+
+
+def _handle(session: Session, link: Link, kind: int, body: bytes) -> None:
+    if kind == wire.PING:
+        link.send(wire.frame(wire.PONG, body))
+    elif kind == wire.OUTPUT:
+        output.on_output(session, link, body)
+    elif kind == wire.CREDIT:
+        session.credit_tasks, session.credit_bytes = wire.CREDIT_BODY.unpack(body)
+    elif kind == wire.ACCEPTED:
+        for task_id in _split(body, wire.ID_BYTES):
+            _on_accepted(session, task_id)
+    elif kind == wire.NEED_BLOB:
+        for blob in _split(body, 32):
+            sending.send_blob_again(session, link, blob)
+    elif kind == wire.ASK:
+        session.asks.append(body)
+    elif kind == wire.REPLY:
+        _on_reply(session, body)
+    elif kind == wire.GOODBYE:
+        link.broken = link.broken or f"the manager said goodbye: {_field(body, 'reason')}"
+    elif kind == wire.REFUSED:
+        link.refused = True
+        reason = f"the manager refused ({_field(body, 'code')}): {_field(body, 'message')}"
+        link.broken = link.broken or reason
+    elif kind != wire.PONG:
+        link.broken = link.broken or f"the manager sent a frame of kind 0x{kind:02x}"
+
+
+def _on_outcome(session: Session, link: Link, head: wire.OutcomeHead, report: bytes, payload: bytearray) -> None:
+    """An outcome that is not plain: in a stream, not ok, or not ours any more."""
+    if head.stream and len(payload) < head.payload_length:
+        if head.payload_length > wire.PAYLOAD_BYTES_MAX:
+            link.broken = link.broken or f"the manager announced a payload of {head.payload_length} bytes"
+            return
+        memory.expect(head.payload_length)
+        whole = memory.room(head.payload_length, len(payload))
+        whole[: len(payload)] = payload
+        link.partial[head.stream] = [whole, len(payload), head, report]
+        return
+    _settle(session, head, report, payload)
+
+
+def _on_chunk(session: Session, link: Link, begin: int, after: int) -> None:
+    stream = int.from_bytes(link.buffer[begin : begin + 4], "big")
+    partial = link.partial.get(stream)
+    if partial is None:
+        link.broken = link.broken or "the manager sent a chunk of an unknown stream"
+        return
+    whole, have, head, report = partial
+    now = have + after - begin - 4
+    if now > head.payload_length:
+        link.broken = link.broken or "the manager sent more of a payload than it had announced"
+        return
+    partial[1] = now
+    if whole is not None:
+        try:
+            whole = partial[0] = memory.grown(whole, have, now, head.payload_length)
+            whole[have:now] = link.view[begin + 4 : after]
+        except MemoryError:
+            # Offered again it would only come again: the task ends, and the rest of its payload is passed over.
+            partial[0] = whole = None
+            _settle_without_room(session, head, report)
+    if now == head.payload_length:
+        del link.partial[stream]
+        if whole is not None:
+            _settle(session, head, report, whole)
+
+
+def _settle_without_room(session: Session, head: wire.OutcomeHead, report: bytes) -> None:
+    task = session.journal.get(head.id)
+    if task is not None:
+        task._error = MemoryError(f"this process has no room for the outcome of the task: {head.payload_length} bytes")
+    _settle(session, head._replace(status=wire.ERROR), report, bytearray())
+
+
+def _settle(session: Session, head: wire.OutcomeHead, report: bytes, payload: bytearray) -> None:
+    task = session.journal.get(head.id)
+    if task is None:
+        session.acks.append(head.id)
+        return
+    if not task._collects:
+        session.in_flight -= 1
+    if head.status == wire.REJECTED and sending.hold_back(session, task):
+        session.waiting.is_full(_report(report))
+        return
+    del session.journal[head.id]
+    task._status, task._codec, task._attempt = head.status, head.codec, head.attempt
+    task._run_us = head.run_us
+    task._report = report or None
+    task._payload = payload
+    if head.status != wire.REJECTED:
+        session.acks.append(head.id)
+    session.settle(task)
+
+
+def _on_accepted(session: Session, task_id: bytes) -> None:
+    """The manager has the detached task on its store: it is no longer ours."""
+    task = session.journal.pop(task_id, None)
+    if task is not None:
+        session.in_flight -= 1
+        task._status = wire.OK
+        session.settle(task)
+
+
+def _on_reply(session: Session, body: bytes) -> None:
+    try:
+        reply = json_loads(body)
+        if session.waiting.take(reply):
+            return
+        request: Task = session.requests.pop(reply["request"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return
+    request._value = reply
+    request._status = wire.OK
+    session.settle(request)
+
+
+def _report(text: bytes) -> dict[str, Any]:
+    try:
+        report = json_loads(text)
+    except ValueError:
+        report = None
+    return report if isinstance(report, dict) else {}
+
+
+def _split(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body) - size + 1, size)]
+
+
+def _field(body: bytes, name: str) -> Any:
+    try:
+        return json_loads(body)[name]
+    except (ValueError, KeyError, TypeError):
+        return "no reason given"

@@ -1,0 +1,49 @@
+"""What a client says first on a new connection: who it is, and what is unfinished."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from socket import gethostname
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .._version import VERSION
+from .._wire import protocol as wire
+from . import sending
+
+if TYPE_CHECKING:
+    from .._wire.connection import Link
+    from .session import Session
+
+
+def opened(session: Session, link: Link, granted: dict[str, Any]) -> None:
+    """A connection was made: opens the session on it and offers what is unfinished. With the lock held."""
+    session.connections += 1
+    session.in_flight = session.sent_tasks = session.sent_bytes = 0
+    session.credit_tasks = int(granted.get("credit_tasks", 0))
+    session.credit_bytes = int(granted.get("credit_bytes", 0))
+    hello = {
+        "session": session.identity.hex(),
+        "client": f"python/{VERSION}",
+        "host": gethostname(),
+        "pid": os.getpid(),
+    }
+    link.send(wire.json_frame(wire.OPEN, hello))
+    session.acks.clear()
+    collected = [task for task in session.journal.values() if task._collects]
+    tasks = [task for task in session.journal.values() if not task._collects]
+    for task in tasks:
+        task._output = None  # what is printed is counted anew on each connection
+    again = [task for task in tasks if task._sent_on and not task._held_back]
+    session.backlog = deque([*again, None, *(task for task in tasks if not task._sent_on)])
+    for task in collected:
+        link.send(wire.frame(wire.COLLECT, task._id))
+    for request in session.requests.values():
+        link.send(request._frame)
+    session.heard = monotonic()
+    session.link = link
+    session.waiting.has_link()
+    session.unreachable = None
+    sending.send_backlog(session, link)
+    session.flush(link)

@@ -1,0 +1,93 @@
+"""Finds a manager: which address next, how long to pause, when to give up.
+
+The first connection of a client fails soon and in words; a lost one is sought for ever, unless `give_up_after` bounds
+it. Only the session's own thread calls this.
+"""
+
+from __future__ import annotations
+
+import os
+from random import random
+from time import monotonic
+from typing import Any
+
+from .._wire.connection import Link
+from .._wire.dial import DialFailure, dial
+from ..errors import Unreachable
+
+FIRST_S = 1.0
+PAUSE_S = 0.05
+PAUSE_S_MAX = 2.0
+REFUSALS_MAX = 5
+
+
+class Reconnect:
+    """The addresses, and how often they were tried in vain."""
+
+    def __init__(
+        self,
+        addresses: list[tuple[str, int]],
+        key: str | os.PathLike[str] | None,
+        give_up_after: float | None,
+    ):
+        self.addresses = list(addresses)
+        self.key = key
+        self.give_up_after = give_up_after
+        self.restart()
+
+    def another(self) -> Reconnect:
+        """The same for another session."""
+        return Reconnect(self.addresses, self.key, self.give_up_after)
+
+    def restart(self) -> None:
+        """Forgets all tries, as in a process that was just forked."""
+        self.connected = False
+        self.tries = 0
+        self.since: float | None = None
+        self.next_at = 0.0
+        self.refusals = 0
+        # Why the last try failed.
+        self.trouble = ""
+
+    def pause(self) -> float:
+        """How many seconds are left until the next try."""
+        return self.next_at - monotonic()
+
+    def attempt(self) -> tuple[Link, dict[str, Any]] | None:
+        """One try: a link and what the manager granted, or None. Raises Unreachable when it gives up."""
+        if self.since is None:
+            self.since = monotonic()
+        try:
+            found = dial(self.addresses[0], self.key)
+        except DialFailure as failure:
+            self._failed(failure)
+            self.trouble = str(failure)
+            return None
+        self.connected, self.tries, self.since = True, 0, None
+        return found
+
+    def lost(self, reason: str, was_refused: bool) -> None:
+        """The connection ended: the manager may be back already, but not one that has refused us."""
+        self.refusals = self.refusals + 1 if was_refused else 0
+        self.next_at = monotonic() + PAUSE_S_MAX * random() if was_refused else 0.0
+        if self.refusals >= REFUSALS_MAX:
+            self.refusals = 0
+            raise Unreachable(f"The connection is refused again and again: {reason}")
+
+    def _failed(self, failure: DialFailure) -> None:
+        self.tries += 1
+        now = monotonic()
+        # Jitter over half of the pause, so that the clients of a restarted manager do not all come at once.
+        pause = min(PAUSE_S * 2 ** min(self.tries - 1, 7), PAUSE_S_MAX)
+        self.next_at = now + pause * (0.5 + random() / 2)
+        self.addresses.append(self.addresses.pop(0))
+        patience = self.give_up_after
+        if patience is None and not self.connected:
+            patience = FIRST_S
+        waited = now - (self.since if self.since is not None else now)
+        if failure.for_good or (patience is not None and waited >= patience):
+            self.tries, self.since = 0, None
+            text = str(failure)
+            if not failure.for_good and self.give_up_after is not None:
+                text += f" Gave up after {waited:.1f} s."
+            raise Unreachable(text)

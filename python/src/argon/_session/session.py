@@ -1,0 +1,394 @@
+"""A client's identity and its journal: every task is kept until its outcome is in hand.
+
+The rules are those of `spec/delivery.md`, section 4, and `spec/protocol.md`, section 7. `leader` says which thread
+moves the bytes, `sending` what may be sent, `inbox` reads; `client` makes the tasks. All state is guarded by `lock`,
+and no code of the user runs while it is held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Callable
+
+from .._code import modules
+from .._outcome import handover
+from .._wire import protocol as wire
+from ..errors import Cancelled, Closed, Error, Unreachable
+from . import collect, endings, opening, output, sending
+from .callbacks import Callbacks
+from .leader import Turns
+from .options import Options
+from .reconnect import Reconnect
+from .task import Task
+from .waiting import Hook, Waiting
+
+if TYPE_CHECKING:
+    from .._wire.connection import Link
+
+FLUSH_BYTES = 65_536
+FLUSH_AFTER_S = 0.002
+_ACKS_A_FRAME = (wire.FRAME_BYTES_MAX - 1) // wire.ID_BYTES
+
+_NEVER = (
+    "this wait would never end: a signal handler or a destructor began it that interrupted its own thread in the middle "
+    "of a step of the same client. In such code wait for calls that it makes itself, or leave a note and wait elsewhere"
+)
+
+
+class Session:
+    """Fields without an underscore are shared with `leader`, `sending` and `inbox`, under `lock`."""
+
+    def __init__(self, reconnect: Reconnect, remote_modules: bool, on_waiting: Hook | None):
+        self.reconnect = reconnect
+        self._on_waiting = on_waiting
+        self.remote_modules = remote_modules
+        self.closed = False
+        self.abandoned = False
+        # In a forked child, the process that it was forked from.
+        self.parent: int | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        self.process = os.getpid()
+        self.identity = os.urandom(16)
+        self.numbers = itertools.count(1)
+        self.lock = threading.RLock()
+        self._owns_lock: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
+        # The thread that looks for a manager just now.
+        self.dialler = 0
+        self.aside: Session | None = None
+        self.journal: dict[bytes, Task] = {}
+        self.requests: dict[int, Task] = {}
+        # Those that wait for another task of the same id, which is in the journal.
+        self.followers: weakref.WeakSet[Task] = weakref.WeakSet()
+        self.backlog: deque[Task | None] = deque()
+        self.held_back: list[tuple[float, Task]] = []
+        self.acks: list[bytes] = []
+        self.finished: list[Task] = []
+        self.prints: list[output.Print] = []
+        self.asks: list[bytes] = []
+        self.printer = output.Printer()
+        # What a signal handler or a destructor asked for that had to wait: see `later`.
+        self._left: deque[Callable[[], object]] = deque()
+        self.link: Link | None = None
+        self.connections = 0
+        self.in_flight = 0
+        self.credit_tasks = self.credit_bytes = 0
+        self.sent_tasks = self.sent_bytes = 0
+        self.unflushed = 0
+        self.flushed_at = 0.0
+        self.heard = 0.0
+        # Why no manager is looked for any more; the next call looks again.
+        self.unreachable: Unreachable | None = None
+        self.turns = Turns(self)
+        self.callbacks = Callbacks()
+        self.waiting = Waiting(self, self._on_waiting)
+
+    def next_id(self) -> bytes:
+        """The id of a new task."""
+        return self.identity + wire.SEQUENCE.pack(next(self.numbers))
+
+    # --- re-entrance -------------------------------------------------------------------------------------------------
+
+    def is_inside(self) -> bool:
+        """True for a signal handler or a destructor that interrupted its own thread inside of this session.
+
+        Its state is half changed then, and its lock stays held until that handler returns.
+        """
+        return self._owns_lock() or self.dialler == threading.get_ident()
+
+    def here(self) -> Session:
+        """The session for a new call: this one, or another beside it while this thread is inside of it."""
+        if not self._owns_lock() and self.dialler != threading.get_ident():
+            return self
+        if self.aside is None:
+            # No other thread is here, since this one holds the lock; a handler within this handler may be.
+            made = Session(self.reconnect.another(), self.remote_modules, self._on_waiting)
+            made.closed = self.closed
+            self.aside = self.aside or made
+        return self.aside.here()
+
+    def later(self, action: Callable[[], object]) -> None:
+        """Has the session's own thread do something: for those who must not wait for the lock."""
+        self._left.append(action)
+        self.turns.ring()
+
+    def do_what_was_left(self) -> None:
+        """Called on the session's own thread."""
+        while self._left:
+            self._left.popleft()()
+
+    def unfinished(self) -> int:
+        """Number of tasks without an outcome."""
+        return len(self.journal) + (self.aside.unfinished() if self.aside is not None else 0)
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    def offer(self, task: Task, hurry: bool = False, callback: Callable[[Any], None] | None = None) -> None:
+        """Keeps the task and sends it as soon as credit allows; calls back on the session's own thread.
+
+        At once when the connection is quiet or the caller is in a hurry, together with others when many are made one
+        after another.
+        """
+        with self.lock:
+            # What `changing` does, without its price: this is the hot path.
+            self._check()
+            try:
+                self._offer(task, hurry, callback)
+            except BaseException:
+                self._spoil()
+                raise
+
+    def _offer(self, task: Task, hurry: bool, callback: Callable[[Any], None] | None) -> None:
+        if callback is not None:
+            self.add_callback(task, callback)
+        self.journal[task._id] = task
+        link = self.link
+        if link is None or self.backlog or not sending.has_credit(self, task):
+            self.unreachable = None
+            self.backlog.append(task)
+            self.turns.stir()
+            return
+        sending.send_task(self, link, task)
+        self.unflushed += 1
+        if (
+            hurry
+            or self.unflushed << 5 > self.in_flight
+            or link.out_bytes >= FLUSH_BYTES
+            or monotonic() - self.flushed_at > FLUSH_AFTER_S
+        ):
+            self.flush(link)
+        if not hurry or link.pending or link.broken:
+            self.turns.stir()
+
+    def offer_many(self, tasks: Sequence[Task], callback: Callable[[Any], None] | None = None) -> None:
+        """The same for many at once."""
+        with self.changing() as link:
+            for task in tasks:
+                if callback is not None:
+                    self.add_callback(task, callback)
+                self.journal[task._id] = task
+                if link is None or self.backlog or not sending.has_credit(self, task):
+                    self.backlog.append(task)
+                else:
+                    sending.send_task(self, link, task)
+            if link is not None:
+                self.flush(link)
+            self.turns.stir()
+
+    def collect(self, task: Task) -> None:
+        """Asks for the outcome of a detached task."""
+        collect.collect(self, task)
+
+    def request(self, what: str, callback: Callable[[Any], None] | None = None) -> Task:
+        """Asks the manager something; the task's value is the reply. Calls back on the session's own thread."""
+        number = next(self.numbers)
+        frame = wire.json_frame(wire.REQUEST, {"request": number, "what": what})
+        task = Task(None, self, b"", frame, 0, Options())
+        with self.changing() as link:
+            if callback is not None:
+                self.add_callback(task, callback)
+            self.requests[number] = task
+            if link is not None:
+                link.send(frame)
+                self.flush(link)
+            self.turns.stir()
+        return task
+
+    def wait(self, task: Task, timeout: float | None = None) -> bool:
+        """Waits until the task is done; False when the time was not enough."""
+        self.end_if_of_parent(task)
+        if task._done:
+            return True
+        self.may_wait()
+        return self.turns.wait(task, timeout)
+
+    def may_wait(self) -> None:
+        """Refuses, in words, a wait that would never end."""
+        if self.is_inside():
+            raise Error(_NEVER)
+
+    def look(self, task: Task) -> bool:
+        """True if the task is done, after a look at what has come. Never waits."""
+        self.end_if_of_parent(task)
+        return task._done or (not self.is_inside() and self.turns.look(task))
+
+    def cancel(self, task: Task) -> bool:
+        """Ends a task for its caller; what runs is killed. False when it had ended."""
+        self.end_if_of_parent(task)
+        if self.is_inside():
+            if not task._done:
+                self.later(lambda: self.cancel(task))
+            return not task._done
+        with self.lock:
+            if task._done or self.closed:
+                return False
+            if task._cancelled:
+                return True
+            task._cancelled = True
+            link = self.link
+            if not task._sent_on or task._held_back or task._collects:
+                if self.journal.get(task._id) is task:
+                    del self.journal[task._id]
+                task._error = Cancelled("the task was cancelled before it was sent", task._id.hex())
+                task._status = wire.CANCELLED
+                self.settle(task)
+                self.turns.wake_finished()
+            elif link is not None:
+                link.send(wire.frame(wire.CANCEL, task._id))
+                self.flush(link)
+            self.turns.stir(at_once=True)
+        return True
+
+    def settle(self, task: Task) -> None:
+        """Marks a task as done, and remembers to tell those who wait. With the lock held."""
+        task._frame = b""
+        task._parts = None
+        task._done = True
+        self.finished.append(task)
+
+    def fail(self, task: Task, error: Error) -> None:
+        """Ends a task here, without the cluster. With the lock held."""
+        error.task = task._id.hex() or None
+        task._error = error
+        task._status = wire.CANCELLED if isinstance(error, Cancelled) else wire.LOST
+        self.settle(task)
+
+    def flush(self, link: Link) -> None:
+        """Writes what waits, acknowledgements too. With the lock held."""
+        if self.acks:
+            self.write_acks(link)
+        self.unflushed = 0
+        self.flushed_at = monotonic()
+        link.flush()
+
+    def write_acks(self, link: Link) -> None:
+        """Acknowledges what is in hand. With the lock held."""
+        acks = self.acks
+        for at in range(0, len(acks), _ACKS_A_FRAME):
+            link.send(wire.frame(wire.ACK, b"".join(acks[at : at + _ACKS_A_FRAME])))
+        acks.clear()
+
+    def connect(self) -> None:
+        """Finds a manager, or raises Unreachable."""
+        with self.lock:
+            self._check()
+        self.turns.wait_for_link()
+
+    def opened(self, link: Link, granted: dict[str, Any]) -> None:
+        """A connection was made: opens the session on it and offers what is unfinished. With the lock held."""
+        opening.opened(self, link, granted)
+
+    def lose(self, link: Link) -> None:
+        """The connection ended; what was on its way will be offered again. With the lock held."""
+        link.close()
+        if self.link is not link:
+            return
+        self.link = None
+        self.in_flight = 0
+        try:
+            self.reconnect.lost(link.broken or "it was closed", link.refused)
+        except Unreachable as error:
+            self.gave_up(error)
+
+    def gave_up(self, error: Unreachable) -> None:
+        """Nobody is looked for until the next call. Those who wait are told; their tasks stay. With the lock held."""
+        self.unreachable = error
+        for task in [task for task in self.journal.values() if task._callbacks]:
+            del self.journal[task._id]
+            self.fail(task, Unreachable(error.message))
+
+    def close(self) -> None:
+        """Says goodbye: the manager cancels what is unfinished. What still waits here ends as cancelled."""
+        endings.close(self)
+
+    def abandon(self) -> None:
+        """Closes later, on the session's own thread: for a destructor, which must not wait for a lock."""
+        endings.abandon(self)
+
+    def begin_after_fork(self) -> None:
+        """In a child: it must not speak on its parent's connection, and has none of its tasks."""
+        endings.begin_after_fork(self)
+
+    def end_if_of_parent(self, task: Task) -> None:
+        """In a forked child, ends a task that only its parent can get the outcome of."""
+        if self.parent is not None:
+            endings.end_if_of_parent(self, task)
+
+    def answer(self, body: bytes) -> bytes:
+        """The ANSWER to an ASK of a task. Reads files, so the lock is not held."""
+        head, question = body[: wire.ASK_HEAD.size], body[wire.ASK_HEAD.size :]
+        if self.remote_modules:
+            given, text = modules.reply(question)
+        else:
+            given, text = False, b"the client was told not to (remote_modules=False)"
+        return wire.frame(wire.ANSWER, head + bytes([wire.YES if given else wire.NO]) + text)
+
+    def watch(self, task: Task, callback: Callable[[Any], None]) -> None:
+        """Calls back when the task is done, on the session's own thread; here and now if it is."""
+        self.end_if_of_parent(task)
+        if self.is_inside() and not task._done:
+            self.later(lambda: self.watch(task, callback))
+            return
+        with self.lock:
+            if not task._done:
+                self.add_callback(task, callback)
+                self.turns.stir(at_once=True)
+                return
+        callback(task)
+
+    def watch_for_user(self, task: Task, callback: Callable[[Any], Any]) -> None:
+        """The same for a callback of the user: it has a thread to itself, and what it raises is logged."""
+        what = f"the task {task._id.hex()}"
+        if task._done:
+            handover.call_back(callback, task, what)
+        else:
+            self.watch(task, lambda one: self.callbacks.call(callback, one, what))
+
+    def add_callback(self, task: Task, callback: Callable[[Any], None]) -> None:
+        if task._callbacks is None:
+            task._callbacks = []
+            self.turns.watched += 1
+            if self.turns.watched == 1:
+                self.turns.ring()
+        task._callbacks.append(callback)
+
+    def cancel_later(self, tasks: Sequence[Task]) -> None:
+        """Cancels on the session's own thread: for a destructor, which must not wait for a lock."""
+        self.later(lambda: [task._session.cancel(task) for task in tasks])
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Link | None]:
+        """The lock, for a change that must be whole: an interrupt in the middle of it costs the connection.
+
+        The journal then brings everything back into order, as after any loss.
+        """
+        with self.lock:
+            self._check()
+            link = self.link
+            if link is None:
+                self.unreachable = None
+            try:
+                yield link
+            except BaseException:
+                self._spoil()
+                raise
+            finally:
+                if link is not None and link.broken:
+                    self.turns.stir(at_once=True)
+
+    def _spoil(self) -> None:
+        if self.link is not None:
+            self.link.broken = self.link.broken or "a call was interrupted while it wrote"
+            self.turns.stir(at_once=True)
+
+    def _check(self) -> None:
+        if self.closed:
+            raise Closed("This client was shut down: make another to go on")

@@ -1,0 +1,183 @@
+"""The way from an address to a proven connection: name, connect, handshake.
+
+One try at one address, which waits as long as the limits below say. `reconnect` decides when and where to try.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import socket
+from json import loads as json_loads
+from socket import getaddrinfo
+from socket import socket as Socket
+from time import monotonic
+from typing import Any, NoReturn
+
+from . import keys
+from . import protocol as wire
+from .connection import Link
+
+CONNECT_S = 5.0
+HANDSHAKE_S = 5.0
+
+
+class DialFailure(Exception):
+    """A try that failed, in a sentence; `for_good` when another try would end in the same way."""
+
+    def __init__(self, sentence: str, for_good: bool = False):
+        super().__init__(sentence)
+        self.for_good = for_good
+
+
+def dial(address: tuple[str, int], option: str | os.PathLike[str] | None) -> tuple[Link, dict[str, Any]]:
+    """A link, and what the manager granted."""
+    try:
+        key = keys.find(option)
+    except keys.KeyProblem as problem:
+        raise DialFailure(str(problem), for_good=True) from None
+    host, port = address
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    sock = _connected(address, where)
+    try:
+        return _Handshake(sock, where, key).run()
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _connected(address: tuple[str, int], where: str) -> socket.socket:
+    host: str | bytes = address[0]
+    if address[0].isascii():
+        # As text it would be encoded by a module that is imported for that: never ends if the caller is a destructor
+        # that interrupted another import.
+        host = address[0].encode()
+    try:
+        found = getaddrinfo(host, address[1], type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except OSError as error:
+        raise DialFailure(
+            f"The host {address[0]} is not known ({error.strerror}): check the address given to Client."
+        ) from None
+    reason = "no address"
+    for family, kind, protocol, _, target in found:
+        sock = Socket(family, kind, protocol)
+        sock.settimeout(CONNECT_S)
+        try:
+            sock.connect(target)
+        except OSError as error:
+            sock.close()
+            reason = error.strerror or f"no answer within {CONNECT_S:.0f} s"
+            continue
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return sock
+    raise DialFailure(
+        f"No manager answers at {where} ({reason}): start one there with `argon manager` or `argon up`, "
+        "or check host and port."
+    )
+
+
+class _Handshake:
+    """The handshake of `spec/protocol.md`, section 2."""
+
+    def __init__(self, sock: socket.socket, where: str, key: keys.Key):
+        self.sock, self.where, self.key = sock, where, key
+        self.link = Link(sock, where)
+        self.until = monotonic() + HANDSHAKE_S
+
+    def run(self) -> tuple[Link, dict[str, Any]]:
+        hello = wire.to_json(
+            {
+                "min": wire.VERSION,
+                "max": wire.VERSION,
+                "role": "client",
+                "nonce": os.urandom(32).hex(),
+                "capabilities": [],
+            }
+        )
+        self._say(wire.MAGIC + wire.frame(wire.HELLO, hello))
+        challenge = self._hear(wire.CHALLENGE)
+        version = self._read_json(challenge).get("version")
+        if version != wire.VERSION:
+            raise DialFailure(
+                f"The manager at {self.where} speaks version {version} of the protocol, this client version "
+                f"{wire.VERSION}: use releases that are neighbours.",
+                for_good=True,
+            )
+        said = wire.transcript(hello, challenge)
+        self._say(wire.frame(wire.PROOF, wire.dialler_proof(self.key.secret, said)))
+        welcome = self._hear(wire.WELCOME)
+        if not hmac.compare_digest(welcome[:32], wire.listener_proof(self.key.secret, said)):
+            raise DialFailure(
+                f"What answers at {self.where} does not hold the cluster key from {self.key.origin}: "
+                "it may be another's manager.",
+                for_good=True,
+            )
+        granted = self._read_json(welcome[32:])
+        self.sock.setblocking(False)
+        return self.link, granted
+
+    def _say(self, data: bytes) -> None:
+        try:
+            self.sock.settimeout(max(0.01, self.until - monotonic()))
+            self.sock.sendall(data)
+        except OSError:
+            # What the other side said before it closed tells more.
+            return
+
+    def _hear(self, wanted: int) -> bytes:
+        link = self.link
+        while True:
+            if link.end - link.begin >= 5:
+                length, kind = wire.FRAME.unpack_from(link.buffer, link.begin)
+                if not 1 <= length <= wire.FRAME_BYTES_MAX or kind not in (wanted, wire.REFUSED):
+                    self._no_manager()
+                if link.end - link.begin >= 4 + length:
+                    body = bytes(link.view[link.begin + 5 : link.begin + 4 + length])
+                    link.begin += 4 + length
+                    if kind == wire.REFUSED:
+                        self._refused(body)
+                    return body
+            self._read_more()
+
+    def _read_more(self) -> None:
+        left = self.until - monotonic()
+        count = 0
+        with contextlib.suppress(TimeoutError, socket.timeout):
+            if left > 0:
+                self.sock.settimeout(left)
+                count = self.link.read_some()
+        if self.link.broken:
+            raise DialFailure(f"The manager at {self.where} closed the connection during the handshake.")
+        if not count and monotonic() >= self.until:
+            raise DialFailure(f"The manager at {self.where} did not finish the handshake within {HANDSHAKE_S:.0f} s.")
+
+    def _read_json(self, body: bytes) -> dict[str, Any]:
+        try:
+            message = json_loads(body)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict):
+            self._no_manager()
+        return message
+
+    def _refused(self, body: bytes) -> NoReturn:
+        refused = self._read_json(body)
+        code, message = (
+            refused.get("code", "unknown"),
+            str(refused.get("message", "no reason given")).rstrip("."),
+        )
+        if code == "key":
+            raise DialFailure(
+                f"The key from {self.key.origin} does not open the manager at {self.where}: "
+                "`argon key` on its machine shows the right one.",
+                for_good=True,
+            )
+        raise DialFailure(
+            f"The manager at {self.where} refused this client ({code}): {message}.",
+            for_good=code == "version",
+        )
+
+    def _no_manager(self) -> NoReturn:
+        raise DialFailure(f"What answers at {self.where} is not an Argon manager.", for_good=True)

@@ -1,0 +1,120 @@
+"""Finds the cluster key: the option, the environment, the default file. `dial` calls it before each connection."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from . import protocol
+
+# Bytes of a key file that are read: far more than a key has.
+_FILE_BYTES = 4096
+
+
+class KeyProblem(Exception):
+    """There is no key that a client can use; the text says what to do."""
+
+
+class Key(NamedTuple):
+    """The key of the client's role, and where it came from."""
+
+    secret: bytes
+    origin: str
+
+
+def find(option: str | os.PathLike[str] | None) -> Key:
+    """The key that the option, else ARGON_KEY, else the default file holds."""
+    if option:
+        return _read(os.fspath(option), "the option key")
+    variable = os.environ.get("ARGON_KEY")
+    if variable:
+        return _read(variable, "the environment variable ARGON_KEY")
+    path = default_path()
+    if path is not None and path.exists():
+        return _from_file(path, "the default key file")
+    where = f"{path} does not exist" if path else "neither XDG_CONFIG_HOME nor HOME names a folder from the root"
+    raise KeyProblem(
+        f"There is no cluster key: {where}. The manager makes it at its first start; `argon key` shows it there. "
+        "Copy that file to this machine, or give it as key=FILE or in ARGON_KEY."
+    )
+
+
+def default_path() -> Path | None:
+    """Where a manager of the same user puts the key: a relative path is no path, by the XDG specification."""
+    config = os.environ.get("XDG_CONFIG_HOME", "")
+    if os.path.isabs(config):
+        return Path(config) / "argon" / "key"
+    home = os.environ.get("HOME") if os.name == "posix" else None
+    if home is None:
+        home = os.path.expanduser("~")
+    return Path(home) / ".config" / "argon" / "key" if os.path.isabs(home) else None
+
+
+def _read(given: str, origin: str) -> Key:
+    if _bare(given).startswith("argon1-"):
+        return _parsed(given, origin)
+    path = Path(given)
+    if not path.exists():
+        raise KeyProblem(
+            f"There is no key file {given} (named by {origin}). "
+            "`argon key` on the manager's machine shows where the key is."
+        )
+    return _from_file(path, origin)
+
+
+def _from_file(path: Path, origin: str) -> Key:
+    try:
+        # A pipe that nobody writes to must not stop the program.
+        opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(opened, "rb") as file:
+            mode = os.fstat(opened).st_mode
+            _check(path, origin, mode)
+            text = file.read(_FILE_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        if isinstance(error, IsADirectoryError) or path.is_dir():
+            raise _folder(path, origin) from error
+        raise KeyProblem(f"The key file {path} ({origin}) cannot be read: {error.strerror}.") from error
+    if not _bare(text):
+        raise KeyProblem(f"The key file {path} ({origin}) is empty: copy the key again.")
+    return _parsed(text, str(path))
+
+
+def _check(path: Path, origin: str, mode: int) -> None:
+    """Raises where the kind or the mode of the opened file does not protect a key. The program has the same rule."""
+    if stat.S_ISDIR(mode):
+        raise _folder(path, origin)
+    if not stat.S_ISREG(mode):
+        raise KeyProblem(
+            f"The key {path} ({origin}) is not a regular file, so its mode protects nothing: name a file, "
+            "or give the key itself."
+        )
+    if os.name == "posix" and mode & 0o077:
+        raise KeyProblem(f"The key {path} ({origin}) can be read by others; run: chmod 600 {path}")
+
+
+def _folder(path: Path, origin: str) -> KeyProblem:
+    return KeyProblem(f"The key {path} ({origin}) is a folder: name the file in it that holds the key.")
+
+
+def _bare(text: str) -> str:
+    """The text without white space around it and the byte order mark that some editors put before it."""
+    return text.strip().removeprefix("\ufeff").strip()
+
+
+def _parsed(text: str, origin: str) -> Key:
+    found = protocol.parse_key(_bare(text))
+    if found is None:
+        raise KeyProblem(
+            f"What {origin} holds is no Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits."
+        )
+    scope, secret = found
+    if scope == "cluster":
+        return Key(protocol.role_key(secret, "client"), origin)
+    if scope == "client":
+        return Key(secret, origin)
+    raise KeyProblem(
+        f"The key in {origin} is for the role {scope}: a client needs a cluster key "
+        "or one made with `argon key --role client`."
+    )
