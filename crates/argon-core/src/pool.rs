@@ -28,9 +28,9 @@ use crate::time::Time;
 pub use effect::{Effect, Signal};
 pub use input::{Blame, Exit, Input};
 pub use kind::{Kind, Program, STATIC_ADVICE, Version};
-pub use slot::SlotId;
+pub use slot::RunnerId;
 
-use slot::{Slot, SlotState};
+use slot::{Slot, SlotId, SlotState};
 
 /// Bounds and choices of a worker.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,6 +90,8 @@ struct Suspicion {
 pub struct Pool {
     settings: Settings,
     slots: Vec<Slot>,
+    /// The runner that was started last.
+    last_runner: RunnerId,
     /// Attempts that have not started, by priority.
     waiting: [VecDeque<Waiting>; 3],
     /// Every attempt that is here in any form.
@@ -115,6 +117,7 @@ impl Pool {
         Self {
             settings,
             slots,
+            last_runner: RunnerId::default(),
             waiting: Default::default(),
             known: FxHashSet::default(),
             unsettled: VecDeque::new(),
@@ -140,21 +143,13 @@ impl Pool {
             Input::RecallReceived(count) => self.on_recall_received(count, out),
             Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
             Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
-            Input::RunnerReady { slot, generation, takes_ahead } => {
-                self.on_runner_ready(slot, generation, takes_ahead)
-            }
-            Input::RunnerFinished { slot, generation, outcome } => {
-                self.on_runner_finished(now, slot, generation, outcome, out)
-            }
-            Input::Reclaimed { slot, generation, attempts } => {
-                self.on_reclaimed(now, slot, generation, &attempts, out)
-            }
-            Input::RunnerEnded { slot, generation } => self.on_runner_ended(slot, generation),
-            Input::RunnerGone { slot, generation, exit } => {
-                self.on_runner_gone(now, slot, generation, exit, out)
-            }
-            Input::SpawnFailed { slot, generation, why, blame } => {
-                self.on_spawn_failed(now, slot, generation, why, blame, out);
+            Input::RunnerReady { runner, takes_ahead } => self.on_runner_ready(runner, takes_ahead),
+            Input::RunnerFinished { runner, outcome } => self.on_runner_finished(now, runner, outcome, out),
+            Input::Reclaimed { runner, attempts } => self.on_reclaimed(now, runner, &attempts, out),
+            Input::RunnerEnded { runner } => self.on_runner_ended(runner),
+            Input::RunnerGone { runner, exit } => self.on_runner_gone(now, runner, exit, out),
+            Input::SpawnFailed { runner, why, blame } => {
+                self.on_spawn_failed(now, runner, why, blame, out);
             }
             Input::PythonsFound(versions) => self.on_pythons_found(versions),
             Input::TimePassed => {}
@@ -189,17 +184,26 @@ impl Pool {
         waiting.chain(self.slots.iter().flat_map(Slot::tasks))
     }
 
-    /// The attempt that a slot's runner of this generation executes.
+    /// The runner that has an attempt, now or next.
     #[must_use]
-    pub fn running(&self, slot: SlotId, generation: u64) -> Option<AttemptId> {
-        let slot = &self.slots[slot.0];
-        (slot.generation == generation).then(|| slot.attempt()).flatten()
+    pub fn runner_of(&self, attempt: AttemptId) -> Option<RunnerId> {
+        self.slot_of(attempt).map(|slot| self.slots[slot.0].runner)
     }
 
-    /// The slot whose runner has an attempt, now or next.
-    #[must_use]
-    pub fn slot_of(&self, attempt: AttemptId) -> Option<SlotId> {
+    fn slot_of(&self, attempt: AttemptId) -> Option<SlotId> {
         self.slots.iter().position(|slot| slot.tasks().any(|task| attempt_of(task) == attempt)).map(SlotId)
+    }
+
+    /// The slot of a runner, if it is still in one.
+    fn slot_with(&self, runner: RunnerId) -> Option<SlotId> {
+        self.slots.iter().position(|slot| slot.runner == runner).map(SlotId)
+    }
+
+    /// Puts a new runner into a slot.
+    fn renew(&mut self, slot: SlotId) -> RunnerId {
+        self.last_runner.0 += 1;
+        self.slots[slot.0].runner = self.last_runner;
+        self.last_runner
     }
 
     /// Slots, slots with a running task, waiting attempts, unsettled outcomes.
@@ -234,11 +238,8 @@ impl Pool {
             && self.unsettled.is_empty();
         if is_done && !self.has_left {
             self.has_left = true;
-            for (index, slot) in self.slots.iter_mut().enumerate() {
-                if !matches!(slot.state, SlotState::Empty { .. }) {
-                    out.push(Effect::Retire { slot: SlotId(index), generation: slot.generation });
-                }
-            }
+            let with_runner = self.slots.iter().filter(|slot| !matches!(slot.state, SlotState::Empty { .. }));
+            out.extend(with_runner.map(|slot| Effect::Retire { runner: slot.runner }));
             out.push(Effect::Leave);
         }
     }

@@ -4,7 +4,7 @@ mod hand;
 
 use std::time::Duration;
 
-use argon_core::pool::{Effect, Input, Signal, SlotId};
+use argon_core::pool::{Effect, Input, RunnerId, Signal};
 use argon_proto::Status;
 
 use hand::{Hand, ahead, handed, id, outcome, reported, returned, task};
@@ -13,7 +13,7 @@ use hand::{Hand, ahead, handed, id, outcome, reported, returned, task};
 fn quick(change: impl FnOnce(&mut argon_core::pool::Settings)) -> Hand {
     let mut hand = Hand::new(change);
     hand.gone(1);
-    hand.step(Input::RunnerReady { slot: SlotId(0), generation: 2, takes_ahead: true });
+    hand.step(Input::RunnerReady { runner: RunnerId(2), takes_ahead: true });
     for sequence in 1_000..1_020 {
         hand.receive(sequence);
         finish(&mut hand, sequence);
@@ -23,16 +23,16 @@ fn quick(change: impl FnOnce(&mut argon_core::pool::Settings)) -> Hand {
 }
 
 fn finish(hand: &mut Hand, sequence: u64) -> Vec<Effect> {
-    hand.step(Input::RunnerFinished { slot: SlotId(0), generation: 2, outcome: outcome(sequence) })
+    hand.step(Input::RunnerFinished { runner: RunnerId(2), outcome: outcome(sequence) })
 }
 
 fn reclaimed(hand: &mut Hand, sequences: &[u64]) -> Vec<Effect> {
     let attempts = sequences.iter().map(|sequence| id(*sequence)).collect();
-    hand.step(Input::Reclaimed { slot: SlotId(0), generation: 2, attempts })
+    hand.step(Input::Reclaimed { runner: RunnerId(2), attempts })
 }
 
 fn asks_back(effects: &[Effect]) -> bool {
-    effects.contains(&Effect::Reclaim { slot: SlotId(0), generation: 2 })
+    effects.contains(&Effect::Reclaim { runner: RunnerId(2) })
 }
 
 fn signals(effects: &[Effect]) -> usize {
@@ -75,7 +75,7 @@ fn a_runner_that_cannot_claim_or_had_long_tasks_gets_nothing_ahead() {
         for sequence in [sequence, sequence + 1] {
             let mut long = outcome(sequence);
             long.head.run_us = 50_000;
-            hand.step(Input::RunnerFinished { slot: SlotId(0), generation: 2, outcome: long });
+            hand.step(Input::RunnerFinished { runner: RunnerId(2), outcome: long });
         }
     }
     assert_eq!(room, [1, 1, 1, 0], "one that was long is an exception, some in a row are not");
@@ -111,7 +111,7 @@ fn a_stopped_task_that_is_ahead_is_given_up_or_ended_when_its_turn_has_come() {
     assert_eq!(returned(&reclaimed(&mut hand, &[3])), [id(3)]);
     assert_eq!(signals(&finish(&mut hand, 1)), 1, "the second one was claimed, so it runs now");
     let exit = argon_core::pool::Exit::default();
-    let effects = hand.step(Input::RunnerGone { slot: SlotId(0), generation: 2, exit });
+    let effects = hand.step(Input::RunnerGone { runner: RunnerId(2), exit });
     assert_eq!(returned(&effects), [id(2)]);
 }
 
@@ -130,12 +130,12 @@ fn a_run_is_not_ended_when_its_runner_is_beyond_it() {
 fn a_dead_runner_takes_only_its_run_with_it() {
     let mut hand = quick(|_| ());
     (1..4).for_each(|sequence| drop(hand.receive(sequence)));
-    hand.step(Input::RunnerEnded { slot: SlotId(0), generation: 2 });
+    hand.step(Input::RunnerEnded { runner: RunnerId(2) });
     assert!(handed(&reclaimed(&mut hand, &[2, 3])).is_empty());
     let exit = argon_core::pool::Exit { signal: Some(9), ..Default::default() };
-    let effects = hand.step(Input::RunnerGone { slot: SlotId(0), generation: 2, exit });
+    let effects = hand.step(Input::RunnerGone { runner: RunnerId(2), exit });
     assert_eq!(reported(&effects), [Status::Died]);
-    let effects = hand.step(Input::RunnerReady { slot: SlotId(0), generation: 3, takes_ahead: true });
+    let effects = hand.step(Input::RunnerReady { runner: RunnerId(3), takes_ahead: true });
     assert_eq!(handed(&effects), [2]);
 }
 
@@ -144,11 +144,11 @@ fn a_runner_that_ends_after_its_outcome_is_handed_nothing_more() {
     let mut hand = quick(|_| ());
     hand.receive(1);
     hand.step(Input::TaskReceived(task(2)));
-    hand.step(Input::RunnerEnded { slot: SlotId(0), generation: 2 });
+    hand.step(Input::RunnerEnded { runner: RunnerId(2) });
     reclaimed(&mut hand, &[2]);
     assert!(handed(&finish(&mut hand, 1)).is_empty());
     let exit = argon_core::pool::Exit::default();
-    assert_eq!(reported(&hand.step(Input::RunnerGone { slot: SlotId(0), generation: 2, exit })), []);
+    assert_eq!(reported(&hand.step(Input::RunnerGone { runner: RunnerId(2), exit })), []);
 }
 
 #[test]

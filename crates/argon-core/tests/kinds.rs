@@ -4,7 +4,7 @@ mod hand;
 
 use std::time::Duration;
 
-use argon_core::pool::{Blame, Effect, Exit, Input, Kind, Program, Signal, SlotId, Version};
+use argon_core::pool::{Blame, Effect, Exit, Input, Kind, Program, RunnerId, Signal, Version};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{BlobHash, Flags, Report, Runtime, Status, Task, TaskHead};
 use bytes::Bytes;
@@ -49,26 +49,26 @@ fn of_native(executable: u8) -> Kind {
     Kind { runtime: Runtime::Native, program, memory_mib: 0 }
 }
 
-fn spawned(effects: &[Effect]) -> Vec<(usize, Kind)> {
+fn spawned(effects: &[Effect]) -> Vec<(u64, Kind)> {
     let spawn = |effect: &Effect| {
-        let Effect::Spawn { slot, kind, .. } = effect else { return None };
-        Some((slot.0, *kind))
+        let Effect::Spawn { runner, kind } = effect else { return None };
+        Some((runner.0, *kind))
     };
     effects.iter().filter_map(spawn).collect()
 }
 
-fn retired(effects: &[Effect]) -> Vec<usize> {
-    let slot = |effect: &Effect| {
-        let Effect::Retire { slot, .. } = effect else { return None };
-        Some(slot.0)
+fn retired(effects: &[Effect]) -> Vec<u64> {
+    let runner = |effect: &Effect| {
+        let Effect::Retire { runner } = effect else { return None };
+        Some(runner.0)
     };
-    effects.iter().filter_map(slot).collect()
+    effects.iter().filter_map(runner).collect()
 }
 
-fn executed(effects: &[Effect]) -> Vec<(usize, u64, u64)> {
+fn executed(effects: &[Effect]) -> Vec<(u64, u64)> {
     let command = |effect: &Effect| {
-        let Effect::Execute { slot, generation, task } = effect else { return None };
-        Some((slot.0, *generation, task.head.id.sequence))
+        let Effect::Execute { runner, task } = effect else { return None };
+        Some((runner.0, task.head.id.sequence))
     };
     effects.iter().filter_map(command).collect()
 }
@@ -82,8 +82,8 @@ fn reports(effects: &[Effect]) -> Vec<Report> {
 }
 
 impl Hand {
-    fn left(&mut self, slot: usize, generation: u64, exit: Exit) -> Vec<Effect> {
-        self.step(Input::RunnerGone { slot: SlotId(slot), generation, exit })
+    fn left(&mut self, runner: u64, exit: Exit) -> Vec<Effect> {
+        self.step(Input::RunnerGone { runner: RunnerId(runner), exit })
     }
 }
 
@@ -93,36 +93,36 @@ fn as_many_runners_are_started_at_once_as_tasks_wait_for_them() {
     let effects: Vec<Effect> =
         (1..=3).flat_map(|sequence| hand.step(Input::TaskReceived(python(sequence, "")))).collect();
     assert_eq!(retired(&effects).len(), 3, "one for each task, and the fourth stays: {effects:?}");
-    for slot in retired(&effects) {
-        assert_eq!(spawned(&hand.left(slot, 1, Exit::default())), [(slot, of_python(11))]);
+    for (runner, next) in retired(&effects).into_iter().zip(5..) {
+        assert_eq!(spawned(&hand.left(runner, Exit::default())), [(next, of_python(11))]);
     }
 }
 
 #[test]
 fn a_task_that_waits_for_its_runner_holds_up_none_whose_runner_is_there() {
     let mut hand = all(2);
-    let slot = retired(&hand.step(Input::TaskReceived(native(1, 5))))[0];
-    hand.left(slot, 1, Exit::default());
+    let runner = retired(&hand.step(Input::TaskReceived(native(1, 5))))[0];
+    hand.left(runner, Exit::default());
     assert_eq!(handed(&hand.receive(2)), [2], "a Perl runner is idle in the other slot");
-    assert_eq!(handed(&hand.ready(slot, 2)), [1]);
+    assert_eq!(handed(&hand.ready(3)), [1]);
 }
 
 #[test]
 fn each_version_and_each_executable_has_runners_of_its_own() {
     let mut hand = all(1);
     hand.step(Input::TaskReceived(python(1, r#"{"label":"x","python":"3.9"}"#)));
-    assert_eq!(spawned(&hand.left(0, 1, Exit::default())), [(0, of_python(9))]);
-    assert_eq!(handed(&hand.ready(0, 2)), [1]);
+    assert_eq!(spawned(&hand.left(1, Exit::default())), [(2, of_python(9))]);
+    assert_eq!(handed(&hand.ready(2)), [1]);
 
     let mut hand = all(1);
     hand.step(Input::TaskReceived(native(1, 5)));
-    assert_eq!(spawned(&hand.left(0, 1, Exit::default())), [(0, of_native(5))]);
-    assert_eq!(handed(&hand.ready(0, 2)), [1]);
+    assert_eq!(spawned(&hand.left(1, Exit::default())), [(2, of_native(5))]);
+    assert_eq!(handed(&hand.ready(2)), [1]);
     hand.step(Input::TaskReceived(native(2, 6)));
     let outcome = hand::outcome(1);
-    let effects = hand.step(Input::RunnerFinished { slot: SlotId(0), generation: 2, outcome });
-    assert_eq!(retired(&effects), [0], "another executable needs another runner");
-    assert_eq!(spawned(&hand.left(0, 2, Exit::default())), [(0, of_native(6))]);
+    let effects = hand.step(Input::RunnerFinished { runner: RunnerId(2), outcome });
+    assert_eq!(retired(&effects), [2], "another executable needs another runner");
+    assert_eq!(spawned(&hand.left(2, Exit::default())), [(3, of_native(6))]);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_version_that_is_not_there_ends_the_task_in_words() {
     assert!(reports(&effects)[0].message.contains("asks for Python 'new', which is no version"));
     hand.step(Input::PythonsFound(vec![Version { major: 3, minor: 12 }]));
     let effects = hand.step(Input::TaskReceived(python(3, r#"{"python":"3.12.1"}"#)));
-    assert_eq!(retired(&effects), [0]);
+    assert_eq!(retired(&effects), [1]);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_worker_without_interpreters_runs_what_needs_none() {
     let mut hand = Hand::new(|settings| settings.runtimes = vec![Runtime::Native, Runtime::Exec]);
     assert_eq!(hand.pool.next_deadline(), None);
     assert_eq!(reported(&hand.receive(1)), [Status::Died]);
-    assert_eq!(executed(&hand.step(Input::TaskReceived(command(2)))), [(0, 1, 2)]);
+    assert_eq!(executed(&hand.step(Input::TaskReceived(command(2)))), [(1, 2)]);
 }
 
 #[test]
@@ -154,35 +154,35 @@ fn an_executable_that_does_not_start_ends_what_waits_for_it_and_nothing_else() {
         hand.step(Input::TaskReceived(native(sequence, 5)));
     }
     hand.step(Input::TaskReceived(task(3)));
-    hand.left(0, 1, Exit::default());
+    hand.left(1, Exit::default());
     let exit = Exit { code: Some(127), output: "libfoo.so is missing\n".to_owned(), ..Exit::default() };
-    let effects = hand.left(0, 2, exit);
+    let effects = hand.left(2, exit);
     assert_eq!(reported(&effects), [Status::Died, Status::Died]);
     let report = &reports(&effects)[0];
     assert!(report.message.contains("does not start on worker w: it exited with status 127"), "{report:?}");
     assert!(report.message.contains("link it statically"), "{report:?}");
     assert_eq!(report.output.as_deref(), Some("libfoo.so is missing\n"));
-    assert_eq!(spawned(&effects), [(0, PERL)], "the slot serves the others at once");
-    assert_eq!(handed(&hand.ready(0, 3)), [3]);
+    assert_eq!(spawned(&effects), [(3, PERL)], "the slot serves the others at once");
+    assert_eq!(handed(&hand.ready(3)), [3]);
 }
 
 #[test]
 fn an_executable_that_the_kernel_refuses_ends_its_task_and_a_busy_machine_does_not() {
     let mut hand = all(1);
     hand.step(Input::TaskReceived(native(1, 5)));
-    hand.left(0, 1, Exit::default());
-    let failed = |generation, blame| {
+    hand.left(1, Exit::default());
+    let failed = |runner, blame| {
         let why = "Exec format error".to_owned();
-        Input::SpawnFailed { slot: SlotId(0), generation, why, blame }
+        Input::SpawnFailed { runner: RunnerId(runner), why, blame }
     };
     let effects = hand.step(failed(2, Blame::Machine));
     assert_eq!((reported(&effects), returned(&effects)), (vec![], vec![id(1)]));
     hand.step(Input::TaskReceived(native(1, 5)));
     let effects = hand.after(Duration::from_millis(50));
-    assert_eq!(spawned(&effects), [(0, PERL)], "what was given back is not wanted here");
-    hand.ready(0, 3);
+    assert_eq!(spawned(&effects), [(3, PERL)], "what was given back is not wanted here");
+    hand.ready(3);
     hand.step(Input::TaskReceived(native(2, 5)));
-    hand.left(0, 3, Exit::default());
+    hand.left(3, Exit::default());
     let effects = hand.step(failed(4, Blame::Program));
     assert_eq!(reported(&effects), [Status::Died]);
     assert!(reports(&effects)[0].message.contains("Exec format error"));
@@ -194,20 +194,20 @@ fn a_command_takes_a_slot_and_its_status_is_the_outcome() {
     for sequence in 1..=3 {
         hand.step(Input::TaskReceived(command(sequence)));
     }
-    assert_eq!(executed(&hand.left(0, 1, Exit::default())), [(0, 2, 1)]);
-    let effects = hand.left(0, 2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
-    assert_eq!((reported(&effects), executed(&effects)), (vec![Status::Ok], vec![(0, 3, 2)]));
+    assert_eq!(executed(&hand.left(1, Exit::default())), [(2, 1)]);
+    let effects = hand.left(2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
+    assert_eq!((reported(&effects), executed(&effects)), (vec![Status::Ok], vec![(3, 2)]));
     let where_it_ran = Report { worker: Some("w".to_owned()), ..Report::default() };
     assert_eq!(reports(&effects)[0], where_it_ran, "output that went out already is not told again");
-    let effects = hand.left(0, 3, Exit { code: Some(3), ..Exit::default() });
-    assert_eq!((reported(&effects), executed(&effects)), (vec![Status::Died], vec![(0, 4, 3)]));
+    let effects = hand.left(3, Exit { code: Some(3), ..Exit::default() });
+    assert_eq!((reported(&effects), executed(&effects)), (vec![Status::Died], vec![(4, 3)]));
     assert_eq!(reports(&effects)[0].message, "the command exited with status 3");
     assert_eq!(reports(&effects)[0].exit, Some(3));
     let complaint = Some("there is no command 'foo'".to_owned());
-    let effects = hand.left(0, 4, Exit { code: Some(127), complaint, ..Exit::default() });
+    let effects = hand.left(4, Exit { code: Some(127), complaint, ..Exit::default() });
     assert_eq!(reports(&effects)[0].message, "there is no command 'foo'");
     assert_eq!(spawned(&effects), [], "the slot stays one for commands");
-    assert_eq!(spawned(&hand.receive(9)), [(0, PERL)], "until something else is wanted");
+    assert_eq!(spawned(&hand.receive(9)), [(5, PERL)], "until something else is wanted");
 }
 
 #[test]
@@ -216,8 +216,8 @@ fn captured_output_of_a_good_command_comes_with_its_outcome() {
     let mut task = command(1);
     task.head.flags = Flags::CAPTURE;
     hand.step(Input::TaskReceived(task));
-    hand.left(0, 1, Exit::default());
-    let effects = hand.left(0, 2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
+    hand.left(1, Exit::default());
+    let effects = hand.left(2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
     assert_eq!(reports(&effects)[0].output.as_deref(), Some("seen"));
 }
 
@@ -227,36 +227,36 @@ fn a_command_beyond_its_time_and_a_stopped_one_are_ended_like_any_task() {
     let mut limited = command(1);
     limited.head.timeout_ms = 1_000;
     hand.step(Input::TaskReceived(limited));
-    hand.left(0, 1, Exit::default());
-    let signal = |generation, signal| Effect::Signal { slot: SlotId(0), generation, signal };
+    hand.left(1, Exit::default());
+    let signal = |runner, signal| Effect::Signal { runner: RunnerId(runner), signal };
     assert_eq!(hand.after(Duration::from_secs(1)), [signal(2, Signal::Term)]);
     assert_eq!(hand.after(Duration::from_secs(2)), [signal(2, Signal::Kill)]);
-    assert_eq!(reported(&hand.left(0, 2, Exit::default())), [Status::Timeout]);
+    assert_eq!(reported(&hand.left(2, Exit::default())), [Status::Timeout]);
     hand.step(Input::TaskReceived(command(2)));
     assert_eq!(hand.step(Input::StopReceived(vec![id(2)])), [signal(3, Signal::Term)]);
-    assert_eq!(returned(&hand.left(0, 3, Exit::default())), [id(2)]);
+    assert_eq!(returned(&hand.left(3, Exit::default())), [id(2)]);
 }
 
 #[test]
 fn a_command_that_the_machine_has_no_process_for_is_given_back() {
     let mut hand = all(1);
     hand.step(Input::TaskReceived(command(1)));
-    hand.left(0, 1, Exit::default());
+    hand.left(1, Exit::default());
     let why = "no more processes".to_owned();
-    let failed = Input::SpawnFailed { slot: SlotId(0), generation: 2, why, blame: Blame::Machine };
+    let failed = Input::SpawnFailed { runner: RunnerId(2), why, blame: Blame::Machine };
     let effects = hand.step(failed);
     assert_eq!((returned(&effects), reported(&effects)), (vec![id(1)], vec![]));
     assert_eq!(hand.pool.held(), []);
     let effects = hand.after(Duration::from_millis(50));
-    assert_eq!(spawned(&effects), [(0, PERL)]);
+    assert_eq!(spawned(&effects), [(3, PERL)]);
 }
 
 #[test]
 fn commands_run_where_no_interpreter_comes_up() {
     let mut hand = all(1);
-    hand.left(0, 1, Exit::default());
-    let effects = hand.left(0, 2, Exit::default());
+    hand.left(1, Exit::default());
+    let effects = hand.left(2, Exit::default());
     assert!(spawned(&effects).is_empty(), "it rests");
     assert_eq!(returned(&hand.receive(1)), [id(1)]);
-    assert_eq!(executed(&hand.step(Input::TaskReceived(command(2)))), [(0, 3, 2)]);
+    assert_eq!(executed(&hand.step(Input::TaskReceived(command(2)))), [(3, 2)]);
 }

@@ -4,7 +4,7 @@ mod hand;
 
 use std::time::Duration;
 
-use argon_core::pool::{Effect, Input, Kind, Program, Signal, SlotId};
+use argon_core::pool::{Effect, Input, Kind, Program, RunnerId, Signal};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{Priority, Runtime, Status};
 
@@ -14,11 +14,11 @@ use hand::{Hand, handed, id, reported, returned, task};
 fn a_runner_is_replaced_after_its_requests() {
     let mut hand = Hand::new(|settings| settings.max_requests = 2);
     hand.receive(1);
-    assert!(!hand.finish(1).contains(&Effect::Retire { slot: SlotId(0), generation: 1 }));
+    assert!(!hand.finish(1).contains(&Effect::Retire { runner: RunnerId(1) }));
     hand.receive(2);
-    assert!(hand.finish(2).contains(&Effect::Retire { slot: SlotId(0), generation: 1 }));
+    assert!(hand.finish(2).contains(&Effect::Retire { runner: RunnerId(1) }));
     let kind = Kind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
-    assert!(hand.gone(1).contains(&Effect::Spawn { slot: SlotId(0), generation: 2, kind }));
+    assert!(hand.gone(1).contains(&Effect::Spawn { runner: RunnerId(2), kind }));
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_runner_that_dies_in_a_task_ends_it_as_died_and_is_replaced_at_once() {
     hand.receive(1);
     let effects = hand.gone(1);
     assert_eq!(reported(&effects), [Status::Died]);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Spawn { generation: 2, .. })));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Spawn { runner: RunnerId(2), .. })));
 }
 
 #[test]
@@ -35,8 +35,8 @@ fn a_runner_that_does_not_come_up_is_tried_again_after_ever_longer_waits() {
     let mut hand = Hand::new(|_| ());
     hand.gone(1);
     let mut waits = Vec::new();
-    for generation in 2..12 {
-        hand.gone(generation);
+    for runner in 2..12 {
+        hand.gone(runner);
         let deadline = hand.pool.next_deadline().expect("another try is planned");
         waits.push(deadline.since(hand.now));
         hand.now = deadline;
@@ -52,7 +52,7 @@ fn a_task_beyond_its_time_is_asked_to_end_and_then_killed() {
     let mut limited = task(1);
     limited.head.timeout_ms = 1_000;
     hand.step(Input::TaskReceived(limited));
-    let signal = |signal| Effect::Signal { slot: SlotId(0), generation: 1, signal };
+    let signal = |signal| Effect::Signal { runner: RunnerId(1), signal };
     assert_eq!(hand.after(Duration::from_millis(999)), []);
     assert_eq!(hand.after(Duration::from_millis(1)), [signal(Signal::Term)]);
     assert_eq!(hand.after(Duration::from_secs(2)), [signal(Signal::Kill)]);

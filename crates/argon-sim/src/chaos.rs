@@ -1,6 +1,6 @@
 //! Faults take effect, and end.
 
-use argon_core::pool::{Input as PoolInput, SlotId};
+use argon_core::pool::Input as PoolInput;
 use argon_core::scheduler::Input;
 use argon_proto::WorkerId;
 
@@ -142,8 +142,8 @@ impl World {
         };
         let count = process.runners.len().max(1) as u64;
         let runner = process.runners.iter().nth((chance % count) as usize);
-        if let Some((slot, generation)) = runner.map(|(slot, runner)| (*slot, runner.generation)) {
-            self.runner_will(worker, SlotId(slot), generation, 0, RunnerDoes::End { signal: Some(9) });
+        if let Some(runner) = runner.map(|(id, _)| *id) {
+            self.runner_will(worker, runner, 0, RunnerDoes::End { signal: Some(9) });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Everything that can happen in the simulated world.
 
-use argon_core::pool::SlotId;
+use argon_core::pool::RunnerId;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 
@@ -113,8 +113,7 @@ pub(crate) enum Event {
     Runner {
         worker: usize,
         life: u32,
-        slot: SlotId,
-        generation: u64,
+        runner: RunnerId,
         does: RunnerDoes,
     },
     ClientSubmits {

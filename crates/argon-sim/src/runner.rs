@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use argon_core::pool::{Blame, Exit, Input, SlotId};
+use argon_core::pool::{Blame, Exit, Input, RunnerId};
 use argon_proto::AttemptId;
 use argon_proto::{Codec, Outcome, OutcomeHead, Status, Task};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::world::World;
 const SLOW_TURN_US: u64 = 1_000_000;
 
 impl World {
-    pub(crate) fn spawn_runner(&mut self, worker: usize, slot: SlotId, generation: u64) {
+    pub(crate) fn spawn_runner(&mut self, worker: usize, id: RunnerId) {
         let wait = self.random.spread(1_000, 60_000);
         let is_starved = self.workers[worker].starved > 0;
         let (wait, does) = match is_starved {
@@ -28,39 +28,39 @@ impl World {
         };
         if let Some(process) = &mut self.workers[worker].process {
             let (ahead, unread) = (VecDeque::new(), VecDeque::new());
-            process.runners.insert(slot.0, Runner { generation, run: 0, task: None, ahead, unread });
+            process.runners.insert(id, Runner { run: 0, task: None, ahead, unread });
         }
-        self.runner_will(worker, slot, generation, wait, does);
+        self.runner_will(worker, id, wait, does);
     }
 
     /// The runner claims it when it has finished what it was handed before.
-    pub(crate) fn hand_ahead(&mut self, worker: usize, slot: SlotId, task: Task) {
+    pub(crate) fn hand_ahead(&mut self, worker: usize, id: RunnerId, task: Task) {
         let attempt = attempt_of(&task);
-        let Some(runner) = self.runner(worker, slot) else {
+        let Some(runner) = self.runner(worker, id) else {
             return self.oracle.fail(format!("{attempt:?} was handed to a runner that is not there"));
         };
         if runner.task.is_some() {
             runner.ahead.push_back(task);
         } else {
-            self.hand(worker, slot, task);
+            self.hand(worker, id, task);
         }
     }
 
-    pub(crate) fn reclaim(&mut self, worker: usize, slot: SlotId, generation: u64) {
-        let runner = self.runner(worker, slot).filter(|runner| runner.generation == generation);
+    pub(crate) fn reclaim(&mut self, worker: usize, id: RunnerId) {
+        let runner = self.runner(worker, id);
         let tasks = runner.map(|runner| std::mem::take(&mut runner.ahead)).unwrap_or_default();
         let attempts = tasks.iter().map(attempt_of).collect();
-        self.step_worker(worker, Input::Reclaimed { slot, generation, attempts });
+        self.step_worker(worker, Input::Reclaimed { runner: id, attempts });
     }
 
-    fn runner(&mut self, worker: usize, slot: SlotId) -> Option<&mut Runner> {
-        self.workers[worker].process.as_mut()?.runners.get_mut(&slot.0)
+    fn runner(&mut self, worker: usize, id: RunnerId) -> Option<&mut Runner> {
+        self.workers[worker].process.as_mut()?.runners.get_mut(&id)
     }
 
-    pub(crate) fn hand(&mut self, worker: usize, slot: SlotId, task: Task) {
+    pub(crate) fn hand(&mut self, worker: usize, id: RunnerId, task: Task) {
         let attempt = AttemptId { task: task.head.id, attempt: task.head.attempt };
         self.trace.note(self.now, [12, worker as u64, attempt.task.sequence], || {
-            format!("worker {worker} starts {attempt:?} in slot {}", slot.0)
+            format!("worker {worker} starts {attempt:?} in runner {}", id.0)
         });
         self.oracle.started(self.now, attempt);
         let plan = self.task_plan(attempt.task);
@@ -70,18 +70,18 @@ impl World {
         let Some(process) = &mut self.workers[worker].process else {
             return;
         };
-        let Some(runner) = process.runners.get_mut(&slot.0) else {
+        let Some(runner) = process.runners.get_mut(&id) else {
             return self.oracle.fail(format!("{attempt:?} was handed to a runner that is not there"));
         };
         runner.run += 1;
         runner.task = Some(task);
-        let (generation, run) = (runner.generation, runner.run);
+        let run = runner.run;
         let does = match deed {
             Deed::Return | Deed::Throw => RunnerDoes::Finish { run },
             Deed::Die => RunnerDoes::Die { run },
             Deed::Hang => return,
         };
-        self.runner_will(worker, slot, generation, run_us, does);
+        self.runner_will(worker, id, run_us, does);
     }
 
     /// How long a task of that length takes if it begins on a worker now.
@@ -90,27 +90,19 @@ impl World {
         if is_slow { run_us * self.plan.shape.slowness } else { run_us }
     }
 
-    pub(crate) fn on_runner(
-        &mut self,
-        worker: usize,
-        life: u32,
-        slot: SlotId,
-        generation: u64,
-        does: RunnerDoes,
-    ) {
+    pub(crate) fn on_runner(&mut self, worker: usize, life: u32, id: RunnerId, does: RunnerDoes) {
         if !self.is_living(Dialler::Worker(worker), life) {
             return;
         }
         let Some(process) = &mut self.workers[worker].process else {
             return;
         };
-        let Some(runner) = process.runners.get_mut(&slot.0).filter(|runner| runner.generation == generation)
-        else {
+        let Some(runner) = process.runners.get_mut(&id) else {
             return;
         };
         let (run, task) = (runner.run, runner.task.clone());
         let input = match does {
-            RunnerDoes::Ready => Input::RunnerReady { slot, generation, takes_ahead: true },
+            RunnerDoes::Ready => Input::RunnerReady { runner: id, takes_ahead: true },
             RunnerDoes::Finish { run: which } => {
                 let Some(task) = task.filter(|_| run == which) else {
                     return;
@@ -119,45 +111,45 @@ impl World {
                 let next = runner.ahead.pop_front();
                 let outcome = self.outcome_of(worker, &task);
                 self.oracle.ended(attempt_of(&task), outcome.head.status);
-                if let Some(runner) = self.runner(worker, slot) {
+                if let Some(runner) = self.runner(worker, id) {
                     runner.unread.push_back(outcome);
                 }
                 if let Some(next) = next {
-                    self.hand(worker, slot, next);
+                    self.hand(worker, id, next);
                 }
                 // Now and then the worker has other things to do.
                 let longest = if self.random.percent(5) { 500 } else { 15 };
                 let wait = self.random.spread(0, longest);
-                return self.runner_will(worker, slot, generation, wait, RunnerDoes::Heard);
+                return self.runner_will(worker, id, wait, RunnerDoes::Heard);
             }
-            RunnerDoes::Heard => return self.worker_hears(worker, slot, generation),
+            RunnerDoes::Heard => return self.worker_hears(worker, id),
             RunnerDoes::FailToSpawn => {
-                process.runners.remove(&slot.0);
+                process.runners.remove(&id);
                 let why = "no process could be made".to_owned();
-                Input::SpawnFailed { slot, generation, why, blame: Blame::Machine }
+                Input::SpawnFailed { runner: id, why, blame: Blame::Machine }
             }
             RunnerDoes::Die { run: which } if run != which || task.is_none() => return,
             RunnerDoes::Die { .. } | RunnerDoes::End { .. } | RunnerDoes::FailToStart => {
                 // What it had written is read first, and what it had not claimed is not its own any more.
-                self.step_worker(worker, Input::RunnerEnded { slot, generation });
-                self.reclaim(worker, slot, generation);
-                self.worker_hears(worker, slot, generation);
+                self.step_worker(worker, Input::RunnerEnded { runner: id });
+                self.reclaim(worker, id);
+                self.worker_hears(worker, id);
                 if let Some(process) = &mut self.workers[worker].process {
-                    process.runners.remove(&slot.0);
+                    process.runners.remove(&id);
                 }
                 if let Some(task) = task {
                     self.oracle.ended(attempt_of(&task), Status::Died);
                 }
                 let signal = if let RunnerDoes::End { signal } = does { signal } else { Some(11) };
-                Input::RunnerGone { slot, generation, exit: Exit { signal, ..Exit::default() } }
+                Input::RunnerGone { runner: id, exit: Exit { signal, ..Exit::default() } }
             }
         };
         self.step_worker(worker, input);
     }
 
-    fn worker_hears(&mut self, worker: usize, slot: SlotId, generation: u64) {
-        while let Some(outcome) = self.runner(worker, slot).and_then(|runner| runner.unread.pop_front()) {
-            self.step_worker(worker, Input::RunnerFinished { slot, generation, outcome });
+    fn worker_hears(&mut self, worker: usize, id: RunnerId) {
+        while let Some(outcome) = self.runner(worker, id).and_then(|runner| runner.unread.pop_front()) {
+            self.step_worker(worker, Input::RunnerFinished { runner: id, outcome });
         }
     }
 

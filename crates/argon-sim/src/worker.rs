@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::{OutcomeBatch, Supply};
-use argon_core::pool::{Effect, Input, Pool, Settings, Signal, SlotId};
+use argon_core::pool::{Effect, Input, Pool, RunnerId, Settings, Signal};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::worker::{FromWorker, Register};
 use argon_proto::{AttemptId, Outcome, Runtime, Task, WorkerId};
@@ -38,7 +38,7 @@ pub(crate) struct Process {
     /// It was told to leave.
     pub(crate) is_draining: bool,
     pub(crate) clock: Clock,
-    pub(crate) runners: BTreeMap<usize, Runner>,
+    pub(crate) runners: BTreeMap<RunnerId, Runner>,
     timer: Option<u64>,
     /// Whether the pool was told that a manager is found.
     pub(crate) is_linked: bool,
@@ -48,7 +48,6 @@ pub(crate) struct Process {
 /// A runner process.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    pub(crate) generation: u64,
     /// Counts its tasks, so that the end of an earlier one is known as such.
     pub(crate) run: u64,
     pub(crate) task: Option<Task>,
@@ -175,29 +174,29 @@ impl World {
 
     fn on_pool_effect(&mut self, worker: usize, effect: Effect) {
         match effect {
-            Effect::Spawn { slot, generation, .. } => self.spawn_runner(worker, slot, generation),
-            Effect::Hand { slot, task } => {
+            Effect::Spawn { runner, .. } => self.spawn_runner(worker, runner),
+            Effect::Hand { runner, task } => {
                 self.judge_handed_blobs(worker, &task);
-                self.hand(worker, slot, task);
+                self.hand(worker, runner, task);
             }
-            Effect::HandAhead { slot, task } => {
+            Effect::HandAhead { runner, task } => {
                 self.judge_handed_blobs(worker, &task);
-                self.hand_ahead(worker, slot, task);
+                self.hand_ahead(worker, runner, task);
             }
-            Effect::Reclaim { slot, generation } => self.reclaim(worker, slot, generation),
-            Effect::Execute { slot, .. } => {
-                self.oracle.fail(format!("slot {} of worker {worker} was told to run a command", slot.0));
+            Effect::Reclaim { runner } => self.reclaim(worker, runner),
+            Effect::Execute { runner, .. } => {
+                self.oracle.fail(format!("worker {worker} was told to run a command as {runner:?}"));
             }
-            Effect::Retire { slot, generation } => {
-                self.runner_will(worker, slot, generation, 1_000, RunnerDoes::End { signal: None });
+            Effect::Retire { runner } => {
+                self.runner_will(worker, runner, 1_000, RunnerDoes::End { signal: None });
             }
-            Effect::Signal { slot, generation, signal } => {
+            Effect::Signal { runner, signal } => {
                 let heeds = signal == Signal::Kill || self.random.percent(70);
                 let wait = self.random.between(500, 20_000);
                 let number = if signal == Signal::Kill { 9 } else { 15 };
                 if heeds {
                     let end = RunnerDoes::End { signal: Some(number) };
-                    self.runner_will(worker, slot, generation, wait, end);
+                    self.runner_will(worker, runner, wait, end);
                 }
             }
             Effect::Tell(message) => self.tell_manager(worker, message),
@@ -209,16 +208,9 @@ impl World {
         }
     }
 
-    pub(crate) fn runner_will(
-        &mut self,
-        worker: usize,
-        slot: SlotId,
-        generation: u64,
-        wait: u64,
-        does: RunnerDoes,
-    ) {
+    pub(crate) fn runner_will(&mut self, worker: usize, runner: RunnerId, wait: u64, does: RunnerDoes) {
         let life = self.workers[worker].life;
-        self.agenda.enter(self.now + wait, Event::Runner { worker, life, slot, generation, does });
+        self.agenda.enter(self.now + wait, Event::Runner { worker, life, runner, does });
     }
 
     fn tell_manager(&mut self, worker: usize, message: FromWorker) {

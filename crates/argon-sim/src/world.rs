@@ -163,8 +163,8 @@ impl World {
             Event::StoreMayTry { life } => self.on_store_may_try(life),
             Event::WorkerStarts { worker } => self.on_worker_starts(worker),
             Event::WorkerTimer { worker, life, at } => self.on_worker_timer(worker, life, at),
-            Event::Runner { worker, life, slot, generation, does } => {
-                self.on_runner(worker, life, slot, generation, does);
+            Event::Runner { worker, life, runner, does } => {
+                self.on_runner(worker, life, runner, does);
             }
             Event::ClientSubmits { task } => self.on_client_submits(task),
             Event::ClientCancels { task } => self.on_client_cancels(task),

@@ -11,7 +11,7 @@ use argon_proto::{AttemptId, Task};
 
 use super::effect::Effect;
 use super::kind::Kind;
-use super::slot::{Reclaim, Run, Slot, SlotId, SlotState, UNKNOWN_US, Why};
+use super::slot::{Reclaim, Run, RunnerId, Slot, SlotId, SlotState, UNKNOWN_US, Why};
 use super::{Pool, Waiting, attempt_of};
 use crate::estimate;
 use crate::time::Time;
@@ -49,7 +49,7 @@ impl Pool {
                 until: None,
                 is_stopped: false,
             });
-            out.push(Effect::HandAhead { slot, task });
+            out.push(Effect::HandAhead { runner: self.slots[slot.0].runner, task });
         }
         self.relieve(out);
     }
@@ -105,7 +105,7 @@ impl Pool {
             return false;
         }
         slot.reclaim = Reclaim::Asked;
-        out.push(Effect::Reclaim { slot: slot_id, generation: slot.generation });
+        out.push(Effect::Reclaim { runner: slot.runner });
         true
     }
 
@@ -118,13 +118,12 @@ impl Pool {
     pub(super) fn on_reclaimed(
         &mut self,
         now: Time,
-        slot_id: SlotId,
-        generation: u64,
+        runner: RunnerId,
         attempts: &[AttemptId],
         out: &mut Vec<Effect>,
     ) {
-        let slot = &mut self.slots[slot_id.0];
-        if slot.generation == generation {
+        if let Some(slot_id) = self.slot_with(runner) {
+            let slot = &mut self.slots[slot_id.0];
             let end_asked = slot.end_asked.take();
             slot.reclaim = Reclaim::Answered;
             let runs = slot.take_back(attempts);

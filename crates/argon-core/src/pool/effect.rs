@@ -4,7 +4,7 @@ use argon_proto::Task;
 use argon_proto::conversation::worker::FromWorker;
 
 use super::kind::Kind;
-use super::slot::SlotId;
+use super::slot::RunnerId;
 
 /// Two ways to ask a runner's process group to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,57 +20,47 @@ pub enum Signal {
 pub enum Effect {
     /// Start a runner.
     Spawn {
-        /// Where.
-        slot: SlotId,
-        /// Its number in the slot, to be repeated in what is reported of it.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// What kind.
         kind: Kind,
     },
     /// Give a runner a task.
     Hand {
-        /// Where.
-        slot: SlotId,
+        /// Which one.
+        runner: RunnerId,
         /// The task.
         task: Task,
     },
     /// Give a runner a task beyond the one that it executes. It claims it before it starts it.
     HandAhead {
-        /// Where.
-        slot: SlotId,
+        /// Which one.
+        runner: RunnerId,
         /// The task.
         task: Task,
     },
-    /// Take back what the slot's runner has not claimed, and report it with
-    /// [`Input::Reclaimed`](super::Input::Reclaimed) before anything else of this slot.
+    /// Take back what the runner has not claimed, and report it with
+    /// [`Input::Reclaimed`](super::Input::Reclaimed) before anything else of this runner.
     Reclaim {
-        /// Where.
-        slot: SlotId,
-        /// Which runner.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
     },
     /// Start a task that is a command: a process of its own, which is reported gone when it has ended.
     Execute {
-        /// Where.
-        slot: SlotId,
-        /// Its number in the slot, as a runner has one.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// The task.
         task: Task,
     },
     /// Let an idle runner end by closing its socket; then report it gone.
     Retire {
-        /// Where.
-        slot: SlotId,
-        /// Which runner.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
     },
     /// Signal a runner's process group.
     Signal {
-        /// Where.
-        slot: SlotId,
-        /// Which runner.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// Which signal.
         signal: Signal,
     },

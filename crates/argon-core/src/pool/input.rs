@@ -3,7 +3,7 @@
 use argon_proto::{AttemptId, Outcome, Task};
 
 use super::kind::Version;
-use super::slot::SlotId;
+use super::slot::RunnerId;
 
 /// How a runner process ended, and what is known of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,53 +54,41 @@ pub enum Input {
     DrainRequested(String),
     /// A runner process can take tasks.
     RunnerReady {
-        /// Its slot.
-        slot: SlotId,
-        /// Which runner of the slot.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// It can be handed tasks ahead.
         takes_ahead: bool,
     },
     /// What a runner had not claimed was taken back from it.
     Reclaimed {
-        /// Its slot.
-        slot: SlotId,
-        /// Which runner of the slot.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// The attempts that it will not start, in their order.
         attempts: Vec<AttemptId>,
     },
     /// A runner reported an outcome.
     RunnerFinished {
-        /// Its slot.
-        slot: SlotId,
-        /// Which runner of the slot.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// The outcome.
         outcome: Outcome,
     },
     /// A runner process ended. It takes nothing more; what it wrote is still to be read.
     RunnerEnded {
-        /// Its slot.
-        slot: SlotId,
-        /// Which runner of the slot.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
     },
     /// A runner process or a command ended, and everything it wrote was read.
     RunnerGone {
-        /// Its slot.
-        slot: SlotId,
-        /// Which runner of the slot.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// How.
         exit: Exit,
     },
     /// A runner could not be started.
     SpawnFailed {
-        /// Its slot.
-        slot: SlotId,
-        /// Which runner of the slot.
-        generation: u64,
+        /// Which one.
+        runner: RunnerId,
         /// Why.
         why: String,
         /// Whose fault it is.

@@ -8,7 +8,7 @@ use argon_proto::{AttemptId, Codec, Flags, Outcome, OutcomeHead, Payload, Report
 use super::effect::Effect;
 use super::input::{Blame, Exit};
 use super::kind::{Kind, STATIC_ADVICE};
-use super::slot::{Run, SlotId, SlotState, Why};
+use super::slot::{Run, RunnerId, SlotState, Why};
 use super::{Pool, Suspicion, Waiting, attempt_of};
 use crate::time::Time;
 
@@ -21,11 +21,11 @@ const RESPAWN_MAX: Duration = Duration::from_secs(5);
 const LIMITED_STARTS: u32 = 3;
 
 impl Pool {
-    pub(super) fn on_runner_ready(&mut self, slot: SlotId, generation: u64, takes_ahead: bool) {
-        let slot = &mut self.slots[slot.0];
-        if slot.generation != generation {
+    pub(super) fn on_runner_ready(&mut self, runner: RunnerId, takes_ahead: bool) {
+        let Some(slot_id) = self.slot_with(runner) else {
             return;
-        }
+        };
+        let slot = &mut self.slots[slot_id.0];
         if let SlotState::Starting { kind } = slot.state {
             slot.failures = 0;
             slot.takes_ahead = takes_ahead;
@@ -42,15 +42,14 @@ impl Pool {
     pub(super) fn on_runner_finished(
         &mut self,
         now: Time,
-        slot_id: SlotId,
-        generation: u64,
+        runner: RunnerId,
         outcome: Outcome,
         out: &mut Vec<Effect>,
     ) {
-        let slot = &mut self.slots[slot_id.0];
-        if slot.generation != generation {
+        let Some(slot_id) = self.slot_with(runner) else {
             return;
-        }
+        };
+        let slot = &mut self.slots[slot_id.0];
         // In any other state the outcome came too late: the runner is being ended for its task's sake.
         let SlotState::Busy { kind, served, run } = &slot.state else {
             return;
@@ -66,7 +65,7 @@ impl Pool {
             slot.state = SlotState::Retiring;
         } else if max_requests > 0 && served >= max_requests {
             slot.state = SlotState::Retiring;
-            out.push(Effect::Retire { slot: slot_id, generation });
+            out.push(Effect::Retire { runner });
         } else {
             slot.state = SlotState::Idle { kind, served };
             self.advance(now, slot_id, out);
@@ -78,9 +77,9 @@ impl Pool {
         }
     }
 
-    pub(super) fn on_runner_ended(&mut self, slot: SlotId, generation: u64) {
-        let slot = &mut self.slots[slot.0];
-        if slot.generation == generation {
+    pub(super) fn on_runner_ended(&mut self, runner: RunnerId) {
+        if let Some(slot) = self.slot_with(runner) {
+            let slot = &mut self.slots[slot.0];
             slot.has_ended = true;
             if matches!(slot.state, SlotState::Idle { .. }) {
                 slot.state = SlotState::Retiring;
@@ -88,18 +87,11 @@ impl Pool {
         }
     }
 
-    pub(super) fn on_runner_gone(
-        &mut self,
-        now: Time,
-        slot_id: SlotId,
-        generation: u64,
-        exit: Exit,
-        out: &mut Vec<Effect>,
-    ) {
-        let slot = &mut self.slots[slot_id.0];
-        if slot.generation != generation {
+    pub(super) fn on_runner_gone(&mut self, now: Time, runner: RunnerId, exit: Exit, out: &mut Vec<Effect>) {
+        let Some(slot_id) = self.slot_with(runner) else {
             return;
-        }
+        };
+        let slot = &mut self.slots[slot_id.0];
         let state = std::mem::take(&mut slot.state);
         let (never_reported, last) = (slot.forget_runner(), exit.clone());
         if state.is_command() {
@@ -134,16 +126,15 @@ impl Pool {
     pub(super) fn on_spawn_failed(
         &mut self,
         now: Time,
-        slot_id: SlotId,
-        generation: u64,
+        runner: RunnerId,
         why: String,
         blame: Blame,
         out: &mut Vec<Effect>,
     ) {
-        let slot = &mut self.slots[slot_id.0];
-        if slot.generation != generation {
+        let Some(slot_id) = self.slot_with(runner) else {
             return;
-        }
+        };
+        let slot = &mut self.slots[slot_id.0];
         if let (Blame::Program, SlotState::Starting { kind }) = (blame, &slot.state)
             && kind.is_tasks_own()
         {

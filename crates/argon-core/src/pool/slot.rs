@@ -11,15 +11,19 @@ use crate::time::Time;
 /// What a new runner's tasks are taken to last until some have ended, microseconds.
 pub(super) const UNKNOWN_US: u64 = 40_000;
 
+/// A runner's number, unique for the life of a pool. A command has one, too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct RunnerId(pub u64);
+
 /// A slot's number, from 0.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct SlotId(pub usize);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SlotId(pub(super) usize);
 
 /// One slot.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Number of the runner in it; counts all that were started here.
-    pub(super) generation: u64,
+    /// The runner in it, or the last one that was.
+    pub(super) runner: RunnerId,
     pub(super) state: SlotState,
     /// Runners in a row that ended before they were ready.
     pub(super) failures: u32,
@@ -84,7 +88,7 @@ pub(super) enum Why {
 impl Default for Slot {
     fn default() -> Self {
         Self {
-            generation: 0,
+            runner: RunnerId::default(),
             state: SlotState::default(),
             failures: 0,
             has_ended: false,

@@ -23,11 +23,7 @@ impl Pool {
                 SlotState::Busy { .. } => drop(self.reclaim(SlotId(index), out)),
                 SlotState::Ending { kill_at, .. } => {
                     *kill_at = None;
-                    out.push(Effect::Signal {
-                        slot: SlotId(index),
-                        generation: slot.generation,
-                        signal: Signal::Kill,
-                    });
+                    out.push(Effect::Signal { runner: slot.runner, signal: Signal::Kill });
                 }
                 SlotState::Empty { not_before } => *not_before = None,
                 SlotState::Starting { .. } | SlotState::Idle { .. } | SlotState::Retiring => {}
@@ -53,7 +49,7 @@ impl Pool {
             return;
         };
         slot.state = SlotState::Ending { run, why, kill_at: Some(now + self.settings.term_grace) };
-        out.push(Effect::Signal { slot: slot_id, generation: slot.generation, signal: Signal::Term });
+        out.push(Effect::Signal { runner: slot.runner, signal: Signal::Term });
     }
 
     /// Keeps an outcome and tells the manager, if there is one.

@@ -75,18 +75,18 @@ impl Pool {
     }
 
     fn hand(&mut self, now: Time, slot_id: SlotId, task: Task, out: &mut Vec<Effect>) {
-        let slot = &mut self.slots[slot_id.0];
+        let slot = &self.slots[slot_id.0];
         let SlotState::Idle { kind, served } = slot.state else {
             return;
         };
         let until = self.settings.limit_of(&task).map(|limit| now + limit);
         if kind.has_runner() {
-            out.push(Effect::Hand { slot: slot_id, task: task.clone() });
+            out.push(Effect::Hand { runner: slot.runner, task: task.clone() });
         } else {
-            slot.generation += 1;
-            out.push(Effect::Execute { slot: slot_id, generation: slot.generation, task: task.clone() });
+            let runner = self.renew(slot_id);
+            out.push(Effect::Execute { runner, task: task.clone() });
         }
-        slot.state = SlotState::Busy {
+        self.slots[slot_id.0].state = SlotState::Busy {
             kind,
             served,
             run: Box::new(Run { task, since: now, until, is_stopped: false }),
@@ -173,19 +173,18 @@ impl Pool {
         }
         let slot = &mut self.slots[id.0];
         slot.state = SlotState::Retiring;
-        out.push(Effect::Retire { slot: id, generation: slot.generation });
+        out.push(Effect::Retire { runner: slot.runner });
         None
     }
 
     /// Starts a runner in an empty slot; for a command there is nothing to start yet.
     fn prepare(&mut self, id: SlotId, kind: Kind, out: &mut Vec<Effect>) {
-        let slot = &mut self.slots[id.0];
         if kind.has_runner() {
-            slot.generation += 1;
-            slot.state = SlotState::Starting { kind };
-            out.push(Effect::Spawn { slot: id, generation: slot.generation, kind });
+            let runner = self.renew(id);
+            self.slots[id.0].state = SlotState::Starting { kind };
+            out.push(Effect::Spawn { runner, kind });
         } else {
-            slot.state = SlotState::Idle { kind, served: 0 };
+            self.slots[id.0].state = SlotState::Idle { kind, served: 0 };
         }
     }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::{Effect, Exit, Input, Pool, Settings, SlotId};
+use argon_core::pool::{Effect, Exit, Input, Pool, RunnerId, Settings};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{
     Attempt, AttemptId, Codec, Outcome, OutcomeHead, Runtime, SessionId, Status, Task, TaskHead, TaskId,
@@ -38,7 +38,7 @@ impl Hand {
         let mut hand = Self { pool: Pool::new(Time(0), settings), now: Time(0) };
         hand.step(Input::Started);
         hand.step(Input::ManagerFound);
-        (0..slots).for_each(|slot| drop(hand.ready(slot, 1)));
+        (1..=slots as u64).for_each(|runner| drop(hand.ready(runner)));
         hand
     }
 
@@ -54,18 +54,18 @@ impl Hand {
         self.step(Input::TimePassed)
     }
 
-    pub(crate) fn ready(&mut self, slot: usize, generation: u64) -> Vec<Effect> {
-        self.step(Input::RunnerReady { slot: SlotId(slot), generation, takes_ahead: false })
+    pub(crate) fn ready(&mut self, runner: u64) -> Vec<Effect> {
+        self.step(Input::RunnerReady { runner: RunnerId(runner), takes_ahead: false })
     }
 
-    pub(crate) fn gone(&mut self, generation: u64) -> Vec<Effect> {
+    pub(crate) fn gone(&mut self, runner: u64) -> Vec<Effect> {
         let exit = Exit { signal: Some(9), ..Exit::default() };
-        self.step(Input::RunnerGone { slot: SlotId(0), generation, exit })
+        self.step(Input::RunnerGone { runner: RunnerId(runner), exit })
     }
 
     pub(crate) fn finish(&mut self, sequence: u64) -> Vec<Effect> {
         let outcome = outcome(sequence);
-        self.step(Input::RunnerFinished { slot: SlotId(0), generation: 1, outcome })
+        self.step(Input::RunnerFinished { runner: RunnerId(1), outcome })
     }
 
     pub(crate) fn receive(&mut self, sequence: u64) -> Vec<Effect> {

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use argon_core::pool::{Blame, Exit, Input, SlotId};
+use argon_core::pool::{Blame, Exit, Input, RunnerId};
 use argon_proto::AttemptId;
 use argon_proto::{Runtime, Task};
 use bytes::Bytes;
@@ -61,7 +61,6 @@ impl Surroundings {
 /// A command that is being started.
 #[derive(Debug)]
 pub(super) struct Starting {
-    pub(super) generation: u64,
     pub(super) mark: Mark,
     /// What it is to be told as soon as it is there.
     pub(super) signal: Option<Signal>,
@@ -83,64 +82,63 @@ struct Size {
 }
 
 impl Driver {
-    pub(super) fn execute(&mut self, slot: SlotId, generation: u64, task: &Task) {
-        match self.plan_command(generation, task) {
+    pub(super) fn execute(&mut self, id: RunnerId, task: &Task) {
+        match self.plan_command(task) {
             Ok((starting, plan)) => {
-                self.starting[slot.0] = Some(starting);
-                self.spawners.start(slot, generation, plan);
+                self.starting.insert(id, starting);
+                self.spawners.start(id, plan);
             }
-            Err(why) => self.on_not_started(slot, generation, why),
+            Err(why) => self.on_not_started(id, why),
         }
     }
 
     /// A command was started, or could not be.
-    pub(super) fn on_spawned(&mut self, Spawned { slot, generation, result }: Spawned) {
-        let Some(starting) = self.starting[slot.0].take_if(|starting| starting.generation == generation)
-        else {
+    pub(super) fn on_spawned(&mut self, Spawned { runner: id, result }: Spawned) {
+        let Some(starting) = self.starting.remove(&id) else {
             return;
         };
         let (pid, descriptor) = match result {
             Ok(process) => process,
             Err(error) => {
                 let why = self.why_not(error, &starting);
-                self.on_not_started(slot, generation, why);
+                self.on_not_started(id, why);
                 return self.step_queued();
             }
         };
         let Starting { mark, signal, current, stdin, output: [stdout, stderr], .. } = starting;
         let signal = if self.leave_until.is_some() { Some(Signal::SIGKILL) } else { signal };
         let started = Started { pid, descriptor, stdout, stderr };
-        match Runner::of_command(started, generation, mark, stdin) {
+        match Runner::of_command(started, mark, stdin) {
             Ok(mut runner) => {
                 runner.hands.begin(current);
                 if let Some(signal) = signal {
                     runner.signal(signal);
                 }
-                self.runners[slot.0] = Some(runner);
+                self.runners.insert(id, runner);
             }
             Err(error) => {
                 let _ = killpg(pid, Signal::SIGKILL);
-                self.on_not_started(slot, generation, on_machine(error));
+                self.on_not_started(id, on_machine(error));
                 self.step_queued();
             }
         }
     }
 
-    fn on_not_started(&mut self, slot: SlotId, generation: u64, why: NotStarted) {
+    fn on_not_started(&mut self, id: RunnerId, why: NotStarted) {
         let input = match why {
             NotStarted::Command(code, why) => {
                 let exit = Exit { code, complaint: Some(why), ..Exit::default() };
-                Input::RunnerGone { slot, generation, exit }
+                Input::RunnerGone { runner: id, exit }
             }
             NotStarted::Machine(why) => {
                 self.on_trouble(format!("no command can be started: {why}"));
-                Input::SpawnFailed { slot, generation, why, blame: Blame::Machine }
+                Input::SpawnFailed { runner: id, why, blame: Blame::Machine }
             }
         };
         self.inputs.push_back(input);
     }
 
-    fn plan_command(&mut self, generation: u64, task: &Task) -> Result<(Starting, Plan), NotStarted> {
+    fn plan_command(&mut self, task: &Task) -> Result<(Starting, Plan), NotStarted> {
         let line = CommandLine::of(task).map_err(|why| NotStarted::Command(None, why))?;
         let program = self.find_program(&line)?;
         let name = line.words[0].to_string_lossy().into_owned();
@@ -166,7 +164,6 @@ impl Driver {
             memory_mib: task.head.memory_mib,
         };
         let starting = Starting {
-            generation,
             mark,
             signal: None,
             current: Current::of(task),
@@ -258,7 +255,7 @@ impl Driver {
 
     /// The client has answered what a command's input goes on with. `false` if this is no command.
     pub(super) fn on_stdin(&mut self, to: AttemptId, ask: u32, found: bool, bytes: &Bytes) -> bool {
-        let Some(slot) = self.pool.slot_of(to) else {
+        let Some(id) = self.pool.runner_of(to) else {
             return false;
         };
         let Some(runner) = self.runner_of(to).filter(|runner| runner.kind.runtime == Runtime::Exec) else {
@@ -272,7 +269,7 @@ impl Driver {
             Some(_) => {
                 let why =
                     "the command was ended because what it reads is not to be had from its client any more";
-                self.complain(slot, why.to_owned());
+                self.complain(id, why.to_owned());
             }
             None => {}
         }

@@ -1,6 +1,6 @@
 //! The worker's loop: waits until something happened, tells the pool one fact at a time, then writes everything at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use argon_core::Time;
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::OutcomeBatch;
-use argon_core::pool::{Effect, Input, Pool, Settings, SlotId};
+use argon_core::pool::{Effect, Input, Pool, RunnerId, Settings};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::conversation::{Goodbye, Output};
 use nix::sys::signal::Signal;
@@ -56,10 +56,9 @@ pub(super) struct Driver {
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) surroundings: Surroundings,
     pub(super) pool: Pool,
-    /// By slot.
-    pub(super) runners: Vec<Option<Runner>>,
-    /// By slot: commands that are not there yet.
-    pub(super) starting: Vec<Option<Starting>>,
+    pub(super) runners: BTreeMap<RunnerId, Runner>,
+    /// Commands that are not there yet.
+    pub(super) starting: BTreeMap<RunnerId, Starting>,
     pub(super) spawners: Spawners,
     spawned: Vec<Spawned>,
     /// Runners started so far.
@@ -83,7 +82,7 @@ pub(super) struct Driver {
     pub(super) scratch: Vec<u8>,
     effects: Vec<Effect>,
     mail: Vec<LinkEvent>,
-    found: Vec<(SlotId, Found)>,
+    found: Vec<(RunnerId, Found)>,
     begun: Instant,
     timer: Pin<Box<Sleep>>,
     timer_at: Time,
@@ -131,8 +130,8 @@ impl Driver {
             environment,
             runtimes,
             pool: Pool::new(Time(0), settings),
-            runners: (0..config.slots.max(1)).map(|_| None).collect(),
-            starting: (0..config.slots.max(1)).map(|_| None).collect(),
+            runners: BTreeMap::new(),
+            starting: BTreeMap::new(),
             spawners: Spawners::new(config.slots),
             spawned: Vec::new(),
             serial: 0,
@@ -223,18 +222,18 @@ impl Driver {
     }
 
     pub(super) fn kill_runners(&self) {
-        self.runners.iter().flatten().for_each(|runner| runner.signal(Signal::SIGKILL));
+        self.runners.values().for_each(|runner| runner.signal(Signal::SIGKILL));
     }
 
     fn has_left(&self) -> bool {
-        let is_empty = self.runners.iter().all(Option::is_none) && self.starting.iter().all(Option::is_none);
+        let is_empty = self.runners.is_empty() && self.starting.is_empty();
         self.leave_until.is_some_and(|until| until <= self.now || is_empty)
     }
 
     fn flush(&mut self) {
         self.ask_what_is_due();
         self.tell_what_is_due();
-        self.runners.iter_mut().flatten().for_each(Runner::flush);
+        self.runners.values_mut().for_each(Runner::flush);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -255,10 +254,8 @@ impl Driver {
             self.spawned.push(spawned);
             is_ready = true;
         }
-        for (slot, runner) in self.runners.iter_mut().enumerate() {
-            if let Some(runner) = runner {
-                runner.poll(cx, &mut self.scratch, |found| self.found.push((SlotId(slot), found)));
-            }
+        for (id, runner) in &mut self.runners {
+            runner.poll(cx, &mut self.scratch, |found| self.found.push((*id, found)));
         }
         is_ready |= !self.found.is_empty();
         is_ready |= self.timer.as_mut().poll(cx).is_ready();
@@ -290,13 +287,13 @@ impl Driver {
 
     fn on_found(&mut self) {
         let mut found = std::mem::take(&mut self.found);
-        for (slot, what) in found.drain(..) {
+        for (id, what) in found.drain(..) {
             match what {
-                Found::Said => self.on_runner_said(slot),
-                Found::Closed => self.on_runner_closed(slot),
-                Found::Printed(writer, fd, bytes) => self.on_printed(slot, writer, fd, bytes),
-                Found::Hungry(ask, question) => self.on_ask(slot, ask, question),
-                Found::Ended => self.on_runner_ended(slot),
+                Found::Said => self.on_runner_said(id),
+                Found::Closed => self.on_runner_closed(id),
+                Found::Printed(writer, fd, bytes) => self.on_printed(id, writer, fd, bytes),
+                Found::Hungry(ask, question) => self.on_ask(id, ask, question),
+                Found::Ended => self.on_runner_ended(id),
             }
         }
         self.found = found;
@@ -329,18 +326,16 @@ impl Driver {
             self.answers
                 .drop_idle(self.now, |session| pool.tasks().any(|task| task.head.id.session == session));
         }
-        for slot in 0..self.runners.len() {
-            let overdue = self.runners[slot].as_mut().and_then(|runner| runner.overdue(self.now));
-            if let Some(complaint) = overdue {
-                self.complain(SlotId(slot), complaint.to_owned());
-            }
-        }
+        let now = self.now;
+        let overdue: Vec<_> =
+            self.runners.iter_mut().filter_map(|(id, runner)| Some((*id, runner.overdue(now)?))).collect();
+        overdue.into_iter().for_each(|(id, complaint)| self.complain(id, complaint.to_owned()));
     }
 
     /// Sets the timer to what comes next. It is moved forward only, since it costs nothing when it wakes us in vain.
     fn set_timer(&mut self) {
         let own = if self.leave_until.is_some() { None } else { self.pool.next_deadline() };
-        let runners = self.runners.iter().flatten().filter_map(|runner| runner.deadline.map(|(at, _)| at));
+        let runners = self.runners.values().filter_map(|runner| runner.deadline.map(|(at, _)| at));
         let next = runners
             .chain(own)
             .chain(self.drain_until())

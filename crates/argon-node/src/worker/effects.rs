@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::{Blame, Effect, Input, Kind, Program, STATIC_ADVICE, Signal, SlotId};
+use argon_core::pool::{Blame, Effect, Input, Kind, Program, RunnerId, STATIC_ADVICE, Signal};
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::{BlobHash, Flags, Runtime, Task};
@@ -40,29 +40,27 @@ impl Driver {
             Effect::Spawn { .. } | Effect::Hand { .. } | Effect::Execute { .. } | Effect::Leave
                 if self.leave_until.is_some() => {}
             Effect::HandAhead { .. } if self.leave_until.is_some() => {}
-            Effect::Spawn { slot, generation, kind } => self.spawn(slot, generation, kind),
-            Effect::Hand { slot, task } => self.hand(slot, task),
-            Effect::HandAhead { slot, task } => self.hand_ahead(slot, task),
-            Effect::Reclaim { slot, generation } => self.reclaim(slot, generation),
-            Effect::Execute { slot, generation, task } => self.execute(slot, generation, &task),
-            Effect::Retire { slot, generation } => {
+            Effect::Spawn { runner, kind } => self.spawn(runner, kind),
+            Effect::Hand { runner, task } => self.hand(runner, task),
+            Effect::HandAhead { runner, task } => self.hand_ahead(runner, task),
+            Effect::Reclaim { runner } => self.reclaim(runner),
+            Effect::Execute { runner, task } => self.execute(runner, &task),
+            Effect::Retire { runner } => {
                 let until = self.now + RETIRE_LIMIT;
-                if let Some(runner) = self.runner(slot, generation) {
+                if let Some(runner) = self.runners.get_mut(&runner) {
                     runner.flush();
                     runner.close_socket();
                     runner.deadline = Some((until, "it did not end when its socket was closed"));
                 }
             }
-            Effect::Signal { slot, generation, signal } => {
+            Effect::Signal { runner, signal } => {
                 let signal = match signal {
                     Signal::Term => signal::Signal::SIGTERM,
                     Signal::Kill => signal::Signal::SIGKILL,
                 };
-                if let Some(runner) = self.runner(slot, generation) {
+                if let Some(runner) = self.runners.get_mut(&runner) {
                     runner.signal(signal);
-                } else if let Some(starting) = &mut self.starting[slot.0]
-                    && starting.generation == generation
-                {
+                } else if let Some(starting) = self.starting.get_mut(&runner) {
                     starting.signal = Some(signal);
                 }
             }
@@ -74,24 +72,19 @@ impl Driver {
         }
     }
 
-    /// The runner of a slot, if it is still that one.
-    fn runner(&mut self, slot: SlotId, generation: u64) -> Option<&mut Runner> {
-        self.runners.get_mut(slot.0)?.as_mut().filter(|runner| runner.generation == generation)
-    }
-
-    fn spawn(&mut self, slot: SlotId, generation: u64, kind: Kind) {
-        match self.start_runner(generation, kind) {
-            Ok(runner) => self.runners[slot.0] = Some(runner),
+    fn spawn(&mut self, id: RunnerId, kind: Kind) {
+        match self.start_runner(kind) {
+            Ok(runner) => drop(self.runners.insert(id, runner)),
             Err(NoStart { why, blame }) => {
                 if blame == Blame::Machine {
                     self.on_trouble(format!("no {} runner can be started: {why}", kind.runtime.name()));
                 }
-                self.inputs.push_back(Input::SpawnFailed { slot, generation, why, blame });
+                self.inputs.push_back(Input::SpawnFailed { runner: id, why, blame });
             }
         }
     }
 
-    fn start_runner(&mut self, generation: u64, kind: Kind) -> Result<Runner, NoStart> {
+    fn start_runner(&mut self, kind: Kind) -> Result<Runner, NoStart> {
         let launch = self.launch(kind)?;
         self.serial = self.serial.wrapping_add(1);
         let mark = Mark::new(self.config.id, self.serial);
@@ -110,8 +103,7 @@ impl Driver {
         };
         let mut runner = started
             .and_then(|(started, socket)| {
-                Runner::new(started, socket, (generation, kind), mark, &launch.preamble)
-                    .map_err(SpawnError::System)
+                Runner::new(started, socket, kind, mark, &launch.preamble).map_err(SpawnError::System)
             })
             .map_err(|error| no_start(kind, &launch, &error))?;
         let (limit, complaint) = match kind.runtime {
@@ -178,34 +170,34 @@ impl Driver {
         }
     }
 
-    fn hand(&mut self, slot: SlotId, task: Task) {
-        let Some(runner) = self.runners.get_mut(slot.0).and_then(Option::as_mut) else {
+    fn hand(&mut self, id: RunnerId, task: Task) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         runner.hands.begin(Current::of(&task));
-        self.send(slot, task);
+        self.send(id, task);
     }
 
-    fn hand_ahead(&mut self, slot: SlotId, mut task: Task) {
-        let Some(runner) = self.runners.get_mut(slot.0).and_then(Option::as_mut) else {
+    fn hand_ahead(&mut self, id: RunnerId, mut task: Task) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         if let Err(error) = runner.hands.begin_ahead(Current::of(&task)) {
-            return self.complain(slot, format!("it could not be handed a task ahead: {error}"));
+            return self.complain(id, format!("it could not be handed a task ahead: {error}"));
         }
         task.head.flags = task.head.flags.with(Flags::AHEAD);
-        self.send(slot, task);
+        self.send(id, task);
     }
 
     /// Takes back what a runner has not claimed.
-    pub(super) fn reclaim(&mut self, slot: SlotId, generation: u64) {
-        let attempts = self.runner(slot, generation).map(|runner| runner.hands.take_back());
+    pub(super) fn reclaim(&mut self, id: RunnerId) {
+        let attempts = self.runners.get_mut(&id).map(|runner| runner.hands.take_back());
         let attempts = attempts.unwrap_or_default();
-        self.inputs.push_back(Input::Reclaimed { slot, generation, attempts });
+        self.inputs.push_back(Input::Reclaimed { runner: id, attempts });
     }
 
-    fn send(&mut self, slot: SlotId, task: Task) {
-        let Some(runner) = self.runners.get_mut(slot.0).and_then(Option::as_mut) else {
+    fn send(&mut self, id: RunnerId, task: Task) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         // An executable does not need itself.

@@ -24,24 +24,24 @@ impl Driver {
         let mark = Mark::new(self.config.id, 0);
         let runners = &self.runners;
         let guardian = self.guardian.as_ref().and_then(Guardian::pid);
-        let is_own = |pid| guardian == Some(pid) || runners.iter().flatten().any(|runner| runner.pid == pid);
+        let is_own = |pid| guardian == Some(pid) || runners.values().any(|runner| runner.pid == pid);
         if !self.own_children.have_others(is_own) {
             self.leftovers = 0;
             return;
         }
         self.leftovers = sweep::leftovers_below(
             mark,
-            |pid| runners.iter().flatten().any(|runner| runner.pid == pid),
-            |mark| self.starting.iter().flatten().any(|starting| starting.mark == mark),
-            |mark| runners.iter().flatten().any(|runner| runner.mark == mark),
+            |pid| runners.values().any(|runner| runner.pid == pid),
+            |mark| self.starting.values().any(|starting| starting.mark == mark),
+            |mark| runners.values().any(|runner| runner.mark == mark),
         );
     }
 
     /// Waits until nothing is left of any runner, within reason; the guardian has the last word.
     pub(super) async fn end_leftovers(&mut self) {
         self.kill_runners();
-        self.runners.iter_mut().for_each(|runner| *runner = None);
-        self.starting.iter_mut().for_each(|starting| *starting = None);
+        self.runners.clear();
+        self.starting.clear();
         let looks = 200;
         for _ in 0..looks {
             self.sweep();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_core::gate::Recalled;
-use argon_core::pool::{Input, SlotId};
+use argon_core::pool::Input;
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::conversation::worker::{Drain, FromWorker, Register, ToWorker};
 use argon_proto::conversation::{Blob, OutputCredit};
@@ -48,7 +48,7 @@ impl Driver {
         self.is_linked = false;
         self.batch.on_manager_lost();
         self.gate.on_manager_lost();
-        for current in self.runners.iter_mut().flatten().flat_map(|runner| runner.hands.all()) {
+        for current in self.runners.values_mut().flat_map(|runner| runner.hands.all()) {
             current.window.write_off();
         }
         self.step(Input::ManagerLost);
@@ -95,7 +95,7 @@ impl Driver {
         let runtimes = &mut self.runtimes;
         let may_start = |task: &Task| !must_wait(runtimes, task);
         let complete = self.gate.on_blob(hash, payload.clone(), self.pool.tasks(), may_start);
-        for runner in self.runners.iter_mut().flatten() {
+        for runner in self.runners.values_mut() {
             if let Some(at) = runner.wants_blobs.iter().position(|wanted| *wanted == hash) {
                 runner.wants_blobs.swap_remove(at);
                 runner.has_blobs.insert(hash);
@@ -127,7 +127,7 @@ impl Driver {
         if !self.is_linked {
             return;
         }
-        let wanted = self.runners.iter().flatten().flat_map(|runner| runner.wants_blobs.iter().copied());
+        let wanted = self.runners.values().flat_map(|runner| runner.wants_blobs.iter().copied());
         let hashes = self.gate.take_questions(wanted);
         if !hashes.is_empty() {
             self.tell(FromWorker::NeedBlob(hashes));
@@ -151,8 +151,8 @@ impl Driver {
 
     /// The runner that has this attempt.
     pub(super) fn runner_of(&mut self, attempt: AttemptId) -> Option<&mut Runner> {
-        let SlotId(slot) = self.pool.slot_of(attempt)?;
-        let runner = self.runners[slot].as_mut()?;
+        let id = self.pool.runner_of(attempt)?;
+        let runner = self.runners.get_mut(&id)?;
         runner.hands.find(attempt).is_some().then_some(runner)
     }
 }

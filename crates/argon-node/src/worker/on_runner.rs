@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_core::pool::{Exit, Input, SlotId};
+use argon_core::pool::{Exit, Input, RunnerId};
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::conversation::{Ask, Blob, Output};
@@ -21,61 +21,60 @@ const UNSENT_OUTPUT_BYTES: usize = 16 << 20;
 
 impl Driver {
     /// A runner's socket brought bytes.
-    pub(super) fn on_runner_said(&mut self, slot: SlotId) {
-        while let Some(runner) = &mut self.runners[slot.0] {
+    pub(super) fn on_runner_said(&mut self, id: RunnerId) {
+        while let Some(runner) = self.runners.get_mut(&id) {
             if runner.complaint.is_some() {
                 return;
             }
             match runner.decoder.next() {
-                Ok(Some(message)) => self.on_runner_message(slot, message),
+                Ok(Some(message)) => self.on_runner_message(id, message),
                 Ok(None) => return,
                 Err(DecodeError::Misplaced(_)) => {
                     let complaint = "it sent a message that is not a runner's to send";
-                    return self.complain(slot, complaint.to_owned());
+                    return self.complain(id, complaint.to_owned());
                 }
                 Err(error) => {
-                    return self.complain(slot, format!("it sent what is not the runner protocol: {error}"));
+                    return self.complain(id, format!("it sent what is not the runner protocol: {error}"));
                 }
             }
         }
     }
 
-    fn on_runner_message(&mut self, slot: SlotId, message: FromRunner) {
+    fn on_runner_message(&mut self, id: RunnerId, message: FromRunner) {
         if matches!(message, FromRunner::OutputLeft | FromRunner::NeedBlob(_) | FromRunner::Ask(_)) {
             self.batch.stay_alert(self.now);
         }
         match message {
-            FromRunner::Ready(ready) => self.on_ready(slot, &ready),
-            FromRunner::OutputLeft => self.on_output_left(slot),
-            FromRunner::Outcome(outcome) => self.on_outcome(slot, outcome),
-            FromRunner::NeedBlob(hashes) => self.on_need_blob(slot, hashes),
-            FromRunner::Ask(Ask { ask, question, .. }) => self.on_ask(slot, ask, question),
+            FromRunner::Ready(ready) => self.on_ready(id, &ready),
+            FromRunner::OutputLeft => self.on_output_left(id),
+            FromRunner::Outcome(outcome) => self.on_outcome(id, outcome),
+            FromRunner::NeedBlob(hashes) => self.on_need_blob(id, hashes),
+            FromRunner::Ask(Ask { ask, question, .. }) => self.on_ask(id, ask, question),
             FromRunner::Log(log) => tracing::debug!("a log record of {:?} is not relayed yet", log.from),
         }
     }
 
-    fn on_ready(&mut self, slot: SlotId, ready: &Ready) {
-        let Some(runner) = &mut self.runners[slot.0] else {
+    fn on_ready(&mut self, id: RunnerId, ready: &Ready) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         if runner.is_ready {
-            return self.complain(slot, "it said READY twice".to_owned());
+            return self.complain(id, "it said READY twice".to_owned());
         }
         runner.is_ready = true;
         runner.claims = ready.claims;
         runner.deadline = None;
-        let generation = runner.generation;
         if self.trouble.take().is_some() {
             tracing::info!("runners start again");
         }
-        self.step(Input::RunnerReady { slot, generation, takes_ahead: ready.claims });
+        self.step(Input::RunnerReady { runner: id, takes_ahead: ready.claims });
     }
 
-    fn on_outcome(&mut self, slot: SlotId, mut outcome: Outcome) {
-        if self.runners[slot.0].as_ref().is_some_and(|runner| !runner.claims) {
-            self.empty_pipes(slot);
+    fn on_outcome(&mut self, id: RunnerId, mut outcome: Outcome) {
+        if self.runners.get(&id).is_some_and(|runner| !runner.claims) {
+            self.empty_pipes(id);
         }
-        let Some(runner) = &mut self.runners[slot.0] else {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         let head = &outcome.head;
@@ -89,7 +88,7 @@ impl Driver {
                 head.status.name(),
                 head.id
             );
-            return self.complain(slot, complaint);
+            return self.complain(id, complaint);
         }
         let is_error = head.status == Status::Error;
         if let Some(current) = runner.hands.end()
@@ -102,15 +101,14 @@ impl Driver {
         outcome.head.leaves = false;
         let was_asking = runner.asking.take().is_some();
         runner.wants_blobs.clear();
-        let generation = runner.generation;
         if was_asking {
             self.ask_clients();
         }
-        self.step(Input::RunnerFinished { slot, generation, outcome });
+        self.step(Input::RunnerFinished { runner: id, outcome });
     }
 
-    fn on_need_blob(&mut self, slot: SlotId, hashes: Vec<BlobHash>) {
-        let Some(runner) = &mut self.runners[slot.0] else {
+    fn on_need_blob(&mut self, id: RunnerId, hashes: Vec<BlobHash>) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         for hash in hashes {
@@ -125,16 +123,16 @@ impl Driver {
     }
 
     /// A task ends and has printed something that is still on its way. The runner claims no other before that is taken.
-    fn on_output_left(&mut self, slot: SlotId) {
-        self.empty_pipes(slot);
-        if let Some(runner) = &mut self.runners[slot.0] {
+    fn on_output_left(&mut self, id: RunnerId) {
+        self.empty_pipes(id);
+        if let Some(runner) = self.runners.get_mut(&id) {
             runner.say(ToRunner::OutputTaken);
         }
     }
 
     /// Something wrote to a runner's standard output or error: an attempt that it has, or nobody who is known.
-    pub(super) fn on_printed(&mut self, slot: SlotId, writer: Option<AttemptId>, fd: u8, bytes: Bytes) {
-        let Some(runner) = &mut self.runners[slot.0] else {
+    pub(super) fn on_printed(&mut self, id: RunnerId, writer: Option<AttemptId>, fd: u8, bytes: Bytes) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         let Some(current) = writer.and_then(|writer| runner.hands.find(writer)) else {
@@ -170,29 +168,29 @@ impl Driver {
         }
     }
 
-    fn empty_pipes(&mut self, slot: SlotId) {
-        let Some(runner) = &mut self.runners[slot.0] else {
+    fn empty_pipes(&mut self, id: RunnerId) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         // This may exceed the attempt's window, by what a pipe holds: its outcome must not overtake it.
         let printed = runner.empty_pipes(&mut self.scratch);
         let writer = runner.hands.current().map(|current| current.attempt);
         for (fd, bytes) in printed {
-            self.on_printed(slot, writer, fd, bytes);
+            self.on_printed(id, writer, fd, bytes);
         }
     }
 
     /// A runner's socket ended, by its own doing or with its process.
-    pub(super) fn on_runner_closed(&mut self, slot: SlotId) {
+    pub(super) fn on_runner_closed(&mut self, id: RunnerId) {
         let until = self.now + CLOSED_LIMIT;
-        if let Some(runner) = &mut self.runners[slot.0] {
+        if let Some(runner) = self.runners.get_mut(&id) {
             runner.deadline = Some((until, "it closed the socket over which it is told its tasks"));
         }
     }
 
     /// Ends a runner that did what it must not.
-    pub(super) fn complain(&mut self, slot: SlotId, complaint: String) {
-        if let Some(runner) = &mut self.runners[slot.0] {
+    pub(super) fn complain(&mut self, id: RunnerId, complaint: String) {
+        if let Some(runner) = self.runners.get_mut(&id) {
             tracing::debug!("runner {} is ended because {complaint}", runner.pid);
             runner.complaint.get_or_insert(complaint);
             runner.is_deaf = true;
@@ -201,28 +199,27 @@ impl Driver {
     }
 
     /// A runner's process ended.
-    pub(super) fn on_runner_ended(&mut self, slot: SlotId) {
-        let Some(runner) = &mut self.runners[slot.0] else {
+    pub(super) fn on_runner_ended(&mut self, id: RunnerId) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         // While the pid is ours: everything that the task started goes with it.
         runner.signal(Signal::SIGKILL);
-        let generation = runner.generation;
-        self.step(Input::RunnerEnded { slot, generation });
-        self.reclaim(slot, generation);
-        if let Some(runner) = &mut self.runners[slot.0] {
+        self.step(Input::RunnerEnded { runner: id });
+        self.reclaim(id);
+        if let Some(runner) = self.runners.get_mut(&id) {
             runner.empty_socket(&mut self.scratch);
         }
-        self.on_runner_said(slot);
-        self.empty_pipes(slot);
-        let Some(runner) = self.runners[slot.0].take() else {
+        self.on_runner_said(id);
+        self.empty_pipes(id);
+        let Some(runner) = self.runners.remove(&id) else {
             return;
         };
         let ended = match kernel::reap(runner.pid) {
             Ok(Some(ended)) => ended,
             Ok(None) => {
                 // It is readable a moment before it can be collected when another of its threads still runs.
-                self.runners[slot.0] = Some(runner);
+                self.runners.insert(id, runner);
                 return;
             }
             Err(error) => {
@@ -238,7 +235,7 @@ impl Driver {
         if runner.asking.is_some() {
             self.ask_clients();
         }
-        self.step(Input::RunnerGone { slot, generation, exit: exit_of(runner, ended) });
+        self.step(Input::RunnerGone { runner: id, exit: exit_of(runner, ended) });
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::SlotId;
+use argon_core::pool::RunnerId;
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::conversation::{Answer, Ask};
@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
 use crate::worker::driver::Driver;
+use crate::worker::runners::runner::Runner;
 
 /// All answers together hold at most so much; the sessions not used for longest go first.
 const ANSWERS_BYTES: usize = 64 << 20;
@@ -123,12 +124,12 @@ impl Answers {
 
 impl Driver {
     /// A task asks its client something.
-    pub(crate) fn on_ask(&mut self, slot: SlotId, ask: u32, question: Bytes) {
-        let Some(runner) = &mut self.runners[slot.0] else {
+    pub(crate) fn on_ask(&mut self, id: RunnerId, ask: u32, question: Bytes) {
+        let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
         let Some(current) = runner.hands.current() else {
-            return self.complain(slot, "it asked a question outside of any task".to_owned());
+            return self.complain(id, "it asked a question outside of any task".to_owned());
         };
         let to = current.attempt;
         let is_about_module = is_about_module(&question);
@@ -147,18 +148,20 @@ impl Driver {
         if !self.is_linked {
             return;
         }
-        for slot in 0..self.runners.len() {
-            let Some((from, asking)) = self.asking_in(slot) else {
+        for id in self.runners.keys().copied().collect::<Vec<_>>() {
+            let Some((from, asking)) = self.runners.get(&id).and_then(Runner::question) else {
                 continue;
             };
             let is_due = !asking.is_sent
-                && !(0..self.runners.len())
-                    .filter_map(|other| self.asking_in(other))
+                && !self
+                    .runners
+                    .values()
+                    .filter_map(Runner::question)
                     .any(|(other_from, other)| other.is_sent && is_same(asking, from, other, other_from));
             if is_due {
                 let (ask, question) = (asking.ask, asking.question.clone());
                 self.tell(FromWorker::Ask(Ask { from, ask, question }));
-                if let Some(asking) = self.runners[slot].as_mut().and_then(|runner| runner.asking.as_mut()) {
+                if let Some(asking) = self.runners.get_mut(&id).and_then(|runner| runner.asking.as_mut()) {
                     asking.is_sent = true;
                 }
             }
@@ -167,7 +170,7 @@ impl Driver {
 
     /// A new connection carries every question anew.
     pub(crate) fn ask_clients_again(&mut self) {
-        for asking in self.runners.iter_mut().flatten().filter_map(|runner| runner.asking.as_mut()) {
+        for asking in self.runners.values_mut().filter_map(|runner| runner.asking.as_mut()) {
             asking.is_sent = false;
         }
         self.ask_clients();
@@ -188,7 +191,7 @@ impl Driver {
         let Some(asked) = asked.filter(|asked| asked.is_about_module) else {
             return;
         };
-        for runner in self.runners.iter_mut().flatten() {
+        for runner in self.runners.values_mut() {
             let Some(from) = runner.hands.current().map(|current| current.attempt) else {
                 continue;
             };
@@ -206,10 +209,12 @@ impl Driver {
             self.answers.keep(self.now, to.task.session, &asked.question, &KnownAnswer { found, bytes });
         }
     }
+}
 
-    fn asking_in(&self, slot: usize) -> Option<(AttemptId, &Asking)> {
-        let runner = self.runners[slot].as_ref()?;
-        Some((runner.hands.current()?.attempt, runner.asking.as_ref()?))
+impl Runner {
+    /// The question of its attempt that waits for an answer.
+    fn question(&self) -> Option<(AttemptId, &Asking)> {
+        Some((self.hands.current()?.attempt, self.asking.as_ref()?))
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc as std_mpsc;
 use std::task::{Context, Poll};
 
-use argon_core::pool::SlotId;
+use argon_core::pool::RunnerId;
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
@@ -18,15 +18,12 @@ use super::spawn::{Plan, SpawnError, spawn};
 /// What came of a plan.
 #[derive(Debug)]
 pub(crate) struct Spawned {
-    pub(crate) slot: SlotId,
-    /// The number of the process in its slot.
-    pub(crate) generation: u64,
+    pub(crate) runner: RunnerId,
     pub(crate) result: Result<(Pid, OwnedFd), SpawnError>,
 }
 
 struct Order {
-    slot: SlotId,
-    generation: u64,
+    runner: RunnerId,
     plan: Plan,
 }
 
@@ -48,11 +45,11 @@ impl Spawners {
     }
 
     /// Starts a process; [`Self::poll`] tells what came of it.
-    pub(crate) fn start(&mut self, slot: SlotId, generation: u64, plan: Plan) {
-        match self.thread(slot.0 % self.threads_max) {
-            Ok(thread) => drop(thread.send(Order { slot, generation, plan })),
+    pub(crate) fn start(&mut self, runner: RunnerId, plan: Plan) {
+        match self.thread(runner.0 as usize % self.threads_max) {
+            Ok(thread) => drop(thread.send(Order { runner, plan })),
             Err(error) => {
-                let _ = self.said.send(Spawned { slot, generation, result: Err(SpawnError::System(error)) });
+                let _ = self.said.send(Spawned { runner, result: Err(SpawnError::System(error)) });
             }
         }
     }
@@ -62,8 +59,8 @@ impl Spawners {
             let (orders, taken) = std_mpsc::channel::<Order>();
             let said = self.said.clone();
             std::thread::Builder::new().name("argon start".to_owned()).spawn(move || {
-                for Order { slot, generation, plan } in taken {
-                    let _ = said.send(Spawned { slot, generation, result: spawn(&plan) });
+                for Order { runner, plan } in taken {
+                    let _ = said.send(Spawned { runner, result: spawn(&plan) });
                 }
             })?;
             self.threads.push(orders);

@@ -1,4 +1,4 @@
-//! The process in a slot as the worker sees it: its socket or its input, its two pipes and its end. Moves bytes, decides
+//! A runner or command as the worker sees it: its socket or its input, its two pipes and its end. Moves bytes, decides
 //! nothing.
 
 use std::io::{self, ErrorKind, IoSlice, PipeReader, Read, Write};
@@ -49,7 +49,6 @@ pub(crate) enum Found {
 /// A runner and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    pub(crate) generation: u64,
     pub(crate) kind: Kind,
     pub(crate) pid: Pid,
     pub(crate) mark: Mark,
@@ -99,11 +98,11 @@ impl Runner {
     pub(crate) fn new(
         started: Started,
         (socket, claims): (UnixStream, Claims),
-        (generation, kind): (u64, Kind),
+        kind: Kind,
         mark: Mark,
         preamble: &[u8],
     ) -> io::Result<Self> {
-        let mut runner = Self::silent(started, (generation, kind), mark)?;
+        let mut runner = Self::silent(started, kind, mark)?;
         runner.socket = Some(kernel::watched(socket)?);
         runner.hands = Hands::new(Some(claims));
         runner.outbox.push_raw(preamble);
@@ -111,21 +110,15 @@ impl Runner {
     }
 
     /// Takes over a command that was just started.
-    pub(crate) fn of_command(
-        started: Started,
-        generation: u64,
-        mark: Mark,
-        stdin: Option<Stdin>,
-    ) -> io::Result<Self> {
-        let mut runner = Self::silent(started, (generation, Kind::COMMAND), mark)?;
+    pub(crate) fn of_command(started: Started, mark: Mark, stdin: Option<Stdin>) -> io::Result<Self> {
+        let mut runner = Self::silent(started, Kind::COMMAND, mark)?;
         runner.stdin = stdin;
         runner.is_ready = true;
         Ok(runner)
     }
 
-    fn silent(started: Started, (generation, kind): (u64, Kind), mark: Mark) -> io::Result<Self> {
+    fn silent(started: Started, kind: Kind, mark: Mark) -> io::Result<Self> {
         Ok(Self {
-            generation,
             kind,
             pid: started.pid,
             mark,
