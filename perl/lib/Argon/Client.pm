@@ -10,14 +10,14 @@ use warnings;
 use Scalar::Util ();
 
 use Argon                  ();
-use Argon::Client::Address ();
+use Argon::Client::Net::Address ();
 use Argon::Client::Code    ();
 use Argon::Client::Loop    ();
 use Argon::Client::Map     ();
 use Argon::Client::Options ();
 use Argon::Client::Result  ();
 use Argon::Client::Session ();
-use Argon::Client::Task qw(:all);
+use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Client::Wait::Leaving ();
 use Argon::Data     ();
 use Argon::Deferred ();
@@ -33,11 +33,11 @@ my %alive;
 
 sub new {
     my ($class, @arguments) = @_;
-    my %given = Argon::Client::Address::arguments(
+    my %given = Argon::Client::Net::Address::arguments(
         sub { return $CONNECTION_OPTION{ $_[0] } || Argon::Client::Options::is_known($_[0]) }, @arguments);
     my %defaults = map { $_ => $given{$_} } grep { !$CONNECTION_OPTION{$_} } keys %given;
     my $session = Argon::Client::Session->new(
-        addresses      => [Argon::Client::Address::all(@given{qw(host port hosts)})],
+        addresses      => [Argon::Client::Net::Address::all(@given{qw(host port hosts)})],
         key            => $given{key},
         give_up_after  => $given{give_up_after},
         remote_modules => $given{remote_modules} // 1,

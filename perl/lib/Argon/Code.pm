@@ -13,13 +13,13 @@ use warnings;
 use B ();
 use Digest::SHA ();
 use Scalar::Util ();
-use Argon::Code::Optree ();
-use Argon::Code::Origin ();
+use Argon::Code::Analyse::Optree ();
+use Argon::Code::Analyse::Origin ();
 use Argon::Code::Receive ();
 use Argon::Code::Refusal ();
-use Argon::Code::Shipment ();
-use Argon::Code::Source ();
-use Argon::Code::Version ();
+use Argon::Code::Ship::Shipment ();
+use Argon::Code::Ship::GivenText ();
+use Argon::Code::Analyse::PerlVersion ();
 use Argon::Data ();
 
 our $VERSION = '0.01';
@@ -49,17 +49,17 @@ sub ship {
 
 sub _ship {
     my ($code, $options) = @_;
-    return { text => $code->text, captures => undef } if ref $code eq 'Argon::Code::Source';
+    return { text => $code->text, captures => undef } if ref $code eq 'Argon::Code::Ship::GivenText';
     # Only what is not code itself is asked by its overloaded operator.
     (Scalar::Util::reftype($code) // q{}) eq 'CODE' || (ref $code && eval { $code = \&$code; 1 })
         or Argon::Code::Refusal->throw('this is not a code reference', 'pass sub { ... } or \\&name');
     my $cv       = B::svref_2object($code);
-    my $identity = $$cv && ${ $cv->ROOT } && !defined $options->{by_name} ? Argon::Code::Version::code_identity($cv) : undef;
+    my $identity = $$cv && ${ $cv->ROOT } && !defined $options->{by_name} ? Argon::Code::Analyse::PerlVersion::code_identity($cv) : undef;
     my $shipment = defined $identity ? $shipment_of{$identity} : undef;
     if (!$shipment || !$shipment->is_current) {
         my $name = _by_name($code, $cv, $options->{by_name});
         return { text => $name, captures => undef } if defined $name;
-        $shipment = Argon::Code::Shipment->build($code);
+        $shipment = Argon::Code::Ship::Shipment->build($code);
         if (defined $identity) {
             %shipment_of = %constant_blob_of = () if keys %shipment_of >= SHIPMENTS_MAX;
             $shipment_of{$identity} = $shipment;
@@ -82,7 +82,7 @@ sub _refuse_outer {
 sub with_names {
     my ($sentence, $code) = @_;
     return $sentence if ref $code ne 'CODE';
-    my $identity = Argon::Code::Version::code_identity(B::svref_2object($code));
+    my $identity = Argon::Code::Analyse::PerlVersion::code_identity(B::svref_2object($code));
     my $shipment = defined $identity ? $shipment_of{$identity} : undef;
     return $sentence if !$shipment;
     my $name_of = sub { $shipment->name_of_slot($_[0]) };
@@ -117,14 +117,14 @@ sub known_blob {
 sub _by_name {
     my ($code, $cv, $wanted) = @_;
     return if defined $wanted && !$wanted && !$cv->XSUB;
-    my $origin = Argon::Code::Origin::of($code);
+    my $origin = Argon::Code::Analyse::Origin::of($code);
     if ($origin->{kind} eq 'value') {
         Argon::Code::Refusal->throw('it was to travel by name, but it is not a named sub of a module file',
             'leave out by_name, or move the sub to a module') if $wanted;
         return;
     }
     if (!$wanted && $origin->{kind} eq 'module' && !$cv->XSUB) {
-        return unless Argon::Code::Origin::is_core($origin->{module});
+        return unless Argon::Code::Analyse::Origin::is_core($origin->{module});
     }
     my $text = "# Argon Perl code, format 1, written by perl $]\n";
     $text .= 'BEGIN { Argon::Code::Receive::prepare(modules => [' . B::perlstring($origin->{module}) . "]) }\n" if $origin->{module};
@@ -139,7 +139,7 @@ my %class_shipment_of;
 sub ship_class {
     my ($class) = @_;
     my $known = $class_shipment_of{$class};
-    my $shipment = $known && $known->is_current ? $known : Argon::Code::Shipment->build(undef, classes => [$class]);
+    my $shipment = $known && $known->is_current ? $known : Argon::Code::Ship::Shipment->build(undef, classes => [$class]);
     $class_shipment_of{$class} = $shipment;
     return { text => $shipment->text, captures => $shipment->captures(undef, 1) };
 }
@@ -150,15 +150,15 @@ sub shipped { return _ship($_[0], { whole => 1 }) }
 # { module } or { text, captures } for a class, or nothing if both sides know it anyway.
 sub way_to_class {
     my ($class) = @_;
-    return unless Argon::Code::Classes::exists_here($class);
-    return ship_class($class) if Argon::Code::Classes::is_of_script($class) && $class ne 'main';
-    my $module = Argon::Code::Origin::module_of_package($class);
+    return unless Argon::Code::Analyse::Classes::exists_here($class);
+    return ship_class($class) if Argon::Code::Analyse::Classes::is_of_script($class) && $class ne 'main';
+    my $module = Argon::Code::Analyse::Origin::module_of_package($class);
     return $module ? { module => $module } : undef;
 }
 
 sub from_source {
     my $source = pop @_;    # also as a class method
-    my $made = eval { Argon::Code::Source->new($source) };
+    my $made = eval { Argon::Code::Ship::GivenText->new($source) };
     return $made if $made;
     die Argon::Data::at_caller($@->sentence);
 }

@@ -12,7 +12,7 @@ use Scalar::Util ();
 
 use Argon::Client::Loop   ();
 use Argon::Client::Result ();
-use Argon::Client::Task qw(:all);
+use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Client::Wait::Leaving ();
 use Argon::Protocol qw(:all);
 

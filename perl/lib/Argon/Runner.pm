@@ -13,12 +13,12 @@ use Argon::Data            ();
 use Argon::Data::Copy      ();
 use Argon::Protocol        qw(:all);
 use Argon::Runner::Caller  ();
-use Argon::Runner::Claims  ();
+use Argon::Runner::LeasePipe  ();
 use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
-use Argon::Runner::Quick   ();
+use Argon::Runner::FastPath   ();
 use Argon::Runner::Reset   ();
-use Argon::Runner::Shared  ();
+use Argon::Runner::SharedValues  ();
 use Argon::Runner::Socket  ();
 use Argon::Runner::Stack   ();
 
@@ -28,9 +28,9 @@ sub start {
     my $self = bless { process => $$, socket => Argon::Runner::Socket->new($handle), code => Argon::Runner::Code->new },
         $class;
     $self->{modules} = Argon::Runner::Modules->new($self->{socket});
-    $self->{shared}  = Argon::Runner::Shared->new;
+    $self->{shared}  = Argon::Runner::SharedValues->new;
     delete $ENV{ARGON_RUNNER_FD};
-    $self->{claims} = Argon::Runner::Claims->new($self->{socket});
+    $self->{claims} = Argon::Runner::LeasePipe->new($self->{socket});
     $self->{modules}->install;
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();
@@ -47,7 +47,7 @@ sub _serve {
     my ($self) = @_;
     my $socket = $self->{socket};
     while ($socket->wait_for_message) {
-        Argon::Runner::Quick::serve($self);
+        Argon::Runner::FastPath::serve($self);
         next if !$socket->has_message;
         my ($kind, $body, $payload) = $socket->next_message or last;
         if ($kind == RUN) {

@@ -1,7 +1,7 @@
 package Argon::Shared;
 
 # Owns the handle on a value that many tasks of a client use: its encoding, made once, as a blob. Argon::Data::Graph writes
-# a reference to the blob wherever the handle stands, and Argon::Runner::Shared gives the task the value in its place.
+# a reference to the blob wherever the handle stands, and Argon::Runner::SharedValues gives the task the value in its place.
 
 use strict;
 use warnings;

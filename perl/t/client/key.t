@@ -10,7 +10,7 @@ use File::Temp ();
 use Test::More;
 
 use Argon::Client;
-use Argon::Client::Key;
+use Argon::Client::Net::Key;
 
 my $folder = File::Temp->newdir;
 my $path   = "$folder/argon/key";
@@ -24,7 +24,7 @@ sub found {
     my ($option, %environment) = @_;
     delete local @ENV{qw(ARGON_KEY XDG_CONFIG_HOME)};
     local @ENV{ keys %environment } = values %environment;
-    return eval { Argon::Client::Key::find($option); 'found' } // $@;
+    return eval { Argon::Client::Net::Key::find($option); 'found' } // $@;
 }
 
 my %way = (

@@ -4,7 +4,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 
-use Argon::Client::Modules;
+use Argon::Client::Session::ModuleAnswers;
 use File::Temp ();
 use Test::More;
 
@@ -21,7 +21,7 @@ close $shared;
 
 local @INC = (sub { }, "$folder");
 
-my ($text, $refusal) = Argon::Client::Modules::text_of('Pure/Thing.pm');
+my ($text, $refusal) = Argon::Client::Session::ModuleAnswers::text_of('Pure/Thing.pm');
 is $text, qq{# line 1 "$folder/Pure/Thing.pm"\npackage X;\n1;\n}, 'a_pure_module_is_given_with_the_name_of_its_file';
 for my $case (
     ['Compiled/Thing.pm', qr/compiled code/,          'a_compiled_module_is_refused'],
@@ -35,7 +35,7 @@ for my $case (
     [[],                  qr/names no module/,        'a_name_that_is_no_text_is_refused'],
     )
 {
-    ($text, $refusal) = Argon::Client::Modules::text_of($case->[0]);
+    ($text, $refusal) = Argon::Client::Session::ModuleAnswers::text_of($case->[0]);
     is $text, undef, $case->[2];
     like $refusal, $case->[1], '... with the reason';
 }

@@ -87,9 +87,9 @@ is $client->queue(sub { return eval { require Local::Nowhere; 1 } ? 'there' : 'o
 {
     # Many runners of one worker, new ones too: the client is asked once, and once for what it does not have.
     my %asked;
-    my $text_of = \&Argon::Client::Modules::text_of;
+    my $text_of = \&Argon::Client::Session::ModuleAnswers::text_of;
     no warnings 'redefine';
-    local *Argon::Client::Modules::text_of = sub { $asked{ $_[0] }++; return $text_of->(@_) };
+    local *Argon::Client::Session::ModuleAnswers::text_of = sub { $asked{ $_[0] }++; return $text_of->(@_) };
     my $wide  = Cluster->up(slots => 3, arguments => ['--max-requests' => 2]);
     my $other = Argon::Client->new($wide->client_arguments);
     my @got = $other->map(sub {

@@ -76,9 +76,9 @@ is $client->queue(sub { return List::Util::sum(@_) }, [map { $client->share($_) 
 # Once to the manager, and once to each runner.
 {
     my %sent;
-    my $send = \&Argon::Client::Sending::send_blob;
+    my $send = \&Argon::Client::Session::Sending::send_blob;
     no warnings 'redefine';
-    local *Argon::Client::Sending::send_blob = sub { $sent{ $_[1][0] }++; return $send->(@_) };
+    local *Argon::Client::Session::Sending::send_blob = sub { $sent{ $_[1][0] }++; return $send->(@_) };
     my $big = $client->share('x' x (20 << 20));
     my @lengths = $client->map(sub { return length $big }, [1 .. 200]);
     is List::Util::sum(@lengths), 200 * (20 << 20), '20_MiB_over_200_calls';

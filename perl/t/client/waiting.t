@@ -42,7 +42,7 @@ sub words_of {
     is($word->[1]{code}, 'no_worker', '... with a code for programs');
     cmp_ok($seconds, '>=', 2, '... after two seconds');
     # The other cases wait less.
-    $Argon::Client::Reasons::FIRST_S = 0.2;
+    $Argon::Client::Session::WaitingReasons::FIRST_S = 0.2;
     for my $way (sub { $_[0]->map(sub { return 1 }, [1]) }, sub { $_[0]->defer(sub { return 1 })->get }, sub { $_[0]->defer(sub { return 1 })->error }) {
         (undef, $word) = words_of(1, $way);
         is($word->[1]{code}, 'no_worker', '... in every way of waiting');
@@ -60,7 +60,7 @@ sub words_of {
 
 # the_program_itself_prints_it
 {
-    my $program = "use Argon::Client; \$Argon::Client::Reasons::FIRST_S = 0.2; my \$client = Argon::Client->new(" . join(', ', map {"'$_'"} @address) . ", %s); \$SIG{ALRM} = sub { exit }; alarm 2; \$client->queue(sub { 1 });";
+    my $program = "use Argon::Client; \$Argon::Client::Session::WaitingReasons::FIRST_S = 0.2; my \$client = Argon::Client->new(" . join(', ', map {"'$_'"} @address) . ", %s); \$SIG{ALRM} = sub { exit }; alarm 2; \$client->queue(sub { 1 });";
     my $printed = sub {
         open my $child, '-|', $^X, '-I', "$FindBin::Bin/../../lib", '-e', 'open STDERR, ">&", \*STDOUT; ' . sprintf $program, $_[0] or die $!;
         local $/;

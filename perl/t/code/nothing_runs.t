@@ -24,10 +24,10 @@ BEGIN { *CORE::GLOBAL::exit = sub { ran() } }
 use Argon::Code; use Argon::Data;
 sub ship_all {
     my ($before, $count) = ($RAN, 0);
-    my $give = \&Argon::Code::Written::give;
+    my $give = \&Argon::Code::Write::SourceFromFile::give;
     my $found = 0;
     no warnings 'redefine';
-    local *Argon::Code::Written::give = sub { my $is_found = $give->(@_); $found++ if $is_found; $is_found };
+    local *Argon::Code::Write::SourceFromFile::give = sub { my $is_found = $give->(@_); $found++ if $is_found; $is_found };
     local $@ = 'as it was';
     $IS_SHIPPING = 1;
     for (1, 2) {

@@ -7,16 +7,16 @@ use FindBin;
 use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../../lib";
 use Test::More;
 use Argon::Client;
-use Argon::Client::Sending;
-use Argon::Code::Shipment;
+use Argon::Client::Session::Sending;
+use Argon::Code::Ship::Shipment;
 use TestManager;
 
 my %count = (built => 0, sent => 0);
 {
     no warnings 'redefine';
-    my ($build, $send) = (\&Argon::Code::Shipment::build, \&Argon::Client::Sending::send_blob);
-    *Argon::Code::Shipment::build        = sub { $count{built}++; goto &$build };
-    *Argon::Client::Sending::send_blob   = sub { $count{sent}++; goto &$send };
+    my ($build, $send) = (\&Argon::Code::Ship::Shipment::build, \&Argon::Client::Session::Sending::send_blob);
+    *Argon::Code::Ship::Shipment::build        = sub { $count{built}++; goto &$build };
+    *Argon::Client::Session::Sending::send_blob   = sub { $count{sent}++; goto &$send };
 }
 
 my $manager = TestManager->start;

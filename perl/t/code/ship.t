@@ -128,7 +128,7 @@ SCRIPT
 
 # perls_before_5_22
 {
-    local $Argon::Code::Version::CAN_ALIAS = 0;
+    local $Argon::Code::Analyse::PerlVersion::CAN_ALIAS = 0;
     my ($n, @list) = (5, 1);
     my $add = eval 'sub { $n += shift }' or die $@;
     is(there(Argon::Code::ship($add), 2), 7, 'a captured scalar travels without aliases of references');

@@ -4,11 +4,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../../lib", "$FindBin::Bin/../lib";
 
-use Argon::Client::Inbox ();
-use Argon::Client::Link ();
+use Argon::Client::Session::Inbox ();
+use Argon::Client::Net::Link ();
 use Argon::Client::Result ();
 use Argon::Client::Session ();
-use Argon::Client::Task qw(:all);
+use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Data ();
 use Argon::Protocol qw(:all);
 use JSON::PP ();
@@ -105,7 +105,7 @@ SKIP: {
     my $take = sub {
         my ($bytes) = @_;
         socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die "socketpair: $!";
-        my $link = Argon::Client::Link->new($ours);
+        my $link = Argon::Client::Net::Link->new($ours);
         my @tasks = map { my @task; @task[TASK_ID, TASK_FRAME, TASK_BYTES] = ($_, q{}, 0); \@task } @ids;
         @{$session}{qw(link journal in_flight ack)} = ($link, { map { $_->[TASK_ID] => $_ } @tasks }, scalar @tasks, q{});
         $link->{in} = $bytes;
@@ -116,7 +116,7 @@ SKIP: {
         open $_, '>', '/dev/null' or die $! for \*STDOUT, \*STDERR;
         my @warned;
         local $SIG{__WARN__} = sub { push @warned, @_ };
-        my $is_well = eval { Argon::Client::Inbox::take($session, $link); 1 };
+        my $is_well = eval { Argon::Client::Session::Inbox::take($session, $link); 1 };
         my $why = $@;
         open STDOUT, '>&', $kept[0] or die $!;
         open STDERR, '>&', $kept[1] or die $!;

@@ -15,7 +15,7 @@ my $cluster = Cluster->new;
 my $ready   = $cluster->start(manager => '--port' => 0);
 ($cluster->{port}) = $ready->{addr} =~ /:(\d+)\z/;
 
-my $client = '$Argon::Client::Reasons::FIRST_S = 0.4; my $quick = 0; $client = Argon::Client->new(@address, on_waiting => sub { print "$_[1]{code} $quick\n"; exit }';
+my $client = '$Argon::Client::Session::WaitingReasons::FIRST_S = 0.4; my $quick = 0; $client = Argon::Client->new(@address, on_waiting => sub { print "$_[1]{code} $quick\n"; exit }';
 my %way = (
     'AnyEvent'  => ['AnyEvent', 'use AnyEvent;', "$client, loop => 'AnyEvent'); my \$timer = AnyEvent->timer(after => 0.1, cb => sub { \$quick = 'and the loop ran' }); \$client->defer(sub { 1 })->condvar->recv;"],
     'IO::Async' => ['IO::Async::Loop', 'use IO::Async::Loop;', "my \$loop = IO::Async::Loop->new; $client, loop => \$loop); \$loop->watch_time(after => 0.1, code => sub { \$quick = 'and the loop ran' }); \$client->defer(sub { 1 })->future->get;"],

@@ -8,7 +8,7 @@ use strict;
 use warnings;
 
 use Argon::Client::Result ();
-use Argon::Client::Task qw(:all);
+use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Error ();
 use Argon::Protocol qw(:all);
 

@@ -8,7 +8,7 @@ use warnings;
 
 use JSON::PP ();
 
-use Argon::Client::Task qw(:all);
+use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Data  ();
 use Argon::Error ();
 use Argon::Protocol qw(:all);

@@ -2,7 +2,7 @@ package Argon::Client::Session;
 
 # Owns a client's identity and its journal: every task is kept here until its outcome is in hand, and offered again,
 # under the same id, after each reconnect. It respects the manager's credit, acknowledges outcomes and drives the one
-# connection. Argon::Client makes the tasks; Argon::Client::Reconnect finds a manager; Argon::Client::Inbox reads.
+# connection. Argon::Client makes the tasks; Argon::Client::Session::Reconnect finds a manager; Argon::Client::Session::Inbox reads.
 
 use strict;
 use warnings;
@@ -10,21 +10,21 @@ use warnings;
 use JSON::PP    ();
 use Time::HiRes ();
 
-use Argon::Client::Dial      ();
-use Argon::Client::Driven    ();
-use Argon::Client::Inbox     ();
-use Argon::Client::Lifetime  ();
-use Argon::Client::Reasons   ();
-use Argon::Client::Reconnect ();
-use Argon::Client::Sending   ();
-use Argon::Client::Task qw(:all);
+use Argon::Client::Net::Dial      ();
+use Argon::Client::Session::EventLoops    ();
+use Argon::Client::Session::Inbox     ();
+use Argon::Client::Session::Lifetime  ();
+use Argon::Client::Session::WaitingReasons   ();
+use Argon::Client::Session::Reconnect ();
+use Argon::Client::Session::Sending   ();
+use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Client::Wait ();
 use Argon::Client::Wait::Leaving ();
 use Argon::Client::Wait::Long ();
 use Argon::Error    ();
 use Argon::Protocol qw(:all);
 
-use parent -norequire, 'Argon::Client::Driven', 'Argon::Client::Lifetime';
+use parent -norequire, 'Argon::Client::Session::EventLoops', 'Argon::Client::Session::Lifetime';
 
 my $FLUSH_BYTES     = 65_536;
 my $FLUSH_AFTER_S   = 0.002;
@@ -38,7 +38,7 @@ my $SHORT_S         = 0.02;
 sub new {
     my ($class, %fields) = @_;
     my $self = bless { connections => 0, remote_modules => 1, loop_of => {}, on_interrupt => 'cancel', %fields }, $class;
-    $self->{reconnect} = Argon::Client::Reconnect->new(@{$self}{qw(addresses key give_up_after)});
+    $self->{reconnect} = Argon::Client::Session::Reconnect->new(@{$self}{qw(addresses key give_up_after)});
     $self->_begin;
     $self->register;
     return $self;
@@ -46,9 +46,9 @@ sub new {
 
 sub _begin {
     my ($self) = @_;
-    @{$self}{qw(process identity sequence)} = ($$, Argon::Client::Dial::random(16), 0);
+    @{$self}{qw(process identity sequence)} = ($$, Argon::Client::Net::Dial::random(16), 0);
     @{$self}{qw(journal requests backlog held_back finished left ack)} = ({}, {}, [], [], [], {}, q{});
-    $self->{reasons} = Argon::Client::Reasons->new($self->{on_waiting});
+    $self->{reasons} = Argon::Client::Session::WaitingReasons->new($self->{on_waiting});
     @{$self}{qw(link first in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, undef, 0, 0, 0, 0, 0);
     @{$self}{qw(unflushed flushed_at heard refusals closed turning request)} = (0, 0, 0, 0, 0, 0, 0);
     return;
@@ -64,7 +64,7 @@ sub offer {
     $self->_check_open if $self->{closed};
     $self->{journal}{ $task->[TASK_ID] } = $task;
     my $link = $self->{link};
-    if (!$link || @{ $self->{backlog} } || !Argon::Client::Sending::send_task($self, $link, $task)) {
+    if (!$link || @{ $self->{backlog} } || !Argon::Client::Session::Sending::send_task($self, $link, $task)) {
         push @{ $self->{backlog} }, $task;
         $self->poll if !(@{ $self->{backlog} } & 63) || !$link;
         return;
@@ -153,8 +153,8 @@ sub _round {
         return if !$link;
         $seconds = 0;    # who waits for the connection itself has it now
     }
-    Argon::Client::Sending::offer_again($self)         if @{ $self->{held_back} };
-    Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
+    Argon::Client::Session::Sending::offer_again($self)         if @{ $self->{held_back} };
+    Argon::Client::Session::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
     my $now = Time::HiRes::time();
     $self->{reasons}->act($self, $now) if defined $self->{reasons}{at};
     # Acknowledgements can wait for company, but not for ever: the manager keeps the outcomes meanwhile.
@@ -169,7 +169,7 @@ sub _round {
     $self->{arrived} = 0;
     if ($readable) {
         $link->read_some;
-        Argon::Client::Inbox::take($self, $link) if $link->{received} != $before;
+        Argon::Client::Session::Inbox::take($self, $link) if $link->{received} != $before;
     }
     if ($link->{received} != $before) {
         $self->{heard} = Time::HiRes::time();
@@ -178,7 +178,7 @@ sub _round {
     elsif ((!defined $seconds || $from_loop) && Time::HiRes::time() - $self->{heard} > $SILENCE_S) {
         $link->{broken} ||= "the manager was silent for $SILENCE_S s";
     }
-    Argon::Client::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
+    Argon::Client::Session::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
     $self->flush if length $link->{out};
     $self->_lose($link) if $link->{broken};
     return;
@@ -237,7 +237,7 @@ sub send_blob_again {
     my ($self, $hash) = @_;
     for my $task (values %{ $self->{journal} }) {
         my ($blob) = grep { $_ && $_->[0] eq $hash } $task->[TASK_BLOB], @{ $task->[TASK_SHARED] || [] };
-        return Argon::Client::Sending::send_blob($self->{link}, $blob) if $blob;
+        return Argon::Client::Session::Sending::send_blob($self->{link}, $blob) if $blob;
     }
     return;
 }

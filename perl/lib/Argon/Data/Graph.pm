@@ -57,7 +57,7 @@ sub _flatten {
 
 sub _number_of {
     my ($self, $reference, $parent, $step) = @_;
-    my $optional = ref $reference eq 'Argon::Code::Slots::Optional' ? $reference : undef;
+    my $optional = ref $reference eq 'Argon::Code::Ship::Captures::Optional' ? $reference : undef;
     if ($optional) {
         my $why = $self->{left_out}{ refaddr $optional->place };
         $optional->leave_out($why) if $why;

@@ -1,7 +1,7 @@
 package Argon::Protocol::Handshake;
 
 # Owns the proof of the cluster key: the text of a key, the keys of the roles, the transcript and the two proofs.
-# Pure functions of their arguments; Argon::Client::Dial carries the bytes. The source is spec/protocol.md, section 2.
+# Pure functions of their arguments; Argon::Client::Net::Dial carries the bytes. The source is spec/protocol.md, section 2.
 
 use strict;
 use warnings;

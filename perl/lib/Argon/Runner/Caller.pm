@@ -8,7 +8,7 @@ use strict;
 use warnings;
 
 # Those that call the subs of tasks. (A handler for die, which Argon::Runner::Stack has, is called by a task.)
-my %IS_RUNNER = map { $_ => 1 } qw(Argon::Runner Argon::Runner::Quick Argon::Runner::Code);
+my %IS_RUNNER = map { $_ => 1 } qw(Argon::Runner Argon::Runner::FastPath Argon::Runner::Code);
 
 sub _caller (;$) {    ## no critic (ProhibitSubroutinePrototypes): as the builtin
     my ($level) = @_;

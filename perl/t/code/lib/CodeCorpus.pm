@@ -9,7 +9,7 @@ use warnings;
 
 use B ();
 use Argon::Code ();
-use Argon::Code::Optree ();
+use Argon::Code::Analyse::Optree ();
 
 # Pure-Perl modules of the core, of many styles and ages.
 our @MODULES = qw(

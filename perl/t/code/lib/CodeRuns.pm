@@ -4,8 +4,8 @@ package CodeRuns;
 # each statement that was compiled after this module was loaded: load it before the modules that are watched.
 #
 # A shipment is compiled with the files and lines of its subs. So the statements of its frame, and the BEGIN blocks that Argon
-# writes in front of it, carry the name of a module's file, too. They are left out: a frame is run only by Argon::Code::Frame
-# and Argon::Code::Check, once it is proven to be a frame (see there), and t/code/nothing_runs.t counts BEGIN blocks.
+# writes in front of it, carry the name of a module's file, too. They are left out: a frame is run only by Argon::Code::Write::Frame
+# and Argon::Code::Write::Verification, once it is proven to be a frame (see there), and t/code/nothing_runs.t counts BEGIN blocks.
 
 use strict;
 use warnings;
@@ -37,7 +37,7 @@ sub note_statement {
     my ($file, $line) = @_;
     return if $is_own{$file} || $file !~ m{\.pm\z} || $file =~ $OF_PERL || $file =~ $OF_TEST;
     my ($by, $sub) = (caller 2)[0, 3];
-    return if $sub =~ /::BEGIN\z/ || $sub =~ /::__ANON__\z/ && $by =~ /\AArgon::Code::(?:Frame|Check)\z/;
+    return if $sub =~ /::BEGIN\z/ || $sub =~ /::__ANON__\z/ && $by =~ /\AArgon::Code::Write::(?:Frame|Verification)\z/;
     $ran{"$file line $line in $sub"}++;
     return;
 }

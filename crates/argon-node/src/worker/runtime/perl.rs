@@ -37,11 +37,11 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/Socket.pm",
     "Argon/Runner/Reset.pm",
     "Argon/Runner/Modules.pm",
-    "Argon/Runner/Claims.pm",
+    "Argon/Runner/LeasePipe.pm",
     "Argon/Runner/Code.pm",
-    "Argon/Runner/Shared.pm",
+    "Argon/Runner/SharedValues.pm",
     "Argon/Runner/Stack.pm",
-    "Argon/Runner/Quick.pm",
+    "Argon/Runner/FastPath.pm",
     "Argon/Runner.pm",
 ];
 

@@ -7,7 +7,7 @@ package Argon::Client::Wait::Leaving;
 use strict;
 use warnings;
 
-use Argon::Client::Task qw(:all);
+use Argon::Client::Session::TaskRecord qw(:all);
 
 # [session, record, way of waiting, handle]; the record may come later.
 sub new { my ($class, @fields) = @_; return bless \@fields, $class }

@@ -6,12 +6,12 @@ package Argon::Client::Wait::Long;
 use strict;
 use warnings;
 
-use Argon::Client::Interrupt ();
+use Argon::Client::Session::Interrupt ();
 
 sub new {
     my ($class, $session) = @_;
     $session->{reasons}->begin;
-    return bless [$session, $session->{on_interrupt} eq 'leave' ? undef : Argon::Client::Interrupt->new], $class;
+    return bless [$session, $session->{on_interrupt} eq 'leave' ? undef : Argon::Client::Session::Interrupt->new], $class;
 }
 
 # At the end of the program the parts of a session go in any order.

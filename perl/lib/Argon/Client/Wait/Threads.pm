@@ -10,7 +10,7 @@ use warnings;
 use Coro        ();
 use Time::HiRes ();
 
-use Argon::Client::Task qw(TASK_THREADS);
+use Argon::Client::Session::TaskRecord qw(TASK_THREADS);
 
 my %parked;       # address of a thread => the thread
 my %interrupt;    # address of a thread that has a socket => what ends its wait. Not a variable to localise: threads do not end in order

@@ -1,0 +1,195 @@
+package Argon::Client::Net::Dial;
+
+# Owns the way from an address to a proven connection: name, connect, handshake. One try at one address, made of steps that
+# never wait: step returns a link and what the manager granted, nothing as long as there is neither, or dies with an
+# Argon::Client::Net::Dial::Failure that says whether trying again can help. finish waits. Only the look-up of a name blocks.
+
+use strict;
+use warnings;
+
+use Errno       qw(EINPROGRESS EINTR);
+use JSON::PP    ();
+use Socket      qw(IPPROTO_TCP SOCK_STREAM SOL_SOCKET SO_ERROR SO_KEEPALIVE TCP_NODELAY getaddrinfo);
+use Time::HiRes ();
+
+use Argon::Client::Net::Key ();
+use Argon::Client::Net::Link ();
+use Argon::Client::Wait ();
+use Argon::Protocol qw(:all);
+use Argon::Protocol::Handshake ();
+
+my $CONNECT_S   = 5;
+my $HANDSHAKE_S = 5;
+
+# Begins to connect to [host, port] with the key that the option names.
+sub begin {
+    my ($class, $address, $key_option) = @_;
+    my ($key, $origin) = eval { Argon::Client::Net::Key::find($key_option) };
+    _fail($@, for_good => 1) if !defined $key;
+    my $where = $address->[0] =~ /:/ ? "[$address->[0]]:$address->[1]" : "$address->[0]:$address->[1]";
+    my ($error, @found) = getaddrinfo(@{$address}, { socktype => SOCK_STREAM, protocol => IPPROTO_TCP });
+    _fail("The host $address->[0] is not known ($error): check the name given as host.") if $error;
+    my $self = bless { key => $key, origin => $origin, where => $where, found => \@found, reason => 'no address' }, $class;
+    $self->_next_address;
+    return $self;
+}
+
+# Does what can be done now.
+sub step {
+    my ($self) = @_;
+    if (!$self->{link}) {
+        $self->_is_connected or return;
+        $self->_say_hello;
+    }
+    return $self->_prove;
+}
+
+# Steps and waits until there is a connection.
+sub finish {
+    my ($self) = @_;
+    while (1) {
+        my @made = $self->step;
+        return @made if @made;
+        my $left = $self->{end} - Time::HiRes::time();
+        Argon::Client::Wait->choose->io($self->{handle}, $self->wants_write, $left > 0 ? $left : 0);
+    }
+    return;
+}
+
+# For an event loop: what to watch, and until when.
+sub handle   { return $_[0]{handle} }
+sub deadline { return $_[0]{end} }
+
+sub wants_write {
+    my ($self) = @_;
+    return $self->{link} ? $self->{link}->has_output : 1;
+}
+
+# Begins with the next address of the name, until one does not fail at once.
+sub _next_address {
+    my ($self) = @_;
+    while (my $one = shift @{ $self->{found} }) {
+        socket my $handle, $one->{family}, $one->{socktype}, $one->{protocol} or next;
+        $handle->blocking(0);
+        @{$self}{qw(handle end)} = ($handle, Time::HiRes::time() + $CONNECT_S);
+        return if connect($handle, $one->{addr}) || $! == EINPROGRESS || $! == EINTR;
+        $self->{reason} = "$!";
+    }
+    return _fail("No manager answers at $self->{where} ($self->{reason}):"
+            . ' start one there with `argon manager` or `argon up`, or check host and port.');
+}
+
+sub _is_connected {
+    my ($self) = @_;
+    while (1) {
+        my $status = getsockopt $self->{handle}, SOL_SOCKET, SO_ERROR;
+        local $! = unpack 'i', $status;
+        return 1 if !$! && getpeername $self->{handle};
+        return 0 if !$! && Time::HiRes::time() < $self->{end};
+        $self->{reason} = $! ? "$!" : "no answer within $CONNECT_S s";
+        $self->_next_address;
+    }
+    return;
+}
+
+sub _tuned {
+    my ($handle) = @_;
+    setsockopt $handle, IPPROTO_TCP, TCP_NODELAY,  1;
+    setsockopt $handle, SOL_SOCKET,  SO_KEEPALIVE, 1;
+    binmode $handle;
+    return $handle;
+}
+
+# The handshake of spec/protocol.md, section 2.
+sub _say_hello {
+    my ($self) = @_;
+    $self->{link}  = Argon::Client::Net::Link->new(_tuned($self->{handle}), where => $self->{where});
+    $self->{end}   = Time::HiRes::time() + $HANDSHAKE_S;
+    $self->{hello} = JSON::PP->new->utf8->canonical->encode({
+        min => PROTOCOL_VERSION, max => PROTOCOL_VERSION, role => 'client', nonce => unpack('H*', random(32)), capabilities => [],
+    });
+    $self->{link}{out} = 'ARGN';
+    return $self->{link}->send_frame(HELLO, $self->{hello});
+}
+
+# Returns the link and what WELCOME says, once it is here.
+sub _prove {
+    my ($self) = @_;
+    my ($link, $where) = @{$self}{qw(link where)};
+    if (!$self->{transcript}) {
+        my $challenge = $self->_expect(CHALLENGE) // return;
+        my $parsed = eval { JSON::PP->new->utf8->decode($challenge) };
+        _fail("What answers at $where is not an Argon manager.", for_good => 1) if ref $parsed ne 'HASH';
+        _fail("The manager at $where speaks version $parsed->{version} of the protocol, this client version "
+                . PROTOCOL_VERSION . ': use releases that are neighbours.', for_good => 1)
+            if ($parsed->{version} || 0) != PROTOCOL_VERSION;
+        $self->{transcript} = Argon::Protocol::Handshake::transcript($self->{hello}, $challenge);
+        $link->send_frame(PROOF, Argon::Protocol::Handshake::dialler_proof($self->{key}, $self->{transcript}));
+    }
+    my $welcome = $self->_expect(WELCOME) // return;
+    my $proof   = Argon::Protocol::Handshake::listener_proof($self->{key}, $self->{transcript});
+    Argon::Protocol::Handshake::is_same(substr($welcome, 0, 32), $proof)
+        or _fail("What answers at $where does not hold the cluster key from $self->{origin}: it may be another's manager.",
+        for_good => 1);
+    my $granted = eval { JSON::PP->new->utf8->decode(substr $welcome, 32) };
+    _fail("The manager at $where said a WELCOME that cannot be read.") if ref $granted ne 'HASH';
+    return ($link, $granted);
+}
+
+# The body of the next frame, which must be of this kind, or undef if it is not here yet. What follows it stays in the link.
+sub _expect {
+    my ($self, $kind) = @_;
+    my $link = $self->{link};
+    $link->flush;
+    my $body = $self->_take($kind) // ($link->read_some ? $self->_take($kind) : undef);
+    return $body if defined $body;
+    _fail("The manager at $self->{where} closed the connection during the handshake.") if $link->broken;
+    _fail("The manager at $self->{where} did not finish the handshake within $HANDSHAKE_S s.")
+        if Time::HiRes::time() >= $self->{end};
+    return;
+}
+
+sub _take {
+    my ($self, $kind) = @_;
+    my $link = $self->{link};
+    my $have = length($link->{in}) - $link->{at};
+    return if $have < 5;
+    my ($length, $found) = unpack 'N C', substr $link->{in}, $link->{at}, 5;
+    _fail("What answers at $link->{where} is not an Argon manager.", for_good => 1)
+        if $length < 1 || $length > FRAME_BYTES_MAX || $found != $kind && $found != REFUSED;
+    return if $have < 4 + $length;
+    my $body = substr $link->{in}, $link->{at} + 5, $length - 1;
+    $link->{at} += 4 + $length;
+    return $body if $found == $kind;
+    return _refused($link, $body, $self->{origin});
+}
+
+sub _refused {
+    my ($link, $body, $origin) = @_;
+    my $refused = eval { JSON::PP->new->utf8->decode($body) } || {};
+    my $code    = $refused->{code}    // 'unknown';
+    my $message = $refused->{message} // 'no reason given';
+    _fail("The key from $origin does not open the manager at $link->{where}:"
+            . ' `argon key` on its machine shows the right one.', for_good => 1) if $code eq 'key';
+    return _fail("The manager at $link->{where} refused this client ($code): $message.", for_good => $code eq 'version');
+}
+
+# Bytes from the kernel's generator: ids and nonces must not repeat after a fork or under srand.
+sub random {
+    my ($count) = @_;
+    open my $source, '<:raw', '/dev/urandom' or die "Argon needs /dev/urandom: $!.\n";
+    my $bytes = q{};
+    while (length $bytes < $count) {
+        sysread $source, $bytes, $count - length $bytes, length $bytes or die "Argon cannot read /dev/urandom.\n";
+    }
+    return $bytes;
+}
+
+sub _fail {
+    my ($sentence, %fields) = @_;
+    $sentence =~ s/\s+\z//;
+    $sentence =~ s/[.][.]\z/./;
+    die bless { sentence => $sentence, for_good => 0, %fields }, 'Argon::Client::Net::Dial::Failure';
+}
+
+1;

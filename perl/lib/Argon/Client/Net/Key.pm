@@ -1,0 +1,76 @@
+package Argon::Client::Net::Key;
+
+# Owns the search for the cluster key: the option, the environment, the default file. It returns the key of the client's
+# role or dies with a sentence that says what to do. Argon::Client::Net::Dial calls it before each connection.
+
+use strict;
+use warnings;
+
+use Fcntl ();
+
+use Argon::Protocol::Handshake ();
+
+my $GROUP_AND_OTHERS = oct '77';
+my $FILE_BYTES       = 4096;    # that are read: far more than a key has
+
+# The role's key and a word on where it came from. The option and ARGON_KEY are a key line or the path of a file.
+sub find {
+    my ($option) = @_;
+    return _read($option, 'the option key') if defined $option && length $option;
+    return _read($ENV{ARGON_KEY}, 'the environment variable ARGON_KEY') if defined $ENV{ARGON_KEY} && length $ENV{ARGON_KEY};
+    my $path = default_path();
+    return _from_file($path, 'the default key file') if defined $path && -e $path;
+    die 'There is no cluster key: ' . (defined $path ? "$path does not exist" : 'neither XDG_CONFIG_HOME nor HOME names a folder from the root')
+        . '. The manager makes it at its first start; `argon key` shows it there.'
+        . " Copy that file to this machine, or give it as key => FILE or in ARGON_KEY.\n";
+}
+
+# By the XDG base directory specification, in which a relative path is no path.
+sub default_path {
+    return "$ENV{XDG_CONFIG_HOME}/argon/key" if defined $ENV{XDG_CONFIG_HOME} && $ENV{XDG_CONFIG_HOME} =~ m{\A/};
+    my $home = defined $ENV{HOME} ? $ENV{HOME} : eval { (getpwuid $<)[7] };
+    return defined $home && $home =~ m{\A/} ? "$home/.config/argon/key" : undef;
+}
+
+sub _read {
+    my ($given, $origin) = @_;
+    return _parse($given, $origin) if _bare($given) =~ /\Aargon1-/;
+    return _from_file($given, $origin) if -e $given;
+    die "There is no key file $given (named by $origin). `argon key` on the manager's machine shows where the key is.\n";
+}
+
+sub _from_file {
+    my ($path, $origin) = @_;
+    # A pipe that nobody writes to must not stop the program.
+    sysopen my $handle, $path, Fcntl::O_RDONLY() | Fcntl::O_NONBLOCK()
+        or die "The key file $path ($origin) cannot be read: $!.\n";
+    my $mode = (stat $handle)[2];
+    die "The key $path ($origin) is a folder: name the file in it.\n" if -d _;
+    die "The key $path ($origin) is not a regular file, so its mode protects nothing: name a file, or give the key itself.\n"
+        if !-f _;
+    # The same rule as the program's: who can read the key can run code on every worker.
+    die "The key $path ($origin) can be read by others; run: chmod 600 $path\n" if $mode & $GROUP_AND_OTHERS;
+    defined sysread $handle, my ($text), $FILE_BYTES or die "The key file $path ($origin) cannot be read: $!.\n";
+    close $handle;
+    die "The key file $path ($origin) is empty: copy the key again.\n" if !length _bare($text);
+    return _parse($text, $path);
+}
+
+# A text without white space around it and the byte order mark that some editors put before it.
+sub _bare {
+    my ($text) = @_;
+    $text =~ s/\A\s*(?:\xEF\xBB\xBF|\x{FEFF})?\s*//;
+    $text =~ s/\s+\z//;
+    return $text;
+}
+
+sub _parse {
+    my ($text, $origin) = @_;
+    my ($scope, $key) = Argon::Protocol::Handshake::parse_key(_bare($text))
+        or die "What $origin holds is no Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits.\n";
+    return (Argon::Protocol::Handshake::role_key($key, 'client'), $origin) if $scope eq 'cluster';
+    return ($key, $origin) if $scope eq 'client';
+    die "The key in $origin is for the role $scope: a client needs a cluster key or one made with `argon key --role client`.\n";
+}
+
+1;
