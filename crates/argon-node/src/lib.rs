@@ -19,5 +19,6 @@ pub mod output;
 pub mod random;
 pub mod ready;
 pub mod signals;
+pub mod standalone;
 pub mod state;
 pub mod worker;

@@ -1,17 +1,13 @@
-//! The manager's shell: doors for clients and workers around one scheduler.
+//! The manager's shell: connections of clients and workers around one scheduler.
 //!
-//! Events come from connections into one [`inbox::Inbox`]; the [`driver::Driver`] drains it in batches, lets the scheduler
-//! decide, commits its records, and releases its effects to the peers. All on one thread, without locks.
+//! Connections add events to [`ingress::inbox`]. [`event_loop::ManagerLoop`] takes them in batches, steps the scheduler,
+//! commits its records, and then carries out its effects. Everything runs on one thread, without locks.
 
-pub(crate) mod cancel;
-mod door;
-pub mod driver;
-pub mod inbox;
-pub mod peer;
-mod rates;
-mod request;
-pub mod serve;
+pub mod event_loop;
+pub mod ingress;
+pub mod peers;
+pub(crate) mod requests;
 pub mod store;
 
-pub use driver::Driver;
-pub use serve::{ManagerConfig, serve};
+pub use event_loop::ManagerLoop;
+pub use ingress::serve::{ManagerConfig, serve};

@@ -21,7 +21,6 @@ mod on_runner;
 mod process;
 mod runners;
 mod runtime;
-pub mod standalone;
 mod telling;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use clap::Args;
 use super::options::{KeyOption, ManagerOption};
 use crate::exit::{Failure, Kind};
 use crate::key_file;
-use crate::manager::cancel::TASKS_PER_REQUEST;
+use crate::manager::requests::cancel::TASKS_PER_REQUEST;
 use crate::net::ask::{ask, role_for, unreadable};
 use crate::output::{complain, print_line, printable};
 

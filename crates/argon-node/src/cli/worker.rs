@@ -15,7 +15,8 @@ use crate::net::address::{self, parse_peer};
 use crate::random;
 use crate::ready;
 use crate::signals;
-use crate::worker::{self, Link, WorkerConfig, standalone};
+use crate::standalone;
+use crate::worker::{self, Link, WorkerConfig};
 
 /// Run tasks in a managed pool of processes.
 #[derive(Debug, Args)]

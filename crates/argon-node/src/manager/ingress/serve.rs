@@ -10,11 +10,11 @@ use argon_proto::id::to_hex;
 use argon_proto::key::{Key, Role};
 use tokio::net::TcpListener;
 
-use super::driver::Driver;
 use super::inbox::{Event, Inbox};
-use super::peer::{Port, WorkerPort};
-use super::store::Store;
 use crate::exit::Failure;
+use crate::manager::event_loop::ManagerLoop;
+use crate::manager::peers::{Port, WorkerPort};
+use crate::manager::store::Store;
 use crate::net::accept::{self, Admitted};
 use crate::net::connection::{self, Connection, End};
 use crate::random;
@@ -63,7 +63,7 @@ pub async fn serve(
         credit_tasks: config.limits.window_tasks,
         credit_bytes: config.limits.window_bytes,
     };
-    let driver = Driver::new(config.limits, config.store, inbox.clone())?;
+    let driver = ManagerLoop::new(config.limits, config.store, inbox.clone())?;
     let admit = move |admitted: Admitted| {
         tokio::task::spawn_local(attend(admitted, links.next(), inbox.clone()));
     };

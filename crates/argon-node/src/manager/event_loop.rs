@@ -12,9 +12,9 @@ use argon_proto::conversation::worker::ToWorker;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::inbox::{Event, Inbox};
-use super::peer::{Peer, Port};
-use super::rates::Rates;
+use super::ingress::inbox::{Event, Inbox};
+use super::peers::{Peer, Port};
+use super::requests::rates::Rates;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, Kind};
 use crate::failpoint::must_fail;
@@ -31,7 +31,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 
 /// The manager's loop and everything that it owns.
 #[derive(Debug)]
-pub struct Driver {
+pub struct ManagerLoop {
     pub(super) scheduler: Scheduler,
     pub(super) gate: ManagerGate,
     /// What the gate wants; empty between two events.
@@ -59,7 +59,7 @@ enum Stranded {
     Told,
 }
 
-impl Driver {
+impl ManagerLoop {
     /// A driver with what its store holds.
     ///
     /// # Errors

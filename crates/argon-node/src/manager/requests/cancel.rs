@@ -6,17 +6,17 @@ use argon_proto::conversation::admin::{AllCancelled, Cancel, CancelledTask, Repl
 use argon_proto::key::Role;
 use argon_proto::{Status, TaskId};
 
-use super::driver::Driver;
+use crate::manager::event_loop::ManagerLoop;
 
 /// Tasks that one request may name: its answer fits into a frame.
 pub(crate) const TASKS_PER_REQUEST: usize = 1000;
 /// Letters of what the asker calls itself.
 const BY_LETTERS: usize = 100;
 
-impl Driver {
+impl ManagerLoop {
     /// Cancels the named tasks. A client's key must name each in full: only who submitted a task, or may see them all,
     /// knows its id. An admin may shorten ids, or cancel everything.
-    pub(super) fn cancel(
+    pub(in crate::manager) fn cancel(
         &mut self,
         now: Time,
         link: Link,
@@ -106,7 +106,7 @@ impl Driver {
     }
 
     /// The message CANCEL, to which there is no answer.
-    pub(super) fn on_cancel(&mut self, now: Time, link: Link, role: Role, ids: Vec<TaskId>) {
+    pub(in crate::manager) fn on_cancel(&mut self, now: Time, link: Link, role: Role, ids: Vec<TaskId>) {
         for id in &ids {
             if let Some(owner) = self.gate.owner_of(*id) {
                 let by = if owner == link { String::new() } else { self.described(link, role, "") };

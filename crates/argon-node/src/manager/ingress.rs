@@ -1,5 +1,8 @@
 //! From what peers say to what the scheduler is told. Who may say what is decided here.
 
+pub mod inbox;
+pub mod serve;
+
 use argon_core::Time;
 use argon_core::gate::GateEffect;
 use argon_core::scheduler::{Input, Link, WorkerProfile};
@@ -11,12 +14,12 @@ use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 
-use super::driver::Driver;
+use super::event_loop::ManagerLoop;
 
 /// Most slots that one worker may offer.
 const SLOTS_AT_MOST: u32 = 4096;
 
-impl Driver {
+impl ManagerLoop {
     pub(super) fn on_client_sent(&mut self, now: Time, link: Link, message: ToManager) {
         if !self.peers.contains_key(&link) {
             return;

@@ -1,5 +1,8 @@
 //! Questions and orders of people: status, drain, shutdown.
 
+pub(crate) mod cancel;
+pub(super) mod rates;
+
 use std::time::Duration;
 
 use argon_core::Time;
@@ -10,10 +13,10 @@ use argon_proto::conversation::admin::{
 };
 use argon_proto::key::Role;
 
-use super::driver::{Driver, REFUSALS_APART};
-use super::peer::{Port, WorkerPort};
+use super::event_loop::{ManagerLoop, REFUSALS_APART};
+use super::peers::{Port, WorkerPort};
 
-impl Driver {
+impl ManagerLoop {
     pub(super) fn on_request(&mut self, now: Time, link: Link, role: Role, request: &Request) {
         let answer = self.answer(now, link, role, request);
         self.reply(link, answer.unwrap_or_else(|message| Reply::failed(request.request, message)));

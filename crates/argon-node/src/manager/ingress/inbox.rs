@@ -11,7 +11,7 @@ use argon_proto::conversation::worker::FromWorker;
 use argon_proto::key::Role;
 use tokio::sync::Notify;
 
-use super::peer::Port;
+use crate::manager::peers::Port;
 
 /// Something that happened at a door.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ const SPAN: u64 = 10_000_000;
 
 /// Totals of the last seconds.
 #[derive(Debug, Default)]
-pub(super) struct Rates {
+pub(in crate::manager) struct Rates {
     notes: VecDeque<Note>,
 }
 
@@ -33,7 +33,7 @@ impl Note {
 
 impl Rates {
     /// Looks at the totals, if it is time for that.
-    pub(super) fn note(&mut self, now: Time, totals: &Totals) {
+    pub(in crate::manager) fn note(&mut self, now: Time, totals: &Totals) {
         let is_time = self.notes.back().is_none_or(|last| now.0 - last.at.0 >= NOTE_EVERY);
         if !is_time {
             return;
@@ -46,7 +46,7 @@ impl Rates {
     }
 
     /// Tasks a second that came in and that ended, and the seconds that this is the mean of.
-    pub(super) fn at(&self, now: Time, totals: &Totals) -> admin::Rates {
+    pub(in crate::manager) fn at(&self, now: Time, totals: &Totals) -> admin::Rates {
         let current = Note::of(now, totals);
         let earlier = self.notes.iter().rev().find(|note| now.0 - note.at.0 >= SPAN).or(self.notes.front());
         let Some(earlier) = earlier else { return admin::Rates::default() };
