@@ -90,16 +90,16 @@ sub decode {
         for my $truth (0, 1) { return [ $truth == 1 ] if defined $bytes_of_boolean{$truth} && $bytes_of_boolean{$truth} eq ${$bytes} }
     }
     ref $value eq 'REF' or die at_caller('These bytes are not Argon data: they hold no list');
-    require Argon::Data::Graph;
+    require Argon::Data::Graph::Build;
     my $why;
     {
         local $@;
-        my $list = eval { Argon::Data::Graph::build($$value, $_[1]) };
+        my $list = eval { Argon::Data::Graph::Build::build($$value, $_[1]) };
         return $list if $list;
         $why = $@;
     }
     # Damaged bytes are what perl itself stumbles over in the code that reads them. Everything else has its own words.
-    die $why if ref $why || $why !~ m{ at \S*Argon/Data/Graph\.pm line \d+\.\n\z};
+    die $why if ref $why || $why !~ m{ at \S*Argon/Data/Graph/Build\.pm line \d+\.\n\z};
     die at_caller('These bytes are not Argon data: they hold no whole list');
 }
 
@@ -122,10 +122,10 @@ sub holds_code {
 sub _is_plain {
     my ($list) = @_;
     return 0 if defined Scalar::Util::blessed($list) || tied @$list;
-    my @level = grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$list;
+    my @level = grep { defined && (length ref || $IS_DUAL->($_) || !$_ && is_negative_zero($_)) } @$list;
     # Nearly always there is not more than a list of plain values in the list.
     return 1 if !grep {
-        ref ne 'ARRAY' || defined Scalar::Util::blessed($_) || tied @$_ || grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$_
+        ref ne 'ARRAY' || defined Scalar::Util::blessed($_) || tied @$_ || grep { defined && (length ref || $IS_DUAL->($_) || !$_ && is_negative_zero($_)) } @$_
     } @level;
     my ($depth, %seen) = (0);
     while (@level) {
@@ -138,19 +138,19 @@ sub _is_plain {
             if ($type eq 'ARRAY') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied @$value;
-                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } @$value;
+                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && is_negative_zero($_)) } @$value;
             }
             elsif ($type eq 'HASH') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied %$value;
-                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } values %$value;
+                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && is_negative_zero($_)) } values %$value;
             }
             elsif ($type eq 'SCALAR' || $type eq 'REF') {
                 next if $seen{ 0 + $value }++;
                 return 0 if tied $$value;
-                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && _is_negative_zero($_)) } $$value;
+                push @below, grep { defined && (length ref || $IS_DUAL->($_) || !$_ && is_negative_zero($_)) } $$value;
             }
-            elsif ($type eq '' && !($IS_BOOLEAN && $IS_BOOLEAN->($value)) && !_has_two_faces($value) && !_is_negative_zero($value)) { next }
+            elsif ($type eq '' && !($IS_BOOLEAN && $IS_BOOLEAN->($value)) && !has_two_faces($value) && !is_negative_zero($value)) { next }
             else                                          { return 0 }
         }
         @level = @below;
@@ -178,7 +178,7 @@ sub _has_weak {
 use constant NEGATIVE_ZERO => -1e-200 * 1e-200;
 my $NEGATIVE_ZERO_BITS = pack 'F', NEGATIVE_ZERO;
 
-sub _is_negative_zero {
+sub is_negative_zero {
     my ($value) = @_;    # a copy: looking at it must not change it
     no warnings;
     return !length($value ^ $value) || ($value ^ $value) eq '0' ? pack('F', $value) eq $NEGATIVE_ZERO_BITS : 0;
@@ -186,7 +186,7 @@ sub _is_negative_zero {
 
 # A number and a string at once that differ, like $!. A string that was used as a number is none: perl keeps its number, but
 # does not take it for the value (there is no public flag), and "az" must go on to be "ba".
-sub _has_two_faces {
+sub has_two_faces {
     my ($value) = @_;
     return 0 if !$IS_DUAL->($value);
     no warnings;

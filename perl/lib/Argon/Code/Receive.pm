@@ -9,7 +9,7 @@ package Argon::Code::Receive;
 
 # Shipped text is compiled here, above every pragma and every variable of this
 # file, so that it sees none of them.
-sub _compile { package main; eval $_[0] }    ## no critic (ProhibitStringyEval, RequireUseStrict): this is where shipped text becomes code
+sub compile_bare { package main; eval $_[0] }    ## no critic (ProhibitStringyEval, RequireUseStrict): this is where shipped text becomes code
 
 use strict;
 use warnings;
@@ -49,7 +49,7 @@ sub compile {
     my ($source) = @_;
     local ($@, $SIG{__DIE__});
     local $SIG{__WARN__} = sub { };    # the author saw them when the code was first compiled
-    my $factory = _compile($source);
+    my $factory = compile_bare($source);
     return $factory if ref $factory eq 'CODE';
     my $why = $@;
     $why = "the text gave no sub\n" if $why eq '';
@@ -70,7 +70,7 @@ sub declare_class {
     _remove_class($name) if delete $declared{$name};
     local ($@, $SIG{__DIE__});
     local $SIG{__WARN__} = sub { };
-    _compile("$text_of_digest{$digest};1") or die "The class $name cannot be declared on this perl ($]): " . ($@ || 'its text is false');
+    compile_bare("$text_of_digest{$digest};1") or die "The class $name cannot be declared on this perl ($]): " . ($@ || 'its text is false');
     $declared{$name} = $digest;
     return;
 }

@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Data/Locked.pm",
     "Argon/Data/Weak.pm",
     "Argon/Data/Graph.pm",
+    "Argon/Data/Graph/Build.pm",
     "Argon/Data/Object.pm",
     "Argon/Data/Copy.pm",
     "Argon/Code/Receive.pm",

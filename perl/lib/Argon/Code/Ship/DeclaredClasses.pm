@@ -42,12 +42,12 @@ sub add {
     my ($shipment, $class, $maker, $plan) = @_;
     # Its module brings the parents that belong to it; roles and the like are named in the text.
     my @parents = grep { !Argon::Code::Analyse::Origin::module_of_package($_) } @{ $plan->{parents} };
-    $shipment->_add_class($_, 1) for @parents, _mentioned($class, $maker);
+    $shipment->add_class($_, 1) for @parents, _mentioned($class, $maker);
     for my $code (_own_subs($class)) {
         my $reach = Argon::Code::Analyse::Dependencies::of(B::svref_2object($code));
         delete @{ $reach->{globs} }{ grep {/\A\Q$class\E::[^:]+\z/} keys %{ $reach->{globs} } };
-        $shipment->_reach_globs(undef, $reach);
-        $shipment->_reach_classes($reach);
+        $shipment->add_globs(undef, $reach);
+        $shipment->add_named_classes($reach);
     }
     push @{ $shipment->{declared} }, _text_of($class, $maker, $shipment->{declared});
     return;

@@ -67,7 +67,7 @@ sub _build {
         $self->_add_unit($code);
         $self->{units}[0]{path} = [];
     }
-    $self->_add_class($_, 1) for @{ $options{classes} || [] };
+    $self->add_class($_, 1) for @{ $options{classes} || [] };
     # What the sub itself needs, then methods that may never be called, and what only these need.
     while (my $unit = shift @{ $self->{todo} } || shift @{ $self->{later} }) {
         next if $unit->{is_described}++;
@@ -215,8 +215,8 @@ sub _opening {
     $unit->{constants} = \@constants;
     $unit->{code}      = $text;
     $unit->{globs}     = $reach->{globs};
-    $self->_reach_globs($unit, $reach);
-    $self->_reach_classes($reach);
+    $self->add_globs($unit, $reach);
+    $self->add_named_classes($reach);
     my $start = Argon::Code::Analyse::Optree::first_statement($cv);
     my ($opening, $closing) = Argon::Code::Analyse::PerlVersion::aliases(@aliases);
     $around->{blocks} += length $closing;
@@ -261,11 +261,11 @@ sub _lexical_sub {
     return @opening, '{', "my sub $name $part->{code}";
 }
 
-sub _reach_globs {
+sub add_globs {
     my ($self, $unit, $reach) = @_;
     for my $name (sort keys %{ $reach->{globs} }) {
         for my $slot (sort keys %{ $reach->{globs}{$name} }) {
-            $self->_reach_glob($name, $slot) if !$self->{seen}{$name}{$slot}++;
+            $self->_add_glob($name, $slot) if !$self->{seen}{$name}{$slot}++;
             my $number = $self->{slots}->number_of_global($name, $slot);
             $unit->{needs}{$number} = 1 if defined $number;
         }
@@ -273,9 +273,9 @@ sub _reach_globs {
     return;
 }
 
-sub _reach_glob {
+sub _add_glob {
     my ($self, $name, $slot) = @_;
-    return $self->_reach_sub($name) if $slot eq 'CODE';
+    return $self->add_sub($name) if $slot eq 'CODE';
     if ($slot eq 'IO') {
         # Each sub that uses it is refused.
         delete $self->{seen}{$name}{IO};
@@ -288,7 +288,7 @@ sub _reach_glob {
     return;
 }
 
-sub _reach_sub {
+sub add_sub {
     my ($self, $name) = @_;
     no strict 'refs';
     if (!defined &{$name}) {
@@ -296,7 +296,7 @@ sub _reach_sub {
         my ($package) = $name =~ /\A(.*)::/s;
         $self->{undefined}{$name} = 1;
         my $autoload = "${package}::AUTOLOAD";
-        $self->_reach_sub($autoload) if $name ne $autoload && defined &{$autoload};
+        $self->add_sub($autoload) if $name ne $autoload && defined &{$autoload};
         return;
     }
     my $code   = \&{$name};
@@ -316,10 +316,10 @@ sub _reach_sub {
     return;
 }
 
-sub _reach_classes {
+sub add_named_classes {
     my ($self, $reach) = @_;
     for my $class (sort keys %{ $reach->{classes} }) {
-        $self->_add_class($class, $reach->{classes}{$class});
+        $self->add_class($class, $reach->{classes}{$class});
     }
     for my $word (sort keys %{ $reach->{words} || {} }) {
         # A name that is only a string can still reach a package variable: ${"main::level"}.
@@ -330,12 +330,12 @@ sub _reach_classes {
         for my $slot (Argon::Code::Ship::Captures::filled($word)) {
             $self->{slots}->global($word, $slot, $self->{is_optional}) if !$self->{seen}{$word}{$slot}++;
         }
-        $self->_reach_sub($word) if defined &{$word} && !$self->{seen}{$word}{CODE}++;
+        $self->add_sub($word) if defined &{$word} && !$self->{seen}{$word}{CODE}++;
     }
     return;
 }
 
-sub _add_class {
+sub add_class {
     my ($self, $class, $is_certain) = @_;
     $class =~ s/\A:://;
     $class =~ s/'/::/g;
@@ -359,7 +359,7 @@ sub _add_class {
             $self->{named}{$name} = Scalar::Util::refaddr($code);
         }
     }
-    $self->_add_class($_, 1) for @{ $plan->{parents} };
+    $self->add_class($_, 1) for @{ $plan->{parents} };
     if ($plan->{is_of_script}) {
         my %overloads = map {
             my $how = $plan->{overloads}{$_};

@@ -64,7 +64,7 @@ sub _compiled {
     local $SIG{__WARN__} = sub { };
     no warnings 'redefine';
     local *attributes::import = sub { die "the sub has attributes\n" };
-    my $factory = Argon::Code::Receive::_compile($text);
+    my $factory = Argon::Code::Receive::compile_bare($text);
     return ref $factory eq 'CODE' ? $factory : undef;
 }
 

@@ -166,7 +166,7 @@ sub _reach_words {
         no strict 'refs';
         next if !Argon::Code::Analyse::Classes::has_entry($full) || !defined &{$full};
         next if $shipment->{seen}{$full}{CODE}++;
-        eval { $shipment->_reach_sub($full); 1 } or return 0;
+        eval { $shipment->add_sub($full); 1 } or return 0;
     }
     return 1;
 }
