@@ -39,7 +39,7 @@ sub new {
     my $session = Argon::Client::Session->new(
         addresses      => [Argon::Client::Net::Address::all(@given{qw(host port hosts)})],
         key            => $given{key},
-        give_up_after  => $given{give_up_after},
+        give_up_after  => scalar Argon::Client::Options::seconds(\%given, 'give_up_after'),
         remote_modules => $given{remote_modules} // 1,
         on_waiting     => scalar Argon::Client::Options::on_waiting(\%given),
         on_interrupt   => Argon::Client::Options::on_interrupt($given{on_interrupt}),

@@ -8,6 +8,7 @@ use warnings;
 
 use Scalar::Util ();
 
+use Argon::Client::Duration ();
 use Argon::Error ();
 use Argon::Protocol qw(:all);
 
@@ -18,7 +19,10 @@ my %KNOWN = map { $_ => 1 } qw(
     ahead progress order on_result
 );
 
-# What only Argon::Client->new takes.
+# The longest duration of a task option, which travels as a u32 of milliseconds.
+my $DURATION_S_MAX = 4_294_967;
+
+# Options of Argon::Client->new alone.
 use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_modules connect loop interface on_waiting on_interrupt);
 
 sub is_known { return $KNOWN{ $_[0] } }
@@ -114,11 +118,18 @@ sub _whole {
     return $value;
 }
 
+# What new gets for a duration that bounds a wait of the client itself, in seconds; undef without one.
+sub seconds {
+    my ($given, $name) = @_;
+    return if !defined $given->{$name};
+    return Argon::Client::Duration::seconds($given->{$name})
+        // _refuse("$name must be " . Argon::Client::Duration::EXPECTED . ", not '$given->{$name}'");
+}
+
 sub _milliseconds {
     my ($given, $name, $default) = @_;
-    my $seconds = $given->{$name} // $default;
-    _refuse("$name must be a number of seconds, not '$seconds'")
-        if $seconds !~ /\A\d*[.]?\d+(?:[eE][-+]?\d+)?\z/ || $seconds > 4_294_967;
+    my $seconds = seconds($given, $name) // $default;
+    _refuse("$name must be at most $DURATION_S_MAX seconds, not '$given->{$name}'") if $seconds > $DURATION_S_MAX;
     my $milliseconds = int $seconds * 1_000 + 0.5;
     return $seconds > 0 && $milliseconds == 0 ? 1 : $milliseconds;
 }
