@@ -11,6 +11,7 @@ use JSON::PP    ();
 use Time::HiRes ();
 
 use Argon::Client::Net::Dial      ();
+use Argon::Client::Session::Collect ();
 use Argon::Client::Session::EventLoops    ();
 use Argon::Client::Session::Inbox     ();
 use Argon::Client::Session::Lifetime  ();
@@ -47,7 +48,7 @@ sub new {
 sub _begin {
     my ($self) = @_;
     @{$self}{qw(process identity sequence)} = ($$, Argon::Client::Net::Dial::random(16), 0);
-    @{$self}{qw(journal requests backlog held_back finished left ack)} = ({}, {}, [], [], [], {}, q{});
+    @{$self}{qw(journal requests backlog held_back finished left unwanted ack)} = ({}, {}, [], [], [], {}, {}, q{});
     $self->{reasons} = Argon::Client::Session::WaitingReasons->new($self->{on_waiting});
     @{$self}{qw(link first in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, undef, 0, 0, 0, 0, 0);
     @{$self}{qw(unflushed flushed_at heard refusals closed turning request)} = (0, 0, 0, 0, 0, 0, 0);
@@ -227,8 +228,11 @@ sub fail {
 # The manager has the detached task on its store: it is no longer ours.
 sub accepted {
     my ($self, $id) = @_;
-    my $task = delete $self->{journal}{$id} or return;
-    $self->{in_flight}--;
+    my $task = $self->{journal}{$id};
+    # Said twice: meanwhile its outcome may be what is waited for.
+    return if !$task || $task->[TASK_COLLECTS];
+    delete $self->{journal}{$id};
+    $self->{in_flight}-- if ($task->[TASK_SENT_ON] || 0) == $self->{connections};
     $task->[TASK_STATUS] = STATUS_OK;
     return $self->settle($task);
 }
@@ -247,6 +251,7 @@ sub cancel {
     return if $task->[TASK_DONE] || $task->[TASK_CANCELLED]++;
     my $part_of = $task->[TASK_LEFT];
     return $part_of ? $part_of->() : undef if !defined $task->[TASK_ID];
+    return Argon::Client::Session::Collect::give_up($self, $task) if $task->[TASK_COLLECTS];
     if (!$task->[TASK_SENT_ON] || $task->[TASK_HELD_BACK]) {
         delete $self->{journal}{ $task->[TASK_ID] };
         # Where it waits to be sent it is passed over, because it is done.
@@ -259,15 +264,8 @@ sub cancel {
     return;
 }
 
-# Asks for outcomes of detached tasks; the record's TASK_ID says which.
-sub collect {
-    my ($self, $record) = @_;
-    $record->[TASK_COLLECTS] = 1;
-    $self->{journal}{ $record->[TASK_ID] } = $record;
-    $self->{link}->send_frame(COLLECT, $record->[TASK_ID]) if $self->{link};
-    $self->tell_loops;
-    return;
-}
+# Asks for the outcome of a detached task; the record's TASK_ID says which.
+sub collect { return Argon::Client::Session::Collect::begin(@_) }
 
 # Sends a REQUEST; the record gets the reply.
 sub ask {
@@ -299,7 +297,7 @@ sub _connect {
     my @unfinished = map { $self->{journal}{$_} } sort keys %{ $self->{journal} };
     $_->[TASK_OUTPUT_BYTES] = undef for @unfinished;    # counted anew on each connection
     my @again  = grep { $_->[TASK_SENT_ON] && !$_->[TASK_HELD_BACK] && !$_->[TASK_COLLECTS] } @unfinished;
-    my @unsent = grep { !$_->[TASK_SENT_ON] && !$_->[TASK_COLLECTS] } @unfinished;
+    my @unsent = grep { !$_->[TASK_SENT_ON] && !$_->[TASK_HELD_BACK] && !$_->[TASK_COLLECTS] } @unfinished;
     $self->{backlog} = [@again, 'OFFERED', @unsent];
     $link->send_frame(COLLECT, $_->[TASK_ID]) for grep { $_->[TASK_COLLECTS] } @unfinished;
     $link->{out} .= $_->[TASK_FRAME] for values %{ $self->{requests} };

@@ -72,7 +72,8 @@ sub take {
             # What was kept to offer it again.
             @{$task}[TASK_FRAME, TASK_BLOB] = ();
             @{$task}[TASK_BIG, TASK_SHARED] = () if $#{$task} >= TASK_BIG;
-            $session->{in_flight}-- if !$task->[TASK_COLLECTS];
+            # Not for one that was not sent on this connection yet, or is collected.
+            $session->{in_flight}-- if ($task->[TASK_SENT_ON] || 0) == $session->{connections};
             $session->{ack} .= $id;
             push @{ $session->{finished} }, $task if $task->[TASK_CALLBACKS] || $task->[TASK_THREADS];
             next;
@@ -144,10 +145,10 @@ sub _settle {
     my ($id, $status, $codec, $attempt, $run_us, $report) = @{$outcome};
     my $task = $session->{journal}{$id};
     if (!$task) {
-        $session->{ack} .= $id;
+        $session->{ack} .= $id if !delete $session->{unwanted}{$id};
         return;
     }
-    $session->{in_flight}-- if !$task->[TASK_COLLECTS];
+    $session->{in_flight}-- if ($task->[TASK_SENT_ON] || 0) == $session->{connections};
     if ($status == STATUS_REJECTED && Argon::Client::Session::Sending::hold_back($session, $task)) {
         $session->{rejected} = $report;
         return;
@@ -157,7 +158,8 @@ sub _settle {
     $task->[TASK_REPORT] = $report if length $report;
     # By reference: it may be big.
     $task->[TASK_PAYLOAD] = $payload;
-    $session->{ack} .= $id;
+    # Of a task that it did not take the manager holds nothing.
+    $session->{ack} .= $id if $status != STATUS_REJECTED;
     $session->settle($task);
     return;
 }

@@ -44,6 +44,11 @@ sub send_task {
     return 1;
 }
 
+sub _is_in_doubt {
+    my ($task) = @_;
+    return FLAG_OFFERED_AGAIN & unpack 'n', substr $task->[TASK_FRAME], 33, 2;
+}
+
 # Sets OFFERED_AGAIN, and a stream of this connection for a big payload, in the kept frame.
 sub _renew_head {
     my ($link, $task, $again) = @_;
@@ -95,6 +100,8 @@ sub hold_back {
     my $pause = $HOLD_BACK_S * 2**$doublings;
     $pause = $HOLD_BACK_S_MAX if $pause > $HOLD_BACK_S_MAX;
     $task->[TASK_HELD_BACK] = 1;
+    # Unless it was sent on another connection before, nobody has it.
+    $task->[TASK_SENT_ON] = 0 if !_is_in_doubt($task);
     push @{ $session->{held_back} }, [Time::HiRes::time() + $pause * (0.5 + rand 0.5), $task];
     return 1;
 }
