@@ -111,29 +111,29 @@ def test_a_payload_takes_the_memory_that_has_come_and_not_what_was_announced() -
 
 @pytest.mark.parametrize("comes", [0, 3 << 20])
 def test_an_outcome_that_announces_a_gibibyte_takes_what_comes(comes: int) -> None:
-    session, link = mock.MagicMock(), mock.MagicMock(partial={}, broken=None)
+    session, connection = mock.MagicMock(), mock.MagicMock(partial={}, broken=None)
     head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 1 << 30)
     tracemalloc.start()
     try:
-        inbox._on_outcome(session, link, head, b"", bytearray())
-        link.buffer = link.view = memoryview(bytes(4) + bytes([0, 0, 0, 7]) + bytes(1 << 18))
+        inbox._on_outcome(session, connection, head, b"", bytearray())
+        connection.buffer = connection.view = memoryview(bytes(4) + bytes([0, 0, 0, 7]) + bytes(1 << 18))
         for _ in range(comes >> 18):
-            inbox._on_chunk(session, link, 4, len(link.buffer))
+            inbox._on_chunk(session, connection, 4, len(connection.buffer))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert link.broken is None and peak < 40 << 20
+    assert connection.broken is None and peak < 40 << 20
 
 
 def test_an_outcome_without_room_ends_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
     task = mock.MagicMock(_collects=False, _error=None)
     session = mock.MagicMock(journal={bytes(24): task}, acks=[], in_flight=1)
-    link = mock.MagicMock(partial={}, broken=None)
+    connection = mock.MagicMock(partial={}, broken=None)
     head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 8)
-    inbox._on_outcome(session, link, head, b"", bytearray())
+    inbox._on_outcome(session, connection, head, b"", bytearray())
     monkeypatch.setattr(memory, "grown", mock.Mock(side_effect=MemoryError))
-    link.buffer = link.view = memoryview(bytes([0, 0, 0, 7]) + bytes(4))
+    connection.buffer = connection.view = memoryview(bytes([0, 0, 0, 7]) + bytes(4))
     for _ in range(2):
-        inbox._on_chunk(session, link, 0, 8)
+        inbox._on_chunk(session, connection, 0, 8)
     session.settle.assert_called_once_with(task)
-    assert isinstance(task._error, MemoryError) and not link.partial and link.broken is None
+    assert isinstance(task._error, MemoryError) and not connection.partial and connection.broken is None

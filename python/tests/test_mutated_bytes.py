@@ -22,7 +22,7 @@ from argon._session.options import Options
 from argon._session.session import Session
 from argon._session.task import Task
 from argon._wire import protocol as wire
-from argon._wire.connection import Link
+from argon._wire.connection import Connection
 from cluster import ROOT, SOURCE
 
 VECTORS = json.loads((ROOT / "spec" / "vectors" / "frames.json").read_text())["frames"]
@@ -72,37 +72,37 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.fixture
-def link() -> Iterator[Link]:
+def connection() -> Iterator[Connection]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        yield Link(ours, "a test")
+        yield Connection(ours, "a test")
 
 
-def session_with_tasks(link: Link) -> tuple[Session, list[Task]]:
+def session_with_tasks(connection: Connection) -> tuple[Session, list[Task]]:
     session = argon.Client("127.0.0.1:9")._session
-    session.link = link
+    session.connection = connection
     ids = {bytes.fromhex(vector["fields"]["id"]) for vector in VECTORS if vector["kind"] == wire.OUTCOME}
     tasks = [Task(None, session, task, b"", 0, Options()) for task in ids]
     session.journal.update((task._id, task) for task in tasks)
     return session, tasks
 
 
-def test_frames_of_any_bytes_are_taken_or_break_the_connection_in_words(link: Link) -> None:
+def test_frames_of_any_bytes_are_taken_or_break_the_connection_in_words(connection: Connection) -> None:
     broken = set()
     for seed in range(ROUNDS):
         chance = random.Random(seed)
         data = mutated(b"".join(chance.choices(CORPUS, k=chance.randint(1, 3))), chance)
-        session, tasks = session_with_tasks(link)
-        link.broken, link.begin, link.end = "", 0, len(data)
-        link.partial.clear()
-        link.buffer[: len(data)] = data
+        session, tasks = session_with_tasks(connection)
+        connection.broken, connection.begin, connection.end = "", 0, len(data)
+        connection.partial.clear()
+        connection.buffer[: len(data)] = data
         try:
-            inbox.take(session, link)
+            inbox.take(session, connection)
             for task in tasks:
                 deliver(task)
         except Exception as problem:
             raise AssertionError(f"seed {seed}: {data.hex()}") from problem
-        broken.add(str(link.broken)[:30])
+        broken.add(str(connection.broken)[:30])
     assert len(broken) > 5, "the frames were changed so little that nothing was noticed"
 
 
@@ -125,23 +125,23 @@ def deliver(task: Task) -> None:
     ],
     ids=lambda value: f"0x{value:02x}" if isinstance(value, int) else f"{len(value)}_bytes",
 )
-def test_a_frame_that_is_cut_short_raises_nothing(link: Link, kind: int, body: bytes) -> None:
+def test_a_frame_that_is_cut_short_raises_nothing(connection: Connection, kind: int, body: bytes) -> None:
     frame = wire.frame(kind, body)
-    session, _ = session_with_tasks(link)
-    link.buffer[: len(frame)] = frame
-    link.begin, link.end = 0, len(frame)
-    inbox.take(session, link)
+    session, _ = session_with_tasks(connection)
+    connection.buffer[: len(frame)] = frame
+    connection.begin, connection.end = 0, len(frame)
+    inbox.take(session, connection)
 
 
-def test_an_outcome_whose_report_is_longer_than_its_frame_breaks_the_connection(link: Link) -> None:
+def test_an_outcome_whose_report_is_longer_than_its_frame_breaks_the_connection(connection: Connection) -> None:
     frame = bytearray(next(bytes.fromhex(vector["frame"]) for vector in VECTORS if vector["name"] == "outcome, ok"))
     meta_length_at = 5 + 24 + 4 + 1 + 1 + 2 + 8
     frame[meta_length_at : meta_length_at + 4] = b"\0\0\xff\xff"
-    session, tasks = session_with_tasks(link)
-    link.buffer[: len(frame)] = frame
-    link.begin, link.end = 0, len(frame)
-    inbox.take(session, link)
-    assert "report" in str(link.broken)
+    session, tasks = session_with_tasks(connection)
+    connection.buffer[: len(frame)] = frame
+    connection.begin, connection.end = 0, len(frame)
+    inbox.take(session, connection)
+    assert "report" in str(connection.broken)
     assert not any(task._done for task in tasks)
 
 

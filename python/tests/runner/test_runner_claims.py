@@ -14,7 +14,7 @@ from runner_process import ANSWER, ASK, OUTCOME, RunnerProcess
 
 from argon._code import shipping
 
-AHEAD = 0x8000
+PREFETCHED = 0x8000
 BARRIER = 1 << 63
 OUTPUT_LEFT, OUTPUT_TAKEN = 0x41, 0x42
 
@@ -42,7 +42,7 @@ class Claiming(RunnerProcess):
         self.send_ahead(call, *args)
 
     def send_ahead(self, call: str, *args: Any) -> None:
-        self.send_task({"call": call}, json.dumps(args).encode(), codec=1, flags=AHEAD)
+        self.send_task({"call": call}, json.dumps(args).encode(), codec=1, flags=PREFETCHED)
 
     def hand(self, call: str, *args: Any) -> None:
         self.send_task({"call": call}, json.dumps(args).encode(), codec=1)
@@ -174,7 +174,7 @@ def test_what_comes_while_it_waits_keeps_its_turn(runner):
     runner.number += 1
     runner.put(runner.number)
     late = shipping.prepare(lambda: "late")
-    runner.send_task(late.meta, payload, [late.blob], send_blobs=False, flags=AHEAD)
+    runner.send_task(late.meta, payload, [late.blob], send_blobs=False, flags=PREFETCHED)
     runner.send_blob(next(name for name, blob in runner.blobs.items() if blob == late.blob))
     runner.send(ANSWER, question[:32] + bytes([1]) + b"it is not")
     kind, body = runner.frame()
@@ -193,6 +193,6 @@ def test_dropped_tasks_may_be_of_any_size(runner):
     runner.number += 1
     runner.put(runner.number)
     assert runner.take_back() == 1
-    runner.send_task({"call": "builtins.len"}, json.dumps(["x" * 1_000_000]).encode(), codec=1, flags=AHEAD)
+    runner.send_task({"call": "builtins.len"}, json.dumps(["x" * 1_000_000]).encode(), codec=1, flags=PREFETCHED)
     runner.hand("builtins.abs", -8)
     assert (runner.heard(), runner.heard()) == (None, 8)

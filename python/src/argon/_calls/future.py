@@ -50,7 +50,7 @@ class ExecutorFuture(concurrent.futures.Future[T]):
     def _invoke_callbacks(self) -> None:
         """Called by the standard library once the future is done."""
         callbacks, self._done_callbacks = self._done_callbacks, []
-        if callbacks and self._deferred._session.turns.is_own_thread():
+        if callbacks and self._deferred._session.leader.is_own_thread():
             # Callbacks may block, and this thread must not.
             self._executor._call_back(self, callbacks)
             return

@@ -12,14 +12,14 @@ import os
 import sys
 import time
 
-from .link import ANSWER, ASK
+from .channel import ANSWER, ASK
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-    from .link import Link
+    from .channel import WorkerChannel
     from .sessions import Sessions
 
 _CODES_MAX = 1000
@@ -34,8 +34,8 @@ _ModuleSpec: Any = type(sys.__spec__)
 class RemoteModules:
     """Asks the client of the running task for modules, and makes them."""
 
-    def __init__(self, link: Link, sessions: Sessions) -> None:
-        self._link = link
+    def __init__(self, channel: WorkerChannel, sessions: Sessions) -> None:
+        self._channel = channel
         self._sessions = sessions
         self._process = os.getpid()
         self._asks = 0
@@ -135,8 +135,8 @@ class RemoteModules:
             question["modules"] = generation
         text = json.dumps(question).encode()
         assert self._task is not None
-        self._link.send(ASK, self._task, ask.to_bytes(4, "big"), text)
-        answer = self._link.next_of(ANSWER)[1]
+        self._channel.send(ASK, self._task, ask.to_bytes(4, "big"), text)
+        answer = self._channel.next_of(ANSWER)[1]
         if int.from_bytes(answer[28:32], "big") != ask:
             raise ValueError("argon runner: the worker answered another question than the one that was asked")
         return answer[32] == 0, bytes(answer[33:])

@@ -1,6 +1,6 @@
 """The first text that a runner's interpreter reads: makes the other files of the runner importable, and runs it.
 
-The worker sends this file behind a line ``files = {"_runner/link.py": "…"}``. The files are found as the package
+The worker sends this file behind a line ``files = {"_runner/channel.py": "…"}``. The files are found as the package
 ``_argon``, so that a task finds the package ``argon`` only if the machine or its client has it. Each is compiled when
 it is imported first, since most runners never need half of them.
 """

@@ -14,9 +14,9 @@ import sys
 import time
 
 from .._code import payloads
-from .claims import AHEAD, Claims
+from .leases import PREFETCHED, LeasePipe
 from .code import Blobs, Metas, check_version
-from .link import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, Link
+from .channel import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, WorkerChannel
 from .modules import RemoteModules
 from .reset import Reset
 from .sessions import Sessions
@@ -25,7 +25,7 @@ TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from .link import Message
+    from .channel import Message
 
 #: id, attempt, flags, codec, blob_count, meta_length.
 _RUN_HEAD = struct.Struct(">24sIH8xBB8xI")
@@ -43,12 +43,12 @@ class Runner:
         descriptor = int(os.environ.pop("ARGON_RUNNER_FD"))
         os.set_inheritable(descriptor, False)
         self._process = os.getpid()
-        self._link = Link(descriptor)
-        self._claims = Claims(self._link)
+        self._channel = WorkerChannel(descriptor)
+        self._leases = LeasePipe(self._channel)
         self._sessions = Sessions()
         self._blobs = Blobs()
         self._metas = Metas()
-        self._modules = RemoteModules(self._link, self._sessions)
+        self._modules = RemoteModules(self._channel, self._sessions)
         if not os.environ.pop("ARGON_NO_REMOTE_MODULES", None):
             self._modules.install()
         self._reset = Reset()
@@ -60,14 +60,14 @@ class Runner:
     def run(self) -> NoReturn:
         """Serves until the socket is closed, then ends the process with status 0."""
         version = ".".join(map(str, sys.version_info[:3]))
-        claims = "true" if self._claims.can_claim else "false"
+        claims = "true" if self._leases.can_claim else "false"
         ready = f'{{"runtime":"python","version":"{version}","pid":{self._process},"claims":{claims}}}'
-        self._link.send(READY, ready.encode())
+        self._channel.send(READY, ready.encode())
         gc.collect()
         gc.freeze()
         try:
             while True:
-                self._on_message(self._link.next())
+                self._on_message(self._channel.next())
         except Closed:
             _end(0)
         except SystemExit as exit:
@@ -82,7 +82,7 @@ class Runner:
         elif message[0] == BLOB:
             self._keep_blob(message)
         elif message[0] == OUTPUT_TAKEN:
-            self._claims.output_taken()
+            self._leases.output_taken()
         else:
             raise ValueError(f"argon runner: a message of kind {message[0]:#x} is not for a runner")
 
@@ -97,7 +97,7 @@ class Runner:
         payload = message.pop()
         head = message[1]
         number, attempt, flags, codec, blob_count, meta_length = _RUN_HEAD.unpack_from(head)
-        if flags & AHEAD and not self._claims.claim():
+        if flags & PREFETCHED and not self._leases.claim():
             return
         about = bytes(head[:28])
         meta_begin = RUN_HEAD_BYTES + 32 * blob_count
@@ -135,7 +135,7 @@ class Runner:
             self._modules.end()
             run_us = (ended - begun) // 1000
             outcome = _OUTCOME_HEAD.pack(about, status, codec, run_us, len(report))
-            self._link.send_outcome(self._claims.output_left(), outcome, report, result)
+            self._channel.send_outcome(self._leases.output_left(), outcome, report, result)
 
     def _enter(self, number: bytes, meta: dict[str, Any]) -> None:
         before = self._sessions.current
@@ -146,11 +146,11 @@ class Runner:
 
     def _fetch_blobs(self, names: list[bytes]) -> None:
         missing = self._blobs.missing(names)
-        unsent = [name for name in missing if not self._link.is_coming(name)]
+        unsent = [name for name in missing if not self._channel.is_coming(name)]
         if unsent:
-            self._link.send(NEED_BLOB, *unsent)
+            self._channel.send(NEED_BLOB, *unsent)
         while missing:
-            self._keep_blob(self._link.next_of(BLOB))
+            self._keep_blob(self._channel.next_of(BLOB))
             missing = self._blobs.missing(names)
         self._blobs.shrink(names)
 

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 def collect(session: Session, task: Task) -> None:
     """Asks for the outcome of a detached task."""
     task._collects = True
-    with session.changing() as link:
+    with session.changing() as connection:
         known = session.journal.setdefault(task._id, task)
         if known is not task:
             # It is asked for already: what comes is for both.
             session.followers.add(task)
             session.add_callback(known, lambda _: _follow(session, known, task))
             return
-        if link is not None:
-            link.send(wire.frame(wire.COLLECT, task._id))
-            session.flush(link)
-        session.turns.stir()
+        if connection is not None:
+            connection.send(wire.frame(wire.COLLECT, task._id))
+            session.flush(connection)
+        session.leader.stir()
 
 
 def _follow(session: Session, known: Task, task: Task) -> None:
@@ -44,5 +44,5 @@ def _follow(session: Session, known: Task, task: Task) -> None:
         if task._payload is None:
             task._value = known._value
         session.settle(task)
-        session.turns.wake_finished()
-        session.turns.stir(at_once=True)
+        session.leader.wake_finished()
+        session.leader.stir(at_once=True)

@@ -13,7 +13,7 @@ from .._wire import protocol as wire
 from ..errors import Cancelled, Error, Lost
 
 if TYPE_CHECKING:
-    from .._wire.connection import Link
+    from .._wire.connection import Connection
     from .session import Session
     from .task import Task
 
@@ -32,14 +32,14 @@ def close(session: Session) -> None:
         if session.closed:
             return
         session.closed = True
-        link, session.link = session.link, None
-        if link is not None and session.process == os.getpid():
-            _say_goodbye(session, link)
+        connection, session.connection = session.connection, None
+        if connection is not None and session.process == os.getpid():
+            _say_goodbye(session, connection)
         _end_all(session, Cancelled, "the client was shut down before the task ended")
         # Before the session's own thread can see that it is over: it runs the callbacks of these, and ends.
-        session.turns.wake_finished()
-        session.turns.stir(at_once=True)
-    session.turns.end()
+        session.leader.wake_finished()
+        session.leader.stir(at_once=True)
+    session.leader.end()
     session.callbacks.end()
 
 
@@ -49,8 +49,8 @@ def abandon(session: Session) -> None:
     if aside is not None:
         aside.abandon()
     session.abandoned = True
-    session.turns.ring()
-    session.turns.end_unused()
+    session.leader.wake()
+    session.leader.end_unused()
 
 
 def begin_after_fork(session: Session) -> None:
@@ -59,12 +59,12 @@ def begin_after_fork(session: Session) -> None:
         begin_after_fork(session.aside)
     tasks = [*session.journal.values(), *session.requests.values(), *session.followers]
     session.parent = session.process
-    link = session.link
-    session.turns.close_bells()
+    connection = session.connection
+    session.leader.close_wakers()
     session.reconnect.restart()
     session.begin()
-    if link is not None:
-        link.close()
+    if connection is not None:
+        connection.close()
     for task in tasks:
         _end_as_of_parent(session, task)
 
@@ -87,20 +87,20 @@ def _end_as_of_parent(session: Session, task: Task) -> None:
     session.finished.remove(task)
 
 
-def _say_goodbye(session: Session, link: Link) -> None:
+def _say_goodbye(session: Session, connection: Connection) -> None:
     with contextlib.suppress(OSError):
         if session.acks:
-            session.write_acks(link)
-        link.send(wire.json_frame(wire.GOODBYE, {"reason": "the client is done"}))
-        link.streams.clear()
-        link.sock.settimeout(GOODBYE_S)
-        link.flush()
+            session.write_acks(connection)
+        connection.send(wire.json_frame(wire.GOODBYE, {"reason": "the client is done"}))
+        connection.streams.clear()
+        connection.sock.settimeout(GOODBYE_S)
+        connection.flush()
     # Whoever waits on the socket now closes it.
-    link.broken = link.broken or "it was closed"
-    if session.turns.is_led():
-        link.shut_down()
+    connection.broken = connection.broken or "it was closed"
+    if session.leader.is_led():
+        connection.shut_down()
     else:
-        link.close()
+        connection.close()
 
 
 def _end_all(session: Session, kind: type[Error], message: str) -> None:

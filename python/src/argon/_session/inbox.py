@@ -1,4 +1,4 @@
-"""Takes apart what a link has read: frame after frame into the session's journal, or to one small handler.
+"""Takes apart what a connection has read: frame after frame into the session's journal, or to one small handler.
 
 The way of an outcome is the hot path of the client and is written out here. It never waits, runs no code of the user
 and is called with the session's lock held; what there is to print, to answer and to wake it leaves in the session.
@@ -16,20 +16,20 @@ from . import output, sending
 from .task import Task
 
 if TYPE_CHECKING:
-    from .._wire.connection import Link
+    from .._wire.connection import Connection
     from .session import Session
 
 
-def take(session: Session, link: Link) -> None:
-    """Takes every whole frame out of the link, but stops behind one that has to be printed first."""
-    journal, buffer, acks, finished = session.journal, link.buffer, session.acks, session.finished
-    begin, end = link.begin, link.end
+def take(session: Session, connection: Connection) -> None:
+    """Takes every whole frame out of the connection, but stops behind one that has to be printed first."""
+    journal, buffer, acks, finished = session.journal, connection.buffer, session.acks, session.finished
+    begin, end = connection.begin, connection.end
     read_frame, read_outcome = wire.FRAME.unpack_from, wire.OUTCOME_FRAME.unpack_from
     while end - begin > 4:
         length, kind = read_frame(buffer, begin)
         after = begin + 4 + length
         if not 1 <= length <= wire.FRAME_BYTES_MAX:
-            link.broken = link.broken or f"the manager sent a frame of {length} bytes"
+            connection.broken = connection.broken or f"the manager sent a frame of {length} bytes"
             break
         if after > end:
             break
@@ -39,13 +39,15 @@ def take(session: Session, link: Link) -> None:
             begin = after
             payload_at = report_at + meta_length
             if payload_at > after:
-                link.broken = link.broken or "the manager sent an outcome whose report is longer than its frame"
+                connection.broken = (
+                    connection.broken or "the manager sent an outcome whose report is longer than its frame"
+                )
                 break
             task = journal.get(task_id)
             if stream or status or task is None:
                 head = wire.read_outcome(buffer[report_at - 61 : report_at])
                 report = bytes(buffer[report_at:payload_at])
-                _on_outcome(session, link, head, report, buffer[payload_at:after])
+                _on_outcome(session, connection, head, report, buffer[payload_at:after])
                 continue
             del journal[task_id]
             task._status, task._codec = status, codec
@@ -62,30 +64,32 @@ def take(session: Session, link: Link) -> None:
             task._done = True
             continue
         if kind == wire.CHUNK and length >= 5:
-            _on_chunk(session, link, begin + 5, after)
+            _on_chunk(session, connection, begin + 5, after)
             begin = after
             continue
         body = bytes(buffer[begin + 5 : after])
         begin = after
-        _on_frame(session, link, kind, body)
-        if link.broken or session.prints:
+        _on_frame(session, connection, kind, body)
+        if connection.broken or session.prints:
             break
-    link.begin = begin
+    connection.begin = begin
 
 
-def _on_frame(session: Session, link: Link, kind: int, body: bytes) -> None:
+def _on_frame(session: Session, connection: Connection, kind: int, body: bytes) -> None:
     """Every frame but OUTCOME and CHUNK."""
     try:
-        _handle(session, link, kind, body)
+        _handle(session, connection, kind, body)
     except (struct.error, ValueError) as problem:
-        link.broken = link.broken or f"the manager sent a frame of kind 0x{kind:02x} that cannot be read: {problem}"
+        connection.broken = (
+            connection.broken or f"the manager sent a frame of kind 0x{kind:02x} that cannot be read: {problem}"
+        )
 
 
-def _handle(session: Session, link: Link, kind: int, body: bytes) -> None:
+def _handle(session: Session, connection: Connection, kind: int, body: bytes) -> None:
     if kind == wire.PING:
-        link.send(wire.frame(wire.PONG, body))
+        connection.send(wire.frame(wire.PONG, body))
     elif kind == wire.OUTPUT:
-        output.on_output(session, link, body)
+        output.on_output(session, connection, body)
     elif kind == wire.CREDIT:
         session.credit_tasks, session.credit_bytes = wire.CREDIT_BODY.unpack(body)
     elif kind == wire.ACCEPTED:
@@ -93,57 +97,59 @@ def _handle(session: Session, link: Link, kind: int, body: bytes) -> None:
             _on_accepted(session, task_id)
     elif kind == wire.NEED_BLOB:
         for blob in _split(body, 32):
-            sending.send_blob_again(session, link, blob)
+            sending.send_blob_again(session, connection, blob)
     elif kind == wire.ASK:
         session.asks.append(body)
     elif kind == wire.REPLY:
         _on_reply(session, body)
     elif kind == wire.GOODBYE:
-        link.broken = link.broken or f"the manager said goodbye: {_field(body, 'reason')}"
+        connection.broken = connection.broken or f"the manager said goodbye: {_field(body, 'reason')}"
     elif kind == wire.REFUSED:
-        link.refused = True
+        connection.refused = True
         reason = f"the manager refused ({_field(body, 'code')}): {_field(body, 'message')}"
-        link.broken = link.broken or reason
+        connection.broken = connection.broken or reason
     elif kind != wire.PONG:
-        link.broken = link.broken or f"the manager sent a frame of kind 0x{kind:02x}"
+        connection.broken = connection.broken or f"the manager sent a frame of kind 0x{kind:02x}"
 
 
-def _on_outcome(session: Session, link: Link, head: wire.OutcomeHead, report: bytes, payload: bytearray) -> None:
+def _on_outcome(
+    session: Session, connection: Connection, head: wire.OutcomeHead, report: bytes, payload: bytearray
+) -> None:
     """An outcome that is not plain: in a stream, not ok, or not ours any more."""
     if head.stream and len(payload) < head.payload_length:
         if head.payload_length > wire.PAYLOAD_BYTES_MAX:
-            link.broken = link.broken or f"the manager announced a payload of {head.payload_length} bytes"
+            connection.broken = connection.broken or f"the manager announced a payload of {head.payload_length} bytes"
             return
         memory.expect(head.payload_length)
         whole = memory.room(head.payload_length, len(payload))
         whole[: len(payload)] = payload
-        link.partial[head.stream] = [whole, len(payload), head, report]
+        connection.partial[head.stream] = [whole, len(payload), head, report]
         return
     _settle(session, head, report, payload)
 
 
-def _on_chunk(session: Session, link: Link, begin: int, after: int) -> None:
-    stream = int.from_bytes(link.buffer[begin : begin + 4], "big")
-    partial = link.partial.get(stream)
+def _on_chunk(session: Session, connection: Connection, begin: int, after: int) -> None:
+    stream = int.from_bytes(connection.buffer[begin : begin + 4], "big")
+    partial = connection.partial.get(stream)
     if partial is None:
-        link.broken = link.broken or "the manager sent a chunk of an unknown stream"
+        connection.broken = connection.broken or "the manager sent a chunk of an unknown stream"
         return
     whole, have, head, report = partial
     now = have + after - begin - 4
     if now > head.payload_length:
-        link.broken = link.broken or "the manager sent more of a payload than it had announced"
+        connection.broken = connection.broken or "the manager sent more of a payload than it had announced"
         return
     partial[1] = now
     if whole is not None:
         try:
             whole = partial[0] = memory.grown(whole, have, now, head.payload_length)
-            whole[have:now] = link.view[begin + 4 : after]
+            whole[have:now] = connection.view[begin + 4 : after]
         except MemoryError:
             # Offered again it would only come again: the task ends, and the rest of its payload is passed over.
             partial[0] = whole = None
             _settle_without_room(session, head, report)
     if now == head.payload_length:
-        del link.partial[stream]
+        del connection.partial[stream]
         if whole is not None:
             _settle(session, head, report, whole)
 

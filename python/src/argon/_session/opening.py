@@ -13,11 +13,11 @@ from .._wire import protocol as wire
 from . import sending
 
 if TYPE_CHECKING:
-    from .._wire.connection import Link
+    from .._wire.connection import Connection
     from .session import Session
 
 
-def opened(session: Session, link: Link, granted: dict[str, Any]) -> None:
+def opened(session: Session, connection: Connection, granted: dict[str, Any]) -> None:
     """A connection was made: opens the session on it and offers what is unfinished. With the lock held."""
     session.connections += 1
     session.in_flight = session.sent_tasks = session.sent_bytes = 0
@@ -29,7 +29,7 @@ def opened(session: Session, link: Link, granted: dict[str, Any]) -> None:
         "host": gethostname(),
         "pid": os.getpid(),
     }
-    link.send(wire.json_frame(wire.OPEN, hello))
+    connection.send(wire.json_frame(wire.OPEN, hello))
     session.acks.clear()
     collected = [task for task in session.journal.values() if task._collects]
     tasks = [task for task in session.journal.values() if not task._collects]
@@ -38,12 +38,12 @@ def opened(session: Session, link: Link, granted: dict[str, Any]) -> None:
     again = [task for task in tasks if task._sent_on and not task._held_back]
     session.backlog = deque([*again, None, *(task for task in tasks if not task._sent_on)])
     for task in collected:
-        link.send(wire.frame(wire.COLLECT, task._id))
+        connection.send(wire.frame(wire.COLLECT, task._id))
     for request in session.requests.values():
-        link.send(request._frame)
+        connection.send(request._frame)
     session.heard = monotonic()
-    session.link = link
-    session.waiting.has_link()
+    session.connection = connection
+    session.waiting.has_connection()
     session.unreachable = None
-    sending.send_backlog(session, link)
-    session.flush(link)
+    sending.send_backlog(session, connection)
+    session.flush(connection)

@@ -14,7 +14,7 @@ from .._wire import protocol as wire
 if TYPE_CHECKING:
     import contextvars
 
-    from .._wire.connection import Link
+    from .._wire.connection import Connection
     from .session import Session
 
 GRANT_EVERY_BYTES = 262_144
@@ -29,7 +29,7 @@ class Print(NamedTuple):
     context: contextvars.Context | None
 
 
-def on_output(session: Session, link: Link, body: bytes) -> None:
+def on_output(session: Session, connection: Connection, body: bytes) -> None:
     """Remembers what to print, and grants the task more when it has printed a good deal."""
     task_id, attempt, descriptor = wire.OUTPUT_HEAD.unpack_from(body)
     text = body[wire.OUTPUT_HEAD.size :]
@@ -43,7 +43,7 @@ def on_output(session: Session, link: Link, body: bytes) -> None:
     count[0] += len(text)
     if count[0] - count[1] >= GRANT_EVERY_BYTES:
         count[1] = count[0]
-        link.send(wire.frame(wire.OUTPUT_CREDIT, wire.OUTPUT_CREDIT_BODY.pack(task_id, attempt, count[0])))
+        connection.send(wire.frame(wire.OUTPUT_CREDIT, wire.OUTPUT_CREDIT_BODY.pack(task_id, attempt, count[0])))
 
 
 class Printer:

@@ -11,7 +11,7 @@ from random import random
 from time import monotonic
 from typing import Any
 
-from .._wire.connection import Link
+from .._wire.connection import Connection
 from .._wire.dial import DialFailure, dial
 from ..errors import Unreachable
 
@@ -53,8 +53,8 @@ class Reconnect:
         """How many seconds are left until the next try."""
         return self.next_at - monotonic()
 
-    def attempt(self) -> tuple[Link, dict[str, Any]] | None:
-        """One try: a link and what the manager granted, or None. Raises Unreachable when it gives up."""
+    def attempt(self) -> tuple[Connection, dict[str, Any]] | None:
+        """One try: a connection and what the manager granted, or None. Raises Unreachable when it gives up."""
         if self.since is None:
             self.since = monotonic()
         try:

@@ -1,6 +1,6 @@
 """What may be sent, and in which order: credit, blobs before the tasks that name them, tasks that were held back.
 
-All of it is called with the session's lock held, and only appends to the link's buffer.
+All of it is called with the session's lock held, and only appends to the connection's buffer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .._wire import protocol as wire
 from .task import Blob, Task
 
 if TYPE_CHECKING:
-    from .._wire.connection import Link
+    from .._wire.connection import Connection
     from .session import Session
 
 BUFFER_BYTES_MAX = 1_048_576
@@ -28,24 +28,24 @@ def has_credit(session: Session, task: Task) -> bool:
     )
 
 
-def send_task(session: Session, link: Link, task: Task) -> None:
+def send_task(session: Session, connection: Connection, task: Task) -> None:
     """Puts a task on its way on this connection."""
     if session.acks and session.sent_bytes + task._size > session.credit_bytes:
         # Alone it may exceed the bytes, but alone it is only once the manager knows that what was before is in hand.
-        session.write_acks(link)
+        session.write_acks(connection)
     for blob in task._blobs:
-        if blob.hash not in link.blobs:
-            send_blob(link, blob)
+        if blob.hash not in connection.blobs:
+            send_blob(connection, blob)
     if task._sent_on and task._sent_on != session.connections:
         _set_offered_again(task)
     if task._parts is not None:
-        stream = link.add_stream(task._parts)
+        stream = connection.add_stream(task._parts)
         frame = bytearray(task._frame)
         frame[wire.STREAM_AT : wire.STREAM_AT + 4] = stream.to_bytes(4, "big")
         task._frame = bytes(frame)
     task._sent_on = session.connections
-    link.out.append(task._frame)
-    link.out_bytes += len(task._frame)
+    connection.out.append(task._frame)
+    connection.out_bytes += len(task._frame)
     session.sent_tasks += 1
     session.sent_bytes += task._size
     session.in_flight += 1
@@ -57,39 +57,39 @@ def _set_offered_again(task: Task) -> None:
     task._frame = task._frame[:at] + flags.to_bytes(2, "big") + task._frame[at + 2 :]
 
 
-def send_blob(link: Link, blob: Blob) -> None:
+def send_blob(connection: Connection, blob: Blob) -> None:
     """Sends a blob: small in its frame, big in a stream."""
-    link.blobs.add(blob.hash)
+    connection.blobs.add(blob.hash)
     if blob.size <= wire.PART_BYTES_MAX:
         body = b"".join((wire.BLOB_HEAD.pack(blob.hash, 0, blob.size), *blob.parts))
-        link.send(wire.frame(wire.BLOB, body))
+        connection.send(wire.frame(wire.BLOB, body))
         return
-    stream = link.add_stream(blob.parts)
-    link.send(wire.frame(wire.BLOB, wire.BLOB_HEAD.pack(blob.hash, stream, blob.size)))
+    stream = connection.add_stream(blob.parts)
+    connection.send(wire.frame(wire.BLOB, wire.BLOB_HEAD.pack(blob.hash, stream, blob.size)))
 
 
-def send_blob_again(session: Session, link: Link, name: bytes) -> None:
+def send_blob_again(session: Session, connection: Connection, name: bytes) -> None:
     """Answers NEED_BLOB for a blob of a task that is still under way."""
     for task in session.journal.values():
         for blob in task._blobs:
             if blob.hash == name:
-                send_blob(link, blob)
+                send_blob(connection, blob)
                 return
 
 
-def send_backlog(session: Session, link: Link) -> None:
+def send_backlog(session: Session, connection: Connection) -> None:
     """What could not be sent yet. The one entry that is None stands for OFFERED."""
     backlog = session.backlog
-    while backlog and link.out_bytes < BUFFER_BYTES_MAX and not link.pending:
+    while backlog and connection.out_bytes < BUFFER_BYTES_MAX and not connection.pending:
         task = backlog[0]
         if task is None:
-            link.send(wire.frame(wire.OFFERED, b""))
+            connection.send(wire.frame(wire.OFFERED, b""))
         elif task._done:
             pass
         elif has_credit(session, task):
-            send_task(session, link, task)
+            send_task(session, connection, task)
             if task._cancelled:
-                link.send(wire.frame(wire.CANCEL, task._id))
+                connection.send(wire.frame(wire.CANCEL, task._id))
         else:
             return
         backlog.popleft()

@@ -23,14 +23,14 @@ from .._wire import protocol as wire
 from ..errors import Cancelled, Closed, Error, Unreachable
 from . import collect, endings, opening, output, sending
 from .callbacks import Callbacks
-from .leader import Turns
+from .leader import Leader
 from .options import Options
 from .reconnect import Reconnect
 from .task import Task
 from .waiting import Hook, Waiting
 
 if TYPE_CHECKING:
-    from .._wire.connection import Link
+    from .._wire.connection import Connection
 
 FLUSH_BYTES = 65_536
 FLUSH_AFTER_S = 0.002
@@ -77,7 +77,7 @@ class Session:
         self.printer = output.Printer()
         # What a signal handler or a destructor asked for that had to wait: see `later`.
         self._left: deque[Callable[[], object]] = deque()
-        self.link: Link | None = None
+        self.connection: Connection | None = None
         self.connections = 0
         self.in_flight = 0
         self.credit_tasks = self.credit_bytes = 0
@@ -87,7 +87,7 @@ class Session:
         self.heard = 0.0
         # Why no manager is looked for any more; the next call looks again.
         self.unreachable: Unreachable | None = None
-        self.turns = Turns(self)
+        self.leader = Leader(self)
         self.callbacks = Callbacks()
         self.waiting = Waiting(self, self._on_waiting)
 
@@ -118,7 +118,7 @@ class Session:
     def later(self, action: Callable[[], object]) -> None:
         """Has the session's own thread do something: for those who must not wait for the lock."""
         self._left.append(action)
-        self.turns.ring()
+        self.leader.wake()
 
     def do_what_was_left(self) -> None:
         """Called on the session's own thread."""
@@ -150,38 +150,38 @@ class Session:
         if callback is not None:
             self.add_callback(task, callback)
         self.journal[task._id] = task
-        link = self.link
-        if link is None or self.backlog or not sending.has_credit(self, task):
+        connection = self.connection
+        if connection is None or self.backlog or not sending.has_credit(self, task):
             self.unreachable = None
             self.backlog.append(task)
-            self.turns.stir()
+            self.leader.stir()
             return
-        sending.send_task(self, link, task)
+        sending.send_task(self, connection, task)
         self.unflushed += 1
         if (
             hurry
             or self.unflushed << 5 > self.in_flight
-            or link.out_bytes >= FLUSH_BYTES
+            or connection.out_bytes >= FLUSH_BYTES
             or monotonic() - self.flushed_at > FLUSH_AFTER_S
         ):
-            self.flush(link)
-        if not hurry or link.pending or link.broken:
-            self.turns.stir()
+            self.flush(connection)
+        if not hurry or connection.pending or connection.broken:
+            self.leader.stir()
 
     def offer_many(self, tasks: Sequence[Task], callback: Callable[[Any], None] | None = None) -> None:
         """The same for many at once."""
-        with self.changing() as link:
+        with self.changing() as connection:
             for task in tasks:
                 if callback is not None:
                     self.add_callback(task, callback)
                 self.journal[task._id] = task
-                if link is None or self.backlog or not sending.has_credit(self, task):
+                if connection is None or self.backlog or not sending.has_credit(self, task):
                     self.backlog.append(task)
                 else:
-                    sending.send_task(self, link, task)
-            if link is not None:
-                self.flush(link)
-            self.turns.stir()
+                    sending.send_task(self, connection, task)
+            if connection is not None:
+                self.flush(connection)
+            self.leader.stir()
 
     def collect(self, task: Task) -> None:
         """Asks for the outcome of a detached task."""
@@ -192,14 +192,14 @@ class Session:
         number = next(self.numbers)
         frame = wire.json_frame(wire.REQUEST, {"request": number, "what": what})
         task = Task(None, self, b"", frame, 0, Options())
-        with self.changing() as link:
+        with self.changing() as connection:
             if callback is not None:
                 self.add_callback(task, callback)
             self.requests[number] = task
-            if link is not None:
-                link.send(frame)
-                self.flush(link)
-            self.turns.stir()
+            if connection is not None:
+                connection.send(frame)
+                self.flush(connection)
+            self.leader.stir()
         return task
 
     def wait(self, task: Task, timeout: float | None = None) -> bool:
@@ -208,7 +208,7 @@ class Session:
         if task._done:
             return True
         self.may_wait()
-        return self.turns.wait(task, timeout)
+        return self.leader.wait(task, timeout)
 
     def may_wait(self) -> None:
         """Refuses, in words, a wait that would never end."""
@@ -218,7 +218,7 @@ class Session:
     def look(self, task: Task) -> bool:
         """True if the task is done, after a look at what has come. Never waits."""
         self.end_if_of_parent(task)
-        return task._done or (not self.is_inside() and self.turns.look(task))
+        return task._done or (not self.is_inside() and self.leader.look(task))
 
     def cancel(self, task: Task) -> bool:
         """Ends a task for its caller; what runs is killed. False when it had ended."""
@@ -233,18 +233,18 @@ class Session:
             if task._cancelled:
                 return True
             task._cancelled = True
-            link = self.link
+            connection = self.connection
             if not task._sent_on or task._held_back or task._collects:
                 if self.journal.get(task._id) is task:
                     del self.journal[task._id]
                 task._error = Cancelled("the task was cancelled before it was sent", task._id.hex())
                 task._status = wire.CANCELLED
                 self.settle(task)
-                self.turns.wake_finished()
-            elif link is not None:
-                link.send(wire.frame(wire.CANCEL, task._id))
-                self.flush(link)
-            self.turns.stir(at_once=True)
+                self.leader.wake_finished()
+            elif connection is not None:
+                connection.send(wire.frame(wire.CANCEL, task._id))
+                self.flush(connection)
+            self.leader.stir(at_once=True)
         return True
 
     def settle(self, task: Task) -> None:
@@ -261,40 +261,40 @@ class Session:
         task._status = wire.CANCELLED if isinstance(error, Cancelled) else wire.LOST
         self.settle(task)
 
-    def flush(self, link: Link) -> None:
+    def flush(self, connection: Connection) -> None:
         """Writes what waits, acknowledgements too. With the lock held."""
         if self.acks:
-            self.write_acks(link)
+            self.write_acks(connection)
         self.unflushed = 0
         self.flushed_at = monotonic()
-        link.flush()
+        connection.flush()
 
-    def write_acks(self, link: Link) -> None:
+    def write_acks(self, connection: Connection) -> None:
         """Acknowledges what is in hand. With the lock held."""
         acks = self.acks
         for at in range(0, len(acks), _ACKS_A_FRAME):
-            link.send(wire.frame(wire.ACK, b"".join(acks[at : at + _ACKS_A_FRAME])))
+            connection.send(wire.frame(wire.ACK, b"".join(acks[at : at + _ACKS_A_FRAME])))
         acks.clear()
 
     def connect(self) -> None:
         """Finds a manager, or raises Unreachable."""
         with self.lock:
             self._check()
-        self.turns.wait_for_link()
+        self.leader.wait_for_connection()
 
-    def opened(self, link: Link, granted: dict[str, Any]) -> None:
+    def opened(self, connection: Connection, granted: dict[str, Any]) -> None:
         """A connection was made: opens the session on it and offers what is unfinished. With the lock held."""
-        opening.opened(self, link, granted)
+        opening.opened(self, connection, granted)
 
-    def lose(self, link: Link) -> None:
+    def lose(self, connection: Connection) -> None:
         """The connection ended; what was on its way will be offered again. With the lock held."""
-        link.close()
-        if self.link is not link:
+        connection.close()
+        if self.connection is not connection:
             return
-        self.link = None
+        self.connection = None
         self.in_flight = 0
         try:
-            self.reconnect.lost(link.broken or "it was closed", link.refused)
+            self.reconnect.lost(connection.broken or "it was closed", connection.refused)
         except Unreachable as error:
             self.gave_up(error)
 
@@ -340,7 +340,7 @@ class Session:
         with self.lock:
             if not task._done:
                 self.add_callback(task, callback)
-                self.turns.stir(at_once=True)
+                self.leader.stir(at_once=True)
                 return
         callback(task)
 
@@ -355,9 +355,9 @@ class Session:
     def add_callback(self, task: Task, callback: Callable[[Any], None]) -> None:
         if task._callbacks is None:
             task._callbacks = []
-            self.turns.watched += 1
-            if self.turns.watched == 1:
-                self.turns.ring()
+            self.leader.watched += 1
+            if self.leader.watched == 1:
+                self.leader.wake()
         task._callbacks.append(callback)
 
     def cancel_later(self, tasks: Sequence[Task]) -> None:
@@ -365,29 +365,29 @@ class Session:
         self.later(lambda: [task._session.cancel(task) for task in tasks])
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[Link | None]:
+    def changing(self) -> Iterator[Connection | None]:
         """The lock, for a change that must be whole: an interrupt in the middle of it costs the connection.
 
         The journal then brings everything back into order, as after any loss.
         """
         with self.lock:
             self._check()
-            link = self.link
-            if link is None:
+            connection = self.connection
+            if connection is None:
                 self.unreachable = None
             try:
-                yield link
+                yield connection
             except BaseException:
                 self._spoil()
                 raise
             finally:
-                if link is not None and link.broken:
-                    self.turns.stir(at_once=True)
+                if connection is not None and connection.broken:
+                    self.leader.stir(at_once=True)
 
     def _spoil(self) -> None:
-        if self.link is not None:
-            self.link.broken = self.link.broken or "a call was interrupted while it wrote"
-            self.turns.stir(at_once=True)
+        if self.connection is not None:
+            self.connection.broken = self.connection.broken or "a call was interrupted while it wrote"
+            self.leader.stir(at_once=True)
 
     def _check(self) -> None:
         if self.closed:

@@ -1,6 +1,6 @@
-"""The session's own thread: it has the turn when no caller has, finds managers, writes what was left, runs callbacks.
+"""The session's own thread: it leads when no caller does, finds managers, writes what is left, runs callbacks.
 
-It is started by the first call and ends with the session. `leader` says when it may lead.
+The first call starts it, and it ends with the session. `leader` decides when it may lead.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .._outcome import handover
 from ..errors import Lost, Unreachable
 
 if TYPE_CHECKING:
-    from .leader import Turns
+    from .leader import Leader
     from .session import Session
 
-# How long it leaves the turn to callers that took it one after another, and what they left unwritten.
+# How long it leaves the lead to callers that led one after another, and unwritten bytes to them.
 TICK_S = 0.01
 DOZE_S = 0.25
 JOIN_S = 5.0
 
 
 class SessionThread:
-    """What it shares with callers is in `Turns`, under the session's lock."""
+    """What it shares with callers is in `Leader`, under the session's lock."""
 
-    def __init__(self, session: Session, turns: Turns):
+    def __init__(self, session: Session, leader: Leader):
         self._session = session
-        self._turns = turns
+        self._leader = leader
         self._thread: Thread | None = None
 
     def start(self) -> None:
@@ -55,7 +55,7 @@ class SessionThread:
             self._thread.join(JOIN_S)
 
     def _run(self) -> None:
-        session, turns, seen = self._session, self._turns, 0
+        session, leader, seen = self._session, self._leader, 0
         try:
             while not session.closed:
                 session.do_what_was_left()
@@ -63,8 +63,8 @@ class SessionThread:
                     session.close()
                     break
                 with session.lock:
-                    grant = turns.take_for_thread() if self._may_lead(seen) else 0
-                    recent, seen = turns.taken != seen, turns.taken
+                    grant = leader.take_for_thread() if self._may_lead(seen) else 0
+                    recent, seen = leader.taken != seen, leader.taken
                 if grant:
                     self._lead_once(grant)
                 else:
@@ -76,47 +76,47 @@ class SessionThread:
             raise
         finally:
             with session.lock:
-                turns.refuse_claim()
-            turns.close_bells()
+                leader.refuse_claim()
+            leader.close_wakers()
 
     def _may_lead(self, seen: int) -> bool:
-        turns = self._turns
-        if self._session.link is None or turns.waiting or turns.watched:
+        leader = self._leader
+        if self._session.connection is None or leader.waiting or leader.watched:
             return True
-        return turns.taken == seen
+        return leader.taken == seen
 
     def _lead_once(self, grant: int) -> None:
-        session, turns = self._session, self._turns
+        session, leader = self._session, self._leader
         try:
-            if session.link is None:
+            if session.connection is None:
                 self.find_manager()
                 return
             with session.lock:
-                turns.is_dozing = True
-                has_rest = session.link is not None and bool(session.link.out)
-            turns.round(grant, turns.bell, monotonic() + TICK_S if has_rest else None)
+                leader.is_dozing = True
+                has_rest = session.connection is not None and bool(session.connection.out)
+            leader.round(grant, leader.waker, monotonic() + TICK_S if has_rest else None)
         finally:
-            turns.give_up_thread(grant)
+            leader.give_up_thread(grant)
 
     def _doze(self, seconds: float) -> None:
-        """Leaves the turn to callers; writes what they left behind."""
-        session, turns = self._session, self._turns
+        """Lets callers lead; writes what they left behind."""
+        session, leader = self._session, self._leader
         with session.lock:
-            turns.is_dozing = seconds > TICK_S
-        turns.bell.wait(seconds)
+            leader.is_dozing = seconds > TICK_S
+        leader.waker.wait(seconds)
         with session.lock:
-            turns.is_dozing = False
-            if session.link is not None and session.link.out:
-                session.flush(session.link)
-                turns.stir()
+            leader.is_dozing = False
+            if session.connection is not None and session.connection.out:
+                session.flush(session.connection)
+                leader.stir()
 
     def find_manager(self) -> None:
         """Pauses, or tries to find one, once. On this thread only."""
-        session, turns = self._session, self._turns
+        session, leader = self._session, self._leader
         wanted = session.unreachable is None
         pause = session.reconnect.pause()
         if not wanted or pause > 0:
-            turns.bell.wait(pause if wanted else None)
+            leader.waker.wait(pause if wanted else None)
             return
         try:
             session.dialler = threading.get_ident()
@@ -124,8 +124,8 @@ class SessionThread:
         except Unreachable as error:
             with session.lock:
                 session.gave_up(error)
-                turns.wake_finished()
-                turns.nudge_all()
+                leader.wake_finished()
+                leader.nudge_all()
             return
         finally:
             session.dialler = 0
@@ -138,32 +138,32 @@ class SessionThread:
                 found[0].close()
             else:
                 session.opened(*found)
-            turns.nudge_all()
+            leader.nudge_all()
 
     def _run_callbacks(self) -> None:
-        session, turns = self._session, self._turns
-        if not turns.called:
+        session, leader = self._session, self._leader
+        if not leader.called:
             return
         with session.lock:
             # Callbacks may wait for whatever they like: meanwhile one of those who wait reads.
-            turns.nudge_one()
-        while turns.called:
-            task = turns.called.popleft()
+            leader.nudge_one()
+        while leader.called:
+            task = leader.called.popleft()
             with session.lock:
-                turns.watched -= 1
+                leader.watched -= 1
                 callbacks, task._callbacks = task._callbacks or [], None
             for callback in callbacks:
                 handover.call_back(callback, task, f"the task {task._id.hex()}")
 
     def _fail_everything(self, error: BaseException) -> None:
         """A mistake of ours must not leave callers waiting for ever."""
-        session, turns = self._session, self._turns
+        session, leader = self._session, self._leader
         with contextlib.suppress(Exception), session.lock:
             session.closed = True
             for task in [*session.journal.values(), *session.requests.values()]:
                 session.fail(task, Lost(f"the client's own thread ended: {error!r}"))
             session.journal.clear()
             session.requests.clear()
-            turns.wake_finished()
-            turns.nudge_all()
+            leader.wake_finished()
+            leader.nudge_all()
         self._run_callbacks()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from .._wire import protocol as wire
 
 if TYPE_CHECKING:
-    from .._wire.connection import Link
+    from .._wire.connection import Connection
     from .session import Session
 
 FIRST_S = 2.0
@@ -46,7 +46,7 @@ class Waiting:
         self._full: tuple[str, str] | None = None
         self._told: set[tuple[str, str]] = set()
 
-    def look(self, link: Link, now: float, is_waited_for: bool) -> float:
+    def look(self, connection: Connection, now: float, is_waited_for: bool) -> float:
         """Asks if it is time to; in how many seconds to look again."""
         session = self._session
         if not is_waited_for or not session.journal:
@@ -67,7 +67,7 @@ class Waiting:
             self._tell(_AWAY[0], f"the manager at {self._where()} does not answer", tasks=len(session.journal))
         elif not self._is_refused and self._hook is not None:
             self._request = next(session.numbers)
-            link.send(wire.json_frame(wire.REQUEST, {"request": self._request, "what": "waiting"}))
+            connection.send(wire.json_frame(wire.REQUEST, {"request": self._request, "what": "waiting"}))
         return pause
 
     def outcome_came(self) -> None:
@@ -85,13 +85,13 @@ class Waiting:
         """No manager was found so far."""
         session = self._session
         count = len(session.journal) + len(session.requests)
-        if now - since >= FIRST_S and (count or session.turns.waiting) and self._hook is not None:
+        if now - since >= FIRST_S and (count or session.leader.waiting) and self._hook is not None:
             bound = session.reconnect.give_up_after
             how_long = "until one answers; give_up_after=SECONDS bounds that" if bound is None else f"up to {bound:g} s"
             calls = "1 call waits" if count <= 1 else f"{count} calls wait"
             self._tell(_AWAY[0], f"{reason} {calls} {how_long}", tasks=count)
 
-    def has_link(self) -> None:
+    def has_connection(self) -> None:
         """A manager was found, which may be another than before."""
         self.since, self._request, self._is_refused = None, None, False
         self._told.discard(_AWAY)

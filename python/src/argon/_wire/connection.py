@@ -19,7 +19,7 @@ _BUFFER_BYTES = wire.FRAME_BYTES_MAX + 4 * wire.PART_BYTES_MAX
 _READ_BYTES_MIN = wire.PART_BYTES_MAX
 
 
-class Link:
+class Connection:
     """Hot paths append whole frames to `out` and read `buffer` from `begin` to `end`."""
 
     __slots__ = (
@@ -138,7 +138,7 @@ class Link:
     def _begin_chunk(self) -> None:
         """Begins the next chunk; small frames get in between two.
 
-        The stream that came first and the one with least left go in turns. Those of one length so follow one another, and
+        The stream that came first and the one with least left alternate. Those of one length so follow one another, and
         the first is worked on while the next is under way; a short one waits for none that is much longer, and none
         waits for ever.
         """

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from . import keys
 from . import protocol as wire
-from .connection import Link
+from .connection import Connection
 
 CONNECT_S = 5.0
 HANDSHAKE_S = 5.0
@@ -31,8 +31,8 @@ class DialFailure(Exception):
         self.for_good = for_good
 
 
-def dial(address: tuple[str, int], option: str | os.PathLike[str] | None) -> tuple[Link, dict[str, Any]]:
-    """A link, and what the manager granted."""
+def dial(address: tuple[str, int], option: str | os.PathLike[str] | None) -> tuple[Connection, dict[str, Any]]:
+    """A connection, and what the manager granted."""
     try:
         key = keys.find(option)
     except keys.KeyProblem as problem:
@@ -83,10 +83,10 @@ class _Handshake:
 
     def __init__(self, sock: socket.socket, where: str, key: keys.Key):
         self.sock, self.where, self.key = sock, where, key
-        self.link = Link(sock, where)
+        self.connection = Connection(sock, where)
         self.until = monotonic() + HANDSHAKE_S
 
-    def run(self) -> tuple[Link, dict[str, Any]]:
+    def run(self) -> tuple[Connection, dict[str, Any]]:
         hello = wire.to_json(
             {
                 "min": wire.VERSION,
@@ -116,7 +116,7 @@ class _Handshake:
             )
         granted = self._read_json(welcome[32:])
         self.sock.setblocking(False)
-        return self.link, granted
+        return self.connection, granted
 
     def _say(self, data: bytes) -> None:
         try:
@@ -127,15 +127,15 @@ class _Handshake:
             return
 
     def _hear(self, wanted: int) -> bytes:
-        link = self.link
+        connection = self.connection
         while True:
-            if link.end - link.begin >= 5:
-                length, kind = wire.FRAME.unpack_from(link.buffer, link.begin)
+            if connection.end - connection.begin >= 5:
+                length, kind = wire.FRAME.unpack_from(connection.buffer, connection.begin)
                 if not 1 <= length <= wire.FRAME_BYTES_MAX or kind not in (wanted, wire.REFUSED):
                     self._no_manager()
-                if link.end - link.begin >= 4 + length:
-                    body = bytes(link.view[link.begin + 5 : link.begin + 4 + length])
-                    link.begin += 4 + length
+                if connection.end - connection.begin >= 4 + length:
+                    body = bytes(connection.view[connection.begin + 5 : connection.begin + 4 + length])
+                    connection.begin += 4 + length
                     if kind == wire.REFUSED:
                         self._refused(body)
                     return body
@@ -147,8 +147,8 @@ class _Handshake:
         with contextlib.suppress(TimeoutError, socket.timeout):
             if left > 0:
                 self.sock.settimeout(left)
-                count = self.link.read_some()
-        if self.link.broken:
+                count = self.connection.read_some()
+        if self.connection.broken:
             raise DialFailure(f"The manager at {self.where} closed the connection during the handshake.")
         if not count and monotonic() >= self.until:
             raise DialFailure(f"The manager at {self.where} did not finish the handshake within {HANDSHAKE_S:.0f} s.")

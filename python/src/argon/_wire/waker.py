@@ -1,6 +1,6 @@
 """Waiting for a connection and for other threads at once.
 
-A `Bell` is rung by any thread and wakes the one that waits on it. It has no opinion on what the reason was.
+Any thread may wake the one that waits on a `Waker`. The reason is not part of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HAS_POLL = hasattr(select, "poll")
 
 
-class Bell:
+class Waker:
     """Wakes one waiting thread, now or when it waits next."""
 
     __slots__ = ("_far", "_near")
@@ -31,13 +31,13 @@ class Bell:
         """The descriptor that becomes readable."""
         return self._near.fileno()
 
-    def ring(self) -> None:
-        """Wakes whoever waits now, or waits next. Do first what it shall find."""
+    def wake(self) -> None:
+        """Wakes the thread that waits now or waits next. Change the shared state before you call this."""
         with contextlib.suppress(OSError):
             self._far.send(b"!")
 
-    def silence(self) -> None:
-        """Takes the rings back."""
+    def clear(self) -> None:
+        """Forgets the calls of `wake` so far."""
         with contextlib.suppress(OSError):
             self._near.recv(4096)
 
@@ -47,22 +47,22 @@ class Bell:
         self._far.close()
 
     def wait(self, seconds: float | None) -> None:
-        """Waits for a ring, at most so long."""
+        """Waits for `wake`, for at most `seconds`."""
         wait(self, None, False, seconds)
 
 
-def wait(bell: Bell, sock: socket.socket | None, wants_write: bool, seconds: float | None) -> None:
-    """Waits until the bell rings, the socket is ready, or the time is over (None: for ever). The ring is taken back."""
-    number = bell.fileno()
+def wait(waker: Waker, sock: socket.socket | None, wants_write: bool, seconds: float | None) -> None:
+    """Waits for the waker, the socket, or `seconds` (None: no limit), and clears the waker."""
+    number = waker.fileno()
     if _HAS_POLL:
         poll = select.poll()
         poll.register(number, select.POLLIN)
         if sock is not None:
             poll.register(sock.fileno(), select.POLLIN | select.POLLOUT if wants_write else select.POLLIN)
         ready = poll.poll(None if seconds is None else math.ceil(max(0.0, seconds) * 1000))
-        has_rung = any(one == number for one, _ in ready)
+        was_woken = any(one == number for one, _ in ready)
     else:
         ours = [] if sock is None else [sock.fileno()]
-        has_rung = number in select.select([number, *ours], ours if wants_write else [], [], seconds)[0]
-    if has_rung:
-        bell.silence()
+        was_woken = number in select.select([number, *ours], ours if wants_write else [], [], seconds)[0]
+    if was_woken:
+        waker.clear()

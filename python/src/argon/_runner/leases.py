@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 
-from .link import OUTPUT_LEFT, OUTPUT_TAKEN, frame
+from .channel import OUTPUT_LEFT, OUTPUT_TAKEN, frame
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
-    from .link import Link
+    from .channel import WorkerChannel
 
 #: In the flags of a RUN: the task was handed ahead.
-AHEAD = 0x8000
+PREFETCHED = 0x8000
 _NUMBER_BYTES = 8
 #: In a barrier, the other bits of which are the number that follows it.
 _BARRIER = 1 << 63
@@ -23,11 +23,11 @@ _NOTHING = bytes(4)
 _OUTPUT_LEFT = frame(OUTPUT_LEFT)
 
 
-class Claims:
+class LeasePipe:
     """The pipe of numbers, and what the worker has not yet taken from the pipes of output."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, channel: WorkerChannel) -> None:
+        self._channel = channel
         self._number = 0
         self._barrier = 0
         self._is_output_left = False
@@ -49,7 +49,7 @@ class Claims:
         Waits until the worker has taken the output of the one before. Raises Closed.
         """
         if self._is_output_left:
-            self._link.next_of(OUTPUT_TAKEN)
+            self._channel.next_of(OUTPUT_TAKEN)
             self.output_taken()
         self._number = number = self._number + 1
         while number >= self._barrier:

@@ -59,7 +59,7 @@ def frame(kind: int, body: bytes = b"") -> bytes:
     return _FRAME.pack(1 + len(body), kind) + body
 
 
-class Link:
+class WorkerChannel:
     """The socket with what was read from it and is not yet used."""
 
     def __init__(self, descriptor: int) -> None:
