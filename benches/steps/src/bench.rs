@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use argon_core::Time;
-use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Scheduler, WorkerProfile};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Scheduler, WorkerProfile};
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{
     BlobHash, Codec, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead, TaskId,
@@ -14,7 +14,7 @@ use argon_proto::{
 };
 use bytes::Bytes;
 
-const CLIENT: Link = Link(1);
+const CLIENT: ConnId = ConnId(1);
 const SESSION: SessionId = SessionId([1; 16]);
 /// Steps between two ends of a batch.
 const BATCH: u64 = 256;
@@ -29,7 +29,7 @@ pub(crate) struct Bench {
     workers: u64,
     slots: u64,
     /// Attempts that workers have begun, the oldest first.
-    running: VecDeque<(Link, Task)>,
+    running: VecDeque<(ConnId, Task)>,
     taken: Vec<TaskId>,
     /// The longest single step.
     pub(crate) longest: Duration,
@@ -67,7 +67,7 @@ impl Bench {
                 runtimes: Vec::new(),
                 release: String::new(),
             };
-            bench.step(Input::WorkerJoined { link: Link(2 + number), profile, held: Vec::new() });
+            bench.step(Input::WorkerJoined { link: ConnId(2 + number), profile, held: Vec::new() });
         }
         bench
     }

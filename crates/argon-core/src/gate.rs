@@ -10,7 +10,7 @@ mod worker;
 use argon_proto::{BlobHash, Task};
 
 pub use manager::{GateEffect, ManagerGate};
-pub use worker::{Recalled, WorkerGate};
+pub use worker::{Retracted, WorkerGate};
 
 /// The blobs that a task names, each once.
 fn distinct(task: &Task) -> impl Iterator<Item = BlobHash> + '_ {

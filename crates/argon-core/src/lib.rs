@@ -1,6 +1,6 @@
 //! Argon's decisions, without the world.
 //!
-//! [`scheduler::Scheduler`] is the manager's mind, [`pool::Pool`] the worker's. Both are driven the same way:
+//! [`scheduler::Scheduler`] is the state machine of the manager, [`pool::Pool`] that of the worker. Both are driven the same way:
 //! `step(now, input, &mut out)` takes one fact and appends what is to be done about it. There is no clock,
 //! file, socket, thread or chance in this crate; time and identity are arguments, so a run can be repeated
 //! to the byte. The shell (`argon-node`) and the simulator (`argon-sim`) are the two callers.

@@ -1,4 +1,4 @@
-//! The worker's mind: which runner gets which attempt, and what the manager is told.
+//! The worker's state machine: which runner gets which attempt, and what the manager is told.
 //!
 //! Driven like the scheduler: [`Pool::step`] takes one fact and appends effects. The shell owns processes, pipes and
 //! the connection; it starts a runner when told [`Effect::Spawn`], hands it a task when told [`Effect::Hand`], starts a
@@ -7,12 +7,12 @@
 //! Attempts that were not started wait in arrival order by priority. Outcomes are kept until the manager settles them, across
 //! any loss of the connection.
 
-mod ahead;
 mod effect;
 mod input;
 mod kind;
 mod on_manager;
 mod on_runner;
+mod prefetch;
 mod slot;
 mod start;
 mod supply;
@@ -25,10 +25,10 @@ use rustc_hash::FxHashSet;
 
 use crate::time::Time;
 
+pub use argon_proto::RunnerId;
 pub use effect::{Effect, Signal};
 pub use input::{Blame, Exit, Input};
-pub use kind::{Kind, Program, STATIC_ADVICE, Version};
-pub use slot::RunnerId;
+pub use kind::{Program, RunnerKind, STATIC_ADVICE, Version};
 
 use slot::{Slot, SlotId, SlotState};
 
@@ -70,8 +70,8 @@ impl Settings {
 
 /// An attempt that has not started.
 #[derive(Debug)]
-struct Waiting {
-    kind: Kind,
+struct WaitingAttempt {
+    kind: RunnerKind,
     task: Task,
 }
 
@@ -79,7 +79,7 @@ struct Waiting {
 /// though others come up in between.
 #[derive(Debug)]
 struct Suspicion {
-    kind: Kind,
+    kind: RunnerKind,
     failures: u32,
     /// A runner without a limit must come up before the next one with it is tried.
     must_probe: bool,
@@ -93,7 +93,7 @@ pub struct Pool {
     /// The runner that was started last.
     last_runner: RunnerId,
     /// Attempts that have not started, by priority.
-    waiting: [VecDeque<Waiting>; 3],
+    waiting: [VecDeque<WaitingAttempt>; 3],
     /// Every attempt that is here in any form.
     known: FxHashSet<AttemptId>,
     /// Outcomes that the manager has not settled, oldest first.
@@ -102,7 +102,7 @@ pub struct Pool {
     /// Whether a memory limit keeps runners from coming up.
     suspicion: Option<Suspicion>,
     /// Attempts that the manager wants back, once it is known which of those in runners have not started.
-    recall_owed: Option<u32>,
+    retract_owed: Option<u32>,
     is_linked: bool,
     last_heard: Time,
     is_draining: bool,
@@ -123,7 +123,7 @@ impl Pool {
             unsettled: VecDeque::new(),
             unsettled_bytes: 0,
             suspicion: None,
-            recall_owed: None,
+            retract_owed: None,
             is_linked: false,
             last_heard: now,
             is_draining: false,
@@ -140,12 +140,12 @@ impl Pool {
             Input::ManagerLost => self.on_manager_lost(out),
             Input::TaskReceived(task) => self.on_task_received(task, out),
             Input::StopReceived(attempts) => self.on_stop_received(now, &attempts, out),
-            Input::RecallReceived(count) => self.on_recall_received(count, out),
+            Input::RetractRequested(count) => self.on_retract_requested(count, out),
             Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
             Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
-            Input::RunnerReady { runner, takes_ahead } => self.on_runner_ready(runner, takes_ahead),
+            Input::RunnerReady { runner, takes_prefetch } => self.on_runner_ready(runner, takes_prefetch),
             Input::RunnerFinished { runner, outcome } => self.on_runner_finished(now, runner, outcome, out),
-            Input::Reclaimed { runner, attempts } => self.on_reclaimed(now, runner, &attempts, out),
+            Input::Retracted { runner, attempts } => self.on_retracted(now, runner, &attempts, out),
             Input::RunnerEnded { runner } => self.on_runner_ended(runner),
             Input::RunnerGone { runner, exit } => self.on_runner_gone(now, runner, exit, out),
             Input::SpawnFailed { runner, why, blame } => {
@@ -156,7 +156,7 @@ impl Pool {
         }
         self.on_time_passed(now, out);
         self.start_waiting(now, out);
-        self.hand_ahead(now, out);
+        self.prefetch(now, out);
         self.leave_if_done(out);
     }
 
@@ -210,7 +210,7 @@ impl Pool {
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize, usize) {
         let busy = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
-        let ahead: usize = self.slots.iter().map(|slot| slot.ahead.len()).sum();
+        let ahead: usize = self.slots.iter().map(|slot| slot.prefetched.len()).sum();
         (self.slots.len(), busy, self.waiting_len() + ahead, self.unsettled.len())
     }
 

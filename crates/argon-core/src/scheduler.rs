@@ -1,4 +1,4 @@
-//! The manager's mind: which task runs where, and who is told what.
+//! The manager's state machine: which task runs where, and who is told what.
 //!
 //! # Order of calls
 //! The driver drains a bounded batch of inputs and calls [`Scheduler::step`] for each, then
@@ -10,6 +10,7 @@
 //! `on_*` files decide; `apply.rs` is the only writer of durable state; `queue.rs` orders what waits, `placement.rs`
 //! knows who is least loaded, `timers.rs` what is due, `task_index.rs` which task has which id. `invariants.rs` says what is always true.
 
+mod acks;
 mod apply;
 mod credit;
 mod dispatch;
@@ -28,10 +29,9 @@ mod on_worker;
 mod output;
 mod placement;
 mod queue;
-mod recall;
 mod record;
+mod retract;
 mod session;
-mod settle;
 mod task;
 mod task_index;
 mod timers;
@@ -48,12 +48,12 @@ use slab::Slab;
 use crate::time::Time;
 
 pub use effect::{Effect, Out};
-pub use input::{Input, Link, WorkerProfile};
+pub use input::{ConnId, Input, WorkerProfile};
 pub use limits::Limits;
-pub use on_cancel::{Cancelled, Tasks};
+pub use on_cancel::{Cancelled, NamedTasks};
 pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
-pub use waiting::{Reason, Waiting, WhyWaiting};
+pub use waiting::{WaitReason, WaitingGroup, WaitingReport};
 
 use key::{SessionKey, TaskKey, WorkerKey, place_of};
 use placement::Placement;
@@ -66,7 +66,7 @@ use worker::Worker;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Peer {
+enum PeerKey {
     Client(SessionKey),
     Worker(WorkerKey),
 }
@@ -81,28 +81,28 @@ pub struct Scheduler {
     session_by_id: FxHashMap<SessionId, SessionKey>,
     workers: Slab<Worker>,
     worker_by_id: FxHashMap<WorkerId, WorkerKey>,
-    peers: FxHashMap<Link, Peer>,
+    peers: FxHashMap<ConnId, PeerKey>,
     queue: Queue,
     placement: Placement,
     timers: Timers,
     /// Attempts that a worker holds of tasks that nobody has claimed yet.
-    unclaimed: FxHashMap<TaskId, Unclaimed>,
+    orphans: FxHashMap<TaskId, OrphanAttempt>,
     /// Tasks that ended while they waited for a worker that may hold them: it is to stop them when it comes.
-    dismissed: FxHashSet<TaskId>,
+    stop_on_arrival: FxHashSet<TaskId>,
     /// Who wants the outcome of a detached task.
-    collectors: FxHashMap<TaskId, Vec<Link>>,
+    collectors: FxHashMap<TaskId, Vec<ConnId>>,
     /// Sessions to which a grant of credit is due at the end of the batch.
     credit_due: Vec<SessionKey>,
     /// Workers that may be told at the end of the batch which outcomes they need not keep.
-    settling: Vec<WorkerKey>,
+    acks_due: Vec<WorkerKey>,
     /// Workers that are told after a while, if not before.
-    settling_later: Vec<WorkerKey>,
+    acks_later: Vec<WorkerKey>,
     /// When a look at tasks that were sent ahead is due.
-    recall_check: Option<Time>,
+    retract_check: Option<Time>,
     /// Until then, tasks that are offered again wait for a worker that may hold them.
     recovering_until: Time,
     /// Records that were handed out and are not yet durable, by their running number.
-    storing: VecDeque<Storing>,
+    persisting: VecDeque<Persisting>,
     records_written: u64,
     stamp: u32,
     totals: view::Totals,
@@ -110,7 +110,7 @@ pub struct Scheduler {
 
 /// An attempt that a worker holds though no client and no store knows its task (yet).
 #[derive(Clone, Debug)]
-struct Unclaimed {
+struct OrphanAttempt {
     worker: WorkerKey,
     attempt: AttemptId,
     outcome: Option<Outcome>,
@@ -121,15 +121,15 @@ struct Unclaimed {
 
 /// A record that was handed to the store, and what waits for it.
 #[derive(Debug)]
-struct Storing {
+struct Persisting {
     number: u64,
     id: TaskId,
-    awaits: Awaits,
+    on_durable: OnDurable,
 }
 
 /// What happens when a record is durable.
 #[derive(Debug)]
-enum Awaits {
+enum OnDurable {
     /// The task is accepted.
     Accept,
     /// The attempt starts, if the task still has this stamp.
@@ -159,15 +159,15 @@ impl Scheduler {
             queue: Queue::default(),
             placement: Placement::default(),
             timers: Timers::default(),
-            unclaimed: FxHashMap::default(),
-            dismissed: FxHashSet::default(),
+            orphans: FxHashMap::default(),
+            stop_on_arrival: FxHashSet::default(),
             collectors: FxHashMap::default(),
             credit_due: Vec::new(),
-            settling: Vec::new(),
-            settling_later: Vec::new(),
-            recall_check: None,
+            acks_due: Vec::new(),
+            acks_later: Vec::new(),
+            retract_check: None,
             recovering_until,
-            storing: VecDeque::new(),
+            persisting: VecDeque::new(),
             records_written: 0,
             stamp: 0,
             totals: view::Totals::default(),
@@ -186,11 +186,11 @@ impl Scheduler {
             Input::CancelRequested { link, ids, by } => self.on_cancel_requested(now, link, &ids, &by, out),
             Input::TaskWithdrawn { link, task, by } => self.on_task_withdrawn(link, &task, &by, out),
             Input::CollectRequested { link, ids } => self.on_collect_requested(link, &ids, out),
-            Input::ClientLost { link, farewell } => self.on_client_lost(now, link, farewell, out),
+            Input::ClientLost { link, closed_cleanly } => self.on_client_lost(now, link, closed_cleanly, out),
             Input::WorkerJoined { link, profile, held } => {
                 self.on_worker_joined(now, link, profile, &held, out);
             }
-            Input::WorkerLost { link, certain } => self.on_worker_lost(now, link, certain, out),
+            Input::WorkerLost { link, declared_dead } => self.on_worker_lost(now, link, declared_dead, out),
             Input::WorkerDraining { link } => self.on_worker_draining(link),
             Input::DrainRequested { worker, within } => {
                 self.on_drain_requested(now, worker, within, out);
@@ -215,8 +215,8 @@ impl Scheduler {
 
     /// Appends what a batch of steps has gathered for each peer: settlements and credit.
     pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
-        self.recall(now, out);
-        self.flush_settled(now, out);
+        self.retract(now, out);
+        self.send_acks(now, out);
         self.flush_credit(out);
     }
 
@@ -235,17 +235,17 @@ impl Scheduler {
         self.task_by_id.find(id, |key| self.tasks[key.index()].task.head.id)
     }
 
-    fn client_at(&self, link: Link) -> Option<SessionKey> {
+    fn client_at(&self, link: ConnId) -> Option<SessionKey> {
         match self.peers.get(&link) {
-            Some(Peer::Client(key)) => Some(*key),
-            Some(Peer::Worker(_)) | None => None,
+            Some(PeerKey::Client(key)) => Some(*key),
+            Some(PeerKey::Worker(_)) | None => None,
         }
     }
 
-    fn worker_at(&self, link: Link) -> Option<WorkerKey> {
+    fn worker_at(&self, link: ConnId) -> Option<WorkerKey> {
         match self.peers.get(&link) {
-            Some(Peer::Worker(key)) => Some(*key),
-            Some(Peer::Client(_)) | None => None,
+            Some(PeerKey::Worker(key)) => Some(*key),
+            Some(PeerKey::Client(_)) | None => None,
         }
     }
 }

@@ -1,17 +1,17 @@
-//! The worker's mind with tasks of several kinds: who gets which slot, and what happens to what cannot start.
+//! The pool with tasks of several kinds: who gets which slot, and what happens to what cannot start.
 
 mod hand;
 
 use std::time::Duration;
 
-use argon_core::pool::{Blame, Effect, Exit, Input, Kind, Program, RunnerId, Signal, Version};
+use argon_core::pool::{Blame, Effect, Exit, Input, Program, RunnerId, RunnerKind, Signal, Version};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{BlobHash, Flags, Report, Runtime, Status, Task, TaskHead};
 use bytes::Bytes;
 
 use hand::{Hand, handed, id, reported, returned, task};
 
-const PERL: Kind = Kind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
+const PERL: RunnerKind = RunnerKind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
 
 fn all(slots: usize) -> Hand {
     Hand::new(|settings| {
@@ -39,17 +39,17 @@ fn command(sequence: u64) -> Task {
     task
 }
 
-fn of_python(minor: u8) -> Kind {
+fn of_python(minor: u8) -> RunnerKind {
     let program = Program::Version(Version { major: 3, minor });
-    Kind { runtime: Runtime::Python, program, memory_mib: 0 }
+    RunnerKind { runtime: Runtime::Python, program, memory_mib: 0 }
 }
 
-fn of_native(executable: u8) -> Kind {
+fn of_native(executable: u8) -> RunnerKind {
     let program = Program::Executable(BlobHash([executable; 32]));
-    Kind { runtime: Runtime::Native, program, memory_mib: 0 }
+    RunnerKind { runtime: Runtime::Native, program, memory_mib: 0 }
 }
 
-fn spawned(effects: &[Effect]) -> Vec<(u64, Kind)> {
+fn spawned(effects: &[Effect]) -> Vec<(u64, RunnerKind)> {
     let spawn = |effect: &Effect| {
         let Effect::Spawn { runner, kind } = effect else { return None };
         Some((runner.0, *kind))

@@ -4,7 +4,7 @@ mod manager;
 
 use std::time::Duration;
 
-use argon_core::scheduler::{Input, Limits, Link};
+use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
@@ -47,7 +47,7 @@ fn a_low_task_is_not_starved_by_a_stream_of_high_ones() {
     manager.submit(1, urgent(1, 1000, Priority::Low));
     manager.submit(1, urgent(1, 1001, Priority::Low));
     // The one in front is withdrawn; the next must be seen to have waited.
-    manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, 1000)], by: String::new() });
+    manager.step(Input::CancelRequested { link: ConnId(1), ids: vec![id(1, 1000)], by: String::new() });
     (0..100).for_each(|n| manager.submit(1, urgent(1, n, Priority::High)));
     manager.pass(Duration::from_secs(6));
     manager.join(11, 1, &[]);
@@ -111,7 +111,7 @@ fn a_paused_client_that_comes_back_without_its_old_outcomes_goes_on() {
     manager.open(101);
     manager.submit(101, manager::with_flags(1, 2, argon_proto::Flags::OFFERED_AGAIN));
     manager.sent_to_worker(11);
-    manager.step(Input::OfferEnded { link: Link(101) });
+    manager.step(Input::OfferEnded { link: ConnId(101) });
     assert_eq!(manager.runs(11), [attempt(1, 2, 1)]);
 }
 
@@ -121,7 +121,7 @@ fn a_queue_of_withdrawn_tasks_stands_in_nobodys_way_and_takes_no_room() {
     manager.open(1);
     for n in 0..1000 {
         manager.submit(1, task(1, n));
-        manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, n)], by: String::new() });
+        manager.step(Input::CancelRequested { link: ConnId(1), ids: vec![id(1, n)], by: String::new() });
     }
     assert!(manager.scheduler.footprint().lane_entries < 70);
     manager.join(11, 1, &[]);
@@ -154,7 +154,7 @@ fn few_tasks_are_sent_ahead_whose_results_are_large() {
     assert_eq!(manager.runs(11).len(), 1);
     let mut large = outcome(attempt(1, 1, 1), Status::Ok, 10);
     large.payload = vec![0; 4 << 20].into();
-    manager.step(Input::OutcomeArrived { link: Link(11), outcome: large });
+    manager.step(Input::OutcomeArrived { link: ConnId(11), outcome: large });
     (2..100).for_each(|n| manager.submit(1, task(1, n)));
     assert_eq!(manager.runs(11).len(), 3, "one in the slot, two ahead, for all that it is so short");
 }

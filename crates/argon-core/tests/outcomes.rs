@@ -4,7 +4,7 @@ mod manager;
 
 use std::time::Duration;
 
-use argon_core::scheduler::{Input, Limits, Link, Record};
+use argon_core::scheduler::{ConnId, Input, Limits, Record};
 use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
@@ -21,7 +21,7 @@ fn with_worker() -> Manager {
 }
 
 fn cancel(manager: &mut Manager, sequence: u64) {
-    manager.step(Input::CancelRequested { link: Link(1), ids: vec![id(1, sequence)], by: String::new() });
+    manager.step(Input::CancelRequested { link: ConnId(1), ids: vec![id(1, sequence)], by: String::new() });
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_task_that_was_cancelled_before_its_code_came_costs_no_credit() {
     let mut manager = Manager::new(limits);
     manager.open(1);
     for sequence in 1..=6 {
-        let withdrawn = Input::TaskWithdrawn { link: Link(1), task: task(1, sequence), by: "ann".into() };
+        let withdrawn = Input::TaskWithdrawn { link: ConnId(1), task: task(1, sequence), by: "ann".into() };
         manager.step(withdrawn);
         let outcomes = manager.outcomes(1);
         assert_eq!((outcomes[0].0, outcomes[0].1), (id(1, sequence), Status::Cancelled));
@@ -63,7 +63,7 @@ fn an_admin_without_a_session_cancels_any_task_and_an_ended_one_keeps_its_outcom
     manager.submit(1, task(1, 2));
     manager.outcomes(1);
     let ids = vec![id(1, 1), id(1, 2), id(1, 3)];
-    manager.step(Input::CancelRequested { link: Link(77), ids, by: "ann (an admin)".into() });
+    manager.step(Input::CancelRequested { link: ConnId(77), ids, by: "ann (an admin)".into() });
     let outcomes = manager.outcomes(1);
     assert_eq!(outcomes.len(), 1);
     assert_eq!((outcomes[0].0, outcomes[0].1), (id(1, 2), Status::Cancelled));
@@ -111,7 +111,7 @@ fn a_late_error_does_not_end_a_task_that_is_being_tried_again() {
     again.head.retries = 1;
     manager.submit(1, again);
     manager.join(12, 1, &[]);
-    manager.step(Input::WorkerLost { link: Link(11), certain: true });
+    manager.step(Input::WorkerLost { link: ConnId(11), declared_dead: true });
     assert_eq!(manager.runs(12), [attempt(1, 1, 2)]);
     manager.join(111, 1, &[attempt(1, 1, 1)]);
     manager.finish(111, attempt(1, 1, 1), Status::Error, 10);
@@ -126,7 +126,7 @@ fn a_session_is_kept_for_its_grace_and_no_longer() {
         let mut manager = with_worker();
         manager.submit(1, task(1, 1));
         manager.sent_to_worker(11);
-        manager.step(Input::ClientLost { link: Link(1), farewell: false });
+        manager.step(Input::ClientLost { link: ConnId(1), closed_cleanly: false });
         manager.pass(away);
         let was_stopped = manager.sent_to_worker(11).contains(&ToWorker::Stop(vec![attempt(1, 1, 1)]));
         assert_eq!(was_stopped, !is_kept);
@@ -184,7 +184,7 @@ fn a_detached_task_that_is_cancelled_while_it_is_stored_is_accepted_and_collecte
     manager.commit();
     assert_eq!(manager.sent_to_client(1), [ToClient::Accepted(vec![id(1, 1)])]);
     manager.commit();
-    manager.step(Input::CollectRequested { link: Link(1), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(1), ids: vec![id(1, 1)] });
     assert_eq!(manager.outcomes(1)[0].1, Status::Cancelled);
 }
 
@@ -195,7 +195,7 @@ fn everybody_who_waits_to_collect_is_told() {
     manager.submit(1, with_flags(1, 1, Flags::DETACHED));
     manager.commit();
     for link in [1, 2] {
-        manager.step(Input::CollectRequested { link: Link(link), ids: vec![id(1, 1)] });
+        manager.step(Input::CollectRequested { link: ConnId(link), ids: vec![id(1, 1)] });
     }
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
     manager.commit();
@@ -225,7 +225,7 @@ fn an_accepted_task_survives_a_restart_and_is_run_or_collected() {
     let ended = Record::TaskEnded(outcome(attempt(1, 1, 1), Status::Ok, 10));
     let mut manager = Manager::just_started(Limits::default(), vec![accepted, ended]);
     manager.open(2);
-    manager.step(Input::CollectRequested { link: Link(2), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(2), ids: vec![id(1, 1)] });
     assert_eq!(manager.outcomes(2)[0].1, Status::Ok);
 }
 

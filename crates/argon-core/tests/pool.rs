@@ -1,10 +1,10 @@
-//! The worker's mind: what it starts, ends, reports, keeps and gives back.
+//! The pool: what it starts, ends, reports, keeps and gives back.
 
 mod hand;
 
 use std::time::Duration;
 
-use argon_core::pool::{Effect, Input, Kind, Program, RunnerId, Signal};
+use argon_core::pool::{Effect, Input, Program, RunnerId, RunnerKind, Signal};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{Priority, Runtime, Status};
 
@@ -17,7 +17,7 @@ fn a_runner_is_replaced_after_its_requests() {
     assert!(!hand.finish(1).contains(&Effect::Retire { runner: RunnerId(1) }));
     hand.receive(2);
     assert!(hand.finish(2).contains(&Effect::Retire { runner: RunnerId(1) }));
-    let kind = Kind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
+    let kind = RunnerKind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
     assert!(hand.gone(1).contains(&Effect::Spawn { runner: RunnerId(2), kind }));
 }
 
@@ -108,10 +108,10 @@ fn a_recall_gives_the_least_urgent_that_came_last() {
     let mut urgent = task(9);
     urgent.head.priority = Priority::High;
     hand.step(Input::TaskReceived(urgent));
-    assert_eq!(returned(&hand.step(Input::RecallReceived(2))), [id(3), id(4)]);
+    assert_eq!(returned(&hand.step(Input::RetractRequested(2))), [id(3), id(4)]);
     assert_eq!(handed(&hand.finish(1)), [9]);
     assert_eq!(
-        hand.step(Input::RecallReceived(9)),
+        hand.step(Input::RetractRequested(9)),
         [Effect::Tell(FromWorker::Returned(vec![id(2)]))],
         "what runs is not given"
     );

@@ -5,7 +5,7 @@ mod manager;
 
 use std::time::Duration;
 
-use argon_core::scheduler::{Input, Limits, Link};
+use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{AttemptId, Flags, Status};
 use manager::{Manager, attempt, outcome, task, with_flags};
@@ -55,13 +55,13 @@ fn a_worker_that_leaves_is_not_kept_waiting() {
     let mut manager = after_one_task();
     manager.submit(1, task(1, 2));
     settled(&mut manager);
-    manager.step(Input::WorkerDraining { link: Link(11) });
+    manager.step(Input::WorkerDraining { link: ConnId(11) });
     assert_eq!(settled(&mut manager), []);
     manager.finish(11, attempt(1, 2, 1), Status::Ok, 10);
     assert_eq!(settled(&mut manager), [attempt(1, 2, 1)]);
 
     let mut manager = after_one_task();
-    manager.step(Input::WorkerDraining { link: Link(11) });
+    manager.step(Input::WorkerDraining { link: ConnId(11) });
     assert_eq!(
         settled(&mut manager),
         [attempt(1, 1, 1)],
@@ -76,7 +76,7 @@ fn a_worker_that_keeps_much_is_told_at_once() {
     settled(&mut manager);
     let mut large = outcome(attempt(1, 2, 1), Status::Ok, 10);
     large.payload = vec![1; 1 << 20].into();
-    manager.step(Input::OutcomeArrived { link: Link(11), outcome: large });
+    manager.step(Input::OutcomeArrived { link: ConnId(11), outcome: large });
     assert_eq!(settled(&mut manager), [attempt(1, 2, 1)]);
 }
 

@@ -4,7 +4,7 @@ mod manager;
 
 use std::time::Duration;
 
-use argon_core::scheduler::{Input, Limits, Link, Reason};
+use argon_core::scheduler::{ConnId, Input, Limits, WaitReason};
 use argon_proto::{Flags, Runtime, Status, Task, TaskHead};
 
 use manager::{Manager, attempt, id, task, with_flags};
@@ -19,12 +19,12 @@ fn python(client: u64, sequence: u64, version: &str) -> Task {
 }
 
 /// Code, runtime and number of tasks of each reason.
-fn reasons(manager: &Manager, link: u64) -> Vec<(Reason, String, u64)> {
-    let waiting = manager.scheduler.waiting_of(manager.now, Link(link)).expect("the client is connected");
+fn reasons(manager: &Manager, link: u64) -> Vec<(WaitReason, String, u64)> {
+    let waiting = manager.scheduler.waiting_of(manager.now, ConnId(link)).expect("the client is connected");
     waiting.waiting.into_iter().map(|why| (why.code, why.runtime, why.tasks)).collect()
 }
 
-fn plain(code: Reason, tasks: u64) -> Vec<(Reason, String, u64)> {
+fn plain(code: WaitReason, tasks: u64) -> Vec<(WaitReason, String, u64)> {
     vec![(code, String::new(), tasks)]
 }
 
@@ -37,14 +37,14 @@ fn without_workers_all_tasks_wait_for_one_and_the_sentence_names_the_command() {
     for sequence in 1..=12 {
         manager.submit(1, task(1, sequence));
     }
-    assert_eq!(reasons(&manager, 1), plain(Reason::NoWorker, 12));
-    let waiting = manager.scheduler.waiting_of(manager.now, Link(1)).unwrap();
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::NoWorker, 12));
+    let waiting = manager.scheduler.waiting_of(manager.now, ConnId(1)).unwrap();
     assert_eq!(
         waiting.waiting[0].message,
         "12 tasks wait: no worker is connected; start one with: argon worker --manager HOST:PORT"
     );
     assert_eq!(serde_json::to_value(&waiting).unwrap()["waiting"][0]["code"], "no_worker");
-    assert_eq!(manager.scheduler.waiting_of(manager.now, Link(9)), None, "nobody is at this connection");
+    assert_eq!(manager.scheduler.waiting_of(manager.now, ConnId(9)), None, "nobody is at this connection");
 }
 
 #[test]
@@ -66,15 +66,15 @@ fn taken_slots_and_draining_workers_are_told_apart() {
     for sequence in 1..=3 {
         manager.submit(1, task(1, sequence));
     }
-    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 2));
-    assert_eq!(manager.scheduler.waiting_of(manager.now, Link(1)).unwrap().running, 1);
-    manager.step(Input::WorkerDraining { link: Link(10) });
-    assert_eq!(reasons(&manager, 1), plain(Reason::Draining, 2));
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::Busy, 2));
+    assert_eq!(manager.scheduler.waiting_of(manager.now, ConnId(1)).unwrap().running, 1);
+    manager.step(Input::WorkerDraining { link: ConnId(10) });
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::Draining, 2));
     manager.join(11, 1, &[]);
-    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 1), "one worker of two drains");
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::Busy, 1), "one worker of two drains");
     manager.lose(10);
     manager.lose(11);
-    assert_eq!(reasons(&manager, 1), plain(Reason::NoWorker, 3));
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::NoWorker, 3));
 }
 
 // kind: the reason of a wait | an interpreter that no worker has | loud | it is named
@@ -87,17 +87,21 @@ fn an_interpreter_that_no_worker_has_is_named() {
     for sequence in 2..=101 {
         manager.submit(1, python(1, sequence, "3.12"));
     }
-    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 100), "it may still be looking for interpreters");
+    assert_eq!(
+        reasons(&manager, 1),
+        plain(WaitReason::Busy, 100),
+        "it may still be looking for interpreters"
+    );
     manager.pass(SETTLED);
-    assert_eq!(reasons(&manager, 1), [(Reason::NoRuntime, "python3.12".to_owned(), 100)]);
+    assert_eq!(reasons(&manager, 1), [(WaitReason::NoRuntime, "python3.12".to_owned(), 100)]);
     manager.submit(1, python(1, 200, "3.9"));
     manager.submit(1, python(1, 201, ""));
     manager.submit(1, task(1, 202));
     let told = reasons(&manager, 1);
-    assert_eq!(told.last(), Some(&(Reason::Busy, String::new(), 3)), "{told:?}");
+    assert_eq!(told.last(), Some(&(WaitReason::Busy, String::new(), 3)), "{told:?}");
     manager.join_with(11, 1, &[("python", "3.12.1")], &[]);
     manager.pass(SETTLED);
-    assert!(reasons(&manager, 1).iter().all(|(code, _, _)| *code == Reason::Busy));
+    assert!(reasons(&manager, 1).iter().all(|(code, _, _)| *code == WaitReason::Busy));
 }
 
 #[test]
@@ -112,12 +116,12 @@ fn a_worker_without_any_python_has_none_and_one_that_names_nothing_may_have_all(
     let told = reasons(&manager, 1);
     assert_eq!(
         told,
-        [(Reason::NoRuntime, "perl".to_owned(), 1), (Reason::NoRuntime, "python".to_owned(), 1)]
+        [(WaitReason::NoRuntime, "perl".to_owned(), 1), (WaitReason::NoRuntime, "python".to_owned(), 1)]
     );
     manager.join(11, 1, &[]);
     manager.submit(1, task(1, 4));
     manager.pass(SETTLED);
-    assert!(reasons(&manager, 1).iter().all(|(code, _, _)| *code == Reason::Busy));
+    assert!(reasons(&manager, 1).iter().all(|(code, _, _)| *code == WaitReason::Busy));
 }
 
 #[test]
@@ -125,9 +129,9 @@ fn a_retry_a_store_and_a_restart_are_reasons_of_their_own() {
     let mut manager = Manager::just_started(Limits::default(), Vec::new());
     manager.open(1);
     manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
-    assert_eq!(reasons(&manager, 1), plain(Reason::Recovery, 1));
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::Recovery, 1));
     manager.pass(Duration::from_secs(5));
-    assert_eq!(reasons(&manager, 1), plain(Reason::NoWorker, 1));
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::NoWorker, 1));
     manager.join(10, 1, &[]);
     manager.finish(10, attempt(1, 1, 1), Status::Ok, 1);
     manager.take(1, id(1, 1));
@@ -139,7 +143,7 @@ fn a_retry_a_store_and_a_restart_are_reasons_of_their_own() {
     manager.finish(10, attempt(1, 2, 1), Status::Error, 1);
     manager.submit(1, with_flags(1, 3, Flags::DETACHED));
     let told = reasons(&manager, 1);
-    assert_eq!(told, [(Reason::Store, String::new(), 1), (Reason::Delayed, String::new(), 1)]);
+    assert_eq!(told, [(WaitReason::Store, String::new(), 1), (WaitReason::Delayed, String::new(), 1)]);
 }
 
 // kind: the reason of a wait | a client that does not take its outcomes | loud | it is told so
@@ -153,9 +157,9 @@ fn a_client_that_takes_no_outcomes_is_told_that_it_holds_its_tasks_up() {
         manager.submit(1, task(1, sequence));
     }
     manager.finish(10, attempt(1, 1, 1), Status::Ok, 1_000_000);
-    assert_eq!(reasons(&manager, 1), plain(Reason::Outcomes, 2));
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::Outcomes, 2));
     manager.take(1, id(1, 1));
-    assert_eq!(reasons(&manager, 1), plain(Reason::Busy, 1));
+    assert_eq!(reasons(&manager, 1), plain(WaitReason::Busy, 1));
 }
 
 #[test]
@@ -164,16 +168,16 @@ fn who_collects_a_task_of_another_session_is_told_why_it_waits() {
     manager.open(1);
     manager.submit(1, with_flags(1, 1, Flags::DETACHED));
     manager.commit();
-    manager.step(Input::ClientLost { link: Link(1), farewell: true });
+    manager.step(Input::ClientLost { link: ConnId(1), closed_cleanly: true });
     manager.open(2);
     assert_eq!(reasons(&manager, 2), []);
-    manager.step(Input::CollectRequested { link: Link(2), ids: vec![id(1, 1)] });
-    manager.step(Input::CollectRequested { link: Link(2), ids: vec![id(1, 1)] });
-    assert_eq!(reasons(&manager, 2), plain(Reason::NoWorker, 1));
+    manager.step(Input::CollectRequested { link: ConnId(2), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(2), ids: vec![id(1, 1)] });
+    assert_eq!(reasons(&manager, 2), plain(WaitReason::NoWorker, 1));
     manager.join(10, 1, &[]);
     assert_eq!(reasons(&manager, 2), []);
-    assert_eq!(manager.scheduler.waiting_of(manager.now, Link(2)).unwrap().running, 1);
-    manager.step(Input::ClientLost { link: Link(2), farewell: false });
+    assert_eq!(manager.scheduler.waiting_of(manager.now, ConnId(2)).unwrap().running, 1);
+    manager.step(Input::ClientLost { link: ConnId(2), closed_cleanly: false });
     assert_eq!(manager.scheduler.footprint().collectors, 0);
 }
 
@@ -193,10 +197,10 @@ fn time_to_answer(tasks: u64) -> Duration {
     let mut out = argon_core::scheduler::Out::default();
     for sequence in 1..=tasks {
         let task = python(1, sequence, "3.12");
-        manager.scheduler.step(manager.now, Input::TaskSubmitted { link: Link(1), task }, &mut out);
+        manager.scheduler.step(manager.now, Input::TaskSubmitted { link: ConnId(1), task }, &mut out);
     }
     let profile = Manager::profile(10, 1, &[("python", "3.11.2")]);
-    let joined = Input::WorkerJoined { link: Link(10), profile, held: Vec::new() };
+    let joined = Input::WorkerJoined { link: ConnId(10), profile, held: Vec::new() };
     manager.scheduler.step(manager.now, joined, &mut out);
     manager.now = manager.now + SETTLED;
     let begun = std::time::Instant::now();

@@ -33,7 +33,7 @@ impl World {
     /// How long the manager may keep things for somebody who does not come.
     pub(crate) fn longest_keeping(&self) -> u64 {
         let limits = &self.plan.shape.limits;
-        let kept = limits.session_grace + limits.unclaimed + limits.result_ttl;
+        let kept = limits.session_grace + limits.orphan_timeout + limits.result_ttl;
         u64::try_from(kept.as_micros()).unwrap_or(u64::MAX / 2)
     }
 

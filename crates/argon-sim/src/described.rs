@@ -1,6 +1,6 @@
 //! Messages in the trace: a number for its hash, and a few words for people.
 
-use argon_core::scheduler::Link;
+use argon_core::scheduler::ConnId;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::{Outcome, Task};
@@ -19,7 +19,13 @@ pub(crate) trait Described {
 
 impl Trace {
     /// Notes that a message left the manager, or came to it.
-    pub(crate) fn note_message(&mut self, now: u64, what: (u64, &str), link: Link, message: &impl Described) {
+    pub(crate) fn note_message(
+        &mut self,
+        now: u64,
+        what: (u64, &str),
+        link: ConnId,
+        message: &impl Described,
+    ) {
         let (kind, verb) = what;
         self.note(now, [kind, link.0, message.number()], || {
             format!("manager {verb} {link:?}: {}", message.brief())

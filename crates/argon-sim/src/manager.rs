@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_core::Time;
 use argon_core::gate::{GateEffect, ManagerGate};
-use argon_core::scheduler::{Input, Link, Out, Record, Scheduler};
+use argon_core::scheduler::{ConnId, Input, Out, Record, Scheduler};
 use argon_proto::conversation::Blob;
 use argon_proto::{AttemptId, Task, WorkerId};
 
@@ -40,8 +40,8 @@ pub(crate) struct Process {
     pub(crate) clock: Clock,
     pub(crate) started: Time,
     pub(crate) out: Out,
-    inbox: VecDeque<(Link, Arrival)>,
-    pub(crate) peers: BTreeMap<Link, Peer>,
+    inbox: VecDeque<(ConnId, Arrival)>,
+    pub(crate) peers: BTreeMap<ConnId, Peer>,
     /// Workers that registered in this life.
     pub(crate) known: BTreeSet<usize>,
     /// When clients went whose sessions may still be kept.

@@ -2,7 +2,7 @@
 
 use argon_core::Time;
 use argon_core::gate::GateEffect;
-use argon_core::scheduler::{Effect, Input, Link, WorkerProfile};
+use argon_core::scheduler::{ConnId, Effect, Input, WorkerProfile};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::handshake::RefusalCode;
@@ -13,7 +13,7 @@ use crate::manager::{Arrival, Process};
 use crate::world::World;
 
 impl World {
-    pub(crate) fn take_arrival(&mut self, now: Time, process: &mut Process, link: Link, arrival: Arrival) {
+    pub(crate) fn take_arrival(&mut self, now: Time, process: &mut Process, link: ConnId, arrival: Arrival) {
         if !process.peers.contains_key(&link) {
             return;
         }
@@ -36,14 +36,14 @@ impl World {
         }
     }
 
-    fn introduce(&mut self, process: &mut Process, link: Link) {
+    fn introduce(&mut self, process: &mut Process, link: ConnId) {
         if let Some(peer) = process.peers.get_mut(&link) {
             peer.is_introduced = true;
         }
     }
 
     /// A client that stayed away beyond the grace period finds its tasks dropped; they may run once more.
-    fn on_return(&mut self, now: Time, process: &mut Process, link: Link) {
+    fn on_return(&mut self, now: Time, process: &mut Process, link: ConnId) {
         let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler) else {
             return;
         };
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    fn on_register(&mut self, now: Time, process: &mut Process, link: Link, register: &Register) {
+    fn on_register(&mut self, now: Time, process: &mut Process, link: ConnId, register: &Register) {
         let (id, held): (WorkerId, &[AttemptId]) = (register.worker, &register.held);
         self.introduce(process, link);
         let Some(peer) = process.peers.get_mut(&link) else {
@@ -80,7 +80,7 @@ impl World {
         self.oracle.held(link, held, is_new && recovers);
     }
 
-    fn take_leave(&mut self, now: Time, process: &mut Process, link: Link, is_dead: bool, farewell: bool) {
+    fn take_leave(&mut self, now: Time, process: &mut Process, link: ConnId, is_dead: bool, farewell: bool) {
         let Some(peer) = process.peers.remove(&link) else {
             return;
         };
@@ -94,13 +94,13 @@ impl World {
             Dialler::Worker(_) => {
                 let holds: Vec<AttemptId> = peer.holds.into_iter().collect();
                 self.oracle.link_lost(self.now, link, &holds);
-                Input::WorkerLost { link, certain: is_dead }
+                Input::WorkerLost { link, declared_dead: is_dead }
             }
             Dialler::Client(client) => {
                 if peer.is_introduced {
                     process.left.insert(client, now);
                 }
-                Input::ClientLost { link, farewell }
+                Input::ClientLost { link, closed_cleanly: farewell }
             }
         };
         if peer.is_introduced {
@@ -109,7 +109,7 @@ impl World {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated client sends nothing else")]
-    fn client_sent(&mut self, now: Time, process: &mut Process, link: Link, message: ToManager) {
+    fn client_sent(&mut self, now: Time, process: &mut Process, link: ConnId, message: ToManager) {
         self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
             ToManager::Open(open) => {
@@ -152,7 +152,7 @@ impl World {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated worker sends nothing else")]
-    fn worker_sent(&mut self, now: Time, process: &mut Process, link: Link, message: FromWorker) {
+    fn worker_sent(&mut self, now: Time, process: &mut Process, link: ConnId, message: FromWorker) {
         self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
             FromWorker::Register(mut register) => {
@@ -202,7 +202,7 @@ impl World {
         }
     }
 
-    fn released(&mut self, process: &mut Process, link: Link, attempts: &[AttemptId]) {
+    fn released(&mut self, process: &mut Process, link: ConnId, attempts: &[AttemptId]) {
         self.oracle.released(link, attempts, false);
         if let Some(peer) = process.peers.get_mut(&link) {
             attempts.iter().for_each(|attempt| {
@@ -298,7 +298,7 @@ impl World {
     }
 
     /// What a worker lacks of a task's blobs goes before its RUN.
-    fn send_blobs_before(&mut self, process: &mut Process, link: Link, now: u64, message: &ToWorker) {
+    fn send_blobs_before(&mut self, process: &mut Process, link: ConnId, now: u64, message: &ToWorker) {
         let ToWorker::Run(task) = message else {
             return;
         };
@@ -313,7 +313,7 @@ impl World {
         }
     }
 
-    fn send_from(&mut self, process: &mut Process, link: Link, now: u64, packet: Packet) {
+    fn send_from(&mut self, process: &mut Process, link: ConnId, now: u64, packet: Packet) {
         if let Some(peer) = process.peers.get_mut(&link) {
             peer.said = now;
             self.send(peer.connection, false, packet);

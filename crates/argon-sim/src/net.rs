@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use argon_core::scheduler::Link;
+use argon_core::scheduler::ConnId;
 
 use crate::event::{Dialler, Event, Packet};
 use crate::random::Random;
@@ -15,7 +15,7 @@ const DIAL_TIMEOUT: u64 = 3_000_000;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) dialler: Dialler,
-    pub(crate) link: Link,
+    pub(crate) link: ConnId,
     /// Whether the dialler's, the manager's end is open.
     pub(crate) ends: [bool; 2],
     /// Nothing passes any more.
@@ -158,7 +158,7 @@ impl World {
         let id = self.net.connections.len();
         self.net.connections.push(Connection {
             dialler,
-            link: Link(self.next_link),
+            link: ConnId(self.next_link),
             ends: [true, true],
             is_dead: false,
             last: [0, 0],

@@ -1,6 +1,6 @@
 //! What must be true whatever goes wrong, judged from outside the core by what processes did and were told.
 
-use argon_core::scheduler::Link;
+use argon_core::scheduler::ConnId;
 use argon_proto::AttemptId;
 use argon_proto::{Attempt, Flags, Outcome, Status, TaskId};
 
@@ -44,7 +44,7 @@ pub(crate) struct Fate {
     /// Whether the present manager has told its client an outcome.
     is_sent: bool,
     /// Connections of the present manager whose workers hold an attempt, as far as the manager can know.
-    holders: Vec<(Link, Attempt)>,
+    holders: Vec<(ConnId, Attempt)>,
 }
 
 /// The judge.
@@ -104,7 +104,7 @@ impl Oracle {
     }
 
     /// The manager sends RUN.
-    pub(crate) fn run_sent(&mut self, link: Link, attempt: AttemptId) {
+    pub(crate) fn run_sent(&mut self, link: ConnId, attempt: AttemptId) {
         let fate = self.fate(attempt.task);
         let taken = fate.is_taken;
         // An attempt of which the manager has read the outcome is over, wherever it is still listed.
@@ -124,7 +124,7 @@ impl Oracle {
     }
 
     /// A worker says what it holds; `is_recovering` if the manager just started and had not heard of it before.
-    pub(crate) fn held(&mut self, link: Link, attempts: &[AttemptId], is_recovering: bool) {
+    pub(crate) fn held(&mut self, link: ConnId, attempts: &[AttemptId], is_recovering: bool) {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
             let run_elsewhere = fate.was_run && fate.holders.iter().any(|(other, _)| *other != link);
@@ -141,7 +141,7 @@ impl Oracle {
     }
 
     /// The manager tells a worker to stop attempts, or read that they are gone.
-    pub(crate) fn released(&mut self, link: Link, attempts: &[AttemptId], by_stop: bool) {
+    pub(crate) fn released(&mut self, link: ConnId, attempts: &[AttemptId], by_stop: bool) {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
             fate.holders.retain(|held| *held != (link, attempt.attempt));
@@ -150,7 +150,7 @@ impl Oracle {
     }
 
     /// A worker's connection is no more.
-    pub(crate) fn link_lost(&mut self, now: u64, link: Link, attempts: &[AttemptId]) {
+    pub(crate) fn link_lost(&mut self, now: u64, link: ConnId, attempts: &[AttemptId]) {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
             let before = fate.holders.len();

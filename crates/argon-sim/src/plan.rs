@@ -154,7 +154,7 @@ fn mixed_shape(random: &mut Random) -> Shape {
         untaken_bytes: if random.percent(20) { random.between(64, 2048) } else { 256 << 20 },
         session_grace: Duration::from_secs(random.one_of(&[5, 20, 60])),
         result_ttl: Duration::from_secs(600),
-        unclaimed: Duration::from_secs(random.one_of(&[10, 60])),
+        orphan_timeout: Duration::from_secs(random.one_of(&[10, 60])),
         ..Limits::default()
     };
     let slow = random.one_of(&[200, 1_000, 5_000, 50_000]);

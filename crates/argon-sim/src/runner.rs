@@ -34,7 +34,7 @@ impl World {
     }
 
     /// The runner claims it when it has finished what it was handed before.
-    pub(crate) fn hand_ahead(&mut self, worker: usize, id: RunnerId, task: Task) {
+    pub(crate) fn prefetch(&mut self, worker: usize, id: RunnerId, task: Task) {
         let attempt = attempt_of(&task);
         let Some(runner) = self.runner(worker, id) else {
             return self.oracle.fail(format!("{attempt:?} was handed to a runner that is not there"));
@@ -50,7 +50,7 @@ impl World {
         let runner = self.runner(worker, id);
         let tasks = runner.map(|runner| std::mem::take(&mut runner.ahead)).unwrap_or_default();
         let attempts = tasks.iter().map(attempt_of).collect();
-        self.step_worker(worker, Input::Reclaimed { runner: id, attempts });
+        self.step_worker(worker, Input::Retracted { runner: id, attempts });
     }
 
     fn runner(&mut self, worker: usize, id: RunnerId) -> Option<&mut Runner> {
@@ -102,7 +102,7 @@ impl World {
         };
         let (run, task) = (runner.run, runner.task.clone());
         let input = match does {
-            RunnerDoes::Ready => Input::RunnerReady { runner: id, takes_ahead: true },
+            RunnerDoes::Ready => Input::RunnerReady { runner: id, takes_prefetch: true },
             RunnerDoes::Finish { run: which } => {
                 let Some(task) = task.filter(|_| run == which) else {
                     return;

@@ -179,11 +179,11 @@ impl World {
                 self.judge_handed_blobs(worker, &task);
                 self.hand(worker, runner, task);
             }
-            Effect::HandAhead { runner, task } => {
+            Effect::Prefetch { runner, task } => {
                 self.judge_handed_blobs(worker, &task);
-                self.hand_ahead(worker, runner, task);
+                self.prefetch(worker, runner, task);
             }
-            Effect::Reclaim { runner } => self.reclaim(worker, runner),
+            Effect::Retract { runner } => self.reclaim(worker, runner),
             Effect::Execute { runner, .. } => {
                 self.oracle.fail(format!("worker {worker} was told to run a command as {runner:?}"));
             }

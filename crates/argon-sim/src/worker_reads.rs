@@ -1,6 +1,6 @@
 //! What a worker reads from its manager: through its gate to its pool.
 
-use argon_core::gate::Recalled;
+use argon_core::gate::Retracted;
 use argon_core::pool::Input;
 use argon_proto::AttemptId;
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
@@ -52,17 +52,17 @@ impl World {
                 Input::StopReceived(attempts)
             }
             ToWorker::Recall(count) => {
-                let Recalled { returned, left } = process.gate.on_recall(count);
+                let Retracted { returned, left } = process.gate.on_retract(count);
                 self.give_back(worker, returned);
                 let Some(left) = left else {
                     return;
                 };
-                Input::RecallReceived(left)
+                Input::RetractRequested(left)
             }
             ToWorker::Settled(attempts) => Input::OutcomesSettled(attempts),
             ToWorker::Drain(_) => {
                 process.is_draining = true;
-                let returned = process.gate.give_back(usize::MAX);
+                let returned = process.gate.retract(usize::MAX);
                 self.give_back(worker, returned);
                 Input::DrainRequested("the manager asked for it".to_owned())
             }

@@ -13,7 +13,7 @@ use argon_proto::{BlobHash, Payload, Task, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distinct;
-use crate::scheduler::Link;
+use crate::scheduler::ConnId;
 
 /// Bytes of blobs that no task needs and that are kept all the same.
 const SPARE_BYTES: u64 = 256 << 20;
@@ -26,21 +26,21 @@ pub enum GateEffect {
     /// Give the scheduler a task whose blobs are all here.
     Admit {
         /// The connection of its client.
-        link: Link,
+        link: ConnId,
         /// The task.
         task: Task,
     },
     /// Send a worker a blob that it asked for.
     Send {
         /// The worker's connection.
-        link: Link,
+        link: ConnId,
         /// The blob.
         blob: Blob,
     },
     /// Ask a client for blobs that its tasks need.
     Ask {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// The blobs.
         hashes: Vec<BlobHash>,
     },
@@ -60,12 +60,12 @@ pub struct ManagerGate {
     /// Tasks that wait, in the order in which they came.
     parked: BTreeMap<u64, Parked>,
     parked_by_id: FxHashMap<TaskId, u64>,
-    parked_by_link: FxHashMap<Link, FxHashSet<u64>>,
+    parked_by_link: FxHashMap<ConnId, FxHashSet<u64>>,
     last_parked: u64,
     /// Blobs that each worker was sent on its connection.
-    sent: FxHashMap<Link, FxHashSet<BlobHash>>,
+    sent: FxHashMap<ConnId, FxHashSet<BlobHash>>,
     /// Blobs that each worker asked for and that are not here.
-    wanted: FxHashMap<Link, FxHashSet<BlobHash>>,
+    wanted: FxHashMap<ConnId, FxHashSet<BlobHash>>,
 }
 
 /// A blob that is here, or that a task needs.
@@ -83,7 +83,7 @@ struct Entry {
 /// A task that waits for blobs.
 #[derive(Debug)]
 struct Parked {
-    link: Link,
+    link: ConnId,
     task: Task,
     missing: usize,
 }
@@ -124,7 +124,7 @@ impl ManagerGate {
     /// A client submitted a task. `is_arriving` tells of a blob whether its bytes are on their way already.
     pub fn on_submit(
         &mut self,
-        link: Link,
+        link: ConnId,
         task: Task,
         is_arriving: impl Fn(BlobHash) -> bool,
         out: &mut Vec<GateEffect>,
@@ -177,7 +177,7 @@ impl ManagerGate {
     }
 
     /// A client's connection ended: its tasks that wait are forgotten. It offers them again, if it comes back.
-    pub fn on_client_lost(&mut self, link: Link) {
+    pub fn on_client_lost(&mut self, link: ConnId) {
         let mut numbers: Vec<u64> = self.parked_by_link.remove(&link).into_iter().flatten().collect();
         numbers.sort_unstable();
         for number in numbers {
@@ -188,14 +188,14 @@ impl ManagerGate {
     }
 
     /// A worker's connection ended, and what it was sent may be gone.
-    pub fn on_worker_lost(&mut self, link: Link) {
+    pub fn on_worker_lost(&mut self, link: ConnId) {
         self.sent.remove(&link);
         self.wanted.remove(&link);
     }
 
     /// A worker lacks blobs of tasks that it holds. It gets those that are not here when they come: after a restart it may
     /// ask before the client is back.
-    pub fn on_need_blob(&mut self, link: Link, hashes: &[BlobHash], out: &mut Vec<GateEffect>) {
+    pub fn on_need_blob(&mut self, link: ConnId, hashes: &[BlobHash], out: &mut Vec<GateEffect>) {
         for hash in hashes {
             if let Some(payload) = self.payload(*hash).cloned() {
                 self.sent.entry(link).or_default().insert(*hash);
@@ -220,14 +220,14 @@ impl ManagerGate {
     }
 
     /// Takes away a task that waits. Its blobs stay needed until they are released.
-    pub fn withdraw(&mut self, id: TaskId) -> Option<(Link, Task)> {
+    pub fn withdraw(&mut self, id: TaskId) -> Option<(ConnId, Task)> {
         let number = *self.parked_by_id.get(&id)?;
         let parked = self.unpark(number)?;
         Some((parked.link, parked.task))
     }
 
     /// Calls `send` for each blob of a task that this worker lacks, which must be done before the RUN.
-    pub fn before_run(&mut self, link: Link, task: &Task, mut send: impl FnMut(Blob)) {
+    pub fn before_run(&mut self, link: ConnId, task: &Task, mut send: impl FnMut(Blob)) {
         if task.head.blob_count == 0 {
             return;
         }
@@ -250,7 +250,7 @@ impl ManagerGate {
 
     /// The client's connection of a task that waits.
     #[must_use]
-    pub fn owner_of(&self, id: TaskId) -> Option<Link> {
+    pub fn owner_of(&self, id: TaskId) -> Option<ConnId> {
         Some(self.parked.get(self.parked_by_id.get(&id)?)?.link)
     }
 
@@ -261,7 +261,7 @@ impl ManagerGate {
 
     /// Number of tasks of one client that wait.
     #[must_use]
-    pub fn parked_of(&self, link: Link) -> usize {
+    pub fn parked_of(&self, link: ConnId) -> usize {
         self.parked_by_link.get(&link).map_or(0, FxHashSet::len)
     }
 
@@ -269,7 +269,7 @@ impl ManagerGate {
         if self.wanted.is_empty() {
             return;
         }
-        let mut links: Vec<Link> = self
+        let mut links: Vec<ConnId> = self
             .wanted
             .iter_mut()
             .filter_map(|(link, wanted)| wanted.remove(&hash).then_some(*link))

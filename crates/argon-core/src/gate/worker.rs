@@ -41,7 +41,7 @@ struct Parked {
 
 /// What becomes of the manager's wish to have tasks back.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Recalled {
+pub struct Retracted {
     /// Attempts that waited here and go back: they have started least of all.
     pub returned: Vec<AttemptId>,
     /// How many more the pool is asked for, if it is.
@@ -138,16 +138,16 @@ impl WorkerGate {
     }
 
     /// The manager wants up to `count` attempts back.
-    pub fn on_recall(&mut self, count: u32) -> Recalled {
-        let returned = self.give_back(count as usize);
+    pub fn on_retract(&mut self, count: u32) -> Retracted {
+        let returned = self.retract(count as usize);
         let left = count - u32::try_from(returned.len()).unwrap_or(count).min(count);
         // A recall is answered, also if there is nothing to give back: then by the pool.
         let left = (left > 0 || returned.is_empty()).then_some(left);
-        Recalled { returned, left }
+        Retracted { returned, left }
     }
 
     /// Gives up to `count` tasks that wait, the last to come first, and returns them in the order in which they came.
-    pub fn give_back(&mut self, count: usize) -> Vec<AttemptId> {
+    pub fn retract(&mut self, count: usize) -> Vec<AttemptId> {
         let last: Vec<u64> = self.parked.keys().rev().take(count).copied().collect();
         last.into_iter()
             .rev()

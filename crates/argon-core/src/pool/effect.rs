@@ -1,10 +1,9 @@
 //! What the pool wants done: commands, in the imperative.
 
-use argon_proto::Task;
 use argon_proto::conversation::worker::FromWorker;
+use argon_proto::{RunnerId, Task};
 
-use super::kind::Kind;
-use super::slot::RunnerId;
+use super::kind::RunnerKind;
 
 /// Two ways to ask a runner's process group to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +22,7 @@ pub enum Effect {
         /// Which one.
         runner: RunnerId,
         /// What kind.
-        kind: Kind,
+        kind: RunnerKind,
     },
     /// Give a runner a task.
     Hand {
@@ -33,15 +32,15 @@ pub enum Effect {
         task: Task,
     },
     /// Give a runner a task beyond the one that it executes. It claims it before it starts it.
-    HandAhead {
+    Prefetch {
         /// Which one.
         runner: RunnerId,
         /// The task.
         task: Task,
     },
     /// Take back what the runner has not claimed, and report it with
-    /// [`Input::Reclaimed`](super::Input::Reclaimed) before anything else of this runner.
-    Reclaim {
+    /// [`Input::Retracted`](super::Input::Retracted) before anything else of this runner.
+    Retract {
         /// Which one.
         runner: RunnerId,
     },

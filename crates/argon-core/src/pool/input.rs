@@ -1,9 +1,8 @@
 //! What the pool is told: facts, in the past tense.
 
-use argon_proto::{AttemptId, Outcome, Task};
+use argon_proto::{AttemptId, Outcome, RunnerId, Task};
 
 use super::kind::Version;
-use super::slot::RunnerId;
 
 /// How a runner process ended, and what is known of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,7 +46,7 @@ pub enum Input {
     /// The manager wants these attempts killed or forgotten.
     StopReceived(Vec<AttemptId>),
     /// The manager wants up to so many attempts back that have not started.
-    RecallReceived(u32),
+    RetractRequested(u32),
     /// The manager needs these outcomes kept no longer.
     OutcomesSettled(Vec<AttemptId>),
     /// Finish what runs, give the rest back, leave; for this reason.
@@ -57,10 +56,10 @@ pub enum Input {
         /// Which one.
         runner: RunnerId,
         /// It can be handed tasks ahead.
-        takes_ahead: bool,
+        takes_prefetch: bool,
     },
     /// What a runner had not claimed was taken back from it.
-    Reclaimed {
+    Retracted {
         /// Which one.
         runner: RunnerId,
         /// The attempts that it will not start, in their order.
@@ -89,7 +88,7 @@ pub enum Input {
     SpawnFailed {
         /// Which one.
         runner: RunnerId,
-        /// Why.
+        /// KillReason.
         why: String,
         /// Whose fault it is.
         blame: Blame,

@@ -10,7 +10,7 @@ pub const STATIC_ADVICE: &str = "build it for that machine and link it staticall
 
 /// What a runner must be to take a task.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Kind {
+pub struct RunnerKind {
     /// Its runtime.
     pub runtime: Runtime,
     /// Which program of that runtime.
@@ -39,7 +39,7 @@ pub struct Version {
     pub minor: u8,
 }
 
-impl Kind {
+impl RunnerKind {
     /// The kind that runs any command.
     pub const COMMAND: Self = Self { runtime: Runtime::Exec, program: Program::Only, memory_mib: 0 };
 
@@ -80,7 +80,7 @@ impl Version {
 fn asked_by(task: &Task) -> Option<String> {
     match task.meta() {
         [] => None,
-        meta => serde_json::from_slice(meta).ok().and_then(|meta: Meta| meta.python),
+        meta => serde_json::from_slice(meta).ok().and_then(|meta: PythonMeta| meta.python),
     }
 }
 
@@ -92,13 +92,13 @@ impl std::fmt::Display for Version {
 
 /// The one thing that the pool reads in a task's meta.
 #[derive(Deserialize)]
-struct Meta {
+struct PythonMeta {
     python: Option<String>,
 }
 
 impl Pool {
     /// What it takes to run a task, or why this worker cannot.
-    pub(super) fn kind_of(&self, task: &Task) -> Result<Kind, String> {
+    pub(super) fn kind_of(&self, task: &Task) -> Result<RunnerKind, String> {
         let runtime = task.head.runtime;
         if !self.settings.runtimes.contains(&runtime) {
             return Err(self.no_runtime(runtime));
@@ -112,9 +112,9 @@ impl Pool {
                     return Err("the native task names no executable: its first blob must be one".to_owned());
                 }
             },
-            Runtime::Exec => return Ok(Kind::COMMAND),
+            Runtime::Exec => return Ok(RunnerKind::COMMAND),
         };
-        Ok(Kind { runtime, program, memory_mib: task.head.memory_mib })
+        Ok(RunnerKind { runtime, program, memory_mib: task.head.memory_mib })
     }
 
     fn version_for(&self, task: &Task) -> Result<Version, String> {
@@ -146,14 +146,14 @@ impl Pool {
     }
 
     /// The kind that is kept ready in slots that nothing else wants, if there is an interpreter.
-    pub(super) fn ready_kind(&self) -> Option<Kind> {
+    pub(super) fn ready_kind(&self) -> Option<RunnerKind> {
         self.settings.runtimes.iter().find_map(|runtime| {
             let program = match runtime {
                 Runtime::Perl => Program::Only,
                 Runtime::Python => Program::Version(*self.settings.pythons.first()?),
                 Runtime::Native | Runtime::Exec => return None,
             };
-            Some(Kind { runtime: *runtime, program, memory_mib: 0 })
+            Some(RunnerKind { runtime: *runtime, program, memory_mib: 0 })
         })
     }
 }

@@ -4,9 +4,9 @@ use argon_proto::conversation::worker::{Draining, FromWorker};
 use argon_proto::{AttemptId, Outcome, Task};
 
 use super::effect::Effect;
-use super::kind::Kind;
-use super::slot::{SlotId, Why};
-use super::{Pool, Waiting, attempt_of};
+use super::kind::RunnerKind;
+use super::slot::{KillReason, SlotId};
+use super::{Pool, WaitingAttempt, attempt_of};
 use crate::time::Time;
 
 impl Pool {
@@ -28,13 +28,13 @@ impl Pool {
         }
         let kind = self.kind_of(&task);
         // A command needs no runner, so it does not matter that none comes up.
-        let is_command = kind == Ok(Kind::COMMAND);
+        let is_command = kind == Ok(RunnerKind::COMMAND);
         if self.is_draining || self.is_helpless() && !is_command {
             return out.push(Effect::Tell(FromWorker::Returned(vec![attempt])));
         }
         self.known.insert(attempt);
         match kind {
-            Ok(kind) => self.waiting[task.head.priority.index()].push_back(Waiting { kind, task }),
+            Ok(kind) => self.waiting[task.head.priority.index()].push_back(WaitingAttempt { kind, task }),
             Err(why) => self.refuse(&task, why, out),
         }
     }
@@ -42,7 +42,7 @@ impl Pool {
     pub(super) fn on_stop_received(&mut self, now: Time, attempts: &[AttemptId], out: &mut Vec<Effect>) {
         let mut gone = Vec::new();
         for attempt in attempts {
-            if self.stop_ahead(*attempt, out) {
+            if self.stop_prefetched(*attempt, out) {
                 continue;
             }
             if let Some(slot) = self.slot_of(*attempt) {
@@ -62,19 +62,19 @@ impl Pool {
 
     fn stop_run(&mut self, now: Time, slot: SlotId, out: &mut Vec<Effect>) {
         if let super::SlotState::Ending { why, .. } = &mut self.slots[slot.0].state {
-            *why = Why::Stopped;
+            *why = KillReason::Stopped;
         }
-        self.end_run(now, slot, Why::Stopped, out);
+        self.end_run(now, slot, KillReason::Stopped, out);
     }
 
     pub(super) fn on_manager_lost(&mut self, out: &mut Vec<Effect>) {
         self.is_linked = false;
-        self.reclaim_all(out);
+        self.retract_all(out);
     }
 
-    pub(super) fn on_recall_received(&mut self, count: u32, out: &mut Vec<Effect>) {
-        if self.waiting_len() < count as usize && self.reclaim_all(out) {
-            self.recall_owed = Some(count);
+    pub(super) fn on_retract_requested(&mut self, count: u32, out: &mut Vec<Effect>) {
+        if self.waiting_len() < count as usize && self.retract_all(out) {
+            self.retract_owed = Some(count);
         } else {
             self.return_waiting(count, out);
         }

@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::{AttemptId, Codec, Flags, Outcome, OutcomeHead, Payload, Report, Runtime, Status, Task};
+use argon_proto::{
+    AttemptId, Codec, Flags, Outcome, OutcomeHead, Payload, Report, RunnerId, Runtime, Status, Task,
+};
 
 use super::effect::Effect;
 use super::input::{Blame, Exit};
-use super::kind::{Kind, STATIC_ADVICE};
-use super::slot::{Run, RunnerId, SlotState, Why};
-use super::{Pool, Suspicion, Waiting, attempt_of};
+use super::kind::{RunnerKind, STATIC_ADVICE};
+use super::slot::{KillReason, SlotState, TaskRun};
+use super::{Pool, Suspicion, WaitingAttempt, attempt_of};
 use crate::time::Time;
 
 /// Wait before a runner is started again where one failed to start; doubles with each failure.
@@ -21,14 +23,14 @@ const RESPAWN_MAX: Duration = Duration::from_secs(5);
 const LIMITED_STARTS: u32 = 3;
 
 impl Pool {
-    pub(super) fn on_runner_ready(&mut self, runner: RunnerId, takes_ahead: bool) {
+    pub(super) fn on_runner_ready(&mut self, runner: RunnerId, takes_prefetch: bool) {
         let Some(slot_id) = self.slot_with(runner) else {
             return;
         };
         let slot = &mut self.slots[slot_id.0];
         if let SlotState::Starting { kind } = slot.state {
             slot.failures = 0;
-            slot.takes_ahead = takes_ahead;
+            slot.takes_prefetch = takes_prefetch;
             slot.state = SlotState::Idle { kind, served: 0 };
             self.suspicion.take_if(|suspicion| suspicion.kind == kind);
             if let Some(suspicion) = &mut self.suspicion
@@ -60,8 +62,8 @@ impl Pool {
         }
         let (kind, served, is_stopped) = (*kind, served + 1, run.is_stopped);
         let max_requests = self.settings.max_requests;
-        slot.learn(outcome.head.run_us);
-        if slot.has_ended && slot.ahead.is_empty() {
+        slot.observe(outcome.head.run_us);
+        if slot.has_ended && slot.prefetched.is_empty() {
             slot.state = SlotState::Retiring;
         } else if max_requests > 0 && served >= max_requests {
             slot.state = SlotState::Retiring;
@@ -71,7 +73,7 @@ impl Pool {
             self.advance(now, slot_id, out);
         }
         if is_stopped {
-            self.give_up(vec![attempt], out);
+            self.return_attempts(vec![attempt], out);
         } else {
             self.report(outcome, out);
         }
@@ -95,14 +97,16 @@ impl Pool {
         let state = std::mem::take(&mut slot.state);
         let (never_reported, last) = (slot.forget_runner(), exit.clone());
         if state.is_command() {
-            slot.state = SlotState::Idle { kind: Kind::COMMAND, served: 0 };
+            slot.state = SlotState::Idle { kind: RunnerKind::COMMAND, served: 0 };
         }
         match state {
-            SlotState::Busy { kind: Kind::COMMAND, run, .. } => self.on_command_ended(now, &run, exit, out),
+            SlotState::Busy { kind: RunnerKind::COMMAND, run, .. } => {
+                self.on_command_ended(now, &run, exit, out)
+            }
             SlotState::Busy { run, .. } => self.report_death(now, &run, Status::Died, exit, out),
             SlotState::Ending { run, why, .. } => match why {
-                Why::Timeout => self.report_death(now, &run, Status::Timeout, exit, out),
-                Why::Stopped => self.give_up(vec![attempt_of(&run.task)], out),
+                KillReason::Timeout => self.report_death(now, &run, Status::Timeout, exit, out),
+                KillReason::Stopped => self.return_attempts(vec![attempt_of(&run.task)], out),
             },
             SlotState::Starting { kind } if kind.is_tasks_own() => {
                 self.on_own_program_failed(now, kind, &exit, out)
@@ -146,14 +150,14 @@ impl Pool {
         slot.postpone(now);
         if let SlotState::Busy { run, .. } = state {
             // A command that could not be started is as good as one that never came.
-            self.give_up(vec![attempt_of(&run.task)], out);
+            self.return_attempts(vec![attempt_of(&run.task)], out);
         }
         self.give_back_if_helpless(out);
     }
 
     /// If it happens again and again while others come up, the interpreter itself needs more memory than these tasks may
     /// have: they would wait for ever, here and elsewhere.
-    fn on_limited_start_failed(&mut self, now: Time, kind: Kind, exit: &Exit, out: &mut Vec<Effect>) {
+    fn on_limited_start_failed(&mut self, now: Time, kind: RunnerKind, exit: &Exit, out: &mut Vec<Effect>) {
         let before = self.suspicion.take().filter(|suspicion| suspicion.kind == kind);
         let failures = before.map_or(0, |suspicion| suspicion.failures) + 1;
         if failures < LIMITED_STARTS {
@@ -172,7 +176,7 @@ impl Pool {
 
     /// The client's own executable does not start here. It will not start next time either, so every task that waits for
     /// it here ends, and nobody else suffers.
-    fn on_own_program_failed(&mut self, now: Time, kind: Kind, exit: &Exit, out: &mut Vec<Effect>) {
+    fn on_own_program_failed(&mut self, now: Time, kind: RunnerKind, exit: &Exit, out: &mut Vec<Effect>) {
         let why = match (&exit.complaint, exit.signal, exit.code) {
             (Some(complaint), None, None) => complaint.clone(),
             (Some(complaint), _, _) => format!("{complaint}; {STATIC_ADVICE}"),
@@ -194,21 +198,28 @@ impl Pool {
     }
 
     /// Ends every waiting task of a kind that no runner comes up for.
-    fn end_waiting(&mut self, now: Time, kind: Kind, message: &str, exit: &Exit, out: &mut Vec<Effect>) {
+    fn end_waiting(
+        &mut self,
+        now: Time,
+        kind: RunnerKind,
+        message: &str,
+        exit: &Exit,
+        out: &mut Vec<Effect>,
+    ) {
         let mut ended = Vec::new();
         for lane in &mut self.waiting {
             let (cannot, can) = lane.drain(..).partition(|waiting| waiting.kind == kind);
             *lane = can;
-            ended.extend::<VecDeque<Waiting>>(cannot);
+            ended.extend::<VecDeque<WaitingAttempt>>(cannot);
         }
-        for Waiting { task, .. } in ended {
-            let run = Run { task, since: now, until: None, is_stopped: false };
+        for WaitingAttempt { task, .. } in ended {
+            let run = TaskRun { task, since: now, until: None, is_stopped: false };
             self.report_end(now, &run, Status::Died, message.to_owned(), exit.clone(), out);
         }
     }
 
     /// A command's status is its task's outcome.
-    fn on_command_ended(&mut self, now: Time, run: &Run, exit: Exit, out: &mut Vec<Effect>) {
+    fn on_command_ended(&mut self, now: Time, run: &TaskRun, exit: Exit, out: &mut Vec<Effect>) {
         let is_good = exit.complaint.is_none() && exit.code == Some(0);
         if !is_good {
             return self.report_death(now, run, Status::Died, exit, out);
@@ -236,11 +247,11 @@ impl Pool {
     /// What waits here may start elsewhere meanwhile; if nobody else is there, it comes back.
     fn give_back_if_helpless(&mut self, out: &mut Vec<Effect>) {
         if self.is_helpless() && self.is_linked && self.waiting_len() > 0 {
-            self.on_recall_received(u32::MAX, out);
+            self.on_retract_requested(u32::MAX, out);
         }
     }
 
-    fn report_death(&mut self, now: Time, run: &Run, status: Status, exit: Exit, out: &mut Vec<Effect>) {
+    fn report_death(&mut self, now: Time, run: &TaskRun, status: Status, exit: Exit, out: &mut Vec<Effect>) {
         let message = match status {
             Status::Timeout => format!(
                 "the task exceeded its time limit of {} s and was killed",
@@ -259,7 +270,7 @@ impl Pool {
     fn report_end(
         &mut self,
         now: Time,
-        run: &Run,
+        run: &TaskRun,
         status: Status,
         message: String,
         exit: Exit,
@@ -291,7 +302,7 @@ impl super::slot::Slot {
     }
 }
 
-fn micros(now: Time, run: &Run) -> u64 {
+fn micros(now: Time, run: &TaskRun) -> u64 {
     u64::try_from(now.since(run.since).as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -2,18 +2,14 @@
 
 use std::collections::VecDeque;
 
-use argon_proto::{AttemptId, Runtime, Task};
+use argon_proto::{AttemptId, RunnerId, Runtime, Task};
 
 use super::attempt_of;
-use super::kind::Kind;
+use super::kind::RunnerKind;
 use crate::time::Time;
 
 /// What a new runner's tasks are taken to last until some have ended, microseconds.
 pub(super) const UNKNOWN_US: u64 = 40_000;
-
-/// A runner's number, unique for the life of a pool. A command has one, too.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
-pub struct RunnerId(pub u64);
 
 /// A slot's number, from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,15 +26,15 @@ pub(super) struct Slot {
     /// Its runner's process has ended, and is not gone yet.
     pub(super) has_ended: bool,
     /// Its runner can be handed tasks ahead.
-    pub(super) takes_ahead: bool,
+    pub(super) takes_prefetch: bool,
     /// What the runner was handed beyond its run, in the order in which it will claim it.
-    pub(super) ahead: VecDeque<Run>,
+    pub(super) prefetched: VecDeque<TaskRun>,
     /// How long its tasks run, microseconds: quicker to follow when they grow longer.
     pub(super) run_us: u64,
     /// Whether the runner was asked for what it has not claimed, during this run.
-    pub(super) reclaim: Reclaim,
+    pub(super) retract: RetractState,
     /// The run is to be ended when it is known that it is still running.
-    pub(super) end_asked: Option<Why>,
+    pub(super) end_asked: Option<KillReason>,
 }
 
 /// What goes on in a slot.
@@ -47,20 +43,20 @@ pub(super) enum SlotState {
     /// No runner; if the last one did not come up, none is started before that time.
     Empty { not_before: Option<Time> },
     /// A runner is starting.
-    Starting { kind: Kind },
+    Starting { kind: RunnerKind },
     /// A runner waits for a task; or nothing does, for a command.
-    Idle { kind: Kind, served: u64 },
+    Idle { kind: RunnerKind, served: u64 },
     /// A runner executes a task, or the task is a command of its own.
-    Busy { kind: Kind, served: u64, run: Box<Run> },
+    Busy { kind: RunnerKind, served: u64, run: Box<TaskRun> },
     /// A runner was told to end for its task's sake.
-    Ending { run: Box<Run>, why: Why, kill_at: Option<Time> },
+    Ending { run: Box<TaskRun>, why: KillReason, kill_at: Option<Time> },
     /// An idle runner was told to end.
     Retiring,
 }
 
 /// A task in a runner.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct TaskRun {
     pub(super) task: Task,
     pub(super) since: Time,
     pub(super) until: Option<Time>,
@@ -70,7 +66,7 @@ pub(super) struct Run {
 
 /// What has come of asking a runner for what it has not claimed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Reclaim {
+pub(super) enum RetractState {
     #[default]
     NotAsked,
     Asked,
@@ -78,9 +74,9 @@ pub(super) enum Reclaim {
     Answered,
 }
 
-/// Why a running task is being ended.
+/// KillReason a running task is being ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Why {
+pub(super) enum KillReason {
     Timeout,
     Stopped,
 }
@@ -92,10 +88,10 @@ impl Default for Slot {
             state: SlotState::default(),
             failures: 0,
             has_ended: false,
-            takes_ahead: false,
-            ahead: VecDeque::new(),
+            takes_prefetch: false,
+            prefetched: VecDeque::new(),
             run_us: UNKNOWN_US,
-            reclaim: Reclaim::default(),
+            retract: RetractState::default(),
             end_asked: None,
         }
     }
@@ -142,14 +138,14 @@ impl Slot {
 
     /// All tasks that its runner has.
     pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.task().into_iter().chain(self.ahead.iter().map(|run| &run.task))
+        self.task().into_iter().chain(self.prefetched.iter().map(|run| &run.task))
     }
 
     /// When something is to be done about this slot.
     pub(super) fn deadline(&self) -> Option<Time> {
         match &self.state {
             SlotState::Empty { not_before } => *not_before,
-            SlotState::Busy { run, .. } => run.until.into_iter().chain(self.patience_ends()).min(),
+            SlotState::Busy { run, .. } => run.until.into_iter().chain(self.retract_at()).min(),
             SlotState::Ending { kill_at, .. } => *kill_at,
             SlotState::Starting { .. } | SlotState::Idle { .. } | SlotState::Retiring => None,
         }

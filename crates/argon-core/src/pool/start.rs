@@ -4,7 +4,7 @@ use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{Outcome, Report, Status, Task};
 
 use super::effect::{Effect, Signal};
-use super::slot::{SlotId, SlotState, Why};
+use super::slot::{KillReason, SlotId, SlotState};
 use super::{Pool, attempt_of};
 use crate::time::Time;
 
@@ -18,9 +18,9 @@ impl Pool {
             }
             match &mut slot.state {
                 SlotState::Busy { run, .. } if run.until.is_some_and(|until| until <= now) => {
-                    self.end_run(now, SlotId(index), Why::Timeout, out);
+                    self.end_run(now, SlotId(index), KillReason::Timeout, out);
                 }
-                SlotState::Busy { .. } => drop(self.reclaim(SlotId(index), out)),
+                SlotState::Busy { .. } => drop(self.retract(SlotId(index), out)),
                 SlotState::Ending { kill_at, .. } => {
                     *kill_at = None;
                     out.push(Effect::Signal { runner: slot.runner, signal: Signal::Kill });
@@ -32,15 +32,15 @@ impl Pool {
     }
 
     /// Tells a busy slot's runner to end.
-    pub(super) fn end_run(&mut self, now: Time, slot_id: SlotId, why: Why, out: &mut Vec<Effect>) {
+    pub(super) fn end_run(&mut self, now: Time, slot_id: SlotId, why: KillReason, out: &mut Vec<Effect>) {
         let slot = &mut self.slots[slot_id.0];
         if let SlotState::Busy { run, .. } = &mut slot.state {
-            run.is_stopped |= why == Why::Stopped;
+            run.is_stopped |= why == KillReason::Stopped;
         }
-        if !slot.ahead.is_empty() {
+        if !slot.prefetched.is_empty() {
             // Whether it is still at this run is known when it has been asked for the ones behind it.
             slot.end_asked = Some(why);
-            self.reclaim(slot_id, out);
+            self.retract(slot_id, out);
             return;
         }
         let state = std::mem::take(&mut slot.state);

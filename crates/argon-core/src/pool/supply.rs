@@ -8,21 +8,21 @@ use argon_proto::Task;
 use rustc_hash::FxHashSet;
 
 use super::effect::Effect;
-use super::kind::Kind;
-use super::slot::{Run, SlotId, SlotState};
-use super::{Pool, Waiting};
+use super::kind::RunnerKind;
+use super::slot::{SlotId, SlotState, TaskRun};
+use super::{Pool, WaitingAttempt};
 use crate::time::Time;
 
 /// So many waiting attempts for each slot are looked at; those behind have time.
 const LOOK_AHEAD: usize = 4;
 
 /// Where a waiting attempt stands: its lane, and its place in it.
-type Place = (usize, usize);
+type QueuePlace = (usize, usize);
 
 /// What the attempts looked at so far have left of the slots.
 #[derive(Default)]
-struct Left {
-    idle: Vec<(SlotId, Kind)>,
+struct FreeCapacity {
+    idle: Vec<(SlotId, RunnerKind)>,
     /// Without a runner, and ready for one.
     empty: Vec<SlotId>,
     /// Without a runner because the last one did not come up. A command does not mind.
@@ -30,7 +30,7 @@ struct Left {
     /// Where a runner is told to end.
     retiring: usize,
     /// Runners that are starting.
-    coming: Vec<Kind>,
+    coming: Vec<RunnerKind>,
 }
 
 impl Pool {
@@ -59,7 +59,7 @@ impl Pool {
             && self.unsettled_bytes < self.settings.unsettled_bytes
     }
 
-    fn next_kind(&self) -> Option<Kind> {
+    fn next_kind(&self) -> Option<RunnerKind> {
         self.waiting.iter().find_map(|lane| lane.front()).map(|waiting| waiting.kind)
     }
 
@@ -67,7 +67,7 @@ impl Pool {
         self.waiting.iter_mut().find_map(|lane| lane.pop_front()).map(|waiting| waiting.task)
     }
 
-    pub(super) fn idle_slot(&self, wanted: Kind) -> Option<SlotId> {
+    pub(super) fn idle_slot(&self, wanted: RunnerKind) -> Option<SlotId> {
         self.slots
             .iter()
             .position(|slot| matches!(&slot.state, SlotState::Idle { kind, .. } if *kind == wanted))
@@ -89,7 +89,7 @@ impl Pool {
         self.slots[slot_id.0].state = SlotState::Busy {
             kind,
             served,
-            run: Box::new(Run { task, since: now, until, is_stopped: false }),
+            run: Box::new(TaskRun { task, since: now, until, is_stopped: false }),
         };
     }
 
@@ -100,8 +100,8 @@ impl Pool {
             return;
         }
         let wanted = self.wanted();
-        let kinds: FxHashSet<Kind> = wanted.iter().map(|(_, kind)| *kind).collect();
-        let mut starts: Vec<(Place, SlotId)> = Vec::new();
+        let kinds: FxHashSet<RunnerKind> = wanted.iter().map(|(_, kind)| *kind).collect();
+        let mut starts: Vec<(QueuePlace, SlotId)> = Vec::new();
         for (place, kind) in wanted {
             if left.is_used_up() {
                 break;
@@ -126,8 +126,8 @@ impl Pool {
         }
     }
 
-    fn left(&self, now: Time) -> Left {
-        let mut left = Left::default();
+    fn left(&self, now: Time) -> FreeCapacity {
+        let mut left = FreeCapacity::default();
         for (slot, id) in self.slots.iter().zip((0..).map(SlotId)) {
             match slot.state {
                 SlotState::Idle { kind, .. } => left.idle.push((id, kind)),
@@ -144,16 +144,16 @@ impl Pool {
     }
 
     /// The first waiting attempts and their kinds.
-    fn wanted(&self) -> Vec<(Place, Kind)> {
+    fn wanted(&self) -> Vec<(QueuePlace, RunnerKind)> {
         let lanes = self.waiting.iter().enumerate();
         let places = lanes.flat_map(|(lane, waiting)| {
-            waiting.iter().enumerate().map(move |(at, Waiting { kind, .. })| ((lane, at), *kind))
+            waiting.iter().enumerate().map(move |(at, WaitingAttempt { kind, .. })| ((lane, at), *kind))
         });
         places.take(self.slots.len() * LOOK_AHEAD).collect()
     }
 
     /// Whether runners of this kind are not tried again before another kind has come up.
-    fn must_probe(&self, wanted: Kind) -> bool {
+    fn must_probe(&self, wanted: RunnerKind) -> bool {
         self.suspicion.as_ref().is_some_and(|suspicion| suspicion.must_probe && suspicion.kind == wanted)
     }
 
@@ -161,8 +161,8 @@ impl Pool {
     /// at once.
     fn make_room(
         &mut self,
-        left: &mut Left,
-        wanted: &FxHashSet<Kind>,
+        left: &mut FreeCapacity,
+        wanted: &FxHashSet<RunnerKind>,
         out: &mut Vec<Effect>,
     ) -> Option<SlotId> {
         let unwanted = left.idle.iter().position(|(_, kind)| !wanted.contains(kind));
@@ -178,7 +178,7 @@ impl Pool {
     }
 
     /// Starts a runner in an empty slot; for a command there is nothing to start yet.
-    fn prepare(&mut self, id: SlotId, kind: Kind, out: &mut Vec<Effect>) {
+    fn prepare(&mut self, id: SlotId, kind: RunnerKind, out: &mut Vec<Effect>) {
         if kind.has_runner() {
             let runner = self.renew(id);
             self.slots[id.0].state = SlotState::Starting { kind };
@@ -188,7 +188,7 @@ impl Pool {
         }
     }
 
-    fn start_all(&mut self, now: Time, starts: Vec<(Place, SlotId)>, out: &mut Vec<Effect>) {
+    fn start_all(&mut self, now: Time, starts: Vec<(QueuePlace, SlotId)>, out: &mut Vec<Effect>) {
         // From the back, so that the places of the others stay what they are.
         let taken: Vec<_> = starts
             .into_iter()
@@ -214,29 +214,29 @@ impl Pool {
     }
 }
 
-impl Left {
+impl FreeCapacity {
     /// Whether nothing can be started or ended any more.
     fn is_used_up(&self) -> bool {
         self.idle.is_empty() && self.empty.is_empty() && self.resting.is_empty()
     }
 
-    fn take_idle(&mut self, wanted: Kind) -> Option<SlotId> {
+    fn take_idle(&mut self, wanted: RunnerKind) -> Option<SlotId> {
         let at = self.idle.iter().position(|(_, kind)| *kind == wanted)?;
         Some(self.idle.swap_remove(at).0)
     }
 
-    fn take_coming(&mut self, wanted: Kind) -> bool {
+    fn take_coming(&mut self, wanted: RunnerKind) -> bool {
         let at = self.coming.iter().position(|kind| *kind == wanted);
         at.map(|at| self.coming.swap_remove(at)).is_some()
     }
 
-    fn take_empty(&mut self, wanted: Kind) -> Option<SlotId> {
+    fn take_empty(&mut self, wanted: RunnerKind) -> Option<SlotId> {
         let resting = if wanted.has_runner() { None } else { self.resting.pop() };
         resting.or_else(|| self.empty.pop())
     }
 
     /// Counts on a slot that will be empty.
-    fn take_emptying(&mut self, wanted: Kind) -> bool {
+    fn take_emptying(&mut self, wanted: RunnerKind) -> bool {
         if self.retiring > 0 {
             self.retiring -= 1;
             return true;

@@ -7,10 +7,10 @@ use super::effect::Out;
 use super::on_submit::release_blobs;
 use super::record::Record;
 use super::session::Session;
-use super::task::{Ended, State, TaskEntry};
+use super::task::{Ended, TaskEntry, TaskState};
 use super::task_index::TaskIndex;
 use super::timers::Timer;
-use super::{Awaits, Scheduler, SessionKey, Storing, TaskKey, place_of};
+use super::{OnDurable, Persisting, Scheduler, SessionKey, TaskKey, place_of};
 use crate::time::Time;
 
 /// Room for so many tasks is kept when there is none.
@@ -25,7 +25,7 @@ impl Scheduler {
                 Record::TaskAccepted(task) => {
                     let session = self.session_of(task.head.id.session);
                     let key = self.insert_task(session, task, false);
-                    self.set_state(key, State::Recovering);
+                    self.set_state(key, TaskState::Recovering);
                     self.tasks[key.index()].is_durable = true;
                     self.timers.set(self.recovering_until, Timer::RecoveryEnd);
                 }
@@ -61,23 +61,23 @@ impl Scheduler {
         key
     }
 
-    /// Makes a task known, which its client has `offered` and was charged for, or the store held. Its state is `Storing`
+    /// Makes a task known, which its client has `offered` and was charged for, or the store held. Its state is `Persisting`
     /// until the caller says otherwise.
     pub(super) fn insert_task(&mut self, session: SessionKey, task: Task, offered: bool) -> TaskKey {
         let id = task.head.id;
         let owner = &mut self.sessions[session.index()];
-        owner.counts.add(&State::Storing, task.head.runtime);
+        owner.counts.add(&TaskState::Persisting, task.head.runtime);
         let tasks = &mut owner.tasks;
         let entry = TaskEntry {
             session,
             session_place: place_of(tasks.len()),
-            state: State::Storing,
+            state: TaskState::Persisting,
             stamp: 0,
             last: Attempt(0),
-            is_adopted: false,
+            was_found: false,
             offered,
             is_durable: false,
-            rare: None,
+            cold: None,
             task,
         };
         let key = TaskKey::of(self.tasks.insert(entry));
@@ -95,11 +95,11 @@ impl Scheduler {
         entry.stamp = stamp;
         // Nobody will start it again: its arguments need not be kept.
         entry.task.payload = argon_proto::Payload::default();
-        self.set_state(key, State::Ended(Box::new(Ended { outcome, durable, expires: None, weight })));
+        self.set_state(key, TaskState::Ended(Box::new(Ended { outcome, durable, expires: None, weight })));
     }
 
     /// Moves a task to another state, and counts it there for its session.
-    pub(super) fn set_state(&mut self, key: TaskKey, state: State) {
+    pub(super) fn set_state(&mut self, key: TaskKey, state: TaskState) {
         let entry = &mut self.tasks[key.index()];
         let counts = &mut self.sessions[entry.session.index()].counts;
         counts.remove(&entry.state, entry.task.head.runtime);
@@ -149,7 +149,7 @@ impl Scheduler {
     }
 
     /// Hands a record to the store and remembers what waits for it.
-    pub(super) fn write(&mut self, record: Record, awaits: Awaits, out: &mut Out) {
+    pub(super) fn write(&mut self, record: Record, on_durable: OnDurable, out: &mut Out) {
         let id = match &record {
             Record::TaskAccepted(task) => task.head.id,
             Record::AttemptStarted(attempt) => attempt.task,
@@ -157,14 +157,14 @@ impl Scheduler {
             Record::TaskForgotten(id) => *id,
         };
         self.records_written += 1;
-        self.storing.push_back(Storing { number: self.records_written, id, awaits });
+        self.persisting.push_back(Persisting { number: self.records_written, id, on_durable });
         out.records.push(record);
     }
 
     pub(super) fn expire_later(&mut self, now: Time, key: TaskKey) {
         let at = now + self.limits.result_ttl;
         let entry = &mut self.tasks[key.index()];
-        if let State::Ended(ended) = &mut entry.state {
+        if let TaskState::Ended(ended) = &mut entry.state {
             ended.expires = Some(at);
             self.timers.set(at, Timer::ResultExpiry(key, entry.stamp));
         }

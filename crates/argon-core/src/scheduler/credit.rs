@@ -4,7 +4,7 @@ use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 
 use super::effect::Out;
-use super::input::Link;
+use super::input::ConnId;
 use super::session::CreditAccount;
 use super::{Scheduler, SessionKey, TaskKey};
 
@@ -30,7 +30,7 @@ impl Scheduler {
     }
 
     /// The connection whose credit a task uses, if it is still the session's.
-    pub(super) fn offered_on(&self, key: TaskKey) -> Option<Link> {
+    pub(super) fn offered_on(&self, key: TaskKey) -> Option<ConnId> {
         let entry = &self.tasks[key.index()];
         self.sessions[entry.session.index()].link.filter(|_| entry.offered)
     }

@@ -5,10 +5,10 @@ use argon_proto::{Attempt, AttemptId, Flags};
 
 use super::effect::Out;
 use super::record::Record;
-use super::task::State;
+use super::task::TaskState;
 use super::timers::Timer;
-use super::worker::Recall;
-use super::{Awaits, Scheduler, TaskKey, WorkerKey, place_of};
+use super::worker::RetractState;
+use super::{OnDurable, Scheduler, TaskKey, WorkerKey, place_of};
 use crate::time::Time;
 
 impl Scheduler {
@@ -31,12 +31,12 @@ impl Scheduler {
         let stamp = self.next_stamp();
         let entry = &mut self.tasks[key.index()];
         entry.stamp = stamp;
-        entry.is_adopted = false;
+        entry.was_found = false;
         self.totals.started += 1;
         if entry.is(Flags::DETACHED) && entry.is(Flags::NEVER_TWICE) {
             // RUN follows when the store knows of the start.
             let record = Record::AttemptStarted(entry.attempt_id());
-            return self.write(record, Awaits::Start(stamp), out);
+            return self.write(record, OnDurable::Start(stamp), out);
         }
         self.send_run(key, out);
     }
@@ -44,9 +44,9 @@ impl Scheduler {
     /// A number that no attempt of the task has, not even one of an earlier life that the worker is still ending.
     fn next_attempt(&self, key: TaskKey, worker: WorkerKey) -> Attempt {
         let entry = &self.tasks[key.index()];
-        let unowned = &self.workers[worker.index()].unowned;
+        let without_task = &self.workers[worker.index()].without_task;
         let mut attempt = entry.last.next();
-        while unowned.contains(&AttemptId { task: entry.task.head.id, attempt }) {
+        while without_task.contains(&AttemptId { task: entry.task.head.id, attempt }) {
             attempt = attempt.next();
         }
         attempt
@@ -60,7 +60,7 @@ impl Scheduler {
         };
         if let Some(link) = self.workers[worker.index()].link {
             out.send_to_worker(link, ToWorker::Run(entry.task.clone()));
-            self.settle_now(worker);
+            self.flush_acks(worker);
         }
     }
 
@@ -72,27 +72,27 @@ impl Scheduler {
         entry.last = entry.last.max(attempt);
         let place = place_of(worker.assigned.len());
         worker.assigned.push(key);
-        if worker.recall == Recall::Vain {
-            worker.recall = Recall::Possible;
+        if worker.retract == RetractState::NothingLeft {
+            worker.retract = RetractState::Possible;
         }
         self.placement.update(worker_key, worker);
-        self.set_state(key, State::Assigned { worker: worker_key, place, since: now });
+        self.set_state(key, TaskState::Assigned { worker: worker_key, place, since: now });
     }
 
     /// Takes a task off its worker's list; its state is the caller's to set.
     pub(super) fn unassign(&mut self, key: TaskKey) {
-        let State::Assigned { worker: worker_key, place, .. } = self.tasks[key.index()].state else {
+        let TaskState::Assigned { worker: worker_key, place, .. } = self.tasks[key.index()].state else {
             return;
         };
         let worker = &mut self.workers[worker_key.index()];
         worker.assigned.swap_remove(place as usize);
         if let Some(moved) = worker.assigned.get(place as usize)
-            && let State::Assigned { place: its_place, .. } = &mut self.tasks[moved.index()].state
+            && let TaskState::Assigned { place: its_place, .. } = &mut self.tasks[moved.index()].state
         {
             *its_place = place;
         }
         self.placement.update(worker_key, worker);
-        self.set_state(key, State::Delayed);
+        self.set_state(key, TaskState::Delayed);
     }
 
     /// Takes a task that has not ended out of the queue or out of its worker's hands, which is told to stop.
@@ -100,25 +100,25 @@ impl Scheduler {
         let entry = &self.tasks[key.index()];
         let attempt = entry.attempt_id();
         match entry.state {
-            State::Queued { .. } => {
+            TaskState::Queued { .. } => {
                 self.leave_queue(key);
             }
-            State::Assigned { worker, .. } => {
+            TaskState::Assigned { worker, .. } => {
                 self.unassign(key);
                 self.stop(worker, attempt, out);
             }
-            State::Recovering => {
-                self.dismissed.insert(attempt.task);
-                self.timers.set(self.recovering_until + self.limits.unclaimed, Timer::UnclaimedEnd);
+            TaskState::Recovering => {
+                self.stop_on_arrival.insert(attempt.task);
+                self.timers.set(self.recovering_until + self.limits.orphan_timeout, Timer::OrphansEnd);
             }
-            State::Storing | State::Delayed | State::Ended(_) => {}
+            TaskState::Persisting | TaskState::Delayed | TaskState::Ended(_) => {}
         }
     }
 
     /// Tells a worker to kill or forget an attempt, which occupies it until it says that it is gone.
     pub(super) fn stop(&mut self, worker_key: WorkerKey, attempt: AttemptId, out: &mut Out) {
         let worker = &mut self.workers[worker_key.index()];
-        worker.unowned.insert(attempt);
+        worker.without_task.insert(attempt);
         if let Some(link) = worker.link {
             out.send_to_worker(link, ToWorker::Stop(vec![attempt]));
         }

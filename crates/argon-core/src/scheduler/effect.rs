@@ -5,7 +5,7 @@ use argon_proto::conversation::worker::ToWorker;
 use argon_proto::handshake::RefusalCode;
 use bytes::Bytes;
 
-use super::input::Link;
+use super::input::ConnId;
 use super::record::Record;
 
 /// A command to the shell.
@@ -14,21 +14,21 @@ pub enum Effect {
     /// Send a message to the client at this connection.
     SendToClient {
         /// The connection.
-        link: Link,
+        link: ConnId,
         /// The message.
         message: ToClient,
     },
     /// Send a message to the worker at this connection. RUN needs the blobs that its task names sent before it.
     SendToWorker {
         /// The connection.
-        link: Link,
+        link: ConnId,
         /// The message.
         message: ToWorker,
     },
     /// End a connection, after what was sent on it before, with these words.
     Close {
         /// The connection.
-        link: Link,
+        link: ConnId,
         /// The reason, for programs.
         code: RefusalCode,
         /// A sentence for people.
@@ -51,11 +51,11 @@ pub struct Out {
 }
 
 impl Out {
-    pub(super) fn send_to_client(&mut self, link: Link, message: ToClient) {
+    pub(super) fn send_to_client(&mut self, link: ConnId, message: ToClient) {
         self.effects.push(Effect::SendToClient { link, message });
     }
 
-    pub(super) fn send_to_worker(&mut self, link: Link, message: ToWorker) {
+    pub(super) fn send_to_worker(&mut self, link: ConnId, message: ToWorker) {
         self.effects.push(Effect::SendToWorker { link, message });
     }
 }

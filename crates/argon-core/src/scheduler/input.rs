@@ -8,7 +8,7 @@ use argon_proto::{AttemptId, Outcome, SessionId, Task, TaskId, WorkerId};
 
 /// One connection, numbered by the shell; a number is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Link(pub u64);
+pub struct ConnId(pub u64);
 
 /// What a worker says of itself when it joins.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,7 +54,7 @@ pub enum Input {
     /// A client that has proven the key opened its session.
     SessionOpened {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// Its session.
         session: SessionId,
         /// What it calls itself.
@@ -63,26 +63,26 @@ pub enum Input {
     /// The client has offered again everything that it still waits for.
     OfferEnded {
         /// Its connection.
-        link: Link,
+        link: ConnId,
     },
     /// A client handed over a whole task, blobs included.
     TaskSubmitted {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// The task.
         task: Task,
     },
     /// A client has these outcomes in hand.
     OutcomesTaken {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// The tasks.
         ids: Vec<TaskId>,
     },
     /// A peer with the right to do so cancels these tasks, of any session.
     CancelRequested {
         /// Their connection.
-        link: Link,
+        link: ConnId,
         /// The tasks.
         ids: Vec<TaskId>,
         /// Who they are, for the owners of the tasks; empty if the connection says it all.
@@ -91,7 +91,7 @@ pub enum Input {
     /// A task whose blobs had not all arrived was cancelled.
     TaskWithdrawn {
         /// The connection of the client that submitted it.
-        link: Link,
+        link: ConnId,
         /// The task.
         task: Task,
         /// Who cancelled it; empty if the client itself did.
@@ -100,21 +100,21 @@ pub enum Input {
     /// A client wants the outcomes of these detached tasks.
     CollectRequested {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// The tasks.
         ids: Vec<TaskId>,
     },
     /// A client's connection ended.
     ClientLost {
         /// The connection.
-        link: Link,
+        link: ConnId,
         /// Whether the client said goodbye: its session ends at once.
-        farewell: bool,
+        closed_cleanly: bool,
     },
     /// A worker registered.
     WorkerJoined {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// What it is.
         profile: WorkerProfile,
         /// Attempts that it runs, has queued, or finished without being settled.
@@ -123,14 +123,14 @@ pub enum Input {
     /// A worker's connection ended.
     WorkerLost {
         /// The connection.
-        link: Link,
+        link: ConnId,
         /// Whether it was silent for so long that it counts as dead; otherwise it may come back in a moment.
-        certain: bool,
+        declared_dead: bool,
     },
     /// A worker wants no more tasks.
     WorkerDraining {
         /// Its connection.
-        link: Link,
+        link: ConnId,
     },
     /// An operator wants a worker to take no more tasks and leave.
     DrainRequested {
@@ -142,42 +142,42 @@ pub enum Input {
     /// A worker holds these attempts no more and has no outcome for them.
     AttemptsReturned {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// The attempts.
         attempts: Vec<AttemptId>,
     },
     /// A worker reported how an attempt ended.
     OutcomeArrived {
         /// Its connection.
-        link: Link,
+        link: ConnId,
         /// The outcome.
         outcome: Outcome,
     },
     /// An attempt wrote something.
     OutputArrived {
         /// The worker's connection.
-        link: Link,
+        link: ConnId,
         /// What it wrote.
         output: Output,
     },
     /// An attempt asks its client for something.
     QuestionAsked {
         /// The worker's connection.
-        link: Link,
+        link: ConnId,
         /// The question.
         ask: Ask,
     },
     /// A client has taken output of an attempt.
     OutputTaken {
         /// The client's connection.
-        link: Link,
+        link: ConnId,
         /// How much, in all.
         credit: OutputCredit,
     },
     /// A client answers an attempt's question.
     QuestionAnswered {
         /// The client's connection.
-        link: Link,
+        link: ConnId,
         /// The answer.
         answer: Answer,
     },

@@ -1,8 +1,8 @@
 //! What is always true between two steps. Tests and the simulator ask after every step.
 
-use super::session::Counts;
-use super::task::State;
-use super::{Peer, Scheduler, SessionKey, TaskKey, WorkerKey};
+use super::session::TaskCounts;
+use super::task::TaskState;
+use super::{PeerKey, Scheduler, SessionKey, TaskKey, WorkerKey};
 
 impl Scheduler {
     /// Panics, naming it, if something that must always be true is not.
@@ -27,7 +27,7 @@ impl Scheduler {
                 "a task is not in its session's list"
             );
             match entry.state {
-                State::Queued { .. } => {
+                TaskState::Queued { .. } => {
                     let lane = entry.task.head.priority.index();
                     queued[lane] += 1;
                     assert!(
@@ -35,17 +35,17 @@ impl Scheduler {
                         "a queued task is not in its lane"
                     );
                 }
-                State::Assigned { worker, place, .. } => assert_eq!(
+                TaskState::Assigned { worker, place, .. } => assert_eq!(
                     self.workers[worker.index()].assigned.get(place as usize),
                     Some(&key),
                     "an assigned task is not in its worker's list"
                 ),
-                State::Storing | State::Recovering | State::Delayed | State::Ended(_) => {}
+                TaskState::Persisting | TaskState::Recovering | TaskState::Delayed | TaskState::Ended(_) => {}
             }
         }
         assert_eq!(queued, self.queue.lengths(), "the queue's lengths are wrong");
         for (_, session) in &self.sessions {
-            let mut counts = Counts::default();
+            let mut counts = TaskCounts::default();
             for key in &session.tasks {
                 let entry = &self.tasks[key.index()];
                 counts.add(&entry.state, entry.task.head.runtime);
@@ -63,16 +63,16 @@ impl Scheduler {
         let assigned: usize = self.workers.iter().map(|(_, worker)| worker.assigned.len()).sum();
         let say_so = self.tasks.iter().filter(|(_, entry)| entry.worker().is_some()).count();
         assert_eq!(assigned, say_so, "workers list tasks that are not assigned to them");
-        for unclaimed in self.unclaimed.values() {
-            assert!(self.workers.contains(unclaimed.worker.index()));
+        for orphan in self.orphans.values() {
+            assert!(self.workers.contains(orphan.worker.index()));
         }
     }
 
     fn assert_peers_are_mutual(&self) {
         for (link, peer) in &self.peers {
             let theirs = match peer {
-                Peer::Client(key) => self.sessions[key.index()].link,
-                Peer::Worker(key) => self.workers[key.index()].link,
+                PeerKey::Client(key) => self.sessions[key.index()].link,
+                PeerKey::Worker(key) => self.workers[key.index()].link,
             };
             assert_eq!(theirs, Some(*link), "a connection's peer has another connection");
         }

@@ -20,7 +20,7 @@ pub struct Limits {
     /// How long after its start a manager lets tasks that are offered again wait for a worker that holds them.
     pub recovery: Duration,
     /// How long attempts that nobody claims are kept.
-    pub unclaimed: Duration,
+    pub orphan_timeout: Duration,
     /// How long the outcome of a detached task is kept.
     pub result_ttl: Duration,
     /// Workers that a task may lose in a row before it ends as lost.
@@ -41,7 +41,7 @@ impl Default for Limits {
             session_grace: Duration::from_secs(60),
             worker_grace: Duration::from_millis(500),
             recovery: Duration::from_secs(4),
-            unclaimed: Duration::from_secs(60),
+            orphan_timeout: Duration::from_secs(60),
             result_ttl: Duration::from_secs(30 * 60),
             losses: 3,
             ageing: Duration::from_secs(5),

@@ -5,9 +5,9 @@ use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Outcome, Report, Status, Task, TaskId};
 
 use super::effect::Out;
-use super::input::Link;
+use super::input::ConnId;
 use super::on_submit::{close, release_blobs};
-use super::task::State;
+use super::task::TaskState;
 use super::{Scheduler, SessionKey};
 use crate::time::Time;
 
@@ -32,7 +32,7 @@ pub enum Cancelled {
 
 /// Tasks that a text names.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Tasks {
+pub enum NamedTasks {
     /// This one.
     One(TaskId),
     /// None.
@@ -49,22 +49,24 @@ impl Scheduler {
             return Cancelled::Unknown;
         };
         match &self.tasks[key.index()].state {
-            State::Storing | State::Recovering | State::Queued { .. } | State::Delayed => Cancelled::Waiting,
-            State::Assigned { worker, .. } => {
+            TaskState::Persisting | TaskState::Recovering | TaskState::Queued { .. } | TaskState::Delayed => {
+                Cancelled::Waiting
+            }
+            TaskState::Assigned { worker, .. } => {
                 Cancelled::Running { worker: self.workers[worker.index()].profile.name.clone() }
             }
-            State::Ended(ended) => Cancelled::Ended(ended.outcome.head.status),
+            TaskState::Ended(ended) => Cancelled::Ended(ended.outcome.head.status),
         }
     }
 
     /// The tasks whose ids begin with these hexadecimal digits. Costs time in proportion to the tasks.
     #[must_use]
-    pub fn tasks_named(&self, prefix: &str) -> Tasks {
+    pub fn tasks_named(&self, prefix: &str) -> NamedTasks {
         if let Ok(id) = prefix.parse::<TaskId>() {
-            return if self.task_of(&id).is_some() { Tasks::One(id) } else { Tasks::Unknown };
+            return if self.task_of(&id).is_some() { NamedTasks::One(id) } else { NamedTasks::Unknown };
         }
         if prefix.len() < PREFIX_DIGITS {
-            return Tasks::Unknown;
+            return NamedTasks::Unknown;
         }
         let prefix = prefix.to_ascii_lowercase();
         let mut found = None;
@@ -77,9 +79,9 @@ impl Scheduler {
             }
         }
         match (found, count) {
-            (Some(id), 1) => Tasks::One(id),
-            (Some(_), several) => Tasks::Several(several),
-            (None, _) => Tasks::Unknown,
+            (Some(id), 1) => NamedTasks::One(id),
+            (Some(_), several) => NamedTasks::Several(several),
+            (None, _) => NamedTasks::Unknown,
         }
     }
 
@@ -93,7 +95,7 @@ impl Scheduler {
     pub(super) fn on_cancel_requested(
         &mut self,
         now: Time,
-        link: Link,
+        link: ConnId,
         ids: &[TaskId],
         by: &str,
         out: &mut Out,
@@ -105,13 +107,15 @@ impl Scheduler {
             };
             let entry = &self.tasks[key.index()];
             let moment = match &entry.state {
-                State::Storing | State::Recovering | State::Queued { .. } => "before it started".to_owned(),
-                State::Delayed => "while it waited for its next attempt".to_owned(),
-                State::Assigned { worker, .. } => {
+                TaskState::Persisting | TaskState::Recovering | TaskState::Queued { .. } => {
+                    "before it started".to_owned()
+                }
+                TaskState::Delayed => "while it waited for its next attempt".to_owned(),
+                TaskState::Assigned { worker, .. } => {
                     let worker = &self.workers[worker.index()].profile.name;
                     format!("while it was with worker {worker}; its runner is killed")
                 }
-                State::Ended(_) => continue,
+                TaskState::Ended(_) => continue,
             };
             let by = self.named(asker, entry.session, by);
             let report = Report::of(format!("the task was cancelled{by} {moment}"));
@@ -121,7 +125,7 @@ impl Scheduler {
     }
 
     /// A task that never came in is charged like any other, and its client gets an outcome.
-    pub(super) fn on_task_withdrawn(&mut self, link: Link, task: &Task, by: &str, out: &mut Out) {
+    pub(super) fn on_task_withdrawn(&mut self, link: ConnId, task: &Task, by: &str, out: &mut Out) {
         release_blobs(task, out);
         let Some(session) = self.client_at(link) else {
             return;

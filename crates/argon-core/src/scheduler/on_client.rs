@@ -5,16 +5,16 @@ use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Flags, Outcome, Report, SessionId, Status, TaskId};
 
 use super::effect::Out;
-use super::input::Link;
+use super::input::ConnId;
 use super::on_submit::close;
 use super::record::Record;
-use super::task::State;
+use super::task::TaskState;
 use super::timers::Timer;
-use super::{Awaits, Peer, Scheduler, SessionKey, TaskKey};
+use super::{OnDurable, PeerKey, Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
 impl Scheduler {
-    pub(super) fn on_session_opened(&mut self, link: Link, id: SessionId, client: String, out: &mut Out) {
+    pub(super) fn on_session_opened(&mut self, link: ConnId, id: SessionId, client: String, out: &mut Out) {
         if self.peers.contains_key(&link) {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
@@ -35,14 +35,14 @@ impl Scheduler {
         for task in &session.tasks {
             self.tasks[task.index()].offered = false;
         }
-        self.peers.insert(link, Peer::Client(key));
+        self.peers.insert(link, PeerKey::Client(key));
         if let Some(old) = replaced {
             self.write_off_output(key, out);
             self.forget_collector(key, old);
         }
     }
 
-    pub(super) fn on_offer_ended(&mut self, link: Link, out: &mut Out) {
+    pub(super) fn on_offer_ended(&mut self, link: ConnId, out: &mut Out) {
         let Some(session) = self.client_at(link) else {
             return;
         };
@@ -53,7 +53,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn on_outcomes_taken(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
+    pub(super) fn on_outcomes_taken(&mut self, link: ConnId, ids: &[TaskId], out: &mut Out) {
         let Some(taker) = self.client_at(link) else {
             return;
         };
@@ -67,13 +67,13 @@ impl Scheduler {
                 continue;
             }
             if detached {
-                self.write(Record::TaskForgotten(*id), Awaits::Forget, out);
+                self.write(Record::TaskForgotten(*id), OnDurable::Forget, out);
             }
             self.forget_ended(key, out);
         }
     }
 
-    pub(super) fn on_collect_requested(&mut self, link: Link, ids: &[TaskId], out: &mut Out) {
+    pub(super) fn on_collect_requested(&mut self, link: ConnId, ids: &[TaskId], out: &mut Out) {
         let Some(collector) = self.client_at(link) else {
             return close(
                 link,
@@ -85,7 +85,7 @@ impl Scheduler {
         for id in ids {
             let known = self.task_of(id).map(|key| &self.tasks[key.index()]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
-                Some((State::Ended(ended), true)) if ended.durable => {
+                Some((TaskState::Ended(ended), true)) if ended.durable => {
                     out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
                 }
                 Some((_, true)) => {
@@ -105,7 +105,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn on_client_lost(&mut self, now: Time, link: Link, farewell: bool, out: &mut Out) {
+    pub(super) fn on_client_lost(&mut self, now: Time, link: ConnId, closed_cleanly: bool, out: &mut Out) {
         let Some(key) = self.client_at(link) else {
             return;
         };
@@ -116,7 +116,7 @@ impl Scheduler {
         session.link = None;
         session.stamp = stamp;
         self.write_off_output(key, out);
-        if farewell {
+        if closed_cleanly {
             self.end_session(key, out);
         } else {
             let until = now + self.limits.session_grace;
@@ -126,7 +126,7 @@ impl Scheduler {
     }
 
     /// Forgets what a session's connection wanted to collect.
-    fn forget_collector(&mut self, key: SessionKey, link: Link) {
+    fn forget_collector(&mut self, key: SessionKey, link: ConnId) {
         for id in std::mem::take(&mut self.sessions[key.index()].collecting) {
             if let Some(waiting) = self.collectors.get_mut(&id) {
                 waiting.retain(|other| *other != link);
@@ -186,7 +186,7 @@ impl Scheduler {
         if !entry.is(Flags::DETACHED) {
             // Output comes before its outcome: it is in hand too.
             let printed = self.forget_output(key);
-            self.relieve(session, outcome_weight + printed);
+            self.release_credit(session, outcome_weight + printed);
             if is_charged {
                 self.refund(session, weight);
             }
@@ -195,7 +195,7 @@ impl Scheduler {
     }
 
     /// So many bytes of outcomes wait no longer for the client; its tasks start again if they were held up for that.
-    pub(super) fn relieve(&mut self, key: SessionKey, bytes: u64) {
+    pub(super) fn release_credit(&mut self, key: SessionKey, bytes: u64) {
         let session = &mut self.sessions[key.index()];
         let was_choked = session.untaken_bytes > self.limits.untaken_bytes;
         session.untaken_bytes = session.untaken_bytes.saturating_sub(bytes);
@@ -215,10 +215,10 @@ impl Scheduler {
             self.set_ended(key, outcome, true);
         } else if let Some(ended) = self.tasks[key.index()].ended() {
             let weight = ended.outcome.weight();
-            self.relieve(self.tasks[key.index()].session, weight);
+            self.release_credit(self.tasks[key.index()].session, weight);
         }
         let printed = self.forget_output(key);
-        self.relieve(self.tasks[key.index()].session, printed);
+        self.release_credit(self.tasks[key.index()].session, printed);
         self.remove_task(key, out);
     }
 

@@ -7,29 +7,29 @@ use argon_proto::{AttemptId, Flags, Outcome, Report, Status};
 use rustc_hash::FxHasher;
 
 use super::effect::Out;
-use super::input::Link;
+use super::input::ConnId;
 use super::record::Record;
-use super::task::{State, TaskEntry};
+use super::task::{TaskEntry, TaskState};
 use super::timers::Timer;
-use super::{Awaits, Scheduler, TaskKey, WorkerKey};
+use super::{OnDurable, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
 impl Scheduler {
-    pub(super) fn on_outcome_arrived(&mut self, now: Time, link: Link, outcome: Outcome, out: &mut Out) {
+    pub(super) fn on_outcome_arrived(&mut self, now: Time, link: ConnId, outcome: Outcome, out: &mut Out) {
         let Some(worker_key) = self.worker_at(link) else {
             return;
         };
         let attempt = AttemptId { task: outcome.head.id, attempt: outcome.head.attempt };
-        self.release_unowned(worker_key, attempt);
+        self.release_without_task(worker_key, attempt);
         let Some(key) = self.task_of(&attempt.task) else {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         };
         let entry = &self.tasks[key.index()];
-        if matches!(entry.state, State::Storing) {
+        if matches!(entry.state, TaskState::Persisting) {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         }
-        if entry.is_ended() || entry.has_judged(attempt.attempt) {
-            return self.settle_void(worker_key, attempt);
+        if entry.is_ended() || entry.has_retried(attempt.attempt) {
+            return self.ack_discarded(worker_key, attempt);
         }
         if entry.worker() == Some(worker_key) && entry.task.head.attempt == attempt.attempt {
             return self.on_current_outcome(now, worker_key, key, outcome, out);
@@ -37,23 +37,23 @@ impl Scheduler {
         // Too late for its attempt, but none has come yet: what ran is what counts.
         match outcome.head.status {
             // Another attempt is under way or waits for its turn, as the user wanted after an error.
-            Status::Error if entry.may_retry(Status::Error) => self.settle_void(worker_key, attempt),
+            Status::Error if entry.may_retry(Status::Error) => self.ack_discarded(worker_key, attempt),
             Status::Ok | Status::Error => {
                 self.withdraw(key, out);
                 self.end(now, key, outcome, Some((worker_key, attempt)), out);
             }
             Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => {
-                self.settle_void(worker_key, attempt);
+                self.ack_discarded(worker_key, attempt);
             }
         }
     }
 
     fn on_unknown_outcome(&mut self, worker: WorkerKey, attempt: AttemptId, outcome: Outcome) {
-        match self.unclaimed.get_mut(&attempt.task) {
-            Some(unclaimed) if unclaimed.worker == worker && unclaimed.attempt == attempt => {
-                unclaimed.outcome = Some(outcome);
+        match self.orphans.get_mut(&attempt.task) {
+            Some(orphan) if orphan.worker == worker && orphan.attempt == attempt => {
+                orphan.outcome = Some(outcome);
             }
-            Some(_) | None => self.settle_void(worker, attempt),
+            Some(_) | None => self.ack_discarded(worker, attempt),
         }
     }
 
@@ -67,19 +67,19 @@ impl Scheduler {
         out: &mut Out,
     ) {
         let attempt = self.tasks[key.index()].attempt_id();
-        self.workers[worker_key.index()].measure(now, outcome.head.run_us, outcome.weight());
+        self.workers[worker_key.index()].observe_outcome(now, outcome.head.run_us, outcome.weight());
         self.unassign(key);
         let entry = &mut self.tasks[key.index()];
-        if let Some(rare) = &mut entry.rare {
-            rare.losses = 0;
+        if let Some(cold) = &mut entry.cold {
+            cold.losses = 0;
         }
         if entry.may_retry(outcome.head.status) {
             let wait = entry.backoff(self.limits.backoff_max);
-            let rare = entry.rare_mut();
-            rare.retried += 1;
-            rare.judged.push(attempt.attempt);
+            let cold = entry.cold_mut();
+            cold.retried += 1;
+            cold.retried_attempts.push(attempt.attempt);
             let cause = Report::from_json(&outcome.report).message;
-            rare.story.push(format!(
+            cold.story.push(format!(
                 "attempt {} on {}: {}{}{}; tried again after {:.1} s",
                 attempt.attempt.0,
                 self.workers[worker_key.index()].profile.name,
@@ -89,7 +89,7 @@ impl Scheduler {
                 wait.as_secs_f64(),
             ));
             self.totals.retried += 1;
-            self.settle_void(worker_key, attempt);
+            self.ack_discarded(worker_key, attempt);
             return self.delay(now + wait, key);
         }
         let outcome = self.tasks[key.index()].with_story(outcome);
@@ -100,7 +100,7 @@ impl Scheduler {
     fn delay(&mut self, at: Time, key: TaskKey) {
         let stamp = self.next_stamp();
         self.tasks[key.index()].stamp = stamp;
-        self.set_state(key, State::Delayed);
+        self.set_state(key, TaskState::Delayed);
         self.timers.set(at, Timer::Retry(key, stamp));
     }
 
@@ -138,14 +138,14 @@ impl Scheduler {
             self.expire_later(now, key);
             // Nothing is written of a task that may not be accepted in the end.
             if self.tasks[key.index()].is_durable {
-                self.write(record, Awaits::End(settles), out);
+                self.write(record, OnDurable::End(settles), out);
             }
             return;
         }
         let weight = outcome.weight();
         self.set_ended(key, outcome, true);
         if let Some((worker, attempt)) = settles {
-            self.settle(worker, attempt, weight);
+            self.ack(worker, attempt, weight);
         }
         self.deliver(key, out);
     }

@@ -5,18 +5,18 @@ use argon_proto::{AttemptId, Report, TaskId};
 
 use super::effect::Out;
 use super::record::Record;
-use super::task::State;
-use super::{Awaits, Scheduler, WorkerKey};
+use super::task::TaskState;
+use super::{OnDurable, Scheduler, WorkerKey};
 use crate::time::Time;
 
 impl Scheduler {
     pub(super) fn on_records_committed(&mut self, now: Time, up_to: u64, out: &mut Out) {
-        while let Some(stored) = self.storing.pop_front_if(|stored| stored.number <= up_to) {
-            match stored.awaits {
-                Awaits::Accept => self.on_accept_durable(now, stored.id, out),
-                Awaits::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
-                Awaits::End(settles) => self.on_end_durable(stored.id, settles, out),
-                Awaits::Forget => {}
+        while let Some(stored) = self.persisting.pop_front_if(|stored| stored.number <= up_to) {
+            match stored.on_durable {
+                OnDurable::Accept => self.on_accept_durable(now, stored.id, out),
+                OnDurable::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
+                OnDurable::End(settles) => self.on_end_durable(stored.id, settles, out),
+                OnDurable::Forget => {}
             }
         }
     }
@@ -33,13 +33,16 @@ impl Scheduler {
             self.refund(session, weight);
         }
         match &self.tasks[key.index()].state {
-            State::Storing => self.settle_in(now, key, false, out),
+            TaskState::Persisting => self.admit(now, key, false, out),
             // It was cancelled meanwhile.
-            State::Ended(ended) => {
+            TaskState::Ended(ended) => {
                 let record = Record::TaskEnded(ended.outcome.clone());
-                self.write(record, Awaits::End(None), out);
+                self.write(record, OnDurable::End(None), out);
             }
-            State::Recovering | State::Queued { .. } | State::Delayed | State::Assigned { .. } => {}
+            TaskState::Recovering
+            | TaskState::Queued { .. }
+            | TaskState::Delayed
+            | TaskState::Assigned { .. } => {}
         }
     }
 
@@ -54,11 +57,11 @@ impl Scheduler {
         let Some(key) = self.task_of(&id) else {
             return;
         };
-        if let State::Ended(ended) = &mut self.tasks[key.index()].state {
+        if let TaskState::Ended(ended) = &mut self.tasks[key.index()].state {
             ended.durable = true;
             if let Some((worker, attempt)) = settles {
                 let weight = ended.outcome.weight();
-                self.settle(worker, attempt, weight);
+                self.ack(worker, attempt, weight);
             }
             self.deliver(key, out);
         }
@@ -66,12 +69,12 @@ impl Scheduler {
 
     /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
     pub(super) fn on_records_refused(&mut self, up_to: u64, why: &str, out: &mut Out) {
-        let count = self.storing.partition_point(|stored| stored.number <= up_to);
-        let refused: Vec<_> = self.storing.drain(..count).collect();
+        let count = self.persisting.partition_point(|stored| stored.number <= up_to);
+        let refused: Vec<_> = self.persisting.drain(..count).collect();
         for stored in refused {
             let key = self.task_of(&stored.id);
-            match (stored.awaits, key) {
-                (Awaits::Accept, Some(key)) => {
+            match (stored.on_durable, key) {
+                (OnDurable::Accept, Some(key)) => {
                     let report = Report::rejected(
                         "store_full",
                         format!(
@@ -87,20 +90,21 @@ impl Scheduler {
                     self.remove_task(key, &mut Out::default());
                     self.reject(session, link, &task, charged, report, out);
                 }
-                (Awaits::Start(stamp), Some(key)) if self.tasks[key.index()].stamp == stamp => {
+                (OnDurable::Start(stamp), Some(key)) if self.tasks[key.index()].stamp == stamp => {
                     let record = Record::AttemptStarted(self.tasks[key.index()].attempt_id());
-                    self.write(record, Awaits::Start(stamp), out);
+                    self.write(record, OnDurable::Start(stamp), out);
                 }
-                (Awaits::End(settles), Some(key)) => {
+                (OnDurable::End(settles), Some(key)) => {
                     if let Some(ended) = self.tasks[key.index()].ended() {
                         let record = Record::TaskEnded(ended.outcome.clone());
-                        self.write(record, Awaits::End(settles), out);
+                        self.write(record, OnDurable::End(settles), out);
                     }
                 }
-                (Awaits::Forget, None) => {
-                    self.write(Record::TaskForgotten(stored.id), Awaits::Forget, out);
+                (OnDurable::Forget, None) => {
+                    self.write(Record::TaskForgotten(stored.id), OnDurable::Forget, out);
                 }
-                (Awaits::Accept | Awaits::End(_), None) | (Awaits::Start(_) | Awaits::Forget, _) => {}
+                (OnDurable::Accept | OnDurable::End(_), None)
+                | (OnDurable::Start(_) | OnDurable::Forget, _) => {}
             }
         }
     }

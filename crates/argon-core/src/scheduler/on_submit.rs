@@ -5,15 +5,15 @@ use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Flags, Outcome, Report, Status, Task};
 
 use super::effect::{Effect, Out};
-use super::input::Link;
+use super::input::ConnId;
 use super::record::Record;
-use super::task::State;
+use super::task::TaskState;
 use super::timers::Timer;
-use super::{Awaits, Scheduler, SessionKey, TaskKey};
+use super::{OnDurable, Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
 impl Scheduler {
-    pub(super) fn on_task_submitted(&mut self, now: Time, link: Link, mut task: Task, out: &mut Out) {
+    pub(super) fn on_task_submitted(&mut self, now: Time, link: ConnId, mut task: Task, out: &mut Out) {
         let Some(session) = self.client_at(link) else {
             release_blobs(&task, out);
             return close(
@@ -61,19 +61,19 @@ impl Scheduler {
         let record = detached.then(|| Record::TaskAccepted(task.clone()));
         let key = self.insert_task(session, task, true);
         match record {
-            Some(record) => self.write(record, Awaits::Accept, out),
-            None => self.settle_in(now, key, again, out),
+            Some(record) => self.write(record, OnDurable::Accept, out),
+            None => self.admit(now, key, again, out),
         }
     }
 
     /// Gives a task that came in its first place: with the worker that holds it, waiting for such a worker, or in the queue.
-    pub(super) fn settle_in(&mut self, now: Time, key: TaskKey, again: bool, out: &mut Out) {
+    pub(super) fn admit(&mut self, now: Time, key: TaskKey, again: bool, out: &mut Out) {
         let id = self.tasks[key.index()].task.head.id;
-        if let Some(unclaimed) = self.unclaimed.remove(&id) {
-            return self.claim(now, key, unclaimed, out);
+        if let Some(orphan) = self.orphans.remove(&id) {
+            return self.claim(now, key, orphan, out);
         }
         if again && now < self.recovering_until {
-            self.set_state(key, State::Recovering);
+            self.set_state(key, TaskState::Recovering);
             self.timers.set(self.recovering_until, Timer::RecoveryEnd);
             return;
         }
@@ -92,7 +92,7 @@ impl Scheduler {
         self.end_reported(now, key, Status::Lost, report, out);
     }
 
-    fn on_known_task_offered(&mut self, link: Link, key: TaskKey, offered: &Task, out: &mut Out) {
+    fn on_known_task_offered(&mut self, link: ConnId, key: TaskKey, offered: &Task, out: &mut Out) {
         release_blobs(offered, out);
         let entry = &mut self.tasks[key.index()];
         let was_charged_here = std::mem::replace(&mut entry.offered, true);
@@ -116,7 +116,7 @@ impl Scheduler {
     pub(super) fn reject(
         &mut self,
         session: SessionKey,
-        link: Option<Link>,
+        link: Option<ConnId>,
         task: &Task,
         charged: u64,
         report: Report,
@@ -139,6 +139,6 @@ pub(super) fn release_blobs(task: &Task, out: &mut Out) {
     }
 }
 
-pub(super) fn close(link: Link, code: RefusalCode, why: &str, out: &mut Out) {
+pub(super) fn close(link: ConnId, code: RefusalCode, why: &str, out: &mut Out) {
     out.effects.push(Effect::Close { link, code, why: why.to_owned() });
 }

@@ -4,9 +4,9 @@ use argon_proto::Flags;
 
 use super::effect::Out;
 use super::record::Record;
-use super::task::State;
+use super::task::TaskState;
 use super::timers::Timer;
-use super::{Awaits, Scheduler, TaskKey};
+use super::{OnDurable, Scheduler, TaskKey};
 use crate::time::Time;
 
 impl Scheduler {
@@ -47,16 +47,16 @@ impl Scheduler {
                 let is_current = self
                     .tasks
                     .get(key.index())
-                    .is_some_and(|entry| entry.stamp == stamp && matches!(entry.state, State::Delayed));
+                    .is_some_and(|entry| entry.stamp == stamp && matches!(entry.state, TaskState::Delayed));
                 if is_current {
                     self.enqueue(now, key, false);
                 }
             }
             Timer::RecoveryEnd => self.end_recovery(now, out),
-            Timer::UnclaimedEnd => self.drop_unclaimed(now, out),
+            Timer::OrphansEnd => self.drop_orphans(now, out),
             Timer::ResultExpiry(key, stamp) => self.expire(key, stamp, out),
-            Timer::RecallCheck => self.recall_check = None,
-            Timer::SettlementsDue => self.on_settlements_due(),
+            Timer::RetractCheck => self.retract_check = None,
+            Timer::AcksDue => self.on_acks_due(),
         }
     }
 
@@ -64,7 +64,7 @@ impl Scheduler {
         let waiting: Vec<TaskKey> = self
             .tasks
             .iter()
-            .filter(|(_, entry)| matches!(entry.state, State::Recovering))
+            .filter(|(_, entry)| matches!(entry.state, TaskState::Recovering))
             .map(|(key, _)| TaskKey::of(key))
             .collect();
         for key in waiting {
@@ -79,17 +79,16 @@ impl Scheduler {
         }
     }
 
-    fn drop_unclaimed(&mut self, now: Time, out: &mut Out) {
-        if now >= self.recovering_until + self.limits.unclaimed {
-            self.dismissed.clear();
+    fn drop_orphans(&mut self, now: Time, out: &mut Out) {
+        if now >= self.recovering_until + self.limits.orphan_timeout {
+            self.stop_on_arrival.clear();
         }
-        let due: Vec<_> =
-            self.unclaimed.values().filter(|unclaimed| unclaimed.until <= now).cloned().collect();
-        for unclaimed in due {
-            self.unclaimed.remove(&unclaimed.attempt.task);
-            match unclaimed.outcome {
-                Some(_) => self.settle_void(unclaimed.worker, unclaimed.attempt),
-                None => self.stop(unclaimed.worker, unclaimed.attempt, out),
+        let due: Vec<_> = self.orphans.values().filter(|orphan| orphan.until <= now).cloned().collect();
+        for orphan in due {
+            self.orphans.remove(&orphan.attempt.task);
+            match orphan.outcome {
+                Some(_) => self.ack_discarded(orphan.worker, orphan.attempt),
+                None => self.stop(orphan.worker, orphan.attempt, out),
             }
         }
     }
@@ -103,7 +102,7 @@ impl Scheduler {
         }
         let id = entry.task.head.id;
         self.totals.expired += 1;
-        self.write(Record::TaskForgotten(id), Awaits::Forget, out);
+        self.write(Record::TaskForgotten(id), OnDurable::Forget, out);
         self.forget_ended(key, out);
     }
 }

@@ -8,12 +8,12 @@ use argon_proto::{Attempt, AttemptId, Flags, Report, Status, WorkerId};
 use rustc_hash::FxHashSet;
 
 use super::effect::Out;
-use super::input::{Link, WorkerProfile};
+use super::input::{ConnId, WorkerProfile};
 use super::on_submit::close;
-use super::task::State;
+use super::task::TaskState;
 use super::timers::Timer;
-use super::worker::{Recall, Worker};
-use super::{Peer, Scheduler, TaskKey, Unclaimed, WorkerKey};
+use super::worker::{RetractState, Worker};
+use super::{OrphanAttempt, PeerKey, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
 /// How long a worker that can run nothing is given nothing.
@@ -31,12 +31,12 @@ impl Scheduler {
     pub(super) fn on_worker_joined(
         &mut self,
         now: Time,
-        link: Link,
+        link: ConnId,
         profile: WorkerProfile,
         held: &[AttemptId],
         out: &mut Out,
     ) {
-        if let Some(Peer::Worker(key)) = self.peers.get(&link)
+        if let Some(PeerKey::Worker(key)) = self.peers.get(&link)
             && self.workers[key.index()].profile.id == profile.id
         {
             // It has found out more about itself.
@@ -57,11 +57,11 @@ impl Scheduler {
         }
         worker.stamp = stamp;
         worker.is_resting = false;
-        worker.recall = Recall::Possible;
-        worker.untold.clear();
-        let unowned = std::mem::take(&mut worker.unowned);
+        worker.retract = RetractState::Possible;
+        worker.pending_acks.clear();
+        let without_task = std::mem::take(&mut worker.without_task);
         let drain = worker.draining.then(|| worker.drain_message(now));
-        self.peers.insert(link, Peer::Worker(key));
+        self.peers.insert(link, PeerKey::Worker(key));
         out.send_to_worker(link, ToWorker::Registered(Registered { worker: Some(id) }));
         if let Some(drain) = drain {
             // It may not have received it on its last connection.
@@ -70,7 +70,7 @@ impl Scheduler {
         self.requeue_unheld(now, key, held, out);
         self.count_output_anew(key);
         for attempt in held {
-            self.on_attempt_held(now, key, *attempt, &unowned, out);
+            self.on_attempt_held(now, key, *attempt, &without_task, out);
         }
         self.placement.update(key, &self.workers[key.index()]);
     }
@@ -88,8 +88,8 @@ impl Scheduler {
 
     /// What nobody has claimed and the worker holds no more is not to be claimed.
     fn forget_unheld(&mut self, key: WorkerKey, held: &[AttemptId]) {
-        if !self.unclaimed.is_empty() {
-            self.unclaimed.retain(|_, kept| kept.worker != key || held.contains(&kept.attempt));
+        if !self.orphans.is_empty() {
+            self.orphans.retain(|_, kept| kept.worker != key || held.contains(&kept.attempt));
         }
     }
 
@@ -103,15 +103,15 @@ impl Scheduler {
             .filter(|task| !held.contains(&self.tasks[task.index()].attempt_id()))
             .collect();
         for task in missing.into_iter().rev() {
-            self.take_back(now, task, out);
+            self.requeue_unstarted(now, task, out);
         }
     }
 
     /// Puts a task whose attempt never started back to the head of the queue, and its attempt number with it.
-    fn take_back(&mut self, now: Time, key: TaskKey, out: &mut Out) {
+    fn requeue_unstarted(&mut self, now: Time, key: TaskKey, out: &mut Out) {
         self.unassign(key);
         let entry = &mut self.tasks[key.index()];
-        if entry.is_adopted && entry.is(Flags::NEVER_TWICE) {
+        if entry.was_found && entry.is(Flags::NEVER_TWICE) {
             // An earlier manager may have had it stopped in the middle.
             return self.end_in_doubt(now, key, out);
         }
@@ -129,112 +129,112 @@ impl Scheduler {
         now: Time,
         worker: WorkerKey,
         attempt: AttemptId,
-        unowned: &FxHashSet<AttemptId>,
+        without_task: &FxHashSet<AttemptId>,
         out: &mut Out,
     ) {
-        match self.fate_of(now, worker, attempt, unowned) {
+        match self.fate_of(now, worker, attempt, without_task) {
             Fate::Keep => {}
             Fate::Adopt(key) => {
                 self.withdraw(key, out);
                 self.adopt(now, key, worker, attempt.attempt);
             }
             Fate::Hold => {
-                let until = now + self.limits.unclaimed;
-                self.workers[worker.index()].unowned.insert(attempt);
-                self.unclaimed.entry(attempt.task).or_insert_with(|| {
-                    self.timers.set(until, Timer::UnclaimedEnd);
-                    Unclaimed { worker, attempt, outcome: None, printed: 0, until }
+                let until = now + self.limits.orphan_timeout;
+                self.workers[worker.index()].without_task.insert(attempt);
+                self.orphans.entry(attempt.task).or_insert_with(|| {
+                    self.timers.set(until, Timer::OrphansEnd);
+                    OrphanAttempt { worker, attempt, outcome: None, printed: 0, until }
                 });
             }
             Fate::Drop => self.stop(worker, attempt, out),
         }
     }
 
-    /// `unowned` is what the worker held for no task on its last connection.
+    /// `without_task` is what the worker held for no task on its last connection.
     fn fate_of(
         &self,
         now: Time,
         worker: WorkerKey,
         attempt: AttemptId,
-        unowned: &FxHashSet<AttemptId>,
+        without_task: &FxHashSet<AttemptId>,
     ) -> Fate {
-        let unclaimed = self.unclaimed.get(&attempt.task);
-        if unclaimed.is_some_and(|kept| kept.worker == worker && kept.attempt == attempt) {
+        let orphan = self.orphans.get(&attempt.task);
+        if orphan.is_some_and(|kept| kept.worker == worker && kept.attempt == attempt) {
             return Fate::Hold;
         }
-        if unclaimed.is_some() || unowned.contains(&attempt) {
+        if orphan.is_some() || without_task.contains(&attempt) {
             // Another attempt of the task is kept, or this one was told to stop.
             return Fate::Drop;
         }
         let Some(key) = self.task_of(&attempt.task) else {
-            let is_young = now < self.recovering_until + self.limits.unclaimed;
-            let is_wanted = is_young && !self.dismissed.contains(&attempt.task);
+            let is_young = now < self.recovering_until + self.limits.orphan_timeout;
+            let is_wanted = is_young && !self.stop_on_arrival.contains(&attempt.task);
             return if is_wanted { Fate::Hold } else { Fate::Drop };
         };
         let entry = &self.tasks[key.index()];
         match entry.state {
-            State::Assigned { worker: other, .. } if other == worker && entry.attempt_id() == attempt => {
+            TaskState::Assigned { worker: other, .. } if other == worker && entry.attempt_id() == attempt => {
                 Fate::Keep
             }
-            State::Recovering | State::Queued { .. } | State::Delayed
-                if !entry.has_judged(attempt.attempt) =>
+            TaskState::Recovering | TaskState::Queued { .. } | TaskState::Delayed
+                if !entry.has_retried(attempt.attempt) =>
             {
                 Fate::Adopt(key)
             }
-            State::Storing => Fate::Hold,
-            State::Recovering
-            | State::Queued { .. }
-            | State::Delayed
-            | State::Assigned { .. }
-            | State::Ended(_) => Fate::Drop,
+            TaskState::Persisting => Fate::Hold,
+            TaskState::Recovering
+            | TaskState::Queued { .. }
+            | TaskState::Delayed
+            | TaskState::Assigned { .. }
+            | TaskState::Ended(_) => Fate::Drop,
         }
     }
 
     /// Lets a task go on with an attempt that a worker holds.
     fn adopt(&mut self, now: Time, key: TaskKey, worker: WorkerKey, attempt: Attempt) {
         self.assign(now, key, worker, attempt);
-        self.tasks[key.index()].is_adopted = true;
+        self.tasks[key.index()].was_found = true;
         self.totals.adopted += 1;
     }
 
     /// Gives a task to the worker that held an attempt of it before its client came back.
-    pub(super) fn claim(&mut self, now: Time, key: TaskKey, unclaimed: Unclaimed, out: &mut Out) {
-        let worker = unclaimed.worker;
-        self.release_unowned(worker, unclaimed.attempt);
-        self.adopt(now, key, worker, unclaimed.attempt.attempt);
-        self.claim_printed(key, unclaimed.printed);
-        if let Some(outcome) = unclaimed.outcome {
+    pub(super) fn claim(&mut self, now: Time, key: TaskKey, orphan: OrphanAttempt, out: &mut Out) {
+        let worker = orphan.worker;
+        self.release_without_task(worker, orphan.attempt);
+        self.adopt(now, key, worker, orphan.attempt.attempt);
+        self.claim_printed(key, orphan.printed);
+        if let Some(outcome) = orphan.outcome {
             self.on_current_outcome(now, worker, key, outcome, out);
         }
     }
 
     /// The worker holds an attempt no more that was assigned to no task.
-    pub(super) fn release_unowned(&mut self, key: WorkerKey, attempt: AttemptId) -> bool {
+    pub(super) fn release_without_task(&mut self, key: WorkerKey, attempt: AttemptId) -> bool {
         let worker = &mut self.workers[key.index()];
-        let was_unowned = worker.unowned.remove(&attempt);
-        if was_unowned {
+        let was_without_task = worker.without_task.remove(&attempt);
+        if was_without_task {
             self.placement.update(key, worker);
         }
-        was_unowned
+        was_without_task
     }
 
     pub(super) fn on_attempts_returned(
         &mut self,
         now: Time,
-        link: Link,
+        link: ConnId,
         attempts: &[AttemptId],
         out: &mut Out,
     ) {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
-        let answered = if attempts.is_empty() { Recall::Vain } else { Recall::Possible };
+        let answered = if attempts.is_empty() { RetractState::NothingLeft } else { RetractState::Possible };
         let was_asked =
-            std::mem::replace(&mut self.workers[worker.index()].recall, answered) == Recall::Asked;
+            std::mem::replace(&mut self.workers[worker.index()].retract, answered) == RetractState::Asked;
         let mut is_given_back = false;
         for attempt in attempts.iter().rev() {
-            if self.release_unowned(worker, *attempt) {
-                self.forget_unclaimed(worker, *attempt);
+            if self.release_without_task(worker, *attempt) {
+                self.forget_orphan(worker, *attempt);
                 continue;
             }
             let Some(key) = self.task_of(&attempt.task) else {
@@ -244,7 +244,7 @@ impl Scheduler {
             if entry.worker() == Some(worker) && entry.attempt_id() == *attempt {
                 self.totals.recalled += 1;
                 is_given_back = true;
-                self.take_back(now, key, out);
+                self.requeue_unstarted(now, key, out);
             }
         }
         // What it gives back unasked it cannot run now: others may.
@@ -261,20 +261,20 @@ impl Scheduler {
         self.placement.update(key, worker);
     }
 
-    fn forget_unclaimed(&mut self, worker: WorkerKey, attempt: AttemptId) {
-        let kept = self.unclaimed.get(&attempt.task);
+    fn forget_orphan(&mut self, worker: WorkerKey, attempt: AttemptId) {
+        let kept = self.orphans.get(&attempt.task);
         if kept.is_some_and(|kept| kept.worker == worker && kept.attempt == attempt) {
-            self.unclaimed.remove(&attempt.task);
+            self.orphans.remove(&attempt.task);
         }
     }
 
-    pub(super) fn on_worker_draining(&mut self, link: Link) {
+    pub(super) fn on_worker_draining(&mut self, link: ConnId) {
         if let Some(key) = self.worker_at(link) {
             let worker = &mut self.workers[key.index()];
             worker.draining = true;
             self.placement.update(key, worker);
             // It leaves when it has nothing left to keep.
-            self.settle_now(key);
+            self.flush_acks(key);
         }
     }
 
@@ -296,10 +296,10 @@ impl Scheduler {
             out.send_to_worker(link, ToWorker::Drain(worker.drain_message(now)));
         }
         self.placement.update(key, worker);
-        self.settle_now(key);
+        self.flush_acks(key);
     }
 
-    pub(super) fn on_worker_lost(&mut self, now: Time, link: Link, certain: bool, out: &mut Out) {
+    pub(super) fn on_worker_lost(&mut self, now: Time, link: ConnId, declared_dead: bool, out: &mut Out) {
         let Some(key) = self.worker_at(link) else {
             return;
         };
@@ -309,7 +309,7 @@ impl Scheduler {
         worker.link = None;
         worker.stamp = stamp;
         self.placement.update(key, worker);
-        if certain || worker.outstanding() == 0 {
+        if declared_dead || worker.outstanding() == 0 {
             self.lose_worker(now, key, out);
         } else {
             self.timers.set(now + self.limits.worker_grace, Timer::WorkerGrace(key, stamp));
@@ -322,7 +322,7 @@ impl Scheduler {
         for task in assigned.into_iter().rev() {
             self.on_attempt_lost(now, task, key, out);
         }
-        self.unclaimed.retain(|_, unclaimed| unclaimed.worker != key);
+        self.orphans.retain(|_, orphan| orphan.worker != key);
         self.placement.remove(key);
         let worker = self.workers.remove(key.index());
         self.worker_by_id.remove(&worker.profile.id);
@@ -335,10 +335,10 @@ impl Scheduler {
         let limit = self.limits.losses;
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.task.head.attempt.0;
-        let rare = entry.rare_mut();
-        rare.losses += 1;
-        rare.story.push(format!("attempt {attempt} on {name}: the worker was lost while it held the task"));
-        let losses = rare.losses;
+        let cold = entry.cold_mut();
+        cold.losses += 1;
+        cold.story.push(format!("attempt {attempt} on {name}: the worker was lost while it held the task"));
+        let losses = cold.losses;
         let report = if entry.is(Flags::NEVER_TWICE) {
             Report::of(format!(
                 "worker {name} was lost while it held this task, which must never run twice: whether it ran is not known; \

@@ -12,7 +12,7 @@ use argon_proto::{Attempt, AttemptId, Flags};
 use bytes::Bytes;
 
 use super::effect::Out;
-use super::input::Link;
+use super::input::ConnId;
 use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
 
 /// How much output of one task is where.
@@ -34,7 +34,7 @@ impl OutputAccount {
         Self { attempt, ..Self::default() }
     }
 
-    /// Counts begin again with each attempt.
+    /// TaskCounts begin again with each attempt.
     fn turn_to(&mut self, attempt: Attempt) {
         if self.attempt != attempt {
             *self = Self { earlier: self.earlier + self.under_way(), ..Self::of(attempt) };
@@ -53,18 +53,18 @@ impl OutputAccount {
 
 impl Scheduler {
     /// An attempt wrote something: it goes to its client, if that wants to see it.
-    pub(super) fn on_output_arrived(&mut self, link: Link, output: Output, out: &mut Out) {
+    pub(super) fn on_output_arrived(&mut self, link: ConnId, output: Output, out: &mut Out) {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
         match self.listener(worker, output.from) {
             (Some(key), client) => self.pass_output(key, link, client, output, out),
-            (None, _) => self.count_unclaimed_output(link, &output, out),
+            (None, _) => self.count_orphan_output(link, &output, out),
         }
     }
 
     /// An attempt asks its client for something.
-    pub(super) fn on_question_asked(&mut self, link: Link, ask: Ask, out: &mut Out) {
+    pub(super) fn on_question_asked(&mut self, link: ConnId, ask: Ask, out: &mut Out) {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
@@ -79,7 +79,7 @@ impl Scheduler {
     }
 
     /// A client answers an attempt's question.
-    pub(super) fn on_question_answered(&mut self, link: Link, answer: Answer, out: &mut Out) {
+    pub(super) fn on_question_answered(&mut self, link: ConnId, answer: Answer, out: &mut Out) {
         let Some(key) = self.task_for_client(link, answer.to) else {
             return;
         };
@@ -90,7 +90,7 @@ impl Scheduler {
     }
 
     /// The task, if this is its present attempt and the connection its client's.
-    fn task_for_client(&self, link: Link, attempt: AttemptId) -> Option<TaskKey> {
+    fn task_for_client(&self, link: ConnId, attempt: AttemptId) -> Option<TaskKey> {
         let key = self.task_of(&attempt.task)?;
         let entry = &self.tasks[key.index()];
         let is_owner = self.sessions[entry.session.index()].link == Some(link);
@@ -101,15 +101,15 @@ impl Scheduler {
     fn pass_output(
         &mut self,
         key: TaskKey,
-        worker: Link,
-        client: Option<Link>,
+        worker: ConnId,
+        client: Option<ConnId>,
         output: Output,
         out: &mut Out,
     ) {
         let bytes = output.bytes.len() as u64;
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.attempt_id();
-        let account = entry.rare_mut().output.get_or_insert_with(|| OutputAccount::of(attempt.attempt));
+        let account = entry.cold_mut().output.get_or_insert_with(|| OutputAccount::of(attempt.attempt));
         account.turn_to(attempt.attempt);
         account.came += bytes;
         let Some(client) = client else {
@@ -124,12 +124,12 @@ impl Scheduler {
     }
 
     /// An attempt that nobody has claimed yet wrote something, which nobody will see.
-    fn count_unclaimed_output(&mut self, worker: Link, output: &Output, out: &mut Out) {
-        if let Some(unclaimed) = self.unclaimed.get_mut(&output.from.task)
-            && unclaimed.attempt == output.from
+    fn count_orphan_output(&mut self, worker: ConnId, output: &Output, out: &mut Out) {
+        if let Some(orphan) = self.orphans.get_mut(&output.from.task)
+            && orphan.attempt == output.from
         {
-            unclaimed.printed += output.bytes.len() as u64;
-            let bytes = unclaimed.printed;
+            orphan.printed += output.bytes.len() as u64;
+            let bytes = orphan.printed;
             out.send_to_worker(worker, credit(output.from, bytes));
         }
     }
@@ -139,12 +139,12 @@ impl Scheduler {
         let entry = &mut self.tasks[key.index()];
         let attempt = entry.task.head.attempt;
         if printed > 0 {
-            entry.rare_mut().output = Some(OutputAccount { came: printed, ..OutputAccount::of(attempt) });
+            entry.cold_mut().output = Some(OutputAccount { came: printed, ..OutputAccount::of(attempt) });
         }
     }
 
     /// A client has taken output of an attempt.
-    pub(super) fn on_output_taken(&mut self, link: Link, taken: OutputCredit, out: &mut Out) {
+    pub(super) fn on_output_taken(&mut self, link: ConnId, taken: OutputCredit, out: &mut Out) {
         let Some(key) = self.task_for_client(link, taken.to) else {
             return;
         };
@@ -159,7 +159,7 @@ impl Scheduler {
         if let Some(link) = worker.and_then(|worker| self.workers[worker.index()].link) {
             out.send_to_worker(link, credit(attempt, granted));
         }
-        self.relieve(session, freed);
+        self.release_credit(session, freed);
     }
 
     /// A client's connection is gone, and with it what was under way: its tasks must not wait for that to be taken.
@@ -172,11 +172,11 @@ impl Scheduler {
             if let (Some(output), Some(link)) = (entry.output_mut(), worker) {
                 out.send_to_worker(link, credit(attempt, output.granted()));
             }
-            self.relieve(key, freed);
+            self.release_credit(key, freed);
         }
     }
 
-    /// Counts nothing of the task's output as under way any more, and says how much that was.
+    /// TaskCounts nothing of the task's output as under way any more, and says how much that was.
     pub(super) fn forget_output(&mut self, key: TaskKey) -> u64 {
         let Some(output) = self.tasks[key.index()].output_mut() else {
             return 0;
@@ -193,13 +193,13 @@ impl Scheduler {
                 output.came = 0;
             }
         }
-        for unclaimed in self.unclaimed.values_mut().filter(|unclaimed| unclaimed.worker == worker) {
-            unclaimed.printed = 0;
+        for orphan in self.orphans.values_mut().filter(|orphan| orphan.worker == worker) {
+            orphan.printed = 0;
         }
     }
 
     /// Who wants to see what an attempt prints, or to be asked by it; and the task, if the attempt is its present one.
-    fn listener(&self, worker: WorkerKey, attempt: AttemptId) -> (Option<TaskKey>, Option<Link>) {
+    fn listener(&self, worker: WorkerKey, attempt: AttemptId) -> (Option<TaskKey>, Option<ConnId>) {
         let Some(key) = self.task_of(&attempt.task) else {
             return (None, None);
         };

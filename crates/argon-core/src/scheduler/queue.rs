@@ -6,7 +6,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::session::Session;
-use super::task::{State, TaskEntry};
+use super::task::{TaskEntry, TaskState};
 use super::{Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
@@ -73,7 +73,7 @@ impl Scheduler {
     /// Puts a task into its session's lane; in front if it has waited its time before.
     pub(super) fn enqueue(&mut self, now: Time, key: TaskKey, in_front: bool) {
         let stamp = self.next_stamp();
-        self.set_state(key, State::Queued { since: now });
+        self.set_state(key, TaskState::Queued { since: now });
         let entry = &mut self.tasks[key.index()];
         entry.stamp = stamp;
         let lane = entry.task.head.priority.index();
@@ -137,7 +137,7 @@ impl Scheduler {
     /// Takes a waiting task out of its lane; the caller sets its state. Entries in the middle of a lane stay, but never
     /// more of them than of live ones.
     pub(super) fn leave_queue(&mut self, key: TaskKey) {
-        self.set_state(key, State::Delayed);
+        self.set_state(key, TaskState::Delayed);
         let entry = &self.tasks[key.index()];
         let lane = entry.task.head.priority.index();
         let session = &mut self.sessions[entry.session.index()];
@@ -167,9 +167,11 @@ pub(super) fn is_live(tasks: &Slab<TaskEntry>, (key, stamp): (TaskKey, u32)) -> 
 
 fn queued_since(entry: &TaskEntry) -> Option<Time> {
     match entry.state {
-        State::Queued { since } => Some(since),
-        State::Storing | State::Recovering | State::Delayed | State::Assigned { .. } | State::Ended(_) => {
-            None
-        }
+        TaskState::Queued { since } => Some(since),
+        TaskState::Persisting
+        | TaskState::Recovering
+        | TaskState::Delayed
+        | TaskState::Assigned { .. }
+        | TaskState::Ended(_) => None,
     }
 }

@@ -6,8 +6,8 @@ use argon_proto::{Runtime, SessionId, TaskId};
 use rustc_hash::FxHashSet;
 
 use super::TaskKey;
-use super::input::Link;
-use super::task::State;
+use super::input::ConnId;
+use super::task::TaskState;
 use crate::time::Time;
 
 /// What the scheduler knows of one client.
@@ -16,12 +16,12 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) client: String,
     /// Its connection, while it has one.
-    pub(super) link: Option<Link>,
+    pub(super) link: Option<ConnId>,
     /// Changes when the session is opened or lost, so that an old grace timer is known as stale.
     pub(super) stamp: u32,
     /// When its attached tasks are cancelled, while its client is away.
     pub(super) away_until: Option<Time>,
-    /// Waiting tasks by priority, each with the stamp it was queued under.
+    /// WaitingReport tasks by priority, each with the stamp it was queued under.
     pub(super) lanes: [VecDeque<(TaskKey, u32)>; 3],
     /// Entries of each lane whose task waits there no more.
     pub(super) stale: [usize; 3],
@@ -30,7 +30,7 @@ pub(super) struct Session {
     /// All tasks of the session that are not forgotten.
     pub(super) tasks: Vec<TaskKey>,
     /// Number of those tasks in each state.
-    pub(super) counts: Counts,
+    pub(super) counts: TaskCounts,
     /// Detached tasks, of any session, whose outcomes this connection waits for.
     pub(super) collecting: FxHashSet<TaskId>,
     /// Bytes of outcomes that were sent, or wait to be, and are not taken.
@@ -62,7 +62,7 @@ impl Session {
             stale: [0; 3],
             has_turn: [false; 3],
             tasks: Vec::new(),
-            counts: Counts::default(),
+            counts: TaskCounts::default(),
             collecting: FxHashSet::default(),
             untaken_bytes: 0,
             credit: CreditAccount::default(),
@@ -72,8 +72,8 @@ impl Session {
 
 /// Tasks by state, so that a question about a session costs the same whether it has ten tasks or a million.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) storing: u32,
+pub(super) struct TaskCounts {
+    pub(super) persisting: u32,
     pub(super) recovering: u32,
     /// By runtime, in the order of [`Runtime::ALL`].
     pub(super) queued: [u32; Runtime::ALL.len()],
@@ -82,17 +82,17 @@ pub(super) struct Counts {
     pub(super) ended: u32,
 }
 
-impl Counts {
-    pub(super) fn add(&mut self, state: &State, runtime: Runtime) {
+impl TaskCounts {
+    pub(super) fn add(&mut self, state: &TaskState, runtime: Runtime) {
         *self.place(state, runtime) += 1;
     }
 
-    pub(super) fn remove(&mut self, state: &State, runtime: Runtime) {
+    pub(super) fn remove(&mut self, state: &TaskState, runtime: Runtime) {
         *self.place(state, runtime) -= 1;
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        self.storing += other.storing;
+        self.persisting += other.persisting;
         self.recovering += other.recovering;
         self.queued.iter_mut().zip(other.queued).for_each(|(count, more)| *count += more);
         self.delayed += other.delayed;
@@ -100,14 +100,14 @@ impl Counts {
         self.ended += other.ended;
     }
 
-    fn place(&mut self, state: &State, runtime: Runtime) -> &mut u32 {
+    fn place(&mut self, state: &TaskState, runtime: Runtime) -> &mut u32 {
         match state {
-            State::Storing => &mut self.storing,
-            State::Recovering => &mut self.recovering,
-            State::Queued { .. } => &mut self.queued[usize::from(runtime.to_byte()) - 1],
-            State::Delayed => &mut self.delayed,
-            State::Assigned { .. } => &mut self.assigned,
-            State::Ended(_) => &mut self.ended,
+            TaskState::Persisting => &mut self.persisting,
+            TaskState::Recovering => &mut self.recovering,
+            TaskState::Queued { .. } => &mut self.queued[usize::from(runtime.to_byte()) - 1],
+            TaskState::Delayed => &mut self.delayed,
+            TaskState::Assigned { .. } => &mut self.assigned,
+            TaskState::Ended(_) => &mut self.ended,
         }
     }
 }

@@ -14,28 +14,28 @@ pub(super) struct TaskEntry {
     pub(super) session: SessionKey,
     /// Its place in the session's list.
     pub(super) session_place: u32,
-    pub(super) state: State,
+    pub(super) state: TaskState,
     /// Changes with every wait in the queue or for a timer, so that an old entry there is known as stale.
     pub(super) stamp: u32,
     /// The highest number that an attempt of it was given.
     pub(super) last: Attempt,
     /// Whether its present attempt was found with a worker, not sent there by this scheduler.
-    pub(super) is_adopted: bool,
+    pub(super) was_found: bool,
     /// Whether its client has named it on the session's present connection, and was charged for it there.
     pub(super) offered: bool,
     /// Whether the store holds it.
     pub(super) is_durable: bool,
     /// What few tasks have.
-    pub(super) rare: Option<Box<Rare>>,
+    pub(super) cold: Option<Box<ColdState>>,
 }
 
 /// What a task has printed, and what became of attempts that did not end it.
 #[derive(Debug, Default)]
-pub(super) struct Rare {
+pub(super) struct ColdState {
     /// What it has printed, if anything.
     pub(super) output: Option<OutputAccount>,
     /// Attempts whose outcome called for a retry: they are not heard a second time.
-    pub(super) judged: Vec<Attempt>,
+    pub(super) retried_attempts: Vec<Attempt>,
     /// Failed attempts that used up a retry.
     pub(super) retried: u16,
     /// Workers lost in a row.
@@ -46,9 +46,9 @@ pub(super) struct Rare {
 
 /// Where a task is in its life.
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum TaskState {
     /// Detached and not yet durable.
-    Storing,
+    Persisting,
     /// Offered again to a manager that just started: a worker may hold it.
     Recovering,
     /// In the queue since then.
@@ -86,28 +86,28 @@ impl TaskEntry {
     }
 
     /// What few tasks have, to be added to.
-    pub(super) fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+    pub(super) fn cold_mut(&mut self) -> &mut ColdState {
+        self.cold.get_or_insert_default()
     }
 
     /// What it has printed, if anything.
     pub(super) fn output_mut(&mut self) -> Option<&mut OutputAccount> {
-        self.rare.as_mut()?.output.as_mut()
+        self.cold.as_mut()?.output.as_mut()
     }
 
     /// Whether the outcome of this attempt has called for a retry.
-    pub(super) fn has_judged(&self, attempt: Attempt) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.judged.contains(&attempt))
+    pub(super) fn has_retried(&self, attempt: Attempt) -> bool {
+        self.cold.as_ref().is_some_and(|cold| cold.retried_attempts.contains(&attempt))
     }
 
     /// Failed attempts that used up a retry.
     pub(super) fn retried(&self) -> u16 {
-        self.rare.as_ref().map_or(0, |rare| rare.retried)
+        self.cold.as_ref().map_or(0, |cold| cold.retried)
     }
 
     /// What happened to earlier attempts, for people.
     pub(super) fn story(&self) -> &[String] {
-        self.rare.as_ref().map_or(&[], |rare| &rare.story)
+        self.cold.as_ref().map_or(&[], |cold| &cold.story)
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -117,21 +117,23 @@ impl TaskEntry {
     /// How it ended, if it has.
     pub(super) fn ended(&self) -> Option<&Ended> {
         match &self.state {
-            State::Ended(ended) => Some(ended),
-            State::Storing
-            | State::Recovering
-            | State::Queued { .. }
-            | State::Delayed
-            | State::Assigned { .. } => None,
+            TaskState::Ended(ended) => Some(ended),
+            TaskState::Persisting
+            | TaskState::Recovering
+            | TaskState::Queued { .. }
+            | TaskState::Delayed
+            | TaskState::Assigned { .. } => None,
         }
     }
 
     pub(super) fn worker(&self) -> Option<WorkerKey> {
         match self.state {
-            State::Assigned { worker, .. } => Some(worker),
-            State::Storing | State::Recovering | State::Queued { .. } | State::Delayed | State::Ended(_) => {
-                None
-            }
+            TaskState::Assigned { worker, .. } => Some(worker),
+            TaskState::Persisting
+            | TaskState::Recovering
+            | TaskState::Queued { .. }
+            | TaskState::Delayed
+            | TaskState::Ended(_) => None,
         }
     }
 }
@@ -141,7 +143,7 @@ mod tests {
     use super::*;
 
     /// A queue of a million tasks is a million of these. Whoever needs a field more pays with it here, or finds it a place
-    /// in [`Rare`] or [`Ended`].
+    /// in [`ColdState`] or [`Ended`].
     #[test]
     fn a_task_stays_small() {
         assert!(size_of::<Option<TaskEntry>>() <= 168, "{} bytes", size_of::<Option<TaskEntry>>());

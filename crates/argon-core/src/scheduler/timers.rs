@@ -19,13 +19,13 @@ pub(super) enum Timer {
     /// Tasks that were offered again have waited long enough for their worker.
     RecoveryEnd,
     /// Attempts that nobody claimed are dropped.
-    UnclaimedEnd,
+    OrphansEnd,
     /// The outcome of a detached task expires.
     ResultExpiry(TaskKey, u32),
     /// Look again whether tasks that were sent ahead should be recalled.
-    RecallCheck,
+    RetractCheck,
     /// Workers that were not written to for a while are told what they need not keep.
-    SettlementsDue,
+    AcksDue,
 }
 
 /// The timers, ordered by time.

@@ -6,7 +6,7 @@ use argon_proto::{Flags, Report, Task, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::Scheduler;
-use super::task::State;
+use super::task::TaskState;
 use crate::time::Time;
 
 /// Running tasks that a view lists at most.
@@ -38,10 +38,10 @@ impl Scheduler {
         let mut running = Vec::new();
         for (key, entry) in &self.tasks {
             match &entry.state {
-                State::Storing | State::Recovering | State::Delayed => waiting += 1,
-                State::Queued { .. } => {}
-                State::Ended(_) => untaken += 1,
-                State::Assigned { worker, since, .. } => {
+                TaskState::Persisting | TaskState::Recovering | TaskState::Delayed => waiting += 1,
+                TaskState::Queued { .. } => {}
+                TaskState::Ended(_) => untaken += 1,
+                TaskState::Assigned { worker, since, .. } => {
                     running.push((*since, entry.attempt_id(), *worker, key))
                 }
             }
@@ -85,14 +85,14 @@ impl Scheduler {
     pub fn task_state(&self, id: TaskId) -> Option<String> {
         let entry = &self.tasks[self.task_of(&id)?.index()];
         Some(match &entry.state {
-            State::Storing => "being stored".to_owned(),
-            State::Recovering => "waiting for the worker that may run it".to_owned(),
-            State::Queued { .. } => "queued".to_owned(),
-            State::Delayed => "waiting for its next attempt".to_owned(),
-            State::Assigned { worker, .. } => {
+            TaskState::Persisting => "being stored".to_owned(),
+            TaskState::Recovering => "waiting for the worker that may run it".to_owned(),
+            TaskState::Queued { .. } => "queued".to_owned(),
+            TaskState::Delayed => "waiting for its next attempt".to_owned(),
+            TaskState::Assigned { worker, .. } => {
                 format!("with worker {}", self.workers[worker.index()].profile.name)
             }
-            State::Ended(ended) => {
+            TaskState::Ended(ended) => {
                 let report = Report::from_json(&ended.outcome.report);
                 format!("ended as {} {}", ended.outcome.head.status.name(), report.message)
             }
@@ -147,7 +147,7 @@ impl Scheduler {
 /// The words for people in a task's meta data, and those of the runtimes that tell what is called.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Meta {
+struct TaskWords {
     label: Option<String>,
     call: Option<String>,
     class: Option<String>,
@@ -155,7 +155,7 @@ struct Meta {
 }
 
 fn what(task: &Task) -> String {
-    let meta: Meta = serde_json::from_slice(task.meta()).unwrap_or_default();
+    let meta: TaskWords = serde_json::from_slice(task.meta()).unwrap_or_default();
     let words = meta.label.or(meta.call).or(meta.class).unwrap_or_else(|| meta.argv.join(" "));
     words.chars().take(WHAT_LETTERS).collect()
 }
@@ -167,16 +167,16 @@ pub struct Footprint {
     pub tasks: usize,
     /// Sessions.
     pub sessions: usize,
-    /// Workers.
+    /// FleetSummary.
     pub workers: usize,
     /// Attempts that workers hold and nobody has claimed.
-    pub unclaimed: usize,
+    pub orphans: usize,
     /// Callers that wait for outcomes of detached tasks.
     pub collectors: usize,
     /// Places in lanes, live or stale.
     pub lane_entries: usize,
     /// Records that are not durable yet.
-    pub storing: usize,
+    pub persisting: usize,
     /// Timers, live or stale.
     pub timers: usize,
 }
@@ -185,7 +185,7 @@ impl Footprint {
     /// Whether nothing is kept but workers.
     #[must_use]
     pub fn is_bare(&self) -> bool {
-        self.tasks + self.sessions + self.unclaimed + self.collectors + self.lane_entries + self.storing == 0
+        self.tasks + self.sessions + self.orphans + self.collectors + self.lane_entries + self.persisting == 0
     }
 }
 
@@ -198,10 +198,10 @@ impl Scheduler {
             tasks: self.tasks.len(),
             sessions: self.sessions.len(),
             workers: self.workers.len(),
-            unclaimed: self.unclaimed.len(),
+            orphans: self.orphans.len(),
             collectors: self.collectors.len(),
             lane_entries: lanes.map(std::collections::VecDeque::len).sum(),
-            storing: self.storing.len(),
+            persisting: self.persisting.len(),
             timers: self.timers.len(),
         }
     }

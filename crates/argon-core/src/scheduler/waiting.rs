@@ -9,15 +9,15 @@ use argon_proto::conversation::admin;
 use argon_proto::{Runtime, TaskId};
 use serde::Serialize;
 
-use super::input::Link;
+use super::input::ConnId;
 use super::queue::is_live;
-use super::session::{Counts, Session};
-use super::task::{State, TaskEntry};
+use super::session::{Session, TaskCounts};
+use super::task::{TaskEntry, TaskState};
 use super::{Scheduler, SessionKey};
 use crate::pool::Version;
 use crate::time::Time;
 
-/// Waiting Python tasks whose meta data is read for the version that they want.
+/// WaitingReport Python tasks whose meta data is read for the version that they want.
 const PYTHONS_READ: u64 = 256;
 /// Bytes of meta data after which no more is read.
 const META_READ: usize = 256 << 10;
@@ -30,18 +30,18 @@ const LOOKS_FOR_PYTHON: Duration = Duration::from_secs(2);
 
 /// Answer to the request `waiting`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Waiting {
+pub struct WaitingReport {
     /// Tasks that workers have.
     pub running: u64,
     /// Why the others wait, the reason that an operator must remove first.
-    pub waiting: Vec<WhyWaiting>,
+    pub waiting: Vec<WaitingGroup>,
 }
 
 /// Some tasks and the reason for which they wait.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct WhyWaiting {
+pub struct WaitingGroup {
     /// The reason.
-    pub code: Reason,
+    pub code: WaitReason,
     /// Interpreter that is missing, such as `python3.12`; empty for other reasons.
     pub runtime: String,
     /// Number of tasks.
@@ -53,7 +53,7 @@ pub struct WhyWaiting {
 /// Reasons for which tasks wait at a manager.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(into = "&'static str")]
-pub enum Reason {
+pub enum WaitReason {
     /// No worker is connected.
     NoWorker,
     /// Workers are connected, but none with the interpreter.
@@ -76,7 +76,7 @@ pub enum Reason {
     Busy,
 }
 
-impl Reason {
+impl WaitReason {
     /// The code on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -95,8 +95,8 @@ impl Reason {
     }
 }
 
-impl From<Reason> for &'static str {
-    fn from(reason: Reason) -> Self {
+impl From<WaitReason> for &'static str {
+    fn from(reason: WaitReason) -> Self {
         reason.name()
     }
 }
@@ -104,7 +104,7 @@ impl From<Reason> for &'static str {
 /// What is known of the tasks in question.
 #[derive(Default)]
 struct Tally {
-    counts: Counts,
+    counts: TaskCounts,
     /// Queued tasks of sessions that do not take their outcomes.
     choked: u64,
     /// What the Python tasks that were read ask for.
@@ -115,7 +115,7 @@ struct Tally {
 
 /// What the connected workers can do.
 #[derive(Default)]
-struct Workers {
+struct FleetSummary {
     connected: usize,
     draining: usize,
     resting: usize,
@@ -132,7 +132,7 @@ struct Workers {
 impl Scheduler {
     /// Why the tasks of the client at this connection wait, those that it collects included; `None` if no client is there.
     #[must_use]
-    pub fn waiting_of(&self, now: Time, link: Link) -> Option<Waiting> {
+    pub fn waiting_of(&self, now: Time, link: ConnId) -> Option<WaitingReport> {
         let key = self.client_at(link)?;
         let session = &self.sessions[key.index()];
         let mut tally = Tally::default();
@@ -143,7 +143,7 @@ impl Scheduler {
 
     /// Why the tasks of all sessions wait. Costs time in proportion to sessions and workers.
     #[must_use]
-    pub fn waiting(&self, now: Time) -> Waiting {
+    pub fn waiting(&self, now: Time) -> WaitingReport {
         let mut tally = Tally::default();
         self.sessions.iter().for_each(|(_, session)| self.tally_session(session, &mut tally));
         self.reasons(now, &tally)
@@ -151,12 +151,12 @@ impl Scheduler {
 
     /// Why one task waits; nothing if it does not wait or is not known.
     #[must_use]
-    pub fn waiting_of_task(&self, now: Time, id: TaskId) -> Waiting {
+    pub fn waiting_of_task(&self, now: Time, id: TaskId) -> WaitingReport {
         let mut tally = Tally::default();
         if let Some(key) = self.task_of(&id) {
             let entry = &self.tasks[key.index()];
             let session = &self.sessions[entry.session.index()];
-            let is_queued = matches!(entry.state, State::Queued { .. });
+            let is_queued = matches!(entry.state, TaskState::Queued { .. });
             if is_queued && session.untaken_bytes > self.limits.untaken_bytes {
                 tally.choked = 1;
             } else {
@@ -197,20 +197,20 @@ impl Scheduler {
         let others = session.collecting.iter().take(COLLECTED_READ).filter_map(known);
         for entry in others.filter(|entry| entry.session != key) {
             tally.counts.add(&entry.state, entry.task.head.runtime);
-            if matches!(entry.state, State::Queued { .. }) && !tally.has_read_enough() {
+            if matches!(entry.state, TaskState::Queued { .. }) && !tally.has_read_enough() {
                 tally.read_python(entry);
             }
         }
     }
 
-    fn reasons(&self, now: Time, tally: &Tally) -> Waiting {
+    fn reasons(&self, now: Time, tally: &Tally) -> WaitingReport {
         let workers = self.workers_at(now);
         let counts = &tally.counts;
         let mut waiting = Vec::new();
         let mut queued: u64 = counts.queued.iter().copied().map(u64::from).sum();
         if workers.connected == 0 {
             let why = "no worker is connected; start one with: argon worker --manager HOST:PORT";
-            push(&mut waiting, Reason::NoWorker, std::mem::take(&mut queued), why);
+            push(&mut waiting, WaitReason::NoWorker, std::mem::take(&mut queued), why);
         } else {
             for (runtime, tasks) in tally.without_runtime(&workers) {
                 queued -= tasks;
@@ -218,7 +218,7 @@ impl Scheduler {
                     "no worker has {runtime}; start one where it is installed (argon status shows what each has); \
                      a task that another worker takes ends as died"
                 );
-                push(&mut waiting, Reason::NoRuntime, tasks, &why);
+                push(&mut waiting, WaitReason::NoRuntime, tasks, &why);
                 if let Some(last) = waiting.last_mut() {
                     last.runtime = runtime;
                 }
@@ -226,29 +226,29 @@ impl Scheduler {
         }
         if workers.draining == workers.connected {
             let why = format!("{} draining; start another one", all_workers(workers.connected));
-            push(&mut waiting, Reason::Draining, std::mem::take(&mut queued), &why);
+            push(&mut waiting, WaitReason::Draining, std::mem::take(&mut queued), &why);
         }
         if workers.draining + workers.resting == workers.connected {
             let why = "no worker can start a process now; the logs of the workers say why";
-            push(&mut waiting, Reason::Exhausted, std::mem::take(&mut queued), why);
+            push(&mut waiting, WaitReason::Exhausted, std::mem::take(&mut queued), why);
         }
         let why = "the client leaves outcomes untaken; they start when it has taken some";
-        push(&mut waiting, Reason::Outcomes, tally.choked, why);
-        push(&mut waiting, Reason::Store, counts.storing.into(), "the store has not written them yet");
+        push(&mut waiting, WaitReason::Outcomes, tally.choked, why);
+        push(&mut waiting, WaitReason::Store, counts.persisting.into(), "the store has not written them yet");
         let why = "the manager has just started, and a worker that comes back may run them";
-        push(&mut waiting, Reason::Recovery, counts.recovering.into(), why);
+        push(&mut waiting, WaitReason::Recovery, counts.recovering.into(), why);
         let why = "they failed and are tried again after a pause";
-        push(&mut waiting, Reason::Delayed, counts.delayed.into(), why);
+        push(&mut waiting, WaitReason::Delayed, counts.delayed.into(), why);
         let why = match workers.slots {
             1 => "the only slot is taken".to_owned(),
             slots => format!("all {slots} slots are taken"),
         };
-        push(&mut waiting, Reason::Busy, queued, &why);
-        Waiting { running: counts.assigned.into(), waiting }
+        push(&mut waiting, WaitReason::Busy, queued, &why);
+        WaitingReport { running: counts.assigned.into(), waiting }
     }
 
-    fn workers_at(&self, now: Time) -> Workers {
-        let mut all = Workers::default();
+    fn workers_at(&self, now: Time) -> FleetSummary {
+        let mut all = FleetSummary::default();
         for (_, worker) in self.workers.iter().filter(|(_, worker)| worker.link.is_some()) {
             all.connected += 1;
             all.draining += usize::from(worker.draining);
@@ -288,7 +288,7 @@ impl Tally {
     }
 
     /// Interpreters that no worker has, each with the queued tasks that need it.
-    fn without_runtime(&self, workers: &Workers) -> Vec<(String, u64)> {
+    fn without_runtime(&self, workers: &FleetSummary) -> Vec<(String, u64)> {
         if workers.is_vague {
             return Vec::new();
         }
@@ -306,7 +306,7 @@ impl Tally {
         missing
     }
 
-    fn without_python(&self, queued: u64, workers: &Workers) -> Vec<(String, u64)> {
+    fn without_python(&self, queued: u64, workers: &FleetSummary) -> Vec<(String, u64)> {
         let is_missing = |wanted: &Option<Version>| match wanted {
             Some(version) => !workers.pythons.contains(version),
             None => !workers.has[place(Runtime::Python)],
@@ -324,21 +324,21 @@ impl Tally {
     }
 }
 
-fn push(waiting: &mut Vec<WhyWaiting>, code: Reason, tasks: u64, why: &str) {
+fn push(waiting: &mut Vec<WaitingGroup>, code: WaitReason, tasks: u64, why: &str) {
     if tasks > 0 {
         let message = match tasks {
             1 => format!("1 task waits: {why}"),
             _ => format!("{tasks} tasks wait: {why}"),
         };
-        waiting.push(WhyWaiting { code, runtime: String::new(), tasks, message });
+        waiting.push(WaitingGroup { code, runtime: String::new(), tasks, message });
     }
 }
 
-impl Waiting {
+impl WaitingReport {
     /// The reasons as they go into other answers.
     #[must_use]
     pub fn told(self) -> Vec<admin::WhyWaiting> {
-        let told = |why: WhyWaiting| admin::WhyWaiting {
+        let told = |why: WaitingGroup| admin::WhyWaiting {
             code: why.code.name().to_owned(),
             runtime: why.runtime,
             tasks: why.tasks,
@@ -352,7 +352,7 @@ impl Waiting {
     pub fn with_blobs_missing(mut self, tasks: usize) -> Self {
         let why =
             "their code or arguments have not arrived; the client sends them, or its connection is slow";
-        push(&mut self.waiting, Reason::Blob, tasks as u64, why);
+        push(&mut self.waiting, WaitReason::Blob, tasks as u64, why);
         self
     }
 }

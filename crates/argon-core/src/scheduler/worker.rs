@@ -5,26 +5,26 @@ use argon_proto::conversation::worker::Drain;
 use rustc_hash::FxHashSet;
 
 use super::TaskKey;
-use super::input::{Link, WorkerProfile};
-use super::settle::Untold;
+use super::acks::PendingAcks;
+use super::input::{ConnId, WorkerProfile};
 use crate::estimate;
 use crate::time::Time;
 
 /// Work that is sent ahead to a worker covers about this long, microseconds per slot.
-const AHEAD_US: u64 = 2_000;
+const PREFETCH_US: u64 = 2_000;
 /// Most tasks sent ahead for one slot.
-const AHEAD_MAX: u64 = 512;
+const PREFETCH_MAX: u64 = 512;
 /// What tasks sent ahead may bring back, bytes per slot: a client that stops reading is noticed that much later.
-const AHEAD_BYTES: u64 = 1 << 20;
+const PREFETCH_BYTES: u64 = 1 << 20;
 /// Tasks longer than this are not sent ahead: a round trip is nothing to them.
-const AHEAD_TASK_US: u64 = 200_000;
+const PREFETCH_TASK_US: u64 = 200_000;
 
 /// A worker that is connected, or may come back.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) profile: WorkerProfile,
     /// Its connection; `None` while it may come back.
-    pub(super) link: Option<Link>,
+    pub(super) link: Option<ConnId>,
     /// Changes with every connection, so that an old timer is known as stale.
     pub(super) stamp: u32,
     pub(super) draining: bool,
@@ -35,28 +35,28 @@ pub(super) struct Worker {
     /// Tasks that are assigned to it.
     pub(super) assigned: Vec<TaskKey>,
     /// Attempts that it holds for no task: being stopped, or claimed by nobody yet.
-    pub(super) unowned: FxHashSet<AttemptId>,
+    pub(super) without_task: FxHashSet<AttemptId>,
     /// Outcomes of it that need not be kept, which it does not know.
-    pub(super) untold: Untold,
+    pub(super) pending_acks: PendingAcks,
     /// Mean run time of its recent tasks, microseconds; 0 while unknown.
     pub(super) mean_us: u64,
     /// Mean size of its recent outcomes, bytes.
     pub(super) mean_bytes: u64,
     pub(super) last_outcome: Time,
-    pub(super) recall: Recall,
+    pub(super) retract: RetractState,
     pub(super) finished: u64,
     pub(super) joined: Time,
 }
 
 /// Whether the worker was asked to give tasks back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Recall {
+pub(super) enum RetractState {
     /// It may be asked.
     Possible,
     /// It was asked and has not answered.
     Asked,
     /// It had nothing to give; it is asked again only after it was sent more.
-    Vain,
+    NothingLeft,
 }
 
 impl Worker {
@@ -69,12 +69,12 @@ impl Worker {
             drain_until: None,
             is_resting: false,
             assigned: Vec::new(),
-            unowned: FxHashSet::default(),
-            untold: Untold::default(),
+            without_task: FxHashSet::default(),
+            pending_acks: PendingAcks::default(),
             mean_us: 0,
             mean_bytes: 0,
             last_outcome: now,
-            recall: Recall::Possible,
+            retract: RetractState::Possible,
             finished: 0,
             joined: now,
         }
@@ -92,7 +92,7 @@ impl Worker {
 
     /// Attempts that occupy it or will.
     pub(super) fn outstanding(&self) -> u64 {
-        (self.assigned.len() + self.unowned.len()) as u64
+        (self.assigned.len() + self.without_task.len()) as u64
     }
 
     pub(super) fn free_slots(&self) -> u64 {
@@ -108,8 +108,8 @@ impl Worker {
     pub(super) fn capacity(&self) -> u64 {
         let ahead = match self.mean_us {
             0 => 0,
-            mean if mean > AHEAD_TASK_US => 0,
-            mean => (AHEAD_US / mean).min(AHEAD_BYTES / self.mean_bytes.max(1)).clamp(1, AHEAD_MAX),
+            mean if mean > PREFETCH_TASK_US => 0,
+            mean => (PREFETCH_US / mean).min(PREFETCH_BYTES / self.mean_bytes.max(1)).clamp(1, PREFETCH_MAX),
         };
         self.slots() * (1 + ahead)
     }
@@ -124,7 +124,7 @@ impl Worker {
     }
 
     /// Learns from an outcome of so many bytes, whose task ran for so long.
-    pub(super) fn measure(&mut self, now: Time, run_us: u64, bytes: u64) {
+    pub(super) fn observe_outcome(&mut self, now: Time, run_us: u64, bytes: u64) {
         let run_us = run_us.max(1);
         self.mean_bytes = (self.mean_bytes * 7 + bytes) / 8;
         self.mean_us = match self.mean_us {

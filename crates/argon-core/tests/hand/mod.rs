@@ -55,7 +55,7 @@ impl Hand {
     }
 
     pub(crate) fn ready(&mut self, runner: u64) -> Vec<Effect> {
-        self.step(Input::RunnerReady { runner: RunnerId(runner), takes_ahead: false })
+        self.step(Input::RunnerReady { runner: RunnerId(runner), takes_prefetch: false })
     }
 
     pub(crate) fn gone(&mut self, runner: u64) -> Vec<Effect> {
@@ -101,7 +101,7 @@ pub(crate) fn handed(effects: &[Effect]) -> Vec<u64> {
 
 pub(crate) fn ahead(effects: &[Effect]) -> Vec<u64> {
     let sequence = |effect: &Effect| {
-        let Effect::HandAhead { task, .. } = effect else { return None };
+        let Effect::Prefetch { task, .. } = effect else { return None };
         Some(task.head.id.sequence)
     };
     effects.iter().filter_map(sequence).collect()

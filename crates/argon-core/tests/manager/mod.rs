@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler, WorkerProfile};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Record, Scheduler, WorkerProfile};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{
@@ -68,14 +68,14 @@ impl Manager {
 
     pub(crate) fn open(&mut self, link: u64) {
         self.step(Input::SessionOpened {
-            link: Link(link),
+            link: ConnId(link),
             session: session(link % 100),
             client: "test".into(),
         });
     }
 
     pub(crate) fn submit(&mut self, link: u64, task: Task) {
-        self.step(Input::TaskSubmitted { link: Link(link), task });
+        self.step(Input::TaskSubmitted { link: ConnId(link), task });
     }
 
     pub(crate) fn join(&mut self, link: u64, slots: u32, held: &[AttemptId]) {
@@ -85,7 +85,7 @@ impl Manager {
     /// Lets a worker join that has these runtimes and versions.
     pub(crate) fn join_with(&mut self, link: u64, slots: u32, runtimes: &[(&str, &str)], held: &[AttemptId]) {
         let profile = Self::profile(link, slots, runtimes);
-        self.step(Input::WorkerJoined { link: Link(link), profile, held: held.to_vec() });
+        self.step(Input::WorkerJoined { link: ConnId(link), profile, held: held.to_vec() });
     }
 
     pub(crate) fn profile(link: u64, slots: u32, runtimes: &[(&str, &str)]) -> WorkerProfile {
@@ -101,30 +101,30 @@ impl Manager {
     }
 
     pub(crate) fn lose(&mut self, link: u64) {
-        self.step(Input::WorkerLost { link: Link(link), certain: true });
+        self.step(Input::WorkerLost { link: ConnId(link), declared_dead: true });
     }
 
     pub(crate) fn cut(&mut self, link: u64) {
-        self.step(Input::WorkerLost { link: Link(link), certain: false });
+        self.step(Input::WorkerLost { link: ConnId(link), declared_dead: false });
     }
 
     pub(crate) fn finish(&mut self, link: u64, attempt: AttemptId, status: Status, run_us: u64) {
-        self.step(Input::OutcomeArrived { link: Link(link), outcome: outcome(attempt, status, run_us) });
+        self.step(Input::OutcomeArrived { link: ConnId(link), outcome: outcome(attempt, status, run_us) });
     }
 
     pub(crate) fn returned(&mut self, link: u64, attempts: &[AttemptId]) {
-        self.step(Input::AttemptsReturned { link: Link(link), attempts: attempts.to_vec() });
+        self.step(Input::AttemptsReturned { link: ConnId(link), attempts: attempts.to_vec() });
     }
 
     pub(crate) fn take(&mut self, link: u64, id: TaskId) {
-        self.step(Input::OutcomesTaken { link: Link(link), ids: vec![id] });
+        self.step(Input::OutcomesTaken { link: ConnId(link), ids: vec![id] });
     }
 
     /// Takes what was sent to a client since this was last asked.
     pub(crate) fn sent_to_client(&mut self, link: u64) -> Vec<ToClient> {
         let theirs = self.out.effects.extract_if(
             ..,
-            |effect| matches!(effect, Effect::SendToClient { link: to, .. } if *to == Link(link)),
+            |effect| matches!(effect, Effect::SendToClient { link: to, .. } if *to == ConnId(link)),
         );
         theirs
             .filter_map(
@@ -137,7 +137,7 @@ impl Manager {
     pub(crate) fn sent_to_worker(&mut self, link: u64) -> Vec<ToWorker> {
         let theirs = self.out.effects.extract_if(
             ..,
-            |effect| matches!(effect, Effect::SendToWorker { link: to, .. } if *to == Link(link)),
+            |effect| matches!(effect, Effect::SendToWorker { link: to, .. } if *to == ConnId(link)),
         );
         theirs
             .filter_map(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::gate::{GateEffect, ManagerGate};
-use argon_core::scheduler::{Effect, Input, Limits, Link, Out, Record, Scheduler};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Record, Scheduler};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::ToClient;
@@ -36,14 +36,14 @@ pub struct ManagerLoop {
     pub(super) gate: ManagerGate,
     /// What the gate wants; empty between two events.
     pub(super) passing: Vec<GateEffect>,
-    pub(super) peers: FxHashMap<Link, Peer>,
+    pub(super) peers: FxHashMap<ConnId, Peer>,
     pub(super) started: Instant,
     pub(super) wants_stop: bool,
     pub(super) rates: Rates,
     committer: Committer,
     inbox: Inbox,
     out: Out,
-    dirty: Vec<Link>,
+    dirty: Vec<ConnId>,
     refused_until: Option<Instant>,
     /// When the store refused records last, and why.
     pub(super) last_refusal: Option<(Instant, String)>,
@@ -256,7 +256,7 @@ impl ManagerLoop {
     }
 
     /// Queues a message for a client.
-    pub(super) fn send_to_client(&mut self, link: Link, message: &ToClient) {
+    pub(super) fn send_to_client(&mut self, link: ConnId, message: &ToClient) {
         if let Some(peer) = self.peers.get_mut(&link)
             && let Port::Client(connection) = &peer.port
         {
@@ -266,7 +266,7 @@ impl ManagerLoop {
     }
 
     /// Queues a message for a worker; a RUN takes the blobs along that the worker does not have.
-    pub(super) fn send_to_worker(&mut self, link: Link, message: ToWorker) {
+    pub(super) fn send_to_worker(&mut self, link: ConnId, message: ToWorker) {
         let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
@@ -281,7 +281,7 @@ impl ManagerLoop {
     }
 
     /// Queues the answer to a request.
-    pub(super) fn reply(&mut self, link: Link, reply: Reply) {
+    pub(super) fn reply(&mut self, link: ConnId, reply: Reply) {
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.port.reply(reply);
             peer.flush_later(link, &mut self.dirty);

@@ -5,7 +5,7 @@ pub mod serve;
 
 use argon_core::Time;
 use argon_core::gate::GateEffect;
-use argon_core::scheduler::{Input, Link, WorkerProfile};
+use argon_core::scheduler::{ConnId, Input, WorkerProfile};
 use argon_proto::Task;
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
@@ -20,7 +20,7 @@ use super::event_loop::ManagerLoop;
 const SLOTS_AT_MOST: u32 = 4096;
 
 impl ManagerLoop {
-    pub(super) fn on_client_sent(&mut self, now: Time, link: Link, message: ToManager) {
+    pub(super) fn on_client_sent(&mut self, now: Time, link: ConnId, message: ToManager) {
         if !self.peers.contains_key(&link) {
             return;
         }
@@ -45,7 +45,7 @@ impl ManagerLoop {
         self.step(now, input);
     }
 
-    pub(super) fn on_worker_sent(&mut self, now: Time, link: Link, message: FromWorker) {
+    pub(super) fn on_worker_sent(&mut self, now: Time, link: ConnId, message: FromWorker) {
         if !self.peers.contains_key(&link) {
             return;
         }
@@ -68,7 +68,7 @@ impl ManagerLoop {
         self.step(now, input);
     }
 
-    pub(super) fn on_admin_sent(&mut self, now: Time, link: Link, message: FromAdmin) {
+    pub(super) fn on_admin_sent(&mut self, now: Time, link: ConnId, message: FromAdmin) {
         let Some(role) = self.peers.get(&link).map(|peer| peer.role) else {
             return;
         };
@@ -80,48 +80,48 @@ impl ManagerLoop {
         }
     }
 
-    fn on_goodbye(&mut self, link: Link) {
+    fn on_goodbye(&mut self, link: ConnId) {
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.said_goodbye = true;
         }
     }
 
-    pub(super) fn on_gone(&mut self, now: Time, link: Link, is_dead: bool, why: &str) {
+    pub(super) fn on_gone(&mut self, now: Time, link: ConnId, is_dead: bool, why: &str) {
         let Some(peer) = self.peers.remove(&link) else {
             return;
         };
         match peer.role {
             Role::Client => {
                 tracing::debug!("client {} is gone: {why}", peer.from);
-                let farewell = peer.said_goodbye;
+                let closed_cleanly = peer.said_goodbye;
                 self.gate.on_client_lost(link);
-                self.step(now, Input::ClientLost { link, farewell });
+                self.step(now, Input::ClientLost { link, closed_cleanly });
             }
             Role::Worker => {
                 tracing::info!("worker {} is gone: {why}", peer.from);
-                let certain = is_dead || peer.said_goodbye;
+                let declared_dead = is_dead || peer.said_goodbye;
                 self.gate.on_worker_lost(link);
-                self.step(now, Input::WorkerLost { link, certain });
+                self.step(now, Input::WorkerLost { link, declared_dead });
             }
             Role::Observer | Role::Admin => {}
         }
     }
 
-    pub(super) fn refuse(&mut self, link: Link, code: RefusalCode, why: &str) {
+    pub(super) fn refuse(&mut self, link: ConnId, code: RefusalCode, why: &str) {
         if let Some(peer) = self.peers.get(&link) {
             tracing::info!("{} {} is disconnected: {why}", peer.role.name(), peer.from);
             peer.port.refuse(code, why);
         }
     }
 
-    fn on_open(&mut self, now: Time, link: Link, open: Open) {
+    fn on_open(&mut self, now: Time, link: ConnId, open: Open) {
         let Open { session, client, .. } = open;
         let client = if client.is_empty() { "client".to_owned() } else { client };
         self.step(now, Input::SessionOpened { link, session, client });
     }
 
     /// A task comes in when its blobs are here.
-    fn on_submit(&mut self, now: Time, link: Link, task: Task) {
+    fn on_submit(&mut self, now: Time, link: ConnId, task: Task) {
         if let Some(peer) = self.peers.get(&link) {
             let is_arriving = |hash| peer.port.is_arriving(hash);
             self.gate.on_submit(link, task, is_arriving, &mut self.passing);
@@ -129,7 +129,7 @@ impl ManagerLoop {
         self.let_pass(now);
     }
 
-    fn on_blob(&mut self, now: Time, link: Link, blob: Blob) {
+    fn on_blob(&mut self, now: Time, link: ConnId, blob: Blob) {
         let Blob { hash, payload } = blob;
         if let Some(peer) = self.peers.get(&link) {
             peer.port.forget_arrival(hash);
@@ -151,7 +151,7 @@ impl ManagerLoop {
         self.passing = passing;
     }
 
-    fn on_register(&mut self, now: Time, link: Link, mut register: Register) {
+    fn on_register(&mut self, now: Time, link: ConnId, mut register: Register) {
         if !(1..=SLOTS_AT_MOST).contains(&register.slots) {
             let slots = register.slots;
             let why = format!("a worker has between 1 and {SLOTS_AT_MOST} slots, not {slots}");

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use argon_core::scheduler::Link;
+use argon_core::scheduler::ConnId;
 use argon_proto::BlobHash;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{FromAdmin, Reply, ToAdmin};
@@ -55,7 +55,7 @@ impl Peer {
 
 impl Peer {
     /// Lets the end of the batch flush the connection.
-    pub(super) fn flush_later(&mut self, link: Link, dirty: &mut Vec<Link>) {
+    pub(super) fn flush_later(&mut self, link: ConnId, dirty: &mut Vec<ConnId>) {
         if !std::mem::replace(&mut self.is_dirty, true) {
             dirty.push(link);
         }

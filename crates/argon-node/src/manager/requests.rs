@@ -6,7 +6,7 @@ pub(super) mod rates;
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::scheduler::{Input, Link, Waiting};
+use argon_core::scheduler::{ConnId, Input, WaitingReport};
 use argon_proto::WorkerId;
 use argon_proto::conversation::admin::{
     Explanation, ManagerStatus, Question, Reply, Request, WhyWaiting, WorkerDrains, WorkerView,
@@ -17,12 +17,12 @@ use super::event_loop::{ManagerLoop, REFUSALS_APART};
 use super::peers::{Port, WorkerPort};
 
 impl ManagerLoop {
-    pub(super) fn on_request(&mut self, now: Time, link: Link, role: Role, request: &Request) {
+    pub(super) fn on_request(&mut self, now: Time, link: ConnId, role: Role, request: &Request) {
         let answer = self.answer(now, link, role, request);
         self.reply(link, answer.unwrap_or_else(|message| Reply::failed(request.request, message)));
     }
 
-    fn answer(&mut self, now: Time, link: Link, role: Role, request: &Request) -> Result<Reply, String> {
+    fn answer(&mut self, now: Time, link: ConnId, role: Role, request: &Request) -> Result<Reply, String> {
         let number = request.request;
         let is_a_look = matches!(request.what.as_str(), "status" | "explain");
         if role == Role::Observer && !is_a_look {
@@ -87,7 +87,7 @@ impl ManagerLoop {
     }
 
     /// Why the tasks of the client's session wait; for an admin, who has no session, those of all.
-    fn waiting(&self, now: Time, link: Link, role: Role) -> Result<Waiting, String> {
+    fn waiting(&self, now: Time, link: ConnId, role: Role) -> Result<WaitingReport, String> {
         let waiting = match role {
             Role::Admin => self.scheduler.waiting(now),
             Role::Client | Role::Worker | Role::Observer => {

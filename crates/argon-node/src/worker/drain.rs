@@ -39,7 +39,7 @@ impl Driver {
         }
         if self.drain.is_none() {
             self.drain = Some(Drain { until });
-            let returned = self.gate.give_back(usize::MAX);
+            let returned = self.gate.retract(usize::MAX);
             self.return_attempts(returned);
             self.step(Input::DrainRequested(reason.to_owned()));
         }

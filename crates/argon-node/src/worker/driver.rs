@@ -49,7 +49,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// Runners that were killed are gone by then, or the kernel has a problem.
 const LEAVE_LIMIT: Duration = Duration::from_secs(3);
 
-/// Everything that a worker holds beside its pool's mind.
+/// Everything that a worker holds beside its pool.
 pub(super) struct Driver {
     pub(super) config: WorkerConfig,
     pub(super) runtimes: Runtimes,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::{Blame, Effect, Input, Kind, Program, RunnerId, STATIC_ADVICE, Signal};
+use argon_core::pool::{Blame, Effect, Input, Program, RunnerId, RunnerKind, STATIC_ADVICE, Signal};
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::{BlobHash, Flags, Runtime, Task};
@@ -39,11 +39,11 @@ impl Driver {
             // Nothing begins in a worker that ends.
             Effect::Spawn { .. } | Effect::Hand { .. } | Effect::Execute { .. } | Effect::Leave
                 if self.leave_until.is_some() => {}
-            Effect::HandAhead { .. } if self.leave_until.is_some() => {}
+            Effect::Prefetch { .. } if self.leave_until.is_some() => {}
             Effect::Spawn { runner, kind } => self.spawn(runner, kind),
             Effect::Hand { runner, task } => self.hand(runner, task),
-            Effect::HandAhead { runner, task } => self.hand_ahead(runner, task),
-            Effect::Reclaim { runner } => self.reclaim(runner),
+            Effect::Prefetch { runner, task } => self.prefetch(runner, task),
+            Effect::Retract { runner } => self.reclaim(runner),
             Effect::Execute { runner, task } => self.execute(runner, &task),
             Effect::Retire { runner } => {
                 let until = self.now + RETIRE_LIMIT;
@@ -72,7 +72,7 @@ impl Driver {
         }
     }
 
-    fn spawn(&mut self, id: RunnerId, kind: Kind) {
+    fn spawn(&mut self, id: RunnerId, kind: RunnerKind) {
         match self.start_runner(kind) {
             Ok(runner) => drop(self.runners.insert(id, runner)),
             Err(NoStart { why, blame }) => {
@@ -84,7 +84,7 @@ impl Driver {
         }
     }
 
-    fn start_runner(&mut self, kind: Kind) -> Result<Runner, NoStart> {
+    fn start_runner(&mut self, kind: RunnerKind) -> Result<Runner, NoStart> {
         let launch = self.launch(kind)?;
         self.serial = self.serial.wrapping_add(1);
         let mark = Mark::new(self.config.id, self.serial);
@@ -114,7 +114,7 @@ impl Driver {
         Ok(runner)
     }
 
-    fn launch(&mut self, kind: Kind) -> Result<Launch, NoStart> {
+    fn launch(&mut self, kind: RunnerKind) -> Result<Launch, NoStart> {
         let Program::Executable(hash) = kind.program else {
             let why = "this worker does not have that runtime".to_owned();
             return self.runtimes.launch(kind).ok_or(NoStart { why, blame: Blame::Machine });
@@ -178,7 +178,7 @@ impl Driver {
         self.send(id, task);
     }
 
-    fn hand_ahead(&mut self, id: RunnerId, mut task: Task) {
+    fn prefetch(&mut self, id: RunnerId, mut task: Task) {
         let Some(runner) = self.runners.get_mut(&id) else {
             return;
         };
@@ -193,7 +193,7 @@ impl Driver {
     pub(super) fn reclaim(&mut self, id: RunnerId) {
         let attempts = self.runners.get_mut(&id).map(|runner| runner.hands.take_back());
         let attempts = attempts.unwrap_or_default();
-        self.inputs.push_back(Input::Reclaimed { runner: id, attempts });
+        self.inputs.push_back(Input::Retracted { runner: id, attempts });
     }
 
     fn send(&mut self, id: RunnerId, task: Task) {
@@ -221,7 +221,7 @@ struct NoStart {
     blame: Blame,
 }
 
-fn no_start(kind: Kind, launch: &Launch, error: &SpawnError) -> NoStart {
+fn no_start(kind: RunnerKind, launch: &Launch, error: &SpawnError) -> NoStart {
     let on_machine = |why| NoStart { why, blame: Blame::Machine };
     let SpawnError::Program(error) = error else {
         return on_machine(error.to_string());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_core::gate::Recalled;
+use argon_core::gate::Retracted;
 use argon_core::pool::Input;
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::conversation::worker::{Drain, FromWorker, Register, ToWorker};
@@ -63,7 +63,7 @@ impl Driver {
                 self.gate.on_stop(&attempts);
                 self.step(Input::StopReceived(attempts));
             }
-            ToWorker::Recall(count) => self.on_recall(count),
+            ToWorker::Recall(count) => self.on_retract(count),
             ToWorker::Settled(attempts) => self.step(Input::OutcomesSettled(attempts)),
             ToWorker::OutputCredit(OutputCredit { to, bytes }) => {
                 if let Some(current) = self.runner_of(to).and_then(|runner| runner.hands.find(to)) {
@@ -134,11 +134,11 @@ impl Driver {
         }
     }
 
-    fn on_recall(&mut self, count: u32) {
-        let Recalled { returned, left } = self.gate.on_recall(count);
+    fn on_retract(&mut self, count: u32) {
+        let Retracted { returned, left } = self.gate.on_retract(count);
         self.return_attempts(returned);
         if let Some(left) = left {
-            self.step(Input::RecallReceived(left));
+            self.step(Input::RetractRequested(left));
         }
     }
 

@@ -67,7 +67,7 @@ impl Driver {
         if self.trouble.take().is_some() {
             tracing::info!("runners start again");
         }
-        self.step(Input::RunnerReady { runner: id, takes_ahead: ready.claims });
+        self.step(Input::RunnerReady { runner: id, takes_prefetch: ready.claims });
     }
 
     fn on_outcome(&mut self, id: RunnerId, mut outcome: Outcome) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use argon_core::pool::{Kind, Program};
+use argon_core::pool::{Program, RunnerKind};
 use argon_proto::Runtime;
 use bytes::Bytes;
 
@@ -83,7 +83,7 @@ impl Runtimes {
     }
 
     /// How to start a runner of an interpreter; `None` if this worker has none such.
-    pub(super) fn launch(&self, kind: Kind) -> Option<Launch> {
+    pub(super) fn launch(&self, kind: RunnerKind) -> Option<Launch> {
         match (kind.runtime, kind.program) {
             (Runtime::Perl, _) => self.perl.as_ref().map(|(_, launch)| launch.clone()),
             (Runtime::Python, Program::Version(version)) => {

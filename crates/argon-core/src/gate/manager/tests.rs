@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use super::*;
 
-const CLIENT: Link = Link(1);
-const OTHER: Link = Link(2);
-const WORKER: Link = Link(9);
+const CLIENT: ConnId = ConnId(1);
+const OTHER: ConnId = ConnId(2);
+const WORKER: ConnId = ConnId(9);
 
 fn hash(number: u8) -> BlobHash {
     BlobHash([number; 32])
@@ -30,7 +30,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn submit(&mut self, link: Link, task: Task) {
+    fn submit(&mut self, link: ConnId, task: Task) {
         self.gate.on_submit(link, task, |_| false, &mut self.out);
         self.gate.assert_invariants();
     }

@@ -57,7 +57,7 @@ fn a_task_waits_for_all_its_blobs_and_each_is_asked_for_once() {
     assert_eq!(arrives(&mut gate, &two), [2]);
     gate.on_manager_lost();
     assert_eq!(gate.take_questions([two.0].into_iter()), [one.0], "the other is here");
-    assert_eq!(gate.give_back(9), [attempt(1)]);
+    assert_eq!(gate.retract(9), [attempt(1)]);
     assert_eq!(gate.parked().count(), 0);
     assert_eq!(gate.take_questions(std::iter::empty()), []);
     gate.assert_invariants();
@@ -90,11 +90,11 @@ fn what_waits_here_goes_back_first_and_a_recall_is_always_answered() {
     let mut gate = WorkerGate::default();
     let one = blob(1, 10);
     (1..=3).for_each(|sequence| parks(&mut gate, task(sequence, &[one.0])));
-    let recalled = gate.on_recall(2);
-    assert_eq!(recalled, Recalled { returned: vec![attempt(2), attempt(3)], left: None });
-    assert_eq!(gate.on_recall(4), Recalled { returned: vec![attempt(1)], left: Some(3) });
-    assert_eq!(gate.on_recall(4), Recalled { returned: vec![], left: Some(4) });
-    assert_eq!(gate.on_recall(0), Recalled { returned: vec![], left: Some(0) });
+    let recalled = gate.on_retract(2);
+    assert_eq!(recalled, Retracted { returned: vec![attempt(2), attempt(3)], left: None });
+    assert_eq!(gate.on_retract(4), Retracted { returned: vec![attempt(1)], left: Some(3) });
+    assert_eq!(gate.on_retract(4), Retracted { returned: vec![], left: Some(4) });
+    assert_eq!(gate.on_retract(0), Retracted { returned: vec![], left: Some(0) });
     gate.assert_invariants();
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use argon_core::scheduler::Link;
+use argon_core::scheduler::ConnId;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::client::ToManager;
 use argon_proto::conversation::worker::FromWorker;
@@ -19,7 +19,7 @@ pub enum Event {
     /// A peer proved the key.
     Admitted {
         /// Its number.
-        link: Link,
+        link: ConnId,
         /// What it may do.
         role: Role,
         /// How to reach it.
@@ -30,28 +30,28 @@ pub enum Event {
     /// A client sent something.
     ClientSent {
         /// Its number.
-        link: Link,
+        link: ConnId,
         /// What.
         message: ToManager,
     },
     /// A worker sent something.
     WorkerSent {
         /// Its number.
-        link: Link,
+        link: ConnId,
         /// What.
         message: FromWorker,
     },
     /// An admin or observer sent something.
     AdminSent {
         /// Its number.
-        link: Link,
+        link: ConnId,
         /// What.
         message: FromAdmin,
     },
     /// Its connection ended.
     Gone {
         /// Its number.
-        link: Link,
+        link: ConnId,
         /// Whether it was silent for so long that it counts as dead.
         is_dead: bool,
         /// Why, for the log.

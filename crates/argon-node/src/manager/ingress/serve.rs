@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use argon_core::scheduler::{Limits, Link};
+use argon_core::scheduler::{ConnId, Limits};
 use argon_proto::Message;
 use argon_proto::handshake::Welcome;
 use argon_proto::id::to_hex;
@@ -40,9 +40,9 @@ pub struct LinkNumbers(Rc<Cell<u64>>);
 impl LinkNumbers {
     /// The next number, from 1.
     #[must_use]
-    pub fn next(&self) -> Link {
+    pub fn next(&self) -> ConnId {
         self.0.set(self.0.get() + 1);
-        Link(self.0.get())
+        ConnId(self.0.get())
     }
 }
 
@@ -83,7 +83,7 @@ pub async fn serve(
 }
 
 /// Attends to a peer in the conversation of its role.
-async fn attend(admitted: Admitted, link: Link, inbox: Inbox) {
+async fn attend(admitted: Admitted, link: ConnId, inbox: Inbox) {
     match admitted.role {
         Role::Client => {
             let sent = |message| Event::ClientSent { link, message };
@@ -104,7 +104,7 @@ async fn attend(admitted: Admitted, link: Link, inbox: Inbox) {
 /// Brings one peer's messages to the inbox until it is gone.
 async fn converse<In: Message, Out: Message>(
     admitted: Admitted,
-    link: Link,
+    link: ConnId,
     inbox: &Inbox,
     port: impl FnOnce(Rc<Connection<In, Out>>) -> Port,
     sent: impl Fn(In) -> Event,

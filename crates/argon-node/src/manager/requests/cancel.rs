@@ -1,7 +1,7 @@
 //! The request `cancel`: ends tasks, and says of each what was done.
 
 use argon_core::Time;
-use argon_core::scheduler::{Cancelled, Input, Link, Tasks};
+use argon_core::scheduler::{Cancelled, ConnId, Input, NamedTasks};
 use argon_proto::conversation::admin::{AllCancelled, Cancel, CancelledTask, Reply, TasksCancelled};
 use argon_proto::key::Role;
 use argon_proto::{Status, TaskId};
@@ -19,7 +19,7 @@ impl ManagerLoop {
     pub(in crate::manager) fn cancel(
         &mut self,
         now: Time,
-        link: Link,
+        link: ConnId,
         role: Role,
         number: u64,
         cancel: &Cancel,
@@ -37,7 +37,7 @@ impl ManagerLoop {
         Ok(Reply::with(number, &TasksCancelled { tasks }))
     }
 
-    fn cancel_all(&mut self, now: Time, link: Link, role: Role, by: String) -> Result<usize, String> {
+    fn cancel_all(&mut self, now: Time, link: ConnId, role: Role, by: String) -> Result<usize, String> {
         if role != Role::Admin {
             return Err(
                 "only an admin may cancel the tasks of all; use the cluster key or an admin's".to_owned()
@@ -53,7 +53,7 @@ impl ManagerLoop {
         Ok(count)
     }
 
-    fn cancel_one(&mut self, now: Time, link: Link, role: Role, name: &str, by: &str) -> CancelledTask {
+    fn cancel_one(&mut self, now: Time, link: ConnId, role: Role, name: &str, by: &str) -> CancelledTask {
         let answer = |task: &str, result: &str, message: String| CancelledTask {
             task: task.to_owned(),
             result: result.to_owned(),
@@ -67,12 +67,12 @@ impl ManagerLoop {
                 return answer(name, "refused", message);
             }
             Err(_) => match self.scheduler.tasks_named(name) {
-                Tasks::One(id) => id,
-                Tasks::Several(count) => {
+                NamedTasks::One(id) => id,
+                NamedTasks::Several(count) => {
                     let message = format!("{count} tasks begin so: give more digits");
                     return answer(name, "ambiguous", message);
                 }
-                Tasks::Unknown => return answer(name, "unknown", UNKNOWN.to_owned()),
+                NamedTasks::Unknown => return answer(name, "unknown", UNKNOWN.to_owned()),
             },
         };
         let before = self.scheduler.if_cancelled(id);
@@ -101,12 +101,12 @@ impl ManagerLoop {
         }
     }
 
-    fn cancel_known(&mut self, now: Time, link: Link, id: TaskId, by: &str) {
+    fn cancel_known(&mut self, now: Time, link: ConnId, id: TaskId, by: &str) {
         self.step(now, Input::CancelRequested { link, ids: vec![id], by: by.to_owned() });
     }
 
     /// The message CANCEL, to which there is no answer.
-    pub(in crate::manager) fn on_cancel(&mut self, now: Time, link: Link, role: Role, ids: Vec<TaskId>) {
+    pub(in crate::manager) fn on_cancel(&mut self, now: Time, link: ConnId, role: Role, ids: Vec<TaskId>) {
         for id in &ids {
             if let Some(owner) = self.gate.owner_of(*id) {
                 let by = if owner == link { String::new() } else { self.described(link, role, "") };
@@ -127,7 +127,7 @@ impl ManagerLoop {
     }
 
     /// Who asks, for the owner of a task.
-    fn described(&self, link: Link, role: Role, by: &str) -> String {
+    fn described(&self, link: ConnId, role: Role, by: &str) -> String {
         let from = self.peers.get(&link).map_or("", |peer| peer.from.as_str());
         let by: String = by.chars().filter(|letter| !letter.is_control()).take(BY_LETTERS).collect();
         let key = match role {

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll};
 
 use argon_core::Time;
-use argon_core::pool::Kind;
+use argon_core::pool::RunnerKind;
 use argon_proto::conversation::runner::{FromRunner, ToRunner};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::{AttemptId, BlobHash, Flags, Task};
@@ -49,7 +49,7 @@ pub(crate) enum Found {
 /// A runner and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    pub(crate) kind: Kind,
+    pub(crate) kind: RunnerKind,
     pub(crate) pid: Pid,
     pub(crate) mark: Mark,
     pub(crate) outbox: Outbox,
@@ -98,7 +98,7 @@ impl Runner {
     pub(crate) fn new(
         started: Started,
         (socket, claims): (UnixStream, Claims),
-        kind: Kind,
+        kind: RunnerKind,
         mark: Mark,
         preamble: &[u8],
     ) -> io::Result<Self> {
@@ -111,13 +111,13 @@ impl Runner {
 
     /// Takes over a command that was just started.
     pub(crate) fn of_command(started: Started, mark: Mark, stdin: Option<Stdin>) -> io::Result<Self> {
-        let mut runner = Self::silent(started, Kind::COMMAND, mark)?;
+        let mut runner = Self::silent(started, RunnerKind::COMMAND, mark)?;
         runner.stdin = stdin;
         runner.is_ready = true;
         Ok(runner)
     }
 
-    fn silent(started: Started, kind: Kind, mark: Mark) -> io::Result<Self> {
+    fn silent(started: Started, kind: RunnerKind, mark: Mark) -> io::Result<Self> {
         Ok(Self {
             kind,
             pid: started.pid,

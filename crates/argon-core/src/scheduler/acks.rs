@@ -14,15 +14,15 @@ use super::{Scheduler, WorkerKey};
 use crate::time::Time;
 
 /// Longest time that a worker keeps an outcome for want of the word.
-const SETTLE_WITHIN: Duration = Duration::from_millis(200);
+const ACK_WITHIN: Duration = Duration::from_millis(200);
 /// Most outcomes that a worker keeps for want of the word.
-const UNTOLD_MOST: usize = 64;
+const ACKS_MAX: usize = 64;
 /// Most bytes of outcomes that a worker keeps for want of the word.
-const UNTOLD_BYTES: u64 = 256 << 10;
+const ACKED_BYTES_MAX: u64 = 256 << 10;
 
 /// Outcomes that a worker has still to be told about.
 #[derive(Debug, Default)]
-pub(super) struct Untold {
+pub(super) struct PendingAcks {
     attempts: Vec<AttemptId>,
     /// What it keeps of them in memory.
     bytes: u64,
@@ -30,11 +30,11 @@ pub(super) struct Untold {
     is_due: bool,
     /// Whether the end of the batch looks at it.
     is_looked_at: bool,
-    /// Whether it is told when [`Timer::SettlementsDue`] is, if not before.
+    /// Whether it is told when [`Timer::AcksDue`] is, if not before.
     is_waiting: bool,
 }
 
-impl Untold {
+impl PendingAcks {
     /// Forgets the outcomes: the connection over which they came is no more.
     pub(super) fn clear(&mut self) {
         self.attempts.clear();
@@ -45,70 +45,70 @@ impl Untold {
 impl Scheduler {
     /// Notes that a worker need not keep the outcome, of so many bytes, that ended its task. Until it hears so it would
     /// bring that outcome to a manager that has just started, which does no harm and spares a run.
-    pub(super) fn settle(&mut self, key: WorkerKey, attempt: AttemptId, bytes: u64) {
+    pub(super) fn ack(&mut self, key: WorkerKey, attempt: AttemptId, bytes: u64) {
         if let Some(worker) = self.workers.get_mut(key.index()) {
-            worker.untold.attempts.push(attempt);
-            worker.untold.bytes += bytes;
-            self.look_at_untold(key);
+            worker.pending_acks.attempts.push(attempt);
+            worker.pending_acks.bytes += bytes;
+            self.look_at_acks(key);
         }
     }
 
     /// Notes that a worker need not keep an outcome that did not end its task. It hears so at once: a manager that has
     /// just started could take it for the last word.
-    pub(super) fn settle_void(&mut self, key: WorkerKey, attempt: AttemptId) {
+    pub(super) fn ack_discarded(&mut self, key: WorkerKey, attempt: AttemptId) {
         if self.workers.contains(key.index()) {
-            self.settle(key, attempt, 0);
-            self.settle_now(key);
+            self.ack(key, attempt, 0);
+            self.flush_acks(key);
         }
     }
 
     /// Lets a worker be told at the end of the batch.
-    pub(super) fn settle_now(&mut self, key: WorkerKey) {
-        let untold = &mut self.workers[key.index()].untold;
-        if !untold.attempts.is_empty() {
-            untold.is_due = true;
-            self.look_at_untold(key);
+    pub(super) fn flush_acks(&mut self, key: WorkerKey) {
+        let pending_acks = &mut self.workers[key.index()].pending_acks;
+        if !pending_acks.attempts.is_empty() {
+            pending_acks.is_due = true;
+            self.look_at_acks(key);
         }
     }
 
-    fn look_at_untold(&mut self, key: WorkerKey) {
-        if !std::mem::replace(&mut self.workers[key.index()].untold.is_looked_at, true) {
-            self.settling.push(key);
+    fn look_at_acks(&mut self, key: WorkerKey) {
+        if !std::mem::replace(&mut self.workers[key.index()].pending_acks.is_looked_at, true) {
+            self.acks_due.push(key);
         }
     }
 
     /// Tells those who were not written to for a while.
-    pub(super) fn on_settlements_due(&mut self) {
-        for key in std::mem::take(&mut self.settling_later) {
+    pub(super) fn on_acks_due(&mut self) {
+        for key in std::mem::take(&mut self.acks_later) {
             if let Some(worker) = self.workers.get_mut(key.index()) {
-                worker.untold.is_waiting = false;
-                self.settle_now(key);
+                worker.pending_acks.is_waiting = false;
+                self.flush_acks(key);
             }
         }
     }
 
     /// Tells the workers whose turn it is; the others wait.
-    pub(super) fn flush_settled(&mut self, now: Time, out: &mut Out) {
-        for key in std::mem::take(&mut self.settling) {
+    pub(super) fn send_acks(&mut self, now: Time, out: &mut Out) {
+        for key in std::mem::take(&mut self.acks_due) {
             let Some(worker) = self.workers.get_mut(key.index()) else {
                 continue;
             };
-            let untold = &mut worker.untold;
-            untold.is_looked_at = false;
-            let is_much = untold.attempts.len() >= UNTOLD_MOST || untold.bytes >= UNTOLD_BYTES;
-            if untold.is_due || worker.draining || is_much {
-                let settled = std::mem::take(&mut untold.attempts);
-                (untold.is_due, untold.bytes) = (false, 0);
+            let pending_acks = &mut worker.pending_acks;
+            pending_acks.is_looked_at = false;
+            let is_much = pending_acks.attempts.len() >= ACKS_MAX || pending_acks.bytes >= ACKED_BYTES_MAX;
+            if pending_acks.is_due || worker.draining || is_much {
+                let settled = std::mem::take(&mut pending_acks.attempts);
+                (pending_acks.is_due, pending_acks.bytes) = (false, 0);
                 if let Some(link) = worker.link {
                     for part in settled.chunks(limit::IDS_PER_FRAME) {
                         out.send_to_worker(link, ToWorker::Settled(part.to_vec()));
                     }
                 }
-            } else if !std::mem::replace(&mut untold.is_waiting, true) {
-                if self.settling_later.is_empty() {
-                    self.timers.set(now + SETTLE_WITHIN, Timer::SettlementsDue);
+            } else if !std::mem::replace(&mut pending_acks.is_waiting, true) {
+                if self.acks_later.is_empty() {
+                    self.timers.set(now + ACK_WITHIN, Timer::AcksDue);
                 }
-                self.settling_later.push(key);
+                self.acks_later.push(key);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Scheduler;
 use super::effect::Out;
 use super::timers::Timer;
-use super::worker::Recall;
+use super::worker::RetractState;
 use crate::time::Time;
 
 /// What a worker will have finished sooner than this is not worth a round trip, microseconds.
@@ -18,7 +18,7 @@ const WORKERS_AT_ONCE: usize = 8;
 
 impl Scheduler {
     /// Asks the fullest workers to give back tasks that a free slot elsewhere could run now.
-    pub(super) fn recall(&mut self, now: Time, out: &mut Out) {
+    pub(super) fn retract(&mut self, now: Time, out: &mut Out) {
         if !self.queue.is_dry() || !self.placement.has_free_slot() {
             return;
         }
@@ -26,7 +26,7 @@ impl Scheduler {
         let mut must_look_again = false;
         for key in fullest {
             let worker = &mut self.workers[key.index()];
-            let (Some(link), Recall::Possible) = (worker.link, worker.recall) else {
+            let (Some(link), RetractState::Possible) = (worker.link, worker.retract) else {
                 continue;
             };
             let wait_us = worker.surplus() * worker.mean_us / worker.slots();
@@ -34,14 +34,14 @@ impl Scheduler {
                 must_look_again = true;
                 continue;
             }
-            worker.recall = Recall::Asked;
+            worker.retract = RetractState::Asked;
             let count = worker.surplus().div_ceil(2);
             out.send_to_worker(link, ToWorker::Recall(u32::try_from(count).unwrap_or(u32::MAX)));
         }
-        if must_look_again && self.recall_check.is_none_or(|at| at <= now) {
+        if must_look_again && self.retract_check.is_none_or(|at| at <= now) {
             let at = now + STUCK;
-            self.recall_check = Some(at);
-            self.timers.set(at, Timer::RecallCheck);
+            self.retract_check = Some(at);
+            self.timers.set(at, Timer::RetractCheck);
         }
     }
 }

@@ -13,7 +13,7 @@ use hand::{Hand, ahead, handed, id, outcome, reported, returned, task};
 fn quick(change: impl FnOnce(&mut argon_core::pool::Settings)) -> Hand {
     let mut hand = Hand::new(change);
     hand.gone(1);
-    hand.step(Input::RunnerReady { runner: RunnerId(2), takes_ahead: true });
+    hand.step(Input::RunnerReady { runner: RunnerId(2), takes_prefetch: true });
     for sequence in 1_000..1_020 {
         hand.receive(sequence);
         finish(&mut hand, sequence);
@@ -28,11 +28,11 @@ fn finish(hand: &mut Hand, sequence: u64) -> Vec<Effect> {
 
 fn reclaimed(hand: &mut Hand, sequences: &[u64]) -> Vec<Effect> {
     let attempts = sequences.iter().map(|sequence| id(*sequence)).collect();
-    hand.step(Input::Reclaimed { runner: RunnerId(2), attempts })
+    hand.step(Input::Retracted { runner: RunnerId(2), attempts })
 }
 
 fn asks_back(effects: &[Effect]) -> bool {
-    effects.contains(&Effect::Reclaim { runner: RunnerId(2) })
+    effects.contains(&Effect::Retract { runner: RunnerId(2) })
 }
 
 fn signals(effects: &[Effect]) -> usize {
@@ -90,7 +90,7 @@ fn what_is_ahead_of_a_long_run_comes_back_and_can_be_recalled() {
         ahead(&reclaimed(&mut hand, &[2, 3])).is_empty(),
         "the run is long: nothing is ahead of it any more"
     );
-    assert_eq!(returned(&hand.step(Input::RecallReceived(9))), [id(2), id(3)]);
+    assert_eq!(returned(&hand.step(Input::RetractRequested(9))), [id(2), id(3)]);
     assert_eq!(hand.pool.held(), [id(1)]);
 }
 
@@ -98,7 +98,7 @@ fn what_is_ahead_of_a_long_run_comes_back_and_can_be_recalled() {
 fn a_recall_is_answered_with_what_the_runner_has_not_claimed() {
     let mut hand = quick(|_| ());
     (1..4).for_each(|sequence| drop(hand.receive(sequence)));
-    let effects = hand.step(Input::RecallReceived(9));
+    let effects = hand.step(Input::RetractRequested(9));
     assert!(asks_back(&effects) && returned(&effects).is_empty());
     assert_eq!(returned(&reclaimed(&mut hand, &[3])), [id(3)], "the second one is claimed");
 }
@@ -135,7 +135,7 @@ fn a_dead_runner_takes_only_its_run_with_it() {
     let exit = argon_core::pool::Exit { signal: Some(9), ..Default::default() };
     let effects = hand.step(Input::RunnerGone { runner: RunnerId(2), exit });
     assert_eq!(reported(&effects), [Status::Died]);
-    let effects = hand.step(Input::RunnerReady { runner: RunnerId(3), takes_ahead: true });
+    let effects = hand.step(Input::RunnerReady { runner: RunnerId(3), takes_prefetch: true });
     assert_eq!(handed(&effects), [2]);
 }
 
