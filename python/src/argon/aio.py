@@ -51,9 +51,11 @@ class Client:
         return other
 
     async def queue(self, function: Target[T], /, *args: Any, **kwargs: Any) -> T:
-        """Calls the function on the pool and gives its value."""
+        """Calls the function on the pool and gives its value. `call` is another name of it."""
         future = self._offer(function, args, kwargs)
         return await _awaited(future)  # type: ignore[no-any-return]
+
+    call = queue
 
     def defer(self, function: Target[T], /, *args: Any, **kwargs: Any) -> asyncio.Future[T]:
         """Sends the call off; the future can be awaited, gathered and cancelled, which cancels the task."""

@@ -14,7 +14,8 @@ from ._calls.lazy_map import Map, UnorderedMap
 from ._code import shipping
 from ._outcome import result
 from ._session import waiting
-from ._session.options import Options, check_seconds
+from ._session.durations import Duration, seconds_or_none
+from ._session.options import Options
 from ._session.reconnect import Reconnect
 from ._session.session import Session
 from ._session.task import Blob
@@ -45,8 +46,9 @@ class Client:
     nothing but time.
 
     `key` is a file or the line `argon1-…` itself; without it the environment variable ARGON_KEY is used, then the file
-    in which a manager of the same user keeps the key. `give_up_after` are the seconds after which a waiting call raises
-    `Unreachable` instead of looking for a manager for ever. With `remote_modules=False` the text of this program's
+    in which a manager of the same user keeps the key. `give_up_after` is the time after which a waiting call raises
+    `Unreachable` instead of looking for a manager for ever. A time is a number of seconds, a `datetime.timedelta`, or
+    text as "90s", "5m" or "1h30m". With `remote_modules=False` the text of this program's
     modules is never given to tasks that lack them.
 
     A client that has waited for 2 seconds without an outcome is told why (no worker, none with this Python, the queue
@@ -61,16 +63,14 @@ class Client:
         address: Addresses = None,
         *,
         key: str | os.PathLike[str] | None = None,
-        give_up_after: float | None = None,
+        give_up_after: Duration | None = None,
         remote_modules: bool = True,
         on_waiting: waiting.Hook | None = waiting.log,
         **options: Any,
     ):
-        if give_up_after is not None:
-            check_seconds("give_up_after", give_up_after)
         if on_waiting is not None and not callable(on_waiting):
             raise OptionError(f"Client: on_waiting must be a callable or None, not {on_waiting!r}")
-        reconnect = Reconnect(parse_all(address), key, give_up_after)
+        reconnect = Reconnect(parse_all(address), key, seconds_or_none("give_up_after", give_up_after))
         self._options = Options().changed(options)
         self._session = Session(reconnect, remote_modules, on_waiting)
         self._shared: dict[bytes, Blob] = {}
@@ -81,9 +81,9 @@ class Client:
     def with_options(self, **options: Any) -> Client:
         """The same client with other options for its tasks; both use one connection.
 
-        priority: "high", "normal" or "low". timeout: seconds that one attempt may run. retries: further attempts after
-        a failure; retry_on: for which ends ("error", "died", "timeout"); backoff: seconds before the first of them,
-        doubling. never_twice: any doubt whether the task ran ends it as `Lost`. memory: MiB that the task may use.
+        priority: "high", "normal" or "low". timeout: how long one attempt may run. retries: further attempts after
+        a failure; retry_on: for which ends ("error", "died", "timeout"); backoff: the pause before the first of
+        them, doubling. never_twice: any doubt whether the task ran ends it as `Lost`. memory: MiB that the task may use.
         capture: what the task prints is not shown but kept, see `Deferred.output`. label: how people see it in
         `argon status`. wait: False to get `Rejected` when the queue is full instead of waiting.
         """
@@ -101,7 +101,7 @@ class Client:
         return self
 
     def queue(self, function: Target[T], /, *args: Any, **kwargs: Any) -> T:
-        """Calls the function on the pool, waits for the value and returns it."""
+        """Calls the function on the pool, waits for the value and returns it. `call` is another name of it."""
         session = self._session.here()
         if not session.connections:
             session.connect()
@@ -114,6 +114,8 @@ class Client:
             if not task._done:
                 # Left by what a signal handler raised.
                 session.cancel(task)
+
+    call = queue
 
     def defer(self, function: Target[T], /, *args: Any, **kwargs: Any) -> Deferred[T]:
         """Sends the call off and returns at once; `result()` of what it returns waits for the value."""
@@ -161,7 +163,7 @@ class Client:
             raise result.error(task) or Rejected("the task was not accepted")
         return task.id
 
-    def collect(self, task: str, timeout: float | None = None) -> Any:
+    def collect(self, task: str, timeout: Duration | None = None) -> Any:
         """Waits for the outcome of a submitted task, from any program that holds the key; as `queue` returns it."""
         return self.collect_later(task).result(timeout)
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from ._outcome import handover, result
+from ._session.durations import Duration, seconds
 from ._session.task import Task
 from ._wire import protocol as wire
 from .errors import Error, NotYet
@@ -50,10 +51,10 @@ class Deferred(Task, Generic[T]):
             self.cancel()
             raise
 
-    def result(self, timeout: float | None = None) -> T:
+    def result(self, timeout: Duration | None = None) -> T:
         """Waits for the value and returns it, or raises what the task raised.
 
-        Raises TimeoutError when it is not there after `timeout` seconds; the task goes on. Leaving the wait by an
+        Raises TimeoutError when it is not there after `timeout`; the task goes on. Leaving the wait by an
         exception, as by Ctrl-C or from the handler of a signal, cancels the task.
         """
         if not self._done:
@@ -62,7 +63,7 @@ class Deferred(Task, Generic[T]):
             return result.value(self)  # type: ignore[no-any-return]
         raise result.error(self)  # type: ignore[misc]
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
+    def exception(self, timeout: Duration | None = None) -> BaseException | None:
         """Waits and returns what `result` would raise; None when it would return the value."""
         if not self._done:
             self._wait(timeout)
@@ -136,10 +137,12 @@ class Deferred(Task, Generic[T]):
     def __reduce__(self) -> Any:
         raise TypeError("an argon.Deferred cannot travel: pass its result()")
 
-    def _wait(self, timeout: float | None) -> None:
+    def _wait(self, timeout: Duration | None) -> None:
         session = self._session
+        # A number may be negative, as for the futures of the standard library: no wait.
+        limit = timeout if timeout is None or isinstance(timeout, (int, float)) else seconds("timeout", timeout)
         try:
-            has_ended = session.wait(self, timeout)
+            has_ended = session.wait(self, limit)
         except Error:
             raise
         except BaseException:
@@ -147,7 +150,7 @@ class Deferred(Task, Generic[T]):
             session.cancel(self)
             raise
         if not has_ended:
-            raise NotYet(f"the task {self.id} has no outcome after {timeout} s; it goes on")
+            raise NotYet(f"the task {self.id} has no outcome after {limit} s; it goes on")
 
 
 def _end_unless_done(future: asyncio.Future[Any], task: Task) -> None:

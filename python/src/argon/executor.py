@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from ._calls import in_order
 from ._calls.future import ExecutorFuture
 from ._outcome import handover
+from ._session.durations import Duration, seconds
 from ._wire.address import Addresses
 from .client import Client
 from .deferred import Deferred
@@ -159,7 +160,7 @@ class Executor(concurrent.futures.Executor):
         self,
         fn: Callable[..., T],
         *iterables: Iterable[Any],
-        timeout: float | None = None,
+        timeout: Duration | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
     ) -> Iterator[T]:
@@ -173,7 +174,7 @@ class Executor(concurrent.futures.Executor):
             raise ValueError("chunksize must be >= 1.")
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
-        until = None if timeout is None else monotonic() + timeout
+        until = None if timeout is None else monotonic() + _limit(timeout)
         calls = zip(*iterables)
         if chunksize == 1:
             return in_order.results(in_order.submitted(self, fn, calls), until, buffersize)
@@ -335,6 +336,11 @@ class Executor(concurrent.futures.Executor):
                 self._waiting.remove(future)
                 future.set_running_or_notify_cancel()
             self._changed.notify_all()
+
+
+def _limit(timeout: Duration) -> float:
+    """A number may be negative, as in the standard library."""
+    return timeout if isinstance(timeout, (int, float)) else seconds("timeout", timeout)
 
 
 def _wait_for_all() -> None:

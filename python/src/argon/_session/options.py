@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .._wire import protocol as wire
 from ..errors import OptionError
+from .durations import Duration, milliseconds, seconds_or_none
 
 _PRIORITIES = {"high": wire.HIGH, "normal": wire.NORMAL, "low": wire.LOW}
 _RETRY_FLAGS = {"error": wire.RETRY_ERROR, "died": wire.RETRY_DIED, "timeout": wire.RETRY_TIMEOUT}
-_MILLISECONDS_MAX = 4_294_967_295
 
 
 @dataclass(frozen=True)
@@ -20,10 +19,10 @@ class Options:
     """What `Client(...)` and `Client.with_options(...)` take."""
 
     priority: str = "normal"
-    timeout: float | None = None
+    timeout: Duration | None = None
     retries: int = 0
     retry_on: str | Iterable[str] = ("error", "died", "timeout")
-    backoff: float | None = None
+    backoff: Duration | None = None
     never_twice: bool = False
     memory: int = 0
     capture: bool = False
@@ -45,8 +44,8 @@ class Options:
         for name in names:
             if name not in _RETRY_FLAGS:
                 _refuse(f"retry_on knows 'error', 'died' and 'timeout', not {name!r}")
-        check_seconds("timeout", self.timeout)
-        check_seconds("backoff", self.backoff)
+        for name in ("timeout", "backoff"):
+            object.__setattr__(self, name, seconds_or_none(name, getattr(self, name)))
 
     def changed(self, given: dict[str, Any]) -> Options:
         """The same with some options set anew."""
@@ -66,17 +65,19 @@ class Options:
         if self.retries:
             for name in self.retry_on:
                 flags |= _RETRY_FLAGS[name]
-        backoff = self.backoff if self.backoff is not None else 0.1 if self.retries else 0.0
+        # Numbers of seconds since `__post_init__`.
+        timeout: Any = self.timeout or 0.0
+        backoff: Any = self.backoff if self.backoff is not None else 0.1 if self.retries else 0.0
         return wire.CALL.pack(
             0,
             flags,
             _PRIORITIES[self.priority],
             runtime,
-            _milliseconds("timeout", self.timeout),
+            milliseconds(timeout),
             self.retries,
             codec,
             blob_count,
-            _milliseconds("backoff", backoff),
+            milliseconds(backoff),
             self.memory,
             meta_length,
         )
@@ -85,22 +86,6 @@ class Options:
 def _whole(name: str, value: Any, limit: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
         _refuse(f"{name} must be a whole number from 0 to {limit}, not {value!r}")
-
-
-def check_seconds(name: str, value: float | None) -> None:
-    """Refuses, in words, what is not a number of seconds."""
-    _milliseconds(name, value)
-
-
-def _milliseconds(name: str, value: float | None) -> int:
-    if value is None:
-        return 0
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
-        _refuse(f"{name} must be a number of seconds, not {value!r}")
-    milliseconds = round(value * 1000)
-    if milliseconds > _MILLISECONDS_MAX:
-        _refuse(f"{name} must be at most {_MILLISECONDS_MAX // 1000} seconds, not {value!r}")
-    return milliseconds if milliseconds or not value else 1
 
 
 def _refuse(sentence: str) -> None:
