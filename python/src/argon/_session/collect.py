@@ -17,6 +17,7 @@ def collect(session: Session, task: Task) -> None:
     """Asks for the outcome of a detached task."""
     task._collects = True
     with session.changing() as connection:
+        session.unwanted.discard(task._id)
         known = session.journal.setdefault(task._id, task)
         if known is not task:
             # It is asked for already: what comes is for both.

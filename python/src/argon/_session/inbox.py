@@ -55,7 +55,8 @@ def take(session: Session, connection: Connection) -> None:
             if meta_length:
                 task._report = bytes(buffer[report_at:payload_at])
             task._payload = buffer[payload_at:after]
-            if not task._collects:
+            if task._sent_on == session.connections:
+                # Not for one that was not sent on this connection yet, or is collected.
                 session.in_flight -= 1
             acks.append(task_id)
             if task._waiters or task._callbacks is not None or task._output is not None:
@@ -164,9 +165,12 @@ def _settle_without_room(session: Session, head: wire.OutcomeHead, report: bytes
 def _settle(session: Session, head: wire.OutcomeHead, report: bytes, payload: bytearray) -> None:
     task = session.journal.get(head.id)
     if task is None:
-        session.acks.append(head.id)
+        if head.id in session.unwanted:
+            session.unwanted.remove(head.id)
+        else:
+            session.acks.append(head.id)
         return
-    if not task._collects:
+    if task._sent_on == session.connections:
         session.in_flight -= 1
     if head.status == wire.REJECTED and sending.hold_back(session, task):
         session.waiting.is_full(_report(report))
@@ -183,11 +187,15 @@ def _settle(session: Session, head: wire.OutcomeHead, report: bytes, payload: by
 
 def _on_accepted(session: Session, task_id: bytes) -> None:
     """The manager has the detached task on its store: it is no longer ours."""
-    task = session.journal.pop(task_id, None)
-    if task is not None:
+    task = session.journal.get(task_id)
+    if task is None or task._collects:
+        # Said twice: meanwhile its outcome may be what is waited for.
+        return
+    del session.journal[task_id]
+    if task._sent_on == session.connections:
         session.in_flight -= 1
-        task._status = wire.OK
-        session.settle(task)
+    task._status = wire.OK
+    session.settle(task)
 
 
 def _on_reply(session: Session, body: bytes) -> None:

@@ -36,7 +36,7 @@ def opened(session: Session, connection: Connection, granted: dict[str, Any]) ->
     for task in tasks:
         task._output = None  # what is printed is counted anew on each connection
     again = [task for task in tasks if task._sent_on and not task._held_back]
-    session.backlog = deque([*again, None, *(task for task in tasks if not task._sent_on)])
+    session.backlog = deque([*again, None, *(task for task in tasks if not task._sent_on and not task._held_back)])
     for task in collected:
         connection.send(wire.frame(wire.COLLECT, task._id))
     for request in session.requests.values():

@@ -102,6 +102,9 @@ def hold_back(session: Session, task: Task) -> bool:
     task._tries += 1
     pause = min(HOLD_BACK_S * 2 ** min(task._tries - 1, 6), HOLD_BACK_S_MAX)
     task._held_back = True
+    if not wire.read_submit(task._frame).flags & wire.OFFERED_AGAIN:
+        # It was not sent on another connection before: nobody has it.
+        task._sent_on = 0
     session.held_back.append((monotonic() + pause * (0.5 + random() / 2), task))
     return True
 

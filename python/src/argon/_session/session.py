@@ -68,6 +68,8 @@ class Session:
         self.requests: dict[int, Task] = {}
         # Those that wait for another task of the same id, which is in the journal.
         self.followers: weakref.WeakSet[Task] = weakref.WeakSet()
+        # Outcomes that were asked for and are not wanted any more: they stay with the manager.
+        self.unwanted: set[bytes] = set()
         self.backlog: deque[Task | None] = deque()
         self.held_back: list[tuple[float, Task]] = []
         self.acks: list[bytes] = []
@@ -237,6 +239,8 @@ class Session:
             if not task._sent_on or task._held_back or task._collects:
                 if self.journal.get(task._id) is task:
                     del self.journal[task._id]
+                    if task._collects:
+                        self.unwanted.add(task._id)
                 task._error = Cancelled("the task was cancelled before it was sent", task._id.hex())
                 task._status = wire.CANCELLED
                 self.settle(task)
