@@ -10,6 +10,7 @@ mod manager;
 mod map;
 mod options;
 mod pool;
+mod quantity;
 mod run;
 mod status;
 mod submit;
@@ -98,7 +99,12 @@ fn command() -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|known| known.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(name, |known| {
-            known.mut_args(|arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg })
+            known.mut_args(|arg| {
+                let is_amount =
+                    arg.get_value_names().is_some_and(|names| matches!(&*names[0], "TIME" | "SIZE"));
+                let arg = if is_amount { arg.allow_hyphen_values(true) } else { arg };
+                if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg }
+            })
         });
     }
     command

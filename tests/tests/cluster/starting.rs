@@ -124,13 +124,14 @@ fn a_worker_that_starts_when_the_port_answers_joins() {
 #[test]
 fn a_number_that_an_option_cannot_have_is_refused_with_its_name_and_bounds() {
     let mut cluster = Cluster::start();
-    let options: [(&str, &[&str], &str); 20] = [
+    let options: [(&str, &[&str], &str); 21] = [
         ("manager", &["--port"], "0 to 65535"),
         ("manager", &["--queue-size"], "1 to 4294967295"),
         ("manager", &["--session-grace"], "0 to 4000000"),
         ("up", &["--result-ttl"], "0 to 4000000"),
         ("up", &["--workers"], "1 to 4096"),
         ("worker", &["--workers"], "1 to 4096"),
+        ("worker", &["--slots"], "1 to 4096"),
         ("worker", &["--port"], "0 to 65535"),
         ("worker", &["--max-requests"], "0 to 18446744073709551615"),
         ("worker", &["--timeout"], "0 to 4000000"),

@@ -6,7 +6,8 @@ use argon_proto::conversation::admin::{ManagerStatus, Question, WorkerDrains};
 use argon_proto::key::{Key, Role};
 use clap::Args;
 
-use super::options::{KeyOption, ManagerOption, parse_seconds};
+use super::options::{KeyOption, ManagerOption};
+use super::quantity::{millis, time};
 use crate::exit::{Failure, Kind};
 use crate::key_file;
 use crate::net::ask::{ask, unreadable};
@@ -23,7 +24,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(15);
 Examples:
   argon drain workerhost:8001
   argon drain --wait workerhost:8001 && ssh workerhost reboot
-  argon drain --within 600 workerhost:8001
+  argon drain --within 10m workerhost:8001
   argon drain --manager mgrhost:8000 workerhost:8001
 
 What waits at the worker starts elsewhere. What runs there may take as long as it needs, and the
@@ -34,9 +35,9 @@ goes on. Draining a worker again is no error; the earlier limit counts.")]
 pub(super) struct Arguments {
     /// The worker's name, as 'argon status' shows it, or its id
     worker: String,
-    /// End what still runs after so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
-    within: Option<f64>,
+    /// End what still runs after this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    within: Option<Duration>,
     /// Wait until the worker has left, and print how many tasks it still has
     #[arg(long)]
     wait: bool,
@@ -52,7 +53,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
-        let within_ms = arguments.within.map(|seconds| (seconds * 1000.0).ceil() as u64);
+        let within_ms = arguments.within.map(millis);
         let question = Question::Drain { worker: arguments.worker.clone(), within_ms };
         let reply = ask(&arguments.manager.manager, &found.key, Role::Admin, &question).await?;
         let drains: WorkerDrains = reply.read().map_err(|error| unreadable(&error))?;
@@ -65,13 +66,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-fn for_people(worker: &str, within: Option<f64>, drains: &WorkerDrains) -> String {
+fn for_people(worker: &str, within: Option<Duration>, drains: &WorkerDrains) -> String {
     let held = match drains.held {
         0 => "it holds no task and leaves now".to_owned(),
         1 => "it leaves when the task that it holds has ended".to_owned(),
         held => format!("it leaves when the {held} that it holds have ended or were given back"),
     };
-    let limit = within.map(|seconds| {
+    let limit = within.map(|time| {
+        let seconds = time.as_secs_f64();
         format!(
             "; what still runs in {seconds} s is killed and starts elsewhere, or ends as lost if it must never run twice"
         )
@@ -162,7 +164,7 @@ mod tests {
             "worker box:1 takes no more tasks; it leaves when the 4 that it holds have ended or were given back"
         );
         let one = WorkerDrains { held: 1, keeps_manager: true, ..WorkerDrains::default() };
-        let told = for_people("box:1", Some(30.0), &one);
+        let told = for_people("box:1", Some(Duration::from_secs(30)), &one);
         assert!(told.contains("what still runs in 30 s is killed"), "{told}");
         assert!(
             told.contains("never run twice") && told.ends_with("the manager in its process goes on"),

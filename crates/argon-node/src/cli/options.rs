@@ -8,6 +8,7 @@ use argon_proto::key::{Key, Scope};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
+use super::quantity::time;
 use crate::exit::{Failure, Kind};
 use crate::key_file::Found;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
@@ -50,12 +51,12 @@ pub(super) struct DoorOptions {
     /// Tasks that may wait; a task beyond that is rejected and tried again by its client
     #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = whole::<u32>(1, u32::MAX))]
     pub(super) queue_size: u32,
-    /// How long the tasks of a client outlive its connection: it may come back within, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
-    pub(super) session_grace: f64,
-    /// How long the outcome of a detached task is kept for who collects it, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800.0, value_parser = parse_seconds)]
-    pub(super) result_ttl: f64,
+    /// How long the tasks of a client outlive its connection: it may come back within this time
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
+    pub(super) session_grace: Duration,
+    /// How long the outcome of a detached task is kept until it is collected
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
+    pub(super) result_ttl: Duration,
     /// Serve an address that other machines can reach, without encryption
     #[arg(long)]
     pub(super) insecure_plaintext: bool,
@@ -69,15 +70,18 @@ pub(super) struct DoorOptions {
 /// How a pool runs tasks.
 #[derive(Debug, Args)]
 pub(super) struct PoolOptions {
-    /// Slots: how many tasks run at once [default: the CPUs this process may use]
+    /// How many tasks run at once [default: the CPUs this process may use]
     #[arg(long, value_name = "SLOTS", value_parser = whole::<u32>(1, 4096))]
+    pub(super) slots: Option<u32>,
+    /// The same as --slots, by its first name
+    #[arg(long, value_name = "SLOTS", conflicts_with = "slots", value_parser = whole::<u32>(1, 4096))]
     pub(super) workers: Option<u32>,
     /// Replace a runner process after so many tasks; 0 for never
     #[arg(long, value_name = "TASKS", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub(super) max_requests: u64,
-    /// Time limit of tasks that bring none, in seconds; 0 for none
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = parse_seconds)]
-    pub(super) timeout: f64,
+    /// Time limit of tasks that bring none; 0 for none
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
+    pub(super) timeout: Duration,
     /// Let tasks see this environment variable; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(super) pass_env: Vec<String>,
@@ -90,9 +94,9 @@ pub(super) struct PoolOptions {
     /// Never ask clients for modules that this machine lacks
     #[arg(long)]
     pub(super) no_remote_modules: bool,
-    /// How long running tasks may take to finish after SIGTERM or Ctrl-C, in seconds; 'argon drain' sets no limit
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
-    pub(super) drain_limit: f64,
+    /// How long running tasks may take to finish after SIGTERM or Ctrl-C; 'argon drain' sets no limit
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub(super) drain_limit: Duration,
 }
 
 impl DoorOptions {
@@ -124,8 +128,8 @@ impl DoorOptions {
     pub(super) fn limits(&self) -> Limits {
         Limits {
             queue_size: self.queue_size as usize,
-            session_grace: Duration::from_secs_f64(self.session_grace),
-            result_ttl: Duration::from_secs_f64(self.result_ttl),
+            session_grace: self.session_grace,
+            result_ttl: self.result_ttl,
             ..Limits::default()
         }
     }
@@ -133,15 +137,12 @@ impl DoorOptions {
 
 impl PoolOptions {
     pub(super) fn slots(&self) -> usize {
-        self.workers.map_or_else(
+        self.slots.or(self.workers).map_or_else(
             || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             |slots| slots as usize,
         )
     }
 }
-
-/// Seconds that an option may say, at most: 46 days, whose milliseconds fit the wire.
-const SECONDS_MAX: f64 = 4_000_000.0;
 
 /// Parses a whole number between two bounds; what is wrong with another is told with both.
 pub(super) fn whole<T>(
@@ -156,13 +157,6 @@ where
         number
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
-    }
-}
-
-pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=SECONDS_MAX).contains(&seconds) => Ok(seconds),
-        Ok(_) | Err(_) => Err(format!("expected a number of seconds from 0 to {SECONDS_MAX}")),
     }
 }
 

@@ -12,7 +12,8 @@ use argon_proto::conversation::admin::ManagerStatus;
 use clap::{Args, ValueEnum};
 use serde_json::Map;
 
-use super::options::{KeyOption, ManagerOption, parse_seconds, whole};
+use super::options::{KeyOption, ManagerOption, whole};
+use super::quantity::time_limit;
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, Kind};
 use crate::key_file;
@@ -40,8 +41,8 @@ pub(super) struct CommandOptions {
     /// its own; may be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<OsString>,
-    /// End it after so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = parse_limit)]
+    /// End it after this time
+    #[arg(long, value_name = "TIME", value_parser = time_limit)]
     timeout: Option<Duration>,
     /// Start it again, so often at most, if it fails or reaches its time limit
     #[arg(long, value_name = "TIMES", default_value_t = 0, value_parser = whole::<u16>(0, u16::MAX))]
@@ -196,15 +197,6 @@ pub(super) fn refused(error: &Error) -> Failure {
 /// An id as `argon submit` prints it.
 pub(super) fn parse_id(text: &str) -> Result<TaskId, String> {
     text.trim().parse().map_err(|_| "it is not the id of a task: those have 48 hexadecimal digits".to_owned())
-}
-
-fn parse_limit(text: &str) -> Result<Duration, String> {
-    match parse_seconds(text)? {
-        0.0 => {
-            Err("a time limit of 0 would end everything at once; leave the option away for none".to_owned())
-        }
-        seconds => Ok(Duration::from_secs_f64(seconds)),
-    }
 }
 
 /// Slots of all workers; `None` if the manager does not say, for instance because it is away just now.

@@ -26,7 +26,7 @@ use crate::output::{complain, pass_on};
     after_help = "\
 Examples:
   argon run -- make -C /srv/project test
-  argon run --timeout 60 --retries 2 -- ./fetch-prices
+  argon run --timeout 1m --retries 2 -- ./fetch-prices
   pg_dump shop | argon run -- zstd -19 > shop.zst
   argon run --env LANG --env LEVEL=9 -- sh -c 'tar c . | zstd -$LEVEL' > all.tar.zst
 

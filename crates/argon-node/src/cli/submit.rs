@@ -27,7 +27,7 @@ const STDIN_BYTES_MAX: u64 = 256 << 20;
 Examples:
   id=$(argon submit -- ./nightly-report --all)
   argon collect $id
-  argon submit --timeout 3600 --retries 3 -- rsync -a /srv/ backup:/srv/
+  argon submit --timeout 1h --retries 3 -- rsync -a /srv/ backup:/srv/
   argon submit --stdin -- sh -c 'mail -s Report boss' < report.txt"
 )]
 pub(super) struct Arguments {

@@ -12,7 +12,7 @@ use crate::memory;
 #[command(after_help = "\
 Examples:
   argon up                       on 127.0.0.1:8000, a slot per CPU
-  argon up --workers 4 --port 0  four slots, any free port
+  argon up --slots 4 --port 0    four slots, any free port
 
 When it is ready it prints one line: argon-ready role=up addr=HOST:PORT pid=N version=V slots=N key=FILE
 More machines may join: copy the key file there and run

@@ -1,12 +1,11 @@
 //! `argon worker`: a pool of processes, for a manager or stand-alone.
 
-use std::time::Duration;
-
 use argon_proto::WorkerId;
 use clap::{Arg, Args};
 use tokio::sync::mpsc;
 
 use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, start_log};
+use super::quantity::millis;
 use crate::exit::{Failure, Kind};
 use crate::key_file;
 use crate::manager::ManagerConfig;
@@ -28,7 +27,7 @@ use crate::worker::{self, Link, WorkerConfig};
 #[command(after_help = "\
 Examples:
   argon worker --port 8001 --host workerhost --manager somehost:8000
-  argon worker --manager somehost:8000 --workers 8
+  argon worker --manager somehost:8000 --slots 8
   argon worker --manager first:8000,second:8000    the second is tried when the first is away
   argon worker --port 8000                         stand-alone: clients call it directly
 
@@ -151,12 +150,12 @@ fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure
         host: this_machine(),
         slots: pool.slots(),
         max_requests: pool.max_requests,
-        default_timeout_ms: (pool.timeout * 1000.0).ceil() as u32,
+        default_timeout_ms: u32::try_from(millis(pool.timeout)).unwrap_or(u32::MAX),
         pass_env: pool.pass_env.clone(),
         perl: pool.perl.clone(),
         pythons: pool.python.clone(),
         remote_modules: !pool.no_remote_modules,
-        drain_limit: Duration::from_secs_f64(pool.drain_limit),
+        drain_limit: pool.drain_limit,
     })
 }
 
