@@ -8,6 +8,7 @@
 //! Before each of the two stands a [`gate`]: a task passes when the blobs that it names are here. [`outcome_batch`] decides
 //! when a worker writes to its manager.
 
+mod arena;
 mod estimate;
 pub mod gate;
 pub mod outcome_batch;

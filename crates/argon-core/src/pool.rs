@@ -68,6 +68,19 @@ impl Settings {
     }
 }
 
+/// How much a pool has of what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PoolCounts {
+    /// Slots.
+    pub slots: usize,
+    /// Attempts that run.
+    pub running: usize,
+    /// Attempts that have not started, prefetched ones included.
+    pub waiting: usize,
+    /// Outcomes that the manager has not settled.
+    pub unsettled: usize,
+}
+
 /// An attempt that has not started.
 #[derive(Debug)]
 struct WaitingAttempt {
@@ -206,12 +219,16 @@ impl Pool {
         self.last_runner
     }
 
-    /// Slots, slots with a running task, waiting attempts, unsettled outcomes.
+    /// How much of what the pool has now. Costs time in proportion to the slots.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize, usize, usize) {
-        let busy = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
-        let ahead: usize = self.slots.iter().map(|slot| slot.prefetched.len()).sum();
-        (self.slots.len(), busy, self.waiting_len() + ahead, self.unsettled.len())
+    pub fn counts(&self) -> PoolCounts {
+        let prefetched: usize = self.slots.iter().map(|slot| slot.prefetched.len()).sum();
+        PoolCounts {
+            slots: self.slots.len(),
+            running: self.slots.iter().filter(|slot| slot.attempt().is_some()).count(),
+            waiting: self.waiting_len() + prefetched,
+            unsettled: self.unsettled.len(),
+        }
     }
 
     fn on_pythons_found(&mut self, versions: Vec<Version>) {

@@ -41,9 +41,9 @@ mod worker;
 
 use std::collections::VecDeque;
 
+use crate::arena::Arena;
 use argon_proto::{AttemptId, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use slab::Slab;
 
 use crate::time::Time;
 
@@ -75,11 +75,11 @@ enum PeerKey {
 #[derive(Debug)]
 pub struct Scheduler {
     limits: Limits,
-    tasks: Slab<TaskEntry>,
+    tasks: Arena<TaskKey, TaskEntry>,
     task_by_id: TaskIndex,
-    sessions: Slab<Session>,
+    sessions: Arena<SessionKey, Session>,
     session_by_id: FxHashMap<SessionId, SessionKey>,
-    workers: Slab<Worker>,
+    workers: Arena<WorkerKey, Worker>,
     worker_by_id: FxHashMap<WorkerId, WorkerKey>,
     peers: FxHashMap<ConnId, PeerKey>,
     queue: Queue,
@@ -149,11 +149,11 @@ impl Scheduler {
         let recovering_until = now + limits.recovery;
         Self {
             limits,
-            tasks: Slab::new(),
+            tasks: Arena::default(),
             task_by_id: TaskIndex::default(),
-            sessions: Slab::new(),
+            sessions: Arena::default(),
             session_by_id: FxHashMap::default(),
-            workers: Slab::new(),
+            workers: Arena::default(),
             worker_by_id: FxHashMap::default(),
             peers: FxHashMap::default(),
             queue: Queue::default(),
@@ -232,7 +232,7 @@ impl Scheduler {
     }
 
     fn task_of(&self, id: &TaskId) -> Option<TaskKey> {
-        self.task_by_id.find(id, |key| self.tasks[key.index()].task.head.id)
+        self.task_by_id.find(id, |key| self.tasks[key].task.head.id)
     }
 
     fn client_at(&self, link: ConnId) -> Option<SessionKey> {

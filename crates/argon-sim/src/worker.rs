@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::{OutcomeBatch, Supply};
-use argon_core::pool::{Effect, Input, Pool, RunnerId, Settings, Signal};
+use argon_core::pool::{Effect, Input, Pool, PoolCounts, RunnerId, Settings, Signal};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::worker::{FromWorker, Register};
 use argon_proto::{AttemptId, Outcome, Runtime, Task, WorkerId};
@@ -139,7 +139,7 @@ impl World {
     /// The end of a round: outcomes go out that have waited long enough.
     fn flush_worker(&mut self, worker: usize) {
         if let Some(process) = &mut self.workers[worker].process {
-            let (slots, _, waiting, _) = process.pool.counts();
+            let PoolCounts { slots, waiting, .. } = process.pool.counts();
             if process.batch.is_due(process.clock.read(self.now), || Supply { slots, waiting }) {
                 self.tell_all(worker);
             }

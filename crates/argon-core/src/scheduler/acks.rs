@@ -46,7 +46,7 @@ impl Scheduler {
     /// Notes that a worker need not keep the outcome, of so many bytes, that ended its task. Until it hears so it would
     /// bring that outcome to a manager that has just started, which does no harm and spares a run.
     pub(super) fn ack(&mut self, key: WorkerKey, attempt: AttemptId, bytes: u64) {
-        if let Some(worker) = self.workers.get_mut(key.index()) {
+        if let Some(worker) = self.workers.get_mut(key) {
             worker.pending_acks.attempts.push(attempt);
             worker.pending_acks.bytes += bytes;
             self.look_at_acks(key);
@@ -56,7 +56,7 @@ impl Scheduler {
     /// Notes that a worker need not keep an outcome that did not end its task. It hears so at once: a manager that has
     /// just started could take it for the last word.
     pub(super) fn ack_discarded(&mut self, key: WorkerKey, attempt: AttemptId) {
-        if self.workers.contains(key.index()) {
+        if self.workers.contains(key) {
             self.ack(key, attempt, 0);
             self.flush_acks(key);
         }
@@ -64,7 +64,7 @@ impl Scheduler {
 
     /// Lets a worker be told at the end of the batch.
     pub(super) fn flush_acks(&mut self, key: WorkerKey) {
-        let pending_acks = &mut self.workers[key.index()].pending_acks;
+        let pending_acks = &mut self.workers[key].pending_acks;
         if !pending_acks.attempts.is_empty() {
             pending_acks.is_due = true;
             self.look_at_acks(key);
@@ -72,7 +72,7 @@ impl Scheduler {
     }
 
     fn look_at_acks(&mut self, key: WorkerKey) {
-        if !std::mem::replace(&mut self.workers[key.index()].pending_acks.is_looked_at, true) {
+        if !std::mem::replace(&mut self.workers[key].pending_acks.is_looked_at, true) {
             self.acks_due.push(key);
         }
     }
@@ -80,7 +80,7 @@ impl Scheduler {
     /// Tells those who were not written to for a while.
     pub(super) fn on_acks_due(&mut self) {
         for key in std::mem::take(&mut self.acks_later) {
-            if let Some(worker) = self.workers.get_mut(key.index()) {
+            if let Some(worker) = self.workers.get_mut(key) {
                 worker.pending_acks.is_waiting = false;
                 self.flush_acks(key);
             }
@@ -90,7 +90,7 @@ impl Scheduler {
     /// Tells the workers whose turn it is; the others wait.
     pub(super) fn send_acks(&mut self, now: Time, out: &mut Out) {
         for key in std::mem::take(&mut self.acks_due) {
-            let Some(worker) = self.workers.get_mut(key.index()) else {
+            let Some(worker) = self.workers.get_mut(key) else {
                 continue;
             };
             let pending_acks = &mut worker.pending_acks;

@@ -1,7 +1,7 @@
 //! The only writer of which tasks exist and how they ended; recovery replays records through here.
 
+use crate::arena::Arena;
 use argon_proto::{Attempt, Outcome, SessionId, Task};
-use slab::Slab;
 
 use super::effect::Out;
 use super::on_submit::release_blobs;
@@ -26,12 +26,12 @@ impl Scheduler {
                     let session = self.session_of(task.head.id.session);
                     let key = self.insert_task(session, task, false);
                     self.set_state(key, TaskState::Recovering);
-                    self.tasks[key.index()].is_durable = true;
+                    self.tasks[key].is_durable = true;
                     self.timers.set(self.recovering_until, Timer::RecoveryEnd);
                 }
                 Record::AttemptStarted(attempt) => {
                     if let Some(key) = self.task_of(&attempt.task) {
-                        let entry = &mut self.tasks[key.index()];
+                        let entry = &mut self.tasks[key];
                         entry.task.head.attempt = attempt.attempt;
                         entry.last = attempt.attempt;
                     }
@@ -56,7 +56,7 @@ impl Scheduler {
         if let Some(key) = self.session_by_id.get(&id) {
             return *key;
         }
-        let key = SessionKey::of(self.sessions.insert(Session::new(id, String::new())));
+        let key = self.sessions.insert(Session::new(id, String::new()));
         self.session_by_id.insert(id, key);
         key
     }
@@ -65,7 +65,7 @@ impl Scheduler {
     /// until the caller says otherwise.
     pub(super) fn insert_task(&mut self, session: SessionKey, task: Task, offered: bool) -> TaskKey {
         let id = task.head.id;
-        let owner = &mut self.sessions[session.index()];
+        let owner = &mut self.sessions[session];
         owner.counts.add(&TaskState::Persisting, task.head.runtime);
         let tasks = &mut owner.tasks;
         let entry = TaskEntry {
@@ -80,16 +80,16 @@ impl Scheduler {
             cold: None,
             task,
         };
-        let key = TaskKey::of(self.tasks.insert(entry));
+        let key = self.tasks.insert(entry);
         tasks.push(key);
-        self.task_by_id.insert(key, &id, |key| self.tasks[key.index()].task.head.id);
+        self.task_by_id.insert(key, &id, |key| self.tasks[key].task.head.id);
         key
     }
 
     /// Keeps the outcome; the caller has taken the task from queue and worker before.
     pub(super) fn set_ended(&mut self, key: TaskKey, outcome: Outcome, durable: bool) {
         let stamp = self.next_stamp();
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         assert!(!entry.is_ended(), "a task ends once: {:?}", entry.attempt_id());
         let weight = entry.weight();
         entry.stamp = stamp;
@@ -100,8 +100,8 @@ impl Scheduler {
 
     /// Moves a task to another state, and counts it there for its session.
     pub(super) fn set_state(&mut self, key: TaskKey, state: TaskState) {
-        let entry = &mut self.tasks[key.index()];
-        let counts = &mut self.sessions[entry.session.index()].counts;
+        let entry = &mut self.tasks[key];
+        let counts = &mut self.sessions[entry.session].counts;
         counts.remove(&entry.state, entry.task.head.runtime);
         counts.add(&state, entry.task.head.runtime);
         entry.state = state;
@@ -109,16 +109,16 @@ impl Scheduler {
 
     /// Forgets a task that is neither queued nor assigned.
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = self.tasks.remove(key.index());
+        let entry = self.tasks.remove(key);
         self.task_by_id.remove(key, &entry.task.head.id);
         if let Some(at) = entry.ended().and_then(|ended| ended.expires) {
             self.timers.cancel(at, Timer::ResultExpiry(key, entry.stamp));
         }
-        let session = &mut self.sessions[entry.session.index()];
+        let session = &mut self.sessions[entry.session];
         session.counts.remove(&entry.state, entry.task.head.runtime);
         session.tasks.swap_remove(entry.session_place as usize);
         if let Some(moved) = session.tasks.get(entry.session_place as usize) {
-            self.tasks[moved.index()].session_place = entry.session_place;
+            self.tasks[*moved].session_place = entry.session_place;
         }
         release_blobs(&entry.task, out);
         let is_abandoned = session.tasks.is_empty() && session.link.is_none() && session.client.is_empty();
@@ -134,7 +134,7 @@ impl Scheduler {
     /// most that there ever were would keep their room.
     fn make_anew(&mut self) {
         if self.tasks.capacity() > ROOM_KEPT {
-            self.tasks = Slab::new();
+            self.tasks = Arena::default();
             self.task_by_id = TaskIndex::default();
         } else {
             self.tasks.clear();
@@ -144,7 +144,7 @@ impl Scheduler {
     /// Forgets a session that has no tasks and no client.
     pub(super) fn remove_session(&mut self, key: SessionKey) {
         self.queue.forget_session(key);
-        let session = self.sessions.remove(key.index());
+        let session = self.sessions.remove(key);
         self.session_by_id.remove(&session.id);
     }
 
@@ -163,7 +163,7 @@ impl Scheduler {
 
     pub(super) fn expire_later(&mut self, now: Time, key: TaskKey) {
         let at = now + self.limits.result_ttl;
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         if let TaskState::Ended(ended) = &mut entry.state {
             ended.expires = Some(at);
             self.timers.set(at, Timer::ResultExpiry(key, entry.stamp));

@@ -21,7 +21,7 @@ impl Scheduler {
     /// Charges a task; `false` if the client had no credit for it. One task alone may exceed the bytes.
     pub(super) fn charge(&mut self, session: SessionKey, bytes: u64) -> bool {
         let window = self.limits.window_bytes;
-        let credit = &mut self.sessions[session.index()].credit;
+        let credit = &mut self.sessions[session].credit;
         let outstanding = credit.used_bytes + window - credit.granted_bytes - credit.freed_bytes;
         credit.used_tasks += 1;
         credit.used_bytes += bytes;
@@ -31,13 +31,13 @@ impl Scheduler {
 
     /// The connection whose credit a task uses, if it is still the session's.
     pub(super) fn offered_on(&self, key: TaskKey) -> Option<ConnId> {
-        let entry = &self.tasks[key.index()];
-        self.sessions[entry.session.index()].link.filter(|_| entry.offered)
+        let entry = &self.tasks[key];
+        self.sessions[entry.session].link.filter(|_| entry.offered)
     }
 
     /// Gives back what a task used on the session's present connection.
     pub(super) fn refund(&mut self, session: SessionKey, bytes: u64) {
-        let credit = &mut self.sessions[session.index()].credit;
+        let credit = &mut self.sessions[session].credit;
         credit.freed_tasks += 1;
         credit.freed_bytes += bytes;
         let is_due = credit.freed_tasks * 4 >= self.limits.window_tasks
@@ -50,7 +50,7 @@ impl Scheduler {
     /// Tells clients what was given back.
     pub(super) fn flush_credit(&mut self, out: &mut Out) {
         for key in std::mem::take(&mut self.credit_due) {
-            let Some(session) = self.sessions.get_mut(key.index()) else {
+            let Some(session) = self.sessions.get_mut(key) else {
                 continue;
             };
             let credit = &mut session.credit;

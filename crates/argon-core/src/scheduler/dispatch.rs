@@ -29,7 +29,7 @@ impl Scheduler {
         let attempt = self.next_attempt(key, worker);
         self.assign(now, key, worker, attempt);
         let stamp = self.next_stamp();
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         entry.stamp = stamp;
         entry.was_found = false;
         self.totals.started += 1;
@@ -43,8 +43,8 @@ impl Scheduler {
 
     /// A number that no attempt of the task has, not even one of an earlier life that the worker is still ending.
     fn next_attempt(&self, key: TaskKey, worker: WorkerKey) -> Attempt {
-        let entry = &self.tasks[key.index()];
-        let without_task = &self.workers[worker.index()].without_task;
+        let entry = &self.tasks[key];
+        let without_task = &self.workers[worker].without_task;
         let mut attempt = entry.last.next();
         while without_task.contains(&AttemptId { task: entry.task.head.id, attempt }) {
             attempt = attempt.next();
@@ -54,11 +54,11 @@ impl Scheduler {
 
     /// Sends RUN to the worker that the task is assigned to.
     pub(super) fn send_run(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         let Some(worker) = entry.worker() else {
             return;
         };
-        if let Some(link) = self.workers[worker.index()].link {
+        if let Some(link) = self.workers[worker].link {
             out.send_to_worker(link, ToWorker::Run(entry.task.clone()));
             self.flush_acks(worker);
         }
@@ -66,8 +66,8 @@ impl Scheduler {
 
     /// Notes that a worker holds an attempt of the task.
     pub(super) fn assign(&mut self, now: Time, key: TaskKey, worker_key: WorkerKey, attempt: Attempt) {
-        let worker = &mut self.workers[worker_key.index()];
-        let entry = &mut self.tasks[key.index()];
+        let worker = &mut self.workers[worker_key];
+        let entry = &mut self.tasks[key];
         entry.task.head.attempt = attempt;
         entry.last = entry.last.max(attempt);
         let place = place_of(worker.assigned.len());
@@ -81,13 +81,13 @@ impl Scheduler {
 
     /// Takes a task off its worker's list; its state is the caller's to set.
     pub(super) fn unassign(&mut self, key: TaskKey) {
-        let TaskState::Assigned { worker: worker_key, place, .. } = self.tasks[key.index()].state else {
+        let TaskState::Assigned { worker: worker_key, place, .. } = self.tasks[key].state else {
             return;
         };
-        let worker = &mut self.workers[worker_key.index()];
+        let worker = &mut self.workers[worker_key];
         worker.assigned.swap_remove(place as usize);
         if let Some(moved) = worker.assigned.get(place as usize)
-            && let TaskState::Assigned { place: its_place, .. } = &mut self.tasks[moved.index()].state
+            && let TaskState::Assigned { place: its_place, .. } = &mut self.tasks[*moved].state
         {
             *its_place = place;
         }
@@ -97,7 +97,7 @@ impl Scheduler {
 
     /// Takes a task that has not ended out of the queue or out of its worker's hands, which is told to stop.
     pub(super) fn withdraw(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         let attempt = entry.attempt_id();
         match entry.state {
             TaskState::Queued { .. } => {
@@ -117,7 +117,7 @@ impl Scheduler {
 
     /// Tells a worker to kill or forget an attempt, which occupies it until it says that it is gone.
     pub(super) fn stop(&mut self, worker_key: WorkerKey, attempt: AttemptId, out: &mut Out) {
-        let worker = &mut self.workers[worker_key.index()];
+        let worker = &mut self.workers[worker_key];
         worker.without_task.insert(attempt);
         if let Some(link) = worker.link {
             out.send_to_worker(link, ToWorker::Stop(vec![attempt]));

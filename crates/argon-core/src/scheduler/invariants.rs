@@ -2,7 +2,7 @@
 
 use super::session::TaskCounts;
 use super::task::TaskState;
-use super::{PeerKey, Scheduler, SessionKey, TaskKey, WorkerKey};
+use super::{PeerKey, Scheduler};
 
 impl Scheduler {
     /// Panics, naming it, if something that must always be true is not.
@@ -18,11 +18,10 @@ impl Scheduler {
 
     fn assert_tasks_are_where_they_say(&self) {
         let mut queued = [0; 3];
-        for (index, entry) in &self.tasks {
-            let key = TaskKey::of(index);
+        for (key, entry) in self.tasks.iter() {
             assert_eq!(self.task_of(&entry.task.head.id), Some(key));
             assert_eq!(
-                self.sessions[entry.session.index()].tasks.get(entry.session_place as usize),
+                self.sessions[entry.session].tasks.get(entry.session_place as usize),
                 Some(&key),
                 "a task is not in its session's list"
             );
@@ -31,12 +30,12 @@ impl Scheduler {
                     let lane = entry.task.head.priority.index();
                     queued[lane] += 1;
                     assert!(
-                        self.sessions[entry.session.index()].lanes[lane].contains(&(key, entry.stamp)),
+                        self.sessions[entry.session].lanes[lane].contains(&(key, entry.stamp)),
                         "a queued task is not in its lane"
                     );
                 }
                 TaskState::Assigned { worker, place, .. } => assert_eq!(
-                    self.workers[worker.index()].assigned.get(place as usize),
+                    self.workers[worker].assigned.get(place as usize),
                     Some(&key),
                     "an assigned task is not in its worker's list"
                 ),
@@ -44,10 +43,10 @@ impl Scheduler {
             }
         }
         assert_eq!(queued, self.queue.lengths(), "the queue's lengths are wrong");
-        for (_, session) in &self.sessions {
+        for session in self.sessions.values() {
             let mut counts = TaskCounts::default();
             for key in &session.tasks {
-                let entry = &self.tasks[key.index()];
+                let entry = &self.tasks[*key];
                 counts.add(&entry.state, entry.task.head.runtime);
             }
             assert_eq!(counts, session.counts, "a session counts its tasks wrong");
@@ -64,27 +63,26 @@ impl Scheduler {
         let say_so = self.tasks.iter().filter(|(_, entry)| entry.worker().is_some()).count();
         assert_eq!(assigned, say_so, "workers list tasks that are not assigned to them");
         for orphan in self.orphans.values() {
-            assert!(self.workers.contains(orphan.worker.index()));
+            assert!(self.workers.contains(orphan.worker));
         }
     }
 
     fn assert_peers_are_mutual(&self) {
         for (link, peer) in &self.peers {
             let theirs = match peer {
-                PeerKey::Client(key) => self.sessions[key.index()].link,
-                PeerKey::Worker(key) => self.workers[key.index()].link,
+                PeerKey::Client(key) => self.sessions[*key].link,
+                PeerKey::Worker(key) => self.workers[*key].link,
             };
             assert_eq!(theirs, Some(*link), "a connection's peer has another connection");
         }
         let connected = self.sessions.iter().filter(|(_, session)| session.link.is_some()).count()
             + self.workers.iter().filter(|(_, worker)| worker.link.is_some()).count();
         assert_eq!(connected, self.peers.len());
-        for (index, worker) in &self.workers {
-            let is_listed = self.placement.is_able(WorkerKey::of(index));
+        for (key, worker) in self.workers.iter() {
+            let is_listed = self.placement.is_able(key);
             assert_eq!(is_listed, worker.may_take(), "the placement index is stale");
         }
-        for (index, session) in &self.sessions {
-            let key = SessionKey::of(index);
+        for (key, session) in self.sessions.iter() {
             let choked = session.untaken_bytes > self.limits.untaken_bytes;
             assert!(choked || self.queue.admits(key, session), "a session with waiting tasks has no turn");
         }

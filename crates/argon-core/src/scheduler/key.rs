@@ -1,5 +1,6 @@
-//! Where tasks, sessions and workers lie. Keys and places are half as wide as an address: a queue holds millions of them.
-//! What lies there is not this file's business.
+//! Keys of tasks, sessions and workers, and places in their lists.
+
+use crate::arena::ArenaKey;
 
 macro_rules! key {
     ($name:ident, $what:literal) => {
@@ -7,23 +8,21 @@ macro_rules! key {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         pub(super) struct $name(u32);
 
-        impl $name {
-            /// The key of what lies at this index.
-            pub(super) fn of(index: usize) -> Self {
-                Self(place_of(index))
+        impl ArenaKey for $name {
+            fn of(place: usize) -> Self {
+                Self(place_of(place))
             }
 
-            /// Where it lies.
-            pub(super) fn index(self) -> usize {
+            fn place(self) -> usize {
                 self.0 as usize
             }
         }
     };
 }
 
-key!(TaskKey, "Index of a task in the scheduler.");
-key!(SessionKey, "Index of a session in the scheduler.");
-key!(WorkerKey, "Index of a worker in the scheduler.");
+key!(TaskKey, "Key of a task in the scheduler.");
+key!(SessionKey, "Key of a session in the scheduler.");
+key!(WorkerKey, "Key of a worker in the scheduler.");
 
 /// A place in a list. No list grows to 2^32 places: memory and the bounds of the queue end long before.
 pub(super) fn place_of(index: usize) -> u32 {

@@ -48,12 +48,12 @@ impl Scheduler {
         let Some(key) = self.task_of(&id) else {
             return Cancelled::Unknown;
         };
-        match &self.tasks[key.index()].state {
+        match &self.tasks[key].state {
             TaskState::Persisting | TaskState::Recovering | TaskState::Queued { .. } | TaskState::Delayed => {
                 Cancelled::Waiting
             }
             TaskState::Assigned { worker, .. } => {
-                Cancelled::Running { worker: self.workers[worker.index()].profile.name.clone() }
+                Cancelled::Running { worker: self.workers[*worker].profile.name.clone() }
             }
             TaskState::Ended(ended) => Cancelled::Ended(ended.outcome.head.status),
         }
@@ -71,7 +71,7 @@ impl Scheduler {
         let prefix = prefix.to_ascii_lowercase();
         let mut found = None;
         let mut count = 0;
-        for (_, entry) in &self.tasks {
+        for entry in self.tasks.values() {
             let id = entry.task.head.id;
             if id.to_string().starts_with(&prefix) {
                 count += 1;
@@ -105,14 +105,14 @@ impl Scheduler {
             let Some(key) = self.task_of(id) else {
                 continue;
             };
-            let entry = &self.tasks[key.index()];
+            let entry = &self.tasks[key];
             let moment = match &entry.state {
                 TaskState::Persisting | TaskState::Recovering | TaskState::Queued { .. } => {
                     "before it started".to_owned()
                 }
                 TaskState::Delayed => "while it waited for its next attempt".to_owned(),
                 TaskState::Assigned { worker, .. } => {
-                    let worker = &self.workers[worker.index()].profile.name;
+                    let worker = &self.workers[*worker].profile.name;
                     format!("while it was with worker {worker}; its runner is killed")
                 }
                 TaskState::Ended(_) => continue,

@@ -22,7 +22,7 @@ impl Scheduler {
         let credit = self.open_credit();
         let stamp = self.next_stamp();
         let mut replaced = None;
-        let session = &mut self.sessions[key.index()];
+        let session = &mut self.sessions[key];
         if let Some(old) = session.link.replace(link) {
             self.peers.remove(&old);
             replaced = Some(old);
@@ -33,7 +33,7 @@ impl Scheduler {
         session.stamp = stamp;
         session.credit = credit;
         for task in &session.tasks {
-            self.tasks[task.index()].offered = false;
+            self.tasks[*task].offered = false;
         }
         self.peers.insert(link, PeerKey::Client(key));
         if let Some(old) = replaced {
@@ -47,7 +47,7 @@ impl Scheduler {
             return;
         };
         let unwanted: Vec<TaskKey> =
-            self.attached_tasks(session).filter(|key| !self.tasks[key.index()].offered).collect();
+            self.attached_tasks(session).filter(|key| !self.tasks[*key].offered).collect();
         for key in unwanted {
             self.drop_task(key, out);
         }
@@ -61,7 +61,7 @@ impl Scheduler {
             let Some(key) = self.task_of(id) else {
                 continue;
             };
-            let entry = &self.tasks[key.index()];
+            let entry = &self.tasks[key];
             let detached = entry.is(Flags::DETACHED);
             if !entry.is_ended() || (!detached && entry.session != taker) {
                 continue;
@@ -83,13 +83,13 @@ impl Scheduler {
             );
         };
         for id in ids {
-            let known = self.task_of(id).map(|key| &self.tasks[key.index()]);
+            let known = self.task_of(id).map(|key| &self.tasks[key]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
                 Some((TaskState::Ended(ended), true)) if ended.durable => {
                     out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
                 }
                 Some((_, true)) => {
-                    if self.sessions[collector.index()].collecting.insert(*id) {
+                    if self.sessions[collector].collecting.insert(*id) {
                         self.collectors.entry(*id).or_default().push(link);
                     }
                 }
@@ -112,7 +112,7 @@ impl Scheduler {
         self.forget_collector(key, link);
         self.peers.remove(&link);
         let stamp = self.next_stamp();
-        let session = &mut self.sessions[key.index()];
+        let session = &mut self.sessions[key];
         session.link = None;
         session.stamp = stamp;
         self.write_off_output(key, out);
@@ -120,14 +120,14 @@ impl Scheduler {
             self.end_session(key, out);
         } else {
             let until = now + self.limits.session_grace;
-            self.sessions[key.index()].away_until = Some(until);
+            self.sessions[key].away_until = Some(until);
             self.timers.set(until, Timer::SessionGrace(key, stamp));
         }
     }
 
     /// Forgets what a session's connection wanted to collect.
     fn forget_collector(&mut self, key: SessionKey, link: ConnId) {
-        for id in std::mem::take(&mut self.sessions[key.index()].collecting) {
+        for id in std::mem::take(&mut self.sessions[key].collecting) {
             if let Some(waiting) = self.collectors.get_mut(&id) {
                 waiting.retain(|other| *other != link);
                 if waiting.is_empty() {
@@ -140,20 +140,20 @@ impl Scheduler {
     /// Drops the attached tasks of a client that is gone for good.
     pub(super) fn end_session(&mut self, key: SessionKey, out: &mut Out) {
         // Once the name is gone, the session goes with its last task.
-        self.sessions[key.index()].client.clear();
-        self.sessions[key.index()].away_until = None;
+        self.sessions[key].client.clear();
+        self.sessions[key].away_until = None;
         let attached: Vec<TaskKey> = self.attached_tasks(key).collect();
         for task in attached {
             self.drop_task(task, out);
         }
-        if self.sessions.get(key.index()).is_some_and(|session| session.tasks.is_empty()) {
+        if self.sessions.get(key).is_some_and(|session| session.tasks.is_empty()) {
             self.remove_session(key);
         }
     }
 
     /// Sends an outcome to whoever waits for it, if they are here.
     pub(super) fn deliver(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         let Some(ended) = entry.ended() else {
             return;
         };
@@ -162,13 +162,13 @@ impl Scheduler {
             let waiting = if ended.durable { self.collectors.remove(&id) } else { None };
             for link in waiting.into_iter().flatten() {
                 if let Some(collector) = self.client_at(link) {
-                    self.sessions[collector.index()].collecting.remove(&id);
+                    self.sessions[collector].collecting.remove(&id);
                 }
                 out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
             }
             return;
         }
-        let session = &mut self.sessions[entry.session.index()];
+        let session = &mut self.sessions[entry.session];
         session.untaken_bytes += ended.outcome.weight();
         if let Some(link) = session.link {
             out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
@@ -177,7 +177,7 @@ impl Scheduler {
 
     /// Forgets an ended task and gives back its credit.
     pub(super) fn forget_ended(&mut self, key: TaskKey, out: &mut Out) {
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         let Some(ended) = entry.ended() else {
             return;
         };
@@ -196,7 +196,7 @@ impl Scheduler {
 
     /// So many bytes of outcomes wait no longer for the client; its tasks start again if they were held up for that.
     pub(super) fn release_credit(&mut self, key: SessionKey, bytes: u64) {
-        let session = &mut self.sessions[key.index()];
+        let session = &mut self.sessions[key];
         let was_choked = session.untaken_bytes > self.limits.untaken_bytes;
         session.untaken_bytes = session.untaken_bytes.saturating_sub(bytes);
         if was_choked && session.untaken_bytes <= self.limits.untaken_bytes {
@@ -206,27 +206,23 @@ impl Scheduler {
 
     /// Stops and forgets a task that nobody waits for.
     fn drop_task(&mut self, key: TaskKey, out: &mut Out) {
-        if !self.tasks[key.index()].is_ended() {
+        if !self.tasks[key].is_ended() {
             self.withdraw(key, out);
             self.totals.cancelled += 1;
-            let id = self.tasks[key.index()].attempt_id();
+            let id = self.tasks[key].attempt_id();
             let report = Report::of("its client is gone");
             let outcome = Outcome::reported(id.task, id.attempt, Status::Cancelled, 0, &report);
             self.set_ended(key, outcome, true);
-        } else if let Some(ended) = self.tasks[key.index()].ended() {
+        } else if let Some(ended) = self.tasks[key].ended() {
             let weight = ended.outcome.weight();
-            self.release_credit(self.tasks[key.index()].session, weight);
+            self.release_credit(self.tasks[key].session, weight);
         }
         let printed = self.forget_output(key);
-        self.release_credit(self.tasks[key.index()].session, printed);
+        self.release_credit(self.tasks[key].session, printed);
         self.remove_task(key, out);
     }
 
     fn attached_tasks(&self, session: SessionKey) -> impl Iterator<Item = TaskKey> + '_ {
-        self.sessions[session.index()]
-            .tasks
-            .iter()
-            .copied()
-            .filter(|key| !self.tasks[key.index()].is(Flags::DETACHED))
+        self.sessions[session].tasks.iter().copied().filter(|key| !self.tasks[*key].is(Flags::DETACHED))
     }
 }

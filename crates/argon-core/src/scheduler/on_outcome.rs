@@ -24,7 +24,7 @@ impl Scheduler {
         let Some(key) = self.task_of(&attempt.task) else {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         };
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         if matches!(entry.state, TaskState::Persisting) {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         }
@@ -66,10 +66,10 @@ impl Scheduler {
         outcome: Outcome,
         out: &mut Out,
     ) {
-        let attempt = self.tasks[key.index()].attempt_id();
-        self.workers[worker_key.index()].observe_outcome(now, outcome.head.run_us, outcome.weight());
+        let attempt = self.tasks[key].attempt_id();
+        self.workers[worker_key].observe_outcome(now, outcome.head.run_us, outcome.weight());
         self.unassign(key);
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         if let Some(cold) = &mut entry.cold {
             cold.losses = 0;
         }
@@ -82,7 +82,7 @@ impl Scheduler {
             cold.story.push(format!(
                 "attempt {} on {}: {}{}{}; tried again after {:.1} s",
                 attempt.attempt.0,
-                self.workers[worker_key.index()].profile.name,
+                self.workers[worker_key].profile.name,
                 outcome.head.status.name(),
                 if cause.is_empty() { "" } else { ": " },
                 cause,
@@ -92,14 +92,14 @@ impl Scheduler {
             self.ack_discarded(worker_key, attempt);
             return self.delay(now + wait, key);
         }
-        let outcome = self.tasks[key.index()].with_story(outcome);
+        let outcome = self.tasks[key].with_story(outcome);
         self.end(now, key, outcome, Some((worker_key, attempt)), out);
     }
 
     /// Lets a task wait, outside the queue, until `at`.
     fn delay(&mut self, at: Time, key: TaskKey) {
         let stamp = self.next_stamp();
-        self.tasks[key.index()].stamp = stamp;
+        self.tasks[key].stamp = stamp;
         self.set_state(key, TaskState::Delayed);
         self.timers.set(at, Timer::Retry(key, stamp));
     }
@@ -113,7 +113,7 @@ impl Scheduler {
         mut report: Report,
         out: &mut Out,
     ) {
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         let attempt = entry.attempt_id();
         report.attempt = Some(attempt.attempt.0);
         report.attempts = Some(u32::from(entry.task.head.retries) + 1);
@@ -132,12 +132,12 @@ impl Scheduler {
         out: &mut Out,
     ) {
         self.totals.count(outcome.head.status);
-        if self.tasks[key.index()].is(Flags::DETACHED) {
+        if self.tasks[key].is(Flags::DETACHED) {
             let record = Record::TaskEnded(outcome.clone());
             self.set_ended(key, outcome, false);
             self.expire_later(now, key);
             // Nothing is written of a task that may not be accepted in the end.
-            if self.tasks[key.index()].is_durable {
+            if self.tasks[key].is_durable {
                 self.write(record, OnDurable::End(settles), out);
             }
             return;

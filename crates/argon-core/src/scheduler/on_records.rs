@@ -25,14 +25,14 @@ impl Scheduler {
         let Some(key) = self.task_of(&id) else {
             return;
         };
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         entry.is_durable = true;
         let (session, weight) = (entry.session, entry.weight());
         if let Some(link) = self.offered_on(key) {
             out.send_to_client(link, ToClient::Accepted(vec![id]));
             self.refund(session, weight);
         }
-        match &self.tasks[key.index()].state {
+        match &self.tasks[key].state {
             TaskState::Persisting => self.admit(now, key, false, out),
             // It was cancelled meanwhile.
             TaskState::Ended(ended) => {
@@ -48,7 +48,7 @@ impl Scheduler {
 
     fn on_start_durable(&mut self, id: TaskId, stamp: u32, out: &mut Out) {
         let key = self.task_of(&id);
-        if let Some(key) = key.filter(|key| self.tasks[key.index()].stamp == stamp) {
+        if let Some(key) = key.filter(|key| self.tasks[*key].stamp == stamp) {
             self.send_run(key, out);
         }
     }
@@ -57,7 +57,7 @@ impl Scheduler {
         let Some(key) = self.task_of(&id) else {
             return;
         };
-        if let TaskState::Ended(ended) = &mut self.tasks[key.index()].state {
+        if let TaskState::Ended(ended) = &mut self.tasks[key].state {
             ended.durable = true;
             if let Some((worker, attempt)) = settles {
                 let weight = ended.outcome.weight();
@@ -83,19 +83,19 @@ impl Scheduler {
                         ),
                     );
                     let link = self.offered_on(key);
-                    let entry = &self.tasks[key.index()];
+                    let entry = &self.tasks[key];
                     // A task that was cancelled meanwhile has no payload any more, but was charged for it.
                     let (session, charged) = (entry.session, entry.weight());
                     let task = entry.task.clone();
                     self.remove_task(key, &mut Out::default());
                     self.reject(session, link, &task, charged, report, out);
                 }
-                (OnDurable::Start(stamp), Some(key)) if self.tasks[key.index()].stamp == stamp => {
-                    let record = Record::AttemptStarted(self.tasks[key.index()].attempt_id());
+                (OnDurable::Start(stamp), Some(key)) if self.tasks[key].stamp == stamp => {
+                    let record = Record::AttemptStarted(self.tasks[key].attempt_id());
                     self.write(record, OnDurable::Start(stamp), out);
                 }
                 (OnDurable::End(settles), Some(key)) => {
-                    if let Some(ended) = self.tasks[key.index()].ended() {
+                    if let Some(ended) = self.tasks[key].ended() {
                         let record = Record::TaskEnded(ended.outcome.clone());
                         self.write(record, OnDurable::End(settles), out);
                     }

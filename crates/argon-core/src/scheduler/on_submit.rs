@@ -23,7 +23,7 @@ impl Scheduler {
                 out,
             );
         };
-        if task.head.id.session != self.sessions[session.index()].id {
+        if task.head.id.session != self.sessions[session].id {
             release_blobs(&task, out);
             return close(
                 link,
@@ -68,7 +68,7 @@ impl Scheduler {
 
     /// Gives a task that came in its first place: with the worker that holds it, waiting for such a worker, or in the queue.
     pub(super) fn admit(&mut self, now: Time, key: TaskKey, again: bool, out: &mut Out) {
-        let id = self.tasks[key.index()].task.head.id;
+        let id = self.tasks[key].task.head.id;
         if let Some(orphan) = self.orphans.remove(&id) {
             return self.claim(now, key, orphan, out);
         }
@@ -77,7 +77,7 @@ impl Scheduler {
             self.timers.set(self.recovering_until, Timer::RecoveryEnd);
             return;
         }
-        if again && self.tasks[key.index()].is(Flags::NEVER_TWICE) {
+        if again && self.tasks[key].is(Flags::NEVER_TWICE) {
             return self.end_in_doubt(now, key, out);
         }
         self.enqueue(now, key, false);
@@ -94,7 +94,7 @@ impl Scheduler {
 
     fn on_known_task_offered(&mut self, link: ConnId, key: TaskKey, offered: &Task, out: &mut Out) {
         release_blobs(offered, out);
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         let was_charged_here = std::mem::replace(&mut entry.offered, true);
         let session = entry.session;
         let is_accepted = entry.is(Flags::DETACHED) && entry.is_durable;
@@ -102,7 +102,7 @@ impl Scheduler {
         if was_charged_here || is_accepted {
             self.refund(session, offered.weight());
         }
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         if is_accepted {
             out.send_to_client(link, ToClient::Accepted(vec![entry.task.head.id]));
         } else if !entry.is(Flags::DETACHED)

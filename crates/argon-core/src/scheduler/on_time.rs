@@ -21,7 +21,7 @@ impl Scheduler {
             Timer::SessionGrace(key, stamp) => {
                 let is_current = self
                     .sessions
-                    .get(key.index())
+                    .get(key)
                     .is_some_and(|session| session.stamp == stamp && session.link.is_none());
                 if is_current {
                     self.end_session(key, out);
@@ -30,15 +30,14 @@ impl Scheduler {
             Timer::WorkerGrace(key, stamp) => {
                 let is_current = self
                     .workers
-                    .get(key.index())
+                    .get(key)
                     .is_some_and(|worker| worker.stamp == stamp && worker.link.is_none());
                 if is_current {
                     self.lose_worker(now, key, out);
                 }
             }
             Timer::WorkerRest(key, stamp) => {
-                if let Some(worker) = self.workers.get_mut(key.index()).filter(|worker| worker.stamp == stamp)
-                {
+                if let Some(worker) = self.workers.get_mut(key).filter(|worker| worker.stamp == stamp) {
                     worker.is_resting = false;
                     self.placement.update(key, worker);
                 }
@@ -46,7 +45,7 @@ impl Scheduler {
             Timer::Retry(key, stamp) => {
                 let is_current = self
                     .tasks
-                    .get(key.index())
+                    .get(key)
                     .is_some_and(|entry| entry.stamp == stamp && matches!(entry.state, TaskState::Delayed));
                 if is_current {
                     self.enqueue(now, key, false);
@@ -65,10 +64,10 @@ impl Scheduler {
             .tasks
             .iter()
             .filter(|(_, entry)| matches!(entry.state, TaskState::Recovering))
-            .map(|(key, _)| TaskKey::of(key))
+            .map(|(key, _)| key)
             .collect();
         for key in waiting {
-            let entry = &self.tasks[key.index()];
+            let entry = &self.tasks[key];
             // The store knows of every start of a detached task that must not run twice.
             let may_have_run = !entry.is(Flags::DETACHED) || entry.task.head.attempt.0 > 0;
             if entry.is(Flags::NEVER_TWICE) && may_have_run {
@@ -94,7 +93,7 @@ impl Scheduler {
     }
 
     fn expire(&mut self, key: TaskKey, stamp: u32, out: &mut Out) {
-        let Some(entry) = self.tasks.get(key.index()) else {
+        let Some(entry) = self.tasks.get(key) else {
             return;
         };
         if entry.stamp != stamp || !entry.is_ended() {

@@ -37,10 +37,10 @@ impl Scheduler {
         out: &mut Out,
     ) {
         if let Some(PeerKey::Worker(key)) = self.peers.get(&link)
-            && self.workers[key.index()].profile.id == profile.id
+            && self.workers[*key].profile.id == profile.id
         {
             // It has found out more about itself.
-            self.workers[key.index()].profile.runtimes = profile.runtimes;
+            self.workers[*key].profile.runtimes = profile.runtimes;
             return;
         }
         if self.peers.contains_key(&link) {
@@ -50,7 +50,7 @@ impl Scheduler {
         let key = self.worker_of(now, profile);
         let stamp = self.next_stamp();
         self.forget_unheld(key, held);
-        let worker = &mut self.workers[key.index()];
+        let worker = &mut self.workers[key];
         if let Some(old) = worker.link.replace(link) {
             self.peers.remove(&old);
             close(old, RefusalCode::Session, "this worker registered on another connection", out);
@@ -72,16 +72,16 @@ impl Scheduler {
         for attempt in held {
             self.on_attempt_held(now, key, *attempt, &without_task, out);
         }
-        self.placement.update(key, &self.workers[key.index()]);
+        self.placement.update(key, &self.workers[key]);
     }
 
     fn worker_of(&mut self, now: Time, profile: WorkerProfile) -> WorkerKey {
         if let Some(key) = self.worker_by_id.get(&profile.id).copied() {
-            self.workers[key.index()].profile = profile;
+            self.workers[key].profile = profile;
             return key;
         }
         let id = profile.id;
-        let key = WorkerKey::of(self.workers.insert(Worker::new(profile, now)));
+        let key = self.workers.insert(Worker::new(profile, now));
         self.worker_by_id.insert(id, key);
         key
     }
@@ -96,11 +96,11 @@ impl Scheduler {
     /// What was on its way to the worker when its connection broke never started there.
     fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &[AttemptId], out: &mut Out) {
         let held: FxHashSet<AttemptId> = held.iter().copied().collect();
-        let missing: Vec<TaskKey> = self.workers[key.index()]
+        let missing: Vec<TaskKey> = self.workers[key]
             .assigned
             .iter()
             .copied()
-            .filter(|task| !held.contains(&self.tasks[task.index()].attempt_id()))
+            .filter(|task| !held.contains(&self.tasks[*task].attempt_id()))
             .collect();
         for task in missing.into_iter().rev() {
             self.requeue_unstarted(now, task, out);
@@ -110,7 +110,7 @@ impl Scheduler {
     /// Puts a task whose attempt never started back to the head of the queue, and its attempt number with it.
     fn requeue_unstarted(&mut self, now: Time, key: TaskKey, out: &mut Out) {
         self.unassign(key);
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         if entry.was_found && entry.is(Flags::NEVER_TWICE) {
             // An earlier manager may have had it stopped in the middle.
             return self.end_in_doubt(now, key, out);
@@ -140,7 +140,7 @@ impl Scheduler {
             }
             Fate::Hold => {
                 let until = now + self.limits.orphan_timeout;
-                self.workers[worker.index()].without_task.insert(attempt);
+                self.workers[worker].without_task.insert(attempt);
                 self.orphans.entry(attempt.task).or_insert_with(|| {
                     self.timers.set(until, Timer::OrphansEnd);
                     OrphanAttempt { worker, attempt, outcome: None, printed: 0, until }
@@ -171,7 +171,7 @@ impl Scheduler {
             let is_wanted = is_young && !self.stop_on_arrival.contains(&attempt.task);
             return if is_wanted { Fate::Hold } else { Fate::Drop };
         };
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         match entry.state {
             TaskState::Assigned { worker: other, .. } if other == worker && entry.attempt_id() == attempt => {
                 Fate::Keep
@@ -193,7 +193,7 @@ impl Scheduler {
     /// Lets a task go on with an attempt that a worker holds.
     fn adopt(&mut self, now: Time, key: TaskKey, worker: WorkerKey, attempt: Attempt) {
         self.assign(now, key, worker, attempt);
-        self.tasks[key.index()].was_found = true;
+        self.tasks[key].was_found = true;
         self.totals.adopted += 1;
     }
 
@@ -210,7 +210,7 @@ impl Scheduler {
 
     /// The worker holds an attempt no more that was assigned to no task.
     pub(super) fn release_without_task(&mut self, key: WorkerKey, attempt: AttemptId) -> bool {
-        let worker = &mut self.workers[key.index()];
+        let worker = &mut self.workers[key];
         let was_without_task = worker.without_task.remove(&attempt);
         if was_without_task {
             self.placement.update(key, worker);
@@ -229,8 +229,7 @@ impl Scheduler {
             return;
         };
         let answered = if attempts.is_empty() { RetractState::NothingLeft } else { RetractState::Possible };
-        let was_asked =
-            std::mem::replace(&mut self.workers[worker.index()].retract, answered) == RetractState::Asked;
+        let was_asked = std::mem::replace(&mut self.workers[worker].retract, answered) == RetractState::Asked;
         let mut is_given_back = false;
         for attempt in attempts.iter().rev() {
             if self.release_without_task(worker, *attempt) {
@@ -240,7 +239,7 @@ impl Scheduler {
             let Some(key) = self.task_of(&attempt.task) else {
                 continue;
             };
-            let entry = &self.tasks[key.index()];
+            let entry = &self.tasks[key];
             if entry.worker() == Some(worker) && entry.attempt_id() == *attempt {
                 self.totals.recalled += 1;
                 is_given_back = true;
@@ -255,7 +254,7 @@ impl Scheduler {
 
     /// Gives a worker nothing for a moment.
     fn let_rest(&mut self, now: Time, key: WorkerKey) {
-        let worker = &mut self.workers[key.index()];
+        let worker = &mut self.workers[key];
         worker.is_resting = true;
         self.timers.set(now + REST, Timer::WorkerRest(key, worker.stamp));
         self.placement.update(key, worker);
@@ -270,7 +269,7 @@ impl Scheduler {
 
     pub(super) fn on_worker_draining(&mut self, link: ConnId) {
         if let Some(key) = self.worker_at(link) {
-            let worker = &mut self.workers[key.index()];
+            let worker = &mut self.workers[key];
             worker.draining = true;
             self.placement.update(key, worker);
             // It leaves when it has nothing left to keep.
@@ -288,7 +287,7 @@ impl Scheduler {
         let Some(key) = self.worker_by_id.get(&id).copied() else {
             return;
         };
-        let worker = &mut self.workers[key.index()];
+        let worker = &mut self.workers[key];
         worker.draining = true;
         let until = within.map(|within| now + within);
         worker.drain_until = [worker.drain_until, until].into_iter().flatten().min();
@@ -305,7 +304,7 @@ impl Scheduler {
         };
         self.peers.remove(&link);
         let stamp = self.next_stamp();
-        let worker = &mut self.workers[key.index()];
+        let worker = &mut self.workers[key];
         worker.link = None;
         worker.stamp = stamp;
         self.placement.update(key, worker);
@@ -318,22 +317,22 @@ impl Scheduler {
 
     /// Gives up a worker: what it held runs elsewhere.
     pub(super) fn lose_worker(&mut self, now: Time, key: WorkerKey, out: &mut Out) {
-        let assigned = self.workers[key.index()].assigned.clone();
+        let assigned = self.workers[key].assigned.clone();
         for task in assigned.into_iter().rev() {
             self.on_attempt_lost(now, task, key, out);
         }
         self.orphans.retain(|_, orphan| orphan.worker != key);
         self.placement.remove(key);
-        let worker = self.workers.remove(key.index());
+        let worker = self.workers.remove(key);
         self.worker_by_id.remove(&worker.profile.id);
     }
 
     fn on_attempt_lost(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
         self.unassign(key);
         self.totals.lost_attempts += 1;
-        let name = self.workers[worker.index()].profile.name.clone();
+        let name = self.workers[worker].profile.name.clone();
         let limit = self.limits.losses;
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         let attempt = entry.task.head.attempt.0;
         let cold = entry.cold_mut();
         cold.losses += 1;

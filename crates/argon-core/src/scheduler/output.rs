@@ -83,8 +83,8 @@ impl Scheduler {
         let Some(key) = self.task_for_client(link, answer.to) else {
             return;
         };
-        let worker = self.tasks[key.index()].worker();
-        if let Some(worker) = worker.and_then(|worker| self.workers[worker.index()].link) {
+        let worker = self.tasks[key].worker();
+        if let Some(worker) = worker.and_then(|worker| self.workers[worker].link) {
             out.send_to_worker(worker, ToWorker::Answer(answer));
         }
     }
@@ -92,8 +92,8 @@ impl Scheduler {
     /// The task, if this is its present attempt and the connection its client's.
     fn task_for_client(&self, link: ConnId, attempt: AttemptId) -> Option<TaskKey> {
         let key = self.task_of(&attempt.task)?;
-        let entry = &self.tasks[key.index()];
-        let is_owner = self.sessions[entry.session.index()].link == Some(link);
+        let entry = &self.tasks[key];
+        let is_owner = self.sessions[entry.session].link == Some(link);
         (is_owner && entry.task.head.attempt == attempt.attempt).then_some(key)
     }
 
@@ -107,7 +107,7 @@ impl Scheduler {
         out: &mut Out,
     ) {
         let bytes = output.bytes.len() as u64;
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         let attempt = entry.attempt_id();
         let account = entry.cold_mut().output.get_or_insert_with(|| OutputAccount::of(attempt.attempt));
         account.turn_to(attempt.attempt);
@@ -119,7 +119,7 @@ impl Scheduler {
         };
         let before = account.under_way();
         account.passed += bytes;
-        self.sessions[entry.session.index()].untaken_bytes += account.under_way() - before;
+        self.sessions[entry.session].untaken_bytes += account.under_way() - before;
         out.send_to_client(client, ToClient::Output(output));
     }
 
@@ -136,7 +136,7 @@ impl Scheduler {
 
     /// The task is claimed with an attempt that has printed so much over the worker's connection.
     pub(super) fn claim_printed(&mut self, key: TaskKey, printed: u64) {
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         let attempt = entry.task.head.attempt;
         if printed > 0 {
             entry.cold_mut().output = Some(OutputAccount { came: printed, ..OutputAccount::of(attempt) });
@@ -148,7 +148,7 @@ impl Scheduler {
         let Some(key) = self.task_for_client(link, taken.to) else {
             return;
         };
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         let (session, attempt, worker) = (entry.session, entry.attempt_id(), entry.worker());
         let Some(output) = entry.output_mut().filter(|output| output.attempt == attempt.attempt) else {
             return;
@@ -156,7 +156,7 @@ impl Scheduler {
         let before = output.under_way();
         output.taken = output.taken.max(taken.bytes);
         let (freed, granted) = (before - output.under_way(), output.granted());
-        if let Some(link) = worker.and_then(|worker| self.workers[worker.index()].link) {
+        if let Some(link) = worker.and_then(|worker| self.workers[worker].link) {
             out.send_to_worker(link, credit(attempt, granted));
         }
         self.release_credit(session, freed);
@@ -164,11 +164,11 @@ impl Scheduler {
 
     /// A client's connection is gone, and with it what was under way: its tasks must not wait for that to be taken.
     pub(super) fn write_off_output(&mut self, key: SessionKey, out: &mut Out) {
-        for task in self.sessions[key.index()].tasks.clone() {
+        for task in self.sessions[key].tasks.clone() {
             let freed = self.forget_output(task);
-            let entry = &mut self.tasks[task.index()];
+            let entry = &mut self.tasks[task];
             let (attempt, worker) = (entry.attempt_id(), entry.worker());
-            let worker = worker.and_then(|worker| self.workers[worker.index()].link);
+            let worker = worker.and_then(|worker| self.workers[worker].link);
             if let (Some(output), Some(link)) = (entry.output_mut(), worker) {
                 out.send_to_worker(link, credit(attempt, output.granted()));
             }
@@ -178,7 +178,7 @@ impl Scheduler {
 
     /// TaskCounts nothing of the task's output as under way any more, and says how much that was.
     pub(super) fn forget_output(&mut self, key: TaskKey) -> u64 {
-        let Some(output) = self.tasks[key.index()].output_mut() else {
+        let Some(output) = self.tasks[key].output_mut() else {
             return 0;
         };
         let freed = output.earlier + output.under_way();
@@ -188,8 +188,8 @@ impl Scheduler {
 
     /// A worker's new connection: it counts anew what its attempts print.
     pub(super) fn count_output_anew(&mut self, worker: WorkerKey) {
-        for task in &self.workers[worker.index()].assigned {
-            if let Some(output) = self.tasks[task.index()].output_mut() {
+        for task in &self.workers[worker].assigned {
+            if let Some(output) = self.tasks[*task].output_mut() {
                 output.came = 0;
             }
         }
@@ -203,11 +203,11 @@ impl Scheduler {
         let Some(key) = self.task_of(&attempt.task) else {
             return (None, None);
         };
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         if entry.worker() != Some(worker) || entry.attempt_id() != attempt {
             return (None, None);
         }
-        let client = if entry.is(Flags::DETACHED) { None } else { self.sessions[entry.session.index()].link };
+        let client = if entry.is(Flags::DETACHED) { None } else { self.sessions[entry.session].link };
         (Some(key), client)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use slab::Slab;
+use crate::arena::Arena;
 
 use super::session::Session;
 use super::task::{TaskEntry, TaskState};
@@ -74,11 +74,11 @@ impl Scheduler {
     pub(super) fn enqueue(&mut self, now: Time, key: TaskKey, in_front: bool) {
         let stamp = self.next_stamp();
         self.set_state(key, TaskState::Queued { since: now });
-        let entry = &mut self.tasks[key.index()];
+        let entry = &mut self.tasks[key];
         entry.stamp = stamp;
         let lane = entry.task.head.priority.index();
         let session_key = entry.session;
-        let session = &mut self.sessions[session_key.index()];
+        let session = &mut self.sessions[session_key];
         if in_front {
             session.lanes[lane].push_front((key, stamp));
         } else {
@@ -104,8 +104,8 @@ impl Scheduler {
     fn aged_lane(&self, now: Time) -> Option<usize> {
         let waited = |lane: usize| -> Option<Duration> {
             let session = self.queue.rings[lane].front()?;
-            let (key, _) = self.sessions[session.index()].lanes[lane].front()?;
-            queued_since(self.tasks.get(key.index())?).map(|since| now.since(since))
+            let (key, _) = self.sessions[*session].lanes[lane].front()?;
+            queued_since(self.tasks.get(*key)?).map(|since| now.since(since))
         };
         (1..3)
             .filter_map(|lane| Some((waited(lane)?, lane)))
@@ -116,7 +116,7 @@ impl Scheduler {
 
     fn pop_lane(&mut self, lane: usize) -> Option<TaskKey> {
         while let Some(session_key) = self.queue.rings[lane].pop_front() {
-            let session = &mut self.sessions[session_key.index()];
+            let session = &mut self.sessions[session_key];
             session.has_turn[lane] = false;
             if session.untaken_bytes > self.limits.untaken_bytes {
                 // Readmitted when the client has taken enough.
@@ -138,9 +138,9 @@ impl Scheduler {
     /// more of them than of live ones.
     pub(super) fn leave_queue(&mut self, key: TaskKey) {
         self.set_state(key, TaskState::Delayed);
-        let entry = &self.tasks[key.index()];
+        let entry = &self.tasks[key];
         let lane = entry.task.head.priority.index();
-        let session = &mut self.sessions[entry.session.index()];
+        let session = &mut self.sessions[entry.session];
         session.stale[lane] += 1;
         self.queue.lengths[lane] -= 1;
         if session.stale[lane] > STALE_MIN.max(session.lanes[lane].len() / 2) {
@@ -152,7 +152,7 @@ impl Scheduler {
 }
 
 /// Keeps a live task in front of a lane, so that who looks there sees what comes next.
-fn trim(tasks: &Slab<TaskEntry>, session: &mut Session, lane: usize) {
+fn trim(tasks: &Arena<TaskKey, TaskEntry>, session: &mut Session, lane: usize) {
     while let Some(place) = session.lanes[lane].front()
         && !is_live(tasks, *place)
     {
@@ -161,8 +161,8 @@ fn trim(tasks: &Slab<TaskEntry>, session: &mut Session, lane: usize) {
     }
 }
 
-pub(super) fn is_live(tasks: &Slab<TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
-    tasks.get(key.index()).is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some())
+pub(super) fn is_live(tasks: &Arena<TaskKey, TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
+    tasks.get(key).is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some())
 }
 
 fn queued_since(entry: &TaskEntry) -> Option<Time> {

@@ -25,7 +25,7 @@ impl Scheduler {
         let fullest: Vec<_> = self.placement.fullest().take(WORKERS_AT_ONCE).collect();
         let mut must_look_again = false;
         for key in fullest {
-            let worker = &mut self.workers[key.index()];
+            let worker = &mut self.workers[key];
             let (Some(link), RetractState::Possible) = (worker.link, worker.retract) else {
                 continue;
             };

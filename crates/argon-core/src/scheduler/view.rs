@@ -31,12 +31,11 @@ impl Scheduler {
     /// The scheduler as it is at `now`. Costs time in proportion to the tasks; not for the hot path.
     #[must_use]
     pub fn view(&self, now: Time) -> SchedulerView {
-        let connected =
-            || self.workers.iter().map(|(_, worker)| worker).filter(|worker| worker.link.is_some());
+        let connected = || self.workers.values().filter(|worker| worker.link.is_some());
         let mut waiting = 0;
         let mut untaken = 0;
         let mut running = Vec::new();
-        for (key, entry) in &self.tasks {
+        for (key, entry) in self.tasks.iter() {
             match &entry.state {
                 TaskState::Persisting | TaskState::Recovering | TaskState::Delayed => waiting += 1,
                 TaskState::Queued { .. } => {}
@@ -56,7 +55,7 @@ impl Scheduler {
                 attempt: attempt.attempt.0,
                 runtime: self.tasks[key].task.head.runtime.name().to_owned(),
                 what: what(&self.tasks[key].task),
-                worker: self.workers[worker.index()].profile.name.clone(),
+                worker: self.workers[worker].profile.name.clone(),
                 age_ms: now.since(since).as_millis() as u64,
             })
             .collect();
@@ -83,14 +82,14 @@ impl Scheduler {
     /// What state a task is in, in a word or two for people; `None` if it is not known.
     #[must_use]
     pub fn task_state(&self, id: TaskId) -> Option<String> {
-        let entry = &self.tasks[self.task_of(&id)?.index()];
+        let entry = &self.tasks[self.task_of(&id)?];
         Some(match &entry.state {
             TaskState::Persisting => "being stored".to_owned(),
             TaskState::Recovering => "waiting for the worker that may run it".to_owned(),
             TaskState::Queued { .. } => "queued".to_owned(),
             TaskState::Delayed => "waiting for its next attempt".to_owned(),
             TaskState::Assigned { worker, .. } => {
-                format!("with worker {}", self.workers[worker.index()].profile.name)
+                format!("with worker {}", self.workers[*worker].profile.name)
             }
             TaskState::Ended(ended) => {
                 let report = Report::from_json(&ended.outcome.report);
@@ -105,7 +104,7 @@ impl Scheduler {
             .iter()
             .filter_map(|(_, session)| Some((session.away_until?, session)))
             .map(|(until, session)| {
-                let tasks = session.tasks.iter().map(|key| &self.tasks[key.index()]);
+                let tasks = session.tasks.iter().map(|key| &self.tasks[*key]);
                 let attached = tasks.filter(|entry| !entry.is_ended() && !entry.is(Flags::DETACHED));
                 let (running, waiting): (Vec<_>, Vec<_>) =
                     attached.map(|entry| entry.worker().is_some()).partition(|is_running| *is_running);

@@ -134,7 +134,7 @@ impl Scheduler {
     #[must_use]
     pub fn waiting_of(&self, now: Time, link: ConnId) -> Option<WaitingReport> {
         let key = self.client_at(link)?;
-        let session = &self.sessions[key.index()];
+        let session = &self.sessions[key];
         let mut tally = Tally::default();
         self.tally_session(session, &mut tally);
         self.tally_collected(key, session, &mut tally);
@@ -154,8 +154,8 @@ impl Scheduler {
     pub fn waiting_of_task(&self, now: Time, id: TaskId) -> WaitingReport {
         let mut tally = Tally::default();
         if let Some(key) = self.task_of(&id) {
-            let entry = &self.tasks[key.index()];
-            let session = &self.sessions[entry.session.index()];
+            let entry = &self.tasks[key];
+            let session = &self.sessions[entry.session];
             let is_queued = matches!(entry.state, TaskState::Queued { .. });
             if is_queued && session.untaken_bytes > self.limits.untaken_bytes {
                 tally.choked = 1;
@@ -186,14 +186,14 @@ impl Scheduler {
                     break;
                 }
                 if is_live(&self.tasks, (*key, *stamp)) {
-                    tally.read_python(&self.tasks[key.index()]);
+                    tally.read_python(&self.tasks[*key]);
                 }
             }
         }
     }
 
     fn tally_collected(&self, key: SessionKey, session: &Session, tally: &mut Tally) {
-        let known = |id: &TaskId| Some(&self.tasks[self.task_of(id)?.index()]);
+        let known = |id: &TaskId| Some(&self.tasks[self.task_of(id)?]);
         let others = session.collecting.iter().take(COLLECTED_READ).filter_map(known);
         for entry in others.filter(|entry| entry.session != key) {
             tally.counts.add(&entry.state, entry.task.head.runtime);

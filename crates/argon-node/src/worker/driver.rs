@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use argon_core::Time;
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::OutcomeBatch;
-use argon_core::pool::{Effect, Input, Pool, RunnerId, Settings};
+use argon_core::pool::{Effect, Input, Pool, PoolCounts, RunnerId, Settings};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::conversation::{Goodbye, Output};
 use nix::sys::signal::Signal;
@@ -314,7 +314,7 @@ impl Driver {
                 self.step(Input::TimePassed);
             }
             if self.drain_until().is_some_and(|at| at <= self.now) {
-                let (_, running, _, unsettled) = self.pool.counts();
+                let PoolCounts { running, unsettled, .. } = self.pool.counts();
                 self.end_at_once(match unsettled {
                     1.. if running == 0 => "no manager took the outcomes of its last tasks in time",
                     _ => "its tasks took too long to finish",

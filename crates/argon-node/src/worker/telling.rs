@@ -2,6 +2,7 @@
 //! [`argon_core::outcome_batch::OutcomeBatch`].
 
 use argon_core::outcome_batch::Supply;
+use argon_core::pool::PoolCounts;
 use argon_proto::conversation::worker::FromWorker;
 
 use super::driver::Driver;
@@ -17,7 +18,7 @@ impl Driver {
     /// At the end of a round: says what has waited long enough.
     pub(super) fn tell_what_is_due(&mut self) {
         let supply = || {
-            let (slots, _, waiting, _) = self.pool.counts();
+            let PoolCounts { slots, waiting, .. } = self.pool.counts();
             Supply { slots, waiting }
         };
         if self.batch.is_due(self.now, supply) {
