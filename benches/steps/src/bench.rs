@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use argon_core::Time;
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Scheduler, WorkerProfile};
+use argon_core::{Machine, Time};
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{
     BlobHash, Codec, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead, TaskId,

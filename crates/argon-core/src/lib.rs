@@ -15,4 +15,5 @@ pub mod outcome_batch;
 pub mod pool;
 pub mod scheduler;
 
+pub use argon_proto::Machine;
 pub use argon_proto::time::{self, Time};

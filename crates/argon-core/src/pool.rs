@@ -1,6 +1,6 @@
 //! The worker's state machine: which runner gets which attempt, and what the manager is told.
 //!
-//! Driven like the scheduler: [`Pool::step`] takes one fact and appends effects. The shell owns processes, pipes and
+//! Driven like the scheduler: [`Machine::step`] takes one fact and appends effects. The shell owns processes, pipes and
 //! the connection; it starts a runner when told [`Effect::Spawn`], hands it a task when told [`Effect::Hand`], starts a
 //! command when told [`Effect::Execute`], and reports what became of each.
 //!
@@ -23,6 +23,7 @@ use std::time::Duration;
 use argon_proto::{AttemptId, Outcome, Runtime, Task};
 use rustc_hash::FxHashSet;
 
+use crate::Machine;
 use crate::time::Time;
 
 pub use argon_proto::RunnerId;
@@ -98,7 +99,7 @@ struct Suspicion {
     must_probe: bool,
 }
 
-/// The pool. All state is private and changes through [`Pool::step`] only.
+/// The pool. All state is private and changes through [`Machine::step`] only.
 #[derive(Debug)]
 pub struct Pool {
     settings: Settings,
@@ -142,41 +143,6 @@ impl Pool {
             is_draining: false,
             has_left: false,
         }
-    }
-
-    /// Takes one fact and appends what is to be done.
-    pub fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
-        match input {
-            Input::Started => {}
-            Input::ManagerFound => self.on_manager_found(now, out),
-            Input::ManagerHeard => self.last_heard = now,
-            Input::ManagerLost => self.on_manager_lost(out),
-            Input::TaskReceived(task) => self.on_task_received(task, out),
-            Input::StopReceived(attempts) => self.on_stop_received(now, &attempts, out),
-            Input::RetractRequested(count) => self.on_retract_requested(count, out),
-            Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
-            Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
-            Input::RunnerReady { runner, takes_prefetch } => self.on_runner_ready(runner, takes_prefetch),
-            Input::RunnerFinished { runner, outcome } => self.on_runner_finished(now, runner, outcome, out),
-            Input::Retracted { runner, attempts } => self.on_retracted(now, runner, &attempts, out),
-            Input::RunnerEnded { runner } => self.on_runner_ended(runner),
-            Input::RunnerGone { runner, exit } => self.on_runner_gone(now, runner, exit, out),
-            Input::SpawnFailed { runner, why, blame } => {
-                self.on_spawn_failed(now, runner, why, blame, out);
-            }
-            Input::PythonsFound(versions) => self.on_pythons_found(versions),
-            Input::TimePassed => {}
-        }
-        self.on_time_passed(now, out);
-        self.start_waiting(now, out);
-        self.prefetch(now, out);
-        self.leave_if_done(out);
-    }
-
-    /// When [`Input::TimePassed`] is wanted at the latest.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        self.slots.iter().filter_map(Slot::deadline).min()
     }
 
     /// Every attempt that is here: waiting, running or finished and not settled. What REGISTER lists.
@@ -260,9 +226,45 @@ impl Pool {
             out.push(Effect::Leave);
         }
     }
+}
 
-    /// Panics, naming it, if something that must always be true is not.
-    pub fn assert_invariants(&self) {
+impl Machine for Pool {
+    type Input = Input;
+    type Output = Vec<Effect>;
+
+    fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        match input {
+            Input::Started => {}
+            Input::ManagerFound => self.on_manager_found(now, out),
+            Input::ManagerHeard => self.last_heard = now,
+            Input::ManagerLost => self.on_manager_lost(out),
+            Input::TaskReceived(task) => self.on_task_received(task, out),
+            Input::StopReceived(attempts) => self.on_stop_received(now, &attempts, out),
+            Input::RetractRequested(count) => self.on_retract_requested(count, out),
+            Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
+            Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
+            Input::RunnerReady { runner, takes_prefetch } => self.on_runner_ready(runner, takes_prefetch),
+            Input::RunnerFinished { runner, outcome } => self.on_runner_finished(now, runner, outcome, out),
+            Input::Retracted { runner, attempts } => self.on_retracted(now, runner, &attempts, out),
+            Input::RunnerEnded { runner } => self.on_runner_ended(runner),
+            Input::RunnerGone { runner, exit } => self.on_runner_gone(now, runner, exit, out),
+            Input::SpawnFailed { runner, why, blame } => {
+                self.on_spawn_failed(now, runner, why, blame, out);
+            }
+            Input::PythonsFound(versions) => self.on_pythons_found(versions),
+            Input::TimePassed => {}
+        }
+        self.on_time_passed(now, out);
+        self.start_waiting(now, out);
+        self.prefetch(now, out);
+        self.leave_if_done(out);
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        self.slots.iter().filter_map(Slot::deadline).min()
+    }
+
+    fn assert_invariants(&self) {
         let held = self.held();
         let mut distinct = held.clone();
         distinct.sort_unstable();

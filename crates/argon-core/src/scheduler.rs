@@ -1,10 +1,10 @@
 //! The manager's state machine: which task runs where, and who is told what.
 //!
 //! # Order of calls
-//! The driver drains a bounded batch of inputs and calls [`Scheduler::step`] for each, then
+//! The driver drains a bounded batch of inputs and calls [`Machine::step`] for each, then
 //! [`Scheduler::finish_batch`] once. It commits `out.records` to its store, and releases `out.effects` in order;
 //! when a commit is durable it says so with [`Input::RecordsCommitted`]. It calls with
-//! [`Input::TimePassed`] when [`Scheduler::next_deadline`] is reached.
+//! [`Input::TimePassed`] when [`Machine::next_deadline`] is reached.
 //!
 //! # Rooms
 //! `on_*` files decide; `apply.rs` is the only writer of durable state; `queue.rs` orders what waits, `placement.rs`
@@ -45,6 +45,7 @@ use crate::arena::Arena;
 use argon_proto::{AttemptId, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::Machine;
 use crate::time::Time;
 
 pub use effect::{Effect, Out};
@@ -71,7 +72,7 @@ enum PeerKey {
     Worker(WorkerKey),
 }
 
-/// The scheduler. All state is private and changes through [`Scheduler::step`] only.
+/// The scheduler. All state is private and changes through [`Machine::step`] only.
 #[derive(Debug)]
 pub struct Scheduler {
     limits: Limits,
@@ -174,8 +175,19 @@ impl Scheduler {
         }
     }
 
-    /// Takes one fact and appends the records and effects that follow from it.
-    pub fn step(&mut self, now: Time, input: Input, out: &mut Out) {
+    /// Appends what a batch of steps has gathered for each peer: settlements and credit.
+    pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
+        self.retract(now, out);
+        self.send_acks(now, out);
+        self.flush_credit(out);
+    }
+}
+
+impl Machine for Scheduler {
+    type Input = Input;
+    type Output = Out;
+
+    fn step(&mut self, now: Time, input: Input, out: &mut Out) {
         match input {
             Input::SessionOpened { link, session, client } => {
                 self.on_session_opened(link, session, client, out);
@@ -213,19 +225,16 @@ impl Scheduler {
         self.dispatch(now, out);
     }
 
-    /// Appends what a batch of steps has gathered for each peer: settlements and credit.
-    pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
-        self.retract(now, out);
-        self.send_acks(now, out);
-        self.flush_credit(out);
-    }
-
-    /// When [`Input::TimePassed`] is wanted at the latest; `None` while nothing is due.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
+    fn next_deadline(&self) -> Option<Time> {
         self.timers.next()
     }
 
+    fn assert_invariants(&self) {
+        self.assert_all_invariants();
+    }
+}
+
+impl Scheduler {
     fn next_stamp(&mut self) -> u32 {
         self.stamp = self.stamp.wrapping_add(1);
         self.stamp

@@ -4,6 +4,7 @@ mod hand;
 
 use std::time::Duration;
 
+use argon_core::Machine;
 use argon_core::pool::{Blame, Effect, Exit, Input, Program, RunnerId, RunnerKind, Signal, Version};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{BlobHash, Flags, Report, Runtime, Status, Task, TaskHead};

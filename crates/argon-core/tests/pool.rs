@@ -4,6 +4,7 @@ mod hand;
 
 use std::time::Duration;
 
+use argon_core::Machine;
 use argon_core::pool::{Effect, Input, Program, RunnerId, RunnerKind, Signal};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{Priority, Runtime, Status};

@@ -4,6 +4,7 @@ mod manager;
 
 use std::time::Duration;
 
+use argon_core::Machine;
 use argon_core::scheduler::{ConnId, Input, Limits, WaitReason};
 use argon_proto::{Flags, Runtime, Status, Task, TaskHead};
 

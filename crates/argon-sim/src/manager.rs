@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use argon_core::Time;
 use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{ConnId, Input, Out, Record, Scheduler};
+use argon_core::{Machine, Time};
 use argon_proto::conversation::Blob;
 use argon_proto::{AttemptId, Task, WorkerId};
 

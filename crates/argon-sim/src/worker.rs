@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use argon_core::Machine;
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::{OutcomeBatch, Supply};
 use argon_core::pool::{Effect, Input, Pool, PoolCounts, RunnerId, Settings, Signal};

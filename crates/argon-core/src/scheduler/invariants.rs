@@ -5,8 +5,7 @@ use super::task::TaskState;
 use super::{PeerKey, Scheduler};
 
 impl Scheduler {
-    /// Panics, naming it, if something that must always be true is not.
-    pub fn assert_invariants(&self) {
+    pub(super) fn assert_all_invariants(&self) {
         self.assert_tasks_are_where_they_say();
         self.assert_lists_are_complete();
         self.assert_peers_are_mutual();

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use argon_core::Time;
 use argon_core::pool::{Effect, Exit, Input, Pool, RunnerId, Settings};
+use argon_core::{Machine, Time};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{
     Attempt, AttemptId, Codec, Outcome, OutcomeHead, Runtime, SessionId, Status, Task, TaskHead, TaskId,

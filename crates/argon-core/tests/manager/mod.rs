@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use argon_core::Time;
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Record, Scheduler, WorkerProfile};
+use argon_core::{Machine, Time};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use argon_core::Time;
 use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Record, Scheduler};
+use argon_core::{Machine, Time};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::ToClient;

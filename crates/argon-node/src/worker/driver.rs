@@ -8,10 +8,10 @@ use std::process::Command;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use argon_core::Time;
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::OutcomeBatch;
 use argon_core::pool::{Effect, Input, Pool, PoolCounts, RunnerId, Settings};
+use argon_core::{Machine, Time};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::conversation::{Goodbye, Output};
 use nix::sys::signal::Signal;
