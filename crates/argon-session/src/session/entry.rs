@@ -172,6 +172,7 @@ impl SessionState {
             self.finish(number, Completion::Failed(kind, message));
             return number;
         }
+        self.unwanted.remove(&id);
         let waiting = self.collects.entry(id).or_default();
         waiting.push(number);
         let is_first = waiting.len() == 1;

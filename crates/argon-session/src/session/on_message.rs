@@ -128,6 +128,10 @@ impl SessionState {
             connection.in_flight -= 1;
         }
         self.finish(id.sequence, Completion::Accepted);
+        // It was in the way of OFFERED, or of a task that must be alone.
+        if !self.backlog.is_empty() {
+            self.send_backlog();
+        }
     }
 
     fn acknowledge(&mut self, now: Instant, outcome: &Outcome) {
