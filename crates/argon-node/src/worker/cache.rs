@@ -1,4 +1,104 @@
-//! What the worker keeps for tasks to come: executables as files, and what clients answered.
+//! What a worker keeps for tasks to come: blobs, executables as files, and what clients have answered.
 
 pub(crate) mod answers;
 pub(crate) mod executables;
+pub(crate) mod questions;
+
+use std::path::PathBuf;
+
+use argon_core::Time;
+use argon_core::gate::WorkerGate;
+use argon_proto::{BlobHash, Runtime, Task, WorkerId};
+use rustc_hash::FxHashSet;
+
+use crate::memory;
+use executables::{ExecutableError, Executables};
+use questions::Questions;
+
+/// Memory that is worth giving back to the system at once.
+const BIG_BYTES: u64 = 16 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    /// Blobs, and the tasks that wait for some.
+    pub(crate) blobs: WorkerGate,
+    pub(crate) questions: Questions,
+    executables: Executables,
+    /// The manager may have to be asked for blobs.
+    may_want_blobs: bool,
+}
+
+impl Cache {
+    pub(crate) fn new(worker: WorkerId) -> Self {
+        Self {
+            blobs: WorkerGate::default(),
+            questions: Questions::default(),
+            executables: Executables::new(&worker.to_string()),
+            may_want_blobs: false,
+        }
+    }
+
+    /// The manager is asked for missing blobs, once everything that it has sent is read: they may be right behind.
+    pub(crate) fn want_blobs(&mut self) {
+        self.may_want_blobs = true;
+    }
+
+    /// The blobs that the manager is asked for now. `wanted` by runners.
+    pub(crate) fn take_wanted_blobs(&mut self, wanted: impl Iterator<Item = BlobHash>) -> Vec<BlobHash> {
+        if std::mem::take(&mut self.may_want_blobs) { self.blobs.take_questions(wanted) } else { Vec::new() }
+    }
+
+    /// The file of a client's executable; `None` if it is gone. Those of `tasks` stay.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn executable<'a>(
+        &mut self,
+        hash: BlobHash,
+        now: Time,
+        tasks: impl Iterator<Item = &'a Task>,
+    ) -> Result<Option<PathBuf>, ExecutableError> {
+        if let Some(path) = self.executables.find(hash, now) {
+            return Ok(Some(path));
+        }
+        let Some(payload) = self.blobs.find(hash) else {
+            // It was here when the task came: somebody has removed its file.
+            self.blobs.on_files_lost(&[hash]);
+            return Ok(None);
+        };
+        let path = self.executables.add(hash, &payload, now, &executables_of(tasks))?;
+        self.blobs.on_moved_to_file(hash);
+        let is_big = payload.len() > BIG_BYTES;
+        drop(payload);
+        if is_big {
+            memory::give_back();
+        }
+        Ok(Some(path))
+    }
+
+    /// When [`Self::drop_unused`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        [self.questions.answers.next_deadline(), self.executables.cold_at()].into_iter().flatten().min()
+    }
+
+    /// Drops what was not used for long, except what `tasks` need.
+    pub(crate) fn drop_unused<'a, I: Iterator<Item = &'a Task>>(&mut self, now: Time, tasks: impl Fn() -> I) {
+        if self.questions.answers.next_deadline().is_some_and(|at| at <= now) {
+            let is_here = |session| tasks().any(|task| task.head.id.session == session);
+            self.questions.answers.drop_idle(now, is_here);
+        }
+        if self.executables.cold_at().is_some_and(|at| at <= now) {
+            let gone = self.executables.remove_cold(now, &executables_of(tasks()));
+            self.blobs.on_files_lost(&gone);
+        }
+    }
+}
+
+/// The executables that tasks will start, or have started.
+fn executables_of<'a>(tasks: impl Iterator<Item = &'a Task>) -> FxHashSet<BlobHash> {
+    tasks
+        .filter(|task| task.head.runtime == Runtime::Native)
+        .filter_map(|task| task.blob_hashes().next())
+        .collect()
+}

@@ -11,7 +11,7 @@ use argon_proto::conversation::worker::FromWorker;
 use argon_proto::key::{Key, Role};
 use tokio::sync::{mpsc, oneshot};
 
-use super::LinkEvent;
+use super::uplink::LinkEvent;
 use crate::net::dial::{DialError, dial};
 use crate::signals::{StopLevel, StopSignal};
 use backoff::Backoff;

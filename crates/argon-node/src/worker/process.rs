@@ -3,6 +3,8 @@
 pub(crate) mod environment;
 pub mod guardian;
 pub(crate) mod kernel;
+pub(crate) mod lease_pipe;
+pub(crate) mod leftovers;
 pub(crate) mod mark;
 pub(crate) mod spawn;
 pub(crate) mod spawners;

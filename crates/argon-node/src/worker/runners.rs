@@ -1,5 +1,175 @@
-//! Runner processes as the worker sees them.
+//! The runner processes of a worker, by their ids.
 
+pub(crate) mod attempt_io;
 pub(crate) mod output;
+pub(crate) mod pipes;
 pub(crate) mod run_queue;
 pub(crate) mod runner;
+pub(crate) mod socket;
+pub(crate) mod stdin;
+
+use std::collections::BTreeMap;
+use std::task::Context;
+
+use argon_core::gate::WorkerGate;
+use argon_core::pool::RunnerId;
+use argon_proto::conversation::runner::ToRunner;
+use argon_proto::conversation::{Blob, Output};
+use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
+use nix::sys::signal::Signal;
+
+use attempt_io::AttemptIo;
+use pipes::Printed;
+use runner::{Runner, RunnerEvent};
+
+/// Room for one read of a socket or pipe.
+const SCRATCH_BYTES: usize = 256 << 10;
+/// Bytes of output between tasks that are logged.
+const SHOWN_BYTES: usize = 1000;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Runners {
+    by_id: BTreeMap<RunnerId, Runner>,
+    scratch: Vec<u8>,
+}
+
+impl Runners {
+    pub(crate) fn new() -> Self {
+        Self { by_id: BTreeMap::new(), scratch: vec![0; SCRATCH_BYTES] }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Runner> {
+        self.by_id.values()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: RunnerId) -> Option<&mut Runner> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn insert(&mut self, id: RunnerId, runner: Runner) {
+        self.by_id.insert(id, runner);
+    }
+
+    pub(crate) fn remove(&mut self, id: RunnerId) -> Option<Runner> {
+        self.by_id.remove(&id)
+    }
+
+    /// Reads and writes what can be read and written.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut found: impl FnMut(RunnerId, RunnerEvent)) {
+        for (id, runner) in &mut self.by_id {
+            runner.poll(cx, &mut self.scratch, |event| found(*id, event));
+        }
+    }
+
+    /// Writes what is queued for runners.
+    pub(crate) fn flush(&mut self) {
+        self.by_id.values_mut().for_each(Runner::flush);
+    }
+
+    pub(crate) fn kill_all(&self) {
+        self.by_id.values().for_each(|runner| runner.signal(Signal::SIGKILL));
+    }
+
+    /// Kills all and forgets them.
+    pub(crate) fn clear(&mut self) {
+        self.kill_all();
+        self.by_id.clear();
+    }
+
+    /// Sends a task, after the blobs that it names and the runner lacks.
+    pub(crate) fn send_task(&mut self, id: RunnerId, task: Task, blobs: &mut WorkerGate) {
+        let Some(runner) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        // An executable does not need itself.
+        let known = usize::from(task.head.runtime == Runtime::Native);
+        for hash in task.blob_hashes().skip(known) {
+            // The runner asks for a blob that the cache has lost meanwhile.
+            if !runner.has_blobs.contains(&hash)
+                && let Some(payload) = blobs.find(hash)
+            {
+                runner.has_blobs.insert(hash);
+                runner.send(&ToRunner::Blob(Blob { hash, payload }));
+            }
+        }
+        runner.send(&ToRunner::Run(task));
+    }
+
+    /// Sends the blobs that a runner has asked for, as far as they are here.
+    pub(crate) fn send_blobs(&mut self, id: RunnerId, hashes: Vec<BlobHash>, blobs: &mut WorkerGate) {
+        let Some(runner) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        for hash in hashes {
+            if let Some(payload) = blobs.find(hash) {
+                runner.has_blobs.insert(hash);
+                runner.send(&ToRunner::Blob(Blob { hash, payload }));
+            } else if !runner.wants_blobs.contains(&hash) {
+                runner.wants_blobs.push(hash);
+            }
+        }
+    }
+
+    /// A blob has arrived: sends it to the runners that have asked for it.
+    pub(crate) fn on_blob(&mut self, hash: BlobHash, payload: &Payload) {
+        for runner in self.by_id.values_mut() {
+            if let Some(at) = runner.wants_blobs.iter().position(|wanted| *wanted == hash) {
+                runner.wants_blobs.swap_remove(at);
+                runner.has_blobs.insert(hash);
+                runner.send(&ToRunner::Blob(Blob { hash, payload: payload.clone() }));
+            }
+        }
+    }
+
+    /// Blobs that runners have asked for and the worker does not have.
+    pub(crate) fn wanted_blobs(&self) -> impl Iterator<Item = BlobHash> + '_ {
+        self.by_id.values().flat_map(|runner| runner.wants_blobs.iter().copied())
+    }
+
+    /// Reads the output of the current attempt that is in a runner's pipes already.
+    pub(crate) fn drain_pipes(&mut self, id: RunnerId) -> Vec<Printed> {
+        let runner = self.by_id.get_mut(&id);
+        runner.map(|runner| runner.drain_pipes(&mut self.scratch)).unwrap_or_default()
+    }
+
+    /// Reads what is in a runner's socket already.
+    pub(crate) fn drain_socket(&mut self, id: RunnerId) {
+        if let Some(runner) = self.by_id.get_mut(&id) {
+            runner.drain_socket(&mut self.scratch);
+        }
+    }
+
+    /// Keeps the end of what was printed. Returns what goes to the client now.
+    pub(crate) fn on_printed(&mut self, id: RunnerId, printed: Printed) -> Option<Output> {
+        let runner = self.by_id.get_mut(&id)?;
+        let Printed { writer, fd, bytes } = printed;
+        let Some(attempt) = writer.and_then(|writer| runner.queue.find(writer)) else {
+            runner.output_between_tasks.push(&bytes);
+            let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]);
+            tracing::debug!("runner {} wrote while it had no task: {}", runner.pid, shown.trim_end());
+            return None;
+        };
+        attempt.tail.push(&bytes);
+        if attempt.is_captured {
+            return None;
+        }
+        attempt.window.on_sent(bytes.len());
+        Some(Output { from: attempt.attempt, fd, bytes })
+    }
+
+    /// The manager is gone. Output that was on the way will never be credited.
+    pub(crate) fn on_manager_lost(&mut self) {
+        let attempts = self.by_id.values_mut().flat_map(|runner| runner.queue.all());
+        attempts.for_each(|attempt| attempt.window.write_off());
+    }
+
+    /// An attempt, if that runner has it.
+    pub(crate) fn attempt(&mut self, id: RunnerId, attempt: AttemptId) -> Option<&mut AttemptIo> {
+        self.by_id.get_mut(&id)?.queue.find(attempt)
+    }
+}

@@ -8,17 +8,18 @@ mod pythons;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argon_core::pool::{Program, RunnerKind};
 use argon_proto::Runtime;
 use bytes::Bytes;
 
-use super::{WorkerConfig, WorkerError};
+use super::config::{WorkerConfig, WorkerError};
+use super::process::kernel;
 
 pub(super) use pythons::Pythons;
 
-/// An interpreter that has not told its version by then is broken.
+/// An interpreter that has not reported its version by then is broken.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 
 /// How a runner is started by a Python interpreter.
@@ -107,14 +108,11 @@ fn ask(mut command: Command) -> Result<Child, String> {
 
 /// The standard output of a short command, or why there is none.
 fn answer_of(mut child: Child) -> Result<String, String> {
-    let begun = Instant::now();
-    while matches!(child.try_wait(), Ok(None)) {
-        if begun.elapsed() > DISCOVERY_LIMIT {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(format!("it did not answer for {} s", DISCOVERY_LIMIT.as_secs()));
-        }
-        std::thread::sleep(Duration::from_micros(500));
+    let has_ended = kernel::wait_until_ended(&child, DISCOVERY_LIMIT).map_err(|error| error.to_string())?;
+    if !has_ended {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!("it did not answer for {} s", DISCOVERY_LIMIT.as_secs()));
     }
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
     if !output.status.success() {

@@ -1,43 +1,25 @@
-//! The text of modules that tasks ask their clients for: each question is asked once for a session, and the answer serves
-//! every later runner. Owns the answers and who waits for one; what an answer says is between client and runner.
+//! What clients have answered about modules: kept by session and question, so that a client answers each question once.
 
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::RunnerId;
-use argon_proto::conversation::runner::ToRunner;
-use argon_proto::conversation::worker::FromWorker;
-use argon_proto::conversation::{Answer, Ask};
-use argon_proto::{AttemptId, SessionId};
+use argon_proto::SessionId;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
 
-use crate::worker::driver::Driver;
-use crate::worker::runners::runner::Runner;
-
-/// All answers together hold at most so much; the sessions not used for longest go first.
+/// Memory of all answers together; the sessions not used for longest go first.
 const ANSWERS_BYTES: usize = 64 << 20;
-/// Sessions whose answers are kept.
+/// Number of sessions whose answers are kept.
 const SESSIONS_MAX: usize = 1024;
-/// The answers of a session that has no task here and asked nothing for so long are dropped.
+/// The answers of a session that has no task here and has asked nothing for this time are dropped.
 const IDLE_LIMIT: Duration = Duration::from_secs(600);
-/// What an answer costs beside its bytes.
+/// Memory of an answer beside its bytes.
 const ANSWER_OVERHEAD_BYTES: usize = 128;
 
-/// A question of a task that waits for its answer.
-#[derive(Debug)]
-pub(crate) struct Asking {
-    ask: u32,
-    question: Bytes,
-    is_about_module: bool,
-    is_sent: bool,
-}
-
-/// What clients answered, by session and question.
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    sessions: FxHashMap<SessionId, Kept>,
+    sessions: FxHashMap<SessionId, SessionAnswers>,
     bytes: usize,
     bytes_max: usize,
     /// When to look for idle sessions; set while there are any sessions.
@@ -45,16 +27,16 @@ pub(crate) struct Answers {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct SessionAnswers {
     answers: FxHashMap<Bytes, KnownAnswer>,
     bytes: usize,
     used: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct KnownAnswer {
-    found: bool,
-    bytes: Bytes,
+pub(crate) struct KnownAnswer {
+    pub(crate) found: bool,
+    pub(crate) bytes: Bytes,
 }
 
 impl Default for Answers {
@@ -63,21 +45,16 @@ impl Default for Answers {
     }
 }
 
-impl Asking {
-    /// Whether it is the question of this number.
-    pub(crate) fn is(&self, ask: u32) -> bool {
-        self.ask == ask
-    }
-}
-
 impl Answers {
-    fn find(&mut self, now: Time, session: SessionId, question: &Bytes) -> Option<KnownAnswer> {
+    /// The answer to a question of a session. Counts as a use.
+    pub(crate) fn find(&mut self, now: Time, session: SessionId, question: &Bytes) -> Option<KnownAnswer> {
         let kept = self.sessions.get_mut(&session)?;
         kept.used = now;
         kept.answers.get(question).cloned()
     }
 
-    fn keep(&mut self, now: Time, session: SessionId, question: &Bytes, answer: &KnownAnswer) {
+    /// Keeps an answer.
+    pub(crate) fn keep(&mut self, now: Time, session: SessionId, question: &Bytes, answer: &KnownAnswer) {
         let bytes = question.len() + answer.bytes.len() + ANSWER_OVERHEAD_BYTES;
         if bytes > self.bytes_max || self.find(now, session, question).is_some() {
             return;
@@ -86,7 +63,7 @@ impl Answers {
         while self.bytes + bytes > self.bytes_max || is_new && self.sessions.len() >= SESSIONS_MAX {
             self.drop_oldest();
         }
-        let new = || Kept { answers: FxHashMap::default(), bytes: 0, used: now };
+        let new = || SessionAnswers { answers: FxHashMap::default(), bytes: 0, used: now };
         let kept = self.sessions.entry(session).or_insert_with(new);
         // Copies: what arrived shares its memory with whatever else one read brought.
         let answer = KnownAnswer { found: answer.found, bytes: Bytes::copy_from_slice(&answer.bytes) };
@@ -109,7 +86,7 @@ impl Answers {
         self.look_at
     }
 
-    /// Drops the answers of sessions that were idle for long; `is_here` tells of a session whether it has a task here.
+    /// Drops the answers of sessions that were idle for long. `is_here` is true for a session that has a task here.
     pub(crate) fn drop_idle(&mut self, now: Time, is_here: impl Fn(SessionId) -> bool) {
         self.sessions.retain(|session, kept| {
             let stays = now < kept.used + IDLE_LIMIT || is_here(*session);
@@ -120,117 +97,6 @@ impl Answers {
         // A session that stays for its tasks is looked at again after a whole turn.
         self.look_at = next.map(|at| if at <= now { now + IDLE_LIMIT } else { at });
     }
-}
-
-impl Driver {
-    /// A task asks its client something.
-    pub(crate) fn on_ask(&mut self, id: RunnerId, ask: u32, question: Bytes) {
-        let Some(runner) = self.runners.get_mut(&id) else {
-            return;
-        };
-        let Some(current) = runner.hands.current() else {
-            return self.complain(id, "it asked a question outside of any task".to_owned());
-        };
-        let to = current.attempt;
-        let is_about_module = is_about_module(&question);
-        if is_about_module
-            && let Some(KnownAnswer { found, bytes }) =
-                self.answers.find(self.now, to.task.session, &question)
-        {
-            return runner.say(ToRunner::Answer(Answer { to, ask, found, bytes }));
-        }
-        runner.asking = Some(Asking { ask, question, is_about_module, is_sent: false });
-        self.ask_clients();
-    }
-
-    /// Sends the questions that nobody has asked yet. Of several runners that want the same module one asks.
-    pub(crate) fn ask_clients(&mut self) {
-        if !self.is_linked {
-            return;
-        }
-        for id in self.runners.keys().copied().collect::<Vec<_>>() {
-            let Some((from, asking)) = self.runners.get(&id).and_then(Runner::question) else {
-                continue;
-            };
-            let is_due = !asking.is_sent
-                && !self
-                    .runners
-                    .values()
-                    .filter_map(Runner::question)
-                    .any(|(other_from, other)| other.is_sent && is_same(asking, from, other, other_from));
-            if is_due {
-                let (ask, question) = (asking.ask, asking.question.clone());
-                self.tell(FromWorker::Ask(Ask { from, ask, question }));
-                if let Some(asking) = self.runners.get_mut(&id).and_then(|runner| runner.asking.as_mut()) {
-                    asking.is_sent = true;
-                }
-            }
-        }
-    }
-
-    /// A new connection carries every question anew.
-    pub(crate) fn ask_clients_again(&mut self) {
-        for asking in self.runners.values_mut().filter_map(|runner| runner.asking.as_mut()) {
-            asking.is_sent = false;
-        }
-        self.ask_clients();
-    }
-
-    pub(crate) fn on_answer(&mut self, answer: Answer) {
-        let Answer { to, ask, found, bytes } = answer;
-        if self.on_stdin(to, ask, found, &bytes) {
-            return;
-        }
-        let runner = self.runner_of(to);
-        // A question that was asked again on a new connection may be answered twice.
-        let asked = runner.and_then(|runner| {
-            let asking = runner.asking.take_if(|asking| asking.ask == ask)?;
-            runner.say(ToRunner::Answer(Answer { to, ask, found, bytes: bytes.clone() }));
-            Some(asking)
-        });
-        let Some(asked) = asked.filter(|asked| asked.is_about_module) else {
-            return;
-        };
-        for runner in self.runners.values_mut() {
-            let Some(from) = runner.hands.current().map(|current| current.attempt) else {
-                continue;
-            };
-            if let Some(asking) = runner.asking.take_if(|asking| is_same(asking, from, &asked, to)) {
-                runner.say(ToRunner::Answer(Answer {
-                    to: from,
-                    ask: asking.ask,
-                    found,
-                    bytes: bytes.clone(),
-                }));
-            }
-        }
-        // A "no" without words is the manager's: the client is away, and may answer another time.
-        if found || !bytes.is_empty() {
-            self.answers.keep(self.now, to.task.session, &asked.question, &KnownAnswer { found, bytes });
-        }
-    }
-}
-
-impl Runner {
-    /// The question of its attempt that waits for an answer.
-    fn question(&self) -> Option<(AttemptId, &Asking)> {
-        Some((self.hands.current()?.attempt, self.asking.as_ref()?))
-    }
-}
-
-/// Whether two tasks of one session ask for the same module.
-fn is_same(one: &Asking, one_from: AttemptId, other: &Asking, other_from: AttemptId) -> bool {
-    one.is_about_module && one_from.task.session == other_from.task.session && one.question == other.question
-}
-
-/// Questions whose answer is the same for all tasks of a session.
-fn is_about_module(question: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Question {
-        kind: String,
-    }
-    serde_json::from_slice(question)
-        .is_ok_and(|Question { kind }| matches!(kind.as_str(), "perl-module" | "python-module"))
 }
 
 #[cfg(test)]
@@ -291,13 +157,5 @@ mod tests {
         assert!(answers.find(due, B, &question("A.pm")).is_some());
         answers.drop_idle(due + IDLE_LIMIT, |_| false);
         assert_eq!((answers.bytes, answers.next_deadline()), (0, None));
-    }
-
-    #[test]
-    fn only_questions_about_modules_are_shared() {
-        assert!(is_about_module(&question("A.pm")));
-        assert!(is_about_module(br#"{"kind":"python-module","name":"a.b"}"#));
-        assert!(!is_about_module(br#"{"kind":"stdin","offset":0,"bytes":9}"#));
-        assert!(!is_about_module(b"nothing"));
     }
 }

@@ -120,17 +120,20 @@ impl Executables {
         Ok(path)
     }
 
-    /// Whether something was not started for long.
-    pub(crate) fn has_cold(&self, now: Time) -> bool {
-        self.held.values().any(|held| is_cold(held, now))
+    /// When [`Self::remove_cold`] has something to do.
+    pub(crate) fn cold_at(&self) -> Option<Time> {
+        self.held.values().map(|held| held.used + COLD_AFTER).min()
     }
 
-    /// Removes what was not started for long, except what is `wanted`. Returns what is gone.
+    /// Removes what was not started for long. What is `wanted` counts as used. Returns what is gone.
     pub(crate) fn remove_cold(&mut self, now: Time, wanted: &FxHashSet<BlobHash>) -> Vec<BlobHash> {
+        for hash in wanted {
+            self.held.entry(*hash).and_modify(|held| held.used = now);
+        }
         let cold: Vec<BlobHash> = self
             .held
             .iter()
-            .filter(|(hash, held)| is_cold(held, now) && !wanted.contains(hash))
+            .filter(|(_, held)| now.since(held.used) >= COLD_AFTER)
             .map(|(hash, _)| *hash)
             .collect();
         cold.iter().for_each(|hash| self.remove(*hash));
@@ -201,10 +204,6 @@ impl Executables {
         let lock = locked(&lock).map_err(failed(&lock, "locked"))?;
         Ok((folder, lock))
     }
-}
-
-fn is_cold(held: &Held, now: Time) -> bool {
-    now.since(held.used) >= COLD_AFTER
 }
 
 impl Drop for Executables {

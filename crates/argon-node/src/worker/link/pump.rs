@@ -14,7 +14,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::worker::LinkEvent;
+use crate::worker::uplink::LinkEvent;
 
 /// A PING goes out when nothing else did for so long.
 const PING_AFTER: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::thread;
 
-use crate::worker::WorkerConfig;
+use crate::worker::config::WorkerConfig;
 
 const NAMES: [&str; 7] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "PERL5LIB", "PYTHONPATH"];
 

@@ -2,10 +2,15 @@
 
 use std::io;
 use std::io::{PipeReader, PipeWriter};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::process::Child;
+use std::time::{Duration, Instant};
 
 use bytes::BufMut;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -37,6 +42,36 @@ pub(crate) fn reap(pid: Pid) -> io::Result<Option<Ended>> {
     }
 }
 
+/// A descriptor that becomes readable when a child of this process has ended.
+///
+/// # Errors
+/// If there is no such process, or the kernel is older than Linux 5.3.
+pub(crate) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: takes two integers and touches no memory of ours.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let descriptor = RawFd::try_from(descriptor).ok().filter(|descriptor| *descriptor >= 0);
+    let descriptor = descriptor.ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel has just made this descriptor for us, with CLOEXEC; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Waits until a child has ended; `false` if it has not within `limit`.
+///
+/// # Errors
+/// If the child cannot be watched.
+pub(crate) fn wait_until_ended(child: &Child, limit: Duration) -> io::Result<bool> {
+    let descriptor = pidfd(Pid::from_raw(child.id().cast_signed()))?;
+    let mut watched = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match poll(&mut watched, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Err(Errno::EINTR) => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
+}
+
 /// Lets every descriptor from 3 up close at exec, also those that this process was started with. Kernels before 5.11
 /// cannot; there, what the program opened itself is safe anyway. Async-signal-safe.
 pub(crate) fn close_others_at_exec() {
@@ -55,6 +90,12 @@ pub(crate) fn read_into(socket: &UnixStream, buffer: &mut impl BufMut) -> io::Re
     // SAFETY: so many bytes were just written there.
     unsafe { buffer.advance_mut(count) };
     Ok(count)
+}
+
+/// Makes our end of a pipe or socket one that never waits.
+pub(crate) fn unblock(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
 }
 
 /// Bytes that a pipe holds.

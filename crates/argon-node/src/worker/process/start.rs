@@ -8,13 +8,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 
+use super::kernel;
+use super::lease_pipe::LeasePipe;
 use super::mark::Mark;
 use super::spawn::{Plan, SpawnError, c_string, spawn};
-use crate::worker::runners::run_queue::Claims;
 use crate::worker::runtime::Launch;
 
 /// What a runner's socket holds in each direction, if the system allows so much.
@@ -29,13 +29,21 @@ pub(crate) struct Started {
     pub(crate) stderr: PipeReader,
 }
 
-/// Starts a runner; returns it with the worker's end of its private socket and of its claims.
+/// A runner that was just started, with the worker's ends of its private socket and its leases.
+#[derive(Debug)]
+pub(crate) struct StartedRunner {
+    pub(crate) process: Started,
+    pub(crate) socket: UnixStream,
+    pub(crate) leases: LeasePipe,
+}
+
+/// Starts a runner.
 pub(crate) fn start(
     launch: &Launch,
     environment: &[(OsString, OsString)],
     mark: Mark,
     memory_mib: u32,
-) -> Result<(Started, (UnixStream, Claims)), SpawnError> {
+) -> Result<StartedRunner, SpawnError> {
     let program =
         in_path(launch.program.as_os_str(), path_of(environment), None).map_err(SpawnError::Program)?;
     let (socket, its_socket) = UnixStream::pair().map_err(SpawnError::System)?;
@@ -44,12 +52,12 @@ pub(crate) fn start(
         let _ = setsockopt(socket, sockopt::SndBuf, &SOCKET_BYTES);
     }
     let ([stdout, stderr], [its_stdout, its_stderr]) = output_pipes().map_err(SpawnError::System)?;
-    unblock(socket.as_fd()).map_err(SpawnError::System)?;
+    kernel::unblock(socket.as_fd()).map_err(SpawnError::System)?;
     let stdin = File::open("/dev/null").map_err(SpawnError::System)?;
-    let (claims, its_claims) = Claims::new().map_err(SpawnError::System)?;
+    let (leases, its_leases) = LeasePipe::new().map_err(SpawnError::System)?;
     let own = [
         ("ARGON_RUNNER_FD", its_socket.as_raw_fd().to_string()),
-        ("ARGON_CLAIM_FD", its_claims.as_raw_fd().to_string()),
+        ("ARGON_CLAIM_FD", its_leases.as_raw_fd().to_string()),
         ("ARGON_FIONREAD", libc::FIONREAD.to_string()),
     ]
     .map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -63,27 +71,21 @@ pub(crate) fn start(
         folder: None,
         umask: None,
         stdio: [stdin.into(), its_stdout.into(), its_stderr.into()],
-        kept: vec![its_socket.into(), its_claims],
+        kept: vec![its_socket.into(), its_leases],
         mark,
         memory_mib,
     };
     let (pid, descriptor) = spawn(&plan)?;
-    Ok((Started { pid, descriptor, stdout, stderr }, (socket, claims)))
+    Ok(StartedRunner { process: Started { pid, descriptor, stdout, stderr }, socket, leases })
 }
 
 /// Pipes for standard output and error: our ends, which never wait, and the process's.
 pub(crate) fn output_pipes() -> io::Result<([PipeReader; 2], [PipeWriter; 2])> {
     let (stdout, its_stdout) = io::pipe()?;
     let (stderr, its_stderr) = io::pipe()?;
-    unblock(stdout.as_fd())?;
-    unblock(stderr.as_fd())?;
+    kernel::unblock(stdout.as_fd())?;
+    kernel::unblock(stderr.as_fd())?;
     Ok(([stdout, stderr], [its_stdout, its_stderr]))
-}
-
-/// Makes our end of a pipe or socket one that never waits.
-pub(crate) fn unblock(descriptor: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
-    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok(())
 }
 
 /// An environment as the kernel wants it.

@@ -15,22 +15,26 @@ use super::mark::Mark;
 /// Room for a list of children that is quick to look through.
 const LIST_BYTES: usize = 4096;
 
-/// Ends the children of this process that carry a mark of `worker` which `is_alive` does not know, and collects those
-/// that have ended. `own` are the runners themselves; what
-/// carries the mark of one that `is_starting` may be one. Returns how many were there and not ended yet.
-pub(crate) fn leftovers_below(
-    worker: Mark,
-    own: impl Fn(Pid) -> bool,
-    is_starting: impl Fn(Mark) -> bool,
-    is_alive: impl Fn(Mark) -> bool,
-) -> usize {
+/// The processes that are not left over.
+pub(crate) trait Alive {
+    /// True for a process that the worker has started and not collected.
+    fn owns(&self, pid: Pid) -> bool;
+    /// True for the mark of such a process.
+    fn is_marked(&self, mark: Mark) -> bool;
+    /// True for the mark of a process that is being started. Its pid is not known yet.
+    fn is_starting(&self, mark: Mark) -> bool;
+}
+
+/// Kills the children of this process that carry a mark of `worker` and are not `alive`, and collects those that have
+/// ended. Returns how many had not ended yet.
+pub(crate) fn leftovers_below(worker: Mark, alive: &impl Alive) -> usize {
     let mut remaining = 0;
-    for child in children().into_iter().filter(|child| !own(*child)) {
-        let is_mine = |mark: &Mark| mark.is_same_worker(worker) && !is_starting(*mark);
-        let Some(mark) = Mark::of(child).filter(is_mine) else {
+    for child in children().into_iter().filter(|child| !alive.owns(*child)) {
+        let is_known = |mark: &Mark| mark.is_same_worker(worker) && !alive.is_starting(*mark);
+        let Some(mark) = Mark::of(child).filter(is_known) else {
             continue;
         };
-        let is_left_over = !is_alive(mark);
+        let is_left_over = !alive.is_marked(mark);
         if is_left_over {
             let _ = kill(child, Signal::SIGKILL);
         }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Launch, answer_of, ask};
-use crate::worker::{WorkerConfig, WorkerError};
+use crate::worker::config::{WorkerConfig, WorkerError};
 
 const VERSION_MIN: (u32, u32) = (5, 16);
 const BOOTSTRAP: &str = include_str!("../../../../../perl/lib/Argon/Runner/bootstrap.txt");
@@ -35,7 +35,6 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Data/Copy.pm",
     "Argon/Code/Receive.pm",
     "Argon/Runner/Caller.pm",
-    "Argon/Runner/Kernel.pm",
     "Argon/Runner/Socket.pm",
     "Argon/Runner/Reset.pm",
     "Argon/Runner/Modules.pm",
@@ -44,7 +43,6 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/SharedValues.pm",
     "Argon/Runner/Stack.pm",
     "Argon/Runner/FastPath.pm",
-    "Argon/Runner/Template.pm",
     "Argon/Runner.pm",
 ];
 

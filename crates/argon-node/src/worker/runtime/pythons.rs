@@ -15,7 +15,7 @@ use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 
 use super::{answer_of, ask};
-use crate::worker::WorkerError;
+use crate::worker::config::WorkerError;
 
 /// Interpreters that tasks can run in.
 const VERSION_MIN: Version = Version { major: 3, minor: 9 };
@@ -89,6 +89,11 @@ impl Pythons {
 
     pub(in crate::worker) fn found(&self) -> &[Python] {
         &self.found
+    }
+
+    /// The versions, the default first.
+    pub(in crate::worker) fn versions(&self) -> Vec<Version> {
+        self.found.iter().map(|python| python.version).collect()
     }
 
     /// For people: the full versions.

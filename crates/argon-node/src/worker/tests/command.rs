@@ -116,11 +116,11 @@ fn what_cannot_be_started_is_told_in_words_with_the_status_of_shells() {
                 Some(126),
                 "cannot be executed on worker test: Permission denied",
             ),
-            (json!({"argv": [file("text", "x", 0o755)]}), Some(126), "no script that begins with #!"),
+            (json!({"argv": [file("text", "x", 0o755)]}), Some(126), "nor a script that begins with #!"),
             (
                 json!({"argv": [file("orphan", "#!/no/such/shell\n", 0o755)]}),
                 Some(126),
-                "interpreter or loader that it names is not there",
+                "interpreter or loader that it names is missing",
             ),
             (
                 json!({"argv": ["true"], "cwd": "/no/such/folder"}),
@@ -230,7 +230,7 @@ fn input_is_asked_of_the_client_as_the_command_reads() {
         let (from, ask, _) = worker.question().await;
         worker.say(ToWorker::Answer(Answer { to: from, ask, found: false, bytes: Bytes::new() }));
         let died = report(&worker.outcome(attempt).await);
-        assert!(died.message.contains("what it reads is not to be had from its client any more"), "{died:?}");
+        assert!(died.message.contains("its client no longer has what it reads"), "{died:?}");
         worker.end(StopLevel::Drain).await;
     });
 }

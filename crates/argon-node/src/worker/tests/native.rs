@@ -136,11 +136,11 @@ fn what_cannot_start_is_told_at_the_first_attempt_and_others_go_on() {
         let mut foreign = std::fs::read("/bin/true").expect("a program");
         foreign[18..20].copy_from_slice(&[0xf0, 0xf0]);
         let died = worker.native_death(foreign).await;
-        assert!(died.message.contains("it is no program for this machine"), "{died:?}");
+        assert!(died.message.contains("it is not a program for this machine"), "{died:?}");
         assert!(died.message.contains("link it statically"), "{died:?}");
 
         let died = worker.native_death(altered(b"/lib64/ld-", b"/lib64/xx-")).await;
-        assert!(died.message.contains("the loader that it names is not there"), "{died:?}");
+        assert!(died.message.contains("the loader that it names is missing"), "{died:?}");
 
         let died = worker.native_death(altered(b"libc.so.6", b"libx.so.6")).await;
         assert!(died.message.contains("it exited with status 127 before it was ready"), "{died:?}");
@@ -152,18 +152,18 @@ fn what_cannot_start_is_told_at_the_first_attempt_and_others_go_on() {
         assert!(died.message.contains("does not start on worker test: it exited with status 3"), "{died:?}");
 
         let died = worker.native_death("just text").await;
-        assert!(died.message.contains("it is no program for this machine"), "{died:?}");
+        assert!(died.message.contains("it is not a program for this machine"), "{died:?}");
         assert_eq!(worker.value_of("7").await, 7);
         worker.end(StopLevel::Drain).await;
     });
 }
 
 #[test]
-fn an_executable_that_does_not_say_ready_is_given_up() {
+fn an_executable_that_does_not_send_ready_is_killed() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
         let died = worker.native_death("#!/bin/sh\necho waiting; exec sleep 1000\n").await;
-        assert!(died.message.contains("it did not say READY within 10 s"), "{died:?}");
+        assert!(died.message.contains("it did not send READY within 10 s"), "{died:?}");
         assert_eq!(died.output.as_deref(), Some("waiting\n"));
         worker.end(StopLevel::Drain).await;
     });

@@ -3,7 +3,7 @@
 use argon_proto::conversation::worker::Register;
 use argon_proto::{AttemptId, Runtime};
 
-use crate::worker::WorkerConfig;
+use crate::worker::config::WorkerConfig;
 
 /// `spec/protocol.md`, section 8.
 pub(crate) fn introduction(

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::unix::AsyncFd;
 
 use crate::worker::process::kernel;
-use crate::worker::process::start::unblock;
+use crate::worker::process::kernel::unblock;
 
 /// Bytes that are asked of the client at once.
 const ASKED_BYTES: u64 = 256 << 10;

@@ -1,0 +1,73 @@
+//! Who a worker is, how it treats its runners, and why it cannot work.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use argon_proto::WorkerId;
+
+/// Who a worker is and how it treats its runners.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Its identity, random per process.
+    pub id: WorkerId,
+    /// Its name for people.
+    pub name: String,
+    /// The machine it runs on.
+    pub host: String,
+    /// Tasks that it runs at once.
+    pub slots: usize,
+    /// Tasks after which a runner is replaced; 0 for never.
+    pub max_requests: u64,
+    /// Time limit for tasks that bring none, milliseconds; 0 for none.
+    pub default_timeout_ms: u32,
+    /// Names of further environment variables that runners get.
+    pub pass_env: Vec<String>,
+    /// The Perl interpreter; `perl` of the PATH if not given.
+    pub perl: Option<PathBuf>,
+    /// The Python interpreters; those of the PATH if none is given.
+    pub pythons: Vec<PathBuf>,
+    /// Whether tasks may load modules from their client.
+    pub remote_modules: bool,
+    /// How long running tasks may take to finish when the worker drains.
+    pub drain_limit: Duration,
+}
+
+/// Why a worker cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// No interpreter.
+    #[error("no {language} was found ({tried}: {why}); install it, or name it with {option}")]
+    NoInterpreter {
+        /// Which language.
+        language: &'static str,
+        /// The program that was tried.
+        tried: String,
+        /// What the system said.
+        why: String,
+        /// The command line option that names another.
+        option: &'static str,
+    },
+    /// An interpreter that is too old, or answers strangely.
+    #[error("{program} cannot run tasks: {why}")]
+    BadInterpreter {
+        /// The program.
+        program: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The operating system refuses something that a worker needs.
+    #[error("the worker cannot {what}: {source}")]
+    System {
+        /// What it wanted to do.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl WorkerError {
+    /// The system has refused to do `what`.
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}

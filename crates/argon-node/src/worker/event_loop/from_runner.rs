@@ -1,0 +1,198 @@
+//! Messages, output and exits of runners become facts for the pool.
+
+use std::time::Duration;
+
+use argon_core::pool::{Exit, Input, RunnerId};
+use argon_proto::conversation::Ask;
+use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
+use argon_proto::{DecodeError, Outcome, Report, Runtime, Status};
+use nix::sys::signal::Signal;
+
+use super::WorkerLoop;
+use crate::worker::process::kernel::{self, Ended};
+use crate::worker::runners::pipes::Printed;
+use crate::worker::runners::runner::{Runner, RunnerEvent};
+use crate::worker::timers::Timer;
+
+/// A runner that has closed its socket exits within this time, or is of no use.
+const CLOSED_LIMIT: Duration = Duration::from_millis(500);
+
+impl WorkerLoop {
+    pub(super) fn on_runner(&mut self, id: RunnerId, event: RunnerEvent) {
+        match event {
+            RunnerEvent::Received => self.on_received(id),
+            RunnerEvent::Closed => {
+                self.expect_within(id, CLOSED_LIMIT, "it closed the socket over which it gets its tasks");
+            }
+            RunnerEvent::Printed(printed) => self.on_printed(id, printed),
+            RunnerEvent::WantsInput(ask, question) => self.on_question(id, ask, question),
+            RunnerEvent::Exited => self.on_exited(id),
+        }
+    }
+
+    fn on_received(&mut self, id: RunnerId) {
+        while let Some(runner) = self.runners.get_mut(id) {
+            match runner.next_message() {
+                Ok(Some(message)) => self.on_runner_message(id, message),
+                Ok(None) => return,
+                Err(DecodeError::Misplaced(_)) => {
+                    return runner.kill_for("it sent a message that is not a runner's to send".to_owned());
+                }
+                Err(error) => {
+                    return runner.kill_for(format!("it sent what is not the runner protocol: {error}"));
+                }
+            }
+        }
+    }
+
+    fn on_runner_message(&mut self, id: RunnerId, message: FromRunner) {
+        match message {
+            FromRunner::Ready(ready) => self.on_ready(id, &ready),
+            FromRunner::Outcome(outcome) => self.on_outcome(id, outcome),
+            FromRunner::OutputLeft => {
+                self.uplink.stay_alert(self.timers.now());
+                self.drain_pipes(id);
+                if let Some(runner) = self.runners.get_mut(id) {
+                    runner.send(&ToRunner::OutputTaken);
+                }
+            }
+            FromRunner::NeedBlob(hashes) => {
+                self.uplink.stay_alert(self.timers.now());
+                self.runners.send_blobs(id, hashes, &mut self.cache.blobs);
+                self.cache.want_blobs();
+            }
+            FromRunner::Ask(Ask { ask, question, .. }) => {
+                self.uplink.stay_alert(self.timers.now());
+                self.on_question(id, ask, question);
+            }
+            FromRunner::Log(_) => {}
+        }
+    }
+
+    fn on_ready(&mut self, id: RunnerId, ready: &Ready) {
+        let Some(runner) = self.runners.get_mut(id) else {
+            return;
+        };
+        if !runner.on_ready(ready) {
+            return runner.kill_for("it sent READY twice".to_owned());
+        }
+        self.timers.stop(Timer::Runner(id));
+        self.processes.on_runner_ready();
+        self.tell_pool(Input::RunnerReady { runner: id, takes_prefetch: ready.claims });
+    }
+
+    fn on_outcome(&mut self, id: RunnerId, mut outcome: Outcome) {
+        if self.runners.get_mut(id).is_some_and(|runner| !runner.reads_leases) {
+            self.drain_pipes(id);
+        }
+        let Some(runner) = self.runners.get_mut(id) else {
+            return;
+        };
+        let head = &outcome.head;
+        let due = runner.queue.current().map(|current| current.attempt);
+        let is_due = due.is_some_and(|due| due.task == head.id && due.attempt == head.attempt);
+        if !is_due || !matches!(head.status, Status::Ok | Status::Error) {
+            let (status, task) = (head.status.name(), head.id);
+            return runner.kill_for(format!(
+                "it sent an outcome that cannot be: {status} of {task}, and {due:?} was due"
+            ));
+        }
+        let is_error = head.status == Status::Error;
+        if let Some(attempt) = runner.queue.finish()
+            && (attempt.is_captured || is_error && !attempt.tail.is_empty())
+        {
+            let report = Report { output: Some(attempt.tail.text()), ..Report::from_json(&outcome.report) };
+            outcome.report = report.to_json();
+        }
+        runner.wants_blobs.clear();
+        if self.cache.questions.forget(id) {
+            self.send_questions();
+        }
+        self.tell_pool(Input::RunnerFinished { runner: id, outcome });
+    }
+
+    /// Output goes to the client, and its end into reports.
+    fn on_printed(&mut self, id: RunnerId, printed: Printed) {
+        if let Some(output) = self.runners.on_printed(id, printed) {
+            self.uplink.send_output(self.timers.now(), output);
+        }
+    }
+
+    fn drain_pipes(&mut self, id: RunnerId) {
+        for printed in self.runners.drain_pipes(id) {
+            self.on_printed(id, printed);
+        }
+    }
+
+    /// The process has ended, but may not be collected yet.
+    fn on_exited(&mut self, id: RunnerId) {
+        let Some(runner) = self.runners.get_mut(id) else {
+            return;
+        };
+        // While the pid is ours: everything that the task has started ends with it.
+        runner.signal(Signal::SIGKILL);
+        self.tell_pool(Input::RunnerEnded { runner: id });
+        self.retract(id);
+        self.carry_out_all();
+        self.runners.drain_socket(id);
+        self.on_received(id);
+        self.drain_pipes(id);
+        let Some(runner) = self.runners.remove(id) else {
+            return;
+        };
+        let ended = match kernel::reap(runner.pid) {
+            Ok(Some(ended)) => ended,
+            Ok(None) => {
+                // It is readable a moment before it can be collected while another of its threads still runs.
+                return self.runners.insert(id, runner);
+            }
+            Err(error) => {
+                tracing::warn!("the exit status of runner {} is unknown: {error}", runner.pid);
+                Ended::default()
+            }
+        };
+        self.timers.stop(Timer::Runner(id));
+        self.processes.sweep(&self.runners);
+        // A client's own executable is no trouble of this worker.
+        if !runner.is_ready && runner.kind.runtime != Runtime::Native {
+            self.processes.report_trouble(death_at_start(&runner, ended));
+        }
+        if self.cache.questions.forget(id) {
+            self.send_questions();
+        }
+        self.tell_pool(Input::RunnerGone { runner: id, exit: exit_of(runner, ended) });
+    }
+
+    /// The runner is killed if it has not done something within `limit`.
+    pub(super) fn expect_within(&mut self, id: RunnerId, limit: Duration, when_overdue: &'static str) {
+        if let Some(runner) = self.runners.get_mut(id) {
+            runner.when_overdue = when_overdue;
+            self.timers.set_after(Timer::Runner(id), limit);
+        }
+    }
+}
+
+fn exit_of(runner: Runner, ended: Ended) -> Exit {
+    let last = runner.queue.current().map_or(&runner.output_between_tasks, |current| &current.tail);
+    Exit {
+        pid: u32::try_from(runner.pid.as_raw()).ok(),
+        signal: ended.signal,
+        code: ended.code,
+        peak_kib: ended.peak_kib,
+        output: last.text(),
+        complaint: runner.complaint,
+    }
+}
+
+fn death_at_start(runner: &Runner, ended: Ended) -> String {
+    let how = match (&runner.complaint, ended.signal, ended.code) {
+        (Some(complaint), _, _) => format!("was killed because {complaint}"),
+        (None, Some(signal), _) => format!("was killed by signal {signal}"),
+        (None, None, Some(code)) => format!("exited with status {code}"),
+        (None, None, None) => "ended".to_owned(),
+    };
+    let output = runner.output_between_tasks.text();
+    let output = output.trim();
+    let colon = if output.is_empty() { "" } else { ": " };
+    format!("a runner {how} before it was ready{colon}{output}")
+}

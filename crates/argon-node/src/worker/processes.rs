@@ -1,0 +1,274 @@
+//! The processes of a worker: starts runners and commands, and ends what they leave behind.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, STATIC_ADVICE};
+use argon_proto::{Runtime, Task, WorkerId};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::command::{Commands, NotStarted, StartingCommand};
+use super::config::{WorkerConfig, WorkerError};
+use super::process::environment;
+use super::process::leftovers::Leftovers;
+use super::process::mark::Mark;
+use super::process::spawn::SpawnError;
+use super::process::spawners::{Spawned, Spawners};
+use super::process::start;
+use super::process::sweep::Alive;
+use super::runners::Runners;
+use super::runners::runner::Runner;
+use super::runtime::{Launch, Runtimes};
+
+/// Pause before an executable is started again that another process held open.
+pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(1);
+/// Starts of such an executable before that counts as a failure.
+const BUSY_TRIES: u32 = 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    worker: WorkerId,
+    pub(crate) runtimes: Runtimes,
+    environment: Vec<(OsString, OsString)>,
+    commands: Commands,
+    spawners: Spawners,
+    starting: BTreeMap<RunnerId, StartingCommand>,
+    /// Runners whose executable another process held open, and how often it was tried.
+    busy: BTreeMap<RunnerId, (RunnerKind, u32)>,
+    leftovers: Leftovers,
+    /// Marks given so far.
+    marks: u32,
+    /// Why no process can be started; logged once.
+    trouble: Option<String>,
+}
+
+/// Something has happened to processes.
+#[derive(Debug)]
+pub(crate) enum ProcessEvent {
+    /// A command was started, or could not be.
+    Spawned(Spawned),
+    /// A child of the worker has ended.
+    ChildEnded,
+    /// Python interpreters have reported their versions.
+    PythonsFound,
+}
+
+/// Why there is no runner.
+#[derive(Debug)]
+pub(crate) struct NoRunner {
+    pub(crate) why: String,
+    pub(crate) blame: Blame,
+}
+
+impl Processes {
+    /// Processes of a worker; `guardian` starts its guardian.
+    ///
+    /// # Errors
+    /// If an interpreter that was named does not work, or the system refuses something.
+    pub(crate) fn new(
+        config: &WorkerConfig,
+        guardian: Option<std::process::Command>,
+    ) -> Result<Self, WorkerError> {
+        let runtimes = Runtimes::discover(config)?;
+        let environment = environment::for_runners(config, std::env::vars_os());
+        Ok(Self {
+            worker: config.id,
+            runtimes,
+            commands: Commands::new(config.name.clone(), &environment)
+                .map_err(WorkerError::system("prepare the environment of its runners"))?,
+            environment,
+            spawners: Spawners::new(config.slots),
+            starting: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            leftovers: Leftovers::watch(config.id, guardian)?,
+            marks: 0,
+            trouble: None,
+        })
+    }
+
+    /// True if nothing is being started.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.starting.is_empty()
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut found: impl FnMut(ProcessEvent)) {
+        while let Some(spawned) = self.spawners.poll(cx) {
+            found(ProcessEvent::Spawned(spawned));
+        }
+        if self.runtimes.pythons.poll(cx) {
+            found(ProcessEvent::PythonsFound);
+        }
+        if let Poll::Ready(()) = self.leftovers.poll(cx) {
+            found(ProcessEvent::ChildEnded);
+        }
+    }
+
+    /// Starts a runner. Returns none if another process holds its executable open; it is then started again after
+    /// [`BUSY_PAUSE`]: see [`Self::take_busy`].
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub(crate) fn start_runner(
+        &mut self,
+        id: RunnerId,
+        kind: RunnerKind,
+        launch: &Launch,
+    ) -> Result<Option<Runner>, NoRunner> {
+        let mark = self.next_mark();
+        let started = start::start(launch, &self.environment, mark, kind.memory_mib);
+        if let Err(SpawnError::Program(error)) = &started
+            && error.kind() == ErrorKind::ExecutableFileBusy
+        {
+            // A child of another thread has inherited the file that was written, until it executes a program itself.
+            let (_, tries) = self.busy.entry(id).or_insert((kind, 0));
+            *tries += 1;
+            if *tries < BUSY_TRIES {
+                return Ok(None);
+            }
+        }
+        self.busy.remove(&id);
+        let runner = started.and_then(|started| {
+            Runner::new(started, kind, mark, &launch.preamble).map_err(SpawnError::System)
+        });
+        runner.map(Some).map_err(|error| no_runner(kind, launch, &error))
+    }
+
+    /// The runners to start again.
+    pub(crate) fn busy(&self) -> Vec<(RunnerId, RunnerKind)> {
+        self.busy.iter().map(|(id, (kind, _))| (*id, *kind)).collect()
+    }
+
+    /// Starts a command. Returns what the pool is told if it cannot be started.
+    pub(crate) fn start_command(&mut self, id: RunnerId, task: &Task) -> Option<Input> {
+        let mark = self.next_mark();
+        match self.commands.plan(task, mark) {
+            Ok((starting, plan)) => {
+                self.starting.insert(id, starting);
+                self.spawners.start(id, plan);
+                None
+            }
+            Err(why) => Some(self.not_started(id, why)),
+        }
+    }
+
+    /// A command was started, or could not be. Returns none for one that nobody waits for.
+    pub(crate) fn on_spawned(&mut self, spawned: Spawned) -> Option<Result<(RunnerId, Runner), Input>> {
+        let Spawned { runner: id, result } = spawned;
+        let starting = self.starting.remove(&id)?;
+        let started = match result {
+            Ok(process) => starting.started(process),
+            Err(error) => Err(self.commands.why_not(error, &starting)),
+        };
+        Some(started.map(|runner| (id, runner)).map_err(|why| self.not_started(id, why)))
+    }
+
+    /// Signals a command as soon as its process is there.
+    pub(crate) fn signal_starting(&mut self, id: RunnerId, signal: Signal) {
+        if let Some(starting) = self.starting.get_mut(&id) {
+            starting.signal = Some(signal);
+        }
+    }
+
+    /// Kills commands as soon as their processes are there.
+    pub(crate) fn kill_starting(&mut self) {
+        self.starting.values_mut().for_each(|starting| starting.signal = Some(Signal::SIGKILL));
+    }
+
+    fn not_started(&mut self, id: RunnerId, why: NotStarted) -> Input {
+        match why {
+            NotStarted::Command(code, why) => {
+                let exit = Exit { code, complaint: Some(why), ..Exit::default() };
+                Input::RunnerGone { runner: id, exit }
+            }
+            NotStarted::Machine(why) => {
+                self.report_trouble(format!("no command can be started: {why}"));
+                Input::SpawnFailed { runner: id, why, blame: Blame::Machine }
+            }
+        }
+    }
+
+    /// Logs why processes do not start, once for each reason.
+    pub(crate) fn report_trouble(&mut self, trouble: String) {
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::warn!("{trouble}; it is tried again");
+            self.trouble = Some(trouble);
+        }
+    }
+
+    /// A runner has come up.
+    pub(crate) fn on_runner_ready(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!("runners start again");
+        }
+    }
+
+    /// A child has ended.
+    pub(crate) fn on_child_ended(&mut self, runners: &Runners) {
+        self.leftovers.on_child_ended(&Known { runners, starting: &self.starting });
+    }
+
+    /// Ends what runners that are gone have left behind.
+    pub(crate) fn sweep(&mut self, runners: &Runners) {
+        self.leftovers.sweep(&Known { runners, starting: &self.starting });
+    }
+
+    /// Ends what is left of any runner, within reason.
+    pub(crate) async fn end_all(&mut self, runners: &mut Runners) {
+        runners.clear();
+        self.starting.clear();
+        self.leftovers.end_all(&Known { runners, starting: &self.starting }).await;
+    }
+
+    fn next_mark(&mut self) -> Mark {
+        self.marks = self.marks.wrapping_add(1);
+        Mark::new(self.worker, self.marks)
+    }
+}
+
+/// The processes that are not left over.
+struct Known<'a> {
+    runners: &'a Runners,
+    starting: &'a BTreeMap<RunnerId, StartingCommand>,
+}
+
+impl Alive for Known<'_> {
+    fn owns(&self, pid: Pid) -> bool {
+        self.runners.all().any(|runner| runner.pid == pid)
+    }
+
+    fn is_marked(&self, mark: Mark) -> bool {
+        self.runners.all().any(|runner| runner.mark == mark)
+    }
+
+    fn is_starting(&self, mark: Mark) -> bool {
+        self.starting.values().any(|starting| starting.mark == mark)
+    }
+}
+
+fn no_runner(kind: RunnerKind, launch: &Launch, error: &SpawnError) -> NoRunner {
+    let on_machine = |why| NoRunner { why, blame: Blame::Machine };
+    let SpawnError::Program(error) = error else {
+        return on_machine(error.to_string());
+    };
+    if kind.runtime != Runtime::Native {
+        return on_machine(format!("{}: {error}", launch.program.display()));
+    }
+    let why = match error.raw_os_error() {
+        Some(libc::ENOEXEC) => format!("it is not a program for this machine ({error}); {STATIC_ADVICE}"),
+        // The file is there, so its loader is missing.
+        Some(libc::ENOENT | libc::ELIBBAD | libc::ELIBACC) => {
+            format!("the loader that it names is missing ({error}); {STATIC_ADVICE}")
+        }
+        Some(libc::EACCES | libc::EPERM) => format!(
+            "the worker may not execute {} ({error}); is that folder mounted noexec? Set XDG_CACHE_HOME for the worker",
+            launch.program.display()
+        ),
+        _ => return on_machine(error.to_string()),
+    };
+    NoRunner { why, blame: Blame::Program }
+}

@@ -1,0 +1,192 @@
+//! The worker's end of a runner's private socket. Moves bytes, decides nothing.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::task::{Context, Poll};
+
+use argon_proto::DecodeError;
+use argon_proto::conversation::runner::{FromRunner, ToRunner};
+use argon_proto::frame::{Decoder, Outbox};
+use bytes::BufMut;
+use tokio::io::unix::AsyncFd;
+
+use crate::worker::process::kernel;
+
+/// What is read of a runner that has ended, at most.
+const LEFT_BYTES: usize = 4 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct RunnerSocket {
+    socket: AsyncFd<UnixStream>,
+    /// The same, watched for room while it takes no more.
+    full: Option<AsyncFd<UnixStream>>,
+    outbox: Outbox,
+    decoder: Decoder<FromRunner>,
+    /// Nothing more is read.
+    is_read_closed: bool,
+}
+
+/// What reading has brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SocketRead {
+    /// Bytes; they are in the decoder.
+    Bytes,
+    /// The runner has closed it.
+    Closed,
+}
+
+impl RunnerSocket {
+    /// Takes over a socket; the runner reads `preamble` first.
+    ///
+    /// # Errors
+    /// If the socket cannot be watched.
+    pub(crate) fn new(socket: UnixStream, preamble: &[u8]) -> io::Result<Self> {
+        let mut outbox = Outbox::in_order();
+        outbox.push_raw(preamble);
+        Ok(Self {
+            socket: kernel::watched(socket)?,
+            full: None,
+            outbox,
+            decoder: Decoder::default(),
+            is_read_closed: false,
+        })
+    }
+
+    /// Reads once, and writes what the socket takes again.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<SocketRead> {
+        self.poll_write(cx);
+        while !self.is_read_closed
+            && let Poll::Ready(Ok(mut guard)) = self.socket.poll_read_ready(cx)
+        {
+            let (read, room) = read(guard.get_inner(), &mut self.decoder, scratch);
+            match read {
+                Ok(count @ 1..) => {
+                    // A short read has emptied the socket; the next bytes wake us again.
+                    if count < room {
+                        guard.clear_ready();
+                    }
+                    return Some(SocketRead::Bytes);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => {
+                    self.is_read_closed = true;
+                    return Some(SocketRead::Closed);
+                }
+            }
+        }
+        None
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) {
+        while let Some(socket) = &self.full
+            && let Poll::Ready(Ok(mut guard)) = socket.poll_write_ready(cx)
+        {
+            match write_all(guard.get_inner(), &mut self.outbox) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+                // The end of the process reports a broken socket.
+                Ok(()) | Err(_) => self.full = None,
+            }
+        }
+    }
+
+    /// The next message that was read.
+    ///
+    /// # Errors
+    /// If the runner has written something else.
+    pub(crate) fn next(&mut self) -> Result<Option<FromRunner>, DecodeError> {
+        self.decoder.next()
+    }
+
+    /// Queues a message.
+    pub(crate) fn push(&mut self, message: &ToRunner) {
+        self.outbox.push(message);
+    }
+
+    /// Writes what is queued, as far as the socket takes it.
+    ///
+    /// # Errors
+    /// If a full socket cannot be watched for room.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.full.is_some() || self.outbox.is_empty() {
+            return Ok(());
+        }
+        match write_all(self.socket.get_ref(), &mut self.outbox) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.full = Some(self.socket.get_ref().try_clone().and_then(kernel::watched_for_room)?);
+            }
+            Err(_) => self.outbox = Outbox::default(),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    /// Reads no more.
+    pub(crate) fn close_read(&mut self) {
+        self.is_read_closed = true;
+    }
+
+    /// Lets the runner read the end of the socket, at which it exits.
+    pub(crate) fn close_write(&self) {
+        let _ = self.socket.get_ref().shutdown(Shutdown::Write);
+    }
+
+    /// Reads what is there, without waiting.
+    pub(crate) fn drain(&mut self, scratch: &mut [u8]) {
+        let mut left = LEFT_BYTES;
+        while left > 0
+            && !self.is_read_closed
+            && let (Ok(count @ 1..), _) = read(self.socket.get_ref(), &mut self.decoder, scratch)
+        {
+            left = left.saturating_sub(count);
+        }
+    }
+}
+
+/// Reads once; also returns how much room there was. A long frame goes to where it stays, all else through `scratch`.
+fn read(
+    mut socket: &UnixStream,
+    decoder: &mut Decoder<FromRunner>,
+    scratch: &mut [u8],
+) -> (io::Result<usize>, usize) {
+    if decoder.missing_of_long() > 0 {
+        let mut buffer = decoder.room(0);
+        let room = buffer.remaining_mut();
+        return (kernel::read_into(socket, &mut buffer), room);
+    }
+    let read = socket.read(scratch);
+    if let Ok(count) = read {
+        feed(decoder, &scratch[..count]);
+    }
+    (read, scratch.len())
+}
+
+/// Copies into memory that several messages share, so that a small one costs no allocation of its own.
+fn feed(decoder: &mut Decoder<FromRunner>, bytes: &[u8]) {
+    const SHARED_BYTES: usize = 8 << 10;
+    let buffer = decoder.buffer();
+    if buffer.capacity() - buffer.len() < bytes.len() {
+        buffer.reserve(bytes.len().max(SHARED_BYTES));
+    }
+    buffer.extend_from_slice(bytes);
+}
+
+fn write_all(mut socket: &UnixStream, outbox: &mut Outbox) -> io::Result<()> {
+    while !outbox.is_empty() {
+        let mut slices = [IoSlice::new(&[]); 16];
+        let count = outbox.slices(&mut slices);
+        // Most often it is one piece, for which the kernel has a shorter way.
+        let written = match &slices[..count] {
+            [slice] => socket.write(slice),
+            slices => socket.write_vectored(slices),
+        };
+        let written = match written {
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            other => other?,
+        };
+        outbox.advance(written);
+    }
+    Ok(())
+}
