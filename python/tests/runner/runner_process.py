@@ -17,9 +17,12 @@ from typing import Any
 from argon._code import exceptions, modules, payloads, shipping
 
 RUNNER = Path(shipping.__file__).parent.parent / "_runner"
-RUN, OUTCOME, ASK, ANSWER, BLOB, NEED_BLOB, CHUNK, READY = 0x32, 0x33, 0x3C, 0x3D, 0x20, 0x21, 0x22, 0x40
+RUN, OUTCOME, ASK, ANSWER, BLOB, NEED_BLOB, CHUNK, READY, LOG = 0x32, 0x33, 0x3C, 0x3D, 0x20, 0x21, 0x22, 0x40, 0x47
 SESSION = bytes(range(16))
 LIMIT_S = 20
+OUTPUT_LEFT, OUTPUT_TAKEN = 0x41, 0x42
+#: In the flags of an OUTCOME: the runner exits after it.
+LEAVES = 0x0001
 
 
 def preamble() -> bytes:
@@ -36,7 +39,8 @@ class Ended(Exception):
 
 class Outcome:
     def __init__(self, body: bytes, payload: bytes) -> None:
-        self.id, self.attempt, self.status, self.codec, self.run_us = struct.unpack_from(">24sIBBxxQ", body)
+        self.id, self.attempt, self.status, self.codec, flags, self.run_us = struct.unpack_from(">24sIBBHQ", body)
+        self.leaves = bool(flags & LEAVES)
         length = struct.unpack_from(">I", body, 40)[0]
         self.report = json.loads(body[56 : 56 + length]) if length else None
         self.payload = payload
@@ -57,76 +61,19 @@ class Outcome:
         return failure
 
 
-class RunnerProcess:
-    """Use it in a with statement, or call close."""
+class Conversation:
+    """The worker's side of a runner's socket."""
 
-    def __init__(
-        self,
-        python: str = sys.executable,
-        flags: list[str] | None = None,
-        fds: list[int] | None = None,
-        **environment: str,
-    ) -> None:
-        self.socket, its_end = socket.socketpair()
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        bootstrap = (RUNNER / "bootstrap.txt").read_text().rstrip("\n")
-        self.process = subprocess.Popen(
-            [python, *(flags or []), "-c", bootstrap],
-            env={**kept, "ARGON_WORKER": "here:1", **environment, "ARGON_RUNNER_FD": str(its_end.fileno())},
-            pass_fds=[its_end.fileno(), *(fds or [])],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        its_end.close()
+    def __init__(self, ours: socket.socket) -> None:
+        self.socket = ours
         self.socket.settimeout(LIMIT_S)
         self.buffer = b""
         self.asked: list[str] = []
+        self.logged: list[dict[str, Any]] = []
         self.blobs: dict[bytes, bytes] = {}
         self.sent: set[bytes] = set()
         self.sequence = 0
         self.answer = modules.reply
-        try:
-            self.socket.sendall(preamble())
-            kind, body = self.frame()
-        except (Ended, OSError):
-            raise AssertionError(self.process.communicate(timeout=LIMIT_S)[1].decode()) from None
-        assert kind == READY
-        self.ready = json.loads(body)
-
-    def __enter__(self) -> RunnerProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> int:
-        """Ends the runner as a worker does, and tells its status."""
-        self.socket.close()
-        try:
-            self.process.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-        return self.process.returncode
-
-    def ended(self) -> int:
-        """The status of a runner that ends by itself."""
-        return self.process.wait(LIMIT_S)
-
-    def printed(self, fd: int, expected: bytes) -> bytes:
-        """What came through a pipe, once it ends with what is expected."""
-        pipe = self.process.stdout if fd == 1 else self.process.stderr
-        assert pipe is not None
-        text, until = b"", time.monotonic() + LIMIT_S
-        while not text.endswith(expected) and time.monotonic() < until:
-            if select.select([pipe], [], [], until - time.monotonic())[0]:
-                more = os.read(pipe.fileno(), 65536)
-                if not more:
-                    break
-                text += more
-        return text
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What a function returns in the runner."""
@@ -202,6 +149,11 @@ class RunnerProcess:
             elif kind == NEED_BLOB:
                 for begin in range(0, len(body), 32):
                     self.send_blob(body[begin : begin + 32])
+            elif kind == OUTPUT_LEFT:
+                # What a worker answers when it has read the pipes.
+                self.send(OUTPUT_TAKEN, b"")
+            elif kind == LOG:
+                self.logged.append(json.loads(body[28:]))
             else:
                 assert kind == OUTCOME, kind
                 return self._outcome(body)
@@ -224,3 +176,69 @@ class RunnerProcess:
         end = 4 + int.from_bytes(self.buffer[:4], "big")
         frame, self.buffer = self.buffer[4:end], self.buffer[end:]
         return frame[0], frame[1:]
+
+
+class RunnerProcess(Conversation):
+    """Use it in a with statement, or call close."""
+
+    def __init__(
+        self,
+        python: str = sys.executable,
+        flags: list[str] | None = None,
+        fds: list[int] | None = None,
+        **environment: str,
+    ) -> None:
+        ours, its_end = socket.socketpair()
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        bootstrap = (RUNNER / "bootstrap.txt").read_text().rstrip("\n")
+        self.process = subprocess.Popen(
+            [python, *(flags or []), "-c", bootstrap],
+            env={**kept, "ARGON_WORKER": "here:1", **environment, "ARGON_RUNNER_FD": str(its_end.fileno())},
+            pass_fds=[its_end.fileno(), *(fds or [])],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        its_end.close()
+        super().__init__(ours)
+        try:
+            self.socket.sendall(preamble())
+            kind, body = self.frame()
+        except (Ended, OSError):
+            raise AssertionError(self.process.communicate(timeout=LIMIT_S)[1].decode()) from None
+        assert kind == READY
+        self.ready = json.loads(body)
+
+    def __enter__(self) -> RunnerProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> int:
+        """Ends the runner as a worker does, and tells its status."""
+        self.socket.close()
+        try:
+            self.process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+        return self.process.returncode
+
+    def ended(self) -> int:
+        """The status of a runner that ends by itself."""
+        return self.process.wait(LIMIT_S)
+
+    def printed(self, fd: int, expected: bytes) -> bytes:
+        """What came through a pipe, once it ends with what is expected."""
+        pipe = self.process.stdout if fd == 1 else self.process.stderr
+        assert pipe is not None
+        text, until = b"", time.monotonic() + LIMIT_S
+        while not text.endswith(expected) and time.monotonic() < until:
+            if select.select([pipe], [], [], until - time.monotonic())[0]:
+                more = os.read(pipe.fileno(), 65536)
+                if not more:
+                    break
+                text += more
+        return text

@@ -26,19 +26,19 @@ _OUTPUT_LEFT = frame(OUTPUT_LEFT)
 class LeasePipe:
     """The pipe of numbers, and what the worker has not yet taken from the pipes of output."""
 
-    def __init__(self, channel: WorkerChannel) -> None:
+    def __init__(self, channel: WorkerChannel, descriptor: int | None) -> None:
         self._channel = channel
         self._number = 0
         self._barrier = 0
         self._is_output_left = False
         self._outputs: list[int] = []
-        descriptor, request = (os.environ.pop(name, None) for name in ("ARGON_CLAIM_FD", "ARGON_FIONREAD"))
+        request = os.environ.pop("ARGON_FIONREAD", None)
         self.can_claim = descriptor is not None and request is not None
         if descriptor is not None and request is not None:
             import fcntl
 
             self._ioctl = fcntl.ioctl
-            self._numbers, self._request = int(descriptor), int(request)
+            self._numbers, self._request = descriptor, int(request)
             os.set_inheritable(self._numbers, False)
             # A task may close or replace its standard streams; these stay what they are.
             self._outputs = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3) for number in (1, 2)]

@@ -48,7 +48,7 @@ def _start() -> None:
     sys.modules["__main__"] = main
     sys.argv[:] = [""]
     __import__("_argon._runner.tasks")
-    sys.modules["_argon._runner.tasks"].Runner().run()
+    sys.modules["_argon._runner.tasks"].main()
 
 
 if _files:

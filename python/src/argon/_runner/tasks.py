@@ -18,6 +18,7 @@ from .leases import PREFETCHED, LeasePipe
 from .code import Blobs, Metas, check_version
 from .channel import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, WorkerChannel
 from .modules import RemoteModules
+from .process import Handles, end, print_error, set_title, status_of
 from .reset import Reset
 from .sessions import Sessions
 
@@ -39,12 +40,12 @@ PAYLOAD_BYTES_MAX = 1 << 30
 class Runner:
     """The program that executes tasks."""
 
-    def __init__(self) -> None:
-        descriptor = int(os.environ.pop("ARGON_RUNNER_FD"))
-        os.set_inheritable(descriptor, False)
+    def __init__(self, handles: Handles) -> None:
+        os.set_inheritable(handles.channel, False)
         self._process = os.getpid()
-        self._channel = WorkerChannel(descriptor)
-        self._leases = LeasePipe(self._channel)
+        self._is_forked = handles.is_forked
+        self._channel = WorkerChannel(handles.channel)
+        self._leases = LeasePipe(self._channel, handles.leases)
         self._sessions = Sessions()
         self._blobs = Blobs()
         self._metas = Metas()
@@ -53,7 +54,7 @@ class Runner:
             self._modules.install()
         self._reset = Reset()
         self._report = b""
-        _set_title()
+        set_title("argon runner")
         # So that the last output of a task that ends in a segmentation fault tells where.
         faulthandler.enable()
 
@@ -63,18 +64,20 @@ class Runner:
         claims = "true" if self._leases.can_claim else "false"
         ready = f'{{"runtime":"python","version":"{version}","pid":{self._process},"claims":{claims}}}'
         self._channel.send(READY, ready.encode())
-        gc.collect()
+        if not self._is_forked:
+            # A template has collected, and a collection here would unshare its memory.
+            gc.collect()
         gc.freeze()
         try:
             while True:
                 self._on_message(self._channel.next())
         except Closed:
-            _end(0)
+            end(0)
         except SystemExit as exit:
-            _end(_status_of(exit))
+            end(status_of(exit))
         except BaseException:
             sys.excepthook(*sys.exc_info())
-            _end(1)
+            end(1)
 
     def _on_message(self, message: Message) -> None:
         if message[0] == RUN:
@@ -196,8 +199,8 @@ class Runner:
         """A child that a task forked, and that came back out of the task's function, ends as a script would."""
         if os.getpid() != self._process:
             if error is not None:
-                _print(error)
-            _end(0 if error is None else 1)
+                print_error(error)
+            end(0 if error is None else 1)
 
     def _end_if_out_of_memory(self, error: BaseException) -> None:
         """Beyond its memory limit a process is of no use: the task has died. Without a limit, it asked for too much."""
@@ -205,8 +208,8 @@ class Runner:
             import resource
 
             if resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY:
-                _print(error)
-                _end(1)
+                print_error(error)
+                end(1)
 
     def _failure(self, error: BaseException, codec: int, has_shared: bool) -> list[Any]:
         from . import failures
@@ -250,15 +253,6 @@ def _read(what: str, read: Any, *parts: Any) -> Any:
         raise TypeError(text) from error
 
 
-def _set_title() -> None:
-    """What `top` and `ps` call this process."""
-    try:
-        with open("/proc/self/comm", "w") as title:
-            title.write("argon runner")
-    except OSError:  # Nothing depends on it.
-        return
-
-
 def _json_of(value: Any) -> bytes:
     import json
 
@@ -268,29 +262,12 @@ def _json_of(value: Any) -> bytes:
         raise TypeError(f"what the task returned cannot be written as JSON: {error}") from None
 
 
-def _print(error: BaseException) -> None:
-    """Prints an exception as the interpreter does, without the runner's own step."""
-    own = error.__traceback__
-    sys.excepthook(type(error), error, own and own.tb_next)
+def main() -> NoReturn:
+    """Serves as a template first, if the worker wants one; then as a runner."""
+    if os.environ.pop("ARGON_TEMPLATE", None):
+        from .template import Template
 
-
-def _status_of(exit: SystemExit) -> int:
-    """What the interpreter would make of it."""
-    if exit.code is None:
-        return 0
-    if isinstance(exit.code, int):
-        return exit.code & 0xFF
-    print(exit.code, file=sys.stderr)
-    return 1
-
-
-def _end(status: int) -> NoReturn:
-    """Ends the process as a program ends, except that it waits for no thread that a task left behind."""
-    import atexit
-
-    try:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(status)
+        handles = Template().run()
+    else:
+        handles = Handles.of_environment()
+    Runner(handles).run()

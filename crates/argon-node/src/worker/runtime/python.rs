@@ -34,10 +34,12 @@ const FILES: &[(&str, &str)] = embedded![
     "_runner/failures.py",
     "_runner/leases.py",
     "_runner/modules.py",
+    "_runner/process.py",
     "_runner/reset.py",
     "_runner/results.py",
     "_runner/sessions.py",
     "_runner/tasks.py",
+    "_runner/template.py",
     "_wire/__init__.py",
     "_wire/memory.py",
 ];
