@@ -13,6 +13,7 @@ use Argon::Data            ();
 use Argon::Data::Copy      ();
 use Argon::Protocol        qw(:all);
 use Argon::Runner::Caller  ();
+use Argon::Runner::Kernel  ();
 use Argon::Runner::LeasePipe  ();
 use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
@@ -21,16 +22,20 @@ use Argon::Runner::Reset   ();
 use Argon::Runner::SharedValues  ();
 use Argon::Runner::Socket  ();
 use Argon::Runner::Stack   ();
+use Argon::Runner::Template ();
 
 # Runs until the socket is closed, then exits with status 0.
 sub start {
     my ($class, $handle) = @_;
+    my $leases;
+    Argon::Runner::Kernel::take_numbers();
+    ($handle, $leases) = Argon::Runner::Template->new($handle)->serve if $ENV{ARGON_TEMPLATE};
     my $self = bless { process => $$, socket => Argon::Runner::Socket->new($handle), code => Argon::Runner::Code->new },
         $class;
     $self->{modules} = Argon::Runner::Modules->new($self->{socket});
     $self->{shared}  = Argon::Runner::SharedValues->new;
     delete $ENV{ARGON_RUNNER_FD};
-    $self->{claims} = Argon::Runner::LeasePipe->new($self->{socket});
+    $self->{claims} = Argon::Runner::LeasePipe->new($self->{socket}, scalar($leases // Argon::Runner::LeasePipe::inherited()));
     $self->{modules}->install;
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();
@@ -287,7 +292,8 @@ Argon::Runner - executes tasks in a worker's slot
 
 =head1 DESCRIPTION
 
-A worker starts one runner in each of its slots and sends it tasks over a private socket, as F<spec/runner.md> tells. You
+A worker sends tasks to runners over private sockets; F<spec/runner.md> describes both sides. It forks runners from a
+template, which is the same program with C<ARGON_TEMPLATE=1> in its environment (L<Argon::Runner::Template>). You
 do not load this module yourself: it is part of the program that the worker sends to a plain C<perl>, which needs
 nothing installed but the core modules.
 

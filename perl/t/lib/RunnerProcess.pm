@@ -56,6 +56,12 @@ sub start {
     return $self;
 }
 
+# A runner that a template has forked (see TemplateProcess): its ends of the socket and the pipes, and its process.
+sub adopt {
+    my ($class, %fields) = @_;
+    return bless { %fields, owner => $$, sequence => 0 }, $class;
+}
+
 # A blob of the code whose shipment has this text; returns its hash.
 sub send_blob {
     my ($self, $text) = @_;
@@ -90,12 +96,13 @@ sub send_run {
     return;
 }
 
-# The next outcome as a hash: status, list (decoded), payload, id, run_us. Questions before it are answered no.
+# The next outcome as a hash: status, list (decoded), payload, id, run_us. Questions before it are answered no,
+# and what is left in the output pipes is taken as read.
 sub outcome {
     my ($self) = @_;
     my ($kind, $body) = $self->next_frame;
-    while (defined $kind && $kind == ASK) {
-        $self->send_frame(ANSWER, substr($body, 0, 32) . pack('C', ANSWER_NO) . 'not in this test');
+    while (defined $kind && ($kind == ASK || $kind == OUTPUT_LEFT)) {
+        $self->send_frame($kind == ASK ? (ANSWER, substr($body, 0, 32) . pack('C', ANSWER_NO) . 'not in this test') : (OUTPUT_TAKEN, q{}));
         ($kind, $body) = $self->next_frame;
     }
     Carp::confess('the runner closed its socket') if !defined $kind;

@@ -17,7 +17,7 @@ sub claimed {
     fcntl $reader, F_SETFL, fcntl($reader, F_GETFL, 0) | O_NONBLOCK or die "fcntl: $!";
     syswrite $writer, join q{}, map { pack 'N N', ref $_ ? ($BARRIER, ${$_}) : (0, $_) } @numbers if @numbers;
     local @ENV{qw(ARGON_CLAIM_FD ARGON_FIONREAD)} = (fileno $reader, 0);
-    my $claims = Argon::Runner::LeasePipe->new(undef);
+    my $claims = Argon::Runner::LeasePipe->new(undef, Argon::Runner::LeasePipe::inherited());
     return join q{}, map { $claims->claim ? 1 : 0 } 1 .. $tasks;
 }
 

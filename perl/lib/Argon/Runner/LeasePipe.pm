@@ -14,18 +14,25 @@ my $NUMBER_BYTES = 8;
 # In the upper half of a number that is a barrier.
 my $BARRIER = 0x8000_0000;
 
+# $numbers: the read end of the pipe, or undef for a runner without one.
 sub new {
-    my ($class, $socket) = @_;
+    my ($class, $socket, $numbers) = @_;
     my $self = bless { socket => $socket, fionread => delete $ENV{ARGON_FIONREAD}, count => pack('i', 0), number => 0, barrier => 0 }, $class;
-    my $descriptor = delete $ENV{ARGON_CLAIM_FD};
-    return $self if !defined $descriptor || !defined $self->{fionread};
-    open my $numbers, '<&=', $descriptor or die "argon runner: the pipe of claims cannot be opened: $!\n";
+    return $self if !defined $numbers || !defined $self->{fionread};
     binmode $numbers;
     # A task may close or replace its standard handles; these stay what they are.
     open my $stdout, '>&', \*STDOUT or die "argon runner: standard output cannot be duplicated: $!\n";
     open my $stderr, '>&', \*STDERR or die "argon runner: standard error cannot be duplicated: $!\n";
     @{$self}{qw(numbers outputs)} = ($numbers, [$stdout, $stderr]);
     return $self;
+}
+
+# The pipe that the environment names, for a runner that was started.
+sub inherited {
+    my $descriptor = delete $ENV{ARGON_CLAIM_FD};
+    return if !defined $descriptor;
+    open my $numbers, '<&=', $descriptor or die "argon runner: the lease pipe cannot be opened: $!\n";
+    return $numbers;
 }
 
 # Whether the worker can hand this runner tasks ahead.

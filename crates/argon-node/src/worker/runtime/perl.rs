@@ -35,6 +35,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Data/Copy.pm",
     "Argon/Code/Receive.pm",
     "Argon/Runner/Caller.pm",
+    "Argon/Runner/Kernel.pm",
     "Argon/Runner/Socket.pm",
     "Argon/Runner/Reset.pm",
     "Argon/Runner/Modules.pm",
@@ -43,6 +44,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/SharedValues.pm",
     "Argon/Runner/Stack.pm",
     "Argon/Runner/FastPath.pm",
+    "Argon/Runner/Template.pm",
     "Argon/Runner.pm",
 ];
 

@@ -1,0 +1,89 @@
+package Argon::Runner::Kernel;
+
+# Owns the system calls for which perl has no function without loading POSIX. The worker gives their numbers in ARGON_SYSCALLS
+# (spec/runner.md section 8). Structures are those of 64-bit Linux; a worker gives no numbers elsewhere, and has() is false then.
+
+use strict;
+use warnings;
+
+use constant {
+    SIGNALS_BYTES     => 8,               # of a set of signals
+    LIMIT_BYTES       => 16,              # soft and hard value of one resource
+    SIGCHLD           => 17,
+    SIG_SETMASK       => 2,
+    CLONE_PARENT      => 0x0000_8000,
+    PR_SET_PDEATHSIG  => 1,
+    MSG_CMSG_CLOEXEC  => 0x4000_0000,
+    SOL_SOCKET        => 1,
+    SCM_RIGHTS        => 1,
+};
+
+my %number;
+
+# Takes the numbers out of the environment, which a task must not see. (The value is a copy: %ENV gives an alias.)
+sub take_numbers {
+    my $list = delete $ENV{ARGON_SYSCALLS};
+    return if !defined $list || length pack('J', 0) != 8;
+    %number = map { /\A(\w+):(\d+)\z/ ? ($1, $2 + 0) : () } split /,/, $list;
+    return;
+}
+
+# True if all of these system calls are known.
+sub has {
+    my @names = @_;
+    return !grep { !exists $number{$_} } @names;
+}
+
+# Forks this process so that the child belongs to the parent of this one. Returns what fork returns.
+sub clone_sibling {
+    my $process = syscall $number{clone}, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0;
+    return $process < 0 ? undef : $process;
+}
+
+# Ends this process with a signal when its parent ends.
+sub die_with_parent {
+    my ($signal) = @_;
+    return syscall($number{prctl}, PR_SET_PDEATHSIG, $signal + 0, 0, 0, 0) == 0;
+}
+
+sub set_session { return syscall($number{setsid}) >= 0 }
+
+# Reads up to so many bytes and the descriptors that come with them. Returns (bytes, descriptors); no bytes at the end
+# of the socket; an empty list if the call failed.
+sub receive_with_descriptors {
+    my ($socket, $count, $descriptors_max) = @_;
+    my $bytes   = _room($count);
+    my $control = _room(16 + 4 * $descriptors_max);
+    my $vector  = pack 'P Q', $bytes, $count;
+    my $message = pack 'x8 x8 P Q P Q x8', $vector, 1, $control, length $control;
+    my $read = syscall $number{recvmsg}, fileno($socket) + 0, $message, MSG_CMSG_CLOEXEC;
+    return if $read < 0;
+    my $control_length = unpack 'x40 Q', $message;
+    my @descriptors;
+    if ($control_length >= 16) {
+        my ($length, $level, $type) = unpack 'Q i i', $control;
+        @descriptors = unpack 'i*', substr $control, 16, $length - 16 if $level == SOL_SOCKET && $type == SCM_RIGHTS;
+    }
+    return (substr($bytes, 0, $read), @descriptors);
+}
+
+# The signals that are blocked, as bytes.
+sub blocked_signals {
+    my $blocked = _room(SIGNALS_BYTES);
+    return syscall($number{rt_sigprocmask}, SIG_SETMASK, 0, $blocked, SIGNALS_BYTES) == 0 ? $blocked : undef;
+}
+
+sub block_signals {
+    my ($signals) = @_;
+    return syscall($number{rt_sigprocmask}, SIG_SETMASK, my $copy = $signals, 0, SIGNALS_BYTES) == 0;
+}
+
+# A string of zero bytes with memory of its own, into which the kernel may write.
+sub _room {
+    my ($count) = @_;
+    my $room = q{};
+    vec($room, $count - 1, 8) = 0;
+    return $room;
+}
+
+1;
