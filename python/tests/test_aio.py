@@ -53,7 +53,7 @@ def test_cancelling_who_awaits_cancels_the_task(cluster: Cluster, tmp_path: Any)
             await asyncio.wait_for(client.queue(time.sleep, 60), 0.1)
 
     run(cluster, main)
-    wait_for("the slots to be free", lambda: cluster.status()["current_capacity"] == 2)
+    wait_for("the slots to be free", lambda: cluster.status()["slots_free"] == 2)
 
 
 def test_map_takes_iterables_of_both_kinds(cluster: Cluster) -> None:

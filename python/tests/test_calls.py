@@ -164,7 +164,7 @@ def test_shared_values_arrive_as_values(client: Any) -> None:
 def test_status_tells_of_workers(client: Any) -> None:
     status = client.status()
     assert status["workers"] == 1
-    assert status["total_capacity"] == 2
+    assert status["slots_total"] == 2
 
 
 def test_a_time_limit_ends_the_task(client: Any) -> None:

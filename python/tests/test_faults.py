@@ -214,7 +214,7 @@ def test_an_interrupt_cancels_what_was_asked(cluster: Cluster, tmp_path: Any) ->
     os.kill(program.pid, signal.SIGINT)
     assert program.finish(20) == 0, program.stderr
     assert program.stdout == "interrupted 4\n"
-    wait_for("the slot to be free", lambda: cluster.status()["current_capacity"] == 2)
+    wait_for("the slot to be free", lambda: cluster.status()["slots_free"] == 2)
 
 
 INTERRUPTED_EXECUTOR = """
@@ -236,7 +236,7 @@ def test_an_interrupt_ends_the_calls_of_an_executor(cluster: Cluster, tmp_path: 
     os.kill(program.pid, signal.SIGINT)
     assert program.finish(20) != 0
     assert "KeyboardInterrupt" in program.stderr
-    wait_for("the slots to be free", lambda: cluster.status()["current_capacity"] == 2)
+    wait_for("the slots to be free", lambda: cluster.status()["slots_free"] == 2)
 
 
 # kind: re-entrance | an interrupt at any moment of a call | right | the next call gets its own result
@@ -267,7 +267,7 @@ print("well", client.unfinished)
 def test_a_program_that_ends_takes_its_tasks_along(cluster: Cluster) -> None:
     program = cluster.python("import time\nclient.defer(time.sleep, 300)\nclient.queue(abs, 1)")
     assert program.finish(20) == 0, program.stderr
-    wait_for("the slots to be free", lambda: cluster.status()["current_capacity"] == 2)
+    wait_for("the slots to be free", lambda: cluster.status()["slots_free"] == 2)
 
 
 def test_a_module_of_the_caller_is_given_unless_it_must_not(cluster: Cluster, tmp_path: Any) -> None:

@@ -38,7 +38,7 @@ def _use(cluster: Cluster) -> None:
         assert client.defer(abs, -3).result(20) == 3
         with pytest.raises(ZeroDivisionError):
             client.queue(divmod, 1, 0)
-        assert client.status()["total_capacity"] > 0
+        assert client.status()["slots_total"] > 0
         executor = stack.enter_context(cluster.executor())
         assert executor.submit(abs, -2).result(20) == 2
 

@@ -43,7 +43,7 @@ fn main() {
             all / seconds
         }
     );
-    assert_eq!(cluster.status()["queue_length"], all);
+    assert_eq!(cluster.status()["tasks_queued"], all);
     drop(cluster);
     let _ = std::fs::remove_file(store);
 }

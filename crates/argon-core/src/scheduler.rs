@@ -54,7 +54,7 @@ pub use limits::Limits;
 pub use on_cancel::{Cancelled, NamedTasks};
 pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
-pub use waiting::{WaitReason, WaitingGroup, WaitingReport};
+pub use waiting::{WaitReason, with_blobs_missing};
 
 use key::{SessionKey, TaskKey, WorkerKey, place_of};
 use placement::Placement;

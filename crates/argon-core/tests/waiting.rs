@@ -22,7 +22,8 @@ fn python(client: u64, sequence: u64, version: &str) -> Task {
 /// Code, runtime and number of tasks of each reason.
 fn reasons(manager: &Manager, link: u64) -> Vec<(WaitReason, String, u64)> {
     let waiting = manager.scheduler.waiting_of(manager.now, ConnId(link)).expect("the client is connected");
-    waiting.waiting.into_iter().map(|why| (why.code, why.runtime, why.tasks)).collect()
+    let reason = |code: &str| WaitReason::ALL.into_iter().find(|reason| reason.name() == code).expect(code);
+    waiting.waiting.into_iter().map(|why| (reason(&why.code), why.runtime, why.tasks)).collect()
 }
 
 fn plain(code: WaitReason, tasks: u64) -> Vec<(WaitReason, String, u64)> {

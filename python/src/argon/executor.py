@@ -235,7 +235,7 @@ class Executor(concurrent.futures.Executor):
     def _on_status(self, request: Any) -> None:
         status = request._value or {}
         with self._lock:
-            self._slots = int(status.get("total_capacity") or 0)
+            self._slots = int(status.get("slots_total") or 0)
         self._go_on()
 
     def _ended(self, deferred: Deferred[Any]) -> None:

@@ -88,7 +88,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         """How many calls run at once."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        slots = max(1, int(self._connected().status().get("total_capacity") or 0))
+        slots = max(1, int(self._connected().status().get("slots_total") or 0))
         if n_jobs is None:
             return slots
         return max(1, slots + 1 + n_jobs) if n_jobs < 0 else n_jobs

@@ -150,7 +150,7 @@ fn a_worker_whose_connection_goes_silent_is_given_up_and_its_late_words_change_n
     assert!(begun.elapsed() > Duration::from_secs(10), "it was given up too soon: {:?}", begun.elapsed());
     proxy.resume();
     cluster.wait_for_status("the silent worker to be back", |status| {
-        status["workers"] == 2 && status["pending"] == 0
+        status["workers"] == 2 && status["tasks_running"] == 0
     });
     let totals = cluster.status()["totals"].clone();
     assert_eq!(totals["ok"], 120, "one outcome each");

@@ -54,7 +54,7 @@ fn a_full_queue_makes_clients_wait_and_says_so_when_they_give_up() {
     let mut waiting = cluster.start_perl(
         "my @d = map { $client->defer(sub { $_[0] }, [$_]) } 1..50; print join ',', map { $_->() } @d",
     );
-    cluster.wait_for_status("the queue to be full", |status| status["queue_length"] == 10);
+    cluster.wait_for_status("the queue to be full", |status| status["tasks_queued"] == 10);
     assert!(waiting.is_running());
     cluster.add_worker(&["--workers", "2"]);
     let numbers: Vec<String> = (1..=50).map(|n| n.to_string()).collect();
@@ -92,7 +92,7 @@ fn arguments_of_64_mib_four_at_a_time_take_bounded_memory() {
 fn a_manager_without_workers_queues() {
     let mut cluster = Cluster::start();
     let waiting = cluster.start_perl("print $client->queue(sub { 'at last' })");
-    cluster.wait_for_status("the task to be queued", |status| status["queue_length"] == 1);
+    cluster.wait_for_status("the task to be queued", |status| status["tasks_queued"] == 1);
     cluster.add_worker(&[]);
     assert_eq!(waiting.finish(Duration::from_secs(20)).stdout, "at last");
 }
@@ -104,7 +104,7 @@ fn high_priority_overtakes_what_waits() {
         "my @order; my @d = map { my $p = $_; my $d = $client->defer(sub { $_[0] }, [$p], { priority => $p }); \
          $d->on_ready(sub { push @order, $p }); $d } qw(low normal high); $_->() for @d; print \"@order\"",
     );
-    cluster.wait_for_status("three queued tasks", |status| status["queue_length"] == 3);
+    cluster.wait_for_status("three queued tasks", |status| status["tasks_queued"] == 3);
     cluster.add_worker(&["--workers", "1"]);
     assert_eq!(waiting.finish(Duration::from_secs(20)).stdout, "high normal low");
 }

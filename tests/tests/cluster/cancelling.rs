@@ -87,9 +87,9 @@ fn a_running_and_a_waiting_attached_task_end_for_their_owner_who_learns_who_canc
     let mut cluster = Cluster::with_workers(&[1]);
     let mut owner = Owner::connect(&cluster, 1);
     let running = owner.submit(1, SLEEP, Flags::default());
-    cluster.wait_for_status("the task to run", |status| status["pending"] == 1);
+    cluster.wait_for_status("the task to run", |status| status["tasks_running"] == 1);
     let waiting = owner.submit(2, SLEEP, Flags::default());
-    cluster.wait_for_status("the other to wait", |status| status["queue_length"] == 1);
+    cluster.wait_for_status("the other to wait", |status| status["tasks_queued"] == 1);
 
     let told = argon(&mut cluster, &["cancel", &running, &waiting]);
     assert_eq!(told.status.code(), Some(0), "{}", told.stderr);
@@ -103,7 +103,7 @@ fn a_running_and_a_waiting_attached_task_end_for_their_owner_who_learns_who_canc
         assert!(message.contains("@") && message.contains("an admin at 127.0.0.1"), "{message}");
         assert!(message.contains(moment), "{message}");
     }
-    cluster.wait_for_status("the slot to be free", |status| status["current_capacity"] == 1);
+    cluster.wait_for_status("the slot to be free", |status| status["slots_free"] == 1);
 
     let again = argon(&mut cluster, &["cancel", &running]);
     assert_eq!((again.status.code(), again.stdout.contains("was cancelled before")), (Some(0), true));
@@ -114,7 +114,7 @@ fn a_command_of_argon_run_that_somebody_else_cancels_says_so() {
     let mut cluster = Cluster::with_workers(&[1]);
     let run = command(&cluster, &["run", "--", "sleep", "300"]);
     let run = cluster.run(run, "run");
-    let status = cluster.wait_for_status("it to run", |status| status["pending"] == 1);
+    let status = cluster.wait_for_status("it to run", |status| status["tasks_running"] == 1);
     let id = status["running"][0]["task"].as_str().unwrap().to_owned();
     assert_eq!(argon(&mut cluster, &["cancel", &id]).status.code(), Some(0));
     let ended = run.finish(SOON);
@@ -155,7 +155,7 @@ fn a_task_that_waits_for_a_retry_or_for_its_code_is_cancelled_too() {
     assert!(ended.iter().all(|(_, status, _)| *status == Status::Cancelled), "{ended:?}");
     assert!(ended[0].2.contains("its next attempt") && ended[1].2.contains("its code"), "{ended:?}");
     cluster.wait_for_status("nothing to be left", |status| {
-        status["waiting"] == 0 && status["queue_length"] == 0 && status["pending"] == 0
+        status["waiting"] == 0 && status["tasks_queued"] == 0 && status["tasks_running"] == 0
     });
 }
 
@@ -166,7 +166,7 @@ fn the_beginning_of_an_id_names_a_task_for_an_admin_if_no_other_begins_so() {
     let mut other = Owner::connect(&cluster, 0xcd);
     owner.submit(1, SLEEP, Flags::default());
     let two = [other.submit(1, SLEEP, Flags::default()), other.submit(2, SLEEP, Flags::default())];
-    cluster.wait_for_status("all to wait", |status| status["queue_length"] == 3);
+    cluster.wait_for_status("all to wait", |status| status["tasks_queued"] == 3);
     let told = argon(&mut cluster, &["cancel", "cdcdcdcd"]);
     assert_eq!(told.status.code(), Some(1));
     assert!(told.stdout.contains("cdcdcdcd: 2 tasks begin so"), "{}", told.stdout);
@@ -184,7 +184,7 @@ fn the_beginning_of_an_id_names_a_task_for_an_admin_if_no_other_begins_so() {
     let observer = key_of(&mut cluster, "observer");
     let told = with_key(&mut cluster, &observer, &["cancel", &two[1]]);
     assert_eq!(told.status.code(), Some(4), "{}", told.stderr);
-    assert_eq!(cluster.status()["queue_length"], 1);
+    assert_eq!(cluster.status()["tasks_queued"], 1);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn ids_come_from_standard_input_and_all_means_all() {
     let mut cluster = Cluster::start();
     let mut owner = Owner::connect(&cluster, 1);
     let ids: Vec<String> = (1..=3).map(|n| owner.submit(n, SLEEP, Flags::default())).collect();
-    cluster.wait_for_status("all to wait", |status| status["queue_length"] == 3);
+    cluster.wait_for_status("all to wait", |status| status["tasks_queued"] == 3);
     let mut reading = command(&cluster, &["cancel", "-"]);
     let mut child = reading.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     write!(child.stdin.take().unwrap(), "{}\n{}\n", ids[0], ids[1]).unwrap();
@@ -201,7 +201,7 @@ fn ids_come_from_standard_input_and_all_means_all() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
     let told = argon(&mut cluster, &["cancel", "--all"]);
     assert_eq!((told.status.code(), told.stdout.as_str()), (Some(0), "1 tasks cancelled\n"));
-    wait_for("an empty queue", SOON, || (cluster.status()["queue_length"] == 0).then_some(()));
+    wait_for("an empty queue", SOON, || (cluster.status()["tasks_queued"] == 0).then_some(()));
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn what_was_accepted_survives_managers_and_clients_and_runs_once() {
     ));
     cluster.kill_manager();
     cluster.start_manager();
-    cluster.wait_for_status("the accepted tasks to be there again", |status| status["queue_length"] == 60);
+    cluster.wait_for_status("the accepted tasks to be there again", |status| status["tasks_queued"] == 60);
     cluster.add_worker(&["--workers", "2"]);
     let collect = |ids: &[&str]| {
         let ids = ids.join(" ");

@@ -23,7 +23,7 @@ fn the_tasks_of_a_worker_frozen_for_20_s_run_elsewhere_and_end_once() {
     let before = cluster.status()["totals"].clone();
     cluster.workers[0].signal(libc::SIGCONT);
     cluster.wait_for_status("it to be back with nothing in hand", |status| {
-        status["workers"] == 2 && status["pending"] == 0 && status["current_capacity"] == 4
+        status["workers"] == 2 && status["tasks_running"] == 0 && status["slots_free"] == 4
     });
     let after = cluster.status()["totals"].clone();
     assert_eq!((&after["ok"], &after["ok"]), (&before["ok"], &400.into()), "an outcome came twice");

@@ -57,7 +57,7 @@ fn the_json_of_status_has_the_fields_that_programs_read() {
     let mut sleeping = cluster.argon(&["run", "--manager", &address]);
     sleeping.args(["sleep", "60"]);
     let _sleeping = cluster.run(sleeping, "run");
-    let status = cluster.wait_for_status("it to run", |status| status["pending"] == 1);
+    let status = cluster.wait_for_status("it to run", |status| status["tasks_running"] == 1);
     let mut fields = BTreeSet::new();
     collect_fields("", &status, &mut fields);
     assert_golden("status-fields.txt", &(fields.into_iter().collect::<Vec<_>>().join("\n") + "\n"));

@@ -149,7 +149,7 @@ fn a_client_that_is_killed_takes_its_tasks_along_when_it_says_goodbye() {
     );
     assert_eq!(printed, "bye");
     cluster.wait_for_status("the slot to be free again", |status| {
-        status["current_capacity"] == 1 && status["pending"] == 0
+        status["slots_free"] == 1 && status["tasks_running"] == 0
     });
     assert_eq!(cluster.perl("print $client->queue(sub { 'free' })"), "free");
 }

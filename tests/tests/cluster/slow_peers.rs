@@ -64,7 +64,7 @@ fn a_slow_link_carries_life_signs_and_small_tasks_past_a_big_payload() {
     let big = cluster.start_perl(
         "my $mib = 64; print length $client->queue(sub { require POSIX; 'y' x length $_[0] }, ['x' x ($mib << 20)])",
     );
-    cluster.wait_for_status("the big task to be on its way", |status| status["pending"] == 1);
+    cluster.wait_for_status("the big task to be on its way", |status| status["tasks_running"] == 1);
     for _ in 0..4 {
         let took = Instant::now();
         assert_eq!(cluster.perl("print $client->queue(sub { 'small' })"), "small");

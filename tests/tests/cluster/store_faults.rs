@@ -101,7 +101,7 @@ fn detached_tasks_that_fill_the_disk_themselves_are_refused_and_none_that_was_ac
     assert!(count > 20, "only {count} were accepted");
     cluster.kill_manager();
     cluster.start_manager();
-    cluster.wait_for_status("all to be there again", |status| status["queue_length"] == count);
+    cluster.wait_for_status("all to be there again", |status| status["tasks_queued"] == count);
     cluster.add_worker(&["--workers", "2"]);
     let sum = cluster.perl(&format!("my $sum = 0; $sum += $client->collect($_) for qw({ids}); print $sum"));
     assert_eq!(sum, (count * 100_000).to_string());
@@ -149,7 +149,7 @@ fn start_on(cluster: &mut Cluster, store: &Path) -> Result<u64, (Option<i32>, St
         if status.status.success() {
             let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
             let count = |name: &str| status[name].as_u64().unwrap();
-            return Ok(count("queue_length") + count("waiting"));
+            return Ok(count("tasks_queued") + count("waiting"));
         }
     }
     let finished = manager.finish(Duration::from_secs(5));

@@ -85,7 +85,7 @@ fn a_cancelled_command_never_starts_or_is_killed() {
 fn the_status_tells_what_runs_where_and_how_fast() {
     let mut cluster = Cluster::with_workers(&[1]);
     let id = submit(&mut cluster, "sleep 60");
-    let status = cluster.wait_for_status("it to run", |status| status["pending"] == 1);
+    let status = cluster.wait_for_status("it to run", |status| status["tasks_running"] == 1);
     let running = &status["running"][0];
     assert_eq!((&running["task"], &running["what"]), (&id.as_str().into(), &"sh -c sleep 60".into()));
     assert_eq!(running["runtime"], "exec");

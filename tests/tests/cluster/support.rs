@@ -108,9 +108,9 @@ pub(crate) fn wait_until_gone(pids: &[i32], within: Duration) {
 /// Waits until no runner is busy and nothing waits.
 pub(crate) fn wait_until_idle(cluster: &mut Cluster) {
     cluster.wait_for_status("all slots to be free", |status| {
-        status["pending"] == 0
-            && status["queue_length"] == 0
-            && status["current_capacity"] == status["total_capacity"]
+        status["tasks_running"] == 0
+            && status["tasks_queued"] == 0
+            && status["slots_free"] == status["slots_total"]
     });
 }
 

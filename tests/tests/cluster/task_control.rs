@@ -167,7 +167,7 @@ fn a_client_that_is_killed_takes_its_attached_tasks_along_after_the_grace_and_no
         stubborn()
     ));
     let pids = wait_for_numbers(&cluster, "pids", 2);
-    cluster.wait_for_status("both slots to be busy", |status| status["current_capacity"] == 0);
+    cluster.wait_for_status("both slots to be busy", |status| status["slots_free"] == 0);
     let killed = Instant::now();
     client.kill();
     wait_until_gone(&pids, Duration::from_secs(5));

@@ -145,7 +145,8 @@ fn a_client_that_is_gone_without_a_goodbye_is_shown_with_what_it_holds_until_it_
     cluster.add_worker(&["--workers", "1"]);
     let mut leaving = client(&cluster, 1);
     leaving.say_all((1..=3).map(|n| ToManager::Submit(task(1, n, Runtime::Exec, Flags::default()))));
-    cluster.wait_for_status("one to run", |status| status["pending"] == 1 && status["queue_length"] == 2);
+    cluster
+        .wait_for_status("one to run", |status| status["tasks_running"] == 1 && status["tasks_queued"] == 2);
     drop(leaving);
     let status = cluster.wait_for_status("it to be away", |status| status["clients"] == 0);
     let away = &status["away"][0];
@@ -159,7 +160,7 @@ fn a_client_that_is_gone_without_a_goodbye_is_shown_with_what_it_holds_until_it_
         "{shown}"
     );
     cluster.wait_for_status("it to be given up", |status| {
-        status["away"].as_array().is_some_and(Vec::is_empty) && status["pending"] == 0
+        status["away"].as_array().is_some_and(Vec::is_empty) && status["tasks_running"] == 0
     });
 }
 
@@ -174,7 +175,7 @@ fn the_managers_log_and_its_status_say_once_that_no_worker_is_there() {
     };
     wait_for("the log", Duration::from_secs(10), || (logged(&cluster) == 1).then_some(()));
     submitting.say(ToManager::Submit(task(1, 3, Runtime::Exec, Flags::default())));
-    let status = cluster.wait_for_status("the third", |status| status["queue_length"] == 3);
+    let status = cluster.wait_for_status("the third", |status| status["tasks_queued"] == 3);
     assert_eq!((&status["why"][0]["code"], &status["why"][0]["tasks"]), (&"no_worker".into(), &3.into()));
     let first = task(1, 1, Runtime::Exec, Flags::default()).head.id.to_string();
     let explained = answer(&mut submitting, &Question::Explain { task: first });

@@ -21,7 +21,7 @@ pub(super) struct Session {
     pub(super) stamp: u32,
     /// When its attached tasks are cancelled, while its client is away.
     pub(super) away_until: Option<Time>,
-    /// WaitingReport tasks by priority, each with the stamp it was queued under.
+    /// Waiting tasks by priority, each with the stamp it was queued under.
     pub(super) lanes: [VecDeque<(TaskKey, u32)>; 3],
     /// Entries of each lane whose task waits there no more.
     pub(super) stale: [usize; 3],

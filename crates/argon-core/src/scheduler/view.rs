@@ -1,6 +1,6 @@
 //! What people and programs may see of the scheduler: plain values, copied out.
 
-use argon_proto::conversation::admin::AwayClient;
+use argon_proto::conversation::admin::{AwayClient, FirstNames};
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
 use argon_proto::{Flags, Report, Task, TaskId};
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ impl Scheduler {
                 }
             }
         }
-        let pending = running.len();
+        let tasks_running = running.len();
         running.sort_unstable();
         running.truncate(RUNNING_AT_MOST);
         let running = running
@@ -59,16 +59,17 @@ impl Scheduler {
                 age_ms: now.since(since).as_millis() as u64,
             })
             .collect();
+        let slots_total = connected().map(|worker| worker.slots()).sum();
+        let slots_free =
+            connected().filter(|worker| !worker.draining).map(|worker| worker.free_slots()).sum();
+        let tasks_queued = self.queue.len();
         SchedulerView {
             workers: connected().count(),
-            total_capacity: connected().map(|worker| worker.slots()).sum(),
-            current_capacity: connected()
-                .filter(|worker| !worker.draining)
-                .map(|worker| worker.free_slots())
-                .sum(),
-            queue_length: self.queue.len(),
+            slots_total,
+            slots_free,
+            tasks_queued,
             queued: self.queue.lengths(),
-            pending,
+            tasks_running,
             waiting,
             untaken,
             clients: self.sessions.iter().filter(|(_, session)| session.link.is_some()).count(),
@@ -76,6 +77,12 @@ impl Scheduler {
             totals: self.totals,
             worker_list: self.worker_views(now),
             running,
+            first_names: FirstNames {
+                total_capacity: slots_total,
+                current_capacity: slots_free,
+                queue_length: tasks_queued,
+                pending: tasks_running,
+            },
         }
     }
 

@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use argon_proto::conversation::admin;
+use argon_proto::conversation::admin::{WaitingReport, WhyWaiting};
 use argon_proto::{Runtime, TaskId};
-use serde::Serialize;
 
 use super::input::ConnId;
 use super::queue::is_live;
@@ -17,7 +16,7 @@ use super::{Scheduler, SessionKey};
 use crate::pool::Version;
 use crate::time::Time;
 
-/// WaitingReport Python tasks whose meta data is read for the version that they want.
+/// Waiting Python tasks whose meta data is read for the version that they want.
 const PYTHONS_READ: u64 = 256;
 /// Bytes of meta data after which no more is read.
 const META_READ: usize = 256 << 10;
@@ -28,31 +27,8 @@ const COLLECTED_READ: usize = 1024;
 /// How long after it joined a worker may still be looking for its Python interpreters.
 const LOOKS_FOR_PYTHON: Duration = Duration::from_secs(2);
 
-/// Answer to the request `waiting`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct WaitingReport {
-    /// Tasks that workers have.
-    pub running: u64,
-    /// Why the others wait, the reason that an operator must remove first.
-    pub waiting: Vec<WaitingGroup>,
-}
-
-/// Some tasks and the reason for which they wait.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct WaitingGroup {
-    /// The reason.
-    pub code: WaitReason,
-    /// Interpreter that is missing, such as `python3.12`; empty for other reasons.
-    pub runtime: String,
-    /// Number of tasks.
-    pub tasks: u64,
-    /// One sentence: what waits, for what, and what to do.
-    pub message: String,
-}
-
 /// Reasons for which tasks wait at a manager.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(into = "&'static str")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WaitReason {
     /// No worker is connected.
     NoWorker,
@@ -77,6 +53,20 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::NoWorker,
+        Self::NoRuntime,
+        Self::Draining,
+        Self::Exhausted,
+        Self::Outcomes,
+        Self::Blob,
+        Self::Store,
+        Self::Recovery,
+        Self::Delayed,
+        Self::Busy,
+    ];
+
     /// The code on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -92,12 +82,6 @@ impl WaitReason {
             Self::Delayed => "delayed",
             Self::Busy => "busy",
         }
-    }
-}
-
-impl From<WaitReason> for &'static str {
-    fn from(reason: WaitReason) -> Self {
-        reason.name()
     }
 }
 
@@ -324,37 +308,22 @@ impl Tally {
     }
 }
 
-fn push(waiting: &mut Vec<WaitingGroup>, code: WaitReason, tasks: u64, why: &str) {
+fn push(waiting: &mut Vec<WhyWaiting>, code: WaitReason, tasks: u64, why: &str) {
     if tasks > 0 {
         let message = match tasks {
             1 => format!("1 task waits: {why}"),
             _ => format!("{tasks} tasks wait: {why}"),
         };
-        waiting.push(WaitingGroup { code, runtime: String::new(), tasks, message });
+        waiting.push(WhyWaiting { code: code.name().to_owned(), runtime: String::new(), tasks, message });
     }
 }
 
-impl WaitingReport {
-    /// The reasons as they go into other answers.
-    #[must_use]
-    pub fn told(self) -> Vec<admin::WhyWaiting> {
-        let told = |why: WaitingGroup| admin::WhyWaiting {
-            code: why.code.name().to_owned(),
-            runtime: why.runtime,
-            tasks: why.tasks,
-            message: why.message,
-        };
-        self.waiting.into_iter().map(told).collect()
-    }
-
-    /// Adds tasks that the scheduler does not know yet, because what they name has not arrived.
-    #[must_use]
-    pub fn with_blobs_missing(mut self, tasks: usize) -> Self {
-        let why =
-            "their code or arguments have not arrived; the client sends them, or its connection is slow";
-        push(&mut self.waiting, WaitReason::Blob, tasks as u64, why);
-        self
-    }
+/// Adds tasks that the scheduler does not know yet, because what they name has not arrived.
+#[must_use]
+pub fn with_blobs_missing(mut report: WaitingReport, tasks: usize) -> WaitingReport {
+    let why = "their code or arguments have not arrived; the client sends them, or its connection is slow";
+    push(&mut report.waiting, WaitReason::Blob, tasks as u64, why);
+    report
 }
 
 fn all_workers(count: usize) -> String {

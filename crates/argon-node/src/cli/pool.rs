@@ -203,5 +203,5 @@ pub(super) fn parse_id(text: &str) -> Result<TaskId, String> {
 pub(super) async fn slots(client: &Client) -> Option<u64> {
     let reply = client.request("status", Map::new()).await.ok()?;
     let status: ManagerStatus = serde_json::from_value(reply).ok()?;
-    Some(status.scheduler.total_capacity)
+    Some(status.scheduler.slots_total)
 }

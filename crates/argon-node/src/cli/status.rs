@@ -24,7 +24,7 @@ const AWAY_SHOWN: usize = 5;
 #[command(after_help = "\
 Examples:
   argon status
-  argon status --manager mgrhost:8000 --json | jq .queue_length
+  argon status --manager mgrhost:8000 --json | jq .tasks_queued
   argon status --json | jq -r '.running[] | [.age_ms, .worker, .what] | @tsv'
 
 Age is the time since a task was handed to its worker, which keeps some ahead; rates are means
@@ -64,13 +64,13 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
     let _ = writeln!(
         text,
         "slots   {} of {} free on {} workers; {} clients",
-        view.current_capacity, view.total_capacity, view.workers, view.clients
+        view.slots_free, view.slots_total, view.workers, view.clients
     );
     let [high, normal, low] = view.queued;
     let _ = writeln!(
         text,
         "tasks   {} queued (high {high}, normal {normal}, low {low}), {} with workers, {} waiting, {} untaken",
-        view.queue_length, view.pending, view.waiting, view.untaken
+        view.tasks_queued, view.tasks_running, view.waiting, view.untaken
     );
     away(&mut text, &view.away);
     why(&mut text, address, &status.why);
@@ -229,7 +229,7 @@ mod tests {
     fn status_without_workers_says_what_to_do() {
         let text = for_people(
             "127.0.0.1:8000",
-            &status(json!({"queued": [0, 2, 0], "queue_length": 2, "release": "0.1.0"})),
+            &status(json!({"queued": [0, 2, 0], "tasks_queued": 2, "release": "0.1.0"})),
         );
         assert!(text.contains("2 queued (high 0, normal 2, low 0)"));
         assert!(text.contains("argon worker --manager 127.0.0.1:8000"));
@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn status_tells_workers_rates_and_what_runs_on_lines_of_fixed_columns() {
         let reply = json!({
-            "release": "0.1.0", "uptime_s": 300, "workers": 1, "clients": 2, "total_capacity": 4,
-            "current_capacity": 3, "queue_length": 5, "queued": [0, 5, 0], "pending": 1, "waiting": 0, "untaken": 0,
+            "release": "0.1.0", "uptime_s": 300, "workers": 1, "clients": 2, "slots_total": 4,
+            "slots_free": 3, "tasks_queued": 5, "queued": [0, 5, 0], "tasks_running": 1, "waiting": 0, "untaken": 0,
             "away": [{"client": "perl/0.1.0", "tasks": 3, "running": 1, "seconds_left": 52}],
             "why": [{"code": "no_runtime", "tasks": 2, "message": "2 tasks wait: no worker has perl"},
                     {"code": "busy", "tasks": 3, "message": "3 tasks wait: all 4 slots are taken"}],

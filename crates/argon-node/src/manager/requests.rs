@@ -6,10 +6,10 @@ pub(super) mod rates;
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::scheduler::{ConnId, Input, WaitingReport};
+use argon_core::scheduler::{ConnId, Input, with_blobs_missing};
 use argon_proto::WorkerId;
 use argon_proto::conversation::admin::{
-    Explanation, ManagerStatus, Question, Reply, Request, WhyWaiting, WorkerDrains, WorkerView,
+    Explanation, ManagerStatus, Question, Reply, Request, WaitingReport, WhyWaiting, WorkerDrains, WorkerView,
 };
 use argon_proto::key::Role;
 
@@ -55,7 +55,7 @@ impl ManagerLoop {
             pid: std::process::id(),
             why: self
                 .refusals()
-                .chain(self.scheduler.waiting(now).with_blobs_missing(parked).told())
+                .chain(with_blobs_missing(self.scheduler.waiting(now), parked).waiting)
                 .collect(),
         }
     }
@@ -98,7 +98,7 @@ impl ManagerLoop {
             Role::Admin => self.parked(),
             Role::Client | Role::Worker | Role::Observer => self.gate.parked_of(link),
         };
-        Ok(waiting.with_blobs_missing(parked))
+        Ok(with_blobs_missing(waiting, parked))
     }
 
     fn explain(&self, now: Time, task: String) -> Result<Explanation, String> {
@@ -107,7 +107,7 @@ impl ManagerLoop {
             .scheduler
             .task_state(id)
             .ok_or("this manager knows no such task: it was never submitted, or its outcome was taken")?;
-        let why = self.scheduler.waiting_of_task(now, id).told();
+        let why = self.scheduler.waiting_of_task(now, id).waiting;
         Ok(Explanation { task, state, why })
     }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use status::{
-    AwayClient, ManagerStatus, Rates, RunningTask, SchedulerView, Totals, WhyWaiting, WorkerView,
+    AwayClient, FirstNames, ManagerStatus, Rates, RunningTask, SchedulerView, Totals, WaitingReport,
+    WhyWaiting, WorkerView,
 };
 
 use super::json::json_body;
@@ -57,7 +58,7 @@ pub struct Request {
 pub enum Question {
     /// What goes on? Answered with a [`ManagerStatus`].
     Status,
-    /// Why do my tasks wait? From an admin: why do all?
+    /// Why do my tasks wait? From an admin: why do all? Answered with a [`WaitingReport`].
     Waiting,
     /// What state is this task in? Answered with an [`Explanation`].
     Explain {

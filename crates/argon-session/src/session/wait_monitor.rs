@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use argon_proto::conversation::admin::WaitingReport;
 
 use super::SessionState;
 use super::entry::{EntryState, Purpose};
@@ -125,12 +125,10 @@ impl SessionState {
             self.waits.is_mute = true;
             return;
         }
-        let text = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().to_owned();
-        let list = reply["waiting"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let reasons = list.iter().map(|of| {
-            let tasks = of["tasks"].as_u64().unwrap_or(0);
-            let message = text(of, "message").replace("HOST:PORT", &self.waits.manager);
-            reason(&text(of, "code"), &text(of, "runtime"), tasks, message)
+        let report: WaitingReport = serde_json::from_value(reply).unwrap_or_default();
+        let reasons = report.waiting.into_iter().map(|why| {
+            let message = why.message.replace("HOST:PORT", &self.waits.manager);
+            reason(&why.code, &why.runtime, why.tasks, message)
         });
         let reasons = reasons.collect();
         self.keep_reasons(reasons);

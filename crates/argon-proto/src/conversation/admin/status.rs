@@ -148,6 +148,16 @@ pub struct WhyWaiting {
     pub message: String,
 }
 
+/// The answer to [`Question::Waiting`](super::Question::Waiting).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WaitingReport {
+    /// Tasks that workers have.
+    pub running: u64,
+    /// Why the others wait, the reason that an operator must remove first.
+    pub waiting: Vec<WhyWaiting>,
+}
+
 /// The whole scheduler at a moment.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -155,15 +165,15 @@ pub struct SchedulerView {
     /// Connected workers.
     pub workers: usize,
     /// Slots of all connected workers.
-    pub total_capacity: u64,
+    pub slots_total: u64,
     /// Slots that nothing occupies.
-    pub current_capacity: u64,
+    pub slots_free: u64,
     /// Tasks that wait in the queue.
-    pub queue_length: usize,
+    pub tasks_queued: usize,
     /// … by priority: high, normal, low.
     pub queued: [usize; 3],
     /// Attempts that workers hold.
-    pub pending: usize,
+    pub tasks_running: usize,
     /// Tasks that wait for a retry, for the store, or for a worker to come back.
     pub waiting: usize,
     /// Ended tasks whose outcome was not taken yet.
@@ -178,6 +188,23 @@ pub struct SchedulerView {
     pub worker_list: Vec<WorkerView>,
     /// Attempts that workers hold, the oldest first; at most 1000.
     pub running: Vec<RunningTask>,
+    /// The numbers by their first names.
+    #[serde(flatten)]
+    pub first_names: FirstNames,
+}
+
+/// Names that the first Argon gave to four numbers of [`SchedulerView`]. Programs of its users read them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FirstNames {
+    /// [`SchedulerView::slots_total`].
+    pub total_capacity: u64,
+    /// [`SchedulerView::slots_free`].
+    pub current_capacity: u64,
+    /// [`SchedulerView::tasks_queued`].
+    pub queue_length: usize,
+    /// [`SchedulerView::tasks_running`].
+    pub pending: usize,
 }
 
 impl Totals {
