@@ -29,7 +29,7 @@ use crate::time::Time;
 pub use argon_proto::RunnerId;
 pub use effect::{Effect, Signal};
 pub use input::{Blame, Exit, Input};
-pub use kind::{Program, RunnerKind, STATIC_ADVICE, Version};
+pub use kind::{Program, RunnerKey, RunnerKind, STATIC_ADVICE, TemplateKey, Version};
 
 use slot::{Slot, SlotId, SlotState};
 
@@ -56,9 +56,29 @@ pub struct Settings {
     pub lease: Duration,
     /// Bytes of outcomes that may wait to be settled before no more tasks are started.
     pub unsettled_bytes: u64,
+    /// Whether runners of interpreters are forked from templates.
+    pub has_templates: bool,
+    /// Idle runners that are kept at most.
+    pub runners_max: usize,
+    /// Memory of all idle runners at most, bytes.
+    pub runner_memory: u64,
+    /// Attempts that may wait for their own tasks at once; one more ends as died.
+    pub waiting_max: usize,
 }
 
 impl Settings {
+    /// Idle runners that a worker of so many slots keeps by default.
+    #[must_use]
+    pub fn default_runners_max(slots: usize) -> usize {
+        slots.saturating_mul(8).max(16)
+    }
+
+    /// Attempts that may wait at a worker of so many slots by default.
+    #[must_use]
+    pub fn default_waiting_max(slots: usize) -> usize {
+        slots.saturating_mul(64)
+    }
+
     /// How long an attempt of this task may run.
     fn limit_of(&self, task: &Task) -> Option<Duration> {
         let limit_ms = match task.head.timeout_ms {
@@ -252,7 +272,11 @@ impl Machine for Pool {
                 self.on_spawn_failed(now, runner, why, blame, out);
             }
             Input::PythonsFound(versions) => self.on_pythons_found(versions),
-            Input::TimePassed => {}
+            Input::TemplateReady { .. }
+            | Input::TemplateEnded { .. }
+            | Input::AttemptWaits { .. }
+            | Input::RunnerMemory(_)
+            | Input::TimePassed => {}
         }
         self.on_time_passed(now, out);
         self.start_waiting(now, out);

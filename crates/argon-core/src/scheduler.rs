@@ -42,6 +42,7 @@ mod worker;
 use std::collections::VecDeque;
 
 use crate::arena::Arena;
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{AttemptId, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -219,7 +220,10 @@ impl Machine for Scheduler {
             Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
             Input::RecordsRefused { up_to, why } => self.on_records_refused(up_to, &why, out),
-            Input::TimePassed => {}
+            Input::ChildSessionOpened { link, .. } => {
+                on_submit::close(link, RefusalCode::Role, "clients inside of tasks are not served yet", out);
+            }
+            Input::AttemptLent { .. } | Input::TimePassed => {}
         }
         self.on_time_passed(now, out);
         self.dispatch(now, out);

@@ -52,7 +52,7 @@ fn of_native(executable: u8) -> RunnerKind {
 
 fn spawned(effects: &[Effect]) -> Vec<(u64, RunnerKind)> {
     let spawn = |effect: &Effect| {
-        let Effect::Spawn { runner, kind } = effect else { return None };
+        let Effect::Spawn { runner, kind, .. } = effect else { return None };
         Some((runner.0, *kind))
     };
     effects.iter().filter_map(spawn).collect()

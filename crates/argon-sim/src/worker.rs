@@ -76,6 +76,10 @@ impl World {
             term_grace: Duration::from_millis(500),
             lease: Duration::from_secs(15),
             unsettled_bytes: shape.unsettled_bytes,
+            has_templates: false,
+            runners_max: Settings::default_runners_max(shape.slots),
+            runner_memory: u64::MAX,
+            waiting_max: Settings::default_waiting_max(shape.slots),
         };
         let process = Process {
             id: WorkerId(self.random.id()),
@@ -199,6 +203,9 @@ impl World {
                     let end = RunnerDoes::End { signal: Some(number) };
                     self.runner_will(worker, runner, wait, end);
                 }
+            }
+            Effect::StartTemplate { .. } | Effect::EndTemplate { .. } | Effect::ReportFallback { .. } => {
+                self.oracle.fail(format!("worker {worker} was told of a template, and has none"));
             }
             Effect::Tell(message) => self.tell_manager(worker, message),
             Effect::Leave => {

@@ -3,7 +3,7 @@
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{RunnerId, Task};
 
-use super::kind::RunnerKind;
+use super::kind::{RunnerKind, TemplateKey};
 
 /// Two ways to ask a runner's process group to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +23,26 @@ pub enum Effect {
         runner: RunnerId,
         /// What kind.
         kind: RunnerKind,
+        /// The ready template to fork it from; none: start its program.
+        template: Option<TemplateKey>,
+    },
+    /// Start a template process; then report [`Input::TemplateReady`](super::Input::TemplateReady) or
+    /// [`Input::TemplateEnded`](super::Input::TemplateEnded).
+    StartTemplate {
+        /// Which one.
+        key: TemplateKey,
+    },
+    /// End a template process; then report it ended.
+    EndTemplate {
+        /// Which one.
+        key: TemplateKey,
+    },
+    /// Say that runners of this kind are started without a template from now on.
+    ReportFallback {
+        /// The template that cannot be used.
+        key: TemplateKey,
+        /// Why it ended last.
+        why: String,
     },
     /// Give a runner a task.
     Hand {

@@ -2,7 +2,7 @@
 
 use argon_proto::{AttemptId, Outcome, RunnerId, Task};
 
-use super::kind::Version;
+use super::kind::{TemplateKey, Version};
 
 /// How a runner process ended, and what is known of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -93,6 +93,28 @@ pub enum Input {
         /// Whose fault it is.
         blame: Blame,
     },
+    /// A template process can fork.
+    TemplateReady {
+        /// Which one.
+        key: TemplateKey,
+    },
+    /// A template process ended, or could not be started. Runners that it was asked for and did not fork are reported
+    /// with [`Input::SpawnFailed`].
+    TemplateEnded {
+        /// Which one.
+        key: TemplateKey,
+        /// Why, for people.
+        why: String,
+    },
+    /// An attempt waits for outcomes of its own tasks, so that its slot is free meanwhile; or goes on.
+    AttemptWaits {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Whether it waits.
+        waits: bool,
+    },
+    /// Memory of idle runners, bytes each.
+    RunnerMemory(Vec<(RunnerId, u64)>),
     /// The worker knows its Python interpreters, by now or better than before; the first one is the default.
     PythonsFound(Vec<Version>),
     /// Nothing happened, but time went by.

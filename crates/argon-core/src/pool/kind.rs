@@ -1,6 +1,6 @@
 //! What a runner must be to take a task: read off the task once, when it arrives.
 
-use argon_proto::{BlobHash, Runtime, Task};
+use argon_proto::{BlobHash, Family, Runtime, Task};
 use serde::Deserialize;
 
 use super::Pool;
@@ -17,6 +17,24 @@ pub struct RunnerKind {
     pub program: Program,
     /// Its memory limit, MiB; 0 for none. Commands bring their own, and share a kind.
     pub memory_mib: u32,
+}
+
+/// What a runner must be to take a task of one session: the processes of one family of sessions serve no other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct RunnerKey {
+    /// Its kind.
+    pub kind: RunnerKind,
+    /// The family of sessions that it serves.
+    pub family: Family,
+}
+
+/// A template process: it has loaded the runner of an interpreter, and forks runners.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct TemplateKey {
+    /// The runtime.
+    pub runtime: Runtime,
+    /// The version of the interpreter; none if the worker has only one for the runtime.
+    pub version: Option<Version>,
 }
 
 /// Which program a runner executes.
@@ -40,6 +58,17 @@ pub struct Version {
 }
 
 impl RunnerKind {
+    /// The template that can fork runners of this kind, if there can be one.
+    #[must_use]
+    pub fn template(self) -> Option<TemplateKey> {
+        let version = match (self.runtime, self.program) {
+            (Runtime::Perl, Program::Only) => None,
+            (Runtime::Python, Program::Version(version)) => Some(version),
+            _ => return None,
+        };
+        Some(TemplateKey { runtime: self.runtime, version })
+    }
+
     /// The kind that runs any command.
     pub const COMMAND: Self = Self { runtime: Runtime::Exec, program: Program::Only, memory_mib: 0 };
 

@@ -182,7 +182,7 @@ impl Pool {
         if kind.has_runner() {
             let runner = self.renew(id);
             self.slots[id.0].state = SlotState::Starting { kind };
-            out.push(Effect::Spawn { runner, kind });
+            out.push(Effect::Spawn { runner, kind, template: None });
         } else {
             self.slots[id.0].state = SlotState::Idle { kind, served: 0 };
         }

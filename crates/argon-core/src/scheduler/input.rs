@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_proto::conversation::worker::Register;
+use argon_proto::conversation::worker::{Lent, Register};
 use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
 use argon_proto::{AttemptId, Outcome, SessionId, Task, TaskId, WorkerId};
 
@@ -59,6 +59,19 @@ pub enum Input {
         session: SessionId,
         /// What it calls itself.
         client: String,
+    },
+    /// The client inside a task opened its session, through the worker that executes the task.
+    ChildSessionOpened {
+        /// Its connection.
+        link: ConnId,
+        /// Its session.
+        session: SessionId,
+        /// What it calls itself.
+        client: String,
+        /// The attempt that it belongs to.
+        parent: AttemptId,
+        /// The worker that executes this attempt.
+        worker: WorkerId,
     },
     /// The client has offered again everything that it still waits for.
     OfferEnded {
@@ -145,6 +158,13 @@ pub enum Input {
         link: ConnId,
         /// The attempts.
         attempts: Vec<AttemptId>,
+    },
+    /// An attempt waits for outcomes of its own tasks and lends its slot meanwhile, or goes on.
+    AttemptLent {
+        /// The worker's connection.
+        link: ConnId,
+        /// Which attempt, and whether it waits.
+        lent: Lent,
     },
     /// A worker reported how an attempt ended.
     OutcomeArrived {

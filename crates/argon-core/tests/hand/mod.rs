@@ -32,6 +32,10 @@ impl Hand {
             term_grace: Duration::from_secs(2),
             lease: Duration::from_secs(15),
             unsettled_bytes: 1 << 20,
+            has_templates: false,
+            runners_max: Settings::default_runners_max(1),
+            runner_memory: u64::MAX,
+            waiting_max: Settings::default_waiting_max(1),
         };
         change(&mut settings);
         let slots = settings.slots;

@@ -61,9 +61,7 @@ impl ManagerLoop {
             FromWorker::Output(output) => Input::OutputArrived { link, output },
             FromWorker::Ask(ask) => Input::QuestionAsked { link, ask },
             FromWorker::Draining(_) => Input::WorkerDraining { link },
-            FromWorker::Lent(lent) => {
-                return tracing::debug!("{:?} lends its slot, which is not counted yet", lent.attempt);
-            }
+            FromWorker::Lent(lent) => Input::AttemptLent { link, lent },
         };
         self.step(now, input);
     }

@@ -188,5 +188,9 @@ fn settings(config: &WorkerConfig, processes: &Processes) -> Settings {
         term_grace: TERM_GRACE,
         lease: LEASE,
         unsettled_bytes: UNSETTLED_BYTES,
+        has_templates: false,
+        runners_max: Settings::default_runners_max(config.slots),
+        runner_memory: u64::MAX,
+        waiting_max: Settings::default_waiting_max(config.slots),
     }
 }

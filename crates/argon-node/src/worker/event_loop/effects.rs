@@ -39,7 +39,14 @@ impl WorkerLoop {
             return;
         }
         match effect {
-            Effect::Spawn { runner, kind } => self.spawn(runner, kind),
+            Effect::Spawn { runner, kind, template: _ } => self.spawn(runner, kind),
+            Effect::StartTemplate { key } | Effect::EndTemplate { key } => {
+                let why = "templates are not started yet".to_owned();
+                self.pool.push(Input::TemplateEnded { key, why });
+            }
+            Effect::ReportFallback { key, why } => {
+                tracing::warn!("{} runners are started without a template: {why}", key.runtime.name());
+            }
             Effect::Hand { runner, task } => self.start_task(runner, task),
             Effect::Prefetch { runner, task } => self.prefetch(runner, task),
             Effect::Retract { runner } => self.retract(runner),
@@ -178,7 +185,13 @@ fn begins_something(effect: &Effect) -> bool {
         | Effect::Hand { .. }
         | Effect::Prefetch { .. }
         | Effect::Execute { .. }
+        | Effect::StartTemplate { .. }
         | Effect::Leave => true,
-        Effect::Retract { .. } | Effect::Retire { .. } | Effect::Signal { .. } | Effect::Tell(_) => false,
+        Effect::Retract { .. }
+        | Effect::Retire { .. }
+        | Effect::Signal { .. }
+        | Effect::EndTemplate { .. }
+        | Effect::ReportFallback { .. }
+        | Effect::Tell(_) => false,
     }
 }
