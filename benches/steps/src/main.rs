@@ -1,9 +1,10 @@
-//! `argon-steps`: the scheduler and the codec alone, without sockets or processes.
+//! `argon-steps`: the scheduler, the codec and the session of a client alone, without sockets or processes.
 //!
-//! `time` prints what a task costs the scheduler, by workers and by queue length. `scheduler N` and `codec N` are loads
+//! `time` prints what a task costs the scheduler, by workers and by queue length. `scheduler N`, `codec N` and `session N` are loads
 //! of N tasks for scripts/instructions, which counts their instructions; they print nothing.
 
 mod bench;
+mod session;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use argon_proto::conversation::worker::ToWorker;
 use argon_proto::frame::{Decoder, Outbox};
 use bench::{Bench, outcome, task};
 
-const USAGE: &str = "usage: argon-steps time [SLOTS] | scheduler TASKS | codec TASKS";
+const USAGE: &str = "usage: argon-steps time [SLOTS] | scheduler TASKS | codec TASKS | session TASKS";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             bench.turn(tasks);
         }
         (Some("codec"), Some(tasks)) => code(tasks),
+        (Some("session"), Some(tasks)) => session::run(tasks),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

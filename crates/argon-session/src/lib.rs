@@ -1,9 +1,10 @@
-//! The session of a client, without the world: what it sends, what it keeps, and what its callers get.
+//! Session of a client, without the world: what it sends, what it keeps, and what its callers get.
 //!
-//! [`SessionState`] is a state machine. Its shell tells it what happened (a connection, a frame, a loss, a time) and writes
-//! what its outbox holds; callers add tasks and poll for their ends. There is no clock, socket, file, thread or
-//! chance in this crate: `now` and the identity of the session are arguments, and a [`Waker`](std::task::Waker) is
-//! only kept and handed back. The shell is the crate `argon`.
+//! [`SessionState`] is a state machine like the scheduler and the pool of `argon-core`: `step(now, input, &mut out)` takes
+//! one fact. In addition callers have methods, because each of them needs an answer at once; `docs/design/session.md` says
+//! why. There is no clock, socket, file, thread or chance in this crate: time and the identity of the session are
+//! arguments, and a [`Waker`](std::task::Waker) is only kept and handed back. The crate `argon` is its shell, and the
+//! simulator drives it as well.
 
 mod blob;
 mod error_kind;
@@ -13,7 +14,7 @@ mod waiting;
 pub use blob::{Blob, Blobs, known_blob};
 pub use error_kind::ErrorKind;
 pub use session::{
-    Addition, Completion, Disposition, Member, OutputAccount, OutputChunk, OutputMode, Printed, Question,
-    SessionState,
+    Addition, Completion, Effect, Input, Member, Out, OutputAccount, OutputChunk, OutputMode, Printed,
+    Question, SessionState,
 };
 pub use waiting::Waiting;

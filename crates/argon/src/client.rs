@@ -20,7 +20,7 @@ use crate::map::Map;
 use crate::request::Request;
 use crate::running::{Running, outcome};
 use crate::session::Session;
-use crate::session::dial::Seeker;
+use crate::session::dial::ManagerList;
 use crate::shared::Shared;
 use crate::waiting::OnWaiting;
 use crate::{key, options::TaskOptions, read};
@@ -62,7 +62,7 @@ impl Client {
     /// How it ended otherwise; see [`ErrorKind`] and [`Error::own`].
     pub async fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
         let addition = call.into_request(&self.defaults)?.addition(false, OutputMode::Inherit)?;
-        let number = self.session.with_quietly(|session| session.add(addition));
+        let number = self.session.with_quietly(|session, out| session.add(addition, out));
         let mut awaited = Awaited(Deferred::waiting(Arc::clone(&self.session), number));
         (&mut awaited.0).await
     }
@@ -74,7 +74,7 @@ impl Client {
             .and_then(|request| request.addition(false, OutputMode::Inherit));
         match addition {
             Ok(addition) => {
-                let number = self.session.with(|session| session.add(addition));
+                let number = self.session.with(|session, out| session.add(addition, out));
                 Deferred::waiting(Arc::clone(&self.session), number)
             }
             Err(error) => Deferred::refused(error),
@@ -122,7 +122,7 @@ impl Client {
     /// [`ErrorKind::Option`] for what is beyond the wire's limits. How the task ends, [`Running`] tells.
     pub fn start(&self, request: Request) -> Result<Running, Error> {
         let addition = request.addition(false, OutputMode::Caller)?;
-        let number = self.session.with(|session| session.add(addition));
+        let number = self.session.with(|session, out| session.add(addition, out));
         Ok(Running::new(Arc::clone(&self.session), number))
     }
 
@@ -132,7 +132,7 @@ impl Client {
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without an outcome of the cluster.
     pub async fn run(&self, request: Request) -> Result<Outcome, Error> {
         let addition = request.addition(false, OutputMode::Inherit)?;
-        let number = self.session.with_quietly(|session| session.add(addition));
+        let number = self.session.with_quietly(|session, out| session.add(addition, out));
         let following = Following { session: Arc::clone(&self.session), number, is_cancelling: true };
         outcome(following.end().await, self.session.task_id(number))
     }
@@ -143,7 +143,7 @@ impl Client {
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without acceptance.
     pub async fn submit_request(&self, request: Request) -> Result<TaskId, Error> {
         let addition = request.addition(true, OutputMode::Discard)?;
-        let number = self.session.with_quietly(|session| session.add(addition));
+        let number = self.session.with_quietly(|session, out| session.add(addition, out));
         let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
         let id = self.session.task_id(number);
         match following.end().await {
@@ -159,14 +159,14 @@ impl Client {
     /// # Errors
     /// If the client is closed before it comes.
     pub async fn collect_outcome(&self, id: TaskId) -> Result<Outcome, Error> {
-        let number = self.session.with_quietly(|session| session.collect(id));
+        let number = self.session.with_quietly(|session, out| session.collect(id, out));
         let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
         outcome(following.end().await, id)
     }
 
     /// Cancels detached tasks by their ids, of any session.
     pub fn cancel_detached(&self, ids: impl IntoIterator<Item = TaskId>) {
-        self.session.with(|session| session.cancel_detached(ids.into_iter().collect()));
+        self.session.with(|session, out| session.cancel_detached(ids.into_iter().collect(), out));
     }
 
     /// Asks the manager something: `"status"`, `"explain"` with `{"task": id}`, `"drain"` with `{"worker": name}`.
@@ -174,10 +174,10 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Option`] with the manager's words if it cannot do that.
     pub async fn request(&self, what: &str, fields: serde_json::Map<String, Value>) -> Result<Value, Error> {
-        let number = self.session.with_quietly(|session| session.request(what, fields));
+        let number = self.session.with_quietly(|session, out| session.request(what, fields, out));
         let asking = Asking { session: &self.session, number };
         let waiting = |session: &mut SessionState, waker: &_| session.poll_reply(number, waker);
-        let reply = poll_fn(|context| asking.session.waiting(|session| waiting(session, context.waker())));
+        let reply = poll_fn(|context| asking.session.waiting(|session, _| waiting(session, context.waker())));
         let reply = reply.await.map_err(|(kind, message)| Error::new(kind, message))?;
         if reply["ok"] == true {
             return Ok(reply);
@@ -273,8 +273,8 @@ impl Connect {
             Some(key) => key,
             None => key::find(self.key_file.as_deref())?.key,
         };
-        let seeker = Seeker::new(self.addresses.into_list()?, key, self.patience);
-        let (session, carrier) = Session::open(seeker, &self.name, self.on_waiting).await?;
+        let managers = ManagerList::new(self.addresses.into_list()?, key, self.patience);
+        let (session, carrier) = Session::open(managers, &self.name, self.on_waiting).await?;
         Ok((Client { session: Arc::new(session), defaults: self.defaults }, carrier))
     }
 }
@@ -298,7 +298,7 @@ struct Following {
 
 impl Following {
     async fn end(&self) -> Completion {
-        poll_fn(|context| self.session.waiting(|session| session.poll_end(self.number, context.waker())))
+        poll_fn(|context| self.session.waiting(|session, _| session.poll_end(self.number, context.waker())))
             .await
     }
 }
@@ -306,12 +306,12 @@ impl Following {
 impl Drop for Following {
     fn drop(&mut self) {
         if self.is_cancelling {
-            self.session.with(|session| {
-                session.cancel(self.number);
-                session.abandon(self.number);
+            self.session.with(|session, out| {
+                session.cancel(self.number, out);
+                session.abandon(self.number, out);
             });
         } else {
-            self.session.with_quietly(|session| session.abandon(self.number));
+            self.session.with_quietly(|session, out| session.abandon(self.number, out));
         }
     }
 }
@@ -323,6 +323,6 @@ struct Asking<'a> {
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.session.with_quietly(|session| session.forget_request(self.number));
+        self.session.with_quietly(|session, _| session.forget_request(self.number));
     }
 }

@@ -55,7 +55,7 @@ impl<T> Deferred<T> {
     /// kind [`ErrorKind::Cancelled`] then.
     pub fn cancel(&self) {
         if let State::Waiting { session, number } = &self.state {
-            session.with(|session| session.cancel(*number));
+            session.with(|session, out| session.cancel(*number, out));
         }
     }
 }
@@ -67,7 +67,7 @@ impl<T: DeserializeOwned + 'static> Future for Deferred<T> {
         match &self.state {
             State::Waiting { session, number } => {
                 let Poll::Ready(ending) =
-                    session.waiting(|session| session.poll_end(*number, context.waker()))
+                    session.waiting(|session, _| session.poll_end(*number, context.waker()))
                 else {
                     return Poll::Pending;
                 };
@@ -92,7 +92,7 @@ impl<T> Drop for Deferred<T> {
     fn drop(&mut self) {
         if let State::Waiting { session, number } = &self.state {
             // What was left to be written goes out: nobody else may come to do it.
-            session.with(|session| session.abandon(*number));
+            session.with(|session, out| session.abandon(*number, out));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use argon_session::{Member, OutputMode, SessionState};
+use argon_session::{Member, OutputMode};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
@@ -64,7 +64,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
 
     /// The values as they complete, each with the position of its call.
     pub fn as_completed(self) -> Completed<T, I> {
-        let group = self.client.session.with_quietly(SessionState::open_group);
+        let group = self.client.session.with_quietly(|session, _| session.open_group());
         Completed {
             client: self.client,
             calls: self.calls,
@@ -135,7 +135,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Completed<T, I>
             return Poll::Ready(None);
         }
         let group = self.group;
-        self.client.session.waiting(|session| session.poll_group(group, context.waker())).map(
+        self.client.session.waiting(|session, _| session.poll_group(group, context.waker())).map(
             |(member, id, ending)| {
                 self.under_way -= 1;
                 self.bytes -= member.bytes;
@@ -156,7 +156,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Completed<T, I>
             Ok(addition) => {
                 self.bytes += bytes;
                 let member = Member { group: self.group, position, bytes };
-                self.client.session.with(|session| session.add_to_group(addition, member));
+                self.client.session.with(|session, out| session.add_to_group(addition, member, out));
             }
             Err(error) => self.refused.push_back((position, error)),
         }
@@ -174,7 +174,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>> + Unpin> Stream 
 impl<T, I> Drop for Completed<T, I> {
     fn drop(&mut self) {
         let group = self.group;
-        self.client.session.with(|session| session.close_group(group));
+        self.client.session.with(|session, out| session.close_group(group, out));
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Request {
 
 impl Request {
     /// Checks the request against the limits of the wire.
-    pub(crate) fn addition(self, is_detached: bool, watch: OutputMode) -> Result<Addition, Error> {
+    pub(crate) fn addition(self, is_detached: bool, output_mode: OutputMode) -> Result<Addition, Error> {
         let options = &self.options;
         options.check()?;
         let meta = match &options.label {
@@ -44,7 +44,7 @@ impl Request {
         if is_detached {
             flags = flags.with(Flags::DETACHED);
         }
-        if watch == OutputMode::Discard {
+        if output_mode == OutputMode::Discard {
             flags = flags.with(Flags::CAPTURE);
         }
         let head = TaskHead {
@@ -58,7 +58,7 @@ impl Request {
             ..TaskHead::new(TaskId { session: SessionId([0; 16]), sequence: 0 }, self.runtime)
         };
         let task = Task::new(head, self.blobs.iter().map(Blob::hash), meta, self.payload);
-        Ok(Addition { task, blobs: self.blobs, is_detached, watch, offers_max: options.offers_max })
+        Ok(Addition { task, blobs: self.blobs, is_detached, output_mode, offers_max: options.offers_max })
     }
 }
 

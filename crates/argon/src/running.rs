@@ -68,7 +68,7 @@ impl Running {
             return Poll::Ready(None);
         }
         let number = self.number;
-        let piece = self.session.waiting(|session| session.poll_piece(number, context.waker()));
+        let piece = self.session.waiting(|session, out| session.poll_chunk(number, context.waker(), out));
         match piece {
             Poll::Ready(Some(OutputChunk::Output { attempt, fd, bytes })) => {
                 Poll::Ready(Some(Event::Output { attempt, fd, bytes }))
@@ -78,7 +78,7 @@ impl Running {
                 Poll::Ready(Some(Event::Asked(asked)))
             }
             Poll::Ready(None) => {
-                let end = self.session.waiting(|session| session.poll_end(number, context.waker()));
+                let end = self.session.waiting(|session, _| session.poll_end(number, context.waker()));
                 end.map(|ending| {
                     self.is_over = true;
                     Some(Event::Ended(outcome(ending, self.id())))
@@ -101,14 +101,14 @@ impl Running {
 
     /// Asks for its end. The outcome tells whether that came in time.
     pub fn cancel(&self) {
-        self.session.with(|session| session.cancel(self.number));
+        self.session.with(|session, out| session.cancel(self.number, out));
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_over {
-            self.session.with(|session| session.abandon(self.number));
+            self.session.with(|session, out| session.abandon(self.number, out));
         }
     }
 }
@@ -132,7 +132,7 @@ impl Asked {
 
     fn say(&mut self, bytes: Option<Bytes>) {
         if let Some(question) = self.question.take() {
-            self.session.with(|session| session.answer(question.from, question.ask, bytes));
+            self.session.with(|session, out| session.answer(question.from, question.ask, bytes, out));
         }
     }
 }

@@ -1,9 +1,10 @@
-//! A session at work: the session behind its one lock, the socket beside it, and the background task that keeps them
-//! together.
+//! Shell of a client's session: the state machine behind its one lock, the socket next to it, and the background task
+//! that keeps them together.
 //!
-//! Owns the lock and the rule about it: it is held while the session is changed and while bytes are handed to the kernel
-//! without waiting, never across an await, and wakers are woken after it is gone. A caller who is alone on the connection
-//! writes by itself, so that a lone call wakes nobody else; in a flood the background task ([`actor`]) writes for all.
+//! Owns the lock and the rule about it: it is held while the machine is stepped and while bytes are handed to the kernel
+//! without waiting, never across an await, and effects are carried out after it is gone. A caller who is alone on the
+//! connection writes by itself, so that a lone call wakes nobody else; in a flood the background task ([`actor`]) writes
+//! for all. Decisions are those of [`SessionState`].
 
 mod actor;
 pub(crate) mod dial;
@@ -12,21 +13,20 @@ mod print;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
+use std::task::Poll;
 use std::time::Instant;
 
-use argon_proto::conversation::client::{Open, ToClient};
-use argon_proto::conversation::{Goodbye, Incoming};
-use argon_proto::handshake::Welcome;
-use argon_proto::{SessionId, TaskId};
-use argon_session::{Disposition, ErrorKind, Printed, SessionState};
+use argon_proto::conversation::Goodbye;
+use argon_proto::conversation::client::Open;
+use argon_proto::{Machine, SessionId, TaskId, Time};
+use argon_session::{Effect, ErrorKind, Input, Out, SessionState};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::error::Error;
 use crate::waiting::OnWaiting;
-use actor::Connection;
-use dial::Seeker;
+use actor::Actor;
+use dial::ManagerList;
 use print::Printer;
 
 /// With so few tasks under way the caller writes at once, by itself.
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     wake: Notify,
     printer: Printer,
     on_waiting: OnWaiting,
+    /// Beginning of the machine's time.
+    epoch: Instant,
     /// The process that it belongs to.
     generation: u64,
 }
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct State {
     session: SessionState,
+    out: Out,
     stream: Option<Arc<OwnedWriteHalf>>,
     /// The kernel takes no more for now; the background task waits for it.
     is_blocked: bool,
@@ -61,38 +64,50 @@ pub(crate) struct Session {
     ended: OnceLock<Arc<Shared>>,
 }
 
+/// Effects that only the background task can carry out.
+#[derive(Debug, Default)]
+struct Orders {
+    dial: Option<usize>,
+    disconnect: bool,
+}
+
 /// What the background task must know after a turn.
 #[derive(Debug)]
 struct Next {
+    orders: Orders,
     is_blocked: bool,
-    pass_at: Option<Instant>,
+    deadline: Option<Time>,
     is_over: bool,
 }
 
 impl Session {
     /// Reaches a manager. The background task is returned beside the session; it must be run, on a tokio runtime.
     pub(crate) async fn open(
-        mut seeker: Seeker,
+        managers: ManagerList,
         client: &str,
         on_waiting: OnWaiting,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
-        let reached = seeker.first().await?;
         let session = SessionId(dial::random()?);
         let open = introduction(session, client);
-        let shared = Arc::new(Shared::new(SessionState::new(open), on_waiting));
-        let connection = Connection::begin(&shared, reached);
-        let carrier = actor::run(Arc::clone(&shared), seeker, connection);
-        Ok((Self { carried: shared, ended: OnceLock::new() }, carrier))
+        let machine = SessionState::new(open, managers.len(), managers.first_within());
+        let shared = Arc::new(Shared::new(machine, on_waiting));
+        let mut actor = Actor::new(Arc::clone(&shared), managers);
+        actor.seek().await;
+        if let Some((kind, message)) = shared.lock().session.ended() {
+            return Err(Error::new(kind, message));
+        }
+        Ok((Self { carried: shared, ended: OnceLock::new() }, actor.run()))
     }
 
     /// Changes the session; what is to be written goes out soon. A caller who adds much before it waits must not keep the
     /// cluster waiting meanwhile: what is worth a write goes out at once.
-    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut SessionState) -> T) -> T {
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut SessionState, &mut Out) -> T) -> T {
         let shared = self.shared();
         let mut state = shared.lock();
-        let changed = change(&mut state.session);
-        let mut needs_wake = !state.session.is_quiet() && !state.is_blocked;
-        if needs_wake && state.session.to_write() >= ENOUGH_BYTES {
+        let State { session, out, .. } = &mut *state;
+        let changed = change(session, out);
+        let mut needs_wake = !state.out.frames.is_empty() && !state.is_blocked;
+        if needs_wake && state.out.frames.len() >= ENOUGH_BYTES {
             needs_wake = state.write().is_err() || state.is_blocked;
         }
         shared.unlock(state);
@@ -103,25 +118,24 @@ impl Session {
     }
 
     /// Changes the session and leaves the writing to [`Session::waiting`], which must follow.
-    pub(crate) fn with_quietly<T>(&self, change: impl FnOnce(&mut SessionState) -> T) -> T {
+    pub(crate) fn with_quietly<T>(&self, change: impl FnOnce(&mut SessionState, &mut Out) -> T) -> T {
         let shared = self.shared();
         let mut state = shared.lock();
-        let changed = change(&mut state.session);
+        let State { session, out, .. } = &mut *state;
+        let changed = change(session, out);
         shared.unlock(state);
         changed
     }
 
     /// The same for a caller who looks whether it must wait: if so, what it waits for is on its way.
-    pub(crate) fn waiting<T>(
-        &self,
-        look: impl FnOnce(&mut SessionState) -> std::task::Poll<T>,
-    ) -> std::task::Poll<T> {
+    pub(crate) fn waiting<T>(&self, look: impl FnOnce(&mut SessionState, &mut Out) -> Poll<T>) -> Poll<T> {
         let shared = self.shared();
         let mut state = shared.lock();
-        let looked = look(&mut state.session);
+        let State { session, out, .. } = &mut *state;
+        let looked = look(session, out);
         let mut needs_wake = false;
-        if looked.is_pending() && !state.session.is_quiet() && !state.is_blocked {
-            if state.session.in_flight() <= FEW || state.session.to_write() >= ENOUGH_BYTES {
+        if looked.is_pending() && !state.out.frames.is_empty() && !state.is_blocked {
+            if state.session.in_flight() <= FEW || state.out.frames.len() >= ENOUGH_BYTES {
                 needs_wake = state.write().is_err() || state.is_blocked;
             } else {
                 needs_wake = true;
@@ -144,14 +158,15 @@ impl Session {
         self.shared().end(ErrorKind::Closed, "the client was closed");
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &Arc<Shared> {
         if self.carried.generation == fork::generation() {
             return &self.carried;
         }
         self.ended.get_or_init(|| {
-            let shared = Shared::new(SessionState::new(Open::of(SessionId([0; 16]))), OnWaiting::default());
+            let machine = SessionState::new(Open::of(SessionId([0; 16])), 0, std::time::Duration::ZERO);
+            let shared = Arc::new(Shared::new(machine, OnWaiting::default()));
             shared.end(ErrorKind::Closed, fork::ADVICE);
-            Arc::new(shared)
+            shared
         })
     }
 }
@@ -169,10 +184,11 @@ impl Drop for Session {
 impl Shared {
     fn new(session: SessionState, on_waiting: OnWaiting) -> Self {
         Self {
-            state: Mutex::new(State { session, stream: None, is_blocked: false }),
+            state: Mutex::new(State { session, out: Out::default(), stream: None, is_blocked: false }),
             wake: Notify::new(),
             printer: Printer::default(),
             on_waiting,
+            epoch: Instant::now(),
             generation: fork::generation(),
         }
     }
@@ -186,98 +202,94 @@ impl Shared {
         }
     }
 
+    fn now(&self) -> Time {
+        Time(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a mistake of ours; the session is as good as before for everybody else.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets go of the lock, then wakes those whose wait is over and prints what is to be printed.
-    fn unlock(&self, mut state: MutexGuard<'_, State>) {
-        let wakers = state.session.take_wakers();
-        let prints = state.session.take_prints();
+    /// Releases the lock, then carries out the effects. Those that the background task must carry out are returned to it;
+    /// only its own steps have any.
+    fn unlock(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Orders {
+        let effects = std::mem::take(&mut state.out.effects);
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        debug_assert!(prints.is_empty(), "only the background task hears of output");
+        let mut orders = Orders::default();
+        let mut prints = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Wake(waker) => waker.wake(),
+                Effect::Print(print) => prints.push(print),
+                Effect::ReportWaiting(why) => (self.on_waiting.0)(&why),
+                Effect::Dial { address } => orders.dial = Some(address),
+                Effect::Disconnect => orders.disconnect = true,
+            }
+        }
+        if !prints.is_empty() {
+            self.printer.print(self, prints);
+        }
+        orders
     }
 
-    fn end(&self, kind: ErrorKind, message: &str) {
+    fn end(self: &Arc<Self>, kind: ErrorKind, message: &str) {
         let mut state = self.lock();
-        state.session.end(kind, message, Some(Goodbye::because("the client ends")));
+        let State { session, out, .. } = &mut *state;
+        session.end(kind, message, Some(Goodbye::because("the client ends")), out);
         let _ = state.write();
         self.unlock(state);
         self.wake.notify_one();
-    }
-
-    /// A connection is there.
-    fn connected(&self, stream: Arc<OwnedWriteHalf>, welcome: &Welcome, address: String) {
-        let mut state = self.lock();
-        state.stream = Some(stream);
-        state.is_blocked = false;
-        state.session.connected(welcome);
-        state.session.reached_at(address);
-        self.unlock(state);
-    }
-
-    /// The connection is gone. `true` if the session is over.
-    fn disconnected(&self) -> bool {
-        let mut state = self.lock();
-        state.stream = None;
-        state.session.lost();
-        let is_over = state.session.is_ended();
-        self.unlock(state);
-        is_over
     }
 
     fn is_over(&self) -> bool {
         self.lock().session.is_ended()
     }
 
-    /// Takes messages in. The first one that ends the connection is returned.
-    fn hear(self: &Arc<Self>, now: Instant, messages: &mut Vec<Incoming<ToClient>>) -> Disposition {
-        let mut state = self.lock();
-        let mut heard = Disposition::Fine;
-        for message in messages.drain(..) {
-            heard = state.session.hear(now, message);
-            if heard != Disposition::Fine {
-                break;
-            }
-        }
-        let prints: Vec<Printed> = state.session.take_prints();
-        self.unlock(state);
-        if !prints.is_empty() {
-            self.printer.print(self, prints);
-        }
-        heard
+    fn next_deadline(&self) -> Option<Time> {
+        self.lock().session.next_deadline()
     }
 
-    /// A try to reach a manager failed.
-    fn away(&self, now: Instant, why: String) {
+    /// Steps the machine with what the background task has seen.
+    fn step(self: &Arc<Self>, inputs: impl IntoIterator<Item = Input>) -> Orders {
+        let now = self.now();
         let mut state = self.lock();
-        state.session.away(why);
-        state.session.look(now);
-        let waiting = state.session.take_waiting();
-        self.unlock(state);
-        waiting.iter().for_each(|waiting| (self.on_waiting.0)(waiting));
+        inputs.into_iter().for_each(|input| state.step(now, input));
+        self.unlock(state)
     }
 
-    /// Lets time pass, writes what can be written, and says what to wait for.
-    fn turn(&self, now: Instant) -> std::io::Result<Next> {
+    /// A connection is there.
+    fn connected(self: &Arc<Self>, stream: Arc<OwnedWriteHalf>, input: Input) {
         let mut state = self.lock();
-        if state.session.next_pass().is_some_and(|at| at <= now) {
-            state.session.pass(now);
-        } else {
-            state.session.look(now);
-        }
+        state.stream = Some(stream);
+        state.is_blocked = false;
+        state.step(self.now(), input);
+        self.unlock(state);
+    }
+
+    /// The connection is closed, after what the kernel takes of the last frames.
+    fn disconnected(&self) {
+        let mut state = self.lock();
+        let _ = state.write();
+        state.stream = None;
+        state.out.frames = argon_proto::frame::Outbox::default();
+    }
+
+    /// Lets time pass, writes what can be written, and returns what to wait for.
+    fn turn(self: &Arc<Self>) -> std::io::Result<Next> {
+        let mut state = self.lock();
+        state.step(self.now(), Input::TimePassed);
         let written = state.write();
-        let waiting = state.session.take_waiting();
-        let next = Next {
-            is_blocked: state.is_blocked,
-            pass_at: state.session.next_pass(),
-            is_over: state.session.is_ended(),
-        };
-        self.unlock(state);
-        waiting.iter().for_each(|waiting| (self.on_waiting.0)(waiting));
-        written.map(|()| next)
+        let is_blocked = state.is_blocked;
+        let (deadline, is_over) = (state.session.next_deadline(), state.session.is_ended());
+        let orders = self.unlock(state);
+        written.map(|()| Next { orders, is_blocked, deadline, is_over })
+    }
+}
+
+impl State {
+    fn step(&mut self, now: Time, input: Input) {
+        self.session.step(now, input, &mut self.out);
     }
 }
 

@@ -6,6 +6,7 @@ use argon_proto::conversation::{Answer, Ask};
 use bytes::Bytes;
 
 use super::SessionState;
+use super::effect::Out;
 use super::entry::OutputMode;
 
 /// What a task is told that gets no answer.
@@ -23,27 +24,28 @@ pub struct Question {
 }
 
 impl SessionState {
-    pub(super) fn on_ask(&mut self, question: Ask) {
+    pub(super) fn on_ask(&mut self, question: Ask, out: &mut Out) {
         let Ask { from, ask, question: json } = question;
         let listens = from.task.session == self.session
             && self
                 .entries
                 .get(from.task.sequence)
-                .is_some_and(|entry| entry.watch == OutputMode::Caller && !entry.is_ended());
+                .is_some_and(|entry| entry.output_mode == OutputMode::Caller && !entry.is_ended());
         if listens {
-            self.add_question(Question { from, ask, json });
+            self.add_question(Question { from, ask, json }, out);
         } else {
-            self.answer(from, ask, None);
+            self.answer(from, ask, None, out);
         }
     }
 
     /// Answers with bytes, or with no. Without a connection the answer waits for the next one.
-    pub fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>) {
+    pub fn answer(&mut self, to: AttemptId, ask: u32, bytes: Option<Bytes>, out: &mut Out) {
         let found = bytes.is_some();
         let answer = Answer { to, ask, found, bytes: bytes.unwrap_or(NO) };
-        match self.connection.as_mut().filter(|connection| connection.has_offered) {
-            Some(connection) => connection.outbox.push(&ToManager::Answer(answer)),
-            None => self.late_answers.push(answer),
+        if self.has_offered() {
+            out.frames.push(&ToManager::Answer(answer));
+        } else {
+            self.late_answers.push(answer);
         }
     }
 }

@@ -1,23 +1,14 @@
-//! What belongs to one connection: its credit, the blobs that went over it, what waits to be written or acknowledged.
-
-use std::time::{Duration, Instant};
+//! What belongs to one connection: its credit, the blobs that went over it, what waits to be acknowledged.
 
 use argon_proto::conversation::client::ToManager;
-use argon_proto::frame::Outbox;
-use argon_proto::limit::IDS_PER_FRAME;
-use argon_proto::{BlobHash, TaskId};
+use argon_proto::limit::{ACK_WITHIN, ACKS_BYTES, ACKS_MAX, IDS_PER_FRAME};
+use argon_proto::{BlobHash, TaskId, Time};
 use rustc_hash::FxHashSet;
 
-/// Acknowledgements go out when so many have come together,
-const ACKS: usize = 1024;
-/// or when they are about so many bytes of outcomes that the manager keeps,
-const ACK_BYTES: u64 = 1 << 20;
-/// or after this time, or with anything else that is sent.
-const ACK_AFTER: Duration = Duration::from_millis(20);
+use super::effect::Out;
 
 #[derive(Debug)]
 pub(super) struct ConnectionState {
-    pub(super) outbox: Outbox,
     pub(super) blobs: FxHashSet<BlobHash>,
     pub(super) credit_tasks: u64,
     pub(super) credit_bytes: u64,
@@ -26,15 +17,18 @@ pub(super) struct ConnectionState {
     /// Tasks that were sent on this connection and have not ended.
     pub(super) in_flight: u64,
     pub(super) has_offered: bool,
+    /// When the last bytes came.
+    pub(super) heard_at: Time,
+    /// True once the manager has sent an outcome or a reply.
+    pub(super) has_served: bool,
     acks: Vec<TaskId>,
     ack_bytes: u64,
-    acks_since: Option<Instant>,
+    acks_since: Option<Time>,
 }
 
 impl ConnectionState {
-    pub(super) fn new(credit_tasks: u64, credit_bytes: u64) -> Self {
+    pub(super) fn new(now: Time, credit_tasks: u64, credit_bytes: u64) -> Self {
         Self {
-            outbox: Outbox::default(),
             blobs: FxHashSet::default(),
             credit_tasks,
             credit_bytes,
@@ -42,23 +36,25 @@ impl ConnectionState {
             sent_bytes: 0,
             in_flight: 0,
             has_offered: false,
+            heard_at: now,
+            has_served: false,
             acks: Vec::new(),
             ack_bytes: 0,
             acks_since: None,
         }
     }
 
-    /// Whether the manager has granted room for a task of this weight. One may exceed the bytes when it is alone.
+    /// True if the manager has granted room for a task of this weight. One may exceed the bytes when it is alone.
     pub(super) fn allows(&self, weight: u64) -> bool {
         self.sent_tasks < self.credit_tasks
             && (self.sent_bytes + weight <= self.credit_bytes || self.in_flight == 0)
     }
 
     /// Counts a task that is sent now.
-    pub(super) fn charge(&mut self, weight: u64) {
+    pub(super) fn charge(&mut self, weight: u64, out: &mut Out) {
         if self.sent_bytes + weight > self.credit_bytes {
             // Alone it may exceed the bytes, but alone it is only when the manager knows what is in hand.
-            self.send_acks();
+            self.send_acks(out);
         }
         self.sent_tasks += 1;
         self.sent_bytes += weight;
@@ -66,26 +62,26 @@ impl ConnectionState {
     }
 
     /// An outcome is in hand.
-    pub(super) fn acknowledge(&mut self, now: Instant, id: TaskId, bytes: u64) {
+    pub(super) fn acknowledge(&mut self, now: Time, id: TaskId, bytes: u64, out: &mut Out) {
         self.acks.push(id);
         self.ack_bytes += bytes;
         self.acks_since.get_or_insert(now);
-        if self.acks.len() >= ACKS || self.ack_bytes >= ACK_BYTES {
-            self.send_acks();
+        if self.acks.len() >= ACKS_MAX || self.ack_bytes >= ACKS_BYTES {
+            self.send_acks(out);
         }
     }
 
-    pub(super) fn send_acks(&mut self) {
+    pub(super) fn send_acks(&mut self, out: &mut Out) {
         self.acks_since = None;
         self.ack_bytes = 0;
         while !self.acks.is_empty() {
             let rest = self.acks.split_off(self.acks.len().min(IDS_PER_FRAME));
-            self.outbox.push(&ToManager::Ack(std::mem::replace(&mut self.acks, rest)));
+            out.frames.push(&ToManager::Ack(std::mem::replace(&mut self.acks, rest)));
         }
     }
 
     /// When the acknowledgements have waited long enough for company.
-    pub(super) fn acks_due(&self) -> Option<Instant> {
-        self.acks_since.map(|since| since + ACK_AFTER)
+    pub(super) fn acks_due(&self) -> Option<Time> {
+        self.acks_since.map(|since| since + ACK_WITHIN)
     }
 }

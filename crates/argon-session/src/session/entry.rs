@@ -3,8 +3,10 @@
 use std::task::{Poll, Waker};
 
 use argon_proto::conversation::client::ToManager;
+use argon_proto::limit::IDS_PER_FRAME;
 use argon_proto::{Attempt, Codec, Outcome, OutcomeHead, Payload, Report, Status, Task, TaskId};
 
+use super::effect::Out;
 use super::group::Member;
 use super::output::{OutputChunk, OutputState};
 use super::{BacklogItem, SessionState};
@@ -43,7 +45,7 @@ pub struct Addition {
     /// Whether it lives on without this client; its caller waits only until the manager keeps it.
     pub is_detached: bool,
     /// What becomes of what it prints.
-    pub watch: OutputMode,
+    pub output_mode: OutputMode,
     /// How often it may be rejected before that is its outcome; 0 for ever.
     pub offers_max: u32,
 }
@@ -74,8 +76,8 @@ pub(super) enum EntryState {
 /// The large part of an entry.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// The task, as long as it may have to be offered again.
-    Task(Task),
+    /// The SUBMIT of a task that may have to be offered again: the whole message, so that sending it moves nothing.
+    Submit(ToManager),
     /// A task that somebody else submitted.
     Nothing,
     /// How it ended.
@@ -97,7 +99,7 @@ pub(super) struct Entry {
     pub(super) is_cancelled: bool,
     /// Nobody waits for it any more.
     pub(super) is_abandoned: bool,
-    pub(super) watch: OutputMode,
+    pub(super) output_mode: OutputMode,
     pub(super) output: Option<Box<OutputState>>,
     pub(super) waker: Option<Waker>,
     pub(super) member: Option<Member>,
@@ -116,16 +118,16 @@ impl Entry {
 
 impl SessionState {
     /// Takes a task in and sends it if the credit allows; returns its number.
-    pub fn add(&mut self, addition: Addition) -> u64 {
+    pub fn add(&mut self, addition: Addition, out: &mut Out) -> u64 {
         self.last += 1;
         let number = self.last;
-        let Addition { mut task, blobs, is_detached, watch, offers_max } = addition;
+        let Addition { mut task, blobs, is_detached, output_mode, offers_max } = addition;
         task.head.id = self.task_id(number);
         let weight = task.weight();
         let entry = Entry {
             purpose: if is_detached { Purpose::Detached } else { Purpose::Attached },
             state: EntryState::Waiting,
-            content: Content::Task(task),
+            content: Content::Submit(ToManager::Submit(task)),
             blobs,
             weight,
             is_doubtful: false,
@@ -133,22 +135,22 @@ impl SessionState {
             offers_max,
             is_cancelled: false,
             is_abandoned: false,
-            watch,
+            output_mode,
             output: None,
             waker: None,
             member: None,
         };
         self.entries.insert(number, entry);
         if let Some((kind, message)) = self.ended.clone() {
-            self.finish(number, Completion::Failed(kind, message));
-        } else if !self.backlog.is_empty() || !self.send_if_allowed(number) {
+            self.finish(number, Completion::Failed(kind, message), out);
+        } else if !self.backlog.is_empty() || !self.send_if_allowed(number, out) {
             self.backlog.push_back(BacklogItem::Task(number));
         }
         number
     }
 
     /// Asks for the outcome of a detached task; returns the number to follow it by.
-    pub fn collect(&mut self, id: TaskId) -> u64 {
+    pub fn collect(&mut self, id: TaskId, out: &mut Out) -> u64 {
         self.last += 1;
         let number = self.last;
         let entry = Entry {
@@ -162,24 +164,22 @@ impl SessionState {
             offers_max: 0,
             is_cancelled: false,
             is_abandoned: false,
-            watch: OutputMode::Discard,
+            output_mode: OutputMode::Discard,
             output: None,
             waker: None,
             member: None,
         };
         self.entries.insert(number, entry);
         if let Some((kind, message)) = self.ended.clone() {
-            self.finish(number, Completion::Failed(kind, message));
+            self.finish(number, Completion::Failed(kind, message), out);
             return number;
         }
         self.unwanted.remove(&id);
         let waiting = self.collects.entry(id).or_default();
         waiting.push(number);
         let is_first = waiting.len() == 1;
-        if is_first
-            && let Some(connection) = self.connection.as_mut().filter(|connection| connection.has_offered)
-        {
-            connection.outbox.push(&ToManager::Collect(vec![id]));
+        if is_first && self.has_offered() {
+            out.frames.push(&ToManager::Collect(vec![id]));
         }
         number
     }
@@ -195,21 +195,21 @@ impl SessionState {
             return Poll::Pending;
         }
         match self.entries.remove(number).map(|entry| entry.content) {
-            Some(Content::Completion(ending)) => Poll::Ready(ending),
-            Some(Content::Task(_) | Content::Nothing) | None => Poll::Pending,
+            Some(Content::Completion(completion)) => Poll::Ready(completion),
+            Some(Content::Submit(_) | Content::Nothing) | None => Poll::Pending,
         }
     }
 
-    /// Takes the next piece of what a task printed or asked; `None` when it has ended and nothing is left.
-    pub fn poll_piece(&mut self, number: u64, waker: &Waker) -> Poll<Option<OutputChunk>> {
+    /// Takes the next chunk of what a task printed or asked; `None` when it has ended and nothing is left.
+    pub fn poll_chunk(&mut self, number: u64, waker: &Waker, out: &mut Out) -> Poll<Option<OutputChunk>> {
         let Some(entry) = self.entries.get_mut(number) else {
             return Poll::Ready(None);
         };
         if let Some(output) = &mut entry.output
-            && let Some((piece, connection)) = output.pieces.pop_front()
+            && let Some((chunk, account)) = output.chunks.pop_front()
         {
-            self.took(number, connection, &piece);
-            return Poll::Ready(Some(piece));
+            self.on_chunk_taken(number, account, &chunk, out);
+            return Poll::Ready(Some(chunk));
         }
         if entry.is_ended() {
             return Poll::Ready(None);
@@ -219,7 +219,7 @@ impl SessionState {
     }
 
     /// Cancels a task: at once if the manager never had it, otherwise its outcome tells.
-    pub fn cancel(&mut self, number: u64) {
+    pub fn cancel(&mut self, number: u64, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
@@ -230,19 +230,18 @@ impl SessionState {
         match (&entry.state, entry.purpose) {
             (EntryState::Sent, Purpose::Attached | Purpose::Detached) => {
                 let id = self.task_id(number);
-                if let Some(connection) = &mut self.connection {
-                    connection.outbox.push(&ToManager::Cancel(vec![id]));
-                }
+                out.frames.push(&ToManager::Cancel(vec![id]));
             }
-            // It is offered again, and then cancelled.
-            (EntryState::Waiting, Purpose::Attached | Purpose::Detached) if entry.is_doubtful => {}
+            // A manager or a worker may have it: it is offered again, and then cancelled.
+            (EntryState::Waiting | EntryState::HeldBack, Purpose::Attached | Purpose::Detached)
+                if entry.is_doubtful => {}
             (EntryState::Waiting | EntryState::HeldBack, Purpose::Attached | Purpose::Detached) => {
                 let outcome = self.cancelled_here(number);
-                self.finish(number, Completion::Outcome(outcome));
+                self.finish(number, Completion::Outcome(outcome), out);
             }
             (_, Purpose::Collect(id)) => {
-                if let Some(connection) = &mut self.connection {
-                    connection.outbox.push(&ToManager::Cancel(vec![id]));
+                if self.has_offered() {
+                    out.frames.push(&ToManager::Cancel(vec![id]));
                 }
             }
             (EntryState::Ended, _) => {}
@@ -250,7 +249,7 @@ impl SessionState {
     }
 
     /// The outcome of a task that the manager never had.
-    fn cancelled_here(&self, number: u64) -> Outcome {
+    pub(super) fn cancelled_here(&self, number: u64) -> Outcome {
         let head = OutcomeHead {
             id: self.task_id(number),
             attempt: Attempt(0),
@@ -264,15 +263,28 @@ impl SessionState {
     }
 
     /// Cancels a detached task by its id, whoever submitted it.
-    pub fn cancel_detached(&mut self, ids: Vec<TaskId>) {
-        if let Some(connection) = &mut self.connection {
-            ids.chunks(super::IDS_PER_FRAME)
-                .for_each(|part| connection.outbox.push(&ToManager::Cancel(part.to_vec())));
+    ///
+    /// Without a connection the request waits for the next one.
+    pub fn cancel_detached(&mut self, ids: Vec<TaskId>, out: &mut Out) {
+        if self.has_offered() {
+            send_cancels(&ids, out);
+        } else {
+            self.late_cancels.extend(ids);
         }
     }
 
+    /// Ids of detached tasks that were cancelled by those who wait for their outcomes.
+    pub(super) fn cancelled_collects(&self) -> Vec<TaskId> {
+        let cancelled = self.entries.iter().filter(|(_, entry)| entry.is_cancelled && !entry.is_ended());
+        let id_of = |purpose| if let Purpose::Collect(id) = purpose { Some(id) } else { None };
+        let mut ids: Vec<TaskId> = cancelled.filter_map(|(_, entry)| id_of(entry.purpose)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// Nobody waits for this task any more. It goes on; what it prints for its caller is dropped.
-    pub fn abandon(&mut self, number: u64) {
+    pub fn abandon(&mut self, number: u64, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
@@ -293,13 +305,13 @@ impl SessionState {
             return;
         }
         entry.is_abandoned = true;
-        if entry.watch == OutputMode::Caller {
-            entry.watch = OutputMode::Discard;
-            self.drop_pieces(number);
+        if entry.output_mode == OutputMode::Caller {
+            entry.output_mode = OutputMode::Discard;
+            self.drop_chunks(number, out);
         }
     }
 
-    pub(super) fn finish(&mut self, number: u64, ending: Completion) {
+    pub(super) fn finish(&mut self, number: u64, completion: Completion, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
@@ -311,12 +323,20 @@ impl SessionState {
             return;
         }
         entry.state = EntryState::Ended;
-        entry.content = Content::Completion(ending);
+        entry.content = Content::Completion(completion);
         entry.blobs = Blobs::default();
         if !entry.is_printing() {
-            self.tell(number);
+            self.announce(number, out);
         }
     }
+
+    pub(super) fn has_offered(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.has_offered)
+    }
+}
+
+pub(super) fn send_cancels(ids: &[TaskId], out: &mut Out) {
+    ids.chunks(IDS_PER_FRAME).for_each(|part| out.frames.push(&ToManager::Cancel(part.to_vec())));
 }
 
 /// Leaves a waker, without a clone when it is the one that is there.

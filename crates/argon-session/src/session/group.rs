@@ -6,6 +6,7 @@ use std::task::{Poll, Waker};
 use argon_proto::TaskId;
 
 use super::SessionState;
+use super::effect::{Effect, Out};
 use super::entry::{Addition, Completion, keep};
 
 #[derive(Debug, Default)]
@@ -35,14 +36,15 @@ impl SessionState {
     }
 
     /// Adds a task as a member of a group.
-    pub fn add_to_group(&mut self, addition: Addition, member: Member) {
-        let number = self.add(addition);
+    pub fn add_to_group(&mut self, addition: Addition, member: Member, out: &mut Out) -> u64 {
+        let number = self.add(addition, out);
         if let Some(entry) = self.entries.get_mut(number) {
             entry.member = Some(member);
             if entry.is_ended() {
-                self.tell(number);
+                self.announce(number, out);
             }
         }
+        number
     }
 
     /// Takes the next end of the group, or leaves the waker.
@@ -61,7 +63,7 @@ impl SessionState {
     }
 
     /// Nobody takes the ends of its members any more: they are cancelled.
-    pub fn close_group(&mut self, group: u64) {
+    pub fn close_group(&mut self, group: u64, out: &mut Out) {
         self.groups.remove(&group);
         let of_group = |member: Option<Member>| member.is_some_and(|member| member.group == group);
         let members: Vec<u64> = self
@@ -71,20 +73,20 @@ impl SessionState {
             .map(|(number, _)| number)
             .collect();
         for number in members {
-            self.cancel(number);
-            self.abandon(number);
+            self.cancel(number, out);
+            self.abandon(number, out);
         }
     }
 
-    /// A task's end can be taken: those who wait for it are woken.
-    pub(super) fn tell(&mut self, number: u64) {
+    /// The end of a task can be taken: those who wait for it are woken.
+    pub(super) fn announce(&mut self, number: u64, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
-        self.wakers.extend(entry.waker.take());
+        out.effects.extend(entry.waker.take().map(Effect::Wake));
         if let Some(group) = entry.member.and_then(|member| self.groups.get_mut(&member.group)) {
             group.ended.push_back(number);
-            self.wakers.extend(group.waker.take());
+            out.effects.extend(group.waker.take().map(Effect::Wake));
         }
     }
 }

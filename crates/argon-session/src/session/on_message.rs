@@ -1,66 +1,63 @@
-//! What the manager says, message by message.
-
-use std::time::Instant;
+//! Messages of the manager.
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::{Control, Incoming, Output};
-use argon_proto::{Outcome, Status, TaskId};
+use argon_proto::{Outcome, Status, TaskId, Time};
 
 use super::SessionState;
+use super::effect::{Effect, Out};
 use super::entry::{Completion, EntryState, Purpose};
 
-/// What the shell must know of a message.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Disposition {
-    /// Nothing: it was dealt with.
-    Fine,
-    /// The manager ends this connection, in these words.
-    Refused(String),
-    /// The manager leaves.
-    Goodbye,
-}
-
 impl SessionState {
-    /// Takes a frame in.
-    pub fn hear(&mut self, now: Instant, incoming: Incoming<ToClient>) -> Disposition {
-        match incoming {
-            Incoming::Message(ToClient::Goodbye(_)) => return Disposition::Goodbye,
-            Incoming::Message(message) => self.on_message(now, message),
-            Incoming::Control(Control::Ping(token)) => {
-                if let Some(connection) = &mut self.connection {
-                    connection.outbox.push(&Control::Pong(token));
-                }
-            }
-            Incoming::Control(Control::Pong(_)) => {}
-            Incoming::Control(Control::Refused(refusal)) => return Disposition::Refused(refusal.message),
+    #[inline]
+    pub(super) fn on_message(&mut self, now: Time, incoming: Incoming<ToClient>, out: &mut Out) {
+        if self.connection.is_none() {
+            // Read from a connection that this session has given up.
+            return;
         }
-        Disposition::Fine
+        match incoming {
+            Incoming::Message(ToClient::Outcome(outcome)) => self.on_outcome(now, outcome, out),
+            Incoming::Message(message) => self.on_other_message(now, message, out),
+            Incoming::Control(Control::Ping(token)) => out.frames.push(&Control::Pong(token)),
+            Incoming::Control(Control::Pong(_)) => {}
+            Incoming::Control(Control::Refused(refusal)) => self.on_refused(now, &refusal.message, out),
+        }
     }
 
-    fn on_message(&mut self, now: Instant, message: ToClient) {
+    fn on_other_message(&mut self, now: Time, message: ToClient, out: &mut Out) {
         match message {
-            ToClient::Outcome(outcome) => self.on_outcome(now, outcome),
-            ToClient::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(id)),
+            ToClient::Outcome(outcome) => self.on_outcome(now, outcome, out),
+            ToClient::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(id, out)),
             ToClient::Credit(credit) => {
                 if let Some(connection) = &mut self.connection {
                     connection.credit_tasks = connection.credit_tasks.max(credit.tasks);
                     connection.credit_bytes = connection.credit_bytes.max(credit.bytes);
                 }
-                self.send_backlog();
+                self.send_backlog(out);
             }
-            ToClient::Output(Output { from, fd, bytes }) => self.on_output(from, fd, bytes),
-            ToClient::Ask(ask) => self.on_ask(ask),
-            ToClient::NeedBlob(hashes) => hashes.into_iter().for_each(|hash| self.send_blob_again(hash)),
+            ToClient::Output(Output { from, fd, bytes }) => self.on_output(from, fd, bytes, out),
+            ToClient::Ask(ask) => self.on_ask(ask, out),
+            ToClient::NeedBlob(hashes) => {
+                hashes.into_iter().for_each(|hash| self.send_blob_again(hash, out));
+            }
             ToClient::Reply(reply) => {
-                self.requests.reply(reply, &mut self.wakers);
-                self.look(now);
+                if let Some(connection) = &mut self.connection {
+                    connection.has_served = true;
+                }
+                self.requests.reply(reply, out);
+                self.look(now, out);
             }
-            // Its caller has ended the connection already.
-            ToClient::Goodbye(_) => {}
+            ToClient::Goodbye(_) => {
+                out.effects.push(Effect::Disconnect);
+                self.on_connection_lost(out);
+            }
         }
     }
 
-    fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
+    fn on_outcome(&mut self, now: Time, outcome: Outcome, out: &mut Out) {
+        if let Some(connection) = &mut self.connection {
+            connection.has_served = true;
+        }
         let id = outcome.head.id;
         let number = id.sequence;
         let own = if id.session == self.session { self.entries.get_mut(number) } else { None };
@@ -72,50 +69,55 @@ impl SessionState {
                     connection.in_flight -= 1;
                 }
                 if outcome.head.status == Status::Rejected {
-                    self.on_rejected(now, number, outcome);
+                    self.on_rejected(now, number, outcome, out);
                 } else {
-                    self.waits_anew(now);
-                    self.acknowledge(now, &outcome);
-                    self.finish(number, Completion::Outcome(outcome));
+                    self.wait_monitor.restart(now);
+                    self.acknowledge(now, &outcome, out);
+                    self.finish(number, Completion::Outcome(outcome), out);
                 }
             }
-            Some(_) | None => self.on_collected(now, outcome),
+            Some(_) | None => self.on_collected(now, outcome, out),
         }
         if !self.backlog.is_empty() {
-            self.send_backlog();
+            self.send_backlog(out);
         }
     }
 
-    /// Not now: it stays ours, and is offered again later, unless its caller set a limit.
-    fn on_rejected(&mut self, now: Instant, number: u64, outcome: Outcome) {
+    /// The manager does not take the task now. It stays here and is offered again later, unless its caller set a limit.
+    fn on_rejected(&mut self, now: Time, number: u64, outcome: Outcome, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         entry.offers += 1;
-        if entry.is_cancelled || (entry.offers_max != 0 && entry.offers >= entry.offers_max) {
-            return self.finish(number, Completion::Outcome(outcome));
+        if entry.is_cancelled && !entry.is_doubtful {
+            let outcome = self.cancelled_here(number);
+            return self.finish(number, Completion::Outcome(outcome), out);
+        }
+        if entry.offers_max != 0 && entry.offers >= entry.offers_max {
+            return self.finish(number, Completion::Outcome(outcome), out);
         }
         entry.state = EntryState::HeldBack;
         let report = argon_proto::Report::from_json(&outcome.report);
         let offers = entry.offers;
-        self.rejected(report.code, report.message);
+        self.wait_monitor.rejected(report.code, report.message);
         self.retry_queue.hold(now, number, offers);
     }
 
     /// An outcome of a detached task, or one that came again.
-    fn on_collected(&mut self, now: Instant, outcome: Outcome) {
+    fn on_collected(&mut self, now: Time, outcome: Outcome, out: &mut Out) {
         let id = outcome.head.id;
         if let Some(waiting) = self.collects.remove(&id) {
-            self.acknowledge(now, &outcome);
+            self.wait_monitor.restart(now);
+            self.acknowledge(now, &outcome, out);
             for number in waiting {
-                self.finish(number, Completion::Outcome(outcome.clone()));
+                self.finish(number, Completion::Outcome(outcome.clone()), out);
             }
         } else if !self.unwanted.remove(&id) {
-            self.acknowledge(now, &outcome);
+            self.acknowledge(now, &outcome, out);
         }
     }
 
-    fn on_accepted(&mut self, id: TaskId) {
+    fn on_accepted(&mut self, id: TaskId, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(id.sequence) else {
             return;
         };
@@ -127,16 +129,16 @@ impl SessionState {
         {
             connection.in_flight -= 1;
         }
-        self.finish(id.sequence, Completion::Accepted);
+        self.finish(id.sequence, Completion::Accepted, out);
         // It was in the way of OFFERED, or of a task that must be alone.
         if !self.backlog.is_empty() {
-            self.send_backlog();
+            self.send_backlog(out);
         }
     }
 
-    fn acknowledge(&mut self, now: Instant, outcome: &Outcome) {
+    fn acknowledge(&mut self, now: Time, outcome: &Outcome, out: &mut Out) {
         if let Some(connection) = &mut self.connection {
-            connection.acknowledge(now, outcome.head.id, outcome.payload.len());
+            connection.acknowledge(now, outcome.head.id, outcome.payload.len(), out);
         }
     }
 }

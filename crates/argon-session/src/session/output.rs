@@ -7,14 +7,13 @@ use std::collections::VecDeque;
 use argon_proto::AttemptId;
 use argon_proto::conversation::OutputCredit;
 use argon_proto::conversation::client::ToManager;
+use argon_proto::limit::OUTPUT_GRANT_BYTES;
 use bytes::Bytes;
 
 use super::SessionState;
 use super::ask::Question;
+use super::effect::{Effect, Out};
 use super::entry::OutputMode;
-
-/// The manager hears of what was taken after so many bytes.
-const GRANT_BYTES: u64 = 256 << 10;
 
 /// One thing that a task said while it runs.
 #[derive(Debug)]
@@ -37,15 +36,15 @@ pub enum OutputChunk {
 pub struct Printed {
     /// The number of the task.
     pub number: u64,
-    /// Returned with [`SessionState::printed`].
-    pub count: OutputAccount,
+    /// Returned with [`Input::OutputPrinted`](super::Input::OutputPrinted).
+    pub account: OutputAccount,
     /// The descriptor: 1 or 2.
     pub fd: u8,
     /// What is to be written.
     pub bytes: Bytes,
 }
 
-/// Which count bytes belong to: counts begin again with each attempt and on each connection.
+/// Which account bytes belong to: counts begin again with each attempt and on each connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutputAccount {
     connection: u32,
@@ -54,22 +53,22 @@ pub struct OutputAccount {
 
 #[derive(Debug)]
 pub(super) struct OutputState {
-    count: OutputAccount,
+    account: OutputAccount,
     taken: u64,
     granted: u64,
     /// Bytes that this process is about to write to its own output.
     printing: u64,
-    pub(super) pieces: VecDeque<(OutputChunk, OutputAccount)>,
+    pub(super) chunks: VecDeque<(OutputChunk, OutputAccount)>,
 }
 
 impl OutputState {
-    fn of(count: OutputAccount) -> Self {
-        Self { count, taken: 0, granted: 0, printing: 0, pieces: VecDeque::new() }
+    fn of(account: OutputAccount) -> Self {
+        Self { account, taken: 0, granted: 0, printing: 0, chunks: VecDeque::new() }
     }
 
-    fn turn_to(&mut self, count: OutputAccount) {
-        if self.count != count {
-            (self.count, self.taken, self.granted) = (count, 0, 0);
+    fn turn_to(&mut self, account: OutputAccount) {
+        if self.account != account {
+            (self.account, self.taken, self.granted) = (account, 0, 0);
         }
     }
 
@@ -79,9 +78,9 @@ impl OutputState {
 }
 
 impl SessionState {
-    pub(super) fn on_output(&mut self, from: AttemptId, fd: u8, bytes: Bytes) {
+    pub(super) fn on_output(&mut self, from: AttemptId, fd: u8, bytes: Bytes, out: &mut Out) {
         let number = from.task.sequence;
-        let count = OutputAccount { connection: self.connections, attempt: from };
+        let account = OutputAccount { connection: self.connections, attempt: from };
         let length = bytes.len() as u64;
         if from.task.session != self.session {
             return;
@@ -89,87 +88,93 @@ impl SessionState {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
-        let output = entry.output.get_or_insert_with(|| Box::new(OutputState::of(count)));
-        output.turn_to(count);
-        match entry.watch {
-            OutputMode::Discard => self.count_taken(number, count, length),
+        let output = entry.output.get_or_insert_with(|| Box::new(OutputState::of(account)));
+        output.turn_to(account);
+        match entry.output_mode {
+            OutputMode::Discard => self.count_taken(number, account, length, out),
             OutputMode::Inherit => {
                 output.printing += length;
-                self.prints.push(Printed { number, count, fd, bytes });
+                out.effects.push(Effect::Print(Printed { number, account, fd, bytes }));
             }
             OutputMode::Caller => {
                 let attempt = from.attempt.0;
-                output.pieces.push_back((OutputChunk::Output { attempt, fd, bytes }, count));
-                self.wakers.extend(entry.waker.take());
+                output.chunks.push_back((OutputChunk::Output { attempt, fd, bytes }, account));
+                out.effects.extend(entry.waker.take().map(Effect::Wake));
             }
         }
     }
 
-    pub(super) fn add_question(&mut self, question: Question) {
+    pub(super) fn add_question(&mut self, question: Question, out: &mut Out) {
         let from = question.from;
-        let count = OutputAccount { connection: self.connections, attempt: from };
+        let account = OutputAccount { connection: self.connections, attempt: from };
         let Some(entry) = self.entries.get_mut(from.task.sequence) else {
             return;
         };
-        let output = entry.output.get_or_insert_with(|| Box::new(OutputState::of(count)));
-        output.turn_to(count);
-        output.pieces.push_back((OutputChunk::Ask(question), count));
-        self.wakers.extend(entry.waker.take());
+        let output = entry.output.get_or_insert_with(|| Box::new(OutputState::of(account)));
+        output.turn_to(account);
+        output.chunks.push_back((OutputChunk::Ask(question), account));
+        out.effects.extend(entry.waker.take().map(Effect::Wake));
     }
 
     /// So much has been written to this process's own output.
-    pub fn printed(&mut self, number: u64, count: OutputAccount, bytes: u64) {
+    pub(super) fn on_printed(&mut self, number: u64, account: OutputAccount, bytes: u64, out: &mut Out) {
         if let Some(entry) = self.entries.get_mut(number)
             && let Some(output) = &mut entry.output
         {
             output.printing -= bytes;
             if output.printing == 0 && entry.is_ended() {
-                self.tell(number);
+                self.announce(number, out);
             }
         }
-        self.count_taken(number, count, bytes);
+        self.count_taken(number, account, bytes, out);
     }
 
-    /// A piece went to the caller.
-    pub(super) fn took(&mut self, number: u64, count: OutputAccount, piece: &OutputChunk) {
-        if let OutputChunk::Output { bytes, .. } = piece {
-            self.count_taken(number, count, bytes.len() as u64);
+    /// A chunk went to the caller.
+    pub(super) fn on_chunk_taken(
+        &mut self,
+        number: u64,
+        account: OutputAccount,
+        chunk: &OutputChunk,
+        out: &mut Out,
+    ) {
+        if let OutputChunk::Output { bytes, .. } = chunk {
+            self.count_taken(number, account, bytes.len() as u64, out);
         }
     }
 
     /// Nobody reads the rest.
-    pub(super) fn drop_pieces(&mut self, number: u64) {
-        let pieces = self
+    pub(super) fn drop_chunks(&mut self, number: u64, out: &mut Out) {
+        let chunks = self
             .entries
             .get_mut(number)
             .and_then(|entry| entry.output.as_mut())
-            .map(|output| std::mem::take(&mut output.pieces));
-        for (piece, count) in pieces.into_iter().flatten() {
-            self.took(number, count, &piece);
-            if let OutputChunk::Ask(question) = piece {
-                self.answer(question.from, question.ask, None);
+            .map(|output| std::mem::take(&mut output.chunks));
+        for (chunk, account) in chunks.into_iter().flatten() {
+            self.on_chunk_taken(number, account, &chunk, out);
+            if let OutputChunk::Ask(question) = chunk {
+                self.answer(question.from, question.ask, None, out);
             }
         }
     }
 
-    fn count_taken(&mut self, number: u64, count: OutputAccount, bytes: u64) {
+    fn count_taken(&mut self, number: u64, account: OutputAccount, bytes: u64, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
         };
         let is_ended = entry.is_ended();
-        let Some(output) = entry.output.as_mut().filter(|output| output.count == count) else {
+        let Some(output) = entry.output.as_mut().filter(|output| output.account == account) else {
             return;
         };
         output.taken += bytes;
         // While it is on another connection, or over, nobody counts any more.
         if !is_ended
-            && output.taken - output.granted >= GRANT_BYTES
-            && count.connection == self.connections
-            && let Some(connection) = &mut self.connection
+            && output.taken - output.granted >= OUTPUT_GRANT_BYTES
+            && account.connection == self.connections
+            && self.connection.is_some()
         {
             output.granted = output.taken;
-            let credit = OutputCredit { to: count.attempt, bytes: output.taken };
-            connection.outbox.push(&ToManager::OutputCredit(credit));
+            let credit = OutputCredit { to: account.attempt, bytes: output.taken };
+            out.frames.push(&ToManager::OutputCredit(credit));
         }
     }
 }

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::SessionState;
+use super::effect::{Effect, Out};
 use super::entry::keep;
 use crate::error_kind::ErrorKind;
 
@@ -25,36 +26,39 @@ struct OpenRequest {
 }
 
 impl Requests {
-    /// Those without a reply, to be sent again.
-    pub(super) fn unanswered(&self) -> impl Iterator<Item = Request> + '_ {
-        self.open.values().filter(|open| open.reply.is_none()).map(|open| open.request.clone())
+    /// Requests without a reply, to be sent again, in the order in which they were made.
+    pub(super) fn unanswered(&self) -> Vec<Request> {
+        let unanswered = self.open.values().filter(|open| open.reply.is_none());
+        let mut requests: Vec<Request> = unanswered.map(|open| open.request.clone()).collect();
+        requests.sort_unstable_by_key(|request| request.request);
+        requests
     }
 
-    pub(super) fn reply(&mut self, reply: Reply, wakers: &mut Vec<Waker>) {
+    pub(super) fn reply(&mut self, reply: Reply, out: &mut Out) {
         if let Some(open) = self.open.get_mut(&reply.request) {
             open.reply.get_or_insert_with(|| Ok(reply.into_json()));
-            wakers.extend(open.waker.take());
+            out.effects.extend(open.waker.take().map(Effect::Wake));
         }
     }
 
-    pub(super) fn fail(&mut self, kind: ErrorKind, message: &str, wakers: &mut Vec<Waker>) {
+    pub(super) fn fail(&mut self, kind: ErrorKind, message: &str, out: &mut Out) {
         for request in self.open.values_mut() {
             request.reply.get_or_insert_with(|| Err((kind, message.to_owned())));
-            wakers.extend(request.waker.take());
+            out.effects.extend(request.waker.take().map(Effect::Wake));
         }
     }
 }
 
 impl SessionState {
     /// Sends a request: `what`, and further fields of its JSON object. Returns the number to follow it by.
-    pub fn request(&mut self, what: &str, mut fields: serde_json::Map<String, Value>) -> u64 {
+    pub fn request(&mut self, what: &str, mut fields: serde_json::Map<String, Value>, out: &mut Out) -> u64 {
         self.requests.last += 1;
         let number = self.requests.last;
         // Their names are the request's own.
         fields.retain(|name, _| name != "request" && name != "what");
         let request = Request { request: number, what: what.to_owned(), fields };
-        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.has_offered) {
-            connection.outbox.push(&ToManager::Request(request.clone()));
+        if self.has_offered() {
+            out.frames.push(&ToManager::Request(request.clone()));
         }
         let reply = self.ended.clone().map(Err);
         self.requests.open.insert(number, OpenRequest { request, reply, waker: None });

@@ -4,13 +4,14 @@ use argon_proto::conversation;
 use argon_proto::conversation::client::ToManager;
 use argon_proto::{BlobHash, Flags};
 
+use super::effect::Out;
 use super::entry::{Content, EntryState, Purpose};
 use super::{BacklogItem, SessionState};
 use crate::blob::Blob;
 
 impl SessionState {
     /// Sends a task now if there is a connection with room for it.
-    pub(super) fn send_if_allowed(&mut self, number: u64) -> bool {
+    pub(super) fn send_if_allowed(&mut self, number: u64, out: &mut Out) -> bool {
         let id = self.task_id(number);
         let (Some(connection), Some(entry)) = (&mut self.connection, self.entries.get_mut(number)) else {
             return false;
@@ -18,40 +19,38 @@ impl SessionState {
         if !connection.allows(entry.weight) {
             return false;
         }
-        let Content::Task(mut task) = std::mem::replace(&mut entry.content, Content::Nothing) else {
+        let Content::Submit(submit) = &mut entry.content else {
             return true;
         };
-        connection.charge(entry.weight);
+        connection.charge(entry.weight, out);
         for blob in entry.blobs.iter() {
             if connection.blobs.insert(blob.hash()) {
-                connection.outbox.push(&blob_message(blob));
+                out.frames.push(&blob_message(blob));
             }
         }
-        if entry.is_doubtful {
+        if entry.is_doubtful
+            && let ToManager::Submit(task) = submit
+        {
             task.head.flags = task.head.flags.with(Flags::OFFERED_AGAIN);
         }
         entry.state = EntryState::Sent;
-        let submit = ToManager::Submit(task);
-        connection.outbox.push(&submit);
-        if let ToManager::Submit(task) = submit {
-            entry.content = Content::Task(task);
-        }
+        out.frames.push(submit);
         if entry.is_cancelled {
-            connection.outbox.push(&ToManager::Cancel(vec![id]));
+            out.frames.push(&ToManager::Cancel(vec![id]));
         }
         true
     }
 
     /// Sends what waits, in order, as far as the credit goes.
-    pub(super) fn send_backlog(&mut self) {
+    pub(super) fn send_backlog(&mut self, out: &mut Out) {
         if self.connection.is_none() {
             return;
         }
-        while let Some(turn) = self.backlog.front().copied() {
-            match turn {
-                BacklogItem::Offered => self.say_offered(),
+        while let Some(item) = self.backlog.front().copied() {
+            match item {
+                BacklogItem::Offered => self.send_offered(out),
                 BacklogItem::Task(number) if self.is_waiting(number) => {
-                    if !self.send_if_allowed(number) {
+                    if !self.send_if_allowed(number, out) {
                         return;
                     }
                 }
@@ -63,12 +62,12 @@ impl SessionState {
     }
 
     /// The manager no longer has a blob.
-    pub(super) fn send_blob_again(&mut self, hash: BlobHash) {
+    pub(super) fn send_blob_again(&mut self, hash: BlobHash, out: &mut Out) {
         let blob =
             self.entries.iter().find_map(|(_, entry)| entry.blobs.iter().find(|blob| blob.hash() == hash));
         if let (Some(blob), Some(connection)) = (blob, &mut self.connection) {
             connection.blobs.insert(hash);
-            connection.outbox.push(&blob_message(blob));
+            out.frames.push(&blob_message(blob));
         }
     }
 

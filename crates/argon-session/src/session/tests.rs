@@ -1,135 +1,24 @@
 //! The journal against a manager that is played by the test: what it sends, when, and what callers get.
 
+mod bench;
+mod reconnects;
 mod waits;
 mod words;
 
-use std::io::IoSlice;
-use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
-use argon_proto::conversation::client::{Open, ToClient, ToManager};
+use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, Output};
-use argon_proto::frame::Decoder;
-use argon_proto::handshake::Welcome;
-use argon_proto::handshake::{Refusal, RefusalCode};
-use argon_proto::{
-    Attempt, AttemptId, BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status,
-    Task, TaskHead, TaskId,
-};
+use argon_proto::limit::ACK_WITHIN;
+use argon_proto::{BlobHash, Flags, Machine, Payload, SessionId, Status, Task, TaskId};
 use bytes::Bytes;
 
-use super::{Addition, Completion, Disposition, OutputChunk, OutputMode, SessionState};
-use crate::blob::{Blob, Blobs};
+use bench::{Bench, addition};
+
+use super::{Addition, Completion, Effect, Input, OutputChunk, OutputMode};
+use crate::blob::Blob;
 use crate::error_kind::ErrorKind;
-
-struct Bench {
-    journal: SessionState,
-    decoder: Decoder<Incoming<ToManager>>,
-    now: Instant,
-}
-
-impl Bench {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "any time will do, and an `Instant` comes from nowhere else"
-    )]
-    fn new() -> Self {
-        let journal = SessionState::new(Open::of(SessionId([1; 16])));
-        Self { journal, decoder: Decoder::default(), now: Instant::now() }
-    }
-
-    /// One that is connected and has said what it says first.
-    fn connected() -> Self {
-        let mut bench = Self::new();
-        bench.connect(100, 1000);
-        bench.said();
-        bench
-    }
-
-    fn connect(&mut self, credit_tasks: u64, credit_bytes: u64) {
-        self.decoder = Decoder::default();
-        self.journal.connected(&Welcome { credit_tasks, credit_bytes, ..Welcome::default() });
-    }
-
-    /// What the journal wants to be sent, and is taken to be written.
-    fn said(&mut self) -> Vec<ToManager> {
-        self.write();
-        let message = |incoming| match incoming {
-            Incoming::Message(message) => message,
-            Incoming::Control(control) => panic!("no message: {control:?}"),
-        };
-        std::iter::from_fn(|| self.decoder.next().expect("good frames")).map(message).collect()
-    }
-
-    fn write(&mut self) {
-        let Some(outbox) = self.journal.outbox() else {
-            return;
-        };
-        while !outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let count = outbox.slices(&mut slices);
-            let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
-            self.decoder.buffer().extend_from_slice(&bytes);
-            outbox.advance(bytes.len());
-        }
-    }
-
-    fn kinds(&mut self) -> Vec<String> {
-        let name = |message: &ToManager| {
-            let text = format!("{message:?}");
-            text.split(['(', ' ']).next().unwrap_or_default().to_owned()
-        };
-        self.said().iter().map(name).collect()
-    }
-
-    fn add(&mut self, payload: &[u8]) -> u64 {
-        self.add_watched(payload, OutputMode::Inherit)
-    }
-
-    fn add_watched(&mut self, payload: &[u8], watch: OutputMode) -> u64 {
-        let addition = addition(payload, watch, false);
-        self.journal.add(addition)
-    }
-
-    fn hear(&mut self, message: ToClient) {
-        assert_eq!(self.journal.hear(self.now, Incoming::Message(message)), Disposition::Fine);
-    }
-
-    fn end(&mut self, number: u64) -> Poll<Completion> {
-        self.journal.poll_end(number, Waker::noop())
-    }
-
-    fn outcome(&mut self, number: u64, status: Status) -> Outcome {
-        let id = self.journal.task_id(number);
-        let head =
-            OutcomeHead { id, attempt: Attempt(1), status, codec: Codec::Own, run_us: 1, leaves: false };
-        Outcome { head, report: Bytes::new(), payload: Payload::default() }
-    }
-
-    fn finish(&mut self, number: u64) {
-        let outcome = self.outcome(number, Status::Ok);
-        self.hear(ToClient::Outcome(outcome));
-    }
-
-    fn attempt(&self, number: u64, attempt: u32) -> AttemptId {
-        AttemptId { task: self.journal.task_id(number), attempt: Attempt(attempt) }
-    }
-}
-
-fn addition(payload: &[u8], watch: OutputMode, is_detached: bool) -> Addition {
-    let mut flags = Flags::default();
-    if is_detached {
-        flags = flags.with(Flags::DETACHED);
-    }
-    if watch == OutputMode::Discard {
-        flags = flags.with(Flags::CAPTURE);
-    }
-    // The journal sets the id.
-    let id = TaskId { session: SessionId([0; 16]), sequence: 0 };
-    let head = TaskHead { flags, ..TaskHead::new(id, Runtime::Exec) };
-    let task = Task::new(head, [], Bytes::new(), payload.to_vec().into());
-    Addition { task, blobs: Blobs::default(), is_detached, watch, offers_max: 0 }
-}
 
 fn sequences(messages: &[ToManager]) -> Vec<(u64, bool)> {
     let submit = |message: &ToManager| {
@@ -146,9 +35,9 @@ fn a_first_connection_opens_and_offers_nothing_again() {
     let mut bench = Bench::new();
     let early = bench.add(b"early");
     bench.connect(100, 1000);
-    let said = bench.said();
-    assert!(matches!(said[..], [ToManager::Open(_), ToManager::Offered, ToManager::Submit(_)]), "{said:?}");
-    assert_eq!(sequences(&said), [(early, false)]);
+    let sent = bench.sent();
+    assert!(matches!(sent[..], [ToManager::Open(_), ToManager::Offered, ToManager::Submit(_)]), "{sent:?}");
+    assert_eq!(sequences(&sent), [(early, false)]);
 }
 
 #[test]
@@ -161,29 +50,27 @@ fn an_outcome_is_handed_over_once_and_acknowledged() {
     bench.finish(number);
     assert!(matches!(bench.end(number), Poll::Ready(Completion::Outcome(_))));
     assert!(matches!(bench.end(number), Poll::Ready(Completion::Failed(ErrorKind::Closed, _))));
-    assert!(bench.said().is_empty(), "an acknowledgement can wait a little");
-    bench.now += Duration::from_secs(1);
-    let now = bench.now;
-    bench.journal.pass(now);
-    assert_eq!(bench.said(), [ToManager::Ack(vec![bench.journal.task_id(number); 2])]);
+    assert!(bench.sent().is_empty(), "an acknowledgement can wait a little");
+    bench.wait(ACK_WITHIN);
+    assert_eq!(bench.sent(), [ToManager::Ack(vec![bench.session.task_id(number); 2])]);
 }
 
 #[test]
 fn what_is_unfinished_is_offered_again_in_order_after_a_loss() {
     let mut bench = Bench::connected();
     let numbers: Vec<u64> = (0..4).map(|_| bench.add(b"x")).collect();
-    bench.said();
+    bench.sent();
     bench.finish(numbers[1]);
-    bench.journal.lost();
+    bench.lose();
     let fresh = bench.add(b"made while away");
-    assert!(bench.said().is_empty());
+    assert!(bench.sent().is_empty());
     bench.connect(100, 1000);
-    let said = bench.said();
+    let sent = bench.sent();
     assert_eq!(
-        sequences(&said),
+        sequences(&sent),
         [(numbers[0], true), (numbers[2], true), (numbers[3], true), (fresh, false)]
     );
-    assert_eq!(said[4], ToManager::Offered);
+    assert_eq!(sent[4], ToManager::Offered);
     assert!(matches!(bench.end(numbers[1]), Poll::Ready(Completion::Outcome(_))));
 }
 
@@ -191,16 +78,16 @@ fn what_is_unfinished_is_offered_again_in_order_after_a_loss() {
 fn credit_in_tasks_and_bytes_is_never_exceeded() {
     let mut bench = Bench::new();
     bench.connect(3, 10);
-    bench.said();
+    bench.sent();
     for _ in 0..3 {
         bench.add(b"1234");
     }
-    assert_eq!(sequences(&bench.said()), [(1, false), (2, false)], "three times four bytes are beyond ten");
-    bench.hear(ToClient::Credit(Credit { tasks: 3, bytes: 100 }));
+    assert_eq!(sequences(&bench.sent()), [(1, false), (2, false)], "three times four bytes are beyond ten");
+    bench.receive(ToClient::Credit(Credit { tasks: 3, bytes: 100 }));
     bench.add(b"1");
-    assert_eq!(sequences(&bench.said()), [(3, false)], "three tasks are all");
-    bench.hear(ToClient::Credit(Credit { tasks: 4, bytes: 100 }));
-    assert_eq!(sequences(&bench.said()), [(4, false)]);
+    assert_eq!(sequences(&bench.sent()), [(3, false)], "three tasks are all");
+    bench.receive(ToClient::Credit(Credit { tasks: 4, bytes: 100 }));
+    assert_eq!(sequences(&bench.sent()), [(4, false)]);
 }
 
 #[test]
@@ -209,36 +96,37 @@ fn a_task_beyond_the_credit_goes_alone_and_after_all_acknowledgements() {
     bench.connect(10, 10);
     let small = bench.add(b"12345678");
     let big = bench.add(&[7; 100]);
-    assert_eq!(sequences(&bench.said()), [(small, false)]);
+    assert_eq!(sequences(&bench.sent()), [(small, false)]);
     bench.finish(small);
-    let said = bench.said();
-    assert!(matches!(said[..], [ToManager::Ack(_), ToManager::Submit(_)]), "{said:?}");
-    assert_eq!(sequences(&said), [(big, false)]);
+    let sent = bench.sent();
+    assert!(matches!(sent[..], [ToManager::Ack(_), ToManager::Submit(_)]), "{sent:?}");
+    assert_eq!(sequences(&sent), [(big, false)]);
 }
 
 #[test]
 fn a_rejected_task_is_offered_again_after_pauses_that_grow() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
-    bench.said();
+    bench.sent();
     let mut pauses = Vec::new();
     for _ in 0..8 {
         let rejected = bench.outcome(number, Status::Rejected);
-        bench.hear(ToClient::Outcome(rejected));
+        bench.receive(ToClient::Outcome(rejected));
         assert_eq!(bench.end(number), Poll::Pending);
-        let at = bench.journal.next_pass().expect("it is held back");
-        pauses.push(at - bench.now);
-        bench.now = at;
-        bench.journal.pass(at);
-        let said = bench.said();
-        assert_eq!(sequences(&said), [(number, false)], "the manager never had it");
-        assert_eq!(said.len(), 1, "a rejection needs no acknowledgement");
+        let before = bench.now;
+        bench.until_sent();
+        pauses.push(bench.now.since(before));
+        let sent = bench.sent();
+        assert_eq!(sequences(&sent), [(number, false)], "the manager never had it");
+        assert_eq!(sent.len(), 1, "a rejection needs no acknowledgement");
     }
     assert!(pauses[0] <= Duration::from_millis(50) && pauses[2] > pauses[0] && pauses[5] > pauses[3]);
     assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(2)));
-    let reasons = bench.journal.take_waiting();
-    assert_eq!(reasons.len(), 1, "once in all these seconds: {reasons:?}");
-    assert_eq!((&*reasons[0].code, reasons[0].tasks), ("queue_full", 1));
+    let reported = bench.effects();
+    assert!(
+        matches!(&reported[..], [Effect::ReportWaiting(why)] if why.code == "queue_full" && why.tasks == 1),
+        "once in all these seconds: {reported:?}"
+    );
 }
 
 #[test]
@@ -246,22 +134,21 @@ fn a_task_that_was_sent_before_a_loss_stays_in_doubt_when_it_is_rejected() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
     bench.connect(100, 1000);
-    assert_eq!(sequences(&bench.said()), [(number, true)]);
+    assert_eq!(sequences(&bench.sent()), [(number, true)]);
     let rejected = bench.outcome(number, Status::Rejected);
-    bench.hear(ToClient::Outcome(rejected));
-    let at = bench.journal.next_pass().expect("it is held back");
-    bench.journal.pass(at);
-    assert_eq!(sequences(&bench.said()), [(number, true)], "it may have run there");
+    bench.receive(ToClient::Outcome(rejected));
+    bench.until_sent();
+    assert_eq!(sequences(&bench.sent()), [(number, true)], "it may have run there");
 }
 
 #[test]
 fn a_limit_of_offers_ends_a_rejected_task() {
     let mut bench = Bench::connected();
     let once = Addition { offers_max: 1, ..addition(b"x", OutputMode::Inherit, false) };
-    let number = bench.journal.add(once);
-    bench.said();
+    let number = bench.session.add(once, &mut bench.out);
+    bench.sent();
     let rejected = bench.outcome(number, Status::Rejected);
-    bench.hear(ToClient::Outcome(rejected.clone()));
+    bench.receive(ToClient::Outcome(rejected.clone()));
     assert_eq!(bench.end(number), Poll::Ready(Completion::Outcome(rejected)));
 }
 
@@ -269,7 +156,7 @@ fn a_limit_of_offers_ends_a_rejected_task() {
 fn a_cancel_ends_what_was_not_sent_and_asks_for_the_rest() {
     let mut bench = Bench::new();
     let unsent = bench.add(b"x");
-    bench.journal.cancel(unsent);
+    bench.session.cancel(unsent, &mut bench.out);
     assert!(matches!(
         bench.end(unsent),
         Poll::Ready(Completion::Outcome(outcome)) if outcome.head.status == Status::Cancelled
@@ -277,7 +164,7 @@ fn a_cancel_ends_what_was_not_sent_and_asks_for_the_rest() {
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered"]);
     let sent = bench.add(b"y");
-    bench.journal.cancel(sent);
+    bench.session.cancel(sent, &mut bench.out);
     assert_eq!(bench.kinds(), ["Submit", "Cancel"]);
     assert_eq!(bench.end(sent), Poll::Pending);
     // The word may have been lost with the connection.
@@ -295,10 +182,10 @@ fn a_blob_goes_once_per_connection_and_again_when_it_is_needed() {
         addition.task = Task::new(addition.task.head, [blob.hash()], Bytes::new(), Payload::default());
         addition
     };
-    bench.journal.add(with_blob());
-    bench.journal.add(with_blob());
+    bench.session.add(with_blob(), &mut bench.out);
+    bench.session.add(with_blob(), &mut bench.out);
     assert_eq!(bench.kinds(), ["Blob", "Submit", "Submit"]);
-    bench.hear(ToClient::NeedBlob(vec![blob.hash(), BlobHash([9; 32])]));
+    bench.receive(ToClient::NeedBlob(vec![blob.hash(), BlobHash([9; 32])]));
     assert_eq!(bench.kinds(), ["Blob"]);
     bench.connect(10, 1000);
     assert_eq!(bench.kinds(), ["Open", "Blob", "Submit", "Submit", "Offered"]);
@@ -307,10 +194,10 @@ fn a_blob_goes_once_per_connection_and_again_when_it_is_needed() {
 #[test]
 fn a_detached_task_is_over_when_it_is_accepted() {
     let mut bench = Bench::connected();
-    let number = bench.journal.add(addition(b"x", OutputMode::Discard, true));
-    bench.said();
-    let id = bench.journal.task_id(number);
-    bench.hear(ToClient::Accepted(vec![id]));
+    let number = bench.session.add(addition(b"x", OutputMode::Discard, true), &mut bench.out);
+    bench.sent();
+    let id = bench.session.task_id(number);
+    bench.receive(ToClient::Accepted(vec![id]));
     assert_eq!(bench.end(number), Poll::Ready(Completion::Accepted));
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered"]);
@@ -320,33 +207,33 @@ fn a_detached_task_is_over_when_it_is_accepted() {
 fn collected_outcomes_are_asked_for_again_and_kept_by_the_manager_when_unwanted() {
     let mut bench = Bench::connected();
     let id = TaskId { session: SessionId([9; 16]), sequence: 5 };
-    let (first, second) = (bench.journal.collect(id), bench.journal.collect(id));
-    assert_eq!(bench.said(), [ToManager::Collect(vec![id])]);
+    let (first, second) =
+        (bench.session.collect(id, &mut bench.out), bench.session.collect(id, &mut bench.out));
+    assert_eq!(bench.sent(), [ToManager::Collect(vec![id])]);
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered", "Collect"]);
     let mut outcome = bench.outcome(1, Status::Ok);
     outcome.head.id = id;
-    bench.hear(ToClient::Outcome(outcome.clone()));
+    bench.receive(ToClient::Outcome(outcome.clone()));
     assert_eq!(bench.end(first), Poll::Ready(Completion::Outcome(outcome.clone())));
     assert_eq!(bench.end(second), Poll::Ready(Completion::Outcome(outcome.clone())));
-    let now = bench.now + Duration::from_secs(1);
-    bench.journal.pass(now);
-    assert_eq!(bench.said(), [ToManager::Ack(vec![id])]);
+    bench.wait(ACK_WITHIN);
+    assert_eq!(bench.sent(), [ToManager::Ack(vec![id])]);
 
-    let third = bench.journal.collect(id);
-    bench.journal.abandon(third);
-    bench.said();
-    bench.hear(ToClient::Outcome(outcome));
-    bench.journal.pass(now + Duration::from_secs(1));
-    assert!(bench.said().is_empty(), "who does not want it must not acknowledge it");
+    let third = bench.session.collect(id, &mut bench.out);
+    bench.session.abandon(third, &mut bench.out);
+    bench.sent();
+    bench.receive(ToClient::Outcome(outcome));
+    bench.wait(Duration::from_secs(1));
+    assert!(bench.sent().is_empty(), "who does not want it must not acknowledge it");
 }
 
 #[test]
 fn closing_ends_everything_and_says_goodbye() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
-    bench.said();
-    bench.journal.end(ErrorKind::Closed, "closed", Some(Goodbye::default()));
+    bench.sent();
+    bench.session.end(ErrorKind::Closed, "closed", Some(Goodbye::default()), &mut bench.out);
     assert!(matches!(bench.end(number), Poll::Ready(Completion::Failed(ErrorKind::Closed, _))));
     let late = bench.add(b"y");
     assert!(matches!(bench.end(late), Poll::Ready(Completion::Failed(ErrorKind::Closed, _))));
@@ -358,34 +245,29 @@ fn a_task_that_nobody_waits_for_goes_on_and_is_forgotten_at_its_end() {
     let mut bench = Bench::connected();
     let number = bench.add_watched(b"x", OutputMode::Caller);
     let from = bench.attempt(number, 1);
-    bench.said();
-    bench.hear(ToClient::Ask(Ask { from, ask: 1, question: Bytes::new() }));
-    bench.journal.abandon(number);
+    bench.sent();
+    bench.receive(ToClient::Ask(Ask { from, ask: 1, question: Bytes::new() }));
+    bench.session.abandon(number, &mut bench.out);
     assert_eq!(bench.kinds(), ["Answer"]);
-    bench.hear(ToClient::Output(Output { from, fd: 1, bytes: vec![0; 300 << 10].into() }));
+    bench.receive(ToClient::Output(Output { from, fd: 1, bytes: vec![0; 300 << 10].into() }));
     assert_eq!(bench.kinds(), ["OutputCredit"]);
     bench.finish(number);
-    assert!(bench.journal.is_idle());
+    assert!(bench.session.is_idle(), "nothing is kept");
 }
 
 #[test]
-fn a_ping_is_answered_and_a_refusal_told() {
+fn a_ping_is_answered() {
     let mut bench = Bench::connected();
-    let ping = Incoming::Control(Control::Ping(7));
-    assert_eq!(bench.journal.hear(bench.now, ping), Disposition::Fine);
+    bench.step(Input::MessageReceived(Incoming::Control(Control::Ping(7))));
     bench.write();
     assert_eq!(bench.decoder.next(), Ok(Some(Incoming::Control(Control::Pong(7)))));
-    let refused = Incoming::Control(Control::Refused(Refusal::new(RefusalCode::Frame, "no")));
-    assert_eq!(bench.journal.hear(bench.now, refused), Disposition::Refused("no".to_owned()));
-    let goodbye = Incoming::Message(ToClient::Goodbye(Goodbye::default()));
-    assert_eq!(bench.journal.hear(bench.now, goodbye), Disposition::Goodbye);
 }
 
 #[test]
 fn tasks_are_found_by_their_numbers_whatever_ended_between_them() {
     let mut bench = Bench::connected();
     let numbers: Vec<u64> = (0..50).map(|_| bench.add(b"x")).collect();
-    bench.said();
+    bench.sent();
     let (kept, ended): (Vec<u64>, Vec<u64>) = numbers.iter().partition(|number| *number % 20 == 3);
     for number in ended {
         bench.finish(number);
@@ -395,5 +277,5 @@ fn tasks_are_found_by_their_numbers_whatever_ended_between_them() {
     assert!(kept.iter().all(|number| bench.end(*number).is_pending()));
     bench.connect(100, 1000);
     let again: Vec<(u64, bool)> = kept.iter().map(|number| (*number, true)).collect();
-    assert_eq!(sequences(&bench.said()), again);
+    assert_eq!(sequences(&bench.sent()), again);
 }

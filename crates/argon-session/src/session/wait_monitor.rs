@@ -2,148 +2,150 @@
 //!
 //! The client knows two reasons by itself: the manager is away, or it rejected the tasks. All others the manager answers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use argon_proto::Time;
 use argon_proto::conversation::admin::WaitingReport;
+use argon_proto::limit::{ASK_WHY_AFTER, ASK_WHY_AFTER_MAX};
 
 use super::SessionState;
+use super::effect::{Effect, Out};
 use super::entry::{EntryState, Purpose};
 use crate::waiting::Waiting;
 
-/// The first look after this, the next after twice the time, and so on.
-const FIRST: Duration = Duration::from_secs(2);
-const MOST: Duration = Duration::from_secs(30);
+/// Time between two looks. A task that is added brings no time with it, so its wait begins at the next look.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct WaitMonitor {
-    /// Since when tasks are open and nothing has come.
-    since: Option<Instant>,
-    /// When to look next, and after what pause.
-    next: Option<Instant>,
+    /// The manager's address, which the manager does not know as it is seen from here.
+    pub(super) manager: String,
+    /// True for a manager of an earlier release, which does not know the request.
+    is_mute: bool,
+    looked_at: Option<Time>,
+    wait: Wait,
+}
+
+/// The present wait.
+#[derive(Debug, Default)]
+struct Wait {
+    /// When tasks are looked at next, and after what pause; `None` while there are none.
+    next: Option<Time>,
     pause: Duration,
     /// The request that is open at the manager.
     request: Option<u64>,
-    /// A manager of an earlier release does not know the request.
-    is_mute: bool,
     /// Why the manager cannot be reached.
     away: Option<String>,
     /// Why the manager rejects tasks: code and sentence.
     rejected: Option<(String, String)>,
-    /// The address of the manager, which does not know by itself how it is seen from here.
-    manager: String,
     /// What the hook has received and still holds: code and runtime.
-    told: Vec<(String, String)>,
-    news: Vec<Waiting>,
+    reported: Vec<(String, String)>,
 }
 
-impl SessionState {
+impl WaitMonitor {
     /// Something ended: the wait begins anew.
-    pub(super) fn waits_anew(&mut self, now: Instant) {
-        if self.waits.since.is_some() {
-            self.waits.since = Some(now);
-            self.waits.next = Some(now + FIRST);
-            self.waits.pause = FIRST;
+    pub(super) fn restart(&mut self, now: Time) {
+        if self.wait.next.is_some() {
+            self.wait.begin(now);
         }
     }
 
-    /// A manager was reached under this address.
-    pub fn reached_at(&mut self, address: String) {
-        self.waits.manager = address;
-    }
-
-    /// A try to reach a manager failed.
-    pub fn away(&mut self, why: String) {
-        self.waits.away = Some(why);
+    /// A dial failed.
+    pub(super) fn away(&mut self, why: String) {
+        self.wait.away = Some(why);
     }
 
     pub(super) fn rejected(&mut self, code: Option<String>, message: String) {
-        self.waits.rejected = Some((code.unwrap_or_else(|| "queue_full".to_owned()), message));
+        self.wait.rejected = Some((code.unwrap_or_else(|| "queue_full".to_owned()), message));
     }
 
-    /// Looks whether somebody waits for too long. Must be called every two seconds at least.
-    pub fn look(&mut self, now: Instant) {
+    pub(super) fn next_look(&self) -> Option<Time> {
+        self.looked_at.map(|looked| looked + LOOK_EVERY)
+    }
+}
+
+impl Wait {
+    fn begin(&mut self, now: Time) {
+        self.next = Some(now + ASK_WHY_AFTER);
+        self.pause = ASK_WHY_AFTER;
+    }
+}
+
+impl SessionState {
+    /// Looks whether somebody waits for too long.
+    pub(super) fn look(&mut self, now: Time, out: &mut Out) {
+        self.wait_monitor.looked_at = Some(now);
         if !self.has_open() {
-            let manager = std::mem::take(&mut self.waits.manager);
-            self.waits = WaitMonitor { is_mute: self.waits.is_mute, manager, ..WaitMonitor::default() };
+            self.wait_monitor.wait = Wait::default();
             return;
         }
         if self.connection.is_some() {
-            self.waits.away = None;
+            self.wait_monitor.wait.away = None;
         }
-        if self.waits.since.is_none() {
-            self.waits.since = Some(now);
-            self.waits.next = Some(now + FIRST);
-            self.waits.pause = FIRST;
+        if self.wait_monitor.wait.next.is_none() {
+            self.wait_monitor.wait.begin(now);
         }
-        self.take_reply();
-        if self.waits.next.is_none_or(|next| next > now) {
+        self.take_reply(out);
+        if self.wait_monitor.wait.next.is_none_or(|next| next > now) {
             return;
         }
+        let tasks = self.tasks_that_wait();
         // Tasks that nobody waits for any more go on, and need no reason.
-        if self.waits_of_tasks() == 0 {
-            self.waits = WaitMonitor { is_mute: self.waits.is_mute, ..WaitMonitor::default() };
+        if tasks == 0 {
+            self.wait_monitor.wait = Wait::default();
             return;
         }
-        self.waits.pause = (self.waits.pause * 2).min(MOST);
-        self.waits.next = Some(now + self.waits.pause);
+        let wait = &mut self.wait_monitor.wait;
+        wait.pause = (wait.pause * 2).min(ASK_WHY_AFTER_MAX);
+        wait.next = Some(now + wait.pause);
         if self.connection.is_none() {
             // A failed try comes within seconds, and brings the reason.
-            match &self.waits.away {
-                Some(why) => {
-                    let message = why.clone();
-                    let tasks = self.waits_of_tasks();
-                    self.keep_reasons(vec![reason("manager_away", "", tasks, message)]);
-                }
-                None => self.waits.next = Some(now),
+            match wait.away.clone() {
+                Some(why) => self.report(vec![reason("manager_away", "", tasks, why)], out),
+                None => wait.next = Some(now),
             }
         } else if self.retry_queue.next().is_some()
-            && let Some((code, message)) = self.waits.rejected.clone()
+            && let Some((code, message)) = wait.rejected.clone()
         {
-            let tasks = self.waits_of_tasks();
-            self.keep_reasons(vec![reason(&code, "", tasks, message)]);
-        } else if self.waits.request.is_some() {
+            self.report(vec![reason(&code, "", tasks, message)], out);
+        } else if wait.request.is_some() {
             // It has not answered since the last look.
-            let message = format!("the manager at {} does not answer", self.waits.manager);
-            let tasks = self.waits_of_tasks();
-            self.keep_reasons(vec![reason("manager_away", "", tasks, message)]);
-        } else if !self.waits.is_mute {
-            self.waits.request = Some(self.request("waiting", serde_json::Map::new()));
+            let message = format!("the manager at {} does not answer", self.wait_monitor.manager);
+            self.report(vec![reason("manager_away", "", tasks, message)], out);
+        } else if !self.wait_monitor.is_mute {
+            let request = self.request("waiting", serde_json::Map::new(), out);
+            self.wait_monitor.wait.request = Some(request);
         }
     }
 
-    /// What the hook is to receive, after the lock is gone.
-    pub fn take_waiting(&mut self) -> Vec<Waiting> {
-        std::mem::take(&mut self.waits.news)
-    }
-
-    fn take_reply(&mut self) {
-        let Some(reply) = self.waits.request.and_then(|number| self.taken_reply(number)) else {
+    fn take_reply(&mut self, out: &mut Out) {
+        let Some(reply) = self.wait_monitor.wait.request.and_then(|number| self.taken_reply(number)) else {
             return;
         };
-        self.waits.request = None;
+        self.wait_monitor.wait.request = None;
         if reply["ok"] != true {
-            self.waits.is_mute = true;
+            self.wait_monitor.is_mute = true;
             return;
         }
         let report: WaitingReport = serde_json::from_value(reply).unwrap_or_default();
         let reasons = report.waiting.into_iter().map(|why| {
-            let message = why.message.replace("HOST:PORT", &self.waits.manager);
+            let message = why.message.replace("HOST:PORT", &self.wait_monitor.manager);
             reason(&why.code, &why.runtime, why.tasks, message)
         });
         let reasons = reasons.collect();
-        self.keep_reasons(reasons);
+        self.report(reasons, out);
     }
 
-    /// Hands over what has begun, and forgets what is over.
-    fn keep_reasons(&mut self, reasons: Vec<Waiting>) {
+    /// Reports what has begun, and forgets what is over.
+    fn report(&mut self, reasons: Vec<Waiting>, out: &mut Out) {
         let keys: Vec<_> =
             reasons.iter().map(|reason| (reason.code.clone(), reason.runtime.clone())).collect();
-        let told = std::mem::replace(&mut self.waits.told, keys);
-        let is_new = |of: &Waiting| !told.iter().any(|(code, on)| *code == of.code && *on == of.runtime);
-        self.waits.news.extend(reasons.into_iter().filter(is_new));
+        let reported = std::mem::replace(&mut self.wait_monitor.wait.reported, keys);
+        let is_new = |of: &Waiting| !reported.iter().any(|(code, on)| *code == of.code && *on == of.runtime);
+        out.effects.extend(reasons.into_iter().filter(is_new).map(Effect::ReportWaiting));
     }
 
-    /// Whether anything is under way. Without a connection each entry is looked at; there is time then.
+    /// True if anything is under way. Without a connection each entry is looked at; there is time then.
     fn has_open(&self) -> bool {
         if self.is_ended() {
             return false;
@@ -155,11 +157,11 @@ impl SessionState {
                     || self.retry_queue.next().is_some()
                     || !self.collects.is_empty()
             }
-            None => self.waits_of_tasks() > 0,
+            None => self.tasks_that_wait() > 0,
         }
     }
 
-    fn waits_of_tasks(&self) -> u64 {
+    fn tasks_that_wait(&self) -> u64 {
         let open = self.entries.iter().filter(|(_, entry)| {
             entry.state != EntryState::Ended && !(entry.is_abandoned && entry.purpose == Purpose::Attached)
         });

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, Output};
 use argon_proto::frame::Decoder;
 use argon_proto::handshake::{Refusal, RefusalCode, Welcome};
+use argon_proto::limit::FIRST_MANAGER_WITHIN;
 use argon_proto::{
-    Attempt, AttemptId, BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status,
-    Task, TaskHead, TaskId,
+    Attempt, AttemptId, BlobHash, Codec, Flags, Machine, Outcome, OutcomeHead, Payload, Runtime, SessionId,
+    Status, Task, TaskHead, TaskId, Time,
 };
-use argon_session::{Addition, Blob, Completion, Disposition, ErrorKind, OutputMode, SessionState};
+use argon_session::{Addition, Blob, Completion, Effect, ErrorKind, Input, Out, OutputMode, SessionState};
 use bytes::Bytes;
 
 const CREDIT_TASKS: u64 = 100;
@@ -34,8 +35,9 @@ const FLAGS: [(Flags, &str); 3] =
 
 pub(crate) struct Player {
     session: SessionState,
+    out: Out,
     decoder: Decoder<Incoming<ToManager>>,
-    now: Instant,
+    now: Time,
     tasks: BTreeMap<String, TaskId>,
     blobs: BTreeMap<String, Blob>,
     /// What the user waits for: the number of a task or a collect, and whether it is a request.
@@ -53,16 +55,19 @@ struct Words<'a> {
 
 impl Player {
     pub(crate) fn new() -> Self {
-        Self {
-            session: SessionState::new(Open::of(SessionId([1; 16]))),
+        let mut player = Self {
+            session: SessionState::new(Open::of(SessionId([1; 16])), 1, FIRST_MANAGER_WITHIN),
+            out: Out::default(),
             decoder: Decoder::default(),
-            now: Instant::now(),
+            now: Time::default(),
             tasks: BTreeMap::new(),
             blobs: BTreeMap::new(),
             waits: BTreeMap::new(),
             requests: BTreeMap::new(),
             done: Vec::new(),
-        }
+        };
+        player.step(Input::Started);
+        player
     }
 
     /// Plays an input; what the session did.
@@ -82,14 +87,15 @@ impl Player {
 
     fn network(&mut self, word: &str, words: &Words<'_>) {
         if word == "loss" {
-            return self.session.lost();
+            return self.step(Input::ConnectionLost);
         }
         self.decoder = Decoder::default();
-        self.session.connected(&Welcome {
+        let welcome = Welcome {
             credit_tasks: words.number("tasks", CREDIT_TASKS),
             credit_bytes: words.number("bytes", CREDIT_BYTES),
             ..Welcome::default()
-        });
+        };
+        self.step(Input::Connected { welcome, address: "manager:8000".to_owned() });
     }
 
     fn user(&mut self, word: &str, words: &Words<'_>) {
@@ -97,23 +103,25 @@ impl Player {
             "submit" => self.submit(words),
             "collect" => {
                 let id = self.id(words.plain[2]);
-                let number = self.session.collect(id);
+                let number = self.session.collect(id, &mut self.out);
                 self.waits.insert(words.name(), (number, false));
             }
             "cancel" => {
                 let number = self.tasks[words.plain[0]].sequence;
-                self.session.cancel(number);
+                self.session.cancel(number, &mut self.out);
             }
             "leave" => {
                 let (number, _) = self.waits.remove(words.plain[0]).expect("a collect");
-                self.session.abandon(number);
+                self.session.abandon(number, &mut self.out);
             }
             "request" => {
-                let number = self.session.request("status", serde_json::Map::new());
+                let number = self.session.request("status", serde_json::Map::new(), &mut self.out);
                 self.requests.insert(words.name(), number);
                 self.waits.insert(words.name(), (number, true));
             }
-            "close" => self.session.end(ErrorKind::Closed, "closed", Some(Goodbye::default())),
+            "close" => {
+                self.session.end(ErrorKind::Closed, "closed", Some(Goodbye::default()), &mut self.out);
+            }
             _ => panic!("no call of the user: {word}"),
         }
     }
@@ -130,23 +138,24 @@ impl Player {
             TaskHead { flags, ..TaskHead::new(TaskId { session: FOREIGN, sequence: 0 }, Runtime::Exec) };
         let length = usize::try_from(words.number("bytes", 1)).expect("a length");
         let payload = Payload::from(vec![b'x'; length]);
-        let number = self.session.add(Addition {
+        let addition = Addition {
             task: Task::new(head, blobs.iter().map(Blob::hash), Bytes::new(), payload),
             blobs: blobs.into_iter().collect(),
             is_detached: flags.contains(Flags::DETACHED),
-            watch: OutputMode::Discard,
+            output_mode: OutputMode::Discard,
             offers_max: u32::from(words.plain.contains(&"once")),
-        });
+        };
+        let number = self.session.add(addition, &mut self.out);
         self.tasks.insert(words.name(), self.session.task_id(number));
         self.waits.insert(words.name(), (number, false));
     }
 
     fn manager(&mut self, word: &str, words: &Words<'_>) {
         let message = match word {
-            "PING" => return self.hear(Incoming::Control(Control::Ping(7))),
+            "PING" => return self.receive(Incoming::Control(Control::Ping(7))),
             "REFUSED" => {
                 return self
-                    .hear(Incoming::Control(Control::Refused(Refusal::new(RefusalCode::Credit, "no"))));
+                    .receive(Incoming::Control(Control::Refused(Refusal::new(RefusalCode::Credit, "no"))));
             }
             "OUTCOME" => ToClient::Outcome(self.outcome(words)),
             "ACCEPTED" => ToClient::Accepted(vec![self.id(words.plain[0])]),
@@ -173,7 +182,7 @@ impl Player {
             "GOODBYE" => ToClient::Goodbye(Goodbye::default()),
             _ => panic!("no frame of a manager: {word}"),
         };
-        self.hear(Incoming::Message(message));
+        self.receive(Incoming::Message(message));
     }
 
     fn outcome(&mut self, words: &Words<'_>) -> Outcome {
@@ -188,12 +197,14 @@ impl Player {
         AttemptId { task: self.id(words.plain[0]), attempt: Attempt(attempt) }
     }
 
-    fn hear(&mut self, incoming: Incoming<ToClient>) {
-        if self.session.hear(self.now, incoming) != Disposition::Fine {
-            self.write();
-            self.session.lost();
-            self.done.push("hangs up".to_owned());
-        }
+    fn receive(&mut self, incoming: Incoming<ToClient>) {
+        self.step(Input::MessageReceived(incoming));
+    }
+
+    /// Steps the session. The network of a trace dials for it.
+    fn step(&mut self, input: Input) {
+        self.session.step(self.now, input, &mut self.out);
+        self.session.assert_invariants();
     }
 
     /// From one deadline to the next.
@@ -201,8 +212,8 @@ impl Player {
         let seconds = duration.trim_end_matches('s').parse().expect("a number of seconds");
         let end = self.now + Duration::from_secs(seconds);
         while self.now < end {
-            self.now = self.session.next_pass().map_or(end, |at| at.clamp(self.now, end));
-            self.session.pass(self.now);
+            self.now = self.session.next_deadline().map_or(end, |at| at.clamp(self.now, end));
+            self.step(Input::TimePassed);
             self.settle();
         }
     }
@@ -246,16 +257,22 @@ impl Player {
     }
 
     fn write(&mut self) {
-        while let Some(outbox) = self.session.outbox().filter(|outbox| !outbox.is_empty()) {
+        self.session.finish_batch(&mut self.out);
+        while !self.out.frames.is_empty() {
             let mut slices = [IoSlice::new(&[]); 8];
-            let count = outbox.slices(&mut slices);
+            let count = self.out.frames.slices(&mut slices);
             let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
             self.decoder.buffer().extend_from_slice(&bytes);
-            outbox.advance(bytes.len());
+            self.out.frames.advance(bytes.len());
         }
         while let Some(incoming) = self.decoder.next().expect("good frames") {
             let effects = self.effects_of(incoming);
             self.done.extend(effects);
+        }
+        for effect in std::mem::take(&mut self.out.effects) {
+            if matches!(effect, Effect::Disconnect) {
+                self.done.push("hangs up".to_owned());
+            }
         }
     }
 

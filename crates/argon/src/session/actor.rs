@@ -1,75 +1,96 @@
-//! The background task of a session: reads, writes what callers left to it, keeps time, and comes back after a loss.
+//! The background task of a session: dials, reads, writes what callers left to it, and keeps time.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use argon_proto::DecodeError;
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::frame::Decoder;
-use argon_session::{Disposition, ErrorKind};
+use argon_proto::limit::SILENCE;
+use argon_proto::{DecodeError, Time};
+use argon_session::Input;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::Shared;
-use super::dial::Seeker;
+use super::dial::ManagerList;
+use super::{Orders, Shared};
 use crate::dial::Reached;
 
-/// A manager from which nothing came for so long is dead.
-const SILENCE: Duration = Duration::from_secs(15);
-/// Tasks that a caller sends by itself wake nobody, so whether one waits is looked at after this time.
-const LOOK: Duration = Duration::from_secs(1);
 /// Room that is made for one read, bytes.
 const READ_BYTES: usize = 128 << 10;
-/// A manager that refuses so often in a row, after it has let us in, will not change its mind.
-const REFUSALS: u32 = 5;
+/// The longest sleep: a deadline is there while the session is open.
+const SLEEP_MAX: Duration = SILENCE;
 
-/// Why a connection ended.
-enum End {
-    Lost,
-    Refused(String),
+/// The background task.
+pub(super) struct Actor {
+    shared: Arc<Shared>,
+    managers: ManagerList,
+    /// The machine wants this manager to be dialled.
+    dial: Option<usize>,
+    connection: Option<Connection>,
 }
 
-/// Runs until the session is over.
-pub(super) async fn run(shared: Arc<Shared>, mut seeker: Seeker, first: Connection) {
-    let _guard = Guard(Arc::clone(&shared));
-    let mut refusals = 0;
-    let mut connection = Some(first);
-    loop {
-        if let Some(mut connection) = connection.take() {
-            let end = connection.converse().await;
-            if shared.disconnected() {
+impl Actor {
+    pub(super) fn new(shared: Arc<Shared>, managers: ManagerList) -> Self {
+        let dial = shared.step([Input::Started]).dial;
+        Self { shared, managers, dial, connection: None }
+    }
+
+    /// Runs until the session is over.
+    pub(super) async fn run(mut self) {
+        let _guard = Guard(Arc::clone(&self.shared));
+        loop {
+            if let Some(mut connection) = self.connection.take() {
+                self.dial = connection.converse().await.dial;
+                self.shared.disconnected();
+            }
+            self.seek().await;
+            if self.connection.is_none() {
                 return;
             }
-            match end {
-                End::Lost => {
-                    if connection.has_served {
-                        refusals = 0;
+        }
+    }
+
+    /// Dials when the machine wants it, until there is a connection or the session is over.
+    pub(super) async fn seek(&mut self) {
+        while !self.shared.is_over() {
+            let input = match self.dial.take() {
+                Some(address) => match self.reach(address).await {
+                    Some(Ok(reached)) => {
+                        self.connection = Some(Connection::begin(&self.shared, reached));
+                        return;
+                    }
+                    Some(Err(failed)) => failed,
+                    None => return,
+                },
+                None => {
+                    let wake_at = self.shared.next_deadline();
+                    let wake_at = self.shared.instant(wake_at, Instant::now() + SLEEP_MAX);
+                    tokio::select! {
+                        () = tokio::time::sleep_until(wake_at.into()) => {}
+                        () = self.shared.wake.notified() => {}
+                    }
+                    Input::TimePassed
+                }
+            };
+            self.dial = self.shared.step([input]).dial;
+        }
+    }
+
+    /// Dials; `None` if the session is over before that is done.
+    async fn reach(&self, address: usize) -> Option<Result<Reached, Input>> {
+        let mut dialling = pin!(self.managers.dial(address));
+        loop {
+            tokio::select! {
+                reached = &mut dialling => return Some(reached),
+                () = self.shared.wake.notified() => {
+                    if self.shared.is_over() {
+                        return None;
                     }
                 }
-                End::Refused(why) => {
-                    refusals = if connection.has_served { 1 } else { refusals + 1 };
-                    if refusals >= REFUSALS {
-                        let message = format!("the manager refuses this client again and again: {why}");
-                        return shared.end(ErrorKind::Unreachable, &message);
-                    }
-                    seeker.refused();
-                    tokio::time::sleep(seeker.pause()).await;
-                }
             }
-        }
-        tokio::select! {
-            reached = seeker.again() => {
-                match reached {
-                    Ok(reached) => connection = Some(Connection::begin(&shared, reached)),
-                    Err(why) => shared.away(Instant::now(), why),
-                }
-            }
-            () = shared.wake.notified() => {}
-        }
-        if shared.is_over() {
-            return;
         }
     }
 }
@@ -84,55 +105,49 @@ impl Drop for Guard {
 }
 
 /// A connection at work.
-pub(super) struct Connection {
+struct Connection {
     shared: Arc<Shared>,
     reader: OwnedReadHalf,
     writer: Arc<OwnedWriteHalf>,
     decoder: Decoder<Incoming<ToClient>>,
-    messages: Vec<Incoming<ToClient>>,
-    heard_at: Instant,
-    has_served: bool,
+    inputs: Vec<Input>,
 }
 
 impl Connection {
-    /// Tells the session, which offers what is unfinished again.
-    pub(super) fn begin(shared: &Arc<Shared>, reached: Reached) -> Self {
-        let (reader, writer) = reached.stream.into_split();
+    fn begin(shared: &Arc<Shared>, reached: Reached) -> Self {
+        let Reached { stream, frames, welcome, address } = reached;
+        let (reader, writer) = stream.into_split();
         let writer = Arc::new(writer);
-        shared.connected(Arc::clone(&writer), &reached.welcome, reached.address);
-        Self {
-            shared: Arc::clone(shared),
-            reader,
-            writer,
-            decoder: reached.frames.into(),
-            messages: Vec::new(),
-            heard_at: Instant::now(),
-            has_served: false,
-        }
+        shared.connected(Arc::clone(&writer), Input::Connected { welcome, address });
+        Self { shared: Arc::clone(shared), reader, writer, decoder: frames.into(), inputs: Vec::new() }
     }
 
-    async fn converse(&mut self) -> End {
-        let timer = tokio::time::sleep(SILENCE);
-        tokio::pin!(timer);
+    /// Moves bytes until the connection is lost or given up; what to do then.
+    async fn converse(&mut self) -> Orders {
+        let mut timer = pin!(tokio::time::sleep(SLEEP_MAX));
         let mut timer_at = None;
-        if let Err(end) = self.deliver() {
-            return end;
+        let mut over_since = None;
+        // What the manager sent behind the handshake.
+        if let Some(orders) = self.deliver() {
+            return orders;
         }
         loop {
-            let now = Instant::now();
-            let Ok(next) = self.shared.turn(now) else {
-                return End::Lost;
+            let Ok(next) = self.shared.turn() else {
+                return self.shared.step([Input::ConnectionLost]);
             };
-            if next.is_over && !next.is_blocked {
-                return End::Lost;
+            let now = Instant::now();
+            if next.orders.disconnect {
+                return next.orders;
             }
-            let silent_at = self.heard_at + SILENCE;
-            let look_at = now + LOOK;
-            if now >= silent_at {
-                return End::Lost;
+            if next.is_over {
+                // The last frames are worth a wait, but not for ever.
+                let since = *over_since.get_or_insert(now);
+                if !next.is_blocked || now >= since + SILENCE {
+                    return Orders::default();
+                }
             }
-            let wake_at = next.pass_at.map_or(look_at, |at| at.min(look_at)).min(silent_at);
-            // The timer is moved only forwards in haste: one that rings too early costs less than moving it each time.
+            let wake_at = self.shared.instant(next.deadline, now + SLEEP_MAX);
+            // The timer is moved only to an earlier time: one that rings too early costs less than moving it each time.
             if timer_at.is_none_or(|at| wake_at < at || at <= now) {
                 timer.as_mut().reset(wake_at.into());
                 timer_at = Some(wake_at);
@@ -141,15 +156,13 @@ impl Connection {
             let mut room = decoder.room(READ_BYTES);
             tokio::select! {
                 count = reader.read_buf(&mut room) => {
-                    if let Err(end) = self.take_in(count) {
-                        // Last words go out if they can.
-                        let _ = self.shared.turn(now);
-                        return end;
+                    if let Some(orders) = self.on_read(count) {
+                        return orders;
                     }
                 }
                 ready = writer.writable(), if next.is_blocked => {
                     if ready.is_err() {
-                        return End::Lost;
+                        return self.shared.step([Input::ConnectionLost]);
                     }
                 }
                 () = shared.wake.notified() => {}
@@ -158,38 +171,38 @@ impl Connection {
         }
     }
 
-    /// Takes in what was read.
-    fn take_in(&mut self, count: io::Result<usize>) -> Result<(), End> {
+    /// Takes in what was read; what to do if the connection is over.
+    fn on_read(&mut self, count: io::Result<usize>) -> Option<Orders> {
         match count {
-            Ok(0) | Err(_) => Err(End::Lost),
-            Ok(_) => {
-                self.heard_at = Instant::now();
-                self.deliver()
-            }
+            Ok(0) | Err(_) => Some(self.shared.step([Input::ConnectionLost])),
+            Ok(_) => self.deliver(),
         }
     }
 
-    fn deliver(&mut self) -> Result<(), End> {
-        loop {
+    fn deliver(&mut self) -> Option<Orders> {
+        self.inputs.push(Input::BytesReceived);
+        let is_lost = loop {
             match self.decoder.next() {
-                Ok(Some(message)) => {
-                    self.has_served |=
-                        matches!(message, Incoming::Message(ToClient::Outcome(_) | ToClient::Reply(_)));
-                    self.messages.push(message);
+                Ok(Some(message)) => self.inputs.push(Input::MessageReceived(message)),
+                Ok(None) => break false,
+                Err(error @ DecodeError::Misplaced(_)) => {
+                    self.inputs.push(Input::MisplacedFrameReceived { why: error.to_string() });
+                    break false;
                 }
-                Ok(None) => break,
-                // It takes this client for something else, and will again.
-                Err(error @ DecodeError::Misplaced(_)) => return Err(End::Refused(error.to_string())),
-                Err(_) => return Err(End::Lost),
+                Err(_) => {
+                    self.inputs.push(Input::ConnectionLost);
+                    break true;
+                }
             }
-        }
-        if self.messages.is_empty() {
-            return Ok(());
-        }
-        match self.shared.hear(self.heard_at, &mut self.messages) {
-            Disposition::Fine => Ok(()),
-            Disposition::Refused(why) => Err(End::Refused(why)),
-            Disposition::Goodbye => Err(End::Lost),
-        }
+        };
+        let orders = self.shared.step(self.inputs.drain(..));
+        (is_lost || orders.disconnect).then_some(orders)
+    }
+}
+
+impl Shared {
+    /// The moment of a deadline; `latest` if that is earlier.
+    fn instant(&self, deadline: Option<Time>, latest: Instant) -> Instant {
+        deadline.map_or(latest, |time| (self.epoch + Duration::from_micros(time.0)).min(latest))
     }
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 
-use argon_session::Printed;
+use argon_session::{Input, Printed};
 
 use super::Shared;
 
@@ -27,7 +27,7 @@ impl Printer {
             sender
         });
         if let Err(unsent) = sender.send(prints) {
-            tell(shared, &unsent.0);
+            report(shared, &unsent.0);
         }
     }
 }
@@ -41,16 +41,19 @@ fn write(shared: &Weak<Shared>, prints: &[Printed]) {
     let _ = out.flush();
     drop((out, err));
     if let Some(shared) = shared.upgrade() {
-        tell(&shared, prints);
+        report(&shared, prints);
     }
 }
 
-fn tell(shared: &Shared, prints: &[Printed]) {
+/// The output has been written, as far as it can be.
+fn report(shared: &Arc<Shared>, prints: &[Printed]) {
+    let now = shared.now();
     let mut state = shared.lock();
-    for print in prints {
-        state.session.printed(print.number, print.count, print.bytes.len() as u64);
+    for Printed { number, account, bytes, .. } in prints {
+        let bytes = bytes.len() as u64;
+        state.step(now, Input::OutputPrinted { number: *number, account: *account, bytes });
     }
-    let needs_wake = !state.session.is_quiet() && !state.is_blocked;
+    let needs_wake = !state.out.frames.is_empty() && !state.is_blocked;
     shared.unlock(state);
     if needs_wake {
         shared.wake.notify_one();

@@ -7,9 +7,11 @@ use super::State;
 impl State {
     /// Writes what is there, or as much as the kernel takes.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        let (Some(stream), Some(outbox)) = (&self.stream, self.session.outbox()) else {
+        let Some(stream) = &self.stream else {
             return Ok(());
         };
+        self.session.finish_batch(&mut self.out);
+        let outbox = &mut self.out.frames;
         while !outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); 64];
             let count = outbox.slices(&mut slices);

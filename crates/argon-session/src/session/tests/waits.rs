@@ -7,23 +7,29 @@ use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::{Report, Status};
 use serde_json::{Value, json};
 
-use super::{Bench, OutputMode, addition};
+use super::{Bench, Effect, Input, OutputMode, addition};
 use crate::session::Member;
 
 impl Bench {
     /// Lets so many seconds pass, and returns the codes that the hook receives.
     fn pass(&mut self, seconds: u64) -> Vec<String> {
         for _ in 0..seconds {
-            self.now += Duration::from_secs(1);
-            self.journal.look(self.now);
+            // The manager answers nothing that is asked, but it lives.
+            self.step(Input::BytesReceived);
+            self.wait(Duration::from_secs(1));
         }
-        self.journal.take_waiting().into_iter().map(|waiting| waiting.code).collect()
+        self.codes()
+    }
+
+    fn codes(&mut self) -> Vec<String> {
+        let code = |effect| if let Effect::ReportWaiting(why) = effect { Some(why.code) } else { None };
+        self.effects().into_iter().filter_map(code).collect()
     }
 
     /// Answers the question that must have been asked, and returns what the hook receives.
     fn reasons(&mut self, codes: &[&str]) -> Vec<String> {
         let asked = self
-            .said()
+            .sent()
             .into_iter()
             .find_map(|message| if let ToManager::Request(request) = message { Some(request) } else { None });
         let asked = asked.filter(|request| request.what == "waiting").map(|request| request.request);
@@ -33,9 +39,8 @@ impl Bench {
             .collect();
         let fields = json!({"waiting": waiting}).as_object().cloned().unwrap_or_default();
         let request = asked.expect("the manager is asked");
-        self.hear(ToClient::Reply(Reply { request, ok: true, fields }));
-        self.journal.look(self.now);
-        self.journal.take_waiting().into_iter().map(|waiting| waiting.code).collect()
+        self.receive(ToClient::Reply(Reply { request, ok: true, fields }));
+        self.codes()
     }
 }
 
@@ -56,12 +61,12 @@ fn a_reason_is_handed_over_once_and_again_when_it_comes_back() {
 #[test]
 fn members_of_a_group_are_waited_for() {
     let mut bench = Bench::connected();
-    let group = bench.journal.open_group();
+    let group = bench.session.open_group();
     let addition = addition(b"x", OutputMode::Inherit, false);
-    bench.journal.add_to_group(addition, Member { group, position: 0, bytes: 1 });
+    bench.session.add_to_group(addition, Member { group, position: 0, bytes: 1 }, &mut bench.out);
     bench.pass(3);
     assert_eq!(bench.reasons(&["no_worker"]), ["no_worker"]);
-    bench.journal.close_group(group);
+    bench.session.close_group(group, &mut bench.out);
     assert_eq!(bench.kinds(), ["Cancel"], "leaving it cancels what is under way");
     assert!(bench.pass(60).is_empty());
     assert!(!bench.kinds().contains(&"Request".to_owned()), "nobody waits");
@@ -72,7 +77,7 @@ fn members_of_a_group_are_waited_for() {
 fn tasks_that_nobody_waits_for_give_no_reason() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
-    bench.journal.abandon(number);
+    bench.session.abandon(number, &mut bench.out);
     assert!(bench.pass(60).is_empty());
     assert!(!bench.kinds().contains(&"Request".to_owned()));
     bench.add(b"y");
@@ -84,23 +89,25 @@ fn tasks_that_nobody_waits_for_give_no_reason() {
 fn a_full_store_is_named_by_its_code_without_a_question() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
-    bench.said();
+    bench.sent();
     let mut outcome = bench.outcome(number, Status::Rejected);
     let report = Report { code: Some("store_full".to_owned()), ..Report::of("the store is full") };
     outcome.report = report.to_json();
-    bench.journal.look(bench.now);
-    bench.hear(ToClient::Outcome(outcome));
-    assert_eq!(bench.pass(3), ["store_full"]);
-    assert!(!bench.kinds().contains(&"Request".to_owned()));
+    let begun = bench.now;
+    while bench.now.since(begun) < Duration::from_secs(8) {
+        bench.receive(ToClient::Outcome(outcome.clone()));
+        bench.until_sent();
+        assert_eq!(bench.kinds(), ["Submit"], "no question");
+    }
+    assert_eq!(bench.codes(), ["store_full"], "once");
 }
 
 #[test]
 fn a_manager_that_is_away_is_named_with_the_error() {
     let mut bench = Bench::connected();
     bench.add(b"x");
-    bench.journal.lost();
-    bench.journal.look(bench.now);
-    bench.journal.away("the manager at a:1 cannot be reached".to_owned());
+    bench.lose();
+    bench.fail_dial();
     assert_eq!(bench.pass(3), ["manager_away"]);
     assert!(bench.pass(30).is_empty(), "once");
 }

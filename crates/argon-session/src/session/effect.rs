@@ -1,0 +1,37 @@
+//! What the shell is to do.
+
+use std::task::Waker;
+
+use argon_proto::frame::Outbox;
+
+use super::output::Printed;
+use crate::waiting::Waiting;
+
+/// Collects what steps want done. The shell keeps one for the life of the session and carries it out when it likes; order
+/// matters within each of the two.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// Frames for the present connection, already encoded: the session keeps each task until its outcome is here, so a
+    /// message that owned the task would cost a copy. Empty after a new connection begins.
+    pub frames: Outbox,
+    /// Everything else.
+    pub effects: Vec<Effect>,
+}
+
+/// A command to the shell.
+#[derive(Debug)]
+pub enum Effect {
+    /// Dial a manager, and report `Connected` or `DialFailed`.
+    Dial {
+        /// Place of its address in the user's list.
+        address: usize,
+    },
+    /// Close the connection, after `frames` as far as the system takes them at once. Nothing is to be reported of it.
+    Disconnect,
+    /// Wake a caller. The shell must hold no lock then.
+    Wake(Waker),
+    /// Write what a task printed to this process's own output, and report `OutputPrinted`.
+    Print(Printed),
+    /// Tell the user's hook why tasks wait.
+    ReportWaiting(Waiting),
+}
