@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::exit::{Failure, Kind, UNDONE, UNWRITTEN};
+use crate::exit::{Failure, FailureKind, UNDONE, UNWRITTEN};
 use crate::output::{complain, is_open, unwritable};
 
 const AFTER_HELP: &str = "\
@@ -53,7 +53,7 @@ const PASS_ON: &[&str] = &["run", "map", "collect"];
 /// One pool out of the machines that you have, called like a function.
 #[derive(Debug, Parser)]
 #[command(name = "argon", version, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
-struct Arguments {
+struct ArgonArguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -62,40 +62,40 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Accept tasks from clients and route them to workers
-    Manager(manager::Arguments),
+    Manager(manager::ManagerArguments),
     /// Run tasks in a pool of processes, for a manager or stand-alone
-    Worker(worker::Arguments),
+    Worker(worker::WorkerArguments),
     /// Manager and worker on this machine, in one process
-    Up(up::Arguments),
-    Run(run::Arguments),
-    Map(map::Arguments),
-    Submit(submit::Arguments),
-    Collect(collect::Arguments),
-    Cancel(cancel::Arguments),
+    Up(up::UpArguments),
+    Run(run::RunArguments),
+    Map(map::MapArguments),
+    Submit(submit::SubmitArguments),
+    Collect(collect::CollectArguments),
+    Cancel(cancel::CancelArguments),
     /// Show workers, queue and running tasks
-    Status(status::Arguments),
+    Status(status::StatusArguments),
     /// Let a worker finish what it runs and leave
-    Drain(drain::Arguments),
+    Drain(drain::DrainArguments),
     /// Show where the cluster key is, make one, or give the key of a role
-    Key(key::Arguments),
-    Completions(completions::Arguments),
-    Man(man::Arguments),
+    Key(key::KeyArguments),
+    Completions(completions::CompletionsArguments),
+    Man(man::ManArguments),
     /// End what a worker leaves behind; started by workers
     #[command(hide = true)]
     Guardian,
 }
 
-fn parse() -> Result<Arguments, clap::Error> {
+fn parse() -> Result<ArgonArguments, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    ArgonArguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// The table of all commands. A negative number behind an option that takes a value is that option's, and is refused with
 /// its name and what it takes instead of as an option of its own.
 fn command() -> clap::Command {
     let takes_value = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
-    let mut command = Arguments::command();
+    let mut command = ArgonArguments::command();
     let names: Vec<String> = command.get_subcommands().map(|known| known.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(name, |known| {
@@ -141,7 +141,7 @@ pub fn run() -> ExitCode {
 
 fn tell(failure: &Failure) {
     // A person who closes the pipe early, or sends a signal, knows it.
-    if !matches!(failure.kind(), Kind::Unread | Kind::Signal(_)) {
+    if !matches!(failure.kind(), FailureKind::Unread | FailureKind::Signal(_)) {
         complain(failure);
     }
 }
@@ -158,13 +158,17 @@ fn passed_on(ended: Result<u8, Failure>) -> ExitCode {
 }
 
 /// The status of a failure of Argon itself in a command whose status is that of what it ran.
-fn passed_on_status(kind: Kind) -> u8 {
+fn passed_on_status(kind: FailureKind) -> u8 {
     match kind {
-        Kind::Output => UNWRITTEN,
-        Kind::Unread | Kind::Signal(_) => kind.status(),
-        Kind::Other | Kind::Usage | Kind::Listen | Kind::Key | Kind::Reach | Kind::Machine | Kind::Store => {
-            UNDONE
-        }
+        FailureKind::Output => UNWRITTEN,
+        FailureKind::Unread | FailureKind::Signal(_) => kind.status(),
+        FailureKind::Other
+        | FailureKind::Usage
+        | FailureKind::Listen
+        | FailureKind::Key
+        | FailureKind::Reach
+        | FailureKind::Machine
+        | FailureKind::Store => UNDONE,
     }
 }
 
@@ -196,7 +200,7 @@ fn misused(error: &clap::Error) -> ! {
 /// Runs an asynchronous command on this thread.
 fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(crate::exit::Kind::Other, format!("the runtime cannot start: {error}"))
+        Failure::new(crate::exit::FailureKind::Other, format!("the runtime cannot start: {error}"))
     })?;
     let ended = tokio::task::LocalSet::new().block_on(&runtime, command);
     // A look for a name that takes for ever must not hold up the end.

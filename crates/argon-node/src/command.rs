@@ -2,6 +2,7 @@
 //!
 //! Shared by `argon run`, `map`, `submit` and `collect`. It opens no connection and prints nothing.
 
-pub mod ended;
+pub mod end;
 pub mod invocation;
+pub mod meta;
 pub mod stdin;

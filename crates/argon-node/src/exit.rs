@@ -23,13 +23,13 @@ pub const UNDONE: u8 = 255;
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    kind: Kind,
+    kind: FailureKind,
     message: String,
 }
 
 /// What kind of failure it is: its exit status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum FailureKind {
     /// 1: something else.
     Other,
     /// 2: the command line is wrong.
@@ -54,18 +54,18 @@ pub enum Kind {
 
 impl Failure {
     /// A failure of this kind with a sentence for people.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     /// The kind of failure.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> FailureKind {
         self.kind
     }
 }
 
-impl Kind {
+impl FailureKind {
     /// The exit status.
     #[must_use]
     pub fn status(self) -> u8 {

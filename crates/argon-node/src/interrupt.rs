@@ -11,7 +11,7 @@ use argon::Client;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::exit::{BY_SIGNAL, Failure, Kind};
+use crate::exit::{BY_SIGNAL, Failure, FailureKind};
 
 /// After so long people are told how to leave at once.
 const HINT_AFTER: Duration = Duration::from_secs(3);
@@ -35,8 +35,9 @@ pub struct Interrupt {
 /// # Errors
 /// If the system does not let us.
 pub fn watch() -> Result<Interrupt, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::new(Kind::Other, format!("signals cannot be watched: {error}"));
+    let failed = |error: std::io::Error| {
+        Failure::new(FailureKind::Other, format!("signals cannot be watched: {error}"))
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let signals = {
         let _inside = runtime.enter();
@@ -92,7 +93,7 @@ impl Interrupt {
         tokio::select! {
             biased;
             done = wanted => done,
-            number = self.wait() => Err(Failure::new(Kind::Signal(number), format!("ended by signal {number}"))),
+            number = self.wait() => Err(Failure::new(FailureKind::Signal(number), format!("ended by signal {number}"))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 pub use argon::key::{Found, default_path};
 use argon_proto::key::Key;
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::state;
 
 /// Finds the key that this user was given; `named` is the value of `--key`.
@@ -14,7 +14,8 @@ use crate::state;
 /// If there is none, or it cannot be used; the message says what to do.
 pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
     let service = of_service(named).filter(|path| path.exists());
-    argon::key::find(service.as_deref().or(named)).map_err(|error| Failure::new(Kind::Key, error.to_string()))
+    argon::key::find(service.as_deref().or(named))
+        .map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
 }
 
 /// Finds the key, or makes one where it would be.
@@ -24,7 +25,7 @@ pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
 pub fn find_or_make(named: Option<&Path>) -> Result<Found, Failure> {
     let service = of_service(named);
     argon::key::find_or_make(service.as_deref().or(named))
-        .map_err(|error| Failure::new(Kind::Key, error.to_string()))
+        .map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
 }
 
 /// The key of a service, which has a folder for its state and may have no home: where nobody names a key, and the user
@@ -42,7 +43,7 @@ fn of_service(named: Option<&Path>) -> Option<PathBuf> {
 /// # Errors
 /// If there is one that is not to be replaced, or it cannot be written.
 pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, Failure> {
-    argon::key::make_new(named, replace).map_err(|error| Failure::new(Kind::Key, error.to_string()))
+    argon::key::make_new(named, replace).map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
 }
 
 /// Writes a key into a file of mode 0600.
@@ -50,5 +51,5 @@ pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, Failure> {
 /// # Errors
 /// If there is a file that is not to be replaced, or it cannot be written.
 pub fn write(path: &Path, key: &Key, replace: bool) -> Result<(), Failure> {
-    argon::key::write(path, key, replace).map_err(|error| Failure::new(Kind::Key, error.to_string()))
+    argon::key::write(path, key, replace).map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
 }

@@ -4,7 +4,6 @@
 //! connection: `cli/map` drives it, and hands what it makes to the client.
 
 pub mod csv;
-pub mod errand;
 pub mod halt;
 pub mod inputs;
 pub mod joblog;
@@ -18,3 +17,4 @@ pub mod results;
 pub mod script;
 pub mod spill;
 pub mod template;
+pub mod work_item;

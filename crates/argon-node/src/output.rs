@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 
 /// Which of the standard descriptors were closed when this process began, by their number.
 static CLOSED: [AtomicBool; 3] = [AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false)];
@@ -70,9 +70,9 @@ pub fn print_line(line: impl std::fmt::Display) -> Result<(), Failure> {
 #[must_use]
 pub fn unwritable(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::new(Kind::Unread, "nobody reads standard output any more");
+        return Failure::new(FailureKind::Unread, "nobody reads standard output any more");
     }
-    Failure::new(Kind::Output, format!("standard output cannot be written: {error}"))
+    Failure::new(FailureKind::Output, format!("standard output cannot be written: {error}"))
 }
 
 /// Tells people something on standard error. Where that cannot be written there is nobody to tell.

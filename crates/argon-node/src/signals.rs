@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 
 /// How urgently the process is asked to end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -36,7 +36,8 @@ impl StopLevel {
 /// If the handlers cannot be installed.
 pub fn watch_stop() -> Result<StopSignal, Failure> {
     let install = |kind| {
-        signal(kind).map_err(|error| Failure::new(Kind::Other, format!("signals cannot be watched: {error}")))
+        signal(kind)
+            .map_err(|error| Failure::new(FailureKind::Other, format!("signals cannot be watched: {error}")))
     };
     let mut terminate = install(SignalKind::terminate())?;
     let mut interrupt = install(SignalKind::interrupt())?;

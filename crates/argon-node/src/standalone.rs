@@ -6,7 +6,7 @@ use argon_proto::key::Role;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::exit::Failure;
-use crate::manager::ingress::inbox::{Event, Inbox};
+use crate::manager::ingress::inbox::{Inbox, PeerEvent};
 use crate::manager::ingress::serve::LinkNumbers;
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::{self, ManagerConfig};
@@ -67,16 +67,16 @@ async fn join(
         return;
     };
     let link = links.next();
-    inbox.push(Event::Admitted {
+    inbox.push(PeerEvent::Admitted {
         link,
         role: Role::Worker,
         port: Port::Worker(WorkerPort::Memory(events)),
         from: "of this process".to_owned(),
     });
-    inbox.push(Event::WorkerSent { link, message: FromWorker::Register(register) });
+    inbox.push(PeerEvent::WorkerSent { link, message: FromWorker::Register(register) });
     announce();
     while let Some(message) = outgoing.recv().await {
-        inbox.push(Event::WorkerSent { link, message });
+        inbox.push(PeerEvent::WorkerSent { link, message });
     }
-    inbox.push(Event::Gone { link, is_dead: true, why: "its pool has ended".to_owned() });
+    inbox.push(PeerEvent::Gone { link, is_dead: true, why: "its pool has ended".to_owned() });
 }

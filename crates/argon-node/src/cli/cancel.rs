@@ -7,7 +7,7 @@ use argon_proto::key::Role;
 use clap::Args;
 
 use super::options::{KeyOption, ManagerOption};
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::manager::requests::cancel::TASKS_PER_REQUEST;
 use crate::net::ask::{ask, role_for, unreadable};
@@ -28,7 +28,7 @@ cluster key or an admin's.
 
 Exit status: 0 when every task is cancelled, 1 when one of them is unknown or had ended, 4 without a
 key that may, 5 when the manager cannot be reached.")]
-pub(super) struct Arguments {
+pub(super) struct CancelArguments {
     /// Ids of tasks; '-' reads them from standard input
     #[arg(value_name = "ID", help_heading = "Arguments", required_unless_present = "all", value_parser = parse_name)]
     ids: Vec<String>,
@@ -44,13 +44,13 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     let names = all_names(&arguments.ids)?;
     let role = role_for(&found.key, Role::Admin);
     if arguments.all && role == Role::Client {
         let why = "only an admin may cancel the tasks of all; use the cluster key or an admin's";
-        return Err(Failure::new(Kind::Key, why));
+        return Err(Failure::new(FailureKind::Key, why));
     }
     if names.is_empty() && !arguments.all {
         complain("standard input names no task; nothing was cancelled");
@@ -85,8 +85,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         match left {
             0 => Ok(()),
-            1 => Err(Failure::new(Kind::Other, "one task was not cancelled")),
-            left => Err(Failure::new(Kind::Other, format!("{left} tasks were not cancelled"))),
+            1 => Err(Failure::new(FailureKind::Other, "one task was not cancelled")),
+            left => Err(Failure::new(FailureKind::Other, format!("{left} tasks were not cancelled"))),
         }
     })
 }
@@ -106,11 +106,12 @@ fn all_names(ids: &[String]) -> Result<Vec<String>, Failure> {
         }
         for line in std::io::stdin().lock().lines() {
             let line = line.map_err(|error| {
-                Failure::new(Kind::Other, format!("standard input cannot be read: {error}"))
+                Failure::new(FailureKind::Other, format!("standard input cannot be read: {error}"))
             })?;
             for word in line.split_whitespace() {
-                let name = parse_name(word)
-                    .map_err(|why| Failure::new(Kind::Usage, format!("'{word}' in standard input: {why}")))?;
+                let name = parse_name(word).map_err(|why| {
+                    Failure::new(FailureKind::Usage, format!("'{word}' in standard input: {why}"))
+                })?;
                 names.push(name);
             }
         }

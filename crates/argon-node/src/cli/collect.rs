@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::pool::{PoolOption, parse_id};
-use crate::command::ended::Ended;
+use crate::command::end::CommandEnd;
 use crate::exit::{self, Failure};
 use crate::interrupt;
 use crate::map::halt::{Halt, Tally};
@@ -23,7 +23,7 @@ Examples:
 
 Exit status: that of the command, as with argon run; of several commands how many failed,
 101 for more than 100. Ctrl-C stops the waiting (130) and leaves the commands as they are.")]
-pub(super) struct Arguments {
+pub(super) struct CollectArguments {
     /// Print a line of JSON for each: id, status, exit, signal, worker, seconds, output, message
     #[arg(long)]
     json: bool,
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     ids: Vec<TaskId>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &CollectArguments) -> Result<u8, Failure> {
     super::block_on(async {
         let mut interrupt = interrupt::watch()?;
         let client = interrupt.or(arguments.pool.connect("argon collect")).await?;
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
                 end = client.collect_outcome(*id) => end,
                 number = interrupt.wait() => return Ok(exit::BY_SIGNAL + number),
             };
-            let ended = Ended::of(&end);
+            let ended = CommandEnd::of(&end);
             tell(*id, &ended, arguments.json)?;
             tally.add(ended.status);
         }
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     })
 }
 
-fn tell(id: TaskId, ended: &Ended, as_json: bool) -> Result<(), Failure> {
+fn tell(id: TaskId, ended: &CommandEnd, as_json: bool) -> Result<(), Failure> {
     let output = ended.output.as_deref().unwrap_or_default();
     let text = if as_json {
         let line = json!({

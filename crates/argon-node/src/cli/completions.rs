@@ -13,14 +13,14 @@ Examples:
   argon completions bash > /etc/bash_completion.d/argon
   argon completions zsh > \"${fpath[1]}/_argon\"
   argon completions fish > ~/.config/fish/completions/argon.fish")]
-pub(super) struct Arguments {
+pub(super) struct CompletionsArguments {
     /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), "argon", &mut script);
+    clap_complete::generate(arguments.shell, &mut super::ArgonArguments::command(), "argon", &mut script);
     print(&script)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::options::{KeyOption, ManagerOption};
 use super::quantity::{millis, time};
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::net::ask::{ask, unreadable};
 use crate::output::{complain, print_line, printable};
@@ -32,7 +32,7 @@ worker's process ends with status 0 when the last task has ended: no task fails 
 a limit: what still runs then is killed and starts again on another worker; a task that must never
 run twice ends as lost. The worker in the process of 'argon up' leaves too, and the manager there
 goes on. Draining a worker again is no error; the earlier limit counts.")]
-pub(super) struct Arguments {
+pub(super) struct DrainArguments {
     /// The worker's name, as 'argon status' shows it, or its id
     worker: String,
     /// End what still runs after this time
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &DrainArguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
         let within_ms = arguments.within.map(millis);
@@ -92,7 +92,7 @@ async fn wait(address: &str, key: &Key, drains: &WorkerDrains) -> Result<(), Fai
     loop {
         let reply = match ask(address, key, Role::Admin, &Question::Status).await {
             Ok(reply) => reply,
-            Err(failure) if failure.kind() == Kind::Reach => {
+            Err(failure) if failure.kind() == FailureKind::Reach => {
                 if !is_away {
                     complain(format_args!("waiting: {failure}"));
                 }

@@ -10,7 +10,7 @@ use argon_proto::key::{Key, Role};
 use clap::Args;
 
 use super::options::KeyOption;
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::output::{complain, print_line};
 
@@ -28,7 +28,7 @@ must be a regular file that only its owner can read (mode 0600). Without a key '
 status 4 and makes none: a key made on a worker's machine would open nothing.
 
 Who holds the cluster key may run any code on any worker. Keep it as you keep an SSH key.")]
-pub(super) struct Arguments {
+pub(super) struct KeyArguments {
     /// Print the key itself
     #[arg(long)]
     show: bool,
@@ -52,10 +52,10 @@ fn parse_role(name: &str) -> Result<Role, String> {
     Role::from_name(name).ok_or_else(|| "the roles are client, worker, observer and admin".to_owned())
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
     let named = arguments.key.key.as_deref();
     if arguments.force && !arguments.new && arguments.out.is_none() {
-        return Err(Failure::new(Kind::Usage, "--force means something with --out or --new only"));
+        return Err(Failure::new(FailureKind::Usage, "--force means something with --out or --new only"));
     }
     if arguments.new {
         let made = key_file::make_new(named, arguments.force)?;
@@ -66,17 +66,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let key = match arguments.role {
         None => found.key.clone(),
         Some(role) => found.key.for_role(role).ok_or_else(|| {
-            Failure::new(Kind::Key, "this is the key of another role; only the cluster key gives role keys")
+            Failure::new(
+                FailureKind::Key,
+                "this is the key of another role; only the cluster key gives role keys",
+            )
         })?,
     };
     match &arguments.out {
         Some(out) if out.as_os_str() == "-" => {
-            Err(Failure::new(Kind::Usage, "--out names a file; leave it out, and the key is printed"))
+            Err(Failure::new(FailureKind::Usage, "--out names a file; leave it out, and the key is printed"))
         }
         Some(out) => {
             if is_same_file(out, Path::new(&found.source)) {
                 let why = format!("{} is the key that this one is made of; name another file", out.display());
-                return Err(Failure::new(Kind::Usage, why));
+                return Err(Failure::new(FailureKind::Usage, why));
             }
             key_file::write(out, &key, arguments.force)?;
             complain(format_args!("{} holds the key, mode 0600", out.display()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::output::print;
 
 /// Print the manual page, or write that of every command to a folder.
@@ -14,14 +14,14 @@ use crate::output::print;
 Examples:
   argon man | man -l -                          reads it
   argon man --folder /usr/local/share/man/man1  argon.1, argon-run.1, argon-map.1, …")]
-pub(super) struct Arguments {
+pub(super) struct ManArguments {
     /// Write all pages to this folder
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut command = super::Arguments::command();
+pub(super) fn run(arguments: &ManArguments) -> Result<(), Failure> {
+    let mut command = super::ArgonArguments::command();
     command.build();
     match &arguments.folder {
         Some(folder) => write_all(&command, folder),
@@ -36,7 +36,10 @@ fn write_all(command: &clap::Command, folder: &Path) -> Result<(), Failure> {
         let path = folder.join(Man::new(command.clone()).get_filename());
         let bytes = page(command)?;
         std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes)).map_err(|error| {
-            Failure::new(Kind::Other, format!("the page {} cannot be written: {error}", path.display()))
+            Failure::new(
+                FailureKind::Other,
+                format!("the page {} cannot be written: {error}", path.display()),
+            )
         })?;
     }
     Ok(())
@@ -46,6 +49,6 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     Man::new(command.clone())
         .render(&mut bytes)
-        .map_err(|error| Failure::new(Kind::Other, format!("the page cannot be made: {error}")))?;
+        .map_err(|error| Failure::new(FailureKind::Other, format!("the page cannot be made: {error}")))?;
     Ok(bytes)
 }

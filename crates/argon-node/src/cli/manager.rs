@@ -23,7 +23,7 @@ Examples:
 
 When it is ready it prints one line: argon-ready role=manager addr=HOST:PORT pid=N version=V key=FILE
 SIGTERM or Ctrl-C ends it; workers and clients wait for it to come back.")]
-pub(super) struct Arguments {
+pub(super) struct ManagerArguments {
     #[command(flatten)]
     door: DoorOptions,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     log: LogOption,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
     start_log(&arguments.log);
     socket::allow_many();
     memory::keep_some();

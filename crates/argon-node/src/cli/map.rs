@@ -11,9 +11,9 @@ use clap::{ArgAction, Args};
 
 use super::options::whole;
 use super::pool::{CommandOptions, PoolOption};
-use crate::exit::{Failure, Kind};
-use crate::map::errand::Made;
+use crate::exit::{Failure, FailureKind};
 use crate::map::halt::Halt;
+use crate::map::work_item::Built;
 use crate::output::{complain, is_open, unwritable};
 use settings::Settings;
 
@@ -49,7 +49,7 @@ Exit status: 0 if all commands succeeded, else how many failed; 101 for more tha
   and fail=1 that of the one that failed. 125 if the output cannot be written, 130 after Ctrl-C,
   141 if nobody reads the output any more, 255 if argon itself failed."
 )]
-pub(super) struct Arguments {
+pub(super) struct MapArguments {
     #[command(flatten)]
     input: InputOptions,
     #[command(flatten)]
@@ -128,7 +128,7 @@ struct FlowOptions {
     retry_failed: bool,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<u8, Failure> {
+pub(super) fn run(arguments: MapArguments) -> Result<u8, Failure> {
     let is_dry = arguments.output.dry_run;
     let mut settings = Settings::new(arguments)?;
     if is_dry {
@@ -145,19 +145,23 @@ fn dry_run(settings: &mut Settings) -> Result<u8, Failure> {
     let mut failed: u64 = 0;
     while let Some(batch) = settings.batches.blocking_recv() {
         for item in batch.items {
-            match settings.maker.make(item).map_err(|error| Failure::new(Kind::Usage, error.to_string()))? {
-                Made::Errand(errand) => {
-                    writeln!(out, "{}", errand.line).map_err(|error| unwritable(&error))?;
+            match settings
+                .builder
+                .build(item)
+                .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?
+            {
+                Built::Item(item) => {
+                    writeln!(out, "{}", item.line).map_err(|error| unwritable(&error))?;
                 }
-                Made::Failed { sequence, why } => {
+                Built::Failed { sequence, why } => {
                     failed += 1;
                     complain(format_args!("input {sequence}: {why}"));
                 }
-                Made::Done => {}
+                Built::Done => {}
             }
         }
         if let Some(why) = batch.stopped_by {
-            return Err(Failure::new(Kind::Other, why));
+            return Err(Failure::new(FailureKind::Other, why));
         }
     }
     out.flush().map_err(|error| unwritable(&error))?;

@@ -9,7 +9,7 @@ use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use super::quantity::time;
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
 use crate::net::address::parse_peer;
@@ -121,7 +121,8 @@ impl DoorOptions {
                 }
             },
         };
-        let store = DiskStore::open(&path).map_err(|error| Failure::new(Kind::Store, error.to_string()))?;
+        let store =
+            DiskStore::open(&path).map_err(|error| Failure::new(FailureKind::Store, error.to_string()))?;
         Ok(Box::new(store))
     }
 
@@ -165,7 +166,7 @@ pub(super) fn cluster_key(found: Found) -> Result<Key, Failure> {
     match found.key.scope() {
         Scope::Cluster => Ok(found.key),
         Scope::Role(role) => Err(Failure::new(
-            Kind::Key,
+            FailureKind::Key,
             format!(
                 "{} holds the key of the role '{}'; a manager needs the cluster key",
                 found.source,

@@ -15,7 +15,7 @@ use serde_json::Map;
 use super::options::{KeyOption, ManagerOption, whole};
 use super::quantity::time_limit;
 use crate::command::invocation::Invocation;
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::net::ask::not_in_silence;
 use crate::output::complain;
@@ -48,15 +48,15 @@ pub(super) struct CommandOptions {
     #[arg(long, value_name = "TIMES", default_value_t = 0, value_parser = whole::<u16>(0, u16::MAX))]
     retries: u16,
     /// Place among what waits in the pool
-    #[arg(long, value_name = "PRIORITY", value_enum, default_value_t = Urgency::Normal)]
-    priority: Urgency,
+    #[arg(long, value_name = "PRIORITY", value_enum, default_value_t = PriorityChoice::Normal)]
+    priority: PriorityChoice,
     /// Do not start it again if its worker is lost: it may have done its work
     #[arg(long, conflicts_with = "retries")]
     never_twice: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Urgency {
+enum PriorityChoice {
     High,
     Normal,
     Low,
@@ -100,7 +100,7 @@ impl CommandOptions {
             std::env::current_dir().map_err(|error| {
                 let advice = "name the folder that the command starts in with --cwd";
                 Failure::new(
-                    Kind::Usage,
+                    FailureKind::Usage,
                     format!("the folder that you are in is not known: {error}; {advice}"),
                 )
             })
@@ -113,7 +113,7 @@ impl CommandOptions {
         folder.into_os_string().into_string().map_err(|folder| {
             let shown = folder.display();
             Failure::new(
-                Kind::Usage,
+                FailureKind::Usage,
                 format!("the folder {shown} is not UTF-8 text; name another with --cwd"),
             )
         })
@@ -121,7 +121,7 @@ impl CommandOptions {
 
     /// The variables that commands see, and those of them that are functions of bash.
     fn variables(&self) -> Result<(BTreeMap<OsString, OsString>, Vec<String>), Failure> {
-        let wrong = |name: &str, why: &str| Failure::new(Kind::Usage, format!("--env {name}: {why}"));
+        let wrong = |name: &str, why: &str| Failure::new(FailureKind::Usage, format!("--env {name}: {why}"));
         let mut variables = BTreeMap::new();
         let mut functions = Vec::new();
         for text in &self.env {
@@ -167,9 +167,9 @@ impl CommandOptions {
     fn options(&self) -> TaskOptions {
         let mut options = TaskOptions::new()
             .priority(match self.priority {
-                Urgency::High => Priority::High,
-                Urgency::Normal => Priority::Normal,
-                Urgency::Low => Priority::Low,
+                PriorityChoice::High => Priority::High,
+                PriorityChoice::Normal => Priority::Normal,
+                PriorityChoice::Low => Priority::Low,
             })
             .retries(self.retries)
             .retry_on([RetryOn::Died, RetryOn::Timeout]);
@@ -190,7 +190,7 @@ fn umask() -> u32 {
 
 /// What the pool did not do, as a failure of this command.
 pub(super) fn refused(error: &Error) -> Failure {
-    let kind = if error.kind() == ErrorKind::Unreachable { Kind::Reach } else { Kind::Other };
+    let kind = if error.kind() == ErrorKind::Unreachable { FailureKind::Reach } else { FailureKind::Other };
     Failure::new(kind, error.to_string())
 }
 

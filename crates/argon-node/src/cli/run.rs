@@ -8,10 +8,10 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::pool::{CommandOptions, PoolOption};
-use crate::command::ended::Ended;
+use crate::command::end::CommandEnd;
 use crate::command::invocation::Input;
-use crate::command::stdin::{self, Stdin};
-use crate::exit::{self, Failure, Kind};
+use crate::command::stdin::{self, StdinProvider};
+use crate::exit::{self, Failure, FailureKind};
 use crate::interrupt::{self, Interrupt};
 use crate::output::{complain, pass_on};
 
@@ -40,7 +40,7 @@ Exit status: the command's own, or
   125  its output cannot be written       255  argon failed: no manager, no key, a lost worker
   128+N  signal N ended it                     with --never-twice, a wrong command line"
 )]
-pub(super) struct Arguments {
+pub(super) struct RunArguments {
     #[command(flatten)]
     command: CommandOptions,
     /// Give the command nothing to read
@@ -53,17 +53,18 @@ pub(super) struct Arguments {
     words: Vec<OsString>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &RunArguments) -> Result<u8, Failure> {
     let invocation = arguments.command.invocation()?;
     let (input, stdin) = if arguments.no_stdin { (Input::Empty, None) } else { open_stdin()? };
     let request = invocation
         .request(&arguments.words, input)
-        .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
+        .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
     super::block_on(async {
         let mut interrupt = interrupt::watch()?;
         let client = interrupt.or(arguments.pool.connect("argon run")).await?;
         interrupt.close_at_last(&client);
-        let running = client.start(request).map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
+        let running =
+            client.start(request).map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
         let ended = follow(&client, running, stdin, interrupt).await?;
         if let Some(sentence) = &ended.sentence {
             complain(format_args!("{sentence}{}", advice(&arguments.words, &ended)));
@@ -72,17 +73,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     })
 }
 
-fn open_stdin() -> Result<(Input, Option<Stdin>), Failure> {
+fn open_stdin() -> Result<(Input, Option<StdinProvider>), Failure> {
     stdin::open().map_err(|error| {
         Failure::new(
-            Kind::Other,
+            FailureKind::Other,
             format!("standard input cannot be read: {error}; say --no-stdin if it is not needed"),
         )
     })
 }
 
 /// A whole command line in one word is the mistake that people make who come from a shell.
-fn advice(words: &[OsString], ended: &Ended) -> &'static str {
+fn advice(words: &[OsString], ended: &CommandEnd) -> &'static str {
     match words {
         [one] if ended.status == 127 && one.to_string_lossy().contains(' ') => {
             "; the words of a command are given one by one, and a whole line to a shell: sh -c '…'"
@@ -92,7 +93,7 @@ fn advice(words: &[OsString], ended: &Ended) -> &'static str {
 }
 
 /// One command under way.
-struct Run {
+struct CommandRun {
     running: Running,
     questions: mpsc::UnboundedSender<Asked>,
     /// The attempt whose output came last; 0 before any.
@@ -104,13 +105,13 @@ struct Run {
 async fn follow(
     client: &Client,
     running: Running,
-    stdin: Option<Stdin>,
+    stdin: Option<StdinProvider>,
     mut interrupt: Interrupt,
-) -> Result<Ended, Failure> {
+) -> Result<CommandEnd, Failure> {
     let mut asked_to_end = interrupt.clone();
     let left_alone = asked_to_end.wait_without(client);
     tokio::pin!(left_alone);
-    let mut run = Run { running, questions: answer_from(stdin), printed_by: 0, unwritten: None };
+    let mut run = CommandRun { running, questions: answer_from(stdin), printed_by: 0, unwritten: None };
     let mut signal = 0;
     loop {
         let event = tokio::select! {
@@ -122,7 +123,7 @@ async fn follow(
             }
             number = &mut left_alone => {
                 let sentence = "the manager does not answer; it cancels the command when this session is given up there";
-                return Ok(Ended::without_command(exit::BY_SIGNAL + number, sentence.to_owned()));
+                return Ok(CommandEnd::without_command(exit::BY_SIGNAL + number, sentence.to_owned()));
             }
         };
         match event {
@@ -131,14 +132,14 @@ async fn follow(
                     return Ok(run.explain(end, signal));
                 }
             }
-            None => return Err(Failure::new(Kind::Other, "the end of the command was missed")),
+            None => return Err(Failure::new(FailureKind::Other, "the end of the command was missed")),
         }
     }
 }
 
-impl Run {
+impl CommandRun {
     /// Prints, or passes on a question; returns the end when it has come.
-    fn on_event(&mut self, event: Event) -> Option<Ended> {
+    fn on_event(&mut self, event: Event) -> Option<CommandEnd> {
         match event {
             Event::Output { attempt, fd, bytes } => {
                 if attempt != self.printed_by && self.printed_by != 0 {
@@ -153,7 +154,7 @@ impl Run {
                 let _ = self.questions.send(asked);
                 None
             }
-            Event::Ended(end) => Some(Ended::of(&end)),
+            Event::Ended(end) => Some(CommandEnd::of(&end)),
         }
     }
 
@@ -172,9 +173,9 @@ impl Run {
     }
 
     /// A cancel has a reason here, and its own status. What was lost of the output is worse than how the command ended.
-    fn explain(&self, ended: Ended, signal: u8) -> Ended {
+    fn explain(&self, ended: CommandEnd, signal: u8) -> CommandEnd {
         if let Some(status) = self.unwritten {
-            return Ended { status, sentence: None, ..ended };
+            return CommandEnd { status, sentence: None, ..ended };
         }
         if ended.status != exit::INTERRUPTED || ended.exit >= 0 {
             return ended;
@@ -184,12 +185,12 @@ impl Run {
             signal => exit::BY_SIGNAL + signal,
         };
         let sentence = ended.sentence.filter(|_| signal == 0);
-        Ended { status, sentence, ..ended }
+        CommandEnd { status, sentence, ..ended }
     }
 }
 
 /// Answers questions one after another, so that a read that waits holds up nothing else.
-fn answer_from(stdin: Option<Stdin>) -> mpsc::UnboundedSender<Asked> {
+fn answer_from(stdin: Option<StdinProvider>) -> mpsc::UnboundedSender<Asked> {
     let (ask, mut questions) = mpsc::unbounded_channel::<Asked>();
     tokio::task::spawn_local(async move {
         let Some(mut stdin) = stdin else { return };

@@ -29,7 +29,7 @@ Examples:
 
 Age is the time since a task was handed to its worker, which keeps some ahead; rates are means
 over the last ten seconds in which anything happened.")]
-pub(super) struct Arguments {
+pub(super) struct StatusArguments {
     #[command(flatten)]
     manager: ManagerOption,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failure> {
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
         let role = role_for(&found.key, Role::Observer);

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::pool::{CommandOptions, PoolOption, refused};
 use crate::command::invocation::Input;
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::interrupt;
 use crate::output::print_line;
 
@@ -30,7 +30,7 @@ Examples:
   argon submit --timeout 1h --retries 3 -- rsync -a /srv/ backup:/srv/
   argon submit --stdin -- sh -c 'mail -s Report boss' < report.txt"
 )]
-pub(super) struct Arguments {
+pub(super) struct SubmitArguments {
     #[command(flatten)]
     command: CommandOptions,
     /// Read standard input to its end and let the command read that
@@ -43,12 +43,12 @@ pub(super) struct Arguments {
     words: Vec<OsString>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &SubmitArguments) -> Result<(), Failure> {
     let invocation = arguments.command.invocation()?;
     let input = if arguments.stdin { whole_stdin()? } else { Input::Empty };
     let request = invocation
         .request(&arguments.words, input)
-        .map_err(|error| Failure::new(Kind::Usage, error.to_string()))?;
+        .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
     super::block_on(async {
         let mut interrupt = interrupt::watch()?;
         let client = interrupt.or(arguments.pool.connect("argon submit")).await?;
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn whole_stdin() -> Result<Input, Failure> {
     let failed =
-        |why: String| Failure::new(Kind::Other, format!("standard input cannot be sent along: {why}"));
+        |why: String| Failure::new(FailureKind::Other, format!("standard input cannot be sent along: {why}"));
     let mut bytes = Vec::new();
     let mut stdin = std::io::stdin().lock().take(STDIN_BYTES_MAX + 1);
     stdin.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;

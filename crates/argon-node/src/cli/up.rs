@@ -17,7 +17,7 @@ Examples:
 When it is ready it prints one line: argon-ready role=up addr=HOST:PORT pid=N version=V slots=N key=FILE
 More machines may join: copy the key file there and run
   argon worker --manager HOST:PORT --key FILE")]
-pub(super) struct Arguments {
+pub(super) struct UpArguments {
     #[command(flatten)]
     door: DoorOptions,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     log: LogOption,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: UpArguments) -> Result<(), Failure> {
     start_log(&arguments.log);
     memory::keep_some();
     super::block_on(async move { serve_alone("up", &arguments.door, &arguments.pool, &arguments.key).await })

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, start_log};
 use super::quantity::millis;
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::manager::ManagerConfig;
 use crate::memory;
@@ -35,7 +35,7 @@ With --manager nothing is listened on: host and port are the worker's name. It s
 manager for ever, and comes back by itself after any loss. When it is ready it prints one line:
   argon-ready role=worker name=HOST:PORT manager=HOST:PORT pid=N version=V slots=N
 SIGTERM or Ctrl-C lets it finish what it runs (see --drain-limit); a second ends it at once.")]
-pub(super) struct Arguments {
+pub(super) struct WorkerArguments {
     /// Serve this manager; may be repeated or hold a list, of which the first that answers is served
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse_peer)]
     manager: Vec<String>,
@@ -59,7 +59,7 @@ fn only_alone(option: Arg) -> Arg {
     }
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: WorkerArguments) -> Result<(), Failure> {
     start_log(&arguments.log);
     memory::keep_some();
     super::block_on(async move {
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     })
 }
 
-async fn serve_manager(arguments: Arguments) -> Result<(), Failure> {
+async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
     let stop = signals::watch_stop()?;
     let found = key_file::find(arguments.key.key.as_deref())?;
     let door = &arguments.door;
@@ -161,6 +161,6 @@ fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure
 
 impl From<worker::WorkerError> for Failure {
     fn from(error: worker::WorkerError) -> Self {
-        Self::new(Kind::Machine, error.to_string())
+        Self::new(FailureKind::Machine, error.to_string())
     }
 }

@@ -5,7 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use argon::{Blobs, Codec, Payload, Request, Runtime, TaskOptions};
-use serde::Serialize;
+
+use super::meta::{CommandMeta, PackedWords};
 
 /// Everything about commands that does not change from one to the next.
 #[derive(Debug, Clone, Default)]
@@ -34,39 +35,12 @@ pub enum Input {
     Asked,
 }
 
-/// The meta data of `spec/runner.md`, section 7.
-#[derive(Serialize)]
-struct Meta<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    argv: Option<&'a [&'a str]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    packed: Option<Packed>,
-    /// What people are shown of a command whose words are packed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cwd: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    env: BTreeMap<&'a str, &'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    umask: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stdin: Option<&'static str>,
-}
-
 /// Bytes of words and variables that travel in meta at most: JSON may write six for one, and meta has 64 KiB.
 const IN_META_BYTES: usize = 8 << 10;
 /// Bytes of words and variables at most: no kernel takes more.
 const IN_ALL_BYTES: usize = 6 << 20;
 /// Letters of a packed command that people are shown.
 const LABEL_LETTERS: usize = 200;
-
-/// How much of the payload is words and variables.
-#[derive(Serialize)]
-struct Packed {
-    bytes: usize,
-    argv: usize,
-}
 
 /// Why there is no task of a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,28 +71,28 @@ impl Invocation {
             Input::Whole(payload) => (None, payload),
             Input::Asked => (Some("ask"), Payload::default()),
         };
-        let argv: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
-        let env: Option<BTreeMap<&str, &str>> =
-            self.variables.iter().map(|(name, value)| Some((name.to_str()?, value.to_str()?))).collect();
-        let meta = Meta {
-            argv: None,
-            packed: None,
-            label: None,
-            cwd: self.folder.as_deref(),
-            env: BTreeMap::new(),
+        let argv: Option<Vec<String>> = words.iter().map(|word| Some(word.to_str()?.to_owned())).collect();
+        let env: Option<BTreeMap<String, String>> = self
+            .variables
+            .iter()
+            .map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+            .collect();
+        let meta = CommandMeta {
+            cwd: self.folder.clone(),
             umask: self.umask,
-            stdin,
+            stdin: stdin.map(str::to_owned),
+            ..CommandMeta::default()
         };
-        let (meta, payload) = match (&argv, env) {
+        let (meta, payload) = match (argv, env) {
             (Some(argv), Some(env)) if bytes <= IN_META_BYTES => {
-                (Meta { argv: Some(argv), env, ..meta }, payload)
+                (CommandMeta { argv: Some(argv), env, ..meta }, payload)
             }
             _ => {
                 let head = self.pack(&words, bytes);
-                let packed = Packed { bytes: head.len(), argv: words.len() };
+                let packed = PackedWords { bytes: head.len(), argv: words.len() };
                 let parts = std::iter::once(head.into()).chain(payload.parts().iter().cloned()).collect();
                 let label = Some(label(&words));
-                (Meta { packed: Some(packed), label, ..meta }, Payload::from_parts(parts))
+                (CommandMeta { packed: Some(packed), label, ..meta }, Payload::from_parts(parts))
             }
         };
         // Text and maps of text always become JSON.

@@ -25,19 +25,19 @@ const ANSWER_BYTES_MAX: u64 = 256 << 10;
 
 /// Where a command's questions about its input are answered from.
 #[derive(Debug)]
-pub struct Stdin {
-    source: Source,
+pub struct StdinProvider {
+    source: StdinSource,
 }
 
 #[derive(Debug)]
-enum Source {
+enum StdinSource {
     File { file: File, begin: u64 },
-    Stream(Stream),
+    Stream(StdinStream),
 }
 
 /// A pipe or a terminal, read by a thread of its own: a read that waits must hold up nobody, not even this process's end.
 #[derive(Debug)]
-struct Stream {
+struct StdinStream {
     wanted: std::sync::mpsc::Sender<()>,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
     kept: BytesMut,
@@ -48,7 +48,7 @@ struct Stream {
 
 /// What a command asks.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
-struct Question {
+struct StdinQuestion {
     kind: String,
     offset: u64,
     bytes: u64,
@@ -58,7 +58,7 @@ struct Question {
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn open() -> io::Result<(Input, Option<Stdin>)> {
+pub fn open() -> io::Result<(Input, Option<StdinProvider>)> {
     let stdin = io::stdin();
     let mut file = File::from(stdin.as_fd().try_clone_to_owned()?);
     let facts = file.metadata()?;
@@ -72,44 +72,47 @@ pub fn open() -> io::Result<(Input, Option<Stdin>)> {
         let begin = file.stream_position()?;
         let length = facts.len().saturating_sub(begin);
         if length > WHOLE_BYTES_MAX {
-            return Ok((Input::Asked, Some(Stdin { source: Source::File { file, begin } })));
+            return Ok((Input::Asked, Some(StdinProvider { source: StdinSource::File { file, begin } })));
         }
         let mut bytes = Vec::new();
         file.take(WHOLE_BYTES_MAX).read_to_end(&mut bytes)?;
         let input = if bytes.is_empty() { Input::Empty } else { Input::Whole(Payload::from(bytes)) };
         return Ok((input, None));
     }
-    Ok((Input::Asked, Some(Stdin { source: Source::Stream(Stream::start(Box::new(file))?) })))
+    Ok((
+        Input::Asked,
+        Some(StdinProvider { source: StdinSource::Stream(StdinStream::start(Box::new(file))?) }),
+    ))
 }
 
 fn is_null(facts: &std::fs::Metadata) -> bool {
     std::fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == facts.rdev())
 }
 
-impl Stdin {
+impl StdinProvider {
     /// Answers a question; `None` is no.
     ///
     /// # Errors
     /// If standard input cannot be read.
     pub async fn answer(&mut self, question: &[u8]) -> io::Result<Option<Bytes>> {
-        let Ok(question) = serde_json::from_slice::<Question>(question) else { return Ok(None) };
+        let Ok(question) = serde_json::from_slice::<StdinQuestion>(question) else { return Ok(None) };
         if question.kind != "stdin" {
             return Ok(None);
         }
         let length = question.bytes.min(ANSWER_BYTES_MAX) as usize;
         match &mut self.source {
-            Source::File { file, begin } => {
+            StdinSource::File { file, begin } => {
                 let mut bytes = vec![0; length];
                 let count = file.read_at(&mut bytes, *begin + question.offset)?;
                 bytes.truncate(count);
                 Ok(Some(bytes.into()))
             }
-            Source::Stream(stream) => stream.read(question.offset, length).await,
+            StdinSource::Stream(stream) => stream.read(question.offset, length).await,
         }
     }
 }
 
-impl Stream {
+impl StdinStream {
     /// Fails if the system gives no thread, as under a limit of processes.
     fn start(mut from: Box<dyn Read + Send>) -> io::Result<Self> {
         let (wanted, wishes) = std::sync::mpsc::channel();
@@ -168,11 +171,15 @@ impl Stream {
 mod tests {
     use super::*;
 
-    fn streamed(bytes: Vec<u8>) -> Stdin {
-        Stdin { source: Source::Stream(Stream::start(Box::new(io::Cursor::new(bytes))).expect("a thread")) }
+    fn streamed(bytes: Vec<u8>) -> StdinProvider {
+        StdinProvider {
+            source: StdinSource::Stream(
+                StdinStream::start(Box::new(io::Cursor::new(bytes))).expect("a thread"),
+            ),
+        }
     }
 
-    async fn ask(stdin: &mut Stdin, offset: u64, bytes: u64) -> Option<Bytes> {
+    async fn ask(stdin: &mut StdinProvider, offset: u64, bytes: u64) -> Option<Bytes> {
         let question = format!(r#"{{"kind":"stdin","offset":{offset},"bytes":{bytes}}}"#);
         stdin.answer(question.as_bytes()).await.expect("it can be read")
     }
@@ -204,7 +211,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("argon-stdin-{}", std::process::id()));
         std::fs::write(&path, b"skipped kept").expect("written");
         let file = File::open(&path).expect("opened");
-        let mut stdin = Stdin { source: Source::File { file, begin: 8 } };
+        let mut stdin = StdinProvider { source: StdinSource::File { file, begin: 8 } };
         for _ in 0..2 {
             assert_eq!(ask(&mut stdin, 0, 100).await.as_deref(), Some(&b"kept"[..]));
             assert_eq!(ask(&mut stdin, 4, 100).await.as_deref(), Some(&b""[..]));

@@ -12,11 +12,11 @@ use argon_proto::conversation::worker::ToWorker;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::ingress::inbox::{Event, Inbox};
-use super::peers::{Peer, Port};
+use super::ingress::inbox::{Inbox, PeerEvent};
+use super::peers::{AdmittedPeer, Port};
 use super::requests::rates::Rates;
 use super::store::{Committed, Committer, Store, StoreError};
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;
 use crate::signals::{StopLevel, StopSignal, stopped};
 
@@ -36,7 +36,7 @@ pub struct ManagerLoop {
     pub(super) gate: ManagerGate,
     /// What the gate wants; empty between two events.
     pub(super) passing: Vec<GateEffect>,
-    pub(super) peers: FxHashMap<ConnId, Peer>,
+    pub(super) peers: FxHashMap<ConnId, AdmittedPeer>,
     pub(super) started: Instant,
     pub(super) wants_stop: bool,
     pub(super) rates: Rates,
@@ -65,9 +65,9 @@ impl ManagerLoop {
     /// # Errors
     /// If the store cannot be read.
     pub fn new(limits: Limits, mut store: Box<dyn Store>, inbox: Inbox) -> Result<Self, Failure> {
-        let loaded = store
-            .load()
-            .map_err(|error| Failure::new(Kind::Store, format!("the store cannot be read: {error}")))?;
+        let loaded = store.load().map_err(|error| {
+            Failure::new(FailureKind::Store, format!("the store cannot be read: {error}"))
+        })?;
         let mut gate = ManagerGate::default();
         // Needed before the blobs come: what nobody needs may have to make room.
         gate.recover(loaded.records.iter().filter_map(|record| match record {
@@ -174,16 +174,16 @@ impl ManagerLoop {
         };
     }
 
-    fn take(&mut self, now: Time, event: Event) {
+    fn take(&mut self, now: Time, event: PeerEvent) {
         match event {
-            Event::Admitted { link, role, port, from } => {
+            PeerEvent::Admitted { link, role, port, from } => {
                 tracing::debug!("{} {from} connected", role.name());
-                self.peers.insert(link, Peer::new(port, role, from));
+                self.peers.insert(link, AdmittedPeer::new(port, role, from));
             }
-            Event::ClientSent { link, message } => self.on_client_sent(now, link, message),
-            Event::WorkerSent { link, message } => self.on_worker_sent(now, link, message),
-            Event::AdminSent { link, message } => self.on_admin_sent(now, link, message),
-            Event::Gone { link, is_dead, why } => self.on_gone(now, link, is_dead, &why),
+            PeerEvent::ClientSent { link, message } => self.on_client_sent(now, link, message),
+            PeerEvent::WorkerSent { link, message } => self.on_worker_sent(now, link, message),
+            PeerEvent::AdminSent { link, message } => self.on_admin_sent(now, link, message),
+            PeerEvent::Gone { link, is_dead, why } => self.on_gone(now, link, is_dead, &why),
         }
     }
 
@@ -223,7 +223,7 @@ impl ManagerLoop {
                     "the store failed, and nobody can tell what it holds: {why}; the manager stops, \
                      start it again when the cause is mended"
                 );
-                return Err(Failure::new(Kind::Store, message));
+                return Err(Failure::new(FailureKind::Store, message));
             }
         };
         self.step(now, verdict);

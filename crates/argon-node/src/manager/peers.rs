@@ -37,7 +37,7 @@ pub enum WorkerPort {
 
 /// One peer.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct AdmittedPeer {
     pub(super) port: Port,
     pub(super) role: Role,
     pub(super) from: String,
@@ -47,13 +47,13 @@ pub(super) struct Peer {
     pub(super) is_dirty: bool,
 }
 
-impl Peer {
+impl AdmittedPeer {
     pub(super) fn new(port: Port, role: Role, from: String) -> Self {
         Self { port, role, from, said_goodbye: false, is_dirty: false }
     }
 }
 
-impl Peer {
+impl AdmittedPeer {
     /// Lets the end of the batch flush the connection.
     pub(super) fn flush_later(&mut self, link: ConnId, dirty: &mut Vec<ConnId>) {
         if !std::mem::replace(&mut self.is_dirty, true) {

@@ -20,7 +20,7 @@ use argon_proto::{BlobHash, Payload};
 
 /// What is made durable at once.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct CommitBatch {
     /// The facts, in order.
     pub records: Vec<Record>,
     /// The blobs that tasks accepted in this batch name; some may be stored already.
@@ -43,7 +43,7 @@ pub trait Store: Send + std::fmt::Debug {
     /// # Errors
     /// [`StoreError::Full`] if nothing of the batch was taken and it may be offered again; [`StoreError::Broken`] if
     /// nobody can tell what is durable: the manager must stop.
-    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+    fn commit(&mut self, batch: &CommitBatch) -> Result<(), StoreError>;
 
     /// All records that matter.
     ///

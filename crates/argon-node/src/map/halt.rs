@@ -13,12 +13,12 @@ pub enum Halt {
     /// Run everything, whatever fails.
     Never,
     /// Stop when so much of this kind has been seen.
-    When(Urgency, What, Amount),
+    When(HaltUrgency, HaltCount, Amount),
 }
 
 /// How to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Urgency {
+pub enum HaltUrgency {
     /// Cancel what runs.
     Now,
     /// Start nothing more; let finish what has been handed out.
@@ -27,7 +27,7 @@ pub enum Urgency {
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum HaltCount {
     /// Commands that failed.
     Fail,
     /// Commands that succeeded.
@@ -77,9 +77,9 @@ impl Tally {
     #[must_use]
     pub fn status(&self, halt: Halt) -> u8 {
         match (halt, self.first_status) {
-            (Halt::When(_, What::Fail, Amount::Count(1)), Some(status)) => status,
+            (Halt::When(_, HaltCount::Fail, Amount::Count(1)), Some(status)) => status,
             // Enough succeeded: what failed on the way was no failure of the run.
-            (Halt::When(_, What::Success, Amount::Count(_)), _) if halt.reached(self).is_some() => 0,
+            (Halt::When(_, HaltCount::Success, Amount::Count(_)), _) if halt.reached(self).is_some() => 0,
             _ if self.failed > COUNTED_FAILURES_MAX => 101,
             _ => self.failed as u8,
         }
@@ -89,12 +89,12 @@ impl Tally {
 impl Halt {
     /// Whether it is time to stop, and how.
     #[must_use]
-    pub fn reached(self, tally: &Tally) -> Option<Urgency> {
+    pub fn reached(self, tally: &Tally) -> Option<HaltUrgency> {
         let Self::When(urgency, what, amount) = self else { return None };
         let count = match what {
-            What::Fail => tally.failed,
-            What::Success => tally.succeeded,
-            What::Done => tally.done(),
+            HaltCount::Fail => tally.failed,
+            HaltCount::Success => tally.succeeded,
+            HaltCount::Done => tally.done(),
         };
         let is_reached = match amount {
             Amount::Count(wanted) => count >= wanted,
@@ -124,15 +124,15 @@ fn parse(text: &str) -> Option<Halt> {
     }
     let (urgency, rest) = text.split_once(',')?;
     let urgency = match urgency {
-        "now" => Urgency::Now,
-        "soon" => Urgency::Soon,
+        "now" => HaltUrgency::Now,
+        "soon" => HaltUrgency::Soon,
         _ => return None,
     };
     let (what, amount) = rest.split_once('=')?;
     let what = match what {
-        "fail" => What::Fail,
-        "success" => What::Success,
-        "done" => What::Done,
+        "fail" => HaltCount::Fail,
+        "success" => HaltCount::Success,
+        "done" => HaltCount::Done,
         _ => return None,
     };
     let amount = match amount.strip_suffix('%') {
@@ -171,10 +171,10 @@ mod tests {
     #[test]
     fn a_run_stops_at_a_number_or_a_share() {
         assert_eq!(halt("now,fail=2").reached(&tally(9, 1)), None);
-        assert_eq!(halt("now,fail=2").reached(&tally(9, 2)), Some(Urgency::Now));
+        assert_eq!(halt("now,fail=2").reached(&tally(9, 2)), Some(HaltUrgency::Now));
         assert_eq!(halt("soon,fail=50%").reached(&tally(0, 2)), None, "too few to tell");
-        assert_eq!(halt("soon,fail=50%").reached(&tally(2, 2)), Some(Urgency::Soon));
-        assert_eq!(halt("soon,done=3").reached(&tally(2, 1)), Some(Urgency::Soon));
+        assert_eq!(halt("soon,fail=50%").reached(&tally(2, 2)), Some(HaltUrgency::Soon));
+        assert_eq!(halt("soon,done=3").reached(&tally(2, 1)), Some(HaltUrgency::Soon));
         assert_eq!(halt("never").reached(&tally(0, 1000)), None);
     }
 

@@ -22,7 +22,7 @@ pub enum Origin {
 
 /// A command line, taken apart: the command, and groups of linked sources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
+pub struct InputPlan {
     /// The command, up to the first separator.
     pub command: Vec<String>,
     /// The groups whose cross product is run over.
@@ -48,7 +48,7 @@ pub enum InputError {
     Record(#[from] RecordError),
 }
 
-impl Plan {
+impl InputPlan {
     /// Takes the words apart at `:::` (words follow), `::::` (files follow), and their linked forms with a `+`. Files that
     /// options name come first; standard input is read if there is no other source.
     ///
@@ -240,10 +240,10 @@ impl Inputs {
 mod tests {
     use super::*;
 
-    fn plan(line: &str, files: &[&str]) -> Plan {
+    fn plan(line: &str, files: &[&str]) -> InputPlan {
         let words = line.split_whitespace().map(str::to_owned).collect();
         let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-        Plan::new(words, &files).expect("it can be taken apart")
+        InputPlan::new(words, &files).expect("it can be taken apart")
     }
 
     fn rows(line: &str) -> Vec<String> {
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn mistakes_are_sentences() {
         let unlinked =
-            Plan::new(vec!["x".into(), ":::+".into(), "a".into()], &[]).expect_err("nothing to link");
+            InputPlan::new(vec!["x".into(), ":::+".into(), "a".into()], &[]).expect_err("nothing to link");
         assert_eq!(unlinked.to_string(), "':::+' links to the source before it, and there is none");
         let missing = plan("x", &["/nowhere/list"]).open(Format::Lines).expect_err("it is not there");
         assert!(missing.to_string().starts_with("the input file /nowhere/list cannot be read: No such file"));

@@ -18,7 +18,7 @@ const LINE_END: &str = "\0";
 
 /// One command that ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry<'a> {
+pub struct JoblogEntry<'a> {
     /// The number of its input, from 1.
     pub sequence: u64,
     /// The worker that ran it; `:` where none is known.
@@ -98,11 +98,11 @@ pub struct Joblog {
 #[derive(Debug, Default)]
 pub struct Past {
     path: PathBuf,
-    done: HashMap<u64, Done, rustc_hash::FxBuildHasher>,
+    done: HashMap<u64, PastEntry, rustc_hash::FxBuildHasher>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Done {
+struct PastEntry {
     command: u64,
     succeeded: bool,
 }
@@ -158,7 +158,7 @@ impl Joblog {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn add(&mut self, entry: &Entry<'_>) -> Result<(), JoblogError> {
+    pub fn add(&mut self, entry: &JoblogEntry<'_>) -> Result<(), JoblogError> {
         self.line.clear();
         // A Vec takes everything.
         let _ = writeln!(
@@ -213,8 +213,10 @@ impl Past {
     pub fn read(path: &Path) -> Result<Self, JoblogError> {
         let mut past = Self { path: path.to_owned(), ..Self::default() };
         each_line(path, |line| {
-            past.done
-                .insert(line.sequence, Done { command: digest(&line.command), succeeded: line.succeeded });
+            past.done.insert(
+                line.sequence,
+                PastEntry { command: digest(&line.command), succeeded: line.succeeded },
+            );
         })?;
         Ok(past)
     }

@@ -18,7 +18,7 @@ pub struct Reading<'a> {
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Placeholder {
     /// The number of the input.
     Sequence,
     /// A part of one column, or of all of them.
@@ -45,10 +45,10 @@ impl Reading<'_> {
     ///
     /// # Errors
     /// If something stands there that looks like a placeholder and is not one.
-    pub fn find(&self, text: &str, at: usize) -> Result<Option<(Place, usize)>, TemplateError> {
+    pub fn find(&self, text: &str, at: usize) -> Result<Option<(Placeholder, usize)>, TemplateError> {
         let rest = &text[at..];
         if rest.starts_with(self.whole) {
-            return Ok(Some((Place::Value(None, Part::Whole), self.whole.len())));
+            return Ok(Some((Placeholder::Value(None, Part::Whole), self.whole.len())));
         }
         if !rest.starts_with('{') {
             return Ok(None);
@@ -80,9 +80,9 @@ impl Reading<'_> {
 
 /// What the text between two braces stands for.
 #[must_use]
-pub fn place(inside: &str) -> Option<Place> {
+pub fn place(inside: &str) -> Option<Placeholder> {
     if inside == "#" {
-        return Some(Place::Sequence);
+        return Some(Placeholder::Sequence);
     }
     let digits = inside.len() - inside.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
     let column = match &inside[..digits] {
@@ -97,7 +97,7 @@ pub fn place(inside: &str) -> Option<Place> {
         "/." => Part::Stem,
         _ => return None,
     };
-    Some(Place::Value(column, part))
+    Some(Placeholder::Value(column, part))
 }
 
 impl Part {

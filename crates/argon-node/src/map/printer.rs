@@ -5,26 +5,26 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::spill::{Spill, Stream};
+use super::spill::{Spill, SpilledStream};
 
 /// Output of one command: standard output and standard error.
 #[derive(Debug, Default)]
-pub struct Printed {
+pub struct PrintedOutput {
     /// What it wrote to standard output.
-    pub stdout: Stream,
+    pub stdout: SpilledStream,
     /// What it wrote to standard error.
-    pub stderr: Stream,
+    pub stderr: SpilledStream,
 }
 
 /// Gives things back in the order of their places: `0, 1, 2, …`, or as they come.
 #[derive(Debug)]
-pub struct Order<T> {
+pub struct PrintOrder<T> {
     next: u64,
     held: BTreeMap<u64, T>,
     keeps_order: bool,
 }
 
-impl<T> Order<T> {
+impl<T> PrintOrder<T> {
     /// In order, or as they come.
     #[must_use]
     pub fn new(keeps_order: bool) -> Self {
@@ -57,7 +57,12 @@ impl<T> Order<T> {
 ///
 /// # Errors
 /// If it cannot be read from the spill, or `out` not be written.
-pub fn print(spill: &mut Spill, stream: Stream, tag: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+pub fn print(
+    spill: &mut Spill,
+    stream: SpilledStream,
+    tag: Option<&str>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match tag {
         None => spill.print(stream, out),
         Some(tag) => spill.print(stream, &mut Tagged { tag, out, is_at_start: true }),
@@ -93,7 +98,7 @@ mod tests {
 
     #[test]
     fn kept_order_is_that_of_the_places() {
-        let mut order = Order::new(true);
+        let mut order = PrintOrder::new(true);
         order.put(1, 'b');
         assert_eq!((order.take(), order.waiting()), (None, 1));
         order.put(0, 'a');
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn otherwise_things_come_as_they_are() {
-        let mut order = Order::new(false);
+        let mut order = PrintOrder::new(false);
         order.put(5, 'f');
         assert_eq!(order.take(), Some('f'));
         order.put(1, 'b');
@@ -114,7 +119,7 @@ mod tests {
     #[test]
     fn tags_stand_before_each_line_however_it_was_written() {
         let mut spill = Spill::default();
-        let mut stream = Stream::default();
+        let mut stream = SpilledStream::default();
         for bytes in ["one\ntw", "o\n\nth", "ree"] {
             spill.write(&mut stream, bytes.as_bytes()).expect("written");
         }

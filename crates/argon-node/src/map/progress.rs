@@ -24,7 +24,7 @@ pub struct Progress {
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Standing {
+pub struct ProgressSnapshot {
     /// Commands that ended.
     pub tally: Tally,
     /// Commands that are under way.
@@ -54,7 +54,7 @@ impl Progress {
     }
 
     /// Draws the line anew.
-    pub fn show(&self, standing: &Standing) {
+    pub fn show(&self, standing: &ProgressSnapshot) {
         let Some(bar) = &self.bar else { return };
         if let Some(total) = standing.total
             && bar.length() != Some(total)
@@ -95,7 +95,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-impl std::fmt::Display for Standing {
+impl std::fmt::Display for ProgressSnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let done = self.tally.done();
         write!(f, "{done}")?;
@@ -142,7 +142,7 @@ mod tests {
 
     fn line(succeeded: u64, failed: u64, total: Option<u64>, seconds: u64) -> String {
         let tally = Tally { succeeded, failed, first_status: None };
-        Standing { tally, under_way: 4, total, elapsed: Duration::from_secs(seconds) }.to_string()
+        ProgressSnapshot { tally, under_way: 4, total, elapsed: Duration::from_secs(seconds) }.to_string()
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use tokio::sync::mpsc;
 
-use super::errand::Item;
 use super::inputs::Inputs;
 use super::records::RecordError;
+use super::work_item::InputItem;
 
 /// Items that come together at most, so that a long list wakes nobody for each of its lines.
 const BATCH_ITEMS: usize = 64;
@@ -14,9 +14,9 @@ const BATCHES: usize = 4;
 
 /// What the thread has read.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct InputBatch {
     /// The items.
-    pub items: Vec<Item>,
+    pub items: Vec<InputItem>,
     /// Why there are no more, if that is not the end of the list.
     pub stopped_by: Option<String>,
 }
@@ -25,7 +25,7 @@ pub struct Batch {
 ///
 /// # Errors
 /// If the system gives no thread, as under a limit of processes.
-pub fn start(mut inputs: Inputs) -> std::io::Result<mpsc::Receiver<Batch>> {
+pub fn start(mut inputs: Inputs) -> std::io::Result<mpsc::Receiver<InputBatch>> {
     let (give, batches) = mpsc::channel(BATCHES);
     std::thread::Builder::new().name("argon inputs".to_owned()).spawn(move || {
         loop {
@@ -43,14 +43,14 @@ pub fn start(mut inputs: Inputs) -> std::io::Result<mpsc::Receiver<Batch>> {
 }
 
 /// The next items: all that are at hand, but at least one if there is one.
-fn batch(inputs: &mut Inputs) -> Batch {
-    let mut batch = Batch::default();
+fn batch(inputs: &mut Inputs) -> InputBatch {
+    let mut batch = InputBatch::default();
     while batch.items.is_empty() || (batch.items.len() < BATCH_ITEMS && inputs.is_ready()) {
         match inputs.next_row() {
-            Ok(Some(row)) => batch.items.push(Item::Row(row)),
+            Ok(Some(row)) => batch.items.push(InputItem::Row(row)),
             Ok(None) => break,
             // One name that is no text is no reason to leave the others undone.
-            Err(error @ RecordError::NotText { .. }) => batch.items.push(Item::Bad(error.to_string())),
+            Err(error @ RecordError::NotText { .. }) => batch.items.push(InputItem::Bad(error.to_string())),
             Err(error) => {
                 batch.stopped_by = Some(error.to_string());
                 break;
@@ -62,22 +62,22 @@ fn batch(inputs: &mut Inputs) -> Batch {
 
 /// Items that are known already.
 #[must_use]
-pub fn of_items(items: Vec<Item>) -> mpsc::Receiver<Batch> {
+pub fn of_items(items: Vec<InputItem>) -> mpsc::Receiver<InputBatch> {
     let (give, batches) = mpsc::channel(1);
     // There is room for one, and its reader is there.
-    let _ = give.try_send(Batch { items, stopped_by: None });
+    let _ = give.try_send(InputBatch { items, stopped_by: None });
     batches
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::inputs::Plan;
+    use super::super::inputs::InputPlan;
     use super::super::records::Format;
     use super::*;
 
-    async fn read(path: &std::path::Path, bytes: &[u8]) -> (Vec<Item>, Option<String>) {
+    async fn read(path: &std::path::Path, bytes: &[u8]) -> (Vec<InputItem>, Option<String>) {
         std::fs::write(path, bytes).expect("written");
-        let plan = Plan::new(vec!["x".into()], &[path.to_owned()]).expect("a plan");
+        let plan = InputPlan::new(vec!["x".into()], &[path.to_owned()]).expect("a plan");
         let mut batches = start(plan.open(Format::Lines).expect("opened")).expect("a thread");
         let (mut items, mut stopped_by) = (Vec::new(), None);
         while let Some(batch) = batches.recv().await {
@@ -93,9 +93,9 @@ mod tests {
         let lines: String = (0..1000).map(|number| format!("{number}\n")).collect();
         let (items, stopped_by) = read(&path, lines.as_bytes()).await;
         assert_eq!((items.len(), stopped_by), (1000, None));
-        assert_eq!(items[999], Item::Row(vec!["999".to_owned()]));
+        assert_eq!(items[999], InputItem::Row(vec!["999".to_owned()]));
         let (items, _) = read(&path, b"a\n\xff\nb\n").await;
-        assert!(matches!(&items[..], [Item::Row(_), Item::Bad(_), Item::Row(_)]), "{items:?}");
+        assert!(matches!(&items[..], [InputItem::Row(_), InputItem::Bad(_), InputItem::Row(_)]), "{items:?}");
         let long = [b"a\n".as_slice(), &vec![b'x'; 2 << 20]].concat();
         let (items, stopped_by) = read(&path, &long).await;
         assert_eq!(items.len(), 1);

@@ -12,7 +12,7 @@ mod scan;
 
 pub use judge::{Code, code_in, is_reread};
 
-use super::placeholder::{Part, Place, Reading};
+use super::placeholder::{Part, Placeholder, Reading};
 use super::quote;
 use super::template::TemplateError;
 use scan::Scanner;
@@ -20,11 +20,11 @@ use scan::Scanner;
 /// A script whose placeholders have been found.
 #[derive(Debug, Clone)]
 pub struct Script {
-    pieces: Vec<Piece>,
+    pieces: Vec<ScriptPart>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Piece {
+enum ScriptPart {
     Text(String),
     Spot(Spot),
 }
@@ -32,7 +32,7 @@ enum Piece {
 /// A placeholder in its place.
 #[derive(Debug, Clone, PartialEq)]
 struct Spot {
-    place: Place,
+    place: Placeholder,
     form: Form,
     check: Check,
 }
@@ -93,7 +93,7 @@ impl Script {
     /// If a placeholder stands where no value can be put, or the script cannot be read.
     pub fn parse(line: &str, reading: Reading<'_>, is_input_appended: bool) -> Result<Self, TemplateError> {
         let scanned = Scanner::new(line, reading).scan()?;
-        if scanned.pieces.iter().any(|piece| matches!(piece, Piece::Spot(_))) || !is_input_appended {
+        if scanned.pieces.iter().any(|piece| matches!(piece, ScriptPart::Spot(_))) || !is_input_appended {
             return Ok(Self { pieces: scanned.pieces });
         }
         if !scanned.takes_word {
@@ -104,10 +104,10 @@ impl Script {
     }
 
     /// The placeholders.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
+    pub fn places(&self) -> impl Iterator<Item = Placeholder> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Spot(spot) => Some(spot.place),
-            Piece::Text(_) => None,
+            ScriptPart::Spot(spot) => Some(spot.place),
+            ScriptPart::Text(_) => None,
         })
     }
 
@@ -121,13 +121,13 @@ impl Script {
         let mut text = String::new();
         for piece in &self.pieces {
             let Spot { place, form, check } = match piece {
-                Piece::Text(fixed) => {
+                ScriptPart::Text(fixed) => {
                     text.push_str(fixed);
                     continue;
                 }
-                Piece::Spot(spot) => spot,
+                ScriptPart::Spot(spot) => spot,
             };
-            let Place::Value(column, part) = *place else {
+            let Placeholder::Value(column, part) = *place else {
                 text.push_str(&sequence.to_string());
                 continue;
             };

@@ -23,7 +23,7 @@ pub struct Spill {
 
 /// One stream of output. It must be printed with, or dropped into, the [`Spill`] that it was written with.
 #[derive(Debug, Default)]
-pub struct Stream {
+pub struct SpilledStream {
     blocks: Vec<Block>,
     tail: Vec<u8>,
     bytes: u64,
@@ -35,7 +35,7 @@ struct Block {
     length: usize,
 }
 
-impl Stream {
+impl SpilledStream {
     /// Bytes written to it.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -54,7 +54,7 @@ impl Spill {
     ///
     /// # Errors
     /// If the temporary file cannot be made or written.
-    pub fn write(&mut self, stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, stream: &mut SpilledStream, mut bytes: &[u8]) -> io::Result<()> {
         stream.bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             let room = BLOCK_BYTES - stream.tail.len();
@@ -69,7 +69,7 @@ impl Spill {
         Ok(())
     }
 
-    fn store(&mut self, stream: &mut Stream) -> io::Result<()> {
+    fn store(&mut self, stream: &mut SpilledStream) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(nameless_file()?),
@@ -91,7 +91,7 @@ impl Spill {
     ///
     /// # Errors
     /// If the temporary file cannot be read, or `out` not be written.
-    pub fn print(&mut self, stream: Stream, out: &mut dyn Write) -> io::Result<()> {
+    pub fn print(&mut self, stream: SpilledStream, out: &mut dyn Write) -> io::Result<()> {
         let result = self.copy(&stream, out);
         self.forget(stream);
         result
@@ -101,7 +101,7 @@ impl Spill {
     ///
     /// # Errors
     /// If the temporary file cannot be read, or `out` not be written.
-    pub fn copy(&self, stream: &Stream, out: &mut dyn Write) -> io::Result<()> {
+    pub fn copy(&self, stream: &SpilledStream, out: &mut dyn Write) -> io::Result<()> {
         if let Some(file) = &self.file
             && !stream.blocks.is_empty()
         {
@@ -116,7 +116,7 @@ impl Spill {
     }
 
     /// Gives back what a stream takes.
-    pub fn forget(&mut self, stream: Stream) {
+    pub fn forget(&mut self, stream: SpilledStream) {
         self.in_memory -= stream.tail.len();
         self.free.extend(stream.blocks.iter().map(|block| block.place));
     }
@@ -141,7 +141,7 @@ fn nameless_file() -> io::Result<File> {
 mod tests {
     use super::*;
 
-    fn printed(spill: &mut Spill, stream: Stream) -> Vec<u8> {
+    fn printed(spill: &mut Spill, stream: SpilledStream) -> Vec<u8> {
         let mut out = Vec::new();
         spill.print(stream, &mut out).expect("it can be printed");
         out
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn little_stays_in_memory() {
         let mut spill = Spill::default();
-        let mut stream = Stream::default();
+        let mut stream = SpilledStream::default();
         spill.write(&mut stream, b"hello ").expect("written");
         spill.write(&mut stream, b"there").expect("written");
         assert!(spill.file.is_none());
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn much_goes_to_the_file_and_comes_back_in_order() {
         let mut spill = Spill::default();
-        let (mut one, mut two) = (Stream::default(), Stream::default());
+        let (mut one, mut two) = (SpilledStream::default(), SpilledStream::default());
         for number in 0..100_000_u32 {
             spill.write(&mut one, &number.to_be_bytes()).expect("written");
             spill.write(&mut two, &(!number).to_be_bytes()).expect("written");
@@ -178,7 +178,7 @@ mod tests {
     fn the_file_does_not_grow_with_what_was_printed() {
         let mut spill = Spill::default();
         for _ in 0..20 {
-            let mut stream = Stream::default();
+            let mut stream = SpilledStream::default();
             spill.write(&mut stream, &vec![7; 3 * BLOCK_BYTES + 5]).expect("written");
             printed(&mut spill, stream);
         }
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_over_all_streams() {
         let mut spill = Spill::default();
-        let mut streams: Vec<Stream> = (0..1500).map(|_| Stream::default()).collect();
+        let mut streams: Vec<SpilledStream> = (0..1500).map(|_| SpilledStream::default()).collect();
         for (number, stream) in streams.iter_mut().enumerate() {
             spill.write(stream, &vec![number as u8; BLOCK_BYTES / 2]).expect("written");
         }

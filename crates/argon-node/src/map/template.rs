@@ -3,13 +3,13 @@
 //! A word that a POSIX shell reads as code, behind `sh -c` or as the line of `--shell`, is a [`Script`]: values are given to
 //! it as arguments, and never become a part of its text.
 
-use super::placeholder::{Part, Place, Reading};
+use super::placeholder::{Part, Placeholder, Reading};
 use super::script::{Check, Script, code_in, is_reread};
 
 /// A command line whose placeholders have been found.
 #[derive(Debug, Clone)]
 pub struct Template {
-    words: Vec<Entry>,
+    words: Vec<TemplateWord>,
 }
 
 /// Why a command line cannot be used, or cannot be filled in.
@@ -102,20 +102,20 @@ fn columns(count: usize) -> String {
 
 /// A word of the command.
 #[derive(Debug, Clone)]
-enum Entry {
+enum TemplateWord {
     /// Text and placeholders, whose values must pass a check.
-    Word(Vec<Piece>, Check),
+    Word(Vec<TemplatePart>, Check),
     /// The script of a shell, and whether that is the command, so that what follows are its arguments and its alone.
     Code(Script, bool),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Piece {
+enum TemplatePart {
     Text(String),
-    Place(Place),
+    Placeholder(Placeholder),
 }
 
-const INPUT: Piece = Piece::Place(Place::Value(None, Part::Whole));
+const INPUT: TemplatePart = TemplatePart::Placeholder(Placeholder::Value(None, Part::Whole));
 
 impl Template {
     /// Finds the placeholders. A command without any gets the input appended.
@@ -131,8 +131,8 @@ impl Template {
         }
         let Some(shell) = reading.shell else { return Self::of_words(words, reading) };
         let script = Script::parse(&words.join(" "), reading, true)?;
-        let fixed = |text: &str| Entry::Word(vec![Piece::Text(text.to_owned())], Check::Any);
-        Ok(Self { words: vec![fixed(shell), fixed("-c"), Entry::Code(script, true)] })
+        let fixed = |text: &str| TemplateWord::Word(vec![TemplatePart::Text(text.to_owned())], Check::Any);
+        Ok(Self { words: vec![fixed(shell), fixed("-c"), TemplateWord::Code(script, true)] })
     }
 
     fn of_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
@@ -145,16 +145,16 @@ impl Template {
             let is_whole = word == reading.whole;
             entries.push(match is_code {
                 Some(code) if code.is_posix && !is_whole => match Script::parse(word, reading, false) {
-                    Ok(script) => Entry::Code(script, code.shell == 0),
+                    Ok(script) => TemplateWord::Code(script, code.shell == 0),
                     Err(error) if reading.is_in(word) || matches!(error, TemplateError::Unknown(_)) => {
                         return Err(error);
                     }
                     // Nothing is to be filled in there: what it means is the shell's affair.
-                    Err(_) => Entry::Word(vec![Piece::Text(word.clone())], Check::Any),
+                    Err(_) => TemplateWord::Word(vec![TemplatePart::Text(word.clone())], Check::Any),
                 },
-                Some(_) if !is_whole => Entry::Word(pieces(word, reading)?, Check::Plain),
-                None if is_reread(&texts, at) => Entry::Word(pieces(word, reading)?, Check::Plain),
-                Some(_) | None => Entry::Word(pieces(word, reading)?, Check::Any),
+                Some(_) if !is_whole => TemplateWord::Word(pieces(word, reading)?, Check::Plain),
+                None if is_reread(&texts, at) => TemplateWord::Word(pieces(word, reading)?, Check::Plain),
+                Some(_) | None => TemplateWord::Word(pieces(word, reading)?, Check::Any),
             });
         }
         let template = Self { words: entries };
@@ -163,17 +163,17 @@ impl Template {
         }
         let Self { words: mut entries } = template;
         let check = if is_reread(&texts, texts.len()) { Check::Plain } else { Check::Any };
-        entries.push(Entry::Word(vec![INPUT], check));
+        entries.push(TemplateWord::Word(vec![INPUT], check));
         Ok(Self { words: entries })
     }
 
-    fn places(&self) -> impl Iterator<Item = Place> {
+    fn places(&self) -> impl Iterator<Item = Placeholder> {
         self.words.iter().flat_map(|entry| match entry {
-            Entry::Code(script, _) => script.places().collect::<Vec<_>>(),
-            Entry::Word(pieces, _) => {
-                let place = |piece: &Piece| match piece {
-                    Piece::Place(place) => Some(*place),
-                    Piece::Text(_) => None,
+            TemplateWord::Code(script, _) => script.places().collect::<Vec<_>>(),
+            TemplateWord::Word(pieces, _) => {
+                let place = |piece: &TemplatePart| match piece {
+                    TemplatePart::Placeholder(place) => Some(*place),
+                    TemplatePart::Text(_) => None,
                 };
                 pieces.iter().filter_map(place).collect()
             }
@@ -184,8 +184,8 @@ impl Template {
     #[must_use]
     pub fn highest_column(&self) -> usize {
         let columns = self.places().map(|place| match place {
-            Place::Value(column, _) => column.unwrap_or(0),
-            Place::Sequence => 0,
+            Placeholder::Value(column, _) => column.unwrap_or(0),
+            Placeholder::Sequence => 0,
         });
         columns.max().unwrap_or(0)
     }
@@ -203,13 +203,13 @@ impl Template {
         let mut values: Option<(usize, Vec<String>)> = None;
         for entry in &self.words {
             match entry {
-                Entry::Code(script, true) => {
+                TemplateWord::Code(script, true) => {
                     let (text, given) = script.fill(row, sequence)?.with_arguments();
                     filled.push(text);
                     values = Some((filled.len(), given)).filter(|(_, values)| !values.is_empty());
                 }
-                Entry::Code(script, false) => filled.push(script.fill(row, sequence)?.alone()),
-                Entry::Word(pieces, check) => fill_word(&mut filled, pieces, *check, row, sequence)?,
+                TemplateWord::Code(script, false) => filled.push(script.fill(row, sequence)?.alone()),
+                TemplateWord::Word(pieces, check) => fill_word(&mut filled, pieces, *check, row, sequence)?,
             }
         }
         if let Some((behind, values)) = values {
@@ -225,7 +225,7 @@ impl Template {
 
 fn fill_word(
     filled: &mut Vec<String>,
-    pieces: &[Piece],
+    pieces: &[TemplatePart],
     check: Check,
     row: &[String],
     sequence: u64,
@@ -235,7 +235,7 @@ fn fill_word(
         check.allows(&value, sequence).map(|()| value)
     };
     // A placeholder for all columns that stands alone gives a word for each.
-    if let [Piece::Place(Place::Value(None, part))] = pieces {
+    if let [TemplatePart::Placeholder(Placeholder::Value(None, part))] = pieces {
         for column in row {
             filled.push(value(column, *part)?);
         }
@@ -244,10 +244,12 @@ fn fill_word(
     let mut text = String::new();
     for piece in pieces {
         match piece {
-            Piece::Text(fixed) => text.push_str(fixed),
-            Piece::Place(Place::Sequence) => text.push_str(&sequence.to_string()),
-            Piece::Place(Place::Value(Some(column), part)) => text.push_str(&value(&row[column - 1], *part)?),
-            Piece::Place(Place::Value(None, part)) => {
+            TemplatePart::Text(fixed) => text.push_str(fixed),
+            TemplatePart::Placeholder(Placeholder::Sequence) => text.push_str(&sequence.to_string()),
+            TemplatePart::Placeholder(Placeholder::Value(Some(column), part)) => {
+                text.push_str(&value(&row[column - 1], *part)?)
+            }
+            TemplatePart::Placeholder(Placeholder::Value(None, part)) => {
                 let values: Vec<String> =
                     row.iter().map(|column| value(column, *part)).collect::<Result<_, _>>()?;
                 text.push_str(&values.join(" "));
@@ -258,16 +260,16 @@ fn fill_word(
     Ok(())
 }
 
-fn pieces(word: &str, reading: Reading<'_>) -> Result<Vec<Piece>, TemplateError> {
+fn pieces(word: &str, reading: Reading<'_>) -> Result<Vec<TemplatePart>, TemplateError> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut at = 0;
     while let Some(letter) = word[at..].chars().next() {
         if let Some((place, length)) = reading.find(word, at)? {
             if !text.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut text)));
+                pieces.push(TemplatePart::Text(std::mem::take(&mut text)));
             }
-            pieces.push(Piece::Place(place));
+            pieces.push(TemplatePart::Placeholder(place));
             at += length;
         } else {
             text.push(letter);
@@ -275,7 +277,7 @@ fn pieces(word: &str, reading: Reading<'_>) -> Result<Vec<Piece>, TemplateError>
         }
     }
     if !text.is_empty() || pieces.is_empty() {
-        pieces.push(Piece::Text(text));
+        pieces.push(TemplatePart::Text(text));
     }
     Ok(pieces)
 }

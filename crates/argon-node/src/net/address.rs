@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, lookup_host};
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 
 /// Checks the form `host:port` and returns it as it was written.
 ///
@@ -57,12 +57,14 @@ impl Bound {
 pub async fn bind(host: &str, port: u16, plaintext_allowed: bool) -> Result<Bound, Failure> {
     let addresses: Vec<SocketAddr> = lookup_host((host, port))
         .await
-        .map_err(|error| Failure::new(Kind::Listen, format!("the host '{host}' is not known here: {error}")))?
+        .map_err(|error| {
+            Failure::new(FailureKind::Listen, format!("the host '{host}' is not known here: {error}"))
+        })?
         .collect();
     let reachable = addresses.iter().find(|address| !address.ip().is_loopback());
     if let (Some(address), false) = (reachable, plaintext_allowed) {
         return Err(Failure::new(
-            Kind::Listen,
+            FailureKind::Listen,
             format!(
                 "{} can be reached by other machines, and this release speaks without encryption: the key would be proven, \
                  but tasks and results would travel in the clear; listen on 127.0.0.1 (and use an SSH tunnel), \
@@ -72,7 +74,7 @@ pub async fn bind(host: &str, port: u16, plaintext_allowed: bool) -> Result<Boun
         ));
     }
     let Some(first) = addresses.first() else {
-        return Err(Failure::new(Kind::Listen, format!("the host '{host}' has no address")));
+        return Err(Failure::new(FailureKind::Listen, format!("the host '{host}' has no address")));
     };
     take(*first).map_err(|error| cannot_listen(*first, &error))
 }
@@ -88,7 +90,7 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
     ];
     let advice = advice.into_iter().find_map(|(kind, advice)| (kind == error.kind()).then_some(advice));
     let advice = advice.unwrap_or_default();
-    Failure::new(Kind::Listen, format!("cannot listen on {address}: {error}{advice}"))
+    Failure::new(FailureKind::Listen, format!("cannot listen on {address}: {error}{advice}"))
 }
 
 fn take(address: SocketAddr) -> std::io::Result<Bound> {

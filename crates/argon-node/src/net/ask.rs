@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::accept::write_all;
 use super::dial::dial;
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use crate::output::complain;
 
 /// How long a manager may take to answer.
@@ -43,18 +43,18 @@ async fn ask_now(address: &str, key: &Key, role: Role, question: &Question) -> R
     let mut reached = dial(address, key, role).await?;
     let mut out = Outbox::default();
     out.push(&FromAdmin::Request(question.numbered(1)));
-    let broken = |refusal: Refusal| Failure::new(Kind::Reach, refusal.message);
+    let broken = |refusal: Refusal| Failure::new(FailureKind::Reach, refusal.message);
     write_all(&mut reached.stream, &mut out).await.map_err(broken)?;
     let answering = answer(&mut reached.stream, reached.frames.into());
     let reply = tokio::time::timeout(ANSWER_WITHIN, answering).await.map_err(|_| {
-        Failure::new(Kind::Reach, format!("the manager at {address} did not answer within 10 s"))
+        Failure::new(FailureKind::Reach, format!("the manager at {address} did not answer within 10 s"))
     })??;
-    if reply.ok { Ok(reply) } else { Err(Failure::new(Kind::Other, reply.message())) }
+    if reply.ok { Ok(reply) } else { Err(Failure::new(FailureKind::Other, reply.message())) }
 }
 
 /// A reply, or one of its values, that is not what was asked for.
 pub fn unreadable(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Kind::Reach, format!("the manager's answer cannot be read: {error}"))
+    Failure::new(FailureKind::Reach, format!("the manager's answer cannot be read: {error}"))
 }
 
 /// The role in which a command asks: the one that it wants, or the client's or admin's that the key is for.
@@ -70,7 +70,7 @@ async fn answer(stream: &mut TcpStream, mut decoder: Decoder<Incoming<ToAdmin>>)
         match decoder.next().map_err(|error| unreadable(&error))? {
             Some(Incoming::Message(ToAdmin::Reply(reply))) => return Ok(reply),
             Some(Incoming::Control(Control::Refused(refusal))) => {
-                return Err(Failure::new(Kind::Reach, refusal.message));
+                return Err(Failure::new(FailureKind::Reach, refusal.message));
             }
             // When it leaves, it closes the connection.
             Some(
@@ -78,12 +78,11 @@ async fn answer(stream: &mut TcpStream, mut decoder: Decoder<Incoming<ToAdmin>>)
                 | Incoming::Control(Control::Ping(_) | Control::Pong(_)),
             ) => {}
             None => {
-                let count = stream
-                    .read_buf(decoder.buffer())
-                    .await
-                    .map_err(|error| Failure::new(Kind::Reach, format!("the connection broke: {error}")))?;
+                let count = stream.read_buf(decoder.buffer()).await.map_err(|error| {
+                    Failure::new(FailureKind::Reach, format!("the connection broke: {error}"))
+                })?;
                 if count == 0 {
-                    return Err(Failure::new(Kind::Reach, "the manager closed the connection"));
+                    return Err(Failure::new(FailureKind::Reach, "the manager closed the connection"));
                 }
             }
         }

@@ -2,20 +2,20 @@
 
 pub use argon::dial::{DialError, Reached, dial};
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{Failure, FailureKind};
 use argon_proto::handshake::RefusalCode;
 
 impl From<DialError> for Failure {
     fn from(error: DialError) -> Self {
         let (kind, advice) = match &error {
             DialError::Unreachable { .. } => (
-                Kind::Reach,
+                FailureKind::Reach,
                 "; is it running ('argon up' starts one here), and is the address right (--manager or ARGON_MANAGER)?",
             ),
-            DialError::Refused { refusal, .. } if refusal.code == RefusalCode::Key => (Kind::Key, ""),
-            DialError::Refused { .. } => (Kind::Reach, ""),
+            DialError::Refused { refusal, .. } if refusal.code == RefusalCode::Key => (FailureKind::Key, ""),
+            DialError::Refused { .. } => (FailureKind::Reach, ""),
             DialError::Role(_) => {
-                (Kind::Key, "; use the cluster key, or that role's ('argon key --role NAME')")
+                (FailureKind::Key, "; use the cluster key, or that role's ('argon key --role NAME')")
             }
         };
         Self::new(kind, format!("{error}{advice}"))

@@ -9,18 +9,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::super::pool::slots;
-use super::follow::{Done, follow};
+use super::follow::{FinishedItem, follow};
 use super::report::{Reporter, Trouble};
 use super::settings::Settings;
-use crate::command::ended::Ended;
+use crate::command::end::CommandEnd;
 use crate::command::invocation::{Input, Invocation};
-use crate::exit::{self, Failure, Kind};
+use crate::exit::{self, Failure, FailureKind};
 use crate::interrupt;
-use crate::map::errand::{Errand, Item, Made, Maker};
-use crate::map::halt::{Halt, Tally, Urgency};
-use crate::map::printer::Printed;
-use crate::map::progress::{Progress, Standing};
-use crate::map::reader::Batch;
+use crate::map::halt::{Halt, HaltUrgency, Tally};
+use crate::map::printer::PrintedOutput;
+use crate::map::progress::{Progress, ProgressSnapshot};
+use crate::map::reader::InputBatch;
+use crate::map::work_item::{Built, InputItem, WorkItem, WorkItemBuilder};
 use crate::output::complain;
 
 /// Commands under way for each slot of the pool, so that short ones find the next at hand.
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const DRAW_EVERY: Duration = Duration::from_millis(150);
 
 /// Why no more commands are handed out.
-enum Stop {
+enum StopCause {
     /// The rules of `--halt`.
     Halted,
     /// Ctrl-C and its like: the number of the signal.
@@ -46,16 +46,16 @@ enum Stop {
     Failed(Failure),
 }
 
-struct Run {
+struct MapRun {
     client: Client,
     invocation: Invocation,
-    maker: Maker,
-    batches: mpsc::Receiver<Batch>,
-    items: VecDeque<Item>,
+    builder: WorkItemBuilder,
+    batches: mpsc::Receiver<InputBatch>,
+    items: VecDeque<InputItem>,
     are_inputs_over: bool,
     /// A source could not be read to its end.
     is_input_broken: bool,
-    under_way: JoinSet<Done>,
+    under_way: JoinSet<FinishedItem>,
     next_place: u64,
     tally: Tally,
     halt: Halt,
@@ -63,7 +63,7 @@ struct Run {
     slots: watch::Receiver<Option<u64>>,
     cancel: watch::Sender<bool>,
     reporter: Reporter,
-    stop: Option<Stop>,
+    stop: Option<StopCause>,
     /// How many inputs there are, once that is known.
     total: Option<u64>,
     /// Inputs that need not be run.
@@ -82,7 +82,7 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
     let (mut asked_to_end, manager) = (interrupt.clone(), client.clone());
     let left_alone = asked_to_end.wait_without(&manager);
     tokio::pin!(left_alone);
-    let mut run = Run::new(client, settings);
+    let mut run = MapRun::new(client, settings);
     let mut draw = tokio::time::interval(DRAW_EVERY);
     while !run.is_over() {
         let may_start = run.may_start();
@@ -91,7 +91,7 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
             biased;
             Some(done) = run.under_way.join_next() => run.on_joined(done),
             batch = run.batches.recv(), if may_start && run.items.is_empty() => run.on_batch(batch),
-            number = interrupt.wait(), if run.stop.is_none() => run.stop_now(Stop::Interrupted(number)),
+            number = interrupt.wait(), if run.stop.is_none() => run.stop_now(StopCause::Interrupted(number)),
             _ = &mut left_alone => {
                 run.reporter.progress.tell("the manager does not answer; it cancels what is under way when this session is given up there");
                 break;
@@ -107,7 +107,7 @@ pub(super) async fn run(settings: Settings) -> Result<u8, Failure> {
     run.finish()
 }
 
-impl Run {
+impl MapRun {
     fn new(client: Client, settings: Settings) -> Self {
         let (tell, slots) = watch::channel(None);
         tokio::task::spawn_local(watch_slots(client.clone(), tell));
@@ -115,7 +115,7 @@ impl Run {
         Self {
             client,
             invocation: settings.invocation,
-            maker: settings.maker,
+            builder: settings.builder,
             batches: settings.batches,
             items: VecDeque::new(),
             are_inputs_over: false,
@@ -153,7 +153,7 @@ impl Run {
             && self.reporter.waiting() < HELD_MAX
     }
 
-    fn on_batch(&mut self, batch: Option<Batch>) {
+    fn on_batch(&mut self, batch: Option<InputBatch>) {
         let Some(batch) = batch else {
             self.are_inputs_over = true;
             return;
@@ -174,41 +174,43 @@ impl Run {
         while self.may_start()
             && let Some(item) = self.items.pop_front()
         {
-            match self.maker.make(item) {
-                Ok(Made::Errand(errand)) => self.start(errand),
-                Ok(Made::Failed { sequence, why }) => {
-                    let errand = Errand { sequence, row: Vec::new(), words: Vec::new(), line: String::new() };
-                    self.fail(errand, why);
+            match self.builder.build(item) {
+                Ok(Built::Item(item)) => self.start(item),
+                Ok(Built::Failed { sequence, why }) => {
+                    let item = WorkItem { sequence, row: Vec::new(), words: Vec::new(), line: String::new() };
+                    self.fail(item, why);
                 }
-                Ok(Made::Done) => self.done_before += 1,
-                Err(error) => self.stop_now(Stop::Failed(Failure::new(Kind::Usage, error.to_string()))),
+                Ok(Built::Done) => self.done_before += 1,
+                Err(error) => {
+                    self.stop_now(StopCause::Failed(Failure::new(FailureKind::Usage, error.to_string())))
+                }
             }
         }
     }
 
-    fn start(&mut self, errand: Errand) {
-        let request = match self.invocation.request(&errand.words, Input::Empty) {
+    fn start(&mut self, item: WorkItem) {
+        let request = match self.invocation.request(&item.words, Input::Empty) {
             Ok(request) => request,
-            Err(error) => return self.fail(errand, error.to_string()),
+            Err(error) => return self.fail(item, error.to_string()),
         };
         match self.client.start(request) {
             Ok(running) => {
                 let spill = Rc::clone(&self.reporter.spill);
                 let cancel = self.cancel.subscribe();
-                self.under_way.spawn_local(follow(self.next_place, errand, running, spill, cancel));
+                self.under_way.spawn_local(follow(self.next_place, item, running, spill, cancel));
                 self.next_place += 1;
             }
-            Err(error) => self.fail(errand, error.to_string()),
+            Err(error) => self.fail(item, error.to_string()),
         }
     }
 
     /// Counts an input of which no command can be made.
-    fn fail(&mut self, errand: Errand, why: String) {
-        let done = Done {
+    fn fail(&mut self, item: WorkItem, why: String) {
+        let done = FinishedItem {
             place: self.next_place,
-            errand,
-            printed: Printed::default(),
-            ended: Ended::without_command(exit::UNDONE, why),
+            item,
+            printed: PrintedOutput::default(),
+            ended: CommandEnd::without_command(exit::UNDONE, why),
             started: std::time::SystemTime::now(),
             was_cancelled: false,
         };
@@ -216,43 +218,48 @@ impl Run {
         self.on_done(done);
     }
 
-    fn on_joined(&mut self, joined: Result<Done, tokio::task::JoinError>) {
+    fn on_joined(&mut self, joined: Result<FinishedItem, tokio::task::JoinError>) {
         match joined {
             Ok(done) => self.on_done(done),
             Err(error) => {
                 let message = format!("following a command failed: {error}");
-                self.stop_now(Stop::Failed(Failure::new(Kind::Other, message)));
+                self.stop_now(StopCause::Failed(Failure::new(FailureKind::Other, message)));
             }
         }
     }
 
-    fn on_done(&mut self, done: Done) {
+    fn on_done(&mut self, done: FinishedItem) {
         if !done.was_cancelled {
             self.tally.add(done.ended.status);
         }
         match self.reporter.add(done) {
             Ok(()) => {}
-            Err(Trouble::Unread) => self.stop_now(Stop::Unread),
-            Err(Trouble::Failure(failure)) => self.stop_now(Stop::Failed(failure)),
+            Err(Trouble::Unread) => self.stop_now(StopCause::Unread),
+            Err(Trouble::Failure(failure)) => self.stop_now(StopCause::Failed(failure)),
         }
         match self.halt.reached(&self.tally) {
-            Some(Urgency::Now) => self.stop_now(Stop::Halted),
-            Some(Urgency::Soon) => {
-                self.stop.get_or_insert(Stop::Halted);
+            Some(HaltUrgency::Now) => self.stop_now(StopCause::Halted),
+            Some(HaltUrgency::Soon) => {
+                self.stop.get_or_insert(StopCause::Halted);
             }
             None => {}
         }
     }
 
     /// Hands out no more and cancels what is under way.
-    fn stop_now(&mut self, why: Stop) {
+    fn stop_now(&mut self, why: StopCause) {
         self.stop.get_or_insert(why);
         self.cancel.send_replace(true);
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> ProgressSnapshot {
         let total = self.total.map(|total| total.saturating_sub(self.done_before));
-        Standing { tally: self.tally, under_way: self.under_way.len(), total, elapsed: self.begun.elapsed() }
+        ProgressSnapshot {
+            tally: self.tally,
+            under_way: self.under_way.len(),
+            total,
+            elapsed: self.begun.elapsed(),
+        }
     }
 
     fn finish(self) -> Result<u8, Failure> {
@@ -262,13 +269,13 @@ impl Run {
             _ => format!("{failed} of the {done} commands that ended failed"),
         };
         match self.stop {
-            Some(Stop::Failed(failure)) => return Err(failure),
-            Some(Stop::Unread) => return Ok(exit::UNREAD),
-            Some(Stop::Interrupted(number)) => {
+            Some(StopCause::Failed(failure)) => return Err(failure),
+            Some(StopCause::Unread) => return Ok(exit::UNREAD),
+            Some(StopCause::Interrupted(number)) => {
                 complain(format_args!("stopped by signal {number}; {standing}"));
                 return Ok(exit::BY_SIGNAL + number);
             }
-            Some(Stop::Halted) => complain(format_args!("stopped as --halt says; {standing}")),
+            Some(StopCause::Halted) => complain(format_args!("stopped as --halt says; {standing}")),
             None if failed > 0 => complain(standing),
             None => {}
         }

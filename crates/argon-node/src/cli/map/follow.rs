@@ -7,19 +7,19 @@ use std::time::SystemTime;
 use argon::{Event, Outcome, Running};
 use tokio::sync::watch;
 
-use crate::command::ended::Ended;
+use crate::command::end::CommandEnd;
 use crate::exit::UNDONE;
-use crate::map::errand::Errand;
-use crate::map::printer::Printed;
+use crate::map::printer::PrintedOutput;
 use crate::map::spill::Spill;
+use crate::map::work_item::WorkItem;
 
 /// A command that ended.
-pub(super) struct Done {
+pub(super) struct FinishedItem {
     /// Its place among those that were handed out, from 0.
     pub(super) place: u64,
-    pub(super) errand: Errand,
-    pub(super) printed: Printed,
-    pub(super) ended: Ended,
+    pub(super) item: WorkItem,
+    pub(super) printed: PrintedOutput,
+    pub(super) ended: CommandEnd,
     /// When it was handed out.
     pub(super) started: SystemTime,
     /// We ended it, so that it is no failure of its own.
@@ -29,13 +29,13 @@ pub(super) struct Done {
 /// Follows a command to its end; cancels it when that is wanted.
 pub(super) async fn follow(
     place: u64,
-    errand: Errand,
+    item: WorkItem,
     mut running: Running,
     spill: Rc<RefCell<Spill>>,
     mut cancel: watch::Receiver<bool>,
-) -> Done {
+) -> FinishedItem {
     let started = SystemTime::now();
-    let mut printed = Printed::default();
+    let mut printed = PrintedOutput::default();
     let mut printed_by = 0;
     let mut was_cancelled = false;
     let mut trouble = None;
@@ -71,17 +71,19 @@ pub(super) async fn follow(
                 if end.as_ref().is_ok_and(|outcome| is_of_another(outcome, printed_by)) {
                     forget(&mut spill.borrow_mut(), std::mem::take(&mut printed));
                 }
-                break Ended::of(&end);
+                break CommandEnd::of(&end);
             }
-            None => break Ended::without_command(UNDONE, "the end of the command was missed".to_owned()),
+            None => {
+                break CommandEnd::without_command(UNDONE, "the end of the command was missed".to_owned());
+            }
         }
     };
     let ended = match trouble {
-        Some(why) => Ended { status: UNDONE, exit: -1, sentence: Some(why), ..ended },
+        Some(why) => CommandEnd { status: UNDONE, exit: -1, sentence: Some(why), ..ended },
         None => ended,
     };
     let was_cancelled = was_cancelled && ended.exit < 0;
-    Done { place, errand, printed, ended, started, was_cancelled }
+    FinishedItem { place, item, printed, ended, started, was_cancelled }
 }
 
 /// Whether the outcome is that of a later start than the one whose output came last.
@@ -90,7 +92,7 @@ fn is_of_another(outcome: &Outcome, printed_by: u32) -> bool {
     attempt != 0 && printed_by != 0 && attempt != printed_by
 }
 
-fn forget(spill: &mut Spill, printed: Printed) {
+fn forget(spill: &mut Spill, printed: PrintedOutput) {
     spill.forget(printed.stdout);
     spill.forget(printed.stderr);
 }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
-use super::follow::Done;
-use crate::exit::{Failure, Kind};
-use crate::map::joblog::{Entry, Joblog};
-use crate::map::printer::{Order, print};
+use super::follow::FinishedItem;
+use crate::exit::{Failure, FailureKind};
+use crate::map::joblog::{Joblog, JoblogEntry};
+use crate::map::printer::{PrintOrder, print};
 use crate::map::progress::Progress;
 use crate::map::results;
-use crate::map::spill::{Spill, Stream};
+use crate::map::spill::{Spill, SpilledStream};
 use crate::output::is_open;
 
 /// Sentences about single commands that are shown; a million commands that are not there have said enough after these.
@@ -22,7 +22,7 @@ const SENTENCES_MAX: u32 = 20;
 pub(super) struct Reporter {
     pub(super) spill: Rc<RefCell<Spill>>,
     pub(super) progress: Progress,
-    order: Order<Done>,
+    order: PrintOrder<FinishedItem>,
     joblog: Option<Joblog>,
     results: Option<PathBuf>,
     tag: bool,
@@ -50,7 +50,7 @@ impl Reporter {
         Self {
             spill: Rc::default(),
             progress,
-            order: Order::new(keep_order),
+            order: PrintOrder::new(keep_order),
             joblog,
             results,
             tag,
@@ -66,7 +66,7 @@ impl Reporter {
     }
 
     /// Takes in one that ended, and prints all whose turn it is.
-    pub(super) fn add(&mut self, done: Done) -> Result<(), Trouble> {
+    pub(super) fn add(&mut self, done: FinishedItem) -> Result<(), Trouble> {
         self.order.put(done.place, done);
         while let Some(done) = self.order.take() {
             self.print(done)?;
@@ -74,13 +74,13 @@ impl Reporter {
         Ok(())
     }
 
-    fn print(&mut self, mut done: Done) -> Result<(), Trouble> {
-        let tag = self.tag.then(|| done.errand.row.join(" "));
+    fn print(&mut self, mut done: FinishedItem) -> Result<(), Trouble> {
+        let tag = self.tag.then(|| done.item.row.join(" "));
         let printed = std::mem::take(&mut done.printed);
         let received = printed.stdout.len() + printed.stderr.len();
         if let Some(folder) = &self.results {
             let spill = self.spill.borrow();
-            results::files(folder, &done.errand.row, done.errand.sequence)
+            results::files(folder, &done.item.row, done.item.sequence)
                 .and_then(|mut files| {
                     spill.copy(&printed.stdout, &mut files.stdout)?;
                     spill.copy(&printed.stderr, &mut files.stderr)
@@ -104,7 +104,7 @@ impl Reporter {
         Ok(())
     }
 
-    fn log(&mut self, done: &Done, received: u64) -> Result<(), Trouble> {
+    fn log(&mut self, done: &FinishedItem, received: u64) -> Result<(), Trouble> {
         let Some(joblog) = &mut self.joblog else { return Ok(()) };
         // What we cancelled is not done: a run that goes on from here runs it.
         if done.was_cancelled {
@@ -112,30 +112,30 @@ impl Reporter {
         }
         let started = done.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         joblog
-            .add(&Entry {
-                sequence: done.errand.sequence,
+            .add(&JoblogEntry {
+                sequence: done.item.sequence,
                 host: done.ended.worker.as_deref().unwrap_or(":"),
                 started: started.as_secs_f64(),
                 run_time: done.ended.run_time,
                 received,
                 exit: done.ended.exit,
                 signal: done.ended.signal,
-                command: &done.errand.line,
+                command: &done.item.line,
             })
             .map_err(|error| failure(error.to_string()))
     }
 
-    fn explain(&mut self, done: &Done) {
+    fn explain(&mut self, done: &FinishedItem) {
         let Some(sentence) = done.ended.sentence.as_ref().filter(|_| !done.was_cancelled) else { return };
         self.sentences += 1;
         if self.sentences <= SENTENCES_MAX {
-            let Done { errand, .. } = done;
+            let FinishedItem { item, .. } = done;
             let command =
-                if errand.line.is_empty() { String::new() } else { format!(" ({})", short(&errand.line)) };
+                if item.line.is_empty() { String::new() } else { format!(" ({})", short(&item.line)) };
             let is_line =
-                done.ended.status == 127 && errand.words.first().is_some_and(|word| word.contains(' '));
+                done.ended.status == 127 && item.words.first().is_some_and(|word| word.contains(' '));
             let advice = if is_line { "; a whole line is for a shell: say --shell" } else { "" };
-            self.progress.tell(&format!("input {}{command}: {sentence}{advice}", errand.sequence));
+            self.progress.tell(&format!("input {}{command}: {sentence}{advice}", item.sequence));
         }
         if self.sentences == SENTENCES_MAX {
             self.progress.tell("what else goes wrong is counted, and not told one by one");
@@ -146,7 +146,7 @@ impl Reporter {
 fn write(
     number: usize,
     spill: &mut Spill,
-    stream: Stream,
+    stream: SpilledStream,
     tag: Option<&str>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -167,7 +167,7 @@ fn short(line: &str) -> String {
 }
 
 fn failure(message: String) -> Trouble {
-    Trouble::Failure(Failure::new(Kind::Other, message))
+    Trouble::Failure(Failure::new(FailureKind::Other, message))
 }
 
 fn unwritable(error: io::Error) -> Trouble {
@@ -175,5 +175,5 @@ fn unwritable(error: io::Error) -> Trouble {
         return Trouble::Unread;
     }
     let message = format!("what a command printed cannot be written: {error}");
-    Trouble::Failure(Failure::new(Kind::Output, message))
+    Trouble::Failure(Failure::new(FailureKind::Output, message))
 }

@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 use super::super::pool::PoolOption;
-use super::{Arguments, FlowOptions};
+use super::{FlowOptions, MapArguments};
 use crate::command::invocation::Invocation;
-use crate::exit::{Failure, Kind};
-use crate::map::errand::{Item, Maker};
+use crate::exit::{Failure, FailureKind};
 use crate::map::halt::Halt;
-use crate::map::inputs::Plan;
+use crate::map::inputs::InputPlan;
 use crate::map::joblog::{self, Joblog, JoblogError, Past};
 use crate::map::placeholder::Reading;
-use crate::map::reader::{self, Batch};
+use crate::map::reader::{self, InputBatch};
 use crate::map::records::Format;
 use crate::map::template::{Template, TemplateError};
+use crate::map::work_item::{InputItem, WorkItemBuilder};
 use crate::output::complain;
 
 /// What a run needs.
 pub(super) struct Settings {
-    pub(super) batches: mpsc::Receiver<Batch>,
-    pub(super) maker: Maker,
+    pub(super) batches: mpsc::Receiver<InputBatch>,
+    pub(super) builder: WorkItemBuilder,
     /// How many inputs there are, if that can be told before they are read.
     pub(super) total: Option<u64>,
     pub(super) joblog: Option<Joblog>,
@@ -38,8 +38,8 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn new(arguments: Arguments) -> Result<Self, Failure> {
-        let Arguments { input, output, flow, command, pool, words } = arguments;
+    pub(super) fn new(arguments: MapArguments) -> Result<Self, Failure> {
+        let MapArguments { input, output, flow, command, pool, words } = arguments;
         let invocation = command.invocation()?;
         let format = match (input.null, input.csv) {
             (true, _) => Format::Zero,
@@ -50,33 +50,34 @@ impl Settings {
         let reading = Reading { whole: &input.whole, shell, literal: input.literal };
         let repeats_only = flow.retry_failed && !flow.resume;
         let joblog = flow.joblog.as_deref().filter(|_| !output.dry_run);
-        let (batches, maker, total, joblog) = if repeats_only {
+        let (batches, builder, total, joblog) = if repeats_only {
             again(&flow, &words, output.results.is_some(), joblog)?
         } else {
-            let plan = Plan::new(words, &input.files).map_err(usage)?;
+            let plan = InputPlan::new(words, &input.files).map_err(usage)?;
             let template = Template::parse(&plan.command, reading).map_err(usage)?;
             fits(&template, plan.columns(format))?;
             if plan.reads_stdin() && std::io::stdin().is_terminal() {
                 complain("inputs are read from the terminal, one a line; Ctrl-D ends them");
             }
             let total = plan.count();
-            let inputs = plan.open(format).map_err(|error| Failure::new(Kind::Other, error.to_string()))?;
+            let inputs =
+                plan.open(format).map_err(|error| Failure::new(FailureKind::Other, error.to_string()))?;
             let joblog = joblog.map(Joblog::take).transpose().map_err(unusable)?;
             let past = past(&flow)?;
             let begin = if flow.resume { Joblog::go_on } else { Joblog::begin };
             let joblog = joblog.map(begin).transpose().map_err(unusable)?;
             (
                 reader::start(inputs).map_err(|error| {
-                    Failure::new(Kind::Other, format!("the inputs cannot be read: {error}"))
+                    Failure::new(FailureKind::Other, format!("the inputs cannot be read: {error}"))
                 })?,
-                Maker::new(Some(template), past, flow.retry_failed),
+                WorkItemBuilder::new(Some(template), past, flow.retry_failed),
                 total,
                 joblog,
             )
         };
         Ok(Self {
             batches,
-            maker,
+            builder,
             total,
             joblog,
             results: output.results,
@@ -91,7 +92,7 @@ impl Settings {
     }
 }
 
-type Source = (mpsc::Receiver<Batch>, Maker, Option<u64>, Option<Joblog>);
+type OpenedInputs = (mpsc::Receiver<InputBatch>, WorkItemBuilder, Option<u64>, Option<Joblog>);
 
 /// The commands of the joblog that failed.
 fn again(
@@ -99,7 +100,7 @@ fn again(
     words: &[String],
     keeps_results: bool,
     joblog: Option<&Path>,
-) -> Result<Source, Failure> {
+) -> Result<OpenedInputs, Failure> {
     if !words.is_empty() || keeps_results {
         return Err(usage(
             "--retry-failed takes the commands from the joblog, so leave the command, its inputs and --results away; \
@@ -110,10 +111,10 @@ fn again(
     let joblog = joblog.filter(|path| path.exists()).map(Joblog::take).transpose().map_err(unusable)?;
     let failed = joblog::failed(path_of(flow)).map_err(unusable)?;
     let joblog = joblog.map(Joblog::go_on).transpose().map_err(unusable)?;
-    let items: Vec<Item> =
-        failed.into_iter().map(|(sequence, line)| Item::Again { sequence, line }).collect();
+    let items: Vec<InputItem> =
+        failed.into_iter().map(|(sequence, line)| InputItem::Again { sequence, line }).collect();
     let total = items.len() as u64;
-    Ok((reader::of_items(items), Maker::new(None, Past::default(), true), Some(total), joblog))
+    Ok((reader::of_items(items), WorkItemBuilder::new(None, Past::default(), true), Some(total), joblog))
 }
 
 fn past(flow: &FlowOptions) -> Result<Past, Failure> {
@@ -135,9 +136,9 @@ fn fits(template: &Template, columns: Option<usize>) -> Result<(), Failure> {
 }
 
 fn usage(error: impl ToString) -> Failure {
-    Failure::new(Kind::Usage, error.to_string())
+    Failure::new(FailureKind::Usage, error.to_string())
 }
 
 fn unusable(error: JoblogError) -> Failure {
-    Failure::new(Kind::Other, error.to_string())
+    Failure::new(FailureKind::Other, error.to_string())
 }

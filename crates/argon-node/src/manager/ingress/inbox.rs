@@ -15,7 +15,7 @@ use crate::manager::peers::Port;
 
 /// Something that happened at a door.
 #[derive(Debug)]
-pub enum Event {
+pub enum PeerEvent {
     /// A peer proved the key.
     Admitted {
         /// Its number.
@@ -62,25 +62,25 @@ pub enum Event {
 /// The queue of events, shared by the doors and the driver.
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
-    shared: Rc<Shared>,
+    shared: Rc<InboxQueue>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    events: RefCell<VecDeque<Event>>,
+struct InboxQueue {
+    events: RefCell<VecDeque<PeerEvent>>,
     filled: Notify,
 }
 
 impl Inbox {
     /// Adds an event.
-    pub fn push(&self, event: Event) {
+    pub fn push(&self, event: PeerEvent) {
         self.shared.events.borrow_mut().push_back(event);
         self.shared.filled.notify_one();
     }
 
     /// The oldest event.
     #[must_use]
-    pub fn pop(&self) -> Option<Event> {
+    pub fn pop(&self) -> Option<PeerEvent> {
         self.shared.events.borrow_mut().pop_front()
     }
 

@@ -10,7 +10,7 @@ use argon_proto::id::to_hex;
 use argon_proto::key::{Key, Role};
 use tokio::net::TcpListener;
 
-use super::inbox::{Event, Inbox};
+use super::inbox::{Inbox, PeerEvent};
 use crate::exit::Failure;
 use crate::manager::event_loop::ManagerLoop;
 use crate::manager::peers::{Port, WorkerPort};
@@ -86,16 +86,16 @@ pub async fn serve(
 async fn attend(admitted: Admitted, link: ConnId, inbox: Inbox) {
     match admitted.role {
         Role::Client => {
-            let sent = |message| Event::ClientSent { link, message };
+            let sent = |message| PeerEvent::ClientSent { link, message };
             converse(admitted, link, &inbox, Port::Client, sent).await;
         }
         Role::Worker => {
             let port = |connection| Port::Worker(WorkerPort::Tcp(connection));
-            let sent = |message| Event::WorkerSent { link, message };
+            let sent = |message| PeerEvent::WorkerSent { link, message };
             converse(admitted, link, &inbox, port, sent).await;
         }
         Role::Observer | Role::Admin => {
-            let sent = |message| Event::AdminSent { link, message };
+            let sent = |message| PeerEvent::AdminSent { link, message };
             converse(admitted, link, &inbox, Port::Admin, sent).await;
         }
     }
@@ -107,16 +107,16 @@ async fn converse<In: Message, Out: Message>(
     link: ConnId,
     inbox: &Inbox,
     port: impl FnOnce(Rc<Connection<In, Out>>) -> Port,
-    sent: impl Fn(In) -> Event,
+    sent: impl Fn(In) -> PeerEvent,
 ) {
     let (role, from) = (admitted.role, admitted.from.to_string());
     let connection = Connection::new(admitted);
-    inbox.push(Event::Admitted { link, role, port: port(Rc::clone(&connection)), from });
+    inbox.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from });
     let end = connection::run(connection, |message| inbox.push(sent(message))).await;
     let (is_dead, why) = match end {
         End::Lost(why) => (false, why),
         End::Silent => (true, "it was silent for 15 s".to_owned()),
         End::Closed => (false, "this side closed the connection".to_owned()),
     };
-    inbox.push(Event::Gone { link, is_dead, why });
+    inbox.push(PeerEvent::Gone { link, is_dead, why });
 }

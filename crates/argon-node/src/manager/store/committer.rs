@@ -9,8 +9,8 @@ use argon_core::scheduler::Record;
 use argon_proto::BlobHash;
 use tokio::sync::mpsc as async_mpsc;
 
-use super::{Batch, Store, StoreError};
-use crate::exit::{Failure, Kind};
+use super::{CommitBatch, Store, StoreError};
+use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;
 
 /// What became of all records up to a number.
@@ -25,16 +25,16 @@ pub struct Committed {
 /// Hands records to a store in batches.
 #[derive(Debug)]
 pub struct Committer {
-    store: Place,
-    waiting: Batch,
+    store: StoreHandle,
+    waiting: CommitBatch,
     handed: u64,
     is_busy: bool,
 }
 
 #[derive(Debug)]
-enum Place {
+enum StoreHandle {
     Here(Box<dyn Store>),
-    Thread(mpsc::Sender<Batch>, async_mpsc::UnboundedReceiver<Result<(), StoreError>>),
+    Thread(mpsc::Sender<CommitBatch>, async_mpsc::UnboundedReceiver<Result<(), StoreError>>),
 }
 
 impl Committer {
@@ -43,8 +43,8 @@ impl Committer {
     /// # Errors
     /// If its thread cannot be started.
     pub fn new(store: Box<dyn Store>) -> Result<Self, Failure> {
-        let store = if store.is_slow() { start_thread(store)? } else { Place::Here(store) };
-        Ok(Self { store, waiting: Batch::default(), handed: 0, is_busy: false })
+        let store = if store.is_slow() { start_thread(store)? } else { StoreHandle::Here(store) };
+        Ok(Self { store, waiting: CommitBatch::default(), handed: 0, is_busy: false })
     }
 
     /// Adds records, with the blobs that their tasks name.
@@ -67,8 +67,8 @@ impl Committer {
         let batch = std::mem::take(&mut self.waiting);
         self.handed += batch.records.len() as u64;
         match &mut self.store {
-            Place::Here(store) => Some(Committed { up_to: self.handed, verdict: store.commit(&batch) }),
-            Place::Thread(batches, _) => {
+            StoreHandle::Here(store) => Some(Committed { up_to: self.handed, verdict: store.commit(&batch) }),
+            StoreHandle::Thread(batches, _) => {
                 self.is_busy = true;
                 // If the thread is gone, its answer's channel is closed too, and that is told there.
                 let _ = batches.send(batch);
@@ -80,19 +80,19 @@ impl Committer {
     /// Waits for a slow store's answer; for ever if nothing was asked.
     pub async fn answer(&mut self) -> Committed {
         match &mut self.store {
-            Place::Thread(_, verdicts) if self.is_busy => {
+            StoreHandle::Thread(_, verdicts) if self.is_busy => {
                 let gone = || Err(StoreError::Broken("the store's thread has ended".to_owned()));
                 let verdict = verdicts.recv().await.unwrap_or_else(gone);
                 self.is_busy = false;
                 Committed { up_to: self.handed, verdict }
             }
-            Place::Thread(..) | Place::Here(_) => std::future::pending().await,
+            StoreHandle::Thread(..) | StoreHandle::Here(_) => std::future::pending().await,
         }
     }
 }
 
-fn start_thread(mut store: Box<dyn Store>) -> Result<Place, Failure> {
-    let (batches, incoming) = mpsc::channel::<Batch>();
+fn start_thread(mut store: Box<dyn Store>) -> Result<StoreHandle, Failure> {
+    let (batches, incoming) = mpsc::channel::<CommitBatch>();
     let (answers, verdicts) = async_mpsc::unbounded_channel();
     std::thread::Builder::new()
         .name("argon store".to_owned())
@@ -104,12 +104,12 @@ fn start_thread(mut store: Box<dyn Store>) -> Result<Place, Failure> {
             }
         })
         .map_err(|error| {
-            Failure::new(Kind::Store, format!("the store's thread cannot be started: {error}"))
+            Failure::new(FailureKind::Store, format!("the store's thread cannot be started: {error}"))
         })?;
-    Ok(Place::Thread(batches, verdicts))
+    Ok(StoreHandle::Thread(batches, verdicts))
 }
 
-fn commit(store: &mut dyn Store, batch: &Batch) -> Result<(), StoreError> {
+fn commit(store: &mut dyn Store, batch: &CommitBatch) -> Result<(), StoreError> {
     if must_fail("commit.begin") {
         return Err(StoreError::Full("the disk is full (a test's)".to_owned()));
     }

@@ -10,7 +10,7 @@ use argon_proto::{
 };
 use bytes::Bytes;
 
-use super::{Batch, DiskStore, Store, StoreError};
+use super::{CommitBatch, DiskStore, Store, StoreError};
 
 fn id(sequence: u64) -> TaskId {
     TaskId { session: SessionId([3; 16]), sequence }
@@ -37,12 +37,12 @@ fn outcome(sequence: u64) -> Outcome {
     Outcome::reported(id(sequence), Attempt(1), Status::Died, 12, &Report::of("it died"))
 }
 
-fn accepted(tasks: &[Task]) -> Batch {
-    Batch { records: tasks.iter().cloned().map(Record::TaskAccepted).collect(), blobs: vec![code()] }
+fn accepted(tasks: &[Task]) -> CommitBatch {
+    CommitBatch { records: tasks.iter().cloned().map(Record::TaskAccepted).collect(), blobs: vec![code()] }
 }
 
-fn only(records: Vec<Record>) -> Batch {
-    Batch { records, blobs: Vec::new() }
+fn only(records: Vec<Record>) -> CommitBatch {
+    CommitBatch { records, blobs: Vec::new() }
 }
 
 /// `open` opens the same store again and again.

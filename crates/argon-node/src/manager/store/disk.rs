@@ -15,7 +15,7 @@ use argon_proto::{Attempt, AttemptId, BlobHash, Message, Payload, Task, TaskId};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::damage::{Damage, without_panic};
-use super::{Batch, Loaded, Store, StoreError};
+use super::{CommitBatch, Loaded, Store, StoreError};
 use crate::failpoint::must_fail;
 
 const TASKS: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("tasks");
@@ -73,7 +73,7 @@ impl DiskStore {
         Ok(())
     }
 
-    fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
+    fn write(&self, batch: &CommitBatch) -> Result<(), redb::Error> {
         let transaction = self.database.begin_write()?;
         for (hash, payload) in &batch.blobs {
             let mut blobs = transaction.open_table(BLOBS)?;
@@ -121,7 +121,7 @@ impl DiskStore {
     }
 
     /// Refuses a batch before anything is written if the file system might not have the room.
-    fn make_sure_of_room(&self, batch: &Batch) -> Result<(), StoreError> {
+    fn make_sure_of_room(&self, batch: &CommitBatch) -> Result<(), StoreError> {
         let records: u64 = batch.records.iter().map(weight).sum();
         let blobs: u64 = batch.blobs.iter().map(|(_, payload)| payload.len()).sum();
         let wanted = SPARE_BYTES + 2 * (records + blobs);
@@ -146,7 +146,7 @@ impl DiskStore {
 }
 
 impl Store for DiskStore {
-    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &CommitBatch) -> Result<(), StoreError> {
         let only_forgets = batch.records.iter().all(|record| matches!(record, Record::TaskForgotten(_)));
         if !only_forgets {
             self.make_sure_of_room(batch)?;

@@ -1,13 +1,13 @@
 //! A store without files: detached tasks survive their client, not their manager.
 
-use super::{Batch, Loaded, Store, StoreError};
+use super::{CommitBatch, Loaded, Store, StoreError};
 
 /// Keeps nothing beyond what the scheduler itself keeps.
 #[derive(Debug, Default)]
 pub struct MemoryStore;
 
 impl Store for MemoryStore {
-    fn commit(&mut self, _batch: &Batch) -> Result<(), StoreError> {
+    fn commit(&mut self, _batch: &CommitBatch) -> Result<(), StoreError> {
         Ok(())
     }
 

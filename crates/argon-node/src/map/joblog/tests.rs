@@ -2,9 +2,9 @@
 
 use super::*;
 
-struct Place(PathBuf);
+struct TestFolder(PathBuf);
 
-impl Place {
+impl TestFolder {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("argon-joblog-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
@@ -12,14 +12,14 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-fn entry(sequence: u64, exit: i32, command: &str) -> Entry<'_> {
-    Entry {
+fn entry(sequence: u64, exit: i32, command: &str) -> JoblogEntry<'_> {
+    JoblogEntry {
         sequence,
         host: "box:8001",
         started: 1_700_000_000.5,
@@ -33,7 +33,7 @@ fn entry(sequence: u64, exit: i32, command: &str) -> Entry<'_> {
 
 #[test]
 fn lines_have_the_columns_of_gnu_parallel() {
-    let place = Place::new("columns");
+    let place = TestFolder::new("columns");
     Joblog::take(&place.0)
         .and_then(Joblog::begin)
         .expect("made")
@@ -45,7 +45,7 @@ fn lines_have_the_columns_of_gnu_parallel() {
 
 #[test]
 fn a_run_goes_on_where_it_stopped_and_the_last_line_of_a_number_counts() {
-    let place = Place::new("resume");
+    let place = TestFolder::new("resume");
     let mut log = Joblog::take(&place.0).and_then(Joblog::begin).expect("made");
     log.add(&entry(1, 0, "a")).expect("written");
     log.add(&entry(2, 1, "b")).expect("written");
@@ -64,7 +64,7 @@ fn a_run_goes_on_where_it_stopped_and_the_last_line_of_a_number_counts() {
 
 #[test]
 fn the_log_of_another_run_is_refused() {
-    let place = Place::new("other");
+    let place = TestFolder::new("other");
     Joblog::take(&place.0)
         .and_then(Joblog::begin)
         .expect("made")
@@ -78,7 +78,7 @@ fn the_log_of_another_run_is_refused() {
 
 #[test]
 fn what_is_no_joblog_is_refused_and_left_alone() {
-    let place = Place::new("foreign");
+    let place = TestFolder::new("foreign");
     for text in ["hello\n", "hello", &format!("{HEADING}\n1\t2\n"), &format!("{HEADING}\nx\n")] {
         std::fs::write(&place.0, text).expect("written");
         let error = Past::read(&place.0).expect_err("no joblog").to_string();
@@ -89,7 +89,7 @@ fn what_is_no_joblog_is_refused_and_left_alone() {
 
 #[test]
 fn one_run_has_the_log_and_another_is_told_which() {
-    let place = Place::new("locked");
+    let place = TestFolder::new("locked");
     let mut first = Joblog::take(&place.0).and_then(Joblog::begin).expect("made");
     first.add(&entry(1, 0, "a")).expect("written");
     let text = Joblog::take(&place.0).expect_err("it is taken").to_string();
@@ -103,7 +103,7 @@ fn one_run_has_the_log_and_another_is_told_which() {
 
 #[test]
 fn half_a_line_at_the_end_is_forgotten() {
-    let place = Place::new("torn");
+    let place = TestFolder::new("torn");
     Joblog::take(&place.0).and_then(Joblog::begin).expect("made").add(&entry(1, 0, "a")).expect("written");
     let whole = std::fs::read_to_string(&place.0).expect("read");
     std::fs::write(&place.0, format!("{whole}2\tbox")).expect("written");
@@ -115,7 +115,7 @@ fn half_a_line_at_the_end_is_forgotten() {
 
 #[test]
 fn a_log_that_does_not_exist_yet_is_an_empty_past_but_has_no_failures_to_retry() {
-    let place = Place::new("none");
+    let place = TestFolder::new("none");
     assert!(!Past::read(&place.0).expect("nothing").is_done(1, "a", false).expect("nothing"));
     assert!(failed(&place.0).expect_err("nothing to retry").to_string().contains("cannot be used"));
     Joblog::take(&place.0).and_then(Joblog::go_on).expect("made");

@@ -5,8 +5,8 @@
 
 use super::here::HereDocument;
 use super::judge::{self, EXPANSION, PLACE};
-use super::{Check, Form, Piece, Spot};
-use crate::map::placeholder::{Place, Reading};
+use super::{Check, Form, ScriptPart, Spot};
+use crate::map::placeholder::{Placeholder, Reading};
 use crate::map::template::TemplateError;
 
 /// Constructs within constructs, at most: more is no script of a person.
@@ -14,7 +14,7 @@ const DEPTH_MAX: u32 = 100;
 
 /// What was read.
 pub(super) struct Scanned {
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Vec<ScriptPart>,
     /// True if a word that follows would be an argument of the last command.
     pub(super) takes_word: bool,
 }
@@ -24,7 +24,7 @@ pub(super) struct Scanner<'a> {
     pub(super) line: &'a str,
     pub(super) at: usize,
     pub(super) reading: Reading<'a>,
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Vec<ScriptPart>,
     text: String,
     /// Here-documents whose text begins behind the present line.
     pub(super) here: Vec<HereDocument>,
@@ -236,22 +236,22 @@ impl<'a> Scanner<'a> {
     }
 
     /// The placeholder that comes next.
-    pub(super) fn find(&self) -> Result<Option<(Place, usize)>, TemplateError> {
+    pub(super) fn find(&self) -> Result<Option<(Placeholder, usize)>, TemplateError> {
         self.reading.find(self.line, self.at)
     }
 
     /// Puts a placeholder where it stands.
-    pub(super) fn put(&mut self, place: Place, length: usize, form: Form, word: &mut Word) {
+    pub(super) fn put(&mut self, place: Placeholder, length: usize, form: Form, word: &mut Word) {
         self.flush();
         word.places.push(self.pieces.len());
         word.text.push(PLACE);
-        self.pieces.push(Piece::Spot(Spot { place, form, check: Check::Any }));
+        self.pieces.push(ScriptPart::Spot(Spot { place, form, check: Check::Any }));
         self.at += length;
     }
 
     /// What is put at a placeholder must pass a check.
     fn require(&mut self, piece: usize, check: Check) {
-        if let Piece::Spot(spot) = &mut self.pieces[piece]
+        if let ScriptPart::Spot(spot) = &mut self.pieces[piece]
             && spot.check < check
         {
             spot.check = check;
@@ -265,7 +265,7 @@ impl<'a> Scanner<'a> {
 
     fn flush(&mut self) {
         if !self.text.is_empty() {
-            self.pieces.push(Piece::Text(std::mem::take(&mut self.text)));
+            self.pieces.push(ScriptPart::Text(std::mem::take(&mut self.text)));
         }
     }
 
@@ -277,7 +277,7 @@ impl<'a> Scanner<'a> {
 
     /// True if a placeholder was put since the mark.
     pub(super) fn has_place_since(&self, mark: usize) -> bool {
-        self.pieces[mark..].iter().any(|piece| matches!(piece, Piece::Spot(_)))
+        self.pieces[mark..].iter().any(|piece| matches!(piece, ScriptPart::Spot(_)))
     }
 
     pub(super) fn rest(&self) -> &'a str {

@@ -9,7 +9,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use argon_proto::{Payload, Task};
-use serde::Deserialize;
+
+use crate::command::meta::{CommandMeta, PackedWords};
 
 /// A command to start.
 #[derive(Debug)]
@@ -28,27 +29,6 @@ pub(crate) struct CommandLine {
     pub(crate) input: Payload,
 }
 
-#[derive(Deserialize)]
-struct Meta {
-    argv: Option<Vec<String>>,
-    packed: Option<Packed>,
-    cwd: Option<PathBuf>,
-    #[serde(default)]
-    env: BTreeMap<OsText, OsText>,
-    umask: Option<u32>,
-    stdin: Option<String>,
-}
-
-/// How much of the payload is words and variables.
-#[derive(Deserialize)]
-struct Packed {
-    bytes: usize,
-    argv: usize,
-}
-
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct OsText(String);
-
 impl CommandLine {
     /// Reads it.
     ///
@@ -56,9 +36,10 @@ impl CommandLine {
     /// With what is wrong with the task.
     pub(crate) fn of(task: &Task) -> Result<Self, String> {
         let unsaid = |why: String| format!("the task does not say in its meta what command to run: {why}");
-        let meta: Meta = serde_json::from_slice(task.meta()).map_err(|error| unsaid(error.to_string()))?;
+        let meta: CommandMeta =
+            serde_json::from_slice(task.meta()).map_err(|error| unsaid(error.to_string()))?;
         let mut variables: BTreeMap<OsString, OsString> =
-            meta.env.into_iter().map(|(name, value)| (name.0.into(), value.0.into())).collect();
+            meta.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let (words, input) = match (meta.argv, meta.packed) {
             (Some(argv), None) => (argv.into_iter().map(OsString::from).collect(), task.payload.clone()),
             (None, Some(packed)) => {
@@ -73,13 +54,13 @@ impl CommandLine {
             return Err("the task names no command: its argv is empty".to_owned());
         }
         let asks = meta.stdin.as_deref() == Some("ask");
-        Ok(Self { words, folder: meta.cwd, variables, umask: meta.umask, asks, input })
+        Ok(Self { words, folder: meta.cwd.map(PathBuf::from), variables, umask: meta.umask, asks, input })
     }
 }
 
 type Unpacked = (Vec<OsString>, Vec<(OsString, OsString)>, Payload);
 
-fn unpack(payload: &Payload, packed: &Packed) -> Result<Unpacked, String> {
+fn unpack(payload: &Payload, packed: &PackedWords) -> Result<Unpacked, String> {
     let (head, input) =
         split(payload, packed.bytes).ok_or("the payload is shorter than what is packed in it")?;
     let head = head.strip_suffix(&[0]).ok_or("what is packed does not end in a zero byte")?;

@@ -6,7 +6,7 @@ use crate::exit;
 
 /// The end of a command.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ended {
+pub struct CommandEnd {
     /// The exit status that stands for it: the command's own, or one of [`exit`].
     pub status: u8,
     /// What the joblog says: the command's own status, or -1 if it has none.
@@ -23,7 +23,7 @@ pub struct Ended {
     pub output: Option<String>,
 }
 
-impl Ended {
+impl CommandEnd {
     /// Reads an outcome, or why there is none.
     #[must_use]
     pub fn of(end: &Result<Outcome, Error>) -> Self {
@@ -103,11 +103,11 @@ mod tests {
 
     use super::*;
 
-    fn ended(status: Status, report: Report) -> Ended {
+    fn ended(status: Status, report: Report) -> CommandEnd {
         let id = TaskId { session: SessionId([1; 16]), sequence: 1 };
         let mut outcome = Outcome::reported(id, Attempt(1), status, 1_500_000, &report);
         outcome.payload = Payload::default();
-        Ended::of(&Ok(outcome))
+        CommandEnd::of(&Ok(outcome))
     }
 
     #[test]

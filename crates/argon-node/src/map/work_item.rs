@@ -6,7 +6,7 @@ use super::template::Template;
 
 /// One command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errand {
+pub struct WorkItem {
     /// The number of its input, from 1.
     pub sequence: u64,
     /// The input.
@@ -19,7 +19,7 @@ pub struct Errand {
 
 /// What the inputs hold next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub enum InputItem {
     /// An input.
     Row(Vec<String>),
     /// An input that cannot be used, and why.
@@ -35,9 +35,9 @@ pub enum Item {
 
 /// What becomes of an item.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum Built {
     /// A command to run.
-    Errand(Errand),
+    Item(WorkItem),
     /// None can be made of it, and why: it counts as failed.
     Failed {
         /// The number of the input.
@@ -51,14 +51,14 @@ pub enum Made {
 
 /// Makes commands of inputs.
 #[derive(Debug)]
-pub struct Maker {
+pub struct WorkItemBuilder {
     template: Option<Template>,
     past: Past,
     retry_failed: bool,
     sequence: u64,
 }
 
-impl Maker {
+impl WorkItemBuilder {
     /// With this command, leaving out what is done. Without a command only items of a joblog can be made.
     #[must_use]
     pub fn new(template: Option<Template>, past: Past, retry_failed: bool) -> Self {
@@ -69,33 +69,33 @@ impl Maker {
     ///
     /// # Errors
     /// If the joblog is that of another run.
-    pub fn make(&mut self, item: Item) -> Result<Made, JoblogError> {
+    pub fn build(&mut self, item: InputItem) -> Result<Built, JoblogError> {
         let row = match item {
-            Item::Again { sequence, line } => {
+            InputItem::Again { sequence, line } => {
                 let words = quote::words(&line)
                     .unwrap_or_else(|| vec!["sh".to_owned(), "-c".to_owned(), line.clone()]);
-                return Ok(Made::Errand(Errand { sequence, row: vec![line.clone()], words, line }));
+                return Ok(Built::Item(WorkItem { sequence, row: vec![line.clone()], words, line }));
             }
-            Item::Row(row) => row,
-            Item::Bad(why) => {
+            InputItem::Row(row) => row,
+            InputItem::Bad(why) => {
                 self.sequence += 1;
-                return Ok(Made::Failed { sequence: self.sequence, why });
+                return Ok(Built::Failed { sequence: self.sequence, why });
             }
         };
         self.sequence += 1;
         let sequence = self.sequence;
         let Some(template) = &self.template else {
-            return Ok(Made::Failed { sequence, why: "there is no command for it".to_owned() });
+            return Ok(Built::Failed { sequence, why: "there is no command for it".to_owned() });
         };
         let words = match template.fill(&row, sequence) {
             Ok(words) => words,
-            Err(error) => return Ok(Made::Failed { sequence, why: error.to_string() }),
+            Err(error) => return Ok(Built::Failed { sequence, why: error.to_string() }),
         };
         let line = quote::line(&words);
         if self.past.is_done(sequence, &line, self.retry_failed)? {
-            return Ok(Made::Done);
+            return Ok(Built::Done);
         }
-        Ok(Made::Errand(Errand { sequence, row, words, line }))
+        Ok(Built::Item(WorkItem { sequence, row, words, line }))
     }
 }
 
@@ -104,31 +104,35 @@ mod tests {
     use super::super::placeholder::Reading;
     use super::*;
 
-    fn maker(command: &[&str]) -> Maker {
+    fn builder(command: &[&str]) -> WorkItemBuilder {
         let words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
         let template = Template::parse(&words, Reading { whole: "{}", shell: None, literal: false });
-        Maker::new(Some(template.expect("it can be read")), Past::default(), false)
+        WorkItemBuilder::new(Some(template.expect("it can be read")), Past::default(), false)
     }
 
     #[test]
     fn inputs_are_numbered_also_those_that_cannot_be_used() {
-        let mut maker = maker(&["echo", "{#}", "{2}"]);
-        let row = |values: &[&str]| Item::Row(values.iter().map(|value| (*value).to_owned()).collect());
-        let Ok(Made::Errand(first)) = maker.make(row(&["a", "b c"])) else { panic!("a command") };
+        let mut builder = builder(&["echo", "{#}", "{2}"]);
+        let row = |values: &[&str]| InputItem::Row(values.iter().map(|value| (*value).to_owned()).collect());
+        let Ok(Built::Item(first)) = builder.build(row(&["a", "b c"])) else { panic!("a command") };
         assert_eq!((first.sequence, first.line.as_str()), (1, "echo 1 'b c'"));
-        assert!(matches!(maker.make(row(&["a"])), Ok(Made::Failed { sequence: 2, .. })));
-        assert!(matches!(maker.make(Item::Bad("no text".into())), Ok(Made::Failed { sequence: 3, .. })));
-        let Ok(Made::Errand(last)) = maker.make(row(&["a", "b"])) else { panic!("a command") };
+        assert!(matches!(builder.build(row(&["a"])), Ok(Built::Failed { sequence: 2, .. })));
+        assert!(matches!(
+            builder.build(InputItem::Bad("no text".into())),
+            Ok(Built::Failed { sequence: 3, .. })
+        ));
+        let Ok(Built::Item(last)) = builder.build(row(&["a", "b"])) else { panic!("a command") };
         assert_eq!(last.sequence, 4);
     }
 
     #[test]
     fn commands_of_a_joblog_run_as_they_stand_there_or_in_a_shell() {
-        let mut maker = Maker::new(None, Past::default(), true);
-        let mut again = |line: &str| match maker.make(Item::Again { sequence: 7, line: line.to_owned() }) {
-            Ok(Made::Errand(errand)) => errand.words,
-            other => panic!("{other:?}"),
-        };
+        let mut builder = WorkItemBuilder::new(None, Past::default(), true);
+        let mut again =
+            |line: &str| match builder.build(InputItem::Again { sequence: 7, line: line.to_owned() }) {
+                Ok(Built::Item(item)) => item.words,
+                other => panic!("{other:?}"),
+            };
         assert_eq!(again("echo 'a b'"), ["echo", "a b"]);
         assert_eq!(again("exit $N"), ["sh", "-c", "exit $N"]);
     }
