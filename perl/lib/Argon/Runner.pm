@@ -15,6 +15,7 @@ use Argon::Protocol        qw(:all);
 use Argon::Runner::Caller  ();
 use Argon::Runner::Kernel  ();
 use Argon::Runner::LeasePipe  ();
+use Argon::Runner::Leftovers ();
 use Argon::Runner::Code    ();
 use Argon::Runner::Modules ();
 use Argon::Runner::FastPath   ();
@@ -41,6 +42,9 @@ sub start {
     @ARGV = ();
     $self->{reset} = Argon::Runner::Reset->new;
     $self->{about} = _about($ENV{ARGON_WORKER});
+    $self->{leftovers} = Argon::Runner::Leftovers->new;
+    # A worker that gives numbers of system calls understands LEAVES.
+    $self->{can_leave} = Argon::Runner::Kernel::has('ppoll');
     my $version = sprintf '%vd', $^V;
     my $claims  = $self->{claims}->can_claim ? 'true' : 'false';
     $self->{socket}->send_frame(READY, qq({"runtime":"perl","version":"$version","pid":$$,"claims":$claims}));
@@ -108,6 +112,7 @@ sub execute {
 
     @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)} = (unpack('H*', $id), $attempt);
     $self->{modules}->task(substr $body, 0, 28);
+    $self->{leftovers}->begin if !$self->{leftovers}->has_begun;
     my $begun = Time::HiRes::time();
     my ($ok, $list) = $self->_call($task, $payload);
     $self->_end_child($ok, $list) if $$ != $self->{process};
@@ -120,9 +125,11 @@ sub execute {
     Argon::Data::Weak::end_task();
     Argon::Code::Receive::restore();
     $self->{reset}->flush;
+    my $leaves = defined $self->{leftovers}->look && $self->{can_leave};
     my $report = $status == STATUS_OK ? q{} : $self->{about};
     substr $report, -1, 1, q(,"stack":) . _json_text($task->{stack}) . q(}) if !$ok && defined $task->{stack};
-    $self->_send_outcome(substr($body, 0, 28), $status, $codec, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
+    $self->_send_outcome(substr($body, 0, 28), $status, $codec, $leaves ? OUTCOME_LEAVES : 0, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
+    exit 0 if $leaves;
     $self->{code}->unsettle;
     return $self->{reset}->restore;
 }
@@ -132,7 +139,7 @@ sub tell {
     my ($self, $id_and_attempt, $codec, $run_us, $ok, $list) = @_;
     my ($status, $bytes) = _encode($ok, $list, $codec);
     my $report = $status == STATUS_OK ? q{} : $self->{about};
-    return $self->_send_outcome($id_and_attempt, $status, $codec, $run_us, \$report, \$bytes);
+    return $self->_send_outcome($id_and_attempt, $status, $codec, 0, $run_us, \$report, \$bytes);
 }
 
 sub _fetch_blob {
@@ -194,6 +201,7 @@ sub thrown {
 sub _prepare {
     my ($self, $task, $payload) = @_;
     my ($captures, $arguments);
+    my ($compiled, $modules) = ($self->{code}->compiled, scalar keys %INC);
     if ($task->{codec} == CODEC_JSON) {
         require JSON::PP;
         $arguments = JSON::PP->new->utf8->allow_nonref->decode(${$payload});
@@ -205,6 +213,8 @@ sub _prepare {
     my $entry
         = defined $task->{code} ? $self->{code}->from_blob($task->{code}) : $self->{code}->from_meta($task->{meta});
     @INC = @{ $entry->{inc} } if $entry->{inc};
+    $self->{leftovers}->calls_kernel if $entry->{calls_kernel};
+    $self->{leftovers}->loaded if $self->{code}->compiled != $compiled || keys %INC != $modules;
     return ($entry->{factory}->($captures), $arguments);
 }
 
@@ -235,9 +245,9 @@ sub _encode_list {
 }
 
 sub _send_outcome {
-    my ($self, $id_and_attempt, $status, $codec, $run_us, $report, $payload) = @_;
+    my ($self, $id_and_attempt, $status, $codec, $flags, $run_us, $report, $payload) = @_;
     my $length = length ${$payload};
-    my $head = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, 0, $run_us, length ${$report};
+    my $head = pack 'a28 C C n Q> N', $id_and_attempt, $status, $codec, $flags, $run_us, length ${$report};
     if ($length <= PART_BYTES_MAX) {
         return $self->{socket}->send_bytes($self->{claims}->output_left . pack('N C', 1 + OUTCOME_HEAD_BYTES + length(${$report}) + $length, OUTCOME) . $head
                 . pack('N Q>', 0, $length) . ${$report} . ${$payload});

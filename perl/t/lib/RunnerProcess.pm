@@ -17,6 +17,7 @@ use Socket;
 
 use Argon::Data;
 use Argon::Protocol qw(:all);
+use SystemCalls;
 
 my $DEADLINE_S = 20;
 my $ROOT       = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
@@ -47,7 +48,7 @@ sub start {
         POSIX::dup2(fileno $errors_end, 2);
         fcntl $its, F_SETFD, 0;
         POSIX::close($_) for map { fileno $_ } $mine, $output, $errors, $output_end, $errors_end;
-        %ENV = (PATH => $ENV{PATH}, ARGON_WORKER => 'test', %environment, ARGON_RUNNER_FD => fileno $its);
+        %ENV = (PATH => $ENV{PATH}, ARGON_WORKER => 'test', ARGON_SYSCALLS => SystemCalls::text(), %environment, ARGON_RUNNER_FD => fileno $its);
         exec $^X, '-e', bootstrap() or POSIX::_exit(127);
     }
     my $self = bless { socket => $mine, output => $output, errors => $errors, process => $process, owner => $$, sequence => 0 }, $class;

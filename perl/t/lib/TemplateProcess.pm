@@ -13,27 +13,9 @@ use Socket;
 
 use Argon::Protocol qw(:all);
 use RunnerProcess;
-
-# As libc has them for the worker; by the name of the machine.
-my %NUMBERS = (
-    x86_64 => {
-        recvmsg => 47, sendmsg => 46, clone => 56, prctl => 157, setsid => 112, rt_sigprocmask => 14, prlimit64 => 302, ppoll => 271,
-    },
-    aarch64 => {
-        recvmsg => 212, sendmsg => 211, clone => 220, prctl => 167, setsid => 157, rt_sigprocmask => 135, prlimit64 => 261, ppoll => 73,
-    },
-);
+use SystemCalls;
 
 my $SCM_RIGHTS = 1;
-
-# By name, for this machine; nothing where templates cannot be.
-sub numbers { return $NUMBERS{ (POSIX::uname())[4] } }
-
-# As a worker gives them to runners and templates.
-sub numbers_text {
-    my $numbers = numbers();
-    return join ',', map {"$_:$numbers->{$_}"} sort keys %{$numbers};
-}
 
 sub start {
     my ($class, %environment) = @_;
@@ -48,7 +30,7 @@ sub start {
         # As a worker does, which marks its own descriptors: the template inherits none of them.
         opendir my $folder, '/proc/self/fd' or die $!;
         POSIX::close($_) for grep { /\d/ && $_ > 2 && $_ != fileno $its } readdir $folder;
-        %ENV = (PATH => $ENV{PATH}, ARGON_WORKER => 'test', ARGON_FIONREAD => 0x541B, ARGON_SYSCALLS => numbers_text(), %environment,
+        %ENV = (PATH => $ENV{PATH}, ARGON_WORKER => 'test', ARGON_FIONREAD => 0x541B, ARGON_SYSCALLS => SystemCalls::text(), %environment,
             ARGON_TEMPLATE => 1, ARGON_RUNNER_FD => fileno $its);
         exec $^X, '-e', RunnerProcess::bootstrap() or POSIX::_exit(127);
     }
@@ -107,7 +89,7 @@ sub send_with_descriptors {
     my $control = pack 'Q i i i*', 16 + 4 * @descriptors, SOL_SOCKET, $SCM_RIGHTS, @descriptors;
     my $vector  = pack 'P Q', $bytes, length $bytes;
     my $message = pack 'x8 x8 P Q P Q x8', $vector, 1, $control, length $control;
-    my $sent = syscall numbers()->{sendmsg}, fileno($self->{socket}) + 0, $message, 0;
+    my $sent = syscall SystemCalls::numbers()->{sendmsg}, fileno($self->{socket}) + 0, $message, 0;
     die "sendmsg: $!" if $sent != length $bytes;
     return;
 }

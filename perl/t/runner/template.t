@@ -10,7 +10,7 @@ use Argon::Code;
 use Argon::Protocol qw(:all);
 use TemplateProcess;
 
-plan skip_all => 'workers do not use templates on this machine' if !TemplateProcess::numbers();
+plan skip_all => 'workers do not use templates on this machine' if !%{ SystemCalls::numbers() };
 
 my $template = TemplateProcess->start;
 my $ready    = $template->ready;
@@ -45,7 +45,7 @@ sub told {
     is_deeply [told($runner, sub { (scalar(@ARGV), $SIG{INT} // 'none', $SIG{PIPE}) })], [0, 'none', 'DEFAULT'], 'its_arguments_and_signals_are_those_of_a_runner';
     open my $name, '<', '/proc/' . $runner->process . '/cmdline' or die $!;
     like readline $name, qr/\Aargon runner/, 'its_name_is_that_of_a_runner';
-    my $prctl = TemplateProcess::numbers()->{prctl};
+    my $prctl = SystemCalls::numbers()->{prctl};
     is_deeply [told($runner, sub { my $signal = pack 'i', 99; syscall $prctl, 2, $signal, 0, 0, 0; unpack 'i', $signal })], [9], 'it_ends_with_its_worker';
     my @held = descriptors_of($runner->process);
     is scalar(grep { $_->[1] =~ /\Asocket:/ } @held), 1, 'it_has_one_socket_which_is_not_that_of_the_template';

@@ -18,7 +18,7 @@ my $INSTALLS_NOTHING
 
 sub new {
     my ($class) = @_;
-    return bless { text => {}, entry => {}, by_name => {}, contained => {}, installing => {}, unsettled => {} }, $class;
+    return bless { text => {}, entry => {}, by_name => {}, contained => {}, installing => {}, unsettled => {}, compiled => 0 }, $class;
 }
 
 sub keep_blob {
@@ -49,6 +49,9 @@ sub is_named {
     return ref $wanted eq 'HASH' && (defined $wanted->{class} || defined $wanted->{call});
 }
 
+# How often code was compiled, or looked up by its name, so far.
+sub compiled { return $_[0]{compiled} }
+
 # By hash, the factories of code that can leave nothing behind, as long as this object lives.
 sub contained { return $_[0]{contained} }
 
@@ -69,9 +72,10 @@ sub from_blob {
     my ($self, $hash) = @_;
     return $self->{entry}{$hash} if exists $self->{entry}{$hash};
     my $before  = "@INC";
+    $self->{compiled}++;
     my $factory = eval { Argon::Code::receive($self->{text}{$hash}) };
     _refuse($@) if !defined $factory;
-    my $entry = { factory => $factory, inc => $before eq "@INC" ? undef : _hook_last() };
+    my $entry = { factory => $factory, inc => $before eq "@INC" ? undef : _hook_last(), calls_kernel => $self->{text}{$hash} =~ /\b(?:syscall|setitimer|ualarm)\b/ ? 1 : 0 };
     my $is_contained = !$entry->{inc} && _is_contained($self->{text}{$hash});
     my $installs     = $is_contained && $self->{text}{$hash} !~ $INSTALLS_NOTHING;
     $self->_keep($hash, $entry);
@@ -97,6 +101,7 @@ sub from_meta {
     return $self->{by_name}{$meta} if exists $self->{by_name}{$meta};
     require JSON::PP;
     my $wanted = eval { JSON::PP->new->utf8->decode($meta) };
+    $self->{compiled}++;
     my $code
         = ref $wanted ne 'HASH'      ? undef
         : defined $wanted->{class}   ? _class($wanted->{class})

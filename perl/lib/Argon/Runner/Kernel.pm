@@ -68,14 +68,49 @@ sub receive_with_descriptors {
 }
 
 # The signals that are blocked, as bytes.
+my $blocked = _room(SIGNALS_BYTES);
+
 sub blocked_signals {
-    my $blocked = _room(SIGNALS_BYTES);
     return syscall($number{rt_sigprocmask}, SIG_SETMASK, 0, $blocked, SIGNALS_BYTES) == 0 ? $blocked : undef;
 }
 
 sub block_signals {
-    my ($signals) = @_;
-    return syscall($number{rt_sigprocmask}, SIG_SETMASK, my $copy = $signals, 0, SIGNALS_BYTES) == 0;
+    my ($signals) = @_;    # a copy: perl makes a variable that the kernel may write to of what it gives
+    return syscall($number{rt_sigprocmask}, SIG_SETMASK, $signals, 0, SIGNALS_BYTES) == 0;
+}
+
+# Soft and hard values of the limits on processor time, files, memory, core files, processes and descriptors, as bytes.
+my @LIMITS = (0 .. 4, 6, 7, 9);
+my @limit  = map { _room(LIMIT_BYTES) } @LIMITS;
+
+sub limits {
+    for my $index (0 .. $#LIMITS) { syscall $number{prlimit64}, 0, $LIMITS[$index], 0, $limit[$index] }
+    return join q{}, @limit;
+}
+
+# Which of the first descriptors are open, as bytes: the answer of one poll. See descriptors_of.
+my $DESCRIPTORS = 128;
+my $POLL        = join q{}, map { pack 'i x4', $_ } 0 .. $DESCRIPTORS - 1;
+my $NO_TIME     = _room(16);
+my $POLLNVAL    = 0x20;
+
+sub open_descriptors {
+    my $answer = $POLL;
+    syscall $number{ppoll}, $answer, $DESCRIPTORS, $NO_TIME, 0, 0;
+    return $answer;
+}
+
+# The numbers of the open descriptors in such an answer.
+sub descriptors_of {
+    my ($answer) = @_;
+    my @revents = unpack '(x6 s)*', $answer;
+    return grep { !($revents[$_] & $POLLNVAL) } 0 .. $#revents;
+}
+
+# Closes a descriptor, whichever handles perl has on it.
+sub close_descriptor {
+    my ($descriptor) = @_;
+    return has('close') && syscall($number{close}, $descriptor + 0) == 0;
 }
 
 # A string of zero bytes with memory of its own, into which the kernel may write.

@@ -40,6 +40,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/Reset.pm",
     "Argon/Runner/Modules.pm",
     "Argon/Runner/LeasePipe.pm",
+    "Argon/Runner/Leftovers.pm",
     "Argon/Runner/Code.pm",
     "Argon/Runner/SharedValues.pm",
     "Argon/Runner/Stack.pm",
