@@ -20,6 +20,7 @@ mod processes;
 mod runners;
 mod runtime;
 mod stop;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod timers;

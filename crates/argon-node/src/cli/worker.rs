@@ -155,6 +155,7 @@ fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure
         perl: pool.perl.clone(),
         pythons: pool.python.clone(),
         remote_modules: !pool.no_remote_modules,
+        has_templates: true,
         drain_limit: pool.drain_limit,
     })
 }

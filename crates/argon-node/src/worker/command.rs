@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use argon_proto::conversation::child::TaskToken;
 use argon_proto::{AttemptId, Task};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -55,6 +56,7 @@ pub(crate) enum NotStarted {
 #[derive(Debug)]
 pub(crate) struct StartingCommand {
     pub(crate) mark: Mark,
+    token: TaskToken,
     /// Signal that it gets as soon as it is there.
     pub(crate) signal: Option<Signal>,
     attempt: AttemptIo,
@@ -77,8 +79,8 @@ struct Size {
 impl StartingCommand {
     /// Its process is there.
     pub(crate) fn started(self, (pid, descriptor): (Pid, OwnedFd)) -> Result<Runner, NotStarted> {
-        let Self { mark, signal, attempt, stdin, output: [stdout, stderr], .. } = self;
-        match Runner::of_command(Started { pid, descriptor, stdout, stderr }, mark, stdin) {
+        let Self { mark, token, signal, attempt, stdin, output: [stdout, stderr], .. } = self;
+        match Runner::of_command(Started { pid, descriptor, stdout, stderr }, (mark, token), stdin) {
             Ok(mut runner) => {
                 runner.queue.start(attempt);
                 if let Some(signal) = signal {
@@ -106,7 +108,12 @@ impl Commands {
     }
 
     /// What has to be started for a task, and what is needed when it is.
-    pub(crate) fn plan(&self, task: &Task, mark: Mark) -> Result<(StartingCommand, Plan), NotStarted> {
+    pub(crate) fn plan(
+        &self,
+        task: &Task,
+        mark: Mark,
+        token: TaskToken,
+    ) -> Result<(StartingCommand, Plan), NotStarted> {
         let line = CommandLine::of(task).map_err(|why| NotStarted::Command(None, why))?;
         let program = self.find_program(&line)?;
         let name = line.words[0].to_string_lossy().into_owned();
@@ -121,7 +128,7 @@ impl Commands {
         let plan = Plan {
             program: c_string(program.as_os_str()).map_err(unsayable)?,
             arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unsayable)?,
-            environment: self.environment_of(task, &line).map_err(unsayable)?,
+            environment: self.environment_of(task, token, &line).map_err(unsayable)?,
             folder: line.folder.as_ref().map(c_string).transpose().map_err(unsayable)?,
             umask: line.umask,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
@@ -131,6 +138,7 @@ impl Commands {
         };
         let starting = StartingCommand {
             mark,
+            token,
             signal: None,
             attempt: AttemptIo::of(task),
             stdin,
@@ -143,7 +151,7 @@ impl Commands {
         Ok((starting, plan))
     }
 
-    fn environment_of(&self, task: &Task, line: &CommandLine) -> io::Result<Vec<CString>> {
+    fn environment_of(&self, task: &Task, token: TaskToken, line: &CommandLine) -> io::Result<Vec<CString>> {
         let is_set = |name: &OsStr| line.variables.contains_key(name);
         let is_replaced = |variable: &&CString| {
             let name = variable.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
@@ -151,7 +159,12 @@ impl Commands {
         };
         let inherited = self.variables.iter().filter(|variable| !is_replaced(variable)).cloned();
         let AttemptId { task: id, attempt } = task.attempt_id();
-        let own = [format!("ARGON_TASK_ID={id}"), format!("ARGON_ATTEMPT={}", attempt.0)].map(OsString::from);
+        let own = [
+            format!("ARGON_TASK_ID={id}"),
+            format!("ARGON_ATTEMPT={}", attempt.0),
+            format!("ARGON_TASK_TOKEN={token}"),
+        ]
+        .map(OsString::from);
         let own = own.into_iter().chain(line.variables.iter().map(|(name, value)| {
             let mut text = name.clone();
             text.push("=");
@@ -244,6 +257,6 @@ impl fmt::Display for Size {
     }
 }
 
-fn on_machine(error: io::Error) -> NotStarted {
+pub(crate) fn on_machine(error: io::Error) -> NotStarted {
     NotStarted::Machine(error.to_string())
 }

@@ -28,6 +28,8 @@ pub struct WorkerConfig {
     pub pythons: Vec<PathBuf>,
     /// Whether tasks may load modules from their client.
     pub remote_modules: bool,
+    /// Whether runners of interpreters are forked from templates, where that is possible.
+    pub has_templates: bool,
     /// How long running tasks may take to finish when the worker drains.
     pub drain_limit: Duration,
 }

@@ -4,6 +4,7 @@
 mod effects;
 mod from_manager;
 mod from_runner;
+mod from_template;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -20,6 +21,7 @@ use super::processes::{ProcessEvent, Processes};
 use super::runners::Runners;
 use super::runners::runner::RunnerEvent;
 use super::stop::Stop;
+use super::templates;
 use super::timers::{Timer, Timers};
 use super::uplink::{Link, LinkEvent, LinkRead, Uplink};
 use crate::signals::{StopLevel, StopSignal};
@@ -119,6 +121,7 @@ impl WorkerLoop {
             Event::Runner(id, event) => self.on_runner(id, event),
             Event::Process(ProcessEvent::Spawned(spawned)) => self.on_spawned(spawned),
             Event::Process(ProcessEvent::ChildEnded) => self.processes.on_child_ended(&self.runners),
+            Event::Process(ProcessEvent::Template(key, event)) => self.on_template(key, event),
             Event::Process(ProcessEvent::PythonsFound) => self.on_pythons_found(),
             Event::Stop(StopLevel::Run) => {}
             Event::Stop(StopLevel::Drain) => {
@@ -145,6 +148,10 @@ impl WorkerLoop {
                     1.. if running == 0 => "no manager took the outcomes of its last tasks in time",
                     _ => "its tasks took too long to finish",
                 });
+            }
+            Timer::Template(key) => {
+                let complaint = "it did not send READY within 30 s".to_owned();
+                self.processes.templates.kill_for(key, complaint);
             }
             Timer::Runner(id) => {
                 if let Some(runner) = self.runners.get_mut(id) {
@@ -188,7 +195,7 @@ fn settings(config: &WorkerConfig, processes: &Processes) -> Settings {
         term_grace: TERM_GRACE,
         lease: LEASE,
         unsettled_bytes: UNSETTLED_BYTES,
-        has_templates: false,
+        has_templates: config.has_templates && templates::ARE_POSSIBLE,
         runners_max: Settings::default_runners_max(config.slots),
         runner_memory: u64::MAX,
         waiting_max: Settings::default_waiting_max(config.slots),

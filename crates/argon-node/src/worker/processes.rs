@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, STATIC_ADVICE};
+use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, STATIC_ADVICE, TemplateKey};
+use argon_proto::conversation::child::TaskToken;
 use argon_proto::{Runtime, Task, WorkerId};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::command::{Commands, NotStarted, StartingCommand};
@@ -18,11 +19,12 @@ use super::process::leftovers::Leftovers;
 use super::process::mark::Mark;
 use super::process::spawn::SpawnError;
 use super::process::spawners::{Spawned, Spawners};
-use super::process::start;
+use super::process::start::{self, Setting};
 use super::process::sweep::Alive;
 use super::runners::Runners;
 use super::runners::runner::Runner;
 use super::runtime::{Launch, Runtimes};
+use super::templates::{Forking, TemplateEvent, Templates};
 
 /// Pause before an executable is started again that another process held open.
 pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(1);
@@ -40,6 +42,7 @@ pub(crate) struct Processes {
     starting: BTreeMap<RunnerId, StartingCommand>,
     /// Runners whose executable another process held open, and how often it was tried.
     busy: BTreeMap<RunnerId, (RunnerKind, u32)>,
+    pub(crate) templates: Templates,
     leftovers: Leftovers,
     /// Marks given so far.
     marks: u32,
@@ -54,6 +57,8 @@ pub(crate) enum ProcessEvent {
     Spawned(Spawned),
     /// A child of the worker has ended.
     ChildEnded,
+    /// Something has happened to a template.
+    Template(TemplateKey, TemplateEvent),
     /// Python interpreters have reported their versions.
     PythonsFound,
 }
@@ -85,6 +90,7 @@ impl Processes {
             spawners: Spawners::new(config.slots),
             starting: BTreeMap::new(),
             busy: BTreeMap::new(),
+            templates: Templates::default(),
             leftovers: Leftovers::watch(config.id, guardian)?,
             marks: 0,
             trouble: None,
@@ -103,6 +109,7 @@ impl Processes {
         if self.runtimes.pythons.poll(cx) {
             found(ProcessEvent::PythonsFound);
         }
+        self.templates.poll(cx, |key, event| found(ProcessEvent::Template(key, event)));
         if let Poll::Ready(()) = self.leftovers.poll(cx) {
             found(ProcessEvent::ChildEnded);
         }
@@ -120,7 +127,9 @@ impl Processes {
         launch: &Launch,
     ) -> Result<Option<Runner>, NoRunner> {
         let mark = self.next_mark();
-        let started = start::start(launch, &self.environment, mark, kind.memory_mib);
+        let token = new_token().map_err(|error| NoRunner::on_machine(error.to_string()))?;
+        let setting = Setting { launch, environment: &self.environment, mark };
+        let started = start::start(&setting, token, kind.memory_mib);
         if let Err(SpawnError::Program(error)) = &started
             && error.kind() == ErrorKind::ExecutableFileBusy
         {
@@ -133,9 +142,51 @@ impl Processes {
         }
         self.busy.remove(&id);
         let runner = started.and_then(|started| {
-            Runner::new(started, kind, mark, &launch.preamble).map_err(SpawnError::System)
+            Runner::new(started, kind, (mark, token), &launch.preamble).map_err(SpawnError::System)
         });
         runner.map(Some).map_err(|error| no_runner(kind, launch, &error))
+    }
+
+    /// Starts a template.
+    ///
+    /// # Errors
+    /// With a message for people.
+    pub(crate) fn start_template(&mut self, key: TemplateKey) -> Result<(), String> {
+        let launch = self.runtimes.launch(key).ok_or("this worker does not have that interpreter")?;
+        let mark = self.next_mark();
+        let setting = Setting { launch: &launch, environment: &self.environment, mark };
+        let started = start::start_template(&setting).map_err(|error| error.to_string())?;
+        let pid = started.pid;
+        self.templates.insert(key, started, mark, &launch.preamble).map_err(|error| {
+            let _ = killpg(pid, Signal::SIGKILL);
+            error.to_string()
+        })
+    }
+
+    /// Asks a template for a runner.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    pub(crate) fn fork_runner(
+        &mut self,
+        key: TemplateKey,
+        id: RunnerId,
+        kind: RunnerKind,
+    ) -> Result<(), NoRunner> {
+        let forked = new_token().and_then(|token| self.templates.fork(key, id, kind, token));
+        forked.map_err(|error| NoRunner::on_machine(error.to_string()))
+    }
+
+    /// A template has forked a runner, or could not.
+    ///
+    /// # Errors
+    /// If the runner cannot be used.
+    pub(crate) fn on_forked(&mut self, forking: Forking, pid: io::Result<Pid>) -> Result<Runner, NoRunner> {
+        let mark = self.next_mark();
+        let (kind, token) = (forking.kind, forking.token);
+        let started = pid.and_then(|pid| forking.started(pid, mark));
+        let runner = started.and_then(|started| Runner::new(started, kind, (mark, token), &[]));
+        runner.map_err(|error| NoRunner::on_machine(format!("it could not be forked: {error}")))
     }
 
     /// The runners to start again.
@@ -146,7 +197,10 @@ impl Processes {
     /// Starts a command. Returns what the pool is told if it cannot be started.
     pub(crate) fn start_command(&mut self, id: RunnerId, task: &Task) -> Option<Input> {
         let mark = self.next_mark();
-        match self.commands.plan(task, mark) {
+        let planned = new_token()
+            .map_err(|error| NotStarted::Machine(error.to_string()))
+            .and_then(|token| self.commands.plan(task, mark, token));
+        match planned {
             Ok((starting, plan)) => {
                 self.starting.insert(id, starting);
                 self.spawners.start(id, plan);
@@ -174,8 +228,9 @@ impl Processes {
         }
     }
 
-    /// Kills commands as soon as their processes are there.
-    pub(crate) fn kill_starting(&mut self) {
+    /// Kills templates, and commands as soon as their processes are there.
+    pub(crate) fn kill_all(&mut self) {
+        self.templates.kill_all();
         self.starting.values_mut().for_each(|starting| starting.signal = Some(Signal::SIGKILL));
     }
 
@@ -209,19 +264,26 @@ impl Processes {
 
     /// A child has ended.
     pub(crate) fn on_child_ended(&mut self, runners: &Runners) {
-        self.leftovers.on_child_ended(&Known { runners, starting: &self.starting });
+        self.leftovers.on_child_ended(&Known {
+            runners,
+            templates: &self.templates,
+            starting: &self.starting,
+        });
     }
 
     /// Ends what runners that are gone have left behind.
     pub(crate) fn sweep(&mut self, runners: &Runners) {
-        self.leftovers.sweep(&Known { runners, starting: &self.starting });
+        self.leftovers.sweep(&Known { runners, templates: &self.templates, starting: &self.starting });
     }
 
     /// Ends what is left of any runner, within reason.
     pub(crate) async fn end_all(&mut self, runners: &mut Runners) {
         runners.clear();
+        self.templates.clear();
         self.starting.clear();
-        self.leftovers.end_all(&Known { runners, starting: &self.starting }).await;
+        self.leftovers
+            .end_all(&Known { runners, templates: &self.templates, starting: &self.starting })
+            .await;
     }
 
     fn next_mark(&mut self) -> Mark {
@@ -233,12 +295,13 @@ impl Processes {
 /// The processes that are not left over.
 struct Known<'a> {
     runners: &'a Runners,
+    templates: &'a Templates,
     starting: &'a BTreeMap<RunnerId, StartingCommand>,
 }
 
 impl Alive for Known<'_> {
     fn owns(&self, pid: Pid) -> bool {
-        self.runners.all().any(|runner| runner.pid == pid)
+        self.templates.owns(pid) || self.runners.all().any(|runner| runner.pid == pid)
     }
 
     fn is_marked(&self, mark: Mark) -> bool {
@@ -246,12 +309,27 @@ impl Alive for Known<'_> {
     }
 
     fn is_starting(&self, mark: Mark) -> bool {
-        self.starting.values().any(|starting| starting.mark == mark)
+        // A runner that was just forked carries the mark of its template.
+        self.templates.is_marked(mark) || self.starting.values().any(|starting| starting.mark == mark)
     }
 }
 
+impl NoRunner {
+    /// The machine may have what it takes later.
+    pub(crate) fn on_machine(why: String) -> Self {
+        Self { why, blame: Blame::Machine }
+    }
+}
+
+/// A secret for the tasks of a new process.
+fn new_token() -> io::Result<TaskToken> {
+    let mut token = [0; 16];
+    getrandom::fill(&mut token).map_err(|error| io::Error::other(format!("no random bytes: {error}")))?;
+    Ok(TaskToken(token))
+}
+
 fn no_runner(kind: RunnerKind, launch: &Launch, error: &SpawnError) -> NoRunner {
-    let on_machine = |why| NoRunner { why, blame: Blame::Machine };
+    let on_machine = NoRunner::on_machine;
     let SpawnError::Program(error) = error else {
         return on_machine(error.to_string());
     };

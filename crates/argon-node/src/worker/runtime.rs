@@ -6,11 +6,12 @@ mod perl;
 mod python;
 mod pythons;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use argon_core::pool::{Program, RunnerKind};
+use argon_core::pool::TemplateKey;
 use argon_proto::Runtime;
 use bytes::Bytes;
 
@@ -30,6 +31,8 @@ const PYTHON: Option<fn(&Path) -> Launch> = Some(python::launch);
 pub(super) struct Launch {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
+    /// Variables that its runners have beside those of all runners.
+    pub(super) variables: Vec<(OsString, OsString)>,
     /// What is written to its socket before anything else.
     pub(super) preamble: Bytes,
 }
@@ -83,11 +86,11 @@ impl Runtimes {
         PYTHON.is_some()
     }
 
-    /// How to start a runner of an interpreter; `None` if this worker has none such.
-    pub(super) fn launch(&self, kind: RunnerKind) -> Option<Launch> {
-        match (kind.runtime, kind.program) {
+    /// How to start a runner or a template of an interpreter; `None` if this worker has none such.
+    pub(super) fn launch(&self, key: TemplateKey) -> Option<Launch> {
+        match (key.runtime, key.version) {
             (Runtime::Perl, _) => self.perl.as_ref().map(|(_, launch)| launch.clone()),
-            (Runtime::Python, Program::Version(version)) => {
+            (Runtime::Python, Some(version)) => {
                 let python = self.pythons.found().iter().find(|python| python.version == version)?;
                 PYTHON.map(|launch| launch(&python.program))
             }

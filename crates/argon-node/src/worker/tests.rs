@@ -10,6 +10,7 @@ mod link;
 mod modules;
 mod native;
 mod output;
+mod templates;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(super) fn config() -> WorkerConfig {
         perl: None,
         pythons: Vec::new(),
         remote_modules: true,
+        has_templates: true,
         drain_limit: Duration::from_secs(10),
     }
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use argon_core::Time;
-use argon_core::pool::RunnerId;
+use argon_core::pool::{RunnerId, TemplateKey};
 use tokio::time::Sleep;
 
 /// Wake-up time of a worker that has nothing to do.
@@ -28,6 +28,8 @@ pub(crate) enum Timer {
     Drain,
     /// A leaving worker waits no longer for its processes.
     Leave,
+    /// A template is not ready in time.
+    Template(TemplateKey),
     /// A runner has not done in time what it had to do.
     Runner(RunnerId),
 }

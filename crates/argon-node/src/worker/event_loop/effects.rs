@@ -11,11 +11,12 @@ use super::WorkerLoop;
 use crate::worker::process::spawners::Spawned;
 use crate::worker::processes::{BUSY_PAUSE, NoRunner};
 use crate::worker::runners::attempt_io::AttemptIo;
+use crate::worker::runners::runner::Runner;
 use crate::worker::runtime::Launch;
 use crate::worker::timers::Timer;
 
 /// A runner that is not ready by then is killed.
-const START_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
 /// A client's own executable has less to do before it is ready.
 const NATIVE_START_LIMIT: Duration = Duration::from_secs(10);
 /// A runner whose socket was closed exits within this time.
@@ -39,10 +40,11 @@ impl WorkerLoop {
             return;
         }
         match effect {
-            Effect::Spawn { runner, kind, template: _ } => self.spawn(runner, kind),
-            Effect::StartTemplate { key } | Effect::EndTemplate { key } => {
-                let why = "templates are not started yet".to_owned();
-                self.pool.push(Input::TemplateEnded { key, why });
+            Effect::Spawn { runner, kind, template: None } => self.spawn(runner, kind),
+            Effect::Spawn { runner, kind, template: Some(key) } => self.fork(runner, kind, key),
+            Effect::StartTemplate { key } => self.start_template(key),
+            Effect::EndTemplate { key } => {
+                self.processes.templates.kill_for(key, "it is not needed".to_owned());
             }
             Effect::ReportFallback { key, why } => {
                 tracing::warn!("{} runners are started without a template: {why}", key.runtime.name());
@@ -81,35 +83,46 @@ impl WorkerLoop {
     pub(super) fn spawn(&mut self, id: RunnerId, kind: RunnerKind) {
         let launched = self.launch(kind).and_then(|launch| self.processes.start_runner(id, kind, &launch));
         match launched {
-            Ok(Some(runner)) => {
-                self.runners.insert(id, runner);
-                let (limit, when_overdue) = match kind.runtime {
-                    Runtime::Native => (NATIVE_START_LIMIT, "it did not send READY within 10 s"),
-                    Runtime::Perl | Runtime::Python | Runtime::Exec => {
-                        (START_LIMIT, "it did not send READY within 30 s")
-                    }
-                };
-                self.expect_within(id, limit, when_overdue);
-            }
+            Ok(Some(runner)) => self.on_started(id, runner),
             Ok(None) => self.timers.set_after(Timer::BusyFiles, BUSY_PAUSE),
-            Err(NoRunner { why, blame }) => {
-                if blame == Blame::Machine {
-                    let runtime = kind.runtime.name();
-                    self.processes.report_trouble(format!("no {runtime} runner can be started: {why}"));
-                }
-                self.pool.push(Input::SpawnFailed { runner: id, why, blame });
-            }
+            Err(error) => self.on_not_started(id, kind, error),
         }
     }
 
+    /// The process of a runner is there.
+    pub(super) fn on_started(&mut self, id: RunnerId, runner: Runner) {
+        let (limit, when_overdue) = match runner.kind.runtime {
+            Runtime::Native => (NATIVE_START_LIMIT, "it did not send READY within 10 s"),
+            Runtime::Perl | Runtime::Python | Runtime::Exec => {
+                (START_LIMIT, "it did not send READY within 30 s")
+            }
+        };
+        if self.stop.is_leaving() {
+            runner.signal(signal::Signal::SIGKILL);
+        }
+        self.runners.insert(id, runner);
+        self.expect_within(id, limit, when_overdue);
+    }
+
+    pub(super) fn on_not_started(&mut self, id: RunnerId, kind: RunnerKind, error: NoRunner) {
+        let NoRunner { why, blame } = error;
+        if blame == Blame::Machine {
+            let runtime = kind.runtime.name();
+            self.processes.report_trouble(format!("no {runtime} runner can be started: {why}"));
+        }
+        self.pool.push(Input::SpawnFailed { runner: id, why, blame });
+    }
+
     fn launch(&mut self, kind: RunnerKind) -> Result<Launch, NoRunner> {
-        let on_machine = |why: &str| NoRunner { why: why.to_owned(), blame: Blame::Machine };
+        let on_machine = |why: &str| NoRunner::on_machine(why.to_owned());
         let Program::Executable(hash) = kind.program else {
-            let launch = self.processes.runtimes.launch(kind);
+            let launch = kind.template().and_then(|key| self.processes.runtimes.launch(key));
             return launch.ok_or_else(|| on_machine("this worker does not have that runtime"));
         };
         match self.cache.executable(hash, self.timers.now(), self.pool.tasks()) {
-            Ok(Some(program)) => Ok(Launch { program, arguments: Vec::new(), preamble: Bytes::new() }),
+            Ok(Some(program)) => {
+                Ok(Launch { program, arguments: Vec::new(), variables: Vec::new(), preamble: Bytes::new() })
+            }
             Ok(None) => {
                 let wanted = self.cache.blobs.take_questions([hash].into_iter());
                 self.ask_for_blobs(wanted);
@@ -170,7 +183,7 @@ impl WorkerLoop {
             self.tell_pool(Input::ManagerLost);
         }
         self.runners.kill_all();
-        self.processes.kill_starting();
+        self.processes.kill_all();
     }
 
     fn leave(&mut self, reason: &str) {

@@ -1,16 +1,18 @@
 //! The kernel calls that no safe library offers: a dead child's usage, CLOEXEC for a range, reading into free room.
 
 use std::io;
-use std::io::{PipeReader, PipeWriter};
+use std::io::{IoSlice, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
+use std::ptr;
 use std::time::{Duration, Instant};
 
 use bytes::BufMut;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -53,6 +55,55 @@ pub(crate) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     let descriptor = descriptor.ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just made this descriptor for us, with CLOEXEC; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// The numbers of the system calls that interpreters make by number (`spec/runner.md`, section 8).
+pub(crate) fn system_calls() -> String {
+    let calls = [
+        ("recvmsg", libc::SYS_recvmsg),
+        ("clone", libc::SYS_clone),
+        ("prctl", libc::SYS_prctl),
+        ("setsid", libc::SYS_setsid),
+        ("rt_sigprocmask", libc::SYS_rt_sigprocmask),
+        ("prlimit64", libc::SYS_prlimit64),
+        ("ppoll", libc::SYS_ppoll),
+    ];
+    calls.map(|(name, number)| format!("{name}:{number}")).join(",")
+}
+
+/// Sets the soft value of a resource limit of another process, within its hard value. `lowers_hard` lowers that, too.
+///
+/// # Errors
+/// If there is no such process.
+pub(crate) fn limit_process(
+    pid: Pid,
+    resource: libc::__rlimit_resource_t,
+    value: u64,
+    lowers_hard: bool,
+) -> io::Result<()> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one limit, to a local that outlives the call.
+    let read = unsafe { libc::prlimit64(pid.as_raw(), resource, ptr::null(), &raw mut limit) };
+    limit.rlim_cur = value.min(limit.rlim_max);
+    limit.rlim_max = if lowers_hard { limit.rlim_cur } else { limit.rlim_max };
+    // SAFETY: reads one limit, from a local that outlives the call.
+    let written = unsafe { libc::prlimit64(pid.as_raw(), resource, &raw const limit, ptr::null_mut()) };
+    if read < 0 || written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Writes all bytes to a socket together with descriptors.
+///
+/// # Errors
+/// If the socket does not take them at once.
+pub(crate) fn send_with_descriptors(
+    socket: &UnixStream,
+    bytes: &[IoSlice<'_>],
+    descriptors: &[RawFd],
+) -> io::Result<()> {
+    let rights = [ControlMessage::ScmRights(descriptors)];
+    let sent = sendmsg::<()>(socket.as_raw_fd(), bytes, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+    let all: usize = bytes.iter().map(|part| part.len()).sum();
+    if sent == all { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
 /// Waits until a child has ended; `false` if it has not within `limit`.

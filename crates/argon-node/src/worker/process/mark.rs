@@ -9,6 +9,8 @@ use argon_proto::WorkerId;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
+use super::kernel;
+
 const SERIAL_BITS: u32 = 20;
 const SERIAL_MASK: u64 = (1 << SERIAL_BITS) - 1;
 /// Makes a mark larger than any limit that a person would set.
@@ -36,6 +38,14 @@ impl Mark {
     pub(crate) fn put_on_this_process(self) -> nix::Result<()> {
         let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS)?;
         setrlimit(Resource::RLIMIT_LOCKS, self.0.min(hard), hard)
+    }
+
+    /// Marks another process and all that it will start.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub(crate) fn put_on(self, pid: Pid) -> std::io::Result<()> {
+        kernel::limit_process(pid, libc::RLIMIT_LOCKS, self.0, false)
     }
 
     /// The mark of a process, if it carries one and still exists.

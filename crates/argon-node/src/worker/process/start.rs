@@ -1,13 +1,14 @@
 //! Starts a runner process: its pipes, its private socket, its environment (`spec/runner.md`).
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use argon_proto::conversation::child::TaskToken;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 
@@ -37,46 +38,147 @@ pub(crate) struct StartedRunner {
     pub(crate) leases: LeasePipe,
 }
 
-/// Starts a runner.
-pub(crate) fn start(
-    launch: &Launch,
-    environment: &[(OsString, OsString)],
-    mark: Mark,
-    memory_mib: u32,
-) -> Result<StartedRunner, SpawnError> {
-    let program =
-        in_path(launch.program.as_os_str(), path_of(environment), None).map_err(SpawnError::Program)?;
-    let (socket, its_socket) = UnixStream::pair().map_err(SpawnError::System)?;
+/// The worker's ends of what connects it with a runner.
+#[derive(Debug)]
+pub(crate) struct WorkerEnds {
+    socket: UnixStream,
+    leases: LeasePipe,
+    output: [PipeReader; 2],
+}
+
+/// The runner's ends.
+#[derive(Debug)]
+pub(crate) struct RunnerEnds {
+    socket: UnixStream,
+    leases: OwnedFd,
+    output: [PipeWriter; 2],
+}
+
+/// What connects a worker with a runner.
+///
+/// # Errors
+/// If the system has no descriptors left.
+pub(crate) fn ends() -> io::Result<(WorkerEnds, RunnerEnds)> {
+    let (socket, its_socket) = socket_pair()?;
+    let (output, its_output) = output_pipes()?;
+    let (leases, its_leases) = LeasePipe::new()?;
+    let its = RunnerEnds { socket: its_socket, leases: its_leases, output: its_output };
+    Ok((WorkerEnds { socket, leases, output }, its))
+}
+
+/// Our end, which never waits, and the end of a process.
+fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (socket, its_socket) = UnixStream::pair()?;
     for socket in [&socket, &its_socket] {
-        // Of a big payload so much is written before its reader has to be woken; less is worse, and not wrong.
+        // Of a big payload this much is written before its reader has to be woken; less is slower.
         let _ = setsockopt(socket, sockopt::SndBuf, &SOCKET_BYTES);
     }
-    let ([stdout, stderr], [its_stdout, its_stderr]) = output_pipes().map_err(SpawnError::System)?;
-    kernel::unblock(socket.as_fd()).map_err(SpawnError::System)?;
-    let stdin = File::open("/dev/null").map_err(SpawnError::System)?;
-    let (leases, its_leases) = LeasePipe::new().map_err(SpawnError::System)?;
-    let own = [
+    kernel::unblock(socket.as_fd())?;
+    Ok((socket, its_socket))
+}
+
+impl WorkerEnds {
+    /// The runner is there.
+    pub(crate) fn of(self, (pid, descriptor): (Pid, OwnedFd)) -> StartedRunner {
+        let [stdout, stderr] = self.output;
+        let process = Started { pid, descriptor, stdout, stderr };
+        StartedRunner { process, socket: self.socket, leases: self.leases }
+    }
+}
+
+impl RunnerEnds {
+    /// In the order of `spec/runner.md`, section 8.
+    pub(crate) fn descriptors(&self) -> [RawFd; 4] {
+        let [stdout, stderr] = &self.output;
+        [self.socket.as_raw_fd(), self.leases.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()]
+    }
+}
+
+/// A process that executes a launch, and how it is treated.
+#[derive(Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) launch: &'a Launch,
+    pub(crate) environment: &'a [(OsString, OsString)],
+    pub(crate) mark: Mark,
+}
+
+/// Starts a runner. `token` is the secret of its tasks; `memory_mib` is its limit, 0 for none.
+///
+/// # Errors
+/// If it cannot be started.
+pub(crate) fn start(
+    setting: &Setting<'_>,
+    token: TaskToken,
+    memory_mib: u32,
+) -> Result<StartedRunner, SpawnError> {
+    let (ours, its) = ends().map_err(SpawnError::System)?;
+    let variables = [
+        ("ARGON_RUNNER_FD", its.socket.as_raw_fd().to_string()),
+        ("ARGON_CLAIM_FD", its.leases.as_raw_fd().to_string()),
+        ("ARGON_TASK_TOKEN", token.to_string()),
+    ];
+    let RunnerEnds { socket, leases, output: [stdout, stderr] } = its;
+    let stdin = nothing().map_err(SpawnError::System)?;
+    let plan = setting.plan(&variables, [stdin, stdout.into(), stderr.into()])?;
+    let process = spawn(&Plan { kept: vec![socket.into(), leases], memory_mib, ..plan })?;
+    Ok(ours.of(process))
+}
+
+/// A template that was just started, and our ends of its socket and its standard error. Neither waits.
+#[derive(Debug)]
+pub(crate) struct StartedTemplate {
+    pub(crate) pid: Pid,
+    pub(crate) descriptor: OwnedFd,
+    pub(crate) socket: UnixStream,
+    pub(crate) stderr: PipeReader,
+}
+
+/// Starts a template of runners.
+///
+/// # Errors
+/// If it cannot be started.
+pub(crate) fn start_template(setting: &Setting<'_>) -> Result<StartedTemplate, SpawnError> {
+    let (socket, its_socket) = socket_pair().map_err(SpawnError::System)?;
+    let (stderr, its_stderr) = io::pipe().map_err(SpawnError::System)?;
+    kernel::unblock(stderr.as_fd()).map_err(SpawnError::System)?;
+    let variables = [
         ("ARGON_RUNNER_FD", its_socket.as_raw_fd().to_string()),
-        ("ARGON_CLAIM_FD", its_leases.as_raw_fd().to_string()),
-        ("ARGON_FIONREAD", libc::FIONREAD.to_string()),
-    ]
-    .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let variables = environment.iter().chain(&own);
-    let name = launch.program.as_os_str();
-    let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
-    let plan = Plan {
-        program: c_string(program.as_os_str()).map_err(SpawnError::Program)?,
-        arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
-        environment: c_variables(variables).map_err(SpawnError::Program)?,
-        folder: None,
-        umask: None,
-        stdio: [stdin.into(), its_stdout.into(), its_stderr.into()],
-        kept: vec![its_socket.into(), its_leases],
-        mark,
-        memory_mib,
-    };
-    let (pid, descriptor) = spawn(&plan)?;
-    Ok(StartedRunner { process: Started { pid, descriptor, stdout, stderr }, socket, leases })
+        ("ARGON_TEMPLATE", "1".to_owned()),
+        ("ARGON_SYSCALLS", kernel::system_calls()),
+    ];
+    let [stdin, stdout] = [nothing(), nothing()];
+    let stdio = [stdin.map_err(SpawnError::System)?, stdout.map_err(SpawnError::System)?, its_stderr.into()];
+    let plan = setting.plan(&variables, stdio)?;
+    let (pid, descriptor) = spawn(&Plan { kept: vec![its_socket.into()], ..plan })?;
+    Ok(StartedTemplate { pid, descriptor, socket, stderr })
+}
+
+impl Setting<'_> {
+    fn plan(&self, own: &[(&str, String)], stdio: [OwnedFd; 3]) -> Result<Plan, SpawnError> {
+        let Self { launch, environment, mark } = self;
+        let name = launch.program.as_os_str();
+        let program = in_path(name, path_of(environment), None).map_err(SpawnError::Program)?;
+        let own = own.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let own: Vec<_> = own.chain([("ARGON_FIONREAD".into(), libc::FIONREAD.to_string().into())]).collect();
+        let variables = environment.iter().chain(&launch.variables).chain(&own);
+        let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
+        Ok(Plan {
+            program: c_string(program.as_os_str()).map_err(SpawnError::Program)?,
+            arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
+            environment: c_variables(variables).map_err(SpawnError::Program)?,
+            folder: None,
+            umask: None,
+            stdio,
+            kept: Vec::new(),
+            mark: *mark,
+            memory_mib: 0,
+        })
+    }
+}
+
+fn nothing() -> io::Result<OwnedFd> {
+    let nothing = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    Ok(nothing.into())
 }
 
 /// Pipes for standard output and error: our ends, which never wait, and the process's.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::task::Context;
 
 use argon_core::pool::RunnerKind;
+use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
 use argon_proto::{BlobHash, DecodeError};
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 use super::output::Tail;
 use super::pipes::{OutputPipes, Printed};
 use super::run_queue::RunQueue;
-use super::socket::{RunnerSocket, SocketRead};
+use super::socket::{PrivateSocket, SocketRead};
 use super::stdin::{Fed, Stdin};
 use crate::worker::process::kernel;
 use crate::worker::process::lease_pipe::LeasePipe;
@@ -44,6 +45,8 @@ pub(crate) struct Runner {
     pub(crate) kind: RunnerKind,
     pub(crate) pid: Pid,
     pub(crate) mark: Mark,
+    /// Secret by which its tasks are recognized.
+    pub(crate) token: TaskToken,
     pub(crate) queue: RunQueue,
     /// It reads leases, and reports whether it leaves output in the pipes.
     pub(crate) reads_leases: bool,
@@ -60,7 +63,7 @@ pub(crate) struct Runner {
     pub(crate) output_between_tasks: Tail,
     /// What a command reads, if that is not all in its pipe yet.
     pub(crate) stdin: Option<Stdin>,
-    socket: Option<RunnerSocket>,
+    socket: Option<PrivateSocket<FromRunner>>,
     pipes: OutputPipes,
     exit: AsyncFd<OwnedFd>,
 }
@@ -73,34 +76,40 @@ impl Runner {
     pub(crate) fn new(
         started: StartedRunner,
         kind: RunnerKind,
-        mark: Mark,
+        (mark, token): (Mark, TaskToken),
         preamble: &[u8],
     ) -> io::Result<Self> {
         let StartedRunner { process, socket, leases } = started;
-        let socket = RunnerSocket::new(socket, preamble)?;
-        Self::of(process, kind, mark, Some((socket, leases)))
+        let socket = PrivateSocket::new(socket, preamble)?;
+        let runner = Self::of(process, kind, mark, Some((socket, leases)))?;
+        Ok(Self { token, ..runner })
     }
 
     /// Takes over a command that was just started.
     ///
     /// # Errors
     /// If its descriptors cannot be watched.
-    pub(crate) fn of_command(started: Started, mark: Mark, stdin: Option<Stdin>) -> io::Result<Self> {
+    pub(crate) fn of_command(
+        started: Started,
+        (mark, token): (Mark, TaskToken),
+        stdin: Option<Stdin>,
+    ) -> io::Result<Self> {
         let runner = Self::of(started, RunnerKind::COMMAND, mark, None)?;
-        Ok(Self { stdin, is_ready: true, ..runner })
+        Ok(Self { token, stdin, is_ready: true, ..runner })
     }
 
     fn of(
         started: Started,
         kind: RunnerKind,
         mark: Mark,
-        private: Option<(RunnerSocket, LeasePipe)>,
+        private: Option<(PrivateSocket<FromRunner>, LeasePipe)>,
     ) -> io::Result<Self> {
         let (socket, leases) = private.unzip();
         Ok(Self {
             kind,
             pid: started.pid,
             mark,
+            token: TaskToken([0; 16]),
             queue: RunQueue::new(leases),
             reads_leases: false,
             has_blobs: FxHashSet::default(),

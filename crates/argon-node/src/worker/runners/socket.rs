@@ -1,12 +1,13 @@
-//! The worker's end of a runner's private socket. Moves bytes, decides nothing.
+//! The worker's end of the private socket of a runner or a template. Moves bytes, decides nothing.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll};
 
 use argon_proto::DecodeError;
-use argon_proto::conversation::runner::{FromRunner, ToRunner};
+use argon_proto::conversation::Message;
 use argon_proto::frame::{Decoder, Outbox};
 use bytes::BufMut;
 use tokio::io::unix::AsyncFd;
@@ -18,12 +19,12 @@ const LEFT_BYTES: usize = 4 << 20;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct RunnerSocket {
+pub(crate) struct PrivateSocket<In> {
     socket: AsyncFd<UnixStream>,
     /// The same, watched for room while it takes no more.
     full: Option<AsyncFd<UnixStream>>,
     outbox: Outbox,
-    decoder: Decoder<FromRunner>,
+    decoder: Decoder<In>,
     /// Nothing more is read.
     is_read_closed: bool,
 }
@@ -33,12 +34,12 @@ pub(crate) struct RunnerSocket {
 pub(crate) enum SocketRead {
     /// Bytes; they are in the decoder.
     Bytes,
-    /// The runner has closed it.
+    /// The process has closed it.
     Closed,
 }
 
-impl RunnerSocket {
-    /// Takes over a socket; the runner reads `preamble` first.
+impl<In: Message> PrivateSocket<In> {
+    /// Takes over a socket; the process reads `preamble` first.
     ///
     /// # Errors
     /// If the socket cannot be watched.
@@ -95,13 +96,13 @@ impl RunnerSocket {
     /// The next message that was read.
     ///
     /// # Errors
-    /// If the runner has written something else.
-    pub(crate) fn next(&mut self) -> Result<Option<FromRunner>, DecodeError> {
+    /// If the process has written something else.
+    pub(crate) fn next(&mut self) -> Result<Option<In>, DecodeError> {
         self.decoder.next()
     }
 
     /// Queues a message.
-    pub(crate) fn push(&mut self, message: &ToRunner) {
+    pub(crate) fn push(&mut self, message: &impl Message) {
         self.outbox.push(message);
     }
 
@@ -123,12 +124,28 @@ impl RunnerSocket {
         Ok(())
     }
 
+    /// Writes all bytes of a message together with descriptors.
+    ///
+    /// # Errors
+    /// If the socket does not take them at once.
+    pub(crate) fn send_with_descriptors(
+        &self,
+        message: &impl Message,
+        descriptors: &[RawFd],
+    ) -> io::Result<()> {
+        let mut outbox = Outbox::in_order();
+        outbox.push(message);
+        let mut slices = [IoSlice::new(&[]); 4];
+        let count = outbox.slices(&mut slices);
+        kernel::send_with_descriptors(self.socket.get_ref(), &slices[..count], descriptors)
+    }
+
     /// Reads no more.
     pub(crate) fn close_read(&mut self) {
         self.is_read_closed = true;
     }
 
-    /// Lets the runner read the end of the socket, at which it exits.
+    /// Lets the process read the end of the socket, at which it exits.
     pub(crate) fn close_write(&self) {
         let _ = self.socket.get_ref().shutdown(Shutdown::Write);
     }
@@ -146,9 +163,9 @@ impl RunnerSocket {
 }
 
 /// Reads once; also returns how much room there was. A long frame goes to where it stays, all else through `scratch`.
-fn read(
+fn read<In>(
     mut socket: &UnixStream,
-    decoder: &mut Decoder<FromRunner>,
+    decoder: &mut Decoder<In>,
     scratch: &mut [u8],
 ) -> (io::Result<usize>, usize) {
     if decoder.missing_of_long() > 0 {
@@ -164,7 +181,7 @@ fn read(
 }
 
 /// Copies into memory that several messages share, so that a small one costs no allocation of its own.
-fn feed(decoder: &mut Decoder<FromRunner>, bytes: &[u8]) {
+fn feed<In>(decoder: &mut Decoder<In>, bytes: &[u8]) {
     const SHARED_BYTES: usize = 8 << 10;
     let buffer = decoder.buffer();
     if buffer.capacity() - buffer.len() < bytes.len() {

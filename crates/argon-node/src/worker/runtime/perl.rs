@@ -11,6 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Launch, answer_of, ask};
 use crate::worker::config::{WorkerConfig, WorkerError};
+use crate::worker::process::kernel;
 
 const VERSION_MIN: (u32, u32) = (5, 16);
 const BOOTSTRAP: &str = include_str!("../../../../../perl/lib/Argon/Runner/bootstrap.txt");
@@ -92,6 +93,7 @@ pub(super) fn launch(config: &WorkerConfig) -> Launch {
     Launch {
         program: interpreter(config),
         arguments: vec!["-e".to_owned(), BOOTSTRAP.trim_end().to_owned()],
+        variables: vec![("ARGON_SYSCALLS".into(), kernel::system_calls().into())],
         preamble: PREAMBLE.clone(),
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn launch(interpreter: &Path) -> Launch {
     Launch {
         program: interpreter.to_owned(),
         arguments: vec!["-c".to_owned(), BOOTSTRAP.trim_end().to_owned()],
+        variables: Vec::new(),
         preamble: PREAMBLE.clone(),
     }
 }

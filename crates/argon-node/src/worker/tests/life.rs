@@ -21,7 +21,7 @@ fn a_runner_finds_a_scrubbed_environment_and_no_descriptor_of_others() {
         let names = worker
             .value_of("join ' ', grep { !/^(LC_|PATH$|HOME$|LANG$|TZ$|TMPDIR$|.*_THREADS$)/ } sort keys %ENV")
             .await;
-        assert_eq!(names, "ARGON_ATTEMPT ARGON_TASK_ID ARGON_WORKER");
+        assert_eq!(names, "ARGON_ATTEMPT ARGON_TASK_ID ARGON_TASK_TOKEN ARGON_WORKER");
         let share = std::thread::available_parallelism().map_or(1, |cpus| (cpus.get() / 2).max(1));
         let threads = worker.value_of("join ' ', @ENV{qw(OMP_NUM_THREADS RAYON_NUM_THREADS)}").await;
         assert_eq!(threads, format!("{share} {share}"));

@@ -1,0 +1,281 @@
+//! Template processes: each has loaded the runner of an interpreter, and forks runners (`spec/runner.md`, section 8).
+//!
+//! A forked runner is a child of the worker, not of its template. The worker knows its pid when the template reports it;
+//! until then it carries the mark of the template.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind, PipeReader, Read};
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll};
+
+use argon_core::pool::{RunnerId, RunnerKind, TemplateKey};
+use argon_proto::conversation::child::TaskToken;
+use argon_proto::conversation::template::{Fork, Forked, FromTemplate, ToTemplate};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::unix::AsyncFd;
+
+use super::process::kernel;
+use super::process::mark::Mark;
+use super::process::start::{StartedRunner, StartedTemplate, WorkerEnds, ends};
+use super::runners::output::Tail;
+use super::runners::socket::{PrivateSocket, SocketRead};
+
+/// True where runners can be forked: structures of system calls are those of 64-bit Linux.
+pub(crate) const ARE_POSSIBLE: bool = cfg!(all(target_os = "linux", target_pointer_width = "64"));
+/// Room for one read.
+const READ_BYTES: usize = 4 << 10;
+
+/// Something has happened to a template.
+#[derive(Debug)]
+pub(crate) enum TemplateEvent {
+    /// It has sent a message.
+    Sent(FromTemplate),
+    /// Its process has ended.
+    Exited,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Templates {
+    by_key: BTreeMap<TemplateKey, Template>,
+}
+
+#[derive(Debug)]
+struct Template {
+    pid: Pid,
+    mark: Mark,
+    socket: PrivateSocket<FromTemplate>,
+    /// What it writes before it is ready; it then closes the pipe.
+    stderr: Option<AsyncFd<PipeReader>>,
+    tail: Tail,
+    exit: AsyncFd<OwnedFd>,
+    /// Runners that it was asked for, in that order.
+    forking: VecDeque<Forking>,
+    is_ready: bool,
+    complaint: Option<String>,
+}
+
+/// A runner that a template was asked for.
+#[derive(Debug)]
+pub(crate) struct Forking {
+    pub(crate) id: RunnerId,
+    pub(crate) kind: RunnerKind,
+    pub(crate) token: TaskToken,
+    ends: WorkerEnds,
+}
+
+impl Templates {
+    /// Takes over a template that was just started; it reads `preamble` first.
+    ///
+    /// # Errors
+    /// If its descriptors cannot be watched.
+    pub(crate) fn insert(
+        &mut self,
+        key: TemplateKey,
+        started: StartedTemplate,
+        mark: Mark,
+        preamble: &[u8],
+    ) -> io::Result<()> {
+        let StartedTemplate { pid, descriptor, socket, stderr } = started;
+        let mut socket = PrivateSocket::new(socket, preamble)?;
+        socket.flush()?;
+        let template = Template {
+            pid,
+            mark,
+            socket,
+            stderr: Some(kernel::watched(stderr)?),
+            tail: Tail::for_report(),
+            exit: kernel::watched(descriptor)?,
+            forking: VecDeque::new(),
+            is_ready: false,
+            complaint: None,
+        };
+        self.by_key.insert(key, template);
+        Ok(())
+    }
+
+    /// Reads what can be read.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut found: impl FnMut(TemplateKey, TemplateEvent)) {
+        let mut scratch = [0; READ_BYTES];
+        for (key, template) in &mut self.by_key {
+            template.poll(cx, &mut scratch, |event| found(*key, event));
+        }
+    }
+
+    /// Number of templates that can fork.
+    pub(crate) fn ready(&self) -> usize {
+        self.by_key.values().filter(|template| template.is_ready).count()
+    }
+
+    pub(crate) fn owns(&self, pid: Pid) -> bool {
+        self.by_key.values().any(|template| template.pid == pid)
+    }
+
+    /// True for the mark of a template, which its new runners carry until they get their own.
+    pub(crate) fn is_marked(&self, mark: Mark) -> bool {
+        self.by_key.values().any(|template| template.mark == mark)
+    }
+
+    /// Asks a template for a runner.
+    ///
+    /// # Errors
+    /// If there is no such template, or it cannot be asked.
+    pub(crate) fn fork(
+        &mut self,
+        key: TemplateKey,
+        id: RunnerId,
+        kind: RunnerKind,
+        token: TaskToken,
+    ) -> io::Result<()> {
+        let template = self.by_key.get_mut(&key).filter(|template| template.is_ready);
+        let template = template.ok_or_else(|| io::Error::other("its template is not ready"))?;
+        let (ours, its) = ends()?;
+        let fork = ToTemplate::Fork(Fork { runner: id, token });
+        template.socket.send_with_descriptors(&fork, &its.descriptors())?;
+        template.forking.push_back(Forking { id, kind, token, ends: ours });
+        Ok(())
+    }
+
+    /// The template can fork. `false` if it has reported that before.
+    pub(crate) fn on_ready(&mut self, key: TemplateKey) -> bool {
+        let template = self.by_key.get_mut(&key);
+        template.is_some_and(|template| !std::mem::replace(&mut template.is_ready, true))
+    }
+
+    /// A runner was forked, or could not be. Returns none for one that was not asked for.
+    pub(crate) fn on_forked(
+        &mut self,
+        key: TemplateKey,
+        forked: Forked,
+    ) -> Option<(Forking, io::Result<Pid>)> {
+        let template = self.by_key.get_mut(&key)?;
+        let at = template.forking.iter().position(|forking| forking.id == forked.runner)?;
+        let pid = match forked.result {
+            Ok(pid) => Ok(Pid::from_raw(pid.cast_signed())),
+            Err(errno) => Err(io::Error::from_raw_os_error(errno.cast_signed())),
+        };
+        Some((template.forking.remove(at)?, pid))
+    }
+
+    /// Kills a template for something that it did.
+    pub(crate) fn kill_for(&mut self, key: TemplateKey, complaint: String) {
+        if let Some(template) = self.by_key.get_mut(&key) {
+            template.complaint.get_or_insert(complaint);
+            template.kill();
+        }
+    }
+
+    pub(crate) fn kill_all(&self) {
+        self.by_key.values().for_each(Template::kill);
+    }
+
+    /// Kills all and forgets them.
+    pub(crate) fn clear(&mut self) {
+        self.kill_all();
+        self.by_key.clear();
+    }
+
+    /// What a template that has ended sent last.
+    pub(crate) fn last_messages(&mut self, key: TemplateKey) -> Vec<FromTemplate> {
+        let Some(template) = self.by_key.get_mut(&key) else {
+            return Vec::new();
+        };
+        template.socket.drain(&mut [0; READ_BYTES]);
+        template.messages()
+    }
+
+    /// A template has ended. Returns why, and the runners that it did not fork; none while it cannot be collected yet.
+    pub(crate) fn on_exited(&mut self, key: TemplateKey) -> Option<(String, VecDeque<Forking>)> {
+        let ended = match kernel::reap(self.by_key.get(&key)?.pid) {
+            Ok(ended) => ended?,
+            Err(_) => kernel::Ended::default(),
+        };
+        let mut template = self.by_key.remove(&key)?;
+        template.read_errors();
+        let how = match (&template.complaint, ended.signal, ended.code) {
+            (Some(complaint), _, _) => format!("it was killed because {complaint}"),
+            (None, Some(signal), _) => format!("it was killed by signal {signal}"),
+            (None, None, Some(code)) => format!("it exited with status {code}"),
+            (None, None, None) => "it has ended".to_owned(),
+        };
+        let output = template.tail.text();
+        let output = output.trim();
+        let colon = if output.is_empty() { "" } else { ": " };
+        Some((format!("{how}{colon}{output}"), template.forking))
+    }
+}
+
+impl Forking {
+    /// The runner of this pid is there.
+    ///
+    /// # Errors
+    /// If its process cannot be watched or limited.
+    pub(crate) fn started(self, pid: Pid, mark: Mark) -> io::Result<StartedRunner> {
+        let descriptor = kernel::pidfd(pid)?;
+        // A process that has ended already has no limits; its end is reported all the same.
+        let _ = mark.put_on(pid);
+        if self.kind.memory_mib > 0 {
+            let bytes = u64::from(self.kind.memory_mib) << 20;
+            let limited = kernel::limit_process(pid, libc::RLIMIT_DATA, bytes, true);
+            if let Err(error) = limited.or_else(unless_it_has_ended) {
+                let _ = killpg(pid, Signal::SIGKILL);
+                return Err(error);
+            }
+        }
+        Ok(self.ends.of((pid, descriptor)))
+    }
+}
+
+impl Template {
+    fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8], mut found: impl FnMut(TemplateEvent)) {
+        while let Some(stderr) = &self.stderr
+            && let Poll::Ready(Ok(mut guard)) = stderr.poll_read_ready(cx)
+        {
+            guard.clear_ready();
+            self.read_errors();
+        }
+        while self.socket.poll(cx, scratch) == Some(SocketRead::Bytes) {}
+        self.messages().into_iter().for_each(|message| found(TemplateEvent::Sent(message)));
+        if self.exit.poll_read_ready(cx).is_ready() {
+            found(TemplateEvent::Exited);
+        }
+    }
+
+    /// The messages that were read.
+    fn messages(&mut self) -> Vec<FromTemplate> {
+        let mut messages = Vec::new();
+        loop {
+            match self.socket.next() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => return messages,
+                Err(error) => {
+                    self.complaint.get_or_insert(format!("it sent what is not the protocol: {error}"));
+                    self.socket.close_read();
+                    self.kill();
+                    return messages;
+                }
+            }
+        }
+    }
+
+    fn read_errors(&mut self) {
+        let mut scratch = [0; READ_BYTES];
+        while let Some(stderr) = &self.stderr {
+            match stderr.get_ref().read(&mut scratch) {
+                Ok(count @ 1..) => self.tail.push(&scratch[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => self.stderr = None,
+            }
+        }
+    }
+
+    /// A template executes no code of a user: there is nothing to finish.
+    fn kill(&self) {
+        let _ = killpg(self.pid, Signal::SIGKILL);
+    }
+}
+
+fn unless_it_has_ended(error: io::Error) -> io::Result<()> {
+    if error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+}
