@@ -18,9 +18,9 @@ usage: cargo xtask tidy
        cargo xtask kinds [--check]
        cargo xtask dependencies
 
-  tidy   checks rules that no compiler knows: dependencies between crates, names and lengths of
-         files, opening lines, unfinished marks, paths of one machine, paths, anchors and words of
-         pages, the changelog, subjects of commits
+  tidy   checks rules that no compiler knows: dependencies between crates, circles of imports,
+         names of types, names and lengths of files, opening lines, unfinished marks, paths of one
+         machine, paths, anchors and words of pages, the changelog, subjects of commits
   kinds  writes docs/right-or-loud.md from the comments beside tests that name a kind;
          with --check it changes nothing, and fails if the page is not current
   dependencies

@@ -6,6 +6,7 @@
 mod anchors;
 mod arrows;
 mod changelog;
+mod circles;
 mod doc_paths;
 mod lengths;
 mod machine_paths;
@@ -13,6 +14,7 @@ mod marks;
 mod names;
 mod openings;
 mod subjects;
+mod type_names;
 mod words;
 
 use std::fmt;
@@ -24,7 +26,9 @@ type Rule = fn(&Tree) -> Vec<Finding>;
 /// All rules, in the order in which their findings are shown.
 pub(crate) const RULES: &[Rule] = &[
     arrows::findings,
+    circles::findings,
     names::findings,
+    type_names::findings,
     openings::findings,
     lengths::findings,
     marks::findings,

@@ -1,18 +1,8 @@
 //! Here-documents of a script: `<<WORD`.
 
 use super::Form;
-use super::scan::{Scanner, Word};
+use super::scan::{HereDocument, Scanner, Word};
 use crate::map::template::TemplateError;
-
-/// One whose text has not begun.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct HereDocument {
-    end: String,
-    /// The word has quotes: nothing in the text is expanded.
-    is_quoted: bool,
-    /// `<<-`: tabs at the beginning of lines go.
-    is_indented: bool,
-}
 
 impl Scanner<'_> {
     /// `<<` and the word behind it.

@@ -3,7 +3,6 @@
 //! This file reads commands: words, operators, groups, `case`, comments. What it cannot follow for certain it refuses: a
 //! mistake here would give a command another value than the input, though never run the input.
 
-use super::here::HereDocument;
 use super::judge::{self, EXPANSION, PLACE};
 use super::{Check, Form, ScriptPart, Spot};
 use crate::map::placeholder::{Placeholder, Reading};
@@ -29,6 +28,16 @@ pub(super) struct Scanner<'a> {
     /// Here-documents whose text begins behind the present line.
     pub(super) here: Vec<HereDocument>,
     depth: u32,
+}
+
+/// A here-document whose text has not begun.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HereDocument {
+    pub(super) end: String,
+    /// The word has quotes: nothing in the text is expanded.
+    pub(super) is_quoted: bool,
+    /// `<<-`: tabs at the beginning of lines go.
+    pub(super) is_indented: bool,
 }
 
 /// A word of a command, as far as it is known before the shell runs.

@@ -1,0 +1,89 @@
+//! Why a command line of `argon map` cannot be used, or cannot be filled in.
+
+/// Why a command line cannot be used, or cannot be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Something in braces that is not known.
+    #[error(
+        "there is no placeholder {0}; there are {{}} {{.}} {{/}} {{//}} {{/.}} {{#}}, and with the number of a column \
+         {{1}} {{1.}} {{1/}} {{1//}} {{1/.}}; to pass {0} as it is, say --literal"
+    )]
+    Unknown(String),
+    /// A placeholder of no letters.
+    #[error("-I needs a string that is not empty: it stands for the input in the command")]
+    NoWhole,
+    /// A column that is not there.
+    #[error("the command asks for column {wanted}, and input {sequence} has {}", columns(*.found))]
+    Column {
+        /// The column, from 1.
+        wanted: usize,
+        /// How many there are.
+        found: usize,
+        /// The input.
+        sequence: u64,
+    },
+    /// A column that no input can have.
+    #[error(
+        "the command asks for column {wanted}, and there {}; each ':::' or file is one, and --csv splits lines",
+        if *found == 1 { "is one source of inputs".to_owned() } else { format!("are {found} sources of inputs") }
+    )]
+    NoSource {
+        /// The column, from 1.
+        wanted: usize,
+        /// How many sources there are.
+        found: usize,
+    },
+    /// No command.
+    #[error("no command is given: argon map [OPTIONS] -- COMMAND [ARGUMENT]... [::: INPUT]...")]
+    Empty,
+    /// A placeholder where a shell would not read its value as one word.
+    #[error("a placeholder stands {place}, where its value cannot be quoted; write {instead}")]
+    Misplaced {
+        /// Where it stands.
+        place: &'static str,
+        /// What can be written.
+        instead: &'static str,
+    },
+    /// Something begins and does not end.
+    #[error("the line for the shell ends within {0}")]
+    Open(&'static str),
+    /// A script that cannot be followed.
+    #[error(
+        "the line for the shell cannot be followed, so that no input can be quoted in it: {0}; put it into a file and run that"
+    )]
+    Tangled(&'static str),
+    /// Nothing can be appended.
+    #[error(
+        "the line for the shell has no placeholder, and an input at its end would not be an argument; say where it belongs with {0}"
+    )]
+    NoRoom(String),
+    /// Something that is evaluated.
+    #[error("input {sequence} stands where shells evaluate numbers, and is not a whole number: {value}")]
+    NotNumber {
+        /// The value.
+        value: String,
+        /// The input.
+        sequence: u64,
+    },
+    /// Something that another shell reads.
+    #[error(
+        "input {sequence} stands in words that a shell reads again as code, and has more than letters, digits and \
+         _-+./,:@%: {value}; pass it as an argument, such as sh -c 'echo \"$1\"' sh {{}}"
+    )]
+    NotPlain {
+        /// The value.
+        value: String,
+        /// The input.
+        sequence: u64,
+    },
+    /// Several values where one belongs.
+    #[error("input {sequence} has several columns where one number belongs; name one, as {{1}}")]
+    Several {
+        /// The input.
+        sequence: u64,
+    },
+}
+
+fn columns(count: usize) -> String {
+    if count == 1 { "one column".to_owned() } else { format!("{count} columns") }
+}
