@@ -3,9 +3,8 @@
 use argon_core::scheduler::ConnId;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::{Outcome, Task};
+use argon_proto::{AttemptId, Outcome, Task};
 
-use crate::manager_door::attempt_of;
 use crate::trace::Trace;
 
 /// A message that can stand in the trace.
@@ -117,4 +116,8 @@ fn outcome_number(outcome: &Outcome) -> u64 {
 
 fn outcome_brief(outcome: &Outcome) -> String {
     format!("OUTCOME {:?} {}", attempt_of(outcome), outcome.head.status.name())
+}
+
+pub(crate) fn attempt_of(outcome: &Outcome) -> AttemptId {
+    AttemptId { task: outcome.head.id, attempt: outcome.head.attempt }
 }

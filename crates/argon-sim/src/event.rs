@@ -3,6 +3,7 @@
 use argon_core::pool::RunnerId;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::handshake::Refusal;
 
 /// A process that dials the manager.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,10 +27,12 @@ pub(crate) enum Packet {
     ToClient(Box<ToClient>),
     /// The manager's message to a worker.
     ToWorker(Box<ToWorker>),
-    /// A sign of life that wants an answer.
+    /// A sign of incarnation that wants an answer.
     Ping,
     /// The answer.
     Pong,
+    /// The manager ends the connection in words.
+    Refused(Box<Refusal>),
     /// Nothing more will come.
     End,
 }
@@ -53,7 +56,7 @@ pub(crate) enum RunnerDoes {
     },
 }
 
-/// Something that happens at a moment. `life` tells a process from the one that was at its place before.
+/// Something that happens at a moment. `incarnation` tells a process from the one that was at its place before.
 #[derive(Debug)]
 pub(crate) enum Event {
     Arrive {
@@ -68,51 +71,52 @@ pub(crate) enum Event {
     },
     DialArrives {
         dialler: Dialler,
-        life: u32,
+        incarnation: u32,
         dial: u32,
     },
     DialFails {
         dialler: Dialler,
-        life: u32,
+        incarnation: u32,
         dial: u32,
     },
+    /// A worker dials; a client does when its machine wants it.
     Dial {
-        dialler: Dialler,
-        life: u32,
+        worker: usize,
+        incarnation: u32,
         dial: u32,
     },
-    Beat {
-        dialler: Dialler,
-        life: u32,
+    WorkerBeat {
+        worker: usize,
+        incarnation: u32,
     },
     ManagerStarts,
     ManagerWorks {
-        life: u32,
+        incarnation: u32,
     },
     ManagerTimer {
-        life: u32,
+        incarnation: u32,
         at: u64,
     },
     ManagerBeat {
-        life: u32,
+        incarnation: u32,
     },
     CommitEnds {
-        life: u32,
+        incarnation: u32,
     },
     StoreMayTry {
-        life: u32,
+        incarnation: u32,
     },
     WorkerStarts {
         worker: usize,
     },
     WorkerTimer {
         worker: usize,
-        life: u32,
+        incarnation: u32,
         at: u64,
     },
     Runner {
         worker: usize,
-        life: u32,
+        incarnation: u32,
         runner: RunnerId,
         does: RunnerDoes,
     },
@@ -125,11 +129,12 @@ pub(crate) enum Event {
     ClientCollects {
         task: usize,
     },
-    ClientRetries {
-        task: usize,
-    },
-    ClientAcks {
+    ClientStarts {
         client: usize,
+    },
+    ClientTimer {
+        client: usize,
+        at: u64,
     },
     FaultBegins(usize),
     FaultEnds(usize),

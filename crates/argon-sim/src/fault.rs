@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::event::Dialler;
-use crate::plan::Shape;
 use crate::random::Random;
+use crate::shape::Shape;
 
 /// One fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,12 +14,12 @@ pub struct Fault {
     /// How long it lasts, or how long a killed process stays away.
     pub lasts: u64,
     /// What it is.
-    pub what: What,
+    pub what: FaultKind,
 }
 
 /// The kinds of faults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
+pub enum FaultKind {
     /// The manager's process is killed; its store stays.
     KillManager {
         /// Whether its machine goes with it, so that nobody is told.
@@ -87,7 +87,7 @@ pub(crate) fn mixed(shape: &Shape, span: u64, random: &mut Random) -> Vec<Fault>
     faults
 }
 
-fn draw(theme: u64, shape: &Shape, random: &mut Random) -> What {
+fn draw(theme: u64, shape: &Shape, random: &mut Random) -> FaultKind {
     let kind = match theme {
         1 => random.below(4),
         2 => 4 + random.below(5),
@@ -100,24 +100,24 @@ fn draw(theme: u64, shape: &Shape, random: &mut Random) -> What {
     let dialler = if random.percent(70) { Dialler::Worker(worker) } else { Dialler::Client(client) };
     let is_silent = random.percent(25);
     match kind {
-        0 => What::KillManager { is_silent },
-        1 => What::FreezeManager,
-        2 => What::BreakStore,
-        3 => What::FillStore,
-        4 => What::KillWorker { worker, is_silent },
-        5 => What::FreezeWorker(worker),
-        6 => What::DrainWorker { worker, by_operator: random.percent(50) },
-        7 => What::StarveWorker(worker),
-        8 => What::KillRunner(worker),
+        0 => FaultKind::KillManager { is_silent },
+        1 => FaultKind::FreezeManager,
+        2 => FaultKind::BreakStore,
+        3 => FaultKind::FillStore,
+        4 => FaultKind::KillWorker { worker, is_silent },
+        5 => FaultKind::FreezeWorker(worker),
+        6 => FaultKind::DrainWorker { worker, by_operator: random.percent(50) },
+        7 => FaultKind::StarveWorker(worker),
+        8 => FaultKind::KillRunner(worker),
         // The first client lives, so that somebody is there to collect.
-        9 if client > 0 => What::KillClient(client),
-        9 | 10 => What::FreezeClient(client),
-        11 | 12 => What::Cut(dialler),
-        13 => What::CutAll,
-        14 => What::Blackhole(dialler),
+        9 if client > 0 => FaultKind::KillClient(client),
+        9 | 10 => FaultKind::FreezeClient(client),
+        11 | 12 => FaultKind::Cut(dialler),
+        13 => FaultKind::CutAll,
+        14 => FaultKind::Blackhole(dialler),
         _ => {
             let (up, down) = random.one_of(&[(true, true), (true, false), (false, true)]);
-            What::Partition { dialler, up, down }
+            FaultKind::Partition { dialler, up, down }
         }
     }
 }

@@ -3,9 +3,10 @@
 use argon_core::scheduler::Limits;
 use argon_proto::{Flags, Priority};
 
-use crate::fault::{Fault, What};
-use crate::plan::{Deed, Plan, Shape, TaskPlan};
+use crate::fault::{Fault, FaultKind};
+use crate::plan::{Plan, TaskBehaviour, TaskPlan};
 use crate::random::Random;
+use crate::shape::Shape;
 
 /// How large.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +35,6 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
         waits_for_commits: false,
         batch: 256,
         max_requests: 0,
-        ack_us: 10_000,
         drift: 1_000,
         unsettled_bytes: 64 << 20,
         slowness: 1,
@@ -48,7 +48,7 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
             client: random.index(shape.clients),
             at: random.below(1_000_000),
             run_us: random.spread(1_000, 500_000),
-            deed: Deed::Return,
+            behaviour: TaskBehaviour::Return,
             failures: 0,
             flags: Flags::default(),
             priority: Priority::Normal,
@@ -66,9 +66,9 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
         .map(|_| {
             let worker = random.index(fleet.workers);
             let what = match random.below(4) {
-                0 => What::FreezeWorker(worker),
-                1 => What::Cut(crate::event::Dialler::Worker(worker)),
-                _ => What::KillWorker { worker, is_silent: random.percent(20) },
+                0 => FaultKind::FreezeWorker(worker),
+                1 => FaultKind::Cut(crate::event::Dialler::Worker(worker)),
+                _ => FaultKind::KillWorker { worker, is_silent: random.percent(20) },
             };
             Fault { at: random.below(3_000_000), lasts: random.between(100_000, 20_000_000), what }
         })

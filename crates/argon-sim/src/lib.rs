@@ -1,40 +1,38 @@
-//! Argon's simulator: the real scheduler and the real pools under one virtual clock, with a virtual network, store and
-//! runners, faults by a seed's schedule, and an oracle that judges what every process did and was told.
+//! Argon's simulator: the production machines of manager, worker and client under one virtual clock, with a virtual network,
+//! store and runners, faults by the schedule of a seed, and an oracle that judges what every process did and received.
 //!
 //! [`Plan::of_seed`] makes a run of a number; [`run`] runs it; [`shrink`] looks for a smaller run that fails as well. A plan runs
 //! the same way every time, to the last byte of its trace: [`Summary::trace_hash`] says so.
 
-mod agenda;
-mod chaos;
+mod blobs;
 mod client;
 mod clock;
-mod closing;
 mod described;
+mod dial_state;
 mod event;
+mod event_queue;
 mod fault;
 mod fleet;
+mod handlers;
 mod manager;
-mod manager_door;
 mod net;
 mod oracle;
 mod plan;
 mod random;
 mod run;
-mod runner;
+mod shape;
 mod shrink;
 mod store;
-mod task;
 mod trace;
-mod wire;
 mod worker;
-mod worker_reads;
 mod world;
 
 pub use event::Dialler;
-pub use fault::{Fault, What};
+pub use fault::{Fault, FaultKind};
 pub use fleet::{Fleet, fleet_plan};
-pub use plan::{Deed, Plan, Shape, TaskPlan};
+pub use plan::{Plan, TaskBehaviour, TaskPlan};
 pub use random::Random;
 pub use run::{Failure, Summary, run, run_seed};
+pub use shape::Shape;
 pub use shrink::shrink;
 pub use trace::Mode;

@@ -3,6 +3,7 @@
 use argon_core::scheduler::ConnId;
 use argon_proto::AttemptId;
 use argon_proto::{Attempt, Flags, Outcome, Status, TaskId};
+use rustc_hash::FxHashMap;
 
 use crate::plan::TaskPlan;
 
@@ -51,6 +52,8 @@ pub(crate) struct Fate {
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) fates: Vec<Fate>,
+    /// Numbers of tasks in the plan, by the ids that sessions have given them.
+    numbers: FxHashMap<TaskId, usize>,
     flags: Vec<Flags>,
     retries: Vec<u16>,
     is_limited: Vec<bool>,
@@ -71,20 +74,47 @@ impl Oracle {
             is_limited[task.number as usize] = task.memory_mib > 0;
         }
         let fates = vec![Fate::default(); size];
-        Self { fates, flags, retries, is_limited, is_disturbed: false, verdict: None }
+        Self {
+            fates,
+            numbers: FxHashMap::default(),
+            flags,
+            retries,
+            is_limited,
+            is_disturbed: false,
+            verdict: None,
+        }
     }
 
     pub(crate) fn fail(&mut self, complaint: String) {
         self.verdict.get_or_insert(complaint);
     }
 
+    /// A session has given a task its id.
+    pub(crate) fn named(&mut self, id: TaskId, number: u64) {
+        self.numbers.insert(id, number as usize);
+    }
+
+    /// A client sends a task to a manager.
+    pub(crate) fn submitted(&mut self, id: TaskId) {
+        self.fate(id).is_submitted = true;
+    }
+
+    /// The number of a task in its plan.
+    ///
+    /// # Panics
+    /// If no client has submitted it: some process has made it up.
+    pub(crate) fn number_of(&self, id: TaskId) -> usize {
+        *self.numbers.get(&id).unwrap_or_else(|| panic!("nobody has submitted {id:?}"))
+    }
+
     fn fate(&mut self, id: TaskId) -> &mut Fate {
-        &mut self.fates[id.sequence as usize]
+        let number = self.number_of(id);
+        &mut self.fates[number]
     }
 
     /// An attempt begins in a runner.
     pub(crate) fn started(&mut self, now: u64, attempt: AttemptId) {
-        let number = attempt.task.sequence as usize;
+        let number = self.number_of(attempt.task);
         let (flags, retries) = (self.flags[number], u32::from(self.retries[number]));
         let fate = self.fate(attempt.task);
         fate.starts += 1;
@@ -211,7 +241,7 @@ impl Oracle {
 
     /// Whether some worker of the present manager holds an attempt of the task, or may come back with one.
     pub(crate) fn is_held(&self, now: u64, id: TaskId) -> bool {
-        let fate = &self.fates[id.sequence as usize];
+        let fate = &self.fates[self.number_of(id)];
         !fate.holders.is_empty() || fate.lost_at.is_some_and(|lost| now < lost + GRACE)
     }
 
@@ -226,8 +256,9 @@ impl Oracle {
     /// A caller is told the outcome of its task.
     pub(crate) fn told(&mut self, outcome: &Outcome) {
         let id = outcome.head.id;
-        let flags = self.flags[id.sequence as usize];
-        let (disturbed, limited) = (self.is_disturbed, self.is_limited[id.sequence as usize]);
+        let number = self.number_of(id);
+        let flags = self.flags[number];
+        let (disturbed, limited) = (self.is_disturbed, self.is_limited[number]);
         let fate = self.fate(id);
         fate.told += 1;
         let (told, losses) = (fate.told, fate.losses);
@@ -237,7 +268,7 @@ impl Oracle {
             self.fail(format!("the caller of {id:?} was told {told} outcomes"));
         }
         let is_true = match outcome.head.status {
-            Status::Ok => happened && payload_is_of(outcome),
+            Status::Ok => happened && payload_is_of(outcome, number),
             Status::Died if is_too_small(outcome) => limited,
             Status::Error | Status::Died => happened,
             Status::Timeout => starts > 0,
@@ -263,7 +294,7 @@ fn is_too_small(outcome: &Outcome) -> bool {
 }
 
 /// The result of a task is its own number, so that a mix-up shows.
-fn payload_is_of(outcome: &Outcome) -> bool {
+fn payload_is_of(outcome: &Outcome, number: usize) -> bool {
     let bytes = outcome.payload.to_contiguous();
-    bytes.get(..8) == Some(&outcome.head.id.sequence.to_be_bytes()[..])
+    bytes.get(..8) == Some(&(number as u64).to_be_bytes()[..])
 }

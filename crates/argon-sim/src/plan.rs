@@ -1,15 +1,11 @@
 //! What a seed stands for: the shape of the cluster, the tasks and the faults. A plan can be thinned out and run again.
 
-use std::time::Duration;
-
-use argon_core::scheduler::Limits;
 use argon_proto::{Flags, Priority};
 
+use crate::blobs::BLOBS;
 use crate::fault::{self, Fault};
 use crate::random::Random;
-
-/// Blobs that there are.
-pub(crate) const BLOBS: usize = 5;
+use crate::shape::Shape;
 
 /// One run, decided beforehand but for the chance that its seed feeds.
 #[derive(Clone, Debug)]
@@ -24,44 +20,6 @@ pub struct Plan {
     pub faults: Vec<Fault>,
 }
 
-/// Sizes, delays and bounds of the cluster.
-#[derive(Clone, Debug)]
-pub struct Shape {
-    /// Workers.
-    pub workers: usize,
-    /// Slots of each worker.
-    pub slots: usize,
-    /// Clients; the first one is never killed.
-    pub clients: usize,
-    /// The manager's bounds.
-    pub limits: Limits,
-    /// Least and longest delay of a packet, microseconds.
-    pub delay_us: (u64, u64),
-    /// Least and longest time of a commit, microseconds.
-    pub commit_us: (u64, u64),
-    /// Whether the manager waits for each commit before it goes on.
-    pub waits_for_commits: bool,
-    /// Most inputs in one batch.
-    pub batch: usize,
-    /// A runner is replaced after so many tasks; 0 for never.
-    pub max_requests: u64,
-    /// Longest time that a client keeps acknowledgements to itself, microseconds.
-    pub ack_us: u64,
-    /// How far clocks may run from true time, millionths.
-    pub drift: u64,
-    /// Bytes of outcomes that a worker may hold unsettled.
-    pub unsettled_bytes: u64,
-    /// Bytes of blobs that the manager keeps beyond what tasks need.
-    pub spare_bytes: u64,
-    /// Bytes of blobs that a worker keeps beyond what its tasks need.
-    pub cache_bytes: u64,
-    /// Steps between two looks at the invariants.
-    pub look_every: u64,
-    /// How many times as long a task takes that begins on a worker while that is slow: each of them is, in its turn,
-    /// one second in three.
-    pub slowness: u64,
-}
-
 /// One task.
 #[derive(Clone, Debug)]
 pub struct TaskPlan {
@@ -74,8 +32,8 @@ pub struct TaskPlan {
     /// How long each attempt runs, microseconds.
     pub run_us: u64,
     /// What an attempt does.
-    pub deed: Deed,
-    /// How many attempts fail before one succeeds, if the deed is a failure.
+    pub behaviour: TaskBehaviour,
+    /// How many attempts fail before one succeeds, if the behaviour is a failure.
     pub failures: u32,
     /// Its flags.
     pub flags: Flags,
@@ -101,7 +59,7 @@ pub struct TaskPlan {
 
 /// How an attempt of a task fails, if it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Deed {
+pub enum TaskBehaviour {
     /// It returns.
     Return,
     /// It throws.
@@ -117,7 +75,7 @@ impl Plan {
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let shape = mixed_shape(&mut random);
+        let shape = Shape::mixed(&mut random);
         let span = random.between(1, 30) * 1_000_000;
         let count = random.spread(4, 64);
         let flavour = Flavour::of(&mut random);
@@ -141,40 +99,6 @@ impl Plan {
         let all: u64 = self.tasks.iter().map(|task| task.run_us).sum();
         let slots = (self.shape.workers * self.shape.slots).max(1) as u64;
         (longest + all / slots) * self.shape.slowness
-    }
-}
-
-fn mixed_shape(random: &mut Random) -> Shape {
-    let tight = random.percent(30);
-    let window_tasks = if tight { random.between(1, 8) } else { 65_536 };
-    let limits = Limits {
-        queue_size: if random.percent(20) { random.between(1, 10) as usize } else { 1_000_000 },
-        window_tasks,
-        window_bytes: if tight { random.between(64, 4096) } else { 256 << 20 },
-        untaken_bytes: if random.percent(20) { random.between(64, 2048) } else { 256 << 20 },
-        session_grace: Duration::from_secs(random.one_of(&[5, 20, 60])),
-        result_ttl: Duration::from_secs(600),
-        orphan_timeout: Duration::from_secs(random.one_of(&[10, 60])),
-        ..Limits::default()
-    };
-    let slow = random.one_of(&[200, 1_000, 5_000, 50_000]);
-    Shape {
-        workers: random.between(1, 5) as usize,
-        slots: random.between(1, 4) as usize,
-        clients: random.between(1, 4) as usize,
-        limits,
-        delay_us: (20, slow),
-        commit_us: (50, random.one_of(&[500, 10_000, 200_000])),
-        waits_for_commits: random.percent(50),
-        batch: random.one_of(&[1, 4, 64]),
-        max_requests: random.one_of(&[0, 0, 1, 3]),
-        ack_us: random.one_of(&[0, 1_000, 2_000_000]),
-        drift: random.one_of(&[0, 100, 10_000]),
-        unsettled_bytes: if random.percent(20) { 2_000 } else { 64 << 20 },
-        spare_bytes: random.one_of(&[0, 200, 1 << 20]),
-        cache_bytes: random.one_of(&[0, 200, 1 << 20]),
-        look_every: 1,
-        slowness: 1,
     }
 }
 
@@ -215,14 +139,18 @@ impl Flavour {
             flags = flags.with(Flags::NEVER_TWICE);
         }
         let fails = random.percent(self.failing);
-        let deed = if fails { random.one_of(&[Deed::Throw, Deed::Die, Deed::Hang]) } else { Deed::Return };
+        let behaviour = if fails {
+            random.one_of(&[TaskBehaviour::Throw, TaskBehaviour::Die, TaskBehaviour::Hang])
+        } else {
+            TaskBehaviour::Return
+        };
         let retries = if random.percent(50) { random.between(1, 3) as u16 } else { 0 };
         if retries > 0 {
             for flag in [Flags::RETRY_ERROR, Flags::RETRY_DIED, Flags::RETRY_TIMEOUT] {
                 flags = if random.percent(80) { flags.with(flag) } else { flags };
             }
         }
-        let hangs = deed == Deed::Hang;
+        let hangs = behaviour == TaskBehaviour::Hang;
         let timed = hangs || random.percent(10);
         TaskPlan {
             number,
@@ -230,7 +158,7 @@ impl Flavour {
             at: if random.percent(self.burst) { 0 } else { random.below(span) },
             // A long one among short ones is what runners with tasks ahead have to be taken from.
             run_us: if random.percent(3) { 50_000 } else { random.spread(30, self.longest_us) },
-            deed,
+            behaviour,
             failures: random.between(1, 3) as u32,
             flags,
             priority: random.one_of(&[Priority::Normal, Priority::Normal, Priority::High, Priority::Low]),

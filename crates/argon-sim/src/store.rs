@@ -13,7 +13,7 @@ pub(crate) struct Store {
     under_way: Option<Vec<Record>>,
     /// Records that wait for the next commit.
     pub(crate) waiting: Vec<Record>,
-    /// Records of this manager's life that were handed to a commit, in all.
+    /// Records of this manager's incarnation that were handed to a commit, in all.
     handed: u64,
     pub(crate) is_full: bool,
     pub(crate) is_broken: bool,

@@ -1,28 +1,22 @@
-//! A worker's shell: its pool, the connection, and virtual runners that start, work, disobey and die.
+//! The place of a worker, and its process and runners while there are any.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
-use argon_core::Machine;
 use argon_core::gate::WorkerGate;
-use argon_core::outcome_batch::{OutcomeBatch, Supply};
-use argon_core::pool::{Effect, Input, Pool, PoolCounts, RunnerId, Settings, Signal};
-use argon_proto::conversation::Goodbye;
-use argon_proto::conversation::worker::{FromWorker, Register};
-use argon_proto::{AttemptId, Outcome, Runtime, Task, WorkerId};
+use argon_core::outcome_batch::OutcomeBatch;
+use argon_core::pool::{Pool, RunnerId};
+use argon_proto::{Outcome, Task, WorkerId};
 
 use crate::clock::Clock;
-use crate::described::Described;
-use crate::event::{Dialler, Event, Packet, RunnerDoes};
-use crate::wire::{QUIET, SILENCE, Wire};
-use crate::world::World;
+use crate::dial_state::DialState;
+use crate::event::Event;
 
 /// The place of a worker, and its process while there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
-    pub(crate) life: u32,
-    pub(crate) process: Option<Process>,
-    pub(crate) wire: Wire,
+    pub(crate) incarnation: u32,
+    pub(crate) process: Option<WorkerProcess>,
+    pub(crate) dial: DialState,
     pub(crate) frozen: u32,
     pub(crate) stalled: Vec<Event>,
     /// Faults that keep it from starting runners.
@@ -31,7 +25,7 @@ pub(crate) struct Worker {
 
 /// A worker process.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct WorkerProcess {
     pub(crate) id: WorkerId,
     pub(crate) pool: Pool,
     pub(crate) gate: WorkerGate,
@@ -40,10 +34,10 @@ pub(crate) struct Process {
     pub(crate) is_draining: bool,
     pub(crate) clock: Clock,
     pub(crate) runners: BTreeMap<RunnerId, Runner>,
-    timer: Option<u64>,
+    pub(crate) timer: Option<u64>,
     /// Whether the pool was told that a manager is found.
     pub(crate) is_linked: bool,
-    steps: u64,
+    pub(crate) steps: u64,
 }
 
 /// A runner process.
@@ -56,298 +50,4 @@ pub(crate) struct Runner {
     pub(crate) ahead: VecDeque<Task>,
     /// Written, and not read by the worker.
     pub(crate) unread: VecDeque<Outcome>,
-}
-
-impl World {
-    pub(crate) fn on_worker_starts(&mut self, worker: usize) {
-        if self.workers[worker].process.is_some() {
-            return;
-        }
-        let clock = self.new_clock();
-        let shape = &self.plan.shape;
-        let settings = Settings {
-            name: format!("worker-{worker}"),
-            host: format!("host-{worker}"),
-            slots: shape.slots,
-            runtimes: vec![Runtime::Perl],
-            pythons: Vec::new(),
-            max_requests: shape.max_requests,
-            default_timeout_ms: 0,
-            term_grace: Duration::from_millis(500),
-            lease: Duration::from_secs(15),
-            unsettled_bytes: shape.unsettled_bytes,
-            has_templates: false,
-            runners_max: Settings::default_runners_max(shape.slots),
-            runner_memory: u64::MAX,
-            waiting_max: Settings::default_waiting_max(shape.slots),
-        };
-        let process = Process {
-            id: WorkerId(self.random.id()),
-            pool: Pool::new(clock.read(self.now), settings),
-            gate: WorkerGate::new(shape.cache_bytes),
-            batch: OutcomeBatch::default(),
-            is_draining: false,
-            clock,
-            runners: BTreeMap::new(),
-            timer: None,
-            is_linked: false,
-            steps: 0,
-        };
-        let place = &mut self.workers[worker];
-        place.life += 1;
-        place.process = Some(process);
-        let (life, dial) = (place.life, place.wire.dial);
-        self.trace.note(self.now, [10, worker as u64, 0], || format!("worker {worker} starts"));
-        self.step_worker(worker, Input::Started);
-        let dialler = Dialler::Worker(worker);
-        self.agenda.enter(self.now, Event::Dial { dialler, life, dial });
-        self.agenda.enter(self.now + 1_000_000, Event::Beat { dialler, life });
-    }
-
-    /// The process ends, its runners with it.
-    pub(crate) fn end_worker(&mut self, worker: usize, is_silent: bool) {
-        let place = &mut self.workers[worker];
-        if place.process.take().is_none() {
-            return;
-        }
-        place.frozen = 0;
-        place.stalled.clear();
-        let connection = place.wire.any();
-        place.wire.rest();
-        self.trace.note(self.now, [11, worker as u64, 0], || format!("worker {worker} is gone"));
-        match connection {
-            Some(id) if is_silent => self.net.connections[id].ends[0] = false,
-            Some(id) => self.close_end(id, true),
-            None => {}
-        }
-    }
-
-    pub(crate) fn step_worker(&mut self, worker: usize, input: Input) {
-        let look_every = self.plan.shape.look_every;
-        let mut effects = Vec::new();
-        if let Some(process) = &mut self.workers[worker].process {
-            let now = process.clock.read(self.now);
-            process.pool.step(now, input, &mut effects);
-            process.steps += 1;
-            if process.steps.is_multiple_of(look_every) {
-                process.pool.assert_invariants();
-                process.gate.assert_invariants();
-            }
-        }
-        for effect in effects {
-            self.on_pool_effect(worker, effect);
-        }
-        self.flush_worker(worker);
-        self.arm_worker(worker);
-    }
-
-    /// The end of a round: outcomes go out that have waited long enough.
-    fn flush_worker(&mut self, worker: usize) {
-        if let Some(process) = &mut self.workers[worker].process {
-            let PoolCounts { slots, waiting, .. } = process.pool.counts();
-            if process.batch.is_due(process.clock.read(self.now), || Supply { slots, waiting }) {
-                self.tell_all(worker);
-            }
-        }
-    }
-
-    fn arm_worker(&mut self, worker: usize) {
-        let life = self.workers[worker].life;
-        if let Some(process) = &mut self.workers[worker].process
-            && let Some(deadline) =
-                [process.pool.next_deadline(), process.batch.next_deadline()].into_iter().flatten().min()
-        {
-            let at = process.clock.when(deadline).max(self.now);
-            if process.timer.is_none_or(|timer| at < timer) {
-                process.timer = Some(at);
-                self.agenda.enter(at, Event::WorkerTimer { worker, life, at });
-            }
-        }
-    }
-
-    pub(crate) fn on_worker_timer(&mut self, worker: usize, life: u32, at: u64) {
-        if !self.is_living(Dialler::Worker(worker), life) {
-            return;
-        }
-        if let Some(process) = &mut self.workers[worker].process
-            && process.timer == Some(at)
-        {
-            process.timer = None;
-            self.step_worker(worker, Input::TimePassed);
-        }
-    }
-
-    fn on_pool_effect(&mut self, worker: usize, effect: Effect) {
-        match effect {
-            Effect::Spawn { runner, .. } => self.spawn_runner(worker, runner),
-            Effect::Hand { runner, task } => {
-                self.judge_handed_blobs(worker, &task);
-                self.hand(worker, runner, task);
-            }
-            Effect::Prefetch { runner, task } => {
-                self.judge_handed_blobs(worker, &task);
-                self.prefetch(worker, runner, task);
-            }
-            Effect::Retract { runner } => self.reclaim(worker, runner),
-            Effect::Execute { runner, .. } => {
-                self.oracle.fail(format!("worker {worker} was told to run a command as {runner:?}"));
-            }
-            Effect::Retire { runner } => {
-                self.runner_will(worker, runner, 1_000, RunnerDoes::End { signal: None });
-            }
-            Effect::Signal { runner, signal } => {
-                let heeds = signal == Signal::Kill || self.random.percent(70);
-                let wait = self.random.between(500, 20_000);
-                let number = if signal == Signal::Kill { 9 } else { 15 };
-                if heeds {
-                    let end = RunnerDoes::End { signal: Some(number) };
-                    self.runner_will(worker, runner, wait, end);
-                }
-            }
-            Effect::StartTemplate { .. } | Effect::EndTemplate { .. } | Effect::ReportFallback { .. } => {
-                self.oracle.fail(format!("worker {worker} was told of a template, and has none"));
-            }
-            Effect::Tell(message) => self.tell_manager(worker, message),
-            Effect::Leave => {
-                self.tell(worker, FromWorker::Goodbye(Goodbye::default()));
-                self.end_worker(worker, false);
-                self.agenda.enter(self.now + 1_000_000, Event::WorkerStarts { worker });
-            }
-        }
-    }
-
-    pub(crate) fn runner_will(&mut self, worker: usize, runner: RunnerId, wait: u64, does: RunnerDoes) {
-        let life = self.workers[worker].life;
-        self.agenda.enter(self.now + wait, Event::Runner { worker, life, runner, does });
-    }
-
-    fn tell_manager(&mut self, worker: usize, message: FromWorker) {
-        let is_linked = self.workers[worker].process.as_ref().is_some_and(|process| process.is_linked);
-        if !is_linked {
-            self.oracle.fail(format!("worker {worker} tells {} without a manager", message.brief()));
-        }
-        self.tell(worker, message);
-    }
-
-    pub(crate) fn tell(&mut self, worker: usize, message: FromWorker) {
-        if let Some(process) = &mut self.workers[worker].process
-            && process.is_linked
-            && process.batch.push(process.clock.read(self.now), message)
-        {
-            self.tell_all(worker);
-        }
-    }
-
-    fn tell_all(&mut self, worker: usize) {
-        let process = self.workers[worker].process.as_mut();
-        let messages: Vec<FromWorker> =
-            process.map(|process| process.batch.take().collect()).unwrap_or_default();
-        for message in messages {
-            self.send_if_open(worker, Packet::FromWorker(Box::new(message)));
-        }
-    }
-
-    /// A task that starts finds its blobs here.
-    fn judge_handed_blobs(&mut self, worker: usize, task: &Task) {
-        if let Some(process) = &mut self.workers[worker].process
-            && let Some(missing) = task.blob_hashes().find(|hash| process.gate.find(*hash).is_none())
-        {
-            let id = task.head.id;
-            self.oracle.fail(format!("{id:?} starts at worker {worker} without its blob {missing:?}"));
-        }
-    }
-
-    fn send_if_open(&mut self, worker: usize, packet: Packet) {
-        let place = &mut self.workers[worker];
-        let Some(id) = place.wire.open() else {
-            return;
-        };
-        if let Some(process) = &place.process {
-            place.wire.said = process.clock.read(self.now).0;
-        }
-        self.send(id, true, packet);
-    }
-
-    pub(crate) fn worker_loses_manager(&mut self, worker: usize) {
-        if let Some(process) = &mut self.workers[worker].process
-            && std::mem::take(&mut process.is_linked)
-        {
-            process.gate.on_manager_lost();
-            process.batch.on_manager_lost();
-            self.step_worker(worker, Input::ManagerLost);
-        }
-    }
-
-    pub(crate) fn worker_receives(&mut self, worker: usize, id: usize, packet: Packet) {
-        if self.workers[worker].wire.any() != Some(id) {
-            return;
-        }
-        match packet {
-            Packet::Welcome { .. } => self.register(worker, id),
-            Packet::ToWorker(message) => self.worker_reads(worker, *message),
-            Packet::Ping => {
-                self.manager_is_heard(worker);
-                self.send_if_open(worker, Packet::Pong);
-            }
-            Packet::Pong => self.manager_is_heard(worker),
-            Packet::End => self.lose_wire(Dialler::Worker(worker)),
-            Packet::FromClient(_) | Packet::FromWorker(_) | Packet::ToClient(_) => {}
-        }
-    }
-
-    fn register(&mut self, worker: usize, id: usize) {
-        let slots = self.plan.shape.slots as u32;
-        let Some(process) = &self.workers[worker].process else {
-            return;
-        };
-        let register = Register {
-            held: process.pool.held().into_iter().chain(process.gate.parked()).collect(),
-            host: format!("host-{worker}"),
-            name: format!("worker-{worker}"),
-            pid: self.workers[worker].life,
-            release: "simulated".to_owned(),
-            runtimes: [("perl".to_owned(), "5.36.0".to_owned())].into(),
-            slots,
-            worker: process.id,
-        };
-        // It is not let in before that is answered.
-        self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Register(register))));
-    }
-
-    pub(crate) fn on_beat(&mut self, dialler: Dialler, life: u32) {
-        if !self.is_living(dialler, life) {
-            return;
-        }
-        self.agenda.enter(self.now + 1_000_000, Event::Beat { dialler, life });
-        let (now, waits) = match dialler {
-            Dialler::Worker(worker) => {
-                (self.workers[worker].process.as_ref().map(|process| process.clock.read(self.now)), true)
-            }
-            Dialler::Client(client) => {
-                let client = &self.clients[client];
-                (Some(client.clock.read(self.now)), client.waits())
-            }
-        };
-        let Some(now) = now.map(|time| time.0) else {
-            return;
-        };
-        let wire = self.wire_of(dialler);
-        if wire.open().is_none() || !waits {
-            return;
-        }
-        if now.saturating_sub(wire.heard) > SILENCE {
-            return self.lose_wire(dialler);
-        }
-        if let Dialler::Worker(worker) = dialler
-            && now.saturating_sub(wire.said) >= QUIET
-        {
-            self.send_if_open(worker, Packet::Ping);
-        }
-    }
-
-    /// Attempts that are in a worker's hands, for the end of a run.
-    pub(crate) fn held_by(&self, worker: usize) -> Vec<AttemptId> {
-        let held = |process: &Process| process.pool.held().into_iter().chain(process.gate.parked()).collect();
-        self.workers[worker].process.as_ref().map(held).unwrap_or_default()
-    }
 }

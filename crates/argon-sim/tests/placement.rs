@@ -1,6 +1,6 @@
 //! How near to the shortest possible time a batch of mixed lengths ends, without faults.
 
-use argon_sim::{Deed, Mode, Plan, Random, run};
+use argon_sim::{Mode, Plan, Random, TaskBehaviour, run};
 
 /// Runs a batch that is submitted at once on 4 workers of 4 slots; how long it took over how long it had to.
 fn makespan_ratio(name: &str, lengths: &[u64]) -> f64 {
@@ -14,7 +14,6 @@ fn makespan_ratio(name: &str, lengths: &[u64]) -> f64 {
     plan.shape.delay_us = (50, 100);
     plan.shape.max_requests = 0;
     plan.shape.unsettled_bytes = 64 << 20;
-    plan.shape.ack_us = 0;
     plan.shape.batch = 64;
     // A look at everything after each step would cost more than the run.
     plan.shape.look_every = 5_000;
@@ -23,7 +22,8 @@ fn makespan_ratio(name: &str, lengths: &[u64]) -> f64 {
         .map(|(number, length)| {
             let mut task = model.clone();
             (task.number, task.client, task.at, task.run_us) = (number, 0, 1_000_000, *length);
-            (task.deed, task.flags, task.cancel_after) = (Deed::Return, argon_proto::Flags::default(), None);
+            (task.behaviour, task.flags, task.cancel_after) =
+                (TaskBehaviour::Return, argon_proto::Flags::default(), None);
             (task.priority, task.memory_mib, task.timeout_ms) = (argon_proto::Priority::Normal, 0, 0);
             task
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_sim::{Deed, Fleet, Mode, Plan, fleet_plan, run, run_seed, shrink};
+use argon_sim::{Fleet, Mode, Plan, TaskBehaviour, fleet_plan, run, run_seed, shrink};
 
 /// Seeds that broke a promise before the first repairs of `docs/track-record.md`; they run first.
 const MEMORABLE: [u64; 6] = [16, 29, 30, 169, 180, 237];
@@ -53,7 +53,7 @@ fn a_broken_promise_is_found_and_thinned_out() {
     plan.faults.clear();
     plan.shape.limits.result_ttl = Duration::from_millis(1);
     for task in &mut plan.tasks {
-        (task.deed, task.cancel_after) = (Deed::Return, None);
+        (task.behaviour, task.cancel_after) = (TaskBehaviour::Return, None);
         task.flags = argon_proto::Flags::DETACHED;
         task.collect = (0, 60_000_000);
     }

@@ -4,7 +4,7 @@
 
 use argon_core::scheduler::Limits;
 use argon_proto::{Flags, Priority};
-use argon_sim::{Deed, Mode, Plan, Summary, run};
+use argon_sim::{Mode, Plan, Summary, TaskBehaviour, run};
 
 /// When one task for each slot comes, so that all runners are up; and when the batch begins.
 const WARMS_US: u64 = 300_000;
@@ -66,7 +66,7 @@ impl Batch {
         let shape = &mut plan.shape;
         (shape.workers, shape.slots, shape.clients) = (self.workers, self.slots, 1);
         shape.limits = Limits::default();
-        (shape.delay_us, shape.max_requests, shape.ack_us) = ((50, 100), 0, 0);
+        (shape.delay_us, shape.max_requests) = ((50, 100), 0);
         (shape.unsettled_bytes, shape.batch, shape.drift) = (64 << 20, 64, 0);
         shape.slowness = self.slowness;
         // A look at everything after each step would cost more than the run.
@@ -76,7 +76,7 @@ impl Batch {
         let tasks = (0..).zip(batch.chain(warming)).map(|(number, (at, length))| {
             let mut task = model.clone();
             (task.number, task.client, task.at, task.run_us) = (number, 0, at, length);
-            (task.deed, task.flags, task.cancel_after) = (Deed::Return, Flags::default(), None);
+            (task.behaviour, task.flags, task.cancel_after) = (TaskBehaviour::Return, Flags::default(), None);
             (task.priority, task.memory_mib, task.timeout_ms) = (Priority::Normal, 0, 0);
             task
         });

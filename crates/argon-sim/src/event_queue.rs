@@ -7,7 +7,7 @@ use crate::event::Event;
 
 /// Events by time; those of one moment in the order in which they were entered.
 #[derive(Debug, Default)]
-pub(crate) struct Agenda {
+pub(crate) struct EventQueue {
     heap: BinaryHeap<Reverse<Entry>>,
     entered: u64,
 }
@@ -19,13 +19,13 @@ struct Entry {
     event: Event,
 }
 
-impl Agenda {
-    pub(crate) fn enter(&mut self, at: u64, event: Event) {
+impl EventQueue {
+    pub(crate) fn push(&mut self, at: u64, event: Event) {
         self.entered += 1;
         self.heap.push(Reverse(Entry { at, number: self.entered, event }));
     }
 
-    pub(crate) fn next(&mut self) -> Option<(u64, Event)> {
+    pub(crate) fn pop(&mut self) -> Option<(u64, Event)> {
         self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
     }
 }

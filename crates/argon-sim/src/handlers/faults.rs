@@ -5,7 +5,7 @@ use argon_core::scheduler::Input;
 use argon_proto::WorkerId;
 
 use crate::event::{Dialler, Event, RunnerDoes};
-use crate::fault::{Fault, What};
+use crate::fault::{Fault, FaultKind};
 use crate::world::World;
 
 impl World {
@@ -16,54 +16,54 @@ impl World {
         let fault = self.plan.faults[place].clone();
         self.oracle.is_disturbed = true;
         self.trace.note(self.now, [20, place as u64, 0], || format!("fault {fault}"));
-        self.agenda.enter(self.now + fault.lasts, Event::FaultEnds(place));
+        self.queue.push(self.now + fault.lasts, Event::FaultEnds(place));
         match fault.what {
-            What::KillManager { is_silent } => self.crash_manager(is_silent),
-            What::FreezeManager => self.freeze_manager(place),
-            What::BreakStore => self.manager.store.is_broken = true,
-            What::FillStore => self.manager.store.is_full = true,
-            What::KillWorker { worker, is_silent } => self.end_worker(worker, is_silent),
-            What::FreezeWorker(worker) => self.freeze_worker(worker, place),
-            What::DrainWorker { worker, by_operator } => self.drain(worker, by_operator),
-            What::StarveWorker(worker) => self.workers[worker].starved += 1,
-            What::KillRunner(worker) => self.kill_runner(worker),
-            What::KillClient(client) => self.end_client(client),
-            What::FreezeClient(client) => self.clients[client].frozen += 1,
-            What::Cut(dialler) => self.cut(dialler),
-            What::CutAll => self.all_diallers().into_iter().for_each(|dialler| self.cut(dialler)),
-            What::Blackhole(dialler) => {
-                if let Some(id) = self.wire_of(dialler).any() {
+            FaultKind::KillManager { is_silent } => self.crash_manager(is_silent),
+            FaultKind::FreezeManager => self.freeze_manager(place),
+            FaultKind::BreakStore => self.manager.store.is_broken = true,
+            FaultKind::FillStore => self.manager.store.is_full = true,
+            FaultKind::KillWorker { worker, is_silent } => self.end_worker(worker, is_silent),
+            FaultKind::FreezeWorker(worker) => self.freeze_worker(worker, place),
+            FaultKind::DrainWorker { worker, by_operator } => self.drain(worker, by_operator),
+            FaultKind::StarveWorker(worker) => self.workers[worker].starved += 1,
+            FaultKind::KillRunner(worker) => self.kill_runner(worker),
+            FaultKind::KillClient(client) => self.end_client(client),
+            FaultKind::FreezeClient(client) => self.clients[client].frozen += 1,
+            FaultKind::Cut(dialler) => self.cut(dialler),
+            FaultKind::CutAll => self.all_diallers().into_iter().for_each(|dialler| self.cut(dialler)),
+            FaultKind::Blackhole(dialler) => {
+                if let Some(id) = self.dial_state_of(dialler).any() {
                     self.blackhole(id);
                 }
             }
-            What::Partition { dialler, up, down } => self.set_partition(dialler, [up, down], true),
+            FaultKind::Partition { dialler, up, down } => self.set_partition(dialler, [up, down], true),
         }
     }
 
     pub(crate) fn on_fault_ends(&mut self, place: usize) {
         let Fault { what, .. } = self.plan.faults[place];
         match what {
-            What::KillManager { .. } => self.on_manager_starts(),
-            What::FreezeManager => self.thaw_manager(place),
-            What::FillStore => self.manager.store.is_full = false,
-            What::KillWorker { worker, .. } => self.on_worker_starts(worker),
-            What::FreezeWorker(worker) => self.thaw_worker(worker, place),
-            What::StarveWorker(worker) => self.workers[worker].starved -= 1,
-            What::FreezeClient(client) => {
+            FaultKind::KillManager { .. } => self.on_manager_starts(),
+            FaultKind::FreezeManager => self.thaw_manager(place),
+            FaultKind::FillStore => self.manager.store.is_full = false,
+            FaultKind::KillWorker { worker, .. } => self.on_worker_starts(worker),
+            FaultKind::FreezeWorker(worker) => self.thaw_worker(worker, place),
+            FaultKind::StarveWorker(worker) => self.workers[worker].starved -= 1,
+            FaultKind::FreezeClient(client) => {
                 self.clients[client].frozen -= 1;
                 if self.clients[client].frozen == 0 {
                     let stalled = std::mem::take(&mut self.clients[client].stalled);
                     self.replay(stalled);
                 }
             }
-            What::Partition { dialler, up, down } => self.set_partition(dialler, [up, down], false),
-            What::BreakStore
-            | What::DrainWorker { .. }
-            | What::KillRunner(_)
-            | What::KillClient(_)
-            | What::Cut(_)
-            | What::CutAll
-            | What::Blackhole(_) => {}
+            FaultKind::Partition { dialler, up, down } => self.set_partition(dialler, [up, down], false),
+            FaultKind::BreakStore
+            | FaultKind::DrainWorker { .. }
+            | FaultKind::KillRunner(_)
+            | FaultKind::KillClient(_)
+            | FaultKind::Cut(_)
+            | FaultKind::CutAll
+            | FaultKind::Blackhole(_) => {}
         }
     }
 
@@ -71,12 +71,12 @@ impl World {
         if self.manager.process.is_some() {
             self.manager.frozen += 1;
             self.manager.stood_still = true;
-            self.frozen_lives.insert(place, self.manager.life);
+            self.frozen_incarnations.insert(place, self.manager.incarnation);
         }
     }
 
     fn thaw_manager(&mut self, place: usize) {
-        if self.frozen_lives.remove(&place) == Some(self.manager.life) {
+        if self.frozen_incarnations.remove(&place) == Some(self.manager.incarnation) {
             self.manager.frozen -= 1;
             if self.manager.frozen == 0 {
                 let stalled = std::mem::take(&mut self.manager.stalled);
@@ -88,12 +88,12 @@ impl World {
     fn freeze_worker(&mut self, worker: usize, place: usize) {
         if self.workers[worker].process.is_some() {
             self.workers[worker].frozen += 1;
-            self.frozen_lives.insert(place, self.workers[worker].life);
+            self.frozen_incarnations.insert(place, self.workers[worker].incarnation);
         }
     }
 
     fn thaw_worker(&mut self, worker: usize, place: usize) {
-        let is_same = self.frozen_lives.remove(&place) == Some(self.workers[worker].life);
+        let is_same = self.frozen_incarnations.remove(&place) == Some(self.workers[worker].incarnation);
         if is_same && self.workers[worker].process.is_some() {
             self.workers[worker].frozen -= 1;
             if self.workers[worker].frozen == 0 {
@@ -106,7 +106,7 @@ impl World {
     /// A process that stood still takes in what came meanwhile, now and in order.
     fn replay(&mut self, stalled: Vec<Event>) {
         for event in stalled {
-            self.agenda.enter(self.now, event);
+            self.queue.push(self.now, event);
         }
     }
 
@@ -120,11 +120,11 @@ impl World {
         let Some(id) = self.worker_id(worker) else {
             return;
         };
-        let life = self.manager.life;
+        let incarnation = self.manager.incarnation;
         if self.manager.frozen > 0 {
             return;
         }
-        self.with_manager(life, |world, process| {
+        self.with_manager(incarnation, |world, process| {
             let now = process.clock.read(world.now);
             world.step_manager(now, process, Input::DrainRequested { worker: id, within: None });
         });
@@ -149,21 +149,21 @@ impl World {
 
     fn end_client(&mut self, client: usize) {
         self.clients[client].is_alive = false;
-        if let Some(id) = self.clients[client].wire.any() {
+        if let Some(id) = self.clients[client].dial.any() {
             self.close_end(id, true);
         }
-        self.clients[client].wire.rest();
+        self.clients[client].dial.rest();
     }
 
     /// Both ends of a connection learn of its end, each in its own time; what was under way is gone.
     fn cut(&mut self, dialler: Dialler) {
-        let Some(id) = self.wire_of(dialler).any() else {
+        let Some(id) = self.dial_state_of(dialler).any() else {
             return;
         };
         self.blackhole(id);
         let waits = (self.net.delay(&mut self.random), self.net.delay(&mut self.random));
-        self.agenda.enter(self.now + waits.0, Event::Reset { connection: id, up: true });
-        self.agenda.enter(self.now + waits.1, Event::Reset { connection: id, up: false });
+        self.queue.push(self.now + waits.0, Event::Reset { connection: id, up: true });
+        self.queue.push(self.now + waits.1, Event::Reset { connection: id, up: false });
     }
 
     fn all_diallers(&self) -> Vec<Dialler> {

@@ -8,13 +8,13 @@ use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use crate::world::World;
 
 impl World {
-    /// A sign of life of the manager.
+    /// A sign of incarnation of the manager.
     pub(crate) fn manager_is_heard(&mut self, worker: usize) {
         let place = &mut self.workers[worker];
         let Some(process) = &mut place.process else {
             return;
         };
-        place.wire.heard = process.clock.read(self.now).0;
+        place.dial.heard = process.clock.read(self.now).0;
         if process.is_linked {
             self.step_worker(worker, Input::ManagerHeard);
         }
@@ -27,7 +27,7 @@ impl World {
             return;
         };
         if let ToWorker::Registered(_) = message {
-            place.wire.opens(process.clock.read(self.now).0);
+            place.dial.opens(process.clock.read(self.now).0);
             process.is_linked = true;
             self.step_worker(worker, Input::ManagerFound);
             return self.ask_for_blobs(worker);

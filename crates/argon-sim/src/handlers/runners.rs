@@ -8,7 +8,7 @@ use argon_proto::{Codec, Outcome, OutcomeHead, Status, Task};
 use bytes::Bytes;
 
 use crate::event::{Dialler, RunnerDoes};
-use crate::plan::Deed;
+use crate::plan::TaskBehaviour;
 use crate::worker::Runner;
 use crate::world::World;
 
@@ -64,8 +64,8 @@ impl World {
         });
         self.oracle.started(self.now, attempt);
         let plan = self.task_plan(attempt.task);
-        let starts = self.oracle.fates[attempt.task.sequence as usize].starts;
-        let deed = if starts <= plan.failures { plan.deed } else { Deed::Return };
+        let starts = self.oracle.fates[self.oracle.number_of(attempt.task)].starts;
+        let behaviour = if starts <= plan.failures { plan.behaviour } else { TaskBehaviour::Return };
         let run_us = self.time_on(worker, plan.run_us);
         let Some(process) = &mut self.workers[worker].process else {
             return;
@@ -76,10 +76,10 @@ impl World {
         runner.run += 1;
         runner.task = Some(task);
         let run = runner.run;
-        let does = match deed {
-            Deed::Return | Deed::Throw => RunnerDoes::Finish { run },
-            Deed::Die => RunnerDoes::Die { run },
-            Deed::Hang => return,
+        let does = match behaviour {
+            TaskBehaviour::Return | TaskBehaviour::Throw => RunnerDoes::Finish { run },
+            TaskBehaviour::Die => RunnerDoes::Die { run },
+            TaskBehaviour::Hang => return,
         };
         self.runner_will(worker, id, run_us, does);
     }
@@ -90,8 +90,8 @@ impl World {
         if is_slow { run_us * self.plan.shape.slowness } else { run_us }
     }
 
-    pub(crate) fn on_runner(&mut self, worker: usize, life: u32, id: RunnerId, does: RunnerDoes) {
-        if !self.is_living(Dialler::Worker(worker), life) {
+    pub(crate) fn on_runner(&mut self, worker: usize, incarnation: u32, id: RunnerId, does: RunnerDoes) {
+        if !self.is_living(Dialler::Worker(worker), incarnation) {
             return;
         }
         let Some(process) = &mut self.workers[worker].process else {
@@ -157,9 +157,9 @@ impl World {
     fn outcome_of(&self, worker: usize, task: &Task) -> Outcome {
         let id = task.head.id;
         let plan = self.task_plan(id);
-        let starts = self.oracle.fates[id.sequence as usize].starts;
-        let throws = plan.deed == Deed::Throw && starts <= plan.failures;
-        let mut bytes = id.sequence.to_be_bytes().to_vec();
+        let starts = self.oracle.fates[self.oracle.number_of(id)].starts;
+        let throws = plan.behaviour == TaskBehaviour::Throw && starts <= plan.failures;
+        let mut bytes = plan.number.to_be_bytes().to_vec();
         bytes.resize(plan.bytes.max(8), 0);
         Outcome {
             head: OutcomeHead {

@@ -1,9 +1,9 @@
 //! The end of a run: everybody says goodbye, and nothing may be left.
 
 use argon_proto::conversation::Goodbye;
-use argon_proto::conversation::client::ToManager;
+use argon_session::ErrorKind;
 
-use crate::manager::Process;
+use crate::manager::ManagerProcess;
 use crate::world::World;
 
 impl World {
@@ -20,12 +20,13 @@ impl World {
             if !self.clients[client].is_alive {
                 continue;
             }
-            self.on_client_acks(client);
-            self.say(client, ToManager::Goodbye(Goodbye::default()));
-            if let Some(id) = self.clients[client].wire.any() {
+            let owner = &mut self.clients[client];
+            owner.machine.end(ErrorKind::Closed, "closed", Some(Goodbye::default()), &mut owner.out);
+            self.settle_client(client);
+            if let Some(id) = self.clients[client].dial.any() {
                 self.close_end(id, true);
             }
-            self.clients[client].wire.rest();
+            self.clients[client].dial.rest();
             self.clients[client].is_alive = false;
         }
     }
@@ -38,7 +39,8 @@ impl World {
     }
 
     pub(crate) fn is_all_forgotten(&self) -> bool {
-        let is_bare = |process: &Process| process.scheduler.footprint().is_bare() && process.gate.is_bare();
+        let is_bare =
+            |process: &ManagerProcess| process.scheduler.footprint().is_bare() && process.gate.is_bare();
         self.manager.process.as_ref().is_some_and(is_bare)
             && self.manager.store.len() == 0
             && (0..self.workers.len()).all(|worker| self.held_by(worker).is_empty())
@@ -58,8 +60,7 @@ impl World {
         }
         lines.push(format!("the store holds {} tasks", self.manager.store.len()));
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| client.is_alive) {
-            let ids = client.unfinished().map(|place| self.id_of(place)).chain(client.collecting());
-            for id in ids.take(10) {
+            for id in client.waits_for().take(10).map(|place| self.id_of(place)) {
                 let state = scheduler.and_then(|scheduler| scheduler.task_state(id));
                 let state = state.unwrap_or_else(|| "not known to the manager".to_owned());
                 lines.push(format!("client {number} waits for {id:?}: {state}"));

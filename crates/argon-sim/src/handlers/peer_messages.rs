@@ -5,15 +5,22 @@ use argon_core::gate::GateEffect;
 use argon_core::scheduler::{ConnId, Effect, Input, WorkerProfile};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
-use argon_proto::handshake::RefusalCode;
-use argon_proto::{AttemptId, Flags, Outcome, WorkerId};
+use argon_proto::handshake::{Refusal, RefusalCode};
+use argon_proto::{AttemptId, Flags, WorkerId};
 
+use crate::described::attempt_of;
 use crate::event::{Dialler, Packet};
-use crate::manager::{Arrival, Process};
+use crate::manager::{Arrival, ManagerProcess};
 use crate::world::World;
 
 impl World {
-    pub(crate) fn take_arrival(&mut self, now: Time, process: &mut Process, link: ConnId, arrival: Arrival) {
+    pub(crate) fn take_arrival(
+        &mut self,
+        now: Time,
+        process: &mut ManagerProcess,
+        link: ConnId,
+        arrival: Arrival,
+    ) {
         if !process.peers.contains_key(&link) {
             return;
         }
@@ -28,6 +35,7 @@ impl World {
             Arrival::Packet(
                 Packet::ToClient(_)
                 | Packet::ToWorker(_)
+                | Packet::Refused(_)
                 | Packet::Welcome { .. }
                 | Packet::Pong
                 | Packet::End,
@@ -36,14 +44,14 @@ impl World {
         }
     }
 
-    fn introduce(&mut self, process: &mut Process, link: ConnId) {
+    fn introduce(&mut self, process: &mut ManagerProcess, link: ConnId) {
         if let Some(peer) = process.peers.get_mut(&link) {
             peer.is_introduced = true;
         }
     }
 
     /// A client that stayed away beyond the grace period finds its tasks dropped; they may run once more.
-    fn on_return(&mut self, now: Time, process: &mut Process, link: ConnId) {
+    fn on_return(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId) {
         let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler) else {
             return;
         };
@@ -54,7 +62,7 @@ impl World {
         }
     }
 
-    fn on_register(&mut self, now: Time, process: &mut Process, link: ConnId, register: &Register) {
+    fn on_register(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, register: &Register) {
         let (id, held): (WorkerId, &[AttemptId]) = (register.worker, &register.held);
         self.introduce(process, link);
         let Some(peer) = process.peers.get_mut(&link) else {
@@ -80,7 +88,14 @@ impl World {
         self.oracle.held(link, held, is_new && recovers);
     }
 
-    fn take_leave(&mut self, now: Time, process: &mut Process, link: ConnId, is_dead: bool, farewell: bool) {
+    fn take_leave(
+        &mut self,
+        now: Time,
+        process: &mut ManagerProcess,
+        link: ConnId,
+        is_dead: bool,
+        farewell: bool,
+    ) {
         let Some(peer) = process.peers.remove(&link) else {
             return;
         };
@@ -109,7 +124,7 @@ impl World {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated client sends nothing else")]
-    fn client_sent(&mut self, now: Time, process: &mut Process, link: ConnId, message: ToManager) {
+    fn client_sent(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, message: ToManager) {
         self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
             ToManager::Open(open) => {
@@ -152,7 +167,7 @@ impl World {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated worker sends nothing else")]
-    fn worker_sent(&mut self, now: Time, process: &mut Process, link: ConnId, message: FromWorker) {
+    fn worker_sent(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, message: FromWorker) {
         self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
             FromWorker::Register(mut register) => {
@@ -181,7 +196,7 @@ impl World {
     }
 
     /// Carries out what the gate wants.
-    fn let_pass(&mut self, now: Time, process: &mut Process) {
+    fn let_pass(&mut self, now: Time, process: &mut ManagerProcess) {
         for effect in std::mem::take(&mut process.passing) {
             match effect {
                 GateEffect::Admit { link, task } => {
@@ -202,7 +217,7 @@ impl World {
         }
     }
 
-    fn released(&mut self, process: &mut Process, link: ConnId, attempts: &[AttemptId]) {
+    fn released(&mut self, process: &mut ManagerProcess, link: ConnId, attempts: &[AttemptId]) {
         self.oracle.released(link, attempts, false);
         if let Some(peer) = process.peers.get_mut(&link) {
             attempts.iter().for_each(|attempt| {
@@ -212,7 +227,7 @@ impl World {
     }
 
     /// The oracle sees what was decided, in the order in which it was.
-    pub(crate) fn observe(&mut self, process: &mut Process, from: usize) {
+    pub(crate) fn observe(&mut self, process: &mut ManagerProcess, from: usize) {
         for effect in &process.out.effects[from..] {
             match effect {
                 Effect::SendToWorker { link, message: ToWorker::Run(task) } => {
@@ -243,7 +258,7 @@ impl World {
     }
 
     /// An attempt is stopped only if nobody wants it or another one goes on.
-    pub(crate) fn judge_stops(&mut self, process: &mut Process) {
+    pub(crate) fn judge_stops(&mut self, process: &mut ManagerProcess) {
         let stopped = std::mem::take(&mut process.stopped);
         if self.manager.stood_still {
             return;
@@ -256,9 +271,9 @@ impl World {
             let is_here = process.peers.values().any(|peer| {
                 peer.dialler == Dialler::Client(owner)
                     && peer.has_offered
-                    && self.clients[owner].wire.open() == Some(peer.connection)
+                    && self.clients[owner].dial.open() == Some(peer.connection)
             });
-            let waits = self.clients[owner].waits_for(id.sequence, is_attached);
+            let waits = self.clients[owner].is_alive && self.clients[owner].machine.is_sent(id.sequence);
             let is_harm = self.oracle.stop_is_harm(attempt);
             if is_attached && is_here && waits && is_harm && !self.oracle.is_held(self.now, id) {
                 self.oracle.fail(format!("{attempt:?} was stopped though its client waits for it"));
@@ -267,7 +282,7 @@ impl World {
     }
 
     /// Effects leave the manager.
-    pub(crate) fn release(&mut self, process: &mut Process) {
+    pub(crate) fn release(&mut self, process: &mut ManagerProcess) {
         let now = process.clock.read(self.now).0;
         for effect in std::mem::take(&mut process.out.effects) {
             match effect {
@@ -287,6 +302,8 @@ impl World {
                     if code != RefusalCode::Session {
                         self.oracle.fail(format!("the manager refuses {link:?} with {code:?}: {why}"));
                     }
+                    let refusal = Box::new(Refusal::new(code, why));
+                    self.send(peer.connection, false, Packet::Refused(refusal));
                     self.close_end(peer.connection, false);
                     process.gate.on_client_lost(link);
                     process.gate.on_worker_lost(link);
@@ -298,7 +315,13 @@ impl World {
     }
 
     /// What a worker lacks of a task's blobs goes before its RUN.
-    fn send_blobs_before(&mut self, process: &mut Process, link: ConnId, now: u64, message: &ToWorker) {
+    fn send_blobs_before(
+        &mut self,
+        process: &mut ManagerProcess,
+        link: ConnId,
+        now: u64,
+        message: &ToWorker,
+    ) {
         let ToWorker::Run(task) = message else {
             return;
         };
@@ -313,14 +336,10 @@ impl World {
         }
     }
 
-    fn send_from(&mut self, process: &mut Process, link: ConnId, now: u64, packet: Packet) {
+    fn send_from(&mut self, process: &mut ManagerProcess, link: ConnId, now: u64, packet: Packet) {
         if let Some(peer) = process.peers.get_mut(&link) {
             peer.said = now;
             self.send(peer.connection, false, packet);
         }
     }
-}
-
-pub(crate) fn attempt_of(outcome: &Outcome) -> AttemptId {
-    AttemptId { task: outcome.head.id, attempt: outcome.head.attempt }
 }

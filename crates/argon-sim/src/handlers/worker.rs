@@ -1,0 +1,302 @@
+//! A worker's shell: its pool, its connection, and virtual runners that start, work, disobey and die.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use argon_core::Machine;
+use argon_core::gate::WorkerGate;
+use argon_core::outcome_batch::{OutcomeBatch, Supply};
+use argon_core::pool::{Effect, Input, Pool, PoolCounts, RunnerId, Settings, Signal};
+use argon_proto::conversation::Goodbye;
+use argon_proto::conversation::worker::{FromWorker, Register};
+use argon_proto::limit::{PING_AFTER, SILENCE};
+use argon_proto::{AttemptId, Runtime, Task, Time, WorkerId};
+
+use crate::described::Described;
+use crate::event::{Dialler, Event, Packet, RunnerDoes};
+use crate::worker::WorkerProcess;
+use crate::world::World;
+
+impl World {
+    pub(crate) fn on_worker_starts(&mut self, worker: usize) {
+        if self.workers[worker].process.is_some() {
+            return;
+        }
+        let clock = self.new_clock();
+        let shape = &self.plan.shape;
+        let settings = Settings {
+            name: format!("worker-{worker}"),
+            host: format!("host-{worker}"),
+            slots: shape.slots,
+            runtimes: vec![Runtime::Perl],
+            pythons: Vec::new(),
+            max_requests: shape.max_requests,
+            default_timeout_ms: 0,
+            term_grace: Duration::from_millis(500),
+            lease: Duration::from_secs(15),
+            unsettled_bytes: shape.unsettled_bytes,
+            has_templates: false,
+            runners_max: Settings::default_runners_max(shape.slots),
+            runner_memory: u64::MAX,
+            waiting_max: Settings::default_waiting_max(shape.slots),
+        };
+        let process = WorkerProcess {
+            id: WorkerId(self.random.id()),
+            pool: Pool::new(clock.read(self.now), settings),
+            gate: WorkerGate::new(shape.cache_bytes),
+            batch: OutcomeBatch::default(),
+            is_draining: false,
+            clock,
+            runners: BTreeMap::new(),
+            timer: None,
+            is_linked: false,
+            steps: 0,
+        };
+        let place = &mut self.workers[worker];
+        place.incarnation += 1;
+        place.process = Some(process);
+        let (incarnation, dial) = (place.incarnation, place.dial.number);
+        self.trace.note(self.now, [10, worker as u64, 0], || format!("worker {worker} starts"));
+        self.step_worker(worker, Input::Started);
+        self.queue.push(self.now, Event::Dial { worker, incarnation, dial });
+        self.queue.push(self.now + 1_000_000, Event::WorkerBeat { worker, incarnation });
+    }
+
+    /// The process ends, its runners with it.
+    pub(crate) fn end_worker(&mut self, worker: usize, is_silent: bool) {
+        let place = &mut self.workers[worker];
+        if place.process.take().is_none() {
+            return;
+        }
+        place.frozen = 0;
+        place.stalled.clear();
+        let connection = place.dial.any();
+        place.dial.rest();
+        self.trace.note(self.now, [11, worker as u64, 0], || format!("worker {worker} is gone"));
+        match connection {
+            Some(id) if is_silent => self.net.connections[id].ends[0] = false,
+            Some(id) => self.close_end(id, true),
+            None => {}
+        }
+    }
+
+    pub(crate) fn step_worker(&mut self, worker: usize, input: Input) {
+        let look_every = self.plan.shape.look_every;
+        let mut effects = Vec::new();
+        if let Some(process) = &mut self.workers[worker].process {
+            let now = process.clock.read(self.now);
+            process.pool.step(now, input, &mut effects);
+            process.steps += 1;
+            if process.steps.is_multiple_of(look_every) {
+                process.pool.assert_invariants();
+                process.gate.assert_invariants();
+            }
+        }
+        for effect in effects {
+            self.on_pool_effect(worker, effect);
+        }
+        self.flush_worker(worker);
+        self.arm_worker(worker);
+    }
+
+    /// The end of a round: outcomes go out that have waited long enough.
+    fn flush_worker(&mut self, worker: usize) {
+        if let Some(process) = &mut self.workers[worker].process {
+            let PoolCounts { slots, waiting, .. } = process.pool.counts();
+            if process.batch.is_due(process.clock.read(self.now), || Supply { slots, waiting }) {
+                self.tell_all(worker);
+            }
+        }
+    }
+
+    fn arm_worker(&mut self, worker: usize) {
+        let incarnation = self.workers[worker].incarnation;
+        if let Some(process) = &mut self.workers[worker].process
+            && let Some(deadline) =
+                [process.pool.next_deadline(), process.batch.next_deadline()].into_iter().flatten().min()
+        {
+            let at = process.clock.when(deadline).max(self.now);
+            if process.timer.is_none_or(|timer| at < timer) {
+                process.timer = Some(at);
+                self.queue.push(at, Event::WorkerTimer { worker, incarnation, at });
+            }
+        }
+    }
+
+    pub(crate) fn on_worker_timer(&mut self, worker: usize, incarnation: u32, at: u64) {
+        if !self.is_living(Dialler::Worker(worker), incarnation) {
+            return;
+        }
+        if let Some(process) = &mut self.workers[worker].process
+            && process.timer == Some(at)
+        {
+            process.timer = None;
+            self.step_worker(worker, Input::TimePassed);
+        }
+    }
+
+    fn on_pool_effect(&mut self, worker: usize, effect: Effect) {
+        match effect {
+            Effect::Spawn { runner, .. } => self.spawn_runner(worker, runner),
+            Effect::Hand { runner, task } => {
+                self.judge_handed_blobs(worker, &task);
+                self.hand(worker, runner, task);
+            }
+            Effect::Prefetch { runner, task } => {
+                self.judge_handed_blobs(worker, &task);
+                self.prefetch(worker, runner, task);
+            }
+            Effect::Retract { runner } => self.reclaim(worker, runner),
+            Effect::Execute { runner, .. } => {
+                self.oracle.fail(format!("worker {worker} was told to run a command as {runner:?}"));
+            }
+            Effect::Retire { runner } => {
+                self.runner_will(worker, runner, 1_000, RunnerDoes::End { signal: None });
+            }
+            Effect::Signal { runner, signal } => {
+                let heeds = signal == Signal::Kill || self.random.percent(70);
+                let wait = self.random.between(500, 20_000);
+                let number = if signal == Signal::Kill { 9 } else { 15 };
+                if heeds {
+                    let end = RunnerDoes::End { signal: Some(number) };
+                    self.runner_will(worker, runner, wait, end);
+                }
+            }
+            Effect::StartTemplate { .. } | Effect::EndTemplate { .. } | Effect::ReportFallback { .. } => {
+                self.oracle.fail(format!("worker {worker} was told of a template, and has none"));
+            }
+            Effect::Tell(message) => self.tell_manager(worker, message),
+            Effect::Leave => {
+                self.tell(worker, FromWorker::Goodbye(Goodbye::default()));
+                self.end_worker(worker, false);
+                self.queue.push(self.now + 1_000_000, Event::WorkerStarts { worker });
+            }
+        }
+    }
+
+    pub(crate) fn runner_will(&mut self, worker: usize, runner: RunnerId, wait: u64, does: RunnerDoes) {
+        let incarnation = self.workers[worker].incarnation;
+        self.queue.push(self.now + wait, Event::Runner { worker, incarnation, runner, does });
+    }
+
+    fn tell_manager(&mut self, worker: usize, message: FromWorker) {
+        let is_linked = self.workers[worker].process.as_ref().is_some_and(|process| process.is_linked);
+        if !is_linked {
+            self.oracle.fail(format!("worker {worker} tells {} without a manager", message.brief()));
+        }
+        self.tell(worker, message);
+    }
+
+    pub(crate) fn tell(&mut self, worker: usize, message: FromWorker) {
+        if let Some(process) = &mut self.workers[worker].process
+            && process.is_linked
+            && process.batch.push(process.clock.read(self.now), message)
+        {
+            self.tell_all(worker);
+        }
+    }
+
+    fn tell_all(&mut self, worker: usize) {
+        let process = self.workers[worker].process.as_mut();
+        let messages: Vec<FromWorker> =
+            process.map(|process| process.batch.take().collect()).unwrap_or_default();
+        for message in messages {
+            self.send_if_open(worker, Packet::FromWorker(Box::new(message)));
+        }
+    }
+
+    /// A task that starts finds its blobs here.
+    fn judge_handed_blobs(&mut self, worker: usize, task: &Task) {
+        if let Some(process) = &mut self.workers[worker].process
+            && let Some(missing) = task.blob_hashes().find(|hash| process.gate.find(*hash).is_none())
+        {
+            let id = task.head.id;
+            self.oracle.fail(format!("{id:?} starts at worker {worker} without its blob {missing:?}"));
+        }
+    }
+
+    fn send_if_open(&mut self, worker: usize, packet: Packet) {
+        let place = &mut self.workers[worker];
+        let Some(id) = place.dial.open() else {
+            return;
+        };
+        if let Some(process) = &place.process {
+            place.dial.said = process.clock.read(self.now).0;
+        }
+        self.send(id, true, packet);
+    }
+
+    pub(crate) fn worker_loses_manager(&mut self, worker: usize) {
+        if let Some(process) = &mut self.workers[worker].process
+            && std::mem::take(&mut process.is_linked)
+        {
+            process.gate.on_manager_lost();
+            process.batch.on_manager_lost();
+            self.step_worker(worker, Input::ManagerLost);
+        }
+    }
+
+    pub(crate) fn worker_receives(&mut self, worker: usize, id: usize, packet: Packet) {
+        if self.workers[worker].dial.any() != Some(id) {
+            return;
+        }
+        match packet {
+            Packet::Welcome { .. } => self.register(worker, id),
+            Packet::ToWorker(message) => self.worker_reads(worker, *message),
+            Packet::Ping => {
+                self.manager_is_heard(worker);
+                self.send_if_open(worker, Packet::Pong);
+            }
+            Packet::Pong => self.manager_is_heard(worker),
+            Packet::End => self.lose_connection(Dialler::Worker(worker)),
+            Packet::FromClient(_) | Packet::FromWorker(_) | Packet::ToClient(_) | Packet::Refused(_) => {}
+        }
+    }
+
+    fn register(&mut self, worker: usize, id: usize) {
+        let slots = self.plan.shape.slots as u32;
+        let Some(process) = &self.workers[worker].process else {
+            return;
+        };
+        let register = Register {
+            held: process.pool.held().into_iter().chain(process.gate.parked()).collect(),
+            host: format!("host-{worker}"),
+            name: format!("worker-{worker}"),
+            pid: self.workers[worker].incarnation,
+            release: "simulated".to_owned(),
+            runtimes: [("perl".to_owned(), "5.36.0".to_owned())].into(),
+            slots,
+            worker: process.id,
+        };
+        // It is not let in before that is answered.
+        self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Register(register))));
+    }
+
+    pub(crate) fn on_worker_beat(&mut self, worker: usize, incarnation: u32) {
+        let dialler = Dialler::Worker(worker);
+        if !self.is_living(dialler, incarnation) {
+            return;
+        }
+        self.queue.push(self.now + 1_000_000, Event::WorkerBeat { worker, incarnation });
+        let place = &self.workers[worker];
+        let Some(now) = place.process.as_ref().map(|process| process.clock.read(self.now)) else {
+            return;
+        };
+        if place.dial.open().is_none() {
+            return;
+        }
+        if now.since(Time(place.dial.heard)) > SILENCE {
+            return self.lose_connection(dialler);
+        }
+        if now.since(Time(place.dial.said)) >= PING_AFTER {
+            self.send_if_open(worker, Packet::Ping);
+        }
+    }
+
+    /// Attempts that are in a worker's hands, for the end of a run.
+    pub(crate) fn held_by(&self, worker: usize) -> Vec<AttemptId> {
+        let held =
+            |process: &WorkerProcess| process.pool.held().into_iter().chain(process.gate.parked()).collect();
+        self.workers[worker].process.as_ref().map(held).unwrap_or_default()
+    }
+}
