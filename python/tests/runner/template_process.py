@@ -161,8 +161,13 @@ class ForkedRunner(Conversation):
         try:
             return self.ended()
         finally:
-            for descriptor in (self._ends.leases, self._ends.lease_reader, self._ends.stdout, self._ends.stderr):
-                os.close(descriptor)
+            self.release()
+
+    def release(self) -> None:
+        """Closes the worker's ends."""
+        self.socket.close()
+        for descriptor in (self._ends.leases, self._ends.lease_reader, self._ends.stdout, self._ends.stderr):
+            os.close(descriptor)
 
     def ended(self) -> int:
         """The exit status of a runner that ends by itself; minus the signal."""

@@ -199,7 +199,7 @@ def test_a_runner_that_is_killed_is_told_to_its_parent(template):
     runner = template.fork()
     os.kill(runner.pid, signal.SIGKILL)
     assert runner.ended() == -signal.SIGKILL
-    runner.socket.close()
+    runner.release()
 
 
 def test_a_frame_that_is_none_ends_the_template_in_words():

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+#: How long a runner may take to exit.
+END_S = 2.0
+
+
 class Handles:
     """The descriptors of a runner: its private socket, and the pipe of leases if it has one."""
 
@@ -61,3 +65,12 @@ def end(status: int) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def end_soon(status: int) -> NoReturn:
+    """The same, but not later than `END_S` from now: what runs at exit may wait for threads and children."""
+    import _signal  # type: ignore[import-not-found]
+
+    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+    _signal.setitimer(_signal.ITIMER_REAL, END_S)
+    end(status)

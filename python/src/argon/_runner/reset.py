@@ -8,6 +8,7 @@ that changed nothing costs a few microseconds. What modules keep for themselves,
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import fcntl
 import gc
 import io
 import os
@@ -36,6 +37,8 @@ class Reset:
         self._handlers = list(map(_signal.getsignal, self._signals))
         self._kept = [_above_streams(number) for number in range(3)]
         self._devices = _devices()
+        self._process = os.getpid()
+        self._mark_streams()
         self._open_streams()
 
     def task(self, number: str, attempt: int) -> None:
@@ -104,10 +107,27 @@ class Reset:
             for stream in self._streams[1:]:
                 _flush(stream)
             sys.stdin, sys.stdout, sys.stderr = self._streams
-        if _devices() != self._devices or _is_one_closed(self._streams):
+        if (not self._are_streams_marked() and _devices() != self._devices) or _is_one_closed(self._streams):
             for number, kept in enumerate(self._kept):
                 os.dup2(kept, number)
+            self._mark_streams()
             self._open_streams()
+
+    def _mark_streams(self) -> None:
+        """Sets an owner for signals, which nobody asks for: it tells these descriptors from others in their place."""
+        for number in range(3):
+            fcntl.fcntl(number, fcntl.F_SETOWN, self._process)
+
+    def _are_streams_marked(self) -> bool:
+        owner, process = fcntl.F_GETOWN, self._process
+        try:
+            return (
+                fcntl.fcntl(1, owner) == process
+                and fcntl.fcntl(2, owner) == process
+                and fcntl.fcntl(0, owner) == process
+            )
+        except OSError:
+            return False
 
     def _open_streams(self) -> None:
         """Makes the standard streams anew. Those that a task closed or sent elsewhere are forgotten."""
@@ -126,8 +146,6 @@ def _output(number: int) -> io.TextIOWrapper:
 
 
 def _above_streams(number: int) -> int:
-    import fcntl
-
     return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
 
 

@@ -17,8 +17,9 @@ from .._code import payloads
 from .leases import PREFETCHED, LeasePipe
 from .code import Blobs, Metas, check_version
 from .channel import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, WorkerChannel
+from .leftovers import Leftovers
 from .modules import RemoteModules
-from .process import Handles, end, print_error, set_title, status_of
+from .process import Handles, end, end_soon, print_error, set_title, status_of
 from .reset import Reset
 from .sessions import Sessions
 
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 
 #: id, attempt, flags, codec, blob_count, meta_length.
 _RUN_HEAD = struct.Struct(">24sIH8xBB8xI")
-#: id and attempt, status, codec, run_us, meta_length.
-_OUTCOME_HEAD = struct.Struct(">28sBBxxQI")
+#: id and attempt, status, codec, flags, run_us, meta_length.
+_OUTCOME_HEAD = struct.Struct(">28sBBHQI")
 _OK, _ERROR = 0, 1
+#: In the flags of an OUTCOME: this process exits after it.
+_LEAVES = 0x0001
 _CODEC_JSON = 1
 PAYLOAD_BYTES_MAX = 1 << 30
 
@@ -53,6 +56,7 @@ class Runner:
         if not os.environ.pop("ARGON_NO_REMOTE_MODULES", None):
             self._modules.install()
         self._reset = Reset()
+        self._leftovers = Leftovers()
         self._report = b""
         set_title("argon runner")
         # So that the last output of a task that ends in a segmentation fault tells where.
@@ -108,17 +112,37 @@ class Runner:
         meta = self._metas.read(bytes(head[meta_begin : meta_begin + meta_length]))
         if names:
             self._fetch_blobs(names)
-        self._enter(number[:16], meta)
+        # The first bytes of a session name its family: the client and the clients of its tasks.
+        self._enter(number[:8], meta)
         self._reset.task(number.hex(), attempt)
         self._modules.begin(about)
+        status, run_us, result = self._execute(meta, names, codec, payload)
+        del payload
+        self._reset.restore()
+        self._modules.keep_place()
+        # A runner that was not forked from a template would be missed for too long.
+        leaves = self._leftovers.look() and self._is_forked
+        report = self._about() if status else b""
+        with self._modules.lock:
+            self._modules.end()
+            outcome = _OUTCOME_HEAD.pack(about, status, codec, _LEAVES if leaves else 0, run_us, len(report))
+            self._channel.send_outcome(self._leases.output_left(), outcome, report, result)
+        if leaves:
+            end_soon(0)
+
+    def _execute(
+        self, meta: dict[str, Any], names: list[bytes], codec: int, payload: memoryview
+    ) -> tuple[int, int, list[Any]]:
+        """Runs the task: its status, how long it took, the payload of its outcome."""
         begun = time.perf_counter_ns()
         status = _OK
         try:
             function, args, kwargs = self._prepare(meta, names, codec, payload)
             del payload
+            self._leftovers.begin()
             # Functions that look at their caller's module (namedtuple, TypeVar) find a main program's.
             value = _FUNCTION(_CALL, {"__name__": "__main__", "__builtins__": builtins})(function, args, kwargs)
-            self._reset.quiet()
+            self._quiet()
             ended = time.perf_counter_ns()
             self._end_if_forked(None)
             result = self._encode(value, codec)
@@ -127,18 +151,17 @@ class Runner:
         except BaseException as error:
             ended = time.perf_counter_ns()
             status = _ERROR
-            self._reset.quiet()
+            self._quiet()
             self._end_if_forked(error)
             self._end_if_out_of_memory(error)
             result = self._failure(error, codec, len(names) > 1 or (bool(names) and "call" in meta))
-        self._reset.restore()
-        self._modules.keep_place()
-        report = self._about() if status else b""
-        with self._modules.lock:
-            self._modules.end()
-            run_us = (ended - begun) // 1000
-            outcome = _OUTCOME_HEAD.pack(about, status, codec, run_us, len(report))
-            self._channel.send_outcome(self._leases.output_left(), outcome, report, result)
+        return status, (ended - begun) // 1000, result
+
+    def _quiet(self) -> None:
+        # Only these modules set handlers and timers.
+        if "signal" in sys.modules:
+            self._leftovers.quiet()
+        self._reset.quiet()
 
     def _enter(self, number: bytes, meta: dict[str, Any]) -> None:
         before = self._sessions.current

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: What a first task needs: loaded once here instead of in each runner. Nothing that holds random state or threads.
-_PRELOADED = ("json", "traceback", "fcntl", "resource", "linecache")
+_PRELOADED = ("json", "traceback", "linecache")
 _PRELOADED_OF_RUNNER = ("failures", "results")
 
 #: A whole FORK: length, kind, runner, token.

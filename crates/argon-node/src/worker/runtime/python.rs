@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = embedded![
     "_runner/code.py",
     "_runner/failures.py",
     "_runner/leases.py",
+    "_runner/leftovers.py",
     "_runner/modules.py",
     "_runner/process.py",
     "_runner/reset.py",
