@@ -15,11 +15,13 @@ mod config;
 mod event_loop;
 mod link;
 mod pool_queue;
+mod private_folder;
 mod process;
 mod processes;
 mod runners;
 mod runtime;
 mod stop;
+mod task_clients;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,7 @@ mod uplink;
 use crate::signals::StopSignal;
 use event_loop::WorkerLoop;
 
-pub use config::{WorkerConfig, WorkerError};
+pub use config::{ManagerAccess, WorkerConfig, WorkerError};
 pub use link::keep_link;
 pub use process::guardian;
 pub use uplink::{Link, LinkEvent};

@@ -156,6 +156,7 @@ fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure
         pythons: pool.python.clone(),
         remote_modules: !pool.no_remote_modules,
         has_templates: true,
+        manager: None,
         drain_limit: pool.drain_limit,
     })
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argon_proto::WorkerId;
+use argon_proto::key::Key;
+use tokio::sync::watch;
 
 /// Who a worker is and how it treats its runners.
 #[derive(Clone, Debug)]
@@ -30,8 +32,19 @@ pub struct WorkerConfig {
     pub remote_modules: bool,
     /// Whether runners of interpreters are forked from templates, where that is possible.
     pub has_templates: bool,
+    /// How the clients of its tasks reach the manager; without it tasks have no client.
+    pub manager: Option<ManagerAccess>,
     /// How long running tasks may take to finish when the worker drains.
     pub drain_limit: Duration,
+}
+
+/// How a worker reaches its manager for the clients of its tasks.
+#[derive(Clone, Debug)]
+pub struct ManagerAccess {
+    /// The worker's key.
+    pub key: Key,
+    /// The address of the manager, while there is one.
+    pub address: watch::Receiver<Option<String>>,
 }
 
 /// Why a worker cannot work.

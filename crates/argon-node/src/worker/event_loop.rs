@@ -4,6 +4,7 @@
 mod effects;
 mod from_manager;
 mod from_runner;
+mod from_task_client;
 mod from_template;
 
 use std::future::poll_fn;
@@ -21,6 +22,7 @@ use super::processes::{ProcessEvent, Processes};
 use super::runners::Runners;
 use super::runners::runner::RunnerEvent;
 use super::stop::Stop;
+use super::task_clients::{TaskClientEvent, TaskClients};
 use super::templates;
 use super::timers::{Timer, Timers};
 use super::uplink::{Link, LinkEvent, LinkRead, Uplink};
@@ -41,6 +43,7 @@ pub(crate) struct WorkerLoop {
     processes: Processes,
     cache: Cache,
     uplink: Uplink,
+    task_clients: TaskClients,
     timers: Timers,
     stop: Stop,
 }
@@ -51,6 +54,7 @@ enum Event {
     Link(LinkEvent),
     Runner(RunnerId, RunnerEvent),
     Process(ProcessEvent),
+    TaskClient(TaskClientEvent),
     Stop(StopLevel),
     Timer(Timer),
 }
@@ -62,13 +66,15 @@ impl WorkerLoop {
         stop: StopSignal,
         guardian: Option<std::process::Command>,
     ) -> Result<Self, WorkerError> {
-        let processes = Processes::new(&config, guardian)?;
+        let task_clients = TaskClients::open(&config);
+        let processes = Processes::new(&config, task_clients.socket(), guardian)?;
         Ok(Self {
             pool: PoolQueue::new(Pool::new(Time(0), settings(&config, &processes))),
             runners: Runners::new(),
             processes,
             cache: Cache::new(config.id),
             uplink: Uplink::new(link),
+            task_clients,
             timers: Timers::new(),
             stop: Stop::new(stop, config.drain_limit),
             config,
@@ -107,6 +113,9 @@ impl WorkerLoop {
         }
         self.runners.poll(cx, |id, event| events.push(Event::Runner(id, event)));
         self.processes.poll(cx, |event| events.push(Event::Process(event)));
+        while let Poll::Ready(event) = self.task_clients.poll(cx) {
+            events.push(Event::TaskClient(event));
+        }
         while let Poll::Ready(level) = self.stop.poll(cx) {
             events.push(Event::Stop(level));
         }
@@ -123,6 +132,7 @@ impl WorkerLoop {
             Event::Process(ProcessEvent::ChildEnded) => self.processes.on_child_ended(&self.runners),
             Event::Process(ProcessEvent::Template(key, event)) => self.on_template(key, event),
             Event::Process(ProcessEvent::PythonsFound) => self.on_pythons_found(),
+            Event::TaskClient(event) => self.on_task_client(event),
             Event::Stop(StopLevel::Run) => {}
             Event::Stop(StopLevel::Drain) => {
                 self.drain("it was told to stop", Some(self.stop.drain_limit()));

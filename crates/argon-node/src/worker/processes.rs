@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -71,16 +72,18 @@ pub(crate) struct NoRunner {
 }
 
 impl Processes {
-    /// Processes of a worker; `guardian` starts its guardian.
+    /// Processes of a worker. `task_socket` is where clients inside of tasks connect; `guardian` starts its guardian.
     ///
     /// # Errors
     /// If an interpreter that was named does not work, or the system refuses something.
     pub(crate) fn new(
         config: &WorkerConfig,
+        task_socket: Option<PathBuf>,
         guardian: Option<std::process::Command>,
     ) -> Result<Self, WorkerError> {
         let runtimes = Runtimes::discover(config)?;
-        let environment = environment::for_runners(config, std::env::vars_os());
+        let mut environment = environment::for_runners(config, std::env::vars_os());
+        environment.extend(task_socket.map(|path| ("ARGON_WORKER_SOCKET".into(), path.into())));
         Ok(Self {
             worker: config.id,
             runtimes,

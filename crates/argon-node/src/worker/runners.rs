@@ -13,6 +13,7 @@ use std::task::Context;
 
 use argon_core::gate::WorkerGate;
 use argon_core::pool::RunnerId;
+use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::conversation::{Blob, Output};
 use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
@@ -49,6 +50,11 @@ impl Runners {
 
     pub(crate) fn get_mut(&mut self, id: RunnerId) -> Option<&mut Runner> {
         self.by_id.get_mut(&id)
+    }
+
+    /// The runner whose tasks have this secret.
+    pub(crate) fn by_token(&mut self, token: TaskToken) -> Option<&mut Runner> {
+        self.by_id.values_mut().find(|runner| runner.token == token)
     }
 
     pub(crate) fn insert(&mut self, id: RunnerId, runner: Runner) {

@@ -10,6 +10,7 @@ mod link;
 mod modules;
 mod native;
 mod output;
+mod task_clients;
 mod templates;
 
 use std::collections::VecDeque;
@@ -48,6 +49,7 @@ pub(super) fn config() -> WorkerConfig {
         pythons: Vec::new(),
         remote_modules: true,
         has_templates: true,
+        manager: None,
         drain_limit: Duration::from_secs(10),
     }
 }

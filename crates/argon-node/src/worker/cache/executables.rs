@@ -1,12 +1,11 @@
 //! The clients' own executables as files that can be started: private to this user, bounded, and gone with the worker.
 //!
-//! Each worker has a folder of its own, which it keeps locked while it lives, so that the next one can tell what a killed
-//! worker left. A file is written under another name and renamed, so it is whole or not there; before it is started
+//! A file is written under another name and renamed, so it is whole or not there; before it is started
 //! again it must still be the file that was written.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use argon_core::Time;
 use argon_proto::{BlobHash, Payload};
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::worker::private_folder::{FolderError, PrivateFolder, own_user};
 
 /// Bytes of executables that are kept, beside those that tasks at this worker name.
 const KEPT_BYTES: u64 = 1 << 30;
@@ -28,11 +29,9 @@ pub(crate) enum ExecutableError {
         "its file {path} cannot be {what}: {source}; free some room, or set XDG_CACHE_HOME for the worker"
     )]
     System { path: PathBuf, what: &'static str, source: io::Error },
-    /// Somebody else could put files there.
-    #[error(
-        "{path} is not a folder that only this worker's user can change; remove it, or set XDG_CACHE_HOME for the worker"
-    )]
-    NotPrivate { path: PathBuf },
+    /// There is no folder for it.
+    #[error("{0}; set XDG_CACHE_HOME for the worker")]
+    Folder(#[from] FolderError),
 }
 
 /// The executables of one worker.
@@ -41,8 +40,8 @@ pub(crate) struct Executables {
     /// Where all workers of this user have their folders; the first place that will do is taken.
     bases: Vec<PathBuf>,
     name: String,
-    /// This worker's folder and the lock on it, once there is something to keep.
-    folder: Option<(PathBuf, File)>,
+    /// This worker's folder, once there is something to keep.
+    folder: Option<PrivateFolder>,
     held: FxHashMap<BlobHash, Held>,
     bytes: u64,
     bytes_max: u64,
@@ -168,49 +167,11 @@ impl Executables {
     }
 
     fn folder(&mut self) -> Result<&Path, ExecutableError> {
-        if self.folder.is_none() {
-            self.folder = Some(self.make_folder()?);
-        }
-        Ok(self.folder.as_ref().map_or(Path::new(""), |(folder, _)| folder))
-    }
-
-    fn make_folder(&self) -> Result<(PathBuf, File), ExecutableError> {
-        let (last, others) =
-            self.bases.split_last().ok_or_else(|| ExecutableError::NotPrivate { path: PathBuf::new() })?;
-        others
-            .iter()
-            .find_map(|base| self.make_folder_in(base).ok())
-            .map_or_else(|| self.make_folder_in(last), Ok)
-    }
-
-    fn make_folder_in(&self, base: &Path) -> Result<(PathBuf, File), ExecutableError> {
-        let failed = |path: &Path, what| {
-            let path = path.to_owned();
-            move |source| ExecutableError::System { path, what, source }
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => PrivateFolder::make(&self.bases, &self.name)?,
         };
-        let make = |path: &Path| match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-            Ok(()) if is_private(path) => Ok(()),
-            Ok(()) => Err(ExecutableError::NotPrivate { path: path.to_owned() }),
-            Err(error) => Err(failed(path, "made")(error)),
-        };
-        make(base)?;
-        // One worker at a time tidies up and makes its folder, so that none takes a new one for an old one.
-        let turn = base.join("lock");
-        let _turn = locked(&turn).map_err(failed(&turn, "locked"))?;
-        remove_left_behind(base);
-        let folder = base.join(&self.name);
-        make(&folder)?;
-        let lock = folder.join("lock");
-        let lock = locked(&lock).map_err(failed(&lock, "locked"))?;
-        Ok((folder, lock))
-    }
-}
-
-impl Drop for Executables {
-    fn drop(&mut self) {
-        if let Some((folder, _lock)) = self.folder.take() {
-            let _ = fs::remove_dir_all(folder);
-        }
+        Ok(self.folder.insert(folder).path())
     }
 }
 
@@ -237,32 +198,6 @@ fn bases() -> Vec<PathBuf> {
     let private = cache.map(|cache| cache.join("argon/executables"));
     let temporary = std::env::temp_dir().join(format!("argon-executables-{}", own_user()));
     private.into_iter().chain([temporary]).collect()
-}
-
-fn own_user() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
-fn is_private(path: &Path) -> bool {
-    fs::symlink_metadata(path)
-        .is_ok_and(|facts| facts.is_dir() && facts.uid() == own_user() && facts.mode() & 0o077 == 0)
-}
-
-fn locked(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)?;
-    file.lock()?;
-    Ok(file)
-}
-
-/// Removes the folders of workers that are no more.
-fn remove_left_behind(base: &Path) {
-    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        let lock = entry.path().join("lock");
-        let is_free = File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok());
-        if is_free {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
 }
 
 fn write(path: &Path, payload: &Payload) -> io::Result<()> {

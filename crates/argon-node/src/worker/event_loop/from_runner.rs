@@ -5,7 +5,7 @@ use std::time::Duration;
 use argon_core::pool::{Exit, Input, RunnerId};
 use argon_proto::conversation::Ask;
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
-use argon_proto::{DecodeError, Outcome, Report, Runtime, Status};
+use argon_proto::{AttemptId, DecodeError, Outcome, Report, Runtime, Status};
 use nix::sys::signal::Signal;
 
 use super::WorkerLoop;
@@ -105,6 +105,8 @@ impl WorkerLoop {
             outcome.report = report.to_json();
         }
         runner.wants_blobs.clear();
+        self.task_clients
+            .on_attempt_ended(AttemptId { task: outcome.head.id, attempt: outcome.head.attempt });
         if self.cache.questions.forget(id) {
             self.send_questions();
         }
@@ -137,9 +139,10 @@ impl WorkerLoop {
         self.runners.drain_socket(id);
         self.on_received(id);
         self.drain_pipes(id);
-        let Some(runner) = self.runners.remove(id) else {
+        let Some(mut runner) = self.runners.remove(id) else {
             return;
         };
+        runner.queue.all().for_each(|attempt| self.task_clients.on_attempt_ended(attempt.attempt));
         let ended = match kernel::reap(runner.pid) {
             Ok(Some(ended)) => ended,
             Ok(None) => {

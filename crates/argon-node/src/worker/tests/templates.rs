@@ -68,7 +68,7 @@ async fn ready(runner: &mut Runner) {
 #[test]
 fn a_runner_is_forked_with_a_mark_and_a_limit_of_its_own() {
     on_one_thread(async {
-        let mut processes = Processes::new(&config(), None).expect("processes");
+        let mut processes = Processes::new(&config(), None, None).expect("processes");
         ready_template(&mut processes).await;
         let mut marks = Vec::new();
         for (id, memory_mib) in [(1, 0), (2, 100)] {
@@ -94,7 +94,7 @@ fn a_runner_is_forked_with_a_mark_and_a_limit_of_its_own() {
 #[test]
 fn a_template_that_dies_says_why_and_which_runners_it_has_not_forked() {
     on_one_thread(async {
-        let mut processes = Processes::new(&config(), None).expect("processes");
+        let mut processes = Processes::new(&config(), None, None).expect("processes");
         let template = ready_template(&mut processes).await;
         kill(template, Signal::SIGSTOP).expect("stopped");
         processes.fork_runner(KEY, RunnerId(7), KIND).map_err(|error| error.why).expect("asked for");
