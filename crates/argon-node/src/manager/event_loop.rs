@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::ingress::inbox::{Inbox, PeerEvent};
+use super::ingress::worker_role::ToWorkerRole;
 use super::peers::{AdmittedPeer, Port};
 use super::requests::rates::Rates;
 use super::store::{Committed, Committer, Store, StoreError};
@@ -181,6 +182,7 @@ impl ManagerLoop {
                 self.peers.insert(link, AdmittedPeer::new(port, role, from));
             }
             PeerEvent::ClientSent { link, message } => self.on_client_sent(now, link, message),
+            PeerEvent::ChildSent { link, message } => self.on_child_sent(now, link, message),
             PeerEvent::WorkerSent { link, message } => self.on_worker_sent(now, link, message),
             PeerEvent::AdminSent { link, message } => self.on_admin_sent(now, link, message),
             PeerEvent::Gone { link, is_dead, why } => self.on_gone(now, link, is_dead, &why),
@@ -257,12 +259,15 @@ impl ManagerLoop {
 
     /// Queues a message for a client.
     pub(super) fn send_to_client(&mut self, link: ConnId, message: &ToClient) {
-        if let Some(peer) = self.peers.get_mut(&link)
-            && let Port::Client(connection) = &peer.port
-        {
-            connection.send(message);
-            peer.flush_later(link, &mut self.dirty);
+        let Some(peer) = self.peers.get_mut(&link) else {
+            return;
+        };
+        match &peer.port {
+            Port::Client(connection) => connection.send(message),
+            Port::Child(connection) => connection.send(&ToWorkerRole::Child(message.clone())),
+            Port::Worker(_) | Port::Admin(_) => return,
         }
+        peer.flush_later(link, &mut self.dirty);
     }
 
     /// Queues a message for a worker; a RUN takes the blobs along that the worker does not have.

@@ -2,17 +2,19 @@
 
 pub mod inbox;
 pub mod serve;
+pub mod worker_role;
 
 use argon_core::Time;
 use argon_core::gate::GateEffect;
 use argon_core::scheduler::{ConnId, Input, WorkerProfile};
-use argon_proto::Task;
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
+use argon_proto::conversation::child::ChildOpen;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
+use argon_proto::{AttemptId, Task};
 
 use super::event_loop::ManagerLoop;
 
@@ -26,11 +28,7 @@ impl ManagerLoop {
         }
         let input = match message {
             ToManager::Open(open) => return self.on_open(now, link, open),
-            ToManager::ChildOpen(_) => {
-                let why =
-                    "a client opens its session with OPEN; CHILD_OPEN is for workers that relay for a task";
-                return self.refuse(link, RefusalCode::Role, why);
-            }
+            ToManager::ChildOpen(open) => return self.on_child_open(now, link, open),
             ToManager::Submit(task) => return self.on_submit(now, link, task),
             ToManager::Blob(blob) => return self.on_blob(now, link, blob),
             ToManager::Request(request) => return self.on_request(now, link, Role::Client, &request),
@@ -45,9 +43,26 @@ impl ManagerLoop {
         self.step(now, input);
     }
 
-    pub(super) fn on_worker_sent(&mut self, now: Time, link: ConnId, message: FromWorker) {
-        if !self.peers.contains_key(&link) {
+    /// A message of a task's client, over a connection that a worker relays.
+    pub(super) fn on_child_sent(&mut self, now: Time, link: ConnId, message: ToManager) {
+        let Some(peer) = self.peers.get(&link) else {
             return;
+        };
+        let is_opening = matches!(message, ToManager::ChildOpen(_));
+        if !is_opening && !peer.is_child() {
+            let why = "a worker's connection carries messages of a client only after CHILD_OPEN";
+            return self.refuse(link, RefusalCode::Role, why);
+        }
+        self.on_client_sent(now, link, message);
+    }
+
+    pub(super) fn on_worker_sent(&mut self, now: Time, link: ConnId, message: FromWorker) {
+        let Some(peer) = self.peers.get(&link) else {
+            return;
+        };
+        if peer.is_child() && !matches!(message, FromWorker::Goodbye(_)) {
+            let why = "a connection that was opened with CHILD_OPEN carries messages of a client only";
+            return self.refuse(link, RefusalCode::Role, why);
         }
         let input = match message {
             FromWorker::Register(register) => return self.on_register(now, link, register),
@@ -118,6 +133,22 @@ impl ManagerLoop {
         self.step(now, Input::SessionOpened { link, session, client });
     }
 
+    /// The client of a task opens its session, through the worker that executes the task. From here on the connection is
+    /// that of a client. The scheduler checks that the worker has the attempt.
+    fn on_child_open(&mut self, now: Time, link: ConnId, open: ChildOpen) {
+        let Some(peer) = self.peers.get_mut(&link) else {
+            return;
+        };
+        if !peer.become_child() {
+            let why = "CHILD_OPEN is the first message of a connection that a worker opens for the client of a task";
+            return self.refuse(link, RefusalCode::Role, why);
+        }
+        let ChildOpen { worker, task, attempt, session, client, .. } = open;
+        let client = if client.is_empty() { "client of a task".to_owned() } else { client };
+        let parent = AttemptId { task, attempt };
+        self.step(now, Input::ChildSessionOpened { link, session, client, parent, worker });
+    }
+
     /// A task comes in when its blobs are here.
     fn on_submit(&mut self, now: Time, link: ConnId, task: Task) {
         if let Some(peer) = self.peers.get(&link) {
@@ -160,6 +191,7 @@ impl ManagerLoop {
         let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
+        peer.is_registered = true;
         let is_known = peer.from == profile.name;
         peer.from.clone_from(&profile.name);
         if !is_known {

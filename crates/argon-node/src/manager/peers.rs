@@ -7,11 +7,12 @@ use argon_proto::BlobHash;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{FromAdmin, Reply, ToAdmin};
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::conversation::worker::ToWorker;
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
 use tokio::sync::mpsc;
 
+use super::ingress::worker_role::{FromWorkerRole, ToWorkerRole};
 use crate::net::Connection;
 use crate::worker::LinkEvent;
 
@@ -22,6 +23,8 @@ pub enum Port {
     Client(Rc<Connection<ToManager, ToClient>>),
     /// A worker.
     Worker(WorkerPort),
+    /// The client of a task, over a connection that its worker relays.
+    Child(Rc<Connection<FromWorkerRole, ToWorkerRole>>),
     /// An admin or observer over TCP.
     Admin(Rc<Connection<FromAdmin, ToAdmin>>),
 }
@@ -30,7 +33,7 @@ pub enum Port {
 #[derive(Clone, Debug)]
 pub enum WorkerPort {
     /// Over TCP.
-    Tcp(Rc<Connection<FromWorker, ToWorker>>),
+    Tcp(Rc<Connection<FromWorkerRole, ToWorkerRole>>),
     /// The pool of a stand-alone worker, in this process.
     Memory(mpsc::UnboundedSender<LinkEvent>),
 }
@@ -43,17 +46,38 @@ pub(super) struct AdmittedPeer {
     pub(super) from: String,
     /// Whether it said goodbye.
     pub(super) said_goodbye: bool,
+    /// Whether it is a worker that has registered.
+    pub(super) is_registered: bool,
     /// Whether something was sent since the last flush.
     pub(super) is_dirty: bool,
 }
 
 impl AdmittedPeer {
     pub(super) fn new(port: Port, role: Role, from: String) -> Self {
-        Self { port, role, from, said_goodbye: false, is_dirty: false }
+        Self { port, role, from, said_goodbye: false, is_registered: false, is_dirty: false }
     }
 }
 
 impl AdmittedPeer {
+    /// True if this is the client of a task.
+    pub(super) fn is_child(&self) -> bool {
+        matches!(self.port, Port::Child(_))
+    }
+
+    /// Makes a client of a connection that a worker has opened for a task. False if the connection is another one, or has
+    /// been used.
+    pub(super) fn become_child(&mut self) -> bool {
+        let Port::Worker(WorkerPort::Tcp(connection)) = &self.port else {
+            return false;
+        };
+        if self.is_registered {
+            return false;
+        }
+        self.port = Port::Child(Rc::clone(connection));
+        self.role = Role::Client;
+        true
+    }
+
     /// Lets the end of the batch flush the connection.
     pub(super) fn flush_later(&mut self, link: ConnId, dirty: &mut Vec<ConnId>) {
         if !std::mem::replace(&mut self.is_dirty, true) {
@@ -68,6 +92,7 @@ impl Port {
         match self {
             Self::Client(connection) => connection.send(&ToClient::Reply(reply)),
             Self::Admin(connection) => connection.send(&ToAdmin::Reply(reply)),
+            Self::Child(connection) => connection.send(&ToWorkerRole::Child(ToClient::Reply(reply))),
             Self::Worker(_) => {}
         }
     }
@@ -76,6 +101,7 @@ impl Port {
     pub fn say_goodbye(&self, goodbye: Goodbye) {
         match self {
             Self::Client(connection) => connection.send(&ToClient::Goodbye(goodbye)),
+            Self::Child(connection) => connection.send(&ToWorkerRole::Child(ToClient::Goodbye(goodbye))),
             Self::Worker(worker) => worker.send(ToWorker::Goodbye(goodbye)),
             Self::Admin(connection) => connection.send(&ToAdmin::Goodbye(goodbye)),
         }
@@ -85,7 +111,7 @@ impl Port {
     pub fn flush(&self) {
         match self {
             Self::Client(connection) => connection.flush(),
-            Self::Worker(WorkerPort::Tcp(connection)) => connection.flush(),
+            Self::Child(connection) | Self::Worker(WorkerPort::Tcp(connection)) => connection.flush(),
             Self::Worker(WorkerPort::Memory(_)) => {}
             Self::Admin(connection) => connection.flush(),
         }
@@ -96,7 +122,9 @@ impl Port {
         let refusal = Refusal::new(code, why);
         match self {
             Self::Client(connection) => connection.refuse(&refusal),
-            Self::Worker(WorkerPort::Tcp(connection)) => connection.refuse(&refusal),
+            Self::Child(connection) | Self::Worker(WorkerPort::Tcp(connection)) => {
+                connection.refuse(&refusal)
+            }
             Self::Worker(WorkerPort::Memory(events)) => {
                 tracing::error!("the manager refused its own pool: {why}");
                 let _ = events.send(LinkEvent::Lost);
@@ -110,6 +138,7 @@ impl Port {
     pub fn is_arriving(&self, hash: BlobHash) -> bool {
         match self {
             Self::Client(connection) => connection.is_arriving(hash),
+            Self::Child(connection) => connection.is_arriving(hash),
             Self::Worker(_) | Self::Admin(_) => false,
         }
     }
@@ -118,6 +147,7 @@ impl Port {
     pub fn forget_arrival(&self, hash: BlobHash) {
         match self {
             Self::Client(connection) => connection.forget_arrival(hash),
+            Self::Child(connection) => connection.forget_arrival(hash),
             Self::Worker(_) | Self::Admin(_) => {}
         }
     }
@@ -127,7 +157,7 @@ impl WorkerPort {
     /// Queues a message.
     pub fn send(&self, message: ToWorker) {
         match self {
-            Self::Tcp(connection) => connection.send(&message),
+            Self::Tcp(connection) => connection.send(&ToWorkerRole::Worker(message)),
             Self::Memory(events) => {
                 // A pool that has ended receives nothing more; the process is ending too.
                 let _ = events.send(LinkEvent::Message(message));

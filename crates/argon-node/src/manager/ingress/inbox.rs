@@ -34,6 +34,13 @@ pub enum PeerEvent {
         /// What.
         message: ToManager,
     },
+    /// The client of a task sent something, through its worker.
+    ChildSent {
+        /// The number of the connection.
+        link: ConnId,
+        /// What.
+        message: ToManager,
+    },
     /// A worker sent something.
     WorkerSent {
         /// Its number.

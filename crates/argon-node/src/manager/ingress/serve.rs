@@ -11,6 +11,7 @@ use argon_proto::key::{Key, Role};
 use tokio::net::TcpListener;
 
 use super::inbox::{Inbox, PeerEvent};
+use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::ManagerLoop;
 use crate::manager::peers::{Port, WorkerPort};
@@ -91,7 +92,10 @@ async fn attend(admitted: Admitted, link: ConnId, inbox: Inbox) {
         }
         Role::Worker => {
             let port = |connection| Port::Worker(WorkerPort::Tcp(connection));
-            let sent = |message| PeerEvent::WorkerSent { link, message };
+            let sent = |message| match message {
+                FromWorkerRole::Worker(message) => PeerEvent::WorkerSent { link, message },
+                FromWorkerRole::Child(message) => PeerEvent::ChildSent { link, message },
+            };
             converse(admitted, link, &inbox, port, sent).await;
         }
         Role::Observer | Role::Admin => {
