@@ -55,6 +55,7 @@ kinds! {
     ASK = 0x3C,
     ANSWER = 0x3D,
     LENT = 0x3E,
+    RUNNERS = 0x3F,
     READY = 0x40,
     OUTPUT_LEFT = 0x41,
     OUTPUT_TAKEN = 0x42,

@@ -70,6 +70,7 @@ impl Scheduler {
             tasks_queued,
             queued: self.queue.lengths(),
             tasks_running,
+            tasks_lent: 0,
             waiting,
             untaken,
             clients: self.sessions.iter().filter(|(_, session)| session.link.is_some()).count(),
@@ -145,6 +146,7 @@ impl Scheduler {
                 finished: worker.finished,
                 mean_us: worker.mean_us,
                 joined_s: now.since(worker.joined).as_secs(),
+                ..WorkerView::default()
             })
             .collect()
     }

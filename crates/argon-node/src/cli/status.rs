@@ -1,10 +1,12 @@
 //! `argon status`: what a manager is doing, for people or as JSON.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use argon_proto::conversation::admin::{
     AwayClient, ManagerStatus, Question, RunningTask, WhyWaiting, WorkerView,
 };
+use argon_proto::conversation::worker::RunnersReport;
 use argon_proto::key::Role;
 use clap::Args;
 
@@ -67,9 +69,14 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         view.slots_free, view.slots_total, view.workers, view.clients
     );
     let [high, normal, low] = view.queued;
+    let lent = match view.tasks_lent {
+        0 => String::new(),
+        1 => " (1 waits for tasks of its own)".to_owned(),
+        lent => format!(" ({lent} wait for tasks of their own)"),
+    };
     let _ = writeln!(
         text,
-        "tasks   {} queued (high {high}, normal {normal}, low {low}), {} with workers, {} waiting, {} untaken",
+        "tasks   {} queued (high {high}, normal {normal}, low {low}), {} with workers{lent}, {} waiting, {} untaken",
         view.tasks_queued, view.tasks_running, view.waiting, view.untaken
     );
     away(&mut text, &view.away);
@@ -152,6 +159,32 @@ fn workers(text: &mut String, address: &str, list: &[WorkerView]) {
             on_one_line(&runtimes(&worker.runtimes)),
         );
     }
+    for worker in list.iter().filter(|worker| worker.lent > 0 || worker.runners != RunnersReport::default()) {
+        let _ = writeln!(text, "{}", on_one_line(&runners(worker)));
+    }
+}
+
+/// `runners of box:8001: perl 1 busy, 3 idle (template); python3.12 2 idle; 40 MiB idle; 1 task waits for its own tasks`.
+fn runners(worker: &WorkerView) -> String {
+    let RunnersReport { busy, idle, idle_bytes, templates } = &worker.runners;
+    let names: BTreeSet<&String> = busy.keys().chain(idle.keys()).chain(templates).collect();
+    let mut parts: Vec<String> = names
+        .into_iter()
+        .map(|name| {
+            let count = |of: &BTreeMap<String, u32>| of.get(name).copied().unwrap_or(0);
+            let template = if templates.contains(name) { " (template)" } else { "" };
+            format!("{name} {} busy, {} idle{template}", count(busy), count(idle))
+        })
+        .collect();
+    if *idle_bytes > 0 {
+        parts.push(format!("{} MiB idle", idle_bytes.div_ceil(1 << 20)));
+    }
+    match worker.lent {
+        0 => {}
+        1 => parts.push("1 task waits for its own tasks".to_owned()),
+        lent => parts.push(format!("{lent} tasks wait for their own tasks")),
+    }
+    format!("runners of {}: {}", worker.name, parts.join("; "))
 }
 
 /// `perl 5.36.0, python 3.11.2, native, exec`: those that run what clients bring have no version that says anything.
@@ -239,13 +272,15 @@ mod tests {
     fn status_tells_workers_rates_and_what_runs_on_lines_of_fixed_columns() {
         let reply = json!({
             "release": "0.1.0", "uptime_s": 300, "workers": 1, "clients": 2, "slots_total": 4,
-            "slots_free": 3, "tasks_queued": 5, "queued": [0, 5, 0], "tasks_running": 1, "waiting": 0, "untaken": 0,
+            "slots_free": 3, "tasks_queued": 5, "queued": [0, 5, 0], "tasks_running": 1, "tasks_lent": 1, "waiting": 0, "untaken": 0,
             "away": [{"client": "perl/0.1.0", "tasks": 3, "running": 1, "seconds_left": 52}],
             "why": [{"code": "no_runtime", "tasks": 2, "message": "2 tasks wait: no worker has perl"},
                     {"code": "busy", "tasks": 3, "message": "3 tasks wait: all 4 slots are taken"}],
             "totals": {"ok": 7, "lost_attempts": 1, "error": 0},
             "rates": {"submitted": 12.5, "ended": 3.0, "seconds": 10.0},
             "worker_list": [{"name": "box:\u{1b}8001", "slots": 4, "held": 1, "finished": 7, "mean_us": 12_345,
+                             "lent": 1, "runners": {"busy": {"perl": 1}, "idle": {"perl": 2, "python3.12": 1},
+                                                    "idle_bytes": 41_000_000, "templates": ["perl"]},
                              "connected": true, "draining": false, "runtimes": [["exec", "1"]]}],
             "running": [{"task": "ab".repeat(24), "attempt": 1, "age_ms": 61_000, "worker": "box:8001",
                          "runtime": "exec", "what": "gzip -9\nbig.log"}],
@@ -253,7 +288,7 @@ mod tests {
         let expected = "\
 manager mgr:8000 (argon 0.1.0), up 5 min
 slots   3 of 4 free on 1 workers; 2 clients
-tasks   5 queued (high 0, normal 5, low 0), 1 with workers, 0 waiting, 0 untaken
+tasks   5 queued (high 0, normal 5, low 0), 1 with workers (1 waits for tasks of its own), 0 waiting, 0 untaken
 away    client perl/0.1.0: its 3 tasks (1 with workers) are cancelled, unless it comes back within 52 s
 why     2 tasks wait: no worker has perl
 so far  1 lost attempts, 7 ok
@@ -261,6 +296,7 @@ rates   12.5 tasks a second came in, 3.0 ended, over the last 10 s
 
 worker                       slots  held   finished       mean  state     runtimes
 box: 8001                        4     1          7      12 ms  ready     exec
+runners of box: 8001: perl 1 busy, 2 idle (template); python3.12 0 busy, 1 idle; 40 MiB idle; 1 task waits for its own tasks
 
 with workers                                     attempt       age  worker                    what
 abababababababababababababababababababababababab       1      61 s  box:8001                  exec gzip -9 big.log

@@ -11,7 +11,7 @@ use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::child::ChildOpen;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Register, RunnersReport, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 use argon_proto::{AttemptId, Task};
@@ -71,6 +71,7 @@ impl ManagerLoop {
                 return self.let_pass(now);
             }
             FromWorker::Goodbye(_) => return self.on_goodbye(link),
+            FromWorker::Runners(report) => return self.on_runners(link, report),
             FromWorker::Outcome(outcome) => Input::OutcomeArrived { link, outcome },
             FromWorker::Returned(attempts) => Input::AttemptsReturned { link, attempts },
             FromWorker::Output(output) => Input::OutputArrived { link, output },
@@ -90,6 +91,12 @@ impl ManagerLoop {
             FromAdmin::Cancel(ids) if role == Role::Admin => self.on_cancel(now, link, role, ids),
             FromAdmin::Cancel(_) => self.refuse(link, RefusalCode::Role, "an observer may not cancel tasks"),
             FromAdmin::Goodbye(_) => {}
+        }
+    }
+
+    fn on_runners(&mut self, link: ConnId, report: RunnersReport) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.runners = report;
         }
     }
 
@@ -191,7 +198,7 @@ impl ManagerLoop {
         let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
-        peer.is_registered = true;
+        peer.worker = Some(profile.id);
         let is_known = peer.from == profile.name;
         peer.from.clone_from(&profile.name);
         if !is_known {

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use argon_core::scheduler::ConnId;
-use argon_proto::BlobHash;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{FromAdmin, Reply, ToAdmin};
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::worker::ToWorker;
+use argon_proto::conversation::worker::{RunnersReport, ToWorker};
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
+use argon_proto::{BlobHash, WorkerId};
 use tokio::sync::mpsc;
 
 use super::ingress::worker_role::{FromWorkerRole, ToWorkerRole};
@@ -46,15 +46,25 @@ pub(super) struct AdmittedPeer {
     pub(super) from: String,
     /// Whether it said goodbye.
     pub(super) said_goodbye: bool,
-    /// Whether it is a worker that has registered.
-    pub(super) is_registered: bool,
+    /// The worker that has registered here.
+    pub(super) worker: Option<WorkerId>,
+    /// Its runner processes, as it reported them last.
+    pub(super) runners: RunnersReport,
     /// Whether something was sent since the last flush.
     pub(super) is_dirty: bool,
 }
 
 impl AdmittedPeer {
     pub(super) fn new(port: Port, role: Role, from: String) -> Self {
-        Self { port, role, from, said_goodbye: false, is_registered: false, is_dirty: false }
+        Self {
+            port,
+            role,
+            from,
+            said_goodbye: false,
+            worker: None,
+            runners: RunnersReport::default(),
+            is_dirty: false,
+        }
     }
 }
 
@@ -70,7 +80,7 @@ impl AdmittedPeer {
         let Port::Worker(WorkerPort::Tcp(connection)) = &self.port else {
             return false;
         };
-        if self.is_registered {
+        if self.worker.is_some() {
             return false;
         }
         self.port = Port::Child(Rc::clone(connection));

@@ -9,12 +9,13 @@ use argon_core::Time;
 use argon_core::scheduler::{ConnId, Input, with_blobs_missing};
 use argon_proto::WorkerId;
 use argon_proto::conversation::admin::{
-    Explanation, ManagerStatus, Question, Reply, Request, WaitingReport, WhyWaiting, WorkerDrains, WorkerView,
+    Explanation, ManagerStatus, Question, Reply, Request, SchedulerView, WaitingReport, WhyWaiting,
+    WorkerDrains, WorkerView,
 };
 use argon_proto::key::Role;
 
 use super::event_loop::{ManagerLoop, REFUSALS_APART};
-use super::peers::{Port, WorkerPort};
+use super::peers::{AdmittedPeer, Port, WorkerPort};
 
 impl ManagerLoop {
     pub(super) fn on_request(&mut self, now: Time, link: ConnId, role: Role, request: &Request) {
@@ -48,7 +49,7 @@ impl ManagerLoop {
     fn status(&self, now: Time) -> ManagerStatus {
         let parked = self.parked();
         ManagerStatus {
-            scheduler: self.scheduler.view(now),
+            scheduler: self.view(now),
             rates: self.rates.at(now, self.scheduler.totals()),
             uptime_s: self.started.elapsed().as_secs(),
             release: env!("CARGO_PKG_VERSION").to_owned(),
@@ -58,6 +59,19 @@ impl ManagerLoop {
                 .chain(with_blobs_missing(self.scheduler.waiting(now), parked).waiting)
                 .collect(),
         }
+    }
+
+    /// The scheduler's view, with the runners that workers have reported.
+    fn view(&self, now: Time) -> SchedulerView {
+        let mut view = self.scheduler.view(now);
+        for worker in &mut view.worker_list {
+            let is_same =
+                |peer: &&AdmittedPeer| peer.worker.is_some_and(|id| id.to_string() == worker.worker);
+            if let Some(peer) = self.peers.values().find(is_same) {
+                worker.runners = peer.runners.clone();
+            }
+        }
+        view
     }
 
     /// Why clients have tasks that the manager does not take at present, so that it cannot count them.

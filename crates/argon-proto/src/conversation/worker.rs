@@ -27,6 +27,8 @@ messages! {
         NeedBlob(Vec<BlobHash>) = NEED_BLOB,
         /// An attempt lends its slot while it waits for its own tasks, or takes it back.
         Lent(Lent) = LENT,
+        /// Which runners there are, for the status.
+        Runners(RunnersReport) = RUNNERS,
         /// Send me no more tasks.
         Draining(Draining) = DRAINING,
         /// I leave.
@@ -114,6 +116,20 @@ pub struct Lent {
     pub waits: bool,
 }
 
+/// Runner processes of a worker. Only the status shows them; the manager decides nothing by them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunnersReport {
+    /// Processes that execute a task, by runtime, such as `python3.12`.
+    pub busy: BTreeMap<String, u32>,
+    /// Processes that wait for a task of their session.
+    pub idle: BTreeMap<String, u32>,
+    /// Memory of the idle processes, bytes; 0 if it was not measured.
+    pub idle_bytes: u64,
+    /// Runtimes whose runners are forked from a template.
+    pub templates: Vec<String>,
+}
+
 /// A worker takes no more tasks.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Draining {
@@ -126,3 +142,4 @@ json_body!(Register, "REGISTER");
 json_body!(Registered, or default);
 json_body!(Drain, or default);
 json_body!(Draining, or default);
+json_body!(RunnersReport, or default);

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::worker::RunnersReport;
 use crate::outcome::Status;
 
 /// The answer to [`Question::Status`](super::Question::Status).
@@ -100,6 +101,10 @@ pub struct WorkerView {
     pub mean_us: u64,
     /// Seconds since it joined.
     pub joined_s: u64,
+    /// Attempts among those held that wait for tasks of their own and occupy no slot.
+    pub lent: u64,
+    /// Its runner processes, as it reported them last.
+    pub runners: RunnersReport,
 }
 
 /// One attempt that a worker holds.
@@ -174,6 +179,8 @@ pub struct SchedulerView {
     pub queued: [usize; 3],
     /// Attempts that workers hold.
     pub tasks_running: usize,
+    /// … of which so many wait for tasks of their own and occupy no slot.
+    pub tasks_lent: usize,
     /// Tasks that wait for a retry, for the store, or for a worker to come back.
     pub waiting: usize,
     /// Ended tasks whose outcome was not taken yet.
