@@ -1,12 +1,31 @@
-//! What one run tells of the next, for scheduler and pool alike. They keep their own means.
+//! How long tasks run, judged by those before. Pool and scheduler average in ways of their own.
 
-/// A task is taken to show a length of so many times the one that was expected, at most: a short one that had to wait for a
-/// processor tells nothing of the next.
-const LEAP: u64 = 4;
-/// What is expected counts as so much at least, microseconds.
-const LEAP_FROM_US: u64 = 25;
+/// A run counts as so many times what was expected, at most: a short task that had to wait for a processor says nothing
+/// about the next one.
+const OUTLIER_FACTOR: u64 = 4;
+/// The expected time counts as so much at least, microseconds.
+const EXPECTED_US_MIN: u64 = 25;
 
-/// How much of a run of `run_us` microseconds is believed where `expected_us` were expected.
-pub(crate) fn believed(run_us: u64, expected_us: u64) -> u64 {
-    run_us.min(LEAP * expected_us.max(LEAP_FROM_US))
+/// How much of a run of `run_us` microseconds counts where `expected_us` were expected.
+pub(crate) fn without_outlier(run_us: u64, expected_us: u64) -> u64 {
+    run_us.min(OUTLIER_FACTOR * expected_us.max(EXPECTED_US_MIN))
+}
+
+/// How long the next task of a runner runs. Follows longer runs at once and shorter ones by half.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RunTimeEstimate(u64);
+
+impl RunTimeEstimate {
+    /// Nothing is known: the next task may be long, microseconds.
+    pub(crate) const UNKNOWN: Self = Self(40_000);
+
+    pub(crate) fn us(self) -> u64 {
+        self.0
+    }
+
+    /// Takes the time of a finished run into account.
+    pub(crate) fn observe(&mut self, run_us: u64) {
+        let counted = without_outlier(run_us, self.0);
+        self.0 = if counted > self.0 { counted } else { self.0.midpoint(counted) };
+    }
 }

@@ -8,14 +8,19 @@
 //! any loss of the connection.
 
 mod effect;
+mod health;
 mod input;
 mod kind;
+mod lend;
 mod on_manager;
 mod on_runner;
 mod prefetch;
-mod slot;
+mod runner;
+mod runners;
+mod spares;
 mod start;
 mod supply;
+mod templates;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,8 +35,12 @@ pub use argon_proto::RunnerId;
 pub use effect::{Effect, Signal};
 pub use input::{Blame, Exit, Input};
 pub use kind::{Program, RunnerKey, RunnerKind, STATIC_ADVICE, TemplateKey, Version};
+pub use templates::TemplateState;
 
-use slot::{Slot, SlotId, SlotState};
+use health::StartHealth;
+use runner::{Runner, RunnerState};
+use runners::Runners;
+use templates::Template;
 
 /// Bounds and choices of a worker.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,7 +51,7 @@ pub struct Settings {
     pub host: String,
     /// How many tasks it runs at once; at least 1.
     pub slots: usize,
-    /// Runtimes that it has; the first interpreter among them is kept ready in every slot.
+    /// Runtimes that it has; some runners of the first interpreter among them are kept ready.
     pub runtimes: Vec<Runtime>,
     /// Its Python interpreters; the first is the default. More may be found later.
     pub pythons: Vec<Version>,
@@ -94,8 +103,14 @@ impl Settings {
 pub struct PoolCounts {
     /// Slots.
     pub slots: usize,
-    /// Attempts that run.
+    /// Attempts that run, those that lend their slots included.
     pub running: usize,
+    /// Attempts that wait for tasks of their own, and lend their slots.
+    pub lent: usize,
+    /// Runners that are starting.
+    pub starting: usize,
+    /// Runners that wait for a task.
+    pub idle: usize,
     /// Attempts that have not started, prefetched ones included.
     pub waiting: usize,
     /// Outcomes that the manager has not settled.
@@ -105,27 +120,22 @@ pub struct PoolCounts {
 /// An attempt that has not started.
 #[derive(Debug)]
 struct WaitingAttempt {
-    kind: RunnerKind,
+    key: RunnerKey,
     task: Task,
-}
-
-/// Runners of one kind, which has a memory limit, ended before they were ready. The limit is to blame when that goes on
-/// though others come up in between.
-#[derive(Debug)]
-struct Suspicion {
-    kind: RunnerKind,
-    failures: u32,
-    /// A runner without a limit must come up before the next one with it is tried.
-    must_probe: bool,
 }
 
 /// The pool. All state is private and changes through [`Machine::step`] only.
 #[derive(Debug)]
 pub struct Pool {
     settings: Settings,
-    slots: Vec<Slot>,
+    runners: Runners,
     /// The runner that was started last.
     last_runner: RunnerId,
+    templates: Vec<Template>,
+    /// Kinds of runners whose last start failed.
+    health: Vec<StartHealth>,
+    /// Memory of a runner that has served nobody, bytes.
+    spare_memory: u64,
     /// Attempts that have not started, by priority.
     waiting: [VecDeque<WaitingAttempt>; 3],
     /// Every attempt that is here in any form.
@@ -133,8 +143,6 @@ pub struct Pool {
     /// Outcomes that the manager has not settled, oldest first.
     unsettled: VecDeque<Outcome>,
     unsettled_bytes: u64,
-    /// Whether a memory limit keeps runners from coming up.
-    suspicion: Option<Suspicion>,
     /// Attempts that the manager wants back, once it is known which of those in runners have not started.
     retract_owed: Option<u32>,
     is_linked: bool,
@@ -144,19 +152,21 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool whose slots are empty.
+    /// A pool without runners.
     #[must_use]
-    pub fn new(now: Time, settings: Settings) -> Self {
-        let slots = (0..settings.slots.max(1)).map(|_| Slot::default()).collect();
+    pub fn new(now: Time, mut settings: Settings) -> Self {
+        settings.slots = settings.slots.max(1);
         Self {
             settings,
-            slots,
+            runners: Runners::default(),
             last_runner: RunnerId::default(),
+            templates: Vec::new(),
+            health: Vec::new(),
+            spare_memory: 0,
             waiting: Default::default(),
             known: FxHashSet::default(),
             unsettled: VecDeque::new(),
             unsettled_bytes: 0,
-            suspicion: None,
             retract_owed: None,
             is_linked: false,
             last_heard: now,
@@ -169,7 +179,7 @@ impl Pool {
     #[must_use]
     pub fn held(&self) -> Vec<AttemptId> {
         let waiting = self.waiting.iter().flatten().map(|waiting| attempt_of(&waiting.task));
-        let running = self.slots.iter().flat_map(Slot::tasks).map(attempt_of);
+        let running = self.runners.iter().flat_map(Runner::tasks).map(attempt_of);
         let finished = self
             .unsettled
             .iter()
@@ -180,41 +190,48 @@ impl Pool {
     /// Every task that waits or runs here: whose blobs are still wanted.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         let waiting = self.waiting.iter().flatten().map(|waiting| &waiting.task);
-        waiting.chain(self.slots.iter().flat_map(Slot::tasks))
+        waiting.chain(self.runners.iter().flat_map(Runner::tasks))
     }
 
     /// The runner that has an attempt, now or next.
     #[must_use]
     pub fn runner_of(&self, attempt: AttemptId) -> Option<RunnerId> {
-        self.slot_of(attempt).map(|slot| self.slots[slot.0].runner)
-    }
-
-    fn slot_of(&self, attempt: AttemptId) -> Option<SlotId> {
-        self.slots.iter().position(|slot| slot.tasks().any(|task| attempt_of(task) == attempt)).map(SlotId)
-    }
-
-    /// The slot of a runner, if it is still in one.
-    fn slot_with(&self, runner: RunnerId) -> Option<SlotId> {
-        self.slots.iter().position(|slot| slot.runner == runner).map(SlotId)
-    }
-
-    /// Puts a new runner into a slot.
-    fn renew(&mut self, slot: SlotId) -> RunnerId {
-        self.last_runner.0 += 1;
-        self.slots[slot.0].runner = self.last_runner;
-        self.last_runner
+        self.runners.iter().find(|runner| runner.has(attempt)).map(|runner| runner.id)
     }
 
     /// How much of what the pool has now. Costs time in proportion to the slots.
     #[must_use]
     pub fn counts(&self) -> PoolCounts {
-        let prefetched: usize = self.slots.iter().map(|slot| slot.prefetched.len()).sum();
-        PoolCounts {
-            slots: self.slots.len(),
-            running: self.slots.iter().filter(|slot| slot.attempt().is_some()).count(),
-            waiting: self.waiting_len() + prefetched,
+        let mut counts = PoolCounts {
+            slots: self.settings.slots,
+            waiting: self.waiting_len(),
             unsettled: self.unsettled.len(),
+            ..PoolCounts::default()
+        };
+        for runner in self.runners.iter() {
+            counts.waiting += runner.prefetched.len();
+            match &runner.state {
+                RunnerState::Starting => counts.starting += 1,
+                RunnerState::Idle => counts.idle += 1,
+                RunnerState::Busy(run) | RunnerState::Ending { run, .. } => {
+                    counts.running += 1;
+                    counts.lent += usize::from(run.waits);
+                }
+                RunnerState::Retiring => {}
+            }
         }
+        counts
+    }
+
+    /// The runtimes of the runners that are there, each with the number of its runners: commands are none.
+    #[must_use]
+    pub fn runners_by_runtime(&self) -> Vec<(Runtime, usize)> {
+        let of = |runtime| {
+            let alive = self.runners.iter().filter(|runner| !runner.is_command() && !runner.is_leaving());
+            alive.filter(|runner| runner.kind.runtime == runtime).count()
+        };
+        let counted = Runtime::ALL.map(|(runtime, _)| (runtime, of(runtime)));
+        counted.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
     fn on_pythons_found(&mut self, versions: Vec<Version>) {
@@ -224,11 +241,6 @@ impl Pool {
         self.settings.pythons = versions;
     }
 
-    /// Whether no slot has a runner, and none came up when one was started.
-    fn is_helpless(&self) -> bool {
-        self.slots.iter().all(Slot::is_failing)
-    }
-
     fn waiting_len(&self) -> usize {
         self.waiting.iter().map(VecDeque::len).sum()
     }
@@ -236,13 +248,14 @@ impl Pool {
     fn leave_if_done(&mut self, out: &mut Vec<Effect>) {
         let is_done = self.is_draining
             && self.waiting_len() == 0
-            && self.slots.iter().all(|slot| slot.attempt().is_none())
+            && self.runners.iter().all(|runner| runner.tasks().next().is_none())
             // Without a manager, too: it may be back soon, and what only this worker knows would be lost for ever.
             && self.unsettled.is_empty();
         if is_done && !self.has_left {
             self.has_left = true;
-            let with_runner = self.slots.iter().filter(|slot| !matches!(slot.state, SlotState::Empty { .. }));
-            out.extend(with_runner.map(|slot| Effect::Retire { runner: slot.runner }));
+            let alive = self.runners.iter().filter(|runner| !runner.is_leaving());
+            out.extend(alive.map(|runner| Effect::Retire { runner: runner.id }));
+            self.end_templates(out);
             out.push(Effect::Leave);
         }
     }
@@ -263,7 +276,9 @@ impl Machine for Pool {
             Input::RetractRequested(count) => self.on_retract_requested(count, out),
             Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
             Input::DrainRequested(reason) => self.on_drain_requested(&reason, out),
-            Input::RunnerReady { runner, takes_prefetch } => self.on_runner_ready(runner, takes_prefetch),
+            Input::RunnerReady { runner, takes_prefetch } => {
+                self.on_runner_ready(runner, takes_prefetch, out)
+            }
             Input::RunnerFinished { runner, outcome } => self.on_runner_finished(now, runner, outcome, out),
             Input::Retracted { runner, attempts } => self.on_retracted(now, runner, &attempts, out),
             Input::RunnerEnded { runner } => self.on_runner_ended(runner),
@@ -272,20 +287,23 @@ impl Machine for Pool {
                 self.on_spawn_failed(now, runner, why, blame, out);
             }
             Input::PythonsFound(versions) => self.on_pythons_found(versions),
-            Input::TemplateReady { .. }
-            | Input::TemplateEnded { .. }
-            | Input::AttemptWaits { .. }
-            | Input::RunnerMemory(_)
-            | Input::TimePassed => {}
+            Input::TemplateReady { key } => self.on_template_ready(key),
+            Input::TemplateEnded { key, why } => self.on_template_ended(now, key, why, out),
+            Input::AttemptWaits { attempt, waits } => self.on_attempt_waits(now, attempt, waits, out),
+            Input::RunnerMemory(measured) => self.on_runner_memory(&measured),
+            Input::TimePassed => {}
         }
         self.on_time_passed(now, out);
         self.start_waiting(now, out);
         self.prefetch(now, out);
+        self.retire_surplus(out);
+        self.keep_ready(now, out);
         self.leave_if_done(out);
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.slots.iter().filter_map(Slot::deadline).min()
+        let runs = self.runners.busy().filter_map(Runner::deadline);
+        runs.chain(self.health_deadline()).chain(self.template_deadline()).min()
     }
 
     fn assert_invariants(&self) {
@@ -297,6 +315,9 @@ impl Machine for Pool {
         assert_eq!(held.len(), self.known.len(), "the set of known attempts is stale");
         let bytes: u64 = self.unsettled.iter().map(Outcome::weight).sum();
         assert_eq!(bytes, self.unsettled_bytes, "unsettled bytes are miscounted");
+        self.runners.assert_invariants();
+        let most = self.settings.runners_max;
+        assert!(self.has_left || self.runners.idle_len() <= most, "more than {most} runners are idle");
     }
 }
 

@@ -12,8 +12,6 @@ use bytes::Bytes;
 
 use hand::{Hand, handed, id, reported, returned, task};
 
-const PERL: RunnerKind = RunnerKind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
-
 fn all(slots: usize) -> Hand {
     Hand::new(|settings| {
         settings.slots = slots;
@@ -93,37 +91,39 @@ fn as_many_runners_are_started_at_once_as_tasks_wait_for_them() {
     let mut hand = all(4);
     let effects: Vec<Effect> =
         (1..=3).flat_map(|sequence| hand.step(Input::TaskReceived(python(sequence, "")))).collect();
-    assert_eq!(retired(&effects).len(), 3, "one for each task, and the fourth stays: {effects:?}");
-    for (runner, next) in retired(&effects).into_iter().zip(5..) {
-        assert_eq!(spawned(&hand.left(runner, Exit::default())), [(next, of_python(11))]);
-    }
+    assert_eq!(spawned(&effects), [5, 6, 7].map(|runner| (runner, of_python(11))));
+    assert!(retired(&effects).is_empty(), "the Perl runners stay beside them");
+    let effects: Vec<Effect> =
+        (4..=6).flat_map(|sequence| hand.step(Input::TaskReceived(python(sequence, "")))).collect();
+    assert_eq!(spawned(&effects), [(8, of_python(11))], "no more than can run at once");
 }
 
 #[test]
 fn a_task_that_waits_for_its_runner_holds_up_none_whose_runner_is_there() {
     let mut hand = all(2);
-    let runner = retired(&hand.step(Input::TaskReceived(native(1, 5))))[0];
-    hand.left(runner, Exit::default());
-    assert_eq!(handed(&hand.receive(2)), [2], "a Perl runner is idle in the other slot");
+    assert_eq!(spawned(&hand.step(Input::TaskReceived(native(1, 5)))), [(3, of_native(5))]);
+    assert_eq!(handed(&hand.receive(2)), [2], "a Perl runner is idle");
     assert_eq!(handed(&hand.ready(3)), [1]);
 }
 
 #[test]
 fn each_version_and_each_executable_has_runners_of_its_own() {
     let mut hand = all(1);
-    hand.step(Input::TaskReceived(python(1, r#"{"label":"x","python":"3.9"}"#)));
-    assert_eq!(spawned(&hand.left(1, Exit::default())), [(2, of_python(9))]);
+    let effects = hand.step(Input::TaskReceived(python(1, r#"{"label":"x","python":"3.9"}"#)));
+    assert_eq!(spawned(&effects), [(2, of_python(9))]);
     assert_eq!(handed(&hand.ready(2)), [1]);
 
     let mut hand = all(1);
-    hand.step(Input::TaskReceived(native(1, 5)));
-    assert_eq!(spawned(&hand.left(1, Exit::default())), [(2, of_native(5))]);
+    assert_eq!(spawned(&hand.step(Input::TaskReceived(native(1, 5)))), [(2, of_native(5))]);
     assert_eq!(handed(&hand.ready(2)), [1]);
     hand.step(Input::TaskReceived(native(2, 6)));
     let outcome = hand::outcome(1);
     let effects = hand.step(Input::RunnerFinished { runner: RunnerId(2), outcome });
-    assert_eq!(retired(&effects), [2], "another executable needs another runner");
-    assert_eq!(spawned(&hand.left(2, Exit::default())), [(3, of_native(6))]);
+    assert_eq!(spawned(&effects), [(3, of_native(6))], "another executable needs another runner");
+    assert_eq!(handed(&hand.ready(3)), [2]);
+    let outcome = hand::outcome(2);
+    hand.step(Input::RunnerFinished { runner: RunnerId(3), outcome });
+    assert_eq!(handed(&hand.step(Input::TaskReceived(native(3, 5)))), [3], "the first one is still there");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_version_that_is_not_there_ends_the_task_in_words() {
     assert!(reports(&effects)[0].message.contains("asks for Python 'new', which is no version"));
     hand.step(Input::PythonsFound(vec![Version { major: 3, minor: 12 }]));
     let effects = hand.step(Input::TaskReceived(python(3, r#"{"python":"3.12.1"}"#)));
-    assert_eq!(retired(&effects), [1]);
+    assert_eq!(spawned(&effects), [(2, of_python(12))]);
 }
 
 #[test]
@@ -155,7 +155,6 @@ fn an_executable_that_does_not_start_ends_what_waits_for_it_and_nothing_else() {
         hand.step(Input::TaskReceived(native(sequence, 5)));
     }
     hand.step(Input::TaskReceived(task(3)));
-    hand.left(1, Exit::default());
     let exit = Exit { code: Some(127), output: "libfoo.so is missing\n".to_owned(), ..Exit::default() };
     let effects = hand.left(2, exit);
     assert_eq!(reported(&effects), [Status::Died, Status::Died]);
@@ -163,15 +162,14 @@ fn an_executable_that_does_not_start_ends_what_waits_for_it_and_nothing_else() {
     assert!(report.message.contains("does not start on worker w: it exited with status 127"), "{report:?}");
     assert!(report.message.contains("link it statically"), "{report:?}");
     assert_eq!(report.output.as_deref(), Some("libfoo.so is missing\n"));
-    assert_eq!(spawned(&effects), [(3, PERL)], "the slot serves the others at once");
-    assert_eq!(handed(&hand.ready(3)), [3]);
+    assert_eq!(hand.pool.held(), [id(3), id(1), id(2)]);
+    assert_eq!(hand.pool.runner_of(id(3)), Some(RunnerId(1)), "others run");
 }
 
 #[test]
 fn an_executable_that_the_kernel_refuses_ends_its_task_and_a_busy_machine_does_not() {
     let mut hand = all(1);
     hand.step(Input::TaskReceived(native(1, 5)));
-    hand.left(1, Exit::default());
     let failed = |runner, blame| {
         let why = "Exec format error".to_owned();
         Input::SpawnFailed { runner: RunnerId(runner), why, blame }
@@ -180,11 +178,9 @@ fn an_executable_that_the_kernel_refuses_ends_its_task_and_a_busy_machine_does_n
     assert_eq!((reported(&effects), returned(&effects)), (vec![], vec![id(1)]));
     hand.step(Input::TaskReceived(native(1, 5)));
     let effects = hand.after(Duration::from_millis(50));
-    assert_eq!(spawned(&effects), [(3, PERL)], "what was given back is not wanted here");
-    hand.ready(3);
-    hand.step(Input::TaskReceived(native(2, 5)));
-    hand.left(3, Exit::default());
-    let effects = hand.step(failed(4, Blame::Program));
+    assert_eq!(spawned(&effects), [], "what was given back is not wanted here");
+    assert_eq!(spawned(&hand.step(Input::TaskReceived(native(2, 5)))), [(3, of_native(5))]);
+    let effects = hand.step(failed(3, Blame::Program));
     assert_eq!(reported(&effects), [Status::Died]);
     assert!(reports(&effects)[0].message.contains("Exec format error"));
 }
@@ -192,10 +188,10 @@ fn an_executable_that_the_kernel_refuses_ends_its_task_and_a_busy_machine_does_n
 #[test]
 fn a_command_takes_a_slot_and_its_status_is_the_outcome() {
     let mut hand = all(1);
-    for sequence in 1..=3 {
-        hand.step(Input::TaskReceived(command(sequence)));
+    assert_eq!(executed(&hand.step(Input::TaskReceived(command(1)))), [(2, 1)]);
+    for sequence in 2..=3 {
+        assert_eq!(executed(&hand.step(Input::TaskReceived(command(sequence)))), []);
     }
-    assert_eq!(executed(&hand.left(1, Exit::default())), [(2, 1)]);
     let effects = hand.left(2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
     assert_eq!((reported(&effects), executed(&effects)), (vec![Status::Ok], vec![(3, 2)]));
     let where_it_ran = Report { worker: Some("w".to_owned()), ..Report::default() };
@@ -207,8 +203,7 @@ fn a_command_takes_a_slot_and_its_status_is_the_outcome() {
     let complaint = Some("there is no command 'foo'".to_owned());
     let effects = hand.left(4, Exit { code: Some(127), complaint, ..Exit::default() });
     assert_eq!(reports(&effects)[0].message, "there is no command 'foo'");
-    assert_eq!(spawned(&effects), [], "the slot stays one for commands");
-    assert_eq!(spawned(&hand.receive(9)), [(5, PERL)], "until something else is wanted");
+    assert_eq!(handed(&hand.receive(9)), [9], "a Perl runner was ready all the time");
 }
 
 #[test]
@@ -217,7 +212,6 @@ fn captured_output_of_a_good_command_comes_with_its_outcome() {
     let mut task = command(1);
     task.head.flags = Flags::CAPTURE;
     hand.step(Input::TaskReceived(task));
-    hand.left(1, Exit::default());
     let effects = hand.left(2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
     assert_eq!(reports(&effects)[0].output.as_deref(), Some("seen"));
 }
@@ -228,7 +222,6 @@ fn a_command_beyond_its_time_and_a_stopped_one_are_ended_like_any_task() {
     let mut limited = command(1);
     limited.head.timeout_ms = 1_000;
     hand.step(Input::TaskReceived(limited));
-    hand.left(1, Exit::default());
     let signal = |runner, signal| Effect::Signal { runner: RunnerId(runner), signal };
     assert_eq!(hand.after(Duration::from_secs(1)), [signal(2, Signal::Term)]);
     assert_eq!(hand.after(Duration::from_secs(2)), [signal(2, Signal::Kill)]);
@@ -242,14 +235,14 @@ fn a_command_beyond_its_time_and_a_stopped_one_are_ended_like_any_task() {
 fn a_command_that_the_machine_has_no_process_for_is_given_back() {
     let mut hand = all(1);
     hand.step(Input::TaskReceived(command(1)));
-    hand.left(1, Exit::default());
     let why = "no more processes".to_owned();
     let failed = Input::SpawnFailed { runner: RunnerId(2), why, blame: Blame::Machine };
     let effects = hand.step(failed);
     assert_eq!((returned(&effects), reported(&effects)), (vec![id(1)], vec![]));
     assert_eq!(hand.pool.held(), []);
-    let effects = hand.after(Duration::from_millis(50));
-    assert_eq!(spawned(&effects), [(3, PERL)]);
+    hand.step(Input::TaskReceived(command(2)));
+    assert_eq!(executed(&hand.after(Duration::from_millis(49))), [], "the machine may have more in a moment");
+    assert_eq!(executed(&hand.after(Duration::from_millis(1))), [(3, 2)]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub enum Blame {
 /// A fact that the pool must take into account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// The worker starts: make the slots ready.
+    /// The worker starts: make runners ready.
     Started,
     /// The worker is registered with a manager.
     ManagerFound,

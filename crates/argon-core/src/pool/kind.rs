@@ -72,7 +72,7 @@ impl RunnerKind {
     /// The kind that runs any command.
     pub const COMMAND: Self = Self { runtime: Runtime::Exec, program: Program::Only, memory_mib: 0 };
 
-    /// Whether a slot of this kind holds a process between tasks.
+    /// Whether there is a process between tasks.
     pub(super) fn has_runner(self) -> bool {
         match self.runtime {
             Runtime::Perl | Runtime::Python | Runtime::Native => true,
@@ -126,8 +126,12 @@ struct PythonMeta {
 }
 
 impl Pool {
-    /// What it takes to run a task, or why this worker cannot.
-    pub(super) fn kind_of(&self, task: &Task) -> Result<RunnerKind, String> {
+    /// What a runner must be to take a task, or why this worker cannot run it.
+    pub(super) fn key_of(&self, task: &Task) -> Result<RunnerKey, String> {
+        Ok(RunnerKey { kind: self.kind_of(task)?, family: task.head.id.session.family() })
+    }
+
+    fn kind_of(&self, task: &Task) -> Result<RunnerKind, String> {
         let runtime = task.head.runtime;
         if !self.settings.runtimes.contains(&runtime) {
             return Err(self.no_runtime(runtime));
@@ -174,7 +178,7 @@ impl Pool {
         )
     }
 
-    /// The kind that is kept ready in slots that nothing else wants, if there is an interpreter.
+    /// The kind that is kept ready, if there is an interpreter.
     pub(super) fn ready_kind(&self) -> Option<RunnerKind> {
         self.settings.runtimes.iter().find_map(|runtime| {
             let program = match runtime {

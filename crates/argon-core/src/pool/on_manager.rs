@@ -1,11 +1,11 @@
 //! What the manager says.
 
 use argon_proto::conversation::worker::{Draining, FromWorker};
-use argon_proto::{AttemptId, Outcome, Task};
+use argon_proto::{AttemptId, Outcome, RunnerId, Task};
 
 use super::effect::Effect;
-use super::kind::RunnerKind;
-use super::slot::{KillReason, SlotId};
+use super::kind::RunnerKey;
+use super::runner::{KillReason, RunnerState};
 use super::{Pool, WaitingAttempt, attempt_of};
 use crate::time::Time;
 
@@ -16,6 +16,7 @@ impl Pool {
         for outcome in &self.unsettled {
             out.push(Effect::Tell(FromWorker::Outcome(outcome.clone())));
         }
+        self.tell_lent(out);
         if self.is_draining {
             self.tell_draining("the worker is leaving", out);
         }
@@ -26,15 +27,15 @@ impl Pool {
         if self.known.contains(&attempt) {
             return;
         }
-        let kind = self.kind_of(&task);
+        let key = self.key_of(&task);
         // A command needs no runner, so it does not matter that none comes up.
-        let is_command = kind == Ok(RunnerKind::COMMAND);
-        if self.is_draining || self.is_helpless() && !is_command {
+        let is_helpless = |key: RunnerKey| key.kind.has_runner() && self.is_helpless(key.kind);
+        if self.is_draining || key.as_ref().is_ok_and(|key| is_helpless(*key)) {
             return out.push(Effect::Tell(FromWorker::Returned(vec![attempt])));
         }
         self.known.insert(attempt);
-        match kind {
-            Ok(kind) => self.waiting[task.head.priority.index()].push_back(WaitingAttempt { kind, task }),
+        match key {
+            Ok(key) => self.waiting[task.head.priority.index()].push_back(WaitingAttempt { key, task }),
             Err(why) => self.refuse(&task, why, out),
         }
     }
@@ -45,8 +46,8 @@ impl Pool {
             if self.stop_prefetched(*attempt, out) {
                 continue;
             }
-            if let Some(slot) = self.slot_of(*attempt) {
-                self.stop_run(now, slot, out);
+            if let Some(id) = self.runner_of(*attempt) {
+                self.stop_run(now, id, out);
                 continue;
             }
             if self.known.remove(attempt) {
@@ -60,11 +61,11 @@ impl Pool {
         }
     }
 
-    fn stop_run(&mut self, now: Time, slot: SlotId, out: &mut Vec<Effect>) {
-        if let super::SlotState::Ending { why, .. } = &mut self.slots[slot.0].state {
+    fn stop_run(&mut self, now: Time, id: RunnerId, out: &mut Vec<Effect>) {
+        if let RunnerState::Ending { why, .. } = &mut self.runners[id].state {
             *why = KillReason::Stopped;
         }
-        self.end_run(now, slot, KillReason::Stopped, out);
+        self.end_run(now, id, KillReason::Stopped, out);
     }
 
     pub(super) fn on_manager_lost(&mut self, out: &mut Vec<Effect>) {

@@ -1,7 +1,6 @@
 //! What becomes of runners, and of the tasks in them.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use argon_proto::{
     AttemptId, Codec, Flags, Outcome, OutcomeHead, Payload, Report, RunnerId, Runtime, Status, Task,
@@ -10,67 +9,60 @@ use argon_proto::{
 use super::effect::Effect;
 use super::input::{Blame, Exit};
 use super::kind::{RunnerKind, STATIC_ADVICE};
-use super::slot::{KillReason, SlotState, TaskRun};
-use super::{Pool, Suspicion, WaitingAttempt, attempt_of};
+use super::runner::{KillReason, RetractState, Runner, RunnerState, TaskRun};
+use super::{Pool, WaitingAttempt, attempt_of};
 use crate::time::Time;
-
-/// Wait before a runner is started again where one failed to start; doubles with each failure.
-const RESPAWN: Duration = Duration::from_millis(50);
-/// Longest such wait.
-const RESPAWN_MAX: Duration = Duration::from_secs(5);
 
 /// Starts in a row that a runner with a memory limit may fail before the limit is to blame.
 const LIMITED_STARTS: u32 = 3;
 
 impl Pool {
-    pub(super) fn on_runner_ready(&mut self, runner: RunnerId, takes_prefetch: bool) {
-        let Some(slot_id) = self.slot_with(runner) else {
+    pub(super) fn on_runner_ready(&mut self, id: RunnerId, takes_prefetch: bool, out: &mut Vec<Effect>) {
+        let Some(runner) = self.runners.get_mut(id).filter(|runner| runner.is_starting()) else {
             return;
         };
-        let slot = &mut self.slots[slot_id.0];
-        if let SlotState::Starting { kind } = slot.state {
-            slot.failures = 0;
-            slot.takes_prefetch = takes_prefetch;
-            slot.state = SlotState::Idle { kind, served: 0 };
-            self.suspicion.take_if(|suspicion| suspicion.kind == kind);
-            if let Some(suspicion) = &mut self.suspicion
-                && kind.memory_mib == 0
-            {
-                suspicion.must_probe = false;
-            }
+        runner.takes_prefetch = takes_prefetch;
+        let (kind, is_forked) = (runner.kind, runner.is_forked);
+        self.runners.rest(id);
+        self.note_good_start(kind);
+        if is_forked {
+            self.on_fork_judged(kind, true, out);
         }
     }
 
     pub(super) fn on_runner_finished(
         &mut self,
         now: Time,
-        runner: RunnerId,
-        outcome: Outcome,
+        id: RunnerId,
+        mut outcome: Outcome,
         out: &mut Vec<Effect>,
     ) {
-        let Some(slot_id) = self.slot_with(runner) else {
+        let Some(runner) = self.runners.get_mut(id) else {
             return;
         };
-        let slot = &mut self.slots[slot_id.0];
         // In any other state the outcome came too late: the runner is being ended for its task's sake.
-        let SlotState::Busy { kind, served, run } = &slot.state else {
+        let RunnerState::Busy(run) = &runner.state else {
             return;
         };
-        let attempt = attempt_of(&run.task);
+        let attempt = run.attempt();
         if attempt.task != outcome.head.id || attempt.attempt != outcome.head.attempt {
             return;
         }
-        let (kind, served, is_stopped) = (*kind, served + 1, run.is_stopped);
+        let is_stopped = run.is_stopped;
+        runner.served += 1;
+        runner.run_time.observe(outcome.head.run_us);
+        let leaves = std::mem::take(&mut outcome.head.leaves);
         let max_requests = self.settings.max_requests;
-        slot.observe(outcome.head.run_us);
-        if slot.has_ended && slot.prefetched.is_empty() {
-            slot.state = SlotState::Retiring;
-        } else if max_requests > 0 && served >= max_requests {
-            slot.state = SlotState::Retiring;
-            out.push(Effect::Retire { runner });
-        } else {
-            slot.state = SlotState::Idle { kind, served };
-            self.advance(now, slot_id, out);
+        if leaves || runner.has_ended && runner.prefetched.is_empty() {
+            // It claims nothing more.
+            runner.retract = RetractState::NotAsked;
+            runner.end_asked = None;
+            self.retract(id, out);
+            self.runners.retire(id);
+        } else if max_requests > 0 && runner.served >= max_requests {
+            self.retire(id, out);
+        } else if !self.advance(now, id, out) {
+            self.runners.rest(id);
         }
         if is_stopped {
             self.return_attempts(vec![attempt], out);
@@ -79,48 +71,42 @@ impl Pool {
         }
     }
 
-    pub(super) fn on_runner_ended(&mut self, runner: RunnerId) {
-        if let Some(slot) = self.slot_with(runner) {
-            let slot = &mut self.slots[slot.0];
-            slot.has_ended = true;
-            if matches!(slot.state, SlotState::Idle { .. }) {
-                slot.state = SlotState::Retiring;
+    pub(super) fn on_runner_ended(&mut self, id: RunnerId) {
+        if let Some(runner) = self.runners.get_mut(id) {
+            runner.has_ended = true;
+            if runner.is_idle() {
+                self.runners.retire(id);
             }
         }
     }
 
-    pub(super) fn on_runner_gone(&mut self, now: Time, runner: RunnerId, exit: Exit, out: &mut Vec<Effect>) {
-        let Some(slot_id) = self.slot_with(runner) else {
+    pub(super) fn on_runner_gone(&mut self, now: Time, id: RunnerId, exit: Exit, out: &mut Vec<Effect>) {
+        let Some(mut runner) = self.runners.remove(id) else {
             return;
         };
-        let slot = &mut self.slots[slot_id.0];
-        let state = std::mem::take(&mut slot.state);
-        let (never_reported, last) = (slot.forget_runner(), exit.clone());
-        if state.is_command() {
-            slot.state = SlotState::Idle { kind: RunnerKind::COMMAND, served: 0 };
-        }
-        match state {
-            SlotState::Busy { kind: RunnerKind::COMMAND, run, .. } => {
-                self.on_command_ended(now, &run, exit, out)
+        let kind = runner.kind;
+        let (never_reported, last) = (runner.forget_process(), exit.clone());
+        match runner.state {
+            RunnerState::Busy(run) if kind == RunnerKind::COMMAND => {
+                self.forget_health(kind);
+                self.on_command_ended(now, &run, exit, out);
             }
-            SlotState::Busy { run, .. } => self.report_death(now, &run, Status::Died, exit, out),
-            SlotState::Ending { run, why, .. } => match why {
+            RunnerState::Busy(run) => self.report_death(now, &run, Status::Died, exit, out),
+            RunnerState::Ending { run, why, .. } => match why {
                 KillReason::Timeout => self.report_death(now, &run, Status::Timeout, exit, out),
-                KillReason::Stopped => self.return_attempts(vec![attempt_of(&run.task)], out),
+                KillReason::Stopped => self.return_attempts(vec![run.attempt()], out),
+                KillReason::TooManyWait => {
+                    let message = self.too_many_wait();
+                    self.report_end(now, &run, Status::Died, message, exit, out);
+                }
             },
-            SlotState::Starting { kind } if kind.is_tasks_own() => {
-                self.on_own_program_failed(now, kind, &exit, out)
+            RunnerState::Starting => self.on_start_failed(now, &runner, &exit, out),
+            RunnerState::Retiring => {
+                // It said that it claims nothing more.
+                never_reported.into_iter().rev().for_each(|run| self.wait_again(run.task, out));
+                return;
             }
-            SlotState::Starting { kind } if kind.memory_mib > 0 => {
-                slot.state = SlotState::Empty { not_before: Some(now + RESPAWN) };
-                self.on_limited_start_failed(now, kind, &exit, out);
-            }
-            SlotState::Starting { .. } => {
-                slot.postpone(now);
-                self.give_back_if_helpless(out);
-            }
-            SlotState::Empty { not_before } => slot.state = SlotState::Empty { not_before },
-            SlotState::Idle { .. } | SlotState::Retiring => {}
+            RunnerState::Idle => {}
         }
         for run in never_reported {
             self.report_death(now, &run, Status::Died, last.clone(), out);
@@ -130,42 +116,46 @@ impl Pool {
     pub(super) fn on_spawn_failed(
         &mut self,
         now: Time,
-        runner: RunnerId,
+        id: RunnerId,
         why: String,
         blame: Blame,
         out: &mut Vec<Effect>,
     ) {
-        let Some(slot_id) = self.slot_with(runner) else {
+        let Some(runner) = self.runners.remove(id) else {
             return;
         };
-        let slot = &mut self.slots[slot_id.0];
-        if let (Blame::Program, SlotState::Starting { kind }) = (blame, &slot.state)
-            && kind.is_tasks_own()
-        {
-            let (kind, exit) = (*kind, Exit { complaint: Some(why), ..Exit::default() });
-            slot.state = SlotState::default();
+        let kind = runner.kind;
+        if blame == Blame::Program && runner.is_starting() && kind.is_tasks_own() {
+            let exit = Exit { complaint: Some(why), ..Exit::default() };
             return self.on_own_program_failed(now, kind, &exit, out);
         }
-        let state = std::mem::take(&mut slot.state);
-        slot.postpone(now);
-        if let SlotState::Busy { run, .. } = state {
+        self.note_failed_start(now, kind, true);
+        if let RunnerState::Busy(run) = runner.state {
             // A command that could not be started is as good as one that never came.
-            self.return_attempts(vec![attempt_of(&run.task)], out);
+            self.return_attempts(vec![run.attempt()], out);
         }
-        self.give_back_if_helpless(out);
+        self.give_back_if_helpless(kind, out);
     }
 
-    /// If it happens again and again while others come up, the interpreter itself needs more memory than these tasks may
-    /// have: they would wait for ever, here and elsewhere.
-    fn on_limited_start_failed(&mut self, now: Time, kind: RunnerKind, exit: &Exit, out: &mut Vec<Effect>) {
-        let before = self.suspicion.take().filter(|suspicion| suspicion.kind == kind);
-        let failures = before.map_or(0, |suspicion| suspicion.failures) + 1;
-        if failures < LIMITED_STARTS {
-            // Without an interpreter that could be tried in between, the limit is all that can be to blame.
-            let must_probe = self.ready_kind().is_some();
-            self.suspicion = Some(Suspicion { kind, failures, must_probe });
+    /// A runner ended before it was ready.
+    fn on_start_failed(&mut self, now: Time, runner: &Runner, exit: &Exit, out: &mut Vec<Effect>) {
+        let kind = runner.kind;
+        if kind.is_tasks_own() {
+            return self.on_own_program_failed(now, kind, exit, out);
+        }
+        if runner.is_forked {
+            self.on_fork_judged(kind, false, out);
+        }
+        if kind.memory_mib == 0 {
+            self.note_failed_start(now, kind, true);
+            return self.give_back_if_helpless(kind, out);
+        }
+        // If it happens again and again while others come up, the interpreter itself needs more memory than these tasks may
+        // have: they would wait for ever, here and elsewhere.
+        if self.note_failed_start(now, kind, false) < LIMITED_STARTS {
             return;
         }
+        self.forget_health(kind);
         let message = format!(
             "no {} process comes up within the task's limit of {} MiB memory; give it more",
             kind.runtime.name(),
@@ -206,14 +196,8 @@ impl Pool {
         exit: &Exit,
         out: &mut Vec<Effect>,
     ) {
-        let mut ended = Vec::new();
-        for lane in &mut self.waiting {
-            let (cannot, can) = lane.drain(..).partition(|waiting| waiting.kind == kind);
-            *lane = can;
-            ended.extend::<VecDeque<WaitingAttempt>>(cannot);
-        }
-        for WaitingAttempt { task, .. } in ended {
-            let run = TaskRun { task, since: now, until: None, is_stopped: false };
+        for WaitingAttempt { task, .. } in self.take_of_kind(kind) {
+            let run = TaskRun::new(task, now);
             self.report_end(now, &run, Status::Died, message.to_owned(), exit.clone(), out);
         }
     }
@@ -244,11 +228,30 @@ impl Pool {
         self.report(outcome, out);
     }
 
-    /// What waits here may start elsewhere meanwhile; if nobody else is there, it comes back.
-    fn give_back_if_helpless(&mut self, out: &mut Vec<Effect>) {
-        if self.is_helpless() && self.is_linked && self.waiting_len() > 0 {
-            self.on_retract_requested(u32::MAX, out);
+    /// What waits here for runners of this kind may start elsewhere meanwhile; if nobody else is there, it comes back.
+    fn give_back_if_helpless(&mut self, kind: RunnerKind, out: &mut Vec<Effect>) {
+        if self.is_linked && self.is_helpless(kind) {
+            let given = self.take_of_kind(kind);
+            self.return_attempts(given.iter().map(|waiting| attempt_of(&waiting.task)).collect(), out);
         }
+    }
+
+    fn take_of_kind(&mut self, kind: RunnerKind) -> Vec<WaitingAttempt> {
+        let mut taken = Vec::new();
+        for lane in &mut self.waiting {
+            let (of_kind, others) = lane.drain(..).partition(|waiting| waiting.key.kind == kind);
+            *lane = others;
+            taken.extend::<VecDeque<WaitingAttempt>>(of_kind);
+        }
+        taken
+    }
+
+    fn too_many_wait(&self) -> String {
+        format!(
+            "the task was ended when it began to wait for tasks of its own: {} tasks do that on worker {} already, which is \
+             its limit; start the worker with a higher --waiting-max, or let fewer tasks wait for others",
+            self.settings.waiting_max, self.settings.name
+        )
     }
 
     fn report_death(&mut self, now: Time, run: &TaskRun, status: Status, exit: Exit, out: &mut Vec<Effect>) {
@@ -290,15 +293,6 @@ impl Pool {
         let attempt = attempt_of(&run.task);
         let outcome = Outcome::reported(attempt.task, attempt.attempt, status, micros(now, run), &report);
         self.report(outcome, out);
-    }
-}
-
-impl super::slot::Slot {
-    /// Lets the slot be empty for a while after a runner did not come up.
-    fn postpone(&mut self, now: Time) {
-        let wait = RESPAWN.saturating_mul(1 << self.failures.min(10)).min(RESPAWN_MAX);
-        self.failures += 1;
-        self.state = SlotState::Empty { not_before: Some(now + wait) };
     }
 }
 

@@ -1,8 +1,8 @@
 //! Short tasks go to a runner before it has finished the one before, so that it never waits for the next.
 //!
-//! A runner claims such a task before it starts it, and what it has not claimed can be taken back: when the run before it
-//! turns out long, when the manager wants attempts back, when one of them is stopped. So nothing that was handed ahead
-//! is stuck, and nobody has to guess what a dead runner had started.
+//! A runner claims such a task before it starts it. What it has not claimed can be retracted: when the run before turns
+//! out long or waits, when the manager wants attempts back, when one of them is stopped. So nothing that was prefetched is
+//! stuck, and nobody has to guess what a dead runner had started.
 
 use std::time::Duration;
 
@@ -10,26 +10,29 @@ use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{AttemptId, RunnerId, Task};
 
 use super::effect::Effect;
-use super::kind::RunnerKind;
-use super::slot::{KillReason, RetractState, Slot, SlotId, SlotState, TaskRun, UNKNOWN_US};
+use super::runner::{KillReason, RetractState, Runner, RunnerState, TaskRun};
+use super::supply::QueuePlace;
 use super::{Pool, WaitingAttempt, attempt_of};
-use crate::estimate;
+use crate::estimate::RunTimeEstimate;
 use crate::time::Time;
 
-/// Work that a runner has ahead at most, by what its last tasks took, microseconds.
+/// Work that a runner has prefetched at most, by what its last tasks took, microseconds.
 const PREFETCH_US: u64 = 400;
-/// Tasks up to this length are handed ahead too, one at a time, microseconds.
+/// Tasks up to this length are prefetched too, one at a time, microseconds.
 const PREFETCH_ONE_US: u64 = 20_000;
-/// Tasks that a runner has ahead at most.
+/// Tasks that a runner has prefetched at most.
 const PREFETCH_MAX: usize = 256;
 /// What a task costs beside its run, microseconds: no task counts as shorter.
 const TASK_US_MIN: u64 = 2;
-/// A payload longer than this is not handed ahead: it could not be taken back cheaply.
+/// A payload longer than this is not prefetched: it could not be retracted cheaply.
 const PREFETCH_BYTES_MAX: u64 = 16 << 10;
 /// A task that is shorter is not worth moving from one runner to another, microseconds.
 const WORTHWHILE_US: u64 = 100;
-/// A run that takes so much longer than the ones before has nothing ahead of it any more.
+/// When a run takes so much longer than the ones before, what stands behind it is retracted.
 const RETRACT_AFTER: Duration = Duration::from_millis(1);
+/// Work that a runner may get out of turn until it is idle again, microseconds: sessions take turns in a slot, and a turn
+/// that short would be lost with the switch from one runner to another.
+const TURN_US: u64 = 2_000;
 
 impl Pool {
     /// Shares out what waits among the runners that finish soon, evenly.
@@ -38,107 +41,125 @@ impl Pool {
             return;
         }
         while self.may_start(now)
-            && let Some(WaitingAttempt { kind, task }) = self.waiting.iter().find_map(|lane| lane.front())
-            && task.payload.len() <= PREFETCH_BYTES_MAX
-            && let Some(slot) = self.soonest_for(*kind, now)
-            && let Some(task) = self.take_next()
+            && let Some((place, id)) = self.next_prefetch(now)
+            && let Some(task) = self.take_waiting(place)
         {
-            self.slots[slot.0].prefetched.push_back(TaskRun {
-                task: task.clone(),
-                since: now,
-                until: None,
-                is_stopped: false,
-            });
-            out.push(Effect::Prefetch { runner: self.slots[slot.0].runner, task });
+            self.runners[id].prefetched.push_back(TaskRun::new(task.clone(), now));
+            out.push(Effect::Prefetch { runner: id, task });
         }
         self.rebalance(out);
     }
 
-    /// Lets an idle runner have what a busy one has ahead.
-    fn rebalance(&mut self, out: &mut Vec<Effect>) {
-        if self.waiting_len() > 0 {
-            return;
-        }
-        for at in 0..self.slots.len() {
-            let slot = &self.slots[at];
-            if let SlotState::Busy { kind, .. } = slot.state
-                && !slot.prefetched.is_empty()
-                && slot.run_us >= WORTHWHILE_US
-                && self.idle_slot(kind).is_some()
-            {
-                self.retract(SlotId(at), out);
-            }
-        }
-    }
-
-    fn soonest_for(&self, wanted: RunnerKind, now: Time) -> Option<SlotId> {
+    /// The next attempt to be prefetched, and the runner that gets it.
+    fn next_prefetch(&mut self, now: Time) -> Option<(QueuePlace, RunnerId)> {
+        self.front()?;
         let max_requests = self.settings.max_requests;
-        let slots = self.slots.iter().zip((0..).map(SlotId));
-        let with_room = slots.filter(|(slot, _)| slot.has_prefetch_room(wanted, max_requests, now));
-        with_room.min_by_key(|(slot, _)| slot.prefetched.len()).map(|(_, id)| id)
+        let with_room: Vec<&Runner> =
+            self.runners.busy().filter(|runner| runner.has_prefetch_room(max_requests, now)).collect();
+        if with_room.is_empty() {
+            return None;
+        }
+        let soonest_for = |waiting: &WaitingAttempt, is_first: bool| {
+            let is_small = waiting.task.payload.len() <= PREFETCH_BYTES_MAX;
+            let has_turn = |runner: &&&Runner| is_first || runner.turn_us < TURN_US;
+            let suitable = with_room.iter().filter(|runner| is_small && runner.suits(waiting.key));
+            suitable.filter(has_turn).min_by_key(|runner| runner.prefetched.len()).map(|runner| runner.id)
+        };
+        let mut is_first = true;
+        let (place, id, is_first) = self.first_waiting().find_map(|(place, waiting)| {
+            let id = soonest_for(waiting, is_first).map(|id| (place, id, is_first));
+            is_first = false;
+            id
+        })?;
+        if !is_first {
+            let runner = &mut self.runners[id];
+            runner.turn_us += runner.task_us();
+        }
+        Some((place, id))
     }
 
-    /// A runner has reported its run: it goes on with what it was handed ahead.
-    pub(super) fn advance(&mut self, now: Time, slot_id: SlotId, out: &mut Vec<Effect>) {
-        let slot = &mut self.slots[slot_id.0];
-        slot.retract = RetractState::NotAsked;
-        slot.end_asked = None;
-        let SlotState::Idle { kind, served } = slot.state else {
+    /// Lets an idle runner have what is prefetched at a busy one.
+    fn rebalance(&mut self, out: &mut Vec<Effect>) {
+        if self.waiting_len() > 0 || self.free_slots() == 0 {
             return;
+        }
+        let has_helper = |busy: &Runner| {
+            self.runners
+                .idle()
+                .any(|idle| idle.kind == busy.kind && (idle.family.is_none() || idle.family == busy.family))
         };
-        let Some(mut run) = slot.prefetched.pop_front() else {
-            return;
+        let relieved: Vec<RunnerId> = self
+            .runners
+            .busy()
+            .filter(|runner| !runner.prefetched.is_empty() && runner.run_time.us() >= WORTHWHILE_US)
+            .filter(|runner| has_helper(runner))
+            .map(|runner| runner.id)
+            .collect();
+        for id in relieved {
+            self.retract(id, out);
+        }
+    }
+
+    /// A runner has reported its run: it goes on with what was prefetched. `false` if that is nothing.
+    pub(super) fn advance(&mut self, now: Time, id: RunnerId, out: &mut Vec<Effect>) -> bool {
+        let runner = &mut self.runners[id];
+        runner.retract = RetractState::NotAsked;
+        runner.end_asked = None;
+        let Some(mut run) = runner.prefetched.pop_front() else {
+            return false;
         };
         run.since = now;
         run.until = self.settings.limit_of(&run.task).map(|limit| now + limit);
-        let is_stopped = run.is_stopped;
-        slot.state = SlotState::Busy { kind, served, run: Box::new(run) };
+        let (is_stopped, waits) = (run.is_stopped, run.waits);
+        runner.state = RunnerState::Busy(Box::new(run));
         if is_stopped {
-            self.end_run(now, slot_id, KillReason::Stopped, out);
+            self.end_run(now, id, KillReason::Stopped, out);
+        } else if waits {
+            self.retract(id, out);
         }
+        true
     }
 
-    /// Asks the slot's runner for what it has not claimed, once a run. `false` if it was asked, or has nothing.
-    pub(super) fn retract(&mut self, slot_id: SlotId, out: &mut Vec<Effect>) -> bool {
-        let slot = &mut self.slots[slot_id.0];
-        if slot.prefetched.is_empty() || slot.retract != RetractState::NotAsked {
+    /// Asks a runner for what it has not claimed, once a run. `false` if it was asked, or has nothing.
+    pub(super) fn retract(&mut self, id: RunnerId, out: &mut Vec<Effect>) -> bool {
+        let runner = &mut self.runners[id];
+        if runner.prefetched.is_empty() || runner.retract != RetractState::NotAsked {
             return false;
         }
-        slot.retract = RetractState::Asked;
-        out.push(Effect::Retract { runner: slot.runner });
+        runner.retract = RetractState::Asked;
+        out.push(Effect::Retract { runner: id });
         true
     }
 
     /// Asks all runners for what they have not claimed. `false` if none was asked.
     pub(super) fn retract_all(&mut self, out: &mut Vec<Effect>) -> bool {
-        (0..self.slots.len()).filter(|slot| self.retract(SlotId(*slot), out)).count() > 0
+        self.runners.busy_ids().into_iter().filter(|id| self.retract(*id, out)).count() > 0
     }
 
     /// Attempts came back from a runner; they are the first to start again.
     pub(super) fn on_retracted(
         &mut self,
         now: Time,
-        runner: RunnerId,
+        id: RunnerId,
         attempts: &[AttemptId],
         out: &mut Vec<Effect>,
     ) {
-        if let Some(slot_id) = self.slot_with(runner) {
-            let slot = &mut self.slots[slot_id.0];
-            let end_asked = slot.end_asked.take();
-            slot.retract = RetractState::Answered;
-            let runs = slot.take_retracted(attempts);
+        if let Some(runner) = self.runners.get_mut(id) {
+            let end_asked = runner.end_asked.take();
+            runner.retract = RetractState::Answered;
+            let runs = self.take_retracted(id, attempts);
             let (stopped, wanted): (Vec<TaskRun>, Vec<TaskRun>) =
                 runs.into_iter().partition(|run| run.is_stopped);
             wanted.into_iter().rev().for_each(|run| self.wait_again(run.task, out));
-            self.return_attempts(stopped.iter().map(|run| attempt_of(&run.task)).collect(), out);
+            self.return_attempts(stopped.iter().map(TaskRun::attempt).collect(), out);
             // What the runner has claimed beyond its run says that the run has ended: its outcome is on the way.
             if let Some(why) = end_asked
-                && self.slots[slot_id.0].prefetched.is_empty()
+                && self.runners[id].prefetched.is_empty()
             {
-                self.end_run(now, slot_id, why, out);
+                self.end_run(now, id, why, out);
             }
         }
-        if self.slots.iter().any(|slot| slot.retract == RetractState::Asked) {
+        if self.runners.iter().any(|runner| runner.retract == RetractState::Asked) {
             return;
         }
         if let Some(count) = self.retract_owed.take() {
@@ -149,9 +170,32 @@ impl Pool {
         }
     }
 
-    fn wait_again(&mut self, task: Task, out: &mut Vec<Effect>) {
-        match self.kind_of(&task) {
-            Ok(kind) => self.waiting[task.head.priority.index()].push_front(WaitingAttempt { kind, task }),
+    /// Takes attempts out that the runner has not claimed. Its run is among them if it was prefetched itself.
+    fn take_retracted(&mut self, id: RunnerId, attempts: &[AttemptId]) -> Vec<TaskRun> {
+        let runner = &mut self.runners[id];
+        let is_back = |run: &TaskRun| attempts.contains(&run.attempt());
+        let (back, kept) = runner.prefetched.drain(..).partition::<Vec<_>, _>(is_back);
+        runner.prefetched = kept.into();
+        let mut runs = Vec::with_capacity(attempts.len());
+        if matches!(&runner.state, RunnerState::Busy(run) if is_back(run)) {
+            runner.retract = RetractState::NotAsked;
+            let has_ended = runner.has_ended;
+            if let RunnerState::Busy(run) = std::mem::replace(&mut runner.state, RunnerState::Retiring) {
+                runs.push(*run);
+            }
+            if has_ended {
+                self.runners.retire(id);
+            } else {
+                self.runners.rest(id);
+            }
+        }
+        runs.extend(back);
+        runs
+    }
+
+    pub(super) fn wait_again(&mut self, task: Task, out: &mut Vec<Effect>) {
+        match self.key_of(&task) {
+            Ok(key) => self.waiting[task.head.priority.index()].push_front(WaitingAttempt { key, task }),
             Err(why) => self.refuse(&task, why, out),
         }
     }
@@ -166,101 +210,83 @@ impl Pool {
         }
     }
 
-    /// For how long every slot's runner surely goes on with what it was handed, though nobody looks after it. Zero unless
-    /// all are busy with short tasks.
+    /// For how long the runner of every slot surely goes on with what was prefetched, though nobody looks after it. Zero
+    /// unless all slots are taken by short tasks.
     #[must_use]
     pub fn supplied_for(&self) -> Duration {
-        let micros = self.slots.iter().map(|slot| {
+        let mut taken = 0;
+        let mut shortest = u64::MAX;
+        for runner in self.runners.busy().filter(|runner| runner.takes_slot()) {
             let goes_on =
-                matches!(slot.state, SlotState::Busy { .. }) && slot.retract == RetractState::NotAsked;
-            u64::from(goes_on) * slot.prefetched.len() as u64 * (slot.run_us + TASK_US_MIN)
-        });
-        Duration::from_micros(micros.min().unwrap_or(0))
+                matches!(runner.state, RunnerState::Busy(_)) && runner.retract == RetractState::NotAsked;
+            let supply = runner.prefetched.len() as u64 * (runner.run_time.us() + TASK_US_MIN);
+            shortest = shortest.min(u64::from(goes_on) * supply);
+            taken += 1;
+        }
+        if taken < self.settings.slots { Duration::ZERO } else { Duration::from_micros(shortest) }
     }
 
-    /// Marks a task that a runner has ahead as unwanted; `false` if none has it.
+    /// Marks a prefetched task as unwanted; `false` if no runner has it.
     pub(super) fn stop_prefetched(&mut self, attempt: AttemptId, out: &mut Vec<Effect>) -> bool {
-        let holds = |slot: &mut Slot| {
-            slot.prefetched
-                .iter_mut()
-                .find(|run| attempt_of(&run.task) == attempt)
-                .map(|run| run.is_stopped = true)
-        };
-        let Some(slot) = self.slots.iter_mut().position(|slot| holds(slot).is_some()) else {
-            return false;
-        };
-        self.retract(SlotId(slot), out);
-        true
+        let mut holder = None;
+        for runner in self.runners.iter_mut() {
+            if let Some(run) = runner.prefetched.iter_mut().find(|run| attempt_of(&run.task) == attempt) {
+                run.is_stopped = true;
+                holder = Some(runner.id);
+            }
+        }
+        if let Some(id) = holder {
+            self.retract(id, out);
+        }
+        holder.is_some()
     }
 }
 
-impl Slot {
-    /// Follows what tasks take, upwards faster than downwards. One that was long is no reason to stop: it may have waited for
-    /// a processor, and what was ahead of it comes back anyway.
-    pub(super) fn observe(&mut self, run_us: u64) {
-        let believed = estimate::believed(run_us, self.run_us);
-        self.run_us = if believed > self.run_us { believed } else { self.run_us.midpoint(believed) };
+impl Runner {
+    /// What a task of it counts for, microseconds.
+    fn task_us(&self) -> u64 {
+        self.run_time.us().max(TASK_US_MIN)
     }
 
-    /// When nothing is to be ahead of the run any more.
+    /// When nothing is to stand behind its run any more.
     pub(super) fn retract_at(&self) -> Option<Time> {
-        let SlotState::Busy { run, .. } = &self.state else {
+        let RunnerState::Busy(run) = &self.state else {
             return None;
         };
         (!self.prefetched.is_empty() && self.retract == RetractState::NotAsked)
             .then(|| run.since + self.retract_after())
     }
 
-    /// How long a run may take before nothing is ahead of it any more.
+    /// How long a run may take before nothing stands behind it any more.
     fn retract_after(&self) -> Duration {
-        RETRACT_AFTER + Duration::from_micros(self.run_us)
+        RETRACT_AFTER + Duration::from_micros(self.run_time.us())
     }
 
-    fn has_prefetch_room(&self, wanted: RunnerKind, max_requests: u64, now: Time) -> bool {
-        let SlotState::Busy { kind, served, run } = &self.state else {
+    fn has_prefetch_room(&self, max_requests: u64, now: Time) -> bool {
+        let RunnerState::Busy(run) = &self.state else {
             return false;
         };
-        let may_serve = max_requests == 0 || served + 1 + (self.prefetched.len() as u64) < max_requests;
-        let room = match self.run_us.max(TASK_US_MIN) {
+        let may_serve = max_requests == 0 || self.served + 1 + (self.prefetched.len() as u64) < max_requests;
+        let room = match self.task_us() {
             PREFETCH_US..=PREFETCH_ONE_US => 1,
-            run_us => usize::try_from(PREFETCH_US / run_us).unwrap_or(PREFETCH_MAX).min(PREFETCH_MAX),
+            task_us => usize::try_from(PREFETCH_US / task_us).unwrap_or(PREFETCH_MAX).min(PREFETCH_MAX),
         };
         self.takes_prefetch
             && !self.has_ended
-            && *kind == wanted
+            && !run.waits
             && self.retract == RetractState::NotAsked
             && may_serve
             && self.prefetched.len() < room
             && now.since(run.since) < self.retract_after()
     }
 
-    /// Takes attempts out that the runner has not claimed. Its run is among them if it was handed ahead itself.
-    fn take_retracted(&mut self, attempts: &[AttemptId]) -> Vec<TaskRun> {
-        let is_back = |run: &TaskRun| attempts.contains(&attempt_of(&run.task));
-        let (back, kept) = self.prefetched.drain(..).partition::<Vec<_>, _>(is_back);
-        self.prefetched = kept.into();
-        let mut runs = Vec::with_capacity(attempts.len());
-        if let SlotState::Busy { kind, served, run } = &self.state
-            && is_back(run)
-        {
-            let idle = SlotState::Idle { kind: *kind, served: *served };
-            let state = if self.has_ended { SlotState::Retiring } else { idle };
-            self.retract = RetractState::NotAsked;
-            if let SlotState::Busy { run, .. } = std::mem::replace(&mut self.state, state) {
-                runs.push(*run);
-            }
-        }
-        runs.extend(back);
-        runs
-    }
-
-    /// The runner is gone: what it had claimed and not reported.
-    pub(super) fn forget_runner(&mut self) -> Vec<TaskRun> {
+    /// The runner is gone: what it had and has not reported.
+    pub(super) fn forget_process(&mut self) -> Vec<TaskRun> {
         self.has_ended = false;
         self.takes_prefetch = false;
         self.retract = RetractState::NotAsked;
         self.end_asked = None;
-        self.run_us = UNKNOWN_US;
+        self.run_time = RunTimeEstimate::UNKNOWN;
         self.prefetched.drain(..).collect()
     }
 }

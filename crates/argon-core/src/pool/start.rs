@@ -1,55 +1,59 @@
 //! Runs come to their limits and to their reports.
 
 use argon_proto::conversation::worker::FromWorker;
-use argon_proto::{Outcome, Report, Status, Task};
+use argon_proto::{Outcome, Report, RunnerId, Status, Task};
 
 use super::effect::{Effect, Signal};
-use super::slot::{KillReason, SlotId, SlotState};
+use super::runner::{KillReason, RunnerState};
 use super::{Pool, attempt_of};
 use crate::time::Time;
 
 impl Pool {
     /// Ends what has run too long, and kills what did not heed TERM.
     pub(super) fn on_time_passed(&mut self, now: Time, out: &mut Vec<Effect>) {
-        for index in 0..self.slots.len() {
-            let slot = &mut self.slots[index];
-            if slot.deadline().is_none_or(|deadline| deadline > now) {
+        self.end_waits(now);
+        self.restart_templates(now, out);
+        if self.runners.busy().all(|runner| runner.deadline().is_none_or(|deadline| deadline > now)) {
+            return;
+        }
+        for id in self.runners.busy_ids() {
+            let runner = &mut self.runners[id];
+            if runner.deadline().is_none_or(|deadline| deadline > now) {
                 continue;
             }
-            match &mut slot.state {
-                SlotState::Busy { run, .. } if run.until.is_some_and(|until| until <= now) => {
-                    self.end_run(now, SlotId(index), KillReason::Timeout, out);
+            match &mut runner.state {
+                RunnerState::Busy(run) if run.until.is_some_and(|until| until <= now) => {
+                    self.end_run(now, id, KillReason::Timeout, out);
                 }
-                SlotState::Busy { .. } => drop(self.retract(SlotId(index), out)),
-                SlotState::Ending { kill_at, .. } => {
+                RunnerState::Busy(_) => drop(self.retract(id, out)),
+                RunnerState::Ending { kill_at, .. } => {
                     *kill_at = None;
-                    out.push(Effect::Signal { runner: slot.runner, signal: Signal::Kill });
+                    out.push(Effect::Signal { runner: id, signal: Signal::Kill });
                 }
-                SlotState::Empty { not_before } => *not_before = None,
-                SlotState::Starting { .. } | SlotState::Idle { .. } | SlotState::Retiring => {}
+                RunnerState::Starting | RunnerState::Idle | RunnerState::Retiring => {}
             }
         }
     }
 
-    /// Tells a busy slot's runner to end.
-    pub(super) fn end_run(&mut self, now: Time, slot_id: SlotId, why: KillReason, out: &mut Vec<Effect>) {
-        let slot = &mut self.slots[slot_id.0];
-        if let SlotState::Busy { run, .. } = &mut slot.state {
+    /// Tells a busy runner to end.
+    pub(super) fn end_run(&mut self, now: Time, id: RunnerId, why: KillReason, out: &mut Vec<Effect>) {
+        let runner = &mut self.runners[id];
+        if let RunnerState::Busy(run) = &mut runner.state {
             run.is_stopped |= why == KillReason::Stopped;
         }
-        if !slot.prefetched.is_empty() {
+        if !runner.prefetched.is_empty() {
             // Whether it is still at this run is known when it has been asked for the ones behind it.
-            slot.end_asked = Some(why);
-            self.retract(slot_id, out);
+            runner.end_asked = Some(why);
+            self.retract(id, out);
             return;
         }
-        let state = std::mem::take(&mut slot.state);
-        let SlotState::Busy { run, .. } = state else {
-            slot.state = state;
-            return;
-        };
-        slot.state = SlotState::Ending { run, why, kill_at: Some(now + self.settings.term_grace) };
-        out.push(Effect::Signal { runner: slot.runner, signal: Signal::Term });
+        let kill_at = Some(now + self.settings.term_grace);
+        if matches!(runner.state, RunnerState::Busy(_))
+            && let RunnerState::Busy(run) = std::mem::replace(&mut runner.state, RunnerState::Retiring)
+        {
+            runner.state = RunnerState::Ending { run, why, kill_at };
+            out.push(Effect::Signal { runner: id, signal: Signal::Term });
+        }
     }
 
     /// Keeps an outcome and tells the manager, if there is one.

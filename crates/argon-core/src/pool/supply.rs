@@ -1,246 +1,197 @@
-//! What waits meets who is idle, and every slot is supplied with the runner that is wanted most.
+//! What waits meets who is idle, and runners are started for what has none.
 //!
-//! Attempts are looked at in their order. Each takes an idle runner of its kind, or counts on one that is coming, or has
-//! one started in an empty slot, or has an idle runner of another kind make room. So an attempt that has to wait for
-//! its runner holds up none whose runner is there, and loses no slot to it either.
+//! Attempts are looked at in their order. Each takes an idle runner of its sessions, or counts on one that is starting, or
+//! has one started, as long as slots are free. An attempt that waits for its runner holds up none whose runner is there.
 
-use argon_proto::Task;
-use rustc_hash::FxHashSet;
+use argon_proto::{Family, RunnerId, Task};
 
 use super::effect::Effect;
-use super::kind::RunnerKind;
-use super::slot::{SlotId, SlotState, TaskRun};
+use super::kind::{RunnerKey, RunnerKind, TemplateKey};
+use super::runner::{Runner, RunnerState, TaskRun};
 use super::{Pool, WaitingAttempt};
 use crate::time::Time;
 
 /// So many waiting attempts for each slot are looked at; those behind have time.
 const LOOK_AHEAD: usize = 4;
+/// A task that ends sooner is waited for rather than that the runner of other sessions ends for a new one, microseconds.
+const WORTH_A_START_US: u64 = 5_000;
 
-/// Where a waiting attempt stands: its lane, and its place in it.
-type QueuePlace = (usize, usize);
+/// Where a waiting attempt stands.
+#[derive(Clone, Copy)]
+pub(super) struct QueuePlace {
+    pub(super) lane: usize,
+    pub(super) at: usize,
+}
 
-/// What the attempts looked at so far have left of the slots.
-#[derive(Default)]
-struct FreeCapacity {
-    idle: Vec<(SlotId, RunnerKind)>,
-    /// Without a runner, and ready for one.
-    empty: Vec<SlotId>,
-    /// Without a runner because the last one did not come up. A command does not mind.
-    resting: Vec<SlotId>,
-    /// Where a runner is told to end.
-    retiring: usize,
-    /// Runners that are starting.
-    coming: Vec<RunnerKind>,
+/// From what a runner is started.
+#[derive(Clone, Copy)]
+pub(super) enum StartFrom {
+    Template(TemplateKey),
+    Program,
 }
 
 impl Pool {
-    /// Starts waiting attempts in idle runners, and keeps every slot supplied with a runner.
+    /// Starts waiting attempts in idle runners, and runners for those that have none.
     pub(super) fn start_waiting(&mut self, now: Time, out: &mut Vec<Effect>) {
         if self.has_left {
             return;
         }
-        while self.may_start(now)
-            && let Some(kind) = self.next_kind()
-            && let Some(slot) = self.idle_slot(kind)
-            && let Some(task) = self.take_next()
-        {
-            self.hand(now, slot, task, out);
-        }
-        if self.next_kind().is_some() {
+        while self.free_slots() > 0
+            && self.may_start(now)
+            && let Some(key) = self.front().map(|waiting| waiting.key)
+            && self.start_in_place(now, QueuePlace { lane: self.front_lane(), at: 0 }, key, out)
+        {}
+        if self.free_slots() > 0 && self.front().is_some() {
             self.supply(now, out);
         }
-        self.keep_ready(now, out);
     }
 
-    /// A worker that its manager has given up, or cannot tell of outcomes, starts nothing.
+    /// A worker that its manager has given up, or that cannot report outcomes, starts nothing.
     pub(super) fn may_start(&self, now: Time) -> bool {
         self.is_linked
             && now.since(self.last_heard) < self.settings.lease
             && self.unsettled_bytes < self.settings.unsettled_bytes
     }
 
-    fn next_kind(&self) -> Option<RunnerKind> {
-        self.waiting.iter().find_map(|lane| lane.front()).map(|waiting| waiting.kind)
+    /// Slots that no attempt takes. After attempts went on that had lent theirs, more may run than there are slots.
+    pub(super) fn free_slots(&self) -> usize {
+        let taken = self.runners.busy().filter(|runner| runner.takes_slot()).count();
+        self.settings.slots.saturating_sub(taken)
     }
 
-    pub(super) fn take_next(&mut self) -> Option<Task> {
-        self.waiting.iter_mut().find_map(|lane| lane.pop_front()).map(|waiting| waiting.task)
+    pub(super) fn front(&self) -> Option<&WaitingAttempt> {
+        self.waiting.iter().find_map(|lane| lane.front())
     }
 
-    pub(super) fn idle_slot(&self, wanted: RunnerKind) -> Option<SlotId> {
-        self.slots
-            .iter()
-            .position(|slot| matches!(&slot.state, SlotState::Idle { kind, .. } if *kind == wanted))
-            .map(SlotId)
+    fn front_lane(&self) -> usize {
+        self.waiting.iter().position(|lane| !lane.is_empty()).unwrap_or(0)
     }
 
-    fn hand(&mut self, now: Time, slot_id: SlotId, task: Task, out: &mut Vec<Effect>) {
-        let slot = &self.slots[slot_id.0];
-        let SlotState::Idle { kind, served } = slot.state else {
-            return;
-        };
-        let until = self.settings.limit_of(&task).map(|limit| now + limit);
-        if kind.has_runner() {
-            out.push(Effect::Hand { runner: slot.runner, task: task.clone() });
-        } else {
-            let runner = self.renew(slot_id);
-            out.push(Effect::Execute { runner, task: task.clone() });
-        }
-        self.slots[slot_id.0].state = SlotState::Busy {
-            kind,
-            served,
-            run: Box::new(TaskRun { task, since: now, until, is_stopped: false }),
-        };
-    }
-
-    /// Shares out among the waiting attempts what the slots have.
-    fn supply(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let mut left = self.left(now);
-        if left.is_used_up() {
-            return;
-        }
-        let wanted = self.wanted();
-        let kinds: FxHashSet<RunnerKind> = wanted.iter().map(|(_, kind)| *kind).collect();
-        let mut starts: Vec<(QueuePlace, SlotId)> = Vec::new();
-        for (place, kind) in wanted {
-            if left.is_used_up() {
-                break;
-            }
-            if let Some(slot) = left.take_idle(kind) {
-                starts.push((place, slot));
-            } else if self.must_probe(kind) || left.take_coming(kind) {
-                // It has to wait, and needs no slot for that.
-            } else if let Some(slot) = left.take_empty(kind) {
-                self.prepare(slot, kind, out);
-                if !kind.has_runner() {
-                    starts.push((place, slot));
-                }
-            } else if !left.take_emptying(kind)
-                && let Some(slot) = self.make_room(&mut left, &kinds, out)
-            {
-                self.prepare(slot, kind, out);
-            }
-        }
-        if self.may_start(now) {
-            self.start_all(now, starts, out);
-        }
-    }
-
-    fn left(&self, now: Time) -> FreeCapacity {
-        let mut left = FreeCapacity::default();
-        for (slot, id) in self.slots.iter().zip((0..).map(SlotId)) {
-            match slot.state {
-                SlotState::Idle { kind, .. } => left.idle.push((id, kind)),
-                SlotState::Empty { not_before } if not_before.is_none_or(|at| at <= now) => {
-                    left.empty.push(id);
-                }
-                SlotState::Empty { .. } => left.resting.push(id),
-                SlotState::Retiring => left.retiring += 1,
-                SlotState::Starting { kind } => left.coming.push(kind),
-                SlotState::Busy { .. } | SlotState::Ending { .. } => {}
-            }
-        }
-        left
-    }
-
-    /// The first waiting attempts and their kinds.
-    fn wanted(&self) -> Vec<(QueuePlace, RunnerKind)> {
+    /// The first waiting attempts.
+    pub(super) fn first_waiting(&self) -> impl Iterator<Item = (QueuePlace, &WaitingAttempt)> {
         let lanes = self.waiting.iter().enumerate();
         let places = lanes.flat_map(|(lane, waiting)| {
-            waiting.iter().enumerate().map(move |(at, WaitingAttempt { kind, .. })| ((lane, at), *kind))
+            waiting.iter().enumerate().map(move |(at, waiting)| (QueuePlace { lane, at }, waiting))
         });
-        places.take(self.slots.len() * LOOK_AHEAD).collect()
+        places.take(self.settings.slots * LOOK_AHEAD)
     }
 
-    /// Whether runners of this kind are not tried again before another kind has come up.
-    fn must_probe(&self, wanted: RunnerKind) -> bool {
-        self.suspicion.as_ref().is_some_and(|suspicion| suspicion.must_probe && suspicion.kind == wanted)
+    pub(super) fn take_waiting(&mut self, place: QueuePlace) -> Option<Task> {
+        self.waiting[place.lane].remove(place.at).map(|waiting| waiting.task)
     }
 
-    /// Makes an idle runner of another kind end, if possible one that nobody waits for. Returns a slot that is empty
-    /// at once.
-    fn make_room(
+    /// Starts the attempt at this place if it needs no other runner than there is.
+    fn start_in_place(
         &mut self,
-        left: &mut FreeCapacity,
-        wanted: &FxHashSet<RunnerKind>,
+        now: Time,
+        place: QueuePlace,
+        key: RunnerKey,
         out: &mut Vec<Effect>,
-    ) -> Option<SlotId> {
-        let unwanted = left.idle.iter().position(|(_, kind)| !wanted.contains(kind));
-        let at = unwanted.or((!left.idle.is_empty()).then_some(0))?;
-        let (id, kind) = left.idle.swap_remove(at);
-        if !kind.has_runner() {
-            return Some(id);
+    ) -> bool {
+        if key.kind.has_runner() {
+            let Some(id) = self.runners.idle_for(key) else {
+                return false;
+            };
+            if let Some(task) = self.take_waiting(place) {
+                self.hand(now, id, key, task, out);
+            }
+            return true;
         }
-        let slot = &mut self.slots[id.0];
-        slot.state = SlotState::Retiring;
-        out.push(Effect::Retire { runner: slot.runner });
-        None
+        if !self.may_try(now, key.kind) {
+            return false;
+        }
+        if let Some(task) = self.take_waiting(place) {
+            let run = self.new_run(now, task.clone());
+            let runner = self.next_runner_id();
+            self.runners.insert(Runner::new(runner, key.kind, None, RunnerState::Busy(Box::new(run))));
+            out.push(Effect::Execute { runner, task });
+        }
+        true
     }
 
-    /// Starts a runner in an empty slot; for a command there is nothing to start yet.
-    fn prepare(&mut self, id: SlotId, kind: RunnerKind, out: &mut Vec<Effect>) {
-        if kind.has_runner() {
-            let runner = self.renew(id);
-            self.slots[id.0].state = SlotState::Starting { kind };
-            out.push(Effect::Spawn { runner, kind, template: None });
-        } else {
-            self.slots[id.0].state = SlotState::Idle { kind, served: 0 };
-        }
+    fn hand(&mut self, now: Time, id: RunnerId, key: RunnerKey, task: Task, out: &mut Vec<Effect>) {
+        self.runners[id].family = Some(key.family);
+        let run = self.new_run(now, task.clone());
+        self.runners.begin(id, run);
+        out.push(Effect::Hand { runner: id, task });
     }
 
-    fn start_all(&mut self, now: Time, starts: Vec<(QueuePlace, SlotId)>, out: &mut Vec<Effect>) {
-        // From the back, so that the places of the others stay what they are.
-        let taken: Vec<_> = starts
-            .into_iter()
-            .rev()
-            .filter_map(|((lane, at), slot)| Some((slot, self.waiting[lane].remove(at)?.task)))
-            .collect();
-        for (slot, task) in taken.into_iter().rev() {
-            self.hand(now, slot, task, out);
-        }
+    pub(super) fn new_run(&self, now: Time, task: Task) -> TaskRun {
+        let until = self.settings.limit_of(&task).map(|limit| now + limit);
+        TaskRun { until, ..TaskRun::new(task, now) }
     }
 
-    /// Starts in the slots that are still empty the runner that is kept ready.
-    fn keep_ready(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let Some(kind) = self.ready_kind() else {
-            return;
-        };
-        for at in 0..self.slots.len() {
-            if matches!(self.slots[at].state, SlotState::Empty { not_before } if not_before.is_none_or(|at| at <= now))
-            {
-                self.prepare(SlotId(at), kind, out);
+    /// Looks at those behind the first one, which has no runner.
+    fn supply(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let wanted: Vec<(QueuePlace, RunnerKey)> =
+            self.first_waiting().map(|(place, waiting)| (place, waiting.key)).collect();
+        let mut coming: Vec<RunnerId> =
+            self.runners.iter().filter(|runner| runner.is_starting()).map(|runner| runner.id).collect();
+        // A slot for each runner that starts, so that no more are started than can run.
+        let mut prospects = self.free_slots();
+        let mut started = [0; 3];
+        let may_start = self.may_start(now);
+        for (place, key) in wanted {
+            let place = QueuePlace { at: place.at - started[place.lane], ..place };
+            if self.free_slots() == 0 {
+                return;
+            }
+            if may_start && self.start_in_place(now, place, key, out) {
+                started[place.lane] += 1;
+                prospects = prospects.saturating_sub(1);
+            } else if let Some(at) = coming.iter().position(|id| self.runners[*id].suits(key)) {
+                coming.swap_remove(at);
+                prospects = prospects.saturating_sub(1);
+            } else if prospects > 0 && key.kind.has_runner() && self.start_runner_for(now, key, out) {
+                prospects -= 1;
             }
         }
     }
-}
 
-impl FreeCapacity {
-    /// Whether nothing can be started or ended any more.
-    fn is_used_up(&self) -> bool {
-        self.idle.is_empty() && self.empty.is_empty() && self.resting.is_empty()
-    }
-
-    fn take_idle(&mut self, wanted: RunnerKind) -> Option<SlotId> {
-        let at = self.idle.iter().position(|(_, kind)| *kind == wanted)?;
-        Some(self.idle.swap_remove(at).0)
-    }
-
-    fn take_coming(&mut self, wanted: RunnerKind) -> bool {
-        let at = self.coming.iter().position(|kind| *kind == wanted);
-        at.map(|at| self.coming.swap_remove(at)).is_some()
-    }
-
-    fn take_empty(&mut self, wanted: RunnerKind) -> Option<SlotId> {
-        let resting = if wanted.has_runner() { None } else { self.resting.pop() };
-        resting.or_else(|| self.empty.pop())
-    }
-
-    /// Counts on a slot that will be empty.
-    fn take_emptying(&mut self, wanted: RunnerKind) -> bool {
-        if self.retiring > 0 {
-            self.retiring -= 1;
-            return true;
+    /// Starts a runner for an attempt; `false` if it has to wait.
+    fn start_runner_for(&mut self, now: Time, key: RunnerKey, out: &mut Vec<Effect>) -> bool {
+        if !self.may_try(now, key.kind) || self.is_worth_waiting(now, key) {
+            return false;
         }
-        wanted.has_runner() && self.resting.pop().is_some()
+        // If its template is just starting, the attempt counts on that.
+        if let Some(from) = self.start_from(now, key.kind, out) {
+            self.spawn(key.kind, Some(key.family), from, out);
+        }
+        true
+    }
+
+    /// Whether a runner of these sessions is free sooner than a new one is there, which another one would have to end for.
+    fn is_worth_waiting(&self, now: Time, key: RunnerKey) -> bool {
+        let ends_soon = |runner: &Runner| {
+            let age = runner.run().map_or(0, |run| now.since(run.since).as_micros() as u64);
+            runner.takes_slot() && runner.run_time.us().max(age) < WORTH_A_START_US
+        };
+        let will_be_idle = |runner: &&Runner| {
+            !runner.is_command() && (runner.is_starting() || runner.is_idle() || runner.takes_slot())
+        };
+        self.runners.iter().filter(will_be_idle).count() >= self.settings.runners_max
+            && self.runners.busy().any(|runner| runner.suits(key) && ends_soon(runner))
+    }
+
+    pub(super) fn spawn(
+        &mut self,
+        kind: RunnerKind,
+        family: Option<Family>,
+        from: StartFrom,
+        out: &mut Vec<Effect>,
+    ) {
+        let runner = self.next_runner_id();
+        let template = match from {
+            StartFrom::Template(key) => Some(key),
+            StartFrom::Program => None,
+        };
+        let is_forked = template.is_some();
+        self.runners.insert(Runner { is_forked, ..Runner::new(runner, kind, family, RunnerState::Starting) });
+        out.push(Effect::Spawn { runner, kind, template });
+    }
+
+    fn next_runner_id(&mut self) -> RunnerId {
+        self.last_runner.0 += 1;
+        self.last_runner
     }
 }

@@ -129,7 +129,7 @@ impl Worker {
         self.mean_bytes = (self.mean_bytes * 7 + bytes) / 8;
         self.mean_us = match self.mean_us {
             0 => run_us,
-            mean => (mean * 7 + estimate::believed(run_us, mean)) / 8,
+            mean => (mean * 7 + estimate::without_outlier(run_us, mean)) / 8,
         }
         .max(1);
         self.last_outcome = now;

@@ -19,8 +19,8 @@ pub(crate) struct Hand {
 }
 
 impl Hand {
-    /// A pool whose runners are ready and whose manager is found.
-    pub(crate) fn new(change: impl FnOnce(&mut Settings)) -> Self {
+    /// A pool that was told nothing yet.
+    pub(crate) fn unready(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             name: "w".to_owned(),
             host: "host".to_owned(),
@@ -38,8 +38,13 @@ impl Hand {
             waiting_max: Settings::default_waiting_max(1),
         };
         change(&mut settings);
-        let slots = settings.slots;
-        let mut hand = Self { pool: Pool::new(Time(0), settings), now: Time(0) };
+        Self { pool: Pool::new(Time(0), settings), now: Time(0) }
+    }
+
+    /// A pool whose runners are ready and whose manager is found.
+    pub(crate) fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut hand = Self::unready(change);
+        let slots = hand.pool.counts().slots;
         hand.step(Input::Started);
         hand.step(Input::ManagerFound);
         (1..=slots as u64).for_each(|runner| drop(hand.ready(runner)));
