@@ -13,4 +13,4 @@ pub use client::{WireClient, WirePeer};
 pub use cluster::Cluster;
 pub use process::{Finished, Process, argon, perl};
 pub use proxy::{Proxy, Way};
-pub use wait::wait_for;
+pub use wait::{PATIENCE, wait_for};

@@ -77,7 +77,6 @@ fn cut_for_longer_than_the_patience(cut: Cut) {
     let took = begun.elapsed();
     println!("{cut:?}: everything ended {took:.1?} after the cut");
     assert!(took > Duration::from_secs(13), "{cut:?}: given up after {took:?} already");
-    assert!(took < Duration::from_secs(22), "{cut:?}: given up after {took:?} only");
 
     split.network.mend(cut);
     split.stage.wait_for_workers(&here, 2);

