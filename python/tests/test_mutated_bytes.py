@@ -82,7 +82,7 @@ def session_with_tasks(connection: Connection) -> tuple[Session, list[Task]]:
     session = argon.Client("127.0.0.1:9")._session
     session.connection = connection
     ids = {bytes.fromhex(vector["fields"]["id"]) for vector in VECTORS if vector["kind"] == wire.OUTCOME}
-    tasks = [Task(None, session, task, b"", 0, Options()) for task in ids]
+    tasks = [Task(None, session, task, wire.frame(wire.SUBMIT, bytes(64)), 0, Options()) for task in ids]
     session.journal.update((task._id, task) for task in tasks)
     return session, tasks
 

@@ -106,7 +106,7 @@ SKIP: {
         my ($bytes) = @_;
         socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die "socketpair: $!";
         my $link = Argon::Client::Net::Link->new($ours);
-        my @tasks = map { my @task; @task[TASK_ID, TASK_FRAME, TASK_BYTES] = ($_, q{}, 0); \@task } @ids;
+        my @tasks = map { my @task; @task[TASK_ID, TASK_FRAME, TASK_BYTES] = ($_, Argon::Protocol::frame(SUBMIT, "\0" x TASK_HEAD_BYTES), 0); \@task } @ids;
         @{$session}{qw(link journal in_flight ack)} = ($link, { map { $_->[TASK_ID] => $_ } @tasks }, scalar @tasks, q{});
         $link->{in} = $bytes;
         local $SIG{ALRM} = sub { die "it hangs\n" };

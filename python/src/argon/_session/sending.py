@@ -97,7 +97,7 @@ def send_backlog(session: Session, connection: Connection) -> None:
 
 def hold_back(session: Session, task: Task) -> bool:
     """Keeps a task that the manager did not take, to offer it later. False when it shall not wait."""
-    if task._cancelled or not task._options.wait:
+    if task._cancelled or task._collects or not task._options.wait:
         return False
     task._tries += 1
     pause = min(HOLD_BACK_S * 2 ** min(task._tries - 1, 6), HOLD_BACK_S_MAX)

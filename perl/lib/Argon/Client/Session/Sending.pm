@@ -93,6 +93,8 @@ sub send_backlog {
 # A task that the manager did not take waits here and is offered again. False when it has waited often enough.
 sub hold_back {
     my ($session, $task) = @_;
+    # An outcome that is collected was never offered here.
+    return 0 if $task->[TASK_COLLECTS];
     my $options = $task->[TASK_OPTIONS] || {};
     my $tries = ++$task->[TASK_TRIES];
     return 0 if $task->[TASK_CANCELLED] || $options->{no_wait} || $options->{max_tries} && $tries >= $options->{max_tries};
