@@ -136,13 +136,8 @@ fn read_more(stream: &mut TcpStream, buffer: &mut BytesMut) -> bool {
 }
 
 fn write(stream: &mut TcpStream, out: &mut Outbox) -> Result<(), Refusal> {
-    while !out.is_empty() {
-        let mut slices = [std::io::IoSlice::new(&[]); 16];
-        let count = out.slices(&mut slices);
-        let written = stream
-            .write_vectored(&slices[..count])
-            .map_err(|error| Refusal::new(RefusalCode::Unknown, format!("the connection broke: {error}")))?;
-        out.advance(written);
+    match out.write_with(|slices| stream.write_vectored(slices)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Refusal::new(RefusalCode::Unknown, format!("the connection broke: {error}"))),
     }
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! One proven connection to the manager: everything that is there in, everything that is said out, in one turn each.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind};
 
-use argon_node::net::dial::dial;
+use argon_net::{Connected, Stream, dial};
 use argon_proto::Message;
 use argon_proto::conversation::{Control, Incoming};
 use argon_proto::frame::{Decoder, Outbox};
@@ -26,13 +26,11 @@ impl<M: Message> Peer<M> {
     /// Reaches the manager in a role, trying until it lets us in; and how many tasks it grants.
     pub(super) async fn reach(world: &World, role: Role) -> (Self, u64) {
         loop {
-            if let Ok(reached) = dial(&world.address, &world.key, role).await {
-                let peer = Self {
-                    stream: reached.stream,
-                    decoder: reached.frames.into(),
-                    outbox: Outbox::default(),
-                };
-                return (peer, reached.welcome.credit_tasks);
+            if let Ok(Connected { stream: Stream::Tcp(stream), frames, welcome, .. }) =
+                dial(&world.address, &world.key, role).await
+            {
+                let peer = Self { stream, decoder: frames.into(), outbox: Outbox::default() };
+                return (peer, welcome.credit_tasks);
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -84,15 +82,7 @@ impl<M: Message> Peer<M> {
     }
 
     pub(super) fn write(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 64];
-            let count = self.outbox.slices(&mut slices);
-            match self.stream.try_write_vectored(&slices[..count]) {
-                Ok(written) => self.outbox.advance(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
+        self.outbox.write_with(|slices| self.stream.try_write_vectored(slices))?;
         Ok(())
     }
 }

@@ -86,16 +86,11 @@ fn code(tasks: u64) {
 
 /// Lets everything travel, and says how many messages arrived.
 fn pass<M: Message>(outbox: &mut Outbox, decoder: &mut Decoder<M>) -> u64 {
-    while !outbox.is_empty() {
-        let mut slices = [std::io::IoSlice::new(&[]); 64];
-        let count = outbox.slices(&mut slices);
-        let mut written = 0;
-        for slice in &slices[..count] {
-            decoder.buffer().extend_from_slice(slice);
-            written += slice.len();
-        }
-        outbox.advance(written);
-    }
+    let written = outbox.write_with(|slices| {
+        slices.iter().for_each(|slice| decoder.buffer().extend_from_slice(slice));
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    });
+    assert!(written.is_ok_and(|is_all| is_all), "memory takes everything");
     let mut heard = 0;
     while let Ok(Some(_)) = decoder.next() {
         heard += 1;

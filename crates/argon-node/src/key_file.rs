@@ -1,11 +1,12 @@
-//! The cluster key for the commands: the client crate's search, with its errors as exit statuses.
+//! The cluster key for the commands: the search of `argon-net`, and the folder of a service.
 
 use std::path::{Path, PathBuf};
 
-pub use argon::key::{Found, default_path};
+use argon_net::key_file;
+pub use argon_net::key_file::{Found, default_path};
 use argon_proto::key::Key;
 
-use crate::exit::{Failure, FailureKind};
+use crate::exit::Failure;
 use crate::state;
 
 /// Finds the key that this user was given; `named` is the value of `--key`.
@@ -14,8 +15,7 @@ use crate::state;
 /// If there is none, or it cannot be used; the message says what to do.
 pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
     let service = of_service(named).filter(|path| path.exists());
-    argon::key::find(service.as_deref().or(named))
-        .map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
+    Ok(key_file::find(service.as_deref().or(named))?)
 }
 
 /// Finds the key, or makes one where it would be.
@@ -24,8 +24,7 @@ pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
 /// If it can be neither read nor made.
 pub fn find_or_make(named: Option<&Path>) -> Result<Found, Failure> {
     let service = of_service(named);
-    argon::key::find_or_make(service.as_deref().or(named))
-        .map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
+    Ok(key_file::find_or_make(service.as_deref().or(named))?)
 }
 
 /// The key of a service, which has a folder for its state and may have no home: where nobody names a key, and the user
@@ -43,7 +42,7 @@ fn of_service(named: Option<&Path>) -> Option<PathBuf> {
 /// # Errors
 /// If there is one that is not to be replaced, or it cannot be written.
 pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, Failure> {
-    argon::key::make_new(named, replace).map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
+    Ok(key_file::make_new(named, replace)?)
 }
 
 /// Writes a key into a file of mode 0600.
@@ -51,5 +50,5 @@ pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, Failure> {
 /// # Errors
 /// If there is a file that is not to be replaced, or it cannot be written.
 pub fn write(path: &Path, key: &Key, replace: bool) -> Result<(), Failure> {
-    argon::key::write(path, key, replace).map_err(|error| Failure::new(FailureKind::Key, error.to_string()))
+    Ok(key_file::write(path, key, replace)?)
 }

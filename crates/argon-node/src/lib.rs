@@ -16,7 +16,6 @@ pub mod map;
 pub mod memory;
 pub mod net;
 pub mod output;
-pub mod random;
 pub mod ready;
 pub mod signals;
 pub mod standalone;

@@ -7,7 +7,7 @@ const SPARE_BYTES: u32 = 16 << 20;
 
 /// Keeps some of what was freed for the next payload.
 pub fn keep_some() {
-    argon::memory::keep_freed(PIECE_BYTES, SPARE_BYTES);
+    argon_net::memory::keep_freed(PIECE_BYTES, SPARE_BYTES);
 }
 
 /// Lets the system have what was freed in the middle of the heap, where the C library has a call for that.

@@ -1,10 +1,5 @@
-//! Moving frames: who may listen where, the handshake on both sides, and a connection after it.
+//! What the program adds to `argon-net`: exit statuses for its errors, and the question of a command.
 
-pub mod accept;
-pub mod address;
 pub mod ask;
-pub mod connection;
-pub mod dial;
+mod failures;
 pub mod socket;
-
-pub use connection::{Connection, End};

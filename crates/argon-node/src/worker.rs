@@ -13,7 +13,6 @@ mod cache;
 mod command;
 mod config;
 mod event_loop;
-mod link;
 mod pool_queue;
 mod private_folder;
 mod process;
@@ -32,8 +31,8 @@ use crate::signals::StopSignal;
 use event_loop::WorkerLoop;
 
 pub use config::{ManagerAccess, WorkerConfig, WorkerError};
-pub use link::keep_link;
 pub use process::guardian;
+pub use uplink::reconnect::keep_link;
 pub use uplink::{Link, LinkEvent};
 
 /// Runs a worker until it is told to stop, or drained by its manager.

@@ -157,10 +157,10 @@ mod tests {
         let bytes = drain(&mut outbox, usize::MAX);
         let mut decoder = Decoder::<ToManager>::default();
         assert_eq!(feed(&mut decoder, &bytes[..600_000], 50_000), vec![]);
-        assert!(decoder.is_arriving(hash));
+        assert_eq!(decoder.arriving_blobs().collect::<Vec<_>>(), [hash]);
         let messages = feed(&mut decoder, &bytes[600_000..], 50_000);
         assert!(matches!(&messages[..], [ToManager::Blob(_)]));
-        assert!(!decoder.is_arriving(hash));
+        assert_eq!(decoder.arriving_blobs().count(), 0);
 
         let mut outbox = Outbox::default();
         let wrong = BlobHash([0; 32]);

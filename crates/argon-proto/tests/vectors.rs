@@ -1,7 +1,5 @@
 //! The byte strings of `spec/vectors/`, which every language is held to.
 
-use std::io::IoSlice;
-
 use argon_proto::conversation::child::FromChild;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::runner::{FromRunner, ToRunner};
@@ -32,9 +30,7 @@ fn bytes(hex: &Value) -> Vec<u8> {
 fn encoded(message: &impl Message) -> Vec<u8> {
     let mut outbox = Outbox::default();
     outbox.push(message);
-    let mut slices = [IoSlice::new(&[]); 8];
-    let count = outbox.slices(&mut slices);
-    slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+    outbox.into_bytes()
 }
 
 /// A vector, and how many conversations have read it.

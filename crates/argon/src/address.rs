@@ -4,7 +4,8 @@ use argon_session::ErrorKind;
 
 use crate::error::Error;
 
-const PORT: &str = "8000";
+/// Port of a manager for which none is named.
+const PORT: u16 = 8000;
 
 /// One manager or several: what [`crate::Client::connect`] takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,9 @@ impl Addresses {
             .flat_map(|text| text.split(','))
             .map(str::trim)
             .filter(|text| !text.is_empty())
-            .map(parse)
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|text| argon_net::address::parse(text, Some(PORT)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Error::new(ErrorKind::Option, error.to_string()))?;
         if list.is_empty() {
             return Err(Error::new(
                 ErrorKind::Option,
@@ -80,27 +82,6 @@ impl<T: AsRef<str>> From<Vec<T>> for Addresses {
 impl<'a, T: AsRef<str> + 'a> FromIterator<&'a T> for Addresses {
     fn from_iter<I: IntoIterator<Item = &'a T>>(texts: I) -> Self {
         Self { texts: texts.into_iter().map(|text| text.as_ref().to_owned()).collect() }
-    }
-}
-
-fn parse(text: &str) -> Result<String, Error> {
-    let bad = |why: String| Error::new(ErrorKind::Option, why);
-    // A host name or an IPv4 address, or an IPv6 address in brackets.
-    let after_host = if text.starts_with('[') {
-        text.find(']').map_or("", |end| &text[end + 1..])
-    } else {
-        text.find(':').map_or("", |at| &text[at..])
-    };
-    if after_host.is_empty() {
-        return Ok(format!("{text}:{PORT}"));
-    }
-    let port = after_host.strip_prefix(':').unwrap_or_default();
-    if port.contains(':') {
-        return Err(bad(format!("'{text}' is not HOST:PORT; write an IPv6 address as [::1]:8000")));
-    }
-    match port.parse::<u16>() {
-        Ok(0) | Err(_) => Err(bad(format!("'{port}' in '{text}' is not a port between 1 and 65535"))),
-        Ok(_) => Ok(text.to_owned()),
     }
 }
 

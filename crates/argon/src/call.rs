@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use argon_net::memory;
 use argon_proto::{Codec, Payload, Priority, Runtime};
 use argon_session::{Blob, ErrorKind};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::error::Error;
 use crate::options::{RetryOn, TaskOptions};
 use crate::request::Request;
 use crate::runner::arguments::{Arguments, Failure, Returned};
-use crate::{memory, own, program, shared};
+use crate::{own, program, shared};
 
 /// Reads arguments and writes what came of them.
 pub type Again = fn(&Arguments<'_>) -> Returned;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use argon_net::key_file;
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Status, TaskId};
 use argon_session::{Completion, ErrorKind, OutputMode, SessionState, Waiting};
@@ -23,7 +24,7 @@ use crate::session::Session;
 use crate::session::dial::ManagerList;
 use crate::shared::Shared;
 use crate::waiting::OnWaiting;
-use crate::{key, options::TaskOptions, read};
+use crate::{options::TaskOptions, read};
 
 /// A client of a cluster. Clones share the session and cost a reference count; when the last clone, and the last task
 /// that was started with one, is gone, the session ends and what is unfinished is cancelled (detached tasks are not).
@@ -271,7 +272,7 @@ impl Connect {
     pub(crate) async fn connect_carried(self) -> Result<(Client, impl Future<Output = ()> + Send), Error> {
         let key = match self.key {
             Some(key) => key,
-            None => key::find(self.key_file.as_deref())?.key,
+            None => key_file::find(self.key_file.as_deref())?.key,
         };
         let managers = ManagerList::new(self.addresses.into_list()?, key, self.patience);
         let (session, carrier) = Session::open(managers, &self.name, self.on_waiting).await?;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use argon_net::key_file::KeyError;
 use argon_proto::{Codec, Outcome, Report, Status, TaskId};
 use argon_session::ErrorKind;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::key::KeyError;
 use crate::own;
 
 /// A call that gave no value: the kind, a sentence for people, and the story of the attempt.

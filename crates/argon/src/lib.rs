@@ -44,13 +44,9 @@ pub mod blocking;
 mod call;
 mod client;
 mod deferred;
-pub mod dial;
 mod error;
 mod foreign;
-pub mod key;
 mod map;
-#[doc(hidden)]
-pub mod memory;
 mod octets;
 mod options;
 mod own;
@@ -127,6 +123,8 @@ pub use argon_macros::main;
 /// }
 /// ```
 pub use argon_macros::task;
+#[doc(inline)]
+pub use argon_proto::key::{Key, ParseKeyError};
 pub use argon_proto::{
     BlobHash, Codec, Outcome, OutcomeHead, Payload, Priority, Report, Runtime, Status, TaskId,
 };

@@ -1,5 +1,6 @@
 //! From an outcome to the value of a call, or the error that it is.
 
+use argon_net::memory;
 use argon_proto::{Codec, Outcome, Status, TaskId};
 use argon_session::{Completion, ErrorKind};
 use bytes::{Buf, Bytes};
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, Thrown};
-use crate::{memory, octets, running};
+use crate::{octets, running};
 
 /// What a native `error` begins with; see `spec/runner.md`, section 6.
 pub(crate) const PANIC: u8 = 0;

@@ -31,7 +31,7 @@ pub fn serve_if_runner() {
     let Some(socket) = socket() else {
         return;
     };
-    crate::memory::keep_freed(PIECE_BYTES, 2 * PIECE_BYTES);
+    argon_net::memory::keep_freed(PIECE_BYTES, 2 * PIECE_BYTES);
     std::process::exit(match serve::serve(socket, claims::Claims::of_this_process()) {
         Ok(()) => 0,
         Err(error) => {

@@ -10,17 +10,17 @@ mod actor;
 pub(crate) mod dial;
 mod fork;
 mod print;
-mod write;
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
+use argon_net::{WriteHalf, random};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::client::Open;
 use argon_proto::{Machine, SessionId, TaskId, Time};
 use argon_session::{Effect, ErrorKind, Input, Out, SessionState};
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::error::Error;
@@ -51,7 +51,7 @@ pub(crate) struct Shared {
 struct State {
     session: SessionState,
     out: Out,
-    stream: Option<Arc<OwnedWriteHalf>>,
+    writer: Option<Arc<WriteHalf>>,
     /// The kernel takes no more for now; the background task waits for it.
     is_blocked: bool,
 }
@@ -87,7 +87,7 @@ impl Session {
         client: &str,
         on_waiting: OnWaiting,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
-        let session = SessionId(dial::random()?);
+        let session = SessionId(random::bytes().map_err(no_randomness)?);
         let open = introduction(session, client);
         let machine = SessionState::new(open, managers.len(), managers.first_within());
         let shared = Arc::new(Shared::new(machine, on_waiting));
@@ -184,7 +184,7 @@ impl Drop for Session {
 impl Shared {
     fn new(session: SessionState, on_waiting: OnWaiting) -> Self {
         Self {
-            state: Mutex::new(State { session, out: Out::default(), stream: None, is_blocked: false }),
+            state: Mutex::new(State { session, out: Out::default(), writer: None, is_blocked: false }),
             wake: Notify::new(),
             printer: Printer::default(),
             on_waiting,
@@ -259,9 +259,9 @@ impl Shared {
     }
 
     /// A connection is there.
-    fn connected(self: &Arc<Self>, stream: Arc<OwnedWriteHalf>, input: Input) {
+    fn connected(self: &Arc<Self>, writer: Arc<WriteHalf>, input: Input) {
         let mut state = self.lock();
-        state.stream = Some(stream);
+        state.writer = Some(writer);
         state.is_blocked = false;
         state.step(self.now(), input);
         self.unlock(state);
@@ -271,12 +271,12 @@ impl Shared {
     fn disconnected(&self) {
         let mut state = self.lock();
         let _ = state.write();
-        state.stream = None;
+        state.writer = None;
         state.out.frames = argon_proto::frame::Outbox::default();
     }
 
     /// Lets time pass, writes what can be written, and returns what to wait for.
-    fn turn(self: &Arc<Self>) -> std::io::Result<Next> {
+    fn turn(self: &Arc<Self>) -> io::Result<Next> {
         let mut state = self.lock();
         state.step(self.now(), Input::TimePassed);
         let written = state.write();
@@ -291,6 +291,20 @@ impl State {
     fn step(&mut self, now: Time, input: Input) {
         self.session.step(now, input, &mut self.out);
     }
+
+    /// Writes what is there, or as much as the kernel takes.
+    fn write(&mut self) -> io::Result<()> {
+        let Some(writer) = &self.writer else {
+            return Ok(());
+        };
+        self.session.finish_batch(&mut self.out);
+        self.is_blocked = !writer.write(&mut self.out.frames)?;
+        Ok(())
+    }
+}
+
+fn no_randomness(error: random::NoRandomness) -> Error {
+    Error::new(ErrorKind::Unreachable, error.to_string())
 }
 
 fn introduction(session: SessionId, client: &str) -> Open {

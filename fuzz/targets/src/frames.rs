@@ -4,7 +4,6 @@
 //! written, and is read back as the same.
 
 use std::fmt::Debug;
-use std::io::IoSlice;
 
 use argon_proto::conversation::admin::{FromAdmin, ToAdmin};
 use argon_proto::conversation::child::FromChild;
@@ -73,15 +72,7 @@ fn decoded<M: Message>(bytes: &[u8], step: usize) -> (Vec<M>, Option<String>) {
 fn encoded(message: &impl Message) -> Vec<u8> {
     let mut outbox = Outbox::default();
     outbox.push(message);
-    let mut bytes = Vec::new();
-    while !outbox.is_empty() {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let count = outbox.slices(&mut slices);
-        let written: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-        slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
-        outbox.advance(written);
-    }
-    bytes
+    outbox.into_bytes()
 }
 
 fn shown<M: Debug>(messages: &[M]) -> Vec<String> {

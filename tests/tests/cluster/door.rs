@@ -121,7 +121,8 @@ fn what_a_client_may_not_say_is_refused_in_words() {
         (kind::READY, b"{}"),
     ] {
         let refusal = refused(kind, body);
-        assert_eq!((refusal.code, &refusal.message[..]), (RefusalCode::Role, "a client may not say that"));
+        let expected = format!("a client may not send {}", kind::name(kind).unwrap());
+        assert_eq!((refusal.code, refusal.message), (RefusalCode::Role, expected));
     }
     for body in [&b"not json"[..], b"{}", br#"{"session":"7"}"#] {
         let refusal = refused(kind::OPEN, body);

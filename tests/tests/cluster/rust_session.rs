@@ -119,7 +119,7 @@ fn a_manager_is_asked_and_answers() {
 fn who_has_no_manager_or_a_wrong_key_is_told_soon() {
     let cluster = Cluster::start();
     let other = cluster.folder().join("other-key");
-    argon::key::find_or_make(Some(&other)).unwrap();
+    argon_net::key_file::find_or_make(Some(&other)).unwrap();
     block_on(async {
         let error = Connect::to(cluster.address()).key_file(&other).connect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreachable);

@@ -16,8 +16,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("argon-session", &["argon-proto"]),
     ("argon-sim", &["argon-core", "argon-proto", "argon-session"]),
     ("argon-macros", &[]),
-    ("argon", &["argon-macros", "argon-proto", "argon-session"]),
-    ("argon-node", &["argon", "argon-core", "argon-proto"]),
+    ("argon-net", &["argon-proto"]),
+    ("argon", &["argon-macros", "argon-net", "argon-proto", "argon-session"]),
+    ("argon-node", &["argon", "argon-core", "argon-net", "argon-proto"]),
 ];
 
 /// Crates whose behaviour is a function of their inputs alone.

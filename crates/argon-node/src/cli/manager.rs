@@ -1,5 +1,6 @@
 //! `argon manager`: the entry point of a cluster.
 
+use argon_net::listen;
 use clap::Args;
 
 use super::options::{DoorOptions, KeyOption, LogOption, cluster_key, start_log};
@@ -9,7 +10,7 @@ use crate::manager::ingress::inbox::Inbox;
 use crate::manager::ingress::serve::LinkNumbers;
 use crate::manager::{self, ManagerConfig};
 use crate::memory;
-use crate::net::{address, socket};
+use crate::net::socket;
 use crate::ready;
 use crate::signals;
 
@@ -40,7 +41,7 @@ pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
         // A peer that reaches the port finds the key, and a signal that ends this process is handled.
         let stop = signals::watch_stop()?;
         let door = &arguments.door;
-        let bound = address::bind(door.address(), door.port, door.insecure_plaintext).await?;
+        let bound = listen::bind(door.address(), door.port, door.insecure_plaintext).await?;
         let found = key_file::find_or_make(arguments.key.key.as_deref())?;
         if found.is_new {
             tracing::info!("made the cluster key: {}", found.source);

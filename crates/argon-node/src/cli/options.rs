@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argon_core::scheduler::Limits;
+use argon_net::address::{self, ParseAddressError};
 use argon_proto::key::{Key, Scope};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
@@ -12,7 +13,7 @@ use super::quantity::time;
 use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
-use crate::net::address::parse_peer;
+
 use crate::state;
 
 /// Which key to use.
@@ -31,11 +32,16 @@ pub(super) struct LogOption {
     pub(super) verbose: u8,
 }
 
+/// Reads the address of a manager.
+pub(super) fn parse_address(text: &str) -> Result<String, ParseAddressError> {
+    address::parse(text, None)
+}
+
 /// The manager to ask.
 #[derive(Debug, Args)]
 pub(super) struct ManagerOption {
     /// The manager's address
-    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", hide_env_values = true, default_value = "127.0.0.1:8000", value_parser = parse_peer)]
+    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", hide_env_values = true, default_value = "127.0.0.1:8000", value_parser = parse_address)]
     pub(super) manager: String,
 }
 

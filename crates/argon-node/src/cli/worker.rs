@@ -1,17 +1,16 @@
 //! `argon worker`: a pool of processes, for a manager or stand-alone.
 
+use argon_net::{listen, random};
 use argon_proto::WorkerId;
 use clap::{Arg, Args};
 use tokio::sync::mpsc;
 
-use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, start_log};
+use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, parse_address, start_log};
 use super::quantity::millis;
 use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::manager::ManagerConfig;
 use crate::memory;
-use crate::net::address::{self, parse_peer};
-use crate::random;
 use crate::ready;
 use crate::signals;
 use crate::standalone;
@@ -37,7 +36,7 @@ manager for ever, and comes back by itself after any loss. When it is ready it p
 SIGTERM or Ctrl-C lets it finish what it runs (see --drain-limit); a second ends it at once.")]
 pub(super) struct WorkerArguments {
     /// Serve this manager; may be repeated or hold a list, of which the first that answers is served
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse_peer)]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse_address)]
     manager: Vec<String>,
     #[command(flatten)]
     door: DoorOptions,
@@ -112,7 +111,7 @@ pub(super) async fn serve_alone(
 ) -> Result<(), Failure> {
     // A peer that reaches the port finds the key, and a signal that ends this process is handled.
     let stop = signals::watch_stop()?;
-    let bound = address::bind(door.address(), door.port, door.insecure_plaintext).await?;
+    let bound = listen::bind(door.address(), door.port, door.insecure_plaintext).await?;
     let found = key_file::find_or_make(key.key.as_deref())?;
     if found.is_new {
         tracing::info!("made the cluster key: {}", found.source);

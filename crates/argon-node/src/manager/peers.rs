@@ -3,37 +3,37 @@
 use std::rc::Rc;
 
 use argon_core::scheduler::ConnId;
+use argon_net::Connection;
 use argon_proto::conversation::Goodbye;
-use argon_proto::conversation::admin::{FromAdmin, Reply, ToAdmin};
-use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::conversation::admin::{Reply, ToAdmin};
+use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::{RunnersReport, ToWorker};
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
 use argon_proto::{BlobHash, WorkerId};
 use tokio::sync::mpsc;
 
-use super::ingress::worker_role::{FromWorkerRole, ToWorkerRole};
-use crate::net::Connection;
+use super::ingress::worker_role::ToWorkerRole;
 use crate::worker::LinkEvent;
 
 /// How a peer is reached.
 #[derive(Clone, Debug)]
 pub enum Port {
     /// A client over TCP.
-    Client(Rc<Connection<ToManager, ToClient>>),
+    Client(Rc<Connection<ToClient>>),
     /// A worker.
     Worker(WorkerPort),
     /// The client of a task, over a connection that its worker relays.
-    Child(Rc<Connection<FromWorkerRole, ToWorkerRole>>),
+    Child(Rc<Connection<ToWorkerRole>>),
     /// An admin or observer over TCP.
-    Admin(Rc<Connection<FromAdmin, ToAdmin>>),
+    Admin(Rc<Connection<ToAdmin>>),
 }
 
 /// How a worker is reached.
 #[derive(Clone, Debug)]
 pub enum WorkerPort {
     /// Over TCP.
-    Tcp(Rc<Connection<FromWorkerRole, ToWorkerRole>>),
+    Tcp(Rc<Connection<ToWorkerRole>>),
     /// The pool of a stand-alone worker, in this process.
     Memory(mpsc::UnboundedSender<LinkEvent>),
 }

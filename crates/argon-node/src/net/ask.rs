@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
+use argon_net::{Connected, Connection, End, Inbox, Silence, connection, dial};
 use argon_proto::conversation::admin::{FromAdmin, Question, Reply, ToAdmin};
-use argon_proto::conversation::{Control, Incoming};
-use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::handshake::Refusal;
 use argon_proto::key::{Key, Role, Scope};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
-use super::accept::write_all;
-use super::dial::dial;
 use crate::exit::{Failure, FailureKind};
 use crate::output::complain;
 
@@ -40,16 +34,43 @@ pub async fn not_in_silence<T>(address: &str, tell: impl Fn(String), asking: imp
 }
 
 async fn ask_now(address: &str, key: &Key, role: Role, question: &Question) -> Result<Reply, Failure> {
-    let mut reached = dial(address, key, role).await?;
-    let mut out = Outbox::default();
-    out.push(&FromAdmin::Request(question.numbered(1)));
-    let broken = |refusal: Refusal| Failure::new(FailureKind::Reach, refusal.message);
-    write_all(&mut reached.stream, &mut out).await.map_err(broken)?;
-    let answering = answer(&mut reached.stream, reached.frames.into());
-    let reply = tokio::time::timeout(ANSWER_WITHIN, answering).await.map_err(|_| {
-        Failure::new(FailureKind::Reach, format!("the manager at {address} did not answer within 10 s"))
-    })??;
-    if reply.ok { Ok(reply) } else { Err(Failure::new(FailureKind::Other, reply.message())) }
+    let Connected { stream, frames, .. } = dial(address, key, role).await?;
+    let (connection, receiver) = Connection::new(stream, frames, "manager", Silence::Ends);
+    connection.send(&FromAdmin::Request(question.numbered(1)));
+    connection.flush();
+    let mut answer = Answer(None);
+    let answering = connection::run(&connection, receiver, &mut answer);
+    let within = ANSWER_WITHIN.as_secs();
+    let end = tokio::time::timeout(ANSWER_WITHIN, answering).await.map_err(|_| {
+        Failure::new(FailureKind::Reach, format!("the manager at {address} did not answer within {within} s"))
+    })?;
+    match (answer.0, end) {
+        (Some(reply), _) if reply.ok => Ok(reply),
+        (Some(reply), _) => Err(Failure::new(FailureKind::Other, reply.message())),
+        (None, End::Refused(why)) => Err(Failure::new(FailureKind::Reach, why)),
+        (None, End::Lost(why)) => {
+            Err(Failure::new(FailureKind::Reach, format!("the connection to the manager ended: {why}")))
+        }
+        (None, End::Silent | End::Closed) => {
+            Err(Failure::new(FailureKind::Reach, "the manager closed the connection"))
+        }
+    }
+}
+
+/// The reply, which ends the connection.
+struct Answer(Option<Reply>);
+
+impl Inbox<ToAdmin> for &mut Answer {
+    fn take(&mut self, message: ToAdmin) -> Result<(), End> {
+        match message {
+            ToAdmin::Reply(reply) => {
+                self.0 = Some(reply);
+                Err(End::Closed)
+            }
+            // When it leaves, it closes the connection.
+            ToAdmin::Goodbye(_) => Ok(()),
+        }
+    }
 }
 
 /// A reply, or one of its values, that is not what was asked for.
@@ -62,29 +83,5 @@ pub fn role_for(key: &Key, wanted: Role) -> Role {
     match key.scope() {
         Scope::Role(role @ (Role::Client | Role::Admin)) => role,
         Scope::Cluster | Scope::Role(Role::Worker | Role::Observer) => wanted,
-    }
-}
-
-async fn answer(stream: &mut TcpStream, mut decoder: Decoder<Incoming<ToAdmin>>) -> Result<Reply, Failure> {
-    loop {
-        match decoder.next().map_err(|error| unreadable(&error))? {
-            Some(Incoming::Message(ToAdmin::Reply(reply))) => return Ok(reply),
-            Some(Incoming::Control(Control::Refused(refusal))) => {
-                return Err(Failure::new(FailureKind::Reach, refusal.message));
-            }
-            // When it leaves, it closes the connection.
-            Some(
-                Incoming::Message(ToAdmin::Goodbye(_))
-                | Incoming::Control(Control::Ping(_) | Control::Pong(_)),
-            ) => {}
-            None => {
-                let count = stream.read_buf(decoder.buffer()).await.map_err(|error| {
-                    Failure::new(FailureKind::Reach, format!("the connection broke: {error}"))
-                })?;
-                if count == 0 {
-                    return Err(Failure::new(FailureKind::Reach, "the manager closed the connection"));
-                }
-            }
-        }
     }
 }

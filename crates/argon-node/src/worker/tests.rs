@@ -6,12 +6,12 @@ mod command;
 mod deaths;
 mod guardian;
 mod life;
-mod link;
 mod modules;
 mod native;
 mod output;
 mod task_clients;
 mod templates;
+mod uplink;
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The worker's way to its manager: what is sent, when, and what waits while there is none.
 
+pub(crate) mod reconnect;
 pub(crate) mod register;
 
 use std::task::{Context, Poll};

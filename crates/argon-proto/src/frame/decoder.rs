@@ -129,11 +129,9 @@ impl<M> Decoder<M> {
 }
 
 impl<M: Message> Decoder<M> {
-    /// Whether a blob's stream has begun and not ended.
-    #[must_use]
-    pub fn is_arriving(&self, hash: BlobHash) -> bool {
-        let mut blobs = self.arriving.values().filter_map(|arriving| arriving.message.blob());
-        blobs.any(|blob| blob.hash == hash)
+    /// Blobs whose stream has begun and not ended.
+    pub fn arriving_blobs(&self) -> impl Iterator<Item = BlobHash> {
+        self.arriving.values().filter_map(|arriving| arriving.message.blob()).map(|blob| blob.hash)
     }
 
     /// The next whole message, or `None` when more bytes are needed.

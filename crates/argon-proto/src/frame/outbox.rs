@@ -1,7 +1,7 @@
 //! From messages to the bytes of a stream: coalesces small ones, interleaves big payloads.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, ErrorKind, IoSlice};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -13,6 +13,9 @@ use crate::{kind, limit};
 const COPY_BYTES: u64 = 4 << 10;
 /// Chunks of big payloads are queued only while less than this waits to be written.
 const READY_BYTES: usize = 64 << 10;
+
+/// Slices that one write takes at the most.
+const SLICES: usize = 64;
 
 /// What one connection still has to send.
 #[derive(Debug, Default)]
@@ -129,6 +132,41 @@ impl Outbox {
             written -= front.len();
             self.ready.pop_front();
         }
+    }
+
+    /// Gives what waits to `write`, as often as it takes some, and returns true if nothing is left. `write` returns how
+    /// many bytes it took, or [`ErrorKind::WouldBlock`] if the socket takes no more for now.
+    ///
+    /// # Errors
+    /// Every other error of `write`.
+    pub fn write_with(
+        &mut self,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
+        while !self.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.slices(&mut slices);
+            match write(&slices[..count]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => self.advance(written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Everything that waits, in one piece.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Memory takes all that it is given.
+        let _ = self.write_with(|slices| {
+            slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        });
+        bytes
     }
 
     fn next_stream(&mut self) -> u32 {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
@@ -231,20 +231,11 @@ impl Runner {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 16];
-            let count = self.outbox.slices(&mut slices);
-            // Most often it is one piece, for which the kernel has a shorter way.
-            let written = match &slices[..count] {
-                [slice] => self.socket.write(slice),
-                slices => self.socket.write_vectored(slices),
-            };
-            match written {
-                Ok(written) => self.outbox.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        // Most often it is one piece, for which the kernel has a shorter way.
+        self.outbox.write_with(|slices| match slices {
+            [slice] => self.socket.write(slice),
+            slices => self.socket.write_vectored(slices),
+        })?;
         Ok(())
     }
 }

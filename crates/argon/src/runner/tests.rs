@@ -2,7 +2,7 @@
 
 mod panics;
 
-use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
@@ -106,12 +106,7 @@ impl Worker {
     fn say(&mut self, messages: impl IntoIterator<Item = ToRunner>) {
         let mut outbox = Outbox::default();
         messages.into_iter().for_each(|message| outbox.push(&message));
-        while !outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let count = outbox.slices(&mut slices);
-            let written = self.socket.write_vectored(&slices[..count]).expect("written");
-            outbox.advance(written);
-        }
+        outbox.write_with(|slices| self.socket.write_vectored(slices)).expect("written");
     }
 
     fn hear(&mut self) -> FromRunner {

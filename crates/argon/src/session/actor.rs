@@ -1,22 +1,20 @@
 //! The background task of a session: dials, reads, writes what callers left to it, and keeps time.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use argon_net::carrier::{End, Endpoint, Receiver, Silence, Turn, carry};
+use argon_net::{Connected, WriteHalf};
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::frame::Decoder;
 use argon_proto::limit::SILENCE;
 use argon_proto::{DecodeError, Time};
 use argon_session::Input;
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::dial::ManagerList;
 use super::{Orders, Shared};
-use crate::dial::Reached;
 
 /// Room that is made for one read, bytes.
 const READ_BYTES: usize = 128 << 10;
@@ -80,7 +78,7 @@ impl Actor {
     }
 
     /// Dials; `None` if the session is over before that is done.
-    async fn reach(&self, address: usize) -> Option<Result<Reached, Input>> {
+    async fn reach(&self, address: usize) -> Option<Result<Connected, Input>> {
         let mut dialling = pin!(self.managers.dial(address));
         loop {
             tokio::select! {
@@ -107,96 +105,87 @@ impl Drop for Guard {
 /// A connection at work.
 struct Connection {
     shared: Arc<Shared>,
-    reader: OwnedReadHalf,
-    writer: Arc<OwnedWriteHalf>,
-    decoder: Decoder<Incoming<ToClient>>,
+    writer: Arc<WriteHalf>,
+    receiver: Receiver<ToClient>,
     inputs: Vec<Input>,
 }
 
 impl Connection {
-    fn begin(shared: &Arc<Shared>, reached: Reached) -> Self {
-        let Reached { stream, frames, welcome, address } = reached;
-        let (reader, writer) = stream.into_split();
+    fn begin(shared: &Arc<Shared>, connected: Connected) -> Self {
+        let Connected { stream, frames, welcome, address } = connected;
+        let (reader, writer) = stream.split();
         let writer = Arc::new(writer);
         shared.connected(Arc::clone(&writer), Input::Connected { welcome, address });
-        Self { shared: Arc::clone(shared), reader, writer, decoder: frames.into(), inputs: Vec::new() }
+        // The machine judges the silence of its manager.
+        let receiver = Receiver::new(reader, frames, Silence::Allowed).with_room(READ_BYTES);
+        Self { shared: Arc::clone(shared), writer, receiver, inputs: Vec::new() }
     }
 
-    /// Moves bytes until the connection is lost or given up; what to do then.
+    /// Moves bytes until the connection is lost or given up, and returns what to do then.
     async fn converse(&mut self) -> Orders {
-        let mut timer = pin!(tokio::time::sleep(SLEEP_MAX));
-        let mut timer_at = None;
-        let mut over_since = None;
-        // What the manager sent behind the handshake.
-        if let Some(orders) = self.deliver() {
-            return orders;
-        }
-        loop {
-            let Ok(next) = self.shared.turn() else {
-                return self.shared.step([Input::ConnectionLost]);
-            };
-            let now = Instant::now();
-            if next.orders.disconnect {
-                return next.orders;
-            }
-            if next.is_over {
-                // The last frames are worth a wait, but not for ever.
-                let since = *over_since.get_or_insert(now);
-                if !next.is_blocked || now >= since + SILENCE {
-                    return Orders::default();
-                }
-            }
-            let wake_at = self.shared.instant(next.deadline, now + SLEEP_MAX);
-            // The timer is moved only to an earlier time: one that rings too early costs less than moving it each time.
-            if timer_at.is_none_or(|at| wake_at < at || at <= now) {
-                timer.as_mut().reset(wake_at.into());
-                timer_at = Some(wake_at);
-            }
-            let Self { shared, reader, writer, decoder, .. } = &mut *self;
-            let mut room = decoder.room(READ_BYTES);
-            tokio::select! {
-                count = reader.read_buf(&mut room) => {
-                    if let Some(orders) = self.on_read(count) {
-                        return orders;
-                    }
-                }
-                ready = writer.writable(), if next.is_blocked => {
-                    if ready.is_err() {
-                        return self.shared.step([Input::ConnectionLost]);
-                    }
-                }
-                () = shared.wake.notified() => {}
-                () = &mut timer => timer_at = None,
-            }
+        let Self { shared, writer, receiver, inputs } = self;
+        let mut ours = OurSide { shared, inputs, orders: Orders::default(), over_since: None };
+        match carry(receiver, writer, &shared.wake, &mut ours).await {
+            End::Closed => ours.orders,
+            End::Lost(_) | End::Silent | End::Refused(_) => shared.step([Input::ConnectionLost]),
         }
     }
+}
 
-    /// Takes in what was read; what to do if the connection is over.
-    fn on_read(&mut self, count: io::Result<usize>) -> Option<Orders> {
-        match count {
-            Ok(0) | Err(_) => Some(self.shared.step([Input::ConnectionLost])),
-            Ok(_) => self.deliver(),
+/// The session, as the loop of its connection sees it. [`End::Closed`] means that `orders` say what to do next.
+struct OurSide<'a> {
+    shared: &'a Arc<Shared>,
+    /// Facts of the present read: the machine takes them with one lock.
+    inputs: &'a mut Vec<Input>,
+    orders: Orders,
+    over_since: Option<Instant>,
+}
+
+impl OurSide<'_> {
+    fn step(&mut self) -> Result<(), End> {
+        self.orders = self.shared.step(self.inputs.drain(..));
+        if self.orders.disconnect { Err(End::Closed) } else { Ok(()) }
+    }
+}
+
+impl Endpoint for OurSide<'_> {
+    type In = ToClient;
+
+    fn turn(&mut self, now: Instant) -> Result<Turn, End> {
+        let next = self.shared.turn().map_err(|error| End::Lost(error.to_string()))?;
+        if next.orders.disconnect {
+            self.orders = next.orders;
+            return Err(End::Closed);
         }
+        if next.is_over {
+            // The last frames are worth a wait, but not for ever.
+            let since = *self.over_since.get_or_insert(now);
+            if !next.is_blocked || now >= since + SILENCE {
+                return Err(End::Closed);
+            }
+        }
+        let wake_at = self.shared.instant(next.deadline, now + SLEEP_MAX);
+        Ok(Turn { is_blocked: next.is_blocked, wake_at })
     }
 
-    fn deliver(&mut self) -> Option<Orders> {
+    fn on_message(&mut self, message: Incoming<ToClient>) -> Result<(), End> {
+        self.inputs.push(Input::MessageReceived(message));
+        Ok(())
+    }
+
+    fn on_read(&mut self, _: Instant, _: &Decoder<Incoming<ToClient>>) -> Result<(), End> {
         self.inputs.push(Input::BytesReceived);
-        let is_lost = loop {
-            match self.decoder.next() {
-                Ok(Some(message)) => self.inputs.push(Input::MessageReceived(message)),
-                Ok(None) => break false,
-                Err(error @ DecodeError::Misplaced(_)) => {
-                    self.inputs.push(Input::MisplacedFrameReceived { why: error.to_string() });
-                    break false;
-                }
-                Err(_) => {
-                    self.inputs.push(Input::ConnectionLost);
-                    break true;
-                }
-            }
-        };
-        let orders = self.shared.step(self.inputs.drain(..));
-        (is_lost || orders.disconnect).then_some(orders)
+        self.step()
+    }
+
+    fn on_bad_bytes(&mut self, error: &DecodeError) -> End {
+        self.inputs.push(match error {
+            DecodeError::Misplaced(_) => Input::MisplacedFrameReceived { why: error.to_string() },
+            _ => Input::ConnectionLost,
+        });
+        // The machine's orders say what follows.
+        let _ = self.step();
+        End::Closed
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
+use argon_net::{Connected, DialError, dial};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::{Key, Role};
 use argon_proto::limit::FIRST_MANAGER_WITHIN;
-use argon_session::{ErrorKind, Input};
-
-use crate::dial::{DialError, Reached, dial};
-use crate::error::Error;
+use argon_session::Input;
 
 /// Addresses, the key, and how long to look for the first manager.
 #[derive(Debug)]
@@ -32,9 +30,9 @@ impl ManagerList {
     }
 
     /// One try; a failure as the session's machine receives it.
-    pub(super) async fn dial(&self, address: usize) -> Result<Reached, Input> {
-        let reached = dial(&self.addresses[address], &self.key, Role::Client).await;
-        reached.map_err(|error| Input::DialFailed {
+    pub(super) async fn dial(&self, address: usize) -> Result<Connected, Input> {
+        let connected = dial(&self.addresses[address], &self.key, Role::Client).await;
+        connected.map_err(|error| Input::DialFailed {
             why: error.to_string(),
             advice: advice(&error).to_owned(),
             is_final: is_final(&error),
@@ -58,13 +56,4 @@ fn advice(error: &DialError) -> &'static str {
         DialError::Refused { .. } => "",
         DialError::Role(_) => "; use the cluster key, or a client's ('argon key --role client')",
     }
-}
-
-/// `N` random bytes of the operating system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Error::new(ErrorKind::Unreachable, format!("the system gives no random bytes: {error}"))
-    })?;
-    Ok(bytes)
 }

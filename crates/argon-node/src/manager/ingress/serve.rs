@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use argon_core::scheduler::{ConnId, Limits};
-use argon_proto::Message;
+use argon_net::accept::{self, Admitted};
+use argon_net::{Connection, End, Silence, connection, random};
 use argon_proto::handshake::Welcome;
 use argon_proto::id::to_hex;
 use argon_proto::key::{Key, Role};
+use argon_proto::{Message, limit};
 use tokio::net::TcpListener;
 
 use super::inbox::{Inbox, PeerEvent};
@@ -16,9 +18,6 @@ use crate::exit::Failure;
 use crate::manager::event_loop::ManagerLoop;
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
-use crate::net::accept::{self, Admitted};
-use crate::net::connection::{self, Connection, End};
-use crate::random;
 use crate::signals::StopSignal;
 
 /// What a manager needs to begin.
@@ -88,7 +87,7 @@ async fn attend(admitted: Admitted, link: ConnId, inbox: Inbox) {
     match admitted.role {
         Role::Client => {
             let sent = |message| PeerEvent::ClientSent { link, message };
-            converse(admitted, link, &inbox, Port::Client, sent).await;
+            converse(admitted, link, &inbox, Silence::Allowed, Port::Client, sent).await;
         }
         Role::Worker => {
             let port = |connection| Port::Worker(WorkerPort::Tcp(connection));
@@ -96,11 +95,11 @@ async fn attend(admitted: Admitted, link: ConnId, inbox: Inbox) {
                 FromWorkerRole::Worker(message) => PeerEvent::WorkerSent { link, message },
                 FromWorkerRole::Child(message) => PeerEvent::ChildSent { link, message },
             };
-            converse(admitted, link, &inbox, port, sent).await;
+            converse(admitted, link, &inbox, Silence::Ends, port, sent).await;
         }
         Role::Observer | Role::Admin => {
             let sent = |message| PeerEvent::AdminSent { link, message };
-            converse(admitted, link, &inbox, Port::Admin, sent).await;
+            converse(admitted, link, &inbox, Silence::Allowed, Port::Admin, sent).await;
         }
     }
 }
@@ -110,16 +109,18 @@ async fn converse<In: Message, Out: Message>(
     admitted: Admitted,
     link: ConnId,
     inbox: &Inbox,
-    port: impl FnOnce(Rc<Connection<In, Out>>) -> Port,
+    silence: Silence,
+    port: impl FnOnce(Rc<Connection<Out>>) -> Port,
     sent: impl Fn(In) -> PeerEvent,
 ) {
     let (role, from) = (admitted.role, admitted.from.to_string());
-    let connection = Connection::new(admitted);
+    let (connection, receiver) = Connection::new(admitted.stream, admitted.frames, role.name(), silence);
     inbox.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from });
-    let end = connection::run(connection, |message| inbox.push(sent(message))).await;
+    let end = connection::run(&connection, receiver, |message: In| inbox.push(sent(message))).await;
     let (is_dead, why) = match end {
         End::Lost(why) => (false, why),
-        End::Silent => (true, "it was silent for 15 s".to_owned()),
+        End::Refused(why) => (false, format!("it refuses this manager: {why}")),
+        End::Silent => (true, format!("it was silent for {} s", limit::SILENCE.as_secs())),
         End::Closed => (false, "this side closed the connection".to_owned()),
     };
     inbox.push(PeerEvent::Gone { link, is_dead, why });

@@ -4,7 +4,6 @@
 //! `docs/design/store.md` for why redb.
 
 use std::fs::OpenOptions;
-use std::io::IoSlice;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -250,15 +249,7 @@ fn weight(record: &Record) -> u64 {
 fn encode(message: &impl Message) -> Vec<u8> {
     let mut outbox = Outbox::default();
     outbox.push(message);
-    let mut bytes = Vec::new();
-    while !outbox.is_empty() {
-        let mut slices = [IoSlice::new(&[]); 16];
-        let count = outbox.slices(&mut slices);
-        let before = bytes.len();
-        slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
-        outbox.advance(bytes.len() - before);
-    }
-    bytes
+    outbox.into_bytes()
 }
 
 fn decode<M: Message>(bytes: &[u8]) -> Result<M, Damage> {

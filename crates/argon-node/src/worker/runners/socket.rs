@@ -85,10 +85,10 @@ impl<In: Message> PrivateSocket<In> {
         while let Some(socket) = &self.full
             && let Poll::Ready(Ok(mut guard)) = socket.poll_write_ready(cx)
         {
-            match write_all(guard.get_inner(), &mut self.outbox) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
+            match write(guard.get_inner(), &mut self.outbox) {
+                Ok(false) => guard.clear_ready(),
                 // The end of the process reports a broken socket.
-                Ok(()) | Err(_) => self.full = None,
+                Ok(true) | Err(_) => self.full = None,
             }
         }
     }
@@ -114,12 +114,12 @@ impl<In: Message> PrivateSocket<In> {
         if self.full.is_some() || self.outbox.is_empty() {
             return Ok(());
         }
-        match write_all(self.socket.get_ref(), &mut self.outbox) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+        match write(self.socket.get_ref(), &mut self.outbox) {
+            Ok(false) => {
                 self.full = Some(self.socket.get_ref().try_clone().and_then(kernel::watched_for_room)?);
             }
             Err(_) => self.outbox = Outbox::default(),
-            Ok(()) => {}
+            Ok(true) => {}
         }
         Ok(())
     }
@@ -190,20 +190,11 @@ fn feed<In>(decoder: &mut Decoder<In>, bytes: &[u8]) {
     buffer.extend_from_slice(bytes);
 }
 
-fn write_all(mut socket: &UnixStream, outbox: &mut Outbox) -> io::Result<()> {
-    while !outbox.is_empty() {
-        let mut slices = [IoSlice::new(&[]); 16];
-        let count = outbox.slices(&mut slices);
-        // Most often it is one piece, for which the kernel has a shorter way.
-        let written = match &slices[..count] {
-            [slice] => socket.write(slice),
-            slices => socket.write_vectored(slices),
-        };
-        let written = match written {
-            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-            other => other?,
-        };
-        outbox.advance(written);
-    }
-    Ok(())
+/// Writes what the socket takes now. Returns true if nothing is left.
+fn write(mut socket: &UnixStream, outbox: &mut Outbox) -> io::Result<bool> {
+    // Most often it is one piece, for which the kernel has a shorter way.
+    outbox.write_with(|slices| match slices {
+        [slice] => socket.write(slice),
+        slices => socket.write_vectored(slices),
+    })
 }

@@ -4,11 +4,13 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use argon_net::dial;
 use argon_proto::conversation::child::{Child, ChildOpen};
 use argon_proto::conversation::client::Open;
 use argon_proto::frame::Frames;
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
+use argon_proto::limit::SILENCE;
 use argon_proto::{WorkerId, kind};
 use bytes::{BufMut, BytesMut};
 use serde::de::DeserializeOwned;
@@ -19,11 +21,8 @@ use tokio::time::timeout;
 
 use super::relay::{Side, frame_of, put_frame, relay};
 use super::{ConnectionNumber, TaskClientEvent};
-use crate::net::dial::dial;
 use crate::worker::config::ManagerAccess;
 
-/// A client that has not sent its two messages by then is gone.
-const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// Neither of the two messages is longer.
 const OPEN_BYTES: usize = 64 << 10;
 
@@ -98,7 +97,7 @@ impl Door {
         put_frame(&mut frame, kind::CREDIT, &credit);
         task.write(&frame).await.map_err(broken)?;
         let open: Open = read(task, kind::OPEN).await?;
-        let (reader, writer) = reached.stream.into_split();
+        let (reader, writer) = reached.stream.split();
         let mut manager = Side::new(reader, reached.frames, writer);
         let opening = ChildOpen::new(self.worker, &child, open);
         manager.write(&frame_of(kind::CHILD_OPEN, &opening)).await.map_err(broken)?;
@@ -128,8 +127,9 @@ impl Drop for Closed<'_> {
 async fn read<T: DeserializeOwned>(task: &mut TaskSide, wanted: u8) -> Result<T, Refusal> {
     let wanted_name = kind::name(wanted).unwrap_or_default();
     let out_of_place = |why: String| Refusal::new(RefusalCode::Frame, why);
-    let frame = timeout(OPEN_LIMIT, task.next_frame(OPEN_BYTES)).await;
-    let frame = frame.map_err(|_| out_of_place(format!("no {wanted_name} came within 15 s")))?;
+    let frame = timeout(SILENCE, task.next_frame(OPEN_BYTES)).await;
+    let frame =
+        frame.map_err(|_| out_of_place(format!("no {wanted_name} came within {} s", SILENCE.as_secs())))?;
     let Some((kind, body)) = frame.map_err(broken)? else {
         return Err(out_of_place(format!("the connection ended before {wanted_name}")));
     };

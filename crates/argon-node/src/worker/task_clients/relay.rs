@@ -14,10 +14,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Room for one read.
 const READ_BYTES: usize = 64 << 10;
-/// A manager that is silent for this time is taken for dead.
-const SILENCE_LIMIT: Duration = Duration::from_secs(15);
-/// Time between two signs of life for the manager.
-const PING_PAUSE: Duration = Duration::from_secs(5);
 const PING_TOKEN: u64 = 0;
 
 /// One side of a relayed connection.
@@ -82,7 +78,7 @@ where
         }
         kind != kind::WAITS
     });
-    let down = pump(manager_reader, manager_frames, to_task, to_manager, SILENCE_LIMIT, |_, _| true);
+    let down = pump(manager_reader, manager_frames, to_task, to_manager, limit::SILENCE, |_, _| true);
     tokio::select! {
         ended = up => ended,
         ended = down => ended,
@@ -130,7 +126,7 @@ async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, B: AsyncWrite + Unpin
 async fn ping(writer: &Mutex<impl AsyncWrite + Unpin>) -> io::Result<()> {
     let mut frame = BytesMut::new();
     put_frame(&mut frame, kind::PING, &PING_TOKEN.to_be_bytes());
-    let mut pause = interval(PING_PAUSE);
+    let mut pause = interval(limit::PING_AFTER);
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pause.tick().await;
     loop {

@@ -1,7 +1,5 @@
 //! The TCP link against a manager of a few lines.
 
-use std::io::IoSlice;
-
 use argon_proto::conversation::worker::{FromWorker, Register, Registered, ToWorker};
 use argon_proto::conversation::{Blob, Control, Goodbye, Incoming};
 use argon_proto::frame::{Decoder, Frames, Outbox};
@@ -98,13 +96,8 @@ async fn write_frame(stream: &mut TcpStream, kind: u8, body: &[u8]) {
     write(stream, outbox).await;
 }
 
-async fn write(stream: &mut TcpStream, mut outbox: Outbox) {
-    while !outbox.is_empty() {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let count = outbox.slices(&mut slices);
-        let written = stream.write_vectored(&slices[..count]).await.expect("written");
-        outbox.advance(written);
-    }
+async fn write(stream: &mut TcpStream, outbox: Outbox) {
+    stream.write_all(&outbox.into_bytes()).await.expect("written");
 }
 
 fn introduction() -> Register {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon_proto::limit;
 
-/// Keeps freed memory at hand: pieces of up to `piece` bytes stay with the heap, and so much as `spare` bytes at its end. The
-/// library's own rule gives the end of the heap back after nearly every part of a big payload, and the kernel then clears
+/// Keeps freed memory at hand: pieces of up to `piece` bytes stay with the heap, and `spare` bytes at its end. The
+/// library's own rule returns the end of the heap after nearly every part of a big payload, and the kernel then clears
 /// the same pages again for the next: a fifth of what passing it on costs.
 pub fn keep_freed(piece: u32, spare: u32) {
     #[cfg(target_env = "gnu")]
@@ -19,10 +19,10 @@ pub fn keep_freed(piece: u32, spare: u32) {
     let _ = (piece, spare);
 }
 
-/// Payloads of so many bytes come and go in this process, whose heap is not ours to set up: lets the library learn that by
-/// itself. When it frees a piece that came from the system, pieces of that size stay with the heap from then on, and twice
-/// as much of what is free. So such a piece is asked for, never touched, and freed.
-pub(crate) fn expect(bytes: u64) {
+/// Prepares the heap of a user's process for payloads of `bytes`, without settings that would change the whole process.
+/// When the library frees a piece that came from the system, it keeps pieces of that size from then on, and twice as much
+/// free memory. So such a piece is allocated, never touched, and freed.
+pub fn expect(bytes: u64) {
     static EXPECTED: AtomicU64 = AtomicU64::new(limit::INLINE_BYTES as u64);
     if bytes <= EXPECTED.load(Ordering::Relaxed) {
         return;
@@ -35,10 +35,10 @@ pub(crate) fn expect(bytes: u64) {
     std::hint::black_box(&mut nothing);
 }
 
-/// The library learns nothing from bigger pieces,
+/// The library learns nothing from bigger pieces.
 const PIECE_BYTES_MAX: u64 = (32 << 20) - (64 << 10);
-/// and so many payloads are under way at a time, with a copy of each.
+/// Payloads that are under way at a time, and their copies.
 const PIECES: u64 = 8;
-/// What the heap grows by at least.
+/// Memory by which the heap grows at least.
 #[cfg(target_env = "gnu")]
 const STEP_BYTES: u32 = 1 << 20;

@@ -1,9 +1,12 @@
-//! Calling a manager as every client does, with an exit code for each way in which that fails.
+//! Exit statuses and advice for the errors of `argon-net`.
 
-pub use argon::dial::{DialError, Reached, dial};
+use argon_net::DialError;
+use argon_net::key_file::KeyError;
+use argon_net::listen::ListenError;
+use argon_net::random::NoRandomness;
+use argon_proto::handshake::RefusalCode;
 
 use crate::exit::{Failure, FailureKind};
-use argon_proto::handshake::RefusalCode;
 
 impl From<DialError> for Failure {
     fn from(error: DialError) -> Self {
@@ -19,5 +22,23 @@ impl From<DialError> for Failure {
             }
         };
         Self::new(kind, format!("{error}{advice}"))
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self::new(FailureKind::Key, error.to_string())
+    }
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
+        Self::new(FailureKind::Listen, error.to_string())
+    }
+}
+
+impl From<NoRandomness> for Failure {
+    fn from(error: NoRandomness) -> Self {
+        Self::new(FailureKind::Other, error.to_string())
     }
 }

@@ -1,0 +1,312 @@
+//! The loop of every connection: reads frames, waits until the socket takes more, notices silence.
+//!
+//! [`carry`] owns the reading side and the clock of one connection. What to send, and what to do with messages, is up to
+//! its [`Endpoint`]: a client's session, or a [`crate::Connection`]. An endpoint writes by itself, from whichever thread
+//! its owner is on, so that a lone message wakes nobody; it wakes the loop for what the socket did not take.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use argon_proto::conversation::Incoming;
+use argon_proto::frame::{Decoder, Frames};
+use argon_proto::{DecodeError, Message, limit};
+use bytes::BufMut;
+use tokio::sync::Notify;
+use tokio::time::Sleep;
+
+use crate::stream::{ReadHalf, WriteHalf};
+
+/// Room that is made for one read, bytes.
+const READ_BYTES: usize = 64 << 10;
+/// Bytes read before other tasks of the runtime get their turn: about as many small messages as a manager takes in one
+/// batch.
+const READ_TURN: usize = 128 << 10;
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// The peer closed it, or it broke.
+    Lost(String),
+    /// The peer was silent for [`limit::SILENCE`].
+    Silent,
+    /// The peer refused this side, or sent messages of another conversation.
+    Refused(String),
+    /// This side closed it.
+    Closed,
+}
+
+/// Meaning of a peer's silence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Silence {
+    /// None: a client may compute for an hour between two calls.
+    Allowed,
+    /// The peer is dead, unless something of it waits to be read.
+    Ends,
+    /// The peer has given this side up: what waits to be read was sent before that, and is not to be obeyed.
+    Voids,
+}
+
+/// One side of a connection, as [`carry`] sees it.
+pub trait Endpoint {
+    /// Messages that the peer sends.
+    type In: Message;
+
+    /// Called before each wait: writes what was left over, and lets time pass.
+    ///
+    /// # Errors
+    /// If the connection ends now.
+    fn turn(&mut self, now: Instant) -> Result<Turn, End>;
+
+    /// A message has arrived.
+    ///
+    /// # Errors
+    /// If the connection ends with this message.
+    fn on_message(&mut self, message: Incoming<Self::In>) -> Result<(), End>;
+
+    /// Something was read, and its messages were given to [`Endpoint::on_message`].
+    ///
+    /// # Errors
+    /// If the connection ends now.
+    fn on_read(&mut self, now: Instant, decoder: &Decoder<Incoming<Self::In>>) -> Result<(), End>;
+
+    /// The peer sent bytes that are not a message of this conversation.
+    fn on_bad_bytes(&mut self, error: &DecodeError) -> End;
+}
+
+/// What [`carry`] waits for beside the peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The socket takes no more for now.
+    pub is_blocked: bool,
+    /// When the next turn is due at the latest.
+    pub wake_at: Instant,
+}
+
+/// The reading side of a connection, with the part of a message that has arrived.
+#[derive(Debug)]
+pub struct Receiver<In> {
+    reader: ReadHalf,
+    decoder: Decoder<Incoming<In>>,
+    silence: Silence,
+    read_bytes: usize,
+    heard_at: Instant,
+}
+
+/// Carries a connection until it ends. `wake` makes the next turn due.
+pub async fn carry<E: Endpoint>(
+    receiver: &mut Receiver<E::In>,
+    writer: &WriteHalf,
+    wake: &Notify,
+    endpoint: &mut E,
+) -> End {
+    match carry_on(receiver, writer, wake, endpoint).await {
+        Err(end) => end,
+        Ok(never) => match never {},
+    }
+}
+
+async fn carry_on<E: Endpoint>(
+    receiver: &mut Receiver<E::In>,
+    writer: &WriteHalf,
+    wake: &Notify,
+    endpoint: &mut E,
+) -> Result<Infallible, End> {
+    // Bytes that were read behind the handshake.
+    receiver.deliver(Instant::now(), endpoint)?;
+    let mut alarm = pin!(tokio::time::sleep(limit::SILENCE));
+    let mut alarm_at = None;
+    let mut is_silent = false;
+    loop {
+        let now = Instant::now();
+        let turn = endpoint.turn(now)?;
+        let silent_at = receiver.silent_at();
+        let wake_at = silent_at.map_or(turn.wake_at, |at| at.min(turn.wake_at));
+        // The alarm is moved only to an earlier time: one that rings too early costs less than moving it each time.
+        if alarm_at.is_none_or(|at| wake_at < at || at <= now) {
+            alarm.as_mut().reset(wake_at.into());
+            alarm_at = Some(wake_at);
+        }
+        let mut woken = pin!(wake.notified());
+        let event = poll_fn(|context| {
+            let is_due = poll_alarm(alarm.as_mut(), &mut alarm_at, context)
+                | woken.as_mut().poll(context).is_ready()
+                | (turn.is_blocked && is_writable(writer, context)?);
+            match receiver.poll_read(context, endpoint)? {
+                Poll::Ready(true) => Poll::Ready(Ok(Event::Tired)),
+                Poll::Ready(false) => Poll::Ready(Ok(Event::Due)),
+                Poll::Pending if silent_at.is_some_and(|at| now >= at) => Poll::Ready(Ok(Event::Silent)),
+                Poll::Pending if is_due => Poll::Ready(Ok(Event::Due)),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        let was_silent = std::mem::take(&mut is_silent);
+        match event.await? {
+            Event::Due => {}
+            Event::Tired => tokio::task::yield_now().await,
+            Event::Silent if was_silent => return Err(End::Silent),
+            // This process may have stood still: the runtime asks the kernel before the next look.
+            Event::Silent => {
+                is_silent = true;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// What the loop has waited for.
+enum Event {
+    /// The next turn is due.
+    Due,
+    /// The same, and so much was read that others get their turn first.
+    Tired,
+    /// Nothing is there to be read, and the peer's time is over.
+    Silent,
+}
+
+fn poll_alarm(alarm: Pin<&mut Sleep>, alarm_at: &mut Option<Instant>, context: &mut Context<'_>) -> bool {
+    let rings = alarm.poll(context).is_ready();
+    if rings {
+        *alarm_at = None;
+    }
+    rings
+}
+
+fn is_writable(writer: &WriteHalf, context: &mut Context<'_>) -> Result<bool, End> {
+    match writer.poll_ready(context) {
+        Poll::Ready(Ok(())) => Ok(true),
+        Poll::Ready(Err(error)) => Err(End::Lost(error.to_string())),
+        Poll::Pending => Ok(false),
+    }
+}
+
+impl<In: Message> Receiver<In> {
+    /// The reading side of a connection that has just begun; `frames` has what was read of it already.
+    #[must_use]
+    pub fn new(reader: ReadHalf, frames: Frames, silence: Silence) -> Self {
+        Self { reader, decoder: frames.into(), silence, read_bytes: READ_BYTES, heard_at: Instant::now() }
+    }
+
+    /// Makes room for `bytes` for each read, in place of 64 KiB.
+    #[must_use]
+    pub fn with_room(self, bytes: usize) -> Self {
+        Self { read_bytes: bytes, ..self }
+    }
+
+    /// When the peer counts as dead, if it ever does.
+    fn silent_at(&self) -> Option<Instant> {
+        match self.silence {
+            Silence::Allowed => None,
+            Silence::Ends | Silence::Voids => Some(self.heard_at + limit::SILENCE),
+        }
+    }
+
+    /// Reads what is there, and returns true if there may be more than others would want to wait for.
+    fn poll_read<E: Endpoint<In = In>>(
+        &mut self,
+        context: &mut Context<'_>,
+        endpoint: &mut E,
+    ) -> Poll<Result<bool, End>> {
+        let mut turn = 0;
+        while turn < READ_TURN {
+            let mut buffer = self.decoder.room(self.read_bytes);
+            let room = buffer.remaining_mut();
+            let count = match self.reader.poll_read_buf(context, &mut buffer) {
+                Poll::Pending if turn > 0 => return Poll::Ready(Ok(false)),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(End::Lost("the peer closed the connection".to_owned())));
+                }
+                Poll::Ready(Ok(count)) => count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Lost(error.to_string()))),
+            };
+            let now = Instant::now();
+            if self.silence == Silence::Voids && now >= self.heard_at + limit::SILENCE {
+                return Poll::Ready(Err(End::Silent));
+            }
+            self.heard_at = now;
+            turn += count;
+            self.deliver(now, endpoint)?;
+            if count < room {
+                return Poll::Ready(Ok(false));
+            }
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    fn deliver<E: Endpoint<In = In>>(&mut self, now: Instant, endpoint: &mut E) -> Result<(), End> {
+        loop {
+            match self.decoder.next() {
+                Ok(Some(message)) => endpoint.on_message(message)?,
+                Ok(None) => return endpoint.on_read(now, &self.decoder),
+                Err(error) => return Err(endpoint.on_bad_bytes(&error)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use argon_proto::conversation::Control;
+    use argon_proto::conversation::client::ToClient;
+    use argon_proto::frame::Outbox;
+
+    use super::*;
+    use crate::stream::Stream;
+
+    /// Counts messages, and ends the connection with the first.
+    struct Counting(u32);
+
+    impl Endpoint for Counting {
+        type In = ToClient;
+
+        fn turn(&mut self, now: Instant) -> Result<Turn, End> {
+            Ok(Turn { is_blocked: false, wake_at: now + Duration::from_secs(60) })
+        }
+
+        fn on_message(&mut self, _: Incoming<ToClient>) -> Result<(), End> {
+            self.0 += 1;
+            Err(End::Closed)
+        }
+
+        fn on_read(&mut self, _: Instant, _: &Decoder<Incoming<ToClient>>) -> Result<(), End> {
+            Ok(())
+        }
+
+        fn on_bad_bytes(&mut self, error: &DecodeError) -> End {
+            End::Lost(error.to_string())
+        }
+    }
+
+    /// How a connection ends, and how many messages it delivers, if its peer wrote one and then 15 s pass before the next
+    /// read.
+    async fn after_standing_still(silence: Silence) -> (End, u32) {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let mut outbox = Outbox::default();
+        outbox.push(&Control::Ping(1));
+        theirs.write_all(&outbox.into_bytes()).expect("written");
+        ours.set_nonblocking(true).expect("it can be");
+        let ours = Stream::from(tokio::net::UnixStream::from_std(ours).expect("a stream"));
+        let (reader, writer) = ours.split();
+        let mut receiver = Receiver::<ToClient>::new(reader, Frames::default(), silence);
+        receiver.heard_at = Instant::now().checked_sub(limit::SILENCE).expect("the machine runs that long");
+        let mut counting = Counting(0);
+        let wake = Notify::new();
+        let carrying = carry(&mut receiver, &writer, &wake, &mut counting);
+        let end = tokio::time::timeout(Duration::from_secs(60), carrying).await.expect("it ends");
+        drop(theirs);
+        (end, counting.0)
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_waits_to_be_read_after_a_silence_counts_unless_silence_voids_it() {
+        assert!(matches!(after_standing_still(Silence::Allowed).await, (End::Closed, 1)));
+        assert!(matches!(after_standing_still(Silence::Ends).await, (End::Closed, 1)));
+        assert!(matches!(after_standing_still(Silence::Voids).await, (End::Silent, 0)));
+    }
+}

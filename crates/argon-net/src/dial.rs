@@ -1,0 +1,93 @@
+//! Reaching a manager: connect, prove the key, check that the manager holds it too. One try; the caller decides about
+//! another.
+
+use std::io;
+
+use argon_proto::frame::{Frames, Outbox};
+use argon_proto::handshake::{Dialler, MAGIC, Refusal, Welcome};
+use argon_proto::key::{Key, Role};
+use argon_proto::kind;
+use argon_proto::limit::{DIAL_WITHIN, FRAME_BYTES};
+use tokio::net::TcpStream;
+
+use crate::handshake::{Opening, OpeningError};
+use crate::random;
+use crate::stream::Stream;
+
+const NOT_ARGON: &str = "it does not speak the Argon protocol; is that a manager's port?";
+
+/// A manager that has proven the key.
+#[derive(Debug)]
+pub struct Connected {
+    /// The address under which it was reached.
+    pub address: String,
+    /// The connection.
+    pub stream: Stream,
+    /// Bytes that were read behind the handshake.
+    pub frames: Frames,
+    /// The manager's first message.
+    pub welcome: Welcome,
+}
+
+/// Why a manager was not reached.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// There is no connection, or it broke.
+    #[error("the manager at {address} cannot be reached: {why}")]
+    Unreachable {
+        /// The address that was dialled.
+        address: String,
+        /// The reason, for people.
+        why: String,
+    },
+    /// One side refused the other.
+    #[error("the manager at {address} was not joined: {refusal}")]
+    Refused {
+        /// The address that was dialled.
+        address: String,
+        /// The reason.
+        refusal: Refusal,
+    },
+    /// The key does not open the role.
+    #[error("this key does not open the role {0}")]
+    Role(&'static str),
+}
+
+/// Reaches the manager at `address` in the given role.
+///
+/// # Errors
+/// See [`DialError`].
+pub async fn dial(address: &str, key: &Key, role: Role) -> Result<Connected, DialError> {
+    let unreachable = |why: String| DialError::Unreachable { address: address.to_owned(), why };
+    // Before it connects: the manager learns nothing of a key that does not fit.
+    let nonce = random::bytes().map_err(|error| unreachable(error.to_string()))?;
+    let (dialler, hello) = Dialler::hello(key, role, nonce).ok_or(DialError::Role(role.name()))?;
+    match tokio::time::timeout(DIAL_WITHIN, open(address, dialler, &hello)).await {
+        Ok(Ok(connected)) => Ok(connected),
+        Ok(Err(OpeningError::Broken(error))) => Err(unreachable(error.to_string())),
+        Ok(Err(OpeningError::Refused(refusal))) => {
+            Err(DialError::Refused { address: address.to_owned(), refusal })
+        }
+        Err(_) => Err(unreachable(format!("it did not answer within {} s", DIAL_WITHIN.as_secs()))),
+    }
+}
+
+async fn open(address: &str, mut dialler: Dialler, hello: &[u8]) -> Result<Connected, OpeningError> {
+    let stream = connect(address).await?;
+    let channel = stream.channel();
+    let mut opening = Opening::new(stream, FRAME_BYTES, usize::MAX, NOT_ARGON);
+    let mut out = Outbox::default();
+    out.push_raw(&MAGIC);
+    out.push_frame(kind::HELLO, hello);
+    opening.send(&mut out).await?;
+    let challenge = opening.frame(kind::CHALLENGE).await?;
+    out.push_frame(kind::PROOF, &dialler.proof(&challenge, &channel)?);
+    opening.send(&mut out).await?;
+    let welcome = dialler.check(&opening.frame(kind::WELCOME).await?)?;
+    Ok(Connected { address: address.to_owned(), stream: opening.stream, frames: opening.frames, welcome })
+}
+
+/// A connection that carries bytes. Encryption begins here on this side.
+async fn connect(address: &str) -> io::Result<Stream> {
+    Ok(TcpStream::connect(address).await?.into())
+}

@@ -1,0 +1,34 @@
+//! The network of Argon: how a connection is dialled, accepted, proven and carried, and where keys are kept.
+//!
+//! Everything here moves bytes and keeps time. What the messages mean is decided by the crates that use it: the client,
+//! the manager, the worker and the commands. [`Stream`] is the only place that knows what carries the bytes, so that
+//! encryption has one place to go.
+//!
+//! | task | module |
+//! |---|---|
+//! | reach a manager once | [`dial()`] |
+//! | let peers in (feature `listen`) | `accept`, `listen` |
+//! | carry the frames of a connection, both ways, until it ends | [`carrier`] |
+//! | the same, for an owner on the same thread who sends messages | [`connection`] |
+//! | find, make and write a key file | [`key_file`] |
+//! | read an address as people write it | [`address`] |
+//! | prepare the heap for big payloads | [`memory`] |
+
+#[cfg(feature = "listen")]
+pub mod accept;
+pub mod address;
+pub mod carrier;
+pub mod connection;
+pub mod dial;
+mod handshake;
+pub mod key_file;
+#[cfg(feature = "listen")]
+pub mod listen;
+pub mod memory;
+pub mod random;
+mod stream;
+
+pub use carrier::{End, Receiver, Silence};
+pub use connection::{Connection, Inbox};
+pub use dial::{Connected, DialError, dial};
+pub use stream::{ReadHalf, Stream, WriteHalf};

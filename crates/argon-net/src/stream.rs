@@ -1,0 +1,201 @@
+//! What carries the bytes of a connection: TCP, or the Unix socket between a task and its worker.
+//!
+//! Encryption belongs here: a further variant of [`Stream`] and its halves, whose [`Stream::channel`] binds the proof of
+//! the key to the certificate. No other module looks inside.
+
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use argon_proto::frame::Outbox;
+use argon_proto::handshake::PLAIN_CHANNEL;
+use argon_proto::limit;
+use bytes::BufMut;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
+
+/// Silence after which keepalive asks the peer's kernel.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+/// Time between two such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+
+/// An open connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// Between machines, or on one.
+    Tcp(TcpStream),
+    /// Between a task and its worker.
+    Unix(UnixStream),
+}
+
+/// The reading side of a [`Stream`].
+#[derive(Debug)]
+pub enum ReadHalf {
+    /// Of [`Stream::Tcp`].
+    Tcp(tcp::OwnedReadHalf),
+    /// Of [`Stream::Unix`].
+    Unix(unix::OwnedReadHalf),
+}
+
+/// The writing side of a [`Stream`]. Dropping it ends what the peer reads.
+#[derive(Debug)]
+pub enum WriteHalf {
+    /// Of [`Stream::Tcp`].
+    Tcp(tcp::OwnedWriteHalf),
+    /// Of [`Stream::Unix`].
+    Unix(unix::OwnedWriteHalf),
+}
+
+impl From<TcpStream> for Stream {
+    /// Sets the options that every TCP connection has: no delay, keepalive, and a bound on unanswered bytes. Options that
+    /// the kernel lacks are left out.
+    fn from(stream: TcpStream) -> Self {
+        let socket = SockRef::from(&stream);
+        let keepalive =
+            TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(3);
+        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_tcp_keepalive(&keepalive);
+        let _ = socket.set_tcp_user_timeout(Some(limit::SILENCE));
+        Self::Tcp(stream)
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
+
+impl Stream {
+    /// The channel binding of the handshake's proofs.
+    #[must_use]
+    pub fn channel(&self) -> [u8; 32] {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => PLAIN_CHANNEL,
+        }
+    }
+
+    /// The two sides, for a connection that reads and writes at the same time.
+    #[must_use]
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Self::Tcp(stream) => {
+                let (reader, writer) = stream.into_split();
+                (ReadHalf::Tcp(reader), WriteHalf::Tcp(writer))
+            }
+            Self::Unix(stream) => {
+                let (reader, writer) = stream.into_split();
+                (ReadHalf::Unix(reader), WriteHalf::Unix(writer))
+            }
+        }
+    }
+
+    /// Reads once; 0 bytes at the end of the stream.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn read(&mut self, buffer: &mut impl BufMut) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read_buf(buffer).await,
+            Self::Unix(stream) => stream.read_buf(buffer).await,
+        }
+    }
+
+    /// Writes everything that waits in `outbox`.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn write_all(&mut self, outbox: &mut Outbox) -> io::Result<()> {
+        while !outbox.write_with(|slices| self.try_write(slices))? {
+            match self {
+                Self::Tcp(stream) => stream.writable().await?,
+                Self::Unix(stream) => stream.writable().await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(slices),
+            Self::Unix(stream) => stream.try_write_vectored(slices),
+        }
+    }
+}
+
+impl ReadHalf {
+    /// Reads once, as soon as there is something; 0 bytes at the end of the stream. A read that does not fill the buffer
+    /// has emptied the socket. Tokio knows that, and the next call asks the kernel whether to read before it reads.
+    pub fn poll_read_buf(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut impl BufMut,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(reader) => pin!(reader.read_buf(buffer)).poll(context),
+            Self::Unix(reader) => pin!(reader.read_buf(buffer)).poll(context),
+        }
+    }
+}
+
+impl WriteHalf {
+    /// Writes what the kernel takes now. Returns true if nothing is left.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub fn write(&self, outbox: &mut Outbox) -> io::Result<bool> {
+        outbox.write_with(|slices| match self {
+            Self::Tcp(writer) => writer.try_write_vectored(slices),
+            Self::Unix(writer) => writer.try_write_vectored(slices),
+        })
+    }
+
+    /// Waits until the kernel takes more. One task at a time may wait.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(writer) => writer.as_ref().poll_write_ready(context),
+            Self::Unix(writer) => writer.as_ref().poll_write_ready(context),
+        }
+    }
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(reader) => Pin::new(reader).poll_read(context, buffer),
+            Self::Unix(reader) => Pin::new(reader).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for WriteHalf {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(writer) => Pin::new(writer).poll_write(context, bytes),
+            Self::Unix(writer) => Pin::new(writer).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(writer) => Pin::new(writer).poll_flush(context),
+            Self::Unix(writer) => Pin::new(writer).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(writer) => Pin::new(writer).poll_shutdown(context),
+            Self::Unix(writer) => Pin::new(writer).poll_shutdown(context),
+        }
+    }
+}
