@@ -17,7 +17,9 @@ impl Pool {
         let of_kind = || self.runners.iter().filter(|runner| runner.kind == kind && !runner.is_leaving());
         let spare = of_kind().filter(|runner| runner.family.is_none()).count();
         let mut missing = self.spares_wanted(of_kind().count() - spare).saturating_sub(spare);
-        if self.must_probe_any() && !of_kind().any(|runner| runner.is_starting()) {
+        // Nobody else would find out that runners come up again: a worker that could not start any takes no attempts.
+        let must_try = self.must_probe_any() || self.is_helpless(kind);
+        if must_try && !of_kind().any(|runner| runner.is_starting()) {
             missing = missing.max(1);
         }
         while missing > 0 && self.may_try(now, kind) {

@@ -13,6 +13,8 @@ use crate::time::Time;
 
 /// So many waiting attempts for each slot are looked at; those behind have time.
 const LOOK_AHEAD: usize = 4;
+/// Runners for each slot that start at once at most, for attempts that come and go.
+const STARTING_PER_SLOT: usize = 2;
 /// A task that ends sooner is waited for rather than that the runner of other sessions ends for a new one, microseconds.
 const WORTH_A_START_US: u64 = 5_000;
 
@@ -41,7 +43,8 @@ impl Pool {
             && let Some(key) = self.front().map(|waiting| waiting.key)
             && self.start_in_place(now, QueuePlace { lane: self.front_lane(), at: 0 }, key, out)
         {}
-        if self.free_slots() > 0 && self.front().is_some() {
+        // Where nothing may start, a runner for an attempt would only take the place of one for another, in turns.
+        if self.free_slots() > 0 && self.may_start(now) && self.front().is_some() {
             self.supply(now, out);
         }
     }
@@ -130,13 +133,12 @@ impl Pool {
         // A slot for each runner that starts, so that no more are started than can run.
         let mut prospects = self.free_slots();
         let mut started = [0; 3];
-        let may_start = self.may_start(now);
         for (place, key) in wanted {
             let place = QueuePlace { at: place.at - started[place.lane], ..place };
             if self.free_slots() == 0 {
                 return;
             }
-            if may_start && self.start_in_place(now, place, key, out) {
+            if self.start_in_place(now, place, key, out) {
                 started[place.lane] += 1;
                 prospects = prospects.saturating_sub(1);
             } else if let Some(at) = coming.iter().position(|id| self.runners[*id].suits(key)) {
@@ -150,7 +152,10 @@ impl Pool {
 
     /// Starts a runner for an attempt; `false` if it has to wait.
     fn start_runner_for(&mut self, now: Time, key: RunnerKey, out: &mut Vec<Effect>) -> bool {
-        if !self.may_try(now, key.kind) || self.is_worth_waiting(now, key) {
+        // Those that started for attempts which went elsewhere meanwhile are on their way, too.
+        let starting = self.runners.iter().filter(|runner| runner.is_starting()).count();
+        let too_many = starting >= STARTING_PER_SLOT * self.settings.slots;
+        if too_many || !self.may_try(now, key.kind) || self.is_worth_waiting(now, key) {
             return false;
         }
         // If its template is just starting, the attempt counts on that.
