@@ -1,6 +1,6 @@
 //! Everything that can happen in the simulated world.
 
-use argon_core::pool::RunnerId;
+use argon_core::pool::{RunnerId, TemplateKey};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::handshake::Refusal;
@@ -41,6 +41,8 @@ pub(crate) enum Packet {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RunnerDoes {
     Ready,
+    /// The template has forked it.
+    Forked,
     FailToStart,
     FailToSpawn,
     Finish {
@@ -54,6 +56,13 @@ pub(crate) enum RunnerDoes {
     End {
         signal: Option<i32>,
     },
+}
+
+/// What a template process does by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TemplateDoes {
+    Ready,
+    End,
 }
 
 /// Something that happens at a moment. `incarnation` tells a process from the one that was at its place before.
@@ -119,6 +128,14 @@ pub(crate) enum Event {
         incarnation: u32,
         runner: RunnerId,
         does: RunnerDoes,
+    },
+    Template {
+        worker: usize,
+        incarnation: u32,
+        key: TemplateKey,
+        /// Tells a process from the one that was there before.
+        number: u64,
+        does: TemplateDoes,
     },
     ClientSubmits {
         task: usize,

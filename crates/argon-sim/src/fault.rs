@@ -51,6 +51,8 @@ pub enum FaultKind {
     StarveWorker(usize),
     /// One runner of a worker is killed.
     KillRunner(usize),
+    /// One template of a worker is killed.
+    KillTemplate(usize),
     /// A client is killed for good.
     KillClient(usize),
     /// A client's process stands still.
@@ -90,10 +92,10 @@ pub(crate) fn mixed(shape: &Shape, span: u64, random: &mut Random) -> Vec<Fault>
 fn draw(theme: u64, shape: &Shape, random: &mut Random) -> FaultKind {
     let kind = match theme {
         1 => random.below(4),
-        2 => 4 + random.below(5),
+        2 => random.one_of(&[4, 5, 6, 7, 8, 17]),
         3 => 11 + random.below(6),
         4 => random.one_of(&[0, 0, 4, 11]),
-        _ => random.below(17),
+        _ => random.below(18),
     };
     let worker = random.index(shape.workers);
     let client = random.index(shape.clients);
@@ -115,6 +117,7 @@ fn draw(theme: u64, shape: &Shape, random: &mut Random) -> FaultKind {
         11 | 12 => FaultKind::Cut(dialler),
         13 => FaultKind::CutAll,
         14 => FaultKind::Blackhole(dialler),
+        17 => FaultKind::KillTemplate(worker),
         _ => {
             let (up, down) = random.one_of(&[(true, true), (true, false), (false, true)]);
             FaultKind::Partition { dialler, up, down }

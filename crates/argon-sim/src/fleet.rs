@@ -40,6 +40,10 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
         slowness: 1,
         spare_bytes: 1 << 20,
         cache_bytes: 1 << 20,
+        has_templates: true,
+        runners_max: 8 * fleet.slots,
+        runner_memory_mib: 1 << 20,
+        waiting_max: 64 * fleet.slots,
         look_every: (fleet.tasks as u64 / 8).max(1),
     };
     let tasks = (0..fleet.tasks as u64)
@@ -57,6 +61,7 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
             backoff_ms: 0,
             bytes: 8,
             memory_mib: 0,
+            leaves: false,
             blobs: Vec::new(),
             cancel_after: None,
             collect: (0, 0),

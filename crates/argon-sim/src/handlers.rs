@@ -10,5 +10,6 @@ mod network;
 mod peer_messages;
 mod runners;
 mod tasks;
+mod templates;
 mod worker;
 mod worker_messages;

@@ -51,6 +51,8 @@ pub struct TaskPlan {
     pub blobs: Vec<u8>,
     /// Memory limit: tasks that differ in it need different runners.
     pub memory_mib: u32,
+    /// Its runner is not what it was, and leaves when the task has ended.
+    pub leaves: bool,
     /// How long after its submission the client cancels it, if it does.
     pub cancel_after: Option<u64>,
     /// Who collects a detached task, and how long after it was accepted.
@@ -86,6 +88,11 @@ impl Plan {
         Self { seed, shape, tasks, faults }
     }
 
+    /// True if nothing goes wrong, so that delays are bounded.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// The time after which nothing new is planned.
     pub(crate) fn quiet_from(&self) -> u64 {
         let tasks = self.tasks.iter().map(|task| task.at + task.cancel_after.unwrap_or(0));
@@ -111,6 +118,8 @@ struct Flavour {
     never_twice: u64,
     failing: u64,
     cancelled: u64,
+    /// Percent of the tasks whose runners leave.
+    leaving: u64,
     /// Percent of the tasks that name blobs.
     shared: u64,
     big: usize,
@@ -125,6 +134,7 @@ impl Flavour {
             never_twice: random.one_of(&[0, 15, 50]),
             failing: random.one_of(&[0, 10, 40]),
             cancelled: random.one_of(&[0, 5, 25]),
+            leaving: random.one_of(&[0, 10, 60]),
             shared: random.one_of(&[0, 50, 100]),
             big: random.one_of(&[16, 600]),
         }
@@ -168,6 +178,7 @@ impl Flavour {
             bytes: 8 + random.index(self.big),
             blobs: if random.percent(self.shared) { names(random) } else { Vec::new() },
             memory_mib: if random.percent(10) { 64 } else { 0 },
+            leaves: random.percent(self.leaving),
             cancel_after: random.percent(self.cancelled).then(|| random.spread(1, 10_000_000)),
             collect: (random.index(shape.clients), random.spread(1, 5_000_000)),
         }

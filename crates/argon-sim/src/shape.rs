@@ -37,6 +37,14 @@ pub struct Shape {
     pub cache_bytes: u64,
     /// Steps between two looks at the invariants.
     pub look_every: u64,
+    /// Workers fork their runners from templates.
+    pub has_templates: bool,
+    /// Idle runners that a worker keeps.
+    pub runners_max: usize,
+    /// Memory of all idle runners of a worker, MiB. A simulated one takes from 1 to 64.
+    pub runner_memory_mib: u64,
+    /// Tasks that may wait for their own tasks at one worker.
+    pub waiting_max: usize,
     /// How many times as long a task takes that begins on a worker while that is slow: each of them is, in its turn,
     /// one second in three.
     pub slowness: u64,
@@ -72,6 +80,10 @@ impl Shape {
             unsettled_bytes: if random.percent(20) { 2_000 } else { 64 << 20 },
             spare_bytes: random.one_of(&[0, 200, 1 << 20]),
             cache_bytes: random.one_of(&[0, 200, 1 << 20]),
+            has_templates: random.percent(70),
+            runners_max: random.one_of(&[1, 4, 16, 16]),
+            runner_memory_mib: random.one_of(&[32, 1_000_000]),
+            waiting_max: random.one_of(&[2, 256, 256, 256]),
             look_every: 1,
             slowness: 1,
         }

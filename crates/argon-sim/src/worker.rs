@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::OutcomeBatch;
-use argon_core::pool::{Pool, RunnerId};
-use argon_proto::{Outcome, Task, WorkerId};
+use argon_core::pool::{Pool, RunnerId, TemplateKey};
+use argon_proto::{Family, Outcome, Task, WorkerId};
 
 use crate::clock::Clock;
 use crate::dial_state::DialState;
@@ -34,15 +34,32 @@ pub(crate) struct WorkerProcess {
     pub(crate) is_draining: bool,
     pub(crate) clock: Clock,
     pub(crate) runners: BTreeMap<RunnerId, Runner>,
+    pub(crate) templates: BTreeMap<TemplateKey, Template>,
+    /// Template processes that were started.
+    pub(crate) last_template: u64,
     pub(crate) timer: Option<u64>,
     /// Whether the pool was told that a manager is found.
     pub(crate) is_linked: bool,
     pub(crate) steps: u64,
 }
 
-/// A runner process.
+/// A template process.
 #[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) number: u64,
+    pub(crate) is_ready: bool,
+}
+
+/// A runner process.
+#[derive(Debug, Default)]
 pub(crate) struct Runner {
+    /// The template that was asked to fork it and has not.
+    pub(crate) awaits_fork_of: Option<TemplateKey>,
+    pub(crate) is_ready: bool,
+    /// It ends by itself, or was told to: it takes nothing more.
+    pub(crate) is_leaving: bool,
+    /// The family of sessions whose tasks it has executed.
+    pub(crate) family: Option<Family>,
     /// Counts its tasks, so that the end of an earlier one is known as such.
     pub(crate) run: u64,
     pub(crate) task: Option<Task>,

@@ -66,6 +66,9 @@ impl World {
             Event::Runner { worker, incarnation, runner, does } => {
                 self.on_runner(worker, incarnation, runner, does);
             }
+            Event::Template { worker, incarnation, key, number, does } => {
+                self.on_template(worker, incarnation, key, number, does);
+            }
             Event::ClientSubmits { task } => self.on_client_submits(task),
             Event::ClientCancels { task } => self.on_client_cancels(task),
             Event::ClientCollects { task } => self.on_client_collects(task),
@@ -86,7 +89,8 @@ impl World {
             Event::Dial { worker, .. }
             | Event::WorkerBeat { worker, .. }
             | Event::WorkerTimer { worker, .. }
-            | Event::Runner { worker, .. } => Dialler::Worker(*worker),
+            | Event::Runner { worker, .. }
+            | Event::Template { worker, .. } => Dialler::Worker(*worker),
             Event::ClientSubmits { task } | Event::ClientCancels { task } => {
                 Dialler::Client(self.plan.tasks[*task].client)
             }

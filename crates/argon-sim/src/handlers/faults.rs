@@ -27,6 +27,7 @@ impl World {
             FaultKind::DrainWorker { worker, by_operator } => self.drain(worker, by_operator),
             FaultKind::StarveWorker(worker) => self.workers[worker].starved += 1,
             FaultKind::KillRunner(worker) => self.kill_runner(worker),
+            FaultKind::KillTemplate(worker) => self.kill_template(worker),
             FaultKind::KillClient(client) => self.end_client(client),
             FaultKind::FreezeClient(client) => self.clients[client].frozen += 1,
             FaultKind::Cut(dialler) => self.cut(dialler),
@@ -60,6 +61,7 @@ impl World {
             FaultKind::BreakStore
             | FaultKind::DrainWorker { .. }
             | FaultKind::KillRunner(_)
+            | FaultKind::KillTemplate(_)
             | FaultKind::KillClient(_)
             | FaultKind::Cut(_)
             | FaultKind::CutAll

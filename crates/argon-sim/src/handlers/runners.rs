@@ -1,8 +1,6 @@
 //! Virtual runners: what a task does once it is handed over.
 
-use std::collections::VecDeque;
-
-use argon_core::pool::{Blame, Exit, Input, RunnerId};
+use argon_core::pool::{Blame, Exit, Input, RunnerId, TemplateKey};
 use argon_proto::AttemptId;
 use argon_proto::{Codec, Outcome, OutcomeHead, Status, Task};
 use bytes::Bytes;
@@ -16,19 +14,29 @@ use crate::world::World;
 const SLOW_TURN_US: u64 = 1_000_000;
 
 impl World {
-    pub(crate) fn spawn_runner(&mut self, worker: usize, id: RunnerId) {
-        let wait = self.random.spread(1_000, 60_000);
+    pub(crate) fn spawn_runner(&mut self, worker: usize, id: RunnerId, template: Option<TemplateKey>) {
+        self.judge_template(worker, id, template);
         let is_starved = self.workers[worker].starved > 0;
-        let (wait, does) = match is_starved {
-            // The answer comes at once, as fork's does.
-            true if self.random.percent(50) => (0, RunnerDoes::FailToSpawn),
-            true => (wait, RunnerDoes::FailToStart),
-            false if self.random.percent(1) => (wait, RunnerDoes::FailToStart),
-            false => (wait, RunnerDoes::Ready),
+        // Most forks take a moment, some much longer.
+        let slowest_fork = if self.random.percent(3) { 400_000 } else { 2_000 };
+        let wait = match template {
+            Some(_) => self.random.spread(50, slowest_fork),
+            None => self.random.spread(1_000, 60_000),
         };
+        let fails = is_starved || self.random.percent(1) && !self.plan.is_calm();
+        let (wait, does) = match template {
+            // The answer comes at once, as that of a system call does.
+            _ if fails && self.random.percent(50) => (0, RunnerDoes::FailToSpawn),
+            _ if fails => (wait, RunnerDoes::FailToStart),
+            Some(_) => (wait, RunnerDoes::Forked),
+            None => (wait, RunnerDoes::Ready),
+        };
+        self.trace.note(self.now, [15, worker as u64, id.0], || {
+            format!("worker {worker} makes runner {} from {template:?}: {does:?} in {wait} µs", id.0)
+        });
         if let Some(process) = &mut self.workers[worker].process {
-            let (ahead, unread) = (VecDeque::new(), VecDeque::new());
-            process.runners.insert(id, Runner { run: 0, task: None, ahead, unread });
+            let awaits_fork_of = template.filter(|_| does != RunnerDoes::FailToStart);
+            process.runners.insert(id, Runner { awaits_fork_of, ..Runner::default() });
         }
         self.runner_will(worker, id, wait, does);
     }
@@ -39,7 +47,8 @@ impl World {
         let Some(runner) = self.runner(worker, id) else {
             return self.oracle.fail(format!("{attempt:?} was handed to a runner that is not there"));
         };
-        if runner.task.is_some() {
+        // One that leaves claims nothing more; what stands in its pipe is taken back.
+        if runner.task.is_some() || runner.is_leaving {
             runner.ahead.push_back(task);
         } else {
             self.hand(worker, id, task);
@@ -74,8 +83,17 @@ impl World {
             return self.oracle.fail(format!("{attempt:?} was handed to a runner that is not there"));
         };
         runner.run += 1;
+        let family = task.head.id.session.family();
+        let before = *runner.family.get_or_insert(family);
         runner.task = Some(task);
-        let run = runner.run;
+        let (run, is_leaving) = (runner.run, runner.is_leaving);
+        if before != family {
+            self.oracle.fail(format!("runner {} of worker {worker} serves {before:?} and {family:?}", id.0));
+        }
+        if is_leaving {
+            self.oracle
+                .fail(format!("{attempt:?} was handed to runner {} of worker {worker}, which leaves", id.0));
+        }
         let does = match behaviour {
             TaskBehaviour::Return | TaskBehaviour::Throw => RunnerDoes::Finish { run },
             TaskBehaviour::Die => RunnerDoes::Die { run },
@@ -102,15 +120,26 @@ impl World {
         };
         let (run, task) = (runner.run, runner.task.clone());
         let input = match does {
-            RunnerDoes::Ready => Input::RunnerReady { runner: id, takes_prefetch: true },
+            RunnerDoes::Ready => {
+                runner.is_ready = true;
+                Input::RunnerReady { runner: id, takes_prefetch: true }
+            }
+            RunnerDoes::Forked => {
+                runner.awaits_fork_of = None;
+                let wait = self.random.spread(100, 2_000);
+                return self.runner_will(worker, id, wait, RunnerDoes::Ready);
+            }
             RunnerDoes::Finish { run: which } => {
                 let Some(task) = task.filter(|_| run == which) else {
                     return;
                 };
                 runner.task = None;
-                let next = runner.ahead.pop_front();
                 let outcome = self.outcome_of(worker, &task);
                 self.oracle.ended(attempt_of(&task), outcome.head.status);
+                if outcome.head.leaves {
+                    return self.leave(worker, id, outcome);
+                }
+                let next = self.runner(worker, id).and_then(|runner| runner.ahead.pop_front());
                 if let Some(runner) = self.runner(worker, id) {
                     runner.unread.push_back(outcome);
                 }
@@ -147,6 +176,18 @@ impl World {
         self.step_worker(worker, input);
     }
 
+    /// A runner that is not what it was writes its last outcome, and exits.
+    fn leave(&mut self, worker: usize, id: RunnerId, outcome: Outcome) {
+        if let Some(runner) = self.runner(worker, id) {
+            runner.is_leaving = true;
+            runner.unread.push_back(outcome);
+        }
+        let wait = self.random.spread(1, 3_000);
+        self.runner_will(worker, id, wait, RunnerDoes::Heard);
+        let wait = self.random.spread(1, 3_000);
+        self.runner_will(worker, id, wait, RunnerDoes::End { signal: None });
+    }
+
     fn worker_hears(&mut self, worker: usize, id: RunnerId) {
         while let Some(outcome) = self.runner(worker, id).and_then(|runner| runner.unread.pop_front()) {
             self.step_worker(worker, Input::RunnerFinished { runner: id, outcome });
@@ -168,7 +209,7 @@ impl World {
                 status: if throws { Status::Error } else { Status::Ok },
                 codec: Codec::Own,
                 run_us: self.time_on(worker, plan.run_us),
-                leaves: false,
+                leaves: plan.leaves,
             },
             report: Bytes::new(),
             payload: bytes.into(),

@@ -35,10 +35,10 @@ impl World {
             term_grace: Duration::from_millis(500),
             lease: Duration::from_secs(15),
             unsettled_bytes: shape.unsettled_bytes,
-            has_templates: false,
-            runners_max: Settings::default_runners_max(shape.slots),
-            runner_memory: u64::MAX,
-            waiting_max: Settings::default_waiting_max(shape.slots),
+            has_templates: shape.has_templates,
+            runners_max: shape.runners_max,
+            runner_memory: shape.runner_memory_mib << 20,
+            waiting_max: shape.waiting_max,
         };
         let process = WorkerProcess {
             id: WorkerId(self.random.id()),
@@ -48,6 +48,8 @@ impl World {
             is_draining: false,
             clock,
             runners: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            last_template: 0,
             timer: None,
             is_linked: false,
             steps: 0,
@@ -92,8 +94,12 @@ impl World {
                 process.gate.assert_invariants();
             }
         }
+        let makes_runners = effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. }));
         for effect in effects {
             self.on_pool_effect(worker, effect);
+        }
+        if makes_runners {
+            self.judge_processes(worker);
         }
         self.flush_worker(worker);
         self.arm_worker(worker);
@@ -137,7 +143,7 @@ impl World {
 
     fn on_pool_effect(&mut self, worker: usize, effect: Effect) {
         match effect {
-            Effect::Spawn { runner, .. } => self.spawn_runner(worker, runner),
+            Effect::Spawn { runner, template, .. } => self.spawn_runner(worker, runner, template),
             Effect::Hand { runner, task } => {
                 self.judge_handed_blobs(worker, &task);
                 self.hand(worker, runner, task);
@@ -151,6 +157,14 @@ impl World {
                 self.oracle.fail(format!("worker {worker} was told to run a command as {runner:?}"));
             }
             Effect::Retire { runner } => {
+                if let Some(process) = &mut self.workers[worker].process
+                    && let Some(runner) = process.runners.get_mut(&runner)
+                {
+                    runner.is_leaving = true;
+                }
+                self.trace.note(self.now, [16, worker as u64, runner.0], || {
+                    format!("worker {worker} retires runner {}", runner.0)
+                });
                 self.runner_will(worker, runner, 1_000, RunnerDoes::End { signal: None });
             }
             Effect::Signal { runner, signal } => {
@@ -162,8 +176,12 @@ impl World {
                     self.runner_will(worker, runner, wait, end);
                 }
             }
-            Effect::StartTemplate { .. } | Effect::EndTemplate { .. } | Effect::ReportFallback { .. } => {
-                self.oracle.fail(format!("worker {worker} was told of a template, and has none"));
+            Effect::StartTemplate { key } => self.start_template(worker, key),
+            Effect::EndTemplate { key } => self.end_template(worker, key),
+            Effect::ReportFallback { key, why } => {
+                self.trace.note(self.now, [14, worker as u64, 0], || {
+                    format!("worker {worker} does without the template {key:?}: {why}")
+                });
             }
             Effect::Tell(message) => self.tell_manager(worker, message),
             Effect::Leave => {
@@ -180,6 +198,11 @@ impl World {
     }
 
     fn tell_manager(&mut self, worker: usize, message: FromWorker) {
+        if let FromWorker::Outcome(outcome) = &message
+            && outcome.head.leaves
+        {
+            self.oracle.fail(format!("worker {worker} relays the flag LEAVES of {:?}", outcome.head.id));
+        }
         let is_linked = self.workers[worker].process.as_ref().is_some_and(|process| process.is_linked);
         if !is_linked {
             self.oracle.fail(format!("worker {worker} tells {} without a manager", message.brief()));
@@ -282,13 +305,15 @@ impl World {
         let Some(now) = place.process.as_ref().map(|process| process.clock.read(self.now)) else {
             return;
         };
-        if place.dial.open().is_none() {
+        let (is_open, heard) = (place.dial.open().is_some(), place.dial.heard);
+        self.measure_runners(worker);
+        if !is_open {
             return;
         }
-        if now.since(Time(place.dial.heard)) > SILENCE {
+        if now.since(Time(heard)) > SILENCE {
             return self.lose_connection(dialler);
         }
-        if now.since(Time(place.dial.said)) >= PING_AFTER {
+        if now.since(Time(self.workers[worker].dial.said)) >= PING_AFTER {
             self.send_if_open(worker, Packet::Ping);
         }
     }
