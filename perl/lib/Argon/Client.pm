@@ -37,7 +37,7 @@ sub new {
         sub { return $CONNECTION_OPTION{ $_[0] } || Argon::Client::Options::is_known($_[0]) }, @arguments);
     my %defaults = map { $_ => $given{$_} } grep { !$CONNECTION_OPTION{$_} } keys %given;
     my $session = Argon::Client::Session->new(
-        addresses      => [Argon::Client::Net::Address::all(@given{qw(host port hosts)})],
+        _way(\%given),
         key            => $given{key},
         give_up_after  => scalar Argon::Client::Options::seconds(\%given, 'give_up_after'),
         remote_modules => $given{remote_modules} // 1,
@@ -55,6 +55,29 @@ sub new {
     $session->attach($given{loop}) if $given{loop};
     $self->connect if $given{connect};
     return $self;
+}
+
+# The one client of the task that this process executes.
+my $current;
+
+sub current {
+    my ($class) = @_;
+    require Argon::Client::InTask;
+    Argon::Client::InTask->here
+        or die Argon::Error->new(kind => 'option', message => 'Argon::Client: current is the client of a task, and this program is not'
+            . ' in one: make a client with the address of a manager, Argon::Client->new(host => ..., port => ...)');
+    return $current ||= $class->new;
+}
+
+# Where the session connects to: addresses of managers; inside of a task without an address, its own worker.
+sub _way {
+    my ($given) = @_;
+    my $task = grep({defined} @{$given}{qw(host port hosts key)}) || !defined $ENV{ARGON_WORKER_SOCKET} ? undef : do {
+        require Argon::Client::InTask;
+        Argon::Client::InTask->here;
+    };
+    return (addresses => [$task], task => $task) if $task;
+    return (addresses => [Argon::Client::Net::Address::all(@{$given}{qw(host port hosts)})]);
 }
 
 sub connect {

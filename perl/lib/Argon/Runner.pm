@@ -17,6 +17,7 @@ use Argon::Runner::Kernel  ();
 use Argon::Runner::LeasePipe  ();
 use Argon::Runner::Leftovers ();
 use Argon::Runner::Code    ();
+use Argon::Runner::Library ();
 use Argon::Runner::Modules ();
 use Argon::Runner::FastPath   ();
 use Argon::Runner::Reset   ();
@@ -37,7 +38,10 @@ sub start {
     $self->{shared}  = Argon::Runner::SharedValues->new;
     delete $ENV{ARGON_RUNNER_FD};
     $self->{claims} = Argon::Runner::LeasePipe->new($self->{socket}, scalar($leases // Argon::Runner::LeasePipe::inherited()));
+    Argon::Runner::Library->install;
     $self->{modules}->install;
+    # What a task returns is data; only what it sends to other tasks brings code along.
+    $Argon::Data::Graph::IS_IN_RUNNER = 1;
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();
     $self->{reset} = Argon::Runner::Reset->new;
@@ -117,6 +121,7 @@ sub execute {
     my ($ok, $list) = $self->_call($task, $payload);
     $self->_end_child($ok, $list) if $$ != $self->{process};
     $self->{shared}->end_task;
+    Argon::Client::InTask::end_task() if $INC{'Argon/Client/InTask.pm'};
     my $run_us = int 1e6 * (Time::HiRes::time() - $begun);
     $self->{reset}->quiet;
     my ($status, $bytes) = _encode($ok, $list, $codec);

@@ -17,7 +17,8 @@ sub new {
     my %given     = %{ $options || {} };
     my $read_only = delete $given{read_only} ? 1 : 0;
     _refuse("there is no option '$_'; the only one is read_only") for sort keys %given;
-    my $bytes = Argon::Data::encode([$value]);
+    # It goes to tasks, so classes and code come with it, also from inside of a task.
+    my $bytes = do { no warnings 'once'; local $Argon::Data::Graph::IS_IN_RUNNER = 0; Argon::Data::encode([$value]) };
     _refuse('the value takes ' . length($bytes) . ' bytes, more than the ' . PAYLOAD_BYTES_MAX . ' that one may have')
         if length $bytes > PAYLOAD_BYTES_MAX;
     _refuse('a read-only value cannot hold code, nor objects of classes that are written in the script')

@@ -45,7 +45,7 @@ END
 my $app = { inner => { client => $client, list => [$client, $client] }, n => 2 };
 bless $app->{inner}, 'Inner';
 sub Inner::client { return $_[0]{client} }
-my $left = qr/this Argon::Client was left in the program that sent the task, process $$ on \S+; make a client in the task or return what is to be called at \Q$0\E line \d+\.\n\z/;
+my $left = qr/this Argon::Client was left in the program that sent the task, process $$ on \S+; in a task use Argon::Client->current, or return what is to be called at \Q$0\E line \d+\.\n\z/;
 
 # inside the task
 {
@@ -98,7 +98,7 @@ my $left = qr/this Argon::Client was left in the program that sent the task, pro
     is ref $gone->get, 'Argon::Left', 'one that ended meanwhile stays a placeholder';
     my $made = $client->queue(sub { require Argon::Client; [Argon::Client->new(@_)] }, [@address])->[0];
     is eval { $made->queue(sub {1}); 1 }, undef, 'a client that a task returns is a placeholder';
-    like $@, qr/\Athis Argon::Client was left in the task that made it, process \d+ on \S+; make a client/, '    in words';
+    like $@, qr/\Athis Argon::Client was left in the task that made it, process \d+ on \S+; in a task use Argon::Client->current/, '    in words';
     isnt $@ =~ /process (\d+)/ && $1, $$, '    that name the process of the task';
 }
 

@@ -74,7 +74,7 @@ is $client->queue(sub {"$app"}), 'App5', 'an overloaded operator travels';
 is $client->queue(sub { App->new->work(1) }), 21, 'a class that is named travels';
 is $client->queue(sub { ref $_[0] }, [App->new]), 'App', 'an object as argument travels';
 
-my $left = qr/this Argon::Client was left in the program that sent the task, process $$ on \S+; make a client in the task or return what is to be called/;
+my $left = qr/this Argon::Client was left in the program that sent the task, process $$ on \S+; in a task use Argon::Client->current, or return what is to be called/;
 my %loud = (
     remote    => qr/\A$left at \Q$0\E line \d+\.\n\z/,
     nested    => $left,

@@ -24,16 +24,25 @@ my $ROOT       = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
 
 sub bootstrap { return _file("$ROOT/lib/Argon/Runner/bootstrap.txt") =~ s/\n\z//r }
 
-# The program text that a worker sends, put together from files.txt.
+# The program text that a worker sends, put together from files.txt and library.txt.
 sub program {
     my $program = q{};
     for my $file (split /\n/, _file("$ROOT/lib/Argon/Runner/files.txt")) {
-        my ($source) = grep { -e } map {"$_/$file"} "$ROOT/lib", @INC;
-        my $text = _file($source // Carp::croak("there is no $file"));
-        $text =~ s/^__END__\n.*//ms;
+        my $text = _code_of($file);
         $program .= qq(BEGIN {\n# line 1 "$file"\n$text\n}\nBEGIN { \$INC{"$file"} = "$file" }\n);
     }
+    for my $file (split /\n/, _file("$ROOT/lib/Argon/Runner/library.txt")) {
+        $program .= qq(BEGIN { \$Argon::Runner::Library::TEXT{"$file"} = <<'END_OF_ARGON_MODULE' }\n) . _code_of($file) . "END_OF_ARGON_MODULE\n";
+    }
     return $program . "Argon::Runner->start(*Argon::Bootstrap{IO});\n";
+}
+
+sub _code_of {
+    my ($file) = @_;
+    my ($source) = grep { -e } map {"$_/$file"} "$ROOT/lib", @INC;
+    my $text = _file($source // Carp::croak("there is no $file"));
+    $text =~ s/^__END__\n.*//ms;
+    return $text;
 }
 
 sub start {

@@ -2,10 +2,11 @@ package Argon::Client::Loop;
 
 # Owns driving a session from an event loop: it watches the handle that the session wants watched, keeps one timer for what
 # is due, and calls tick when either fires. While nothing is unfinished it watches nothing, so that a loop can end. Each
-# framework is a small class below this name, loaded only when it is wanted, with five functions:
+# framework is a small class below this name, loaded only when it is wanted, with six functions:
 #
 #   begin_io($handle), set_write($handle, $on), end_io($handle)   reading is always watched, writing on request
 #   begin_timer($seconds), end_timer                              one timer, once
+#   soon($code)                                                   calls the code when the loop turns next
 #
 # They call ready when the handle can be read or written, and due when the time is over.
 
@@ -66,11 +67,27 @@ sub start { return }
 # Whether watching may begin now.
 sub is_ready { return 1 }
 
+# Lends the slot of the task that the session is in as soon as the loop turns, and until the next tick. What the loop does
+# meanwhile for others is not told from waiting.
+sub _lend_soon {
+    my ($self, $session) = @_;
+    return if $self->{is_lending} || $session->{loop_lends} || !$session->{link} || !$session->unfinished;
+    $self->{is_lending} = 1;
+    Scalar::Util::weaken(my $weak = $self);
+    $self->soon(sub {
+        $weak or return;
+        $weak->{is_lending} = 0;
+        $weak->{session}->lend_to_loop if $weak->{session};
+    });
+    return;
+}
+
 # Makes what is watched what the session wishes.
 sub update {
     my ($self) = @_;
     my $session = $self->{session} or return;
     return if !$self->is_ready;
+    $self->_lend_soon($session) if $session->{task};
     my ($handle, $write, $deadline) = $session->wishes;
     $self->release if $self->{handle} && (!$handle || $self->{handle} != $handle);
     if ($handle) {
@@ -121,6 +138,7 @@ sub _tick_now {
     my ($self) = @_;
     my $session = $self->{session} or return;
     return if $session->{process} != $$;
+    $session->{loop_lends} = undef;
     return $session->tick;
 }
 

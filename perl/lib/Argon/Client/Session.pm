@@ -14,6 +14,7 @@ use Argon::Client::Net::Dial      ();
 use Argon::Client::Session::Collect ();
 use Argon::Client::Session::EventLoops    ();
 use Argon::Client::Session::Inbox     ();
+use Argon::Client::Session::Lending   ();
 use Argon::Client::Session::Lifetime  ();
 use Argon::Client::Session::WaitingReasons   ();
 use Argon::Client::Session::Reconnect ();
@@ -21,11 +22,12 @@ use Argon::Client::Session::Sending   ();
 use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Client::Wait ();
 use Argon::Client::Wait::Leaving ();
+use Argon::Client::Wait::Lends ();
 use Argon::Client::Wait::Long ();
 use Argon::Error    ();
 use Argon::Protocol qw(:all);
 
-use parent -norequire, 'Argon::Client::Session::EventLoops', 'Argon::Client::Session::Lifetime';
+use parent -norequire, 'Argon::Client::Session::EventLoops', 'Argon::Client::Session::Lending', 'Argon::Client::Session::Lifetime';
 
 my $FLUSH_BYTES     = 65_536;
 my $FLUSH_AFTER_S   = 0.002;
@@ -35,7 +37,7 @@ my $SILENCE_S       = 15;
 # A wait of this length is nothing that anybody has to be told of.
 my $SHORT_S         = 0.02;
 
-# addresses: [[host, port], ...]; key, give_up_after, remote_modules, on_waiting, on_interrupt as Argon::Client has them.
+# addresses: [[host, port], ...], or one Argon::Client::InTask, which is the task; key, give_up_after, remote_modules, on_waiting, on_interrupt as Argon::Client has them.
 sub new {
     my ($class, %fields) = @_;
     my $self = bless { connections => 0, remote_modules => 1, loop_of => {}, on_interrupt => 'cancel', %fields }, $class;
@@ -47,12 +49,19 @@ sub new {
 
 sub _begin {
     my ($self) = @_;
-    @{$self}{qw(process identity sequence)} = ($$, Argon::Client::Net::Dial::random(16), 0);
+    @{$self}{qw(process identity sequence)} = ($$, $self->_identity, 0);
     @{$self}{qw(journal requests backlog held_back finished left unwanted ack)} = ({}, {}, [], [], [], {}, {}, q{});
     $self->{reasons} = Argon::Client::Session::WaitingReasons->new($self->{on_waiting});
     @{$self}{qw(link first in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, undef, 0, 0, 0, 0, 0);
-    @{$self}{qw(unflushed flushed_at heard refusals closed turning request)} = (0, 0, 0, 0, 0, 0, 0);
+    @{$self}{qw(unflushed flushed_at heard refusals closed turning request lends loop_lends)} = (0, 0, 0, 0, 0, 0, 0, 0, undef);
     return;
+}
+
+# The id of the session: random, in the family of the task if it is in one.
+sub _identity {
+    my ($self) = @_;
+    my $family = $self->{task} && $self->{task}->refresh ? $self->{task}->family : q{};
+    return $family . Argon::Client::Net::Dial::random(16 - length $family);
 }
 
 sub next_id { return $_[0]{identity} . pack 'Q>', ++$_[0]{sequence} }
@@ -104,6 +113,7 @@ sub wait_for {
     @{$leaving}[1, 2] = ($record, $wait->parks ? $wait : undef);
     $record->[TASK_WAITERS]++;
     my $begun = $self->{heard} = Time::HiRes::time();
+    my $lends = Argon::Client::Wait::Lends->new($self);
     my $long;
     while (!$record->[TASK_DONE]) {
         if    ($self->{turning} && $wait->parks) { $long ||= Argon::Client::Wait::Long->new($self); $wait->park($record) }
@@ -158,6 +168,7 @@ sub _round {
     Argon::Client::Session::Sending::send_backlog($self, $link) if @{ $self->{backlog} };
     my $now = Time::HiRes::time();
     $self->{reasons}->act($self, $now) if defined $self->{reasons}{at};
+    $self->begins_to_wait($link) if $self->{lends} && (!defined $seconds || $seconds > 0);
     # Acknowledgements can wait for company, but not for ever: the manager keeps the outcomes meanwhile.
     my $flushed = length $self->{ack} >= $ACK_BYTES || $now - $self->{flushed_at} > $ACK_AFTER_S ? $self->flush : $link->flush;
     my $readable = 1;
@@ -176,7 +187,7 @@ sub _round {
         $self->{heard} = Time::HiRes::time();
         $self->{reasons}->progress($self->{heard}) if defined $self->{reasons}{at} && ($self->{arrived} || keys %{ $self->{journal} } != $unfinished);
     }
-    elsif ((!defined $seconds || $from_loop) && Time::HiRes::time() - $self->{heard} > $SILENCE_S) {
+    elsif ((!defined $seconds || $from_loop) && !$self->{task} && Time::HiRes::time() - $self->{heard} > $SILENCE_S) {
         $link->{broken} ||= "the manager was silent for $SILENCE_S s";
     }
     Argon::Client::Session::Sending::send_backlog($self, $link) if @{ $self->{backlog} };

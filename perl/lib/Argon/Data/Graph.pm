@@ -21,6 +21,9 @@ use Argon::Data::Locked ();
 
 # re::is_regexp and re::regexp_pattern are part of perl itself; re.pm is not needed.
 
+# True in a runner: then only lists that may hold shared values, which go to other tasks, bring code and classes along.
+our $IS_IN_RUNNER = 0;
+
 # The graph of a list: { nodes, classes, texts }. Dies with an object that has a sentence.
 sub flatten {
     my ($list, $shared) = @_;
@@ -186,7 +189,7 @@ sub _class {
     $self->{classes}{$class} = undef;
     require Argon::Data::Copy;
     $self->{silent}{$class} = 1 if Argon::Data::Copy::is_silent($class);
-    return unless $INC{'Argon/Code.pm'};
+    return if !$INC{'Argon/Code.pm'} || $IS_IN_RUNNER && !$self->{shared};
     my $way = Argon::Code::way_to_class($class) or return;
     $self->{classes}{$class} = $way->{module} ? [ module => $way->{module} ]
         : [ code => $self->_text($way->{text}), defined $way->{captures} ? $self->_number_of($way->{captures}, $number, '') : undef ];
@@ -195,8 +198,9 @@ sub _class {
 
 sub _code {
     my ($self, $number, $code, $class) = @_;
-    $INC{'Argon/Code.pm'} || eval { require Argon::Code; 1 }
-        or $self->_refuse($number, 'a code reference', 'a worker without the Argon modules cannot send code back; return data');
+    $IS_IN_RUNNER && !$self->{shared}
+        and $self->_refuse($number, 'a code reference', 'a task cannot send code back; return data');
+    require Argon::Code;
     my $shipped = eval { Argon::Code::shipped($code) };
     if (!$shipped) {
         my $refusal = $@;

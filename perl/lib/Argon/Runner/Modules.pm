@@ -11,6 +11,9 @@ use Argon::Protocol qw(:all);
 
 my $REFUSALS_MAX = 1_000;
 
+# By file, the texts that clients gave: a task of this process's tasks may ask for them in turn.
+our %TEXT;
+
 sub new {
     my ($class, $socket) = @_;
     return bless { socket => $socket, process => $$, task => undef, ask => 0, refused => {} }, $class;
@@ -52,6 +55,7 @@ sub Argon::Runner::Modules::INC {
     my $path = $text =~ /\A#[ ]line[ ]1[ ]"([^"\n]+)"\n/ ? $1 : $file;
     $text = qq{# line 1 "$file"\n$text} if $path eq $file && $text !~ /\A#[ ]line[ ]1[ ]/;
     $INC{$file} = $path;
+    $TEXT{$file} = $text;
     open my $handle, '<', \$text or die "the text of $file cannot be read: $!\n";
     return $handle;
 }

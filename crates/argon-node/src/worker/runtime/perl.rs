@@ -22,7 +22,7 @@ macro_rules! embedded {
     };
 }
 
-/// The files of `perl/lib/Argon/Runner/files.txt`, in its order; a test holds the two together.
+/// The files of `perl/lib/Argon/Runner/files.txt`, in its order; a test compares them.
 const FILES: &[(&str, &str)] = embedded![
     "Argon/Protocol.pm",
     "Argon/Memory.pm",
@@ -39,6 +39,7 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner/Kernel.pm",
     "Argon/Runner/Socket.pm",
     "Argon/Runner/Reset.pm",
+    "Argon/Runner/Library.pm",
     "Argon/Runner/Modules.pm",
     "Argon/Runner/LeasePipe.pm",
     "Argon/Runner/Leftovers.pm",
@@ -50,9 +51,84 @@ const FILES: &[(&str, &str)] = embedded![
     "Argon/Runner.pm",
 ];
 
+/// The client's modules, for tasks that use them: the files of `perl/lib/Argon/Runner/library.txt`.
+const LIBRARY: &[(&str, &str)] = embedded![
+    "Argon.pm",
+    "Argon/Client.pm",
+    "Argon/Client/Code.pm",
+    "Argon/Client/Duration.pm",
+    "Argon/Client/Foreign.pm",
+    "Argon/Client/InTask.pm",
+    "Argon/Client/Loop.pm",
+    "Argon/Client/Loop/AnyEvent.pm",
+    "Argon/Client/Loop/Future.pm",
+    "Argon/Client/Loop/IOAsync.pm",
+    "Argon/Client/Loop/Mojo.pm",
+    "Argon/Client/Map.pm",
+    "Argon/Client/Net/Address.pm",
+    "Argon/Client/Net/Dial.pm",
+    "Argon/Client/Net/Key.pm",
+    "Argon/Client/Net/Link.pm",
+    "Argon/Client/Net/WorkerDial.pm",
+    "Argon/Client/Options.pm",
+    "Argon/Client/Original.pm",
+    "Argon/Client/Result.pm",
+    "Argon/Client/Session.pm",
+    "Argon/Client/Session/Collect.pm",
+    "Argon/Client/Session/EventLoops.pm",
+    "Argon/Client/Session/Inbox.pm",
+    "Argon/Client/Session/Interrupt.pm",
+    "Argon/Client/Session/Lending.pm",
+    "Argon/Client/Session/Lifetime.pm",
+    "Argon/Client/Session/ModuleAnswers.pm",
+    "Argon/Client/Session/Output.pm",
+    "Argon/Client/Session/Reconnect.pm",
+    "Argon/Client/Session/Sending.pm",
+    "Argon/Client/Session/TaskRecord.pm",
+    "Argon/Client/Session/WaitingReasons.pm",
+    "Argon/Client/Wait.pm",
+    "Argon/Client/Wait/Block.pm",
+    "Argon/Client/Wait/Leaving.pm",
+    "Argon/Client/Wait/Lends.pm",
+    "Argon/Client/Wait/Long.pm",
+    "Argon/Client/Wait/Threads.pm",
+    "Argon/Code.pm",
+    "Argon/Code/Analyse/Classes.pm",
+    "Argon/Code/Analyse/Dependencies.pm",
+    "Argon/Code/Analyse/Fingerprint.pm",
+    "Argon/Code/Analyse/FoldedLists.pm",
+    "Argon/Code/Analyse/Optree.pm",
+    "Argon/Code/Analyse/Origin.pm",
+    "Argon/Code/Analyse/PerlVersion.pm",
+    "Argon/Code/Analyse/Pragma.pm",
+    "Argon/Code/Analyse/Purity.pm",
+    "Argon/Code/Analyse/StatefulOps.pm",
+    "Argon/Code/Refusal.pm",
+    "Argon/Code/Ship/Captures.pm",
+    "Argon/Code/Ship/DeclaredClasses.pm",
+    "Argon/Code/Ship/GivenText.pm",
+    "Argon/Code/Ship/ModuleSettings.pm",
+    "Argon/Code/Ship/Shipment.pm",
+    "Argon/Code/Write/Constants.pm",
+    "Argon/Code/Write/Deparse.pm",
+    "Argon/Code/Write/DeparseTerms.pm",
+    "Argon/Code/Write/Frame.pm",
+    "Argon/Code/Write/Layout.pm",
+    "Argon/Code/Write/SourceFromFile.pm",
+    "Argon/Code/Write/Verification.pm",
+    "Argon/Deferred.pm",
+    "Argon/Error.pm",
+    "Argon/Protocol/Handshake.pm",
+    "Argon/Shared.pm",
+    "Argon/Simple.pm",
+];
+
+/// Line that ends the text of a module in the program. A test checks that no module has it.
+const END_OF_MODULE: &str = "END_OF_ARGON_MODULE";
+
 /// `u32 length` and the program text.
 static PREAMBLE: LazyLock<Bytes> = LazyLock::new(|| {
-    let program = program(FILES);
+    let program = program(FILES, LIBRARY);
     let mut preamble = BytesMut::with_capacity(4 + program.len());
     preamble.put_u32(program.len() as u32);
     preamble.put_slice(program.as_bytes());
@@ -102,16 +178,26 @@ fn interpreter(config: &WorkerConfig) -> PathBuf {
     config.perl.clone().unwrap_or_else(|| "perl".into())
 }
 
-fn program(files: &[(&str, &str)]) -> String {
+fn program(files: &[(&str, &str)], library: &[(&str, &str)]) -> String {
     let mut program = String::new();
     for (path, text) in files {
-        let code = text.find("\n__END__\n").map_or(*text, |end| &text[..=end]);
+        let code = without_documentation(text);
         program.push_str(&format!(
             "BEGIN {{\n# line 1 \"{path}\"\n{code}\n}}\nBEGIN {{ $INC{{\"{path}\"}} = \"{path}\" }}\n"
         ));
     }
+    for (path, text) in library {
+        let code = without_documentation(text);
+        program.push_str(&format!(
+            "BEGIN {{ $Argon::Runner::Library::TEXT{{\"{path}\"}} = <<'{END_OF_MODULE}' }}\n{code}{END_OF_MODULE}\n"
+        ));
+    }
     program.push_str("Argon::Runner->start(*Argon::Bootstrap{IO});\n");
     program
+}
+
+fn without_documentation(text: &str) -> &str {
+    text.find("\n__END__\n").map_or(text, |end| &text[..=end])
 }
 
 #[cfg(test)]
@@ -124,15 +210,26 @@ mod tests {
         let list = include_str!("../../../../../perl/lib/Argon/Runner/files.txt");
         let embedded: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
         assert_eq!(list.lines().collect::<Vec<_>>(), embedded);
+        let list = include_str!("../../../../../perl/lib/Argon/Runner/library.txt");
+        let embedded: Vec<&str> = LIBRARY.iter().map(|(path, _)| *path).collect();
+        assert_eq!(list.lines().collect::<Vec<_>>(), embedded);
+    }
+
+    #[test]
+    fn no_module_has_the_line_that_ends_its_text() {
+        for (path, text) in LIBRARY {
+            assert!(text.lines().all(|line| line != END_OF_MODULE), "{path}");
+        }
     }
 
     #[test]
     fn documentation_does_not_travel() {
-        let text = program(&[("A.pm", "1;\n__END__\n=head1 NAME\n"), ("B.pm", "2;\n")]);
+        let files = [("A.pm", "1;\n__END__\n=head1 NAME\n"), ("B.pm", "2;\n")];
+        let text = program(&files, &[("C.pm", "3;\n__END__\n=head1 NAME\n")]);
         assert!(
             text.starts_with("BEGIN {\n# line 1 \"A.pm\"\n1;\n\n}\nBEGIN { $INC{\"A.pm\"} = \"A.pm\" }\n")
         );
-        assert!(text.contains("2;\n") && !text.contains("NAME"));
+        assert!(text.contains("2;\n") && text.contains("3;\n") && !text.contains("NAME"));
     }
 
     #[test]

@@ -55,6 +55,12 @@ sub end_timer {
     return;
 }
 
+sub soon {
+    my ($self, $code) = @_;
+    AnyEvent::postpone { $code->() };
+    return;
+}
+
 # A condition variable that gets what the task gives.
 sub condvar {
     my ($deferred, $place) = @_;

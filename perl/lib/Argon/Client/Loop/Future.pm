@@ -40,6 +40,7 @@ sub await {
     my ($self) = @_;
     my $session = $self->udata('argon_client')->session;
     my $long    = Argon::Client::Wait::Long->new($session);
+    my $lends   = Argon::Client::Wait::Lends->new($session);
     # Who leaves by an exception, such as the end of a time limit, cancels what was waited for.
     my $leaving = bless [$self], 'Argon::Client::Loop::Future::Leaving';
     while (!$self->is_ready) {

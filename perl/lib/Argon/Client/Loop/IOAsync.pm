@@ -51,4 +51,10 @@ sub end_timer {
     return;
 }
 
+sub soon {
+    my ($self, $code) = @_;
+    $self->{engine}->later($code);
+    return;
+}
+
 1;

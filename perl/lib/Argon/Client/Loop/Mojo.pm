@@ -48,6 +48,12 @@ sub end_timer {
     return;
 }
 
+sub soon {
+    my ($self, $code) = @_;
+    $self->_reactor->next_tick($code);
+    return;
+}
+
 # A promise that gets what the task gives.
 sub promise {
     my ($deferred, $place, $engine) = @_;

@@ -25,10 +25,10 @@ my $HANDSHAKE_S = 5;
 sub begin {
     my ($class, $address, $key_option) = @_;
     my ($key, $origin) = eval { Argon::Client::Net::Key::find($key_option) };
-    _fail($@, for_good => 1) if !defined $key;
+    $class->_fail($@, for_good => 1) if !defined $key;
     my $where = $address->[0] =~ /:/ ? "[$address->[0]]:$address->[1]" : "$address->[0]:$address->[1]";
     my ($error, @found) = getaddrinfo(@{$address}, { socktype => SOCK_STREAM, protocol => IPPROTO_TCP });
-    _fail("The host $address->[0] is not known ($error): check the name given as host.") if $error;
+    $class->_fail("The host $address->[0] is not known ($error): check the name given as host.") if $error;
     my $self = bless { key => $key, origin => $origin, where => $where, found => \@found, reason => 'no address' }, $class;
     $self->_next_address;
     return $self;
@@ -75,7 +75,7 @@ sub _next_address {
         return if connect($handle, $one->{addr}) || $! == EINPROGRESS || $! == EINTR;
         $self->{reason} = "$!";
     }
-    return _fail("No manager answers at $self->{where} ($self->{reason}):"
+    return $self->_fail("No manager answers at $self->{where} ($self->{reason}):"
             . ' start one there with `argon manager` or `argon up`, or check host and port.');
 }
 
@@ -119,8 +119,8 @@ sub _prove {
     if (!$self->{transcript}) {
         my $challenge = $self->_expect(CHALLENGE) // return;
         my $parsed = eval { JSON::PP->new->utf8->decode($challenge) };
-        _fail("What answers at $where is not an Argon manager.", for_good => 1) if ref $parsed ne 'HASH';
-        _fail("The manager at $where speaks version $parsed->{version} of the protocol, this client version "
+        $self->_fail("What answers at $where is not an Argon manager.", for_good => 1) if ref $parsed ne 'HASH';
+        $self->_fail("The manager at $where speaks version $parsed->{version} of the protocol, this client version "
                 . PROTOCOL_VERSION . ': use releases that are neighbours.', for_good => 1)
             if ($parsed->{version} || 0) != PROTOCOL_VERSION;
         $self->{transcript} = Argon::Protocol::Handshake::transcript($self->{hello}, $challenge);
@@ -129,12 +129,14 @@ sub _prove {
     my $welcome = $self->_expect(WELCOME) // return;
     my $proof   = Argon::Protocol::Handshake::listener_proof($self->{key}, $self->{transcript});
     Argon::Protocol::Handshake::is_same(substr($welcome, 0, 32), $proof)
-        or _fail("What answers at $where does not hold the cluster key from $self->{origin}: it may be another's manager.",
+        or $self->_fail("What answers at $where does not hold the cluster key from $self->{origin}: it may be another's manager.",
         for_good => 1);
     my $granted = eval { JSON::PP->new->utf8->decode(substr $welcome, 32) };
-    _fail("The manager at $where said a WELCOME that cannot be read.") if ref $granted ne 'HASH';
+    $self->_fail("The manager at $where said a WELCOME that cannot be read.") if ref $granted ne 'HASH';
     return ($link, $granted);
 }
+
+sub _peer { return "The manager at $_[0]{where}" }
 
 # The body of the next frame, which must be of this kind, or undef if it is not here yet. What follows it stays in the link.
 sub _expect {
@@ -143,8 +145,8 @@ sub _expect {
     $link->flush;
     my $body = $self->_take($kind) // ($link->read_some ? $self->_take($kind) : undef);
     return $body if defined $body;
-    _fail("The manager at $self->{where} closed the connection during the handshake.") if $link->broken;
-    _fail("The manager at $self->{where} did not finish the handshake within $HANDSHAKE_S s.")
+    $self->_fail($self->_peer . ' closed the connection during the handshake.') if $link->broken;
+    $self->_fail($self->_peer . " did not finish the handshake within $HANDSHAKE_S s.")
         if Time::HiRes::time() >= $self->{end};
     return;
 }
@@ -155,23 +157,24 @@ sub _take {
     my $have = length($link->{in}) - $link->{at};
     return if $have < 5;
     my ($length, $found) = unpack 'N C', substr $link->{in}, $link->{at}, 5;
-    _fail("What answers at $link->{where} is not an Argon manager.", for_good => 1)
+    $self->_fail("What answers at $link->{where} is not an Argon manager.", for_good => 1)
         if $length < 1 || $length > FRAME_BYTES_MAX || $found != $kind && $found != REFUSED;
     return if $have < 4 + $length;
     my $body = substr $link->{in}, $link->{at} + 5, $length - 1;
     $link->{at} += 4 + $length;
     return $body if $found == $kind;
-    return _refused($link, $body, $self->{origin});
+    return $self->_refused($body);
 }
 
 sub _refused {
-    my ($link, $body, $origin) = @_;
+    my ($self, $body) = @_;
+    my ($link, $origin) = @{$self}{qw(link origin)};
     my $refused = eval { JSON::PP->new->utf8->decode($body) } || {};
     my $code    = $refused->{code}    // 'unknown';
     my $message = $refused->{message} // 'no reason given';
-    _fail("The key from $origin does not open the manager at $link->{where}:"
+    $self->_fail("The key from $origin does not open the manager at $link->{where}:"
             . ' `argon key` on its machine shows the right one.', for_good => 1) if $code eq 'key';
-    return _fail("The manager at $link->{where} refused this client ($code): $message.", for_good => $code eq 'version');
+    return $self->_fail("The manager at $link->{where} refused this client ($code): $message.", for_good => $code eq 'version');
 }
 
 # Bytes from the kernel's generator: ids and nonces must not repeat after a fork or under srand.
@@ -186,7 +189,7 @@ sub random {
 }
 
 sub _fail {
-    my ($sentence, %fields) = @_;
+    my (undef, $sentence, %fields) = @_;
     $sentence =~ s/\s+\z//;
     $sentence =~ s/[.][.]\z/./;
     die bless { sentence => $sentence, for_good => 0, %fields }, 'Argon::Client::Net::Dial::Failure';

@@ -9,12 +9,16 @@ use warnings;
 use Scalar::Util ();
 use Time::HiRes  ();
 
+use Argon::Client::Session::TaskRecord qw(TASK_CALLBACKS);
 use Argon::Protocol qw(:all);
 
 my $GOODBYE_S = 1;
 
 # Of a session that a thread got from the one that made it; no process has this number.
 my $OF_ANOTHER_THREAD = -1;
+
+# Of a session that an earlier task of this process had.
+my $OF_EARLIER_TASK = -2;
 
 # By address, the sessions of this process.
 my %session;
@@ -52,6 +56,7 @@ sub begin_after_fork {
     my $owner
         = $self->{process} == $OF_ANOTHER_THREAD
         ? 'the thread that made it before this one was started'
+        : $self->{process} == $OF_EARLIER_TASK ? 'an earlier task'
         : "the process $self->{process}, which made it before this one was forked";
     @{$self}{qw(loops loop_of)} = (undef, {});
     $self->{link}->close if $self->{link};
@@ -75,6 +80,21 @@ sub close {
     $self->{link}   = undef;
     $self->{closed} = 1;
     $self->_end_all(cancelled => 'the client was shut down before the task ended');
+    return;
+}
+
+# The task that this session is in is over. Nobody is called back: the task's own code must not run any more. The next task that
+# uses the client gets a session of its own.
+sub end_with_task {
+    my ($self) = @_;
+    return if $self->{closed};
+    $_->[TASK_CALLBACKS] = undef for values %{ $self->{journal} }, values %{ $self->{requests} };
+    $self->say_goodbye('the task of the client is over');
+    $self->release_loops;
+    $self->{link}->close if $self->{link};
+    $self->{link} = undef;
+    $self->_end_all(cancelled => 'the task that made it is over');
+    $self->{process} = $OF_EARLIER_TASK;
     return;
 }
 

@@ -34,6 +34,8 @@ sub text_of {
     return (undef, 'the question names no module') if !defined $name || ref $name;
     return (undef, "'$name' is not the name of a module file")
         if $name !~ m{\A[A-Za-z_]\w*(?:/\w+)*\.pm\z};
+    # In a task: the text that this process got from its own client.
+    { no warnings 'once'; return ($Argon::Runner::Modules::TEXT{$name}, undef) if defined $Argon::Runner::Modules::TEXT{$name} }
     for my $folder (grep { !ref } @INC) {
         my $path = "$folder/$name";
         next if !-f $path;

@@ -42,7 +42,7 @@ sub try {
     }
     my @found;
     my $ok = eval {
-        my $dial = $self->{dial} ||= Argon::Client::Net::Dial->begin($self->{addresses}[0], $self->{key});
+        my $dial = $self->{dial} ||= $self->_begin($self->{addresses}[0]);
         @found = $without_waiting ? $dial->step : $dial->finish;
         1;
     };
@@ -58,7 +58,9 @@ sub try {
     die $failure if ref $failure ne 'Argon::Client::Net::Dial::Failure';
     $self->{failure} = $failure->{sentence};
     push @{ $self->{addresses} }, shift @{ $self->{addresses} };
-    my $patience = defined $self->{give_up_after} ? $self->{give_up_after} : $self->{connected} ? undef : $FIRST_S;
+    # A task has a worker, which has a manager or finds one.
+    my $is_sought = $self->{connected} || ref $self->{addresses}[0] ne 'ARRAY';
+    my $patience  = defined $self->{give_up_after} ? $self->{give_up_after} : $is_sought ? undef : $FIRST_S;
     my $waited   = Time::HiRes::time() - $self->{since};
     if ($failure->{for_good} || defined $patience && $waited >= $patience) {
         my $sentence = $failure->{sentence};
@@ -67,6 +69,13 @@ sub try {
         die Argon::Error->new(kind => 'unreachable', message => $sentence);
     }
     return;
+}
+
+sub _begin {
+    my ($self, $address) = @_;
+    return Argon::Client::Net::Dial->begin($address, $self->{key}) if ref $address eq 'ARRAY';
+    require Argon::Client::Net::WorkerDial;
+    return Argon::Client::Net::WorkerDial->begin($address);
 }
 
 # Why the last try failed, a sentence; undef when none did since there was a connection.
