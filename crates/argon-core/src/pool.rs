@@ -15,6 +15,7 @@ mod lend;
 mod on_manager;
 mod on_runner;
 mod prefetch;
+mod report;
 mod runner;
 mod runners;
 mod spares;
@@ -221,17 +222,6 @@ impl Pool {
             }
         }
         counts
-    }
-
-    /// The runtimes of the runners that are there, each with the number of its runners: commands are none.
-    #[must_use]
-    pub fn runners_by_runtime(&self) -> Vec<(Runtime, usize)> {
-        let of = |runtime| {
-            let alive = self.runners.iter().filter(|runner| !runner.is_command() && !runner.is_leaving());
-            alive.filter(|runner| runner.kind.runtime == runtime).count()
-        };
-        let counted = Runtime::ALL.map(|(runtime, _)| (runtime, of(runtime)));
-        counted.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
     fn on_pythons_found(&mut self, versions: Vec<Version>) {

@@ -19,6 +19,7 @@ mod process;
 mod processes;
 mod runners;
 mod runtime;
+mod status_report;
 mod stop;
 mod task_clients;
 mod templates;

@@ -38,6 +38,7 @@ mod starting;
 mod store_faults;
 mod submit_commands;
 mod support;
+mod task_clients;
 mod task_control;
 mod waiting;
 mod wall_clock;

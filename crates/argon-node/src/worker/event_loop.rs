@@ -21,6 +21,7 @@ use super::pool_queue::PoolQueue;
 use super::processes::{ProcessEvent, Processes};
 use super::runners::Runners;
 use super::runners::runner::RunnerEvent;
+use super::status_report::StatusReport;
 use super::stop::Stop;
 use super::task_clients::{TaskClientEvent, TaskClients};
 use super::templates;
@@ -44,6 +45,7 @@ pub(crate) struct WorkerLoop {
     cache: Cache,
     uplink: Uplink,
     task_clients: TaskClients,
+    status: StatusReport,
     timers: Timers,
     stop: Stop,
 }
@@ -75,6 +77,7 @@ impl WorkerLoop {
             cache: Cache::new(config.id),
             uplink: Uplink::new(link),
             task_clients,
+            status: StatusReport::default(),
             timers: Timers::new(),
             stop: Stop::new(stop, config.drain_limit),
             config,
@@ -127,10 +130,16 @@ impl WorkerLoop {
         match event {
             Event::ManagerHeard => self.pool.push(Input::ManagerHeard),
             Event::Link(event) => self.on_link(event),
-            Event::Runner(id, event) => self.on_runner(id, event),
+            Event::Runner(id, event) => {
+                self.status.touch(self.timers.now());
+                self.on_runner(id, event);
+            }
             Event::Process(ProcessEvent::Spawned(spawned)) => self.on_spawned(spawned),
             Event::Process(ProcessEvent::ChildEnded) => self.processes.on_child_ended(&self.runners),
-            Event::Process(ProcessEvent::Template(key, event)) => self.on_template(key, event),
+            Event::Process(ProcessEvent::Template(key, event)) => {
+                self.status.touch(self.timers.now());
+                self.on_template(key, event);
+            }
             Event::Process(ProcessEvent::PythonsFound) => self.on_pythons_found(),
             Event::TaskClient(event) => self.on_task_client(event),
             Event::Stop(StopLevel::Run) => {}
@@ -149,6 +158,12 @@ impl WorkerLoop {
             // Written at the end of the round.
             Timer::Outcomes | Timer::Leave => {}
             Timer::Cache => self.cache.drop_unused(self.timers.now(), || self.pool.tasks()),
+            Timer::Status => {
+                let news = self.status.take_news(self.pool.runners_report());
+                if let Some(report) = news.filter(|_| self.uplink.is_registered()) {
+                    self.send(FromWorker::Runners(report));
+                }
+            }
             Timer::BusyFiles => {
                 self.processes.busy().into_iter().for_each(|(id, kind)| self.spawn(id, kind));
             }
@@ -186,6 +201,7 @@ impl WorkerLoop {
         }
         self.timers.follow(Timer::Outcomes, self.uplink.next_deadline());
         self.timers.follow(Timer::Cache, self.cache.next_deadline());
+        self.timers.follow(Timer::Status, self.status.next_deadline());
     }
 
     fn send(&mut self, message: FromWorker) {

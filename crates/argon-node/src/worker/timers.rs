@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Outcomes,
     /// The cache may drop something.
     Cache,
+    /// The manager may want to know of other runners.
+    Status,
     /// Executables that another process held open are started again.
     BusyFiles,
     /// A draining worker waits no longer for its tasks.

@@ -33,6 +33,7 @@ impl WorkerLoop {
 
     fn on_registered(&mut self) {
         self.uplink.on_registered(self.timers.now());
+        self.status.forget(self.timers.now());
         self.tell_pool(Input::ManagerFound);
         self.cache.questions.on_manager_found();
         self.send_questions();
