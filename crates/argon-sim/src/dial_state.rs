@@ -7,8 +7,8 @@ pub(crate) struct DialState {
     /// Number of the last dial.
     pub(crate) number: u32,
     tries: u32,
-    pub(crate) heard: u64,
-    pub(crate) said: u64,
+    pub(crate) received_at: u64,
+    pub(crate) sent_at: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -45,8 +45,8 @@ impl DialState {
         if let DialStep::Opening(id) = self.step {
             self.step = DialStep::Open(id);
             self.tries = 0;
-            self.heard = now;
-            self.said = now;
+            self.received_at = now;
+            self.sent_at = now;
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) enum RunnerDoes {
         run: u64,
     },
     /// The worker reads what its runner has written.
-    Heard,
+    Read,
     Die {
         run: u64,
     },
@@ -65,7 +65,7 @@ pub(crate) enum TemplateDoes {
     End,
 }
 
-/// Something that happens at a moment. `incarnation` tells a process from the one that was at its place before.
+/// Something that happens at a moment. `incarnation` distinguishes a process from the one that was at its place before.
 #[derive(Debug)]
 pub(crate) enum Event {
     Arrive {
@@ -133,7 +133,7 @@ pub(crate) enum Event {
         worker: usize,
         incarnation: u32,
         key: TemplateKey,
-        /// Tells a process from the one that was there before.
+        /// Distinguishes a process from the one that was there before.
         number: u64,
         does: TemplateDoes,
     },

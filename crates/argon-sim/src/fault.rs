@@ -22,12 +22,12 @@ pub struct Fault {
 pub enum FaultKind {
     /// The manager's process is killed; its store stays.
     KillManager {
-        /// Whether its machine goes with it, so that nobody is told.
+        /// Whether its machine goes with it, so that nobody receives.
         is_silent: bool,
     },
     /// The manager's process stands still.
     FreezeManager,
-    /// The store cannot say what it holds: the manager stops.
+    /// The store cannot read what it holds: the manager stops.
     BreakStore,
     /// The store takes nothing.
     FillStore,
@@ -35,12 +35,12 @@ pub enum FaultKind {
     KillWorker {
         /// Which.
         worker: usize,
-        /// Whether its machine goes with it, so that nobody is told.
+        /// Whether its machine goes with it, so that nobody receives.
         is_silent: bool,
     },
     /// A worker's process stands still.
     FreezeWorker(usize),
-    /// A worker is told to finish and leave.
+    /// A worker receives to finish and leave.
     DrainWorker {
         /// Which.
         worker: usize,
@@ -61,7 +61,7 @@ pub enum FaultKind {
     Cut(Dialler),
     /// All connections are reset.
     CutAll,
-    /// A connection carries nothing any more and nobody is told.
+    /// A connection carries nothing any more and nobody receives.
     Blackhole(Dialler),
     /// A machine's packets do not pass, in one direction or both.
     Partition {

@@ -2,7 +2,7 @@
 //! store and runners, faults by the schedule of a seed, and an oracle that judges what every process did and received.
 //!
 //! [`Plan::of_seed`] makes a run of a number; [`run`] runs it; [`shrink`] looks for a smaller run that fails as well. A plan runs
-//! the same way every time, to the last byte of its trace: [`Summary::trace_hash`] says so.
+//! the same way every time, to the last byte of its trace: [`Summary::trace_hash`] shows it.
 
 mod blobs;
 mod client;

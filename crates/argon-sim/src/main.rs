@@ -86,7 +86,7 @@ fn many(from: u64, until: Until) -> ExitCode {
     match failed.into_inner().ok().flatten() {
         None => ExitCode::SUCCESS,
         Some((seed, failure)) => {
-            tell_failure(Plan::of_seed(seed), failure, &format!("--seed {seed}"));
+            report_failure(Plan::of_seed(seed), failure, &format!("--seed {seed}"));
             ExitCode::FAILURE
         }
     }
@@ -113,7 +113,7 @@ fn one(plan: &Plan, mode: Mode, command: &str) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(failure) => {
-            tell_failure(plan.clone(), failure, command);
+            report_failure(plan.clone(), failure, command);
             ExitCode::FAILURE
         }
     }
@@ -126,7 +126,7 @@ fn large(seed: u64, fleet: Fleet, mode: Mode) -> ExitCode {
     one(&fleet_plan(seed, fleet), mode, &command)
 }
 
-fn tell_failure(plan: Plan, failure: Box<Failure>, command: &str) {
+fn report_failure(plan: Plan, failure: Box<Failure>, command: &str) {
     println!("\nbroke: {failure}\n\nagain with: cargo run --release -p argon-sim -- {command} --trace");
     let size = |plan: &Plan| (plan.tasks.len(), plan.faults.len());
     let whole = size(&plan);

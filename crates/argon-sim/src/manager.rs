@@ -45,7 +45,7 @@ pub(crate) struct ManagerProcess {
     /// Effects wait for the commit that is under way.
     pub(crate) waits: bool,
     pub(crate) steps: u64,
-    /// Attempts that were told to stop in this batch, to be judged at its end.
+    /// Attempts that received to stop in this batch, to be judged at its end.
     pub(crate) stopped: Vec<AttemptId>,
 }
 
@@ -59,8 +59,8 @@ pub(crate) struct Peer {
     pub(crate) worker: Option<WorkerId>,
     /// A client that has offered everything again.
     pub(crate) has_offered: bool,
-    pub(crate) heard: u64,
-    pub(crate) said: u64,
+    pub(crate) received_at: u64,
+    pub(crate) sent_at: u64,
     /// Attempts that the worker holds as far as the manager can know.
     pub(crate) holds: BTreeSet<AttemptId>,
 }

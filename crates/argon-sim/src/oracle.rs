@@ -1,4 +1,4 @@
-//! What must be true whatever goes wrong, judged from outside the core by what processes did and were told.
+//! What must be true whatever goes wrong, judged from outside the machines by what processes did and received.
 
 use argon_core::scheduler::ConnId;
 use argon_proto::AttemptId;
@@ -26,8 +26,8 @@ pub(crate) struct Fate {
     pub(crate) is_submitted: bool,
     pub(crate) is_accepted: bool,
     pub(crate) is_cancelled: bool,
-    /// How often its caller was told an outcome.
-    pub(crate) told: u32,
+    /// How often its caller received an outcome.
+    pub(crate) delivered: u32,
     /// Whether a manager has read that its outcome is in hand.
     is_taken: bool,
     /// Whether the present manager has sent it to a worker.
@@ -39,10 +39,10 @@ pub(crate) struct Fate {
     /// When a connection of a worker that held it was last lost: for a moment that worker may come back with it.
     lost_at: Option<u64>,
     /// Attempts whose outcome the present manager has read.
-    heard: Vec<Attempt>,
-    /// Attempts that the present manager has told to stop: one that comes back may have begun to end.
+    read: Vec<Attempt>,
+    /// Attempts that the present manager has stopped: one that comes back may have begun to end.
     doomed: Vec<Attempt>,
-    /// Whether the present manager has told its client an outcome.
+    /// Whether the present manager has sent its client an outcome.
     is_sent: bool,
     /// Connections of the present manager whose workers hold an attempt, as far as the manager can know.
     holders: Vec<(ConnId, Attempt)>,
@@ -138,10 +138,10 @@ impl Oracle {
         let fate = self.fate(attempt.task);
         let taken = fate.is_taken;
         // An attempt of which the manager has read the outcome is over, wherever it is still listed.
-        let other = fate.holders.iter().find(|(_, attempt)| !fate.heard.contains(attempt)).copied();
+        let other = fate.holders.iter().find(|(_, attempt)| !fate.read.contains(attempt)).copied();
         fate.holders.push((link, attempt.attempt));
         fate.was_run = true;
-        fate.judged.extend(fate.heard.iter().filter(|heard| **heard < attempt.attempt));
+        fate.judged.extend(fate.read.iter().filter(|read| **read < attempt.attempt));
         if taken {
             self.fail(format!("{attempt:?} is sent to run though its outcome was taken"));
         }
@@ -153,7 +153,7 @@ impl Oracle {
         }
     }
 
-    /// A worker says what it holds; `is_recovering` if the manager just started and had not heard of it before.
+    /// A worker registers with what it holds; `is_recovering` if the manager has just started and has not seen it before.
     pub(crate) fn held(&mut self, link: ConnId, attempts: &[AttemptId], is_recovering: bool) {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
@@ -162,7 +162,7 @@ impl Oracle {
             let was_judged = fate.judged.contains(&attempt.attempt);
             fate.holders.retain(|held| *held != (link, attempt.attempt));
             fate.holders.push((link, attempt.attempt));
-            if is_recovering && run_elsewhere && !was_lost && !was_judged && fate.heard.is_empty() {
+            if is_recovering && run_elsewhere && !was_lost && !was_judged && fate.read.is_empty() {
                 self.fail(format!(
                     "{attempt:?} came back in time after a restart, but its task had been started again"
                 ));
@@ -170,7 +170,7 @@ impl Oracle {
         }
     }
 
-    /// The manager tells a worker to stop attempts, or read that they are gone.
+    /// The manager orders a worker to stop attempts, or read that they are gone.
     pub(crate) fn released(&mut self, link: ConnId, attempts: &[AttemptId], by_stop: bool) {
         for attempt in attempts {
             let fate = self.fate(attempt.task);
@@ -193,7 +193,7 @@ impl Oracle {
     /// The manager is gone, and what it knew.
     pub(crate) fn manager_lost(&mut self) {
         for fate in &mut self.fates {
-            if fate.is_submitted && fate.told == 0 {
+            if fate.is_submitted && fate.delivered == 0 {
                 fate.losses += 1;
                 fate.crashes += 1;
             }
@@ -201,14 +201,14 @@ impl Oracle {
             fate.is_sent = false;
             fate.lives_run += u32::from(fate.was_run);
             fate.was_run = false;
-            fate.heard.clear();
+            fate.read.clear();
             fate.doomed.clear();
         }
     }
 
     /// The manager reads how an attempt ended.
     pub(crate) fn outcome_read(&mut self, attempt: AttemptId) {
-        self.fate(attempt.task).heard.push(attempt.attempt);
+        self.fate(attempt.task).read.push(attempt.attempt);
     }
 
     /// The manager sends its client, or whoever collects it, an outcome.
@@ -216,12 +216,14 @@ impl Oracle {
         self.fate(id).is_sent = true;
     }
 
-    /// The manager tells a worker to stop an attempt. Whether that ends something that somebody needs: not if it was told
+    /// The manager orders a worker to stop an attempt. Whether that ends something that somebody needs: not if it did so
     /// before.
     pub(crate) fn stop_is_harm(&mut self, attempt: AttemptId) -> bool {
         let fate = self.fate(attempt.task);
-        let is_wanted =
-            fate.told == 0 && !fate.is_cancelled && !fate.is_sent && !fate.heard.contains(&attempt.attempt);
+        let is_wanted = fate.delivered == 0
+            && !fate.is_cancelled
+            && !fate.is_sent
+            && !fate.read.contains(&attempt.attempt);
         let is_doomed = fate.doomed.contains(&attempt.attempt);
         fate.doomed.push(attempt.attempt);
         is_wanted && !is_doomed
@@ -231,7 +233,7 @@ impl Oracle {
     pub(crate) fn session_lost(&mut self, tasks: impl Iterator<Item = u64>) {
         for number in tasks {
             let fate = &mut self.fates[number as usize];
-            if fate.is_submitted && fate.told == 0 {
+            if fate.is_submitted && fate.delivered == 0 {
                 fate.losses += 1;
                 fate.crashes += 1;
                 fate.is_sent = false;
@@ -249,23 +251,23 @@ impl Oracle {
     pub(crate) fn taken(&mut self, ids: &[TaskId]) {
         for id in ids {
             let fate = self.fate(*id);
-            fate.is_taken = fate.told > 0;
+            fate.is_taken = fate.delivered > 0;
         }
     }
 
-    /// A caller is told the outcome of its task.
-    pub(crate) fn told(&mut self, outcome: &Outcome) {
+    /// A caller receives the outcome of its task.
+    pub(crate) fn delivered(&mut self, outcome: &Outcome) {
         let id = outcome.head.id;
         let number = self.number_of(id);
         let flags = self.flags[number];
         let (disturbed, limited) = (self.is_disturbed, self.is_limited[number]);
         let fate = self.fate(id);
-        fate.told += 1;
-        let (told, losses) = (fate.told, fate.losses);
+        fate.delivered += 1;
+        let (delivered, losses) = (fate.delivered, fate.losses);
         let happened = fate.ended.contains(&(outcome.head.attempt, outcome.head.status));
         let (cancelled, starts) = (fate.is_cancelled, fate.starts);
-        if told > 1 {
-            self.fail(format!("the caller of {id:?} was told {told} outcomes"));
+        if delivered > 1 {
+            self.fail(format!("the caller of {id:?} received {delivered} outcomes"));
         }
         let is_true = match outcome.head.status {
             Status::Ok => happened && payload_is_of(outcome, number),
@@ -288,7 +290,7 @@ impl Oracle {
     }
 }
 
-/// Whether a pool says that no runner comes up within the task's memory limit: it ends without a start.
+/// True if a pool reports that no runner comes up within the task's memory limit: it ends without a start.
 fn is_too_small(outcome: &Outcome) -> bool {
     argon_proto::Report::from_json(&outcome.report).message.contains("comes up within the task's limit")
 }

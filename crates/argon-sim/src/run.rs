@@ -25,8 +25,8 @@ pub struct Summary {
     pub starts: u64,
     /// Virtual time that passed, microseconds.
     pub lasted_us: u64,
-    /// When the last outcome was told, microseconds.
-    pub told_us: u64,
+    /// When the last outcome received, microseconds.
+    pub delivered_us: u64,
     /// When each task began for the first time, by its number, microseconds.
     pub began_us: Vec<Option<u64>>,
 }
@@ -57,7 +57,7 @@ pub fn run(plan: &Plan, mode: Mode) -> Result<Summary, Box<Failure>> {
                 events: world.events,
                 starts: world.oracle.fates.iter().map(|fate| u64::from(fate.starts)).sum(),
                 lasted_us: world.now,
-                told_us: world.told_at,
+                delivered_us: world.delivered_at,
                 began_us: world.oracle.fates.iter().map(|fate| fate.began_at).collect(),
             });
         }
@@ -82,8 +82,8 @@ fn catch_quietly() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let is_ours = PANIC.with(|panic| {
-                panic.borrow_mut().as_mut().is_some_and(|told| {
-                    *told = info.to_string();
+                panic.borrow_mut().as_mut().is_some_and(|text| {
+                    *text = info.to_string();
                     true
                 })
             });

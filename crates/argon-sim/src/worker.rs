@@ -30,7 +30,7 @@ pub(crate) struct WorkerProcess {
     pub(crate) pool: Pool,
     pub(crate) gate: WorkerGate,
     pub(crate) batch: OutcomeBatch,
-    /// It was told to leave.
+    /// It received to leave.
     pub(crate) is_draining: bool,
     pub(crate) clock: Clock,
     pub(crate) runners: BTreeMap<RunnerId, Runner>,
@@ -38,7 +38,7 @@ pub(crate) struct WorkerProcess {
     /// Template processes that were started.
     pub(crate) last_template: u64,
     pub(crate) timer: Option<u64>,
-    /// Whether the pool was told that a manager is found.
+    /// Whether the pool received that a manager is found.
     pub(crate) is_linked: bool,
     pub(crate) steps: u64,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Runner {
     /// The template that was asked to fork it and has not.
     pub(crate) awaits_fork_of: Option<TemplateKey>,
     pub(crate) is_ready: bool,
-    /// It ends by itself, or was told to: it takes nothing more.
+    /// It ends by itself, or received to: it takes nothing more.
     pub(crate) is_leaving: bool,
     /// The family of sessions whose tasks it has executed.
     pub(crate) family: Option<Family>,

@@ -42,10 +42,10 @@ pub(crate) struct World {
     pub(crate) to_come: usize,
     /// The lives in which freezing faults, by their place, found their processes.
     pub(crate) frozen_incarnations: BTreeMap<usize, u32>,
-    /// Everything was told: processes only tidy up.
+    /// Everything received: processes only tidy up.
     pub(crate) is_closing: bool,
     /// When that was.
-    pub(crate) told_at: u64,
+    pub(crate) delivered_at: u64,
 }
 
 impl World {
@@ -75,7 +75,7 @@ impl World {
             to_come: 0,
             frozen_incarnations: BTreeMap::new(),
             is_closing: false,
-            told_at: 0,
+            delivered_at: 0,
             random,
             plan,
         };

@@ -178,7 +178,7 @@ impl World {
                 self.oracle
                     .fail(format!("{:?} is detached and its outcome came uncollected", outcome.head.id));
             }
-            Completion::Outcome(outcome) => self.oracle.told(&outcome),
+            Completion::Outcome(outcome) => self.oracle.delivered(&outcome),
             Completion::Accepted => {
                 let wait = plan.collect.1;
                 self.oracle.fates[number as usize].is_accepted = true;
@@ -198,7 +198,7 @@ impl World {
                 if outcome.head.attempt.0 == 0 && outcome.head.status == Status::Lost {
                     self.oracle.fail(format!("{id:?} was accepted, and the manager knows nothing of it"));
                 }
-                self.oracle.told(&outcome);
+                self.oracle.delivered(&outcome);
             }
             Completion::Accepted | Completion::Failed(..) => {
                 self.oracle.fail(format!("client {client} collects {id:?} and gets {end:?}"));
@@ -236,7 +236,7 @@ impl World {
         if let Some(number) = owner.numbers.get(&place) {
             fate.is_cancelled = true;
             owner.machine.cancel(*number, &mut owner.out);
-        } else if fate.is_accepted && fate.told == 0 {
+        } else if fate.is_accepted && fate.delivered == 0 {
             fate.is_cancelled = true;
             owner.machine.cancel_detached(vec![id], &mut owner.out);
         }

@@ -1,4 +1,4 @@
-//! The end of a run: everybody says goodbye, and nothing may be left.
+//! The end of a run: all clients leave, and nothing may be left.
 
 use argon_proto::conversation::Goodbye;
 use argon_session::ErrorKind;
@@ -7,14 +7,14 @@ use crate::manager::ManagerProcess;
 use crate::world::World;
 
 impl World {
-    /// Whether every caller that lives was told every outcome.
-    pub(crate) fn is_everything_told(&self) -> bool {
+    /// Whether every caller that lives received every outcome.
+    pub(crate) fn is_everything_delivered(&self) -> bool {
         self.to_come == 0 && self.clients.iter().all(|client| !client.is_alive || !client.waits())
     }
 
     /// The clients leave. Faults that hold now go on to their end; none begins.
     pub(crate) fn close(&mut self) {
-        self.trace.note(self.now, [30, 0, 0], || "every caller was told; the clients leave".to_owned());
+        self.trace.note(self.now, [30, 0, 0], || "every caller received; the clients leave".to_owned());
         self.manager.store.is_broken = false;
         for client in 0..self.clients.len() {
             if !self.clients[client].is_alive {
@@ -49,7 +49,7 @@ impl World {
     /// What is not done, for a run that stands still.
     pub(crate) fn describe_standstill(&self) -> String {
         let mut lines = vec![if self.is_closing {
-            "everything was told, and something is kept for nobody".to_owned()
+            "everything received, and something is kept for nobody".to_owned()
         } else {
             "the work does not come to its end".to_owned()
         }];

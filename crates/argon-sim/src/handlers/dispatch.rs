@@ -22,9 +22,9 @@ impl World {
             if let Some(complaint) = self.oracle.verdict.take() {
                 return Err(complaint);
             }
-            if !self.is_closing && self.is_everything_told() {
+            if !self.is_closing && self.is_everything_delivered() {
                 self.is_closing = true;
-                self.told_at = self.now;
+                self.delivered_at = self.now;
                 self.close();
                 until = self.now + PATIENCE + self.longest_keeping();
             }

@@ -119,8 +119,8 @@ impl World {
                 is_introduced: false,
                 worker: None,
                 has_offered: false,
-                heard: now,
-                said: now,
+                received_at: now,
+                sent_at: now,
                 holds: BTreeSet::new(),
             };
             process.peers.insert(link, peer);
@@ -136,7 +136,7 @@ impl World {
         let Some(peer) = process.peers.get_mut(&link) else {
             return;
         };
-        peer.heard = process.clock.read(self.now).0;
+        peer.received_at = process.clock.read(self.now).0;
         let arrival = match packet {
             Packet::End => Arrival::Gone { is_dead: false },
             Packet::Welcome { .. }
@@ -299,7 +299,7 @@ impl World {
         }
     }
 
-    /// Life signs: who was silent for too long is dead, who was told nothing for long is pinged.
+    /// Life signs: who was silent for too long is dead, who received nothing for long is pinged.
     pub(crate) fn on_manager_beat(&mut self, incarnation: u32) {
         self.with_manager(incarnation, |world, process| {
             let now = process.clock.read(world.now);
@@ -308,10 +308,10 @@ impl World {
                 // A client owes no incarnation signs, but its kernel does: TCP gives up a peer that acknowledges nothing.
                 let owes =
                     matches!(peer.dialler, Dialler::Worker(_)) || world.is_unreachable(peer.connection);
-                if owes && now.since(Time(peer.heard)) > SILENCE {
+                if owes && now.since(Time(peer.received_at)) > SILENCE {
                     dead.push((*link, peer.connection));
-                } else if now.since(Time(peer.said)) >= PING_AFTER {
-                    peer.said = now.0;
+                } else if now.since(Time(peer.sent_at)) >= PING_AFTER {
+                    peer.sent_at = now.0;
                     world.send(peer.connection, false, Packet::Ping);
                 }
             }

@@ -85,14 +85,14 @@ impl World {
         }
     }
 
-    /// A process dials the manager. It is told, sooner or later, by a packet or by [`Event::DialFails`].
+    /// A process dials the manager. It receives, sooner or later, by a packet or by [`Event::DialFails`].
     pub(crate) fn dial(&mut self, dialler: Dialler, incarnation: u32, dial: u32) {
         let delay = self.net.delay(&mut self.random);
         if self.net.is_partitioned(dialler) {
             self.queue.push(self.now + DIAL_TIMEOUT, Event::DialFails { dialler, incarnation, dial });
         } else {
             self.queue.push(self.now + delay, Event::DialArrives { dialler, incarnation, dial });
-            // A manager that accepts and says nothing is given up as well.
+            // A manager that accepts and sends nothing is given up as well.
             self.queue.push(self.now + DIAL_TIMEOUT * 2, Event::DialFails { dialler, incarnation, dial });
         }
     }

@@ -287,12 +287,12 @@ impl World {
         for effect in std::mem::take(&mut process.out.effects) {
             match effect {
                 Effect::SendToClient { link, message } => {
-                    self.trace.note_message(self.now, (7, "tells"), link, &message);
+                    self.trace.note_message(self.now, (7, "sends to"), link, &message);
                     self.send_from(process, link, now, Packet::ToClient(Box::new(message)));
                 }
                 Effect::SendToWorker { link, message } => {
                     self.send_blobs_before(process, link, now, &message);
-                    self.trace.note_message(self.now, (7, "tells"), link, &message);
+                    self.trace.note_message(self.now, (7, "sends to"), link, &message);
                     self.send_from(process, link, now, Packet::ToWorker(Box::new(message)));
                 }
                 Effect::Close { link, code, why } => {
@@ -338,7 +338,7 @@ impl World {
 
     fn send_from(&mut self, process: &mut ManagerProcess, link: ConnId, now: u64, packet: Packet) {
         if let Some(peer) = process.peers.get_mut(&link) {
-            peer.said = now;
+            peer.sent_at = now;
             self.send(peer.connection, false, packet);
         }
     }

@@ -149,9 +149,9 @@ impl World {
                 // Now and then the worker has other things to do.
                 let longest = if self.random.percent(5) { 500 } else { 15 };
                 let wait = self.random.spread(0, longest);
-                return self.runner_will(worker, id, wait, RunnerDoes::Heard);
+                return self.runner_will(worker, id, wait, RunnerDoes::Read);
             }
-            RunnerDoes::Heard => return self.worker_hears(worker, id),
+            RunnerDoes::Read => return self.read_runner(worker, id),
             RunnerDoes::FailToSpawn => {
                 process.runners.remove(&id);
                 let why = "no process could be made".to_owned();
@@ -162,7 +162,7 @@ impl World {
                 // What it had written is read first, and what it had not claimed is not its own any more.
                 self.step_worker(worker, Input::RunnerEnded { runner: id });
                 self.reclaim(worker, id);
-                self.worker_hears(worker, id);
+                self.read_runner(worker, id);
                 if let Some(process) = &mut self.workers[worker].process {
                     process.runners.remove(&id);
                 }
@@ -183,12 +183,12 @@ impl World {
             runner.unread.push_back(outcome);
         }
         let wait = self.random.spread(1, 3_000);
-        self.runner_will(worker, id, wait, RunnerDoes::Heard);
+        self.runner_will(worker, id, wait, RunnerDoes::Read);
         let wait = self.random.spread(1, 3_000);
         self.runner_will(worker, id, wait, RunnerDoes::End { signal: None });
     }
 
-    fn worker_hears(&mut self, worker: usize, id: RunnerId) {
+    fn read_runner(&mut self, worker: usize, id: RunnerId) {
         while let Some(outcome) = self.runner(worker, id).and_then(|runner| runner.unread.pop_front()) {
             self.step_worker(worker, Input::RunnerFinished { runner: id, outcome });
         }

@@ -110,7 +110,7 @@ impl World {
         if let Some(process) = &mut self.workers[worker].process {
             let PoolCounts { slots, waiting, .. } = process.pool.counts();
             if process.batch.is_due(process.clock.read(self.now), || Supply { slots, waiting }) {
-                self.tell_all(worker);
+                self.flush_batch(worker);
             }
         }
     }
@@ -154,7 +154,7 @@ impl World {
             }
             Effect::Retract { runner } => self.reclaim(worker, runner),
             Effect::Execute { runner, .. } => {
-                self.oracle.fail(format!("worker {worker} was told to run a command as {runner:?}"));
+                self.oracle.fail(format!("worker {worker} received to run a command as {runner:?}"));
             }
             Effect::Retire { runner } => {
                 if let Some(process) = &mut self.workers[worker].process
@@ -183,9 +183,9 @@ impl World {
                     format!("worker {worker} does without the template {key:?}: {why}")
                 });
             }
-            Effect::Tell(message) => self.tell_manager(worker, message),
+            Effect::Tell(message) => self.send_to_manager(worker, message),
             Effect::Leave => {
-                self.tell(worker, FromWorker::Goodbye(Goodbye::default()));
+                self.batch_to_manager(worker, FromWorker::Goodbye(Goodbye::default()));
                 self.end_worker(worker, false);
                 self.queue.push(self.now + 1_000_000, Event::WorkerStarts { worker });
             }
@@ -197,7 +197,7 @@ impl World {
         self.queue.push(self.now + wait, Event::Runner { worker, incarnation, runner, does });
     }
 
-    fn tell_manager(&mut self, worker: usize, message: FromWorker) {
+    fn send_to_manager(&mut self, worker: usize, message: FromWorker) {
         if let FromWorker::Outcome(outcome) = &message
             && outcome.head.leaves
         {
@@ -205,21 +205,21 @@ impl World {
         }
         let is_linked = self.workers[worker].process.as_ref().is_some_and(|process| process.is_linked);
         if !is_linked {
-            self.oracle.fail(format!("worker {worker} tells {} without a manager", message.brief()));
+            self.oracle.fail(format!("worker {worker} sends {} without a manager", message.brief()));
         }
-        self.tell(worker, message);
+        self.batch_to_manager(worker, message);
     }
 
-    pub(crate) fn tell(&mut self, worker: usize, message: FromWorker) {
+    pub(crate) fn batch_to_manager(&mut self, worker: usize, message: FromWorker) {
         if let Some(process) = &mut self.workers[worker].process
             && process.is_linked
             && process.batch.push(process.clock.read(self.now), message)
         {
-            self.tell_all(worker);
+            self.flush_batch(worker);
         }
     }
 
-    fn tell_all(&mut self, worker: usize) {
+    fn flush_batch(&mut self, worker: usize) {
         let process = self.workers[worker].process.as_mut();
         let messages: Vec<FromWorker> =
             process.map(|process| process.batch.take().collect()).unwrap_or_default();
@@ -244,7 +244,7 @@ impl World {
             return;
         };
         if let Some(process) = &place.process {
-            place.dial.said = process.clock.read(self.now).0;
+            place.dial.sent_at = process.clock.read(self.now).0;
         }
         self.send(id, true, packet);
     }
@@ -267,10 +267,10 @@ impl World {
             Packet::Welcome { .. } => self.register(worker, id),
             Packet::ToWorker(message) => self.worker_reads(worker, *message),
             Packet::Ping => {
-                self.manager_is_heard(worker);
+                self.on_manager_alive(worker);
                 self.send_if_open(worker, Packet::Pong);
             }
-            Packet::Pong => self.manager_is_heard(worker),
+            Packet::Pong => self.on_manager_alive(worker),
             Packet::End => self.lose_connection(Dialler::Worker(worker)),
             Packet::FromClient(_) | Packet::FromWorker(_) | Packet::ToClient(_) | Packet::Refused(_) => {}
         }
@@ -305,15 +305,15 @@ impl World {
         let Some(now) = place.process.as_ref().map(|process| process.clock.read(self.now)) else {
             return;
         };
-        let (is_open, heard) = (place.dial.open().is_some(), place.dial.heard);
+        let (is_open, received_at) = (place.dial.open().is_some(), place.dial.received_at);
         self.measure_runners(worker);
         if !is_open {
             return;
         }
-        if now.since(Time(heard)) > SILENCE {
+        if now.since(Time(received_at)) > SILENCE {
             return self.lose_connection(dialler);
         }
-        if now.since(Time(self.workers[worker].dial.said)) >= PING_AFTER {
+        if now.since(Time(self.workers[worker].dial.sent_at)) >= PING_AFTER {
             self.send_if_open(worker, Packet::Ping);
         }
     }

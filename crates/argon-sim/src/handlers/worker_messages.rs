@@ -9,12 +9,12 @@ use crate::world::World;
 
 impl World {
     /// A sign of incarnation of the manager.
-    pub(crate) fn manager_is_heard(&mut self, worker: usize) {
+    pub(crate) fn on_manager_alive(&mut self, worker: usize) {
         let place = &mut self.workers[worker];
         let Some(process) = &mut place.process else {
             return;
         };
-        place.dial.heard = process.clock.read(self.now).0;
+        place.dial.received_at = process.clock.read(self.now).0;
         if process.is_linked {
             self.step_worker(worker, Input::ManagerHeard);
         }
@@ -32,7 +32,7 @@ impl World {
             self.step_worker(worker, Input::ManagerFound);
             return self.ask_for_blobs(worker);
         }
-        self.manager_is_heard(worker);
+        self.on_manager_alive(worker);
         let Some(process) = &mut self.workers[worker].process else {
             return;
         };
@@ -73,7 +73,7 @@ impl World {
 
     fn give_back(&mut self, worker: usize, attempts: Vec<AttemptId>) {
         if !attempts.is_empty() {
-            self.tell(worker, FromWorker::Returned(attempts));
+            self.batch_to_manager(worker, FromWorker::Returned(attempts));
         }
     }
 
@@ -82,7 +82,7 @@ impl World {
         let hashes =
             process.map(|process| process.gate.take_questions(std::iter::empty())).unwrap_or_default();
         if !hashes.is_empty() {
-            self.tell(worker, FromWorker::NeedBlob(hashes));
+            self.batch_to_manager(worker, FromWorker::NeedBlob(hashes));
         }
     }
 }

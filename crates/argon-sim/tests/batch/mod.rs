@@ -39,13 +39,13 @@ impl Batch {
         let speed = 2.0 / 3.0 + 1.0 / (3.0 * self.slowness as f64);
         let shared = self.lengths.iter().sum::<u64>() as f64 / slots / speed;
         let longest = self.lengths.iter().max().copied().unwrap_or(0) as f64;
-        shared.max(longest) / (summary.told_us - BEGINS_US) as f64
+        shared.max(longest) / (summary.delivered_us - BEGINS_US) as f64
     }
 
     /// How much longer it took than the slots needed for their shares, microseconds.
     pub(crate) fn excess_us(&self) -> u64 {
         let slots = (self.workers * self.slots) as u64;
-        (self.run().told_us - BEGINS_US).saturating_sub(self.lengths.iter().sum::<u64>() / slots)
+        (self.run().delivered_us - BEGINS_US).saturating_sub(self.lengths.iter().sum::<u64>() / slots)
     }
 
     /// How long each task below a length waited for its start, microseconds.
