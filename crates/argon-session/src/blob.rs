@@ -34,13 +34,13 @@ impl Blob {
         Self { hash: BlobHash::of(payload.parts()), payload }
     }
 
-    /// Its name.
+    /// Returns the hash that names the blob.
     #[must_use]
     pub fn hash(&self) -> BlobHash {
         self.hash
     }
 
-    /// Its bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn payload(&self) -> &Payload {
         &self.payload
@@ -53,13 +53,13 @@ impl Blobs {
         self.list.iter().flat_map(|list| list.iter())
     }
 
-    /// How many there are.
+    /// Number of blobs.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.as_ref().map_or(0, |list| list.len())
     }
 
-    /// Whether there is none.
+    /// True if there is no blob.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_none()

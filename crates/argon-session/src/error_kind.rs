@@ -1,6 +1,6 @@
 //! The kinds of ends that give no value, by the names that every language of Argon uses.
 
-/// How a call ended that gave no value. The names are those of the other languages' clients.
+/// Kind of an end without a value. All clients use the same names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -12,9 +12,9 @@ pub enum ErrorKind {
     Died,
     /// The time limit was reached.
     Timeout,
-    /// It was cancelled.
+    /// The task was cancelled.
     Cancelled,
-    /// It cannot be known whether it ran, or it may not be tried again.
+    /// The task may or may not have run, and may not be tried again.
     Lost,
     /// The cluster is at its capacity, and the caller did not want to wait.
     Rejected,

@@ -95,7 +95,7 @@ impl Machine for SessionState {
             Input::MessageReceived(incoming) => self.on_message(now, incoming, out),
             Input::BytesReceived => {
                 if let Some(connection) = &mut self.connection {
-                    connection.heard_at = now;
+                    connection.received_at = now;
                 }
             }
             Input::TimePassed => self.on_time(now, out),
@@ -117,7 +117,7 @@ impl Machine for SessionState {
         if self.is_ended() {
             return None;
         }
-        let silent = self.connection.as_ref().map(|connection| connection.heard_at + SILENCE);
+        let silent = self.connection.as_ref().map(|connection| connection.received_at + SILENCE);
         let acks = self.connection.as_ref().and_then(ConnectionState::acks_due);
         let look = self.wait_monitor.next_look();
         [silent, acks, look, self.retry_queue.next(), self.reconnect.next_deadline()]
@@ -132,8 +132,8 @@ impl Machine for SessionState {
 }
 
 impl SessionState {
-    /// A session that begins each connection with `open`, for a user who named so many addresses of managers and seeks the
-    /// first one for `first_within`.
+    /// A session that begins each connection with `open`. The user named `addresses` managers; the first one must be found
+    /// within `first_within`.
     #[must_use]
     pub fn new(open: Open, addresses: usize, first_within: Duration) -> Self {
         Self {
@@ -286,7 +286,7 @@ impl SessionState {
         if self.is_ended() {
             return;
         }
-        if self.connection.as_ref().is_some_and(|connection| connection.heard_at + SILENCE <= now) {
+        if self.connection.as_ref().is_some_and(|connection| connection.received_at + SILENCE <= now) {
             out.effects.push(Effect::Disconnect);
             self.on_connection_lost(out);
         }

@@ -1,4 +1,4 @@
-//! Questions of a running task: to its caller if they listen, answered with no if not.
+//! Questions of a running task: for its caller if that listens, otherwise answered with no.
 
 use argon_proto::AttemptId;
 use argon_proto::conversation::client::ToManager;
@@ -9,7 +9,7 @@ use super::SessionState;
 use super::effect::Out;
 use super::entry::OutputMode;
 
-/// What a task is told that gets no answer.
+/// Answer to a task whose caller does not listen.
 const NO: Bytes = Bytes::from_static(b"it gives none");
 
 /// A question that is to be answered once.
@@ -19,7 +19,7 @@ pub struct Question {
     pub from: AttemptId,
     /// The number of the question within the attempt.
     pub ask: u32,
-    /// What it asks, as JSON.
+    /// The question, as JSON.
     pub json: Bytes,
 }
 

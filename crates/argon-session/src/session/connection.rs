@@ -18,7 +18,7 @@ pub(super) struct ConnectionState {
     pub(super) in_flight: u64,
     pub(super) has_offered: bool,
     /// When the last bytes came.
-    pub(super) heard_at: Time,
+    pub(super) received_at: Time,
     /// True once the manager has sent an outcome or a reply.
     pub(super) has_served: bool,
     acks: Vec<TaskId>,
@@ -36,7 +36,7 @@ impl ConnectionState {
             sent_bytes: 0,
             in_flight: 0,
             has_offered: false,
-            heard_at: now,
+            received_at: now,
             has_served: false,
             acks: Vec::new(),
             ack_bytes: 0,

@@ -1,6 +1,6 @@
-//! Where the journal keeps its entries: by number, in pages of neighbours. Numbers are given in a row and tasks end in about
-//! that order, so the next entry that is wanted mostly lies beside the last one; in a table of hashes each would be a walk
-//! through memory, and a million of them would be moved again and again as it grows. It knows nothing of what entries mean.
+//! Entries by number, in pages of neighbours. Numbers are given in a row, and tasks end in about that order, so the next
+//! entry that is wanted mostly lies next to the last one. A hash table would walk through memory for each, and move a
+//! million entries again and again as it grows.
 
 use rustc_hash::FxHashMap;
 

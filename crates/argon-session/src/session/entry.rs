@@ -1,4 +1,4 @@
-//! One task of the journal: what it needs to be offered again, how far it is, and who waits for it.
+//! One task of the session: its content, its state, and the caller that waits for it.
 
 use std::task::{Poll, Waker};
 
@@ -13,23 +13,23 @@ use super::{BacklogItem, SessionState};
 use crate::blob::Blobs;
 use crate::error_kind::ErrorKind;
 
-/// What the caller wants of a task.
+/// Result that the caller wants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
-    /// Its outcome; it lives as long as this client.
+    /// The outcome of a task that lives as long as this client.
     Attached,
-    /// To know that the manager keeps it.
+    /// Confirmation that the manager keeps the task.
     Detached,
     /// The outcome of a detached task, submitted here or elsewhere.
     Collect(TaskId),
 }
 
-/// What becomes of what a task prints.
+/// Destination of the output of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OutputMode {
     /// Written to this process's own standard output and error.
     Inherit,
-    /// Handed to the caller, who answers the task's questions too.
+    /// Given to the caller, which also answers the questions of the task.
     Caller,
     /// Dropped.
     Discard,
@@ -40,17 +40,17 @@ pub enum OutputMode {
 pub struct Addition {
     /// The task; its id is set here.
     pub task: Task,
-    /// Its blobs.
+    /// Blobs that the task names.
     pub blobs: Blobs,
-    /// Whether it lives on without this client; its caller waits only until the manager keeps it.
+    /// True if the task outlives this client; its caller waits only until the manager keeps it.
     pub is_detached: bool,
-    /// What becomes of what it prints.
+    /// Destination of its output.
     pub output_mode: OutputMode,
-    /// How often it may be rejected before that is its outcome; 0 for ever.
+    /// Number of rejections that end the task; 0 for no limit.
     pub offers_max: u32,
 }
 
-/// How a task ended for its caller.
+/// End of a task for its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completion {
     /// With an outcome.
@@ -80,7 +80,7 @@ pub(super) enum Content {
     Submit(ToManager),
     /// A task that somebody else submitted.
     Nothing,
-    /// How it ended.
+    /// The end of the task.
     Completion(Completion),
 }
 
@@ -90,14 +90,14 @@ pub(super) struct Entry {
     pub(super) state: EntryState,
     pub(super) content: Content,
     pub(super) blobs: Blobs,
-    /// What it counts against the credit in bytes.
+    /// Bytes that it uses of the credit.
     pub(super) weight: u64,
-    /// It was sent on a connection that broke: a manager or a worker may have it.
+    /// True if it was sent on a connection that broke: a manager or a worker may have it.
     pub(super) is_doubtful: bool,
     pub(super) offers: u32,
     pub(super) offers_max: u32,
     pub(super) is_cancelled: bool,
-    /// Nobody waits for it any more.
+    /// True if its caller has given it up.
     pub(super) is_abandoned: bool,
     pub(super) output_mode: OutputMode,
     pub(super) output: Option<Box<OutputState>>,
@@ -110,7 +110,7 @@ impl Entry {
         self.state == EntryState::Ended
     }
 
-    /// Whether what it printed is still on its way to this process's output: that comes before its end.
+    /// True while its output is being written to this process's own: that comes before its end.
     fn is_printing(&self) -> bool {
         self.output.as_ref().is_some_and(|output| output.is_printing())
     }
@@ -218,7 +218,7 @@ impl SessionState {
         Poll::Pending
     }
 
-    /// Cancels a task: at once if the manager never had it, otherwise its outcome tells.
+    /// Cancels a task. It ends at once if no manager has it, otherwise with the outcome that the manager sends.
     pub fn cancel(&mut self, number: u64, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;
@@ -262,7 +262,7 @@ impl SessionState {
         Outcome { head, report, payload: Payload::default() }
     }
 
-    /// Cancels a detached task by its id, whoever submitted it.
+    /// Cancels detached tasks of any client by their ids.
     ///
     /// Without a connection the request waits for the next one.
     pub fn cancel_detached(&mut self, ids: Vec<TaskId>, out: &mut Out) {
@@ -283,7 +283,7 @@ impl SessionState {
         ids
     }
 
-    /// Nobody waits for this task any more. It goes on; what it prints for its caller is dropped.
+    /// The caller gives the task up. The task goes on; output for its caller is dropped.
     pub fn abandon(&mut self, number: u64, out: &mut Out) {
         let Some(entry) = self.entries.get_mut(number) else {
             return;

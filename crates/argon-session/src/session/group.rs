@@ -16,14 +16,14 @@ pub(super) struct Group {
     waker: Option<Waker>,
 }
 
-/// Which group a task belongs to, and what the group's owner knows of it.
+/// Membership of a task in a group; the owner of the group chooses position and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Member {
     /// The number of the group.
     pub group: u64,
-    /// Its place in the group, as the owner counts.
+    /// Position in the group, as the owner counts.
     pub position: u64,
-    /// Of its arguments.
+    /// Length of its arguments, bytes.
     pub bytes: u64,
 }
 
@@ -62,7 +62,7 @@ impl SessionState {
         self.poll_end(number, waker).map(|ending| (member, id, ending))
     }
 
-    /// Nobody takes the ends of its members any more: they are cancelled.
+    /// The owner gives the group up: its members are cancelled.
     pub fn close_group(&mut self, group: u64, out: &mut Out) {
         self.groups.remove(&group);
         let of_group = |member: Option<Member>| member.is_some_and(|member| member.group == group);

@@ -1,6 +1,6 @@
-//! What tasks print: kept for who reads it, and granted to the task only as it is taken.
+//! Output of tasks: kept until it is read, and granted to the task only as it is read.
 //!
-//! A reader that is slow holds up its own task, whose window is 1 MiB, and nobody else.
+//! A slow reader delays its own task, whose window is 1 MiB, and no other task.
 
 use std::collections::VecDeque;
 
@@ -15,19 +15,19 @@ use super::ask::Question;
 use super::effect::{Effect, Out};
 use super::entry::OutputMode;
 
-/// One thing that a task said while it runs.
+/// One thing that a running task sent.
 #[derive(Debug)]
 pub enum OutputChunk {
-    /// It wrote to its descriptor 1 or 2.
+    /// Bytes that the task wrote to its descriptor 1 or 2.
     Output {
-        /// The number of the attempt that wrote it.
+        /// Number of the attempt.
         attempt: u32,
         /// The descriptor.
         fd: u8,
-        /// What it wrote.
+        /// The bytes.
         bytes: Bytes,
     },
-    /// It asked its caller something.
+    /// A question for the caller.
     Ask(Question),
 }
 
@@ -40,7 +40,7 @@ pub struct Printed {
     pub account: OutputAccount,
     /// The descriptor: 1 or 2.
     pub fd: u8,
-    /// What is to be written.
+    /// The bytes to write.
     pub bytes: Bytes,
 }
 
@@ -166,7 +166,7 @@ impl SessionState {
             return;
         };
         output.taken += bytes;
-        // While it is on another connection, or over, nobody counts any more.
+        // On another connection, and after its end, the manager counts anew or not at all.
         if !is_ended
             && output.taken - output.granted >= OUTPUT_GRANT_BYTES
             && account.connection == self.connections

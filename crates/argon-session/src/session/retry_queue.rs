@@ -12,7 +12,7 @@ pub(super) struct RetryQueue {
 }
 
 impl RetryQueue {
-    /// Holds a task back that was rejected so many times.
+    /// Holds a task back that was rejected `rejections` times.
     pub(super) fn hold(&mut self, now: Time, number: u64, rejections: u32) {
         // The numbers of tasks, spread over all bits, are as good as chance.
         let chance = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16;

@@ -1,4 +1,4 @@
-//! What goes to the manager and when: credit, the blobs before the first task that names them, the backlog.
+//! Sends tasks: within the credit, after the blobs that they name, and the backlog in order.
 
 use argon_proto::conversation;
 use argon_proto::conversation::client::ToManager;

@@ -1,4 +1,4 @@
-//! The journal against a manager that is played by the test: what it sends, when, and what callers get.
+//! The session against a manager that the test plays: what it sends, when, and what callers get.
 
 mod bench;
 mod reconnects;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, Output};
 use argon_proto::limit::ACK_WITHIN;
-use argon_proto::{BlobHash, Flags, Machine, Payload, SessionId, Status, Task, TaskId};
+use argon_proto::{BlobHash, Flags, Payload, SessionId, Status, Task, TaskId};
 use bytes::Bytes;
 
 use bench::{Bench, addition};

@@ -1,6 +1,6 @@
-//! Notices that nothing has ended for two seconds while tasks are open, asks the manager why, and hands each reason over once.
+//! Asks the manager why tasks wait when nothing has ended for two seconds, and reports each reason once.
 //!
-//! The client knows two reasons by itself: the manager is away, or it rejected the tasks. All others the manager answers.
+//! The client knows two reasons by itself: the manager is away, or it rejected the tasks.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ struct Wait {
     away: Option<String>,
     /// Why the manager rejects tasks: code and sentence.
     rejected: Option<(String, String)>,
-    /// What the hook has received and still holds: code and runtime.
+    /// Reasons that the hook has received and that still hold: code and runtime.
     reported: Vec<(String, String)>,
 }
 

@@ -160,7 +160,7 @@ pub(super) fn addition(payload: &[u8], output_mode: OutputMode, is_detached: boo
     if output_mode == OutputMode::Discard {
         flags = flags.with(Flags::CAPTURE);
     }
-    // The journal sets the id.
+    // The session sets the id.
     let id = TaskId { session: SessionId([0; 16]), sequence: 0 };
     let head = TaskHead { flags, ..TaskHead::new(id, Runtime::Exec) };
     let task = Task::new(head, [], Bytes::new(), payload.to_vec().into());

@@ -1,4 +1,4 @@
-//! What running tasks say: output, questions; and requests to the manager.
+//! Output and questions of running tasks, and requests to the manager.
 
 use std::task::{Poll, Waker};
 
