@@ -11,11 +11,11 @@ use POSIX ();
 my %NUMBERS = (
     x86_64 => {
         recvmsg => 47, sendmsg => 46, clone => 56, prctl => 157, setsid => 112, rt_sigprocmask => 14, prlimit64 => 302, ppoll => 271,
-        close => 3,
+        dup3 => 292,
     },
     aarch64 => {
         recvmsg => 212, sendmsg => 211, clone => 220, prctl => 167, setsid => 157, rt_sigprocmask => 135, prlimit64 => 261, ppoll => 73,
-        close => 57,
+        dup3 => 24,
     },
 );
 

@@ -16,6 +16,7 @@ use constant {
     MSG_CMSG_CLOEXEC  => 0x4000_0000,
     SOL_SOCKET        => 1,
     SCM_RIGHTS        => 1,
+    O_CLOEXEC         => 0x8_0000,
 };
 
 my %number;
@@ -107,10 +108,12 @@ sub descriptors_of {
     return grep { !($revents[$_] & $POLLNVAL) } 0 .. $#revents;
 }
 
-# Closes a descriptor, whichever handles perl has on it.
+# Closes what a descriptor stands for, whichever handles perl has on it: it is /dev/null then.
 sub close_descriptor {
     my ($descriptor) = @_;
-    return has('close') && syscall($number{close}, $descriptor + 0) == 0;
+    return 0 if !has('dup3');
+    open my $nothing, '+<', '/dev/null' or return 0;
+    return syscall($number{dup3}, fileno($nothing) + 0, $descriptor + 0, O_CLOEXEC) >= 0;
 }
 
 # A string of zero bytes with memory of its own, into which the kernel may write.

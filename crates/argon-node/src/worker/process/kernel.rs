@@ -67,7 +67,7 @@ pub(crate) fn system_calls() -> String {
         ("rt_sigprocmask", libc::SYS_rt_sigprocmask),
         ("prlimit64", libc::SYS_prlimit64),
         ("ppoll", libc::SYS_ppoll),
-        ("close", libc::SYS_close),
+        ("dup3", libc::SYS_dup3),
     ];
     calls.map(|(name, number)| format!("{name}:{number}")).join(",")
 }
