@@ -10,7 +10,7 @@ asyncio; `import argon.joblib` gives joblib and scikit-learn the backend "argon"
 """
 
 from ._version import VERSION as __version__
-from .client import Client
+from .client import Client, current_client
 from .deferred import Deferred
 from .errors import (
     Cancelled,
@@ -51,6 +51,7 @@ __all__ = [
     "TimedOut",
     "Unreachable",
     "__version__",
+    "current_client",
     "perl",
     "perl_class",
     "python",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import weakref
 from collections import deque
@@ -60,7 +61,7 @@ class Client:
     def defer(self, function: Target[T], /, *args: Any, **kwargs: Any) -> asyncio.Future[T]:
         """Sends the call off; the future can be awaited, gathered and cancelled, which cancels the task."""
         future = self._offer(function, args, kwargs)
-        future.add_done_callback(_cancel_if_cancelled)
+        future.when_done(_cancel_if_cancelled)
         return future
 
     async def map(
@@ -79,8 +80,8 @@ class Client:
         if not isinstance(ahead, int) or ahead < 1:
             raise OptionError(f"Client: ahead must be a whole number from 1 on, not {ahead!r}")
         source = _iterated(items)
-        under_way: deque[asyncio.Future[Any]] = deque()
-        ended: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
+        under_way: deque[_TaskFuture] = deque()
+        ended: asyncio.Queue[tuple[int, _TaskFuture]] = asyncio.Queue()
         taken = given = 0
         is_exhausted = False
         problem: Exception | None = None
@@ -99,7 +100,7 @@ class Client:
                         break
                     under_way.append(future)
                     if not ordered:
-                        future.add_done_callback(_put_with_place(ended, taken))
+                        future.when_done(_put_with_place(ended, taken))
                     taken += 1
                 if given == taken:
                     if problem is not None:
@@ -111,7 +112,8 @@ class Client:
                     given += 1
                     yield value
                 else:
-                    place, first = await ended.get()
+                    with under_way[0].task._session.lending:
+                        place, first = await ended.get()
                     under_way.remove(first)
                     given += 1
                     yield place, first.result()
@@ -178,6 +180,20 @@ class _TaskFuture(asyncio.Future[Any]):
 
     task: Deferred[Any]
     wants_id: bool
+    _lends = False
+
+    def when_done(self, callback: Callable[[Any], Any]) -> None:
+        """A callback of ours, by which nobody waits."""
+        super().add_done_callback(callback)
+
+    def add_done_callback(self, fn: Callable[[Any], object], *, context: contextvars.Context | None = None) -> None:
+        """As in asyncio, which calls it for everyone who awaits the future: in a task, that wait lends the slot."""
+        lending = self.task._session.lending
+        if lending.is_on and not self._lends and not self.done():
+            self._lends = True
+            lending.begin()
+            super().add_done_callback(lambda _: lending.end())
+        super().add_done_callback(fn, context=context)
 
 
 class _Outcomes:

@@ -21,12 +21,13 @@ from ._session.session import Session
 from ._session.task import Blob
 from ._wire import protocol as wire
 from ._wire.address import Addresses, parse_all
+from ._wire.worker_socket import of_environment
 from .deferred import Deferred
-from .errors import OptionError, Rejected
+from .errors import OptionError, Rejected, Unreachable
 from .remote import Named
 from .shared import Shared
 
-__all__ = ["Client"]
+__all__ = ["Client", "current_client"]
 
 T = TypeVar("T")
 Target = Union[Callable[..., T], Named]
@@ -41,7 +42,8 @@ class Client:
     """A connection to the pool.
 
     `Client("mgrhost:8000")`; several managers as `"a:8000,b:8000"` or a list, of which the first that answers serves;
-    none for what ARGON_MANAGER names, else 127.0.0.1:8000. The connection is made by the first call that needs it, and
+    none for what ARGON_MANAGER names, else 127.0.0.1:8000. In a task, a client without address and key reaches the pool
+    through the task's worker (`current_client`). The connection is made by the first call that needs it, and
     comes back by itself when it is lost: unfinished tasks are offered again under the same ids, and callers notice
     nothing but time.
 
@@ -70,7 +72,8 @@ class Client:
     ):
         if on_waiting is not None and not callable(on_waiting):
             raise OptionError(f"Client: on_waiting must be a callable or None, not {on_waiting!r}")
-        reconnect = Reconnect(parse_all(address), key, seconds_or_none("give_up_after", give_up_after))
+        place = of_environment() if address is None and key is None else None
+        reconnect = Reconnect(parse_all(address), key, seconds_or_none("give_up_after", give_up_after), place)
         self._options = Options().changed(options)
         self._session = Session(reconnect, remote_modules, on_waiting)
         self._shared: dict[bytes, Blob] = {}
@@ -236,6 +239,27 @@ class Client:
 
     def __reduce__(self) -> Any:
         raise TypeError("an argon.Client cannot travel: make one where it is needed")
+
+
+def current_client() -> Client:
+    """The client of the task that this process executes: it needs no address and no key.
+
+    Its tasks are children of the task: they have the same owner, and end with it. While the task waits for them, its
+    slot is lent to others. Raises `Unreachable` outside of a task.
+    """
+    place = of_environment()
+    if place is None:
+        raise Unreachable(
+            "There is no current client here: only a task has one, on a worker that offers it "
+            "(ARGON_WORKER_SOCKET). Elsewhere name the manager: argon.Client('HOST:PORT')"
+        )
+    if _current.get("place") != place:
+        _current.update(place=place, client=Client())
+    return _current["client"]  # type: ignore[no-any-return]
+
+
+#: The task, and its client.
+_current: dict[str, Any] = {}
 
 
 def _close_all() -> None:

@@ -46,7 +46,8 @@ class Deferred(Task, Generic[T]):
 
         self._session.watch(self, hand_over)
         try:
-            return (yield from future)
+            with self._session.lending:
+                return (yield from future)
         except asyncio.CancelledError:
             self.cancel()
             raise

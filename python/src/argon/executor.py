@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from ._calls import in_order
 from ._calls.future import ExecutorFuture
 from ._outcome import handover
+from ._session import lending
 from ._session.durations import Duration, seconds
 from ._wire.address import Addresses
 from .client import Client
@@ -127,6 +128,7 @@ class Executor(concurrent.futures.Executor):
         future._executor = self
         try:
             future._deferred = client._calls.task(client, session, client._calls.of(function), args, kwargs)
+            lending.prepare(future, session.lending)
         except CannotTravel as problem:
             future.set_exception(problem)
             return future
@@ -197,7 +199,8 @@ class Executor(concurrent.futures.Executor):
         is_callback = self._client._session.callbacks.is_current()
         with self._changed:
             while wait and (self._waiting or self._under_way or (self._calling_back and not is_callback)):
-                self._changed.wait()
+                with self._client._session.lending:
+                    self._changed.wait()
             is_done = not self._waiting and not self._under_way and not self._calling_back
         if is_done and threading.get_ident() not in self._submitting:
             self._client.shutdown()

@@ -6,6 +6,7 @@ import concurrent.futures
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from .._outcome import handover
+from .._session.lending import is_of_asyncio
 
 if TYPE_CHECKING:
     import threading
@@ -38,6 +39,28 @@ class ExecutorFuture(concurrent.futures.Future[T]):
             self._executor._dropped(self)
             return True
         return not self.done() and self._deferred.cancel()
+
+    def result(self, timeout: float | None = None) -> T:
+        """As in the standard library; in a task, the wait lends its slot."""
+        if self.done():
+            return super().result(timeout)
+        with self._deferred._session.lending:
+            return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The same for the exception."""
+        if self.done():
+            return super().exception(timeout)
+        with self._deferred._session.lending:
+            return super().exception(timeout)
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """As in the standard library; an event loop that waits for it in a task lends the slot."""
+        session = self._deferred._session if not self.done() else None
+        if session is not None and session.lending.is_on and is_of_asyncio(fn):
+            session.lending.begin()
+            super().add_done_callback(lambda _: session.lending.end())
+        super().add_done_callback(fn)
 
     @property
     def report(self) -> dict[str, Any]:

@@ -122,7 +122,8 @@ class UnorderedMap(Map):
                     self._watch_after_fork()
                 if self._ended.empty():
                     self._session.may_wait()
-                task = self._ended.get()
+                with self._session.lending:
+                    task = self._ended.get()
                 return self._places.pop(task), task.result()
         except StopIteration as stop:
             self.close()

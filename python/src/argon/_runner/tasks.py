@@ -16,6 +16,7 @@ import time
 from .._code import payloads
 from .leases import PREFETCHED, LeasePipe
 from .code import Blobs, Metas, check_version
+from . import current
 from .channel import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, WorkerChannel
 from .leftovers import Leftovers
 from .modules import RemoteModules
@@ -118,6 +119,8 @@ class Runner:
         self._modules.begin(about)
         status, run_us, result = self._execute(meta, names, codec, payload)
         del payload
+        if current.at_end:
+            current.end()
         self._reset.restore()
         self._modules.keep_place()
         # A runner that was not forked from a template would be missed for too long.

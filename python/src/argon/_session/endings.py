@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from .._wire import protocol as wire
@@ -51,6 +52,13 @@ def abandon(session: Session) -> None:
     session.abandoned = True
     session.leader.wake()
     session.leader.end_unused()
+
+
+def end_with_task(session: Session) -> None:
+    """Lets the runner close the session of a task when the task ends."""
+    runner = sys.modules.get("_argon._runner.current")
+    if runner is not None:
+        runner.at_end.add(session.close)
 
 
 def begin_after_fork(session: Session) -> None:

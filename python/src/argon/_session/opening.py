@@ -30,6 +30,7 @@ def opened(session: Session, connection: Connection, granted: dict[str, Any]) ->
         "pid": os.getpid(),
     }
     connection.send(wire.json_frame(wire.OPEN, hello))
+    session.lending.opened(connection)
     session.acks.clear()
     collected = [task for task in session.journal.values() if task._collects]
     tasks = [task for task in session.journal.values() if not task._collects]

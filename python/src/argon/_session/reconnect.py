@@ -13,6 +13,7 @@ from typing import Any
 
 from .._wire.connection import Connection
 from .._wire.dial import DialFailure, dial
+from .._wire.worker_socket import TaskPlace, dial_worker, of_environment
 from ..errors import Unreachable
 
 FIRST_S = 1.0
@@ -29,25 +30,38 @@ class Reconnect:
         addresses: list[tuple[str, int]],
         key: str | os.PathLike[str] | None,
         give_up_after: float | None,
+        place: TaskPlace | None = None,
     ):
         self.addresses = list(addresses)
         self.key = key
         self.give_up_after = give_up_after
+        # In a task: its worker takes the place of the addresses.
+        self.place = place
         self.restart()
 
     def another(self) -> Reconnect:
         """The same for another session."""
-        return Reconnect(self.addresses, self.key, self.give_up_after)
+        return Reconnect(self.addresses, self.key, self.give_up_after, self.place)
 
     def restart(self) -> None:
         """Forgets all tries, as in a process that was just forked."""
-        self.connected = False
+        # A task would not run if there were no manager.
+        self.connected = self.place is not None
         self.tries = 0
         self.since: float | None = None
         self.next_at = 0.0
         self.refusals = 0
         # Why the last try failed.
         self.trouble = ""
+
+    def is_of_another_task(self) -> bool:
+        """True, once for each task, if this is a task's client and the process executes another task now."""
+        now = of_environment() if self.place is not None else None
+        if now is None or now == self.place:
+            return False
+        self.place = now
+        self.restart()
+        return True
 
     def pause(self) -> float:
         """How many seconds are left until the next try."""
@@ -58,7 +72,8 @@ class Reconnect:
         if self.since is None:
             self.since = monotonic()
         try:
-            found = dial(self.addresses[0], self.key)
+            place = self.place
+            found = dial(self.addresses[0], self.key) if place is None else dial_worker(place)
         except DialFailure as failure:
             self._failed(failure)
             self.trouble = str(failure)

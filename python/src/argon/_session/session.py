@@ -21,9 +21,11 @@ from .._code import modules
 from .._outcome import handover
 from .._wire import protocol as wire
 from ..errors import Cancelled, Closed, Error, Unreachable
+from . import cancel as _cancel
 from . import collect, endings, opening, output, sending
 from .callbacks import Callbacks
 from .leader import Leader
+from .lending import Lending
 from .options import Options
 from .reconnect import Reconnect
 from .task import Task
@@ -57,7 +59,8 @@ class Session:
 
     def begin(self) -> None:
         self.process = os.getpid()
-        self.identity = os.urandom(16)
+        place = self.reconnect.place
+        self.identity = os.urandom(16) if place is None else place.family + os.urandom(16 - wire.FAMILY_BYTES)
         self.numbers = itertools.count(1)
         self.lock = threading.RLock()
         self._owns_lock: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
@@ -92,6 +95,9 @@ class Session:
         self.leader = Leader(self)
         self.callbacks = Callbacks()
         self.waiting = Waiting(self, self._on_waiting)
+        self.lending = Lending(self, place is not None)
+        if place is not None:
+            endings.end_with_task(self)
 
     def next_id(self) -> bytes:
         """The id of a new task."""
@@ -109,6 +115,9 @@ class Session:
     def here(self) -> Session:
         """The session for a new call: this one, or another beside it while this thread is inside of it."""
         if not self._owns_lock() and self.dialler != threading.get_ident():
+            if self.closed and self.reconnect.is_of_another_task():
+                self.closed = False
+                self.begin()
             return self
         if self.aside is None:
             # No other thread is here, since this one holds the lock; a handler within this handler may be.
@@ -210,6 +219,9 @@ class Session:
         if task._done:
             return True
         self.may_wait()
+        if self.lending.is_on and task._id:
+            with self.lending:
+                return self.leader.wait(task, timeout)
         return self.leader.wait(task, timeout)
 
     def may_wait(self) -> None:
@@ -224,32 +236,7 @@ class Session:
 
     def cancel(self, task: Task) -> bool:
         """Ends a task for its caller; what runs is killed. False when it had ended."""
-        self.end_if_of_parent(task)
-        if self.is_inside():
-            if not task._done:
-                self.later(lambda: self.cancel(task))
-            return not task._done
-        with self.lock:
-            if task._done or self.closed:
-                return False
-            if task._cancelled:
-                return True
-            task._cancelled = True
-            connection = self.connection
-            if not task._sent_on or task._held_back or task._collects:
-                if self.journal.get(task._id) is task:
-                    del self.journal[task._id]
-                    if task._collects:
-                        self.unwanted.add(task._id)
-                task._error = Cancelled("the task was cancelled before it was sent", task._id.hex())
-                task._status = wire.CANCELLED
-                self.settle(task)
-                self.leader.wake_finished()
-            elif connection is not None:
-                connection.send(wire.frame(wire.CANCEL, task._id))
-                self.flush(connection)
-            self.leader.stir(at_once=True)
-        return True
+        return _cancel.cancel(self, task)
 
     def settle(self, task: Task) -> None:
         """Marks a task as done, and remembers to tell those who wait. With the lock held."""

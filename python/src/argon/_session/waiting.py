@@ -121,6 +121,8 @@ class Waiting:
         return True
 
     def _where(self) -> str:
+        if self._session.reconnect.place is not None:
+            return "HOST:PORT"
         host, port = self._session.reconnect.addresses[0]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -31,6 +31,7 @@ const FILES: &[(&str, &str)] = embedded![
     "_runner/__init__.py",
     "_runner/channel.py",
     "_runner/code.py",
+    "_runner/current.py",
     "_runner/failures.py",
     "_runner/leases.py",
     "_runner/leftovers.py",
