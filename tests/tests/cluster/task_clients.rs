@@ -26,7 +26,7 @@ fn open(session: u8) -> Open {
     Open { session: SessionId([session; 16]), client: String::new(), host: String::new(), pid: 0 }
 }
 
-// kind: a session of others | CHILD_OPEN with a client's key, or for an attempt that no worker has | loud | refused in words
+// kind: sessions of tasks | CHILD_OPEN with a client's key, or for an attempt that no worker has | loud | refused in words
 #[test]
 fn a_session_of_a_task_is_opened_by_the_worker_that_has_the_task() {
     let cluster = Cluster::start();
@@ -40,7 +40,7 @@ fn a_session_of_a_task_is_opened_by_the_worker_that_has_the_task() {
     worker.refusal();
 }
 
-// kind: a session of others | a worker's connection that carries both conversations | loud | refused in words
+// kind: sessions of tasks | a worker's connection that carries both conversations | loud | refused in words
 #[test]
 fn a_connection_of_a_worker_carries_one_conversation() {
     let cluster = Cluster::start();
@@ -57,7 +57,7 @@ fn a_connection_of_a_worker_carries_one_conversation() {
     child.refusal();
 }
 
-// kind: what an operator sees | the processes that execute tasks | right | by runtime, busy and idle
+// kind: the state of the pool | the processes that execute tasks | right | by runtime, busy and idle
 #[test]
 fn status_shows_the_runners_of_each_worker() {
     let mut cluster = Cluster::with_workers(&[2]);

@@ -242,6 +242,25 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         area: "Tasks, slots and losses",
+        name: "sessions and runners",
+        about: "A runner serves one session. What a task changes in its process does not reach tasks \
+               of other sessions.",
+        open: &[],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
+        name: "sessions of tasks",
+        about: "A task uses the pool through its worker. Nobody else opens its session.",
+        open: &[],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
+        name: "failing runners",
+        about: "A runtime whose runners cannot start does not hold up the others.",
+        open: &[],
+    },
+    Kind {
+        area: "Tasks, slots and losses",
         name: "printed output",
         about: "Output of a task appears at its caller, whole, before the outcome.",
         open: &["Records of Python's `logging` in a task do not reach handlers of the caller."],
@@ -275,6 +294,12 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Operation",
         name: "keys",
         about: "Key files are private and checked alike in every language.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
+        name: "the state of the pool",
+        about: "`argon status` shows what workers do, for people and programs.",
         open: &[],
     },
     Kind {
