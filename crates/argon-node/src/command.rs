@@ -5,4 +5,5 @@
 pub mod end;
 pub mod invocation;
 pub mod meta;
+pub mod output;
 pub mod stdin;

@@ -45,6 +45,7 @@ pub(super) struct CancelArguments {
 }
 
 pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
+    let address = arguments.manager.address("cancel", &arguments.key)?;
     let found = key_file::find(arguments.key.key.as_deref())?;
     let names = all_names(&arguments.ids)?;
     let role = role_for(&found.key, Role::Admin);
@@ -57,7 +58,6 @@ pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
     }
     let by = who();
     super::block_on(async {
-        let address = &arguments.manager.manager;
         if arguments.all {
             let question = Question::Cancel(Cancel { all: true, by, ..Cancel::default() });
             let reply = ask(address, &found.key, role, &question).await?;

@@ -51,18 +51,19 @@ pub(super) struct DrainArguments {
 }
 
 pub(super) fn run(arguments: &DrainArguments) -> Result<(), Failure> {
+    let address = arguments.manager.address("drain", &arguments.key)?;
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
         let within_ms = arguments.within.map(millis);
         let question = Question::Drain { worker: arguments.worker.clone(), within_ms };
-        let reply = ask(&arguments.manager.manager, &found.key, Role::Admin, &question).await?;
+        let reply = ask(address, &found.key, Role::Admin, &question).await?;
         let drains: WorkerDrains = reply.read().map_err(|error| unreadable(&error))?;
         if arguments.json {
             print_line(reply.into_json())?;
         } else {
             print_line(printable(&for_people(&arguments.worker, arguments.within, &drains)))?;
         }
-        if arguments.wait { wait(&arguments.manager.manager, &found.key, &drains).await } else { Ok(()) }
+        if arguments.wait { wait(address, &found.key, &drains).await } else { Ok(()) }
     })
 }
 

@@ -40,9 +40,36 @@ pub(super) fn parse_address(text: &str) -> Result<String, ParseAddressError> {
 /// The manager to ask.
 #[derive(Debug, Args)]
 pub(super) struct ManagerOption {
-    /// The manager's address
-    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", hide_env_values = true, default_value = "127.0.0.1:8000", value_parser = parse_address)]
-    pub(super) manager: String,
+    /// The manager's address [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", hide_env_values = true, value_parser = parse_address)]
+    pub(super) manager: Option<String>,
+}
+
+impl ManagerOption {
+    /// The address, for a command that asks the manager itself.
+    ///
+    /// # Errors
+    /// In a task, if neither an address nor a key is given: a task has no way to the manager but its worker.
+    pub(super) fn address(&self, command: &str, key: &KeyOption) -> Result<&str, Failure> {
+        if self.is_of_task(key) {
+            let message = format!(
+                "argon {command} asks the manager itself, and inside a task it has no address and no key; give \
+                 --manager and --key, or run it outside of the task (argon run, map, submit and collect work here)"
+            );
+            return Err(Failure::new(FailureKind::Usage, message));
+        }
+        Ok(self.or_default())
+    }
+
+    /// Whether the pool is the one that executes the task in which this command runs.
+    pub(super) fn is_of_task(&self, key: &KeyOption) -> bool {
+        let has_worker = std::env::var_os("ARGON_WORKER_SOCKET").is_some_and(|path| !path.is_empty());
+        has_worker && self.manager.is_none() && key.key.is_none()
+    }
+
+    pub(super) fn or_default(&self) -> &str {
+        self.manager.as_deref().unwrap_or("127.0.0.1:8000")
+    }
 }
 
 /// Where a manager listens, and its bounds.

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argon::{Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskId, TaskOptions};
+use argon::{Addresses, Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskId, TaskOptions};
 use argon_proto::conversation::admin::ManagerStatus;
 use clap::{Args, ValueEnum};
 use serde_json::Map;
@@ -75,14 +75,19 @@ impl PoolOption {
         tell: impl Fn(String) + Clone + Send + Sync + 'static,
     ) -> Result<Client, Failure> {
         let tell_of_silence = tell.clone();
-        let found = key_file::find(self.key.key.as_deref())?;
-        let connect = Connect::to(self.manager.manager.as_str()).key(found.key).name(name);
-        let connect = connect.on_waiting(move |waiting| {
+        let connect = if self.manager.is_of_task(&self.key) {
+            // Without an address and a key, a client inside a task goes through its worker.
+            Connect::to(Addresses::default())
+        } else {
+            let found = key_file::find(self.key.key.as_deref())?;
+            Connect::to(self.manager.or_default()).key(found.key)
+        };
+        let connect = connect.name(name).on_waiting(move |waiting| {
             if waiting.is_worth_a_line() {
                 tell(format!("waiting: {}", waiting.message));
             }
         });
-        let connecting = not_in_silence(&self.manager.manager, tell_of_silence, connect.connect());
+        let connecting = not_in_silence(self.manager.or_default(), tell_of_silence, connect.connect());
         connecting.await.map_err(|error| refused(&error))
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::pool::{CommandOptions, PoolOption};
 use crate::command::end::CommandEnd;
 use crate::command::invocation::Input;
+use crate::command::output;
 use crate::command::stdin::{self, StdinProvider};
 use crate::exit::{self, Failure, FailureKind};
 use crate::interrupt::{self, Interrupt};
@@ -162,7 +163,8 @@ impl CommandRun {
         if self.unwritten.is_some() {
             return;
         }
-        let Err(error) = pass_on(usize::from(fd), bytes) else { return };
+        let Some((fd, bytes)) = output::place(fd, bytes) else { return };
+        let Err(error) = pass_on(fd, &bytes) else { return };
         self.running.cancel();
         self.unwritten = Some(if error.kind() == io::ErrorKind::BrokenPipe {
             exit::UNREAD

@@ -42,15 +42,16 @@ pub(super) struct StatusArguments {
 }
 
 pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failure> {
+    let address = arguments.manager.address("status", &arguments.key)?;
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
         let role = role_for(&found.key, Role::Observer);
-        let reply = ask(&arguments.manager.manager, &found.key, role, &Question::Status).await?;
+        let reply = ask(address, &found.key, role, &Question::Status).await?;
         if arguments.json {
             return print_line(reply.into_json());
         }
         let status: ManagerStatus = reply.read().map_err(|error| unreadable(&error))?;
-        print(for_people(&arguments.manager.manager, &status))
+        print(for_people(address, &status))
     })
 }
 

@@ -8,6 +8,7 @@ use argon::{Event, Outcome, Running};
 use tokio::sync::watch;
 
 use crate::command::end::CommandEnd;
+use crate::command::output;
 use crate::exit::UNDONE;
 use crate::map::printer::PrintedOutput;
 use crate::map::spill::Spill;
@@ -57,6 +58,7 @@ pub(super) async fn follow(
                     printed_by = attempt;
                     forget(&mut spill, std::mem::take(&mut printed));
                 }
+                let Some((fd, bytes)) = output::place(fd, &bytes) else { continue };
                 let stream = if fd == 2 { &mut printed.stderr } else { &mut printed.stdout };
                 if trouble.is_none()
                     && let Err(error) = spill.write(stream, &bytes)
