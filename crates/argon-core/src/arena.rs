@@ -26,6 +26,14 @@ impl<K: ArenaKey, V> Arena<K, V> {
         K::of(self.values.insert(value))
     }
 
+    /// Inserts a value that knows its key.
+    pub(crate) fn insert_with(&mut self, value: impl FnOnce(K) -> V) -> K {
+        let entry = self.values.vacant_entry();
+        let key = K::of(entry.key());
+        entry.insert(value(key));
+        key
+    }
+
     /// Panics if there is no such value.
     pub(crate) fn remove(&mut self, key: K) -> V {
         self.values.remove(key.place())

@@ -12,6 +12,7 @@
 
 mod acks;
 mod apply;
+mod children;
 mod credit;
 mod dispatch;
 mod effect;
@@ -42,8 +43,7 @@ mod worker;
 use std::collections::VecDeque;
 
 use crate::arena::Arena;
-use argon_proto::handshake::RefusalCode;
-use argon_proto::{AttemptId, Outcome, SessionId, TaskId, WorkerId};
+use argon_proto::{AttemptId, Family, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Machine;
@@ -57,6 +57,7 @@ pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
 pub use waiting::{WaitReason, with_blobs_missing};
 
+use children::ChildOpening;
 use key::{SessionKey, TaskKey, WorkerKey, place_of};
 use placement::Placement;
 use queue::Queue;
@@ -81,6 +82,12 @@ pub struct Scheduler {
     task_by_id: TaskIndex,
     sessions: Arena<SessionKey, Session>,
     session_by_id: FxHashMap<SessionId, SessionKey>,
+    /// The session at the root of each family: of a client that is in no task.
+    root_of_family: FxHashMap<Family, SessionKey>,
+    /// Sessions of clients inside attempts.
+    children: FxHashMap<AttemptId, Vec<SessionKey>>,
+    /// Those whose attempt has ended in this step.
+    ending_children: Vec<SessionKey>,
     workers: Arena<WorkerKey, Worker>,
     worker_by_id: FxHashMap<WorkerId, WorkerKey>,
     peers: FxHashMap<ConnId, PeerKey>,
@@ -155,6 +162,9 @@ impl Scheduler {
             task_by_id: TaskIndex::default(),
             sessions: Arena::default(),
             session_by_id: FxHashMap::default(),
+            root_of_family: FxHashMap::default(),
+            children: FxHashMap::default(),
+            ending_children: Vec::new(),
             workers: Arena::default(),
             worker_by_id: FxHashMap::default(),
             peers: FxHashMap::default(),
@@ -220,12 +230,15 @@ impl Machine for Scheduler {
             Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
             Input::RecordsRefused { up_to, why } => self.on_records_refused(up_to, &why, out),
-            Input::ChildSessionOpened { link, .. } => {
-                on_submit::close(link, RefusalCode::Role, "clients inside of tasks are not served yet", out);
+            Input::ChildSessionOpened { link, session, client, parent, worker } => {
+                let opening = ChildOpening { link, session, client, parent, worker };
+                self.on_child_session_opened(opening, out);
             }
-            Input::AttemptLent { .. } | Input::TimePassed => {}
+            Input::AttemptLent { link, lent } => self.on_attempt_lent(link, lent),
+            Input::TimePassed => {}
         }
         self.on_time_passed(now, out);
+        self.end_children(out);
         self.dispatch(now, out);
     }
 

@@ -56,7 +56,7 @@ impl Scheduler {
         if let Some(key) = self.session_by_id.get(&id) {
             return *key;
         }
-        let key = self.sessions.insert(Session::new(id, String::new()));
+        let key = self.sessions.insert_with(|key| Session::new(id, key));
         self.session_by_id.insert(id, key);
         key
     }
@@ -121,8 +121,7 @@ impl Scheduler {
             self.tasks[*moved].session_place = entry.session_place;
         }
         release_blobs(&entry.task, out);
-        let is_abandoned = session.tasks.is_empty() && session.link.is_none() && session.client.is_empty();
-        if is_abandoned {
+        if session.is_abandoned() {
             self.remove_session(entry.session);
         }
         if self.tasks.is_empty() {
@@ -141,11 +140,27 @@ impl Scheduler {
         }
     }
 
-    /// Forgets a session that has no tasks and no client.
+    /// Forgets a session that has no tasks and no client, and its root if that is abandoned then.
     pub(super) fn remove_session(&mut self, key: SessionKey) {
-        self.queue.forget_session(key);
+        self.forget_turns(key);
         let session = self.sessions.remove(key);
         self.session_by_id.remove(&session.id);
+        if self.root_of_family.get(&session.id.family()) == Some(&key) {
+            self.root_of_family.remove(&session.id.family());
+        }
+        if let Some(parent) = session.parent {
+            self.forget_child(parent, key);
+        }
+        if session.root == key {
+            return;
+        }
+        let root = &mut self.sessions[session.root];
+        if let Some(nested) = &mut root.nested {
+            nested.count -= 1;
+        }
+        if root.is_abandoned() {
+            self.remove_session(session.root);
+        }
     }
 
     /// Hands a record to the store and remembers what waits for it.

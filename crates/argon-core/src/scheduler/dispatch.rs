@@ -4,6 +4,7 @@ use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Attempt, AttemptId, Flags};
 
 use super::effect::Out;
+use super::placement::Best;
 use super::record::Record;
 use super::task::TaskState;
 use super::timers::Timer;
@@ -15,10 +16,10 @@ impl Scheduler {
     /// Gives waiting tasks to the least loaded workers until one or the other runs out.
     pub(super) fn dispatch(&mut self, now: Time, out: &mut Out) {
         while !self.queue.is_dry() {
-            let Some(worker) = self.placement.best() else {
+            let Some(Best { worker, has_free_slot }) = self.placement.best() else {
                 return;
             };
-            let Some(key) = self.pop_queued(now) else {
+            let Some(key) = self.pop_queued(now, has_free_slot) else {
                 return;
             };
             self.start(now, key, worker, out);
@@ -84,7 +85,10 @@ impl Scheduler {
         let TaskState::Assigned { worker: worker_key, place, .. } = self.tasks[key].state else {
             return;
         };
+        let attempt = self.tasks[key].attempt_id();
+        self.end_children_of(attempt);
         let worker = &mut self.workers[worker_key];
+        worker.forget_lent(attempt);
         worker.assigned.swap_remove(place as usize);
         if let Some(moved) = worker.assigned.get(place as usize)
             && let TaskState::Assigned { place: its_place, .. } = &mut self.tasks[*moved].state

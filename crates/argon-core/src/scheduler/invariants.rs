@@ -9,10 +9,8 @@ impl Scheduler {
         self.assert_tasks_are_where_they_say();
         self.assert_lists_are_complete();
         self.assert_peers_are_mutual();
-        assert!(
-            self.queue.is_dry() || self.placement.best().is_none(),
-            "a task waits though a worker may take it"
-        );
+        self.assert_children_are_mutual();
+        self.assert_nothing_waits_in_vain();
     }
 
     fn assert_tasks_are_where_they_say(&self) {
@@ -82,8 +80,28 @@ impl Scheduler {
             assert_eq!(is_listed, worker.may_take(), "the placement index is stale");
         }
         for (key, session) in self.sessions.iter() {
-            let choked = session.untaken_bytes > self.limits.untaken_bytes;
-            assert!(choked || self.queue.admits(key, session), "a session with waiting tasks has no turn");
+            for lane in 0..3 {
+                let has_turn = self.queue.turns(lane).any(|root| root == key);
+                assert_eq!(
+                    has_turn, session.has_turn[lane],
+                    "a session has a turn and does not know it, or not"
+                );
+                let waits = !session.lanes[lane].is_empty() && !self.is_choked(session);
+                let nested = session.nested.as_ref();
+                let must = waits || nested.is_some_and(|nested| !nested.waiting[lane].is_empty());
+                assert!(has_turn || !must || session.root != key, "a session with waiting tasks has no turn");
+            }
         }
+    }
+
+    /// Sessions with clients inside tasks wait for a free slot, others for any room.
+    fn assert_nothing_waits_in_vain(&self) {
+        let Some(best) = self.placement.best() else {
+            return;
+        };
+        let mut roots = (0..3).flat_map(|lane| self.queue.turns(lane));
+        let is_nested = |root| self.sessions[root].nested.is_some();
+        let in_vain = roots.any(|root| best.has_free_slot || !is_nested(root));
+        assert!(!in_vain, "a task waits though a worker may take it");
     }
 }

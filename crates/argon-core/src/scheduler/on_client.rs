@@ -8,6 +8,7 @@ use super::effect::Out;
 use super::input::ConnId;
 use super::on_submit::close;
 use super::record::Record;
+use super::session::Session;
 use super::task::TaskState;
 use super::timers::Timer;
 use super::{OnDurable, PeerKey, Scheduler, SessionKey, TaskKey};
@@ -18,7 +19,22 @@ impl Scheduler {
         if self.peers.contains_key(&link) {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
+        let root = self.root_of_family.get(&id.family());
+        let is_child = |key| self.sessions[key].parent.is_some();
+        if root.is_some_and(|root| self.sessions[*root].id != id)
+            || self.session_by_id.get(&id).is_some_and(|key| is_child(*key))
+        {
+            let why = "the first half of this session's id is that of another session, and random ids have halves of \
+                       their own; open one with a new random id";
+            return close(link, RefusalCode::Session, why, out);
+        }
         let key = self.session_of(id);
+        self.root_of_family.insert(id.family(), key);
+        self.open_session(link, key, client, out);
+    }
+
+    /// Gives a session its new connection.
+    pub(super) fn open_session(&mut self, link: ConnId, key: SessionKey, client: String, out: &mut Out) {
         let credit = self.open_credit();
         let stamp = self.next_stamp();
         let mut replaced = None;
@@ -126,7 +142,7 @@ impl Scheduler {
     }
 
     /// Forgets what a session's connection wanted to collect.
-    fn forget_collector(&mut self, key: SessionKey, link: ConnId) {
+    pub(super) fn forget_collector(&mut self, key: SessionKey, link: ConnId) {
         for id in std::mem::take(&mut self.sessions[key].collecting) {
             if let Some(waiting) = self.collectors.get_mut(&id) {
                 waiting.retain(|other| *other != link);
@@ -146,7 +162,7 @@ impl Scheduler {
         for task in attached {
             self.drop_task(task, out);
         }
-        if self.sessions.get(key).is_some_and(|session| session.tasks.is_empty()) {
+        if self.sessions.get(key).is_some_and(Session::is_abandoned) {
             self.remove_session(key);
         }
     }
@@ -200,7 +216,7 @@ impl Scheduler {
         let was_choked = session.untaken_bytes > self.limits.untaken_bytes;
         session.untaken_bytes = session.untaken_bytes.saturating_sub(bytes);
         if was_choked && session.untaken_bytes <= self.limits.untaken_bytes {
-            self.queue.readmit(key, session);
+            self.readmit(key);
         }
     }
 

@@ -59,6 +59,8 @@ impl Scheduler {
         worker.is_resting = false;
         worker.retract = RetractState::Possible;
         worker.pending_acks.clear();
+        // It says again which attempts lend their slots.
+        worker.lent.clear();
         let without_task = std::mem::take(&mut worker.without_task);
         let drain = worker.draining.then(|| worker.drain_message(now));
         self.peers.insert(link, PeerKey::Worker(key));
@@ -200,8 +202,12 @@ impl Scheduler {
     /// Gives a task to the worker that held an attempt of it before its client came back.
     pub(super) fn claim(&mut self, now: Time, key: TaskKey, orphan: OrphanAttempt, out: &mut Out) {
         let worker = orphan.worker;
+        let is_lent = self.workers[worker].lent.contains(&orphan.attempt);
         self.release_without_task(worker, orphan.attempt);
         self.adopt(now, key, worker, orphan.attempt.attempt);
+        if is_lent {
+            self.set_lent(worker, orphan.attempt, true);
+        }
         self.claim_printed(key, orphan.printed);
         if let Some(outcome) = orphan.outcome {
             self.on_current_outcome(now, worker, key, outcome, out);
@@ -213,6 +219,7 @@ impl Scheduler {
         let worker = &mut self.workers[key];
         let was_without_task = worker.without_task.remove(&attempt);
         if was_without_task {
+            worker.forget_lent(attempt);
             self.placement.update(key, worker);
         }
         was_without_task

@@ -10,6 +10,14 @@ use super::worker::Worker;
 /// Free slots come before sending ahead; then the shortest expected wait.
 type Rank = (bool, u64, WorkerKey);
 
+/// The least loaded worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Best {
+    pub(super) worker: WorkerKey,
+    /// Whether it can start a task at once.
+    pub(super) has_free_slot: bool,
+}
+
 /// The index. A worker's place changes with everything that changes its load.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
@@ -46,13 +54,13 @@ impl Placement {
     }
 
     /// The worker that should get the next task.
-    pub(super) fn best(&self) -> Option<WorkerKey> {
-        self.able.first().map(|(_, _, key)| *key)
+    pub(super) fn best(&self) -> Option<Best> {
+        self.able.first().map(|(is_full, _, worker)| Best { worker: *worker, has_free_slot: !is_full })
     }
 
     /// Whether any worker has a slot that nothing occupies.
     pub(super) fn has_free_slot(&self) -> bool {
-        self.able.first().is_some_and(|(busy, _, _)| !busy)
+        self.best().is_some_and(|best| best.has_free_slot)
     }
 
     /// The workers that hold more than they can run, the fullest first.

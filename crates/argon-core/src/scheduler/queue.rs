@@ -1,5 +1,6 @@
 //! What waits: strict priorities with ageing; within a priority sessions take turns, each first-in first-out.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ const AGED_TURNS: u32 = 4;
 /// Stale entries that a lane may hold whatever its length.
 const STALE_MIN: usize = 32;
 
-/// The order of sessions in each priority. The tasks themselves wait in their session's lanes.
+/// The order of sessions in each priority. Sessions of clients inside tasks have no turns of their own: they take those of
+/// the session at the root. The tasks themselves wait in their session's lanes.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     rings: [VecDeque<SessionKey>; 3],
@@ -40,32 +42,16 @@ impl Queue {
         self.rings.iter().all(VecDeque::is_empty)
     }
 
-    /// Puts a session into the rings of its lanes that are not empty, as after an obstacle was removed.
-    pub(super) fn readmit(&mut self, key: SessionKey, session: &mut Session) {
-        for lane in 0..3 {
-            if !session.lanes[lane].is_empty() {
-                self.give_turn(key, session, lane);
-            }
-        }
-    }
-
-    fn give_turn(&mut self, key: SessionKey, session: &mut Session, lane: usize) {
-        if !std::mem::replace(&mut session.has_turn[lane], true) {
+    /// Gives a root its turn in a priority, behind the others.
+    fn give_turn(&mut self, key: SessionKey, root: &mut Session, lane: usize) {
+        if !std::mem::replace(&mut root.has_turn[lane], true) {
             self.rings[lane].push_back(key);
         }
     }
 
-    /// Whether the session has its turn in each priority in which it has tasks.
-    pub(super) fn admits(&self, key: SessionKey, session: &Session) -> bool {
-        (0..3).all(|lane| {
-            let has_turn = self.rings[lane].contains(&key);
-            has_turn == session.has_turn[lane] && (has_turn || session.lanes[lane].is_empty())
-        })
-    }
-
-    /// Takes a session out of all rings.
-    pub(super) fn forget_session(&mut self, key: SessionKey) {
-        self.rings.iter_mut().for_each(|ring| ring.retain(|other| *other != key));
+    /// The roots that have a turn in a priority.
+    pub(super) fn turns(&self, lane: usize) -> impl Iterator<Item = SessionKey> + '_ {
+        self.rings[lane].iter().copied()
     }
 }
 
@@ -85,26 +71,71 @@ impl Scheduler {
             session.lanes[lane].push_back((key, stamp));
         }
         self.queue.lengths[lane] += 1;
-        self.queue.give_turn(session_key, session, lane);
+        if session.root == session_key {
+            self.queue.give_turn(session_key, session, lane);
+        } else {
+            self.admit_to_turns(session_key, lane);
+        }
     }
 
-    /// The task whose turn it is, taken out of the queue.
-    pub(super) fn pop_queued(&mut self, now: Time) -> Option<TaskKey> {
+    /// Lets the tasks of a session in this priority take their turns, as after an obstacle was removed.
+    fn admit_to_turns(&mut self, key: SessionKey, lane: usize) {
+        let session = &self.sessions[key];
+        if session.lanes[lane].is_empty() || self.is_choked(session) {
+            return;
+        }
+        let (root_key, place) = (session.root, (Reverse(session.depth), key));
+        let root = &mut self.sessions[root_key];
+        if root_key != key {
+            root.nested.get_or_insert_default().waiting[lane].insert(place);
+        }
+        self.queue.give_turn(root_key, root, lane);
+    }
+
+    /// Lets all waiting tasks of a session take their turns.
+    pub(super) fn readmit(&mut self, key: SessionKey) {
+        (0..3).for_each(|lane| self.admit_to_turns(key, lane));
+    }
+
+    /// Takes a session out of all turns.
+    pub(super) fn forget_turns(&mut self, key: SessionKey) {
+        let session = &mut self.sessions[key];
+        session.has_turn = [false; 3];
+        let (root, place) = (session.root, (Reverse(session.depth), key));
+        if root == key {
+            self.queue.rings.iter_mut().for_each(|ring| ring.retain(|other| *other != key));
+        } else if let Some(nested) = &mut self.sessions[root].nested {
+            for waiting in &mut nested.waiting {
+                waiting.remove(&place);
+            }
+        }
+    }
+
+    /// Whether the client leaves so many outcomes untaken that no more of its tasks start.
+    pub(super) fn is_choked(&self, session: &Session) -> bool {
+        session.untaken_bytes > self.limits.untaken_bytes
+    }
+
+    /// The task whose turn it is, taken out of the queue. Without a free slot, sessions with clients inside their tasks
+    /// do not get a turn: what these tasks wait for must not stand behind others at a worker.
+    pub(super) fn pop_queued(&mut self, now: Time, has_free_slot: bool) -> Option<TaskKey> {
         self.queue.turn = self.queue.turn.wrapping_add(1);
         if self.queue.turn.is_multiple_of(AGED_TURNS)
             && let Some(lane) = self.aged_lane(now)
-            && let Some(key) = self.pop_lane(lane)
+            && let Some(key) = self.pop_lane(lane, has_free_slot)
         {
             return Some(key);
         }
-        (0..3).find_map(|lane| self.pop_lane(lane))
+        (0..3).find_map(|lane| self.pop_lane(lane, has_free_slot))
     }
 
     /// The less urgent lane whose next task has waited longest beyond the ageing limit.
     fn aged_lane(&self, now: Time) -> Option<usize> {
         let waited = |lane: usize| -> Option<Duration> {
-            let session = self.queue.rings[lane].front()?;
-            let (key, _) = self.sessions[*session].lanes[lane].front()?;
+            let root = *self.queue.rings[lane].front()?;
+            let nested = self.sessions[root].nested.as_ref();
+            let deepest = nested.and_then(|nested| nested.waiting[lane].first()).map(|(_, key)| *key);
+            let (key, _) = self.sessions[deepest.unwrap_or(root)].lanes[lane].front()?;
             queued_since(self.tasks.get(*key)?).map(|since| now.since(since))
         };
         (1..3)
@@ -114,24 +145,68 @@ impl Scheduler {
             .map(|(_, lane)| lane)
     }
 
-    fn pop_lane(&mut self, lane: usize) -> Option<TaskKey> {
-        while let Some(session_key) = self.queue.rings[lane].pop_front() {
-            let session = &mut self.sessions[session_key];
-            session.has_turn[lane] = false;
-            if session.untaken_bytes > self.limits.untaken_bytes {
-                // Readmitted when the client has taken enough.
+    fn pop_lane(&mut self, lane: usize, has_free_slot: bool) -> Option<TaskKey> {
+        for _ in 0..self.queue.rings[lane].len() {
+            let root_key = self.queue.rings[lane].pop_front()?;
+            let root = &mut self.sessions[root_key];
+            if root.nested.is_some() && !has_free_slot {
+                self.queue.rings[lane].push_back(root_key);
                 continue;
             }
-            if let Some((key, _)) = session.lanes[lane].pop_front() {
-                self.queue.lengths[lane] -= 1;
-                trim(&self.tasks, session, lane);
-                if !session.lanes[lane].is_empty() {
-                    self.queue.give_turn(session_key, session, lane);
-                }
+            root.has_turn[lane] = false;
+            if root.nested.is_some()
+                && let Some(key) = self.pop_nested(root_key, lane)
+            {
+                return Some(key);
+            }
+            if let Some(key) = self.pop_own(root_key, lane) {
                 return Some(key);
             }
         }
         None
+    }
+
+    /// The next task of a session itself, whose turn this is. It has the next turn if more waits.
+    fn pop_own(&mut self, key: SessionKey, lane: usize) -> Option<TaskKey> {
+        let session = &mut self.sessions[key];
+        if session.untaken_bytes > self.limits.untaken_bytes {
+            // Readmitted when the client has taken enough.
+            return None;
+        }
+        let (task, _) = session.lanes[lane].pop_front()?;
+        self.queue.lengths[lane] -= 1;
+        trim(&self.tasks, session, lane);
+        if !session.lanes[lane].is_empty() {
+            self.queue.give_turn(key, session, lane);
+        }
+        Some(task)
+    }
+
+    /// The next task of the deepest session below a root, whose turn this is.
+    fn pop_nested(&mut self, root_key: SessionKey, lane: usize) -> Option<TaskKey> {
+        loop {
+            let nested = self.sessions[root_key].nested.as_mut()?;
+            let place = *nested.waiting[lane].first()?;
+            let session = &mut self.sessions[place.1];
+            let is_choked = session.untaken_bytes > self.limits.untaken_bytes;
+            let popped = if is_choked { None } else { session.lanes[lane].pop_front() };
+            if popped.is_some() {
+                self.queue.lengths[lane] -= 1;
+                trim(&self.tasks, session, lane);
+            }
+            let is_done = is_choked || session.lanes[lane].is_empty();
+            let root = &mut self.sessions[root_key];
+            let nested = root.nested.as_mut()?;
+            if is_done {
+                nested.waiting[lane].remove(&place);
+            }
+            if let Some((task, _)) = popped {
+                if !nested.waiting[lane].is_empty() || !root.lanes[lane].is_empty() {
+                    self.queue.give_turn(root_key, root, lane);
+                }
+                return Some(task);
+            }
+        }
     }
 
     /// Takes a waiting task out of its lane; the caller sets its state. Entries in the middle of a lane stay, but never

@@ -1,13 +1,14 @@
 //! A client's session: its queue lanes, its credit and what it has not taken yet.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, VecDeque};
 
-use argon_proto::{Runtime, SessionId, TaskId};
+use argon_proto::{AttemptId, Runtime, SessionId, TaskId};
 use rustc_hash::FxHashSet;
 
-use super::TaskKey;
 use super::input::ConnId;
 use super::task::TaskState;
+use super::{SessionKey, TaskKey};
 use crate::time::Time;
 
 /// What the scheduler knows of one client.
@@ -15,6 +16,14 @@ use crate::time::Time;
 pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) client: String,
+    /// The session in whose turns its tasks start: itself, unless its client is inside a task.
+    pub(super) root: SessionKey,
+    /// The attempt whose client this is, if it is inside a task.
+    pub(super) parent: Option<AttemptId>,
+    /// Tasks around its client.
+    pub(super) depth: u16,
+    /// If it has had sessions of its own tasks: which of them have tasks that wait.
+    pub(super) nested: Option<Box<NestedSessions>>,
     /// Its connection, while it has one.
     pub(super) link: Option<ConnId>,
     /// Changes when the session is opened or lost, so that an old grace timer is known as stale.
@@ -38,6 +47,17 @@ pub(super) struct Session {
     pub(super) credit: CreditAccount,
 }
 
+/// The sessions of clients inside the tasks of one session, and inside their tasks.
+#[derive(Debug, Default)]
+pub(super) struct NestedSessions {
+    /// Those with waiting tasks by priority, the deepest first: what tasks wait for goes before new ones.
+    pub(super) waiting: [BTreeSet<(Reverse<u16>, SessionKey)>; 3],
+    /// How many there are.
+    pub(super) count: u32,
+    /// Whether workers were asked for what they hold beyond their slots.
+    pub(super) was_noticed: bool,
+}
+
 /// How much the client may send on its present connection, and has sent; cumulative.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CreditAccount {
@@ -51,10 +71,15 @@ pub(super) struct CreditAccount {
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, client: String) -> Self {
+    /// A session that is its own root.
+    pub(super) fn new(id: SessionId, root: SessionKey) -> Self {
         Self {
             id,
-            client,
+            client: String::new(),
+            root,
+            parent: None,
+            depth: 0,
+            nested: None,
             link: None,
             stamp: 0,
             away_until: None,
@@ -67,6 +92,12 @@ impl Session {
             untaken_bytes: 0,
             credit: CreditAccount::default(),
         }
+    }
+
+    /// Whether nobody will ask for it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        let has_nested = self.nested.as_ref().is_some_and(|nested| nested.count > 0);
+        self.tasks.is_empty() && self.link.is_none() && self.client.is_empty() && !has_nested
     }
 }
 

@@ -70,10 +70,14 @@ impl Scheduler {
             tasks_queued,
             queued: self.queue.lengths(),
             tasks_running,
-            tasks_lent: 0,
+            tasks_lent: self.workers.values().map(|worker| worker.lent.len()).sum(),
             waiting,
             untaken,
-            clients: self.sessions.iter().filter(|(_, session)| session.link.is_some()).count(),
+            clients: self
+                .sessions
+                .values()
+                .filter(|session| session.link.is_some() && session.parent.is_none())
+                .count(),
             away: self.away_clients(now),
             totals: self.totals,
             worker_list: self.worker_views(now),

@@ -104,6 +104,8 @@ struct FleetSummary {
     draining: usize,
     resting: usize,
     slots: u64,
+    /// Attempts that wait for tasks of their own.
+    lent: usize,
     /// Runtimes that some worker has.
     has: [bool; Runtime::ALL.len()],
     pythons: Vec<Version>,
@@ -227,6 +229,11 @@ impl Scheduler {
             1 => "the only slot is taken".to_owned(),
             slots => format!("all {slots} slots are taken"),
         };
+        let why = match workers.lent {
+            0 => why,
+            1 => format!("{why}; 1 more task waits for its own tasks"),
+            lent => format!("{why}; {lent} more tasks wait for their own tasks"),
+        };
         push(&mut waiting, WaitReason::Busy, queued, &why);
         WaitingReport { running: counts.assigned.into(), waiting }
     }
@@ -238,6 +245,7 @@ impl Scheduler {
             all.draining += usize::from(worker.draining);
             all.resting += usize::from(worker.is_resting && !worker.draining);
             all.slots += worker.slots();
+            all.lent += worker.lent.len();
             all.is_vague |= worker.profile.runtimes.is_empty();
             all.looks_for_python |= now.since(worker.joined) < LOOKS_FOR_PYTHON;
             for (name, version) in &worker.profile.runtimes {

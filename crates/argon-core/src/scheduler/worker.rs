@@ -36,6 +36,8 @@ pub(super) struct Worker {
     pub(super) assigned: Vec<TaskKey>,
     /// Attempts that it holds for no task: being stopped, or claimed by nobody yet.
     pub(super) without_task: FxHashSet<AttemptId>,
+    /// Attempts that wait for tasks of their own, and lend their slots.
+    pub(super) lent: FxHashSet<AttemptId>,
     /// Outcomes of it that need not be kept, which it does not know.
     pub(super) pending_acks: PendingAcks,
     /// Mean run time of its recent tasks, microseconds; 0 while unknown.
@@ -70,6 +72,7 @@ impl Worker {
             is_resting: false,
             assigned: Vec::new(),
             without_task: FxHashSet::default(),
+            lent: FxHashSet::default(),
             pending_acks: PendingAcks::default(),
             mean_us: 0,
             mean_bytes: 0,
@@ -90,18 +93,30 @@ impl Worker {
         u64::from(self.profile.slots.max(1))
     }
 
-    /// Attempts that occupy it or will.
+    /// Attempts that it holds.
     pub(super) fn outstanding(&self) -> u64 {
         (self.assigned.len() + self.without_task.len()) as u64
     }
 
+    /// Attempts that take its slots or will.
+    fn occupying(&self) -> u64 {
+        self.outstanding() - self.lent.len() as u64
+    }
+
+    /// Notes that an attempt lends its slot no more, if it did.
+    pub(super) fn forget_lent(&mut self, attempt: AttemptId) {
+        if !self.lent.is_empty() {
+            self.lent.remove(&attempt);
+        }
+    }
+
     pub(super) fn free_slots(&self) -> u64 {
-        self.slots().saturating_sub(self.outstanding())
+        self.slots().saturating_sub(self.occupying())
     }
 
     /// Tasks it holds beyond its slots.
     pub(super) fn surplus(&self) -> u64 {
-        self.outstanding().saturating_sub(self.slots())
+        self.occupying().saturating_sub(self.slots())
     }
 
     /// How many tasks it may hold, those sent ahead included.
@@ -115,12 +130,12 @@ impl Worker {
     }
 
     pub(super) fn may_take(&self) -> bool {
-        self.link.is_some() && !self.draining && !self.is_resting && self.outstanding() < self.capacity()
+        self.link.is_some() && !self.draining && !self.is_resting && self.occupying() < self.capacity()
     }
 
     /// Expected time until a task that is given to it now would start, microseconds.
     pub(super) fn load(&self) -> u64 {
-        self.outstanding() * self.mean_us.max(1) * 16 / self.slots()
+        self.occupying() * self.mean_us.max(1) * 16 / self.slots()
     }
 
     /// Learns from an outcome of so many bytes, whose task ran for so long.

@@ -120,6 +120,11 @@ impl Manager {
         self.step(Input::OutcomesTaken { link: ConnId(link), ids: vec![id] });
     }
 
+    /// Takes everything that was wanted since this was last asked.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.out.effects)
+    }
+
     /// Takes what was sent to a client since this was last asked.
     pub(crate) fn sent_to_client(&mut self, link: u64) -> Vec<ToClient> {
         let theirs = self.out.effects.extract_if(

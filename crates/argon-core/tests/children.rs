@@ -1,0 +1,369 @@
+//! Clients inside tasks: whose turns their tasks take, which slots are lent, and when all that ends.
+
+mod manager;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use argon_core::scheduler::{ConnId, Effect, Input, Limits};
+use argon_proto::conversation::worker::{Lent, ToWorker};
+use argon_proto::handshake::RefusalCode;
+use argon_proto::{AttemptId, Flags, SessionId, Status, Task, TaskId, WorkerId};
+
+use manager::{Manager, attempt, session, task, with_flags};
+
+/// The session of the client inside an attempt, numbered.
+fn child_id(parent: AttemptId, number: u8) -> SessionId {
+    parent.task.session.child([100 + number; 8])
+}
+
+fn child_task(session: SessionId, sequence: u64) -> Task {
+    let mut task = task(1, sequence);
+    task.head.id.session = session;
+    task
+}
+
+impl Manager {
+    fn open_child(&mut self, link: u64, parent: AttemptId, worker: u64, number: u8) -> SessionId {
+        let session = child_id(parent, number);
+        self.step(Input::ChildSessionOpened {
+            link: ConnId(link),
+            session,
+            client: "inside".to_owned(),
+            parent,
+            worker: WorkerId([(worker % 100) as u8; 16]),
+        });
+        session
+    }
+
+    fn lend(&mut self, link: u64, attempt: AttemptId, waits: bool) {
+        self.step(Input::AttemptLent { link: ConnId(link), lent: Lent { attempt, waits } });
+    }
+
+    fn refusals(&mut self) -> Vec<(u64, RefusalCode)> {
+        let effects = self.take_effects();
+        let refusal = |effect: &Effect| {
+            let Effect::Close { link, code, .. } = effect else { return None };
+            Some((link.0, *code))
+        };
+        effects.iter().filter_map(refusal).collect()
+    }
+
+    fn stops(&mut self, link: u64) -> Vec<AttemptId> {
+        let stops = |message| if let ToWorker::Stop(attempts) = message { attempts } else { Vec::new() };
+        self.sent_to_worker(link).into_iter().flat_map(stops).collect()
+    }
+}
+
+/// A manager whose worker 11 has one slot, in which task 0 of client 1 runs.
+fn with_parent() -> (Manager, AttemptId) {
+    let mut manager = Manager::new(Limits::default());
+    manager.join(11, 1, &[]);
+    manager.open(1);
+    manager.submit(1, task(1, 0));
+    let parent = manager.runs(11)[0];
+    (manager, parent)
+}
+
+#[test]
+fn a_task_that_waits_for_its_own_tasks_lets_them_run_in_its_slot() {
+    let (mut manager, parent) = with_parent();
+    let child = manager.open_child(50, parent, 11, 1);
+    manager.submit(50, child_task(child, 7));
+    assert!(manager.runs(11).is_empty(), "the only slot is taken");
+    manager.lend(11, parent, true);
+    let runs = manager.runs(11);
+    assert_eq!(runs.iter().map(|run| run.task).collect::<Vec<_>>(), [TaskId { session: child, sequence: 7 }]);
+    manager.finish(11, runs[0], Status::Ok, 10);
+    assert_eq!(manager.outcomes(50).len(), 1);
+    manager.lend(11, parent, false);
+    manager.submit(1, task(1, 1));
+    assert!(manager.runs(11).is_empty(), "the slot is taken again");
+}
+
+#[test]
+fn deeper_tasks_of_one_session_start_first_and_other_sessions_keep_their_turns() {
+    let (mut manager, parent) = with_parent();
+    manager.open(2);
+    let child = manager.open_child(50, parent, 11, 1);
+    for sequence in 1..=3 {
+        manager.submit(1, task(1, sequence));
+        manager.submit(2, task(2, sequence));
+    }
+    manager.submit(50, child_task(child, 1));
+    manager.lend(11, parent, true);
+    let inner = loop {
+        let run = manager.runs(11)[0];
+        if run.task.session == child {
+            break run;
+        }
+        assert_eq!(run.task.session, session(2), "an elder went before");
+        manager.finish(11, run, Status::Ok, 500_000);
+    };
+    let grandchild = manager.open_child(51, inner, 11, 2);
+    manager.submit(50, child_task(child, 2));
+    manager.submit(51, child_task(grandchild, 1));
+    manager.lend(11, inner, true);
+    let mut order = Vec::new();
+    while let [run] = manager.runs(11)[..] {
+        order.push(run.task.session);
+        manager.finish(11, run, Status::Ok, 500_000);
+    }
+    let of_one: Vec<SessionId> = order.iter().copied().filter(|id| *id != session(2)).collect();
+    assert_eq!(of_one, [grandchild, child, session(1), session(1), session(1)]);
+    let first_of_two = order.iter().position(|id| *id == session(2));
+    assert!(first_of_two.is_some_and(|place| place <= 1), "{order:?}");
+}
+
+#[test]
+fn the_sessions_of_clients_inside_a_task_end_with_its_attempt() {
+    for status in [Status::Ok, Status::Error, Status::Died] {
+        let (mut manager, parent) = with_parent();
+        let child = manager.open_child(50, parent, 11, 1);
+        manager.submit(50, child_task(child, 1));
+        manager.submit(50, child_task(child, 2));
+        manager.lend(11, parent, true);
+        let inner = manager.runs(11)[0];
+        manager.finish(11, parent, status, 10);
+        assert_eq!(manager.stops(11), [inner]);
+        assert_eq!(manager.refusals(), [(50, RefusalCode::Session)]);
+        assert_eq!(manager.scheduler.footprint().sessions, 1);
+        manager.open_child(52, parent, 11, 3);
+        assert_eq!(manager.refusals(), [(52, RefusalCode::Session)], "it comes too late");
+    }
+}
+
+#[test]
+fn they_end_when_the_attempt_is_lost_or_cancelled_and_all_below_them_with_them() {
+    for cancel in [false, true] {
+        let (mut manager, parent) = with_parent();
+        let child = manager.open_child(50, parent, 11, 1);
+        manager.submit(50, child_task(child, 1));
+        manager.lend(11, parent, true);
+        let inner = manager.runs(11)[0];
+        let grandchild = manager.open_child(51, inner, 11, 2);
+        manager.submit(51, child_task(grandchild, 1));
+        if cancel {
+            let ids = vec![parent.task];
+            manager.step(Input::CancelRequested { link: ConnId(1), ids, by: String::new() });
+        } else {
+            manager.lose(11);
+        }
+        let mut refused = manager.refusals();
+        refused.sort_by_key(|(link, _)| *link);
+        assert_eq!(refused, [(50, RefusalCode::Session), (51, RefusalCode::Session)]);
+        let left = manager.scheduler.footprint();
+        assert_eq!((left.sessions, left.tasks), (1, 1));
+    }
+}
+
+#[test]
+fn detached_tasks_of_a_client_inside_a_task_survive_it() {
+    let (mut manager, parent) = with_parent();
+    let child = manager.open_child(50, parent, 11, 1);
+    let mut detached = with_flags(1, 5, Flags::DETACHED);
+    detached.head.id.session = child;
+    manager.submit(50, detached);
+    manager.commit();
+    manager.finish(11, parent, Status::Ok, 10);
+    let run = manager.runs(11)[0];
+    assert_eq!(run.task, TaskId { session: child, sequence: 5 });
+    // The root goes first; the detached task is still known.
+    manager.take(1, parent.task);
+    manager.step(Input::ClientLost { link: ConnId(1), closed_cleanly: true });
+    manager.finish(11, run, Status::Ok, 10);
+    manager.commit();
+    assert_eq!(manager.scheduler.footprint().tasks, 1);
+    manager.pass(Duration::from_secs(3600));
+    manager.commit();
+    assert!(manager.scheduler.footprint().is_bare(), "{:?}", manager.scheduler.footprint());
+}
+
+#[test]
+fn a_client_inside_a_task_comes_back_with_the_same_session() {
+    let (mut manager, parent) = with_parent();
+    let child = manager.open_child(50, parent, 11, 1);
+    manager.submit(50, child_task(child, 1));
+    manager.step(Input::ClientLost { link: ConnId(50), closed_cleanly: false });
+    manager.open_child(51, parent, 11, 1);
+    manager.submit(51, child_task(child, 1));
+    manager.step(Input::OfferEnded { link: ConnId(51) });
+    manager.lend(11, parent, true);
+    let run = manager.runs(11)[0];
+    manager.finish(11, run, Status::Ok, 10);
+    assert_eq!(manager.outcomes(51).len(), 1);
+    assert_eq!(manager.refusals(), []);
+}
+
+#[test]
+fn a_manager_that_has_just_started_lets_them_try_again_until_their_task_is_known() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    let parent = attempt(1, 0, 1);
+    manager.open_child(50, parent, 11, 1);
+    assert_eq!(manager.refusals(), [(50, RefusalCode::Busy)], "its worker is not here");
+    manager.join(11, 1, &[parent]);
+    manager.lend(11, parent, true);
+    manager.open_child(51, parent, 11, 1);
+    assert_eq!(manager.refusals(), [(51, RefusalCode::Busy)], "its client is not here");
+    manager.open(1);
+    let mut offered = task(1, 0);
+    offered.head.flags = Flags::OFFERED_AGAIN;
+    manager.submit(1, offered);
+    let child = manager.open_child(52, parent, 11, 1);
+    manager.submit(52, child_task(child, 1));
+    assert_eq!(manager.runs(11).len(), 1, "the slot is lent as the worker has said");
+}
+
+#[test]
+fn a_foreign_session_gets_neither_the_family_nor_the_task_of_another() {
+    let (mut manager, parent) = with_parent();
+    let child = manager.open_child(50, parent, 11, 1);
+    let open = |link, session| Input::SessionOpened { link: ConnId(link), session, client: "x".to_owned() };
+    manager.step(open(60, child_id(parent, 9)));
+    assert_eq!(manager.refusals(), [(60, RefusalCode::Session)], "its first half is another's");
+    manager.step(open(61, child));
+    assert_eq!(manager.refusals(), [(61, RefusalCode::Session)], "that client is inside a task");
+    let foreign = ChildOf { family: session(3), parent };
+    manager.step(foreign.input(62, 11));
+    assert_eq!(manager.refusals(), [(62, RefusalCode::Frame)]);
+    manager.open_child(63, parent, 12, 4);
+    assert_eq!(manager.refusals(), [(63, RefusalCode::Busy)], "no such worker");
+    manager.join(12, 1, &[]);
+    manager.open_child(64, parent, 12, 4);
+    assert_eq!(manager.refusals(), [(64, RefusalCode::Session)], "that worker does not execute it");
+}
+
+struct ChildOf {
+    family: SessionId,
+    parent: AttemptId,
+}
+
+impl ChildOf {
+    fn input(&self, link: u64, worker: u8) -> Input {
+        Input::ChildSessionOpened {
+            link: ConnId(link),
+            session: self.family.child([1; 8]),
+            client: String::new(),
+            parent: self.parent,
+            worker: WorkerId([worker; 16]),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_sent_ahead_for_a_session_whose_tasks_have_clients() {
+    let mut manager = Manager::new(Limits::default());
+    manager.join(11, 1, &[]);
+    manager.open(1);
+    (0..100).for_each(|sequence| manager.submit(1, task(1, sequence)));
+    let mut held = VecDeque::from(manager.runs(11));
+    for _ in 0..20 {
+        let run = held.pop_front().expect("one runs");
+        manager.finish(11, run, Status::Ok, 20);
+        held.extend(manager.runs(11));
+    }
+    assert!(held.len() > 1, "short tasks are sent ahead");
+    let parent = held[0];
+    manager.open_child(50, parent, 11, 1);
+    let recalled =
+        manager.sent_to_worker(11).into_iter().any(|message| matches!(message, ToWorker::Recall(_)));
+    assert!(recalled, "what waits there would start before what is waited for");
+}
+
+// kind: tasks that wait for tasks | a deep tree of tasks on few slots | right | deeper ones go first, so those that wait stay near slots times depth
+#[test]
+fn a_deep_tree_of_tasks_ends_with_few_that_wait() {
+    for slots in [1, 2, 4] {
+        let mut tree = Tree::new(slots, 12);
+        let most = tree.run();
+        assert!(most <= slots as usize * 12, "{most} tasks waited at once on {slots} slots");
+    }
+}
+
+/// Fibonacci by tasks: each of n > 1 starts two and waits for them.
+struct Tree {
+    manager: Manager,
+    nodes: Vec<Node>,
+    depth: u64,
+}
+
+struct Node {
+    attempt: AttemptId,
+    n: u64,
+    link: u64,
+    session: Option<SessionId>,
+    open: usize,
+    parent: Option<usize>,
+}
+
+impl Tree {
+    fn new(slots: u32, depth: u64) -> Self {
+        let mut manager = Manager::new(Limits::default());
+        manager.join(11, slots, &[]);
+        manager.open(1);
+        manager.submit(1, task(1, depth));
+        Self { manager, nodes: Vec::new(), depth }
+    }
+
+    /// Runs to the end; returns how many waited at once at most.
+    fn run(&mut self) -> usize {
+        let mut most = 0;
+        let mut ended = 0;
+        loop {
+            let runs = self.manager.runs(11);
+            if runs.is_empty() && ended == self.nodes.len() {
+                assert_eq!(self.manager.outcomes(1).len(), 1, "the root has not ended");
+                assert!(self.nodes.len() > self.depth as usize);
+                return most;
+            }
+            assert!(!runs.is_empty(), "nothing runs and {} tasks have not ended", self.nodes.len() - ended);
+            for run in runs {
+                ended += self.start(run);
+                let waiting = self.nodes.iter().filter(|node| node.open > 0).count();
+                most = most.max(waiting);
+            }
+        }
+    }
+
+    /// What a task does when it starts; returns how many ended by that.
+    fn start(&mut self, attempt: AttemptId) -> usize {
+        let parent = self.nodes.iter().position(|node| node.session == Some(attempt.task.session));
+        let n = attempt.task.sequence % 100;
+        let at = self.nodes.len();
+        let link = 1_000 + at as u64;
+        self.nodes.push(Node { attempt, n, link, session: None, open: 0, parent });
+        if n < 2 {
+            return self.end(at);
+        }
+        let session = attempt.task.session.child((at as u64 + 1).to_be_bytes());
+        self.manager.step(Input::ChildSessionOpened {
+            link: ConnId(link),
+            session,
+            client: String::new(),
+            parent: attempt,
+            worker: WorkerId([11; 16]),
+        });
+        self.nodes[at].session = Some(session);
+        self.nodes[at].open = 2;
+        self.manager.submit(link, child_task(session, 100 + n - 1));
+        self.manager.submit(link, child_task(session, 200 + n - 2));
+        self.manager.lend(11, attempt, true);
+        0
+    }
+
+    fn end(&mut self, at: usize) -> usize {
+        let Node { attempt, parent, link, .. } = self.nodes[at];
+        assert!(self.nodes[at].n < 2 || link > 0);
+        self.manager.finish(11, attempt, Status::Ok, 200);
+        let Some(parent) = parent else {
+            return 1;
+        };
+        self.nodes[parent].open -= 1;
+        if self.nodes[parent].open > 0 {
+            return 1;
+        }
+        let waiter = self.nodes[parent].attempt;
+        self.manager.lend(11, waiter, false);
+        1 + self.end(parent)
+    }
+}
