@@ -13,6 +13,7 @@ mod cache;
 mod command;
 mod config;
 mod event_loop;
+mod machine;
 mod pool_queue;
 mod private_folder;
 mod process;
@@ -34,7 +35,7 @@ use event_loop::WorkerLoop;
 pub use config::{ManagerAccess, WorkerConfig, WorkerError};
 pub use process::guardian;
 pub use uplink::reconnect::keep_link;
-pub use uplink::{Link, LinkEvent};
+pub use uplink::{Link, LinkEnd, LinkEvent};
 
 /// Runs a worker until it is told to stop, or drained by its manager.
 ///

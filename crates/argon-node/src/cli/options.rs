@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use argon_core::pool::Settings;
 use argon_core::scheduler::Limits;
 use argon_net::address::{self, ParseAddressError};
 use argon_proto::key::{Key, Scope};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::quantity::time;
+use super::quantity::{size, time};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
@@ -112,6 +113,17 @@ pub(super) struct PoolOptions {
     /// Replace a runner process after so many tasks; 0 for never
     #[arg(long, value_name = "TASKS", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub(super) max_requests: u64,
+    /// Idle runner processes to keep. Each serves one session; the one unused for longest ends first
+    /// [default: 8 for each slot, at least 16]
+    #[arg(long, value_name = "RUNNERS", value_parser = whole::<u32>(0, 100_000), verbatim_doc_comment)]
+    pub(super) runners_max: Option<u32>,
+    /// Memory that all idle runner processes may have together [default: a quarter of the machine or control group]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) runner_memory: Option<u64>,
+    /// Tasks that may wait for their own tasks at once and lend their slots; one more fails
+    /// [default: 64 for each slot]
+    #[arg(long, value_name = "TASKS", value_parser = whole::<u32>(0, 100_000), verbatim_doc_comment)]
+    pub(super) waiting_max: Option<u32>,
     /// Time limit of tasks that bring none; 0 for none
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
     pub(super) timeout: Duration,
@@ -175,6 +187,14 @@ impl PoolOptions {
             || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             |slots| slots as usize,
         )
+    }
+
+    pub(super) fn runners_max(&self) -> usize {
+        self.runners_max.map_or_else(|| Settings::default_runners_max(self.slots()), |most| most as usize)
+    }
+
+    pub(super) fn waiting_max(&self) -> usize {
+        self.waiting_max.map_or_else(|| Settings::default_waiting_max(self.slots()), |most| most as usize)
     }
 }
 

@@ -19,7 +19,6 @@ const TIME_UNITS: [(&str, u64); 5] = [
 
 const TIME_FORMS: &str = "write seconds from 0 to 4000000, as 90 or 1.5, or numbers with units, as 250ms, 90s, 5m, \
                           1h30m or 2d";
-#[cfg_attr(not(test), allow(dead_code, reason = "for the limit on the memory of idle runners"))]
 const SIZE_FORMS: &str = "write bytes, or a number with a unit, as 512M, 1.5G or 2GiB (powers of 1024) or 2GB \
                           (powers of 1000)";
 
@@ -59,7 +58,6 @@ pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// With what is wrong and what to write instead.
-#[cfg_attr(not(test), allow(dead_code, reason = "for the limit on the memory of idle runners"))]
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split_number(text);
     let unit = unit.trim();
@@ -129,7 +127,6 @@ fn split_number(text: &str) -> (&str, &str) {
 }
 
 /// Bytes of a unit; upper and lower case are the same.
-#[cfg_attr(not(test), allow(dead_code, reason = "for the limit on the memory of idle runners"))]
 fn size_unit(unit: &str) -> Option<f64> {
     let unit = unit.to_ascii_lowercase();
     if matches!(unit.as_str(), "" | "b") {

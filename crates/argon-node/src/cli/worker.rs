@@ -1,9 +1,11 @@
 //! `argon worker`: a pool of processes, for a manager or stand-alone.
 
 use argon_net::{listen, random};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use argon_proto::WorkerId;
 use clap::{Arg, Args};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, parse_address, start_log};
 use super::quantity::millis;
@@ -14,7 +16,7 @@ use crate::memory;
 use crate::ready;
 use crate::signals;
 use crate::standalone;
-use crate::worker::{self, Link, WorkerConfig};
+use crate::worker::{self, Link, LinkEnd, ManagerAccess, WorkerConfig};
 
 /// Run tasks in a managed pool of processes.
 #[derive(Debug, Args)]
@@ -80,7 +82,9 @@ async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
         0 => format!("{machine}:pid{}", std::process::id()),
         port => format!("{machine}:{port}"),
     };
-    let config = pool_config(name, &arguments.pool)?;
+    let (current, address) = watch::channel(None);
+    let access = ManagerAccess { key: found.key.clone(), address };
+    let config = pool_config(name, access, &arguments.pool)?;
     let (events, incoming) = mpsc::unbounded_channel();
     let (outbox, outgoing) = mpsc::unbounded_channel();
     let facts = config.clone();
@@ -94,8 +98,8 @@ async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
             ("slots", &facts.slots.to_string()),
         ]);
     };
-    let keeping =
-        worker::keep_link(arguments.manager, found.key, config.id, events, outgoing, stop.clone(), announce);
+    let end = LinkEnd { events, outbox: outgoing, current };
+    let keeping = worker::keep_link(arguments.manager, found.key, config.id, end, stop.clone(), announce);
     let link = Link { events: incoming, outbox };
     // The link ends when the worker has dropped its end and its last words are written.
     let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);
@@ -118,8 +122,11 @@ pub(super) async fn serve_alone(
     }
     let address = bound.address();
     let source = found.source.clone();
-    let config = pool_config(format!("{}:{}", door.address(), address.port()), pool)?;
     let (key, store) = (cluster_key(found)?, door.open_store()?);
+    // The clients of its tasks reach the manager of this process as all others do.
+    let (_current, own) = watch::channel(Some(reachable(address).to_string()));
+    let access = ManagerAccess { key: key.clone(), address: own };
+    let config = pool_config(format!("{}:{}", door.address(), address.port()), access, pool)?;
     let manager = ManagerConfig { listener: bound.listen()?, key, limits: door.limits(), store };
     let (role, slots) = (role.to_owned(), config.slots.to_string());
     let announce = move || {
@@ -142,7 +149,17 @@ pub(super) fn this_machine() -> String {
     name.unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure> {
+/// An address under which this machine reaches a listener.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
+fn pool_config(name: String, access: ManagerAccess, pool: &PoolOptions) -> Result<WorkerConfig, Failure> {
     Ok(WorkerConfig {
         id: WorkerId(random::bytes()?),
         name,
@@ -155,7 +172,10 @@ fn pool_config(name: String, pool: &PoolOptions) -> Result<WorkerConfig, Failure
         pythons: pool.python.clone(),
         remote_modules: !pool.no_remote_modules,
         has_templates: true,
-        manager: None,
+        runners_max: pool.runners_max(),
+        runner_memory: pool.runner_memory.unwrap_or_else(WorkerConfig::default_runner_memory),
+        waiting_max: pool.waiting_max(),
+        manager: Some(access),
         drain_limit: pool.drain_limit,
     })
 }

@@ -7,6 +7,8 @@ use argon_proto::WorkerId;
 use argon_proto::key::Key;
 use tokio::sync::watch;
 
+use super::machine;
+
 /// Who a worker is and how it treats its runners.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -32,10 +34,24 @@ pub struct WorkerConfig {
     pub remote_modules: bool,
     /// Whether runners of interpreters are forked from templates, where that is possible.
     pub has_templates: bool,
+    /// Number of idle runners that are kept.
+    pub runners_max: usize,
+    /// Memory of all idle runners, bytes.
+    pub runner_memory: u64,
+    /// Number of attempts that may wait for tasks of their own at once; one more ends as died.
+    pub waiting_max: usize,
     /// How the clients of its tasks reach the manager; without it tasks have no client.
     pub manager: Option<ManagerAccess>,
     /// How long running tasks may take to finish when the worker drains.
     pub drain_limit: Duration,
+}
+
+impl WorkerConfig {
+    /// Memory of all idle runners by default, bytes: a quarter of what this process may use.
+    #[must_use]
+    pub fn default_runner_memory() -> u64 {
+        machine::memory_bytes().map_or(1 << 30, |bytes| bytes / 4)
+    }
 }
 
 /// How a worker reaches its manager for the clients of its tasks.

@@ -159,6 +159,7 @@ impl WorkerLoop {
             Timer::Outcomes | Timer::Leave => {}
             Timer::Cache => self.cache.drop_unused(self.timers.now(), || self.pool.tasks()),
             Timer::Status => {
+                self.measure_runners();
                 let news = self.status.take_news(self.pool.runners_report());
                 if let Some(report) = news.filter(|_| self.uplink.is_registered()) {
                     self.send(FromWorker::Runners(report));
@@ -183,6 +184,14 @@ impl WorkerLoop {
                     runner.kill_for(runner.when_overdue.to_owned());
                 }
             }
+        }
+    }
+
+    /// Measures idle runners if there are many.
+    fn measure_runners(&mut self) {
+        if self.pool.counts().idle > self.config.slots {
+            let measured = self.runners.measure_idle();
+            self.tell_pool(Input::RunnerMemory(measured));
         }
     }
 
@@ -222,8 +231,8 @@ fn settings(config: &WorkerConfig, processes: &Processes) -> Settings {
         lease: LEASE,
         unsettled_bytes: UNSETTLED_BYTES,
         has_templates: config.has_templates && templates::ARE_POSSIBLE,
-        runners_max: Settings::default_runners_max(config.slots),
-        runner_memory: u64::MAX,
-        waiting_max: Settings::default_waiting_max(config.slots),
+        runners_max: config.runners_max,
+        runner_memory: config.runner_memory,
+        waiting_max: config.waiting_max,
     }
 }

@@ -15,10 +15,11 @@ use argon_core::gate::WorkerGate;
 use argon_core::pool::RunnerId;
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::runner::ToRunner;
-use argon_proto::conversation::{Blob, Output};
+use argon_proto::conversation::{Blob, LOG_FD, Log, LogRecord, Output};
 use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
 use nix::sys::signal::Signal;
 
+use super::machine;
 use attempt_io::AttemptIo;
 use pipes::Printed;
 use runner::{Runner, RunnerEvent};
@@ -166,6 +167,29 @@ impl Runners {
         }
         attempt.window.on_sent(bytes.len());
         Some(Output { from: attempt.attempt, fd, bytes })
+    }
+
+    /// A task has logged something. Returns what goes to the client now; a report shows it as a line of text. After the
+    /// last record that there is room for, the runner's socket is not read until its client has taken some.
+    pub(crate) fn on_log(&mut self, id: RunnerId, Log { from, record }: Log) -> Option<Output> {
+        let runner = self.by_id.get_mut(&id)?;
+        let attempt = runner.queue.find(from)?;
+        if let Some(record) = LogRecord::from_json(&record) {
+            let level = record.level_name();
+            attempt.tail.push(format!("{level} {}: {}\n", record.logger, record.message).as_bytes());
+        }
+        if attempt.is_captured {
+            return None;
+        }
+        attempt.window.on_sent(record.len());
+        runner.logged = Some(from);
+        Some(Output { from, fd: LOG_FD, bytes: record })
+    }
+
+    /// Measures the memory of idle runners.
+    pub(crate) fn measure_idle(&self) -> Vec<(RunnerId, u64)> {
+        let idle = self.by_id.iter().filter(|(_, runner)| runner.is_idle());
+        idle.filter_map(|(id, runner)| Some((*id, machine::memory_of(runner.pid)?))).collect()
     }
 
     /// The manager is gone. Output that was on the way will never be credited.

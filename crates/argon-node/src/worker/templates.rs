@@ -103,11 +103,6 @@ impl Templates {
         }
     }
 
-    /// Number of templates that can fork.
-    pub(crate) fn ready(&self) -> usize {
-        self.by_key.values().filter(|template| template.is_ready).count()
-    }
-
     pub(crate) fn owns(&self, pid: Pid) -> bool {
         self.by_key.values().any(|template| template.pid == pid)
     }
@@ -235,7 +230,7 @@ impl Template {
             guard.clear_ready();
             self.read_errors();
         }
-        while self.socket.poll(cx, scratch) == Some(SocketRead::Bytes) {}
+        while self.socket.poll(cx, scratch, true) == Some(SocketRead::Bytes) {}
         self.messages().into_iter().for_each(|message| found(TemplateEvent::Sent(message)));
         if self.exit.poll_read_ready(cx).is_ready() {
             found(TemplateEvent::Exited);

@@ -49,6 +49,9 @@ pub(super) fn config() -> WorkerConfig {
         pythons: Vec::new(),
         remote_modules: true,
         has_templates: true,
+        runners_max: 16,
+        runner_memory: 1 << 30,
+        waiting_max: 64,
         manager: None,
         drain_limit: Duration::from_secs(10),
     }

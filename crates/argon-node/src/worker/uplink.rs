@@ -10,7 +10,7 @@ use argon_core::Time;
 use argon_core::outcome_batch::{OutcomeBatch, Supply};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::conversation::{Goodbye, Output};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Messages of the manager that are taken at once, at most.
 const MESSAGES_MAX: usize = 512;
@@ -37,6 +37,17 @@ pub struct Link {
     pub events: mpsc::UnboundedReceiver<LinkEvent>,
     /// What goes to it. When the worker has ended it drops this end; what was sent before is then still to be written.
     pub outbox: mpsc::UnboundedSender<FromWorker>,
+}
+
+/// The other end of a [`Link`] to a manager over the network.
+#[derive(Debug)]
+pub struct LinkEnd {
+    /// Takes what comes from the manager.
+    pub events: mpsc::UnboundedSender<LinkEvent>,
+    /// Has what goes to it.
+    pub outbox: mpsc::UnboundedReceiver<FromWorker>,
+    /// Gets the address of the manager while the worker is registered.
+    pub current: watch::Sender<Option<String>>,
 }
 
 /// See the module.

@@ -65,7 +65,11 @@ impl WorkerLoop {
                 self.uplink.stay_alert(self.timers.now());
                 self.on_question(id, ask, question);
             }
-            FromRunner::Log(_) => {}
+            FromRunner::Log(log) => {
+                if let Some(output) = self.runners.on_log(id, log) {
+                    self.uplink.send_output(self.timers.now(), output);
+                }
+            }
         }
     }
 

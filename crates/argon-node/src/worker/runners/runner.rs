@@ -7,7 +7,7 @@ use std::task::Context;
 use argon_core::pool::RunnerKind;
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
-use argon_proto::{BlobHash, DecodeError};
+use argon_proto::{AttemptId, BlobHash, DecodeError};
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -59,6 +59,8 @@ pub(crate) struct Runner {
     /// What is wrong with it when its timer goes off.
     pub(crate) when_overdue: &'static str,
     pub(crate) is_ready: bool,
+    /// The attempt that has logged last.
+    pub(crate) logged: Option<AttemptId>,
     /// The last lines that it wrote while it had no task.
     pub(crate) output_between_tasks: Tail,
     /// What a command reads, if that is not all in its pipe yet.
@@ -117,12 +119,18 @@ impl Runner {
             complaint: None,
             when_overdue: "",
             is_ready: false,
+            logged: None,
             output_between_tasks: Tail::for_report(),
             stdin: None,
             socket,
             pipes: OutputPipes::new([started.stdout, started.stderr])?,
             exit: kernel::watched(started.descriptor)?,
         })
+    }
+
+    /// True if it waits for a task.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_ready && self.socket.is_some() && self.queue.current().is_none()
     }
 
     /// Reads and writes what can be read and written.
@@ -133,7 +141,8 @@ impl Runner {
         mut found: impl FnMut(RunnerEvent),
     ) {
         self.pipes.poll(&self.queue, cx, scratch, |printed| found(RunnerEvent::Printed(printed)));
-        match self.socket.as_mut().and_then(|socket| socket.poll(cx, scratch)) {
+        let is_read = !self.waits_for_credit();
+        match self.socket.as_mut().and_then(|socket| socket.poll(cx, scratch, is_read)) {
             Some(SocketRead::Bytes) => found(RunnerEvent::Received),
             Some(SocketRead::Closed) => found(RunnerEvent::Closed),
             None => {}
@@ -146,6 +155,12 @@ impl Runner {
         if self.exit.poll_read_ready(cx).is_ready() {
             found(RunnerEvent::Exited);
         }
+    }
+
+    /// True while its log waits for the client to take some, as output in its pipes does.
+    fn waits_for_credit(&mut self) -> bool {
+        let attempt = self.logged.and_then(|logged| self.queue.find(logged));
+        attempt.is_some_and(|attempt| attempt.room() == 0)
     }
 
     /// The next message that it has sent; none after it was killed for one.

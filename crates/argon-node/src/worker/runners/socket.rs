@@ -55,10 +55,16 @@ impl<In: Message> PrivateSocket<In> {
         })
     }
 
-    /// Reads once, and writes what the socket takes again.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<SocketRead> {
+    /// Writes what the socket takes again, and reads once if it `is_read`.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        is_read: bool,
+    ) -> Option<SocketRead> {
         self.poll_write(cx);
-        while !self.is_read_closed
+        while is_read
+            && !self.is_read_closed
             && let Poll::Ready(Ok(mut guard)) = self.socket.poll_read_ready(cx)
         {
             let (read, room) = read(guard.get_inner(), &mut self.decoder, scratch);

@@ -301,7 +301,8 @@ fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
         std::fs::create_dir(&folder).expect("a folder");
         let link = || std::os::unix::fs::symlink(real.as_ref().expect("a perl"), &perl).expect("a link");
         link();
-        let mut worker = Worker::start(WorkerConfig { perl: Some(perl.clone()), ..config() }).await;
+        let config = WorkerConfig { perl: Some(perl.clone()), has_templates: false, ..config() };
+        let mut worker = Worker::start(config).await;
         assert_eq!(worker.value_of("1").await, 1);
         std::fs::remove_file(&perl).expect("removed");
         let dying = worker.run("exit 1");

@@ -19,8 +19,12 @@ while (1) {
     if ($kind == 0x20) { push @blobs, unpack 'H*', substr $body, 0, 32; next }
     next if $kind != 0x32;
     die "trouble\n" if $body =~ /die now/;
+    my ($logs) = $body =~ /log (\d+)/;
+    say_frame(0x47, substr($body, 0, 28) . q({"level":30,"logger":"a","message":") . $_ . 'x' x 1000 . '"}') for 1 .. $logs // 0;
+    my $leaves = $body =~ /leave now/ ? 1 : 0;
     my $result = qq(["$file","@blobs"]);
-    say_frame(0x33, substr($body, 0, 28) . pack('CCnQ>NNQ>', 0, 1, 0, 5, 0, 0, length $result) . $result);
+    say_frame(0x33, substr($body, 0, 28) . pack('CCnQ>NNQ>', 0, 1, $leaves, 5, 0, 0, length $result) . $result);
+    exit if $leaves;
 }
 "#;
 
@@ -178,6 +182,53 @@ fn a_big_executable_starts() {
         bytes.resize(100 << 20, b'x');
         let attempt = worker.run_native(&executable(bytes), &[], "{}");
         assert_eq!(worker.outcome(attempt).await.head.status, Status::Ok);
+        worker.end(StopLevel::Drain).await;
+    });
+}
+
+#[test]
+fn log_records_reach_the_client_like_output_and_stop_at_the_window() {
+    use argon_proto::conversation::{LOG_FD, Output, OutputCredit};
+    use argon_proto::limit;
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let attempt = worker.run_native(&executable(RUNNER), &[], "log 3");
+        worker.outcome(attempt).await;
+        let logged = worker.printed(attempt, LOG_FD);
+        assert_eq!(logged.matches(r#"{"level":30,"logger":"a","message":""#).count(), 3, "{logged}");
+        assert_eq!(logged.matches("}{").count(), 2, "{logged}");
+
+        let attempt = worker.run_native(&executable(RUNNER), &[], "log 3000");
+        let mut received = 0;
+        let mut records = 0;
+        while received < limit::OUTPUT_WINDOW_BYTES {
+            received += worker.output_of(attempt).await.len() as u64;
+            records += 1;
+        }
+        // What was read with the last record within the window comes, too.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let is_outcome = |message: &FromWorker| matches!(message, FromWorker::Outcome(_));
+        while let Ok(message) = worker.said.try_recv() {
+            assert!(!is_outcome(&message), "it did not stop at the window");
+            records += usize::from(matches!(message, FromWorker::Output(Output { .. })));
+        }
+        assert!(records < 2500, "{records}");
+        worker.say(ToWorker::OutputCredit(OutputCredit { to: attempt, bytes: 10 << 20 }));
+        worker.outcome(attempt).await;
+        worker.end(StopLevel::Drain).await;
+    });
+}
+
+#[test]
+fn a_runner_that_leaves_with_its_outcome_is_replaced_and_the_client_does_not_see_it() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let attempts =
+            ["leave now", "", "leave now", ""].map(|meta| worker.run_native(&executable(RUNNER), &[], meta));
+        for attempt in attempts {
+            let outcome = worker.outcome(attempt).await;
+            assert_eq!((outcome.head.status, outcome.head.leaves), (Status::Ok, false));
+        }
         worker.end(StopLevel::Drain).await;
     });
 }

@@ -10,7 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::worker::keep_link;
+use crate::worker::{LinkEnd, keep_link};
+
+fn end(events: mpsc::UnboundedSender<LinkEvent>, outbox: mpsc::UnboundedReceiver<FromWorker>) -> LinkEnd {
+    LinkEnd { events, outbox, current: watch::channel(None).0 }
+}
 
 /// One connection of the manager.
 struct Peer {
@@ -124,7 +128,7 @@ async fn kept(key: Key) -> Kept {
     let (stop, stopped) = watch::channel(StopLevel::Run);
     let id = config().id;
     let handle =
-        tokio::task::spawn_local(keep_link(addresses, key, id, to_worker, from_worker, stopped, |_| {}));
+        tokio::task::spawn_local(keep_link(addresses, key, id, end(to_worker, from_worker), stopped, |_| {}));
     Kept { listener, events, outbox, _stop: stop, handle }
 }
 
@@ -227,8 +231,7 @@ fn a_real_worker_runs_a_task_over_tcp() {
             vec![address],
             key(),
             config.id,
-            to_worker,
-            from_worker,
+            end(to_worker, from_worker),
             stopped.clone(),
             |_| {},
         ));

@@ -9,9 +9,9 @@ use argon_proto::backoff::REDIAL;
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::key::{Key, Role};
 use argon_proto::{WorkerId, limit};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::LinkEvent;
+use super::{LinkEnd, LinkEvent};
 use crate::signals::{StopLevel, StopSignal};
 
 /// Pause after a refusal, which time alone does not change.
@@ -23,21 +23,21 @@ const BATCH: usize = 1024;
 
 /// Keeps a worker connected to one of its managers, and tries for ever when none is there.
 ///
-/// `addresses` are `host:port`, tried in turn. Returns when the worker has dropped its end of `outbox` and its messages
+/// `addresses` are `host:port`, tried in turn. Returns when the worker has dropped its end and its messages
 /// are written, or soon after `stop` reports [`StopLevel::End`]. `announce` is called with the manager's address when the
 /// worker is registered for the first time.
 pub async fn keep_link(
     addresses: Vec<String>,
     key: Key,
     id: WorkerId,
-    events: mpsc::UnboundedSender<LinkEvent>,
-    outbox: mpsc::UnboundedReceiver<FromWorker>,
+    end: LinkEnd,
     mut stop: StopSignal,
     announce: impl FnOnce(&str) + 'static,
 ) {
     let announce: Announce = Some(Box::new(announce));
+    let LinkEnd { events, outbox, current } = end;
     let logged = BTreeSet::new();
-    let mut link = ReconnectLoop { addresses, key, id, events, outbox, announce, logged, turn: 0 };
+    let mut link = ReconnectLoop { addresses, key, id, events, outbox, current, announce, logged, turn: 0 };
     let must_end = async {
         // A worker that ends at once still says goodbye, which takes a moment.
         if stop.wait_for(|level| *level >= StopLevel::End).await.is_err() {
@@ -60,6 +60,7 @@ struct ReconnectLoop {
     id: WorkerId,
     events: mpsc::UnboundedSender<LinkEvent>,
     outbox: mpsc::UnboundedReceiver<FromWorker>,
+    current: watch::Sender<Option<String>>,
     announce: Announce,
     /// Topics that were logged since the worker was registered last.
     logged: BTreeSet<String>,
@@ -136,6 +137,7 @@ impl ReconnectLoop {
             on_registered: || {
                 tracing::info!("worker {} is registered with the manager at {address}", self.id);
                 self.logged.clear();
+                self.current.send_replace(Some(address.to_owned()));
                 if let Some(announce) = self.announce.take() {
                     announce(address);
                 }
@@ -144,6 +146,7 @@ impl ReconnectLoop {
         };
         let end = converse(&connection, receiver, &mut self.outbox, &mut inbox).await;
         let was_registered = inbox.is_registered;
+        self.current.send_replace(None);
         let _ = self.events.send(LinkEvent::Lost);
         Ok(match end {
             End::Closed => Ended::WorkerGone,
