@@ -2,18 +2,24 @@
 //! another.
 
 use std::io;
+use std::path::Path;
 
+use argon_proto::conversation::Credit;
+use argon_proto::conversation::child::{Child, FromChild};
+use argon_proto::conversation::client::ToClient;
 use argon_proto::frame::{Frames, Outbox};
-use argon_proto::handshake::{Dialler, MAGIC, Refusal, Welcome};
+use argon_proto::handshake::{Dialler, MAGIC, Refusal, RefusalCode, Welcome};
 use argon_proto::key::{Key, Role};
 use argon_proto::kind;
 use argon_proto::limit::{DIAL_WITHIN, FRAME_BYTES};
-use tokio::net::TcpStream;
+use argon_proto::{DecodeError, Message};
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::handshake::{Opening, OpeningError};
 use crate::random;
 use crate::stream::Stream;
 
+const NOT_A_WORKER: &str = "it does not answer as the worker of a task";
 const NOT_ARGON: &str = "it does not speak the Argon protocol; is that a manager's port?";
 
 /// A manager that has proven the key.
@@ -70,6 +76,43 @@ pub async fn dial(address: &str, key: &Key, role: Role) -> Result<Connected, Dia
         }
         Err(_) => Err(unreachable(format!("it did not answer within {} s", DIAL_WITHIN.as_secs()))),
     }
+}
+
+/// Reaches the manager through the worker of a task, over the worker's socket for its tasks.
+///
+/// # Errors
+/// See [`DialError`]; a worker without a manager refuses with the code `busy`.
+pub async fn dial_through_worker(socket: &Path, child: &Child) -> Result<Connected, DialError> {
+    let address = format!("{} (the socket of this task's worker)", socket.display());
+    let unreachable = |why: String| DialError::Unreachable { address: address.clone(), why };
+    match tokio::time::timeout(DIAL_WITHIN, open_at_worker(socket, child)).await {
+        Ok(Ok((opening, credit))) => {
+            let Credit { tasks: credit_tasks, bytes: credit_bytes } = credit;
+            let welcome = Welcome { credit_tasks, credit_bytes, ..Welcome::default() };
+            Ok(Connected { address, stream: opening.stream, frames: opening.frames, welcome })
+        }
+        Ok(Err(OpeningError::Broken(error))) => Err(unreachable(error.to_string())),
+        Ok(Err(OpeningError::Refused(refusal))) => Err(DialError::Refused { address, refusal }),
+        Err(_) => Err(unreachable(format!("it did not answer within {} s", DIAL_WITHIN.as_secs()))),
+    }
+}
+
+async fn open_at_worker(socket: &Path, child: &Child) -> Result<(Opening, Credit), OpeningError> {
+    let stream = UnixStream::connect(socket).await?;
+    let mut opening = Opening::new(stream.into(), FRAME_BYTES, usize::MAX, NOT_A_WORKER);
+    let mut out = Outbox::default();
+    out.push(&FromChild::Child(child.clone()));
+    opening.send(&mut out).await?;
+    let body = opening.frame(kind::CREDIT).await?;
+    let beginning = ToClient::decode(kind::CREDIT, body).map_err(|error| not_a_worker(&error))?;
+    let ToClient::Credit(credit) = beginning.message else {
+        return Err(Refusal::new(RefusalCode::Frame, NOT_A_WORKER).into());
+    };
+    Ok((opening, credit))
+}
+
+fn not_a_worker(error: &DecodeError) -> Refusal {
+    Refusal::new(RefusalCode::Frame, format!("{NOT_A_WORKER}: {error}"))
 }
 
 async fn open(address: &str, mut dialler: Dialler, hello: &[u8]) -> Result<Connected, OpeningError> {

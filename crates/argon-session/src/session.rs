@@ -29,7 +29,7 @@ use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::conversation::{Answer, Goodbye};
 use argon_proto::handshake::Welcome;
 use argon_proto::limit::{IDS_PER_FRAME, SILENCE};
-use argon_proto::{Machine, SessionId, TaskId, Time};
+use argon_proto::{BlobHash, Machine, SessionId, TaskId, Time};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use ask::Question;
@@ -67,6 +67,8 @@ pub struct SessionState {
     wait_monitor: WaitMonitor,
     backlog: VecDeque<BacklogItem>,
     retry_queue: RetryQueue,
+    /// Blobs that the manager has from another session: they are sent only if it asks.
+    assumed_blobs: FxHashSet<BlobHash>,
     late_answers: Vec<Answer>,
     /// Detached tasks that were cancelled without a connection.
     late_cancels: Vec<TaskId>,
@@ -148,6 +150,7 @@ impl SessionState {
             wait_monitor: WaitMonitor::default(),
             backlog: VecDeque::new(),
             retry_queue: RetryQueue::default(),
+            assumed_blobs: FxHashSet::default(),
             late_answers: Vec::new(),
             late_cancels: Vec::new(),
             reconnect: Reconnect::new(open.session, addresses, first_within),
@@ -173,6 +176,11 @@ impl SessionState {
     #[inline]
     pub fn task_id(&self, number: u64) -> TaskId {
         TaskId { session: self.session, sequence: number }
+    }
+
+    /// The manager has this blob from another session, so it is sent only if the manager asks.
+    pub fn assume_blob(&mut self, hash: BlobHash) {
+        self.assumed_blobs.insert(hash);
     }
 
     /// True while a manager is connected.

@@ -11,9 +11,16 @@ const PORT: u16 = 8000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     texts: Vec<String>,
+    /// Nobody has named an address.
+    is_default: bool,
 }
 
 impl Addresses {
+    /// True if neither the caller nor `ARGON_MANAGER` names a manager.
+    pub(crate) fn is_default(&self) -> bool {
+        self.is_default
+    }
+
     /// Each as `host:port`.
     pub(crate) fn into_list(self) -> Result<Vec<String>, Error> {
         let list = self
@@ -36,28 +43,30 @@ impl Addresses {
 }
 
 impl Default for Addresses {
-    /// What the environment variable `ARGON_MANAGER` names, else 127.0.0.1:8000.
+    /// The managers that the environment variable `ARGON_MANAGER` names. Without it, the worker of the task inside a task
+    /// (see [`current_client`](crate::current_client)), and 127.0.0.1:8000 elsewhere.
     fn default() -> Self {
         let named = std::env::var("ARGON_MANAGER").ok().filter(|named| !named.trim().is_empty());
-        Self { texts: vec![named.unwrap_or_else(|| format!("127.0.0.1:{PORT}"))] }
+        let is_default = named.is_none();
+        Self { texts: vec![named.unwrap_or_else(|| format!("127.0.0.1:{PORT}"))], is_default }
     }
 }
 
 impl From<&str> for Addresses {
     fn from(text: &str) -> Self {
-        Self { texts: vec![text.to_owned()] }
+        Self { texts: vec![text.to_owned()], is_default: false }
     }
 }
 
 impl From<String> for Addresses {
     fn from(text: String) -> Self {
-        Self { texts: vec![text] }
+        Self { texts: vec![text], is_default: false }
     }
 }
 
 impl From<&String> for Addresses {
     fn from(text: &String) -> Self {
-        Self { texts: vec![text.clone()] }
+        Self { texts: vec![text.clone()], is_default: false }
     }
 }
 
@@ -81,7 +90,7 @@ impl<T: AsRef<str>> From<Vec<T>> for Addresses {
 
 impl<'a, T: AsRef<str> + 'a> FromIterator<&'a T> for Addresses {
     fn from_iter<I: IntoIterator<Item = &'a T>>(texts: I) -> Self {
-        Self { texts: texts.into_iter().map(|text| text.as_ref().to_owned()).collect() }
+        Self { texts: texts.into_iter().map(|text| text.as_ref().to_owned()).collect(), is_default: false }
     }
 }
 

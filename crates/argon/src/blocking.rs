@@ -70,10 +70,18 @@ impl Client {
         Connect::to(addresses).connect_blocking()
     }
 
+    /// See [`crate::Client::call`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn call<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
+        wait(self.client.call(call))
+    }
+
     /// See [`crate::Client::queue`].
     ///
     /// # Errors
-    /// As told there.
+    /// See there.
     pub fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
         wait(self.client.queue(call))
     }
@@ -122,6 +130,12 @@ impl Client {
     /// As told there.
     pub fn request(&self, what: &str, fields: serde_json::Map<String, Value>) -> Result<Value, Error> {
         wait(self.client.request(what, fields))
+    }
+
+    /// The same client for asynchronous code. Any executor may poll its futures.
+    #[must_use]
+    pub fn as_async(&self) -> &crate::Client {
+        &self.client
     }
 
     /// See [`crate::Client::close`].

@@ -20,9 +20,10 @@ use crate::error::Error;
 use crate::map::Map;
 use crate::request::Request;
 use crate::running::{Running, outcome};
-use crate::session::Session;
 use crate::session::dial::ManagerList;
+use crate::session::{Session, Waiter};
 use crate::shared::Shared;
+use crate::task_identity::{self, WorkerAccess};
 use crate::waiting::OnWaiting;
 use crate::{options::TaskOptions, read};
 
@@ -38,6 +39,8 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Connect {
     addresses: Addresses,
+    /// The worker of the task whose client this is to be.
+    worker: Option<WorkerAccess>,
     key: Option<Key>,
     key_file: Option<PathBuf>,
     patience: Option<Duration>,
@@ -61,11 +64,19 @@ impl Client {
     ///
     /// # Errors
     /// How it ended otherwise; see [`ErrorKind`] and [`Error::own`].
-    pub async fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
+    pub async fn call<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
         let addition = call.into_request(&self.defaults)?.addition(false, OutputMode::Inherit)?;
         let number = self.session.with_quietly(|session, out| session.add(addition, out));
         let mut awaited = Awaited(Deferred::waiting(Arc::clone(&self.session), number));
         (&mut awaited.0).await
+    }
+
+    /// The same as [`call`](Client::call), under the name that it has in all languages of Argon.
+    ///
+    /// # Errors
+    /// See [`call`](Client::call).
+    pub async fn queue<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
+        self.call(call).await
     }
 
     /// Runs a call in the background; its value is awaited later, or never.
@@ -134,7 +145,12 @@ impl Client {
     pub async fn run(&self, request: Request) -> Result<Outcome, Error> {
         let addition = request.addition(false, OutputMode::Inherit)?;
         let number = self.session.with_quietly(|session, out| session.add(addition, out));
-        let following = Following { session: Arc::clone(&self.session), number, is_cancelling: true };
+        let mut following = Following {
+            session: Arc::clone(&self.session),
+            number,
+            waiter: Waiter::default(),
+            is_cancelling: true,
+        };
         outcome(following.end().await, self.session.task_id(number))
     }
 
@@ -145,7 +161,12 @@ impl Client {
     pub async fn submit_request(&self, request: Request) -> Result<TaskId, Error> {
         let addition = request.addition(true, OutputMode::Discard)?;
         let number = self.session.with_quietly(|session, out| session.add(addition, out));
-        let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
+        let mut following = Following {
+            session: Arc::clone(&self.session),
+            number,
+            waiter: Waiter::default(),
+            is_cancelling: false,
+        };
         let id = self.session.task_id(number);
         match following.end().await {
             Completion::Accepted => Ok(id),
@@ -161,7 +182,12 @@ impl Client {
     /// If the client is closed before it comes.
     pub async fn collect_outcome(&self, id: TaskId) -> Result<Outcome, Error> {
         let number = self.session.with_quietly(|session, out| session.collect(id, out));
-        let following = Following { session: Arc::clone(&self.session), number, is_cancelling: false };
+        let mut following = Following {
+            session: Arc::clone(&self.session),
+            number,
+            waiter: Waiter::default(),
+            is_cancelling: false,
+        };
         outcome(following.end().await, id)
     }
 
@@ -204,6 +230,7 @@ impl Connect {
     pub fn to(addresses: impl Into<Addresses>) -> Self {
         Self {
             addresses: addresses.into(),
+            worker: None,
             key: None,
             key_file: None,
             patience: None,
@@ -211,6 +238,11 @@ impl Connect {
             name: concat!("rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             defaults: TaskOptions::default(),
         }
+    }
+
+    /// Through the worker of a task.
+    pub(crate) fn of_task(worker: WorkerAccess) -> Self {
+        Self { worker: Some(worker), ..Self::to(Addresses::default()) }
     }
 
     /// With this key.
@@ -270,11 +302,21 @@ impl Connect {
 
     /// A client, and what must be run for it to work.
     pub(crate) async fn connect_carried(self) -> Result<(Client, impl Future<Output = ()> + Send), Error> {
-        let key = match self.key {
-            Some(key) => key,
-            None => key_file::find(self.key_file.as_deref())?.key,
+        let is_named = !self.addresses.is_default() || self.key.is_some() || self.key_file.is_some();
+        let worker = match self.worker {
+            Some(worker) => Some(worker),
+            None if is_named => None,
+            None => task_identity::worker_access().ok(),
         };
-        let managers = ManagerList::new(self.addresses.into_list()?, key, self.patience);
+        let managers = if let Some(worker) = worker {
+            ManagerList::through_worker(worker, self.patience)
+        } else {
+            let key = match self.key {
+                Some(key) => key,
+                None => key_file::find(self.key_file.as_deref())?.key,
+            };
+            ManagerList::new(self.addresses.into_list()?, key, self.patience)
+        };
         let (session, carrier) = Session::open(managers, &self.name, self.on_waiting).await?;
         Ok((Client { session: Arc::new(session), defaults: self.defaults }, carrier))
     }
@@ -293,19 +335,22 @@ impl<T> Drop for Awaited<T> {
 struct Following {
     session: Arc<Session>,
     number: u64,
+    waiter: Waiter,
     /// The task is cancelled then; those that are detached go on.
     is_cancelling: bool,
 }
 
 impl Following {
-    async fn end(&self) -> Completion {
-        poll_fn(|context| self.session.waiting(|session, _| session.poll_end(self.number, context.waker())))
+    async fn end(&mut self) -> Completion {
+        let Self { session, number, waiter, .. } = self;
+        poll_fn(|context| session.awaiting(waiter, |session, _| session.poll_end(*number, context.waker())))
             .await
     }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
+        self.session.leave(&mut self.waiter);
         if self.is_cancelling {
             self.session.with(|session, out| {
                 session.cancel(self.number, out);

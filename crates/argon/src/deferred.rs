@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::read;
-use crate::session::Session;
+use crate::session::{Session, Waiter};
 
 /// The value of a call that was deferred. It runs whether this is awaited or not, and goes on when this is dropped; only
 /// [`cancel`](Deferred::cancel) ends it.
@@ -27,6 +27,7 @@ enum State {
     Waiting {
         session: Arc<Session>,
         number: u64,
+        waiter: Waiter,
     },
     /// It never went out.
     Refused(Error),
@@ -35,7 +36,7 @@ enum State {
 
 impl<T> Deferred<T> {
     pub(crate) fn waiting(session: Arc<Session>, number: u64) -> Self {
-        Self { state: State::Waiting { session, number }, value: PhantomData }
+        Self { state: State::Waiting { session, number, waiter: Waiter::default() }, value: PhantomData }
     }
 
     pub(crate) fn refused(error: Error) -> Self {
@@ -46,7 +47,7 @@ impl<T> Deferred<T> {
     #[must_use]
     pub fn id(&self) -> Option<TaskId> {
         match &self.state {
-            State::Waiting { session, number } => Some(session.task_id(*number)),
+            State::Waiting { session, number, .. } => Some(session.task_id(*number)),
             State::Refused(_) | State::Over => None,
         }
     }
@@ -54,7 +55,7 @@ impl<T> Deferred<T> {
     /// Asks for its end: its process is ended if it runs. The value tells whether that came in time; it is an error of the
     /// kind [`ErrorKind::Cancelled`] then.
     pub fn cancel(&self) {
-        if let State::Waiting { session, number } = &self.state {
+        if let State::Waiting { session, number, .. } = &self.state {
             session.with(|session, out| session.cancel(*number, out));
         }
     }
@@ -64,10 +65,10 @@ impl<T: DeserializeOwned + 'static> Future for Deferred<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &self.state {
-            State::Waiting { session, number } => {
+        match &mut self.state {
+            State::Waiting { session, number, waiter } => {
                 let Poll::Ready(ending) =
-                    session.waiting(|session, _| session.poll_end(*number, context.waker()))
+                    session.awaiting(waiter, |session, _| session.poll_end(*number, context.waker()))
                 else {
                     return Poll::Pending;
                 };
@@ -90,7 +91,8 @@ impl<T: DeserializeOwned + 'static> Future for Deferred<T> {
 
 impl<T> Drop for Deferred<T> {
     fn drop(&mut self) {
-        if let State::Waiting { session, number } = &self.state {
+        if let State::Waiting { session, number, waiter } = &mut self.state {
+            session.leave(waiter);
             // What was left to be written goes out: nobody else may come to do it.
             session.with(|session, out| session.abandon(*number, out));
         }

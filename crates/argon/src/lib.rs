@@ -57,6 +57,7 @@ mod runner;
 mod running;
 mod session;
 mod shared;
+mod task_identity;
 mod waiting;
 
 #[doc(hidden)]
@@ -138,6 +139,7 @@ pub use foreign::{perl, perl_class, python};
 pub use map::{Completed, Map};
 pub use options::{RetryOn, TaskOptions};
 pub use request::Request;
-pub use runner::{current_task, serve_if_runner};
+pub use runner::serve_if_runner;
 pub use running::{Asked, Event, Running};
 pub use shared::Shared;
+pub use task_identity::{current_client, current_task};

@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use argon_session::{Member, OutputMode};
+use argon_session::{Member, Out, OutputMode, SessionState};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::client::{Awaited, Client};
 use crate::error::Error;
 use crate::read;
+use crate::session::Waiter;
 use calls::Calls;
 
 /// So many calls are under way beyond the one whose value is awaited.
@@ -46,6 +47,7 @@ pub struct Completed<T, I> {
     taken: u64,
     under_way: usize,
     bytes: u64,
+    waiter: Waiter,
     /// Those that never went out.
     refused: VecDeque<(u64, Error)>,
     value: std::marker::PhantomData<fn() -> T>,
@@ -73,6 +75,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
             taken: 0,
             under_way: 0,
             bytes: 0,
+            waiter: Waiter::default(),
             refused: VecDeque::new(),
             value: std::marker::PhantomData,
         }
@@ -135,13 +138,12 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Completed<T, I>
             return Poll::Ready(None);
         }
         let group = self.group;
-        self.client.session.waiting(|session, _| session.poll_group(group, context.waker())).map(
-            |(member, id, ending)| {
-                self.under_way -= 1;
-                self.bytes -= member.bytes;
-                Some((member.position as usize, read::value(ending, id)))
-            },
-        )
+        let look = |session: &mut SessionState, _: &mut Out| session.poll_group(group, context.waker());
+        self.client.session.awaiting(&mut self.waiter, look).map(|(member, id, ending)| {
+            self.under_way -= 1;
+            self.bytes -= member.bytes;
+            Some((member.position as usize, read::value(ending, id)))
+        })
     }
 
     fn add(&mut self, call: Call<T>) {
@@ -173,6 +175,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>> + Unpin> Stream 
 
 impl<T, I> Drop for Completed<T, I> {
     fn drop(&mut self) {
+        self.client.session.leave(&mut self.waiter);
         let group = self.group;
         self.client.session.with(|session, out| session.close_group(group, out));
     }

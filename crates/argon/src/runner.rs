@@ -13,8 +13,6 @@ mod values;
 use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use argon_proto::TaskId;
-
 pub use registry::Registered;
 
 use crate::program;
@@ -39,12 +37,6 @@ pub fn serve_if_runner() {
             1
         }
     });
-}
-
-/// The task that this process runs now, in a runner.
-#[must_use]
-pub fn current_task() -> Option<TaskId> {
-    serve::current()
 }
 
 fn socket() -> Option<UnixStream> {

@@ -9,7 +9,7 @@ use argon_session::{Completion, OutputChunk, Question};
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::session::Session;
+use crate::session::{Session, Waiter};
 
 /// A task that was started with [`crate::Client::start`]. Dropping it cancels nothing: the task goes on, and what it
 /// prints is dropped.
@@ -17,6 +17,7 @@ use crate::session::Session;
 pub struct Running {
     session: Arc<Session>,
     number: u64,
+    waiter: Waiter,
     is_over: bool,
 }
 
@@ -48,7 +49,7 @@ pub struct Asked {
 
 impl Running {
     pub(crate) fn new(session: Arc<Session>, number: u64) -> Self {
-        Self { session, number, is_over: false }
+        Self { session, number, waiter: Waiter::default(), is_over: false }
     }
 
     /// The task's id.
@@ -68,7 +69,9 @@ impl Running {
             return Poll::Ready(None);
         }
         let number = self.number;
-        let piece = self.session.waiting(|session, out| session.poll_chunk(number, context.waker(), out));
+        let session = Arc::clone(&self.session);
+        let piece = session
+            .awaiting(&mut self.waiter, |session, out| session.poll_chunk(number, context.waker(), out));
         match piece {
             Poll::Ready(Some(OutputChunk::Output { attempt, fd, bytes })) => {
                 Poll::Ready(Some(Event::Output { attempt, fd, bytes }))
@@ -78,7 +81,8 @@ impl Running {
                 Poll::Ready(Some(Event::Asked(asked)))
             }
             Poll::Ready(None) => {
-                let end = self.session.waiting(|session, _| session.poll_end(number, context.waker()));
+                let end = session
+                    .awaiting(&mut self.waiter, |session, _| session.poll_end(number, context.waker()));
                 end.map(|ending| {
                     self.is_over = true;
                     Some(Event::Ended(outcome(ending, self.id())))
@@ -107,6 +111,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let Self { session, waiter, .. } = self;
+        session.leave(waiter);
         if !self.is_over {
             self.session.with(|session, out| session.abandon(self.number, out));
         }

@@ -18,12 +18,14 @@ use std::time::Instant;
 
 use argon_net::{WriteHalf, random};
 use argon_proto::conversation::Goodbye;
+use argon_proto::conversation::child::{FromChild, Waits};
 use argon_proto::conversation::client::Open;
 use argon_proto::{Machine, SessionId, TaskId, Time};
 use argon_session::{Effect, ErrorKind, Input, Out, SessionState};
 use tokio::sync::Notify;
 
 use crate::error::Error;
+use crate::program;
 use crate::waiting::OnWaiting;
 use actor::Actor;
 use dial::ManagerList;
@@ -54,6 +56,8 @@ struct State {
     writer: Option<Arc<WriteHalf>>,
     /// The kernel takes no more for now; the background task waits for it.
     is_blocked: bool,
+    /// In the client of a task: number of callers that wait for outcomes. The worker lends the task's slot meanwhile.
+    waiters: Option<u32>,
 }
 
 /// The callers' side. When the last one is dropped the session says goodbye.
@@ -62,6 +66,12 @@ pub(crate) struct Session {
     carried: Arc<Shared>,
     /// Stands in after a fork: a session that has ended.
     ended: OnceLock<Arc<Shared>>,
+}
+
+/// A caller that waits for an outcome. Only the client of a task counts them.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter {
+    is_counted: bool,
 }
 
 /// Effects that only the background task can carry out.
@@ -87,10 +97,17 @@ impl Session {
         client: &str,
         on_waiting: OnWaiting,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
-        let session = SessionId(random::bytes().map_err(no_randomness)?);
+        let parent = managers.parent();
+        let session = match parent {
+            Some(task) => task.session.child(random::bytes().map_err(no_randomness)?),
+            None => SessionId(random::bytes().map_err(no_randomness)?),
+        };
         let open = introduction(session, client);
-        let machine = SessionState::new(open, managers.len(), managers.first_within());
-        let shared = Arc::new(Shared::new(machine, on_waiting));
+        let mut machine = SessionState::new(open, managers.len(), managers.first_within());
+        if parent.is_some() {
+            program::known().into_iter().for_each(|program| machine.assume_blob(program));
+        }
+        let shared = Arc::new(Shared::new(machine, on_waiting, parent.map(|_| 0)));
         let mut actor = Actor::new(Arc::clone(&shared), managers);
         actor.seek().await;
         if let Some((kind, message)) = shared.lock().session.ended() {
@@ -129,11 +146,40 @@ impl Session {
 
     /// The same for a caller who looks whether it must wait: if so, what it waits for is on its way.
     pub(crate) fn waiting<T>(&self, look: impl FnOnce(&mut SessionState, &mut Out) -> Poll<T>) -> Poll<T> {
+        self.waiting_as(&mut Waiter::default(), false, look)
+    }
+
+    /// The same for a caller who waits for an outcome; `waiter` is its own until it has the outcome or leaves.
+    pub(crate) fn awaiting<T>(
+        &self,
+        waiter: &mut Waiter,
+        look: impl FnOnce(&mut SessionState, &mut Out) -> Poll<T>,
+    ) -> Poll<T> {
+        self.waiting_as(waiter, true, look)
+    }
+
+    /// A caller waits no longer, without its outcome.
+    pub(crate) fn leave(&self, waiter: &mut Waiter) {
+        if waiter.is_counted {
+            let _ = self.awaiting(waiter, |_, _| Poll::Ready(()));
+        }
+    }
+
+    fn waiting_as<T>(
+        &self,
+        waiter: &mut Waiter,
+        is_for_outcome: bool,
+        look: impl FnOnce(&mut SessionState, &mut Out) -> Poll<T>,
+    ) -> Poll<T> {
         let shared = self.shared();
         let mut state = shared.lock();
         let State { session, out, .. } = &mut *state;
         let looked = look(session, out);
         let mut needs_wake = false;
+        if is_for_outcome && state.count(waiter, looked.is_pending()) && looked.is_ready() {
+            // The worker is told before the task goes on.
+            needs_wake = state.write().is_err() || state.is_blocked;
+        }
         if looked.is_pending() && !state.out.frames.is_empty() && !state.is_blocked {
             if state.session.in_flight() <= FEW || state.out.frames.len() >= ENOUGH_BYTES {
                 needs_wake = state.write().is_err() || state.is_blocked;
@@ -164,7 +210,7 @@ impl Session {
         }
         self.ended.get_or_init(|| {
             let machine = SessionState::new(Open::of(SessionId([0; 16])), 0, std::time::Duration::ZERO);
-            let shared = Arc::new(Shared::new(machine, OnWaiting::default()));
+            let shared = Arc::new(Shared::new(machine, OnWaiting::default(), None));
             shared.end(ErrorKind::Closed, fork::ADVICE);
             shared
         })
@@ -182,9 +228,15 @@ impl Drop for Session {
 }
 
 impl Shared {
-    fn new(session: SessionState, on_waiting: OnWaiting) -> Self {
+    fn new(session: SessionState, on_waiting: OnWaiting, waiters: Option<u32>) -> Self {
         Self {
-            state: Mutex::new(State { session, out: Out::default(), writer: None, is_blocked: false }),
+            state: Mutex::new(State {
+                session,
+                out: Out::default(),
+                writer: None,
+                is_blocked: false,
+                waiters,
+            }),
             wake: Notify::new(),
             printer: Printer::default(),
             on_waiting,
@@ -264,6 +316,9 @@ impl Shared {
         state.writer = Some(writer);
         state.is_blocked = false;
         state.step(self.now(), input);
+        if state.waiters > Some(0) && state.session.is_connected() {
+            state.out.frames.push(&FromChild::Waits(Waits(true)));
+        }
         self.unlock(state);
     }
 
@@ -288,6 +343,24 @@ impl Shared {
 }
 
 impl State {
+    /// Counts a caller among those who wait, or no longer. True if that changes whether the task waits.
+    fn count(&mut self, waiter: &mut Waiter, waits: bool) -> bool {
+        let Some(waiters) = &mut self.waiters else {
+            return false;
+        };
+        if waiter.is_counted == waits {
+            return false;
+        }
+        waiter.is_counted = waits;
+        let was_waiting = *waiters > 0;
+        *waiters = if waits { *waiters + 1 } else { *waiters - 1 };
+        let is_change = was_waiting != (*waiters > 0);
+        if is_change && self.session.is_connected() {
+            self.out.frames.push(&FromChild::Waits(Waits(waits)));
+        }
+        is_change
+    }
+
     fn step(&mut self, now: Time, input: Input) {
         self.session.step(now, input, &mut self.out);
     }

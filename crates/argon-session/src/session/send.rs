@@ -24,7 +24,7 @@ impl SessionState {
         };
         connection.charge(entry.weight, out);
         for blob in entry.blobs.iter() {
-            if connection.blobs.insert(blob.hash()) {
+            if connection.blobs.insert(blob.hash()) && !self.assumed_blobs.contains(&blob.hash()) {
                 out.frames.push(&blob_message(blob));
             }
         }

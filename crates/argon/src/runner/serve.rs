@@ -1,6 +1,5 @@
 //! The runner's loop: frames in, one task after another, outcomes out.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,7 +9,7 @@ use std::time::Instant;
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
 use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::{BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, Status, Task, TaskId};
+use argon_proto::{AttemptId, BlobHash, Codec, Flags, Outcome, OutcomeHead, Payload, Runtime, Status, Task};
 use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 
@@ -20,18 +19,10 @@ use super::folder::Folder;
 use super::panic;
 use super::registry::Registry;
 use super::values::Values;
-use crate::shared;
+use crate::{program, shared, task_identity};
 
 /// What is read at once.
 const READ_BYTES: usize = 64 << 10;
-
-thread_local! {
-    static CURRENT: Cell<Option<TaskId>> = const { Cell::new(None) };
-}
-
-pub(super) fn current() -> Option<TaskId> {
-    CURRENT.get()
-}
 
 /// Serves until the worker closes the socket.
 pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()> {
@@ -191,11 +182,12 @@ impl Runner {
         let codec = task.head.codec;
         // Big arguments are not in memory twice while the task runs.
         let bytes = std::mem::take(&mut task.payload).to_contiguous();
-        CURRENT.set(Some(task.head.id));
+        task_identity::begin(AttemptId { task: task.head.id, attempt: task.head.attempt });
+        task.blob_hashes().next().into_iter().for_each(program::know);
         let started = Instant::now();
         let ended = panic::catching(|| self.call(&task, &bytes));
         let run_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        CURRENT.set(None);
+        task_identity::end();
         self.clean_up();
         let (status, payload) = match ended {
             Ok(Ok(value)) => (Status::Ok, value),

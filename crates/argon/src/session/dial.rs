@@ -2,39 +2,73 @@
 
 use std::time::Duration;
 
+use argon_net::dial::dial_through_worker;
 use argon_net::{Connected, DialError, dial};
+use argon_proto::TaskId;
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::{Key, Role};
 use argon_proto::limit::FIRST_MANAGER_WITHIN;
 use argon_session::Input;
 
-/// Addresses, the key, and how long to look for the first manager.
+use crate::task_identity::WorkerAccess;
+
+/// First search of a client inside a task: its worker may be without a manager for a while.
+const FIRST_FROM_TASK_WITHIN: Duration = Duration::from_secs(30);
+
+/// The ways to the pool, and how long to look for the first connection.
 #[derive(Debug)]
 pub(crate) struct ManagerList {
-    addresses: Vec<String>,
-    key: Key,
+    ways: Ways,
     first_within: Duration,
+}
+
+#[derive(Debug)]
+enum Ways {
+    /// To managers at these addresses, with the key.
+    Addresses(Vec<String>, Key),
+    /// Through the worker of the task that this program executes.
+    Worker(WorkerAccess),
 }
 
 impl ManagerList {
     pub(crate) fn new(addresses: Vec<String>, key: Key, first_within: Option<Duration>) -> Self {
-        Self { addresses, key, first_within: first_within.unwrap_or(FIRST_MANAGER_WITHIN) }
+        let first_within = first_within.unwrap_or(FIRST_MANAGER_WITHIN);
+        Self { ways: Ways::Addresses(addresses, key), first_within }
+    }
+
+    pub(crate) fn through_worker(worker: WorkerAccess, first_within: Option<Duration>) -> Self {
+        let first_within = first_within.unwrap_or(FIRST_FROM_TASK_WITHIN);
+        Self { ways: Ways::Worker(worker), first_within }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.addresses.len()
+        match &self.ways {
+            Ways::Addresses(addresses, _) => addresses.len(),
+            Ways::Worker(_) => 1,
+        }
     }
 
     pub(super) fn first_within(&self) -> Duration {
         self.first_within
     }
 
+    /// The task whose client this is.
+    pub(super) fn parent(&self) -> Option<TaskId> {
+        match &self.ways {
+            Ways::Addresses(..) => None,
+            Ways::Worker(worker) => Some(worker.child.task),
+        }
+    }
+
     /// One try; a failure as the session's machine receives it.
     pub(super) async fn dial(&self, address: usize) -> Result<Connected, Input> {
-        let connected = dial(&self.addresses[address], &self.key, Role::Client).await;
+        let connected = match &self.ways {
+            Ways::Addresses(addresses, key) => dial(&addresses[address], key, Role::Client).await,
+            Ways::Worker(worker) => dial_through_worker(&worker.socket, &worker.child).await,
+        };
         connected.map_err(|error| Input::DialFailed {
             why: error.to_string(),
-            advice: advice(&error).to_owned(),
+            advice: advice(&error, self.parent().is_some()).to_owned(),
             is_final: is_final(&error),
         })
     }
@@ -50,8 +84,9 @@ fn is_final(error: &DialError) -> bool {
 }
 
 /// What the user can do.
-fn advice(error: &DialError) -> &'static str {
+fn advice(error: &DialError, is_task: bool) -> &'static str {
     match error {
+        DialError::Unreachable { .. } if is_task => "; see the log of the worker",
         DialError::Unreachable { .. } => "; is it running ('argon up' starts one), and is the address right?",
         DialError::Refused { .. } => "",
         DialError::Role(_) => "; use the cluster key, or a client's ('argon key --role client')",
