@@ -29,14 +29,14 @@ struct Package {
     source: String,
 }
 
-/// What `deny.toml` allows.
+/// The exceptions of `deny.toml`.
 #[derive(Debug, Default)]
 struct Policy {
     licences: BTreeSet<String>,
     doubled: BTreeSet<String>,
 }
 
-/// What breaks a rule.
+/// Packages that break a rule.
 ///
 /// # Errors
 /// If cargo cannot list the packages.

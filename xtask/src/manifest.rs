@@ -1,4 +1,4 @@
-//! What the rules need from `Cargo.toml` and `Cargo.lock`: who depends on whom.
+//! Dependencies in `Cargo.toml` and `Cargo.lock`, as the rules need them.
 //!
 //! A reader for the tables that name dependencies, not for TOML: it takes the forms that a dependency
 //! can be written in and steps over all other lines.
@@ -17,9 +17,9 @@ pub(crate) struct Manifest {
 pub(crate) struct Dependency {
     /// The package's own name, also when the manifest calls it otherwise.
     pub(crate) package: String,
-    /// Where it stands in the manifest, from 1.
+    /// Line in the manifest, from 1.
     pub(crate) line: usize,
-    /// Whether only tests, examples and benchmarks see it.
+    /// True if only tests, examples and benchmarks see it.
     pub(crate) for_tests_only: bool,
 }
 

@@ -40,7 +40,7 @@ pub(crate) const RULES: &[Rule] = &[
     subjects::findings,
 ];
 
-/// One thing to mend: where, what is wrong, and what to do about it.
+/// A violation of a rule: place, problem and remedy.
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) path: String,
@@ -50,7 +50,7 @@ pub(crate) struct Finding {
     pub(crate) remedy: String,
 }
 
-/// What all rules say about the tree.
+/// Findings of all rules.
 pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule(tree)).collect()
 }

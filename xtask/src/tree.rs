@@ -32,7 +32,7 @@ pub(crate) enum Language {
     Shell,
 }
 
-/// Why the tree could not be read.
+/// Reason why the tree could not be read.
 #[derive(Debug)]
 pub(crate) enum TreeError {
     /// git is missing, or this is not a work tree of it.

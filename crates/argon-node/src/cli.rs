@@ -80,7 +80,7 @@ enum Command {
     Key(key::KeyArguments),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),
-    /// End what a worker leaves behind; started by workers
+    /// End processes that a dead worker left; started by workers
     #[command(hide = true)]
     Guardian,
 }
@@ -91,8 +91,8 @@ fn parse() -> Result<ArgonArguments, clap::Error> {
     ArgonArguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// The table of all commands. A negative number behind an option that takes a value is that option's, and is refused with
-/// its name and what it takes instead of as an option of its own.
+/// All commands. A negative number after an option that takes a value belongs to that option: the error names the option
+/// and what it takes, instead of an unknown option `-1`.
 fn command() -> clap::Command {
     let takes_value = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
     let mut command = ArgonArguments::command();
@@ -203,7 +203,7 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, F
         Failure::new(crate::exit::FailureKind::Other, format!("the runtime cannot start: {error}"))
     })?;
     let ended = tokio::task::LocalSet::new().block_on(&runtime, command);
-    // A look for a name that takes for ever must not hold up the end.
+    // A name look-up that does not return must not delay the exit.
     runtime.shutdown_background();
     ended
 }

@@ -1,4 +1,4 @@
-//! Why a command failed, as a sentence and an exit status. The statuses are documented in `argon --help`, and in
+//! Failures of commands: a sentence and an exit status. The statuses are documented in `argon --help`, and in
 //! `docs/guide/commands.md`.
 //!
 //! `argon run`, `map` and `collect` end with the status of what they ran. Their own failures are [`UNDONE`] then, as with
@@ -6,17 +6,17 @@
 
 use std::process::ExitCode;
 
-/// The command reached its time limit, as `timeout` tells it.
+/// The command reached its time limit: the status of `timeout`.
 pub const TIMED_OUT: u8 = 124;
-/// It was cancelled, as shells tell an interrupt.
+/// Status of a cancelled command: that of an interrupt in shells.
 pub const INTERRUPTED: u8 = 130;
 /// Signal 0 as a status: that of a signal is this and its number.
 pub const BY_SIGNAL: u8 = 128;
-/// What a command printed cannot be written here: the status that `env`, `timeout` and their like keep for themselves.
+/// Output of a command cannot be written here. `env` and `timeout` reserve this status for their own failures.
 pub const UNWRITTEN: u8 = 125;
-/// The reader of standard output went away, as shells tell a broken pipe.
+/// The reader of standard output has ended: the status of a broken pipe in shells.
 pub const UNREAD: u8 = 141;
-/// Argon could not run it, or cannot tell how it ended.
+/// Argon could not run the command, or does not know how it ended.
 pub const UNDONE: u8 = 255;
 
 /// A failure that ends a command.
@@ -27,7 +27,7 @@ pub struct Failure {
     message: String,
 }
 
-/// What kind of failure it is: its exit status.
+/// Kind of a failure, which determines the exit status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FailureKind {
     /// 1: something else.
@@ -46,9 +46,9 @@ pub enum FailureKind {
     Store,
     /// 8: standard output or error cannot be written.
     Output,
-    /// 141: nobody reads standard output any more. Nothing is said about it.
+    /// 141: the reader of standard output has ended. No message is printed.
     Unread,
-    /// 128 and the number of the signal that ended it. Nothing is said about it.
+    /// 128 and the number of the signal that ended it. No message is printed.
     Signal(u8),
 }
 

@@ -3,7 +3,7 @@
 //! The variable `ARGON_FAILPOINT` holds `NAME=kill@N` or `NAME=fail@N`: what happens when the point NAME is passed for
 //! the Nth time, counted from 1.
 
-/// Passes a point: whether the step behind it must fail. A process that must die does so here.
+/// Passes a point. True if the step after it must fail; a process that must die does so here.
 #[cfg(debug_assertions)]
 #[must_use]
 pub fn must_fail(name: &str) -> bool {

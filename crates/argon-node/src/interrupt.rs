@@ -1,7 +1,7 @@
 //! Ctrl-C for commands that wait for others: the first asks to end what is under way, the second leaves at once. After the
 //! first the process ends soon in any case.
 //!
-//! A thread of its own listens, since the command's may stand in a write that nobody reads.
+//! A thread of its own listens, because the command's thread may be blocked in a write.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +13,12 @@ use tokio::sync::watch;
 
 use crate::exit::{BY_SIGNAL, Failure, FailureKind};
 
-/// After so long people are told how to leave at once.
+/// Time after which a message explains how to leave at once.
 const HINT_AFTER: Duration = Duration::from_secs(3);
 /// What is cancelled ends within two seconds and a bit. If it has not by now, the manager does not answer, or the output is
 /// not read.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the manager may take to show that it is there, when everything is to end.
+/// Time for the manager to give a sign of life after a request to end.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const HINT: &[u8] =
     b"argon: waiting for the end of what is being cancelled; a second Ctrl-C or TERM leaves at once\n";
@@ -80,7 +80,7 @@ impl Drop for Listener {
 
 impl Interrupt {
     /// The client that says goodbye, so that what is under way is cancelled, if the process is left while the command's
-    /// own thread stands in a write that nobody reads.
+    /// own thread is blocked in a write.
     pub fn close_at_last(&self, client: &Client) {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
     }

@@ -12,7 +12,7 @@ use crate::state;
 /// Finds the key that this user was given; `named` is the value of `--key`.
 ///
 /// # Errors
-/// If there is none, or it cannot be used; the message says what to do.
+/// If there is none, or it cannot be used; the message explains what to do.
 pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
     let service = of_service(named).filter(|path| path.exists());
     Ok(key_file::find(service.as_deref().or(named))?)
@@ -27,7 +27,7 @@ pub fn find_or_make(named: Option<&Path>) -> Result<Found, Failure> {
     Ok(key_file::find_or_make(service.as_deref().or(named))?)
 }
 
-/// The key of a service, which has a folder for its state and may have no home: where nobody names a key, and the user
+/// The key of a service, which has a folder for its state and may have no home: for a service whose key is not named, and whose user
 /// has none.
 fn of_service(named: Option<&Path>) -> Option<PathBuf> {
     let is_named = named.is_some() || std::env::var_os("ARGON_KEY").is_some_and(|value| !value.is_empty());

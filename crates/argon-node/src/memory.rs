@@ -1,8 +1,8 @@
-//! What the C library does with memory that was freed: big payloads want it again at once, the system wants it back.
+//! Setting of the C library for freed memory: large payloads reuse it at once, and the rest returns to the system.
 
 /// No part of a payload is longer.
 const PIECE_BYTES: u32 = 4 << 20;
-/// What is beyond it goes back to the system.
+/// Freed memory beyond this returns to the system.
 const SPARE_BYTES: u32 = 16 << 20;
 
 /// Keeps some of what was freed for the next payload.

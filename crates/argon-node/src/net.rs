@@ -1,4 +1,4 @@
-//! What the program adds to `argon-net`: exit statuses for its errors, and the question of a command.
+//! Additions to `argon-net`: exit statuses for its errors, and the question of a command.
 
 pub mod ask;
 mod failures;

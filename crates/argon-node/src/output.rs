@@ -1,6 +1,6 @@
-//! What this program itself writes to standard output and error: every byte arrives, or its exit status says that it did not.
+//! Standard output and error of the program itself: every byte arrives, or the exit status shows that it did not.
 //!
-//! The macros of the standard library panic where a disk is full or nobody reads, and clippy refuses them in this crate.
+//! The macros of the standard library panic if a disk is full or a reader has ended; clippy forbids them in this crate.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ extern "C" fn look() {
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;
 
-/// Fails if standard output (1) or error (2) was closed by whoever started this process.
+/// Fails if standard output (1) or error (2) was closed when this process started.
 ///
 /// # Errors
 /// With what a write to it would have given.
@@ -66,7 +66,7 @@ pub fn print_line(line: impl std::fmt::Display) -> Result<(), Failure> {
     print(format!("{line}\n"))
 }
 
-/// Why standard output cannot be written, as a failure.
+/// An error of standard output as a failure.
 #[must_use]
 pub fn unwritable(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
@@ -75,7 +75,7 @@ pub fn unwritable(error: &io::Error) -> Failure {
     Failure::new(FailureKind::Output, format!("standard output cannot be written: {error}"))
 }
 
-/// Tells people something on standard error. Where that cannot be written there is nobody to tell.
+/// Prints a message on standard error. Failures are ignored, because there is no other place for them.
 pub fn complain(text: impl std::fmt::Display) {
     // One write, so that lines of several processes do not mix.
     let _ = io::stderr().lock().write_all(format!("argon: {}\n", printable(&text.to_string())).as_bytes());

@@ -6,7 +6,7 @@ use crate::output;
 pub fn announce(facts: &[(&str, &str)]) {
     let facts: Vec<String> = facts.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if let Err(failure) = output::print_line(format_args!("argon-ready {}", facts.join(" "))) {
-        // A reader that went away is no reason to stop serving.
+        // A reader that has ended does not stop the server.
         tracing::warn!("the ready line was not written: {failure}");
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use crate::exit::{Failure, FailureKind};
 
-/// How urgently the process is asked to end.
+/// Urgency of a request to end the process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum StopLevel {
     /// Not at all.

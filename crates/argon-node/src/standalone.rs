@@ -1,5 +1,5 @@
-//! A stand-alone worker: a manager and a pool in one process, joined by a link in memory. The same code on both
-//! sides of it as over TCP; there is no second path.
+//! A stand-alone worker: a manager and a pool in one process, joined by a link in memory. Both sides use the same code
+//! as over TCP.
 
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::key::Role;
@@ -39,7 +39,7 @@ pub async fn serve(
             tracing::info!("the worker in this process has left; the manager goes on, SIGTERM ends it");
             stopped(&mut stop, StopLevel::Drain).await;
         }
-        // A moment for what the pool said last to be passed on, unless time is up.
+        // Gives the last messages of the pool a moment to pass, unless time is up.
         tokio::select! {
             () = tokio::task::yield_now() => {}
             () = stopped(&mut stop, StopLevel::End) => {}

@@ -1,4 +1,4 @@
-//! Where a server keeps its files when nobody names a place: the folder that systemd gives it, else the user's state folder.
+//! Default folder of a server's files: the one that systemd gives it, else the user's state folder.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The file of the store of the manager at this host and port, in a folder that can be written.
 ///
 /// # Errors
-/// With a reason if there is no such folder.
+/// The reason why there is no such folder.
 pub fn store(host: &str, port: u16) -> Result<PathBuf, String> {
     let name = format!("manager-{host}-{port}.redb");
     if let Some(folder) = of_service() {
@@ -24,7 +24,7 @@ pub fn of_service() -> Option<PathBuf> {
     std::env::split_paths(&folders).next().filter(|folder| folder.is_absolute())
 }
 
-/// The state folder of the XDG base directory specification, by which a relative path is no path.
+/// The state folder of the XDG base directory specification, which ignores relative paths.
 fn of_user(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, String> {
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
     absolute("XDG_STATE_HOME")

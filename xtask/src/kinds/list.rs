@@ -1,6 +1,6 @@
 //! The kinds of programs that are hard to call elsewhere, in the order of the page.
 //!
-//! Owns names, areas and what is still open. Which inputs were tried, and how they end, is said beside the tests.
+//! Owns names, areas and what is still open. Which inputs were tried, and how they end, stands in comments above the tests.
 
 /// One kind: tests name it in their comments.
 pub(super) struct Kind {

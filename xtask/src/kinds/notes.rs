@@ -1,4 +1,4 @@
-//! Reads the comments beside tests that name a kind: `kind: NAME | INPUT | right | WHY`.
+//! Reads the comments above tests that name a kind: `kind: NAME | INPUT | right | WHY`.
 //!
 //! The comment stands above the test or case that it is about; lines of comment below it that are indented by
 //! three spaces or more go on with it. The name of the test is read from the code, never from the comment.
@@ -8,7 +8,7 @@ use std::fmt;
 use crate::tidy::Finding;
 use crate::tree::{SourceFile, Tree};
 
-/// A test is looked for in so many lines below its comment.
+/// Most lines between a comment and its test.
 const REACH_LINES: usize = 40;
 
 /// Calls of a Perl test that end with its name.
@@ -26,7 +26,7 @@ pub(super) struct Note {
     pub(super) test: String,
 }
 
-/// What the test shows.
+/// Result that the test shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     Right,

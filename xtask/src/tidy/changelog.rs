@@ -18,7 +18,7 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
     }
 }
 
-/// Whether a heading is `Unreleased` or a version, with or without brackets and a date behind it.
+/// True if a heading is `Unreleased` or a version, with or without brackets and a date behind it.
 fn is_release(heading: &str) -> bool {
     let word = heading.trim().trim_start_matches('[');
     word.to_lowercase().starts_with("unreleased") || word.starts_with(|first: char| first.is_ascii_digit())

@@ -35,7 +35,7 @@ fn own_path(line: &str) -> Option<&str> {
     None
 }
 
-/// How long the own folder at the beginning of `rest` is, with its closing slash.
+/// Length of the own folder at the beginning of `rest`, with its closing slash.
 fn own_folder_length(rest: &str) -> Option<usize> {
     let (first, behind) = rest.split_once('/')?;
     if !OWN_FOLDERS.contains(&first) {

@@ -20,7 +20,7 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// What to write into the file if its opening is missing.
+/// Opening to write into the file if it is missing.
 fn missing_opening(tree: &Tree, file: &SourceFile, language: Language) -> Option<&'static str> {
     match language {
         Language::Rust if !file.text.starts_with("//!") => {
@@ -48,12 +48,12 @@ fn is_public_module(file: &SourceFile) -> bool {
     is_module(file) && file.path.split('/').count() <= 4
 }
 
-/// Whether a comment stands within the first lines, where `package` does.
+/// True if a comment stands within the first lines, where `package` does.
 fn opens_with_comment(file: &SourceFile) -> bool {
     file.text.lines().take(4).any(|line| line.starts_with("# "))
 }
 
-/// Whether the module's POD is a file of its own.
+/// True if the module's POD is a file of its own.
 fn has_manual(tree: &Tree, file: &SourceFile) -> bool {
     let manual = file.path.replace(".pm", ".pod");
     tree.file(&manual).is_some() && opens_with_comment(file)

@@ -22,8 +22,8 @@ Examples:
   argon status --json | jq -r '.running[].task' | argon cancel -
   argon cancel --all                   everything that waits or runs
 
-One line for each task says what was done. The task's caller, or who collects it, is told that it was
-cancelled and by whom. With a client's key a task must be named in full; short ids and --all need the
+One line for each task says what was done. The outcome of a cancelled task names the user who
+cancelled it. With a client's key a task must be named in full; short ids and --all need the
 cluster key or an admin's.
 
 Exit status: 0 when every task is cancelled, 1 when one of them is unknown or had ended, 4 without a
@@ -131,7 +131,7 @@ fn parse_name(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
-/// What the owner of a task is told about who cancelled it.
+/// Name of the user, for the owners of the cancelled tasks.
 fn who() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
     let name = user.map_or_else(|| format!("user {}", nix::unistd::geteuid()), |user| user.name);

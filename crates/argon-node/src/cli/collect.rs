@@ -13,8 +13,8 @@ use crate::output::{complain, print};
 
 /// Wait for submitted commands, print what they printed last, and end with their exit status.
 ///
-/// An end can be collected once; it is kept for the manager's --result-ttl (half an hour unless it was
-/// told otherwise). Of a command's output the last 32 KiB come, standard output and error as they came.
+/// An outcome can be collected once. The manager keeps it for its --result-ttl, by default half an hour.
+/// It holds the last 32 KiB of the command's output, standard output and error in the order written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +29,7 @@ pub(super) struct CollectArguments {
     json: bool,
     #[command(flatten)]
     pool: PoolOption,
-    /// What argon submit printed
+    /// Ids that argon submit printed
     #[arg(value_name = "ID", help_heading = "Arguments", required = true, value_parser = parse_id)]
     ids: Vec<TaskId>,
 }

@@ -15,7 +15,7 @@ use crate::output::{complain, print_line, printable};
 
 /// Pause between two looks at what a draining worker still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A manager that has been restarted may take so long to have its workers back.
+/// Time within which workers return to a restarted manager.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Let a worker finish what it runs, give the rest back, and leave.
@@ -84,8 +84,8 @@ fn for_people(worker: &str, within: Option<Duration>, drains: &WorkerDrains) -> 
     format!("worker {worker} takes no more tasks; {held}{}{more}{stays}", limit.unwrap_or_default())
 }
 
-/// Returns when the manager does not know the worker any more. A manager that is away is waited for: the worker goes on
-/// without it, and what it says of the worker just after a restart is not the end.
+/// Returns when the manager no longer lists the worker. Waits for a manager that is away, because the worker continues
+/// without it, and ignores the list of a manager that has just restarted.
 async fn wait(address: &str, key: &Key, drains: &WorkerDrains) -> Result<(), Failure> {
     let name = &drains.name;
     let (mut last, mut is_away) = (drains.held, false);
@@ -132,7 +132,7 @@ struct Managers {
 }
 
 impl Managers {
-    /// Whether this is not the manager that was seen first, and so young that workers may not be back yet.
+    /// True if this is another manager than the first one, and too young for its workers to be back.
     fn may_lack_workers(&mut self, status: &ManagerStatus) -> bool {
         let seen = (status.pid, status.uptime_s);
         self.is_another |= self.last.is_some_and(|(pid, uptime_s)| pid != seen.0 || seen.1 < uptime_s);

@@ -109,7 +109,7 @@ fn print_key(key: &Key) -> Result<(), Failure> {
     print_line(key)
 }
 
-/// Whether standard output was a regular file that others could read, and is not any more.
+/// Closes a regular file on standard output to other users. True if they could read it before.
 fn close_to_others(stdout: &Stdout) -> std::io::Result<bool> {
     let file = File::from(stdout.as_fd().try_clone_to_owned()?);
     let facts = file.metadata()?;

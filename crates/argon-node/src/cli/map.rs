@@ -19,7 +19,7 @@ use settings::Settings;
 
 /// Run one command for each input, on all machines of the pool.
 ///
-/// Inputs are the words behind ':::', the lines of the files named with -a or behind '::::', or else the
+/// Inputs are the words after ':::', the lines of the files named with -a or after '::::', or else the
 /// lines of standard input. Several sources are combined, each with each; ':::+' and '::::+' go in step
 /// with the source before them. The output of each command is printed when it has ended, whole, and
 /// never mixed with that of another.
@@ -80,7 +80,7 @@ struct InputOptions {
     /// The words are one line for a shell; inputs are quoted for where they stand in it
     #[arg(long)]
     shell: bool,
-    /// What stands for the input, instead of {}
+    /// Placeholder for the input, instead of {}
     #[arg(short = 'I', value_name = "STRING", default_value = "{}", hide_default_value = true)]
     whole: String,
     /// Leave in place what looks like a placeholder and is none
@@ -111,7 +111,7 @@ struct OutputOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flow")]
 struct FlowOptions {
-    /// Let at most so many be under way [default: as many as keep all slots busy]
+    /// Unfinished commands at most [default: as many as keep all slots busy]
     #[arg(short = 'j', long, value_name = "COUNT", value_parser = whole::<u32>(1, u32::MAX))]
     jobs: Option<u32>,
     /// Stop early: 'now' (cancel) or 'soon' (start no more), and at what, as now,fail=1 or soon,fail=10%
@@ -123,7 +123,7 @@ struct FlowOptions {
     /// Leave out inputs that stand in the joblog
     #[arg(long, requires = "joblog")]
     resume: bool,
-    /// Run the commands of the joblog that failed again; with --resume, beside those that it lacks
+    /// Run the failed commands of the joblog again; with --resume also those that it lacks
     #[arg(long, requires = "joblog")]
     retry_failed: bool,
 }

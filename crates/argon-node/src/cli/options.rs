@@ -25,7 +25,7 @@ pub(super) struct KeyOption {
     pub(super) key: Option<PathBuf>,
 }
 
-/// How much to log.
+/// Verbosity of the log.
 #[derive(Debug, Args)]
 pub(super) struct LogOption {
     /// Log more; twice for everything [the variable ARGON_LOG names levels in detail]
@@ -62,7 +62,7 @@ impl ManagerOption {
         Ok(self.or_default())
     }
 
-    /// Whether the pool is the one that executes the task in which this command runs.
+    /// True if the command runs in a task and uses the pool of that task.
     pub(super) fn is_of_task(&self, key: &KeyOption) -> bool {
         let has_worker = std::env::var_os("ARGON_WORKER_SOCKET").is_some_and(|path| !path.is_empty());
         has_worker && self.manager.is_none() && key.key.is_none()
@@ -73,7 +73,7 @@ impl ManagerOption {
     }
 }
 
-/// Where a manager listens, and its bounds.
+/// Address and limits of a manager.
 #[derive(Debug, Args)]
 pub(super) struct DoorOptions {
     /// Address to listen on, or a name of this machine [default: 127.0.0.1]
@@ -85,32 +85,32 @@ pub(super) struct DoorOptions {
     /// Tasks that may wait; a task beyond that is rejected and tried again by its client
     #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = whole::<u32>(1, u32::MAX))]
     pub(super) queue_size: u32,
-    /// How long the tasks of a client outlive its connection: it may come back within this time
+    /// Time for a disconnected client to return before its tasks are cancelled
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
     pub(super) session_grace: Duration,
-    /// How long the outcome of a detached task is kept until it is collected
+    /// Time for which the outcome of a detached task is kept to be collected
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
     pub(super) result_ttl: Duration,
     /// Serve an address that other machines can reach, without encryption
     #[arg(long)]
     pub(super) insecure_plaintext: bool,
-    /// Where detached tasks are kept: a file, or 'memory' for none
+    /// File for detached tasks, or 'memory' for none
     /// [default: a file for this host and port in $STATE_DIRECTORY or the user's state folder; memory with --port 0
     /// or where that cannot be written]
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(super) store: Option<PathBuf>,
 }
 
-/// How a pool runs tasks.
+/// Options of a pool.
 #[derive(Debug, Args)]
 pub(super) struct PoolOptions {
-    /// How many tasks run at once [default: the CPUs this process may use]
+    /// Tasks that run at once [default: the CPUs this process may use]
     #[arg(long, value_name = "SLOTS", value_parser = whole::<u32>(1, 4096))]
     pub(super) slots: Option<u32>,
     /// The same as --slots, by its first name
     #[arg(long, value_name = "SLOTS", conflicts_with = "slots", value_parser = whole::<u32>(1, 4096))]
     pub(super) workers: Option<u32>,
-    /// Replace a runner process after so many tasks; 0 for never
+    /// Replace a runner process after this number of tasks; 0 for never
     #[arg(long, value_name = "TASKS", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub(super) max_requests: u64,
     /// Idle runner processes to keep. Each serves one session; the one unused for longest ends first
@@ -139,7 +139,7 @@ pub(super) struct PoolOptions {
     /// Never ask clients for modules that this machine lacks
     #[arg(long)]
     pub(super) no_remote_modules: bool,
-    /// How long running tasks may take to finish after SIGTERM or Ctrl-C; 'argon drain' sets no limit
+    /// Time for running tasks to finish after SIGTERM or Ctrl-C; 'argon drain' sets no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub(super) drain_limit: Duration,
 }
@@ -198,7 +198,7 @@ impl PoolOptions {
     }
 }
 
-/// Parses a whole number between two bounds; what is wrong with another is told with both.
+/// Parses a whole number between two bounds; the error names both.
 pub(super) fn whole<T>(
     least: T,
     most: T,
@@ -241,7 +241,7 @@ pub(super) fn start_log(option: &LogOption) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // A log that cannot be written is no reason to end.
+        // A log that cannot be written does not end the process.
         .log_internal_errors(false)
         .with_ansi(is_terminal)
         .with_target(false)

@@ -30,7 +30,7 @@ pub(super) struct PoolOption {
     key: KeyOption,
 }
 
-/// How commands are run.
+/// Options of commands.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Command")]
 pub(super) struct CommandOptions {
@@ -68,7 +68,7 @@ impl PoolOption {
         self.connect_with(name, complain).await
     }
 
-    /// Connects to the manager; `tell` is given the line that says why commands wait.
+    /// Connects to the manager. `tell` receives a line with the reason why commands wait.
     pub(super) async fn connect_with(
         &self,
         name: &str,
@@ -93,7 +93,7 @@ impl PoolOption {
 }
 
 impl CommandOptions {
-    /// What every command is started with.
+    /// Folder, environment and options that all commands share.
     pub(super) fn invocation(&self) -> Result<Invocation, Failure> {
         let (variables, functions) = self.variables()?;
         let folder = Some(self.folder()?);
@@ -187,13 +187,13 @@ impl CommandOptions {
 
 /// Mode bits that files which this process makes do not get.
 fn umask() -> u32 {
-    // There is no way to ask; nothing else of this process makes a file in between.
+    // The mask can only be read by setting it. No other part of this process creates a file meanwhile.
     let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::sys::stat::umask(mask);
     mask.bits()
 }
 
-/// What the pool did not do, as a failure of this command.
+/// An error of the pool as a failure of this command.
 pub(super) fn refused(error: &Error) -> Failure {
     let kind = if error.kind() == ErrorKind::Unreachable { FailureKind::Reach } else { FailureKind::Other };
     Failure::new(kind, error.to_string())
@@ -204,7 +204,7 @@ pub(super) fn parse_id(text: &str) -> Result<TaskId, String> {
     text.trim().parse().map_err(|_| "it is not the id of a task: those have 48 hexadecimal digits".to_owned())
 }
 
-/// Slots of all workers; `None` if the manager does not say, for instance because it is away just now.
+/// Slots of all workers; `None` if the manager does not answer, for instance because it is away.
 pub(super) async fn slots(client: &Client) -> Option<u64> {
     let reply = client.request("status", Map::new()).await.ok()?;
     let status: ManagerStatus = serde_json::from_value(reply).ok()?;

@@ -116,12 +116,12 @@ fn plain_number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| is_decimal && number.is_finite())
 }
 
-/// Whether the only letter is the `e` of a number such as `1e3`.
+/// True if the only letter is the `e` of a number such as `1e3`.
 fn is_exponent(text: &str) -> bool {
     plain_number(text).is_some()
 }
 
-/// Splits behind the digits and points at the beginning.
+/// Splits after the digits and points at the beginning.
 fn split_number(text: &str) -> (&str, &str) {
     text.split_at(text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len()))
 }

@@ -99,7 +99,7 @@ struct CommandRun {
     questions: mpsc::UnboundedSender<Asked>,
     /// The attempt whose output came last; 0 before any.
     printed_by: u32,
-    /// What it prints cannot be written any more: the status that this gives.
+    /// Exit status if its output can no longer be written.
     unwritten: Option<u8>,
 }
 
@@ -151,7 +151,7 @@ impl CommandRun {
                 None
             }
             Event::Asked(asked) => {
-                // Where nobody answers it is dropped, which is a no.
+                // If it cannot be sent, it is dropped, which answers no.
                 let _ = self.questions.send(asked);
                 None
             }

@@ -123,7 +123,7 @@ fn away(text: &mut String, list: &[AwayClient]) {
     }
 }
 
-/// Why tasks wait, but for the ordinary reason that all slots are taken.
+/// Reasons why tasks wait, other than that all slots are taken.
 fn why(text: &mut String, address: &str, list: &[WhyWaiting]) {
     for why in list.iter().filter(|why| why.code != "busy") {
         // The manager does not know under which address it is seen from here.
@@ -188,7 +188,7 @@ fn runners(worker: &WorkerView) -> String {
     format!("runners of {}: {}", worker.name, parts.join("; "))
 }
 
-/// `perl 5.36.0, python 3.11.2, native, exec`: those that run what clients bring have no version that says anything.
+/// `perl 5.36.0, python 3.11.2, native, exec`: native and exec have no version that matters.
 fn runtimes(list: &[(String, String)]) -> String {
     let pairs = list.iter().map(|(name, version)| {
         let has_version = !matches!(name.as_str(), "native" | "exec");
@@ -218,7 +218,7 @@ fn running(text: &mut String, list: &[RunningTask]) {
     }
 }
 
-/// What a task is, on one short line: its runtime, and its label or what it calls.
+/// Description of a task on one short line: its runtime, and its label or the name that it calls.
 fn what(task: &RunningTask) -> String {
     const SHOWN: usize = 60;
     let words = [&task.runtime, &task.what].map(|word| on_one_line(word));

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &SubmitArguments) -> Result<(), Failure> {
         let mut interrupt = interrupt::watch()?;
         let client = interrupt.or(arguments.pool.connect("argon submit")).await?;
         let accepted = async { client.submit_request(request).await.map_err(|error| refused(&error)) };
-        // What is not accepted when a signal comes is cancelled with the session: nobody would know its id.
+        // A task that is not accepted when a signal comes is cancelled with the session: its id was not printed.
         let id = interrupt.or(accepted).await;
         client.close();
         let id = id?;

@@ -143,7 +143,7 @@ pub(super) async fn serve_alone(
     standalone::serve(manager, config, stop, announce).await
 }
 
-/// What this machine calls itself.
+/// Host name of this machine.
 pub(super) fn this_machine() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "unknown".to_owned())

@@ -1,4 +1,4 @@
-//! How a command ended, as shells tell it: an exit status, and a sentence where the status does not say it all.
+//! How a command ended, in the terms of shells: an exit status, and a sentence where the status is not enough.
 
 use argon::{Error, ErrorKind, Outcome, Report, Status};
 
@@ -9,17 +9,17 @@ use crate::exit;
 pub struct CommandEnd {
     /// The exit status that stands for it: the command's own, or one of [`exit`].
     pub status: u8,
-    /// What the joblog says: the command's own status, or -1 if it has none.
+    /// Status in the joblog: the command's own, or -1 if it has none.
     pub exit: i32,
     /// The signal that ended it, or 0.
     pub signal: i32,
-    /// What people should be told; an exit status of its own speaks for itself.
+    /// Message for people; none if the command has an exit status of its own.
     pub sentence: Option<String>,
     /// The worker that ran it, if it is known.
     pub worker: Option<String>,
-    /// How long it ran, in seconds.
+    /// Run time in seconds.
     pub run_time: f64,
-    /// What it printed last, if it was captured.
+    /// The end of its output, if it was captured.
     pub output: Option<String>,
 }
 
@@ -74,9 +74,9 @@ impl CommandEnd {
     }
 }
 
-/// Status, joblog's exit value, signal, and whether nothing need be said.
+/// Status, the joblog's exit value, signal, and whether no message is needed.
 fn death(report: &Report) -> (u8, i32, i32, bool) {
-    // Only what was started has a process id; what was not has a sentence that says why.
+    // Only a command that was started has a process id. Otherwise the report has a message with the reason.
     let was_started = report.pid.is_some();
     match (report.signal, report.exit) {
         (Some(signal), _) => {

@@ -1,4 +1,4 @@
-//! What a command is started with beside its words: folder, environment, limits. Made once, used for each command.
+//! Folder, environment and limits of a command. Made once, used for each command.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use super::meta::{CommandMeta, PackedWords};
 pub struct Invocation {
     /// The folder that they start in; the worker's own if there is none.
     pub folder: Option<String>,
-    /// Variables that they see beside what the worker gives them.
+    /// Variables that they see in addition to those of the worker.
     pub variables: BTreeMap<OsString, OsString>,
     /// Those of them that are functions of bash, by the name of the function.
     pub functions: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Invocation {
     pub options: TaskOptions,
 }
 
-/// What a command reads.
+/// Input of a command.
 #[derive(Debug, Clone, Default)]
 pub enum Input {
     /// Nothing.
@@ -31,7 +31,7 @@ pub enum Input {
     Empty,
     /// These bytes.
     Whole(Payload),
-    /// What it asks its client for.
+    /// Read from its client as the command asks for it.
     Asked,
 }
 
@@ -42,7 +42,7 @@ const IN_ALL_BYTES: usize = 6 << 20;
 /// Letters of a packed command that people are shown.
 const LABEL_LETTERS: usize = 200;
 
-/// Why there is no task of a command.
+/// A command that cannot become a task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the words and variables of the command have {0} bytes, and no Linux kernel takes more than 6 MiB (ARG_MAX); \

@@ -1,4 +1,4 @@
-//! Where a piece of a command's output belongs here.
+//! Destination of a command's output in this process.
 
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 //! piece as the command asks for it.
 //!
 //! A file can be read again from any place, so a command that is started again gets it whole. What came through a pipe
-//! or from a terminal is kept up to a bound; a second start that asks for what is gone is told no.
+//! or from a terminal is kept up to a bound; a second start that asks for dropped input is refused.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek};
@@ -18,12 +18,12 @@ use super::invocation::Input;
 
 /// A file up to this size travels with the command.
 const WHOLE_BYTES_MAX: u64 = 1 << 20;
-/// Of a stream so much is kept for a second start.
+/// Bytes of a stream that are kept for a second start.
 const KEPT_BYTES: usize = 1 << 20;
-/// An answer holds at most so much, whatever is asked.
+/// Bytes of one answer at most.
 const ANSWER_BYTES_MAX: u64 = 256 << 10;
 
-/// Where a command's questions about its input are answered from.
+/// Answers a command's questions for input.
 #[derive(Debug)]
 pub struct StdinProvider {
     source: StdinSource,
@@ -35,7 +35,7 @@ enum StdinSource {
     Stream(StdinStream),
 }
 
-/// A pipe or a terminal, read by a thread of its own: a read that waits must hold up nobody, not even this process's end.
+/// A pipe or a terminal, read by its own thread, because a read may wait and must not delay the exit of this process.
 #[derive(Debug)]
 struct StdinStream {
     wanted: std::sync::mpsc::Sender<()>,
@@ -46,7 +46,7 @@ struct StdinStream {
     is_over: bool,
 }
 
-/// What a command asks.
+/// A question of a command.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 struct StdinQuestion {
     kind: String,
@@ -153,7 +153,7 @@ impl StdinStream {
     }
 
     async fn fetch(&mut self) -> io::Result<()> {
-        // The thread lives until its end of the channel is dropped; without it there is no more to read.
+        // The thread lives until its end of the channel is dropped. Without it there is no more input.
         if self.wanted.send(()).is_err() {
             self.is_over = true;
             return Ok(());

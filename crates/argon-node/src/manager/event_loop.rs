@@ -23,7 +23,7 @@ use crate::signals::{StopLevel, StopSignal, stopped};
 
 /// Events that are taken in before records are committed and effects released.
 const BATCH: usize = 1024;
-/// Tasks that found no worker for so long are worth a line in the log.
+/// Time without a worker after which waiting tasks are logged.
 const STRANDED_FOR: Duration = Duration::from_secs(2);
 /// Refusals further apart than this are logged each, those in a row once.
 pub(super) const REFUSALS_APART: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 pub struct ManagerLoop {
     pub(super) scheduler: Scheduler,
     pub(super) gate: ManagerGate,
-    /// What the gate wants; empty between two events.
+    /// Effects of the gate; empty between two events.
     pub(super) passing: Vec<GateEffect>,
     pub(super) peers: FxHashMap<ConnId, AdmittedPeer>,
     pub(super) started: Instant,
@@ -46,12 +46,12 @@ pub struct ManagerLoop {
     out: Out,
     dirty: Vec<ConnId>,
     refused_until: Option<Instant>,
-    /// When the store refused records last, and why.
+    /// Time and reason of the last refusal of the store.
     pub(super) last_refusal: Option<(Instant, String)>,
     stranded: Stranded,
 }
 
-/// Whether tasks wait for a first worker, and whether that was logged.
+/// State of the log line about tasks that wait without a worker.
 #[derive(Clone, Copy, Debug, Default)]
 enum Stranded {
     #[default]
@@ -70,7 +70,7 @@ impl ManagerLoop {
             Failure::new(FailureKind::Store, format!("the store cannot be read: {error}"))
         })?;
         let mut gate = ManagerGate::default();
-        // Needed before the blobs come: what nobody needs may have to make room.
+        // Before the blobs: blobs without a task may be dropped to make room.
         gate.recover(loaded.records.iter().filter_map(|record| match record {
             Record::TaskAccepted(task) => Some(task),
             Record::AttemptStarted(_) | Record::TaskEnded(_) | Record::TaskForgotten(_) => None,
@@ -102,7 +102,7 @@ impl ManagerLoop {
         })
     }
 
-    /// Runs until the process is asked to stop; then says goodbye to everybody.
+    /// Runs until the process is asked to stop, then sends GOODBYE to all peers.
     ///
     /// # Errors
     /// If the store broke.
@@ -230,7 +230,7 @@ impl ManagerLoop {
         };
         self.step(now, verdict);
         self.scheduler.finish_batch(now, &mut self.out);
-        // What is durable now has not been told to anybody yet.
+        // The records are durable, and no peer has a message about them yet.
         let _ = must_fail("commit.untold");
         Ok(())
     }

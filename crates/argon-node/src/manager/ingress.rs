@@ -1,4 +1,4 @@
-//! From what peers say to what the scheduler is told. Who may say what is decided here.
+//! Translates messages of peers into inputs of the scheduler. Decides which role may send which message.
 
 pub mod inbox;
 pub mod serve;

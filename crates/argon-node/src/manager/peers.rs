@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::ingress::worker_role::ToWorkerRole;
 use crate::worker::LinkEvent;
 
-/// How a peer is reached.
+/// Connection of a peer.
 #[derive(Clone, Debug)]
 pub enum Port {
     /// A client over TCP.
@@ -29,7 +29,7 @@ pub enum Port {
     Admin(Rc<Connection<ToAdmin>>),
 }
 
-/// How a worker is reached.
+/// Connection of a worker.
 #[derive(Clone, Debug)]
 pub enum WorkerPort {
     /// Over TCP.
@@ -44,13 +44,13 @@ pub(super) struct AdmittedPeer {
     pub(super) port: Port,
     pub(super) role: Role,
     pub(super) from: String,
-    /// Whether it said goodbye.
+    /// True after its GOODBYE.
     pub(super) said_goodbye: bool,
     /// The worker that has registered here.
     pub(super) worker: Option<WorkerId>,
     /// Its runner processes, as it reported them last.
     pub(super) runners: RunnersReport,
-    /// Whether something was sent since the last flush.
+    /// True if messages wait for a flush.
     pub(super) is_dirty: bool,
 }
 
@@ -143,7 +143,7 @@ impl Port {
         }
     }
 
-    /// Whether a blob is on its way from this peer: only clients send any.
+    /// True if a blob is arriving from this peer. Only clients send blobs.
     #[must_use]
     pub fn is_arriving(&self, hash: BlobHash) -> bool {
         match self {

@@ -74,7 +74,7 @@ impl ManagerLoop {
         view
     }
 
-    /// Why clients have tasks that the manager does not take at present, so that it cannot count them.
+    /// Reasons why the manager accepts no tasks now. Clients hold them, so the manager cannot count them.
     fn refusals(&self) -> impl Iterator<Item = WhyWaiting> {
         let store =
             self.last_refusal.as_ref().filter(|(at, _)| at.elapsed() < REFUSALS_APART).map(|(_, why)| {
@@ -100,7 +100,7 @@ impl ManagerLoop {
         self.gate.parked().len()
     }
 
-    /// Why the tasks of the client's session wait; for an admin, who has no session, those of all.
+    /// Reasons why tasks of the client's session wait; for an admin, which has no session, those of all sessions.
     fn waiting(&self, now: Time, link: ConnId, role: Role) -> Result<WaitingReport, String> {
         let waiting = match role {
             Role::Admin => self.scheduler.waiting(now),
@@ -164,7 +164,7 @@ impl ManagerLoop {
         }
     }
 
-    /// Whether a pool in this process is among the workers.
+    /// True if a pool in this process is among the workers.
     fn has_own_pool(&self) -> bool {
         self.peers.values().any(|peer| matches!(peer.port, Port::Worker(WorkerPort::Memory(_))))
     }

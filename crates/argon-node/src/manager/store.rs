@@ -1,4 +1,4 @@
-//! Where the facts about detached tasks are kept.
+//! Storage of records about detached tasks.
 //!
 //! A store is a durable map of live detached tasks: [`Store::commit`] takes a batch of records, whole and in order, and returns
 //! when it is durable; [`Store::load`] gives back what a later manager needs. `conformance.rs` holds what every durable
@@ -18,7 +18,7 @@ pub use memory::MemoryStore;
 use argon_core::scheduler::Record;
 use argon_proto::{BlobHash, Payload};
 
-/// What is made durable at once.
+/// Records that become durable together.
 #[derive(Debug, Default)]
 pub struct CommitBatch {
     /// The facts, in order.
@@ -27,7 +27,7 @@ pub struct CommitBatch {
     pub blobs: Vec<(BlobHash, Payload)>,
 }
 
-/// What an earlier manager left.
+/// Content that an earlier manager left.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// Facts, in an order in which they can be replayed.
@@ -42,7 +42,7 @@ pub trait Store: Send + std::fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError::Full`] if nothing of the batch was taken and it may be offered again; [`StoreError::Broken`] if
-    /// nobody can tell what is durable: the manager must stop.
+    /// it is unknown what is durable: the manager must stop.
     fn commit(&mut self, batch: &CommitBatch) -> Result<(), StoreError>;
 
     /// All records that matter.
@@ -51,17 +51,17 @@ pub trait Store: Send + std::fmt::Debug {
     /// If what is stored cannot be read.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
-    /// Whether committing takes so long that it is done on a thread of its own.
+    /// True if commits are slow and need a thread of their own.
     fn is_slow(&self) -> bool;
 }
 
-/// What can go wrong with a store.
+/// Failure of a store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room now.
+    /// The store is full.
     #[error("{0}")]
     Full(String),
-    /// It cannot be trusted any more.
+    /// The store is in an unknown state.
     #[error("{0}")]
     Broken(String),
 }

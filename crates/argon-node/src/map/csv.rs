@@ -1,13 +1,16 @@
 //! One row of comma-separated values, as spreadsheets and RFC 4180 write them.
+//!
+//! Stricter than the csv-core library, which reads an open quote and text after a closing quote without an error. A wrong
+//! row must not become a wrong command.
 
-/// What a row turned out to be.
+/// Result of reading a row.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Row {
     /// Its columns.
     Whole(Vec<String>),
     /// A quote is open at the end: the row goes on in the next line.
     Open,
-    /// There is text behind a closing quote.
+    /// Text follows a closing quote.
     Broken,
 }
 

@@ -1,8 +1,8 @@
-//! When a run stops early, and with which status it ends: the rules of `--halt` and of the exit status.
+//! The rules of `--halt`, which stop a run early, and of the exit status.
 
 use std::str::FromStr;
 
-/// Failures beyond which the exit status no longer tells how many there were.
+/// Largest number of failures that the exit status shows.
 const COUNTED_FAILURES_MAX: u64 = 100;
 /// Tasks that must have ended before a share of them means something; GNU parallel waits for three too.
 const SHARE_OF_AT_LEAST: u64 = 3;
@@ -12,11 +12,11 @@ const SHARE_OF_AT_LEAST: u64 = 3;
 pub enum Halt {
     /// Run everything, whatever fails.
     Never,
-    /// Stop when so much of this kind has been seen.
+    /// Stop at this amount of this kind.
     When(HaltUrgency, HaltCount, Amount),
 }
 
-/// How to stop.
+/// Way of stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HaltUrgency {
     /// Cancel what runs.
@@ -25,7 +25,7 @@ pub enum HaltUrgency {
     Soon,
 }
 
-/// What is counted.
+/// Kind of commands that are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HaltCount {
     /// Commands that failed.
@@ -36,7 +36,7 @@ pub enum HaltCount {
     Done,
 }
 
-/// How much of it.
+/// Amount of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
     /// So many.
@@ -87,7 +87,7 @@ impl Tally {
 }
 
 impl Halt {
-    /// Whether it is time to stop, and how.
+    /// The way to stop, if it is time.
     #[must_use]
     pub fn reached(self, tally: &Tally) -> Option<HaltUrgency> {
         let Self::When(urgency, what, amount) = self else { return None };

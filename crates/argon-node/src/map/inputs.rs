@@ -1,6 +1,6 @@
 //! All sources of a run as one stream of rows: the cross product of the groups, in which linked sources go in step.
 //!
-//! The first group is streamed, so a list without end needs no memory; those behind it are repeated for each of its
+//! The first group is streamed, so a list without end needs no memory; the others are repeated for each of its
 //! rows, and are kept.
 
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::records::{Format, RecordError, Records};
 
-/// Where inputs come from, before anything is opened.
+/// Sources of inputs, before anything is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// Words of the command line.
@@ -97,19 +97,19 @@ impl InputPlan {
         Ok(())
     }
 
-    /// How many columns each row has, unless the rows of a CSV file tell.
+    /// Number of columns of each row, unless the rows of a CSV file determine it.
     #[must_use]
     pub fn columns(&self, format: Format) -> Option<usize> {
         (format != Format::Csv).then(|| self.groups.iter().map(Vec::len).sum())
     }
 
-    /// Whether standard input is one of the sources.
+    /// True if standard input is one of the sources.
     #[must_use]
     pub fn reads_stdin(&self) -> bool {
         self.groups.iter().flatten().any(|origin| *origin == Origin::Stdin)
     }
 
-    /// How many rows there are, if the command line says it all.
+    /// Number of rows, if all of them are on the command line.
     #[must_use]
     pub fn count(&self) -> Option<u64> {
         let length = |origin: &Origin| match origin {
@@ -197,7 +197,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Whether the next row is at hand, so that asking for it does not wait for anybody.
+    /// True if the next row can be read without waiting.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.current.is_some() || self.first.sources.iter().all(Records::is_ready)

@@ -13,7 +13,7 @@ use super::quote::digest;
 
 const HEADING: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand";
 
-/// What stands for a line's end within a command, as in GNU parallel: no command has it, and a line stays one.
+/// Replaces a line end within a command, as in GNU parallel: no command contains it, and a line stays one.
 const LINE_END: &str = "\0";
 
 /// One command that ended.
@@ -23,9 +23,9 @@ pub struct JoblogEntry<'a> {
     pub sequence: u64,
     /// The worker that ran it; `:` where none is known.
     pub host: &'a str,
-    /// When it was handed out, in seconds since 1970.
+    /// Time of its submission, in seconds since 1970.
     pub started: f64,
-    /// How long the command ran, in seconds.
+    /// Run time of the command in seconds.
     pub run_time: f64,
     /// Bytes of its output.
     pub received: u64,
@@ -37,10 +37,10 @@ pub struct JoblogEntry<'a> {
     pub command: &'a str,
 }
 
-/// Why a joblog cannot be used.
+/// Reason why a joblog cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JoblogError {
-    /// The system says so.
+    /// The system reports an error.
     #[error("the joblog {path} cannot be used: {error}", path = path.display())]
     Unusable {
         /// The file.
@@ -59,7 +59,7 @@ pub enum JoblogError {
         /// Its process, if it is known.
         who: String,
     },
-    /// It is something else.
+    /// It is not a joblog.
     #[error(
         "{path} is not a joblog: line {line} does not have the columns of one; nothing was changed in it",
         path = path.display()
@@ -81,7 +81,7 @@ pub enum JoblogError {
         path: PathBuf,
         /// The input.
         sequence: u64,
-        /// What it is now.
+        /// The command of this run.
         command: String,
     },
 }
@@ -94,7 +94,7 @@ pub struct Joblog {
     line: Vec<u8>,
 }
 
-/// What an earlier run did. Some 40 bytes for each line of its joblog.
+/// Results of an earlier run. Some 40 bytes for each line of its joblog.
 #[derive(Debug, Default)]
 pub struct Past {
     path: PathBuf,
@@ -189,7 +189,7 @@ fn holder(file: &File) -> Option<u32> {
     })
 }
 
-/// Where the last whole line ends.
+/// End of the last whole line.
 fn end_of_lines(file: &File) -> io::Result<u64> {
     let mut end = 0;
     let mut reader = BufReader::new(file);
@@ -206,10 +206,10 @@ fn end_of_lines(file: &File) -> io::Result<u64> {
 }
 
 impl Past {
-    /// Reads what a run left; nothing if there is no such file.
+    /// Reads the joblog of an earlier run; empty if there is no such file.
     ///
     /// # Errors
-    /// If it cannot be read, or is no joblog.
+    /// If it cannot be read, or is not a joblog.
     pub fn read(path: &Path) -> Result<Self, JoblogError> {
         let mut past = Self { path: path.to_owned(), ..Self::default() };
         each_line(path, |line| {
@@ -221,10 +221,10 @@ impl Past {
         Ok(past)
     }
 
-    /// Whether an input need not be run again; failed ones count as done unless they are to be retried.
+    /// True if an input need not be run again. Failed ones count as done unless they are to be retried.
     ///
     /// # Errors
-    /// If the log says that this input was another command.
+    /// If this input was another command in the log.
     pub fn is_done(&self, sequence: u64, command: &str, retry_failed: bool) -> Result<bool, JoblogError> {
         let Some(done) = self.done.get(&sequence) else { return Ok(false) };
         if done.command != digest(command) {
@@ -238,7 +238,7 @@ impl Past {
 /// The commands of a joblog that failed and did not succeed later, by their number.
 ///
 /// # Errors
-/// If it cannot be read, or is no joblog.
+/// If it cannot be read, or is not a joblog.
 pub fn failed(path: &Path) -> Result<Vec<(u64, String)>, JoblogError> {
     if !path.exists() {
         return Err(unusable(path, io::Error::from(io::ErrorKind::NotFound)));
@@ -276,7 +276,7 @@ fn each_line(path: &Path, mut take: impl FnMut(Line)) -> Result<(), JoblogError>
         }
         let not_one = || JoblogError::NotOne { path: path.to_owned(), line: number };
         let Some(line) = bytes.strip_suffix(b"\n") else {
-            // The end of a run that was killed while it wrote; but a first line like that is no log at all.
+            // The end of a run that was killed while it wrote. A first line like that is not a joblog.
             if number == 1 {
                 return Err(not_one());
             }

@@ -5,10 +5,10 @@
 
 use super::template::TemplateError;
 
-/// How a command line is to be read.
+/// Settings for reading a command line.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading<'a> {
-    /// What stands for the whole input; `{}` unless the user says otherwise. Not empty.
+    /// Placeholder for the whole input, by default `{}`. Not empty.
     pub whole: &'a str,
     /// The shell that reads the words as one line, if they are one.
     pub shell: Option<&'a str>,
@@ -16,7 +16,7 @@ pub struct Reading<'a> {
     pub literal: bool,
 }
 
-/// What a placeholder stands for.
+/// Meaning of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placeholder {
     /// The number of the input.
@@ -78,7 +78,7 @@ impl Reading<'_> {
     }
 }
 
-/// What the text between two braces stands for.
+/// Meaning of the text between two braces.
 #[must_use]
 pub fn place(inside: &str) -> Option<Placeholder> {
     if inside == "#" {

@@ -10,9 +10,9 @@ use super::spill::{Spill, SpilledStream};
 /// Output of one command: standard output and standard error.
 #[derive(Debug, Default)]
 pub struct PrintedOutput {
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub stdout: SpilledStream,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub stderr: SpilledStream,
 }
 
@@ -46,14 +46,14 @@ impl<T> PrintOrder<T> {
         Some(entry.remove())
     }
 
-    /// How many wait for their turn.
+    /// Number of those that wait for their turn.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.held.len()
     }
 }
 
-/// Writes a stream, each line behind a tag and a tab.
+/// Writes a stream, with a tag and a tab before each line.
 ///
 /// # Errors
 /// If it cannot be read from the spill, or `out` not be written.

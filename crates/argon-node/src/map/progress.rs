@@ -1,6 +1,6 @@
-//! The line that tells how far a run is: how much is done, how fast, how long still, how many failed.
+//! The progress line: number of commands done and failed, speed, remaining time.
 //!
-//! Says what stands in it; the drawing is the library's. There is none where nobody looks: without a terminal the run
+//! Owns its text; a library draws it. Without a terminal there is no line: the run
 //! is silent.
 
 use std::io::IsTerminal;
@@ -11,25 +11,25 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::halt::Tally;
 use crate::output::complain;
 
-/// How often a second the line is drawn at most.
+/// Most drawings of the line in a second.
 const DRAWS_PER_SECOND: u8 = 8;
 
 /// A line on the terminal, or nothing.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
-    /// Whether output goes to the same terminal, so that the line must make way for it.
+    /// True if output goes to the same terminal, so that the line must make way for it.
     shares_terminal: bool,
 }
 
-/// How far a run is.
+/// Progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProgressSnapshot {
     /// Commands that ended.
     pub tally: Tally,
     /// Commands that are under way.
     pub under_way: usize,
-    /// How many there are in all, once that is known.
+    /// Number of all commands, once it is known.
     pub total: Option<u64>,
     /// Since the first was handed out.
     pub elapsed: Duration,
@@ -47,7 +47,7 @@ impl Progress {
         Self { bar, shares_terminal: std::io::stdout().is_terminal() }
     }
 
-    /// Whether anybody sees it.
+    /// True if it is drawn.
     #[must_use]
     pub fn is_seen(&self) -> bool {
         self.bar.is_some()

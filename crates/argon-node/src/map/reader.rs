@@ -7,17 +7,17 @@ use super::inputs::Inputs;
 use super::records::RecordError;
 use super::work_item::InputItem;
 
-/// Items that come together at most, so that a long list wakes nobody for each of its lines.
+/// Most items of a batch. A long list does not wake the receiver for each of its lines.
 const BATCH_ITEMS: usize = 64;
 /// Batches that wait at most.
 const BATCHES: usize = 4;
 
-/// What the thread has read.
+/// Items that the thread has read.
 #[derive(Debug, Default)]
 pub struct InputBatch {
     /// The items.
     pub items: Vec<InputItem>,
-    /// Why there are no more, if that is not the end of the list.
+    /// Reason why there are no more, if it is not the end of the list.
     pub stopped_by: Option<String>,
 }
 
@@ -49,7 +49,7 @@ fn batch(inputs: &mut Inputs) -> InputBatch {
         match inputs.next_row() {
             Ok(Some(row)) => batch.items.push(InputItem::Row(row)),
             Ok(None) => break,
-            // One name that is no text is no reason to leave the others undone.
+            // One name that is not UTF-8 does not stop the others.
             Err(error @ RecordError::NotText { .. }) => batch.items.push(InputItem::Bad(error.to_string())),
             Err(error) => {
                 batch.stopped_by = Some(error.to_string());

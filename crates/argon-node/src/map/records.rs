@@ -5,10 +5,10 @@ use std::io::{self, BufRead, Read};
 
 use super::csv;
 
-/// Bytes of one record at most. More is no list of inputs, but a file given by mistake.
+/// Bytes of one record at most. A longer one is not an input, but a file given by mistake.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// How a source is cut into records.
+/// Separation of a source into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Lines.
@@ -19,10 +19,10 @@ pub enum Format {
     Csv,
 }
 
-/// Why a source cannot be read on.
+/// Reason why a source cannot be read further.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The system says so.
+    /// The system reports an error.
     #[error("{name} cannot be read: {error}")]
     Unreadable {
         /// The source.
@@ -38,7 +38,7 @@ pub enum RecordError {
         /// The record, from 1.
         number: u64,
     },
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     #[error(
         "record {number} of {name} is not UTF-8 text: {shown}; a command's words travel as text, so give such a file \
          another name, or pass a part of its path"
@@ -48,7 +48,7 @@ pub enum RecordError {
         name: String,
         /// The record, from 1.
         number: u64,
-        /// What can be shown of it.
+        /// The beginning of it, as text.
         shown: String,
     },
     /// Text of another encoding.
@@ -64,7 +64,7 @@ pub enum RecordError {
         name: String,
         /// The row, from 1.
         number: u64,
-        /// What is wrong.
+        /// The mistake.
         what: &'static str,
     },
 }
@@ -92,7 +92,7 @@ impl std::fmt::Debug for Records {
 }
 
 impl Records {
-    /// The words behind a `:::`.
+    /// The words after a `:::`.
     #[must_use]
     pub fn of_words(words: Vec<String>, format: Format) -> Self {
         Self { name: "the command line".to_owned(), from: From::Words(words.into_iter()), format, number: 0 }
@@ -104,7 +104,7 @@ impl Records {
         Self { name, from: From::Reader(io::BufReader::with_capacity(64 << 10, reader)), format, number: 0 }
     }
 
-    /// Whether the next record is at hand, so that asking for it does not wait for anybody.
+    /// True if the next record can be read without waiting.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match &self.from {
@@ -116,7 +116,7 @@ impl Records {
     /// The columns of the next record; `None` at the end.
     ///
     /// # Errors
-    /// If it cannot be read, is no text, or is not what the format says.
+    /// If it cannot be read, is not UTF-8, or does not follow the format.
     pub fn next_row(&mut self) -> Result<Option<Vec<String>>, RecordError> {
         let Some(mut text) = self.record()? else { return Ok(None) };
         if self.format != Format::Csv {

@@ -13,7 +13,7 @@ const NAME_BYTES_MAX: usize = 255;
 /// The files of one command, open for writing.
 #[derive(Debug)]
 pub struct Files {
-    /// What it writes to standard output.
+    /// Its standard output.
     pub stdout: File,
     /// … and to standard error.
     pub stderr: File,

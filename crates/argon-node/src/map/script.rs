@@ -37,7 +37,7 @@ struct Spot {
     check: Check,
 }
 
-/// What a placeholder becomes.
+/// Replacement of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `"${argon_1}"`: a word, or a part of one.
@@ -48,7 +48,7 @@ enum Form {
     Sum,
 }
 
-/// What an input must be to be used where it stands; a later one is the stricter.
+/// Requirement for an input at its place; a later variant is stricter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
     /// Anything.
@@ -67,7 +67,7 @@ pub struct Filled {
 }
 
 impl Filled {
-    /// The script, and the arguments that it must be given behind its name. It takes them away before anything else can
+    /// The script, and the arguments that it must be given after its name. It takes them away before anything else can
     /// see them.
     #[must_use]
     pub fn with_arguments(self) -> (String, Vec<String>) {

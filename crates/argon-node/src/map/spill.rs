@@ -12,7 +12,7 @@ pub const BLOCK_BYTES: usize = 64 << 10;
 /// Bytes in memory at most, over all streams.
 const MEMORY_BYTES: usize = 32 << 20;
 
-/// Where waiting output is.
+/// Location of waiting output.
 #[derive(Debug, Default)]
 pub struct Spill {
     file: Option<File>,
@@ -42,7 +42,7 @@ impl SpilledStream {
         self.bytes
     }
 
-    /// Whether nothing was written to it.
+    /// True if nothing was written to it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes == 0

@@ -1,6 +1,6 @@
 //! The command with its placeholders: parsed once, filled in for each input.
 //!
-//! A word that a POSIX shell reads as code, behind `sh -c` or as the line of `--shell`, is a [`Script`]: values are given to
+//! A word that a POSIX shell reads as code, after `sh -c` or as the line of `--shell`, is a [`Script`]: values are given to
 //! it as arguments, and never become a part of its text.
 
 mod error;

@@ -17,7 +17,7 @@ pub struct WorkItem {
     pub line: String,
 }
 
-/// What the inputs hold next.
+/// The next element of the inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InputItem {
     /// An input.
@@ -33,7 +33,7 @@ pub enum InputItem {
     },
 }
 
-/// What becomes of an item.
+/// Result of an input item.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Built {
     /// A command to run.

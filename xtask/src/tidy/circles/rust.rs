@@ -39,7 +39,7 @@ pub(super) fn imports<'a>(tree: &'a Tree, folder: &str) -> Imports<'a> {
     modules.iter().map(|(name, module)| (module.path, needed(name, module))).collect()
 }
 
-/// Whether a file is that of a module around the other's: `store.rs` is above `store/disk.rs`. A module and those inside
+/// True if a file is that of a module around the other's: `store.rs` is above `store/disk.rs`. A module and those inside
 /// of it are one unit; files below may use what the file above declares.
 fn is_above(file: &str, other: &str) -> bool {
     let folder = file.trim_end_matches(".rs");

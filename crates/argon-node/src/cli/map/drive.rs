@@ -23,18 +23,18 @@ use crate::map::reader::InputBatch;
 use crate::map::work_item::{Built, InputItem, WorkItem, WorkItemBuilder};
 use crate::output::complain;
 
-/// Commands under way for each slot of the pool, so that short ones find the next at hand.
+/// Unfinished commands for each slot of the pool, so that a slot with short ones never waits.
 const AHEAD_PER_SLOT: u64 = 4;
-/// … and at least so many, until the pool has said how many slots it has, and while it has few.
+/// Least limit of unfinished commands, until the number of slots is known, and while it is small.
 const AHEAD_LEAST: u64 = 32;
 /// Commands that ended and wait for their turn in the order of inputs, at most.
 const HELD_MAX: usize = 10_000;
-/// How often the pool is asked how many slots it has: machines join and leave.
+/// Interval of questions for the number of slots: machines join and leave.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// How often the progress line is drawn.
+/// Interval of drawing the progress line.
 const DRAW_EVERY: Duration = Duration::from_millis(150);
 
-/// Why no more commands are handed out.
+/// Reason to start no more commands.
 enum StopCause {
     /// The rules of `--halt`.
     Halted,
@@ -64,7 +64,7 @@ struct MapRun {
     cancel: watch::Sender<bool>,
     reporter: Reporter,
     stop: Option<StopCause>,
-    /// How many inputs there are, once that is known.
+    /// Number of inputs, once it is known.
     total: Option<u64>,
     /// Inputs that need not be run.
     done_before: u64,
@@ -140,7 +140,7 @@ impl MapRun {
         self.under_way.is_empty() && (self.stop.is_some() || is_nothing_left)
     }
 
-    /// How many commands may be under way.
+    /// Limit of unfinished commands.
     fn room(&self) -> u64 {
         let ahead = || self.slots.borrow().unwrap_or(0).saturating_mul(AHEAD_PER_SLOT).max(AHEAD_LEAST);
         self.jobs.unwrap_or_else(ahead)

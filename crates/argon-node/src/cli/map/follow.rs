@@ -1,4 +1,4 @@
-//! One command under way: takes what it prints into the spill, and tells its end.
+//! Follows one command: stores its output in the spill, and returns how it ended.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,9 +21,9 @@ pub(super) struct FinishedItem {
     pub(super) item: WorkItem,
     pub(super) printed: PrintedOutput,
     pub(super) ended: CommandEnd,
-    /// When it was handed out.
+    /// Time of its submission.
     pub(super) started: SystemTime,
-    /// We ended it, so that it is no failure of its own.
+    /// True if this process cancelled it; that does not count as a failure.
     pub(super) was_cancelled: bool,
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn follow(
                     running.cancel();
                 }
             }
-            // It has nothing to read, and was told so: a question is a surprise, and dropped it is a no.
+            // It has no input and does not ask for any. A dropped question is answered with no.
             Some(Event::Asked(_)) => {}
             Some(Event::Ended(end)) => {
                 if end.as_ref().is_ok_and(|outcome| is_of_another(outcome, printed_by)) {
@@ -88,7 +88,7 @@ pub(super) async fn follow(
     FinishedItem { place, item, printed, ended, started, was_cancelled }
 }
 
-/// Whether the outcome is that of a later start than the one whose output came last.
+/// True if the outcome belongs to a later start than the output that came last.
 fn is_of_another(outcome: &Outcome, printed_by: u32) -> bool {
     let attempt = outcome.head.attempt.0;
     attempt != 0 && printed_by != 0 && attempt != printed_by

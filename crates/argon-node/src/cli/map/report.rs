@@ -1,4 +1,4 @@
-//! What a run leaves behind: output on the terminal and in files, lines in the joblog, sentences about what went wrong.
+//! Results of a run: output on the terminal and in files, lines in the joblog, descriptions of failures.
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
@@ -15,7 +15,7 @@ use crate::map::results;
 use crate::map::spill::{Spill, SpilledStream};
 use crate::output::is_open;
 
-/// Sentences about single commands that are shown; a million commands that are not there have said enough after these.
+/// Failures that are described one by one; a million missing commands need no more.
 const SENTENCES_MAX: u32 = 20;
 
 /// Prints and keeps what commands leave.
@@ -31,7 +31,7 @@ pub(super) struct Reporter {
     sentences: u32,
 }
 
-/// Why nothing more can be reported.
+/// Reason to stop reporting.
 pub(super) enum Trouble {
     /// Nobody reads standard output any more.
     Unread,
@@ -60,7 +60,7 @@ impl Reporter {
         }
     }
 
-    /// How many have ended and wait for their turn.
+    /// Number of ended commands that wait for their turn.
     pub(super) fn waiting(&self) -> usize {
         self.order.waiting()
     }

@@ -20,11 +20,11 @@ use crate::map::template::{Template, TemplateError};
 use crate::map::work_item::{InputItem, WorkItemBuilder};
 use crate::output::complain;
 
-/// What a run needs.
+/// Settings of a run.
 pub(super) struct Settings {
     pub(super) batches: mpsc::Receiver<InputBatch>,
     pub(super) builder: WorkItemBuilder,
-    /// How many inputs there are, if that can be told before they are read.
+    /// Number of inputs, if it is known before they are read.
     pub(super) total: Option<u64>,
     pub(super) joblog: Option<Joblog>,
     pub(super) results: Option<PathBuf>,
@@ -126,7 +126,7 @@ fn path_of(flow: &FlowOptions) -> &Path {
     flow.joblog.as_deref().unwrap_or(Path::new(""))
 }
 
-/// A column that no input can have is told before anything runs.
+/// Refuses a column that no input can have, before anything runs.
 fn fits(template: &Template, columns: Option<usize>) -> Result<(), Failure> {
     let wanted = template.highest_column();
     match columns {

@@ -1,4 +1,4 @@
-//! What happened at the doors and has not been looked at yet.
+//! Queue of events of connections that the event loop has not handled.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -20,11 +20,11 @@ pub enum PeerEvent {
     Admitted {
         /// Its number.
         link: ConnId,
-        /// What it may do.
+        /// Its role.
         role: Role,
-        /// How to reach it.
+        /// Its connection.
         port: Port,
-        /// Where it comes from, for the log.
+        /// Its address, for the log.
         from: String,
     },
     /// A client sent something.
@@ -59,7 +59,7 @@ pub enum PeerEvent {
     Gone {
         /// Its number.
         link: ConnId,
-        /// Whether it was silent for so long that it counts as dead.
+        /// True if it was silent for longer than a peer may be.
         is_dead: bool,
         /// Why, for the log.
         why: String,

@@ -20,7 +20,7 @@ use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
 use crate::signals::StopSignal;
 
-/// What a manager needs to begin.
+/// Settings of a manager.
 #[derive(Debug)]
 pub struct ManagerConfig {
     /// The open port.
@@ -29,7 +29,7 @@ pub struct ManagerConfig {
     pub key: Key,
     /// Bounds.
     pub limits: Limits,
-    /// Where detached tasks are kept.
+    /// Store of detached tasks.
     pub store: Box<dyn Store>,
 }
 

@@ -1,4 +1,4 @@
-//! The request `cancel`: ends tasks, and says of each what was done.
+//! The request `cancel`: ends tasks, and reports the result for each.
 
 use argon_core::Time;
 use argon_core::scheduler::{Cancelled, ConnId, Input, NamedTasks};
@@ -14,8 +14,8 @@ pub(crate) const TASKS_PER_REQUEST: usize = 1000;
 const BY_LETTERS: usize = 100;
 
 impl ManagerLoop {
-    /// Cancels the named tasks. A client's key must name each in full: only who submitted a task, or may see them all,
-    /// knows its id. An admin may shorten ids, or cancel everything.
+    /// Cancels the named tasks. A client's key must name each in full, because only its submitter and admins know the id.
+    /// An admin may shorten ids, or cancel everything.
     pub(in crate::manager) fn cancel(
         &mut self,
         now: Time,
@@ -105,7 +105,7 @@ impl ManagerLoop {
         self.step(now, Input::CancelRequested { link, ids: vec![id], by: by.to_owned() });
     }
 
-    /// The message CANCEL, to which there is no answer.
+    /// The message CANCEL, which has no answer.
     pub(in crate::manager) fn on_cancel(&mut self, now: Time, link: ConnId, role: Role, ids: Vec<TaskId>) {
         for id in &ids {
             if let Some(owner) = self.gate.owner_of(*id) {
@@ -126,7 +126,7 @@ impl ManagerLoop {
         true
     }
 
-    /// Who asks, for the owner of a task.
+    /// Description of the requester, for the owner of a task.
     fn described(&self, link: ConnId, role: Role, by: &str) -> String {
         let from = self.peers.get(&link).map_or("", |peer| peer.from.as_str());
         let by: String = by.chars().filter(|letter| !letter.is_control()).take(BY_LETTERS).collect();

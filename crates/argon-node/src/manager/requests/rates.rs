@@ -1,4 +1,4 @@
-//! How fast tasks come and end, over the last seconds: from totals that are noted once a second while anything happens.
+//! Rates of submitted and ended tasks over the last seconds, from totals that are noted once a second.
 
 use std::collections::VecDeque;
 

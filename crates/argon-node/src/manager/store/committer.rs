@@ -13,12 +13,12 @@ use super::{CommitBatch, Store, StoreError};
 use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;
 
-/// What became of all records up to a number.
+/// Result of committing all records up to a number.
 #[derive(Debug)]
 pub struct Committed {
     /// Records handed over so far, the ones of this batch included.
     pub up_to: u64,
-    /// Whether they are durable.
+    /// Success if they are durable.
     pub verdict: Result<(), StoreError>,
 }
 
@@ -70,14 +70,14 @@ impl Committer {
             StoreHandle::Here(store) => Some(Committed { up_to: self.handed, verdict: store.commit(&batch) }),
             StoreHandle::Thread(batches, _) => {
                 self.is_busy = true;
-                // If the thread is gone, its answer's channel is closed too, and that is told there.
+                // If the thread has ended, the channel of answers is closed, too, and `answer` reports that.
                 let _ = batches.send(batch);
                 None
             }
         }
     }
 
-    /// Waits for a slow store's answer; for ever if nothing was asked.
+    /// Waits for a slow store's answer; never returns if nothing was asked.
     pub async fn answer(&mut self) -> Committed {
         match &mut self.store {
             StoreHandle::Thread(_, verdicts) if self.is_busy => {

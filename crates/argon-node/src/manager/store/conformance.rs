@@ -1,4 +1,4 @@
-//! What every durable store must do. A new store adds one call of [`conforms`].
+//! Requirements for every durable store. A new store adds one call of [`conforms`].
 
 use std::path::PathBuf;
 

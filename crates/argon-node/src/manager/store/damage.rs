@@ -1,8 +1,8 @@
-//! What can be wrong with a store's file, as an error: the database says it in part by panicking.
+//! Damage of a store's file, as an error. The database reports a part of it by panics.
 
 use std::panic::{self, AssertUnwindSafe};
 
-/// Why stored bytes cannot be read.
+/// Reason why stored bytes cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
     #[error("{0}")]

@@ -21,7 +21,7 @@ const TASKS: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("tasks
 const STARTS: TableDefinition<'_, &[u8; 24], u32> = TableDefinition::new("starts");
 const OUTCOMES: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("outcomes");
 const BLOBS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blobs");
-/// How many stored tasks name each blob.
+/// Number of stored tasks that name each blob.
 const NEEDS: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("needs");
 
 /// Room that is left free on the file system, bytes: a transaction must never run out in its middle.
@@ -166,7 +166,7 @@ impl Store for DiskStore {
 const MOVE_ASIDE: &str =
     "move the file aside to start without the detached tasks in it, or name another with --store";
 
-/// The end of a file that was torn by a crash is mended; anything else that is wrong with it is told.
+/// Opens a file. Repairs an end that a crash has torn; reports all other damage.
 fn check(mut database: Database) -> Result<Database, Damage> {
     match database.check_integrity() {
         Ok(_) => Ok(database),
@@ -174,7 +174,7 @@ fn check(mut database: Database) -> Result<Database, Damage> {
     }
 }
 
-/// What the system said about the file's place, and the way out.
+/// The system's error about the file's folder, with advice.
 fn elsewhere(error: &std::io::Error) -> String {
     format!(
         "{error}; name another file with --store, or say --store memory to keep detached tasks on no disk"

@@ -6,19 +6,19 @@ use super::scan::{Scanner, Word};
 use crate::map::placeholder;
 use crate::map::template::TemplateError;
 
-/// Which word stands behind the operator of a `${NAME…}`.
+/// Kind of word after the operator of a `${NAME…}`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operand {
-    /// What is used instead: it is quoted as its surroundings are.
+    /// Text used instead, quoted like its surroundings.
     Other,
     /// A pattern: it has quotes of its own.
     Pattern,
-    /// What only some shells know.
+    /// An operator of some shells only.
     Unknown,
 }
 
 impl Scanner<'_> {
-    /// `'…'`: closed before a placeholder and opened again behind it.
+    /// `'…'`: closed before a placeholder and opened again after it.
     pub(super) fn single(&mut self, word: &mut Word) -> Result<(), TemplateError> {
         self.take(1);
         loop {

@@ -5,7 +5,7 @@ use super::scan::{HereDocument, Scanner, Word};
 use crate::map::template::TemplateError;
 
 impl Scanner<'_> {
-    /// `<<` and the word behind it.
+    /// `<<` and the word after it.
     pub(super) fn begin_here_document(&mut self) -> Result<(), TemplateError> {
         let is_indented = self.rest().starts_with("<<-");
         self.take(2 + usize::from(is_indented));
@@ -50,7 +50,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Where the line is that ends the text.
+    /// Position of the line that ends the text.
     fn end_of(&self, document: &HereDocument) -> Result<usize, TemplateError> {
         let mut at = self.at;
         let mut is_continued = false;

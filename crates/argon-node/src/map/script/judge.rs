@@ -5,12 +5,12 @@
 
 use super::Check;
 
-/// Programs that read the word behind `-c` as a script of a POSIX shell.
+/// Programs that read the word after `-c` as a script of a POSIX shell.
 const SHELLS: [&str; 12] =
     ["sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "oksh", "posh", "rbash", "yash", "zsh"];
 /// … and those whose scripts have another grammar.
 const OTHER_SHELLS: [&str; 9] = ["csh", "tcsh", "fish", "rc", "es", "elvish", "nu", "xonsh", "pwsh"];
-/// Programs that hand the word behind `-c` to a shell.
+/// Programs that pass the word after `-c` to a shell.
 const WITH_COMMAND: [&str; 4] = ["su", "runuser", "flock", "script"];
 /// Builtins that read their words as code.
 const EVALUATING: [&str; 6] = ["eval", "trap", "alias", "bind", "complete", "compgen"];
@@ -33,7 +33,7 @@ const NAMING: [&str; 12] = [
 const COUNTING: [&str; 6] = ["let", "exit", "return", "shift", "break", "continue"];
 /// Comparisons of numbers: some shells evaluate both sides.
 const COMPARING: [&str; 6] = ["-eq", "-ne", "-lt", "-le", "-gt", "-ge"];
-/// What may stand before a command's name without being it.
+/// Words that may stand before the name of a command.
 const LEADING: [&str; 5] = ["command", "builtin", "exec", "env", "sudo"];
 /// Options of ssh that take a value of their own.
 const SSH_WITH_VALUE: &str = "BbcDEeFIiJLlmOopQRSWw";
@@ -71,7 +71,7 @@ fn is_variable(word: &str, names: &[&str]) -> bool {
     word.strip_prefix(EXPANSION).is_some_and(|name| names.contains(&name))
 }
 
-/// Where the script is behind a shell's name: after the options, one of which has a `c`.
+/// Position of the script after the name of a shell: after the options, one of which has a `c`.
 fn script_behind(words: &[&str]) -> Option<usize> {
     let mut has_c = false;
     let mut at = 0;
@@ -107,7 +107,7 @@ pub fn is_reread(words: &[&str], at: usize) -> bool {
     })
 }
 
-/// True if a word holds the value of an option, behind it or in one word with it: `-qc WORD`, `-cWORD`, `--command=WORD`.
+/// True if a word holds the value of an option, after it or in one word with it: `-qc WORD`, `-cWORD`, `--command=WORD`.
 fn is_value_of(letter: char, long: &str, behind: &[&str], word: &str) -> bool {
     let is_cluster = |option: &str| {
         option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
@@ -142,7 +142,7 @@ pub(super) fn is_code(words: &[&str], at: usize) -> bool {
         || is_reread(words, at)
 }
 
-/// What the value of a placeholder in word `at` of a simple command must be.
+/// Requirement for the value of a placeholder in word `at` of a simple command.
 pub(super) fn check(words: &[&str], at: usize) -> Check {
     if is_code(words, at) {
         return Check::Plain;

@@ -8,10 +8,10 @@ use super::{Check, Form, ScriptPart, Spot};
 use crate::map::placeholder::{Placeholder, Reading};
 use crate::map::template::TemplateError;
 
-/// Constructs within constructs, at most: more is no script of a person.
+/// Most constructs within constructs: no script of a person has more.
 const DEPTH_MAX: u32 = 100;
 
-/// What was read.
+/// Result of reading a script.
 pub(super) struct Scanned {
     pub(super) pieces: Vec<ScriptPart>,
     /// True if a word that follows would be an argument of the last command.
@@ -25,7 +25,7 @@ pub(super) struct Scanner<'a> {
     pub(super) reading: Reading<'a>,
     pub(super) pieces: Vec<ScriptPart>,
     text: String,
-    /// Here-documents whose text begins behind the present line.
+    /// Here-documents whose text begins after the present line.
     pub(super) here: Vec<HereDocument>,
     depth: u32,
 }
@@ -58,7 +58,7 @@ struct List {
     word: Option<Word>,
     /// For each `case` that is open, whether a pattern comes next.
     cases: Vec<bool>,
-    /// The next word names a file, and is no argument.
+    /// The next word names a file, and is not an argument.
     is_target: bool,
     /// Within `[[ ]]`, where operators are words.
     is_test: bool,
@@ -258,7 +258,7 @@ impl<'a> Scanner<'a> {
         self.at += length;
     }
 
-    /// What is put at a placeholder must pass a check.
+    /// The value of a placeholder must pass a check.
     fn require(&mut self, piece: usize, check: Check) {
         if let ScriptPart::Spot(spot) = &mut self.pieces[piece]
             && spot.check < check

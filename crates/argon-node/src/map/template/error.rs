@@ -1,6 +1,6 @@
-//! Why a command line of `argon map` cannot be used, or cannot be filled in.
+//! Mistakes in the command line of `argon map`, and in inputs that do not fit it.
 
-/// Why a command line cannot be used, or cannot be filled in.
+/// Reason why a command line cannot be used, or cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// Something in braces that is not known.
@@ -17,7 +17,7 @@ pub enum TemplateError {
     Column {
         /// The column, from 1.
         wanted: usize,
-        /// How many there are.
+        /// Number of columns.
         found: usize,
         /// The input.
         sequence: u64,
@@ -30,7 +30,7 @@ pub enum TemplateError {
     NoSource {
         /// The column, from 1.
         wanted: usize,
-        /// How many sources there are.
+        /// Number of sources.
         found: usize,
     },
     /// No command.
@@ -39,9 +39,9 @@ pub enum TemplateError {
     /// A placeholder where a shell would not read its value as one word.
     #[error("a placeholder stands {place}, where its value cannot be quoted; write {instead}")]
     Misplaced {
-        /// Where it stands.
+        /// Its place.
         place: &'static str,
-        /// What can be written.
+        /// Text to write instead.
         instead: &'static str,
     },
     /// Something begins and does not end.
