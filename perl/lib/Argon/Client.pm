@@ -19,12 +19,16 @@ use Argon::Client::Result  ();
 use Argon::Client::Session ();
 use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Client::Wait::Leaving ();
+use Argon::Code::Ship::OwnModules ();
 use Argon::Data     ();
 use Argon::Deferred ();
 use Argon::Error    ();
 use Argon::Protocol qw(:all);
 
 our $VERSION = $Argon::VERSION;
+
+# What was loaded so far is noted before anything of it can change.
+Argon::Code::Ship::OwnModules::note();
 
 my %CONNECTION_OPTION = map { $_ => 1 } Argon::Client::Options::CONNECTION_OPTIONS;
 

@@ -38,10 +38,10 @@ sub start {
     $self->{shared}  = Argon::Runner::SharedValues->new;
     delete $ENV{ARGON_RUNNER_FD};
     $self->{claims} = Argon::Runner::LeasePipe->new($self->{socket}, scalar($leases // Argon::Runner::LeasePipe::inherited()));
-    Argon::Runner::Library->install;
+    Argon::Runner::Library->install($self->{modules});
     $self->{modules}->install;
     # What a task returns is data; only what it sends to other tasks brings code along.
-    $Argon::Data::Graph::IS_IN_RUNNER = 1;
+    { no warnings 'once'; $Argon::Data::Graph::IS_IN_RUNNER = 1 }
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();
     $self->{reset} = Argon::Runner::Reset->new;

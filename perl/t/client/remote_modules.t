@@ -69,7 +69,7 @@ like $refused, qr{\ACan't locate Local/Compiled\.pm in \@INC .* on the worker \S
 like error_of(sub { $client->queue(sub { require Local::Nowhere }) }), qr{\ACan't locate Local/Nowhere\.pm in \@INC .* on the worker \S+; .*does not have it}, 'a_module_that_nobody_has_is_refused';
 like error_of(sub { $client->queue(sub { require Local::Secret }) }), qr{\ACan't locate Local/Secret\.pm}, 'a_file_outside_of_INC_is_not_given';
 for my $path ("$folder/elsewhere/Local/Secret.pm", '../elsewhere/Local/Secret.pm', 'Local/../../elsewhere/Local/Secret.pm') {
-    my $got = $client->queue(sub { my ($hook) = grep {ref} @INC; my $handle = eval { $hook->INC($_[0]) }; return $handle ? 'given' : 'refused' }, [$path]);
+    my $got = $client->queue(sub { my ($hook) = grep { ref eq 'Argon::Runner::Modules' } @INC; my $handle = eval { $hook->INC($_[0]) }; return $handle ? 'given' : 'refused' }, [$path]);
     is $got, 'refused', "a_path_is_no_module: $path" =~ s/\Q$folder\E//r;
 }
 is $client->queue(sub { return eval { require Local::Nowhere; 1 } ? 'there' : 'optional' }), 'optional', 'a_task_may_try_for_a_module';
@@ -82,6 +82,40 @@ is $client->queue(sub { return eval { require Local::Nowhere; 1 } ? 'there' : 'o
     my $other  = Argon::Client->new($strict->client_arguments);
     like error_of(sub { $other->queue(sub { require Local::Withheld }) }), qr{\ACan't locate Local/Withheld\.pm in \@INC}, 'a_worker_may_be_told_not_to_ask';
     is $other->queue(sub { require List::Util; return List::Util::sum(1, 2) }), 3, '... and_has_its_own_modules';
+}
+
+{
+    # Modules with the name of one that the worker's machine has, here in its PERL5LIB.
+    write_file("worker/$_.pm", 'package ' . s{/}{::}gr . "; sub whose { 'the worker' } 1;\n") for qw(Local/Same Local/SamePart Local/Later);
+    write_file('lib/Local/Same.pm', "package Local::Same; require Local::SamePart; sub whose { 'the client, ' . Local::SamePart::whose() } 1;\n");
+    write_file('lib/Local/SamePart.pm', "package Local::SamePart; sub whose { 'its part' } 1;\n");
+    write_file('lib/Local/Later.pm', "package Local::Later; sub whose { 'the client' } 1;\n");
+    local $ENV{PERL5LIB} = "$folder/worker";
+    my $has_same = Cluster->up(slots => 1);
+    my $other    = Argon::Client->new($has_same->client_arguments);
+    is $other->queue(sub { require Local::Later; Local::Later::whose() }), 'the worker', 'a_module_that_the_client_has_not_loaded_is_the_one_of_the_worker';
+    require Local::Same;
+    is $other->queue(sub { Local::Same::whose() }), 'the client, its part', 'a_module_that_the_client_has_loaded_from_its_own_folder_wins';
+    my $by_name = Argon::Client->new($has_same->client_arguments);
+    is $by_name->queue('Local::Same::whose'), 'the client, its part', '... also for a function by its name';
+    is $by_name->queue(sub { ref $_[0] eq 'Local::Same' ? Local::Same::whose() : 'no object' }, [bless {}, 'Local::Same']), 'the client, its part', '... and for an object';
+    like $by_name->queue(sub { require List::Util; $INC{'List/Util.pm'} }), qr{\A/}, 'an installed module is the one of the worker';
+    require Local::Later;
+    like error_of(sub { $other->queue(sub { Local::Later::whose() }) }), qr{The module Local::Later of the client cannot be loaded: an earlier task .* has loaded that of the worker's machine, \Q$folder\E/worker}, 'one that was loaded from the worker before is not mixed in';
+}
+
+{
+    # A file that changes while the program runs.
+    write_file('lib/Local/Edited.pm', "package Local::Edited; sub text { 'first' } 1;\n");
+    write_file('lib/Local/EditedLater.pm', "package Local::EditedLater; sub text { 'first' } 1;\n");
+    require Local::Edited;
+    require Local::EditedLater;
+    my $text = sub { Local::EditedLater::text() };
+    is $client->queue($text), 'first', 'a module is loaded';
+    write_file("lib/Local/$_.pm", "package Local::$_; sub text { 'second edition' } 1;\n") for qw(Edited EditedLater);
+    like error_of(sub { $client->queue(sub { Local::Edited::text() }) }), qr{it has changed: \Q$folder\E/lib/Local/Edited\.pm is not what this program loaded; start the program again}, 'a_module_that_was_changed_since_it_was_loaded_is_refused_in_words';
+    my $fresh = Cluster->up(slots => 1);
+    is(Argon::Client->new($fresh->client_arguments)->queue($text), 'first', 'one_run_of_a_program_gives_all_tasks_the_same_text');
 }
 
 {

@@ -7,7 +7,9 @@ use strict;
 use warnings;
 
 use Argon::Code  ();
+use Argon::Code::Ship::OwnModules ();
 use Argon::Error ();
+use Argon::Protocol qw(META_BYTES_MAX);
 
 my $BLOBS_MAX = 1_000;
 
@@ -43,11 +45,19 @@ sub _named {
         if !defined $name || $name !~ /\A[^\W\d]\w*(?:(?:::|')\w+)*\z/ || $name =~ /[^ -~]/;
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     if ($name =~ /\A(.+)::\w+\z/ && defined &{$name}) {
-        return _is_of_module($1) ? qq({"call":"$name"}) : \&{$name};
+        return _is_of_module($1) ? _meta(call => $name) : \&{$name};
     }
-    return qq({"class":"$name"}) if _is_of_module($name) || !UNIVERSAL::can($name, 'new');
+    return _meta(class => $name) if _is_of_module($name) || !UNIVERSAL::can($name, 'new');
     ## no critic (ProhibitStringyEval)
     return eval qq{\n#line 1 "the task $name"\npackage main; sub { return $name->new(\@_)->run }} || die $@;
+}
+
+# With the modules that a worker must ask this program for, unless there are too many.
+sub _meta {
+    my ($what, $name) = @_;
+    my @own  = _is_of_module($name =~ s/::\w+\z//r) || _is_of_module($name) ? Argon::Code::Ship::OwnModules::list() : ();
+    my $list = join q{,}, map {qq("$_")} @own;
+    return @own && length $list < META_BYTES_MAX / 2 ? qq({"$what":"$name","own":[$list]}) : qq({"$what":"$name"});
 }
 
 # A package whose file perl has loaded as a module.

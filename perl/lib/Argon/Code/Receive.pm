@@ -93,6 +93,7 @@ sub _remove_class {
 # their prototypes, before the code that calls them is parsed.
 sub prepare {
     my (%plan) = @_;
+    own_modules(@{ $plan{own} }) if $plan{own};
     load_module($_) for @{ $plan{modules} || [] };
     declare_class($_) for @{ $plan{declared} || [] };
     for my $file (@{ $plan{classes} || [] }) {
@@ -112,6 +113,12 @@ sub prepare {
         _place($name, $placeholder);
     }
     _place_imports(\%plan);
+    return;
+}
+
+# Modules of the sender's own, which a runner takes from there even if this machine has some of the same names.
+sub own_modules {
+    Argon::Runner::Modules::own(@_) if $INC{'Argon/Runner/Modules.pm'};
     return;
 }
 
@@ -187,7 +194,7 @@ sub load_module {
     (my $module = $file) =~ s{/}{::}g;
     $module =~ s/\.pm\z//;
     die $why =~ /\ACan't locate \Q$file\E in \@INC/
-        ? "The module $module, which the code needs, is not on this machine.\n"
+        ? "The module $module, which the code needs, is not on this machine" . ($why =~ / its client does not give it: (it .+) at \S+ line \d+\.\n/ ? ", and its client does not give it: $1.\n" : ".\n")
         : "The module $module, which the code needs, does not load on this machine: $why";
 }
 

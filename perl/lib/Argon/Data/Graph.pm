@@ -191,7 +191,7 @@ sub _class {
     $self->{silent}{$class} = 1 if Argon::Data::Copy::is_silent($class);
     return if !$INC{'Argon/Code.pm'} || $IS_IN_RUNNER && !$self->{shared};
     my $way = Argon::Code::way_to_class($class) or return;
-    $self->{classes}{$class} = $way->{module} ? [ module => $way->{module} ]
+    $self->{classes}{$class} = $way->{module} ? [ module => $way->{module}, Argon::Code::Ship::OwnModules::is_own($way->{module}) ? 1 : () ]
         : [ code => $self->_text($way->{text}), defined $way->{captures} ? $self->_number_of($way->{captures}, $number, '') : undef ];
     return;
 }

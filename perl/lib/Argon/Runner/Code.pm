@@ -8,7 +8,8 @@ use strict;
 use warnings;
 
 use Argon::Code::Receive  ();
-use Argon::Runner::Caller ();
+use Argon::Runner::Caller  ();
+use Argon::Runner::Modules ();
 
 my $ENTRIES_MAX = 1_000;
 
@@ -102,6 +103,7 @@ sub from_meta {
     require JSON::PP;
     my $wanted = eval { JSON::PP->new->utf8->decode($meta) };
     $self->{compiled}++;
+    Argon::Runner::Modules::own(@{ $wanted->{own} }) if ref $wanted eq 'HASH' && ref $wanted->{own} eq 'ARRAY';
     my $code
         = ref $wanted ne 'HASH'      ? undef
         : defined $wanted->{class}   ? _class($wanted->{class})

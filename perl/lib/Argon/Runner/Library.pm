@@ -1,7 +1,7 @@
 package Argon::Runner::Library;
 
 # Owns the text of the client's modules in a runner, so that a task can use Argon::Client wherever it runs, in the version that
-# the runner itself has. It is the first entry of @INC and gives only files of this distribution. The program of the runner
+# the runner itself has. It is the first entry of @INC. Of the other modules it gives those that a client has of its own, see Argon::Runner::Modules. The program of the runner
 # fills the texts in, from library.txt; nothing of them is compiled before it is required.
 
 use strict;
@@ -11,8 +11,8 @@ use warnings;
 our %TEXT;
 
 sub install {
-    my ($class) = @_;
-    unshift @INC, bless {}, $class;
+    my ($class, $modules) = @_;
+    unshift @INC, bless { modules => $modules }, $class;
     return;
 }
 
@@ -20,7 +20,7 @@ sub install {
 sub Argon::Runner::Library::INC {
     my ($self, $file) = @_;
     my $text = $TEXT{$file};
-    return if !defined $text;
+    return $self->{modules}->first($file) if !defined $text;
     $INC{$file} = $file;
     open my $handle, '<', \qq{# line 1 "$file"\n$text} or die "the text of $file cannot be read: $!\n";
     return $handle;

@@ -14,6 +14,12 @@ my $REFUSALS_MAX = 1_000;
 # By file, the texts that clients gave: a task of this process's tasks may ask for them in turn.
 our %TEXT;
 
+# By file, the modules that clients have in their own folders: these are asked for first.
+our %OWN;
+
+# Loaded before any task.
+my %is_of_runner;
+
 sub new {
     my ($class, $socket) = @_;
     return bless { socket => $socket, process => $$, task => undef, ask => 0, refused => {} }, $class;
@@ -22,7 +28,20 @@ sub new {
 # Called before @INC is remembered, so that it stays the last entry.
 sub install {
     my ($self) = @_;
+    %is_of_runner = %INC;
     push @INC, $self if !$ENV{ARGON_NO_REMOTE_MODULES};
+    return;
+}
+
+# Names modules that clients have of their own. One that this process has loaded from its own machine cannot be replaced.
+sub own {
+    for my $file (@_) {
+        next if $OWN{$file}++ || !exists $INC{$file} || $is_of_runner{$file} || defined $TEXT{$file};
+        delete $OWN{$file};
+        (my $module = $file) =~ s{/}{::}g;
+        $module =~ s/[.]pm\z//;
+        die "The module $module of the client cannot be loaded: an earlier task of this program has loaded that of the worker's machine, $INC{$file}\n";
+    }
     return;
 }
 
@@ -30,6 +49,20 @@ sub install {
 sub task {
     my ($self, $task) = @_;
     $self->{task} = $task;
+    return;
+}
+
+# The same before any other entry of @INC is asked: only for modules that the client has of its own. If it does not give one,
+# the machine may have it; but never another text than the one that the client has loaded.
+sub first {
+    my ($self, $file) = @_;
+    return if !$OWN{$file} || !defined $self->{task} || $$ != $self->{process};
+    my $known_as = substr($self->{task}, 0, 16) . $file;
+    return if defined $self->{refused}{$known_as};
+    my ($text, $refusal) = $self->_ask($file);
+    return _opened($file, $text) if defined $text;
+    _refuse($file, $refusal, 2) if $refusal =~ /\Ait has changed:/;
+    $self->{refused}{$known_as} = $refusal if length $refusal;
     return;
 }
 
@@ -50,11 +83,17 @@ sub Argon::Runner::Modules::INC {
             $self->{refused}{$known_as} = $refusal;
         }
     }
-    _refuse($file, $refusal) if defined $refusal;
-    # The client may name its own file in a line directive: that is what warnings and %INC should show.
-    my $path = $text =~ /\A#[ ]line[ ]1[ ]"([^"\n]+)"\n/ ? $1 : $file;
-    $text = qq{# line 1 "$file"\n$text} if $path eq $file && $text !~ /\A#[ ]line[ ]1[ ]/;
-    $INC{$file} = $path;
+    _refuse($file, $refusal, 1) if defined $refusal;
+    return _opened($file, $text);
+}
+
+# The client may name its own file in a line directive: that is what warnings and %INC should show.
+sub _opened {
+    my ($file, $text) = @_;
+    my ($path, $own) = $text =~ /\A#[ ]line[ ][01][ ]"([^"\n]+)"\n(?:#[ ]argon:[ ]own[ ]modules:[ ]([^\n]*)\n)?/;
+    own(split q{ }, $own) if defined $own;
+    $text = qq{# line 1 "$file"\n$text} if !defined $path;
+    $INC{$file} = $path // $file;
     $TEXT{$file} = $text;
     open my $handle, '<', \$text or die "the text of $file cannot be read: $!\n";
     return $handle;
@@ -76,12 +115,12 @@ sub _ask {
 
 # Programs test for "Can't locate ... in @INC", so the refusal begins as perl's own message does.
 sub _refuse {
-    my ($file, $refusal) = @_;
+    my ($file, $refusal, $frames) = @_;
     my $module = $file;
     $module =~ s{/}{::}g;
     $module =~ s/\.pm\z//;
     # Of perl itself: who asked may be the runner, which Argon::Runner::Caller does not show.
-    my (undef, $caller_file, $caller_line) = CORE::caller(1);
+    my (undef, $caller_file, $caller_line) = CORE::caller($frames);
     my $worker = defined $ENV{ARGON_WORKER} ? "the worker $ENV{ARGON_WORKER}" : 'the worker';
     $refusal =~ s/\s+\z//;
     die "Can't locate $file in \@INC (you may need to install the $module module) on $worker;"

@@ -108,6 +108,7 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon/Code/Ship/DeclaredClasses.pm",
     "Argon/Code/Ship/GivenText.pm",
     "Argon/Code/Ship/ModuleSettings.pm",
+    "Argon/Code/Ship/OwnModules.pm",
     "Argon/Code/Ship/Shipment.pm",
     "Argon/Code/Write/Constants.pm",
     "Argon/Code/Write/Deparse.pm",

@@ -8,6 +8,7 @@ use warnings;
 
 use JSON::PP ();
 
+use Argon::Code::Ship::OwnModules ();
 use Argon::Protocol qw(:all);
 
 my $TEXT_BYTES_MAX = FRAME_BYTES_MAX - 1_024;
@@ -27,6 +28,9 @@ sub on_ask {
     return;
 }
 
+# The texts that were given, by name: in one run of a program all tasks get the same.
+my %given;
+
 # The text of a module file such as Foo/Bar.pm, with a directive that names the file it came from; or undef and words
 # that say why not.
 sub text_of {
@@ -36,29 +40,23 @@ sub text_of {
         if $name !~ m{\A[A-Za-z_]\w*(?:/\w+)*\.pm\z};
     # In a task: the text that this process got from its own client.
     { no warnings 'once'; return ($Argon::Runner::Modules::TEXT{$name}, undef) if defined $Argon::Runner::Modules::TEXT{$name} }
-    for my $folder (grep { !ref } @INC) {
-        my $path = "$folder/$name";
-        next if !-f $path;
-        return (undef, 'it is compiled code (XS) on the client and must be installed on the worker') if _is_compiled($name);
-        open my $handle, '<:raw', $path or return (undef, "$path cannot be read: $!");
-        local $/;
-        my $text = readline $handle;
-        return (undef, "$path is longer than $TEXT_BYTES_MAX bytes") if length $text > $TEXT_BYTES_MAX;
-        return (qq{# line 1 "$path"\n$text}, undef);
-    }
-    return (undef, 'the client does not have it in its @INC either');
-}
-
-# A module has compiled parts when @INC holds auto/Foo/Bar/Bar.so (or whatever this system calls it).
-sub _is_compiled {
-    my ($name) = @_;
-    my ($stem, $last) = $name =~ m{\A((?:.*/)?([^/]+))\.pm\z};
-    require Config;
-    my $suffix = $Config::Config{dlext} || 'so';
-    for my $folder (grep { !ref } @INC) {
-        return 1 if -e "$folder/auto/$stem/$last.$suffix";
-    }
-    return 0;
+    return ($given{$name}, undef) if defined $given{$name};
+    my ($path, $has_changed) = Argon::Code::Ship::OwnModules::loaded($name);
+    return (undef, "it has changed: $path is not what this program loaded; start the program again") if $has_changed;
+    my @folders = grep { !ref } @INC;
+    ($path) = grep {-f} map {"$_/$name"} @folders if !defined $path;
+    return (undef, 'the client does not have it in its @INC either') if !defined $path;
+    return (undef, 'it is compiled code (XS) on the client and must be installed on the worker')
+        if Argon::Code::Ship::OwnModules::is_compiled($name, @folders);
+    open my $handle, '<:raw', $path or return (undef, "$path cannot be read: $!");
+    my $text = do { local $/; readline $handle };
+    # Read and compared again: it may have been written meanwhile.
+    return (undef, "it has changed: $path is not what this program loaded; start the program again") if (Argon::Code::Ship::OwnModules::loaded($name))[1];
+    # What this module loads may be own modules, too, which the worker has under the same names.
+    my @own = Argon::Code::Ship::OwnModules::is_own($name) ? Argon::Code::Ship::OwnModules::list() : ();
+    my $head = @own ? qq{# line 0 "$path"\n# argon: own modules: @own\n} : qq{# line 1 "$path"\n};
+    return (undef, "$path is longer than $TEXT_BYTES_MAX bytes") if length($head) + length $text > $TEXT_BYTES_MAX;
+    return ($given{$name} = $head . $text, undef);
 }
 
 1;

@@ -36,7 +36,7 @@ my %MATCHES = map { $_ => 1 } qw(match subst trans transr);
 
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
 #   classes => { name => is_certain }, evaluates_text => bool, has_state => bool, uses_autodie => bool,
-#   has_match => bool, reads_match => '$1', has_eval => bool, reads_error => '$@' }
+#   loads => bool, has_match => bool, reads_match => '$1', has_eval => bool, reads_error => '$@' }
 sub of {
     my ($cv) = @_;
     my $found = { captures => [], globs => {}, classes => {}, evaluates_text => 0, has_state => 0 };
@@ -146,14 +146,17 @@ sub _operations {
             $found->{globs}{'main::_'}{SCALAR} = 1 if !($op->flags & B::OPf_STACKED()) && !$op->targ && !$is_local->{$$op};
         }
         # What is called may evaluate something itself.
-        elsif ($name =~ /\A(?:entertry|entersub|require|dofile)\z/) { $found->{has_eval} = 1 }
+        elsif ($name =~ /\A(?:entertry|entersub|require|dofile)\z/) {
+            $found->{has_eval} = 1;
+            $found->{loads} ||= $name eq 'require';
+        }
         elsif ($READS_SETTING{$name}) { $found->{globs}{"main::$_"}{SCALAR} = 1 for @{ $READS_SETTING{$name} } }
         elsif ($name eq 'enterwrite') {
             Argon::Code::Refusal->throw('it writes a format, and formats stay in this process', 'use sprintf');
         }
         elsif ($name eq 'multiconcat') { _refuse_long($_) for grep { $_ > Argon::Code::Write::Deparse::LONG_BYTES() } map { length } grep { defined && !ref } $op->aux_list($cv) }
         elsif ($name eq 'entereval') {
-            $found->{$_} = 1 for qw(evaluates_text has_match has_eval);
+            $found->{$_} = 1 for qw(evaluates_text has_match has_eval loads);
             $found->{globs}{'main::_'}{SCALAR} = 1;    # the text may be any
         }
         # Of nothing, in scalar context, it reverses $_.

@@ -23,6 +23,7 @@ use Argon::Code::Analyse::Dependencies ();
 use Argon::Code::Receive ();
 use Argon::Code::Refusal ();
 use Argon::Code::Ship::ModuleSettings ();
+use Argon::Code::Ship::OwnModules ();
 use Argon::Code::Ship::Captures ();
 use Argon::Code::Analyse::Classes ();
 use Argon::Code::Analyse::PerlVersion ();
@@ -60,6 +61,7 @@ sub _build {
         undefined => {},      # names that are called and mean no sub here
         classes  => [],
         declared => [],       # classes by the text of their declaration
+        own      => [],       # modules of the program that workers must ask for
         slots    => Argon::Code::Ship::Captures->new,
         seen     => {},
     }, $class;
@@ -79,6 +81,7 @@ sub _build {
     $self->{slots}->settle;
     my $body = Argon::Code::Write::Layout::body($self);
     Argon::Code::Write::Verification::verify($self, $body);
+    $self->{own} = [Argon::Code::Ship::OwnModules::list()] if $self->{loads} || %{ $self->{modules} } || %{ $self->{class_modules} };
     $self->{text} = Argon::Code::Write::Layout::head($self, Argon::Code::Analyse::Purity::is_contained($self)) . $body;
     utf8::encode($self->{text});
     delete @$self{qw(units todo seen refused)};
@@ -113,6 +116,7 @@ sub captures {
 sub is_current {
     my ($self) = @_;
     my $named = $self->{named};
+    return 0 if ($self->{loads} || @{ $self->{own} }) && "@{ $self->{own} }" ne join ' ', Argon::Code::Ship::OwnModules::list();
     no strict 'refs';
     for my $name (keys %$named) {
         return 0 unless defined &{$name} && Scalar::Util::refaddr(\&{$name}) == $named->{$name};
@@ -192,7 +196,7 @@ sub _opening {
     my ($self, $unit, $around, $own_name) = @_;
     my $cv    = $unit->{cv};
     my $reach = Argon::Code::Analyse::Dependencies::of($cv);
-    $self->{$_} ||= $reach->{$_} for qw(has_state has_match has_eval);
+    $self->{$_} ||= $reach->{$_} for qw(has_state has_match has_eval loads);
     $self->{$_} ||= !$self->{is_optional} && $reach->{$_} for qw(reads_match reads_error);
     my @extra = $reach->{evaluates_text} ? Argon::Code::Analyse::Dependencies::lexicals_for_text($cv, $reach) : ();
     my @force = map { $_->{name} } @extra;

@@ -17,6 +17,7 @@ sub head {
     my ($shipment, $is_contained) = @_;
     my ($declare, $alias) = @$shipment{qw(declare alias)};
     my %plan = (
+        own     => [ map { B::perlstring($_) } @{ $shipment->{own} } ],
         modules => [ map { B::perlstring($_) } sort keys %{ $shipment->{modules} } ],
         classes => [ map { B::perlstring($_) } sort keys %{ $shipment->{class_modules} } ],
         declare => [ map { _list(B::perlstring($_), _or_undef($declare->{$_}[0]), $declare->{$_}[1] ? 1 : ()) } sort keys %$declare ],
@@ -24,7 +25,7 @@ sub head {
         variables => [ _variables($shipment) ],
         declared  => [ map { _declared($_, 'text') } @{ $shipment->{declared} } ],
     );
-    my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(modules declared classes declare alias variables);
+    my @plan = map { @{ $plan{$_} } ? "$_ => " . _list(@{ $plan{$_} }) : () } qw(own modules declared classes declare alias variables);
     my $note = Argon::Code::Analyse::StatefulOps::is_kept($shipment) ? '; it keeps something from run to run' : $is_contained ? '; it leaves nothing behind' : q{};
     my $head = "# Argon Perl code, format 1, written by perl $]$note\n";
     $head .= 'BEGIN { Argon::Code::Receive::prepare(' . join(",\n    ", @plan) . ") }\n" if @plan;

@@ -20,7 +20,7 @@ sub build {
     my $classes = $graph->{classes};
     for my $class (keys %$classes) {
         my $way = $classes->{$class};
-        if ($way && $way->[0] eq 'module') { _load($way->[1], $class) }
+        if ($way && $way->[0] eq 'module') { _load(@{$way}[1, 2], $class) }
     }
     # Shells first, then their plain contents, so that any of them can be referred to.
     my @built = map {
@@ -124,8 +124,9 @@ sub _pattern {
 }
 
 sub _load {
-    my ($file, $class) = @_;
+    my ($file, $is_own, $class) = @_;
     require Argon::Code::Receive;
+    Argon::Code::Receive::own_modules($file) if $is_own;
     Argon::Code::Receive::load_module($file, $class);
     return;
 }
