@@ -24,11 +24,11 @@ pub struct Running {
 /// What a running task does.
 #[derive(Debug)]
 pub enum Event {
-    /// It wrote to its descriptor 1 or 2. The task is held up while this is not read and about 1 MiB is on its way.
+    /// It wrote to its descriptor 1 or 2, or logged something. The task is held up while this is not read and about 1 MiB is on its way.
     Output {
         /// Which start of the task it was: a further one prints from its beginning.
         attempt: u32,
-        /// 1 or 2.
+        /// 1 or 2; 3 for a log record, whose JSON is the whole of `bytes` (`spec/runner.md`, section 2).
         fd: u8,
         /// What it wrote.
         bytes: Bytes,

@@ -11,10 +11,7 @@ pub fn place(fd: u8, bytes: &[u8]) -> Option<(usize, Cow<'_, [u8]>)> {
     match fd {
         1 | 2 => Some((usize::from(fd), Cow::Borrowed(bytes))),
         LOG_FD => {
-            let record = LogRecord::from_json(bytes)?;
-            let logger = if record.logger.is_empty() { "" } else { " " };
-            let level = record.level_name();
-            let line = format!("{level}{logger}{}: {}\n", record.logger, record.message);
+            let line = LogRecord::from_json(bytes)?.to_line();
             Some((2, Cow::Owned(line.into_bytes())))
         }
         _ => None,

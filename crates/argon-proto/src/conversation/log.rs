@@ -48,6 +48,14 @@ impl LogRecord {
         }
     }
 
+    /// The record as a line for a terminal: `WARNING name: message`.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let Self { logger, message, .. } = self;
+        let separator = if logger.is_empty() { "" } else { " " };
+        format!("{}{separator}{logger}: {message}\n", self.level_name())
+    }
+
     /// The body of [`Log`].
     #[must_use]
     pub fn to_json(&self) -> Bytes {

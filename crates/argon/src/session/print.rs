@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 
+use argon_proto::conversation::{LOG_FD, LogRecord};
 use argon_session::{Input, Printed};
 
 use super::Shared;
@@ -36,7 +37,13 @@ fn write(shared: &Weak<Shared>, prints: &[Printed]) {
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     for print in prints {
         // Where this process's output goes is its own affair; a closed pipe is no reason to lose a result.
-        let _ = if print.fd == 2 { err.write_all(&print.bytes) } else { out.write_all(&print.bytes) };
+        let _ = match print.fd {
+            1 => out.write_all(&print.bytes),
+            2 => err.write_all(&print.bytes),
+            LOG_FD => LogRecord::from_json(&print.bytes)
+                .map_or(Ok(()), |record| err.write_all(record.to_line().as_bytes())),
+            _ => Ok(()),
+        };
     }
     let _ = out.flush();
     drop((out, err));
