@@ -49,24 +49,24 @@ async fn main() -> Result<(), argon::Error> {
     let client = argon::Client::connect(manager).await?;
 
     // What a task returns as its error comes back as itself.
-    if let Err(error) = client.queue(sales("Brumaire".to_owned())).await {
+    if let Err(error) = client.call(sales("Brumaire".to_owned())).await {
         let own: Option<NoSuchMonth> = error.own();
         println!("failed: {}", own.map_or_else(|| error.to_string(), |own| own.to_string()));
     }
 
     // A panic comes with its place.
-    if let Err(error) = client.queue(half(7)).await {
+    if let Err(error) = client.call(half(7)).await {
         println!("{:?}: {}", error.kind(), error.message());
     }
 
     // A task that ends its process costs nothing but that process.
-    if let Err(error) = client.queue(die().with(TaskOptions::default().capture())).await {
+    if let Err(error) = client.call(die().with(TaskOptions::default().capture())).await {
         let output = error.report().output.as_deref().unwrap_or_default();
         println!("{:?}: it printed: {}", error.kind(), output.trim());
     }
 
     // So does one that takes too long.
-    if let Err(error) = client.queue(work_for_ever().timeout(Duration::from_millis(200))).await {
+    if let Err(error) = client.call(work_for_ever().timeout(Duration::from_millis(200))).await {
         println!("{:?}: it was ended", error.kind());
     }
     Ok(())

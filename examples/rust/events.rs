@@ -42,7 +42,7 @@ async fn main() -> Result<(), argon::Error> {
     );
 
     // Leaving the wait cancels the task: its process is free again.
-    if timeout(Duration::from_millis(200), client.queue(work_for_ever())).await.is_err() {
+    if timeout(Duration::from_millis(200), client.call(work_for_ever())).await.is_err() {
         println!("too slow");
     }
     Ok(())

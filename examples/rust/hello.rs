@@ -14,7 +14,7 @@ async fn main() -> Result<(), argon::Error> {
     let client = argon::Client::connect(manager).await?;
 
     // Send a task and wait for its result.
-    let sum = client.queue(add(4, 7)).await?;
+    let sum = client.call(add(4, 7)).await?;
     println!("4 + 7 = {sum}");
 
     // Send a task, do something else, and wait when the result is needed.

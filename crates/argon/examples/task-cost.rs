@@ -16,13 +16,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = argon::Client::connect(manager).await?;
 
     let begun = Instant::now();
-    client.queue(nothing()).await?;
+    client.call(nothing()).await?;
     println!("first result, the executable's way included: {:.1} ms", millis(begun.elapsed()));
 
     let mut times = Vec::with_capacity(trips);
     for _ in 0..trips {
         let begun = Instant::now();
-        client.queue(nothing()).await?;
+        client.call(nothing()).await?;
         times.push(begun.elapsed());
     }
     times.sort();

@@ -14,7 +14,7 @@ use crate::own;
 ///
 /// ```no_run
 /// # async fn example(client: argon::Client) -> Result<(), argon::Error> {
-/// let sum: u32 = client.queue(argon::perl("List::Util::sum", (1, 2, 39))).await?;
+/// let sum: u32 = client.call(argon::perl("List::Util::sum", (1, 2, 39))).await?;
 /// assert_eq!(sum, 42);
 /// # Ok(()) }
 /// ```
@@ -31,7 +31,7 @@ pub fn perl_class<T>(class: &str, arguments: impl Serialize) -> Call<T> {
 ///
 /// ```no_run
 /// # async fn example(client: argon::Client) -> Result<(), argon::Error> {
-/// let root: f64 = client.queue(argon::python("math:sqrt", (2.0,))).await?;
+/// let root: f64 = client.call(argon::python("math:sqrt", (2.0,))).await?;
 /// # Ok(()) }
 /// ```
 pub fn python<T>(function: &str, arguments: impl Serialize) -> Call<T> {

@@ -12,7 +12,7 @@
 //! #[argon::main]
 //! async fn main() -> Result<(), argon::Error> {
 //!     let client = argon::Client::connect("127.0.0.1:8000").await?;
-//!     println!("{}", client.queue(area(6, 7)).await?);
+//!     println!("{}", client.call(area(6, 7)).await?);
 //!
 //!     let later = client.defer(area(4, 7)); // runs while we do other things
 //!     let mut areas = client.map((1..1000).map(|n| area(n, n))); // a stream, in order
@@ -27,7 +27,9 @@
 //! Only named functions travel, not closures: what a task needs goes through its arguments, which are anything that
 //! [serde] can say. A value that many tasks need is [shared](Client::share): it goes to each machine once.
 //!
-//! * [`Client`]: `queue`, `defer`, `map`, `submit` and `collect`; [`blocking`] for programs without tokio.
+//! * [`Client`]: `call` (also named `queue`), `defer`, `map`, `submit` and `collect`; [`blocking`] for programs without
+//!   tokio.
+//! * [`current_client`]: the pool from inside a task, without an address.
 //! * [`Call`]: options of one call, such as a time limit; [`TaskOptions`] for all of them.
 //! * [`perl`], [`perl_class`], [`python`]: functions in other languages, by name, with plain data.
 //! * [`Error`]: how a call ended that gave no value: a panic with its place and backtrace, the task's own error, a death.
@@ -120,7 +122,7 @@ pub use argon_macros::main;
 ///
 /// ```compile_fail
 /// async fn wrong(client: argon::Client) {
-///     let _: Result<u32, _> = client.queue(|| 42).await;
+///     let _: Result<u32, _> = client.call(|| 42).await;
 /// }
 /// ```
 pub use argon_macros::task;

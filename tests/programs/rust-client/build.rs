@@ -14,7 +14,7 @@ fn main() {
         .map(|rest| rest.split("\n```").next().unwrap_or_default())
         .map(|block| block.replace("\"127.0.0.1:8000\"", "argon::Addresses::default()"))
         .collect();
-    let [hello, blocking, lines] = &blocks[..] else {
+    let [hello, blocking, nested, lines] = &blocks[..] else {
         panic!("{PAGE} has {} blocks of Rust: give each a program here and a test", blocks.len());
     };
     let (task, _) = hello.split_once("\n\n").expect("the first block begins with its task");
@@ -23,8 +23,14 @@ fn main() {
          let client = argon::Client::connect(argon::Addresses::default()).await?;\n\
          {lines}\nprintln!(\"{{sum}} {{root}}\");\nOk(())\n}}\n"
     );
+    let nested = format!(
+        "{nested}\n#[argon::main]\nasync fn main() -> Result<(), argon::Error> {{\n\
+         let client = argon::Client::connect(argon::Addresses::default()).await?;\n\
+         println!(\"{{}}\", client.call(fib(8)).await?);\nOk(())\n}}\n"
+    );
     let folder = std::env::var("OUT_DIR").expect("cargo sets it");
-    let programs = [("hello", hello.clone()), ("blocking", format!("{task}\n\n{blocking}")), ("lines", lines)];
+    let blocking = format!("{task}\n\n{blocking}");
+    let programs = [("hello", hello.clone()), ("blocking", blocking), ("nested", nested), ("lines", lines)];
     for (name, program) in programs {
         std::fs::write(Path::new(&folder).join(format!("{name}.rs")), program).expect("it can be written");
     }

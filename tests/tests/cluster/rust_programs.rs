@@ -107,6 +107,7 @@ fn the_programs_of_the_guide_do_what_it_says() {
     let blocks = [
         ("hello", "42\n".to_owned()),
         ("blocking", format!("{areas:?}\n")),
+        ("nested", "21\n".to_owned()),
         ("lines", format!("42 {root}\n")),
     ];
     for (block, printed) in blocks {
@@ -248,4 +249,12 @@ fn a_main_that_would_not_serve_is_told_how_to() {
     command.arg(cluster.address()).arg(cluster.key());
     let finished = cluster.run(command, "unmarked").finish(Duration::from_secs(30));
     assert!(finished.stdout.contains("mark main with #[argon::main]"), "{finished:?}");
+}
+
+#[test]
+fn tasks_that_wait_for_their_own_tasks_lend_their_slots() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    let marker = cluster.folder().join("marker");
+    let marker = marker.to_str().expect("a path of text").to_owned();
+    assert_eq!(run(&mut cluster, "nested", &[&marker]).stdout, "nested\n");
 }

@@ -2,6 +2,7 @@
 
 mod failures;
 mod leaving;
+mod nested;
 mod panics;
 mod processes;
 mod shapes;
@@ -43,6 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "numbers" => failures::numbers(&client).await,
         "leaving" => leaving::leaving(&client).await,
         "forks" => processes::forks(client, Connect::to(address).key_file(key)).await,
+        "nested" => nested::nested(&client, &more[0]).await,
         "shared" => shared(&client).await,
         "other-languages" => other_languages(&client).await,
         "load" => load(&client, &more[0], more[1].parse()?).await,
