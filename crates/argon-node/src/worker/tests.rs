@@ -9,6 +9,7 @@ mod life;
 mod modules;
 mod native;
 mod output;
+mod sessions;
 mod task_clients;
 mod templates;
 mod uplink;

@@ -1,6 +1,7 @@
 //! Clients inside of tasks, against a manager of a few lines.
 
 use argon_proto::conversation::child::ChildOpen;
+use argon_proto::conversation::worker::Lent;
 use argon_proto::frame::Frames;
 use argon_proto::handshake::{self, Listener, PLAIN_CHANNEL, Welcome};
 use argon_proto::key::Key;
@@ -62,6 +63,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 }
 
+impl Worker {
+    async fn lent(&mut self) -> Lent {
+        self.hear("LENT", |message| match message {
+            FromWorker::Lent(lent) => Some(*lent),
+            _ => None,
+        })
+        .await
+    }
+}
+
 /// Accepts the worker as a manager does.
 async fn accept(listener: &TcpListener, key: &Key) -> Peer<TcpStream> {
     let (stream, _) = within("a connection", listener.accept()).await.expect("accepted");
@@ -83,12 +94,20 @@ async fn accept(listener: &TcpListener, key: &Key) -> Peer<TcpStream> {
 
 /// A worker whose tasks have clients, its manager's listener and key.
 async fn worker() -> (Worker, TcpListener, Key, watch::Sender<Option<String>>) {
+    worker_that(|_| ()).await
+}
+
+async fn worker_that(
+    change: impl FnOnce(&mut WorkerConfig),
+) -> (Worker, TcpListener, Key, watch::Sender<Option<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let key = Key::cluster([5; 32]);
     let address = listener.local_addr().expect("bound").to_string();
     let (current, address) = watch::channel(Some(address));
     let manager = Some(ManagerAccess { key: key.clone(), address });
-    (Worker::start(WorkerConfig { manager, ..config() }).await, listener, key, current)
+    let mut config = WorkerConfig { manager, ..config() };
+    change(&mut config);
+    (Worker::start(config).await, listener, key, current)
 }
 
 /// Starts a task that runs this body when it has printed its socket and token: returns them.
@@ -135,6 +154,79 @@ fn a_client_inside_of_a_task_talks_to_the_manager_until_the_attempt_ends() {
         assert_eq!(client.body(kind::CREDIT).await, b"down"[..]);
         worker.say(ToWorker::Stop(vec![attempt]));
         assert!(client.is_closed().await && manager.is_closed().await);
+        worker.end(StopLevel::Drain).await;
+    });
+}
+
+#[test]
+fn an_attempt_that_waits_lends_its_slot_until_it_goes_on_or_its_client_is_gone() {
+    on_one_thread(async {
+        let (mut worker, listener, key, _current) = worker().await;
+        let (attempt, socket, token) = start(&mut worker, "sleep 1000").await;
+        for ends_with_the_connection in [false, true] {
+            let mut client = connect(&socket, &token, attempt).await;
+            let mut manager = accept(&listener, &key).await;
+            client.body(kind::CREDIT).await;
+            client.send(kind::OPEN, json!({"session": SESSION}).to_string().as_bytes()).await;
+            manager.body(kind::CHILD_OPEN).await;
+            client.send(kind::WAITS, &[1]).await;
+            assert_eq!(worker.lent().await, Lent { attempt, waits: true });
+            // The only slot is free for another task.
+            assert_eq!(worker.value_of("'meanwhile'").await, "meanwhile");
+            if !ends_with_the_connection {
+                client.send(kind::WAITS, &[0]).await;
+                assert_eq!(worker.lent().await, Lent { attempt, waits: false });
+            }
+            drop(client);
+            assert!(manager.is_closed().await);
+            if ends_with_the_connection {
+                assert_eq!(worker.lent().await, Lent { attempt, waits: false });
+            }
+        }
+        worker.say(ToWorker::Stop(vec![attempt]));
+        worker.end(StopLevel::Drain).await;
+    });
+}
+
+#[test]
+fn an_attempt_waits_while_one_of_its_connections_does() {
+    on_one_thread(async {
+        let (mut worker, listener, key, _current) = worker().await;
+        let (attempt, socket, token) = start(&mut worker, "sleep 1000").await;
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let mut client = connect(&socket, &token, attempt).await;
+            let mut manager = accept(&listener, &key).await;
+            client.body(kind::CREDIT).await;
+            client.send(kind::OPEN, json!({"session": SESSION}).to_string().as_bytes()).await;
+            manager.body(kind::CHILD_OPEN).await;
+            client.send(kind::WAITS, &[1]).await;
+            clients.push((client, manager));
+        }
+        assert!(worker.lent().await.waits);
+        clients[0].0.send(kind::WAITS, &[0]).await;
+        assert_eq!(worker.value_of("'meanwhile'").await, "meanwhile");
+        clients[1].0.send(kind::WAITS, &[0]).await;
+        assert!(!worker.lent().await.waits);
+        worker.say(ToWorker::Stop(vec![attempt]));
+        worker.end(StopLevel::Drain).await;
+    });
+}
+
+#[test]
+fn one_attempt_more_than_may_wait_ends_with_a_sentence_that_names_the_option() {
+    on_one_thread(async {
+        let (mut worker, listener, key, _current) = worker_that(|config| config.waiting_max = 0).await;
+        let (attempt, socket, token) = start(&mut worker, "sleep 1000").await;
+        let mut client = connect(&socket, &token, attempt).await;
+        let mut manager = accept(&listener, &key).await;
+        client.body(kind::CREDIT).await;
+        client.send(kind::OPEN, json!({"session": SESSION}).to_string().as_bytes()).await;
+        manager.body(kind::CHILD_OPEN).await;
+        client.send(kind::WAITS, &[1]).await;
+        let outcome = worker.outcome(attempt).await;
+        assert_eq!(outcome.head.status, Status::Died);
+        assert!(report(&outcome).message.contains("--waiting-max"), "{outcome:?}");
         worker.end(StopLevel::Drain).await;
     });
 }
