@@ -1,4 +1,4 @@
-//! The runner processes of a worker, by their ids.
+//! The runner processes of a worker, by their ids. Only those that something happens to are looked at.
 
 pub(crate) mod attempt_io;
 pub(crate) mod output;
@@ -7,9 +7,11 @@ pub(crate) mod run_queue;
 pub(crate) mod runner;
 pub(crate) mod socket;
 pub(crate) mod stdin;
+mod wakers;
 
 use std::collections::BTreeMap;
-use std::task::Context;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use argon_core::gate::WorkerGate;
 use argon_core::pool::RunnerId;
@@ -23,6 +25,7 @@ use super::machine;
 use attempt_io::AttemptIo;
 use pipes::Printed;
 use runner::{Runner, RunnerEvent};
+use wakers::{RunnerWaker, WokenRunners};
 
 /// Room for one read of a socket or pipe.
 const SCRATCH_BYTES: usize = 256 << 10;
@@ -32,13 +35,32 @@ const SHOWN_BYTES: usize = 1000;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Runners {
-    by_id: BTreeMap<RunnerId, Runner>,
+    by_id: BTreeMap<RunnerId, Member>,
+    woken: Arc<WokenRunners>,
+    /// What [`Self::poll`] takes of it.
+    polled: Vec<RunnerId>,
+    /// Runners for which something may be queued.
+    touched: Vec<RunnerId>,
     scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Member {
+    runner: Runner,
+    waker: Waker,
+    marker: Arc<RunnerWaker>,
+    is_touched: bool,
 }
 
 impl Runners {
     pub(crate) fn new() -> Self {
-        Self { by_id: BTreeMap::new(), scratch: vec![0; SCRATCH_BYTES] }
+        Self {
+            by_id: BTreeMap::new(),
+            woken: Arc::default(),
+            polled: Vec::new(),
+            touched: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES],
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -46,40 +68,65 @@ impl Runners {
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Runner> {
-        self.by_id.values()
+        self.by_id.values().map(|member| &member.runner)
     }
 
+    /// A runner that something is done with: it is flushed and polled in this round.
     pub(crate) fn get_mut(&mut self, id: RunnerId) -> Option<&mut Runner> {
-        self.by_id.get_mut(&id)
+        let member = self.by_id.get_mut(&id)?;
+        member.touch(id, &mut self.touched);
+        Some(&mut member.runner)
     }
 
     /// The runner whose tasks have this secret.
     pub(crate) fn by_token(&mut self, token: TaskToken) -> Option<&mut Runner> {
-        self.by_id.values_mut().find(|runner| runner.token == token)
+        self.by_id.values_mut().map(|member| &mut member.runner).find(|runner| runner.token == token)
     }
 
     pub(crate) fn insert(&mut self, id: RunnerId, runner: Runner) {
-        self.by_id.insert(id, runner);
+        let marker = RunnerWaker::new(id, &self.woken);
+        let waker = Waker::from(Arc::clone(&marker));
+        let mut member = Member { runner, waker, marker, is_touched: false };
+        member.touch(id, &mut self.touched);
+        self.by_id.insert(id, member);
     }
 
     pub(crate) fn remove(&mut self, id: RunnerId) -> Option<Runner> {
-        self.by_id.remove(&id)
+        self.by_id.remove(&id).map(|member| member.runner)
     }
 
     /// Reads and writes what can be read and written.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut found: impl FnMut(RunnerId, RunnerEvent)) {
-        for (id, runner) in &mut self.by_id {
-            runner.poll(cx, &mut self.scratch, |event| found(*id, event));
+        self.woken.take(cx, &mut self.polled);
+        for id in self.polled.drain(..) {
+            let Some(member) = self.by_id.get_mut(&id) else {
+                continue;
+            };
+            member.marker.clear();
+            let mut has_found = false;
+            member.runner.poll(&mut Context::from_waker(&member.waker), &mut self.scratch, |event| {
+                has_found = true;
+                found(id, event);
+            });
+            if has_found {
+                // There may be more.
+                member.marker.mark();
+            }
         }
     }
 
     /// Writes what is queued for runners.
     pub(crate) fn flush(&mut self) {
-        self.by_id.values_mut().for_each(Runner::flush);
+        for id in self.touched.drain(..) {
+            if let Some(member) = self.by_id.get_mut(&id) {
+                member.is_touched = false;
+                member.runner.flush();
+            }
+        }
     }
 
     pub(crate) fn kill_all(&self) {
-        self.by_id.values().for_each(|runner| runner.signal(Signal::SIGKILL));
+        self.all().for_each(|runner| runner.signal(Signal::SIGKILL));
     }
 
     /// Kills all and forgets them.
@@ -90,7 +137,7 @@ impl Runners {
 
     /// Sends a task, after the blobs that it names and the runner lacks.
     pub(crate) fn send_task(&mut self, id: RunnerId, task: Task, blobs: &mut WorkerGate) {
-        let Some(runner) = self.by_id.get_mut(&id) else {
+        let Some(runner) = self.get_mut(id) else {
             return;
         };
         // An executable does not need itself.
@@ -109,7 +156,7 @@ impl Runners {
 
     /// Sends the blobs that a runner has asked for, as far as they are here.
     pub(crate) fn send_blobs(&mut self, id: RunnerId, hashes: Vec<BlobHash>, blobs: &mut WorkerGate) {
-        let Some(runner) = self.by_id.get_mut(&id) else {
+        let Some(runner) = self.get_mut(id) else {
             return;
         };
         for hash in hashes {
@@ -124,36 +171,38 @@ impl Runners {
 
     /// A blob has arrived: sends it to the runners that have asked for it.
     pub(crate) fn on_blob(&mut self, hash: BlobHash, payload: &Payload) {
-        for runner in self.by_id.values_mut() {
+        for (id, member) in &mut self.by_id {
+            let runner = &mut member.runner;
             if let Some(at) = runner.wants_blobs.iter().position(|wanted| *wanted == hash) {
                 runner.wants_blobs.swap_remove(at);
                 runner.has_blobs.insert(hash);
                 runner.send(&ToRunner::Blob(Blob { hash, payload: payload.clone() }));
+                member.touch(*id, &mut self.touched);
             }
         }
     }
 
     /// Blobs that runners have asked for and the worker does not have.
     pub(crate) fn wanted_blobs(&self) -> impl Iterator<Item = BlobHash> + '_ {
-        self.by_id.values().flat_map(|runner| runner.wants_blobs.iter().copied())
+        self.all().flat_map(|runner| runner.wants_blobs.iter().copied())
     }
 
     /// Reads the output of the current attempt that is in a runner's pipes already.
     pub(crate) fn drain_pipes(&mut self, id: RunnerId) -> Vec<Printed> {
-        let runner = self.by_id.get_mut(&id);
-        runner.map(|runner| runner.drain_pipes(&mut self.scratch)).unwrap_or_default()
+        let member = self.by_id.get_mut(&id);
+        member.map(|member| member.runner.drain_pipes(&mut self.scratch)).unwrap_or_default()
     }
 
     /// Reads what is in a runner's socket already.
     pub(crate) fn drain_socket(&mut self, id: RunnerId) {
-        if let Some(runner) = self.by_id.get_mut(&id) {
-            runner.drain_socket(&mut self.scratch);
+        if let Some(member) = self.by_id.get_mut(&id) {
+            member.runner.drain_socket(&mut self.scratch);
         }
     }
 
     /// Keeps the end of what was printed. Returns what goes to the client now.
     pub(crate) fn on_printed(&mut self, id: RunnerId, printed: Printed) -> Option<Output> {
-        let runner = self.by_id.get_mut(&id)?;
+        let runner = self.get_mut(id)?;
         let Printed { writer, fd, bytes } = printed;
         let Some(attempt) = writer.and_then(|writer| runner.queue.find(writer)) else {
             runner.output_between_tasks.push(&bytes);
@@ -172,7 +221,7 @@ impl Runners {
     /// A task has logged something. Returns what goes to the client now; a report shows it as a line of text. After the
     /// last record that there is room for, the runner's socket is not read until its client has taken some.
     pub(crate) fn on_log(&mut self, id: RunnerId, Log { from, record }: Log) -> Option<Output> {
-        let runner = self.by_id.get_mut(&id)?;
+        let runner = self.get_mut(id)?;
         let attempt = runner.queue.find(from)?;
         if let Some(record) = LogRecord::from_json(&record) {
             let level = record.level_name();
@@ -188,18 +237,30 @@ impl Runners {
 
     /// Measures the memory of idle runners.
     pub(crate) fn measure_idle(&self) -> Vec<(RunnerId, u64)> {
-        let idle = self.by_id.iter().filter(|(_, runner)| runner.is_idle());
-        idle.filter_map(|(id, runner)| Some((*id, machine::memory_of(runner.pid)?))).collect()
+        let idle = self.by_id.iter().filter(|(_, member)| member.runner.is_idle());
+        idle.filter_map(|(id, member)| Some((*id, machine::memory_of(member.runner.pid)?))).collect()
     }
 
     /// The manager is gone. Output that was on the way will never be credited.
     pub(crate) fn on_manager_lost(&mut self) {
-        let attempts = self.by_id.values_mut().flat_map(|runner| runner.queue.all());
-        attempts.for_each(|attempt| attempt.window.write_off());
+        for (id, member) in &mut self.by_id {
+            member.runner.queue.all().for_each(|attempt| attempt.window.write_off());
+            member.touch(*id, &mut self.touched);
+        }
     }
 
     /// An attempt, if that runner has it.
     pub(crate) fn attempt(&mut self, id: RunnerId, attempt: AttemptId) -> Option<&mut AttemptIo> {
-        self.by_id.get_mut(&id)?.queue.find(attempt)
+        self.get_mut(id)?.queue.find(attempt)
+    }
+}
+
+impl Member {
+    /// The runner is flushed and polled in this round.
+    fn touch(&mut self, id: RunnerId, touched: &mut Vec<RunnerId>) {
+        self.marker.mark();
+        if !std::mem::replace(&mut self.is_touched, true) {
+            touched.push(id);
+        }
     }
 }
