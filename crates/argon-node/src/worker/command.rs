@@ -77,6 +77,11 @@ struct Size {
 }
 
 impl StartingCommand {
+    /// Its attempt, if this is the token of its process.
+    pub(crate) fn attempt_of(&self, token: TaskToken) -> Option<AttemptId> {
+        (self.token == token).then_some(self.attempt.attempt)
+    }
+
     /// Its process is there.
     pub(crate) fn started(self, (pid, descriptor): (Pid, OwnedFd)) -> Result<Runner, NotStarted> {
         let Self { mark, token, signal, attempt, stdin, output: [stdout, stderr], .. } = self;

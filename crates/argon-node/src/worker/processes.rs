@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, STATIC_ADVICE, TemplateKey};
 use argon_proto::conversation::child::TaskToken;
-use argon_proto::{Runtime, Task, WorkerId};
+use argon_proto::{AttemptId, Runtime, Task, WorkerId};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -222,6 +222,11 @@ impl Processes {
             Err(error) => Err(self.commands.why_not(error, &starting)),
         };
         Some(started.map(|runner| (id, runner)).map_err(|why| self.not_started(id, why)))
+    }
+
+    /// The attempt of the command that is being started with this token.
+    pub(crate) fn starting_attempt(&self, token: TaskToken) -> Option<AttemptId> {
+        self.starting.values().find_map(|starting| starting.attempt_of(token))
     }
 
     /// Signals a command as soon as its process is there.

@@ -31,12 +31,17 @@ impl WorkerLoop {
 
     /// The attempt that the client's process executes.
     fn check(&mut self, child: &Child) -> Result<AttemptId, Refusal> {
-        let Some(runner) = self.runners.by_token(child.token) else {
+        let attempt = AttemptId { task: child.task, attempt: child.attempt };
+        let has_attempt = if let Some(runner) = self.runners.by_token(child.token) {
+            runner.queue.find(attempt).is_some()
+        } else if let Some(starting) = self.processes.starting_attempt(child.token) {
+            // A command may connect before the thread that starts it has reported that it runs.
+            starting == attempt
+        } else {
             let message = "ARGON_TASK_TOKEN is not of a process that this worker has started";
             return Err(Refusal::new(RefusalCode::Key, message));
         };
-        let attempt = AttemptId { task: child.task, attempt: child.attempt };
-        if runner.queue.find(attempt).is_none() {
+        if !has_attempt {
             let (task, number) = (child.task, child.attempt.0);
             let message =
                 format!("attempt {number} of task {task} does not run in this process, or has ended");
