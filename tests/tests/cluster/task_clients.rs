@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use argon_proto::conversation::admin::Question;
 use argon_proto::conversation::child::ChildOpen;
-use argon_proto::conversation::client::{Open, ToManager};
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 use argon_proto::{Attempt, SessionId, TaskId, WorkerId};
-use argon_tests::{Cluster, WireClient, WirePeer};
+use argon_tests::{Cluster, Process, WireClient, WirePeer};
+
+const SOON: Duration = Duration::from_secs(60);
 
 fn child_of(session: u8) -> ChildOpen {
     ChildOpen {
@@ -40,6 +43,23 @@ fn a_session_of_a_task_is_opened_by_the_worker_that_has_the_task() {
     worker.refusal();
 }
 
+// kind: sessions of tasks | a client opens a new session in the family of another's | loud | refused in words
+#[test]
+fn a_family_of_sessions_belongs_to_the_client_that_has_it() {
+    let cluster = Cluster::start();
+    let connect = || WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
+    let mut owner = connect();
+    owner.say(ToManager::Open(open(5)));
+    owner.say(ToManager::Request(Question::Status.numbered(1)));
+    assert!(matches!(owner.hear(), Some(ToClient::Reply(reply)) if reply.ok));
+    let mut session = SessionId([5; 16]);
+    session.0[15] = 6;
+    let mut other = connect();
+    other.say(ToManager::Open(Open { session, ..open(5) }));
+    let refusal = other.refusal();
+    assert_eq!(refusal.code, RefusalCode::Session, "{refusal:?}");
+}
+
 // kind: sessions of tasks | a worker's connection that carries both conversations | loud | refused in words
 #[test]
 fn a_connection_of_a_worker_carries_one_conversation() {
@@ -57,6 +77,60 @@ fn a_connection_of_a_worker_carries_one_conversation() {
     child.refusal();
 }
 
+/// `argon run` of a line for a shell, in which `$argon` is the program.
+fn run_shell(cluster: &mut Cluster, line: &str) -> Process {
+    let address = cluster.address().to_owned();
+    let program = format!("argon={}", argon_tests::argon().display());
+    let mut command = cluster.argon(&["run", "--manager", &address]);
+    command.args(["--env", &program, "--", "sh", "-c", line]);
+    cluster.run(command, "run")
+}
+
+// kind: tasks that wait for tasks | commands in commands, deeper than there are slots | right | each waits and lends its slot
+#[test]
+fn commands_in_commands_need_neither_key_nor_address_nor_a_slot_of_their_own() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let line = r#"
+        nest='if [ $depth -eq 0 ]; then echo bottom; else
+            depth=$((depth - 1)) "$argon" run --env argon --env nest --env depth -- sh -c "$nest"; fi'
+        export argon nest; depth=6 sh -c "$nest""#;
+    let finished = run_shell(&mut cluster, line).finish(SOON);
+    assert_eq!((finished.status.code(), &*finished.stdout), (Some(0), "bottom\n"), "{}", finished.stderr);
+    let mapped = run_shell(&mut cluster, r#""$argon" map -k -- echo item ::: 1 2 3"#).finish(SOON);
+    assert_eq!(mapped.stdout, "item 1\nitem 2\nitem 3\n", "{}", mapped.stderr);
+    let collected =
+        run_shell(&mut cluster, r#"id=$("$argon" submit -- echo kept) && "$argon" collect $id"#).finish(SOON);
+    assert_eq!(collected.stdout, "kept\n", "{}", collected.stderr);
+}
+
+// kind: sessions of tasks | the outer command of two is cancelled | right | the inner one ends with it
+#[test]
+fn a_task_that_waits_is_shown_and_its_tasks_end_with_it() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let outer = run_shell(&mut cluster, r#""$argon" run -- sleep 300"#);
+    let status = cluster.wait_for_status("the inner command to run", |status| {
+        status["tasks_running"] == 2 && status["tasks_lent"] == 1
+    });
+    assert_eq!((&status["slots_free"], &status["worker_list"][0]["lent"]), (&0.into(), &1.into()));
+    outer.signal(libc::SIGTERM);
+    assert_eq!(outer.finish(SOON).status.code(), Some(143));
+    let status = cluster.wait_for_status("both to end", |status| {
+        status["tasks_running"] == 0 && status["worker_list"][0]["held"] == 0 && status["slots_free"] == 1
+    });
+    assert_eq!(status["totals"]["cancelled"], 2);
+}
+
+// kind: sentences for mistakes | `argon status` inside a task | loud | the message names the options
+#[test]
+fn commands_that_ask_the_manager_itself_need_an_address_inside_a_task() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    for line in ["status", "cancel 0123456789", "drain worker"] {
+        let finished = run_shell(&mut cluster, &format!(r#""$argon" {line}"#)).finish(SOON);
+        assert_eq!(finished.status.code(), Some(2), "{line}: {}", finished.stderr);
+        assert!(finished.stderr.contains("inside a task") && finished.stderr.contains("--manager"), "{line}");
+    }
+}
+
 // kind: the state of the pool | the processes that execute tasks | right | by runtime, busy and idle
 #[test]
 fn status_shows_the_runners_of_each_worker() {
@@ -69,6 +143,6 @@ fn status_shows_the_runners_of_each_worker() {
     assert_eq!(status["tasks_lent"], 0);
     let address = cluster.address().to_owned();
     let command = cluster.argon(&["status", "--manager", &address]);
-    let shown = cluster.run(command, "status").finish(Duration::from_secs(20)).stdout;
+    let shown = cluster.run(command, "status").finish(SOON).stdout;
     assert!(shown.contains("runners of ") && shown.contains("perl 0 busy"), "{shown}");
 }

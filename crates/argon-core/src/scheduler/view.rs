@@ -150,6 +150,7 @@ impl Scheduler {
                 finished: worker.finished,
                 mean_us: worker.mean_us,
                 joined_s: now.since(worker.joined).as_secs(),
+                lent: worker.lent.len() as u64,
                 ..WorkerView::default()
             })
             .collect()
