@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use argon_proto::SessionId;
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::frame::Decoder;
+use argon_proto::{AttemptId, RunnerId, SessionId, WorkerId};
 use argon_session::{Out, SessionState};
 
 use crate::clock::Clock;
@@ -17,9 +17,20 @@ use crate::random::Random;
 /// Time for which a simulated client seeks its first manager: a user would start it again.
 const FIRST_WITHIN: Duration = Duration::from_secs(1 << 20);
 
-/// A client process.
+/// The attempt that a client belongs to, and where it runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parent {
+    pub(crate) attempt: AttemptId,
+    /// The worker, by its place.
+    pub(crate) worker: usize,
+    pub(crate) worker_id: WorkerId,
+    pub(crate) runner: RunnerId,
+}
+
+/// A client process, or the client inside a task.
 #[derive(Debug)]
 pub(crate) struct Client {
+    pub(crate) parent: Option<Parent>,
     pub(crate) is_alive: bool,
     pub(crate) clock: Clock,
     pub(crate) dial: DialState,
@@ -42,10 +53,21 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(random: &mut Random) -> Self {
         let session = SessionId(random.id());
+        Self::with(session, None, Clock::new(0, random.below(1 << 40), 0))
+    }
+
+    /// The client inside a task: its session is of the family of the task's.
+    pub(crate) fn inside(parent: Parent, clock: Clock, random: &mut Random) -> Self {
+        let session = parent.attempt.task.session.child(random.next().to_be_bytes());
+        Self::with(session, Some(parent), clock)
+    }
+
+    fn with(session: SessionId, parent: Option<Parent>, clock: Clock) -> Self {
         let mut machine = SessionState::new(Open::of(session), 1, FIRST_WITHIN);
         Self {
             is_alive: true,
-            clock: Clock::new(0, random.below(1 << 40), 0),
+            parent,
+            clock,
             dial: DialState::default(),
             frozen: 0,
             stalled: Vec::new(),

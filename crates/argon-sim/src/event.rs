@@ -48,6 +48,10 @@ pub(crate) enum RunnerDoes {
     Finish {
         run: u64,
     },
+    /// Its task makes tasks of its own.
+    BeginChildren {
+        run: u64,
+    },
     /// The worker reads what its runner has written.
     Read,
     Die {
@@ -87,6 +91,11 @@ pub(crate) enum Event {
         dialler: Dialler,
         incarnation: u32,
         dial: u32,
+    },
+    /// The supervisor of a worker that was asked to leave waits no longer.
+    WorkerOverdue {
+        worker: usize,
+        incarnation: u32,
     },
     /// A worker dials; a client does when its machine wants it.
     Dial {
@@ -155,4 +164,6 @@ pub(crate) enum Event {
     },
     FaultBegins(usize),
     FaultEnds(usize),
+    /// The oracle looks whether everything goes on.
+    Watch,
 }

@@ -61,6 +61,7 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
             backoff_ms: 0,
             bytes: 8,
             memory_mib: 0,
+            children: Vec::new(),
             leaves: false,
             blobs: Vec::new(),
             cancel_after: None,

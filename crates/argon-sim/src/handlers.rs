@@ -1,5 +1,6 @@
 //! What happens in the world, by what it happens to. Each file adds methods to [`World`](crate::world::World).
 
+mod children;
 mod clients;
 mod closing;
 mod dialling;

@@ -11,6 +11,8 @@ use crate::random::Random;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) dialler: Dialler,
+    /// Whose cable it uses: the client inside a task uses its worker's.
+    pub(crate) cable: Dialler,
     pub(crate) link: ConnId,
     /// Whether the dialler's, the manager's end is open.
     pub(crate) ends: [bool; 2],

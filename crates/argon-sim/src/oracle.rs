@@ -1,4 +1,4 @@
-//! What must be true whatever goes wrong, judged from outside the machines by what processes did and received.
+//! What must be true whatever goes wrong, judged from outside the core by what processes did and received.
 
 use argon_core::scheduler::ConnId;
 use argon_proto::AttemptId;
@@ -21,8 +21,10 @@ pub(crate) struct Fate {
     losses: u32,
     /// How often the manager forgot, while it was not over, how many retries it had used.
     crashes: u32,
-    /// Attempts that came to an end of their own in a runner.
-    ended: Vec<(Attempt, Status)>,
+    /// Attempts that came to an end of their own in a runner, and when.
+    ended: Vec<(Attempt, Status, u64)>,
+    /// The attempt whose client submitted it.
+    parent: Option<AttemptId>,
     pub(crate) is_submitted: bool,
     pub(crate) is_accepted: bool,
     pub(crate) is_cancelled: bool,
@@ -57,6 +59,8 @@ pub(crate) struct Oracle {
     flags: Vec<Flags>,
     retries: Vec<u16>,
     is_limited: Vec<bool>,
+    /// When an attempt last started, ended, began to wait or went on.
+    pub(crate) progress_at: u64,
     /// Whether anything went wrong so far that may excuse a loss.
     pub(crate) is_disturbed: bool,
     pub(crate) verdict: Option<String>,
@@ -80,6 +84,7 @@ impl Oracle {
             flags,
             retries,
             is_limited,
+            progress_at: 0,
             is_disturbed: false,
             verdict: None,
         }
@@ -119,22 +124,79 @@ impl Oracle {
         let fate = self.fate(attempt.task);
         fate.starts += 1;
         fate.began_at.get_or_insert(now);
+        self.progress_at = now;
+        let fate = self.fate(attempt.task);
         let (starts, losses, crashes) = (fate.starts, fate.losses, fate.crashes);
         if flags.contains(Flags::NEVER_TWICE) && starts > 1 {
             self.fail(format!("{attempt:?} must never run twice and was started {starts} times"));
         }
         if starts > 1 + losses + retries * (1 + crashes) {
-            self.fail(format!("{attempt:?} is start {starts} of its task after only {losses} losses"));
+            self.fail(format!(
+                "{attempt:?}, task {number}, is start {starts} of its task after only {losses} losses"
+            ));
         }
     }
 
     /// An attempt came to its own end in a runner.
-    pub(crate) fn ended(&mut self, attempt: AttemptId, status: Status) {
-        self.fate(attempt.task).ended.push((attempt.attempt, status));
+    pub(crate) fn ended(&mut self, now: u64, attempt: AttemptId, status: Status) {
+        self.progress_at = now;
+        self.fate(attempt.task).ended.push((attempt.attempt, status, now));
+    }
+
+    /// A task of a task comes to be.
+    pub(crate) fn add_child(&mut self, plan: &TaskPlan, parent: AttemptId) {
+        self.fates.push(Fate { parent: Some(parent), ..Fate::default() });
+        self.flags.push(plan.flags);
+        self.retries.push(plan.retries);
+        self.is_limited.push(plan.memory_mib > 0);
+    }
+
+    /// When the attempt ended that a task belongs to; detached tasks belong to none.
+    pub(crate) fn parent_ended_at(&self, id: TaskId) -> Option<u64> {
+        let parent = self.fates[self.number_of(id)].parent?;
+        let ended = &self.fates[self.number_of(parent.task)].ended;
+        ended.iter().find(|(attempt, ..)| *attempt == parent.attempt).map(|(.., at)| *at)
+    }
+
+    /// True if the present manager knows that the attempt is over which this task belongs to.
+    fn is_orphan(&self, number: usize) -> bool {
+        let Some(parent) =
+            self.fates[number].parent.filter(|_| !self.flags[number].contains(Flags::DETACHED))
+        else {
+            return false;
+        };
+        let fate = &self.fates[self.number_of(parent.task)];
+        // A task whose client was away too long begins again with attempt 1.
+        let goes_on = fate.holders.iter().any(|(_, attempt)| *attempt == parent.attempt);
+        !goes_on && (fate.read.contains(&parent.attempt) || fate.doomed.contains(&parent.attempt))
+    }
+
+    /// True if something happened to an attempt above this task, so that it may end as cancelled.
+    pub(crate) fn is_uprooted(&self, id: TaskId) -> bool {
+        let Some(parent) = self.fates[self.number_of(id)].parent else {
+            return false;
+        };
+        let fate = &self.fates[self.number_of(parent.task)];
+        fate.is_cancelled
+            || fate.losses > 0
+            || fate.delivered > 0
+            || fate.lost_at.is_some()
+            || fate.read.contains(&parent.attempt)
+            || fate.doomed.contains(&parent.attempt)
+            || fate.ended.iter().any(|(attempt, ..)| *attempt == parent.attempt)
+            || self.is_uprooted(parent.task)
     }
 
     /// The manager sends RUN.
     pub(crate) fn run_sent(&mut self, link: ConnId, attempt: AttemptId) {
+        let number = self.number_of(attempt.task);
+        if let Some(parent) = self.fates[number].parent.filter(|_| self.is_orphan(number)) {
+            let above = self.number_of(parent.task);
+            self.fail(format!(
+                "{attempt:?}, task {number}, is sent to run though attempt {} of task {above} is over: {:?}",
+                parent.attempt.0, self.fates[above]
+            ));
+        }
         let fate = self.fate(attempt.task);
         let taken = fate.is_taken;
         // An attempt of which the manager has read the outcome is over, wherever it is still listed.
@@ -216,8 +278,7 @@ impl Oracle {
         self.fate(id).is_sent = true;
     }
 
-    /// The manager orders a worker to stop an attempt. Whether that ends something that somebody needs: not if it did so
-    /// before.
+    /// The manager orders a worker to stop an attempt. Whether that ends something that somebody needs: not if it did so before.
     pub(crate) fn stop_is_harm(&mut self, attempt: AttemptId) -> bool {
         let fate = self.fate(attempt.task);
         let is_wanted = fate.delivered == 0
@@ -261,10 +322,14 @@ impl Oracle {
         let number = self.number_of(id);
         let flags = self.flags[number];
         let (disturbed, limited) = (self.is_disturbed, self.is_limited[number]);
+        let uprooted = self.is_uprooted(id);
         let fate = self.fate(id);
         fate.delivered += 1;
         let (delivered, losses) = (fate.delivered, fate.losses);
-        let happened = fate.ended.contains(&(outcome.head.attempt, outcome.head.status));
+        let happened = fate
+            .ended
+            .iter()
+            .any(|(attempt, status, _)| (*attempt, *status) == (outcome.head.attempt, outcome.head.status));
         let (cancelled, starts) = (fate.is_cancelled, fate.starts);
         if delivered > 1 {
             self.fail(format!("the caller of {id:?} received {delivered} outcomes"));
@@ -272,9 +337,11 @@ impl Oracle {
         let is_true = match outcome.head.status {
             Status::Ok => happened && payload_is_of(outcome, number),
             Status::Died if is_too_small(outcome) => limited,
+            // It may come to its own end while it is ended.
+            Status::Died if waited_beyond_the_bound(outcome) => starts > 0,
             Status::Error | Status::Died => happened,
             Status::Timeout => starts > 0,
-            Status::Cancelled => cancelled,
+            Status::Cancelled => cancelled || uprooted,
             Status::Lost if flags.contains(Flags::NEVER_TWICE) => disturbed,
             Status::Lost => losses >= 3,
             Status::Rejected => false,
@@ -293,6 +360,13 @@ impl Oracle {
 /// True if a pool reports that no runner comes up within the task's memory limit: it ends without a start.
 fn is_too_small(outcome: &Outcome) -> bool {
     argon_proto::Report::from_json(&outcome.report).message.contains("comes up within the task's limit")
+}
+
+/// True if a pool reports that one task too many waits for tasks of its own.
+fn waited_beyond_the_bound(outcome: &Outcome) -> bool {
+    argon_proto::Report::from_json(&outcome.report)
+        .message
+        .contains("when it began to wait for tasks of its own")
 }
 
 /// The result of a task is its own number, so that a mix-up shows.

@@ -7,6 +7,9 @@ use crate::fault::{self, Fault};
 use crate::random::Random;
 use crate::shape::Shape;
 
+/// Levels of tasks below a task.
+const DEPTH_MAX: u64 = 6;
+
 /// One run, decided beforehand but for the chance that its seed feeds.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -51,12 +54,27 @@ pub struct TaskPlan {
     pub blobs: Vec<u8>,
     /// Memory limit: tasks that differ in it need different runners.
     pub memory_mib: u32,
+    /// Tasks that it makes half-way, and waits for.
+    pub children: Vec<TaskPlan>,
     /// Its runner is not what it was, and leaves when the task has ended.
     pub leaves: bool,
     /// How long after its submission the client cancels it, if it does.
     pub cancel_after: Option<u64>,
     /// Who collects a detached task, and how long after it was accepted.
     pub collect: (usize, u64),
+}
+
+impl TaskPlan {
+    /// The longest pause before an attempt of it or of the tasks below it.
+    pub(crate) fn longest_pause_us(&self) -> u64 {
+        let own = if self.retries > 0 { (u64::from(self.backoff_ms) * 1_500) << self.retries } else { 0 };
+        self.children.iter().map(Self::longest_pause_us).fold(own, u64::max)
+    }
+
+    /// How long it and the tasks below it run, one after the other.
+    fn work_us(&self) -> u64 {
+        self.run_us + self.children.iter().map(Self::work_us).sum::<u64>()
+    }
 }
 
 /// How an attempt of a task fails, if it does.
@@ -88,9 +106,9 @@ impl Plan {
         Self { seed, shape, tasks, faults }
     }
 
-    /// True if nothing goes wrong, so that delays are bounded.
+    /// True if nothing goes wrong and nothing is refused, so that delays are bounded.
     pub(crate) fn is_calm(&self) -> bool {
-        self.faults.is_empty()
+        self.faults.is_empty() && self.shape.limits.queue_size > 1_000
     }
 
     /// The time after which nothing new is planned.
@@ -102,8 +120,8 @@ impl Plan {
 
     /// The time that the work itself takes, at the most: everything in one slot after the other, shared by all.
     pub(crate) fn work_us(&self) -> u64 {
-        let longest = self.tasks.iter().map(|task| task.run_us).max().unwrap_or(0);
-        let all: u64 = self.tasks.iter().map(|task| task.run_us).sum();
+        let all: u64 = self.tasks.iter().map(TaskPlan::work_us).sum();
+        let longest = self.tasks.iter().map(TaskPlan::work_us).max().unwrap_or(0);
         let slots = (self.shape.workers * self.shape.slots).max(1) as u64;
         (longest + all / slots) * self.shape.slowness
     }
@@ -117,7 +135,11 @@ struct Flavour {
     detached: u64,
     never_twice: u64,
     failing: u64,
+    /// Percent of the tasks that are tried again.
+    retrying: u64,
     cancelled: u64,
+    /// Percent of the tasks that make tasks of their own.
+    nested: u64,
     /// Percent of the tasks whose runners leave.
     leaving: u64,
     /// Percent of the tasks that name blobs.
@@ -133,14 +155,41 @@ impl Flavour {
             detached: random.one_of(&[0, 20, 60]),
             never_twice: random.one_of(&[0, 15, 50]),
             failing: random.one_of(&[0, 10, 40]),
+            retrying: random.one_of(&[0, 50]),
             cancelled: random.one_of(&[0, 5, 25]),
+            nested: random.one_of(&[0, 0, 15, 60]),
             leaving: random.one_of(&[0, 10, 60]),
             shared: random.one_of(&[0, 50, 100]),
             big: random.one_of(&[16, 600]),
         }
     }
 
+    /// A task that a client submits, with the tasks below it.
     fn task(&self, number: u64, span: u64, shape: &Shape, random: &mut Random) -> TaskPlan {
+        let mut task = self.lone_task(number, span, shape, random);
+        if random.percent(self.nested) {
+            let mut left = 12;
+            let depth = random.between(1, DEPTH_MAX);
+            task.children = self.children(depth, &mut left, shape, random);
+        }
+        task
+    }
+
+    fn children(&self, depth: u64, left: &mut u64, shape: &Shape, random: &mut Random) -> Vec<TaskPlan> {
+        let count = random.between(1, 3).min(*left);
+        *left -= count;
+        let mut children: Vec<TaskPlan> = (0..count)
+            .map(|_| TaskPlan { cancel_after: None, ..self.lone_task(0, 1, shape, random) })
+            .collect();
+        for child in &mut children {
+            if depth > 1 && *left > 0 && random.percent(70) {
+                child.children = self.children(depth - 1, left, shape, random);
+            }
+        }
+        children
+    }
+
+    fn lone_task(&self, number: u64, span: u64, shape: &Shape, random: &mut Random) -> TaskPlan {
         let mut flags = Flags::default();
         if random.percent(self.detached) {
             flags = flags.with(Flags::DETACHED);
@@ -154,7 +203,7 @@ impl Flavour {
         } else {
             TaskBehaviour::Return
         };
-        let retries = if random.percent(50) { random.between(1, 3) as u16 } else { 0 };
+        let retries = if random.percent(self.retrying) { random.between(1, 3) as u16 } else { 0 };
         if retries > 0 {
             for flag in [Flags::RETRY_ERROR, Flags::RETRY_DIED, Flags::RETRY_TIMEOUT] {
                 flags = if random.percent(80) { flags.with(flag) } else { flags };
@@ -178,6 +227,7 @@ impl Flavour {
             bytes: 8 + random.index(self.big),
             blobs: if random.percent(self.shared) { names(random) } else { Vec::new() },
             memory_mib: if random.percent(10) { 64 } else { 0 },
+            children: Vec::new(),
             leaves: random.percent(self.leaving),
             cancel_after: random.percent(self.cancelled).then(|| random.spread(1, 10_000_000)),
             collect: (random.index(shape.clients), random.spread(1, 5_000_000)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::OutcomeBatch;
-use argon_core::pool::{Pool, RunnerId, TemplateKey};
+use argon_core::pool::{Input, Pool, RunnerId, TemplateKey};
 use argon_proto::{Family, Outcome, Task, WorkerId};
 
 use crate::clock::Clock;
@@ -37,6 +37,9 @@ pub(crate) struct WorkerProcess {
     pub(crate) templates: BTreeMap<TemplateKey, Template>,
     /// Template processes that were started.
     pub(crate) last_template: u64,
+    /// Inputs of the pool that effects have brought.
+    pub(crate) inputs: VecDeque<Input>,
+    pub(crate) is_stepping: bool,
     pub(crate) timer: Option<u64>,
     /// Whether the pool received that a manager is found.
     pub(crate) is_linked: bool,
@@ -56,6 +59,10 @@ pub(crate) struct Runner {
     /// The template that was asked to fork it and has not.
     pub(crate) awaits_fork_of: Option<TemplateKey>,
     pub(crate) is_ready: bool,
+    /// The client inside its present task, by its place.
+    pub(crate) client: Option<usize>,
+    /// Its present task waits for tasks of its own.
+    pub(crate) waits: bool,
     /// It ends by itself, or received to: it takes nothing more.
     pub(crate) is_leaving: bool,
     /// The family of sessions whose tasks it has executed.

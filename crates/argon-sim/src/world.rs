@@ -34,7 +34,7 @@ pub(crate) struct World {
     /// Ids of the tasks that were submitted, by their place in the plan.
     pub(crate) ids: Vec<Option<TaskId>>,
     /// Places of tasks in the plan, by their number.
-    places: Vec<usize>,
+    pub(crate) places: Vec<usize>,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
     pub(crate) events: u64,
@@ -85,6 +85,9 @@ impl World {
 
     fn begin(&mut self) {
         self.queue.push(0, Event::ManagerStarts);
+        if self.plan.is_calm() {
+            self.queue.push(0, Event::Watch);
+        }
         for worker in 0..self.workers.len() {
             let at = self.random.below(200_000);
             self.queue.push(at, Event::WorkerStarts { worker });

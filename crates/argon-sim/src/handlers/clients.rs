@@ -132,6 +132,7 @@ impl World {
     }
 
     fn send_from_client(&mut self, client: usize, message: ToManager) {
+        let message = self.relayed(client, message);
         if let ToManager::Submit(task) = &message {
             self.oracle.submitted(task.head.id);
         }
@@ -168,6 +169,9 @@ impl World {
         for (place, end) in collected {
             self.on_collected(client, place, end);
         }
+        if self.clients[client].parent.is_some() && !self.clients[client].waits() {
+            self.end_children(client);
+        }
     }
 
     fn on_end(&mut self, client: usize, place: usize, end: Completion) {
@@ -185,10 +189,17 @@ impl World {
                 self.queue.push(self.now + wait, Event::ClientCollects { task: place });
                 self.to_come += 1;
             }
+            // The manager has given the attempt up and refuses the client inside it, which may live on for a moment.
+            Completion::Failed(..) if self.may_be_refused(client, place) => {}
             Completion::Failed(kind, why) => {
                 self.oracle.fail(format!("client {client} gives up task {number}: {}: {why}", kind.name()));
             }
         }
+    }
+
+    fn may_be_refused(&self, client: usize, place: usize) -> bool {
+        let is_inside = self.clients[client].parent.is_some();
+        is_inside && (!self.plan.is_calm() || self.oracle.is_uprooted(self.id_of(place)))
     }
 
     fn on_collected(&mut self, client: usize, place: usize, end: Completion) {

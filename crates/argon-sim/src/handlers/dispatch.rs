@@ -54,6 +54,7 @@ impl World {
             }
             Event::DialFails { dialler, incarnation, dial } => self.on_dial_fails(dialler, incarnation, dial),
             Event::Dial { worker, incarnation, dial } => self.on_dial(worker, incarnation, dial),
+            Event::WorkerOverdue { worker, incarnation } => self.on_worker_overdue(worker, incarnation),
             Event::WorkerBeat { worker, incarnation } => self.on_worker_beat(worker, incarnation),
             Event::ManagerStarts => self.on_manager_starts(),
             Event::ManagerWorks { incarnation } => self.on_manager_works(incarnation),
@@ -76,6 +77,7 @@ impl World {
             Event::ClientTimer { client, at } => self.on_client_timer(client, at),
             Event::FaultBegins(fault) => self.on_fault_begins(fault),
             Event::FaultEnds(fault) => self.on_fault_ends(fault),
+            Event::Watch => self.on_watch(),
         }
     }
 
@@ -109,7 +111,9 @@ impl World {
             Event::ManagerStarts
             | Event::WorkerStarts { .. }
             | Event::FaultBegins(_)
-            | Event::FaultEnds(_) => return None,
+            | Event::FaultEnds(_)
+            | Event::WorkerOverdue { .. }
+            | Event::Watch => return None,
         };
         match process {
             Dialler::Worker(worker) => {
@@ -117,6 +121,11 @@ impl World {
                 (worker.frozen > 0).then_some(&mut worker.stalled)
             }
             Dialler::Client(client) => {
+                if let Some(parent) = self.clients[client].parent {
+                    // It is gone with its worker, and stands still with it.
+                    let worker = &mut self.workers[parent.worker];
+                    return (worker.frozen > 0).then_some(&mut worker.stalled);
+                }
                 let client = &mut self.clients[client];
                 (client.frozen > 0).then_some(&mut client.stalled)
             }

@@ -8,6 +8,9 @@ use crate::event::{Dialler, Event, RunnerDoes};
 use crate::fault::{Fault, FaultKind};
 use crate::world::World;
 
+/// Time that a worker has to leave after it was asked to.
+const LEAVES_WITHIN: u64 = 60_000_000;
+
 impl World {
     pub(crate) fn on_fault_begins(&mut self, place: usize) {
         if self.is_closing {
@@ -113,6 +116,8 @@ impl World {
     }
 
     fn drain(&mut self, worker: usize, by_operator: bool) {
+        let incarnation = self.workers[worker].incarnation;
+        self.queue.push(self.now + LEAVES_WITHIN, Event::WorkerOverdue { worker, incarnation });
         if !by_operator {
             if self.workers[worker].process.is_some() && self.workers[worker].frozen == 0 {
                 self.step_worker(worker, PoolInput::DrainRequested("it was asked to stop".to_owned()));
@@ -131,6 +136,15 @@ impl World {
             world.step_manager(now, process, Input::DrainRequested { worker: id, within: None });
         });
         self.manager_works_soon();
+    }
+
+    /// What service managers do. It also ends a wait that would not: while the last worker drains, tasks of its tasks have
+    /// nowhere to start.
+    pub(crate) fn on_worker_overdue(&mut self, worker: usize, incarnation: u32) {
+        if self.is_living(Dialler::Worker(worker), incarnation) {
+            self.end_worker(worker, false);
+            self.queue.push(self.now + 1_000_000, Event::WorkerStarts { worker });
+        }
     }
 
     fn worker_id(&self, worker: usize) -> Option<WorkerId> {

@@ -16,7 +16,7 @@ impl World {
         if connection.is_dead || !sender_is_open {
             return;
         }
-        if self.net.is_blocked(connection.dialler, up) {
+        if self.net.is_blocked(connection.cable, up) {
             self.net.connections[id].stuck[usize::from(!up)].push_back(packet);
             return;
         }
@@ -70,7 +70,7 @@ impl World {
     fn release_stuck(&mut self, dialler: Dialler) {
         for id in 0..self.net.connections.len() {
             for up in [true, false] {
-                if self.net.connections[id].dialler != dialler || self.net.is_blocked(dialler, up) {
+                if self.net.connections[id].cable != dialler || self.net.is_blocked(dialler, up) {
                     continue;
                 }
                 let side = usize::from(!up);
@@ -85,10 +85,20 @@ impl World {
         }
     }
 
+    fn cable_of(&self, dialler: Dialler) -> Dialler {
+        match dialler {
+            Dialler::Client(client) => match self.clients[client].parent {
+                Some(parent) => Dialler::Worker(parent.worker),
+                None => dialler,
+            },
+            Dialler::Worker(_) => dialler,
+        }
+    }
+
     /// A process dials the manager. It receives, sooner or later, by a packet or by [`Event::DialFails`].
     pub(crate) fn dial(&mut self, dialler: Dialler, incarnation: u32, dial: u32) {
         let delay = self.net.delay(&mut self.random);
-        if self.net.is_partitioned(dialler) {
+        if self.net.is_partitioned(self.cable_of(dialler)) {
             self.queue.push(self.now + DIAL_TIMEOUT, Event::DialFails { dialler, incarnation, dial });
         } else {
             self.queue.push(self.now + delay, Event::DialArrives { dialler, incarnation, dial });
@@ -112,6 +122,7 @@ impl World {
         let id = self.net.connections.len();
         self.net.connections.push(Connection {
             dialler,
+            cable: self.cable_of(dialler),
             link: ConnId(self.next_link),
             ends: [true, true],
             is_dead: false,

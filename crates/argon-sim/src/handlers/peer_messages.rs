@@ -6,7 +6,7 @@ use argon_core::scheduler::{ConnId, Effect, Input, WorkerProfile};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::handshake::{Refusal, RefusalCode};
-use argon_proto::{AttemptId, Flags, WorkerId};
+use argon_proto::{AttemptId, Flags, Status, WorkerId};
 
 use crate::described::attempt_of;
 use crate::event::{Dialler, Packet};
@@ -132,6 +132,17 @@ impl World {
                 self.on_return(now, process, link);
                 Input::SessionOpened { link, session: open.session, client: "simulated".to_owned() }
             }
+            ToManager::ChildOpen(open) => {
+                self.introduce(process, link);
+                self.on_return(now, process, link);
+                Input::ChildSessionOpened {
+                    link,
+                    session: open.session,
+                    client: "simulated".to_owned(),
+                    parent: AttemptId { task: open.task, attempt: open.attempt },
+                    worker: open.worker,
+                }
+            }
             ToManager::Submit(task) => {
                 process.gate.on_submit(link, task, |_| false, &mut process.passing);
                 return self.let_pass(now, process);
@@ -188,6 +199,7 @@ impl World {
                 process.gate.on_need_blob(link, &hashes, &mut process.passing);
                 return self.let_pass(now, process);
             }
+            FromWorker::Lent(lent) => Input::AttemptLent { link, lent },
             FromWorker::Draining(_) => Input::WorkerDraining { link },
             FromWorker::Goodbye(_) => return self.take_leave(now, process, link, false, true),
             _ => return,
@@ -246,7 +258,9 @@ impl World {
                     }
                     process.stopped.extend(attempts);
                 }
-                Effect::SendToClient { message: ToClient::Outcome(outcome), .. } => {
+                Effect::SendToClient { message: ToClient::Outcome(outcome), .. }
+                    if outcome.head.status != Status::Rejected =>
+                {
                     self.oracle.outcome_sent(outcome.head.id);
                 }
                 Effect::SendToWorker { .. }
@@ -274,7 +288,7 @@ impl World {
                     && self.clients[owner].dial.open() == Some(peer.connection)
             });
             let waits = self.clients[owner].is_alive && self.clients[owner].machine.is_sent(id.sequence);
-            let is_harm = self.oracle.stop_is_harm(attempt);
+            let is_harm = self.oracle.stop_is_harm(attempt) && !self.oracle.is_uprooted(id);
             if is_attached && is_here && waits && is_harm && !self.oracle.is_held(self.now, id) {
                 self.oracle.fail(format!("{attempt:?} was stopped though its client waits for it"));
             }
@@ -299,7 +313,9 @@ impl World {
                     let Some(peer) = process.peers.remove(&link) else {
                         continue;
                     };
-                    if code != RefusalCode::Session {
+                    // A client inside a task is refused when its attempt is over.
+                    let is_inside = matches!(peer.dialler, Dialler::Client(client) if self.clients[client].parent.is_some());
+                    if code != RefusalCode::Session && !is_inside {
                         self.oracle.fail(format!("the manager refuses {link:?} with {code:?}: {why}"));
                     }
                     let refusal = Box::new(Refusal::new(code, why));

@@ -68,14 +68,17 @@ impl World {
 
     pub(crate) fn hand(&mut self, worker: usize, id: RunnerId, task: Task) {
         let attempt = AttemptId { task: task.head.id, attempt: task.head.attempt };
+        let number = self.oracle.number_of(attempt.task);
         self.trace.note(self.now, [12, worker as u64, attempt.task.sequence], || {
-            format!("worker {worker} starts {attempt:?} in runner {}", id.0)
+            format!("worker {worker} starts {attempt:?}, task {number}, in runner {}", id.0)
         });
         self.oracle.started(self.now, attempt);
         let plan = self.task_plan(attempt.task);
         let starts = self.oracle.fates[self.oracle.number_of(attempt.task)].starts;
         let behaviour = if starts <= plan.failures { plan.behaviour } else { TaskBehaviour::Return };
+        let has_children = !plan.children.is_empty();
         let run_us = self.time_on(worker, plan.run_us);
+        self.judge_parent(attempt);
         let Some(process) = &mut self.workers[worker].process else {
             return;
         };
@@ -94,7 +97,12 @@ impl World {
             self.oracle
                 .fail(format!("{attempt:?} was handed to runner {} of worker {worker}, which leaves", id.0));
         }
+        if has_children {
+            self.runner_will(worker, id, run_us / 2, RunnerDoes::BeginChildren { run });
+        }
         let does = match behaviour {
+            // It goes on when they have ended.
+            TaskBehaviour::Return | TaskBehaviour::Throw if has_children => return,
             TaskBehaviour::Return | TaskBehaviour::Throw => RunnerDoes::Finish { run },
             TaskBehaviour::Die => RunnerDoes::Die { run },
             TaskBehaviour::Hang => return,
@@ -135,7 +143,7 @@ impl World {
                 };
                 runner.task = None;
                 let outcome = self.outcome_of(worker, &task);
-                self.oracle.ended(attempt_of(&task), outcome.head.status);
+                self.oracle.ended(self.now, attempt_of(&task), outcome.head.status);
                 if outcome.head.leaves {
                     return self.leave(worker, id, outcome);
                 }
@@ -151,6 +159,12 @@ impl World {
                 let wait = self.random.spread(0, longest);
                 return self.runner_will(worker, id, wait, RunnerDoes::Read);
             }
+            RunnerDoes::BeginChildren { run: which } => {
+                if let Some(task) = task.filter(|_| run == which) {
+                    self.begin_children(worker, id, attempt_of(&task));
+                }
+                return;
+            }
             RunnerDoes::Read => return self.read_runner(worker, id),
             RunnerDoes::FailToSpawn => {
                 process.runners.remove(&id);
@@ -163,11 +177,12 @@ impl World {
                 self.step_worker(worker, Input::RunnerEnded { runner: id });
                 self.reclaim(worker, id);
                 self.read_runner(worker, id);
+                self.kill_client_in(worker, id);
                 if let Some(process) = &mut self.workers[worker].process {
                     process.runners.remove(&id);
                 }
                 if let Some(task) = task {
-                    self.oracle.ended(attempt_of(&task), Status::Died);
+                    self.oracle.ended(self.now, attempt_of(&task), Status::Died);
                 }
                 let signal = if let RunnerDoes::End { signal } = does { signal } else { Some(11) };
                 Input::RunnerGone { runner: id, exit: Exit { signal, ..Exit::default() } }

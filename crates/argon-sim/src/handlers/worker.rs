@@ -1,6 +1,6 @@
 //! A worker's shell: its pool, its connection, and virtual runners that start, work, disobey and die.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use argon_core::Machine;
@@ -50,6 +50,8 @@ impl World {
             runners: BTreeMap::new(),
             templates: BTreeMap::new(),
             last_template: 0,
+            inputs: VecDeque::new(),
+            is_stepping: false,
             timer: None,
             is_linked: false,
             steps: 0,
@@ -67,9 +69,13 @@ impl World {
     /// The process ends, its runners with it.
     pub(crate) fn end_worker(&mut self, worker: usize, is_silent: bool) {
         let place = &mut self.workers[worker];
-        if place.process.take().is_none() {
+        let Some(process) = place.process.take() else {
             return;
+        };
+        for client in process.runners.values().filter_map(|runner| runner.client) {
+            self.kill_client(client, is_silent);
         }
+        let place = &mut self.workers[worker];
         place.frozen = 0;
         place.stalled.clear();
         let connection = place.dial.any();
@@ -82,17 +88,38 @@ impl World {
         }
     }
 
+    /// Steps the pool. As in the real worker, an input that an effect brings waits until all effects are carried out.
     pub(crate) fn step_worker(&mut self, worker: usize, input: Input) {
-        let look_every = self.plan.shape.look_every;
-        let mut effects = Vec::new();
+        let Some(process) = &mut self.workers[worker].process else {
+            return;
+        };
+        process.inputs.push_back(input);
+        if std::mem::replace(&mut process.is_stepping, true) {
+            return;
+        }
+        while let Some(process) = &mut self.workers[worker].process
+            && let Some(input) = process.inputs.pop_front()
+        {
+            self.step_pool(worker, input);
+        }
         if let Some(process) = &mut self.workers[worker].process {
-            let now = process.clock.read(self.now);
-            process.pool.step(now, input, &mut effects);
-            process.steps += 1;
-            if process.steps.is_multiple_of(look_every) {
-                process.pool.assert_invariants();
-                process.gate.assert_invariants();
-            }
+            process.is_stepping = false;
+        }
+        self.flush_worker(worker);
+        self.arm_worker(worker);
+    }
+
+    fn step_pool(&mut self, worker: usize, input: Input) {
+        let look_every = self.plan.shape.look_every;
+        let Some(process) = &mut self.workers[worker].process else {
+            return;
+        };
+        let mut effects = Vec::new();
+        process.pool.step(process.clock.read(self.now), input, &mut effects);
+        process.steps += 1;
+        if process.steps.is_multiple_of(look_every) {
+            process.pool.assert_invariants();
+            process.gate.assert_invariants();
         }
         let makes_runners = effects.iter().any(|effect| matches!(effect, Effect::Spawn { .. }));
         for effect in effects {
@@ -101,8 +128,6 @@ impl World {
         if makes_runners {
             self.judge_processes(worker);
         }
-        self.flush_worker(worker);
-        self.arm_worker(worker);
     }
 
     /// The end of a round: outcomes go out that have waited long enough.
