@@ -10,6 +10,7 @@ use argon_proto::{AttemptId, SessionId, WorkerId};
 use super::effect::Out;
 use super::input::ConnId;
 use super::on_submit::close;
+use super::session::Session;
 use super::task::TaskState;
 use super::worker::RetractState;
 use super::{Scheduler, SessionKey, WorkerKey};
@@ -96,18 +97,46 @@ impl Scheduler {
             return None;
         }
         if session.parent.is_some() {
+            // Its attempt may have been given up meanwhile, and goes on after all.
+            let children = self.children.entry(parent).or_default();
+            if !children.contains(&key) {
+                children.push(key);
+            }
             return Some(key);
         }
-        // It may hold detached tasks that a store has kept: from now on they start in the root's turns.
-        self.forget_turns(key);
         let (root, depth) = (self.sessions[of].root, self.sessions[of].depth.saturating_add(1));
+        if root == key {
+            return None;
+        }
+        // It may hold detached tasks that a store has kept, and clients inside its tasks may have come back before it: from
+        // now on all of them start in the root's turns.
+        let below = self.take_from_root(key);
+        self.forget_turns(key);
         let session = &mut self.sessions[key];
         session.parent = Some(parent);
+        session.nested = None;
         (session.root, session.depth) = (root, depth);
         self.children.entry(parent).or_default().push(key);
         self.sessions[root].nested.get_or_insert_default().count += 1;
         self.readmit(key);
+        for child in below {
+            let session = &mut self.sessions[child];
+            (session.root, session.depth) = (root, session.depth.saturating_add(depth));
+            self.sessions[root].nested.get_or_insert_default().count += 1;
+            self.readmit(child);
+        }
         Some(key)
+    }
+
+    /// Takes the sessions below a root out of its turns.
+    fn take_from_root(&mut self, root: SessionKey) -> Vec<SessionKey> {
+        if self.sessions[root].nested.is_none() {
+            return Vec::new();
+        }
+        let is_below = |(key, session): &(SessionKey, &Session)| session.root == root && *key != root;
+        let below: Vec<SessionKey> = self.sessions.iter().filter(is_below).map(|(key, _)| key).collect();
+        below.iter().for_each(|key| self.forget_turns(*key));
+        below
     }
 
     /// Workers give back what they hold beyond their slots when a session has its first client inside a task: from now on
