@@ -69,7 +69,7 @@ pub(crate) struct StartingCommand {
     size: Size,
 }
 
-/// What the kernel has to take in of a command, for messages.
+/// Size of what the kernel is given for a command, for messages.
 #[derive(Debug)]
 struct Size {
     bytes: usize,
@@ -112,7 +112,7 @@ impl Commands {
         Ok(Self { worker, path, variables, nothing: File::open("/dev/null")? })
     }
 
-    /// What has to be started for a task, and what is needed when it is.
+    /// The process to start for a task, and what is needed once it is there.
     pub(crate) fn plan(
         &self,
         task: &Task,
@@ -124,17 +124,17 @@ impl Commands {
         let name = line.words[0].to_string_lossy().into_owned();
         let (its_stdin, stdin) = self.stdin_for(&line).map_err(on_machine)?;
         let (output, [its_stdout, its_stderr]) = output_pipes().map_err(on_machine)?;
-        let unsayable = |error: io::Error| {
+        let unusable = |error: io::Error| {
             NotStarted::Command(
                 None,
                 format!("the command '{name}' cannot be started as the task asks: {error}"),
             )
         };
         let plan = Plan {
-            program: c_string(program.as_os_str()).map_err(unsayable)?,
-            arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unsayable)?,
-            environment: self.environment_of(task, token, &line).map_err(unsayable)?,
-            folder: line.folder.as_ref().map(c_string).transpose().map_err(unsayable)?,
+            program: c_string(program.as_os_str()).map_err(unusable)?,
+            arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
+            environment: self.environment_of(task, token, &line).map_err(unusable)?,
+            folder: line.folder.as_ref().map(c_string).transpose().map_err(unusable)?,
             umask: line.umask,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
             kept: Vec::new(),
@@ -254,7 +254,7 @@ impl fmt::Display for Size {
         write!(
             f,
             "its words and variables have {} bytes, the longest {}; the kernel there takes {in_all} (ARG_MAX), and {} for one \
-             (MAX_ARG_STRLEN); give it long texts through --stdin or a file",
+             (MAX_ARG_STRLEN); pass long texts through --stdin or a file",
             self.bytes,
             self.longest,
             page * 32

@@ -73,12 +73,12 @@ pub enum WorkerError {
         language: &'static str,
         /// The program that was tried.
         tried: String,
-        /// What the system said.
+        /// The error of the system.
         why: String,
         /// The command line option that names another.
         option: &'static str,
     },
-    /// An interpreter that is too old, or answers strangely.
+    /// An interpreter that is too old, or does not answer as it should.
     #[error("{program} cannot run tasks: {why}")]
     BadInterpreter {
         /// The program.
@@ -89,9 +89,9 @@ pub enum WorkerError {
     /// The operating system refuses something that a worker needs.
     #[error("the worker cannot {what}: {source}")]
     System {
-        /// What it wanted to do.
+        /// What the worker wanted to do.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

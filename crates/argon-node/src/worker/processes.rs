@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use argon_core::Time;
 use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, STATIC_ADVICE, TemplateKey};
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::{AttemptId, Runtime, Task, WorkerId};
@@ -41,6 +42,8 @@ pub(crate) struct Processes {
     commands: Commands,
     spawners: Spawners,
     starting: BTreeMap<RunnerId, StartingCommand>,
+    /// Runners that are not ready yet, and when the pool has wanted them.
+    wanted: BTreeMap<RunnerId, Time>,
     /// Runners whose executable another process held open, and how often it was tried.
     busy: BTreeMap<RunnerId, (RunnerKind, u32)>,
     pub(crate) templates: Templates,
@@ -92,6 +95,7 @@ impl Processes {
             environment,
             spawners: Spawners::new(config.slots),
             starting: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             busy: BTreeMap::new(),
             templates: Templates::default(),
             leftovers: Leftovers::watch(config.id, guardian)?,
@@ -263,8 +267,24 @@ impl Processes {
         }
     }
 
-    /// A runner has come up.
-    pub(crate) fn on_runner_ready(&mut self) {
+    /// The pool wants a runner.
+    pub(crate) fn wants(&mut self, id: RunnerId, now: Time) {
+        self.wanted.entry(id).or_insert(now);
+    }
+
+    /// A runner can take tasks. Returns when the pool has wanted it.
+    pub(crate) fn on_runner_ready(&mut self, id: RunnerId) -> Option<Time> {
+        self.on_recovery();
+        self.wanted.remove(&id)
+    }
+
+    /// A runner was not started, or is gone.
+    pub(crate) fn forget(&mut self, id: RunnerId) {
+        self.wanted.remove(&id);
+    }
+
+    /// A process has come up.
+    pub(crate) fn on_recovery(&mut self) {
         if self.trouble.take().is_some() {
             tracing::info!("runners start again");
         }

@@ -1,6 +1,6 @@
 //! The runtimes that this worker offers, and how a runner of each is started: one file below for each interpreter.
 //!
-//! An interpreter that is not there is no error: the worker serves what it has. One that somebody named is.
+//! A missing interpreter is not an error: the worker serves the others. An interpreter that was named by an option must work.
 
 mod perl;
 mod python;
@@ -63,14 +63,14 @@ impl Runtimes {
         Ok(Self { perl, pythons })
     }
 
-    /// What is here, in the order of preference.
+    /// The runtimes, in the order of preference.
     pub(super) fn offered(&self) -> Vec<Runtime> {
         let perl = self.perl.iter().map(|_| Runtime::Perl);
         let python = (!self.pythons.found().is_empty()).then_some(Runtime::Python);
         perl.chain(python).chain([Runtime::Native, Runtime::Exec]).collect()
     }
 
-    /// What is here, with the versions, for people.
+    /// The runtimes with their versions, for people.
     pub(super) fn described(&self) -> Vec<(Runtime, String)> {
         let describe = |runtime| match runtime {
             Runtime::Perl => self.perl.as_ref().map(|(version, _)| version.clone()).unwrap_or_default(),
@@ -81,7 +81,7 @@ impl Runtimes {
         self.offered().into_iter().map(|runtime| (runtime, describe(runtime))).collect()
     }
 
-    /// Whether it is not known yet what Pythons are here.
+    /// True if the Pythons of this machine may not be known yet.
     pub(super) fn may_look_for_python(&self) -> bool {
         PYTHON.is_some()
     }

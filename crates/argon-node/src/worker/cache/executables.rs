@@ -16,12 +16,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::worker::private_folder::{FolderError, PrivateFolder, own_user};
 
-/// Bytes of executables that are kept, beside those that tasks at this worker name.
+/// Bytes of executables that are kept in addition to those that tasks at this worker name.
 const KEPT_BYTES: u64 = 1 << 30;
-/// An executable that no runner was started of for so long is removed.
+/// An executable that was not started for this time is removed.
 const COLD_AFTER: Duration = Duration::from_secs(3600);
 
-/// Why an executable cannot be had as a file.
+/// Why there is no file of an executable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecutableError {
     /// The system refuses something.
@@ -158,7 +158,7 @@ impl Executables {
         }
     }
 
-    /// A process that runs it does not mind.
+    /// A process that executes it is not affected.
     fn remove(&mut self, hash: BlobHash) {
         if let Some(held) = self.held.remove(&hash) {
             self.bytes -= held.stamp.bytes;
@@ -191,7 +191,7 @@ impl Stamp {
     }
 }
 
-/// In the user's cache, or beside other temporary files where there is none.
+/// In the user's cache, or with other temporary files if there is none.
 fn bases() -> Vec<PathBuf> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));

@@ -1,7 +1,7 @@
-//! What a task says of the command that it is (`spec/runner.md`, section 7), read: words, environment, folder, input.
+//! Reads the command of a task (`spec/runner.md`, section 7): words, environment, folder, input.
 //!
-//! Short text is in the task's meta. What is longer than meta may be, or not UTF-8, is packed at the beginning of the
-//! payload: texts that each end in a zero byte, the words first, then `NAME=VALUE` of each variable.
+//! Short text is in the task's meta. Text that is longer than meta may be, or not UTF-8, is packed at the beginning of the
+//! payload. Packed texts each end in a zero byte: the words first, then `NAME=VALUE` of each variable.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -30,25 +30,25 @@ pub(crate) struct CommandLine {
 }
 
 impl CommandLine {
-    /// Reads it.
+    /// Reads the command of a task.
     ///
     /// # Errors
     /// With what is wrong with the task.
     pub(crate) fn of(task: &Task) -> Result<Self, String> {
-        let unsaid = |why: String| format!("the task does not say in its meta what command to run: {why}");
+        let unclear = |why: String| format!("the task's meta does not name a command: {why}");
         let meta: CommandMeta =
-            serde_json::from_slice(task.meta()).map_err(|error| unsaid(error.to_string()))?;
+            serde_json::from_slice(task.meta()).map_err(|error| unclear(error.to_string()))?;
         let mut variables: BTreeMap<OsString, OsString> =
             meta.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let (words, input) = match (meta.argv, meta.packed) {
             (Some(argv), None) => (argv.into_iter().map(OsString::from).collect(), task.payload.clone()),
             (None, Some(packed)) => {
-                let (words, more, input) = unpack(&task.payload, &packed).map_err(unsaid)?;
+                let (words, more, input) = unpack(&task.payload, &packed).map_err(unclear)?;
                 variables.extend(more);
                 (words, input)
             }
-            (Some(_), Some(_)) => return Err(unsaid("it has argv and packed".to_owned())),
-            (None, None) => return Err(unsaid("missing field `argv`".to_owned())),
+            (Some(_), Some(_)) => return Err(unclear("it has argv and packed".to_owned())),
+            (None, None) => return Err(unclear("missing field `argv`".to_owned())),
         };
         if words.is_empty() {
             return Err("the task names no command: its argv is empty".to_owned());

@@ -81,6 +81,7 @@ impl WorkerLoop {
     }
 
     pub(super) fn spawn(&mut self, id: RunnerId, kind: RunnerKind) {
+        self.processes.wants(id, self.timers.now());
         let launched = self.launch(kind).and_then(|launch| self.processes.start_runner(id, kind, &launch));
         match launched {
             Ok(Some(runner)) => self.on_started(id, runner),
@@ -106,6 +107,7 @@ impl WorkerLoop {
 
     pub(super) fn on_not_started(&mut self, id: RunnerId, kind: RunnerKind, error: NoRunner) {
         let NoRunner { why, blame } = error;
+        self.processes.forget(id);
         if blame == Blame::Machine {
             let runtime = kind.runtime.name();
             self.processes.report_trouble(format!("no {runtime} runner can be started: {why}"));

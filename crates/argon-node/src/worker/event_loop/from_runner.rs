@@ -81,7 +81,11 @@ impl WorkerLoop {
             return runner.kill_for("it sent READY twice".to_owned());
         }
         self.timers.stop(Timer::Runner(id));
-        self.processes.on_runner_ready();
+        let (runtime, pid) = (runner.kind.runtime.name(), runner.pid);
+        if let Some(wanted) = self.processes.on_runner_ready(id) {
+            let ms = self.timers.now().since(wanted).as_secs_f64() * 1e3;
+            tracing::debug!("{runtime} runner {pid} is ready {ms:.1} ms after the pool wanted it");
+        }
         self.tell_pool(Input::RunnerReady { runner: id, takes_prefetch: ready.claims });
     }
 
@@ -159,6 +163,7 @@ impl WorkerLoop {
             }
         };
         self.timers.stop(Timer::Runner(id));
+        self.processes.forget(id);
         self.processes.sweep(&self.runners);
         // A client's own executable is no trouble of this worker.
         if !runner.is_ready && runner.kind.runtime != Runtime::Native {

@@ -18,6 +18,7 @@ impl WorkerLoop {
     }
 
     pub(super) fn fork(&mut self, id: RunnerId, kind: RunnerKind, key: TemplateKey) {
+        self.processes.wants(id, self.timers.now());
         if let Err(error) = self.processes.fork_runner(key, id, kind) {
             self.on_not_started(id, kind, error);
         }
@@ -35,7 +36,7 @@ impl WorkerLoop {
             FromTemplate::Ready(_) => {
                 self.timers.stop(Timer::Template(key));
                 if self.processes.templates.on_ready(key) {
-                    self.processes.on_runner_ready();
+                    self.processes.on_recovery();
                     self.pool.push(Input::TemplateReady { key });
                 } else {
                     self.processes.templates.kill_for(key, "it sent READY twice".to_owned());

@@ -31,7 +31,7 @@ pub(crate) fn for_runners(
     chosen
 }
 
-/// Whether the worker's value of `name` gives way to the variables that a task sets.
+/// True if the variables that a task sets replace the worker's value of `name`.
 pub(crate) fn is_replaced(name: &OsStr, is_set: impl Fn(&OsStr) -> bool) -> bool {
     is_set(name) || LIKE_OPENMP.iter().any(|like| name == *like) && is_set(OsStr::new(OPENMP))
 }

@@ -15,13 +15,13 @@ use nix::unistd::Pid;
 use super::mark::Mark;
 use super::sweep;
 
-/// How long the guardian looks for what keeps coming.
+/// Time for which the guardian looks for processes that keep coming.
 const SWEEP_LIMIT: Duration = Duration::from_secs(10);
 const SWEEP_PAUSE: Duration = Duration::from_millis(10);
-/// A guardian that somebody kills is started again so many times.
+/// Number of times that a killed guardian is started again.
 const STARTS_MAX: u32 = 10;
 
-/// The guardian process' whole life: the hidden command `argon guardian`.
+/// The main function of the guardian process, the hidden command `argon guardian`.
 #[must_use]
 pub fn main() -> ExitCode {
     // Only the end of the worker ends it.
@@ -41,9 +41,9 @@ pub fn main() -> ExitCode {
 /// Kills until two looks in a row find nothing: a process may fork while it is being looked for.
 fn end_all(worker: Mark) {
     let begun = Instant::now();
-    let mut looks_in_vain = 0;
-    while looks_in_vain < 2 && begun.elapsed() < SWEEP_LIMIT {
-        looks_in_vain = if sweep::everywhere(worker) == 0 { looks_in_vain + 1 } else { 0 };
+    let mut empty_looks = 0;
+    while empty_looks < 2 && begun.elapsed() < SWEEP_LIMIT {
+        empty_looks = if sweep::everywhere(worker) == 0 { empty_looks + 1 } else { 0 };
         std::thread::sleep(SWEEP_PAUSE);
     }
 }
@@ -69,7 +69,7 @@ pub(crate) struct Guardian {
 }
 
 impl Guardian {
-    /// Starts a guardian. A worker works without one too, and says so.
+    /// Starts a guardian. A worker works without one too, and logs that.
     pub(crate) fn start(mut command: Command, mark: Mark) -> Self {
         command
             .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! The kernel calls that no safe library offers: a dead child's usage, CLOEXEC for a range, reading into free room.
+//! System calls for which no library has a safe function.
 
 use std::io;
 use std::io::{IoSlice, PipeReader, PipeWriter};
@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// How a child ended, as the kernel tells.
+/// How a child ended, as the kernel reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -124,8 +124,8 @@ pub(crate) fn wait_until_ended(child: &Child, limit: Duration) -> io::Result<boo
     }
 }
 
-/// Lets every descriptor from 3 up close at exec, also those that this process was started with. Kernels before 5.11
-/// cannot; there, what the program opened itself is safe anyway. Async-signal-safe.
+/// Closes every descriptor from 3 up at exec, also those that this process was started with. Kernels before 5.11
+/// cannot do that; the descriptors that the program itself has opened are closed anyway. Async-signal-safe.
 pub(crate) fn close_others_at_exec() {
     // SAFETY: close_range with CLOEXEC takes three integers and touches no memory of ours.
     unsafe {
@@ -144,7 +144,7 @@ pub(crate) fn read_into(socket: &UnixStream, buffer: &mut impl BufMut) -> io::Re
     Ok(count)
 }
 
-/// Makes our end of a pipe or socket one that never waits.
+/// Makes our end of a pipe or socket non-blocking.
 pub(crate) fn unblock(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
@@ -158,20 +158,19 @@ pub(crate) fn bytes_in(pipe: &PipeReader) -> io::Result<usize> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(usize::try_from(bytes).unwrap_or(0)) }
 }
 
-/// What owns one descriptor from its making to its end, and never exchanges it.
+/// An owner of one descriptor, which stays the same for the owner's life.
 pub(crate) trait OwnsOneDescriptor: AsRawFd {}
 impl OwnsOneDescriptor for OwnedFd {}
 impl OwnsOneDescriptor for UnixStream {}
 impl OwnsOneDescriptor for PipeReader {}
 impl OwnsOneDescriptor for PipeWriter {}
 
-/// Lets the runtime tell when a descriptor can be read. Watched for both, a socket would wake us each time its peer has
-/// read something.
+/// Watches a descriptor for reading. A socket that is watched for writing, too, wakes us each time its peer has read.
 pub(crate) fn watched<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
     watched_for(descriptor, Interest::READABLE)
 }
 
-/// Lets the runtime tell when a descriptor can be written.
+/// Watches a descriptor for writing.
 pub(crate) fn watched_for_room<T: OwnsOneDescriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
     watched_for(descriptor, Interest::WRITABLE)
 }

@@ -1,9 +1,9 @@
-//! The mark that every process carries which came out of a runner, whatever it did since.
+//! The mark that every process of a runner carries, whatever it does.
 //!
-//! A task may fork, start a new session, close every descriptor, rewrite its environment and lose its parent; what the
-//! kernel hands down through all of that is the resource limits. The limit on file locks has meant nothing since
-//! Linux 2.4, so its soft value holds the mark: which worker, which runner. `sweep` and `guardian` find by it what
-//! a runner left behind, and touch nothing else.
+//! A task may fork, start a new session, close every descriptor, rewrite its environment and lose its parent. Its processes
+//! inherit the resource limits through all of that. The limit on file locks has had no effect since Linux 2.4, so its soft
+//! value holds the mark: the worker and the runner. `sweep` and `guardian` find the processes that a runner has left by
+//! their mark, and touch no others.
 
 use argon_proto::WorkerId;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -29,7 +29,7 @@ impl Mark {
         Self(TOP | worker << SERIAL_BITS | u64::from(serial) & SERIAL_MASK)
     }
 
-    /// Whether both are of one worker.
+    /// True if both are of one worker.
     pub(crate) fn is_same_worker(self, other: Self) -> bool {
         self.0 & !SERIAL_MASK == other.0 & !SERIAL_MASK
     }

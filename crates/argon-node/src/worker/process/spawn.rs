@@ -1,10 +1,10 @@
-//! Starts a process, for less than a fork costs: the child borrows the worker's memory until it executes its program.
+//! Starts a process for less than a fork costs: the child uses the worker's memory until it executes its program.
 //!
-//! What is done here is what `posix_spawn` does, which cannot do all that `spec/runner.md` asks: a session of its own, death
-//! with the worker, limits, the mark. In between the child may touch nothing but what was prepared for it, since all
-//! that it changes in memory is changed for the worker too; the thread that started it stands still meanwhile.
+//! This is what `posix_spawn` does. `posix_spawn` itself cannot do all that `spec/runner.md` asks for: a session of its own,
+//! death with the worker, limits and the mark. The child may only touch what was prepared for it, because every change of
+//! memory is a change of the worker's memory. The thread that started it is suspended meanwhile.
 //!
-//! The program is executed as it is. `execvp`, which others use, gives a program of another machine to the shell.
+//! The program is executed as it is. `execvp` would give a program of another machine to the shell.
 
 use std::ffi::{CString, OsStr, c_char, c_int, c_void};
 use std::io;
@@ -22,7 +22,7 @@ use super::mark::Mark;
 
 /// Room for the few calls that the child makes.
 const STACK_BYTES: usize = 64 << 10;
-/// Signals that this program handles or ignores; a program expects none of that.
+/// Signals that this program handles or ignores. A program expects the defaults.
 const RESET: [c_int; 9] = [
     libc::SIGCHLD,
     libc::SIGPIPE,
@@ -35,7 +35,7 @@ const RESET: [c_int; 9] = [
     libc::SIGUSR2,
 ];
 
-/// What is to be started.
+/// A process to start.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The file to execute.
@@ -50,7 +50,7 @@ pub(crate) struct Plan {
     pub(crate) umask: Option<u32>,
     /// Its standard input, output and error.
     pub(crate) stdio: [OwnedFd; 3],
-    /// A further descriptor that it finds under the same number.
+    /// Further descriptors, which keep their numbers.
     pub(crate) kept: Vec<OwnedFd>,
     pub(crate) mark: Mark,
     /// 0 for no limit.
@@ -66,12 +66,12 @@ pub(crate) enum SpawnError {
     /// The program cannot be executed.
     #[error("{0}")]
     Program(io::Error),
-    /// The system has not what it takes.
+    /// The system lacks something, such as a free process or descriptor.
     #[error("{0}")]
     System(io::Error),
 }
 
-/// Where the child was when something failed.
+/// The step at which the child failed.
 #[derive(Clone, Copy)]
 enum Step {
     Itself,
@@ -134,12 +134,15 @@ pub(crate) fn spawn(plan: &Plan) -> Result<(Pid, OwnedFd), SpawnError> {
     })
 }
 
-/// Bytes for the kernel; what holds a zero byte cannot be said to it.
+/// Text for the kernel.
+///
+/// # Errors
+/// If it holds a zero byte, which the kernel does not accept.
 pub(crate) fn c_string(text: impl AsRef<OsStr>) -> io::Result<CString> {
     CString::new(text.as_ref().as_bytes()).map_err(|_| io::Error::other("it holds a zero byte"))
 }
 
-/// As the kernel wants a list: with a null pointer behind the last.
+/// A list in the form of the kernel: with a null pointer behind the last.
 fn pointers(texts: &[CString]) -> Vec<*const c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }

@@ -1,8 +1,8 @@
 //! Threads that start commands, so that the worker goes on meanwhile.
 //!
-//! Whoever starts a process stands still until its program is loaded: half of the life of a short command, and for as long
-//! as a dead file server pleases. The threads only start what they are given and say what came of it. They live as long as
-//! the worker, since the kernel ends a process when the thread that started it ends.
+//! A thread that starts a process is suspended until the program is loaded. That takes half of the life of a short command,
+//! and any time if a file server is dead. These threads only start processes and report the results. They live as long as
+//! the worker, because the kernel kills a process when the thread that started it ends.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::spawn::{Plan, SpawnError, spawn};
 
-/// What came of a plan.
+/// The result of a start.
 #[derive(Debug)]
 pub(crate) struct Spawned {
     pub(crate) runner: RunnerId,
@@ -32,24 +32,24 @@ struct Order {
 pub(crate) struct Spawners {
     threads: Vec<std_mpsc::Sender<Order>>,
     threads_max: usize,
-    said: mpsc::UnboundedSender<Spawned>,
-    heard: mpsc::UnboundedReceiver<Spawned>,
+    sender: mpsc::UnboundedSender<Spawned>,
+    receiver: mpsc::UnboundedReceiver<Spawned>,
 }
 
 impl Spawners {
-    /// Threads for a worker of so many slots: no more than can be at work at once.
+    /// Threads for a worker of `slots` slots: at most as many as can work at once.
     pub(crate) fn new(slots: usize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let (said, heard) = mpsc::unbounded_channel();
-        Self { threads: Vec::new(), threads_max: slots.clamp(1, processors.max(2)), said, heard }
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self { threads: Vec::new(), threads_max: slots.clamp(1, processors.max(2)), sender, receiver }
     }
 
-    /// Starts a process; [`Self::poll`] tells what came of it.
+    /// Starts a process; [`Self::poll`] returns the result.
     pub(crate) fn start(&mut self, runner: RunnerId, plan: Plan) {
         match self.thread(runner.0 as usize % self.threads_max) {
             Ok(thread) => drop(thread.send(Order { runner, plan })),
             Err(error) => {
-                let _ = self.said.send(Spawned { runner, result: Err(SpawnError::System(error)) });
+                let _ = self.sender.send(Spawned { runner, result: Err(SpawnError::System(error)) });
             }
         }
     }
@@ -57,10 +57,10 @@ impl Spawners {
     fn thread(&mut self, at: usize) -> io::Result<&std_mpsc::Sender<Order>> {
         while self.threads.len() <= at {
             let (orders, taken) = std_mpsc::channel::<Order>();
-            let said = self.said.clone();
+            let sender = self.sender.clone();
             std::thread::Builder::new().name("argon start".to_owned()).spawn(move || {
                 for Order { runner, plan } in taken {
-                    let _ = said.send(Spawned { runner, result: spawn(&plan) });
+                    let _ = sender.send(Spawned { runner, result: spawn(&plan) });
                 }
             })?;
             self.threads.push(orders);
@@ -69,7 +69,7 @@ impl Spawners {
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Spawned> {
-        match self.heard.poll_recv(cx) {
+        match self.receiver.poll_recv(cx) {
             Poll::Ready(spawned) => spawned,
             Poll::Pending => None,
         }

@@ -18,10 +18,10 @@ use super::mark::Mark;
 use super::spawn::{Plan, SpawnError, c_string, spawn};
 use crate::worker::runtime::Launch;
 
-/// What a runner's socket holds in each direction, if the system allows so much.
+/// Bytes that a runner's socket holds in each direction, if the system allows that.
 const SOCKET_BYTES: usize = 512 << 10;
 
-/// A process that was just started, and our ends of what comes from it. All of them non-blocking.
+/// A process that was just started, and our ends of its output pipes. All of them are non-blocking.
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) pid: Pid,
@@ -209,11 +209,11 @@ pub(crate) fn path_of(environment: &[(OsString, OsString)]) -> &OsStr {
     environment.iter().rev().find(|(name, _)| name == "PATH").map_or(OsStr::new(""), |(_, path)| path)
 }
 
-/// The file of a program that will start in the folder `start`: a path as it is, a name by the first folder of the PATH that has it
-/// as something executable.
+/// The file of a program that starts in the folder `start`. A path is used as it is. A name is looked for in the PATH; the
+/// first executable file of that name is used.
 ///
 /// # Errors
-/// If there is none; of the kind `PermissionDenied` if there is only one that cannot be executed.
+/// If there is none. The kind is `PermissionDenied` if there is only one that cannot be executed.
 pub(crate) fn in_path(program: &OsStr, path: &OsStr, start: Option<&Path>) -> io::Result<PathBuf> {
     if program.is_empty() || program.as_encoded_bytes().contains(&b'/') {
         return Ok(PathBuf::from(program));

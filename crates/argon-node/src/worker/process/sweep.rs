@@ -52,7 +52,7 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// Whether there is any that is not `own`. Costs a read; what is hard to tell counts as one.
+    /// True if there is any that is not `own`, or if that is not certain. Costs one read.
     pub(crate) fn have_others(&mut self, own: impl Fn(Pid) -> bool) -> bool {
         if self.list.is_none() {
             let pid = std::process::id();
@@ -100,7 +100,7 @@ fn is_zombie(pid: Pid) -> bool {
     parent_and_state(pid).is_none_or(|(_, state)| state == "Z")
 }
 
-/// From `/proc/PID/stat`; the name in it may hold anything, so what counts stands behind its last parenthesis.
+/// From `/proc/PID/stat`. The name in it may hold anything, so the fields are those behind the last parenthesis.
 fn parent_and_state(pid: Pid) -> Option<(Pid, String)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();

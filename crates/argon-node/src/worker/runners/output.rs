@@ -1,4 +1,4 @@
-//! What an attempt wrote: how much of it may be under way to its client, and the end of it for reports.
+//! Output of an attempt: how much may be on the way to its client, and its end for reports.
 
 use argon_proto::limit;
 
@@ -8,14 +8,14 @@ const TAIL_LINES: usize = 50;
 /// Bytes that come with the outcome of a task whose output is not sent live.
 const CAPTURE_BYTES: usize = 32 << 10;
 
-/// How many bytes have been sent, and how many may be.
+/// Bytes that have been sent, and that may be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Window {
     sent: u64,
     granted: u64,
 }
 
-/// The last bytes of something that may be endless.
+/// The last bytes of output of any length.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Tail {
     bytes: Vec<u8>,
@@ -33,12 +33,12 @@ impl Window {
         self.sent = self.sent.saturating_add(bytes as u64);
     }
 
-    /// The client has taken so many bytes, in all.
+    /// The client has taken `bytes` bytes in total.
     pub(crate) fn on_granted(&mut self, bytes: u64) {
         self.granted = self.granted.max(bytes);
     }
 
-    /// The connection was lost: what was under way will never be granted, and the next one counts anew.
+    /// The connection was lost: bytes on the way will never be granted, and the next connection counts anew.
     pub(crate) fn write_off(&mut self) {
         *self = Self::default();
     }
@@ -68,7 +68,7 @@ impl Tail {
         self.bytes.is_empty()
     }
 
-    /// The last lines, as text whatever they were.
+    /// The last lines. Bytes that are not UTF-8 are replaced.
     pub(crate) fn text(&self) -> String {
         let bytes = &self.bytes[self.bytes.len().saturating_sub(self.bytes_max)..];
         let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);

@@ -1,4 +1,4 @@
-//! What a command reads: its payload, or what its client has at hand, fed as the pipe takes it.
+//! Standard input of a command: its payload, or bytes that its client is asked for.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, PipeWriter, Write};
@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use crate::worker::process::kernel;
 use crate::worker::process::kernel::unblock;
 
-/// Bytes that are asked of the client at once.
+/// Bytes that the client is asked for at once.
 const ASKED_BYTES: u64 = 256 << 10;
 
 /// Our end of a command's standard input.
@@ -20,11 +20,11 @@ const ASKED_BYTES: u64 = 256 << 10;
 pub(crate) struct Stdin {
     pipe: AsyncFd<PipeWriter>,
     unwritten: VecDeque<Bytes>,
-    /// If there is more to be asked for.
+    /// Set while there may be more to ask for.
     client: Option<Client>,
 }
 
-/// How far the client's input was asked for.
+/// The part of the client's input that was asked for.
 #[derive(Debug, Default)]
 struct Client {
     offset: u64,
@@ -32,14 +32,14 @@ struct Client {
     is_asked: bool,
 }
 
-/// What is to be done about a command's input.
+/// What has to be done about a command's input.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Fed {
     /// Nothing for now.
     Enough,
     /// Ask the client this, under this number.
     Wants(u32, Bytes),
-    /// Everything is written, or nobody reads any more: close it.
+    /// Everything is written, or the command has closed the pipe: close it.
     All,
 }
 
@@ -66,7 +66,7 @@ impl Stdin {
             };
             match write(guard.get_inner(), &mut self.unwritten) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => guard.clear_ready(),
-                // What nobody reads is dropped.
+                // The command has closed its input; the rest is dropped.
                 Err(_) => return Fed::All,
                 Ok(()) => {}
             }

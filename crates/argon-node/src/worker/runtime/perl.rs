@@ -1,7 +1,7 @@
 //! Perl: how the runner's program is put together and started.
 //!
 //! The program is embedded, so that a worker's machine needs a plain `perl` and no module. The POD of
-//! `perl/lib/Argon/Runner.pm` tells the form of the text.
+//! `perl/lib/Argon/Runner.pm` documents the form of the text.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -155,7 +155,7 @@ pub(super) fn discover(config: &WorkerConfig) -> Result<String, WorkerError> {
             Err(WorkerError::BadInterpreter { program: tried, why })
         }
         None => {
-            let why = "it does not tell its version as perl does".to_owned();
+            let why = "it does not report its version as perl does".to_owned();
             Err(WorkerError::BadInterpreter { program: tried, why })
         }
     }

@@ -1,7 +1,7 @@
 //! Python: how the runner's program is put together and started.
 //!
-//! The program is embedded, so that a worker's machine needs a plain `python3` and no package. `start.py` tells the form
-//! of the text. `pythons.rs` finds the interpreters.
+//! The program is embedded, so that a worker's machine needs a plain `python3` and no package. `start.py` documents
+//! the form of the text. `pythons.rs` finds the interpreters.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ macro_rules! embedded {
     };
 }
 
-/// The files of `python/src/argon/_runner/files.txt`, in its order; a test holds the two together.
+/// The files of `python/src/argon/_runner/files.txt`, in its order; a test compares them.
 const FILES: &[(&str, &str)] = embedded![
     "_code/__init__.py",
     "_code/by_value.py",

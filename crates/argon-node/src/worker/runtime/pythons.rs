@@ -1,8 +1,8 @@
 //! The Python interpreters of this machine, found by asking each for its version.
 //!
-//! A Python takes from ten milliseconds to answer, behind a version manager's script a hundred. So those that nobody named
-//! are asked once the worker serves, on a thread of their own, while Python tasks wait; and of the scripts among them only
-//! `python3`, another when the first task wants its version.
+//! A Python takes ten milliseconds to answer, and a hundred if it is a version manager's script. Those that no option names
+//! are therefore asked when the worker serves, on a thread of their own. Python tasks wait meanwhile. Of the scripts only
+//! `python3` is asked; the others when the first task wants their version.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -39,7 +39,7 @@ pub(in crate::worker) struct Pythons {
     found: Vec<Python>,
     /// Scripts that were not asked, by the version in their name.
     unasked: Vec<(Version, PathBuf)>,
-    /// Whether the machine was searched, or need not be.
+    /// True if the machine was searched, or need not be.
     is_searched: bool,
     /// Threads that have not answered.
     searches: usize,
@@ -58,7 +58,7 @@ impl Pythons {
     /// Asks the interpreters that were named; if there are any, no others are looked for.
     ///
     /// # Errors
-    /// If one of them is not there, or no Python, or too old.
+    /// If one of them does not exist, is not a Python, or is too old.
     pub(super) fn named(programs: &[PathBuf]) -> Result<Self, WorkerError> {
         let mut pythons = Self { is_searched: !programs.is_empty(), ..Self::default() };
         let asked: Vec<_> = programs.iter().map(|program| (program, ask(question(program)))).collect();
@@ -81,7 +81,7 @@ impl Pythons {
                         "it is Python {version}, and tasks need {VERSION_MIN} or later"
                     )));
                 }
-                None => return Err(bad("it does not tell its version as Python does".to_owned())),
+                None => return Err(bad("it does not report its version as Python does".to_owned())),
             }
         }
         Ok(pythons)
@@ -102,7 +102,7 @@ impl Pythons {
         versions.join(", ")
     }
 
-    /// Whether a task that wants this version, or any, has to wait for an answer. Asks what must be asked for it.
+    /// True if a task that wants this version, or any, has to wait for an answer. Asks the interpreters that it needs.
     pub(in crate::worker) fn must_wait(&mut self, wanted: Option<Version>) -> bool {
         self.search();
         if let Some(wanted) = wanted
@@ -149,7 +149,7 @@ impl Pythons {
         }
     }
 
-    /// Takes the answers that have come, and says whether there were any.
+    /// Takes the answers that have come. Returns true if there were any.
     pub(in crate::worker) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> bool {
         let mut has_answer = false;
         while let std::task::Poll::Ready(Some(pythons)) = self.answered.poll_recv(cx) {
@@ -302,7 +302,7 @@ mod tests {
         assert!(error(&old).ends_with("it is Python 3.6.15, and tasks need 3.9 or later"), "{}", error(&old));
         assert!(error(&broken).starts_with("no python was found ("), "{}", error(&broken));
         assert!(error(&broken).ends_with("name it with --python"), "{}", error(&broken));
-        assert!(error(&strange).contains("does not tell its version"), "{}", error(&strange));
+        assert!(error(&strange).contains("does not report its version"), "{}", error(&strange));
         assert!(error(&folder.0.join("none")).contains("No such file"));
         let mut pythons = Pythons { is_searched: true, ..Pythons::default() };
         pythons.start(vec![old, broken, strange]);

@@ -131,7 +131,7 @@ fn what_cannot_be_started_is_told_in_words_with_the_status_of_shells() {
                 "is no file that may be executed",
             ),
             (json!({"argv": []}), None, "the task names no command"),
-            (json!({"cwd": "/"}), None, "does not say in its meta what command to run: missing field `argv`"),
+            (json!({"cwd": "/"}), None, "meta does not name a command: missing field `argv`"),
             (json!({"argv": ["a\0b"]}), Some(127), "'a\0b'"),
         ];
         for (meta, exit, words) in cases {

@@ -1,4 +1,4 @@
-//! Who this worker is and what it holds, as REGISTER says it.
+//! REGISTER: who this worker is and what it holds.
 
 use argon_proto::conversation::worker::Register;
 use argon_proto::{AttemptId, Runtime};
