@@ -17,6 +17,7 @@ use Argon::Client::Map     ();
 use Argon::Client::Options ();
 use Argon::Client::Result  ();
 use Argon::Client::Session ();
+use Argon::Client::Session::LogRecords ();
 use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Client::Wait::Leaving ();
 use Argon::Code::Ship::OwnModules ();
@@ -46,6 +47,7 @@ sub new {
         give_up_after  => scalar Argon::Client::Options::seconds(\%given, 'give_up_after'),
         remote_modules => $given{remote_modules} // 1,
         on_waiting     => scalar Argon::Client::Options::on_waiting(\%given),
+        on_log         => Argon::Client::Options::on_log(\%given),
         on_interrupt   => Argon::Client::Options::on_interrupt($given{on_interrupt}),
     );
     my $self = bless {
@@ -262,6 +264,7 @@ sub _offer {
         $payload = Argon::Data::encode([$captures, $arguments || []], \$shared, $code);
     }
     $meta = _with_label($meta, $options->{label}) if defined $options->{label};
+    $meta = _with_log($self, $meta, $blob) if $runtime == RUNTIME_PERL && (ref $session->{on_log} || $INC{'Log/Any.pm'});
     $meta = q{} if !defined $meta;
     my $length  = length $payload;
     _refuse_size($length) if $length > PAYLOAD_BYTES_MAX;
@@ -310,6 +313,15 @@ sub _with_label {
     require JSON::PP;
     my $json = JSON::PP->new->utf8->canonical;
     return $json->encode({ %{ defined $meta ? $json->decode($meta) : {} }, label => $label });
+}
+
+# Code that is proven to be pure logs nothing.
+sub _with_log {
+    my ($self, $meta, $blob) = @_;
+    my $wanted = Argon::Client::Session::LogRecords::wanted($self->{session}{on_log}) or return $meta;
+    return $meta if $blob && $blob->[1] =~ /\A\N*; it leaves nothing behind\n/;
+    my $log = qq("log":"$wanted");
+    return defined $meta ? $meta =~ s/\A\{/{$log,/r : "{$log}";
 }
 
 sub _check_arguments {

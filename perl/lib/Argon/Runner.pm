@@ -18,6 +18,7 @@ use Argon::Runner::LeasePipe  ();
 use Argon::Runner::Leftovers ();
 use Argon::Runner::Code    ();
 use Argon::Runner::Library ();
+use Argon::Runner::Log     ();
 use Argon::Runner::Modules ();
 use Argon::Runner::FastPath   ();
 use Argon::Runner::Reset   ();
@@ -117,6 +118,7 @@ sub execute {
     @ENV{qw(ARGON_TASK_ID ARGON_ATTEMPT)} = (unpack('H*', $id), $attempt);
     $self->{modules}->task(substr $body, 0, 28);
     $self->{leftovers}->begin if !$self->{leftovers}->has_begun;
+    $task->{about} = substr $body, 0, 28;
     my $begun = Time::HiRes::time();
     my ($ok, $list) = $self->_call($task, $payload);
     $self->_end_child($ok, $list) if $$ != $self->{process};
@@ -132,7 +134,7 @@ sub execute {
     $self->{reset}->flush;
     my $leaves = defined $self->{leftovers}->look && $self->{can_leave};
     my $report = $status == STATUS_OK ? q{} : $self->{about};
-    substr $report, -1, 1, q(,"stack":) . _json_text($task->{stack}) . q(}) if !$ok && defined $task->{stack};
+    substr $report, -1, 1, q(,"stack":) . json_text($task->{stack}) . q(}) if !$ok && defined $task->{stack};
     $self->_send_outcome(substr($body, 0, 28), $status, $codec, $leaves ? OUTCOME_LEAVES : 0, $run_us < 0 ? 0 : $run_us, \$report, \$bytes);
     exit 0 if $leaves;
     $self->{code}->unsettle;
@@ -180,6 +182,8 @@ sub _call {
         local ($_, $@, $!);
         $? = 0;
         local $SIG{__DIE__} = $on_die if $on_die;
+        my $on_warning = $task->{meta} =~ /"log":"([a-z ]+)"/ ? Argon::Runner::Log::begin($self->{socket}, $task->{about}, $1) : undef;
+        local $SIG{__WARN__} = $on_warning if $on_warning;
         $ok = eval {
             my ($code, $arguments) = $self->_prepare($task, $payload);
             # What was tried and failed meanwhile is not the task's: a bare die would propagate it.
@@ -191,6 +195,7 @@ sub _call {
         $thrown = $@ if !$ok;
         $ended = 1;
     }
+    Argon::Runner::Log::end();
     return (1, \@list) if $ok;
     $task->{stack} = Argon::Runner::Stack::of($notes, $thrown) if $notes;
     return (0, [thrown($ended, $thrown)]);
@@ -267,12 +272,12 @@ sub _send_outcome {
 sub _about {
     my ($worker) = @_;
     return qq({"message":"the task threw","pid":$$}) if !defined $worker;
-    $worker = _json_text($worker);
+    $worker = json_text($worker);
     return qq({"message":"the task threw","worker":$worker,"pid":$$});
 }
 
 # A JSON string in ASCII, without loading a module for it.
-sub _json_text {
+sub json_text {
     my ($text) = @_;
     $text =~ s{([^ !#-\[\]-~])}{join q{}, map { sprintf '\\u%04x', $_ } _utf16(ord $1)}ge;
     return qq("$text");

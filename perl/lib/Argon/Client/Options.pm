@@ -23,7 +23,7 @@ my %KNOWN = map { $_ => 1 } qw(
 my $DURATION_S_MAX = 4_294_967;
 
 # Options of Argon::Client->new alone.
-use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_modules connect loop interface on_waiting on_interrupt);
+use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_modules connect loop interface on_waiting on_interrupt on_log);
 
 sub is_known { return $KNOWN{ $_[0] } }
 
@@ -34,6 +34,13 @@ sub on_waiting {
     my $listener = $given->{on_waiting} or return;
     return $listener if (Scalar::Util::reftype($listener) // q{}) eq 'CODE';
     return _refuse('on_waiting must be a code reference, or undef for silence');
+}
+
+# Who gets the log records of tasks: a code reference; undef for Log::Any, if it is loaded; 0 for nobody.
+sub on_log {
+    my ($given) = @_;
+    return $given->{on_log} // 0 if exists $given->{on_log} && (!$given->{on_log} || ref $given->{on_log} eq 'CODE');
+    return exists $given->{on_log} ? _refuse('on_log must be a code reference, or undef for silence') : undef;
 }
 
 # What a signal that ends the program does to the tasks: 'cancel' or 'leave'.

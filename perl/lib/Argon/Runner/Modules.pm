@@ -20,9 +20,15 @@ our %OWN;
 # Loaded before any task.
 my %is_of_runner;
 
+# The object of this process.
+my $only;
+
+# The first lines of a text that a client gives.
+my $HEAD = qr/\A#[ ]line[ ][01][ ]"([^"\n]+)"\n(?:#[ ]argon:[ ]own[ ]modules:[ ]([^\n]*)\n)?/;
+
 sub new {
     my ($class, $socket) = @_;
-    return bless { socket => $socket, process => $$, task => undef, ask => 0, refused => {} }, $class;
+    return $only = bless { socket => $socket, process => $$, task => undef, ask => 0, refused => {} }, $class;
 }
 
 # Called before @INC is remembered, so that it stays the last entry.
@@ -33,16 +39,28 @@ sub install {
     return;
 }
 
-# Names modules that clients have of their own. One that this process has loaded from its own machine cannot be replaced.
+# Names modules that clients have of their own. One that this process has loaded from its own machine cannot be replaced: it
+# must be the same text.
 sub own {
     for my $file (@_) {
-        next if $OWN{$file}++ || !exists $INC{$file} || $is_of_runner{$file} || defined $TEXT{$file};
+        next if $OWN{$file}++ || !exists $INC{$file} || $is_of_runner{$file} || defined $TEXT{$file} || $only->_is_same_here($file);
         delete $OWN{$file};
         (my $module = $file) =~ s{/}{::}g;
         $module =~ s/[.]pm\z//;
         die "The module $module of the client cannot be loaded: an earlier task of this program has loaded that of the worker's machine, $INC{$file}\n";
     }
     return;
+}
+
+# True if the file that was loaded here has the text that the client gives, or if the client gives none.
+sub _is_same_here {
+    my ($self, $file) = @_;
+    return 1 if !defined $self->{task} || $$ != $self->{process};
+    my ($text, $refusal) = $self->_ask($file);
+    return $refusal !~ /\Ait has changed:/ if !defined $text;
+    open my $in, '<:raw', $INC{$file} or return 0;
+    my $here = do { local $/; readline $in };
+    return $text =~ s/$HEAD//r eq $here;
 }
 
 # The first 28 bytes of ASK: the id and the attempt of the task that runs now, or undef when none does.
@@ -90,7 +108,7 @@ sub Argon::Runner::Modules::INC {
 # The client may name its own file in a line directive: that is what warnings and %INC should show.
 sub _opened {
     my ($file, $text) = @_;
-    my ($path, $own) = $text =~ /\A#[ ]line[ ][01][ ]"([^"\n]+)"\n(?:#[ ]argon:[ ]own[ ]modules:[ ]([^\n]*)\n)?/;
+    my ($path, $own) = $text =~ $HEAD;
     own(split q{ }, $own) if defined $own;
     $text = qq{# line 1 "$file"\n$text} if !defined $path;
     $INC{$file} = $path // $file;

@@ -6,6 +6,7 @@ package Argon::Client::Session::Output;
 use strict;
 use warnings;
 
+use Argon::Client::Session::LogRecords ();
 use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Protocol qw(:all);
 
@@ -18,7 +19,8 @@ sub on_output {
     my $text = substr $body, 29;
     $session->{arrived} = 1;
     my $task = $session->{journal}{$id};
-    if ($task && $task->[TASK_OPTIONS] && $task->[TASK_OPTIONS]{capture}) {
+    if ($descriptor == Argon::Client::Session::LogRecords::DESCRIPTOR) { Argon::Client::Session::LogRecords::on_record($session, $text) }
+    elsif ($task && $task->[TASK_OPTIONS] && $task->[TASK_OPTIONS]{capture}) {
         my $kept = $task->[TASK_OUTPUT] //= q{};
         $task->[TASK_OUTPUT] = length $kept > $KEPT_BYTES_MAX ? substr($kept, -$KEPT_BYTES_MAX) . $text : $kept . $text;
     }
