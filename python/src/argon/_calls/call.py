@@ -11,7 +11,7 @@ import sys
 from json import dumps as json_dumps
 from typing import TYPE_CHECKING, Any, Callable, Union
 
-from .._code import payloads, shipping
+from .._code import payloads, settings, shipping
 from .._session.options import Options
 from .._session.task import Blob
 from .._wire import protocol as wire
@@ -32,13 +32,14 @@ Target = Union[Callable[..., Any], Named]
 class Call:
     """A function with its options, ready to be called with many arguments."""
 
-    __slots__ = ("blobs", "codec", "head", "tail")
+    __slots__ = ("blobs", "codec", "context", "head", "tail")
 
     def __init__(self, head: bytes, tail: bytes, blobs: tuple[Blob, ...], codec: int):
         self.head = head
         self.tail = tail
         self.blobs = blobs
         self.codec = codec
+        self.context: object = None
 
 
 class Calls:
@@ -63,11 +64,14 @@ class Calls:
         except payloads.CannotTravel as problem:
             raise CannotTravel(str(problem)) from problem.__cause__
         meta = prepared.meta
-        key = (prepared.blob, meta.get("call"), meta.get("modules"), flags)
+        context = settings.current()
+        key = (prepared.blob, meta.get("call"), meta.get("modules"), id(context) if context else 0, flags)
         call = self._kept.get(key)
         if call is None:
             blobs = () if prepared.blob is None else (_blob([prepared.blob]), *self._blobs(prepared.shared))
-            call = self._keep(key, self._make(wire.PYTHON, wire.CODEC_RUNTIME, blobs, meta, flags))
+            if context:
+                meta = {**meta, "settings": context}
+            call = self._keep(key, self._make(wire.PYTHON, wire.CODEC_RUNTIME, blobs, meta, flags), context)
         return call
 
     def task(
@@ -137,9 +141,11 @@ class Calls:
     def _blobs(self, hashes: Any) -> list[Blob]:
         return [self._shared[one] for one in sorted(hashes)]
 
-    def _keep(self, key: Any, call: Call) -> Call:
+    def _keep(self, key: Any, call: Call, context: object = None) -> Call:
         if len(self._kept) >= _KEPT_MAX:
             self._kept.clear()
+        # The context is kept, too, so that the number in the key stays its own.
+        call.context = context
         self._kept[key] = call
         return call
 

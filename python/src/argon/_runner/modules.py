@@ -68,6 +68,15 @@ class RemoteModules:
         if session is not None and session.unanswered:
             session.forget_unanswered()
 
+    def has_task(self) -> bool:
+        """True while a task runs."""
+        return self._task is not None
+
+    def send_of_task(self, kind: int, body: bytes) -> None:
+        """Sends a message that names the running task; with the lock held."""
+        if self._task is not None:
+            self._channel.send(kind, self._task, body)
+
     def end(self) -> None:
         """No more questions from here on; call it with the lock held."""
         self._task = None

@@ -19,6 +19,7 @@ from .code import Blobs, Metas, check_version
 from . import current
 from .channel import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, RUN_HEAD_BYTES, Closed, WorkerChannel
 from .leftovers import Leftovers
+from .logs import Logs
 from .modules import RemoteModules
 from .process import Handles, end, end_soon, print_error, set_title, status_of
 from .reset import Reset
@@ -56,6 +57,7 @@ class Runner:
         self._modules = RemoteModules(self._channel, self._sessions)
         if not os.environ.pop("ARGON_NO_REMOTE_MODULES", None):
             self._modules.install()
+        self._logs = Logs(self._modules)
         self._reset = Reset()
         self._leftovers = Leftovers()
         self._report = b""
@@ -117,6 +119,7 @@ class Runner:
         self._enter(number[:8], meta)
         self._reset.task(number.hex(), attempt)
         self._modules.begin(about)
+        self._logs.begin(meta)
         status, run_us, result = self._execute(meta, names, codec, payload)
         del payload
         if current.at_end:
@@ -127,6 +130,7 @@ class Runner:
         leaves = self._leftovers.look() and self._is_forked
         report = self._about() if status else b""
         with self._modules.lock:
+            self._logs.send_waiting()
             self._modules.end()
             outcome = _OUTCOME_HEAD.pack(about, status, codec, _LEAVES if leaves else 0, run_us, len(report))
             self._channel.send_outcome(self._leases.output_left(), outcome, report, result)

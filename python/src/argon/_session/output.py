@@ -9,6 +9,7 @@ import codecs
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._outcome import log_records
 from .._wire import protocol as wire
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 GRANT_EVERY_BYTES = 262_144
+#: An OUTPUT frame with it holds a log record.
+LOG_DESCRIPTOR = 3
 
 
 class Print(NamedTuple):
@@ -55,6 +58,11 @@ class Printer:
 
     def write(self, one: Print) -> None:
         """Prints now. A stream that is closed or fails takes nothing; the tasks go on."""
+        if one.descriptor == LOG_DESCRIPTOR:
+            log_records.hand_over(one.text, one.task, one.context)
+            return
+        if one.descriptor not in (1, 2):
+            return
         stream = sys.stderr if one.descriptor == 2 else sys.stdout
         if stream is None:
             return

@@ -35,6 +35,7 @@ const FILES: &[(&str, &str)] = embedded![
     "_runner/failures.py",
     "_runner/leases.py",
     "_runner/leftovers.py",
+    "_runner/logs.py",
     "_runner/modules.py",
     "_runner/process.py",
     "_runner/reset.py",
