@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import textwrap
 import types
@@ -16,7 +17,7 @@ import pytest
 from cloudpickle import cloudpickle
 
 import argon
-from argon._code import shipping
+from argon._code import own_modules, shipping
 
 SETTINGS = """
 RATE = 1
@@ -89,6 +90,21 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         del sys.modules[name]
         registered.discard(name)
     shipping._kept.clear()
+
+
+@pytest.fixture
+def colorsys_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A file beside the program with the name of a module of the standard library."""
+    (tmp_path / "colorsys.py").write_text("def mine():\n    return 'mine'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = sys.modules.pop("colorsys", None)
+    own_modules._known.pop("colorsys", None)
+    yield
+    sys.modules.pop("colorsys", None)
+    if before is not None:
+        sys.modules["colorsys"] = before
+    own_modules._known.pop("colorsys", None)
+    own_modules._to_be_loaded.discard("colorsys")
 
 
 def told(function: Any) -> list[str]:
@@ -188,29 +204,23 @@ def test_a_module_that_imports_one_that_is_sent_by_value_is_named(client: Any, m
     assert told(pricing.by_function) == [] and client.queue(pricing.by_function, 1) == 5
 
 
-# kind: modules that changed | a module beside the script that has the name of one of the standard library | loud | a
-#    warning tells which of them a worker takes
-def test_a_module_with_a_name_of_the_standard_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "colorsys.py").write_text("def mine():\n    return 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    argon._code.changed_modules._is_users.pop("colorsys", None)  # type: ignore[attr-defined]
-    colorsys: Any = __import__("colorsys")
-    (text,) = told(lambda: [colorsys.mine()])
-    assert f"colorsys is {tmp_path}/colorsys.py here" in text and "standard library" in text
-    argon._code.changed_modules._told.clear()  # type: ignore[attr-defined]
-    argon._code.changed_modules._is_users.clear()  # type: ignore[attr-defined]
+# kind: modules that changed | a module beside the script that has the name of one of the standard library | right | a
+#    worker takes the program's, as the program does
+def test_a_module_with_a_name_of_the_standard_library_is_the_programs(client: Any, colorsys_here: Any) -> None:
+    colorsys: Any = importlib.import_module("colorsys")
+    assert told(lambda: [colorsys.mine()]) == []
+    assert client.queue(colorsys.mine) == "mine"
+    assert client.queue(lambda: [colorsys.mine()]) == ["mine"]
 
 
-# kind: modules that changed | the same with an `import` statement within the function | loud | the same warning, whether
-#    the program has loaded its module or not; an attribute of that name is not an import
+# kind: modules that changed | the same with an `import` statement within the function | right | the same, whether the
+#    program has loaded its module or not
 @pytest.mark.parametrize("is_loaded", [False, True])
-def test_an_import_within_a_function_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_loaded: bool) -> None:
-    (tmp_path / "colorsys.py").write_text("def mine():\n    return 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+def test_an_import_within_a_function_finds_the_programs_module(
+    client: Any, colorsys_here: Any, is_loaded: bool
+) -> None:
     if is_loaded:
-        monkeypatch.setitem(sys.modules, "colorsys", importlib.import_module("colorsys"))
+        importlib.import_module("colorsys")
 
     def nested() -> Any:
         def inner() -> Any:
@@ -220,19 +230,33 @@ def test_an_import_within_a_function_is_told(tmp_path: Path, monkeypatch: pytest
 
         return inner()
 
-    def plain(item: Any) -> Any:
-        import json
+    assert client.queue(nested) == "mine"
+    assert is_loaded or "colorsys" not in sys.modules
 
-        return json.dumps(item.colorsys)
 
-    assert told(plain) == []
-    (text,) = told(nested)
-    assert f"colorsys is {tmp_path}/colorsys.py here" in text and "Call the file something else: an import" in text
-    assert told(nested) == []
-    argon._code.changed_modules._told.clear()  # type: ignore[attr-defined]
-    argon._code.changed_modules._is_users.clear()  # type: ignore[attr-defined]
-    if not is_loaded:
-        assert "colorsys" not in sys.modules
+# kind: modules that changed | a file that was edited after the program has loaded it, and before the first task needs it |
+#    loud | the module is refused in words; nothing of the new text runs
+def test_a_file_that_was_edited_after_it_was_loaded_is_refused(client: Any, modules: Any) -> None:
+    settings, _ = modules
+    file = Path(settings.__file__)
+    file.write_text(file.read_text() + "\n\ndef another():\n    return 1\n\n\nRATE = 178\n")
+    with pytest.raises(ModuleNotFoundError, match="has changed since this program loaded it: restart"):
+        client.queue(settings.rate)
+    importlib.reload(settings)
+    assert client.queue(settings.rate) == 178
+
+
+# kind: modules that changed | a file that is edited while the program runs, after a first task has got its text | right |
+#    all tasks of the program see the text that was loaded
+def test_all_tasks_of_a_program_see_one_text(client: Any, modules: Any) -> None:
+    settings, _ = modules
+    before = client.queue(settings.rate)
+    file = Path(settings.__file__)
+    file.write_text(file.read_text().replace("RATE = ", "RATE = 100 + "))
+    # Another runner, which has not got the text yet.
+    with pytest.raises(argon.Died):
+        client.queue(os._exit, 3)
+    assert client.queue(settings.rate) == before
 
 
 # kind: modules that changed | a file that was changed and loaded again with `importlib.reload` | right | it is compared

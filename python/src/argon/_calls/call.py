@@ -65,7 +65,14 @@ class Calls:
             raise CannotTravel(str(problem)) from problem.__cause__
         meta = prepared.meta
         context = settings.current()
-        key = (prepared.blob, meta.get("call"), meta.get("modules"), id(context) if context else 0, flags)
+        key = (
+            prepared.blob,
+            meta.get("call"),
+            meta.get("modules"),
+            meta.get("own"),
+            id(context) if context else 0,
+            flags,
+        )
         call = self._kept.get(key)
         if call is None:
             blobs = () if prepared.blob is None else (_blob([prepared.blob]), *self._blobs(prepared.shared))

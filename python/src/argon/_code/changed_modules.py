@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Union
 
 from ..errors import ModuleChanged
-from . import source_names
+from . import own_modules, source_names
 
 _FUNCTIONS_MAX = 64
 _ITEMS_MAX = 1000
@@ -33,7 +33,6 @@ _Place = tuple[_Holder, str, Any]
 
 #: By function, what it finds in the user's modules.
 _places: weakref.WeakKeyDictionary[Any, list[_Place]] = weakref.WeakKeyDictionary()
-_is_users: dict[str, bool] = {}
 _told: set[str] = set()
 
 
@@ -65,10 +64,6 @@ def _judged(function: types.FunctionType, is_by_value: Callable[[str], bool]) ->
             continue
         seen.add((id(holder), name))
         if not name:
-            if _is_of_standard_library(module.__name__):
-                _tell_of_name(
-                    module.__name__, module.__file__, f", or send it with client.by_value({module.__name__!r})"
-                )
             continue
         value = vars(holder).get(name, _MISSING)
         if isinstance(holder, type):
@@ -76,7 +71,7 @@ def _judged(function: types.FunctionType, is_by_value: Callable[[str], bool]) ->
         else:
             path, texts = (
                 f"{module.__name__}.{name}",
-                source_names.of_module(module) if _is_of_user(module) else source_names.Names(),
+                source_names.of_module(module) if own_modules.is_own(module) else source_names.Names(),
             )
         written = texts.get(name, source_names.UNKNOWN)
         if value is not _MISSING and path not in _told and _differs(module, name, value, written):
@@ -105,7 +100,7 @@ def _found_by(function: types.FunctionType, is_by_value: Callable[[str], bool]) 
     while left:
         one, is_by_name = left.pop()
         names = set(_names(one.__code__))
-        _look_at_imports(one.__code__, names)
+        _note_imports(one.__code__, names)
         own = sys.modules.get(one.__module__) if isinstance(one.__module__, str) else None
         if own is not None and vars(own) is not one.__globals__:
             own = None
@@ -113,7 +108,7 @@ def _found_by(function: types.FunctionType, is_by_value: Callable[[str], bool]) 
         is_by_name = is_by_name or (own is not None and "<" not in one.__qualname__ and _is_imported(own, is_by_value))
 
         def is_judged(module: Any, is_by_name: bool = is_by_name) -> bool:
-            is_module = isinstance(module, types.ModuleType) and _is_of_user(module)
+            is_module = isinstance(module, types.ModuleType) and own_modules.is_own(module)
             return is_module and (is_by_name or not is_by_value(module.__name__))
 
         def reader_of(module: types.ModuleType, own: Any = own) -> str:
@@ -138,7 +133,7 @@ def _found_by(function: types.FunctionType, is_by_value: Callable[[str], bool]) 
                 inner = [name for name in names if name in vars(value)]
                 yield from (_Found(value, name, value, reader_of(value)) for name in inner)
                 called += [vars(value)[name] for name in inner]
-            elif isinstance(value, types.ModuleType) and not _is_of_user(value):
+            elif isinstance(value, types.ModuleType) and not own_modules.is_own(value):
                 # Of modules that are installed only what the program put there is looked at.
                 yield from (_Found(value, name, value, value.__name__) for name in names if name in vars(value))
             else:
@@ -149,7 +144,7 @@ def _found_by(function: types.FunctionType, is_by_value: Callable[[str], bool]) 
             if kind in met or not isinstance(home, types.ModuleType):
                 continue
             met.add(kind)
-            if kind.__module__ == "__main__" or _is_of_user(home):
+            if kind.__module__ == "__main__" or own_modules.is_own(home):
                 # Looked at in turn, for what they are made of.
                 called += [vars(kind)[name] for name in (*names, "__init__", "__call__") if name in vars(kind)]
                 if is_judged(home):
@@ -193,28 +188,6 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-@functools.lru_cache(maxsize=1)
-def _not_of_user() -> tuple[str, ...]:
-    """Folders of the standard library, of installed packages, and of this one."""
-    import sysconfig
-
-    paths = sysconfig.get_paths()
-    folders = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return (*(os.path.realpath(folder) + os.sep for folder in folders), os.path.realpath(_OWN) + os.sep)
-
-
-def _is_of_user(module: types.ModuleType) -> bool:
-    """True for a module that a worker would import, and that is neither installed nor ours."""
-    name = module.__name__
-    known = _is_users.get(name)
-    if known is None:
-        file = getattr(getattr(module, "__spec__", None), "origin", None) or ""
-        path = os.path.realpath(file)
-        known = file.endswith(".py") and not path.startswith(_not_of_user()) and name != "__main__"
-        _is_users[name] = known
-    return known
-
-
 def _differs(module: types.ModuleType, name: str, value: Any, written: Any) -> bool:
     if any(kind.__module__ == "unittest.mock" for kind in type(value).__mro__):
         return True
@@ -240,19 +213,17 @@ def _is_of_standard_library(name: str) -> bool:
     return name.partition(".")[0] in getattr(sys, "stdlib_module_names", ())
 
 
-def _look_at_imports(code: types.CodeType, names: set[str]) -> None:
-    """Warns of `import` statements within a function that find a file of the user here, and not there."""
+def _note_imports(code: types.CodeType, names: set[str]) -> None:
+    """Notes `import` statements within a function that find a file of the user here: a worker takes it from here."""
     for name in filter(_is_of_standard_library, names):
         top = name.partition(".")[0]
         try:
             spec = sys.modules[top].__spec__ if top in sys.modules else importlib.util.find_spec(top)
         except (ValueError, ImportError, AttributeError):
             continue
-        file = getattr(spec, "origin", None) or ""
-        is_users = file.endswith(".py") and not os.path.realpath(file).startswith(_not_of_user())
         # Names of attributes are among these: what is imported takes longer to find out.
-        if is_users and name in _imports(code):
-            _tell_of_name(top, file, ": an import within a function is done there")
+        if own_modules.is_own_file(getattr(spec, "origin", None) or "") and name in _imports(code):
+            own_modules.add(top)
 
 
 def _imports(code: types.CodeType) -> Iterator[str]:
@@ -262,15 +233,6 @@ def _imports(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _imports(constant)
-
-
-def _tell_of_name(name: str, file: str | None, rest: str) -> None:
-    if name not in _told:
-        _told.add(name)
-        _tell(
-            f"{name} is {file} here, and the standard library has a module of that name, which a worker takes instead. "
-            f"Call the file something else{rest}"
-        )
 
 
 def _warn(path: str, value: Any, written: Any, reader: str) -> None:

@@ -7,6 +7,7 @@ since.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.machinery
 import importlib.util
 import re
@@ -16,12 +17,16 @@ from json import loads as json_loads
 from pathlib import Path
 from typing import Any
 
+from . import loaded_text
+
 #: An answer is one frame.
 ANSWER_BYTES_MAX = (1 << 20) - 1024
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 #: What was given away: the name of a module and the spec under which it was loaded here.
 _given: dict[str, Any] = {}
+#: The text of each, for the spec under which it was loaded: all tasks of one program see the same.
+_texts: dict[str, tuple[Any, str]] = {}
 _generation = 0
 
 
@@ -29,11 +34,15 @@ class NotGiven(LookupError):
     """Why a module is not given, in words."""
 
 
+class Changed(LookupError):
+    """The file of a module is not what this program has loaded, in words."""
+
+
 def answer(name: str) -> bytes | None:
     """The answer for a module, or None if it cannot be given."""
     try:
         return _answer(name)
-    except NotGiven:
+    except (NotGiven, Changed):
         return None
 
 
@@ -44,6 +53,9 @@ def reply(question: bytes) -> tuple[bool, bytes]:
         if not isinstance(asked, dict) or asked.get("kind") != "python-module":
             raise NotGiven("this client answers only for Python modules")
         return True, _answer(asked.get("name"))
+    except Changed as why:
+        # Not a no: a worker that has such a file itself must not take that instead.
+        return True, json_dumps({"refused": str(why)}).encode()
     except NotGiven as why:
         return False, str(why).encode()
     except ValueError:
@@ -51,15 +63,20 @@ def reply(question: bytes) -> tuple[bool, bytes]:
 
 
 def generation() -> int:
-    """A number that grows when a module that was given away has been loaded again: what workers have of it is old."""
+    """A number that grows when a module that was given away has been loaded again: what workers have of it is old.
+
+    In a task it begins with that of the task's own client, because both have the same modules.
+    """
     global _generation
+    runner = sys.modules.get("_argon._runner.current")
+    base: int = 0 if runner is None else getattr(runner, "generation", 0)
     for name, spec in list(_given.items()):
         module = sys.modules.get(name)
         if module is not None and module.__spec__ is not spec:
             if spec is not None:
                 _generation += 1
             _given[name] = module.__spec__
-    return _generation
+    return base + _generation
 
 
 def _answer(name: object) -> bytes:
@@ -73,11 +90,34 @@ def _answer(name: object) -> bytes:
         # A namespace package is a folder without text.
         source, file = "", None
     else:
-        source, file = _source(name, spec), spec.origin
-    text = json_dumps({"package": is_package, "file": file, "source": source}).encode()
+        source, file = _text(name, spec), spec.origin
+    digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
+    text = json_dumps({"package": is_package, "file": file, "source": source, "sha256": digest}).encode()
     if len(text) > ANSWER_BYTES_MAX:
         raise NotGiven(f"its text is longer than {ANSWER_BYTES_MAX} bytes; install it on the worker")
     _given[name] = getattr(sys.modules.get(name), "__spec__", None)
+    return text
+
+
+def _text(name: str, spec: importlib.machinery.ModuleSpec) -> str:
+    """The text that this program has loaded, or would load. Raises NotGiven, and Changed if that is not in the file."""
+    module = sys.modules.get(name)
+    loaded = getattr(module, "__spec__", None)
+    known = _texts.get(name)
+    if known is not None and (known[0] is loaded or loaded is None):
+        return known[1]
+    text = _source(name, spec)
+    # Also if it is refused: loaded again, it is another module.
+    _given[name] = loaded
+    if known is not None and known[0] is None and known[1] != text:
+        raise Changed(f"its file {spec.origin} has changed since the first task got its text: restart the program")
+    is_file = module is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader)
+    if is_file and not loaded_text.is_text_of(sys.modules[name], text, spec.origin or ""):
+        raise Changed(
+            f"its file {spec.origin} has changed since this program loaded it: restart the program, use "
+            f"importlib.reload, or send the module as it is with client.by_value({name!r})"
+        )
+    _texts[name] = loaded, text
     return text
 
 

@@ -15,7 +15,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from ..errors import OptionError
-from . import changed_modules, explain, modules, payloads
+from . import changed_modules, explain, modules, own_modules, payloads
 from .fingerprint import Watch, watch
 from .payloads import CannotTravel
 
@@ -80,6 +80,9 @@ def _meta(is_constant: bool = False) -> dict[str, Any]:
     meta: dict[str, Any] = {"python": PYTHON}
     if is_constant:
         meta["constant"] = True
+    own = own_modules.names()
+    if own:
+        meta["own"] = own
     generation = modules.generation()
     if generation:
         meta["modules"] = generation

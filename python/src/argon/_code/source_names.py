@@ -48,11 +48,19 @@ def of_class(kind: type, module: types.ModuleType) -> Names:
 
 
 def _read(file: str) -> Names:
+    try:
+        with open(file, "rb") as source:
+            return of_text(source.read(_FILE_BYTES_MAX))
+    except OSError:
+        return Names()
+
+
+def of_text(text: bytes | str) -> Names:
+    """What a text says; empty if it cannot be read."""
     import ast
 
     try:
-        with open(file, "rb") as source:
-            tree = ast.parse(source.read(_FILE_BYTES_MAX))
+        tree = ast.parse(text)
         # What an attribute is set to on anything but an instance may be a class's: `cls.count = 1`.
         set_later = {
             node.attr
@@ -62,7 +70,7 @@ def _read(file: str) -> Names:
             and not (isinstance(node.value, ast.Name) and node.value.id == "self")
         }
         return _names(tree, frozenset(), set_later)
-    except (OSError, SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError):
         return Names()
 
 

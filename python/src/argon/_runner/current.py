@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 #: Called when the task has returned, before its process is compared with what it was.
 at_end: set[Callable[[], object]] = set()
+#: Of the modules of the task's client: the tasks of its own client have the same.
+generation = 0
 
 
 def end() -> None:

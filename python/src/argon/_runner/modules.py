@@ -1,8 +1,8 @@
-"""Modules that the worker's machine lacks come from the client of the task.
+"""Modules that come from the client of the task.
 
-Owns the last entry of ``sys.meta_path``: local modules win. One exception stands first: cloudpickle, since only the
-version that wrote the code of a task is sure to read it. ``ARGON_NO_REMOTE_MODULES`` in the environment turns all of
-it off.
+Owns the first entry of ``sys.meta_path``: there the client's own modules win, as they do in its program, and
+cloudpickle, since only the version that wrote the code of a task is sure to read it. Owns the last entry, too, for what
+the worker's machine lacks. ``ARGON_NO_REMOTE_MODULES`` in the environment turns all of it off.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ AGAIN_S = 0.2
 #: The function of the import system that asks finders when a module is to be imported.
 _IMPORT = "_find_and_load_unlocked"
 _ModuleSpec: Any = type(sys.__spec__)
+#: What the runner itself may import later; a program with an own module of such a name could not use this package.
+_NEEDED = frozenset(
+    {"atexit", "gc", "importlib", "io", "json", "linecache", "logging", "re", "resource", "struct"}
+).union({"time", "traceback", "types", "warnings", "weakref", "_argon"}, sys.builtin_module_names, sys.modules)
 
 
 class RemoteModules:
@@ -46,6 +50,9 @@ class RemoteModules:
         self.lock = _thread.allocate_lock()
         self._codes: dict[tuple[str, str], CodeType] = {}
         self._first = _First(self)
+        #: Top-level names of modules that come from the client even if the machine has them; and the meta that says so.
+        self.own: frozenset[str] = frozenset()
+        self._meta: Any = None
         self._is_installed = False
 
     def install(self) -> None:
@@ -59,6 +66,23 @@ class RemoteModules:
         if self._is_installed and (finders[-1:] != [self] or finders[:1] != [self._first]):
             others = [finder for finder in finders if finder is not self and finder is not self._first]
             finders[:] = [self._first, *others, self]
+
+    def take_own(self, meta: dict[str, Any]) -> None:
+        """Takes the names of the client's own modules from a meta."""
+        if meta is self._meta:
+            return
+        self._meta = meta
+        before, self.own = self.own, frozenset(meta.get("own") or ())
+        # One that was found on the machine before the client had its own.
+        for name in list(sys.modules) if self.own - before else ():
+            top = name.partition(".")[0]
+            if top in self.own and top not in before and top not in _NEEDED and not self.is_of_client(name):
+                del sys.modules[name]
+
+    def is_of_client(self, name: str) -> bool:
+        """True if the module was made of the client's text."""
+        session = self._sessions.current
+        return session is not None and name in session.modules
 
     def begin(self, task: bytes) -> None:
         """A task begins; ``task`` is its id and attempt as in ASK."""
@@ -122,6 +146,8 @@ class RemoteModules:
         import json
 
         found = json.loads(text)
+        if "refused" in found:
+            raise ModuleNotFoundError(f"The module {name!r} of the client is not given: {found['refused']}", name=name)
         spec = _ModuleSpec(name, self, origin=found["file"] or "a folder of the client", is_package=found["package"])
         spec.has_location = found["file"] is not None
         spec.loader_state = session.sources[name] = found["source"]
@@ -190,7 +216,8 @@ class _First:
         self._modules = modules
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name == "cloudpickle" or name.startswith("cloudpickle."):
+        top = name.partition(".")[0]
+        if top == "cloudpickle" or (top in self._modules.own and top not in _NEEDED):
             return self._modules.ask(name)
         return None
 

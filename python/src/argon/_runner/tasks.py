@@ -172,7 +172,9 @@ class Runner:
 
     def _enter(self, number: bytes, meta: dict[str, Any]) -> None:
         before = self._sessions.current
-        session = self._sessions.enter(number, meta.get("modules", 0))
+        current.generation = meta.get("modules", 0)
+        session = self._sessions.enter(number, current.generation)
+        self._modules.take_own(meta)
         if session is not before:
             self._metas.forget_functions()
             self._blobs.forget_values()
