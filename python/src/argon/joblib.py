@@ -18,11 +18,12 @@ import weakref
 from typing import Any, Callable
 
 import joblib
-from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
+from joblib.parallel import AutoBatchingMixin, FallbackToBackend, ParallelBackendBase, SequentialBackend
 
 from ._outcome import handover
 from ._wire.address import Addresses
-from .client import Client
+from ._wire.worker_socket import of_environment
+from .client import Client, current_client
 from .deferred import Deferred
 
 __all__ = ["ArgonBackend"]
@@ -57,10 +58,15 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._telling = threading.RLock()
         self._parallels: weakref.WeakSet[Any] = weakref.WeakSet()
         self.parallel: Any = None
+        if nesting_level:
+            # In a task, only what asks for several jobs gets them.
+            self.default_n_jobs = 1
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
         """Called by joblib at the start of a `Parallel` call, or of a `with` block around several."""
         self.parallel = parallel
+        if self.nesting_level and n_jobs == 1:
+            raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         if parallel is not None:
             self._parallels.add(parallel)
         return self.effective_n_jobs(n_jobs)
@@ -98,8 +104,11 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         client = self._connected()
         session = client._session.here()
         # joblib's own object would need joblib there: what it holds is sent instead.
-        task = client._calls.task(client, session, client._calls.of(_run_batch()), (list(func.items),), {})
+        batch = (list(func.items), self.nesting_level or 0)
+        task = client._calls.task(client, session, client._calls.of(_run_batch()), batch, {})
         self._under_way[task] = callback
+        # joblib waits for it by looking again and again.
+        session.lending.begin()
         # joblib takes the next calls from the caller's iterator when it is told, and that may block.
         session.offer(task, callback=lambda one: session.callbacks.call(self._tell, (callback, one), "joblib"))
         return task
@@ -110,7 +119,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             if task not in self._under_way:
                 # Its call was aborted. joblib may be about to begin the next, and would take it for one of that.
                 return
-            del self._under_way[task]
+            self._forget(task)
             try:
                 callback(task)
             except BaseException as problem:
@@ -140,8 +149,12 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         for task, callback in list(self._under_way.items()):
             # Calls of another `Parallel` on this backend go on.
             if getattr(getattr(callback, "parallel", None), "_aborting", True):
-                self._under_way.pop(task, None)
+                self._forget(task)
                 task.cancel()
+
+    def _forget(self, task: Deferred[Any]) -> None:
+        if self._under_way.pop(task, None) is not None:
+            task._session.lending.end()
 
     def terminate(self) -> None:
         """Called at the end of a `Parallel` call: says goodbye, unless the client is the caller's or another call's."""
@@ -152,8 +165,8 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             client.shutdown()
 
     def get_nested_backend(self) -> tuple[Any, int | None]:
-        """Calls of joblib inside of tasks run there, one after another."""
-        return joblib.parallel.SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+        """What joblib asks for calls within a call that it runs here itself."""
+        return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
     def _connected(self) -> Client:
         if self._client is None:
@@ -161,11 +174,62 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         return self._client
 
 
-def _run_batch() -> Callable[[list[Any]], list[Any]]:
+def nested(level: int) -> Any:
+    """In a task of this backend: the configuration by which joblib's calls in it are tasks of the task, too."""
+    if of_environment() is None:
+        # This worker offers its tasks no client.
+        backend: ParallelBackendBase = SequentialBackend(nesting_level=level + 1)
+    else:
+        backend = ArgonBackend(nesting_level=level + 1, client=current_client())
+    return joblib.parallel_config(backend=backend)
+
+
+def _run_batch() -> Callable[[list[Any], int], list[Any]]:
     """Made in a function so that it travels by value: a worker needs neither Argon nor joblib."""
 
-    def run_batch(calls: list[Any]) -> list[Any]:
-        return [function(*args, **kwargs) for function, args, kwargs in calls]
+    def run_batch(calls: list[Any], level: int) -> list[Any]:
+        import contextlib
+        import importlib.util
+        import sys
+
+        def enter() -> None:
+            configured.enter_context(importlib.import_module("argon.joblib").nested(level))
+
+        class WhenLoaded:
+            """Finds joblib as others do, and configures it once it is loaded."""
+
+            def __init__(self, loader: Any = None) -> None:
+                self.loader = loader
+
+            def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+                if name == "joblib" and self in sys.meta_path:
+                    self.remove()
+                    found: Any = importlib.util.find_spec(name)
+                    if found is not None:
+                        found.loader = WhenLoaded(found.loader)
+                    return found
+                return None
+
+            def remove(self) -> None:
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
+
+            def create_module(self, spec: Any) -> Any:
+                return self.loader.create_module(spec)
+
+            def exec_module(self, module: Any) -> None:
+                module.__loader__ = module.__spec__.loader = self.loader
+                self.loader.exec_module(module)
+                enter()
+
+        with contextlib.ExitStack() as configured:
+            if "joblib" in sys.modules:
+                enter()
+            else:
+                waiting = WhenLoaded()
+                sys.meta_path.insert(0, waiting)
+                configured.callback(waiting.remove)
+            return [function(*args, **kwargs) for function, args, kwargs in calls]
 
     return run_batch
 
