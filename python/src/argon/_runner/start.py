@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _files: dict[str, str] = globals().get("files", {})
 _ROOT = "_argon"
+_builtins = dict(vars(sys.modules["builtins"]))
 
 
 class _Embedded:
@@ -36,6 +37,8 @@ class _Embedded:
 
     def exec_module(self, module: "Any") -> None:
         spec = module.__spec__
+        # A copy: a task that patches a builtin breaks its own code, not the runner.
+        module.__dict__["__builtins__"] = _builtins
         exec(compile(spec.loader_state, spec.origin, "exec", dont_inherit=True), module.__dict__)
 
 

@@ -1,0 +1,363 @@
+"""Everything that a task can change in its process, one function for each, and what another session can see of it."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+
+def json_is_patched() -> None:
+    import json
+
+    json.dumps = json.loads = lambda *_, **__: "poison"  # type: ignore[assignment]
+
+
+def builtins_are_patched() -> None:
+    import builtins
+
+    builtins.len = lambda _: 666  # type: ignore[assignment]
+    builtins.poison = True  # type: ignore[attr-defined]
+    builtins.open = None  # type: ignore[assignment]
+
+
+def path_and_modules_are_changed() -> None:
+    import sys
+    import types
+
+    sys.path[:] = ["/poison"]
+    sys.modules["poison_module"] = types.ModuleType("poison_module")
+    sys.modules["textwrap"] = types.ModuleType("textwrap")
+    sys.meta_path.insert(0, object())  # type: ignore[arg-type]
+    sys.path_hooks.clear()
+    sys.argv = ["poison"]
+
+
+def numbers_are_set() -> None:
+    import decimal
+    import locale
+    import random
+
+    decimal.getcontext().prec = 3
+    decimal.DefaultContext.prec = 3
+    decimal.setcontext(decimal.Context(prec=3, rounding=decimal.ROUND_UP))
+    locale.setlocale(locale.LC_ALL, "C")
+    random.seed(1)
+    random.random = lambda: 0.25  # type: ignore[method-assign, assignment]
+
+
+def threads_go_on() -> None:
+    import sys
+    import threading
+    import time
+
+    def print_for_ever() -> None:
+        while True:
+            sys.stdout.write("poison from a thread\n")
+            sys.stdout.flush()
+            time.sleep(0.001)
+
+    for _ in range(3):
+        threading.Thread(target=print_for_ever, daemon=True).start()
+    threading.settrace(lambda *_: None)
+    threading.excepthook = lambda *_: None
+    threading.stack_size(1 << 20)
+
+
+def children_go_on() -> None:
+    import os
+    import subprocess
+    import time
+
+    subprocess.Popen(["sh", "-c", "while :; do echo poison from a child; sleep 0.01; done"])
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+
+
+def timers_run() -> None:
+    import signal
+
+    signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(RuntimeError("poison")))
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF, signal.ITIMER_VIRTUAL):
+        signal.setitimer(timer, 0.05, 0.05)
+
+
+def timers_kill() -> None:
+    import signal
+
+    signal.setitimer(signal.ITIMER_PROF, 0.02, 0.02)
+
+
+def signals_are_handled() -> None:
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    signal.set_wakeup_fd(-1)
+
+
+def exits_are_registered() -> None:
+    import atexit
+    import weakref
+
+    atexit.register(print, "poison at exit")
+    weakref.finalize(atexit, print, "poison")
+
+
+def interpreter_is_set() -> None:
+    import faulthandler
+    import gc
+    import sys
+
+    faulthandler.disable()
+    gc.disable()
+    gc.set_threshold(1, 1, 1)
+    gc.callbacks.append(lambda *_: None)
+    sys.setrecursionlimit(200)
+    sys.setswitchinterval(1.0)
+    sys.settrace(lambda *_: None)
+    sys.setprofile(lambda *_: None)
+    sys.excepthook = sys.displayhook = sys.unraisablehook = lambda *_: None  # type: ignore[assignment]
+    sys.dont_write_bytecode = True
+
+
+def streams_are_replaced() -> None:
+    import io
+    import os
+    import sys
+
+    sys.stdout = sys.stderr = io.StringIO()
+    sys.__stdout__ = None  # type: ignore[misc]
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+
+
+def descriptors_stay_open() -> None:
+    import fcntl
+    import os
+    import socket
+    import sys
+    import tempfile
+
+    file = tempfile.NamedTemporaryFile("w", prefix="poison", delete=False)  # noqa: SIM115
+    file.write("not flushed")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    sys.poison = [file, socket.create_server(("127.0.0.1", 0)), os.pipe()]  # type: ignore[attr-defined]
+    for number in range(200, 230):
+        os.dup2(0, number)
+
+
+def process_is_changed() -> None:
+    import os
+
+    os.umask(0)
+    os.nice(3)
+    os.chdir("/")
+    os.environ["POISON"] = "1"
+    os.environ.pop("PATH", None)
+    os.putenv("LD_PRELOAD_POISON", "1")
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def limits_are_lowered() -> None:
+    import resource
+
+    for name in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(name, (64, resource.getrlimit(name)[1]))
+    resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, 1 << 20))
+
+
+def asyncio_is_set() -> None:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    asyncio.set_event_loop_policy(None)
+    loop.call_soon(print, "poison")
+
+
+def warnings_and_logging_are_set() -> None:
+    import logging
+    import warnings
+
+    warnings.simplefilter("error")
+    warnings.showwarning = warnings.warn = lambda *_, **__: None  # type: ignore[assignment]
+    logging.basicConfig(level=logging.DEBUG, force=True)
+    logging.disable(logging.CRITICAL)
+    logging.getLogger("poison").setLevel(1)
+    logging.setLoggerClass(type("Poisoned", (logging.Logger,), {}))
+
+
+def runner_is_patched() -> None:
+    import sys
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("_argon"):
+            for attribute in list(vars(module)):
+                if attribute.startswith("poison"):
+                    delattr(module, attribute)
+            module.poison = True  # type: ignore[attr-defined]
+
+
+def pickle_is_patched() -> None:
+    import copyreg
+    import pickle
+
+    copyreg.dispatch_table[int] = lambda _: (str, ("poison",))  # type: ignore[assignment, index]
+    pickle.loads = pickle.dumps = None  # type: ignore[assignment]
+
+
+def classes_are_patched() -> None:
+    import collections
+    import datetime
+    import enum
+    import pathlib
+
+    collections.OrderedDict.poison = enum.Enum.poison = pathlib.Path.poison = True  # type: ignore[attr-defined]
+    datetime.datetime = None  # type: ignore[assignment, misc]
+
+
+def network_defaults_are_set() -> None:
+    import socket
+    import time
+
+    socket.setdefaulttimeout(0.001)
+    socket.getaddrinfo = None  # type: ignore[assignment]
+    time.time = time.monotonic = lambda: 0.0  # type: ignore[assignment]
+
+
+def caches_are_filled() -> None:
+    import linecache
+    import re
+    import tempfile
+
+    tempfile.tempdir = "/poison"
+    linecache.cache["poison"] = (1, None, ["poison"], "poison")
+    re.compile = None  # type: ignore[assignment]
+
+
+ALL: list[Callable[[], Any]] = [
+    json_is_patched,
+    builtins_are_patched,
+    path_and_modules_are_changed,
+    numbers_are_set,
+    threads_go_on,
+    children_go_on,
+    timers_run,
+    timers_kill,
+    signals_are_handled,
+    exits_are_registered,
+    interpreter_is_set,
+    streams_are_replaced,
+    descriptors_stay_open,
+    process_is_changed,
+    limits_are_lowered,
+    asyncio_is_set,
+    warnings_and_logging_are_set,
+    runner_is_patched,
+    pickle_is_patched,
+    classes_are_patched,
+    network_defaults_are_set,
+    caches_are_filled,
+]
+
+
+#: RLIMIT_LOCKS and RLIMIT_RSS, which Linux does not use: one of them is the mark of a runner.
+_MARKS = (10, 5)
+
+
+def seen() -> dict[str, Any]:
+    """What a task finds in its process."""
+    import asyncio
+    import atexit
+    import builtins
+    import collections
+    import copyreg
+    import datetime
+    import decimal
+    import enum
+    import faulthandler
+    import gc
+    import json
+    import linecache
+    import locale
+    import logging
+    import os
+    import pathlib
+    import pickle
+    import random
+    import re
+    import resource
+    import signal
+    import socket
+    import sys
+    import tempfile
+    import textwrap
+    import threading
+    import time
+    import warnings
+
+    def name_of(thing: Any) -> str:
+        return f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', type(thing).__qualname__)}"
+
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ARGON_")}
+    status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+    try:
+        os.waitpid(-1, os.WNOHANG)
+        children = True
+    except ChildProcessError:
+        children = False
+    return {
+        "json": json.dumps({"a": json.loads("[1]")}),
+        "builtins": (len("four"), hasattr(builtins, "poison"), name_of(open)),
+        "path": (sys.path, "poison_module" in sys.modules, textwrap.dedent(" a"), len(sys.path_hooks), sys.argv),
+        "meta_path": [name_of(type(one)) if not isinstance(one, type) else name_of(one) for one in sys.meta_path],
+        "decimal": str(decimal.Decimal(1) / 3),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "random": name_of(random.random),
+        "threads": (threading.active_count(), name_of(threading.excepthook), threading.stack_size()),
+        "native threads": status["Threads"].strip(),
+        "children": children,
+        "timers": [
+            signal.getitimer(timer) for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF, signal.ITIMER_VIRTUAL)
+        ],
+        "handlers": [str(signal.getsignal(number)) for number in sorted(signal.valid_signals())],
+        "masks": [status[name].strip() for name in ("SigBlk", "SigIgn", "SigCgt")],
+        "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "at exit": atexit._ncallbacks(),
+        "gc": (gc.isenabled(), gc.get_threshold(), len(gc.callbacks), faulthandler.is_enabled()),
+        "limits of python": (sys.getrecursionlimit(), sys.getswitchinterval(), sys.dont_write_bytecode),
+        "hooks": [name_of(one) for one in (sys.excepthook, sys.displayhook, sys.unraisablehook)],
+        "trace": (sys.gettrace(), sys.getprofile(), threading._trace_hook),  # type: ignore[attr-defined]
+        "streams": [name_of(type(one)) for one in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)],
+        "descriptors": sorted(int(one) for one in os.listdir("/proc/self/fd") if int(one) > 40),
+        "umask": (os.umask(0o22), os.umask(0o22)),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "folder": os.getcwd(),
+        "environment": own,
+        "processors": sorted(os.sched_getaffinity(0)),
+        "limits": [resource.getrlimit(name) for name in range(16) if name not in _MARKS],
+        "asyncio": name_of(type(asyncio.get_event_loop_policy())) if sys.version_info < (3, 14) else None,
+        "warnings": (
+            [(one[0], name_of(one[2])) for one in warnings.filters],
+            name_of(warnings.showwarning),
+            name_of(warnings.warn),
+        ),
+        "logging": (
+            logging.root.level,
+            logging.root.manager.disable,
+            len(logging.root.handlers),
+            logging.getLogger("poison").level,
+            name_of(logging.getLoggerClass()),
+        ),
+        "runner": [name for name, one in sys.modules.items() if name.startswith("_argon") and hasattr(one, "poison")],
+        "pickle": (int in copyreg.dispatch_table, pickle.loads(pickle.dumps(5))),
+        "classes": [
+            *(hasattr(one, "poison") for one in (collections.OrderedDict, enum.Enum, pathlib.Path)),
+            name_of(datetime.datetime),
+        ],
+        "network": (socket.getdefaulttimeout(), name_of(socket.getaddrinfo), time.time() > 1e9),
+        "caches": (tempfile.tempdir, "poison" in linecache.cache, name_of(re.compile)),
+        "identity": (os.getresuid(), os.getresgid(), os.getgroups()),
+    }
