@@ -161,8 +161,11 @@ def test_ended_children_threads_and_closed_files_are_nothing(runner, tmp_path):
         thread.join()
         with open(path, "w") as file:
             file.write("closed")
-        if os.fork() == 0:
-            os._exit(0)  # nobody waits for it
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        # It has ended, and nobody takes its status.
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
     for _ in range(20):
         stays(runner, tidy, str(tmp_path / "file"))
