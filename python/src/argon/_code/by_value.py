@@ -13,7 +13,7 @@ import sys
 import types
 import weakref
 
-from .payloads import CannotTravel, is_found_by_name, reducer_of
+from .reducers import CannotTravel, is_found_by_name, reducer_of
 
 TYPE_CHECKING = False  # As in typing, which would take a third of a runner's start.
 if TYPE_CHECKING:

@@ -8,10 +8,12 @@ carry is handed to ``by_value``, which needs cloudpickle.
 from __future__ import annotations
 
 import _pickle
-import copyreg
 import io
 import struct
 import sys
+
+from .reducers import CannotTravel
+from .reducers import Reducers, is_found_by_name
 
 TYPE_CHECKING = False  # As in typing, which would take a third of a runner's start.
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
     #: Gives the shared value whose blob has this hash.
     Lookup = Callable[[bytes], object]
 
+__all__ = ["CannotTravel", "aside", "dumps", "is_one_part", "joined", "loads", "plain", "split"]
+
 #: ``bytes`` from this size on travel beside the pickle instead of being copied into it.
 ASIDE_BYTES_MIN = 64 << 10
 #: Where the first buffer begins is a multiple of this, so that arrays in it lie well.
 ALIGNMENT = 16
 #: What one bundle may hold; no value needs more.
 PARTS_MAX = 1 << 20
-#: Classes whose way to be pickled is remembered.
-KINDS_MAX = 1000
 #: In which kinds of values ``aside`` may find something.
 _LOOKED_INTO = frozenset((bytes, bytearray, tuple))
 _SIMPLE = frozenset((int, float, str, bool, type(None)))
@@ -39,10 +41,6 @@ _PROTOCOL = 5
 
 _COUNT = struct.Struct(">I")
 _ONE = struct.Struct(">IQ")
-
-
-class CannotTravel(TypeError):
-    """A value cannot be sent to another process. The text names it and says why."""
 
 
 def dumps(value: object, shared: Shared | None = None) -> tuple[list[Buffer], set[bytes]]:
@@ -107,15 +105,6 @@ def _holds_no_alias(value: Any) -> bool:
     return b"getattr" not in _pickle.dumps(value.__self__, _PROTOCOL, buffer_callback=lambda buffer: None)
 
 
-def is_found_by_name(method: Any) -> bool:
-    """Whether a bound method is what its object has under its name: an alias or a decorator may have another there."""
-    try:
-        found = getattr(method.__self__, method.__name__)
-        return type(found) is type(method) and bool(found == method)
-    except Exception:  # Whatever a property raises.
-        return False
-
-
 def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:
     """The value of a bundle. Its big parts stay where they are: the value refers to the buffer.
 
@@ -174,40 +163,8 @@ def joined(pickled: bytes, buffers: list[Any]) -> list[Buffer]:
     return [head, *views]
 
 
-def reducer_of(kind: type) -> Callable[[Any], Any] | None:
-    """How pickle takes instances of a class apart, if that is not the class's own affair."""
-    registered = copyreg.dispatch_table.get(kind)
-    if registered is None and issubclass(kind, BaseException):
-        from . import exceptions
-
-        if not exceptions.is_made_of_args(kind):
-            return exceptions.reduced
-    return registered
-
-
-class _Reducers(dict):  # type: ignore[type-arg]
-    """What the C pickler asks for each object: answers like ``copyreg``, but for exceptions that forget their parts."""
-
-    def __missing__(self, kind: type) -> Callable[[Any], Any]:
-        if issubclass(kind, type):
-            raise KeyError(kind)
-        reduce = reducer_of(kind)
-        if reduce is not None:
-            return reduce
-        # A class that is in no module may be one task's.
-        if getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind:
-            if len(self) >= KINDS_MAX:
-                self.clear()
-            self[kind] = _reduce_as_its_class_says
-        return _reduce_as_its_class_says
-
-
-def _reduce_as_its_class_says(value: Any) -> Any:
-    return value.__reduce_ex__(_PROTOCOL)
-
-
 class _Plain(_pickle.Pickler):
-    dispatch_table = _Reducers()
+    dispatch_table = Reducers()
 
 
 class _Aside:

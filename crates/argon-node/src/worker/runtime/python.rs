@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = embedded![
     "_code/exceptions.py",
     "_code/explain.py",
     "_code/payloads.py",
+    "_code/reducers.py",
     "_exceptions.py",
     "_runner/__init__.py",
     "_runner/channel.py",
