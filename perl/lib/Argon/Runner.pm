@@ -205,7 +205,8 @@ sub _call {
 sub thrown {
     my ($ended, $thrown) = @_;
     return "Can't leave the sub of a task with last, next or redo\n" if !$ended;
-    return defined $thrown && (ref $thrown || length $thrown) ? $thrown : "Died\n";
+    return "Died\n" if !defined $thrown || !ref $thrown && !length $thrown;
+    return ref $thrown ? $thrown : Argon::Runner::Modules::without_line_of_hook($thrown);
 }
 
 sub _prepare {

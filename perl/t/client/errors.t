@@ -48,8 +48,9 @@ my %case = (
     'thrown through'        => sub { eval { die Local::Plain->new(3) }; die $@ },
 );
 for my $name (sort keys %case) {
-    my $here  = error_of($case{$name});
+    # First there: before 5.36 perl gives a number in the code a string when it is printed, and then it cannot travel.
     my $there = error_of(sub { $client->queue($case{$name}) });
+    my $here  = error_of($case{$name});
     is_deeply $there, $here, "an_error_is_as_it_would_have_been_here: $name";
     is ref $there, ref $here, '... of the same class' if ref $here;
 }
@@ -78,6 +79,8 @@ SKIP: {
 }
 SKIP: {
     skip 'Throwable is not installed', 2 if !eval { require Moo; require Throwable::Error; 1 };
+    # Its stack trace holds a code reference, which cannot come back.
+    skip 'this Throwable is older than 1.0', 2 if Throwable::Error->VERSION < 1;
     my $error = error_of(sub { $client->queue(sub { require Throwable::Error; Throwable::Error->throw({ message => 'thrown' }) }) });
     isa_ok $error, 'Throwable::Error', 'what Throwable threw';
     is eval { $error->message }, 'thrown', '... with its message' or diag $error;

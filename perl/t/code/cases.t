@@ -46,6 +46,10 @@ for my $run (@runs) {
     for my $judged (CodeCasesRun::judge(\@cases, $prefix)) {
         my ($verdict, $case) = ($judged->{verdict}, $judged->{case}{name});
         $count{$verdict}++;
+        # An older perl does not know the syntax of some cases.
+        next if $verdict eq 'broken case' && $] < 5.036 && $judged->{expected} =~ /\Adoes not compile/;
+        # Before 5.36 a number that was printed cannot be told from a string that was used as a number.
+        next if $verdict eq 'loud' && $] < 5.036 && $judged->{got} =~ /string ".*" became .* (?:integer|float) /;
         my $is_allowed = $verdict eq 'right' || $verdict eq 'loud' && ($refused{$case} || $remembers{$case} && $name eq 'after a run here');
         ok($is_allowed, "$file, $name: $case is $verdict")
             or diag "expected: $judged->{expected}\ngot:      $judged->{got}";

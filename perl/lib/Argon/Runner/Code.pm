@@ -147,7 +147,7 @@ sub _load {
     (my $file = "$package.pm") =~ s{::}{/}g;
     return 1 if eval { require $file };
     my $here = __FILE__;
-    (my $reason = $@) =~ s/ at \Q$here\E line \d+\.?\n\z/\n/;
+    (my $reason = Argon::Runner::Modules::without_line_of_hook($@)) =~ s/ at \Q$here\E line \d+\.?\n\z/\n/;
     return _refuse("$wanted was asked for: $reason");
 }
 

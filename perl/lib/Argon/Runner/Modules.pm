@@ -131,6 +131,12 @@ sub _ask {
     return $status == ANSWER_YES ? ($bytes, undef) : (undef, $bytes);
 }
 
+# Since 5.38 perl adds a line to what a hook of @INC dies with. It is of no use to who asked for a module.
+sub without_line_of_hook {
+    my ($text) = @_;
+    return $text =~ s/\nINC method hook died--halting \@INC search at .+ line \d+\.\n\z/\n/r;
+}
+
 # Programs test for "Can't locate ... in @INC", so the refusal begins as perl's own message does.
 sub _refuse {
     my ($file, $refusal, $frames) = @_;

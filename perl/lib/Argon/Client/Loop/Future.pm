@@ -14,7 +14,7 @@ use parent -norequire, 'Future';
 sub future {
     my ($deferred, $place, $client) = @_;
     my $future = $INC{'IO/Async/Loop.pm'} ? _of_loop($client->session) : __PACKAGE__->new;
-    $future->set_udata(argon_client => $client);
+    _set_client($future, $client);
     $future->on_cancel(sub { $deferred->cancel });
     $deferred->on_outcome($place, sub { $future->done(@_) if !$future->is_ready },
         sub { $future->fail($_[0] || "$_[0]\n") if !$future->is_ready });
@@ -31,14 +31,27 @@ sub _of_loop {
 sub new {
     my ($class, @arguments) = @_;
     my $self = $class->SUPER::new(@arguments);
-    my $client = ref $class ? $class->udata('argon_client') : undef;
-    $self->set_udata(argon_client => $client) if $client;
+    my $client = ref $class ? _client($class) : undef;
+    _set_client($self, $client) if $client;
     return $self;
+}
+
+# Before 0.49 a future has no place for the data of others, but is always a hash.
+sub _set_client {
+    my ($future, $client) = @_;
+    if   ($future->can('set_udata')) { $future->set_udata(argon_client => $client) }
+    else                             { $future->{argon_client} = $client }
+    return;
+}
+
+sub _client {
+    my ($future) = @_;
+    return $future->can('udata') ? $future->udata('argon_client') : $future->{argon_client};
 }
 
 sub await {
     my ($self) = @_;
-    my $session = $self->udata('argon_client')->session;
+    my $session = _client($self)->session;
     my $long    = Argon::Client::Wait::Long->new($session);
     my $lends   = Argon::Client::Wait::Lends->new($session);
     # Who leaves by an exception, such as the end of a time limit, cancels what was waited for.

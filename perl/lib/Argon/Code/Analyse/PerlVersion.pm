@@ -66,6 +66,24 @@ sub features {
     return @{ $feature::feature_bundle{$name} || [] };
 }
 
+# Features that take something away when they are off: every perl that does not know one behaves as if it was on.
+my @OF_OLDER_PERLS = qw(apostrophe_as_package_separator bareword_filehandles indirect multidimensional smartmatch);
+
+# Text that turns exactly these features on, where the code is compiled: of those that only newer perls know, the ones that
+# are on here, or are not known here, are on there if they are known there.
+sub import_of {
+    my (@features) = @_;
+    my %is_on = map { $_ => 1 } @features;
+    # The program may have changed $".
+    my $lasting = join q{ }, grep { $is_on{$_} || !exists $feature::feature{$_} } @OF_OLDER_PERLS;
+    delete @is_on{@OF_OLDER_PERLS};
+    my $named = join q{ }, sort keys %is_on;
+    return length $named ? "feature->import(qw($named))" : q{} if !length $lasting;
+    # An empty list is an error.
+    return "for (qw($lasting)) { feature->import(\$_) if exists \$feature::feature{\$_} }" if !length $named;
+    return "feature->import(qw($named), grep { exists \$feature::feature{\$_} } qw($lasting))";
+}
+
 sub default_features { return @{ $feature::feature_bundle{default} || [] } }
 
 1;

@@ -61,7 +61,8 @@ sub change {
     if (!$from || $from->{features} ne $to->{features}) {
         my $default = join ' ', sort { $a cmp $b } Argon::Code::Analyse::PerlVersion::default_features();
         $text .= 'BEGIN { feature->unimport' . ($to->{features} eq $default ? ' }' : "(':all') }");
-        $text .= "BEGIN { feature->import(qw($to->{features})) }" if $to->{features} ne '' && $to->{features} ne $default;
+        $text .= 'BEGIN { ' . Argon::Code::Analyse::PerlVersion::import_of(split q{ }, $to->{features}) . ' }'
+            if $to->{features} ne $default;
     }
     if (!$from || $from->{hash} ne $to->{hash}) {
         my $keep = Argon::Code::Analyse::PerlVersion::FEATURES_IN_HINT_HASH ? 'grep { !/^feature_/ } ' : '';
