@@ -5,8 +5,10 @@ Every public module of the standard library stands in one of the two lists; test
 
 from __future__ import annotations
 
+import importlib.util
+
 #: Their functions depend on their arguments only.
-PURE = [
+_PURE = [
     "abc",
     "argparse",
     "array",
@@ -131,6 +133,8 @@ PURE = [
     "gzip",
     "zoneinfo",
 ]
+#: Without those that this Python has no longer.
+PURE = [name for name in _PURE if importlib.util.find_spec(name.partition(".")[0])]
 
 #: Why others are not called with whatever arguments come along.
 EXCLUDED = {

@@ -210,7 +210,20 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_of_standard_library(name: str) -> bool:
-    return name.partition(".")[0] in getattr(sys, "stdlib_module_names", ())
+    return name.partition(".")[0] in _standard_library()
+
+
+@functools.cache
+def _standard_library() -> frozenset[str]:
+    """Python lists its modules since 3.10; before, they are those that are built in and those of its folders."""
+    if sys.version_info >= (3, 10):
+        return sys.stdlib_module_names
+    names = set(sys.builtin_module_names)
+    folder = os.path.dirname(os.__file__)
+    for place in (folder, os.path.join(folder, "lib-dynload")):
+        if os.path.isdir(place):
+            names.update(name.partition(".")[0] for name in os.listdir(place))
+    return frozenset(names)
 
 
 def _note_imports(code: types.CodeType, names: set[str]) -> None:
