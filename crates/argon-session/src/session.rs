@@ -110,7 +110,7 @@ impl Machine for SessionState {
             Input::DialFailed { why, advice, is_final } => {
                 self.on_dial_failed(now, why, &advice, is_final, out);
             }
-            Input::MisplacedFrameReceived { why } => self.on_refused(now, &why, out),
+            Input::MisplacedFrameReceived { why } => self.on_refused(now, &why, false, out),
             Input::ConnectionLost => self.on_connection_lost(out),
         }
     }

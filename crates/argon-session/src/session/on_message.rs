@@ -2,6 +2,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::{Control, Incoming, Output};
+use argon_proto::handshake::RefusalCode;
 use argon_proto::{Outcome, Status, TaskId, Time};
 
 use super::SessionState;
@@ -20,7 +21,9 @@ impl SessionState {
             Incoming::Message(message) => self.on_other_message(now, message, out),
             Incoming::Control(Control::Ping(token)) => out.frames.push(&Control::Pong(token)),
             Incoming::Control(Control::Pong(_)) => {}
-            Incoming::Control(Control::Refused(refusal)) => self.on_refused(now, &refusal.message, out),
+            Incoming::Control(Control::Refused(refusal)) => {
+                self.on_refused(now, &refusal.message, refusal.code == RefusalCode::Busy, out);
+            }
         }
     }
 

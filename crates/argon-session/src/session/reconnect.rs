@@ -86,6 +86,13 @@ impl Reconnect {
         self.first_until.is_some_and(|until| is_final || until <= now)
     }
 
+    /// The manager asked this client to come back later, after it had let it in.
+    pub(super) fn postponed(&mut self, now: Time) {
+        self.tries = self.tries.saturating_add(1);
+        self.next = self.next.wrapping_add(1);
+        self.pause(now);
+    }
+
     /// The manager refused this client after it had let it in. True if that happened too often.
     pub(super) fn refused(&mut self, now: Time, has_served: bool) -> bool {
         self.refusals = if has_served { 1 } else { self.refusals + 1 };
@@ -135,14 +142,16 @@ impl SessionState {
         self.look(now, out);
     }
 
-    /// The manager ends the connection in words.
-    pub(super) fn on_refused(&mut self, now: Time, why: &str, out: &mut Out) {
+    /// The manager ends the connection in words. If it is busy, another try may succeed.
+    pub(super) fn on_refused(&mut self, now: Time, why: &str, is_busy: bool, out: &mut Out) {
         let has_served = self.forget_connection();
         out.effects.push(Effect::Disconnect);
         if self.is_ended() {
             return;
         }
-        if self.reconnect.refused(now, has_served) {
+        if is_busy {
+            self.reconnect.postponed(now);
+        } else if self.reconnect.refused(now, has_served) {
             let message = format!("the manager refuses this client again and again: {why}");
             self.end(ErrorKind::Unreachable, &message, None, out);
         }

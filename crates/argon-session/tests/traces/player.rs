@@ -154,8 +154,8 @@ impl Player {
         let message = match word {
             "PING" => return self.receive(Incoming::Control(Control::Ping(7))),
             "REFUSED" => {
-                return self
-                    .receive(Incoming::Control(Control::Refused(Refusal::new(RefusalCode::Credit, "no"))));
+                let code = if words.plain[0] == "busy" { RefusalCode::Busy } else { RefusalCode::Credit };
+                return self.receive(Incoming::Control(Control::Refused(Refusal::new(code, "no"))));
             }
             "OUTCOME" => ToClient::Outcome(self.outcome(words)),
             "ACCEPTED" => ToClient::Accepted(vec![self.id(words.plain[0])]),

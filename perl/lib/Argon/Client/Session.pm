@@ -322,7 +322,7 @@ sub _lose {
     $self->release_loops;
     $link->close;
     @{$self}{qw(link in_flight)} = (undef, 0);
-    return $self->{reconnect}->lost($link->broken, $self->{refusals});
+    return $self->{reconnect}->lost($link->broken, $self->{refusals}, $link->{refused});
 }
 
 # How long this round may wait: the caller's limit, the next timer, the time after which silence means death.

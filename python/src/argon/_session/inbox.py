@@ -105,9 +105,11 @@ def _handle(session: Session, connection: Connection, kind: int, body: bytes) ->
         _on_reply(session, body)
     elif kind == wire.GOODBYE:
         connection.broken = connection.broken or f"the manager said goodbye: {_field(body, 'reason')}"
+    elif kind == wire.REFUSED and connection.refused:
+        pass  # What follows on this connection is refused, too, and says nothing.
     elif kind == wire.REFUSED:
-        connection.refused = True
-        reason = f"the manager refused ({_field(body, 'code')}): {_field(body, 'message')}"
+        connection.refused = _field(body, "code")
+        reason = f"the manager refused ({connection.refused}): {_field(body, 'message')}"
         connection.broken = connection.broken or reason
     elif kind != wire.PONG:
         connection.broken = connection.broken or f"the manager sent a frame of kind 0x{kind:02x}"

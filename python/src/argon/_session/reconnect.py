@@ -81,10 +81,14 @@ class Reconnect:
         self.connected, self.tries, self.since = True, 0, None
         return found
 
-    def lost(self, reason: str, was_refused: bool) -> None:
-        """The connection ended: the manager may be back already, but not one that has refused us."""
-        self.refusals = self.refusals + 1 if was_refused else 0
-        self.next_at = monotonic() + PAUSE_S_MAX * random() if was_refused else 0.0
+    def lost(self, reason: str, refused: str) -> None:
+        """The connection ended: the manager may be back already, but not one that has refused us, with this code.
+
+        One that is busy may let this client in the next time.
+        """
+        if refused != "busy":
+            self.refusals = self.refusals + 1 if refused else 0
+        self.next_at = monotonic() + PAUSE_S_MAX * random() if refused else 0.0
         if self.refusals >= REFUSALS_MAX:
             self.refusals = 0
             raise Unreachable(f"The connection is refused again and again: {reason}")

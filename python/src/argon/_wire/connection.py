@@ -62,7 +62,8 @@ class Connection:
         # The hashes of the blobs that were sent.
         self.blobs: set[bytes] = set()
         self.broken: str | None = None
-        self.refused = False
+        # The code with which the manager refused this client.
+        self.refused = ""
         self.closed = False
 
     def __del__(self) -> None:

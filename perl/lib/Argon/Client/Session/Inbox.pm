@@ -176,9 +176,13 @@ sub _on_reply {
 
 sub _on_refused {
     my ($session, $link, $body) = @_;
-    $session->{refusals}++;
+    # What follows on this connection is refused, too, and says nothing.
+    return if $link->{refused};
+    my $code = _field($body, 'code');
+    # One that is busy may let this client in the next time.
+    $session->{refusals}++ if $code ne 'busy';
     $link->{refused} = 1;
-    $link->{broken} ||= 'the manager refused (' . _field($body, 'code') . '): ' . _field($body, 'message');
+    $link->{broken} ||= "the manager refused ($code): " . _field($body, 'message');
     return;
 }
 

@@ -90,9 +90,9 @@ sub wishes {
 
 # The connection ended. A manager that refuses again and again, after it has let us in, will not change its mind.
 sub lost {
-    my ($self, $reason, $refusals) = @_;
+    my ($self, $reason, $refusals, $is_refused) = @_;
     # At once after a loss: the manager may be back already. Not so after a refusal.
-    $self->{next_at} = $refusals ? Time::HiRes::time() + $PAUSE_S_MAX * rand : 0;
+    $self->{next_at} = $is_refused ? Time::HiRes::time() + $PAUSE_S_MAX * rand : 0;
     die Argon::Error->new(kind => 'unreachable', message => "The connection is refused again and again: $reason")
         if $refusals >= $REFUSALS_MAX;
     return;
