@@ -23,6 +23,7 @@ mod keys;
 mod loss;
 mod manager_kills;
 mod map_commands;
+mod nested;
 mod outputs;
 mod partitions;
 mod reconnect_storm;

@@ -9,7 +9,7 @@ use argon_tests::{Cluster, Finished, Process, wait_for};
 use crate::support::{counts, lines};
 
 /// The folder of the program's executables. nextest has built them before; another way to start this test builds them now.
-fn built() -> PathBuf {
+pub(crate) fn built() -> PathBuf {
     built_in("debug")
 }
 

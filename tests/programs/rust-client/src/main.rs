@@ -47,6 +47,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "nested" => nested::nested(&client, &more[0]).await,
         "shared" => shared(&client).await,
         "other-languages" => other_languages(&client).await,
+        "fib" => {
+            println!("{}", client.queue(fib(more[0].parse()?)).await?);
+            Ok(())
+        }
+        "sort" => sort(&client).await,
         "load" => load(&client, &more[0], more[1].parse()?).await,
         "submit" => {
             println!("{}", client.submit(add(20, 22)).await?);
@@ -81,6 +86,15 @@ async fn values(client: &Client) -> Result<(), Box<dyn Error>> {
         assert_ne!(client.queue(wander()).await?, std::path::Path::new("/proc"));
     }
     println!("values");
+    Ok(())
+}
+
+async fn sort(client: &Client) -> Result<(), Box<dyn Error>> {
+    let numbers: Vec<u64> = (0..400).map(|n| n * 7919 % 1009).collect();
+    let mut expected = numbers.clone();
+    expected.sort_unstable();
+    assert_eq!(client.queue(quicksort(numbers)).await?, expected);
+    println!("sorted");
     Ok(())
 }
 

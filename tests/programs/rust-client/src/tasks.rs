@@ -110,3 +110,33 @@ pub fn says(word: String) {
 pub fn bytes(length: usize) -> Vec<u8> {
     vec![7; length]
 }
+
+/// By tasks of tasks, each of which waits for two.
+#[argon::task]
+pub fn fib(n: u64) -> Result<u64, String> {
+    if n < 2 {
+        return Ok(n);
+    }
+    let client = argon::current_client().map_err(|error| error.to_string())?;
+    let smaller = client.defer(fib(n - 2));
+    let larger = client.queue(fib(n - 1)).map_err(|error| error.to_string())?;
+    Ok(larger + smaller.wait().map_err(|error| error.to_string())?)
+}
+
+/// Each part is sorted by a task of its own, unless it is small.
+#[argon::task]
+pub fn quicksort(mut numbers: Vec<u64>) -> Result<Vec<u64>, String> {
+    if numbers.len() < 16 {
+        numbers.sort_unstable();
+        return Ok(numbers);
+    }
+    let client = argon::current_client().map_err(|error| error.to_string())?;
+    let pivot = numbers[numbers.len() / 2];
+    let part = |keep: fn(u64, u64) -> bool| numbers.iter().copied().filter(|n| keep(*n, pivot)).collect::<Vec<_>>();
+    let less = client.defer(quicksort(part(|n, pivot| n < pivot)));
+    let more = client.defer(quicksort(part(|n, pivot| n > pivot)));
+    let mut sorted = less.wait().map_err(|error| error.to_string())?;
+    sorted.extend(part(|n, pivot| n == pivot));
+    sorted.extend(more.wait().map_err(|error| error.to_string())?);
+    Ok(sorted)
+}
