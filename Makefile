@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build test demo chaos bench bench-peers compare-peers soak lint fmt docs doc clean
+.PHONY: help setup setup-to-build build test test-versions demo chaos bench bench-peers compare-peers soak lint fmt docs doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -25,6 +25,9 @@ build: setup-to-build ## compile the binary: target/release/argon
 
 test: setup ## run every check and test; ends with what failed
 	@scripts/check
+
+test-versions: ## run the Perl and Python tests with perl 5.32 and 5.40, Python 3.9 and 3.13, and between them (root; 20 minutes)
+	@scripts/setup versions && scripts/test-versions $(PARTS)
 
 demo: setup-to-build ## see a manager and two workers do real work
 	@scripts/demo

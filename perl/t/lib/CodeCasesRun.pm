@@ -51,7 +51,9 @@ sub judge {
 sub _role {
     my ($role, $folder, @files) = @_;
     return unless @files;
-    system($^X, "-I$lib", "-I$here", '-e', 'require CodeCases; CodeCases::main(@ARGV)', $role, $folder, @files) == 0
+    # The other perl of maint/cases-between.pl.
+    my $perl = $role eq 'there' && $ENV{ARGON_PERL_THERE} ? $ENV{ARGON_PERL_THERE} : $^X;
+    system($perl, "-I$lib", "-I$here", '-e', 'require CodeCases; CodeCases::main(@ARGV)', $role, $folder, @files) == 0
         or die "the role $role failed with status $?";
     return;
 }
