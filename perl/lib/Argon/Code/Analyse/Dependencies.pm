@@ -36,7 +36,7 @@ my %MATCHES = map { $_ => 1 } qw(match subst trans transr);
 
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
 #   classes => { name => is_certain }, evaluates_text => bool, has_state => bool, uses_autodie => bool,
-#   loads => bool, has_match => bool, reads_match => '$1', has_eval => bool, reads_error => '$@' }
+#   loads => bool, requires => { 'Some/Module.pm' => 1 }, has_match => bool, reads_match => '$1', has_eval => bool, reads_error => '$@' }
 sub of {
     my ($cv) = @_;
     my $found = { captures => [], globs => {}, classes => {}, evaluates_text => 0, has_state => 0 };
@@ -149,6 +149,7 @@ sub _operations {
         elsif ($name =~ /\A(?:entertry|entersub|require|dofile)\z/) {
             $found->{has_eval} = 1;
             $found->{loads} ||= $name eq 'require';
+            _required($cv, $op, $found) if $name eq 'require';
         }
         elsif ($READS_SETTING{$name}) { $found->{globs}{"main::$_"}{SCALAR} = 1 for @{ $READS_SETTING{$name} } }
         elsif ($name eq 'enterwrite') {
@@ -170,6 +171,16 @@ sub _operations {
                 if ref $inner && $inner->isa('B::CV') && !($pad_name->FLAGS & B::SVf_FAKE());
         }
     });
+    return;
+}
+
+# The module that "require Some::Module" names.
+sub _required {
+    my ($cv, $op, $found) = @_;
+    my ($name) = Argon::Code::Analyse::Optree::kids($op);
+    return if !$name || $name->name ne 'const';
+    my $value = Argon::Code::Analyse::Optree::constant_of($cv, $name);
+    $found->{requires}{ $value->PV } = 1 if ref $value && $value->can('PV') && $value->FLAGS & B::SVf_POK();
     return;
 }
 

@@ -61,6 +61,8 @@ sub _build {
         undefined => {},      # names that are called and mean no sub here
         classes  => [],
         declared => [],       # classes by the text of their declaration
+        requires => {},       # modules that the code itself loads
+        without_value => [],  # variables of these, of which there is nothing to send: [module, name, slot]
         own      => [],       # modules of the program that workers must ask for
         slots    => Argon::Code::Ship::Captures->new,
         seen     => {},
@@ -98,7 +100,7 @@ sub outer_match { return !$_[0]{has_match} && $_[0]{reads_match} }
 sub outer_error { return !$_[0]{has_eval} && $_[0]{reads_error} }
 
 # Whether it is always the same: it captures nothing, and calls nothing that could be redefined.
-sub is_constant { return !$_[0]{slots}->count && !%{ $_[0]{named} } && !$_[0]->outer_match && !$_[0]->outer_error }
+sub is_constant { return !$_[0]{slots}->count && !$_[0]{loads} && !@{ $_[0]{own} } && !%{ $_[0]{named} } && !$_[0]->outer_match && !$_[0]->outer_error }
 
 # The captured values of this closure right now; $whole: as references to the variables.
 sub captures {
@@ -116,6 +118,7 @@ sub captures {
 sub is_current {
     my ($self) = @_;
     my $named = $self->{named};
+    return 0 if grep { _has_value(@{$_}) } @{ $self->{without_value} };
     return 0 if ($self->{loads} || @{ $self->{own} }) && "@{ $self->{own} }" ne join ' ', Argon::Code::Ship::OwnModules::list();
     no strict 'refs';
     for my $name (keys %$named) {
@@ -267,6 +270,7 @@ sub _lexical_sub {
 
 sub add_globs {
     my ($self, $unit, $reach) = @_;
+    $self->{requires}{$_} = 1 for keys %{ $reach->{requires} || {} };
     for my $name (sort keys %{ $reach->{globs} }) {
         for my $slot (sort keys %{ $reach->{globs}{$name} }) {
             $self->_add_glob($name, $slot) if !$self->{seen}{$name}{$slot}++;
@@ -285,11 +289,28 @@ sub _add_glob {
         delete $self->{seen}{$name}{IO};
         return Argon::Code::Ship::Captures::refuse_open_handle($name);
     }
+    return if $self->_is_of_required_module($name, $slot);
     my ($module, $target) = Argon::Code::Ship::Captures::imported_tied($name, $slot);
     return $self->{slots}->global($name, $slot, $self->{is_optional}) if !$module;
     $self->{modules}{$module} = 1;
     $self->{variables}{$name} = [$target, $slot] if $name ne $target;
     return;
+}
+
+# True for a variable of a module that the code itself loads, and this program does not have: there is no value to send, and
+# that of the module must stay as it is.
+sub _is_of_required_module {
+    my ($self, $name, $slot) = @_;
+    my ($package) = $name =~ /\A(.*)::/s;
+    (my $file = "$package.pm") =~ s{::}{/}g;
+    return 0 if !$self->{requires}{$file} || _has_value($file, $name, $slot);
+    push @{ $self->{without_value} }, [$file, $name, $slot];
+    return 1;
+}
+
+sub _has_value {
+    my ($file, $name, $slot) = @_;
+    return exists $INC{$file} || grep { $_ eq $slot } Argon::Code::Ship::Captures::filled($name);
 }
 
 sub add_sub {
