@@ -138,9 +138,11 @@ fn what_a_client_may_not_say_is_refused_in_words() {
 fn each_role_is_refused_what_belongs_to_another() {
     let cluster = Cluster::start();
     for (role, kind, body) in [
-        (Role::Worker, kind::SUBMIT, &b""[..]),
-        (Role::Worker, kind::OPEN, b"{}"),
-        (Role::Worker, kind::REQUEST, b"{}"),
+        // A worker relays the messages of tasks' clients, but only after CHILD_OPEN.
+        (Role::Worker, kind::ACK, &b""[..]),
+        (Role::Worker, kind::OPEN, br#"{"session":"07070707070707070707070707070707"}"#),
+        (Role::Worker, kind::REQUEST, br#"{"request":1,"what":"shutdown"}"#),
+        (Role::Worker, kind::RUN, b""),
         (Role::Admin, kind::REGISTER, b"{}"),
         (Role::Admin, kind::SUBMIT, b""),
         (Role::Observer, kind::CANCEL, b""),
