@@ -27,7 +27,7 @@ const READ_TURN: usize = 128 << 10;
 
 /// Why a connection ended.
 #[derive(Debug)]
-pub enum End {
+pub enum ConnectionEnd {
     /// The peer closed it, or it broke.
     Lost(String),
     /// The peer was silent for [`limit::SILENCE`].
@@ -58,27 +58,27 @@ pub trait Endpoint {
     ///
     /// # Errors
     /// If the connection ends now.
-    fn turn(&mut self, now: Instant) -> Result<Turn, End>;
+    fn turn(&mut self, now: Instant) -> Result<NextTurn, ConnectionEnd>;
 
     /// A message has arrived.
     ///
     /// # Errors
     /// If the connection ends with this message.
-    fn on_message(&mut self, message: Incoming<Self::In>) -> Result<(), End>;
+    fn on_message(&mut self, message: Incoming<Self::In>) -> Result<(), ConnectionEnd>;
 
     /// Something was read, and its messages were given to [`Endpoint::on_message`].
     ///
     /// # Errors
     /// If the connection ends now.
-    fn on_read(&mut self, now: Instant, decoder: &Decoder<Incoming<Self::In>>) -> Result<(), End>;
+    fn on_read(&mut self, now: Instant, decoder: &Decoder<Incoming<Self::In>>) -> Result<(), ConnectionEnd>;
 
     /// The peer sent bytes that are not a message of this conversation.
-    fn on_bad_bytes(&mut self, error: &DecodeError) -> End;
+    fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd;
 }
 
 /// What [`carry`] waits for beside the peer.
 #[derive(Clone, Copy, Debug)]
-pub struct Turn {
+pub struct NextTurn {
     /// The socket takes no more for now.
     pub is_blocked: bool,
     /// When the next turn is due at the latest.
@@ -101,7 +101,7 @@ pub async fn carry<E: Endpoint>(
     writer: &WriteHalf,
     wake: &Notify,
     endpoint: &mut E,
-) -> End {
+) -> ConnectionEnd {
     match carry_on(receiver, writer, wake, endpoint).await {
         Err(end) => end,
         Ok(never) => match never {},
@@ -113,7 +113,7 @@ async fn carry_on<E: Endpoint>(
     writer: &WriteHalf,
     wake: &Notify,
     endpoint: &mut E,
-) -> Result<Infallible, End> {
+) -> Result<Infallible, ConnectionEnd> {
     // Bytes that were read behind the handshake.
     receiver.deliver(Instant::now(), endpoint)?;
     let mut alarm = pin!(tokio::time::sleep(limit::SILENCE));
@@ -146,7 +146,7 @@ async fn carry_on<E: Endpoint>(
         match event.await? {
             Event::Due => {}
             Event::Tired => tokio::task::yield_now().await,
-            Event::Silent if was_silent => return Err(End::Silent),
+            Event::Silent if was_silent => return Err(ConnectionEnd::Silent),
             // This process may have stood still: the runtime asks the kernel before the next look.
             Event::Silent => {
                 is_silent = true;
@@ -174,10 +174,10 @@ fn poll_alarm(alarm: Pin<&mut Sleep>, alarm_at: &mut Option<Instant>, context: &
     rings
 }
 
-fn is_writable(writer: &WriteHalf, context: &mut Context<'_>) -> Result<bool, End> {
+fn is_writable(writer: &WriteHalf, context: &mut Context<'_>) -> Result<bool, ConnectionEnd> {
     match writer.poll_ready(context) {
         Poll::Ready(Ok(())) => Ok(true),
-        Poll::Ready(Err(error)) => Err(End::Lost(error.to_string())),
+        Poll::Ready(Err(error)) => Err(ConnectionEnd::Lost(error.to_string())),
         Poll::Pending => Ok(false),
     }
 }
@@ -208,7 +208,7 @@ impl<In: Message> Receiver<In> {
         &mut self,
         context: &mut Context<'_>,
         endpoint: &mut E,
-    ) -> Poll<Result<bool, End>> {
+    ) -> Poll<Result<bool, ConnectionEnd>> {
         let mut turn = 0;
         while turn < READ_TURN {
             let mut buffer = self.decoder.room(self.read_bytes);
@@ -217,14 +217,16 @@ impl<In: Message> Receiver<In> {
                 Poll::Pending if turn > 0 => return Poll::Ready(Ok(false)),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Err(End::Lost("the peer closed the connection".to_owned())));
+                    return Poll::Ready(Err(ConnectionEnd::Lost(
+                        "the peer closed the connection".to_owned(),
+                    )));
                 }
                 Poll::Ready(Ok(count)) => count,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Lost(error.to_string()))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(ConnectionEnd::Lost(error.to_string()))),
             };
             let now = Instant::now();
             if self.silence == Silence::Voids && now >= self.heard_at + limit::SILENCE {
-                return Poll::Ready(Err(End::Silent));
+                return Poll::Ready(Err(ConnectionEnd::Silent));
             }
             self.heard_at = now;
             turn += count;
@@ -236,7 +238,7 @@ impl<In: Message> Receiver<In> {
         Poll::Ready(Ok(true))
     }
 
-    fn deliver<E: Endpoint<In = In>>(&mut self, now: Instant, endpoint: &mut E) -> Result<(), End> {
+    fn deliver<E: Endpoint<In = In>>(&mut self, now: Instant, endpoint: &mut E) -> Result<(), ConnectionEnd> {
         loop {
             match self.decoder.next() {
                 Ok(Some(message)) => endpoint.on_message(message)?,
@@ -265,27 +267,27 @@ mod tests {
     impl Endpoint for Counting {
         type In = ToClient;
 
-        fn turn(&mut self, now: Instant) -> Result<Turn, End> {
-            Ok(Turn { is_blocked: false, wake_at: now + Duration::from_secs(60) })
+        fn turn(&mut self, now: Instant) -> Result<NextTurn, ConnectionEnd> {
+            Ok(NextTurn { is_blocked: false, wake_at: now + Duration::from_secs(60) })
         }
 
-        fn on_message(&mut self, _: Incoming<ToClient>) -> Result<(), End> {
+        fn on_message(&mut self, _: Incoming<ToClient>) -> Result<(), ConnectionEnd> {
             self.0 += 1;
-            Err(End::Closed)
+            Err(ConnectionEnd::Closed)
         }
 
-        fn on_read(&mut self, _: Instant, _: &Decoder<Incoming<ToClient>>) -> Result<(), End> {
+        fn on_read(&mut self, _: Instant, _: &Decoder<Incoming<ToClient>>) -> Result<(), ConnectionEnd> {
             Ok(())
         }
 
-        fn on_bad_bytes(&mut self, error: &DecodeError) -> End {
-            End::Lost(error.to_string())
+        fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd {
+            ConnectionEnd::Lost(error.to_string())
         }
     }
 
     /// How a connection ends, and how many messages it delivers, if its peer wrote one and then 15 s pass before the next
     /// read.
-    async fn after_standing_still(silence: Silence) -> (End, u32) {
+    async fn after_standing_still(silence: Silence) -> (ConnectionEnd, u32) {
         let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
         let mut outbox = Outbox::default();
         outbox.push(&Control::Ping(1));
@@ -305,8 +307,8 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn what_waits_to_be_read_after_a_silence_counts_unless_silence_voids_it() {
-        assert!(matches!(after_standing_still(Silence::Allowed).await, (End::Closed, 1)));
-        assert!(matches!(after_standing_still(Silence::Ends).await, (End::Closed, 1)));
-        assert!(matches!(after_standing_still(Silence::Voids).await, (End::Silent, 0)));
+        assert!(matches!(after_standing_still(Silence::Allowed).await, (ConnectionEnd::Closed, 1)));
+        assert!(matches!(after_standing_still(Silence::Ends).await, (ConnectionEnd::Closed, 1)));
+        assert!(matches!(after_standing_still(Silence::Voids).await, (ConnectionEnd::Silent, 0)));
     }
 }

@@ -14,7 +14,7 @@ use argon_proto::limit::PING_AFTER;
 use argon_proto::{BlobHash, DecodeError, Message, kind};
 use tokio::sync::Notify;
 
-use crate::carrier::{End, Endpoint, Receiver, Silence, Turn, carry};
+use crate::carrier::{ConnectionEnd, Endpoint, NextTurn, Receiver, Silence, carry};
 use crate::stream::{Stream, WriteHalf};
 
 /// Bound on the time that a connection takes to send its last messages when it is closed.
@@ -44,14 +44,14 @@ pub trait Inbox<In> {
     ///
     /// # Errors
     /// If the connection ends with it.
-    fn take(&mut self, message: In) -> Result<(), End>;
+    fn take(&mut self, message: In) -> Result<(), ConnectionEnd>;
 
     /// All messages of a read have been taken.
     fn end_read(&mut self) {}
 }
 
 impl<In, F: FnMut(In)> Inbox<In> for F {
-    fn take(&mut self, message: In) -> Result<(), End> {
+    fn take(&mut self, message: In) -> Result<(), ConnectionEnd> {
         self(message);
         Ok(())
     }
@@ -160,7 +160,7 @@ pub async fn run<In: Message, Out: Message>(
     connection: &Rc<Connection<Out>>,
     mut receiver: Receiver<In>,
     inbox: impl Inbox<In>,
-) -> End {
+) -> ConnectionEnd {
     let mut ours = OurSide { connection, inbox, receives: std::marker::PhantomData };
     let end = carry(&mut receiver, &connection.writer, &connection.wake, &mut ours).await;
     // Last messages, such as a refusal, go out if they can.
@@ -178,23 +178,23 @@ struct OurSide<'a, In, Out, I> {
 impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, I> {
     type In = In;
 
-    fn turn(&mut self, now: Instant) -> Result<Turn, End> {
+    fn turn(&mut self, now: Instant) -> Result<NextTurn, ConnectionEnd> {
         let connection = self.connection;
         if connection.is_blocked.get() {
-            connection.write().map_err(|error| End::Lost(error.to_string()))?;
+            connection.write().map_err(|error| ConnectionEnd::Lost(error.to_string()))?;
         }
         let close_by = connection.close_by.get();
         if close_by.is_some_and(|close_by| now >= close_by || connection.outbox.borrow().is_empty()) {
-            return Err(End::Closed);
+            return Err(ConnectionEnd::Closed);
         }
         let ping_at = connection.beat(now);
-        Ok(Turn {
+        Ok(NextTurn {
             is_blocked: connection.is_blocked.get(),
             wake_at: close_by.map_or(ping_at, |close_by| close_by.min(ping_at)),
         })
     }
 
-    fn on_message(&mut self, message: Incoming<In>) -> Result<(), End> {
+    fn on_message(&mut self, message: Incoming<In>) -> Result<(), ConnectionEnd> {
         match message {
             Incoming::Message(message) => {
                 if let Some(blob) = message.blob() {
@@ -208,11 +208,11 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
                 Ok(())
             }
             Incoming::Control(Control::Pong(_)) => Ok(()),
-            Incoming::Control(Control::Refused(refusal)) => Err(End::Refused(refusal.message)),
+            Incoming::Control(Control::Refused(refusal)) => Err(ConnectionEnd::Refused(refusal.message)),
         }
     }
 
-    fn on_read(&mut self, _: Instant, decoder: &Decoder<Incoming<In>>) -> Result<(), End> {
+    fn on_read(&mut self, _: Instant, decoder: &Decoder<Incoming<In>>) -> Result<(), ConnectionEnd> {
         let mut arriving = self.connection.arriving.borrow_mut();
         arriving.clear();
         arriving.extend(decoder.arriving_blobs());
@@ -222,7 +222,7 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
     }
 
     /// Refuses the peer for what it sent.
-    fn on_bad_bytes(&mut self, error: &DecodeError) -> End {
+    fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd {
         let why = match error {
             DecodeError::Misplaced(kind) => {
                 format!("a {} may not send {}", self.connection.peer, kind::name(*kind).unwrap_or("that"))
@@ -230,7 +230,7 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
             error => error.to_string(),
         };
         self.connection.refuse(&Refusal::new(error.refusal_code(), why.clone()));
-        End::Lost(format!("it was refused: {why}"))
+        ConnectionEnd::Lost(format!("it was refused: {why}"))
     }
 }
 
@@ -287,8 +287,8 @@ mod tests {
                 end
             };
             let (closed, lost) = tokio::join!(closing, run(&manager, to_manager, inbox));
-            assert!(matches!(closed, End::Closed), "{closed:?}");
-            assert!(matches!(lost, End::Lost(_)), "{lost:?}");
+            assert!(matches!(closed, ConnectionEnd::Closed), "{closed:?}");
+            assert!(matches!(lost, ConnectionEnd::Lost(_)), "{lost:?}");
             let [ToManager::Blob(whole)] = &received[..] else {
                 panic!("{} messages came", received.len());
             };
@@ -306,8 +306,8 @@ mod tests {
                 run(&client, to_client, |_: ToClient| {}),
                 run(&manager, to_manager, |_: ToManager| {}),
             );
-            assert!(matches!(refused, End::Refused(why) if why == "a client may not send CREDIT"));
-            assert!(matches!(refusing, End::Lost(why) if why.ends_with("may not send CREDIT")));
+            assert!(matches!(refused, ConnectionEnd::Refused(why) if why == "a client may not send CREDIT"));
+            assert!(matches!(refusing, ConnectionEnd::Lost(why) if why.ends_with("may not send CREDIT")));
             assert_eq!(DecodeError::Misplaced(kind::CREDIT).refusal_code(), RefusalCode::Role);
         });
     }

@@ -128,8 +128,8 @@ pub fn default_path() -> Option<PathBuf> {
 /// If there is none, or it cannot be used.
 pub fn find(named: Option<&Path>) -> Result<Found, KeyError> {
     match place(named)? {
-        Place::Text(key) => Ok(key),
-        Place::File(path) => read(&path),
+        KeyPlace::Text(key) => Ok(key),
+        KeyPlace::File(path) => read(&path),
     }
 }
 
@@ -139,34 +139,34 @@ pub fn find(named: Option<&Path>) -> Result<Found, KeyError> {
 /// If it can be neither read nor made.
 pub fn find_or_make(named: Option<&Path>) -> Result<Found, KeyError> {
     match place(named)? {
-        Place::Text(key) => Ok(key),
-        Place::File(path) if path.exists() => read(&path),
-        Place::File(path) => write::make(&path),
+        KeyPlace::Text(key) => Ok(key),
+        KeyPlace::File(path) if path.exists() => read(&path),
+        KeyPlace::File(path) => write::make(&path),
     }
 }
 
-enum Place {
+enum KeyPlace {
     Text(Found),
     File(PathBuf),
 }
 
-fn place(named: Option<&Path>) -> Result<Place, KeyError> {
+fn place(named: Option<&Path>) -> Result<KeyPlace, KeyError> {
     if let Some(path) = named {
-        return Ok(Place::File(path.to_owned()));
+        return Ok(KeyPlace::File(path.to_owned()));
     }
     if let Some(value) = std::env::var_os("ARGON_KEY").filter(|value| !value.is_empty()) {
         // The key itself must never be taken for the name of a file: messages name files.
         let text = value.to_string_lossy();
         if !without_mark(&text).starts_with("argon1-") {
-            return Ok(Place::File(value.into()));
+            return Ok(KeyPlace::File(value.into()));
         }
         let source = "ARGON_KEY".to_owned();
         let key = without_mark(&text)
             .parse()
             .map_err(|error| KeyError::NotAKey { place: source.clone(), error })?;
-        return Ok(Place::Text(Found { key, source, is_new: false }));
+        return Ok(KeyPlace::Text(Found { key, source, is_new: false }));
     }
-    default_path().map(Place::File).ok_or(KeyError::NoPlace)
+    default_path().map(KeyPlace::File).ok_or(KeyError::NoPlace)
 }
 
 /// Reads a key file. What is checked is the file that was opened: regular, and nothing for group and others. A symbolic

@@ -28,7 +28,7 @@ pub mod memory;
 pub mod random;
 mod stream;
 
-pub use carrier::{End, Receiver, Silence};
+pub use carrier::{ConnectionEnd, Receiver, Silence};
 pub use connection::{Connection, Inbox};
 pub use dial::{Connected, DialError, dial};
 pub use stream::{ReadHalf, Stream, WriteHalf};

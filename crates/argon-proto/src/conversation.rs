@@ -25,15 +25,17 @@ pub mod child;
 pub mod client;
 mod json;
 mod log;
+mod open;
 pub mod runner;
 pub mod template;
 pub mod worker;
 
 use bytes::{Bytes, BytesMut};
 
-pub use body::{Answer, Ask, Blob, Credit, Output, OutputCredit};
+pub use body::{Answer, Ask, Blob, Credit, OutputCredit, TaskOutput};
 pub use json::Goodbye;
 pub use log::{LOG_FD, Log, LogRecord};
+pub use open::Open;
 
 use crate::error::DecodeError;
 use crate::handshake::Refusal;

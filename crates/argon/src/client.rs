@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use crate::address::Addresses;
 use crate::call::Call;
-use crate::deferred::Deferred;
+use crate::caller::Caller;
+use crate::deferred::{Awaited, Deferred};
 use crate::error::Error;
 use crate::map::Map;
 use crate::request::Request;
@@ -31,8 +32,7 @@ use crate::{options::TaskOptions, read};
 /// that was started with one, is gone, the session ends and what is unfinished is cancelled (detached tasks are not).
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(crate) session: Arc<Session>,
-    defaults: TaskOptions,
+    caller: Caller,
 }
 
 /// How to connect, when [`Client::connect`] is not enough.
@@ -65,9 +65,9 @@ impl Client {
     /// # Errors
     /// How it ended otherwise; see [`ErrorKind`] and [`Error::own`].
     pub async fn call<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Result<T, Error> {
-        let addition = call.into_request(&self.defaults)?.addition(false, OutputMode::Inherit)?;
-        let number = self.session.with_quietly(|session, out| session.add(addition, out));
-        let mut awaited = Awaited(Deferred::waiting(Arc::clone(&self.session), number));
+        let addition = call.into_request(&self.caller.defaults)?.addition(false, OutputMode::Inherit)?;
+        let number = self.caller.session.with_quietly(|session, out| session.add(addition, out));
+        let mut awaited = Awaited(Deferred::waiting(Arc::clone(&self.caller.session), number));
         (&mut awaited.0).await
     }
 
@@ -81,16 +81,7 @@ impl Client {
 
     /// Runs a call in the background; its value is awaited later, or never.
     pub fn defer<T: DeserializeOwned + 'static>(&self, call: Call<T>) -> Deferred<T> {
-        let addition = call
-            .into_request(&self.defaults)
-            .and_then(|request| request.addition(false, OutputMode::Inherit));
-        match addition {
-            Ok(addition) => {
-                let number = self.session.with(|session, out| session.add(addition, out));
-                Deferred::waiting(Arc::clone(&self.session), number)
-            }
-            Err(error) => Deferred::refused(error),
-        }
+        self.caller.defer(call)
     }
 
     /// Runs all calls of an iterator, a bounded number of them at once, and streams their values in order; see [`Map`] for
@@ -100,7 +91,7 @@ impl Client {
         T: DeserializeOwned + 'static,
         I: IntoIterator<Item = Call<T>>,
     {
-        Map::new(self.clone(), calls.into_iter())
+        Map::new(self.caller.clone(), calls.into_iter())
     }
 
     /// Submits a call that outlives this client, and returns its id when the manager keeps it: from then on anybody with
@@ -109,7 +100,7 @@ impl Client {
     /// # Errors
     /// If it was not accepted. What it prints is not shown; an error's report has its last lines.
     pub async fn submit<T>(&self, call: Call<T>) -> Result<TaskId, Error> {
-        self.submit_request(call.into_request(&self.defaults)?).await
+        self.submit_request(call.into_request(&self.caller.defaults)?).await
     }
 
     /// Waits for the value of a submitted call and takes it: the manager forgets it once it is in hand.
@@ -134,8 +125,8 @@ impl Client {
     /// [`ErrorKind::Option`] for what is beyond the wire's limits. How the task ends, [`Running`] tells.
     pub fn start(&self, request: Request) -> Result<Running, Error> {
         let addition = request.addition(false, OutputMode::Caller)?;
-        let number = self.session.with(|session, out| session.add(addition, out));
-        Ok(Running::new(Arc::clone(&self.session), number))
+        let number = self.caller.session.with(|session, out| session.add(addition, out));
+        Ok(Running::new(Arc::clone(&self.caller.session), number))
     }
 
     /// Runs a task of any runtime to its end; what it prints goes to this process's own output. Leaving the wait cancels it.
@@ -144,14 +135,14 @@ impl Client {
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without an outcome of the cluster.
     pub async fn run(&self, request: Request) -> Result<Outcome, Error> {
         let addition = request.addition(false, OutputMode::Inherit)?;
-        let number = self.session.with_quietly(|session, out| session.add(addition, out));
+        let number = self.caller.session.with_quietly(|session, out| session.add(addition, out));
         let mut following = Following {
-            session: Arc::clone(&self.session),
+            session: Arc::clone(&self.caller.session),
             number,
             waiter: Waiter::default(),
             is_cancelling: true,
         };
-        outcome(following.end().await, self.session.task_id(number))
+        outcome(following.end().await, self.caller.session.task_id(number))
     }
 
     /// Submits a task of any runtime that outlives this client, and returns its id when the manager keeps it.
@@ -160,14 +151,14 @@ impl Client {
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without acceptance.
     pub async fn submit_request(&self, request: Request) -> Result<TaskId, Error> {
         let addition = request.addition(true, OutputMode::Discard)?;
-        let number = self.session.with_quietly(|session, out| session.add(addition, out));
+        let number = self.caller.session.with_quietly(|session, out| session.add(addition, out));
         let mut following = Following {
-            session: Arc::clone(&self.session),
+            session: Arc::clone(&self.caller.session),
             number,
             waiter: Waiter::default(),
             is_cancelling: false,
         };
-        let id = self.session.task_id(number);
+        let id = self.caller.session.task_id(number);
         match following.end().await {
             Completion::Accepted => Ok(id),
             Completion::Outcome(outcome) if outcome.head.status == Status::Ok => Ok(id),
@@ -181,9 +172,9 @@ impl Client {
     /// # Errors
     /// If the client is closed before it comes.
     pub async fn collect_outcome(&self, id: TaskId) -> Result<Outcome, Error> {
-        let number = self.session.with_quietly(|session, out| session.collect(id, out));
+        let number = self.caller.session.with_quietly(|session, out| session.collect(id, out));
         let mut following = Following {
-            session: Arc::clone(&self.session),
+            session: Arc::clone(&self.caller.session),
             number,
             waiter: Waiter::default(),
             is_cancelling: false,
@@ -193,7 +184,7 @@ impl Client {
 
     /// Cancels detached tasks by their ids, of any session.
     pub fn cancel_detached(&self, ids: impl IntoIterator<Item = TaskId>) {
-        self.session.with(|session, out| session.cancel_detached(ids.into_iter().collect(), out));
+        self.caller.session.with(|session, out| session.cancel_detached(ids.into_iter().collect(), out));
     }
 
     /// Asks the manager something: `"status"`, `"explain"` with `{"task": id}`, `"drain"` with `{"worker": name}`.
@@ -201,8 +192,8 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Option`] with the manager's words if it cannot do that.
     pub async fn request(&self, what: &str, fields: serde_json::Map<String, Value>) -> Result<Value, Error> {
-        let number = self.session.with_quietly(|session, out| session.request(what, fields, out));
-        let asking = Asking { session: &self.session, number };
+        let number = self.caller.session.with_quietly(|session, out| session.request(what, fields, out));
+        let asking = Asking { session: &self.caller.session, number };
         let waiting = |session: &mut SessionState, waker: &_| session.poll_reply(number, waker);
         let reply = poll_fn(|context| asking.session.waiting(|session, _| waiting(session, context.waker())));
         let reply = reply.await.map_err(|(kind, message)| Error::new(kind, message))?;
@@ -216,12 +207,12 @@ impl Client {
     /// The options of tasks that bring none of their own.
     #[must_use]
     pub fn defaults(&self) -> &TaskOptions {
-        &self.defaults
+        &self.caller.defaults
     }
 
     /// Ends the session now: everything unfinished ends as [`ErrorKind::Closed`] here and is cancelled there.
     pub fn close(&self) {
-        self.session.close();
+        self.caller.session.close();
     }
 }
 
@@ -318,16 +309,8 @@ impl Connect {
             ManagerList::new(self.addresses.into_list()?, key, self.patience)
         };
         let (session, carrier) = Session::open(managers, &self.name, self.on_waiting).await?;
-        Ok((Client { session: Arc::new(session), defaults: self.defaults }, carrier))
-    }
-}
-
-/// A call that is cancelled when its caller leaves the wait.
-pub(crate) struct Awaited<T>(pub(crate) Deferred<T>);
-
-impl<T> Drop for Awaited<T> {
-    fn drop(&mut self) {
-        self.0.cancel();
+        let caller = Caller { session: Arc::new(session), defaults: self.defaults };
+        Ok((Client { caller }, carrier))
     }
 }
 

@@ -18,12 +18,12 @@ use crate::session::{Session, Waiter};
 /// [`cancel`](Deferred::cancel) ends it.
 #[derive(Debug)]
 pub struct Deferred<T> {
-    state: State,
+    state: DeferredState,
     value: PhantomData<fn() -> T>,
 }
 
 #[derive(Debug)]
-enum State {
+enum DeferredState {
     Waiting {
         session: Arc<Session>,
         number: u64,
@@ -36,26 +36,29 @@ enum State {
 
 impl<T> Deferred<T> {
     pub(crate) fn waiting(session: Arc<Session>, number: u64) -> Self {
-        Self { state: State::Waiting { session, number, waiter: Waiter::default() }, value: PhantomData }
+        Self {
+            state: DeferredState::Waiting { session, number, waiter: Waiter::default() },
+            value: PhantomData,
+        }
     }
 
     pub(crate) fn refused(error: Error) -> Self {
-        Self { state: State::Refused(error), value: PhantomData }
+        Self { state: DeferredState::Refused(error), value: PhantomData }
     }
 
     /// The task's id; `None` when its value was taken, or it never went out.
     #[must_use]
     pub fn id(&self) -> Option<TaskId> {
         match &self.state {
-            State::Waiting { session, number, .. } => Some(session.task_id(*number)),
-            State::Refused(_) | State::Over => None,
+            DeferredState::Waiting { session, number, .. } => Some(session.task_id(*number)),
+            DeferredState::Refused(_) | DeferredState::Over => None,
         }
     }
 
     /// Asks for its end: its process is ended if it runs. The value tells whether that came in time; it is an error of the
     /// kind [`ErrorKind::Cancelled`] then.
     pub fn cancel(&self) {
-        if let State::Waiting { session, number, .. } = &self.state {
+        if let DeferredState::Waiting { session, number, .. } = &self.state {
             session.with(|session, out| session.cancel(*number, out));
         }
     }
@@ -66,21 +69,21 @@ impl<T: DeserializeOwned + 'static> Future for Deferred<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.state {
-            State::Waiting { session, number, waiter } => {
+            DeferredState::Waiting { session, number, waiter } => {
                 let Poll::Ready(ending) =
                     session.awaiting(waiter, |session, _| session.poll_end(*number, context.waker()))
                 else {
                     return Poll::Pending;
                 };
                 let id = session.task_id(*number);
-                self.state = State::Over;
+                self.state = DeferredState::Over;
                 Poll::Ready(read::value(ending, id))
             }
-            State::Refused(_) | State::Over => {
+            DeferredState::Refused(_) | DeferredState::Over => {
                 let taken = "the value of this call was taken before";
-                match std::mem::replace(&mut self.state, State::Over) {
-                    State::Refused(error) => Poll::Ready(Err(error)),
-                    State::Waiting { .. } | State::Over => {
+                match std::mem::replace(&mut self.state, DeferredState::Over) {
+                    DeferredState::Refused(error) => Poll::Ready(Err(error)),
+                    DeferredState::Waiting { .. } | DeferredState::Over => {
                         Poll::Ready(Err(Error::new(ErrorKind::Closed, taken)))
                     }
                 }
@@ -91,10 +94,19 @@ impl<T: DeserializeOwned + 'static> Future for Deferred<T> {
 
 impl<T> Drop for Deferred<T> {
     fn drop(&mut self) {
-        if let State::Waiting { session, number, waiter } = &mut self.state {
+        if let DeferredState::Waiting { session, number, waiter } = &mut self.state {
             session.leave(waiter);
             // What was left to be written goes out: nobody else may come to do it.
             session.with(|session, out| session.abandon(*number, out));
         }
+    }
+}
+
+/// A call that is cancelled when its caller leaves the wait.
+pub(crate) struct Awaited<T>(pub(crate) Deferred<T>);
+
+impl<T> Drop for Awaited<T> {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }

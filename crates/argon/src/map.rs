@@ -12,7 +12,8 @@ use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::call::Call;
-use crate::client::{Awaited, Client};
+use crate::caller::Caller;
+use crate::deferred::Awaited;
 use crate::error::Error;
 use crate::read;
 use crate::session::Waiter;
@@ -28,7 +29,7 @@ const AHEAD_BYTES: u64 = 64 << 20;
 /// first, then the panic. Dropping the map cancels what is under way.
 #[must_use = "a map does nothing until its values are taken"]
 pub struct Map<T, I> {
-    client: Client,
+    caller: Caller,
     calls: Calls<I>,
     ahead: usize,
     /// Each with the bytes of its arguments.
@@ -39,7 +40,7 @@ pub struct Map<T, I> {
 /// The values of many calls with the position of each, as they complete; see [`Map::as_completed`].
 #[must_use = "a map does nothing until its values are taken"]
 pub struct Completed<T, I> {
-    client: Client,
+    caller: Caller,
     calls: Calls<I>,
     ahead: usize,
     group: u64,
@@ -54,8 +55,8 @@ pub struct Completed<T, I> {
 }
 
 impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
-    pub(crate) fn new(client: Client, calls: I) -> Self {
-        Self { client, calls: Calls::new(calls), ahead: AHEAD, waiting: VecDeque::new(), bytes: 0 }
+    pub(crate) fn new(caller: Caller, calls: I) -> Self {
+        Self { caller, calls: Calls::new(calls), ahead: AHEAD, waiting: VecDeque::new(), bytes: 0 }
     }
 
     /// Lets at most so many calls be under way. Default: 1000. Calls with big arguments wait also while those of others
@@ -66,9 +67,9 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
 
     /// The values as they complete, each with the position of its call.
     pub fn as_completed(self) -> Completed<T, I> {
-        let group = self.client.session.with_quietly(|session, _| session.open_group());
+        let group = self.caller.session.with_quietly(|session, _| session.open_group());
         Completed {
-            client: self.client,
+            caller: self.caller,
             calls: self.calls,
             ahead: self.ahead,
             group,
@@ -93,7 +94,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
             };
             let bytes = call.bytes();
             self.bytes += bytes;
-            self.waiting.push_back((Awaited(self.client.defer(call)), bytes));
+            self.waiting.push_back((Awaited(self.caller.defer(call)), bytes));
         }
         let Some((front, bytes)) = self.waiting.front_mut() else {
             self.calls.end();
@@ -139,7 +140,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Completed<T, I>
         }
         let group = self.group;
         let look = |session: &mut SessionState, _: &mut Out| session.poll_group(group, context.waker());
-        self.client.session.awaiting(&mut self.waiter, look).map(|(member, id, ending)| {
+        self.caller.session.awaiting(&mut self.waiter, look).map(|(member, id, ending)| {
             self.under_way -= 1;
             self.bytes -= member.bytes;
             Some((member.position as usize, read::value(ending, id)))
@@ -152,13 +153,13 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Completed<T, I>
         self.under_way += 1;
         let bytes = call.bytes();
         let addition = call
-            .into_request(self.client.defaults())
+            .into_request(&self.caller.defaults)
             .and_then(|request| request.addition(false, OutputMode::Inherit));
         match addition {
             Ok(addition) => {
                 self.bytes += bytes;
                 let member = Member { group: self.group, position, bytes };
-                self.client.session.with(|session, out| session.add_to_group(addition, member, out));
+                self.caller.session.with(|session, out| session.add_to_group(addition, member, out));
             }
             Err(error) => self.refused.push_back((position, error)),
         }
@@ -175,9 +176,9 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>> + Unpin> Stream 
 
 impl<T, I> Drop for Completed<T, I> {
     fn drop(&mut self) {
-        self.client.session.leave(&mut self.waiter);
+        self.caller.session.leave(&mut self.waiter);
         let group = self.group;
-        self.client.session.with(|session, out| session.close_group(group, out));
+        self.caller.session.with(|session, out| session.close_group(group, out));
     }
 }
 

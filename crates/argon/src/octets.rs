@@ -56,7 +56,7 @@ impl<'de, T: From<Vec<u8>>> Visitor<'de> for Bytes<T> {
 }
 
 /// Reads a value; in one piece if it is bytes.
-pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, own::Error> {
+pub(crate) fn read<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, own::FormatError> {
     let mut value: Option<T> = None;
     match (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {
         Some(place) => *place = Some(own::from_slice::<Octets<Vec<u8>>>(bytes)?.0),

@@ -28,9 +28,9 @@ const ORDERS: u32 = 24;
 
 /// Why a value cannot be written or read.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Error(Box<str>);
+pub struct FormatError(Box<str>);
 
-impl Error {
+impl FormatError {
     #[cold]
     fn new(why: impl Into<Box<str>>) -> Self {
         Self(why.into())
@@ -42,28 +42,28 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for FormatError {}
 
-impl serde::ser::Error for Error {
+impl serde::ser::Error for FormatError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(message.to_string())
     }
 }
 
-impl serde::de::Error for Error {
+impl serde::de::Error for FormatError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(message.to_string())
     }
 }
 
 /// Reads a value that fills `bytes`.
-pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
+pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, FormatError> {
     let mut reader = Reader::new(bytes);
     let value = T::deserialize(&mut reader)?;
     reader.end()?;
@@ -74,7 +74,7 @@ pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T
 pub(crate) fn check<'de, T: Serialize + Deserialize<'de>>(
     value: &T,
     written: &'de [u8],
-) -> Result<(), Error> {
+) -> Result<(), FormatError> {
     check_with(written, || to_vec(&from_slice::<T>(written)?), || to_vec(value))
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn check<'de, T: Serialize + Deserialize<'de>>(
 ///
 /// A difference means a loss only if the type always writes the same: one that writes the time, or the entries of a hash table
 /// as a text, differs from itself and travels.
-pub(crate) fn check_with<E: From<Error>>(
+pub(crate) fn check_with<E: From<FormatError>>(
     written: &[u8],
     back: impl Fn() -> Result<Vec<u8>, E>,
     anew: impl Fn() -> Result<Vec<u8>, E>,
@@ -98,7 +98,7 @@ pub(crate) fn check_with<E: From<Error>>(
             return Ok(());
         }
     }
-    Err(E::from(Error::new(
+    Err(E::from(FormatError::new(
         "it is read back as another value: a field that serde skips and that is not its default, \
          or variants of an untagged enum that look alike, or two ways of serde that do not fit",
     )))

@@ -3,8 +3,8 @@
 //! One thread, blocking: frames from the private socket in, one task after another, outcomes out.
 
 pub(crate) mod arguments;
-mod claims;
 mod folder;
+mod leases;
 mod panic;
 mod registry;
 mod serve;
@@ -30,7 +30,7 @@ pub fn serve_if_runner() {
         return;
     };
     argon_net::memory::keep_freed(PIECE_BYTES, 2 * PIECE_BYTES);
-    std::process::exit(match serve::serve(socket, claims::Claims::of_this_process()) {
+    std::process::exit(match serve::serve(socket, leases::LeasePipe::of_this_process()) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("the runner's socket broke: {error}");

@@ -38,8 +38,8 @@ const ENOUGH_BYTES: u64 = 64 << 10;
 
 /// What the callers and the background task share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    state: Mutex<State>,
+pub(crate) struct SharedSession {
+    state: Mutex<LockedSession>,
     wake: Notify,
     printer: Printer,
     on_waiting: OnWaiting,
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 }
 
 #[derive(Debug)]
-struct State {
+struct LockedSession {
     session: SessionState,
     out: Out,
     writer: Option<Arc<WriteHalf>>,
@@ -63,9 +63,9 @@ struct State {
 /// The callers' side. When the last one is dropped the session says goodbye.
 #[derive(Debug)]
 pub(crate) struct Session {
-    carried: Arc<Shared>,
+    carried: Arc<SharedSession>,
     /// Stands in after a fork: a session that has ended.
-    ended: OnceLock<Arc<Shared>>,
+    ended: OnceLock<Arc<SharedSession>>,
 }
 
 /// A caller that waits for an outcome. Only the client of a task counts them.
@@ -107,7 +107,7 @@ impl Session {
         if parent.is_some() {
             program::known().into_iter().for_each(|program| machine.assume_blob(program));
         }
-        let shared = Arc::new(Shared::new(machine, on_waiting, parent.map(|_| 0)));
+        let shared = Arc::new(SharedSession::new(machine, on_waiting, parent.map(|_| 0)));
         let mut actor = Actor::new(Arc::clone(&shared), managers);
         actor.seek().await;
         if let Some((kind, message)) = shared.lock().session.ended() {
@@ -121,7 +121,7 @@ impl Session {
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut SessionState, &mut Out) -> T) -> T {
         let shared = self.shared();
         let mut state = shared.lock();
-        let State { session, out, .. } = &mut *state;
+        let LockedSession { session, out, .. } = &mut *state;
         let changed = change(session, out);
         let mut needs_wake = !state.out.frames.is_empty() && !state.is_blocked;
         if needs_wake && state.out.frames.len() >= ENOUGH_BYTES {
@@ -138,7 +138,7 @@ impl Session {
     pub(crate) fn with_quietly<T>(&self, change: impl FnOnce(&mut SessionState, &mut Out) -> T) -> T {
         let shared = self.shared();
         let mut state = shared.lock();
-        let State { session, out, .. } = &mut *state;
+        let LockedSession { session, out, .. } = &mut *state;
         let changed = change(session, out);
         shared.unlock(state);
         changed
@@ -173,7 +173,7 @@ impl Session {
     ) -> Poll<T> {
         let shared = self.shared();
         let mut state = shared.lock();
-        let State { session, out, .. } = &mut *state;
+        let LockedSession { session, out, .. } = &mut *state;
         let looked = look(session, out);
         let mut needs_wake = false;
         if is_for_outcome && state.count(waiter, looked.is_pending()) && looked.is_ready() {
@@ -204,13 +204,13 @@ impl Session {
         self.shared().end(ErrorKind::Closed, "the client was closed");
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Arc<SharedSession> {
         if self.carried.generation == fork::generation() {
             return &self.carried;
         }
         self.ended.get_or_init(|| {
             let machine = SessionState::new(Open::of(SessionId([0; 16])), 0, std::time::Duration::ZERO);
-            let shared = Arc::new(Shared::new(machine, OnWaiting::default(), None));
+            let shared = Arc::new(SharedSession::new(machine, OnWaiting::default(), None));
             shared.end(ErrorKind::Closed, fork::ADVICE);
             shared
         })
@@ -227,10 +227,10 @@ impl Drop for Session {
     }
 }
 
-impl Shared {
+impl SharedSession {
     fn new(session: SessionState, on_waiting: OnWaiting, waiters: Option<u32>) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(LockedSession {
                 session,
                 out: Out::default(),
                 writer: None,
@@ -258,14 +258,14 @@ impl Shared {
         Time(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LockedSession> {
         // A panic under the lock is a mistake of ours; the session is as good as before for everybody else.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Releases the lock, then carries out the effects. Those that the background task must carry out are returned to it;
     /// only its own steps have any.
-    fn unlock(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Orders {
+    fn unlock(self: &Arc<Self>, mut state: MutexGuard<'_, LockedSession>) -> Orders {
         let effects = std::mem::take(&mut state.out.effects);
         drop(state);
         let mut orders = Orders::default();
@@ -287,7 +287,7 @@ impl Shared {
 
     fn end(self: &Arc<Self>, kind: ErrorKind, message: &str) {
         let mut state = self.lock();
-        let State { session, out, .. } = &mut *state;
+        let LockedSession { session, out, .. } = &mut *state;
         session.end(kind, message, Some(Goodbye::because("the client ends")), out);
         let _ = state.write();
         self.unlock(state);
@@ -342,7 +342,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl LockedSession {
     /// Counts a caller among those who wait, or no longer. True if that changes whether the task waits.
     fn count(&mut self, waiter: &mut Waiter, waits: bool) -> bool {
         let Some(waiters) = &mut self.waiters else {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::conversation::{Blob, Output, OutputCredit};
+use argon_proto::conversation::{Blob, OutputCredit, TaskOutput};
 use argon_proto::key::Role;
 use argon_proto::{
     Attempt, AttemptId, BlobHash, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead,
@@ -74,7 +74,7 @@ impl Session {
     fn take(&mut self) -> Option<Outcome> {
         #[allow(clippy::wildcard_enum_match_arm, reason = "what else a manager says does not matter here")]
         match self.client.hear().expect("the manager stays") {
-            ToClient::Output(Output { from, fd: 1, bytes }) => self.on_output(from, &bytes),
+            ToClient::Output(TaskOutput { from, fd: 1, bytes }) => self.on_output(from, &bytes),
             ToClient::Outcome(outcome) => {
                 self.client.say(ToManager::Ack(vec![outcome.head.id]));
                 return Some(outcome);

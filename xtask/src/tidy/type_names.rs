@@ -28,15 +28,7 @@ const SHARED: [(&str, &str, &str); 8] = [
 ];
 
 /// Folders with names that are known and not yet better.
-const KNOWN: [&str; 7] = [
-    "crates/argon/",
-    "crates/argon-core/",
-    "crates/argon-net/",
-    "crates/argon-node/src/net/",
-    "crates/argon-node/src/worker/",
-    "crates/argon-proto/",
-    "crates/argon-sim/",
-];
+const KNOWN: [&str; 3] = ["crates/argon-core/", "crates/argon-node/src/worker/", "crates/argon-sim/"];
 
 /// A type: its file and line.
 type Places<'a> = BTreeMap<String, Vec<(&'a str, usize)>>;

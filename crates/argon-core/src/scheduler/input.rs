@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_proto::conversation::worker::{Lent, Register};
-use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
+use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
 use argon_proto::{AttemptId, Outcome, SessionId, Task, TaskId, WorkerId};
 
 /// One connection, numbered by the shell; a number is never used twice.
@@ -178,7 +178,7 @@ pub enum Input {
         /// The worker's connection.
         link: ConnId,
         /// What it wrote.
-        output: Output,
+        output: TaskOutput,
     },
     /// An attempt asks its client for something.
     QuestionAsked {

@@ -7,7 +7,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
-use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
+use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
 use argon_proto::{Attempt, AttemptId, Flags};
 use bytes::Bytes;
 
@@ -53,7 +53,7 @@ impl OutputAccount {
 
 impl Scheduler {
     /// An attempt wrote something: it goes to its client, if that wants to see it.
-    pub(super) fn on_output_arrived(&mut self, link: ConnId, output: Output, out: &mut Out) {
+    pub(super) fn on_output_arrived(&mut self, link: ConnId, output: TaskOutput, out: &mut Out) {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
@@ -103,7 +103,7 @@ impl Scheduler {
         key: TaskKey,
         worker: ConnId,
         client: Option<ConnId>,
-        output: Output,
+        output: TaskOutput,
         out: &mut Out,
     ) {
         let bytes = output.bytes.len() as u64;
@@ -124,7 +124,7 @@ impl Scheduler {
     }
 
     /// An attempt that nobody has claimed yet wrote something, which nobody will see.
-    fn count_orphan_output(&mut self, worker: ConnId, output: &Output, out: &mut Out) {
+    fn count_orphan_output(&mut self, worker: ConnId, output: &TaskOutput, out: &mut Out) {
         if let Some(orphan) = self.orphans.get_mut(&output.from.task)
             && orphan.attempt == output.from
         {

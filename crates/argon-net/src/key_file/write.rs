@@ -7,7 +7,7 @@ use std::path::Path;
 
 use argon_proto::key::Key;
 
-use super::{Found, KeyError, Place, place, read};
+use super::{Found, KeyError, KeyPlace, place, read};
 
 /// Makes a new cluster key where the key would be looked for. If there is one, `replace` decides.
 ///
@@ -15,8 +15,8 @@ use super::{Found, KeyError, Place, place, read};
 /// If there is one that is not to be replaced, if `ARGON_KEY` holds the key itself, or if the file cannot be written.
 pub fn make_new(named: Option<&Path>, replace: bool) -> Result<Found, KeyError> {
     match place(named)? {
-        Place::Text(found) => Err(KeyError::Exists { path: format!("the key in {}", found.source) }),
-        Place::File(path) => {
+        KeyPlace::Text(found) => Err(KeyError::Exists { path: format!("the key in {}", found.source) }),
+        KeyPlace::File(path) => {
             let key = random_key(&path)?;
             write(&path, &key, replace)?;
             Ok(Found { key, source: path.display().to_string(), is_new: true })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_net::{Connected, Connection, End, Inbox, Silence, connection, dial};
+use argon_net::{Connected, Connection, ConnectionEnd, Inbox, Silence, connection, dial};
 use argon_proto::conversation::admin::{FromAdmin, Question, Reply, ToAdmin};
 use argon_proto::key::{Key, Role, Scope};
 
@@ -47,11 +47,11 @@ async fn ask_now(address: &str, key: &Key, role: Role, question: &Question) -> R
     match (answer.0, end) {
         (Some(reply), _) if reply.ok => Ok(reply),
         (Some(reply), _) => Err(Failure::new(FailureKind::Other, reply.message())),
-        (None, End::Refused(why)) => Err(Failure::new(FailureKind::Reach, why)),
-        (None, End::Lost(why)) => {
+        (None, ConnectionEnd::Refused(why)) => Err(Failure::new(FailureKind::Reach, why)),
+        (None, ConnectionEnd::Lost(why)) => {
             Err(Failure::new(FailureKind::Reach, format!("the connection to the manager ended: {why}")))
         }
-        (None, End::Silent | End::Closed) => {
+        (None, ConnectionEnd::Silent | ConnectionEnd::Closed) => {
             Err(Failure::new(FailureKind::Reach, "the manager closed the connection"))
         }
     }
@@ -61,11 +61,11 @@ async fn ask_now(address: &str, key: &Key, role: Role, question: &Question) -> R
 struct Answer(Option<Reply>);
 
 impl Inbox<ToAdmin> for &mut Answer {
-    fn take(&mut self, message: ToAdmin) -> Result<(), End> {
+    fn take(&mut self, message: ToAdmin) -> Result<(), ConnectionEnd> {
         match message {
             ToAdmin::Reply(reply) => {
                 self.0 = Some(reply);
-                Err(End::Closed)
+                Err(ConnectionEnd::Closed)
             }
             // When it leaves, it closes the connection.
             ToAdmin::Goodbye(_) => Ok(()),

@@ -17,7 +17,7 @@ use argon_core::gate::WorkerGate;
 use argon_core::pool::RunnerId;
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::runner::ToRunner;
-use argon_proto::conversation::{Blob, LOG_FD, Log, LogRecord, Output};
+use argon_proto::conversation::{Blob, LOG_FD, Log, LogRecord, TaskOutput};
 use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
 use nix::sys::signal::Signal;
 
@@ -201,7 +201,7 @@ impl Runners {
     }
 
     /// Keeps the end of what was printed. Returns what goes to the client now.
-    pub(crate) fn on_printed(&mut self, id: RunnerId, printed: Printed) -> Option<Output> {
+    pub(crate) fn on_printed(&mut self, id: RunnerId, printed: Printed) -> Option<TaskOutput> {
         let runner = self.get_mut(id)?;
         let Printed { writer, fd, bytes } = printed;
         let Some(attempt) = writer.and_then(|writer| runner.queue.find(writer)) else {
@@ -215,12 +215,12 @@ impl Runners {
             return None;
         }
         attempt.window.on_sent(bytes.len());
-        Some(Output { from: attempt.attempt, fd, bytes })
+        Some(TaskOutput { from: attempt.attempt, fd, bytes })
     }
 
     /// A task has logged something. Returns what goes to the client now; a report shows it as a line of text. After the
     /// last record that there is room for, the runner's socket is not read until its client has taken some.
-    pub(crate) fn on_log(&mut self, id: RunnerId, Log { from, record }: Log) -> Option<Output> {
+    pub(crate) fn on_log(&mut self, id: RunnerId, Log { from, record }: Log) -> Option<TaskOutput> {
         let runner = self.get_mut(id)?;
         let attempt = runner.queue.find(from)?;
         if let Some(record) = LogRecord::from_json(&record) {
@@ -232,7 +232,7 @@ impl Runners {
         }
         attempt.window.on_sent(record.len());
         runner.logged = Some(from);
-        Some(Output { from, fd: LOG_FD, bytes: record })
+        Some(TaskOutput { from, fd: LOG_FD, bytes: record })
     }
 
     /// Measures the memory of idle runners.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use argon_proto::AttemptId;
 use argon_proto::conversation::worker::{FromWorker, Registered, ToWorker};
-use argon_proto::conversation::{Blob, Output};
+use argon_proto::conversation::{Blob, TaskOutput};
 use argon_proto::{
     Attempt, BlobHash, Codec, Flags, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead,
     TaskId, WorkerId,
@@ -185,7 +185,7 @@ impl Worker {
             .unread
             .iter()
             .filter_map(|message| match message {
-                FromWorker::Output(Output { from, fd, bytes }) if *from == attempt && *fd == wanted => {
+                FromWorker::Output(TaskOutput { from, fd, bytes }) if *from == attempt && *fd == wanted => {
                     Some(bytes.to_vec())
                 }
                 _ => None,
@@ -198,7 +198,7 @@ impl Worker {
     /// The next output of an attempt.
     async fn output_of(&mut self, attempt: AttemptId) -> String {
         let output = self.hear("output", |message| match message {
-            FromWorker::Output(Output { from, bytes, .. }) if *from == attempt => Some(bytes.clone()),
+            FromWorker::Output(TaskOutput { from, bytes, .. }) if *from == attempt => Some(bytes.clone()),
             _ => None,
         });
         String::from_utf8(output.await.to_vec()).expect("text")

@@ -9,7 +9,7 @@ use std::time::Duration;
 use argon_core::Time;
 use argon_core::outcome_batch::{OutcomeBatch, Supply};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
-use argon_proto::conversation::{Goodbye, Output};
+use argon_proto::conversation::{Goodbye, TaskOutput};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Messages of the manager that are taken at once, at most.
@@ -60,7 +60,7 @@ pub(crate) struct Uplink {
     is_closed: bool,
     batch: OutcomeBatch,
     /// Output that waits for a manager.
-    unsent_output: Vec<Output>,
+    unsent_output: Vec<TaskOutput>,
     received: Vec<LinkEvent>,
 }
 
@@ -138,7 +138,7 @@ impl Uplink {
 
     /// Sends output, or keeps it for the next manager. The windows of the attempts bound what is kept; the oldest goes
     /// when there are very many.
-    pub(crate) fn send_output(&mut self, now: Time, output: Output) {
+    pub(crate) fn send_output(&mut self, now: Time, output: TaskOutput) {
         if self.is_registered {
             return self.send(now, FromWorker::Output(output));
         }

@@ -2,12 +2,8 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::Log;
-use super::child::{TaskToken, Waits};
-use super::template::{Fork, Forked};
-use super::worker::Lent;
 use crate::error::DecodeError;
-use crate::id::{Attempt, AttemptId, BlobHash, RunnerId, TaskId};
+use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::outcome::Outcome;
 use crate::payload::Payload;
 use crate::task::Task;
@@ -54,7 +50,7 @@ pub struct Credit {
 
 /// What an attempt wrote to one of its descriptors.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Output {
+pub struct TaskOutput {
     /// The attempt that wrote it.
     pub from: AttemptId,
     /// 1 or 2; [`super::LOG_FD`] for a log record.
@@ -166,19 +162,21 @@ impl Body for Blob {
 /// A [`Body`] that has no payload.
 macro_rules! plain_body {
     ($type:ty, $encode:expr, $decode:expr) => {
-        impl Body for $type {
-            fn encode(&self, _: u32, out: &mut BytesMut) {
-                let encode: fn(&Self, &mut BytesMut) = $encode;
+        impl $crate::conversation::body::Body for $type {
+            fn encode(&self, _: u32, out: &mut bytes::BytesMut) {
+                let encode: fn(&Self, &mut bytes::BytesMut) = $encode;
                 encode(self, out);
             }
 
-            fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-                let decode: fn(Bytes) -> Result<Self, DecodeError> = $decode;
+            fn decode(body: bytes::Bytes) -> Result<(Self, u32, u64), $crate::error::DecodeError> {
+                let decode: fn(bytes::Bytes) -> Result<Self, $crate::error::DecodeError> = $decode;
                 Ok((decode(body)?, 0, 0))
             }
         }
     };
 }
+
+pub(super) use plain_body;
 
 plain_body!(u32, |number, out| out.put_u32(*number), |mut body| take_u32(&mut body, "number"));
 plain_body!(u64, |number, out| out.put_u64(*number), |mut body| take_u64(&mut body, "number"));
@@ -193,7 +191,7 @@ plain_body!(
 );
 
 plain_body!(
-    Output,
+    TaskOutput,
     |output, out| {
         put_attempt(output.from, out);
         out.put_u8(output.fd);
@@ -239,58 +237,6 @@ plain_body!(
     }
 );
 
-plain_body!(
-    Log,
-    |log, out| {
-        put_attempt(log.from, out);
-        out.put_slice(&log.record);
-    },
-    |mut body| Ok(Self { from: take_attempt(&mut body)?, record: body })
-);
-
-plain_body!(
-    Lent,
-    |lent, out| {
-        put_attempt(lent.attempt, out);
-        out.put_u8(u8::from(lent.waits));
-    },
-    |mut body| Ok(Self { attempt: take_attempt(&mut body)?, waits: take_bool(&mut body, "waits")? })
-);
-
-plain_body!(Waits, |waits, out| out.put_u8(u8::from(waits.0)), |mut body| Ok(Self(take_bool(
-    &mut body, "waits"
-)?)));
-
-plain_body!(
-    Fork,
-    |fork, out| {
-        out.put_u64(fork.runner.0);
-        out.put_slice(&fork.token.0);
-    },
-    |mut body| {
-        let runner = RunnerId(take_u64(&mut body, "fork")?);
-        let token = body.first_chunk().ok_or(DecodeError::Short("fork"))?;
-        Ok(Self { runner, token: TaskToken(*token) })
-    }
-);
-
-plain_body!(
-    Forked,
-    |forked, out| {
-        out.put_u64(forked.runner.0);
-        out.put_u32(forked.result.unwrap_or(0));
-        if let Err(errno) = forked.result {
-            out.put_u32(errno);
-        }
-    },
-    |mut body| {
-        let runner = RunnerId(take_u64(&mut body, "forked")?);
-        let pid = take_u32(&mut body, "forked")?;
-        let result = if pid > 0 { Ok(pid) } else { Err(take_u32(&mut body, "forked")?) };
-        Ok(Self { runner, result })
-    }
-);
-
 plain_body!(Vec<TaskId>, |ids, out| ids.iter().for_each(|id| out.put_slice(&id.to_bytes())), |body| {
     let (ids, rest) = body.as_chunks::<{ TaskId::BYTES }>();
     if !rest.is_empty() {
@@ -317,12 +263,12 @@ plain_body!(Vec<AttemptId>, |ids, out| ids.iter().for_each(|id| put_attempt(*id,
 
 const ATTEMPT_ID_BYTES: usize = TaskId::BYTES + 4;
 
-fn put_attempt(id: AttemptId, out: &mut BytesMut) {
+pub(super) fn put_attempt(id: AttemptId, out: &mut BytesMut) {
     out.put_slice(&id.task.to_bytes());
     out.put_u32(id.attempt.0);
 }
 
-fn take_attempt(body: &mut Bytes) -> Result<AttemptId, DecodeError> {
+pub(super) fn take_attempt(body: &mut Bytes) -> Result<AttemptId, DecodeError> {
     if body.len() < ATTEMPT_ID_BYTES {
         return Err(DecodeError::Short("attempt id"));
     }
@@ -331,11 +277,11 @@ fn take_attempt(body: &mut Bytes) -> Result<AttemptId, DecodeError> {
     Ok(AttemptId { task: TaskId::from_bytes(id), attempt: Attempt(body.get_u32()) })
 }
 
-fn take_u8(body: &mut Bytes, what: &'static str) -> Result<u8, DecodeError> {
+pub(super) fn take_u8(body: &mut Bytes, what: &'static str) -> Result<u8, DecodeError> {
     body.try_get_u8().map_err(|_| DecodeError::Short(what))
 }
 
-fn take_bool(body: &mut Bytes, what: &'static str) -> Result<bool, DecodeError> {
+pub(super) fn take_bool(body: &mut Bytes, what: &'static str) -> Result<bool, DecodeError> {
     match take_u8(body, what)? {
         0 => Ok(false),
         1 => Ok(true),
@@ -343,10 +289,10 @@ fn take_bool(body: &mut Bytes, what: &'static str) -> Result<bool, DecodeError> 
     }
 }
 
-fn take_u32(body: &mut Bytes, what: &'static str) -> Result<u32, DecodeError> {
+pub(super) fn take_u32(body: &mut Bytes, what: &'static str) -> Result<u32, DecodeError> {
     body.try_get_u32().map_err(|_| DecodeError::Short(what))
 }
 
-fn take_u64(body: &mut Bytes, what: &'static str) -> Result<u64, DecodeError> {
+pub(super) fn take_u64(body: &mut Bytes, what: &'static str) -> Result<u64, DecodeError> {
     body.try_get_u64().map_err(|_| DecodeError::Short(what))
 }

@@ -7,11 +7,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::BufMut;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::client::Open;
+use super::body::{plain_body, take_bool};
 use super::json::json_body;
-use super::messages;
+use super::{Open, messages};
 use crate::id::{Attempt, SessionId, TaskId, WorkerId, from_hex, to_hex};
 
 messages! {
@@ -116,3 +117,7 @@ impl<'de> Deserialize<'de> for TaskToken {
 
 json_body!(Child, "CHILD");
 json_body!(ChildOpen, "CHILD_OPEN");
+
+plain_body!(Waits, |waits, out| out.put_u8(u8::from(waits.0)), |mut body| Ok(Self(take_bool(
+    &mut body, "waits"
+)?)));

@@ -1,12 +1,10 @@
 //! Between a client and its manager (`spec/protocol.md`, section 7).
 
-use serde::{Deserialize, Serialize};
-
 use super::admin::{Reply, Request};
 use super::child::ChildOpen;
-use super::json::json_body;
-use super::{Answer, Ask, Blob, Credit, Goodbye, Output, OutputCredit, messages};
-use crate::id::{BlobHash, SessionId, TaskId};
+pub use super::open::Open;
+use super::{Answer, Ask, Blob, Credit, Goodbye, OutputCredit, TaskOutput, messages};
+use crate::id::{BlobHash, TaskId};
 use crate::outcome::Outcome;
 use crate::task::Task;
 
@@ -54,7 +52,7 @@ messages! {
         /// These blobs are not here (any more).
         NeedBlob(Vec<BlobHash>) = NEED_BLOB,
         /// What a task wrote.
-        Output(Output) = OUTPUT,
+        Output(TaskOutput) = OUTPUT,
         /// A task asks its client for something.
         Ask(Ask) = ASK,
         /// The answer to a request.
@@ -64,29 +62,3 @@ messages! {
     }
     without a body {}
 }
-
-/// Who a client is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Open {
-    /// Its name for people; may be empty.
-    #[serde(default)]
-    pub client: String,
-    /// Its host; may be empty.
-    #[serde(default)]
-    pub host: String,
-    /// Its process id; 0 if unknown.
-    #[serde(default)]
-    pub pid: u32,
-    /// Its session.
-    pub session: SessionId,
-}
-
-impl Open {
-    /// A client of which nothing but its session is known.
-    #[must_use]
-    pub fn of(session: SessionId) -> Self {
-        Self { client: String::new(), host: String::new(), pid: 0, session }
-    }
-}
-
-json_body!(Open, "OPEN");

@@ -1,8 +1,9 @@
 //! Log records of a task: they reach the client as OUTPUT with the descriptor [`LOG_FD`].
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
+use super::body::{plain_body, put_attempt, take_attempt};
 use crate::id::AttemptId;
 
 /// The descriptor in OUTPUT that stands for log records. Each such frame holds the JSON of one [`LogRecord`].
@@ -68,3 +69,12 @@ impl LogRecord {
         serde_json::from_slice(json).ok()
     }
 }
+
+plain_body!(
+    Log,
+    |log, out| {
+        put_attempt(log.from, out);
+        out.put_slice(&log.record);
+    },
+    |mut body| Ok(Self { from: take_attempt(&mut body)?, record: body })
+);

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bytes::BufMut;
 use serde::{Deserialize, Serialize};
 
+use super::body::{plain_body, put_attempt, take_attempt, take_bool};
 use super::json::json_body;
-use super::{Answer, Ask, Blob, Goodbye, Output, OutputCredit, messages};
+use super::{Answer, Ask, Blob, Goodbye, OutputCredit, TaskOutput, messages};
 use crate::id::{AttemptId, BlobHash, WorkerId};
 use crate::outcome::Outcome;
 use crate::task::Task;
@@ -20,7 +22,7 @@ messages! {
         /// These attempts have not started, or were stopped, and are yours again.
         Returned(Vec<AttemptId>) = RETURNED,
         /// What an attempt wrote.
-        Output(Output) = OUTPUT,
+        Output(TaskOutput) = OUTPUT,
         /// A task asks its client for something.
         Ask(Ask) = ASK,
         /// These blobs are not here (any more).
@@ -143,3 +145,12 @@ json_body!(Registered, or default);
 json_body!(Drain, or default);
 json_body!(Draining, or default);
 json_body!(RunnersReport, or default);
+
+plain_body!(
+    Lent,
+    |lent, out| {
+        put_attempt(lent.attempt, out);
+        out.put_u8(u8::from(lent.waits));
+    },
+    |mut body| Ok(Self { attempt: take_attempt(&mut body)?, waits: take_bool(&mut body, "waits")? })
+);

@@ -1,7 +1,7 @@
 //! Messages of the manager.
 
 use argon_proto::conversation::client::ToClient;
-use argon_proto::conversation::{Control, Incoming, Output};
+use argon_proto::conversation::{Control, Incoming, TaskOutput};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{Outcome, Status, TaskId, Time};
 
@@ -38,7 +38,7 @@ impl SessionState {
                 }
                 self.send_backlog(out);
             }
-            ToClient::Output(Output { from, fd, bytes }) => self.on_output(from, fd, bytes, out),
+            ToClient::Output(TaskOutput { from, fd, bytes }) => self.on_output(from, fd, bytes, out),
             ToClient::Ask(ask) => self.on_ask(ask, out),
             ToClient::NeedBlob(hashes) => {
                 hashes.into_iter().for_each(|hash| self.send_blob_again(hash, out));

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, Output};
+use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, TaskOutput};
 use argon_proto::limit::ACK_WITHIN;
 use argon_proto::{BlobHash, Flags, Payload, SessionId, Status, Task, TaskId};
 use bytes::Bytes;
@@ -249,7 +249,7 @@ fn a_task_that_nobody_waits_for_goes_on_and_is_forgotten_at_its_end() {
     bench.receive(ToClient::Ask(Ask { from, ask: 1, question: Bytes::new() }));
     bench.session.abandon(number, &mut bench.out);
     assert_eq!(bench.kinds(), ["Answer"]);
-    bench.receive(ToClient::Output(Output { from, fd: 1, bytes: vec![0; 300 << 10].into() }));
+    bench.receive(ToClient::Output(TaskOutput { from, fd: 1, bytes: vec![0; 300 << 10].into() }));
     assert_eq!(bench.kinds(), ["OutputCredit"]);
     bench.finish(number);
     assert!(bench.session.is_idle(), "nothing is kept");

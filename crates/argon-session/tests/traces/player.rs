@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, Output};
+use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, TaskOutput};
 use argon_proto::frame::Decoder;
 use argon_proto::handshake::{Refusal, RefusalCode, Welcome};
 use argon_proto::limit::FIRST_MANAGER_WITHIN;
@@ -169,7 +169,7 @@ impl Player {
             }
             "OUTPUT" => {
                 let length = usize::try_from(words.number("bytes", 0)).expect("a length");
-                ToClient::Output(Output {
+                ToClient::Output(TaskOutput {
                     from: self.attempt(words),
                     fd: 1,
                     bytes: vec![b'x'; length].into(),

@@ -4,10 +4,10 @@ mod access;
 
 use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
 
-use access::{Entries, Fields, Held, Items, Variant};
+use access::{Entries, Fields, Held, ItemReader, Variant};
 
 use super::tag::{self, MIXED};
-use super::{DEPTH_MAX, Error};
+use super::{DEPTH_MAX, FormatError};
 
 /// Reads values one after another.
 pub(crate) struct Reader<'de> {
@@ -24,20 +24,20 @@ impl<'de> Reader<'de> {
     }
 
     /// Refuses what is left.
-    pub(crate) fn end(&self) -> Result<(), Error> {
+    pub(crate) fn end(&self) -> Result<(), FormatError> {
         match self.bytes.len() {
             0 => Ok(()),
-            left => Err(Error::new(format!("{left} bytes are left behind the value"))),
+            left => Err(FormatError::new(format!("{left} bytes are left behind the value"))),
         }
     }
 
     #[inline]
-    fn peek(&self) -> Result<u8, Error> {
+    fn peek(&self) -> Result<u8, FormatError> {
         if self.given == MIXED { self.bytes.first().copied().ok_or_else(tag::cut) } else { Ok(self.given) }
     }
 
     #[inline]
-    pub(super) fn tag(&mut self) -> Result<u8, Error> {
+    pub(super) fn tag(&mut self) -> Result<u8, FormatError> {
         if self.given != MIXED {
             return Ok(std::mem::replace(&mut self.given, MIXED));
         }
@@ -46,27 +46,27 @@ impl<'de> Reader<'de> {
         Ok(*tag)
     }
 
-    pub(super) fn length(&mut self) -> Result<u64, Error> {
+    pub(super) fn length(&mut self) -> Result<u64, FormatError> {
         tag::take_length(&mut self.bytes)
     }
 
-    pub(super) fn take(&mut self) -> Result<&'de [u8], Error> {
+    pub(super) fn take(&mut self) -> Result<&'de [u8], FormatError> {
         let length = self.length()?;
         tag::take(&mut self.bytes, length)
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
         let (array, rest) = self.bytes.split_first_chunk::<N>().ok_or_else(tag::cut)?;
         self.bytes = rest;
         Ok(*array)
     }
 
-    fn text(&mut self) -> Result<&'de str, Error> {
-        std::str::from_utf8(self.take()?).map_err(Error::custom)
+    fn text(&mut self) -> Result<&'de str, FormatError> {
+        std::str::from_utf8(self.take()?).map_err(FormatError::custom)
     }
 
-    pub(super) fn name(&mut self) -> Result<&'de str, Error> {
+    pub(super) fn name(&mut self) -> Result<&'de str, FormatError> {
         match self.length()? {
             0 => {
                 let name = self.text()?;
@@ -75,36 +75,39 @@ impl<'de> Reader<'de> {
             }
             number => {
                 let known = usize::try_from(number - 1).ok().and_then(|index| self.names.get(index));
-                known.copied().ok_or_else(|| Error::custom("a name is not there"))
+                known.copied().ok_or_else(|| FormatError::custom("a name is not there"))
             }
         }
     }
 
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+    fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, FormatError>,
+    ) -> Result<T, FormatError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(Error::deep());
+            return Err(FormatError::deep());
         }
         let value = read(self)?;
         self.depth -= 1;
         Ok(value)
     }
 
-    fn list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, FormatError> {
         let left = self.length()?;
         let given = self.array::<1>()?[0];
         if given != MIXED && tag::width(given).is_none() {
-            return Err(Error::new(format!("{given} is not the mark of a number")));
+            return Err(FormatError::new(format!("{given} is not the mark of a number")));
         }
         self.items(left, given, |items| visitor.visit_seq(items))
     }
 
-    fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, FormatError> {
         let left = self.length()?;
         self.items(left, MIXED, |items| visitor.visit_map(Entries(items)))
     }
 
-    fn fields<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn fields<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, FormatError> {
         let left = self.length()?;
         self.items(left, MIXED, |items| visitor.visit_map(Fields(items)))
     }
@@ -113,20 +116,22 @@ impl<'de> Reader<'de> {
         &mut self,
         left: u64,
         given: u8,
-        visit: impl FnOnce(&mut Items<'_, 'de>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        visit: impl FnOnce(&mut ItemReader<'_, 'de>) -> Result<T, FormatError>,
+    ) -> Result<T, FormatError> {
         self.nested(|reader| {
-            let mut items = Items { reader, left, given };
+            let mut items = ItemReader { reader, left, given };
             let value = visit(&mut items)?;
             match items.left {
                 0 => Ok(value),
-                left => Err(Error::new(format!("{left} elements or fields more were written than are read"))),
+                left => Err(FormatError::new(format!(
+                    "{left} elements or fields more were written than are read"
+                ))),
             }
         })
     }
 
     /// A variant as the data model of JSON has it: its name, or a map from its name to what it holds.
-    fn variant_as_data<V: Visitor<'de>>(&mut self, tag: u8, visitor: V) -> Result<V::Value, Error> {
+    fn variant_as_data<V: Visitor<'de>>(&mut self, tag: u8, visitor: V) -> Result<V::Value, FormatError> {
         let name = self.name()?;
         if tag == tag::UNIT_VARIANT {
             return visitor.visit_borrowed_str(name);
@@ -134,12 +139,16 @@ impl<'de> Reader<'de> {
         self.nested(|reader| {
             let mut held = Held { reader, name: Some(name), tag, is_read: false };
             let value = visitor.visit_map(&mut held)?;
-            if held.is_read { Ok(value) } else { Err(Error::new(format!("what {name} holds was not read"))) }
+            if held.is_read {
+                Ok(value)
+            } else {
+                Err(FormatError::new(format!("what {name} holds was not read")))
+            }
         })
     }
 
     /// The content of a variant, after its name.
-    fn held<V: Visitor<'de>>(&mut self, tag: u8, visitor: V) -> Result<V::Value, Error> {
+    fn held<V: Visitor<'de>>(&mut self, tag: u8, visitor: V) -> Result<V::Value, FormatError> {
         match tag {
             tag::TUPLE_VARIANT => self.list(visitor),
             tag::STRUCT_VARIANT => self.fields(visitor),
@@ -149,7 +158,7 @@ impl<'de> Reader<'de> {
 
     /// A plain value where the writer had an option of it.
     #[inline]
-    fn unwrap_options(&mut self) -> Result<(), Error> {
+    fn unwrap_options(&mut self) -> Result<(), FormatError> {
         while self.peek()? == tag::SOME {
             self.tag()?;
         }
@@ -157,18 +166,18 @@ impl<'de> Reader<'de> {
     }
 
     #[inline(never)]
-    fn marked<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn marked<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, FormatError> {
         self.unwrap_options()?;
         self.deserialize_any(visitor)
     }
 
     /// The length of a tuple is part of its type; another one would shift what its places mean.
-    fn expect_length(&self, after_tag: &[u8], length: usize) -> Result<(), Error> {
+    fn expect_length(&self, after_tag: &[u8], length: usize) -> Result<(), FormatError> {
         let written = tag::take_length(&mut &*after_tag)?;
         if written == length as u64 {
             return Ok(());
         }
-        Err(Error::new(format!(
+        Err(FormatError::new(format!(
             "{written} elements of a tuple were written and {length} are read: \
              serde cannot skip an element of a tuple for some values only"
         )))
@@ -178,7 +187,7 @@ impl<'de> Reader<'de> {
 macro_rules! plain {
     ($($method:ident)*) => {$(
         #[inline]
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
             self.marked(visitor)
         }
     )*};
@@ -188,7 +197,7 @@ macro_rules! plain {
 macro_rules! numbers {
     ($($method:ident $visit:ident $kind:ident, $tag:ident;)*) => {$(
         #[inline]
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
             if self.given == tag::$tag {
                 self.given = MIXED;
                 return visitor.$visit($kind::from_le_bytes(self.array()?));
@@ -199,10 +208,10 @@ macro_rules! numbers {
 }
 
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
-    type Error = Error;
+    type Error = FormatError;
 
     #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         match self.tag()? {
             tag::NONE => visitor.visit_none(),
             tag::SOME => self.nested(|reader| visitor.visit_some(reader)),
@@ -229,9 +238,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             tag::F64 => visitor.visit_f64(f64::from_le_bytes(self.array()?)),
             tag::CHAR => {
                 let number = u32::from_le_bytes(self.array()?);
-                visitor.visit_char(char::from_u32(number).ok_or_else(|| Error::custom("not a character"))?)
+                visitor
+                    .visit_char(char::from_u32(number).ok_or_else(|| FormatError::custom("not a character"))?)
             }
-            other => Err(Error::new(format!("{other} marks no value"))),
+            other => Err(FormatError::new(format!("{other} marks no value"))),
         }
     }
 
@@ -259,11 +269,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         _name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, FormatError> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         self.deserialize_any(visitor)
     }
 
@@ -271,16 +281,16 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, FormatError> {
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         self.deserialize_any(visitor)
     }
 
     /// Bytes may have been written as a list of them.
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         self.unwrap_options()?;
         let is_list = matches!(self.peek()?, tag::LIST | tag::TUPLE);
         let mut ahead = self.bytes.get(1..).unwrap_or_default();
@@ -294,12 +304,12 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         self.deserialize_bytes(visitor)
     }
 
     /// A list may have been written as bytes.
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         self.unwrap_options()?;
         if self.peek()? != tag::BYTES {
             return self.deserialize_any(visitor);
@@ -309,7 +319,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         self.items(left, tag::U8, |items| visitor.visit_seq(items))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         match self.peek()? {
             tag::NONE | tag::UNIT => {
                 self.tag()?;
@@ -324,11 +334,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, FormatError> {
         self.nested(|reader| visitor.visit_newtype_struct(reader))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, FormatError> {
         self.unwrap_options()?;
         if self.peek()? == tag::TUPLE {
             self.expect_length(&self.bytes[1..], length)?;
@@ -341,7 +351,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         _name: &'static str,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, FormatError> {
         self.deserialize_tuple(length, visitor)
     }
 
@@ -350,7 +360,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, FormatError> {
         self.unwrap_options()?;
         match self.tag()? {
             tag @ tag::UNIT_VARIANT..=tag::STRUCT_VARIANT => {
@@ -358,7 +368,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 self.nested(|reader| visitor.visit_enum(Variant { reader, name, tag }))
             }
             tag::STR => visitor.visit_enum(self.text()?.into_deserializer()),
-            _ => Err(Error::custom("what was written is not a variant of an enum")),
+            _ => Err(FormatError::custom("what was written is not a variant of an enum")),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use super::read::Reader;
 use super::tag::{self, MIXED};
-use super::{DEPTH_MAX, Error};
+use super::{DEPTH_MAX, FormatError};
 
 /// Whether both are writings of one value.
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
@@ -15,16 +15,16 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// 64 bits of what the value is.
-fn digest(bytes: &[u8]) -> Result<u64, Error> {
+fn digest(bytes: &[u8]) -> Result<u64, FormatError> {
     let mut reader = Reader::new(bytes);
     let digest = value(&mut reader, 0)?;
     reader.end()?;
     Ok(digest)
 }
 
-fn value(reader: &mut Reader<'_>, depth: u32) -> Result<u64, Error> {
+fn value(reader: &mut Reader<'_>, depth: u32) -> Result<u64, FormatError> {
     if depth > 2 * DEPTH_MAX {
-        return Err(Error::deep());
+        return Err(FormatError::deep());
     }
     let tag = reader.tag()?;
     let mut hasher = hasher(tag);
@@ -72,7 +72,7 @@ fn list(
     is_any_order: bool,
     hasher: &mut DefaultHasher,
     depth: u32,
-) -> Result<(), Error> {
+) -> Result<(), FormatError> {
     let count = reader.length()?;
     let common = tag::take(&mut reader.bytes, 1)?[0];
     let mut all = 0_u64;
@@ -97,7 +97,7 @@ fn list(
 }
 
 /// In the order in which they were written: that is the type's.
-fn fields(reader: &mut Reader<'_>, hasher: &mut DefaultHasher, depth: u32) -> Result<(), Error> {
+fn fields(reader: &mut Reader<'_>, hasher: &mut DefaultHasher, depth: u32) -> Result<(), FormatError> {
     let count = reader.length()?;
     for _ in 0..count {
         hasher.write(reader.name()?.as_bytes());

@@ -3,7 +3,7 @@
 //! A value is a mark and its content. Names of fields and variants are written once and then by their number, in the order
 //! of their first use. Elements of a list that are numbers of one kind have one mark for all.
 
-use super::Error;
+use super::FormatError;
 
 pub(super) const NONE: u8 = 1;
 pub(super) const SOME: u8 = 2;
@@ -83,7 +83,7 @@ pub(super) fn length_bytes(mut length: u64) -> ([u8; 10], usize) {
 
 /// Takes a length from the front.
 #[inline]
-pub(super) fn take_length(bytes: &mut &[u8]) -> Result<u64, Error> {
+pub(super) fn take_length(bytes: &mut &[u8]) -> Result<u64, FormatError> {
     if let Some((byte, rest)) = bytes.split_first()
         && *byte < 0x80
     {
@@ -93,7 +93,7 @@ pub(super) fn take_length(bytes: &mut &[u8]) -> Result<u64, Error> {
     take_long_length(bytes)
 }
 
-fn take_long_length(bytes: &mut &[u8]) -> Result<u64, Error> {
+fn take_long_length(bytes: &mut &[u8]) -> Result<u64, FormatError> {
     let mut length = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first().ok_or_else(cut)?;
@@ -103,17 +103,17 @@ fn take_long_length(bytes: &mut &[u8]) -> Result<u64, Error> {
             return Ok(length);
         }
     }
-    Err(Error::new("a length has more than 64 bits"))
+    Err(FormatError::new("a length has more than 64 bits"))
 }
 
 /// Takes so many bytes from the front.
-pub(super) fn take<'de>(bytes: &mut &'de [u8], count: u64) -> Result<&'de [u8], Error> {
+pub(super) fn take<'de>(bytes: &mut &'de [u8], count: u64) -> Result<&'de [u8], FormatError> {
     let count = usize::try_from(count).map_err(|_| cut())?;
     let (taken, rest) = bytes.split_at_checked(count).ok_or_else(cut)?;
     *bytes = rest;
     Ok(taken)
 }
 
-pub(super) fn cut() -> Error {
-    Error::new("the bytes end within a value")
+pub(super) fn cut() -> FormatError {
+    FormatError::new("the bytes end within a value")
 }

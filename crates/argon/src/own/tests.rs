@@ -14,7 +14,7 @@ use shapes::*;
 
 const CASES: u32 = 256;
 
-fn through<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, Error> {
+fn through<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, FormatError> {
     let bytes = to_vec(value)?;
     check(value, &bytes)?;
     from_slice(&bytes)

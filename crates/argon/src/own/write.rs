@@ -6,14 +6,14 @@ mod number;
 use rustc_hash::FxHashMap;
 use serde::ser::{self, Serialize};
 
-use items::Items;
+use items::ItemWriter;
 use number::Number;
 
 use super::tag::{self, MIXED};
-use super::{DEPTH_MAX, Error};
+use super::{DEPTH_MAX, FormatError};
 
 /// The bytes of a value.
-pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
+pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, FormatError> {
     let mut writer = Writer::default();
     value.serialize(&mut writer)?;
     Ok(writer.out)
@@ -21,18 +21,20 @@ pub(crate) fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error>
 
 /// A value as JSON. A float that JSON has no word for is refused: serde would write `null`. If the reader has numbers of
 /// 64 bits only, so is a wider integer: it would be rounded there.
-pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T, is_narrow: bool) -> Result<Vec<u8>, Error> {
-    let json = serde_json::to_vec(value).map_err(|error| Error::new(error.to_string()))?;
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T, is_narrow: bool) -> Result<Vec<u8>, FormatError> {
+    let json = serde_json::to_vec(value).map_err(|error| FormatError::new(error.to_string()))?;
     // Nothing that is not `null` in JSON can have been such a float, and nothing of fewer digits such an integer.
     let may_be_wide = is_narrow && json.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= 19);
     if may_be_wide || json.windows(4).any(|four| four == b"null") {
         let mut writer = Writer::default();
         value.serialize(&mut writer)?;
         if writer.has_odd_float {
-            return Err(Error::new("JSON has no infinite numbers and no NaN; pass a text, or nothing"));
+            return Err(FormatError::new("JSON has no infinite numbers and no NaN; pass a text, or nothing"));
         }
         if is_narrow && writer.has_wide_integer {
-            return Err(Error::new("an integer of more than 64 bits would be rounded there; pass a text"));
+            return Err(FormatError::new(
+                "an integer of more than 64 bits would be rounded there; pass a text",
+            ));
         }
     }
     Ok(json)
@@ -97,12 +99,12 @@ impl Writer {
         self.name(name);
     }
 
-    fn down(&mut self) -> Result<(), Error> {
+    fn down(&mut self) -> Result<(), FormatError> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(Error::deep()) } else { Ok(()) }
+        if self.depth > DEPTH_MAX { Err(FormatError::deep()) } else { Ok(()) }
     }
 
-    fn inner<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn inner<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), FormatError> {
         self.down()?;
         value.serialize(&mut *self)?;
         self.depth -= 1;
@@ -110,15 +112,15 @@ impl Writer {
     }
 
     /// The announced number is a hint: what is right is written at the end.
-    fn items(&mut self, announced: Option<usize>) -> Result<Items<'_>, Error> {
+    fn items(&mut self, announced: Option<usize>) -> Result<ItemWriter<'_>, FormatError> {
         self.down()?;
         let announced = announced.unwrap_or(0) as u64;
         let length_at = self.out.len();
         tag::push_length(&mut self.out, announced);
-        Ok(Items { length_at, announced, count: 0, tag_at: 0, common: MIXED, writer: self })
+        Ok(ItemWriter { length_at, announced, count: 0, tag_at: 0, common: MIXED, writer: self })
     }
 
-    fn list(&mut self, announced: Option<usize>) -> Result<Items<'_>, Error> {
+    fn list(&mut self, announced: Option<usize>) -> Result<ItemWriter<'_>, FormatError> {
         let mut items = self.items(announced)?;
         items.tag_at = items.writer.out.len();
         items.writer.out.push(MIXED);
@@ -129,7 +131,7 @@ impl Writer {
 macro_rules! numbers {
     ($($method:ident $kind:ty, $tag:ident;)*) => {$(
         #[inline]
-        fn $method(self, value: $kind) -> Result<(), Error> {
+        fn $method(self, value: $kind) -> Result<(), FormatError> {
             self.number(tag::$tag, &value.to_le_bytes());
             Ok(())
         }
@@ -138,14 +140,14 @@ macro_rules! numbers {
 
 impl<'a> ser::Serializer for &'a mut Writer {
     type Ok = ();
-    type Error = Error;
-    type SerializeSeq = Items<'a>;
-    type SerializeTuple = Items<'a>;
-    type SerializeTupleStruct = Items<'a>;
-    type SerializeTupleVariant = Items<'a>;
-    type SerializeMap = Items<'a>;
-    type SerializeStruct = Items<'a>;
-    type SerializeStructVariant = Items<'a>;
+    type Error = FormatError;
+    type SerializeSeq = ItemWriter<'a>;
+    type SerializeTuple = ItemWriter<'a>;
+    type SerializeTupleStruct = ItemWriter<'a>;
+    type SerializeTupleVariant = ItemWriter<'a>;
+    type SerializeMap = ItemWriter<'a>;
+    type SerializeStruct = ItemWriter<'a>;
+    type SerializeStructVariant = ItemWriter<'a>;
 
     numbers! {
         serialize_u8 u8, U8;
@@ -158,66 +160,66 @@ impl<'a> ser::Serializer for &'a mut Writer {
         serialize_i64 i64, I64;
     }
 
-    fn serialize_u128(self, value: u128) -> Result<(), Error> {
+    fn serialize_u128(self, value: u128) -> Result<(), FormatError> {
         self.note(Number::U128(value));
         self.number(tag::U128, &value.to_le_bytes());
         Ok(())
     }
 
-    fn serialize_i128(self, value: i128) -> Result<(), Error> {
+    fn serialize_i128(self, value: i128) -> Result<(), FormatError> {
         self.note(Number::I128(value));
         self.number(tag::I128, &value.to_le_bytes());
         Ok(())
     }
 
-    fn serialize_f32(self, value: f32) -> Result<(), Error> {
+    fn serialize_f32(self, value: f32) -> Result<(), FormatError> {
         self.note(Number::F32(value));
         self.number(tag::F32, &value.to_le_bytes());
         Ok(())
     }
 
-    fn serialize_f64(self, value: f64) -> Result<(), Error> {
+    fn serialize_f64(self, value: f64) -> Result<(), FormatError> {
         self.note(Number::F64(value));
         self.number(tag::F64, &value.to_le_bytes());
         Ok(())
     }
 
-    fn serialize_char(self, value: char) -> Result<(), Error> {
+    fn serialize_char(self, value: char) -> Result<(), FormatError> {
         self.number(tag::CHAR, &u32::from(value).to_le_bytes());
         Ok(())
     }
 
-    fn serialize_bool(self, value: bool) -> Result<(), Error> {
+    fn serialize_bool(self, value: bool) -> Result<(), FormatError> {
         self.tag(if value { tag::TRUE } else { tag::FALSE });
         Ok(())
     }
 
-    fn serialize_str(self, value: &str) -> Result<(), Error> {
+    fn serialize_str(self, value: &str) -> Result<(), FormatError> {
         self.bytes(tag::STR, value.as_bytes());
         Ok(())
     }
 
-    fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), FormatError> {
         self.bytes(tag::BYTES, value);
         Ok(())
     }
 
-    fn serialize_none(self) -> Result<(), Error> {
+    fn serialize_none(self) -> Result<(), FormatError> {
         self.tag(tag::NONE);
         Ok(())
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), FormatError> {
         self.tag(tag::SOME);
         self.inner(value)
     }
 
-    fn serialize_unit(self) -> Result<(), Error> {
+    fn serialize_unit(self) -> Result<(), FormatError> {
         self.tag(tag::UNIT);
         Ok(())
     }
 
-    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Error> {
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), FormatError> {
         self.serialize_unit()
     }
 
@@ -225,7 +227,7 @@ impl<'a> ser::Serializer for &'a mut Writer {
         self,
         _name: &'static str,
         value: &T,
-    ) -> Result<(), Error> {
+    ) -> Result<(), FormatError> {
         self.inner(value)
     }
 
@@ -234,7 +236,7 @@ impl<'a> ser::Serializer for &'a mut Writer {
         _name: &'static str,
         _index: u32,
         variant: &'static str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), FormatError> {
         self.variant(tag::UNIT_VARIANT, variant);
         Ok(())
     }
@@ -245,17 +247,17 @@ impl<'a> ser::Serializer for &'a mut Writer {
         _index: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<(), Error> {
+    ) -> Result<(), FormatError> {
         self.variant(tag::NEWTYPE_VARIANT, variant);
         self.inner(value)
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<Items<'a>, Error> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<ItemWriter<'a>, FormatError> {
         self.tag(tag::LIST);
         self.list(length)
     }
 
-    fn collect_seq<I>(self, list: I) -> Result<(), Error>
+    fn collect_seq<I>(self, list: I) -> Result<(), FormatError>
     where
         I: IntoIterator,
         I::Item: Serialize,
@@ -264,12 +266,16 @@ impl<'a> ser::Serializer for &'a mut Writer {
         self.serialize_seq(Some(list.size_hint().0))?.all(list)
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<Items<'a>, Error> {
+    fn serialize_tuple(self, length: usize) -> Result<ItemWriter<'a>, FormatError> {
         self.tag(tag::TUPLE);
         self.list(Some(length))
     }
 
-    fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<Items<'a>, Error> {
+    fn serialize_tuple_struct(
+        self,
+        _name: &'static str,
+        length: usize,
+    ) -> Result<ItemWriter<'a>, FormatError> {
         self.serialize_tuple(length)
     }
 
@@ -279,17 +285,17 @@ impl<'a> ser::Serializer for &'a mut Writer {
         _index: u32,
         variant: &'static str,
         length: usize,
-    ) -> Result<Items<'a>, Error> {
+    ) -> Result<ItemWriter<'a>, FormatError> {
         self.variant(tag::TUPLE_VARIANT, variant);
         self.list(Some(length))
     }
 
-    fn serialize_map(self, length: Option<usize>) -> Result<Items<'a>, Error> {
+    fn serialize_map(self, length: Option<usize>) -> Result<ItemWriter<'a>, FormatError> {
         self.tag(tag::MAP);
         self.items(length)
     }
 
-    fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Items<'a>, Error> {
+    fn serialize_struct(self, _name: &'static str, length: usize) -> Result<ItemWriter<'a>, FormatError> {
         self.tag(tag::STRUCT);
         self.items(Some(length))
     }
@@ -300,7 +306,7 @@ impl<'a> ser::Serializer for &'a mut Writer {
         _index: u32,
         variant: &'static str,
         length: usize,
-    ) -> Result<Items<'a>, Error> {
+    ) -> Result<ItemWriter<'a>, FormatError> {
         self.variant(tag::STRUCT_VARIANT, variant);
         self.items(Some(length))
     }

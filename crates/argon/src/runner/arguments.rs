@@ -64,8 +64,8 @@ impl<'a> Arguments<'a> {
     }
 }
 
-impl From<own::Error> for Failure {
-    fn from(error: own::Error) -> Self {
+impl From<own::FormatError> for Failure {
+    fn from(error: own::FormatError) -> Self {
         Self::refusal(error.to_string())
     }
 }

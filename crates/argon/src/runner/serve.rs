@@ -14,18 +14,18 @@ use bytes::{BufMut, Bytes};
 use serde::Deserialize;
 
 use super::arguments::{Arguments, Failure};
-use super::claims::Claims;
 use super::folder::Folder;
+use super::leases::LeasePipe;
 use super::panic;
 use super::registry::Registry;
 use super::values::Values;
-use crate::{program, shared, task_identity};
+use crate::{program, shared, task_client, task_identity};
 
 /// What is read at once.
 const READ_BYTES: usize = 64 << 10;
 
 /// Serves until the worker closes the socket.
-pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()> {
+pub(super) fn serve(socket: UnixStream, claims: Option<LeasePipe>) -> io::Result<()> {
     panic::install();
     let values = Arc::new(Values::default());
     shared::set_keeper(Arc::clone(&values) as Arc<dyn shared::Keeper>);
@@ -61,7 +61,7 @@ pub(super) fn serve(socket: UnixStream, claims: Option<Claims>) -> io::Result<()
 struct Runner {
     socket: UnixStream,
     /// Nothing if the worker hands no tasks ahead.
-    claims: Option<Claims>,
+    claims: Option<LeasePipe>,
     scratch: Vec<u8>,
     decoder: Decoder<ToRunner>,
     outbox: Outbox,
@@ -78,7 +78,7 @@ struct Runner {
 
 /// `meta` of a native task.
 #[derive(Deserialize)]
-struct Meta<'a> {
+struct NativeMeta<'a> {
     #[serde(borrow)]
     call: std::borrow::Cow<'a, str>,
 }
@@ -104,7 +104,7 @@ impl Runner {
             && let Some(task) = self.tasks.front()
         {
             let is_ahead = task.head.flags.contains(Flags::AHEAD);
-            if is_ahead && !self.claims.as_mut().is_some_and(Claims::claim) {
+            if is_ahead && !self.claims.as_mut().is_some_and(LeasePipe::claim) {
                 self.tasks.pop_front();
                 continue;
             }
@@ -170,7 +170,7 @@ impl Runner {
 
     /// Writes the outcome at once: the next task may take for ever.
     fn report(&mut self, outcome: Outcome) -> io::Result<()> {
-        if self.claims.as_ref().is_some_and(Claims::is_output_left) {
+        if self.claims.as_ref().is_some_and(LeasePipe::is_output_left) {
             self.is_output_left = true;
             self.outbox.push(&FromRunner::OutputLeft);
         }
@@ -182,12 +182,13 @@ impl Runner {
         let codec = task.head.codec;
         // Big arguments are not in memory twice while the task runs.
         let bytes = std::mem::take(&mut task.payload).to_contiguous();
-        task_identity::begin(AttemptId { task: task.head.id, attempt: task.head.attempt });
+        task_identity::set(Some(AttemptId { task: task.head.id, attempt: task.head.attempt }));
         task.blob_hashes().next().into_iter().for_each(program::know);
         let started = Instant::now();
         let ended = panic::catching(|| self.call(&task, &bytes));
         let run_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        task_identity::end();
+        task_identity::set(None);
+        task_client::close();
         self.clean_up();
         let (status, payload) = match ended {
             Ok(Ok(value)) => (Status::Ok, value),
@@ -209,7 +210,7 @@ impl Runner {
     }
 
     fn call(&self, task: &Task, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
-        let meta: Meta<'_> = serde_json::from_slice(task.meta())
+        let meta: NativeMeta<'_> = serde_json::from_slice(task.meta())
             .map_err(|error| Failure::refusal(format!("the task names no function to call: {error}")))?;
         let registered = self.registry.find(&meta.call).map_err(Failure::refusal)?;
         (registered.run)(&Arguments { codec: task.head.codec, bytes })

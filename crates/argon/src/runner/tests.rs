@@ -14,7 +14,7 @@ use argon_proto::{Attempt, Flags, Outcome, Status, Task};
 use argon_session::{ErrorKind, OutputMode};
 use serde::{Deserialize, Serialize};
 
-use super::claims::Claims;
+use super::leases::LeasePipe;
 use super::serve;
 use crate::error::Error;
 use crate::{Blob, Call, Shared, TaskOptions, read};
@@ -93,7 +93,7 @@ impl Worker {
         Self::with_claims(None)
     }
 
-    fn with_claims(claims: Option<Claims>) -> Self {
+    fn with_claims(claims: Option<LeasePipe>) -> Self {
         let has_claims = claims.is_some();
         let (socket, theirs) = UnixStream::pair().expect("a pair");
         let runner = std::thread::spawn(move || serve::serve(theirs, claims).expect("served"));
@@ -247,12 +247,12 @@ struct Pipes {
 }
 
 impl Pipes {
-    fn new() -> (Claims, Self) {
+    fn new() -> (LeasePipe, Self) {
         let (reader, numbers) = io::pipe().expect("a pipe");
         socket2::SockRef::from(&reader).set_nonblocking(true).expect("it can be");
         let unclaimed = reader.try_clone().expect("a second one");
         let (output, prints) = io::pipe().expect("a pipe");
-        let claims = Claims::new(reader, [prints.as_fd(), prints.as_fd()]).expect("claims");
+        let claims = LeasePipe::new(reader, [prints.as_fd(), prints.as_fd()]).expect("claims");
         (claims, Self { numbers, unclaimed, output, prints })
     }
 

@@ -15,11 +15,11 @@ const BYTES_MAX: u64 = 256 << 20;
 /// Shared values by the hash of their bytes.
 #[derive(Default)]
 pub(super) struct Values {
-    state: Mutex<State>,
+    state: Mutex<HeldValues>,
 }
 
 #[derive(Default)]
-struct State {
+struct HeldValues {
     by_hash: HashMap<BlobHash, Value>,
     bytes: u64,
     turn: u64,
@@ -60,7 +60,7 @@ impl Values {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HeldValues> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

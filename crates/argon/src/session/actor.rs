@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use argon_net::carrier::{End, Endpoint, Receiver, Silence, Turn, carry};
+use argon_net::carrier::{ConnectionEnd, Endpoint, NextTurn, Receiver, Silence, carry};
 use argon_net::{Connected, WriteHalf};
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::ToClient;
@@ -14,7 +14,7 @@ use argon_proto::{DecodeError, Time};
 use argon_session::Input;
 
 use super::dial::ManagerList;
-use super::{Orders, Shared};
+use super::{Orders, SharedSession};
 
 /// Room that is made for one read, bytes.
 const READ_BYTES: usize = 128 << 10;
@@ -23,7 +23,7 @@ const SLEEP_MAX: Duration = SILENCE;
 
 /// The background task.
 pub(super) struct Actor {
-    shared: Arc<Shared>,
+    shared: Arc<SharedSession>,
     managers: ManagerList,
     /// The machine wants this manager to be dialled.
     dial: Option<usize>,
@@ -31,7 +31,7 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(shared: Arc<Shared>, managers: ManagerList) -> Self {
+    pub(super) fn new(shared: Arc<SharedSession>, managers: ManagerList) -> Self {
         let dial = shared.step([Input::Started]).dial;
         Self { shared, managers, dial, connection: None }
     }
@@ -94,7 +94,7 @@ impl Actor {
 }
 
 /// A runtime that is shut down drops the task: nobody may wait for it then.
-struct Guard(Arc<Shared>);
+struct Guard(Arc<SharedSession>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -104,14 +104,14 @@ impl Drop for Guard {
 
 /// A connection at work.
 struct Connection {
-    shared: Arc<Shared>,
+    shared: Arc<SharedSession>,
     writer: Arc<WriteHalf>,
     receiver: Receiver<ToClient>,
     inputs: Vec<Input>,
 }
 
 impl Connection {
-    fn begin(shared: &Arc<Shared>, connected: Connected) -> Self {
+    fn begin(shared: &Arc<SharedSession>, connected: Connected) -> Self {
         let Connected { stream, frames, welcome, address } = connected;
         let (reader, writer) = stream.split();
         let writer = Arc::new(writer);
@@ -126,15 +126,17 @@ impl Connection {
         let Self { shared, writer, receiver, inputs } = self;
         let mut ours = OurSide { shared, inputs, orders: Orders::default(), over_since: None };
         match carry(receiver, writer, &shared.wake, &mut ours).await {
-            End::Closed => ours.orders,
-            End::Lost(_) | End::Silent | End::Refused(_) => shared.step([Input::ConnectionLost]),
+            ConnectionEnd::Closed => ours.orders,
+            ConnectionEnd::Lost(_) | ConnectionEnd::Silent | ConnectionEnd::Refused(_) => {
+                shared.step([Input::ConnectionLost])
+            }
         }
     }
 }
 
-/// The session, as the loop of its connection sees it. [`End::Closed`] means that `orders` say what to do next.
+/// The session, as the loop of its connection sees it. [`ConnectionEnd::Closed`] means that `orders` say what to do next.
 struct OurSide<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<SharedSession>,
     /// Facts of the present read: the machine takes them with one lock.
     inputs: &'a mut Vec<Input>,
     orders: Orders,
@@ -142,54 +144,54 @@ struct OurSide<'a> {
 }
 
 impl OurSide<'_> {
-    fn step(&mut self) -> Result<(), End> {
+    fn step(&mut self) -> Result<(), ConnectionEnd> {
         self.orders = self.shared.step(self.inputs.drain(..));
-        if self.orders.disconnect { Err(End::Closed) } else { Ok(()) }
+        if self.orders.disconnect { Err(ConnectionEnd::Closed) } else { Ok(()) }
     }
 }
 
 impl Endpoint for OurSide<'_> {
     type In = ToClient;
 
-    fn turn(&mut self, now: Instant) -> Result<Turn, End> {
-        let next = self.shared.turn().map_err(|error| End::Lost(error.to_string()))?;
+    fn turn(&mut self, now: Instant) -> Result<NextTurn, ConnectionEnd> {
+        let next = self.shared.turn().map_err(|error| ConnectionEnd::Lost(error.to_string()))?;
         if next.orders.disconnect {
             self.orders = next.orders;
-            return Err(End::Closed);
+            return Err(ConnectionEnd::Closed);
         }
         if next.is_over {
             // The last frames are worth a wait, but not for ever.
             let since = *self.over_since.get_or_insert(now);
             if !next.is_blocked || now >= since + SILENCE {
-                return Err(End::Closed);
+                return Err(ConnectionEnd::Closed);
             }
         }
         let wake_at = self.shared.instant(next.deadline, now + SLEEP_MAX);
-        Ok(Turn { is_blocked: next.is_blocked, wake_at })
+        Ok(NextTurn { is_blocked: next.is_blocked, wake_at })
     }
 
-    fn on_message(&mut self, message: Incoming<ToClient>) -> Result<(), End> {
+    fn on_message(&mut self, message: Incoming<ToClient>) -> Result<(), ConnectionEnd> {
         self.inputs.push(Input::MessageReceived(message));
         Ok(())
     }
 
-    fn on_read(&mut self, _: Instant, _: &Decoder<Incoming<ToClient>>) -> Result<(), End> {
+    fn on_read(&mut self, _: Instant, _: &Decoder<Incoming<ToClient>>) -> Result<(), ConnectionEnd> {
         self.inputs.push(Input::BytesReceived);
         self.step()
     }
 
-    fn on_bad_bytes(&mut self, error: &DecodeError) -> End {
+    fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd {
         self.inputs.push(match error {
             DecodeError::Misplaced(_) => Input::MisplacedFrameReceived { why: error.to_string() },
             _ => Input::ConnectionLost,
         });
         // The machine's orders say what follows.
         let _ = self.step();
-        End::Closed
+        ConnectionEnd::Closed
     }
 }
 
-impl Shared {
+impl SharedSession {
     /// The moment of a deadline; `latest` if that is earlier.
     fn instant(&self, deadline: Option<Time>, latest: Instant) -> Instant {
         deadline.map_or(latest, |time| (self.epoch + Duration::from_micros(time.0)).min(latest))

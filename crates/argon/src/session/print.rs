@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use argon_proto::conversation::{LOG_FD, LogRecord};
 use argon_session::{Input, Printed};
 
-use super::Shared;
+use super::SharedSession;
 
 #[derive(Debug, Default)]
 pub(super) struct Printer {
@@ -18,7 +18,7 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn print(&self, shared: &Arc<Shared>, prints: Vec<Printed>) {
+    pub(super) fn print(&self, shared: &Arc<SharedSession>, prints: Vec<Printed>) {
         let sender = self.thread.get_or_init(|| {
             let (sender, receiver) = channel::<Vec<Printed>>();
             let shared = Arc::downgrade(shared);
@@ -33,7 +33,7 @@ impl Printer {
     }
 }
 
-fn write(shared: &Weak<Shared>, prints: &[Printed]) {
+fn write(shared: &Weak<SharedSession>, prints: &[Printed]) {
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     for print in prints {
         // Where this process's output goes is its own affair; a closed pipe is no reason to lose a result.
@@ -53,7 +53,7 @@ fn write(shared: &Weak<Shared>, prints: &[Printed]) {
 }
 
 /// The output has been written, as far as it can be.
-fn report(shared: &Arc<Shared>, prints: &[Printed]) {
+fn report(shared: &Arc<SharedSession>, prints: &[Printed]) {
     let now = shared.now();
     let mut state = shared.lock();
     for Printed { number, account, bytes, .. } in prints {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use argon_core::scheduler::{ConnId, Limits};
 use argon_net::accept::{self, Admitted};
-use argon_net::{Connection, End, Silence, connection, random};
+use argon_net::{Connection, ConnectionEnd, Silence, connection, random};
 use argon_proto::handshake::Welcome;
 use argon_proto::id::to_hex;
 use argon_proto::key::{Key, Role};
@@ -118,10 +118,10 @@ async fn converse<In: Message, Out: Message>(
     inbox.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from });
     let end = connection::run(&connection, receiver, |message: In| inbox.push(sent(message))).await;
     let (is_dead, why) = match end {
-        End::Lost(why) => (false, why),
-        End::Refused(why) => (false, format!("it refuses this manager: {why}")),
-        End::Silent => (true, format!("it was silent for {} s", limit::SILENCE.as_secs())),
-        End::Closed => (false, "this side closed the connection".to_owned()),
+        ConnectionEnd::Lost(why) => (false, why),
+        ConnectionEnd::Refused(why) => (false, format!("it refuses this manager: {why}")),
+        ConnectionEnd::Silent => (true, format!("it was silent for {} s", limit::SILENCE.as_secs())),
+        ConnectionEnd::Closed => (false, "this side closed the connection".to_owned()),
     };
     inbox.push(PeerEvent::Gone { link, is_dead, why });
 }

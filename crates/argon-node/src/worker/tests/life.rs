@@ -2,7 +2,7 @@
 
 use super::*;
 use argon_proto::conversation::worker::{Drain, FromWorker, ToWorker};
-use argon_proto::conversation::{Answer, Ask, Blob, Output};
+use argon_proto::conversation::{Answer, Ask, Blob, TaskOutput};
 
 #[test]
 fn a_task_returns_its_value() {
@@ -120,7 +120,7 @@ fn outcomes_without_a_manager_are_told_to_the_next_with_their_output_first() {
         let mut printed = String::new();
         let outcome = loop {
             match within("output and outcome", worker.said.recv()).await.expect("the worker runs") {
-                FromWorker::Output(Output { bytes, .. }) => {
+                FromWorker::Output(TaskOutput { bytes, .. }) => {
                     printed.push_str(&String::from_utf8_lossy(&bytes))
                 }
                 FromWorker::Outcome(outcome) => break outcome,

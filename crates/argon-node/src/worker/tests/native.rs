@@ -188,7 +188,7 @@ fn a_big_executable_starts() {
 
 #[test]
 fn log_records_reach_the_client_like_output_and_stop_at_the_window() {
-    use argon_proto::conversation::{LOG_FD, Output, OutputCredit};
+    use argon_proto::conversation::{LOG_FD, OutputCredit, TaskOutput};
     use argon_proto::limit;
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
@@ -210,7 +210,7 @@ fn log_records_reach_the_client_like_output_and_stop_at_the_window() {
         let is_outcome = |message: &FromWorker| matches!(message, FromWorker::Outcome(_));
         while let Ok(message) = worker.said.try_recv() {
             assert!(!is_outcome(&message), "it did not stop at the window");
-            records += usize::from(matches!(message, FromWorker::Output(Output { .. })));
+            records += usize::from(matches!(message, FromWorker::Output(TaskOutput { .. })));
         }
         assert!(records < 2500, "{records}");
         worker.say(ToWorker::OutputCredit(OutputCredit { to: attempt, bytes: 10 << 20 }));

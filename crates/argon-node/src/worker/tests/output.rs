@@ -1,7 +1,7 @@
 //! What tasks print: complete, in order, before their outcome, and never more than was granted.
 
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::conversation::{Output, OutputCredit};
+use argon_proto::conversation::{OutputCredit, TaskOutput};
 use argon_proto::limit;
 
 use super::*;
@@ -84,7 +84,9 @@ fn captured_output_comes_with_the_outcome_only_and_is_bounded() {
         let output = report(&worker.outcome(attempt).await).output.expect("the end of it");
         assert_eq!(output.len(), 32 << 10);
         assert!(output.ends_with("line 1000000\n"));
-        assert!(!worker.unread.iter().any(|message| matches!(message, FromWorker::Output(Output { .. }))));
+        assert!(
+            !worker.unread.iter().any(|message| matches!(message, FromWorker::Output(TaskOutput { .. })))
+        );
         worker.end(StopLevel::Drain).await;
     });
 }

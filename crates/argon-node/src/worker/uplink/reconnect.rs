@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use argon_net::{Connected, Connection, DialError, End, Inbox, Receiver, Silence, connection, dial, random};
+use argon_net::{
+    Connected, Connection, ConnectionEnd, DialError, Inbox, Receiver, Silence, connection, dial, random,
+};
 use argon_proto::backoff::REDIAL;
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::key::{Key, Role};
@@ -149,9 +151,9 @@ impl ReconnectLoop {
         self.current.send_replace(None);
         let _ = self.events.send(LinkEvent::Lost);
         Ok(match end {
-            End::Closed => Ended::WorkerGone,
-            End::Lost(why) | End::Refused(why) => Ended::Lost { was_registered, why },
-            End::Silent => {
+            ConnectionEnd::Closed => Ended::WorkerGone,
+            ConnectionEnd::Lost(why) | ConnectionEnd::Refused(why) => Ended::Lost { was_registered, why },
+            ConnectionEnd::Silent => {
                 let why = format!("it was silent for {} s", limit::SILENCE.as_secs());
                 Ended::Lost { was_registered, why }
             }
@@ -210,7 +212,7 @@ async fn converse<F: FnMut()>(
     receiver: Receiver<ToWorker>,
     outbox: &mut mpsc::UnboundedReceiver<FromWorker>,
     inbox: &mut ManagerInbox<'_, F>,
-) -> End {
+) -> ConnectionEnd {
     let mut batch = Vec::with_capacity(BATCH);
     let running = connection::run(connection, receiver, inbox);
     tokio::pin!(running);
@@ -222,7 +224,7 @@ async fn converse<F: FnMut()>(
                     connection.close();
                     // The end of the worker counts, however the rest is written.
                     running.await;
-                    return End::Closed;
+                    return ConnectionEnd::Closed;
                 }
                 batch.drain(..).for_each(|message| send(connection, message));
                 connection.flush();
@@ -253,12 +255,12 @@ struct ManagerInbox<'a, F> {
 }
 
 impl<F: FnMut()> Inbox<ToWorker> for &mut ManagerInbox<'_, F> {
-    fn take(&mut self, message: ToWorker) -> Result<(), End> {
+    fn take(&mut self, message: ToWorker) -> Result<(), ConnectionEnd> {
         match &message {
             ToWorker::Goodbye(goodbye) if goodbye.reason.is_empty() => {
-                return Err(End::Lost("it said goodbye".to_owned()));
+                return Err(ConnectionEnd::Lost("it said goodbye".to_owned()));
             }
-            ToWorker::Goodbye(goodbye) => return Err(End::Lost(goodbye.reason.clone())),
+            ToWorker::Goodbye(goodbye) => return Err(ConnectionEnd::Lost(goodbye.reason.clone())),
             ToWorker::Registered(_) => {
                 self.is_registered = true;
                 (self.on_registered)();
@@ -339,7 +341,7 @@ mod tests {
         while !matches!(events.recv().await, Some(LinkEvent::Message(ToWorker::Blob(_)))) {}
         assert!(!connection.is_arriving(hash), "the worker has it");
         drop((worker, connection));
-        assert!(matches!(conversing.await.expect("no panic"), End::Closed));
+        assert!(matches!(conversing.await.expect("no panic"), ConnectionEnd::Closed));
         let mut received = Vec::new();
         manager.read_to_end(&mut received).expect("read");
         assert_eq!(received, b"", "the worker asked for the blob");

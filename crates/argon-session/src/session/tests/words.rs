@@ -4,7 +4,7 @@ use std::task::{Poll, Waker};
 
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::{Answer, Ask, Output, OutputCredit};
+use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
 use bytes::Bytes;
 
 use super::{Bench, Completion, Effect, Input, OutputChunk, OutputMode};
@@ -16,7 +16,7 @@ fn output_is_granted_as_it_is_read() {
     let from = bench.attempt(number, 1);
     bench.sent();
     for _ in 0..4 {
-        bench.receive(ToClient::Output(Output { from, fd: 1, bytes: vec![1; 200 << 10].into() }));
+        bench.receive(ToClient::Output(TaskOutput { from, fd: 1, bytes: vec![1; 200 << 10].into() }));
     }
     assert!(bench.sent().is_empty(), "nothing is granted that nobody has read");
     bench.finish(number);
@@ -39,13 +39,13 @@ fn grants_are_cumulative_per_attempt_and_connection() {
     let first = bench.attempt(number, 1);
     bench.sent();
     for expected in [300 << 10, 600 << 10] {
-        bench.receive(ToClient::Output(Output { from: first, fd: 2, bytes: big.clone() }));
+        bench.receive(ToClient::Output(TaskOutput { from: first, fd: 2, bytes: big.clone() }));
         assert!(bench.session.poll_chunk(number, Waker::noop(), &mut bench.out).is_ready());
         assert_eq!(bench.sent(), [ToManager::OutputCredit(OutputCredit { to: first, bytes: expected })]);
     }
-    bench.receive(ToClient::Output(Output { from: first, fd: 2, bytes: big.clone() }));
+    bench.receive(ToClient::Output(TaskOutput { from: first, fd: 2, bytes: big.clone() }));
     let second = bench.attempt(number, 2);
-    bench.receive(ToClient::Output(Output { from: second, fd: 2, bytes: big }));
+    bench.receive(ToClient::Output(TaskOutput { from: second, fd: 2, bytes: big }));
     assert!(bench.session.poll_chunk(number, Waker::noop(), &mut bench.out).is_ready());
     assert!(bench.sent().is_empty(), "the first attempt is over");
     assert!(bench.session.poll_chunk(number, Waker::noop(), &mut bench.out).is_ready());
@@ -57,7 +57,7 @@ fn an_end_waits_for_output_that_is_being_printed() {
     let mut bench = Bench::connected();
     let number = bench.add(b"x");
     let from = bench.attempt(number, 1);
-    bench.receive(ToClient::Output(Output { from, fd: 1, bytes: Bytes::from_static(b"hello") }));
+    bench.receive(ToClient::Output(TaskOutput { from, fd: 1, bytes: Bytes::from_static(b"hello") }));
     bench.finish(number);
     let effects = bench.effects();
     let [Effect::Print(print)] = &effects[..] else { panic!("{effects:?}") };

@@ -4,17 +4,17 @@ use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 use super::Reader;
-use crate::own::{Error, tag};
+use crate::own::{FormatError, tag};
 
-pub(super) struct Items<'r, 'de> {
+pub(super) struct ItemReader<'r, 'de> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) left: u64,
     pub(super) given: u8,
 }
 
-impl<'de> Items<'_, 'de> {
+impl<'de> ItemReader<'_, 'de> {
     #[inline]
-    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FormatError> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -24,11 +24,14 @@ impl<'de> Items<'_, 'de> {
     }
 }
 
-impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
-    type Error = Error;
+impl<'de> SeqAccess<'de> for &mut ItemReader<'_, 'de> {
+    type Error = FormatError;
 
     #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, FormatError> {
         self.next(seed)
     }
 
@@ -37,16 +40,16 @@ impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
     }
 }
 
-pub(super) struct Entries<'i, 'r, 'de>(pub(super) &'i mut Items<'r, 'de>);
+pub(super) struct Entries<'i, 'r, 'de>(pub(super) &'i mut ItemReader<'r, 'de>);
 
 impl<'de> MapAccess<'de> for Entries<'_, '_, 'de> {
-    type Error = Error;
+    type Error = FormatError;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FormatError> {
         self.0.next(seed)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FormatError> {
         seed.deserialize(&mut *self.0.reader)
     }
 
@@ -55,12 +58,12 @@ impl<'de> MapAccess<'de> for Entries<'_, '_, 'de> {
     }
 }
 
-pub(super) struct Fields<'i, 'r, 'de>(pub(super) &'i mut Items<'r, 'de>);
+pub(super) struct Fields<'i, 'r, 'de>(pub(super) &'i mut ItemReader<'r, 'de>);
 
 impl<'de> MapAccess<'de> for Fields<'_, '_, 'de> {
-    type Error = Error;
+    type Error = FormatError;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FormatError> {
         if self.0.left == 0 {
             return Ok(None);
         }
@@ -69,7 +72,7 @@ impl<'de> MapAccess<'de> for Fields<'_, '_, 'de> {
         seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FormatError> {
         seed.deserialize(&mut *self.0.reader)
     }
 
@@ -87,13 +90,13 @@ pub(super) struct Held<'r, 'de> {
 }
 
 impl<'de> MapAccess<'de> for &mut Held<'_, 'de> {
-    type Error = Error;
+    type Error = FormatError;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FormatError> {
         self.name.take().map(|name| seed.deserialize(BorrowedStrDeserializer::new(name))).transpose()
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FormatError> {
         self.is_read = true;
         seed.deserialize(Content { reader: self.reader, tag: self.tag })
     }
@@ -106,13 +109,13 @@ pub(super) struct Content<'r, 'de> {
 }
 
 impl<'de> Deserializer<'de> for Content<'_, 'de> {
-    type Error = Error;
+    type Error = FormatError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         self.reader.held(self.tag, visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormatError> {
         if self.tag == tag::NEWTYPE_VARIANT {
             self.reader.deserialize_option(visitor)
         } else {
@@ -124,7 +127,7 @@ impl<'de> Deserializer<'de> for Content<'_, 'de> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, FormatError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -141,37 +144,40 @@ pub(super) struct Variant<'r, 'de> {
 }
 
 impl Variant<'_, '_> {
-    fn expect(&self, tag: u8) -> Result<(), Error> {
+    fn expect(&self, tag: u8) -> Result<(), FormatError> {
         if self.tag == tag {
             return Ok(());
         }
-        Err(Error::new(format!("the variant {} was written in another form than it is read in", self.name)))
+        Err(FormatError::new(format!(
+            "the variant {} was written in another form than it is read in",
+            self.name
+        )))
     }
 }
 
 impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
-    type Error = Error;
+    type Error = FormatError;
     type Variant = Self;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Error> {
-        let variant = seed.deserialize(BorrowedStrDeserializer::<Error>::new(self.name))?;
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), FormatError> {
+        let variant = seed.deserialize(BorrowedStrDeserializer::<FormatError>::new(self.name))?;
         Ok((variant, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
-    type Error = Error;
+    type Error = FormatError;
 
-    fn unit_variant(self) -> Result<(), Error> {
+    fn unit_variant(self) -> Result<(), FormatError> {
         self.expect(tag::UNIT_VARIANT)
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, FormatError> {
         self.expect(tag::NEWTYPE_VARIANT)?;
         seed.deserialize(self.reader)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, FormatError> {
         self.expect(tag::TUPLE_VARIANT)?;
         self.reader.expect_length(self.reader.bytes, length)?;
         self.reader.list(visitor)
@@ -181,7 +187,7 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         self,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, FormatError> {
         self.expect(tag::STRUCT_VARIANT)?;
         self.reader.fields(visitor)
     }

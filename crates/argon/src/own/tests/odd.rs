@@ -374,7 +374,7 @@ fn recursive_enums_of_any_depth_arrive_or_are_refused_on_a_small_stack() {
 #[test]
 fn a_text_is_a_variant_for_those_who_write_it_so() {
     let read: Open =
-        Open::deserialize("known".into_deserializer()).map_err(|error: Error| error).expect("a name");
+        Open::deserialize("known".into_deserializer()).map_err(|error: FormatError| error).expect("a name");
     assert_eq!(read, Open::Known);
     let written = to_vec("elsewhere").expect("a text");
     assert_eq!(from_slice::<Open>(&written), Ok(Open::Unknown));

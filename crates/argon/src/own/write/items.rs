@@ -4,11 +4,11 @@ use serde::ser::{self, Serialize};
 
 use super::Writer;
 use super::number::Number;
-use crate::own::Error;
+use crate::own::FormatError;
 use crate::own::tag::{self, MIXED};
 
 /// A list, a map or a struct that is being written.
-pub(super) struct Items<'a> {
+pub(super) struct ItemWriter<'a> {
     pub(super) writer: &'a mut Writer,
     /// Where the number of items was written, in how many bytes, and which.
     pub(super) length_at: usize,
@@ -19,9 +19,9 @@ pub(super) struct Items<'a> {
     pub(super) common: u8,
 }
 
-impl Items<'_> {
+impl ItemWriter<'_> {
     /// Writes a whole list. While its elements are numbers of one kind, the loop does nothing but copy them.
-    pub(super) fn all<I: Iterator>(mut self, mut list: I) -> Result<(), Error>
+    pub(super) fn all<I: Iterator>(mut self, mut list: I) -> Result<(), FormatError>
     where
         I::Item: Serialize,
     {
@@ -65,7 +65,7 @@ impl Items<'_> {
     /// A list whose first element is a number has the mark of all, until another kind comes. The compiler sees in most types
     /// what a number is, so that little more than the copy is left.
     #[inline(always)]
-    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), FormatError> {
         if self.common != MIXED
             && let Some(number) = Number::of(value)
             && number.tag() == self.common
@@ -77,7 +77,7 @@ impl Items<'_> {
     }
 
     #[inline(never)]
-    fn other<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn other<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), FormatError> {
         if self.count == 0
             && let Some(number) = Number::of(value)
         {
@@ -116,11 +116,11 @@ impl Items<'_> {
         }
     }
 
-    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), FormatError> {
         value.serialize(&mut *self.writer)
     }
 
-    fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+    fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), FormatError> {
         self.count += 1;
         self.writer.name(name);
         self.value(value)
@@ -139,16 +139,16 @@ impl Items<'_> {
 
 macro_rules! elements {
     ($($of:ident $method:ident;)*) => {$(
-        impl ser::$of for Items<'_> {
+        impl ser::$of for ItemWriter<'_> {
             type Ok = ();
-            type Error = Error;
+            type Error = FormatError;
 
             #[inline(always)]
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), FormatError> {
                 self.element(value)
             }
 
-            fn end(self) -> Result<(), Error> {
+            fn end(self) -> Result<(), FormatError> {
                 self.finish();
                 Ok(())
             }
@@ -165,19 +165,19 @@ elements! {
 
 macro_rules! fields {
     ($($of:ident;)*) => {$(
-        impl ser::$of for Items<'_> {
+        impl ser::$of for ItemWriter<'_> {
             type Ok = ();
-            type Error = Error;
+            type Error = FormatError;
 
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 name: &'static str,
                 value: &T,
-            ) -> Result<(), Error> {
+            ) -> Result<(), FormatError> {
                 self.field(name, value)
             }
 
-            fn end(self) -> Result<(), Error> {
+            fn end(self) -> Result<(), FormatError> {
                 self.finish();
                 Ok(())
             }
@@ -190,20 +190,20 @@ fields! {
     SerializeStructVariant;
 }
 
-impl ser::SerializeMap for Items<'_> {
+impl ser::SerializeMap for ItemWriter<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = FormatError;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), FormatError> {
         self.count += 1;
         self.value(key)
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), FormatError> {
         self.value(value)
     }
 
-    fn end(self) -> Result<(), Error> {
+    fn end(self) -> Result<(), FormatError> {
         self.finish();
         Ok(())
     }

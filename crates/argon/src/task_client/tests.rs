@@ -18,7 +18,7 @@ use argon_proto::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::WorkerAccess;
+use crate::task_identity::WorkerAccess;
 use crate::{Call, Connect, ErrorKind, blocking};
 
 /// The worker, and the task whose client it serves.

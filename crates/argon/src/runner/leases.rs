@@ -16,23 +16,23 @@ const BARRIER: u64 = 1 << 63;
 
 /// The pipe of numbers, and where this process prints.
 #[derive(Debug)]
-pub(super) struct Claims {
+pub(super) struct LeasePipe {
     numbers: PipeReader,
-    turn: Turn,
+    turn: LeaseCount,
     /// A task may close or replace standard output and error; these stay what they are.
     outputs: [OwnedFd; 2],
 }
 
 /// How far the numbers have been claimed.
 #[derive(Debug, Default)]
-struct Turn {
+struct LeaseCount {
     /// Of the task that was looked at last.
     number: u64,
     /// All tasks with lower numbers have been taken back.
     barrier: u64,
 }
 
-impl Claims {
+impl LeasePipe {
     /// The claims of this process, if its worker hands tasks ahead.
     pub(super) fn of_this_process() -> Option<Self> {
         let number: RawFd = std::env::var(PIPE).ok()?.parse().ok()?;
@@ -53,7 +53,7 @@ impl Claims {
         SockRef::from(&numbers).set_cloexec(true)?;
         let [stdout, stderr] = outputs;
         let outputs = [stdout.try_clone_to_owned()?, stderr.try_clone_to_owned()?];
-        Ok(Self { numbers, turn: Turn::default(), outputs })
+        Ok(Self { numbers, turn: LeaseCount::default(), outputs })
     }
 
     /// Whether the task that was handed ahead next is this runner's.
@@ -68,7 +68,7 @@ impl Claims {
     }
 }
 
-impl Turn {
+impl LeaseCount {
     /// Whether the next task is this runner's, where `next_number` takes a number out of the pipe if there is one.
     fn claim(&mut self, mut next_number: impl FnMut() -> Option<u64>) -> bool {
         self.number += 1;
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     /// Which of so many tasks are claimed while the pipe holds these numbers.
-    fn claimed(turn: &mut Turn, tasks: usize, numbers: &[u64]) -> Vec<bool> {
+    fn claimed(turn: &mut LeaseCount, tasks: usize, numbers: &[u64]) -> Vec<bool> {
         let mut numbers = numbers.iter().copied();
         let claimed = (0..tasks).map(|_| turn.claim(|| numbers.next())).collect();
         assert_eq!(numbers.next(), None, "a number was left");
@@ -120,31 +120,31 @@ mod tests {
 
     #[test]
     fn each_number_claims_a_task() {
-        assert_eq!(claimed(&mut Turn::default(), 3, &[1, 2, 3]), [true; 3]);
+        assert_eq!(claimed(&mut LeaseCount::default(), 3, &[1, 2, 3]), [true; 3]);
     }
 
     #[test]
     fn what_was_taken_back_is_dropped_for_want_of_a_number() {
-        assert_eq!(claimed(&mut Turn::default(), 3, &[1]), [true, false, false]);
+        assert_eq!(claimed(&mut LeaseCount::default(), 3, &[1]), [true, false, false]);
     }
 
     #[test]
     fn what_follows_a_gap_is_claimed_by_its_own_number() {
         // Tasks 2 and 3 were taken back before this runner looked, 4 and 5 came then.
         let numbers = [1, BARRIER | 4, 4, 5];
-        assert_eq!(claimed(&mut Turn::default(), 5, &numbers), [true, false, false, true, true]);
+        assert_eq!(claimed(&mut LeaseCount::default(), 5, &numbers), [true, false, false, true, true]);
     }
 
     #[test]
     fn a_gap_that_was_noticed_ends_at_its_barrier() {
-        let mut turn = Turn::default();
+        let mut turn = LeaseCount::default();
         assert_eq!(claimed(&mut turn, 2, &[1]), [true, false]);
         assert_eq!(claimed(&mut turn, 2, &[BARRIER | 3, 3, 4]), [true, true]);
     }
 
     #[test]
     fn a_number_that_is_taken_back_behind_its_barrier_is_not_claimed() {
-        let mut turn = Turn::default();
+        let mut turn = LeaseCount::default();
         assert_eq!(claimed(&mut turn, 2, &[1, BARRIER | 2]), [true, false]);
         // The pool gives numbers out again only behind another barrier.
         assert_eq!(claimed(&mut turn, 2, &[BARRIER | 3, 3]), [true, false]);
@@ -153,6 +153,6 @@ mod tests {
     #[test]
     fn what_is_taken_back_between_a_barrier_and_its_number_leaves_another_barrier() {
         let numbers = [BARRIER | 1, BARRIER | 3, 3, 4];
-        assert_eq!(claimed(&mut Turn::default(), 4, &numbers), [false, false, true, true]);
+        assert_eq!(claimed(&mut LeaseCount::default(), 4, &numbers), [false, false, true, true]);
     }
 }
