@@ -55,7 +55,7 @@ class Executor(concurrent.futures.Executor):
     ends a call that runs. Everything else is as for `Client`, `give_up_after` among it.
 
     `mp_context`, `max_tasks_per_child` and `thread_name_prefix` are taken and have no effect: they are about processes
-    and threads of this program. An `initializer` is refused, since a runner serves many calls of many programs.
+    and threads of this program. An `initializer` is refused, because runners come and go.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Executor(concurrent.futures.Executor):
             raise ValueError(f"max_workers must be a whole number greater than 0, not {max_workers!r}")
         if initializer is not None or initargs:
             raise OptionError(
-                "Executor: there is no initializer, since runners serve many calls of many programs. Put what is dear "
+                "Executor: there is no initializer, because runners come and go. Put what is dear "
                 "to make into a function of a module behind functools.lru_cache, or hand over a value with client.share"
             )
         self._client = Client(address, **options)
