@@ -7,7 +7,7 @@ import json
 import sys
 
 import pytest
-from runner_process import RunnerProcess
+from runner_process import SESSION, Ended, RunnerProcess
 
 from argon._code import modules, shipping
 
@@ -170,31 +170,20 @@ def test_a_worker_can_turn_it_off():
         assert runner.call(__import__("os").getenv, "ARGON_NO_REMOTE_MODULES") is None
 
 
-# kind: modules that changed | two clients with different modules of one name | right | modules that were fetched
-#    belong to one client
-def test_two_clients_with_different_modules_of_one_name_never_mix(bare):
-    texts = {
-        word: {"mine": f"import other\ndef f():\n    return {word!r}, other.w\n", "other": f"w = {word!r}\n"}
-        for word in "ab"
-    }
-    payload = b"[]"
-    for _ in range(3):
-        for word, session in (("a", bytes(16)), ("b", OTHER)):
-            answer_with(bare, texts[word])
-            outcome = bare.task({"call": "mine.f"}, payload, codec=1, session=session)
-            assert outcome.value == [word, word]
-    assert sorted(bare.asked) == ["mine", "mine", "other", "other"], "each client is asked once"
+def test_a_task_of_another_client_ends_the_runner(bare):
+    assert bare.by_name("math.sqrt", 4).value == 2
+    with pytest.raises(Ended):
+        bare.task({"call": "math.sqrt"}, b"[4]", codec=1, session=OTHER)
+    assert bare.ended() == 1
 
 
-def test_code_by_value_of_two_clients_takes_turns(bare):
-    class Mark:
-        def __init__(self, word):
-            self.word = word
-
-    for word, session in (("a", bytes(16)), ("b", OTHER), ("a", bytes(16)), ("b", OTHER)):
-        back = bare.run(Mark, [word], session=session).value
-        assert type(back) is Mark and back.word == word
-    assert bare.asked.count("cloudpickle.cloudpickle") == 2
+# kind: modules that changed | two clients with different modules of one name | right | a process serves one client
+def test_a_client_of_a_task_has_the_modules_of_the_tasks_client(bare):
+    child = bytes(range(8)) + b"a client"
+    answer_with(bare, {"mine": "def f():\n    return 1\n"})
+    for session in (SESSION, child, SESSION):
+        assert bare.task({"call": "mine.f"}, b"[]", codec=1, session=session).value == 1
+    assert bare.asked == ["mine"]
 
 
 def test_a_client_that_is_away_for_a_moment_is_asked_again(bare):
@@ -205,7 +194,7 @@ def test_a_client_that_is_away_for_a_moment_is_asked_again(bare):
 
 
 def test_a_client_that_stays_away_is_asked_again_by_the_next_task(monkeypatch):
-    from argon._runner import modules, sessions
+    from argon._runner import family, modules
 
     class Worker:
         said = 0
@@ -219,9 +208,9 @@ def test_a_client_that_stays_away_is_asked_again_by_the_next_task(monkeypatch):
 
     monkeypatch.setattr(modules, "PATIENCE_S", 0.01)
     monkeypatch.setattr(modules, "AGAIN_S", 0.001)
-    known, worker = sessions.Sessions(), Worker()
+    known, worker = family.Family(), Worker()
     remote = modules.RemoteModules(worker, known)
-    session = known.enter(bytes(16), 0)
+    session = known.modules
     for _ in range(2):
         before = worker.said
         remote.begin(bytes(28))
@@ -231,19 +220,12 @@ def test_a_client_that_stays_away_is_asked_again_by_the_next_task(monkeypatch):
         assert remote.ask("away") is None and worker.said == asked, "not again in this task"
 
 
-def test_a_refusal_of_one_client_is_not_held_against_another(bare):
-    answer_with(bare, {})
-    assert bare.task({"call": "mine.f"}, b"[]", codec=1, session=OTHER).status == 1
-    answer_with(bare, {"mine": "def f():\n    return 1\n"})
-    assert bare.task({"call": "mine.f"}, b"[]", codec=1).value == 1
-
-
 def test_a_local_module_that_holds_a_clients_module_goes_with_it(tmp_path):
     (tmp_path / "local_holder.py").write_text("import mine\ndef f():\n    return mine.word\n")
     with RunnerProcess(sys._base_executable, PYTHONPATH=str(tmp_path)) as runner:
-        for word, session in (("a", bytes(16)), ("b", OTHER), ("a", bytes(16))):
+        for generation, word in enumerate("abc"):
             answer_with(runner, {"mine": f"word = {word!r}\n"})
-            assert runner.task({"call": "local_holder.f"}, b"[]", codec=1, session=session).value == word
+            assert runner.task({"call": "local_holder.f", "modules": generation}, b"[]", codec=1).value == word
 
 
 def test_a_module_that_fails_while_it_is_made_is_made_anew(bare):
@@ -251,7 +233,6 @@ def test_a_module_that_fails_while_it_is_made_is_made_anew(bare):
         bare, {"bad": "import sys\nsys.count = getattr(sys, 'count', 0) + 1\n1 / (sys.count - 1)\ndef f(): return 5\n"}
     )
     assert bare.by_name("bad.f").failure["class"] == "builtins.ZeroDivisionError"
-    bare.task({"call": "math.sqrt"}, b"[4]", codec=1, session=OTHER)
     assert bare.by_name("bad.f").value == 5
 
 

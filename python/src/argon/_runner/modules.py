@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .channel import WorkerChannel
-    from .sessions import Sessions
+    from .family import Family
 
 _CODES_MAX = 1000
 #: How long, in one task, a runner asks again for what nobody answers: a client that lost its connection comes back.
@@ -38,9 +38,9 @@ _NEEDED = frozenset(
 class RemoteModules:
     """Asks the client of the running task for modules, and makes them."""
 
-    def __init__(self, channel: WorkerChannel, sessions: Sessions) -> None:
+    def __init__(self, channel: WorkerChannel, family: Family) -> None:
         self._channel = channel
-        self._sessions = sessions
+        self._family = family
         self._process = os.getpid()
         self._asks = 0
         self._patient_until: float | None = None
@@ -81,16 +81,14 @@ class RemoteModules:
 
     def is_of_client(self, name: str) -> bool:
         """True if the module was made of the client's text."""
-        session = self._sessions.current
-        return session is not None and name in session.modules
+        return name in self._family.modules.modules
 
     def begin(self, task: bytes) -> None:
         """A task begins; ``task`` is its id and attempt as in ASK."""
         self._task = task
         self._patient_until = None
-        session = self._sessions.current
-        if session is not None and session.unanswered:
-            session.forget_unanswered()
+        if self._family.modules.unanswered:
+            self._family.modules.forget_unanswered()
 
     def has_task(self) -> bool:
         """True while a task runs."""
@@ -118,11 +116,11 @@ class RemoteModules:
 
     def _refuse(self, name: str) -> None:
         """Lets an import fail with what the client said. Who only asks whether there is a module is told no."""
-        session = self._sessions.current
-        if session is None or name not in session.refused or sys._getframe(3).f_code.co_name != _IMPORT:
+        refused = self._family.modules.refused
+        if name not in refused or sys._getframe(3).f_code.co_name != _IMPORT:
             return
         worker = os.environ.get("ARGON_WORKER", "")
-        why = session.refused[name]
+        why = refused[name]
         message = f"No module named {name!r} on the worker {worker}; its client does not give it: {why}"
         raise ModuleNotFoundError(message, name=name)
 
@@ -130,18 +128,18 @@ class RemoteModules:
         """The spec of a module of the client, or None."""
         if self._task is None or os.getpid() != self._process or name == "__main__":
             return None
-        session = self._sessions.current
-        if session is None or name in session.refused:
+        known = self._family.modules
+        if name in known.refused:
             return None
         with self.lock:
             if self._task is None:
                 return None
-            is_yes, text = self._exchange(name, session.generation)
+            is_yes, text = self._exchange(name, known.generation)
             while not is_yes and not text and self._has_patience():
                 time.sleep(AGAIN_S)
-                is_yes, text = self._exchange(name, session.generation)
+                is_yes, text = self._exchange(name, known.generation)
         if not is_yes:
-            session.refuse(name, text.decode(errors="replace"))
+            known.refuse(name, text.decode(errors="replace"))
             return None
         import json
 
@@ -150,7 +148,7 @@ class RemoteModules:
             raise ModuleNotFoundError(f"The module {name!r} of the client is not given: {found['refused']}", name=name)
         spec = _ModuleSpec(name, self, origin=found["file"] or "a folder of the client", is_package=found["package"])
         spec.has_location = found["file"] is not None
-        spec.loader_state = session.sources[name] = found["source"]
+        spec.loader_state = known.sources[name] = found["source"]
         return spec
 
     def _has_patience(self) -> bool:
@@ -182,12 +180,11 @@ class RemoteModules:
     def exec_module(self, module: ModuleType) -> None:
         """Runs the client's text."""
         spec: Any = module.__spec__
-        session = self._sessions.current
-        if session is not None:
-            session.modules[spec.name] = module
-            for name in _modules_being_made():
-                # A local module that holds a client's module is a client's too.
-                session.modules.setdefault(name, sys.modules[name])
+        made = self._family.modules.modules
+        made[spec.name] = module
+        for name in _modules_being_made():
+            # A local module that holds a client's module is a client's too.
+            made.setdefault(name, sys.modules[name])
         exec(self._code(spec), module.__dict__)
 
     def _code(self, spec: Any) -> CodeType:
@@ -201,8 +198,7 @@ class RemoteModules:
 
     def get_source(self, name: str) -> str | None:
         """For tracebacks and ``inspect``."""
-        session = self._sessions.current
-        return None if session is None else session.sources.get(name)
+        return self._family.modules.sources.get(name)
 
     def is_package(self, name: str) -> bool:
         """For ``inspect`` and ``runpy``."""

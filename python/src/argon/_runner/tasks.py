@@ -14,6 +14,7 @@ import sys
 import time
 
 from .._code import payloads
+from .family import Family
 from .leases import PREFETCHED, LeasePipe
 from .code import Blobs, Metas, check_version
 from . import current
@@ -23,7 +24,6 @@ from .logs import Logs
 from .modules import RemoteModules
 from .process import Handles, end, end_soon, print_error, set_title, status_of
 from .reset import Reset
-from .sessions import Sessions
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class Runner:
         self._is_forked = handles.is_forked
         self._channel = WorkerChannel(handles.channel)
         self._leases = LeasePipe(self._channel, handles.leases)
-        self._sessions = Sessions()
+        self._family = Family()
         self._blobs = Blobs()
         self._metas = Metas()
-        self._modules = RemoteModules(self._channel, self._sessions)
+        self._modules = RemoteModules(self._channel, self._family)
         if not os.environ.pop("ARGON_NO_REMOTE_MODULES", None):
             self._modules.install()
         self._logs = Logs(self._modules)
@@ -126,8 +126,7 @@ class Runner:
             current.end()
         self._reset.restore()
         self._modules.keep_place()
-        # A runner that was not forked from a template would be missed for too long.
-        leaves = self._leftovers.look() and self._is_forked
+        leaves = self._leftovers.look()
         report = self._about() if status else b""
         with self._modules.lock:
             self._logs.send_waiting()
@@ -171,11 +170,10 @@ class Runner:
         self._reset.quiet()
 
     def _enter(self, number: bytes, meta: dict[str, Any]) -> None:
-        before = self._sessions.current
         current.generation = meta.get("modules", 0)
-        session = self._sessions.enter(number, current.generation)
+        is_other = self._family.enter(number, current.generation)
         self._modules.take_own(meta)
-        if session is not before:
+        if is_other:
             self._metas.forget_functions()
             self._blobs.forget_values()
 
