@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use cargo_metadata::MetadataCommand;
+use serde::Deserialize;
 use spdx::{Expression, LicenseReq, ParseMode};
 
 use crate::manifest;
@@ -36,12 +37,36 @@ struct Policy {
     doubled: BTreeSet<String>,
 }
 
+/// The part of `deny.toml` that is read here.
+#[derive(Deserialize)]
+struct DenyFile {
+    licenses: DenyLicences,
+    bans: DenyBans,
+}
+
+#[derive(Deserialize)]
+struct DenyLicences {
+    allow: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+struct DenyBans {
+    skip: Vec<SkippedCrate>,
+}
+
+#[derive(Deserialize)]
+struct SkippedCrate {
+    #[serde(rename = "crate")]
+    name: String,
+}
+
 /// Packages that break a rule.
 ///
 /// # Errors
 /// If cargo cannot list the packages.
 pub(crate) fn findings(tree: &Tree) -> Result<Vec<Finding>, String> {
-    let policy = tree.file(POLICY).map(|file| Policy::read(&file.text)).unwrap_or_default();
+    let policy = tree.file(POLICY).map(|file| Policy::read(&file.text)).transpose();
+    let policy = policy.map_err(|error| format!("{POLICY}: {error}"))?.unwrap_or_default();
     let locked = tree.file(LOCK).map_or(0, |file| manifest::locked_dependencies(&file.text).len());
     let packages = built_packages()?;
     let mut findings = broken(&packages, &policy);
@@ -57,24 +82,13 @@ pub(crate) fn findings(tree: &Tree) -> Result<Vec<Finding>, String> {
 
 impl Policy {
     /// Reads the two lists of `deny.toml`; cargo-deny reads the rest.
-    fn read(text: &str) -> Self {
-        let mut policy = Self::default();
-        let mut list = "";
-        for line in text.lines().map(str::trim) {
-            match line {
-                "allow = [" | "skip = [" => list = line,
-                "]" => list = "",
-                _ => {
-                    let Some(name) = line.split('"').nth(1) else { continue };
-                    match list {
-                        "allow = [" => drop(policy.licences.insert(name.to_owned())),
-                        "skip = [" => drop(policy.doubled.insert(name.to_owned())),
-                        _ => {}
-                    }
-                }
-            }
-        }
-        policy
+    ///
+    /// # Errors
+    /// If it is not what cargo-deny reads.
+    fn read(text: &str) -> Result<Self, toml::de::Error> {
+        let DenyFile { licenses, bans } = toml::from_str(text)?;
+        let doubled = bans.skip.into_iter().map(|skipped| skipped.name).collect();
+        Ok(Self { licences: licenses.allow, doubled })
     }
 
     fn allows(&self, licence: &str) -> Result<bool, String> {
@@ -128,30 +142,26 @@ fn broken(packages: &[Package], policy: &Policy) -> Vec<Finding> {
 /// Packages of others that the workspace needs on this platform, tests included.
 fn built_packages() -> Result<Vec<Package>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let printed = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["metadata", "--offline", "--format-version", "1", "--filter-platform", &platform()?])
+    let platform = rustc_host()?;
+    let metadata = MetadataCommand::new()
         .current_dir(root)
-        .output()
-        .map_err(|error| format!("cargo cannot be started: {error}"))?;
-    if !printed.status.success() {
-        return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&printed.stderr).trim()));
-    }
-    let all: Value = serde_json::from_slice(&printed.stdout).map_err(|error| error.to_string())?;
-    let field = |package: &Value, name: &str| package[name].as_str().unwrap_or_default().to_owned();
+        .other_options(["--offline", "--filter-platform", &platform].map(str::to_owned))
+        .exec()
+        .map_err(|error| error.to_string())?;
     // A path of ours has no source.
-    let foreign =
-        all["packages"].as_array().into_iter().flatten().filter(|package| !package["source"].is_null());
-    let read = |package: &Value| Package {
-        name: field(package, "name"),
-        version: field(package, "version"),
-        licence: field(package, "license"),
-        source: field(package, "source"),
-    };
-    Ok(foreign.map(read).collect())
+    let foreign = metadata.packages.into_iter().filter_map(|package| {
+        Some(Package {
+            source: package.source?.repr,
+            name: package.name.to_string(),
+            version: package.version.to_string(),
+            licence: package.license.unwrap_or_default(),
+        })
+    });
+    Ok(foreign.collect())
 }
 
 /// The platform of this compiler, such as `x86_64-unknown-linux-gnu`.
-fn platform() -> Result<String, String> {
+fn rustc_host() -> Result<String, String> {
     let printed = Command::new("rustc").arg("-vV").output().map_err(|error| format!("rustc: {error}"))?;
     let text = String::from_utf8_lossy(&printed.stdout);
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
@@ -179,7 +189,10 @@ mod tests {
     }
 
     fn problems(packages: &[Package]) -> Vec<String> {
-        broken(packages, &Policy::read(TEXT)).into_iter().map(|finding| finding.problem).collect()
+        broken(packages, &Policy::read(TEXT).expect("TOML"))
+            .into_iter()
+            .map(|finding| finding.problem)
+            .collect()
     }
 
     #[test]

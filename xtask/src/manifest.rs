@@ -1,11 +1,11 @@
 //! Dependencies in `Cargo.toml` and `Cargo.lock`, as the rules need them.
-//!
-//! A reader for the tables that name dependencies, not for TOML: it takes the forms that a dependency
-//! can be written in and steps over all other lines.
 
 use std::collections::BTreeMap;
 
-/// One package of the workspace and what its manifest says that it depends on.
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
+
+/// One package of the workspace and its dependencies.
 #[derive(Debug)]
 pub(crate) struct Manifest {
     pub(crate) package: String,
@@ -23,110 +23,70 @@ pub(crate) struct Dependency {
     pub(crate) for_tests_only: bool,
 }
 
-/// Which part of a manifest a line belongs to.
-enum Table {
-    Package,
-    /// A table of dependencies, one a line.
-    Dependencies {
-        for_tests_only: bool,
-    },
-    /// A table that describes the dependency read last, as `[dependencies.serde]` does.
-    OneDependency,
-    Other,
-}
-
 impl Manifest {
     /// Reads a manifest; `None` when it has no package, as the root of a workspace.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut package = None;
-        let mut dependencies: Vec<Dependency> = Vec::new();
-        let mut table = Table::Other;
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            let number = index + 1;
-            if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                let (next, dependency) = read_header(header, number);
-                table = next;
-                dependencies.extend(dependency);
-                continue;
-            }
-            match table {
-                Table::Package if package.is_none() => package = string_of(line, "name"),
-                Table::Package | Table::Other => {}
-                Table::Dependencies { for_tests_only } => {
-                    dependencies.extend(read_dependency(line, number, for_tests_only));
-                }
-                Table::OneDependency => {
-                    if let (Some(renamed), Some(last)) = (string_of(line, "package"), dependencies.last_mut())
-                    {
-                        last.package = renamed;
-                    }
-                }
+        let root = DeTable::parse(text).ok()?;
+        let root = root.get_ref();
+        let package = table_in(root, "package")?.get("name")?.get_ref().as_str()?.to_owned();
+        let mut dependencies = Vec::new();
+        add_dependencies(root, text, &mut dependencies);
+        for (_, target) in table_in(root, "target").into_iter().flatten() {
+            if let DeValue::Table(target) = target.get_ref() {
+                add_dependencies(target, text, &mut dependencies);
             }
         }
-        Some(Self { package: package?, dependencies })
+        dependencies.sort_by_key(|dependency| dependency.line);
+        Some(Self { package, dependencies })
     }
 }
 
 /// Every package of a `Cargo.lock` with the packages it depends on, all versions of a name as one.
 pub(crate) fn locked_dependencies(lock: &str) -> BTreeMap<String, Vec<String>> {
+    let lock: LockFile = toml::from_str(lock).unwrap_or_default();
     let mut packages: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut current = String::new();
-    for line in lock.lines().map(str::trim) {
-        if let Some(name) = string_of(line, "name") {
-            current = name;
-            packages.entry(current.clone()).or_default();
-        } else if let Some(quoted) = line.strip_prefix('"').and_then(|rest| rest.strip_suffix("\",")) {
-            let name = quoted.split(' ').next().unwrap_or(quoted);
-            packages.entry(current.clone()).or_default().push(name.to_owned());
-        }
+    for LockedPackage { name, dependencies } in lock.package {
+        // A dependency with several versions is named with its version.
+        let names = dependencies.iter().filter_map(|dependency| dependency.split(' ').next());
+        packages.entry(name).or_default().extend(names.map(str::to_owned));
     }
     packages
 }
 
-fn read_header(header: &str, line: usize) -> (Table, Option<Dependency>) {
-    let parts: Vec<&str> = header.split('.').collect();
-    let kind = |part: &str| match part {
-        "dependencies" | "build-dependencies" => Some(false),
-        "dev-dependencies" => Some(true),
+#[derive(Default, Deserialize)]
+struct LockFile {
+    #[serde(default)]
+    package: Vec<LockedPackage>,
+}
+
+#[derive(Deserialize)]
+struct LockedPackage {
+    name: String,
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+fn table_in<'a, 'b>(table: &'a DeTable<'b>, name: &str) -> Option<&'a DeTable<'b>> {
+    match table.get(name)?.get_ref() {
+        DeValue::Table(inner) => Some(inner),
         _ => None,
-    };
-    match parts.as_slice() {
-        ["package"] => (Table::Package, None),
-        ["workspace", ..] => (Table::Other, None),
-        [.., last] if kind(last).is_some() => {
-            (Table::Dependencies { for_tests_only: kind(last) == Some(true) }, None)
+    }
+}
+
+fn add_dependencies(table: &DeTable, text: &str, dependencies: &mut Vec<Dependency>) {
+    for (section, for_tests_only) in
+        [("dependencies", false), ("build-dependencies", false), ("dev-dependencies", true)]
+    {
+        for (name, value) in table_in(table, section).into_iter().flatten() {
+            let renamed = match value.get_ref() {
+                DeValue::Table(options) => options.get("package").and_then(|name| name.get_ref().as_str()),
+                _ => None,
+            };
+            let package = renamed.unwrap_or(name.get_ref()).to_owned();
+            let line = 1 + text[..name.span().start].matches('\n').count();
+            dependencies.push(Dependency { package, line, for_tests_only });
         }
-        [.., table, name] => match kind(table) {
-            Some(for_tests_only) => {
-                let dependency = Dependency { package: unquoted(name), line, for_tests_only };
-                (Table::OneDependency, Some(dependency))
-            }
-            None => (Table::Other, None),
-        },
-        _ => (Table::Other, None),
     }
-}
-
-fn read_dependency(line: &str, number: usize, for_tests_only: bool) -> Option<Dependency> {
-    let (key, value) = line.split_once('=')?;
-    let name = key.split('.').next().unwrap_or(key).trim();
-    if name.is_empty() || name.starts_with(['#', '"', ']', '}']) {
-        return None; // a comment, or a line inside a value that spans several
-    }
-    let renamed = value.split(['{', ',', '}']).find_map(|field| string_of(field.trim(), "package"));
-    Some(Dependency { package: renamed.unwrap_or_else(|| unquoted(name)), line: number, for_tests_only })
-}
-
-/// The value of `key = "value"`, if the line is that.
-fn string_of(line: &str, key: &str) -> Option<String> {
-    let value = line.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim();
-    let inner = value.strip_prefix('"')?;
-    Some(inner.split('"').next().unwrap_or(inner).to_owned())
-}
-
-fn unquoted(name: &str) -> String {
-    name.trim().trim_matches('"').to_owned()
 }
 
 #[cfg(test)]

@@ -87,7 +87,11 @@ impl PoolOption {
                 tell(format!("waiting: {}", waiting.message));
             }
         });
-        let connecting = not_in_silence(self.manager.or_default(), tell_of_silence, connect.connect());
+        let peer = match self.manager.is_of_task(&self.key) {
+            true => "the pool of this task".to_owned(),
+            false => format!("the manager at {}", self.manager.or_default()),
+        };
+        let connecting = not_in_silence(&peer, tell_of_silence, connect.connect());
         connecting.await.map_err(|error| refused(&error))
     }
 }

@@ -19,17 +19,18 @@ const SILENT_FOR: Duration = Duration::from_secs(2);
 /// # Errors
 /// If it is not reached, refuses, does not answer, or answers that it cannot.
 pub async fn ask(address: &str, key: &Key, role: Role, question: &Question) -> Result<Reply, Failure> {
-    not_in_silence(address, complain, ask_now(address, key, role, question)).await
+    not_in_silence(&format!("the manager at {address}"), complain, ask_now(address, key, role, question))
+        .await
 }
 
 /// Waits for what the manager is asked for; if that takes more than two seconds, `tell` is given a line that says so.
-pub async fn not_in_silence<T>(address: &str, tell: impl Fn(String), asking: impl Future<Output = T>) -> T {
+pub async fn not_in_silence<T>(peer: &str, tell: impl Fn(String), asking: impl Future<Output = T>) -> T {
     tokio::pin!(asking);
     tokio::select! {
         answer = &mut asking => return answer,
         () = tokio::time::sleep(SILENT_FOR) => {}
     }
-    tell(format!("waiting: the manager at {address} does not answer yet"));
+    tell(format!("waiting: {peer} does not answer yet"));
     asking.await
 }
 
