@@ -5,7 +5,7 @@ mod manager;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_core::scheduler::{ConnId, Effect, Input, Limits};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits, Record};
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{AttemptId, Flags, SessionId, Status, Task, TaskId, WorkerId};
@@ -212,6 +212,25 @@ fn a_manager_that_has_just_started_lets_them_try_again_until_their_task_is_known
     let child = manager.open_child(52, parent, 11, 1);
     manager.submit(52, child_task(child, 1));
     assert_eq!(manager.runs(11).len(), 1, "the slot is lent as the worker has said");
+}
+
+#[test]
+fn a_client_deep_inside_may_come_back_before_those_above_it() {
+    let top = attempt(1, 1, 1);
+    let mut middle = child_task(child_id(top, 1), 7);
+    middle.head.flags = Flags::DETACHED;
+    let middle_attempt = AttemptId { task: middle.head.id, attempt: top.attempt };
+    // The store brings the task in the middle back, and with it a session that is nobody's child yet.
+    let records = vec![Record::TaskAccepted(middle), Record::AttemptStarted(middle_attempt)];
+    let mut manager = Manager::just_started(Limits::default(), records);
+    manager.join(11, 2, &[top, middle_attempt]);
+    let deep = manager.open_child(50, middle_attempt, 11, 2);
+    manager.submit(50, child_task(deep, 9));
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    manager.open_child(51, top, 11, 1);
+    manager.lend(11, middle_attempt, true);
+    assert_eq!(manager.runs(11).iter().map(|run| run.task.session).collect::<Vec<_>>(), [deep]);
 }
 
 #[test]

@@ -102,6 +102,8 @@ impl Pool {
 
     /// A runner has reported its run: it goes on with what was prefetched. `false` if that is nothing.
     pub(super) fn advance(&mut self, now: Time, id: RunnerId, out: &mut Vec<Effect>) -> bool {
+        let waits = self.runners[id].prefetched.front().is_some_and(|run| run.waits);
+        let lent = if waits { self.lent_len() } else { 0 };
         let runner = &mut self.runners[id];
         runner.retract = RetractState::NotAsked;
         runner.end_asked = None;
@@ -110,10 +112,15 @@ impl Pool {
         };
         run.since = now;
         run.until = self.settings.limit_of(&run.task).map(|limit| now + limit);
-        let (is_stopped, waits) = (run.is_stopped, run.waits);
+        // One that waits already began before the outcome of the one in front of it was read.
+        let is_stopped = run.is_stopped;
+        let is_too_many = waits && lent >= self.settings.waiting_max;
+        run.waits &= !is_too_many;
         runner.state = RunnerState::Busy(Box::new(run));
         if is_stopped {
             self.end_run(now, id, KillReason::Stopped, out);
+        } else if is_too_many {
+            self.end_run(now, id, KillReason::TooManyWait, out);
         } else if waits {
             self.retract(id, out);
         }
