@@ -25,6 +25,8 @@ pub(crate) struct Fate {
     ended: Vec<(Attempt, Status, u64)>,
     /// The attempt whose client submitted it.
     parent: Option<AttemptId>,
+    /// Its id, once a session has given it one.
+    id: Option<TaskId>,
     pub(crate) is_submitted: bool,
     pub(crate) is_accepted: bool,
     pub(crate) is_cancelled: bool,
@@ -56,6 +58,8 @@ pub(crate) struct Oracle {
     pub(crate) fates: Vec<Fate>,
     /// Numbers of tasks in the plan, by the ids that sessions have given them.
     numbers: FxHashMap<TaskId, usize>,
+    /// Numbers of the tasks that the attempts of a task have made.
+    below: FxHashMap<TaskId, Vec<usize>>,
     flags: Vec<Flags>,
     retries: Vec<u16>,
     is_limited: Vec<bool>,
@@ -81,6 +85,7 @@ impl Oracle {
         Self {
             fates,
             numbers: FxHashMap::default(),
+            below: FxHashMap::default(),
             flags,
             retries,
             is_limited,
@@ -97,6 +102,7 @@ impl Oracle {
     /// A session has given a task its id.
     pub(crate) fn named(&mut self, id: TaskId, number: u64) {
         self.numbers.insert(id, number as usize);
+        self.fates[number as usize].id = Some(id);
     }
 
     /// A client sends a task to a manager.
@@ -145,6 +151,7 @@ impl Oracle {
 
     /// A task of a task comes to be.
     pub(crate) fn add_child(&mut self, plan: &TaskPlan, parent: AttemptId) {
+        self.below.entry(parent.task).or_default().push(self.fates.len());
         self.fates.push(Fate { parent: Some(parent), ..Fate::default() });
         self.flags.push(plan.flags);
         self.retries.push(plan.retries);
@@ -249,6 +256,18 @@ impl Oracle {
             fate.holders.retain(|(other, _)| *other != link);
             fate.losses += u32::from(fate.holders.len() < before);
             fate.lost_at = Some(now);
+            self.sessions_below_lost(attempt.task);
+        }
+    }
+
+    /// A manager that loses an attempt ends the sessions of the clients inside it. If the attempt goes on after all, they
+    /// offer their tasks again.
+    fn sessions_below_lost(&mut self, above: TaskId) {
+        for number in self.below.get(&above).cloned().unwrap_or_default() {
+            self.session_lost(std::iter::once(number as u64));
+            if let Some(id) = self.fates[number].id {
+                self.sessions_below_lost(id);
+            }
         }
     }
 
