@@ -104,7 +104,7 @@ fn most_processes_during(cluster: &mut Cluster, what: impl FnOnce(&mut Cluster))
     most.into_inner()
 }
 
-// kind: tasks of tasks | a Perl task that waits for two, to depth 12, on two slots | right | its slot is lent; few processes
+// kind: tasks that wait for tasks | a Perl task that waits for two, to depth 12, on two slots | right | its slot is lent; few processes
 #[test]
 fn perl_tasks_wait_for_tasks_on_two_slots() {
     let mut cluster = Cluster::with_workers(&[SLOTS]);
@@ -119,7 +119,7 @@ fn perl_tasks_wait_for_tasks_on_two_slots() {
     wait_until_idle(&mut cluster);
 }
 
-// kind: tasks of tasks | a Python task that waits for two, to depth 12, on two slots | right | its slot is lent; few processes
+// kind: tasks that wait for tasks | a Python task that waits for two, to depth 12, on two slots | right | its slot is lent; few processes
 #[test]
 fn python_tasks_wait_for_tasks_on_two_slots() {
     let mut cluster = Cluster::with_workers(&[SLOTS]);
@@ -137,7 +137,7 @@ fn python_tasks_wait_for_tasks_on_two_slots() {
     wait_until_idle(&mut cluster);
 }
 
-// kind: tasks of tasks | a command that calls `argon run` | right | its slot is lent
+// kind: tasks that wait for tasks | a command that calls `argon run` | right | its slot is lent
 #[test]
 fn commands_wait_for_commands_on_two_slots() {
     let mut cluster = Cluster::with_workers(&[SLOTS]);
@@ -161,7 +161,7 @@ fn parent_of(children: usize) -> String {
     )
 }
 
-// kind: tasks of tasks | a task is cancelled while its own tasks run | right | they are cancelled too
+// kind: tasks that wait for tasks | a task is cancelled while its own tasks run | right | they are cancelled too
 #[test]
 fn cancelling_a_task_cancels_its_tasks() {
     let mut cluster = Cluster::with_workers(&[SLOTS]);
@@ -180,7 +180,7 @@ fn cancelling_a_task_cancels_its_tasks() {
     assert!(program.is_running());
 }
 
-// kind: tasks of tasks | the worker of a waiting task is killed | right | its tasks are cancelled, it runs again
+// kind: tasks that wait for tasks | the worker of a waiting task is killed | right | its tasks are cancelled, it runs again
 #[test]
 fn a_waiting_task_whose_worker_is_killed_runs_again() {
     let mut cluster = Cluster::with_workers(&[1]);
@@ -200,7 +200,7 @@ fn a_waiting_task_whose_worker_is_killed_runs_again() {
     wait_until_idle(&mut cluster);
 }
 
-// kind: tasks of tasks | the manager is killed while tasks wait for tasks | right | every outcome arrives
+// kind: tasks that wait for tasks | the manager is killed while tasks wait for tasks | right | every outcome arrives
 #[test]
 fn tasks_wait_for_tasks_across_a_restart_of_the_manager() {
     let mut cluster = Cluster::with_workers(&[SLOTS]);
@@ -215,7 +215,7 @@ fn tasks_wait_for_tasks_across_a_restart_of_the_manager() {
     wait_until_idle(&mut cluster);
 }
 
-// kind: tasks of tasks | a Rust task that waits for two, to depth 12, on two slots | right | its slot is lent
+// kind: tasks that wait for tasks | a Rust task that waits for two, to depth 12, on two slots | right | its slot is lent
 #[test]
 fn rust_tasks_wait_for_tasks_on_two_slots() {
     let mut cluster = Cluster::with_workers(&[SLOTS]);

@@ -215,11 +215,8 @@ pub(super) const KINDS: &[Kind] = &[
         name: "what a task leaves behind",
         about: "A task starts as in a fresh process as far as the process is concerned; what it \
                changed is put back.",
-        open: &[
-            "State of modules (`$Data::Dumper::Indent`, `decimal` precision, warning filters) stays \
-             for the next task in the same runner, also for that of another client.",
-            "A file handle that a task keeps open stays open until its runner ends.",
-        ],
+        open: &["State of modules (`$Data::Dumper::Indent`, `decimal` precision, warning filters) stays \
+             for the next task of the same session in the same runner."],
     },
     Kind {
         area: "Tasks, slots and losses",
@@ -236,9 +233,8 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         area: "Tasks, slots and losses",
         name: "tasks that wait for tasks",
-        about: "A task may call the pool and wait.",
-        open: &["Tasks that wait for other tasks hold their slots. When all slots wait, the pool stands \
-             still."],
+        about: "A task may call the pool and wait. Its slot is lent meanwhile.",
+        open: &[],
     },
     Kind {
         area: "Tasks, slots and losses",
