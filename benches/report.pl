@@ -34,6 +34,7 @@ section('The real manager under virtual workers of 16 slots (`argon-bench fleet`
 text_section('The scheduler alone (`argon-steps time`)', 'steps.txt');
 text_section('Commands with `argon map`, beside GNU parallel and the least there is', 'map.txt');
 text_section('Detached tasks, each on the disk before it counts', 'store.txt');
+section('A runner for each session, forked from a template', runner_rows());
 section('Starts and memory', start_rows());
 push @page, notes();
 
@@ -161,6 +162,20 @@ sub fleet_rows {
             thousands($row->{tasks_per_s}), sprintf '%.2f s', $row->{storm_ms} / 1e3,
         ];
     }
+    return @rows;
+}
+
+sub runner_rows {
+    my $runners = result('runners') or return;
+    my @rows = (['what', map {ucfirst} sort keys %{$runners}]);
+    my $of = sub { my ($title, $text) = @_; push @rows, [$title, map { $text->($runners->{$_}) } sort keys %{$runners}] };
+    $of->('start of an interpreter that does nothing', sub { micros($_[0]{start_us}) });
+    $of->('first task of a session; of that start', sub { sprintf '%s; %.0f %%', micros($_[0]{first_us}), 100 * $_[0]{first_us} / $_[0]{start_us} });
+    $of->('second task', sub { micros($_[0]{second_us}) });
+    $of->('next task after the runner was killed', sub { micros($_[0]{after_death_us}) });
+    $of->('one client, task after task', sub { thousands($_[0]{one_client_per_s}) . '/s' });
+    $of->('ten clients in turns; of one client', sub { sprintf '%s/s; %.0f %%', thousands($_[0]{ten_clients_per_s}), 100 * $_[0]{ten_clients_per_s} / $_[0]{one_client_per_s} });
+    $of->('memory of an idle runner', sub { $_[0]{idle_kib} ? sprintf '%.1f MiB', $_[0]{idle_kib} / 1024 : q{} });
     return @rows;
 }
 
