@@ -114,7 +114,7 @@ fn a_second_start_cannot_have_input_that_is_gone_and_says_so() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(137), "it is killed: {said}");
-    assert!(said.contains("not to be had from its client any more"), "{said}");
+    assert!(said.contains("its client no longer has what it reads"), "{said}");
 }
 
 #[test]

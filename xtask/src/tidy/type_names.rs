@@ -28,7 +28,7 @@ const SHARED: [(&str, &str, &str); 8] = [
 ];
 
 /// Folders with names that are known and not yet better.
-const KNOWN: [&str; 3] = ["crates/argon-core/", "crates/argon-node/src/worker/", "crates/argon-sim/"];
+const KNOWN: [&str; 0] = [];
 
 /// A type: its file and line.
 type Places<'a> = BTreeMap<String, Vec<(&'a str, usize)>>;
