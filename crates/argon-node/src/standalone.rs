@@ -11,7 +11,7 @@ use crate::manager::ingress::serve::LinkNumbers;
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::{self, ManagerConfig};
 use crate::signals::{StopLevel, StopSignal, stopped};
-use crate::worker::{self, Link, LinkEvent, WorkerConfig};
+use crate::worker::{self, LinkEvent, ManagerChannel, WorkerConfig};
 
 /// Serves clients with a pool in this process; calls `announce` when both are ready.
 ///
@@ -28,7 +28,7 @@ pub async fn serve(
     let (events, incoming) = mpsc::unbounded_channel();
     let (outbox, outgoing) = mpsc::unbounded_channel();
     tokio::task::spawn_local(join(inbox.clone(), links.clone(), events, outgoing, announce));
-    let pool = worker::run(config, Link { events: incoming, outbox }, stop.clone());
+    let pool = worker::run(config, ManagerChannel { events: incoming, outbox }, stop.clone());
     // The manager stays until the pool has finished: its last outcomes must be delivered.
     let (end_manager, manager_stop) = watch::channel(StopLevel::Run);
     let serving = manager::serve(manager, inbox, links, manager_stop);

@@ -3,7 +3,7 @@
 //! [`argon_core::pool::Pool`] makes every decision: which attempt starts where, when one is killed, what the manager is
 //! sent. This module has what the pool cannot touch: processes and what they leave, sockets, pipes, the clock and the
 //! caches. [`run`] is called once per worker; [`keep_link`] brings it a manager over TCP, and a program that joins a manager
-//! and a worker builds a [`Link`] of two channels instead.
+//! and a worker builds a [`ManagerChannel`] of two channels instead.
 //!
 //! `event_loop` is the loop. Its parts: `pool_queue`, `runners` (the processes that execute tasks), `processes` (how they
 //! start and end, with `process`, `command` and `runtime`), `cache` (blobs, executables, answers), `uplink` (what the
@@ -35,7 +35,7 @@ use event_loop::WorkerLoop;
 pub use config::{ManagerAccess, WorkerConfig, WorkerError};
 pub use process::guardian;
 pub use uplink::reconnect::keep_link;
-pub use uplink::{Link, LinkEnd, LinkEvent};
+pub use uplink::{LinkEnd, LinkEvent, ManagerChannel};
 
 /// Runs a worker until it is told to stop, or drained by its manager.
 ///
@@ -44,13 +44,13 @@ pub use uplink::{Link, LinkEnd, LinkEvent};
 ///
 /// # Errors
 /// If an interpreter that was named does not work, or the system refuses what a worker needs at its start.
-pub async fn run(config: WorkerConfig, link: Link, stop: StopSignal) -> Result<(), WorkerError> {
+pub async fn run(config: WorkerConfig, link: ManagerChannel, stop: StopSignal) -> Result<(), WorkerError> {
     run_guarded(config, link, stop, guardian::command()).await
 }
 
 async fn run_guarded(
     config: WorkerConfig,
-    link: Link,
+    link: ManagerChannel,
     stop: StopSignal,
     guardian: Option<std::process::Command>,
 ) -> Result<(), WorkerError> {

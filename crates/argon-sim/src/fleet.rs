@@ -4,7 +4,7 @@ use argon_core::scheduler::Limits;
 use argon_proto::{Flags, Priority};
 
 use crate::fault::{Fault, FaultKind};
-use crate::plan::{Plan, TaskBehaviour, TaskPlan};
+use crate::plan::{RunPlan, TaskBehaviour, TaskPlan};
 use crate::random::Random;
 use crate::shape::Shape;
 
@@ -23,7 +23,7 @@ pub struct Fleet {
 
 /// The plan of a fleet.
 #[must_use]
-pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
+pub fn fleet_plan(seed: u64, fleet: Fleet) -> RunPlan {
     let mut random = Random::new(seed);
     let shape = Shape {
         workers: fleet.workers,
@@ -80,5 +80,5 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> Plan {
         })
         .collect();
     faults.sort_by_key(|fault| fault.at);
-    Plan { seed, shape, tasks, faults }
+    RunPlan { seed, shape, tasks, faults }
 }

@@ -1,7 +1,7 @@
 //! Argon's simulator: the production machines of manager, worker and client under one virtual clock, with a virtual network,
 //! store and runners, faults by the schedule of a seed, and an oracle that judges what every process did and received.
 //!
-//! [`Plan::of_seed`] makes a run of a number; [`run`] runs it; [`shrink`] looks for a smaller run that fails as well. A plan runs
+//! [`RunPlan::of_seed`] makes a run of a number; [`run`] runs it; [`shrink`] looks for a smaller run that fails as well. A plan runs
 //! the same way every time, to the last byte of its trace: [`Summary::trace_hash`] shows it.
 
 mod blobs;
@@ -30,7 +30,7 @@ mod world;
 pub use event::Dialler;
 pub use fault::{Fault, FaultKind};
 pub use fleet::{Fleet, fleet_plan};
-pub use plan::{Plan, TaskBehaviour, TaskPlan};
+pub use plan::{RunPlan, TaskBehaviour, TaskPlan};
 pub use random::Random;
 pub use run::{Failure, Summary, run, run_seed};
 pub use shape::Shape;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use argon_sim::{Failure, Fleet, Mode, Plan, fleet_plan, run, run_seed, shrink};
+use argon_sim::{Failure, Fleet, Mode, RunPlan, fleet_plan, run, run_seed, shrink};
 
 use options::{Command, USAGE};
 
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Seeds { from, count }) => many(from, Until::Count(count)),
         Ok(Command::Soak { time }) => many(fresh_seed(), Until::Time(time)),
-        Ok(Command::One { seed, mode }) => one(&Plan::of_seed(seed), mode, &format!("--seed {seed}")),
+        Ok(Command::One { seed, mode }) => one(&RunPlan::of_seed(seed), mode, &format!("--seed {seed}")),
         Ok(Command::Fleet { seed, fleet, mode }) => large(seed, fleet, mode),
         Err(complaint) => {
             eprintln!("argon-sim: {complaint}\n\n{USAGE}");
@@ -86,13 +86,13 @@ fn many(from: u64, until: Until) -> ExitCode {
     match failed.into_inner().ok().flatten() {
         None => ExitCode::SUCCESS,
         Some((seed, failure)) => {
-            report_failure(Plan::of_seed(seed), failure, &format!("--seed {seed}"));
+            report_failure(RunPlan::of_seed(seed), failure, &format!("--seed {seed}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn one(plan: &Plan, mode: Mode, command: &str) -> ExitCode {
+fn one(plan: &RunPlan, mode: Mode, command: &str) -> ExitCode {
     let begun = Instant::now();
     match run(plan, mode) {
         Ok(summary) => {
@@ -126,9 +126,9 @@ fn large(seed: u64, fleet: Fleet, mode: Mode) -> ExitCode {
     one(&fleet_plan(seed, fleet), mode, &command)
 }
 
-fn report_failure(plan: Plan, failure: Box<Failure>, command: &str) {
+fn report_failure(plan: RunPlan, failure: Box<Failure>, command: &str) {
     println!("\nbroke: {failure}\n\nagain with: cargo run --release -p argon-sim -- {command} --trace");
-    let size = |plan: &Plan| (plan.tasks.len(), plan.faults.len());
+    let size = |plan: &RunPlan| (plan.tasks.len(), plan.faults.len());
     let whole = size(&plan);
     let (plan, failure) = shrink(plan, failure);
     let small = size(&plan);

@@ -35,7 +35,7 @@ pub(crate) struct ManagerProcess {
     pub(crate) started: Time,
     pub(crate) out: Out,
     pub(crate) inbox: VecDeque<(ConnId, Arrival)>,
-    pub(crate) peers: BTreeMap<ConnId, Peer>,
+    pub(crate) peers: BTreeMap<ConnId, PeerState>,
     /// Workers that registered in this incarnation.
     pub(crate) known: BTreeSet<usize>,
     /// When clients went whose sessions may still be kept.
@@ -51,7 +51,7 @@ pub(crate) struct ManagerProcess {
 
 /// The manager's end of a connection. Times are on its own clock.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub(crate) struct PeerState {
     pub(crate) connection: usize,
     pub(crate) dialler: Dialler,
     pub(crate) is_introduced: bool,

@@ -12,7 +12,7 @@ const DEPTH_MAX: u64 = 6;
 
 /// One run, decided beforehand but for the chance that its seed feeds.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RunPlan {
     /// The seed of everything that the plan does not fix.
     pub seed: u64,
     /// The cluster.
@@ -90,7 +90,7 @@ pub enum TaskBehaviour {
     Hang,
 }
 
-impl Plan {
+impl RunPlan {
     /// The mixed run of a seed.
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use crate::plan::Plan;
+use crate::plan::RunPlan;
 use crate::trace::{Mode, Trace};
 use crate::world::World;
 
@@ -44,7 +44,7 @@ pub struct Failure {
 ///
 /// # Errors
 /// If something happened that must not.
-pub fn run(plan: &Plan, mode: Mode) -> Result<Summary, Box<Failure>> {
+pub fn run(plan: &RunPlan, mode: Mode) -> Result<Summary, Box<Failure>> {
     catch_quietly();
     PANIC.with(|panic| *panic.borrow_mut() = Some(String::new()));
     let mut world = World::new(plan.clone(), Trace::new(mode));
@@ -72,7 +72,7 @@ pub fn run(plan: &Plan, mode: Mode) -> Result<Summary, Box<Failure>> {
 /// # Errors
 /// As [`run`].
 pub fn run_seed(seed: u64) -> Result<Summary, Box<Failure>> {
-    run(&Plan::of_seed(seed), Mode::Silent)
+    run(&RunPlan::of_seed(seed), Mode::Silent)
 }
 
 /// An assertion of the core that fails in a run is that run's complaint, not noise on the terminal.

@@ -1,6 +1,6 @@
 //! From a run that fails to a smaller one that fails as well: greedy, bounded, and good enough to read.
 
-use crate::plan::Plan;
+use crate::plan::RunPlan;
 use crate::run::{Failure, run};
 use crate::trace::Mode;
 
@@ -9,7 +9,7 @@ const RUNS: usize = 400;
 
 /// The smallest failing plan that was found, and how it fails, with its trace's tail.
 #[must_use]
-pub fn shrink(plan: Plan, failure: Box<Failure>) -> (Plan, Box<Failure>) {
+pub fn shrink(plan: RunPlan, failure: Box<Failure>) -> (RunPlan, Box<Failure>) {
     let mut search = Search { best: plan, failure, runs: 0 };
     loop {
         let before = search.size();
@@ -26,7 +26,7 @@ pub fn shrink(plan: Plan, failure: Box<Failure>) -> (Plan, Box<Failure>) {
 }
 
 struct Search {
-    best: Plan,
+    best: RunPlan,
     failure: Box<Failure>,
     runs: usize,
 }
@@ -37,7 +37,7 @@ impl Search {
     }
 
     /// Leaves out ever smaller stretches of a list, as long as the run still fails.
-    fn thin<T: Clone>(&mut self, list: impl Fn(&mut Plan) -> &mut Vec<T>) {
+    fn thin<T: Clone>(&mut self, list: impl Fn(&mut RunPlan) -> &mut Vec<T>) {
         let mut stretch = list(&mut self.best).len().div_ceil(2);
         while stretch > 0 {
             let mut from = 0;

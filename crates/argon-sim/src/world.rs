@@ -13,7 +13,7 @@ use crate::event_queue::EventQueue;
 use crate::manager::Manager;
 use crate::net::Net;
 use crate::oracle::Oracle;
-use crate::plan::{Plan, TaskPlan};
+use crate::plan::{RunPlan, TaskPlan};
 use crate::random::Random;
 use crate::trace::Trace;
 use crate::worker::Worker;
@@ -21,7 +21,7 @@ use crate::worker::Worker;
 /// Everything there is.
 pub(crate) struct World {
     pub(crate) now: u64,
-    pub(crate) plan: Plan,
+    pub(crate) plan: RunPlan,
     pub(crate) queue: EventQueue,
     pub(crate) random: Random,
     pub(crate) net: Net,
@@ -49,7 +49,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(plan: Plan, trace: Trace) -> Self {
+    pub(crate) fn new(plan: RunPlan, trace: Trace) -> Self {
         let mut random = Random::new(plan.seed.wrapping_mul(0x0100_0000_01b3));
         let mut places =
             vec![usize::MAX; plan.tasks.iter().map(|t| t.number as usize + 1).max().unwrap_or(0)];

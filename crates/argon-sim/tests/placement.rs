@@ -1,10 +1,10 @@
 //! How near to the shortest possible time a batch of mixed lengths ends, without faults.
 
-use argon_sim::{Mode, Plan, Random, TaskBehaviour, run};
+use argon_sim::{Mode, Random, RunPlan, TaskBehaviour, run};
 
 /// Runs a batch that is submitted at once on 4 workers of 4 slots; how long it took over how long it had to.
 fn makespan_ratio(name: &str, lengths: &[u64]) -> f64 {
-    let mut plan = Plan::of_seed(1);
+    let mut plan = RunPlan::of_seed(1);
     let model = plan.tasks[0].clone();
     plan.faults.clear();
     plan.shape.workers = 4;

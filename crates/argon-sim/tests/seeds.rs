@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_sim::{Fleet, Mode, Plan, TaskBehaviour, fleet_plan, run, run_seed, shrink};
+use argon_sim::{Fleet, Mode, RunPlan, TaskBehaviour, fleet_plan, run, run_seed, shrink};
 
 /// Seeds that broke a promise before the first repairs of `docs/track-record.md`; they run first.
 const MEMORABLE: [u64; 6] = [16, 29, 30, 169, 180, 237];
@@ -14,7 +14,7 @@ fn the_promises_hold_under_ten_thousand_schedules_of_faults() {
         match run_seed(seed) {
             Ok(summary) => events += summary.events,
             Err(failure) => {
-                let (plan, smaller) = shrink(Plan::of_seed(seed), failure);
+                let (plan, smaller) = shrink(RunPlan::of_seed(seed), failure);
                 let faults: Vec<String> = plan.faults.iter().map(ToString::to_string).collect();
                 panic!(
                     "seed {seed}: {smaller}\nwith {} tasks and faults {faults:#?}\n{}\nagain with: \
@@ -49,7 +49,7 @@ fn two_thousand_workers_that_are_lost_at_random_lose_no_task() {
 #[test]
 fn a_broken_promise_is_found_and_thinned_out() {
     // Outcomes that are kept for a moment only are gone when their caller comes.
-    let mut plan = Plan::of_seed(5);
+    let mut plan = RunPlan::of_seed(5);
     plan.faults.clear();
     plan.shape.limits.result_ttl = Duration::from_millis(1);
     for task in &mut plan.tasks {

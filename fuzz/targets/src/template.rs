@@ -4,7 +4,7 @@
 //! panics, and an input that is hostile to shells never becomes text of a script.
 
 use argon_node::map::placeholder::Reading;
-use argon_node::map::template::Template;
+use argon_node::map::template::CommandTemplate;
 
 /// A command substitution, an end of every kind of quote, and a line end.
 const HOSTILE: &str = "$(reboot)'\"`reboot`;\n";
@@ -16,7 +16,7 @@ pub fn run(bytes: &[u8]) {
     let words: Vec<String> = text.split('\n').map(str::to_owned).collect();
     let shell = [None, Some("sh"), Some("bash")][usize::from(choice % 3)];
     let reading = Reading { whole: "{}", shell, literal: choice & 4 != 0 };
-    let template = match Template::parse(&words, reading) {
+    let template = match CommandTemplate::parse(&words, reading) {
         Ok(template) => template,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };

@@ -58,7 +58,7 @@ pub struct ManagerGate {
     held: usize,
     uses: u64,
     /// Tasks that wait, in the order in which they came.
-    parked: BTreeMap<u64, Parked>,
+    parked: BTreeMap<u64, ParkedSubmission>,
     parked_by_id: FxHashMap<TaskId, u64>,
     parked_by_link: FxHashMap<ConnId, FxHashSet<u64>>,
     last_parked: u64,
@@ -82,7 +82,7 @@ struct Entry {
 
 /// A task that waits for blobs.
 #[derive(Debug)]
-struct Parked {
+struct ParkedSubmission {
     link: ConnId,
     task: Task,
     missing: usize,
@@ -141,7 +141,7 @@ impl ManagerGate {
         }
         self.parked_by_id.insert(task.head.id, number);
         self.parked_by_link.entry(link).or_default().insert(number);
-        self.parked.insert(number, Parked { link, task, missing: missing.len() });
+        self.parked.insert(number, ParkedSubmission { link, task, missing: missing.len() });
         let hashes: Vec<BlobHash> = missing.into_iter().filter(|hash| !is_arriving(*hash)).collect();
         if !hashes.is_empty() {
             out.push(GateEffect::Ask { link, hashes });
@@ -169,7 +169,7 @@ impl ManagerGate {
             };
             parked.missing -= 1;
             if parked.missing == 0
-                && let Some(Parked { link, task, .. }) = self.unpark(number)
+                && let Some(ParkedSubmission { link, task, .. }) = self.unpark(number)
             {
                 out.push(GateEffect::Admit { link, task });
             }
@@ -324,7 +324,7 @@ impl ManagerGate {
         }
     }
 
-    fn unpark(&mut self, number: u64) -> Option<Parked> {
+    fn unpark(&mut self, number: u64) -> Option<ParkedSubmission> {
         let parked = self.parked.remove(&number)?;
         let id = parked.task.head.id;
         if self.parked_by_id.get(&id) == Some(&number) {

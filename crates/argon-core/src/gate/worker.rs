@@ -25,7 +25,7 @@ pub struct WorkerGate {
     /// Asked of the manager on this connection.
     asked: FxHashSet<BlobHash>,
     /// Tasks that wait, in the order in which they came.
-    parked: BTreeMap<u64, Parked>,
+    parked: BTreeMap<u64, ParkedAttempt>,
     parked_by_attempt: FxHashMap<AttemptId, u64>,
     last_parked: u64,
     /// Parked tasks that wait for each blob.
@@ -33,7 +33,7 @@ pub struct WorkerGate {
 }
 
 #[derive(Debug)]
-struct Parked {
+struct ParkedAttempt {
     task: Task,
     /// Number of its blobs that are not here; 0 if it waits for something else.
     missing: usize,
@@ -91,7 +91,7 @@ impl WorkerGate {
             self.waiting.entry(*hash).or_default().insert(number);
         }
         self.parked_by_attempt.insert(attempt, number);
-        self.parked.insert(number, Parked { task, missing: missing.len() });
+        self.parked.insert(number, ParkedAttempt { task, missing: missing.len() });
         None
     }
 
@@ -271,7 +271,7 @@ impl WorkerGate {
     }
 
     fn unpark(&mut self, number: u64) -> Option<Task> {
-        let Parked { task, missing } = self.parked.remove(&number)?;
+        let ParkedAttempt { task, missing } = self.parked.remove(&number)?;
         self.parked_by_attempt.remove(&task.attempt_id());
         if missing > 0 {
             for hash in distinct(&task) {

@@ -12,7 +12,7 @@ use super::input::ConnId;
 use super::on_submit::close;
 use super::session::Session;
 use super::task::TaskState;
-use super::worker::RetractState;
+use super::worker::WorkerRetractState;
 use super::{Scheduler, SessionKey, WorkerKey};
 
 /// Who opens a session from inside a task.
@@ -151,8 +151,8 @@ impl Scheduler {
         let full: Vec<WorkerKey> = self.placement.fullest().collect();
         for key in full {
             let worker = &mut self.workers[key];
-            if let (Some(link), RetractState::Possible) = (worker.link, worker.retract) {
-                worker.retract = RetractState::Asked;
+            if let (Some(link), WorkerRetractState::Possible) = (worker.link, worker.retract) {
+                worker.retract = WorkerRetractState::Asked;
                 let count = u32::try_from(worker.surplus()).unwrap_or(u32::MAX);
                 out.send_to_worker(link, ToWorker::Recall(count));
             }

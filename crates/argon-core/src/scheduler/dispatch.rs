@@ -8,7 +8,7 @@ use super::placement::Best;
 use super::record::Record;
 use super::task::TaskState;
 use super::timers::Timer;
-use super::worker::RetractState;
+use super::worker::WorkerRetractState;
 use super::{OnDurable, Scheduler, TaskKey, WorkerKey, place_of};
 use crate::time::Time;
 
@@ -73,8 +73,8 @@ impl Scheduler {
         entry.last = entry.last.max(attempt);
         let place = place_of(worker.assigned.len());
         worker.assigned.push(key);
-        if worker.retract == RetractState::NothingLeft {
-            worker.retract = RetractState::Possible;
+        if worker.retract == WorkerRetractState::NothingLeft {
+            worker.retract = WorkerRetractState::Possible;
         }
         self.placement.update(worker_key, worker);
         self.set_state(key, TaskState::Assigned { worker: worker_key, place, since: now });

@@ -12,7 +12,7 @@ use super::input::{ConnId, WorkerProfile};
 use super::on_submit::close;
 use super::task::TaskState;
 use super::timers::Timer;
-use super::worker::{RetractState, Worker};
+use super::worker::{Worker, WorkerRetractState};
 use super::{OrphanAttempt, PeerKey, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
@@ -57,7 +57,7 @@ impl Scheduler {
         }
         worker.stamp = stamp;
         worker.is_resting = false;
-        worker.retract = RetractState::Possible;
+        worker.retract = WorkerRetractState::Possible;
         worker.pending_acks.clear();
         // It says again which attempts lend their slots.
         worker.lent.clear();
@@ -235,8 +235,10 @@ impl Scheduler {
         let Some(worker) = self.worker_at(link) else {
             return;
         };
-        let answered = if attempts.is_empty() { RetractState::NothingLeft } else { RetractState::Possible };
-        let was_asked = std::mem::replace(&mut self.workers[worker].retract, answered) == RetractState::Asked;
+        let answered =
+            if attempts.is_empty() { WorkerRetractState::NothingLeft } else { WorkerRetractState::Possible };
+        let was_asked =
+            std::mem::replace(&mut self.workers[worker].retract, answered) == WorkerRetractState::Asked;
         let mut is_given_back = false;
         for attempt in attempts.iter().rev() {
             if self.release_without_task(worker, *attempt) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Scheduler;
 use super::effect::Out;
 use super::timers::Timer;
-use super::worker::RetractState;
+use super::worker::WorkerRetractState;
 use crate::time::Time;
 
 /// What a worker will have finished sooner than this is not worth a round trip, microseconds.
@@ -26,7 +26,7 @@ impl Scheduler {
         let mut must_look_again = false;
         for key in fullest {
             let worker = &mut self.workers[key];
-            let (Some(link), RetractState::Possible) = (worker.link, worker.retract) else {
+            let (Some(link), WorkerRetractState::Possible) = (worker.link, worker.retract) else {
                 continue;
             };
             let wait_us = worker.surplus() * worker.mean_us / worker.slots();
@@ -34,7 +34,7 @@ impl Scheduler {
                 must_look_again = true;
                 continue;
             }
-            worker.retract = RetractState::Asked;
+            worker.retract = WorkerRetractState::Asked;
             let count = worker.surplus().div_ceil(2);
             out.send_to_worker(link, ToWorker::Recall(u32::try_from(count).unwrap_or(u32::MAX)));
         }

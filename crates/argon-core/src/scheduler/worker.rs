@@ -45,14 +45,14 @@ pub(super) struct Worker {
     /// Mean size of its recent outcomes, bytes.
     pub(super) mean_bytes: u64,
     pub(super) last_outcome: Time,
-    pub(super) retract: RetractState,
+    pub(super) retract: WorkerRetractState,
     pub(super) finished: u64,
     pub(super) joined: Time,
 }
 
 /// Whether the worker was asked to give tasks back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum RetractState {
+pub(super) enum WorkerRetractState {
     /// It may be asked.
     Possible,
     /// It was asked and has not answered.
@@ -77,7 +77,7 @@ impl Worker {
             mean_us: 0,
             mean_bytes: 0,
             last_outcome: now,
-            retract: RetractState::Possible,
+            retract: WorkerRetractState::Possible,
             finished: 0,
             joined: now,
         }

@@ -16,7 +16,7 @@ use crate::memory;
 use crate::ready;
 use crate::signals;
 use crate::standalone;
-use crate::worker::{self, Link, LinkEnd, ManagerAccess, WorkerConfig};
+use crate::worker::{self, LinkEnd, ManagerAccess, ManagerChannel, WorkerConfig};
 
 /// Run tasks in a managed pool of processes.
 #[derive(Debug, Args)]
@@ -100,7 +100,7 @@ async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
     };
     let end = LinkEnd { events, outbox: outgoing, current };
     let keeping = worker::keep_link(arguments.manager, found.key, config.id, end, stop.clone(), announce);
-    let link = Link { events: incoming, outbox };
+    let link = ManagerChannel { events: incoming, outbox };
     // The link ends when the worker has dropped its end and its last words are written.
     let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);
     Ok(ended?)

@@ -12,7 +12,7 @@ use super::script::{Check, Script, code_in, is_reread};
 
 /// A command line whose placeholders have been found.
 #[derive(Debug, Clone)]
-pub struct Template {
+pub struct CommandTemplate {
     words: Vec<TemplateWord>,
 }
 
@@ -33,7 +33,7 @@ enum TemplatePart {
 
 const INPUT: TemplatePart = TemplatePart::Placeholder(Placeholder::Value(None, Part::Whole));
 
-impl Template {
+impl CommandTemplate {
     /// Finds the placeholders. A command without any gets the input appended.
     ///
     /// # Errors
@@ -210,7 +210,7 @@ mod tests {
 
     fn filled(line: &str, reading: Reading<'_>, row: &[&str]) -> Vec<String> {
         let row: Vec<String> = row.iter().map(|value| (*value).to_owned()).collect();
-        let template = Template::parse(&words(line), reading).expect("it can be read");
+        let template = CommandTemplate::parse(&words(line), reading).expect("it can be read");
         template.fill(&row, 7).expect("it can be filled in")
     }
 
@@ -260,7 +260,8 @@ mod tests {
     #[test]
     fn unknown_placeholders_are_errors_that_list_the_known() {
         for unknown in ["{x}", "{..}", "{%}", "{0}", "{1x}", "{name}"] {
-            let error = Template::parse(&words(&format!("echo a{unknown}")), PLAIN).expect_err(unknown);
+            let error =
+                CommandTemplate::parse(&words(&format!("echo a{unknown}")), PLAIN).expect_err(unknown);
             let text = error.to_string();
             assert!(text.contains(unknown) && text.contains("{/.}") && text.contains("--literal"), "{text}");
         }
@@ -285,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_row_without_the_column_is_told_by_its_number() {
-        let template = Template::parse(&words("cp {1} {3}"), PLAIN).expect("it can be read");
+        let template = CommandTemplate::parse(&words("cp {1} {3}"), PLAIN).expect("it can be read");
         let error = template.fill(&words("a b"), 12).expect_err("no third column");
         assert_eq!(error.to_string(), "the command asks for column 3, and input 12 has 2 columns");
     }

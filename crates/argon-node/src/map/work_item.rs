@@ -2,7 +2,7 @@
 
 use super::joblog::{JoblogError, Past};
 use super::quote;
-use super::template::Template;
+use super::template::CommandTemplate;
 
 /// One command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum Built {
 /// Makes commands of inputs.
 #[derive(Debug)]
 pub struct WorkItemBuilder {
-    template: Option<Template>,
+    template: Option<CommandTemplate>,
     past: Past,
     retry_failed: bool,
     sequence: u64,
@@ -61,7 +61,7 @@ pub struct WorkItemBuilder {
 impl WorkItemBuilder {
     /// With this command, leaving out what is done. Without a command only items of a joblog can be made.
     #[must_use]
-    pub fn new(template: Option<Template>, past: Past, retry_failed: bool) -> Self {
+    pub fn new(template: Option<CommandTemplate>, past: Past, retry_failed: bool) -> Self {
         Self { template, past, retry_failed, sequence: 0 }
     }
 
@@ -106,7 +106,7 @@ mod tests {
 
     fn builder(command: &[&str]) -> WorkItemBuilder {
         let words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        let template = Template::parse(&words, Reading { whole: "{}", shell: None, literal: false });
+        let template = CommandTemplate::parse(&words, Reading { whole: "{}", shell: None, literal: false });
         WorkItemBuilder::new(Some(template.expect("it can be read")), Past::default(), false)
     }
 

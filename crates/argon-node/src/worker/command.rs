@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 
 use super::process::environment;
 use super::process::mark::Mark;
-use super::process::spawn::{Plan, SpawnError, c_string};
+use super::process::spawn::{SpawnError, SpawnPlan, c_string};
 use super::process::start::{Started, c_variables, in_path, output_pipes, path_of};
 use super::runners::attempt_io::AttemptIo;
 use super::runners::runner::Runner;
@@ -118,7 +118,7 @@ impl Commands {
         task: &Task,
         mark: Mark,
         token: TaskToken,
-    ) -> Result<(StartingCommand, Plan), NotStarted> {
+    ) -> Result<(StartingCommand, SpawnPlan), NotStarted> {
         let line = CommandLine::of(task).map_err(|why| NotStarted::Command(None, why))?;
         let program = self.find_program(&line)?;
         let name = line.words[0].to_string_lossy().into_owned();
@@ -130,7 +130,7 @@ impl Commands {
                 format!("the command '{name}' cannot be started as the task asks: {error}"),
             )
         };
-        let plan = Plan {
+        let plan = SpawnPlan {
             program: c_string(program.as_os_str()).map_err(unusable)?,
             arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
             environment: self.environment_of(task, token, &line).map_err(unusable)?,
@@ -238,7 +238,7 @@ impl Commands {
 }
 
 impl Size {
-    fn of(plan: &Plan) -> Self {
+    fn of(plan: &SpawnPlan) -> Self {
         let texts =
             || plan.arguments.iter().chain(&plan.environment).map(|text| text.as_bytes_with_nul().len());
         Self { bytes: texts().sum(), longest: texts().max().unwrap_or(0) }

@@ -26,7 +26,7 @@ use super::stop::Stop;
 use super::task_clients::{TaskClientEvent, TaskClients};
 use super::templates;
 use super::timers::{Timer, Timers};
-use super::uplink::{Link, LinkEvent, LinkRead, Uplink};
+use super::uplink::{LinkEvent, LinkRead, ManagerChannel, Uplink};
 use crate::signals::{StopLevel, StopSignal};
 
 /// Time between TERM and KILL (`spec/runner.md`, section 2).
@@ -64,7 +64,7 @@ enum Event {
 impl WorkerLoop {
     pub(crate) fn new(
         config: WorkerConfig,
-        link: Link,
+        link: ManagerChannel,
         stop: StopSignal,
         guardian: Option<std::process::Command>,
     ) -> Result<Self, WorkerError> {

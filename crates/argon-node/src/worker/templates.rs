@@ -184,7 +184,7 @@ impl Templates {
     pub(crate) fn on_exited(&mut self, key: TemplateKey) -> Option<(String, VecDeque<Forking>)> {
         let ended = match kernel::reap(self.by_key.get(&key)?.pid) {
             Ok(ended) => ended?,
-            Err(_) => kernel::Ended::default(),
+            Err(_) => kernel::ProcessEnd::default(),
         };
         let mut template = self.by_key.remove(&key)?;
         template.read_errors();

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{Link, LinkEvent, WorkerConfig, WorkerError};
+use super::{LinkEvent, ManagerChannel, WorkerConfig, WorkerError};
 use crate::signals::{StopLevel, StopSignal};
 
 /// No wait of a test is longer.
@@ -99,14 +99,17 @@ impl Worker {
         Self::start_by(config, |config, link, stop| super::run_guarded(config, link, stop, None)).await
     }
 
-    async fn start_by<R>(config: WorkerConfig, run: impl FnOnce(WorkerConfig, Link, StopSignal) -> R) -> Self
+    async fn start_by<R>(
+        config: WorkerConfig,
+        run: impl FnOnce(WorkerConfig, ManagerChannel, StopSignal) -> R,
+    ) -> Self
     where
         R: Future<Output = Result<(), WorkerError>> + 'static,
     {
         let (events, from_manager) = mpsc::unbounded_channel();
         let (outbox, said) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(StopLevel::Run);
-        let link = Link { events: from_manager, outbox };
+        let link = ManagerChannel { events: from_manager, outbox };
         let config_id = config.id;
         let handle = tokio::task::spawn_local(run(config, link, stopped));
         let mut worker = Self { events, said, stop, handle, unread: VecDeque::new(), sequence: 0, config_id };

@@ -32,14 +32,14 @@ pub enum LinkEvent {
 
 /// A worker's way to its manager: a TCP connection that is kept up, or two channels to a manager in this process.
 #[derive(Debug)]
-pub struct Link {
+pub struct ManagerChannel {
     /// What comes from the manager.
     pub events: mpsc::UnboundedReceiver<LinkEvent>,
     /// What goes to it. When the worker has ended it drops this end; what was sent before is then still to be written.
     pub outbox: mpsc::UnboundedSender<FromWorker>,
 }
 
-/// The other end of a [`Link`] to a manager over the network.
+/// The other end of a [`ManagerChannel`] to a manager over the network.
 #[derive(Debug)]
 pub struct LinkEnd {
     /// Takes what comes from the manager.
@@ -53,7 +53,7 @@ pub struct LinkEnd {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Uplink {
-    link: Link,
+    link: ManagerChannel,
     /// A manager has registered this worker, and the connection stands.
     is_registered: bool,
     /// The worker has said goodbye.
@@ -77,7 +77,7 @@ pub(crate) enum LinkRead {
 }
 
 impl Uplink {
-    pub(crate) fn new(link: Link) -> Self {
+    pub(crate) fn new(link: ManagerChannel) -> Self {
         Self {
             link,
             is_registered: false,

@@ -10,7 +10,7 @@ use argon_proto::conversation::Blob;
 use argon_proto::limit::{PING_AFTER, SILENCE};
 
 use crate::event::{Dialler, Event, Packet};
-use crate::manager::{Arrival, ManagerProcess, Peer};
+use crate::manager::{Arrival, ManagerProcess, PeerState};
 use crate::store::Verdict;
 use crate::world::World;
 
@@ -113,7 +113,7 @@ impl World {
         let (tasks, bytes) = (limits.window_tasks, limits.window_bytes);
         if let Some(process) = &mut self.manager.process {
             let now = process.clock.read(self.now).0;
-            let peer = Peer {
+            let peer = PeerState {
                 connection,
                 dialler,
                 is_introduced: false,

@@ -4,7 +4,7 @@
 
 use argon_core::scheduler::Limits;
 use argon_proto::{Flags, Priority};
-use argon_sim::{Mode, Plan, Summary, TaskBehaviour, run};
+use argon_sim::{Mode, RunPlan, Summary, TaskBehaviour, run};
 
 /// When one task for each slot comes, so that all runners are up; and when the batch begins.
 const WARMS_US: u64 = 300_000;
@@ -60,7 +60,7 @@ impl Batch {
     }
 
     fn run(&self) -> Summary {
-        let mut plan = Plan::of_seed(1);
+        let mut plan = RunPlan::of_seed(1);
         let model = plan.tasks[0].clone();
         plan.faults.clear();
         let shape = &mut plan.shape;

@@ -16,7 +16,7 @@ use crate::map::joblog::{self, Joblog, JoblogError, Past};
 use crate::map::placeholder::Reading;
 use crate::map::reader::{self, InputBatch};
 use crate::map::records::Format;
-use crate::map::template::{Template, TemplateError};
+use crate::map::template::{CommandTemplate, TemplateError};
 use crate::map::work_item::{InputItem, WorkItemBuilder};
 use crate::output::complain;
 
@@ -54,7 +54,7 @@ impl Settings {
             again(&flow, &words, output.results.is_some(), joblog)?
         } else {
             let plan = InputPlan::new(words, &input.files).map_err(usage)?;
-            let template = Template::parse(&plan.command, reading).map_err(usage)?;
+            let template = CommandTemplate::parse(&plan.command, reading).map_err(usage)?;
             fits(&template, plan.columns(format))?;
             if plan.reads_stdin() && std::io::stdin().is_terminal() {
                 complain("inputs are read from the terminal, one a line; Ctrl-D ends them");
@@ -127,7 +127,7 @@ fn path_of(flow: &FlowOptions) -> &Path {
 }
 
 /// Refuses a column that no input can have, before anything runs.
-fn fits(template: &Template, columns: Option<usize>) -> Result<(), Failure> {
+fn fits(template: &CommandTemplate, columns: Option<usize>) -> Result<(), Failure> {
     let wanted = template.highest_column();
     match columns {
         Some(found) if wanted > found => Err(usage(TemplateError::NoSource { wanted, found })),

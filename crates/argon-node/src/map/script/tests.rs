@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use super::super::placeholder::Reading;
-use super::super::template::{Template, TemplateError};
+use super::super::template::{CommandTemplate, TemplateError};
 
 const READING: Reading<'static> = Reading { whole: "{}", shell: Some("sh"), literal: false };
 
@@ -66,7 +66,7 @@ impl Drop for Shells {
 }
 
 fn filled(line: &str, input: &str) -> Result<Vec<String>, TemplateError> {
-    Template::parse(&[line.to_owned()], READING)?.fill(&[input.to_owned()], 7)
+    CommandTemplate::parse(&[line.to_owned()], READING)?.fill(&[input.to_owned()], 7)
 }
 
 const NASTY: [&str; 26] = [
@@ -337,7 +337,7 @@ fn the_script_of_a_shell_among_the_words_is_read_as_one() {
     let reading = Reading { shell: None, ..READING };
     let fill = |words: &[&str], input: &str| {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        Template::parse(&words, reading)?.fill(&[input.to_owned()], 7)
+        CommandTemplate::parse(&words, reading)?.fill(&[input.to_owned()], 7)
     };
     for input in NASTY {
         for words in [

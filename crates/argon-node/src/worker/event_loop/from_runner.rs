@@ -9,7 +9,7 @@ use argon_proto::{AttemptId, DecodeError, Outcome, Report, Runtime, Status};
 use nix::sys::signal::Signal;
 
 use super::WorkerLoop;
-use crate::worker::process::kernel::{self, Ended};
+use crate::worker::process::kernel::{self, ProcessEnd};
 use crate::worker::runners::pipes::Printed;
 use crate::worker::runners::runner::{Runner, RunnerEvent};
 use crate::worker::timers::Timer;
@@ -159,7 +159,7 @@ impl WorkerLoop {
             }
             Err(error) => {
                 tracing::warn!("the exit status of runner {} is unknown: {error}", runner.pid);
-                Ended::default()
+                ProcessEnd::default()
             }
         };
         self.timers.stop(Timer::Runner(id));
@@ -184,7 +184,7 @@ impl WorkerLoop {
     }
 }
 
-fn exit_of(runner: Runner, ended: Ended) -> Exit {
+fn exit_of(runner: Runner, ended: ProcessEnd) -> Exit {
     let last = runner.queue.current().map_or(&runner.output_between_tasks, |current| &current.tail);
     Exit {
         pid: u32::try_from(runner.pid.as_raw()).ok(),
@@ -196,7 +196,7 @@ fn exit_of(runner: Runner, ended: Ended) -> Exit {
     }
 }
 
-fn death_at_start(runner: &Runner, ended: Ended) -> String {
+fn death_at_start(runner: &Runner, ended: ProcessEnd) -> String {
     let how = match (&runner.complaint, ended.signal, ended.code) {
         (Some(complaint), _, _) => format!("was killed because {complaint}"),
         (None, Some(signal), _) => format!("was killed by signal {signal}"),

@@ -19,7 +19,7 @@ use tokio::io::unix::AsyncFd;
 
 /// How a child ended, as the kernel reports it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Ended {
+pub(crate) struct ProcessEnd {
     pub(crate) code: Option<i32>,
     pub(crate) signal: Option<i32>,
     /// Peak resident memory, KiB.
@@ -27,7 +27,7 @@ pub(crate) struct Ended {
 }
 
 /// Collects a child that has ended; `None` if it still runs.
-pub(crate) fn reap(pid: Pid) -> io::Result<Option<Ended>> {
+pub(crate) fn reap(pid: Pid) -> io::Result<Option<ProcessEnd>> {
     let mut status = 0;
     // SAFETY: rusage is plain integers, for which zero bytes are a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -36,7 +36,7 @@ pub(crate) fn reap(pid: Pid) -> io::Result<Option<Ended>> {
     match reaped {
         0 => Ok(None),
         pid if pid < 0 => Err(io::Error::last_os_error()),
-        _ => Ok(Some(Ended {
+        _ => Ok(Some(ProcessEnd {
             code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
             signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
             peak_kib: u64::try_from(usage.ru_maxrss).ok(),

@@ -37,7 +37,7 @@ const RESET: [c_int; 9] = [
 
 /// A process to start.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct SpawnPlan {
     /// The file to execute.
     pub(crate) program: CString,
     /// Its arguments, its own name first.
@@ -81,7 +81,7 @@ enum Step {
 
 /// What the child reads, and writes when it fails.
 struct Shared<'a> {
-    plan: &'a Plan,
+    plan: &'a SpawnPlan,
     worker: Pid,
     arguments: &'a [*const c_char],
     environment: &'a [*const c_char],
@@ -89,7 +89,7 @@ struct Shared<'a> {
 }
 
 /// Starts a process; returns it with a descriptor that becomes readable when it has ended.
-pub(crate) fn spawn(plan: &Plan) -> Result<(Pid, OwnedFd), SpawnError> {
+pub(crate) fn spawn(plan: &SpawnPlan) -> Result<(Pid, OwnedFd), SpawnError> {
     let arguments = pointers(&plan.arguments);
     let environment = pointers(&plan.environment);
     let mut shared =

@@ -13,7 +13,7 @@ use argon_core::pool::RunnerId;
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
-use super::spawn::{Plan, SpawnError, spawn};
+use super::spawn::{SpawnError, SpawnPlan, spawn};
 
 /// The result of a start.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Spawned {
 
 struct Order {
     runner: RunnerId,
-    plan: Plan,
+    plan: SpawnPlan,
 }
 
 /// The threads; none before the first command.
@@ -45,7 +45,7 @@ impl Spawners {
     }
 
     /// Starts a process; [`Self::poll`] returns the result.
-    pub(crate) fn start(&mut self, runner: RunnerId, plan: Plan) {
+    pub(crate) fn start(&mut self, runner: RunnerId, plan: SpawnPlan) {
         match self.thread(runner.0 as usize % self.threads_max) {
             Ok(thread) => drop(thread.send(Order { runner, plan })),
             Err(error) => {

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::kernel;
 use super::lease_pipe::LeasePipe;
 use super::mark::Mark;
-use super::spawn::{Plan, SpawnError, c_string, spawn};
+use super::spawn::{SpawnError, SpawnPlan, c_string, spawn};
 use crate::worker::runtime::Launch;
 
 /// Bytes that a runner's socket holds in each direction, if the system allows that.
@@ -120,7 +120,7 @@ pub(crate) fn start(
     let RunnerEnds { socket, leases, output: [stdout, stderr] } = its;
     let stdin = nothing().map_err(SpawnError::System)?;
     let plan = setting.plan(&variables, [stdin, stdout.into(), stderr.into()])?;
-    let process = spawn(&Plan { kept: vec![socket.into(), leases], memory_mib, ..plan })?;
+    let process = spawn(&SpawnPlan { kept: vec![socket.into(), leases], memory_mib, ..plan })?;
     Ok(ours.of(process))
 }
 
@@ -149,12 +149,12 @@ pub(crate) fn start_template(setting: &Setting<'_>) -> Result<StartedTemplate, S
     let [stdin, stdout] = [nothing(), nothing()];
     let stdio = [stdin.map_err(SpawnError::System)?, stdout.map_err(SpawnError::System)?, its_stderr.into()];
     let plan = setting.plan(&variables, stdio)?;
-    let (pid, descriptor) = spawn(&Plan { kept: vec![its_socket.into()], ..plan })?;
+    let (pid, descriptor) = spawn(&SpawnPlan { kept: vec![its_socket.into()], ..plan })?;
     Ok(StartedTemplate { pid, descriptor, socket, stderr })
 }
 
 impl Setting<'_> {
-    fn plan(&self, own: &[(&str, String)], stdio: [OwnedFd; 3]) -> Result<Plan, SpawnError> {
+    fn plan(&self, own: &[(&str, String)], stdio: [OwnedFd; 3]) -> Result<SpawnPlan, SpawnError> {
         let Self { launch, environment, mark } = self;
         let name = launch.program.as_os_str();
         let program = in_path(name, path_of(environment), None).map_err(SpawnError::Program)?;
@@ -162,7 +162,7 @@ impl Setting<'_> {
         let own: Vec<_> = own.chain([("ARGON_FIONREAD".into(), libc::FIONREAD.to_string().into())]).collect();
         let variables = environment.iter().chain(&launch.variables).chain(&own);
         let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
-        Ok(Plan {
+        Ok(SpawnPlan {
             program: c_string(program.as_os_str()).map_err(SpawnError::Program)?,
             arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
             environment: c_variables(variables).map_err(SpawnError::Program)?,

@@ -235,7 +235,8 @@ fn a_real_worker_runs_a_task_over_tcp() {
             stopped.clone(),
             |_| {},
         ));
-        let worker = tokio::task::spawn_local(crate::worker::run(config, Link { events, outbox }, stopped));
+        let worker =
+            tokio::task::spawn_local(crate::worker::run(config, ManagerChannel { events, outbox }, stopped));
         let mut peer = Peer::register(&listener, &key()).await;
         let (hash, payload) = shipment("'hello'");
         peer.say(ToWorker::Blob(Blob { hash, payload })).await;

@@ -79,8 +79,8 @@ impl ReconnectLoop {
         loop {
             let address = self.addresses[self.turn % self.addresses.len()].clone();
             let pause = match self.connect(&address).await {
-                Ok(Ended::WorkerGone) | Err(Failure::WorkerGone) => return,
-                Ok(Ended::Lost { was_registered, why }) => {
+                Ok(UplinkEnd::WorkerGone) | Err(ConnectFailure::WorkerGone) => return,
+                Ok(UplinkEnd::Lost { was_registered, why }) => {
                     if was_registered {
                         failures = 0;
                     }
@@ -90,19 +90,19 @@ impl ReconnectLoop {
                     );
                     pause(&mut failures)
                 }
-                Err(Failure::Dial(error @ DialError::Role(_))) => {
+                Err(ConnectFailure::Dial(error @ DialError::Role(_))) => {
                     let advice =
                         "end it, and give it the cluster key or a worker's ('argon key --role worker')";
                     self.say_away(error.to_string(), &format!("{error}: {advice}"));
                     self.turn += 1;
                     REFUSED_PAUSE
                 }
-                Err(Failure::Dial(error @ DialError::Refused { .. })) => {
+                Err(ConnectFailure::Dial(error @ DialError::Refused { .. })) => {
                     self.say_away(error.to_string(), &error.to_string());
                     self.turn += 1;
                     REFUSED_PAUSE
                 }
-                Err(Failure::Dial(error @ DialError::Unreachable { .. })) => {
+                Err(ConnectFailure::Dial(error @ DialError::Unreachable { .. })) => {
                     // In which words it is away may change from try to try, and says nothing new.
                     self.say_away(address.clone(), &error.to_string());
                     self.turn += 1;
@@ -120,15 +120,15 @@ impl ReconnectLoop {
         }
     }
 
-    async fn connect(&mut self, address: &str) -> Result<Ended, Failure> {
+    async fn connect(&mut self, address: &str) -> Result<UplinkEnd, ConnectFailure> {
         let key = self.key.clone();
         let dialled = self.without_manager(dial(address, &key, Role::Worker)).await;
         let Connected { stream, frames, .. } =
-            dialled.map_err(|WorkerGone| Failure::WorkerGone)?.map_err(Failure::Dial)?;
+            dialled.map_err(|WorkerGone| ConnectFailure::WorkerGone)?.map_err(ConnectFailure::Dial)?;
         let (reply, register) = oneshot::channel();
         let asked = self.events.send(LinkEvent::WantRegister(reply));
         let (Ok(()), Ok(register)) = (asked, register.await) else {
-            return Err(Failure::WorkerGone);
+            return Err(ConnectFailure::WorkerGone);
         };
         let (connection, receiver) = Connection::new(stream, frames, "manager", Silence::Voids);
         connection.send(&FromWorker::Register(register));
@@ -151,11 +151,11 @@ impl ReconnectLoop {
         self.current.send_replace(None);
         let _ = self.events.send(LinkEvent::Lost);
         Ok(match end {
-            ConnectionEnd::Closed => Ended::WorkerGone,
-            ConnectionEnd::Lost(why) | ConnectionEnd::Refused(why) => Ended::Lost { was_registered, why },
+            ConnectionEnd::Closed => UplinkEnd::WorkerGone,
+            ConnectionEnd::Lost(why) | ConnectionEnd::Refused(why) => UplinkEnd::Lost { was_registered, why },
             ConnectionEnd::Silent => {
                 let why = format!("it was silent for {} s", limit::SILENCE.as_secs());
-                Ended::Lost { was_registered, why }
+                UplinkEnd::Lost { was_registered, why }
             }
         })
     }
@@ -188,13 +188,13 @@ fn pause(failures: &mut u32) -> Duration {
     pause
 }
 
-enum Failure {
+enum ConnectFailure {
     WorkerGone,
     Dial(DialError),
 }
 
 /// How a connection ended.
-enum Ended {
+enum UplinkEnd {
     /// The worker has dropped its end, and all its messages are written.
     WorkerGone,
     /// The manager is gone.
