@@ -14,7 +14,7 @@ use syn::{
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
     if let Some(first) = options.into_iter().next() {
         let advice =
-            "#[argon::task] takes no arguments; say options at the call: client.queue(f(1).timeout(…))";
+            "#[argon::task] takes no arguments; give options at the call: client.call(f(1).timeout(…))";
         return Err(Error::new(first.span(), advice));
     }
     let function: ItemFn = syn::parse2(item)?;
@@ -23,7 +23,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     let ItemFn { attrs, vis, sig, block, .. } = &function;
     let name = &sig.ident;
     let inputs = &sig.inputs;
-    // What makes the function exist or not is said of everything that stands for it.
+    // Conditions of the function apply to everything that is generated for it.
     let cfgs: Vec<&Attribute> = attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let docs: Vec<&Attribute> = attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
     // Its own name, whatever the function calls its parameters.
@@ -72,7 +72,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
 
         #(#cfgs)*
         #[doc(hidden)]
-        #[allow(non_camel_case_types, reason = "it stands beside the function of this name")]
+        #[allow(non_camel_case_types, reason = "it has the name of its function")]
         #vis struct #name {}
 
         #(#cfgs)*
@@ -153,18 +153,18 @@ fn returned(output: &ReturnType, arguments: &Ident) -> (TokenStream, TokenStream
                 Some(_) | None => quote!(&value),
             };
             let value = quote!(<#kind as ::argon::__private::TaskResult>::Value);
-            let told = quote! {
+            let returned = quote! {
                 match returned {
                     Ok(value) => { #write (&&&#written(#told_value)).write(#arguments) }
                     Err(error) => {
                         #[allow(unused_imports, reason = "which of them is used depends on the error")]
                         use ::argon::__private::{TellChecked as _, TellPlain as _, TellText as _, TellValue as _};
-                        let own = (&&&&::argon::__private::Own(&error)).tell();
+                        let own = (&&&&::argon::__private::Own(&error)).to_bytes();
                         Err(::argon::__private::Failure::own(&error, own))
                     }
                 }
             };
-            (value, told)
+            (value, returned)
         }
         ReturnType::Type(_, kind) => (quote!(#kind), plain),
     }

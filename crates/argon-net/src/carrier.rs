@@ -2,7 +2,7 @@
 //!
 //! [`carry`] owns the reading side and the clock of one connection. What to send, and what to do with messages, is up to
 //! its [`Endpoint`]: a client's session, or a [`crate::Connection`]. An endpoint writes by itself, from whichever thread
-//! its owner is on, so that a lone message wakes nobody; it wakes the loop for what the socket did not take.
+//! its owner is on, so that a lone message wakes no other task; it wakes the loop for what the socket did not take.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -76,7 +76,7 @@ pub trait Endpoint {
     fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd;
 }
 
-/// What [`carry`] waits for beside the peer.
+/// What [`carry`] waits for in addition to the peer.
 #[derive(Clone, Copy, Debug)]
 pub struct NextTurn {
     /// The socket takes no more for now.
@@ -160,7 +160,7 @@ async fn carry_on<E: Endpoint>(
 enum Event {
     /// The next turn is due.
     Due,
-    /// The same, and so much was read that others get their turn first.
+    /// The same, and [`READ_TURN`] bytes were read: others get their turn first.
     Tired,
     /// Nothing is there to be read, and the peer's time is over.
     Silent,

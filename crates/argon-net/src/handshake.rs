@@ -21,7 +21,7 @@ pub(crate) struct Opening {
     frame_bytes: usize,
     /// Bytes that the peer may still send.
     budget: usize,
-    /// What a peer is told whose bytes are not frames.
+    /// Message for a peer whose bytes are not frames.
     not_argon: &'static str,
 }
 

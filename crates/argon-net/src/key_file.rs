@@ -27,10 +27,10 @@ pub struct Found {
     pub is_new: bool,
 }
 
-/// Why there is no key to use. The text says what to do.
+/// A key that cannot be used. The text gives advice.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Neither a variable nor a folder says where to look.
+    /// Neither a variable nor a folder names a place.
     #[error(
         "no place for the key is known: neither HOME nor XDG_CONFIG_HOME names a folder from the root; name a file with \
          --key or ARGON_KEY"
@@ -69,7 +69,7 @@ pub enum KeyError {
         path: String,
     },
     /// There is a file where a key was to be written.
-    #[error("{path} exists and is not overwritten; name another place, or say --force")]
+    #[error("{path} exists and is not overwritten; name another place, or use --force")]
     Exists {
         /// The file.
         path: String,
@@ -112,7 +112,7 @@ pub enum KeyError {
     },
 }
 
-/// Where the key is kept when nobody says otherwise: by the XDG base directory specification, in which a relative path is
+/// Default place of the key: by the XDG base directory specification, in which a relative path is
 /// no path.
 #[must_use]
 pub fn default_path() -> Option<PathBuf> {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, lookup_host};
 
-/// An address that cannot be listened on. The text names it and says what to do.
+/// An address that cannot be listened on. The text names it and gives advice.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ListenError(String);
@@ -50,7 +50,7 @@ pub async fn bind(host: &str, port: u16, plaintext_allowed: bool) -> Result<Boun
         return Err(ListenError(format!(
             "{} can be reached by other machines, and this release speaks without encryption: the key would be proven, \
                  but tasks and results would travel in the clear; listen on 127.0.0.1 (and use an SSH tunnel), \
-                 or say --insecure-plaintext on a network that you trust",
+                 or use --insecure-plaintext on a network that you trust",
             address.ip()
         )));
     }

@@ -86,7 +86,7 @@ impl<M> Beginning<M> {
     }
 }
 
-/// Reads a body, and checks what it says of the length of its payload.
+/// Reads a body, and checks the length that it gives for its payload.
 fn read<B: Body>(body: Bytes) -> Result<Beginning<B>, DecodeError> {
     let (message, stream, payload_length) = B::decode(body)?;
     let Some(payload) = message.payload() else {

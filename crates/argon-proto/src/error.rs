@@ -1,4 +1,4 @@
-//! Why bytes are no message. The texts name the field or the kind; whoever reads from a peer adds who it is.
+//! Bytes that are not a message. The texts name the field or the kind; the reader adds who the peer is.
 
 use crate::handshake::RefusalCode;
 use crate::id::BlobHash;

@@ -2,8 +2,8 @@
 //!
 //! Both sides of every connection of this project, worker and runner included, use these types. A decoder is for one
 //! direction of one conversation, and its messages are that direction's. A handshake reads raw [`Frames`] first. A reader
-//! calls [`Decoder::buffer`] to read into, then [`Decoder::next`] until it says `None`. A writer calls
-//! [`Outbox::push`], then writes what [`Outbox::slices`] shows and tells [`Outbox::advance`] how
+//! calls [`Decoder::buffer`] to read into, then [`Decoder::next`] until it returns `None`. A writer calls
+//! [`Outbox::push`], then writes what [`Outbox::slices`] shows and reports to [`Outbox::advance`] how
 //! much went out.
 
 mod decoder;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::wildcard_enum_match_arm, reason = "credit tells the small ones apart")]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the small ones differ in their credit")]
     fn nothing_passes_a_big_payload_where_messages_stay_in_order() {
         let mut outbox = Outbox::in_order();
         let big = || ToClient::Outcome(outcome(vec![7; 1 << 20].into()));

@@ -19,7 +19,7 @@ pub const PLAIN_CHANNEL: [u8; 32] = [0; 32];
 const DIALLER_LABEL: &[u8] = b"argon-v1 dialler proof\0";
 const LISTENER_LABEL: &[u8] = b"argon-v1 listener proof\0";
 
-/// What the dialler says first.
+/// First message of the dialler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Hello {
     min: u16,
@@ -30,14 +30,14 @@ struct Hello {
     capabilities: Vec<String>,
 }
 
-/// What the listener answers.
+/// Answer of the listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Challenge {
     version: u16,
     nonce: String,
 }
 
-/// What the listener tells a dialler that has proven the key.
+/// First message of the listener to a dialler that has proven the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// Random id of this start of the manager, hexadecimal.
@@ -80,7 +80,7 @@ pub enum RefusalCode {
     Unknown,
 }
 
-/// Why a connection was refused, as it is told to the peer.
+/// Reason for which a connection was refused, as the peer receives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {

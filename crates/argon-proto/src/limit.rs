@@ -1,4 +1,4 @@
-//! Limits and times of the protocol, each defined here once. `spec/protocol.md` says what happens beyond each.
+//! Limits and times of the protocol, each defined here once. `spec/protocol.md` describes what happens beyond each.
 
 use std::time::Duration;
 

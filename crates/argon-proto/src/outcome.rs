@@ -22,7 +22,7 @@ pub enum Status {
     Timeout,
     /// It was cancelled.
     Cancelled,
-    /// Nobody can tell whether it ran, or it lost too many workers.
+    /// It is uncertain whether it ran, or it lost too many workers.
     Lost,
     /// It was not accepted, and may be offered again.
     Rejected,
@@ -59,7 +59,7 @@ pub struct Outcome {
     pub payload: Payload,
 }
 
-/// What people are told about an outcome that is not `ok`. Missing facts are left out.
+/// Facts for people about an outcome that is not `ok`. Unknown facts are left out.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
@@ -164,7 +164,7 @@ impl Outcome {
         }
     }
 
-    /// Bytes that the outcome occupies beside its head.
+    /// Bytes that the outcome occupies in addition to its head.
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.payload.len() + self.report.len() as u64
@@ -219,7 +219,7 @@ impl Outcome {
 }
 
 impl Report {
-    /// A report that says one thing.
+    /// A report with a message only.
     #[must_use]
     pub fn of(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }

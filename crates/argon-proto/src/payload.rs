@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// The bytes of an argument list, a returned value or a blob, in one or more shared parts.
 ///
 /// Cloning costs a reference count. A payload that travelled in chunks keeps them as parts, so that
-/// nobody ever joins them in memory.
+/// they are never joined in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     parts: Parts,

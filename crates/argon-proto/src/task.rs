@@ -12,7 +12,7 @@ use crate::payload::Payload;
 pub enum Priority {
     /// Before all others.
     High,
-    /// What a caller gets who says nothing.
+    /// The default.
     #[default]
     Normal,
     /// After all others, but never starved.
@@ -122,7 +122,7 @@ impl Flags {
     pub const CAPTURE: Self = Self(0x0040);
     /// The caller wants a list.
     pub const LIST: Self = Self(0x0080);
-    /// The report of an error tells the stack.
+    /// The report of an error has the stack.
     pub const STACK: Self = Self(0x0100);
     /// Worker to runner: claim the task before you start it.
     pub const AHEAD: Self = Self(0x8000);
@@ -260,7 +260,7 @@ impl Task {
         (BlobHash::BYTES * usize::from(self.head.blob_count)).min(self.attached.len())
     }
 
-    /// Bytes that the task occupies beside its head: what credit and memory bounds count.
+    /// Bytes that the task occupies in addition to its head: what credit and memory bounds count.
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.payload.len() + self.attached.len() as u64

@@ -65,7 +65,7 @@ impl Client {
     /// See [`crate::Client::connect`].
     ///
     /// # Errors
-    /// As told there.
+    /// See there.
     pub fn connect(addresses: impl Into<Addresses>) -> Result<Self, Error> {
         Connect::to(addresses).connect_blocking()
     }
@@ -103,7 +103,7 @@ impl Client {
     /// See [`crate::Client::submit`].
     ///
     /// # Errors
-    /// As told there.
+    /// See there.
     pub fn submit<T>(&self, call: Call<T>) -> Result<TaskId, Error> {
         wait(self.client.submit(call))
     }
@@ -111,7 +111,7 @@ impl Client {
     /// See [`crate::Client::collect`].
     ///
     /// # Errors
-    /// As told there.
+    /// See there.
     pub fn collect<T: DeserializeOwned + 'static>(&self, id: TaskId) -> Result<T, Error> {
         wait(self.client.collect(id))
     }
@@ -119,7 +119,7 @@ impl Client {
     /// See [`crate::Client::share`].
     ///
     /// # Errors
-    /// As told there.
+    /// See there.
     pub fn share<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Shared<T>, Error> {
         self.client.share(value)
     }
@@ -127,7 +127,7 @@ impl Client {
     /// See [`crate::Client::request`].
     ///
     /// # Errors
-    /// As told there.
+    /// See there.
     pub fn request(&self, what: &str, fields: serde_json::Map<String, Value>) -> Result<Value, Error> {
         wait(self.client.request(what, fields))
     }

@@ -26,7 +26,7 @@ pub struct Call<T> {
     runtime: Runtime,
     codec: Codec,
     meta: Bytes,
-    /// Arguments that could not be turned into bytes are the first thing that the client says.
+    /// Arguments that could not be turned into bytes are an error of the client.
     payload: Result<Payload, Error>,
     shared: Vec<Blob>,
     options: Option<TaskOptions>,

@@ -122,7 +122,7 @@ impl Client {
     /// Starts a task of any runtime and lets the caller follow it.
     ///
     /// # Errors
-    /// [`ErrorKind::Option`] for what is beyond the wire's limits. How the task ends, [`Running`] tells.
+    /// [`ErrorKind::Option`] for what is beyond the wire's limits. [`Running`] reports how the task ends.
     pub fn start(&self, request: Request) -> Result<Running, Error> {
         let addition = request.addition(false, OutputMode::Caller)?;
         let number = self.caller.session.with(|session, out| session.add(addition, out));
@@ -248,7 +248,7 @@ impl Connect {
         Self { key_file: Some(path.into()), ..self }
     }
 
-    /// Seek a first manager for so long before giving up. Default: one second.
+    /// Time to look for a first manager before giving up. Default: one second.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self }
@@ -261,7 +261,7 @@ impl Connect {
     }
 
     /// Calls `hook` when tasks have waited for two seconds, once for each reason that begins; the hook itself must not wait.
-    /// Without a hook a line on standard error says it: `argon: waiting: MESSAGE`, unless all slots are only taken. `|_| {}`
+    /// Without a hook it is a line on standard error: `argon: waiting: MESSAGE`, unless all slots are only taken. `|_| {}`
     /// silences it.
     ///
     /// ```no_run
@@ -284,7 +284,7 @@ impl Connect {
     /// Connects; see [`Client::connect`].
     ///
     /// # Errors
-    /// As told there.
+    /// See there.
     pub async fn connect(self) -> Result<Client, Error> {
         let (client, carrier) = self.connect_carried().await?;
         tokio::spawn(carrier);
@@ -314,7 +314,7 @@ impl Connect {
     }
 }
 
-/// A number of the session that is given up when nobody waits for it any more.
+/// A number of the session that is given up when its caller leaves.
 struct Following {
     session: Arc<Session>,
     number: u64,

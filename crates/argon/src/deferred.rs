@@ -55,7 +55,7 @@ impl<T> Deferred<T> {
         }
     }
 
-    /// Asks for its end: its process is ended if it runs. The value tells whether that came in time; it is an error of the
+    /// Cancels the task: its process is ended if it runs. The value shows whether that came in time; it is an error of the
     /// kind [`ErrorKind::Cancelled`] then.
     pub fn cancel(&self) {
         if let DeferredState::Waiting { session, number, .. } = &self.state {
@@ -96,7 +96,7 @@ impl<T> Drop for Deferred<T> {
     fn drop(&mut self) {
         if let DeferredState::Waiting { session, number, waiter } = &mut self.state {
             session.leave(waiter);
-            // What was left to be written goes out: nobody else may come to do it.
+            // What was left to be written goes out: perhaps no other caller comes.
             session.with(|session, out| session.abandon(*number, out));
         }
     }

@@ -25,7 +25,7 @@ struct Facts {
     thrown: Option<Thrown>,
 }
 
-/// What the task itself said when it failed.
+/// The error of the task itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Thrown {
     pub(crate) kind: ErrorKind,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::own;
 
 /// A call of a Perl function by its full name. The arguments are a tuple or a list; both they and the value are
-/// what JSON can say.
+/// what JSON can represent.
 ///
 /// ```no_run
 /// # async fn example(client: argon::Client) -> Result<(), argon::Error> {
@@ -45,7 +45,7 @@ fn call<T>(runtime: Runtime, meta: &Value, arguments: &impl Serialize) -> Call<T
 /// Python's integers have no end, Perl's have 64 bits.
 fn encode(runtime: Runtime, arguments: &impl Serialize) -> Result<Payload, Error> {
     let json = own::to_json(arguments, runtime == Runtime::Perl).map_err(|error| {
-        Error::new(ErrorKind::Data, format!("the arguments cannot be said in JSON: {error}"))
+        Error::new(ErrorKind::Data, format!("the arguments cannot be written as JSON: {error}"))
     })?;
     match json.first() {
         Some(b'[') => Ok(json.into()),

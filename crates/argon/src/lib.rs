@@ -25,7 +25,7 @@
 //! ```
 //!
 //! Only named functions travel, not closures: what a task needs goes through its arguments, which are anything that
-//! [serde] can say. A value that many tasks need is [shared](Client::share): it goes to each machine once.
+//! [serde] can represent. A value that many tasks need is [shared](Client::share): it goes to each machine once.
 //!
 //! * [`Client`]: `call` (also named `queue`), `defer`, `map`, `submit` and `collect`; [`blocking`] for programs without
 //!   tokio.
@@ -36,7 +36,7 @@
 //! * [`Request`] and [`Running`]: the same session for any runtime, as bytes, with live output.
 //!
 //! A session keeps every task until its outcome is in hand, and comes back by itself after any loss, to the same
-//! manager or another. What you may rely on is told in `spec/delivery.md`.
+//! manager or another. `spec/delivery.md` has the guarantees.
 
 #[cfg(test)]
 extern crate self as argon;
@@ -81,7 +81,7 @@ pub use address::Addresses;
 pub use argon_macros::main;
 /// Makes a function a task: calling it makes a [`Call`], which a client runs on a worker.
 ///
-/// The arguments and the value are what serde can say; arguments may borrow (`&str`, `&[u8]`). The body stays
+/// The arguments and the value are what serde can represent; arguments may borrow (`&str`, `&[u8]`). The body stays
 /// callable here as `NAME::here`. A function that returns a `Result` gives its value when it is awaited, and its error as
 /// [`Error::own`]; the error implements `Display`, and `Serialize` if it is to come back as its own type.
 ///

@@ -19,9 +19,9 @@ use crate::read;
 use crate::session::Waiter;
 use calls::Calls;
 
-/// So many calls are under way beyond the one whose value is awaited.
+/// Calls that are under way in addition to the one whose value is awaited.
 const AHEAD: usize = 1000;
-/// and no more when their arguments are so many bytes.
+/// Bytes of arguments beyond which no further call is started.
 const AHEAD_BYTES: u64 = 64 << 20;
 
 /// The values of many calls, in the order of the calls. A [`Stream`], with a [`next`](Map::next) of its own. Calls are taken
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned + 'static, I: Iterator<Item = Call<T>>> Map<T, I> {
         Self { caller, calls: Calls::new(calls), ahead: AHEAD, waiting: VecDeque::new(), bytes: 0 }
     }
 
-    /// Lets at most so many calls be under way. Default: 1000. Calls with big arguments wait also while those of others
+    /// Lets at most `ahead` calls be under way. Default: 1000. Calls with big arguments wait also while those of others
     /// are 64 MiB.
     pub fn ahead(self, ahead: usize) -> Self {
         Self { ahead: ahead.max(1), ..self }

@@ -1,4 +1,4 @@
-//! What a caller may say about a task beside its arguments.
+//! Options of a task.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 /// Most bytes of a label.
 const LABEL_BYTES: usize = 200;
 
-/// Options of a task. What is not said keeps its default.
+/// Options of a task. Each has a default.
 ///
 /// ```
 /// use argon::{Priority, TaskOptions};
@@ -111,7 +111,7 @@ impl TaskOptions {
         Self { label: Some(label.into()), ..self }
     }
 
-    /// End as [`ErrorKind::Rejected`] when the manager has not accepted it after so many offers, instead of offering
+    /// End as [`ErrorKind::Rejected`] when the manager has not accepted it after `offers` offers, instead of offering
     /// it again for ever.
     #[must_use]
     pub fn offers_max(self, offers: u32) -> Self {

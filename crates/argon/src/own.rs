@@ -3,7 +3,7 @@
 //! Writer and reader are the same executable, so the format has no versions. It marks every value with its exact kind, so
 //! that all of serde works: skipped fields, flattened structs, untagged and tagged enums, `serde_json::Value`, nested
 //! options, 128-bit numbers, maps with any keys. [`check`] reads back what was written and refuses what serde would change.
-//! `docs/design/rust-values.md` says why it is not another format.
+//! `docs/design/rust-values.md` has the reasons for a format of our own.
 
 mod plain;
 mod read;

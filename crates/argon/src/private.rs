@@ -1,4 +1,4 @@
-//! What the code of the macros calls; nobody else should.
+//! Functions for the code of the macros only.
 
 pub use crate::call::Again;
 pub use crate::octets::Octets;

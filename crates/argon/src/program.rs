@@ -66,7 +66,7 @@ fn read() -> Result<Blob, Error> {
     })
 }
 
-/// The bytes of a file that nobody changes: the kernel refuses to write to a program that runs.
+/// The bytes of a file that does not change: the kernel refuses to write to a program that runs.
 fn mapped(path: &Path) -> io::Result<Bytes> {
     let file = File::open(path)?;
     let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;

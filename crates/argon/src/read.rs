@@ -98,5 +98,5 @@ fn foreign(payload: Bytes) -> Thrown {
 }
 
 fn unreadable() -> Thrown {
-    Thrown::new(ErrorKind::Data, "the task failed, and what it said cannot be read".to_owned())
+    Thrown::new(ErrorKind::Data, "the task failed, and its error cannot be read".to_owned())
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::error::Error;
 use crate::options::TaskOptions;
 
-/// A task for any runtime. `spec/runner.md` says what each runtime expects in `meta` and `payload`.
+/// A task for any runtime. `spec/runner.md` describes what each runtime expects in `meta` and `payload`.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// What can execute it.
@@ -21,7 +21,7 @@ pub struct Request {
     pub meta: Bytes,
     /// The arguments.
     pub payload: Payload,
-    /// What the caller says beside.
+    /// Options of the task.
     pub options: TaskOptions,
 }
 

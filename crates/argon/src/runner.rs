@@ -17,7 +17,7 @@ pub use registry::Registered;
 
 use crate::program;
 
-/// Where a worker tells the number of the socket.
+/// Variable with the descriptor of the socket.
 const VARIABLE: &str = "ARGON_RUNNER_FD";
 /// Of what tasks free, pieces up to this size stay for the next; the C library allows no more.
 const PIECE_BYTES: u32 = 32 << 20;
@@ -41,7 +41,7 @@ pub fn serve_if_runner() {
 
 fn socket() -> Option<UnixStream> {
     let number: RawFd = std::env::var(VARIABLE).ok()?.parse().ok()?;
-    // A program that a task starts inherits the variable, but not the socket: it is nobody's runner.
+    // A program that a task starts inherits the variable, but not the socket: it is not a runner.
     let link = std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
     if number <= 2 || !link.to_string_lossy().starts_with("socket:") {
         return None;

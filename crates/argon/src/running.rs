@@ -103,7 +103,7 @@ impl Running {
         Err(Error::new(crate::ErrorKind::Closed, "the task's outcome was taken before"))
     }
 
-    /// Asks for its end. The outcome tells whether that came in time.
+    /// Cancels the task. The outcome shows whether that came in time.
     pub fn cancel(&self) {
         self.session.with(|session, out| session.cancel(self.number, out));
     }
@@ -128,15 +128,15 @@ impl Asked {
 
     /// Answers with at most 1 MiB.
     pub fn answer(mut self, bytes: Bytes) {
-        self.say(Some(bytes));
+        self.reply(Some(bytes));
     }
 
     /// Answers with no.
     pub fn refuse(mut self) {
-        self.say(None);
+        self.reply(None);
     }
 
-    fn say(&mut self, bytes: Option<Bytes>) {
+    fn reply(&mut self, bytes: Option<Bytes>) {
         if let Some(question) = self.question.take() {
             self.session.with(|session, out| session.answer(question.from, question.ask, bytes, out));
         }
@@ -145,7 +145,7 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.say(None);
+        self.reply(None);
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Owns the lock and the rule about it: it is held while the machine is stepped and while bytes are handed to the kernel
 //! without waiting, never across an await, and effects are carried out after it is gone. A caller who is alone on the
-//! connection writes by itself, so that a lone call wakes nobody else; in a flood the background task ([`actor`]) writes
+//! connection writes by itself, so that a lone call wakes no other task; in a flood the background task ([`actor`]) writes
 //! for all. Decisions are those of [`SessionState`].
 
 mod actor;
@@ -31,9 +31,9 @@ use actor::Actor;
 use dial::ManagerList;
 use print::Printer;
 
-/// With so few tasks under way the caller writes at once, by itself.
+/// Number of tasks under way up to which the caller writes at once, by itself.
 const FEW: u64 = 4;
-/// So many bytes are worth a write, whoever comes along.
+/// Bytes that are worth a write of their own.
 const ENOUGH_BYTES: u64 = 64 << 10;
 
 /// What the callers and the background task share.
@@ -91,7 +91,7 @@ struct Next {
 }
 
 impl Session {
-    /// Reaches a manager. The background task is returned beside the session; it must be run, on a tokio runtime.
+    /// Reaches a manager. The background task is returned next to the session; it must be run, on a tokio runtime.
     pub(crate) async fn open(
         managers: ManagerList,
         client: &str,
@@ -177,7 +177,7 @@ impl Session {
         let looked = look(session, out);
         let mut needs_wake = false;
         if is_for_outcome && state.count(waiter, looked.is_pending()) && looked.is_ready() {
-            // The worker is told before the task goes on.
+            // The worker knows it before the task goes on.
             needs_wake = state.write().is_err() || state.is_blocked;
         }
         if looked.is_pending() && !state.out.frames.is_empty() && !state.is_blocked {

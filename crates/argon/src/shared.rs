@@ -65,7 +65,7 @@ impl<T: DeserializeOwned> Deref for Shared<T> {
     type Target = T;
 
     /// # Panics
-    /// If the bytes are no `T`: in a task that says so to its caller.
+    /// If the bytes are not a `T`. In a task, the caller receives this as the panic of the task.
     fn deref(&self) -> &T {
         self.value.get_or_init(|| match read(&self.blob) {
             Ok(value) => Arc::new(value),

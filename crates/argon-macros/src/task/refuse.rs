@@ -1,4 +1,4 @@
-//! Functions and arguments that cannot be a task: the reason is said here, not by a trait far from the function.
+//! Functions and arguments that cannot be a task: the reason is given here, not by a trait far from the function.
 
 use syn::spanned::Spanned;
 use syn::{Error, ItemFn, Type};
@@ -41,7 +41,7 @@ pub(super) fn argument(kind: &Type) -> Result<(), Error> {
         )),
         Type::FnPtr(_) => Err(Error::new(
             kind.span(),
-            "a function pointer cannot travel: pass data that says which function, such as an enum",
+            "a function pointer cannot travel: pass data that names the function, such as an enum",
         )),
         Type::Reference(reference) if reference.mutability.is_some() => Err(Error::new(
             kind.span(),

@@ -47,7 +47,7 @@ fn random<const BYTES: usize>(path: &Path) -> Result<[u8; BYTES], KeyError> {
     Ok(bytes)
 }
 
-/// Writes a key into a file of mode 0600, whole or not at all. The key is written beside its place first, so that of two
+/// Writes a key into a file of mode 0600, whole or not at all. The key is written next to its place first, so that of two
 /// processes that begin at once one wins.
 ///
 /// # Errors

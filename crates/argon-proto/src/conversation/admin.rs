@@ -47,7 +47,7 @@ pub struct Request {
     pub request: u64,
     /// Name of the question.
     pub what: String,
-    /// What more it says.
+    /// Its further fields.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
 }
@@ -149,7 +149,7 @@ pub struct WorkerDrains {
     pub name: String,
     /// Number of attempts that it holds.
     pub held: u64,
-    /// It was told so before.
+    /// It was draining already.
     pub was_draining: bool,
     /// It is in the manager's process, which goes on.
     pub keeps_manager: bool,
@@ -161,7 +161,7 @@ pub struct Reply {
     /// The asker's number.
     #[serde(default)]
     pub request: u64,
-    /// Whether it was done. If not, `message` says why.
+    /// True if it was done. If not, `message` gives the reason.
     #[serde(default)]
     pub ok: bool,
     /// What more it says.

@@ -47,7 +47,7 @@ messages! {
 /// What a runner is. Its language and version are for people who read the traffic.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ready {
-    /// It claims what it is handed ahead, and says whether it leaves output.
+    /// It claims prefetched tasks, and reports output that it leaves in the pipes.
     #[serde(default)]
     pub claims: bool,
     /// Its process id.

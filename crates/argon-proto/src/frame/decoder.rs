@@ -46,7 +46,7 @@ impl Frames {
 
     /// Where the reader appends, with room for one read: what is missing of the long frame that has begun, or `usual`
     /// bytes. The bytes of a long frame are so read to where they stay, and nothing small that comes behind them keeps
-    /// their memory alive: of the next frame no more is read than tells how long it is.
+    /// their memory alive: of the next frame only the length is read.
     pub fn room(&mut self, usual: usize) -> Limit<&mut BytesMut> {
         let missing = self.missing_of_long();
         if missing > 0 {

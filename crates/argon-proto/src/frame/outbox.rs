@@ -249,7 +249,7 @@ fn put_head(message: &impl Message, stream: u32, payload: &Payload, out: &mut By
 }
 
 impl Stream {
-    /// Moves the next so many bytes, of as many parts as it takes.
+    /// Moves the next `length` bytes, of as many parts as it takes.
     fn move_to(&mut self, ready: &mut VecDeque<Bytes>, mut length: usize) {
         self.left -= length as u64;
         while length > 0 {

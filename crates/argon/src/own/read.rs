@@ -1,4 +1,4 @@
-//! Reading: a serde deserializer. What a type asks for is a hint, what was written decides; the visitor says whether it fits.
+//! Reading: a serde deserializer. What a type asks for is a hint, what was written decides; the visitor accepts or refuses it.
 
 mod access;
 

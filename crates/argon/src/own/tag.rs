@@ -106,7 +106,7 @@ fn take_long_length(bytes: &mut &[u8]) -> Result<u64, FormatError> {
     Err(FormatError::new("a length has more than 64 bits"))
 }
 
-/// Takes so many bytes from the front.
+/// Takes `count` bytes from the front.
 pub(super) fn take<'de>(bytes: &mut &'de [u8], count: u64) -> Result<&'de [u8], FormatError> {
     let count = usize::try_from(count).map_err(|_| cut())?;
     let (taken, rest) = bytes.split_at_checked(count).ok_or_else(cut)?;

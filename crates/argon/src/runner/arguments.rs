@@ -16,7 +16,7 @@ pub struct Arguments<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// The bytes of a value, or of what the task says instead.
+/// The bytes of a value, or of the error in its place.
 pub type Returned = Result<Vec<u8>, Failure>;
 
 /// The payload of an outcome of the status `error`.
@@ -164,47 +164,47 @@ pub struct Own<'a, E>(pub &'a E);
 /// For error types of which serde loses nothing.
 pub trait TellPlain {
     /// Its bytes.
-    fn tell(&self) -> Option<Vec<u8>>;
+    fn to_bytes(&self) -> Option<Vec<u8>>;
 }
 
 /// For error types that can be read back.
 pub trait TellChecked {
     /// Its bytes, unless they would be read as another value.
-    fn tell(&self) -> Option<Vec<u8>>;
+    fn to_bytes(&self) -> Option<Vec<u8>>;
 }
 
 /// For error types that only another type can be read from.
 pub trait TellValue {
     /// Its bytes.
-    fn tell(&self) -> Option<Vec<u8>>;
+    fn to_bytes(&self) -> Option<Vec<u8>>;
 }
 
 /// For all others: their text is all that travels.
 pub trait TellText {
     /// Nothing.
-    fn tell(&self) -> Option<Vec<u8>>;
+    fn to_bytes(&self) -> Option<Vec<u8>>;
 }
 
 impl<E: Serialize + Plain> TellPlain for &&&Own<'_, E> {
-    fn tell(&self) -> Option<Vec<u8>> {
+    fn to_bytes(&self) -> Option<Vec<u8>> {
         own::to_vec(self.0).ok()
     }
 }
 
 impl<E: Serialize + DeserializeOwned> TellChecked for &&Own<'_, E> {
-    fn tell(&self) -> Option<Vec<u8>> {
+    fn to_bytes(&self) -> Option<Vec<u8>> {
         own::to_vec(self.0).ok().filter(|bytes| own::check(self.0, bytes).is_ok())
     }
 }
 
 impl<E: Serialize> TellValue for &Own<'_, E> {
-    fn tell(&self) -> Option<Vec<u8>> {
+    fn to_bytes(&self) -> Option<Vec<u8>> {
         own::to_vec(self.0).ok()
     }
 }
 
 impl<E> TellText for Own<'_, E> {
-    fn tell(&self) -> Option<Vec<u8>> {
+    fn to_bytes(&self) -> Option<Vec<u8>> {
         None
     }
 }

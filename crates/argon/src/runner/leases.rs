@@ -1,5 +1,5 @@
 //! What lets a worker hand this runner tasks ahead (`spec/runner.md`, section 2): it claims each before it starts it, by reading
-//! its number from a pipe where the worker may have read it first, and says whether a task's output is still on its way.
+//! its number from a pipe where the worker may have read it first, and whether a task's output is still on its way.
 //!
 //! Moves no messages: the loop that calls this waits for the worker's answers.
 
@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::SockRef;
 
-/// Where a worker tells the number of the pipe, and that it expects what this module does.
+/// Variables with the pipe's descriptor, and with the request that asks whether a pipe is empty.
 const PIPE: &str = "ARGON_CLAIM_FD";
 const REQUEST: &str = "ARGON_FIONREAD";
 /// In a number that is a barrier, the other bits of which are the number that follows it.
@@ -110,7 +110,7 @@ fn bytes_in(pipe: &OwnedFd) -> libc::c_int {
 mod tests {
     use super::*;
 
-    /// Which of so many tasks are claimed while the pipe holds these numbers.
+    /// Which of `tasks` tasks are claimed while the pipe holds these numbers.
     fn claimed(turn: &mut LeaseCount, tasks: usize, numbers: &[u64]) -> Vec<bool> {
         let mut numbers = numbers.iter().copied();
         let claimed = (0..tasks).map(|_| turn.claim(|| numbers.next())).collect();

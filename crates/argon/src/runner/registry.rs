@@ -27,7 +27,7 @@ impl Registry {
         for task in inventory::iter::<Registered> {
             match by_name.entry(task.name) {
                 Entry::Vacant(place) => drop(place.insert(Some(task))),
-                // Two functions inside functions may have one path; which is meant cannot be told.
+                // Two functions inside functions may have one path; which of them is meant is unknown.
                 Entry::Occupied(mut place) => drop(place.insert(None)),
             }
         }

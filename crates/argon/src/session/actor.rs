@@ -93,7 +93,7 @@ impl Actor {
     }
 }
 
-/// A runtime that is shut down drops the task: nobody may wait for it then.
+/// A runtime that is shut down drops the task: no caller may wait for it then.
 struct Guard(Arc<SharedSession>);
 
 impl Drop for Guard {
@@ -134,7 +134,7 @@ impl Connection {
     }
 }
 
-/// The session, as the loop of its connection sees it. [`ConnectionEnd::Closed`] means that `orders` say what to do next.
+/// The session, as the loop of its connection sees it. [`ConnectionEnd::Closed`] means that `orders` has what to do next.
 struct OurSide<'a> {
     shared: &'a Arc<SharedSession>,
     /// Facts of the present read: the machine takes them with one lock.
@@ -185,7 +185,7 @@ impl Endpoint for OurSide<'_> {
             DecodeError::Misplaced(_) => Input::MisplacedFrameReceived { why: error.to_string() },
             _ => Input::ConnectionLost,
         });
-        // The machine's orders say what follows.
+        // The machine's orders decide what follows.
         let _ = self.step();
         ConnectionEnd::Closed
     }

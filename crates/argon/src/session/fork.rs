@@ -4,7 +4,7 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a child hears of a client that it has from its parent.
+/// Message for a child that uses a client of its parent.
 pub(super) const ADVICE: &str = "this client was made before a fork and belongs to the parent process; \
                                  connect a client of its own in the child";
 

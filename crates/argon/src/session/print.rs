@@ -1,7 +1,7 @@
 //! What tasks print, written to this process's own standard output and error.
 //!
-//! A thread of its own does it, from the first output on: a terminal or a pipe that is slow must hold up the tasks that
-//! print, and nobody else. What waits for it is bounded by the window of each task.
+//! A thread of its own does it, from the first output on: a terminal or a pipe that is slow must delay the tasks that
+//! print, and no others. What waits for it is bounded by the window of each task.
 
 use std::io::Write;
 use std::sync::mpsc::{Sender, channel};

@@ -1,4 +1,4 @@
-//! What a manager says of itself: one set of types for the manager, the commands and every other program in Rust. Other
+//! What a manager reports of itself: one set of types for the manager, the commands and every other program in Rust. Other
 //! languages read the same JSON. All fields are optional when read, so that releases understand each other.
 
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ pub struct Totals {
     pub cancelled: u64,
     /// … as lost.
     pub lost: u64,
-    /// Outcomes that nobody collected in time.
+    /// Outcomes that no client has collected in time.
     pub expired: u64,
 }
 
@@ -117,7 +117,7 @@ pub struct RunningTask {
     pub attempt: u32,
     /// What runs it.
     pub runtime: String,
-    /// Its label, or what it calls or starts, as far as its meta data says; may be empty.
+    /// Its label, or what it calls or starts, as far as its meta data shows; may be empty.
     pub what: String,
     /// The worker's name.
     pub worker: String,
@@ -133,7 +133,7 @@ pub struct AwayClient {
     pub client: String,
     /// Its attached tasks that have not ended.
     pub tasks: usize,
-    /// … of which workers have so many.
+    /// … of which workers have this number.
     pub running: usize,
     /// Seconds until its attached tasks are cancelled.
     pub seconds_left: u64,
@@ -179,7 +179,7 @@ pub struct SchedulerView {
     pub queued: [usize; 3],
     /// Attempts that workers hold.
     pub tasks_running: usize,
-    /// … of which so many wait for tasks of their own and occupy no slot.
+    /// … of which this number wait for tasks of their own and occupy no slot.
     pub tasks_lent: usize,
     /// Tasks that wait for a retry, for the store, or for a worker to come back.
     pub waiting: usize,
