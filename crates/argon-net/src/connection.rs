@@ -223,11 +223,10 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
 
     /// Refuses the peer for what it sent.
     fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd {
-        let why = match error {
-            DecodeError::Misplaced(kind) => {
-                format!("a {} may not send {}", self.connection.peer, kind::name(*kind).unwrap_or("that"))
-            }
-            error => error.to_string(),
+        let why = if let DecodeError::Misplaced(kind) = error {
+            format!("a {} may not send {}", self.connection.peer, kind::name(*kind).unwrap_or("that"))
+        } else {
+            error.to_string()
         };
         self.connection.refuse(&Refusal::new(error.refusal_code(), why.clone()));
         ConnectionEnd::Lost(format!("it was refused: {why}"))

@@ -39,7 +39,7 @@ sub note {
 # The files of the own modules, as in %INC.
 sub list {
     no warnings 'once';
-    return sort keys %Argon::Runner::Modules::OWN if $INC{'Argon/Runner/Modules.pm'};
+    return @{ [sort keys %Argon::Runner::Modules::OWN] } if $INC{'Argon/Runner/Modules.pm'};
     note();
     if ($listed != keys %INC) {
         @own = sort grep { defined $INC{$_} && !ref $INC{$_} && is_own($_) } grep {/[.]pm\z/} keys %INC;
