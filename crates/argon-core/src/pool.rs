@@ -137,6 +137,10 @@ pub struct Pool {
     health: Vec<StartHealth>,
     /// Memory of a runner that has served nobody, bytes.
     spare_memory: u64,
+    /// Whether spares may be missing for another reason than that runners came or went.
+    must_look_at_spares: bool,
+    /// Whether idle runners were measured since the bounds were looked at.
+    memory_is_news: bool,
     /// Attempts that have not started, by priority.
     waiting: [VecDeque<WaitingAttempt>; 3],
     /// Every attempt that is here in any form.
@@ -164,6 +168,8 @@ impl Pool {
             templates: Vec::new(),
             health: Vec::new(),
             spare_memory: 0,
+            must_look_at_spares: true,
+            memory_is_news: false,
             waiting: Default::default(),
             known: FxHashSet::default(),
             unsettled: VecDeque::new(),

@@ -88,6 +88,7 @@ impl Pool {
     }
 
     pub(super) fn forget_health(&mut self, kind: RunnerKind) {
+        self.must_look_at_spares = true;
         self.health.retain(|health| health.kind != kind);
     }
 
@@ -106,6 +107,7 @@ impl Pool {
         if self.health.iter().all(|health| health.not_before.is_none_or(|at| at > now)) {
             return;
         }
+        self.must_look_at_spares = true;
         let ready = self.ready_kind();
         let mut health = std::mem::take(&mut self.health);
         health.retain_mut(|health| {

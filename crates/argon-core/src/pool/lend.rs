@@ -5,7 +5,7 @@ use argon_proto::conversation::worker::{FromWorker, Lent};
 
 use super::Pool;
 use super::effect::Effect;
-use super::runner::{KillReason, Runner, RunnerState, TaskRun};
+use super::runner::{KillReason, Runner};
 use crate::time::Time;
 
 impl Pool {
@@ -16,20 +16,25 @@ impl Pool {
         waits: bool,
         out: &mut Vec<Effect>,
     ) {
-        let lent = self.lent_len();
+        let lent = self.runners.lent_len();
         let Some(id) = self.runner_of(attempt) else {
             return;
         };
         let runner = &mut self.runners[id];
-        // One that was prefetched may run already, while the outcome of the one before is on the way.
-        let is_running = runner.run().is_some_and(|run| run.attempt() == attempt);
-        let Some(run) = runner.find_run(attempt).filter(|run| run.waits != waits) else {
-            return;
-        };
-        if waits && is_running && lent >= self.settings.waiting_max {
-            return self.end_run(now, id, KillReason::TooManyWait, out);
+        if let Some(run) = runner.run().filter(|run| run.attempt() == attempt) {
+            if run.waits == waits {
+                return;
+            }
+            if waits && lent >= self.settings.waiting_max {
+                return self.end_run(now, id, KillReason::TooManyWait, out);
+            }
+            self.runners.set_waits(id, waits);
+        } else if let Some(run) = runner.prefetched.iter_mut().find(|run| run.attempt() == attempt) {
+            // It runs already: the outcome of the one before is on the way.
+            if std::mem::replace(&mut run.waits, waits) == waits {
+                return;
+            }
         }
-        run.waits = waits;
         if self.is_linked {
             out.push(Effect::Tell(FromWorker::Lent(Lent { attempt, waits })));
         }
@@ -43,23 +48,5 @@ impl Pool {
         out.extend(
             lent.map(|run| Effect::Tell(FromWorker::Lent(Lent { attempt: run.attempt(), waits: true }))),
         );
-    }
-
-    /// Attempts that wait for tasks of their own.
-    pub(super) fn lent_len(&self) -> usize {
-        self.runners.busy().filter(|runner| runner.lent_run().is_some()).count()
-    }
-}
-
-impl Runner {
-    fn find_run(&mut self, attempt: AttemptId) -> Option<&mut TaskRun> {
-        let running = match &mut self.state {
-            RunnerState::Busy(run) => Some(&mut **run),
-            RunnerState::Starting
-            | RunnerState::Idle
-            | RunnerState::Ending { .. }
-            | RunnerState::Retiring => None,
-        };
-        running.into_iter().chain(&mut self.prefetched).find(|run| run.attempt() == attempt)
     }
 }

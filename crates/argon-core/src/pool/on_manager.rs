@@ -35,7 +35,14 @@ impl Pool {
         }
         self.known.insert(attempt);
         match key {
-            Ok(key) => self.waiting[task.head.priority.index()].push_back(WaitingAttempt { key, task }),
+            Ok(key) => {
+                let lane = &self.waiting[task.head.priority.index()];
+                // Behind one of the same key, or out of sight, it changes nothing.
+                if lane.len() < self.looked_at() && lane.back().is_none_or(|last| last.key != key) {
+                    self.runners.note_waiting(key);
+                }
+                self.waiting[task.head.priority.index()].push_back(WaitingAttempt { key, task });
+            }
             Err(why) => self.refuse(&task, why, out),
         }
     }

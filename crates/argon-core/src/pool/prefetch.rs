@@ -11,7 +11,7 @@ use argon_proto::{AttemptId, RunnerId, Task};
 
 use super::effect::Effect;
 use super::runner::{KillReason, RetractState, Runner, RunnerState, TaskRun};
-use super::supply::QueuePlace;
+use super::supply::{QueuePlace, places_of};
 use super::{Pool, WaitingAttempt, attempt_of};
 use crate::estimate::RunTimeEstimate;
 use crate::time::Time;
@@ -45,6 +45,7 @@ impl Pool {
             && let Some(task) = self.take_waiting(place)
         {
             self.runners[id].prefetched.push_back(TaskRun::new(task.clone(), now));
+            self.runners.watch(id);
             out.push(Effect::Prefetch { runner: id, task });
         }
         self.rebalance(out);
@@ -54,8 +55,8 @@ impl Pool {
     fn next_prefetch(&mut self, now: Time) -> Option<(QueuePlace, RunnerId)> {
         self.front()?;
         let max_requests = self.settings.max_requests;
-        let with_room: Vec<&Runner> =
-            self.runners.busy().filter(|runner| runner.has_prefetch_room(max_requests, now)).collect();
+        let looked_at = self.looked_at();
+        let with_room = self.runners.with_room(|runner| runner.has_prefetch_room(max_requests, now));
         if with_room.is_empty() {
             return None;
         }
@@ -66,11 +67,15 @@ impl Pool {
             suitable.filter(has_turn).min_by_key(|runner| runner.prefetched.len()).map(|runner| runner.id)
         };
         let mut is_first = true;
-        let (place, id, is_first) = self.first_waiting().find_map(|(place, waiting)| {
+        let found = places_of(&self.waiting).take(looked_at).find_map(|(place, waiting)| {
             let id = soonest_for(waiting, is_first).map(|id| (place, id, is_first));
             is_first = false;
             id
-        })?;
+        });
+        let Some((place, id, is_first)) = found else {
+            self.runners.forget_room();
+            return None;
+        };
         if !is_first {
             let runner = &mut self.runners[id];
             runner.turn_us += runner.task_us();
@@ -83,16 +88,11 @@ impl Pool {
         if self.waiting_len() > 0 || self.free_slots() == 0 {
             return;
         }
-        let has_helper = |busy: &Runner| {
-            self.runners
-                .idle()
-                .any(|idle| idle.kind == busy.kind && (idle.family.is_none() || idle.family == busy.family))
-        };
         let relieved: Vec<RunnerId> = self
             .runners
             .busy()
             .filter(|runner| !runner.prefetched.is_empty() && runner.run_time.us() >= WORTHWHILE_US)
-            .filter(|runner| has_helper(runner))
+            .filter(|runner| self.runners.has_helper(runner))
             .map(|runner| runner.id)
             .collect();
         for id in relieved {
@@ -102,8 +102,7 @@ impl Pool {
 
     /// A runner has reported its run: it goes on with what was prefetched. `false` if that is nothing.
     pub(super) fn advance(&mut self, now: Time, id: RunnerId, out: &mut Vec<Effect>) -> bool {
-        let waits = self.runners[id].prefetched.front().is_some_and(|run| run.waits);
-        let lent = if waits { self.lent_len() } else { 0 };
+        let lent = self.runners.lent_len();
         let runner = &mut self.runners[id];
         runner.retract = RetractState::NotAsked;
         runner.end_asked = None;
@@ -113,10 +112,10 @@ impl Pool {
         run.since = now;
         run.until = self.settings.limit_of(&run.task).map(|limit| now + limit);
         // One that waits already began before the outcome of the one in front of it was read.
-        let is_stopped = run.is_stopped;
+        let (is_stopped, waits) = (run.is_stopped, run.waits);
         let is_too_many = waits && lent >= self.settings.waiting_max;
         run.waits &= !is_too_many;
-        runner.state = RunnerState::Busy(Box::new(run));
+        self.runners.proceed(id, run);
         if is_stopped {
             self.end_run(now, id, KillReason::Stopped, out);
         } else if is_too_many {
@@ -187,12 +186,8 @@ impl Pool {
         if matches!(&runner.state, RunnerState::Busy(run) if is_back(run)) {
             runner.retract = RetractState::NotAsked;
             let has_ended = runner.has_ended;
-            if let RunnerState::Busy(run) = std::mem::replace(&mut runner.state, RunnerState::Retiring) {
-                runs.push(*run);
-            }
-            if has_ended {
-                self.runners.retire(id);
-            } else {
+            runs.extend(self.runners.take_run(id));
+            if !has_ended {
                 self.runners.rest(id);
             }
         }
@@ -202,7 +197,10 @@ impl Pool {
 
     pub(super) fn wait_again(&mut self, task: Task, out: &mut Vec<Effect>) {
         match self.key_of(&task) {
-            Ok(key) => self.waiting[task.head.priority.index()].push_front(WaitingAttempt { key, task }),
+            Ok(key) => {
+                self.runners.note_waiting(key);
+                self.waiting[task.head.priority.index()].push_front(WaitingAttempt { key, task });
+            }
             Err(why) => self.refuse(&task, why, out),
         }
     }

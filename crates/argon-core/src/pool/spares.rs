@@ -11,6 +11,9 @@ use crate::time::Time;
 impl Pool {
     /// Keeps spare runners of the default interpreter ready, and its template.
     pub(super) fn keep_ready(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if !self.runners.take_has_changed() && !std::mem::take(&mut self.must_look_at_spares) {
+            return;
+        }
         let Some(kind) = self.ready_kind().filter(|_| !self.has_left && !self.is_draining) else {
             return;
         };
@@ -46,6 +49,8 @@ impl Pool {
 
     /// The shell has measured idle runners.
     pub(super) fn on_runner_memory(&mut self, measured: &[(RunnerId, u64)]) {
+        self.memory_is_news = true;
+        self.must_look_at_spares = true;
         for (id, bytes) in measured {
             if let Some(runner) = self.runners.get_mut(*id) {
                 runner.memory = *bytes;
@@ -58,8 +63,7 @@ impl Pool {
 
     /// Ends idle runners beyond the bounds.
     pub(super) fn retire_surplus(&mut self, out: &mut Vec<Effect>) {
-        let idle = self.runners.idle_len();
-        if idle <= self.settings.slots && idle <= self.settings.runners_max {
+        if !self.runners.take_idle_has_grown() && !std::mem::take(&mut self.memory_is_news) {
             return;
         }
         let mut memory: u64 = self.runners.idle().map(|runner| runner.memory).sum();

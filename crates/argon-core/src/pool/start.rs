@@ -13,7 +13,7 @@ impl Pool {
     pub(super) fn on_time_passed(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.end_waits(now);
         self.restart_templates(now, out);
-        if self.runners.busy().all(|runner| runner.deadline().is_none_or(|deadline| deadline > now)) {
+        if !self.runners.is_due(now) {
             return;
         }
         for id in self.runners.busy_ids() {
@@ -33,6 +33,7 @@ impl Pool {
                 RunnerState::Starting | RunnerState::Idle | RunnerState::Retiring => {}
             }
         }
+        self.runners.settle_deadlines();
     }
 
     /// Tells a busy runner to end.
@@ -53,6 +54,7 @@ impl Pool {
         {
             runner.state = RunnerState::Ending { run, why, kill_at };
             out.push(Effect::Signal { runner: id, signal: Signal::Term });
+            self.runners.watch(id);
         }
     }
 

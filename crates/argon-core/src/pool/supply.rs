@@ -3,6 +3,8 @@
 //! Attempts are looked at in their order. Each takes an idle runner of its sessions, or counts on one that is starting, or
 //! has one started, as long as slots are free. An attempt that waits for its runner holds up none whose runner is there.
 
+use std::collections::VecDeque;
+
 use argon_proto::{Family, RunnerId, Task};
 
 use super::effect::Effect;
@@ -58,8 +60,7 @@ impl Pool {
 
     /// Slots that no attempt takes. After attempts went on that had lent theirs, more may run than there are slots.
     pub(super) fn free_slots(&self) -> usize {
-        let taken = self.runners.busy().filter(|runner| runner.takes_slot()).count();
-        self.settings.slots.saturating_sub(taken)
+        self.settings.slots.saturating_sub(self.runners.taken_len())
     }
 
     pub(super) fn front(&self) -> Option<&WaitingAttempt> {
@@ -72,11 +73,12 @@ impl Pool {
 
     /// The first waiting attempts.
     pub(super) fn first_waiting(&self) -> impl Iterator<Item = (QueuePlace, &WaitingAttempt)> {
-        let lanes = self.waiting.iter().enumerate();
-        let places = lanes.flat_map(|(lane, waiting)| {
-            waiting.iter().enumerate().map(move |(at, waiting)| (QueuePlace { lane, at }, waiting))
-        });
-        places.take(self.settings.slots * LOOK_AHEAD)
+        places_of(&self.waiting).take(self.looked_at())
+    }
+
+    /// How many waiting attempts are looked at.
+    pub(super) fn looked_at(&self) -> usize {
+        self.settings.slots * LOOK_AHEAD
     }
 
     pub(super) fn take_waiting(&mut self, place: QueuePlace) -> Option<Task> {
@@ -113,9 +115,8 @@ impl Pool {
     }
 
     fn hand(&mut self, now: Time, id: RunnerId, key: RunnerKey, task: Task, out: &mut Vec<Effect>) {
-        self.runners[id].family = Some(key.family);
         let run = self.new_run(now, task.clone());
-        self.runners.begin(id, run);
+        self.runners.begin(id, key.family, run);
         out.push(Effect::Hand { runner: id, task });
     }
 
@@ -128,8 +129,7 @@ impl Pool {
     fn supply(&mut self, now: Time, out: &mut Vec<Effect>) {
         let wanted: Vec<(QueuePlace, RunnerKey)> =
             self.first_waiting().map(|(place, waiting)| (place, waiting.key)).collect();
-        let mut coming: Vec<RunnerId> =
-            self.runners.iter().filter(|runner| runner.is_starting()).map(|runner| runner.id).collect();
+        let mut coming: Vec<RunnerId> = self.runners.starting().to_vec();
         // A slot for each runner that starts, so that no more are started than can run.
         let mut prospects = self.free_slots();
         let mut started = [0; 3];
@@ -153,8 +153,7 @@ impl Pool {
     /// Starts a runner for an attempt; `false` if it has to wait.
     fn start_runner_for(&mut self, now: Time, key: RunnerKey, out: &mut Vec<Effect>) -> bool {
         // Those that started for attempts which went elsewhere meanwhile are on their way, too.
-        let starting = self.runners.iter().filter(|runner| runner.is_starting()).count();
-        let too_many = starting >= STARTING_PER_SLOT * self.settings.slots;
+        let too_many = self.runners.starting().len() >= STARTING_PER_SLOT * self.settings.slots;
         if too_many || !self.may_try(now, key.kind) || self.is_worth_waiting(now, key) {
             return false;
         }
@@ -171,10 +170,8 @@ impl Pool {
             let age = runner.run().map_or(0, |run| now.since(run.since).as_micros() as u64);
             runner.takes_slot() && runner.run_time.us().max(age) < WORTH_A_START_US
         };
-        let will_be_idle = |runner: &&Runner| {
-            !runner.is_command() && (runner.is_starting() || runner.is_idle() || runner.takes_slot())
-        };
-        self.runners.iter().filter(will_be_idle).count() >= self.settings.runners_max
+        let will_be_idle = self.runners.starting().len() + self.runners.idle_len() + self.runners.taken_len();
+        will_be_idle >= self.settings.runners_max
             && self.runners.busy().any(|runner| runner.suits(key) && ends_soon(runner))
     }
 
@@ -199,4 +196,13 @@ impl Pool {
         self.last_runner.0 += 1;
         self.last_runner
     }
+}
+
+/// All waiting attempts in their order.
+pub(super) fn places_of(
+    lanes: &[VecDeque<WaitingAttempt>; 3],
+) -> impl Iterator<Item = (QueuePlace, &WaitingAttempt)> {
+    lanes.iter().enumerate().flat_map(|(lane, waiting)| {
+        waiting.iter().enumerate().map(move |(at, waiting)| (QueuePlace { lane, at }, waiting))
+    })
 }

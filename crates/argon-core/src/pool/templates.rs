@@ -79,6 +79,7 @@ impl Pool {
     }
 
     pub(super) fn on_template_ready(&mut self, key: TemplateKey) {
+        self.must_look_at_spares = true;
         if let Some(template) = self.template_mut(key)
             && template.state == TemplateState::Starting
         {
@@ -93,6 +94,7 @@ impl Pool {
         why: String,
         out: &mut Vec<Effect>,
     ) {
+        self.must_look_at_spares = true;
         if self.has_left {
             return;
         }
