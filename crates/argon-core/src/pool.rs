@@ -123,6 +123,7 @@ pub struct PoolCounts {
 struct WaitingAttempt {
     key: RunnerKey,
     task: Task,
+    since: Time,
 }
 
 /// The pool. All state is private and changes through [`Machine::step`] only.
@@ -267,7 +268,7 @@ impl Machine for Pool {
             Input::ManagerFound => self.on_manager_found(now, out),
             Input::ManagerHeard => self.last_heard = now,
             Input::ManagerLost => self.on_manager_lost(out),
-            Input::TaskReceived(task) => self.on_task_received(task, out),
+            Input::TaskReceived(task) => self.on_task_received(now, task, out),
             Input::StopReceived(attempts) => self.on_stop_received(now, &attempts, out),
             Input::RetractRequested(count) => self.on_retract_requested(count, out),
             Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),

@@ -22,7 +22,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn on_task_received(&mut self, task: Task, out: &mut Vec<Effect>) {
+    pub(super) fn on_task_received(&mut self, now: Time, task: Task, out: &mut Vec<Effect>) {
         let attempt = attempt_of(&task);
         if self.known.contains(&attempt) {
             return;
@@ -41,7 +41,7 @@ impl Pool {
                 if lane.len() < self.looked_at() && lane.back().is_none_or(|last| last.key != key) {
                     self.runners.note_waiting(key);
                 }
-                self.waiting[task.head.priority.index()].push_back(WaitingAttempt { key, task });
+                self.waiting[task.head.priority.index()].push_back(WaitingAttempt { key, task, since: now });
             }
             Err(why) => self.refuse(&task, why, out),
         }

@@ -103,7 +103,7 @@ impl Pool {
             RunnerState::Starting => self.on_start_failed(now, &runner, &exit, out),
             RunnerState::Retiring => {
                 // It said that it claims nothing more.
-                never_reported.into_iter().rev().for_each(|run| self.wait_again(run.task, out));
+                never_reported.into_iter().rev().for_each(|run| self.wait_again(now, run.task, out));
                 return;
             }
             RunnerState::Idle => {}

@@ -156,7 +156,7 @@ impl Pool {
             let runs = self.take_retracted(id, attempts);
             let (stopped, wanted): (Vec<TaskRun>, Vec<TaskRun>) =
                 runs.into_iter().partition(|run| run.is_stopped);
-            wanted.into_iter().rev().for_each(|run| self.wait_again(run.task, out));
+            wanted.into_iter().rev().for_each(|run| self.wait_again(now, run.task, out));
             self.return_attempts(stopped.iter().map(TaskRun::attempt).collect(), out);
             // What the runner has claimed beyond its run says that the run has ended: its outcome is on the way.
             if let Some(why) = end_asked
@@ -195,11 +195,11 @@ impl Pool {
         runs
     }
 
-    pub(super) fn wait_again(&mut self, task: Task, out: &mut Vec<Effect>) {
+    pub(super) fn wait_again(&mut self, now: Time, task: Task, out: &mut Vec<Effect>) {
         match self.key_of(&task) {
             Ok(key) => {
                 self.runners.note_waiting(key);
-                self.waiting[task.head.priority.index()].push_front(WaitingAttempt { key, task });
+                self.waiting[task.head.priority.index()].push_front(WaitingAttempt { key, task, since: now });
             }
             Err(why) => self.refuse(&task, why, out),
         }

@@ -4,6 +4,7 @@
 //! has one started, as long as slots are free. An attempt that waits for its runner holds up none whose runner is there.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use argon_proto::{Family, RunnerId, Task};
 
@@ -19,6 +20,10 @@ const LOOK_AHEAD: usize = 4;
 const STARTING_PER_SLOT: usize = 2;
 /// A task that ends sooner is waited for rather than that the runner of other sessions ends for a new one, microseconds.
 const WORTH_A_START_US: u64 = 5_000;
+
+/// An attempt that has waited for so long gets a runner, though another one ends for it: such starts cost a small part of
+/// the time then.
+const WAIT_FOR_RUNNER: Duration = Duration::from_millis(50);
 
 /// Where a waiting attempt stands.
 #[derive(Clone, Copy)]
@@ -127,13 +132,13 @@ impl Pool {
 
     /// Looks at those behind the first one, which has no runner.
     fn supply(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let wanted: Vec<(QueuePlace, RunnerKey)> =
-            self.first_waiting().map(|(place, waiting)| (place, waiting.key)).collect();
+        let wanted: Vec<(QueuePlace, RunnerKey, Time)> =
+            self.first_waiting().map(|(place, waiting)| (place, waiting.key, waiting.since)).collect();
         let mut coming: Vec<RunnerId> = self.runners.starting().to_vec();
         // A slot for each runner that starts, so that no more are started than can run.
         let mut prospects = self.free_slots();
         let mut started = [0; 3];
-        for (place, key) in wanted {
+        for (place, key, since) in wanted {
             let place = QueuePlace { at: place.at - started[place.lane], ..place };
             if self.free_slots() == 0 {
                 return;
@@ -144,17 +149,17 @@ impl Pool {
             } else if let Some(at) = coming.iter().position(|id| self.runners[*id].suits(key)) {
                 coming.swap_remove(at);
                 prospects = prospects.saturating_sub(1);
-            } else if prospects > 0 && key.kind.has_runner() && self.start_runner_for(now, key, out) {
+            } else if prospects > 0 && key.kind.has_runner() && self.start_runner_for(now, key, since, out) {
                 prospects -= 1;
             }
         }
     }
 
     /// Starts a runner for an attempt; `false` if it has to wait.
-    fn start_runner_for(&mut self, now: Time, key: RunnerKey, out: &mut Vec<Effect>) -> bool {
+    fn start_runner_for(&mut self, now: Time, key: RunnerKey, since: Time, out: &mut Vec<Effect>) -> bool {
         // Those that started for attempts which went elsewhere meanwhile are on their way, too.
         let too_many = self.runners.starting().len() >= STARTING_PER_SLOT * self.settings.slots;
-        if too_many || !self.may_try(now, key.kind) || self.is_worth_waiting(now, key) {
+        if too_many || !self.may_try(now, key.kind) || self.is_worth_waiting(now, key, since) {
             return false;
         }
         // If its template is just starting, the attempt counts on that.
@@ -164,14 +169,16 @@ impl Pool {
         true
     }
 
-    /// Whether a runner of these sessions is free sooner than a new one is there, which another one would have to end for.
-    fn is_worth_waiting(&self, now: Time, key: RunnerKey) -> bool {
+    /// Whether an attempt waits for a runner of its sessions that is free soon, rather than for a new one that another
+    /// would have to end for. Not for long: the start is worth its price then.
+    fn is_worth_waiting(&self, now: Time, key: RunnerKey, since: Time) -> bool {
         let ends_soon = |runner: &Runner| {
             let age = runner.run().map_or(0, |run| now.since(run.since).as_micros() as u64);
             runner.takes_slot() && runner.run_time.us().max(age) < WORTH_A_START_US
         };
-        let will_be_idle = self.runners.starting().len() + self.runners.idle_len() + self.runners.taken_len();
-        will_be_idle >= self.settings.runners_max
+        let alive = self.runners.starting().len() + self.runners.idle_len() + self.runners.taken_len();
+        now.since(since) < WAIT_FOR_RUNNER
+            && alive >= self.settings.runners_max.max(self.settings.slots)
             && self.runners.busy().any(|runner| runner.suits(key) && ends_soon(runner))
     }
 

@@ -67,6 +67,9 @@ impl Batch {
         (shape.workers, shape.slots, shape.clients) = (self.workers, self.slots, 1);
         shape.limits = Limits::default();
         (shape.delay_us, shape.max_requests) = ((50, 100), 0);
+        // Bounds as a worker has them by default.
+        (shape.has_templates, shape.runners_max) = (true, (8 * self.slots).max(16));
+        (shape.runner_memory_mib, shape.waiting_max) = (1 << 20, 64 * self.slots);
         (shape.unsettled_bytes, shape.batch, shape.drift) = (64 << 20, 64, 0);
         shape.slowness = self.slowness;
         // A look at everything after each step would cost more than the run.
@@ -78,6 +81,7 @@ impl Batch {
             (task.number, task.client, task.at, task.run_us) = (number, 0, at, length);
             (task.behaviour, task.flags, task.cancel_after) = (TaskBehaviour::Return, Flags::default(), None);
             (task.priority, task.memory_mib, task.timeout_ms) = (Priority::Normal, 0, 0);
+            (task.leaves, task.children) = (false, Vec::new());
             task
         });
         plan.tasks = tasks.collect();
