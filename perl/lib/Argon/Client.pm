@@ -28,12 +28,12 @@ use Argon::Protocol qw(:all);
 
 our $VERSION = $Argon::VERSION;
 
-# What was loaded so far is noted before anything of it can change.
+# Note the modules loaded so far before their files can change.
 Argon::Code::Ship::OwnModules::note();
 
 my %CONNECTION_OPTION = map { $_ => 1 } Argon::Client::Options::CONNECTION_OPTIONS;
 
-# Clients that are alive, so that they say goodbye before perl takes objects apart in any order.
+# Clients that are alive, so that they send GOODBYE before perl destroys objects in any order.
 my %alive;
 
 sub new {
@@ -75,7 +75,7 @@ sub current {
     return $current ||= $class->new;
 }
 
-# Where the session connects to: addresses of managers; inside of a task without an address, its own worker.
+# Fields of the session that name its peer: addresses of managers; inside a task without an address, its own worker.
 sub _way {
     my ($given) = @_;
     my $task = grep({defined} @{$given}{qw(host port hosts key)}) || !defined $ENV{ARGON_WORKER_SOCKET} ? undef : do {
@@ -130,7 +130,7 @@ sub collect {
 sub collect_later {
     my ($self, $id) = @_;
     die Argon::Error->new(kind => 'option', message => 'Argon::Client: collect needs the id that submit returned; '
-            . "a script that was written for 0.16 or before, where queue returned one, says new(..., interface => '0.16')")
+            . "a script that was written for 0.16 or before, where queue returned one, needs new(..., interface => '0.16')")
         if !defined $id || $id !~ /\A[0-9a-f]{48}\z/;
     my $session = $self->session;
     $session->connect;
@@ -195,14 +195,14 @@ sub share {
     return Argon::Shared->new($value, $options);
 }
 
-# All that is known of the failure that was thrown last, an Argon::Error; undef when there was none.
+# Returns the last failure that was thrown, an Argon::Error; undef if there is none.
 sub last_failure {
     my ($self) = @_;
     my $record = $self->{failed} or return;
     return Argon::Client::Result::failure($record);
 }
 
-# What is known of the task that threw last, a hash reference; undef when none did.
+# Returns the report of the last task that threw, a hash reference; undef if there is none.
 sub last_report {
     my ($self) = @_;
     my $record = $self->{failed} or return;
@@ -236,7 +236,7 @@ sub shutdown {
     return;
 }
 
-# How many tasks have no outcome yet.
+# Number of tasks without an outcome.
 sub unfinished { return $_[0]->session->unfinished }
 
 sub session {
@@ -272,7 +272,7 @@ sub _offer {
     my $hashes = $blob ? $blob->[0] : q{};
     $hashes .= _hashes_of($shared) if $shared;
     my $flags = $options->{flags} | ($wants_list ? FLAG_LIST : 0);
-    # What follows the id in the head is the same for most tasks with the same options.
+    # The head behind the id is the same for most tasks with the same options.
     my $middle = length $meta || length $hashes != 32 || $runtime != RUNTIME_PERL
         ? _middle($options, $flags, $runtime, $codec, $hashes, $meta)
         : ($options->{middle}{$flags} ||= _middle($options, $flags, $runtime, $codec, $hashes, $meta));
@@ -337,7 +337,7 @@ sub _refuse_size {
         message => "Argon::Client: the arguments take $bytes bytes, more than the " . PAYLOAD_BYTES_MAX . ' that one task may have');
 }
 
-# Whether the id is of a task that this client made.
+# True if the id is of a task that this client made.
 sub is_own { return index($_[1], unpack 'H*', $_[0]->session->{identity}) == 0 }
 
 sub _speak_as_before {

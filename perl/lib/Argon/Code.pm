@@ -2,9 +2,9 @@ package Argon::Code;
 
 # Code that travels, seen from the client: takes a code reference and gives text
 # and captured values that make the same sub on another machine; or refuses, at
-# the caller's own line, with a sentence that says what cannot travel.
+# the caller's own line, with a sentence that names what cannot travel.
 #
-# It owns the choice between by name, by value and by text. The receiving half is
+# Owns the choice between by name, by value and by text. The receiving half is
 # Argon::Code::Receive, which needs nothing of this one.
 
 use strict;
@@ -202,7 +202,7 @@ code; without it, compiled subs and those of perl's own library go by name.
 
 Captured variables go as references, so that what travels with them in one message (a closure
 among the arguments, a reference to the same variable) shares them there as it does here.
-C<< plain => 1 >> says that nothing does, as when no argument is a reference: then plain scalars
+C<< plain => 1 >> declares that nothing does, as when no argument is a reference: then plain scalars
 go as bare values, which takes less time. Dies with one sentence, at the line of the first caller outside Argon, if something cannot travel.
 
 =head2 receive
@@ -225,8 +225,8 @@ captures nothing and starts with C<strict> and C<warnings> in package C<main>.
     Argon::Code->no_destroy('My::Lock', 'Their::Guard');
 
 Copies of objects of these classes, and of classes that inherit from them, end without a call of C<DESTROY>: those that a task
-gets, and those that come back from one. Say it of classes whose destructor undoes something that the original still needs,
-such as the removal of a lock file. An object that a task makes itself is destroyed as ever. A class says the same of itself
+gets, and those that come back from one. Declare classes whose destructor undoes something that the original still needs,
+such as the removal of a lock file. An object that a task makes itself is destroyed as ever. A class declares the same of itself
 with C<sub ARGON_NO_DESTROY { 1 }>.
 
 =head2 shipped, ship_class, way_to_class

@@ -66,7 +66,7 @@ sub _encode_graph {
         my $sentence = ref $error && $error->can('sentence') ? $error->sentence : $error;
         die at_caller(ref $code ? Argon::Code::with_names($sentence, $code) : $sentence);
     }
-    # A reference to a reference tells the reader that this is a graph.
+    # A reference to a reference marks a graph.
     return Storable::mstore(\$graph);
 }
 
@@ -105,7 +105,7 @@ sub decode {
     die at_caller('These bytes are not Argon data: they hold no whole list');
 }
 
-# A handler of the program must not hear of what is caught here. To put it aside takes longer than the rest, so that is done only
+# A handler of the program must not be called for what is caught here. Disabling it takes longer than the rest, so that is done only
 # where there is one.
 sub _quietly {
     my ($code) = @_;
@@ -113,7 +113,7 @@ sub _quietly {
     return scalar eval { $code->() };
 }
 
-# Whether what was encoded brings code along.
+# True if the encoded value brings code along.
 sub holds_code {
     my $value = Storable::mretrieve($_[0], @READ_FLAGS);
     return ref $value eq 'REF' && @{ $$value->{texts} } ? 1 : 0;
@@ -160,7 +160,7 @@ sub _is_plain {
     return 1;
 }
 
-# Whether plain data has a weak reference.
+# True if plain data has a weak reference.
 sub _has_weak {
     my @todo = @_;
     my %seen;
@@ -210,7 +210,7 @@ sub for_json {
     return $value;
 }
 
-# The sentence with the file and line of the first caller outside Argon. Argon::Code says its refusals with it too.
+# Returns the sentence with the file and line of the first caller outside Argon. Argon::Code uses it for refusals, too.
 sub at_caller {
     my ($sentence) = @_;
     $sentence =~ s/\s+\z//;

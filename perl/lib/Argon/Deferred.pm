@@ -55,7 +55,7 @@ sub then {
     my $derived = [];
     $derived->[TASK_WANTS_LIST] = $record->[TASK_WANTS_LIST];
     my $result = ref($self)->new($derived, $client);
-    # Who cancels what is derived, or leaves the wait for it, cancels the task.
+    # Cancelling the derived value, or leaving the wait for it, cancels the task.
     $derived->[TASK_LEFT] = sub { return $self->cancel };
     $self->on_ready(sub { _derive($record, $derived, $client, $on_value, $on_error) });
     return $result;

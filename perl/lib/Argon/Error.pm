@@ -32,7 +32,7 @@ BEGIN {
     }
 }
 
-# What happened, step by step.
+# Events of the failure, in order.
 sub story { return @{ $_[0]{story} || [] } }
 
 # The text: what happened and where it was noticed, then the stack and the last output.
@@ -124,7 +124,7 @@ Each returns C<undef> when the fact is not known.
 
 One word: C<died> (the process ended or was killed), C<timeout>, C<cancelled>, C<lost> (it cannot be known, or may not be
 tried again), C<rejected> (the system is at capacity), C<unreachable> (no manager), C<closed> (the client was shut down).
-C<error>: the task threw something itself. What is not Perl throws this; of a Perl task it is only told, by
+C<error>: the task threw something itself. A task that is not Perl throws this; for a Perl task it is only reported, by
 L<Argon::Deferred/failure> and L<Argon::Client/last_failure>, since what it threw is thrown as it was.
 
 =head2 message

@@ -13,7 +13,7 @@ my $BYTES_MAX = (32 << 20) - 65_536;
 my $expected = 0;
 my $is_limited;
 
-# Payloads of so many bytes are coming. By itself the C library gives the end of the heap back to the system after nearly every
+# Announces payloads of this size. By itself the C library gives the end of the heap back to the system after nearly every
 # one, and the system clears the same pages again for the next: that can cost more than all else. But it learns from what
 # is freed: when a piece that came from the system by itself is freed, pieces of that size stay with the heap from then on,
 # and twice as much of what is free. So such a piece is asked for, never touched, and freed.
@@ -31,7 +31,7 @@ sub expect {
     return;
 }
 
-# Makes room for so many bytes in a string, without writing there: what is read behind it later need not move it. A read makes
+# Makes room for $bytes in a string, without writing there: a later read behind it need not move it. A read makes
 # room before it finds nothing. The handle is not kept: a task may close what it does not know.
 sub make_room {
     my ($string, $bytes) = @_;

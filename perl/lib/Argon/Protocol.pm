@@ -1,7 +1,7 @@
 package Argon::Protocol;
 
 # Owns the numbers of the wire protocol: frame kinds, flags, statuses, limits and the layout of the binary heads.
-# It reads and writes nothing. The client, the runner and the tests take them from here; the source is spec/protocol.md.
+# Reads and writes nothing. The client, the runner and the tests take them from here; the source is spec/protocol.md.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 package Argon::Runner;
 
-# Owns the life of one runner process: say READY, run the tasks that come one after another, say how each ended.
-# The worker starts it as F<spec/runner.md> section 1 tells: bootstrap.txt on the command line, the files of files.txt
+# Owns the life of one runner process: sends READY, runs tasks one after another, sends the outcome of each.
+# A worker starts it as F<spec/runner.md> section 1 describes: bootstrap.txt on the command line, the files of files.txt
 # through the private socket. It decides nothing about retries or limits; whatever kills it, the worker reports.
 
 use strict;
@@ -41,7 +41,7 @@ sub start {
     $self->{claims} = Argon::Runner::LeasePipe->new($self->{socket}, scalar($leases // Argon::Runner::LeasePipe::inherited()));
     Argon::Runner::Library->install($self->{modules});
     $self->{modules}->install;
-    # What a task returns is data; only what it sends to other tasks brings code along.
+    # Results are data. Only values for other tasks bring code along.
     { no warnings 'once'; $Argon::Data::Graph::IS_IN_RUNNER = 1 }
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();
@@ -92,7 +92,7 @@ sub _run {
     return $self->execute($body, $payload);
 }
 
-# Runs a task that is this runner's, and says how it ended.
+# Runs a task that is this runner's, and sends its outcome.
 sub execute {
     my ($self, $body, $payload) = @_;
     my ($id, $attempt, $flags, $codec, $blob_count, $meta_length) = unpack 'a24 N n x2 x4 x2 C C x4 x4 N', $body;
@@ -107,7 +107,7 @@ sub execute {
         my $bytes = substr $body, $offset + $meta_length;
         $payload = \$bytes;
     }
-    # The first blob is the code, unless a name says what to run; the others are shared values.
+    # The first blob is the code, unless meta names what to run; the others are shared values.
     my @shared = $blob_count ? unpack '(a32)*', substr $body, TASK_HEAD_BYTES, 32 * $blob_count : ();
     if (@shared && !($meta_length && $self->{code}->is_named($task->{meta}))) {
         my $hash = $task->{code} = shift @shared;
@@ -141,7 +141,7 @@ sub execute {
     return $self->{reset}->restore;
 }
 
-# Says how a task ended of which there is nothing to put back.
+# Sends the outcome of a task after which nothing has to be restored.
 sub tell {
     my ($self, $id_and_attempt, $codec, $run_us, $ok, $list) = @_;
     my ($status, $bytes) = _encode($ok, $list, $codec);
@@ -186,7 +186,7 @@ sub _call {
         local $SIG{__WARN__} = $on_warning if $on_warning;
         $ok = eval {
             my ($code, $arguments) = $self->_prepare($task, $payload);
-            # What was tried and failed meanwhile is not the task's: a bare die would propagate it.
+            # Errors of the preparation are not the task's: a bare die would propagate them.
             ($@, $!) = (q{}, 0);
             if ($task->{wants_list}) { @list = $code->(@{$arguments}) }
             else                     { $list[0] = $code->(@{$arguments}) }
@@ -201,7 +201,7 @@ sub _call {
     return (0, [thrown($ended, $thrown)]);
 }
 
-# What a task that failed is said to have thrown, where it ended in its sub or did not.
+# Returns what a failed task has thrown; $ended is false if it left its sub by last, next or redo.
 sub thrown {
     my ($ended, $thrown) = @_;
     return "Can't leave the sub of a task with last, next or redo\n" if !$ended;

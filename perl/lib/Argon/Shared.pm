@@ -17,7 +17,7 @@ sub new {
     my %given     = %{ $options || {} };
     my $read_only = delete $given{read_only} ? 1 : 0;
     _refuse("there is no option '$_'; the only one is read_only") for sort keys %given;
-    # It goes to tasks, so classes and code come with it, also from inside of a task.
+    # Shared values go to tasks, so they bring classes and code along, also from inside a task.
     my $bytes = do { no warnings 'once'; local $Argon::Data::Graph::IS_IN_RUNNER = 0; Argon::Data::encode([$value]) };
     _refuse('the value takes ' . length($bytes) . ' bytes, more than the ' . PAYLOAD_BYTES_MAX . ' that one may have')
         if length $bytes > PAYLOAD_BYTES_MAX;

@@ -81,7 +81,7 @@ goes to 127.0.0.1:8000. The connection itself is made by the first task.
 =head2 process { ... } @arguments
 
 Sends the block with its arguments and returns at once: a deferred, to be called for the value. In list context it also
-returns a code reference that says whether the outcome is there.
+returns a code reference that is true once the outcome is there.
 
 =head2 task 'My::Class', @arguments
 

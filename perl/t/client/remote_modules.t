@@ -77,7 +77,7 @@ is $client->queue(sub { return eval { require Local::Nowhere; 1 } ? 'there' : 'o
 {
     my $closed = Argon::Client->new($cluster->client_arguments, remote_modules => 0);
     write_file('lib/Local/Withheld.pm', "package Local::Withheld;\n1;\n");
-    like error_of(sub { $closed->queue(sub { require Local::Withheld }) }), qr{Can't locate Local/Withheld\.pm .*the client was told not to}, 'remote_modules_0_gives_nothing';
+    like error_of(sub { $closed->queue(sub { require Local::Withheld }) }), qr{Can't locate Local/Withheld\.pm .*the client does not give modules}, 'remote_modules_0_gives_nothing';
     my $strict = Cluster->up(slots => 1, arguments => ['--no-remote-modules']);
     my $other  = Argon::Client->new($strict->client_arguments);
     like error_of(sub { $other->queue(sub { require Local::Withheld }) }), qr{\ACan't locate Local/Withheld\.pm in \@INC}, 'a_worker_may_be_told_not_to_ask';

@@ -46,7 +46,7 @@ like failure_of(port => $manager->port, key => 'argon1-worker-' . '77' x 32), qr
     chmod oct '600', "$home/.config/argon/key";
     is failure_of(port => $manager->port), q{}, 'the_default_key_file_is_found';
     $ENV{ARGON_KEY} = 'argon1-cluster-short';
-    like failure_of(port => $manager->port), qr/ARGON_KEY holds is no Argon key/, 'a_broken_key_in_the_environment_is_a_sentence';
+    like failure_of(port => $manager->port), qr/ARGON_KEY does not hold an Argon key/, 'a_broken_key_in_the_environment_is_a_sentence';
 }
 {
     my $other = TestManager->start(no_listener_proof => 1);
@@ -55,9 +55,9 @@ like failure_of(port => $manager->port, key => 'argon1-worker-' . '77' x 32), qr
 {
     local $ENV{ARGON_MANAGER} = 'named:99999';
     eval { Argon::Client->new->queue(sub { 1 }) };
-    like $@, qr{'99999' is no port}, 'without_an_address_the_environment_names_the_manager';
+    like $@, qr{'99999' is not a port}, 'without_an_address_the_environment_names_the_manager';
 }
-like failure_of(host => 'a:99999'), qr{'99999' is no port}, 'a_broken_address_is_refused';
+like failure_of(host => 'a:99999'), qr{'99999' is not a port}, 'a_broken_address_is_refused';
 {
     my $client = Argon::Client->new(hosts => ["127.0.0.1:$free", '127.0.0.1:' . $manager->port], key => $manager->key);
     is $client->queue(sub { 'second' }), 'second', 'the_next_address_is_tried_when_the_first_does_not_answer';

@@ -130,7 +130,7 @@ use Test::More;
     like $nowhere, qr{the function No::Such::f was asked for: Can't locate No/Such\.pm}, 'a_function_of_a_missing_module_is_named';
     unlike $nowhere, qr/Runner|line \d/, 'the_place_is_not_one_of_the_runners_own';
     my $hostile = $runner->run(meta => '{"class":"a; system(1)"}');
-    like $hostile->{list}[0], qr/is no name of a class/, 'a_name_that_is_none_is_refused';
+    like $hostile->{list}[0], qr/is not the name of a class/, 'a_name_that_is_none_is_refused';
 }
 
 done_testing;

@@ -16,7 +16,7 @@ my %SECONDS_OF;
 
 my $NUMBER = qr/(?:\d+[.]?\d*|[.]\d+)/;
 
-# What a refusal says that is expected.
+# Description of a duration, for refusals.
 use constant EXPECTED => 'a number of seconds, or a duration such as 90s, 5m or 1h30m';
 
 # The seconds of a duration, or undef if the text is not one.

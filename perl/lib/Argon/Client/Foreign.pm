@@ -53,7 +53,7 @@ sub task {
     return ($self->{runtime}, CODEC_JSON, $self->{meta}, $payload);
 }
 
-# What a task threw whose outcome is JSON: an error with a class and a traceback, or whatever a Perl task threw.
+# The error of a task whose outcome is JSON: one with a class and a traceback, or what a Perl task has thrown.
 sub thrown {
     my ($thrown, $task, $report) = @_;
     return $thrown if ref $thrown ne 'HASH' || !defined $thrown->{message};

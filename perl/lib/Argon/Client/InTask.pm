@@ -2,7 +2,7 @@ package Argon::Client::InTask;
 
 # Owns what a client inside a task needs: the socket of the task's own worker, and proof of the task (spec/protocol.md
 # section 9). Both stand in the environment that a worker gives. Argon::Client makes one when no address is given.
-# It must not read files: a task needs no key and no address.
+# Must not read files: a task needs no key and no address.
 
 use strict;
 use warnings;

@@ -64,11 +64,11 @@ sub new {
 # For a class that has to prepare something.
 sub start { return }
 
-# Whether watching may begin now.
+# True if watching may begin now.
 sub is_ready { return 1 }
 
-# Lends the slot of the task that the session is in as soon as the loop turns, and until the next tick. What the loop does
-# meanwhile for others is not told from waiting.
+# Lends the slot of the session's task as soon as the loop turns, and until the next tick. Other work of the loop
+# meanwhile counts as waiting.
 sub _lend_soon {
     my ($self, $session) = @_;
     return if $self->{is_lending} || $session->{loop_lends} || !$session->{link} || !$session->unfinished;

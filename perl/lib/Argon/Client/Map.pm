@@ -28,7 +28,7 @@ sub new {
         (map { $_ => 0 } qw(offered done exhausted busy)),
     }, $class;
     $self->{final}[TASK_WANTS_LIST] = 1;
-    # Who leaves the wait for the map ends its tasks.
+    # Leaving the wait for the map ends its tasks.
     $self->{final}[TASK_LEFT] = sub { return $self->stop(Argon::Error->new(kind => 'cancelled', message => 'the map was cancelled')) };
     $self->{is_ordered} = $fields{options}{order} ne 'completed';
     return $self;
@@ -37,7 +37,7 @@ sub new {
 # The record that is done when the map is.
 sub final { return $_[0]{final} }
 
-# Whether what it gives in the end is the number of results, which went to on_result.
+# True if the final value is the number of results, which went to on_result.
 sub gives_count { return defined $_[0]{options}{on_result} }
 
 # Takes results that are there and items that there is room for. What the iterator, a callback or a task throws ends all.

@@ -1,7 +1,7 @@
 package Argon::Client::Options;
 
 # Owns the options of a task: checks what the caller wrote once, in the caller's words, and turns it into the fields of
-# the SUBMIT head. Argon::Client calls it for each set of options; the result is kept beside the task.
+# the SUBMIT head. Argon::Client calls it for each set of options; the result is kept with the task.
 
 use strict;
 use warnings;
@@ -27,7 +27,7 @@ use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_m
 
 sub is_known { return $KNOWN{ $_[0] } }
 
-# Whom to tell what is waited for: 'print', a code reference, or nobody.
+# Receiver of the reasons of a wait: 'print', a code reference, or undef.
 sub on_waiting {
     my ($given) = @_;
     return 'print' if !exists $given->{on_waiting};
@@ -36,14 +36,14 @@ sub on_waiting {
     return _refuse('on_waiting must be a code reference, or undef for silence');
 }
 
-# Who gets the log records of tasks: a code reference; undef for Log::Any, if it is loaded; 0 for nobody.
+# Receiver of the log records of tasks: a code reference; undef for Log::Any, if it is loaded; 0 for none.
 sub on_log {
     my ($given) = @_;
     return $given->{on_log} // 0 if exists $given->{on_log} && (!$given->{on_log} || ref $given->{on_log} eq 'CODE');
     return exists $given->{on_log} ? _refuse('on_log must be a code reference, or undef for silence') : undef;
 }
 
-# What a signal that ends the program does to the tasks: 'cancel' or 'leave'.
+# Effect of a signal that ends the program on its tasks: 'cancel' or 'leave'.
 sub on_interrupt {
     my ($given) = @_;
     return 'cancel' if !defined $given;
@@ -51,7 +51,7 @@ sub on_interrupt {
     return _refuse("on_interrupt must be cancel or leave, not '$given'");
 }
 
-# What follows code and arguments: nothing, a hash reference, or priority and tries as in the original's interface.
+# Reads what follows code and arguments: nothing, a hash reference, or priority and tries as in the original's interface.
 sub from_call {
     my ($defaults, @rest) = @_;
     return resolve($defaults) if !@rest || @rest == 1 && !defined $rest[0];
@@ -66,7 +66,7 @@ sub from_call {
     return resolve({ %{$defaults}, %given });
 }
 
-# { head, ... }: head is what the SUBMIT head says from attempt to memory_mib, without blob_count.
+# Returns the fields of the SUBMIT head from attempt to memory_mib, without blob_count, and what the client itself uses.
 sub resolve {
     my ($given) = @_;
     for my $name (keys %{$given}) {
@@ -125,7 +125,7 @@ sub _whole {
     return $value;
 }
 
-# What new gets for a duration that bounds a wait of the client itself, in seconds; undef without one.
+# Seconds of a duration option that bounds a wait of the client itself; undef without one.
 sub seconds {
     my ($given, $name) = @_;
     return if !defined $given->{$name};

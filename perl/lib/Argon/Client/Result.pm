@@ -25,7 +25,7 @@ sub deliver {
     die error($record);
 }
 
-# What a record that is not ok would throw; undef for one that is.
+# The error that a record throws; undef if it is ok.
 sub error {
     my ($record) = @_;
     my $status = $record->[TASK_STATUS];
@@ -91,7 +91,7 @@ sub _task {
     return defined $record->[TASK_ID] ? unpack 'H*', $record->[TASK_ID] : undef;
 }
 
-# Who gave up waiting for room should read so, whatever the manager's words are.
+# A caller that gave up waiting for room gets this message, whatever the manager's is.
 sub _with_capacity {
     my ($status, $report) = @_;
     return $report if $status != STATUS_REJECTED;

@@ -34,7 +34,7 @@ my $FLUSH_AFTER_S   = 0.002;
 my $ACK_BYTES       = 24 * 256;
 my $ACK_AFTER_S     = 0.02;
 my $SILENCE_S       = 15;
-# A wait of this length is nothing that anybody has to be told of.
+# Shorter waits are not reported to the program.
 my $SHORT_S         = 0.02;
 
 # addresses: [[host, port], ...], or one Argon::Client::InTask, which is the task; key, give_up_after, remote_modules, on_waiting, on_interrupt as Argon::Client has them.
@@ -127,7 +127,7 @@ sub wait_for {
     return;
 }
 
-# Nobody will ask for a record that is not done, unless others wait for it.
+# The caller gives up a record that is not done; others may still wait for it.
 sub left {
     my ($self, $record) = @_;
     return if $record->[TASK_WAITERS] || $record->[TASK_CALLBACKS];
@@ -144,7 +144,7 @@ sub poll {
     return;
 }
 
-# One round: connect, write, wait (at most so many seconds, for ever when undef), read, act on timers.
+# One round: connects, writes, waits (at most $seconds, for ever if undef), reads, acts on timers.
 sub turn {
     my ($self, $seconds, $from_loop) = @_;
     $self->_check_open if $self->{closed};
@@ -211,7 +211,7 @@ sub flush {
     return 0;
 }
 
-# Marks a record as done, and remembers to tell those who wait.
+# Marks a record as done, and queues it for those who wait.
 sub settle {
     my ($self, $record) = @_;
     @{$record}[TASK_FRAME, TASK_BIG, TASK_BLOB, TASK_SHARED] = ();
@@ -236,7 +236,7 @@ sub fail {
     return $self->settle($record);
 }
 
-# The manager has the detached task on its store: it is no longer ours.
+# The manager has stored the detached task: the client forgets it.
 sub accepted {
     my ($self, $id) = @_;
     my $task = $self->{journal}{$id};
@@ -265,7 +265,7 @@ sub cancel {
     return Argon::Client::Session::Collect::give_up($self, $task) if $task->[TASK_COLLECTS];
     if (!$task->[TASK_SENT_ON] || $task->[TASK_HELD_BACK]) {
         delete $self->{journal}{ $task->[TASK_ID] };
-        # Where it waits to be sent it is passed over, because it is done.
+        # The backlog skips it, because it is done.
         $self->fail($task, cancelled => 'the task was cancelled before it was sent');
         return $self->_announce;
     }
@@ -275,7 +275,7 @@ sub cancel {
     return;
 }
 
-# Asks for the outcome of a detached task; the record's TASK_ID says which.
+# Requests the outcome of the detached task in the record's TASK_ID.
 sub collect { return Argon::Client::Session::Collect::begin(@_) }
 
 # Sends a REQUEST; the record gets the reply.
@@ -325,7 +325,7 @@ sub _lose {
     return $self->{reconnect}->lost($link->broken, $self->{refusals}, $link->{refused});
 }
 
-# How long this round may wait: the caller's limit, the next timer, the time after which silence means death.
+# Seconds that this round may wait: the caller's limit, the next timer, the time after which silence means loss.
 sub _pause {
     my ($self, $seconds, $now) = @_;
     return $seconds if defined $seconds && $seconds <= $SHORT_S;
@@ -358,7 +358,7 @@ sub _announce {
     my ($self) = @_;
     my $wait = Argon::Client::Wait->choose;
     my $is_inner = $self->{batching};
-    # What callbacks offer is handed over together.
+    # Tasks that callbacks offer are handed over together.
     local $self->{batching} = 1;
     while (my $record = shift @{ $self->{finished} }) {
         $wait->wake($record) if $record->[TASK_THREADS];

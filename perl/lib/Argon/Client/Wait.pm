@@ -6,7 +6,7 @@ package Argon::Client::Wait;
 #   io($handle, $want_write, $seconds)   waits until the handle can be read (or written), or the time is over
 #   pause($seconds)                      waits for the time
 #   parks                                true if other threads can wait while one has the socket
-#   park($record), wake($record)         waits for the record; wakes who waits for it
+#   park($record), wake($record)         waits for the record; wakes those who wait for it
 #   hand_over, interrupt                 wakes one parked thread; ends the wait of the thread that has the socket
 
 use strict;

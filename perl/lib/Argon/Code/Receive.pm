@@ -3,7 +3,7 @@ package Argon::Code::Receive;
 # The receiving half of code that travels: compiles a shipped text once and gives
 # a factory, which makes a fresh sub from captured values as often as needed.
 #
-# It must stay small and load quickly: it is embedded in the runner, which has a
+# Must stay small and load quickly: it is embedded in the runner, which has a
 # bare perl and no other file of this distribution. It never reads op trees and
 # never loads B::Deparse.
 
@@ -31,7 +31,7 @@ sub receive {
     $format == 1
         or die "The code was shipped in format $format, and this runner reads format 1: use the same Argon on both machines.\n";
     my $factory = compile($source);
-    # What its operations remember, such as m?once?, is gone when it is compiled anew; each call starts afresh.
+    # Each call starts with code that is compiled anew, because operations such as m?once? keep state.
     return $source =~ /\A\N*; it keeps something from run to run\n/ ? _anew($factory, $source) : $factory;
 }
 
@@ -80,7 +80,7 @@ sub _remove_class {
     no strict 'refs';
     no warnings 'once';
     Class::MOP::remove_metaclass_by_name($name) if $INC{'Class/MOP.pm'};
-    # What Moo, Role::Tiny and Class::Method::Modifiers remember. The sender has tried whether this is enough.
+    # Records of Moo, Role::Tiny and Class::Method::Modifiers. The sender has tried that this is enough.
     delete $_->{$name} for grep { ref eq 'HASH' } values %Role::Tiny::COMPOSED;
     delete @Role::Tiny::COMPOSITE_INFO{ grep {/(?:\A|\|)\Q$name\E(?:\||\z)/} keys %Role::Tiny::COMPOSITE_INFO };
     delete $_->{$name} for \(%Moo::MAKERS, %Role::Tiny::INFO, %Role::Tiny::APPLIED_TO, %Moo::Role::INFO, %Class::Method::Modifiers::MODIFIER_CACHE);
@@ -153,7 +153,7 @@ sub _place_imports {
     }
     for my $name (@{ $what->{undefined} || [] }) {
         next unless $placed{$name} && defined &{$name} && $placed{$name} == \&{$name};
-        # A sub that is declared and has no body: calling it says so by its name, or tries AUTOLOAD.
+        # A sub that is declared without a body: calling it dies with its name, or tries AUTOLOAD.
         my $nothing = do { local *{$name}; eval "sub $name; 1" ? \&{$name} : next };    ## no critic (ProhibitStringyEval)
         _place($name, $nothing);
     }

@@ -1,7 +1,7 @@
 package Argon::Data::Copy;
 
 # Owns the classes whose destructor is for the original only, such as a guard that removes a lock file. Copies of their objects,
-# made where a message is read, end without a call of DESTROY: each is kept until nobody else refers to it, and then it is
+# made where a message is read, end without a call of DESTROY: each is kept until nothing else refers to it, and then it is
 # no longer of its class. Both ends run this file; objects that a task made itself are destroyed as ever.
 
 use strict;
@@ -11,7 +11,7 @@ no overloading;
 # A class of perl's own library that removes what the original still uses.
 my %no_destroy = map { $_ => 1 } qw(File::Temp::Dir);
 
-# What the message of the task that runs said; it is so for what the task sends back, too.
+# Classes that the message of the running task has named; they also hold for what the task sends back.
 my %said;
 
 my @kept;
@@ -22,7 +22,7 @@ sub no_destroy {
     return;
 }
 
-# Whether copies of objects of this class end in silence: it, a parent, or a method of the class says so.
+# True if copies of objects of this class end without DESTROY: declared for the class, a parent, or by a method of it.
 sub is_silent {
     my ($class) = @_;
     return 1 if $said{$class} || UNIVERSAL::can($class, 'ARGON_NO_DESTROY') && $class->ARGON_NO_DESTROY;

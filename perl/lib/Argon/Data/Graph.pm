@@ -31,7 +31,7 @@ sub flatten {
     while (1) {
         my $self = bless { left_out => \%left_out, shared => $shared, nodes => [], originals => [], number => {}, came_from => [], classes => {}, texts => [], text_number => {}, optional => {} }, __PACKAGE__;
         return $self->_result if eval { $self->_flatten($list); 1 };
-        # What a method needs that may never be called is left out, and all begins anew.
+        # Leave out the needs of a method that may never be called, and begin again.
         my $refusal = $@;
         my $optional = ref $refusal && $refusal->can('sentence') ? $self->_optional_above($self->{at}) : undef;
         die $refusal if !$optional;
@@ -182,7 +182,7 @@ sub _frozen_by_class {
     return undef;
 }
 
-# How the other side gets the class: only the client knows; a worker sends the bare name back.
+# Way in which the other side gets the class. A worker sends the bare name back.
 sub _class {
     my ($self, $class, $number) = @_;
     return if exists $self->{classes}{$class};
@@ -220,7 +220,7 @@ sub _text {
     return $self->{text_number}{$text} = $#{ $self->{texts} };
 }
 
-# A reference to a scalar which is also an element of an array or a hash is told as
+# A reference to a scalar which is also an element of an array or a hash is written as
 # "that element", or the two would come apart.
 sub _mark_elements {
     my ($self) = @_;

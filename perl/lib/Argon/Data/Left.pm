@@ -11,7 +11,7 @@ use Scalar::Util qw(refaddr weaken);
 
 my @STAYS = qw(Argon::Client Argon::Deferred Argon::Client::Session);
 
-# What has been sent from here, by number, weak; and the number by address.
+# Objects that were sent from here, by number, weak; and the number by address.
 my (%object_of, %number_of, $last_number);
 
 # The name of this process, which no other has: [process, name].
@@ -23,7 +23,7 @@ sub stays {
     return $INC{'Argon/Client.pm'} && scalar grep { UNIVERSAL::isa($class, $_) } @STAYS;
 }
 
-# What is sent for an object: its class and parents, its number, its home, and the home in words.
+# Description that is sent for an object: its class and parents, its number, its home, and the home in words.
 sub description {
     my ($object) = @_;
     return [@{$object}{qw(class parents number home place), $object->{client} ? 'client' : ()}] if ref $object eq 'Argon::Left';

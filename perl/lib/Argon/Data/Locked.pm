@@ -7,7 +7,7 @@ use strict;
 use warnings;
 no overloading;
 
-# What Hash::Util has locked, such as an object of "use fields"; nothing for a hash that takes any key.
+# Returns what Hash::Util has locked, such as an object of "use fields"; nothing for a hash that takes any key.
 sub lock_of {
     my ($hash) = @_;
     return if !&Internals::SvREADONLY($hash);

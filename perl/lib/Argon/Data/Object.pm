@@ -16,10 +16,10 @@ my $NESTED_MAX = 500;
 # SVs_GMG, SVs_SMG and SVs_RMG: there is magic.
 my $MAGICAL = 0x00e0_0000;
 
-# Parents with compiled subs that say nothing about an object.
+# Parents with compiled subs that prove nothing about an object.
 my %SAYS_NOTHING = map { $_ => 1 } qw(DynaLoader Exporter Mouse::Object);
 
-# What it keeps, in words, and what to do; nothing for an object that is all in its data. What is found out about its class is kept in
+# Describes what an object keeps outside its data, with advice; nothing for one that is all in its data. Facts about its class are kept in
 # the hash, for the other objects of one message.
 sub keeps_outside {
     my ($object, $class, $facts) = @_;
@@ -41,7 +41,7 @@ sub _facts {
     return [_fields_of($class), 1, $cv && $cv->XSUB && !($cv->CvFLAGS & B::CVf_CONST()) && !_is_of($cv, 'Mouse::Object')];
 }
 
-# Whether C code has attached something to a variable.
+# True if C code has attached something to a variable.
 sub has_native_magic {
     my ($reference) = @_;
     my $value = B::svref_2object($reference);

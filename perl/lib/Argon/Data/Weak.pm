@@ -9,7 +9,7 @@ use warnings;
 use Scalar::Util ();
 
 # Something that only weak references of the message hold is held by what stayed where it came from. For a task that is its
-# caller, who waits: it is kept until the task ends. Nobody waits for a result: there the reference stays strong.
+# caller, who waits: it is kept until the task ends. A result has no such owner: there the reference stays strong.
 my @held_for_task;
 
 sub end_task { @held_for_task = (); return }

@@ -34,13 +34,13 @@ sub has_blob {
     return exists $self->{entry}{$hash} || exists $self->{text}{$hash};
 }
 
-# The bytes of a blob that is no code.
+# Returns and forgets the bytes of a blob that is not code.
 sub give_up_blob {
     my ($self, $hash) = @_;
     return delete $self->{text}{$hash};
 }
 
-# Whether the meta of a task names what to run.
+# True if the meta of a task names what to run.
 sub is_named {
     my ($self, $meta) = @_;
     return 1 if exists $self->{by_name}{$meta};
@@ -50,7 +50,7 @@ sub is_named {
     return ref $wanted eq 'HASH' && (defined $wanted->{class} || defined $wanted->{call});
 }
 
-# How often code was compiled, or looked up by its name, so far.
+# Number of times that code was compiled, or looked up by its name.
 sub compiled { return $_[0]{compiled} }
 
 # By hash, the factories of code that can leave nothing behind, as long as this object lives.
@@ -85,7 +85,7 @@ sub from_blob {
     return $entry;
 }
 
-# Whether the text says so, and means the same here: an earlier task may have put a sub of its own in the place of a builtin.
+# True if the text is marked as pure and means the same here: an earlier task may have overridden a builtin.
 sub _is_contained {
     my ($text) = @_;
     return 0 if $text !~ /\A\N*; it leaves nothing behind\n/;
@@ -138,10 +138,10 @@ sub _function {
 sub _check_name {
     my ($name) = @_;
     return if $name =~ /\A[^\W\d]\w*(?:::\w+)*\z/;
-    return _refuse("'$name' is no name of a class or a function\n");
+    return _refuse("'$name' is not the name of a class or a function\n");
 }
 
-# Where the code of this file stands is of no use to who asked for a module of their own.
+# The line of this file does not help a user who asked for a module.
 sub _load {
     my ($package, $wanted) = @_;
     (my $file = "$package.pm") =~ s{::}{/}g;

@@ -1,7 +1,7 @@
 package Argon::Runner::FastPath;
 
 # Owns the short way through a runner: small tasks whose code cannot leave anything behind (Argon::Code::Analyse::Purity proves it
-# where the code comes from, Argon::Runner::Code heeds it) and whose values are plain. Nothing is prepared for them and
+# where the code comes from, Argon::Runner::Code reads the mark) and whose values are plain. Nothing is prepared for them and
 # nothing put back. Whatever is not so is left to Argon::Runner. The hot path of a runner, and so written out.
 
 use strict;
@@ -51,7 +51,7 @@ sub serve {
         }
         my ($list, $entered, $ended);
         {
-            # Who leaves the sub by last, next or redo comes out, or in, here.
+            # A sub that is left by last or next ends up behind this block; one left by redo, at its beginning.
             last if $entered++;
             local $_;
             eval {

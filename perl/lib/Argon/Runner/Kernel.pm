@@ -49,7 +49,7 @@ sub die_with_parent {
 
 sub set_session { return syscall($number{setsid}) >= 0 }
 
-# Reads up to so many bytes and the descriptors that come with them. Returns (bytes, descriptors); no bytes at the end
+# Reads up to $count bytes and the descriptors that come with them. Returns (bytes, descriptors); no bytes at the end
 # of the socket; an empty list if the call failed.
 sub receive_with_descriptors {
     my ($socket, $count, $descriptors_max) = @_;

@@ -35,10 +35,10 @@ sub inherited {
     return $numbers;
 }
 
-# Whether the worker can hand this runner tasks ahead.
+# True if the worker can send this runner tasks ahead.
 sub can_claim { return defined $_[0]{numbers} }
 
-# Whether the task that was handed ahead next is this runner's. Waits until the worker has taken the output of the one before.
+# True if the next task that was sent ahead is still this runner's. Waits until the worker has taken the output of the task before.
 sub claim {
     my ($self) = @_;
     $self->output_taken($self->{socket}->next_message_of(OUTPUT_TAKEN)) if $self->{is_output_left};
@@ -53,7 +53,7 @@ sub claim {
     return 0;
 }
 
-# The frame that says that there is output of a task that ends, if there is.
+# Returns OUTPUT_LEFT if the ending task has output in the pipes, else an empty text.
 sub output_left {
     my ($self) = @_;
     return $self->{numbers} && ($self->_holds_output(0) || $self->_holds_output(1)) ? $self->_say_left : q{};
@@ -78,7 +78,7 @@ sub _say_left {
     return pack 'N C', 1, OUTPUT_LEFT;
 }
 
-# The worker has taken what the pipes held. Without a message there is no worker any more.
+# The worker has taken the output in the pipes. No message means that the worker has ended.
 sub output_taken {
     my ($self, @message) = @_;
     exit 0 if !@message;

@@ -24,7 +24,7 @@ use constant {
     CONNECTIONS_MAX  => 64,
 };
 
-# What makes perl write all its buffers: an exec of what is not there.
+# An exec of a program that does not exist makes perl write all its buffers.
 my $NO_PROGRAM = '/proc/self/none';
 
 sub new {
@@ -135,7 +135,7 @@ sub _listed {
 }
 
 # New connections and the like may stay, as those that a library keeps. Files, and sockets that listen, may not: they are
-# closed here, before anybody hears that the task is over.
+# closed here, before the outcome is sent.
 sub _look_at_descriptors {
     my ($self, $now) = @_;
     my %was = map { $_ => 1 } $self->_numbers($self->{descriptors});

@@ -1,7 +1,7 @@
 package Argon::Runner::Modules;
 
-# Owns the question "who has this module?": the last entry of the runner's @INC. When perl finds a module nowhere on
-# the worker's machine it asks the client of the running task for its text. Argon::Runner says when a task begins and
+# Owns the last entry of the runner's @INC. When perl does not find a module on
+# the worker's machine, it requests the text from the client of the running task. Argon::Runner calls it when a task begins and
 # ends; the socket carries the question. ARGON_NO_REMOTE_MODULES=1 in the runner's environment turns it off.
 
 use strict;

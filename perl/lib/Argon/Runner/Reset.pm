@@ -33,7 +33,7 @@ sub remember_environment {
     return;
 }
 
-# What has to be quiet at once when a task has returned: nothing of it may interrupt the runner.
+# Stops at once what could interrupt the runner after a task: alarms and signal handlers.
 sub quiet {
     my ($self) = @_;
     no warnings 'uninitialized';
@@ -42,7 +42,7 @@ sub quiet {
     return;
 }
 
-# What must be done before the outcome is told: the standard handles are back, and what the task printed is out.
+# Called before the outcome is sent: restores the standard handles, so that the output of the task is written.
 sub flush {
     my ($self) = @_;
     return $self->_restore_handles;

@@ -65,7 +65,7 @@ sub _locked {
         my $list = Argon::Data::decode($self->{bytes}{$hash});
         { value => \$list->[0], hashes => _lock($list->[0]) };
     };
-    # Where an earlier task left off with each is nothing to this one.
+    # Resets the iterators, which an earlier task may have left in the middle.
     keys %{$_} for @{ $entry->{hashes} };
     return ${ $entry->{value} };
 }

@@ -33,7 +33,7 @@ sub wait_for_message {
     return 1;
 }
 
-# Whether there is a message to be taken, or what is there must be read on by next_message.
+# True if a message can be taken, or if next_message must read on.
 sub has_message {
     my ($self) = @_;
     return 1 if @{ $self->{kept} } || %{ $self->{partial} };
@@ -43,7 +43,7 @@ sub has_message {
     return $have >= 4 + $length || $length > FRAME_BYTES_MAX;
 }
 
-# For who has looked into the buffer: the next frame, which is whole.
+# Takes the next frame, which the caller has seen to be whole in the buffer.
 sub take_frame {
     my ($self, $length) = @_;
     my $frame = substr $self->{buffer}, $self->{offset} + 4, $length;
@@ -62,7 +62,7 @@ sub next_message {
     return $self->_read_message;
 }
 
-# The next message of one kind, for who has asked a question; what comes before it is kept for its turn.
+# Returns the next message of one kind, such as an answer. Messages before it are kept for their turn.
 sub next_message_of {
     my ($self, $wanted) = @_;
     for my $at (0 .. $#{ $self->{kept} }) {
@@ -98,7 +98,7 @@ sub _read_message {
     }
 }
 
-# Whether this blob has begun to come: small messages pass by big ones, so its task may be here before it.
+# True if this blob has begun to arrive: small messages overtake big ones, so its task may be here first.
 sub has_begun_blob {
     my ($self, $hash) = @_;
     return scalar grep { $_->[0] == BLOB && substr($_->[1], 0, 32) eq $hash } values %{ $self->{partial} };
@@ -224,7 +224,7 @@ sub _stream_of {
     return 0;
 }
 
-# Whether a chunk comes next; if so, its head is in the buffer.
+# True if a chunk comes next; its head is in the buffer then.
 sub _is_at_chunk {
     my ($self) = @_;
     for my $bytes (5, $CHUNK_HEAD_BYTES) {

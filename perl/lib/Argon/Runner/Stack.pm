@@ -10,11 +10,11 @@ use Scalar::Util ();
 
 my $NOTES_MAX = 8;
 
-# It must fit into a report, in which a character outside of ASCII takes up to twelve bytes.
+# Limits of a stack, so that it fits into a report, in which a character outside ASCII takes up to twelve bytes.
 my $ASCII_CHARS_MAX = 16_384;
 my $CHARS_MAX       = 4_000;
 
-# What to put into $SIG{__DIE__} while one task runs; the notes are in the second value.
+# Returns a handler for $SIG{__DIE__} during one task, and the list in which it keeps its notes.
 sub watch {
     require Carp;
     my @notes;
@@ -40,7 +40,7 @@ sub of {
     my ($note) = grep { _is_same($_->[0], $thrown) } reverse @{$notes};
     return if !$note || !defined $note->[1];
     my $stack = $note->[1];
-    # The sub of the task is called by nobody of its own.
+    # The sub of the task has no caller of the task's own.
     $stack =~ s{ called at [^\n]+ line \d+\n\z}{, the task\n};
     $stack =~ s/\A\s+//;
     my $limit = $stack =~ /[^\0-\x7f]/ ? $CHARS_MAX : $ASCII_CHARS_MAX;

@@ -49,7 +49,7 @@ sub serve {
     my $version = sprintf '%vd', $^V;
     $self->_send(READY, qq({"runtime":"perl","version":"$version","pid":$$,"template":true}));
     while (my ($runner, $token, @handles) = $self->_next_request) {
-        # What is buffered here would be written by both.
+        # Nothing is buffered here, or both processes would write it.
         my $process = Argon::Runner::Kernel::clone_sibling();
         return $self->_become_runner($token, @handles) if defined $process && !$process;
         $self->_send(FORKED, defined $process ? pack('Q> N', $runner, $process) : pack 'Q> N N', $runner, 0, $! + 0);

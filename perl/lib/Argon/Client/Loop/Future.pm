@@ -27,7 +27,7 @@ sub _of_loop {
     return $loop->{engine}->new_future;
 }
 
-# What an async sub returns is made from the future that it first waited for.
+# The future of an async sub is made from the one that it first waited for.
 sub new {
     my ($class, @arguments) = @_;
     my $self = $class->SUPER::new(@arguments);
@@ -54,7 +54,7 @@ sub await {
     my $session = _client($self)->session;
     my $long    = Argon::Client::Wait::Long->new($session);
     my $lends   = Argon::Client::Wait::Lends->new($session);
-    # Who leaves by an exception, such as the end of a time limit, cancels what was waited for.
+    # Leaving by an exception, such as the end of a time limit, cancels the task.
     my $leaving = bless [$self], 'Argon::Client::Loop::Future::Leaving';
     while (!$self->is_ready) {
         $session->{heard} = Time::HiRes::time();

@@ -11,7 +11,7 @@ use Argon::Error ();
 my $DEFAULT_HOST = '127.0.0.1';
 my $DEFAULT_PORT = 8000;
 
-# The named arguments; new('host', 8000, ...) is host and port. The first argument tells whether a word is an option.
+# Returns the named arguments; new('host', 8000, ...) is host and port. The first argument is true for a word that is an option.
 sub arguments {
     my ($is_option, @given) = @_;
     @given = %{ $given[0] } if @given == 1 && ref $given[0] eq 'HASH';
@@ -39,7 +39,7 @@ sub _parse {
         :                                         ($text, undef);
     $port = $own_port // $port // $DEFAULT_PORT;
     _refuse("'$text' names no host") if $host eq q{};
-    _refuse("'$port' is no port: it must be a number from 1 to 65535") if $port !~ /\A\d{1,5}\z/ || $port < 1 || $port > 65_535;
+    _refuse("'$port' is not a port: it must be a number from 1 to 65535") if $port !~ /\A\d{1,5}\z/ || $port < 1 || $port > 65_535;
     return [$host, $port];
 }
 

@@ -2,7 +2,7 @@ package Argon::Client::Net::Dial;
 
 # Owns the way from an address to a proven connection: name, connect, handshake. One try at one address, made of steps that
 # never wait: step returns a link and what the manager granted, nothing as long as there is neither, or dies with an
-# Argon::Client::Net::Dial::Failure that says whether trying again can help. finish waits. Only the look-up of a name blocks.
+# Argon::Client::Net::Dial::Failure that shows whether trying again can help. finish waits. Only the look-up of a name blocks.
 
 use strict;
 use warnings;
@@ -112,7 +112,7 @@ sub _say_hello {
     return $self->{link}->send_frame(HELLO, $self->{hello});
 }
 
-# Returns the link and what WELCOME says, once it is here.
+# Returns the link and the content of WELCOME, once it has arrived.
 sub _prove {
     my ($self) = @_;
     my ($link, $where) = @{$self}{qw(link where)};
@@ -132,7 +132,7 @@ sub _prove {
         or $self->_fail("What answers at $where does not hold the cluster key from $self->{origin}: it may be another's manager.",
         for_good => 1);
     my $granted = eval { JSON::PP->new->utf8->decode(substr $welcome, 32) };
-    $self->_fail("The manager at $where said a WELCOME that cannot be read.") if ref $granted ne 'HASH';
+    $self->_fail("The manager at $where sent a WELCOME that cannot be read.") if ref $granted ne 'HASH';
     return ($link, $granted);
 }
 

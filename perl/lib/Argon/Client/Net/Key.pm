@@ -1,7 +1,7 @@
 package Argon::Client::Net::Key;
 
 # Owns the search for the cluster key: the option, the environment, the default file. It returns the key of the client's
-# role or dies with a sentence that says what to do. Argon::Client::Net::Dial calls it before each connection.
+# role, or dies with a sentence that names the remedy. Argon::Client::Net::Dial calls it before each connection.
 
 use strict;
 use warnings;
@@ -25,7 +25,7 @@ sub find {
         . " Copy that file to this machine, or give it as key => FILE or in ARGON_KEY.\n";
 }
 
-# By the XDG base directory specification, in which a relative path is no path.
+# By the XDG base directory specification, which ignores relative paths.
 sub default_path {
     return "$ENV{XDG_CONFIG_HOME}/argon/key" if defined $ENV{XDG_CONFIG_HOME} && $ENV{XDG_CONFIG_HOME} =~ m{\A/};
     my $home = defined $ENV{HOME} ? $ENV{HOME} : eval { (getpwuid $<)[7] };
@@ -41,7 +41,7 @@ sub _read {
 
 sub _from_file {
     my ($path, $origin) = @_;
-    # A pipe that nobody writes to must not stop the program.
+    # A pipe without a writer must not block the program.
     sysopen my $handle, $path, Fcntl::O_RDONLY() | Fcntl::O_NONBLOCK()
         or die "The key file $path ($origin) cannot be read: $!.\n";
     my $mode = (stat $handle)[2];
@@ -67,7 +67,7 @@ sub _bare {
 sub _parse {
     my ($text, $origin) = @_;
     my ($scope, $key) = Argon::Protocol::Handshake::parse_key(_bare($text))
-        or die "What $origin holds is no Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits.\n";
+        or die "\u$origin does not hold an Argon key: a key is one line, argon1-SCOPE-64 hexadecimal digits.\n";
     return (Argon::Protocol::Handshake::role_key($key, 'client'), $origin) if $scope eq 'cluster';
     return ($key, $origin) if $scope eq 'client';
     die "The key in $origin is for the role $scope: a client needs a cluster key or one made with `argon key --role client`.\n";

@@ -46,7 +46,7 @@ sub new {
 
 sub handle { return $_[0]{handle} }
 
-# What ended the connection, or undef while it lives.
+# Reason why the connection ended, or undef while it lives.
 sub broken { return $_[0]{broken} }
 
 sub has_output {
@@ -134,7 +134,7 @@ sub read_some {
     return 0;
 }
 
-# What is read while a big payload comes: to the end of the frame that has begun, or a little.
+# Number of bytes to read while a big payload arrives: to the end of the frame that has begun, or a few.
 sub _room_between {
     my ($self) = @_;
     my $missing = length $self->{in} < 4 ? 0 : 4 + unpack('N', $self->{in}) - length $self->{in};

@@ -22,7 +22,7 @@ sub attach {
     return $loop;
 }
 
-# Called by an event loop when the socket or a timer is ready. There is no caller to die to: tasks end as unreachable.
+# Called by an event loop when the socket or a timer is ready. No caller could catch an error: tasks end as unreachable.
 sub tick {
     my ($self) = @_;
     return if $self->{turning} || $self->{closed};
@@ -50,14 +50,14 @@ sub wishes {
     return ($link->handle, $link->has_output ? 1 : 0, $self->next_deadline);
 }
 
-# What is to be watched may have changed.
+# Updates what the event loops watch.
 sub tell_loops {
     my ($self) = @_;
     if ($self->{loops} && !$self->{turning}) { $_->update for @{ $self->{loops} } }
     return;
 }
 
-# Before a handle is closed nobody may watch it any more.
+# Ends the watch of all event loops, before a handle is closed.
 sub release_loops {
     my ($self) = @_;
     if ($self->{loops}) { $_->release for @{ $self->{loops} } }

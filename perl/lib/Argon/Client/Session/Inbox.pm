@@ -23,7 +23,7 @@ my %HANDLER = (
     OUTPUT,    \&Argon::Client::Session::Output::on_output,
     ASK,       \&Argon::Client::Session::ModuleAnswers::on_ask,
     REPLY,     \&_on_reply,
-    GOODBYE,   sub { my ($session, $link, $body) = @_; $link->{broken} ||= 'the manager said goodbye: ' . _field($body, 'reason') },
+    GOODBYE,   sub { my ($session, $link, $body) = @_; $link->{broken} ||= 'the manager closed the connection: ' . _field($body, 'reason') },
     REFUSED,   \&_on_refused,
 );
 
@@ -69,7 +69,7 @@ sub take {
             $task->[TASK_REPORT]  = substr $link->{in}, $begin + OUTCOME_HEAD_BYTES, $meta_length if $meta_length;
             $task->[TASK_PAYLOAD] = substr $link->{in}, $begin + OUTCOME_HEAD_BYTES + $meta_length, $payload_length;
             $task->[TASK_DONE]    = 1;
-            # What was kept to offer it again.
+            # Drop what was kept to offer it again.
             @{$task}[TASK_FRAME, TASK_BLOB] = ();
             @{$task}[TASK_BIG, TASK_SHARED] = () if $#{$task} >= TASK_BIG;
             # Not for one that was not sent on this connection yet, or is collected.
@@ -176,7 +176,7 @@ sub _on_reply {
 
 sub _on_refused {
     my ($session, $link, $body) = @_;
-    # What follows on this connection is refused, too, and says nothing.
+    # All that follows on this connection is refused, too.
     return if $link->{refused};
     my $code = _field($body, 'code');
     # One that is busy may let this client in the next time.

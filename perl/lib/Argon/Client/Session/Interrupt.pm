@@ -11,7 +11,7 @@ use Argon::Client::Session::Lifetime ();
 
 my @NAMES = qw(INT TERM HUP);
 
-# How many wait now; under Coro there may be several.
+# Number of current waits; under Coro there may be several.
 my $waiting = 0;
 
 # By name, what was there before: undef or DEFAULT.
@@ -53,7 +53,7 @@ sub _on_signal {
         next if $session->{on_interrupt} eq 'leave';
         eval { $session->say_goodbye("the client got the signal $name") };
     }
-    # It is blocked until this handler returns.
+    # The signal is blocked until this handler returns.
     $SIG{$name} = 'DEFAULT';
     kill $name => $$;
     return;

@@ -98,7 +98,7 @@ sub end_with_task {
     return;
 }
 
-# Only the word to the manager; whoever waits here is about to end.
+# Only sends GOODBYE; callers that wait here are about to end.
 sub say_goodbye {
     my ($self, $reason) = @_;
     my $link = $self->{link} or return;

@@ -1,7 +1,7 @@
 package Argon::Client::Session::LogRecords;
 
 # Owns the log records of tasks at the client: OUTPUT frames with the descriptor 3 (spec/protocol.md section 7). They go to the
-# program's on_log, else to Log::Any if the program has loaded it, else nowhere. It also knows what a task has to be told for it.
+# program's on_log, else to Log::Any if the program has loaded it, else nowhere. Also owns the request for them in the meta.
 
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use constant DESCRIPTOR => 3;
 
 my %METHOD_FROM = (5 => 'trace', 10 => 'debug', 20 => 'info', 25 => 'notice', 30 => 'warning', 40 => 'error', 50 => 'critical', 55 => 'alert', 60 => 'emergency');
 
-# What a task is to log, in words for its meta: undef for nothing.
+# Words for the meta of a task that name what it logs; undef for nothing.
 sub wanted {
     my ($listener) = @_;
     return 'any warn' if ref $listener;

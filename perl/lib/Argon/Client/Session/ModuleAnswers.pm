@@ -21,7 +21,7 @@ sub on_ask {
     if (ref $question eq 'HASH') {
         ($text, $refusal)
             = ($question->{kind} // q{}) ne 'perl-module' ? (undef, 'this client answers only for Perl modules')
-            : !$session->{remote_modules} ? (undef, 'the client was told not to (remote_modules => 0)')
+            : !$session->{remote_modules} ? (undef, 'the client does not give modules (remote_modules => 0)')
             :                               text_of($question->{name});
     }
     $link->send_frame(ANSWER, $about . (defined $text ? pack('C', ANSWER_YES) . $text : pack('C', ANSWER_NO) . $refusal));
@@ -32,7 +32,7 @@ sub on_ask {
 my %given;
 
 # The text of a module file such as Foo/Bar.pm, with a directive that names the file it came from; or undef and words
-# that say why not.
+# with the reason.
 sub text_of {
     my ($name) = @_;
     return (undef, 'the question names no module') if !defined $name || ref $name;
@@ -52,7 +52,7 @@ sub text_of {
     my $text = do { local $/; readline $handle };
     # Read and compared again: it may have been written meanwhile.
     return (undef, "it has changed: $path is not what this program loaded; start the program again") if (Argon::Code::Ship::OwnModules::loaded($name))[1];
-    # What this module loads may be own modules, too, which the worker has under the same names.
+    # This module may load other own modules, which the worker has under the same names.
     my @own = Argon::Code::Ship::OwnModules::is_own($name) ? Argon::Code::Ship::OwnModules::list() : ();
     my $head = @own ? qq{# line 0 "$path"\n# argon: own modules: @own\n} : qq{# line 1 "$path"\n};
     return (undef, "$path is longer than $TEXT_BYTES_MAX bytes") if length($head) + length $text > $TEXT_BYTES_MAX;

@@ -1,7 +1,7 @@
 package Argon::Client::Session::Reconnect;
 
 # Owns finding a manager: which address next, how long to pause, when to give up. Argon::Client::Session calls try until
-# it returns a link. The first connection of a client fails soon and in words; a lost one is sought for ever, unless
+# it returns a link. The first connection of a client fails soon with an error; a lost one is retried for ever, unless
 # give_up_after bounds it.
 
 use strict;

@@ -68,7 +68,7 @@ sub send_blob {
     return $link->send_frame(BLOB, pack BLOB_HEAD, $hash, $link->add_stream(\$blob->[1]), $length);
 }
 
-# What could not be sent yet. The one entry that is no task stands for OFFERED.
+# Sends what could not be sent before. The one entry that is not a task stands for OFFERED.
 sub send_backlog {
     my ($session, $link) = @_;
     my $backlog = $session->{backlog};
@@ -102,13 +102,13 @@ sub hold_back {
     my $pause = $HOLD_BACK_S * 2**$doublings;
     $pause = $HOLD_BACK_S_MAX if $pause > $HOLD_BACK_S_MAX;
     $task->[TASK_HELD_BACK] = 1;
-    # Unless it was sent on another connection before, nobody has it.
+    # Unless it was sent on another connection before, no peer has it.
     $task->[TASK_SENT_ON] = 0 if !_is_in_doubt($task);
     push @{ $session->{held_back} }, [Time::HiRes::time() + $pause * (0.5 + rand 0.5), $task];
     return 1;
 }
 
-# Those whose time has come join the backlog.
+# Moves the tasks whose pause is over to the backlog.
 sub offer_again {
     my ($session) = @_;
     return if !@{ $session->{held_back} };

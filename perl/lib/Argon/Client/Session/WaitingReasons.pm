@@ -1,7 +1,7 @@
 package Argon::Client::Session::WaitingReasons;
 
 # Owns what a caller that waits longer than two seconds learns: when the manager is asked why nothing comes, and which of the
-# reasons have been told already. What the client knows by itself, a manager that is away or a full queue, it tells without
+# reasons have been reported already. What the client knows by itself, a manager that is away or a full queue, it reports without
 # asking. Argon::Client::Session calls it from its rounds.
 
 use strict;
@@ -15,7 +15,7 @@ use Argon::Client::Session::TaskRecord qw(:all);
 # A variable of the package, so that tests need not wait that long.
 our $FIRST_S = 2;
 my $NEXT_S_MAX = 30;
-# What has been told is told again when outcomes have come meanwhile, but not at once.
+# A reason is reported again after outcomes have arrived, but not at once.
 my $TELL_AGAIN_S = 10;
 
 # A program that is busy needs no word about it; a hook gets these too.
@@ -65,10 +65,10 @@ sub _start {
     return;
 }
 
-# When there is something to do; undef while nobody waits.
+# Time of the next action; undef while no one waits.
 sub at { return $_[0]{at} }
 
-# Asks the manager if that is due, and tells what is known here.
+# Asks the manager if that is due, and reports what is known here.
 sub act {
     my ($self, $session, $now) = @_;
     return if $now < $self->{at};
@@ -84,7 +84,7 @@ sub act {
     my @known = @{ $session->{held_back} } ? _of_rejection($session->{rejected}) : ();
     return $self->_tell(\@known) if $self->{is_unknown};
     my $where = $session->{link}{where};
-    # It has not answered since the last look.
+    # The manager has not answered since the last look.
     return $self->_tell([@known, { code => 'manager_away', message => "the manager at $where does not answer" }])
         if $self->{is_asked};
     $self->{is_asked} = 1;

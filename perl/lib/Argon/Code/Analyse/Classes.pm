@@ -1,6 +1,6 @@
 package Argon::Code::Analyse::Classes;
 
-# What it takes to have a class on another machine: its file, if it has one; if it
+# Owns the plan for a class on another machine: its file, if it has one; if it
 # is written in the script, its subs, parents and overloaded operators.
 
 use strict;
@@ -90,7 +90,7 @@ sub has_entry {
 }
 
 # A package is the script's own when it was not loaded from a module file. A package
-# with subs is judged by them: by where most say they come from would be a guess, so
+# with subs is judged by them: the place of most of them would be a guess, so
 # one sub written outside a module file is enough.
 sub is_of_script {
     my ($package) = @_;
@@ -107,7 +107,7 @@ sub is_of_script {
         my $origin = eval { Argon::Code::Analyse::Origin::of(\&{"${package}::$name"}) } or next;
         next if $origin->{kind} eq 'built in';
         if ($origin->{kind} eq 'module') {
-            # an import says nothing about the package; a sub of its own does
+            # an import proves nothing about the package; a sub of its own does
             next if $origin->{name} ne "${package}::$name";
             # that of a compiled one is guessed from its name
             if (B::svref_2object(\&{"${package}::$name"})->XSUB) { $guess = $origin->{module} }
@@ -122,7 +122,7 @@ sub is_of_script {
     return $is_made && !_names_package($INC{$guess}, $package);
 }
 
-# Whether a module file has such a package in it, beside its own.
+# True if a module file contains such a package besides its own.
 sub _names_package {
     my ($file, $package) = @_;
     open my $in, '<', $file or return 0;

@@ -1,7 +1,7 @@
 package Argon::Code::Analyse::Dependencies;
 
-# What one sub reaches outside itself: captured variables, package variables,
-# other subs, classes, handles. It lists; Shipment decides how each one travels.
+# Lists the dependencies of one sub: captured variables, package variables,
+# other subs, classes, handles. Shipment decides how each one travels.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ my %OF_PERL = map { $_ => 1 } qw(ENV INC SIG STDIN STDOUT STDERR ARGVOUT ENV std
     '@', '!', '&', '`', "'", '+', '-', '1' .. '99', '^W', "\x17", '$', '?', '|', '<', '>', '(', ')', '[', ']',
     '^', '=', '%', ':', '~', '.', '*', '#', "\cL", "\cA", "\cH", "\cN", "\cR", "\cT", "\cV", "\cX", "\cO", "\cS";
 
-# What the last successful match left.
+# Variables of the last successful match.
 my %OF_MATCH = map { $_ => 1 } '&', '`', "'", '+', '-', '1' .. '99';
 
 # Variables of perl that an operation reads without naming them.
@@ -31,7 +31,7 @@ my %READS_SETTING = (
     (map { $_ => ['/'] } qw(readline chomp schomp)),
 );
 
-# Those that work on $_ if nothing is given to them; the others name it.
+# Operations that work on $_ without an operand; all others name it.
 my %MATCHES = map { $_ => 1 } qw(match subst trans transr);
 
 # { captures => [{ name, index }], globs => { "Pkg::name" => { SLOT => 1 } },
@@ -145,7 +145,7 @@ sub _operations {
             $found->{has_match} ||= $name !~ /\Atrans/;
             $found->{globs}{'main::_'}{SCALAR} = 1 if !($op->flags & B::OPf_STACKED()) && !$op->targ && !$is_local->{$$op};
         }
-        # What is called may evaluate something itself.
+        # A called sub may evaluate text itself.
         elsif ($name =~ /\A(?:entertry|entersub|require|dofile)\z/) {
             $found->{has_eval} = 1;
             $found->{loads} ||= $name eq 'require';

@@ -5,7 +5,7 @@ package Argon::Code::Analyse::Fingerprint;
 # do the same. The sender compares a sub with what its own text compiles to; this
 # is what makes "right or loud" true whatever the text generator gets wrong.
 #
-# It knows the differences that mean nothing, and allows no others.
+# Ignores the differences that mean nothing, and no others.
 
 use strict;
 use warnings;
@@ -139,7 +139,7 @@ sub _op {
     return;
 }
 
-# Whether my or local stands in a block itself.
+# True if "my" or "local" stands in the block itself.
 sub _has_own_variables {
     my ($op) = @_;
     my @todo = Argon::Code::Analyse::Optree::kids($op);
@@ -234,7 +234,7 @@ sub _detail {
     return join ' ', @detail;
 }
 
-# Whether the target of an operation is a variable of the author's, and not a
+# True if the target of an operation is a variable of the author's, and not a
 # nameless place for its result.
 sub _names_variable {
     my ($op) = @_;
@@ -319,7 +319,7 @@ sub _is_of_run_time {
     return !($op->pmflags & B::PMf_KEEP()) && grep { $_->name eq 'regcomp' } Argon::Code::Analyse::Optree::kids($op);
 }
 
-# Flags of a match that running it sets, or that only say how it was written.
+# Flags of a match that running it sets, or that only record how it was written.
 sub _pm_runtime {
     return (B->can('PMf_USED') ? B::PMf_USED() : 0) | (B->can('PMf_ONCE') ? 0 : 0);
 }

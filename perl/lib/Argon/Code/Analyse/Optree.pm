@@ -3,9 +3,9 @@ package Argon::Code::Analyse::Optree;
 # Reads compiled code: walks the operations of one sub and answers what each of
 # them holds (a glob, a constant, a variable of the pad).
 #
-# It owns the knowledge of how perl lays out its op tree, through B and nothing
-# else. It decides nothing: Dependencies asks it what a sub needs, Fingerprint whether
-# two subs are the same.
+# Owns the knowledge of how perl lays out its op tree, through B and nothing
+# else. Decides nothing: Dependencies finds the needs of a sub with it, Fingerprint compares
+# two subs with it.
 
 use strict;
 use warnings;
@@ -105,7 +105,7 @@ sub first_statement {
     return $found;
 }
 
-# What a multideref operation ($x->{a}[1] in one step) touches, in order, as
+# Lists what a multideref operation ($x->{a}[1] in one step) touches, in order, as
 # [kind, value]: action, lexical (pad index), glob, constant.
 sub multideref_items {
     my ($cv, $op) = @_;

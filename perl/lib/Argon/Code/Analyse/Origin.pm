@@ -1,6 +1,6 @@
 package Argon::Code::Analyse::Origin;
 
-# Where a sub comes from: a module file that a worker can load by itself, perl
+# Finds the origin of a sub: a module file that a worker can load by itself, perl
 # itself, or the script (also: evals, generated code), whose subs travel by value.
 
 use strict;
@@ -56,12 +56,12 @@ sub _was_written_in {
     return $file eq $module;
 }
 
-# Whether a module file is part of perl's own library.
+# True if a module file is part of perl's own library.
 sub is_core {
     my ($module) = @_;
     my $path = $INC{$module};
     return 0 unless defined $path;
-    # Debian has some of it in a folder beside.
+    # Debian keeps some of it in a folder next to it.
     my $base = defined $Config::Config{archlibexp} ? $Config::Config{archlibexp} =~ s{/[^/]+/[^/]+\z}{/perl-base}r : undef;
     for my $folder (@Config::Config{qw(privlibexp archlibexp)}, $base) {
         return 1 if defined $folder && index($path, "$folder/") == 0;
@@ -83,7 +83,7 @@ sub module_of_package {
     my ($package) = @_;
     (my $own = "$package.pm") =~ s{::}{/}g;
     return $own if is_genuine($own);
-    # A package inside another module's file: its subs tell which.
+    # A package inside another module's file: its subs name the file.
     no strict 'refs';
     my $stash = \%{"${package}::"};
     for my $name (sort keys %$stash) {
@@ -103,7 +103,7 @@ sub module_of_package {
     return;
 }
 
-# Whether %INC names a real file of that name. Some modules enter classes which were
+# True if %INC names a real file of that name. Some modules enter classes which were
 # written elsewhere into %INC.
 sub is_genuine {
     my ($module) = @_;

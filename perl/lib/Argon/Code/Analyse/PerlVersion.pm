@@ -1,6 +1,6 @@
 package Argon::Code::Analyse::PerlVersion;
 
-# What differs between the versions of perl, for the sending half: every test of
+# Owns the differences between versions of perl for the sending half: every test of
 # $] that concerns reading code belongs here. (The receiving half has its own few
 # lines in Argon::Code::Receive, because it travels inside the runner.)
 
@@ -14,7 +14,7 @@ use Argon::Code::Refusal ();
 # Since perl 5.16 features live in the hint hash unless a whole bundle is on.
 use constant FEATURES_IN_HINT_HASH => 1;
 
-# The bits of a compiled pattern that say how it was written (its modifiers, its character set, whether it stands in
+# Bits of a compiled pattern that record how it was written (its modifiers, its character set, whether it stands in
 # split). The others follow from these and from the text, or change while the pattern is used.
 use constant PATTERN_FLAGS => 0x0fff;
 

@@ -32,7 +32,7 @@ my %IS_HARMLESS = map { $_ => 1 } qw(
     srefgen refgen ref reftype refaddr blessed is_bool defined runcv time localtime gmtime
 );
 
-# Those that must be looked at more closely.
+# Operations that are harmless under a condition.
 my %IS_HARMLESS_IF = (
     const      => \&_is_plain_constant,
     anoncode   => \&_is_inner_sub_contained,
@@ -57,7 +57,7 @@ my %IS_OF_PERL = map { $_ => 1 } qw(ENV INC SIG ARGV ARGVOUT STDIN STDOUT STDERR
 
 sub is_harmless { return $IS_HARMLESS{ $_[0] } }
 
-# Whether the shipment, just built, is contained.
+# True if a shipment that was just built is pure.
 sub is_contained {
     my ($shipment) = @_;
     return 0 if grep { %{ $shipment->{$_} } } qw(modules class_modules alias variables undefined refused);
@@ -111,7 +111,7 @@ sub _names_sub {
     return $op->name eq 'gv';
 }
 
-# Under "strict refs" a string is no name of a variable.
+# Under "strict refs" a string is not the name of a variable.
 sub _has_no_symbolic_name {
     my ($known, $cv, $op) = @_;
     return $op->first->name eq 'gv' || _is_strict($op);

@@ -12,7 +12,7 @@ use Argon::Code::Analyse::Optree ();
 
 my %IS_RANGE = map { $_ => 1 } qw(range flip flop);
 
-# Whether one of the units of a shipment keeps something.
+# True if one of the units of a shipment keeps state.
 sub is_kept {
     my ($shipment) = @_;
     my %seen;
@@ -31,7 +31,7 @@ sub _keeps {
     return $is_kept;
 }
 
-# Whether the operation itself remembers something when it has run.
+# True if the operation itself keeps state after it has run.
 sub keeps_state {
     my ($cv, $op, $parent) = @_;
     my $name = $op->name;

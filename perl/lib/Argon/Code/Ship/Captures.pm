@@ -67,7 +67,7 @@ sub filled {
     );
 }
 
-# What a package variable is tied to, if anything.
+# Returns the object that a package variable is tied to, if any.
 sub _tied {
     my ($kind, $name) = @_;
     no strict 'refs';
@@ -103,7 +103,7 @@ sub _add {
 
 sub number_of_global { return $_[0]{number_of_global}{"$_[1] $_[2]"} }
 
-# Whether only methods need it, which may never be called.
+# True if only methods need it, which may never be called.
 sub is_optional { return $_[0]{slots}[ $_[1] ]{optional} }
 
 sub name_of { return $_[0]{slots}[ $_[1] ]{name} }
@@ -128,7 +128,7 @@ sub settle {
     return;
 }
 
-# What travels for the closure $code right now; undef if nothing does. Plain scalars
+# Returns the values that travel for the closure $code now; undef if there are none. Plain scalars
 # travel as bare values, which is fast, unless something travels with them that may
 # hold another closure over the same variable.
 sub fetch {
@@ -208,7 +208,7 @@ sub new {
     return $self;
 }
 
-# What travels: the variable, or an empty one with the reason.
+# Returns what is sent: the variable, or an empty one with the reason.
 sub place { return $_[0]{left_out} || $_[0]{place} }
 
 sub name { return $_[0]{name} }

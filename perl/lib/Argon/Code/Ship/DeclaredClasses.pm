@@ -34,7 +34,7 @@ my %DECLARES = map { $_ => 1 } qw(
     method method_named method_super method_redir introcv clonecv padcv padanycv sassign once caller
 );
 
-# What was found out once.
+# Results of earlier trials.
 my %known;    # by class: [fingerprint, { name, digest, text }]
 
 # Adds a class to a shipment, behind what it needs.
@@ -63,7 +63,7 @@ sub _text_of {
     my $answer = _try($class, $needed, map {"$opening$_\n"} @texts);
     my ($number, $got) = $answer =~ /^argon-class (\d+) (\w+)$/m;
     $answer =~ s/, <\$in> \w+ \d+//g;
-    _refuse($class, $maker, 'its text does not compile by itself: ' . (($answer =~ s/\s+\z//r) || 'the trial said nothing')) if !defined $number;
+    _refuse($class, $maker, 'its text does not compile by itself: ' . (($answer =~ s/\s+\z//r) || 'the trial printed nothing')) if !defined $number;
     _refuse($class, $maker, 'declared anew from its text it is not the same') if $got ne $fingerprint;
     my $text = "$opening$texts[$number]\n";
     my $declared = { name => $class, text => $text, fresh => _has_state($class), digest => Digest::SHA::sha256_hex(utf8::is_utf8($text) ? Storable::freeze(\$text) : $text) };
@@ -98,7 +98,7 @@ sub _is_own {
     return $origin->{kind} eq 'value' && !defined $origin->{module} && $start && -f $start->file;
 }
 
-# What a class is: its parents, the names of its subs, the operations of those written in the script, the values that they
+# Fingerprint of a class: its parents, the names of its subs, the operations of those written in the script, the values that they
 # captured and those of its variables.
 sub fingerprint {
     my ($class) = @_;
@@ -191,7 +191,7 @@ sub _source {
     return utf8::decode($source) ? $source : undef;
 }
 
-# Declares the class in a new process from the first of the texts that compiles. What that process says.
+# Declares the class in a new process from the first of the texts that compiles. Returns the output of that process.
 sub _try {
     my ($class, $needed, @texts) = @_;
     require File::Temp;
@@ -250,7 +250,7 @@ sub trial {
     return;
 }
 
-# What a block does besides giving values to variables and calling subs of modules, as "has" and "extends" are: to try it, here
+# Names what a block does besides giving values to variables and calling subs of modules, as "has" and "extends" are: to try it, here
 # or on a worker, would do that again.
 sub _does_more {
     my ($class, $cv) = @_;

@@ -24,7 +24,7 @@ sub new {
     return bless { text => $text }, $class;
 }
 
-# Whether the last thing in the text can be a sub. The text is not run here to find out.
+# True if the last expression of the text can be a sub. The text is not run to find out.
 my %CAN_BE_SUB = map { $_ => 1 } qw(refgen srefgen anoncode entersub padsv gvsv rv2sv cond_expr and or dor helem aelem multideref sassign leavetry entereval);
 
 sub _may_give_sub {

@@ -72,7 +72,7 @@ sub _build {
         $self->{units}[0]{path} = [];
     }
     $self->add_class($_, 1) for @{ $options{classes} || [] };
-    # What the sub itself needs, then methods that may never be called, and what only these need.
+    # First the needs of the sub itself, then methods that may never be called, and their needs.
     while (my $unit = shift @{ $self->{todo} } || shift @{ $self->{later} }) {
         next if $unit->{is_described}++;
         $self->{is_optional} = $unit->{optional};
@@ -99,7 +99,7 @@ sub outer_match { return !$_[0]{has_match} && $_[0]{reads_match} }
 # The same of "$@", for code that evaluates nothing itself and calls nothing that may.
 sub outer_error { return !$_[0]{has_eval} && $_[0]{reads_error} }
 
-# Whether it is always the same: it captures nothing, and calls nothing that could be redefined.
+# True if the shipment is always the same: it captures nothing, and calls nothing that could be redefined.
 sub is_constant { return !$_[0]{slots}->count && !$_[0]{loads} && !@{ $_[0]{own} } && !%{ $_[0]{named} } && !$_[0]->outer_match && !$_[0]->outer_error }
 
 # The captured values of this closure right now; $whole: as references to the variables.
@@ -108,13 +108,13 @@ sub captures {
     my $captures = $self->{slots}->fetch($code, $whole);
     my $address = Scalar::Util::refaddr($code);
     if ($self->{has_state} && defined $address && grep { ref eq 'REF' && Scalar::Util::refaddr($$_) == $address } @{ $captures || [] }) {
-        # It would arrive twice: as itself, and as the value of what it captured.
+        # The sub would arrive twice: as itself, and as the value of the captured variable.
         Argon::Code::Refusal->throw('it has state variables and captures itself', 'call it by __SUB__ instead');
     }
     return $captures;
 }
 
-# Whether every named sub in the text is still the one that was read.
+# True if every named sub in the text is still the one that was read.
 sub is_current {
     my ($self) = @_;
     my $named = $self->{named};
@@ -170,8 +170,8 @@ sub _describe {
     die $refusal unless ref $refusal && $refusal->isa('Argon::Code::Refusal');
     $refusal->at(Argon::Code::Write::Verification::place($cv));
     die $refusal unless $unit->{optional};
-    # A method that nobody may ever call must not stop the rest of its class; if it
-    # is called, it says why it is not there.
+    # A method that may never be called must not stop the rest of its class; if it
+    # is called, it dies with the reason.
     $unit->{text} = 'sub { die ' . B::perlstring($refusal->sentence . "\n") . ' }';
     $unit->{unverified} = 1;
     $unit->{needs}      = {};
@@ -233,7 +233,7 @@ sub _opening {
         ($start ? '#line ' . $start->line . ' "' . $start->file . '"' : ()));
 }
 
-# What the op tree does not give back at all may still stand in the file.
+# The file may have the source that the op tree does not give back.
 sub _unreadable {
     my ($self, $unit, $why) = @_;
     my $start = ${ $unit->{cv}->ROOT } ? Argon::Code::Analyse::Optree::first_statement($unit->{cv}) : undef;

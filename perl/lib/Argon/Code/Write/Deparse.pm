@@ -4,7 +4,7 @@ package Argon::Code::Write::Deparse;
 # signatures, pragmas written portably, constants that are references or have two
 # faces (a number and a string at once), numbers to the last bit.
 #
-# It only writes text. Verification decides whether the text means the same.
+# Only writes text. Verification decides whether the text means the same.
 
 use strict;
 use warnings;
@@ -37,7 +37,7 @@ sub text_of {
         $state = Argon::Code::Analyse::Pragma::of($start);
         $self->_adopt($start, $state);
     }
-    # Where the sub stands; its first statement may be in another package already.
+    # Package of the sub; its first statement may be in another package already.
     $self->{curstash} = $cv->STASH->isa('B::HV') ? $cv->STASH->NAME : $start ? $start->stashpv : 'main';
     my $package = $self->{curstash};
     local $self->{in_coderef2text} = 1;
@@ -109,7 +109,7 @@ sub pp_leave {
     return $text;
 }
 
-# "unless ... else" is compiled to the branches of "if ... else" in the other order. They can be told apart: the block after
+# "unless ... else" is compiled to the branches of "if ... else" in the other order. They differ: the block after
 # "else" always has a scope of its own, the first one only if it declares something; and only a last branch is a chain.
 sub pp_rv2av {
     my ($self, $op, $cx) = @_;
@@ -179,7 +179,7 @@ sub _logical {
 # In a string the digits of "$1" must end where they end, and so must the name before a bracket.
 sub _ended { return $_[1] =~ /\A[\d\[\{^]/ ? $_[0] =~ s/([\$\@])(\d+)\z/$1\{$2}/r : $_[0] }
 
-# Whether a variable declared in a condition is seen after the statement, as that of "open my $f, ... or do {...}" is and
+# True if a variable declared in a condition is visible after the statement, as that of "open my $f, ... or do {...}" is and
 # that of "unless (open my $f, ...) {...}" is not.
 sub _declares_for_later {
     my ($self, $condition, $statement) = @_;
@@ -212,8 +212,8 @@ sub dquote {
     return $op->name eq 'scalar' ? "scalar($text)" : $text;
 }
 
-# What follows a block inside a statement belongs to the statement's line, but stands
-# below the lines of the block: says so again after every block. (In the parent's
+# Text behind a block inside a statement belongs to the statement's line, but stands
+# below the lines of the block: repeats the line number after every block. (In the parent's
 # text a tab opens a block and a backspace closes one.)
 sub _lines_after_blocks {
     my ($text) = @_;
@@ -320,7 +320,7 @@ sub has_two_faces {
     return !(defined $string && $string eq "$number");
 }
 
-# Whether two constants stand side by side in a chain of concatenations.
+# True if two constants are adjacent in a chain of concatenations.
 sub _has_neighbours {
     my ($op) = @_;
     while ($op->name eq 'concat') {

@@ -1,6 +1,6 @@
 package Argon::Code::Write::Frame;
 
-# What stands around the subs of a text that is compiled here: the frame. Code of the caller's is compiled while it is made
+# Owns the frame: the text around the subs of a text that is compiled here. Code of the caller's is compiled while it is made
 # ready, and never run. A frame must be run to get at its subs, so it is run only when it is proven to be the one that Argon
 # wrote: its operations are those of the same frame with empty subs in it.
 
@@ -39,17 +39,17 @@ sub only_sub {
     return $factory->();
 }
 
-# Whether the text of a sub that perl gave back compiles where it stands.
+# True if the text of a sub that perl gave back compiles in its frame.
 sub compiles { return defined _compiled(around(@_)) }
 
-# Whether two factories do the same, apart from the subs that they make.
+# True if two factories do the same, apart from the subs that they make.
 sub is_same {
     my ($one, $other) = @_;
     my ($left, $right) = map { join "\n", @{ Argon::Code::Analyse::Fingerprint::frame_lines(B::svref_2object($_)) } } $one, $other;
     return $left eq $right;
 }
 
-# Whether the text compiles, but for the mistake in it, and runs nothing while it does. Perl says it itself: it refuses to
+# True if the text compiles, apart from the mistake in it, and runs nothing while it does. Perl itself shows it: it refuses to
 # run a BEGIN block, or to load a module, once an error was found.
 sub _is_quiet {
     my ($text) = @_;

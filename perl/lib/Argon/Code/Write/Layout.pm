@@ -1,6 +1,6 @@
 package Argon::Code::Write::Layout;
 
-# How the text of a shipment is laid out: a head which tells the receiver what to load
+# Owns the layout of the text of a shipment: a head with what the receiver has to load
 # and which names to make known before it parses, and a body which is one expression,
 # the factory. The receiver's side of it is Argon::Code::Receive.
 
@@ -54,7 +54,7 @@ sub body {
         declared  => [ map { _declared($_, 'fresh') } @{ $shipment->{declared} } ],
     );
     my @what = ('subs => \@argon_sub', 'cells => $argon_cell', map { @{ $what{$_} } ? "$_ => " . _list(@{ $what{$_} }) : () } qw(declared undefined alias variables globals needs names classes));
-    # Where there is nothing to install, only the sender wants to see the subs.
+    # With nothing to install, only the sender needs the subs.
     my $when = @what > 2 ? q{} : ' if $Argon::Code::Receive::CHECKING';
     $text .= qq{#line 1 "Argon shipment"\n};
     $text .= 'Argon::Code::Receive::install(' . join(', ', @what) . ")$when;\n";

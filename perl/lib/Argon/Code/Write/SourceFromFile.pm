@@ -3,7 +3,7 @@ package Argon::Code::Write::SourceFromFile;
 # The text of a sub as its author wrote it, found in its file: for what the op tree cannot give back. Where a sub begins and
 # ends is only guessed. A guess is compiled, never run. What is taken must be exactly one sub, and must compile, in the
 # place where it will stand, to the same operations as the sub itself, so a wrong guess, or a file that was changed
-# meanwhile, is no more than a guess too many.
+# meanwhile, only costs a guess.
 
 use strict;
 use warnings;
@@ -21,8 +21,8 @@ use constant {
     FILE_BYTES => 4_194_304,
 };
 
-# What would be defined for good each time that the text is compiled. (What would run is found by perl's own parser, see
-# Argon::Code::Write::Frame.) Words in strings are taken for it, too, which is no more than a candidate less.
+# Matches what compiling the text would define for good. (What it would run is found by perl's own parser, see
+# Argon::Code::Write::Frame.) Words in strings match, too, which only costs a candidate.
 my $GAP = qr/(?:\s|#[^\n]*\n)+/;
 my $DEFINES = qr/
     \b(?:my|state)$GAP\bsub$GAP (*SKIP)(*FAIL)
@@ -46,7 +46,7 @@ sub give {
     return 0;
 }
 
-# Whether the unit compiles as it is: to find out which one of a shipment does not.
+# True if the unit compiles as it is: finds the one of a shipment that does not.
 sub compiles {
     my ($shipment, $unit) = @_;
     return 1 if !defined $unit->{text} || $unit->{text} !~ m{\Asub };

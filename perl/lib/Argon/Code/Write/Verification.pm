@@ -1,7 +1,7 @@
 package Argon::Code::Write::Verification;
 
 # The proof of a shipment: its text is compiled again at the client, and every sub in it compared with its original.
-# What is not the same is refused before anything is sent.
+# A difference is refused before anything is sent.
 
 use strict;
 use warnings;
@@ -64,7 +64,7 @@ sub _refuse {
     die $refusal->at(place($unit->{cv}))->of_text(${ $unit->{cv} });
 }
 
-# Where a sub stands, for a refusal.
+# Describes a sub and its place, for a refusal.
 sub place {
     my ($cv) = @_;
     my $start = ${ $cv->ROOT } ? Argon::Code::Analyse::Optree::first_statement($cv) : undef;

@@ -57,7 +57,7 @@ sub build {
             push @weak, [$slot, $target] if $is_weak;
         }
     }
-    # What was left out is known as such when a class is put in place; objects are blessed after that.
+    # Mark what was left out before a class is put in place; objects are blessed after that.
     for my $number (grep { ($nodes->[$_][1] // q{}) eq 'Argon::Code::Missing' } 0 .. $#$nodes) { bless $built[$number], 'Argon::Code::Missing' }
     my @factories = map { Argon::Code::receive($_) } @$texts;
     for my $class (sort keys %$classes) {
@@ -95,7 +95,7 @@ sub build {
     return $built[0];
 }
 
-# Whether a node is made only when the classes are there; until then references to it wait.
+# True if a node is made only when the classes are there; until then references to it wait.
 sub _comes_late {
     my ($node) = @_;
     return $node->[0] eq 'C' || $node->[0] eq 'K' && $node->[2][0] eq 'ATTACH';
