@@ -41,7 +41,7 @@ sub start {
     $self->{claims} = Argon::Runner::LeasePipe->new($self->{socket}, scalar($leases // Argon::Runner::LeasePipe::inherited()));
     Argon::Runner::Library->install($self->{modules});
     $self->{modules}->install;
-    # Results are data. Only values for other tasks bring code along.
+    # The receiver of a result has its classes: only values for other tasks bring them along.
     { no warnings 'once'; $Argon::Data::Graph::IS_IN_RUNNER = 1 }
     delete $ENV{ARGON_NO_REMOTE_MODULES};
     @ARGV = ();

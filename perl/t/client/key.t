@@ -61,9 +61,9 @@ sub holding {
 }
 is(holding($_), 'found', 'white space and a byte order mark around the key are ignored')
     for "$line\r\n", "\n  $line \n\n", "\xEF\xBB\xBF$line\r\n";
-like(holding("$line\n$line\n"), qr/is no Argon key/, 'two keys are none');
+like(holding("$line\n$line\n"), qr/does not hold an Argon key/, 'two keys are none');
 like(holding("\n"),              qr/is empty/,           'an empty file is called empty');
-like(holding("\0" x 100_000),    qr/is no Argon key/, 'another file is no key');
+like(holding("\0" x 100_000),    qr/does not hold an Argon key/, 'another file is no key');
 unlink $path;
 require POSIX;
 POSIX::mkfifo($path, oct '600') or die $!;

@@ -21,7 +21,8 @@ use Argon::Data::Locked ();
 
 # re::is_regexp and re::regexp_pattern are part of perl itself; re.pm is not needed.
 
-# True in a runner: then only lists that may hold shared values, which go to other tasks, bring code and classes along.
+# True in a runner: there only lists that may hold shared values, which go to other tasks, bring classes along. The receiver of
+# a result has the classes.
 our $IS_IN_RUNNER = 0;
 
 # The graph of a list: { nodes, classes, texts }. Dies with an object that has a sentence.
@@ -198,8 +199,6 @@ sub _class {
 
 sub _code {
     my ($self, $number, $code, $class) = @_;
-    $IS_IN_RUNNER && !$self->{shared}
-        and $self->_refuse($number, 'a code reference', 'a task cannot send code back; return data');
     require Argon::Code;
     my $shipped = eval { Argon::Code::shipped($code) };
     if (!$shipped) {
