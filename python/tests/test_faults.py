@@ -102,7 +102,7 @@ def test_nobody_there_is_told_soon_and_in_words(tmp_path: Any) -> None:
     [
         ("argon1-cluster-" + "0" * 64, "does not open the manager"),
         ("argon1-worker-" + "0" * 64, "role worker"),
-        ("nonsense", "no Argon key"),
+        ("nonsense", "not an Argon key"),
     ],
 )
 def test_a_wrong_key_is_told_in_words(cluster: Cluster, tmp_path: Any, text: str, sentence: str) -> None:

@@ -183,7 +183,7 @@ class _TaskFuture(asyncio.Future[Any]):
     _lends = False
 
     def when_done(self, callback: Callable[[Any], Any]) -> None:
-        """A callback of ours, by which nobody waits."""
+        """Adds a callback of this package, which is not a wait."""
         super().add_done_callback(callback)
 
     def add_done_callback(self, fn: Callable[[Any], object], *, context: contextvars.Context | None = None) -> None:
@@ -222,14 +222,14 @@ class _Outcomes:
         for task, future in futures.items():
             handover.end_after_fork(future, task, _id_of if future.wants_id else None)
             if not future.cancelled():
-                future.exception()  # it was looked at: a child that does not want it is not warned
+                future.exception()  # read, so that asyncio does not warn of it
 
     def put(self, task: Deferred[Any]) -> None:
         """Called on the client's own thread."""
         self._ended.append(task)
         if not self._is_due:
             self._is_due = True
-            # The loop may be closed already: then nobody waits any more.
+            # The loop may be closed already; then no coroutine waits.
             with contextlib.suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(self._hand_out)
 
@@ -281,7 +281,7 @@ def _cancel_task(future: Any) -> None:
     if not future.done():
         future.cancel()
     elif not future.cancelled():
-        future.exception()  # it was looked at: nobody is warned of it
+        future.exception()  # read, so that asyncio does not warn of it
 
 
 async def _iterated(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

@@ -53,7 +53,7 @@ class Client:
     text as "90s", "5m" or "1h30m". With `remote_modules=False` the text of this program's
     modules is never given to tasks that lack them.
 
-    A client that has waited for 2 seconds without an outcome is told why (no worker, none with this Python, the queue
+    A client that has waited for 2 seconds without an outcome reports why (no worker, none with this Python, the queue
     full, no manager …), each reason once: `on_waiting` gets it as a dict with code, message, runtime and tasks. By
     default it is a warning of the logger "argon"; None silences it. All other options are those of `with_options`.
 

@@ -40,7 +40,7 @@ class Deferred(Task, Generic[T]):
         future: asyncio.Future[T] = loop.create_future()
 
         def hand_over(_: Any) -> None:
-            # The loop may be closed already: then nobody waits any more.
+            # The loop may be closed already; then no coroutine waits.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_end_unless_done, future, self)
 

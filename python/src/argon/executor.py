@@ -34,7 +34,7 @@ __all__ = ["Executor", "ExecutorFuture"]
 
 T = TypeVar("T")
 
-# Beside those that run, as many tasks are handed over as take about so long.
+# Next to those that run, tasks for about this time are handed over.
 AHEAD_S = 0.1
 AHEAD_MAX = 512
 # Tasks handed over while no worker is known.
@@ -81,7 +81,7 @@ class Executor(concurrent.futures.Executor):
             raise ValueError(f"max_workers must be a whole number greater than 0, not {max_workers!r}")
         if initializer is not None or initargs:
             raise OptionError(
-                "Executor: there is no initializer, because runners come and go. Put what is dear "
+                "Executor: there is no initializer, because runners come and go. Put what is expensive "
                 "to make into a function of a module behind functools.lru_cache, or hand over a value with client.share"
             )
         self._client = Client(address, **options)
@@ -168,7 +168,7 @@ class Executor(concurrent.futures.Executor):
     ) -> Iterator[T]:
         """As the built-in `map`, with calls in parallel and results in order.
 
-        `chunksize` calls travel together as one task. With `buffersize` at most so many chunks are submitted whose
+        `chunksize` calls travel together as one task. With `buffersize` at most that number of chunks are submitted whose
         results were not yielded yet; without it all are at once, as in the standard library. What an iterable raises
         comes behind the results of what it gave before.
         """
@@ -185,7 +185,7 @@ class Executor(concurrent.futures.Executor):
         return itertools.chain.from_iterable(in_order.results(futures, until, buffersize))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes no more calls. Waits for those that were submitted and their callbacks, unless told otherwise.
+        """Takes no more calls. Waits for those that were submitted and their callbacks, unless `wait` is False.
 
         It does not wait in a signal handler that interrupted `submit`, which goes on only after it; nor in a callback
         for the other callbacks. What was submitted goes on there, as with `wait=False`.
@@ -333,7 +333,7 @@ class Executor(concurrent.futures.Executor):
             self._go_on()
 
     def _dropped(self, future: ExecutorFuture[Any]) -> None:
-        """A future was cancelled while it waited here: tells those who wait for it."""
+        """A future was cancelled while it waited here: wakes those who wait for it."""
         with self._lock:
             with contextlib.suppress(ValueError):
                 self._waiting.remove(future)

@@ -52,9 +52,9 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._given = client
         self._make: Callable[[], Client] = lambda: Client(address, **options)
         self._client: Client | None = None
-        # Batches whose outcome joblib still wants, and what it gave to be told.
+        # Batches whose outcome joblib still wants, with the callback of each.
         self._under_way: dict[Deferred[Any], Any] = {}
-        # Held while joblib is told of one.
+        # Held while joblib is called back.
         self._telling = threading.RLock()
         self._parallels: weakref.WeakSet[Any] = weakref.WeakSet()
         self.parallel: Any = None
@@ -77,7 +77,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         joblib keeps batches that it had made ready, and a batch that ended late passes for one of the next call.
         """
         for parallel in list(self._parallels):
-            # Which of them calls is not told: the one that has begun and has not come past this.
+            # joblib does not pass which of them calls: it is the one that has begun and has not come past this.
             if getattr(parallel, "_running", False) and not getattr(parallel, "_calling", False):
                 self._start_afresh(parallel)
 
@@ -109,7 +109,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._under_way[task] = callback
         # joblib waits for it by looking again and again.
         session.lending.begin()
-        # joblib takes the next calls from the caller's iterator when it is told, and that may block.
+        # When it is called back, joblib takes the next calls from the caller's iterator, which may block.
         session.offer(task, callback=lambda one: session.callbacks.call(self._tell, (callback, one), "joblib"))
         return task
 

@@ -91,11 +91,11 @@ def test_errors_tell_class_message_traceback_and_where(runner):
 
 def test_code_that_cannot_be_read_fails_the_task_and_not_the_runner(runner):
     args = b"".join(shipping.dumps_call((), {})[0])
-    assert "no bundle" in runner.task({}, args, [b"garbage"]).failure["message"]
+    assert "not a bundle" in runner.task({}, args, [b"garbage"]).failure["message"]
     assert runner.task(b"{", args).failure["message"].startswith("the meta of the task cannot be read")
-    assert runner.task(b"[]", args).failure["message"] == "the meta of the task is no object"
+    assert runner.task(b"[]", args).failure["message"] == "the meta of the task is not an object"
     assert runner.task({}, args).failure["message"] == "the task names no code and no function"
-    assert "no bundle" in runner.task({"call": "math:sqrt"}, b"").failure["message"]
+    assert "not a bundle" in runner.task({"call": "math:sqrt"}, b"").failure["message"]
     assert runner.call(len, [1]) == 1
 
 
@@ -116,7 +116,7 @@ def test_names_find_functions_for_other_languages(runner):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("sqrt", "'sqrt' is no name of a function: write it as 'package.module:function'"),
+        ("sqrt", "'sqrt' is not the name of a function: write it as 'package.module:function'"),
         (":sqrt", "the task names a function without its module"),
         ("math:nothing", "there is no function math:nothing: math has no 'nothing'"),
         ("math.pi", "math.pi cannot be called: it is of type float"),

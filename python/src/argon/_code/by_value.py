@@ -163,7 +163,7 @@ def _with_file(value: types.CodeType, reduced: Any) -> Any:
     if _NO_FILE not in arguments:
         return reduced
     at = arguments.index(_NO_FILE)
-    # A copy, so that the pickle is the same whoever else has that string.
+    # A copy: the pickle does not depend on other references to that string.
     return make, (*arguments[:at], "".join(value.co_filename), *arguments[at + 1 :])
 
 

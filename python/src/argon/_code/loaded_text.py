@@ -35,7 +35,7 @@ _BEGAN = _process_began()
 
 
 def is_text_of(module: types.ModuleType, text: str, file: str) -> bool:
-    """True if the module was made of this text, as far as can be told."""
+    """True if the module was made of this text, as far as can be seen."""
     try:
         status = os.stat(file)
         if max(status.st_mtime, status.st_ctime) < _BEGAN:
@@ -48,7 +48,7 @@ def is_text_of(module: types.ModuleType, text: str, file: str) -> bool:
 
 
 def _is_compiled(module: types.ModuleType, status: os.stat_result) -> bool:
-    """True if the compiled text beside the file was made of the file as it is now."""
+    """True if the compiled text next to the file was made of the file as it is now."""
     cached = getattr(module.__spec__, "cached", None)
     try:
         with open(cached or "", "rb") as compiled:

@@ -1,7 +1,7 @@
 """The text of this program's modules, for workers that lack them.
 
 Owns the answers to ``{"kind":"python-module"}`` (``spec/runner.md``, section 5): pure Python only, found as this
-program would find it, without importing anything. Also tells when a module that was given away has been loaded again
+program would find it, without importing anything. Also notices that a module that was given away has been loaded again
 since.
 """
 

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional, Union
 
     Buffer = Union[bytes, bytearray, memoryview]
-    #: Tells the hash of a shared value's blob for its handle, and None for every other object.
+    #: Returns the hash of a shared value's blob for its handle, and None for every other object.
     Shared = Callable[[object], Optional[bytes]]
     #: Gives the shared value whose blob has this hash.
     Lookup = Callable[[bytes], object]
 
 __all__ = ["CannotTravel", "aside", "dumps", "is_one_part", "joined", "loads", "plain", "split"]
 
-#: ``bytes`` from this size on travel beside the pickle instead of being copied into it.
+#: ``bytes`` from this size on travel next to the pickle instead of being copied into it.
 ASIDE_BYTES_MIN = 64 << 10
 #: Where the first buffer begins is a multiple of this, so that arrays in it lie well.
 ALIGNMENT = 16
@@ -72,7 +72,7 @@ def plain(value: object) -> list[Buffer] | None:
     file = io.BytesIO()
     try:
         _Plain(file, _PROTOCOL, buffer_callback=buffers.append).dump(aside(value))
-    except Exception:  # Whatever the reason, the other way is tried, and its reason is told.
+    except Exception:  # Whatever the reason: cloudpickle is tried next, and reports its own.
         return None
     pickled = file.getvalue()
     # A class or function of the main program is nowhere else: its name alone would not be enough.
@@ -108,7 +108,7 @@ def _holds_no_alias(value: Any) -> bool:
 def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:
     """The value of a bundle. Its big parts stay where they are: the value refers to the buffer.
 
-    Raises ValueError for what is no bundle, and whatever reading the pickle raises.
+    Raises ValueError for bytes that are not a bundle, and what reading the pickle raises.
     """
     view = memoryview(buffer).cast("B")
     parts = split(view)
@@ -118,7 +118,7 @@ def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:
 
 
 def is_one_part(bundle: memoryview) -> bool:
-    """True for a bundle without buffers beside its pickle."""
+    """True for a bundle without buffers next to its pickle."""
     return bytes(bundle[:4]) == b"\0\0\0\1"
 
 
@@ -128,7 +128,7 @@ def split(view: memoryview) -> list[memoryview]:
     count = _COUNT.unpack_from(view)[0] if size >= 4 else 0
     begin = 4 + 8 * count
     if not 1 <= count <= PARTS_MAX or begin > size:
-        raise ValueError(f"these {size} bytes are no bundle of values")
+        raise ValueError(f"these {size} bytes are not a bundle of values")
     if count == 1:
         lengths: Iterable[int] = (_ONE.unpack_from(view)[1],)
     else:
@@ -168,7 +168,7 @@ class _Plain(_pickle.Pickler):
 
 
 class _Aside:
-    """Stands in for a big ``bytes`` or ``bytearray`` and travels beside the pickle."""
+    """Stands in for a big ``bytes`` or ``bytearray`` and travels next to the pickle."""
 
     __slots__ = ("value",)
 
@@ -180,7 +180,7 @@ class _Aside:
 
 
 def aside(value: Any, depth: int = 2) -> Any:
-    """The value with its big strings of bytes replaced; looks into tuples only, which nobody can tell from a copy."""
+    """The value with its big strings of bytes replaced; looks into tuples only, which are equal to their copies."""
     kind = type(value)
     if kind is bytes or kind is bytearray:
         return _Aside(value) if len(value) >= ASIDE_BYTES_MIN else value

@@ -126,7 +126,7 @@ def send_by_value(module: types.ModuleType | str) -> None:
 
 
 def _is_sent_by_value(module: str) -> bool:
-    """Whether the program told cloudpickle so (``cloudpickle.register_pickle_by_value``)."""
+    """True for a module that the program registered (``cloudpickle.register_pickle_by_value``)."""
     cloudpickle = sys.modules.get("cloudpickle.cloudpickle")
     names = getattr(cloudpickle, "_PICKLE_BY_VALUE_MODULES", None)
     if not names:

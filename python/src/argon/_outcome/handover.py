@@ -2,7 +2,8 @@
 
 A task may raise anything, and what it returned may raise anything while it is read. `end` therefore has one duty before
 all others: when it returns, the future is done. The executor, `argon.aio`, `await deferred` and joblib end their
-futures here and nowhere else. It runs on the session's own thread or in an event loop, where nobody waits for a raise.
+futures here and nowhere else. It runs on the session's own thread or in an event loop, where no caller would see an
+exception.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Future = Union[concurrent.futures.Future[Any], asyncio.Future[Any]]
 
-#: Exceptions with a meaning of their own to whoever drives a generator or a coroutine. A task's would end a loop in
+#: Exceptions with a meaning of their own to the caller of a generator or a coroutine. A task's would end a loop in
 #: silence, or pass for the cancellation of the caller.
 _CONTROL = (StopIteration, StopAsyncIteration, GeneratorExit)
 

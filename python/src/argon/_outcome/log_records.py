@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def hand_over(text: bytes, task: bytes, context: contextvars.Context | None) -> None:
-    """Gives a record to its logger, if that is enabled for its level. What is no record is dropped."""
+    """Gives a record to its logger, if that is enabled for its level. Other text is dropped."""
     record = _record(text, task)
     if record is None:
         return

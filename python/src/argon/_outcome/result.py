@@ -55,7 +55,7 @@ def error(task: Task) -> BaseException | None:
 
 
 def report(task: Task) -> dict[str, Any]:
-    """What the cluster tells of the last attempt."""
+    """Report of the cluster on the last attempt."""
     if isinstance(task._report, bytes):
         try:
             task._report = json_loads(task._report)

@@ -132,7 +132,7 @@ def _read(text: bytes) -> dict[str, Any]:
         meta = json.loads(text) if text else {}
     except ValueError as error:
         return {"trouble": f"the meta of the task cannot be read: {error}"}
-    return meta if isinstance(meta, dict) else {"trouble": "the meta of the task is no object"}
+    return meta if isinstance(meta, dict) else {"trouble": "the meta of the task is not an object"}
 
 
 def _find(call: str) -> Callable[..., Any]:
@@ -155,13 +155,13 @@ def _longest_module(call: str) -> tuple[Any, list[str]]:
     """A dotted path taken apart: as much of it as is a module, and the names in it."""
     parts = call.split(".")
     if len(parts) < 2 or not all(parts):
-        raise RuntimeError(f"{call!r} is no name of a function: write it as 'package.module:function'")
+        raise RuntimeError(f"{call!r} is not the name of a function: write it as 'package.module:function'")
     for end in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:end])
         try:
             return _module(name), parts[end:]
         except ModuleNotFoundError as error:
-            # A module that is there may miss another one; that is what has to be told.
+            # A module that exists may lack another one; then that error is the right one.
             is_this = error.name is not None and (name == error.name or name.startswith(f"{error.name}."))
             if end == 1 or not is_this:
                 raise

@@ -35,7 +35,7 @@ def payload_of_last_resort(error: BaseException, trouble: BaseException, is_json
     """The same when even that failed: what a class can do to its own exceptions is endless."""
     about = {
         "class": type.__dict__["__qualname__"].__get__(type(error)),
-        "message": f"(it cannot be told: {type.__dict__['__qualname__'].__get__(type(trouble))})",
+        "message": f"(its text cannot be read: {type.__dict__['__qualname__'].__get__(type(trouble))})",
         "traceback": "",
     }
     return [json.dumps(about).encode()] if is_json else payloads.dumps(about)[0]

@@ -165,7 +165,7 @@ def _identity() -> tuple[int, int, int, int]:
 
 
 def _has_children() -> bool:
-    """True if a child runs. One that has ended is waited for here, which nobody else will do."""
+    """True if a child runs. Collects the status of those that have ended."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .family import Family
 
 _CODES_MAX = 1000
-#: How long, in one task, a runner asks again for what nobody answers: a client that lost its connection comes back.
+#: How long, in one task, a runner repeats a question without an answer: a client that lost its connection comes back.
 PATIENCE_S = 10.0
 AGAIN_S = 0.2
 #: The function of the import system that asks finders when a module is to be imported.
@@ -104,7 +104,7 @@ class RemoteModules:
         self._task = None
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """The import system asks: nobody else has it."""
+        """Called by the import system when no other finder has the module."""
         parent = name.rpartition(".")[0]
         if parent and not _is_open(sys.modules.get(parent)):
             # The machine has the package, without this part: a part of another version would be no help.
@@ -115,7 +115,7 @@ class RemoteModules:
         return spec
 
     def _refuse(self, name: str) -> None:
-        """Lets an import fail with what the client said. Who only asks whether there is a module is told no."""
+        """Lets an import fail with the answer of the client. A mere test for the module, as by `find_spec`, finds none."""
         refused = self._family.modules.refused
         if name not in refused or sys._getframe(3).f_code.co_name != _IMPORT:
             return

@@ -42,7 +42,7 @@ class Reset:
         self._open_streams()
 
     def task(self, number: str, attempt: int) -> None:
-        """Tells a task who it is."""
+        """Sets the variables that name the task."""
         # What os.environ does, without checks that these need not pass.
         data: Any = os.environ._data  # type: ignore[attr-defined]
         data[b"ARGON_TASK_ID"] = name = number.encode()
@@ -52,7 +52,7 @@ class Reset:
 
     def quiet(self) -> None:
         """What has to be quiet at once when a task has returned: nothing of it may interrupt the runner."""
-        # Whoever did not import signal has set neither handlers nor alarms.
+        # Without this module a task has set neither handlers nor alarms.
         if "signal" in sys.modules:
             _signal.setitimer(_signal.ITIMER_REAL, 0)
             if list(map(_signal.getsignal, self._signals)) != self._handlers:
@@ -114,7 +114,7 @@ class Reset:
             self._open_streams()
 
     def _mark_streams(self) -> None:
-        """Sets an owner for signals, which nobody asks for: it tells these descriptors from others in their place."""
+        """Sets an owner for signals, which are never requested: it distinguishes these descriptors from replacements."""
         for number in range(3):
             fcntl.fcntl(number, fcntl.F_SETOWN, self._process)
 

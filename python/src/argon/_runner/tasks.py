@@ -62,7 +62,7 @@ class Runner:
         self._leftovers = Leftovers()
         self._report = b""
         set_title("argon runner")
-        # So that the last output of a task that ends in a segmentation fault tells where.
+        # The last output of a task that ends in a segmentation fault then shows where.
         faulthandler.enable()
 
     def run(self) -> NoReturn:

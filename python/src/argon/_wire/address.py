@@ -48,5 +48,5 @@ def _checked(host: str, port: str) -> tuple[str, int]:
     if not host:
         raise OptionError(f"Client: an address must name a host, as in 'mgrhost:8000'; ':{port}' names none")
     if not re.fullmatch(r"\d{1,5}", port) or not 1 <= int(port) <= 65_535:
-        raise OptionError(f"Client: '{port}' is no port: it must be a number from 1 to 65535")
+        raise OptionError(f"Client: '{port}' is not a port: it must be a number from 1 to 65535")
     return host, int(port)

@@ -67,7 +67,7 @@ class Connection:
         self.closed = False
 
     def __del__(self) -> None:
-        # One that was shut down for a reader which had not begun to wait on it has nobody else who closes it.
+        # After `shut_down`, a reader that has not begun to wait does not close the socket.
         self.sock.close()
 
     def fileno(self) -> int:
@@ -184,7 +184,7 @@ class Connection:
         return count
 
     def shut_down(self) -> None:
-        """Ends the connection and wakes whoever waits on it, who then closes the socket."""
+        """Ends the connection and wakes the thread that waits on it, which then closes the socket."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 

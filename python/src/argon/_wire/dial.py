@@ -123,7 +123,7 @@ class _Handshake:
             self.sock.settimeout(max(0.01, self.until - monotonic()))
             self.sock.sendall(data)
         except OSError:
-            # What the other side said before it closed tells more.
+            # The other side may have sent a reason before it closed.
             return
 
     def _hear(self, wanted: int) -> bytes:

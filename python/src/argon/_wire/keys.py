@@ -42,7 +42,7 @@ def find(option: str | os.PathLike[str] | None) -> Key:
 
 
 def default_path() -> Path | None:
-    """Where a manager of the same user puts the key: a relative path is no path, by the XDG specification."""
+    """The file in which a manager of the same user keeps the key. XDG ignores relative paths."""
     config = os.environ.get("XDG_CONFIG_HOME", "")
     if os.path.isabs(config):
         return Path(config) / "argon" / "key"
@@ -66,7 +66,7 @@ def _read(given: str, origin: str) -> Key:
 
 def _from_file(path: Path, origin: str) -> Key:
     try:
-        # A pipe that nobody writes to must not stop the program.
+        # A pipe without a writer must not stop the program.
         opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(opened, "rb") as file:
             mode = os.fstat(opened).st_mode
@@ -107,7 +107,7 @@ def _parsed(text: str, origin: str) -> Key:
     found = protocol.parse_key(_bare(text))
     if found is None:
         raise KeyProblem(
-            f"What {origin} holds is no Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits."
+            f"What {origin} holds is not an Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits."
         )
     scope, secret = found
     if scope == "cluster":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 #: The GNU C library adjusts itself to nothing bigger,
 _PIECE_BYTES_MAX = (32 << 20) - 65536
-#: and so many payloads are under way at a time, with a copy of each.
+#: and this number of payloads is under way at a time, with a copy of each.
 _PIECES = 8
 
 _expected = 0
 
 
 def expect(size: int) -> None:
-    """Tells that payloads of so many bytes travel in this process.
+    """Prepares for payloads of `size` bytes.
 
     By itself the library gives the end of the heap back to the system after nearly every one, and the system clears the
     same pages again for the next: half of what a big payload costs. But it learns from what is freed: when a piece that

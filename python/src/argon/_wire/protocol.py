@@ -130,7 +130,7 @@ def read_outcome(data: bytes | bytearray) -> OutcomeHead:
 
 
 def parse_key(line: str) -> tuple[str, bytes] | None:
-    """A key line, `argon1-SCOPE-HEX`: its scope and its 32 bytes; None when it is no key."""
+    """A key line, `argon1-SCOPE-HEX`: its scope and its 32 bytes; None if it is not a key."""
     found = _KEY_LINE.fullmatch(line)
     return (found[1], bytes.fromhex(found[2])) if found else None
 
