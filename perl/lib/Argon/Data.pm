@@ -83,7 +83,7 @@ sub decode {
             my $why = $@;
             $why =~ s/ at \S+ line \d+.*\z//s;
             $why = 'they do not begin like it' if $why eq '';
-            $why .= sprintf '; or they come from perl 5.36 or newer, whose true and false this perl %vd cannot read', $^V
+            $why .= "; or they come from perl 5.36 or newer, whose true and false this perl ($]) cannot read"
                 if $] < 5.036 && $why =~ /\ACorrupted storable/;
             die at_caller("These bytes are not Argon data: $why");
         }
