@@ -259,7 +259,7 @@ pub(super) const KINDS: &[Kind] = &[
         area: "Tasks, slots and losses",
         name: "printed output",
         about: "Output of a task appears at its caller, whole, before the outcome.",
-        open: &["Records of Python's `logging` in a task do not reach handlers of the caller."],
+        open: &[],
     },
     Kind {
         area: "Operation",
