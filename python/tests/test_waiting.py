@@ -199,7 +199,11 @@ def test_what_is_not_a_key_file_is_refused_for_what_it_is(
 
     for text in (f"{line}\r\n", f"\n  {line}\n\n", f"\ufeff{line}\r\n"):
         opens(text)
-    for text, said in ((f"{line}\n{line}\n", "not an Argon key"), ("\n", "is empty"), ("\0" * 100_000, "no Argon key")):
+    for text, said in (
+        (f"{line}\n{line}\n", "not an Argon key"),
+        ("\n", "is empty"),
+        ("\0" * 100_000, "not an Argon key"),
+    ):
         with pytest.raises(argon.Unreachable, match=said):
             opens(text)
     path.unlink()
