@@ -67,10 +67,7 @@ struct LockedPackage {
 }
 
 fn table_in<'a, 'b>(table: &'a DeTable<'b>, name: &str) -> Option<&'a DeTable<'b>> {
-    match table.get(name)?.get_ref() {
-        DeValue::Table(inner) => Some(inner),
-        _ => None,
-    }
+    table.get(name)?.get_ref().as_table()
 }
 
 fn add_dependencies(table: &DeTable, text: &str, dependencies: &mut Vec<Dependency>) {
@@ -78,10 +75,8 @@ fn add_dependencies(table: &DeTable, text: &str, dependencies: &mut Vec<Dependen
         [("dependencies", false), ("build-dependencies", false), ("dev-dependencies", true)]
     {
         for (name, value) in table_in(table, section).into_iter().flatten() {
-            let renamed = match value.get_ref() {
-                DeValue::Table(options) => options.get("package").and_then(|name| name.get_ref().as_str()),
-                _ => None,
-            };
+            let options = value.get_ref().as_table();
+            let renamed = options.and_then(|options| options.get("package")?.get_ref().as_str());
             let package = renamed.unwrap_or(name.get_ref()).to_owned();
             let line = 1 + text[..name.span().start].matches('\n').count();
             dependencies.push(Dependency { package, line, for_tests_only });

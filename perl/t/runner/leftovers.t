@@ -54,15 +54,15 @@ my $path   = "$folder/file";
 my %number = %{ SystemCalls::numbers() };
 
 # Files: what was written is there, and the lock is free, when the caller hears that the task is over.
-leaves('a file that is left open', sub { open our $left, '>', $_[0] or die $!; print {$left} "text\n"; 1 }, $path);
+leaves('a file that is left open', sub { our $left; open $left, '>', $_[0] or die $!; print {$left} "text\n"; 1 }, $path);
 is -s $path, 5, 'what_a_task_wrote_is_in_the_file';
-leaves('a lock', sub { require Fcntl; open our $left, '>', $_[0] or die $!; flock $left, 2; 1 }, $path);
+leaves('a lock', sub { require Fcntl; our $left; open $left, '>', $_[0] or die $!; flock $left, 2; 1 }, $path);
 open my $mine, '>', $path or die $!;
 ok flock($mine, LOCK_EX | LOCK_NB), 'the_lock_that_a_task_left_is_free';
 leaves('a socket that listens', sub { require Socket; socket our $left, 2, 1, 0 or die $!; listen $left, 1 or die $!; 1 });
 stays('a file that is closed', sub { open my $out, '>', $_[0] or die $!; print {$out} "more\n"; close $out; 1 }, $path);
 stays('a file that goes out of scope', sub { open my $out, '>', $_[0] or die $!; print {$out} "more\n"; 1 }, $path);
-leaves('a file opened in the place of a closed standard handle', sub { close STDIN; open our $first, '<', $_[0] or die $!; open our $second, '<', $_[0] or die $!; 1 }, $path);
+leaves('a file opened in the place of a closed standard handle', sub { close STDIN; our $first; open $first, '<', $_[0] or die $!; our $second; open $second, '<', $_[0] or die $!; 1 }, $path);
 
 # Connections of a library may stay, and what is buffered for them is sent.
 {
