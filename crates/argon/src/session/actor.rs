@@ -181,9 +181,11 @@ impl Endpoint for OurSide<'_> {
     }
 
     fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd {
-        self.inputs.push(match error {
-            DecodeError::Misplaced(_) => Input::MisplacedFrameReceived { why: error.to_string() },
-            _ => Input::ConnectionLost,
+        let is_misplaced = matches!(error, DecodeError::Misplaced(_));
+        self.inputs.push(if is_misplaced {
+            Input::MisplacedFrameReceived { why: error.to_string() }
+        } else {
+            Input::ConnectionLost
         });
         // The machine's orders decide what follows.
         let _ = self.step();
