@@ -17,6 +17,7 @@ my $noted = -1;
 
 my @own;
 my $listed = -1;
+my $generation = 0;
 
 my @INSTALLED = grep { defined && length } @Config::Config{qw(privlibexp archlibexp sitelibexp sitearchexp vendorlibexp vendorarchexp)};
 # Debian has some of perl in a folder next to it.
@@ -42,10 +43,20 @@ sub list {
     return @{ [sort keys %Argon::Runner::Modules::OWN] } if $INC{'Argon/Runner/Modules.pm'};
     note();
     if ($listed != keys %INC) {
-        @own = sort grep { defined $INC{$_} && !ref $INC{$_} && is_own($_) } grep {/[.]pm\z/} keys %INC;
+        my @now = sort grep { defined $INC{$_} && !ref $INC{$_} && is_own($_) } grep {/[.]pm\z/} keys %INC;
+        $generation++ if "@now" ne "@own";
+        @own    = @now;
         $listed = keys %INC;
     }
     return @own;
+}
+
+# A number that changes when the list does.
+sub generation {
+    no warnings 'once';
+    return scalar keys %Argon::Runner::Modules::OWN if $INC{'Argon/Runner/Modules.pm'};
+    list() if $listed != keys %INC;
+    return $generation;
 }
 
 # True for a loaded module of the program's own folders, in pure perl. Those of Argon come with the runner.

@@ -83,7 +83,9 @@ sub _build {
     $self->{slots}->settle;
     my $body = Argon::Code::Write::Layout::body($self);
     Argon::Code::Write::Verification::verify($self, $body);
-    $self->{own} = [Argon::Code::Ship::OwnModules::list()] if $self->{loads} || %{ $self->{modules} } || %{ $self->{class_modules} };
+    if ($self->{loads} || %{ $self->{modules} } || %{ $self->{class_modules} }) {
+        ($self->{own}, $self->{own_generation}) = ([Argon::Code::Ship::OwnModules::list()], Argon::Code::Ship::OwnModules::generation());
+    }
     $self->{text} = Argon::Code::Write::Layout::head($self, Argon::Code::Analyse::Purity::is_contained($self)) . $body;
     utf8::encode($self->{text});
     delete @$self{qw(units todo seen refused)};
@@ -119,7 +121,7 @@ sub is_current {
     my ($self) = @_;
     my $named = $self->{named};
     return 0 if grep { _has_value(@{$_}) } @{ $self->{without_value} };
-    return 0 if ($self->{loads} || @{ $self->{own} }) && "@{ $self->{own} }" ne join ' ', Argon::Code::Ship::OwnModules::list();
+    return 0 if defined $self->{own_generation} && $self->{own_generation} != Argon::Code::Ship::OwnModules::generation();
     no strict 'refs';
     for my $name (keys %$named) {
         return 0 unless defined &{$name} && Scalar::Util::refaddr(\&{$name}) == $named->{$name};
