@@ -118,7 +118,7 @@ def by_value_goes_everything_of_the_main_program(remote):
 
 
 @says(
-    "By name, a worker imports the module: its own if it has one of that name, else *your* file, which its runner asks for"
+    "A file of yours comes from your machine, also if the worker has a module of that name"
 )
 def the_workers_own_module_comes_first(remote):
     before = list(remote.runner.asked)
