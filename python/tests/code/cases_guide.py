@@ -117,15 +117,13 @@ def by_value_goes_everything_of_the_main_program(remote):
     assert remote(decorated(gross), 4, 7) == 26.18
 
 
-@says(
-    "A file of yours comes from your machine, also if the worker has a module of that name"
-)
+@says("Installed packages and the standard library are the worker's own.")
 def the_workers_own_module_comes_first(remote):
     before = list(remote.runner.asked)
     assert remote(__import__("math").sqrt, 4) == 2.0 and remote.runner.asked == before
 
 
-@says("its tracebacks show your file and your lines.")
+@says("Tracebacks show your file and your lines.")
 def tracebacks_show_the_callers_file(remote):
     def fail():
         raise ValueError("here")
