@@ -117,10 +117,9 @@ impl Accepted {
 
     fn task(&mut self) -> Task {
         let body = self.due(kind::SUBMIT);
-        match ToManager::decode(kind::SUBMIT, body).expect("a task").message {
-            ToManager::Submit(task) => task,
-            other => panic!("{other:?}"),
-        }
+        let message = ToManager::decode(kind::SUBMIT, body).expect("a task").message;
+        let ToManager::Submit(task) = message else { panic!("{message:?}") };
+        task
     }
 
     fn waits(&mut self) -> bool {
