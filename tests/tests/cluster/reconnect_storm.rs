@@ -47,7 +47,8 @@ fn stay_once(stream: TcpStream, key: &Key, number: u64, role: Role) -> Result<()
         while peer.hear().is_some() {}
     } else {
         let mut peer = WireClient::over(stream, key, role)?;
-        let session = SessionId(u128::from(number).to_be_bytes());
+        // Each of a family of its own: that is the first half.
+        let session = SessionId((u128::from(number) << 64).to_be_bytes());
         peer.say(ToManager::Open(Open { client: "storm".to_owned(), ..Open::of(session) }));
         while peer.hear().is_some() {}
     }
