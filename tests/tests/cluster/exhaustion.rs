@@ -138,6 +138,10 @@ fn processes_of_nobody() -> impl Iterator<Item = i32> {
 fn tasks_wait_for_a_worker_that_cannot_start_runners_if_there_is_no_other() {
     let mut cluster = Cluster::with_workers(&[1]);
     let worker = cluster.workers[0].pid();
+    // The first task has a runner; it takes that with it.
+    cluster.wait_for_status("a runner", |status| {
+        status["worker_list"][0]["runners"]["idle"]["perl"].as_u64() > Some(0)
+    });
     allow_no_descriptor(worker);
     let waiting = cluster.start_perl(&format!(
         "eval {{ $client->queue(sub {{ kill 9, $$; sleep 9 }}) }}; print $@->kind, ' '; {}",
