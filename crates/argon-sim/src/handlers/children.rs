@@ -138,7 +138,8 @@ impl World {
             return;
         }
         self.queue.push(self.now + WATCH_EVERY, Event::Watch);
-        let pause = self.plan.tasks.iter().map(TaskPlan::longest_pause_us).max().unwrap_or(0);
+        // Looked up only where a task waits: a run without such has a million watches.
+        let pause = || self.plan.tasks.iter().map(TaskPlan::longest_pause_us).max().unwrap_or(0);
         let running = || {
             let processes = self.workers.iter().filter_map(|worker| worker.process.as_ref());
             processes.flat_map(|process| process.runners.values()).filter(|runner| runner.task.is_some())
@@ -146,7 +147,8 @@ impl World {
         let waiting = running().filter(|runner| runner.waits).count();
         let is_stuck = waiting > 0
             && running().count() == waiting
-            && self.oracle.progress_at + STARTS_WITHIN + pause < self.now;
+            && self.oracle.progress_at + STARTS_WITHIN < self.now
+            && self.oracle.progress_at + STARTS_WITHIN + pause() < self.now;
         let outlives = |task: &&argon_proto::Task| {
             !task.head.flags.contains(Flags::DETACHED)
                 && self.oracle.parent_ended_at(task.head.id).is_some_and(|at| at + ENDS_WITHIN < self.now)
