@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import signal
 import socket
@@ -11,23 +10,9 @@ import sys
 import tempfile
 
 import pytest
-from template_process import TemplateProcess
+from template_process import needs_templates
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "aarch64"), reason="workers use templates on 64-bit Linux only"
-)
-
-
-@pytest.fixture(scope="module")
-def template():
-    with TemplateProcess() as template:
-        yield template
-
-
-@pytest.fixture
-def runner(template):
-    with template.fork() as runner:
-        yield runner
+pytestmark = needs_templates
 
 
 def leave_thread():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import random
 import signal
 import socket
@@ -14,23 +13,9 @@ from pathlib import Path
 
 import pytest
 from runner_process import SESSION
-from template_process import TemplateProcess
+from template_process import TemplateProcess, needs_templates
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "aarch64"), reason="workers use templates on 64-bit Linux only"
-)
-
-
-@pytest.fixture(scope="module")
-def template():
-    with TemplateProcess() as template:
-        yield template
-
-
-@pytest.fixture
-def runner(template):
-    with template.fork() as runner:
-        yield runner
+pytestmark = needs_templates
 
 
 def test_a_template_says_what_it_is_and_ends_with_its_socket():
