@@ -98,12 +98,12 @@ fn payload_bytes_per_s(mebibytes: u64, bytes: usize) -> io::Result<f64> {
     Ok(rate(count, stream_within(Way::Bulk, count, bytes, window)?) * bytes as f64)
 }
 
-/// How long so many messages take to the far end and back when they need not wait for one another.
+/// Time that `count` messages take to the far end and back when they need not wait for one another.
 fn stream(way: Way, count: u64, bytes: usize) -> io::Result<Duration> {
     stream_within(way, count, bytes, WINDOW_BYTES)
 }
 
-/// The same with so many bytes under way at most.
+/// The same with a bound on the bytes under way.
 fn stream_within(way: Way, count: u64, bytes: usize, window: u64) -> io::Result<Duration> {
     let chain = Chain::start(way)?;
     let (mut writer, mut reader) = (chain.stream.try_clone()?, chain.stream.try_clone()?);
@@ -144,7 +144,7 @@ fn stream_within(way: Way, count: u64, bytes: usize, window: u64) -> io::Result<
     Ok(begun.elapsed())
 }
 
-/// A frame as Argon's are: its length, then so many bytes.
+/// A frame as Argon's are: its length, then its bytes.
 fn message(bytes: usize) -> Vec<u8> {
     let mut message = vec![7; bytes];
     message[..4].copy_from_slice(&u32::try_from(bytes - 4).unwrap_or(0).to_be_bytes());

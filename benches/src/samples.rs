@@ -25,7 +25,7 @@ impl Samples {
     }
 }
 
-/// So many things in that time, a second.
+/// Rate of `count` things in a time, a second.
 #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
 pub(crate) fn rate(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()

@@ -51,7 +51,7 @@ impl Cluster {
         cluster
     }
 
-    /// A manager and workers with so many slots each, all of them registered.
+    /// A manager and workers with the given slots each, all of them registered.
     #[must_use]
     pub fn with_workers(slots: &[u32]) -> Self {
         let mut cluster = Self::start();

@@ -1,4 +1,4 @@
-//! A network that misbehaves: a TCP proxy that throttles, cuts after so many bytes, and goes silent without closing.
+//! A network that misbehaves: a TCP proxy that throttles, cuts after a number of bytes, and goes silent without closing.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -90,12 +90,12 @@ impl Proxy {
         lock(&self.shared.cuts).len()
     }
 
-    /// Lets through so many bytes a second and direction.
+    /// Bytes let through a second and direction.
     pub fn throttle(&self, bytes_per_second: u64) {
         self.shared.rate.store(bytes_per_second, Ordering::Release);
     }
 
-    /// The next connection without such an order is reset once it has carried so many bytes one way.
+    /// The next connection without such an order is reset once it has carried this number of bytes one way.
     pub fn cut_next_after(&self, way: Way, bytes: u64) {
         lock(&self.shared.cuts).push_back((way, bytes));
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Between two looks at the condition.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// A limit ends a hang and judges no speed: on a machine that is busy with other things every wait may take so long.
+/// A limit ends a hang and judges no speed: on a machine that is busy with other things every wait may reach it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks until `condition` gives a value; panics with `what` when that takes longer than `within`, and than [`PATIENCE`].

@@ -57,7 +57,7 @@ async fn main() -> Result<(), argon::Error> {
     Ok(())
 }
 
-/// How long so many empty tasks take that are all given at once.
+/// Time that `tasks` empty tasks take that are all given at once.
 async fn bulk(client: &Client, tasks: u32) -> Result<Duration, argon::Error> {
     let begun = Instant::now();
     let deferred: Vec<_> = (0..tasks).map(|_| client.defer(nothing())).collect();
@@ -67,7 +67,7 @@ async fn bulk(client: &Client, tasks: u32) -> Result<Duration, argon::Error> {
     Ok(begun.elapsed())
 }
 
-/// How long so many arguments take to a task and back.
+/// Time that `times` arguments of `bytes` take to a task and back.
 async fn echo(client: &Client, bytes: usize, times: usize) -> Result<Duration, argon::Error> {
     let begun = Instant::now();
     let bytes = vec![b'x'; bytes];

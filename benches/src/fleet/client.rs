@@ -1,4 +1,4 @@
-//! A virtual client: keeps so many tasks under way, and checks that each has one outcome.
+//! A virtual client: keeps a fixed number of tasks under way, and checks that each has one outcome.
 
 use std::io;
 use std::rc::Rc;

@@ -108,7 +108,7 @@ fn outcome_of(task: &Task, run_us: u64) -> FromWorker {
     })
 }
 
-/// Breaks the connections of so many workers a second, one after the other.
+/// Breaks the connections of workers at a given rate a second, one after the other.
 pub(super) async fn churn(world: Rc<World>, workers: u64, a_second: u64) {
     if a_second == 0 {
         return;

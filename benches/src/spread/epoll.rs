@@ -33,7 +33,7 @@ impl Epoll {
     /// The numbers of those that can be read; waits until there is one, for 30 s at most.
     pub(super) fn wait(&self) -> io::Result<Vec<usize>> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
-        // SAFETY: the list is a local that has so much room.
+        // SAFETY: the list is a local with room for all events that are asked for.
         let count = unsafe {
             libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), EVENTS as libc::c_int, 30_000)
         };

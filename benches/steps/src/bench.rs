@@ -36,7 +36,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// A scheduler with so many workers of so many slots, and one client.
+    /// A scheduler with `workers` workers of `slots` slots, and one client.
     pub(crate) fn new(workers: u64, slots: u64) -> Self {
         let limits = Limits {
             window_tasks: u64::MAX >> 8,
@@ -72,7 +72,7 @@ impl Bench {
         bench
     }
 
-    /// Takes all slots and queues so many tasks more. Says how long that took.
+    /// Takes all slots and queues further tasks. Returns the time that it took.
     pub(crate) fn fill(&mut self, queued: u64) -> Duration {
         let begun = Instant::now();
         for _ in 0..queued + self.workers * self.slots {
@@ -81,7 +81,7 @@ impl Bench {
         begun.elapsed()
     }
 
-    /// So many tasks end, and as many come.
+    /// A number of tasks end, and as many come.
     pub(crate) fn turn(&mut self, tasks: u64) {
         for number in 0..tasks {
             let Some((link, task)) = self.running.pop_front() else {

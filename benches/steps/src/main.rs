@@ -64,7 +64,7 @@ fn print_times(slots: u64) {
     }
 }
 
-/// Writes and reads SUBMIT, RUN and OUTCOME of so many tasks, as a manager's connections do.
+/// Writes and reads SUBMIT, RUN and OUTCOME of `tasks` tasks, as a manager's connections do.
 fn code(tasks: u64) {
     let mut outboxes = [Outbox::default(), Outbox::default(), Outbox::default()];
     let mut submits = Decoder::<Incoming<ToManager>>::default();

@@ -16,7 +16,7 @@ use crate::bench::{outcome, task};
 /// Tasks under way.
 const WINDOW: usize = 64;
 
-/// Adds so many tasks, answers each and takes its end.
+/// Adds the tasks, answers each and takes its end.
 pub(crate) fn run(tasks: u64) {
     let now = Time(1);
     let mut session = SessionState::new(Open::of(SessionId([1; 16])), 1, FIRST_MANAGER_WITHIN);

@@ -1,9 +1,9 @@
 //! How long tasks run, judged by those before. Pool and scheduler average in ways of their own.
 
-/// A run counts as so many times what was expected, at most: a short task that had to wait for a processor says nothing
+/// A run counts as at most this multiple of the expected time: a short task that had to wait for a processor says nothing
 /// about the next one.
 const OUTLIER_FACTOR: u64 = 4;
-/// The expected time counts as so much at least, microseconds.
+/// Least value of the expected time, microseconds.
 const EXPECTED_US_MIN: u64 = 25;
 
 /// How much of a run of `run_us` microseconds counts where `expected_us` were expected.

@@ -13,7 +13,7 @@ use crate::time::Time;
 pub const WAIT_MAX: Duration = Duration::from_millis(1);
 /// Pause of a worker whose runners are all supplied.
 pub const PAUSE: Duration = Duration::from_micros(200);
-/// Its runners must have enough to do for so many pauses: the kernel may prolong one.
+/// Number of pauses for which its runners must have work: the kernel may prolong one.
 const PAUSES_SUPPLIED: u32 = 2;
 /// Time without a pause after a runner had to wait for an answer: others will wait, too.
 const ALERT: Duration = Duration::from_millis(10);

@@ -56,13 +56,13 @@ pub struct Settings {
     pub runtimes: Vec<Runtime>,
     /// Its Python interpreters; the first is the default. More may be found later.
     pub pythons: Vec<Version>,
-    /// A runner is replaced after so many tasks; 0 for never.
+    /// Number of tasks after which a runner is replaced; 0 for never.
     pub max_requests: u64,
     /// Time limit for tasks that bring none, milliseconds; 0 for none.
     pub default_timeout_ms: u32,
     /// Between TERM and KILL.
     pub term_grace: Duration,
-    /// A manager that was not heard for so long has given this worker up: nothing is started until it is heard again.
+    /// Silence after which the manager has given this worker up: nothing starts until the next message.
     pub lease: Duration,
     /// Bytes of outcomes that may wait to be settled before no more tasks are started.
     pub unsettled_bytes: u64,
@@ -77,13 +77,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Idle runners that a worker of so many slots keeps by default.
+    /// Default number of idle runners of a worker with `slots` slots.
     #[must_use]
     pub fn default_runners_max(slots: usize) -> usize {
         slots.saturating_mul(8).max(16)
     }
 
-    /// Attempts that may wait at a worker of so many slots by default.
+    /// Default number of waiting attempts of a worker with `slots` slots.
     #[must_use]
     pub fn default_waiting_max(slots: usize) -> usize {
         slots.saturating_mul(64)

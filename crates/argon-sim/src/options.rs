@@ -6,7 +6,7 @@ use argon_sim::{Fleet, Mode};
 
 /// Told on request and after a mistake.
 pub(crate) const USAGE: &str = "\
-usage: argon-sim [--seeds N] [--from SEED]          run so many seeds (default: 1000 from 1)
+usage: argon-sim [--seeds N] [--from SEED]          run N seeds (default: 1000 from 1)
        argon-sim --seed SEED [--trace]              run one seed; print everything that happens
        argon-sim --minutes N | --seconds N          run seeds that nobody has tried yet
        argon-sim --workers N [--slots N] [--tasks N] [--losses N] [--seed SEED] [--trace]

@@ -292,7 +292,7 @@ impl Oracle {
         self.fate(attempt.task).read.push(attempt.attempt);
     }
 
-    /// The manager sends its client, or whoever collects it, an outcome.
+    /// The manager sends an outcome to its client or its collector.
     pub(crate) fn outcome_sent(&mut self, id: TaskId) {
         self.fate(id).is_sent = true;
     }
@@ -309,7 +309,7 @@ impl Oracle {
         is_wanted && !is_doomed
     }
 
-    /// A client was away for so long that its attached tasks were dropped.
+    /// A client was away for longer than its grace, and its attached tasks were dropped.
     pub(crate) fn session_lost(&mut self, tasks: impl Iterator<Item = u64>) {
         for number in tasks {
             let fate = &mut self.fates[number as usize];

@@ -25,7 +25,7 @@ pub struct Shape {
     pub waits_for_commits: bool,
     /// Most inputs in one batch.
     pub batch: usize,
-    /// A runner is replaced after so many tasks; 0 for never.
+    /// Number of tasks after which a runner is replaced; 0 for never.
     pub max_requests: u64,
     /// How far clocks may run from true time, millionths.
     pub drift: u64,

@@ -177,7 +177,7 @@ fn the_beginning_of_an_id_names_a_task_for_an_admin_if_no_other_begins_so() {
     assert!(told.stdout.contains("must name a task in full"), "{}", told.stdout);
     let told = with_key(&mut cluster, &client, &["cancel", "--all"]);
     assert!(told.status.code() == Some(4) && told.stderr.contains("only an admin"), "{}", told.stderr);
-    // Whoever knows an id in full may end its task.
+    // A client that knows an id in full may end its task.
     assert_eq!(with_key(&mut cluster, &client, &["cancel", &two[0]]).status.code(), Some(0));
     assert_eq!(argon(&mut cluster, &["cancel", "ABABABAB"]).status.code(), Some(0));
 

@@ -107,7 +107,7 @@ impl Session {
         String::from_utf8(printed.unwrap_or_default()).unwrap()
     }
 
-    /// The numbers that a task prints, once there are so many.
+    /// The numbers that a task prints, once there are `count`.
     fn pids(&mut self, sequence: u64, count: usize) -> Vec<i32> {
         loop {
             let pids: Vec<i32> =

@@ -35,7 +35,7 @@ fn garbage_is_closed_and_work_goes_on() {
         b"ARGN\x00\x00\x00\x01\x99",
         &[b'A'; 5000],
     ];
-    // One that says too little is closed after 5 s: these are not kept for so long.
+    // One that says too little is closed after 5 s: these are closed sooner.
     let mut silent = TcpStream::connect(&address).unwrap();
     silent.write_all(b"ARGN\x00").unwrap();
     for bytes in strangers {

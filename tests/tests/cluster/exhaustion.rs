@@ -9,7 +9,7 @@ use argon_tests::{Cluster, wait_for};
 
 use crate::support::{NOTE, counts, descriptors};
 
-/// Lets a running process have at most so many open descriptors.
+/// Limits the open descriptors of a running process.
 pub(crate) fn limit_descriptors(pid: i32, most: u64) {
     let limit = libc::rlimit { rlim_cur: most, rlim_max: 20_000 };
     // SAFETY: the kernel reads one limit and writes none; the process is our child.
@@ -87,7 +87,7 @@ fn a_worker_that_cannot_start_runners_leaves_its_tasks_to_others_and_recovers() 
 /// A user without rights, for limits that do not bind root.
 const NOBODY: u32 = 65_534;
 
-/// Lets the processes of nobody be at most so many, in the eyes of one of them.
+/// Limits the processes of the user `nobody`, as one of them sees it.
 fn limit_processes(pid: i32, most: u32) {
     let mut prlimit = Command::new("prlimit");
     prlimit.args(["--pid", &pid.to_string(), &format!("--nproc={most}:20000")]).uid(NOBODY).gid(NOBODY);

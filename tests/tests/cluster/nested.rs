@@ -151,7 +151,7 @@ fn commands_wait_for_commands_on_two_slots() {
     wait_until_idle(&mut cluster);
 }
 
-/// A task that starts so many tasks which sleep, notes their start in `ran`, and waits for them.
+/// A task that starts `children` tasks which sleep, notes their start in `ran`, and waits for them.
 fn parent_of(children: usize) -> String {
     format!(
         "use Cwd; my $file = getcwd() . '/ran'; my $parent = $client->defer(sub {{ my ($file) = @_; \

@@ -64,7 +64,7 @@ impl Stage {
         serde_json::from_str(&finished.stdout).unwrap()
     }
 
-    /// Waits until so many workers are there.
+    /// Waits until `count` workers are there.
     pub(crate) fn wait_for_workers(&mut self, place: &Place, count: u64) {
         wait_for(&format!("{count} workers"), Duration::from_secs(20), || {
             (self.status(place)["workers"] == count).then_some(())

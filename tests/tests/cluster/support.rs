@@ -16,7 +16,7 @@ pub(crate) fn lines(cluster: &Cluster, file: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Waits until tasks have written so many lines, which are numbers.
+/// Waits until tasks have written `count` lines, which are numbers.
 pub(crate) fn wait_for_numbers(cluster: &Cluster, file: &str, count: usize) -> Vec<i32> {
     wait_for(&format!("{count} lines in {file}"), Duration::from_secs(20), || {
         let lines = lines(cluster, file);
@@ -33,7 +33,7 @@ pub(crate) fn counts(cluster: &Cluster, file: &str) -> HashMap<String, usize> {
     counts
 }
 
-/// A program that defers `count` numbered tasks which note that they ran in `ran`, take so long, and return twice their
+/// A program that defers `count` numbered tasks which note that they ran in `ran`, take a given time, and return twice their
 /// number; it prints the sum.
 pub(crate) fn many_tasks(count: usize, seconds: &str) -> String {
     format!(

@@ -1,4 +1,4 @@
-//! Whoever waits learns why: what the manager answers to the request `waiting`, over the wire.
+//! Waiting clients learn why: what the manager answers to the request `waiting`, over the wire.
 
 use std::time::Duration;
 

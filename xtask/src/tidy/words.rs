@@ -1,7 +1,8 @@
-//! Rule: Markdown pages are plain technical English, in lines of at most 100 columns.
+//! Rule: Markdown pages are plain technical English, in lines of at most 100 columns. Comments of Rust code are free of
+//! the worst phrases.
 //!
-//! Owns the list of phrases that read badly, each with its replacement, and the pages that are exempt. Looks at
-//! prose only: not at code, comments, and (for the width) tables.
+//! Owns the lists of phrases that read badly, each with its replacement, and the pages that are exempt. In pages it looks
+//! at prose only: not at code, comments, and (for the width) tables.
 
 use super::Finding;
 use crate::tree::{SourceFile, Tree};
@@ -35,6 +36,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("is no key", "is not a key"),
 ];
 
+/// What comments may not contain either: names of limits and amounts say more.
+const PHRASES_OF_COMMENTS: &[&str] =
+    &["so many", "for so long", "at most so much", "heed", "heeds", "in vain", "whoever", "sought"];
+
 /// Pages that are generated, and the changelog.
 const EXEMPT: &[&str] = &[
     "benches/peers/README.md",
@@ -47,33 +52,48 @@ const EXEMPT: &[&str] = &[
 
 pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
     let is_checked = |file: &&SourceFile| file.path.ends_with(".md") && !EXEMPT.contains(&file.path.as_str());
-    tree.files.iter().filter(is_checked).flat_map(findings_in).collect()
+    let in_pages = tree.files.iter().filter(is_checked).flat_map(findings_in);
+    let code = tree.files.iter().filter(|file| file.path.ends_with(".rs"));
+    in_pages.chain(code.flat_map(findings_in_comments)).collect()
+}
+
+fn finding(file: &SourceFile, line: usize, problem: String, remedy: String) -> Finding {
+    Finding { path: file.path.clone(), line: Some(line), problem, remedy }
+}
+
+/// The phrases that stand in a text, with their replacements.
+fn phrases_in(text: &str) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let words = words_of(text);
+    PHRASES.iter().filter(move |(phrase, _)| words.contains(&format!(" {phrase} ")))
+}
+
+fn findings_in_comments(file: &SourceFile) -> Vec<Finding> {
+    let comments =
+        file.numbered_lines().filter_map(|(line, text)| Some((line, text.trim_start().strip_prefix("//")?)));
+    comments
+        .flat_map(|(line, text)| phrases_in(text).map(move |found| (line, found)))
+        .filter(|(_, (phrase, _))| PHRASES_OF_COMMENTS.contains(phrase))
+        .map(|(line, (phrase, instead))| bad_phrase(file, line, phrase, instead))
+        .collect()
+}
+
+fn bad_phrase(file: &SourceFile, line: usize, phrase: &str, instead: &str) -> Finding {
+    let problem = format!("\"{phrase}\" is not plain technical English");
+    finding(file, line, problem, format!("write: {instead}"))
 }
 
 fn findings_in(page: &SourceFile) -> Vec<Finding> {
-    let finding = |line: usize, problem: String, remedy: String| Finding {
-        path: page.path.clone(),
-        line: Some(line),
-        problem,
-        remedy,
-    };
     let mut findings = Vec::new();
     for (line, text) in prose_lines(page) {
         if !text.starts_with('|') && text.chars().count() > COLUMNS_MAX {
             findings.push(finding(
+                page,
                 line,
                 format!("the line has more than {COLUMNS_MAX} columns"),
                 "wrap the paragraph".into(),
             ));
         }
-        let words = words_of(text);
-        for (phrase, instead) in PHRASES.iter().filter(|(phrase, _)| words.contains(&format!(" {phrase} "))) {
-            findings.push(finding(
-                line,
-                format!("\"{phrase}\" is not plain technical English"),
-                format!("write: {instead}"),
-            ));
-        }
+        findings.extend(phrases_in(text).map(|(phrase, instead)| bad_phrase(page, line, phrase, instead)));
     }
     findings
 }
@@ -143,6 +163,13 @@ mod tests {
         assert_eq!(problems(&"ä".repeat(100)), [""; 0]);
         assert_eq!(problems(&long), ["the line has more than 100 columns"]);
         assert_eq!(problems(&format!("| {long} |\n```text\n{long}\n```\n")), [""; 0]);
+    }
+
+    #[test]
+    fn comments_are_free_of_the_worst_phrases() {
+        let code = "/// Waits for so many tasks.\nlet so_many = \"so many\";\n    // nobody\n";
+        let found = findings(&Tree::of(&[("src/a.rs", code)]));
+        assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(1)]);
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Default for ManagerGate {
 }
 
 impl ManagerGate {
-    /// A gate that keeps so many bytes of blobs that no task needs.
+    /// A gate that keeps at most `spare_bytes_max` of blobs that no task needs.
     #[must_use]
     pub fn new(spare_bytes_max: u64) -> Self {
         Self {

@@ -55,7 +55,7 @@ impl Default for WorkerGate {
 }
 
 impl WorkerGate {
-    /// A gate whose cache holds so many bytes.
+    /// A gate whose cache holds at most `bytes_max`.
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
         Self {

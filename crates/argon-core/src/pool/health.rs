@@ -12,7 +12,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// Longest such wait.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
-/// The wait after so many failures before the last one.
+/// The wait before the next start, after `earlier_failures` before the last one.
 pub(super) fn wait_after(earlier_failures: u32) -> Duration {
     RETRY_AFTER.saturating_mul(1 << earlier_failures.min(10)).min(RETRY_AFTER_MAX)
 }

@@ -45,7 +45,7 @@ pub enum Input {
     TaskReceived(Task),
     /// The manager wants these attempts killed or forgotten.
     StopReceived(Vec<AttemptId>),
-    /// The manager wants up to so many attempts back that have not started.
+    /// The manager wants up to this number of attempts back that have not started.
     RetractRequested(u32),
     /// The manager needs these outcomes kept no longer.
     OutcomesSettled(Vec<AttemptId>),

@@ -88,7 +88,7 @@ impl Pool {
         }
     }
 
-    /// Gives back up to so many attempts that have not started.
+    /// Gives back at most `count` attempts that have not started.
     pub(super) fn return_waiting(&mut self, count: u32, out: &mut Vec<Effect>) {
         let mut given = Vec::new();
         // The least urgent and the last to come are the last to start here.

@@ -210,7 +210,7 @@ impl Pool {
         }
         let AttemptId { task: id, attempt } = attempt_of(&run.task);
         let is_captured = run.task.head.flags.contains(Flags::CAPTURE) && !exit.output.is_empty();
-        // Whoever keeps a log of commands wants to know where each one ran.
+        // A log of commands shows where each one ran.
         let worker = Some(self.settings.name.clone());
         let report = Report { worker, output: is_captured.then_some(exit.output), ..Report::default() };
         let outcome = Outcome {

@@ -28,7 +28,7 @@ const TASK_US_MIN: u64 = 2;
 const PREFETCH_BYTES_MAX: u64 = 16 << 10;
 /// A task that is shorter is not worth moving from one runner to another, microseconds.
 const WORTHWHILE_US: u64 = 100;
-/// When a run takes so much longer than the ones before, what stands behind it is retracted.
+/// Factor by which a run exceeds the ones before when the tasks behind it are retracted.
 const RETRACT_AFTER: Duration = Duration::from_millis(1);
 /// Work that a runner may get out of turn until it is idle again, microseconds: sessions take turns in a slot, and a turn
 /// that short would be lost with the switch from one runner to another.

@@ -9,7 +9,7 @@ use super::{Pool, attempt_of};
 use crate::time::Time;
 
 impl Pool {
-    /// Ends what has run too long, and kills what did not heed TERM.
+    /// Ends what has run too long, and kills what did not end after TERM.
     pub(super) fn on_time_passed(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.end_waits(now);
         self.restart_templates(now, out);

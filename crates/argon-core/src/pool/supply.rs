@@ -14,14 +14,14 @@ use super::runner::{Runner, RunnerState, TaskRun};
 use super::{Pool, WaitingAttempt};
 use crate::time::Time;
 
-/// So many waiting attempts for each slot are looked at; those behind have time.
+/// Number of waiting attempts per slot that are looked at; those behind have time.
 const LOOK_AHEAD: usize = 4;
 /// Runners for each slot that start at once at most, for attempts that come and go.
 const STARTING_PER_SLOT: usize = 2;
 /// A task that ends sooner is waited for rather than that the runner of other sessions ends for a new one, microseconds.
 const WORTH_A_START_US: u64 = 5_000;
 
-/// An attempt that has waited for so long gets a runner, though another one ends for it: such starts cost a small part of
+/// Wait after which an attempt gets a runner, even if another one ends for it: such starts cost a small part of
 /// the time then.
 const WAIT_FOR_RUNNER: Duration = Duration::from_millis(50);
 

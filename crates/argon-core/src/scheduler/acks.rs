@@ -43,7 +43,7 @@ impl PendingAcks {
 }
 
 impl Scheduler {
-    /// Notes that a worker need not keep the outcome, of so many bytes, that ended its task. Until it hears so it would
+    /// Notes that a worker need not keep the outcome (`bytes`) that ended its task. Until the acknowledgement it would
     /// bring that outcome to a manager that has just started, which does no harm and spares a run.
     pub(super) fn ack(&mut self, key: WorkerKey, attempt: AttemptId, bytes: u64) {
         if let Some(worker) = self.workers.get_mut(key) {

@@ -13,7 +13,7 @@ use super::timers::Timer;
 use super::{OnDurable, Persisting, Scheduler, SessionKey, TaskKey, place_of};
 use crate::time::Time;
 
-/// Room for so many tasks is kept when there is none.
+/// Number of tasks for which room is kept when there is none.
 const ROOM_KEPT: usize = 1024;
 
 impl Scheduler {

@@ -137,7 +137,7 @@ pub enum Input {
     WorkerLost {
         /// The connection.
         link: ConnId,
-        /// Whether it was silent for so long that it counts as dead; otherwise it may come back in a moment.
+        /// True if its silence exceeded the limit and it counts as dead; otherwise it may come back in a moment.
         declared_dead: bool,
     },
     /// A worker wants no more tasks.

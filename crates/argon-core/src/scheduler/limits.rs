@@ -25,7 +25,7 @@ pub struct Limits {
     pub result_ttl: Duration,
     /// Workers that a task may lose in a row before it ends as lost.
     pub losses: u32,
-    /// A task that waited for so long takes turns with more urgent ones.
+    /// Wait after which a task takes turns with more urgent ones.
     pub ageing: Duration,
     /// Longest wait before a retry.
     pub backoff_max: Duration,

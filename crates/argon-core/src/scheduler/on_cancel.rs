@@ -37,7 +37,7 @@ pub enum NamedTasks {
     One(TaskId),
     /// None.
     Unknown,
-    /// So many.
+    /// A number of tasks.
     Several(usize),
 }
 

@@ -167,7 +167,7 @@ impl Scheduler {
         }
     }
 
-    /// Sends an outcome to whoever waits for it, if they are here.
+    /// Sends an outcome to the connected client that waits for it, if there is one.
     pub(super) fn deliver(&mut self, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key];
         let Some(ended) = entry.ended() else {
@@ -210,7 +210,7 @@ impl Scheduler {
         self.remove_task(key, out);
     }
 
-    /// So many bytes of outcomes wait no longer for the client; its tasks start again if they were held up for that.
+    /// Outcomes of this size, bytes, wait no longer for the client; its tasks start again if they were held up for that.
     pub(super) fn release_credit(&mut self, key: SessionKey, bytes: u64) {
         let session = &mut self.sessions[key];
         let was_choked = session.untaken_bytes > self.limits.untaken_bytes;

@@ -134,7 +134,7 @@ impl Scheduler {
         }
     }
 
-    /// The task is claimed with an attempt that has printed so much over the worker's connection.
+    /// The task is claimed with an attempt that has already printed `printed` bytes over the worker's connection.
     pub(super) fn claim_printed(&mut self, key: TaskKey, printed: u64) {
         let entry = &mut self.tasks[key];
         let attempt = entry.task.head.attempt;

@@ -11,7 +11,7 @@ use super::task::{TaskEntry, TaskState};
 use super::{Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
-/// An aged task takes at most one turn in so many.
+/// Turns of which an aged task takes at most one.
 const AGED_TURNS: u32 = 4;
 
 /// Stale entries that a lane may hold whatever its length.
@@ -111,7 +111,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether the client leaves so many outcomes untaken that no more of its tasks start.
+    /// True if the client's untaken outcomes reach the limit, so that no more of its tasks start.
     pub(super) fn is_choked(&self, session: &Session) -> bool {
         session.untaken_bytes > self.limits.untaken_bytes
     }

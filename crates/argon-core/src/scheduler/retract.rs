@@ -11,7 +11,7 @@ use crate::time::Time;
 
 /// What a worker will have finished sooner than this is not worth a round trip, microseconds.
 const WORTHWHILE_US: u64 = 1_000;
-/// A worker that finished nothing for so long has something long in its slots.
+/// Time without an outcome after which a worker's slots are taken to run long tasks.
 const STUCK: Duration = Duration::from_millis(2);
 /// Workers that are looked at in one batch.
 const WORKERS_AT_ONCE: usize = 8;

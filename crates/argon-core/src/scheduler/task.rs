@@ -142,7 +142,7 @@ impl TaskEntry {
 mod tests {
     use super::*;
 
-    /// A queue of a million tasks is a million of these. Whoever needs a field more pays with it here, or finds it a place
+    /// A queue of a million tasks is a million of these. A further field costs its size here, or gets a place
     /// in [`ColdState`] or [`Ended`].
     #[test]
     fn a_task_stays_small() {

@@ -138,7 +138,7 @@ impl Worker {
         self.occupying() * self.mean_us.max(1) * 16 / self.slots()
     }
 
-    /// Learns from an outcome of so many bytes, whose task ran for so long.
+    /// Learns from an outcome: its size in bytes and the run time of its task.
     pub(super) fn observe_outcome(&mut self, now: Time, run_us: u64, bytes: u64) {
         let run_us = run_us.max(1);
         self.mean_bytes = (self.mean_bytes * 7 + bytes) / 8;

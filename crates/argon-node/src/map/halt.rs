@@ -39,9 +39,9 @@ pub enum HaltCount {
 /// Amount of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
-    /// So many.
+    /// Number of jobs.
     Count(u64),
-    /// So many of a hundred that ended.
+    /// Percentage of the jobs that ended.
     Percent(u64),
 }
 

@@ -1,6 +1,6 @@
 //! When to dial, whom, and when to give up.
 //!
-//! The first connection is sought for a bounded time and fails in words. One that was lost is sought for ever, unless the
+//! The first connection is dialled for a bounded time and fails in words. A lost one is dialled again for ever, unless the
 //! managers keep refusing this client.
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::world::World;
 
 /// The longest that everything may take after the last planned event, microseconds.
 const PATIENCE: u64 = 300_000_000;
-/// Beyond so many events for each task and process, something goes round in circles.
+/// Number of events for each task and process beyond which something goes round in circles.
 const EVENTS_MAX: u64 = 40_000;
 
 impl World {

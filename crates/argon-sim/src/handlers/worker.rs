@@ -193,10 +193,10 @@ impl World {
                 self.runner_will(worker, runner, 1_000, RunnerDoes::End { signal: None });
             }
             Effect::Signal { runner, signal } => {
-                let heeds = signal == Signal::Kill || self.random.percent(70);
+                let ends = signal == Signal::Kill || self.random.percent(70);
                 let wait = self.random.between(500, 20_000);
                 let number = if signal == Signal::Kill { 9 } else { 15 };
-                if heeds {
+                if ends {
                     let end = RunnerDoes::End { signal: Some(number) };
                     self.runner_will(worker, runner, wait, end);
                 }

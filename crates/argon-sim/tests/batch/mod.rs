@@ -18,7 +18,7 @@ pub(crate) struct Batch {
     pub(crate) workers: usize,
     pub(crate) slots: usize,
     pub(crate) lengths: Vec<u64>,
-    /// The tasks come one by one over so much time; all at once if it is 0.
+    /// Time over which the tasks come one by one; 0 for all at once.
     pub(crate) spread_us: u64,
     /// See [`argon_sim::Shape::slowness`].
     pub(crate) slowness: u64,

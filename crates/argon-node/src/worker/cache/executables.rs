@@ -21,7 +21,7 @@ const KEPT_BYTES: u64 = 1 << 30;
 /// An executable that was not started for this time is removed.
 const COLD_AFTER: Duration = Duration::from_secs(3600);
 
-/// Why there is no file of an executable.
+/// Reason why an executable has no file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecutableError {
     /// The system refuses something.

@@ -136,10 +136,10 @@ pub(crate) fn close_others_at_exec() {
 /// Reads once, to where the bytes stay.
 pub(crate) fn read_into(socket: &UnixStream, buffer: &mut impl BufMut) -> io::Result<usize> {
     let room = buffer.chunk_mut();
-    // SAFETY: the kernel writes at most so many bytes, to memory that is the buffer's and free.
+    // SAFETY: the kernel writes at most `room.len()` bytes, to memory that is the buffer's and free.
     let count = unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), 0) };
     let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-    // SAFETY: so many bytes were just written there.
+    // SAFETY: `count` bytes were just written there.
     unsafe { buffer.advance_mut(count) };
     Ok(count)
 }

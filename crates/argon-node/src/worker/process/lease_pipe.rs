@@ -1,4 +1,4 @@
-//! The pipe of leases: each prefetched task has a numbered lease, and whoever reads the number has the task.
+//! The pipe of leases: each prefetched task has a numbered lease, and the process that reads the number has the task.
 //!
 //! Worker and runner both hold the read end. The runner reads a lease before it starts the task, the worker when it
 //! retracts the task. Numbers come out in order. Where leases were retracted, a barrier stands before the next one: a

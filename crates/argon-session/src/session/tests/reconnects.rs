@@ -36,7 +36,7 @@ impl Bench {
 }
 
 #[test]
-fn the_first_manager_is_sought_for_a_bounded_time_at_each_address_in_turn() {
+fn the_first_manager_is_dialled_for_a_bounded_time_at_each_address_in_turn() {
     let mut bench = Bench::new();
     let begun = bench.now;
     let mut dialled = Vec::new();
@@ -61,7 +61,7 @@ fn a_first_dial_that_cannot_succeed_ends_the_search_at_once() {
 }
 
 #[test]
-fn a_lost_manager_is_sought_for_ever_even_if_it_refuses_the_key_meanwhile() {
+fn a_lost_manager_is_dialled_for_ever_even_if_it_refuses_the_key_meanwhile() {
     let mut bench = Bench::connected();
     bench.effects();
     bench.lose();

@@ -11,7 +11,7 @@ use super::{Bench, Effect, Input, OutputMode, addition};
 use crate::session::Member;
 
 impl Bench {
-    /// Lets so many seconds pass, and returns the codes that the hook receives.
+    /// Lets `seconds` pass, and returns the codes that the hook receives.
     fn pass(&mut self, seconds: u64) -> Vec<String> {
         for _ in 0..seconds {
             // The manager answers nothing that is asked, but it lives.
