@@ -317,6 +317,7 @@ mod tests {
             let ((client, _to_client), (manager, to_manager)) = pair();
             let big = blob(limit::INLINE_BYTES * 8);
             let hash = big.hash;
+            let has_come = std::cell::Cell::new(false);
             client.send(&ToManager::Blob(big));
             client.flush();
             let arrives = async {
@@ -324,15 +325,14 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
                 assert!(client.backlog() > 0, "only a part has arrived");
-                while client.backlog() > 0 {
+                while !has_come.get() {
                     client.write().expect("the connection is there");
                     tokio::task::yield_now().await;
                 }
             };
-            let mut taken = None;
-            let mut inbox = |message: ToManager| taken = Some(message);
+            let inbox = |_: ToManager| has_come.set(true);
             tokio::select! {
-                end = run(&manager, to_manager, &mut inbox) => panic!("{end:?}"),
+                end = run(&manager, to_manager, inbox) => panic!("{end:?}"),
                 () = arrives => {}
             }
             assert!(manager.is_arriving(hash), "nobody has taken it");
