@@ -305,7 +305,7 @@ __END__
 
 =head1 NAME
 
-Argon::Runner - executes tasks in a worker's slot
+Argon::Runner - executes the tasks of one client in a worker
 
 =head1 SYNOPSIS
 
