@@ -37,7 +37,8 @@ static CURRENT: Mutex<Current> = Mutex::new(None);
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::Option`] outside of a task, [`ErrorKind::Unreachable`] if the worker does not let the client in.
+/// [`ErrorKind::Option`](crate::ErrorKind::Option) outside of a task,
+/// [`ErrorKind::Unreachable`](crate::ErrorKind::Unreachable) if the worker does not let the client in.
 pub fn current_client() -> Result<blocking::Client, Error> {
     let access = worker_access()?;
     let attempt = AttemptId { task: access.child.task, attempt: access.child.attempt };
