@@ -54,6 +54,9 @@ pub trait Message: Sized {
     /// The blob, if the message is one.
     fn blob(&self) -> Option<&Blob>;
 
+    /// Copies the small parts of a message that is kept, so that it does not keep the memory alive that it was read to.
+    fn compact(&mut self) {}
+
     /// Writes the kind and the body without its payload; `stream` is 0 if the payload follows inline.
     fn encode_head(&self, stream: u32, out: &mut BytesMut);
 
@@ -143,6 +146,13 @@ macro_rules! messages {
                 }
             }
 
+            fn compact(&mut self) {
+                match self {
+                    $(Self::$variant(body) => $crate::conversation::body::Body::compact(body),)*
+                    $(Self::$unit => {})*
+                }
+            }
+
             fn encode_head(&self, stream: u32, out: &mut bytes::BytesMut) {
                 match self {
                     $(Self::$variant(body) => {
@@ -211,6 +221,13 @@ impl<M: Message> Message for Incoming<M> {
         match self {
             Self::Control(_) => None,
             Self::Message(message) => message.blob(),
+        }
+    }
+
+    fn compact(&mut self) {
+        match self {
+            Self::Control(_) => {}
+            Self::Message(message) => message.compact(),
         }
     }
 

@@ -31,6 +31,12 @@ pub enum DecodeError {
     /// A chunk that belongs to nothing, or is longer than what it belongs to.
     #[error("a chunk for stream {0} does not fit anything under way")]
     Chunk(u32),
+    /// A chunk without bytes: streams of them would never end.
+    #[error("a chunk for stream {0} has no bytes")]
+    EmptyChunk(u32),
+    /// Too many payloads have begun and not ended.
+    #[error("{0} payloads have begun and not ended (at most {1})")]
+    Streams(usize, usize),
     /// A blob's bytes do not have the hash that was named.
     #[error("the bytes of blob {0} have another hash")]
     BlobHash(BlobHash),
@@ -49,6 +55,8 @@ impl DecodeError {
             | Self::Json(..)
             | Self::Frame(..)
             | Self::Chunk(_)
+            | Self::EmptyChunk(_)
+            | Self::Streams(..)
             | Self::BlobHash(_) => RefusalCode::Frame,
         }
     }

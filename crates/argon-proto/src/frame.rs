@@ -9,7 +9,7 @@
 mod decoder;
 mod outbox;
 
-pub use decoder::{Decoder, Frames};
+pub use decoder::{Arrival, Decoder, Frames};
 pub use outbox::Outbox;
 
 #[cfg(test)]
@@ -81,6 +81,8 @@ mod tests {
         }
         messages
     }
+
+    mod bounds;
 
     #[test]
     fn messages_survive_any_cut_of_the_stream() {

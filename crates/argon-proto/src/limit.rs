@@ -16,6 +16,8 @@ pub const BLOBS_PER_TASK: usize = 16;
 pub const META_BYTES: usize = 64 << 10;
 /// Most ids in one frame of a list of ids.
 pub const IDS_PER_FRAME: usize = 16_384;
+/// Most payloads that may have begun and not ended on one connection.
+pub const STREAMS_AT_ONCE: usize = 16_384;
 /// Output bytes of one attempt that may be under way beyond the client's grant.
 pub const OUTPUT_WINDOW_BYTES: u64 = 1 << 20;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DecodeError;
 use crate::id::{Attempt, TaskId};
 use crate::limit;
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use crate::task::Codec;
 
 /// The seven ways in which a task can end.
@@ -168,6 +168,20 @@ impl Outcome {
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.payload.len() + self.report.len() as u64
+    }
+
+    /// The same with memory of its own for what is small, to be kept: it shares the memory of a whole read.
+    #[must_use]
+    pub fn compacted(&self) -> Self {
+        let mut compacted = self.clone();
+        compacted.compact();
+        compacted
+    }
+
+    /// Copies what is small.
+    pub fn compact(&mut self) {
+        payload::compact(&mut self.report);
+        self.payload.compact();
     }
 
     pub(crate) fn encode_head(&self, stream: u32, out: &mut BytesMut) {

@@ -63,6 +63,13 @@ impl Payload {
         }
     }
 
+    /// Copies the bytes if they are few. A few bytes that are kept would otherwise keep the memory of a whole read.
+    pub fn compact(&mut self) {
+        if let Parts::One(part) = &mut self.parts {
+            compact(part);
+        }
+    }
+
     /// All bytes in one piece; copies only if there is more than one part.
     #[must_use]
     pub fn to_contiguous(&self) -> Bytes {
@@ -70,6 +77,16 @@ impl Payload {
             Parts::One(part) => part.clone(),
             Parts::Many(parts, _) => parts.concat().into(),
         }
+    }
+}
+
+/// Pieces of at most this length are copied when they are kept.
+const COMPACT_BYTES: usize = 32 << 10;
+
+/// Copies bytes that are few to memory of their own.
+pub(crate) fn compact(bytes: &mut Bytes) {
+    if bytes.len() <= COMPACT_BYTES {
+        *bytes = Bytes::copy_from_slice(bytes);
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::error::DecodeError;
 use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::limit;
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 
 /// How urgent a task is among the waiting ones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -264,6 +264,12 @@ impl Task {
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.payload.len() + self.attached.len() as u64
+    }
+
+    /// Copies what is small, for a task that is kept: it shares the memory of a whole read until then.
+    pub fn compact(&mut self) {
+        payload::compact(&mut self.attached);
+        self.payload.compact();
     }
 
     /// Writes head, blob hashes and meta; the payload follows as the caller wants to send it.

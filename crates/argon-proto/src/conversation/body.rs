@@ -28,6 +28,8 @@ pub(crate) trait Body: Sized {
     fn blob(&self) -> Option<&Blob> {
         None
     }
+
+    fn compact(&mut self) {}
 }
 
 /// Bytes that tasks name by their hash.
@@ -108,6 +110,10 @@ impl Body for Task {
     fn payload_mut(&mut self) -> Option<&mut Payload> {
         Some(&mut self.payload)
     }
+
+    fn compact(&mut self) {
+        Self::compact(self);
+    }
 }
 
 impl Body for Outcome {
@@ -125,6 +131,10 @@ impl Body for Outcome {
 
     fn payload_mut(&mut self) -> Option<&mut Payload> {
         Some(&mut self.payload)
+    }
+
+    fn compact(&mut self) {
+        Self::compact(self);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::conversation::{Blob, Message};
+use crate::conversation::{Beginning, Blob, Message};
 use crate::error::DecodeError;
 use crate::id::BlobHash;
 use crate::payload::Payload;
@@ -15,6 +15,10 @@ use crate::{kind, limit};
 const ROOM_LEAST: usize = 4 << 10;
 /// Longer frames have memory of their own.
 const LONG_BYTES: usize = 64 << 10;
+/// Shorter pieces of a payload are copied: each would keep the memory of a whole read alive.
+const PIECE_BYTES: usize = 32 << 10;
+/// Bytes that an unfinished stream occupies beside its payload, about.
+const STREAM_BYTES: u64 = 512;
 /// The head of a chunk: its length, kind and stream.
 const CHUNK_HEAD_BYTES: usize = 9;
 
@@ -29,12 +33,30 @@ pub struct Frames {
 pub struct Decoder<M> {
     frames: Frames,
     arriving: HashMap<u32, Arriving<M>>,
+    /// Bytes that the unfinished streams occupy.
+    unfinished_bytes: u64,
+}
+
+/// A message that has arrived.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Arrival<M> {
+    /// All of it.
+    Whole(M),
+    /// All but its payload, for which the receiver had no room.
+    WithoutPayload {
+        /// The message; its payload is empty.
+        message: M,
+        /// Length of the payload that was sent.
+        payload_bytes: u64,
+    },
 }
 
 #[derive(Debug)]
 struct Arriving<M> {
     message: M,
-    parts: Vec<Bytes>,
+    /// Bytes of the payload so far; none if they are not kept.
+    collected: Option<Collected>,
+    payload_bytes: u64,
     missing: u64,
 }
 
@@ -66,6 +88,13 @@ impl Frames {
     pub fn missing_of_long(&self) -> usize {
         let length = self.buffer.first_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length) as usize);
         if length <= LONG_BYTES { 0 } else { (4 + length).saturating_sub(self.buffer.len()) }
+    }
+
+    /// Gives the memory for reads back while nothing is unread.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 
     /// The next raw frame of at most `limit` bytes: its kind and body. The handshake uses this.
@@ -108,7 +137,7 @@ impl<M> Decoder<M> {
     /// Continues where a handshake ended.
     #[must_use]
     pub fn new(frames: Frames) -> Self {
-        Self { frames, arriving: HashMap::new() }
+        Self { frames, arriving: HashMap::new(), unfinished_bytes: 0 }
     }
 
     /// See [`Frames::buffer`].
@@ -126,6 +155,23 @@ impl<M> Decoder<M> {
     pub fn missing_of_long(&self) -> usize {
         self.frames.missing_of_long()
     }
+
+    /// Bytes that are kept of messages that have not arrived whole: of unfinished streams, and of a frame that has begun.
+    #[must_use]
+    pub fn unfinished_bytes(&self) -> u64 {
+        self.unfinished_bytes + self.frames.buffer.len() as u64
+    }
+
+    /// True while a stream or a frame has begun and not ended.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        !self.arriving.is_empty() || !self.frames.buffer.is_empty()
+    }
+
+    /// See [`Frames::release`].
+    pub fn release(&mut self) {
+        self.frames.release();
+    }
 }
 
 impl<M: Message> Decoder<M> {
@@ -140,53 +186,149 @@ impl<M: Message> Decoder<M> {
     /// For bytes that are no message; the connection cannot be used after that.
     #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
     pub fn next(&mut self) -> Result<Option<M>, DecodeError> {
+        self.next_arrival(|_, _| true).map(|arrival| match arrival? {
+            Arrival::Whole(message) | Arrival::WithoutPayload { message, .. } => Some(message),
+        })
+    }
+
+    /// The same for a receiver of limited memory. When a stream begins, `has_room` decides by its message and its length
+    /// whether the payload is kept.
+    ///
+    /// # Errors
+    /// As [`Decoder::next`].
+    pub fn next_arrival(
+        &mut self,
+        mut has_room: impl FnMut(&M, u64) -> bool,
+    ) -> Result<Option<Arrival<M>>, DecodeError> {
         while let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)? {
-            if let Some(message) = self.take_frame(kind, body)? {
+            if let Some(message) = self.take_frame(kind, body, &mut has_room)? {
                 return Ok(Some(message));
             }
         }
         Ok(None)
     }
 
-    fn take_frame(&mut self, kind: u8, body: Bytes) -> Result<Option<M>, DecodeError> {
+    fn take_frame(
+        &mut self,
+        kind: u8,
+        body: Bytes,
+        has_room: &mut impl FnMut(&M, u64) -> bool,
+    ) -> Result<Option<Arrival<M>>, DecodeError> {
         if kind == kind::CHUNK {
             return self.take_chunk(body);
         }
         let beginning = M::decode(kind, body)?;
         if beginning.stream == 0 {
-            return checked(beginning.message).map(Some);
+            return checked(beginning.message).map(|message| Some(Arrival::Whole(message)));
         }
-        let first = beginning.message.payload().cloned().unwrap_or_default();
-        let arriving = Arriving {
-            missing: beginning.payload_length - first.len(),
-            parts: first.parts().to_vec(),
-            message: beginning.message,
+        self.begin_stream(beginning, has_room)
+    }
+
+    fn begin_stream(
+        &mut self,
+        beginning: Beginning<M>,
+        has_room: &mut impl FnMut(&M, u64) -> bool,
+    ) -> Result<Option<Arrival<M>>, DecodeError> {
+        let Beginning { mut message, stream, payload_length } = beginning;
+        let first = message.payload_mut().map(std::mem::take).unwrap_or_default();
+        // It stays for as long as its sender likes, and must not keep the memory of other frames alive.
+        message.compact();
+        let is_kept = has_room(&message, payload_length);
+        let mut arriving = Arriving {
+            missing: payload_length - first.len(),
+            collected: is_kept.then(Collected::default),
+            payload_bytes: payload_length,
+            message,
         };
-        if arriving.missing == 0 {
-            return checked(arriving.message).map(Some);
+        if let Some(collected) = &mut arriving.collected {
+            first.parts().iter().for_each(|part| collected.push(part.clone()));
         }
-        if self.arriving.insert(beginning.stream, arriving).is_some() {
-            return Err(DecodeError::Chunk(beginning.stream));
+        if arriving.missing == 0 {
+            return arriving.finish().map(Some);
+        }
+        self.unfinished_bytes += STREAM_BYTES + arriving.kept_bytes();
+        if self.arriving.insert(stream, arriving).is_some() {
+            return Err(DecodeError::Chunk(stream));
+        }
+        if self.arriving.len() > limit::STREAMS_AT_ONCE {
+            return Err(DecodeError::Streams(self.arriving.len(), limit::STREAMS_AT_ONCE));
         }
         Ok(None)
     }
 
-    fn take_chunk(&mut self, mut body: Bytes) -> Result<Option<M>, DecodeError> {
+    fn take_chunk(&mut self, mut body: Bytes) -> Result<Option<Arrival<M>>, DecodeError> {
         let stream = body.try_get_u32().map_err(|_| DecodeError::Short("chunk"))?;
         let arriving = self.arriving.get_mut(&stream).ok_or(DecodeError::Chunk(stream))?;
-        arriving.missing =
-            arriving.missing.checked_sub(body.len() as u64).ok_or(DecodeError::Chunk(stream))?;
-        arriving.parts.push(body);
+        let length = body.len() as u64;
+        if length == 0 {
+            return Err(DecodeError::EmptyChunk(stream));
+        }
+        arriving.missing = arriving.missing.checked_sub(length).ok_or(DecodeError::Chunk(stream))?;
+        if let Some(collected) = &mut arriving.collected {
+            collected.push(body);
+            self.unfinished_bytes += length;
+        }
         if arriving.missing > 0 {
             return Ok(None);
         }
-        let Some(mut arrived) = self.arriving.remove(&stream) else {
+        let Some(arrived) = self.arriving.remove(&stream) else {
             return Err(DecodeError::Chunk(stream));
         };
-        if let Some(payload) = arrived.message.payload_mut() {
-            *payload = Payload::from_parts(arrived.parts);
+        self.unfinished_bytes -= STREAM_BYTES + arrived.kept_bytes();
+        arrived.finish().map(Some)
+    }
+}
+
+impl<M: Message> Arriving<M> {
+    fn kept_bytes(&self) -> u64 {
+        self.collected.as_ref().map_or(0, |collected| collected.bytes)
+    }
+
+    fn finish(self) -> Result<Arrival<M>, DecodeError> {
+        let Self { mut message, collected, payload_bytes, .. } = self;
+        let Some(collected) = collected else {
+            return Ok(Arrival::WithoutPayload { message, payload_bytes });
+        };
+        if let Some(payload) = message.payload_mut() {
+            *payload = collected.into_payload();
         }
-        checked(arrived.message).map(Some)
+        checked(message).map(Arrival::Whole)
+    }
+}
+
+/// The part of a payload that has arrived. Small pieces are joined, so that a payload of a million pieces takes no more
+/// memory than one of a few.
+#[derive(Debug, Default)]
+struct Collected {
+    parts: Vec<Bytes>,
+    /// Small pieces behind `parts`.
+    tail: BytesMut,
+    bytes: u64,
+}
+
+impl Collected {
+    fn push(&mut self, piece: Bytes) {
+        self.bytes += piece.len() as u64;
+        if piece.len() < PIECE_BYTES {
+            self.tail.extend_from_slice(&piece);
+        }
+        if piece.len() >= PIECE_BYTES || self.tail.len() >= limit::INLINE_BYTES {
+            self.freeze_tail();
+        }
+        if piece.len() >= PIECE_BYTES {
+            self.parts.push(piece);
+        }
+    }
+
+    fn freeze_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.parts.push(std::mem::take(&mut self.tail).freeze());
+        }
+    }
+
+    fn into_payload(mut self) -> Payload {
+        self.freeze_tail();
+        Payload::from_parts(self.parts)
     }
 }
 

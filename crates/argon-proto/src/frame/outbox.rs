@@ -1,6 +1,6 @@
 //! From messages to the bytes of a stream: coalesces small ones, interleaves big payloads.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind, IoSlice};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -11,6 +11,12 @@ use crate::{kind, limit};
 
 /// Payloads up to this size are copied behind their head; larger ones are written from where they lie.
 const COPY_BYTES: u64 = 4 << 10;
+/// While this much waits, small payloads are not copied, either: each is kept already by its sender.
+const COPIED_MAX: usize = 1 << 20;
+/// Bytes that a part of a payload occupies while it waits, beside those that it refers to.
+const PART_BYTES: u64 = 48;
+/// The same for a stream.
+const STREAM_BYTES: u64 = 256;
 /// Chunks of big payloads are queued only while less than this waits to be written.
 const READY_BYTES: usize = 64 << 10;
 
@@ -21,18 +27,29 @@ const SLICES: usize = 64;
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Encoded and in order; `tail` comes after it.
-    ready: VecDeque<Bytes>,
+    ready: VecDeque<Piece>,
     /// Encoded small frames, not yet frozen.
     tail: BytesMut,
     ready_bytes: usize,
-    /// Big payloads under way, in the order in which they came.
-    streams: Vec<Stream>,
+    /// Big payloads under way, by number: in the order in which they came.
+    streams: BTreeMap<u64, Stream>,
+    /// The same by what is left of them.
+    by_left: BTreeSet<(u64, u64)>,
     stream_bytes: u64,
+    /// Bytes of heads and copies that were queued and not written.
+    own_bytes: usize,
     /// Whose turn it is: the first one's, or that of the one with least left.
     is_turn_of_first: bool,
-    last_stream: u32,
+    last_stream: u64,
     /// Where messages stay in their order: those behind a big one that is under way.
     behind: Option<VecDeque<Behind>>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    bytes: Bytes,
+    /// Heads and copies; otherwise a part of a payload, which its owner keeps anyway.
+    is_own: bool,
 }
 
 /// An encoded message that waits for the streams before it.
@@ -40,13 +57,12 @@ pub struct Outbox {
 struct Behind {
     head: BytesMut,
     /// The stream of its payload; 0 if that is inline.
-    stream: u32,
+    stream: u64,
     payload: Payload,
 }
 
 #[derive(Debug)]
 struct Stream {
-    number: u32,
     payload: Payload,
     part: usize,
     offset: usize,
@@ -70,10 +86,11 @@ impl Outbox {
             && !self.streams.is_empty()
         {
             let mut head = BytesMut::new();
-            put_head(message, stream, payload, &mut head);
+            put_head(message, stream as u32, payload, &mut head);
             return behind.push_back(Behind { head, stream, payload: payload.clone() });
         }
-        self.ready_bytes += put_head(message, stream, payload, &mut self.tail);
+        let head_bytes = put_head(message, stream as u32, payload, &mut self.tail);
+        self.note_own(head_bytes);
         self.put_payload(stream, payload);
     }
 
@@ -82,13 +99,13 @@ impl Outbox {
         self.tail.put_u32(body.len() as u32 + 1);
         self.tail.put_u8(kind);
         self.tail.put_slice(body);
-        self.ready_bytes += body.len() + 5;
+        self.note_own(body.len() + 5);
     }
 
     /// Queues bytes that are no frame: the opening `ARGN`, a runner's program.
     pub fn push_raw(&mut self, bytes: &[u8]) {
         self.tail.put_slice(bytes);
-        self.ready_bytes += bytes.len();
+        self.note_own(bytes.len());
     }
 
     /// Whether everything has been written.
@@ -103,16 +120,21 @@ impl Outbox {
         self.ready_bytes as u64 + self.stream_bytes
     }
 
+    /// Memory that what waits occupies beside payloads that it refers to, bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.own_bytes as u64
+            + self.ready.len() as u64 * PART_BYTES
+            + self.streams.len() as u64 * STREAM_BYTES
+    }
+
     /// Fills `slices` with what to write next and returns how many were filled.
     pub fn slices<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
         while self.ready_bytes < READY_BYTES && self.queue_chunk() {}
-        if !self.tail.is_empty() {
-            let tail = self.tail.split().freeze();
-            self.ready.push_back(tail);
-        }
+        self.freeze_tail();
         let mut count = 0;
-        for (slice, bytes) in slices.iter_mut().zip(&self.ready) {
-            *slice = IoSlice::new(bytes);
+        for (slice, piece) in slices.iter_mut().zip(&self.ready) {
+            *slice = IoSlice::new(&piece.bytes);
             count += 1;
         }
         count
@@ -125,12 +147,27 @@ impl Outbox {
             let Some(front) = self.ready.front_mut() else {
                 return;
             };
-            if written < front.len() {
-                front.advance(written);
-                return;
+            let count = front.bytes.len().min(written);
+            if front.is_own {
+                self.own_bytes -= count;
             }
-            written -= front.len();
+            if count < front.bytes.len() {
+                return front.bytes.advance(count);
+            }
+            written -= count;
             self.ready.pop_front();
+        }
+    }
+
+    /// Counts bytes that were appended to the tail.
+    fn note_own(&mut self, bytes: usize) {
+        self.ready_bytes += bytes;
+        self.own_bytes += bytes;
+    }
+
+    fn freeze_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.ready.push_back(Piece { bytes: self.tail.split().freeze(), is_own: true });
         }
     }
 
@@ -169,56 +206,66 @@ impl Outbox {
         bytes
     }
 
-    fn next_stream(&mut self) -> u32 {
-        self.last_stream = self.last_stream.checked_add(1).unwrap_or(1);
+    /// Streams are numbered on, and 0 is none on the wire.
+    fn next_stream(&mut self) -> u64 {
+        self.last_stream += if self.last_stream as u32 == u32::MAX { 2 } else { 1 };
         self.last_stream
     }
 
     /// Appends a payload to the frame that ends the tail, or begins its stream.
-    fn put_payload(&mut self, stream: u32, payload: &Payload) {
+    fn put_payload(&mut self, stream: u64, payload: &Payload) {
+        let bytes = payload.len();
         if stream != 0 {
-            self.stream_bytes += payload.len();
-            let (payload, left) = (payload.clone(), payload.len());
-            return self.streams.push(Stream { number: stream, payload, part: 0, offset: 0, left });
+            self.stream_bytes += bytes;
+            self.by_left.insert((bytes, stream));
+            self.streams.insert(stream, Stream { payload: payload.clone(), part: 0, offset: 0, left: bytes });
+            return;
         }
-        self.ready_bytes += payload.len() as usize;
-        if payload.len() <= COPY_BYTES {
+        if bytes <= COPY_BYTES && (self.own_bytes < COPIED_MAX || bytes == 0) {
             for part in payload.parts() {
                 self.tail.put_slice(part);
             }
-        } else {
-            self.ready.push_back(self.tail.split().freeze());
-            self.ready.extend(payload.parts().iter().cloned());
+            return self.note_own(bytes as usize);
         }
+        self.freeze_tail();
+        self.ready_bytes += bytes as usize;
+        let parts = payload.parts().iter().cloned();
+        self.ready.extend(parts.map(|bytes| Piece { bytes, is_own: false }));
     }
 
     fn put_behind(&mut self, Behind { head, stream, payload }: Behind) {
         self.tail.put_slice(&head);
-        self.ready_bytes += head.len();
+        self.note_own(head.len());
         self.put_payload(stream, &payload);
     }
 
     /// Moves one chunk of the stream whose turn it is to the ready bytes.
     fn queue_chunk(&mut self) -> bool {
-        let at = self.next_turn();
-        let Some(stream) = self.streams.get_mut(at) else {
+        let Some(number) = self.next_turn() else {
             return false;
         };
+        let Some(stream) = self.streams.get_mut(&number) else {
+            return false;
+        };
+        self.by_left.remove(&(stream.left, number));
         let length = stream.left.min(limit::INLINE_BYTES as u64) as usize;
         self.stream_bytes -= length as u64;
         self.tail.put_u32(length as u32 + 5);
         self.tail.put_u8(kind::CHUNK);
-        self.tail.put_u32(stream.number);
+        self.tail.put_u32(number as u32);
         self.ready_bytes += 9 + length;
-        self.ready.push_back(self.tail.split().freeze());
+        self.own_bytes += 9;
+        self.ready.push_back(Piece { bytes: self.tail.split().freeze(), is_own: true });
         stream.move_to(&mut self.ready, length);
-        if stream.left == 0 {
-            self.streams.remove(at);
-            while self.streams.is_empty()
-                && let Some(behind) = self.behind.as_mut().and_then(VecDeque::pop_front)
-            {
-                self.put_behind(behind);
-            }
+        if stream.left > 0 {
+            self.by_left.insert((stream.left, number));
+            return true;
+        }
+        self.streams.remove(&number);
+        while self.streams.is_empty()
+            && let Some(behind) = self.behind.as_mut().and_then(VecDeque::pop_front)
+        {
+            self.put_behind(behind);
         }
         true
     }
@@ -226,13 +273,12 @@ impl Outbox {
     /// The stream that came first and the one with least left go in turns. Streams of one length so follow one another,
     /// and the first is worked on while the next is under way; a short one waits for none that is much longer, and none
     /// waits for ever.
-    fn next_turn(&mut self) -> usize {
+    fn next_turn(&mut self) -> Option<u64> {
         self.is_turn_of_first = !self.is_turn_of_first;
         if self.is_turn_of_first {
-            return 0;
+            return self.streams.first_key_value().map(|(number, _)| *number);
         }
-        let shortest = self.streams.iter().enumerate().min_by_key(|(_, stream)| stream.left);
-        shortest.map_or(0, |(at, _)| at)
+        self.by_left.first().map(|(_, number)| *number)
     }
 }
 
@@ -250,13 +296,13 @@ fn put_head(message: &impl Message, stream: u32, payload: &Payload, out: &mut By
 
 impl Stream {
     /// Moves the next `length` bytes, of as many parts as it takes.
-    fn move_to(&mut self, ready: &mut VecDeque<Bytes>, mut length: usize) {
+    fn move_to(&mut self, ready: &mut VecDeque<Piece>, mut length: usize) {
         self.left -= length as u64;
         while length > 0 {
             let part = &self.payload.parts()[self.part];
             let end = part.len().min(self.offset + length);
             length -= end - self.offset;
-            ready.push_back(part.slice(self.offset..end));
+            ready.push_back(Piece { bytes: part.slice(self.offset..end), is_own: false });
             (self.part, self.offset) = if end == part.len() { (self.part + 1, 0) } else { (self.part, end) };
         }
     }

@@ -43,6 +43,13 @@ macro_rules! of_two_conversations {
                 }
             }
 
+            fn compact(&mut self) {
+                match self {
+                    Self::Worker(message) => message.compact(),
+                    Self::Child(message) => message.compact(),
+                }
+            }
+
             fn encode_head(&self, stream: u32, out: &mut BytesMut) {
                 match self {
                     Self::Worker(message) => message.encode_head(stream, out),
