@@ -24,6 +24,7 @@ mod on_cancel;
 mod on_client;
 mod on_outcome;
 mod on_records;
+mod on_stored;
 mod on_submit;
 mod on_time;
 mod on_worker;
@@ -235,6 +236,10 @@ impl Machine for Scheduler {
                 self.on_child_session_opened(opening, out);
             }
             Input::AttemptLent { link, lent } => self.on_attempt_lent(link, lent),
+            Input::ArgumentsUnreadable { link, attempt, why } => {
+                self.on_arguments_unreadable(now, link, attempt, &why, out);
+            }
+            Input::ResultUnreadable { link, id, why } => self.on_result_unreadable(link, id, &why, out),
             Input::TimePassed => {}
         }
         self.on_time_passed(now, out);

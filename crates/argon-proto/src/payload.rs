@@ -6,6 +6,10 @@ use bytes::Bytes;
 ///
 /// Cloning costs a reference count. A payload that travelled in chunks keeps them as parts, so that
 /// they are never joined in memory.
+///
+/// A *stored* payload is a placeholder: only its length is here, and the bytes are in the store of a manager. It passes
+/// through the scheduler like any other. Only the manager's shell sees it in a message, and replaces it by the bytes
+/// before it encodes the message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     parts: Parts,
@@ -14,7 +18,8 @@ pub struct Payload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Parts {
     One(Bytes),
-    Many(std::sync::Arc<[Bytes]>, u64),
+    /// Several parts and their whole length; `None` for a stored payload.
+    Many(Option<std::sync::Arc<[Bytes]>>, u64),
 }
 
 impl Default for Parts {
@@ -33,13 +38,31 @@ impl Payload {
             1 => Parts::One(parts.remove(0)),
             _ => {
                 let length = parts.iter().map(|part| part.len() as u64).sum();
-                Parts::Many(parts.into(), length)
+                Parts::Many(Some(parts.into()), length)
             }
         };
         Self { parts }
     }
 
-    /// Length of all parts, in bytes.
+    /// A placeholder for `length` bytes that are in the store.
+    #[must_use]
+    pub fn stored(length: u64) -> Self {
+        Self { parts: Parts::Many(None, length) }
+    }
+
+    /// True for a placeholder: the bytes are in the store.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        matches!(self.parts, Parts::Many(None, _))
+    }
+
+    /// Number of bytes that the payload keeps in memory: 0 for a placeholder.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        if self.is_stored() { 0 } else { self.len() }
+    }
+
+    /// Length in bytes, of a placeholder too.
     #[must_use]
     pub fn len(&self) -> u64 {
         match &self.parts {
@@ -55,11 +78,15 @@ impl Payload {
     }
 
     /// The parts, in order.
+    ///
+    /// # Panics
+    /// On a placeholder, whose bytes are not here.
     #[must_use]
     pub fn parts(&self) -> &[Bytes] {
         match &self.parts {
             Parts::One(part) => std::slice::from_ref(part),
-            Parts::Many(parts, _) => parts,
+            Parts::Many(Some(parts), _) => parts,
+            Parts::Many(None, length) => panic!("a payload of {length} bytes was not read from the store"),
         }
     }
 
@@ -71,11 +98,14 @@ impl Payload {
     }
 
     /// All bytes in one piece; copies only if there is more than one part.
+    ///
+    /// # Panics
+    /// On a placeholder, whose bytes are not here.
     #[must_use]
     pub fn to_contiguous(&self) -> Bytes {
         match &self.parts {
             Parts::One(part) => part.clone(),
-            Parts::Many(parts, _) => parts.concat().into(),
+            Parts::Many(..) => self.parts().concat().into(),
         }
     }
 }
@@ -114,5 +144,24 @@ mod tests {
         assert_eq!(payload.parts().len(), 2);
         assert_eq!(&payload.to_contiguous()[..], b"abc");
         assert!(Payload::default().is_empty());
+    }
+
+    #[test]
+    fn a_placeholder_has_a_length_and_no_bytes() {
+        let stored = Payload::stored(5000);
+        assert!(stored.is_stored() && !stored.is_empty());
+        assert_eq!((stored.len(), stored.resident()), (5000, 0));
+        assert_ne!(stored, Payload::from(vec![0; 5000]));
+        assert!(
+            std::panic::catch_unwind(|| stored.parts().len()).is_err(),
+            "bytes that are not here are not sent"
+        );
+        let here = Payload::from(vec![0; 5000]);
+        assert_eq!((here.is_stored(), here.resident()), (false, 5000));
+    }
+
+    #[test]
+    fn a_payload_stays_small() {
+        assert_eq!(size_of::<Payload>(), size_of::<Bytes>());
     }
 }

@@ -213,6 +213,24 @@ pub enum Input {
         /// Why, for people.
         why: String,
     },
+    /// The arguments of a RUN could not be read from the store; the worker was not sent it.
+    ArgumentsUnreadable {
+        /// The worker's connection.
+        link: ConnId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why, for people.
+        why: String,
+    },
+    /// The result of a detached task could not be read from the store; the client was not sent its outcome.
+    ResultUnreadable {
+        /// The client's connection.
+        link: ConnId,
+        /// The task.
+        id: TaskId,
+        /// Why, for people.
+        why: String,
+    },
     /// Nothing happened, but time went by.
     TimePassed,
 }

@@ -11,6 +11,9 @@ pub struct Limits {
     pub window_tasks: u64,
     /// Payload bytes that one client may have sent without having taken the outcomes.
     pub window_bytes: u64,
+    /// Payloads of detached tasks beyond this size, bytes, leave memory when the store holds them. The default keeps all:
+    /// only a shell that can read them back from its store sets a limit.
+    pub stored_above: u64,
     /// Outcome bytes that one client may leave untaken before its tasks are started no more.
     pub untaken_bytes: u64,
     /// How long a client's attached tasks outlive its connection.
@@ -37,6 +40,7 @@ impl Default for Limits {
             queue_size: 1_000_000,
             window_tasks: 65_536,
             window_bytes: 256 << 20,
+            stored_above: u64::MAX,
             untaken_bytes: 256 << 20,
             session_grace: Duration::from_secs(60),
             worker_grace: Duration::from_millis(500),

@@ -28,6 +28,9 @@ impl Scheduler {
         let entry = &mut self.tasks[key];
         entry.is_durable = true;
         let (session, weight) = (entry.session, entry.weight());
+        if !self.tasks[key].is_ended() {
+            self.leave_to_store(key);
+        }
         if let Some(link) = self.offered_on(key) {
             out.send_to_client(link, ToClient::Accepted(vec![id]));
             self.refund(session, weight);
@@ -63,6 +66,7 @@ impl Scheduler {
                 let weight = ended.outcome.weight();
                 self.ack(worker, attempt, weight);
             }
+            self.leave_to_store(key);
             self.deliver(key, out);
         }
     }
