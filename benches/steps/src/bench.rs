@@ -16,6 +16,8 @@ use bytes::Bytes;
 
 const CLIENT: ConnId = ConnId(1);
 const SESSION: SessionId = SessionId([1; 16]);
+/// Run time of each task, microseconds.
+const RUN_US: u64 = 300_000;
 /// Steps between two ends of a batch.
 const BATCH: u64 = 256;
 
@@ -88,7 +90,8 @@ impl Bench {
                 return;
             };
             // Long enough that nothing is sent ahead: this is about the queue.
-            self.step(Input::OutcomeArrived { link, outcome: outcome(&task, 300_000) });
+            self.now = Time(self.now.0 + RUN_US / (self.workers * self.slots).max(1));
+            self.step(Input::OutcomeArrived { link, outcome: outcome(&task, RUN_US) });
             self.taken.push(task.head.id);
             self.submit();
             if number % BATCH == 0 {

@@ -12,6 +12,7 @@
 
 mod acks;
 mod apply;
+mod aside;
 mod children;
 mod credit;
 mod dispatch;
@@ -32,6 +33,8 @@ mod output;
 mod placement;
 mod queue;
 mod record;
+mod resting_kinds;
+mod rests;
 mod retract;
 mod session;
 mod task;

@@ -221,3 +221,29 @@ fn a_worker_that_comes_back_is_told_again_to_leave_with_the_time_that_is_left() 
     manager.join(111, 1, &[attempt(1, 1, 1)]);
     assert_eq!(drained(&mut manager, 111), [Some(40_000)]);
 }
+
+#[test]
+fn a_saturated_attempt_number_costs_no_time_and_ends_its_task_in_words() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    let last = attempt(1, 1, u32::MAX);
+    manager.join(11, 1, &[last]);
+    manager.join(12, 2, &[last]);
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    manager.returned(11, &[last]);
+    let outcomes = manager.outcomes(1);
+    assert_eq!(outcomes[0].1, Status::Lost);
+    assert!(outcomes[0].2.message.contains("used up the numbers"), "{outcomes:?}");
+}
+
+#[test]
+fn numbers_that_a_worker_is_still_ending_are_passed_over_once() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    let held: Vec<_> = (u32::MAX - 2..=u32::MAX).map(|number| attempt(1, 1, number)).collect();
+    manager.join(11, 1, &held);
+    manager.pass(SECOND * 61);
+    manager.open(1);
+    manager.submit(1, task(1, 1));
+    manager.returned(11, &held);
+    assert_eq!(manager.runs(11), [attempt(1, 1, 1)], "numbers of others are not taken over");
+}

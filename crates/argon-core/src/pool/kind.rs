@@ -98,6 +98,22 @@ impl Version {
     }
 }
 
+impl RunnerKind {
+    /// The kind that a task asks for, as far as it can be known without its worker: a Python task that names no version
+    /// is of the kind [`Program::Only`].
+    #[must_use]
+    pub fn asked_by(task: &Task) -> Self {
+        let runtime = task.head.runtime;
+        let program = match runtime {
+            Runtime::Exec => return Self::COMMAND,
+            Runtime::Perl => Program::Only,
+            Runtime::Python => Version::wanted_by(task).map_or(Program::Only, Program::Version),
+            Runtime::Native => task.blob_hashes().next().map_or(Program::Only, Program::Executable),
+        };
+        Self { runtime, program, memory_mib: task.head.memory_mib }
+    }
+}
+
 impl Version {
     /// The version that a Python task asks for in its meta, if it asks for one.
     #[must_use]

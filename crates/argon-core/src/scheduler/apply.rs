@@ -77,6 +77,7 @@ impl Scheduler {
             was_found: false,
             offered,
             is_durable: false,
+            is_aside: false,
             cold: None,
             task,
         };

@@ -1,7 +1,7 @@
 //! From the queue to the workers, and back out of their hands.
 
 use argon_proto::conversation::worker::ToWorker;
-use argon_proto::{Attempt, AttemptId, Flags};
+use argon_proto::{Attempt, AttemptId, Flags, Report, Status};
 
 use super::effect::Out;
 use super::placement::Best;
@@ -15,6 +15,9 @@ use crate::time::Time;
 impl Scheduler {
     /// Gives waiting tasks to the least loaded workers until one or the other runs out.
     pub(super) fn dispatch(&mut self, now: Time, out: &mut Out) {
+        if self.placement.has_choosy() {
+            return self.dispatch_around_rests(now, out);
+        }
         while !self.queue.is_dry() {
             let Some(Best { worker, has_free_slot }) = self.placement.best() else {
                 return;
@@ -26,8 +29,12 @@ impl Scheduler {
         }
     }
 
-    fn start(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
-        let attempt = self.next_attempt(key, worker);
+    pub(super) fn start(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
+        let Some(attempt) = self.next_attempt(key, worker) else {
+            self.set_state(key, TaskState::Delayed);
+            let report = Report::of("the task has used up the numbers of its attempts; submit it again");
+            return self.end_reported(now, key, Status::Lost, report, out);
+        };
         self.assign(now, key, worker, attempt);
         let stamp = self.next_stamp();
         let entry = &mut self.tasks[key];
@@ -42,15 +49,16 @@ impl Scheduler {
         self.send_run(key, out);
     }
 
-    /// A number that no attempt of the task has, not even one of an earlier life that the worker is still ending.
-    fn next_attempt(&self, key: TaskKey, worker: WorkerKey) -> Attempt {
+    /// A number that no attempt of the task has, not even one of an earlier life that the worker is still ending. `None`
+    /// if there is none above the last one. Looks at one number more than the worker is ending, at most.
+    fn next_attempt(&self, key: TaskKey, worker: WorkerKey) -> Option<Attempt> {
         let entry = &self.tasks[key];
         let without_task = &self.workers[worker].without_task;
-        let mut attempt = entry.last.next();
-        while without_task.contains(&AttemptId { task: entry.task.head.id, attempt }) {
-            attempt = attempt.next();
-        }
-        attempt
+        let is_free = |number| {
+            !without_task.contains(&AttemptId { task: entry.task.head.id, attempt: Attempt(number) })
+        };
+        let above = entry.last.0.checked_add(1)?;
+        (above..=u32::MAX).find(|number| is_free(*number)).map(Attempt)
     }
 
     /// Sends RUN to the worker that the task is assigned to.

@@ -2,7 +2,9 @@
 
 use super::session::TaskCounts;
 use super::task::TaskState;
+use super::worker::Worker;
 use super::{PeerKey, Scheduler};
+use crate::pool::RunnerKind;
 
 impl Scheduler {
     pub(super) fn assert_all_invariants(&self) {
@@ -26,10 +28,12 @@ impl Scheduler {
                 TaskState::Queued { .. } => {
                     let lane = entry.task.head.priority.index();
                     queued[lane] += 1;
-                    assert!(
-                        self.sessions[entry.session].lanes[lane].contains(&(key, entry.stamp)),
-                        "a queued task is not in its lane"
-                    );
+                    let (session, place) = (&self.sessions[entry.session], (key, entry.stamp));
+                    let is_in_place = match &session.aside {
+                        Some(aside) if entry.is_aside => aside.places(lane).any(|other| *other == place),
+                        _ => !entry.is_aside && session.lanes[lane].contains(&place),
+                    };
+                    assert!(is_in_place, "a queued task is not in its lane");
                 }
                 TaskState::Assigned { worker, place, .. } => assert_eq!(
                     self.workers[worker].assigned.get(place as usize),
@@ -86,7 +90,7 @@ impl Scheduler {
                     has_turn, session.has_turn[lane],
                     "a session has a turn and does not know it, or not"
                 );
-                let waits = !session.lanes[lane].is_empty() && !self.is_choked(session);
+                let waits = session.has_waiting(lane) && !self.is_choked(session);
                 let nested = session.nested.as_ref();
                 let must = waits || nested.is_some_and(|nested| !nested.waiting[lane].is_empty());
                 assert!(has_turn || !must || session.root != key, "a session with waiting tasks has no turn");
@@ -99,9 +103,28 @@ impl Scheduler {
         let Some(best) = self.placement.best() else {
             return;
         };
+        if self.placement.has_choosy() {
+            return self.assert_all_that_waits_rests();
+        }
         let mut roots = (0..3).flat_map(|lane| self.queue.turns(lane));
         let is_nested = |root| self.sessions[root].nested.is_some();
         let in_vain = roots.any(|root| best.has_free_slot || !is_nested(root));
         assert!(!in_vain, "a task waits though a worker may take it");
+    }
+
+    /// Where kinds rest, tasks of other kinds do not wait; unless the step was cut short, and the next one goes on.
+    fn assert_all_that_waits_rests(&self) {
+        if self.timers.goes_on() {
+            return;
+        }
+        let able: Vec<_> = self.workers.values().filter(|worker| worker.may_take()).collect();
+        for entry in self.tasks.values().filter(|entry| matches!(entry.state, TaskState::Queued { .. })) {
+            let session = &self.sessions[entry.session];
+            let kind = RunnerKind::asked_by(&entry.task);
+            let is_nested = self.sessions[session.root].nested.is_some();
+            let fits = |worker: &&&Worker| !worker.rests.has(kind) && (worker.free_slots() > 0 || !is_nested);
+            let in_vain = !self.is_choked(session) && able.iter().any(|worker| fits(&worker));
+            assert!(!in_vain, "a task waits though a worker may start it");
+        }
     }
 }

@@ -3,25 +3,46 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use argon_proto::{AttemptId, Flags, Outcome, Report, Status};
+use argon_proto::handshake::RefusalCode;
+use argon_proto::{AttemptId, Flags, Outcome, OutcomeHead, Report, Status};
 use rustc_hash::FxHasher;
 
 use super::effect::Out;
 use super::input::ConnId;
+use super::on_submit::close;
 use super::record::Record;
 use super::task::{TaskEntry, TaskState};
 use super::timers::Timer;
 use super::{OnDurable, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
+/// Run time that an attempt is believed to have taken where it was not measured here, microseconds: a year.
+const RUN_US_MAX: u64 = 365 * 24 * 3600 * 1_000_000;
+
 impl Scheduler {
     pub(super) fn on_outcome_arrived(&mut self, now: Time, link: ConnId, outcome: Outcome, out: &mut Out) {
         let Some(worker_key) = self.worker_at(link) else {
             return;
         };
+        let status = outcome.head.status;
+        if !is_of_workers(status) {
+            let why = format!("a worker may not report that a task ended as {}", status.name());
+            return close(link, RefusalCode::Frame, &why, out);
+        }
         let attempt = AttemptId { task: outcome.head.id, attempt: outcome.head.attempt };
-        self.release_without_task(worker_key, attempt);
-        let Some(key) = self.task_of(&attempt.task) else {
+        let key = self.task_of(&attempt.task);
+        if let Some(key) = key
+            && self.tasks[key].worker() == Some(worker_key)
+            && self.tasks[key].task.head.attempt == attempt.attempt
+        {
+            return self.on_current_outcome(now, worker_key, key, outcome, out);
+        }
+        if !self.release_without_task(worker_key, attempt) {
+            // Not an attempt of this worker: it may forget the outcome, and nobody else learns of it.
+            self.totals.unproven += 1;
+            return self.ack_discarded(worker_key, attempt);
+        }
+        let Some(key) = key else {
             return self.on_unknown_outcome(worker_key, attempt, outcome);
         };
         let entry = &self.tasks[key];
@@ -31,14 +52,12 @@ impl Scheduler {
         if entry.is_ended() || entry.has_retried(attempt.attempt) {
             return self.ack_discarded(worker_key, attempt);
         }
-        if entry.worker() == Some(worker_key) && entry.task.head.attempt == attempt.attempt {
-            return self.on_current_outcome(now, worker_key, key, outcome, out);
-        }
         // Too late for its attempt, but none has come yet: what ran is what counts.
-        match outcome.head.status {
+        match status {
             // Another attempt is under way or waits for its turn, as the user wanted after an error.
             Status::Error if entry.may_retry(Status::Error) => self.ack_discarded(worker_key, attempt),
             Status::Ok | Status::Error => {
+                let outcome = Outcome { head: capped(outcome.head, RUN_US_MAX), ..outcome };
                 self.withdraw(key, out);
                 self.end(now, key, outcome, Some((worker_key, attempt)), out);
             }
@@ -63,10 +82,11 @@ impl Scheduler {
         now: Time,
         worker_key: WorkerKey,
         key: TaskKey,
-        outcome: Outcome,
+        mut outcome: Outcome,
         out: &mut Out,
     ) {
         let attempt = self.tasks[key].attempt_id();
+        outcome.head = capped(outcome.head, self.tasks[key].run_us_max(now));
         self.workers[worker_key].observe_outcome(now, outcome.head.run_us, outcome.weight());
         self.unassign(key);
         let entry = &mut self.tasks[key];
@@ -151,7 +171,35 @@ impl Scheduler {
     }
 }
 
+/// Whether a worker may report that a task ended so; the others are the manager's to say.
+fn is_of_workers(status: Status) -> bool {
+    match status {
+        Status::Ok | Status::Error | Status::Died | Status::Timeout => true,
+        Status::Cancelled | Status::Lost | Status::Rejected => false,
+    }
+}
+
+/// The head with a run time of at most `run_us_max`: workers measure it, and are not believed.
+fn capped(head: OutcomeHead, run_us_max: u64) -> OutcomeHead {
+    OutcomeHead { run_us: head.run_us.min(run_us_max), ..head }
+}
+
 impl TaskEntry {
+    /// The longest that the present attempt can have run, microseconds: not before it was sent, if this scheduler sent it.
+    fn run_us_max(&self, now: Time) -> u64 {
+        match self.state {
+            TaskState::Assigned { since, .. } if !self.was_found => {
+                u64::try_from(now.since(since).as_micros()).unwrap_or(RUN_US_MAX)
+            }
+            TaskState::Assigned { .. }
+            | TaskState::Persisting
+            | TaskState::Recovering
+            | TaskState::Queued { .. }
+            | TaskState::Delayed
+            | TaskState::Ended(_) => RUN_US_MAX,
+        }
+    }
+
     fn may_retry(&self, status: Status) -> bool {
         let applies = match status {
             Status::Error => self.is(Flags::RETRY_ERROR),

@@ -36,12 +36,8 @@ impl Scheduler {
                     self.lose_worker(now, key, out);
                 }
             }
-            Timer::WorkerRest(key, stamp) => {
-                if let Some(worker) = self.workers.get_mut(key).filter(|worker| worker.stamp == stamp) {
-                    worker.is_resting = false;
-                    self.placement.update(key, worker);
-                }
-            }
+            Timer::WorkerRest(key, stamp) => self.on_rest_ended(now, key, stamp),
+            Timer::DispatchGoesOn => {}
             Timer::Retry(key, stamp) => {
                 let is_current = self
                     .tasks

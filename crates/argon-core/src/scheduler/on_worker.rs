@@ -14,10 +14,8 @@ use super::task::TaskState;
 use super::timers::Timer;
 use super::worker::{Worker, WorkerRetractState};
 use super::{OrphanAttempt, PeerKey, Scheduler, TaskKey, WorkerKey};
+use crate::pool::RunnerKind;
 use crate::time::Time;
-
-/// How long a worker that can run nothing is given nothing.
-const REST: Duration = Duration::from_secs(1);
 
 /// What becomes of an attempt that a worker says it holds.
 enum Fate {
@@ -56,7 +54,7 @@ impl Scheduler {
             close(old, RefusalCode::Session, "this worker registered on another connection", out);
         }
         worker.stamp = stamp;
-        worker.is_resting = false;
+        worker.rests.clear();
         worker.retract = WorkerRetractState::Possible;
         worker.pending_acks.clear();
         // It says again which attempts lend their slots.
@@ -239,7 +237,7 @@ impl Scheduler {
             if attempts.is_empty() { WorkerRetractState::NothingLeft } else { WorkerRetractState::Possible };
         let was_asked =
             std::mem::replace(&mut self.workers[worker].retract, answered) == WorkerRetractState::Asked;
-        let mut is_given_back = false;
+        let mut given_back: Vec<RunnerKind> = Vec::new();
         for attempt in attempts.iter().rev() {
             if self.release_without_task(worker, *attempt) {
                 self.forget_orphan(worker, *attempt);
@@ -251,22 +249,19 @@ impl Scheduler {
             let entry = &self.tasks[key];
             if entry.worker() == Some(worker) && entry.attempt_id() == *attempt {
                 self.totals.recalled += 1;
-                is_given_back = true;
+                if !was_asked {
+                    let kind = RunnerKind::asked_by(&entry.task);
+                    if given_back.last() != Some(&kind) {
+                        given_back.push(kind);
+                    }
+                }
                 self.requeue_unstarted(now, key, out);
             }
         }
-        // What it gives back unasked it cannot run now: others may.
-        if !was_asked && is_given_back {
-            self.let_rest(now, worker);
+        // What it gives back unasked it cannot start now: others may.
+        if !given_back.is_empty() {
+            self.let_rest(now, worker, &given_back);
         }
-    }
-
-    /// Gives a worker nothing for a moment.
-    fn let_rest(&mut self, now: Time, key: WorkerKey) {
-        let worker = &mut self.workers[key];
-        worker.is_resting = true;
-        self.timers.set(now + REST, Timer::WorkerRest(key, worker.stamp));
-        self.placement.update(key, worker);
     }
 
     fn forget_orphan(&mut self, worker: WorkerKey, attempt: AttemptId) {

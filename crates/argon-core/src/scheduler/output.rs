@@ -59,7 +59,7 @@ impl Scheduler {
         };
         match self.listener(worker, output.from) {
             (Some(key), client) => self.pass_output(key, link, client, output, out),
-            (None, _) => self.count_orphan_output(link, &output, out),
+            (None, _) => self.count_orphan_output(worker, link, &output, out),
         }
     }
 
@@ -70,6 +70,9 @@ impl Scheduler {
         };
         match self.listener(worker, ask.from) {
             (_, Some(client)) => out.send_to_client(client, ToClient::Ask(ask)),
+            (None, None) if !self.workers[worker].without_task.contains(&ask.from) => {
+                self.totals.unproven += 1;
+            }
             (_, None) => {
                 // Without words: nobody was there to be asked.
                 let answer = Answer { to: ask.from, ask: ask.ask, found: false, bytes: Bytes::new() };
@@ -124,13 +127,14 @@ impl Scheduler {
     }
 
     /// An attempt that nobody has claimed yet wrote something, which nobody will see.
-    fn count_orphan_output(&mut self, worker: ConnId, output: &TaskOutput, out: &mut Out) {
+    fn count_orphan_output(&mut self, worker: WorkerKey, link: ConnId, output: &TaskOutput, out: &mut Out) {
         if let Some(orphan) = self.orphans.get_mut(&output.from.task)
             && orphan.attempt == output.from
+            && orphan.worker == worker
         {
             orphan.printed += output.bytes.len() as u64;
             let bytes = orphan.printed;
-            out.send_to_worker(worker, credit(output.from, bytes));
+            out.send_to_worker(link, credit(output.from, bytes));
         }
     }
 

@@ -1,8 +1,9 @@
 //! Who is least loaded: an ordered index of the workers that may take a task.
 
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::WorkerKey;
 use super::worker::Worker;
@@ -26,6 +27,8 @@ pub(super) struct Placement {
     /// Workers that hold more than their slots can run, the fullest last.
     surplus: BTreeSet<(u64, WorkerKey)>,
     surplus_of: FxHashMap<WorkerKey, u64>,
+    /// Workers in the index at which kinds of tasks rest.
+    choosy: FxHashSet<WorkerKey>,
 }
 
 impl Placement {
@@ -42,6 +45,11 @@ impl Placement {
             }
             self.able.extend(rank);
         }
+        if rank.is_some() && !worker.rests.is_empty() {
+            self.choosy.insert(key);
+        } else if !self.choosy.is_empty() {
+            self.choosy.remove(&key);
+        }
         self.update_surplus(key, if worker.link.is_some() { worker.surplus() } else { 0 });
     }
 
@@ -50,12 +58,25 @@ impl Placement {
         if let Some(rank) = self.rank_of.remove(&key) {
             self.able.remove(&rank);
         }
+        self.choosy.remove(&key);
         self.update_surplus(key, 0);
     }
 
     /// The worker that should get the next task.
     pub(super) fn best(&self) -> Option<Best> {
         self.able.first().map(|(is_full, _, worker)| Best { worker: *worker, has_free_slot: !is_full })
+    }
+
+    /// The next one behind a worker that is in the index.
+    pub(super) fn best_after(&self, worker: WorkerKey) -> Option<Best> {
+        let rank = self.rank_of.get(&worker)?;
+        let (is_full, _, worker) = self.able.range((Excluded(rank), Unbounded)).next()?;
+        Some(Best { worker: *worker, has_free_slot: !is_full })
+    }
+
+    /// Whether a worker that may take a task cannot take every task.
+    pub(super) fn has_choosy(&self) -> bool {
+        !self.choosy.is_empty()
     }
 
     /// Whether any worker has a slot that nothing occupies.

@@ -2,17 +2,25 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-use crate::arena::Arena;
-
+use super::resting_kinds::Rests;
 use super::session::Session;
-use super::task::{TaskEntry, TaskState};
+use super::task::{TaskEntry, TaskState, is_live};
 use super::{Scheduler, SessionKey, TaskKey};
+use crate::arena::Arena;
+use crate::pool::RunnerKind;
 use crate::time::Time;
 
 /// Turns of which an aged task takes at most one.
 const AGED_TURNS: u32 = 4;
+
+/// Tasks that step aside in one step at most; the next step goes on.
+const LOOKS_PER_STEP: usize = 4096;
+
+/// Kinds of workers for which is noted that nothing was found.
+const NOTES_MAX: usize = 8;
 
 /// Stale entries that a lane may hold whatever its length.
 const STALE_MIN: usize = 32;
@@ -24,6 +32,8 @@ pub(super) struct Queue {
     rings: [VecDeque<SessionKey>; 3],
     lengths: [usize; 3],
     turn: u32,
+    /// Rests of workers for which nothing was found since something came, and whether they had a free slot.
+    nothing_for: Vec<(Rests, bool)>,
 }
 
 impl Queue {
@@ -42,6 +52,22 @@ impl Queue {
         self.rings.iter().all(VecDeque::is_empty)
     }
 
+    /// Whether a worker with these rests was looked for in the queue before, and nothing came since.
+    pub(super) fn has_nothing_for(&self, rests: &Rests, has_free_slot: bool) -> bool {
+        let covers = |(known, had_free_slot): &(Rests, bool)| {
+            (*had_free_slot || !has_free_slot) && known.is_within(rests)
+        };
+        self.nothing_for.iter().any(covers)
+    }
+
+    /// Notes that nothing was found.
+    pub(super) fn note_nothing_for(&mut self, rests: &Rests, had_free_slot: bool) {
+        if self.nothing_for.len() >= NOTES_MAX {
+            self.nothing_for.clear();
+        }
+        self.nothing_for.push((rests.clone(), had_free_slot));
+    }
+
     /// Gives a root its turn in a priority, behind the others.
     fn give_turn(&mut self, key: SessionKey, root: &mut Session, lane: usize) {
         if !std::mem::replace(&mut root.has_turn[lane], true) {
@@ -55,6 +81,27 @@ impl Queue {
     }
 }
 
+/// How many more tasks may step aside in this step.
+pub(super) struct Looks(usize);
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self(LOOKS_PER_STEP)
+    }
+}
+
+impl Looks {
+    /// Counts one task; `false` if there were enough.
+    pub(super) fn take(&mut self) -> bool {
+        self.0 = self.0.saturating_sub(1);
+        self.0 > 0
+    }
+
+    pub(super) fn are_over(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 impl Scheduler {
     /// Puts a task into its session's lane; in front if it has waited its time before.
     pub(super) fn enqueue(&mut self, now: Time, key: TaskKey, in_front: bool) {
@@ -64,6 +111,10 @@ impl Scheduler {
         entry.stamp = stamp;
         let lane = entry.task.head.priority.index();
         let session_key = entry.session;
+        if !self.queue.nothing_for.is_empty() {
+            let kind = RunnerKind::asked_by(&entry.task);
+            self.queue.nothing_for.retain(|(rests, _)| rests.has(kind));
+        }
         let session = &mut self.sessions[session_key];
         if in_front {
             session.lanes[lane].push_front((key, stamp));
@@ -81,9 +132,10 @@ impl Scheduler {
     /// Lets the tasks of a session in this priority take their turns, as after an obstacle was removed.
     fn admit_to_turns(&mut self, key: SessionKey, lane: usize) {
         let session = &self.sessions[key];
-        if session.lanes[lane].is_empty() || self.is_choked(session) {
+        if !session.has_waiting(lane) || self.is_choked(session) {
             return;
         }
+        self.queue.nothing_for.clear();
         let (root_key, place) = (session.root, (Reverse(session.depth), key));
         let root = &mut self.sessions[root_key];
         if root_key != key {
@@ -119,14 +171,25 @@ impl Scheduler {
     /// The task whose turn it is, taken out of the queue. Without a free slot, sessions with clients inside their tasks
     /// do not get a turn: what these tasks wait for must not stand behind others at a worker.
     pub(super) fn pop_queued(&mut self, now: Time, has_free_slot: bool) -> Option<TaskKey> {
+        self.pop_for(now, has_free_slot, &Rests::default(), &mut Looks::default())
+    }
+
+    /// The same for a worker at which kinds rest. Tasks of these kinds step aside, as many as `looks` allows.
+    pub(super) fn pop_for(
+        &mut self,
+        now: Time,
+        has_free_slot: bool,
+        rests: &Rests,
+        looks: &mut Looks,
+    ) -> Option<TaskKey> {
         self.queue.turn = self.queue.turn.wrapping_add(1);
         if self.queue.turn.is_multiple_of(AGED_TURNS)
             && let Some(lane) = self.aged_lane(now)
-            && let Some(key) = self.pop_lane(lane, has_free_slot)
+            && let Some(key) = self.pop_lane(lane, has_free_slot, rests, looks)
         {
             return Some(key);
         }
-        (0..3).find_map(|lane| self.pop_lane(lane, has_free_slot))
+        (0..3).find_map(|lane| self.pop_lane(lane, has_free_slot, rests, looks))
     }
 
     /// The less urgent lane whose next task has waited longest beyond the ageing limit.
@@ -135,8 +198,11 @@ impl Scheduler {
             let root = *self.queue.rings[lane].front()?;
             let nested = self.sessions[root].nested.as_ref();
             let deepest = nested.and_then(|nested| nested.waiting[lane].first()).map(|(_, key)| *key);
-            let (key, _) = self.sessions[deepest.unwrap_or(root)].lanes[lane].front()?;
-            queued_since(self.tasks.get(*key)?).map(|since| now.since(since))
+            let session = &self.sessions[deepest.unwrap_or(root)];
+            let aside = session.aside.iter().flat_map(|aside| aside.places(lane));
+            let mut places = aside.chain(session.lanes[lane].front());
+            let (key, _) = places.find(|place| is_live(&self.tasks, **place))?;
+            self.tasks.get(*key)?.queued_since().map(|since| now.since(since))
         };
         (1..3)
             .filter_map(|lane| Some((waited(lane)?, lane)))
@@ -145,8 +211,17 @@ impl Scheduler {
             .map(|(_, lane)| lane)
     }
 
-    fn pop_lane(&mut self, lane: usize, has_free_slot: bool) -> Option<TaskKey> {
+    fn pop_lane(
+        &mut self,
+        lane: usize,
+        has_free_slot: bool,
+        rests: &Rests,
+        looks: &mut Looks,
+    ) -> Option<TaskKey> {
         for _ in 0..self.queue.rings[lane].len() {
+            if looks.are_over() {
+                return None;
+            }
             let root_key = self.queue.rings[lane].pop_front()?;
             let root = &mut self.sessions[root_key];
             if root.nested.is_some() && !has_free_slot {
@@ -155,57 +230,72 @@ impl Scheduler {
             }
             root.has_turn[lane] = false;
             if root.nested.is_some()
-                && let Some(key) = self.pop_nested(root_key, lane)
+                && let Some(key) = self.pop_nested(root_key, lane, rests, looks)
             {
                 return Some(key);
             }
-            if let Some(key) = self.pop_own(root_key, lane) {
+            if let Some(key) = self.pop_own(root_key, lane, rests, looks) {
                 return Some(key);
             }
+            // Nothing for this worker, but perhaps for others.
+            self.keep_turn(root_key, lane);
         }
         None
     }
 
     /// The next task of a session itself, whose turn this is. It has the next turn if more waits.
-    fn pop_own(&mut self, key: SessionKey, lane: usize) -> Option<TaskKey> {
+    fn pop_own(&mut self, key: SessionKey, lane: usize, rests: &Rests, looks: &mut Looks) -> Option<TaskKey> {
         let session = &mut self.sessions[key];
         if session.untaken_bytes > self.limits.untaken_bytes {
             // Readmitted when the client has taken enough.
             return None;
         }
-        let (task, _) = session.lanes[lane].pop_front()?;
+        let task = take_first(&mut self.tasks, session, lane, rests, looks)?;
         self.queue.lengths[lane] -= 1;
-        trim(&self.tasks, session, lane);
-        if !session.lanes[lane].is_empty() {
+        if session.has_waiting(lane) {
             self.queue.give_turn(key, session, lane);
         }
         Some(task)
     }
 
     /// The next task of the deepest session below a root, whose turn this is.
-    fn pop_nested(&mut self, root_key: SessionKey, lane: usize) -> Option<TaskKey> {
+    fn pop_nested(
+        &mut self,
+        root_key: SessionKey,
+        lane: usize,
+        rests: &Rests,
+        looks: &mut Looks,
+    ) -> Option<TaskKey> {
+        let mut seen = Unbounded;
         loop {
-            let nested = self.sessions[root_key].nested.as_mut()?;
-            let place = *nested.waiting[lane].first()?;
+            let nested = self.sessions[root_key].nested.as_ref()?;
+            let place = *nested.waiting[lane].range((seen, Unbounded)).next()?;
+            seen = Excluded(place);
             let session = &mut self.sessions[place.1];
             let is_choked = session.untaken_bytes > self.limits.untaken_bytes;
-            let popped = if is_choked { None } else { session.lanes[lane].pop_front() };
-            if popped.is_some() {
-                self.queue.lengths[lane] -= 1;
-                trim(&self.tasks, session, lane);
-            }
-            let is_done = is_choked || session.lanes[lane].is_empty();
-            let root = &mut self.sessions[root_key];
-            let nested = root.nested.as_mut()?;
-            if is_done {
+            let popped =
+                if is_choked { None } else { take_first(&mut self.tasks, session, lane, rests, looks) };
+            let is_done = is_choked || !session.has_waiting(lane);
+            if is_done && let Some(nested) = self.sessions[root_key].nested.as_mut() {
                 nested.waiting[lane].remove(&place);
             }
-            if let Some((task, _)) = popped {
-                if !nested.waiting[lane].is_empty() || !root.lanes[lane].is_empty() {
-                    self.queue.give_turn(root_key, root, lane);
-                }
-                return Some(task);
+            if popped.is_some() {
+                self.queue.lengths[lane] -= 1;
+                self.keep_turn(root_key, lane);
+                return popped;
             }
+            if looks.are_over() {
+                return None;
+            }
+        }
+    }
+
+    /// Gives a root, whose turn this was, the next turn if something waits for it.
+    fn keep_turn(&mut self, root_key: SessionKey, lane: usize) {
+        let root = &self.sessions[root_key];
+        let nested_wait = root.nested.as_ref().is_some_and(|nested| !nested.waiting[lane].is_empty());
+        if nested_wait || root.has_waiting(lane) && !self.is_choked(root) {
+            self.queue.give_turn(root_key, &mut self.sessions[root_key], lane);
         }
     }
 
@@ -216,14 +306,48 @@ impl Scheduler {
         let entry = &self.tasks[key];
         let lane = entry.task.head.priority.index();
         let session = &mut self.sessions[entry.session];
-        session.stale[lane] += 1;
         self.queue.lengths[lane] -= 1;
+        if std::mem::take(&mut self.tasks[key].is_aside) {
+            return session.forget_aside(&self.tasks);
+        }
+        session.stale[lane] += 1;
         if session.stale[lane] > STALE_MIN.max(session.lanes[lane].len() / 2) {
             session.lanes[lane].retain(|place| is_live(&self.tasks, *place));
             session.stale[lane] = 0;
         }
         trim(&self.tasks, session, lane);
     }
+}
+
+/// The first task of a session in a priority that a worker with these rests can start, taken out. Those before it step aside.
+fn take_first(
+    tasks: &mut Arena<TaskKey, TaskEntry>,
+    session: &mut Session,
+    lane: usize,
+    rests: &Rests,
+    looks: &mut Looks,
+) -> Option<TaskKey> {
+    if let Some(key) = session.pop_aside(tasks, lane, rests) {
+        tasks[key].is_aside = false;
+        return Some(key);
+    }
+    while let Some(place) = session.lanes[lane].pop_front() {
+        trim(tasks, session, lane);
+        if rests.is_empty() {
+            return Some(place.0);
+        }
+        let entry = &mut tasks[place.0];
+        let kind = RunnerKind::asked_by(&entry.task);
+        if !rests.has(kind) {
+            return Some(place.0);
+        }
+        entry.is_aside = true;
+        session.aside.get_or_insert_default().push(lane, kind, place);
+        if !looks.take() {
+            return None;
+        }
+    }
+    None
 }
 
 /// Keeps a live task in front of a lane, so that who looks there sees what comes next.
@@ -233,20 +357,5 @@ fn trim(tasks: &Arena<TaskKey, TaskEntry>, session: &mut Session, lane: usize) {
     {
         session.lanes[lane].pop_front();
         session.stale[lane] -= 1;
-    }
-}
-
-pub(super) fn is_live(tasks: &Arena<TaskKey, TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
-    tasks.get(key).is_some_and(|entry| entry.stamp == stamp && queued_since(entry).is_some())
-}
-
-fn queued_since(entry: &TaskEntry) -> Option<Time> {
-    match entry.state {
-        TaskState::Queued { since } => Some(since),
-        TaskState::Persisting
-        | TaskState::Recovering
-        | TaskState::Delayed
-        | TaskState::Assigned { .. }
-        | TaskState::Ended(_) => None,
     }
 }

@@ -29,7 +29,7 @@ impl Scheduler {
             let (Some(link), WorkerRetractState::Possible) = (worker.link, worker.retract) else {
                 continue;
             };
-            let wait_us = worker.surplus() * worker.mean_us / worker.slots();
+            let wait_us = worker.surplus().saturating_mul(worker.mean_us) / worker.slots();
             if wait_us < WORTHWHILE_US && now.since(worker.last_outcome) < STUCK {
                 must_look_again = true;
                 continue;

@@ -6,9 +6,12 @@ use std::collections::{BTreeSet, VecDeque};
 use argon_proto::{AttemptId, Runtime, SessionId, TaskId};
 use rustc_hash::FxHashSet;
 
+use super::aside::Aside;
 use super::input::ConnId;
-use super::task::TaskState;
+use super::resting_kinds::Rests;
+use super::task::{TaskEntry, TaskState};
 use super::{SessionKey, TaskKey};
+use crate::arena::Arena;
 use crate::time::Time;
 
 /// What the scheduler knows of one client.
@@ -34,6 +37,8 @@ pub(super) struct Session {
     pub(super) lanes: [VecDeque<(TaskKey, u32)>; 3],
     /// Entries of each lane whose task waits there no more.
     pub(super) stale: [usize; 3],
+    /// Waiting tasks that stepped aside for others, because no worker could start them.
+    pub(super) aside: Option<Box<Aside>>,
     /// Whether it has a turn in each priority's ring.
     pub(super) has_turn: [bool; 3],
     /// All tasks of the session that are not forgotten.
@@ -85,12 +90,38 @@ impl Session {
             away_until: None,
             lanes: Default::default(),
             stale: [0; 3],
+            aside: None,
             has_turn: [false; 3],
             tasks: Vec::new(),
             counts: TaskCounts::default(),
             collecting: FxHashSet::default(),
             untaken_bytes: 0,
             credit: CreditAccount::default(),
+        }
+    }
+
+    /// Whether tasks of this priority wait in the queue.
+    pub(super) fn has_waiting(&self, lane: usize) -> bool {
+        !self.lanes[lane].is_empty() || self.aside.as_ref().is_some_and(|aside| aside.has(lane))
+    }
+
+    /// The first task of this priority that stepped aside and that a worker with these rests can start, taken out.
+    pub(super) fn pop_aside(
+        &mut self,
+        tasks: &Arena<TaskKey, TaskEntry>,
+        lane: usize,
+        rests: &Rests,
+    ) -> Option<TaskKey> {
+        let found = self.aside.as_mut()?.pop(tasks, lane, rests);
+        self.aside.take_if(|aside| aside.len() == 0);
+        found
+    }
+
+    /// Notes that a task that stepped aside waits no more.
+    pub(super) fn forget_aside(&mut self, tasks: &Arena<TaskKey, TaskEntry>) {
+        if let Some(aside) = &mut self.aside {
+            aside.forget_one(tasks);
+            self.aside.take_if(|aside| aside.len() == 0);
         }
     }
 

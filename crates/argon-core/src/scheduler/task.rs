@@ -3,7 +3,8 @@
 use argon_proto::{Attempt, AttemptId, Flags, Outcome, Task};
 
 use super::output::OutputAccount;
-use super::{SessionKey, WorkerKey};
+use super::{SessionKey, TaskKey, WorkerKey};
+use crate::arena::Arena;
 use crate::time::Time;
 
 /// A task that has not been forgotten. A manager keeps millions of them: what few tasks have stands in a box.
@@ -25,6 +26,8 @@ pub(super) struct TaskEntry {
     pub(super) offered: bool,
     /// Whether the store holds it.
     pub(super) is_durable: bool,
+    /// Whether it waits, and has stepped aside for others.
+    pub(super) is_aside: bool,
     /// What few tasks have.
     pub(super) cold: Option<Box<ColdState>>,
 }
@@ -126,6 +129,18 @@ impl TaskEntry {
         }
     }
 
+    /// When it came into the queue, if it is there.
+    pub(super) fn queued_since(&self) -> Option<Time> {
+        match self.state {
+            TaskState::Queued { since } => Some(since),
+            TaskState::Persisting
+            | TaskState::Recovering
+            | TaskState::Delayed
+            | TaskState::Assigned { .. }
+            | TaskState::Ended(_) => None,
+        }
+    }
+
     pub(super) fn worker(&self) -> Option<WorkerKey> {
         match self.state {
             TaskState::Assigned { worker, .. } => Some(worker),
@@ -136,6 +151,11 @@ impl TaskEntry {
             | TaskState::Ended(_) => None,
         }
     }
+}
+
+/// Whether a place in the queue is that of a task that waits there.
+pub(super) fn is_live(tasks: &Arena<TaskKey, TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
+    tasks.get(key).is_some_and(|entry| entry.stamp == stamp && entry.queued_since().is_some())
 }
 
 #[cfg(test)]

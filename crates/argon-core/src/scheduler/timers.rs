@@ -12,8 +12,10 @@ pub(super) enum Timer {
     SessionGrace(SessionKey, u32),
     /// A worker has not come back.
     WorkerGrace(WorkerKey, u32),
-    /// A worker that could run nothing may be tried again.
+    /// A worker may be tried again with a kind of task that it could not start.
     WorkerRest(WorkerKey, u32),
+    /// Dispatch had to stop in the middle, so that its step stayed short.
+    DispatchGoesOn,
     /// A retry is due.
     Retry(TaskKey, u32),
     /// Tasks that were offered again have waited long enough for their worker.
@@ -47,6 +49,11 @@ impl Timers {
     /// How many there are, stale ones included.
     pub(super) fn len(&self) -> usize {
         self.due.len()
+    }
+
+    /// Whether a step was cut short and the next one goes on. For invariants.
+    pub(super) fn goes_on(&self) -> bool {
+        self.due.iter().any(|(_, timer)| *timer == Timer::DispatchGoesOn)
     }
 
     pub(super) fn next(&self) -> Option<Time> {

@@ -207,13 +207,14 @@ impl Scheduler {
     #[must_use]
     pub fn footprint(&self) -> Footprint {
         let lanes = self.sessions.iter().flat_map(|(_, session)| &session.lanes);
+        let aside = self.sessions.values().filter_map(|session| Some(session.aside.as_ref()?.len()));
         Footprint {
             tasks: self.tasks.len(),
             sessions: self.sessions.len(),
             workers: self.workers.len(),
             orphans: self.orphans.len(),
             collectors: self.collectors.len(),
-            lane_entries: lanes.map(std::collections::VecDeque::len).sum(),
+            lane_entries: lanes.map(std::collections::VecDeque::len).sum::<usize>() + aside.sum::<usize>(),
             persisting: self.persisting.len(),
             timers: self.timers.len(),
         }

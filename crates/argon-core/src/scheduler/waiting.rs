@@ -9,9 +9,8 @@ use argon_proto::conversation::admin::{WaitingReport, WhyWaiting};
 use argon_proto::{Runtime, TaskId};
 
 use super::input::ConnId;
-use super::queue::is_live;
 use super::session::{Session, TaskCounts};
-use super::task::{TaskEntry, TaskState};
+use super::task::{TaskEntry, TaskState, is_live};
 use super::{Scheduler, SessionKey};
 use crate::pool::Version;
 use crate::time::Time;
@@ -102,7 +101,8 @@ struct Tally {
 struct FleetSummary {
     connected: usize,
     draining: usize,
-    resting: usize,
+    /// Of those that do not drain, by runtime: they could not start a runner of it.
+    resting: [usize; Runtime::ALL.len()],
     slots: u64,
     /// Attempts that wait for tasks of their own.
     lent: usize,
@@ -166,7 +166,9 @@ impl Scheduler {
         }
         tally.counts.merge(&counts);
         if counts.queued[place(Runtime::Python)] > 0 {
-            let places = session.lanes.iter().flat_map(|lane| lane.iter().take(PLACES_READ));
+            let aside = session.aside.iter().flat_map(|aside| (0..3).flat_map(|lane| aside.places(lane)));
+            let lanes = session.lanes.iter().flat_map(|lane| lane.iter().take(PLACES_READ));
+            let places = aside.take(PLACES_READ).chain(lanes);
             for (key, stamp) in places {
                 if tally.has_read_enough() {
                     break;
@@ -214,10 +216,10 @@ impl Scheduler {
             let why = format!("{} draining; start another one", all_workers(workers.connected));
             push(&mut waiting, WaitReason::Draining, std::mem::take(&mut queued), &why);
         }
-        if workers.draining + workers.resting == workers.connected {
-            let why = "no worker can start a process now; the logs of the workers say why";
-            push(&mut waiting, WaitReason::Exhausted, std::mem::take(&mut queued), why);
-        }
+        let exhausted: u64 = tally.exhausted(&workers).min(queued);
+        queued -= exhausted;
+        let why = "no worker can start a process for them now; the logs of the workers say why";
+        push(&mut waiting, WaitReason::Exhausted, exhausted, why);
         let why = "the client leaves outcomes untaken; they start when it has taken some";
         push(&mut waiting, WaitReason::Outcomes, tally.choked, why);
         push(&mut waiting, WaitReason::Store, counts.persisting.into(), "the store has not written them yet");
@@ -243,7 +245,9 @@ impl Scheduler {
         for (_, worker) in self.workers.iter().filter(|(_, worker)| worker.link.is_some()) {
             all.connected += 1;
             all.draining += usize::from(worker.draining);
-            all.resting += usize::from(worker.is_resting && !worker.draining);
+            for (runtime, _) in Runtime::ALL.into_iter().filter(|_| !worker.draining) {
+                all.resting[place(runtime)] += usize::from(worker.rests.has_runtime(runtime));
+            }
             all.slots += worker.slots();
             all.lent += worker.lent.len();
             all.is_vague |= worker.profile.runtimes.is_empty();
@@ -277,6 +281,16 @@ impl Tally {
             Some((_, tasks)) => *tasks += 1,
             None => self.pythons.push((wanted, 1)),
         }
+    }
+
+    /// Queued tasks of the runtimes that no worker which might take them can start now.
+    fn exhausted(&self, workers: &FleetSummary) -> u64 {
+        let is_out = |runtime| workers.draining + workers.resting[place(runtime)] == workers.connected;
+        let runtimes = Runtime::ALL.into_iter().map(|(runtime, _)| runtime);
+        runtimes
+            .filter(|runtime| is_out(*runtime))
+            .map(|runtime| u64::from(self.counts.queued[place(runtime)]))
+            .sum()
     }
 
     /// Interpreters that no worker has, each with the queued tasks that need it.

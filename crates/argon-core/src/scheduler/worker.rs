@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use super::TaskKey;
 use super::acks::PendingAcks;
 use super::input::{ConnId, WorkerProfile};
+use super::resting_kinds::Rests;
 use crate::estimate;
 use crate::time::Time;
 
@@ -30,8 +31,8 @@ pub(super) struct Worker {
     pub(super) draining: bool,
     /// When its running tasks are ended, if an operator said so.
     pub(super) drain_until: Option<Time>,
-    /// Whether it gave everything back of its own accord a moment ago.
-    pub(super) is_resting: bool,
+    /// What it gave back of its own accord a moment ago.
+    pub(super) rests: Rests,
     /// Tasks that are assigned to it.
     pub(super) assigned: Vec<TaskKey>,
     /// Attempts that it holds for no task: being stopped, or claimed by nobody yet.
@@ -69,7 +70,7 @@ impl Worker {
             stamp: 0,
             draining: false,
             drain_until: None,
-            is_resting: false,
+            rests: Rests::default(),
             assigned: Vec::new(),
             without_task: FxHashSet::default(),
             lent: FxHashSet::default(),
@@ -100,7 +101,7 @@ impl Worker {
 
     /// Attempts that take its slots or will.
     fn occupying(&self) -> u64 {
-        self.outstanding() - self.lent.len() as u64
+        self.outstanding().saturating_sub(self.lent.len() as u64)
     }
 
     /// Notes that an attempt lends its slot no more, if it did.
@@ -130,12 +131,12 @@ impl Worker {
     }
 
     pub(super) fn may_take(&self) -> bool {
-        self.link.is_some() && !self.draining && !self.is_resting && self.occupying() < self.capacity()
+        self.link.is_some() && !self.draining && !self.rests.is_whole() && self.occupying() < self.capacity()
     }
 
     /// Expected time until a task that is given to it now would start, microseconds.
     pub(super) fn load(&self) -> u64 {
-        self.occupying() * self.mean_us.max(1) * 16 / self.slots()
+        self.occupying().saturating_mul(self.mean_us.max(1)).saturating_mul(16) / self.slots()
     }
 
     /// Learns from an outcome: its size in bytes and the run time of its task.

@@ -108,7 +108,9 @@ impl Manager {
         self.step(Input::WorkerLost { link: ConnId(link), declared_dead: false });
     }
 
+    /// An attempt ends after it has run for `run_us` from now.
     pub(crate) fn finish(&mut self, link: u64, attempt: AttemptId, status: Status, run_us: u64) {
+        self.now = self.now + Duration::from_micros(run_us);
         self.step(Input::OutcomeArrived { link: ConnId(link), outcome: outcome(attempt, status, run_us) });
     }
 

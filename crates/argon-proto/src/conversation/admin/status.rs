@@ -69,6 +69,8 @@ pub struct Totals {
     pub lost: u64,
     /// Outcomes that no client has collected in time.
     pub expired: u64,
+    /// Claims of workers about attempts that they were not given.
+    pub unproven: u64,
 }
 
 /// One worker.

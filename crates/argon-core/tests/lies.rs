@@ -1,0 +1,141 @@
+//! Workers that lie: what they say of attempts that are not theirs changes nothing, and what they measure is not believed.
+
+mod manager;
+
+use std::time::Duration;
+
+use argon_core::scheduler::{ConnId, Effect, Input, Limits};
+use argon_proto::conversation::worker::{Lent, ToWorker};
+use argon_proto::conversation::{Ask, TaskOutput};
+use argon_proto::{AttemptId, Flags, Status};
+use bytes::Bytes;
+use manager::{Manager, attempt, id, outcome, task, with_flags};
+
+/// A client, an honest worker that has its first task, and another worker.
+fn with_a_liar() -> Manager {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, task(1, 1));
+    assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
+    manager.join(12, 1, &[]);
+    manager.sent_to_worker(12);
+    manager
+}
+
+fn mean_us(manager: &Manager, name: &str) -> u64 {
+    let view = manager.scheduler.view(manager.now);
+    view.worker_list.iter().find(|worker| worker.name == name).expect("it is connected").mean_us
+}
+
+fn unproven(manager: &Manager) -> u64 {
+    manager.scheduler.totals().unproven
+}
+
+#[test]
+fn an_outcome_of_anothers_attempt_changes_nothing_and_may_be_forgotten() {
+    for status in [Status::Ok, Status::Error, Status::Died, Status::Timeout] {
+        for number in [1, 2, u32::MAX] {
+            let mut manager = with_a_liar();
+            manager.finish(12, attempt(1, 1, number), status, 10);
+            assert_eq!(manager.outcomes(1), []);
+            assert_eq!(manager.sent_to_worker(12), [ToWorker::Settled(vec![attempt(1, 1, number)])]);
+            assert_eq!(manager.sent_to_worker(11), []);
+            assert_eq!(unproven(&manager), 1);
+            manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
+            assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+        }
+    }
+}
+
+#[test]
+fn an_outcome_of_a_waiting_task_or_of_one_that_nobody_knows_changes_nothing() {
+    let mut manager = with_a_liar();
+    manager.submit(1, task(1, 2));
+    assert_eq!(manager.runs(12), [attempt(1, 2, 1)]);
+    manager.submit(1, task(1, 3));
+    for number in [0, 1, 2] {
+        manager.finish(12, attempt(1, 3, number), Status::Ok, 10);
+        manager.finish(12, attempt(9, 9, number), Status::Ok, 10);
+    }
+    assert_eq!(manager.outcomes(1), []);
+    assert_eq!(manager.scheduler.footprint().orphans, 0);
+    manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.runs(11), [attempt(1, 3, 1)]);
+}
+
+#[test]
+fn what_a_worker_gave_back_it_can_no_more_end() {
+    let mut manager = with_a_liar();
+    manager.returned(11, &[attempt(1, 1, 1)]);
+    assert_eq!(manager.runs(12), [attempt(1, 1, 1)], "the same number, since it never started");
+    manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1), []);
+    manager.finish(12, attempt(1, 1, 1), Status::Error, 10);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Error);
+}
+
+#[test]
+fn an_attempt_of_another_worker_is_not_given_back_lent_or_heard() {
+    let mut manager = with_a_liar();
+    let theirs = attempt(1, 1, 1);
+    let link = ConnId(12);
+    manager.returned(12, &[theirs]);
+    manager.step(Input::AttemptLent { link, lent: Lent { attempt: theirs, waits: true } });
+    let bytes = Bytes::from_static(b"not from the task");
+    manager.step(Input::OutputArrived { link, output: TaskOutput { from: theirs, fd: 1, bytes } });
+    manager.step(Input::QuestionAsked { link, ask: Ask { from: theirs, ask: 1, question: Bytes::new() } });
+    assert_eq!(manager.take_effects(), []);
+    assert_eq!(manager.scheduler.view(manager.now).tasks_lent, 0);
+    assert_eq!(manager.scheduler.task_state(id(1, 1)), Some("with worker w11".to_owned()));
+}
+
+#[test]
+fn statuses_that_are_the_managers_to_give_close_the_connection() {
+    for status in [Status::Rejected, Status::Cancelled, Status::Lost] {
+        let mut manager = with_a_liar();
+        let said = outcome(attempt(1, 1, 1), status, 10);
+        manager.step(Input::OutcomeArrived { link: ConnId(11), outcome: said });
+        let effects = manager.take_effects();
+        let [Effect::Close { link: ConnId(11), why, .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert!(why.contains(status.name()), "{why}");
+        manager.lose(11);
+        assert_eq!(manager.runs(12), [attempt(1, 1, 2)], "the task goes on elsewhere");
+    }
+}
+
+#[test]
+fn a_run_time_is_no_longer_than_the_attempt_was_away() {
+    for (said, believed) in [(u64::MAX, 300), (400, 300), (200, 200), (0, 1)] {
+        let mut manager = with_a_liar();
+        manager.now = manager.now + Duration::from_micros(300);
+        let outcome = outcome(attempt(1, 1, 1), Status::Ok, said);
+        manager.step(Input::OutcomeArrived { link: ConnId(11), outcome });
+        assert_eq!(mean_us(&manager, "w11"), believed, "{said}");
+    }
+}
+
+#[test]
+fn a_run_time_of_an_attempt_that_was_found_is_bounded_too() {
+    let mut manager = Manager::just_started(Limits::default(), Vec::new());
+    manager.join(11, 1, &[attempt(1, 1, 1)]);
+    manager.open(1);
+    manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    let outcome = outcome(attempt(1, 1, 1), Status::Ok, u64::MAX);
+    manager.step(Input::OutcomeArrived { link: ConnId(11), outcome });
+    assert_eq!(mean_us(&manager, "w11"), 365 * 24 * 3600 * 1_000_000);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+}
+
+#[test]
+fn a_worker_that_repeats_an_outcome_ends_nothing_twice() {
+    let mut manager = with_a_liar();
+    let ended: AttemptId = attempt(1, 1, 1);
+    for _ in 0..3 {
+        manager.finish(11, ended, Status::Ok, 10);
+    }
+    assert_eq!(manager.outcomes(1).len(), 1);
+    manager.take(1, id(1, 1));
+    manager.finish(11, ended, Status::Ok, 10);
+    assert_eq!((manager.outcomes(1).len(), unproven(&manager)), (0, 3));
+}
