@@ -49,6 +49,10 @@ pub struct AttemptId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub [u8; 16]);
 
+/// One start of a manager: 128 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Incarnation(pub [u8; 16]);
+
 /// The SHA-256 of a blob's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobHash(pub [u8; 32]);
@@ -209,10 +213,12 @@ macro_rules! text_in_json {
 text_in_json!(SessionId);
 text_in_json!(TaskId);
 text_in_json!(WorkerId);
+text_in_json!(Incarnation);
 text_in_json!(BlobHash);
 
 hexadecimal_id!(SessionId, 16, "a session id");
 hexadecimal_id!(WorkerId, 16, "a worker id");
+hexadecimal_id!(Incarnation, 16, "an incarnation of a manager");
 hexadecimal_id!(BlobHash, 32, "a blob hash");
 
 impl fmt::Display for TaskId {

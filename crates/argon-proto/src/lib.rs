@@ -5,6 +5,7 @@
 //! `spec/vectors/*.json` its tests, shared with the other languages.
 
 pub mod backoff;
+pub mod capability;
 pub mod conversation;
 pub mod error;
 pub mod frame;
@@ -13,18 +14,23 @@ pub mod id;
 pub mod key;
 pub mod kind;
 pub mod limit;
+pub mod line;
 pub mod machine;
 pub mod outcome;
 pub mod payload;
+pub mod secret;
 pub mod task;
 pub mod time;
 
+pub use capability::{AttemptKey, AttemptToken, Capabilities, Ticket, TicketToken};
 pub use conversation::Message;
 pub use error::DecodeError;
-pub use id::{Attempt, AttemptId, BlobHash, Family, RunnerId, SessionId, TaskId, WorkerId};
+pub use id::{Attempt, AttemptId, BlobHash, Family, Incarnation, RunnerId, SessionId, TaskId, WorkerId};
+pub use line::Line;
 pub use machine::Machine;
 pub use outcome::{Outcome, OutcomeHead, Report, Status};
 pub use payload::Payload;
+pub use secret::Secret;
 pub use task::{Codec, Flags, Priority, Runtime, Task, TaskHead};
 pub use time::Time;
 
