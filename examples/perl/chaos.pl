@@ -213,7 +213,7 @@ Argon knows of, works for a while, and returns a number that is checked. Meanwhi
 killed with SIGKILL, frozen with SIGSTOP, or asked to leave, as the seed says.
 
 Half of the clients have attached tasks: killed and started again, a client sends what it has no outcome of once more, which
-may run those tasks again. The other half hand detached tasks over and write down the ids: started again, such a client collects them.
+may run those tasks again. The other half hand detached tasks over and write down the tickets: started again, such a client collects them.
 
 At the end everything is counted, and the exit code is 0 only if every task has one outcome and the right one, no task
 ran more often than the faults explain, and nobody left a process behind.

@@ -1,5 +1,5 @@
 #!/usr/bin/env perl
-# A task that outlives the program that submitted it. Its id is all that another program needs.
+# A task that outlives the program that submitted it. Its ticket is all that another program needs.
 #
 #   argon up                             # in another terminal
 #   perl examples/perl/detached.pl       # or: detached.pl HOST:PORT
@@ -15,12 +15,12 @@ use Argon::Client;
 my $manager = shift;
 
 # When submit returns, the manager has the task on its disk.
-my $id = do {
+my $ticket = do {
     my $client = Argon::Client->new(host => $manager);
     $client->submit(sub { my @numbers = @_; my $sum = 0; $sum += $_ for @numbers; return $sum }, [1 .. 100]);
 };
-print "submitted: $id\n";
+print "submitted: $ticket\n";
 
 # That client is gone. Another one, today or tomorrow, collects the result.
 my $client = Argon::Client->new(host => $manager);
-print 'collected: ', $client->collect($id), "\n";
+print 'collected: ', $client->collect($ticket), "\n";

@@ -92,8 +92,8 @@ sub one {
     my ($client, $number) = @_;
     return ['died', $client->defer(sub { exit 7 })] if $number % 5000 == 0;
     if ($number % 1000 == 0) {
-        my $id = $client->submit(sub { return "kept $_[0]" }, [$number]);
-        return ["kept $number", $client->collect_later($id)];
+        my $ticket = $client->submit(sub { return "kept $_[0]" }, [$number]);
+        return ["kept $number", $client->collect_later($ticket)];
     }
     return [length 'x' x 300_000, $client->defer(sub { return length $_[0] }, ['x' x 300_000])] if $number % 500 == 0;
     return ["no\n", $client->defer(sub { die "no\n" })] if $number % 100 == 0;

@@ -1,4 +1,4 @@
-//! A task that outlives the program that submitted it. Its id is all that another program needs.
+//! A task that outlives the program that submitted it. Its ticket is all that another program needs.
 //!
 //! `argon up` in another terminal, then `cargo run --example detached`, or `… -- HOST:PORT`.
 
@@ -13,12 +13,12 @@ async fn main() -> Result<(), argon::Error> {
 
     // When submit returns, the manager has the task on its disk.
     let client = argon::Client::connect(manager()).await?;
-    let id = client.submit(sum((1..=100).collect())).await?;
+    let ticket = client.submit(sum((1..=100).collect())).await?;
     drop(client);
-    println!("submitted: {id}");
+    println!("submitted: {ticket}");
 
     // That client is gone. Another one, today or tomorrow, collects the result.
     let client = argon::Client::connect(manager()).await?;
-    println!("collected: {}", client.collect::<u64>(id).await?);
+    println!("collected: {}", client.collect::<u64>(ticket).await?);
     Ok(())
 }

@@ -28,10 +28,12 @@ from argon._wire.connection import Connection
 _STEP_S = 0.01
 _CREDIT_TASKS, _CREDIT_BYTES = 100, 10_000
 _FOREIGN = b"\xee" * 16
+_TOKEN = b"\xdd" * wire.TOKEN_BYTES
 _LINE = re.compile(r"(user|manager|network|time|client) +(\S.*)")
 _IN_ORDER = ("OPEN", "BLOB", "SUBMIT", "OFFERED", "CANCEL", "GOODBYE", "hangs")
 _PLAIN = {wire.OPEN: "OPEN", wire.OFFERED: "OFFERED", wire.PONG: "PONG", wire.GOODBYE: "GOODBYE"}
-_OF_IDS = {wire.ACK: "ACK", wire.CANCEL: "CANCEL", wire.COLLECT: "COLLECT"}
+# Frames of several ids: their word, and the bytes of an id with what belongs to it.
+_OF_IDS = {wire.ACK: ("ACK", 24), wire.CANCEL: ("CANCEL", 24), wire.COLLECT: ("COLLECT", 40)}
 
 
 class Step(NamedTuple):
@@ -161,7 +163,7 @@ class Player:
         self._socket, self._unwritten, self._unread = ours, b"", b""
         tasks, size = int(named.get("tasks", _CREDIT_TASKS)), int(named.get("bytes", _CREDIT_BYTES))
         with self._session.lock:
-            granted = {"credit_tasks": tasks, "credit_bytes": size}
+            granted = {"credit_tasks": tasks, "credit_bytes": size, "incarnation": "0a" * 16}
             self._session.opened(Connection(theirs, "the trace"), granted)
 
     def _network_loss(self, _: list[str], __: dict[str, str]) -> None:
@@ -190,7 +192,8 @@ class Player:
     _user_leave = _user_cancel
 
     def _user_collect(self, words: list[str], _: dict[str, str]) -> None:
-        task = Task(None, self._session, self._id(words[2]), b"", 0, Options())
+        task_id = self._id(words[2])
+        task = Task(None, self._session, task_id, wire.frame(wire.COLLECT, task_id + _TOKEN), 0, Options())
         self._tasks[words[0]] = task, "ok"
         self._session.collect(task)
 
@@ -205,7 +208,7 @@ class Player:
         self._send(wire.OUTCOME_FRAME.pack(57, wire.OUTCOME, self._id(words[0]), attempt, status, 0, 0, 7, 0, 0, 0))
 
     def _manager_accepted(self, words: list[str], _: dict[str, str]) -> None:
-        self._send(wire.frame(wire.ACCEPTED, self._id(words[0])))
+        self._send(wire.frame(wire.ACCEPTED, self._id(words[0]) + _TOKEN))
 
     def _manager_need_blob(self, words: list[str], _: dict[str, str]) -> None:
         self._send(wire.frame(wire.NEED_BLOB, _hash(words[0])))
@@ -296,7 +299,8 @@ class Player:
         if kind in _PLAIN:
             return [_PLAIN[kind]]
         if kind in _OF_IDS:
-            return [f"{_OF_IDS[kind]} {self._name(body[at : at + 24])}" for at in range(0, len(body), 24)]
+            word, size = _OF_IDS[kind]
+            return [f"{word} {self._name(body[at : at + 24])}" for at in range(0, len(body), size)]
         if kind == wire.BLOB:
             return [f"BLOB {self._blobs[body[:32]]}"]
         if kind == wire.REQUEST:

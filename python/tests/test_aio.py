@@ -76,6 +76,7 @@ def test_map_takes_iterables_of_both_kinds(cluster: Cluster) -> None:
 def test_submit_collect_share_and_status(cluster: Cluster) -> None:
     async def main(client: argon.aio.Client) -> None:
         assert await client.collect(await client.submit(abs, -5)) == 5
+        assert await client.cancel(await client.submit(time.sleep, 300))
         handle = client.share(list(range(1000)))
         assert await client.queue(sum, handle) == sum(range(1000))
         assert (await client.status())["workers"] == 1

@@ -6,6 +6,7 @@ import contextvars
 import io
 import itertools
 import os
+import re
 import signal
 import sys
 import threading
@@ -145,10 +146,43 @@ def test_a_loop_over_a_map_that_is_left_cancels_the_rest(client: Any) -> None:
 
 
 def test_a_submitted_task_is_collected_by_another_client(cluster: Cluster, client: Any) -> None:
-    task = client.submit(pow, 2, 5)
-    assert len(task) == 48
+    ticket = client.submit(pow, 2, 5)
+    assert re.fullmatch("[0-9a-f]{48}-[0-9a-f]{32}", ticket)
     client.shutdown()
-    assert cluster.client().collect(task) == 32
+    assert cluster.client().collect(ticket) == 32
+
+
+def test_an_id_alone_opens_no_detached_task(client: Any) -> None:
+    task_id, _, token = client.submit(pow, 2, 5).partition("-")
+    with pytest.raises(argon.OptionError, match=f"{task_id} is the id of a task, not its ticket"):
+        client.collect(task_id)
+    for wrong in ("", f"{task_id}-", f"{task_id}-{token}0", f"{task_id}-{token}".upper(), task_id.encode(), 7, None):
+        with pytest.raises(argon.OptionError, match="needs the ticket that submit returned") as caught:
+            client.collect(wrong)
+        assert token not in str(caught.value).lower()
+    guessed = client.collect_later(f"{task_id}-{'0' * 32}")
+    with pytest.raises(argon.Lost):
+        guessed.result(30)
+    assert client.collect(f"{task_id}-{token}", 30) == 32
+
+
+def test_a_ticket_cancels_its_task(cluster: Cluster, client: Any) -> None:
+    ticket = client.submit(time.sleep, 300)
+    with cluster.client() as other:
+        assert other.cancel(ticket)
+        with pytest.raises(argon.Cancelled):
+            other.collect(ticket, 30)
+        with pytest.raises(argon.OptionError, match="is the id of a task, not its ticket"):
+            other.cancel(ticket[:48])
+        with pytest.raises(argon.Lost):
+            other.cancel(f"{ticket[:48]}-{'0' * 32}")
+
+
+def test_the_right_ticket_is_served_beside_a_wrong_one(client: Any) -> None:
+    ticket = client.submit(pow, 2, 5)
+    wrong, right = client.collect_later(f"{ticket[:48]}-{'0' * 32}"), client.collect_later(ticket)
+    assert right.result(30) == 32
+    assert isinstance(wrong.exception(30), argon.Lost)
 
 
 def test_shared_values_arrive_as_values(client: Any) -> None:

@@ -59,7 +59,7 @@ assert client.queue(abs, -1) == 1
 
 _DEFERRED = """
 mine = client.defer(hold, 1)
-again = [client.collect_later(mine.id) for _ in range(2)]
+again = [client.collect_later(f"{mine.id}-{'00' * 16}") for _ in range(2)]
 def action():
     yield told(mine.result)
     yield told(lambda: mine.exception(2))

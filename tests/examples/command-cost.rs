@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Payload, Runtime, Secret, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient};
 use bytes::Bytes;
 
@@ -28,12 +28,12 @@ fn main() {
     println!(
         "one at a time: bare {:.0} us each, on the pool {:.0} us each",
         micros(bare(1, few), few),
-        micros(pool(&cluster, SessionId([0xff; 16]), 1, few), few)
+        micros(pool(&cluster, Open::of(Secret::new([0xff; 32])), 1, few), few)
     );
     let mut ratios = Vec::new();
     for round in 1..=ROUNDS {
         let bare = bare(slots, count);
-        let pool = pool(&cluster, SessionId([round; 16]), AHEAD * slots, count);
+        let pool = pool(&cluster, Open::of(Secret::new([round; 32])), AHEAD * slots, count);
         let ratio = pool.as_secs_f64() / bare.as_secs_f64();
         println!(
             "{slots} slots, {count} times /bin/true: bare {:.0} us each, on the pool {:.0} us each, ratio {ratio:.2}",
@@ -67,10 +67,11 @@ fn bare(slots: u64, count: u64) -> Duration {
     begun.elapsed()
 }
 
-fn pool(cluster: &Cluster, session: SessionId, ahead: u64, count: u64) -> Duration {
+fn pool(cluster: &Cluster, open: Open, ahead: u64, count: u64) -> Duration {
     let client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client);
     let mut client = client.expect("the key is right");
-    client.say(ToManager::Open(Open::of(session)));
+    let session = open.session;
+    client.say(ToManager::Open(open));
     client.say(ToManager::Offered);
     let begun = Instant::now();
     let (mut sent, mut ended) = (0, 0);

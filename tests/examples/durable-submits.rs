@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Codec, Flags, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Codec, Flags, Payload, Runtime, Secret, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient};
 use bytes::Bytes;
 
@@ -50,8 +50,9 @@ fn main() {
 
 fn submit_all(client: Result<WireClient, argon_proto::handshake::Refusal>, number: u8, count: u64) {
     let mut client = client.expect("the key is right");
-    let session = SessionId([number; 16]);
-    client.say(ToManager::Open(Open::of(session)));
+    let open = Open::of(Secret::new([number; 32]));
+    let session = open.session;
+    client.say(ToManager::Open(open));
     client.say(ToManager::Offered);
     let (mut sent, mut accepted) = (0, 0);
     while accepted < count {
@@ -60,8 +61,8 @@ fn submit_all(client: Result<WireClient, argon_proto::handshake::Refusal>, numbe
         sent = until;
         while sent - accepted > AHEAD / 2 || (sent == count && accepted < count) {
             let message = client.hear().expect("the manager stays");
-            if let ToClient::Accepted(ids) = message {
-                accepted += ids.len() as u64;
+            if let ToClient::Accepted(tickets) = message {
+                accepted += tickets.len() as u64;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Codec, Payload, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Codec, Payload, Runtime, Secret, SessionId, Task, TaskHead, TaskId};
 use bytes::Bytes;
 
 use super::peer::Peer;
@@ -18,8 +18,19 @@ const AT_ONCE: u64 = 512;
 pub(super) async fn live(world: Rc<World>, number: u64, standing: u64) {
     let (peer, granted) = Peer::reach(&world, Role::Client).await;
     let payload = Payload::from(vec![b'x'; usize::try_from(world.plan.payload).unwrap_or(0)]);
-    let session = SessionId((u128::from(number) + 1).to_be_bytes());
-    let mut client = Client { peer, session, payload, sent: 0, granted, due: 0, has_ended: Vec::new() };
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&number.to_be_bytes());
+    let open = Open::of(Secret::new(secret));
+    let mut client = Client {
+        peer,
+        session: open.session,
+        open,
+        payload,
+        sent: 0,
+        granted,
+        due: 0,
+        has_ended: Vec::new(),
+    };
     if let Err(error) = client.work(&world, standing).await {
         eprintln!("a virtual client's connection broke: {error}");
     }
@@ -28,6 +39,7 @@ pub(super) async fn live(world: Rc<World>, number: u64, standing: u64) {
 struct Client {
     peer: Peer<ToClient>,
     session: SessionId,
+    open: Open,
     payload: Payload,
     sent: u64,
     /// Tasks that may have been submitted in all, as the manager said.
@@ -39,7 +51,7 @@ struct Client {
 
 impl Client {
     async fn work(&mut self, world: &World, standing: u64) -> io::Result<()> {
-        self.peer.say(&ToManager::Open(Open::of(self.session)));
+        self.peer.say(&ToManager::Open(self.open.clone()));
         self.peer.say(&ToManager::Offered);
         while self.sent < standing {
             self.submit(world, AT_ONCE.min(standing - self.sent));

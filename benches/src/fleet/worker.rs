@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::key::Role;
-use argon_proto::{AttemptId, Codec, Outcome, OutcomeHead, Payload, Status, Task, WorkerId};
+use argon_proto::{AttemptId, Codec, Outcome, OutcomeHead, Payload, Secret, Status, Task, WorkerId};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
@@ -33,15 +33,19 @@ async fn serve(
     held: &mut Vec<Task>,
     interrupt: &Notify,
 ) -> io::Result<()> {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&number.to_be_bytes());
+    let secret = Secret::new(secret);
     let register = Register {
-        held: Vec::new(),
         host: String::new(),
         name: format!("virtual-{number}"),
         pid: std::process::id(),
+        previous: None,
         release: String::new(),
         runtimes: [("perl".to_owned(), "v5.36.0".to_owned())].into(),
         slots: u32::try_from(world.plan.slots).unwrap_or(u32::MAX),
-        worker: WorkerId(u128::from(number).to_be_bytes()),
+        worker: WorkerId::of(&secret),
+        secret,
     };
     peer.say(&FromWorker::Register(register));
     let mut heard = Vec::new();
@@ -67,10 +71,10 @@ async fn serve(
 fn take(world: &World, peer: &mut Peer<ToWorker>, held: &mut Vec<Task>, message: ToWorker) {
     match message {
         ToWorker::Registered(_) => add(&world.registered, 1),
-        ToWorker::Run(task) => {
+        ToWorker::Run(run) => {
             add(&world.started, 1);
             add(&world.running, 1);
-            held.push(task);
+            held.push(run.task);
         }
         ToWorker::Recall(count) => {
             let from = held.len().saturating_sub(count as usize);

@@ -5,21 +5,28 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Scheduler, WorkerProfile};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits, ManagerIdentity, Out, Scheduler, WorkerProfile};
 use argon_core::{Machine, Time};
-use argon_proto::conversation::worker::ToWorker;
+use argon_proto::conversation::worker::{Run, ToWorker};
+use argon_proto::key::Key;
 use argon_proto::{
-    BlobHash, Codec, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status, Task, TaskHead, TaskId,
-    WorkerId,
+    BlobHash, Capabilities, Codec, Incarnation, Outcome, OutcomeHead, Payload, Runtime, Secret, SessionId,
+    Status, Task, TaskHead, TaskId, WorkerId,
 };
 use bytes::Bytes;
 
 const CLIENT: ConnId = ConnId(1);
-const SESSION: SessionId = SessionId([1; 16]);
+static SESSION: LazyLock<SessionId> = LazyLock::new(|| SessionId::of(&secret(0)));
 /// Run time of each task, microseconds.
 const RUN_US: u64 = 300_000;
 /// Steps between two ends of a batch.
 const BATCH: u64 = 256;
+
+fn secret(number: u64) -> Secret {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Secret::new(bytes)
+}
 
 /// The scheduler and what goes on around it.
 #[derive(Debug)]
@@ -47,8 +54,10 @@ impl Bench {
             queue_size: usize::MAX,
             ..Limits::default()
         };
+        let capabilities = Capabilities::new(&Key::cluster([9; 32]));
+        let identity = ManagerIdentity { incarnation: Incarnation([9; 16]), capabilities };
         let mut bench = Self {
-            scheduler: Scheduler::new(Time(0), limits),
+            scheduler: Scheduler::new(Time(0), limits, identity),
             now: Time(10_000_000),
             out: Out::default(),
             sequence: 0,
@@ -58,10 +67,16 @@ impl Bench {
             taken: Vec::new(),
             longest: Duration::ZERO,
         };
-        bench.step(Input::SessionOpened { link: CLIENT, session: SESSION, client: "bench".to_owned() });
+        bench.step(Input::SessionOpened {
+            link: CLIENT,
+            session: *SESSION,
+            secret: secret(0),
+            previous: None,
+            client: "bench".to_owned(),
+        });
         for number in 0..workers {
             let profile = WorkerProfile {
-                id: WorkerId((u128::from(number) + 1).to_be_bytes()),
+                id: WorkerId::of(&secret(number)),
                 name: String::new(),
                 host: String::new(),
                 pid: 1,
@@ -69,7 +84,13 @@ impl Bench {
                 runtimes: Vec::new(),
                 release: String::new(),
             };
-            bench.step(Input::WorkerJoined { link: ConnId(2 + number), profile, held: Vec::new() });
+            bench.step(Input::WorkerJoined {
+                link: ConnId(2 + number),
+                profile,
+                secret: secret(number),
+                previous: None,
+                held: Vec::new(),
+            });
         }
         bench
     }
@@ -119,7 +140,7 @@ impl Bench {
 
     fn carry_out(&mut self) {
         for effect in self.out.effects.drain(..) {
-            if let Effect::SendToWorker { link, message: ToWorker::Run(task) } = effect {
+            if let Effect::SendToWorker { link, message: ToWorker::Run(Run { task, .. }) } = effect {
                 self.running.push_back((link, task));
             }
         }
@@ -129,7 +150,7 @@ impl Bench {
 /// A task as a client sends it: its parts are slices of memory that others share, as those of a received one are.
 pub(crate) fn task(sequence: u64) -> Task {
     static FIRST: LazyLock<Task> = LazyLock::new(|| {
-        let head = TaskHead::new(TaskId { session: SESSION, sequence: 0 }, Runtime::Perl);
+        let head = TaskHead::new(TaskId { session: *SESSION, sequence: 0 }, Runtime::Perl);
         let payload = Bytes::from_static(b"a few bytes of arguments");
         Task::new(head, [BlobHash([7; 32])], Bytes::new(), payload.into())
     });

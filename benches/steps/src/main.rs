@@ -9,10 +9,11 @@ mod session;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use argon_proto::AttemptToken;
 use argon_proto::Message;
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::worker::ToWorker;
+use argon_proto::conversation::worker::{Run, ToWorker};
 use argon_proto::frame::{Decoder, Outbox};
 use bench::{Bench, outcome, task};
 
@@ -73,7 +74,7 @@ fn code(tasks: u64) {
     let mut heard = 0;
     for sequence in 0..tasks {
         outboxes[0].push(&ToManager::Submit(task(sequence)));
-        outboxes[1].push(&ToWorker::Run(task(sequence)));
+        outboxes[1].push(&ToWorker::Run(Run { token: AttemptToken(sequence), task: task(sequence) }));
         outboxes[2].push(&ToClient::Outcome(outcome(&task(sequence), 100)));
         if sequence % 64 == 63 || sequence + 1 == tasks {
             heard += pass(&mut outboxes[0], &mut submits);

@@ -8,7 +8,7 @@ use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::{Open, ToClient};
 use argon_proto::handshake::Welcome;
 use argon_proto::limit::FIRST_MANAGER_WITHIN;
-use argon_proto::{Machine, SessionId, Time};
+use argon_proto::{Machine, Secret, Time};
 use argon_session::{Addition, Blobs, Input, Out, OutputMode, SessionState};
 
 use crate::bench::{outcome, task};
@@ -19,7 +19,7 @@ const WINDOW: usize = 64;
 /// Adds the tasks, answers each and takes its end.
 pub(crate) fn run(tasks: u64) {
     let now = Time(1);
-    let mut session = SessionState::new(Open::of(SessionId([1; 16])), 1, FIRST_MANAGER_WITHIN);
+    let mut session = SessionState::new(Open::of(Secret::new([1; 32])), 1, FIRST_MANAGER_WITHIN);
     let mut out = Out::default();
     let welcome = Welcome { credit_tasks: u64::MAX, credit_bytes: u64::MAX, ..Welcome::default() };
     session.step(now, Input::Started, &mut out);

@@ -26,8 +26,9 @@ mod templates;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::{AttemptId, Outcome, Runtime, Task};
-use rustc_hash::FxHashSet;
+use argon_proto::conversation::worker::Held;
+use argon_proto::{AttemptId, AttemptToken, Outcome, Runtime, Task};
+use rustc_hash::FxHashMap;
 
 use crate::Machine;
 use crate::time::Time;
@@ -144,8 +145,8 @@ pub struct Pool {
     memory_is_news: bool,
     /// Attempts that have not started, by priority.
     waiting: [VecDeque<WaitingAttempt>; 3],
-    /// Every attempt that is here in any form.
-    known: FxHashSet<AttemptId>,
+    /// Every attempt that is here in any form, with the token that the manager gave with it.
+    known: FxHashMap<AttemptId, AttemptToken>,
     /// Outcomes that the manager has not settled, oldest first.
     unsettled: VecDeque<Outcome>,
     unsettled_bytes: u64,
@@ -172,7 +173,7 @@ impl Pool {
             must_look_at_spares: true,
             memory_is_news: false,
             waiting: Default::default(),
-            known: FxHashSet::default(),
+            known: FxHashMap::default(),
             unsettled: VecDeque::new(),
             unsettled_bytes: 0,
             retract_owed: None,
@@ -183,16 +184,27 @@ impl Pool {
         }
     }
 
-    /// Every attempt that is here: waiting, running or finished and not settled. What REGISTER lists.
+    /// Every attempt that is here: waiting, running or finished and not settled. What HELD lists.
     #[must_use]
-    pub fn held(&self) -> Vec<AttemptId> {
+    pub fn held(&self) -> Vec<Held> {
+        let token = |attempt| self.token_of(attempt).unwrap_or_default();
+        self.attempts().map(|attempt| Held { attempt, token: token(attempt) }).collect()
+    }
+
+    /// Token of an attempt that is here.
+    #[must_use]
+    pub fn token_of(&self, attempt: AttemptId) -> Option<AttemptToken> {
+        self.known.get(&attempt).copied()
+    }
+
+    fn attempts(&self) -> impl Iterator<Item = AttemptId> + '_ {
         let waiting = self.waiting.iter().flatten().map(|waiting| attempt_of(&waiting.task));
         let running = self.runners.iter().flat_map(Runner::tasks).map(attempt_of);
         let finished = self
             .unsettled
             .iter()
             .map(|outcome| AttemptId { task: outcome.head.id, attempt: outcome.head.attempt });
-        waiting.chain(running).chain(finished).collect()
+        waiting.chain(running).chain(finished)
     }
 
     /// Every task that waits or runs here: whose blobs are still wanted.
@@ -268,7 +280,7 @@ impl Machine for Pool {
             Input::ManagerFound => self.on_manager_found(now, out),
             Input::ManagerHeard => self.last_heard = now,
             Input::ManagerLost => self.on_manager_lost(out),
-            Input::TaskReceived(task) => self.on_task_received(now, task, out),
+            Input::TaskReceived(run) => self.on_task_received(now, run, out),
             Input::StopReceived(attempts) => self.on_stop_received(now, &attempts, out),
             Input::RetractRequested(count) => self.on_retract_requested(count, out),
             Input::OutcomesSettled(attempts) => self.on_outcomes_settled(&attempts),
@@ -304,7 +316,7 @@ impl Machine for Pool {
     }
 
     fn assert_invariants(&self) {
-        let held = self.held();
+        let held: Vec<AttemptId> = self.attempts().collect();
         let mut distinct = held.clone();
         distinct.sort_unstable();
         distinct.dedup();

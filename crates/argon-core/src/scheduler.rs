@@ -47,7 +47,7 @@ mod worker;
 use std::collections::VecDeque;
 
 use crate::arena::Arena;
-use argon_proto::{AttemptId, Family, Outcome, SessionId, TaskId, WorkerId};
+use argon_proto::{AttemptId, Capabilities, Family, Incarnation, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Machine;
@@ -78,10 +78,20 @@ enum PeerKey {
     Worker(WorkerKey),
 }
 
+/// What makes this start of a manager different from others, and what it shares with those that have its key.
+#[derive(Clone, Debug)]
+pub struct ManagerIdentity {
+    /// This start.
+    pub incarnation: Incarnation,
+    /// Makes and verifies the tokens of attempts and detached tasks.
+    pub capabilities: Capabilities,
+}
+
 /// The scheduler. All state is private and changes through [`Machine::step`] only.
 #[derive(Debug)]
 pub struct Scheduler {
     limits: Limits,
+    identity: ManagerIdentity,
     tasks: Arena<TaskKey, TaskEntry>,
     task_by_id: TaskIndex,
     sessions: Arena<SessionKey, Session>,
@@ -158,10 +168,11 @@ impl Scheduler {
     ///
     /// Detached tasks of an earlier life are given to [`Scheduler::recover`] before the first step.
     #[must_use]
-    pub fn new(now: Time, limits: Limits) -> Self {
+    pub fn new(now: Time, limits: Limits, identity: ManagerIdentity) -> Self {
         let recovering_until = now + limits.recovery;
         Self {
             limits,
+            identity,
             tasks: Arena::default(),
             task_by_id: TaskIndex::default(),
             sessions: Arena::default(),
@@ -204,18 +215,19 @@ impl Machine for Scheduler {
 
     fn step(&mut self, now: Time, input: Input, out: &mut Out) {
         match input {
-            Input::SessionOpened { link, session, client } => {
-                self.on_session_opened(link, session, client, out);
+            Input::SessionOpened { link, session, secret, previous: _, client } => {
+                self.on_session_opened(link, session, &secret, client, out);
             }
             Input::OfferEnded { link } => self.on_offer_ended(link, out),
             Input::TaskSubmitted { link, task } => self.on_task_submitted(now, link, task, out),
             Input::OutcomesTaken { link, ids } => self.on_outcomes_taken(link, &ids, out),
+            Input::OwnTasksCancelled { link, ids } => self.on_own_tasks_cancelled(now, link, ids, out),
             Input::CancelRequested { link, ids, by } => self.on_cancel_requested(now, link, &ids, &by, out),
             Input::TaskWithdrawn { link, task, by } => self.on_task_withdrawn(link, &task, &by, out),
-            Input::CollectRequested { link, ids } => self.on_collect_requested(link, &ids, out),
+            Input::CollectRequested { link, tickets } => self.on_collect_requested(link, &tickets, out),
             Input::ClientLost { link, closed_cleanly } => self.on_client_lost(now, link, closed_cleanly, out),
-            Input::WorkerJoined { link, profile, held } => {
-                self.on_worker_joined(now, link, profile, &held, out);
+            Input::WorkerJoined { link, profile, secret, previous: _, held } => {
+                self.on_worker_joined(now, link, profile, &secret, &held, out);
             }
             Input::WorkerLost { link, declared_dead } => self.on_worker_lost(now, link, declared_dead, out),
             Input::WorkerDraining { link } => self.on_worker_draining(link),
@@ -234,8 +246,17 @@ impl Machine for Scheduler {
             Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
             Input::RecordsRefused { up_to, why } => self.on_records_refused(up_to, &why, out),
-            Input::ChildSessionOpened { link, session, client, parent, worker } => {
-                let opening = ChildOpening { link, session, client, parent, worker };
+            Input::ChildSessionOpened {
+                link,
+                session,
+                secret,
+                previous: _,
+                client,
+                parent,
+                token,
+                worker,
+            } => {
+                let opening = ChildOpening { link, session, secret, client, parent, token, worker };
                 self.on_child_session_opened(opening, out);
             }
             Input::AttemptLent { link, lent } => self.on_attempt_lent(link, lent),

@@ -8,13 +8,34 @@ use std::time::Duration;
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, Record};
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{AttemptId, Flags, SessionId, Status, Task, TaskId, WorkerId};
+use argon_proto::{AttemptId, Flags, Secret, SessionId, Status, Task, TaskId};
 
-use manager::{Manager, attempt, session, task, with_flags};
+use manager::{Manager, attempt, session, task, token, with_flags, worker_id};
+
+/// Of the client inside an attempt, numbered.
+fn child_secret(number: u64) -> Secret {
+    let mut bytes = [100; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Secret::new(bytes)
+}
 
 /// The session of the client inside an attempt, numbered.
-fn child_id(parent: AttemptId, number: u8) -> SessionId {
-    parent.task.session.child([100 + number; 8])
+fn child_id(parent: AttemptId, number: u64) -> SessionId {
+    SessionId::of_child(parent.task.session.family(), &child_secret(number))
+}
+
+/// The client inside an attempt opens its session through its worker.
+fn child_opens(link: u64, parent: AttemptId, worker: u64, number: u64) -> Input {
+    Input::ChildSessionOpened {
+        link: ConnId(link),
+        session: child_id(parent, number),
+        secret: child_secret(number),
+        previous: None,
+        client: "inside".to_owned(),
+        parent,
+        token: token(worker, parent),
+        worker: worker_id(worker),
+    }
 }
 
 fn child_task(session: SessionId, sequence: u64) -> Task {
@@ -24,16 +45,9 @@ fn child_task(session: SessionId, sequence: u64) -> Task {
 }
 
 impl Manager {
-    fn open_child(&mut self, link: u64, parent: AttemptId, worker: u64, number: u8) -> SessionId {
-        let session = child_id(parent, number);
-        self.step(Input::ChildSessionOpened {
-            link: ConnId(link),
-            session,
-            client: "inside".to_owned(),
-            parent,
-            worker: WorkerId([(worker % 100) as u8; 16]),
-        });
-        session
+    fn open_child(&mut self, link: u64, parent: AttemptId, worker: u64, number: u64) -> SessionId {
+        self.step(child_opens(link, parent, worker, number));
+        child_id(parent, number)
     }
 
     fn lend(&mut self, link: u64, attempt: AttemptId, waits: bool) {
@@ -237,36 +251,25 @@ fn a_client_deep_inside_may_come_back_before_those_above_it() {
 fn a_foreign_session_gets_neither_the_family_nor_the_task_of_another() {
     let (mut manager, parent) = with_parent();
     let child = manager.open_child(50, parent, 11, 1);
-    let open = |link, session| Input::SessionOpened { link: ConnId(link), session, client: "x".to_owned() };
-    manager.step(open(60, child_id(parent, 9)));
+    let open = |link, session, secret| {
+        let client = "x".to_owned();
+        Input::SessionOpened { link: ConnId(link), session, secret, previous: None, client }
+    };
+    manager.step(open(60, child_id(parent, 9), child_secret(9)));
     assert_eq!(manager.refusals(), [(60, RefusalCode::Session)], "its first half is another's");
-    manager.step(open(61, child));
+    manager.step(open(61, child, child_secret(1)));
     assert_eq!(manager.refusals(), [(61, RefusalCode::Session)], "that client is inside a task");
-    let foreign = ChildOf { family: session(3), parent };
-    manager.step(foreign.input(62, 11));
+    let mut foreign = child_opens(62, parent, 11, 1);
+    if let Input::ChildSessionOpened { session: of, secret, .. } = &mut foreign {
+        *of = SessionId::of_child(session(3).family(), secret);
+    }
+    manager.step(foreign);
     assert_eq!(manager.refusals(), [(62, RefusalCode::Frame)]);
     manager.open_child(63, parent, 12, 4);
     assert_eq!(manager.refusals(), [(63, RefusalCode::Busy)], "no such worker");
     manager.join(12, 1, &[]);
     manager.open_child(64, parent, 12, 4);
     assert_eq!(manager.refusals(), [(64, RefusalCode::Session)], "that worker does not execute it");
-}
-
-struct ChildOf {
-    family: SessionId,
-    parent: AttemptId,
-}
-
-impl ChildOf {
-    fn input(&self, link: u64, worker: u8) -> Input {
-        Input::ChildSessionOpened {
-            link: ConnId(link),
-            session: self.family.child([1; 8]),
-            client: String::new(),
-            parent: self.parent,
-            worker: WorkerId([worker; 16]),
-        }
-    }
 }
 
 #[test]
@@ -354,14 +357,7 @@ impl Tree {
         if n < 2 {
             return self.end(at);
         }
-        let session = attempt.task.session.child((at as u64 + 1).to_be_bytes());
-        self.manager.step(Input::ChildSessionOpened {
-            link: ConnId(link),
-            session,
-            client: String::new(),
-            parent: attempt,
-            worker: WorkerId([11; 16]),
-        });
+        let session = self.manager.open_child(link, attempt, 11, at as u64 + 1);
         self.nodes[at].session = Some(session);
         self.nodes[at].open = 2;
         self.manager.submit(link, child_task(session, 100 + n - 1));

@@ -10,7 +10,7 @@ use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{BlobHash, Flags, Report, Runtime, Status, Task, TaskHead};
 use bytes::Bytes;
 
-use hand::{Hand, handed, id, reported, returned, task};
+use hand::{Hand, handed, held, id, received, reported, returned, task};
 
 fn all(slots: usize) -> Hand {
     Hand::new(|settings| {
@@ -90,18 +90,18 @@ impl Hand {
 fn as_many_runners_are_started_at_once_as_tasks_wait_for_them() {
     let mut hand = all(4);
     let effects: Vec<Effect> =
-        (1..=3).flat_map(|sequence| hand.step(Input::TaskReceived(python(sequence, "")))).collect();
+        (1..=3).flat_map(|sequence| hand.step(received(python(sequence, "")))).collect();
     assert_eq!(spawned(&effects), [5, 6, 7].map(|runner| (runner, of_python(11))));
     assert!(retired(&effects).is_empty(), "the Perl runners stay beside them");
     let effects: Vec<Effect> =
-        (4..=6).flat_map(|sequence| hand.step(Input::TaskReceived(python(sequence, "")))).collect();
+        (4..=6).flat_map(|sequence| hand.step(received(python(sequence, "")))).collect();
     assert_eq!(spawned(&effects), [(8, of_python(11))], "no more than can run at once");
 }
 
 #[test]
 fn a_task_that_waits_for_its_runner_holds_up_none_whose_runner_is_there() {
     let mut hand = all(2);
-    assert_eq!(spawned(&hand.step(Input::TaskReceived(native(1, 5)))), [(3, of_native(5))]);
+    assert_eq!(spawned(&hand.step(received(native(1, 5)))), [(3, of_native(5))]);
     assert_eq!(handed(&hand.receive(2)), [2], "a Perl runner is idle");
     assert_eq!(handed(&hand.ready(3)), [1]);
 }
@@ -109,34 +109,34 @@ fn a_task_that_waits_for_its_runner_holds_up_none_whose_runner_is_there() {
 #[test]
 fn each_version_and_each_executable_has_runners_of_its_own() {
     let mut hand = all(1);
-    let effects = hand.step(Input::TaskReceived(python(1, r#"{"label":"x","python":"3.9"}"#)));
+    let effects = hand.step(received(python(1, r#"{"label":"x","python":"3.9"}"#)));
     assert_eq!(spawned(&effects), [(2, of_python(9))]);
     assert_eq!(handed(&hand.ready(2)), [1]);
 
     let mut hand = all(1);
-    assert_eq!(spawned(&hand.step(Input::TaskReceived(native(1, 5)))), [(2, of_native(5))]);
+    assert_eq!(spawned(&hand.step(received(native(1, 5)))), [(2, of_native(5))]);
     assert_eq!(handed(&hand.ready(2)), [1]);
-    hand.step(Input::TaskReceived(native(2, 6)));
+    hand.step(received(native(2, 6)));
     let outcome = hand::outcome(1);
     let effects = hand.step(Input::RunnerFinished { runner: RunnerId(2), outcome });
     assert_eq!(spawned(&effects), [(3, of_native(6))], "another executable needs another runner");
     assert_eq!(handed(&hand.ready(3)), [2]);
     let outcome = hand::outcome(2);
     hand.step(Input::RunnerFinished { runner: RunnerId(3), outcome });
-    assert_eq!(handed(&hand.step(Input::TaskReceived(native(3, 5)))), [3], "the first one is still there");
+    assert_eq!(handed(&hand.step(received(native(3, 5)))), [3], "the first one is still there");
 }
 
 #[test]
 fn a_version_that_is_not_there_ends_the_task_in_words() {
     let mut hand = all(1);
-    let effects = hand.step(Input::TaskReceived(python(1, r#"{"python":"3.12"}"#)));
+    let effects = hand.step(received(python(1, r#"{"python":"3.12"}"#)));
     assert_eq!(reported(&effects), [Status::Died]);
     let message = &reports(&effects)[0].message;
     assert!(message.starts_with("worker w has no Python 3.12 (it has: 3.11, 3.9); install it"), "{message}");
-    let effects = hand.step(Input::TaskReceived(python(2, r#"{"python":"new"}"#)));
+    let effects = hand.step(received(python(2, r#"{"python":"new"}"#)));
     assert!(reports(&effects)[0].message.contains("asks for Python 'new', which is no version"));
     hand.step(Input::PythonsFound(vec![Version { major: 3, minor: 12 }]));
-    let effects = hand.step(Input::TaskReceived(python(3, r#"{"python":"3.12.1"}"#)));
+    let effects = hand.step(received(python(3, r#"{"python":"3.12.1"}"#)));
     assert_eq!(spawned(&effects), [(2, of_python(12))]);
 }
 
@@ -145,16 +145,16 @@ fn a_worker_without_interpreters_runs_what_needs_none() {
     let mut hand = Hand::new(|settings| settings.runtimes = vec![Runtime::Native, Runtime::Exec]);
     assert_eq!(hand.pool.next_deadline(), None);
     assert_eq!(reported(&hand.receive(1)), [Status::Died]);
-    assert_eq!(executed(&hand.step(Input::TaskReceived(command(2)))), [(1, 2)]);
+    assert_eq!(executed(&hand.step(received(command(2)))), [(1, 2)]);
 }
 
 #[test]
 fn an_executable_that_does_not_start_ends_what_waits_for_it_and_nothing_else() {
     let mut hand = all(1);
     for sequence in 1..=2 {
-        hand.step(Input::TaskReceived(native(sequence, 5)));
+        hand.step(received(native(sequence, 5)));
     }
-    hand.step(Input::TaskReceived(task(3)));
+    hand.step(received(task(3)));
     let exit = Exit { code: Some(127), output: "libfoo.so is missing\n".to_owned(), ..Exit::default() };
     let effects = hand.left(2, exit);
     assert_eq!(reported(&effects), [Status::Died, Status::Died]);
@@ -162,24 +162,24 @@ fn an_executable_that_does_not_start_ends_what_waits_for_it_and_nothing_else() {
     assert!(report.message.contains("does not start on worker w: it exited with status 127"), "{report:?}");
     assert!(report.message.contains("link it statically"), "{report:?}");
     assert_eq!(report.output.as_deref(), Some("libfoo.so is missing\n"));
-    assert_eq!(hand.pool.held(), [id(3), id(1), id(2)]);
+    assert_eq!(held(&hand.pool), [id(3), id(1), id(2)]);
     assert_eq!(hand.pool.runner_of(id(3)), Some(RunnerId(1)), "others run");
 }
 
 #[test]
 fn an_executable_that_the_kernel_refuses_ends_its_task_and_a_busy_machine_does_not() {
     let mut hand = all(1);
-    hand.step(Input::TaskReceived(native(1, 5)));
+    hand.step(received(native(1, 5)));
     let failed = |runner, blame| {
         let why = "Exec format error".to_owned();
         Input::SpawnFailed { runner: RunnerId(runner), why, blame }
     };
     let effects = hand.step(failed(2, Blame::Machine));
     assert_eq!((reported(&effects), returned(&effects)), (vec![], vec![id(1)]));
-    hand.step(Input::TaskReceived(native(1, 5)));
+    hand.step(received(native(1, 5)));
     let effects = hand.after(Duration::from_millis(50));
     assert_eq!(spawned(&effects), [], "what was given back is not wanted here");
-    assert_eq!(spawned(&hand.step(Input::TaskReceived(native(2, 5)))), [(3, of_native(5))]);
+    assert_eq!(spawned(&hand.step(received(native(2, 5)))), [(3, of_native(5))]);
     let effects = hand.step(failed(3, Blame::Program));
     assert_eq!(reported(&effects), [Status::Died]);
     assert!(reports(&effects)[0].message.contains("Exec format error"));
@@ -188,9 +188,9 @@ fn an_executable_that_the_kernel_refuses_ends_its_task_and_a_busy_machine_does_n
 #[test]
 fn a_command_takes_a_slot_and_its_status_is_the_outcome() {
     let mut hand = all(1);
-    assert_eq!(executed(&hand.step(Input::TaskReceived(command(1)))), [(2, 1)]);
+    assert_eq!(executed(&hand.step(received(command(1)))), [(2, 1)]);
     for sequence in 2..=3 {
-        assert_eq!(executed(&hand.step(Input::TaskReceived(command(sequence)))), []);
+        assert_eq!(executed(&hand.step(received(command(sequence)))), []);
     }
     let effects = hand.left(2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
     assert_eq!((reported(&effects), executed(&effects)), (vec![Status::Ok], vec![(3, 2)]));
@@ -211,7 +211,7 @@ fn captured_output_of_a_good_command_comes_with_its_outcome() {
     let mut hand = all(1);
     let mut task = command(1);
     task.head.flags = Flags::CAPTURE;
-    hand.step(Input::TaskReceived(task));
+    hand.step(received(task));
     let effects = hand.left(2, Exit { code: Some(0), output: "seen".to_owned(), ..Exit::default() });
     assert_eq!(reports(&effects)[0].output.as_deref(), Some("seen"));
 }
@@ -221,12 +221,12 @@ fn a_command_beyond_its_time_and_a_stopped_one_are_ended_like_any_task() {
     let mut hand = all(1);
     let mut limited = command(1);
     limited.head.timeout_ms = 1_000;
-    hand.step(Input::TaskReceived(limited));
+    hand.step(received(limited));
     let signal = |runner, signal| Effect::Signal { runner: RunnerId(runner), signal };
     assert_eq!(hand.after(Duration::from_secs(1)), [signal(2, Signal::Term)]);
     assert_eq!(hand.after(Duration::from_secs(2)), [signal(2, Signal::Kill)]);
     assert_eq!(reported(&hand.left(2, Exit::default())), [Status::Timeout]);
-    hand.step(Input::TaskReceived(command(2)));
+    hand.step(received(command(2)));
     assert_eq!(hand.step(Input::StopReceived(vec![id(2)])), [signal(3, Signal::Term)]);
     assert_eq!(returned(&hand.left(3, Exit::default())), [id(2)]);
 }
@@ -234,13 +234,13 @@ fn a_command_beyond_its_time_and_a_stopped_one_are_ended_like_any_task() {
 #[test]
 fn a_command_that_the_machine_has_no_process_for_is_given_back() {
     let mut hand = all(1);
-    hand.step(Input::TaskReceived(command(1)));
+    hand.step(received(command(1)));
     let why = "no more processes".to_owned();
     let failed = Input::SpawnFailed { runner: RunnerId(2), why, blame: Blame::Machine };
     let effects = hand.step(failed);
     assert_eq!((returned(&effects), reported(&effects)), (vec![id(1)], vec![]));
-    assert_eq!(hand.pool.held(), []);
-    hand.step(Input::TaskReceived(command(2)));
+    assert_eq!(held(&hand.pool), []);
+    hand.step(received(command(2)));
     assert_eq!(executed(&hand.after(Duration::from_millis(49))), [], "the machine may have more in a moment");
     assert_eq!(executed(&hand.after(Duration::from_millis(1))), [(3, 2)]);
 }
@@ -252,5 +252,5 @@ fn commands_run_where_no_interpreter_comes_up() {
     let effects = hand.left(2, Exit::default());
     assert!(spawned(&effects).is_empty(), "it rests");
     assert_eq!(returned(&hand.receive(1)), [id(1)]);
-    assert_eq!(executed(&hand.step(Input::TaskReceived(command(2)))), [(3, 2)]);
+    assert_eq!(executed(&hand.step(received(command(2)))), [(3, 2)]);
 }

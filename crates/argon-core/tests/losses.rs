@@ -7,7 +7,7 @@ use std::time::Duration;
 use argon_core::scheduler::Limits;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Flags, Status};
-use manager::{Manager, attempt, id, task, with_flags};
+use manager::{Manager, attempt, id, task, with_flags, worker_id};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -188,7 +188,7 @@ fn a_worker_that_gives_tasks_back_unasked_is_left_alone_for_a_while() {
 #[test]
 fn a_drain_is_said_again_to_a_worker_that_may_not_have_heard_it() {
     let mut manager = with_one_task(Flags::default());
-    let worker = argon_proto::WorkerId([11; 16]);
+    let worker = worker_id(11);
     manager.step(argon_core::scheduler::Input::DrainRequested { worker, within: None });
     manager.cut(11);
     manager.join(111, 2, &[attempt(1, 1, 1)]);
@@ -211,7 +211,7 @@ fn a_worker_that_comes_back_is_told_again_to_leave_with_the_time_that_is_left() 
         drains.collect::<Vec<_>>()
     };
     let within = |seconds| Some(Duration::from_secs(seconds));
-    let worker = argon_proto::WorkerId([11; 16]);
+    let worker = worker_id(11);
     for limit in [None, within(60), within(90)] {
         manager.step(argon_core::scheduler::Input::DrainRequested { worker, within: limit });
     }

@@ -9,7 +9,7 @@ use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Priority, Status, Task};
-use manager::{Manager, attempt, id, outcome, task};
+use manager::{Manager, attempt, id, outcome, session, task};
 
 fn urgent(client: u64, sequence: u64, priority: Priority) -> Task {
     let mut task = task(client, sequence);
@@ -18,10 +18,12 @@ fn urgent(client: u64, sequence: u64, priority: Priority) -> Task {
 }
 
 /// Runs what is queued, one task after another, on the one slot; the tasks in their order.
-fn drain(manager: &mut Manager, link: u64) -> Vec<(u8, u64)> {
+fn drain(manager: &mut Manager, link: u64) -> Vec<(u64, u64)> {
     let mut order = Vec::new();
     while let [run] = manager.runs(link)[..] {
-        order.push((run.task.session.0[0], run.task.sequence));
+        let client =
+            (1..9).find(|client| session(*client) == run.task.session).expect("a client of the test");
+        order.push((client, run.task.sequence));
         manager.finish(link, run, Status::Ok, 500_000);
     }
     order

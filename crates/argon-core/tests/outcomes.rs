@@ -9,7 +9,7 @@ use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Flags, Status};
-use manager::{Manager, attempt, id, outcome, task, with_flags};
+use manager::{Manager, attempt, id, outcome, task, ticket, with_flags};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -140,7 +140,7 @@ fn a_detached_task_is_accepted_when_it_is_durable_and_runs_after_that() {
     manager.submit(1, with_flags(1, 1, Flags::DETACHED));
     assert_eq!((manager.sent_to_client(1), manager.runs(11)), (vec![], vec![]));
     manager.commit();
-    assert_eq!(manager.sent_to_client(1), [ToClient::Accepted(vec![id(1, 1)])]);
+    assert_eq!(manager.sent_to_client(1), [ToClient::Accepted(vec![ticket(id(1, 1))])]);
     assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
     manager.pass(SECOND);
@@ -161,7 +161,7 @@ fn an_accepted_task_that_is_offered_again_uses_no_credit() {
     manager.sent_to_client(101);
     manager.submit(101, with_flags(1, 1, Flags::DETACHED.with(Flags::OFFERED_AGAIN)));
     let credit = ToClient::Credit(Credit { tasks: 2, bytes: Limits::default().window_bytes + 10 });
-    assert_eq!(manager.sent_to_client(101), [ToClient::Accepted(vec![id(1, 1)]), credit]);
+    assert_eq!(manager.sent_to_client(101), [ToClient::Accepted(vec![ticket(id(1, 1))]), credit]);
 }
 
 #[test]
@@ -182,9 +182,9 @@ fn a_detached_task_that_is_cancelled_while_it_is_stored_is_accepted_and_collecte
     cancel(&mut manager, 1);
     assert_eq!(manager.records.len(), 1, "nothing is written of what may be refused");
     manager.commit();
-    assert_eq!(manager.sent_to_client(1), [ToClient::Accepted(vec![id(1, 1)])]);
+    assert_eq!(manager.sent_to_client(1), [ToClient::Accepted(vec![ticket(id(1, 1))])]);
     manager.commit();
-    manager.step(Input::CollectRequested { link: ConnId(1), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(1), tickets: vec![ticket(id(1, 1))] });
     assert_eq!(manager.outcomes(1)[0].1, Status::Cancelled);
 }
 
@@ -195,7 +195,7 @@ fn everybody_who_waits_to_collect_is_told() {
     manager.submit(1, with_flags(1, 1, Flags::DETACHED));
     manager.commit();
     for link in [1, 2] {
-        manager.step(Input::CollectRequested { link: ConnId(link), ids: vec![id(1, 1)] });
+        manager.step(Input::CollectRequested { link: ConnId(link), tickets: vec![ticket(id(1, 1))] });
     }
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
     manager.commit();
@@ -225,7 +225,7 @@ fn an_accepted_task_survives_a_restart_and_is_run_or_collected() {
     let ended = Record::TaskEnded(outcome(attempt(1, 1, 1), Status::Ok, 10));
     let mut manager = Manager::just_started(Limits::default(), vec![accepted, ended]);
     manager.open(2);
-    manager.step(Input::CollectRequested { link: ConnId(2), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(2), tickets: vec![ticket(id(1, 1))] });
     assert_eq!(manager.outcomes(2)[0].1, Status::Ok);
 }
 

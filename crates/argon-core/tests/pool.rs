@@ -9,7 +9,7 @@ use argon_core::pool::{Effect, Input, Program, RunnerId, RunnerKind, Signal};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{Priority, Runtime, Status};
 
-use hand::{Hand, handed, id, reported, returned, task};
+use hand::{Hand, handed, held, id, received, reported, returned, task};
 
 #[test]
 fn a_runner_is_replaced_after_its_requests() {
@@ -53,7 +53,7 @@ fn a_task_beyond_its_time_is_asked_to_end_and_then_killed() {
     let mut hand = Hand::new(|_| ());
     let mut limited = task(1);
     limited.head.timeout_ms = 1_000;
-    hand.step(Input::TaskReceived(limited));
+    hand.step(received(limited));
     let signal = |signal| Effect::Signal { runner: RunnerId(1), signal };
     assert_eq!(hand.after(Duration::from_millis(999)), []);
     assert_eq!(hand.after(Duration::from_millis(1)), [signal(Signal::Term)]);
@@ -68,7 +68,7 @@ fn a_stopped_attempt_is_returned_when_its_runner_is_gone_and_has_no_outcome() {
     hand.receive(2);
     let effects = hand.step(Input::StopReceived(vec![id(1), id(2), id(3)]));
     assert_eq!(returned(&effects), [id(2), id(3)], "what does not run is gone at once");
-    assert_eq!(hand.pool.held(), [id(1)]);
+    assert_eq!(held(&hand.pool), [id(1)]);
     let effects = hand.gone(1);
     assert_eq!((returned(&effects), reported(&effects)), (vec![id(1)], vec![]));
 }
@@ -87,10 +87,10 @@ fn outcomes_that_were_not_settled_are_told_to_the_next_connection() {
     hand.receive(1);
     hand.step(Input::ManagerLost);
     assert_eq!(reported(&hand.finish(1)), []);
-    assert_eq!(hand.pool.held(), [id(1)]);
+    assert_eq!(held(&hand.pool), [id(1)]);
     assert_eq!(reported(&hand.step(Input::ManagerFound)), [Status::Ok]);
     hand.step(Input::OutcomesSettled(vec![id(1)]));
-    assert_eq!(hand.pool.held(), []);
+    assert_eq!(held(&hand.pool), []);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_recall_gives_the_least_urgent_that_came_last() {
     (2..5).for_each(|sequence| drop(hand.receive(sequence)));
     let mut urgent = task(9);
     urgent.head.priority = Priority::High;
-    hand.step(Input::TaskReceived(urgent));
+    hand.step(received(urgent));
     assert_eq!(returned(&hand.step(Input::RetractRequested(2))), [id(3), id(4)]);
     assert_eq!(handed(&hand.finish(1)), [9]);
     assert_eq!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use argon_core::pool::{Effect, Input, RunnerId, Signal};
 use argon_proto::Status;
 
-use hand::{Hand, ahead, handed, id, outcome, reported, returned, task};
+use hand::{Hand, ahead, handed, held, id, outcome, received, reported, returned, task};
 
 /// A pool of one slot whose runner takes tasks ahead and has had only short ones.
 fn quick(change: impl FnOnce(&mut argon_core::pool::Settings)) -> Hand {
@@ -91,7 +91,7 @@ fn what_is_ahead_of_a_long_run_comes_back_and_can_be_recalled() {
         "the run is long: nothing is ahead of it any more"
     );
     assert_eq!(returned(&hand.step(Input::RetractRequested(9))), [id(2), id(3)]);
-    assert_eq!(hand.pool.held(), [id(1)]);
+    assert_eq!(held(&hand.pool), [id(1)]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_dead_runner_takes_only_its_run_with_it() {
 fn a_runner_that_ends_after_its_outcome_is_handed_nothing_more() {
     let mut hand = quick(|_| ());
     hand.receive(1);
-    hand.step(Input::TaskReceived(task(2)));
+    hand.step(received(task(2)));
     hand.step(Input::RunnerEnded { runner: RunnerId(2) });
     reclaimed(&mut hand, &[2]);
     assert!(handed(&finish(&mut hand, 1)).is_empty());

@@ -6,7 +6,7 @@ use argon_core::Machine;
 use argon_core::pool::{Effect, Exit, Input, RunnerId, Settings};
 use argon_proto::{AttemptId, Flags, Outcome, SessionId, Status, Task};
 
-use hand::{Hand, ahead, handed, outcome, reported, returned, task};
+use hand::{Hand, ahead, handed, outcome, received, reported, returned, task};
 
 /// A task of another session.
 fn of(session: u8, sequence: u64) -> Task {
@@ -75,7 +75,7 @@ impl Shop {
     }
 
     fn receive(&mut self, session: u8, sequence: u64) -> Vec<Effect> {
-        self.step(Input::TaskReceived(of(session, sequence)))
+        self.step(received(of(session, sequence)))
     }
 
     /// The runner that has this attempt.
@@ -116,8 +116,8 @@ fn child_sessions_share_the_runners_of_their_family() {
     let mut shop = Shop::new(|_| ());
     let runner = shop.run(7, 1);
     let mut child = of(7, 2);
-    child.head.id.session = SessionId([7; 16]).child([9; 8]);
-    shop.step(Input::TaskReceived(child.clone()));
+    child.head.id.session = SessionId([7, 7, 7, 7, 7, 7, 7, 7, 9, 9, 9, 9, 9, 9, 9, 9]);
+    shop.step(received(child.clone()));
     assert_eq!(shop.hand.pool.runner_of(child.attempt_id()), Some(runner));
 }
 
@@ -195,7 +195,7 @@ fn a_runner_that_leaves_gets_nothing_more_and_its_flag_stays_here() {
     let effects = shop.hand.step(Input::RunnerFinished { runner, outcome: leaving });
     let told = effects.iter().any(|effect| format!("{effect:?}").contains("leaves: true"));
     assert!(!told && reported(&effects) == [Status::Ok], "{effects:?}");
-    let effects = shop.hand.step(Input::TaskReceived(of(1, 3)));
+    let effects = shop.hand.step(received(of(1, 3)));
     assert!(
         !effects
             .iter()
@@ -250,7 +250,7 @@ fn two_kinds_that_fail_by_turns_are_counted_apart_and_others_go_on() {
     let limited = |memory_mib: u32, sequence: u64| {
         let mut task = of(5, sequence);
         task.head.memory_mib = memory_mib;
-        Input::TaskReceived(task)
+        received(task)
     };
     let mut effects = hand.step(limited(1, 1));
     effects.extend(hand.step(limited(2, 2)));
@@ -350,7 +350,7 @@ fn captured_commands_lend_their_slots_too() {
         task
     };
     let executed = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Execute { .. }));
-    assert!(executed(&hand.step(Input::TaskReceived(command(1)))));
-    assert!(!executed(&hand.step(Input::TaskReceived(command(2)))));
+    assert!(executed(&hand.step(received(command(1)))));
+    assert!(!executed(&hand.step(received(command(2)))));
     assert!(executed(&hand.step(Input::AttemptWaits { attempt: attempt(1, 1), waits: true })));
 }

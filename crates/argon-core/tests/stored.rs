@@ -6,7 +6,7 @@ use argon_core::scheduler::{ConnId, Input, Limits, Record};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{AttemptId, Flags, Outcome, Payload, Report, Status, Task};
-use manager::{Manager, attempt, id, outcome, with_flags};
+use manager::{Manager, attempt, id, outcome, ticket, with_flags};
 
 const LARGE: u64 = 5000;
 
@@ -29,7 +29,7 @@ fn large_outcome(attempt: AttemptId) -> Outcome {
 
 fn run(manager: &mut Manager, link: u64) -> Option<Task> {
     manager.sent_to_worker(link).into_iter().find_map(|message| match message {
-        ToWorker::Run(task) => Some(task),
+        ToWorker::Run(run) => Some(run.task),
         _ => None,
     })
 }
@@ -79,13 +79,13 @@ fn arguments_of_attached_tasks_stay_in_memory() {
 #[test]
 fn large_results_leave_memory_with_the_commit_and_are_delivered_as_placeholders() {
     let mut manager = with_one_running();
-    manager.step(Input::CollectRequested { link: ConnId(1), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(1), tickets: vec![ticket(id(1, 1))] });
     manager.step(Input::OutcomeArrived { link: ConnId(11), outcome: large_outcome(attempt(1, 1, 1)) });
     assert!(received(&mut manager, 1).is_empty(), "it is not durable");
     manager.commit();
     let outcomes = received(&mut manager, 1);
     assert_eq!(outcomes[0].payload, Payload::stored(LARGE));
-    manager.step(Input::CollectRequested { link: ConnId(1), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(1), tickets: vec![ticket(id(1, 1))] });
     assert_eq!(received(&mut manager, 1)[0].payload, Payload::stored(LARGE));
 }
 
@@ -108,7 +108,7 @@ fn a_task_whose_arguments_cannot_be_read_ends_as_lost_and_frees_its_slot() {
     manager.step(Input::ArgumentsUnreadable { link: ConnId(11), attempt: attempt(1, 1, 1), why });
     assert_eq!(manager.runs(11), [attempt(1, 2, 1)], "the slot is free");
     manager.commit();
-    manager.step(Input::CollectRequested { link: ConnId(1), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(1), tickets: vec![ticket(id(1, 1))] });
     let outcomes = manager.outcomes(1);
     assert_eq!(outcomes.len(), 1);
     assert_eq!(outcomes[0].1, Status::Lost);
@@ -157,7 +157,7 @@ fn a_result_that_cannot_be_read_is_lost_in_words() {
         report.message
     };
     assert!(told(&mut manager).contains("the task ended (ok)"));
-    manager.step(Input::CollectRequested { link: ConnId(1), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(1), tickets: vec![ticket(id(1, 1))] });
     assert!(told(&mut manager).contains("page 7 is damaged"), "each collector gets the same");
     manager.take(1, id(1, 1));
     manager.step(Input::ResultUnreadable { link: ConnId(1), id: id(1, 1), why: "late".to_owned() });

@@ -8,7 +8,7 @@ use argon_core::pool::{Effect, Exit, Input, RunnerId, Settings, TemplateKey, Tem
 use argon_core::{Machine, Time};
 use argon_proto::Runtime;
 
-use hand::{Hand, handed, task};
+use hand::{Hand, handed, received, task};
 
 const PERL: TemplateKey = TemplateKey { runtime: Runtime::Perl, version: None };
 
@@ -110,7 +110,7 @@ fn each_python_has_a_template_that_starts_when_it_is_wanted() {
     });
     let mut python = task(1);
     python.head.runtime = Runtime::Python;
-    let effects = hand.step(Input::TaskReceived(python));
+    let effects = hand.step(received(python));
     let key = TemplateKey { runtime: Runtime::Python, version: Some(Version { major: 3, minor: 11 }) };
     assert!(effects.contains(&Effect::StartTemplate { key }), "{effects:?}");
     let effects = hand.step(Input::TemplateReady { key });

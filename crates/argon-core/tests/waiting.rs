@@ -8,7 +8,7 @@ use argon_core::Machine;
 use argon_core::scheduler::{ConnId, Input, Limits, WaitReason};
 use argon_proto::{Flags, Runtime, Status, Task, TaskHead};
 
-use manager::{Manager, attempt, id, task, with_flags};
+use manager::{Manager, attempt, id, secret, task, ticket, with_flags};
 
 /// Longer than a worker may look for its interpreters.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -173,8 +173,8 @@ fn who_collects_a_task_of_another_session_is_told_why_it_waits() {
     manager.step(Input::ClientLost { link: ConnId(1), closed_cleanly: true });
     manager.open(2);
     assert_eq!(reasons(&manager, 2), []);
-    manager.step(Input::CollectRequested { link: ConnId(2), ids: vec![id(1, 1)] });
-    manager.step(Input::CollectRequested { link: ConnId(2), ids: vec![id(1, 1)] });
+    manager.step(Input::CollectRequested { link: ConnId(2), tickets: vec![ticket(id(1, 1))] });
+    manager.step(Input::CollectRequested { link: ConnId(2), tickets: vec![ticket(id(1, 1))] });
     assert_eq!(reasons(&manager, 2), plain(WaitReason::NoWorker, 1));
     manager.join(10, 1, &[]);
     assert_eq!(reasons(&manager, 2), []);
@@ -202,7 +202,13 @@ fn time_to_answer(tasks: u64) -> Duration {
         manager.scheduler.step(manager.now, Input::TaskSubmitted { link: ConnId(1), task }, &mut out);
     }
     let profile = Manager::profile(10, 1, &[("python", "3.11.2")]);
-    let joined = Input::WorkerJoined { link: ConnId(10), profile, held: Vec::new() };
+    let joined = Input::WorkerJoined {
+        link: ConnId(10),
+        profile,
+        secret: secret(10),
+        previous: None,
+        held: Vec::new(),
+    };
     manager.scheduler.step(manager.now, joined, &mut out);
     manager.now = manager.now + SETTLED;
     let begun = std::time::Instant::now();

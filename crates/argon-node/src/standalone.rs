@@ -63,7 +63,7 @@ async fn join(
     if events.send(LinkEvent::WantRegister(asked)).is_err() {
         return;
     }
-    let Ok(register) = register.await else {
+    let Ok(introduction) = register.await else {
         return;
     };
     let link = links.next();
@@ -73,7 +73,9 @@ async fn join(
         port: Port::Worker(WorkerPort::Memory(events)),
         from: "of this process".to_owned(),
     });
-    inbox.push(PeerEvent::WorkerSent { link, message: FromWorker::Register(register) });
+    for message in introduction.into_messages(None) {
+        inbox.push(PeerEvent::WorkerSent { link, message });
+    }
     announce();
     while let Some(message) = outgoing.recv().await {
         inbox.push(PeerEvent::WorkerSent { link, message });

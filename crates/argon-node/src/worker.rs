@@ -35,7 +35,7 @@ use event_loop::WorkerLoop;
 pub use config::{ManagerAccess, WorkerConfig, WorkerError};
 pub use process::guardian;
 pub use uplink::reconnect::keep_link;
-pub use uplink::{LinkEnd, LinkEvent, ManagerChannel};
+pub use uplink::{Introduction, LinkEnd, LinkEvent, ManagerChannel};
 
 /// Runs a worker until it is told to stop, or drained by its manager.
 ///

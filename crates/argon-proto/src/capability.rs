@@ -164,7 +164,11 @@ impl fmt::Display for Ticket {
 impl FromStr for Ticket {
     type Err = ParseTicketError;
 
+    /// Strict: one task has one text.
     fn from_str(text: &str) -> Result<Self, ParseTicketError> {
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(ParseTicketError::Other);
+        }
         let (id, token) = match text.split_once('-') {
             Some((id, token)) => (id, Some(token)),
             None => (text, None),

@@ -111,7 +111,7 @@ macro_rules! messages {
     (
         $(#[$about:meta])*
         pub enum $name:ident {
-            $($(#[$doc:meta])* $variant:ident($body:ty) = $kind:ident,)*
+            $($(#[$doc:meta])* $variant:ident($body:ty) = $kind:ident $(($check:path))?,)*
         }
         without a body {
             $($(#[$unit_doc:meta])* $unit:ident = $unit_kind:ident,)*
@@ -169,7 +169,9 @@ macro_rules! messages {
             ) -> Result<$crate::conversation::Beginning<Self>, $crate::error::DecodeError> {
                 match kind {
                     $($crate::kind::$kind => {
-                        Ok($crate::conversation::read::<$body>(body)?.map(Self::$variant))
+                        let beginning = $crate::conversation::read::<$body>(body)?;
+                        $($check(&beginning.message)?;)?
+                        Ok(beginning.map(Self::$variant))
                     })*
                     $($crate::kind::$unit_kind => Ok($crate::conversation::Beginning::whole(Self::$unit)),)*
                     other => Err($crate::error::DecodeError::unexpected(other)),

@@ -8,7 +8,7 @@ use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::PROTOCOL_VERSIONS;
-use crate::id::{from_hex, to_hex};
+use crate::id::{Incarnation, from_hex, to_hex};
 use crate::key::{Key, Role};
 
 /// The first four bytes of every connection of this protocol.
@@ -40,8 +40,9 @@ struct Challenge {
 /// First message of the listener to a dialler that has proven the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// Random id of this start of the manager, hexadecimal.
-    pub incarnation: String,
+    /// This start of the manager. The client of a task does not learn it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<Incarnation>,
     /// Release of the manager's program.
     pub release: String,
     /// Optional abilities of the listener.
@@ -226,11 +227,13 @@ impl Listener {
 }
 
 fn version_refusal(min: u16, max: u16) -> Refusal {
-    let (low, high) = PROTOCOL_VERSIONS;
+    let range = |low: u16, high: u16| if low == high { low.to_string() } else { format!("{low} to {high}") };
+    let (theirs, ours) = (range(min, max), range(PROTOCOL_VERSIONS.0, PROTOCOL_VERSIONS.1));
     Refusal::new(
         RefusalCode::Version,
         format!(
-            "the peer speaks protocol {min} to {max}, this side {low} to {high}; use releases of argon that are neighbours"
+            "the peer speaks version {theirs} of the Argon protocol and this side version {ours}; install the same \
+             release of Argon on both sides"
         ),
     )
 }
@@ -294,7 +297,27 @@ mod tests {
             .map(|_| ())
             .expect_err("too new");
         assert_eq!(refusal.code, RefusalCode::Version);
-        assert!(refusal.message.contains("7 to 9"));
+        assert!(refusal.message.contains("version 7 to 9"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn peers_of_the_first_version_are_refused_in_words() {
+        let hello =
+            format!(r#"{{"min":1,"max":1,"role":"worker","nonce":"{}","capabilities":[]}}"#, "1a".repeat(32));
+        let key = Key::cluster([7; 32]);
+        let refusal = Listener::challenge(&key, hello.as_bytes(), [2; 32], &PLAIN_CHANNEL)
+            .map(|_| ())
+            .expect_err("too old");
+        assert_eq!(refusal.code, RefusalCode::Version);
+        let words = "the peer speaks version 1 of the Argon protocol and this side version 2; install the same release \
+                     of Argon on both sides";
+        assert_eq!(refusal.message, words);
+        // It is read by a peer that takes frames of 512 bytes only.
+        assert!(refusal.to_json().len() < 500);
+        let (mut dialler, _) = Dialler::hello(&key, Role::Client, [1; 32]).expect("the role is open");
+        let challenge = format!(r#"{{"version":1,"nonce":"{}"}}"#, "2b".repeat(32));
+        let refusal = dialler.proof(challenge.as_bytes(), &PLAIN_CHANNEL).expect_err("too old");
+        assert_eq!((refusal.code, refusal.message.as_str()), (RefusalCode::Version, words));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-/// A client's identity across reconnects: 128 random bits that the client made. The client of a task takes the first half
-/// from the task's session: see [`SessionId::family`].
+/// A client's identity across reconnects, made of the client's [`Secret`](crate::Secret). The client of a task takes the
+/// first half from the task's session: see [`SessionId::family`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub [u8; 16]);
 
@@ -45,7 +45,7 @@ pub struct AttemptId {
     pub attempt: Attempt,
 }
 
-/// A worker process' identity: 128 random bits, made when it starts.
+/// A worker process' identity, made of its [`Secret`](crate::Secret).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub [u8; 16]);
 
@@ -72,14 +72,6 @@ impl SessionId {
     pub fn family(self) -> Family {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         Family(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
-    }
-
-    /// A session of the same family; `own` is random.
-    #[must_use]
-    pub fn child(self, own: [u8; 8]) -> Self {
-        let mut bytes = self.0;
-        bytes[8..].copy_from_slice(&own);
-        Self(bytes)
     }
 }
 
@@ -253,16 +245,6 @@ mod tests {
         let id = TaskId { session: SessionId([7; 16]), sequence: 0x0102_0304_0506_0708 };
         assert_eq!(TaskId::from_bytes(id.to_bytes()), id);
         assert_eq!(id.to_string().parse(), Ok(id));
-    }
-
-    #[test]
-    fn a_child_session_has_the_family_of_its_parent_and_an_id_of_its_own() {
-        let parent = SessionId([1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9]);
-        let child = parent.child([7; 8]);
-        assert_eq!(parent.family(), Family(0x0102_0304_0506_0708));
-        assert_eq!(child.family(), parent.family());
-        assert_ne!(child, parent);
-        assert_ne!(SessionId([9; 16]).family(), parent.family());
     }
 
     #[test]

@@ -65,4 +65,5 @@ kinds! {
     FORKED = 0x46,
     LOG = 0x47,
     CHILD_OPEN = 0x48,
+    HELD = 0x49,
 }

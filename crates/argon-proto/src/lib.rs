@@ -35,4 +35,4 @@ pub use task::{Codec, Flags, Priority, Runtime, Task, TaskHead};
 pub use time::Time;
 
 /// The protocol version that this release speaks, lowest and highest.
-pub const PROTOCOL_VERSIONS: (u16, u16) = (1, 1);
+pub const PROTOCOL_VERSIONS: (u16, u16) = (2, 2);

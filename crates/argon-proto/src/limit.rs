@@ -18,6 +18,10 @@ pub const META_BYTES: usize = 64 << 10;
 pub const IDS_PER_FRAME: usize = 16_384;
 /// Most payloads that may have begun and not ended on one connection.
 pub const STREAMS_AT_ONCE: usize = 16_384;
+/// Largest JSON of OPEN, CHILD_OPEN and REGISTER, in bytes.
+pub const INTRODUCTION_BYTES: usize = 64 << 10;
+/// Most attempts that a worker may list before it registers.
+pub const HELD_ATTEMPTS: usize = 1 << 20;
 /// Output bytes of one attempt that may be under way beyond the client's grant.
 pub const OUTPUT_WINDOW_BYTES: u64 = 1 << 20;
 

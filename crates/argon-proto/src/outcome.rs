@@ -124,7 +124,7 @@ impl Status {
         }
     }
 
-    fn to_byte(self) -> u8 {
+    pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Ok => 0,
             Self::Error => 1,

@@ -29,7 +29,7 @@ use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::conversation::{Answer, Goodbye};
 use argon_proto::handshake::Welcome;
 use argon_proto::limit::{IDS_PER_FRAME, SILENCE};
-use argon_proto::{BlobHash, Machine, SessionId, TaskId, Time};
+use argon_proto::{BlobHash, Machine, SessionId, TaskId, Ticket, Time};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use ask::Question;
@@ -42,7 +42,7 @@ pub use output::{OutputAccount, OutputChunk, Printed};
 use crate::error_kind::ErrorKind;
 use connection::ConnectionState;
 use entries::Entries;
-use entry::{EntryState, send_cancels};
+use entry::EntryState;
 use group::Group;
 use reconnect::{DialState, Reconnect};
 use request::Requests;
@@ -54,11 +54,10 @@ use wait_monitor::WaitMonitor;
 pub struct SessionState {
     session: SessionId,
     last: u64,
-    /// First message of each connection.
+    /// First message of each connection. Names the manager of the last one.
     open: Open,
     entries: Entries,
-    /// Callers that wait for the outcome of a detached task, by number.
-    collects: FxHashMap<TaskId, Vec<u64>>,
+    collects: FxHashMap<TaskId, Collect>,
     /// Outcomes that were asked for and are not wanted any more: they stay with the manager.
     unwanted: FxHashSet<TaskId>,
     groups: FxHashMap<u64, Group>,
@@ -70,13 +69,18 @@ pub struct SessionState {
     /// Blobs that the manager has from another session: they are sent only if it asks.
     assumed_blobs: FxHashSet<BlobHash>,
     late_answers: Vec<Answer>,
-    /// Detached tasks that were cancelled without a connection.
-    late_cancels: Vec<TaskId>,
     reconnect: Reconnect,
     connection: Option<ConnectionState>,
     connections: u32,
     /// Why nothing can be added any more.
     ended: Option<(ErrorKind, String)>,
+}
+
+/// Callers that wait for the outcome of a detached task, by number.
+#[derive(Debug)]
+struct Collect {
+    ticket: Ticket,
+    waiting: Vec<u64>,
 }
 
 /// Something that waits to be sent.
@@ -152,7 +156,6 @@ impl SessionState {
             retry_queue: RetryQueue::default(),
             assumed_blobs: FxHashSet::default(),
             late_answers: Vec::new(),
-            late_cancels: Vec::new(),
             reconnect: Reconnect::new(open.session, addresses, first_within),
             connection: None,
             connections: 0,
@@ -258,7 +261,7 @@ impl SessionState {
         self.reconnect.succeeded();
         self.wait_monitor.manager = address;
         self.connections += 1;
-        self.connection = Some(ConnectionState::new(now, welcome.credit_tasks, welcome.credit_bytes));
+        self.connection = Some(ConnectionState::new(now, welcome));
         out.frames.push(&ToManager::Open(self.open.clone()));
         let mut again: Vec<u64> = self
             .entries
@@ -327,13 +330,11 @@ impl SessionState {
         };
         out.frames.push(&ToManager::Offered);
         connection.has_offered = true;
-        let mut ids: Vec<TaskId> = self.collects.keys().copied().collect();
-        ids.sort_unstable();
-        for part in ids.chunks(IDS_PER_FRAME) {
+        let mut tickets: Vec<Ticket> = self.collects.values().map(|collect| collect.ticket).collect();
+        tickets.sort_unstable_by_key(|ticket| ticket.id);
+        for part in tickets.chunks(IDS_PER_FRAME) {
             out.frames.push(&ToManager::Collect(part.to_vec()));
         }
-        send_cancels(&self.cancelled_collects(), out);
-        send_cancels(&std::mem::take(&mut self.late_cancels), out);
         let requests = self.requests.unanswered();
         requests.into_iter().for_each(|request| out.frames.push(&ToManager::Request(request)));
         self.late_answers.drain(..).for_each(|answer| out.frames.push(&ToManager::Answer(answer)));

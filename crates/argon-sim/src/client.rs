@@ -6,7 +6,7 @@ use std::time::Duration;
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::frame::Decoder;
-use argon_proto::{AttemptId, RunnerId, SessionId, WorkerId};
+use argon_proto::{AttemptId, AttemptToken, RunnerId, WorkerId};
 use argon_session::{Out, SessionState};
 
 use crate::clock::Clock;
@@ -24,6 +24,7 @@ pub(crate) struct Parent {
     /// The worker, by its place.
     pub(crate) worker: usize,
     pub(crate) worker_id: WorkerId,
+    pub(crate) token: AttemptToken,
     pub(crate) runner: RunnerId,
 }
 
@@ -52,18 +53,17 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(random: &mut Random) -> Self {
-        let session = SessionId(random.id());
-        Self::with(session, None, Clock::new(0, random.below(1 << 40), 0))
+        Self::with(Open::of(random.secret()), None, Clock::new(0, random.below(1 << 40), 0))
     }
 
     /// The client inside a task: its session is of the family of the task's.
     pub(crate) fn inside(parent: Parent, clock: Clock, random: &mut Random) -> Self {
-        let session = parent.attempt.task.session.child(random.next().to_be_bytes());
-        Self::with(session, Some(parent), clock)
+        let family = parent.attempt.task.session.family();
+        Self::with(Open::of_child(family, random.secret()), Some(parent), clock)
     }
 
-    fn with(session: SessionId, parent: Option<Parent>, clock: Clock) -> Self {
-        let mut machine = SessionState::new(Open::of(session), 1, FIRST_WITHIN);
+    fn with(open: Open, parent: Option<Parent>, clock: Clock) -> Self {
+        let mut machine = SessionState::new(open, 1, FIRST_WITHIN);
         Self {
             is_alive: true,
             parent,

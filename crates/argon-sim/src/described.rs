@@ -2,7 +2,7 @@
 
 use argon_core::scheduler::ConnId;
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Run, ToWorker};
 use argon_proto::{AttemptId, Outcome, Task};
 
 use crate::trace::Trace;
@@ -93,7 +93,7 @@ impl Described for ToWorker {
     #[allow(clippy::wildcard_enum_match_arm, reason = "rare kinds share a number")]
     fn number(&self) -> u64 {
         match self {
-            Self::Run(task) => 2 + (task.head.id.sequence << 8),
+            Self::Run(run) => 2 + (run.task.head.id.sequence << 8),
             Self::Stop(attempts) => 4 + ((attempts.len() as u64) << 8),
             Self::Settled(attempts) => 6 + ((attempts.len() as u64) << 8),
             _ => 8,
@@ -104,7 +104,9 @@ impl Described for ToWorker {
     fn brief(&self) -> String {
         match self {
             Self::Blob(blob) => format!("BLOB {:?}", blob.hash),
-            Self::Run(Task { head, .. }) => format!("RUN {:?} attempt {}", head.id, head.attempt.0),
+            Self::Run(Run { task: Task { head, .. }, .. }) => {
+                format!("RUN {:?} attempt {}", head.id, head.attempt.0)
+            }
             other => format!("{other:?}"),
         }
     }

@@ -1,6 +1,7 @@
 //! Everything that can happen in the simulated world.
 
 use argon_core::pool::{RunnerId, TemplateKey};
+use argon_proto::Incarnation;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::handshake::Refusal;
@@ -18,7 +19,7 @@ pub enum Dialler {
 #[derive(Debug)]
 pub(crate) enum Packet {
     /// The end of the handshake, with the credit that it grants.
-    Welcome { tasks: u64, bytes: u64 },
+    Welcome { tasks: u64, bytes: u64, incarnation: Incarnation },
     /// A client's message.
     FromClient(Box<ToManager>),
     /// A worker's message.

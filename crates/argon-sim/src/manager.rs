@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use argon_core::Time;
 use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{ConnId, Out, Scheduler};
+use argon_proto::conversation::worker::Held;
 use argon_proto::{AttemptId, WorkerId};
 
 use crate::clock::Clock;
@@ -63,6 +64,8 @@ pub(crate) struct PeerState {
     pub(crate) sent_at: u64,
     /// Attempts that the worker holds as far as the manager can know.
     pub(crate) holds: BTreeSet<AttemptId>,
+    /// What the worker has listed before it registers.
+    pub(crate) listed: Vec<Held>,
 }
 
 /// What waits in the inbox.

@@ -1,5 +1,7 @@
 //! Chance from a seed: splitmix64, which is small, fast and the same everywhere.
 
+use argon_proto::Secret;
+
 /// A stream of numbers that its seed decides.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -55,11 +57,12 @@ impl Random {
         self.below(count as u64) as usize
     }
 
-    /// 16 bytes for an id.
-    pub fn id(&mut self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.next().to_be_bytes());
-        bytes[8..].copy_from_slice(&self.next().to_be_bytes());
-        bytes
+    /// The secret of a session or a worker.
+    pub fn secret(&mut self) -> Secret {
+        let mut bytes = [0; 32];
+        for part in bytes.chunks_exact_mut(8) {
+            part.copy_from_slice(&self.next().to_be_bytes());
+        }
+        Secret::new(bytes)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::OutcomeBatch;
 use argon_core::pool::{Input, Pool, RunnerId, TemplateKey};
-use argon_proto::{Family, Outcome, Task, WorkerId};
+use argon_proto::{Family, Incarnation, Outcome, Secret, Task, WorkerId};
 
 use crate::clock::Clock;
 use crate::dial_state::DialState;
@@ -27,6 +27,11 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     pub(crate) id: WorkerId,
+    pub(crate) secret: Secret,
+    /// The manager that let it in, and has not registered it.
+    pub(crate) welcomed: Option<Incarnation>,
+    /// The manager that has registered it last.
+    pub(crate) previous: Option<Incarnation>,
     pub(crate) pool: Pool,
     pub(crate) gate: WorkerGate,
     pub(crate) batch: OutcomeBatch,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use argon_proto::Capabilities;
 use argon_proto::conversation::Blob;
+use argon_proto::key::Key;
 use argon_proto::{BlobHash, TaskId};
 
 use crate::blobs::all_blobs;
@@ -35,6 +37,8 @@ pub(crate) struct World {
     pub(crate) ids: Vec<Option<TaskId>>,
     /// Places of tasks in the plan, by their number.
     pub(crate) places: Vec<usize>,
+    /// Those of the cluster's key.
+    pub(crate) capabilities: Capabilities,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
     pub(crate) events: u64,
@@ -69,6 +73,7 @@ impl World {
             blobs: all_blobs(),
             ids: vec![None; plan.tasks.len()],
             places,
+            capabilities: Capabilities::new(&Key::cluster([9; 32])),
             oracle,
             trace,
             events: 0,

@@ -33,7 +33,7 @@ use serde_json::Value;
 
 use crate::client::Connect;
 use crate::error::Error;
-use crate::{Addresses, Call, Shared, TaskId};
+use crate::{Addresses, Call, Shared, TaskId, Ticket};
 
 /// A client whose calls wait. Clones share the session; see [`crate::Client`].
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ impl Client {
     ///
     /// # Errors
     /// See there.
-    pub fn submit<T>(&self, call: Call<T>) -> Result<TaskId, Error> {
+    pub fn submit<T>(&self, call: Call<T>) -> Result<Ticket, Error> {
         wait(self.client.submit(call))
     }
 
@@ -112,8 +112,8 @@ impl Client {
     ///
     /// # Errors
     /// See there.
-    pub fn collect<T: DeserializeOwned + 'static>(&self, id: TaskId) -> Result<T, Error> {
-        wait(self.client.collect(id))
+    pub fn collect<T: DeserializeOwned + 'static>(&self, ticket: Ticket) -> Result<T, Error> {
+        wait(self.client.collect(ticket))
     }
 
     /// See [`crate::Client::share`].

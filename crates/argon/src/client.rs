@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use argon_net::key_file;
 use argon_proto::key::Key;
-use argon_proto::{Outcome, Status, TaskId};
+use argon_proto::{Outcome, Ticket};
 use argon_session::{Completion, ErrorKind, OutputMode, SessionState, Waiting};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,12 +94,13 @@ impl Client {
         Map::new(self.caller.clone(), calls.into_iter())
     }
 
-    /// Submits a call that outlives this client, and returns its id when the manager keeps it: from then on anybody with
-    /// the key can [`collect`](Client::collect) it, whatever happens to this process.
+    /// Submits a call that outlives this client, and returns its ticket when the manager keeps it: from then on anyone with
+    /// the ticket and a key can [`collect`](Client::collect) or cancel it, whatever happens to this process. The id that
+    /// `argon status` shows does not suffice.
     ///
     /// # Errors
     /// If it was not accepted. What it prints is not shown; an error's report has its last lines.
-    pub async fn submit<T>(&self, call: Call<T>) -> Result<TaskId, Error> {
+    pub async fn submit<T>(&self, call: Call<T>) -> Result<Ticket, Error> {
         self.submit_request(call.into_request(&self.caller.defaults)?).await
     }
 
@@ -107,8 +108,8 @@ impl Client {
     ///
     /// # Errors
     /// How it ended otherwise.
-    pub async fn collect<T: DeserializeOwned + 'static>(&self, id: TaskId) -> Result<T, Error> {
-        read::from_outcome(&self.collect_outcome(id).await?)
+    pub async fn collect<T: DeserializeOwned + 'static>(&self, ticket: Ticket) -> Result<T, Error> {
+        read::from_outcome(&self.collect_outcome(ticket).await?)
     }
 
     /// Makes a value that tasks share: as an argument it travels as its hash, and its bytes go to each machine once.
@@ -145,11 +146,11 @@ impl Client {
         outcome(following.end().await, self.caller.session.task_id(number))
     }
 
-    /// Submits a task of any runtime that outlives this client, and returns its id when the manager keeps it.
+    /// Submits a task of any runtime that outlives this client, and returns its ticket when the manager keeps it.
     ///
     /// # Errors
     /// [`ErrorKind::Option`] for what is beyond the wire's limits, and every end without acceptance.
-    pub async fn submit_request(&self, request: Request) -> Result<TaskId, Error> {
+    pub async fn submit_request(&self, request: Request) -> Result<Ticket, Error> {
         let addition = request.addition(true, OutputMode::Discard)?;
         let number = self.caller.session.with_quietly(|session, out| session.add(addition, out));
         let mut following = Following {
@@ -160,8 +161,7 @@ impl Client {
         };
         let id = self.caller.session.task_id(number);
         match following.end().await {
-            Completion::Accepted => Ok(id),
-            Completion::Outcome(outcome) if outcome.head.status == Status::Ok => Ok(id),
+            Completion::Accepted(ticket) => Ok(ticket),
             Completion::Outcome(outcome) => Err(Error::from_outcome(&outcome)),
             Completion::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),
         }
@@ -171,20 +171,21 @@ impl Client {
     ///
     /// # Errors
     /// If the client is closed before it comes.
-    pub async fn collect_outcome(&self, id: TaskId) -> Result<Outcome, Error> {
-        let number = self.caller.session.with_quietly(|session, out| session.collect(id, out));
+    pub async fn collect_outcome(&self, ticket: Ticket) -> Result<Outcome, Error> {
+        let number = self.caller.session.with_quietly(|session, out| session.collect(ticket, out));
         let mut following = Following {
             session: Arc::clone(&self.caller.session),
             number,
             waiter: Waiter::default(),
             is_cancelling: false,
         };
-        outcome(following.end().await, id)
+        outcome(following.end().await, ticket.id)
     }
 
-    /// Cancels detached tasks by their ids, of any session.
-    pub fn cancel_detached(&self, ids: impl IntoIterator<Item = TaskId>) {
-        self.caller.session.with(|session, out| session.cancel_detached(ids.into_iter().collect(), out));
+    /// Cancels detached tasks of any session. A ticket that is not right is ignored, like that of a task that has ended.
+    pub fn cancel_detached(&self, tickets: impl IntoIterator<Item = Ticket>) {
+        let tickets: Vec<Ticket> = tickets.into_iter().collect();
+        self.caller.session.with(|session, out| session.cancel_detached(&tickets, out));
     }
 
     /// Asks the manager something: `"status"`, `"explain"` with `{"task": id}`, `"drain"` with `{"worker": name}`.

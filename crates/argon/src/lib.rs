@@ -131,7 +131,7 @@ pub use argon_macros::task;
 #[doc(inline)]
 pub use argon_proto::key::{Key, ParseKeyError};
 pub use argon_proto::{
-    BlobHash, Codec, Outcome, OutcomeHead, Payload, Priority, Report, Runtime, Status, TaskId,
+    BlobHash, Codec, Outcome, OutcomeHead, Payload, Priority, Report, Runtime, Status, TaskId, Ticket,
 };
 #[doc(inline)]
 pub use argon_session::{Blob, Blobs, ErrorKind, Waiting};

@@ -153,7 +153,7 @@ impl Drop for Asked {
 pub(crate) fn outcome(ending: Completion, id: TaskId) -> Result<Outcome, Error> {
     match ending {
         Completion::Outcome(outcome) => Ok(outcome),
-        Completion::Accepted => {
+        Completion::Accepted(_) => {
             Err(Error::new(crate::ErrorKind::Closed, "the task is detached; collect it").with_task(id))
         }
         Completion::Failed(kind, message) => Err(Error::new(kind, message).with_task(id)),

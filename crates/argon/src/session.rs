@@ -20,7 +20,7 @@ use argon_net::{WriteHalf, random};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::child::{FromChild, Waits};
 use argon_proto::conversation::client::Open;
-use argon_proto::{Machine, SessionId, TaskId, Time};
+use argon_proto::{Machine, Secret, TaskId, Time};
 use argon_session::{Effect, ErrorKind, Input, Out, SessionState};
 use tokio::sync::Notify;
 
@@ -98,11 +98,12 @@ impl Session {
         on_waiting: OnWaiting,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
         let parent = managers.parent();
-        let session = match parent {
-            Some(task) => task.session.child(random::bytes().map_err(no_randomness)?),
-            None => SessionId(random::bytes().map_err(no_randomness)?),
+        let secret = Secret::new(random::bytes().map_err(no_randomness)?);
+        let open = match parent {
+            Some(task) => Open::of_child(task.session.family(), secret),
+            None => Open::of(secret),
         };
-        let open = introduction(session, client);
+        let open = introduction(open, client);
         let mut machine = SessionState::new(open, managers.len(), managers.first_within());
         if parent.is_some() {
             program::known().into_iter().for_each(|program| machine.assume_blob(program));
@@ -209,7 +210,7 @@ impl Session {
             return &self.carried;
         }
         self.ended.get_or_init(|| {
-            let machine = SessionState::new(Open::of(SessionId([0; 16])), 0, std::time::Duration::ZERO);
+            let machine = SessionState::new(Open::of(Secret::new([0; 32])), 0, std::time::Duration::ZERO);
             let shared = Arc::new(SharedSession::new(machine, OnWaiting::default(), None));
             shared.end(ErrorKind::Closed, fork::ADVICE);
             shared
@@ -380,7 +381,7 @@ fn no_randomness(error: random::NoRandomness) -> Error {
     Error::new(ErrorKind::Unreachable, error.to_string())
 }
 
-fn introduction(session: SessionId, client: &str) -> Open {
+fn introduction(open: Open, client: &str) -> Open {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Open { client: client.to_owned(), host: host.trim().to_owned(), pid: std::process::id(), session }
+    Open { client: client.to_owned(), host: host.trim().to_owned(), pid: std::process::id(), ..open }
 }

@@ -12,6 +12,7 @@ use Scalar::Util ();
 use Argon                  ();
 use Argon::Client::Net::Address ();
 use Argon::Client::Code    ();
+use Argon::Client::Detached ();
 use Argon::Client::Loop    ();
 use Argon::Client::Map     ();
 use Argon::Client::Options ();
@@ -25,6 +26,8 @@ use Argon::Data     ();
 use Argon::Deferred ();
 use Argon::Error    ();
 use Argon::Protocol qw(:all);
+
+use parent -norequire, 'Argon::Client::Detached';
 
 our $VERSION = $Argon::VERSION;
 
@@ -111,38 +114,6 @@ sub defer {
 
 sub process { my ($self, @call) = @_; return $self->queue(@call) }
 
-sub submit {
-    my ($self, $code, $arguments, @rest) = @_;
-    my $options = Argon::Client::Options::from_call($self->{defaults}, @rest);
-    local $options->{flags} = $options->{flags} | FLAG_DETACHED;
-    my $leaving = Argon::Client::Wait::Leaving->new($self->{session});
-    my $record  = $self->_offer($code, $arguments, $options, $options->{wants_list}, $leaving);
-    $self->session->wait_for($record, $leaving);
-    die Argon::Client::Result::error($record) if $record->[TASK_STATUS] != STATUS_OK;
-    return unpack 'H*', $record->[TASK_ID];
-}
-
-sub collect {
-    my ($self, $id) = @_;
-    return $self->collect_later($id)->get;
-}
-
-sub collect_later {
-    my ($self, $id) = @_;
-    die Argon::Error->new(kind => 'option', message => 'Argon::Client: collect needs the id that submit returned; '
-            . "a script that was written for 0.16 or before, where queue returned one, needs new(..., interface => '0.16')")
-        if !defined $id || $id !~ /\A[0-9a-f]{48}\z/;
-    my $session = $self->session;
-    $session->connect;
-    my $record = delete $session->{left}{ pack 'H*', $id };
-    if (!$record) {
-        $record = [pack 'H*', $id];
-        $record->[TASK_WANTS_LIST] = 1;
-        $session->collect($record);
-    }
-    return Argon::Deferred->new($record, $self);
-}
-
 sub map {
     my ($self, @call) = @_;
     my $map   = $self->_map(@call);
@@ -211,16 +182,23 @@ sub last_report {
 
 sub server_status {
     my ($self) = @_;
-    my $session = $self->session;
-    $session->connect;
-    my $record = [];
-    $session->ask(status => $record);
-    $session->wait_for($record);
-    my ($reply) = @{ $record->[TASK_LIST] || [] };
-    die Argon::Client::Result::error($record) if !$reply;
+    my $reply = $self->asked('status');
     die Argon::Error->new(kind => 'rejected', message => $reply->{message} // 'the manager gives no status') if !$reply->{ok};
     delete @{$reply}{qw(request ok)};
     return wantarray ? %{$reply} : $reply;
+}
+
+# The manager's reply to a request, a hash reference. For the parts of this class.
+sub asked {
+    my ($self, $what, %fields) = @_;
+    my $session = $self->session;
+    $session->connect;
+    my $record = [];
+    $session->ask($what, $record, %fields);
+    $session->wait_for($record);
+    my ($reply) = @{ $record->[TASK_LIST] || [] };
+    die Argon::Client::Result::error($record) if !$reply;
+    return $reply;
 }
 
 # Writes what still waits to be sent together with later tasks.

@@ -20,7 +20,7 @@ BEGIN {
         RUN  => 0x32, OUTCOME   => 0x33, OUTPUT        => 0x38, OUTPUT_CREDIT => 0x39,
         ASK  => 0x3C, ANSWER    => 0x3D, READY         => 0x40,
         OUTPUT_LEFT => 0x41, OUTPUT_TAKEN => 0x42, CHILD => 0x43, WAITS => 0x44,
-        FORK => 0x45, FORKED => 0x46, LOG => 0x47, CHILD_OPEN => 0x48, LENT => 0x3E,
+        FORK => 0x45, FORKED => 0x46, LOG => 0x47, CHILD_OPEN => 0x48, LENT => 0x3E, REGISTER => 0x30, HELD => 0x49,
     );
 
     %flag = (
@@ -41,7 +41,11 @@ BEGIN {
     );
 
     %limit = (
-        PROTOCOL_VERSION    => 1,
+        PROTOCOL_VERSION    => 2,
+        ID_BYTES            => 24,
+        TOKEN_BYTES         => 16,
+        SESSION_BYTES       => 16,
+        SECRET_BYTES        => 32,
         FRAME_BYTES_MAX     => 1_048_576,
         PART_BYTES_MAX      => 262_144,
         PAYLOAD_BYTES_MAX   => 1_073_741_824,

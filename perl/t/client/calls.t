@@ -87,9 +87,19 @@ is_deeply [$client->map(sub { $_[0]**2 }, [1 .. 50], { ahead => 7 })], [map { $_
 }
 
 {
-    my $id = $client->submit(sub { return "detached @_" }, [1]);
-    like $id, qr/\A[0-9a-f]{48}\z/, 'submit_returns_an_id';
-    is $client->collect($id), 'detached 1', 'collect_gets_the_value_by_id';
+    my $ticket = $client->submit(sub { return "detached @_" }, [1]);
+    like $ticket, qr/\A[0-9a-f]{48}-[0-9a-f]{32}\z/, 'submit_returns_a_ticket';
+    my ($id, $token) = split /-/, $ticket;
+    eval { $client->collect($id) };
+    like $@, qr/needs the ticket that submit returned; $id is the id of a task, not its ticket/, 'an_id_alone_opens_nothing';
+    for my $wrong (undef, q{}, 7, "$ticket\n", "${ticket}0", uc $ticket, "$id-") {
+        eval { $client->collect($wrong) };
+        like $@, qr/needs the ticket that submit returned; what was given is not one/, 'what_is_not_a_ticket_is_refused';
+        unlike $@, qr/$token/i, '... without the token in the message';
+    }
+    my $guessed = $client->collect_later("$id-" . '0' x 32);
+    is $client->collect($ticket), 'detached 1', 'collect_gets_the_value_with_the_ticket';
+    is kind_of(eval { $guessed->get } // $@), 'lost', 'a_wrong_token_is_the_ticket_of_no_task';
 }
 
 {

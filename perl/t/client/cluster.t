@@ -84,9 +84,15 @@ my $client  = Argon::Client->new($cluster->client_arguments);
 }
 
 {
-    my $id = $client->submit(sub { "detached @_" }, [1]);
+    my $ticket = $client->submit(sub { "detached @_" }, [1]);
     my $other = Argon::Client->new($cluster->client_arguments);
-    is $other->collect($id), 'detached 1', 'another_client_collects_a_detached_task';
+    is $other->collect($ticket), 'detached 1', 'another_client_collects_a_detached_task';
+    my $long = $client->submit(sub { sleep 300 });
+    ok $other->cancel($long), 'another_client_cancels_it_with_its_ticket';
+    is eval { $other->collect($long); 1 } // $@->kind, 'cancelled', '... and learns that it was cancelled';
+    my ($id) = split /-/, $long;
+    like eval { $other->cancel($id); 1 } // $@, qr/$id is the id of a task, not its ticket/, 'an_id_alone_cancels_nothing';
+    is eval { $other->cancel("$id-" . '0' x 32); 1 } // $@->kind, 'lost', '... and no wrong token';
 }
 
 {

@@ -29,6 +29,10 @@ my %around = (
         q{my ($line, $hello, $challenge) = ('argon1-cluster-' . '5a' x 32, '{}', '{}'); },
         q{length $proof == 32 or die},
     ],
+    'Argon::Protocol::Ticket' => [
+        q{my ($secret, $id, $token) = ("\0" x 32, "\1" x 24, "\2" x 16); },
+        q{length $session == 16 && length $text == 81 or die},
+    ],
     'Argon::Shared' => [
         $CLIENT . q{use List::Util 'sum'; my %price_of = (tea => 3, salt => 1); my $order = ['tea']; my @orders = (['tea', 'salt'], $order); }
             . q{sub total { my ($prices, $order) = @_; return sum(map { $prices->{$_} } @{$order}) } },

@@ -53,6 +53,15 @@ like failure_of(port => $manager->port, key => 'argon1-worker-' . '77' x 32), qr
     like failure_of(port => $other->port, key => $other->key), qr/does not hold the cluster key/, 'a_manager_that_cannot_prove_the_key_is_left';
 }
 {
+    my $old = TestManager->start(version => 1);
+    like failure_of(port => $old->port, key => $old->key),
+        qr/speaks another version of the protocol than this client, version 2 \(this manager speaks version 1\): install the same release/,
+        'a_manager_of_an_older_protocol_is_refused_in_words';
+    my $stubborn = TestManager->start(version => 1, insists => 1);
+    like failure_of(port => $stubborn->port, key => $stubborn->key),
+        qr/speaks version 1 of the protocol, this client version 2: install the same release/, '... and one that does not refuse by itself';
+}
+{
     local $ENV{ARGON_MANAGER} = 'named:99999';
     eval { Argon::Client->new->queue(sub { 1 }) };
     like $@, qr{'99999' is not a port}, 'without_an_address_the_environment_names_the_manager';
@@ -93,11 +102,13 @@ like failure_of(host => 'a:99999'), qr{'99999' is not a port}, 'a_broken_address
     my @values = map { $_->() } map { $client->defer(sub { $_[0] }, [$_]) } 1 .. 200;
     is_deeply \@values, [1 .. 200], 'every_outcome_comes_once_although_the_connection_was_cut';
     is $client->server_status->{connections}, 2, '... on a second connection';
+    is_deeply $client->server_status->{previous}, [undef, '0a' x 16], 'a_session_says_which_manager_it_was_connected_to';
     my $port = $cuts->port;
     my $pending = $client->defer(sub { $_[0] + 1 }, [1]);
     $cuts->stop;
-    $cuts = TestManager->start(port => $port);
+    $cuts = TestManager->start(port => $port, incarnation => '0b' x 16);
     is $pending->get, 2, 'an_unfinished_task_is_offered_to_the_next_manager';
+    is_deeply $client->server_status->{previous}, ['0a' x 16], '... which learns of the one before it';
     $cuts->stop;
     my $impatient = Argon::Client->new(host => '127.0.0.1', port => $port, key => $cuts->key, give_up_after => 0.3);
     eval { $impatient->queue(sub { 1 }) };

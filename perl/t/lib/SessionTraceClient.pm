@@ -29,6 +29,7 @@ my $STEP_S        = 0.01;
 my $CREDIT_TASKS  = 100;
 my $CREDIT_BYTES  = 10_000;
 my $FOREIGN       = "\xee" x 16;
+my $TOKEN         = "\xdd" x 16;
 my %STATUS        = map { $Argon::Protocol::STATUS_NAME[$_] => $_ } 0 .. $#Argon::Protocol::STATUS_NAME;
 
 sub new {
@@ -63,7 +64,7 @@ sub network_connect {
     @{$self}{qw(socket read unwritten)} = ($ours, q{}, q{});
     $self->{reconnect}{next} = [
         Argon::Client::Net::Link->new($theirs, where => 'the trace'),
-        { credit_tasks => $credit{tasks} // $CREDIT_TASKS, credit_bytes => $credit{bytes} // $CREDIT_BYTES },
+        { credit_tasks => $credit{tasks} // $CREDIT_TASKS, credit_bytes => $credit{bytes} // $CREDIT_BYTES, incarnation => '0a' x 16 },
     ];
     return;
 }
@@ -105,6 +106,7 @@ sub user_close  { return $_[0]{session}->close }
 sub user_collect {
     my ($self, $name, undef, $task) = @_;
     my $record = [$self->_id($task)];
+    $record->[TASK_TOKEN] = $TOKEN;
     $self->{waits}{$name} = { record => $record };
     return $self->{session}->collect($record);
 }
@@ -124,7 +126,7 @@ sub manager_outcome {
     return $self->_send(OUTCOME, pack OUTCOME_HEAD, $self->_id($name), $value{attempt} // 1, $STATUS{$status}, 0, 0, 7, 0, 0, 0);
 }
 
-sub manager_accepted  { return $_[0]->_send(ACCEPTED, $_[0]->_id($_[1])) }
+sub manager_accepted  { return $_[0]->_send(ACCEPTED, $_[0]->_id($_[1]) . $TOKEN) }
 sub manager_need_blob { return $_[0]->_send(NEED_BLOB, sha256($_[1])) }
 sub manager_ping      { return $_[0]->_send(PING, '12345678') }
 sub manager_goodbye   { return $_[0]->_send(GOODBYE, '{"reason":"it leaves"}') }
@@ -239,7 +241,8 @@ sub _effects_of {
     my ($self, $kind, $body) = @_;
     my $word = $Argon::Protocol::KIND_NAME{$kind};
     my $name = $self->{name_of}{ substr $body, 0, 24 };
-    return map {"$word $self->{name_of}{$_}"} unpack '(a24)*', $body if $kind == ACK || $kind == CANCEL || $kind == COLLECT;
+    return map {"$word $self->{name_of}{$_}"} unpack '(a24)*',  $body if $kind == ACK || $kind == CANCEL;
+    return map {"$word $self->{name_of}{$_}"} unpack '(a24 x16)*', $body if $kind == COLLECT;
     return 'BLOB ' . $self->{blob_of}{ substr $body, 0, 32 } if $kind == BLOB;
     return "ANSWER $name " . (ord substr($body, 32, 1) == ANSWER_NO ? 'no' : 'yes') if $kind == ANSWER;
     return sprintf 'OUTPUT_CREDIT %s attempt=%d bytes=%d', $name, unpack 'x24 N Q>', $body if $kind == OUTPUT_CREDIT;

@@ -24,7 +24,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Callable, TypeVar
 
 from . import client
-from ._outcome import handover
+from ._outcome import handover, result
 from ._wire import protocol as wire
 from ._wire.address import Addresses
 from .client import AHEAD, Target
@@ -122,13 +122,17 @@ class Client:
                 _cancel_task(left)
 
     async def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
-        """Hands over a task that outlives this program; gives its id once the manager has it safely."""
+        """Hands over a task that outlives this program; gives its ticket once the manager has it safely."""
         return str(await _awaited(self._offer(function, args, kwargs, wire.DETACHED)))
 
-    async def collect(self, task: str) -> Any:
+    async def collect(self, ticket: str) -> Any:
         """The value of a submitted task, when it is there."""
         await asyncio.get_running_loop().run_in_executor(None, self._client.connect)
-        return await self._client.collect_later(task)
+        return await self._client.collect_later(ticket)
+
+    async def cancel(self, ticket: str) -> bool:
+        """As `argon.Client.cancel`."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._client.cancel, ticket)
 
     async def status(self) -> dict[str, Any]:
         """What the manager knows of its workers, queues and clients."""
@@ -159,7 +163,7 @@ class Client:
             raise Closed("This client was shut down: make another to go on")
         task = calls.task(self._client, session, calls.of(function, flags), args, kwargs)
         outcomes = self._of_this_loop()
-        future = outcomes.future(task, wants_id=bool(flags & wire.DETACHED))
+        future = outcomes.future(task, wants_ticket=bool(flags & wire.DETACHED))
         try:
             session.offer(task, callback=outcomes.put)
         except BaseException:
@@ -179,7 +183,7 @@ class _TaskFuture(asyncio.Future[Any]):
     """A future that knows its task."""
 
     task: Deferred[Any]
-    wants_id: bool
+    wants_ticket: bool
     _lends = False
 
     def when_done(self, callback: Callable[[Any], Any]) -> None:
@@ -206,10 +210,10 @@ class _Outcomes:
         self._is_due = False
         _alive.add(self)
 
-    def future(self, task: Deferred[Any], wants_id: bool = False) -> _TaskFuture:
+    def future(self, task: Deferred[Any], wants_ticket: bool = False) -> _TaskFuture:
         """The future of a task that is about to be offered."""
         future = self._futures[task] = _TaskFuture(loop=self.loop)
-        future.task, future.wants_id = task, wants_id
+        future.task, future.wants_ticket = task, wants_ticket
         return future
 
     def forget(self, task: Deferred[Any]) -> None:
@@ -220,7 +224,7 @@ class _Outcomes:
         """In a child: the tasks are its parent's, and their futures end here as `Lost`."""
         futures, self._futures = self._futures, {}
         for task, future in futures.items():
-            handover.end_after_fork(future, task, _id_of if future.wants_id else None)
+            handover.end_after_fork(future, task, result.ticket if future.wants_ticket else None)
             if not future.cancelled():
                 future.exception()  # read, so that asyncio does not warn of it
 
@@ -239,7 +243,7 @@ class _Outcomes:
             task = self._ended.popleft()
             future = self._futures.pop(task, None)
             if future is not None and not future.done():
-                handover.end(future, task, _id_of if future.wants_id else None)
+                handover.end(future, task, result.ticket if future.wants_ticket else None)
 
 
 _alive: weakref.WeakSet[_Outcomes] = weakref.WeakSet()
@@ -253,10 +257,6 @@ def _end_all_after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     # After what `client` does there, which was registered first.
     os.register_at_fork(after_in_child=_end_all_after_fork)
-
-
-def _id_of(task: Any) -> str:
-    return str(task.id)
 
 
 async def _awaited(future: Any) -> Any:

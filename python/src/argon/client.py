@@ -20,10 +20,11 @@ from ._session.reconnect import Reconnect
 from ._session.session import Session
 from ._session.task import Blob
 from ._wire import protocol as wire
+from ._wire import ticket as tickets
 from ._wire.address import Addresses, parse_all
 from ._wire.worker_socket import of_environment
 from .deferred import Deferred
-from .errors import OptionError, Rejected, Unreachable
+from .errors import Lost, OptionError, Rejected, Unreachable
 from .remote import Named
 from .shared import Shared
 
@@ -33,7 +34,6 @@ T = TypeVar("T")
 Target = Union[Callable[..., T], Named]
 
 AHEAD = 1000
-_ID_DIGITS = 2 * wire.ID_BYTES
 
 _alive: weakref.WeakSet[Session] = weakref.WeakSet()
 
@@ -155,7 +155,11 @@ class Client:
         return kind(self, self._calls.of(function), items, ahead)
 
     def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
-        """Hands over a task that outlives this program; returns its id once the manager has it safely."""
+        """Hands over a task that outlives this program; returns its ticket once the manager has it safely.
+
+        The ticket is text, `<48 hexadecimal digits>-<32 hexadecimal digits>`. Whoever has it and a key can `collect`
+        the outcome, once. Its first part is the id that `argon status` shows; the id alone opens nothing.
+        """
         session = self._session.here()
         session.connect()
         calls = self._calls
@@ -164,25 +168,38 @@ class Client:
         task._wait(None)
         if task._status != wire.OK:
             raise result.error(task) or Rejected("the task was not accepted")
-        return task.id
+        return result.ticket(task)
 
-    def collect(self, task: str, timeout: Duration | None = None) -> Any:
-        """Waits for the outcome of a submitted task, from any program that holds the key; as `queue` returns it."""
-        return self.collect_later(task).result(timeout)
+    def collect(self, ticket: str, timeout: Duration | None = None) -> Any:
+        """Waits for the outcome of a submitted task, from any program that holds a key; as `queue` returns it."""
+        return self.collect_later(ticket).result(timeout)
 
-    def collect_later(self, task: str) -> Deferred[Any]:
+    def collect_later(self, ticket: str) -> Deferred[Any]:
         """The same without waiting."""
-        if not isinstance(task, str) or len(task) != _ID_DIGITS:
-            raise OptionError(f"Client: collect needs the id that submit returned, not {task!r}")
-        try:
-            number = bytes.fromhex(task)
-        except ValueError:
-            raise OptionError(f"Client: collect needs the id that submit returned, not {task!r}") from None
+        found = tickets.parse(ticket)
+        if found is None:
+            raise OptionError(f"Client: collect needs the ticket that submit returned; {tickets.reason(ticket)}")
         session = self._session.here()
         session.connect()
-        deferred: Deferred[Any] = Deferred(self, session, number, b"", 0, self._options)
+        question = wire.frame(wire.COLLECT, found.id + found.token)
+        deferred: Deferred[Any] = Deferred(self, session, found.id, question, 0, self._options)
         session.collect(deferred)
         return deferred
+
+    def cancel(self, ticket: str) -> bool:
+        """Cancels a submitted task, waiting or running: True. False if it had ended; raises `Lost` if there is none."""
+        found = tickets.parse(ticket)
+        if found is None:
+            raise OptionError(f"Client: cancel needs the ticket that submit returned; {tickets.reason(ticket)}")
+        reply = self._asked("cancel", tasks=[ticket])
+        answers = reply.get("tasks")
+        answer = answers[0] if isinstance(answers, list) and answers and isinstance(answers[0], dict) else reply
+        ended = {"cancelled": True, "ended": False}.get(str(answer.get("result")))
+        if ended is None:
+            kind = Lost if answer.get("result") == "unknown" else Rejected
+            reason = answer.get("message", "the manager gives no reason")
+            raise kind(f"the task cannot be cancelled: {reason}", found.id.hex())
+        return ended
 
     def share(self, value: T) -> Shared[T]:
         """Makes a value ready to be used by many tasks: it travels once to each worker, when a task first needs it.
@@ -206,16 +223,19 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """What the manager knows of its workers, queues and clients; the same as `argon status --json`."""
-        session = self._session.here()
-        session.connect()
-        request = session.request("status")
-        session.wait(request)
-        reply = request._value
-        if request._error is not None:
-            raise request._error
+        reply = self._asked("status")
         if not reply.get("ok"):
             raise Rejected(str(reply.get("message", "the manager gives no status")))
         return {name: item for name, item in reply.items() if name not in ("request", "ok")}
+
+    def _asked(self, what: str, **fields: Any) -> dict[str, Any]:
+        session = self._session.here()
+        session.connect()
+        request = session.request(what, **fields)
+        session.wait(request)
+        if request._error is not None:
+            raise request._error
+        return request._value  # type: ignore[no-any-return]
 
     @property
     def unfinished(self) -> int:

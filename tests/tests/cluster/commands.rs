@@ -7,8 +7,8 @@ use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::{Blob, OutputCredit, TaskOutput};
 use argon_proto::key::Role;
 use argon_proto::{
-    Attempt, AttemptId, BlobHash, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead,
-    TaskId,
+    Attempt, AttemptId, BlobHash, Outcome, Payload, Report, Runtime, Secret, SessionId, Status, Task,
+    TaskHead, TaskId,
 };
 use argon_tests::{Cluster, WireClient, wait_for};
 use bytes::Bytes;
@@ -46,9 +46,10 @@ struct Session {
 impl Session {
     fn open(cluster: &Cluster, number: u8) -> Self {
         let client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
-        let id = SessionId([number; 16]);
-        let mut session = Self { client, id, sequence: 0, printed: HashMap::new(), grants: true };
-        session.client.say(ToManager::Open(Open::of(id)));
+        let open = Open::of(Secret::new([number; 32]));
+        let mut session =
+            Self { client, id: open.session, sequence: 0, printed: HashMap::new(), grants: true };
+        session.client.say(ToManager::Open(open));
         session.client.say(ToManager::Offered);
         session
     }

@@ -174,8 +174,9 @@ fn a_client_that_sends_more_than_its_credit_is_refused() {
     let mut client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
     let granted = client.welcome.credit_tasks;
     assert!(granted > 0);
-    let session = argon_proto::SessionId([7; 16]);
-    client.say(ToManager::Open(Open::of(session)));
+    let open = Open::of(argon_proto::Secret::new([7; 32]));
+    let session = open.session;
+    client.say(ToManager::Open(open));
     client.say_all((0..=granted).map(|sequence| {
         let id = argon_proto::TaskId { session, sequence };
         let head = argon_proto::TaskHead::new(id, argon_proto::Runtime::Perl);

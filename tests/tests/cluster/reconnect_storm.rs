@@ -10,7 +10,7 @@ use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::handshake::Refusal;
 use argon_proto::key::{Key, Role};
-use argon_proto::{SessionId, WorkerId};
+use argon_proto::{Secret, WorkerId};
 use argon_tests::{Cluster, WireClient, WirePeer};
 
 use crate::support::{counts, many_tasks, sum};
@@ -47,25 +47,30 @@ fn stay_once(stream: TcpStream, key: &Key, number: u64, role: Role) -> Result<()
         while peer.hear().is_some() {}
     } else {
         let mut peer = WireClient::over(stream, key, role)?;
-        // Each of a family of its own: that is the first half.
-        let session = SessionId((u128::from(number) << 64).to_be_bytes());
-        peer.say(ToManager::Open(Open { client: "storm".to_owned(), ..Open::of(session) }));
+        peer.say(ToManager::Open(Open { client: "storm".to_owned(), ..Open::of(secret(number)) }));
         while peer.hear().is_some() {}
     }
     Ok(())
 }
 
+fn secret(number: u64) -> Secret {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Secret::new(bytes)
+}
+
 /// A worker of one slot, which runs nothing.
 fn register(number: u64) -> Register {
     Register {
-        held: Vec::new(),
         host: String::new(),
         name: format!("w{number}"),
         pid: 0,
+        previous: None,
         release: String::new(),
         runtimes: [].into(),
         slots: 1,
-        worker: WorkerId(u128::from(number).to_be_bytes()),
+        worker: WorkerId::of(&secret(number)),
+        secret: secret(number),
     }
 }
 

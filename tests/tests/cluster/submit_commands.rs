@@ -21,8 +21,13 @@ fn argon(cluster: &mut Cluster, words: &[&str]) -> Finished {
 fn submit(cluster: &mut Cluster, script: &str) -> String {
     let finished = argon(cluster, &["submit", "--", "sh", "-c", script]);
     assert_eq!((finished.status.code(), finished.stderr.as_str()), (Some(0), ""));
-    assert_eq!(finished.stdout.len(), 49, "an id and a newline: {}", finished.stdout);
+    assert_eq!(finished.stdout.len(), 82, "a ticket and a newline: {}", finished.stdout);
     finished.stdout.trim().to_owned()
+}
+
+/// The id in a ticket.
+fn id_of(ticket: &str) -> &str {
+    &ticket[..48]
 }
 
 #[test]
@@ -43,6 +48,36 @@ fn a_submitted_command_is_collected_once_with_its_output_and_status() {
     assert!(again.stderr.contains("collected before"), "{}", again.stderr);
 }
 
+// kind: tickets | `argon collect` and `argon cancel` with the id that status shows, or with another token | loud | it is
+//    told that it is no ticket, or that no such task is known; the owner still gets the outcome
+#[test]
+fn an_id_without_its_ticket_gives_no_outcome_and_cancels_nothing() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let client = cluster.folder().join("client.key");
+    let client = client.to_str().unwrap();
+    assert_eq!(argon(&mut cluster, &["key", "--role", "client", "--out", client]).status.code(), Some(0));
+    let ticket = submit(&mut cluster, "echo mine");
+    let id = id_of(&ticket);
+    let forged = format!("{id}-{}", "0".repeat(32));
+    cluster.wait_for_status("it to end", |status| status["untaken"] == 1);
+    let bare = argon(&mut cluster, &["collect", id]);
+    assert_eq!(bare.status.code(), Some(255));
+    assert!(bare.stderr.contains("is the id of a task, not its ticket"), "{}", bare.stderr);
+    let wrong = argon(&mut cluster, &["collect", &forged]);
+    assert!(wrong.stderr.contains("no such task") && wrong.stdout.is_empty(), "{}", wrong.stderr);
+    let refused = argon(&mut cluster, &["cancel", "--key", client, id]);
+    assert!(
+        refused.status.code() == Some(1) && refused.stdout.contains("not its ticket"),
+        "{}",
+        refused.stdout
+    );
+    let unknown = argon(&mut cluster, &["cancel", "--key", client, &forged]);
+    assert!(unknown.stdout.starts_with(&format!("{id}: unknown here")), "{}", unknown.stdout);
+    let ended = argon(&mut cluster, &["cancel", "--key", client, &ticket]);
+    assert_eq!(ended.stdout, format!("{id}: already ended: ok\n"));
+    assert_eq!(argon(&mut cluster, &["collect", &ticket]).stdout, "mine\n");
+}
+
 #[test]
 fn several_are_collected_as_lines_of_json_and_counted() {
     let mut cluster = Cluster::with_workers(&[2]);
@@ -55,7 +90,7 @@ fn several_are_collected_as_lines_of_json_and_counted() {
     let statuses: Vec<u64> = found.iter().map(|line| line["status"].as_u64().unwrap()).collect();
     assert_eq!(statuses, [0, 2, 127]);
     assert_eq!(found[1]["output"], "two\n");
-    assert_eq!(found[1]["id"], ids[1].as_str());
+    assert_eq!(found[1]["id"], id_of(&ids[1]));
     assert!(found[0]["worker"].as_str().is_some());
 }
 
@@ -87,7 +122,8 @@ fn the_status_tells_what_runs_where_and_how_fast() {
     let id = submit(&mut cluster, "sleep 60");
     let status = cluster.wait_for_status("it to run", |status| status["tasks_running"] == 1);
     let running = &status["running"][0];
-    assert_eq!((&running["task"], &running["what"]), (&id.as_str().into(), &"sh -c sleep 60".into()));
+    assert_eq!((&running["task"], &running["what"]), (&id_of(&id).into(), &"sh -c sleep 60".into()));
+    assert!(!status.to_string().contains(&id[49..]), "a token is nobody else's business");
     assert_eq!(running["runtime"], "exec");
     assert!(status["rates"]["submitted"].as_f64().unwrap() > 0.0);
     let text = argon(&mut cluster, &["status"]).stdout;

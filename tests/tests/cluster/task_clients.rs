@@ -8,7 +8,7 @@ use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
-use argon_proto::{Attempt, SessionId, TaskId, WorkerId};
+use argon_proto::{Attempt, AttemptToken, Secret, TaskId, WorkerId};
 use argon_tests::{Cluster, Process, WireClient, WirePeer};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -16,17 +16,24 @@ const SOON: Duration = Duration::from_secs(60);
 fn child_of(session: u8) -> ChildOpen {
     ChildOpen {
         worker: WorkerId([9; 16]),
-        task: TaskId { session: SessionId([session; 16]), sequence: 1 },
+        task: TaskId { session: open(session).session, sequence: 1 },
         attempt: Attempt(1),
-        session: SessionId([session; 16]),
+        token: AttemptToken(1),
+        session: open(session).session,
+        secret: secret(session),
+        previous: None,
         client: "test".to_owned(),
         host: String::new(),
         pid: 0,
     }
 }
 
+fn secret(session: u8) -> Secret {
+    Secret::new([session; 32])
+}
+
 fn open(session: u8) -> Open {
-    Open { session: SessionId([session; 16]), client: String::new(), host: String::new(), pid: 0 }
+    Open::of(secret(session))
 }
 
 // kind: sessions of tasks | CHILD_OPEN with a client's key, or for an attempt that no worker has | loud | refused in words
@@ -52,12 +59,18 @@ fn a_family_of_sessions_belongs_to_the_client_that_has_it() {
     owner.say(ToManager::Open(open(5)));
     owner.say(ToManager::Request(Question::Status.numbered(1)));
     assert!(matches!(owner.hear(), Some(ToClient::Reply(reply)) if reply.ok));
-    let mut session = SessionId([5; 16]);
-    session.0[15] = 6;
-    let mut other = connect();
-    other.say(ToManager::Open(Open { session, ..open(5) }));
-    let refusal = other.refusal();
-    assert_eq!(refusal.code, RefusalCode::Session, "{refusal:?}");
+    let mut near = open(5).session;
+    near.0[15] ^= 1;
+    let of_child = Open::of_child(open(5).session.family(), secret(6));
+    for foreign in [Open { session: near, ..open(5) }, of_child, Open { session: open(5).session, ..open(6) }]
+    {
+        let mut other = connect();
+        other.say(ToManager::Open(foreign));
+        let refusal = other.refusal();
+        assert_eq!(refusal.code, RefusalCode::Session, "{refusal:?}");
+    }
+    owner.say(ToManager::Request(Question::Status.numbered(2)));
+    assert!(matches!(owner.hear(), Some(ToClient::Reply(reply)) if reply.ok), "it goes on");
 }
 
 // kind: sessions of tasks | a worker's connection that carries both conversations | loud | refused in words

@@ -5,7 +5,7 @@ use std::time::Duration;
 use argon_proto::conversation::admin::Question;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
-use argon_proto::{Flags, Runtime, SessionId, Task, TaskHead, TaskId};
+use argon_proto::{Flags, Runtime, Secret, SessionId, Task, TaskHead, TaskId};
 use argon_tests::{Cluster, WireClient, wait_for};
 use bytes::Bytes;
 use serde_json::Value;
@@ -14,17 +14,21 @@ fn connect(cluster: &Cluster, role: Role) -> WireClient {
     WireClient::connect(cluster.address(), &cluster.key(), role).unwrap()
 }
 
+fn secret(session: u8) -> Secret {
+    Secret::new([session; 32])
+}
+
 /// A client whose session is open.
 fn client(cluster: &Cluster, session: u8) -> WireClient {
     let mut client = connect(cluster, Role::Client);
-    let open = Open { client: "test".to_owned(), ..Open::of(SessionId([session; 16])) };
+    let open = Open { client: "test".to_owned(), ..Open::of(secret(session)) };
     client.say_all([ToManager::Open(open), ToManager::Offered]);
     client
 }
 
 /// A command that sleeps, or a Python task that asks for a version.
 fn task(session: u8, sequence: u64, runtime: Runtime, flags: Flags) -> Task {
-    let id = TaskId { session: SessionId([session; 16]), sequence };
+    let id = TaskId { session: SessionId::of(&secret(session)), sequence };
     let head = TaskHead { flags, ..TaskHead::new(id, runtime) };
     let meta = match runtime {
         Runtime::Exec => r#"{"argv":["sleep","300"]}"#,
@@ -112,13 +116,17 @@ fn a_task_whose_code_has_not_come_waits_for_it_and_one_that_is_collected_counts_
     assert_eq!(reasons(&mut submitting, "blob"), [reason("blob", "", 1)]);
 
     let detached = task(1, 2, Runtime::Exec, Flags::DETACHED);
-    let id = detached.head.id;
     submitting.say(ToManager::Submit(detached));
+    let tickets = loop {
+        if let Some(ToClient::Accepted(tickets)) = submitting.hear() {
+            break tickets;
+        }
+    };
     let mut collecting = client(&cluster, 2);
     wait_for("the task to be known", Duration::from_secs(10), || {
         (ask(&mut submitting)["waiting"].as_array().unwrap().len() == 2).then_some(())
     });
-    collecting.say(ToManager::Collect(vec![id]));
+    collecting.say(ToManager::Collect(tickets));
     assert_eq!(reasons(&mut collecting, "no_worker"), [reason("no_worker", "", 1)]);
 }
 

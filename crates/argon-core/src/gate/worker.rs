@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use argon_proto::conversation::worker::{Held, Run};
 use argon_proto::{AttemptId, BlobHash, Payload, Task};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -34,7 +35,7 @@ pub struct WorkerGate {
 
 #[derive(Debug)]
 struct ParkedAttempt {
-    task: Task,
+    run: Run,
     /// Number of its blobs that are not here; 0 if it waits for something else.
     missing: usize,
 }
@@ -75,13 +76,13 @@ impl WorkerGate {
 
     /// The manager gave a task: it is returned if it may go to the pool at once. `may_start` tells whether what a task
     /// waits for besides its blobs is there.
-    pub fn on_run(&mut self, task: Task, may_start: impl FnOnce(&Task) -> bool) -> Option<Task> {
+    pub fn on_run(&mut self, run: Run, may_start: impl FnOnce(&Task) -> bool) -> Option<Run> {
         // All are looked up, also behind one that is missing: each look counts as a use.
-        let missing: Vec<BlobHash> = distinct(&task).filter(|hash| !self.use_blob(*hash)).collect();
-        if missing.is_empty() && may_start(&task) {
-            return Some(task);
+        let missing: Vec<BlobHash> = distinct(&run.task).filter(|hash| !self.use_blob(*hash)).collect();
+        if missing.is_empty() && may_start(&run.task) {
+            return Some(run);
         }
-        let attempt = task.attempt_id();
+        let attempt = run.task.attempt_id();
         if self.parked_by_attempt.contains_key(&attempt) {
             return None;
         }
@@ -91,7 +92,7 @@ impl WorkerGate {
             self.waiting.entry(*hash).or_default().insert(number);
         }
         self.parked_by_attempt.insert(attempt, number);
-        self.parked.insert(number, ParkedAttempt { task, missing: missing.len() });
+        self.parked.insert(number, ParkedAttempt { run, missing: missing.len() });
         None
     }
 
@@ -102,7 +103,7 @@ impl WorkerGate {
         payload: Payload,
         named: impl Iterator<Item = &'a Task>,
         mut may_start: impl FnMut(&Task) -> bool,
-    ) -> Vec<Task> {
+    ) -> Vec<Run> {
         self.asked.remove(&hash);
         if self.find(hash).is_some() {
             return Vec::new();
@@ -118,7 +119,7 @@ impl WorkerGate {
         for number in self.waiting.remove(&hash).into_iter().flatten() {
             if let Some(parked) = self.parked.get_mut(&number) {
                 parked.missing -= 1;
-                if parked.missing == 0 && may_start(&parked.task) {
+                if parked.missing == 0 && may_start(&parked.run.task) {
                     complete.extend(self.unpark(number));
                 }
             }
@@ -127,11 +128,11 @@ impl WorkerGate {
     }
 
     /// What tasks wait for besides their blobs has become known: returns those that go to the pool now.
-    pub fn take_startable(&mut self, mut may_start: impl FnMut(&Task) -> bool) -> Vec<Task> {
+    pub fn take_startable(&mut self, mut may_start: impl FnMut(&Task) -> bool) -> Vec<Run> {
         let startable: Vec<u64> = self
             .parked
             .iter()
-            .filter(|(_, parked)| parked.missing == 0 && may_start(&parked.task))
+            .filter(|(_, parked)| parked.missing == 0 && may_start(&parked.run.task))
             .map(|(number, _)| *number)
             .collect();
         startable.into_iter().filter_map(|number| self.unpark(number)).collect()
@@ -152,7 +153,7 @@ impl WorkerGate {
         last.into_iter()
             .rev()
             .filter_map(|number| self.unpark(number))
-            .map(|task| task.attempt_id())
+            .map(|run| run.task.attempt_id())
             .collect()
     }
 
@@ -186,7 +187,7 @@ impl WorkerGate {
                 continue;
             }
             for (number, parked) in &mut self.parked {
-                if distinct(&parked.task).any(|named| named == *hash) {
+                if distinct(&parked.run.task).any(|named| named == *hash) {
                     parked.missing += 1;
                     self.waiting.entry(*hash).or_default().insert(*number);
                 }
@@ -205,7 +206,7 @@ impl WorkerGate {
         let mut hashes: Vec<BlobHash> = Vec::new();
         if self.waiting.keys().any(|hash| !self.asked.contains(hash)) {
             let named = self.parked.values().filter(|parked| parked.missing > 0);
-            let named = named.flat_map(|parked| distinct(&parked.task));
+            let named = named.flat_map(|parked| distinct(&parked.run.task));
             hashes.extend(named.filter(|hash| self.waiting.contains_key(hash)));
         }
         hashes.extend(wanted.filter(|hash| !self.held.contains_key(hash)));
@@ -214,15 +215,16 @@ impl WorkerGate {
     }
 
     /// The attempts that wait, the oldest first.
-    pub fn parked(&self) -> impl Iterator<Item = AttemptId> + '_ {
-        self.parked.values().map(|parked| parked.task.attempt_id())
+    pub fn parked(&self) -> impl Iterator<Item = Held> + '_ {
+        let held = |Run { token, task }: &Run| Held { attempt: task.attempt_id(), token: *token };
+        self.parked.values().map(move |parked| held(&parked.run))
     }
 
     /// Panics if something is not as it always is.
     pub fn assert_invariants(&self) {
         let is_here = |hash: &BlobHash| self.held.contains_key(hash) || self.elsewhere.contains(hash);
         for (number, parked) in &self.parked {
-            let missing: Vec<BlobHash> = distinct(&parked.task).filter(|hash| !is_here(hash)).collect();
+            let missing: Vec<BlobHash> = distinct(&parked.run.task).filter(|hash| !is_here(hash)).collect();
             assert_eq!(parked.missing, missing.len(), "a parked task counts its missing blobs wrong");
             for hash in missing {
                 assert!(self.waiting[&hash].contains(number), "a parked task is not waited for");
@@ -252,7 +254,7 @@ impl WorkerGate {
 
     fn make_room<'a>(&mut self, named: impl Iterator<Item = &'a Task>) {
         let mut pinned: FxHashSet<BlobHash> = named.flat_map(Task::blob_hashes).collect();
-        pinned.extend(self.parked.values().flat_map(|parked| parked.task.blob_hashes()));
+        pinned.extend(self.parked.values().flat_map(|parked| parked.run.task.blob_hashes()));
         let free: Vec<(u64, BlobHash)> = self
             .by_use
             .iter()
@@ -270,11 +272,11 @@ impl WorkerGate {
         }
     }
 
-    fn unpark(&mut self, number: u64) -> Option<Task> {
-        let ParkedAttempt { task, missing } = self.parked.remove(&number)?;
-        self.parked_by_attempt.remove(&task.attempt_id());
+    fn unpark(&mut self, number: u64) -> Option<Run> {
+        let ParkedAttempt { run, missing } = self.parked.remove(&number)?;
+        self.parked_by_attempt.remove(&run.task.attempt_id());
         if missing > 0 {
-            for hash in distinct(&task) {
+            for hash in distinct(&run.task) {
                 if let Some(waiting) = self.waiting.get_mut(&hash) {
                     waiting.remove(&number);
                     if waiting.is_empty() {
@@ -283,7 +285,7 @@ impl WorkerGate {
                 }
             }
         }
-        Some(task)
+        Some(run)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the pool is told: facts, in the past tense.
 
-use argon_proto::{AttemptId, Outcome, RunnerId, Task};
+use argon_proto::conversation::worker::Run;
+use argon_proto::{AttemptId, Outcome, RunnerId};
 
 use super::kind::{TemplateKey, Version};
 
@@ -42,7 +43,7 @@ pub enum Input {
     /// The connection to the manager ended.
     ManagerLost,
     /// The manager handed over an attempt, blobs included.
-    TaskReceived(Task),
+    TaskReceived(Run),
     /// The manager wants these attempts killed or forgotten.
     StopReceived(Vec<AttemptId>),
     /// The manager wants up to this number of attempts back that have not started.

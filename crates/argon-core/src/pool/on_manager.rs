@@ -1,7 +1,7 @@
 //! What the manager says.
 
-use argon_proto::conversation::worker::{Draining, FromWorker};
-use argon_proto::{AttemptId, Outcome, RunnerId, Task};
+use argon_proto::conversation::worker::{Draining, FromWorker, Run};
+use argon_proto::{AttemptId, Outcome, RunnerId};
 
 use super::effect::Effect;
 use super::kind::RunnerKey;
@@ -22,9 +22,10 @@ impl Pool {
         }
     }
 
-    pub(super) fn on_task_received(&mut self, now: Time, task: Task, out: &mut Vec<Effect>) {
+    pub(super) fn on_task_received(&mut self, now: Time, run: Run, out: &mut Vec<Effect>) {
+        let Run { token, task } = run;
         let attempt = attempt_of(&task);
-        if self.known.contains(&attempt) {
+        if self.known.contains_key(&attempt) {
             return;
         }
         let key = self.key_of(&task);
@@ -33,7 +34,7 @@ impl Pool {
         if self.is_draining || key.as_ref().is_ok_and(|key| is_helpless(*key)) {
             return out.push(Effect::Tell(FromWorker::Returned(vec![attempt])));
         }
-        self.known.insert(attempt);
+        self.known.insert(attempt, token);
         match key {
             Ok(key) => {
                 let lane = &self.waiting[task.head.priority.index()];
@@ -57,7 +58,7 @@ impl Pool {
                 self.stop_run(now, id, out);
                 continue;
             }
-            if self.known.remove(attempt) {
+            if self.known.remove(attempt).is_some() {
                 self.forget_waiting(*attempt);
                 self.forget_outcome(*attempt);
             }
@@ -128,7 +129,7 @@ impl Pool {
             .flat_map(|lane| lane.drain(..))
             .map(|waiting| attempt_of(&waiting.task))
             .collect();
-        self.known.retain(|attempt| !given.contains(attempt));
+        self.known.retain(|attempt, _| !given.contains(attempt));
         if !self.is_linked {
             // Nobody to give them to: the manager takes back what the next REGISTER does not list.
             return;

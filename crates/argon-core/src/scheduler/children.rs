@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{AttemptId, SessionId, WorkerId};
+use argon_proto::{AttemptId, AttemptToken, Secret, SessionId, WorkerId};
 
 use super::effect::Out;
 use super::input::ConnId;
+use super::on_client::NOT_ITS_SECRET;
 use super::on_submit::close;
 use super::session::Session;
 use super::task::TaskState;
@@ -19,8 +20,10 @@ use super::{Scheduler, SessionKey, WorkerKey};
 pub(super) struct ChildOpening {
     pub(super) link: ConnId,
     pub(super) session: SessionId,
+    pub(super) secret: Secret,
     pub(super) client: String,
     pub(super) parent: AttemptId,
+    pub(super) token: AttemptToken,
     pub(super) worker: WorkerId,
 }
 
@@ -35,13 +38,20 @@ enum Parent {
 
 impl Scheduler {
     pub(super) fn on_child_session_opened(&mut self, opening: ChildOpening, out: &mut Out) {
-        let ChildOpening { link, session, client, parent, worker } = opening;
+        let ChildOpening { link, session, secret, client, parent, token, worker } = opening;
         if self.peers.contains_key(&link) {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
         if session.family() != parent.task.session.family() {
             let why = "the session of a client inside a task has an id that begins with the first half of its task's";
             return close(link, RefusalCode::Frame, why, out);
+        }
+        if session != SessionId::of_child(session.family(), &secret) {
+            return close(link, RefusalCode::Session, NOT_ITS_SECRET, out);
+        }
+        if !self.identity.capabilities.of_worker(worker).verifies(parent, token) {
+            let why = "the worker of this client's task has not shown that it was given the task's attempt";
+            return close(link, RefusalCode::Session, why, out);
         }
         let of = match self.parent_of(parent, worker) {
             Parent::Runs(of) => of,

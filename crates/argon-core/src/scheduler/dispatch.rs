@@ -1,6 +1,6 @@
 //! From the queue to the workers, and back out of their hands.
 
-use argon_proto::conversation::worker::ToWorker;
+use argon_proto::conversation::worker::{Run, ToWorker};
 use argon_proto::{Attempt, AttemptId, Flags, Report, Status};
 
 use super::effect::Out;
@@ -68,7 +68,8 @@ impl Scheduler {
             return;
         };
         if let Some(link) = self.workers[worker].link {
-            out.send_to_worker(link, ToWorker::Run(entry.task.clone()));
+            let token = self.workers[worker].key.token(entry.attempt_id());
+            out.send_to_worker(link, ToWorker::Run(Run { token, task: entry.task.clone() }));
             self.flush_acks(worker);
         }
     }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use argon_proto::conversation::worker::{Lent, Register};
+use argon_proto::conversation::worker::{Held, Lent, Register};
 use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
-use argon_proto::{AttemptId, Outcome, SessionId, Task, TaskId, WorkerId};
+use argon_proto::{
+    AttemptId, AttemptToken, Incarnation, Outcome, Secret, SessionId, Task, TaskId, Ticket, WorkerId,
+};
 
 /// One connection, numbered by the shell; a number is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -34,7 +36,7 @@ const NAME_LETTERS: usize = 200;
 
 impl From<Register> for WorkerProfile {
     fn from(register: Register) -> Self {
-        let Register { worker, name, host, pid, slots, release, runtimes, held: _ } = register;
+        let Register { worker, name, host, pid, slots, release, runtimes, secret: _, previous: _ } = register;
         let short = |name: String| name.chars().take(NAME_LETTERS).collect();
         Self {
             id: worker,
@@ -57,6 +59,10 @@ pub enum Input {
         link: ConnId,
         /// Its session.
         session: SessionId,
+        /// Proof that the session is its own.
+        secret: Secret,
+        /// The manager that the session was connected to last.
+        previous: Option<Incarnation>,
         /// What it calls itself.
         client: String,
     },
@@ -66,10 +72,16 @@ pub enum Input {
         link: ConnId,
         /// Its session.
         session: SessionId,
+        /// Proof that the session is its own.
+        secret: Secret,
+        /// The manager that the session was connected to last.
+        previous: Option<Incarnation>,
         /// What it calls itself.
         client: String,
         /// The attempt that it belongs to.
         parent: AttemptId,
+        /// Proof that the attempt was given to the worker.
+        token: AttemptToken,
         /// The worker that executes this attempt.
         worker: WorkerId,
     },
@@ -87,6 +99,13 @@ pub enum Input {
     },
     /// A client has these outcomes in hand.
     OutcomesTaken {
+        /// Its connection.
+        link: ConnId,
+        /// The tasks.
+        ids: Vec<TaskId>,
+    },
+    /// A client cancels tasks of its own session; others are left alone.
+    OwnTasksCancelled {
         /// Its connection.
         link: ConnId,
         /// The tasks.
@@ -114,8 +133,8 @@ pub enum Input {
     CollectRequested {
         /// Its connection.
         link: ConnId,
-        /// The tasks.
-        ids: Vec<TaskId>,
+        /// The tasks, and the right to each.
+        tickets: Vec<Ticket>,
     },
     /// A client's connection ended.
     ClientLost {
@@ -130,8 +149,12 @@ pub enum Input {
         link: ConnId,
         /// What it is.
         profile: WorkerProfile,
+        /// Proof that the id is its own.
+        secret: Secret,
+        /// The manager that has registered it last.
+        previous: Option<Incarnation>,
         /// Attempts that it runs, has queued, or finished without being settled.
-        held: Vec<AttemptId>,
+        held: Vec<Held>,
     },
     /// A worker's connection ended.
     WorkerLost {

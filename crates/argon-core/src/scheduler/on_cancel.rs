@@ -2,7 +2,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{Attempt, Outcome, Report, Status, Task, TaskId};
+use argon_proto::{Attempt, Outcome, Report, Status, Task, TaskId, Ticket};
 
 use super::effect::Out;
 use super::input::ConnId;
@@ -90,6 +90,30 @@ impl Scheduler {
     pub fn unfinished(&self) -> Vec<TaskId> {
         let unfinished = self.tasks.iter().filter(|(_, entry)| !entry.is_ended());
         unfinished.map(|(_, entry)| entry.task.head.id).collect()
+    }
+
+    pub(super) fn on_own_tasks_cancelled(
+        &mut self,
+        now: Time,
+        link: ConnId,
+        mut ids: Vec<TaskId>,
+        out: &mut Out,
+    ) {
+        let own = self.client_at(link).map(|key| self.sessions[key].id);
+        ids.retain(|id| Some(id.session) == own);
+        self.on_cancel_requested(now, link, &ids, "", out);
+    }
+
+    /// True if the client at this connection may cancel a task without its ticket: it is one of its own session.
+    #[must_use]
+    pub fn is_own(&self, link: ConnId, id: TaskId) -> bool {
+        self.client_at(link).is_some_and(|key| self.sessions[key].id == id.session)
+    }
+
+    /// True if managers with this manager's key have given the ticket to somebody.
+    #[must_use]
+    pub fn verifies(&self, ticket: &Ticket) -> bool {
+        self.identity.capabilities.verifies(ticket)
     }
 
     pub(super) fn on_cancel_requested(

@@ -2,7 +2,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{Attempt, Flags, Outcome, Report, SessionId, Status, TaskId};
+use argon_proto::{Attempt, Flags, Outcome, Report, Secret, SessionId, Status, TaskId, Ticket};
 
 use super::effect::Out;
 use super::input::ConnId;
@@ -14,10 +14,23 @@ use super::timers::Timer;
 use super::{OnDurable, PeerKey, Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
+/// The id of a session is public, so it opens nothing.
+pub(super) const NOT_ITS_SECRET: &str = "the secret of this session is not the one that its id is made of";
+
 impl Scheduler {
-    pub(super) fn on_session_opened(&mut self, link: ConnId, id: SessionId, client: String, out: &mut Out) {
+    pub(super) fn on_session_opened(
+        &mut self,
+        link: ConnId,
+        id: SessionId,
+        secret: &Secret,
+        client: String,
+        out: &mut Out,
+    ) {
         if self.peers.contains_key(&link) {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
+        }
+        if id != SessionId::of(secret) {
+            return close(link, RefusalCode::Session, NOT_ITS_SECRET, out);
         }
         let root = self.root_of_family.get(&id.family());
         let is_child = |key| self.sessions[key].parent.is_some();
@@ -79,7 +92,8 @@ impl Scheduler {
             };
             let entry = &self.tasks[key];
             let detached = entry.is(Flags::DETACHED);
-            if !entry.is_ended() || (!detached && entry.session != taker) {
+            let is_handed = entry.session == taker || self.sessions[taker].handed.remove(id);
+            if !entry.is_ended() || !is_handed {
                 continue;
             }
             if detached {
@@ -89,7 +103,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn on_collect_requested(&mut self, link: ConnId, ids: &[TaskId], out: &mut Out) {
+    pub(super) fn on_collect_requested(&mut self, link: ConnId, tickets: &[Ticket], out: &mut Out) {
         let Some(collector) = self.client_at(link) else {
             return close(
                 link,
@@ -98,11 +112,14 @@ impl Scheduler {
                 out,
             );
         };
-        for id in ids {
-            let known = self.task_of(id).map(|key| &self.tasks[key]);
+        for ticket in tickets {
+            let id = &ticket.id;
+            let key = if self.identity.capabilities.verifies(ticket) { self.task_of(id) } else { None };
+            let known = key.map(|key| &self.tasks[key]);
             match known.map(|entry| (&entry.state, entry.is(Flags::DETACHED))) {
                 Some((TaskState::Ended(ended), true)) if ended.durable => {
                     out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
+                    self.sessions[collector].handed.insert(*id);
                 }
                 Some((_, true)) => {
                     if self.sessions[collector].collecting.insert(*id) {
@@ -143,6 +160,7 @@ impl Scheduler {
 
     /// Forgets what a session's connection wanted to collect.
     pub(super) fn forget_collector(&mut self, key: SessionKey, link: ConnId) {
+        self.sessions[key].handed.clear();
         for id in std::mem::take(&mut self.sessions[key].collecting) {
             if let Some(waiting) = self.collectors.get_mut(&id) {
                 waiting.retain(|other| *other != link);
@@ -178,7 +196,9 @@ impl Scheduler {
             let waiting = if ended.durable { self.collectors.remove(&id) } else { None };
             for link in waiting.into_iter().flatten() {
                 if let Some(collector) = self.client_at(link) {
-                    self.sessions[collector].collecting.remove(&id);
+                    let collector = &mut self.sessions[collector];
+                    collector.collecting.remove(&id);
+                    collector.handed.insert(id);
                 }
                 out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
             }

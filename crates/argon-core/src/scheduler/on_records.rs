@@ -32,7 +32,8 @@ impl Scheduler {
             self.leave_to_store(key);
         }
         if let Some(link) = self.offered_on(key) {
-            out.send_to_client(link, ToClient::Accepted(vec![id]));
+            let ticket = self.identity.capabilities.ticket(id);
+            out.send_to_client(link, ToClient::Accepted(vec![ticket]));
             self.refund(session, weight);
         }
         match &self.tasks[key].state {

@@ -104,7 +104,8 @@ impl Scheduler {
         }
         let entry = &self.tasks[key];
         if is_accepted {
-            out.send_to_client(link, ToClient::Accepted(vec![entry.task.head.id]));
+            let ticket = self.identity.capabilities.ticket(entry.task.head.id);
+            out.send_to_client(link, ToClient::Accepted(vec![ticket]));
         } else if !entry.is(Flags::DETACHED)
             && let Some(ended) = entry.ended()
         {

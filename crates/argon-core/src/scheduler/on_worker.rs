@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use argon_proto::conversation::worker::{Registered, ToWorker};
+use argon_proto::conversation::worker::{Held, Registered, ToWorker};
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{Attempt, AttemptId, Flags, Report, Status, WorkerId};
+use argon_proto::{Attempt, AttemptId, Flags, Report, Secret, Status, WorkerId};
 use rustc_hash::FxHashSet;
 
 use super::effect::Out;
@@ -31,7 +31,8 @@ impl Scheduler {
         now: Time,
         link: ConnId,
         profile: WorkerProfile,
-        held: &[AttemptId],
+        secret: &Secret,
+        held: &[Held],
         out: &mut Out,
     ) {
         if let Some(PeerKey::Worker(key)) = self.peers.get(&link)
@@ -45,7 +46,16 @@ impl Scheduler {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
         let id = profile.id;
+        if id != WorkerId::of(secret) {
+            let why = "the secret of this worker is not the one that its id is made of";
+            return close(link, RefusalCode::Session, why, out);
+        }
         let key = self.worker_of(now, profile);
+        let attempt_key = self.workers[key].key;
+        let verified = |held: &&Held| attempt_key.verifies(held.attempt, held.token);
+        let (held, forged): (Vec<&Held>, Vec<&Held>) = held.iter().partition(verified);
+        let held: Vec<AttemptId> = held.into_iter().map(|held| held.attempt).collect();
+        let held = held.as_slice();
         let stamp = self.next_stamp();
         self.forget_unheld(key, held);
         let worker = &mut self.workers[key];
@@ -69,6 +79,10 @@ impl Scheduler {
         }
         self.requeue_unheld(now, key, held, out);
         self.count_output_anew(key);
+        for forged in forged {
+            // What it was not given it may not have. It holds nothing here for it.
+            out.send_to_worker(link, ToWorker::Stop(vec![forged.attempt]));
+        }
         for attempt in held {
             self.on_attempt_held(now, key, *attempt, &without_task, out);
         }
@@ -81,7 +95,8 @@ impl Scheduler {
             return key;
         }
         let id = profile.id;
-        let key = self.workers.insert(Worker::new(profile, now));
+        let attempt_key = self.identity.capabilities.of_worker(id);
+        let key = self.workers.insert(Worker::new(profile, attempt_key, now));
         self.worker_by_id.insert(id, key);
         key
     }

@@ -47,6 +47,8 @@ pub(super) struct Session {
     pub(super) counts: TaskCounts,
     /// Detached tasks, of any session, whose outcomes this connection waits for.
     pub(super) collecting: FxHashSet<TaskId>,
+    /// Detached tasks of other sessions whose outcomes this connection was sent: it may take them.
+    pub(super) handed: FxHashSet<TaskId>,
     /// Bytes of outcomes that were sent, or wait to be, and are not taken.
     pub(super) untaken_bytes: u64,
     pub(super) credit: CreditAccount,
@@ -95,6 +97,7 @@ impl Session {
             tasks: Vec::new(),
             counts: TaskCounts::default(),
             collecting: FxHashSet::default(),
+            handed: FxHashSet::default(),
             untaken_bytes: 0,
             credit: CreditAccount::default(),
         }

@@ -1,7 +1,7 @@
 //! A worker as the scheduler sees it: what it holds, how fast it is, whether it may be given more.
 
-use argon_proto::AttemptId;
 use argon_proto::conversation::worker::Drain;
+use argon_proto::{AttemptId, AttemptKey};
 use rustc_hash::FxHashSet;
 
 use super::TaskKey;
@@ -24,6 +24,8 @@ const PREFETCH_TASK_US: u64 = 200_000;
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) profile: WorkerProfile,
+    /// Makes the tokens of its attempts.
+    pub(super) key: AttemptKey,
     /// Its connection; `None` while it may come back.
     pub(super) link: Option<ConnId>,
     /// Changes with every connection, so that an old timer is known as stale.
@@ -63,9 +65,10 @@ pub(super) enum WorkerRetractState {
 }
 
 impl Worker {
-    pub(super) fn new(profile: WorkerProfile, now: Time) -> Self {
+    pub(super) fn new(profile: WorkerProfile, key: AttemptKey, now: Time) -> Self {
         Self {
             profile,
+            key,
             link: None,
             stamp: 0,
             draining: false,

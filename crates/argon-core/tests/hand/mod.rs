@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use argon_core::pool::{Effect, Exit, Input, Pool, RunnerId, Settings};
 use argon_core::{Machine, Time};
-use argon_proto::conversation::worker::FromWorker;
+use argon_proto::conversation::worker::{FromWorker, Run};
 use argon_proto::{
-    Attempt, AttemptId, Codec, Outcome, OutcomeHead, Runtime, SessionId, Status, Task, TaskHead, TaskId,
+    Attempt, AttemptId, AttemptToken, Codec, Outcome, OutcomeHead, Runtime, SessionId, Status, Task,
+    TaskHead, TaskId,
 };
 use bytes::Bytes;
 
@@ -78,12 +79,22 @@ impl Hand {
     }
 
     pub(crate) fn receive(&mut self, sequence: u64) -> Vec<Effect> {
-        self.step(Input::TaskReceived(task(sequence)))
+        self.step(received(task(sequence)))
     }
 }
 
 pub(crate) fn id(sequence: u64) -> AttemptId {
     AttemptId { task: TaskId { session: SessionId([1; 16]), sequence }, attempt: Attempt(1) }
+}
+
+/// The manager hands a task over.
+pub(crate) fn received(task: Task) -> Input {
+    Input::TaskReceived(Run { token: AttemptToken(task.head.id.sequence), task })
+}
+
+/// Attempts that a pool holds.
+pub(crate) fn held(pool: &Pool) -> Vec<AttemptId> {
+    pool.held().iter().map(|held| held.attempt).collect()
 }
 
 pub(crate) fn task(sequence: u64) -> Task {

@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
-use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Record, Scheduler, WorkerProfile};
+use argon_core::scheduler::{
+    ConnId, Effect, Input, Limits, ManagerIdentity, Out, Record, Scheduler, WorkerProfile,
+};
 use argon_core::{Machine, Time};
 use argon_proto::conversation::client::ToClient;
-use argon_proto::conversation::worker::ToWorker;
+use argon_proto::conversation::worker::{Held, ToWorker};
+use argon_proto::key::Key;
 use argon_proto::{
-    Attempt, AttemptId, Codec, Flags, Outcome, OutcomeHead, Report, Runtime, SessionId, Status, Task,
-    TaskHead, TaskId, WorkerId,
+    Attempt, AttemptId, AttemptToken, Capabilities, Codec, Flags, Incarnation, Outcome, OutcomeHead, Report,
+    Runtime, Secret, SessionId, Status, Task, TaskHead, TaskId, Ticket, WorkerId,
 };
 use bytes::Bytes;
 
@@ -32,7 +35,7 @@ impl Manager {
     }
 
     pub(crate) fn just_started(limits: Limits, records: Vec<Record>) -> Self {
-        let mut scheduler = Scheduler::new(Time(0), limits);
+        let mut scheduler = Scheduler::new(Time(0), limits, identity());
         scheduler.recover(Time(0), records);
         Self { scheduler, now: Time(0), out: Out::default(), records: Vec::new(), committed: 0 }
     }
@@ -70,6 +73,8 @@ impl Manager {
         self.step(Input::SessionOpened {
             link: ConnId(link),
             session: session(link % 100),
+            secret: secret(link % 100),
+            previous: None,
             client: "test".into(),
         });
     }
@@ -85,12 +90,15 @@ impl Manager {
     /// Lets a worker join that has these runtimes and versions.
     pub(crate) fn join_with(&mut self, link: u64, slots: u32, runtimes: &[(&str, &str)], held: &[AttemptId]) {
         let profile = Self::profile(link, slots, runtimes);
-        self.step(Input::WorkerJoined { link: ConnId(link), profile, held: held.to_vec() });
+        let held =
+            held.iter().map(|attempt| Held { attempt: *attempt, token: token(link, *attempt) }).collect();
+        let secret = secret(link % 100);
+        self.step(Input::WorkerJoined { link: ConnId(link), profile, secret, previous: None, held });
     }
 
     pub(crate) fn profile(link: u64, slots: u32, runtimes: &[(&str, &str)]) -> WorkerProfile {
         WorkerProfile {
-            id: WorkerId([(link % 100) as u8; 16]),
+            id: worker_id(link),
             name: format!("w{}", link % 100),
             host: "host".into(),
             pid: 1,
@@ -155,7 +163,8 @@ impl Manager {
 
     /// The attempts that a worker was sent since it was last asked what it heard.
     pub(crate) fn runs(&mut self, link: u64) -> Vec<AttemptId> {
-        let runs = |message| if let ToWorker::Run(task) = message { Some(attempt_of(&task)) } else { None };
+        let runs =
+            |message| if let ToWorker::Run(run) = message { Some(attempt_of(&run.task)) } else { None };
         self.sent_to_worker(link).into_iter().filter_map(runs).collect()
     }
 
@@ -169,8 +178,32 @@ impl Manager {
     }
 }
 
+/// Of a session or a worker.
+pub(crate) fn secret(number: u64) -> Secret {
+    Secret::new([number as u8; 32])
+}
+
 pub(crate) fn session(number: u64) -> SessionId {
-    SessionId([number as u8; 16])
+    SessionId::of(&secret(number))
+}
+
+/// The worker that joins on this link.
+pub(crate) fn worker_id(link: u64) -> WorkerId {
+    WorkerId::of(&secret(link % 100))
+}
+
+pub(crate) fn identity() -> ManagerIdentity {
+    let capabilities = Capabilities::new(&Key::cluster([9; 32]));
+    ManagerIdentity { incarnation: Incarnation([9; 16]), capabilities }
+}
+
+/// What the worker of this link was given with an attempt.
+pub(crate) fn token(link: u64, attempt: AttemptId) -> AttemptToken {
+    identity().capabilities.of_worker(worker_id(link)).token(attempt)
+}
+
+pub(crate) fn ticket(id: TaskId) -> Ticket {
+    identity().capabilities.ticket(id)
 }
 
 pub(crate) fn id(client: u64, sequence: u64) -> TaskId {

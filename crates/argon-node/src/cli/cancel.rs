@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 
+use argon_proto::Ticket;
 use argon_proto::conversation::admin::{AllCancelled, Cancel, Question, TasksCancelled};
 use argon_proto::key::Role;
 use clap::Args;
@@ -17,20 +18,20 @@ use crate::output::{complain, print_line, printable};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  argon cancel $id                     what argon submit printed, or an id that argon status shows
-  argon cancel 3f9c2a71                its beginning will do, from 8 digits, if no other task begins so
+  argon cancel $ticket                 what argon submit printed
+  argon cancel 3f9c2a71                an id that argon status shows, or its beginning from 8 digits on
   argon status --json | jq -r '.running[].task' | argon cancel -
   argon cancel --all                   everything that waits or runs
 
 One line for each task says what was done. The outcome of a cancelled task names the user who
-cancelled it. With a client's key a task must be named in full; short ids and --all need the
+cancelled it. A client's key cancels submitted tasks by their tickets; ids and --all need the
 cluster key or an admin's.
 
 Exit status: 0 when every task is cancelled, 1 when one of them is unknown or had ended, 4 without a
 key that may, 5 when the manager cannot be reached.")]
 pub(super) struct CancelArguments {
-    /// Ids of tasks; '-' reads them from standard input
-    #[arg(value_name = "ID", help_heading = "Arguments", required_unless_present = "all", value_parser = parse_name)]
+    /// Tickets or ids of tasks; '-' reads them from standard input
+    #[arg(value_name = "TASK", help_heading = "Arguments", required_unless_present = "all", value_parser = parse_name)]
     ids: Vec<String>,
     /// Cancel all tasks of all clients
     #[arg(long, conflicts_with = "ids")]
@@ -119,15 +120,15 @@ fn all_names(ids: &[String]) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// An id, its beginning, or '-'.
+/// A ticket, an id, its beginning, or '-'.
 fn parse_name(text: &str) -> Result<String, String> {
     let text = text.trim();
     let is_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text == "-" || is_digits && (8..=48).contains(&text.len()) {
+    if text == "-" || text.parse::<Ticket>().is_ok() || is_digits && (8..=48).contains(&text.len()) {
         return Ok(text.to_ascii_lowercase());
     }
-    Err("it is not the id of a task: those have 48 hexadecimal digits, and the first 8 are the least that \
-         names one"
+    Err("it is neither a ticket (48 and 32 hexadecimal digits, with '-' between them) nor the id of a task (48 \
+         hexadecimal digits, of which the first 8 suffice)"
         .to_owned())
 }
 

@@ -1,10 +1,10 @@
 //! `argon collect`: the ends of submitted commands.
 
-use argon::TaskId;
+use argon::{TaskId, Ticket};
 use clap::Args;
 use serde_json::json;
 
-use super::pool::{PoolOption, parse_id};
+use super::pool::{PoolOption, parse_ticket};
 use crate::command::end::CommandEnd;
 use crate::exit::{self, Failure};
 use crate::interrupt;
@@ -18,8 +18,8 @@ use crate::output::{complain, print};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  argon collect $id
-  argon collect --json $(cat ids) | jq -r 'select(.status != 0) | .id'
+  argon collect $ticket
+  argon collect --json $(cat tickets) | jq -r 'select(.status != 0) | .id'
 
 Exit status: that of the command, as with argon run; of several commands how many failed,
 101 for more than 100. Ctrl-C stops the waiting (130) and leaves the commands as they are.")]
@@ -29,9 +29,9 @@ pub(super) struct CollectArguments {
     json: bool,
     #[command(flatten)]
     pool: PoolOption,
-    /// Ids that argon submit printed
-    #[arg(value_name = "ID", help_heading = "Arguments", required = true, value_parser = parse_id)]
-    ids: Vec<TaskId>,
+    /// Tickets that argon submit printed
+    #[arg(value_name = "TICKET", help_heading = "Arguments", required = true, value_parser = parse_ticket)]
+    tickets: Vec<Ticket>,
 }
 
 pub(super) fn run(arguments: &CollectArguments) -> Result<u8, Failure> {
@@ -39,17 +39,17 @@ pub(super) fn run(arguments: &CollectArguments) -> Result<u8, Failure> {
         let mut interrupt = interrupt::watch()?;
         let client = interrupt.or(arguments.pool.connect("argon collect")).await?;
         let mut tally = Tally::default();
-        for id in &arguments.ids {
+        for ticket in &arguments.tickets {
             let end = tokio::select! {
-                end = client.collect_outcome(*id) => end,
+                end = client.collect_outcome(*ticket) => end,
                 number = interrupt.wait() => return Ok(exit::BY_SIGNAL + number),
             };
             let ended = CommandEnd::of(&end);
-            tell(*id, &ended, arguments.json)?;
+            tell(ticket.id, &ended, arguments.json)?;
             tally.add(ended.status);
         }
         client.close();
-        Ok(match (arguments.ids.len(), tally.first_status) {
+        Ok(match (arguments.tickets.len(), tally.first_status) {
             (1, Some(status)) => status,
             _ => tally.status(Halt::Never),
         })

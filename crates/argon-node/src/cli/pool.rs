@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argon::{Addresses, Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskId, TaskOptions};
+use argon::{Addresses, Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskOptions, Ticket};
+use argon_proto::capability::ParseTicketError;
 use argon_proto::conversation::admin::ManagerStatus;
 use clap::{Args, ValueEnum};
 use serde_json::Map;
@@ -203,9 +204,9 @@ pub(super) fn refused(error: &Error) -> Failure {
     Failure::new(kind, error.to_string())
 }
 
-/// An id as `argon submit` prints it.
-pub(super) fn parse_id(text: &str) -> Result<TaskId, String> {
-    text.trim().parse().map_err(|_| "it is not the id of a task: those have 48 hexadecimal digits".to_owned())
+/// A ticket as `argon submit` prints it.
+pub(super) fn parse_ticket(text: &str) -> Result<Ticket, String> {
+    text.trim().parse().map_err(|error: ParseTicketError| error.to_string())
 }
 
 /// Slots of all workers; `None` if the manager does not answer, for instance because it is away.

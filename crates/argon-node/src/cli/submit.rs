@@ -15,9 +15,10 @@ use crate::output::print_line;
 /// Bytes of standard input that are sent along at most.
 const STDIN_BYTES_MAX: u64 = 256 << 20;
 
-/// Hand a command to the pool and leave; its id is printed, and nothing else.
+/// Hand a command to the pool and leave; its ticket is printed, and nothing else.
 ///
-/// When the id is printed the manager keeps the command, on its disk unless it was started with
+/// Whoever has the ticket, and a key, may collect the outcome or cancel the command; keep it as a secret.
+/// When it is printed the manager keeps the command, on its disk unless it was started with
 /// --store memory. The command starts in the folder that you are in now. Of what it prints the last
 /// 32 KiB are kept; let it write to a file if you need more.
 #[derive(Debug, Args)]
@@ -25,8 +26,8 @@ const STDIN_BYTES_MAX: u64 = 256 << 20;
     override_usage = "argon submit [OPTIONS] [--] COMMAND [ARGUMENT]...",
     after_help = "\
 Examples:
-  id=$(argon submit -- ./nightly-report --all)
-  argon collect $id
+  ticket=$(argon submit -- ./nightly-report --all)
+  argon collect $ticket
   argon submit --timeout 1h --retries 3 -- rsync -a /srv/ backup:/srv/
   argon submit --stdin -- sh -c 'mail -s Report boss' < report.txt"
 )]
@@ -53,12 +54,12 @@ pub(super) fn run(arguments: &SubmitArguments) -> Result<(), Failure> {
         let mut interrupt = interrupt::watch()?;
         let client = interrupt.or(arguments.pool.connect("argon submit")).await?;
         let accepted = async { client.submit_request(request).await.map_err(|error| refused(&error)) };
-        // A task that is not accepted when a signal comes is cancelled with the session: its id was not printed.
-        let id = interrupt.or(accepted).await;
+        // A task that is not accepted when a signal comes is cancelled with the session: its ticket was not printed.
+        let ticket = interrupt.or(accepted).await;
         client.close();
-        let id = id?;
-        print_line(id).map_err(|failure| {
-            Failure::new(failure.kind(), format!("the command is submitted as {id}, and {failure}"))
+        let ticket = ticket?;
+        print_line(ticket).map_err(|failure| {
+            Failure::new(failure.kind(), format!("the command is submitted as {ticket}, and {failure}"))
         })
     })
 }

@@ -3,7 +3,7 @@
 use argon_net::{listen, random};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use argon_proto::WorkerId;
+use argon_proto::Secret;
 use clap::{Arg, Args};
 use tokio::sync::{mpsc, watch};
 
@@ -99,7 +99,7 @@ async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
         ]);
     };
     let end = LinkEnd { events, outbox: outgoing, current };
-    let keeping = worker::keep_link(arguments.manager, found.key, config.id, end, stop.clone(), announce);
+    let keeping = worker::keep_link(arguments.manager, found.key, config.id(), end, stop.clone(), announce);
     let link = ManagerChannel { events: incoming, outbox };
     // The link ends when the worker has dropped its end and its last words are written.
     let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);
@@ -161,7 +161,7 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 
 fn pool_config(name: String, access: ManagerAccess, pool: &PoolOptions) -> Result<WorkerConfig, Failure> {
     Ok(WorkerConfig {
-        id: WorkerId(random::bytes()?),
+        secret: Secret::new(random::bytes()?),
         name,
         host: this_machine(),
         slots: pool.slots(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_core::gate::{GateEffect, ManagerGate};
-use argon_core::scheduler::{ConnId, Effect, Input, Limits, Out, Record, Scheduler};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::Reply;
@@ -65,7 +65,12 @@ impl ManagerLoop {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn new(limits: Limits, mut store: Box<dyn Store>, inbox: Inbox) -> Result<Self, Failure> {
+    pub fn new(
+        limits: Limits,
+        identity: ManagerIdentity,
+        mut store: Box<dyn Store>,
+        inbox: Inbox,
+    ) -> Result<Self, Failure> {
         let loaded = store.load().map_err(|error| {
             Failure::new(FailureKind::Store, format!("the store cannot be read: {error}"))
         })?;
@@ -82,7 +87,7 @@ impl ManagerLoop {
         if !loaded.records.is_empty() {
             tracing::info!("found {} facts about detached tasks in the store", loaded.records.len());
         }
-        let mut scheduler = Scheduler::new(Time(0), limits);
+        let mut scheduler = Scheduler::new(Time(0), limits, identity);
         scheduler.recover(Time(0), loaded.records);
         Ok(Self {
             scheduler,
@@ -278,8 +283,8 @@ impl ManagerLoop {
         let Port::Worker(worker) = &peer.port else {
             return;
         };
-        if let ToWorker::Run(task) = &message {
-            self.gate.before_run(link, task, |blob| worker.send(ToWorker::Blob(blob)));
+        if let ToWorker::Run(run) = &message {
+            self.gate.before_run(link, &run.task, |blob| worker.send(ToWorker::Blob(blob)));
         }
         worker.send(message);
         peer.flush_later(link, &mut self.dirty);

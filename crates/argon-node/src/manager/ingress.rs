@@ -11,9 +11,10 @@ use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::child::ChildOpen;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, Register, RunnersReport, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Held, Register, RunnersReport, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
+use argon_proto::limit::HELD_ATTEMPTS;
 use argon_proto::{AttemptId, Task};
 
 use super::event_loop::ManagerLoop;
@@ -36,7 +37,7 @@ impl ManagerLoop {
             ToManager::Offered => Input::OfferEnded { link },
             ToManager::Ack(ids) => Input::OutcomesTaken { link, ids },
             ToManager::Cancel(ids) => return self.on_cancel(now, link, Role::Client, ids),
-            ToManager::Collect(ids) => Input::CollectRequested { link, ids },
+            ToManager::Collect(tickets) => Input::CollectRequested { link, tickets },
             ToManager::OutputCredit(credit) => Input::OutputTaken { link, credit },
             ToManager::Answer(answer) => Input::QuestionAnswered { link, answer },
         };
@@ -65,6 +66,7 @@ impl ManagerLoop {
             return self.refuse(link, RefusalCode::Role, why);
         }
         let input = match message {
+            FromWorker::Held(held) => return self.on_held(link, held),
             FromWorker::Register(register) => return self.on_register(now, link, register),
             FromWorker::NeedBlob(hashes) => {
                 self.gate.on_need_blob(link, &hashes, &mut self.passing);
@@ -135,9 +137,9 @@ impl ManagerLoop {
     }
 
     fn on_open(&mut self, now: Time, link: ConnId, open: Open) {
-        let Open { session, client, .. } = open;
+        let Open { session, secret, previous, client, .. } = open;
         let client = if client.is_empty() { "client".to_owned() } else { client };
-        self.step(now, Input::SessionOpened { link, session, client });
+        self.step(now, Input::SessionOpened { link, session, secret, previous, client });
     }
 
     /// The client of a task opens its session, through the worker that executes the task. From here on the connection is
@@ -150,10 +152,13 @@ impl ManagerLoop {
             let why = "CHILD_OPEN is the first message of a connection that a worker opens for the client of a task";
             return self.refuse(link, RefusalCode::Role, why);
         }
-        let ChildOpen { worker, task, attempt, session, client, .. } = open;
+        let ChildOpen { worker, task, attempt, token, session, secret, previous, client, .. } = open;
         let client = if client.is_empty() { "client of a task".to_owned() } else { client };
         let parent = AttemptId { task, attempt };
-        self.step(now, Input::ChildSessionOpened { link, session, client, parent, worker });
+        self.step(
+            now,
+            Input::ChildSessionOpened { link, session, secret, previous, client, parent, token, worker },
+        );
     }
 
     /// A task comes in when its blobs are here.
@@ -187,18 +192,35 @@ impl ManagerLoop {
         self.passing = passing;
     }
 
-    fn on_register(&mut self, now: Time, link: ConnId, mut register: Register) {
+    /// A worker lists what it holds before it registers.
+    fn on_held(&mut self, link: ConnId, held: Vec<Held>) {
+        let Some(peer) = self.peers.get_mut(&link) else {
+            return;
+        };
+        if peer.worker.is_some() {
+            let why = "a worker lists the attempts that it holds before it registers, not after";
+            return self.refuse(link, RefusalCode::Frame, why);
+        }
+        if peer.held.len() + held.len() > HELD_ATTEMPTS {
+            let why = format!("a worker holds at most {HELD_ATTEMPTS} attempts");
+            return self.refuse(link, RefusalCode::Frame, &why);
+        }
+        peer.held.extend(held);
+    }
+
+    fn on_register(&mut self, now: Time, link: ConnId, register: Register) {
         if !(1..=SLOTS_AT_MOST).contains(&register.slots) {
             let slots = register.slots;
             let why = format!("a worker has between 1 and {SLOTS_AT_MOST} slots, not {slots}");
             return self.refuse(link, RefusalCode::Frame, &why);
         }
-        let held = std::mem::take(&mut register.held);
+        let (secret, previous) = (register.secret.clone(), register.previous);
         let profile = WorkerProfile::from(register);
         let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
         peer.worker = Some(profile.id);
+        let held = std::mem::take(&mut peer.held);
         let is_known = peer.from == profile.name;
         peer.from.clone_from(&profile.name);
         if !is_known {
@@ -209,6 +231,6 @@ impl ManagerLoop {
                 held.len()
             );
         }
-        self.step(now, Input::WorkerJoined { link, profile, held });
+        self.step(now, Input::WorkerJoined { link, profile, secret, previous, held });
     }
 }

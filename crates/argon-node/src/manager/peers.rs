@@ -7,7 +7,7 @@ use argon_net::Connection;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{Reply, ToAdmin};
 use argon_proto::conversation::client::ToClient;
-use argon_proto::conversation::worker::{RunnersReport, ToWorker};
+use argon_proto::conversation::worker::{Held, RunnersReport, ToWorker};
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
 use argon_proto::{BlobHash, WorkerId};
@@ -48,6 +48,8 @@ pub(super) struct AdmittedPeer {
     pub(super) said_goodbye: bool,
     /// The worker that has registered here.
     pub(super) worker: Option<WorkerId>,
+    /// Attempts that a worker has listed before it registers.
+    pub(super) held: Vec<Held>,
     /// Its runner processes, as it reported them last.
     pub(super) runners: RunnersReport,
     /// True if messages wait for a flush.
@@ -62,6 +64,7 @@ impl AdmittedPeer {
             from,
             said_goodbye: false,
             worker: None,
+            held: Vec::new(),
             runners: RunnersReport::default(),
             is_dirty: false,
         }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argon_proto::WorkerId;
 use argon_proto::key::Key;
+use argon_proto::{Secret, WorkerId};
 use tokio::sync::watch;
 
 use super::machine;
@@ -12,8 +12,8 @@ use super::machine;
 /// Who a worker is and how it treats its runners.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// Its identity, random per process.
-    pub id: WorkerId,
+    /// What its id is made of, random per process.
+    pub secret: Secret,
     /// Its name for people.
     pub name: String,
     /// The machine it runs on.
@@ -47,6 +47,12 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> WorkerId {
+        WorkerId::of(&self.secret)
+    }
+
     /// Memory of all idle runners by default, bytes: a quarter of what this process may use.
     #[must_use]
     pub fn default_runner_memory() -> u64 {

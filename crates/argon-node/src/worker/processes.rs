@@ -88,7 +88,7 @@ impl Processes {
         let mut environment = environment::for_runners(config, std::env::vars_os());
         environment.extend(task_socket.map(|path| ("ARGON_WORKER_SOCKET".into(), path.into())));
         Ok(Self {
-            worker: config.id,
+            worker: config.id(),
             runtimes,
             commands: Commands::new(config.name.clone(), &environment)
                 .map_err(WorkerError::system("prepare the environment of its runners"))?,
@@ -98,7 +98,7 @@ impl Processes {
             wanted: BTreeMap::new(),
             busy: BTreeMap::new(),
             templates: Templates::default(),
-            leftovers: Leftovers::watch(config.id, guardian)?,
+            leftovers: Leftovers::watch(config.id(), guardian)?,
             marks: 0,
             trouble: None,
         })

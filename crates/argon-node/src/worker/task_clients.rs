@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use argon_proto::conversation::child::Child;
 use argon_proto::handshake::{Refusal, RefusalCode};
-use argon_proto::{AttemptId, WorkerId};
+use argon_proto::{AttemptId, AttemptToken, WorkerId};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,8 +30,18 @@ const PATH_BYTES_MAX: usize = 107;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ConnectionNumber(u64);
 
-/// An answer for a client that has arrived: its number, and what ends when its attempt does.
-type Admission = Result<(ConnectionNumber, oneshot::Receiver<()>), Refusal>;
+/// An answer for a client that has arrived.
+type Admission = Result<AdmittedClient, Refusal>;
+
+/// A client of an attempt that runs here.
+#[derive(Debug)]
+pub(crate) struct AdmittedClient {
+    pub(crate) number: ConnectionNumber,
+    /// Token of its attempt.
+    pub(crate) token: AttemptToken,
+    /// Ends when the attempt does.
+    pub(crate) end: oneshot::Receiver<()>,
+}
 
 /// Something that a client of a task did.
 #[derive(Debug)]
@@ -80,7 +90,7 @@ impl TaskClients {
     /// logged.
     pub(crate) fn open(config: &WorkerConfig) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let opened = config.manager.clone().map(|manager| listen(config.id, manager, sender));
+        let opened = config.manager.clone().map(|manager| listen(config.id(), manager, sender));
         let folder = match opened {
             Some(Ok(folder)) => Some(folder),
             Some(Err(why)) => {
@@ -104,8 +114,8 @@ impl TaskClients {
         }
     }
 
-    /// A client of this attempt has arrived.
-    pub(crate) fn admit(&mut self, attempt: AttemptId) -> Admission {
+    /// A client of this attempt has arrived. `token` is the attempt's.
+    pub(crate) fn admit(&mut self, attempt: AttemptId, token: AttemptToken) -> Admission {
         let count = self.connections.values().filter(|connection| connection.attempt == attempt).count();
         if count >= CONNECTIONS_MAX {
             let message = format!(
@@ -116,9 +126,9 @@ impl TaskClients {
         }
         self.last_number += 1;
         let number = ConnectionNumber(self.last_number);
-        let (end, ended) = oneshot::channel();
-        self.connections.insert(number, Connection { attempt, waits: false, _end: end });
-        Ok((number, ended))
+        let (sender, end) = oneshot::channel();
+        self.connections.insert(number, Connection { attempt, waits: false, _end: sender });
+        Ok(AdmittedClient { number, token, end })
     }
 
     /// A client begins to wait, or goes on. Returns the attempt if that changes whether it waits.

@@ -17,18 +17,17 @@ mod uplink;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use argon_proto::AttemptId;
-use argon_proto::conversation::worker::{FromWorker, Registered, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Held, Registered, Run, ToWorker};
 use argon_proto::conversation::{Blob, TaskOutput};
 use argon_proto::{
-    Attempt, BlobHash, Codec, Flags, Outcome, Payload, Report, Runtime, SessionId, Status, Task, TaskHead,
-    TaskId, WorkerId,
+    Attempt, AttemptId, AttemptToken, BlobHash, Codec, Flags, Outcome, Payload, Report, Runtime, Secret,
+    SessionId, Status, Task, TaskHead, TaskId, WorkerId,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{LinkEvent, ManagerChannel, WorkerConfig, WorkerError};
+use super::{Introduction, LinkEvent, ManagerChannel, WorkerConfig, WorkerError};
 use crate::signals::{StopLevel, StopSignal};
 
 /// No wait of a test is longer.
@@ -36,10 +35,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A worker of one slot.
 pub(super) fn config() -> WorkerConfig {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).expect("randomness");
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).expect("randomness");
     WorkerConfig {
-        id: WorkerId(id),
+        secret: Secret::new(secret),
         name: "test".to_owned(),
         host: "here".to_owned(),
         slots: 1,
@@ -77,6 +76,11 @@ pub(super) fn task(sequence: u64, body: &str) -> Task {
     Task::new(head, [shipment(body).0], Bytes::new(), Payload::from(b"[]".to_vec()))
 }
 
+/// RUN of a task; its token is its sequence number.
+pub(super) fn run_of(task: Task) -> ToWorker {
+    ToWorker::Run(Run { token: AttemptToken(task.head.id.sequence), task })
+}
+
 pub(super) fn attempt(sequence: u64) -> AttemptId {
     task(sequence, "").attempt_id()
 }
@@ -110,20 +114,21 @@ impl Worker {
         let (outbox, said) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(StopLevel::Run);
         let link = ManagerChannel { events: from_manager, outbox };
-        let config_id = config.id;
+        let config_id = config.id();
         let handle = tokio::task::spawn_local(run(config, link, stopped));
         let mut worker = Self { events, said, stop, handle, unread: VecDeque::new(), sequence: 0, config_id };
         worker.register().await;
         worker
     }
 
-    /// A new connection: returns what the worker registers with.
-    async fn register(&mut self) -> serde_json::Value {
+    /// A new connection: returns what the worker holds.
+    async fn register(&mut self) -> Vec<Held> {
         let (reply, body) = oneshot::channel();
         self.send(LinkEvent::WantRegister(reply));
-        let register = within("REGISTER", body).await.expect("the worker answers");
+        let Introduction { held, register } = within("REGISTER", body).await.expect("the worker answers");
+        assert_eq!(register.worker, WorkerId::of(&register.secret));
         self.say(ToWorker::Registered(Registered { worker: Some(self.config_id) }));
-        serde_json::to_value(register).expect("JSON")
+        held
     }
 
     fn send(&self, event: LinkEvent) {
@@ -145,7 +150,7 @@ impl Worker {
         change(&mut task.head);
         let (hash, payload) = shipment(body);
         self.say(ToWorker::Blob(Blob { hash, payload }));
-        self.say(ToWorker::Run(task));
+        self.say(run_of(task));
         attempt(self.sequence)
     }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::outcome_batch::{OutcomeBatch, Supply};
-use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::conversation::{Goodbye, TaskOutput};
 use tokio::sync::{mpsc, oneshot, watch};
+
+pub use register::Introduction;
 
 /// Messages of the manager that are taken at once, at most.
 const MESSAGES_MAX: usize = 512;
@@ -21,7 +23,7 @@ const UNSENT_OUTPUT_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub enum LinkEvent {
     /// A connection is open: answer with who the worker is and what it holds.
-    WantRegister(oneshot::Sender<Register>),
+    WantRegister(oneshot::Sender<Introduction>),
     /// The manager sent something.
     Message(ToWorker),
     /// It gave a sign of life that was no message.

@@ -2,6 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::capability::{AttemptToken, Ticket, TicketToken};
 use crate::error::DecodeError;
 use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::outcome::Outcome;
@@ -255,6 +256,14 @@ plain_body!(Vec<TaskId>, |ids, out| ids.iter().for_each(|id| out.put_slice(&id.t
     Ok(ids.iter().map(|id| TaskId::from_bytes(*id)).collect())
 });
 
+plain_body!(Vec<Ticket>, |tickets, out| tickets.iter().for_each(|ticket| put_ticket(*ticket, out)), |body| {
+    let (tickets, rest) = body.as_chunks::<{ Ticket::BYTES }>();
+    if !rest.is_empty() {
+        return Err(DecodeError::Short("list of tickets"));
+    }
+    Ok(tickets.iter().map(ticket_from).collect())
+});
+
 plain_body!(Vec<BlobHash>, |hashes, out| hashes.iter().for_each(|hash| out.put_slice(&hash.0)), |body| {
     let (hashes, rest) = body.as_chunks::<{ BlobHash::BYTES }>();
     if !rest.is_empty() {
@@ -272,6 +281,22 @@ plain_body!(Vec<AttemptId>, |ids, out| ids.iter().for_each(|id| put_attempt(*id,
 });
 
 const ATTEMPT_ID_BYTES: usize = TaskId::BYTES + 4;
+
+fn put_ticket(ticket: Ticket, out: &mut BytesMut) {
+    out.put_slice(&ticket.id.to_bytes());
+    out.put_slice(&ticket.token.0);
+}
+
+fn ticket_from(bytes: &[u8; Ticket::BYTES]) -> Ticket {
+    let (mut id, mut token) = ([0; TaskId::BYTES], [0; 16]);
+    id.copy_from_slice(&bytes[..TaskId::BYTES]);
+    token.copy_from_slice(&bytes[TaskId::BYTES..]);
+    Ticket { id: TaskId::from_bytes(id), token: TicketToken(token) }
+}
+
+pub(super) fn take_attempt_token(body: &mut Bytes) -> Result<AttemptToken, DecodeError> {
+    take_u64(body, "attempt token").map(AttemptToken)
+}
 
 pub(super) fn put_attempt(id: AttemptId, out: &mut BytesMut) {
     out.put_slice(&id.task.to_bytes());

@@ -13,7 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::body::{plain_body, take_bool};
 use super::json::json_body;
 use super::{Open, messages};
-use crate::id::{Attempt, SessionId, TaskId, WorkerId, from_hex, to_hex};
+use crate::capability::AttemptToken;
+use crate::id::{Attempt, Incarnation, SessionId, TaskId, WorkerId, from_hex, to_hex};
+use crate::limit::INTRODUCTION_BYTES;
+use crate::secret::Secret;
 
 messages! {
     /// Messages of a task's client that its worker reads itself; it relays all others.
@@ -48,8 +51,15 @@ pub struct ChildOpen {
     pub task: TaskId,
     /// The attempt of the parent that owns the session.
     pub attempt: Attempt,
+    /// Token of this attempt, which the manager gave to the worker.
+    pub token: AttemptToken,
     /// The session of the task's client.
     pub session: SessionId,
+    /// Proof that the session is the client's own.
+    pub secret: Secret,
+    /// The manager that the session was connected to last, as far as the client knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Incarnation>,
     /// Name of the client for people; may be empty.
     #[serde(default)]
     pub client: String,
@@ -72,9 +82,10 @@ pub struct TaskToken(pub [u8; 16]);
 impl ChildOpen {
     /// The opening for a task's client that has sent these two messages to its worker.
     #[must_use]
-    pub fn new(worker: WorkerId, child: &Child, open: Open) -> Self {
-        let Open { client, host, pid, session } = open;
-        Self { worker, task: child.task, attempt: child.attempt, session, client, host, pid }
+    pub fn new(worker: WorkerId, child: &Child, token: AttemptToken, open: Open) -> Self {
+        let Open { client, host, pid, previous, secret, session } = open;
+        let (task, attempt) = (child.task, child.attempt);
+        Self { worker, task, attempt, token, session, secret, previous, client, host, pid }
     }
 }
 
@@ -116,7 +127,7 @@ impl<'de> Deserialize<'de> for TaskToken {
 }
 
 json_body!(Child, "CHILD");
-json_body!(ChildOpen, "CHILD_OPEN");
+json_body!(ChildOpen, "CHILD_OPEN", up to INTRODUCTION_BYTES);
 
 plain_body!(Waits, |waits, out| out.put_u8(u8::from(waits.0)), |mut body| Ok(Self(take_bool(
     &mut body, "waits"

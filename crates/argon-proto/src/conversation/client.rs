@@ -4,6 +4,7 @@ use super::admin::{Reply, Request};
 use super::child::ChildOpen;
 pub use super::open::Open;
 use super::{Answer, Ask, Blob, Credit, Goodbye, OutputCredit, TaskOutput, messages};
+use crate::capability::Ticket;
 use crate::id::{BlobHash, TaskId};
 use crate::outcome::Outcome;
 use crate::task::Task;
@@ -19,10 +20,10 @@ messages! {
         Submit(Task) = SUBMIT,
         /// These outcomes are in hand.
         Ack(Vec<TaskId>) = ACK,
-        /// I do not want these tasks any more.
+        /// I do not want these tasks of my session any more.
         Cancel(Vec<TaskId>) = CANCEL,
         /// Deliver the outcomes of these detached tasks.
-        Collect(Vec<TaskId>) = COLLECT,
+        Collect(Vec<Ticket>) = COLLECT,
         /// A question to the manager.
         Request(Request) = REQUEST,
         /// Bytes that tasks of mine name by their hash.
@@ -45,8 +46,8 @@ messages! {
     pub enum ToClient {
         /// A task ended.
         Outcome(Outcome) = OUTCOME,
-        /// These detached tasks are durable.
-        Accepted(Vec<TaskId>) = ACCEPTED,
+        /// These detached tasks are durable, and this is the right to each.
+        Accepted(Vec<Ticket>) = ACCEPTED,
         /// This much may have been submitted on this connection.
         Credit(Credit) = CREDIT,
         /// These blobs are not here (any more).

@@ -16,6 +16,16 @@ macro_rules! json_body {
                 .map_err(|error| $crate::error::DecodeError::Json($name, error.to_string()))
         });
     };
+    ($type:ty, $name:literal, up to $limit:expr) => {
+        $crate::conversation::json::json_body!($type, |body| {
+            if body.len() > $limit {
+                let why = format!("it has {} bytes, and at most {} are allowed", body.len(), $limit);
+                return Err($crate::error::DecodeError::Json($name, why));
+            }
+            serde_json::from_slice(body)
+                .map_err(|error| $crate::error::DecodeError::Json($name, error.to_string()))
+        });
+    };
     ($type:ty, or default) => {
         $crate::conversation::json::json_body!($type, |body| Ok(
             serde_json::from_slice(body).unwrap_or_default()

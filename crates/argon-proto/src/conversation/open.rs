@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::json::json_body;
-use crate::id::SessionId;
+use crate::id::{Family, Incarnation, SessionId};
+use crate::limit::INTRODUCTION_BYTES;
+use crate::secret::Secret;
 
 /// Who a client is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -17,16 +19,28 @@ pub struct Open {
     /// Its process id; 0 if unknown.
     #[serde(default)]
     pub pid: u32,
-    /// Its session.
+    /// The manager that the session was connected to last; none on its first connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Incarnation>,
+    /// Proof that the session is its own.
+    pub secret: Secret,
+    /// Its session, which is made of the secret.
     pub session: SessionId,
 }
 
 impl Open {
-    /// A client of which nothing but its session is known.
+    /// A client of which nothing but its secret is known.
     #[must_use]
-    pub fn of(session: SessionId) -> Self {
-        Self { client: String::new(), host: String::new(), pid: 0, session }
+    pub fn of(secret: Secret) -> Self {
+        let session = SessionId::of(&secret);
+        Self { client: String::new(), host: String::new(), pid: 0, previous: None, secret, session }
+    }
+
+    /// The same, inside a task of this family.
+    #[must_use]
+    pub fn of_child(family: Family, secret: Secret) -> Self {
+        Self { session: SessionId::of_child(family, &secret), ..Self::of(secret) }
     }
 }
 
-json_body!(Open, "OPEN");
+json_body!(Open, "OPEN", up to INTRODUCTION_BYTES);

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::json::json_body;
 use super::{Answer, Ask, Blob, Log, messages};
+use crate::error::DecodeError;
 use crate::id::BlobHash;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Status};
 use crate::task::Task;
 
 messages! {
@@ -30,7 +31,7 @@ messages! {
         /// Ready for tasks.
         Ready(Ready) = READY,
         /// The task ended.
-        Outcome(Outcome) = OUTCOME,
+        Outcome(Outcome) = OUTCOME (status_of_a_runner),
         /// These blobs are not here (any more).
         NeedBlob(Vec<BlobHash>) = NEED_BLOB,
         /// The task asks its client for something.
@@ -65,3 +66,13 @@ pub struct Ready {
 }
 
 json_body!(Ready, "READY");
+
+/// A runner reports what the code of its task did. The other statuses are those of its worker and the manager.
+fn status_of_a_runner(outcome: &Outcome) -> Result<(), DecodeError> {
+    match outcome.head.status {
+        Status::Ok | Status::Error => Ok(()),
+        other @ (Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected) => {
+            Err(DecodeError::Field("status", u64::from(other.to_byte())))
+        }
+    }
+}

@@ -2,23 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use super::body::{plain_body, put_attempt, take_attempt, take_bool};
+use super::body::{Body, plain_body, put_attempt, take_attempt, take_attempt_token, take_bool};
 use super::json::json_body;
 use super::{Answer, Ask, Blob, Goodbye, OutputCredit, TaskOutput, messages};
-use crate::id::{AttemptId, BlobHash, WorkerId};
-use crate::outcome::Outcome;
+use crate::capability::AttemptToken;
+use crate::error::DecodeError;
+use crate::id::{AttemptId, BlobHash, Incarnation, WorkerId};
+use crate::limit::INTRODUCTION_BYTES;
+use crate::outcome::{Outcome, Status};
+use crate::payload::Payload;
+use crate::secret::Secret;
 use crate::task::Task;
 
 messages! {
     /// Everything that a worker sends.
     pub enum FromWorker {
-        /// Who I am and what I hold.
+        /// These attempts are in my hands: sent before the first [`Register`] of a connection, in as many messages as it takes.
+        Held(Vec<Held>) = HELD,
+        /// Who I am.
         Register(Register) = REGISTER,
         /// An attempt ended.
-        Outcome(Outcome) = OUTCOME,
+        Outcome(Outcome) = OUTCOME (status_of_a_worker),
         /// These attempts have not started, or were stopped, and are yours again.
         Returned(Vec<AttemptId>) = RETURNED,
         /// What an attempt wrote.
@@ -45,7 +52,7 @@ messages! {
         /// You are known.
         Registered(Registered) = REGISTERED,
         /// Execute this attempt.
-        Run(Task) = RUN,
+        Run(Run) = RUN,
         /// Bytes that a task names by their hash.
         Blob(Blob) = BLOB,
         /// These outcomes need not be kept.
@@ -66,12 +73,27 @@ messages! {
     without a body {}
 }
 
-/// Who a worker is, and what it holds.
+/// An attempt that a worker is to execute, with the token that proves that it was given to this worker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// Repeated by the worker when it registers again.
+    pub token: AttemptToken,
+    /// The attempt.
+    pub task: Task,
+}
+
+/// An attempt that a worker runs, has queued, or has finished without SETTLED.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// From its RUN.
+    pub token: AttemptToken,
+}
+
+/// Who a worker is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Register {
-    /// Attempts that it runs, has queued, or has finished without SETTLED.
-    #[serde(default)]
-    pub held: Vec<AttemptId>,
     /// Its host.
     #[serde(default)]
     pub host: String,
@@ -81,15 +103,20 @@ pub struct Register {
     /// Its process id.
     #[serde(default)]
     pub pid: u32,
+    /// The manager that has registered it last; none for its first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Incarnation>,
     /// Release of its program.
     #[serde(default)]
     pub release: String,
     /// Runtimes and their versions.
     #[serde(default)]
     pub runtimes: BTreeMap<String, String>,
+    /// Proof that the id is its own.
+    pub secret: Secret,
     /// Number of tasks that it can run at once.
     pub slots: u32,
-    /// Random id of the worker process.
+    /// Id of the worker process, which is made of the secret.
     pub worker: WorkerId,
 }
 
@@ -140,7 +167,7 @@ pub struct Draining {
     pub reason: String,
 }
 
-json_body!(Register, "REGISTER");
+json_body!(Register, "REGISTER", up to INTRODUCTION_BYTES);
 json_body!(Registered, or default);
 json_body!(Drain, or default);
 json_body!(Draining, or default);
@@ -154,3 +181,53 @@ plain_body!(
     },
     |mut body| Ok(Self { attempt: take_attempt(&mut body)?, waits: take_bool(&mut body, "waits")? })
 );
+
+plain_body!(
+    Vec<Held>,
+    |held, out| held.iter().for_each(|Held { attempt, token }| {
+        put_attempt(*attempt, out);
+        out.put_u64(token.0);
+    }),
+    |mut body| {
+        let mut held = Vec::with_capacity(body.len() / Held::BYTES);
+        while !body.is_empty() {
+            held.push(Held { attempt: take_attempt(&mut body)?, token: take_attempt_token(&mut body)? });
+        }
+        Ok(held)
+    }
+);
+
+impl Held {
+    const BYTES: usize = 36;
+}
+
+impl Body for Run {
+    fn encode(&self, stream: u32, out: &mut BytesMut) {
+        out.put_u64(self.token.0);
+        Body::encode(&self.task, stream, out);
+    }
+
+    fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+        let token = take_attempt_token(&mut body)?;
+        let (task, stream, payload_length) = <Task as Body>::decode(body)?;
+        Ok((Self { token, task }, stream, payload_length))
+    }
+
+    fn payload(&self) -> Option<&Payload> {
+        Some(&self.task.payload)
+    }
+
+    fn payload_mut(&mut self) -> Option<&mut Payload> {
+        Some(&mut self.task.payload)
+    }
+}
+
+/// The other statuses are decisions of the manager.
+fn status_of_a_worker(outcome: &Outcome) -> Result<(), DecodeError> {
+    match outcome.head.status {
+        Status::Ok | Status::Error | Status::Died | Status::Timeout => Ok(()),
+        decided @ (Status::Cancelled | Status::Lost | Status::Rejected) => {
+            Err(DecodeError::Field("status", u64::from(decided.to_byte())))
+        }
+    }
+}

@@ -1,14 +1,17 @@
 //! What belongs to one connection: its credit, the blobs that went over it, what waits to be acknowledged.
 
 use argon_proto::conversation::client::ToManager;
+use argon_proto::handshake::Welcome;
 use argon_proto::limit::{ACK_WITHIN, ACKS_BYTES, ACKS_MAX, IDS_PER_FRAME};
-use argon_proto::{BlobHash, TaskId, Time};
+use argon_proto::{BlobHash, Incarnation, TaskId, Time};
 use rustc_hash::FxHashSet;
 
 use super::effect::Out;
 
 #[derive(Debug)]
 pub(super) struct ConnectionState {
+    /// The manager, until it has sent a message: not until then is it known to have this session.
+    pub(super) unanswered: Option<Incarnation>,
     pub(super) blobs: FxHashSet<BlobHash>,
     pub(super) credit_tasks: u64,
     pub(super) credit_bytes: u64,
@@ -27,11 +30,12 @@ pub(super) struct ConnectionState {
 }
 
 impl ConnectionState {
-    pub(super) fn new(now: Time, credit_tasks: u64, credit_bytes: u64) -> Self {
+    pub(super) fn new(now: Time, welcome: &Welcome) -> Self {
         Self {
             blobs: FxHashSet::default(),
-            credit_tasks,
-            credit_bytes,
+            unanswered: welcome.incarnation,
+            credit_tasks: welcome.credit_tasks,
+            credit_bytes: welcome.credit_bytes,
             sent_tasks: 0,
             sent_bytes: 0,
             in_flight: 0,

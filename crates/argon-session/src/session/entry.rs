@@ -3,15 +3,19 @@
 use std::task::{Poll, Waker};
 
 use argon_proto::conversation::client::ToManager;
-use argon_proto::limit::IDS_PER_FRAME;
-use argon_proto::{Attempt, Codec, Outcome, OutcomeHead, Payload, Report, Status, Task, TaskId};
+use argon_proto::{Attempt, Codec, Outcome, OutcomeHead, Payload, Report, Status, Task, Ticket};
+
+use serde_json::Value;
 
 use super::effect::Out;
 use super::group::Member;
 use super::output::{OutputChunk, OutputState};
-use super::{BacklogItem, SessionState};
+use super::{BacklogItem, Collect, SessionState};
 use crate::blob::Blobs;
 use crate::error_kind::ErrorKind;
+
+/// Most tasks that one request `cancel` names.
+const TASKS_PER_REQUEST: usize = 1000;
 
 /// Result that the caller wants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +25,7 @@ pub(super) enum Purpose {
     /// Confirmation that the manager keeps the task.
     Detached,
     /// The outcome of a detached task, submitted here or elsewhere.
-    Collect(TaskId),
+    Collect(Ticket),
 }
 
 /// Destination of the output of a task.
@@ -55,8 +59,8 @@ pub struct Addition {
 pub enum Completion {
     /// With an outcome.
     Outcome(Outcome),
-    /// The manager keeps it.
-    Accepted,
+    /// The manager keeps it, and gave this right to it.
+    Accepted(Ticket),
     /// Here, without the cluster.
     Failed(ErrorKind, String),
 }
@@ -150,11 +154,11 @@ impl SessionState {
     }
 
     /// Asks for the outcome of a detached task; returns the number to follow it by.
-    pub fn collect(&mut self, id: TaskId, out: &mut Out) -> u64 {
+    pub fn collect(&mut self, ticket: Ticket, out: &mut Out) -> u64 {
         self.last += 1;
         let number = self.last;
         let entry = Entry {
-            purpose: Purpose::Collect(id),
+            purpose: Purpose::Collect(ticket),
             state: EntryState::Waiting,
             content: Content::Nothing,
             blobs: Blobs::default(),
@@ -174,12 +178,15 @@ impl SessionState {
             self.finish(number, Completion::Failed(kind, message), out);
             return number;
         }
-        self.unwanted.remove(&id);
-        let waiting = self.collects.entry(id).or_default();
-        waiting.push(number);
-        let is_first = waiting.len() == 1;
-        if is_first && self.has_offered() {
-            out.frames.push(&ToManager::Collect(vec![id]));
+        self.unwanted.remove(&ticket.id);
+        let known = self.collects.entry(ticket.id);
+        let collect = known.or_insert_with(|| Collect { ticket, waiting: Vec::new() });
+        collect.waiting.push(number);
+        // The later ticket counts: an earlier one may have been wrong.
+        let is_news = collect.waiting.len() == 1 || collect.ticket != ticket;
+        collect.ticket = ticket;
+        if is_news && self.has_offered() {
+            out.frames.push(&ToManager::Collect(vec![ticket]));
         }
         number
     }
@@ -239,11 +246,7 @@ impl SessionState {
                 let outcome = self.cancelled_here(number);
                 self.finish(number, Completion::Outcome(outcome), out);
             }
-            (_, Purpose::Collect(id)) => {
-                if self.has_offered() {
-                    out.frames.push(&ToManager::Cancel(vec![id]));
-                }
-            }
+            (_, Purpose::Collect(ticket)) => self.cancel_detached(&[ticket], out),
             (EntryState::Ended, _) => {}
         }
     }
@@ -262,25 +265,16 @@ impl SessionState {
         Outcome { head, report, payload: Payload::default() }
     }
 
-    /// Cancels detached tasks of any client by their ids.
+    /// Cancels detached tasks of any client.
     ///
     /// Without a connection the request waits for the next one.
-    pub fn cancel_detached(&mut self, ids: Vec<TaskId>, out: &mut Out) {
-        if self.has_offered() {
-            send_cancels(&ids, out);
-        } else {
-            self.late_cancels.extend(ids);
+    pub fn cancel_detached(&mut self, tickets: &[Ticket], out: &mut Out) {
+        for part in tickets.chunks(TASKS_PER_REQUEST) {
+            let tasks = part.iter().map(|ticket| Value::from(ticket.to_string())).collect();
+            let fields = serde_json::Map::from_iter([("tasks".to_owned(), Value::Array(tasks))]);
+            let number = self.request("cancel", fields, out);
+            self.requests.drop_reply(number);
         }
-    }
-
-    /// Ids of detached tasks that were cancelled by those who wait for their outcomes.
-    pub(super) fn cancelled_collects(&self) -> Vec<TaskId> {
-        let cancelled = self.entries.iter().filter(|(_, entry)| entry.is_cancelled && !entry.is_ended());
-        let id_of = |purpose| if let Purpose::Collect(id) = purpose { Some(id) } else { None };
-        let mut ids: Vec<TaskId> = cancelled.filter_map(|(_, entry)| id_of(entry.purpose)).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
     }
 
     /// The caller gives the task up. The task goes on; output for its caller is dropped.
@@ -293,11 +287,11 @@ impl SessionState {
             self.entries.remove(number);
             return;
         }
-        if let Purpose::Collect(id) = entry.purpose {
+        if let Purpose::Collect(Ticket { id, .. }) = entry.purpose {
             self.entries.remove(number);
-            if let Some(waiting) = self.collects.get_mut(&id) {
-                waiting.retain(|other| *other != number);
-                if waiting.is_empty() {
+            if let Some(collect) = self.collects.get_mut(&id) {
+                collect.waiting.retain(|other| *other != number);
+                if collect.waiting.is_empty() {
                     self.collects.remove(&id);
                     self.unwanted.insert(id);
                 }
@@ -333,10 +327,6 @@ impl SessionState {
     pub(super) fn has_offered(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.has_offered)
     }
-}
-
-pub(super) fn send_cancels(ids: &[TaskId], out: &mut Out) {
-    ids.chunks(IDS_PER_FRAME).for_each(|part| out.frames.push(&ToManager::Cancel(part.to_vec())));
 }
 
 /// Leaves a waker, without a clone when it is the one that is there.

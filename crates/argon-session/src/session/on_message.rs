@@ -3,18 +3,24 @@
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::{Control, Incoming, TaskOutput};
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{Outcome, Status, TaskId, Time};
+use argon_proto::{Attempt, Outcome, Status, Ticket, Time};
 
-use super::SessionState;
 use super::effect::{Effect, Out};
 use super::entry::{Completion, EntryState, Purpose};
+use super::{Collect, SessionState};
 
 impl SessionState {
     #[inline]
     pub(super) fn on_message(&mut self, now: Time, incoming: Incoming<ToClient>, out: &mut Out) {
-        if self.connection.is_none() {
+        let Some(connection) = &mut self.connection else {
             // Read from a connection that this session has given up.
             return;
+        };
+        if let Incoming::Message(message) = &incoming
+            && connection.unanswered.is_some()
+            && !matches!(message, ToClient::Goodbye(_))
+        {
+            self.open.previous = connection.unanswered.take();
         }
         match incoming {
             Incoming::Message(ToClient::Outcome(outcome)) => self.on_outcome(now, outcome, out),
@@ -30,7 +36,9 @@ impl SessionState {
     fn on_other_message(&mut self, now: Time, message: ToClient, out: &mut Out) {
         match message {
             ToClient::Outcome(outcome) => self.on_outcome(now, outcome, out),
-            ToClient::Accepted(ids) => ids.into_iter().for_each(|id| self.on_accepted(id, out)),
+            ToClient::Accepted(tickets) => {
+                tickets.into_iter().for_each(|ticket| self.on_accepted(ticket, out))
+            }
             ToClient::Credit(credit) => {
                 if let Some(connection) = &mut self.connection {
                     connection.credit_tasks = connection.credit_tasks.max(credit.tasks);
@@ -109,9 +117,13 @@ impl SessionState {
     /// An outcome of a detached task, or one that came again.
     fn on_collected(&mut self, now: Time, outcome: Outcome, out: &mut Out) {
         let id = outcome.head.id;
-        if let Some(waiting) = self.collects.remove(&id) {
+        if let Some(Collect { waiting, .. }) = self.collects.remove(&id) {
             self.wait_monitor.restart(now);
-            self.acknowledge(now, &outcome, out);
+            // "No such task" is not an outcome: taking it could end the real one of this session.
+            let is_unknown = outcome.head.status == Status::Lost && outcome.head.attempt == Attempt(0);
+            if !is_unknown {
+                self.acknowledge(now, &outcome, out);
+            }
             for number in waiting {
                 self.finish(number, Completion::Outcome(outcome.clone()), out);
             }
@@ -120,7 +132,8 @@ impl SessionState {
         }
     }
 
-    fn on_accepted(&mut self, id: TaskId, out: &mut Out) {
+    fn on_accepted(&mut self, ticket: Ticket, out: &mut Out) {
+        let id = ticket.id;
         let Some(entry) = self.entries.get_mut(id.sequence) else {
             return;
         };
@@ -132,7 +145,7 @@ impl SessionState {
         {
             connection.in_flight -= 1;
         }
-        self.finish(id.sequence, Completion::Accepted, out);
+        self.finish(id.sequence, Completion::Accepted(ticket), out);
         // It was in the way of OFFERED, or of a task that must be alone.
         if !self.backlog.is_empty() {
             self.send_backlog(out);

@@ -23,6 +23,8 @@ struct OpenRequest {
     request: Request,
     reply: Option<Result<Value, (ErrorKind, String)>>,
     waker: Option<Waker>,
+    /// Nobody wants the reply; the request is repeated until there is one.
+    is_dropped: bool,
 }
 
 impl Requests {
@@ -36,8 +38,19 @@ impl Requests {
 
     pub(super) fn reply(&mut self, reply: Reply, out: &mut Out) {
         if let Some(open) = self.open.get_mut(&reply.request) {
+            if open.is_dropped {
+                self.open.remove(&reply.request);
+                return;
+            }
             open.reply.get_or_insert_with(|| Ok(reply.into_json()));
             out.effects.extend(open.waker.take().map(Effect::Wake));
+        }
+    }
+
+    /// Nobody waits for the reply to this request.
+    pub(super) fn drop_reply(&mut self, number: u64) {
+        if let Some(open) = self.open.get_mut(&number) {
+            open.is_dropped = true;
         }
     }
 
@@ -61,7 +74,7 @@ impl SessionState {
             out.frames.push(&ToManager::Request(request.clone()));
         }
         let reply = self.ended.clone().map(Err);
-        self.requests.open.insert(number, OpenRequest { request, reply, waker: None });
+        self.requests.open.insert(number, OpenRequest { request, reply, waker: None, is_dropped: false });
         number
     }
 

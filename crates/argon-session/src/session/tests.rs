@@ -11,7 +11,7 @@ use std::time::Duration;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::{Ask, Control, Credit, Goodbye, Incoming, TaskOutput};
 use argon_proto::limit::ACK_WITHIN;
-use argon_proto::{BlobHash, Flags, Payload, SessionId, Status, Task, TaskId};
+use argon_proto::{BlobHash, Flags, Payload, SessionId, Status, Task, TaskId, Ticket, TicketToken};
 use bytes::Bytes;
 
 use bench::{Bench, addition};
@@ -197,8 +197,9 @@ fn a_detached_task_is_over_when_it_is_accepted() {
     let number = bench.session.add(addition(b"x", OutputMode::Discard, true), &mut bench.out);
     bench.sent();
     let id = bench.session.task_id(number);
-    bench.receive(ToClient::Accepted(vec![id]));
-    assert_eq!(bench.end(number), Poll::Ready(Completion::Accepted));
+    let ticket = Ticket { id, token: TicketToken([7; 16]) };
+    bench.receive(ToClient::Accepted(vec![ticket]));
+    assert_eq!(bench.end(number), Poll::Ready(Completion::Accepted(ticket)));
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered"]);
 }
@@ -207,9 +208,10 @@ fn a_detached_task_is_over_when_it_is_accepted() {
 fn collected_outcomes_are_asked_for_again_and_kept_by_the_manager_when_unwanted() {
     let mut bench = Bench::connected();
     let id = TaskId { session: SessionId([9; 16]), sequence: 5 };
+    let ticket = Ticket { id, token: TicketToken([7; 16]) };
     let (first, second) =
-        (bench.session.collect(id, &mut bench.out), bench.session.collect(id, &mut bench.out));
-    assert_eq!(bench.sent(), [ToManager::Collect(vec![id])]);
+        (bench.session.collect(ticket, &mut bench.out), bench.session.collect(ticket, &mut bench.out));
+    assert_eq!(bench.sent(), [ToManager::Collect(vec![ticket])]);
     bench.connect(10, 100);
     assert_eq!(bench.kinds(), ["Open", "Offered", "Collect"]);
     let mut outcome = bench.outcome(1, Status::Ok);
@@ -220,7 +222,7 @@ fn collected_outcomes_are_asked_for_again_and_kept_by_the_manager_when_unwanted(
     bench.wait(ACK_WITHIN);
     assert_eq!(bench.sent(), [ToManager::Ack(vec![id])]);
 
-    let third = bench.session.collect(id, &mut bench.out);
+    let third = bench.session.collect(ticket, &mut bench.out);
     bench.session.abandon(third, &mut bench.out);
     bench.sent();
     bench.receive(ToClient::Outcome(outcome));

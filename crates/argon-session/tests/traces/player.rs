@@ -12,8 +12,8 @@ use argon_proto::frame::Decoder;
 use argon_proto::handshake::{Refusal, RefusalCode, Welcome};
 use argon_proto::limit::FIRST_MANAGER_WITHIN;
 use argon_proto::{
-    Attempt, AttemptId, BlobHash, Codec, Flags, Machine, Outcome, OutcomeHead, Payload, Runtime, SessionId,
-    Status, Task, TaskHead, TaskId, Time,
+    Attempt, AttemptId, BlobHash, Codec, Flags, Machine, Outcome, OutcomeHead, Payload, Runtime, Secret,
+    SessionId, Status, Task, TaskHead, TaskId, Ticket, TicketToken, Time,
 };
 use argon_session::{Addition, Blob, Completion, Effect, ErrorKind, Input, Out, OutputMode, SessionState};
 use bytes::Bytes;
@@ -46,6 +46,11 @@ pub(crate) struct Player {
     done: Vec<String>,
 }
 
+/// The ticket that the manager of a trace gives for a task.
+fn ticket(id: TaskId) -> Ticket {
+    Ticket { id, token: TicketToken([0xcc; 16]) }
+}
+
 /// The arguments of an input.
 struct Words<'a> {
     plain: Vec<&'a str>,
@@ -56,7 +61,7 @@ struct Words<'a> {
 impl Player {
     pub(crate) fn new() -> Self {
         let mut player = Self {
-            session: SessionState::new(Open::of(SessionId([1; 16])), 1, FIRST_MANAGER_WITHIN),
+            session: SessionState::new(Open::of(Secret::new([1; 32])), 1, FIRST_MANAGER_WITHIN),
             out: Out::default(),
             decoder: Decoder::default(),
             now: Time::default(),
@@ -103,7 +108,7 @@ impl Player {
             "submit" => self.submit(words),
             "collect" => {
                 let id = self.id(words.plain[2]);
-                let number = self.session.collect(id, &mut self.out);
+                let number = self.session.collect(ticket(id), &mut self.out);
                 self.waits.insert(words.name(), (number, false));
             }
             "cancel" => {
@@ -158,7 +163,7 @@ impl Player {
                 return self.receive(Incoming::Control(Control::Refused(Refusal::new(code, "no"))));
             }
             "OUTCOME" => ToClient::Outcome(self.outcome(words)),
-            "ACCEPTED" => ToClient::Accepted(vec![self.id(words.plain[0])]),
+            "ACCEPTED" => ToClient::Accepted(vec![ticket(self.id(words.plain[0]))]),
             "CREDIT" => {
                 ToClient::Credit(Credit { tasks: words.number("tasks", 0), bytes: words.number("bytes", 0) })
             }
@@ -250,7 +255,7 @@ impl Player {
         }
         match self.session.poll_end(number, waker) {
             Poll::Ready(Completion::Outcome(outcome)) => Some(outcome.head.status.name()),
-            Poll::Ready(Completion::Accepted) => Some("accepted"),
+            Poll::Ready(Completion::Accepted(_)) => Some("accepted"),
             Poll::Ready(Completion::Failed(kind, _)) => Some(kind.name()),
             Poll::Pending => None,
         }
@@ -297,7 +302,7 @@ impl Player {
             }
             ToManager::Ack(ids) => each("ACK", ids),
             ToManager::Cancel(ids) => each("CANCEL", ids),
-            ToManager::Collect(ids) => each("COLLECT", ids),
+            ToManager::Collect(tickets) => each("COLLECT", tickets.iter().map(|ticket| ticket.id).collect()),
             ToManager::Blob(blob) => vec![format!("BLOB {}", self.blob(blob.hash))],
             ToManager::Request(request) if request.what == "waiting" => Vec::new(),
             ToManager::Request(request) => {

@@ -22,12 +22,15 @@ const ENDS_WITHIN: u64 = 3_000_000;
 impl World {
     /// A task makes the tasks of its plan, and waits for them.
     pub(crate) fn begin_children(&mut self, worker: usize, runner: RunnerId, attempt: AttemptId) {
-        let Some(worker_id) = self.workers[worker].process.as_ref().map(|process| process.id) else {
+        let process = self.workers[worker].process.as_ref();
+        let Some((worker_id, token)) =
+            process.and_then(|process| Some((process.id, process.pool.token_of(attempt)?)))
+        else {
             return;
         };
         let clock = self.new_clock();
         let client = self.clients.len();
-        let parent = Parent { attempt, worker, worker_id, runner };
+        let parent = Parent { attempt, worker, worker_id, token, runner };
         self.clients.push(Client::inside(parent, clock, &mut self.random));
         for mut plan in self.task_plan(attempt.task).children.clone() {
             let place = self.plan.tasks.len();
@@ -112,10 +115,10 @@ impl World {
     /// What the worker writes to the manager for a message of a client.
     pub(crate) fn relayed(&self, client: usize, message: ToManager) -> ToManager {
         match (message, self.clients[client].parent) {
-            (ToManager::Open(open), Some(Parent { attempt, worker_id, .. })) => {
+            (ToManager::Open(open), Some(Parent { attempt, worker_id, token: of_attempt, .. })) => {
                 let AttemptId { task, attempt } = attempt;
                 let child = Child { token: TaskToken([0; 16]), task, attempt };
-                ToManager::ChildOpen(ChildOpen::new(worker_id, &child, open))
+                ToManager::ChildOpen(ChildOpen::new(worker_id, &child, of_attempt, open))
             }
             (message, _) => message,
         }

@@ -24,10 +24,13 @@ impl World {
             return;
         }
         let received = match packet {
-            Packet::Welcome { tasks, bytes } => {
+            Packet::Welcome { tasks, bytes, incarnation } => {
                 owner.dial.opens(0);
                 owner.written = Decoder::default();
-                let welcome = Welcome { credit_tasks: tasks, credit_bytes: bytes, ..Welcome::default() };
+                // A worker does not tell the client of a task which manager it is.
+                let incarnation = owner.parent.is_none().then_some(incarnation);
+                let welcome =
+                    Welcome { credit_tasks: tasks, credit_bytes: bytes, incarnation, ..Welcome::default() };
                 let address = "manager:8000".to_owned();
                 return self.step_client(client, [Input::Connected { welcome, address }]);
             }
@@ -183,7 +186,7 @@ impl World {
                     .fail(format!("{:?} is detached and its outcome came uncollected", outcome.head.id));
             }
             Completion::Outcome(outcome) => self.oracle.delivered(&outcome),
-            Completion::Accepted => {
+            Completion::Accepted(_) => {
                 let wait = plan.collect.1;
                 self.oracle.fates[number as usize].is_accepted = true;
                 self.queue.push(self.now + wait, Event::ClientCollects { task: place });
@@ -211,7 +214,7 @@ impl World {
                 }
                 self.oracle.delivered(&outcome);
             }
-            Completion::Accepted | Completion::Failed(..) => {
+            Completion::Accepted(_) | Completion::Failed(..) => {
                 self.oracle.fail(format!("client {client} collects {id:?} and gets {end:?}"));
             }
         }
@@ -249,7 +252,7 @@ impl World {
             owner.machine.cancel(*number, &mut owner.out);
         } else if fate.is_accepted && fate.delivered == 0 {
             fate.is_cancelled = true;
-            owner.machine.cancel_detached(vec![id], &mut owner.out);
+            owner.machine.cancel_detached(&[self.capabilities.ticket(id)], &mut owner.out);
         }
         self.settle_client(client);
     }
@@ -260,7 +263,7 @@ impl World {
         let client = self.collector_of(place);
         let owner = &mut self.clients[client];
         if owner.is_alive {
-            let number = owner.machine.collect(id, &mut owner.out);
+            let number = owner.machine.collect(self.capabilities.ticket(id), &mut owner.out);
             owner.collects.insert(number, place);
             self.settle_client(client);
         }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_core::gate::ManagerGate;
-use argon_core::scheduler::{Input, Out, Record, Scheduler};
+use argon_core::scheduler::{Input, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
-use argon_proto::Task;
 use argon_proto::conversation::Blob;
 use argon_proto::limit::{PING_AFTER, SILENCE};
+use argon_proto::{Incarnation, Task};
 
 use crate::event::{Dialler, Event, Packet};
 use crate::manager::{Arrival, ManagerProcess, PeerState};
@@ -24,7 +24,9 @@ impl World {
         }
         let clock = self.new_clock();
         let started = clock.read(self.now);
-        let mut scheduler = Scheduler::new(started, self.plan.shape.limits.clone());
+        let identity =
+            ManagerIdentity { incarnation: self.incarnation(), capabilities: self.capabilities.clone() };
+        let mut scheduler = Scheduler::new(started, self.plan.shape.limits.clone(), identity);
         let records = self.manager.store.load();
         let gate = self.recovered_gate(&records);
         scheduler.recover(started, records);
@@ -52,6 +54,11 @@ impl World {
         self.trace.note(self.now, [1, u64::from(incarnation), 0], || format!("manager {incarnation} starts"));
         self.queue.push(self.now + 1_000_000, Event::ManagerBeat { incarnation });
         self.manager_works_soon();
+    }
+
+    /// The manager's, as its peers know it.
+    fn incarnation(&self) -> Incarnation {
+        Incarnation(u128::from(self.manager.incarnation + 1).to_be_bytes())
     }
 
     /// The gate of a manager that finds these records, with the blobs that its store keeps for them.
@@ -122,10 +129,12 @@ impl World {
                 received_at: now,
                 sent_at: now,
                 holds: BTreeSet::new(),
+                listed: Vec::new(),
             };
             process.peers.insert(link, peer);
         }
-        self.send(connection, false, Packet::Welcome { tasks, bytes });
+        let incarnation = self.incarnation();
+        self.send(connection, false, Packet::Welcome { tasks, bytes, incarnation });
     }
 
     pub(crate) fn manager_receives(&mut self, connection: usize, packet: Packet) {

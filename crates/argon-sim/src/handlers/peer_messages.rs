@@ -3,10 +3,11 @@
 use argon_core::Time;
 use argon_core::gate::GateEffect;
 use argon_core::scheduler::{ConnId, Effect, Input, WorkerProfile};
+use argon_proto::conversation::admin::{Question, Reply};
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Run, ToWorker};
 use argon_proto::handshake::{Refusal, RefusalCode};
-use argon_proto::{AttemptId, Flags, Status, WorkerId};
+use argon_proto::{AttemptId, Flags, Status, Ticket, WorkerId};
 
 use crate::described::attempt_of;
 use crate::event::{Dialler, Packet};
@@ -62,8 +63,14 @@ impl World {
         }
     }
 
-    fn on_register(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, register: &Register) {
-        let (id, held): (WorkerId, &[AttemptId]) = (register.worker, &register.held);
+    fn on_register(
+        &mut self,
+        now: Time,
+        process: &mut ManagerProcess,
+        link: ConnId,
+        id: WorkerId,
+        held: &[AttemptId],
+    ) {
         self.introduce(process, link);
         let Some(peer) = process.peers.get_mut(&link) else {
             return;
@@ -130,7 +137,13 @@ impl World {
             ToManager::Open(open) => {
                 self.introduce(process, link);
                 self.on_return(now, process, link);
-                Input::SessionOpened { link, session: open.session, client: "simulated".to_owned() }
+                Input::SessionOpened {
+                    link,
+                    session: open.session,
+                    secret: open.secret,
+                    previous: open.previous,
+                    client: "simulated".to_owned(),
+                }
             }
             ToManager::ChildOpen(open) => {
                 self.introduce(process, link);
@@ -138,7 +151,10 @@ impl World {
                 Input::ChildSessionOpened {
                     link,
                     session: open.session,
+                    secret: open.secret,
+                    previous: open.previous,
                     client: "simulated".to_owned(),
+                    token: open.token,
                     parent: AttemptId { task: open.task, attempt: open.attempt },
                     worker: open.worker,
                 }
@@ -167,10 +183,21 @@ impl World {
                     let by = String::new();
                     self.step_manager(now, process, Input::TaskWithdrawn { link, task, by });
                 }
-                Input::CancelRequested { link, ids, by: String::new() }
+                Input::OwnTasksCancelled { link, ids }
             }
-            ToManager::Cancel(ids) => Input::CancelRequested { link, ids, by: String::new() },
-            ToManager::Collect(ids) => Input::CollectRequested { link, ids },
+            ToManager::Cancel(ids) => Input::OwnTasksCancelled { link, ids },
+            ToManager::Request(request) => {
+                let Ok(Question::Cancel(cancel)) = Question::of(&request) else {
+                    return;
+                };
+                let tickets = cancel.tasks.iter().filter_map(|ticket| ticket.parse::<Ticket>().ok());
+                let verified = tickets.filter(|ticket| process.scheduler.verifies(ticket));
+                let ids = verified.map(|ticket| ticket.id).collect();
+                self.step_manager(now, process, Input::CancelRequested { link, ids, by: String::new() });
+                let reply = ToClient::Reply(Reply::with(request.request, &()));
+                return self.send_from(process, link, now.0, Packet::ToClient(Box::new(reply)));
+            }
+            ToManager::Collect(tickets) => Input::CollectRequested { link, tickets },
             ToManager::Goodbye(_) => return self.take_leave(now, process, link, false, true),
             _ => return,
         };
@@ -181,10 +208,19 @@ impl World {
     fn worker_sent(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, message: FromWorker) {
         self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
-            FromWorker::Register(mut register) => {
-                self.on_register(now, process, link, &register);
-                let held = std::mem::take(&mut register.held);
-                Input::WorkerJoined { link, profile: WorkerProfile::from(register), held }
+            FromWorker::Held(held) => {
+                if let Some(peer) = process.peers.get_mut(&link) {
+                    peer.listed.extend(held);
+                }
+                return;
+            }
+            FromWorker::Register(register) => {
+                let peer = process.peers.get_mut(&link);
+                let held = peer.map(|peer| std::mem::take(&mut peer.listed)).unwrap_or_default();
+                let attempts: Vec<AttemptId> = held.iter().map(|held| held.attempt).collect();
+                self.on_register(now, process, link, register.worker, &attempts);
+                let (secret, previous) = (register.secret.clone(), register.previous);
+                Input::WorkerJoined { link, profile: WorkerProfile::from(register), secret, previous, held }
             }
             FromWorker::Returned(attempts) => {
                 self.released(process, link, &attempts);
@@ -242,8 +278,8 @@ impl World {
     pub(crate) fn observe(&mut self, process: &mut ManagerProcess, from: usize) {
         for effect in &process.out.effects[from..] {
             match effect {
-                Effect::SendToWorker { link, message: ToWorker::Run(task) } => {
-                    let attempt = AttemptId { task: task.head.id, attempt: task.head.attempt };
+                Effect::SendToWorker { link, message: ToWorker::Run(run) } => {
+                    let attempt = run.task.attempt_id();
                     self.oracle.run_sent(*link, attempt);
                     if let Some(peer) = process.peers.get_mut(link) {
                         peer.holds.insert(attempt);
@@ -338,7 +374,7 @@ impl World {
         now: u64,
         message: &ToWorker,
     ) {
-        let ToWorker::Run(task) = message else {
+        let ToWorker::Run(Run { task, .. }) = message else {
             return;
         };
         if let Some(missing) = task.blob_hashes().find(|hash| process.gate.payload(*hash).is_none()) {

@@ -8,7 +8,7 @@ use argon_core::gate::WorkerGate;
 use argon_core::outcome_batch::{OutcomeBatch, Supply};
 use argon_core::pool::{Effect, Input, Pool, PoolCounts, RunnerId, Settings, Signal};
 use argon_proto::conversation::Goodbye;
-use argon_proto::conversation::worker::{FromWorker, Register};
+use argon_proto::conversation::worker::{FromWorker, Held, Register};
 use argon_proto::limit::{PING_AFTER, SILENCE};
 use argon_proto::{AttemptId, Runtime, Task, Time, WorkerId};
 
@@ -40,8 +40,12 @@ impl World {
             runner_memory: shape.runner_memory_mib << 20,
             waiting_max: shape.waiting_max,
         };
+        let secret = self.random.secret();
         let process = WorkerProcess {
-            id: WorkerId(self.random.id()),
+            id: WorkerId::of(&secret),
+            secret,
+            welcomed: None,
+            previous: None,
             pool: Pool::new(clock.read(self.now), settings),
             gate: WorkerGate::new(shape.cache_bytes),
             batch: OutcomeBatch::default(),
@@ -289,7 +293,12 @@ impl World {
             return;
         }
         match packet {
-            Packet::Welcome { .. } => self.register(worker, id),
+            Packet::Welcome { incarnation, .. } => {
+                if let Some(process) = &mut self.workers[worker].process {
+                    process.welcomed = Some(incarnation);
+                }
+                self.register(worker, id);
+            }
             Packet::ToWorker(message) => self.worker_reads(worker, *message),
             Packet::Ping => {
                 self.on_manager_alive(worker);
@@ -306,17 +315,22 @@ impl World {
         let Some(process) = &self.workers[worker].process else {
             return;
         };
+        let held: Vec<Held> = process.pool.held().into_iter().chain(process.gate.parked()).collect();
         let register = Register {
-            held: process.pool.held().into_iter().chain(process.gate.parked()).collect(),
             host: format!("host-{worker}"),
             name: format!("worker-{worker}"),
             pid: self.workers[worker].incarnation,
+            previous: process.previous,
             release: "simulated".to_owned(),
             runtimes: [("perl".to_owned(), "5.36.0".to_owned())].into(),
             slots,
+            secret: process.secret.clone(),
             worker: process.id,
         };
         // It is not let in before that is answered.
+        if !held.is_empty() {
+            self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Held(held))));
+        }
         self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Register(register))));
     }
 
@@ -345,8 +359,10 @@ impl World {
 
     /// Attempts that are in a worker's hands, for the end of a run.
     pub(crate) fn held_by(&self, worker: usize) -> Vec<AttemptId> {
-        let held =
-            |process: &WorkerProcess| process.pool.held().into_iter().chain(process.gate.parked()).collect();
+        let held = |process: &WorkerProcess| {
+            let held = process.pool.held().into_iter().chain(process.gate.parked());
+            held.map(|held| held.attempt).collect()
+        };
         self.workers[worker].process.as_ref().map(held).unwrap_or_default()
     }
 }

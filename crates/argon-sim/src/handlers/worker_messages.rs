@@ -29,6 +29,7 @@ impl World {
         if let ToWorker::Registered(_) = message {
             place.dial.opens(process.clock.read(self.now).0);
             process.is_linked = true;
+            process.previous = process.welcomed;
             self.step_worker(worker, Input::ManagerFound);
             return self.ask_for_blobs(worker);
         }
@@ -37,14 +38,14 @@ impl World {
             return;
         };
         let input = match message {
-            ToWorker::Run(task) if process.is_draining => Input::TaskReceived(task),
-            ToWorker::Run(task) => match process.gate.on_run(task, |_| true) {
-                Some(task) => Input::TaskReceived(task),
+            ToWorker::Run(run) if process.is_draining => Input::TaskReceived(run),
+            ToWorker::Run(run) => match process.gate.on_run(run, |_| true) {
+                Some(run) => Input::TaskReceived(run),
                 None => return self.ask_for_blobs(worker),
             },
             ToWorker::Blob(blob) => {
                 let complete = process.gate.on_blob(blob.hash, blob.payload, process.pool.tasks(), |_| true);
-                complete.into_iter().for_each(|task| self.step_worker(worker, Input::TaskReceived(task)));
+                complete.into_iter().for_each(|run| self.step_worker(worker, Input::TaskReceived(run)));
                 return;
             }
             ToWorker::Stop(attempts) => {

@@ -2,7 +2,7 @@ package Chaos::Client;
 
 # Owns one client of the show: it sends its share of the tasks and writes each outcome to its file. It may be killed at any
 # moment: started again, it reads what it had written, sends the attached tasks that are missing once more, and collects
-# the detached ones whose ids it wrote down.
+# the detached ones whose tickets it wrote down.
 
 use strict;
 use warnings;
@@ -32,15 +32,15 @@ sub run {
     my $self   = bless { client => $client, folder => $folder, seconds => $seconds }, __PACKAGE__;
 
     my %has = map { $_->[0] => 1 } _lines("$folder/$name.outcomes");
-    my %id  = map { @{$_} } _lines("$folder/$name.ids");
-    $self->{$_} = _appending("$folder/$name.$_") for qw(outcomes ids again);
+    my %ticket = map { @{$_} } _lines("$folder/$name.tickets");
+    $self->{$_} = _appending("$folder/$name.$_") for qw(outcomes tickets again);
 
     my $ahead = $kind eq 'detached' ? DETACHED_AHEAD : ATTACHED_AHEAD;
     my @under_way;
     for (my $number = $first; $number <= $last; $number += $step) {
         next if $has{$number};
         push @under_way, $number;
-        $kind eq 'detached' ? $self->detached($number, $id{$number}) : $self->attached($number);
+        $kind eq 'detached' ? $self->detached($number, $ticket{$number}) : $self->attached($number);
         $self->finish(shift @under_way) while @under_way >= $ahead;
     }
     $self->finish($_) for @under_way;
@@ -55,12 +55,12 @@ sub attached {
 }
 
 sub detached {
-    my ($self, $number, $id) = @_;
-    if (!defined $id) {
-        $id = $self->{client}->submit($TASK, $self->arguments($number));
-        _append($self->{ids}, "$number $id");
+    my ($self, $number, $ticket) = @_;
+    if (!defined $ticket) {
+        $ticket = $self->{client}->submit($TASK, $self->arguments($number));
+        _append($self->{tickets}, "$number $ticket");
     }
-    return $self->watch($number, $self->{client}->collect_later($id), sub { return $self->detached($number) });
+    return $self->watch($number, $self->{client}->collect_later($ticket), sub { return $self->detached($number) });
 }
 
 # An outcome is written down when it comes, whatever this client is waiting for. One that says lost, because three workers died in

@@ -11,7 +11,7 @@ use Argon::Error    ();
 
 use parent -norequire, 'Argon::Client';
 
-# The ids are those of submit, but the tasks belong to this client, as they did.
+# The ids are those of tasks that belong to this client, as they did.
 sub queue {
     my ($self, @call) = @_;
     my $deferred = $self->SUPER::defer(@call);
@@ -20,13 +20,13 @@ sub queue {
     return $id;
 }
 
-# The value in scalar context, or dies. Each id once; an id of submit may come from any process.
+# The value in scalar context, or dies. Each id once; a ticket of submit may come from any process.
 sub collect {
     my ($self, $id) = @_;
     my $deferred = defined $id ? delete $self->{queued}{$id} : undef;
     return scalar $deferred->get if $deferred;
     die Argon::Error->new(kind => 'option', message => "Argon::Client: this client has no task '$id' that was not collected yet")
-        if defined $id && $self->is_own($id);
+        if defined $id && $id !~ /-/ && $self->is_own($id);
     return scalar $self->SUPER::collect($id);
 }
 

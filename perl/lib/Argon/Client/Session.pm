@@ -16,6 +16,7 @@ use Argon::Client::Session::EventLoops    ();
 use Argon::Client::Session::Inbox     ();
 use Argon::Client::Session::Lending   ();
 use Argon::Client::Session::Lifetime  ();
+use Argon::Client::Session::Opening   ();
 use Argon::Client::Session::WaitingReasons   ();
 use Argon::Client::Session::Reconnect ();
 use Argon::Client::Session::Sending   ();
@@ -26,6 +27,7 @@ use Argon::Client::Wait::Lends ();
 use Argon::Client::Wait::Long ();
 use Argon::Error    ();
 use Argon::Protocol qw(:all);
+use Argon::Protocol::Ticket ();
 
 use parent -norequire, 'Argon::Client::Session::EventLoops', 'Argon::Client::Session::Lending', 'Argon::Client::Session::Lifetime';
 
@@ -49,7 +51,8 @@ sub new {
 
 sub _begin {
     my ($self) = @_;
-    @{$self}{qw(process identity sequence)} = ($$, $self->_identity, 0);
+    @{$self}{qw(process sequence incarnation)} = ($$, 0, undef);
+    @{$self}{qw(secret identity)} = $self->_identity;
     @{$self}{qw(journal requests backlog held_back finished left unwanted ack)} = ({}, {}, [], [], [], {}, {}, q{});
     $self->{reasons} = Argon::Client::Session::WaitingReasons->new($self->{on_waiting});
     @{$self}{qw(link first in_flight credit_tasks credit_bytes sent_tasks sent_bytes)} = (undef, undef, 0, 0, 0, 0, 0);
@@ -57,11 +60,12 @@ sub _begin {
     return;
 }
 
-# The id of the session: random, in the family of the task if it is in one.
+# A new secret, and the id of the session that follows from it: in the family of the task if it is in one.
 sub _identity {
     my ($self) = @_;
-    my $family = $self->{task} && $self->{task}->refresh ? $self->{task}->family : q{};
-    return $family . Argon::Client::Net::Dial::random(16 - length $family);
+    my $secret = Argon::Client::Net::Dial::random(SECRET_BYTES);
+    my $family = $self->{task} && $self->{task}->refresh ? $self->{task}->family : undef;
+    return ($secret, Argon::Protocol::Ticket::session_of($secret, $family));
 }
 
 sub next_id { return $_[0]{identity} . pack 'Q>', ++$_[0]{sequence} }
@@ -236,15 +240,15 @@ sub fail {
     return $self->settle($record);
 }
 
-# The manager has stored the detached task: the client forgets it.
+# The manager has stored the detached task, and gives the token of its ticket: the client forgets it.
 sub accepted {
-    my ($self, $id) = @_;
+    my ($self, $id, $token) = @_;
     my $task = $self->{journal}{$id};
     # Said twice: meanwhile its outcome may be what is waited for.
     return if !$task || $task->[TASK_COLLECTS];
     delete $self->{journal}{$id};
     $self->{in_flight}-- if ($task->[TASK_SENT_ON] || 0) == $self->{connections};
-    $task->[TASK_STATUS] = STATUS_OK;
+    @{$task}[TASK_STATUS, TASK_TOKEN] = (STATUS_OK, $token);
     return $self->settle($task);
 }
 
@@ -275,15 +279,16 @@ sub cancel {
     return;
 }
 
-# Requests the outcome of the detached task in the record's TASK_ID.
+# Requests the outcome of the detached task of the ticket in the record's TASK_ID and TASK_TOKEN.
 sub collect { return Argon::Client::Session::Collect::begin(@_) }
 
 # Sends a REQUEST; the record gets the reply.
 sub ask {
-    my ($self, $what, $record) = @_;
+    my ($self, $what, $record, %fields) = @_;
     my $number = ++$self->{request};
     $self->{requests}{$number} = $record;
-    $record->[TASK_FRAME] = Argon::Protocol::frame(REQUEST, qq({"request":$number,"what":"$what"}));
+    my $json = JSON::PP->new->utf8->canonical->encode({ %fields, request => $number, what => $what });
+    $record->[TASK_FRAME] = Argon::Protocol::frame(REQUEST, $json);
     $self->{link}{out} .= $record->[TASK_FRAME] if $self->{link};
     $self->tell_loops;
     return;
@@ -295,25 +300,7 @@ sub _connect {
     my ($self, $without_waiting) = @_;
     $self->release_loops;
     my ($link, $granted) = $self->{reconnect}->try($without_waiting) or return;
-    my $json = JSON::PP->new->utf8->canonical;
-    require Argon;
-    require Sys::Hostname;
-    $self->{connections}++;
-    $self->settle($self->{first}) if $self->{first} && !$self->{first}[TASK_DONE];
-    @{$self}{qw(sent_tasks sent_bytes in_flight)} = (0, 0, 0);
-    @{$self}{qw(credit_tasks credit_bytes)} = map { $_ || 0 } @{$granted}{qw(credit_tasks credit_bytes)};
-    $link->send_frame(OPEN, $json->encode({
-        session => unpack('H*', $self->{identity}), client => "perl/$Argon::VERSION", host => Sys::Hostname::hostname(), pid => $$,
-    }));
-    my @unfinished = map { $self->{journal}{$_} } sort keys %{ $self->{journal} };
-    $_->[TASK_OUTPUT_BYTES] = undef for @unfinished;    # counted anew on each connection
-    my @again  = grep { $_->[TASK_SENT_ON] && !$_->[TASK_HELD_BACK] && !$_->[TASK_COLLECTS] } @unfinished;
-    my @unsent = grep { !$_->[TASK_SENT_ON] && !$_->[TASK_HELD_BACK] && !$_->[TASK_COLLECTS] } @unfinished;
-    $self->{backlog} = [@again, 'OFFERED', @unsent];
-    $link->send_frame(COLLECT, $_->[TASK_ID]) for grep { $_->[TASK_COLLECTS] } @unfinished;
-    $link->{out} .= $_->[TASK_FRAME] for values %{ $self->{requests} };
-    $self->{heard} = Time::HiRes::time();
-    return $self->{link} = $link;
+    return Argon::Client::Session::Opening::opened($self, $link, $granted);
 }
 
 sub _lose {

@@ -13,6 +13,7 @@ from typing import Any
 from .._code import exceptions, payloads
 from .._session.task import Task
 from .._wire import protocol as wire
+from .._wire.ticket import Ticket
 from ..errors import BY_STATUS, Error, Lost, RemoteTraceback, TaskError
 from . import lines
 
@@ -45,6 +46,13 @@ def value(task: Task) -> Any:
         # Last, so that neither an interrupt nor another thread finds neither of the two.
         task._payload = None
     return task._value
+
+
+def ticket(task: Task) -> str:
+    """The ticket of a detached task that the manager has accepted."""
+    if not isinstance(task._value, Ticket):
+        raise Lost("the manager ended the task before it accepted it", task._id.hex())
+    return str(task._value)
 
 
 def error(task: Task) -> BaseException | None:

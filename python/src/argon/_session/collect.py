@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from .._wire import protocol as wire
 from ..errors import Closed
 
 if TYPE_CHECKING:
@@ -14,25 +13,26 @@ if TYPE_CHECKING:
 
 
 def collect(session: Session, task: Task) -> None:
-    """Asks for the outcome of a detached task."""
+    """Asks for the outcome of a detached task, with the frame that the task has."""
     task._collects = True
     with session.changing() as connection:
         session.unwanted.discard(task._id)
         known = session.journal.setdefault(task._id, task)
         if known is not task:
-            # It is asked for already: what comes is for both.
+            # It is asked for already: what comes is for both, if both have the right to it.
+            is_same = known._frame == task._frame
             session.followers.add(task)
-            session.add_callback(known, lambda _: _follow(session, known, task))
+            session.add_callback(known, lambda _: _follow(session, known, task, is_same))
             return
         if connection is not None:
-            connection.send(wire.frame(wire.COLLECT, task._id))
+            connection.send(task._frame)
             session.flush(connection)
         session.leader.stir()
 
 
-def _follow(session: Session, known: Task, task: Task) -> None:
-    """Ends a task as another of the same id has ended, unless only that other was cancelled."""
-    if known._cancelled and not task._cancelled:
+def _follow(session: Session, known: Task, task: Task, is_same: bool) -> None:
+    """Ends a task as another of the same ticket has ended, unless only that other was cancelled."""
+    if (known._cancelled or not is_same) and not task._cancelled:
         with contextlib.suppress(Closed):
             session.collect(task)
             return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._wire import memory
 from .._wire import protocol as wire
+from .._wire.ticket import Ticket
 from . import output, sending
 from .task import Task
 
@@ -94,8 +95,10 @@ def _handle(session: Session, connection: Connection, kind: int, body: bytes) ->
     elif kind == wire.CREDIT:
         session.credit_tasks, session.credit_bytes = wire.CREDIT_BODY.unpack(body)
     elif kind == wire.ACCEPTED:
-        for task_id in _split(body, wire.ID_BYTES):
-            _on_accepted(session, task_id)
+        if len(body) % (wire.ID_BYTES + wire.TOKEN_BYTES):
+            raise ValueError("it has no tokens of tickets")
+        for ticket in _split(body, wire.ID_BYTES + wire.TOKEN_BYTES):
+            _on_accepted(session, Ticket(ticket[: wire.ID_BYTES], ticket[wire.ID_BYTES :]))
     elif kind == wire.NEED_BLOB:
         for blob in _split(body, 32):
             sending.send_blob_again(session, connection, blob)
@@ -182,21 +185,23 @@ def _settle(session: Session, head: wire.OutcomeHead, report: bytes, payload: by
     task._run_us = head.run_us
     task._report = report or None
     task._payload = payload
-    if head.status != wire.REJECTED:
+    # Of a task that it did not take, or does not know under this ticket, the manager holds nothing for this session.
+    is_unknown = task._collects and head.status == wire.LOST and not head.attempt
+    if head.status != wire.REJECTED and not is_unknown:
         session.acks.append(head.id)
     session.settle(task)
 
 
-def _on_accepted(session: Session, task_id: bytes) -> None:
-    """The manager has the detached task on its store: it is no longer ours."""
-    task = session.journal.get(task_id)
+def _on_accepted(session: Session, ticket: Ticket) -> None:
+    """The manager has the detached task on its store: it is no longer ours. The task's value is its ticket."""
+    task = session.journal.get(ticket.id)
     if task is None or task._collects:
         # Said twice: meanwhile its outcome may be what is waited for.
         return
-    del session.journal[task_id]
+    del session.journal[ticket.id]
     if task._sent_on == session.connections:
         session.in_flight -= 1
-    task._status = wire.OK
+    task._status, task._value = wire.OK, ticket
     session.settle(task)
 
 

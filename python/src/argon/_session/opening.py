@@ -25,10 +25,15 @@ def opened(session: Session, connection: Connection, granted: dict[str, Any]) ->
     session.credit_bytes = int(granted.get("credit_bytes", 0))
     hello = {
         "session": session.identity.hex(),
+        "secret": session.secret.hex(),
         "client": f"python/{VERSION}",
         "host": gethostname(),
         "pid": os.getpid(),
     }
+    if session.incarnation is not None:
+        hello["previous"] = session.incarnation
+    # Inside a task the worker answers, and names no incarnation.
+    session.incarnation = granted.get("incarnation")
     connection.send(wire.json_frame(wire.OPEN, hello))
     session.lending.opened(connection)
     session.acks.clear()
@@ -39,7 +44,7 @@ def opened(session: Session, connection: Connection, granted: dict[str, Any]) ->
     again = [task for task in tasks if task._sent_on and not task._held_back]
     session.backlog = deque([*again, None, *(task for task in tasks if not task._sent_on and not task._held_back)])
     for task in collected:
-        connection.send(wire.frame(wire.COLLECT, task._id))
+        connection.send(task._frame)
     for request in session.requests.values():
         connection.send(request._frame)
     session.heard = monotonic()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from .._code import modules
 from .._outcome import handover
 from .._wire import protocol as wire
+from .._wire.ticket import session_of
 from ..errors import Cancelled, Closed, Error, Unreachable
 from . import cancel as _cancel
 from . import collect, endings, opening, output, sending
@@ -60,7 +61,10 @@ class Session:
     def begin(self) -> None:
         self.process = os.getpid()
         place = self.reconnect.place
-        self.identity = os.urandom(16) if place is None else place.family + os.urandom(16 - wire.FAMILY_BYTES)
+        self.secret = os.urandom(wire.SECRET_BYTES)
+        self.identity = session_of(self.secret, b"" if place is None else place.family)
+        # The manager's process that this session was last connected to.
+        self.incarnation: str | None = None
         self.numbers = itertools.count(1)
         self.lock = threading.RLock()
         self._owns_lock: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
@@ -195,13 +199,13 @@ class Session:
             self.leader.stir()
 
     def collect(self, task: Task) -> None:
-        """Asks for the outcome of a detached task."""
+        """Asks for the outcome of a detached task; its `_frame` is the question, with the ticket."""
         collect.collect(self, task)
 
-    def request(self, what: str, callback: Callable[[Any], None] | None = None) -> Task:
+    def request(self, what: str, callback: Callable[[Any], None] | None = None, **fields: Any) -> Task:
         """Asks the manager something; the task's value is the reply. Calls back on the session's own thread."""
         number = next(self.numbers)
-        frame = wire.json_frame(wire.REQUEST, {"request": number, "what": what})
+        frame = wire.json_frame(wire.REQUEST, {"request": number, "what": what, **fields})
         task = Task(None, self, b"", frame, 0, Options())
         with self.changing() as connection:
             if callback is not None:

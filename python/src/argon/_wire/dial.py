@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import os
+import re
 import socket
 from json import loads as json_loads
 from socket import getaddrinfo
@@ -21,6 +22,9 @@ from .connection import Connection
 
 CONNECT_S = 5.0
 HANDSHAKE_S = 5.0
+
+_SAME_RELEASE = "install the same release of Argon on both sides"
+_INCARNATION = re.compile("[0-9a-f]{32}")
 
 
 class DialFailure(Exception):
@@ -99,10 +103,11 @@ class _Handshake:
         self._say(wire.MAGIC + wire.frame(wire.HELLO, hello))
         challenge = self._hear(wire.CHALLENGE)
         version = self._read_json(challenge).get("version")
-        if version != wire.VERSION:
+        if not isinstance(version, int) or version != wire.VERSION:
+            found = version if isinstance(version, int) and abs(version) < 1 << 32 else "an unknown one"
             raise DialFailure(
-                f"The manager at {self.where} speaks version {version} of the protocol, this client version "
-                f"{wire.VERSION}: use releases that are neighbours.",
+                f"The manager at {self.where} speaks version {found} of the protocol, this client version "
+                f"{wire.VERSION}: {_SAME_RELEASE}.",
                 for_good=True,
             )
         said = wire.transcript(hello, challenge)
@@ -114,7 +119,7 @@ class _Handshake:
                 "it may be another's manager.",
                 for_good=True,
             )
-        granted = self._read_json(welcome[32:])
+        granted = self._granted(welcome[32:])
         self.sock.setblocking(False)
         return self.connection, granted
 
@@ -162,6 +167,14 @@ class _Handshake:
             self._no_manager()
         return message
 
+    def _granted(self, body: bytes) -> dict[str, Any]:
+        granted = self._read_json(body)
+        credit = [granted.get(f"credit_{name}") for name in ("tasks", "bytes")]
+        is_whole = all(type(one) is int and 0 <= one < 1 << 64 for one in credit)
+        if not is_whole or not _INCARNATION.fullmatch(str(granted.get("incarnation"))):
+            raise DialFailure(f"The manager at {self.where} sent a WELCOME that cannot be read.")
+        return granted
+
     def _refused(self, body: bytes) -> NoReturn:
         refused = self._read_json(body)
         code, message = (
@@ -174,10 +187,13 @@ class _Handshake:
                 "`argon key` on its machine shows the right one.",
                 for_good=True,
             )
-        raise DialFailure(
-            f"The manager at {self.where} refused this client ({code}): {message}.",
-            for_good=code == "version",
-        )
+        if code == "version":
+            raise DialFailure(
+                f"The manager at {self.where} speaks another version of the protocol than this client, version "
+                f"{wire.VERSION} ({message}): {_SAME_RELEASE}.",
+                for_good=True,
+            )
+        raise DialFailure(f"The manager at {self.where} refused this client ({code}): {message}.")
 
     def _no_manager(self) -> NoReturn:
         raise DialFailure(f"What answers at {self.where} is not an Argon manager.", for_good=True)

@@ -13,7 +13,7 @@ import struct
 from json import dumps as json_dumps
 from typing import Any, NamedTuple
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"ARGN"
 
 HELLO, CHALLENGE, PROOF, WELCOME, REFUSED = 0x01, 0x02, 0x03, 0x04, 0x05
@@ -44,6 +44,9 @@ META_BYTES_MAX = 65_536
 LABEL_BYTES_MAX = 200
 BLOBS_MAX = 16
 ID_BYTES = 24
+TOKEN_BYTES = 16
+SESSION_BYTES = 16
+SECRET_BYTES = 32
 FAMILY_BYTES = 8
 
 # A frame's length and kind.

@@ -1,6 +1,6 @@
 //! Which tasks pass the worker's gate, what goes back, and which blobs are asked for.
 
-use argon_proto::{Attempt, Runtime, SessionId, TaskHead, TaskId};
+use argon_proto::{Attempt, AttemptToken, Runtime, SessionId, TaskHead, TaskId};
 use bytes::Bytes;
 
 use super::*;
@@ -16,6 +16,10 @@ fn task(sequence: u64, hashes: &[BlobHash]) -> Task {
     Task::new(head, hashes.iter().copied(), Bytes::new(), Payload::default())
 }
 
+fn run(task: Task) -> Run {
+    Run { token: AttemptToken(task.head.id.sequence), task }
+}
+
 fn attempt(sequence: u64) -> AttemptId {
     task(sequence, &[]).attempt_id()
 }
@@ -24,11 +28,11 @@ fn attempt(sequence: u64) -> AttemptId {
 fn arrives(gate: &mut WorkerGate, blob: &(BlobHash, Payload)) -> Vec<u64> {
     let complete = gate.on_blob(blob.0, blob.1.clone(), std::iter::empty(), |_| true);
     gate.assert_invariants();
-    complete.iter().map(|task| task.head.id.sequence).collect()
+    complete.iter().map(|run| run.task.head.id.sequence).collect()
 }
 
 fn parks(gate: &mut WorkerGate, task: Task) {
-    assert_eq!(gate.on_run(task, |_| true), None);
+    assert_eq!(gate.on_run(run(task), |_| true), None);
     gate.assert_invariants();
 }
 
@@ -76,13 +80,13 @@ fn what_runners_want_is_asked_for_although_no_task_waits() {
 fn a_task_that_waits_for_something_else_goes_when_that_is_there() {
     let mut gate = WorkerGate::default();
     let one = blob(1, 10);
-    assert_eq!(gate.on_run(task(1, &[one.0]), |_| false), None);
-    assert_eq!(gate.on_run(task(2, &[]), |_| false), None);
+    assert_eq!(gate.on_run(run(task(1, &[one.0])), |_| false), None);
+    assert_eq!(gate.on_run(run(task(2, &[])), |_| false), None);
     let complete = gate.on_blob(one.0, one.1, std::iter::empty(), |_| false);
     assert_eq!(complete, []);
     let startable = gate.take_startable(|task| task.head.id.sequence == 1);
-    assert_eq!(startable, [task(1, &[one.0])]);
-    assert_eq!(gate.take_startable(|_| true), [task(2, &[])]);
+    assert_eq!(startable, [run(task(1, &[one.0]))]);
+    assert_eq!(gate.take_startable(|_| true), [run(task(2, &[]))]);
 }
 
 #[test]
@@ -115,7 +119,7 @@ fn a_blob_that_is_a_file_is_here_until_the_file_is_lost() {
     arrives(&mut gate, &one);
     gate.on_moved_to_file(one.0);
     assert_eq!((gate.find(one.0), gate.bytes), (None, 0));
-    assert_eq!(gate.on_run(task(1, &[one.0]), |_| true), Some(task(1, &[one.0])));
+    assert_eq!(gate.on_run(run(task(1, &[one.0])), |_| true), Some(run(task(1, &[one.0]))));
     parks(&mut gate, task(2, &[one.0, two.0]));
     gate.on_files_lost(&[one.0]);
     gate.assert_invariants();

@@ -3,13 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use argon_core::scheduler::{ConnId, Limits};
+use argon_core::scheduler::{ConnId, Limits, ManagerIdentity};
 use argon_net::accept::{self, Admitted};
 use argon_net::{Connection, ConnectionEnd, Silence, connection, random};
 use argon_proto::handshake::Welcome;
-use argon_proto::id::to_hex;
 use argon_proto::key::{Key, Role};
-use argon_proto::{Message, limit};
+use argon_proto::{Capabilities, Incarnation, Message, limit};
 use tokio::net::TcpListener;
 
 use super::inbox::{Inbox, PeerEvent};
@@ -56,14 +55,16 @@ pub async fn serve(
     links: LinkNumbers,
     stop: StopSignal,
 ) -> Result<(), Failure> {
+    let incarnation = Incarnation(random::bytes()?);
     let welcome = Welcome {
-        incarnation: to_hex(&random::bytes::<16>()?),
+        incarnation: Some(incarnation),
         release: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: Vec::new(),
         credit_tasks: config.limits.window_tasks,
         credit_bytes: config.limits.window_bytes,
     };
-    let driver = ManagerLoop::new(config.limits, config.store, inbox.clone())?;
+    let identity = ManagerIdentity { incarnation, capabilities: Capabilities::new(&config.key) };
+    let driver = ManagerLoop::new(config.limits, identity, config.store, inbox.clone())?;
     let admit = move |admitted: Admitted| {
         tokio::task::spawn_local(attend(admitted, links.next(), inbox.clone()));
     };

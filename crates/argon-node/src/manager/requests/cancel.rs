@@ -2,9 +2,10 @@
 
 use argon_core::Time;
 use argon_core::scheduler::{Cancelled, ConnId, Input, NamedTasks};
+use argon_proto::capability::ParseTicketError;
 use argon_proto::conversation::admin::{AllCancelled, Cancel, CancelledTask, Reply, TasksCancelled};
 use argon_proto::key::Role;
-use argon_proto::{Status, TaskId};
+use argon_proto::{Status, TaskId, Ticket};
 
 use crate::manager::event_loop::ManagerLoop;
 
@@ -14,8 +15,8 @@ pub(crate) const TASKS_PER_REQUEST: usize = 1000;
 const BY_LETTERS: usize = 100;
 
 impl ManagerLoop {
-    /// Cancels the named tasks. A client's key must name each in full, because only its submitter and admins know the id.
-    /// An admin may shorten ids, or cancel everything.
+    /// Cancels the named tasks. A client needs the ticket of each, unless it is of its own session. An admin names tasks
+    /// by their ids or the beginnings of ids, and may cancel everything.
     pub(in crate::manager) fn cancel(
         &mut self,
         now: Time,
@@ -60,12 +61,12 @@ impl ManagerLoop {
             message,
             ..CancelledTask::default()
         };
-        let id = match name.parse::<TaskId>() {
-            Ok(id) => id,
-            Err(error) if role != Role::Admin => {
-                let message = format!("{error}; a client's key must name a task in full");
-                return answer(name, "refused", message);
-            }
+        let id = match name.parse::<Ticket>() {
+            Ok(ticket) if role == Role::Admin || self.scheduler.verifies(&ticket) => ticket.id,
+            Ok(ticket) => return answer(&ticket.id.to_string(), "unknown", UNKNOWN.to_owned()),
+            Err(ParseTicketError::IdOnly(id)) if role == Role::Admin || self.scheduler.is_own(link, id) => id,
+            Err(ParseTicketError::IdOnly(_)) => return answer(name, "refused", NEEDS_TICKET.to_owned()),
+            Err(error) if role != Role::Admin => return answer(name, "refused", error.to_string()),
             Err(_) => match self.scheduler.tasks_named(name) {
                 NamedTasks::One(id) => id,
                 NamedTasks::Several(count) => {
@@ -107,14 +108,23 @@ impl ManagerLoop {
 
     /// The message CANCEL, which has no answer.
     pub(in crate::manager) fn on_cancel(&mut self, now: Time, link: ConnId, role: Role, ids: Vec<TaskId>) {
+        let by = self.described(link, role, "");
         for id in &ids {
-            if let Some(owner) = self.gate.owner_of(*id) {
-                let by = if owner == link { String::new() } else { self.described(link, role, "") };
-                self.withdraw_parked(now, *id, &by);
+            match self.gate.owner_of(*id) {
+                Some(owner) if owner == link => {
+                    self.withdraw_parked(now, *id, "");
+                }
+                Some(_) if role == Role::Admin => {
+                    self.withdraw_parked(now, *id, &by);
+                }
+                Some(_) | None => {}
             }
         }
-        let by = self.described(link, role, "");
-        self.step(now, Input::CancelRequested { link, ids, by });
+        let input = match role {
+            Role::Admin => Input::CancelRequested { link, ids, by },
+            Role::Client | Role::Worker | Role::Observer => Input::OwnTasksCancelled { link, ids },
+        };
+        self.step(now, input);
     }
 
     /// Takes a task away that waits for its blobs, if there is one of this id.
@@ -138,4 +148,6 @@ impl ManagerLoop {
     }
 }
 
+const NEEDS_TICKET: &str = "that is the id of a task, not its ticket; without the ticket only the client that submitted \
+                            it, or an admin, may cancel a task";
 const UNKNOWN: &str = "unknown here: it was never submitted, its outcome was taken, or it expired";

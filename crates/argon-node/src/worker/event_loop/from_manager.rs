@@ -5,14 +5,14 @@ use std::time::Duration;
 use argon_core::gate::Retracted;
 use argon_core::pool::{Input, RunnerId, Version};
 use argon_proto::conversation::runner::ToRunner;
-use argon_proto::conversation::worker::{Drain, FromWorker, Register, ToWorker};
+use argon_proto::conversation::worker::{Drain, FromWorker, Run, ToWorker};
 use argon_proto::conversation::{Answer, Ask, Blob, OutputCredit};
 use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
 use bytes::Bytes;
 
 use super::WorkerLoop;
 use crate::worker::runtime::Runtimes;
-use crate::worker::uplink::{LinkEvent, register};
+use crate::worker::uplink::{Introduction, LinkEvent, register};
 
 impl WorkerLoop {
     pub(super) fn on_link(&mut self, event: LinkEvent) {
@@ -26,9 +26,10 @@ impl WorkerLoop {
         }
     }
 
-    fn introduction(&self) -> Register {
-        let held = self.pool.held().into_iter().chain(self.cache.blobs.parked());
-        register::introduction(&self.config, &self.processes.runtimes.described(), held)
+    fn introduction(&self) -> Introduction {
+        let held = self.pool.held().into_iter().chain(self.cache.blobs.parked()).collect();
+        let register = register::register(&self.config, &self.processes.runtimes.described());
+        Introduction { held, register }
     }
 
     fn on_registered(&mut self) {
@@ -54,7 +55,7 @@ impl WorkerLoop {
     fn on_message(&mut self, message: ToWorker) {
         match message {
             ToWorker::Registered(_) => self.on_registered(),
-            ToWorker::Run(task) => self.on_run(task),
+            ToWorker::Run(run) => self.on_run(run),
             ToWorker::Blob(Blob { hash, payload }) => self.on_blob(hash, payload),
             ToWorker::Stop(attempts) => {
                 self.cache.blobs.on_stop(&attempts);
@@ -77,14 +78,14 @@ impl WorkerLoop {
         }
     }
 
-    fn on_run(&mut self, task: Task) {
+    fn on_run(&mut self, run: Run) {
         // A draining pool returns the task, with or without its blobs.
         if self.stop.is_draining() {
-            return self.tell_pool(Input::TaskReceived(task));
+            return self.tell_pool(Input::TaskReceived(run));
         }
         let runtimes = &mut self.processes.runtimes;
-        match self.cache.blobs.on_run(task, |task| !must_wait(runtimes, task)) {
-            Some(task) => self.tell_pool(Input::TaskReceived(task)),
+        match self.cache.blobs.on_run(run, |task| !must_wait(runtimes, task)) {
+            Some(run) => self.tell_pool(Input::TaskReceived(run)),
             None => self.cache.want_blobs(),
         }
     }
@@ -94,7 +95,7 @@ impl WorkerLoop {
         let may_start = |task: &Task| !must_wait(runtimes, task);
         self.runners.on_blob(hash, &payload);
         let complete = self.cache.blobs.on_blob(hash, payload, self.pool.tasks(), may_start);
-        complete.into_iter().for_each(|task| self.tell_pool(Input::TaskReceived(task)));
+        complete.into_iter().for_each(|run| self.tell_pool(Input::TaskReceived(run)));
     }
 
     fn on_retract(&mut self, count: u32) {
@@ -121,10 +122,11 @@ impl WorkerLoop {
     /// Interpreters have reported their versions: tasks that waited for that go on.
     pub(super) fn on_pythons_found(&mut self) {
         self.tell_pool(Input::PythonsFound(self.processes.runtimes.pythons.versions()));
-        self.send(FromWorker::Register(self.introduction()));
+        let register = register::register(&self.config, &self.processes.runtimes.described());
+        self.send(FromWorker::Register(register));
         let runtimes = &mut self.processes.runtimes;
-        for task in self.cache.blobs.take_startable(|task| !must_wait(runtimes, task)) {
-            self.tell_pool(Input::TaskReceived(task));
+        for run in self.cache.blobs.take_startable(|task| !must_wait(runtimes, task)) {
+            self.tell_pool(Input::TaskReceived(run));
         }
     }
 

@@ -57,6 +57,7 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon.pm",
     "Argon/Client.pm",
     "Argon/Client/Code.pm",
+    "Argon/Client/Detached.pm",
     "Argon/Client/Duration.pm",
     "Argon/Client/Foreign.pm",
     "Argon/Client/InTask.pm",
@@ -83,6 +84,7 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon/Client/Session/Lifetime.pm",
     "Argon/Client/Session/LogRecords.pm",
     "Argon/Client/Session/ModuleAnswers.pm",
+    "Argon/Client/Session/Opening.pm",
     "Argon/Client/Session/Output.pm",
     "Argon/Client/Session/Reconnect.pm",
     "Argon/Client/Session/Sending.pm",
@@ -122,6 +124,7 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon/Deferred.pm",
     "Argon/Error.pm",
     "Argon/Protocol/Handshake.pm",
+    "Argon/Protocol/Ticket.pm",
     "Argon/Shared.pm",
     "Argon/Simple.pm",
 ];

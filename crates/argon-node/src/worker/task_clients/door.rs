@@ -11,7 +11,7 @@ use argon_proto::frame::Frames;
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
 use argon_proto::limit::SILENCE;
-use argon_proto::{WorkerId, kind};
+use argon_proto::{AttemptToken, WorkerId, kind};
 use bytes::{BufMut, BytesMut};
 use serde::de::DeserializeOwned;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::relay::{Side, frame_of, put_frame, relay};
-use super::{ConnectionNumber, TaskClientEvent};
+use super::{AdmittedClient, ConnectionNumber, TaskClientEvent};
 use crate::worker::config::ManagerAccess;
 
 /// Neither of the two messages is longer.
@@ -71,10 +71,10 @@ impl Door {
             Ok(()) => answer.await.ok(),
             Err(_) => None,
         };
-        let (number, end) = answer.ok_or_else(|| busy("the worker ends"))??;
+        let AdmittedClient { number, token, end } = answer.ok_or_else(|| busy("the worker ends"))??;
         let _closed = Closed { number, events: &self.events };
         tokio::select! {
-            served = self.serve_admitted(task, child, number) => served,
+            served = self.serve_admitted(task, child, token, number) => served,
             // The attempt has ended.
             _ = end => Ok(()),
         }
@@ -84,6 +84,7 @@ impl Door {
         &self,
         task: &mut TaskSide,
         child: Child,
+        token: AttemptToken,
         number: ConnectionNumber,
     ) -> Result<(), Refusal> {
         let address = self.manager.address.borrow().clone();
@@ -99,7 +100,7 @@ impl Door {
         let open: Open = read(task, kind::OPEN).await?;
         let (reader, writer) = reached.stream.split();
         let mut manager = Side::new(reader, reached.frames, writer);
-        let opening = ChildOpen::new(self.worker, &child, open);
+        let opening = ChildOpen::new(self.worker, &child, token, open);
         manager.write(&frame_of(kind::CHILD_OPEN, &opening)).await.map_err(broken)?;
         let on_waits = |waits| {
             let _ = self.events.send(TaskClientEvent::Waits { number, waits });

@@ -28,7 +28,7 @@ impl Worker {
         self.sequence += 1;
         let mut task = command(self.sequence, meta);
         change(&mut task);
-        self.say(ToWorker::Run(task));
+        self.say(run_of(task));
         attempt(self.sequence)
     }
 

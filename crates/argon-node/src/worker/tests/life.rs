@@ -49,7 +49,7 @@ fn a_blob_right_behind_its_task_is_not_asked_for() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
         // Both are there before the worker looks at either.
-        worker.say(ToWorker::Run(task(1, "'found'")));
+        worker.say(run_of(task(1, "'found'")));
         let (hash, payload) = shipment("'found'");
         worker.say(ToWorker::Blob(Blob { hash, payload }));
         assert_eq!(value(&worker.outcome(attempt(1)).await), "found");
@@ -62,7 +62,7 @@ fn a_blob_right_behind_its_task_is_not_asked_for() {
 fn a_task_without_its_blob_waits_and_asks() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
-        worker.say(ToWorker::Run(task(77, "'found'")));
+        worker.say(run_of(task(77, "'found'")));
         let (hash, payload) = shipment("'found'");
         let asked = |message: &FromWorker| match message {
             FromWorker::NeedBlob(hashes) => Some(hashes.clone()),
@@ -72,7 +72,7 @@ fn a_task_without_its_blob_waits_and_asks() {
         // The connection breaks: the task is held, and asked for again.
         worker.send(LinkEvent::Lost);
         let registered = worker.register().await;
-        assert_eq!(registered["held"], serde_json::json!([[attempt(77).task.to_string(), 1]]));
+        assert_eq!(registered, [Held { attempt: attempt(77), token: AttemptToken(77) }]);
         assert_eq!(worker.hear("NEED_BLOB again", asked).await, [hash]);
         worker.say(ToWorker::Blob(Blob { hash, payload }));
         assert_eq!(value(&worker.outcome(attempt(77)).await), "found");
@@ -116,7 +116,7 @@ fn outcomes_without_a_manager_are_told_to_the_next_with_their_output_first() {
         })
         .await;
         let registered = worker.register().await;
-        assert_eq!(registered["held"].as_array().map(Vec::len), Some(1));
+        assert_eq!(registered.len(), 1);
         let mut printed = String::new();
         let outcome = loop {
             match within("output and outcome", worker.said.recv()).await.expect("the worker runs") {
@@ -245,7 +245,7 @@ fn big_arguments_and_results_pass() {
         let argument = serde_json::to_vec(&["y".repeat(5_000_000)]).expect("JSON");
         let mut task = task(500, body);
         task.payload = argument.into();
-        worker.say(ToWorker::Run(task));
+        worker.say(run_of(task));
         assert_eq!(value(&worker.outcome(attempt(500)).await), 5_000_000);
         worker.end(StopLevel::Drain).await;
     });
@@ -264,7 +264,7 @@ fn a_small_task_that_is_handed_ahead_does_not_pass_a_big_one() {
         for (sequence, length) in (1..).zip(&lengths) {
             let mut task = task(sequence, body);
             task.payload = serde_json::to_vec(&["y".repeat(*length)]).expect("JSON").into();
-            worker.say(ToWorker::Run(task));
+            worker.say(run_of(task));
             if sequence == 100 {
                 worker.outcome(attempt(100)).await;
             }

@@ -58,7 +58,7 @@ impl Worker {
         let meta = Bytes::copy_from_slice(meta.as_bytes());
         let mut task = Task::new(task(self.sequence, "").head, blobs, meta, Payload::default());
         task.head.runtime = Runtime::Native;
-        self.say(ToWorker::Run(task));
+        self.say(run_of(task));
         attempt(self.sequence)
     }
 
@@ -126,7 +126,7 @@ fn an_executable_whose_file_was_removed_is_asked_for_again() {
             let head = task(attempt.task.sequence, "").head;
             let mut again = Task::new(head, [program.0], Bytes::new(), Payload::default());
             again.head.runtime = Runtime::Native;
-            worker.say(ToWorker::Run(again));
+            worker.say(run_of(again));
         }
         worker.end(StopLevel::Drain).await;
     });

@@ -15,7 +15,7 @@ impl Worker {
         task.head.id.session = SessionId([session; 16]);
         let attempt = task.attempt_id();
         self.say(ToWorker::Blob(Blob { hash, payload }));
-        self.say(ToWorker::Run(task));
+        self.say(run_of(task));
         let outcome = self.outcome(attempt).await;
         assert_eq!(outcome.head.status, Status::Ok, "{outcome:?}");
         value(&outcome)

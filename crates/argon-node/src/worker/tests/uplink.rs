@@ -1,6 +1,6 @@
 //! The TCP link against a manager of a few lines.
 
-use argon_proto::conversation::worker::{FromWorker, Register, Registered, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Registered, ToWorker};
 use argon_proto::conversation::{Blob, Control, Goodbye, Incoming};
 use argon_proto::frame::{Decoder, Frames, Outbox};
 use argon_proto::handshake::{self, Listener, PLAIN_CHANNEL, Welcome};
@@ -104,9 +104,10 @@ async fn write(stream: &mut TcpStream, outbox: Outbox) {
     stream.write_all(&outbox.into_bytes()).await.expect("written");
 }
 
-fn introduction() -> Register {
+fn introduction() -> Introduction {
     let config = config();
-    crate::worker::uplink::register::introduction(&config, &[], std::iter::empty())
+    let register = crate::worker::uplink::register::register(&config, &[]);
+    Introduction { held: Vec::new(), register }
 }
 
 /// A link that is kept, and the worker's end of it.
@@ -126,7 +127,7 @@ async fn kept(key: Key) -> Kept {
     let (to_worker, events) = mpsc::unbounded_channel();
     let (outbox, from_worker) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(StopLevel::Run);
-    let id = config().id;
+    let id = config().id();
     let handle =
         tokio::task::spawn_local(keep_link(addresses, key, id, end(to_worker, from_worker), stopped, |_| {}));
     Kept { listener, events, outbox, _stop: stop, handle }
@@ -230,7 +231,7 @@ fn a_real_worker_runs_a_task_over_tcp() {
         tokio::task::spawn_local(keep_link(
             vec![address],
             key(),
-            config.id,
+            config.id(),
             end(to_worker, from_worker),
             stopped.clone(),
             |_| {},
@@ -240,7 +241,7 @@ fn a_real_worker_runs_a_task_over_tcp() {
         let mut peer = Peer::register(&listener, &key()).await;
         let (hash, payload) = shipment("'hello'");
         peer.say(ToWorker::Blob(Blob { hash, payload })).await;
-        peer.say(ToWorker::Run(task(1, "'hello'"))).await;
+        peer.say(run_of(task(1, "'hello'"))).await;
         let Some(FromWorker::Outcome(outcome)) = peer.message().await else {
             panic!("an outcome was due");
         };

@@ -10,7 +10,7 @@ use argon_net::{
 use argon_proto::backoff::REDIAL;
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::key::{Key, Role};
-use argon_proto::{WorkerId, limit};
+use argon_proto::{Incarnation, WorkerId, limit};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{LinkEnd, LinkEvent};
@@ -39,7 +39,18 @@ pub async fn keep_link(
     let announce: Announce = Some(Box::new(announce));
     let LinkEnd { events, outbox, current } = end;
     let logged = BTreeSet::new();
-    let mut link = ReconnectLoop { addresses, key, id, events, outbox, current, announce, logged, turn: 0 };
+    let mut link = ReconnectLoop {
+        addresses,
+        key,
+        id,
+        events,
+        outbox,
+        current,
+        announce,
+        logged,
+        turn: 0,
+        previous: None,
+    };
     let must_end = async {
         // A worker that ends at once still says goodbye, which takes a moment.
         if stop.wait_for(|level| *level >= StopLevel::End).await.is_err() {
@@ -68,6 +79,8 @@ struct ReconnectLoop {
     logged: BTreeSet<String>,
     /// Number of the address that is tried next.
     turn: usize,
+    /// The manager that has registered the worker last.
+    previous: Option<Incarnation>,
 }
 
 /// The worker has dropped its end.
@@ -123,15 +136,15 @@ impl ReconnectLoop {
     async fn connect(&mut self, address: &str) -> Result<UplinkEnd, ConnectFailure> {
         let key = self.key.clone();
         let dialled = self.without_manager(dial(address, &key, Role::Worker)).await;
-        let Connected { stream, frames, .. } =
+        let Connected { stream, frames, welcome, .. } =
             dialled.map_err(|WorkerGone| ConnectFailure::WorkerGone)?.map_err(ConnectFailure::Dial)?;
         let (reply, register) = oneshot::channel();
         let asked = self.events.send(LinkEvent::WantRegister(reply));
-        let (Ok(()), Ok(register)) = (asked, register.await) else {
+        let (Ok(()), Ok(introduction)) = (asked, register.await) else {
             return Err(ConnectFailure::WorkerGone);
         };
         let (connection, receiver) = Connection::new(stream, frames, "manager", Silence::Voids);
-        connection.send(&FromWorker::Register(register));
+        introduction.into_messages(self.previous).for_each(|message| connection.send(&message));
         connection.flush();
         let mut inbox = ManagerInbox {
             connection: &connection,
@@ -139,6 +152,7 @@ impl ReconnectLoop {
             on_registered: || {
                 tracing::info!("worker {} is registered with the manager at {address}", self.id);
                 self.logged.clear();
+                self.previous = welcome.incarnation;
                 self.current.send_replace(Some(address.to_owned()));
                 if let Some(announce) = self.announce.take() {
                     announce(address);

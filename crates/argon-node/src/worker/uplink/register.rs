@@ -1,27 +1,44 @@
-//! REGISTER: who this worker is and what it holds.
+//! HELD and REGISTER: what this worker holds, and who it is.
 
-use argon_proto::conversation::worker::Register;
-use argon_proto::{AttemptId, Runtime};
+use argon_proto::conversation::worker::{FromWorker, Held, Register};
+use argon_proto::limit::IDS_PER_FRAME;
+use argon_proto::{Incarnation, Runtime};
 
 use crate::worker::config::WorkerConfig;
 
+/// What a worker sends first on each connection.
+#[derive(Debug)]
+pub struct Introduction {
+    /// Attempts that it holds.
+    pub held: Vec<Held>,
+    /// Who it is.
+    pub register: Register,
+}
+
+impl Introduction {
+    /// The messages, in their order. `previous` is the manager that has registered the worker last.
+    pub fn into_messages(self, previous: Option<Incarnation>) -> impl Iterator<Item = FromWorker> {
+        let Self { held, register } = self;
+        let parts: Vec<FromWorker> =
+            held.chunks(IDS_PER_FRAME).map(|part| FromWorker::Held(part.to_vec())).collect();
+        parts.into_iter().chain([FromWorker::Register(Register { previous, ..register })])
+    }
+}
+
 /// `spec/protocol.md`, section 8.
-pub(crate) fn introduction(
-    config: &WorkerConfig,
-    runtimes: &[(Runtime, String)],
-    held: impl Iterator<Item = AttemptId>,
-) -> Register {
+pub(crate) fn register(config: &WorkerConfig, runtimes: &[(Runtime, String)]) -> Register {
     Register {
-        held: held.collect(),
         host: config.host.clone(),
         name: config.name.clone(),
         pid: std::process::id(),
+        previous: None,
         release: env!("CARGO_PKG_VERSION").to_owned(),
         runtimes: runtimes
             .iter()
             .map(|(runtime, version)| (runtime.name().to_owned(), version.clone()))
             .collect(),
         slots: u32::try_from(config.slots).unwrap_or(u32::MAX),
-        worker: config.id,
+        secret: config.secret.clone(),
+        worker: config.id(),
     }
 }

@@ -10,8 +10,8 @@ use argon_proto::frame::Decoder;
 use argon_proto::handshake::Welcome;
 use argon_proto::limit::FIRST_MANAGER_WITHIN;
 use argon_proto::{
-    Attempt, AttemptId, Codec, Flags, Machine, Outcome, OutcomeHead, Payload, Runtime, SessionId, Status,
-    Task, TaskHead, TaskId, Time,
+    Attempt, AttemptId, Codec, Flags, Machine, Outcome, OutcomeHead, Payload, Runtime, Secret, SessionId,
+    Status, Task, TaskHead, TaskId, Time,
 };
 use bytes::Bytes;
 
@@ -28,7 +28,7 @@ pub(super) struct Bench {
 impl Bench {
     /// One whose first dial is under way.
     pub(super) fn new() -> Self {
-        let session = SessionState::new(Open::of(SessionId([1; 16])), 2, FIRST_MANAGER_WITHIN);
+        let session = SessionState::new(Open::of(Secret::new([1; 32])), 2, FIRST_MANAGER_WITHIN);
         let (out, decoder) = (Out::default(), Decoder::default());
         let mut bench = Self { session, out, decoder, now: Time(1_000_000) };
         bench.step(Input::Started);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use argon_proto::Machine;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::{Control, Goodbye, Incoming};
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::limit::{FIRST_MANAGER_WITHIN, REFUSALS_MAX, SILENCE};
+use argon_proto::{Machine, Ticket, TicketToken};
 
 use super::{Bench, Effect, ErrorKind, Input};
 
@@ -141,12 +141,12 @@ fn messages_of_a_connection_that_was_given_up_change_nothing() {
 #[test]
 fn cancels_without_a_connection_reach_the_next_manager() {
     let mut bench = Bench::connected();
-    let id = bench.session.task_id(77);
-    let other = bench.session.task_id(78);
+    let [one, other] =
+        [77, 78].map(|number| Ticket { id: bench.session.task_id(number), token: TicketToken([7; 16]) });
     bench.lose();
-    let number = bench.session.collect(id, &mut bench.out);
+    let number = bench.session.collect(one, &mut bench.out);
     bench.session.cancel(number, &mut bench.out);
-    bench.session.cancel_detached(vec![other], &mut bench.out);
+    bench.session.cancel_detached(&[other], &mut bench.out);
     bench.connect(10, 100);
-    assert_eq!(bench.kinds(), ["Open", "Offered", "Collect", "Cancel", "Cancel"]);
+    assert_eq!(bench.kinds(), ["Open", "Offered", "Collect", "Request", "Request"]);
 }

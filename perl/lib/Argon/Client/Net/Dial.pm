@@ -21,6 +21,8 @@ use Argon::Protocol::Handshake ();
 my $CONNECT_S   = 5;
 my $HANDSHAKE_S = 5;
 
+my $SAME_RELEASE = 'install the same release of Argon on both sides';
+
 # Begins to connect to [host, port] with the key that the option names.
 sub begin {
     my ($class, $address, $key_option) = @_;
@@ -120,9 +122,10 @@ sub _prove {
         my $challenge = $self->_expect(CHALLENGE) // return;
         my $parsed = eval { JSON::PP->new->utf8->decode($challenge) };
         $self->_fail("What answers at $where is not an Argon manager.", for_good => 1) if ref $parsed ne 'HASH';
-        $self->_fail("The manager at $where speaks version $parsed->{version} of the protocol, this client version "
-                . PROTOCOL_VERSION . ': use releases that are neighbours.', for_good => 1)
-            if ($parsed->{version} || 0) != PROTOCOL_VERSION;
+        my $version = ($parsed->{version} // q{}) =~ /\A([0-9]{1,9})\z/ ? $1 : 'an unknown one';
+        $self->_fail("The manager at $where speaks version $version of the protocol, this client version "
+                . PROTOCOL_VERSION . ": $SAME_RELEASE.", for_good => 1)
+            if $version ne PROTOCOL_VERSION;
         $self->{transcript} = Argon::Protocol::Handshake::transcript($self->{hello}, $challenge);
         $link->send_frame(PROOF, Argon::Protocol::Handshake::dialler_proof($self->{key}, $self->{transcript}));
     }
@@ -132,7 +135,9 @@ sub _prove {
         or $self->_fail("What answers at $where does not hold the cluster key from $self->{origin}: it may be another's manager.",
         for_good => 1);
     my $granted = eval { JSON::PP->new->utf8->decode(substr $welcome, 32) };
-    $self->_fail("The manager at $where sent a WELCOME that cannot be read.") if ref $granted ne 'HASH';
+    $self->_fail("The manager at $where sent a WELCOME that cannot be read.")
+        if ref $granted ne 'HASH' || ($granted->{incarnation} // q{}) !~ /\A[0-9a-f]{32}\z/
+        || grep { ($_ // 0) !~ /\A[0-9]{1,18}\z/ } @{$granted}{qw(credit_tasks credit_bytes)};
     return ($link, $granted);
 }
 
@@ -174,7 +179,9 @@ sub _refused {
     my $message = $refused->{message} // 'no reason given';
     $self->_fail("The key from $origin does not open the manager at $link->{where}:"
             . ' `argon key` on its machine shows the right one.', for_good => 1) if $code eq 'key';
-    return $self->_fail("The manager at $link->{where} refused this client ($code): $message.", for_good => $code eq 'version');
+    $self->_fail("The manager at $link->{where} speaks another version of the protocol than this client, version "
+            . PROTOCOL_VERSION . " ($message): $SAME_RELEASE.", for_good => 1) if $code eq 'version';
+    return $self->_fail("The manager at $link->{where} refused this client ($code): $message.");
 }
 
 # Bytes from the kernel's generator: ids and nonces must not repeat after a fork or under srand.

@@ -15,14 +15,19 @@ sub begin {
     $record->[TASK_COLLECTS] = 1;
     delete $session->{unwanted}{$id};
     if (my $first = $session->{journal}{$id}) {
-        # It is asked for already: what comes is for both.
+        # It is asked for already: what comes is for both, if both have the right to it.
         push @{ $first->[TASK_CALLBACKS] }, sub { return _follow($session, $first, $record) };
         return;
     }
     $session->{journal}{$id} = $record;
-    $session->{link}->send_frame(COLLECT, $id) if $session->{link};
+    ask($session->{link}, $record) if $session->{link};
     $session->tell_loops;
     return;
+}
+
+sub ask {
+    my ($link, $record) = @_;
+    return $link->send_frame(COLLECT, $record->[TASK_ID] . $record->[TASK_TOKEN]);
 }
 
 # Ends the wait here. The task goes on, and the manager keeps its outcome for who collects it later: if it comes all the same
@@ -38,11 +43,12 @@ sub give_up {
     return $session->_announce;
 }
 
-# Ends a record as the other of the same id has ended, unless only that other was given up.
+# Ends a record as the other of the same id has ended, unless only that other was given up or had another token.
 sub _follow {
     my ($session, $first, $record) = @_;
     return if $record->[TASK_DONE];
-    return begin($session, $record) if $first->[TASK_CANCELLED] && !$session->{closed};
+    my $is_same = !$first->[TASK_CANCELLED] && $first->[TASK_TOKEN] eq $record->[TASK_TOKEN];
+    return begin($session, $record) if !$is_same && !$session->{closed};
     my @fields = (TASK_STATUS, TASK_CODEC, TASK_ATTEMPT, TASK_RUN_US, TASK_PAYLOAD, TASK_LIST, TASK_REPORT, TASK_ERROR);
     @{$record}[@fields] = @{$first}[@fields];
     return $session->settle_derived($record);

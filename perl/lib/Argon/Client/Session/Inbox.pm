@@ -18,7 +18,7 @@ my %HANDLER = (
     PING,      sub { my ($session, $link, $body) = @_; $link->send_frame(PONG, $body) },
     PONG,      sub { },
     CREDIT,    sub { my ($session, $link, $body) = @_; @{$session}{qw(credit_tasks credit_bytes)} = unpack 'Q> Q>', $body },
-    ACCEPTED,  sub { my ($session, $link, $body) = @_; $session->accepted($_) for unpack '(a24)*', $body },
+    ACCEPTED,  \&_on_accepted,
     NEED_BLOB, sub { my ($session, $link, $body) = @_; $session->send_blob_again($_) for unpack '(a32)*', $body },
     OUTPUT,    \&Argon::Client::Session::Output::on_output,
     ASK,       \&Argon::Client::Session::ModuleAnswers::on_ask,
@@ -158,9 +158,21 @@ sub _settle {
     $task->[TASK_REPORT] = $report if length $report;
     # By reference: it may be big.
     $task->[TASK_PAYLOAD] = $payload;
-    # Of a task that it did not take the manager holds nothing.
-    $session->{ack} .= $id if $status != STATUS_REJECTED;
+    # Of a task that it did not take, or does not know under this ticket, the manager holds nothing for this session.
+    my $is_unknown = $task->[TASK_COLLECTS] && $status == STATUS_LOST && !$attempt;
+    $session->{ack} .= $id if $status != STATUS_REJECTED && !$is_unknown;
     $session->settle($task);
+    return;
+}
+
+sub _on_accepted {
+    my ($session, $link, $body) = @_;
+    if (length($body) % (ID_BYTES + TOKEN_BYTES)) {
+        $link->{broken} ||= 'the manager accepted tasks without the tokens of their tickets';
+        return;
+    }
+    my @tickets = unpack '(a24 a16)*', $body;
+    while (my ($id, $token) = splice @tickets, 0, 2) { $session->accepted($id, $token) }
     return;
 }
 

@@ -16,7 +16,7 @@ BEGIN {
         TASK_ID TASK_FRAME TASK_BLOB TASK_BYTES TASK_OPTIONS TASK_WANTS_LIST TASK_SENT_ON TASK_DONE TASK_STATUS TASK_CODEC
         TASK_ATTEMPT TASK_RUN_US TASK_PAYLOAD TASK_LIST TASK_REPORT TASK_BIG TASK_CANCELLED TASK_CALLBACKS TASK_THREADS
         TASK_TRIES TASK_HELD_BACK TASK_OUTPUT TASK_OUTPUT_BYTES TASK_OUTPUT_GRANTED TASK_COLLECTS TASK_ERROR TASK_SHARED
-        TASK_WAITERS TASK_LEFT
+        TASK_WAITERS TASK_LEFT TASK_TOKEN
     );
 }
 
@@ -27,6 +27,7 @@ our %EXPORT_TAGS = (all => \@FIELDS);
 
 # A short account, for those who write an adapter:
 #   TASK_ID             24 bytes; undef for what is not a task
+#   TASK_TOKEN          of a detached task: the token of its ticket, once it is accepted or to collect it with
 #   TASK_DONE           true once the outcome is in hand
 #   TASK_STATUS         a STATUS_ number
 #   TASK_PAYLOAD        the outcome's bytes, or a reference to them, not yet decoded; TASK_LIST once they are
