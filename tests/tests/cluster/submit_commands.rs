@@ -48,8 +48,8 @@ fn a_submitted_command_is_collected_once_with_its_output_and_status() {
     assert!(again.stderr.contains("collected before"), "{}", again.stderr);
 }
 
-// kind: tickets | `argon collect` and `argon cancel` with the id that status shows, or with another token | loud | it is
-//    told that it is no ticket, or that no such task is known; the owner still gets the outcome
+// An id is public, so it must not suffice: `argon collect` and `argon cancel` with the id that status shows, or with
+// another token, get words, and the owner still gets the outcome.
 #[test]
 fn an_id_without_its_ticket_gives_no_outcome_and_cancels_nothing() {
     let mut cluster = Cluster::with_workers(&[1]);

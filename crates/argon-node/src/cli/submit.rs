@@ -17,7 +17,7 @@ const STDIN_BYTES_MAX: u64 = 256 << 20;
 
 /// Hand a command to the pool and leave; its ticket is printed, and nothing else.
 ///
-/// Whoever has the ticket, and a key, may collect the outcome or cancel the command; keep it as a secret.
+/// Anyone who has the ticket, and a key, may collect the outcome or cancel the command; keep it as a secret.
 /// When it is printed the manager keeps the command, on its disk unless it was started with
 /// --store memory. The command starts in the folder that you are in now. Of what it prints the last
 /// 32 KiB are kept; let it write to a file if you need more.
