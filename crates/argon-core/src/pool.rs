@@ -22,12 +22,13 @@ mod spares;
 mod start;
 mod supply;
 mod templates;
+mod unsettled;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use argon_proto::conversation::worker::Held;
-use argon_proto::{AttemptId, AttemptToken, Outcome, Runtime, Task};
+use argon_proto::{AttemptId, AttemptToken, Runtime, Task};
 use rustc_hash::FxHashMap;
 
 use crate::Machine;
@@ -43,6 +44,7 @@ use health::StartHealth;
 use runner::{Runner, RunnerState};
 use runners::Runners;
 use templates::Template;
+use unsettled::Unsettled;
 
 /// Bounds and choices of a worker.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -147,9 +149,8 @@ pub struct Pool {
     waiting: [VecDeque<WaitingAttempt>; 3],
     /// Every attempt that is here in any form, with the token that the manager gave with it.
     known: FxHashMap<AttemptId, AttemptToken>,
-    /// Outcomes that the manager has not settled, oldest first.
-    unsettled: VecDeque<Outcome>,
-    unsettled_bytes: u64,
+    /// Outcomes that the manager has not settled.
+    unsettled: Unsettled,
     /// Attempts that the manager wants back, once it is known which of those in runners have not started.
     retract_owed: Option<u32>,
     is_linked: bool,
@@ -174,8 +175,7 @@ impl Pool {
             memory_is_news: false,
             waiting: Default::default(),
             known: FxHashMap::default(),
-            unsettled: VecDeque::new(),
-            unsettled_bytes: 0,
+            unsettled: Unsettled::default(),
             retract_owed: None,
             is_linked: false,
             last_heard: now,
@@ -200,11 +200,7 @@ impl Pool {
     fn attempts(&self) -> impl Iterator<Item = AttemptId> + '_ {
         let waiting = self.waiting.iter().flatten().map(|waiting| attempt_of(&waiting.task));
         let running = self.runners.iter().flat_map(Runner::tasks).map(attempt_of);
-        let finished = self
-            .unsettled
-            .iter()
-            .map(|outcome| AttemptId { task: outcome.head.id, attempt: outcome.head.attempt });
-        waiting.chain(running).chain(finished)
+        waiting.chain(running).chain(self.unsettled.attempts())
     }
 
     /// Every task that waits or runs here: whose blobs are still wanted.
@@ -322,8 +318,7 @@ impl Machine for Pool {
         distinct.dedup();
         assert_eq!(held.len(), distinct.len(), "an attempt is held twice");
         assert_eq!(held.len(), self.known.len(), "the set of known attempts is stale");
-        let bytes: u64 = self.unsettled.iter().map(Outcome::weight).sum();
-        assert_eq!(bytes, self.unsettled_bytes, "unsettled bytes are miscounted");
+        self.unsettled.assert_invariants();
         self.runners.assert_invariants();
         let most = self.settings.runners_max;
         assert!(self.has_left || self.runners.idle_len() <= most, "more than {most} runners are idle");

@@ -19,6 +19,7 @@ mod dispatch;
 mod effect;
 mod input;
 mod invariants;
+mod kept;
 mod key;
 mod limits;
 mod on_cancel;
@@ -120,6 +121,8 @@ pub struct Scheduler {
     acks_due: Vec<WorkerKey>,
     /// Workers that are told after a while, if not before.
     acks_later: Vec<WorkerKey>,
+    /// Workers that drain: they leave when all their outcomes are settled.
+    draining: Vec<WorkerKey>,
     /// When a look at tasks that were sent ahead is due.
     retract_check: Option<Time>,
     /// Until then, tasks that are offered again wait for a worker that may hold them.
@@ -158,7 +161,7 @@ enum OnDurable {
     /// The attempt starts, if the task still has this stamp.
     Start(u32),
     /// The outcome is told, and settled with the worker that brought it.
-    End(Option<(WorkerKey, AttemptId)>),
+    End,
     /// Nothing: but a refused one is written again.
     Forget,
 }
@@ -192,6 +195,7 @@ impl Scheduler {
             credit_due: Vec::new(),
             acks_due: Vec::new(),
             acks_later: Vec::new(),
+            draining: Vec::new(),
             retract_check: None,
             recovering_until,
             persisting: VecDeque::new(),
@@ -204,6 +208,7 @@ impl Scheduler {
     /// Appends what a batch of steps has gathered for each peer: settlements and credit.
     pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
         self.retract(now, out);
+        self.release_drained();
         self.send_acks(now, out);
         self.flush_credit(out);
     }

@@ -1,7 +1,7 @@
 //! What the manager says.
 
 use argon_proto::conversation::worker::{Draining, FromWorker, Run};
-use argon_proto::{AttemptId, Outcome, RunnerId};
+use argon_proto::{AttemptId, RunnerId};
 
 use super::effect::Effect;
 use super::kind::RunnerKey;
@@ -13,7 +13,7 @@ impl Pool {
     pub(super) fn on_manager_found(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.is_linked = true;
         self.last_heard = now;
-        for outcome in &self.unsettled {
+        for outcome in self.unsettled.iter() {
             out.push(Effect::Tell(FromWorker::Outcome(outcome.clone())));
         }
         self.tell_lent(out);
@@ -60,7 +60,7 @@ impl Pool {
             }
             if self.known.remove(attempt).is_some() {
                 self.forget_waiting(*attempt);
-                self.forget_outcome(*attempt);
+                self.unsettled.remove(*attempt);
             }
             gone.push(*attempt);
         }
@@ -112,7 +112,7 @@ impl Pool {
     pub(super) fn on_outcomes_settled(&mut self, attempts: &[AttemptId]) {
         for attempt in attempts {
             // A running attempt is not settled, whatever the manager says.
-            if self.forget_outcome(*attempt) {
+            if self.unsettled.remove(*attempt) {
                 self.known.remove(attempt);
             }
         }
@@ -148,15 +148,5 @@ impl Pool {
         for lane in &mut self.waiting {
             lane.retain(|waiting| attempt_of(&waiting.task) != attempt);
         }
-    }
-
-    fn forget_outcome(&mut self, attempt: AttemptId) -> bool {
-        let place = self
-            .unsettled
-            .iter()
-            .position(|outcome| outcome.head.id == attempt.task && outcome.head.attempt == attempt.attempt);
-        let outcome = place.and_then(|place| self.unsettled.remove(place));
-        self.unsettled_bytes -= outcome.as_ref().map_or(0, Outcome::weight);
-        outcome.is_some()
     }
 }

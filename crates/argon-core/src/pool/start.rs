@@ -63,8 +63,7 @@ impl Pool {
         if self.is_linked {
             out.push(Effect::Tell(FromWorker::Outcome(outcome.clone())));
         }
-        self.unsettled_bytes += outcome.weight();
-        self.unsettled.push_back(outcome);
+        self.unsettled.push(outcome);
     }
 
     /// A report that names this worker and the attempt.

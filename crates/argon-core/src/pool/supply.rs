@@ -60,7 +60,7 @@ impl Pool {
     pub(super) fn may_start(&self, now: Time) -> bool {
         self.is_linked
             && now.since(self.last_heard) < self.settings.lease
-            && self.unsettled_bytes < self.settings.unsettled_bytes
+            && self.unsettled.bytes() < self.settings.unsettled_bytes
     }
 
     /// Slots that no attempt takes. After attempts went on that had lent theirs, more may run than there are slots.

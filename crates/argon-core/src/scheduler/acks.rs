@@ -18,7 +18,7 @@ const ACK_WITHIN: Duration = Duration::from_millis(200);
 /// Most outcomes that a worker keeps for want of the word.
 const ACKS_MAX: usize = 64;
 /// Most bytes of outcomes that a worker keeps for want of the word.
-const ACKED_BYTES_MAX: u64 = 256 << 10;
+const ACKED_BYTES_MAX: u64 = 4 << 20;
 
 /// Outcomes that a worker has still to be told about.
 #[derive(Debug, Default)]
@@ -35,6 +35,13 @@ pub(super) struct PendingAcks {
 }
 
 impl PendingAcks {
+    /// Adds one; true if the worker has to be looked at, at the end of the batch.
+    pub(super) fn add(&mut self, attempt: AttemptId, bytes: u64) -> bool {
+        self.attempts.push(attempt);
+        self.bytes += bytes;
+        !std::mem::replace(&mut self.is_looked_at, true)
+    }
+
     /// Forgets the outcomes: the connection over which they came is no more.
     pub(super) fn clear(&mut self) {
         self.attempts.clear();
@@ -43,21 +50,13 @@ impl PendingAcks {
 }
 
 impl Scheduler {
-    /// Notes that a worker need not keep the outcome (`bytes`) that ended its task. Until the acknowledgement it would
-    /// bring that outcome to a manager that has just started, which does no harm and spares a run.
-    pub(super) fn ack(&mut self, key: WorkerKey, attempt: AttemptId, bytes: u64) {
-        if let Some(worker) = self.workers.get_mut(key) {
-            worker.pending_acks.attempts.push(attempt);
-            worker.pending_acks.bytes += bytes;
-            self.look_at_acks(key);
-        }
-    }
-
     /// Notes that a worker need not keep an outcome that did not end its task. It hears so at once: a manager that has
     /// just started could take it for the last word.
     pub(super) fn ack_discarded(&mut self, key: WorkerKey, attempt: AttemptId) {
-        if self.workers.contains(key) {
-            self.ack(key, attempt, 0);
+        if let Some(worker) = self.workers.get_mut(key) {
+            if worker.pending_acks.add(attempt, 0) {
+                self.acks_due.push(key);
+            }
             self.flush_acks(key);
         }
     }

@@ -4,6 +4,7 @@ use crate::arena::Arena;
 use argon_proto::{Attempt, Outcome, SessionId, Task};
 
 use super::effect::Out;
+use super::kept::{attempt_of, kept_weight};
 use super::on_submit::release_blobs;
 use super::record::Record;
 use super::session::Session;
@@ -96,7 +97,9 @@ impl Scheduler {
         entry.stamp = stamp;
         // Nobody will start it again: its arguments need not be kept.
         entry.task.payload = argon_proto::Payload::default();
-        self.set_state(key, TaskState::Ended(Box::new(Ended { outcome, durable, expires: None, weight })));
+        let outcome_weight = outcome.weight();
+        let ended = Ended { outcome, durable, expires: None, weight, outcome_weight, keeper: None };
+        self.set_state(key, TaskState::Ended(Box::new(ended)));
     }
 
     /// Moves a task to another state, and counts it there for its session.
@@ -108,12 +111,17 @@ impl Scheduler {
         entry.state = state;
     }
 
-    /// Forgets a task that is neither queued nor assigned.
+    /// Forgets a task that is neither queued nor assigned, and lets the worker forget its outcome.
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
         let entry = self.tasks.remove(key);
         self.task_by_id.remove(key, &entry.task.head.id);
-        if let Some(at) = entry.ended().and_then(|ended| ended.expires) {
-            self.timers.cancel(at, Timer::ResultExpiry(key, entry.stamp));
+        if let Some(ended) = entry.ended() {
+            if let Some(keeper) = ended.keeper {
+                self.settle_with(keeper, (key, entry.stamp), attempt_of(ended), kept_weight(ended));
+            }
+            if let Some(at) = ended.expires {
+                self.timers.cancel(at, Timer::ResultExpiry(key, entry.stamp));
+            }
         }
         let session = &mut self.sessions[entry.session];
         session.counts.remove(&entry.state, entry.task.head.runtime);

@@ -12,6 +12,7 @@ impl Scheduler {
         self.assert_lists_are_complete();
         self.assert_peers_are_mutual();
         self.assert_children_are_mutual();
+        self.assert_outcomes_are_kept();
         self.assert_nothing_waits_in_vain();
     }
 

@@ -16,6 +16,9 @@ pub struct Limits {
     pub stored_above: u64,
     /// Outcome bytes that one client may leave untaken before its tasks are started no more.
     pub untaken_bytes: u64,
+    /// Bytes of outcomes that a worker keeps for a manager that may be started again; beyond that the oldest are settled
+    /// before their clients have them.
+    pub kept_bytes: u64,
     /// How long a client's attached tasks outlive its connection.
     pub session_grace: Duration,
     /// How long a worker whose connection broke may take to come back before its tasks go elsewhere.
@@ -42,6 +45,7 @@ impl Default for Limits {
             window_bytes: 256 << 20,
             stored_above: u64::MAX,
             untaken_bytes: 256 << 20,
+            kept_bytes: 256 << 20,
             session_grace: Duration::from_secs(60),
             worker_grace: Duration::from_millis(500),
             recovery: Duration::from_secs(4),

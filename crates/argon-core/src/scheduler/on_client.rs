@@ -205,7 +205,7 @@ impl Scheduler {
             return;
         }
         let session = &mut self.sessions[entry.session];
-        session.untaken_bytes += ended.outcome.weight();
+        session.untaken_bytes += ended.outcome_weight;
         if let Some(link) = session.link {
             out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
         }
@@ -218,7 +218,7 @@ impl Scheduler {
             return;
         };
         let (session, is_charged, weight) = (entry.session, entry.offered, ended.weight);
-        let outcome_weight = ended.outcome.weight();
+        let outcome_weight = ended.outcome_weight;
         if !entry.is(Flags::DETACHED) {
             // Output comes before its outcome: it is in hand too.
             let printed = self.forget_output(key);
@@ -250,7 +250,7 @@ impl Scheduler {
             let outcome = Outcome::reported(id.task, id.attempt, Status::Cancelled, 0, &report);
             self.set_ended(key, outcome, true);
         } else if let Some(ended) = self.tasks[key].ended() {
-            let weight = ended.outcome.weight();
+            let weight = ended.outcome_weight;
             self.release_credit(self.tasks[key].session, weight);
         }
         let printed = self.forget_output(key);

@@ -38,6 +38,10 @@ impl Scheduler {
             return self.on_current_outcome(now, worker_key, key, outcome, out);
         }
         if !self.release_without_task(worker_key, attempt) {
+            if key.is_some_and(|key| self.is_kept_by(key, worker_key, attempt.attempt)) {
+                // It has come before, over another connection.
+                return;
+            }
             // Not an attempt of this worker: it may forget the outcome, and nobody else learns of it.
             self.totals.unproven += 1;
             return self.ack_discarded(worker_key, attempt);
@@ -59,7 +63,7 @@ impl Scheduler {
             Status::Ok | Status::Error => {
                 let outcome = Outcome { head: capped(outcome.head, RUN_US_MAX), ..outcome };
                 self.withdraw(key, out);
-                self.end(now, key, outcome, Some((worker_key, attempt)), out);
+                self.end(now, key, outcome, Some(worker_key), out);
             }
             Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => {
                 self.ack_discarded(worker_key, attempt);
@@ -113,7 +117,7 @@ impl Scheduler {
             return self.delay(now + wait, key);
         }
         let outcome = self.tasks[key].with_story(outcome);
-        self.end(now, key, outcome, Some((worker_key, attempt)), out);
+        self.end(now, key, outcome, Some(worker_key), out);
     }
 
     /// Lets a task wait, outside the queue, until `at`.
@@ -142,13 +146,14 @@ impl Scheduler {
         self.end(now, key, outcome, None, out);
     }
 
-    /// Ends a task that no queue and no worker holds any more.
+    /// Ends a task that no queue and no worker holds any more. The worker that brought the outcome keeps it until it is
+    /// settled.
     pub(super) fn end(
         &mut self,
         now: Time,
         key: TaskKey,
         outcome: Outcome,
-        settles: Option<(WorkerKey, AttemptId)>,
+        from: Option<WorkerKey>,
         out: &mut Out,
     ) {
         self.totals.count(outcome.head.status);
@@ -158,16 +163,15 @@ impl Scheduler {
             self.expire_later(now, key);
             // Nothing is written of a task that may not be accepted in the end.
             if self.tasks[key].is_durable {
-                self.write(record, OnDurable::End(settles), out);
+                self.write(record, OnDurable::End, out);
             }
-            return;
+        } else {
+            self.set_ended(key, outcome, true);
+            self.deliver(key, out);
         }
-        let weight = outcome.weight();
-        self.set_ended(key, outcome, true);
-        if let Some((worker, attempt)) = settles {
-            self.ack(worker, attempt, weight);
+        if let Some(worker) = from {
+            self.keep(key, worker);
         }
-        self.deliver(key, out);
     }
 }
 

@@ -1,12 +1,12 @@
 //! The store answered: what waited for its records goes on, or is taken back.
 
 use argon_proto::conversation::client::ToClient;
-use argon_proto::{AttemptId, Report, TaskId};
+use argon_proto::{Report, TaskId};
 
 use super::effect::Out;
 use super::record::Record;
 use super::task::TaskState;
-use super::{OnDurable, Scheduler, WorkerKey};
+use super::{OnDurable, Scheduler};
 use crate::time::Time;
 
 impl Scheduler {
@@ -15,7 +15,7 @@ impl Scheduler {
             match stored.on_durable {
                 OnDurable::Accept => self.on_accept_durable(now, stored.id, out),
                 OnDurable::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
-                OnDurable::End(settles) => self.on_end_durable(stored.id, settles, out),
+                OnDurable::End => self.on_end_durable(stored.id, out),
                 OnDurable::Forget => {}
             }
         }
@@ -41,7 +41,7 @@ impl Scheduler {
             // It was cancelled meanwhile.
             TaskState::Ended(ended) => {
                 let record = Record::TaskEnded(ended.outcome.clone());
-                self.write(record, OnDurable::End(None), out);
+                self.write(record, OnDurable::End, out);
             }
             TaskState::Recovering
             | TaskState::Queued { .. }
@@ -57,16 +57,13 @@ impl Scheduler {
         }
     }
 
-    fn on_end_durable(&mut self, id: TaskId, settles: Option<(WorkerKey, AttemptId)>, out: &mut Out) {
+    fn on_end_durable(&mut self, id: TaskId, out: &mut Out) {
         let Some(key) = self.task_of(&id) else {
             return;
         };
         if let TaskState::Ended(ended) = &mut self.tasks[key].state {
             ended.durable = true;
-            if let Some((worker, attempt)) = settles {
-                let weight = ended.outcome.weight();
-                self.ack(worker, attempt, weight);
-            }
+            self.settle(key);
             self.leave_to_store(key);
             self.deliver(key, out);
         }
@@ -99,17 +96,17 @@ impl Scheduler {
                     let record = Record::AttemptStarted(self.tasks[key].attempt_id());
                     self.write(record, OnDurable::Start(stamp), out);
                 }
-                (OnDurable::End(settles), Some(key)) => {
+                (OnDurable::End, Some(key)) => {
                     if let Some(ended) = self.tasks[key].ended() {
                         let record = Record::TaskEnded(ended.outcome.clone());
-                        self.write(record, OnDurable::End(settles), out);
+                        self.write(record, OnDurable::End, out);
                     }
                 }
                 (OnDurable::Forget, None) => {
                     self.write(Record::TaskForgotten(stored.id), OnDurable::Forget, out);
                 }
-                (OnDurable::Accept | OnDurable::End(_), None)
-                | (OnDurable::Start(_) | OnDurable::Forget, _) => {}
+                (OnDurable::Accept | OnDurable::End, None) | (OnDurable::Start(_) | OnDurable::Forget, _) => {
+                }
             }
         }
     }

@@ -20,6 +20,8 @@ use crate::time::Time;
 /// What becomes of an attempt that a worker says it holds.
 enum Fate {
     Keep,
+    /// It is the one whose outcome ended the task, and stays until that is settled.
+    KeepOutcome(TaskKey),
     Adopt(TaskKey),
     Hold,
     Drop,
@@ -67,6 +69,7 @@ impl Scheduler {
         worker.rests.clear();
         worker.retract = WorkerRetractState::Possible;
         worker.pending_acks.clear();
+        worker.kept.clear();
         // It says again which attempts lend their slots.
         worker.lent.clear();
         let without_task = std::mem::take(&mut worker.without_task);
@@ -149,6 +152,7 @@ impl Scheduler {
     ) {
         match self.fate_of(now, worker, attempt, without_task) {
             Fate::Keep => {}
+            Fate::KeepOutcome(key) => self.keep(key, worker),
             Fate::Adopt(key) => {
                 self.withdraw(key, out);
                 self.adopt(now, key, worker, attempt.attempt);
@@ -197,6 +201,7 @@ impl Scheduler {
                 Fate::Adopt(key)
             }
             TaskState::Persisting => Fate::Hold,
+            TaskState::Ended(_) if self.may_keep(key, worker, attempt.attempt) => Fate::KeepOutcome(key),
             TaskState::Recovering
             | TaskState::Queued { .. }
             | TaskState::Delayed
@@ -230,7 +235,8 @@ impl Scheduler {
     /// The worker holds an attempt no more that was assigned to no task.
     pub(super) fn release_without_task(&mut self, key: WorkerKey, attempt: AttemptId) -> bool {
         let worker = &mut self.workers[key];
-        let was_without_task = worker.without_task.remove(&attempt);
+        // Most workers hold no such attempt: there is nothing to be looked up then.
+        let was_without_task = !worker.without_task.is_empty() && worker.without_task.remove(&attempt);
         if was_without_task {
             worker.forget_lent(attempt);
             self.placement.update(key, worker);
@@ -288,11 +294,7 @@ impl Scheduler {
 
     pub(super) fn on_worker_draining(&mut self, link: ConnId) {
         if let Some(key) = self.worker_at(link) {
-            let worker = &mut self.workers[key];
-            worker.draining = true;
-            self.placement.update(key, worker);
-            // It leaves when it has nothing left to keep.
-            self.flush_acks(key);
+            self.note_draining(key);
         }
     }
 
@@ -306,15 +308,13 @@ impl Scheduler {
         let Some(key) = self.worker_by_id.get(&id).copied() else {
             return;
         };
+        self.note_draining(key);
         let worker = &mut self.workers[key];
-        worker.draining = true;
         let until = within.map(|within| now + within);
         worker.drain_until = [worker.drain_until, until].into_iter().flatten().min();
         if let Some(link) = worker.link {
             out.send_to_worker(link, ToWorker::Drain(worker.drain_message(now)));
         }
-        self.placement.update(key, worker);
-        self.flush_acks(key);
     }
 
     pub(super) fn on_worker_lost(&mut self, now: Time, link: ConnId, declared_dead: bool, out: &mut Out) {
@@ -326,6 +326,7 @@ impl Scheduler {
         let worker = &mut self.workers[key];
         worker.link = None;
         worker.stamp = stamp;
+        worker.kept.clear();
         self.placement.update(key, worker);
         if declared_dead || worker.outstanding() == 0 {
             self.lose_worker(now, key, out);

@@ -72,6 +72,17 @@ pub(super) struct Ended {
     pub(super) expires: Option<Time>,
     /// The bytes that the task was charged for; its arguments are gone.
     pub(super) weight: u64,
+    /// Bytes of the outcome.
+    pub(super) outcome_weight: u64,
+    /// The worker that keeps the outcome as well; `None` if it was settled, or is the scheduler's own.
+    pub(super) keeper: Option<Keeper>,
+}
+
+/// A worker that keeps an outcome. It does so as long as it has this stamp: it registers anew with what it holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Keeper {
+    pub(super) worker: WorkerKey,
+    pub(super) stamp: u32,
 }
 
 impl TaskEntry {

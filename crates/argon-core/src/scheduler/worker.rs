@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use super::TaskKey;
 use super::acks::PendingAcks;
 use super::input::{ConnId, WorkerProfile};
+use super::kept::KeptOutcomes;
 use super::resting_kinds::Rests;
 use crate::estimate;
 use crate::time::Time;
@@ -41,6 +42,8 @@ pub(super) struct Worker {
     pub(super) without_task: FxHashSet<AttemptId>,
     /// Attempts that wait for tasks of their own, and lend their slots.
     pub(super) lent: FxHashSet<AttemptId>,
+    /// Outcomes that it keeps until their clients have them.
+    pub(super) kept: KeptOutcomes,
     /// Outcomes of it that need not be kept, which it does not know.
     pub(super) pending_acks: PendingAcks,
     /// Mean run time of its recent tasks, microseconds; 0 while unknown.
@@ -77,6 +80,7 @@ impl Worker {
             assigned: Vec::new(),
             without_task: FxHashSet::default(),
             lent: FxHashSet::default(),
+            kept: KeptOutcomes::default(),
             pending_acks: PendingAcks::default(),
             mean_us: 0,
             mean_bytes: 0,

@@ -33,8 +33,9 @@ use crate::signals::{StopLevel, StopSignal};
 const TERM_GRACE: Duration = Duration::from_secs(2);
 /// A manager declares a worker dead after this silence, so after the same silence a worker starts nothing.
 const LEASE: Duration = Duration::from_secs(15);
-/// Memory of outcomes that wait for the manager, before no more tasks are started.
-const UNSETTLED_BYTES: u64 = 256 << 20;
+/// Memory of outcomes that wait for the manager, before no more tasks are started. The manager leaves less than that
+/// here: see `Limits::kept_bytes`.
+const UNSETTLED_BYTES: u64 = 384 << 20;
 
 /// See the module.
 pub(crate) struct WorkerLoop {
