@@ -1,0 +1,74 @@
+//! `argon-fuzz-door`: holds a key and means harm. It starts a manager and a worker, speaks to them as client, worker,
+//! observer and runner under one seed, and checks after each few rounds that an honest client is served as before.
+//!
+//! What breaks a promise is repeated with fewer and fewer messages, and told with its seed.
+//! Exit codes: 0 all promises held, 1 one broke, 2 used wrongly.
+
+mod liars;
+mod options;
+mod peer;
+mod play;
+mod pool;
+mod shrink;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use argon_fuzz::mutate::Chance;
+
+use liars::Round;
+use options::Options;
+use pool::Pool;
+
+/// Rounds between two looks at what an honest client gets.
+const ROUNDS_A_CHECK: usize = 6;
+
+fn main() -> ExitCode {
+    if std::env::var_os("ARGON_RUNNER_FD").is_some() {
+        // This program is its own native runner.
+        liars::runner::lie();
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::of_arguments(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("argon-fuzz-door: {why}\n\n{}", options::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match fuzz(&options) {
+        Ok(rounds) => {
+            println!("door: {rounds} rounds under seed {}, all promises held", options.seed);
+            ExitCode::SUCCESS
+        }
+        Err(story) => {
+            eprintln!("door: seed {}: {story}", options.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Plays rounds until the time is up; returns how many there were, or what broke.
+fn fuzz(options: &Options) -> Result<usize, String> {
+    let until = Instant::now() + options.time;
+    let mut chance = Chance::new(options.seed);
+    let mut pool = Pool::start(&options.argon)?;
+    pool.check().map_err(|why| format!("before any lie was told: {why}"))?;
+    let mut rounds = 0;
+    while Instant::now() < until {
+        let batch: Vec<Round> =
+            (0..ROUNDS_A_CHECK).map(|_| Round::random(&options.roles, &pool, &mut chance)).collect();
+        let mut stage = play::Stage::default();
+        for round in &batch {
+            stage.play(&pool, round);
+        }
+        if let Err(why) = pool.check() {
+            drop(stage);
+            drop(pool);
+            return Err(format!("{why}\n{}", shrink::smallest(options, batch)));
+        }
+        rounds += batch.len();
+    }
+    pool.stop()?;
+    Ok(rounds)
+}

@@ -1,0 +1,52 @@
+//! Plays rounds against a pool. Connections of liars that stay are kept open until the stage goes.
+
+use std::time::Duration;
+
+use argon_fuzz::mutate::Chance;
+
+use crate::liars::{Round, worker};
+use crate::options::Liar;
+use crate::peer::Peer;
+use crate::pool::Pool;
+
+/// For what a liar hears between two of its messages.
+const LISTENS: Duration = Duration::from_millis(2);
+const LISTENS_AT_END: Duration = Duration::from_millis(60);
+
+/// The liars that are still there.
+#[derive(Default)]
+pub(crate) struct Stage {
+    staying: Vec<Peer>,
+}
+
+impl Stage {
+    pub(crate) fn play(&mut self, pool: &Pool, round: &Round) {
+        let mut chance = Chance::new(round.seed);
+        let role = match round.liar {
+            Liar::Peer(role) => role,
+            Liar::Runner => argon_proto::key::Role::Client,
+        };
+        let Ok(mut peer) = Peer::dial(&pool.address, &pool.key, role, &mut chance) else {
+            return;
+        };
+        for act in &round.acts {
+            if peer.send(&act.bytes).is_err() {
+                return;
+            }
+            if round.reads {
+                let heard = peer.receive(LISTENS);
+                let answer = worker::answers(&heard, &mut chance);
+                if peer.send(&answer).is_err() {
+                    return;
+                }
+            }
+        }
+        if round.reads {
+            let heard = peer.receive(LISTENS_AT_END);
+            let _ = peer.send(&worker::answers(&heard, &mut chance));
+        }
+        if round.stays {
+            self.staying.push(peer);
+        }
+    }
+}
