@@ -8,7 +8,7 @@ pub(crate) mod worker;
 use argon_fuzz::mutate::{Chance, mutated};
 use argon_proto::frame::Outbox;
 use argon_proto::key::Role;
-use argon_proto::{Message, TaskId};
+use argon_proto::{Message, Secret, TaskId};
 
 use crate::options::Liar;
 use crate::pool::Pool;
@@ -66,6 +66,11 @@ pub(crate) fn some_id(seen: &[TaskId], chance: &mut Chance) -> TaskId {
         return seen[chance.below(seen.len())];
     }
     TaskId::from_bytes(std::array::from_fn(|_| chance.number() as u8))
+}
+
+/// A secret that nobody has.
+pub(crate) fn secret(chance: &mut Chance) -> Secret {
+    Secret::new(std::array::from_fn(|_| chance.number() as u8))
 }
 
 /// A number near a limit, or any.

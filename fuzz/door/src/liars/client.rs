@@ -5,7 +5,8 @@ use argon_proto::conversation::admin::Request;
 use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::conversation::{Answer, Blob, Goodbye, OutputCredit};
 use argon_proto::{
-    Attempt, AttemptId, BlobHash, Codec, Flags, Payload, Priority, Runtime, SessionId, Task, TaskHead, TaskId,
+    Attempt, AttemptId, BlobHash, Codec, Flags, Payload, Priority, Runtime, SessionId, Task, TaskHead,
+    TaskId, Ticket, TicketToken,
 };
 use bytes::Bytes;
 
@@ -18,13 +19,14 @@ const MEMORY_MIB: [u32; 8] = [0, 0, 1, 1, 2, 2, 8, u32::MAX];
 
 pub(crate) fn lies(seen: &[TaskId], chance: &mut Chance) -> Vec<Act> {
     let mut own = Vec::new();
-    let session = SessionId(std::array::from_fn(|_| chance.number() as u8));
+    let secret = super::secret(chance);
+    let session = SessionId::of(&secret);
     let mut acts = Vec::new();
     if chance.below(20) > 0 {
-        acts.push(act(&ToManager::Open(Open::of(session)), "OPEN".into(), chance));
+        acts.push(act(&ToManager::Open(Open::of(secret.clone())), "OPEN".into(), chance));
     }
     if chance.below(10) == 0 {
-        let other = Open::of(some_id(seen, chance).session);
+        let other = Open { session: some_id(seen, chance).session, ..Open::of(secret) };
         acts.push(act(&ToManager::Open(other), "OPEN of another session".into(), chance));
     }
     for _ in 0..=chance.below(14) {
@@ -71,7 +73,9 @@ fn one(
 }
 
 fn collect(ids: Vec<TaskId>, chance: &mut Chance) -> Act {
-    act(&ToManager::Collect(ids), "COLLECT".into(), chance)
+    let token = TicketToken(std::array::from_fn(|_| chance.number() as u8));
+    let tickets = ids.into_iter().map(|id| Ticket { id, token }).collect();
+    act(&ToManager::Collect(tickets), "COLLECT".into(), chance)
 }
 
 fn ids(own: &[TaskId], seen: &[TaskId], chance: &mut Chance) -> Vec<TaskId> {

@@ -20,11 +20,12 @@ use super::{Act, act, telling_number};
 
 /// A client's messages that have this program started.
 pub(crate) fn submits(chance: &mut Chance) -> Vec<Act> {
-    let session = SessionId(std::array::from_fn(|_| chance.number() as u8));
+    let secret = super::secret(chance);
+    let session = SessionId::of(&secret);
     let program = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();
     let payload = Payload::from(program);
     let hash = BlobHash::of(payload.parts());
-    let mut acts = vec![act(&ToManager::Open(Open::of(session)), "OPEN".into(), chance)];
+    let mut acts = vec![act(&ToManager::Open(Open::of(secret)), "OPEN".into(), chance)];
     acts.push(act(&ToManager::Blob(Blob { hash, payload }), "BLOB of a lying runner".into(), chance));
     for sequence in 1..=1 + chance.below(4) as u64 {
         let mut head = TaskHead::new(TaskId { session, sequence }, Runtime::Native);

@@ -1,11 +1,12 @@
 //! A worker that holds what it never got, ends what others run, and answers what it runs in any way but the right one.
 
 use argon_fuzz::mutate::Chance;
-use argon_proto::conversation::worker::{Draining, FromWorker, Lent, Register};
+use argon_proto::conversation::worker::{Draining, FromWorker, Held, Lent, Register};
 use argon_proto::conversation::{Ask, Goodbye, TaskOutput};
 use argon_proto::frame::Outbox;
 use argon_proto::{
-    Attempt, AttemptId, BlobHash, Codec, Outcome, OutcomeHead, Payload, Status, TaskId, WorkerId, kind,
+    Attempt, AttemptId, AttemptToken, BlobHash, Codec, Outcome, OutcomeHead, Payload, Status, TaskId,
+    WorkerId, kind,
 };
 use bytes::Bytes;
 
@@ -23,8 +24,12 @@ const STATUSES: [Status; 7] = [
 
 pub(crate) fn lies(seen: &[TaskId], chance: &mut Chance) -> Vec<Act> {
     let mut acts = Vec::new();
+    if chance.below(2) == 0 {
+        let held = (0..chance.below(6)).map(|_| held(seen, chance)).collect();
+        acts.push(act(&FromWorker::Held(held), "HELD".into(), chance));
+    }
     for _ in 0..=chance.below(2) {
-        acts.push(act(&FromWorker::Register(register(seen, chance)), "REGISTER".into(), chance));
+        acts.push(act(&FromWorker::Register(register(chance)), "REGISTER".into(), chance));
     }
     for _ in 0..chance.below(12) {
         acts.push(one(seen, chance));
@@ -32,21 +37,28 @@ pub(crate) fn lies(seen: &[TaskId], chance: &mut Chance) -> Vec<Act> {
     acts
 }
 
-fn register(seen: &[TaskId], chance: &mut Chance) -> Register {
+fn held(seen: &[TaskId], chance: &mut Chance) -> Held {
+    Held { attempt: attempt(seen, chance), token: AttemptToken(telling_number(chance)) }
+}
+
+fn register(chance: &mut Chance) -> Register {
     let name = if chance.below(3) == 0 {
         "x\u{1b}]0;owned\u{7}\n".repeat(1 + chance.below(4000))
     } else {
         "liar".into()
     };
+    let secret = super::secret(chance);
+    let worker = if chance.below(8) == 0 { WorkerId([7; 16]) } else { WorkerId::of(&secret) };
     Register {
-        held: (0..chance.below(6)).map(|_| attempt(seen, chance)).collect(),
         host: "host\r\n".into(),
         name,
         pid: chance.number() as u32,
+        previous: None,
         release: "9.9".into(),
         runtimes: [("perl".to_owned(), "5".to_owned()), ("\n".to_owned(), String::new())].into(),
         slots: [0, 1, 2, u32::MAX][chance.below(4)],
-        worker: WorkerId(std::array::from_fn(|_| chance.number() as u8)),
+        secret,
+        worker,
     }
 }
 
@@ -111,7 +123,8 @@ pub(crate) fn answers(heard: &[(u8, Bytes)], chance: &mut Chance) -> Vec<u8> {
 }
 
 fn attempt_of(body: &[u8]) -> Option<AttemptId> {
-    let (id, rest) = body.split_first_chunk::<{ TaskId::BYTES }>()?;
+    // The token comes first.
+    let (id, rest) = body.get(8..)?.split_first_chunk::<{ TaskId::BYTES }>()?;
     let attempt = Attempt(u32::from_be_bytes(*rest.first_chunk()?));
     Some(AttemptId { task: TaskId::from_bytes(*id), attempt })
 }
