@@ -13,7 +13,7 @@ use argon_proto::{Message, Secret, TaskId};
 use crate::options::Liar;
 use crate::pool::Pool;
 
-/// One in so many messages is damaged on its way.
+/// One message of this number is damaged on its way.
 const DAMAGED_ONE_IN: usize = 12;
 
 /// The lies of one connection.

@@ -58,12 +58,7 @@ fn fuzz(options: &Options) -> Result<usize, String> {
     while Instant::now() < until {
         let batch: Vec<Round> =
             (0..ROUNDS_A_CHECK).map(|_| Round::random(&options.roles, &pool, &mut chance)).collect();
-        let mut stage = play::Stage::default();
-        for round in &batch {
-            stage.play(&pool, round);
-        }
-        if let Err(why) = pool.check() {
-            drop(stage);
+        if let Err(why) = play::holds(&mut pool, &batch) {
             drop(pool);
             return Err(format!("{why}\n{}", shrink::smallest(options, batch)));
         }

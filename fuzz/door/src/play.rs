@@ -13,14 +13,23 @@ use crate::pool::Pool;
 const LISTENS: Duration = Duration::from_millis(2);
 const LISTENS_AT_END: Duration = Duration::from_millis(60);
 
+/// Plays rounds while an honest command runs, and then looks at what honest clients get.
+pub(crate) fn holds(pool: &mut Pool, rounds: &[Round]) -> Result<(), String> {
+    let honest = pool.begin_honest()?;
+    let mut stage = Stage::default();
+    rounds.iter().for_each(|round| stage.play(pool, round));
+    pool.end_honest(honest)?;
+    pool.check()
+}
+
 /// The liars that are still there.
 #[derive(Default)]
-pub(crate) struct Stage {
+struct Stage {
     staying: Vec<Peer>,
 }
 
 impl Stage {
-    pub(crate) fn play(&mut self, pool: &Pool, round: &Round) {
+    fn play(&mut self, pool: &Pool, round: &Round) {
         let mut chance = Chance::new(round.seed);
         let role = match round.liar {
             Liar::Peer(role) => role,

@@ -25,6 +25,12 @@ pub(crate) struct Pool {
     checks: u32,
 }
 
+/// An honest command that runs.
+pub(crate) struct Honest {
+    child: Child,
+    mark: PathBuf,
+}
+
 impl Pool {
     pub(crate) fn start(argon: &Path) -> Result<Self, String> {
         let folder =
@@ -67,6 +73,35 @@ impl Pool {
         Ok(())
     }
 
+    /// Starts an honest command that is at work while lies are told.
+    pub(crate) fn begin_honest(&mut self) -> Result<Honest, String> {
+        let mark = self.folder.join(format!("ran-{}", fresh_number()));
+        let script = format!("echo begun >>{0}; sleep 0.4; echo ended", mark.display());
+        let mut child = self.command(&["run", "--no-stdin", "--", "sh", "-c", &script])?;
+        let until = Instant::now() + SERVED_WITHIN;
+        while !mark.exists() {
+            if Instant::now() > until {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err("an honest command does not start".into());
+            }
+            std::thread::sleep(STEP);
+        }
+        Ok(Honest { child, mark })
+    }
+
+    /// What became of it: it ran once, and said what it was to say.
+    pub(crate) fn end_honest(&self, honest: Honest) -> Result<(), String> {
+        let said = self.said(honest.child, "run (one that was running while lies were told)")?;
+        let starts = std::fs::read_to_string(&honest.mark).unwrap_or_default();
+        if said != "ended\n" || starts != "begun\n" {
+            return Err(format!(
+                "an honest command that ran printed {said:?}, and its starts are {starts:?}"
+            ));
+        }
+        Ok(())
+    }
+
     /// The ids of tasks that anyone with a key can see.
     pub(crate) fn seen_ids(&self) -> Vec<String> {
         let status = self.argon(&["status", "--json"]).unwrap_or_default();
@@ -84,7 +119,11 @@ impl Pool {
     }
 
     fn argon(&self, words: &[&str]) -> Result<String, String> {
-        let mut child = Command::new(&self.argon)
+        self.said(self.command(words)?, &words.join(" "))
+    }
+
+    fn command(&self, words: &[&str]) -> Result<Child, String> {
+        Command::new(&self.argon)
             .arg(words[0])
             .args(["--manager", &self.address, "--key"])
             .arg(self.folder.join("key"))
@@ -93,22 +132,25 @@ impl Pool {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{}: {error}", self.argon.display()))?;
-        if wait(&mut child, SERVED_WITHIN).is_none() {
+            .map_err(|error| format!("{}: {error}", self.argon.display()))
+    }
+
+    /// What a command printed, if it ended well and in time.
+    fn said(&self, mut child: Child, words: &str) -> Result<String, String> {
+        let is_ended = wait(&mut child, SERVED_WITHIN).is_some();
+        if !is_ended {
             let _ = child.kill();
-            let output = child.wait_with_output();
-            let said = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
-            return Err(format!(
-                "an honest `argon {}` is not served within {} s; it said: {}",
-                words.join(" "),
-                SERVED_WITHIN.as_secs(),
-                said.unwrap_or_default().trim()
-            ));
         }
         let output = child.wait_with_output().map_err(|error| error.to_string())?;
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if !is_ended {
+            let seconds = SERVED_WITHIN.as_secs();
+            return Err(format!(
+                "an honest `argon {words}` is not served within {seconds} s; it said: {why}"
+            ));
+        }
         if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(format!("an honest `argon {}` failed: {why}", words.join(" ")));
+            return Err(format!("an honest `argon {words}` failed: {why}"));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::liars::Round;
 use crate::options::Options;
-use crate::play::Stage;
+use crate::play::holds;
 use crate::pool::Pool;
 
 const TIME_MAX: Duration = Duration::from_secs(300);
@@ -36,9 +36,7 @@ pub(crate) fn smallest(options: &Options, rounds: Vec<Round>) -> String {
 
 fn breaks(options: &Options, rounds: &[Round]) -> Option<String> {
     let mut pool = Pool::start(&options.argon).ok()?;
-    let mut stage = Stage::default();
-    rounds.iter().for_each(|round| stage.play(&pool, round));
-    pool.check().err()
+    holds(&mut pool, rounds).err()
 }
 
 fn count(rounds: &[Round]) -> usize {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// The program is tried for so long; what it does in that time depends on the machine, what it checks does not.
+/// Time of each role. What is checked in it does not depend on the machine.
 const SECONDS: &str = "8";
 
 fn holds_against(role: &str) {
