@@ -8,7 +8,7 @@ use std::time::Duration;
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, Record};
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{AttemptId, Flags, Secret, SessionId, Status, Task, TaskId};
+use argon_proto::{Attempt, AttemptId, Flags, Secret, SessionId, Status, Task, TaskId};
 
 use manager::{Manager, attempt, session, task, token, with_flags, worker_id};
 
@@ -381,4 +381,20 @@ impl Tree {
         self.manager.lend(11, waiter, false);
         1 + self.end(parent)
     }
+}
+
+#[test]
+fn a_task_of_a_task_whose_kind_rests_keeps_its_turn_when_a_task_beside_it_starts() {
+    let (mut manager, parent) = with_parent();
+    manager.lend(11, parent, true);
+    let mut limited = child_task(manager.open_child(21, parent, 11, 5), 1);
+    limited.head.memory_mib = 64;
+    let below = AttemptId { task: limited.head.id, attempt: Attempt(1) };
+    manager.submit(21, limited);
+    manager.returned(11, &[below]);
+    manager.submit(1, task(1, 2));
+    assert_eq!(manager.runs(11), [below, attempt(1, 2, 1)]);
+    manager.finish(11, attempt(1, 2, 1), Status::Ok, 500);
+    manager.pass(Duration::from_secs(1));
+    assert_eq!(manager.runs(11), [below], "its kind has rested");
 }

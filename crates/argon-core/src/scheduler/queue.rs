@@ -252,9 +252,8 @@ impl Scheduler {
         }
         let task = take_first(&mut self.tasks, session, lane, rests, looks)?;
         self.queue.lengths[lane] -= 1;
-        if session.has_waiting(lane) {
-            self.queue.give_turn(key, session, lane);
-        }
+        // Clients inside its tasks may wait, whose tasks are not for this worker.
+        self.keep_turn(key, lane);
         Some(task)
     }
 
