@@ -41,6 +41,7 @@ mod session;
 mod task;
 mod task_index;
 mod timers;
+mod undelivered;
 mod view;
 mod waiting;
 mod worker;

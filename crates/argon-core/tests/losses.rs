@@ -64,6 +64,98 @@ fn what_was_on_its_way_when_the_connection_broke_is_sent_again() {
     assert_eq!(manager.runs(111), [attempt(1, 1, 1)], "it never started, so it has its number still");
 }
 
+/// A connection of worker `link` breaks with everything that is under way on it; returns the link of the next one.
+fn break_connection(manager: &mut Manager, link: u64) -> u64 {
+    manager.cut(link);
+    manager.join(link + 100, 1, &[]);
+    link + 100
+}
+
+fn large(sequence: u64, bytes: usize) -> argon_proto::Task {
+    let mut task = task(1, sequence);
+    task.payload = vec![0; bytes].into();
+    task
+}
+
+#[test]
+fn a_task_that_does_not_reach_its_only_worker_lets_others_pass_and_ends_as_lost_in_words() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, large(1, 100_000));
+    manager.submit(1, task(1, 2));
+    let mut link = 11;
+    for connection in 1..=9 {
+        assert_eq!(manager.runs(link), [attempt(1, 1, 1)], "connection {connection}");
+        link = break_connection(&mut manager, link);
+        if connection % 3 == 0 && connection < 9 {
+            // Another task is served in between.
+            let other = attempt(1, 1 + connection / 3, 1);
+            assert_eq!(manager.runs(link), [other]);
+            manager.finish(link, other, Status::Ok, 300_000);
+            manager.submit(1, task(1, 2 + connection / 3));
+        }
+    }
+    let outcomes = manager.outcomes(1);
+    let (_, status, report) = outcomes.last().unwrap();
+    assert_eq!((outcomes.len(), *status), (3, Status::Lost), "{outcomes:?}");
+    let message = &report.message;
+    assert!(["w11", "100000 bytes", "MTU"].iter().all(|words| message.contains(words)), "{message}");
+    assert_eq!(report.story.len(), 3, "{report:?}");
+    assert_eq!(manager.runs(link), [attempt(1, 4, 1)], "the worker serves others");
+}
+
+#[test]
+fn a_task_that_does_not_reach_a_worker_goes_to_another_as_soon_as_there_is_one() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, large(1, 100_000));
+    manager.runs(11);
+    manager.join(12, 1, &[]);
+    manager.cut(11);
+    manager.join(111, 1, &[]);
+    assert_eq!((manager.runs(111), manager.runs(12)), (vec![], vec![attempt(1, 1, 1)]));
+    manager.finish(12, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+}
+
+#[test]
+fn of_the_tasks_that_were_under_way_one_is_blamed_and_the_others_are_sent_again() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 4, &[]);
+    for (sequence, bytes) in [(1, 600), (2, 100_000), (3, 10), (4, 50_000)] {
+        manager.submit(1, large(sequence, bytes));
+    }
+    let mut link = 11;
+    for _ in 0..9 {
+        assert_eq!(manager.runs(link).len(), 4);
+        manager.cut(link);
+        link += 100;
+        manager.join(link, 4, &[]);
+    }
+    let outcomes = manager.outcomes(1);
+    assert_eq!(outcomes.iter().map(|(task, ..)| task.sequence).collect::<Vec<_>>(), [2], "{outcomes:?}");
+    assert_eq!(manager.runs(link), [attempt(1, 1, 1), attempt(1, 3, 1), attempt(1, 4, 1)]);
+}
+
+#[test]
+fn connections_that_break_while_a_worker_holds_the_task_count_as_nothing() {
+    let mut manager = with_one_task(Flags::default());
+    let mut link = 11;
+    for _ in 0..9 {
+        for held in [vec![], vec![], vec![attempt(1, 1, 1)]] {
+            manager.cut(link);
+            link += 100;
+            manager.join(link, 1, &held);
+        }
+    }
+    assert_eq!(manager.outcomes(1), []);
+    manager.finish(link, attempt(1, 1, 1), Status::Ok, 10);
+    assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+}
+
 #[test]
 fn a_frozen_workers_stale_attempts_are_dropped() {
     let mut manager = with_one_task(Flags::default());

@@ -30,6 +30,7 @@ impl Scheduler {
     }
 
     pub(super) fn start(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
+        let worker = self.unless_avoided(key, worker);
         let Some(attempt) = self.next_attempt(key, worker) else {
             self.set_state(key, TaskState::Delayed);
             let report = Report::of("the task has used up the numbers of its attempts; submit it again");

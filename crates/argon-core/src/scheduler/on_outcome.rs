@@ -96,6 +96,7 @@ impl Scheduler {
         let entry = &mut self.tasks[key];
         if let Some(cold) = &mut entry.cold {
             cold.losses = 0;
+            cold.undelivered = 0;
         }
         if entry.may_retry(outcome.head.status) {
             let wait = entry.backoff(self.limits.backoff_max);

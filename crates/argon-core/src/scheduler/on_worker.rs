@@ -120,26 +120,37 @@ impl Scheduler {
             .copied()
             .filter(|task| !held.contains(&self.tasks[*task].attempt_id()))
             .collect();
+        let blamed = self.blamed_of(&missing);
         for task in missing.into_iter().rev() {
-            self.requeue_unstarted(now, task, out);
+            let is_lost = Some(task) == blamed && self.note_undelivered(now, task, key, out);
+            if !is_lost {
+                self.requeue_unstarted(now, task, out);
+            }
         }
     }
 
     /// Puts a task whose attempt never started back to the head of the queue, and its attempt number with it.
     fn requeue_unstarted(&mut self, now: Time, key: TaskKey, out: &mut Out) {
-        self.unassign(key);
-        let entry = &mut self.tasks[key];
+        let entry = &self.tasks[key];
         if entry.was_found && entry.is(Flags::NEVER_TWICE) {
             // An earlier manager may have had it stopped in the middle.
+            self.unassign(key);
             return self.end_in_doubt(now, key, out);
         }
+        self.step_back(key);
+        self.enqueue(now, key, true);
+    }
+
+    /// Takes a task from its worker, where it never started, and takes its attempt number back.
+    pub(super) fn step_back(&mut self, key: TaskKey) {
+        self.unassign(key);
+        let entry = &mut self.tasks[key];
         let attempt = &mut entry.task.head.attempt;
         let before = Attempt(attempt.0.saturating_sub(1));
         if entry.last == *attempt {
             entry.last = before;
         }
         *attempt = before;
-        self.enqueue(now, key, true);
     }
 
     fn on_attempt_held(
@@ -151,7 +162,7 @@ impl Scheduler {
         out: &mut Out,
     ) {
         match self.fate_of(now, worker, attempt, without_task) {
-            Fate::Keep => {}
+            Fate::Keep => self.note_delivered(attempt),
             Fate::KeepOutcome(key) => self.keep(key, worker),
             Fate::Adopt(key) => {
                 self.withdraw(key, out);

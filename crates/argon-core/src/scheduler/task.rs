@@ -43,6 +43,10 @@ pub(super) struct ColdState {
     pub(super) retried: u16,
     /// Workers lost in a row.
     pub(super) losses: u32,
+    /// Connections in a row that broke while it was under way to a worker, since that last counted as a loss.
+    pub(super) undelivered: u8,
+    /// The worker that it did not reach.
+    pub(super) avoided: Option<WorkerKey>,
     /// What happened, for people.
     pub(super) story: Vec<String>,
 }
