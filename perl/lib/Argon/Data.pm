@@ -70,6 +70,13 @@ sub _encode_graph {
     return Storable::mstore(\$graph);
 }
 
+# The same of bytes that come from others: they are checked before Storable sees them.
+sub decode_foreign {
+    require Argon::Data::Lengths;
+    eval { Argon::Data::Lengths::check($_[0]); 1 } or die at_caller($@);
+    return &decode;
+}
+
 # The list back, as an array reference. Dies in words if the bytes are not ours. The second argument is a code reference that
 # gives the value of a shared one.
 sub decode {
@@ -257,5 +264,10 @@ Takes the bytes and returns a reference to the list. Plain data is read with all
 Storable's callbacks off; objects are made with their class loaded or brought along. Dies
 with one sentence if the bytes are not Argon's. Bytes must come from a peer that holds the
 cluster key: they may carry code.
+
+=head2 decode_foreign
+
+The same for bytes that may be damaged or made to harm, as those of a result: lengths beyond
+the end, which would make Storable ask for memory that no one has, are refused first.
 
 =cut

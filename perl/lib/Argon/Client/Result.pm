@@ -80,7 +80,7 @@ sub _decoded {
         = !length ${$payload} ? [1]    # a command that went well
         : ($record->[TASK_CODEC] || 0) == CODEC_JSON
         ? [JSON::PP->new->utf8->allow_nonref->decode(${$payload})]
-        : Argon::Data::decode(${$payload});
+        : Argon::Data::decode_foreign(${$payload});
     $record->[TASK_LIST]    = $list;
     $record->[TASK_PAYLOAD] = undef;
     return $list;

@@ -121,6 +121,7 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon/Code/Write/Layout.pm",
     "Argon/Code/Write/SourceFromFile.pm",
     "Argon/Code/Write/Verification.pm",
+    "Argon/Data/Lengths.pm",
     "Argon/Deferred.pm",
     "Argon/Error.pm",
     "Argon/Protocol/Handshake.pm",

@@ -34,7 +34,7 @@ sub build {
     } @$nodes;
     for my $number (grep { $nodes->[$_][0] eq 'E' } 0 .. $#$nodes) {
         my ($owner, $place) = @{ $nodes->[$number][2] };
-        $built[$number] = ref $built[$owner] eq 'ARRAY' ? \$built[$owner][$place] : \$built[$owner]{$place};
+        $built[$number] = _slot($built[$owner], ref $built[$owner] eq 'ARRAY' ? 'A' : 'H', $place);
     }
     my (@weak, @late);
     for my $number (0 .. $#$nodes) {
@@ -113,11 +113,15 @@ sub _attached {
 
 sub _slot {
     my ($owner, $kind, $place) = @_;
-    return $kind eq 'A' ? \$owner->[$place] : $kind eq 'H' ? \$owner->{$place} : $owner;
+    # A place beyond the end would make the list as long as it says.
+    return $place =~ /\A[0-9]+\z/ && $place < @$owner ? \$owner->[$place] : die "not a place in a list" if $kind eq 'A';
+    return $kind eq 'H' ? \$owner->{$place} : $owner;
 }
 
 sub _pattern {
     my ($pattern, $flags) = @_;
+    # The flags become source, so they must be flags and nothing else.
+    die "A pattern in the data has flags that this perl does not know.\n" if ($flags // q{}) !~ /\A\^?[adilmnpsux]{0,12}\z/;
     my $regexp = eval "no warnings; qr/\$pattern/$flags";    ## no critic (ProhibitStringyEval): flags stand in the source
     return $regexp if defined $regexp;
     die "A pattern in the data does not compile on this perl: $@";
@@ -125,6 +129,8 @@ sub _pattern {
 
 sub _load {
     my ($file, $is_own, $class) = @_;
+    die "A class in the data names a file that is not a module of a library.\n"
+        if $file !~ m{\A[^/\0-\x1f]+(?:/[^/\0-\x1f]+)*\z} || $file =~ m{(?:\A|/)[.][.]?(?:/|\z)};
     require Argon::Code::Receive;
     Argon::Code::Receive::own_modules($file) if $is_own;
     Argon::Code::Receive::load_module($file, $class);
@@ -137,6 +143,8 @@ sub _load_if_unknown {
     my ($class) = @_;
     no strict 'refs';
     return if %{"${class}::"};
+    # Only a name of a module can be that of a file; anything else could name a file outside of the library.
+    return if $class !~ /\A[^\W\d]\w*(?:::\w+)*\z/;
     (my $file = "$class.pm") =~ s{::}{/}g;
     local $@;
     eval { require $file };
