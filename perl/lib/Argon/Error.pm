@@ -6,6 +6,8 @@ package Argon::Error;
 use strict;
 use warnings;
 
+use Argon::Protocol::Text ();
+
 use overload '""' => sub { return $_[0]->text }, 'bool' => sub { return 1 }, fallback => 1;
 
 my @FIELDS = qw(
@@ -48,6 +50,7 @@ sub text {
 sub _part {
     my ($title, $lines) = @_;
     return q{} if !defined $lines || !length $lines;
+    $lines = Argon::Protocol::Text::lines($lines);
     $lines =~ s/\n+\z//;
     $lines =~ s/^/  | /mg;
     return "  $title:\n$lines\n";

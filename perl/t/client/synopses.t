@@ -29,6 +29,7 @@ my %around = (
         q{my ($line, $hello, $challenge) = ('argon1-cluster-' . '5a' x 32, '{}', '{}'); },
         q{length $proof == 32 or die},
     ],
+    'Argon::Protocol::Text'   => [q{}, q{"$line|$lines" eq "box?[2J|one\ntwo?" or die}],
     'Argon::Protocol::Ticket' => [
         q{my ($secret, $id, $token) = ("\0" x 32, "\1" x 24, "\2" x 16); },
         q{length $session == 16 && length $text == 81 or die},

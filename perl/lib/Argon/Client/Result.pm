@@ -12,6 +12,7 @@ use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Data  ();
 use Argon::Error ();
 use Argon::Protocol qw(:all);
+use Argon::Protocol::Text ();
 
 # The value of a finished record, or dies. A list for a task that ran in list context.
 sub deliver {
@@ -65,11 +66,7 @@ sub report {
     my ($record) = @_;
     my $report = $record->[TASK_REPORT];
     return {} if !defined $report;
-    if (!ref $report) {
-        $report = eval { JSON::PP->new->utf8->decode($report) };
-        $record->[TASK_REPORT] = $report = {} if ref $report ne 'HASH';
-        $record->[TASK_REPORT] = $report;
-    }
+    $record->[TASK_REPORT] = $report = Argon::Protocol::Text::report($report) if !ref $report;
     return $report;
 }
 

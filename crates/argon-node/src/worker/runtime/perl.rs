@@ -125,6 +125,7 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon/Deferred.pm",
     "Argon/Error.pm",
     "Argon/Protocol/Handshake.pm",
+    "Argon/Protocol/Text.pm",
     "Argon/Protocol/Ticket.pm",
     "Argon/Shared.pm",
     "Argon/Simple.pm",

@@ -17,6 +17,7 @@ use Argon::Client::Net::Link ();
 use Argon::Client::Wait ();
 use Argon::Protocol qw(:all);
 use Argon::Protocol::Handshake ();
+use Argon::Protocol::Text ();
 
 my $CONNECT_S   = 5;
 my $HANDSHAKE_S = 5;
@@ -174,9 +175,8 @@ sub _take {
 sub _refused {
     my ($self, $body) = @_;
     my ($link, $origin) = @{$self}{qw(link origin)};
-    my $refused = eval { JSON::PP->new->utf8->decode($body) } || {};
-    my $code    = $refused->{code}    // 'unknown';
-    my $message = $refused->{message} // 'no reason given';
+    my $code    = Argon::Protocol::Text::field($body, code    => 'unknown');
+    my $message = Argon::Protocol::Text::field($body, message => 'no reason given');
     $self->_fail("The key from $origin does not open the manager at $link->{where}:"
             . ' `argon key` on its machine shows the right one.', for_good => 1) if $code eq 'key';
     $self->_fail("The manager at $link->{where} speaks another version of the protocol than this client, version "

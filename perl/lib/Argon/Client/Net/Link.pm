@@ -36,6 +36,8 @@ sub new {
         stream  => 0,
         turn    => 0,
         partial => {},
+        streaming => {},
+        foreign_streams => 0,
         filling => undef,
         received => 0,
         blobs   => {},
@@ -179,7 +181,8 @@ sub _write_chunk {
 sub fill {
     my ($self) = @_;
     my ($length, undef, $stream) = unpack 'N C N', substr $self->{in}, $self->{at}, $CHUNK_HEAD_BYTES;
-    my $partial = $self->{partial}{$stream} or return;
+    my $partial = $self->{partial}{$stream};
+    return if !$partial || !$partial->[0];
     my $end = length(${ $partial->[0] }) + $length - 5;
     my $at  = $self->{at} + $CHUNK_HEAD_BYTES;
     ${ $partial->[0] } .= substr $self->{in}, $at;

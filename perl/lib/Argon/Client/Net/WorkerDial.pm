@@ -7,13 +7,13 @@ package Argon::Client::Net::WorkerDial;
 use strict;
 use warnings;
 
-use JSON::PP    ();
 use Socket      qw(AF_UNIX SOCK_STREAM pack_sockaddr_un);
 use Time::HiRes ();
 
 use Argon::Client::Net::Dial ();
 use Argon::Client::Net::Link ();
 use Argon::Protocol qw(:all);
+use Argon::Protocol::Text ();
 
 use parent -norequire, 'Argon::Client::Net::Dial';
 
@@ -49,9 +49,9 @@ sub _peer { return 'The worker of this task' }
 
 sub _refused {
     my ($self, $body) = @_;
-    my $refused = eval { JSON::PP->new->utf8->decode($body) } || {};
-    my $code    = $refused->{code} // 'unknown';
-    return $self->_fail("The worker of this task refused its client ($code): " . ($refused->{message} // 'no reason given') . '.', for_good => $code ne 'busy');
+    my $code = Argon::Protocol::Text::field($body, code => 'unknown');
+    return $self->_fail("The worker of this task refused its client ($code): " . Argon::Protocol::Text::field($body, message => 'no reason given') . '.',
+        for_good => $code ne 'busy');
 }
 
 1;

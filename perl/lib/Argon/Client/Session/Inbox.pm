@@ -13,6 +13,15 @@ use Argon::Client::Session::Output  ();
 use Argon::Client::Session::TaskRecord qw(:all);
 use Argon::Memory ();
 use Argon::Protocol qw(:all);
+use Argon::Protocol::Text ();
+
+# Unfinished payloads of tasks that are not ours, which are passed over.
+my $FOREIGN_STREAMS_MAX = 65_536;
+# Room that a payload gets at once, whatever it announces.
+my $ROOM_BYTES_MAX = 67_108_864;
+# What a manager may leave unread of the answers to its own frames.
+my $UNREAD_BYTES_MAX   = 67_108_864;
+my $UNREAD_STREAMS_MAX = 65_536;
 
 my %HANDLER = (
     PING,      sub { my ($session, $link, $body) = @_; $link->send_frame(PONG, $body) },
@@ -93,6 +102,8 @@ sub take {
         }
         $handler->($session, $link, substr $link->{in}, $begin, $length - 1);
     }
+    $link->{broken} ||= 'the manager does not read the answers that it asks for'
+        if length $link->{out} > $UNREAD_BYTES_MAX || @{ $link->{streams} } > $UNREAD_STREAMS_MAX;
     return;
 }
 
@@ -108,12 +119,29 @@ sub _on_outcome {
             $link->{broken} ||= "the manager announced a payload of $payload_length bytes";
             return;
         }
-        Argon::Memory::expect($payload_length);
-        Argon::Memory::make_room(\$payload, $payload_length);
-        $link->{partial}{$stream} = [\$payload, $payload_length, \@outcome];
-        return;
+        return _begin_stream($session, $link, $stream, \$payload, $payload_length, \@outcome);
     }
     return _settle($session, \@outcome, \$payload);
+}
+
+# A payload that comes in chunks. Of a task that is not ours, or whose payload comes already, the bytes are only counted.
+sub _begin_stream {
+    my ($session, $link, $stream, $payload, $length, $outcome) = @_;
+    my ($partial, $id) = ($link->{partial}, $outcome->[0]);
+    if ($partial->{$stream}) {
+        $link->{broken} ||= 'the manager began a payload under the number of another';
+        return;
+    }
+    if ($session->{journal}{$id} && !$link->{streaming}{$id}++) {
+        Argon::Memory::expect($length);
+        Argon::Memory::make_room($payload, $length < $ROOM_BYTES_MAX ? $length : $ROOM_BYTES_MAX);
+        $partial->{$stream} = [$payload, $length, $outcome];
+        return;
+    }
+    $partial->{$stream} = [undef, $length, $outcome, length ${$payload}];
+    $link->{broken} ||= 'the manager began too many payloads of tasks that are not of this client'
+        if ++$link->{foreign_streams} > $FOREIGN_STREAMS_MAX;
+    return;
 }
 
 sub _on_chunk {
@@ -124,20 +152,25 @@ sub _on_chunk {
         $link->{broken} ||= 'the manager sent a chunk of an unknown stream';
         return;
     }
-    ${ $partial->[0] } .= substr $link->{in}, $begin + 4, $length - 4;
+    if   ($partial->[0]) { ${ $partial->[0] } .= substr $link->{in}, $begin + 4, $length - 4 }
+    else                 { $partial->[3] += $length - 4 }
     return _on_part($session, $link, $stream);
 }
 
 sub _on_part {
     my ($session, $link, $stream) = @_;
-    my ($payload, $expected, $outcome) = @{ $link->{partial}{$stream} };
-    return if length ${$payload} < $expected;
-    if (length ${$payload} > $expected) {
+    my ($payload, $expected, $outcome, $counted) = @{ $link->{partial}{$stream} };
+    my $have = $payload ? length ${$payload} : $counted;
+    return if $have < $expected;
+    if ($have > $expected) {
         $link->{broken} ||= 'the manager sent more of a payload than it had announced';
         return;
     }
     delete $link->{partial}{$stream};
-    return _settle($session, $outcome, $payload);
+    if ($payload) { delete $link->{streaming}{ $outcome->[0] } }
+    else          { $link->{foreign_streams}-- }
+    # One that was only counted is not the outcome of a task of ours.
+    return $payload || !$session->{journal}{ $outcome->[0] } ? _settle($session, $outcome, $payload) : undef;
 }
 
 sub _settle {
@@ -179,7 +212,7 @@ sub _on_accepted {
 sub _on_reply {
     my ($session, $link, $body) = @_;
     my $reply = eval { JSON::PP->new->utf8->decode($body) };
-    return if ref $reply ne 'HASH';
+    return if ref $reply ne 'HASH' || ref $reply->{request};
     my $request = delete $session->{requests}{ $reply->{request} // q{} } or return;
     $request->[TASK_LIST]   = [$reply];
     $request->[TASK_STATUS] = STATUS_OK;
@@ -200,8 +233,7 @@ sub _on_refused {
 
 sub _field {
     my ($body, $name) = @_;
-    my $parsed = eval { JSON::PP->new->utf8->decode($body) };
-    return ref $parsed eq 'HASH' && defined $parsed->{$name} ? $parsed->{$name} : 'no reason given';
+    return Argon::Protocol::Text::field($body, $name => 'no reason given');
 }
 
 1;

@@ -12,6 +12,9 @@ use Argon::Protocol qw(:all);
 
 my $GRANT_EVERY_BYTES = 262_144;
 my $KEPT_BYTES_MAX    = 16_777_216;
+# Attempts of one task whose output is counted, and characters without their end.
+my $ATTEMPTS_MAX = 64;
+my $HALVES_MAX   = 10_000;
 
 sub on_output {
     my ($session, $link, $body) = @_;
@@ -29,7 +32,10 @@ sub on_output {
     }
     return if !$task;
     $task->[TASK_OUTPUT_BYTES] = {} if !$task->[TASK_OUTPUT_BYTES];
-    my $count = $task->[TASK_OUTPUT_BYTES]{$attempt} ||= { seen => 0, granted => 0 };
+    my $counts = $task->[TASK_OUTPUT_BYTES];
+    delete @{$counts}{ grep { $_ < $attempt } keys %{$counts} } if keys %{$counts} > $ATTEMPTS_MAX;
+    %{$counts} = () if keys %{$counts} > $ATTEMPTS_MAX;
+    my $count = $counts->{$attempt} ||= { seen => 0, granted => 0 };
     $count->{seen} += length $text;
     if ($count->{seen} - $count->{granted} >= $GRANT_EVERY_BYTES) {
         $count->{granted} = $count->{seen};
@@ -60,6 +66,7 @@ sub _print {
         my $half
             = $text =~ s/((?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2}))\z// ? $1 : undef;
         utf8::decode($text);
+        $session->{half_characters} = {} if keys %{ $session->{half_characters} || {} } > $HALVES_MAX;
         $session->{half_characters}{"$id$descriptor"} = $half if defined $half;
     }
     return _print_to($descriptor, $text);

@@ -7,10 +7,10 @@ package Argon::Client::Session::WaitingReasons;
 use strict;
 use warnings;
 
-use JSON::PP    ();
 use Time::HiRes ();
 
 use Argon::Client::Session::TaskRecord qw(:all);
+use Argon::Protocol::Text ();
 
 # A variable of the package, so that tests need not wait that long.
 our $FIRST_S = 2;
@@ -101,16 +101,23 @@ sub _on_reply {
     $self->{is_unknown} = 1 if $reply && !$reply->{ok};
     my $states = $reply && $reply->{ok} && ref $reply->{waiting} eq 'ARRAY' ? $reply->{waiting} : [];
     return if !defined $self->{since};    # what was waited for has come meanwhile
-    my @states = grep { ref eq 'HASH' && defined $_->{code} } @{$states};
+    my @states = map { _state($_) } @{$states};
     # The manager does not know under which address it is seen from here.
     $_->{message} =~ s/HOST:PORT/$where/ for grep { defined $_->{message} && defined $where } @states;
     return $self->_tell([@{$known}, @states]);
 }
 
+# A state of the manager's reply, with text that is fit to be printed; nothing for what is not one.
+sub _state {
+    my ($given) = @_;
+    return if ref $given ne 'HASH' || !defined $given->{code} || ref $given->{code};
+    return { map { $_ => Argon::Protocol::Text::lines($given->{$_}) } grep { defined $given->{$_} && !ref $given->{$_} } keys %{$given} };
+}
+
 # From the report of a rejected outcome, JSON.
 sub _of_rejection {
     my ($report) = @_;
-    my $facts = eval { JSON::PP->new->utf8->decode($report // q{}) } || {};
+    my $facts = Argon::Protocol::Text::report($report // q{});
     return { code => $facts->{code} // 'queue_full', message => $facts->{message} // 'the manager has no room for the task' };
 }
 
