@@ -111,7 +111,8 @@ def test_a_payload_takes_the_memory_that_has_come_and_not_what_was_announced() -
 
 @pytest.mark.parametrize("comes", [0, 3 << 20])
 def test_an_outcome_that_announces_a_gibibyte_takes_what_comes(comes: int) -> None:
-    session, connection = mock.MagicMock(), mock.MagicMock(partial={}, broken=None)
+    session = mock.MagicMock(journal={bytes(24): mock.MagicMock()})
+    connection = mock.MagicMock(partial={}, streaming=set(), broken=None)
     head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 1 << 30)
     tracemalloc.start()
     try:
@@ -128,7 +129,7 @@ def test_an_outcome_that_announces_a_gibibyte_takes_what_comes(comes: int) -> No
 def test_an_outcome_without_room_ends_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
     task = mock.MagicMock(_collects=False, _error=None)
     session = mock.MagicMock(journal={bytes(24): task}, acks=[], in_flight=1)
-    connection = mock.MagicMock(partial={}, broken=None)
+    connection = mock.MagicMock(partial={}, streaming=set(), broken=None)
     head = wire.OutcomeHead(bytes(24), 1, wire.OK, 0, 0, 0, 0, 7, 8)
     inbox._on_outcome(session, connection, head, b"", bytearray())
     monkeypatch.setattr(memory, "grown", mock.Mock(side_effect=MemoryError))

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ._wire.text import lines
+
 __all__ = [
     "Cancelled",
     "CannotTravel",
@@ -90,8 +92,8 @@ class Error(Exception):
             facts.append(f"peak memory {self.peak_kib / 1024:.0f} MiB{limit}")
         text = self.message.rstrip(". \n") + (f" ({', '.join(facts)})" if facts else "")
         if self.output:
-            lines = "\n".join("  | " + line for line in self.output.rstrip("\n").split("\n"))
-            text += f"\n  Its last output:\n{lines}"
+            shown = lines(self.output).rstrip("\n").split("\n")
+            text += "\n  Its last output:\n" + "\n".join(f"  | {one}" for one in shown)
         return text
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -13,10 +13,10 @@ import importlib.util
 import re
 import sys
 from json import dumps as json_dumps
-from json import loads as json_loads
 from pathlib import Path
 from typing import Any
 
+from .._wire.text import read_json
 from . import loaded_text
 
 #: An answer is one frame.
@@ -49,7 +49,7 @@ def answer(name: str) -> bytes | None:
 def reply(question: bytes) -> tuple[bool, bytes]:
     """What ANSWER says to the JSON text of an ASK: whether it is a yes, and the bytes."""
     try:
-        asked = json_loads(question)
+        asked = read_json(question)
         if not isinstance(asked, dict) or asked.get("kind") != "python-module":
             raise NotGiven("this client answers only for Python modules")
         return True, _answer(asked.get("name"))

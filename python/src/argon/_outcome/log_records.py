@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from json import loads as json_loads
 from typing import TYPE_CHECKING, Any
+
+from .._wire.text import line as line_of
+from .._wire.text import read_json
 
 if TYPE_CHECKING:
     import contextvars
@@ -31,9 +33,9 @@ def hand_over(text: bytes, task: bytes, context: contextvars.Context | None) -> 
 
 def _record(text: bytes, task: bytes) -> logging.LogRecord | None:
     try:
-        told: Any = json_loads(text)
+        told: Any = read_json(text)
         level, created = int(told["level"]), float(told.get("time") or 0.0)
-        name, message = str(told.get("logger") or "root"), str(told["message"])
+        name, message = line_of(str(told.get("logger") or "root")), str(told["message"])
         file, line = str(told.get("file") or ""), int(told.get("line") or 0)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from json import dumps as json_dumps
-from json import loads as json_loads
 from typing import Any
 
 from .._code import exceptions, payloads
 from .._session.task import Task
 from .._wire import protocol as wire
+from .._wire import text
 from .._wire.ticket import Ticket
 from ..errors import BY_STATUS, Error, Lost, RemoteTraceback, TaskError
 from . import lines
@@ -32,7 +32,7 @@ def value(task: Task) -> Any:
     payload = task._payload
     if payload is not None:
         try:
-            task._value = json_loads(payload) if task._codec == wire.CODEC_JSON else payloads.loads(payload)
+            task._value = text.read_json(payload) if task._codec == wire.CODEC_JSON else payloads.loads(payload)
         except Exception as problem:
             task._error = problem
             raise
@@ -65,10 +65,7 @@ def error(task: Task) -> BaseException | None:
 def report(task: Task) -> dict[str, Any]:
     """Report of the cluster on the last attempt."""
     if isinstance(task._report, bytes):
-        try:
-            task._report = json_loads(task._report)
-        except ValueError:
-            task._report = None
+        task._report = text.report(task._report)
     return task._report if isinstance(task._report, dict) else {}
 
 
@@ -85,7 +82,7 @@ def _thrown(task: Task) -> BaseException:
     """The exception of the task itself, with its traceback there as the cause."""
     payload = task._payload
     try:
-        told = json_loads(payload) if task._codec == wire.CODEC_JSON else payloads.loads(payload)
+        told = text.read_json(payload) if task._codec == wire.CODEC_JSON else payloads.loads(payload)
         if not isinstance(told, dict) or "message" not in told:
             return _task_error(task, {"message": told if isinstance(told, str) else json_dumps(told)})
         thrown = _rebuilt(told)
@@ -118,8 +115,8 @@ def _rebuilt(told: dict[str, Any]) -> BaseException | None:
 
 
 def _task_error(task: Task, told: dict[str, Any]) -> TaskError:
-    name, text = told.get("class"), str(told["message"]).strip()
-    problem = TaskError(f"{name}: {text}" if name else text, task._id.hex(), report(task))
+    name, message = told.get("class"), str(told["message"]).strip()
+    problem = TaskError(f"{name}: {message}" if name else message, task._id.hex(), report(task))
     problem.class_name, problem.traceback = name, lines.filled(told.get("traceback") or "") or None
     if problem.traceback:
         problem.__cause__ = RemoteTraceback(problem.traceback)
@@ -127,5 +124,5 @@ def _task_error(task: Task, told: dict[str, Any]) -> TaskError:
 
 
 def _unreadable(task: Task, what: str, problem: BaseException) -> TaskError:
-    text = f"{what} cannot be read here ({type(problem).__name__}: {exceptions.text(problem)})"
-    return TaskError(text, task._id.hex(), report(task))
+    sentence = f"{what} cannot be read here ({type(problem).__name__}: {exceptions.text(problem)})"
+    return TaskError(sentence, task._id.hex(), report(task))

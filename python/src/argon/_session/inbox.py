@@ -7,14 +7,16 @@ and is called with the session's lock held; what there is to print, to answer an
 from __future__ import annotations
 
 import struct
-from json import loads as json_loads
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .._wire import memory
+from .._wire import memory, text
 from .._wire import protocol as wire
 from .._wire.ticket import Ticket
 from . import output, sending
 from .task import Task
+
+#: Unfinished payloads of tasks that are not ours, which are passed over.
+FOREIGN_STREAMS_MAX = 65_536
 
 if TYPE_CHECKING:
     from .._wire.connection import Connection
@@ -126,12 +128,31 @@ def _on_outcome(
         if head.payload_length > wire.PAYLOAD_BYTES_MAX:
             connection.broken = connection.broken or f"the manager announced a payload of {head.payload_length} bytes"
             return
+        _begin_stream(session, connection, head, report, payload)
+        return
+    _settle(session, head, report, payload)
+
+
+def _begin_stream(
+    session: Session, connection: Connection, head: wire.OutcomeHead, report: bytes, payload: bytearray
+) -> None:
+    """A payload that comes in chunks. Of a task that is not ours, or that has one coming, bytes are only counted."""
+    if head.stream in connection.partial:
+        connection.broken = connection.broken or "the manager began a payload under the number of another"
+        return
+    if head.id in session.journal and head.id not in connection.streaming:
+        connection.streaming.add(head.id)
         memory.expect(head.payload_length)
         whole = memory.room(head.payload_length, len(payload))
         whole[: len(payload)] = payload
         connection.partial[head.stream] = [whole, len(payload), head, report]
         return
-    _settle(session, head, report, payload)
+    connection.partial[head.stream] = [None, len(payload), head, b""]
+    connection.foreign_streams += 1
+    if connection.foreign_streams > FOREIGN_STREAMS_MAX:
+        connection.broken = (
+            connection.broken or "the manager began too many payloads of tasks that are not of this client"
+        )
 
 
 def _on_chunk(session: Session, connection: Connection, begin: int, after: int) -> None:
@@ -152,12 +173,21 @@ def _on_chunk(session: Session, connection: Connection, begin: int, after: int) 
             whole[have:now] = connection.view[begin + 4 : after]
         except MemoryError:
             # Offered again it would only come again: the task ends, and the rest of its payload is passed over.
-            partial[0] = whole = None
             _settle_without_room(session, head, report)
+            partial[0] = whole = None
+            partial[3] = report = None
     if now == head.payload_length:
         del connection.partial[stream]
         if whole is not None:
+            connection.streaming.discard(head.id)
             _settle(session, head, report, whole)
+        elif report is None:
+            connection.streaming.discard(head.id)
+        else:
+            connection.foreign_streams -= 1
+            # One that was only counted is not the outcome of a task of ours.
+            if head.id not in session.journal:
+                _settle(session, head, report, bytearray())
 
 
 def _settle_without_room(session: Session, head: wire.OutcomeHead, report: bytes) -> None:
@@ -178,7 +208,7 @@ def _settle(session: Session, head: wire.OutcomeHead, report: bytes, payload: by
     if task._sent_on == session.connections:
         session.in_flight -= 1
     if head.status == wire.REJECTED and sending.hold_back(session, task):
-        session.waiting.is_full(_report(report))
+        session.waiting.is_full(text.report(report))
         return
     del session.journal[head.id]
     task._status, task._codec, task._attempt = head.status, head.codec, head.attempt
@@ -207,7 +237,7 @@ def _on_accepted(session: Session, ticket: Ticket) -> None:
 
 def _on_reply(session: Session, body: bytes) -> None:
     try:
-        reply = json_loads(body)
+        reply = text.read_json(body)
         if session.waiting.take(reply):
             return
         request: Task = session.requests.pop(reply["request"])
@@ -218,20 +248,9 @@ def _on_reply(session: Session, body: bytes) -> None:
     session.settle(request)
 
 
-def _report(text: bytes) -> dict[str, Any]:
-    try:
-        report = json_loads(text)
-    except ValueError:
-        report = None
-    return report if isinstance(report, dict) else {}
-
-
 def _split(body: bytes, size: int) -> list[bytes]:
     return [body[at : at + size] for at in range(0, len(body) - size + 1, size)]
 
 
-def _field(body: bytes, name: str) -> Any:
-    try:
-        return json_loads(body)[name]
-    except (ValueError, KeyError, TypeError):
-        return "no reason given"
+def _field(body: bytes, name: str) -> str:
+    return text.field(body, name, "no reason given")

@@ -344,6 +344,8 @@ class Leader:
         if session.connection is not connection:
             return None
         inbox.take(session, connection)
+        if connection.is_unread:
+            connection.broken = connection.broken or "the manager does not read the answers that it asks for"
         if session.acks:
             session.waiting.outcome_came()
         prints, asks = session.prints, session.asks

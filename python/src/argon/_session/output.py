@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .session import Session
 
 GRANT_EVERY_BYTES = 262_144
+#: Attempts of one task whose output is counted, and tasks whose last character may be a half.
+ATTEMPTS_MAX = 64
+DECODERS_MAX = 10_000
 #: An OUTPUT frame with it holds a log record.
 LOG_DESCRIPTOR = 3
 
@@ -42,6 +45,8 @@ def on_output(session: Session, connection: Connection, body: bytes) -> None:
         return
     if task._output is None:
         task._output = {}
+    if len(task._output) > ATTEMPTS_MAX:
+        task._output.clear()
     count = task._output.setdefault(attempt, [0, 0])
     count[0] += len(text)
     if count[0] - count[1] >= GRANT_EVERY_BYTES:
@@ -87,6 +92,8 @@ class Printer:
             key = (one.task, one.descriptor)
             decoder = self._decoders.get(key)
             if decoder is None:
+                if len(self._decoders) > DECODERS_MAX:
+                    self._decoders.clear()
                 decoder = self._decoders[key] = codecs.getincrementaldecoder("utf-8")("replace")
             stream.write(decoder.decode(one.text))
             flush = getattr(stream, "flush", None)

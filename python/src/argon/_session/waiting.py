@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Callable
 
 from .._wire import protocol as wire
+from .._wire.text import line, lines
 
 if TYPE_CHECKING:
     from .._wire.connection import Connection
@@ -79,7 +80,7 @@ class Waiting:
 
     def is_full(self, report: dict[str, Any]) -> None:
         """The manager did not take a task, which is offered again later."""
-        self._full = str(report.get("code") or "queue_full"), str(report.get("message") or "the queue is full")
+        self._full = report.get("code") or "queue_full", report.get("message") or "the queue is full"
 
     def is_away(self, since: float, now: float, reason: str) -> None:
         """No manager was found so far."""
@@ -105,17 +106,18 @@ class Waiting:
             # An older manager.
             self._is_refused = True
             return True
-        reasons = [one for one in reply.get("waiting") or () if isinstance(one, dict) and one.get("code")]
-        held = {(str(one["code"]), str(one.get("runtime") or "")) for one in reasons}
+        given = reply.get("waiting")
+        reasons = [one for one in given if isinstance(one, dict) and one.get("code")] if isinstance(given, list) else []
+        held = {(line(str(one["code"])), line(str(one.get("runtime") or ""))) for one in reasons}
         self._told &= held
         # The manager does not know under which address it is seen from here.
         where = self._where()
         for one in reasons:
             tasks = one.get("tasks")
             self._tell(
-                str(one["code"]),
-                str(one.get("message") or one["code"]).replace("HOST:PORT", where),
-                str(one.get("runtime") or ""),
+                line(str(one["code"])),
+                lines(str(one.get("message") or one["code"])).replace("HOST:PORT", where),
+                line(str(one.get("runtime") or "")),
                 tasks if isinstance(tasks, int) else None,
             )
         return True

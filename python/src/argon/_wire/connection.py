@@ -17,6 +17,9 @@ from . import protocol as wire
 # Room for the longest frame and a good read beyond it.
 _BUFFER_BYTES = wire.FRAME_BYTES_MAX + 4 * wire.PART_BYTES_MAX
 _READ_BYTES_MIN = wire.PART_BYTES_MAX
+#: What a peer may leave unread of the answers to its own frames.
+UNREAD_BYTES_MAX = 1 << 26
+UNREAD_STREAMS_MAX = 65_536
 
 
 class Connection:
@@ -30,6 +33,7 @@ class Connection:
         "closed",
         "end",
         "expected",
+        "foreign_streams",
         "is_turn_of_first",
         "out",
         "out_bytes",
@@ -38,6 +42,7 @@ class Connection:
         "refused",
         "sock",
         "stream",
+        "streaming",
         "streams",
         "view",
         "where",
@@ -59,6 +64,9 @@ class Connection:
         self.stream = 0
         # Payloads that arrive in chunks: by stream the bytes, how many are here, and what to do with them.
         self.partial: dict[int, list[Any]] = {}
+        # The tasks whose payloads these are, and how many are only counted.
+        self.streaming: set[bytes] = set()
+        self.foreign_streams = 0
         # The hashes of the blobs that were sent.
         self.blobs: set[bytes] = set()
         self.broken: str | None = None
@@ -78,6 +86,13 @@ class Connection:
     def wants_write(self) -> bool:
         """Whether something waits for the socket to take it."""
         return bool(self.out or self.pending or self.streams)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the peer leaves more unread than it may."""
+        if len(self.streams) > UNREAD_STREAMS_MAX:
+            return True
+        return bool(self.pending) and self.out_bytes + sum(part.nbytes for part in self.pending) > UNREAD_BYTES_MAX
 
     def send(self, frame: bytes) -> None:
         """Puts a whole frame behind those that wait."""

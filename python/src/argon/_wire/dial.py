@@ -10,13 +10,12 @@ import hmac
 import os
 import re
 import socket
-from json import loads as json_loads
 from socket import getaddrinfo
 from socket import socket as Socket
 from time import monotonic
 from typing import Any, NoReturn
 
-from . import keys
+from . import keys, text
 from . import protocol as wire
 from .connection import Connection
 
@@ -160,7 +159,7 @@ class _Handshake:
 
     def _read_json(self, body: bytes) -> dict[str, Any]:
         try:
-            message = json_loads(body)
+            message = text.read_json(body)
         except ValueError:
             message = None
         if not isinstance(message, dict):
@@ -176,11 +175,8 @@ class _Handshake:
         return granted
 
     def _refused(self, body: bytes) -> NoReturn:
-        refused = self._read_json(body)
-        code, message = (
-            refused.get("code", "unknown"),
-            str(refused.get("message", "no reason given")).rstrip("."),
-        )
+        code = text.field(body, "code", "unknown")
+        message = text.field(body, "message", "no reason given").rstrip(".")
         if code == "key":
             raise DialFailure(
                 f"The key from {self.key.origin} does not open the manager at {self.where}: "

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import socket
-from json import loads as json_loads
 from socket import socket as Socket
 from time import monotonic
 from typing import Any, NamedTuple
 
 from . import protocol as wire
+from . import text
 from .connection import Connection
 from .dial import HANDSHAKE_S, DialFailure
 
@@ -53,8 +53,8 @@ def dial_worker(place: TaskPlace) -> tuple[Connection, dict[str, Any]]:
             greeting = {"token": place.token, "task": place.task, "attempt": place.attempt}
             sock.sendall(wire.json_frame(wire.CHILD, greeting))
         except OSError as error:
-            text = f"The worker does not answer at {place.path} ({error.strerror or error}): {_ADVICE}."
-            raise DialFailure(text) from None
+            sentence = f"The worker does not answer at {place.path} ({error.strerror or error}): {_ADVICE}."
+            raise DialFailure(sentence) from None
         found = Connection(sock, "the worker of this task")
         granted = _granted(found)
         sock.setblocking(False)
@@ -76,6 +76,8 @@ def _granted(connection: Connection) -> dict[str, Any]:
                 connection.begin += 4 + length
                 if kind == wire.REFUSED:
                     raise _refusal(body)
+                if len(body) != wire.CREDIT_BODY.size:
+                    raise DialFailure("The worker answered with a CREDIT that cannot be read.", for_good=True)
                 tasks, size = wire.CREDIT_BODY.unpack(body)
                 return {"credit_tasks": tasks, "credit_bytes": size}
         if not connection.read_some() and (connection.broken or monotonic() >= until):
@@ -83,11 +85,7 @@ def _granted(connection: Connection) -> dict[str, Any]:
 
 
 def _refusal(body: bytes) -> DialFailure:
-    try:
-        refused = json_loads(body)
-        code, message = str(refused["code"]), str(refused["message"]).rstrip(".")
-    except (ValueError, KeyError, TypeError):
-        code, message = "unknown", "no reason given"
+    code, message = text.field(body, "code", "unknown"), text.field(body, "message", "no reason given").rstrip(".")
     if code == "busy":
         return DialFailure(f"The worker has no manager now: {message}.")
     return DialFailure(f"The worker refused this client ({code}): {message}; {_ADVICE}.", for_good=True)
