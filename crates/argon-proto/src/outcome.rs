@@ -98,6 +98,15 @@ pub struct Report {
     /// Peak memory of the runner, KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_kib: Option<u64>,
+    /// Processor time of the attempt, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// What has counted `peak_kib`: `cgroup` for all processes of the runner together, `process` for its own process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_by: Option<String>,
+    /// What has counted `cpu_ms`, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_by: Option<String>,
     /// Memory limit of the runner, KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_kib: Option<u64>,

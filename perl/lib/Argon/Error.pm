@@ -11,8 +11,8 @@ use Argon::Protocol::Text ();
 use overload '""' => sub { return $_[0]->text }, 'bool' => sub { return 1 }, fallback => 1;
 
 my @FIELDS = qw(
-    kind message task worker host pid attempt attempts signal exit_code output class stack thrown peak_kib limit_kib
-    run_ms story
+    kind message task worker host pid attempt attempts signal exit_code output class stack thrown peak_kib peak_by
+    limit_kib cpu_ms cpu_by run_ms story
 );
 
 # Takes the fields by name. The place is that of the first caller outside Argon.
@@ -26,8 +26,8 @@ sub new {
 BEGIN {
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     for my $field (qw(
-        kind message task worker host pid attempt attempts signal exit_code output class stack thrown peak_kib limit_kib
-        run_ms file line
+        kind message task worker host pid attempt attempts signal exit_code output class stack thrown peak_kib peak_by
+        limit_kib cpu_ms cpu_by run_ms file line
     ))
     {
         *{$field} = sub { return $_[0]{$field} };
@@ -170,6 +170,15 @@ What the task threw, for the kind C<error>; of what is not Perl, a hash referenc
 =head2 peak_kib, limit_kib
 
 The most memory that the process used, and its limit (0: none), in KiB.
+
+=head2 cpu_ms
+
+The processor time that the attempt used, in milliseconds.
+
+=head2 peak_by, cpu_by
+
+What has counted C<peak_kib> and C<cpu_ms>: C<cgroup> for all processes that the task started together, C<process> for the
+runner's own process.
 
 =head2 run_ms
 

@@ -62,8 +62,14 @@ class Error(Exception):
     """The last lines that the task printed."""
     peak_kib: int | None
     """The most memory that the process used, in KiB."""
+    peak_by: str | None
+    """What has counted `peak_kib`: `cgroup` for all processes of the task, `process` for the runner's own."""
     limit_kib: int | None
     """Its limit, in KiB; 0 for none."""
+    cpu_ms: int | None
+    """The processor time that the attempt used, in milliseconds."""
+    cpu_by: str | None
+    """What has counted `cpu_ms`, as for `peak_by`."""
     run_ms: int | None
     """How long the attempt ran, in milliseconds."""
     story: list[str]
@@ -78,7 +84,7 @@ class Error(Exception):
         self.story = list(facts.get("story") or ())
         for name in ("worker", "host", "pid", "attempt", "attempts", "signal", "output"):
             setattr(self, name, facts.get(name))
-        for name in ("peak_kib", "limit_kib", "run_ms"):
+        for name in ("peak_kib", "peak_by", "limit_kib", "cpu_ms", "cpu_by", "run_ms"):
             setattr(self, name, facts.get(name))
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod bad_kinds;
 mod broken_output;
 mod broken_streams;
 mod caller;
@@ -15,6 +16,7 @@ mod detached;
 mod door;
 mod draining;
 mod endings;
+mod escapes;
 mod exhaustion;
 mod failover;
 mod frozen;

@@ -16,6 +16,14 @@ pub struct Exit {
     pub code: Option<i32>,
     /// Peak memory, KiB.
     pub peak_kib: Option<u64>,
+    /// Processor time of its attempt, microseconds.
+    pub cpu_us: Option<u64>,
+    /// Peak memory was counted by its control group, for all of its processes.
+    pub peak_by_group: bool,
+    /// Processor time was counted by its control group, for all of its processes.
+    pub cpu_by_group: bool,
+    /// The kernel has killed processes of its control group because there was no memory left for it.
+    pub out_of_memory: bool,
     /// The last lines that it wrote to its standard output and error, during its task or before it was ready.
     pub output: String,
     /// What was wrong with what it said, if it was ended for that; or why a command was not started.

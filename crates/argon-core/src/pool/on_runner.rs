@@ -286,6 +286,9 @@ impl Pool {
             exit: exit.code,
             output: (!exit.output.is_empty()).then_some(exit.output),
             peak_kib: exit.peak_kib,
+            cpu_ms: exit.cpu_us.map(|cpu_us| cpu_us / 1000),
+            peak_by: exit.peak_kib.map(|_| counter(exit.peak_by_group)),
+            cpu_by: exit.cpu_us.map(|_| counter(exit.cpu_by_group)),
             limit_kib: (run.task.head.memory_mib > 0).then(|| u64::from(run.task.head.memory_mib) * 1024),
             run_ms: u64::try_from(ran.as_millis()).ok(),
             ..self.report_on(&run.task, message)
@@ -298,6 +301,11 @@ impl Pool {
 
 fn micros(now: Time, run: &TaskRun) -> u64 {
     u64::try_from(now.since(run.since).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What has counted, for reports.
+fn counter(is_group: bool) -> String {
+    if is_group { "cgroup" } else { "process" }.to_owned()
 }
 
 fn death_message(task: &Task, exit: &Exit) -> String {
@@ -319,6 +327,14 @@ fn death_message(task: &Task, exit: &Exit) -> String {
         (limit, None) => format!("; its limit was {limit} MiB memory"),
     };
     let during = if who == "command" { "" } else { " during the task" };
+    if exit.out_of_memory {
+        let limit = match task.head.memory_mib {
+            0 => "of its control group or the machine is used up".to_owned(),
+            limit => format!("limit of {limit} MiB for all of its processes is reached"),
+        };
+        let used = exit.peak_kib.map_or(String::new(), |peak| format!("; it had used {} MiB", peak / 1024));
+        return format!("the {who} was killed by the kernel{during} because the memory {limit}{used}");
+    }
     match (exit.signal, exit.code) {
         (Some(9), _) => format!(
             "the {who} was killed by signal 9 (SIGKILL){during}; the kernel does that when memory runs out{memory}"

@@ -12,17 +12,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use argon_core::Time;
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::{AttemptId, Task};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::process::environment;
-use super::process::mark::Mark;
+use super::process::shield::Shield;
 use super::process::spawn::{SpawnError, SpawnPlan, c_string};
 use super::process::start::{Started, c_variables, in_path, output_pipes, path_of};
 use super::runners::attempt_io::AttemptIo;
-use super::runners::runner::Runner;
+use super::runners::runner::{Identity, Runner};
 use super::runners::stdin::{self, Stdin};
 use line::CommandLine;
 
@@ -55,8 +56,7 @@ pub(crate) enum NotStarted {
 /// A command that is being started.
 #[derive(Debug)]
 pub(crate) struct StartingCommand {
-    pub(crate) mark: Mark,
-    token: TaskToken,
+    pub(crate) identity: Identity,
     /// Signal that it gets as soon as it is there.
     pub(crate) signal: Option<Signal>,
     attempt: AttemptIo,
@@ -79,13 +79,13 @@ struct Size {
 impl StartingCommand {
     /// Its attempt, if this is the token of its process.
     pub(crate) fn attempt_of(&self, token: TaskToken) -> Option<AttemptId> {
-        (self.token == token).then_some(self.attempt.attempt)
+        (self.identity.token == token).then_some(self.attempt.attempt)
     }
 
     /// Its process is there.
     pub(crate) fn started(self, (pid, descriptor): (Pid, OwnedFd)) -> Result<Runner, NotStarted> {
-        let Self { mark, token, signal, attempt, stdin, output: [stdout, stderr], .. } = self;
-        match Runner::of_command(Started { pid, descriptor, stdout, stderr }, (mark, token), stdin) {
+        let Self { identity, signal, attempt, stdin, output: [stdout, stderr], .. } = self;
+        match Runner::of_command(Started { pid, descriptor, stdout, stderr }, identity, stdin) {
             Ok(mut runner) => {
                 runner.queue.start(attempt);
                 if let Some(signal) = signal {
@@ -115,9 +115,10 @@ impl Commands {
     /// The process to start for a task, and what is needed once it is there.
     pub(crate) fn plan(
         &self,
+        now: Time,
         task: &Task,
-        mark: Mark,
-        token: TaskToken,
+        identity: Identity,
+        shield: Shield,
     ) -> Result<(StartingCommand, SpawnPlan), NotStarted> {
         let line = CommandLine::of(task).map_err(|why| NotStarted::Command(None, why))?;
         let program = self.find_program(&line)?;
@@ -133,19 +134,20 @@ impl Commands {
         let plan = SpawnPlan {
             program: c_string(program.as_os_str()).map_err(unusable)?,
             arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
-            environment: self.environment_of(task, token, &line).map_err(unusable)?,
+            environment: self.environment_of(task, identity.token, &line).map_err(unusable)?,
             folder: line.folder.as_ref().map(c_string).transpose().map_err(unusable)?,
             umask: line.umask,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
             kept: Vec::new(),
-            mark,
+            mark: identity.mark,
+            shield,
+            group: identity.group.clone(),
             memory_mib: task.head.memory_mib,
         };
         let starting = StartingCommand {
-            mark,
-            token,
+            identity,
             signal: None,
-            attempt: AttemptIo::of(task),
+            attempt: AttemptIo::of(task, now),
             stdin,
             output,
             name,

@@ -18,6 +18,7 @@ use argon_proto::conversation::worker::FromWorker;
 use super::cache::Cache;
 use super::config::{WorkerConfig, WorkerError};
 use super::pool_queue::PoolQueue;
+use super::process::leftovers::Look;
 use super::processes::{ProcessEvent, Processes};
 use super::runners::Runners;
 use super::runners::runner::RunnerEvent;
@@ -36,6 +37,8 @@ const LEASE: Duration = Duration::from_secs(15);
 /// Memory of outcomes that wait for the manager, before no more tasks are started. The manager leaves less than that
 /// here: see `Limits::kept_bytes`.
 const UNSETTLED_BYTES: u64 = 384 << 20;
+/// What a task has left behind is looked for that long after its end.
+const LEFTOVERS_AFTER: Duration = Duration::from_millis(300);
 
 /// See the module.
 pub(crate) struct WorkerLoop {
@@ -102,7 +105,7 @@ impl WorkerLoop {
                 self.handle_event(Event::Timer(timer));
             }
         }
-        self.processes.end_all(&mut self.runners).await;
+        self.processes.end_all(self.timers.now(), &mut self.runners).await;
     }
 
     /// Ready when something has happened; finds all that has.
@@ -136,7 +139,7 @@ impl WorkerLoop {
                 self.on_runner(id, event);
             }
             Event::Process(ProcessEvent::Spawned(spawned)) => self.on_spawned(spawned),
-            Event::Process(ProcessEvent::ChildEnded) => self.processes.on_child_ended(&self.runners),
+            Event::Process(ProcessEvent::ChildEnded) => self.look_for_leftovers(),
             Event::Process(ProcessEvent::Template(key, event)) => {
                 self.status.touch(self.timers.now());
                 self.on_template(key, event);
@@ -158,6 +161,10 @@ impl WorkerLoop {
             Timer::Pool => self.pool.push(Input::TimePassed),
             // Written at the end of the round.
             Timer::Outcomes | Timer::Leave => {}
+            Timer::Leftovers => {
+                self.runners.read_meters(self.timers.now());
+                self.look_for_leftovers();
+            }
             Timer::Cache => self.cache.drop_unused(self.timers.now(), || self.pool.tasks()),
             Timer::Status => {
                 self.measure_runners();
@@ -186,6 +193,21 @@ impl WorkerLoop {
                 }
             }
         }
+    }
+
+    /// Ends what tasks have left behind.
+    fn look_for_leftovers(&mut self) {
+        let Look { ending, again } = self.processes.look_for_leftovers(self.timers.now(), &self.runners);
+        self.runners.end_idle(&ending);
+        match again {
+            Some(pause) => self.timers.set_after(Timer::Leftovers, pause),
+            None => self.timers.stop(Timer::Leftovers),
+        }
+    }
+
+    /// A task has ended: soon something looks for what it has left.
+    fn expect_leftovers(&mut self) {
+        self.timers.set_unless_set(Timer::Leftovers, LEFTOVERS_AFTER);
     }
 
     /// Measures idle runners if there are many.

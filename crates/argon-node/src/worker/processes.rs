@@ -1,9 +1,12 @@
 //! The processes of a worker: starts runners and commands, and ends what they leave behind.
 
+mod known;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,16 +20,17 @@ use nix::unistd::Pid;
 use super::command::{Commands, NotStarted, StartingCommand};
 use super::config::{WorkerConfig, WorkerError};
 use super::process::environment;
-use super::process::leftovers::Leftovers;
+use super::process::group::Group;
+use super::process::leftovers::{Leftovers, Look};
 use super::process::mark::Mark;
 use super::process::spawn::SpawnError;
 use super::process::spawners::{Spawned, Spawners};
 use super::process::start::{self, Setting};
-use super::process::sweep::Alive;
 use super::runners::Runners;
-use super::runners::runner::Runner;
+use super::runners::runner::{Identity, Runner};
 use super::runtime::{Launch, Runtimes};
 use super::templates::{Forking, TemplateEvent, Templates};
+use known::Known;
 
 /// Pause before an executable is started again that another process held open.
 pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(1);
@@ -133,10 +137,10 @@ impl Processes {
         kind: RunnerKind,
         launch: &Launch,
     ) -> Result<Option<Runner>, NoRunner> {
-        let mark = self.next_mark();
-        let token = new_token().map_err(|error| NoRunner::on_machine(error.to_string()))?;
-        let setting = Setting { launch, environment: &self.environment, mark };
-        let started = start::start(&setting, token, kind.memory_mib);
+        let identity =
+            self.new_identity(kind.memory_mib).map_err(|error| NoRunner::on_machine(error.to_string()))?;
+        let setting = self.setting(launch, &identity);
+        let started = start::start(&setting, identity.token, kind.memory_mib);
         if let Err(SpawnError::Program(error)) = &started
             && error.kind() == ErrorKind::ExecutableFileBusy
         {
@@ -144,13 +148,17 @@ impl Processes {
             let (_, tries) = self.busy.entry(id).or_insert((kind, 0));
             *tries += 1;
             if *tries < BUSY_TRIES {
+                self.leftovers.end_group(identity.group.as_ref());
                 return Ok(None);
             }
         }
         self.busy.remove(&id);
         let runner = started.and_then(|started| {
-            Runner::new(started, kind, (mark, token), &launch.preamble).map_err(SpawnError::System)
+            Runner::new(started, kind, identity.clone(), &launch.preamble).map_err(SpawnError::System)
         });
+        if runner.is_err() {
+            self.leftovers.end_group(identity.group.as_ref());
+        }
         runner.map(Some).map_err(|error| no_runner(kind, launch, &error))
     }
 
@@ -160,11 +168,12 @@ impl Processes {
     /// With a message for people.
     pub(crate) fn start_template(&mut self, key: TemplateKey) -> Result<(), String> {
         let launch = self.runtimes.launch(key).ok_or("this worker does not have that interpreter")?;
-        let mark = self.next_mark();
-        let setting = Setting { launch: &launch, environment: &self.environment, mark };
-        let started = start::start_template(&setting).map_err(|error| error.to_string())?;
+        let identity = self.new_identity(0).map_err(|error| error.to_string())?;
+        let started = start::start_template(&self.setting(&launch, &identity));
+        let started = started.map_err(|error| error.to_string())?;
         let pid = started.pid;
-        self.templates.insert(key, started, mark, &launch.preamble).map_err(|error| {
+        let Identity { mark, group, .. } = identity;
+        self.templates.insert(key, started, (mark, group), &launch.preamble).map_err(|error| {
             let _ = killpg(pid, Signal::SIGKILL);
             error.to_string()
         })
@@ -180,7 +189,8 @@ impl Processes {
         id: RunnerId,
         kind: RunnerKind,
     ) -> Result<(), NoRunner> {
-        let forked = new_token().and_then(|token| self.templates.fork(key, id, kind, token));
+        let identity = self.new_identity(kind.memory_mib);
+        let forked = identity.and_then(|identity| self.templates.fork(key, id, kind, identity));
         forked.map_err(|error| NoRunner::on_machine(error.to_string()))
     }
 
@@ -189,11 +199,13 @@ impl Processes {
     /// # Errors
     /// If the runner cannot be used.
     pub(crate) fn on_forked(&mut self, forking: Forking, pid: io::Result<Pid>) -> Result<Runner, NoRunner> {
-        let mark = self.next_mark();
-        let (kind, token) = (forking.kind, forking.token);
-        let started = pid.and_then(|pid| forking.started(pid, mark));
-        let runner = started.and_then(|started| Runner::new(started, kind, (mark, token), &[]));
-        runner.map_err(|error| NoRunner::on_machine(format!("it could not be forked: {error}")))
+        let (kind, identity) = (forking.kind, forking.identity.clone());
+        let started = pid.and_then(|pid| forking.started(pid));
+        let runner = started.and_then(|started| Runner::new(started, kind, identity.clone(), &[]));
+        runner.map_err(|error| {
+            self.leftovers.end_group(identity.group.as_ref());
+            NoRunner::on_machine(format!("it could not be forked: {error}"))
+        })
     }
 
     /// The runners to start again.
@@ -202,11 +214,13 @@ impl Processes {
     }
 
     /// Starts a command. Returns what the pool is told if it cannot be started.
-    pub(crate) fn start_command(&mut self, id: RunnerId, task: &Task) -> Option<Input> {
-        let mark = self.next_mark();
-        let planned = new_token()
+    pub(crate) fn start_command(&mut self, now: Time, id: RunnerId, task: &Task) -> Option<Input> {
+        let shield = self.leftovers.shield();
+        // The limit of a command's memory is that of its process, and of its group.
+        let planned = self
+            .new_identity(task.head.memory_mib)
             .map_err(|error| NotStarted::Machine(error.to_string()))
-            .and_then(|token| self.commands.plan(task, mark, token));
+            .and_then(|identity| self.commands.plan(now, task, identity, shield));
         match planned {
             Ok((starting, plan)) => {
                 self.starting.insert(id, starting);
@@ -221,10 +235,14 @@ impl Processes {
     pub(crate) fn on_spawned(&mut self, spawned: Spawned) -> Option<Result<(RunnerId, Runner), Input>> {
         let Spawned { runner: id, result } = spawned;
         let starting = self.starting.remove(&id)?;
+        let group = starting.identity.group.clone();
         let started = match result {
             Ok(process) => starting.started(process),
             Err(error) => Err(self.commands.why_not(error, &starting)),
         };
+        if started.is_err() {
+            self.leftovers.end_group(group.as_ref());
+        }
         Some(started.map(|runner| (id, runner)).map_err(|why| self.not_started(id, why)))
     }
 
@@ -290,55 +308,39 @@ impl Processes {
         }
     }
 
-    /// A child has ended.
-    pub(crate) fn on_child_ended(&mut self, runners: &Runners) {
-        self.leftovers.on_child_ended(&Known {
-            runners,
-            templates: &self.templates,
-            starting: &self.starting,
-        });
+    /// Ends what runners that are gone, and tasks that have ended, have left behind; wakes what somebody has stopped.
+    pub(crate) fn look_for_leftovers(&mut self, now: Time, runners: &Runners) -> Look {
+        let idle = runners.all().filter(|runner| runner.is_idle()).map(|runner| runner.pid);
+        Leftovers::wake(self.templates.pids().chain(idle));
+        let Self { leftovers, templates, starting, .. } = self;
+        leftovers.look(&Known { now, runners, templates, starting })
     }
 
-    /// Ends what runners that are gone have left behind.
-    pub(crate) fn sweep(&mut self, runners: &Runners) {
-        self.leftovers.sweep(&Known { runners, templates: &self.templates, starting: &self.starting });
+    /// The process of a group has ended: so does everything else in it.
+    pub(crate) fn end_group(&mut self, group: Option<&Arc<Group>>) {
+        self.leftovers.end_group(group);
     }
 
     /// Ends what is left of any runner, within reason.
-    pub(crate) async fn end_all(&mut self, runners: &mut Runners) {
+    pub(crate) async fn end_all(&mut self, now: Time, runners: &mut Runners) {
         runners.clear();
         self.templates.clear();
         self.starting.clear();
-        self.leftovers
-            .end_all(&Known { runners, templates: &self.templates, starting: &self.starting })
-            .await;
+        let Self { leftovers, templates, starting, .. } = self;
+        leftovers.end_all(&Known { now, runners, templates, starting }).await;
     }
 
-    fn next_mark(&mut self) -> Mark {
+    fn setting<'a>(&'a self, launch: &'a Launch, identity: &Identity) -> Setting<'a> {
+        let Identity { mark, group, .. } = identity.clone();
+        Setting { launch, environment: &self.environment, mark, group, shield: self.leftovers.shield() }
+    }
+
+    /// For a process that is started next.
+    fn new_identity(&mut self, memory_mib: u32) -> io::Result<Identity> {
+        let token = new_token()?;
         self.marks = self.marks.wrapping_add(1);
-        Mark::new(self.worker, self.marks)
-    }
-}
-
-/// The processes that are not left over.
-struct Known<'a> {
-    runners: &'a Runners,
-    templates: &'a Templates,
-    starting: &'a BTreeMap<RunnerId, StartingCommand>,
-}
-
-impl Alive for Known<'_> {
-    fn owns(&self, pid: Pid) -> bool {
-        self.templates.owns(pid) || self.runners.all().any(|runner| runner.pid == pid)
-    }
-
-    fn is_marked(&self, mark: Mark) -> bool {
-        self.runners.all().any(|runner| runner.mark == mark)
-    }
-
-    fn is_starting(&self, mark: Mark) -> bool {
-        // A runner that was just forked carries the mark of its template.
-        self.templates.is_marked(mark) || self.starting.values().any(|starting| starting.mark == mark)
+        let mark = Mark::new(self.worker, self.marks);
+        Ok(Identity { mark, token, group: self.leftovers.group(mark, memory_mib) })
     }
 }
 

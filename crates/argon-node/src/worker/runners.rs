@@ -1,6 +1,7 @@
 //! The runner processes of a worker, by their ids. Only those that something happens to are looked at.
 
 pub(crate) mod attempt_io;
+pub(crate) mod cpu_meter;
 pub(crate) mod output;
 pub(crate) mod pipes;
 pub(crate) mod run_queue;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use argon_core::Time;
 use argon_core::gate::WorkerGate;
 use argon_core::pool::RunnerId;
 use argon_proto::conversation::child::TaskToken;
@@ -22,6 +24,7 @@ use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
 use nix::sys::signal::Signal;
 
 use super::machine;
+use super::process::mark::Mark;
 use attempt_io::AttemptIo;
 use pipes::Printed;
 use runner::{Runner, RunnerEvent};
@@ -80,7 +83,7 @@ impl Runners {
 
     /// The runner whose tasks have this secret.
     pub(crate) fn by_token(&mut self, token: TaskToken) -> Option<&mut Runner> {
-        self.by_id.values_mut().map(|member| &mut member.runner).find(|runner| runner.token == token)
+        self.by_id.values_mut().map(|member| &mut member.runner).find(|runner| runner.identity.token == token)
     }
 
     pub(crate) fn insert(&mut self, id: RunnerId, runner: Runner) {
@@ -129,6 +132,16 @@ impl Runners {
         self.all().for_each(|runner| runner.signal(Signal::SIGKILL));
     }
 
+    /// Ends idle runners of these marks, together with all that their tasks have left and that could not be ended otherwise.
+    pub(crate) fn end_idle(&self, marks: &[Mark]) {
+        let ending = self.all().filter(|runner| marks.contains(&runner.identity.mark) && runner.is_idle());
+        for runner in ending {
+            if let Some(group) = &runner.identity.group {
+                group.kill();
+            }
+        }
+    }
+
     /// Kills all and forgets them.
     pub(crate) fn clear(&mut self) {
         self.kill_all();
@@ -162,9 +175,12 @@ impl Runners {
         for hash in hashes {
             if let Some(payload) = blobs.find(hash) {
                 runner.has_blobs.insert(hash);
-                runner.send(&ToRunner::Blob(Blob { hash, payload }));
-            } else if !runner.wants_blobs.contains(&hash) {
-                runner.wants_blobs.push(hash);
+                runner.answer(&ToRunner::Blob(Blob { hash, payload }));
+            } else {
+                runner.want(hash);
+            }
+            if runner.complaint.is_some() {
+                return;
             }
         }
     }
@@ -173,8 +189,7 @@ impl Runners {
     pub(crate) fn on_blob(&mut self, hash: BlobHash, payload: &Payload) {
         for (id, member) in &mut self.by_id {
             let runner = &mut member.runner;
-            if let Some(at) = runner.wants_blobs.iter().position(|wanted| *wanted == hash) {
-                runner.wants_blobs.swap_remove(at);
+            if runner.wants_blobs.remove(&hash) {
                 runner.has_blobs.insert(hash);
                 runner.send(&ToRunner::Blob(Blob { hash, payload: payload.clone() }));
                 member.touch(*id, &mut self.touched);
@@ -233,6 +248,11 @@ impl Runners {
         attempt.window.on_sent(record.len());
         runner.logged = Some(from);
         Some(TaskOutput { from, fd: LOG_FD, bytes: record })
+    }
+
+    /// Reads the processor time of those that have a control group.
+    pub(crate) fn read_meters(&mut self, now: Time) {
+        self.by_id.values_mut().for_each(|member| member.runner.read_meter(now));
     }
 
     /// Measures the memory of idle runners.

@@ -5,20 +5,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, PipeReader, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use argon_core::pool::{RunnerId, RunnerKind, TemplateKey};
-use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::template::{Fork, Forked, FromTemplate, ToTemplate};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::unix::AsyncFd;
 
+use super::process::group::Group;
 use super::process::kernel;
 use super::process::mark::Mark;
 use super::process::start::{StartedRunner, StartedTemplate, WorkerEnds, ends};
 use super::runners::output::Tail;
+use super::runners::runner::Identity;
 use super::runners::socket::{PrivateSocket, SocketRead};
 
 /// True where runners can be forked: structures of system calls are those of 64-bit Linux.
@@ -45,6 +47,7 @@ pub(crate) struct Templates {
 struct Template {
     pid: Pid,
     mark: Mark,
+    group: Option<Arc<Group>>,
     socket: PrivateSocket<FromTemplate>,
     /// What it writes before it is ready; it then closes the pipe.
     stderr: Option<AsyncFd<PipeReader>>,
@@ -61,8 +64,17 @@ struct Template {
 pub(crate) struct Forking {
     pub(crate) id: RunnerId,
     pub(crate) kind: RunnerKind,
-    pub(crate) token: TaskToken,
+    pub(crate) identity: Identity,
     ends: WorkerEnds,
+}
+
+/// What is left of a template.
+#[derive(Debug)]
+pub(crate) struct EndedTemplate {
+    pub(crate) why: String,
+    /// The runners that it did not fork.
+    pub(crate) forking: VecDeque<Forking>,
+    pub(crate) group: Option<Arc<Group>>,
 }
 
 impl Templates {
@@ -74,7 +86,7 @@ impl Templates {
         &mut self,
         key: TemplateKey,
         started: StartedTemplate,
-        mark: Mark,
+        (mark, group): (Mark, Option<Arc<Group>>),
         preamble: &[u8],
     ) -> io::Result<()> {
         let StartedTemplate { pid, descriptor, socket, stderr } = started;
@@ -83,6 +95,7 @@ impl Templates {
         let template = Template {
             pid,
             mark,
+            group,
             socket,
             stderr: Some(kernel::watched(stderr)?),
             tail: Tail::for_report(),
@@ -104,7 +117,11 @@ impl Templates {
     }
 
     pub(crate) fn owns(&self, pid: Pid) -> bool {
-        self.by_key.values().any(|template| template.pid == pid)
+        self.pids().any(|template| template == pid)
+    }
+
+    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.by_key.values().map(|template| template.pid)
     }
 
     /// True for the mark of a template, which its new runners carry until they get their own.
@@ -121,14 +138,16 @@ impl Templates {
         key: TemplateKey,
         id: RunnerId,
         kind: RunnerKind,
-        token: TaskToken,
+        identity: Identity,
     ) -> io::Result<()> {
         let template = self.by_key.get_mut(&key).filter(|template| template.is_ready);
         let template = template.ok_or_else(|| io::Error::other("its template is not ready"))?;
         let (ours, its) = ends()?;
-        let fork = ToTemplate::Fork(Fork { runner: id, token });
-        template.socket.send_with_descriptors(&fork, &its.descriptors())?;
-        template.forking.push_back(Forking { id, kind, token, ends: ours });
+        let fork = ToTemplate::Fork(Fork { runner: id, token: identity.token });
+        let group = identity.group.as_ref().map(|group| group.descriptor());
+        let descriptors: Vec<RawFd> = its.descriptors().into_iter().chain(group).collect();
+        template.socket.send_with_descriptors(&fork, &descriptors)?;
+        template.forking.push_back(Forking { id, kind, identity, ends: ours });
         Ok(())
     }
 
@@ -180,8 +199,8 @@ impl Templates {
         template.messages()
     }
 
-    /// A template has ended. Returns why, and the runners that it did not fork; none while it cannot be collected yet.
-    pub(crate) fn on_exited(&mut self, key: TemplateKey) -> Option<(String, VecDeque<Forking>)> {
+    /// A template has ended. Returns none while it cannot be collected yet.
+    pub(crate) fn on_exited(&mut self, key: TemplateKey) -> Option<EndedTemplate> {
         let ended = match kernel::reap(self.by_key.get(&key)?.pid) {
             Ok(ended) => ended?,
             Err(_) => kernel::ProcessEnd::default(),
@@ -197,7 +216,8 @@ impl Templates {
         let output = template.tail.text();
         let output = output.trim();
         let colon = if output.is_empty() { "" } else { ": " };
-        Some((format!("{how}{colon}{output}"), template.forking))
+        let why = format!("{how}{colon}{output}");
+        Some(EndedTemplate { why, forking: template.forking, group: template.group })
     }
 }
 
@@ -206,10 +226,10 @@ impl Forking {
     ///
     /// # Errors
     /// If its process cannot be watched or limited.
-    pub(crate) fn started(self, pid: Pid, mark: Mark) -> io::Result<StartedRunner> {
+    pub(crate) fn started(self, pid: Pid) -> io::Result<StartedRunner> {
         let descriptor = kernel::pidfd(pid)?;
         // A process that has ended already has no limits; its end is reported all the same.
-        let _ = mark.put_on(pid);
+        let _ = self.identity.mark.put_on(pid);
         if self.kind.memory_mib > 0 {
             let bytes = u64::from(self.kind.memory_mib) << 20;
             let limited = kernel::limit_process(pid, libc::RLIMIT_DATA, bytes, true);

@@ -5,6 +5,7 @@
 mod command;
 mod deaths;
 mod guardian;
+mod hostile;
 mod life;
 mod modules;
 mod native;

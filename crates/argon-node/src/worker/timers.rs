@@ -26,6 +26,8 @@ pub(crate) enum Timer {
     Status,
     /// Executables that another process held open are started again.
     BusyFiles,
+    /// Tasks that have ended may have left something behind.
+    Leftovers,
     /// A draining worker waits no longer for its tasks.
     Drain,
     /// A leaving worker waits no longer for its processes.
@@ -79,6 +81,13 @@ impl Timers {
     /// Sets a timer to go off after a while.
     pub(crate) fn set_after(&mut self, timer: Timer, pause: Duration) {
         self.set(timer, self.now + pause);
+    }
+
+    /// Sets a timer to go off after a while, if it is not set.
+    pub(crate) fn set_unless_set(&mut self, timer: Timer, pause: Duration) {
+        if !self.due.iter().any(|(set, _)| *set == timer) {
+            self.due.push((timer, self.now + pause));
+        }
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {

@@ -162,6 +162,12 @@ impl<M> Decoder<M> {
         self.unfinished_bytes + self.frames.buffer.len() as u64
     }
 
+    /// Number of streams that have begun and not ended.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.arriving.len()
+    }
+
     /// True while a stream or a frame has begun and not ended.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {

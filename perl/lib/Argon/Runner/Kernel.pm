@@ -5,6 +5,7 @@ package Argon::Runner::Kernel;
 
 use strict;
 use warnings;
+no warnings 'portable';    # 64 bits, see has()
 
 use constant {
     SIGNALS_BYTES     => 8,               # of a set of signals
@@ -12,6 +13,7 @@ use constant {
     SIGCHLD           => 17,
     SIG_SETMASK       => 2,
     CLONE_PARENT      => 0x0000_8000,
+    CLONE_INTO_CGROUP => 0x2_0000_0000,
     PR_SET_PDEATHSIG  => 1,
     MSG_CMSG_CLOEXEC  => 0x4000_0000,
     SOL_SOCKET        => 1,
@@ -35,8 +37,16 @@ sub has {
     return !grep { !exists $number{$_} } @names;
 }
 
-# Forks this process so that the child belongs to the parent of this one. Returns what fork returns.
+# Forks this process so that the child belongs to the parent of this one, in the control group of a descriptor if there is
+# one and the kernel can do that. Returns what fork returns.
 sub clone_sibling {
+    my ($group) = @_;
+    if (defined $group && has('clone3')) {
+        # The signal at its end is that of this process. Other fields: no descriptor, no thread, no stack of its own.
+        my $arguments = pack 'Q x72 Q', CLONE_PARENT | CLONE_INTO_CGROUP, $group + 0;
+        my $process   = syscall $number{clone3}, $arguments, length $arguments;
+        return $process if $process >= 0;
+    }
     my $process = syscall $number{clone}, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0;
     return $process < 0 ? undef : $process;
 }

@@ -18,8 +18,9 @@ my $TITLE = 'argon perl template';
 my $FORK       = 'N C Q> a16';
 my $FORK_BYTES = 29;
 
-# Socket, claim pipe, standard output and standard error of a runner.
-my $DESCRIPTORS = 4;
+# Socket, claim pipe, standard output and standard error of a runner; where there are control groups, its group.
+my $DESCRIPTORS     = 4;
+my $DESCRIPTORS_MAX = 5;
 
 my $SIGKILL = 9;
 
@@ -48,21 +49,22 @@ sub serve {
     open STDERR, '>>', '/dev/null' or die "argon runner: /dev/null: $!\n";
     my $version = sprintf '%vd', $^V;
     $self->_send(READY, qq({"runtime":"perl","version":"$version","pid":$$,"template":true}));
-    while (my ($runner, $token, @handles) = $self->_next_request) {
+    while (my ($runner, $token, $group, @handles) = $self->_next_request) {
         # Nothing is buffered here, or both processes would write it.
-        my $process = Argon::Runner::Kernel::clone_sibling();
+        my $process = Argon::Runner::Kernel::clone_sibling(defined $group ? fileno $group : undef);
+        close $group if defined $group;
         return $self->_become_runner($token, @handles) if defined $process && !$process;
         $self->_send(FORKED, defined $process ? pack('Q> N', $runner, $process) : pack 'Q> N N', $runner, 0, $! + 0);
     }
     exit 0;
 }
 
-# Number of the runner, token, and a handle for each descriptor. Nothing at the end of the socket.
+# Number of the runner, token, its group or undef, and a handle for each other descriptor. Nothing at the end of the socket.
 sub _next_request {
     my ($self) = @_;
     my ($frame, @descriptors) = (q{});
     while (length $frame < $FORK_BYTES) {
-        my ($bytes, @more) = Argon::Runner::Kernel::receive_with_descriptors($self->{handle}, $FORK_BYTES - length $frame, $DESCRIPTORS);
+        my ($bytes, @more) = Argon::Runner::Kernel::receive_with_descriptors($self->{handle}, $FORK_BYTES - length $frame, $DESCRIPTORS_MAX);
         if (!defined $bytes) {
             next if $!{EINTR};
             die "argon runner: the template cannot read its socket: $!\n";
@@ -73,14 +75,15 @@ sub _next_request {
     }
     my ($length, $kind, $runner, $token) = unpack $FORK, $frame;
     die sprintf "argon runner: a frame of kind 0x%02x with %d bytes and %d descriptors is not FORK\n", $kind, $length, scalar @descriptors
-        if $kind != FORK || $length != $FORK_BYTES - 4 || @descriptors != $DESCRIPTORS;
-    my @modes = ('+<&=', '<&=', '>&=', '>&=');
+        if $kind != FORK || $length != $FORK_BYTES - 4 || @descriptors < $DESCRIPTORS || @descriptors > $DESCRIPTORS_MAX;
+    my @modes = ('+<&=', '<&=', '>&=', '>&=', '<&=');
     my @handles;
     for my $index (0 .. $#descriptors) {
         open my $handle, $modes[$index], $descriptors[$index] or die "argon runner: a descriptor of FORK cannot be used: $!\n";
         push @handles, $handle;
     }
-    return ($runner, $token, @handles);
+    my $group = @handles > $DESCRIPTORS ? pop @handles : undef;
+    return ($runner, $token, $group, @handles);
 }
 
 # Makes this process, which has just been forked, what a runner that was started is.

@@ -27,10 +27,17 @@ _PRELOADED_OF_RUNNER = ("failures", "results")
 
 #: A whole FORK: length, kind, runner, token.
 _FORK = struct.Struct(">IBQ16s")
+#: Socket, claim pipe, standard output and error of a runner; where there are control groups, its group.
 _DESCRIPTORS = 4
+_DESCRIPTORS_MAX = 5
 _INT_BYTES = 4
 
 _CLONE_PARENT = 0x00008000
+_CLONE_INTO_CGROUP = 0x200000000
+#: Numbers in the arguments of clone3, and the places of those that are not zero.
+_CLONE_ARGUMENTS = 11
+_FLAGS, _CHILD_TID, _CGROUP = 0, 2, 10
+_LONG_BYTES = 8
 _CLONE_CHILD_CLEARTID = 0x00200000
 _CLONE_CHILD_SETTID = 0x01000000
 _PR_SET_PDEATHSIG = 1
@@ -71,7 +78,10 @@ class Template:
             if request is None:
                 os._exit(0)
             runner, token, descriptors = request
-            pid, problem = self._system.clone()
+            group = descriptors.pop() if len(descriptors) > _DESCRIPTORS else None
+            pid, problem = self._system.clone(group)
+            if group is not None:
+                os.close(group)
             if pid == 0:
                 return self._enter_runner(token, descriptors)
             for descriptor in descriptors:
@@ -87,7 +97,7 @@ class Template:
             # No more than this message, since the next one has descriptors of its own.
             try:
                 more, ancillary, _, _ = self._socket.recvmsg(
-                    _FORK.size - len(body), _socket.CMSG_SPACE(_DESCRIPTORS * _INT_BYTES), flags
+                    _FORK.size - len(body), _socket.CMSG_SPACE(_DESCRIPTORS_MAX * _INT_BYTES), flags
                 )
             except OSError:
                 return None
@@ -99,7 +109,7 @@ class Template:
                     descriptors += data
         length, kind, runner, token = _FORK.unpack(body)
         numbers = [item[0] for item in struct.iter_unpack("i", descriptors)]
-        if length != _FORK.size - 4 or kind != FORK or len(numbers) != _DESCRIPTORS:
+        if length != _FORK.size - 4 or kind != FORK or not _DESCRIPTORS <= len(numbers) <= _DESCRIPTORS_MAX:
             raise ValueError(
                 f"argon template: the worker sent a frame of kind {kind:#x} with {len(numbers)} descriptors"
             )
@@ -150,7 +160,9 @@ class _System:
 
         self._errno = _ctypes.get_errno
         self._long = Long
-        self._clone = known["clone"]
+        self._clone, self._clone3 = known["clone"], known.get("clone3", 0)
+        self._arguments = (Long * _CLONE_ARGUMENTS)()
+        self._arguments_at = _ctypes.addressof(self._arguments)
         self._system_call, self._prctl = function("syscall"), function("prctl")
         self._before, self._in_parent, self._in_child = (
             function(f"PyOS_{name}") for name in ("BeforeFork", "AfterFork_Parent", "AfterFork_Child")
@@ -164,16 +176,27 @@ class _System:
         """Lets the kernel kill this process when its parent ends."""
         self._call(self._prctl, _PR_SET_PDEATHSIG, int(_signal.SIGKILL), 0, 0, 0)
 
-    def clone(self) -> tuple[int, int]:
-        """As ``os.fork``, but the new process is a child of this one's parent. The pid (-1: failed), and errno."""
+    def clone(self, group: int | None = None) -> tuple[int, int]:
+        """As ``os.fork``, but the new process is a child of this one's parent. The pid (-1: failed), and errno.
+
+        ``group`` is a descriptor of the control group in which it starts, where the kernel can do that.
+        """
         flags = _CLONE_PARENT | int(_signal.SIGCHLD)
         address = self._thread_id_at
         if address:
             # As fork of the C library does: it keeps the number of the thread there.
             flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
         self._before()
-        # The address stands in both places that it has on one machine or another; the other one is not used.
-        pid = self._call(self._system_call, self._clone, flags, 0, 0, address, address)
+        pid = -1
+        if group is not None and self._clone3:
+            # The signal at its end is that of this process.
+            ends = flags & ~int(_signal.SIGCHLD) | _CLONE_INTO_CGROUP
+            self._arguments[_FLAGS], self._arguments[_CHILD_TID], self._arguments[_CGROUP] = ends, address, group
+            size = _CLONE_ARGUMENTS * _LONG_BYTES
+            pid = self._call(self._system_call, self._clone3, self._arguments_at, size)
+        if pid < 0:
+            # The address stands in both places that it has on one machine or another; the other one is not used.
+            pid = self._call(self._system_call, self._clone, flags, 0, 0, address, address)
         problem = self._errno()
         if pid == 0:
             self._in_child()

@@ -68,6 +68,11 @@ impl Questions {
         self.waiting.values_mut().for_each(|question| question.is_sent = false);
     }
 
+    /// True if the runner waits for an answer.
+    pub(crate) fn waits(&self, runner: RunnerId) -> bool {
+        self.waiting.contains_key(&runner)
+    }
+
     /// The runner waits no longer: its task has ended. `true` if it did.
     pub(crate) fn forget(&mut self, runner: RunnerId) -> bool {
         self.waiting.remove(&runner).is_some()

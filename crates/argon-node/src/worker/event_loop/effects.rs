@@ -53,7 +53,7 @@ impl WorkerLoop {
             Effect::Prefetch { runner, task } => self.prefetch(runner, task),
             Effect::Retract { runner } => self.retract(runner),
             Effect::Execute { runner, task } => {
-                let failed = self.processes.start_command(runner, &task);
+                let failed = self.processes.start_command(self.timers.now(), runner, &task);
                 failed.into_iter().for_each(|input| self.pool.push(input));
             }
             Effect::Retire { runner: id } => {
@@ -144,17 +144,19 @@ impl WorkerLoop {
     }
 
     fn start_task(&mut self, id: RunnerId, task: Task) {
+        let now = self.timers.now();
         if let Some(runner) = self.runners.get_mut(id) {
-            runner.queue.start(AttemptIo::of(&task));
+            runner.queue.start(AttemptIo::of(&task, now));
         }
         self.runners.send_task(id, task, &mut self.cache.blobs);
     }
 
     fn prefetch(&mut self, id: RunnerId, mut task: Task) {
+        let now = self.timers.now();
         let Some(runner) = self.runners.get_mut(id) else {
             return;
         };
-        if let Err(error) = runner.queue.prefetch(AttemptIo::of(&task)) {
+        if let Err(error) = runner.queue.prefetch(AttemptIo::of(&task, now)) {
             return runner.kill_for(format!("no task could be prefetched: {error}"));
         }
         task.head.flags = task.head.flags.with(Flags::AHEAD);

@@ -114,7 +114,7 @@ impl WorkerLoop {
             if runner.kind.runtime == Runtime::Exec {
                 runner.on_input(answer.found, answer.bytes);
             } else {
-                runner.send(&ToRunner::Answer(answer));
+                runner.answer(&ToRunner::Answer(answer));
             }
         }
     }
@@ -138,8 +138,12 @@ impl WorkerLoop {
         let Some(from) = runner.queue.current().map(|current| current.attempt) else {
             return runner.kill_for("it asked a question while it had no task".to_owned());
         };
+        if self.cache.questions.waits(id) {
+            return runner
+                .kill_for("it asked a question before it had the answer to the last one".to_owned());
+        }
         match self.cache.questions.ask(self.timers.now(), id, Ask { from, ask, question }) {
-            Some(answer) => runner.send(&ToRunner::Answer(answer)),
+            Some(answer) => runner.answer(&ToRunner::Answer(answer)),
             None => self.send_questions(),
         }
     }

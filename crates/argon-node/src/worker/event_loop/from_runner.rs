@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use argon_core::Time;
 use argon_core::pool::{Exit, Input, RunnerId};
 use argon_proto::conversation::Ask;
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
@@ -16,6 +17,11 @@ use crate::worker::timers::Timer;
 
 /// A runner that has closed its socket exits within this time, or is of no use.
 const CLOSED_LIMIT: Duration = Duration::from_millis(500);
+
+/// What attempts that ran for this long have used is read at their end, microseconds. For others that costs too much.
+const METERED_US: u64 = 20_000;
+/// A runner may claim that it started a task this much later than it was sent it, microseconds.
+const CLAIM_SLACK_US: u64 = 20_000;
 
 impl WorkerLoop {
     pub(super) fn on_runner(&mut self, id: RunnerId, event: RunnerEvent) {
@@ -53,7 +59,7 @@ impl WorkerLoop {
                 self.uplink.stay_alert(self.timers.now());
                 self.drain_pipes(id);
                 if let Some(runner) = self.runners.get_mut(id) {
-                    runner.send(&ToRunner::OutputTaken);
+                    runner.answer(&ToRunner::OutputTaken);
                 }
             }
             FromRunner::NeedBlob(hashes) => {
@@ -93,6 +99,7 @@ impl WorkerLoop {
         if self.runners.get_mut(id).is_some_and(|runner| !runner.reads_leases) {
             self.drain_pipes(id);
         }
+        let now = self.timers.now();
         let Some(runner) = self.runners.get_mut(id) else {
             return;
         };
@@ -106,6 +113,10 @@ impl WorkerLoop {
             ));
         }
         let is_error = head.status == Status::Error;
+        if let Some(current) = runner.queue.current() {
+            let (sent, is_alone) = (current.sent, !runner.queue.may_be_ahead());
+            outcome.head.run_us = measured(now, sent, is_alone, outcome.head.run_us);
+        }
         if let Some(attempt) = runner.queue.finish()
             && (attempt.is_captured || is_error && !attempt.tail.is_empty())
         {
@@ -113,11 +124,16 @@ impl WorkerLoop {
             outcome.report = report.to_json();
         }
         runner.wants_blobs.clear();
+        if outcome.head.run_us >= METERED_US {
+            // So that the next attempt is not charged for this one.
+            runner.read_meter(now);
+        }
         self.task_clients
             .on_attempt_ended(AttemptId { task: outcome.head.id, attempt: outcome.head.attempt });
         if self.cache.questions.forget(id) {
             self.send_questions();
         }
+        self.expect_leftovers();
         self.tell_pool(Input::RunnerFinished { runner: id, outcome });
     }
 
@@ -164,7 +180,9 @@ impl WorkerLoop {
         };
         self.timers.stop(Timer::Runner(id));
         self.processes.forget(id);
-        self.processes.sweep(&self.runners);
+        let exit = exit_of(self.timers.now(), &runner, ended);
+        self.processes.end_group(runner.identity.group.as_ref());
+        self.look_for_leftovers();
         // A client's own executable is no trouble of this worker.
         if !runner.is_ready && runner.kind.runtime != Runtime::Native {
             self.processes.report_trouble(death_at_start(&runner, ended));
@@ -172,7 +190,7 @@ impl WorkerLoop {
         if self.cache.questions.forget(id) {
             self.send_questions();
         }
-        self.tell_pool(Input::RunnerGone { runner: id, exit: exit_of(runner, ended) });
+        self.tell_pool(Input::RunnerGone { runner: id, exit });
     }
 
     /// The runner is killed if it has not done something within `limit`.
@@ -184,16 +202,26 @@ impl WorkerLoop {
     }
 }
 
-fn exit_of(runner: Runner, ended: ProcessEnd) -> Exit {
+/// The run time of an attempt, microseconds. What the runner claims is more exact, and used as long as it can be true: the
+/// attempt has not begun before it was sent, and one that nothing preceded has begun soon after that.
+fn measured(now: Time, sent: Time, is_alone: bool, claimed_us: u64) -> u64 {
+    let most = u64::try_from(now.since(sent).as_micros()).unwrap_or(u64::MAX);
+    let least = if is_alone { (most / 2).saturating_sub(CLAIM_SLACK_US) } else { 0 };
+    if (least..=most).contains(&claimed_us) { claimed_us } else { most }
+}
+
+fn exit_of(now: Time, runner: &Runner, ended: ProcessEnd) -> Exit {
     let last = runner.queue.current().map_or(&runner.output_between_tasks, |current| &current.tail);
-    Exit {
+    let exit = Exit {
         pid: u32::try_from(runner.pid.as_raw()).ok(),
         signal: ended.signal,
         code: ended.code,
-        peak_kib: ended.peak_kib,
         output: last.text(),
-        complaint: runner.complaint,
-    }
+        complaint: runner.complaint.clone(),
+        ..Exit::default()
+    };
+    let is_good = ended.code == Some(0) && exit.complaint.is_none();
+    if is_good { exit } else { runner.measure(now, ended, exit) }
 }
 
 fn death_at_start(runner: &Runner, ended: ProcessEnd) -> String {

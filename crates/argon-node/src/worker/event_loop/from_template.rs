@@ -6,7 +6,7 @@ use argon_proto::conversation::template::FromTemplate;
 use super::WorkerLoop;
 use super::effects::START_LIMIT;
 use crate::worker::processes::NoRunner;
-use crate::worker::templates::TemplateEvent;
+use crate::worker::templates::{EndedTemplate, TemplateEvent};
 use crate::worker::timers::Timer;
 
 impl WorkerLoop {
@@ -60,16 +60,18 @@ impl WorkerLoop {
         for message in self.processes.templates.last_messages(key) {
             self.on_template_sent(key, message);
         }
-        let Some((why, forking)) = self.processes.templates.on_exited(key) else {
+        let Some(EndedTemplate { why, forking, group }) = self.processes.templates.on_exited(key) else {
             return;
         };
+        self.processes.end_group(group.as_ref());
         self.timers.stop(Timer::Template(key));
         tracing::debug!("the template of {} has ended: {why}", key.runtime.name());
         for forking in forking {
+            self.processes.end_group(forking.identity.group.as_ref());
             let error = NoRunner::on_machine(format!("its template has ended: {why}"));
             self.on_not_started(forking.id, forking.kind, error);
         }
         self.pool.push(Input::TemplateEnded { key, why });
-        self.processes.sweep(&self.runners);
+        self.look_for_leftovers();
     }
 }

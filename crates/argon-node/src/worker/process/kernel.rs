@@ -24,6 +24,8 @@ pub(crate) struct ProcessEnd {
     pub(crate) signal: Option<i32>,
     /// Peak resident memory, KiB.
     pub(crate) peak_kib: Option<u64>,
+    /// Processor time of the process and of its children that it has collected, microseconds.
+    pub(crate) cpu_us: Option<u64>,
 }
 
 /// Collects a child that has ended; `None` if it still runs.
@@ -40,8 +42,32 @@ pub(crate) fn reap(pid: Pid) -> io::Result<Option<ProcessEnd>> {
             code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
             signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
             peak_kib: u64::try_from(usage.ru_maxrss).ok(),
+            cpu_us: micros(usage.ru_utime).zip(micros(usage.ru_stime)).map(|(user, system)| user + system),
         })),
     }
+}
+
+fn micros(time: libc::timeval) -> Option<u64> {
+    let (seconds, micros) = (u64::try_from(time.tv_sec).ok()?, u64::try_from(time.tv_usec).ok()?);
+    seconds.checked_mul(1_000_000)?.checked_add(micros)
+}
+
+/// A moment in the unit in which the kernel shows when processes started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticks {
+    pub(crate) ticks: u64,
+    pub(crate) per_second: u64,
+}
+
+/// The present moment.
+pub(crate) fn ticks_since_boot() -> Option<Ticks> {
+    // SAFETY: asks only.
+    let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes a local that outlives the call.
+    Errno::result(unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) }).ok()?;
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).ok()?, u64::try_from(now.tv_nsec).ok()?);
+    Some(Ticks { ticks: seconds * per_second + nanos * per_second / 1_000_000_000, per_second })
 }
 
 /// A descriptor that becomes readable when a child of this process has ended.
@@ -62,6 +88,7 @@ pub(crate) fn system_calls() -> String {
     let calls = [
         ("recvmsg", libc::SYS_recvmsg),
         ("clone", libc::SYS_clone),
+        ("clone3", libc::SYS_clone3),
         ("prctl", libc::SYS_prctl),
         ("setsid", libc::SYS_setsid),
         ("rt_sigprocmask", libc::SYS_rt_sigprocmask),
@@ -70,6 +97,17 @@ pub(crate) fn system_calls() -> String {
         ("dup3", libc::SYS_dup3),
     ];
     calls.map(|(name, number)| format!("{name}:{number}")).join(",")
+}
+
+/// The soft value of a resource limit of a process.
+///
+/// # Errors
+/// If there is no such process, or it belongs to somebody else.
+pub(crate) fn limit_of(pid: Pid, resource: libc::__rlimit_resource_t) -> io::Result<u64> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one limit, to a local that outlives the call.
+    let read = unsafe { libc::prlimit64(pid.as_raw(), resource, ptr::null(), &raw mut limit) };
+    if read < 0 { Err(io::Error::last_os_error()) } else { Ok(limit.rlim_cur) }
 }
 
 /// Sets the soft value of a resource limit of another process, within its hard value. `lowers_hard` lowers that, too.

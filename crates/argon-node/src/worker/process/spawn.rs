@@ -11,14 +11,17 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::kernel;
+use super::group::Group;
 use super::mark::Mark;
+use super::shield::Shield;
+use super::{clone, kernel};
 
 /// Room for the few calls that the child makes.
 const STACK_BYTES: usize = 64 << 10;
@@ -53,6 +56,9 @@ pub(crate) struct SpawnPlan {
     /// Further descriptors, which keep their numbers.
     pub(crate) kept: Vec<OwnedFd>,
     pub(crate) mark: Mark,
+    pub(crate) shield: Shield,
+    /// The control group in which it starts, where there is one.
+    pub(crate) group: Option<Arc<Group>>,
     /// 0 for no limit.
     pub(crate) memory_mib: u32,
 }
@@ -97,18 +103,7 @@ pub(crate) fn spawn(plan: &SpawnPlan) -> Result<(Pid, OwnedFd), SpawnError> {
     let mut stack: Vec<u128> = Vec::with_capacity(STACK_BYTES / 16);
     let mut descriptor: RawFd = -1;
     let _quiet = Quiet::new();
-    // SAFETY: with CLONE_VFORK this thread stands still until the child has executed its program or ended, so that the
-    // stack, `shared` and all that it points to outlive what the child does with them. No signal handler runs in the
-    // child: all signals are blocked here, and it resets the handlers before it unblocks them.
-    let pid = unsafe {
-        libc::clone(
-            child,
-            stack.spare_capacity_mut().as_mut_ptr_range().end.cast(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
-            ptr::from_mut(&mut shared).cast(),
-            ptr::from_mut(&mut descriptor),
-        )
-    };
+    let pid = clone(plan, &mut shared, &mut stack, &mut descriptor);
     if pid < 0 {
         return Err(SpawnError::System(io::Error::last_os_error()));
     }
@@ -132,6 +127,25 @@ pub(crate) fn spawn(plan: &SpawnPlan) -> Result<(Pid, OwnedFd), SpawnError> {
         Step::Folder => SpawnError::Folder(error),
         Step::Program => SpawnError::Program(error),
     })
+}
+
+/// Makes the process, in its group if the kernel can do that. Returns its pid, or less than 0.
+fn clone(plan: &SpawnPlan, shared: &mut Shared<'_>, stack: &mut Vec<u128>, descriptor: &mut RawFd) -> c_int {
+    let shared = ptr::from_mut(shared).cast();
+    let stack = stack.spare_capacity_mut();
+    // SAFETY (both calls): with CLONE_VFORK this thread stands still until the child has executed its program or ended, so
+    // that the stack, `shared` and all that it points to outlive what the child does with them. No signal handler runs in
+    // the child: all signals are blocked here, and it resets the handlers before it unblocks them.
+    if let Some(group) = &plan.group
+        && let Ok(pid) = unsafe { clone::in_group(group.descriptor(), stack, descriptor, child, shared) }
+    {
+        return pid;
+    }
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: see above.
+    unsafe {
+        libc::clone(child, stack.as_mut_ptr_range().end.cast(), flags, shared, ptr::from_mut(descriptor))
+    }
 }
 
 /// Text for the kernel.
@@ -215,6 +229,8 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
     }
+    // A kernel without filters costs certainty against tasks that mean harm, not the task.
+    let _ = plan.shield.put_on_this_process();
     Ok(())
 }
 

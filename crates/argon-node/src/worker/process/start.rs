@@ -7,14 +7,17 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use argon_proto::conversation::child::TaskToken;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 
+use super::group::Group;
 use super::kernel;
 use super::lease_pipe::LeasePipe;
 use super::mark::Mark;
+use super::shield::Shield;
 use super::spawn::{SpawnError, SpawnPlan, c_string, spawn};
 use crate::worker::runtime::Launch;
 
@@ -100,6 +103,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) launch: &'a Launch,
     pub(crate) environment: &'a [(OsString, OsString)],
     pub(crate) mark: Mark,
+    pub(crate) group: Option<Arc<Group>>,
+    pub(crate) shield: Shield,
 }
 
 /// Starts a runner. `token` is the secret of its tasks; `memory_mib` is its limit, 0 for none.
@@ -155,7 +160,7 @@ pub(crate) fn start_template(setting: &Setting<'_>) -> Result<StartedTemplate, S
 
 impl Setting<'_> {
     fn plan(&self, own: &[(&str, String)], stdio: [OwnedFd; 3]) -> Result<SpawnPlan, SpawnError> {
-        let Self { launch, environment, mark } = self;
+        let Self { launch, environment, mark, group, shield } = self;
         let name = launch.program.as_os_str();
         let program = in_path(name, path_of(environment), None).map_err(SpawnError::Program)?;
         let own = own.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -171,6 +176,8 @@ impl Setting<'_> {
             stdio,
             kept: Vec::new(),
             mark: *mark,
+            shield: shield.clone(),
+            group: group.clone(),
             memory_mib: 0,
         })
     }

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,33 +16,79 @@ use super::mark::Mark;
 /// Room for a list of children that is quick to look through.
 const LIST_BYTES: usize = 4096;
 
+/// Looks within one call. A process that forks and exits all the time has another pid at each look.
+const LOOKS: u32 = 50;
+
 /// The processes that are not left over.
 pub(crate) trait Alive {
     /// True for a process that the worker has started and not collected.
     fn owns(&self, pid: Pid) -> bool;
-    /// True for the mark of such a process.
-    fn is_marked(&self, mark: Mark) -> bool;
-    /// True for the mark of a process that is being started. Its pid is not known yet.
-    fn is_starting(&self, mark: Mark) -> bool;
+    /// What is known of the process with a mark.
+    fn owner_of(&self, mark: Mark) -> Owner;
 }
 
-/// Kills the children of this process that carry a mark of `worker` and are not `alive`, and collects those that have
-/// ended. Returns how many had not ended yet.
-pub(crate) fn leftovers_below(worker: Mark, alive: &impl Alive) -> usize {
-    let mut remaining = 0;
-    for child in children().into_iter().filter(|child| !alive.owns(*child)) {
-        let is_known = |mark: &Mark| mark.is_same_worker(worker) && !alive.is_starting(*mark);
-        let Some(mark) = Mark::of(child).filter(is_known) else {
-            continue;
-        };
-        let is_left_over = !alive.is_marked(mark);
-        if is_left_over {
-            let _ = kill(child, Signal::SIGKILL);
+/// The process from which a marked one comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    /// It is being started, and its pid is not known yet.
+    Starting,
+    /// It has executed its present task for that long, at least.
+    Busy(Duration),
+    /// It waits for a task.
+    Idle,
+    /// It has ended.
+    Gone,
+}
+
+/// What a look has found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Found {
+    /// Marks of processes that were killed and have not ended yet.
+    pub(crate) ending: Vec<Mark>,
+    /// Processes without a parent of a task that still runs.
+    pub(crate) spared: usize,
+}
+
+/// Kills the children of this process that carry a mark of `worker` and are left over, and collects those that have
+/// ended. Looks again while there are new ones.
+pub(crate) fn leftovers_below(worker: Mark, alive: &impl Alive) -> Found {
+    let mut found = Found::default();
+    for _ in 0..LOOKS {
+        found = Found::default();
+        // The latest orphan is the last one, and the most likely to fork meanwhile.
+        for child in children().into_iter().rev().filter(|child| !alive.owns(*child)) {
+            let Some(mark) = Mark::of(child).filter(|mark| mark.is_same_worker(worker)) else {
+                continue;
+            };
+            let is_left_over = match alive.owner_of(mark) {
+                Owner::Starting => continue,
+                Owner::Busy(since) => started_before(child, since),
+                Owner::Idle | Owner::Gone => true,
+            };
+            if is_left_over {
+                let _ = kill(child, Signal::SIGKILL);
+            }
+            let has_ended = !matches!(kernel::reap(child), Ok(None));
+            match is_left_over {
+                _ if has_ended => {}
+                true => found.ending.push(mark),
+                false => found.spared += 1,
+            }
         }
-        let has_ended = !matches!(kernel::reap(child), Ok(None));
-        remaining += usize::from(is_left_over && !has_ended);
+        if found.ending.is_empty() {
+            break;
+        }
     }
-    remaining
+    found
+}
+
+/// True if a process started before a time that is that long ago. The kernel counts in hundredths of a second.
+fn started_before(pid: Pid, ago: Duration) -> bool {
+    let Some((started, now)) = start_of(pid).zip(kernel::ticks_since_boot()) else {
+        return false;
+    };
+    let ago = ago.as_micros() as u64 * now.per_second / 1_000_000;
+    started + 1 < now.ticks.saturating_sub(ago)
 }
 
 /// The children of this process's first thread, to which the kernel gives orphans.
@@ -72,8 +119,32 @@ impl Children {
 
 /// Ends every process of the machine that carries a mark of this worker. Returns how many there were.
 pub(crate) fn everywhere(worker: Mark) -> usize {
-    let marked = processes().filter(|pid| Mark::of(*pid).is_some_and(|mark| mark.is_same_worker(worker)));
-    marked.filter(|pid| !is_zombie(*pid) && kill(*pid, Signal::SIGKILL).is_ok()).count()
+    end_all(|_, mark| mark.is_same_worker(worker))
+}
+
+/// Ends every process of the machine that carries a mark of a worker that has ended. Returns how many there were.
+pub(crate) fn of_dead_workers() -> usize {
+    // Numbers of processes mean the same in one namespace only.
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace("self");
+    let is_near = |pid: Pid| own.is_some() && namespace(&pid.to_string()) == own;
+    end_all(|pid, mark| is_near(pid) && !is_alive(mark.worker_process(), pid))
+}
+
+fn end_all(is_left_over: impl Fn(Pid, Mark) -> bool) -> usize {
+    let left = processes().filter(|pid| Mark::of(*pid).is_some_and(|mark| is_left_over(*pid, mark)));
+    left.filter(|pid| !is_zombie(*pid) && kill(*pid, Signal::SIGKILL).is_ok()).count()
+}
+
+/// Whether the worker that has marked a process runs: one that started later has only the same number.
+fn is_alive(worker: Pid, marked: Pid) -> bool {
+    !is_zombie(worker)
+        && match (start_of(worker), start_of(marked)) {
+            (Some(worker), Some(marked)) => worker <= marked,
+            // One of the two has just ended.
+            (None, _) => false,
+            (_, None) => true,
+        }
 }
 
 /// The children of this process, in whichever of its threads.
@@ -100,12 +171,29 @@ fn is_zombie(pid: Pid) -> bool {
     parent_and_state(pid).is_none_or(|(_, state)| state == "Z")
 }
 
-/// From `/proc/PID/stat`. The name in it may hold anything, so the fields are those behind the last parenthesis.
 fn parent_and_state(pid: Pid) -> Option<(Pid, String)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
-    let state = fields.next()?.to_owned();
-    Some((pid_of(fields.next()?)?, state))
+    let stat = Stat::of(pid)?;
+    Some((pid_of(stat.field(4)?)?, stat.field(3)?.to_owned()))
+}
+
+/// When a process started, in ticks since the machine did.
+fn start_of(pid: Pid) -> Option<u64> {
+    Stat::of(pid)?.field(22)?.parse().ok()
+}
+
+/// The text of `/proc/PID/stat`.
+struct Stat(String);
+
+impl Stat {
+    fn of(pid: Pid) -> Option<Self> {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().map(Self)
+    }
+
+    /// By its number in proc(5), from 3. The name before may hold anything, so the fields are those behind the last
+    /// parenthesis.
+    fn field(&self, number: usize) -> Option<&str> {
+        self.0[self.0.rfind(')')? + 1..].split_whitespace().nth(number - 3)
+    }
 }
 
 fn pid_of(text: &str) -> Option<Pid> {

@@ -109,15 +109,17 @@ impl RunQueue {
 mod tests {
     use std::io::{PipeReader, Read};
 
+    use argon_core::Time;
+
     use super::*;
     use crate::worker::tests::task;
 
     fn queue() -> (RunQueue, PipeReader) {
         let (leases, its_reader) = LeasePipe::new().expect("a pipe");
         let mut queue = RunQueue::new(Some(leases));
-        queue.start(AttemptIo::of(&task(1, "x")));
+        queue.start(AttemptIo::of(&task(1, "x"), Time(0)));
         for sequence in 2..5 {
-            queue.prefetch(AttemptIo::of(&task(sequence, "x"))).expect("prefetched");
+            queue.prefetch(AttemptIo::of(&task(sequence, "x"), Time(0))).expect("prefetched");
         }
         queue.write_leases().expect("written");
         (queue, its_reader.into())
@@ -167,7 +169,7 @@ mod tests {
         let (mut queue, mut its_reader) = queue();
         read_lease(&mut its_reader);
         queue.retract();
-        queue.prefetch(AttemptIo::of(&task(9, "x"))).expect("prefetched");
+        queue.prefetch(AttemptIo::of(&task(9, "x"), Time(0))).expect("prefetched");
         queue.write_leases().expect("written");
         let writer = |queue: &RunQueue| queue.writer().map(|writer| writer.attempt);
         assert_eq!(writer(&queue), ids(2..3).pop());
@@ -181,7 +183,7 @@ mod tests {
     fn output_is_known_before_the_lease_is_written() {
         let (mut queue, mut its_reader) = queue();
         (0..3).for_each(|_| read_lease(&mut its_reader));
-        queue.prefetch(AttemptIo::of(&task(5, "x"))).expect("prefetched");
+        queue.prefetch(AttemptIo::of(&task(5, "x"), Time(0))).expect("prefetched");
         assert_eq!(queue.writer().map(|writer| writer.attempt), ids(4..5).pop());
         assert_eq!(queue.retract(), ids(5..6));
     }
@@ -189,8 +191,8 @@ mod tests {
     #[test]
     fn a_runner_without_leases_prefetches_nothing() {
         let mut queue = RunQueue::new(None);
-        queue.start(AttemptIo::of(&task(1, "x")));
-        assert!(queue.prefetch(AttemptIo::of(&task(2, "x"))).is_err());
+        queue.start(AttemptIo::of(&task(1, "x"), Time(0)));
+        assert!(queue.prefetch(AttemptIo::of(&task(2, "x"), Time(0))).is_err());
         assert_eq!(queue.retract(), []);
     }
 }

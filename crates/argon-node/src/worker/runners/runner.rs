@@ -2,9 +2,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::task::Context;
+use std::time::Duration;
 
-use argon_core::pool::RunnerKind;
+use argon_core::Time;
+use argon_core::pool::{Exit, RunnerKind};
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
 use argon_proto::{AttemptId, BlobHash, DecodeError};
@@ -14,15 +17,23 @@ use nix::unistd::Pid;
 use rustc_hash::FxHashSet;
 use tokio::io::unix::AsyncFd;
 
+use super::cpu_meter::CpuMeter;
 use super::output::Tail;
 use super::pipes::{OutputPipes, Printed};
 use super::run_queue::RunQueue;
 use super::socket::{PrivateSocket, SocketRead};
 use super::stdin::{Fed, Stdin};
-use crate::worker::process::kernel;
+use crate::worker::process::group::Group;
+use crate::worker::process::kernel::{self, ProcessEnd};
 use crate::worker::process::lease_pipe::LeasePipe;
 use crate::worker::process::mark::Mark;
 use crate::worker::process::start::{Started, StartedRunner};
+
+/// Answers that may wait until a runner reads: their number and bytes.
+const ANSWERS_MAX: usize = 10_000;
+const ANSWERS_BYTES: usize = 64 << 20;
+/// Blobs that a runner may want at once. Its tasks name fewer.
+const WANTED_MAX: usize = 10_000;
 
 /// What has happened to a runner.
 #[derive(Debug)]
@@ -39,21 +50,31 @@ pub(crate) enum RunnerEvent {
     Exited,
 }
 
+/// By what a process and all that it starts are recognized.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) mark: Mark,
+    /// Secret of its tasks.
+    pub(crate) token: TaskToken,
+    /// Its control group, where there are any.
+    pub(crate) group: Option<Arc<Group>>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Runner {
     pub(crate) kind: RunnerKind,
     pub(crate) pid: Pid,
-    pub(crate) mark: Mark,
-    /// Secret by which its tasks are recognized.
-    pub(crate) token: TaskToken,
+    pub(crate) identity: Identity,
     pub(crate) queue: RunQueue,
     /// It reads leases, and reports whether it leaves output in the pipes.
     pub(crate) reads_leases: bool,
     /// Blobs that this process was sent.
     pub(crate) has_blobs: FxHashSet<BlobHash>,
     /// Blobs that it asked for and this worker does not have.
-    pub(crate) wants_blobs: Vec<BlobHash>,
+    pub(crate) wants_blobs: FxHashSet<BlobHash>,
+    /// Answers that it was sent while it read nothing, and their bytes.
+    unread_answers: (usize, usize),
     /// Why it was killed, if it was for something that it did.
     pub(crate) complaint: Option<String>,
     /// What is wrong with it when its timer goes off.
@@ -65,6 +86,7 @@ pub(crate) struct Runner {
     pub(crate) output_between_tasks: Tail,
     /// What a command reads, if that is not all in its pipe yet.
     pub(crate) stdin: Option<Stdin>,
+    meter: CpuMeter,
     socket: Option<PrivateSocket<FromRunner>>,
     pipes: OutputPipes,
     exit: AsyncFd<OwnedFd>,
@@ -78,50 +100,46 @@ impl Runner {
     pub(crate) fn new(
         started: StartedRunner,
         kind: RunnerKind,
-        (mark, token): (Mark, TaskToken),
+        identity: Identity,
         preamble: &[u8],
     ) -> io::Result<Self> {
         let StartedRunner { process, socket, leases } = started;
         let socket = PrivateSocket::new(socket, preamble)?;
-        let runner = Self::of(process, kind, mark, Some((socket, leases)))?;
-        Ok(Self { token, ..runner })
+        Self::of(process, kind, identity, Some((socket, leases)))
     }
 
     /// Takes over a command that was just started.
     ///
     /// # Errors
     /// If its descriptors cannot be watched.
-    pub(crate) fn of_command(
-        started: Started,
-        (mark, token): (Mark, TaskToken),
-        stdin: Option<Stdin>,
-    ) -> io::Result<Self> {
-        let runner = Self::of(started, RunnerKind::COMMAND, mark, None)?;
-        Ok(Self { token, stdin, is_ready: true, ..runner })
+    pub(crate) fn of_command(started: Started, identity: Identity, stdin: Option<Stdin>) -> io::Result<Self> {
+        let runner = Self::of(started, RunnerKind::COMMAND, identity, None)?;
+        Ok(Self { stdin, is_ready: true, ..runner })
     }
 
     fn of(
         started: Started,
         kind: RunnerKind,
-        mark: Mark,
+        identity: Identity,
         private: Option<(PrivateSocket<FromRunner>, LeasePipe)>,
     ) -> io::Result<Self> {
         let (socket, leases) = private.unzip();
         Ok(Self {
             kind,
             pid: started.pid,
-            mark,
-            token: TaskToken([0; 16]),
+            identity,
             queue: RunQueue::new(leases),
             reads_leases: false,
             has_blobs: FxHashSet::default(),
-            wants_blobs: Vec::new(),
+            wants_blobs: FxHashSet::default(),
+            unread_answers: (0, 0),
             complaint: None,
             when_overdue: "",
             is_ready: false,
             logged: None,
             output_between_tasks: Tail::for_report(),
             stdin: None,
+            meter: CpuMeter::default(),
             socket,
             pipes: OutputPipes::new([started.stdout, started.stderr])?,
             exit: kernel::watched(started.descriptor)?,
@@ -131,6 +149,31 @@ impl Runner {
     /// True if it waits for a task.
     pub(crate) fn is_idle(&self) -> bool {
         self.is_ready && self.socket.is_some() && self.queue.current().is_none()
+    }
+
+    /// Reads what it has used so far.
+    pub(crate) fn read_meter(&mut self, now: Time) {
+        if let Some(cpu_us) = self.identity.group.as_ref().and_then(|group| group.usage().cpu_us) {
+            self.meter.on_reading(cpu_us, self.running(now));
+        }
+    }
+
+    /// What the process, which has ended, and its present attempt have used: completes `exit`.
+    pub(crate) fn measure(&self, now: Time, ended: ProcessEnd, exit: Exit) -> Exit {
+        let usage = self.identity.group.as_ref().map(|group| group.usage()).unwrap_or_default();
+        let cpu_us = usage.cpu_us.or(ended.cpu_us).zip(self.running(now));
+        Exit {
+            peak_kib: usage.peak_kib.or(ended.peak_kib),
+            cpu_us: cpu_us.map(|(total_us, (attempt, ran))| self.meter.used_by(total_us, attempt, ran)),
+            peak_by_group: usage.peak_kib.is_some(),
+            cpu_by_group: usage.cpu_us.is_some(),
+            out_of_memory: usage.oom_kills > 0 && ended.signal == Some(Signal::SIGKILL as i32),
+            ..exit
+        }
+    }
+
+    fn running(&self, now: Time) -> Option<(AttemptId, Duration)> {
+        self.queue.current().map(|current| (current.attempt, now.since(current.sent)))
     }
 
     /// Reads and writes what can be read and written.
@@ -181,6 +224,29 @@ impl Runner {
         }
     }
 
+    /// Sends what it has asked for. One that asks without reading is killed.
+    pub(crate) fn answer(&mut self, message: &ToRunner) {
+        let (count, bytes) = &mut self.unread_answers;
+        *count += 1;
+        *bytes += match message {
+            ToRunner::Answer(answer) => answer.bytes.len(),
+            ToRunner::Run(_) | ToRunner::Blob(_) | ToRunner::OutputTaken => 0,
+        };
+        if *count > ANSWERS_MAX || *bytes > ANSWERS_BYTES {
+            return self.kill_for("it does not read the answers that it asks for".to_owned());
+        }
+        self.send(message);
+    }
+
+    /// It wants blobs that this worker does not have. One that wants more than its tasks can name is killed.
+    pub(crate) fn want(&mut self, hash: BlobHash) {
+        self.wants_blobs.insert(hash);
+        if self.wants_blobs.len() > WANTED_MAX {
+            self.wants_blobs.clear();
+            self.kill_for(format!("it asks for more than {WANTED_MAX} blobs"));
+        }
+    }
+
     /// Writes what is queued, leases first.
     pub(crate) fn flush(&mut self) {
         let Some(socket) = &mut self.socket else {
@@ -189,6 +255,8 @@ impl Runner {
         if let Err(error) = self.queue.write_leases().and_then(|()| socket.flush()) {
             tracing::warn!("runner {} is killed, its tasks cannot be written: {error}", self.pid);
             self.signal(Signal::SIGKILL);
+        } else if socket.is_drained() {
+            self.unread_answers = (0, 0);
         }
     }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use argon_proto::DecodeError;
 use argon_proto::conversation::Message;
-use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::frame::{Arrival, Decoder, Outbox};
 use bytes::BufMut;
 use tokio::io::unix::AsyncFd;
 
@@ -16,6 +16,9 @@ use crate::worker::process::kernel;
 
 /// What is read of a runner that has ended, at most.
 const LEFT_BYTES: usize = 4 << 20;
+
+/// Payloads under way at once. A runner sends one outcome after the other.
+const STREAMS_MAX: usize = 1;
 
 /// See the module.
 #[derive(Debug)]
@@ -102,9 +105,25 @@ impl<In: Message> PrivateSocket<In> {
     /// The next message that was read.
     ///
     /// # Errors
-    /// If the process has written something else.
+    /// If the process has written something else, or has begun a second payload before the end of the first: it would use
+    /// as much memory of the worker as it likes.
     pub(crate) fn next(&mut self) -> Result<Option<In>, DecodeError> {
-        self.decoder.next()
+        let mut streams = self.decoder.streams();
+        let arrival = self.decoder.next_arrival(|_, _| {
+            streams += 1;
+            streams <= STREAMS_MAX
+        });
+        if streams > STREAMS_MAX {
+            return Err(DecodeError::Streams(streams, STREAMS_MAX));
+        }
+        Ok(arrival?.map(|arrival| match arrival {
+            Arrival::Whole(message) | Arrival::WithoutPayload { message, .. } => message,
+        }))
+    }
+
+    /// True if the process has read all that was written to it.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outbox.is_empty()
     }
 
     /// Queues a message.

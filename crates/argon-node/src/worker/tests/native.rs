@@ -28,7 +28,7 @@ while (1) {
 }
 "#;
 
-fn executable(bytes: impl Into<Vec<u8>>) -> (BlobHash, Payload) {
+pub(super) fn executable(bytes: impl Into<Vec<u8>>) -> (BlobHash, Payload) {
     let payload = Payload::from(bytes.into());
     (BlobHash::of(payload.parts()), payload)
 }
@@ -42,7 +42,7 @@ fn altered(from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 impl Worker {
-    fn run_native(
+    pub(super) fn run_native(
         &mut self,
         (hash, payload): &(BlobHash, Payload),
         others: &[BlobHash],

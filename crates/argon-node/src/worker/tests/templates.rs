@@ -14,7 +14,7 @@ use super::*;
 use crate::worker::process::mark::Mark;
 use crate::worker::processes::{ProcessEvent, Processes};
 use crate::worker::runners::runner::{Runner, RunnerEvent};
-use crate::worker::templates::TemplateEvent;
+use crate::worker::templates::{EndedTemplate, TemplateEvent};
 
 const KEY: TemplateKey = TemplateKey { runtime: Runtime::Perl, version: None };
 const KIND: RunnerKind = RunnerKind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
@@ -76,8 +76,8 @@ fn a_runner_is_forked_with_a_mark_and_a_limit_of_its_own() {
             let mut runner = forked(&mut processes, id, RunnerKind { memory_mib, ..KIND }).await;
             ready(&mut runner).await;
             println!("forked and ready after {:?}", begun.elapsed());
-            assert_eq!(Mark::of(runner.pid), Some(runner.mark));
-            marks.push(runner.mark.0);
+            assert_eq!(Mark::of(runner.pid), Some(runner.identity.mark));
+            marks.push(runner.identity.mark.0);
             let limits = std::fs::read_to_string(format!("/proc/{}/limits", runner.pid)).expect("limits");
             let data = limits.lines().find(|line| line.starts_with("Max data size")).expect("a line");
             assert_eq!(data.contains(&(100_u64 << 20).to_string()), memory_mib > 0, "{data}");
@@ -100,7 +100,7 @@ fn a_template_that_dies_says_why_and_which_runners_it_has_not_forked() {
         processes.fork_runner(KEY, RunnerId(7), KIND).map_err(|error| error.why).expect("asked for");
         kill(template, Signal::SIGKILL).expect("killed");
         assert!(matches!(next_event(&mut processes).await, TemplateEvent::Exited));
-        let (why, forking) = processes.templates.on_exited(KEY).expect("collected");
+        let EndedTemplate { why, forking, .. } = processes.templates.on_exited(KEY).expect("collected");
         assert_eq!(why, "it was killed by signal 9");
         assert_eq!(forking.iter().map(|forking| forking.id).collect::<Vec<_>>(), [RunnerId(7)]);
         assert!(processes.fork_runner(KEY, RunnerId(8), KIND).is_err());
