@@ -1,4 +1,4 @@
-//! Kinds of runners that do not come up hold up neither each other nor honest tasks.
+//! Kinds of runners that never do their work hold up neither each other nor honest tasks.
 
 use std::time::{Duration, Instant};
 
@@ -33,23 +33,23 @@ fn median(mut times: Vec<Duration>) -> Duration {
 // kind: a memory limit | limits of two runtimes, too small for their interpreters, next to honest tasks | loud | each bad
 //    task ends with a message that names its limit, and honest tasks are served meanwhile
 #[test]
-fn two_kinds_that_never_come_up_hold_up_neither_each_other_nor_honest_tasks() {
+fn two_kinds_whose_runners_all_die_hold_up_neither_each_other_nor_honest_tasks() {
     let mut cluster = Cluster::with_workers(&[2]);
     let alone = median(commands(&mut cluster, 5));
     let perl = cluster.start_perl(
-        "for my $round (1 .. 3) { my @d = map { $client->defer(sub { 1 }, [], { memory => 1 }) } 1 .. 20; \
-         for my $d (@d) { eval { $d->() }; print $@->kind, '|', $@->message, \"\\n\" } }",
+        "for my $round (1 .. 3) { my @d = map { $client->defer(sub { length('x' x $_[0]) }, [50_000_000], { memory => 1 }) } 1 .. 20; \
+         for my $d (@d) { print eval { $d->(); 1 } ? 'returned' : $@->kind . '|' . $@->message, \"\\n\" } }",
     );
     let (address, key) = (cluster.address().to_owned(), cluster.key());
     let mut command = std::process::Command::new("python3");
     command.env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../python/src"));
     command.arg("-c").arg(format!(
-        "import argon, os\n\
+        "import argon\n\
          with argon.Client('{address}', key='{}') as client:\n\
          \x20   for _ in range(3):\n\
-         \x20       calls = [client.with_options(memory=2).defer(os.getpid) for _ in range(20)]\n\
+         \x20       calls = [client.with_options(memory=2).defer(bytes, 50_000_000) for _ in range(20)]\n\
          \x20       for call in calls:\n\
-         \x20           try: print('returned', call.result())\n\
+         \x20           try: call.result(); print('returned')\n\
          \x20           except argon.Error as error: print(error.kind, error.message, sep='|')\n",
         key.display()
     ));

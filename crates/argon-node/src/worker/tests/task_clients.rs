@@ -141,7 +141,7 @@ fn a_client_inside_of_a_task_talks_to_the_manager_until_the_attempt_ends() {
         let mut manager = accept(&listener, &key).await;
         let credit = client.body(kind::CREDIT).await;
         assert_eq!(credit, [11_u64.to_be_bytes(), 22_u64.to_be_bytes()].concat());
-        let open = json!({"session": SESSION, "client": "inner", "pid": 3});
+        let open = json!({"session": SESSION, "secret": "5e".repeat(32), "client": "inner", "pid": 3});
         client.send(kind::OPEN, open.to_string().as_bytes()).await;
         let opened: ChildOpen = serde_json::from_slice(&manager.body(kind::CHILD_OPEN).await).expect("JSON");
         assert_eq!((opened.worker, opened.task), (worker.config_id, attempt.task));
@@ -167,7 +167,12 @@ fn an_attempt_that_waits_lends_its_slot_until_it_goes_on_or_its_client_is_gone()
             let mut client = connect(&socket, &token, attempt).await;
             let mut manager = accept(&listener, &key).await;
             client.body(kind::CREDIT).await;
-            client.send(kind::OPEN, json!({"session": SESSION}).to_string().as_bytes()).await;
+            client
+                .send(
+                    kind::OPEN,
+                    json!({"session": SESSION, "secret": "5e".repeat(32)}).to_string().as_bytes(),
+                )
+                .await;
             manager.body(kind::CHILD_OPEN).await;
             client.send(kind::WAITS, &[1]).await;
             assert_eq!(worker.lent().await, Lent { attempt, waits: true });
@@ -198,7 +203,12 @@ fn an_attempt_waits_while_one_of_its_connections_does() {
             let mut client = connect(&socket, &token, attempt).await;
             let mut manager = accept(&listener, &key).await;
             client.body(kind::CREDIT).await;
-            client.send(kind::OPEN, json!({"session": SESSION}).to_string().as_bytes()).await;
+            client
+                .send(
+                    kind::OPEN,
+                    json!({"session": SESSION, "secret": "5e".repeat(32)}).to_string().as_bytes(),
+                )
+                .await;
             manager.body(kind::CHILD_OPEN).await;
             client.send(kind::WAITS, &[1]).await;
             clients.push((client, manager));
@@ -221,7 +231,9 @@ fn one_attempt_more_than_may_wait_ends_with_a_sentence_that_names_the_option() {
         let mut client = connect(&socket, &token, attempt).await;
         let mut manager = accept(&listener, &key).await;
         client.body(kind::CREDIT).await;
-        client.send(kind::OPEN, json!({"session": SESSION}).to_string().as_bytes()).await;
+        client
+            .send(kind::OPEN, json!({"session": SESSION, "secret": "5e".repeat(32)}).to_string().as_bytes())
+            .await;
         manager.body(kind::CHILD_OPEN).await;
         client.send(kind::WAITS, &[1]).await;
         let outcome = worker.outcome(attempt).await;
