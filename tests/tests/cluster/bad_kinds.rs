@@ -30,7 +30,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-// kind: a memory limit | limits of two runtimes, too small for their interpreters, next to honest tasks | loud | each bad
+// kind: a process that dies | tasks of two runtimes that exceed their memory limits, next to honest ones | loud | each bad
 //    task ends with a message that names its limit, and honest tasks are served meanwhile
 #[test]
 fn two_kinds_whose_runners_all_die_hold_up_neither_each_other_nor_honest_tasks() {
