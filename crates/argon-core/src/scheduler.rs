@@ -17,6 +17,8 @@ mod children;
 mod credit;
 mod dispatch;
 mod effect;
+mod expiring;
+mod held;
 mod input;
 mod invariants;
 mod kept;
@@ -34,6 +36,7 @@ mod output;
 mod placement;
 mod queue;
 mod record;
+mod recovery;
 mod resting_kinds;
 mod rests;
 mod retract;
@@ -50,7 +53,7 @@ use std::collections::VecDeque;
 
 use crate::arena::Arena;
 use argon_proto::{AttemptId, Capabilities, Family, Incarnation, Outcome, SessionId, TaskId, WorkerId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::Machine;
 use crate::time::Time;
@@ -64,7 +67,10 @@ pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
 pub use waiting::{WaitReason, with_blobs_missing};
 
 use children::ChildOpening;
+use expiring::ExpiringSet;
 use key::{SessionKey, TaskKey, WorkerKey, place_of};
+use on_client::Opening;
+use on_worker::Joining;
 use placement::Placement;
 use queue::Queue;
 use session::Session;
@@ -72,6 +78,10 @@ use task::TaskEntry;
 use task_index::TaskIndex;
 use timers::Timers;
 use worker::Worker;
+
+/// Ids that are remembered of peers and tasks that are gone. Beyond that the oldest are forgotten, and what is known for
+/// certain becomes a wait.
+const IDS_KEPT: usize = 1 << 18;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,8 +122,14 @@ pub struct Scheduler {
     timers: Timers,
     /// Attempts that a worker holds of tasks that nobody has claimed yet.
     orphans: FxHashMap<TaskId, OrphanAttempt>,
+    /// The same in the order in which they are dropped.
+    orphan_ends: VecDeque<(Time, AttemptId)>,
+    /// Unclaimed attempts of workers that are lost, and may come back with them.
+    parted: ExpiringSet<AttemptId>,
+    /// Workers that have registered here.
+    seen_workers: ExpiringSet<WorkerId>,
     /// Tasks that ended while they waited for a worker that may hold them: it is to stop them when it comes.
-    stop_on_arrival: FxHashSet<TaskId>,
+    stop_on_arrival: ExpiringSet<TaskId>,
     /// Who wants the outcome of a detached task.
     collectors: FxHashMap<TaskId, Vec<ConnId>>,
     /// Sessions to which a grant of credit is due at the end of the batch.
@@ -126,8 +142,10 @@ pub struct Scheduler {
     draining: Vec<WorkerKey>,
     /// When a look at tasks that were sent ahead is due.
     retract_check: Option<Time>,
-    /// Until then, tasks that are offered again wait for a worker that may hold them.
-    recovering_until: Time,
+    /// Tasks that wait for a worker that may hold them.
+    recovering: usize,
+    /// Moment of the present step.
+    now: Time,
     /// Records that were handed out and are not yet durable, by their running number.
     persisting: VecDeque<Persisting>,
     records_written: u64,
@@ -157,8 +175,8 @@ struct Persisting {
 /// What happens when a record is durable.
 #[derive(Debug)]
 enum OnDurable {
-    /// The task is accepted.
-    Accept,
+    /// The task is accepted; if its client has offered it `again`, a worker may hold it.
+    Accept { again: bool },
     /// The attempt starts, if the task still has this stamp.
     Start(u32),
     /// The outcome is told, and settled with the worker that brought it.
@@ -173,7 +191,6 @@ impl Scheduler {
     /// Detached tasks of an earlier life are given to [`Scheduler::recover`] before the first step.
     #[must_use]
     pub fn new(now: Time, limits: Limits, identity: ManagerIdentity) -> Self {
-        let recovering_until = now + limits.recovery;
         Self {
             limits,
             identity,
@@ -191,14 +208,18 @@ impl Scheduler {
             placement: Placement::default(),
             timers: Timers::default(),
             orphans: FxHashMap::default(),
-            stop_on_arrival: FxHashSet::default(),
+            orphan_ends: VecDeque::new(),
+            parted: ExpiringSet::new(IDS_KEPT),
+            seen_workers: ExpiringSet::new(IDS_KEPT),
+            stop_on_arrival: ExpiringSet::new(IDS_KEPT),
             collectors: FxHashMap::default(),
             credit_due: Vec::new(),
             acks_due: Vec::new(),
             acks_later: Vec::new(),
             draining: Vec::new(),
             retract_check: None,
-            recovering_until,
+            recovering: 0,
+            now,
             persisting: VecDeque::new(),
             records_written: 0,
             stamp: 0,
@@ -220,9 +241,11 @@ impl Machine for Scheduler {
     type Output = Out;
 
     fn step(&mut self, now: Time, input: Input, out: &mut Out) {
+        self.now = now;
         match input {
-            Input::SessionOpened { link, session, secret, previous: _, client } => {
-                self.on_session_opened(link, session, &secret, client, out);
+            Input::SessionOpened { link, session, secret, previous, client } => {
+                let opening = Opening { link, session, secret, previous, client };
+                self.on_session_opened(now, opening, out);
             }
             Input::OfferEnded { link } => self.on_offer_ended(link, out),
             Input::TaskSubmitted { link, task } => self.on_task_submitted(now, link, task, out),
@@ -232,8 +255,9 @@ impl Machine for Scheduler {
             Input::TaskWithdrawn { link, task, by } => self.on_task_withdrawn(link, &task, &by, out),
             Input::CollectRequested { link, tickets } => self.on_collect_requested(link, &tickets, out),
             Input::ClientLost { link, closed_cleanly } => self.on_client_lost(now, link, closed_cleanly, out),
-            Input::WorkerJoined { link, profile, secret, previous: _, held } => {
-                self.on_worker_joined(now, link, profile, &secret, &held, out);
+            Input::WorkerJoined { link, profile, secret, previous, held } => {
+                let joining = Joining { link, profile, secret, previous, held };
+                self.on_worker_joined(now, joining, out);
             }
             Input::WorkerLost { link, declared_dead } => self.on_worker_lost(now, link, declared_dead, out),
             Input::WorkerDraining { link } => self.on_worker_draining(link),
@@ -252,18 +276,9 @@ impl Machine for Scheduler {
             Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
             Input::RecordsRefused { up_to, why } => self.on_records_refused(up_to, &why, out),
-            Input::ChildSessionOpened {
-                link,
-                session,
-                secret,
-                previous: _,
-                client,
-                parent,
-                token,
-                worker,
-            } => {
-                let opening = ChildOpening { link, session, secret, client, parent, token, worker };
-                self.on_child_session_opened(opening, out);
+            Input::ChildSessionOpened { link, session, secret, previous, client, parent, token, worker } => {
+                let opening = Opening { link, session, secret, previous, client };
+                self.on_child_session_opened(now, ChildOpening { opening, parent, token, worker }, out);
             }
             Input::AttemptLent { link, lent } => self.on_attempt_lent(link, lent),
             Input::ArgumentsUnreadable { link, attempt, why } => {

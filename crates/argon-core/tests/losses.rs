@@ -245,6 +245,7 @@ fn attempts_that_nobody_claims_are_stopped_in_the_end() {
     // Its client comes while the runner is still being ended: the next attempt has another number.
     manager.open(1);
     manager.submit(1, with_flags(1, 1, Flags::OFFERED_AGAIN));
+    manager.pass(SECOND * 4);
     assert_eq!(manager.runs(11), [attempt(1, 1, 2)]);
     manager.returned(11, &[attempt(1, 1, 1)]);
     assert_eq!(manager.scheduler.task_state(id(1, 1)), Some("with worker w11".to_owned()));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use argon_core::scheduler::{ConnId, Input, Limits, Out, WaitReason};
 use argon_core::{Machine, Time};
-use argon_proto::{BlobHash, Priority, Runtime, Status, Task, TaskHead};
-use manager::{Manager, attempt, id, task};
+use argon_proto::{BlobHash, Priority, Runtime, Secret, SessionId, Status, Task, TaskHead};
+use manager::{Manager, attempt, id, session, task, token, worker_id};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -146,7 +146,7 @@ fn a_task_that_stepped_aside_is_cancelled_like_any_other() {
     manager.submit(1, command(1, 200));
     assert_eq!(manager.runs(11), [attempt(1, 200, 1)]);
     let ids = (1..199).map(|sequence| id(1, sequence)).collect();
-    manager.step(Input::CancelRequested { link: ConnId(1), ids, by: String::new() });
+    manager.step(Input::OwnTasksCancelled { link: ConnId(1), ids });
     assert!(manager.scheduler.footprint().lane_entries <= 33, "{:?}", manager.scheduler.footprint());
     manager.finish(11, attempt(1, 200, 1), Status::Ok, 10);
     manager.pass(SECOND);
@@ -166,9 +166,9 @@ fn clients_take_turns_also_among_tasks_that_stepped_aside() {
     manager.submit(2, command(2, 9));
     assert_eq!(manager.runs(11), [attempt(2, 9, 1)]);
     manager.join(12, 5, &[]);
-    let order: Vec<_> =
-        manager.runs(12).iter().map(|run| (run.task.session.0[0], run.task.sequence)).collect();
-    let of = |client| order.iter().filter(|run| run.0 == client).map(|run| run.1).collect::<Vec<_>>();
+    let order: Vec<_> = manager.runs(12).iter().map(|run| (run.task.session, run.task.sequence)).collect();
+    let of =
+        |client| order.iter().filter(|run| run.0 == session(client)).map(|run| run.1).collect::<Vec<_>>();
     assert_eq!((of(1), of(2)), (vec![1, 2, 3], vec![2, 3]), "{order:?}");
     let alternates = order.windows(2).filter(|pair| pair[0].0 != pair[1].0).count();
     assert!(alternates >= 3, "{order:?}");
@@ -206,4 +206,35 @@ fn a_worker_that_comes_back_is_tried_again() {
     manager.join(111, 1, &[]);
     assert_eq!(manager.runs(111), [attempt(1, 1, 1)]);
     assert_eq!(manager.scheduler.next_deadline().filter(|at| *at < Time(0)), None);
+}
+
+#[test]
+fn tasks_of_a_task_that_rest_keep_their_turn_while_their_root_goes_on() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 2, &[]);
+    manager.submit(1, command(1, 1));
+    let parent = manager.runs(11)[0];
+    let own = Secret::new([77; 32]);
+    let child = SessionId::of_child(session(1).family(), &own);
+    manager.step(Input::ChildSessionOpened {
+        link: ConnId(50),
+        session: child,
+        secret: own,
+        previous: None,
+        client: "inside".into(),
+        parent,
+        token: token(11, parent),
+        worker: worker_id(11),
+    });
+    let mut nested = task(1, 1);
+    nested.head.id.session = child;
+    manager.submit(50, nested);
+    let run = manager.runs(11)[0];
+    manager.returned(11, &[run]);
+    manager.submit(1, command(1, 2));
+    assert_eq!(manager.runs(11), [attempt(1, 2, 1)]);
+    manager.finish(11, attempt(1, 2, 1), Status::Ok, 500_000);
+    manager.pass(SECOND);
+    assert_eq!(manager.runs(11), [run]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{AttemptId, Flags, Status};
-use manager::{Manager, attempt, id, outcome, task, with_flags, worker_id};
+use manager::{HERE, Manager, attempt, id, outcome, task, with_flags, worker_id};
 
 const MOMENT: Duration = Duration::from_millis(1);
 const WHILE: Duration = Duration::from_secs(1);
@@ -210,7 +210,7 @@ fn an_outcome_that_was_taken_while_its_worker_was_away_is_dropped_there() {
     let mut manager = after_one_task();
     manager.cut(11);
     manager.take(1, id(1, 1));
-    manager.join(111, 1, &[attempt(1, 1, 1)]);
+    manager.join_from(111, 1, HERE, &[attempt(1, 1, 1)]);
     manager.finish(111, attempt(1, 1, 1), Status::Ok, 10);
     manager.pass(WHILE);
     let said = manager.sent_to_worker(111);

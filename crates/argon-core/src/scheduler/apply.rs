@@ -26,9 +26,8 @@ impl Scheduler {
                 Record::TaskAccepted(task) => {
                     let session = self.session_of(task.head.id.session);
                     let key = self.insert_task(session, task, false);
-                    self.set_state(key, TaskState::Recovering);
                     self.tasks[key].is_durable = true;
-                    self.timers.set(self.recovering_until, Timer::RecoveryEnd);
+                    self.expect_holder(now, key);
                 }
                 Record::AttemptStarted(attempt) => {
                     if let Some(key) = self.task_of(&attempt.task) {
@@ -105,6 +104,8 @@ impl Scheduler {
     /// Moves a task to another state, and counts it there for its session.
     pub(super) fn set_state(&mut self, key: TaskKey, state: TaskState) {
         let entry = &mut self.tasks[key];
+        self.recovering += usize::from(matches!(state, TaskState::Recovering));
+        self.recovering -= usize::from(matches!(entry.state, TaskState::Recovering));
         let counts = &mut self.sessions[entry.session].counts;
         counts.remove(&entry.state, entry.task.head.runtime);
         counts.add(&state, entry.task.head.runtime);
@@ -115,6 +116,7 @@ impl Scheduler {
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
         let entry = self.tasks.remove(key);
         self.task_by_id.remove(key, &entry.task.head.id);
+        self.recovering -= usize::from(matches!(entry.state, TaskState::Recovering));
         if let Some(ended) = entry.ended() {
             if let Some(keeper) = ended.keeper {
                 self.settle_with(keeper, (key, entry.stamp), attempt_of(ended), kept_weight(ended));

@@ -5,23 +5,21 @@ use std::cmp::Reverse;
 
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{AttemptId, AttemptToken, Secret, SessionId, WorkerId};
+use argon_proto::{AttemptId, AttemptToken, SessionId, WorkerId};
 
 use super::effect::Out;
 use super::input::ConnId;
-use super::on_client::NOT_ITS_SECRET;
+use super::on_client::{NOT_ITS_SECRET, Opening};
 use super::on_submit::close;
 use super::session::Session;
 use super::task::TaskState;
 use super::worker::WorkerRetractState;
 use super::{Scheduler, SessionKey, WorkerKey};
+use crate::time::Time;
 
 /// Who opens a session from inside a task.
 pub(super) struct ChildOpening {
-    pub(super) link: ConnId,
-    pub(super) session: SessionId,
-    pub(super) secret: Secret,
-    pub(super) client: String,
+    pub(super) opening: Opening,
     pub(super) parent: AttemptId,
     pub(super) token: AttemptToken,
     pub(super) worker: WorkerId,
@@ -37,8 +35,9 @@ enum Parent {
 }
 
 impl Scheduler {
-    pub(super) fn on_child_session_opened(&mut self, opening: ChildOpening, out: &mut Out) {
-        let ChildOpening { link, session, secret, client, parent, token, worker } = opening;
+    pub(super) fn on_child_session_opened(&mut self, now: Time, opening: ChildOpening, out: &mut Out) {
+        let ChildOpening { opening, parent, token, worker } = opening;
+        let (link, session) = (opening.link, opening.session);
         if self.peers.contains_key(&link) {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
@@ -46,10 +45,11 @@ impl Scheduler {
             let why = "the session of a client inside a task has an id that begins with the first half of its task's";
             return close(link, RefusalCode::Frame, why, out);
         }
-        if session != SessionId::of_child(session.family(), &secret) {
+        if session != SessionId::of_child(session.family(), &opening.secret) {
             return close(link, RefusalCode::Session, NOT_ITS_SECRET, out);
         }
         if !self.identity.capabilities.of_worker(worker).verifies(parent, token) {
+            self.totals.unproven += 1;
             let why = "the worker of this client's task has not shown that it was given the task's attempt";
             return close(link, RefusalCode::Session, why, out);
         }
@@ -63,7 +63,7 @@ impl Scheduler {
         };
         match self.child_session(session, parent, of) {
             Some(key) => {
-                self.open_session(link, key, client, out);
+                self.open_session(now, key, opening, out);
                 self.keep_slots_for_children(self.sessions[key].root, out);
             }
             None => {

@@ -7,7 +7,6 @@ use super::effect::Out;
 use super::placement::Best;
 use super::record::Record;
 use super::task::TaskState;
-use super::timers::Timer;
 use super::worker::WorkerRetractState;
 use super::{OnDurable, Scheduler, TaskKey, WorkerKey, place_of};
 use crate::time::Time;
@@ -121,10 +120,7 @@ impl Scheduler {
                 self.unassign(key);
                 self.stop(worker, attempt, out);
             }
-            TaskState::Recovering => {
-                self.stop_on_arrival.insert(attempt.task);
-                self.timers.set(self.recovering_until + self.limits.orphan_timeout, Timer::OrphansEnd);
-            }
+            TaskState::Recovering => self.stop_on_arrival(key),
             TaskState::Persisting | TaskState::Delayed | TaskState::Ended(_) => {}
         }
     }

@@ -34,6 +34,11 @@ pub enum Effect {
         /// A sentence for people.
         why: String,
     },
+    /// Tell the operator that a peer did what it may not.
+    Warn {
+        /// A sentence for people.
+        what: String,
+    },
     /// A task is forgotten: the blobs that it named are needed for it no longer.
     ReleaseBlobs {
         /// Hashes, 32 bytes each, as the task named them.

@@ -45,6 +45,8 @@ impl Scheduler {
             }
         }
         assert_eq!(queued, self.queue.lengths(), "the queue's lengths are wrong");
+        let recovering = self.tasks.values().filter(|entry| matches!(entry.state, TaskState::Recovering));
+        assert_eq!(recovering.count(), self.recovering, "tasks that wait for a holder are miscounted");
         for session in self.sessions.values() {
             let mut counts = TaskCounts::default();
             for key in &session.tasks {

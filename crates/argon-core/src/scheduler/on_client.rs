@@ -2,7 +2,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{Attempt, Flags, Outcome, Report, Secret, SessionId, Status, TaskId, Ticket};
+use argon_proto::{Attempt, Flags, Incarnation, Outcome, Report, Secret, SessionId, Status, TaskId, Ticket};
 
 use super::effect::Out;
 use super::input::ConnId;
@@ -17,19 +17,23 @@ use crate::time::Time;
 /// The id of a session is public, so it opens nothing.
 pub(super) const NOT_ITS_SECRET: &str = "the secret of this session is not the one that its id is made of";
 
+/// Who opens a session.
+pub(super) struct Opening {
+    pub(super) link: ConnId,
+    pub(super) session: SessionId,
+    pub(super) secret: Secret,
+    /// The manager that the session was connected to before.
+    pub(super) previous: Option<Incarnation>,
+    pub(super) client: String,
+}
+
 impl Scheduler {
-    pub(super) fn on_session_opened(
-        &mut self,
-        link: ConnId,
-        id: SessionId,
-        secret: &Secret,
-        client: String,
-        out: &mut Out,
-    ) {
+    pub(super) fn on_session_opened(&mut self, now: Time, opening: Opening, out: &mut Out) {
+        let (link, id) = (opening.link, opening.session);
         if self.peers.contains_key(&link) {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
-        if id != SessionId::of(secret) {
+        if id != SessionId::of(&opening.secret) {
             return close(link, RefusalCode::Session, NOT_ITS_SECRET, out);
         }
         let root = self.root_of_family.get(&id.family());
@@ -43,11 +47,13 @@ impl Scheduler {
         }
         let key = self.session_of(id);
         self.root_of_family.insert(id.family(), key);
-        self.open_session(link, key, client, out);
+        self.open_session(now, key, opening, out);
     }
 
     /// Gives a session its new connection.
-    pub(super) fn open_session(&mut self, link: ConnId, key: SessionKey, client: String, out: &mut Out) {
+    pub(super) fn open_session(&mut self, now: Time, key: SessionKey, opening: Opening, out: &mut Out) {
+        let Opening { link, session: _, secret: _, previous, client } = opening;
+        self.note_arrival(now, key, previous);
         let credit = self.open_credit();
         let stamp = self.next_stamp();
         let mut replaced = None;
@@ -75,6 +81,7 @@ impl Scheduler {
         let Some(session) = self.client_at(link) else {
             return;
         };
+        self.sessions[session].recovery.is_offering = false;
         let unwanted: Vec<TaskKey> =
             self.attached_tasks(session).filter(|key| !self.tasks[*key].offered).collect();
         for key in unwanted {

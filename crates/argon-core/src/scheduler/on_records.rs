@@ -13,7 +13,7 @@ impl Scheduler {
     pub(super) fn on_records_committed(&mut self, now: Time, up_to: u64, out: &mut Out) {
         while let Some(stored) = self.persisting.pop_front_if(|stored| stored.number <= up_to) {
             match stored.on_durable {
-                OnDurable::Accept => self.on_accept_durable(now, stored.id, out),
+                OnDurable::Accept { again } => self.on_accept_durable(now, stored.id, again, out),
                 OnDurable::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
                 OnDurable::End => self.on_end_durable(stored.id, out),
                 OnDurable::Forget => {}
@@ -21,7 +21,7 @@ impl Scheduler {
         }
     }
 
-    fn on_accept_durable(&mut self, now: Time, id: TaskId, out: &mut Out) {
+    fn on_accept_durable(&mut self, now: Time, id: TaskId, again: bool, out: &mut Out) {
         let Some(key) = self.task_of(&id) else {
             return;
         };
@@ -37,7 +37,7 @@ impl Scheduler {
             self.refund(session, weight);
         }
         match &self.tasks[key].state {
-            TaskState::Persisting => self.admit(now, key, false, out),
+            TaskState::Persisting => self.admit(now, key, again, out),
             // It was cancelled meanwhile.
             TaskState::Ended(ended) => {
                 let record = Record::TaskEnded(ended.outcome.clone());
@@ -76,7 +76,7 @@ impl Scheduler {
         for stored in refused {
             let key = self.task_of(&stored.id);
             match (stored.on_durable, key) {
-                (OnDurable::Accept, Some(key)) => {
+                (OnDurable::Accept { .. }, Some(key)) => {
                     let report = Report::rejected(
                         "store_full",
                         format!(
@@ -105,8 +105,8 @@ impl Scheduler {
                 (OnDurable::Forget, None) => {
                     self.write(Record::TaskForgotten(stored.id), OnDurable::Forget, out);
                 }
-                (OnDurable::Accept | OnDurable::End, None) | (OnDurable::Start(_) | OnDurable::Forget, _) => {
-                }
+                (OnDurable::Accept { .. } | OnDurable::End, None)
+                | (OnDurable::Start(_) | OnDurable::Forget, _) => {}
             }
         }
     }

@@ -7,8 +7,6 @@ use argon_proto::{Attempt, Flags, Outcome, Report, Status, Task};
 use super::effect::{Effect, Out};
 use super::input::ConnId;
 use super::record::Record;
-use super::task::TaskState;
-use super::timers::Timer;
 use super::{OnDurable, Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
@@ -40,10 +38,10 @@ impl Scheduler {
             return self.on_known_task_offered(link, key, &task, out);
         }
         let again = task.head.flags.contains(Flags::OFFERED_AGAIN);
-        if self.queue.len() >= self.limits.queue_size && !again {
+        if !self.has_room_for(session, &task) {
             let message = format!(
                 "the queue is full ({} tasks wait): the system is at capacity; try again later, or add workers",
-                self.queue.len()
+                self.waiting_len()
             );
             return self.reject(
                 session,
@@ -61,7 +59,7 @@ impl Scheduler {
         let record = detached.then(|| Record::TaskAccepted(task.clone()));
         let key = self.insert_task(session, task, true);
         match record {
-            Some(record) => self.write(record, OnDurable::Accept, out),
+            Some(record) => self.write(record, OnDurable::Accept { again }, out),
             None => self.admit(now, key, again, out),
         }
     }
@@ -72,15 +70,25 @@ impl Scheduler {
         if let Some(orphan) = self.orphans.remove(&id) {
             return self.claim(now, key, orphan, out);
         }
-        if again && now < self.recovering_until {
-            self.set_state(key, TaskState::Recovering);
-            self.timers.set(self.recovering_until, Timer::RecoveryEnd);
-            return;
+        if !again || !self.recover_task(now, key, out) {
+            self.enqueue(now, key, false);
         }
-        if again && self.tasks[key].is(Flags::NEVER_TWICE) {
-            return self.end_in_doubt(now, key, out);
-        }
-        self.enqueue(now, key, false);
+    }
+
+    /// Whether a task that is not known here may come in. One that a worker holds needs no room. While a client offers
+    /// again what it waits for, there is as much room again: these tasks were let in before.
+    fn has_room_for(&self, session: SessionKey, task: &Task) -> bool {
+        let waiting = self.waiting_len();
+        let limit = self.limits.queue_size;
+        waiting < limit
+            || task.head.flags.contains(Flags::OFFERED_AGAIN)
+                && (self.sessions[session].recovery.is_offering && waiting < limit.saturating_mul(2)
+                    || self.orphans.contains_key(&task.head.id))
+    }
+
+    /// Tasks that wait in the queue, or will when no worker turns out to hold them.
+    pub(super) fn waiting_len(&self) -> usize {
+        self.queue.len() + self.recovering
     }
 
     /// A task that must never run twice, and of which nobody can say whether it ran.
@@ -89,6 +97,9 @@ impl Scheduler {
             "nobody can tell whether this task ran, and it must never run twice: the manager that had it is gone \
              and no worker holds it; see for yourself whether it took effect, then submit it again",
         );
+        // The first attempt may have run: with none, the outcome would look like the answer for an unknown task.
+        let attempt = &mut self.tasks[key].task.head.attempt;
+        *attempt = (*attempt).max(Attempt(1));
         self.end_reported(now, key, Status::Lost, report, out);
     }
 

@@ -1,7 +1,5 @@
 //! What becomes due as time passes.
 
-use argon_proto::Flags;
-
 use super::effect::Out;
 use super::record::Record;
 use super::task::TaskState;
@@ -47,44 +45,11 @@ impl Scheduler {
                     self.enqueue(now, key, false);
                 }
             }
-            Timer::RecoveryEnd => self.end_recovery(now, out),
+            Timer::RecoveryEnd(key) => self.end_recovery(now, key, out),
             Timer::OrphansEnd => self.drop_orphans(now, out),
             Timer::ResultExpiry(key, stamp) => self.expire(key, stamp, out),
             Timer::RetractCheck => self.retract_check = None,
             Timer::AcksDue => self.on_acks_due(),
-        }
-    }
-
-    fn end_recovery(&mut self, now: Time, out: &mut Out) {
-        let waiting: Vec<TaskKey> = self
-            .tasks
-            .iter()
-            .filter(|(_, entry)| matches!(entry.state, TaskState::Recovering))
-            .map(|(key, _)| key)
-            .collect();
-        for key in waiting {
-            let entry = &self.tasks[key];
-            // The store knows of every start of a detached task that must not run twice.
-            let may_have_run = !entry.is(Flags::DETACHED) || entry.task.head.attempt.0 > 0;
-            if entry.is(Flags::NEVER_TWICE) && may_have_run {
-                self.end_in_doubt(now, key, out);
-            } else {
-                self.enqueue(now, key, false);
-            }
-        }
-    }
-
-    fn drop_orphans(&mut self, now: Time, out: &mut Out) {
-        if now >= self.recovering_until + self.limits.orphan_timeout {
-            self.stop_on_arrival.clear();
-        }
-        let due: Vec<_> = self.orphans.values().filter(|orphan| orphan.until <= now).cloned().collect();
-        for orphan in due {
-            self.orphans.remove(&orphan.attempt.task);
-            match orphan.outcome {
-                Some(_) => self.ack_discarded(orphan.worker, orphan.attempt),
-                None => self.stop(orphan.worker, orphan.attempt, out),
-            }
         }
     }
 

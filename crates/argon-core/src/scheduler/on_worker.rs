@@ -4,39 +4,35 @@ use std::time::Duration;
 
 use argon_proto::conversation::worker::{Held, Registered, ToWorker};
 use argon_proto::handshake::RefusalCode;
-use argon_proto::{Attempt, AttemptId, Flags, Report, Secret, Status, WorkerId};
+use argon_proto::{Attempt, AttemptId, Flags, Incarnation, Report, Secret, Status, WorkerId};
 use rustc_hash::FxHashSet;
 
 use super::effect::Out;
+use super::held::Past;
 use super::input::{ConnId, WorkerProfile};
 use super::on_submit::close;
-use super::task::TaskState;
 use super::timers::Timer;
 use super::worker::{Worker, WorkerRetractState};
 use super::{OrphanAttempt, PeerKey, Scheduler, TaskKey, WorkerKey};
 use crate::pool::RunnerKind;
 use crate::time::Time;
 
-/// What becomes of an attempt that a worker says it holds.
-enum Fate {
-    Keep,
-    /// It is the one whose outcome ended the task, and stays until that is settled.
-    KeepOutcome(TaskKey),
-    Adopt(TaskKey),
-    Hold,
-    Drop,
+/// A worker is remembered until there are too many.
+const FOR_EVER: Time = Time(u64::MAX);
+
+/// Who registers, and what it holds.
+pub(super) struct Joining {
+    pub(super) link: ConnId,
+    pub(super) profile: WorkerProfile,
+    pub(super) secret: Secret,
+    /// The manager that has registered it last.
+    pub(super) previous: Option<Incarnation>,
+    pub(super) held: Vec<Held>,
 }
 
 impl Scheduler {
-    pub(super) fn on_worker_joined(
-        &mut self,
-        now: Time,
-        link: ConnId,
-        profile: WorkerProfile,
-        secret: &Secret,
-        held: &[Held],
-        out: &mut Out,
-    ) {
+    pub(super) fn on_worker_joined(&mut self, now: Time, joining: Joining, out: &mut Out) {
+        let Joining { link, profile, secret, previous, held } = joining;
         if let Some(PeerKey::Worker(key)) = self.peers.get(&link)
             && self.workers[*key].profile.id == profile.id
         {
@@ -48,18 +44,17 @@ impl Scheduler {
             return close(link, RefusalCode::Frame, "this connection has introduced itself already", out);
         }
         let id = profile.id;
-        if id != WorkerId::of(secret) {
+        if id != WorkerId::of(&secret) {
             let why = "the secret of this worker is not the one that its id is made of";
             return close(link, RefusalCode::Session, why, out);
         }
+        let has_ended_here = self.has_ended_here(id, previous);
+        self.seen_workers.insert(id, FOR_EVER);
         let key = self.worker_of(now, profile);
-        let attempt_key = self.workers[key].key;
-        let verified = |held: &&Held| attempt_key.verifies(held.attempt, held.token);
-        let (held, forged): (Vec<&Held>, Vec<&Held>) = held.iter().partition(verified);
-        let held: Vec<AttemptId> = held.into_iter().map(|held| held.attempt).collect();
-        let held = held.as_slice();
+        let (held, forged) = self.verified(key, held);
+        let held_set: FxHashSet<AttemptId> = held.iter().copied().collect();
         let stamp = self.next_stamp();
-        self.forget_unheld(key, held);
+        self.forget_unheld(key, &held_set);
         let worker = &mut self.workers[key];
         if let Some(old) = worker.link.replace(link) {
             self.peers.remove(&old);
@@ -80,14 +75,12 @@ impl Scheduler {
             // It may not have received it on its last connection.
             out.send_to_worker(link, ToWorker::Drain(drain));
         }
-        self.requeue_unheld(now, key, held, out);
+        self.requeue_unheld(now, key, &held_set, out);
         self.count_output_anew(key);
-        for forged in forged {
-            // What it was not given it may not have. It holds nothing here for it.
-            out.send_to_worker(link, ToWorker::Stop(vec![forged.attempt]));
-        }
+        self.refuse_forged(key, link, &forged, out);
+        let past = Past { without_task, has_ended_here };
         for attempt in held {
-            self.on_attempt_held(now, key, *attempt, &without_task, out);
+            self.on_attempt_held(now, key, attempt, &past, out);
         }
         self.placement.update(key, &self.workers[key]);
     }
@@ -105,15 +98,14 @@ impl Scheduler {
     }
 
     /// What nobody has claimed and the worker holds no more is not to be claimed.
-    fn forget_unheld(&mut self, key: WorkerKey, held: &[AttemptId]) {
+    fn forget_unheld(&mut self, key: WorkerKey, held: &FxHashSet<AttemptId>) {
         if !self.orphans.is_empty() {
             self.orphans.retain(|_, kept| kept.worker != key || held.contains(&kept.attempt));
         }
     }
 
     /// What was on its way to the worker when its connection broke never started there.
-    fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &[AttemptId], out: &mut Out) {
-        let held: FxHashSet<AttemptId> = held.iter().copied().collect();
+    fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &FxHashSet<AttemptId>, out: &mut Out) {
         let missing: Vec<TaskKey> = self.workers[key]
             .assigned
             .iter()
@@ -153,76 +145,8 @@ impl Scheduler {
         *attempt = before;
     }
 
-    fn on_attempt_held(
-        &mut self,
-        now: Time,
-        worker: WorkerKey,
-        attempt: AttemptId,
-        without_task: &FxHashSet<AttemptId>,
-        out: &mut Out,
-    ) {
-        match self.fate_of(now, worker, attempt, without_task) {
-            Fate::Keep => self.note_delivered(attempt),
-            Fate::KeepOutcome(key) => self.keep(key, worker),
-            Fate::Adopt(key) => {
-                self.withdraw(key, out);
-                self.adopt(now, key, worker, attempt.attempt);
-            }
-            Fate::Hold => {
-                let until = now + self.limits.orphan_timeout;
-                self.workers[worker].without_task.insert(attempt);
-                self.orphans.entry(attempt.task).or_insert_with(|| {
-                    self.timers.set(until, Timer::OrphansEnd);
-                    OrphanAttempt { worker, attempt, outcome: None, printed: 0, until }
-                });
-            }
-            Fate::Drop => self.stop(worker, attempt, out),
-        }
-    }
-
-    /// `without_task` is what the worker held for no task on its last connection.
-    fn fate_of(
-        &self,
-        now: Time,
-        worker: WorkerKey,
-        attempt: AttemptId,
-        without_task: &FxHashSet<AttemptId>,
-    ) -> Fate {
-        let orphan = self.orphans.get(&attempt.task);
-        if orphan.is_some_and(|kept| kept.worker == worker && kept.attempt == attempt) {
-            return Fate::Hold;
-        }
-        if orphan.is_some() || without_task.contains(&attempt) {
-            // Another attempt of the task is kept, or this one was told to stop.
-            return Fate::Drop;
-        }
-        let Some(key) = self.task_of(&attempt.task) else {
-            let is_young = now < self.recovering_until + self.limits.orphan_timeout;
-            let is_wanted = is_young && !self.stop_on_arrival.contains(&attempt.task);
-            return if is_wanted { Fate::Hold } else { Fate::Drop };
-        };
-        let entry = &self.tasks[key];
-        match entry.state {
-            TaskState::Assigned { worker: other, .. } if other == worker && entry.attempt_id() == attempt => {
-                Fate::Keep
-            }
-            TaskState::Recovering | TaskState::Queued { .. } | TaskState::Delayed
-                if !entry.has_retried(attempt.attempt) =>
-            {
-                Fate::Adopt(key)
-            }
-            TaskState::Persisting => Fate::Hold,
-            TaskState::Ended(_) if self.may_keep(key, worker, attempt.attempt) => Fate::KeepOutcome(key),
-            TaskState::Recovering
-            | TaskState::Queued { .. }
-            | TaskState::Delayed
-            | TaskState::Assigned { .. }
-            | TaskState::Ended(_) => Fate::Drop,
-        }
-    }
-
     /// Lets a task go on with an attempt that a worker holds.
-    fn adopt(&mut self, now: Time, key: TaskKey, worker: WorkerKey, attempt: Attempt) {
+    pub(super) fn adopt(&mut self, now: Time, key: TaskKey, worker: WorkerKey, attempt: Attempt) {
         self.assign(now, key, worker, attempt);
         self.tasks[key].was_found = true;
         self.totals.adopted += 1;
@@ -352,7 +276,7 @@ impl Scheduler {
         for task in assigned.into_iter().rev() {
             self.on_attempt_lost(now, task, key, out);
         }
-        self.orphans.retain(|_, orphan| orphan.worker != key);
+        self.part_with_orphans(now, key);
         self.placement.remove(key);
         let worker = self.workers.remove(key);
         self.worker_by_id.remove(&worker.profile.id);

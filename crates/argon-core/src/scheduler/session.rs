@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::aside::Aside;
 use super::input::ConnId;
+use super::recovery::SessionRecovery;
 use super::resting_kinds::Rests;
 use super::task::{TaskEntry, TaskState};
 use super::{SessionKey, TaskKey};
@@ -39,6 +40,8 @@ pub(super) struct Session {
     pub(super) stale: [usize; 3],
     /// Waiting tasks that stepped aside for others, because no worker could start them.
     pub(super) aside: Option<Box<Aside>>,
+    /// Its tasks that workers may hold without our knowledge.
+    pub(super) recovery: SessionRecovery,
     /// Whether it has a turn in each priority's ring.
     pub(super) has_turn: [bool; 3],
     /// All tasks of the session that are not forgotten.
@@ -93,6 +96,7 @@ impl Session {
             lanes: Default::default(),
             stale: [0; 3],
             aside: None,
+            recovery: SessionRecovery::default(),
             has_turn: [false; 3],
             tasks: Vec::new(),
             counts: TaskCounts::default(),

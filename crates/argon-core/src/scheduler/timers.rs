@@ -18,8 +18,8 @@ pub(super) enum Timer {
     DispatchGoesOn,
     /// A retry is due.
     Retry(TaskKey, u32),
-    /// Tasks that were offered again have waited long enough for their worker.
-    RecoveryEnd,
+    /// Tasks that the session has offered again have waited long enough for their worker.
+    RecoveryEnd(SessionKey),
     /// Attempts that nobody claimed are dropped.
     OrphansEnd,
     /// The outcome of a detached task expires.

@@ -25,7 +25,7 @@ impl Scheduler {
     /// True if no more tasks are taken until some have started.
     #[must_use]
     pub fn is_queue_full(&self) -> bool {
-        self.queue.len() >= self.limits.queue_size
+        self.waiting_len() >= self.limits.queue_size
     }
 
     /// The scheduler as it is at `now`. Costs time in proportion to the tasks; not for the hot path.

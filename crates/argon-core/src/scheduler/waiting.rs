@@ -43,7 +43,7 @@ pub enum WaitReason {
     Blob,
     /// The store has not written them.
     Store,
-    /// The manager has just started, and a worker may still run them.
+    /// Another manager may have given them out, and a worker may still run them.
     Recovery,
     /// They failed, and wait for their next attempt.
     Delayed,
@@ -223,7 +223,7 @@ impl Scheduler {
         let why = "the client leaves outcomes untaken; they start when it has taken some";
         push(&mut waiting, WaitReason::Outcomes, tally.choked, why);
         push(&mut waiting, WaitReason::Store, counts.persisting.into(), "the store has not written them yet");
-        let why = "the manager has just started, and a worker that comes back may run them";
+        let why = "another manager may have given them out, and a worker that comes back may run them";
         push(&mut waiting, WaitReason::Recovery, counts.recovering.into(), why);
         let why = "they failed and are tried again after a pause";
         push(&mut waiting, WaitReason::Delayed, counts.delayed.into(), why);

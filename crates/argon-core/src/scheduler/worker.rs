@@ -27,6 +27,8 @@ pub(super) struct Worker {
     pub(super) profile: WorkerProfile,
     /// Makes the tokens of its attempts.
     pub(super) key: AttemptKey,
+    /// Whether a warning was given of attempts that it does not hold by right.
+    pub(super) was_warned_of: bool,
     /// Its connection; `None` while it may come back.
     pub(super) link: Option<ConnId>,
     /// Changes with every connection, so that an old timer is known as stale.
@@ -72,6 +74,7 @@ impl Worker {
         Self {
             profile,
             key,
+            was_warned_of: false,
             link: None,
             stamp: 0,
             draining: false,

@@ -70,11 +70,16 @@ impl Manager {
     }
 
     pub(crate) fn open(&mut self, link: u64) {
+        self.open_from(link, None);
+    }
+
+    /// Opens the session of a client that was connected to this manager before.
+    pub(crate) fn open_from(&mut self, link: u64, previous: Option<Incarnation>) {
         self.step(Input::SessionOpened {
             link: ConnId(link),
             session: session(link % 100),
             secret: secret(link % 100),
-            previous: None,
+            previous,
             client: "test".into(),
         });
     }
@@ -87,11 +92,23 @@ impl Manager {
         self.join_with(link, slots, &[], held);
     }
 
+    /// Lets a worker join that was registered by this manager before.
+    pub(crate) fn join_from(
+        &mut self,
+        link: u64,
+        slots: u32,
+        previous: Option<Incarnation>,
+        held: &[AttemptId],
+    ) {
+        let (profile, secret) = (Self::profile(link, slots, &[]), secret(link % 100));
+        let held = held.iter().map(|attempt| held_by(link, *attempt)).collect();
+        self.step(Input::WorkerJoined { link: ConnId(link), profile, secret, previous, held });
+    }
+
     /// Lets a worker join that has these runtimes and versions.
     pub(crate) fn join_with(&mut self, link: u64, slots: u32, runtimes: &[(&str, &str)], held: &[AttemptId]) {
         let profile = Self::profile(link, slots, runtimes);
-        let held =
-            held.iter().map(|attempt| Held { attempt: *attempt, token: token(link, *attempt) }).collect();
+        let held = held.iter().map(|attempt| held_by(link, *attempt)).collect();
         let secret = secret(link % 100);
         self.step(Input::WorkerJoined { link: ConnId(link), profile, secret, previous: None, held });
     }
@@ -183,6 +200,10 @@ pub(crate) fn secret(number: u64) -> Secret {
     Secret::new([number as u8; 32])
 }
 
+fn held_by(link: u64, attempt: AttemptId) -> Held {
+    Held { attempt, token: token(link, attempt) }
+}
+
 pub(crate) fn session(number: u64) -> SessionId {
     SessionId::of(&secret(number))
 }
@@ -192,9 +213,13 @@ pub(crate) fn worker_id(link: u64) -> WorkerId {
     WorkerId::of(&secret(link % 100))
 }
 
+const INCARNATION: Incarnation = Incarnation([1; 16]);
+/// What a peer says that was connected to this manager before.
+pub(crate) const HERE: Option<Incarnation> = Some(INCARNATION);
+
 pub(crate) fn identity() -> ManagerIdentity {
     let capabilities = Capabilities::new(&Key::cluster([9; 32]));
-    ManagerIdentity { incarnation: Incarnation([9; 16]), capabilities }
+    ManagerIdentity { incarnation: INCARNATION, capabilities }
 }
 
 /// What the worker of this link was given with an attempt.

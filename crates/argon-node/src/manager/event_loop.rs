@@ -251,6 +251,7 @@ impl ManagerLoop {
                         peer.port.refuse(code, &why);
                     }
                 }
+                Effect::Warn { what } => tracing::warn!("{what}"),
                 Effect::ReleaseBlobs { blobs } => self.gate.release(&blobs),
             }
         }

@@ -302,6 +302,7 @@ impl World {
                 Effect::SendToWorker { .. }
                 | Effect::SendToClient { .. }
                 | Effect::Close { .. }
+                | Effect::Warn { .. }
                 | Effect::ReleaseBlobs { .. } => {}
             }
         }
@@ -361,6 +362,7 @@ impl World {
                     process.gate.on_worker_lost(link);
                     self.oracle.link_lost(self.now, link, &peer.holds.into_iter().collect::<Vec<_>>());
                 }
+                Effect::Warn { .. } => {}
                 Effect::ReleaseBlobs { blobs } => process.gate.release(&blobs),
             }
         }
