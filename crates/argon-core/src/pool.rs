@@ -155,6 +155,7 @@ pub struct Pool {
     retract_owed: Option<u32>,
     is_linked: bool,
     last_heard: Time,
+    last_step: Time,
     is_draining: bool,
     has_left: bool,
 }
@@ -179,6 +180,7 @@ impl Pool {
             retract_owed: None,
             is_linked: false,
             last_heard: now,
+            last_step: now,
             is_draining: false,
             has_left: false,
         }
@@ -271,6 +273,7 @@ impl Machine for Pool {
     type Output = Vec<Effect>;
 
     fn step(&mut self, now: Time, input: Input, out: &mut Vec<Effect>) {
+        self.last_step = now;
         match input {
             Input::Started => {}
             Input::ManagerFound => self.on_manager_found(now, out),
@@ -308,7 +311,7 @@ impl Machine for Pool {
 
     fn next_deadline(&self) -> Option<Time> {
         let runs = self.runners.busy().filter_map(Runner::deadline);
-        runs.chain(self.health_deadline()).chain(self.template_deadline()).min()
+        runs.chain(self.health_deadline()).chain(self.template_deadline()).chain(self.supply_deadline()).min()
     }
 
     fn assert_invariants(&self) {

@@ -87,6 +87,21 @@ impl Pool {
         }
     }
 
+    /// A runner without a memory limit did not come up either: kinds that wait for one are given back from now on. Returns
+    /// these.
+    pub(super) fn give_up_probes(&mut self, probe: RunnerKind) -> Vec<RunnerKind> {
+        if self.ready_kind() != Some(probe) {
+            return Vec::new();
+        }
+        let waiting = self.health.iter_mut().filter(|health| health.must_probe);
+        waiting
+            .map(|health| {
+                health.gives_back = true;
+                health.kind
+            })
+            .collect()
+    }
+
     pub(super) fn forget_health(&mut self, kind: RunnerKind) {
         self.must_look_at_spares = true;
         self.health.retain(|health| health.kind != kind);

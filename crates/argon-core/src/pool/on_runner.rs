@@ -143,19 +143,24 @@ impl Pool {
         if kind.is_tasks_own() {
             return self.on_own_program_failed(now, kind, exit, out);
         }
-        if runner.is_forked {
-            self.on_fork_judged(kind, false, out);
-        }
         if kind.memory_mib == 0 {
+            if runner.is_forked {
+                self.on_fork_judged(kind, false, out);
+            }
             self.note_failed_start(now, kind, true);
-            return self.give_back_if_helpless(kind, out);
+            self.give_back_if_helpless(kind, out);
+            // Those that waited for this one to come up know now that it is not their limit.
+            for kind in self.give_up_probes(kind) {
+                self.give_back_if_helpless(kind, out);
+            }
+            return;
         }
         // If it happens again and again while others come up, the interpreter itself needs more memory than these tasks may
         // have: they would wait for ever, here and elsewhere.
         if self.note_failed_start(now, kind, false) < LIMITED_STARTS {
             return;
         }
-        self.forget_health(kind);
+        // The next ones of the kind wait for its next start, and for no more than one.
         let message = format!(
             "no {} process comes up within the task's limit of {} MiB memory; give it more",
             kind.runtime.name(),

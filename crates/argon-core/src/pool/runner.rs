@@ -19,6 +19,8 @@ pub(super) struct Runner {
     pub(super) state: RunnerState,
     /// It was forked from a template.
     pub(super) is_forked: bool,
+    /// When it was started.
+    pub(super) started: Time,
     /// Tasks that it has finished.
     pub(super) served: u64,
     /// Its process has ended, and what it wrote is still being read.
@@ -103,6 +105,7 @@ impl Runner {
             family,
             state,
             is_forked: false,
+            started: Time(0),
             served: 0,
             has_ended: false,
             takes_prefetch: false,

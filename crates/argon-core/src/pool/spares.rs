@@ -29,7 +29,7 @@ impl Pool {
             let Some(from) = self.start_from(now, kind, out) else {
                 return;
             };
-            self.spawn(kind, None, from, out);
+            self.spawn(now, kind, None, from, out);
             missing -= 1;
         }
     }

@@ -16,8 +16,14 @@ use crate::time::Time;
 
 /// Number of waiting attempts per slot that are looked at; those behind have time.
 const LOOK_AHEAD: usize = 4;
+/// Number of waiting attempts among which those are looked for that can start, when the first one is held up.
+const SIGHT_MAX: usize = 16_384;
 /// Runners for each slot that start at once at most, for attempts that come and go.
 const STARTING_PER_SLOT: usize = 2;
+/// Wait of the first attempt, beside a free slot, after which it counts as held up.
+const HELD_UP_AFTER: Duration = Duration::from_millis(100);
+/// A start that takes longer keeps no others from starting: programs that hang at their start would stop the worker.
+const STUCK_AFTER: Duration = Duration::from_millis(500);
 /// A task that ends sooner is waited for rather than that the runner of other sessions ends for a new one, microseconds.
 const WORTH_A_START_US: u64 = 5_000;
 
@@ -76,9 +82,49 @@ impl Pool {
         self.waiting.iter().position(|lane| !lane.is_empty()).unwrap_or(0)
     }
 
-    /// The first waiting attempts.
-    pub(super) fn first_waiting(&self) -> impl Iterator<Item = (QueuePlace, &WaitingAttempt)> {
-        places_of(&self.waiting).take(self.looked_at())
+    /// The first waiting attempts, as far as they are looked at. When the first one has waited for long beside a free slot, its
+    /// kind fails or hangs: then those behind are looked for that can start.
+    fn first_waiting(&self, now: Time) -> Vec<(QueuePlace, RunnerKey, Time)> {
+        let in_view = |(place, waiting): (QueuePlace, &WaitingAttempt)| (place, waiting.key, waiting.since);
+        if self.held_up_from().is_none_or(|from| now < from) {
+            return places_of(&self.waiting).take(self.looked_at()).map(in_view).collect();
+        }
+        let stuck: Vec<&Runner> = self.stuck(now).collect();
+        let mut at_once = self.free_slots();
+        let mut with_runner = self.looked_at();
+        let mut seen = Vec::new();
+        for (place, waiting) in places_of(&self.waiting).take(SIGHT_MAX) {
+            let key = waiting.key;
+            let left = if self.can_start(now, key) {
+                &mut at_once
+            } else if self.may_try(now, key.kind) && !stuck.iter().any(|runner| runner.suits(key)) {
+                &mut with_runner
+            } else {
+                continue;
+            };
+            if *left > 0 {
+                *left -= 1;
+                seen.push(in_view((place, waiting)));
+            }
+            if at_once == 0 {
+                break;
+            }
+        }
+        seen
+    }
+
+    /// Whether an attempt of this key needs nothing but a slot.
+    fn can_start(&self, now: Time, key: RunnerKey) -> bool {
+        match key.kind.has_runner() {
+            true => self.runners.idle_for(key).is_some(),
+            false => self.may_try(now, key.kind),
+        }
+    }
+
+    /// From when on the first attempt counts as held up, if slots are free.
+    fn held_up_from(&self) -> Option<Time> {
+        let front = self.front().filter(|_| self.free_slots() > 0)?;
+        Some(front.since + HELD_UP_AFTER)
     }
 
     /// How many waiting attempts are looked at.
@@ -132,8 +178,7 @@ impl Pool {
 
     /// Looks at those behind the first one, which has no runner.
     fn supply(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let wanted: Vec<(QueuePlace, RunnerKey, Time)> =
-            self.first_waiting().map(|(place, waiting)| (place, waiting.key, waiting.since)).collect();
+        let wanted = self.first_waiting(now);
         let mut coming: Vec<RunnerId> = self.runners.starting().to_vec();
         // A slot for each runner that starts, so that no more are started than can run.
         let mut prospects = self.free_slots();
@@ -147,8 +192,8 @@ impl Pool {
                 started[place.lane] += 1;
                 prospects = prospects.saturating_sub(1);
             } else if let Some(at) = coming.iter().position(|id| self.runners[*id].suits(key)) {
-                coming.swap_remove(at);
-                prospects = prospects.saturating_sub(1);
+                let is_stuck = Self::is_stuck(now, &self.runners[coming.swap_remove(at)]);
+                prospects = prospects.saturating_sub(usize::from(!is_stuck));
             } else if prospects > 0 && key.kind.has_runner() && self.start_runner_for(now, key, since, out) {
                 prospects -= 1;
             }
@@ -158,15 +203,34 @@ impl Pool {
     /// Starts a runner for an attempt; `false` if it has to wait.
     fn start_runner_for(&mut self, now: Time, key: RunnerKey, since: Time, out: &mut Vec<Effect>) -> bool {
         // Those that started for attempts which went elsewhere meanwhile are on their way, too.
-        let too_many = self.runners.starting().len() >= STARTING_PER_SLOT * self.settings.slots;
+        let too_many = self.runners.starting().len() - self.stuck(now).count()
+            >= STARTING_PER_SLOT * self.settings.slots;
         if too_many || !self.may_try(now, key.kind) || self.is_worth_waiting(now, key, since) {
             return false;
         }
         // If its template is just starting, the attempt counts on that.
         if let Some(from) = self.start_from(now, key.kind, out) {
-            self.spawn(key.kind, Some(key.family), from, out);
+            self.spawn(now, key.kind, Some(key.family), from, out);
         }
         true
+    }
+
+    /// Whether a start has taken so long that it counts no more.
+    fn is_stuck(now: Time, starting: &Runner) -> bool {
+        now.since(starting.started) >= STUCK_AFTER
+    }
+
+    fn stuck(&self, now: Time) -> impl Iterator<Item = &Runner> {
+        let starting = self.runners.starting().iter().map(|id| &self.runners[*id]);
+        starting.filter(move |runner| Self::is_stuck(now, runner))
+    }
+
+    /// When attempts that wait are to be looked at again though nothing has happened: the first one is held up, or a start
+    /// counts no more, so that another one may begin beside it.
+    pub(super) fn supply_deadline(&self) -> Option<Time> {
+        let held_up_from = self.held_up_from()?;
+        let starting = self.runners.starting().iter().map(|id| self.runners[*id].started + STUCK_AFTER);
+        starting.chain([held_up_from]).filter(|at| *at > self.last_step).min()
     }
 
     /// Whether an attempt waits for a runner of its sessions that is free soon, rather than for a new one that another
@@ -184,6 +248,7 @@ impl Pool {
 
     pub(super) fn spawn(
         &mut self,
+        now: Time,
         kind: RunnerKind,
         family: Option<Family>,
         from: StartFrom,
@@ -195,7 +260,11 @@ impl Pool {
             StartFrom::Program => None,
         };
         let is_forked = template.is_some();
-        self.runners.insert(Runner { is_forked, ..Runner::new(runner, kind, family, RunnerState::Starting) });
+        self.runners.insert(Runner {
+            is_forked,
+            started: now,
+            ..Runner::new(runner, kind, family, RunnerState::Starting)
+        });
         out.push(Effect::Spawn { runner, kind, template });
     }
 
