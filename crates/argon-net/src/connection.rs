@@ -35,6 +35,8 @@ pub struct Connection<Out> {
     is_blocked: Cell<bool>,
     close_by: Cell<Option<Instant>>,
     wake: Notify,
+    /// Notified when the socket has taken some.
+    taken: Notify,
     sends: std::marker::PhantomData<fn(Out)>,
 }
 
@@ -77,6 +79,7 @@ impl<Out: Message> Connection<Out> {
             is_blocked: Cell::new(false),
             close_by: Cell::new(None),
             wake: Notify::new(),
+            taken: Notify::new(),
             sends: std::marker::PhantomData,
         });
         (connection, Receiver::new(reader, frames, silence))
@@ -117,6 +120,17 @@ impl<Out: Message> Connection<Out> {
         self.outbox.borrow().len()
     }
 
+    /// Waits until fewer than `bytes` wait to be written.
+    pub async fn drained(&self, bytes: u64) {
+        loop {
+            let taken = self.taken.notified();
+            if self.backlog() < bytes {
+                return;
+            }
+            taken.await;
+        }
+    }
+
     /// True if a blob has begun to arrive and was not taken by the owner yet: it may wait behind smaller messages.
     #[must_use]
     pub fn is_arriving(&self, hash: BlobHash) -> bool {
@@ -139,6 +153,7 @@ impl<Out: Message> Connection<Out> {
         self.is_blocked.set(!is_all);
         if is_all || outbox.len() < before {
             self.sent_at.set(Instant::now());
+            self.taken.notify_waiters();
         }
         Ok(())
     }

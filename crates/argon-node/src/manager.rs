@@ -4,6 +4,7 @@
 //! commits its records, and then carries out its effects. Everything runs on one thread, without locks.
 
 pub mod event_loop;
+mod feed;
 pub mod ingress;
 pub mod peers;
 pub(crate) mod requests;

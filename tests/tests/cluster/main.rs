@@ -39,6 +39,7 @@ mod slow_peers;
 mod staged;
 mod starting;
 mod store_faults;
+mod stored_payloads;
 mod submit_commands;
 mod support;
 mod task_clients;

@@ -14,3 +14,15 @@ pub enum Record {
     /// The outcome was collected, or expired: nothing of the task is kept.
     TaskForgotten(TaskId),
 }
+
+impl Record {
+    /// Bytes that the record takes in a store, about.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        match self {
+            Self::TaskAccepted(task) => task.weight() + 256,
+            Self::TaskEnded(outcome) => outcome.weight() + 256,
+            Self::AttemptStarted(_) | Self::TaskForgotten(_) => 64,
+        }
+    }
+}

@@ -99,6 +99,9 @@ pub(super) struct DoorOptions {
     /// or where that cannot be written]
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(super) store: Option<PathBuf>,
+    /// Go on with what is left of a damaged store, after a copy of the damaged file; without damage this changes nothing
+    #[arg(long)]
+    pub(super) accept_loss: bool,
 }
 
 /// Options of a pool.
@@ -166,8 +169,18 @@ impl DoorOptions {
                 }
             },
         };
-        let store =
-            DiskStore::open(&path).map_err(|error| Failure::new(FailureKind::Store, error.to_string()))?;
+        let store = DiskStore::open(&path, self.accept_loss)
+            .map_err(|error| Failure::new(FailureKind::Store, error.to_string()))?;
+        match store.loss() {
+            Some(loss) => tracing::warn!("{loss}"),
+            None if self.accept_loss => {
+                tracing::warn!(
+                    "nothing of the store {} was lost: start without --accept-loss",
+                    path.display()
+                );
+            }
+            None => {}
+        }
         Ok(Box::new(store))
     }
 

@@ -10,11 +10,12 @@ use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::feed::{Feeder, Outgoing};
 use super::ingress::inbox::{Inbox, PeerEvent};
-use super::ingress::worker_role::ToWorkerRole;
-use super::peers::{AdmittedPeer, Port};
+use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, FailureKind};
@@ -42,6 +43,10 @@ pub struct ManagerLoop {
     pub(super) wants_stop: bool,
     pub(super) rates: Rates,
     committer: Committer,
+    /// Reads payloads that are in the store, for messages that need them.
+    feeder: Feeder,
+    /// Facts about payloads that could not be read.
+    unread: mpsc::UnboundedReceiver<Input>,
     inbox: Inbox,
     out: Out,
     dirty: Vec<ConnId>,
@@ -66,7 +71,7 @@ impl ManagerLoop {
     /// # Errors
     /// If the store cannot be read.
     pub fn new(
-        limits: Limits,
+        mut limits: Limits,
         identity: ManagerIdentity,
         mut store: Box<dyn Store>,
         inbox: Inbox,
@@ -87,6 +92,8 @@ impl ManagerLoop {
         if !loaded.records.is_empty() {
             tracing::info!("found {} facts about detached tasks in the store", loaded.records.len());
         }
+        limits.stored_above = store.stored_above();
+        let (feeder, unread) = Feeder::new(store.payloads());
         let mut scheduler = Scheduler::new(Time(0), limits, identity);
         scheduler.recover(Time(0), loaded.records);
         Ok(Self {
@@ -98,6 +105,8 @@ impl ManagerLoop {
             wants_stop: false,
             rates: Rates::default(),
             committer: Committer::new(store)?,
+            feeder,
+            unread,
             inbox,
             out: Out::default(),
             dirty: Vec::new(),
@@ -115,15 +124,23 @@ impl ManagerLoop {
         let inbox = self.inbox.clone();
         while !self.wants_stop {
             let deadline = self.deadline();
+            let mut unread = None;
             let committed = tokio::select! {
                 biased;
                 () = inbox.filled() => None,
                 committed = self.committer.answer() => Some(committed),
                 () = stopped(&mut stop, StopLevel::Drain) => break,
+                fact = self.unread.recv() => {
+                    unread = fact;
+                    None
+                }
                 () = sleep_until(deadline) => None,
             };
             if let Some(committed) = committed {
                 self.on_committed(self.now(), committed)?;
+            }
+            if let Some(fact) = unread {
+                self.step(self.now(), fact);
             }
             self.work()?;
         }
@@ -201,14 +218,16 @@ impl ManagerLoop {
 
     /// Hands the batch's records to the store; a fast one answers at once.
     fn commit(&mut self, now: Time) -> Result<(), Failure> {
-        self.committer.add(self.out.records.drain(..), &self.gate);
-        if self.refused_until.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
-        }
-        self.refused_until = None;
-        match self.committer.commit() {
-            Some(committed) => self.on_committed(now, committed),
-            None => Ok(()),
+        loop {
+            self.committer.add(self.out.records.drain(..), &self.gate);
+            if self.refused_until.is_some_and(|until| Instant::now() < until) {
+                return Ok(());
+            }
+            self.refused_until = None;
+            match self.committer.commit() {
+                Some(committed) => self.on_committed(now, committed)?,
+                None => return Ok(()),
+            }
         }
     }
 
@@ -243,7 +262,7 @@ impl ManagerLoop {
     fn release(&mut self) {
         for effect in std::mem::take(&mut self.out.effects) {
             match effect {
-                Effect::SendToClient { link, message } => self.send_to_client(link, &message),
+                Effect::SendToClient { link, message } => self.send_to_client(link, message),
                 Effect::SendToWorker { link, message } => self.send_to_worker(link, message),
                 Effect::Close { link, code, why } => {
                     if let Some(peer) = self.peers.get(&link) {
@@ -264,16 +283,11 @@ impl ManagerLoop {
     }
 
     /// Queues a message for a client.
-    pub(super) fn send_to_client(&mut self, link: ConnId, message: &ToClient) {
-        let Some(peer) = self.peers.get_mut(&link) else {
-            return;
-        };
-        match &peer.port {
-            Port::Client(connection) => connection.send(message),
-            Port::Child(connection) => connection.send(&ToWorkerRole::Child(message.clone())),
-            Port::Worker(_) | Port::Admin(_) => return,
+    pub(super) fn send_to_client(&mut self, link: ConnId, message: ToClient) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.send(Outgoing::Client(message), link, &self.feeder);
+            peer.flush_later(link, &mut self.dirty);
         }
-        peer.flush_later(link, &mut self.dirty);
     }
 
     /// Queues a message for a worker; a RUN takes the blobs along that the worker does not have.
@@ -281,13 +295,13 @@ impl ManagerLoop {
         let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
-        let Port::Worker(worker) = &peer.port else {
-            return;
-        };
+        let feeder = &self.feeder;
         if let ToWorker::Run(run) = &message {
-            self.gate.before_run(link, &run.task, |blob| worker.send(ToWorker::Blob(blob)));
+            self.gate.before_run(link, &run.task, |blob| {
+                peer.send(Outgoing::Worker(ToWorker::Blob(blob)), link, feeder);
+            });
         }
-        worker.send(message);
+        peer.send(Outgoing::Worker(message), link, feeder);
         peer.flush_later(link, &mut self.dirty);
     }
 

@@ -186,7 +186,7 @@ impl ManagerLoop {
             match effect {
                 GateEffect::Admit { link, task } => self.step(now, Input::TaskSubmitted { link, task }),
                 GateEffect::Send { link, blob } => self.send_to_worker(link, ToWorker::Blob(blob)),
-                GateEffect::Ask { link, hashes } => self.send_to_client(link, &ToClient::NeedBlob(hashes)),
+                GateEffect::Ask { link, hashes } => self.send_to_client(link, ToClient::NeedBlob(hashes)),
             }
         }
         self.passing = passing;

@@ -13,6 +13,7 @@ use argon_proto::key::Role;
 use argon_proto::{BlobHash, WorkerId};
 use tokio::sync::mpsc;
 
+use super::feed::{Feed, Feeder, Outgoing, PacedPort};
 use super::ingress::worker_role::ToWorkerRole;
 use crate::worker::LinkEvent;
 
@@ -54,6 +55,8 @@ pub(super) struct AdmittedPeer {
     pub(super) runners: RunnersReport,
     /// True if messages wait for a flush.
     pub(super) is_dirty: bool,
+    /// Messages that wait for a payload from the store.
+    pub(super) feed: Feed,
 }
 
 impl AdmittedPeer {
@@ -67,6 +70,7 @@ impl AdmittedPeer {
             held: Vec::new(),
             runners: RunnersReport::default(),
             is_dirty: false,
+            feed: Feed::default(),
         }
     }
 }
@@ -89,6 +93,15 @@ impl AdmittedPeer {
         self.port = Port::Child(Rc::clone(connection));
         self.role = Role::Client;
         true
+    }
+
+    /// Queues a message. One whose payload is in the store waits until that is read, and so do all behind it.
+    pub(super) fn send(&mut self, message: Outgoing, link: ConnId, feeder: &Feeder) {
+        if self.feed.is_idle() && message.stored().is_none() {
+            self.port.send(message);
+        } else {
+            self.feed.push(message, &self.port, link, feeder);
+        }
     }
 
     /// Lets the end of the batch flush the connection.
@@ -163,6 +176,34 @@ impl Port {
             Self::Child(connection) => connection.forget_arrival(hash),
             Self::Worker(_) | Self::Admin(_) => {}
         }
+    }
+}
+
+impl PacedPort for Port {
+    fn send(&self, message: Outgoing) {
+        match (self, message) {
+            (Self::Client(connection), Outgoing::Client(message)) => connection.send(&message),
+            (Self::Child(connection), Outgoing::Client(message)) => {
+                connection.send(&ToWorkerRole::Child(message));
+            }
+            (Self::Worker(worker), Outgoing::Worker(message)) => worker.send(message),
+            (Self::Client(_) | Self::Child(_) | Self::Worker(_) | Self::Admin(_), _) => {}
+        }
+    }
+
+    async fn drained(&self, bytes: u64) {
+        match self {
+            Self::Client(connection) => connection.drained(bytes).await,
+            Self::Child(connection) | Self::Worker(WorkerPort::Tcp(connection)) => {
+                connection.drained(bytes).await;
+            }
+            Self::Worker(WorkerPort::Memory(_)) => {}
+            Self::Admin(connection) => connection.drained(bytes).await,
+        }
+    }
+
+    fn flush(&self) {
+        Self::flush(self);
     }
 }
 

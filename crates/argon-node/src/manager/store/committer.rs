@@ -2,16 +2,21 @@
 //!
 //! A disk store works on a thread of its own, so that a slow disk delays detached tasks and nothing else.
 
+use std::collections::VecDeque;
 use std::sync::mpsc;
 
 use argon_core::gate::ManagerGate;
 use argon_core::scheduler::Record;
-use argon_proto::BlobHash;
+use argon_proto::{BlobHash, Payload};
 use tokio::sync::mpsc as async_mpsc;
 
 use super::{CommitBatch, Store, StoreError};
 use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;
+
+/// Bytes of records that one commit takes, and the record that goes beyond. More would be durable later, and clients get
+/// their credit back when it is.
+const BATCH_BYTES: u64 = 16 << 20;
 
 /// Result of committing all records up to a number.
 #[derive(Debug)]
@@ -26,7 +31,11 @@ pub struct Committed {
 #[derive(Debug)]
 pub struct Committer {
     store: StoreHandle,
-    waiting: CommitBatch,
+    waiting: VecDeque<Record>,
+    /// Blobs that tasks in `waiting` name, by the number of the record.
+    blobs: VecDeque<(u64, BlobHash, Payload)>,
+    /// Records that were added, in all.
+    added: u64,
     handed: u64,
     is_busy: bool,
 }
@@ -44,28 +53,60 @@ impl Committer {
     /// If its thread cannot be started.
     pub fn new(store: Box<dyn Store>) -> Result<Self, Failure> {
         let store = if store.is_slow() { start_thread(store)? } else { StoreHandle::Here(store) };
-        Ok(Self { store, waiting: CommitBatch::default(), handed: 0, is_busy: false })
+        Ok(Self {
+            store,
+            waiting: VecDeque::new(),
+            blobs: VecDeque::new(),
+            added: 0,
+            handed: 0,
+            is_busy: false,
+        })
     }
 
     /// Adds records, with the blobs that their tasks name.
     pub fn add(&mut self, records: impl IntoIterator<Item = Record>, gate: &ManagerGate) {
         for record in records {
+            self.added += 1;
             if let Record::TaskAccepted(task) = &record {
-                let named = task.blob_hashes().collect::<Vec<BlobHash>>();
-                let payloads = named.into_iter().filter_map(|hash| Some((hash, gate.payload(hash)?.clone())));
-                self.waiting.blobs.extend(payloads);
+                let number = self.added;
+                let named = task.blob_hashes();
+                self.blobs.extend(named.filter_map(|hash| Some((number, hash, gate.payload(hash)?.clone()))));
             }
-            self.waiting.records.push(record);
+            self.waiting.push_back(record);
         }
+    }
+
+    /// Bytes of payloads that wait to be durable.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.waiting.iter().map(Record::weight).sum()
+    }
+
+    /// The next records in order, as many as one commit takes.
+    fn next_batch(&mut self) -> CommitBatch {
+        let mut batch = CommitBatch::default();
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES
+            && let Some(record) = self.waiting.pop_front()
+        {
+            self.handed += 1;
+            bytes += record.weight();
+            while let Some((_, hash, payload)) =
+                self.blobs.pop_front_if(|(number, ..)| *number <= self.handed)
+            {
+                batch.blobs.push((hash, payload));
+            }
+            batch.records.push(record);
+        }
+        batch
     }
 
     /// Commits what waits if the store is free. A fast store answers at once; of a slow one see [`Committer::answer`].
     pub fn commit(&mut self) -> Option<Committed> {
-        if self.is_busy || self.waiting.records.is_empty() {
+        if self.is_busy || self.waiting.is_empty() {
             return None;
         }
-        let batch = std::mem::take(&mut self.waiting);
-        self.handed += batch.records.len() as u64;
+        let batch = self.next_batch();
         match &mut self.store {
             StoreHandle::Here(store) => Some(Committed { up_to: self.handed, verdict: store.commit(&batch) }),
             StoreHandle::Thread(batches, _) => {

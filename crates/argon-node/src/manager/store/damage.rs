@@ -7,7 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 pub(super) enum Damage {
     #[error("{0}")]
     Store(#[from] redb::Error),
-    #[error("it is damaged: {0}")]
+    #[error("{0}")]
     Content(String),
 }
 

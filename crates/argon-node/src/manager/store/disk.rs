@@ -1,29 +1,48 @@
-//! A store in one file, kept by redb: a batch is one transaction, durable with one fdatasync.
+//! A store in one file, kept by redb: a batch is one transaction, durable with one fdatasync. Large payloads are in payload
+//! files beside it, which cost a second one.
 //!
-//! Tasks and outcomes are stored as the frames in which they travel, so that there is one encoding to test. See
-//! `docs/design/store.md` for why redb.
+//! Tasks and outcomes are stored as the frames in which they travel, so that there is one encoding to test.
+//! `docs/design/store.md` describes the format, and why redb.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+mod backend;
+mod content;
+mod label;
+mod open;
+mod pages;
+mod segments;
+mod tables;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use argon_core::scheduler::Record;
-use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::frame::{Decoder, Outbox};
-use argon_proto::{Attempt, AttemptId, BlobHash, Message, Payload, Task, TaskId};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use argon_proto::{BlobHash, Payload};
+use redb::Database;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::damage::{Damage, without_panic};
-use super::{CommitBatch, Loaded, Store, StoreError};
+use self::content::Content;
+use self::label::Label;
+use self::open::Opened;
+use self::segments::{SegmentNames, Segments};
+use self::tables::{Changes, Moved, put_tally, read_content, read_payload};
+use self::tally::RecordTally;
+use self::value::{Kept, PayloadPlace};
+use super::damage::without_panic;
+use super::{CommitBatch, Loaded, PayloadName, PayloadReader, Store, StoreError, Unreadable};
 use crate::failpoint::must_fail;
 
-const TASKS: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("tasks");
-const STARTS: TableDefinition<'_, &[u8; 24], u32> = TableDefinition::new("starts");
-const OUTCOMES: TableDefinition<'_, &[u8; 24], &[u8]> = TableDefinition::new("outcomes");
-const BLOBS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("blobs");
-/// Number of stored tasks that name each blob.
-const NEEDS: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("needs");
-
+/// Payloads beyond this size, bytes, leave memory when they are durable.
+const STORED_ABOVE: u64 = 1024;
+/// Payloads beyond this size, bytes, are in payload files: the database stays small, and is compared as a whole when the
+/// manager starts.
+const APART_ABOVE: u64 = 32 << 10;
 /// Room that is left free on the file system, bytes: a transaction must never run out in its middle.
 const SPARE_BYTES: u64 = 4 << 20;
 
@@ -31,100 +50,157 @@ const SPARE_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct DiskStore {
     path: PathBuf,
-    database: Database,
+    file: Arc<File>,
+    database: Arc<Database>,
+    tally: RecordTally,
+    /// Number of stored tasks that name each blob.
+    needs: FxHashMap<BlobHash, u64>,
+    names: SegmentNames,
+    segments: Segments,
+    places: Places,
+    /// What was read when the store was opened.
+    content: Option<Content>,
+    loss: Option<String>,
+}
+
+type Places = Arc<Mutex<FxHashMap<PayloadName, PayloadPlace>>>;
+
+/// Why a batch was not written.
+enum WriteError {
+    /// The file system has no room, and nothing was changed.
+    NoRoom(std::io::Error),
+    Broken(redb::Error),
+}
+
+impl From<redb::Error> for WriteError {
+    fn from(error: redb::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<std::io::Error> for WriteError {
+    fn from(error: std::io::Error) -> Self {
+        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+        if full.contains(&error.kind()) { Self::NoRoom(error) } else { Self::Broken(redb::Error::Io(error)) }
+    }
 }
 
 impl DiskStore {
-    /// Opens the file, or makes it. A file that was torn by a crash is recovered.
+    /// Opens the file, or makes it. A file that was torn by a crash is recovered. With `accept_loss`, a damaged one is
+    /// copied and replaced by what is left of it.
     ///
     /// # Errors
-    /// If it is damaged, in use by another manager, or cannot be made.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let failed =
-            |why: String| StoreError::Broken(format!("the store {} cannot be opened: {why}", path.display()));
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed(elsewhere(&error)))?;
-        }
-        // Tasks and outcomes are their owner's business.
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| failed(elsewhere(&error)))?;
-        let database = without_panic(|| check(Database::builder().create_file(file)?))
-            .map_err(|error| failed(advise(&error)))?;
-        let store = Self { path: path.to_owned(), database };
-        without_panic(|| store.make_tables()).map_err(|error| failed(advise(&error)))?;
-        Ok(store)
+    /// If it is damaged, of another program or version, in use by another manager, or cannot be made.
+    pub fn open(path: &Path, accept_loss: bool) -> Result<Self, StoreError> {
+        let Opened { file, database, identity, tally, content, loss } = open::open(path, accept_loss)?;
+        let names = SegmentNames::new(path, &identity);
+        let places: FxHashMap<PayloadName, PayloadPlace> = content.places().collect();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            database: Arc::new(database),
+            tally,
+            needs: content.needs(),
+            segments: Segments::new(names.clone(), places.values().copied(), loss.is_some()),
+            names,
+            places: Arc::new(Mutex::new(places)),
+            content: Some(content),
+            loss,
+        })
     }
 
-    fn make_tables(&self) -> Result<(), Damage> {
-        let transaction = self.database.begin_write().map_err(redb::Error::from)?;
-        transaction.open_table(TASKS)?;
-        transaction.open_table(STARTS)?;
-        transaction.open_table(OUTCOMES)?;
-        transaction.open_table(BLOBS)?;
-        transaction.open_table(NEEDS)?;
-        transaction.commit().map_err(redb::Error::from)?;
-        Ok(())
+    /// What was lost when the store was opened, in words.
+    #[must_use]
+    pub fn loss(&self) -> Option<&str> {
+        self.loss.as_deref()
     }
 
-    fn write(&self, batch: &CommitBatch) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        for (hash, payload) in &batch.blobs {
-            let mut blobs = transaction.open_table(BLOBS)?;
-            if blobs.get(&hash.0)?.is_none() {
-                blobs.insert(&hash.0, &payload.to_contiguous()[..])?;
+    fn write(&mut self, batch: &CommitBatch) -> Result<(), WriteError> {
+        let mut appended = Vec::new();
+        let written = self.write_all(batch, &mut appended);
+        let (tally, moved) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                appended.into_iter().for_each(|(_, place)| self.segments.free(place));
+                return Err(error);
+            }
+        };
+        // The commit is durable.
+        self.tally = tally;
+        Label::note(&self.file, &self.tally).map_err(redb::Error::Io)?;
+        for (hash, count) in moved.needs {
+            if count == 0 {
+                self.needs.remove(&hash);
+            } else {
+                self.needs.insert(hash, count);
             }
         }
-        for record in &batch.records {
-            apply(&transaction, record)?;
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.extend(appended);
+        for (name, place) in &moved.freed {
+            if places.get(name) == Some(place) {
+                places.remove(name);
+            }
         }
-        if must_fail("store.written") {
-            return Err(redb::Error::Io(std::io::Error::other("the disk reported an error (a test's)")));
-        }
-        transaction.commit()?;
+        drop(places);
+        moved.freed.into_iter().for_each(|(_, place)| self.segments.free(place));
         Ok(())
     }
 
-    fn read(&self) -> Result<Loaded, Damage> {
-        let transaction = self.database.begin_read().map_err(redb::Error::from)?;
-        let mut loaded = Loaded::default();
-        for entry in transaction.open_table(TASKS)?.iter()? {
-            let ToManager::Submit(task) = decode(entry?.1.value())? else {
-                return Err(Damage::Content("a task is stored as something else".to_owned()));
+    /// Writes everything that a batch changes, and commits.
+    fn write_all(
+        &mut self,
+        batch: &CommitBatch,
+        appended: &mut Vec<(PayloadName, PayloadPlace)>,
+    ) -> Result<(RecordTally, Moved), WriteError> {
+        let segments = &mut self.segments;
+        let mut keep = |name: PayloadName, payload: &Payload| -> Result<Kept, WriteError> {
+            if payload.len() <= APART_ABOVE {
+                return Ok(Kept::Inline);
+            }
+            let place = segments.append(payload, name)?;
+            appended.push((name, place));
+            Ok(Kept::At(place))
+        };
+        let tally = self.tally.next();
+        let transaction = self.database.begin_write().map_err(redb::Error::from)?;
+        let mut changes = Changes::new(&transaction, tally, &self.needs)?;
+        for record in &batch.records {
+            let kept = match record {
+                Record::TaskAccepted(task) => keep(PayloadName::Arguments(task.head.id), &task.payload)?,
+                Record::TaskEnded(outcome) => keep(PayloadName::Result(outcome.head.id), &outcome.payload)?,
+                Record::AttemptStarted(_) | Record::TaskForgotten(_) => Kept::Inline,
             };
-            loaded.records.push(Record::TaskAccepted(task));
+            changes.apply(record, kept)?;
         }
-        for entry in transaction.open_table(STARTS)?.iter()? {
-            let (id, attempt) = entry?;
-            loaded.records.push(Record::AttemptStarted(AttemptId {
-                task: TaskId::from_bytes(*id.value()),
-                attempt: Attempt(attempt.value()),
-            }));
+        for (hash, payload) in &batch.blobs {
+            if changes.lacks_blob(*hash)? {
+                changes.put_blob(*hash, payload, keep(PayloadName::Blob(*hash), payload)?)?;
+            }
         }
-        for entry in transaction.open_table(OUTCOMES)?.iter()? {
-            let ToClient::Outcome(outcome) = decode(entry?.1.value())? else {
-                return Err(Damage::Content("an outcome is stored as something else".to_owned()));
-            };
-            loaded.records.push(Record::TaskEnded(outcome));
+        if !appended.is_empty() {
+            self.segments.sync()?;
         }
-        for entry in transaction.open_table(BLOBS)?.iter()? {
-            let (hash, bytes) = entry?;
-            loaded.blobs.push((BlobHash(*hash.value()), Payload::from(bytes.value().to_vec())));
+        let (tally, moved) = changes.end();
+        put_tally(&transaction, &tally)?;
+        if must_fail("store.written") {
+            return Err(
+                redb::Error::Io(std::io::Error::other("the disk reported an error (a test's)")).into()
+            );
         }
-        Ok(loaded)
+        transaction.commit().map_err(redb::Error::from)?;
+        Ok((tally, moved))
     }
 
     /// Refuses a batch before anything is written if the file system might not have the room.
     fn make_sure_of_room(&self, batch: &CommitBatch) -> Result<(), StoreError> {
-        let records: u64 = batch.records.iter().map(weight).sum();
-        let blobs: u64 = batch.blobs.iter().map(|(_, payload)| payload.len()).sum();
+        let records: u64 = batch.records.iter().map(Record::weight).sum();
+        let mut seen = FxHashSet::default();
+        let new = batch.blobs.iter().filter(|(hash, _)| !self.needs.contains_key(hash) && seen.insert(*hash));
+        let blobs: u64 = new.map(|(_, payload)| payload.len()).sum();
         let wanted = SPARE_BYTES + 2 * (records + blobs);
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let folder =
+            self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match nix::sys::statvfs::statvfs(folder) {
             Ok(facts) => {
                 let free = facts.blocks_available() * facts.fragment_size();
@@ -150,114 +226,80 @@ impl Store for DiskStore {
         if !only_forgets {
             self.make_sure_of_room(batch)?;
         }
-        self.write(batch).map_err(|error| StoreError::Broken(format!("{}: {error}", self.path.display())))
+        self.content = None;
+        self.write(batch).map_err(|error| match error {
+            WriteError::NoRoom(error) => StoreError::Full(format!("{}: {error}", self.path.display())),
+            WriteError::Broken(error) => StoreError::Broken(format!("{}: {error}", self.path.display())),
+        })
     }
 
     fn load(&mut self) -> Result<Loaded, StoreError> {
-        without_panic(|| self.read())
-            .map_err(|error| StoreError::Broken(format!("{}: {error}; {MOVE_ASIDE}", self.path.display())))
+        if let Some(content) = self.content.take() {
+            return Ok(content.into_loaded());
+        }
+        let names = &self.names;
+        without_panic(|| {
+            let mut content = read_content(&self.database)?;
+            content.settle(names);
+            Ok(content.into_loaded())
+        })
+        .map_err(|error| StoreError::Broken(format!("{}: {error}", self.path.display())))
     }
 
     fn is_slow(&self) -> bool {
         true
     }
-}
 
-const MOVE_ASIDE: &str =
-    "move the file aside to start without the detached tasks in it, or name another with --store";
+    fn payloads(&self) -> Option<Box<dyn PayloadReader>> {
+        Some(Box::new(DiskPayloads {
+            database: Arc::clone(&self.database),
+            names: self.names.clone(),
+            places: Arc::clone(&self.places),
+        }))
+    }
 
-/// Opens a file. Repairs an end that a crash has torn; reports all other damage.
-fn check(mut database: Database) -> Result<Database, Damage> {
-    match database.check_integrity() {
-        Ok(_) => Ok(database),
-        Err(error) => Err(Damage::Store(error.into())),
+    fn stored_above(&self) -> u64 {
+        STORED_ABOVE
     }
 }
 
-/// The system's error about the file's folder, with advice.
-fn elsewhere(error: &std::io::Error) -> String {
-    format!(
-        "{error}; name another file with --store, or say --store memory to keep detached tasks on no disk"
-    )
+/// Reads payloads, from any thread.
+#[derive(Debug)]
+struct DiskPayloads {
+    database: Arc<Database>,
+    names: SegmentNames,
+    places: Places,
 }
 
-fn advise(error: &Damage) -> String {
-    if matches!(error, Damage::Store(redb::Error::DatabaseAlreadyOpen)) {
-        return "another manager uses it; stop that one, or name another file with --store".to_owned();
+impl DiskPayloads {
+    fn place(&self, name: PayloadName) -> Option<PayloadPlace> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied()
     }
-    format!("{error}; {MOVE_ASIDE}")
-}
 
-fn apply(transaction: &WriteTransaction, record: &Record) -> Result<(), redb::Error> {
-    match record {
-        Record::TaskAccepted(task) => {
-            let bytes = encode(&ToManager::Submit(task.clone()));
-            transaction.open_table(TASKS)?.insert(&task.head.id.to_bytes(), &bytes[..])?;
-            count_needs(transaction, task, true)?;
-        }
-        Record::AttemptStarted(attempt) => {
-            let id = attempt.task.to_bytes();
-            transaction.open_table(STARTS)?.insert(&id, attempt.attempt.0)?;
-        }
-        Record::TaskEnded(outcome) => {
-            let bytes = encode(&ToClient::Outcome(outcome.clone()));
-            transaction.open_table(OUTCOMES)?.insert(&outcome.head.id.to_bytes(), &bytes[..])?;
-        }
-        Record::TaskForgotten(id) => forget(transaction, *id)?,
-    }
-    Ok(())
-}
-
-fn forget(transaction: &WriteTransaction, id: TaskId) -> Result<(), redb::Error> {
-    let id = id.to_bytes();
-    transaction.open_table(STARTS)?.remove(&id)?;
-    transaction.open_table(OUTCOMES)?.remove(&id)?;
-    let stored = transaction.open_table(TASKS)?.remove(&id)?.map(|bytes| decode(bytes.value()));
-    if let Some(Ok(ToManager::Submit(task))) = stored {
-        count_needs(transaction, &task, false)?;
-    }
-    Ok(())
-}
-
-/// Counts the tasks that name each blob; a blob that none names is dropped.
-fn count_needs(transaction: &WriteTransaction, task: &Task, is_new: bool) -> Result<(), redb::Error> {
-    if task.head.blob_count == 0 {
-        return Ok(());
-    }
-    let mut needs = transaction.open_table(NEEDS)?;
-    for hash in task.blob_hashes() {
-        let count = needs.get(&hash.0)?.map_or(0, |count| count.value());
-        let count = if is_new { count + 1 } else { count.saturating_sub(1) };
-        if count == 0 {
-            needs.remove(&hash.0)?;
-            transaction.open_table(BLOBS)?.remove(&hash.0)?;
-        } else {
-            needs.insert(&hash.0, count)?;
+    fn read_record(&self, name: PayloadName) -> Result<Payload, Unreadable> {
+        // The database reports a part of what it finds damaged by panics.
+        let read = std::panic::catch_unwind(AssertUnwindSafe(|| read_payload(&self.database, name)));
+        match read {
+            Ok(Ok(Some(payload))) => Ok(payload),
+            Ok(Ok(None)) => Err(Unreadable::Gone),
+            Ok(Err(error)) => Err(Unreadable::Damaged(error.to_string())),
+            Err(_) => Err(Unreadable::Damaged("the database cannot read its page".to_owned())),
         }
     }
-    Ok(())
 }
 
-fn weight(record: &Record) -> u64 {
-    match record {
-        Record::TaskAccepted(task) => task.weight() + 256,
-        Record::TaskEnded(outcome) => outcome.weight() + 256,
-        Record::AttemptStarted(_) | Record::TaskForgotten(_) => 64,
-    }
-}
-
-fn encode(message: &impl Message) -> Vec<u8> {
-    let mut outbox = Outbox::default();
-    outbox.push(message);
-    outbox.into_bytes()
-}
-
-fn decode<M: Message>(bytes: &[u8]) -> Result<M, Damage> {
-    let mut decoder = Decoder::default();
-    decoder.buffer().extend_from_slice(bytes);
-    match decoder.next() {
-        Ok(Some(message)) => Ok(message),
-        Ok(None) => Err(Damage::Content("a stored message is cut short".to_owned())),
-        Err(error) => Err(Damage::Content(error.to_string())),
+impl PayloadReader for DiskPayloads {
+    fn read(&self, name: PayloadName) -> Result<Payload, Unreadable> {
+        let Some(place) = self.place(name) else {
+            return self.read_record(name);
+        };
+        self.names.read(place, name).map_err(|error| {
+            // It may have been given back meanwhile.
+            if self.place(name) == Some(place) {
+                Unreadable::Damaged(error.to_string())
+            } else {
+                Unreadable::Gone
+            }
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! A store without files: detached tasks survive their client, not their manager.
 
-use super::{CommitBatch, Loaded, Store, StoreError};
+use super::{CommitBatch, Loaded, PayloadReader, Store, StoreError};
 
 /// Keeps nothing beyond what the scheduler itself keeps.
 #[derive(Debug, Default)]
@@ -17,5 +17,13 @@ impl Store for MemoryStore {
 
     fn is_slow(&self) -> bool {
         false
+    }
+
+    fn stored_above(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn payloads(&self) -> Option<Box<dyn PayloadReader>> {
+        None
     }
 }
