@@ -12,8 +12,14 @@ use argon_proto::{BlobHash, Task};
 pub use manager::{GateEffect, ManagerGate};
 pub use worker::{Retracted, WorkerGate};
 
-/// The blobs that a task names, each once.
+/// The blobs that a task names, each once: they are needed, waited for and released by this list alone.
 fn distinct(task: &Task) -> impl Iterator<Item = BlobHash> + '_ {
-    let is_first = |at: usize, hash: BlobHash| task.blob_hashes().take(at).all(|earlier| earlier != hash);
-    task.blob_hashes().enumerate().filter(move |(at, hash)| is_first(*at, *hash)).map(|(_, hash)| hash)
+    once_each(task.blob_hashes())
+}
+
+/// The hashes without repetitions. A task names few.
+fn once_each<I: Iterator<Item = BlobHash> + Clone>(hashes: I) -> impl Iterator<Item = BlobHash> {
+    let all = hashes.clone();
+    let is_first = move |at: usize, hash: BlobHash| all.clone().take(at).all(|earlier| earlier != hash);
+    hashes.enumerate().filter(move |(at, hash)| is_first(*at, *hash)).map(|(_, hash)| hash)
 }

@@ -34,6 +34,7 @@ mod on_time;
 mod on_worker;
 mod output;
 mod placement;
+mod questions;
 mod queue;
 mod record;
 mod recovery;
@@ -52,6 +53,7 @@ mod worker;
 use std::collections::VecDeque;
 
 use crate::arena::Arena;
+use argon_proto::conversation::Ask;
 use argon_proto::{AttemptId, Capabilities, Family, Incarnation, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::FxHashMap;
 
@@ -161,6 +163,8 @@ struct OrphanAttempt {
     outcome: Option<Outcome>,
     /// Bytes of output that came over the worker's present connection.
     printed: u64,
+    /// What it asks its client.
+    question: Option<Ask>,
     until: Time,
 }
 
@@ -271,6 +275,7 @@ impl Machine for Scheduler {
                 self.on_outcome_arrived(now, link, outcome, out);
             }
             Input::OutputArrived { link, output } => self.on_output_arrived(link, output, out),
+            Input::BlobsMissing { link, hashes } => self.on_blobs_missing(now, link, &hashes, out),
             Input::QuestionAsked { link, ask } => self.on_question_asked(link, ask, out),
             Input::OutputTaken { link, credit } => self.on_output_taken(link, credit, out),
             Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),

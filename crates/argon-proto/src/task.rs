@@ -239,7 +239,7 @@ impl Task {
     }
 
     /// The hashes of its blobs, the code first.
-    pub fn blob_hashes(&self) -> impl ExactSizeIterator<Item = BlobHash> + '_ {
+    pub fn blob_hashes(&self) -> impl ExactSizeIterator<Item = BlobHash> + Clone + '_ {
         let (hashes, _) = self.attached[..self.meta_begins()].as_chunks();
         hashes.iter().copied().map(BlobHash)
     }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
+use argon_proto::conversation::Blob;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::key::Role;
 use argon_proto::{BlobHash, Flags, Report, Runtime, Secret, SessionId, Status, Task, TaskHead, TaskId};
@@ -159,6 +160,26 @@ fn a_task_that_waits_for_a_retry_or_for_its_code_is_cancelled_too() {
     cluster.wait_for_status("nothing to be left", |status| {
         status["waiting"] == 0 && status["tasks_queued"] == 0 && status["tasks_running"] == 0
     });
+}
+
+#[test]
+fn a_cancelled_task_that_names_its_code_many_times_takes_nothing_from_its_neighbour() {
+    let cluster = Cluster::with_workers(&[1]);
+    let (mut greedy, mut modest) = (Owner::connect(&cluster, 1), Owner::connect(&cluster, 2));
+    let payload = argon_proto::Payload::from(b"code that both name".to_vec());
+    let hash = BlobHash::of(payload.parts());
+    let of_greedy = greedy.task(1, r#"["true"]"#, Flags::default(), &[hash; 16]);
+    let cancelled = of_greedy.head.id;
+    greedy.wire.say(ToManager::Submit(of_greedy));
+    let of_modest = modest.task(1, r#"["true"]"#, Flags::default(), &[hash]);
+    modest.wire.say(ToManager::Submit(of_modest));
+    for owner in [&mut greedy, &mut modest] {
+        while !matches!(owner.wire.hear(), Some(ToClient::NeedBlob(hashes)) if hashes == [hash]) {}
+    }
+    greedy.wire.say(ToManager::Cancel(vec![cancelled]));
+    assert_eq!(greedy.outcome().1, Status::Cancelled);
+    modest.wire.say(ToManager::Blob(Blob { hash, payload }));
+    assert_eq!(modest.outcome().1, Status::Ok);
 }
 
 #[test]

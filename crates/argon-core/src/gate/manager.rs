@@ -12,7 +12,7 @@ use argon_proto::conversation::Blob;
 use argon_proto::{BlobHash, Payload, Task, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::distinct;
+use super::{distinct, once_each};
 use crate::scheduler::ConnId;
 
 /// Bytes of blobs that no task needs and that are kept all the same.
@@ -36,6 +36,13 @@ pub enum GateEffect {
         link: ConnId,
         /// The blob.
         blob: Blob,
+    },
+    /// Blobs that a worker asked for are not here, and no client was asked for them.
+    Missing {
+        /// The worker's connection.
+        link: ConnId,
+        /// The blobs.
+        hashes: Vec<BlobHash>,
     },
     /// Ask a client for blobs that its tasks need.
     Ask {
@@ -194,8 +201,9 @@ impl ManagerGate {
     }
 
     /// A worker lacks blobs of tasks that it holds. It gets those that are not here when they come: after a restart it may
-    /// ask before the client is back.
+    /// ask before the client is back. It asks again as long as it waits.
     pub fn on_need_blob(&mut self, link: ConnId, hashes: &[BlobHash], out: &mut Vec<GateEffect>) {
+        let mut missing = Vec::new();
         for hash in hashes {
             if let Some(payload) = self.payload(*hash).cloned() {
                 self.sent.entry(link).or_default().insert(*hash);
@@ -205,17 +213,22 @@ impl ManagerGate {
                 if wanted.len() < WANTED_MAX {
                     wanted.insert(*hash);
                 }
+                // Where parked tasks wait for it, their clients have been asked.
+                if self.blobs.get(hash).is_none_or(|entry| entry.waiting.is_empty()) {
+                    missing.push(*hash);
+                }
             }
+        }
+        if !missing.is_empty() {
+            out.push(GateEffect::Missing { link, hashes: missing });
         }
     }
 
     /// The scheduler has forgotten a task that named these hashes, 32 bytes each.
     pub fn release(&mut self, blobs: &[u8]) {
         let (hashes, _) = blobs.as_chunks::<{ BlobHash::BYTES }>();
-        for (at, hash) in hashes.iter().enumerate() {
-            if !hashes[..at].contains(hash) {
-                self.release_one(BlobHash(*hash));
-            }
+        for hash in once_each(hashes.iter().copied().map(BlobHash)) {
+            self.release_one(hash);
         }
     }
 

@@ -166,6 +166,17 @@ impl WorkerGate {
         }
     }
 
+    /// Questions that have waited for an answer go out again: what the manager does not have may be nowhere.
+    pub fn ask_again(&mut self) {
+        self.asked.clear();
+    }
+
+    /// Whether the manager was asked for something that has not come.
+    #[must_use]
+    pub fn waits_for_answers(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
     /// The connection was lost, and with it every question.
     pub fn on_manager_lost(&mut self) {
         self.asked.clear();

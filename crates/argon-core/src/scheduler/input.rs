@@ -5,7 +5,8 @@ use std::time::Duration;
 use argon_proto::conversation::worker::{Held, Lent, Register};
 use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
 use argon_proto::{
-    AttemptId, AttemptToken, Incarnation, Outcome, Secret, SessionId, Task, TaskId, Ticket, WorkerId,
+    AttemptId, AttemptToken, BlobHash, Incarnation, Outcome, Secret, SessionId, Task, TaskId, Ticket,
+    WorkerId,
 };
 
 /// One connection, numbered by the shell; a number is never used twice.
@@ -202,6 +203,13 @@ pub enum Input {
         link: ConnId,
         /// What it wrote.
         output: TaskOutput,
+    },
+    /// A worker lacks blobs of tasks that it holds, which are not here and not on their way.
+    BlobsMissing {
+        /// Its connection.
+        link: ConnId,
+        /// The blobs.
+        hashes: Vec<BlobHash>,
     },
     /// An attempt asks its client for something.
     QuestionAsked {

@@ -121,6 +121,8 @@ impl Scheduler {
             && let Some(ended) = entry.ended()
         {
             out.send_to_client(link, ToClient::Outcome(ended.outcome.clone()));
+        } else {
+            self.ask_again(key, out);
         }
     }
 

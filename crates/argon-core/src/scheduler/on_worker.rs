@@ -162,6 +162,10 @@ impl Scheduler {
             self.set_lent(worker, orphan.attempt, true);
         }
         self.claim_printed(key, orphan.printed);
+        if let Some(question) = orphan.question {
+            self.tasks[key].cold_mut().question = Some(question);
+            self.ask_again(key, out);
+        }
         if let Some(outcome) = orphan.outcome {
             self.on_current_outcome(now, worker, key, outcome, out);
         }

@@ -7,9 +7,8 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
-use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
+use argon_proto::conversation::{OutputCredit, TaskOutput};
 use argon_proto::{Attempt, AttemptId, Flags};
-use bytes::Bytes;
 
 use super::effect::Out;
 use super::input::ConnId;
@@ -63,37 +62,8 @@ impl Scheduler {
         }
     }
 
-    /// An attempt asks its client for something.
-    pub(super) fn on_question_asked(&mut self, link: ConnId, ask: Ask, out: &mut Out) {
-        let Some(worker) = self.worker_at(link) else {
-            return;
-        };
-        match self.listener(worker, ask.from) {
-            (_, Some(client)) => out.send_to_client(client, ToClient::Ask(ask)),
-            (None, None) if !self.workers[worker].without_task.contains(&ask.from) => {
-                self.totals.unproven += 1;
-            }
-            (_, None) => {
-                // Without words: nobody was there to be asked.
-                let answer = Answer { to: ask.from, ask: ask.ask, found: false, bytes: Bytes::new() };
-                out.send_to_worker(link, ToWorker::Answer(answer));
-            }
-        }
-    }
-
-    /// A client answers an attempt's question.
-    pub(super) fn on_question_answered(&mut self, link: ConnId, answer: Answer, out: &mut Out) {
-        let Some(key) = self.task_for_client(link, answer.to) else {
-            return;
-        };
-        let worker = self.tasks[key].worker();
-        if let Some(worker) = worker.and_then(|worker| self.workers[worker].link) {
-            out.send_to_worker(worker, ToWorker::Answer(answer));
-        }
-    }
-
     /// The task, if this is its present attempt and the connection its client's.
-    fn task_for_client(&self, link: ConnId, attempt: AttemptId) -> Option<TaskKey> {
+    pub(super) fn task_for_client(&self, link: ConnId, attempt: AttemptId) -> Option<TaskKey> {
         let key = self.task_of(&attempt.task)?;
         let entry = &self.tasks[key];
         let is_owner = self.sessions[entry.session].link == Some(link);
@@ -203,7 +173,11 @@ impl Scheduler {
     }
 
     /// Who wants to see what an attempt prints, or to be asked by it; and the task, if the attempt is its present one.
-    fn listener(&self, worker: WorkerKey, attempt: AttemptId) -> (Option<TaskKey>, Option<ConnId>) {
+    pub(super) fn listener(
+        &self,
+        worker: WorkerKey,
+        attempt: AttemptId,
+    ) -> (Option<TaskKey>, Option<ConnId>) {
         let Some(key) = self.task_of(&attempt.task) else {
             return (None, None);
         };

@@ -193,7 +193,7 @@ impl Scheduler {
         self.orphans.entry(attempt.task).or_insert_with(|| {
             self.orphan_ends.push_back((until, attempt));
             self.timers.set(until, Timer::OrphansEnd);
-            super::OrphanAttempt { worker, attempt, outcome: None, printed: 0, until }
+            super::OrphanAttempt { worker, attempt, outcome: None, printed: 0, question: None, until }
         });
     }
 

@@ -1,5 +1,6 @@
 //! A task as the scheduler holds it, and the states it goes through.
 
+use argon_proto::conversation::Ask;
 use argon_proto::{Attempt, AttemptId, Flags, Outcome, Task};
 
 use super::output::OutputAccount;
@@ -47,6 +48,10 @@ pub(super) struct ColdState {
     pub(super) undelivered: u8,
     /// The worker that it did not reach.
     pub(super) avoided: Option<WorkerKey>,
+    /// What it asks its client, until that has answered.
+    pub(super) question: Option<Ask>,
+    /// The attempt that waits for a blob which is missing here, and since when that is known.
+    pub(super) lacks_blobs: Option<(Attempt, Time)>,
     /// What happened, for people.
     pub(super) story: Vec<String>,
 }

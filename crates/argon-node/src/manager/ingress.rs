@@ -186,6 +186,11 @@ impl ManagerLoop {
             match effect {
                 GateEffect::Admit { link, task } => self.step(now, Input::TaskSubmitted { link, task }),
                 GateEffect::Send { link, blob } => self.send_to_worker(link, ToWorker::Blob(blob)),
+                GateEffect::Missing { link, mut hashes } => {
+                    let is_coming = |hash| self.peers.values().any(|peer| peer.port.is_arriving(hash));
+                    hashes.retain(|hash| !is_coming(*hash));
+                    self.step(now, Input::BlobsMissing { link, hashes });
+                }
                 GateEffect::Ask { link, hashes } => self.send_to_client(link, ToClient::NeedBlob(hashes)),
             }
         }

@@ -5,6 +5,7 @@ pub(crate) mod executables;
 pub(crate) mod questions;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::gate::WorkerGate;
@@ -15,6 +16,8 @@ use crate::memory;
 use executables::{ExecutableError, Executables};
 use questions::Questions;
 
+/// Wait for a blob after which the manager is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Memory that is worth giving back to the system at once.
 const BIG_BYTES: u64 = 16 << 20;
 
@@ -27,6 +30,8 @@ pub(crate) struct Cache {
     executables: Executables,
     /// The manager may have to be asked for blobs.
     may_want_blobs: bool,
+    /// When it was asked last.
+    asked_at: Time,
 }
 
 impl Cache {
@@ -36,6 +41,7 @@ impl Cache {
             questions: Questions::default(),
             executables: Executables::new(&worker.to_string()),
             may_want_blobs: false,
+            asked_at: Time(0),
         }
     }
 
@@ -45,8 +51,21 @@ impl Cache {
     }
 
     /// The blobs that the manager is asked for now. `wanted` by runners.
-    pub(crate) fn take_wanted_blobs(&mut self, wanted: impl Iterator<Item = BlobHash>) -> Vec<BlobHash> {
-        if std::mem::take(&mut self.may_want_blobs) { self.blobs.take_questions(wanted) } else { Vec::new() }
+    pub(crate) fn take_wanted_blobs(
+        &mut self,
+        now: Time,
+        wanted: impl Iterator<Item = BlobHash>,
+    ) -> Vec<BlobHash> {
+        if !std::mem::take(&mut self.may_want_blobs) {
+            return Vec::new();
+        }
+        self.asked_at = now;
+        self.blobs.take_questions(wanted)
+    }
+
+    /// When the manager is asked again for what it has not sent. It ends tasks whose blobs are nowhere.
+    fn ask_again_at(&self) -> Option<Time> {
+        self.blobs.waits_for_answers().then(|| self.asked_at + ASK_AGAIN_AFTER)
     }
 
     /// The file of a client's executable; `None` if it is gone. Those of `tasks` stay.
@@ -77,13 +96,18 @@ impl Cache {
         Ok(Some(path))
     }
 
-    /// When [`Self::drop_unused`] has something to do.
+    /// When [`Self::on_time`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        [self.questions.answers.next_deadline(), self.executables.cold_at()].into_iter().flatten().min()
+        let unused = [self.questions.answers.next_deadline(), self.executables.cold_at()];
+        unused.into_iter().chain([self.ask_again_at()]).flatten().min()
     }
 
-    /// Drops what was not used for long, except what `tasks` need.
-    pub(crate) fn drop_unused<'a, I: Iterator<Item = &'a Task>>(&mut self, now: Time, tasks: impl Fn() -> I) {
+    /// Drops what was not used for long, except what `tasks` need, and repeats questions without an answer.
+    pub(crate) fn on_time<'a, I: Iterator<Item = &'a Task>>(&mut self, now: Time, tasks: impl Fn() -> I) {
+        if self.ask_again_at().is_some_and(|at| at <= now) {
+            self.blobs.ask_again();
+            self.want_blobs();
+        }
         if self.questions.answers.next_deadline().is_some_and(|at| at <= now) {
             let is_here = |session| tasks().any(|task| task.head.id.session == session);
             self.questions.answers.drop_idle(now, is_here);

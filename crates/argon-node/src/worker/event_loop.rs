@@ -165,7 +165,7 @@ impl WorkerLoop {
                 self.runners.read_meters(self.timers.now());
                 self.look_for_leftovers();
             }
-            Timer::Cache => self.cache.drop_unused(self.timers.now(), || self.pool.tasks()),
+            Timer::Cache => self.cache.on_time(self.timers.now(), || self.pool.tasks()),
             Timer::Status => {
                 self.measure_runners();
                 let news = self.status.take_news(self.pool.runners_report());
@@ -220,7 +220,7 @@ impl WorkerLoop {
 
     fn write_all(&mut self) {
         if self.uplink.is_registered() && !self.uplink.has_unread() {
-            let wanted = self.cache.take_wanted_blobs(self.runners.wanted_blobs());
+            let wanted = self.cache.take_wanted_blobs(self.timers.now(), self.runners.wanted_blobs());
             self.ask_for_blobs(wanted);
         }
         self.uplink.flush(self.timers.now(), || self.pool.supply());

@@ -253,13 +253,12 @@ impl World {
                 GateEffect::Send { link, blob } => {
                     self.send_from(process, link, now.0, Packet::ToWorker(Box::new(ToWorker::Blob(blob))));
                 }
+                GateEffect::Missing { link, hashes } => {
+                    self.step_manager(now, process, Input::BlobsMissing { link, hashes });
+                }
                 GateEffect::Ask { link, hashes } => {
-                    self.send_from(
-                        process,
-                        link,
-                        now.0,
-                        Packet::ToClient(Box::new(ToClient::NeedBlob(hashes))),
-                    );
+                    let packet = Packet::ToClient(Box::new(ToClient::NeedBlob(hashes)));
+                    self.send_from(process, link, now.0, packet);
                 }
             }
         }

@@ -49,7 +49,7 @@ impl Bench {
     fn admitted(&mut self) -> Vec<u64> {
         let admitted = self.out.drain(..).filter_map(|effect| match effect {
             GateEffect::Admit { task, .. } => Some(task.head.id.sequence),
-            GateEffect::Ask { .. } | GateEffect::Send { .. } => None,
+            GateEffect::Ask { .. } | GateEffect::Send { .. } | GateEffect::Missing { .. } => None,
         });
         admitted.collect()
     }
@@ -159,7 +159,7 @@ fn a_worker_that_asks_before_a_blob_is_here_gets_it_when_it_comes() {
     let sent = |bench: &mut Bench| {
         let sent = bench.out.drain(..).filter_map(|effect| match effect {
             GateEffect::Send { link, blob } => Some((link, blob.hash)),
-            GateEffect::Ask { .. } | GateEffect::Admit { .. } => None,
+            GateEffect::Ask { .. } | GateEffect::Admit { .. } | GateEffect::Missing { .. } => None,
         });
         sent.collect::<Vec<_>>()
     };
@@ -170,6 +170,50 @@ fn a_worker_that_asks_before_a_blob_is_here_gets_it_when_it_comes() {
     bench.gate.on_worker_lost(WORKER);
     bench.arrives(hash(3), 10);
     assert_eq!(sent(&mut bench), []);
+}
+
+#[test]
+fn a_worker_that_wants_what_nobody_was_asked_for_is_reported() {
+    let mut bench = Bench::default();
+    bench.arrives(hash(1), 10);
+    bench.submit(CLIENT, task(1, &[hash(2)]));
+    bench.out.clear();
+    bench.gate.on_need_blob(WORKER, &[hash(1), hash(2), hash(3)], &mut bench.out);
+    let missing = bench.out.drain(..).filter_map(|effect| match effect {
+        GateEffect::Missing { link, hashes } => Some((link, hashes)),
+        GateEffect::Ask { .. } | GateEffect::Admit { .. } | GateEffect::Send { .. } => None,
+    });
+    assert_eq!(
+        missing.collect::<Vec<_>>(),
+        [(WORKER, vec![hash(3)])],
+        "the client of task 1 was asked for the second"
+    );
+}
+
+#[test]
+fn a_task_that_names_a_blob_many_times_and_goes_takes_nothing_from_its_neighbour() {
+    for comes_before in [true, false] {
+        let mut bench = Bench { gate: ManagerGate::new(0), out: Vec::new() };
+        let (greedy, modest) = (task(1, &[hash(1); 16]), task(2, &[hash(1)]));
+        bench.submit(CLIENT, greedy.clone());
+        bench.submit(CLIENT, modest.clone());
+        if comes_before {
+            bench.arrives(hash(1), 10);
+            assert_eq!(bench.admitted(), [1, 2]);
+        } else {
+            assert!(bench.gate.withdraw(greedy.head.id).is_some());
+        }
+        bench.release(&greedy);
+        // Others come, for which there is no room.
+        bench.arrives(hash(2), 10);
+        if !comes_before {
+            bench.arrives(hash(1), 10);
+            assert_eq!(bench.admitted(), [2]);
+        }
+        assert!(bench.gate.payload(hash(1)).is_some(), "the neighbour needs it");
+        bench.release(&modest);
+        assert!(bench.gate.is_bare());
+    }
 }
 
 #[test]
