@@ -15,6 +15,7 @@ use argon_proto::{BlobHash, DecodeError, Message, kind};
 use tokio::sync::Notify;
 
 use crate::carrier::{ConnectionEnd, Endpoint, NextTurn, Receiver, Silence, carry};
+use crate::segments;
 use crate::stream::{Stream, WriteHalf};
 
 /// Bound on the time that a connection takes to send its last messages when it is closed.
@@ -112,6 +113,19 @@ impl<Out: Message> Connection<Out> {
     pub fn refuse(&self, refusal: &Refusal) {
         self.outbox.borrow_mut().push(&Control::Refused(refusal.clone()));
         self.close();
+    }
+
+    /// The connection to `address`, which this side has dialled, is over. True if the next one is the first with small
+    /// segments.
+    #[must_use]
+    pub fn note_end(&self, address: &str) -> bool {
+        segments::note_end(address, &self.writer)
+    }
+
+    /// True if the peer has dialled with small segments.
+    #[must_use]
+    pub fn has_small_segments(&self) -> bool {
+        self.writer.segment_bytes().is_some_and(|bytes| bytes <= segments::SMALL_BYTES)
     }
 
     /// Number of bytes that wait to be written.

@@ -13,10 +13,12 @@ use argon_proto::key::{Key, Role};
 use argon_proto::kind;
 use argon_proto::limit::{DIAL_WITHIN, FRAME_BYTES};
 use argon_proto::{DecodeError, Message};
-use tokio::net::{TcpStream, UnixStream};
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::handshake::{Opening, OpeningError};
 use crate::random;
+use crate::segments;
 use crate::stream::Stream;
 
 const NOT_A_WORKER: &str = "it does not answer as the worker of a task";
@@ -72,7 +74,7 @@ pub async fn dial(address: &str, key: &Key, role: Role) -> Result<Connected, Dia
         Ok(Ok(connected)) => Ok(connected),
         Ok(Err(OpeningError::Broken(error))) => Err(unreachable(error.to_string())),
         Ok(Err(OpeningError::Refused(refusal))) => {
-            Err(DialError::Refused { address: address.to_owned(), refusal })
+            Err(DialError::Refused { address: address.to_owned(), refusal: with_remedy(refusal) })
         }
         Err(_) => Err(unreachable(format!("it did not answer within {} s", DIAL_WITHIN.as_secs()))),
     }
@@ -95,6 +97,15 @@ pub async fn dial_through_worker(socket: &Path, child: &Child) -> Result<Connect
         Ok(Err(OpeningError::Refused(refusal))) => Err(DialError::Refused { address, refusal }),
         Err(_) => Err(unreachable(format!("it did not answer within {} s", DIAL_WITHIN.as_secs()))),
     }
+}
+
+/// A peer of another version has words of its own, which may not be what helps here.
+fn with_remedy(mut refusal: Refusal) -> Refusal {
+    const REMEDY: &str = "install the same release of Argon on both sides";
+    if refusal.code == RefusalCode::Version && !refusal.message.contains(REMEDY) {
+        refusal.message = format!("{} ({REMEDY})", refusal.message);
+    }
+    refusal
 }
 
 async fn open_at_worker(socket: &Path, child: &Child) -> Result<(Opening, Credit), OpeningError> {
@@ -132,5 +143,52 @@ async fn open(address: &str, mut dialler: Dialler, hello: &[u8]) -> Result<Conne
 
 /// A connection that carries bytes. Encryption begins here on this side.
 async fn connect(address: &str) -> io::Result<Stream> {
-    Ok(TcpStream::connect(address).await?.into())
+    let stream = if segments::are_small(address) {
+        connect_small(address).await?
+    } else {
+        TcpStream::connect(address).await?
+    };
+    Ok(stream.into())
+}
+
+/// The size is set before the connection begins, so that the peer hears of it and sends small segments too.
+async fn connect_small(address: &str) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for socket_address in tokio::net::lookup_host(address).await? {
+        let socket = if socket_address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        SockRef::from(&socket).set_tcp_mss(segments::SMALL_BYTES)?;
+        match socket.connect(socket_address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manager_of_the_first_version_is_left_with_the_remedy() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let error = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("bound").to_string();
+            let first_version = async {
+                let mut stream: Stream = listener.accept().await.expect("accepted").0.into();
+                let words = "the peer speaks protocol 2 to 2, this side 1 to 1; use releases of argon that are neighbours";
+                let mut out = Outbox::default();
+                out.push_frame(kind::REFUSED, &Refusal::new(RefusalCode::Version, words).to_json());
+                stream.write_all(&mut out).await.expect("written");
+                stream
+            };
+            let key = Key::cluster([5; 32]);
+            let (refused, _stream) = tokio::join!(dial(&address, &key, Role::Worker), first_version);
+            refused.expect_err("it cannot serve us").to_string()
+        });
+        let ending =
+            "use releases of argon that are neighbours (install the same release of Argon on both sides)";
+        assert!(error.ends_with(ending), "{error}");
+    }
 }

@@ -13,6 +13,7 @@
 //! | find, make and write a key file | [`key_file`] |
 //! | read an address as people write it | [`address`] |
 //! | prepare the heap for big payloads | [`memory`] |
+//! | dial where large packets get lost | [`segments`] |
 
 #[cfg(feature = "listen")]
 pub mod accept;
@@ -26,6 +27,7 @@ pub mod key_file;
 pub mod listen;
 pub mod memory;
 pub mod random;
+pub mod segments;
 mod stream;
 
 pub use carrier::{ConnectionEnd, Receiver, Silence};

@@ -48,6 +48,17 @@ pub enum WriteHalf {
     Unix(unix::OwnedWriteHalf),
 }
 
+/// What the kernel reports of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KernelView {
+    /// Times that the oldest segment without an answer was sent again.
+    pub(crate) retransmits: u8,
+    /// Time since data came from the peer.
+    pub(crate) data_age: Duration,
+    /// Time since the peer's kernel answered.
+    pub(crate) answer_age: Duration,
+}
+
 impl From<TcpStream> for Stream {
     /// Sets the options that every TCP connection has: no delay, keepalive, and a bound on unanswered bytes. Options that
     /// the kernel lacks are left out.
@@ -152,6 +163,23 @@ impl WriteHalf {
         })
     }
 
+    /// What the kernel reports of the connection's progress; `None` where it reports nothing.
+    pub(crate) fn kernel_view(&self) -> Option<KernelView> {
+        match self {
+            Self::Tcp(writer) => kernel_view_of(writer.as_ref()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Payload of a segment to the peer, bytes; `None` if there are no segments.
+    #[must_use]
+    pub fn segment_bytes(&self) -> Option<u32> {
+        match self {
+            Self::Tcp(writer) => SockRef::from(writer.as_ref()).tcp_mss().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Waits until the kernel takes more. One task at a time may wait.
     ///
     /// # Errors
@@ -162,6 +190,40 @@ impl WriteHalf {
             Self::Unix(writer) => writer.as_ref().poll_write_ready(context),
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn kernel_view_of(stream: &TcpStream) -> Option<KernelView> {
+    use std::mem::{MaybeUninit, size_of};
+    use std::os::fd::AsRawFd;
+
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).ok()?;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `info`, for a descriptor that is open.
+    let failed = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    } != 0;
+    if failed {
+        return None;
+    }
+    // SAFETY: it is made of integers, of which an older kernel leaves the last ones 0.
+    let info = unsafe { info.assume_init() };
+    Some(KernelView {
+        retransmits: info.tcpi_retransmits,
+        data_age: Duration::from_millis(info.tcpi_last_data_recv.into()),
+        answer_age: Duration::from_millis(info.tcpi_last_ack_recv.into()),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kernel_view_of(_: &TcpStream) -> Option<KernelView> {
+    None
 }
 
 impl AsyncRead for ReadHalf {

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use argon_proto::conversation::client::{Open, ToManager};
+use argon_proto::frame::Outbox;
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 use argon_proto::kind;
@@ -48,6 +49,25 @@ fn garbage_is_closed_and_work_goes_on() {
     let answer = answer_to(&address, b"POST / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 400"));
     assert_eq!(cluster.perl("print $client->queue(sub { $_[0] * 2 }, [21])"), "42");
+}
+
+// A release before the first one: its HELLO gets words, which name the remedy, and no challenge.
+#[test]
+fn a_peer_of_the_first_version_of_the_protocol_is_refused_in_words() {
+    let cluster = Cluster::start();
+    for role in ["client", "worker", "observer", "admin"] {
+        let nonce = "1a".repeat(32);
+        let hello = format!(r#"{{"min":1,"max":1,"role":"{role}","nonce":"{nonce}","capabilities":[]}}"#);
+        let mut out = Outbox::default();
+        out.push_raw(b"ARGN");
+        out.push_frame(kind::HELLO, hello.as_bytes());
+        let answer = answer_to(cluster.address(), &out.into_bytes());
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.contains(r#""code":"version""#), "{answer}");
+        assert!(answer.contains("version 1 of the Argon protocol and this side version 2"), "{answer}");
+        assert!(answer.contains("install the same release of Argon on both sides"), "{answer}");
+        assert!(!answer.contains("nonce"), "{answer}");
+    }
 }
 
 #[test]
@@ -137,10 +157,11 @@ fn what_a_client_may_not_say_is_refused_in_words() {
 #[test]
 fn each_role_is_refused_what_belongs_to_another() {
     let cluster = Cluster::start();
+    let open = serde_json::to_vec(&Open::of(argon_proto::Secret::new([7; 32]))).unwrap();
     for (role, kind, body) in [
         // A worker relays the messages of tasks' clients, but only after CHILD_OPEN.
         (Role::Worker, kind::ACK, &b""[..]),
-        (Role::Worker, kind::OPEN, br#"{"session":"07070707070707070707070707070707"}"#),
+        (Role::Worker, kind::OPEN, &open),
         (Role::Worker, kind::REQUEST, br#"{"request":1,"what":"shutdown"}"#),
         (Role::Worker, kind::RUN, b""),
         (Role::Admin, kind::REGISTER, b"{}"),

@@ -108,3 +108,25 @@ fn cut_for_a_moment(cut: Cut) {
     let twice: Vec<_> = ran.iter().filter(|(_, runs)| **runs > 1).collect();
     assert!(twice.is_empty(), "{cut:?}: ran twice: {twice:?}");
 }
+
+// The first big argument stops the connection for good, however often it is dialled again in the usual way.
+#[test]
+fn a_worker_and_a_client_to_whom_large_packets_do_not_come_are_reached_with_small_ones() {
+    let network = Network::new();
+    let mut stage = Stage::new("large-packets");
+    let here = network.here();
+    let _manager = stage.manager(&here, &["--host", HERE, "--insecure-plaintext"]);
+    network.lose_large(600);
+    let worker = stage.worker(&network.there(), &["--workers", "1"]);
+    let program = "print length $client->queue(sub { $_[0] }, ['x' x 100_000])";
+    let near = stage.perl(&here, program);
+    assert_eq!(near.finish(Duration::from_secs(60)).stdout, "100000");
+    let status = stage.status(&here);
+    assert_eq!(status["worker_list"][0]["small_segments"], true, "{status}");
+    assert!(worker.stderr().contains("large packets seem to get lost"), "{}", worker.stderr());
+    // A client on the other side: an outcome is what does not come.
+    let long = ["sh", "-c", "head -c 30000 /dev/zero | tr '\\0' x"];
+    let ticket = stage.rust_client(&here, "submit", &long).finish(Duration::from_secs(20)).stdout;
+    let far = stage.rust_client(&network.there(), "collect", &[ticket.trim()]);
+    assert_eq!(far.finish(Duration::from_secs(60)).stdout, "x".repeat(30_000));
+}

@@ -55,6 +55,15 @@ impl Stage {
         self.start(command, "perl")
     }
 
+    /// Starts `argon submit` or `argon collect`, whose client is that of Rust.
+    pub(crate) fn rust_client(&mut self, place: &Place, what: &str, words: &[&str]) -> Process {
+        let address = self.address.clone();
+        let (program, key) = (argon().display().to_string(), self.folder.file("key"));
+        let mut command = in_place(place, &[&program]);
+        command.args([what, "--manager", &address, "--key", &key, "--"]).args(words);
+        self.start(command, what)
+    }
+
     /// What the manager says of itself, asked from a place.
     pub(crate) fn status(&mut self, place: &Place) -> Value {
         let address = self.address.clone();

@@ -160,6 +160,14 @@ fn workers(text: &mut String, address: &str, list: &[WorkerView]) {
             on_one_line(&runtimes(&worker.runtimes)),
         );
     }
+    for worker in list.iter().filter(|worker| worker.small_segments) {
+        let _ = writeln!(
+            text,
+            "network of {}: large packets got lost between it and the manager; it uses small ones, which cost speed. Is the \
+             MTU right on the way?",
+            on_one_line(&worker.name)
+        );
+    }
     for worker in list.iter().filter(|worker| worker.lent > 0 || worker.runners != RunnersReport::default()) {
         let _ = writeln!(text, "{}", on_one_line(&runners(worker)));
     }

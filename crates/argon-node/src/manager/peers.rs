@@ -159,6 +159,19 @@ impl Port {
         }
     }
 
+    /// True if the peer has dialled with small segments.
+    #[must_use]
+    pub fn has_small_segments(&self) -> bool {
+        match self {
+            Self::Client(connection) => connection.has_small_segments(),
+            Self::Child(connection) | Self::Worker(WorkerPort::Tcp(connection)) => {
+                connection.has_small_segments()
+            }
+            Self::Worker(WorkerPort::Memory(_)) => false,
+            Self::Admin(connection) => connection.has_small_segments(),
+        }
+    }
+
     /// True if a blob is arriving from this peer. Only clients send blobs.
     #[must_use]
     pub fn is_arriving(&self, hash: BlobHash) -> bool {

@@ -69,6 +69,7 @@ impl ManagerLoop {
                 |peer: &&AdmittedPeer| peer.worker.is_some_and(|id| id.to_string() == worker.worker);
             if let Some(peer) = self.peers.values().find(is_same) {
                 worker.runners = peer.runners.clone();
+                worker.small_segments = peer.port.has_small_segments();
             }
         }
         view

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use argon_net::carrier::{ConnectionEnd, Endpoint, NextTurn, Receiver, Silence, carry};
-use argon_net::{Connected, WriteHalf};
+use argon_net::{Connected, WriteHalf, segments};
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::frame::Decoder;
@@ -105,6 +105,8 @@ impl Drop for Guard {
 /// A connection at work.
 struct Connection {
     shared: Arc<SharedSession>,
+    /// As it was dialled.
+    address: String,
     writer: Arc<WriteHalf>,
     receiver: Receiver<ToClient>,
     inputs: Vec<Input>,
@@ -115,17 +117,20 @@ impl Connection {
         let Connected { stream, frames, welcome, address } = connected;
         let (reader, writer) = stream.split();
         let writer = Arc::new(writer);
-        shared.connected(Arc::clone(&writer), Input::Connected { welcome, address });
+        shared.connected(Arc::clone(&writer), Input::Connected { welcome, address: address.clone() });
         // The machine judges the silence of its manager.
         let receiver = Receiver::new(reader, frames, Silence::Allowed).with_room(READ_BYTES);
-        Self { shared: Arc::clone(shared), writer, receiver, inputs: Vec::new() }
+        Self { shared: Arc::clone(shared), address, writer, receiver, inputs: Vec::new() }
     }
 
     /// Moves bytes until the connection is lost or given up, and returns what to do then.
     async fn converse(&mut self) -> Orders {
-        let Self { shared, writer, receiver, inputs } = self;
+        let Self { shared, address, writer, receiver, inputs } = self;
         let mut ours = OurSide { shared, inputs, orders: Orders::default(), over_since: None };
-        match carry(receiver, writer, &shared.wake, &mut ours).await {
+        let end = carry(receiver, writer, &shared.wake, &mut ours).await;
+        // The next dial asks how this one went.
+        let _ = segments::note_end(address, writer);
+        match end {
             ConnectionEnd::Closed => ours.orders,
             ConnectionEnd::Lost(_) | ConnectionEnd::Silent | ConnectionEnd::Refused(_) => {
                 shared.step([Input::ConnectionLost])

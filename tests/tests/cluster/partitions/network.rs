@@ -87,6 +87,15 @@ impl Network {
         }
     }
 
+    /// Packets of more than `bytes` bytes from here vanish, as in a VPN whose MTU is wrong: no machine reports it.
+    pub(crate) fn lose_large(&self, bytes: u32) {
+        // One packet at a time: the devices let a bundle of packets pass whatever its length is.
+        must(&["-n", &self.here, "link", "set", CABLE, "gso_max_segs", "1"]);
+        // The other end drops what exceeds its size, and announces the usual one.
+        must(&["-n", &self.there, "link", "set", CABLE, "mtu", &bytes.to_string()]);
+        must(&["-n", &self.there, "route", "replace", HERE, "dev", CABLE, "src", THERE, "advmss", "1460"]);
+    }
+
     pub(crate) fn mend(&self, cut: Cut) {
         match cut {
             Cut::BothWays => must(&["-n", &self.here, "link", "set", CABLE, "up"]),

@@ -162,6 +162,13 @@ impl ReconnectLoop {
         };
         let end = converse(&connection, receiver, &mut self.outbox, &mut inbox).await;
         let was_registered = inbox.is_registered;
+        if connection.note_end(address) {
+            tracing::warn!(
+                "the connection to the manager at {address} stood still while the manager's machine answered: large packets \
+                 seem to get lost on the way, for example in a VPN whose MTU is set wrong; this worker dials with small \
+                 segments from now on"
+            );
+        }
         self.current.send_replace(None);
         let _ = self.events.send(LinkEvent::Lost);
         Ok(match end {
@@ -274,7 +281,7 @@ impl<F: FnMut()> Inbox<ToWorker> for &mut ManagerInbox<'_, F> {
             ToWorker::Goodbye(goodbye) if goodbye.reason.is_empty() => {
                 return Err(ConnectionEnd::Lost("it said goodbye".to_owned()));
             }
-            ToWorker::Goodbye(goodbye) => return Err(ConnectionEnd::Lost(goodbye.reason.clone())),
+            ToWorker::Goodbye(goodbye) => return Err(ConnectionEnd::Lost(goodbye.reason.to_string())),
             ToWorker::Registered(_) => {
                 self.is_registered = true;
                 (self.on_registered)();

@@ -107,6 +107,8 @@ pub struct WorkerView {
     pub lent: u64,
     /// Its runner processes, as it reported them last.
     pub runners: RunnersReport,
+    /// True if it dials with small segments, because large packets got lost.
+    pub small_segments: bool,
 }
 
 /// One attempt that a worker holds.
