@@ -37,12 +37,12 @@ async fn serve(
     secret[..8].copy_from_slice(&number.to_be_bytes());
     let secret = Secret::new(secret);
     let register = Register {
-        host: String::new(),
-        name: format!("virtual-{number}"),
+        host: "".into(),
+        name: format!("virtual-{number}").into(),
         pid: std::process::id(),
         previous: None,
-        release: String::new(),
-        runtimes: [("perl".to_owned(), "v5.36.0".to_owned())].into(),
+        release: "".into(),
+        runtimes: [("perl".into(), "v5.36.0".into())].into(),
         slots: u32::try_from(world.plan.slots).unwrap_or(u32::MAX),
         worker: WorkerId::of(&secret),
         secret,

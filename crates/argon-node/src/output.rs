@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use argon_proto::line;
+
 use crate::exit::{Failure, FailureKind};
 
 /// Which of the standard descriptors were closed when this process began, by their number.
@@ -81,11 +83,11 @@ pub fn complain(text: impl std::fmt::Display) {
     let _ = io::stderr().lock().write_all(format!("argon: {}\n", printable(&text.to_string())).as_bytes());
 }
 
-/// A text that may come from others, for a terminal: control characters, which move the cursor, rename the window or hide
-/// what stands before them, are shown as `\u{1b}` is. Line ends and tabs stay.
+/// A text that may come from others, for a terminal. Characters that move the cursor, rename the window, hide what stands
+/// before them or turn the direction of text are shown as `\u{1b}` is. Line ends and tabs stay.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let is_harmless = |letter: char| !letter.is_control() || matches!(letter, '\n' | '\t');
+    let is_harmless = |letter: char| !line::is_unsafe(letter) || matches!(letter, '\n' | '\t');
     if text.chars().all(is_harmless) {
         return Cow::Borrowed(text);
     }
@@ -95,10 +97,10 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(shown).collect())
 }
 
-/// The same on one line of a table: each control character is a space.
+/// The same on one line of a table: each such character is a space.
 #[must_use]
 pub fn on_one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(line::is_unsafe, " ")
 }
 
 #[cfg(test)]
@@ -114,5 +116,7 @@ mod tests {
             "a\\u{1b}]0;owned\\u{7}\\u{d}\\u{9b}2J\\u{7f}"
         );
         assert_eq!(on_one_line("a\u{1b}[2J\nb\u{9b}"), "a [2J b ");
+        assert_eq!(printable("gnp.\u{202e}exe"), "gnp.\\u{202e}exe");
+        assert_eq!(on_one_line("gnp.\u{202e}exe"), "gnp. exe");
     }
 }

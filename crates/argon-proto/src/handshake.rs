@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::PROTOCOL_VERSIONS;
 use crate::id::{Incarnation, from_hex, to_hex};
 use crate::key::{Key, Role};
+use crate::line;
 
 /// The first four bytes of every connection of this protocol.
 pub const MAGIC: [u8; 4] = *b"ARGN";
@@ -18,6 +19,9 @@ pub const PLAIN_CHANNEL: [u8; 32] = [0; 32];
 
 const DIALLER_LABEL: &[u8] = b"argon-v1 dialler proof\0";
 const LISTENER_LABEL: &[u8] = b"argon-v1 listener proof\0";
+
+/// Most characters of a refusal's message.
+const MESSAGE_CHARS: usize = 1000;
 
 /// First message of the dialler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,9 +126,11 @@ impl Refusal {
     /// Reads the body of REFUSED, whatever it is.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Self {
-        serde_json::from_slice(json).unwrap_or_else(|_| {
+        let read = serde_json::from_slice(json).unwrap_or_else(|_| {
             Self::new(RefusalCode::Unknown, "the peer refused the connection without a word")
-        })
+        });
+        // It is for people, and comes from a peer that may not have proven anything.
+        Self { message: line::clean_up_to(&read.message, MESSAGE_CHARS).into_owned(), ..read }
     }
 }
 
@@ -328,5 +334,7 @@ mod tests {
         let later = Refusal::from_json(br#"{"code":"mood","message":"not today","until":7}"#);
         assert_eq!(later, Refusal::new(RefusalCode::Unknown, "not today"));
         assert_eq!(Refusal::from_json(b"?").code, RefusalCode::Unknown);
+        let rude = Refusal::from_json(br#"{"code":"busy","message":"\u001b[2Jgone\nargon: done"}"#);
+        assert_eq!(rude.message, "\u{fffd}[2Jgone argon: done");
     }
 }

@@ -39,43 +39,24 @@ pub fn clean_up_to(text: &str, chars: usize) -> Cow<'_, str> {
     }
     let is_longer = text.chars().nth(chars).is_some();
     let keep = if is_longer { chars.saturating_sub(1) } else { chars };
-    let mut clean: String = text.chars().take(keep).map(|char| replaced(char, false)).collect();
+    let mut clean: String = text.chars().take(keep).map(|char| replaced(char)).collect();
     if is_longer {
         clean.push('…');
     }
     Cow::Owned(clean)
 }
 
-/// Cleans text of several lines: keeps line feeds and tabs, and ends lines where a carriage return ended them.
-#[must_use]
-pub fn clean_lines(text: &str) -> Cow<'_, str> {
-    let is_to_replace = |char: char| is_unsafe(char) && !matches!(char, '\n' | '\t');
-    if !text.chars().any(is_to_replace) {
-        return Cow::Borrowed(text);
-    }
-    let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        if char == '\r' && chars.peek() == Some(&'\n') {
-            continue;
-        }
-        clean.push(replaced(char, true));
-    }
-    Cow::Owned(clean)
-}
-
-fn replaced(char: char, keeps_lines: bool) -> char {
+fn replaced(char: char) -> char {
     match char {
-        '\n' | '\t' if keeps_lines => char,
-        '\r' if keeps_lines => '\n',
         '\t' | '\n' | '\r' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
         _ if is_unsafe(char) => char::REPLACEMENT_CHARACTER,
         _ => char,
     }
 }
 
-/// Controls, separators of lines, and invisible characters that change direction or hide text.
-fn is_unsafe(char: char) -> bool {
+/// True for controls, separators of lines, and invisible characters that change direction or hide text.
+#[must_use]
+pub fn is_unsafe(char: char) -> bool {
     char.is_control()
         || matches!(char,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -150,7 +131,6 @@ mod tests {
     fn plain_text_of_any_script_stays_as_it_is() {
         for text in ["", "box:8001", "Übung — ok", "東京", "שלום", "👩‍💻 e\u{301}"] {
             assert_eq!(Line::clean(text).as_str(), text);
-            assert_eq!(clean_lines(text), text);
         }
     }
 
@@ -174,10 +154,5 @@ mod tests {
         let line = Line::clean(&"é".repeat(1_000_000));
         assert_eq!((line.chars().count(), line.ends_with('…')), (Line::CHARS, true));
         assert_eq!(Line::clean(&"é".repeat(Line::CHARS)).as_str(), "é".repeat(Line::CHARS));
-    }
-
-    #[test]
-    fn text_of_several_lines_keeps_them_and_loses_escapes() {
-        assert_eq!(clean_lines("a\r\n\tb\rc\u{1b}]0;t\u{7}\n"), "a\n\tb\nc\u{fffd}]0;t\u{fffd}\n");
     }
 }

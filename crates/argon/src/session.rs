@@ -383,5 +383,5 @@ fn no_randomness(error: random::NoRandomness) -> Error {
 
 fn introduction(open: Open, client: &str) -> Open {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Open { client: client.to_owned(), host: host.trim().to_owned(), pid: std::process::id(), ..open }
+    Open { client: client.into(), host: host.trim().into(), pid: std::process::id(), ..open }
 }

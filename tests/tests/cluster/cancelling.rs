@@ -50,7 +50,7 @@ impl Owner {
         let open = Open::of(Secret::new([session; 32]));
         let session = open.session;
         let mut wire = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
-        let open = Open { client: "test".to_owned(), ..open };
+        let open = Open { client: "test".into(), ..open };
         wire.say_all([ToManager::Open(open), ToManager::Offered]);
         Self { wire, session }
     }

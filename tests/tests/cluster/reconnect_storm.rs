@@ -47,7 +47,7 @@ fn stay_once(stream: TcpStream, key: &Key, number: u64, role: Role) -> Result<()
         while peer.hear().is_some() {}
     } else {
         let mut peer = WireClient::over(stream, key, role)?;
-        peer.say(ToManager::Open(Open { client: "storm".to_owned(), ..Open::of(secret(number)) }));
+        peer.say(ToManager::Open(Open { client: "storm".into(), ..Open::of(secret(number)) }));
         while peer.hear().is_some() {}
     }
     Ok(())
@@ -62,11 +62,11 @@ fn secret(number: u64) -> Secret {
 /// A worker of one slot, which runs nothing.
 fn register(number: u64) -> Register {
     Register {
-        host: String::new(),
-        name: format!("w{number}"),
+        host: "".into(),
+        name: format!("w{number}").into(),
         pid: 0,
         previous: None,
-        release: String::new(),
+        release: "".into(),
         runtimes: [].into(),
         slots: 1,
         worker: WorkerId::of(&secret(number)),

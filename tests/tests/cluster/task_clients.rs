@@ -22,8 +22,8 @@ fn child_of(session: u8) -> ChildOpen {
         session: open(session).session,
         secret: secret(session),
         previous: None,
-        client: "test".to_owned(),
-        host: String::new(),
+        client: "test".into(),
+        host: "".into(),
         pid: 0,
     }
 }

@@ -21,7 +21,7 @@ fn secret(session: u8) -> Secret {
 /// A client whose session is open.
 fn client(cluster: &Cluster, session: u8) -> WireClient {
     let mut client = connect(cluster, Role::Client);
-    let open = Open { client: "test".to_owned(), ..Open::of(secret(session)) };
+    let open = Open { client: "test".into(), ..Open::of(secret(session)) };
     client.say_all([ToManager::Open(open), ToManager::Offered]);
     client
 }

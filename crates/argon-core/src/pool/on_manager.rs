@@ -141,7 +141,7 @@ impl Pool {
     }
 
     fn tell_draining(&self, reason: &str, out: &mut Vec<Effect>) {
-        out.push(Effect::Tell(FromWorker::Draining(Draining { reason: reason.to_owned() })));
+        out.push(Effect::Tell(FromWorker::Draining(Draining { reason: reason.into() })));
     }
 
     fn forget_waiting(&mut self, attempt: AttemptId) {

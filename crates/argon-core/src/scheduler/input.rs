@@ -32,21 +32,17 @@ pub struct WorkerProfile {
     pub release: String,
 }
 
-/// Most letters of a name that a worker gives.
-const NAME_LETTERS: usize = 200;
-
 impl From<Register> for WorkerProfile {
     fn from(register: Register) -> Self {
         let Register { worker, name, host, pid, slots, release, runtimes, secret: _, previous: _ } = register;
-        let short = |name: String| name.chars().take(NAME_LETTERS).collect();
         Self {
             id: worker,
-            name: short(name),
-            host: short(host),
+            name: name.into(),
+            host: host.into(),
             pid,
             slots,
-            runtimes: runtimes.into_iter().collect(),
-            release,
+            runtimes: runtimes.into_iter().map(|(name, version)| (name.into(), version.into())).collect(),
+            release: release.into(),
         }
     }
 }

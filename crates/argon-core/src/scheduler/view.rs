@@ -2,6 +2,7 @@
 
 use argon_proto::conversation::admin::{AwayClient, FirstNames};
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
+use argon_proto::line;
 use argon_proto::{Flags, Report, Task, TaskId};
 use serde::{Deserialize, Serialize};
 
@@ -170,7 +171,7 @@ struct TaskWords {
 fn what(task: &Task) -> String {
     let meta: TaskWords = serde_json::from_slice(task.meta()).unwrap_or_default();
     let words = meta.label.or(meta.call).or(meta.class).unwrap_or_else(|| meta.argv.join(" "));
-    words.chars().take(WHAT_LETTERS).collect()
+    line::clean_up_to(&words, WHAT_LETTERS).into_owned()
 }
 
 /// How many things the scheduler keeps, of each kind: what must go back to nothing when the work is done.

@@ -138,7 +138,7 @@ impl ManagerLoop {
 
     fn on_open(&mut self, now: Time, link: ConnId, open: Open) {
         let Open { session, secret, previous, client, .. } = open;
-        let client = if client.is_empty() { "client".to_owned() } else { client };
+        let client = if client.is_empty() { "client".to_owned() } else { client.into() };
         self.step(now, Input::SessionOpened { link, session, secret, previous, client });
     }
 
@@ -153,7 +153,7 @@ impl ManagerLoop {
             return self.refuse(link, RefusalCode::Role, why);
         }
         let ChildOpen { worker, task, attempt, token, session, secret, previous, client, .. } = open;
-        let client = if client.is_empty() { "client of a task".to_owned() } else { client };
+        let client = if client.is_empty() { "client of a task".to_owned() } else { client.into() };
         let parent = AttemptId { task, attempt };
         self.step(
             now,

@@ -16,6 +16,7 @@ use super::{Open, messages};
 use crate::capability::AttemptToken;
 use crate::id::{Attempt, Incarnation, SessionId, TaskId, WorkerId, from_hex, to_hex};
 use crate::limit::INTRODUCTION_BYTES;
+use crate::line::Line;
 use crate::secret::Secret;
 
 messages! {
@@ -62,10 +63,10 @@ pub struct ChildOpen {
     pub previous: Option<Incarnation>,
     /// Name of the client for people; may be empty.
     #[serde(default)]
-    pub client: String,
+    pub client: Line,
     /// Host of the client; may be empty.
     #[serde(default)]
-    pub host: String,
+    pub host: Line,
     /// Process id of the client; 0 if unknown.
     #[serde(default)]
     pub pid: u32,

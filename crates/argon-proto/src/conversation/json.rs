@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::body::Body;
 use crate::error::DecodeError;
 use crate::handshake::Refusal;
+use crate::line::Line;
 
 /// Gives a type of serde the codec of a JSON body. With `or default`, a body that cannot be read is an empty one: it only
 /// explains a message that is clear without it.
@@ -50,19 +51,23 @@ pub(super) use json_body;
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Goodbye {
     /// Why, for people; may be empty.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub reason: Line,
 }
 
 impl Goodbye {
     /// A goodbye with its reason.
     #[must_use]
-    pub fn because(reason: impl Into<String>) -> Self {
+    pub fn because(reason: impl Into<Line>) -> Self {
         Self { reason: reason.into() }
     }
 }
 
 json_body!(Goodbye, or default);
+
+fn is_empty(line: &Line) -> bool {
+    line.is_empty()
+}
 
 /// A refusal is one whatever its body is.
 impl Body for Refusal {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::json::json_body;
 use crate::id::{Family, Incarnation, SessionId};
 use crate::limit::INTRODUCTION_BYTES;
+use crate::line::Line;
 use crate::secret::Secret;
 
 /// Who a client is.
@@ -12,10 +13,10 @@ use crate::secret::Secret;
 pub struct Open {
     /// Its name for people; may be empty.
     #[serde(default)]
-    pub client: String,
+    pub client: Line,
     /// Its host; may be empty.
     #[serde(default)]
-    pub host: String,
+    pub host: Line,
     /// Its process id; 0 if unknown.
     #[serde(default)]
     pub pid: u32,
@@ -33,7 +34,7 @@ impl Open {
     #[must_use]
     pub fn of(secret: Secret) -> Self {
         let session = SessionId::of(&secret);
-        Self { client: String::new(), host: String::new(), pid: 0, previous: None, secret, session }
+        Self { client: Line::default(), host: Line::default(), pid: 0, previous: None, secret, session }
     }
 
     /// The same, inside a task of this family.

@@ -12,6 +12,7 @@ use crate::capability::AttemptToken;
 use crate::error::DecodeError;
 use crate::id::{AttemptId, BlobHash, Incarnation, WorkerId};
 use crate::limit::INTRODUCTION_BYTES;
+use crate::line::Line;
 use crate::outcome::{Outcome, Status};
 use crate::payload::Payload;
 use crate::secret::Secret;
@@ -96,10 +97,10 @@ pub struct Held {
 pub struct Register {
     /// Its host.
     #[serde(default)]
-    pub host: String,
+    pub host: Line,
     /// Its name for people, usually `host:port`.
     #[serde(default)]
-    pub name: String,
+    pub name: Line,
     /// Its process id.
     #[serde(default)]
     pub pid: u32,
@@ -108,10 +109,10 @@ pub struct Register {
     pub previous: Option<Incarnation>,
     /// Release of its program.
     #[serde(default)]
-    pub release: String,
+    pub release: Line,
     /// Runtimes and their versions.
     #[serde(default)]
-    pub runtimes: BTreeMap<String, String>,
+    pub runtimes: BTreeMap<Line, Line>,
     /// Proof that the id is its own.
     pub secret: Secret,
     /// Number of tasks that it can run at once.
@@ -164,7 +165,7 @@ pub struct RunnersReport {
 pub struct Draining {
     /// Why, for people; may be empty.
     #[serde(default)]
-    pub reason: String,
+    pub reason: Line,
 }
 
 json_body!(Register, "REGISTER", up to INTRODUCTION_BYTES);

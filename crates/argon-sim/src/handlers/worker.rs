@@ -317,12 +317,12 @@ impl World {
         };
         let held: Vec<Held> = process.pool.held().into_iter().chain(process.gate.parked()).collect();
         let register = Register {
-            host: format!("host-{worker}"),
-            name: format!("worker-{worker}"),
+            host: format!("host-{worker}").into(),
+            name: format!("worker-{worker}").into(),
             pid: self.workers[worker].incarnation,
             previous: process.previous,
-            release: "simulated".to_owned(),
-            runtimes: [("perl".to_owned(), "5.36.0".to_owned())].into(),
+            release: "simulated".into(),
+            runtimes: [("perl".into(), "5.36.0".into())].into(),
             slots,
             secret: process.secret.clone(),
             worker: process.id,

@@ -29,7 +29,7 @@ pub(crate) fn lies(seen: &[TaskId], chance: &mut Chance) -> Vec<Act> {
         acts.push(act(&FromWorker::Held(held), "HELD".into(), chance));
     }
     for _ in 0..=chance.below(2) {
-        acts.push(act(&FromWorker::Register(register(chance)), "REGISTER".into(), chance));
+        acts.push(register_act(chance));
     }
     for _ in 0..chance.below(12) {
         acts.push(one(seen, chance));
@@ -41,21 +41,32 @@ fn held(seen: &[TaskId], chance: &mut Chance) -> Held {
     Held { attempt: attempt(seen, chance), token: AttemptToken(telling_number(chance)) }
 }
 
-fn register(chance: &mut Chance) -> Register {
+/// REGISTER with names that an honest worker cannot even make.
+fn register_act(chance: &mut Chance) -> Act {
     let name = if chance.below(3) == 0 {
         "x\u{1b}]0;owned\u{7}\n".repeat(1 + chance.below(4000))
     } else {
-        "liar".into()
+        "liar".to_owned()
     };
+    let mut register = serde_json::json!(register(chance));
+    register["name"] = name.into();
+    register["host"] = "host\r\n".into();
+    register["runtimes"]["\n"] = "".into();
+    let mut outbox = Outbox::default();
+    outbox.push_frame(kind::REGISTER, register.to_string().as_bytes());
+    Act { bytes: outbox.into_bytes().to_vec(), about: "REGISTER".into() }
+}
+
+fn register(chance: &mut Chance) -> Register {
     let secret = super::secret(chance);
     let worker = if chance.below(8) == 0 { WorkerId([7; 16]) } else { WorkerId::of(&secret) };
     Register {
-        host: "host\r\n".into(),
-        name,
+        host: "".into(),
+        name: "".into(),
         pid: chance.number() as u32,
         previous: None,
         release: "9.9".into(),
-        runtimes: [("perl".to_owned(), "5".to_owned()), ("\n".to_owned(), String::new())].into(),
+        runtimes: [("perl".into(), "5".into())].into(),
         slots: [0, 1, 2, u32::MAX][chance.below(4)],
         secret,
         worker,

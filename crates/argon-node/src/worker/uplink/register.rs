@@ -28,14 +28,14 @@ impl Introduction {
 /// `spec/protocol.md`, section 8.
 pub(crate) fn register(config: &WorkerConfig, runtimes: &[(Runtime, String)]) -> Register {
     Register {
-        host: config.host.clone(),
-        name: config.name.clone(),
+        host: config.host.as_str().into(),
+        name: config.name.as_str().into(),
         pid: std::process::id(),
         previous: None,
-        release: env!("CARGO_PKG_VERSION").to_owned(),
+        release: env!("CARGO_PKG_VERSION").into(),
         runtimes: runtimes
             .iter()
-            .map(|(runtime, version)| (runtime.name().to_owned(), version.clone()))
+            .map(|(runtime, version)| (runtime.name().into(), version.as_str().into()))
             .collect(),
         slots: u32::try_from(config.slots).unwrap_or(u32::MAX),
         secret: config.secret.clone(),
