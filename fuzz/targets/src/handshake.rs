@@ -31,11 +31,13 @@ pub fn run(bytes: &[u8]) {
 #[must_use]
 pub fn corpus() -> Vec<Vec<u8>> {
     let nonce = "1a".repeat(32);
-    let proof = [[0x11; 32].as_slice(), br#"{"incarnation":"00","release":"0.1.0"}"#].concat();
+    let proof =
+        [[0x11; 32].as_slice(), br#"{"incarnation":"1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b","release":"0.1.0"}"#]
+            .concat();
     let exchange = |role: &str, proof: &[u8]| {
         let hello = format!(
-            "{{\"min\":1,\"max\":1,\"role\":\"{role}\",\"nonce\":\"{nonce}\",\"capabilities\":[]}}\n\
-             {{\"version\":1,\"nonce\":\"{nonce}\"}}\n"
+            "{{\"min\":2,\"max\":2,\"role\":\"{role}\",\"nonce\":\"{nonce}\",\"capabilities\":[]}}\n\
+             {{\"version\":2,\"nonce\":\"{nonce}\"}}\n"
         );
         [hello.as_bytes(), proof].concat()
     };

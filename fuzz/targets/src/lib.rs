@@ -3,6 +3,7 @@
 //! Owns the list of targets. Two drivers call them: libFuzzer (`fuzz/libfuzzer`), and the seeded one of this crate
 //! ([`drive`]), which needs no nightly compiler and runs in the tests and in `make soak`.
 
+pub mod capability;
 pub mod drive;
 pub mod frames;
 pub mod handshake;
@@ -24,6 +25,7 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "capability", run: capability::run, corpus: capability::corpus },
     Target { name: "frames", run: frames::run, corpus: frames::corpus },
     Target { name: "handshake", run: handshake::run, corpus: handshake::corpus },
     Target { name: "key", run: key::run, corpus: key::corpus },

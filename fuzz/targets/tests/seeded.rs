@@ -19,6 +19,11 @@ fn holds(name: &str) {
 }
 
 #[test]
+fn texts_that_grant_rights_are_read_strictly_and_stay_secret() {
+    holds("capability");
+}
+
+#[test]
 fn frames_of_strangers_are_messages_or_errors() {
     holds("frames");
 }
