@@ -7,7 +7,7 @@ use std::time::Duration;
 use argon_core::scheduler::{ConnId, Effect, Input, Limits};
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::conversation::{Ask, TaskOutput};
-use argon_proto::{AttemptId, Flags, Status};
+use argon_proto::{AttemptId, Flags, Payload, Status, Task};
 use bytes::Bytes;
 use manager::{Manager, attempt, id, outcome, task, with_flags};
 
@@ -139,4 +139,35 @@ fn a_worker_that_repeats_an_outcome_ends_nothing_twice() {
     manager.finish(11, ended, Status::Ok, 10);
     // The first two were of an outcome that it keeps, as one that comes again over a new connection.
     assert_eq!((manager.outcomes(1).len(), unproven(&manager)), (0, 1));
+}
+
+#[test]
+fn an_outcome_that_a_worker_lists_and_brings_again_is_kept_once() {
+    let mut manager = with_a_liar();
+    let ended = attempt(1, 1, 1);
+    manager.finish(11, ended, Status::Ok, 10);
+    manager.cut(11);
+    manager.join(111, 1, &[ended, ended]);
+    for _ in 0..2 {
+        manager.finish(111, ended, Status::Ok, 10);
+    }
+    manager.take(1, id(1, 1));
+    manager.pass(Duration::from_secs(1));
+    let settled = manager.sent_to_worker(111).into_iter().filter(|sent| matches!(sent, ToWorker::Settled(_)));
+    assert_eq!(settled.collect::<Vec<_>>(), [ToWorker::Settled(vec![ended])]);
+}
+
+#[test]
+fn a_task_that_is_offered_again_with_another_size_is_charged_as_it_is() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.submit(1, task(1, 1));
+    manager.step(Input::ClientLost { link: ConnId(1), closed_cleanly: false });
+    manager.open(101);
+    let smaller = Task::new(task(1, 1).head, [], Bytes::new(), Payload::default());
+    manager.submit(101, smaller);
+    manager.step(Input::OwnTasksCancelled { link: ConnId(101), ids: vec![id(1, 1)] });
+    manager.take(101, id(1, 1));
+    manager.submit(101, task(1, 2));
+    assert_eq!(manager.scheduler.footprint().tasks, 1);
 }

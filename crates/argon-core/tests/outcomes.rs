@@ -215,6 +215,21 @@ fn a_record_of_forgetting_that_the_store_refused_is_written_again() {
 }
 
 #[test]
+fn it_is_written_again_if_its_id_was_submitted_again_meanwhile() {
+    for flags in [Flags::default(), Flags::DETACHED] {
+        let mut manager = with_worker();
+        manager.submit(1, with_flags(1, 1, Flags::DETACHED));
+        manager.commit();
+        manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
+        manager.commit();
+        manager.take(1, id(1, 1));
+        manager.submit(1, with_flags(1, 1, flags));
+        manager.refuse();
+        assert_eq!(manager.records.last(), Some(&Record::TaskForgotten(id(1, 1))), "{flags:?}");
+    }
+}
+
+#[test]
 fn an_accepted_task_survives_a_restart_and_is_run_or_collected() {
     let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED));
     let mut manager = Manager::just_started(Limits::default(), vec![accepted.clone()]);

@@ -52,8 +52,12 @@ impl Scheduler {
     pub(super) fn keep(&mut self, key: TaskKey, worker_key: WorkerKey) {
         let worker = &mut self.workers[worker_key];
         let entry = &mut self.tasks[key];
-        if let TaskState::Ended(ended) = &mut entry.state {
-            ended.keeper = Some(Keeper { worker: worker_key, stamp: worker.stamp });
+        let keeper = Keeper { worker: worker_key, stamp: worker.stamp };
+        // A worker may bring or list an outcome more than once.
+        if let TaskState::Ended(ended) = &mut entry.state
+            && ended.keeper != Some(keeper)
+        {
+            ended.keeper = Some(keeper);
             worker.kept.add((key, entry.stamp), kept_weight(ended));
             let is_full = worker.kept.order.len() == worker.kept.order.capacity();
             if worker.kept.bytes > self.limits.kept_bytes {

@@ -1,7 +1,7 @@
 //! The store answered: what waited for its records goes on, or is taken back.
 
 use argon_proto::conversation::client::ToClient;
-use argon_proto::{Report, TaskId};
+use argon_proto::{Flags, Report, TaskId};
 
 use super::effect::Out;
 use super::record::Record;
@@ -72,8 +72,11 @@ impl Scheduler {
     /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
     pub(super) fn on_records_refused(&mut self, up_to: u64, why: &str, out: &mut Out) {
         let count = self.persisting.partition_point(|stored| stored.number <= up_to);
-        let refused: Vec<_> = self.persisting.drain(..count).collect();
-        for stored in refused {
+        let refused = self.persisting.drain(..count);
+        // What was forgotten comes last: a client may have submitted the id again, which is rejected first.
+        let (forgotten, others): (Vec<_>, Vec<_>) =
+            refused.partition(|stored| matches!(stored.on_durable, OnDurable::Forget));
+        for stored in others.into_iter().chain(forgotten) {
             let key = self.task_of(&stored.id);
             match (stored.on_durable, key) {
                 (OnDurable::Accept { .. }, Some(key)) => {
@@ -102,7 +105,7 @@ impl Scheduler {
                         self.write(record, OnDurable::End, out);
                     }
                 }
-                (OnDurable::Forget, None) => {
+                (OnDurable::Forget, key) if key.is_none_or(|key| !self.tasks[key].is(Flags::DETACHED)) => {
                     self.write(Record::TaskForgotten(stored.id), OnDurable::Forget, out);
                 }
                 (OnDurable::Accept { .. } | OnDurable::End, None)

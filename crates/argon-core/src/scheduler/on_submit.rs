@@ -30,11 +30,14 @@ impl Scheduler {
                 out,
             );
         }
-        if !self.charge(session, task.weight()) {
+        // The same task counts the same each time, whatever it is said to be.
+        let known = self.task_of(&task.head.id);
+        let weight = known.map_or(task.weight(), |key| self.tasks[key].weight());
+        if !self.charge(session, weight) {
             release_blobs(&task, out);
             return close(link, RefusalCode::Credit, "more was submitted than the manager had granted", out);
         }
-        if let Some(key) = self.task_of(&task.head.id) {
+        if let Some(key) = known {
             return self.on_known_task_offered(link, key, &task, out);
         }
         let again = task.head.flags.contains(Flags::OFFERED_AGAIN);
@@ -111,7 +114,8 @@ impl Scheduler {
         let is_accepted = entry.is(Flags::DETACHED) && entry.is_durable;
         // Charged twice on this connection, or already out of the client's hands.
         if was_charged_here || is_accepted {
-            self.refund(session, offered.weight());
+            let weight = entry.weight();
+            self.refund(session, weight);
         }
         let entry = &self.tasks[key];
         if is_accepted {
