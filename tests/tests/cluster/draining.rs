@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use argon_tests::{Cluster, Finished, Process, wait_for};
+use argon_proto::conversation::client::{Open, ToClient, ToManager};
+use argon_proto::key::Role;
+use argon_proto::{Runtime, Secret, Status, Task, TaskHead, TaskId};
+use argon_tests::{Cluster, Finished, Process, WireClient, wait_for};
+use bytes::Bytes;
 
 const SOON: Duration = Duration::from_secs(10);
 const LATER: Duration = Duration::from_secs(30);
@@ -117,4 +121,30 @@ fn a_drain_and_who_waits_for_it_outlive_a_restart_of_the_manager() {
     assert_eq!(running.status.code(), Some(0), "{}", running.stderr);
     assert_eq!(waits.status.code(), Some(0), "{}", waits.stderr);
     assert!(waits.stderr.ends_with(&format!("worker {name} has left\n")), "{}", waits.stderr);
+}
+
+// kind: drain waits | a worker that keeps outcomes of a client that takes none | right | it leaves; the manager has them
+#[test]
+fn a_drain_does_not_wait_for_a_client_that_takes_no_outcome() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let open = Open::of(Secret::new([1; 32]));
+    let session = open.session;
+    let mut client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
+    client.say_all([ToManager::Open(open), ToManager::Offered]);
+    for sequence in 1..=3 {
+        let head = TaskHead::new(TaskId { session, sequence }, Runtime::Exec);
+        let meta = Bytes::from_static(br#"{"argv":["true"]}"#);
+        client.say(ToManager::Submit(Task::new(head, [], meta, Bytes::new().into())));
+    }
+    let status = cluster.wait_for_status("the outcomes", |status| status["untaken"] == 3);
+    let name = status["worker_list"][0]["name"].as_str().unwrap().to_owned();
+    let drained = argon(&mut cluster, &["drain", "--wait", &name]);
+    assert!(drained.status.success() && drained.stderr.contains("has left"), "{}", drained.stderr);
+    let mut ended = 0;
+    while ended < 3 {
+        if let Some(ToClient::Outcome(outcome)) = client.hear() {
+            assert_eq!(outcome.head.status, Status::Ok);
+            ended += 1;
+        }
+    }
 }

@@ -6,6 +6,16 @@ use argon_tests::{Cluster, wait_for};
 
 #[test]
 fn clients_and_workers_move_to_the_next_manager_and_lose_nothing() {
+    move_to_the_next("$_[0]", "0.02", "0");
+}
+
+#[test]
+fn results_that_a_client_takes_slowly_move_with_their_worker_and_no_task_runs_again() {
+    move_to_the_next("join '', $_[0], (' ') x 300_000", "0.01", "0.05");
+}
+
+/// Tasks take `seconds` and return `result`; the client looks away for `pause` seconds after each.
+fn move_to_the_next(result: &str, seconds: &str, pause: &str) {
     let mut cluster = Cluster::start();
     let first = cluster.address().to_owned();
     let command = cluster.argon(&["manager", "--port", "0"]);
@@ -20,8 +30,9 @@ fn clients_and_workers_move_to_the_next_manager_and_lose_nothing() {
     let program = format!(
         "$client = Argon::Client->new(hosts => ['{first}', '{second}'], key => '{}'); \
          my @d = map {{ $client->defer(sub {{ open my $h, '>>', $_[1] or die $!; syswrite $h, \"$_[0]\\n\"; \
-         select undef, undef, undef, 0.02; $_[0] }}, [$_, '{}']) }} 1..150; \
-         my $sum = 0; $sum += $_->() for @d; print $sum",
+         select undef, undef, undef, {seconds}; {result} }}, [$_, '{}']) }} 1..150; \
+         my $sum = 0; for my $d (@d) {{ my ($n) = $d->() =~ /(\\d+)/; $sum += $n; \
+         select undef, undef, undef, {pause} }} print $sum",
         cluster.key().display(),
         ran.display()
     );
