@@ -28,10 +28,8 @@ fn large_outcome(attempt: AttemptId) -> Outcome {
 }
 
 fn run(manager: &mut Manager, link: u64) -> Option<Task> {
-    manager.sent_to_worker(link).into_iter().find_map(|message| match message {
-        ToWorker::Run(run) => Some(run.task),
-        _ => None,
-    })
+    let tasks = |message| if let ToWorker::Run(run) = message { Some(run.task) } else { None };
+    manager.sent_to_worker(link).into_iter().find_map(tasks)
 }
 
 fn received(manager: &mut Manager, link: u64) -> Vec<Outcome> {
