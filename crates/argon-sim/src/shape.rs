@@ -55,7 +55,7 @@ impl Shape {
     pub(crate) fn mixed(random: &mut Random) -> Self {
         let tight = random.percent(30);
         let window_tasks = if tight { random.between(1, 8) } else { 65_536 };
-        let limits = Limits {
+        let mut limits = Limits {
             queue_size: if random.percent(20) { random.between(1, 10) as usize } else { 1_000_000 },
             window_tasks,
             window_bytes: if tight { random.between(64, 4096) } else { 256 << 20 },
@@ -66,6 +66,10 @@ impl Shape {
             ..Limits::default()
         };
         let slow = random.one_of(&[200, 1_000, 5_000, 50_000]);
+        if slow == 1_000 {
+            // Every payload of a detached task that is durable is in the store only.
+            limits.stored_above = 0;
+        }
         Self {
             workers: random.between(1, 5) as usize,
             slots: random.between(1, 4) as usize,

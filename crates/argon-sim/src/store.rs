@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use argon_core::scheduler::Record;
-use argon_proto::TaskId;
+use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::worker::ToWorker;
+use argon_proto::{Payload, TaskId};
 
 /// The disk, which outlives the manager.
 #[derive(Debug, Default)]
@@ -68,9 +70,51 @@ impl Store {
         self.is_broken = false;
     }
 
-    /// What a new manager finds.
-    pub(crate) fn load(&self) -> Vec<Record> {
-        self.kept.values().flatten().cloned().collect()
+    /// What a new manager finds; payloads beyond a size stay here.
+    pub(crate) fn load(&self, stored_above: u64) -> Vec<Record> {
+        let mut records: Vec<Record> = self.kept.values().flatten().cloned().collect();
+        for record in &mut records {
+            let payload = match record {
+                Record::TaskAccepted(task) => &mut task.payload,
+                Record::TaskEnded(outcome) => &mut outcome.payload,
+                Record::AttemptStarted(_) | Record::TaskForgotten(_) => continue,
+            };
+            if payload.len() > stored_above {
+                *payload = Payload::stored(payload.len());
+            }
+        }
+        records
+    }
+
+    /// Puts the bytes into a message to a worker whose payload is here.
+    pub(crate) fn fill_run(&self, message: &mut ToWorker) {
+        if let ToWorker::Run(run) = message
+            && run.task.payload.is_stored()
+        {
+            let accepted = |record: &Record| match record {
+                Record::TaskAccepted(task) => Some(task.payload.clone()),
+                Record::AttemptStarted(_) | Record::TaskEnded(_) | Record::TaskForgotten(_) => None,
+            };
+            run.task.payload = self.payload(run.task.head.id, accepted);
+        }
+    }
+
+    /// Puts the bytes into a message to a client whose payload is here.
+    pub(crate) fn fill_outcome(&self, message: &mut ToClient) {
+        if let ToClient::Outcome(outcome) = message
+            && outcome.payload.is_stored()
+        {
+            let ended = |record: &Record| match record {
+                Record::TaskEnded(outcome) => Some(outcome.payload.clone()),
+                Record::TaskAccepted(_) | Record::AttemptStarted(_) | Record::TaskForgotten(_) => None,
+            };
+            outcome.payload = self.payload(outcome.head.id, ended);
+        }
+    }
+
+    fn payload(&self, id: TaskId, of: impl Fn(&Record) -> Option<Payload>) -> Payload {
+        let found = self.kept.get(&id).and_then(|records| records.iter().find_map(of));
+        found.unwrap_or_else(|| panic!("the payload of {id:?} left memory and is not in the store"))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -27,7 +27,7 @@ impl World {
         let identity =
             ManagerIdentity { incarnation: self.incarnation(), capabilities: self.capabilities.clone() };
         let mut scheduler = Scheduler::new(started, self.plan.shape.limits.clone(), identity);
-        let records = self.manager.store.load();
+        let records = self.manager.store.load(self.plan.shape.limits.stored_above);
         let gate = self.recovered_gate(&records);
         scheduler.recover(started, records);
         scheduler.assert_invariants();

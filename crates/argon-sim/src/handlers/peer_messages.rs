@@ -336,11 +336,13 @@ impl World {
         let now = process.clock.read(self.now).0;
         for effect in std::mem::take(&mut process.out.effects) {
             match effect {
-                Effect::SendToClient { link, message } => {
+                Effect::SendToClient { link, mut message } => {
+                    self.manager.store.fill_outcome(&mut message);
                     self.trace.note_message(self.now, (7, "sends to"), link, &message);
                     self.send_from(process, link, now, Packet::ToClient(Box::new(message)));
                 }
-                Effect::SendToWorker { link, message } => {
+                Effect::SendToWorker { link, mut message } => {
+                    self.manager.store.fill_run(&mut message);
                     self.send_blobs_before(process, link, now, &message);
                     self.trace.note_message(self.now, (7, "sends to"), link, &message);
                     self.send_from(process, link, now, Packet::ToWorker(Box::new(message)));
