@@ -38,12 +38,14 @@ impl Scheduler {
                 }
                 Record::TaskEnded(outcome) => {
                     if let Some(key) = self.task_of(&outcome.head.id) {
+                        self.await_no_holder(key);
                         self.set_ended(key, outcome, true);
                         self.expire_later(now, key);
                     }
                 }
                 Record::TaskForgotten(id) => {
                     if let Some(key) = self.task_of(&id) {
+                        self.await_no_holder(key);
                         self.remove_task(key, &mut Out::default());
                     }
                 }
@@ -104,8 +106,6 @@ impl Scheduler {
     /// Moves a task to another state, and counts it there for its session.
     pub(super) fn set_state(&mut self, key: TaskKey, state: TaskState) {
         let entry = &mut self.tasks[key];
-        self.recovering += usize::from(matches!(state, TaskState::Recovering));
-        self.recovering -= usize::from(matches!(entry.state, TaskState::Recovering));
         let counts = &mut self.sessions[entry.session].counts;
         counts.remove(&entry.state, entry.task.head.runtime);
         counts.add(&state, entry.task.head.runtime);
@@ -116,7 +116,6 @@ impl Scheduler {
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
         let entry = self.tasks.remove(key);
         self.task_by_id.remove(key, &entry.task.head.id);
-        self.recovering -= usize::from(matches!(entry.state, TaskState::Recovering));
         if let Some(ended) = entry.ended() {
             if let Some(keeper) = ended.keeper {
                 self.settle_with(keeper, (key, entry.stamp), attempt_of(ended), kept_weight(ended));

@@ -28,6 +28,7 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     pub(super) fn start(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
         let worker = self.unless_avoided(key, worker);
         let Some(attempt) = self.next_attempt(key, worker) else {
@@ -58,6 +59,9 @@ impl Scheduler {
             !without_task.contains(&AttemptId { task: entry.task.head.id, attempt: Attempt(number) })
         };
         let above = entry.last.0.checked_add(1)?;
+        if without_task.is_empty() {
+            return Some(Attempt(above));
+        }
         (above..=u32::MAX).find(|number| is_free(*number)).map(Attempt)
     }
 
@@ -120,7 +124,10 @@ impl Scheduler {
                 self.unassign(key);
                 self.stop(worker, attempt, out);
             }
-            TaskState::Recovering => self.stop_on_arrival(key),
+            TaskState::Recovering => {
+                self.stop_on_arrival(key);
+                self.await_no_holder(key);
+            }
             TaskState::Persisting | TaskState::Delayed | TaskState::Ended(_) => {}
         }
     }

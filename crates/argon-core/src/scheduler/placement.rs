@@ -45,12 +45,19 @@ impl Placement {
             }
             self.able.extend(rank);
         }
-        if rank.is_some() && !worker.rests.is_empty() {
-            self.choosy.insert(key);
-        } else if !self.choosy.is_empty() {
-            self.choosy.remove(&key);
+        if !worker.rests.is_empty() || !self.choosy.is_empty() {
+            self.update_choosy(key, rank.is_some() && !worker.rests.is_empty());
         }
         self.update_surplus(key, if worker.link.is_some() { worker.surplus() } else { 0 });
+    }
+
+    #[cold]
+    fn update_choosy(&mut self, key: WorkerKey, is_choosy: bool) {
+        if is_choosy {
+            self.choosy.insert(key);
+        } else {
+            self.choosy.remove(&key);
+        }
     }
 
     /// Takes a worker out.

@@ -175,6 +175,7 @@ impl Scheduler {
     }
 
     /// The same for a worker at which kinds rest. Tasks of these kinds step aside, as many as `looks` allows.
+    #[inline]
     pub(super) fn pop_for(
         &mut self,
         now: Time,
@@ -199,9 +200,11 @@ impl Scheduler {
             let nested = self.sessions[root].nested.as_ref();
             let deepest = nested.and_then(|nested| nested.waiting[lane].first()).map(|(_, key)| *key);
             let session = &self.sessions[deepest.unwrap_or(root)];
-            let aside = session.aside.iter().flat_map(|aside| aside.places(lane));
-            let mut places = aside.chain(session.lanes[lane].front());
-            let (key, _) = places.find(|place| is_live(&self.tasks, **place))?;
+            let aside = session
+                .aside
+                .as_ref()
+                .and_then(|aside| aside.places(lane).find(|place| is_live(&self.tasks, **place)));
+            let (key, _) = aside.or(session.lanes[lane].front())?;
             self.tasks.get(*key)?.queued_since().map(|since| now.since(since))
         };
         (1..3)
@@ -252,8 +255,12 @@ impl Scheduler {
         }
         let task = take_first(&mut self.tasks, session, lane, rests, looks)?;
         self.queue.lengths[lane] -= 1;
-        // Clients inside its tasks may wait, whose tasks are not for this worker.
-        self.keep_turn(key, lane);
+        if session.nested.is_some() {
+            // Clients inside its tasks may wait, whose tasks are not for this worker.
+            self.keep_turn(key, lane);
+        } else if session.has_waiting(lane) {
+            self.queue.give_turn(key, session, lane);
+        }
         Some(task)
     }
 
@@ -319,7 +326,24 @@ impl Scheduler {
 }
 
 /// The first task of a session in a priority that a worker with these rests can start, taken out. Those before it step aside.
+#[inline]
 fn take_first(
+    tasks: &mut Arena<TaskKey, TaskEntry>,
+    session: &mut Session,
+    lane: usize,
+    rests: &Rests,
+    looks: &mut Looks,
+) -> Option<TaskKey> {
+    if rests.is_empty() && session.aside.is_none() {
+        let (key, _) = session.lanes[lane].pop_front()?;
+        trim(tasks, session, lane);
+        return Some(key);
+    }
+    take_around_rests(tasks, session, lane, rests, looks)
+}
+
+#[cold]
+fn take_around_rests(
     tasks: &mut Arena<TaskKey, TaskEntry>,
     session: &mut Session,
     lane: usize,

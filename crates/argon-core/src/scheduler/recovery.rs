@@ -115,9 +115,18 @@ impl Scheduler {
         let stamp = self.next_stamp();
         self.tasks[key].stamp = stamp;
         self.set_state(key, TaskState::Recovering);
+        self.recovering += 1;
         let recovery = &mut self.sessions[session].recovery;
         recovery.waiting.push_back((recovery.until, key, stamp));
         self.timers.set(recovery.until, Timer::RecoveryEnd(session));
+    }
+
+    /// A task does not wait for its worker any more, if it did; the caller gives it another state or forgets it.
+    pub(super) fn await_no_holder(&mut self, key: TaskKey) {
+        if matches!(self.tasks[key].state, TaskState::Recovering) {
+            self.recovering -= 1;
+            self.set_state(key, TaskState::Delayed);
+        }
     }
 
     /// The workers of a session's tasks have had the time to come.
@@ -146,6 +155,7 @@ impl Scheduler {
 
     /// No worker holds the task, as far as one can tell.
     fn start_unheld(&mut self, now: Time, key: TaskKey, out: &mut Out) {
+        self.await_no_holder(key);
         let entry = &self.tasks[key];
         // The store knows of every start of a detached task that must not run twice.
         let may_have_run = !entry.is(Flags::DETACHED) || entry.task.head.attempt.0 > 0;
