@@ -166,6 +166,8 @@ fn a_detached_task_whose_blob_is_gone_ends_at_once() {
 fn a_worker_that_misses_blobs_of_tasks_at_another_one_ends_nothing() {
     let mut manager = with_blobs(Flags::DETACHED);
     manager.join(12, 1, &[]);
+    let needed = |link| manager.scheduler.needed_at(ConnId(link), &[hash(1), hash(8), hash(1)]);
+    assert_eq!((needed(11), needed(12), needed(99)), (vec![hash(1)], vec![], vec![]));
     missing(&mut manager, 12);
     missing(&mut manager, 99);
     assert_eq!(manager.scheduler.task_state(id(1, 1)), Some("with worker w11".to_owned()));

@@ -8,13 +8,17 @@
 
 use std::collections::VecDeque;
 
+use argon_proto::limit::HELD_ATTEMPTS;
 use argon_proto::{Attempt, AttemptId};
 
+use super::limits::KEPT_BYTES;
 use super::task::{Ended, Keeper, TaskState};
 use super::{Scheduler, TaskKey, WorkerKey};
 
-/// Memory of an outcome in its worker besides its bytes.
-const OVERHEAD: u64 = 256;
+/// Memory of an outcome in its worker besides its bytes. It also bounds how many a worker lists when it registers.
+const OVERHEAD: u64 = 512;
+const _: () =
+    assert!(KEPT_BYTES / OVERHEAD <= HELD_ATTEMPTS as u64 / 2, "a worker could not list what it keeps");
 /// An ended task and its stamp: another task may get the key.
 pub(super) type KeptPlace = (TaskKey, u32);
 

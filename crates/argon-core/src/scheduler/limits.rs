@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The default of [`Limits::kept_bytes`].
+pub(super) const KEPT_BYTES: u64 = 256 << 20;
+
 /// Bounds that an operator or a test may set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -45,7 +48,7 @@ impl Default for Limits {
             window_bytes: 256 << 20,
             stored_above: u64::MAX,
             untaken_bytes: 256 << 20,
-            kept_bytes: 256 << 20,
+            kept_bytes: KEPT_BYTES,
             session_grace: Duration::from_secs(60),
             worker_grace: Duration::from_millis(500),
             recovery: Duration::from_secs(4),

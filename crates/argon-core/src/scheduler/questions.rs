@@ -89,6 +89,16 @@ impl Scheduler {
         }
     }
 
+    /// Those of the blobs that a task at this worker names; a worker may ask for anything. Costs time in proportion to its
+    /// tasks, and none to what it asks beyond them.
+    #[must_use]
+    pub fn needed_at(&self, link: ConnId, hashes: &[BlobHash]) -> Vec<BlobHash> {
+        let mut asked: FxHashSet<BlobHash> = hashes.iter().copied().collect();
+        let assigned = self.worker_at(link).map_or(&[][..], |key| &self.workers[key].assigned);
+        let named = assigned.iter().flat_map(|key| self.tasks[*key].task.blob_hashes());
+        named.filter(|hash| asked.remove(hash)).collect()
+    }
+
     /// A worker lacks blobs that are not here either, and are not on their way. The clients of the tasks that name them are
     /// asked; tasks without a client, and those whose client does not send them, end.
     pub(super) fn on_blobs_missing(&mut self, now: Time, link: ConnId, hashes: &[BlobHash], out: &mut Out) {

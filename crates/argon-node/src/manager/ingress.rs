@@ -15,7 +15,7 @@ use argon_proto::conversation::worker::{FromWorker, Held, Register, RunnersRepor
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 use argon_proto::limit::HELD_ATTEMPTS;
-use argon_proto::{AttemptId, Task};
+use argon_proto::{AttemptId, BlobHash, Task};
 
 use super::event_loop::ManagerLoop;
 
@@ -186,11 +186,7 @@ impl ManagerLoop {
             match effect {
                 GateEffect::Admit { link, task } => self.step(now, Input::TaskSubmitted { link, task }),
                 GateEffect::Send { link, blob } => self.send_to_worker(link, ToWorker::Blob(blob)),
-                GateEffect::Missing { link, mut hashes } => {
-                    let is_coming = |hash| self.peers.values().any(|peer| peer.port.is_arriving(hash));
-                    hashes.retain(|hash| !is_coming(*hash));
-                    self.step(now, Input::BlobsMissing { link, hashes });
-                }
+                GateEffect::Missing { link, hashes } => self.on_blobs_missing(now, link, &hashes),
                 GateEffect::Ask { link, hashes } => self.send_to_client(link, ToClient::NeedBlob(hashes)),
             }
         }
@@ -211,6 +207,16 @@ impl ManagerLoop {
             return self.refuse(link, RefusalCode::Frame, &why);
         }
         peer.held.extend(held);
+    }
+
+    /// A worker wants blobs that are not here. Those on their way to the manager come by themselves.
+    fn on_blobs_missing(&mut self, now: Time, link: ConnId, hashes: &[BlobHash]) {
+        let is_coming = |hash| self.peers.values().any(|peer| peer.port.is_arriving(hash));
+        let mut hashes = self.scheduler.needed_at(link, hashes);
+        hashes.retain(|hash| !is_coming(*hash));
+        if !hashes.is_empty() {
+            self.step(now, Input::BlobsMissing { link, hashes });
+        }
     }
 
     fn on_register(&mut self, now: Time, link: ConnId, register: Register) {
