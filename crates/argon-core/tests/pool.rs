@@ -94,6 +94,16 @@ fn outcomes_that_were_not_settled_are_told_to_the_next_connection() {
 }
 
 #[test]
+fn an_attempt_that_is_given_again_while_its_outcome_is_kept_is_answered_with_it() {
+    let mut hand = Hand::new(|_| ());
+    hand.receive(1);
+    assert!(reported(&hand.receive(1)).is_empty(), "its end answers");
+    assert_eq!(reported(&hand.finish(1)), [Status::Ok]);
+    let effects = hand.receive(1);
+    assert_eq!((handed(&effects), reported(&effects)), (vec![], vec![Status::Ok]));
+}
+
+#[test]
 fn a_worker_whose_outcomes_nobody_takes_starts_no_more() {
     let mut hand = Hand::new(|settings| settings.unsettled_bytes = 50);
     hand.receive(1);

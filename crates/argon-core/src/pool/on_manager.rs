@@ -26,6 +26,9 @@ impl Pool {
         let Run { token, task } = run;
         let attempt = attempt_of(&task);
         if self.known.contains_key(&attempt) {
+            // A manager that has forgotten the task may give the number again: it waits for an answer like any other.
+            let kept = self.unsettled.get(attempt).cloned();
+            out.extend(kept.map(|outcome| Effect::Tell(FromWorker::Outcome(outcome))));
             return;
         }
         let key = self.key_of(&task);

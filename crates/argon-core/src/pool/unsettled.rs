@@ -43,6 +43,12 @@ impl Unsettled {
         true
     }
 
+    /// The outcome of this attempt.
+    pub(super) fn get(&self, attempt: AttemptId) -> Option<&Outcome> {
+        let place = self.places.get(&attempt)?;
+        self.outcomes.get(usize::try_from(place - self.first).ok()?)?.as_ref()
+    }
+
     /// The oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Outcome> {
         self.outcomes.iter().flatten()
