@@ -6,7 +6,7 @@ use std::time::Duration;
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::{Open, ToManager};
 use argon_proto::frame::Decoder;
-use argon_proto::{AttemptId, AttemptToken, RunnerId, WorkerId};
+use argon_proto::{AttemptId, AttemptToken, RunnerId, Secret, WorkerId};
 use argon_session::{Out, SessionState};
 
 use crate::clock::Clock;
@@ -54,6 +54,12 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(random: &mut Random) -> Self {
         Self::with(Open::of(random.secret()), None, Clock::new(0, random.below(1 << 40), 0))
+    }
+
+    /// A place for the tasks of rogues, which no honest client waits for.
+    pub(crate) fn never_alive() -> Self {
+        let open = Open::of(Secret::new([0; 32]));
+        Self { is_alive: false, ..Self::with(open, None, Clock::new(0, 0, 0)) }
     }
 
     /// The client inside a task: its session is of the family of the task's.

@@ -116,7 +116,7 @@ fn outcome_number(outcome: &Outcome) -> u64 {
     3 + (outcome.head.id.sequence << 8)
 }
 
-fn outcome_brief(outcome: &Outcome) -> String {
+pub(crate) fn outcome_brief(outcome: &Outcome) -> String {
     format!("OUTCOME {:?} {}", attempt_of(outcome), outcome.head.status.name())
 }
 

@@ -13,6 +13,8 @@ pub enum Dialler {
     Worker(usize),
     /// A client, by its place.
     Client(usize),
+    /// A lying process, by its place.
+    Rogue(usize),
 }
 
 /// What travels on a connection.
@@ -162,6 +164,9 @@ pub(crate) enum Event {
     ClientTimer {
         client: usize,
         at: u64,
+    },
+    RogueActs {
+        rogue: usize,
     },
     FaultBegins(usize),
     FaultEnds(usize),

@@ -6,6 +6,9 @@ use crate::event::Dialler;
 use crate::random::Random;
 use crate::shape::Shape;
 
+/// The most that a process is late at a manager that takes over: less than it waits, by the way of a few packets.
+const LATE_MAX: u64 = 3_000_000;
+
 /// One fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
@@ -49,6 +52,13 @@ pub enum FaultKind {
     },
     /// A worker cannot start runners.
     StarveWorker(usize),
+    /// Everybody goes to the other manager, of two.
+    Failover {
+        /// Whether the manager that they leave is killed; it lives on otherwise, cut off from all.
+        kills: bool,
+        /// How much later than at once workers and clients come, at the most, microseconds.
+        late_us: u64,
+    },
     /// One runner of a worker is killed.
     KillRunner(usize),
     /// One template of a worker is killed.
@@ -87,6 +97,19 @@ pub(crate) fn mixed(shape: &Shape, span: u64, random: &mut Random) -> Vec<Fault>
         .collect();
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// Failovers of a run with two managers.
+pub(crate) fn failovers(span: u64, random: &mut Random) -> Vec<Fault> {
+    let failover = |random: &mut Random| Fault {
+        at: random.below(span + span / 4),
+        lasts: 0,
+        what: FaultKind::Failover {
+            kills: random.percent(60),
+            late_us: random.one_of(&[0, 50_000, 500_000, LATE_MAX, LATE_MAX]),
+        },
+    };
+    (0..random.between(1, 3)).map(|_| failover(random)).collect()
 }
 
 fn draw(theme: u64, shape: &Shape, random: &mut Random) -> FaultKind {

@@ -80,5 +80,5 @@ pub fn fleet_plan(seed: u64, fleet: Fleet) -> RunPlan {
         })
         .collect();
     faults.sort_by_key(|fault| fault.at);
-    RunPlan { seed, shape, tasks, faults }
+    RunPlan { seed, shape, tasks, faults, rogues: Vec::new() }
 }

@@ -37,8 +37,14 @@ pub(crate) struct ManagerProcess {
     pub(crate) out: Out,
     pub(crate) inbox: VecDeque<(ConnId, Arrival)>,
     pub(crate) peers: BTreeMap<ConnId, PeerState>,
+    /// It had its seat before, and another had it meanwhile.
+    pub(crate) was_away: bool,
     /// Workers that registered in this incarnation.
     pub(crate) known: BTreeSet<usize>,
+    /// When clients, by their place, first opened their sessions since this manager has its seat.
+    pub(crate) arrived: BTreeMap<usize, Time>,
+    /// Attempts that workers have brought from another manager, and when.
+    pub(crate) brought: BTreeMap<AttemptId, Time>,
     /// When clients went whose sessions may still be kept.
     pub(crate) left: BTreeMap<usize, Time>,
     pub(crate) works_soon: bool,
@@ -66,6 +72,21 @@ pub(crate) struct PeerState {
     pub(crate) holds: BTreeSet<AttemptId>,
     /// What the worker has listed before it registers.
     pub(crate) listed: Vec<Held>,
+}
+
+impl ManagerProcess {
+    /// The place of the rogue at this connection.
+    pub(crate) fn rogue_at(&self, link: ConnId) -> Option<usize> {
+        match self.peers.get(&link)?.dialler {
+            Dialler::Rogue(rogue) => Some(rogue),
+            Dialler::Worker(_) | Dialler::Client(_) => None,
+        }
+    }
+
+    /// True if the worker at this connection holds the attempt, as far as the manager can know.
+    pub(crate) fn holds(&self, link: ConnId, attempt: AttemptId) -> bool {
+        self.peers.get(&link).is_some_and(|peer| peer.holds.contains(&attempt))
+    }
 }
 
 /// What waits in the inbox.

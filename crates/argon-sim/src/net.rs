@@ -14,6 +14,8 @@ pub(crate) struct Connection {
     /// Whose cable it uses: the client inside a task uses its worker's.
     pub(crate) cable: Dialler,
     pub(crate) link: ConnId,
+    /// Incarnation of the manager at its other end.
+    pub(crate) manager: u32,
     /// Whether the dialler's, the manager's end is open.
     pub(crate) ends: [bool; 2],
     /// Nothing passes any more.
@@ -42,6 +44,10 @@ impl Net {
         // Mostly near the least, now and then far from it.
         let far = if random.percent(10) { self.delay_us.1 } else { self.delay_us.0 * 3 };
         random.between(self.delay_us.0, far.max(self.delay_us.0))
+    }
+
+    pub(crate) fn longest_delay(&self) -> u64 {
+        self.delay_us.1.max(3 * self.delay_us.0)
     }
 
     pub(crate) fn is_blocked(&self, dialler: Dialler, up: bool) -> bool {

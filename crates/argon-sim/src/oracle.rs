@@ -1,8 +1,13 @@
 //! What must be true whatever goes wrong, judged from outside the core by what processes did and received.
 
+mod losses;
+mod outcomes;
+mod rogues;
+mod waits;
+
 use argon_core::scheduler::ConnId;
 use argon_proto::AttemptId;
-use argon_proto::{Attempt, Flags, Outcome, Status, TaskId};
+use argon_proto::{Attempt, Flags, Status, TaskId};
 use rustc_hash::FxHashMap;
 
 use crate::plan::TaskPlan;
@@ -38,6 +43,8 @@ pub(crate) struct Fate {
     was_run: bool,
     /// How many managers before have: each but the first had given up what the ones before had sent.
     lives_run: u32,
+    /// The highest attempt that was sent to a worker.
+    latest: Attempt,
     /// Attempts that were followed by another because of how they ended.
     judged: Vec<Attempt>,
     /// When a connection of a worker that held it was last lost: for a moment that worker may come back with it.
@@ -48,8 +55,31 @@ pub(crate) struct Fate {
     doomed: Vec<Attempt>,
     /// Whether the present manager has sent its client an outcome.
     is_sent: bool,
+    /// The attempt that has come to its end, and where.
+    finished: Option<Finished>,
+    /// Whether the present manager has taken it in.
+    is_admitted: bool,
+    /// Since when it could have been started, and was not.
+    waits_since: Option<u64>,
+    /// The worker whose pool was given its present attempt and has not begun it, and when.
+    given: Option<(usize, u64)>,
+    /// A rogue has submitted it: nothing is promised.
+    is_rogues: bool,
+    /// Attempts that rogues were given to run. A rogue may come back with one that it has given back.
+    with_rogues: Vec<Attempt>,
+    /// A rogue was given an attempt at some time.
+    was_with_rogue: bool,
     /// Connections of the present manager whose workers hold an attempt, as far as the manager can know.
     holders: Vec<(ConnId, Attempt)>,
+}
+
+/// An attempt that has come to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finished {
+    pub(crate) attempt: Attempt,
+    /// The worker, by its place.
+    pub(crate) worker: usize,
+    pub(crate) incarnation: u32,
 }
 
 /// The judge.
@@ -63,8 +93,14 @@ pub(crate) struct Oracle {
     flags: Vec<Flags>,
     retries: Vec<u16>,
     is_limited: Vec<bool>,
+    /// When a task last began, by worker and memory limit.
+    begun_at: FxHashMap<(usize, u32), u64>,
+    /// When a worker last gave back a task, by memory limit.
+    rested_at: FxHashMap<u32, u64>,
     /// When an attempt last started, ended, began to wait or went on.
     pub(crate) progress_at: u64,
+    /// What happens now reaches nobody.
+    pub(crate) looks_away: bool,
     /// Whether anything went wrong so far that may excuse a loss.
     pub(crate) is_disturbed: bool,
     pub(crate) verdict: Option<String>,
@@ -89,7 +125,10 @@ impl Oracle {
             flags,
             retries,
             is_limited,
+            begun_at: FxHashMap::default(),
+            rested_at: FxHashMap::default(),
             progress_at: 0,
+            looks_away: false,
             is_disturbed: false,
             verdict: None,
         }
@@ -130,8 +169,12 @@ impl Oracle {
         let fate = self.fate(attempt.task);
         fate.starts += 1;
         fate.began_at.get_or_insert(now);
+        fate.given = None;
         self.progress_at = now;
         let fate = self.fate(attempt.task);
+        if fate.is_rogues {
+            return;
+        }
         let (starts, losses, crashes) = (fate.starts, fate.losses, fate.crashes);
         if flags.contains(Flags::NEVER_TWICE) && starts > 1 {
             self.fail(format!("{attempt:?} must never run twice and was started {starts} times"));
@@ -156,6 +199,29 @@ impl Oracle {
         self.flags.push(plan.flags);
         self.retries.push(plan.retries);
         self.is_limited.push(plan.memory_mib > 0);
+    }
+
+    /// A worker reports that an attempt has come to its end, after which nothing calls for another.
+    pub(crate) fn has_finished(&mut self, finished: Finished, id: TaskId, status: Status) {
+        let number = self.number_of(id);
+        let is_final = match status {
+            Status::Ok => true,
+            Status::Error => !self.flags[number].contains(Flags::RETRY_ERROR),
+            Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => false,
+        };
+        if is_final {
+            self.fates[number].finished = Some(finished);
+        }
+    }
+
+    /// The attempt of a task that has finished, if nothing that happened since excuses another.
+    pub(crate) fn finished(&self, id: TaskId) -> Option<Finished> {
+        self.fate_of(id)?.finished.filter(|_| !self.looks_away)
+    }
+
+    /// True if the present manager has sent an attempt of the task to a worker.
+    pub(crate) fn was_run(&self, id: TaskId) -> bool {
+        self.fate_of(id).is_some_and(|fate| fate.was_run)
     }
 
     /// When the attempt ended that a task belongs to; detached tasks belong to none.
@@ -195,7 +261,10 @@ impl Oracle {
     }
 
     /// The manager sends RUN.
-    pub(crate) fn run_sent(&mut self, link: ConnId, attempt: AttemptId) {
+    pub(crate) fn run_sent(&mut self, link: ConnId, attempt: AttemptId, may_be_taken: bool) {
+        if self.looks_away {
+            return;
+        }
         let number = self.number_of(attempt.task);
         if let Some(parent) = self.fates[number].parent.filter(|_| self.is_orphan(number)) {
             let above = self.number_of(parent.task);
@@ -205,13 +274,18 @@ impl Oracle {
             ));
         }
         let fate = self.fate(attempt.task);
+        if fate.is_rogues {
+            return;
+        }
         let taken = fate.is_taken;
         // An attempt of which the manager has read the outcome is over, wherever it is still listed.
         let other = fate.holders.iter().find(|(_, attempt)| !fate.read.contains(attempt)).copied();
         fate.holders.push((link, attempt.attempt));
         fate.was_run = true;
+        fate.waits_since = None;
+        fate.latest = fate.latest.max(attempt.attempt);
         fate.judged.extend(fate.read.iter().filter(|read| **read < attempt.attempt));
-        if taken {
+        if taken && !may_be_taken {
             self.fail(format!("{attempt:?} is sent to run though its outcome was taken"));
         }
         if let Some((other, held)) = other {
@@ -222,83 +296,32 @@ impl Oracle {
         }
     }
 
-    /// A worker registers with what it holds; `is_recovering` if the manager has just started and has not seen it before.
-    pub(crate) fn held(&mut self, link: ConnId, attempts: &[AttemptId], is_recovering: bool) {
-        for attempt in attempts {
-            let fate = self.fate(attempt.task);
-            let run_elsewhere = fate.was_run && fate.holders.iter().any(|(other, _)| *other != link);
-            let was_lost = fate.losses > fate.crashes || fate.lives_run > 1;
-            let was_judged = fate.judged.contains(&attempt.attempt);
-            fate.holders.retain(|held| *held != (link, attempt.attempt));
-            fate.holders.push((link, attempt.attempt));
-            if is_recovering && run_elsewhere && !was_lost && !was_judged && fate.read.is_empty() {
-                self.fail(format!(
-                    "{attempt:?} came back in time after a restart, but its task had been started again"
-                ));
-            }
-        }
-    }
-
-    /// The manager orders a worker to stop attempts, or read that they are gone.
-    pub(crate) fn released(&mut self, link: ConnId, attempts: &[AttemptId], by_stop: bool) {
-        for attempt in attempts {
-            let fate = self.fate(attempt.task);
-            fate.holders.retain(|held| *held != (link, attempt.attempt));
-            fate.losses += u32::from(by_stop);
-        }
-    }
-
-    /// A worker's connection is no more.
-    pub(crate) fn link_lost(&mut self, now: u64, link: ConnId, attempts: &[AttemptId]) {
-        for attempt in attempts {
-            let fate = self.fate(attempt.task);
-            let before = fate.holders.len();
-            fate.holders.retain(|(other, _)| *other != link);
-            fate.losses += u32::from(fate.holders.len() < before);
-            fate.lost_at = Some(now);
-            self.sessions_below_lost(attempt.task);
-        }
-    }
-
-    /// A manager that loses an attempt ends the sessions of the clients inside it. If the attempt goes on after all, they
-    /// offer their tasks again.
-    fn sessions_below_lost(&mut self, above: TaskId) {
-        for number in self.below.get(&above).cloned().unwrap_or_default() {
-            self.session_lost(std::iter::once(number as u64));
-            if let Some(id) = self.fates[number].id {
-                self.sessions_below_lost(id);
-            }
-        }
-    }
-
-    /// The manager is gone, and what it knew.
-    pub(crate) fn manager_lost(&mut self) {
-        for fate in &mut self.fates {
-            if fate.is_submitted && fate.delivered == 0 {
-                fate.losses += 1;
-                fate.crashes += 1;
-            }
-            fate.holders.clear();
-            fate.is_sent = false;
-            fate.lives_run += u32::from(fate.was_run);
-            fate.was_run = false;
-            fate.read.clear();
-            fate.doomed.clear();
-        }
+    /// True if no later attempt of its task was ever sent to a worker.
+    pub(crate) fn is_latest(&self, attempt: AttemptId) -> bool {
+        self.fate_of(attempt.task).is_some_and(|fate| fate.latest <= attempt.attempt)
     }
 
     /// The manager reads how an attempt ended.
     pub(crate) fn outcome_read(&mut self, attempt: AttemptId) {
+        if self.looks_away {
+            return;
+        }
         self.fate(attempt.task).read.push(attempt.attempt);
     }
 
     /// The manager sends an outcome to its client or its collector.
     pub(crate) fn outcome_sent(&mut self, id: TaskId) {
+        if self.looks_away {
+            return;
+        }
         self.fate(id).is_sent = true;
     }
 
     /// The manager orders a worker to stop an attempt. Whether that ends something that somebody needs: not if it did so before.
     pub(crate) fn stop_is_harm(&mut self, attempt: AttemptId) -> bool {
+        if self.looks_away {
+            return false;
+        }
         let fate = self.fate(attempt.task);
         let is_wanted = fate.delivered == 0
             && !fate.is_cancelled
@@ -309,18 +332,6 @@ impl Oracle {
         is_wanted && !is_doomed
     }
 
-    /// A client was away for longer than its grace, and its attached tasks were dropped.
-    pub(crate) fn session_lost(&mut self, tasks: impl Iterator<Item = u64>) {
-        for number in tasks {
-            let fate = &mut self.fates[number as usize];
-            if fate.is_submitted && fate.delivered == 0 {
-                fate.losses += 1;
-                fate.crashes += 1;
-                fate.is_sent = false;
-            }
-        }
-    }
-
     /// Whether some worker of the present manager holds an attempt of the task, or may come back with one.
     pub(crate) fn is_held(&self, now: u64, id: TaskId) -> bool {
         let fate = &self.fates[self.number_of(id)];
@@ -329,67 +340,12 @@ impl Oracle {
 
     /// The manager read that an outcome is in hand.
     pub(crate) fn taken(&mut self, ids: &[TaskId]) {
+        if self.looks_away {
+            return;
+        }
         for id in ids {
             let fate = self.fate(*id);
             fate.is_taken = fate.delivered > 0;
         }
     }
-
-    /// A caller receives the outcome of its task.
-    pub(crate) fn delivered(&mut self, outcome: &Outcome) {
-        let id = outcome.head.id;
-        let number = self.number_of(id);
-        let flags = self.flags[number];
-        let (disturbed, limited) = (self.is_disturbed, self.is_limited[number]);
-        let uprooted = self.is_uprooted(id);
-        let fate = self.fate(id);
-        fate.delivered += 1;
-        let (delivered, losses) = (fate.delivered, fate.losses);
-        let happened = fate
-            .ended
-            .iter()
-            .any(|(attempt, status, _)| (*attempt, *status) == (outcome.head.attempt, outcome.head.status));
-        let (cancelled, starts) = (fate.is_cancelled, fate.starts);
-        if delivered > 1 {
-            self.fail(format!("the caller of {id:?} received {delivered} outcomes"));
-        }
-        let is_true = match outcome.head.status {
-            Status::Ok => happened && payload_is_of(outcome, number),
-            Status::Died if is_too_small(outcome) => limited,
-            // It may come to its own end while it is ended.
-            Status::Died if waited_beyond_the_bound(outcome) => starts > 0,
-            Status::Error | Status::Died => happened,
-            Status::Timeout => starts > 0,
-            Status::Cancelled => cancelled || uprooted,
-            Status::Lost if flags.contains(Flags::NEVER_TWICE) => disturbed,
-            Status::Lost => losses >= 3,
-            Status::Rejected => false,
-        };
-        if !is_true {
-            let report = String::from_utf8_lossy(&outcome.report).into_owned();
-            self.fail(format!(
-                "{id:?} ended as {} of attempt {}, which is not what happened ({starts} starts, {losses} losses): {report}",
-                outcome.head.status.name(),
-                outcome.head.attempt.0
-            ));
-        }
-    }
-}
-
-/// True if a pool reports that no runner comes up within the task's memory limit: it ends without a start.
-fn is_too_small(outcome: &Outcome) -> bool {
-    argon_proto::Report::from_json(&outcome.report).message.contains("comes up within the task's limit")
-}
-
-/// True if a pool reports that one task too many waits for tasks of its own.
-fn waited_beyond_the_bound(outcome: &Outcome) -> bool {
-    argon_proto::Report::from_json(&outcome.report)
-        .message
-        .contains("when it began to wait for tasks of its own")
-}
-
-/// The result of a task is its own number, so that a mix-up shows.
-fn payload_is_of(outcome: &Outcome, number: usize) -> bool {
-    let bytes = outcome.payload.to_contiguous();
-    bytes.get(..8) == Some(&(number as u64).to_be_bytes()[..])
 }

@@ -3,10 +3,13 @@
 use argon_proto::{Flags, Priority};
 
 use crate::blobs::BLOBS;
-use crate::fault::{self, Fault};
+use crate::fault::{self, Fault, FaultKind};
 use crate::random::Random;
+use crate::rogue::{self, RoguePlan};
 use crate::shape::Shape;
 
+/// Memory limits up to this are too small for a runner.
+pub(crate) const TOO_SMALL_MIB: u32 = 2;
 /// Levels of tasks below a task.
 const DEPTH_MAX: u64 = 6;
 
@@ -21,6 +24,8 @@ pub struct RunPlan {
     pub tasks: Vec<TaskPlan>,
     /// The faults, by time.
     pub faults: Vec<Fault>,
+    /// Lying processes.
+    pub rogues: Vec<RoguePlan>,
 }
 
 /// One task.
@@ -71,9 +76,45 @@ impl TaskPlan {
         self.children.iter().map(Self::longest_pause_us).fold(own, u64::max)
     }
 
-    /// How long it and the tasks below it run, one after the other.
+    /// Lets it and the tasks below it end with their clients.
+    fn attach(&mut self) {
+        self.flags = self.flags.without(Flags::DETACHED);
+        self.children.iter_mut().for_each(Self::attach);
+    }
+
+    /// A task that a rogue submits: nobody waits for it.
+    pub(crate) fn of_rogue(number: u64, client: usize, run_us: u64) -> Self {
+        Self {
+            number,
+            client,
+            at: 0,
+            run_us,
+            behaviour: TaskBehaviour::Return,
+            failures: 0,
+            flags: Flags::default(),
+            priority: Priority::Normal,
+            timeout_ms: 0,
+            retries: 0,
+            backoff_ms: 0,
+            bytes: 8,
+            blobs: Vec::new(),
+            memory_mib: 0,
+            children: Vec::new(),
+            leaves: false,
+            cancel_after: None,
+            collect: (0, 0),
+        }
+    }
+
+    /// True if no runner comes up within its memory limit.
+    pub(crate) fn is_too_small(&self) -> bool {
+        (1..=TOO_SMALL_MIB).contains(&self.memory_mib)
+    }
+
+    /// How long it and the tasks below it run, one after the other, and again for each retry.
     fn work_us(&self) -> u64 {
-        self.run_us + self.children.iter().map(Self::work_us).sum::<u64>()
+        let once = self.run_us + self.children.iter().map(Self::work_us).sum::<u64>();
+        once * (1 + u64::from(self.retries))
     }
 }
 
@@ -102,20 +143,38 @@ impl RunPlan {
         let mut tasks: Vec<TaskPlan> =
             (0..count).map(|number| flavour.task(number, span, &shape, &mut random)).collect();
         tasks.sort_by_key(|task| (task.at, task.number));
-        let faults = fault::mixed(&shape, span, &mut random);
-        Self { seed, shape, tasks, faults }
+        let mut faults = fault::mixed(&shape, span, &mut random);
+        let rogues = rogue::mixed(span, &mut random);
+        if random.percent(0) {
+            faults.extend(fault::failovers(span, &mut random));
+            faults.sort_by_key(|fault| fault.at);
+            // Detached tasks stay in the store of the manager that accepted them.
+            tasks.iter_mut().for_each(TaskPlan::attach);
+        }
+        Self { seed, shape, tasks, faults, rogues }
+    }
+
+    /// True if a failover is planned.
+    pub(crate) fn has_two_managers(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.what, FaultKind::Failover { .. }))
+    }
+
+    /// True if the oracle looks now and then whether everything goes on: not in measurements.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.shape.look_every == 1 || self.is_calm()
     }
 
     /// True if nothing goes wrong and nothing is refused, so that delays are bounded.
     pub(crate) fn is_calm(&self) -> bool {
-        self.faults.is_empty() && self.shape.limits.queue_size > 1_000
+        self.faults.is_empty() && self.rogues.is_empty() && self.shape.limits.queue_size > 1_000
     }
 
     /// The time after which nothing new is planned.
     pub(crate) fn quiet_from(&self) -> u64 {
         let tasks = self.tasks.iter().map(|task| task.at + task.cancel_after.unwrap_or(0));
         let faults = self.faults.iter().map(|fault| fault.at + fault.lasts);
-        tasks.chain(faults).max().unwrap_or(0)
+        let rogues = self.rogues.iter().map(|rogue| rogue.at + rogue.lasts);
+        tasks.chain(faults).chain(rogues).max().unwrap_or(0)
     }
 
     /// The time that the work itself takes, at the most: everything in one slot after the other, shared by all.
@@ -142,6 +201,8 @@ struct Flavour {
     nested: u64,
     /// Percent of the tasks whose runners leave.
     leaving: u64,
+    /// Percent of the tasks that are limited to less memory than a runner needs.
+    too_small: u64,
     /// Percent of the tasks that name blobs.
     shared: u64,
     big: usize,
@@ -161,6 +222,7 @@ impl Flavour {
             leaving: random.one_of(&[0, 10, 60]),
             shared: random.one_of(&[0, 50, 100]),
             big: random.one_of(&[16, 600]),
+            too_small: if random.percent(10) { 30 } else { 0 },
         }
     }
 
@@ -226,7 +288,11 @@ impl Flavour {
             backoff_ms: random.spread(1, 500) as u32,
             bytes: 8 + random.index(self.big),
             blobs: if random.percent(self.shared) { names(random) } else { Vec::new() },
-            memory_mib: if random.percent(10) { 64 } else { 0 },
+            memory_mib: match random.percent(10) {
+                _ if random.percent(self.too_small) => random.between(1, u64::from(TOO_SMALL_MIB)) as u32,
+                true => 64,
+                false => 0,
+            },
             children: Vec::new(),
             leaves: random.percent(self.leaving),
             cancel_after: random.percent(self.cancelled).then(|| random.spread(1, 10_000_000)),

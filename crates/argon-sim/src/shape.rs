@@ -51,6 +51,11 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// True if no client's tasks are held up because it takes no outcomes.
+    pub(crate) fn untaken_bytes_are_ample(&self) -> bool {
+        self.limits.untaken_bytes > 1 << 20
+    }
+
     /// The shape of a mixed run.
     pub(crate) fn mixed(random: &mut Random) -> Self {
         let tight = random.percent(30);

@@ -13,6 +13,7 @@ pub fn shrink(plan: RunPlan, failure: Box<Failure>) -> (RunPlan, Box<Failure>) {
     let mut search = Search { best: plan, failure, runs: 0 };
     loop {
         let before = search.size();
+        search.thin(|plan| &mut plan.rogues);
         search.thin(|plan| &mut plan.faults);
         search.thin(|plan| &mut plan.tasks);
         if search.size() == before || search.runs >= RUNS {
@@ -33,7 +34,7 @@ struct Search {
 
 impl Search {
     fn size(&self) -> usize {
-        self.best.faults.len() + self.best.tasks.len()
+        self.best.faults.len() + self.best.tasks.len() + self.best.rogues.len()
     }
 
     /// Leaves out ever smaller stretches of a list, as long as the run still fails.

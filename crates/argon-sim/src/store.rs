@@ -121,6 +121,11 @@ impl Store {
         self.kept.len()
     }
 
+    /// The tasks that it holds, some at least.
+    pub(crate) fn ids(&self) -> Vec<TaskId> {
+        self.kept.keys().copied().take(10).collect()
+    }
+
     fn keep(&mut self, records: Vec<Record>) {
         for record in records {
             match record {

@@ -21,6 +21,8 @@ pub(crate) struct Worker {
     pub(crate) stalled: Vec<Event>,
     /// Faults that keep it from starting runners.
     pub(crate) starved: u32,
+    /// Since when the manager reaches it and a slot is free, as far as the oracle has looked.
+    pub(crate) free_since: Option<u64>,
 }
 
 /// A worker process.
@@ -35,6 +37,8 @@ pub(crate) struct WorkerProcess {
     pub(crate) pool: Pool,
     pub(crate) gate: WorkerGate,
     pub(crate) batch: OutcomeBatch,
+    /// Somebody has asked it to leave, and its manager may know.
+    pub(crate) was_asked_to_leave: bool,
     /// It received to leave.
     pub(crate) is_draining: bool,
     pub(crate) clock: Clock,

@@ -12,11 +12,13 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::event_queue::EventQueue;
+use crate::handlers::failover::{Lateness, SECOND_PLACE};
 use crate::manager::Manager;
 use crate::net::Net;
 use crate::oracle::Oracle;
 use crate::plan::{RunPlan, TaskPlan};
 use crate::random::Random;
+use crate::rogue::Rogue;
 use crate::trace::Trace;
 use crate::worker::Worker;
 
@@ -28,9 +30,15 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) net: Net,
     pub(crate) next_link: u64,
+    /// The manager that everybody dials.
     pub(crate) manager: Manager,
+    /// The other one, of a run that has two.
+    pub(crate) stand_by: Manager,
+    pub(crate) lateness: Lateness,
     pub(crate) workers: Vec<Worker>,
+    /// Processes of clients; behind those of the plan the one that stands for all rogues, then those inside tasks.
     pub(crate) clients: Vec<Client>,
+    pub(crate) rogues: Vec<Rogue>,
     /// What tasks name.
     pub(crate) blobs: Vec<Blob>,
     /// Ids of the tasks that were submitted, by their place in the plan.
@@ -61,15 +69,19 @@ impl World {
             places[task.number as usize] = place;
         }
         let oracle = Oracle::new(&plan.tasks);
-        let clients = (0..plan.shape.clients).map(|_| Client::new(&mut random)).collect();
+        let mut clients: Vec<Client> = (0..plan.shape.clients).map(|_| Client::new(&mut random)).collect();
+        clients.push(Client::never_alive());
         let mut world = Self {
             now: 0,
             queue: EventQueue::default(),
             net: Net::new(plan.shape.delay_us),
             next_link: 0,
             manager: Manager::default(),
+            stand_by: Manager { incarnation: SECOND_PLACE, ..Manager::default() },
+            lateness: Lateness::default(),
             workers: (0..plan.shape.workers).map(|_| Worker::default()).collect(),
             clients,
+            rogues: plan.rogues.iter().cloned().map(Rogue::new).collect(),
             blobs: all_blobs(),
             ids: vec![None; plan.tasks.len()],
             places,
@@ -90,14 +102,17 @@ impl World {
 
     fn begin(&mut self) {
         self.queue.push(0, Event::ManagerStarts);
-        if self.plan.is_calm() {
+        if self.plan.has_two_managers() {
+            self.start_stand_by();
+        }
+        if self.plan.is_watched() {
             self.queue.push(0, Event::Watch);
         }
         for worker in 0..self.workers.len() {
             let at = self.random.below(200_000);
             self.queue.push(at, Event::WorkerStarts { worker });
         }
-        for client in 0..self.clients.len() {
+        for client in 0..self.plan.shape.clients {
             let at = self.random.below(1_000);
             self.queue.push(at, Event::ClientStarts { client });
         }
@@ -110,6 +125,9 @@ impl World {
                 self.queue.push(at + after, Event::ClientCancels { task: place });
                 self.to_come += 1;
             }
+        }
+        for rogue in 0..self.rogues.len() {
+            self.queue.push(self.rogues[rogue].plan.at, Event::RogueActs { rogue });
         }
         for place in 0..self.plan.faults.len() {
             self.queue.push(self.plan.faults[place].at, Event::FaultBegins(place));

@@ -8,16 +8,9 @@ use argon_proto::{AttemptId, Flags, RunnerId};
 use argon_session::{ErrorKind, Input};
 
 use crate::client::{Client, Parent};
-use crate::event::{Event, RunnerDoes};
-use crate::plan::TaskPlan;
+use crate::event::RunnerDoes;
+use crate::handlers::watch::STARTS_WITHIN;
 use crate::world::World;
-
-/// Between two looks of the oracle.
-const WATCH_EVERY: u64 = 100_000;
-/// With only waiting tasks in the slots, something starts within this time, and the pause before another attempt.
-const STARTS_WITHIN: u64 = 1_000_000;
-/// After the end of an attempt, its tasks have ended within this time: messages travel, TERM is ignored, KILL is not.
-const ENDS_WITHIN: u64 = 3_000_000;
 
 impl World {
     /// A task makes the tasks of its plan, and waits for them.
@@ -133,36 +126,6 @@ impl World {
         if self.oracle.parent_ended_at(attempt.task).is_some_and(|ended| ended + STARTS_WITHIN < self.now) {
             self.oracle
                 .fail(format!("{attempt:?} starts long after the attempt has ended that it belongs to"));
-        }
-    }
-
-    pub(crate) fn on_watch(&mut self) {
-        if self.is_closing {
-            return;
-        }
-        self.queue.push(self.now + WATCH_EVERY, Event::Watch);
-        // Looked up only where a task waits: a run without such has a million watches.
-        let pause = || self.plan.tasks.iter().map(TaskPlan::longest_pause_us).max().unwrap_or(0);
-        let running = || {
-            let processes = self.workers.iter().filter_map(|worker| worker.process.as_ref());
-            processes.flat_map(|process| process.runners.values()).filter(|runner| runner.task.is_some())
-        };
-        let waiting = running().filter(|runner| runner.waits).count();
-        let is_stuck = waiting > 0
-            && running().count() == waiting
-            && self.oracle.progress_at + STARTS_WITHIN < self.now
-            && self.oracle.progress_at + STARTS_WITHIN + pause() < self.now;
-        let outlives = |task: &&argon_proto::Task| {
-            !task.head.flags.contains(Flags::DETACHED)
-                && self.oracle.parent_ended_at(task.head.id).is_some_and(|at| at + ENDS_WITHIN < self.now)
-        };
-        let orphan =
-            running().filter_map(|runner| runner.task.as_ref()).find(outlives).map(|task| task.head.id);
-        if is_stuck {
-            self.oracle.fail(format!("{waiting} tasks wait for their own, and nothing else starts"));
-        }
-        if let Some(id) = orphan {
-            self.oracle.fail(format!("{id:?} runs on after the attempt that it belongs to"));
         }
     }
 }

@@ -7,7 +7,7 @@ use argon_proto::conversation::client::ToManager;
 use argon_proto::conversation::{Control, Incoming};
 use argon_proto::frame::Decoder;
 use argon_proto::handshake::Welcome;
-use argon_proto::{Flags, Machine, Outcome, Status};
+use argon_proto::{Flags, Machine, Outcome, Report, Status};
 use argon_session::{Completion, Effect, Input, Member};
 
 use crate::event::{Dialler, Event, Packet};
@@ -209,7 +209,9 @@ impl World {
         let id = self.id_of(place);
         match end {
             Completion::Outcome(outcome) => {
-                if outcome.head.attempt.0 == 0 && outcome.head.status == Status::Lost {
+                // A task that never reached a worker is lost as well, in other words.
+                let is_unknown = Report::from_json(&outcome.report).message.contains("no such task");
+                if is_unknown && outcome.head.status == Status::Lost {
                     self.oracle.fail(format!("{id:?} was accepted, and the manager knows nothing of it"));
                 }
                 self.oracle.delivered(&outcome);

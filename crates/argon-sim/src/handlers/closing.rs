@@ -3,7 +3,7 @@
 use argon_proto::conversation::Goodbye;
 use argon_session::ErrorKind;
 
-use crate::manager::ManagerProcess;
+use crate::manager::{Manager, ManagerProcess};
 use crate::world::World;
 
 impl World {
@@ -16,6 +16,10 @@ impl World {
     pub(crate) fn close(&mut self) {
         self.trace.note(self.now, [30, 0, 0], || "every caller received; the clients leave".to_owned());
         self.manager.store.is_broken = false;
+        self.stand_by.store.is_broken = false;
+        for rogue in 0..self.rogues.len() {
+            self.end_rogue(rogue);
+        }
         for client in 0..self.clients.len() {
             if !self.clients[client].is_alive {
                 continue;
@@ -41,8 +45,12 @@ impl World {
     pub(crate) fn is_all_forgotten(&self) -> bool {
         let is_bare =
             |process: &ManagerProcess| process.scheduler.footprint().is_bare() && process.gate.is_bare();
-        self.manager.process.as_ref().is_some_and(is_bare)
-            && self.manager.store.len() == 0
+        let is_all_gone =
+            |manager: &Manager| manager.process.as_ref().is_some_and(is_bare) && manager.store.len() == 0;
+        is_all_gone(&self.manager)
+            && (!self.plan.has_two_managers()
+                || self.stand_by.process.is_none()
+                || is_all_gone(&self.stand_by))
             && (0..self.workers.len()).all(|worker| self.held_by(worker).is_empty())
     }
 
@@ -58,7 +66,10 @@ impl World {
             Some(scheduler) => lines.push(format!("the manager holds {:?}", scheduler.footprint())),
             None => lines.push("there is no manager".to_owned()),
         }
-        lines.push(format!("the store holds {} tasks", self.manager.store.len()));
+        for id in self.manager.store.ids() {
+            let state = scheduler.and_then(|scheduler| scheduler.task_state(id));
+            lines.push(format!("the store holds {id:?}, which the manager holds as {state:?}"));
+        }
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| client.is_alive) {
             for id in client.waits_for().take(10).map(|place| self.id_of(place)) {
                 let state = scheduler.and_then(|scheduler| scheduler.task_state(id));

@@ -14,6 +14,10 @@ impl World {
         }
         match dialler {
             Dialler::Worker(worker) => self.dial_again(worker),
+            // It dials when it acts next.
+            Dialler::Rogue(rogue) => {
+                self.rogues[rogue].dial.lose();
+            }
             Dialler::Client(client) => {
                 let state = &mut self.clients[client].dial;
                 let was_open = state.open().is_some();

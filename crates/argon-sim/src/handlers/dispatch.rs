@@ -12,7 +12,8 @@ impl World {
     /// Lets everything happen; the reason if something happens that must not.
     pub(crate) fn run(&mut self) -> Result<(), String> {
         let patience = self.plan.quiet_from() + PATIENCE + self.plan.work_us();
-        let size = (self.plan.tasks.len() + self.workers.len() + self.clients.len()) as u64;
+        let size =
+            (self.plan.tasks.len() + self.workers.len() + self.clients.len() + 50 * self.rogues.len()) as u64;
         let mut until = patience;
         while let Some((at, event)) = self.queue.pop() {
             debug_assert!(at >= self.now);
@@ -41,7 +42,10 @@ impl World {
         Err("nothing is left to happen and the work is not done".to_owned())
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(crate) fn happen(&mut self, event: Event) {
+        let Some(event) = self.happens_elsewhere(event) else {
+            return;
+        };
         if let Some(stalled) = self.stalled_by(&event) {
             stalled.push(event);
             return;
@@ -77,6 +81,7 @@ impl World {
             Event::ClientTimer { client, at } => self.on_client_timer(client, at),
             Event::FaultBegins(fault) => self.on_fault_begins(fault),
             Event::FaultEnds(fault) => self.on_fault_ends(fault),
+            Event::RogueActs { rogue } => self.on_rogue_acts(rogue),
             Event::Watch => self.on_watch(),
         }
     }
@@ -113,9 +118,11 @@ impl World {
             | Event::FaultBegins(_)
             | Event::FaultEnds(_)
             | Event::WorkerOverdue { .. }
+            | Event::RogueActs { .. }
             | Event::Watch => return None,
         };
         match process {
+            Dialler::Rogue(_) => None,
             Dialler::Worker(worker) => {
                 let worker = &mut self.workers[worker];
                 (worker.frozen > 0).then_some(&mut worker.stalled)
@@ -153,6 +160,7 @@ impl World {
         match self.net.connections[id].dialler {
             Dialler::Worker(worker) => self.worker_receives(worker, id, packet),
             Dialler::Client(client) => self.client_receives(client, id, packet),
+            Dialler::Rogue(rogue) => self.rogue_receives(rogue, id, packet),
         }
     }
 
@@ -167,6 +175,10 @@ impl World {
             Dialler::Client(client) => {
                 let client = &self.clients[client];
                 (client.is_alive && client.dial.is_dialling()).then_some((0, client.dial.number))
+            }
+            Dialler::Rogue(rogue) => {
+                let rogue = &self.rogues[rogue];
+                (rogue.is_active && rogue.dial.is_dialling()).then_some((0, rogue.dial.number))
             }
         }
     }
@@ -197,6 +209,7 @@ impl World {
                 self.workers[worker].process.is_some() && self.workers[worker].incarnation == incarnation
             }
             Dialler::Client(client) => self.clients[client].is_alive,
+            Dialler::Rogue(rogue) => self.rogues[rogue].is_active,
         }
     }
 
@@ -204,6 +217,7 @@ impl World {
         match dialler {
             Dialler::Worker(worker) => &mut self.workers[worker].dial,
             Dialler::Client(client) => &mut self.clients[client].dial,
+            Dialler::Rogue(rogue) => &mut self.rogues[rogue].dial,
         }
     }
 }

@@ -29,6 +29,7 @@ impl World {
             FaultKind::FreezeWorker(worker) => self.freeze_worker(worker, place),
             FaultKind::DrainWorker { worker, by_operator } => self.drain(worker, by_operator),
             FaultKind::StarveWorker(worker) => self.workers[worker].starved += 1,
+            FaultKind::Failover { kills, late_us } => self.on_failover(kills, late_us),
             FaultKind::KillRunner(worker) => self.kill_runner(worker),
             FaultKind::KillTemplate(worker) => self.kill_template(worker),
             FaultKind::KillClient(client) => self.end_client(client),
@@ -49,7 +50,10 @@ impl World {
         match what {
             FaultKind::KillManager { .. } => self.on_manager_starts(),
             FaultKind::FreezeManager => self.thaw_manager(place),
-            FaultKind::FillStore => self.manager.store.is_full = false,
+            FaultKind::FillStore => {
+                self.manager.store.is_full = false;
+                self.stand_by.store.is_full = false;
+            }
             FaultKind::KillWorker { worker, .. } => self.on_worker_starts(worker),
             FaultKind::FreezeWorker(worker) => self.thaw_worker(worker, place),
             FaultKind::StarveWorker(worker) => self.workers[worker].starved -= 1,
@@ -61,7 +65,8 @@ impl World {
                 }
             }
             FaultKind::Partition { dialler, up, down } => self.set_partition(dialler, [up, down], false),
-            FaultKind::BreakStore
+            FaultKind::Failover { .. }
+            | FaultKind::BreakStore
             | FaultKind::DrainWorker { .. }
             | FaultKind::KillRunner(_)
             | FaultKind::KillTemplate(_)
@@ -81,7 +86,15 @@ impl World {
     }
 
     fn thaw_manager(&mut self, place: usize) {
-        if self.frozen_incarnations.remove(&place) == Some(self.manager.incarnation) {
+        let incarnation = self.frozen_incarnations.remove(&place);
+        if incarnation == Some(self.stand_by.incarnation) {
+            self.stand_by.frozen -= 1;
+            if self.stand_by.frozen == 0 {
+                let stalled = std::mem::take(&mut self.stand_by.stalled);
+                self.replay(stalled);
+            }
+        }
+        if incarnation == Some(self.manager.incarnation) {
             self.manager.frozen -= 1;
             if self.manager.frozen == 0 {
                 let stalled = std::mem::take(&mut self.manager.stalled);
@@ -118,6 +131,9 @@ impl World {
     fn drain(&mut self, worker: usize, by_operator: bool) {
         let incarnation = self.workers[worker].incarnation;
         self.queue.push(self.now + LEAVES_WITHIN, Event::WorkerOverdue { worker, incarnation });
+        if let Some(process) = &mut self.workers[worker].process {
+            process.was_asked_to_leave = true;
+        }
         if !by_operator {
             if self.workers[worker].process.is_some() && self.workers[worker].frozen == 0 {
                 self.step_worker(worker, PoolInput::DrainRequested("it was asked to stop".to_owned()));
@@ -172,7 +188,7 @@ impl World {
     }
 
     /// Both ends of a connection learn of its end, each in its own time; what was under way is gone.
-    fn cut(&mut self, dialler: Dialler) {
+    pub(crate) fn cut(&mut self, dialler: Dialler) {
         let Some(id) = self.dial_state_of(dialler).any() else {
             return;
         };

@@ -9,6 +9,8 @@ use argon_proto::conversation::Blob;
 use argon_proto::limit::{PING_AFTER, SILENCE};
 use argon_proto::{Incarnation, Task};
 
+use crate::clock::Clock;
+use crate::described::outcome_brief;
 use crate::event::{Dialler, Event, Packet};
 use crate::manager::{Arrival, ManagerProcess, PeerState};
 use crate::store::Verdict;
@@ -24,6 +26,18 @@ impl World {
         }
         let clock = self.new_clock();
         let started = clock.read(self.now);
+        self.start_manager(clock, started);
+    }
+
+    /// The second manager has been up for a while when the run begins.
+    pub(crate) fn start_stand_by(&mut self) {
+        let up_for_us = self.random.spread(1_000_000, 1 << 37);
+        let clock = Clock::new(0, up_for_us + self.random.below(1 << 40), 0);
+        let started = Time(clock.read(0).0 - up_for_us);
+        self.elsewhere(|world| world.start_manager(clock, started));
+    }
+
+    fn start_manager(&mut self, clock: Clock, started: Time) {
         let identity =
             ManagerIdentity { incarnation: self.incarnation(), capabilities: self.capabilities.clone() };
         let mut scheduler = Scheduler::new(started, self.plan.shape.limits.clone(), identity);
@@ -42,7 +56,10 @@ impl World {
             out: Out::default(),
             inbox: VecDeque::new(),
             peers: BTreeMap::new(),
+            was_away: false,
             known: BTreeSet::new(),
+            arrived: BTreeMap::new(),
+            brought: BTreeMap::new(),
             left: BTreeMap::new(),
             works_soon: false,
             timer: None,
@@ -57,7 +74,7 @@ impl World {
     }
 
     /// The manager's, as its peers know it.
-    fn incarnation(&self) -> Incarnation {
+    pub(crate) fn incarnation(&self) -> Incarnation {
         Incarnation(u128::from(self.manager.incarnation + 1).to_be_bytes())
     }
 
@@ -81,6 +98,12 @@ impl World {
     /// A task is stored with its blobs: they are here.
     fn judge_stored_blobs(&mut self, process: &ManagerProcess) {
         for record in &process.out.records {
+            self.trace.note(self.now, [9, 0, 0], || match record {
+                Record::TaskAccepted(task) => format!("record: {:?} is accepted", task.head.id),
+                Record::AttemptStarted(attempt) => format!("record: {attempt:?} starts"),
+                Record::TaskEnded(outcome) => format!("record: {}", outcome_brief(outcome)),
+                Record::TaskForgotten(id) => format!("record: {id:?} is forgotten"),
+            });
             if let Record::TaskAccepted(task) = record
                 && task.blob_hashes().any(|hash| process.gate.payload(hash).is_none())
             {
@@ -212,12 +235,14 @@ impl World {
     /// One step, with everything that can be judged right after it.
     pub(crate) fn step_manager(&mut self, now: Time, process: &mut ManagerProcess, input: Input) {
         let from = process.out.effects.len();
+        let records_from = process.out.records.len();
         process.scheduler.step(now, input, &mut process.out);
         process.steps += 1;
         if process.steps.is_multiple_of(self.plan.shape.look_every) {
             process.scheduler.assert_invariants();
             process.gate.assert_invariants();
         }
+        self.note_starts_at_rogues(process, records_from);
         self.observe(process, from);
     }
 
@@ -225,7 +250,7 @@ impl World {
         let from = process.out.effects.len();
         process.scheduler.finish_batch(now, &mut process.out);
         self.observe(process, from);
-        self.judge_stops(process);
+        self.judge_stops(now, process);
         self.judge_stored_blobs(process);
         self.manager.store.waiting.append(&mut process.out.records);
         process.waits = false;
@@ -315,8 +340,8 @@ impl World {
             let mut dead = Vec::new();
             for (link, peer) in &mut process.peers {
                 // A client owes no incarnation signs, but its kernel does: TCP gives up a peer that acknowledges nothing.
-                let owes =
-                    matches!(peer.dialler, Dialler::Worker(_)) || world.is_unreachable(peer.connection);
+                let owes = matches!(peer.dialler, Dialler::Worker(_) | Dialler::Rogue(_))
+                    || world.is_unreachable(peer.connection);
                 if owes && now.since(Time(peer.received_at)) > SILENCE {
                     dead.push((*link, peer.connection));
                 } else if now.since(Time(peer.sent_at)) >= PING_AFTER {

@@ -91,13 +91,13 @@ impl World {
                 Some(parent) => Dialler::Worker(parent.worker),
                 None => dialler,
             },
-            Dialler::Worker(_) => dialler,
+            Dialler::Worker(_) | Dialler::Rogue(_) => dialler,
         }
     }
 
     /// A process dials the manager. It receives, sooner or later, by a packet or by [`Event::DialFails`].
     pub(crate) fn dial(&mut self, dialler: Dialler, incarnation: u32, dial: u32) {
-        let delay = self.net.delay(&mut self.random);
+        let delay = self.net.delay(&mut self.random) + self.pause_before_dial(dialler);
         if self.net.is_partitioned(self.cable_of(dialler)) {
             self.queue.push(self.now + DIAL_TIMEOUT, Event::DialFails { dialler, incarnation, dial });
         } else {
@@ -124,6 +124,7 @@ impl World {
             dialler,
             cable: self.cable_of(dialler),
             link: ConnId(self.next_link),
+            manager: self.manager.incarnation,
             ends: [true, true],
             is_dead: false,
             last: [0, 0],

@@ -2,15 +2,15 @@
 
 use argon_core::Time;
 use argon_core::gate::GateEffect;
-use argon_core::scheduler::{ConnId, Effect, Input, WorkerProfile};
+use argon_core::scheduler::{ConnId, Input, WorkerProfile};
 use argon_proto::conversation::admin::{Question, Reply};
 use argon_proto::conversation::client::{ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, Run, ToWorker};
-use argon_proto::handshake::{Refusal, RefusalCode};
-use argon_proto::{AttemptId, Flags, Status, Ticket, WorkerId};
+use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use argon_proto::{AttemptId, Flags, Task, Ticket, WorkerId};
 
 use crate::described::attempt_of;
 use crate::event::{Dialler, Packet};
+use crate::handlers::watch::REST;
 use crate::manager::{Arrival, ManagerProcess};
 use crate::world::World;
 
@@ -56,6 +56,7 @@ impl World {
         let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler) else {
             return;
         };
+        process.arrived.entry(client).or_insert(now);
         let left = process.left.remove(&client);
         if left.is_some_and(|left| now.since(left) >= self.plan.shape.limits.session_grace) {
             let tasks = self.plan.tasks.iter().filter(|task| task.client == client);
@@ -71,6 +72,9 @@ impl World {
         id: WorkerId,
         held: &[AttemptId],
     ) {
+        if let Some(rogue) = process.rogue_at(link) {
+            return self.on_rogue_registers(process, link, rogue, (id, held));
+        }
         self.introduce(process, link);
         let Some(peer) = process.peers.get_mut(&link) else {
             return;
@@ -88,11 +92,17 @@ impl World {
             }
         }
         let is_new = process.known.insert(worker);
-        let recovers = now.since(process.started) < self.plan.shape.limits.recovery;
+        if is_new {
+            process.brought.extend(held.iter().map(|attempt| (*attempt, now)));
+        }
         self.trace.note(self.now, [4, link.0, held.len() as u64], || {
             format!("worker {worker} registers at {link:?}, holds {held:?}")
         });
-        self.oracle.held(link, held, is_new && recovers);
+        for attempt in held {
+            let came = self.came_at(process, attempt.task);
+            let recovers = came.is_none_or(|at| now.since(at) < self.plan.shape.limits.recovery);
+            self.oracle.held(link, &[*attempt], is_new && recovers);
+        }
     }
 
     fn take_leave(
@@ -118,6 +128,14 @@ impl World {
                 self.oracle.link_lost(self.now, link, &holds);
                 Input::WorkerLost { link, declared_dead: is_dead }
             }
+            Dialler::Rogue(_) => {
+                let holds: Vec<AttemptId> = peer.holds.into_iter().collect();
+                self.oracle.link_lost(self.now, link, &holds);
+                match peer.worker {
+                    Some(_) => Input::WorkerLost { link, declared_dead: is_dead },
+                    None => Input::ClientLost { link, closed_cleanly: farewell },
+                }
+            }
             Dialler::Client(client) => {
                 if peer.is_introduced {
                     process.left.insert(client, now);
@@ -130,7 +148,6 @@ impl World {
         }
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated client sends nothing else")]
     fn client_sent(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, message: ToManager) {
         self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
@@ -174,18 +191,21 @@ impl World {
                 Input::OfferEnded { link }
             }
             ToManager::Ack(ids) => {
-                self.oracle.taken(&ids);
+                if process.rogue_at(link).is_none() {
+                    self.oracle.taken(&ids);
+                }
                 Input::OutcomesTaken { link, ids }
             }
-            ToManager::Cancel(ids) if ids.iter().any(|id| process.gate.owner_of(*id).is_some()) => {
-                for (link, task) in ids.iter().filter_map(|id| process.gate.withdraw(*id)).collect::<Vec<_>>()
-                {
-                    let by = String::new();
-                    self.step_manager(now, process, Input::TaskWithdrawn { link, task, by });
+            ToManager::Cancel(ids) => {
+                for id in &ids {
+                    let is_own = process.gate.owner_of(*id) == Some(link);
+                    if let Some((link, task)) = is_own.then(|| process.gate.withdraw(*id)).flatten() {
+                        let by = String::new();
+                        self.step_manager(now, process, Input::TaskWithdrawn { link, task, by });
+                    }
                 }
                 Input::OwnTasksCancelled { link, ids }
             }
-            ToManager::Cancel(ids) => Input::OwnTasksCancelled { link, ids },
             ToManager::Request(request) => {
                 let Ok(Question::Cancel(cancel)) = Question::of(&request) else {
                     return;
@@ -199,12 +219,12 @@ impl World {
             }
             ToManager::Collect(tickets) => Input::CollectRequested { link, tickets },
             ToManager::Goodbye(_) => return self.take_leave(now, process, link, false, true),
-            _ => return,
+            ToManager::OutputCredit(credit) => Input::OutputTaken { link, credit },
+            ToManager::Answer(answer) => Input::QuestionAnswered { link, answer },
         };
         self.step_manager(now, process, input);
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "a simulated worker sends nothing else")]
     fn worker_sent(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, message: FromWorker) {
         self.trace.note_message(self.now, (6, "reads from"), link, &message);
         let input = match message {
@@ -220,15 +240,29 @@ impl World {
                 let attempts: Vec<AttemptId> = held.iter().map(|held| held.attempt).collect();
                 self.on_register(now, process, link, register.worker, &attempts);
                 let (secret, previous) = (register.secret.clone(), register.previous);
-                Input::WorkerJoined { link, profile: WorkerProfile::from(register), secret, previous, held }
+                let profile = WorkerProfile::from(register);
+                self.step_manager(
+                    now,
+                    process,
+                    Input::WorkerJoined { link, profile, secret, previous, held },
+                );
+                if let Some(rogue) = process.rogue_at(link) {
+                    self.judge_claims(process, rogue, &attempts);
+                }
+                return;
             }
             FromWorker::Returned(attempts) => {
-                self.released(process, link, &attempts);
+                self.on_returned(process, link, &attempts);
                 Input::AttemptsReturned { link, attempts }
             }
             FromWorker::Outcome(outcome) => {
-                self.oracle.outcome_read(attempt_of(&outcome));
-                self.released(process, link, &[attempt_of(&outcome)]);
+                let attempt = attempt_of(&outcome);
+                if process.rogue_at(link).is_none() || process.holds(link, attempt) {
+                    self.oracle.outcome_read(attempt);
+                    self.released(process, link, &[attempt]);
+                    let pause = self.task_plan(attempt.task).longest_pause_us();
+                    self.oracle.may_be_retried(self.now + pause, attempt, outcome.head.status);
+                }
                 Input::OutcomeArrived { link, outcome }
             }
             FromWorker::NeedBlob(hashes) => {
@@ -238,7 +272,9 @@ impl World {
             FromWorker::Lent(lent) => Input::AttemptLent { link, lent },
             FromWorker::Draining(_) => Input::WorkerDraining { link },
             FromWorker::Goodbye(_) => return self.take_leave(now, process, link, false, true),
-            _ => return,
+            FromWorker::Output(output) => Input::OutputArrived { link, output },
+            FromWorker::Ask(ask) => Input::QuestionAsked { link, ask },
+            FromWorker::Runners(_) => return,
         };
         self.step_manager(now, process, input);
     }
@@ -248,6 +284,7 @@ impl World {
         for effect in std::mem::take(&mut process.passing) {
             match effect {
                 GateEffect::Admit { link, task } => {
+                    self.note_admitted(process, link, &task);
                     self.step_manager(now, process, Input::TaskSubmitted { link, task });
                 }
                 GateEffect::Send { link, blob } => {
@@ -264,137 +301,38 @@ impl World {
         }
     }
 
-    fn released(&mut self, process: &mut ManagerProcess, link: ConnId, attempts: &[AttemptId]) {
+    /// From now on the task can run; one that was offered again may have to wait for its worker.
+    fn note_admitted(&mut self, process: &ManagerProcess, link: ConnId, task: &Task) {
+        let flags = task.head.flags;
+        if process.rogue_at(link).is_none() && !flags.contains(Flags::DETACHED) {
+            let recovery = if flags.contains(Flags::OFFERED_AGAIN) { self.longest_recovery() } else { 0 };
+            self.oracle.admitted(self.now + recovery, task.head.id);
+        }
+    }
+
+    /// How long a task waits for a worker that may hold it, by the slowest clock.
+    pub(crate) fn longest_recovery(&self) -> u64 {
+        self.plan.shape.limits.recovery.as_micros() as u64 * 101 / 100
+    }
+
+    fn on_returned(&mut self, process: &mut ManagerProcess, link: ConnId, attempts: &[AttemptId]) {
+        // What it was told to stop it gives back as well.
+        let held: Vec<AttemptId> =
+            attempts.iter().copied().filter(|attempt| process.holds(link, *attempt)).collect();
+        self.released(process, link, &held);
+        for attempt in held {
+            let memory_mib = self.task_plan(attempt.task).memory_mib;
+            self.oracle.rests(self.now, memory_mib);
+            self.oracle.may_run_from(self.now + REST, attempt.task);
+        }
+    }
+
+    pub(crate) fn released(&mut self, process: &mut ManagerProcess, link: ConnId, attempts: &[AttemptId]) {
         self.oracle.released(link, attempts, false);
         if let Some(peer) = process.peers.get_mut(&link) {
             attempts.iter().for_each(|attempt| {
                 peer.holds.remove(attempt);
             });
-        }
-    }
-
-    /// The oracle sees what was decided, in the order in which it was.
-    pub(crate) fn observe(&mut self, process: &mut ManagerProcess, from: usize) {
-        for effect in &process.out.effects[from..] {
-            match effect {
-                Effect::SendToWorker { link, message: ToWorker::Run(run) } => {
-                    let attempt = run.task.attempt_id();
-                    self.oracle.run_sent(*link, attempt);
-                    if let Some(peer) = process.peers.get_mut(link) {
-                        peer.holds.insert(attempt);
-                    }
-                }
-                Effect::SendToWorker { link, message: ToWorker::Stop(attempts) } => {
-                    self.oracle.released(*link, attempts, true);
-                    if let Some(peer) = process.peers.get_mut(link) {
-                        attempts.iter().for_each(|attempt| {
-                            peer.holds.remove(attempt);
-                        });
-                    }
-                    process.stopped.extend(attempts);
-                }
-                Effect::SendToClient { message: ToClient::Outcome(outcome), .. }
-                    if outcome.head.status != Status::Rejected =>
-                {
-                    self.oracle.outcome_sent(outcome.head.id);
-                }
-                Effect::SendToWorker { .. }
-                | Effect::SendToClient { .. }
-                | Effect::Close { .. }
-                | Effect::Warn { .. }
-                | Effect::ReleaseBlobs { .. } => {}
-            }
-        }
-    }
-
-    /// An attempt is stopped only if nobody wants it or another one goes on.
-    pub(crate) fn judge_stops(&mut self, process: &mut ManagerProcess) {
-        let stopped = std::mem::take(&mut process.stopped);
-        if self.manager.stood_still {
-            return;
-        }
-        for attempt in stopped {
-            let id = attempt.task;
-            let plan = self.task_plan(id);
-            let owner = plan.client;
-            let is_attached = !plan.flags.contains(Flags::DETACHED);
-            let is_here = process.peers.values().any(|peer| {
-                peer.dialler == Dialler::Client(owner)
-                    && peer.has_offered
-                    && self.clients[owner].dial.open() == Some(peer.connection)
-            });
-            let waits = self.clients[owner].is_alive && self.clients[owner].machine.is_sent(id.sequence);
-            let is_harm = self.oracle.stop_is_harm(attempt) && !self.oracle.is_uprooted(id);
-            if is_attached && is_here && waits && is_harm && !self.oracle.is_held(self.now, id) {
-                self.oracle.fail(format!("{attempt:?} was stopped though its client waits for it"));
-            }
-        }
-    }
-
-    /// Effects leave the manager.
-    pub(crate) fn release(&mut self, process: &mut ManagerProcess) {
-        let now = process.clock.read(self.now).0;
-        for effect in std::mem::take(&mut process.out.effects) {
-            match effect {
-                Effect::SendToClient { link, mut message } => {
-                    self.manager.store.fill_outcome(&mut message);
-                    self.trace.note_message(self.now, (7, "sends to"), link, &message);
-                    self.send_from(process, link, now, Packet::ToClient(Box::new(message)));
-                }
-                Effect::SendToWorker { link, mut message } => {
-                    self.manager.store.fill_run(&mut message);
-                    self.send_blobs_before(process, link, now, &message);
-                    self.trace.note_message(self.now, (7, "sends to"), link, &message);
-                    self.send_from(process, link, now, Packet::ToWorker(Box::new(message)));
-                }
-                Effect::Close { link, code, why } => {
-                    let Some(peer) = process.peers.remove(&link) else {
-                        continue;
-                    };
-                    // A client inside a task is refused when its attempt is over.
-                    let is_inside = matches!(peer.dialler, Dialler::Client(client) if self.clients[client].parent.is_some());
-                    if code != RefusalCode::Session && !is_inside {
-                        self.oracle.fail(format!("the manager refuses {link:?} with {code:?}: {why}"));
-                    }
-                    let refusal = Box::new(Refusal::new(code, why));
-                    self.send(peer.connection, false, Packet::Refused(refusal));
-                    self.close_end(peer.connection, false);
-                    process.gate.on_client_lost(link);
-                    process.gate.on_worker_lost(link);
-                    self.oracle.link_lost(self.now, link, &peer.holds.into_iter().collect::<Vec<_>>());
-                }
-                Effect::Warn { .. } => {}
-                Effect::ReleaseBlobs { blobs } => process.gate.release(&blobs),
-            }
-        }
-    }
-
-    /// What a worker lacks of a task's blobs goes before its RUN.
-    fn send_blobs_before(
-        &mut self,
-        process: &mut ManagerProcess,
-        link: ConnId,
-        now: u64,
-        message: &ToWorker,
-    ) {
-        let ToWorker::Run(Run { task, .. }) = message else {
-            return;
-        };
-        if let Some(missing) = task.blob_hashes().find(|hash| process.gate.payload(*hash).is_none()) {
-            let id = task.head.id;
-            self.oracle.fail(format!("{id:?} is given to {link:?} without its blob {missing:?}"));
-        }
-        let mut blobs = Vec::new();
-        process.gate.before_run(link, task, |blob| blobs.push(blob));
-        for blob in blobs {
-            self.send_from(process, link, now, Packet::ToWorker(Box::new(ToWorker::Blob(blob))));
-        }
-    }
-
-    fn send_from(&mut self, process: &mut ManagerProcess, link: ConnId, now: u64, packet: Packet) {
-        if let Some(peer) = process.peers.get_mut(&link) {
-            peer.sent_at = now;
-            self.send(peer.connection, false, packet);
         }
     }
 }

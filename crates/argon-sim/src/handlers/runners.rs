@@ -14,7 +14,13 @@ use crate::world::World;
 const SLOW_TURN_US: u64 = 1_000_000;
 
 impl World {
-    pub(crate) fn spawn_runner(&mut self, worker: usize, id: RunnerId, template: Option<TemplateKey>) {
+    pub(crate) fn spawn_runner(
+        &mut self,
+        worker: usize,
+        id: RunnerId,
+        template: Option<TemplateKey>,
+        is_too_small: bool,
+    ) {
         self.judge_template(worker, id, template);
         let is_starved = self.workers[worker].starved > 0;
         // Most forks take a moment, some much longer.
@@ -23,9 +29,10 @@ impl World {
             Some(_) => self.random.spread(50, slowest_fork),
             None => self.random.spread(1_000, 60_000),
         };
-        let fails = is_starved || self.random.percent(1) && !self.plan.is_calm();
+        let fails = is_starved || self.random.percent(1) && !self.plan.faults.is_empty();
         let (wait, does) = match template {
             // The answer comes at once, as that of a system call does.
+            _ if is_too_small => (wait, RunnerDoes::FailToStart),
             _ if fails && self.random.percent(50) => (0, RunnerDoes::FailToSpawn),
             _ if fails => (wait, RunnerDoes::FailToStart),
             Some(_) => (wait, RunnerDoes::Forked),
@@ -73,6 +80,7 @@ impl World {
             format!("worker {worker} starts {attempt:?}, task {number}, in runner {}", id.0)
         });
         self.oracle.started(self.now, attempt);
+        self.oracle.has_begun(self.now, worker, task.head.memory_mib);
         let plan = self.task_plan(attempt.task);
         let starts = self.oracle.fates[self.oracle.number_of(attempt.task)].starts;
         let behaviour = if starts <= plan.failures { plan.behaviour } else { TaskBehaviour::Return };

@@ -9,7 +9,7 @@ use crate::world::World;
 impl World {
     pub(crate) fn start_template(&mut self, worker: usize, key: TemplateKey) {
         let is_starved = self.workers[worker].starved > 0;
-        let fails = is_starved || self.random.percent(3) && !self.plan.is_calm();
+        let fails = is_starved || self.random.percent(3) && !self.plan.faults.is_empty();
         let wait = self.random.spread(5_000, 300_000);
         let Some(process) = &mut self.workers[worker].process else {
             return;

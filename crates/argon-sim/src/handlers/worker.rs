@@ -14,6 +14,8 @@ use argon_proto::{AttemptId, Runtime, Task, Time, WorkerId};
 
 use crate::described::Described;
 use crate::event::{Dialler, Event, Packet, RunnerDoes};
+use crate::oracle::Finished;
+use crate::plan::TOO_SMALL_MIB;
 use crate::worker::WorkerProcess;
 use crate::world::World;
 
@@ -49,6 +51,7 @@ impl World {
             pool: Pool::new(clock.read(self.now), settings),
             gate: WorkerGate::new(shape.cache_bytes),
             batch: OutcomeBatch::default(),
+            was_asked_to_leave: false,
             is_draining: false,
             clock,
             runners: BTreeMap::new(),
@@ -62,6 +65,9 @@ impl World {
         };
         let place = &mut self.workers[worker];
         place.incarnation += 1;
+        place.free_since = None;
+        self.oracle.pool_is_new(worker);
+        let place = &mut self.workers[worker];
         place.process = Some(process);
         let (incarnation, dial) = (place.incarnation, place.dial.number);
         self.trace.note(self.now, [10, worker as u64, 0], || format!("worker {worker} starts"));
@@ -172,7 +178,10 @@ impl World {
 
     fn on_pool_effect(&mut self, worker: usize, effect: Effect) {
         match effect {
-            Effect::Spawn { runner, template, .. } => self.spawn_runner(worker, runner, template),
+            Effect::Spawn { runner, kind, template } => {
+                let is_too_small = (1..=TOO_SMALL_MIB).contains(&kind.memory_mib);
+                self.spawn_runner(worker, runner, template, is_too_small);
+            }
             Effect::Hand { runner, task } => {
                 self.judge_handed_blobs(worker, &task);
                 self.hand(worker, runner, task);
@@ -236,6 +245,26 @@ impl World {
         if !is_linked {
             self.oracle.fail(format!("worker {worker} sends {} without a manager", message.brief()));
         }
+        match &message {
+            FromWorker::Outcome(outcome) => {
+                let incarnation = self.workers[worker].incarnation;
+                let finished = Finished { attempt: outcome.head.attempt, worker, incarnation };
+                self.oracle.has_finished(finished, outcome.head.id, outcome.head.status);
+                self.oracle.not_with_pool(outcome.head.id);
+            }
+            FromWorker::Returned(attempts) => {
+                attempts.iter().for_each(|attempt| self.oracle.not_with_pool(attempt.task));
+            }
+            FromWorker::Register(_)
+            | FromWorker::Held(_)
+            | FromWorker::Output(_)
+            | FromWorker::Ask(_)
+            | FromWorker::NeedBlob(_)
+            | FromWorker::Lent(_)
+            | FromWorker::Runners(_)
+            | FromWorker::Draining(_)
+            | FromWorker::Goodbye(_) => {}
+        }
         self.batch_to_manager(worker, message);
     }
 
@@ -284,6 +313,7 @@ impl World {
         {
             process.gate.on_manager_lost();
             process.batch.on_manager_lost();
+            self.workers[worker].free_since = None;
             self.step_worker(worker, Input::ManagerLost);
         }
     }

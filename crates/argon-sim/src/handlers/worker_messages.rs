@@ -40,16 +40,23 @@ impl World {
         let input = match message {
             ToWorker::Run(run) if process.is_draining => Input::TaskReceived(run),
             ToWorker::Run(run) => match process.gate.on_run(run, |_| true) {
-                Some(run) => Input::TaskReceived(run),
+                Some(run) => {
+                    self.oracle.given_to_pool(self.now, worker, run.task.attempt_id());
+                    Input::TaskReceived(run)
+                }
                 None => return self.ask_for_blobs(worker),
             },
             ToWorker::Blob(blob) => {
                 let complete = process.gate.on_blob(blob.hash, blob.payload, process.pool.tasks(), |_| true);
-                complete.into_iter().for_each(|run| self.step_worker(worker, Input::TaskReceived(run)));
+                for run in complete {
+                    self.oracle.given_to_pool(self.now, worker, run.task.attempt_id());
+                    self.step_worker(worker, Input::TaskReceived(run));
+                }
                 return;
             }
             ToWorker::Stop(attempts) => {
                 process.gate.on_stop(&attempts);
+                attempts.iter().for_each(|attempt| self.oracle.not_with_pool(attempt.task));
                 Input::StopReceived(attempts)
             }
             ToWorker::Recall(count) => {

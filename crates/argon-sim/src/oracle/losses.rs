@@ -1,0 +1,115 @@
+//! What managers, workers and clients lose, and what workers bring back.
+
+use argon_core::scheduler::ConnId;
+use argon_proto::{AttemptId, Flags, TaskId};
+
+use super::{GRACE, Oracle};
+
+impl Oracle {
+    /// A worker registers with what it holds; `is_recovering` if the manager has just started and has not seen it before.
+    pub(crate) fn held(&mut self, link: ConnId, attempts: &[AttemptId], is_recovering: bool) {
+        if self.looks_away {
+            return;
+        }
+        for attempt in attempts {
+            let fate = self.fate(attempt.task);
+            let run_elsewhere = fate.was_run && fate.holders.iter().any(|(other, _)| *other != link);
+            let was_lost = fate.losses > fate.crashes || fate.lives_run > 1;
+            let was_judged = fate.judged.contains(&attempt.attempt);
+            fate.holders.retain(|held| *held != (link, attempt.attempt));
+            fate.holders.push((link, attempt.attempt));
+            fate.waits_since = None;
+            if is_recovering && run_elsewhere && !was_lost && !was_judged && fate.read.is_empty() {
+                self.fail(format!(
+                    "{attempt:?} came back in time after a restart, but its task had been started again"
+                ));
+            }
+        }
+    }
+
+    /// The manager orders a worker to stop attempts, or read that they are gone.
+    pub(crate) fn released(&mut self, link: ConnId, attempts: &[AttemptId], by_stop: bool) {
+        if self.looks_away {
+            return;
+        }
+        for attempt in attempts {
+            let fate = self.fate(attempt.task);
+            fate.holders.retain(|held| *held != (link, attempt.attempt));
+            fate.losses += u32::from(by_stop);
+            if by_stop {
+                fate.waits_since = None;
+                fate.finished = None;
+            }
+        }
+    }
+
+    /// A worker's connection is no more.
+    pub(crate) fn link_lost(&mut self, now: u64, link: ConnId, attempts: &[AttemptId]) {
+        if self.looks_away {
+            return;
+        }
+        for attempt in attempts {
+            let number = self.number_of(attempt.task);
+            let fate = self.fate(attempt.task);
+            let before = fate.holders.len();
+            fate.holders.retain(|(other, _)| *other != link);
+            fate.losses += u32::from(fate.holders.len() < before);
+            fate.lost_at = Some(now);
+            let is_detached = self.flags[number].contains(Flags::DETACHED);
+            if !is_detached {
+                self.may_run_from(now + GRACE, attempt.task);
+            }
+            self.sessions_below_lost(attempt.task);
+        }
+    }
+
+    /// A manager that loses an attempt ends the sessions of the clients inside it. If the attempt goes on after all, they
+    /// offer their tasks again.
+    fn sessions_below_lost(&mut self, above: TaskId) {
+        for number in self.below.get(&above).cloned().unwrap_or_default() {
+            self.session_lost(std::iter::once(number as u64));
+            if let Some(id) = self.fates[number].id {
+                self.sessions_below_lost(id);
+            }
+        }
+    }
+
+    /// The manager is gone, and what it knew.
+    pub(crate) fn manager_lost(&mut self) {
+        if self.looks_away {
+            return;
+        }
+        for fate in &mut self.fates {
+            if fate.is_submitted && fate.delivered == 0 {
+                fate.losses += 1;
+                fate.crashes += 1;
+            }
+            fate.holders.clear();
+            fate.waits_since = None;
+            fate.is_admitted = false;
+            fate.is_sent = false;
+            fate.lives_run += u32::from(fate.was_run);
+            fate.was_run = false;
+            fate.read.clear();
+            fate.doomed.clear();
+        }
+    }
+
+    /// A client was away for longer than its grace, and its attached tasks were dropped.
+    pub(crate) fn session_lost(&mut self, tasks: impl Iterator<Item = u64>) {
+        if self.looks_away {
+            return;
+        }
+        for number in tasks {
+            let fate = &mut self.fates[number as usize];
+            if fate.is_submitted && fate.delivered == 0 {
+                fate.losses += 1;
+                fate.crashes += 1;
+                fate.is_sent = false;
+                fate.is_admitted = false;
+                fate.waits_since = None;
+                fate.finished = None;
+            }
+        }
+    }
+}
