@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build test test-versions demo chaos bench bench-peers compare-peers soak lint fmt docs doc clean
+.PHONY: help setup setup-to-build build test test-versions demo chaos stored-payloads bench bench-peers compare-peers soak lint fmt docs doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -34,6 +34,10 @@ demo: setup-to-build ## see a manager and two workers do real work
 
 chaos: setup-to-build ## kill everything at random while 10,000 tasks run, and count: CHAOS='--seed 7 --seconds 20'
 	@scripts/chaos $(CHAOS)
+
+stored-payloads: setup-to-build ## keep 100,000 detached tasks of 1 MiB in a manager of 512 MiB; needs 110 GB here: TASKS=n BYTES=n MIB=n
+	@cargo build --release -q -p argon-node
+	@cargo run --release -q -p argon-tests --example stored-payloads $(or $(TASKS),100000) $(or $(BYTES),1048576) $(or $(MIB),512)
 
 bench: setup-to-build ## measure what a task costs, print a table and write docs/benchmarks.md
 	@scripts/bench
