@@ -10,6 +10,16 @@ pub fn keep_some() {
     argon_net::memory::keep_freed(PIECE_BYTES, SPARE_BYTES);
 }
 
+/// Lets all threads share one heap: what one thread allocates and another frees would stay with the heap of the first.
+/// Called before there are threads.
+pub fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes two integers, and touches nothing that is in use.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Lets the system have what was freed in the middle of the heap, where the C library has a call for that.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]

@@ -37,6 +37,8 @@ pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
     start_log(&arguments.log);
     socket::allow_many();
     memory::keep_some();
+    // Payloads are read from the store on threads of their own.
+    memory::share_heap();
     super::block_on(async move {
         // A peer that reaches the port finds the key, and a signal that ends this process is handled.
         let stop = signals::watch_stop()?;
