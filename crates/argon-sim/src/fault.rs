@@ -101,15 +101,17 @@ pub(crate) fn mixed(shape: &Shape, span: u64, random: &mut Random) -> Vec<Fault>
 
 /// Failovers of a run with two managers.
 pub(crate) fn failovers(span: u64, random: &mut Random) -> Vec<Fault> {
+    let count = random.between(1, 3);
     let failover = |random: &mut Random| Fault {
         at: random.below(span + span / 4),
         lasts: 0,
         what: FaultKind::Failover {
-            kills: random.percent(60),
+            // One that has lived on does not get its seat back: it cannot know what went on meanwhile.
+            kills: count > 1 || random.percent(50),
             late_us: random.one_of(&[0, 50_000, 500_000, LATE_MAX, LATE_MAX]),
         },
     };
-    (0..random.between(1, 3)).map(|_| failover(random)).collect()
+    (0..count).map(|_| failover(random)).collect()
 }
 
 fn draw(theme: u64, shape: &Shape, random: &mut Random) -> FaultKind {

@@ -145,7 +145,7 @@ impl RunPlan {
         tasks.sort_by_key(|task| (task.at, task.number));
         let mut faults = fault::mixed(&shape, span, &mut random);
         let rogues = rogue::mixed(span, &mut random);
-        if random.percent(0) {
+        if random.percent(15) {
             faults.extend(fault::failovers(span, &mut random));
             faults.sort_by_key(|fault| fault.at);
             // Detached tasks stay in the store of the manager that accepted them.

@@ -50,6 +50,8 @@ impl World {
         is_all_gone(&self.manager)
             && (!self.plan.has_two_managers()
                 || self.stand_by.process.is_none()
+                // Detached tasks of rogues wait there for workers.
+                || !self.rogues.is_empty()
                 || is_all_gone(&self.stand_by))
             && (0..self.workers.len()).all(|worker| self.held_by(worker).is_empty())
     }
