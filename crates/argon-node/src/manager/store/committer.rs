@@ -13,10 +13,17 @@ use tokio::sync::mpsc as async_mpsc;
 use super::{CommitBatch, Store, StoreError};
 use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;
+use crate::memory;
 
 /// Bytes of records that one commit takes, and the record that goes beyond. More would be durable later, and clients get
 /// their credit back when it is.
 const BATCH_BYTES: u64 = 16 << 20;
+
+/// Records from this size count for [`GIVE_BACK_BYTES`].
+const LARGE_BYTES: u64 = 64 << 10;
+/// Bytes of large records after which the system gets free memory back. What large payloads leave lies between what small
+/// facts about their tasks keep, and the heap would grow with the number of tasks.
+const GIVE_BACK_BYTES: u64 = 32 << 20;
 
 /// Result of committing all records up to a number.
 #[derive(Debug)]
@@ -76,12 +83,6 @@ impl Committer {
         }
     }
 
-    /// Bytes of payloads that wait to be durable.
-    #[must_use]
-    pub fn backlog(&self) -> u64 {
-        self.waiting.iter().map(Record::weight).sum()
-    }
-
     /// The next records in order, as many as one commit takes.
     fn next_batch(&mut self) -> CommitBatch {
         let mut batch = CommitBatch::default();
@@ -138,9 +139,21 @@ fn start_thread(mut store: Box<dyn Store>) -> Result<StoreHandle, Failure> {
     std::thread::Builder::new()
         .name("argon store".to_owned())
         .spawn(move || {
+            let mut large_bytes = 0;
             for batch in incoming {
                 if answers.send(commit(&mut *store, &batch)).is_err() {
                     return;
+                }
+                large_bytes += batch
+                    .records
+                    .iter()
+                    .map(Record::weight)
+                    .filter(|bytes| *bytes > LARGE_BYTES)
+                    .sum::<u64>();
+                if large_bytes > GIVE_BACK_BYTES {
+                    large_bytes = 0;
+                    drop(batch);
+                    memory::give_back();
                 }
             }
         })
