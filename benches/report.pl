@@ -31,6 +31,7 @@ section('Arguments and results, four at a time, MiB a second, and the share of t
 push @page, payload_notes();
 section('The boost: tasks that sleep, workers of two slots, share of the slots\' time that was spent in them', boost_rows());
 section('The real manager under virtual workers of 16 slots (`argon-bench fleet`)', fleet_rows());
+section('A client next to floods of others (`argon-bench floods`)', flood_rows());
 text_section('The scheduler alone (`argon-steps time`)', 'steps.txt');
 text_section('Commands with `argon map`, beside GNU parallel and the least there is', 'map.txt');
 text_section('Detached tasks, each on the disk before it counts', 'store.txt');
@@ -44,6 +45,19 @@ if ($option{page}) {
     open my $file, '>:encoding(UTF-8)', $option{page} or die "$option{page}: $!\n";
     print {$file} $page;
     close $file or die "$option{page}: $!\n";
+}
+
+sub flood_rows {
+    my $floods = result('floods') or return;
+    my $least  = $floods->{rows}[0]{p50_us};
+    my @rows   = (['four connections send', 'round trip p50', 'p99', '× undisturbed', "manager's memory, of $floods->{memory_mib} MiB"]);
+    for my $row (@{ $floods->{rows} }) {
+        push @rows, [
+            $row->{flood}, micros($row->{p50_us}), micros($row->{p99_us}), sprintf('%.1f', $row->{p50_us} / $least),
+            "$row->{memory_mib} MiB",
+        ];
+    }
+    return @rows;
 }
 
 sub systems {

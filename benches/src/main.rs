@@ -5,6 +5,7 @@
 
 mod arguments;
 mod fleet;
+mod floods;
 mod manager;
 mod process;
 mod relay;
@@ -27,6 +28,9 @@ usage: argon-bench WHAT [--json] [OPTION VALUE]...
            --payload BYTES (16)  --run-us N (1000000)  --clients N (as few as their credit allows)
            --churn WORKERS-A-SECOND (0)
 
+  floods   an honest client next to floods of holders of the key: its round trips, and the manager's memory
+           --trips N (3000)
+
 Build with --release; every figure is of this machine, now.";
 
 fn main() -> std::process::ExitCode {
@@ -38,6 +42,7 @@ fn main() -> std::process::ExitCode {
         spread::HUB => spread::hub(words),
         "spread" => Arguments::parse(words, &["peers", "messages"]).and_then(|a| spread::run(&a)),
         "fleet" => Arguments::parse(words, FLEET).and_then(|a| fleet::run(&a)),
+        "floods" => Arguments::parse(words, &["trips"]).and_then(|a| floods::run(&a)),
         _ => Err(USAGE.to_owned()),
     };
     match done {

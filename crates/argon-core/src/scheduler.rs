@@ -24,6 +24,7 @@ mod invariants;
 mod kept;
 mod key;
 mod limits;
+mod memory;
 mod on_cancel;
 mod on_client;
 mod on_outcome;
@@ -153,6 +154,7 @@ pub struct Scheduler {
     records_written: u64,
     stamp: u32,
     totals: view::Totals,
+    memory: memory::MemoryAccount,
 }
 
 /// An attempt that a worker holds though no client and no store knows its task (yet).
@@ -228,11 +230,13 @@ impl Scheduler {
             records_written: 0,
             stamp: 0,
             totals: view::Totals::default(),
+            memory: memory::MemoryAccount::default(),
         }
     }
 
     /// Appends what a batch of steps has gathered for each peer: settlements and credit.
     pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
+        self.copy_what_stays();
         self.retract(now, out);
         self.release_drained();
         self.send_acks(now, out);
@@ -285,6 +289,10 @@ impl Machine for Scheduler {
                 let opening = Opening { link, session, secret, previous, client };
                 self.on_child_session_opened(now, ChildOpening { opening, parent, token, worker }, out);
             }
+            Input::MemoryOfOthers { bytes } => self.on_memory_of_others(bytes),
+            Input::TaskWithoutRoom { link, task, payload_bytes } => {
+                self.on_task_without_room(link, &task, payload_bytes, out);
+            }
             Input::AttemptLent { link, lent } => self.on_attempt_lent(link, lent),
             Input::ArgumentsUnreadable { link, attempt, why } => {
                 self.on_arguments_unreadable(now, link, attempt, &why, out);
@@ -294,6 +302,7 @@ impl Machine for Scheduler {
         }
         self.on_time_passed(now, out);
         self.end_children(out);
+        self.release_held_back();
         self.dispatch(now, out);
     }
 

@@ -8,10 +8,10 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use argon_proto::conversation::Incoming;
-use argon_proto::frame::{Decoder, Frames};
+use argon_proto::frame::{Arrival, Decoder, Frames, Room};
 use argon_proto::{DecodeError, Message, limit};
 use bytes::BufMut;
 use tokio::sync::Notify;
@@ -24,6 +24,11 @@ const READ_BYTES: usize = 64 << 10;
 /// Bytes read before other tasks of the runtime get their turn: about as many small messages as a manager takes in one
 /// batch.
 const READ_TURN: usize = 128 << 10;
+
+/// Messages that are delivered before other tasks of the runtime get their turn.
+const DELIVER_TURN: usize = 512;
+/// Pause between two looks whether there is room for a payload that waits.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -72,6 +77,30 @@ pub trait Endpoint {
     /// If the connection ends now.
     fn on_read(&mut self, now: Instant, decoder: &Decoder<Incoming<Self::In>>) -> Result<(), ConnectionEnd>;
 
+    /// A message has arrived without its payload of `bytes`, because there was no room.
+    ///
+    /// # Errors
+    /// If the connection ends with this message.
+    fn on_message_without_payload(
+        &mut self,
+        message: Incoming<Self::In>,
+        bytes: u64,
+    ) -> Result<(), ConnectionEnd> {
+        let _ = bytes;
+        self.on_message(message)
+    }
+
+    /// False while messages of the peer wait, and nothing more is read.
+    fn may_take(&self) -> bool {
+        true
+    }
+
+    /// Whether there is room for the payload of a message that begins.
+    fn room(&self, message: &Incoming<Self::In>, bytes: u64) -> Room {
+        let _ = (message, bytes);
+        Room::Here
+    }
+
     /// The peer sent bytes that are not a message of this conversation.
     fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd;
 }
@@ -115,15 +144,28 @@ async fn carry_on<E: Endpoint>(
     endpoint: &mut E,
 ) -> Result<Infallible, ConnectionEnd> {
     // Bytes that were read behind the handshake.
-    receiver.deliver(Instant::now(), endpoint)?;
+    let mut left = receiver.deliver(Instant::now(), endpoint)?;
     let mut alarm = pin!(tokio::time::sleep(limit::SILENCE));
     let mut alarm_at = None;
     let mut is_silent = false;
     loop {
         let now = Instant::now();
         let turn = endpoint.turn(now)?;
+        if left != Left::Nothing {
+            left = receiver.deliver(now, endpoint)?;
+        }
+        if left == Left::More {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let reads = left == Left::Nothing && endpoint.may_take();
+        if !reads {
+            // Silence cannot be told from words that are not read. The kernel notices a peer that is dead.
+            receiver.heard_at = now;
+        }
         let silent_at = receiver.silent_at();
-        let wake_at = silent_at.map_or(turn.wake_at, |at| at.min(turn.wake_at));
+        let room_at = (left == Left::WaitsForRoom).then(|| now + ROOM_PAUSE);
+        let wake_at = [silent_at, room_at].into_iter().flatten().fold(turn.wake_at, Instant::min);
         // The alarm is moved only to an earlier time: one that rings too early costs less than moving it each time.
         if alarm_at.is_none_or(|at| wake_at < at || at <= now) {
             alarm.as_mut().reset(wake_at.into());
@@ -134,7 +176,8 @@ async fn carry_on<E: Endpoint>(
             let is_due = poll_alarm(alarm.as_mut(), &mut alarm_at, context)
                 | woken.as_mut().poll(context).is_ready()
                 | (turn.is_blocked && is_writable(writer, context)?);
-            match receiver.poll_read(context, endpoint)? {
+            let read = if reads { receiver.poll_read(context, endpoint, &mut left)? } else { Poll::Pending };
+            match read {
                 Poll::Ready(true) => Poll::Ready(Ok(Event::Tired)),
                 Poll::Ready(false) => Poll::Ready(Ok(Event::Due)),
                 Poll::Pending if silent_at.is_some_and(|at| now >= at) => Poll::Ready(Ok(Event::Silent)),
@@ -154,6 +197,19 @@ async fn carry_on<E: Endpoint>(
             }
         }
     }
+}
+
+/// What is left of the bytes that were read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    /// No whole message.
+    Nothing,
+    /// Perhaps more messages: others get their turn first.
+    More,
+    /// Messages that the endpoint does not take yet.
+    Held,
+    /// A payload for which there is no room yet.
+    WaitsForRoom,
 }
 
 /// What the loop has waited for.
@@ -208,6 +264,7 @@ impl<In: Message> Receiver<In> {
         &mut self,
         context: &mut Context<'_>,
         endpoint: &mut E,
+        left: &mut Left,
     ) -> Poll<Result<bool, ConnectionEnd>> {
         let mut turn = 0;
         while turn < READ_TURN {
@@ -230,22 +287,44 @@ impl<In: Message> Receiver<In> {
             }
             self.heard_at = now;
             turn += count;
-            self.deliver(now, endpoint)?;
+            *left = self.deliver(now, endpoint)?;
+            if *left != Left::Nothing {
+                return Poll::Ready(Ok(false));
+            }
             if count < room {
+                self.decoder.release();
                 return Poll::Ready(Ok(false));
             }
         }
         Poll::Ready(Ok(true))
     }
 
-    fn deliver<E: Endpoint<In = In>>(&mut self, now: Instant, endpoint: &mut E) -> Result<(), ConnectionEnd> {
-        loop {
-            match self.decoder.next() {
-                Ok(Some(message)) => endpoint.on_message(message)?,
-                Ok(None) => return endpoint.on_read(now, &self.decoder),
+    fn deliver<E: Endpoint<In = In>>(
+        &mut self,
+        now: Instant,
+        endpoint: &mut E,
+    ) -> Result<Left, ConnectionEnd> {
+        let mut left = Left::More;
+        for _ in 0..DELIVER_TURN {
+            if !endpoint.may_take() {
+                left = Left::Held;
+                break;
+            }
+            match self.decoder.next_arrival(|message, bytes| endpoint.room(message, bytes)) {
+                Ok(Some(Arrival::Whole(message))) => endpoint.on_message(message)?,
+                Ok(Some(Arrival::WithoutPayload { message, payload_bytes })) => {
+                    endpoint.on_message_without_payload(message, payload_bytes)?;
+                }
+                Ok(None) if self.decoder.is_waiting() => left = Left::WaitsForRoom,
+                Ok(None) => left = Left::Nothing,
                 Err(error) => return Err(endpoint.on_bad_bytes(&error)),
             }
+            if left != Left::More {
+                break;
+            }
         }
+        endpoint.on_read(now, &self.decoder)?;
+        Ok(left)
     }
 }
 

@@ -2,24 +2,34 @@
 //!
 //! The owner queues messages with [`Connection::send`] and writes them with [`Connection::flush`], at once and without
 //! waking anybody. What the socket does not take is left to [`run`], which also reads, answers heartbeats and sends them.
+//!
+//! A connection of a manager is charged to a [`Ledger`]. A peer that does not take what it asked for is not read until it
+//! has taken some, and a message that begins to arrive must arrive.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use argon_proto::conversation::{Control, Incoming};
-use argon_proto::frame::{Decoder, Frames, Outbox};
-use argon_proto::handshake::Refusal;
+use argon_proto::frame::{Decoder, Frames, Outbox, Room};
+use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::limit::PING_AFTER;
 use argon_proto::{BlobHash, DecodeError, Message, kind};
 use tokio::sync::Notify;
 
 use crate::carrier::{ConnectionEnd, Endpoint, NextTurn, Receiver, Silence, carry};
+use crate::ledger::{Ledger, Share};
 use crate::segments;
 use crate::stream::{Stream, WriteHalf};
 
 /// Bound on the time that a connection takes to send its last messages when it is closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Time in which more of a message must arrive that has begun.
+const STALLED: Duration = Duration::from_secs(60);
+/// Longest time that a payload of [`Inbox::must_have`] waits for room; nothing else of its peer is read meanwhile.
+const ROOM_WITHIN: Duration = Duration::from_secs(10);
 
 /// The sending side of a connection, over which `Out` go.
 #[derive(Debug)]
@@ -29,7 +39,7 @@ pub struct Connection<Out> {
     /// Name of the peer's role.
     peer: &'static str,
     /// Blobs of which a part has arrived.
-    arriving: RefCell<Vec<BlobHash>>,
+    arriving: RefCell<HashSet<BlobHash>>,
     /// Blobs that are complete, and that the owner has not taken.
     arrived: RefCell<Vec<BlobHash>>,
     sent_at: Cell<Instant>,
@@ -38,7 +48,27 @@ pub struct Connection<Out> {
     wake: Notify,
     /// Notified when the socket has taken some.
     taken: Notify,
+    charged: OnceCell<Charged>,
     sends: std::marker::PhantomData<fn(Out)>,
+}
+
+/// Account of a connection that is charged to a ledger.
+struct Charged {
+    share: Share,
+    /// Called when the peer has taken enough of what it asked for.
+    on_drained: Box<dyn Fn()>,
+    /// True if something waits for that.
+    holds: Cell<bool>,
+    /// When more of an unfinished message arrived, if there is one.
+    unfinished_since: Cell<Option<Instant>>,
+    /// Since when a payload waits for room, if one does.
+    waits_since: Cell<Option<Instant>>,
+}
+
+impl std::fmt::Debug for Charged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.share.fmt(f)
+    }
 }
 
 /// What takes the messages of a connection.
@@ -48,6 +78,26 @@ pub trait Inbox<In> {
     /// # Errors
     /// If the connection ends with it.
     fn take(&mut self, message: In) -> Result<(), ConnectionEnd>;
+
+    /// Takes a message whose payload of `bytes` had no room.
+    ///
+    /// # Errors
+    /// If the connection ends with it.
+    fn take_without_payload(&mut self, message: In, bytes: u64) -> Result<(), ConnectionEnd> {
+        let _ = bytes;
+        self.take(message)
+    }
+
+    /// True if a payload waits for room for a while, because its sender cannot offer it again.
+    fn must_have(&self, message: &In) -> bool {
+        let _ = message;
+        false
+    }
+
+    /// False while the owner has not taken enough of what was given to it.
+    fn has_room(&self) -> bool {
+        true
+    }
 
     /// All messages of a read have been taken.
     fn end_read(&mut self) {}
@@ -81,9 +131,42 @@ impl<Out: Message> Connection<Out> {
             close_by: Cell::new(None),
             wake: Notify::new(),
             taken: Notify::new(),
+            charged: OnceCell::new(),
             sends: std::marker::PhantomData,
         });
         (connection, Receiver::new(reader, frames, silence))
+    }
+
+    /// Charges the connection to a ledger, which is done once. `on_drained` is called when the peer has taken enough after
+    /// [`Connection::is_clogged`] was true.
+    pub fn charge_to(&self, ledger: &Rc<Ledger>, on_drained: impl Fn() + 'static) {
+        let charged = Charged {
+            share: ledger.open(),
+            on_drained: Box::new(on_drained),
+            holds: Cell::new(false),
+            unfinished_since: Cell::new(None),
+            waits_since: Cell::new(None),
+        };
+        let _ = self.charged.set(charged);
+    }
+
+    /// True if the peer must take some of what it asked for before anything is done for it.
+    #[must_use]
+    pub fn is_clogged(&self) -> bool {
+        let Some(charged) = self.charged.get() else {
+            return false;
+        };
+        let outbox = self.outbox.borrow();
+        let is_clogged = charged.share.is_clogged(outbox.memory(), outbox.len());
+        if is_clogged {
+            charged.holds.set(true);
+        }
+        is_clogged
+    }
+
+    /// Looks again whether the owner takes more.
+    pub fn resume(&self) {
+        self.wake.notify_one();
     }
 
     /// Queues a message; [`Connection::flush`] writes it.
@@ -169,7 +252,27 @@ impl<Out: Message> Connection<Out> {
             self.sent_at.set(Instant::now());
             self.taken.notify_waiters();
         }
+        if let Some(charged) = self.charged.get() {
+            charged.share.set_outgoing(outbox.memory());
+            drop(outbox);
+            if charged.holds.get() && !self.is_clogged() {
+                charged.holds.set(false);
+                (charged.on_drained)();
+            }
+        }
         Ok(())
+    }
+
+    /// When a message that has begun must have gone on.
+    fn stalls_at(&self, now: Instant) -> Option<Instant> {
+        let charged = self.charged.get()?;
+        let since = charged.unfinished_since.get()?;
+        if charged.holds.get() || charged.waits_since.get().is_some() {
+            // It is not read.
+            charged.unfinished_since.set(Some(now));
+            return None;
+        }
+        Some(since + STALLED)
     }
 
     /// Sends a PING if one is due, and returns when the next one is.
@@ -190,7 +293,7 @@ pub async fn run<In: Message, Out: Message>(
     mut receiver: Receiver<In>,
     inbox: impl Inbox<In>,
 ) -> ConnectionEnd {
-    let mut ours = OurSide { connection, inbox, receives: std::marker::PhantomData };
+    let mut ours = OurSide { connection, inbox, has_answered: false, receives: std::marker::PhantomData };
     let end = carry(&mut receiver, &connection.writer, &connection.wake, &mut ours).await;
     // Last messages, such as a refusal, go out if they can.
     let _ = connection.write();
@@ -201,6 +304,8 @@ pub async fn run<In: Message, Out: Message>(
 struct OurSide<'a, In, Out, I> {
     connection: &'a Rc<Connection<Out>>,
     inbox: I,
+    /// True if a heartbeat was answered and not written.
+    has_answered: bool,
     receives: std::marker::PhantomData<fn(In)>,
 }
 
@@ -216,10 +321,21 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
         if close_by.is_some_and(|close_by| now >= close_by || connection.outbox.borrow().is_empty()) {
             return Err(ConnectionEnd::Closed);
         }
+        let stalls_at = connection.stalls_at(now);
+        if close_by.is_none() && stalls_at.is_some_and(|at| now >= at) {
+            let why = format!(
+                "a message began to arrive and nothing more of it came for {} s; send it again",
+                STALLED.as_secs()
+            );
+            connection.refuse(&Refusal::new(RefusalCode::Busy, why));
+        }
         let ping_at = connection.beat(now);
         Ok(NextTurn {
             is_blocked: connection.is_blocked.get(),
-            wake_at: close_by.map_or(ping_at, |close_by| close_by.min(ping_at)),
+            wake_at: [close_by, stalls_at.filter(|at| now < *at)]
+                .into_iter()
+                .flatten()
+                .fold(ping_at, Instant::min),
         })
     }
 
@@ -227,13 +343,15 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
         match message {
             Incoming::Message(message) => {
                 if let Some(blob) = message.blob() {
+                    self.connection.arriving.borrow_mut().remove(&blob.hash);
                     self.connection.arrived.borrow_mut().push(blob.hash);
                 }
                 self.inbox.take(message)
             }
             Incoming::Control(Control::Ping(token)) => {
+                // Written at the end of the read: a call for each would cost more than the read.
                 self.connection.outbox.borrow_mut().push(&Control::Pong(token));
-                self.connection.flush();
+                self.has_answered = true;
                 Ok(())
             }
             Incoming::Control(Control::Pong(_)) => Ok(()),
@@ -241,11 +359,51 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
         }
     }
 
-    fn on_read(&mut self, _: Instant, decoder: &Decoder<Incoming<In>>) -> Result<(), ConnectionEnd> {
-        let mut arriving = self.connection.arriving.borrow_mut();
-        arriving.clear();
-        arriving.extend(decoder.arriving_blobs());
-        drop(arriving);
+    fn on_message_without_payload(&mut self, message: Incoming<In>, bytes: u64) -> Result<(), ConnectionEnd> {
+        match message {
+            Incoming::Message(message) => {
+                if let Some(blob) = message.blob() {
+                    self.connection.arriving.borrow_mut().remove(&blob.hash);
+                }
+                self.inbox.take_without_payload(message, bytes)
+            }
+            Incoming::Control(_) => Ok(()),
+        }
+    }
+
+    fn may_take(&self) -> bool {
+        !self.connection.is_clogged() && self.inbox.has_room()
+    }
+
+    fn room(&self, message: &Incoming<In>, bytes: u64) -> Room {
+        if let Some(blob) = message.blob() {
+            self.connection.arriving.borrow_mut().insert(blob.hash);
+        }
+        let (Some(charged), Incoming::Message(message)) = (self.connection.charged.get(), message) else {
+            return Room::Here;
+        };
+        if !self.inbox.must_have(message) {
+            return if charged.share.has_fair_room(bytes) { Room::Here } else { Room::Nowhere };
+        }
+        let now = Instant::now();
+        let since = charged.waits_since.get().unwrap_or(now);
+        let room = match charged.share.has_room(bytes) {
+            true => Room::Here,
+            false if now < since + ROOM_WITHIN => Room::Later,
+            false => Room::Nowhere,
+        };
+        charged.waits_since.set((room == Room::Later).then_some(since));
+        room
+    }
+
+    fn on_read(&mut self, now: Instant, decoder: &Decoder<Incoming<In>>) -> Result<(), ConnectionEnd> {
+        if std::mem::take(&mut self.has_answered) {
+            self.connection.flush();
+        }
+        if let Some(charged) = self.connection.charged.get() {
+            charged.share.set_incoming(decoder.expected_bytes());
+            charged.unfinished_since.set(decoder.is_unfinished().then_some(now));
+        }
         self.inbox.end_read();
         Ok(())
     }
@@ -263,110 +421,4 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::rc::Rc;
-
-    use argon_proto::conversation::client::{ToClient, ToManager};
-    use argon_proto::conversation::{Blob, Credit};
-    use argon_proto::handshake::RefusalCode;
-    use argon_proto::{Payload, limit};
-    use tokio::net::UnixStream;
-    use tokio::task::LocalSet;
-
-    use super::*;
-
-    fn on_one_thread(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let bounded = async { tokio::time::timeout(Duration::from_secs(60), test).await.expect("in time") };
-        LocalSet::new().block_on(&runtime, bounded);
-    }
-
-    /// A client's side and a manager's side of one connection.
-    type Pair =
-        ((Rc<Connection<ToManager>>, Receiver<ToClient>), (Rc<Connection<ToClient>>, Receiver<ToManager>));
-
-    fn pair() -> Pair {
-        let (client, manager) = UnixStream::pair().expect("a pair");
-        (
-            Connection::new(client.into(), Frames::default(), "manager", Silence::Ends),
-            Connection::new(manager.into(), Frames::default(), "client", Silence::Allowed),
-        )
-    }
-
-    fn blob(bytes: usize) -> Blob {
-        let payload = Payload::from(vec![7; bytes]);
-        Blob { hash: BlobHash::of(payload.parts()), payload }
-    }
-
-    #[test]
-    fn a_connection_that_is_closed_writes_what_is_queued_first() {
-        on_one_thread(async {
-            let ((client, to_client), (manager, to_manager)) = pair();
-            let big = blob(16 << 20);
-            client.send(&ToManager::Blob(big.clone()));
-            client.flush();
-            assert!(client.backlog() > 0, "the socket took all at once");
-            client.close();
-            let mut received = Vec::new();
-            let inbox = |message: ToManager| received.push(message);
-            let closing = async move {
-                let end = run(&client, to_client, |_: ToClient| {}).await;
-                drop(client);
-                end
-            };
-            let (closed, lost) = tokio::join!(closing, run(&manager, to_manager, inbox));
-            assert!(matches!(closed, ConnectionEnd::Closed), "{closed:?}");
-            assert!(matches!(lost, ConnectionEnd::Lost(_)), "{lost:?}");
-            let [ToManager::Blob(whole)] = &received[..] else {
-                panic!("{} messages came", received.len());
-            };
-            assert!(whole.payload.to_contiguous() == big.payload.to_contiguous());
-        });
-    }
-
-    #[test]
-    fn a_peer_that_sends_a_message_of_another_role_is_refused_by_its_name() {
-        on_one_thread(async {
-            let ((client, to_client), (manager, to_manager)) = pair();
-            client.outbox.borrow_mut().push(&ToClient::Credit(Credit { tasks: 1, bytes: 1 }));
-            client.flush();
-            let (refused, refusing) = tokio::join!(
-                run(&client, to_client, |_: ToClient| {}),
-                run(&manager, to_manager, |_: ToManager| {}),
-            );
-            assert!(matches!(refused, ConnectionEnd::Refused(why) if why == "a client may not send CREDIT"));
-            assert!(matches!(refusing, ConnectionEnd::Lost(why) if why.ends_with("may not send CREDIT")));
-            assert_eq!(DecodeError::Misplaced(kind::CREDIT).refusal_code(), RefusalCode::Role);
-        });
-    }
-
-    #[test]
-    fn a_blob_is_arriving_until_its_owner_has_taken_it() {
-        on_one_thread(async {
-            let ((client, _to_client), (manager, to_manager)) = pair();
-            let big = blob(limit::INLINE_BYTES * 8);
-            let hash = big.hash;
-            let has_come = std::cell::Cell::new(false);
-            client.send(&ToManager::Blob(big));
-            client.flush();
-            let arrives = async {
-                while !manager.is_arriving(hash) {
-                    tokio::task::yield_now().await;
-                }
-                assert!(client.backlog() > 0, "only a part has arrived");
-                while !has_come.get() {
-                    client.write().expect("the connection is there");
-                    tokio::task::yield_now().await;
-                }
-            };
-            let inbox = |_: ToManager| has_come.set(true);
-            tokio::select! {
-                end = run(&manager, to_manager, inbox) => panic!("{end:?}"),
-                () = arrives => {}
-            }
-            assert!(manager.is_arriving(hash), "nobody has taken it");
-            manager.forget_arrival(hash);
-            assert!(!manager.is_arriving(hash));
-        });
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@
 //! | the same, for an owner on the same thread who sends messages | [`connection`] |
 //! | find, make and write a key file | [`key_file`] |
 //! | read an address as people write it | [`address`] |
+//! | bound the memory of all connections | [`ledger`] |
 //! | prepare the heap for big payloads | [`memory`] |
 //! | dial where large packets get lost | [`segments`] |
 
@@ -23,6 +24,7 @@ pub mod connection;
 pub mod dial;
 mod handshake;
 pub mod key_file;
+pub mod ledger;
 #[cfg(feature = "listen")]
 pub mod listen;
 pub mod memory;

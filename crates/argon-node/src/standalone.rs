@@ -66,19 +66,20 @@ async fn join(
     let Ok(introduction) = register.await else {
         return;
     };
-    let link = links.next();
-    inbox.push(PeerEvent::Admitted {
+    let (link, queue) = (links.next(), inbox.open());
+    let admitted = PeerEvent::Admitted {
         link,
         role: Role::Worker,
         port: Port::Worker(WorkerPort::Memory(events)),
         from: "of this process".to_owned(),
-    });
+    };
+    queue.push(admitted, 0);
     for message in introduction.into_messages(None) {
-        inbox.push(PeerEvent::WorkerSent { link, message });
+        queue.push(PeerEvent::WorkerSent { link, message }, 0);
     }
     announce();
     while let Some(message) = outgoing.recv().await {
-        inbox.push(PeerEvent::WorkerSent { link, message });
+        queue.push(PeerEvent::WorkerSent { link, message }, 0);
     }
-    inbox.push(PeerEvent::Gone { link, is_dead: true, why: "its pool has ended".to_owned() });
+    queue.push(PeerEvent::Gone { link, is_dead: true, why: "its pool has ended".to_owned() }, 0);
 }

@@ -13,7 +13,7 @@ mod cache;
 mod command;
 mod config;
 mod event_loop;
-mod machine;
+pub(crate) mod machine;
 mod pool_queue;
 mod private_folder;
 mod process;

@@ -9,7 +9,7 @@
 mod decoder;
 mod outbox;
 
-pub use decoder::{Arrival, Decoder, Frames};
+pub use decoder::{Arrival, Decoder, Frames, Room};
 pub use outbox::Outbox;
 
 #[cfg(test)]

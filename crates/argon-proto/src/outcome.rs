@@ -179,15 +179,13 @@ impl Outcome {
         self.payload.len() + self.report.len() as u64
     }
 
-    /// The same with memory of its own for what is small, to be kept: it shares the memory of a whole read.
+    /// Bytes of it in memory, in addition to its head.
     #[must_use]
-    pub fn compacted(&self) -> Self {
-        let mut compacted = self.clone();
-        compacted.compact();
-        compacted
+    pub fn resident(&self) -> u64 {
+        self.payload.resident() + self.report.len() as u64
     }
 
-    /// Copies what is small.
+    /// Copies what is small, for an outcome that is kept: it shares the memory of a whole read until then.
     pub fn compact(&mut self) {
         payload::compact(&mut self.report);
         self.payload.compact();

@@ -266,6 +266,12 @@ impl Task {
         self.payload.len() + self.attached.len() as u64
     }
 
+    /// Bytes of it in memory, in addition to its head.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        self.payload.resident() + self.attached.len() as u64
+    }
+
     /// Copies what is small, for a task that is kept: it shares the memory of a whole read until then.
     pub fn compact(&mut self) {
         payload::compact(&mut self.attached);

@@ -3,7 +3,11 @@
 //!
 //! The shell reports what happened and carries out the [`GateEffect`]s. Tasks that passed are the scheduler's;
 //! [`ManagerGate::release`] tells when it needs their blobs no longer.
+//!
+//! One blob may complete tens of thousands of tasks, and one client may leave as many behind. They pass and go in parts:
+//! the shell calls [`ManagerGate::go_on`] until it returns false.
 
+mod backlog;
 mod invariants;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,6 +21,16 @@ use crate::scheduler::ConnId;
 
 /// Bytes of blobs that no task needs and that are kept all the same.
 const SPARE_BYTES: u64 = 256 << 20;
+/// Most tasks of one client that wait: no client may have sent more.
+const PARKED_MAX: usize = 64 << 10;
+/// Memory that a task which waits is charged for each blob that is missing: a blob up to this size is taken also when
+/// memory is full.
+const MISSING_BYTES: u64 = 16 << 10;
+/// Memory of an entry, a place in a set, and a task that waits, about.
+const ENTRY_BYTES: u64 = 200;
+/// Hashes that all workers together may want, and have been sent.
+const WANTED_ALL_MAX: usize = 256 << 10;
+const SENT_ALL_MAX: usize = 1 << 20;
 /// Blobs that a worker may want at once and that are not here; what it asks beyond that is not remembered.
 const WANTED_MAX: usize = 16 << 10;
 
@@ -44,6 +58,13 @@ pub enum GateEffect {
         /// The blobs.
         hashes: Vec<BlobHash>,
     },
+    /// Refuse a task: there is no room for it to wait in.
+    Refuse {
+        /// The connection of its client.
+        link: ConnId,
+        /// The task.
+        task: Task,
+    },
     /// Ask a client for blobs that its tasks need.
     Ask {
         /// Its connection.
@@ -63,16 +84,31 @@ pub struct ManagerGate {
     spare_bytes_max: u64,
     /// Number of blobs that are here.
     held: usize,
+    /// Their bytes.
+    held_bytes: u64,
     uses: u64,
     /// Tasks that wait, in the order in which they came.
     parked: BTreeMap<u64, ParkedSubmission>,
     parked_by_id: FxHashMap<TaskId, u64>,
-    parked_by_link: FxHashMap<ConnId, FxHashSet<u64>>,
+    parked_by_link: FxHashMap<ConnId, ParkedOfLink>,
     last_parked: u64,
+    /// Memory that they are charged.
+    parked_bytes: u64,
+    backlog: backlog::Backlog,
     /// Blobs that each worker was sent on its connection.
     sent: FxHashMap<ConnId, FxHashSet<BlobHash>>,
     /// Blobs that each worker asked for and that are not here.
     wanted: FxHashMap<ConnId, FxHashSet<BlobHash>>,
+    /// Number of hashes in `sent`, and in `wanted`.
+    sent_count: usize,
+    wanted_count: usize,
+}
+
+/// Tasks of one client that wait.
+#[derive(Debug, Default)]
+struct ParkedOfLink {
+    numbers: FxHashSet<u64>,
+    bytes: u64,
 }
 
 /// A blob that is here, or that a task needs.
@@ -93,6 +129,8 @@ struct ParkedSubmission {
     link: ConnId,
     task: Task,
     missing: usize,
+    /// Memory that it is charged.
+    bytes: u64,
 }
 
 impl Default for ManagerGate {
@@ -111,14 +149,25 @@ impl ManagerGate {
             spare_bytes: 0,
             spare_bytes_max,
             held: 0,
+            held_bytes: 0,
             uses: 0,
             parked: BTreeMap::new(),
             parked_by_id: FxHashMap::default(),
             parked_by_link: FxHashMap::default(),
             last_parked: 0,
+            parked_bytes: 0,
+            backlog: backlog::Backlog::default(),
             sent: FxHashMap::default(),
             wanted: FxHashMap::default(),
+            sent_count: 0,
+            wanted_count: 0,
         }
+    }
+
+    /// A gate that keeps at most this much, and 256 MiB, of blobs that no task needs.
+    #[must_use]
+    pub fn within(bytes: u64) -> Self {
+        Self::new(SPARE_BYTES.min(bytes))
     }
 
     /// Takes over the tasks that a store holds, and then their blobs by [`ManagerGate::on_blob`].
@@ -128,27 +177,43 @@ impl ManagerGate {
         }
     }
 
-    /// A client submitted a task. `is_arriving` tells of a blob whether its bytes are on their way already.
+    /// A client submitted a task. `is_arriving` tells of a blob whether its bytes are on their way already. `may_wait`
+    /// decides whether there is room for a task to wait, by the memory that it takes and that others of its client take.
     pub fn on_submit(
         &mut self,
         link: ConnId,
-        task: Task,
+        mut task: Task,
         is_arriving: impl Fn(BlobHash) -> bool,
+        may_wait: impl FnOnce(u64, u64) -> bool,
         out: &mut Vec<GateEffect>,
     ) {
         self.need_all(&task);
         let missing: Vec<BlobHash> = distinct(&task).filter(|hash| !self.contains(*hash)).collect();
-        if missing.is_empty() {
+        let must_follow = !self.backlog.is_empty() && self.parked_by_link.contains_key(&link);
+        if missing.is_empty() && !must_follow {
             return out.push(GateEffect::Admit { link, task });
         }
+        let bytes = ENTRY_BYTES + task.resident() + missing.len() as u64 * MISSING_BYTES;
+        let (count, before) =
+            self.parked_by_link.get(&link).map_or((0, 0), |of| (of.numbers.len(), of.bytes));
+        if count >= PARKED_MAX || !may_wait(bytes, before) {
+            return out.push(GateEffect::Refuse { link, task });
+        }
+        task.compact();
         self.last_parked += 1;
         let number = self.last_parked;
         for hash in &missing {
             self.blobs.entry(*hash).or_default().waiting.insert(number);
         }
         self.parked_by_id.insert(task.head.id, number);
-        self.parked_by_link.entry(link).or_default().insert(number);
-        self.parked.insert(number, ParkedSubmission { link, task, missing: missing.len() });
+        let of_link = self.parked_by_link.entry(link).or_default();
+        of_link.numbers.insert(number);
+        of_link.bytes += bytes;
+        self.parked_bytes += bytes;
+        self.parked.insert(number, ParkedSubmission { link, task, missing: missing.len(), bytes });
+        if missing.is_empty() {
+            self.backlog.follow(number);
+        }
         let hashes: Vec<BlobHash> = missing.into_iter().filter(|hash| !is_arriving(*hash)).collect();
         if !hashes.is_empty() {
             out.push(GateEffect::Ask { link, hashes });
@@ -156,11 +221,13 @@ impl ManagerGate {
     }
 
     /// A blob arrived, whole: the tasks that waited for nothing else pass, in the order in which they came.
-    pub fn on_blob(&mut self, hash: BlobHash, payload: Payload, out: &mut Vec<GateEffect>) {
+    pub fn on_blob(&mut self, hash: BlobHash, mut payload: Payload, out: &mut Vec<GateEffect>) {
         let entry = self.blobs.entry(hash).or_default();
         if entry.payload.is_some() {
             return;
         }
+        payload.compact();
+        self.held_bytes += payload.len();
         let (length, is_spare) = (payload.len(), entry.needed_by == 0);
         entry.payload = Some(payload);
         let waiting = std::mem::take(&mut entry.waiting);
@@ -170,34 +237,44 @@ impl ManagerGate {
             self.put_aside(hash);
         }
         self.send_wanted(hash, out);
-        for number in waiting {
-            let Some(parked) = self.parked.get_mut(&number) else {
-                continue;
-            };
-            parked.missing -= 1;
-            if parked.missing == 0
-                && let Some(ParkedSubmission { link, task, .. }) = self.unpark(number)
-            {
-                out.push(GateEffect::Admit { link, task });
+        self.backlog.complete(waiting);
+        self.go_on(out);
+    }
+
+    /// There was no room for a blob: tasks of this client that wait for it are refused.
+    pub fn on_blob_without_room(&mut self, link: ConnId, hash: BlobHash, out: &mut Vec<GateEffect>) {
+        let waiting = self.blobs.get(&hash).map(|entry| entry.waiting.iter());
+        let is_theirs = |number: &&u64| self.parked.get(*number).is_some_and(|parked| parked.link == link);
+        let refused: Vec<u64> = waiting.into_iter().flatten().filter(is_theirs).copied().collect();
+        for number in refused {
+            if let Some(ParkedSubmission { link, task, .. }) = self.unpark(number) {
+                out.push(GateEffect::Refuse { link, task });
             }
         }
     }
 
+    /// Needs the blobs of a task that did not come to wait here, until they are released.
+    pub fn need(&mut self, task: &Task) {
+        self.need_all(task);
+    }
+
     /// A client's connection ended: its tasks that wait are forgotten. It offers them again, if it comes back.
     pub fn on_client_lost(&mut self, link: ConnId) {
-        let mut numbers: Vec<u64> = self.parked_by_link.remove(&link).into_iter().flatten().collect();
-        numbers.sort_unstable();
-        for number in numbers {
-            if let Some(parked) = self.unpark(number) {
-                self.release_task(&parked.task);
+        if let Some(of_link) = self.parked_by_link.remove(&link) {
+            self.parked_bytes -= of_link.bytes;
+            let is_next = self.backlog.is_empty();
+            self.backlog.leave(of_link.numbers);
+            if is_next {
+                // None of them passes.
+                self.go_on(&mut Vec::new());
             }
         }
     }
 
     /// A worker's connection ended, and what it was sent may be gone.
     pub fn on_worker_lost(&mut self, link: ConnId) {
-        self.sent.remove(&link);
-        self.wanted.remove(&link);
+        self.sent_count -= self.sent.remove(&link).map_or(0, |sent| sent.len());
+        self.wanted_count -= self.wanted.remove(&link).map_or(0, |wanted| wanted.len());
     }
 
     /// A worker lacks blobs of tasks that it holds. It gets those that are not here when they come: after a restart it may
@@ -206,12 +283,12 @@ impl ManagerGate {
         let mut missing = Vec::new();
         for hash in hashes {
             if let Some(payload) = self.payload(*hash).cloned() {
-                self.sent.entry(link).or_default().insert(*hash);
+                self.note_sent(link, *hash);
                 out.push(GateEffect::Send { link, blob: Blob { hash: *hash, payload } });
             } else {
                 let wanted = self.wanted.entry(link).or_default();
-                if wanted.len() < WANTED_MAX {
-                    wanted.insert(*hash);
+                if wanted.len() < WANTED_MAX && self.wanted_count < WANTED_ALL_MAX && wanted.insert(*hash) {
+                    self.wanted_count += 1;
                 }
                 // Where parked tasks wait for it, their clients have been asked.
                 if self.blobs.get(hash).is_none_or(|entry| entry.waiting.is_empty()) {
@@ -244,15 +321,32 @@ impl ManagerGate {
         if task.head.blob_count == 0 {
             return;
         }
-        let sent = self.sent.entry(link).or_default();
         for hash in task.blob_hashes() {
-            let payload = self.blobs.get(&hash).and_then(|entry| entry.payload.as_ref());
-            if let Some(payload) = payload
-                && sent.insert(hash)
+            if self.contains(hash)
+                && self.note_sent(link, hash)
+                && let Some(payload) = self.payload(hash)
             {
                 send(Blob { hash, payload: payload.clone() });
             }
         }
+    }
+
+    /// Notes that a worker was sent a blob; false if it was before. What is forgotten is sent again, which does no harm.
+    fn note_sent(&mut self, link: ConnId, hash: BlobHash) -> bool {
+        let sent = self.sent.entry(link).or_default();
+        if self.sent_count >= SENT_ALL_MAX {
+            self.sent_count -= std::mem::take(sent).len();
+        }
+        let is_new = sent.insert(hash);
+        self.sent_count += usize::from(is_new);
+        is_new
+    }
+
+    /// Memory of blobs and of tasks that wait, bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let hashes = (self.blobs.len() + self.sent_count + self.wanted_count) as u64;
+        self.held_bytes + self.parked_bytes + hashes * ENTRY_BYTES
     }
 
     /// The bytes of a blob, if they are here.
@@ -275,7 +369,7 @@ impl ManagerGate {
     /// Number of tasks of one client that wait.
     #[must_use]
     pub fn parked_of(&self, link: ConnId) -> usize {
-        self.parked_by_link.get(&link).map_or(0, FxHashSet::len)
+        self.parked_by_link.get(&link).map_or(0, |of_link| of_link.numbers.len())
     }
 
     fn send_wanted(&mut self, hash: BlobHash, out: &mut Vec<GateEffect>) {
@@ -287,6 +381,7 @@ impl ManagerGate {
             .iter_mut()
             .filter_map(|(link, wanted)| wanted.remove(&hash).then_some(*link))
             .collect();
+        self.wanted_count -= links.len();
         self.wanted.retain(|_, wanted| !wanted.is_empty());
         links.sort_unstable();
         for link in links {
@@ -343,9 +438,12 @@ impl ManagerGate {
         if self.parked_by_id.get(&id) == Some(&number) {
             self.parked_by_id.remove(&id);
         }
-        if let Some(numbers) = self.parked_by_link.get_mut(&parked.link) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
+        if let Some(of_link) = self.parked_by_link.get_mut(&parked.link)
+            && of_link.numbers.remove(&number)
+        {
+            of_link.bytes -= parked.bytes;
+            self.parked_bytes -= parked.bytes;
+            if of_link.numbers.is_empty() {
                 self.parked_by_link.remove(&parked.link);
             }
         }
@@ -377,6 +475,7 @@ impl ManagerGate {
             if is_current && self.spare_bytes > self.spare_bytes_max {
                 if let Some(payload) = self.blobs.remove(&oldest).and_then(|entry| entry.payload) {
                     self.spare_bytes -= payload.len();
+                    self.held_bytes -= payload.len();
                     self.held -= 1;
                 }
             } else if is_current {

@@ -85,6 +85,7 @@ impl Scheduler {
         };
         let key = self.tasks.insert(entry);
         tasks.push(key);
+        self.charge_memory(key);
         self.task_by_id.insert(key, &id, |key| self.tasks[key].task.head.id);
         key
     }
@@ -92,6 +93,7 @@ impl Scheduler {
     /// Keeps the outcome; the caller has taken the task from queue and worker before.
     pub(super) fn set_ended(&mut self, key: TaskKey, outcome: Outcome, durable: bool) {
         let stamp = self.next_stamp();
+        self.discharge_memory(key);
         let entry = &mut self.tasks[key];
         assert!(!entry.is_ended(), "a task ends once: {:?}", entry.attempt_id());
         let weight = entry.weight();
@@ -101,6 +103,7 @@ impl Scheduler {
         let outcome_weight = outcome.weight();
         let ended = Ended { outcome, durable, expires: None, weight, outcome_weight, keeper: None };
         self.set_state(key, TaskState::Ended(Box::new(ended)));
+        self.charge_memory(key);
     }
 
     /// Moves a task to another state, and counts it there for its session.
@@ -114,6 +117,7 @@ impl Scheduler {
 
     /// Forgets a task that is neither queued nor assigned, and lets the worker forget its outcome.
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
+        self.discharge_memory(key);
         let entry = self.tasks.remove(key);
         self.task_by_id.remove(key, &entry.task.head.id);
         if let Some(ended) = entry.ended() {
@@ -153,6 +157,7 @@ impl Scheduler {
     /// Forgets a session that has no tasks and no client, and its root if that is abandoned then.
     pub(super) fn remove_session(&mut self, key: SessionKey) {
         self.forget_turns(key);
+        self.forget_held_back(key);
         let session = self.sessions.remove(key);
         self.session_by_id.remove(&session.id);
         if self.root_of_family.get(&session.id.family()) == Some(&key) {

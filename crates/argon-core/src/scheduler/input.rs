@@ -32,16 +32,20 @@ pub struct WorkerProfile {
     pub release: String,
 }
 
+/// Most runtimes that a worker names.
+const RUNTIMES_MAX: usize = 64;
+
 impl From<Register> for WorkerProfile {
     fn from(register: Register) -> Self {
         let Register { worker, name, host, pid, slots, release, runtimes, secret: _, previous: _ } = register;
+        let runtimes = runtimes.into_iter().take(RUNTIMES_MAX);
         Self {
             id: worker,
             name: name.into(),
             host: host.into(),
             pid,
             slots,
-            runtimes: runtimes.into_iter().map(|(name, version)| (name.into(), version.into())).collect(),
+            runtimes: runtimes.map(|(name, version)| (name.into(), version.into())).collect(),
             release: release.into(),
         }
     }
@@ -257,6 +261,20 @@ pub enum Input {
         id: TaskId,
         /// Why, for people.
         why: String,
+    },
+    /// The shell keeps this much in memory beside the tasks: blobs, and what connections have not taken or sent.
+    MemoryOfOthers {
+        /// How much.
+        bytes: u64,
+    },
+    /// A task had no room to wait for its blobs, or its payload had none.
+    TaskWithoutRoom {
+        /// The connection of its client.
+        link: ConnId,
+        /// The task.
+        task: Task,
+        /// Length of the payload that was sent.
+        payload_bytes: u64,
     },
     /// Nothing happened, but time went by.
     TimePassed,

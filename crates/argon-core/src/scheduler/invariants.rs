@@ -14,6 +14,7 @@ impl Scheduler {
         self.assert_children_are_mutual();
         self.assert_outcomes_are_kept();
         self.assert_nothing_waits_in_vain();
+        self.assert_memory_is_counted();
     }
 
     fn assert_tasks_are_where_they_say(&self) {

@@ -22,6 +22,9 @@ pub struct Limits {
     /// Bytes of outcomes that a worker keeps for a manager that may be started again; beyond that the oldest are settled
     /// before their clients have them.
     pub kept_bytes: u64,
+    /// Memory that tasks, outcomes, blobs and connections may occupy, bytes. Beyond three quarters of it only sessions that
+    /// use little are served.
+    pub memory: u64,
     /// How long a client's attached tasks outlive its connection.
     pub session_grace: Duration,
     /// How long a worker whose connection broke may take to come back before its tasks go elsewhere.
@@ -49,6 +52,7 @@ impl Default for Limits {
             stored_above: u64::MAX,
             untaken_bytes: 256 << 20,
             kept_bytes: KEPT_BYTES,
+            memory: 1 << 50,
             session_grace: Duration::from_secs(60),
             worker_grace: Duration::from_millis(500),
             recovery: Duration::from_secs(4),

@@ -16,6 +16,7 @@ impl Scheduler {
     /// Drops the bytes of a payload that the store holds now.
     pub(super) fn leave_to_store(&mut self, key: TaskKey) {
         let above = self.limits.stored_above;
+        self.discharge_memory(key);
         let entry = &mut self.tasks[key];
         let payload = match &mut entry.state {
             TaskState::Ended(ended) => &mut ended.outcome.payload,
@@ -28,6 +29,7 @@ impl Scheduler {
         if payload.len() > above {
             *payload = Payload::stored(payload.len());
         }
+        self.charge_memory(key);
     }
 
     pub(super) fn on_arguments_unreadable(
@@ -60,6 +62,9 @@ impl Scheduler {
     /// The outcome that replaces an unreadable one is not stored: a later manager finds the same.
     pub(super) fn on_result_unreadable(&mut self, link: ConnId, id: TaskId, why: &str, out: &mut Out) {
         let key = self.task_of(&id);
+        if let Some(key) = key {
+            self.discharge_memory(key);
+        }
         let ended = key.and_then(|key| match &mut self.tasks[key].state {
             TaskState::Ended(ended) => Some(ended),
             TaskState::Persisting
@@ -80,6 +85,9 @@ impl Scheduler {
                 Outcome::reported(id, Attempt(0), Status::Lost, 0, &report)
             }
         };
+        if let Some(key) = key {
+            self.charge_memory(key);
+        }
         out.send_to_client(link, ToClient::Outcome(outcome));
     }
 }

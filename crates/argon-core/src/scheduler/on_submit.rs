@@ -55,6 +55,11 @@ impl Scheduler {
                 out,
             );
         }
+        // What a worker holds must have an owner again.
+        let is_held = again && self.orphans.contains_key(&task.head.id);
+        if !is_held && let Some(report) = self.memory_refusal(session, task.resident(), again) {
+            return self.reject(session, Some(link), &task, task.weight(), report, out);
+        }
         task.head.attempt = Attempt(0);
         task.head.flags = task.head.flags.without(Flags::OFFERED_AGAIN);
         self.totals.submitted += 1;
@@ -104,6 +109,26 @@ impl Scheduler {
         let attempt = &mut self.tasks[key].task.head.attempt;
         *attempt = (*attempt).max(Attempt(1));
         self.end_reported(now, key, Status::Lost, report, out);
+    }
+
+    /// A task whose blobs or payload had no room is charged like any other, and may be offered again.
+    pub(super) fn on_task_without_room(
+        &mut self,
+        link: ConnId,
+        task: &Task,
+        payload_bytes: u64,
+        out: &mut Out,
+    ) {
+        let Some(session) = self.client_at(link) else {
+            return release_blobs(task, out);
+        };
+        let weight = task.weight() + payload_bytes - task.payload.len();
+        if task.head.id.session != self.sessions[session].id || !self.charge(session, weight) {
+            release_blobs(task, out);
+            return close(link, RefusalCode::Credit, "more was submitted than the manager had granted", out);
+        }
+        let report = Report::rejected("memory_full", self.memory_message());
+        self.reject(session, Some(link), task, weight, report, out);
     }
 
     fn on_known_task_offered(&mut self, link: ConnId, key: TaskKey, offered: &Task, out: &mut Out) {

@@ -163,9 +163,10 @@ impl Scheduler {
         }
     }
 
-    /// True if the client's untaken outcomes reach the limit, so that no more of its tasks start.
+    /// True if the client's untaken outcomes reach the limit, or its part of full memory, so that no more of its tasks
+    /// start.
     pub(super) fn is_choked(&self, session: &Session) -> bool {
-        session.untaken_bytes > self.limits.untaken_bytes
+        session.untaken_bytes > self.limits.untaken_bytes || session.is_held_back
     }
 
     /// The task whose turn it is, taken out of the queue. Without a free slot, sessions with clients inside their tasks
@@ -248,11 +249,11 @@ impl Scheduler {
 
     /// The next task of a session itself, whose turn this is. It has the next turn if more waits.
     fn pop_own(&mut self, key: SessionKey, lane: usize, rests: &Rests, looks: &mut Looks) -> Option<TaskKey> {
-        let session = &mut self.sessions[key];
-        if session.untaken_bytes > self.limits.untaken_bytes {
+        if self.is_choked(&self.sessions[key]) || self.holds_back(key) {
             // Readmitted when the client has taken enough.
             return None;
         }
+        let session = &mut self.sessions[key];
         let task = take_first(&mut self.tasks, session, lane, rests, looks)?;
         self.queue.lengths[lane] -= 1;
         if session.nested.is_some() {
@@ -277,8 +278,8 @@ impl Scheduler {
             let nested = self.sessions[root_key].nested.as_ref()?;
             let place = *nested.waiting[lane].range((seen, Unbounded)).next()?;
             seen = Excluded(place);
+            let is_choked = self.is_choked(&self.sessions[place.1]) || self.holds_back(place.1);
             let session = &mut self.sessions[place.1];
-            let is_choked = session.untaken_bytes > self.limits.untaken_bytes;
             let popped =
                 if is_choked { None } else { take_first(&mut self.tasks, session, lane, rests, looks) };
             let is_done = is_choked || !session.has_waiting(lane);

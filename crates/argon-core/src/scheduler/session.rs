@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::aside::Aside;
 use super::input::ConnId;
+use super::memory::MemoryUse;
 use super::recovery::SessionRecovery;
 use super::resting_kinds::Rests;
 use super::task::{TaskEntry, TaskState};
@@ -54,6 +55,10 @@ pub(super) struct Session {
     pub(super) handed: FxHashSet<TaskId>,
     /// Bytes of outcomes that were sent, or wait to be, and are not taken.
     pub(super) untaken_bytes: u64,
+    /// Memory of its tasks.
+    pub(super) memory: MemoryUse,
+    /// True while its tasks do not start because memory is full.
+    pub(super) is_held_back: bool,
     pub(super) credit: CreditAccount,
 }
 
@@ -103,6 +108,8 @@ impl Session {
             collecting: FxHashSet::default(),
             handed: FxHashSet::default(),
             untaken_bytes: 0,
+            memory: MemoryUse::default(),
+            is_held_back: false,
             credit: CreditAccount::default(),
         }
     }

@@ -3,11 +3,12 @@
 use argon_proto::conversation::admin::{AwayClient, FirstNames};
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
 use argon_proto::line;
-use argon_proto::{Flags, Report, Task, TaskId};
+use argon_proto::{Flags, Report, Task, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use super::Scheduler;
 use super::task::TaskState;
+use super::worker::Worker;
 use crate::time::Time;
 
 /// Running tasks that a view lists at most.
@@ -134,27 +135,41 @@ impl Scheduler {
         away
     }
 
+    /// The workers that have this name or id. Costs time in proportion to the workers.
+    #[must_use]
+    pub fn workers_named(&self, now: Time, name: &str) -> Vec<WorkerView> {
+        let id = name.parse::<WorkerId>().ok();
+        let is_meant = |worker: &&Worker| worker.profile.name == name || Some(worker.profile.id) == id;
+        self.workers.values().filter(is_meant).map(|worker| worker_view(worker, now)).collect()
+    }
+
+    /// The names of all workers.
+    pub fn worker_names(&self) -> impl Iterator<Item = &str> {
+        self.workers.values().map(|worker| worker.profile.name.as_str())
+    }
+
     fn worker_views(&self, now: Time) -> Vec<WorkerView> {
-        self.workers
-            .iter()
-            .map(|(_, worker)| WorkerView {
-                worker: worker.profile.id.to_string(),
-                name: worker.profile.name.clone(),
-                host: worker.profile.host.clone(),
-                pid: worker.profile.pid,
-                release: worker.profile.release.clone(),
-                runtimes: worker.profile.runtimes.clone(),
-                slots: worker.profile.slots,
-                held: worker.outstanding(),
-                connected: worker.link.is_some(),
-                draining: worker.draining,
-                finished: worker.finished,
-                mean_us: worker.mean_us,
-                joined_s: now.since(worker.joined).as_secs(),
-                lent: worker.lent.len() as u64,
-                ..WorkerView::default()
-            })
-            .collect()
+        self.workers.values().map(|worker| worker_view(worker, now)).collect()
+    }
+}
+
+fn worker_view(worker: &Worker, now: Time) -> WorkerView {
+    WorkerView {
+        worker: worker.profile.id.to_string(),
+        name: worker.profile.name.clone(),
+        host: worker.profile.host.clone(),
+        pid: worker.profile.pid,
+        release: worker.profile.release.clone(),
+        runtimes: worker.profile.runtimes.clone(),
+        slots: worker.profile.slots,
+        held: worker.outstanding(),
+        connected: worker.link.is_some(),
+        draining: worker.draining,
+        finished: worker.finished,
+        mean_us: worker.mean_us,
+        joined_s: now.since(worker.joined).as_secs(),
+        lent: worker.lent.len() as u64,
+        ..WorkerView::default()
     }
 }
 

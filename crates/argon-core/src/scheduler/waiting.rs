@@ -39,6 +39,8 @@ pub enum WaitReason {
     Exhausted,
     /// The client does not take its outcomes.
     Outcomes,
+    /// Memory is full, and the outcomes of the client take more than its part.
+    Memory,
     /// Code or arguments have not arrived.
     Blob,
     /// The store has not written them.
@@ -53,12 +55,13 @@ pub enum WaitReason {
 
 impl WaitReason {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoWorker,
         Self::NoRuntime,
         Self::Draining,
         Self::Exhausted,
         Self::Outcomes,
+        Self::Memory,
         Self::Blob,
         Self::Store,
         Self::Recovery,
@@ -75,6 +78,7 @@ impl WaitReason {
             Self::Draining => "draining",
             Self::Exhausted => "exhausted",
             Self::Outcomes => "outcomes",
+            Self::Memory => "memory",
             Self::Blob => "blob",
             Self::Store => "store",
             Self::Recovery => "recovery",
@@ -90,6 +94,8 @@ struct Tally {
     counts: TaskCounts,
     /// Queued tasks of sessions that do not take their outcomes.
     choked: u64,
+    /// Queued tasks of sessions that are held back because memory is full.
+    held_back: u64,
     /// What the Python tasks that were read ask for.
     pythons: Vec<(Option<Version>, u64)>,
     read: u64,
@@ -145,6 +151,8 @@ impl Scheduler {
             let is_queued = matches!(entry.state, TaskState::Queued { .. });
             if is_queued && session.untaken_bytes > self.limits.untaken_bytes {
                 tally.choked = 1;
+            } else if is_queued && session.is_held_back {
+                tally.held_back = 1;
             } else {
                 tally.counts.add(&entry.state, entry.task.head.runtime);
                 tally.read_python(entry);
@@ -161,8 +169,10 @@ impl Scheduler {
 
     fn tally_session(&self, session: &Session, tally: &mut Tally) {
         let mut counts = session.counts;
-        if session.untaken_bytes > self.limits.untaken_bytes {
-            tally.choked += std::mem::take(&mut counts.queued).into_iter().map(u64::from).sum::<u64>();
+        if self.is_choked(session) {
+            let queued = std::mem::take(&mut counts.queued).into_iter().map(u64::from).sum::<u64>();
+            let is_own = session.untaken_bytes > self.limits.untaken_bytes;
+            *(if is_own { &mut tally.choked } else { &mut tally.held_back }) += queued;
         }
         tally.counts.merge(&counts);
         if counts.queued[place(Runtime::Python)] > 0 {
@@ -222,6 +232,9 @@ impl Scheduler {
         push(&mut waiting, WaitReason::Exhausted, exhausted, why);
         let why = "the client leaves outcomes untaken; they start when it has taken some";
         push(&mut waiting, WaitReason::Outcomes, tally.choked, why);
+        let why =
+            "the manager's memory is full; they start when the client has taken outcomes, or others have";
+        push(&mut waiting, WaitReason::Memory, tally.held_back, why);
         push(&mut waiting, WaitReason::Store, counts.persisting.into(), "the store has not written them yet");
         let why = "another manager may have given them out, and a worker that comes back may run them";
         push(&mut waiting, WaitReason::Recovery, counts.recovering.into(), why);

@@ -16,6 +16,7 @@ use crate::key_file::Found;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
 
 use crate::state;
+use crate::worker::machine;
 
 /// Which key to use.
 #[derive(Debug, Args)]
@@ -85,6 +86,10 @@ pub(super) struct DoorOptions {
     /// Tasks that may wait; a task beyond that is rejected and tried again by its client
     #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = whole::<u32>(1, u32::MAX))]
     pub(super) queue_size: u32,
+    /// Memory that the manager may use; beyond three quarters of it only sessions that use little are served, and other
+    /// tasks are rejected and tried again by their clients [default: half of the machine or control group]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size, verbatim_doc_comment)]
+    pub(super) memory: Option<u64>,
     /// Time for a disconnected client to return before its tasks are cancelled
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
     pub(super) session_grace: Duration,
@@ -185,12 +190,32 @@ impl DoorOptions {
     }
 
     pub(super) fn limits(&self) -> Limits {
+        let memory = self.memory.or_else(|| Some(machine::memory_bytes()? / 2)).unwrap_or(MEMORY_UNKNOWN);
+        let limits = Limits::default();
         Limits {
+            memory: memory.max(MEMORY_MIN),
+            // One client gets no more than a part, so that it is held up before all others are.
+            window_bytes: limits.window_bytes.min(memory / ONE_CLIENT),
+            untaken_bytes: limits.untaken_bytes.min(memory / ONE_CLIENT),
             queue_size: self.queue_size as usize,
             session_grace: self.session_grace,
             result_ttl: self.result_ttl,
-            ..Limits::default()
+            ..limits
         }
+    }
+}
+
+/// Least memory of a manager, bytes.
+const MEMORY_MIN: u64 = 64 << 20;
+/// Memory of a manager where the machine does not say what it has.
+const MEMORY_UNKNOWN: u64 = 1 << 30;
+/// Part of the memory that one client may fill with arguments, and with outcomes that it does not take.
+const ONE_CLIENT: u64 = 8;
+
+fn memory_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        bytes if bytes < MEMORY_MIN => Err("a manager needs at least 64M".to_owned()),
+        bytes => Ok(bytes),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use argon_proto::conversation::admin::{
-    AwayClient, ManagerStatus, Question, RunningTask, WhyWaiting, WorkerView,
+    AwayClient, ManagerStatus, MemoryView, Question, RunningTask, WhyWaiting, WorkerView,
 };
 use argon_proto::conversation::worker::RunnersReport;
 use argon_proto::key::Role;
@@ -80,6 +80,7 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         "tasks   {} queued (high {high}, normal {normal}, low {low}), {} with workers{lent}, {} waiting, {} untaken",
         view.tasks_queued, view.tasks_running, view.waiting, view.untaken
     );
+    memory(&mut text, &status.memory);
     away(&mut text, &view.away);
     why(&mut text, address, &status.why);
     let totals = serde_json::to_value(view.totals).unwrap_or_default();
@@ -102,8 +103,34 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         rates.submitted, rates.ended, rates.seconds
     );
     workers(&mut text, address, &view.worker_list);
+    if status.left_out.workers > 0 {
+        let _ = writeln!(
+            text,
+            "… and {} more workers, for which an answer has no room ('argon drain NAME' finds them)",
+            status.left_out.workers
+        );
+    }
     running(&mut text, &view.running);
     text
+}
+
+/// `memory  61 of 4096 MiB: tasks 40, outcomes 12, blobs 8, connections 1`.
+fn memory(text: &mut String, memory: &MemoryView) {
+    if memory.limit == 0 {
+        // A manager of another release.
+        return;
+    }
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let _ = writeln!(
+        text,
+        "memory  {} of {} MiB: tasks {}, outcomes {}, blobs {}, connections {}",
+        mib(memory.used),
+        mib(memory.limit),
+        mib(memory.tasks),
+        mib(memory.outcomes),
+        mib(memory.blobs),
+        mib(memory.incoming + memory.outgoing),
+    );
 }
 
 /// Clients that went without a goodbye: what holds slots though no client is there.
@@ -286,6 +313,9 @@ mod tests {
             "why": [{"code": "no_runtime", "tasks": 2, "message": "2 tasks wait: no worker has perl"},
                     {"code": "busy", "tasks": 3, "message": "3 tasks wait: all 4 slots are taken"}],
             "totals": {"ok": 7, "lost_attempts": 1, "error": 0},
+            "memory": {"limit": 4_294_967_296_u64, "used": 66_000_000, "tasks": 42_000_000, "outcomes": 12_000_000,
+                       "blobs": 12_000_000, "incoming": 1, "outgoing": 1},
+            "left_out": {"workers": 3},
             "rates": {"submitted": 12.5, "ended": 3.0, "seconds": 10.0},
             "worker_list": [{"name": "box:\u{1b}8001", "slots": 4, "held": 1, "finished": 7, "mean_us": 12_345,
                              "lent": 1, "runners": {"busy": {"perl": 1}, "idle": {"perl": 2, "python3.12": 1},
@@ -298,6 +328,7 @@ mod tests {
 manager mgr:8000 (argon 0.1.0), up 5 min
 slots   3 of 4 free on 1 workers; 2 clients
 tasks   5 queued (high 0, normal 5, low 0), 1 with workers (1 waits for tasks of its own), 0 waiting, 0 untaken
+memory  63 of 4096 MiB: tasks 41, outcomes 12, blobs 12, connections 1
 away    client perl/0.1.0: its 3 tasks (1 with workers) are cancelled, unless it comes back within 52 s
 why     2 tasks wait: no worker has perl
 so far  1 lost attempts, 7 ok
@@ -306,6 +337,7 @@ rates   12.5 tasks a second came in, 3.0 ended, over the last 10 s
 worker                       slots  held   finished       mean  state     runtimes
 box: 8001                        4     1          7      12 ms  ready     exec
 runners of box: 8001: perl 1 busy, 2 idle (template); python3.12 0 busy, 1 idle; 40 MiB idle; 1 task waits for its own tasks
+… and 3 more workers, for which an answer has no room ('argon drain NAME' finds them)
 
 with workers                                     attempt       age  worker                    what
 abababababababababababababababababababababababab       1      61 s  box:8001                  exec gzip -9 big.log

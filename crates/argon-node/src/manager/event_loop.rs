@@ -1,10 +1,12 @@
 //! The one loop: drain a batch of events, let the scheduler decide, commit, release.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
+use argon_net::ledger::Ledger;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::ToClient;
@@ -17,6 +19,7 @@ use super::feed::{Feeder, Outgoing};
 use super::ingress::inbox::{Inbox, PeerEvent};
 use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
+use super::requests::status::SharedStatus;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;
@@ -24,6 +27,12 @@ use crate::signals::{StopLevel, StopSignal, stopped};
 
 /// Events that are taken in before records are committed and effects released.
 const BATCH: usize = 1024;
+/// Events after which a batch ends when every connection has had its turn.
+const ROUND: usize = 256;
+/// Part of the memory for blobs that no task needs.
+const SPARE: u64 = 8;
+/// Change of the memory beside tasks that the scheduler is told.
+const MEMORY_STEP: u64 = 256 << 10;
 /// Time without a worker after which waiting tasks are logged.
 const STRANDED_FOR: Duration = Duration::from_secs(2);
 /// Refusals further apart than this are logged each, those in a row once.
@@ -48,6 +57,12 @@ pub struct ManagerLoop {
     /// Facts about payloads that could not be read.
     unread: mpsc::UnboundedReceiver<Input>,
     inbox: Inbox,
+    pub(super) ledger: Rc<Ledger>,
+    /// What the scheduler knows of the memory beside tasks.
+    memory_told: u64,
+    /// True if the gate has not done all that it was given to do.
+    pub(super) is_gate_behind: bool,
+    pub(super) shared_status: SharedStatus,
     out: Out,
     dirty: Vec<ConnId>,
     refused_until: Option<Instant>,
@@ -75,11 +90,12 @@ impl ManagerLoop {
         identity: ManagerIdentity,
         mut store: Box<dyn Store>,
         inbox: Inbox,
+        ledger: Rc<Ledger>,
     ) -> Result<Self, Failure> {
         let loaded = store.load().map_err(|error| {
             Failure::new(FailureKind::Store, format!("the store cannot be read: {error}"))
         })?;
-        let mut gate = ManagerGate::default();
+        let mut gate = ManagerGate::within(limits.memory / SPARE);
         // Before the blobs: blobs without a task may be dropped to make room.
         gate.recover(loaded.records.iter().filter_map(|record| match record {
             Record::TaskAccepted(task) => Some(task),
@@ -108,6 +124,10 @@ impl ManagerLoop {
             feeder,
             unread,
             inbox,
+            ledger,
+            memory_told: 0,
+            is_gate_behind: false,
+            shared_status: SharedStatus::default(),
             out: Out::default(),
             dirty: Vec::new(),
             refused_until: None,
@@ -123,7 +143,7 @@ impl ManagerLoop {
     pub async fn run(mut self, mut stop: StopSignal) -> Result<(), Failure> {
         let inbox = self.inbox.clone();
         while !self.wants_stop {
-            let deadline = self.deadline();
+            let deadline = if self.is_gate_behind { Some(Instant::now()) } else { self.deadline() };
             let mut unread = None;
             let committed = tokio::select! {
                 biased;
@@ -164,8 +184,14 @@ impl ManagerLoop {
     /// One batch: events in, records down, effects out.
     fn work(&mut self) -> Result<(), Failure> {
         let now = self.now();
+        self.tell_memory(now);
+        if self.is_gate_behind {
+            self.is_gate_behind = self.gate.go_on(&mut self.passing);
+            self.let_pass(now);
+        }
         let mut count = 0;
-        while count < BATCH
+        let most = if self.inbox.waiting() > 1 { ROUND } else { BATCH };
+        while count < most
             && let Some(event) = self.inbox.pop()
         {
             self.take(now, event);
@@ -197,6 +223,16 @@ impl ManagerLoop {
         };
     }
 
+    /// Tells the scheduler and the connections what memory is in use.
+    fn tell_memory(&mut self, now: Time) {
+        let others = self.gate.memory() + self.ledger.incoming() + self.ledger.outgoing();
+        if others.abs_diff(self.memory_told) > MEMORY_STEP {
+            self.memory_told = others;
+            self.step(now, Input::MemoryOfOthers { bytes: others });
+        }
+        self.ledger.set_kept(self.scheduler.memory_of_tasks() + self.gate.memory());
+    }
+
     fn take(&mut self, now: Time, event: PeerEvent) {
         match event {
             PeerEvent::Admitted { link, role, port, from } => {
@@ -207,6 +243,9 @@ impl ManagerLoop {
             PeerEvent::ChildSent { link, message } => self.on_child_sent(now, link, message),
             PeerEvent::WorkerSent { link, message } => self.on_worker_sent(now, link, message),
             PeerEvent::AdminSent { link, message } => self.on_admin_sent(now, link, message),
+            PeerEvent::WithoutPayload { link, message, bytes } => {
+                self.on_message_without_payload(now, link, *message, bytes);
+            }
             PeerEvent::Gone { link, is_dead, why } => self.on_gone(now, link, is_dead, &why),
         }
     }

@@ -4,6 +4,8 @@ pub mod inbox;
 pub mod serve;
 pub mod worker_role;
 
+use std::collections::BTreeMap;
+
 use argon_core::Time;
 use argon_core::gate::GateEffect;
 use argon_core::scheduler::{ConnId, Input, WorkerProfile};
@@ -14,11 +16,18 @@ use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Held, Register, RunnersReport, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
-use argon_proto::limit::HELD_ATTEMPTS;
-use argon_proto::{AttemptId, BlobHash, Task};
+use argon_proto::limit::{self, HELD_ATTEMPTS};
+use argon_proto::{AttemptId, BlobHash, Line, Outcome, Report, Status, Task};
 
+use self::inbox::PeerEvent;
 use super::event_loop::ManagerLoop;
 
+/// Blobs up to this size are taken although memory is full: the gate has charged their tasks for them.
+const SMALL_BLOB: u64 = 16 << 10;
+/// Longer ones come in parts.
+const INLINE: u64 = limit::INLINE_BYTES as u64;
+/// Most runtimes of a worker's report.
+const RUNTIMES_MAX: usize = 64;
 /// Most slots that one worker may offer.
 const SLOTS_AT_MOST: u32 = 4096;
 
@@ -98,7 +107,7 @@ impl ManagerLoop {
 
     fn on_runners(&mut self, link: ConnId, report: RunnersReport) {
         if let Some(peer) = self.peers.get_mut(&link) {
-            peer.runners = report;
+            peer.runners = shortened(report);
         }
     }
 
@@ -117,6 +126,7 @@ impl ManagerLoop {
                 tracing::debug!("client {} is gone: {why}", peer.from);
                 let closed_cleanly = peer.said_goodbye;
                 self.gate.on_client_lost(link);
+                self.is_gate_behind = self.gate.is_behind();
                 self.step(now, Input::ClientLost { link, closed_cleanly });
             }
             Role::Worker => {
@@ -165,7 +175,9 @@ impl ManagerLoop {
     fn on_submit(&mut self, now: Time, link: ConnId, task: Task) {
         if let Some(peer) = self.peers.get(&link) {
             let is_arriving = |hash| peer.port.is_arriving(hash);
-            self.gate.on_submit(link, task, is_arriving, &mut self.passing);
+            let scheduler = &self.scheduler;
+            let may_wait = |bytes, before| scheduler.has_memory_for(link, bytes, before);
+            self.gate.on_submit(link, task, is_arriving, may_wait, &mut self.passing);
         }
         self.let_pass(now);
     }
@@ -175,16 +187,78 @@ impl ManagerLoop {
         if let Some(peer) = self.peers.get(&link) {
             peer.port.forget_arrival(hash);
         }
-        self.gate.on_blob(hash, payload, &mut self.passing);
+        // Room for a big one was made when it began; many that are not big may come at a time.
+        if payload.len() > SMALL_BLOB && payload.len() <= INLINE && self.scheduler.is_memory_full() {
+            self.gate.on_blob_without_room(link, hash, &mut self.passing);
+        } else {
+            self.gate.on_blob(hash, payload, &mut self.passing);
+        }
         self.let_pass(now);
     }
 
+    /// A message came whose payload had no room: a task or blob is offered again, an outcome is lost.
+    pub(super) fn on_message_without_payload(
+        &mut self,
+        now: Time,
+        link: ConnId,
+        message: PeerEvent,
+        bytes: u64,
+    ) {
+        match message {
+            PeerEvent::ClientSent { message, .. } | PeerEvent::ChildSent { message, .. } => {
+                self.on_offer_without_payload(now, link, message, bytes);
+            }
+            PeerEvent::WorkerSent { message: FromWorker::Outcome(outcome), .. } => {
+                let outcome = without_result(&outcome, bytes, &self.scheduler.memory_message());
+                tracing::warn!(
+                    "the result of task {} had no room, {} bytes; see --memory",
+                    outcome.head.id,
+                    bytes
+                );
+                self.step(now, Input::OutcomeArrived { link, outcome });
+            }
+            PeerEvent::WorkerSent { .. }
+            | PeerEvent::AdminSent { .. }
+            | PeerEvent::Admitted { .. }
+            | PeerEvent::WithoutPayload { .. }
+            | PeerEvent::Gone { .. } => {}
+        }
+    }
+
+    fn on_offer_without_payload(&mut self, now: Time, link: ConnId, message: ToManager, bytes: u64) {
+        match message {
+            ToManager::Submit(task) => {
+                self.gate.need(&task);
+                self.step(now, Input::TaskWithoutRoom { link, task, payload_bytes: bytes });
+            }
+            ToManager::Blob(blob) => {
+                self.gate.on_blob_without_room(link, blob.hash, &mut self.passing);
+                self.let_pass(now);
+            }
+            ToManager::Open(_)
+            | ToManager::ChildOpen(_)
+            | ToManager::Request(_)
+            | ToManager::Goodbye(_)
+            | ToManager::Offered
+            | ToManager::Ack(_)
+            | ToManager::Cancel(_)
+            | ToManager::Collect(_)
+            | ToManager::OutputCredit(_)
+            | ToManager::Answer(_) => {}
+        }
+    }
+
     /// Carries out what the gate wants.
-    fn let_pass(&mut self, now: Time) {
+    pub(super) fn let_pass(&mut self, now: Time) {
+        self.is_gate_behind = self.gate.is_behind();
         let mut passing = std::mem::take(&mut self.passing);
         for effect in passing.drain(..) {
             match effect {
                 GateEffect::Admit { link, task } => self.step(now, Input::TaskSubmitted { link, task }),
+                GateEffect::Refuse { link, task } => {
+                    let payload_bytes = task.payload.len();
+                    self.step(now, Input::TaskWithoutRoom { link, task, payload_bytes });
+                }
                 GateEffect::Send { link, blob } => self.send_to_worker(link, ToWorker::Blob(blob)),
                 GateEffect::Missing { link, hashes } => self.on_blobs_missing(now, link, &hashes),
                 GateEffect::Ask { link, hashes } => self.send_to_client(link, ToClient::NeedBlob(hashes)),
@@ -244,4 +318,33 @@ impl ManagerLoop {
         }
         self.step(now, Input::WorkerJoined { link, profile, secret, previous, held });
     }
+}
+
+/// The report of a worker, as far as people read it.
+fn shortened(report: RunnersReport) -> RunnersReport {
+    let line = |text: String| Line::from(text).into();
+    let counts = |counts: BTreeMap<String, u32>| {
+        counts.into_iter().take(RUNTIMES_MAX).map(|(name, count)| (line(name), count)).collect()
+    };
+    RunnersReport {
+        busy: counts(report.busy),
+        idle: counts(report.idle),
+        idle_bytes: report.idle_bytes,
+        templates: report.templates.into_iter().take(RUNTIMES_MAX).map(line).collect(),
+    }
+}
+
+/// How a task ends whose result had no room.
+fn without_result(outcome: &Outcome, bytes: u64, memory: &str) -> Outcome {
+    let message = format!(
+        "the task ended as {}, and its result of {bytes} bytes was lost: {memory}",
+        outcome.head.status.name()
+    );
+    Outcome::reported(
+        outcome.head.id,
+        outcome.head.attempt,
+        Status::Lost,
+        outcome.head.run_us,
+        &Report::of(message),
+    )
 }

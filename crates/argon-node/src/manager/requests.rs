@@ -2,20 +2,18 @@
 
 pub(crate) mod cancel;
 pub(super) mod rates;
+pub(super) mod status;
 
 use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::scheduler::{ConnId, Input, with_blobs_missing};
 use argon_proto::WorkerId;
-use argon_proto::conversation::admin::{
-    Explanation, ManagerStatus, Question, Reply, Request, SchedulerView, WaitingReport, WhyWaiting,
-    WorkerDrains, WorkerView,
-};
+use argon_proto::conversation::admin::{Explanation, Question, Reply, Request, WaitingReport, WorkerDrains};
 use argon_proto::key::Role;
 
-use super::event_loop::{ManagerLoop, REFUSALS_APART};
-use super::peers::{AdmittedPeer, Port, WorkerPort};
+use super::event_loop::ManagerLoop;
+use super::peers::{Port, WorkerPort};
 
 impl ManagerLoop {
     pub(super) fn on_request(&mut self, now: Time, link: ConnId, role: Role, request: &Request) {
@@ -30,7 +28,7 @@ impl ManagerLoop {
             return Err("an observer may look, not touch; use the cluster key or an admin's".to_owned());
         }
         match Question::of(request)? {
-            Question::Status => Ok(Reply::with(number, &self.status(now))),
+            Question::Status => Ok(self.shared_status(now, number)),
             Question::Explain { task } => Ok(Reply::with(number, &self.explain(now, task)?)),
             Question::Waiting => Ok(Reply::with(number, &self.waiting(now, link, role)?)),
             Question::Cancel(cancel) => self.cancel(now, link, role, number, &cancel),
@@ -44,56 +42,6 @@ impl ManagerLoop {
             }
             Question::Shutdown => Err("only an admin may stop the manager".to_owned()),
         }
-    }
-
-    fn status(&self, now: Time) -> ManagerStatus {
-        let parked = self.parked();
-        ManagerStatus {
-            scheduler: self.view(now),
-            rates: self.rates.at(now, self.scheduler.totals()),
-            uptime_s: self.started.elapsed().as_secs(),
-            release: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            why: self
-                .refusals()
-                .chain(with_blobs_missing(self.scheduler.waiting(now), parked).waiting)
-                .collect(),
-        }
-    }
-
-    /// The scheduler's view, with the runners that workers have reported.
-    fn view(&self, now: Time) -> SchedulerView {
-        let mut view = self.scheduler.view(now);
-        for worker in &mut view.worker_list {
-            let is_same =
-                |peer: &&AdmittedPeer| peer.worker.is_some_and(|id| id.to_string() == worker.worker);
-            if let Some(peer) = self.peers.values().find(is_same) {
-                worker.runners = peer.runners.clone();
-                worker.small_segments = peer.port.has_small_segments();
-            }
-        }
-        view
-    }
-
-    /// Reasons why the manager accepts no tasks now. Clients hold them, so the manager cannot count them.
-    fn refusals(&self) -> impl Iterator<Item = WhyWaiting> {
-        let store =
-            self.last_refusal.as_ref().filter(|(at, _)| at.elapsed() < REFUSALS_APART).map(|(_, why)| {
-                ("store_full", format!("detached tasks are not taken until the store can write: {why}"))
-            });
-        let is_full = self.scheduler.is_queue_full();
-        let queue = is_full.then(|| {
-            (
-                "queue_full",
-                "no more tasks are taken: the queue is full; add workers, or raise --queue-size".to_owned(),
-            )
-        });
-        let why = |(code, message): (&str, String)| WhyWaiting {
-            code: code.to_owned(),
-            message,
-            ..WhyWaiting::default()
-        };
-        store.into_iter().chain(queue).map(why)
     }
 
     /// Number of tasks whose blobs have not all arrived.
@@ -132,9 +80,7 @@ impl ManagerLoop {
         name: &str,
         within: Option<Duration>,
     ) -> Result<WorkerDrains, String> {
-        let workers = self.scheduler.view(now).worker_list;
-        let is_meant = |worker: &&WorkerView| worker.name == name || worker.worker == name;
-        let matching: Vec<_> = workers.iter().filter(is_meant).collect();
+        let matching = self.scheduler.workers_named(now, name);
         match matching.as_slice() {
             [worker] => {
                 let id: WorkerId = worker.worker.parse().map_err(|error| format!("{error}"))?;
@@ -148,19 +94,15 @@ impl ManagerLoop {
                 })
             }
             [] => {
-                let names: Vec<_> = workers.iter().map(|worker| worker.name.as_str()).collect();
-                let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                let known = listed(self.scheduler.worker_names().map(str::to_owned));
                 Err(format!("there is no worker '{name}' here; there are: {known}"))
             }
             several => {
-                let ids: Vec<_> = several
-                    .iter()
-                    .map(|worker| {
-                        let (id, slots, host, pid) = (&worker.worker, worker.slots, &worker.host, worker.pid);
-                        format!("{id} ({slots} slots, process {pid} of {host})")
-                    })
-                    .collect();
-                Err(format!("several workers are named '{name}'; say the id of one: {}", ids.join(", ")))
+                let ids = listed(several.iter().map(|worker| {
+                    let (id, slots, host, pid) = (&worker.worker, worker.slots, &worker.host, worker.pid);
+                    format!("{id} ({slots} slots, process {pid} of {host})")
+                }));
+                Err(format!("several workers are named '{name}'; say the id of one: {ids}"))
             }
         }
     }
@@ -169,4 +111,17 @@ impl ManagerLoop {
     fn has_own_pool(&self) -> bool {
         self.peers.values().any(|peer| matches!(peer.port, Port::Worker(WorkerPort::Memory(_))))
     }
+}
+
+/// Names in a sentence, not more than people read.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 50;
+    let mut names: Vec<String> = names.collect();
+    let count = names.len();
+    if count == 0 {
+        return "none".to_owned();
+    }
+    names.truncate(SHOWN);
+    let more = if count > SHOWN { format!(" and {} more", count - SHOWN) } else { String::new() };
+    format!("{}{more}", names.join(", "))
 }

@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use status::{
-    AwayClient, FirstNames, ManagerStatus, Rates, RunningTask, SchedulerView, Totals, WaitingReport,
-    WhyWaiting, WorkerView,
+    AwayClient, FirstNames, LeftOut, ManagerStatus, MemoryView, Rates, RunningTask, SchedulerView, Totals,
+    WaitingReport, WhyWaiting, WorkerView,
 };
 
-use super::json::json_body;
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::body::Body;
+use super::json::{json_body, write};
 use super::{Goodbye, messages};
+use crate::error::DecodeError;
 use crate::id::TaskId;
 
 messages! {
@@ -167,10 +171,58 @@ pub struct Reply {
     /// What more it says.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
+    /// The same as text, for many who ask the same; then `fields` is empty.
+    #[serde(skip)]
+    rendered: Option<Rendered>,
+}
+
+/// Fields of a reply as JSON, for many who ask the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rendered {
+    json: Bytes,
 }
 
 json_body!(Request, "REQUEST");
-json_body!(Reply, "REPLY");
+
+impl Body for Reply {
+    fn encode(&self, _: u32, out: &mut BytesMut) {
+        let Some(Rendered { json }) = &self.rendered else {
+            return write(self, out);
+        };
+        out.put_slice(format!("{{\"request\":{},\"ok\":{}", self.request, self.ok).as_bytes());
+        // The beginning of an object without fields has nothing to be parted from.
+        if json.len() > 2 {
+            out.put_u8(b',');
+        }
+        out.put_slice(json.get(1..).unwrap_or(b"}"));
+    }
+
+    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+        let reply = serde_json::from_slice(&body);
+        reply.map(|reply| (reply, 0, 0)).map_err(|error| DecodeError::Json("REPLY", error.to_string()))
+    }
+}
+
+impl Rendered {
+    /// The fields of a value that is an object.
+    #[must_use]
+    pub fn of(value: &impl Serialize) -> Self {
+        let json = serde_json::to_vec(value).ok().filter(|json| json.first() == Some(&b'{'));
+        Self { json: json.unwrap_or_else(|| b"{}".to_vec()).into() }
+    }
+
+    /// Length of the text, bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.json.len()
+    }
+
+    /// True if there are no fields.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() <= 2
+    }
+}
 
 impl Question {
     /// Names of all questions, as they stand in `what`.
@@ -210,14 +262,20 @@ impl Question {
 impl Reply {
     /// An answer with these fields; a value that is not an object adds none.
     pub fn with(request: u64, fields: &impl Serialize) -> Self {
-        Self { request, ok: true, fields: fields_of(fields) }
+        Self { request, ok: true, fields: fields_of(fields), rendered: None }
+    }
+
+    /// An answer with fields that were rendered before.
+    #[must_use]
+    pub fn rendered(request: u64, rendered: Rendered) -> Self {
+        Self { request, ok: true, fields: Map::new(), rendered: Some(rendered) }
     }
 
     /// What was asked for was not done, and why.
     pub fn failed(request: u64, message: impl Into<String>) -> Self {
         let mut fields = Map::new();
         fields.insert("message".to_owned(), Value::String(message.into()));
-        Self { request, ok: false, fields }
+        Self { request, ok: false, fields, rendered: None }
     }
 
     /// Why it was not done.
@@ -231,7 +289,10 @@ impl Reply {
     /// # Errors
     /// If a field is missing or of another type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_value(Value::Object(self.fields.clone()))
+        match &self.rendered {
+            Some(rendered) => serde_json::from_slice(&rendered.json),
+            None => serde_json::from_value(Value::Object(self.fields.clone())),
+        }
     }
 
     /// The whole reply as JSON.
@@ -270,6 +331,20 @@ mod tests {
             why,
             "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain and shutdown"
         );
+    }
+
+    #[test]
+    fn a_rendered_reply_reads_as_one_that_was_not() {
+        for cancelled in [AllCancelled { cancelled: 7 }, AllCancelled::default()] {
+            let (mut plain, mut shared) = (BytesMut::new(), BytesMut::new());
+            Reply::with(9, &cancelled).encode(0, &mut plain);
+            Reply::rendered(9, Rendered::of(&cancelled)).encode(0, &mut shared);
+            let (plain, shared) = (Reply::decode(plain.freeze()), Reply::decode(shared.freeze()));
+            assert_eq!(plain.expect("a reply"), shared.expect("a reply"));
+        }
+        let mut empty = BytesMut::new();
+        Reply::rendered(9, Rendered::of(&())).encode(0, &mut empty);
+        assert_eq!(&empty[..], b"{\"request\":9,\"ok\":true}");
     }
 
     #[test]

@@ -35,6 +35,21 @@ pub struct Decoder<M> {
     arriving: HashMap<u32, Arriving<M>>,
     /// Bytes that the unfinished streams occupy.
     unfinished_bytes: u64,
+    /// The same once all of them has arrived.
+    expected_bytes: u64,
+    /// A stream that begins when there is room.
+    waiting: Option<Beginning<M>>,
+}
+
+/// Whether there is room for a payload that begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// It is kept.
+    Here,
+    /// Not now: nothing is read until there is.
+    Later,
+    /// It is read and not kept.
+    Nowhere,
 }
 
 /// A message that has arrived.
@@ -137,7 +152,7 @@ impl<M> Decoder<M> {
     /// Continues where a handshake ended.
     #[must_use]
     pub fn new(frames: Frames) -> Self {
-        Self { frames, arriving: HashMap::new(), unfinished_bytes: 0 }
+        Self { frames, arriving: HashMap::new(), unfinished_bytes: 0, expected_bytes: 0, waiting: None }
     }
 
     /// See [`Frames::buffer`].
@@ -168,6 +183,18 @@ impl<M> Decoder<M> {
         self.arriving.len()
     }
 
+    /// The same, once the streams are whole that are kept.
+    #[must_use]
+    pub fn expected_bytes(&self) -> u64 {
+        self.expected_bytes + self.frames.buffer.len() as u64
+    }
+
+    /// True while a stream waits for [`Room::Here`].
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// True while a stream or a frame has begun and not ended.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
@@ -192,23 +219,30 @@ impl<M: Message> Decoder<M> {
     /// For bytes that are no message; the connection cannot be used after that.
     #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
     pub fn next(&mut self) -> Result<Option<M>, DecodeError> {
-        self.next_arrival(|_, _| true).map(|arrival| match arrival? {
+        self.next_arrival(|_, _| Room::Here).map(|arrival| match arrival? {
             Arrival::Whole(message) | Arrival::WithoutPayload { message, .. } => Some(message),
         })
     }
 
-    /// The same for a receiver of limited memory. When a stream begins, `has_room` decides by its message and its length
-    /// whether the payload is kept.
+    /// The same for a receiver of limited memory. When a stream begins, `room` decides by its message and its length
+    /// whether the payload is kept. It is asked again at the next call after [`Room::Later`].
     ///
     /// # Errors
     /// As [`Decoder::next`].
     pub fn next_arrival(
         &mut self,
-        mut has_room: impl FnMut(&M, u64) -> bool,
+        mut room: impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
+        if let Some(beginning) = self.waiting.take() {
+            let arrival = self.begin_stream(beginning, &mut room)?;
+            if arrival.is_some() || self.waiting.is_some() {
+                return Ok(arrival);
+            }
+        }
         while let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)? {
-            if let Some(message) = self.take_frame(kind, body, &mut has_room)? {
-                return Ok(Some(message));
+            let arrival = self.take_frame(kind, body, &mut room)?;
+            if arrival.is_some() || self.waiting.is_some() {
+                return Ok(arrival);
             }
         }
         Ok(None)
@@ -218,28 +252,35 @@ impl<M: Message> Decoder<M> {
         &mut self,
         kind: u8,
         body: Bytes,
-        has_room: &mut impl FnMut(&M, u64) -> bool,
+        room: &mut impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
         if kind == kind::CHUNK {
             return self.take_chunk(body);
         }
-        let beginning = M::decode(kind, body)?;
+        let mut beginning = M::decode(kind, body)?;
         if beginning.stream == 0 {
             return checked(beginning.message).map(|message| Some(Arrival::Whole(message)));
         }
-        self.begin_stream(beginning, has_room)
+        // It stays for as long as its sender likes, and must not keep the memory of other frames alive.
+        beginning.message.compact();
+        self.begin_stream(beginning, room)
     }
 
     fn begin_stream(
         &mut self,
         beginning: Beginning<M>,
-        has_room: &mut impl FnMut(&M, u64) -> bool,
+        room: &mut impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
+        let is_kept = match room(&beginning.message, beginning.payload_length) {
+            Room::Here => true,
+            Room::Nowhere => false,
+            Room::Later => {
+                self.waiting = Some(beginning);
+                return Ok(None);
+            }
+        };
         let Beginning { mut message, stream, payload_length } = beginning;
         let first = message.payload_mut().map(std::mem::take).unwrap_or_default();
-        // It stays for as long as its sender likes, and must not keep the memory of other frames alive.
-        message.compact();
-        let is_kept = has_room(&message, payload_length);
         let mut arriving = Arriving {
             missing: payload_length - first.len(),
             collected: is_kept.then(Collected::default),
@@ -253,6 +294,7 @@ impl<M: Message> Decoder<M> {
             return arriving.finish().map(Some);
         }
         self.unfinished_bytes += STREAM_BYTES + arriving.kept_bytes();
+        self.expected_bytes += STREAM_BYTES + arriving.expected_bytes();
         if self.arriving.insert(stream, arriving).is_some() {
             return Err(DecodeError::Chunk(stream));
         }
@@ -281,6 +323,7 @@ impl<M: Message> Decoder<M> {
             return Err(DecodeError::Chunk(stream));
         };
         self.unfinished_bytes -= STREAM_BYTES + arrived.kept_bytes();
+        self.expected_bytes -= STREAM_BYTES + arrived.expected_bytes();
         arrived.finish().map(Some)
     }
 }
@@ -288,6 +331,10 @@ impl<M: Message> Decoder<M> {
 impl<M: Message> Arriving<M> {
     fn kept_bytes(&self) -> u64 {
         self.collected.as_ref().map_or(0, |collected| collected.bytes)
+    }
+
+    fn expected_bytes(&self) -> u64 {
+        self.collected.as_ref().map_or(0, |_| self.payload_bytes)
     }
 
     fn finish(self) -> Result<Arrival<M>, DecodeError> {

@@ -170,7 +170,7 @@ impl Player {
             "NEED_BLOB" => ToClient::NeedBlob(vec![self.blobs[words.plain[0]].hash()]),
             "REPLY" => {
                 let request = self.requests[words.plain[0]];
-                ToClient::Reply(Reply { request, ok: true, fields: serde_json::Map::new() })
+                ToClient::Reply(Reply::with(request, &()))
             }
             "OUTPUT" => {
                 let length = usize::try_from(words.number("bytes", 0)).expect("a length");

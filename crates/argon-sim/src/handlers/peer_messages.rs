@@ -177,7 +177,7 @@ impl World {
                 }
             }
             ToManager::Submit(task) => {
-                process.gate.on_submit(link, task, |_| false, &mut process.passing);
+                process.gate.on_submit(link, task, |_| false, |_, _| true, &mut process.passing);
                 return self.let_pass(now, process);
             }
             ToManager::Blob(blob) => {
@@ -281,12 +281,15 @@ impl World {
 
     /// Carries out what the gate wants.
     fn let_pass(&mut self, now: Time, process: &mut ManagerProcess) {
+        while process.gate.go_on(&mut process.passing) {}
         for effect in std::mem::take(&mut process.passing) {
             match effect {
                 GateEffect::Admit { link, task } => {
                     self.note_admitted(process, link, &task);
                     self.step_manager(now, process, Input::TaskSubmitted { link, task });
                 }
+                // A simulated manager has memory for all.
+                GateEffect::Refuse { .. } => {}
                 GateEffect::Send { link, blob } => {
                     self.send_from(process, link, now.0, Packet::ToWorker(Box::new(ToWorker::Blob(blob))));
                 }

@@ -31,7 +31,7 @@ struct Bench {
 
 impl Bench {
     fn submit(&mut self, link: ConnId, task: Task) {
-        self.gate.on_submit(link, task, |_| false, &mut self.out);
+        self.gate.on_submit(link, task, |_| false, |_, _| true, &mut self.out);
         self.gate.assert_invariants();
     }
 
@@ -49,7 +49,10 @@ impl Bench {
     fn admitted(&mut self) -> Vec<u64> {
         let admitted = self.out.drain(..).filter_map(|effect| match effect {
             GateEffect::Admit { task, .. } => Some(task.head.id.sequence),
-            GateEffect::Ask { .. } | GateEffect::Send { .. } | GateEffect::Missing { .. } => None,
+            GateEffect::Ask { .. }
+            | GateEffect::Send { .. }
+            | GateEffect::Missing { .. }
+            | GateEffect::Refuse { .. } => None,
         });
         admitted.collect()
     }
@@ -78,10 +81,16 @@ fn tasks_pass_when_all_their_blobs_are_here_in_the_order_in_which_they_came() {
 #[test]
 fn what_is_arriving_is_not_asked_for() {
     let mut bench = Bench::default();
-    bench.gate.on_submit(CLIENT, task(1, &[hash(1), hash(2)]), |blob| blob == hash(1), &mut bench.out);
+    bench.gate.on_submit(
+        CLIENT,
+        task(1, &[hash(1), hash(2)]),
+        |blob| blob == hash(1),
+        |_, _| true,
+        &mut bench.out,
+    );
     assert_eq!(bench.out, [GateEffect::Ask { link: CLIENT, hashes: vec![hash(2)] }]);
     bench.out.clear();
-    bench.gate.on_submit(CLIENT, task(2, &[hash(1)]), |blob| blob == hash(1), &mut bench.out);
+    bench.gate.on_submit(CLIENT, task(2, &[hash(1)]), |blob| blob == hash(1), |_, _| true, &mut bench.out);
     assert_eq!(bench.out, []);
 }
 
@@ -159,7 +168,10 @@ fn a_worker_that_asks_before_a_blob_is_here_gets_it_when_it_comes() {
     let sent = |bench: &mut Bench| {
         let sent = bench.out.drain(..).filter_map(|effect| match effect {
             GateEffect::Send { link, blob } => Some((link, blob.hash)),
-            GateEffect::Ask { .. } | GateEffect::Admit { .. } | GateEffect::Missing { .. } => None,
+            GateEffect::Ask { .. }
+            | GateEffect::Admit { .. }
+            | GateEffect::Missing { .. }
+            | GateEffect::Refuse { .. } => None,
         });
         sent.collect::<Vec<_>>()
     };
@@ -261,7 +273,7 @@ fn a_blob_used_by_many_tasks_leaves_no_trail() {
     bench.arrives(hash(1), 1);
     let needing = task(1, &[hash(1)]);
     for _ in 0..100_000 {
-        bench.gate.on_submit(CLIENT, needing.clone(), |_| false, &mut bench.out);
+        bench.gate.on_submit(CLIENT, needing.clone(), |_| false, |_, _| true, &mut bench.out);
         bench.out.clear();
         bench.gate.release(&needing.blobs());
     }
@@ -281,11 +293,73 @@ fn tens_of_thousands_of_waiting_tasks_and_thousands_of_blobs_leave_nothing_behin
     let never = hash(255);
     for sequence in 0..tasks {
         let theirs = [numbered(sequence as u32 % blobs), never];
-        bench.gate.on_submit(CLIENT, task(sequence, &theirs), |_| true, &mut bench.out);
+        bench.gate.on_submit(CLIENT, task(sequence, &theirs), |_| true, |_, _| true, &mut bench.out);
     }
     for number in 0..blobs {
         bench.gate.on_blob(numbered(number), blob(1), &mut bench.out);
     }
     bench.gate.on_client_lost(CLIENT);
+    let mut steps = 1;
+    while bench.gate.go_on(&mut bench.out) {
+        steps += 1;
+    }
     assert!(bench.gate.is_bare() && bench.out.is_empty());
+    assert!(steps > tasks / 1000, "{steps} steps: one took long");
+    assert_eq!(bench.gate.memory(), u64::from(blobs) * 201);
+}
+
+#[test]
+fn a_blob_that_completes_tens_of_thousands_of_tasks_lets_them_pass_in_parts_and_in_order() {
+    let mut bench = Bench::default();
+    for sequence in 0..40_000 {
+        bench.gate.on_submit(CLIENT, task(sequence, &[hash(1)]), |_| true, |_, _| true, &mut bench.out);
+    }
+    bench.gate.on_blob(hash(1), blob(1), &mut bench.out);
+    let (mut admitted, mut most) = (Vec::new(), 0);
+    bench.submit(CLIENT, task(40_000, &[hash(1)]));
+    bench.submit(OTHER, task(40_001, &[hash(1)]));
+    loop {
+        let more = bench.gate.go_on(&mut bench.out);
+        let part = bench.admitted();
+        most = most.max(part.len());
+        admitted.extend(part);
+        if !more {
+            break;
+        }
+    }
+    bench.gate.assert_invariants();
+    assert!(most < 1000, "{most} tasks passed in one step");
+    let other = admitted.iter().position(|sequence| *sequence == 40_001).expect("it passes");
+    assert!(other < 1000, "another client's task waited for them");
+    admitted.remove(other);
+    assert!(admitted.is_sorted() && admitted.len() == 40_001);
+}
+
+#[test]
+fn a_task_without_room_to_wait_in_is_refused_with_those_that_wait_for_a_blob_without_room() {
+    let mut bench = Bench::default();
+    let refused = |bench: &mut Bench| {
+        let refused = bench.out.drain(..).filter_map(|effect| match effect {
+            GateEffect::Refuse { link, task } => Some((link, task.head.id.sequence)),
+            GateEffect::Ask { .. }
+            | GateEffect::Send { .. }
+            | GateEffect::Missing { .. }
+            | GateEffect::Admit { .. } => None,
+        });
+        refused.collect::<Vec<_>>()
+    };
+    let (first, second) = (task(1, &[hash(1)]), task(2, &[hash(1), hash(2)]));
+    let may_wait = |bytes: u64, before: u64| before == 0 && bytes > MISSING_BYTES;
+    bench.gate.on_submit(CLIENT, first.clone(), |_| true, may_wait, &mut bench.out);
+    bench.gate.on_submit(CLIENT, second.clone(), |_| true, may_wait, &mut bench.out);
+    assert_eq!(refused(&mut bench), [(CLIENT, 2)]);
+    bench.release(&second);
+    bench.submit(OTHER, task(3, &[hash(1)]));
+    bench.gate.on_blob_without_room(CLIENT, hash(1), &mut bench.out);
+    assert_eq!(refused(&mut bench), [(CLIENT, 1)]);
+    bench.release(&first);
+    bench.arrives(hash(1), 10);
+    assert_eq!(bench.admitted(), [3]);
+    bench.release(&task(3, &[hash(1)]));
+    assert!(bench.gate.is_bare());
 }

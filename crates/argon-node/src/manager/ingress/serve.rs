@@ -5,13 +5,15 @@ use std::rc::Rc;
 
 use argon_core::scheduler::{ConnId, Limits, ManagerIdentity};
 use argon_net::accept::{self, Admitted};
+use argon_net::ledger::Ledger;
 use argon_net::{Connection, ConnectionEnd, Silence, connection, random};
+use argon_proto::conversation::worker::FromWorker;
 use argon_proto::handshake::Welcome;
 use argon_proto::key::{Key, Role};
-use argon_proto::{Capabilities, Incarnation, Message, limit};
+use argon_proto::{Capabilities, Incarnation, Message, Payload, limit};
 use tokio::net::TcpListener;
 
-use super::inbox::{Inbox, PeerEvent};
+use super::inbox::{Inbox, PeerEvent, PeerInbox, Reader};
 use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::ManagerLoop;
@@ -64,9 +66,11 @@ pub async fn serve(
         credit_bytes: config.limits.window_bytes,
     };
     let identity = ManagerIdentity { incarnation, capabilities: Capabilities::new(&config.key) };
-    let driver = ManagerLoop::new(config.limits, identity, config.store, inbox.clone())?;
+    let ledger = Ledger::new(config.limits.memory);
+    let driver = ManagerLoop::new(config.limits, identity, config.store, inbox.clone(), Rc::clone(&ledger))?;
     let admit = move |admitted: Admitted| {
-        tokio::task::spawn_local(attend(admitted, links.next(), inbox.clone()));
+        let door = Door { link: links.next(), queue: inbox.open(), ledger: Rc::clone(&ledger) };
+        tokio::task::spawn_local(attend(admitted, door));
     };
     let doors = tokio::task::spawn_local(accept::serve(config.listener, config.key, welcome, admit));
     // A task of its own, so that its turn comes right after those of the connections that woke it: what is awaited here is
@@ -83,12 +87,20 @@ pub async fn serve(
     }
 }
 
+/// Where the messages of one peer go.
+struct Door {
+    link: ConnId,
+    queue: PeerInbox,
+    ledger: Rc<Ledger>,
+}
+
 /// Attends to a peer in the conversation of its role.
-async fn attend(admitted: Admitted, link: ConnId, inbox: Inbox) {
+async fn attend(admitted: Admitted, door: Door) {
+    let link = door.link;
     match admitted.role {
         Role::Client => {
             let sent = |message| PeerEvent::ClientSent { link, message };
-            converse(admitted, link, &inbox, Silence::Allowed, Port::Client, sent).await;
+            converse(admitted, door, Silence::Allowed, Port::Client, sent, |_| false).await;
         }
         Role::Worker => {
             let port = |connection| Port::Worker(WorkerPort::Tcp(connection));
@@ -96,33 +108,81 @@ async fn attend(admitted: Admitted, link: ConnId, inbox: Inbox) {
                 FromWorkerRole::Worker(message) => PeerEvent::WorkerSent { link, message },
                 FromWorkerRole::Child(message) => PeerEvent::ChildSent { link, message },
             };
-            converse(admitted, link, &inbox, Silence::Ends, port, sent).await;
+            // A client offers its tasks again; an outcome comes once.
+            let is_outcome = |message: &_| matches!(message, FromWorkerRole::Worker(FromWorker::Outcome(_)));
+            converse(admitted, door, Silence::Ends, port, sent, is_outcome).await;
         }
         Role::Observer | Role::Admin => {
             let sent = |message| PeerEvent::AdminSent { link, message };
-            converse(admitted, link, &inbox, Silence::Allowed, Port::Admin, sent).await;
+            converse(admitted, door, Silence::Allowed, Port::Admin, sent, |_| false).await;
         }
     }
 }
 
 /// Brings one peer's messages to the inbox until it is gone.
-async fn converse<In: Message, Out: Message>(
+async fn converse<In: Message, Out: Message + 'static>(
     admitted: Admitted,
-    link: ConnId,
-    inbox: &Inbox,
+    Door { link, queue, ledger }: Door,
     silence: Silence,
     port: impl FnOnce(Rc<Connection<Out>>) -> Port,
     sent: impl Fn(In) -> PeerEvent,
+    must_have: impl Fn(&In) -> bool,
 ) {
     let (role, from) = (admitted.role, admitted.from.to_string());
     let (connection, receiver) = Connection::new(admitted.stream, admitted.frames, role.name(), silence);
-    inbox.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from });
-    let end = connection::run(&connection, receiver, |message: In| inbox.push(sent(message))).await;
+    let drained = queue.clone();
+    connection.charge_to(&ledger, move || drained.relist());
+    queue.set_reader(ConnectionReader(Rc::clone(&connection)));
+    queue.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from }, 0);
+    let taker = Taker { link, queue: &queue, sent, must_have };
+    let end = connection::run(&connection, receiver, taker).await;
     let (is_dead, why) = match end {
         ConnectionEnd::Lost(why) => (false, why),
         ConnectionEnd::Refused(why) => (false, format!("it refuses this manager: {why}")),
         ConnectionEnd::Silent => (true, format!("it was silent for {} s", limit::SILENCE.as_secs())),
         ConnectionEnd::Closed => (false, "this side closed the connection".to_owned()),
     };
-    inbox.push(PeerEvent::Gone { link, is_dead, why });
+    queue.push(PeerEvent::Gone { link, is_dead, why }, 0);
+}
+
+/// Takes the messages of a connection for its queue.
+struct Taker<'a, S, M> {
+    link: ConnId,
+    queue: &'a PeerInbox,
+    sent: S,
+    must_have: M,
+}
+
+impl<In: Message, S: Fn(In) -> PeerEvent, M: Fn(&In) -> bool> connection::Inbox<In> for Taker<'_, S, M> {
+    fn take(&mut self, message: In) -> Result<(), ConnectionEnd> {
+        let bytes = message.payload().map_or(0, Payload::len);
+        self.queue.push((self.sent)(message), bytes);
+        Ok(())
+    }
+
+    fn take_without_payload(&mut self, message: In, bytes: u64) -> Result<(), ConnectionEnd> {
+        let message = Box::new((self.sent)(message));
+        self.queue.push(PeerEvent::WithoutPayload { link: self.link, message, bytes }, 0);
+        Ok(())
+    }
+
+    fn must_have(&self, message: &In) -> bool {
+        (self.must_have)(message)
+    }
+
+    fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+}
+
+struct ConnectionReader<Out>(Rc<Connection<Out>>);
+
+impl<Out: Message> Reader for ConnectionReader<Out> {
+    fn is_clogged(&self) -> bool {
+        self.0.is_clogged()
+    }
+
+    fn resume(&self) {
+        self.0.resume();
+    }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use argon_proto::DecodeError;
 use argon_proto::conversation::Message;
-use argon_proto::frame::{Arrival, Decoder, Outbox};
+use argon_proto::frame::{Arrival, Decoder, Outbox, Room};
 use bytes::BufMut;
 use tokio::io::unix::AsyncFd;
 
@@ -111,7 +111,7 @@ impl<In: Message> PrivateSocket<In> {
         let mut streams = self.decoder.streams();
         let arrival = self.decoder.next_arrival(|_, _| {
             streams += 1;
-            streams <= STREAMS_MAX
+            if streams <= STREAMS_MAX { Room::Here } else { Room::Nowhere }
         });
         if streams > STREAMS_MAX {
             return Err(DecodeError::Streams(streams, STREAMS_MAX));

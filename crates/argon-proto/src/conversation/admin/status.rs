@@ -23,6 +23,42 @@ pub struct ManagerStatus {
     pub pid: u32,
     /// Why tasks wait, the reason to look at first in front.
     pub why: Vec<WhyWaiting>,
+    /// Memory that the manager uses.
+    pub memory: MemoryView,
+    /// What the lists do not show, because an answer has a limit.
+    pub left_out: LeftOut,
+}
+
+/// Memory of a manager by what uses it, bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryView {
+    /// What it may use. From three quarters of it on, only sessions that use little are served.
+    pub limit: u64,
+    /// What it uses.
+    pub used: u64,
+    /// Tasks that have not ended.
+    pub tasks: u64,
+    /// Ended tasks and their outcomes that were not taken.
+    pub outcomes: u64,
+    /// Code and shared arguments, and tasks that wait for them.
+    pub blobs: u64,
+    /// Messages that have begun to arrive.
+    pub incoming: u64,
+    /// Messages that peers have not taken.
+    pub outgoing: u64,
+}
+
+/// Entries at the end of lists that a status does not show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOut {
+    /// Of [`SchedulerView::worker_list`].
+    pub workers: usize,
+    /// Of [`SchedulerView::running`], of which there are 1000 at most.
+    pub running: usize,
+    /// Of [`SchedulerView::away`], of which there are 1000 at most.
+    pub away: usize,
 }
 
 /// Tasks a second, over the last seconds in which anything happened.

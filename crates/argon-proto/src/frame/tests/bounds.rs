@@ -1,7 +1,7 @@
 //! What a peer cannot do to the memory of its reader, and a reader that takes nothing to that of its writer.
 
 use super::*;
-use crate::frame::Arrival;
+use crate::frame::{Arrival, Room};
 use crate::kind;
 
 fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -73,11 +73,11 @@ fn a_payload_without_room_is_read_and_not_kept() {
     let (mut asked, mut arrived, mut most) = (Vec::new(), Vec::new(), 0);
     for part in bytes.chunks(10_000) {
         decoder.buffer().extend_from_slice(part);
-        let mut has_room = |message: &ToManager, bytes| {
+        let mut room = |message: &ToManager, bytes| {
             asked.push((message.payload().map(Payload::len), bytes));
-            false
+            Room::Nowhere
         };
-        while let Some(arrival) = decoder.next_arrival(&mut has_room).expect("good frames") {
+        while let Some(arrival) = decoder.next_arrival(&mut room).expect("good frames") {
             arrived.push(arrival);
         }
         most = most.max(decoder.unfinished_bytes());
@@ -93,6 +93,28 @@ fn a_payload_without_room_is_read_and_not_kept() {
     );
     // One chunk lies in the buffer until it is whole.
     assert!(most < 300 << 10, "{most} bytes");
+}
+
+#[test]
+fn a_payload_waits_for_room_with_everything_behind_it() {
+    let big = task(vec![7; 3 << 20].into());
+    let mut outbox = Outbox::default();
+    outbox.push(&ToManager::Submit(big.clone()));
+    outbox.push(&ToManager::Submit(task(Payload::default())));
+    let mut decoder = Decoder::<ToManager>::default();
+    decoder.buffer().extend_from_slice(&drain(&mut outbox, usize::MAX));
+    for _ in 0..3 {
+        assert_eq!(decoder.next_arrival(|_, _| Room::Later), Ok(None));
+        assert!(decoder.is_waiting());
+    }
+    let mut arrived = Vec::new();
+    while let Some(message) = decoder.next().expect("good frames") {
+        arrived.push(message);
+    }
+    assert_eq!(arrived.len(), 2);
+    let ToManager::Submit(last) = &arrived[1] else { panic!("not a task: {arrived:?}") };
+    assert_eq!(last.payload.to_contiguous(), big.payload.to_contiguous());
+    assert_eq!((decoder.is_waiting(), decoder.expected_bytes()), (false, 0));
 }
 
 #[test]

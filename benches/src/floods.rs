@@ -1,0 +1,210 @@
+//! An honest client next to holders of a key that send without end, or take nothing: its round trips undisturbed and next
+//! to each flood, in one run, and the most memory that the manager used.
+//!
+//! The honest client and its worker are on one thread and wait for each message, so that a round trip is the manager's two
+//! hops. This file is the list of floods; `peer.rs` is a connection of either side.
+
+mod peer;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use argon_proto::conversation::admin::Question;
+use argon_proto::conversation::client::ToManager;
+use argon_proto::conversation::{Blob, Control};
+use argon_proto::{BlobHash, Payload, SessionId, TaskId, Ticket, TicketToken, kind, limit};
+use serde_json::json;
+
+use crate::arguments::Arguments;
+use crate::manager::Manager;
+use crate::samples::Samples;
+use peer::{Flooder, Honest, bytes_of, task};
+
+/// Bound of the manager's memory, MiB.
+const MEMORY_MIB: u64 = 256;
+/// Connections of a flood.
+const CONNECTIONS: u8 = 4;
+/// Round trips that are not counted: the flood grows meanwhile.
+const WARM_UP: u64 = 200;
+
+/// What one connection of a flood does until it is told to stop.
+type Flood = fn(&mut Flooder, &AtomicBool);
+
+const FLOODS: &[(&str, Flood)] = &[
+    ("undisturbed", |_, _| {}),
+    ("heartbeats, answers not read", heartbeats),
+    ("questions, answers not read", questions),
+    ("COLLECT, outcomes not read", collects),
+    ("tasks whose blobs never come", parked),
+    ("3,000 blobs for 40,000 waiting tasks", completed),
+    ("payloads that never end", unfinished),
+    ("blobs that no task names", blobs),
+    ("tiny tasks among long frames", tiny),
+    ("big tasks of many sessions", big),
+    ("undisturbed, again", |_, _| {}),
+];
+
+/// Measures each flood with a manager of its own.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
+    let trips = arguments.number("trips", 3000);
+    let mut rows = Vec::new();
+    for (name, flood) in FLOODS {
+        let row = measure(*flood, trips).map_err(|error| format!("{name}: {error}"))?;
+        if !arguments.json {
+            println!(
+                "{name:<40} p50 {:>8.1} µs  p99 {:>9.1} µs  memory {:>5} MiB",
+                row.p50, row.p99, row.mebibytes
+            );
+        }
+        rows.push(
+            json!({ "flood": name, "p50_us": row.p50, "p99_us": row.p99, "memory_mib": row.mebibytes }),
+        );
+    }
+    if arguments.json {
+        println!("{}", json!({ "memory_mib": MEMORY_MIB, "trips": trips, "rows": rows }));
+    }
+    Ok(())
+}
+
+struct Row {
+    p50: f64,
+    p99: f64,
+    mebibytes: u64,
+}
+
+fn measure(flood: Flood, trips: u64) -> std::io::Result<Row> {
+    let manager = Manager::start(&["--memory", &format!("{MEMORY_MIB}M")])?;
+    let mut honest = Honest::connect(&manager.address, &manager.key)?;
+    let stop = AtomicBool::new(false);
+    let mut most = 0;
+    let times = std::thread::scope(|scope| {
+        for number in 1..=CONNECTIONS {
+            let (manager, stop) = (&manager, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    // One that the manager refuses comes back.
+                    if let Ok(mut flooder) = Flooder::connect(&manager.address, &manager.key, number) {
+                        flood(&mut flooder, stop);
+                        flooder.stay(stop);
+                    }
+                }
+            });
+        }
+        let mut times = Vec::new();
+        let measured = (0..WARM_UP + trips).try_for_each(|trip| {
+            let begun = Instant::now();
+            honest.round_trip(trip)?;
+            if trip >= WARM_UP {
+                times.push(begun.elapsed());
+            }
+            if trip % 100 == 0 {
+                most = most.max(manager.resident());
+                // Floods that have filled everything go on filling.
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Ok::<(), std::io::Error>(())
+        });
+        stop.store(true, Ordering::Relaxed);
+        measured.map(|()| times)
+    })?;
+    let samples = Samples::new(times);
+    Ok(Row { p50: samples.micros_at(0.5), p99: samples.micros_at(0.99), mebibytes: most >> 20 })
+}
+
+fn heartbeats(flooder: &mut Flooder, stop: &AtomicBool) {
+    let pings = bytes_of((0..5000).map(Control::Ping));
+    flooder.pour(stop, |_| pings.clone());
+}
+
+fn questions(flooder: &mut Flooder, stop: &AtomicBool) {
+    let questions = bytes_of((0..1000).map(|n| ToManager::Request(Question::Status.numbered(n))));
+    flooder.pour(stop, |_| questions.clone());
+}
+
+fn collects(flooder: &mut Flooder, stop: &AtomicBool) {
+    let tickets: Vec<Ticket> = (0..40_000)
+        .map(|sequence| TaskId { session: SessionId([99; 16]), sequence })
+        .map(|id| Ticket { id, token: TicketToken([0; 16]) })
+        .collect();
+    let collects: Vec<Vec<u8>> =
+        tickets.chunks(10_000).map(|part| bytes_of([ToManager::Collect(part.to_vec())])).collect();
+    flooder.pour(stop, |number| collects[number as usize % collects.len()].clone());
+}
+
+fn hash(number: u64) -> BlobHash {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    BlobHash(hash)
+}
+
+fn parked(flooder: &mut Flooder, stop: &AtomicBool) {
+    let session = flooder.session;
+    flooder.pour(stop, |number| {
+        let tasks = (number * 100..(number + 1) * 100).map(|sequence| {
+            ToManager::Submit(task(session, sequence, (0..16).map(|n| hash(sequence * 16 + n)), 1000))
+        });
+        bytes_of(tasks)
+    });
+}
+
+/// Row 6 of the issue that asked for this: each blob is waited for by a few, and one by all.
+fn completed(flooder: &mut Flooder, stop: &AtomicBool) {
+    let session = flooder.session;
+    let blobs: Vec<Blob> = (0..3000_u64)
+        .map(|number| {
+            let payload = Payload::from([&session.0[..], &number.to_be_bytes()].concat());
+            Blob { hash: BlobHash::of(payload.parts()), payload }
+        })
+        .collect();
+    let tasks = (0..40_000).map(|sequence| {
+        let names = [blobs[sequence as usize % blobs.len()].hash, hash(u64::MAX)];
+        ToManager::Submit(task(session, sequence, names, 10))
+    });
+    let mut pieces: Vec<Vec<u8>> =
+        tasks.collect::<Vec<_>>().chunks(500).map(|part| bytes_of(part.to_vec())).collect();
+    pieces.extend(blobs.iter().map(|blob| bytes_of([ToManager::Blob(blob.clone())])));
+    let count = pieces.len();
+    flooder.pour_some(stop, count as u64, |number| pieces[number as usize].clone());
+}
+
+fn unfinished(flooder: &mut Flooder, stop: &AtomicBool) {
+    flooder.pour(stop, |number| {
+        let stream = (number as u32 + 1).to_be_bytes();
+        let length = (1_u64 << 20).to_be_bytes();
+        let mut out = argon_proto::frame::Outbox::default();
+        out.push_frame(kind::BLOB, &[&hash(number).0[..], &stream, &length].concat());
+        for part in [limit::INLINE_BYTES; 3].into_iter().chain([limit::INLINE_BYTES - 1]) {
+            out.push_frame(kind::CHUNK, &[&stream[..], &vec![1; part]].concat());
+        }
+        out.into_bytes()
+    });
+}
+
+fn blobs(flooder: &mut Flooder, stop: &AtomicBool) {
+    let session = flooder.session.0[0];
+    flooder.pour(stop, |number| {
+        let mut bytes = vec![session; 200_000];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        let payload = Payload::from(bytes);
+        bytes_of([ToManager::Blob(Blob { hash: BlobHash::of(payload.parts()), payload })])
+    });
+}
+
+fn tiny(flooder: &mut Flooder, stop: &AtomicBool) {
+    let session = flooder.session;
+    let ids: Vec<TaskId> =
+        (0..2500).map(|sequence| TaskId { session: SessionId([98; 16]), sequence }).collect();
+    let acks = bytes_of([ToManager::Ack(ids)]);
+    flooder.pour(stop, |sequence| {
+        // Each waits for a blob, so that none is run.
+        let tiny = bytes_of([ToManager::Submit(task(session, sequence, [hash(sequence)], 10))]);
+        [tiny, acks.clone()].concat()
+    });
+}
+
+fn big(flooder: &mut Flooder, stop: &AtomicBool) {
+    let session = flooder.session;
+    flooder.pour(stop, |sequence| {
+        bytes_of([ToManager::Submit(task(session, sequence, [hash(sequence)], 240_000))])
+    });
+}

@@ -1,0 +1,259 @@
+//! Memory that tasks and outcomes occupy: how much there is, who may have it, and what is refused when it is used up.
+//!
+//! Three quarters of [`Limits::memory`](super::Limits) are for everybody. The last quarter is a reserve: each session has
+//! an equal part of it, so a session that uses little is served whatever the others do.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use argon_proto::Report;
+
+use super::input::ConnId;
+use super::task::{TaskEntry, TaskState};
+use super::{Scheduler, SessionKey, TaskKey};
+
+/// Memory that a task occupies beside its payload, meta data and blob hashes, bytes, about.
+const TASK_BYTES: u64 = 320;
+/// The same for an outcome that has not been taken.
+const OUTCOME_BYTES: u64 = 192;
+/// Memory of a session without tasks, about.
+const SESSION_BYTES: u64 = 1 << 10;
+/// Memory of a detached task whose outcome is waited for, about.
+const COLLECTOR_BYTES: u64 = 160;
+/// Part of the memory that is the reserve.
+const RESERVE: u64 = 4;
+/// Memory that a small task may keep alive until it is copied: that of a whole read.
+const READ_BYTES: u64 = 64 << 10;
+/// Part of the memory that tasks which were not copied may keep alive.
+const LOOSE: u64 = 8;
+/// Most tasks that are not copied. Most tasks end before that, and are never copied.
+const LOOSE_MAX: u64 = 4096;
+
+/// Bytes of tasks and outcomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct MemoryUse {
+    /// Of tasks that have not ended.
+    pub(super) tasks: u64,
+    /// Of tasks that have ended, and their outcomes.
+    pub(super) outcomes: u64,
+}
+
+/// Memory of everything.
+#[derive(Debug, Default)]
+pub(super) struct MemoryAccount {
+    pub(super) used: MemoryUse,
+    /// What the shell keeps beside the tasks.
+    others: u64,
+    /// Sessions whose tasks start no more until there is room, or they have taken outcomes.
+    held_back: BTreeSet<SessionKey>,
+    /// Tasks that may share the memory of a read, the oldest first; some are gone.
+    loose: VecDeque<TaskKey>,
+}
+
+impl MemoryUse {
+    fn of(entry: &TaskEntry) -> Self {
+        let task = TASK_BYTES + entry.task.resident();
+        match &entry.state {
+            TaskState::Ended(ended) => {
+                Self { tasks: 0, outcomes: task + OUTCOME_BYTES + ended.outcome.resident() }
+            }
+            TaskState::Persisting
+            | TaskState::Recovering
+            | TaskState::Queued { .. }
+            | TaskState::Delayed
+            | TaskState::Assigned { .. } => Self { tasks: task, outcomes: 0 },
+        }
+    }
+
+    pub(super) fn add(&mut self, more: Self) {
+        self.tasks += more.tasks;
+        self.outcomes += more.outcomes;
+    }
+
+    fn remove(&mut self, less: Self) {
+        self.tasks -= less.tasks;
+        self.outcomes -= less.outcomes;
+    }
+
+    fn sum(self) -> u64 {
+        self.tasks + self.outcomes
+    }
+}
+
+impl Scheduler {
+    /// Counts a task as it is now, and remembers to copy it if it stays.
+    pub(super) fn charge_memory(&mut self, key: TaskKey) {
+        let entry = &self.tasks[key];
+        let used = MemoryUse::of(entry);
+        self.memory.used.add(used);
+        self.sessions[entry.session].memory.add(used);
+        self.memory.loose.push_back(key);
+    }
+
+    /// Counts a task no more, before it changes or goes.
+    pub(super) fn discharge_memory(&mut self, key: TaskKey) {
+        let entry = &self.tasks[key];
+        let used = MemoryUse::of(entry);
+        self.memory.used.remove(used);
+        let session = &mut self.sessions[entry.session];
+        session.memory.remove(used);
+        if session.is_held_back {
+            let key = entry.session;
+            self.release_if_fair(key);
+        }
+    }
+
+    /// Copies the small parts of tasks that have stayed: each keeps the memory of a whole read alive.
+    pub(super) fn copy_what_stays(&mut self) {
+        let most = (self.limits.memory / LOOSE / READ_BYTES).min(LOOSE_MAX) as usize;
+        while self.memory.loose.len() > most {
+            let key = self.memory.loose.pop_front();
+            if let Some(entry) = key.and_then(|key| self.tasks.get_mut(key)) {
+                entry.task.compact();
+                if let TaskState::Ended(ended) = &mut entry.state {
+                    ended.outcome.compact();
+                }
+            }
+        }
+    }
+
+    /// The shell keeps so much beside the tasks, bytes.
+    pub(super) fn on_memory_of_others(&mut self, bytes: u64) {
+        self.memory.others = bytes;
+    }
+
+    /// [`Limits::memory`](super::Limits).
+    #[must_use]
+    pub fn memory_limit(&self) -> u64 {
+        self.limits.memory
+    }
+
+    /// Bytes that are in use, of [`Limits::memory`](super::Limits).
+    #[must_use]
+    pub fn memory_used(&self) -> u64 {
+        self.memory_of_tasks() + self.memory.others
+    }
+
+    /// Bytes of tasks, outcomes and sessions.
+    #[must_use]
+    pub fn memory_of_tasks(&self) -> u64 {
+        let others = self.collectors.len() as u64 * COLLECTOR_BYTES;
+        self.memory.used.sum() + self.sessions.len() as u64 * SESSION_BYTES + others
+    }
+
+    /// Bytes of tasks that have not ended, and of those that have, with their outcomes.
+    #[must_use]
+    pub fn memory_by_state(&self) -> (u64, u64) {
+        (self.memory.used.tasks, self.memory.used.outcomes)
+    }
+
+    /// True if only sessions that use little are served.
+    #[must_use]
+    pub fn is_memory_full(&self) -> bool {
+        self.memory_used() > self.limits.memory - self.limits.memory / RESERVE
+    }
+
+    /// Why a task of this session that brings `bytes` may not come in now.
+    pub(super) fn memory_refusal(&self, key: SessionKey, bytes: u64, again: bool) -> Option<Report> {
+        let memory = self.limits.memory;
+        let bytes = bytes + TASK_BYTES;
+        // What was here before a restart has its place again.
+        let bound = if again { memory } else { memory - memory / RESERVE };
+        if self.memory_used().saturating_add(bytes) <= bound {
+            return None;
+        }
+        let session = &self.sessions[key];
+        if session.memory.sum().saturating_add(bytes) <= self.allowance() {
+            return None;
+        }
+        Some(Report::rejected("memory_full", self.memory_message()))
+    }
+
+    /// True if there is room for `bytes` more of the client at this connection, for which the shell keeps `before`.
+    #[must_use]
+    pub fn has_memory_for(&self, link: ConnId, bytes: u64, before: u64) -> bool {
+        let memory = self.limits.memory;
+        if self.memory_used().saturating_add(bytes) <= memory - memory / RESERVE {
+            return true;
+        }
+        let used = self.client_at(link).map_or(0, |key| self.sessions[key].memory.sum());
+        used.saturating_add(before).saturating_add(bytes) <= self.allowance()
+    }
+
+    /// What says for what the memory is used.
+    #[must_use]
+    pub fn memory_message(&self) -> String {
+        let (tasks, outcomes) = self.memory_by_state();
+        format!(
+            "the manager's memory is full: {} of {} are in use (tasks {}, outcomes that were not taken {}, blobs and \
+             connections {}); tasks are offered again until there is room; take outcomes, add workers, or raise --memory",
+            mebibytes(self.memory_used()),
+            mebibytes(self.limits.memory),
+            mebibytes(tasks),
+            mebibytes(outcomes),
+            mebibytes(self.memory.others),
+        )
+    }
+
+    /// Bytes that each session may use in any case.
+    fn allowance(&self) -> u64 {
+        self.limits.memory / RESERVE / (self.sessions.len() as u64).max(1)
+    }
+
+    /// Keeps the tasks of a session from starting if memory is full and its outcomes take more than its part.
+    pub(super) fn holds_back(&mut self, key: SessionKey) -> bool {
+        if !self.is_memory_full() || self.sessions[key].memory.outcomes <= self.allowance() {
+            return false;
+        }
+        if !std::mem::replace(&mut self.sessions[key].is_held_back, true) {
+            self.memory.held_back.insert(key);
+        }
+        true
+    }
+
+    /// Lets the tasks of a session start again that has taken enough outcomes.
+    fn release_if_fair(&mut self, key: SessionKey) {
+        if self.sessions[key].memory.outcomes <= self.allowance() {
+            self.sessions[key].is_held_back = false;
+            self.memory.held_back.remove(&key);
+            self.readmit(key);
+        }
+    }
+
+    /// Lets all tasks start again once there is room.
+    pub(super) fn release_held_back(&mut self) {
+        if self.memory.held_back.is_empty() || self.is_memory_full() {
+            return;
+        }
+        for key in std::mem::take(&mut self.memory.held_back) {
+            if let Some(session) = self.sessions.get_mut(key)
+                && std::mem::replace(&mut session.is_held_back, false)
+            {
+                self.readmit(key);
+            }
+        }
+    }
+
+    /// Forgets a session that ends.
+    pub(super) fn forget_held_back(&mut self, key: SessionKey) {
+        self.memory.held_back.remove(&key);
+    }
+
+    /// Panics if something is counted wrong.
+    pub(super) fn assert_memory_is_counted(&self) {
+        let mut all = MemoryUse::default();
+        for session in self.sessions.values() {
+            let mut used = MemoryUse::default();
+            session.tasks.iter().for_each(|key| used.add(MemoryUse::of(&self.tasks[*key])));
+            assert_eq!(used, session.memory, "the memory of a session is counted wrong");
+            all.add(used);
+        }
+        assert_eq!(all, self.memory.used, "the memory of all tasks is counted wrong");
+        let held_back = self.sessions.iter().filter(|(_, session)| session.is_held_back).count();
+        assert_eq!(held_back, self.memory.held_back.len(), "a session is held back and not listed, or not");
+    }
+}
+
+/// Bytes for people.
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
