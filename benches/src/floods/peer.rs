@@ -12,7 +12,7 @@ use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::key::{Key, Role};
 use argon_proto::{
-    BlobHash, Codec, Message, Outcome, OutcomeHead, Payload, Runtime, Secret, SessionId, Status, Task,
+    BlobHash, Codec, Line, Message, Outcome, OutcomeHead, Payload, Runtime, Secret, SessionId, Status, Task,
     TaskHead, TaskId, WorkerId,
 };
 use bytes::Bytes;
@@ -79,12 +79,12 @@ impl Honest {
         let mut worker = Peer::connect(address, key, Role::Worker)?;
         let secret = Secret::new([7; 32]);
         worker.say([FromWorker::Register(Register {
-            host: String::new(),
-            name: "floods".to_owned(),
+            host: Line::default(),
+            name: "floods".into(),
             pid: std::process::id(),
             previous: None,
-            release: String::new(),
-            runtimes: [("perl".to_owned(), "v5.36.0".to_owned())].into(),
+            release: Line::default(),
+            runtimes: [("perl".into(), "v5.36.0".into())].into(),
             slots: 4,
             worker: WorkerId::of(&secret),
             secret,

@@ -6,6 +6,8 @@
 //! A connection of a manager is charged to a [`Ledger`]. A peer that does not take what it asked for is not read until it
 //! has taken some, and a message that begins to arrive must arrive.
 
+mod charged;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -19,15 +21,13 @@ use argon_proto::{BlobHash, DecodeError, Message, kind};
 use tokio::sync::Notify;
 
 use crate::carrier::{ConnectionEnd, Endpoint, NextTurn, Receiver, Silence, carry};
-use crate::ledger::{Ledger, Share};
 use crate::segments;
 use crate::stream::{Stream, WriteHalf};
+use charged::{Charged, STALLED};
 
 /// Bound on the time that a connection takes to send its last messages when it is closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Time in which more of a message must arrive that has begun.
-const STALLED: Duration = Duration::from_secs(60);
 /// Longest time that a payload of [`Inbox::must_have`] waits for room; nothing else of its peer is read meanwhile.
 const ROOM_WITHIN: Duration = Duration::from_secs(10);
 
@@ -50,25 +50,6 @@ pub struct Connection<Out> {
     taken: Notify,
     charged: OnceCell<Charged>,
     sends: std::marker::PhantomData<fn(Out)>,
-}
-
-/// Account of a connection that is charged to a ledger.
-struct Charged {
-    share: Share,
-    /// Called when the peer has taken enough of what it asked for.
-    on_drained: Box<dyn Fn()>,
-    /// True if something waits for that.
-    holds: Cell<bool>,
-    /// When more of an unfinished message arrived, if there is one.
-    unfinished_since: Cell<Option<Instant>>,
-    /// Since when a payload waits for room, if one does.
-    waits_since: Cell<Option<Instant>>,
-}
-
-impl std::fmt::Debug for Charged {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.share.fmt(f)
-    }
 }
 
 /// What takes the messages of a connection.
@@ -135,33 +116,6 @@ impl<Out: Message> Connection<Out> {
             sends: std::marker::PhantomData,
         });
         (connection, Receiver::new(reader, frames, silence))
-    }
-
-    /// Charges the connection to a ledger, which is done once. `on_drained` is called when the peer has taken enough after
-    /// [`Connection::is_clogged`] was true.
-    pub fn charge_to(&self, ledger: &Rc<Ledger>, on_drained: impl Fn() + 'static) {
-        let charged = Charged {
-            share: ledger.open(),
-            on_drained: Box::new(on_drained),
-            holds: Cell::new(false),
-            unfinished_since: Cell::new(None),
-            waits_since: Cell::new(None),
-        };
-        let _ = self.charged.set(charged);
-    }
-
-    /// True if the peer must take some of what it asked for before anything is done for it.
-    #[must_use]
-    pub fn is_clogged(&self) -> bool {
-        let Some(charged) = self.charged.get() else {
-            return false;
-        };
-        let outbox = self.outbox.borrow();
-        let is_clogged = charged.share.is_clogged(outbox.memory(), outbox.len());
-        if is_clogged {
-            charged.holds.set(true);
-        }
-        is_clogged
     }
 
     /// Looks again whether the owner takes more.
@@ -261,18 +215,6 @@ impl<Out: Message> Connection<Out> {
             }
         }
         Ok(())
-    }
-
-    /// When a message that has begun must have gone on.
-    fn stalls_at(&self, now: Instant) -> Option<Instant> {
-        let charged = self.charged.get()?;
-        let since = charged.unfinished_since.get()?;
-        if charged.holds.get() || charged.waits_since.get().is_some() {
-            // It is not read.
-            charged.unfinished_since.set(Some(now));
-            return None;
-        }
-        Some(since + STALLED)
     }
 
     /// Sends a PING if one is due, and returns when the next one is.

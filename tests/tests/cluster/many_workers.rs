@@ -16,12 +16,12 @@ fn worker(cluster: &Cluster, number: u32, text: &str) -> WireWorker {
     let secret = Secret::new(secret);
     let mut worker = WireWorker::connect(cluster.address(), &cluster.key(), Role::Worker).unwrap();
     worker.say(FromWorker::Register(Register {
-        host: text.to_owned(),
-        name: format!("virtual-{number}"),
+        host: text.into(),
+        name: format!("virtual-{number}").into(),
         pid: 1,
         previous: None,
-        release: text.to_owned(),
-        runtimes: (0..10).map(|place| (format!("{text}{place}"), text.to_owned())).collect(),
+        release: text.into(),
+        runtimes: (0..10).map(|place| (format!("{text}{place}").into(), text.into())).collect(),
         slots: 1,
         worker: WorkerId::of(&secret),
         secret,

@@ -19,7 +19,7 @@ use super::feed::{Feeder, Outgoing};
 use super::ingress::inbox::{Inbox, PeerEvent};
 use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
-use super::requests::status::SharedStatus;
+use super::requests::shared::SharedStatus;
 use super::store::{Committed, Committer, Store, StoreError};
 use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;

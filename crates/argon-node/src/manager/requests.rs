@@ -2,7 +2,8 @@
 
 pub(crate) mod cancel;
 pub(super) mod rates;
-pub(super) mod status;
+pub(super) mod shared;
+mod status;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_core::gate::ManagerGate;
-use argon_core::scheduler::{Input, ManagerIdentity, Out, Record, Scheduler};
+use argon_core::scheduler::{ConnId, Input, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
 use argon_proto::conversation::Blob;
 use argon_proto::limit::{PING_AFTER, SILENCE};
@@ -358,5 +358,11 @@ impl World {
         if self.manager.process.as_ref().is_some_and(|process| !process.inbox.is_empty()) {
             self.manager_works_soon();
         }
+    }
+
+    /// A client submitted a task. A simulated manager has memory for all that wait.
+    pub(crate) fn submitted(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, task: Task) {
+        process.gate.on_submit(link, task, |_| false, |_, _| true, &mut process.passing);
+        self.let_pass(now, process);
     }
 }

@@ -176,10 +176,7 @@ impl World {
                     worker: open.worker,
                 }
             }
-            ToManager::Submit(task) => {
-                process.gate.on_submit(link, task, |_| false, |_, _| true, &mut process.passing);
-                return self.let_pass(now, process);
-            }
+            ToManager::Submit(task) => return self.submitted(now, process, link, task),
             ToManager::Blob(blob) => {
                 process.gate.on_blob(blob.hash, blob.payload, &mut process.passing);
                 return self.let_pass(now, process);
@@ -280,7 +277,7 @@ impl World {
     }
 
     /// Carries out what the gate wants.
-    fn let_pass(&mut self, now: Time, process: &mut ManagerProcess) {
+    pub(crate) fn let_pass(&mut self, now: Time, process: &mut ManagerProcess) {
         while process.gate.go_on(&mut process.passing) {}
         for effect in std::mem::take(&mut process.passing) {
             match effect {
@@ -288,7 +285,6 @@ impl World {
                     self.note_admitted(process, link, &task);
                     self.step_manager(now, process, Input::TaskSubmitted { link, task });
                 }
-                // A simulated manager has memory for all.
                 GateEffect::Refuse { .. } => {}
                 GateEffect::Send { link, blob } => {
                     self.send_from(process, link, now.0, Packet::ToWorker(Box::new(ToWorker::Blob(blob))));

@@ -193,7 +193,10 @@ fn a_worker_that_wants_what_nobody_was_asked_for_is_reported() {
     bench.gate.on_need_blob(WORKER, &[hash(1), hash(2), hash(3)], &mut bench.out);
     let missing = bench.out.drain(..).filter_map(|effect| match effect {
         GateEffect::Missing { link, hashes } => Some((link, hashes)),
-        GateEffect::Ask { .. } | GateEffect::Admit { .. } | GateEffect::Send { .. } => None,
+        GateEffect::Ask { .. }
+        | GateEffect::Admit { .. }
+        | GateEffect::Send { .. }
+        | GateEffect::Refuse { .. } => None,
     });
     assert_eq!(
         missing.collect::<Vec<_>>(),

@@ -94,29 +94,29 @@ pub struct Inbox {
 #[derive(Debug, Default)]
 struct Turns {
     /// Connections whose events wait, the next one first.
-    listed: RefCell<VecDeque<Rc<Queue>>>,
+    listed: RefCell<VecDeque<Rc<EventQueue>>>,
     /// Events of the first one that were handled in its turn.
     handled: Cell<u32>,
     filled: Notify,
 }
 
 #[derive(Default)]
-struct Queue {
+struct EventQueue {
     events: RefCell<VecDeque<(PeerEvent, u64)>>,
     bytes: Cell<u64>,
     is_listed: Cell<bool>,
     is_gone: Cell<bool>,
-    reader: RefCell<Option<Box<dyn Reader>>>,
+    reader: RefCell<Option<Box<dyn QueueReader>>>,
 }
 
-impl std::fmt::Debug for Queue {
+impl std::fmt::Debug for EventQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.events.borrow().len().fmt(f)
     }
 }
 
 /// The connection that fills a queue.
-pub trait Reader {
+pub trait QueueReader {
     /// True if nothing is handled for the peer now, because it has not taken what it asked for before.
     fn is_clogged(&self) -> bool;
 
@@ -128,7 +128,7 @@ pub trait Reader {
 #[derive(Clone, Debug)]
 pub struct PeerInbox {
     shared: Rc<Turns>,
-    queue: Rc<Queue>,
+    queue: Rc<EventQueue>,
 }
 
 impl Inbox {
@@ -183,7 +183,7 @@ impl Inbox {
 
 impl PeerInbox {
     /// Sets the connection that fills the queue.
-    pub fn set_reader(&self, reader: impl Reader + 'static) {
+    pub fn set_reader(&self, reader: impl QueueReader + 'static) {
         self.queue.reader.replace(Some(Box::new(reader)));
     }
 
@@ -221,7 +221,7 @@ impl PeerInbox {
 }
 
 impl Turns {
-    fn unlist(&self, queue: &Queue) {
+    fn unlist(&self, queue: &EventQueue) {
         queue.is_listed.set(false);
         self.listed.borrow_mut().pop_front();
         self.handled.set(0);
@@ -233,7 +233,7 @@ impl Turns {
     }
 }
 
-impl Queue {
+impl EventQueue {
     fn is_clogged(&self) -> bool {
         !self.is_gone.get() && self.reader.borrow().as_ref().is_some_and(|reader| reader.is_clogged())
     }
@@ -266,7 +266,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Fake(Rc<(Cell<bool>, Cell<u32>)>);
 
-    impl Reader for Fake {
+    impl QueueReader for Fake {
         fn is_clogged(&self) -> bool {
             self.0.0.get()
         }

@@ -13,7 +13,7 @@ use argon_proto::key::{Key, Role};
 use argon_proto::{Capabilities, Incarnation, Message, Payload, limit};
 use tokio::net::TcpListener;
 
-use super::inbox::{Inbox, PeerEvent, PeerInbox, Reader};
+use super::inbox::{Inbox, PeerEvent, PeerInbox, QueueReader};
 use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::ManagerLoop;
@@ -69,7 +69,7 @@ pub async fn serve(
     let ledger = Ledger::new(config.limits.memory);
     let driver = ManagerLoop::new(config.limits, identity, config.store, inbox.clone(), Rc::clone(&ledger))?;
     let admit = move |admitted: Admitted| {
-        let door = Door { link: links.next(), queue: inbox.open(), ledger: Rc::clone(&ledger) };
+        let door = PeerDoor { link: links.next(), queue: inbox.open(), ledger: Rc::clone(&ledger) };
         tokio::task::spawn_local(attend(admitted, door));
     };
     let doors = tokio::task::spawn_local(accept::serve(config.listener, config.key, welcome, admit));
@@ -88,14 +88,14 @@ pub async fn serve(
 }
 
 /// Where the messages of one peer go.
-struct Door {
+struct PeerDoor {
     link: ConnId,
     queue: PeerInbox,
     ledger: Rc<Ledger>,
 }
 
 /// Attends to a peer in the conversation of its role.
-async fn attend(admitted: Admitted, door: Door) {
+async fn attend(admitted: Admitted, door: PeerDoor) {
     let link = door.link;
     match admitted.role {
         Role::Client => {
@@ -122,7 +122,7 @@ async fn attend(admitted: Admitted, door: Door) {
 /// Brings one peer's messages to the inbox until it is gone.
 async fn converse<In: Message, Out: Message + 'static>(
     admitted: Admitted,
-    Door { link, queue, ledger }: Door,
+    PeerDoor { link, queue, ledger }: PeerDoor,
     silence: Silence,
     port: impl FnOnce(Rc<Connection<Out>>) -> Port,
     sent: impl Fn(In) -> PeerEvent,
@@ -177,7 +177,7 @@ impl<In: Message, S: Fn(In) -> PeerEvent, M: Fn(&In) -> bool> connection::Inbox<
 
 struct ConnectionReader<Out>(Rc<Connection<Out>>);
 
-impl<Out: Message> Reader for ConnectionReader<Out> {
+impl<Out: Message> QueueReader for ConnectionReader<Out> {
     fn is_clogged(&self) -> bool {
         self.0.is_clogged()
     }

@@ -18,12 +18,6 @@ const SHARED_FOR: Duration = Duration::from_millis(500);
 /// Longest status: the number of the request and the frame's head need a little.
 const STATUS_BYTES: usize = limit::FRAME_BYTES - 1024;
 
-/// The last status that was computed.
-#[derive(Debug, Default)]
-pub(in crate::manager) struct SharedStatus {
-    last: Option<(Instant, Rendered)>,
-}
-
 impl ManagerLoop {
     /// Answers with the status.
     pub(super) fn shared_status(&mut self, now: Time, number: u64) -> Reply {

@@ -39,7 +39,7 @@ impl Bench {
             .collect();
         let fields = json!({"waiting": waiting}).as_object().cloned().unwrap_or_default();
         let request = asked.expect("the manager is asked");
-        self.receive(ToClient::Reply(Reply { request, ok: true, fields }));
+        self.receive(ToClient::Reply(Reply::with(request, &fields)));
         self.codes()
     }
 }
