@@ -47,7 +47,7 @@ async fn serve(
         worker: WorkerId::of(&secret),
         secret,
     };
-    peer.say(&FromWorker::Register(register));
+    peer.say(&FromWorker::Register(Box::new(register)));
     let mut heard = Vec::new();
     loop {
         tokio::select! {

@@ -43,7 +43,7 @@ fn stay(address: String, key: Key, number: u64, role: Role, is_over: Arc<AtomicB
 fn stay_once(stream: TcpStream, key: &Key, number: u64, role: Role) -> Result<(), Refusal> {
     if role == Role::Worker {
         let mut peer = WirePeer::<ToWorker>::over(stream, key, role)?;
-        peer.say(FromWorker::Register(register(number)));
+        peer.say(FromWorker::Register(Box::new(register(number))));
         while peer.hear().is_some() {}
     } else {
         let mut peer = WireClient::over(stream, key, role)?;

@@ -41,12 +41,12 @@ fn open(session: u8) -> Open {
 fn a_session_of_a_task_is_opened_by_the_worker_that_has_the_task() {
     let cluster = Cluster::start();
     let mut client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
-    client.say(ToManager::ChildOpen(child_of(1)));
+    client.say(ToManager::ChildOpen(Box::new(child_of(1))));
     let refusal = client.refusal();
     assert_eq!(refusal.code, RefusalCode::Role);
     assert!(refusal.message.contains("CHILD_OPEN"), "{refusal:?}");
     let mut worker = WirePeer::<ToWorker>::connect(cluster.address(), &cluster.key(), Role::Worker).unwrap();
-    worker.say(ToManager::ChildOpen(child_of(1)));
+    worker.say(ToManager::ChildOpen(Box::new(child_of(1))));
     worker.refusal();
 }
 
@@ -85,7 +85,7 @@ fn a_connection_of_a_worker_carries_one_conversation() {
         assert!(refusal.message.contains("only after CHILD_OPEN"), "{refusal:?}");
     }
     let mut child = connect();
-    child.say(ToManager::ChildOpen(child_of(3)));
+    child.say(ToManager::ChildOpen(Box::new(child_of(3))));
     child.say(FromWorker::Returned(Vec::new()));
     child.refusal();
 }

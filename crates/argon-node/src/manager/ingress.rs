@@ -38,7 +38,7 @@ impl ManagerLoop {
         }
         let input = match message {
             ToManager::Open(open) => return self.on_open(now, link, open),
-            ToManager::ChildOpen(open) => return self.on_child_open(now, link, open),
+            ToManager::ChildOpen(open) => return self.on_child_open(now, link, *open),
             ToManager::Submit(task) => return self.on_submit(now, link, task),
             ToManager::Blob(blob) => return self.on_blob(now, link, blob),
             ToManager::Request(request) => return self.on_request(now, link, Role::Client, &request),
@@ -76,7 +76,7 @@ impl ManagerLoop {
         }
         let input = match message {
             FromWorker::Held(held) => return self.on_held(link, held),
-            FromWorker::Register(register) => return self.on_register(now, link, register),
+            FromWorker::Register(register) => return self.on_register(now, link, *register),
             FromWorker::NeedBlob(hashes) => {
                 self.gate.on_need_blob(link, &hashes, &mut self.passing);
                 return self.let_pass(now);

@@ -33,6 +33,30 @@ pub(crate) trait Body: Sized {
     fn compact(&mut self) {}
 }
 
+/// A rare body that is larger than those of tasks: every message would grow with it, and each is moved a few times.
+impl<B: Body> Body for Box<B> {
+    fn encode(&self, stream: u32, out: &mut BytesMut) {
+        B::encode(self, stream, out);
+    }
+
+    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+        let (body, stream, payload_length) = B::decode(body)?;
+        Ok((Self::new(body), stream, payload_length))
+    }
+
+    fn payload(&self) -> Option<&Payload> {
+        B::payload(self)
+    }
+
+    fn payload_mut(&mut self) -> Option<&mut Payload> {
+        B::payload_mut(self)
+    }
+
+    fn blob(&self) -> Option<&Blob> {
+        B::blob(self)
+    }
+}
+
 /// Bytes that tasks name by their hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Blob {

@@ -15,7 +15,7 @@ messages! {
         /// This is my session.
         Open(Open) = OPEN,
         /// This is the session of a task's client. Only a worker that relays for the task may send it.
-        ChildOpen(ChildOpen) = CHILD_OPEN,
+        ChildOpen(Box<ChildOpen>) = CHILD_OPEN,
         /// Run this task.
         Submit(Task) = SUBMIT,
         /// These outcomes are in hand.

@@ -24,7 +24,7 @@ messages! {
         /// These attempts are in my hands: sent before the first [`Register`] of a connection, in as many messages as it takes.
         Held(Vec<Held>) = HELD,
         /// Who I am.
-        Register(Register) = REGISTER,
+        Register(Box<Register>) = REGISTER,
         /// An attempt ended.
         Outcome(Outcome) = OUTCOME (status_of_a_worker),
         /// These attempts have not started, or were stopped, and are yours again.

@@ -111,7 +111,7 @@ impl World {
             (ToManager::Open(open), Some(Parent { attempt, worker_id, token: of_attempt, .. })) => {
                 let AttemptId { task, attempt } = attempt;
                 let child = Child { token: TaskToken([0; 16]), task, attempt };
-                ToManager::ChildOpen(ChildOpen::new(worker_id, &child, of_attempt, open))
+                ToManager::ChildOpen(Box::new(ChildOpen::new(worker_id, &child, of_attempt, open)))
             }
             (message, _) => message,
         }

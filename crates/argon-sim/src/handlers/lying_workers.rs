@@ -45,7 +45,7 @@ impl World {
             35 => FromWorker::Draining(Draining { reason: "\x1b[2J".into() }),
             36 => FromWorker::Goodbye(Goodbye::default()),
             37 => FromWorker::Held(self.held_lies(place)),
-            _ => FromWorker::Register(self.register_lie(place)),
+            _ => FromWorker::Register(Box::new(self.register_lie(place))),
         }
     }
 

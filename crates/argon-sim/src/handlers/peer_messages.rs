@@ -237,7 +237,7 @@ impl World {
                 let attempts: Vec<AttemptId> = held.iter().map(|held| held.attempt).collect();
                 self.on_register(now, process, link, register.worker, &attempts);
                 let (secret, previous) = (register.secret.clone(), register.previous);
-                let profile = WorkerProfile::from(register);
+                let profile = WorkerProfile::from(*register);
                 self.step_manager(
                     now,
                     process,

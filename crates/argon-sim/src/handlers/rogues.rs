@@ -120,13 +120,13 @@ impl World {
         let is_usual = rogue.random.percent(90);
         match rogue.plan.role {
             RogueRole::Worker if !is_usual => {
-                let open = ToManager::ChildOpen(self.child_open_lie(place));
+                let open = ToManager::ChildOpen(Box::new(self.child_open_lie(place)));
                 self.rogue_says(place, &open, |message| Packet::FromClient(Box::new(message)));
             }
             RogueRole::Worker => {
                 let held = FromWorker::Held(self.held_lies(place));
                 self.rogue_says(place, &held, |message| Packet::FromWorker(Box::new(message)));
-                let register = FromWorker::Register(self.register_lie(place));
+                let register = FromWorker::Register(Box::new(self.register_lie(place)));
                 self.rogue_says(place, &register, |message| Packet::FromWorker(Box::new(message)));
             }
             // Now and then something else comes first.

@@ -361,7 +361,7 @@ impl World {
         if !held.is_empty() {
             self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Held(held))));
         }
-        self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Register(register))));
+        self.send(id, true, Packet::FromWorker(Box::new(FromWorker::Register(Box::new(register)))));
     }
 
     pub(crate) fn on_worker_beat(&mut self, worker: usize, incarnation: u32) {

@@ -123,7 +123,7 @@ impl WorkerLoop {
     pub(super) fn on_pythons_found(&mut self) {
         self.tell_pool(Input::PythonsFound(self.processes.runtimes.pythons.versions()));
         let register = register::register(&self.config, &self.processes.runtimes.described());
-        self.send(FromWorker::Register(register));
+        self.send(FromWorker::Register(Box::new(register)));
         let runtimes = &mut self.processes.runtimes;
         for run in self.cache.blobs.take_startable(|task| !must_wait(runtimes, task)) {
             self.tell_pool(Input::TaskReceived(run));

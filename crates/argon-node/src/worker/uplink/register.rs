@@ -21,7 +21,7 @@ impl Introduction {
         let Self { held, register } = self;
         let parts: Vec<FromWorker> =
             held.chunks(IDS_PER_FRAME).map(|part| FromWorker::Held(part.to_vec())).collect();
-        parts.into_iter().chain([FromWorker::Register(Register { previous, ..register })])
+        parts.into_iter().chain([FromWorker::Register(Box::new(Register { previous, ..register }))])
     }
 }
 
