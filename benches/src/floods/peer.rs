@@ -78,7 +78,7 @@ impl Honest {
         let mut client = Peer::connect(address, key, Role::Client)?;
         let mut worker = Peer::connect(address, key, Role::Worker)?;
         let secret = Secret::new([7; 32]);
-        worker.say([FromWorker::Register(Register {
+        worker.say([FromWorker::Register(Box::new(Register {
             host: Line::default(),
             name: "floods".into(),
             pid: std::process::id(),
@@ -88,7 +88,7 @@ impl Honest {
             slots: 4,
             worker: WorkerId::of(&secret),
             secret,
-        })])?;
+        }))])?;
         let open = Open::of(Secret::new([77; 32]));
         let session = open.session;
         client.say([ToManager::Open(open), ToManager::Offered])?;

@@ -15,7 +15,7 @@ fn worker(cluster: &Cluster, number: u32, text: &str) -> WireWorker {
     secret[..4].copy_from_slice(&number.to_be_bytes());
     let secret = Secret::new(secret);
     let mut worker = WireWorker::connect(cluster.address(), &cluster.key(), Role::Worker).unwrap();
-    worker.say(FromWorker::Register(Register {
+    worker.say(FromWorker::Register(Box::new(Register {
         host: text.into(),
         name: format!("virtual-{number}").into(),
         pid: 1,
@@ -25,7 +25,7 @@ fn worker(cluster: &Cluster, number: u32, text: &str) -> WireWorker {
         slots: 1,
         worker: WorkerId::of(&secret),
         secret,
-    }));
+    })));
     worker
 }
 
