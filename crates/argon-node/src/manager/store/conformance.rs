@@ -99,6 +99,7 @@ fn file(name: &str) -> PathBuf {
 fn the_disk_store_conforms() {
     let path = file("conforms");
     conforms(|| DiskStore::open(&path, false).expect("opened"));
+    std::fs::remove_dir_all(path.with_extension("payloads")).expect("cleaned");
     std::fs::remove_file(path).expect("cleaned");
 }
 
