@@ -39,7 +39,7 @@ pub fn clean_up_to(text: &str, chars: usize) -> Cow<'_, str> {
     }
     let is_longer = text.chars().nth(chars).is_some();
     let keep = if is_longer { chars.saturating_sub(1) } else { chars };
-    let mut clean: String = text.chars().take(keep).map(|char| replaced(char)).collect();
+    let mut clean: String = text.chars().take(keep).map(replaced).collect();
     if is_longer {
         clean.push('…');
     }

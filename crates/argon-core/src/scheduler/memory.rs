@@ -45,8 +45,9 @@ pub(super) struct MemoryAccount {
     others: u64,
     /// Sessions whose tasks start no more until there is room, or they have taken outcomes.
     held_back: BTreeSet<SessionKey>,
-    /// Tasks that may share the memory of a read, the oldest first; some are gone.
-    loose: VecDeque<TaskKey>,
+    /// Tasks that may share the memory of a read, the oldest first, each with its mark. Some are gone, and their keys
+    /// are given to others, which have other marks.
+    loose: VecDeque<(TaskKey, u32)>,
 }
 
 impl MemoryUse {
@@ -79,6 +80,11 @@ impl MemoryUse {
     }
 }
 
+/// Distinguishes a task, before its end and after, from others that had its key before.
+fn mark_of(entry: &TaskEntry) -> u32 {
+    (entry.task.head.id.sequence as u32) << 1 | u32::from(entry.is_ended())
+}
+
 impl Scheduler {
     /// Counts a task as it is now, and remembers to copy it if it stays.
     pub(super) fn charge_memory(&mut self, key: TaskKey) {
@@ -86,7 +92,7 @@ impl Scheduler {
         let used = MemoryUse::of(entry);
         self.memory.used.add(used);
         self.sessions[entry.session].memory.add(used);
-        self.memory.loose.push_back(key);
+        self.memory.loose.push_back((key, mark_of(entry)));
     }
 
     /// Counts a task no more, before it changes or goes.
@@ -106,8 +112,10 @@ impl Scheduler {
     pub(super) fn copy_what_stays(&mut self) {
         let most = (self.limits.memory / LOOSE / READ_BYTES).min(LOOSE_MAX) as usize;
         while self.memory.loose.len() > most {
-            let key = self.memory.loose.pop_front();
-            if let Some(entry) = key.and_then(|key| self.tasks.get_mut(key)) {
+            let Some((key, mark)) = self.memory.loose.pop_front() else {
+                return;
+            };
+            if let Some(entry) = self.tasks.get_mut(key).filter(|entry| mark_of(entry) == mark) {
                 entry.task.compact();
                 if let TaskState::Ended(ended) = &mut entry.state {
                     ended.outcome.compact();

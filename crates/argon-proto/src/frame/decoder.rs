@@ -233,34 +233,38 @@ impl<M: Message> Decoder<M> {
         &mut self,
         mut room: impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
-        if let Some(beginning) = self.waiting.take() {
+        if self.waiting.is_some()
+            && let Some(beginning) = self.waiting.take()
+        {
             let arrival = self.begin_stream(beginning, &mut room)?;
             if arrival.is_some() || self.waiting.is_some() {
                 return Ok(arrival);
             }
         }
         while let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)? {
-            let arrival = self.take_frame(kind, body, &mut room)?;
-            if arrival.is_some() || self.waiting.is_some() {
-                return Ok(arrival);
+            if kind != kind::CHUNK {
+                let beginning = M::decode(kind, body)?;
+                if beginning.stream == 0 {
+                    check(&beginning.message)?;
+                    return Ok(Some(Arrival::Whole(beginning.message)));
+                }
+                let arrival = self.take_beginning(beginning, &mut room)?;
+                if arrival.is_some() || self.waiting.is_some() {
+                    return Ok(arrival);
+                }
+            } else if let Some(arrival) = self.take_chunk(body)? {
+                return Ok(Some(arrival));
             }
         }
         Ok(None)
     }
 
-    fn take_frame(
+    #[cold]
+    fn take_beginning(
         &mut self,
-        kind: u8,
-        body: Bytes,
+        mut beginning: Beginning<M>,
         room: &mut impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
-        if kind == kind::CHUNK {
-            return self.take_chunk(body);
-        }
-        let mut beginning = M::decode(kind, body)?;
-        if beginning.stream == 0 {
-            return checked(beginning.message).map(|message| Some(Arrival::Whole(message)));
-        }
         // It stays for as long as its sender likes, and must not keep the memory of other frames alive.
         beginning.message.compact();
         self.begin_stream(beginning, room)
@@ -345,7 +349,8 @@ impl<M: Message> Arriving<M> {
         if let Some(payload) = message.payload_mut() {
             *payload = collected.into_payload();
         }
-        checked(message).map(Arrival::Whole)
+        check(&message)?;
+        Ok(Arrival::Whole(message))
     }
 }
 
@@ -385,11 +390,11 @@ impl Collected {
     }
 }
 
-fn checked<M: Message>(message: M) -> Result<M, DecodeError> {
+fn check<M: Message>(message: &M) -> Result<(), DecodeError> {
     if let Some(Blob { hash, payload }) = message.blob()
         && BlobHash::of(payload.parts()) != *hash
     {
         return Err(DecodeError::BlobHash(*hash));
     }
-    Ok(message)
+    Ok(())
 }

@@ -255,9 +255,11 @@ mod tests {
 
     fn links(inbox: &Inbox) -> Vec<u64> {
         let events = std::iter::from_fn(|| inbox.pop());
-        let links = events.map(|event| match event {
-            PeerEvent::ClientSent { link, .. } | PeerEvent::Gone { link, .. } => link.0,
-            other => panic!("{other:?}"),
+        let links = events.map(|event| {
+            let (PeerEvent::ClientSent { link, .. } | PeerEvent::Gone { link, .. }) = event else {
+                panic!("{event:?}");
+            };
+            link.0
         });
         links.collect()
     }
