@@ -1,4 +1,5 @@
-//! The status of the manager: computed at most twice a second, shared by all who ask, and cut to what a frame holds.
+//! The status of the manager: shared by all who ask, so that it costs a small part of the manager's time, and cut to what
+//! a frame holds.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,23 +14,24 @@ use tokio::time::Instant;
 
 use crate::manager::event_loop::{ManagerLoop, REFUSALS_APART};
 
-/// Time for which a status is shared. One that is asked for later is a new one.
-const SHARED_FOR: Duration = Duration::from_millis(500);
+/// A status is shared for this many times the time that it took to compute, so that questions take at most that part of
+/// the manager's time.
+const SHARED_TIMES: u32 = 20;
+/// Longest time for which it is shared.
+const SHARED_FOR_MAX: Duration = Duration::from_millis(500);
 /// Longest status: the number of the request and the frame's head need a little.
 const STATUS_BYTES: usize = limit::FRAME_BYTES - 1024;
 
 impl ManagerLoop {
     /// Answers with the status.
     pub(super) fn shared_status(&mut self, now: Time, number: u64) -> Reply {
-        let fresh = self.shared_status.last.as_ref().filter(|(at, _)| at.elapsed() < SHARED_FOR);
-        let rendered = match fresh {
-            Some((_, rendered)) => rendered.clone(),
-            None => {
-                let rendered = rendered(self.status(now));
-                self.shared_status.last = Some((Instant::now(), rendered.clone()));
-                rendered
-            }
-        };
+        if let Some(rendered) = self.shared_status.fresh() {
+            return Reply::rendered(number, rendered.clone());
+        }
+        let begun = Instant::now();
+        let rendered = rendered(self.status(now));
+        let shared_for = (begun.elapsed() * SHARED_TIMES).min(SHARED_FOR_MAX);
+        self.shared_status.last = Some((Instant::now() + shared_for, rendered.clone()));
         Reply::rendered(number, rendered)
     }
 
