@@ -300,6 +300,13 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         area: "Operation",
+        name: "memory is full",
+        about: "A task for which the manager has no memory is rejected in words, and comes in once \
+               there is some.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
         name: "the reason of a wait",
         about: "A client that waits longer than two seconds reports the reason.",
         open: &[],
