@@ -64,12 +64,15 @@ impl ManagerLoop {
     /// The scheduler's view, with the runners that workers have reported.
     fn view(&self, now: Time) -> SchedulerView {
         let mut view = self.scheduler.view(now);
-        let reporting =
-            self.peers.values().filter_map(|peer| Some((peer.worker?.to_string(), &peer.runners)));
-        let runners: HashMap<String, _> = reporting.collect();
+        // A connection that the worker has given up may still be here: its last one counts.
+        let mut registered: Vec<_> = self.peers.iter().filter(|(_, peer)| peer.worker.is_some()).collect();
+        registered.sort_unstable_by_key(|(link, _)| **link);
+        let named = registered.into_iter().filter_map(|(_, peer)| Some((peer.worker?.to_string(), peer)));
+        let peers: HashMap<String, _> = named.collect();
         for worker in &mut view.worker_list {
-            if let Some(runners) = runners.get(&worker.worker) {
-                worker.runners = (*runners).clone();
+            if let Some(peer) = peers.get(&worker.worker) {
+                worker.runners = peer.runners.clone();
+                worker.small_segments = peer.port.has_small_segments();
             }
         }
         view
