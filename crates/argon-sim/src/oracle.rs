@@ -209,7 +209,9 @@ impl Oracle {
             Status::Error => !self.flags[number].contains(Flags::RETRY_ERROR),
             Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => false,
         };
-        if is_final {
+        // The manager has ordered its worker to stop it, after it had given the worker up.
+        let was_given_up = self.fates[number].doomed.contains(&finished.attempt);
+        if is_final && !was_given_up {
             self.fates[number].finished = Some(finished);
         }
     }

@@ -106,7 +106,7 @@ impl World {
             match effect {
                 Effect::SendToClient { link, mut message } => {
                     // A rogue may have acknowledged it in the same breath.
-                    if process.rogue_at(link).is_none() {
+                    if process.peers.contains_key(&link) && process.rogue_at(link).is_none() {
                         self.manager.store.fill_outcome(&mut message);
                     }
                     self.trace.note_message(self.now, (7, "sends to"), link, &message);

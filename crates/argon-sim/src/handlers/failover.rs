@@ -24,6 +24,10 @@ impl World {
         if kills {
             self.crash_manager(false);
         } else {
+            if let Some(process) = self.manager.process.take() {
+                self.note_sessions_given_up(&process);
+                self.manager.process = Some(process);
+            }
             self.oracle.manager_lost();
         }
         self.cut_everybody();

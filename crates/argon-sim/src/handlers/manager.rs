@@ -117,6 +117,7 @@ impl World {
         let Some(process) = self.manager.process.take() else {
             return;
         };
+        self.note_sessions_given_up(&process);
         let incarnation = self.manager.incarnation;
         self.trace
             .note(self.now, [2, u64::from(incarnation), 0], || format!("manager {incarnation} is gone"));
@@ -134,6 +135,17 @@ impl World {
         self.manager.frozen = 0;
         self.manager.stalled.clear();
         self.oracle.manager_lost();
+    }
+
+    /// Clients that stayed away for longer than their grace have lost their tasks before the manager goes.
+    pub(crate) fn note_sessions_given_up(&mut self, process: &ManagerProcess) {
+        let now = process.clock.read(self.now);
+        for (client, left) in &process.left {
+            if now.since(*left) >= self.plan.shape.limits.session_grace {
+                let tasks = self.plan.tasks.iter().filter(|task| task.client == *client);
+                self.oracle.session_lost(tasks.map(|task| task.number));
+            }
+        }
     }
 
     pub(crate) fn manager_admits(&mut self, connection: usize) {
