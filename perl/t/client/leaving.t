@@ -134,6 +134,20 @@ sub program {
     exec $^X, '-I', $LIB, '-e', "use strict; use warnings; $text" or POSIX::_exit(127);
 }
 
+# Until it would be called for the signal. It takes the signals over once it has waited for 20 ms, which may be a while after
+# the manager has the task; before that they end it without a goodbye.
+sub wait_for_handler {
+    my ($process, $signal) = @_;
+    my $end = Time::HiRes::time() + 20;
+    while (Time::HiRes::time() < $end) {
+        open my $status, '<', "/proc/$process/status" or return;
+        my ($caught) = map { /\ASigCgt:\s+([0-9a-f]+)/ ? hex substr $1, -8 : () } <$status>;
+        return if !defined $caught || $caught & 1 << $signal - 1;
+        select undef, undef, undef, 0.02;
+    }
+    return;
+}
+
 # The status with which it ended.
 sub ended {
     my ($process) = @_;
@@ -163,7 +177,7 @@ for my $name (sort keys %waits) {
         my $process = program($waits{$name});
         my $expected = $name eq 'two clients' ? 2 : 1;
         is(wait_for_pending($expected), $expected, "a program waits: $name");
-        select undef, undef, undef, 0.1;    # it waits in good earnest from 20 ms on
+        wait_for_handler($process, $signal);
         kill $signal => $process;
         is(ended($process), $signal, "... and ends by the signal $signal");
         # kind: leaving a wait | Ctrl-C in a Perl program | right | its tasks are cancelled

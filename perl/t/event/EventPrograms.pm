@@ -23,10 +23,11 @@ sub needs {
     return;
 }
 
-# Runs the text after a head that makes $client; @lines that it printed. A failing program shows its words there.
+# Runs the text after a head that makes $client; @lines that it printed. A failing program shows its words there. On a busy
+# machine a wait may be long enough to be explained: that is not printed.
 sub lines_of {
     my ($cluster, $loads, $program, %option) = @_;
-    my $arguments = join ', ', map {"'$_'"} $cluster->client_arguments, %option;
+    my $arguments = join ', ', map {"'$_'"} $cluster->client_arguments, on_waiting => 0, %option;
     my $text = <<"END";
 use strict; use warnings;
 $loads

@@ -175,3 +175,22 @@ fn a_client_whose_connection_goes_silent_notices_and_loses_nothing() {
     let runs = counts(&cluster, "ran");
     assert!(runs.len() == 60 && runs.values().all(|count| *count == 1), "{runs:?}");
 }
+
+#[test]
+fn a_task_that_is_too_large_for_every_connection_ends_as_lost_in_words_and_others_run_meanwhile() {
+    let mut cluster = Cluster::start();
+    let proxy = Proxy::to(cluster.address());
+    // As on a path on which large packets vanish; only sooner.
+    (0..100).for_each(|_| proxy.cut_next_after(Way::Back, 50_000));
+    let _worker = start_worker_at(&mut cluster, proxy.address(), &["--workers", "1"]);
+    let printed = cluster.perl(
+        "my $large = $client->defer(sub { length $_[0] }, ['x' x 300_000]); \
+         my @small = map { $client->defer(sub { $_[0] * 2 }, [$_]) } 1..20; \
+         my $sum = 0; $sum += $_->() for @small; \
+         print eval { $large->(); 1 } ? 'it came through' : \"$sum: $@\"",
+    );
+    assert!(printed.starts_with("420: "), "{printed}");
+    let words = ["did not reach worker", "3 connections in a row", "MTU"];
+    assert!(words.iter().all(|words| printed.contains(words)), "{printed}");
+    assert!(proxy.connections() >= 9, "{} connections", proxy.connections());
+}

@@ -85,6 +85,8 @@ impl StartingCommand {
     /// Its process is there.
     pub(crate) fn started(self, (pid, descriptor): (Pid, OwnedFd)) -> Result<Runner, NotStarted> {
         let Self { identity, signal, attempt, stdin, output: [stdout, stderr], .. } = self;
+        // One that has ended has no limits.
+        let _ = identity.mark.put_on(pid);
         match Runner::of_command(Started { pid, descriptor, stdout, stderr }, identity, stdin) {
             Ok(mut runner) => {
                 runner.queue.start(attempt);
@@ -141,6 +143,7 @@ impl Commands {
             kept: Vec::new(),
             mark: identity.mark,
             shield,
+            is_shielded: false,
             group: identity.group.clone(),
             memory_mib: task.head.memory_mib,
         };

@@ -338,7 +338,7 @@ impl Processes {
     /// For a process that is started next.
     fn new_identity(&mut self, memory_mib: u32) -> io::Result<Identity> {
         let token = new_token()?;
-        self.marks = self.marks.wrapping_add(1);
+        self.marks = Mark::serial_after(self.marks);
         let mark = Mark::new(self.worker, self.marks);
         Ok(Identity { mark, token, group: self.leftovers.group(mark, memory_mib) })
     }

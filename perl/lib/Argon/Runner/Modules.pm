@@ -10,6 +10,9 @@ use warnings;
 use Argon::Protocol qw(:all);
 
 my $REFUSALS_MAX = 1_000;
+# How long, in one task, a question without an answer is repeated: a client that lost its connection comes back.
+my $PATIENCE_S = 10;
+my $AGAIN_S    = 0.2;
 
 # By file, the texts that clients gave: a task of this process's tasks may ask for them in turn.
 our %TEXT;
@@ -66,7 +69,7 @@ sub _is_same_here {
 # The first 28 bytes of ASK: the id and the attempt of the task that runs now, or undef when none does.
 sub task {
     my ($self, $task) = @_;
-    $self->{task} = $task;
+    @{$self}{qw(task patient_until)} = ($task, undef);
     return;
 }
 
@@ -117,7 +120,21 @@ sub _opened {
     return $handle;
 }
 
+# The text, or undef and the reason. A refusal without words is the manager's, while the client is away: it is asked again for
+# a while, once in each task.
 sub _ask {
+    my ($self, $file) = @_;
+    my ($text, $refusal) = $self->_exchange($file);
+    while (!defined $text && !length $refusal) {
+        $self->{patient_until} //= time + $PATIENCE_S;
+        last if time >= $self->{patient_until};
+        select undef, undef, undef, $AGAIN_S;
+        ($text, $refusal) = $self->_exchange($file);
+    }
+    return ($text, $refusal);
+}
+
+sub _exchange {
     my ($self, $file) = @_;
     my $ask  = ++$self->{ask};
     my $name = $file;

@@ -52,14 +52,14 @@ pub fn ways() -> Result<Vec<u64>, argon::Error> {
 
 /// Leaves a task that never ends, and one that remains.
 #[argon::task]
-pub fn leaves(marker: String) -> Result<argon::TaskId, argon::Error> {
+pub fn leaves(marker: String) -> Result<String, argon::Error> {
     let client = argon::current_client()?;
     let _never = client.defer(marks_and_sleeps(marker.clone()));
     let remaining = client.submit(fib(2))?;
     while !std::path::Path::new(&marker).exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    Ok(remaining)
+    Ok(remaining.to_string())
 }
 
 #[argon::task]
@@ -75,7 +75,7 @@ pub async fn nested(client: &Client, marker: &str) -> Result<(), Box<dyn Error>>
     sorted.sort_unstable();
     assert_eq!(client.call(quicksort(mixed)).await?, sorted);
     assert_eq!(client.call(ways()).await?, [1, 2, 2, 2, 3]);
-    let remaining = client.call(leaves(marker.to_owned())).await?;
+    let remaining: argon::Ticket = client.call(leaves(marker.to_owned())).await?.parse()?;
     assert_eq!(client.collect::<u64>(remaining).await?, 1);
     let process = std::fs::read_to_string(marker)?;
     let folder = std::path::Path::new("/proc").join(process.trim());

@@ -7,13 +7,17 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What the names of workers' groups begin with.
 const PREFIX: &str = "argon-";
 /// Names that are tried.
 const NAMES_MAX: u32 = 16;
+/// Empty groups that are kept.
+const EMPTY_MAX: usize = 64;
 /// Longest file of a group that is read.
 const FILE_BYTES: usize = 4096;
 
@@ -23,6 +27,8 @@ pub(crate) struct Groups {
     folder: PathBuf,
     _lock: File,
     has_memory: bool,
+    /// Empty groups for the next processes: to make and to remove one takes as long as to start a small command.
+    empty: Vec<Arc<Group>>,
     /// Groups that had processes when they were to be removed.
     dying: Vec<PathBuf>,
 }
@@ -33,6 +39,11 @@ pub(crate) struct Group {
     path: PathBuf,
     folder: File,
     has_memory: bool,
+    /// Files of the group that are used again and again.
+    events: OnceLock<File>,
+    cpu: OnceLock<File>,
+    /// Processor time of earlier processes of the group, microseconds.
+    earlier_cpu_us: AtomicU64,
 }
 
 /// What the processes of a group have used.
@@ -65,7 +76,7 @@ impl Groups {
             folder.display(),
             if has_memory { ", which counts memory" } else { "" }
         );
-        Some(Self { folder, _lock: lock, has_memory, dying: Vec::new() })
+        Some(Self { folder, _lock: lock, has_memory, empty: Vec::new(), dying: Vec::new() })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -76,23 +87,41 @@ impl Groups {
     ///
     /// # Errors
     /// If it cannot be made.
-    pub(crate) fn group(&mut self, number: u64, memory_mib: u32) -> io::Result<Group> {
+    pub(crate) fn group(&mut self, number: u64, memory_mib: u32) -> io::Result<Arc<Group>> {
         self.remove_dying();
+        if let Some(group) = self.empty.pop() {
+            return Ok(group);
+        }
         let path = self.folder.join(number.to_string());
         DirBuilder::new().mode(0o755).create(&path)?;
         let folder = open_folder(&path)?;
-        let group = Group { path, folder, has_memory: self.has_memory };
+        let group = Group {
+            path,
+            folder,
+            has_memory: self.has_memory,
+            events: OnceLock::new(),
+            cpu: OnceLock::new(),
+            earlier_cpu_us: AtomicU64::new(0),
+        };
         if self.has_memory && memory_mib > 0 {
             // A limit that cannot be set leaves that of each process.
             let _ = group.write("memory.max", &(u64::from(memory_mib) << 20).to_string());
             let _ = group.write("memory.oom.group", "1");
         }
-        Ok(group)
+        Ok(Arc::new(group))
     }
 
-    /// Ends what is left in the group of a process that has ended, and removes the group.
-    pub(crate) fn end(&mut self, group: &Group) {
-        group.kill();
+    /// Ends what is left in the group of a process that has ended. An empty group is used again, unless it counts memory:
+    /// that could not be begun anew.
+    pub(crate) fn end(&mut self, group: &Arc<Group>) {
+        let is_empty = group.is_empty();
+        if is_empty && !self.has_memory && self.empty.len() < EMPTY_MAX {
+            group.begin_anew();
+            return self.empty.push(Arc::clone(group));
+        }
+        if !is_empty {
+            group.kill();
+        }
         self.dying.push(group.path.clone());
         self.remove_dying();
     }
@@ -124,11 +153,27 @@ impl Group {
         let _ = self.write("cgroup.kill", "1");
     }
 
+    /// False also if that is not certain.
+    fn is_empty(&self) -> bool {
+        self.read_again(&self.events, "cgroup.events")
+            .and_then(|text| field(&text, "populated"))
+            .is_some_and(|populated| populated == 0)
+    }
+
+    fn begin_anew(&self) {
+        self.earlier_cpu_us.store(self.all_cpu_us().unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn all_cpu_us(&self) -> Option<u64> {
+        self.read_again(&self.cpu, "cpu.stat").and_then(|text| field(&text, "usage_usec"))
+    }
+
     pub(crate) fn usage(&self) -> Usage {
+        let earlier_us = self.earlier_cpu_us.load(Ordering::Relaxed);
         let number = |text: &str| text.trim().parse::<u64>().ok();
         let memory = |file| self.has_memory.then(|| self.read(file)).flatten();
         Usage {
-            cpu_us: self.read("cpu.stat").and_then(|text| field(&text, "usage_usec")),
+            cpu_us: self.all_cpu_us().map(|all_us| all_us.saturating_sub(earlier_us)),
             peak_kib: memory("memory.peak").and_then(|text| number(&text)).map(|bytes| bytes >> 10),
             oom_kills: memory("memory.events").and_then(|text| field(&text, "oom_kill")).unwrap_or(0),
         }
@@ -137,6 +182,17 @@ impl Group {
     fn read(&self, file: &str) -> Option<String> {
         let mut text = vec![0; FILE_BYTES];
         let length = File::open(self.path.join(file)).and_then(|mut file| file.read(&mut text)).ok()?;
+        text.truncate(length);
+        String::from_utf8(text).ok()
+    }
+
+    /// Reads a file that stays open.
+    fn read_again(&self, file: &OnceLock<File>, name: &str) -> Option<String> {
+        if file.get().is_none() {
+            let _ = file.set(File::open(self.path.join(name)).ok()?);
+        }
+        let mut text = vec![0; FILE_BYTES];
+        let length = file.get()?.read_at(&mut text, 0).ok()?;
         text.truncate(length);
         String::from_utf8(text).ok()
     }

@@ -69,6 +69,7 @@ pub fn main() -> ExitCode {
     // Only the end of the worker ends it.
     let _ = SigSet::all().thread_block();
     let _ = nix::sys::prctl::set_dumpable(false);
+    Mark::take_off_this_process();
     let worker = kernel::pidfd(getppid());
     let Ok(watch) = Watch::read(io::stdin().lock()) else {
         return ExitCode::FAILURE;

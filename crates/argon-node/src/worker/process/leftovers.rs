@@ -23,6 +23,9 @@ const LAST_LOOKS_PAUSE: Duration = Duration::from_millis(10);
 /// Time between two looks while children keep ending that nobody has to end.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The same while there are processes that may become leftovers.
+const LATER: Duration = Duration::from_secs(5);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Leftovers {
@@ -56,6 +59,8 @@ impl Leftovers {
         let signal =
             unix::signal(SignalKind::child()).map_err(WorkerError::system("watch its child processes"))?;
         let worker = Mark::new(worker, 0);
+        // Its children have it until they get their own.
+        let _ = worker.put_on_this_process();
         let groups = Groups::make();
         let folder = groups.as_ref().map(|groups| groups.folder().to_owned());
         let watch = Watch { mark: worker, groups: folder };
@@ -72,7 +77,7 @@ impl Leftovers {
     /// A control group for a new process, where there are groups.
     pub(crate) fn group(&mut self, mark: Mark, memory_mib: u32) -> Option<Arc<Group>> {
         let made = self.groups.as_mut()?.group(mark.serial(), memory_mib);
-        made.map(Arc::new).inspect_err(|error| tracing::debug!("a runner has no control group: {error}")).ok()
+        made.inspect_err(|error| tracing::debug!("a runner has no control group: {error}")).ok()
     }
 
     /// A process of the worker has ended: so does everything in its group.
@@ -101,6 +106,7 @@ impl Leftovers {
         }
         let Found { ending, spared } = self.sweep(alive);
         let again = if ending.is_empty() { guardian_again } else { Some(PAUSE) };
+        let again = again.or_else(|| (spared > 0).then_some(LATER));
         self.last_look = (spared > 0 || !ending.is_empty()).then(Instant::now);
         Look { ending, again }
     }

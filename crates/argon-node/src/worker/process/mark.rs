@@ -37,13 +37,18 @@ impl Mark {
         Self(TOP | (pid << WORKER_BITS | worker) << SERIAL_BITS | u64::from(serial) & SERIAL_MASK)
     }
 
+    /// The number of the next runner, from 1.
+    pub(crate) fn serial_after(serial: u32) -> u32 {
+        if u64::from(serial) >= SERIAL_MASK { 1 } else { serial + 1 }
+    }
+
     /// The process of the worker, in the worker's own namespace of processes.
     pub(crate) fn worker_process(self) -> Pid {
         let pid = self.0 >> (WORKER_BITS + SERIAL_BITS) & ((1 << PID_BITS) - 1);
         Pid::from_raw(i32::try_from(pid).unwrap_or(0))
     }
 
-    /// The number of the runner.
+    /// The number of the runner; 0 for the worker itself.
     pub(crate) fn serial(self) -> u64 {
         self.0 & SERIAL_MASK
     }
@@ -57,6 +62,12 @@ impl Mark {
     pub(crate) fn put_on_this_process(self) -> nix::Result<()> {
         let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS)?;
         setrlimit(Resource::RLIMIT_LOCKS, self.0.min(hard), hard)
+    }
+
+    /// Takes the mark of the worker off a process that is not for tasks.
+    pub(crate) fn take_off_this_process() {
+        let _ = getrlimit(Resource::RLIMIT_LOCKS)
+            .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_LOCKS, hard, hard));
     }
 
     /// Marks another process and all that it will start.

@@ -130,7 +130,12 @@ impl Shield {
         Self(program.into())
     }
 
-    /// Puts the filter on the calling process, for good; it must have given up new privileges. Async-signal-safe.
+    /// True for the same filter.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Puts the filter on the calling thread, for good; it must have given up new privileges. Async-signal-safe.
     pub(crate) fn put_on_this_process(&self) -> nix::Result<()> {
         let length = u16::try_from(self.0.len()).map_err(|_| Errno::E2BIG)?;
         let program = sock_fprog { len: length, filter: self.0.as_ptr().cast_mut() };

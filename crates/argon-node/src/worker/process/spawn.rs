@@ -57,6 +57,9 @@ pub(crate) struct SpawnPlan {
     pub(crate) kept: Vec<OwnedFd>,
     pub(crate) mark: Mark,
     pub(crate) shield: Shield,
+    /// The thread that starts it has the shield, and the child inherits it. The mark is then put on it from outside; until
+    /// then it has that of the worker.
+    pub(crate) is_shielded: bool,
     /// The control group in which it starts, where there is one.
     pub(crate) group: Option<Arc<Group>>,
     /// 0 for no limit.
@@ -193,8 +196,10 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         return Err(itself(Errno::ESRCH));
     }
     nix::sys::prctl::set_no_new_privs().map_err(itself)?;
-    // A limit that cannot be had costs a convenience; the process group is killed all the same.
-    let _ = plan.mark.put_on_this_process();
+    if !plan.is_shielded {
+        // A limit that cannot be had costs a convenience; the process group is killed all the same.
+        let _ = plan.mark.put_on_this_process();
+    }
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(itself)?;
     if plan.memory_mib > 0 {
         // What the process really uses. The address space is no measure: interpreters reserve a lot that they never touch.
@@ -229,8 +234,10 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
     }
-    // A kernel without filters costs certainty against tasks that mean harm, not the task.
-    let _ = plan.shield.put_on_this_process();
+    if !plan.is_shielded {
+        // A kernel without filters costs certainty against tasks that mean harm, not the task.
+        let _ = plan.shield.put_on_this_process();
+    }
     Ok(())
 }
 

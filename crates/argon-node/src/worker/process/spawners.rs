@@ -13,6 +13,7 @@ use argon_core::pool::RunnerId;
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
+use super::shield::Shield;
 use super::spawn::{SpawnError, SpawnPlan, spawn};
 
 /// The result of a start.
@@ -20,6 +21,17 @@ use super::spawn::{SpawnError, SpawnPlan, spawn};
 pub(crate) struct Spawned {
     pub(crate) runner: RunnerId,
     pub(crate) result: Result<(Pid, OwnedFd), SpawnError>,
+}
+
+/// Puts the filter on this thread, from which its children inherit it: that costs a command a tenth of its time. `true` if
+/// the thread has it.
+fn put_on_this_thread(present: &mut Option<Shield>, wanted: &Shield) -> bool {
+    if present.as_ref().is_some_and(|present| present.is_same(wanted)) {
+        return true;
+    }
+    let is_on = nix::sys::prctl::set_no_new_privs().and_then(|()| wanted.put_on_this_process()).is_ok();
+    *present = is_on.then(|| wanted.clone());
+    is_on
 }
 
 struct Order {
@@ -59,7 +71,9 @@ impl Spawners {
             let (orders, taken) = std_mpsc::channel::<Order>();
             let sender = self.sender.clone();
             std::thread::Builder::new().name("argon start".to_owned()).spawn(move || {
-                for Order { runner, plan } in taken {
+                let mut shield = None;
+                for Order { runner, mut plan } in taken {
+                    plan.is_shielded = put_on_this_thread(&mut shield, &plan.shield);
                     let _ = sender.send(Spawned { runner, result: spawn(&plan) });
                 }
             })?;

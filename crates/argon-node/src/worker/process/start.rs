@@ -177,6 +177,7 @@ impl Setting<'_> {
             kept: Vec::new(),
             mark: *mark,
             shield: shield.clone(),
+            is_shielded: false,
             group: group.clone(),
             memory_mib: 0,
         })

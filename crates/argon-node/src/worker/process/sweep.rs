@@ -16,6 +16,8 @@ use super::mark::Mark;
 /// Room for a list of children that is quick to look through.
 const LIST_BYTES: usize = 4096;
 
+/// A process of the worker itself runs for less time than this.
+const WORKERS_OWN: Duration = Duration::from_secs(15);
 /// Looks within one call. A process that forks and exits all the time has another pid at each look.
 const LOOKS: u32 = 50;
 
@@ -32,6 +34,8 @@ pub(crate) trait Alive {
 pub(crate) enum Owner {
     /// It is being started, and its pid is not known yet.
     Starting,
+    /// The worker has started it, for a moment; or a command has, before it got a mark of its own.
+    Worker,
     /// It has executed its present task for that long, at least.
     Busy(Duration),
     /// It waits for a task.
@@ -62,6 +66,7 @@ pub(crate) fn leftovers_below(worker: Mark, alive: &impl Alive) -> Found {
             };
             let is_left_over = match alive.owner_of(mark) {
                 Owner::Starting => continue,
+                Owner::Worker => started_before(child, WORKERS_OWN),
                 Owner::Busy(since) => started_before(child, since),
                 Owner::Idle | Owner::Gone => true,
             };
@@ -117,9 +122,10 @@ impl Children {
     }
 }
 
-/// Ends every process of the machine that carries a mark of this worker. Returns how many there were.
+/// Ends every process of the machine that carries a mark of this worker, but for the worker itself, which may be about to
+/// leave. Returns how many there were.
 pub(crate) fn everywhere(worker: Mark) -> usize {
-    end_all(|_, mark| mark.is_same_worker(worker))
+    end_all(|pid, mark| mark.is_same_worker(worker) && !(mark == worker && pid == worker.worker_process()))
 }
 
 /// Ends every process of the machine that carries a mark of a worker that has ended. Returns how many there were.

@@ -26,6 +26,9 @@ impl Alive for Known<'_> {
     }
 
     fn owner_of(&self, mark: Mark) -> Owner {
+        if mark.serial() == 0 {
+            return Owner::Worker;
+        }
         // A runner that was just forked carries the mark of its template.
         if self.templates.is_marked(mark)
             || self.starting.values().any(|starting| starting.identity.mark == mark)
