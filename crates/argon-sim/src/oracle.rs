@@ -216,6 +216,11 @@ impl Oracle {
         }
     }
 
+    /// The outcome of a task is kept no longer, as nobody has claimed it.
+    pub(crate) fn was_given_up(&mut self, id: TaskId) {
+        self.fate(id).finished = None;
+    }
+
     /// The attempt of a task that has finished, if nothing that happened since excuses another.
     pub(crate) fn finished(&self, id: TaskId) -> Option<Finished> {
         self.fate_of(id)?.finished.filter(|_| !self.looks_away)

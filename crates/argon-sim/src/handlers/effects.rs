@@ -36,6 +36,18 @@ impl World {
                         self.note_given(peer.dialler, peer.holds.len());
                     }
                 }
+                Effect::SendToWorker { message: ToWorker::Settled(attempts), .. } => {
+                    // What nobody has claimed for long is given up.
+                    let now = process.clock.read(self.now);
+                    for attempt in attempts {
+                        let brought_at = process.brought.get(attempt);
+                        if brought_at
+                            .is_some_and(|at| now.since(*at) >= self.plan.shape.limits.orphan_timeout)
+                        {
+                            self.oracle.was_given_up(attempt.task);
+                        }
+                    }
+                }
                 Effect::SendToWorker { link, message: ToWorker::Stop(attempts) } => {
                     self.oracle.released(*link, attempts, true);
                     if let Some(peer) = process.peers.get_mut(link) {
