@@ -22,6 +22,10 @@ impl World {
         let Some(lives) = place.process.as_ref().filter(|_| place.incarnation == finished.incarnation) else {
             return;
         };
+        // One that leaves is not kept waiting for clients: the manager holds its outcomes.
+        if lives.was_asked_to_leave {
+            return;
+        }
         let is_here = process.peers.values().any(|peer| peer.worker == Some(lives.id));
         let now = process.clock.read(self.now);
         let came_at = self.came_at(process, id);
