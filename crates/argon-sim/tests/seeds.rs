@@ -73,6 +73,7 @@ fn a_broken_promise_is_found_and_thinned_out() {
     let mut plan = RunPlan::of_seed(5);
     plan.faults.clear();
     plan.shape.limits.result_ttl = Duration::from_millis(1);
+    plan.shape.limits.stored_above = u64::MAX;
     for task in &mut plan.tasks {
         (task.behaviour, task.cancel_after) = (TaskBehaviour::Return, None);
         task.flags = argon_proto::Flags::DETACHED;

@@ -37,7 +37,10 @@ impl Scheduler {
                     }
                 }
                 Record::TaskEnded(outcome) => {
-                    if let Some(key) = self.task_of(&outcome.head.id) {
+                    // Written again after a refusal, an end may be there twice: the first one may have been told.
+                    if let Some(key) = self.task_of(&outcome.head.id)
+                        && !self.tasks[key].is_ended()
+                    {
                         self.await_no_holder(key);
                         self.set_ended(key, outcome, true);
                         self.expire_later(now, key);

@@ -78,15 +78,13 @@ fn a_refusal_of_the_client_is_kept_and_one_of_the_manager_is_not() {
         let failing = |sequence| format!("eval {{ require Only::There }}; 'x{sequence}' . $@");
         let first = worker.run(&failing(1));
         let asked = worker.hear("ASK", question).await;
+        // Without words it is the manager's answer: the runner asks again.
         worker.answer(asked, false, b"");
-        let said = value(&worker.outcome(first).await);
-        assert!(said.as_str().is_some_and(|said| said.contains("client is not connected")), "{said}");
-        let second = worker.run(&failing(2));
         let asked = worker.hear("ASK again", question).await;
         worker.answer(asked, false, b"it is a secret");
-        let said = value(&worker.outcome(second).await);
+        let said = value(&worker.outcome(first).await);
         assert!(said.as_str().is_some_and(|said| said.contains("it is a secret")), "{said}");
-        let said = worker.value_of(&failing(3)).await;
+        let said = worker.value_of(&failing(2)).await;
         assert!(said.as_str().is_some_and(|said| said.contains("it is a secret")), "{said}");
         worker.end(StopLevel::Drain).await;
     });
