@@ -24,6 +24,8 @@ import argon
 
 port, seconds, seed = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 HANG_S, SEEDS_MIN, KIB_MAX = 60.0, 6, 500_000
+# `make soak` tries more.
+SEEDS_MAX = int(os.environ.get("ARGON_FUZZ_SESSIONS", "20"))
 logging.getLogger("argon").addHandler(logging.NullHandler())
 thrown = []
 threading.excepthook = lambda args: thrown.append(f"a thread ended: {args.exc_value!r}")
@@ -80,7 +82,7 @@ def wrong_with(seed):
 
 
 end, tried, wrong = time.monotonic() + seconds, 0, []
-while not wrong and (tried < SEEDS_MIN or time.monotonic() < end):
+while not wrong and tried < SEEDS_MAX and (tried < SEEDS_MIN or time.monotonic() < end):
     faulthandler.dump_traceback_later(2 * HANG_S, exit=True)
     wrong = [f"seed {seed}: {one}" for one in (*wrong_with(seed), *thrown)]
     seed, tried = seed + 1, tried + 1

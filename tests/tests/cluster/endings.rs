@@ -14,13 +14,14 @@ const SOON: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(12);
 
 const ID: &str = "00112233445566778899aabbccddeeff0011223344556677";
+const TICKET: &str = "00112233445566778899aabbccddeeff0011223344556677-00000000000000000000000000000000";
 
 /// Every command that talks to a manager.
 const COMMANDS: [&[&str]; 7] = [
     &["run", "--no-stdin", "true"],
     &["map", "true", ":::", "a"],
     &["submit", "true"],
-    &["collect", ID],
+    &["collect", TICKET],
     &["status"],
     &["cancel", ID],
     &["drain", "nobody"],
