@@ -72,7 +72,7 @@ fn a_clock_that_jumps_a_day_disturbs_no_lease_and_no_time_limit() {
     let mut manager = timed.stage.manager(&place, &["--store", &store]);
     let mut worker = timed.stage.worker(&place, &["--workers", "3"]);
     let kept = timed.perl("print $client->submit(sub { 'kept' })").finish(Duration::from_secs(20)).stdout;
-    assert_eq!(kept.len(), 48);
+    assert_eq!(kept.len(), 81);
     let today = timed.day();
 
     // Each has a limit that a jump would break, if it counted in days; one runs into its limit.
