@@ -3,7 +3,7 @@
 //! The owner queues messages with [`Connection::send`] and writes them with [`Connection::flush`], at once and without
 //! waking anybody. What the socket does not take is left to [`run`], which also reads, answers heartbeats and sends them.
 //!
-//! A connection of a manager is charged to a [`Ledger`]. A peer that does not take what it asked for is not read until it
+//! A connection of a manager is charged to a `Ledger`. A peer that does not take what it asked for is not read until it
 //! has taken some, and a message that begins to arrive must arrive.
 
 mod charged;

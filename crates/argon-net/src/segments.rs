@@ -2,7 +2,7 @@
 //! messages pass, and the first big one stops it for ever. A connection that ends like that is dialled again with small
 //! segments.
 //!
-//! Owns what this process knows of each address that it dials, for [`SMALL_FOR`]: like the kernel's route cache, it serves
+//! Owns what this process knows of each address that it dials, for `SMALL_FOR`: like the kernel's route cache, it serves
 //! all connections. Who dials calls [`note_end`] when a connection is over.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The guardian: a tiny process that outlives a killed worker by a moment and ends what its runners had started.
 //!
 //! The kernel kills a runner when its worker dies, but not the processes that a task forked. The worker starts
-//! `argon guardian`, writes an `Watch` into its standard input and keeps that open. When the worker ends, in whatever
+//! `argon guardian`, writes a `Watch` into its standard input and keeps that open. When the worker ends, in whatever
 //! way, the guardian kills every process with the worker's mark, and all in its control groups. It costs nothing before.
 //!
 //! There are two of them, and the shield keeps tasks from ending either. If somebody else ends or stops one, the worker
