@@ -87,7 +87,11 @@ impl StartingCommand {
         let Self { identity, signal, attempt, stdin, output: [stdout, stderr], .. } = self;
         // One that has ended has no limits.
         let _ = identity.mark.put_on(pid);
-        match Runner::of_command(Started { pid, descriptor, stdout, stderr }, identity, stdin) {
+        match Runner::of_command(
+            Started { pid, descriptor, stdout, stderr, is_executed: true },
+            identity,
+            stdin,
+        ) {
             Ok(mut runner) => {
                 runner.queue.start(attempt);
                 if let Some(signal) = signal {

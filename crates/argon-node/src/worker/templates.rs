@@ -238,7 +238,7 @@ impl Forking {
                 return Err(error);
             }
         }
-        Ok(self.ends.of((pid, descriptor)))
+        Ok(self.ends.of((pid, descriptor), false))
     }
 }
 

@@ -47,6 +47,15 @@ pub(crate) fn reap(pid: Pid) -> io::Result<Option<ProcessEnd>> {
     }
 }
 
+/// Peak resident memory of this process, KiB.
+pub(crate) fn own_peak_kib() -> u64 {
+    // SAFETY: rusage is plain integers, for which zero bytes are a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a local that outlives the call.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    u64::try_from(usage.ru_maxrss).unwrap_or_default()
+}
+
 fn micros(time: libc::timeval) -> Option<u64> {
     let (seconds, micros) = (u64::try_from(time.tv_sec).ok()?, u64::try_from(time.tv_usec).ok()?);
     seconds.checked_mul(1_000_000)?.checked_add(micros)

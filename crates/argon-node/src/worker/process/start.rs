@@ -31,6 +31,8 @@ pub(crate) struct Started {
     pub(crate) descriptor: OwnedFd,
     pub(crate) stdout: PipeReader,
     pub(crate) stderr: PipeReader,
+    /// It was executed by this process, not forked by a template.
+    pub(crate) is_executed: bool,
 }
 
 /// A runner that was just started, with the worker's ends of its private socket and its leases.
@@ -81,10 +83,10 @@ fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
 }
 
 impl WorkerEnds {
-    /// The runner is there.
-    pub(crate) fn of(self, (pid, descriptor): (Pid, OwnedFd)) -> StartedRunner {
+    /// The runner is there. `is_executed` as in [`Started`].
+    pub(crate) fn of(self, (pid, descriptor): (Pid, OwnedFd), is_executed: bool) -> StartedRunner {
         let [stdout, stderr] = self.output;
-        let process = Started { pid, descriptor, stdout, stderr };
+        let process = Started { pid, descriptor, stdout, stderr, is_executed };
         StartedRunner { process, socket: self.socket, leases: self.leases }
     }
 }
@@ -126,7 +128,7 @@ pub(crate) fn start(
     let stdin = nothing().map_err(SpawnError::System)?;
     let plan = setting.plan(&variables, [stdin, stdout.into(), stderr.into()])?;
     let process = spawn(&SpawnPlan { kept: vec![socket.into(), leases], memory_mib, ..plan })?;
-    Ok(ours.of(process))
+    Ok(ours.of(process, true))
 }
 
 /// A template that was just started, and our ends of its socket and its standard error. Neither waits.

@@ -86,6 +86,7 @@ pub(crate) struct Runner {
     pub(crate) output_between_tasks: Tail,
     /// What a command reads, if that is not all in its pipe yet.
     pub(crate) stdin: Option<Stdin>,
+    is_executed: bool,
     meter: CpuMeter,
     socket: Option<PrivateSocket<FromRunner>>,
     pipes: OutputPipes,
@@ -139,6 +140,7 @@ impl Runner {
             logged: None,
             output_between_tasks: Tail::for_report(),
             stdin: None,
+            is_executed: started.is_executed,
             meter: CpuMeter::default(),
             socket,
             pipes: OutputPipes::new([started.stdout, started.stderr])?,
@@ -162,8 +164,10 @@ impl Runner {
     pub(crate) fn measure(&self, now: Time, ended: ProcessEnd, exit: Exit) -> Exit {
         let usage = self.identity.group.as_ref().map(|group| group.usage()).unwrap_or_default();
         let cpu_us = usage.cpu_us.or(ended.cpu_us).zip(self.running(now));
+        // Linux counts the memory in which a process was executed, the worker's, as its own.
+        let is_its_own = |peak_kib: &u64| !self.is_executed || *peak_kib > kernel::own_peak_kib();
         Exit {
-            peak_kib: usage.peak_kib.or(ended.peak_kib),
+            peak_kib: usage.peak_kib.or(ended.peak_kib.filter(is_its_own)),
             cpu_us: cpu_us.map(|(total_us, (attempt, ran))| self.meter.used_by(total_us, attempt, ran)),
             peak_by_group: usage.peak_kib.is_some(),
             cpu_by_group: usage.cpu_us.is_some(),

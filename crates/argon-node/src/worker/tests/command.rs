@@ -371,6 +371,23 @@ fn memory_of_a_command_is_limited() {
 }
 
 #[test]
+fn the_peak_memory_of_a_command_is_never_that_of_its_worker() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let of_worker = std::hint::black_box(vec![1_u8; 300 << 20]);
+        let attempt = worker.run_command(&json!({"argv": ["sh", "-c", "kill -9 $$"]}));
+        let small = report(&worker.outcome(attempt).await);
+        assert!(small.peak_kib.is_none_or(|peak| peak < 100 << 10), "{small:?}");
+        let large = "my $x = 'x' x (200 << 20); $x .= 'x' x (200 << 20); kill 9, $$";
+        let attempt = worker.run_command(&json!({"argv": ["perl", "-e", large]}));
+        let large = report(&worker.outcome(attempt).await);
+        assert!(large.peak_kib.is_some_and(|peak| peak > 400 << 10), "{large:?}");
+        drop(of_worker);
+        worker.end(StopLevel::Drain).await;
+    });
+}
+
+#[test]
 fn many_commands_follow_each_other_and_leave_no_descriptor() {
     on_one_thread(async {
         // An interpreter that is kept ready would open descriptors meanwhile.
