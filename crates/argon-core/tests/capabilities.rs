@@ -40,17 +40,6 @@ fn registers(link: u64, worker: u64, secret: Secret, held: Vec<Held>) -> Input {
     Input::WorkerJoined { link: ConnId(link), profile, secret, previous: None, held }
 }
 
-/// Client 1 and worker 11, which has the client's first task.
-fn with_one_running() -> Manager {
-    let mut manager = Manager::new(Limits::default());
-    manager.open(1);
-    manager.join(11, 1, &[]);
-    manager.submit(1, task(1, 1));
-    assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
-    manager.take_effects();
-    manager
-}
-
 /// A detached task of client 1 that has ended, and client 2 beside it.
 fn with_one_ended() -> Manager {
     let mut manager = Manager::new(Limits::default());
@@ -77,13 +66,13 @@ fn is_known(manager: &Manager, id: TaskId) -> bool {
 #[test]
 fn a_session_is_taken_over_with_its_secret_only() {
     for wrong in [secret(2), Secret::new([0; 32]), Secret::new(session(1).0.repeat(2).try_into().unwrap())] {
-        let mut manager = with_one_running();
+        let mut manager = Manager::with_one_running();
         manager.step(opens(7, session(1), wrong));
         assert_eq!(refusals(&mut manager), [(7, RefusalCode::Session)]);
         manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
         assert_eq!((manager.outcomes(7), manager.outcomes(1).len()), (vec![], 1), "its client has it still");
     }
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.step(opens(7, session(1), secret(1)));
     assert_eq!(refusals(&mut manager), [(1, RefusalCode::Session)], "its client reconnected");
 }
@@ -103,7 +92,7 @@ fn a_session_that_only_the_store_knows_needs_its_secret_too() {
 
 #[test]
 fn a_task_is_cancelled_by_its_own_session_only() {
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.open(2);
     manager.submit(1, with_flags(1, 2, Flags::DETACHED));
     manager.commit();
@@ -190,7 +179,7 @@ fn a_wrong_token_is_answered_like_an_unknown_task() {
 
 #[test]
 fn a_ticket_of_an_attached_task_collects_nothing() {
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.open(2);
     assert_eq!(collect(&mut manager, 2, ticket(id(1, 1))), [Status::Lost]);
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
@@ -208,7 +197,7 @@ fn every_manager_of_the_key_gives_the_same_ticket() {
 
 #[test]
 fn a_worker_is_taken_over_and_renamed_with_its_secret_only() {
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     let held = vec![Held { attempt: attempt(1, 1, 1), token: token(11, attempt(1, 1, 1)) }];
     manager.step(registers(7, 11, secret(12), held.clone()));
     assert_eq!(refusals(&mut manager), [(7, RefusalCode::Session)]);
@@ -277,7 +266,7 @@ fn an_attempt_that_nobody_knows_is_kept_with_its_token_only() {
 #[test]
 fn a_forged_claim_takes_nothing_from_the_worker_that_has_the_attempt() {
     for token in forged() {
-        let mut manager = with_one_running();
+        let mut manager = Manager::with_one_running();
         manager.step(registers(12, 12, secret(12), vec![Held { attempt: attempt(1, 1, 1), token }]));
         for status in [Status::Ok, Status::Error] {
             manager.finish(12, attempt(1, 1, 1), status, 10);
@@ -292,7 +281,7 @@ fn a_forged_claim_takes_nothing_from_the_worker_that_has_the_attempt() {
 
 #[test]
 fn what_a_worker_really_has_is_taken_back_if_it_shows_a_wrong_token() {
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     let held = vec![Held { attempt: attempt(1, 1, 1), token: AttemptToken(7) }];
     manager.cut(11);
     manager.step(registers(111, 11, secret(11), held));
@@ -305,7 +294,7 @@ fn what_a_worker_really_has_is_taken_back_if_it_shows_a_wrong_token() {
 
 #[test]
 fn tokens_of_earlier_attempts_hold_nothing_once_the_task_went_on() {
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.join(12, 1, &[]);
     manager.lose(11);
     assert_eq!(manager.runs(12), [attempt(1, 1, 2)]);

@@ -2,7 +2,7 @@
 
 mod manager;
 
-use argon_core::scheduler::{ConnId, Effect, Input, Limits};
+use argon_core::scheduler::{ConnId, Effect, Input};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{AttemptId, AttemptToken, Secret, SessionId};
 use manager::{Manager, attempt, id, secret, task, token, worker_id};
@@ -32,17 +32,6 @@ fn child_opens(link: u64, parent: AttemptId, worker: u64, own: &Secret, token: A
     }
 }
 
-/// Client 1 and worker 11, which has the client's first task.
-fn with_one_running() -> Manager {
-    let mut manager = Manager::new(Limits::default());
-    manager.open(1);
-    manager.join(11, 1, &[]);
-    manager.submit(1, task(1, 1));
-    assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
-    manager.take_effects();
-    manager
-}
-
 #[test]
 fn the_client_of_a_task_opens_with_the_token_of_its_attempt_at_its_worker_only() {
     let parent = attempt(1, 1, 1);
@@ -57,13 +46,13 @@ fn the_client_of_a_task_opens_with_the_token_of_its_attempt_at_its_worker_only()
         (13, token(11, parent)),
     ];
     for (worker, token) in wrong {
-        let mut manager = with_one_running();
+        let mut manager = Manager::with_one_running();
         manager.join(12, 1, &[]);
         manager.take_effects();
         manager.step(child_opens(50, parent, worker, &own, token));
         assert_eq!(refusals(&mut manager), [(50, RefusalCode::Session)], "worker {worker}");
     }
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.step(child_opens(50, parent, 11, &own, token(11, parent)));
     assert_eq!(refusals(&mut manager), []);
 }
@@ -72,7 +61,7 @@ fn the_client_of_a_task_opens_with_the_token_of_its_attempt_at_its_worker_only()
 fn sessions_of_one_family_are_not_each_others() {
     let parent = attempt(1, 1, 1);
     let (own, sibling) = (Secret::new([77; 32]), Secret::new([78; 32]));
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.step(child_opens(50, parent, 11, &own, token(11, parent)));
     let child = SessionId::of_child(parent.task.session.family(), &own);
     // The sibling, the parent and a stranger know its id, not its secret.
@@ -108,7 +97,7 @@ fn sessions_of_one_family_are_not_each_others() {
 fn a_task_of_a_child_is_not_its_parents_to_cancel_or_acknowledge() {
     let parent = attempt(1, 1, 1);
     let own = Secret::new([77; 32]);
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.step(child_opens(50, parent, 11, &own, token(11, parent)));
     let mut child_task = task(1, 9);
     child_task.head.id.session = SessionId::of_child(parent.task.session.family(), &own);
@@ -123,7 +112,7 @@ fn a_task_of_a_child_is_not_its_parents_to_cancel_or_acknowledge() {
 
 #[test]
 fn the_token_of_an_earlier_attempt_opens_no_session_in_a_later_one() {
-    let mut manager = with_one_running();
+    let mut manager = Manager::with_one_running();
     manager.join(12, 1, &[]);
     manager.lose(11);
     assert_eq!(manager.runs(12), [attempt(1, 1, 2)]);

@@ -119,6 +119,10 @@ pub struct Report {
 }
 
 impl Status {
+    /// Every status, in the order of its byte on the wire.
+    pub const ALL: [Self; 7] =
+        [Self::Ok, Self::Error, Self::Died, Self::Timeout, Self::Cancelled, Self::Lost, Self::Rejected];
+
     /// The name that people and reports use.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -134,28 +138,11 @@ impl Status {
     }
 
     pub(crate) fn to_byte(self) -> u8 {
-        match self {
-            Self::Ok => 0,
-            Self::Error => 1,
-            Self::Died => 2,
-            Self::Timeout => 3,
-            Self::Cancelled => 4,
-            Self::Lost => 5,
-            Self::Rejected => 6,
-        }
+        self as u8
     }
 
     fn from_byte(byte: u8) -> Result<Self, DecodeError> {
-        match byte {
-            0 => Ok(Self::Ok),
-            1 => Ok(Self::Error),
-            2 => Ok(Self::Died),
-            3 => Ok(Self::Timeout),
-            4 => Ok(Self::Cancelled),
-            5 => Ok(Self::Lost),
-            6 => Ok(Self::Rejected),
-            other => Err(DecodeError::Field("status", u64::from(other))),
-        }
+        Self::ALL.get(usize::from(byte)).copied().ok_or(DecodeError::Field("status", u64::from(byte)))
     }
 }
 

@@ -157,7 +157,7 @@ class Client:
     def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
         """Hands over a task that outlives this program; returns its ticket once the manager has it safely.
 
-        The ticket is text, `<48 hexadecimal digits>-<32 hexadecimal digits>`. Whoever has it and a key can `collect`
+        The ticket is text, `<48 hexadecimal digits>-<32 hexadecimal digits>`. Anyone with it and a key can `collect`
         the outcome, once. Its first part is the id that `argon status` shows; the id alone opens nothing.
         """
         session = self._session.here()

@@ -34,6 +34,17 @@ impl Manager {
         manager
     }
 
+    /// Client 1 and worker 11, which has the client's first task.
+    pub(crate) fn with_one_running() -> Self {
+        let mut manager = Self::new(Limits::default());
+        manager.open(1);
+        manager.join(11, 1, &[]);
+        manager.submit(1, task(1, 1));
+        assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
+        manager.take_effects();
+        manager
+    }
+
     pub(crate) fn just_started(limits: Limits, records: Vec<Record>) -> Self {
         let mut scheduler = Scheduler::new(Time(0), limits, identity());
         scheduler.recover(Time(0), records);

@@ -21,15 +21,6 @@ use bytes::Bytes;
 const CREDIT_TASKS: u64 = 100;
 const CREDIT_BYTES: u64 = 10_000;
 const FOREIGN: SessionId = SessionId([0xee; 16]);
-const STATUSES: [Status; 7] = [
-    Status::Ok,
-    Status::Error,
-    Status::Died,
-    Status::Timeout,
-    Status::Cancelled,
-    Status::Lost,
-    Status::Rejected,
-];
 const FLAGS: [(Flags, &str); 3] =
     [(Flags::OFFERED_AGAIN, "again"), (Flags::DETACHED, "detached"), (Flags::NEVER_TWICE, "never_twice")];
 
@@ -192,7 +183,8 @@ impl Player {
 
     fn outcome(&mut self, words: &Words<'_>) -> Outcome {
         let AttemptId { task: id, attempt } = self.attempt(words);
-        let status = STATUSES.into_iter().find(|status| status.name() == words.plain[1]).expect("a status");
+        let status =
+            Status::ALL.into_iter().find(|status| status.name() == words.plain[1]).expect("a status");
         let head = OutcomeHead { id, attempt, status, codec: Codec::Own, run_us: 7, leaves: false };
         Outcome { head, report: Bytes::new(), payload: Payload::default() }
     }

@@ -12,16 +12,6 @@ use bytes::Bytes;
 use crate::handlers::rogues::pick;
 use crate::world::World;
 
-const STATUSES: [Status; 7] = [
-    Status::Ok,
-    Status::Error,
-    Status::Died,
-    Status::Timeout,
-    Status::Cancelled,
-    Status::Lost,
-    Status::Rejected,
-];
-
 impl World {
     pub(crate) fn worker_lie(&mut self, place: usize) -> FromWorker {
         match self.rogues[place].random.below(40) {
@@ -107,7 +97,8 @@ impl World {
     fn outcome_lie(&mut self, place: usize) -> Outcome {
         let AttemptId { task, attempt } = self.overheard_attempt(place);
         let random = &mut self.rogues[place].random;
-        let status = if random.percent(50) { Status::Ok } else { STATUSES[random.index(STATUSES.len())] };
+        let status =
+            if random.percent(50) { Status::Ok } else { Status::ALL[random.index(Status::ALL.len())] };
         let report =
             random.one_of(&[&b""[..], b"{}", b"{\"message\":\"\\u001b[2J\"}", b"[", b"{\"attempt\":"]);
         let head = OutcomeHead {

@@ -1,4 +1,4 @@
-//! A client's own executable that is no honest runner: this program, which a worker starts.
+//! A native runner that lies: this program, which a worker starts as a client's executable.
 
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;

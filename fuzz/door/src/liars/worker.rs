@@ -12,16 +12,6 @@ use bytes::Bytes;
 
 use super::{Act, act, some_id, telling_number};
 
-const STATUSES: [Status; 7] = [
-    Status::Ok,
-    Status::Error,
-    Status::Died,
-    Status::Timeout,
-    Status::Cancelled,
-    Status::Lost,
-    Status::Rejected,
-];
-
 pub(crate) fn lies(seen: &[TaskId], chance: &mut Chance) -> Vec<Act> {
     let mut acts = Vec::new();
     if chance.below(2) == 0 {
@@ -108,7 +98,7 @@ fn attempt(seen: &[TaskId], chance: &mut Chance) -> AttemptId {
 }
 
 fn outcome(id: AttemptId, chance: &mut Chance) -> Outcome {
-    let status = STATUSES[chance.below(STATUSES.len())];
+    let status = Status::ALL[chance.below(Status::ALL.len())];
     let run_us = telling_number(chance);
     let head =
         OutcomeHead { id: id.task, attempt: id.attempt, status, codec: Codec::Json, run_us, leaves: false };

@@ -103,7 +103,7 @@ def _say_goodbye(session: Session, connection: Connection) -> None:
         connection.streams.clear()
         connection.sock.settimeout(GOODBYE_S)
         connection.flush()
-    # Whoever waits on the socket now closes it.
+    # The thread that waits on the socket closes it now.
     connection.broken = connection.broken or "it was closed"
     if session.leader.is_led():
         connection.shut_down()

@@ -1,4 +1,4 @@
-"""Whoever waits is told for what: a session that has waited for two seconds without an outcome asks the manager why.
+"""Tells why tasks wait: a session that has waited for two seconds without an outcome asks the manager why.
 
 What the client itself knows is told in the same way: that no manager answers, that the queue or the store is full. Each
 reason is told once, until it has passed. The rules are those of `spec/protocol.md`, section 7.

@@ -1,6 +1,7 @@
 //! Tasks that end badly: how they died is told, what they started is gone, the runner is replaced.
 
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
+use serde_json::json;
 use std::time::Instant;
 
 use super::*;
@@ -35,6 +36,23 @@ fn exit_and_kill_are_told_with_code_signal_last_words_and_memory() {
         assert_eq!((died.signal, died.exit), (Some(9), None));
 
         assert_eq!(worker.value_of("1").await, 1);
+        worker.end(StopLevel::Drain).await;
+    });
+}
+
+#[test]
+fn the_peak_memory_of_a_command_is_never_that_of_its_worker() {
+    on_one_thread(async {
+        let mut worker = Worker::start(config()).await;
+        let of_worker = std::hint::black_box(vec![1_u8; 300 << 20]);
+        let attempt = worker.run_command(&json!({"argv": ["sh", "-c", "kill -9 $$"]}));
+        let small = report(&worker.outcome(attempt).await);
+        assert!(small.peak_kib.is_none_or(|peak| peak < 100 << 10), "{small:?}");
+        let large = "my $x = 'x' x (200 << 20); $x .= 'x' x (200 << 20); kill 9, $$";
+        let attempt = worker.run_command(&json!({"argv": ["perl", "-e", large]}));
+        let large = report(&worker.outcome(attempt).await);
+        assert!(large.peak_kib.is_some_and(|peak| peak > 400 << 10), "{large:?}");
+        drop(of_worker);
         worker.end(StopLevel::Drain).await;
     });
 }

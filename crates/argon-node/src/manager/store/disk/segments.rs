@@ -1,7 +1,7 @@
 //! Payload files: large payloads, one behind the other, in files of at most 64 MiB beside the store.
 //!
-//! Bytes are appended and made durable before the record that names their place. A place that is no longer needed is given
-//! back to the file system; a file without places is removed. Names begin with the store's identity, so a store never
+//! Bytes are appended and made durable before the record that names their place. A place that no record names becomes a
+//! hole in its file; a file without places is removed. Names begin with the store's identity, so a store never
 //! touches files of another one.
 
 use std::fs::{File, OpenOptions};
