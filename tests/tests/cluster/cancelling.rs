@@ -183,6 +183,23 @@ fn a_cancelled_task_that_names_its_code_many_times_takes_nothing_from_its_neighb
 }
 
 #[test]
+fn a_task_that_waits_for_its_code_stays_its_clients_though_another_submits_its_id() {
+    let cluster = Cluster::with_workers(&[1]);
+    let (mut owner, mut liar) = (Owner::connect(&cluster, 1), Owner::connect(&cluster, 2));
+    let [code, never_sent] = [b"code", b"void"].map(|text| BlobHash::of(&[text.as_slice().into()]));
+    let task = owner.task(1, r#"["true"]"#, Flags::default(), &[code]);
+    let own = task.head.id;
+    owner.wire.say(ToManager::Submit(task));
+    while !matches!(owner.wire.hear(), Some(ToClient::NeedBlob(hashes)) if hashes == [code]) {}
+    let mut claimed = liar.task(1, r#"["true"]"#, Flags::default(), &[never_sent]);
+    claimed.head.id = own;
+    liar.wire.say(ToManager::Submit(claimed));
+    let _answer_or_end = liar.wire.hear();
+    owner.wire.say(ToManager::Cancel(vec![own]));
+    assert_eq!(owner.outcome().1, Status::Cancelled);
+}
+
+#[test]
 fn the_beginning_of_an_id_names_a_task_for_an_admin_if_no_other_begins_so() {
     let mut cluster = Cluster::start();
     let mut owner = Owner::connect(&cluster, 0xab);

@@ -104,7 +104,7 @@ impl Scheduler {
         self.on_cancel_requested(now, link, &ids, "", out);
     }
 
-    /// True if the client at this connection may cancel a task without its ticket: it is one of its own session.
+    /// True if a task is one of the session of the client at this connection, which needs no ticket for it.
     #[must_use]
     pub fn is_own(&self, link: ConnId, id: TaskId) -> bool {
         self.client_at(link).is_some_and(|key| self.sessions[key].id == id.session)

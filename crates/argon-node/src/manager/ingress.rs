@@ -173,6 +173,11 @@ impl ManagerLoop {
 
     /// A task comes in when its blobs are here.
     fn on_submit(&mut self, now: Time, link: ConnId, task: Task) {
+        // Before the gate, where a task that waits is found by its id alone.
+        if !self.scheduler.is_own(link, task.head.id) {
+            let why = "a task was submitted before its session was opened, or under the id of another one";
+            return self.refuse(link, RefusalCode::Frame, why);
+        }
         if let Some(peer) = self.peers.get(&link) {
             let is_arriving = |hash| peer.port.is_arriving(hash);
             let scheduler = &self.scheduler;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use argon_core::gate::ManagerGate;
-use argon_core::scheduler::{ConnId, Input, ManagerIdentity, Out, Record, Scheduler};
+use argon_core::scheduler::{ConnId, Effect, Input, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
 use argon_proto::conversation::Blob;
+use argon_proto::handshake::RefusalCode;
 use argon_proto::limit::{PING_AFTER, SILENCE};
 use argon_proto::{Incarnation, Task};
 
@@ -374,7 +375,13 @@ impl World {
 
     /// A client submitted a task. A simulated manager has memory for all that wait.
     pub(crate) fn submitted(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, task: Task) {
-        process.gate.on_submit(link, task, |_| false, |_, _| true, &mut process.passing);
-        self.let_pass(now, process);
+        if process.scheduler.is_own(link, task.head.id) {
+            process.gate.on_submit(link, task, |_| false, |_, _| true, &mut process.passing);
+            self.let_pass(now, process);
+        } else {
+            let why = "a task was submitted before its session was opened, or under the id of another one";
+            let why = why.to_owned();
+            process.out.effects.push(Effect::Close { link, code: RefusalCode::Frame, why });
+        }
     }
 }
