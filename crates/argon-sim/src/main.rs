@@ -1,4 +1,4 @@
-//! `argon-sim`: runs seeds until one breaks a promise. Exit codes: 0 all held, 1 one broke, 2 used wrongly.
+//! `argon-sim`: runs seeds until one breaks a promise. `options.rs` has its command line.
 
 mod options;
 mod soak;
@@ -7,34 +7,27 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use clap::Parser;
+
 use argon_sim::{Failure, Fleet, Mode, RunPlan, fleet_plan, run, shrink};
 
-use options::{Command, USAGE};
+use options::{Command, Options};
 use soak::{Soak, Soaked, Until, soak};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match options::parse(&arguments) {
-        Ok(Command::Help) => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
-        Ok(Command::Seeds { seeds: Range { start, end }, jobs, keeps_going }) => {
+    match Options::parse().into_command() {
+        Command::Seeds { seeds: Range { start, end }, jobs, keeps_going } => {
             many(Soak { from: start, until: Until::Seed(end), jobs, keeps_going })
         }
-        Ok(Command::Soak { time, jobs, keeps_going }) => {
+        Command::Soak { time, jobs, keeps_going } => {
             many(Soak { from: fresh_seed(), until: Until::Time(time), jobs, keeps_going })
         }
-        Ok(Command::One { seed, mode }) => one(&RunPlan::of_seed(seed), mode, &format!("--seed {seed}")),
-        Ok(Command::Fleet { seed, fleet, mode }) => large(seed, fleet, mode),
-        Err(complaint) => {
-            eprintln!("argon-sim: {complaint}\n\n{USAGE}");
-            ExitCode::from(2)
-        }
+        Command::One { seed, mode } => one(&RunPlan::of_seed(seed), mode, &format!("--seed {seed}")),
+        Command::Fleet { seed, fleet, mode } => large(seed, fleet, mode),
     }
 }
 
-/// Soaking begins where nobody has been: at the present time.
+/// A seed that no run has tried: the present time.
 fn fresh_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_millis() as u64 * 1_000)
 }

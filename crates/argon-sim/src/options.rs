@@ -1,119 +1,120 @@
 //! The command line of `argon-sim`.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use clap::Parser;
+
 use argon_sim::{Fleet, Mode};
 
-/// Told on request and after a mistake.
-pub(crate) const USAGE: &str = "\
-usage: argon-sim [--seeds FROM..TO] [--jobs N] [--all]
-                                                    run these seeds, TO not included (default: 1..1001)
-       argon-sim --seeds N [--from SEED]            run N seeds (default: from 1)
-       argon-sim --minutes N | --seconds N          run seeds that nobody has tried yet
-       argon-sim --seed SEED [--trace]              run one seed; print everything that happens
-       argon-sim --workers N [--slots N] [--tasks N] [--losses N] [--seed SEED] [--trace]
-                                                    one large fleet that loses workers at random
+/// Runs seeds of the simulator until one breaks a promise.
+#[derive(Debug, Parser)]
+#[command(
+    name = "argon-sim",
+    version,
+    after_help = "\
+Without options, the seeds 1 to 1000 are run. A seed that breaks a promise is shown with the fewest tasks and faults
+that still break it, its last events, and the command that repeats it.
 
---jobs N runs on N threads (default: one for each processor). --all goes on after a seed that breaks a promise, and
-counts the breaks by kind.
+Examples:
+  argon-sim --seeds 1000000..2000000 --jobs 2   run a range of seeds on two threads
+  argon-sim --minutes 10 --all                  run new seeds for ten minutes, count the breaks by kind
+  argon-sim --seed 105504 --trace               run one seed and print every event
+  argon-sim --workers 2000 --tasks 100000       run one large fleet that loses workers at random
 
-A seed that breaks a promise is shown thinned out, with its last events and the command that repeats it.
-Exit codes: 0 every promise held, 1 one was broken, 2 the command was used wrongly.";
+Exit status: 0 every promise held, 1 one was broken, 2 the command was used wrongly."
+)]
+pub(crate) struct Options {
+    /// Number of seeds, or a range of which the end is not run
+    #[arg(long, value_name = "N|FROM..TO", value_parser = read_seeds, conflicts_with_all = ["seed", "time"])]
+    seeds: Option<Seeds>,
+    /// First seed [default: 1]
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seed", "time", "workers"])]
+    from: Option<u64>,
+    /// Runs seeds that were not tried before, for N minutes
+    #[arg(long, value_name = "N", group = "time", conflicts_with = "seed")]
+    minutes: Option<u64>,
+    /// Runs seeds that were not tried before, for N seconds
+    #[arg(long, value_name = "N", group = "time", conflicts_with = "seed")]
+    seconds: Option<u64>,
+    /// Runs this seed alone
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Prints every event of `--seed` or of the fleet
+    #[arg(long)]
+    trace: bool,
+    /// Threads that run seeds [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Continues after a broken promise, and counts the breaks by kind
+    #[arg(long)]
+    all: bool,
+    /// Runs one fleet of N workers
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "time"])]
+    workers: Option<NonZeroUsize>,
+    /// Slots of each worker of the fleet
+    #[arg(long, value_name = "N", default_value = "16", requires = "workers")]
+    slots: NonZeroUsize,
+    /// Tasks of the fleet
+    #[arg(long, value_name = "N", default_value = "200000", requires = "workers")]
+    tasks: usize,
+    /// Workers that the fleet loses [default: every twentieth]
+    #[arg(long, value_name = "N", requires = "workers")]
+    losses: Option<usize>,
+}
 
-/// What is asked for.
+/// What to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    Help,
     Seeds { seeds: Range<u64>, jobs: usize, keeps_going: bool },
     Soak { time: Duration, jobs: usize, keeps_going: bool },
     One { seed: u64, mode: Mode },
     Fleet { seed: u64, fleet: Fleet, mode: Mode },
 }
 
-#[derive(Default)]
-struct Numbers {
-    seeds: Option<u64>,
-    from: Option<u64>,
-    seed: Option<u64>,
-    minutes: Option<u64>,
-    seconds: Option<u64>,
-    workers: Option<u64>,
-    slots: Option<u64>,
-    tasks: Option<u64>,
-    losses: Option<u64>,
-    jobs: Option<u64>,
-    range: Option<Range<u64>>,
-    keeps_going: bool,
+/// Value of `--seeds`.
+#[derive(Clone, Debug)]
+enum Seeds {
+    Count(u64),
+    Range(Range<u64>),
 }
 
-pub(crate) fn parse(arguments: &[String]) -> Result<Command, String> {
-    let mut numbers = Numbers::default();
-    let mut mode = Mode::Tail;
-    let mut rest = arguments.iter();
-    while let Some(flag) = rest.next() {
-        let place = match flag.as_str() {
-            "-h" | "--help" => return Ok(Command::Help),
-            "--trace" => {
-                mode = Mode::Print;
-                continue;
-            }
-            "--all" => {
-                numbers.keeps_going = true;
-                continue;
-            }
-            "--seeds" => &mut numbers.seeds,
-            "--jobs" => &mut numbers.jobs,
-            "--from" => &mut numbers.from,
-            "--seed" => &mut numbers.seed,
-            "--minutes" => &mut numbers.minutes,
-            "--seconds" => &mut numbers.seconds,
-            "--workers" => &mut numbers.workers,
-            "--slots" => &mut numbers.slots,
-            "--tasks" => &mut numbers.tasks,
-            "--losses" => &mut numbers.losses,
-            other => return Err(format!("there is no flag {other}")),
-        };
-        let value = rest.next().ok_or_else(|| format!("{flag} needs a number"))?;
-        if let Some(range) = range_of(value).filter(|_| flag == "--seeds") {
-            numbers.range = Some(range);
-            continue;
-        }
-        *place = Some(value.parse().map_err(|_| format!("{flag} needs a number, not '{value}'"))?);
-    }
-    Ok(numbers.into_command(mode))
-}
-
-/// Seeds in the form `FROM..TO`.
-fn range_of(text: &str) -> Option<Range<u64>> {
-    let (from, to) = text.split_once("..")?;
-    Some(from.parse().ok()?..to.parse().ok()?)
-}
-
-impl Numbers {
-    fn into_command(self, mode: Mode) -> Command {
-        if let Some(workers) = self.workers {
-            let fleet = Fleet {
-                workers: workers.max(1) as usize,
-                slots: self.slots.unwrap_or(16).max(1) as usize,
-                tasks: self.tasks.unwrap_or(200_000) as usize,
-                losses: self.losses.unwrap_or(workers / 20) as usize,
-            };
+impl Options {
+    pub(crate) fn into_command(self) -> Command {
+        let mode = if self.trace { Mode::Print } else { Mode::Tail };
+        if let Some(workers) = self.workers.map(NonZeroUsize::get) {
+            let losses = self.losses.unwrap_or(workers / 20);
+            let fleet = Fleet { workers, slots: self.slots.get(), tasks: self.tasks, losses };
             return Command::Fleet { seed: self.seed.unwrap_or(1), fleet, mode };
         }
         if let Some(seed) = self.seed {
             return Command::One { seed, mode };
         }
-        let jobs = self.jobs.map_or_else(processors, |jobs| jobs as usize);
-        let keeps_going = self.keeps_going;
-        let time = self.minutes.map(|minutes| minutes * 60).or(self.seconds);
-        if let Some(seconds) = time {
+        let jobs = self.jobs.map_or_else(processors, NonZeroUsize::get);
+        let keeps_going = self.all;
+        if let Some(seconds) = self.minutes.map(|minutes| minutes.saturating_mul(60)).or(self.seconds) {
             return Command::Soak { time: Duration::from_secs(seconds), jobs, keeps_going };
         }
         let from = self.from.unwrap_or(1);
-        let seeds = self.range.unwrap_or(from..from + self.seeds.unwrap_or(1_000));
+        let seeds = match self.seeds.unwrap_or(Seeds::Count(1_000)) {
+            Seeds::Range(range) => range.start.max(from)..range.end,
+            Seeds::Count(count) => from..from.saturating_add(count),
+        };
         Command::Seeds { seeds, jobs, keeps_going }
+    }
+}
+
+fn read_seeds(text: &str) -> Result<Seeds, String> {
+    let complaint = || "give a number of seeds, or a range such as 1000..2000".to_owned();
+    let number = |text: &str| text.parse().map_err(|_| complaint());
+    match text.split_once("..") {
+        None => number(text).map(Seeds::Count),
+        Some((from, to)) => {
+            let range = number(from)?..number(to)?;
+            if range.is_empty() { Err(complaint()) } else { Ok(Seeds::Range(range)) }
+        }
     }
 }
 
@@ -126,13 +127,17 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Command, String> {
-        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        let words = std::iter::once("argon-sim").chain(line.split_whitespace());
+        Options::try_parse_from(words).map(Options::into_command).map_err(|error| error.to_string())
     }
 
     #[test]
     fn every_way_of_use_is_understood() {
         let seeds = |seeds, jobs| Ok(Command::Seeds { seeds, jobs, keeps_going: false });
+        assert_eq!(parsed(""), seeds(1..1_001, processors()));
         assert_eq!(parsed("--seeds 5 --from 9"), seeds(9..14, processors()));
+        assert_eq!(parsed("--from 9"), seeds(9..1_009, processors()));
+        assert_eq!(parsed("--seeds 5..20 --from 9"), seeds(9..20, processors()));
         assert_eq!(parsed("--seeds 1000000..2000000 --jobs 2"), seeds(1_000_000..2_000_000, 2));
         let soak = Command::Soak { time: Duration::from_secs(9), jobs: 1, keeps_going: true };
         assert_eq!(parsed("--seconds 9 --jobs 1 --all"), Ok(soak));
@@ -143,12 +148,25 @@ mod tests {
         let fleet = Fleet { workers: 2000, slots: 16, tasks: 7, losses: 100 };
         let expected = Command::Fleet { seed: 1, fleet, mode: Mode::Tail };
         assert_eq!(parsed("--workers 2000 --tasks 7"), Ok(expected));
+        let fleet = Fleet { workers: 40, slots: 2, tasks: 200_000, losses: 0 };
+        let expected = Command::Fleet { seed: 7, fleet, mode: Mode::Print };
+        assert_eq!(parsed("--workers 40 --slots 2 --losses 0 --seed 7 --trace"), Ok(expected));
     }
 
     #[test]
-    fn what_is_no_number_is_named() {
-        assert_eq!(parsed("--seeds many"), Err("--seeds needs a number, not 'many'".to_owned()));
-        assert_eq!(parsed("--seeds 1..x"), Err("--seeds needs a number, not '1..x'".to_owned()));
-        assert_eq!(parsed("--sead 1"), Err("there is no flag --sead".to_owned()));
+    fn wrong_values_and_options_that_exclude_each_other_are_refused() {
+        for (line, part) in [
+            ("--seeds many", "'many'"),
+            ("--seeds 1..x", "such as 1000..2000"),
+            ("--seeds 9..9", "such as 1000..2000"),
+            ("--sead 1", "'--sead'"),
+            ("--jobs 0", "'0'"),
+            ("--minutes 1 --seconds 1", "--seconds"),
+            ("--seed 1 --minutes 1", "--seed"),
+            ("--tasks 9", "--workers"),
+        ] {
+            let complaint = parsed(line).expect_err(line);
+            assert!(complaint.contains(part), "{line}: {complaint}");
+        }
     }
 }
