@@ -124,9 +124,16 @@ fn a_worker_and_a_client_to_whom_large_packets_do_not_come_are_reached_with_smal
     let status = stage.status(&here);
     assert_eq!(status["worker_list"][0]["small_segments"], true, "{status}");
     assert!(worker.stderr().contains("large packets seem to get lost"), "{}", worker.stderr());
-    // A client on the other side: an outcome is what does not come.
+    // Clients on the other side: outcomes are what does not come.
     let long = ["sh", "-c", "head -c 30000 /dev/zero | tr '\\0' x"];
     let ticket = stage.rust_client(&here, "submit", &long).finish(Duration::from_secs(20)).stdout;
-    let far = stage.rust_client(&network.there(), "collect", &[ticket.trim()]);
-    assert_eq!(far.finish(Duration::from_secs(60)).stdout, "x".repeat(30_000));
+    let there = network.there();
+    let far = [
+        stage.rust_client(&there, "collect", &[ticket.trim()]),
+        stage.perl(&there, "print $client->queue(sub { 'x' x 30_000 })"),
+        stage.python(&there, "print(client.queue(lambda: 'x' * 30_000), end='')"),
+    ];
+    for client in far {
+        assert_eq!(client.finish(Duration::from_secs(60)).stdout, "x".repeat(30_000));
+    }
 }

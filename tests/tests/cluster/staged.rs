@@ -1,6 +1,7 @@
 //! A manager, workers and clients that are started in places of the test's choice: in a network of their own, with
 //! another clock. A place is what stands before a command, such as `ip netns exec NAME` or `env NAME=VALUE`.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -48,11 +49,25 @@ impl Stage {
             self.address,
             self.folder.file("key")
         );
-        let library = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../perl/lib");
+        let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../perl/lib");
         let words = ["perl", "-I", &library.display().to_string(), "-e", &(preamble + program)];
         let mut command = in_place(place, &words);
         command.current_dir(&self.folder.0);
         self.start(command, "perl")
+    }
+
+    /// Starts a Python program that finds a `client`.
+    pub(crate) fn python(&mut self, place: &Place, program: &str) -> Process {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let python = root.join("target/python-venv/bin/python").display().to_string();
+        let preamble = format!(
+            "import argon\nclient = argon.Client('{}', key='{}')\n",
+            self.address,
+            self.folder.file("key")
+        );
+        let mut command = in_place(place, &[&python, "-c", &(preamble + program)]);
+        command.env("PYTHONPATH", root.join("python/src")).current_dir(&self.folder.0);
+        self.start(command, "python")
     }
 
     /// Starts `argon submit` or `argon collect`, whose client is that of Rust.

@@ -11,6 +11,7 @@ use JSON::PP    ();
 use Time::HiRes ();
 
 use Argon::Client::Net::Dial      ();
+use Argon::Client::Net::Segments  ();
 use Argon::Client::Session::Collect ();
 use Argon::Client::Session::EventLoops    ();
 use Argon::Client::Session::Inbox     ();
@@ -307,6 +308,7 @@ sub _lose {
     my ($self, $link) = @_;
     $self->{refusals} = 0 if !$link->{refused};
     $self->release_loops;
+    Argon::Client::Net::Segments::note_end($link->{where}, $link->handle);
     $link->close;
     @{$self}{qw(link in_flight)} = (undef, 0);
     return $self->{reconnect}->lost($link->broken, $self->{refusals}, $link->{refused});

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from .._code import modules
 from .._outcome import handover
 from .._wire import protocol as wire
+from .._wire import segments
 from .._wire.ticket import session_of
 from ..errors import Cancelled, Closed, Error, Unreachable
 from . import cancel as _cancel
@@ -283,6 +284,7 @@ class Session:
 
     def lose(self, connection: Connection) -> None:
         """The connection ended; what was on its way will be offered again. With the lock held."""
+        segments.note_end(connection.where, connection.sock)
         connection.close()
         if self.connection is not connection:
             return

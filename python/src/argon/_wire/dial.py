@@ -10,17 +10,20 @@ import hmac
 import os
 import re
 import socket
+import sys
 from socket import getaddrinfo
 from socket import socket as Socket
 from time import monotonic
 from typing import Any, NoReturn
 
-from . import keys, text
+from . import keys, segments, text
 from . import protocol as wire
 from .connection import Connection
 
 CONNECT_S = 5.0
 HANDSHAKE_S = 5.0
+#: Silence after which the kernel asks the manager's for an answer. The manager sends a heartbeat every 5 s.
+PROBE_AFTER_S = 6
 
 _SAME_RELEASE = "install the same release of Argon on both sides"
 _INCARNATION = re.compile("[0-9a-f]{32}")
@@ -66,6 +69,7 @@ def _connected(address: tuple[str, int], where: str) -> socket.socket:
     for family, kind, protocol, _, target in found:
         sock = Socket(family, kind, protocol)
         sock.settimeout(CONNECT_S)
+        segments.shrink_if_needed(where, sock)
         try:
             sock.connect(target)
         except OSError as error:
@@ -74,6 +78,8 @@ def _connected(address: tuple[str, int], where: str) -> socket.socket:
             continue
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if sys.platform == "linux":
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_S)
         return sock
     raise DialFailure(
         f"No manager answers at {where} ({reason}): start one there with `argon manager` or `argon up`, "

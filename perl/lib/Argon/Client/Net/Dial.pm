@@ -9,11 +9,12 @@ use warnings;
 
 use Errno       qw(EINPROGRESS EINTR);
 use JSON::PP    ();
-use Socket      qw(IPPROTO_TCP SOCK_STREAM SOL_SOCKET SO_ERROR SO_KEEPALIVE TCP_NODELAY getaddrinfo);
+use Socket      qw(IPPROTO_TCP SOCK_STREAM SOL_SOCKET SO_ERROR SO_KEEPALIVE TCP_KEEPIDLE TCP_NODELAY getaddrinfo);
 use Time::HiRes ();
 
 use Argon::Client::Net::Key ();
 use Argon::Client::Net::Link ();
+use Argon::Client::Net::Segments ();
 use Argon::Client::Wait ();
 use Argon::Protocol qw(:all);
 use Argon::Protocol::Handshake ();
@@ -21,6 +22,8 @@ use Argon::Protocol::Text ();
 
 my $CONNECT_S   = 5;
 my $HANDSHAKE_S = 5;
+# Silence after which the kernel asks the manager's for an answer. The manager sends a heartbeat every 5 s.
+my $PROBE_AFTER_S = 6;
 
 my $SAME_RELEASE = 'install the same release of Argon on both sides';
 
@@ -74,6 +77,7 @@ sub _next_address {
     while (my $one = shift @{ $self->{found} }) {
         socket my $handle, $one->{family}, $one->{socktype}, $one->{protocol} or next;
         $handle->blocking(0);
+        Argon::Client::Net::Segments::shrink_if_needed($self->{where}, $handle);
         @{$self}{qw(handle end)} = ($handle, Time::HiRes::time() + $CONNECT_S);
         return if connect($handle, $one->{addr}) || $! == EINPROGRESS || $! == EINTR;
         $self->{reason} = "$!";
@@ -99,6 +103,7 @@ sub _tuned {
     my ($handle) = @_;
     setsockopt $handle, IPPROTO_TCP, TCP_NODELAY,  1;
     setsockopt $handle, SOL_SOCKET,  SO_KEEPALIVE, 1;
+    setsockopt $handle, IPPROTO_TCP, TCP_KEEPIDLE, $PROBE_AFTER_S if $^O eq 'linux';
     binmode $handle;
     return $handle;
 }
