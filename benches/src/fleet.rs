@@ -13,9 +13,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use serde_json::json;
 
-use crate::arguments::Arguments;
 use crate::manager::Manager;
 use crate::samples::rate;
 use world::World;
@@ -40,31 +40,50 @@ struct Row {
     lost_and_run_again: u64,
 }
 
+/// Options of `fleet`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Numbers of workers
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "10,100,1000,10000")]
+    workers: Vec<u64>,
+    /// Lengths of the queue
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "0,100000,1000000")]
+    queued: Vec<u64>,
+    #[command(flatten)]
+    plan: Plan,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// What is the same for all rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
 struct Plan {
+    /// Slots of a worker
+    #[arg(long, value_name = "N", default_value = "16")]
     slots: u64,
+    /// Tasks of each row
+    #[arg(long, value_name = "N", default_value = "300000")]
     tasks: u64,
+    /// Bytes of the arguments of a task
+    #[arg(long, value_name = "BYTES", default_value = "16")]
     payload: u64,
+    /// Run time of a task that a worker reports, in microseconds
+    #[arg(long, value_name = "N", default_value = "1000000")]
     run_us: u64,
-    /// Clients that share the queue; 0 for as few as their credit allows. More of them make smaller batches.
+    /// Clients that share the queue, 0 for as few as their credit allows; more of them make smaller batches
+    #[arg(long, value_name = "N", default_value = "0")]
     clients: u64,
-    /// Workers that lose their connection, a second.
+    /// Workers that lose their connection, a second
+    #[arg(long, value_name = "N", default_value = "0")]
     churn: u64,
 }
 
 /// Measures each number of workers with each length of the queue, and prints a row for each.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let plan = Plan {
-        slots: arguments.number("slots", 16),
-        tasks: arguments.number("tasks", 300_000),
-        payload: arguments.number("payload", 16),
-        run_us: arguments.number("run-us", 1_000_000),
-        clients: arguments.number("clients", 0),
-        churn: arguments.number("churn", 0),
-    };
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let plan = options.plan;
     let mut rows = Vec::new();
-    if !arguments.json {
+    if !options.json {
         println!("the manager's processor time and memory, {plan:?}");
         println!(
             "{:>8} {:>9} {:>8} {:>12} {:>12} {:>12} {:>12} {:>10} {:>10} {:>9}",
@@ -80,16 +99,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
             "run again"
         );
     }
-    for workers in arguments.numbers("workers", &[10, 100, 1_000, 10_000]) {
-        for queued in arguments.numbers("queued", &[0, 100_000, 1_000_000]) {
+    for &workers in &options.workers {
+        for &queued in &options.queued {
             let row = measure(plan, workers, queued).map_err(|error| format!("the fleet broke: {error}"))?;
-            if !arguments.json {
+            if !options.json {
                 print(&row);
             }
             rows.push(row.to_json());
         }
     }
-    if arguments.json {
+    if options.json {
         println!("{}", json!({ "slots": plan.slots, "rows": rows }));
     }
     Ok(())

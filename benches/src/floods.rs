@@ -13,9 +13,9 @@ use argon_proto::conversation::admin::Question;
 use argon_proto::conversation::client::ToManager;
 use argon_proto::conversation::{Blob, Control};
 use argon_proto::{BlobHash, Payload, SessionId, TaskId, Ticket, TicketToken, kind, limit};
+use clap::Args;
 use serde_json::json;
 
-use crate::arguments::Arguments;
 use crate::manager::Manager;
 use crate::samples::Samples;
 use peer::{Flooder, Honest, bytes_of, task};
@@ -44,13 +44,23 @@ const FLOODS: &[(&str, Flood)] = &[
     ("undisturbed, again", |_, _| {}),
 ];
 
+/// Options of `floods`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Round trips of the honest client next to each flood
+    #[arg(long, value_name = "N", default_value = "3000")]
+    trips: u64,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Measures each flood with a manager of its own.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let trips = arguments.number("trips", 3000);
+pub(crate) fn run(&Options { trips, json }: &Options) -> Result<(), String> {
     let mut rows = Vec::new();
     for (name, flood) in FLOODS {
         let row = measure(*flood, trips).map_err(|error| format!("{name}: {error}"))?;
-        if !arguments.json {
+        if !json {
             println!(
                 "{name:<40} p50 {:>8.1} µs  p99 {:>9.1} µs  memory {:>5} MiB",
                 row.p50, row.p99, row.mebibytes
@@ -60,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
             json!({ "flood": name, "p50_us": row.p50, "p99_us": row.p99, "memory_mib": row.mebibytes }),
         );
     }
-    if arguments.json {
+    if json {
         println!("{}", json!({ "memory_mib": MEMORY_MIB, "trips": trips, "rows": rows }));
     }
     Ok(())

@@ -11,15 +11,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use serde_json::json;
 
-use crate::arguments::Arguments;
 use crate::process::Placement;
 use crate::samples::{Samples, rate};
 use chain::Chain;
-use hop::Way;
 
-pub(crate) use hop::{HOP, hop};
+pub(crate) use hop::{HOP, Way, hop};
 
 /// Bytes of a small message, its length included.
 const MESSAGE_BYTES: usize = 64;
@@ -29,15 +28,30 @@ const WINDOW_BYTES: u64 = 256 << 10;
 const PAYLOADS: [usize; 5] = [1 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20];
 const PAYLOADS_AT_A_TIME: u64 = 4;
 
-/// Measures and prints everything.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    measure(arguments).map_err(|error| format!("the relay broke: {error}"))
+/// Options of `relay`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Round trips of single messages
+    #[arg(long, value_name = "N", default_value = "20000")]
+    trips: u64,
+    /// Messages of each stream
+    #[arg(long, value_name = "N", default_value = "2000000")]
+    messages: u64,
+    /// Bytes of each size of payload, in MiB
+    #[arg(long, value_name = "N", default_value = "2000")]
+    mebibytes: u64,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
-fn measure(arguments: &Arguments) -> io::Result<()> {
-    let trips = arguments.number("trips", 20_000);
-    let messages = arguments.number("messages", 2_000_000);
-    let mebibytes = arguments.number("mebibytes", 2_000);
+/// Measures and prints everything.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    measure(options).map_err(|error| format!("the relay broke: {error}"))
+}
+
+fn measure(options: &Options) -> io::Result<()> {
+    let &Options { trips, messages, mebibytes, json } = options;
     let free = round_trips(trips)?;
     let pinned = {
         let _pinned = Placement::pin_to_one_core()?;
@@ -49,7 +63,7 @@ fn measure(arguments: &Arguments) -> io::Result<()> {
     let bulk = rate(messages, stream(Way::Bulk, messages, MESSAGE_BYTES)?);
     let payloads = PAYLOADS.map(|bytes| Ok((bytes, payload_bytes_per_s(mebibytes, bytes)?)));
     let payloads = payloads.into_iter().collect::<io::Result<Vec<(usize, f64)>>>()?;
-    if arguments.json {
+    if json {
         let figures = json!({
             "round_trip_us": {"free": {"p50": free.micros_at(0.5), "p99": free.micros_at(0.99)},
                               "pinned": {"p50": pinned.micros_at(0.5), "p99": pinned.micros_at(0.99)}},

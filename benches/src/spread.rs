@@ -12,9 +12,9 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 
-use crate::arguments::Arguments;
 use crate::process::processor_time;
 use epoll::Epoll;
 
@@ -25,21 +25,35 @@ const MESSAGE_BYTES: usize = 64;
 /// Messages under way: few enough that no socket's buffer fills.
 const UNDER_WAY: usize = 2_048;
 
+/// Options of `spread`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Numbers of connections
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "10,1000,10000")]
+    peers: Vec<u64>,
+    /// Messages of each row
+    #[arg(long, value_name = "N", default_value = "300000")]
+    messages: u64,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Measures with each number of connections, and prints a row for each.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let messages = arguments.number("messages", 300_000);
+pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut rows = Vec::new();
-    for peers in arguments.numbers("peers", &[10, 1_000, 10_000]) {
-        let cost = measure(peers, messages).map_err(|error| format!("the spreading broke: {error}"))?;
+    for &peers in &options.peers {
+        let cost =
+            measure(peers, options.messages).map_err(|error| format!("the spreading broke: {error}"))?;
         let micros = cost.as_secs_f64() * 1e6;
-        if !arguments.json {
+        if !options.json {
             println!(
                 "{peers:>8} connections: {micros:.2} µs of processor time to pass a message there and back"
             );
         }
         rows.push(json!({ "peers": peers, "message_us": micros }));
     }
-    if arguments.json {
+    if options.json {
         println!("{}", json!({ "rows": rows }));
     }
     Ok(())

@@ -1,7 +1,6 @@
-//! `cargo xtask CHORE`: chores of this repository that cargo itself has no word for.
+//! `cargo xtask CHORE`: checks and generators of this repository.
 //!
-//! Owns the command line and the exit codes only: 0 all is well, 1 there are findings, 2 the command
-//! was used wrongly or the tree could not be read. Each chore has a module of its own.
+//! Owns the command line and the exit status only. Each chore has a module of its own.
 
 mod dependencies;
 mod kinds;
@@ -11,37 +10,39 @@ mod tree;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 use tree::Tree;
 
-const USAGE: &str = "\
-usage: cargo xtask tidy
-       cargo xtask kinds [--check]
-       cargo xtask dependencies
-
-  tidy   checks rules that no compiler knows: dependencies between crates, circles of imports,
-         names of types, names and lengths of files, opening lines, unfinished marks, paths of one
-         machine, paths, anchors and words of pages, the changelog, subjects of commits
-  kinds  writes docs/right-or-loud.md from the comments beside tests that name a kind;
-         with --check it changes nothing, and fails if the page is not current
-  dependencies
-         checks licences, sources, versions and number of the packages that we build, against
-         deny.toml and without a network";
+/// Checks and generators of this repository that cargo does not have
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Exit status: 0 nothing to repair, 1 findings, 2 used wrongly, or the tree cannot be read."
+)]
+enum Chore {
+    /// Checks rules that no compiler knows
+    ///
+    /// Dependencies between crates, circles of imports, names of types, names and lengths of files, opening lines,
+    /// unfinished marks, paths of one machine, paths, anchors and words of pages, the changelog, subjects of commits.
+    Tidy,
+    /// Writes docs/right-or-loud.md from the comments above tests that name a kind
+    Kinds {
+        /// Changes nothing, and fails if the page is not current
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks the packages that we build against deny.toml, without a network: licences, sources, versions, number
+    Dependencies,
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["tidy"] => with_tree("tidy", run_tidy),
-        ["kinds"] => with_tree("kinds", write_kinds),
-        ["kinds", "--check"] => with_tree("kinds", |tree| report("kinds", &kinds::findings(tree))),
-        ["dependencies"] => with_tree("dependencies", run_dependencies),
-        ["-h" | "--help" | "help"] => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            ExitCode::from(2)
-        }
+    match Chore::parse() {
+        Chore::Tidy => with_tree("tidy", run_tidy),
+        Chore::Kinds { check: false } => with_tree("kinds", write_kinds),
+        Chore::Kinds { check: true } => with_tree("kinds", |tree| report("kinds", &kinds::findings(tree))),
+        Chore::Dependencies => with_tree("dependencies", run_dependencies),
     }
 }
 

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
+use clap::ValueEnum;
+
 use super::MESSAGE_BYTES;
 
 /// The subcommand of a hop; for [`super::chain`] only.
 pub(crate) const HOP: &str = "relay-hop";
 
 /// How bytes are passed on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Way {
     /// One message a read and a write.
     Message,
     /// Whatever is there, looked at and copied frame by frame.
@@ -21,8 +23,6 @@ pub(super) enum Way {
 }
 
 impl Way {
-    const ALL: [Self; 3] = [Self::Message, Self::Framed, Self::Bulk];
-
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Message => "message",
@@ -33,9 +33,7 @@ impl Way {
 }
 
 /// Runs a hop until its near side ends.
-pub(crate) fn hop(mut words: impl Iterator<Item = String>) -> Result<(), String> {
-    let name = words.next().unwrap_or_default();
-    let way = Way::ALL.into_iter().find(|way| way.name() == name).ok_or("an unknown way to pass bytes on")?;
+pub(crate) fn hop(way: Way) -> Result<(), String> {
     pass_both_ways(way).map_err(|error| format!("a hop broke: {error}"))
 }
 

@@ -11,8 +11,7 @@ use super::epoll::Epoll;
 pub(crate) const HUB: &str = "spread-hub";
 
 /// Runs the hub until its client is gone.
-pub(crate) fn hub(mut words: impl Iterator<Item = String>) -> Result<(), String> {
-    let peers = words.next().and_then(|word| word.parse().ok()).ok_or("the hub wants a number")?;
+pub(crate) fn hub(peers: usize) -> Result<(), String> {
     serve(peers).map_err(|error| format!("the hub broke: {error}"))
 }
 

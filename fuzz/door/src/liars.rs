@@ -7,7 +7,6 @@ pub(crate) mod worker;
 
 use argon_fuzz::mutate::{Chance, mutated};
 use argon_proto::frame::Outbox;
-use argon_proto::key::Role;
 use argon_proto::{Message, Secret, TaskId};
 
 use crate::options::Liar;
@@ -40,9 +39,9 @@ impl Round {
         let liar = liars[chance.below(liars.len())];
         let seen: Vec<TaskId> = pool.seen_ids().iter().filter_map(|id| id.parse().ok()).collect();
         let acts = match liar {
-            Liar::Peer(Role::Client) => client::lies(&seen, chance),
-            Liar::Peer(Role::Worker) => worker::lies(&seen, chance),
-            Liar::Peer(Role::Observer | Role::Admin) => observer::lies(&seen, chance),
+            Liar::Client => client::lies(&seen, chance),
+            Liar::Worker => worker::lies(&seen, chance),
+            Liar::Observer => observer::lies(&seen, chance),
             Liar::Runner => runner::submits(chance),
         };
         Self { liar, seed: chance.number(), acts, reads: chance.below(4) > 0, stays: chance.below(3) > 0 }

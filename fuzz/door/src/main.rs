@@ -1,8 +1,7 @@
 //! `argon-fuzz-door`: holds a key and means harm. It starts a manager and a worker, speaks to them as client, worker,
 //! observer and runner under one seed, and checks after each few rounds that an honest client is served as before.
 //!
-//! What breaks a promise is repeated with fewer and fewer messages, and told with its seed.
-//! Exit codes: 0 all promises held, 1 one broke, 2 used wrongly.
+//! A round that breaks a promise is repeated with fewer and fewer messages, and reported with its seed.
 
 mod liars;
 mod options;
@@ -15,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use argon_fuzz::mutate::Chance;
+use clap::Parser;
 
 use liars::Round;
 use options::Options;
@@ -29,13 +29,7 @@ fn main() -> ExitCode {
         liars::runner::lie();
         return ExitCode::SUCCESS;
     }
-    let options = match Options::of_arguments(std::env::args().skip(1)) {
-        Ok(options) => options,
-        Err(why) => {
-            eprintln!("argon-fuzz-door: {why}\n\n{}", options::USAGE);
-            return ExitCode::from(2);
-        }
-    };
+    let options = Options::parse();
     match fuzz(&options) {
         Ok(rounds) => {
             println!("door: {rounds} rounds under seed {}, all promises held", options.seed);
@@ -50,14 +44,14 @@ fn main() -> ExitCode {
 
 /// Plays rounds until the time is up; returns how many there were, or what broke.
 fn fuzz(options: &Options) -> Result<usize, String> {
-    let until = Instant::now() + options.time;
+    let until = Instant::now() + options.time();
     let mut chance = Chance::new(options.seed);
     let mut pool = Pool::start(&options.argon)?;
     pool.check().map_err(|why| format!("before any lie was told: {why}"))?;
     let mut rounds = 0;
     while Instant::now() < until {
         let batch: Vec<Round> =
-            (0..ROUNDS_A_CHECK).map(|_| Round::random(&options.roles, &pool, &mut chance)).collect();
+            (0..ROUNDS_A_CHECK).map(|_| Round::random(options.roles(), &pool, &mut chance)).collect();
         if let Err(why) = play::holds(&mut pool, &batch) {
             drop(pool);
             return Err(format!("{why}\n{}", shrink::smallest(options, batch)));

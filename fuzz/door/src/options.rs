@@ -1,69 +1,66 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use argon_fuzz::fresh_seed;
+use clap::{Parser, ValueEnum};
 
 use argon_proto::key::Role;
 
-pub(crate) const USAGE: &str = "\
-usage: argon-fuzz-door [--seconds N] [--seed N] [--role client|worker|observer|runner] [--argon FILE]
-  --seconds   how long it tries (default 20)
-  --seed      default: the present time; it is printed
-  --role      tells lies in this role only; may be repeated (default: all)
-  --argon     the program that is tried (default: argon in the folder of this one)";
-
-/// Who tells lies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Liar {
-    /// Over a connection of this role.
-    Peer(Role),
-    /// A client's own executable, in a worker.
-    Runner,
-}
-
-/// What was asked for.
+/// Holds a key and lies: as client, worker, observer and runner of a real pool, next to an honest client.
+#[derive(Debug, Parser)]
+#[command(
+    name = "argon-fuzz-door",
+    version,
+    after_help = "Exit status: 0 all promises held, 1 one broke, 2 the command was used wrongly."
+)]
 pub(crate) struct Options {
-    pub(crate) time: Duration,
+    /// Time of all rounds together, in seconds
+    #[arg(long, value_name = "N", default_value = "20")]
+    seconds: u64,
+    /// Seed of all lies; it is printed [default: the present time]
+    #[arg(long, default_value_t = fresh_seed(), hide_default_value = true)]
     pub(crate) seed: u64,
-    pub(crate) roles: Vec<Liar>,
+    /// Lies in this role only; may be repeated [default: all]
+    #[arg(long = "role", value_enum)]
+    roles: Vec<Liar>,
+    /// Program under test [default: argon in the folder of this one]
+    #[arg(long, value_name = "FILE", default_value_os_t = next_to_this(), hide_default_value = true)]
     pub(crate) argon: PathBuf,
 }
 
+/// Sender of lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Liar {
+    Client,
+    Worker,
+    Observer,
+    /// A client's own executable, in a worker
+    Runner,
+}
+
+impl Liar {
+    /// Role of the connection that the lies travel over.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Client | Self::Runner => Role::Client,
+            Self::Worker => Role::Worker,
+            Self::Observer => Role::Observer,
+        }
+    }
+}
+
 impl Options {
-    pub(crate) fn of_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_millis() as u64);
-        let (mut seconds, mut seed, mut roles, mut argon) = (20, now, Vec::new(), beside_this());
-        while let Some(option) = arguments.next() {
-            let value = arguments.next().ok_or_else(|| format!("{option} is unknown or lacks its value"))?;
-            let number =
-                || value.parse::<u64>().map_err(|_| format!("{option} takes a number, not {value:?}"));
-            match option.as_str() {
-                "--seconds" => seconds = number()?,
-                "--seed" => seed = number()?,
-                "--role" => roles.push(liar(&value)?),
-                "--argon" => argon = PathBuf::from(&value),
-                _ => return Err(format!("{option} is unknown")),
-            }
-        }
-        if roles.is_empty() {
-            roles = [Role::Client, Role::Worker, Role::Observer].map(Liar::Peer).to_vec();
-            roles.push(Liar::Runner);
-        }
-        Ok(Self { time: Duration::from_secs(seconds), seed, roles, argon })
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    pub(crate) fn roles(&self) -> &[Liar] {
+        if self.roles.is_empty() { Liar::value_variants() } else { &self.roles }
     }
 }
 
-fn liar(name: &str) -> Result<Liar, String> {
-    match name {
-        "client" => Ok(Liar::Peer(Role::Client)),
-        "worker" => Ok(Liar::Peer(Role::Worker)),
-        "observer" => Ok(Liar::Peer(Role::Observer)),
-        "runner" => Ok(Liar::Runner),
-        _ => Err(format!("no liar is called {name:?}")),
-    }
-}
-
-fn beside_this() -> PathBuf {
-    let this = std::env::current_exe().unwrap_or_default();
-    this.with_file_name("argon")
+fn next_to_this() -> PathBuf {
+    std::env::current_exe().unwrap_or_default().with_file_name("argon")
 }

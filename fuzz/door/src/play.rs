@@ -5,7 +5,6 @@ use std::time::Duration;
 use argon_fuzz::mutate::Chance;
 
 use crate::liars::{Round, worker};
-use crate::options::Liar;
 use crate::peer::Peer;
 use crate::pool::Pool;
 
@@ -31,13 +30,8 @@ struct Stage {
 impl Stage {
     fn play(&mut self, pool: &Pool, round: &Round) {
         let mut chance = Chance::new(round.seed);
-        let role = match round.liar {
-            Liar::Peer(role) => role,
-            Liar::Runner => argon_proto::key::Role::Client,
-        };
-        let Ok(mut peer) = Peer::dial(&pool.address, &pool.key, role, &mut chance) else {
-            return;
-        };
+        let dialled = Peer::dial(&pool.address, &pool.key, round.liar.role(), &mut chance);
+        let Ok(mut peer) = dialled else { return };
         for act in &round.acts {
             if peer.send(&act.bytes).is_err() {
                 return;

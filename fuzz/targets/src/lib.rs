@@ -12,6 +12,8 @@ pub mod mutate;
 pub mod records;
 pub mod template;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// A target with the inputs that mutation begins with.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -37,6 +39,12 @@ pub const TARGETS: &[Target] = &[
 #[must_use]
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
+}
+
+/// A seed that no run has tried: the present time in milliseconds.
+#[must_use]
+pub fn fresh_seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_millis() as u64)
 }
 
 /// The shared vectors `spec/vectors/NAME.json`.

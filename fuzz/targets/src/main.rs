@@ -1,39 +1,38 @@
-//! `argon-fuzz`: runs the targets under one seed. Exit codes: 0 all promises held, 1 one broke, 2 used wrongly.
+//! `argon-fuzz`: runs the targets under one seed.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use argon_fuzz::{TARGETS, Target, drive, target};
+use argon_fuzz::{TARGETS, Target, drive, fresh_seed, target};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
 
-const USAGE: &str = "\
-usage: argon-fuzz [--seconds N] [--seed N] [--target NAME]
-       argon-fuzz --target NAME FILE...      runs these inputs, such as those that libFuzzer has found
-  --seconds   time of all targets together (default 10)
-  --seed      default: the present time; it is printed";
+/// Runs the fuzz targets under one seed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "argon-fuzz",
+    version,
+    after_help = "Exit status: 0 all promises held, 1 one broke, 2 the command was used wrongly."
+)]
+struct Options {
+    /// Time of all targets together, in seconds
+    #[arg(long, value_name = "N", default_value = "10")]
+    seconds: u64,
+    /// Seed of all inputs; it is printed [default: the present time]
+    #[arg(long, default_value_t = fresh_seed(), hide_default_value = true)]
+    seed: u64,
+    /// Runs this target only
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(TARGETS.iter().map(|target| target.name)))]
+    target: Option<String>,
+    /// Inputs to run instead, such as those that libFuzzer has found
+    #[arg(value_name = "FILE", requires = "target")]
+    files: Vec<PathBuf>,
+}
 
 fn main() -> ExitCode {
-    let (mut seconds, mut seed, mut chosen, mut files) = (10_u64, fresh_seed(), None, Vec::new());
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let is_well = match argument.as_str() {
-            "--seconds" => take(&mut arguments, &mut seconds),
-            "--seed" => take(&mut arguments, &mut seed),
-            "--target" => {
-                chosen = arguments.next().and_then(|name| target(&name));
-                chosen.is_some()
-            }
-            file if !file.starts_with('-') => {
-                files.push(file.to_owned());
-                true
-            }
-            _ => false,
-        };
-        if !is_well {
-            let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-            eprintln!("argon-fuzz: {argument} cannot be read\n\n{USAGE}\ntargets: {}", names.join(", "));
-            return ExitCode::from(2);
-        }
-    }
+    let Options { seconds, seed, target: chosen, files } = Options::parse();
+    let chosen = chosen.and_then(|name| target(&name));
     let targets: Vec<&'static Target> = chosen.map_or_else(|| TARGETS.iter().collect(), |one| vec![one]);
     if !files.is_empty() {
         return run_files(&targets, &files);
@@ -52,23 +51,15 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run_files(targets: &[&'static Target], files: &[String]) -> ExitCode {
+fn run_files(targets: &[&'static Target], files: &[PathBuf]) -> ExitCode {
     for file in files {
         match std::fs::read(file) {
             Ok(bytes) => targets.iter().for_each(|target| (target.run)(&bytes)),
             Err(error) => {
-                eprintln!("argon-fuzz: {file}: {error}");
+                eprintln!("argon-fuzz: {}: {error}", file.display());
                 return ExitCode::from(2);
             }
         }
     }
     ExitCode::SUCCESS
-}
-
-fn take(arguments: &mut impl Iterator<Item = String>, number: &mut u64) -> bool {
-    arguments.next().and_then(|text| text.parse().ok()).map(|read| *number = read).is_some()
-}
-
-fn fresh_seed() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_millis() as u64)
 }
