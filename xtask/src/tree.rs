@@ -11,9 +11,12 @@ use std::process::Command;
 /// Every file of ours, in path order, and the commits that are new.
 pub(crate) struct Tree {
     pub(crate) files: Vec<SourceFile>,
-    /// Subjects of the commits that the branch `main` does not have; none where there is no such branch.
+    /// Subjects of the commits that the rule for subjects looks at; none where history is missing.
     pub(crate) new_subjects: Vec<String>,
 }
+
+/// Commit after which every subject follows the rule.
+const SUBJECTS_SINCE: &str = "0a98f565e9e9309c59d4dfdd5b40932af4adaa1d";
 
 /// One file: its path from the root of the repository, with `/` on every system, and its text, which
 /// is empty when the file is not UTF-8.
@@ -144,18 +147,17 @@ fn tracked_paths(root: &Path) -> Result<Vec<String>, TreeError> {
     Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
+/// Subjects of the commits since [`SUBJECTS_SINCE`], or that `main` does not have where that commit is missing.
 fn new_subjects(root: &Path) -> Vec<String> {
-    let log = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(["log", "--no-merges", "--format=%s", "main..HEAD"])
-        .output();
-    match log {
-        Ok(log) if log.status.success() => {
-            String::from_utf8_lossy(&log.stdout).lines().map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    }
+    let since = [format!("{SUBJECTS_SINCE}..HEAD"), "main..HEAD".to_owned()];
+    since.iter().find_map(|range| subjects_of(root, range)).unwrap_or_default()
+}
+
+fn subjects_of(root: &Path, range: &str) -> Option<Vec<String>> {
+    let arguments = ["log", "--no-merges", "--format=%s", range];
+    let log = Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
+    let is_known = log.status.success();
+    is_known.then(|| String::from_utf8_lossy(&log.stdout).lines().map(str::to_owned).collect())
 }
 
 impl fmt::Display for TreeError {

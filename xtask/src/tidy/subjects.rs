@@ -1,6 +1,6 @@
-//! Rule: the subject of a commit is `area: imperative summary`, at most 60 characters.
+//! Rule: the subject of a commit is `area: imperative summary`, with one area, at most 60 characters.
 //!
-//! Looks at the commits that the branch `main` does not have yet, so older history stays as it is.
+//! Looks at the commits since the rule exists, so older history stays as it is.
 
 use super::Finding;
 use crate::tree::Tree;
@@ -16,7 +16,9 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
             path: format!("commit \"{subject}\""),
             line: None,
             problem,
-            remedy: "reword it: `git commit --amend`, or `git rebase -i main` for an older one".into(),
+            remedy: "reword it: `git commit --amend`, or `git rebase -i main` for an older one; \
+                     a commit of two areas is two commits, or names the area that causes the change"
+                .into(),
         })
         .collect()
 }
@@ -28,14 +30,14 @@ fn problem_of(subject: &str) -> Option<String> {
     }
     let is_area = |area: &str| {
         !area.is_empty()
-            && area.chars().all(|letter| letter.is_ascii_lowercase() || "0123456789-_, ".contains(letter))
+            && area.chars().all(|letter| letter.is_ascii_lowercase() || "0123456789-_".contains(letter))
     };
     match subject.split_once(": ") {
         Some((area, summary)) if is_area(area) => {
             let first = summary.split(' ').next().unwrap_or_default();
             VAGUE.contains(&first).then(|| format!("\"{first}\" does not describe the change"))
         }
-        _ => Some("the subject is not `area: imperative summary`".into()),
+        _ => Some("the subject is not `area: imperative summary` with one area".into()),
     }
 }
 
@@ -51,7 +53,7 @@ mod tests {
 
     #[test]
     fn an_area_and_a_short_summary_pass() {
-        for subject in ["scheduler: retract prefetched tasks", "rust, python: read keys alike"] {
+        for subject in ["scheduler: retract prefetched tasks", "argon-net: read keys alike"] {
             assert_eq!(problems(subject), 0, "{subject}");
         }
     }
@@ -59,7 +61,14 @@ mod tests {
     #[test]
     fn no_area_a_long_subject_and_a_vague_verb_are_findings() {
         let long = format!("docs: {}", "x".repeat(55));
-        for subject in ["Tell what bounds empty tasks", "Docs: wrap", "docs: tell more", long.as_str()] {
+        for subject in [
+            "Tell what bounds empty tasks",
+            "Docs: wrap",
+            "docs: tell more",
+            "rust, python: read keys alike",
+            "perl and python: read keys alike",
+            long.as_str(),
+        ] {
             assert_eq!(problems(subject), 1, "{subject}");
         }
     }
