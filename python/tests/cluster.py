@@ -97,7 +97,9 @@ class Cluster:
         """Starts the manager, again on the port that it had."""
         self.manager_options = list(options) or self.manager_options
         port = self.address.rpartition(":")[2] or "0"
-        self.manager = self.start("manager", [argon(), "manager", "--port", port, *self.manager_options, *self._key()])
+        command = [argon(), "manager", "--port", port, *self.manager_options, *self._key()]
+        # The store of this user may be of another release, and of a manager that had this port.
+        self.manager = self.start("manager", command, {"XDG_STATE_HOME": str(self.folder)})
         self.address = self.manager.ready("addr")
 
     def kill_manager(self) -> None:

@@ -24,6 +24,7 @@ from argon._session.task import Blob, Task
 from argon._session.thread import SessionThread
 from argon._wire import protocol as wire
 from argon._wire.connection import Connection
+from argon._wire.trust import Trust
 
 _STEP_S = 0.01
 _CREDIT_TASKS, _CREDIT_BYTES = 100, 10_000
@@ -124,7 +125,7 @@ class Player:
         for name, module in list(sys.modules.items()):
             if name.startswith("argon.") and hasattr(module, "monotonic"):
                 monkeypatch.setattr(module, "monotonic", lambda: self._now)
-        self._session = Session(Reconnect([("127.0.0.1", 1)], None, None), True, None)
+        self._session = Session(Reconnect([("127.0.0.1", 1)], None, None, Trust()), True, None)
         self._session.printer.write = lambda _: None  # type: ignore[method-assign]
         self._thread = self._session.leader._thread = _NoThread(self._session, self._session.leader)
         self._onlooker = Task(None, self._session, b"", b"", 0, Options())

@@ -57,8 +57,8 @@ def test_frames_have_their_length_and_kind(vector: dict) -> None:
 
 
 def test_keys_are_parsed_and_derived() -> None:
-    scope, key = wire.parse_key(HANDSHAKE["key_line"]) or ("", b"")
-    assert (scope, key.hex()) == ("cluster", HANDSHAKE["cluster_key"])
+    scope, key, pin = wire.parse_key(HANDSHAKE["key_line"]) or ("", b"", b"")
+    assert (scope, key.hex(), pin) == ("cluster", HANDSHAKE["cluster_key"], None)
     for line in HANDSHAKE["broken_lines"]:
         assert wire.parse_key(line) is None, line
     for role, expected in HANDSHAKE["role_keys"].items():

@@ -21,6 +21,7 @@ from ._session.session import Session
 from ._session.task import Blob
 from ._wire import protocol as wire
 from ._wire import ticket as tickets
+from ._wire import trust
 from ._wire.address import Addresses, parse_all
 from ._wire.worker_socket import of_environment
 from .deferred import Deferred
@@ -50,7 +51,12 @@ class Client:
     `key` is a file or the line `argon1-…` itself; without it the environment variable ARGON_KEY is used, then the file
     in which a manager of the same user keeps the key. `give_up_after` is the time after which a waiting call raises
     `Unreachable` instead of looking for a manager for ever. A time is a number of seconds, a `datetime.timedelta`, or
-    text as "90s", "5m" or "1h30m". With `remote_modules=False` the text of this program's
+    text as "90s", "5m" or "1h30m".
+
+    Connections that leave the machine are encrypted with TLS 1.3, and the manager must be the one that the key names by
+    its pin. `tls_ca` is a file of an organisation's CA that vouches for the manager in place of the pin (else
+    ARGON_TLS_CA). `insecure_plaintext=True` (else ARGON_INSECURE_PLAINTEXT=1) encrypts nothing; the manager must allow
+    it. With `remote_modules=False` the text of this program's
     modules is never given to tasks that lack them.
 
     A client that has waited for 2 seconds without an outcome reports why (no worker, none with this Python, the queue
@@ -66,6 +72,8 @@ class Client:
         *,
         key: str | os.PathLike[str] | None = None,
         give_up_after: Duration | None = None,
+        insecure_plaintext: bool | None = None,
+        tls_ca: str | os.PathLike[str] | None = None,
         remote_modules: bool = True,
         on_waiting: waiting.Hook | None = waiting.log,
         **options: Any,
@@ -73,7 +81,10 @@ class Client:
         if on_waiting is not None and not callable(on_waiting):
             raise OptionError(f"Client: on_waiting must be a callable or None, not {on_waiting!r}")
         place = of_environment() if address is None and key is None else None
-        reconnect = Reconnect(parse_all(address), key, seconds_or_none("give_up_after", give_up_after), place)
+        addresses = parse_all(address)
+        trusted = trust.trust(insecure_plaintext, tls_ca)
+        trusted.prepare(addresses)
+        reconnect = Reconnect(addresses, key, seconds_or_none("give_up_after", give_up_after), trusted, place)
         self._options = Options().changed(options)
         self._session = Session(reconnect, remote_modules, on_waiting)
         self._shared: dict[bytes, Blob] = {}

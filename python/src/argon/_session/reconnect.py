@@ -12,7 +12,9 @@ from time import monotonic
 from typing import Any
 
 from .._wire.connection import Connection
-from .._wire.dial import DialFailure, dial
+from .._wire.dial import dial
+from .._wire.trouble import DialFailure
+from .._wire.trust import Trust
 from .._wire.worker_socket import TaskPlace, dial_worker, of_environment
 from ..errors import Unreachable
 
@@ -30,18 +32,20 @@ class Reconnect:
         addresses: list[tuple[str, int]],
         key: str | os.PathLike[str] | None,
         give_up_after: float | None,
+        trust: Trust,
         place: TaskPlace | None = None,
     ):
         self.addresses = list(addresses)
         self.key = key
         self.give_up_after = give_up_after
+        self.trust = trust
         # In a task: its worker takes the place of the addresses.
         self.place = place
         self.restart()
 
     def another(self) -> Reconnect:
         """The same for another session."""
-        return Reconnect(self.addresses, self.key, self.give_up_after, self.place)
+        return Reconnect(self.addresses, self.key, self.give_up_after, self.trust, self.place)
 
     def restart(self) -> None:
         """Forgets all tries, as in a process that was just forked."""
@@ -73,7 +77,7 @@ class Reconnect:
             self.since = monotonic()
         try:
             place = self.place
-            found = dial(self.addresses[0], self.key) if place is None else dial_worker(place)
+            found = dial(self.addresses[0], self.key, self.trust) if place is None else dial_worker(place)
         except DialFailure as failure:
             self._failed(failure)
             self.trouble = str(failure)

@@ -187,7 +187,7 @@ class Connection:
             self.buffer[:rest] = self.buffer[self.begin : self.end]
             self.begin, self.end = 0, rest
         try:
-            count = self.sock.recv_into(self.view[self.end :])
+            count = self._read_into(self.view[self.end :])
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -197,6 +197,9 @@ class Connection:
             self.broken = self.broken or f"the manager at {self.where} closed the connection"
         self.end += count
         return count
+
+    def _read_into(self, room: memoryview) -> int:
+        return self.sock.recv_into(room)
 
     def shut_down(self) -> None:
         """Ends the connection and wakes the thread that waits on it, which then closes the socket."""

@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from . import keys, segments, text
 from . import protocol as wire
 from .connection import Connection
+from .trouble import DialFailure
+from .trust import Trust
 
 CONNECT_S = 5.0
 HANDSHAKE_S = 5.0
@@ -29,15 +31,9 @@ _SAME_RELEASE = "install the same release of Argon on both sides"
 _INCARNATION = re.compile("[0-9a-f]{32}")
 
 
-class DialFailure(Exception):
-    """A try that failed, in a sentence; `for_good` when another try would end in the same way."""
-
-    def __init__(self, sentence: str, for_good: bool = False):
-        super().__init__(sentence)
-        self.for_good = for_good
-
-
-def dial(address: tuple[str, int], option: str | os.PathLike[str] | None) -> tuple[Connection, dict[str, Any]]:
+def dial(
+    address: tuple[str, int], option: str | os.PathLike[str] | None, trust: Trust
+) -> tuple[Connection, dict[str, Any]]:
     """A connection, and what the manager granted."""
     try:
         key = keys.find(option)
@@ -45,15 +41,34 @@ def dial(address: tuple[str, int], option: str | os.PathLike[str] | None) -> tup
         raise DialFailure(str(problem), for_good=True) from None
     host, port = address
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    sock = _connected(address, where)
+    sock, numeric = _connected(address, where)
     try:
-        return _Handshake(sock, where, key).run()
+        until = monotonic() + HANDSHAKE_S
+        if not trust.wants_tls(numeric):
+            return _Handshake(Connection(sock, where), key, until).run()
+        return _Handshake(*_encrypted(sock, where, host, key, trust, until)).run()
     except BaseException:
         sock.close()
         raise
 
 
-def _connected(address: tuple[str, int], where: str) -> socket.socket:
+def _encrypted(
+    sock: socket.socket, where: str, host: str, key: keys.Key, trust: Trust, until: float
+) -> tuple[Connection, keys.Key, float, bytes]:
+    pin = None
+    if trust.ca is None:
+        try:
+            pin = keys.pin_of(key)
+        except keys.KeyProblem as problem:
+            raise DialFailure(str(problem), for_good=True) from None
+    from .tls import secured
+
+    connection, channel = secured(sock, where, host, pin, trust.ca, until)
+    return connection, key, until, channel
+
+
+def _connected(address: tuple[str, int], where: str) -> tuple[socket.socket, str]:
+    """A socket, and the numeric address of its other end."""
     host: str | bytes = address[0]
     if address[0].isascii():
         # As text it would be encoded by a module that is imported for that: never ends if the caller is a destructor
@@ -80,7 +95,7 @@ def _connected(address: tuple[str, int], where: str) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if sys.platform == "linux":
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_S)
-        return sock
+        return sock, str(target[0])
     raise DialFailure(
         f"No manager answers at {where} ({reason}): start one there with `argon manager` or `argon up`, "
         "or check host and port."
@@ -90,10 +105,9 @@ def _connected(address: tuple[str, int], where: str) -> socket.socket:
 class _Handshake:
     """The handshake of `spec/protocol.md`, section 2."""
 
-    def __init__(self, sock: socket.socket, where: str, key: keys.Key):
-        self.sock, self.where, self.key = sock, where, key
-        self.connection = Connection(sock, where)
-        self.until = monotonic() + HANDSHAKE_S
+    def __init__(self, connection: Connection, key: keys.Key, until: float, channel: bytes = wire.PLAIN_CHANNEL):
+        self.connection, self.key, self.until, self.channel = connection, key, until, channel
+        self.sock, self.where = connection.sock, connection.where
 
     def run(self) -> tuple[Connection, dict[str, Any]]:
         hello = wire.to_json(
@@ -115,7 +129,7 @@ class _Handshake:
                 f"{wire.VERSION}: {_SAME_RELEASE}.",
                 for_good=True,
             )
-        said = wire.transcript(hello, challenge)
+        said = wire.transcript(hello, challenge, self.channel)
         self._say(wire.frame(wire.PROOF, wire.dialler_proof(self.key.secret, said)))
         welcome = self._hear(wire.WELCOME)
         if not hmac.compare_digest(welcome[:32], wire.listener_proof(self.key.secret, said)):
@@ -131,10 +145,12 @@ class _Handshake:
     def _say(self, data: bytes) -> None:
         try:
             self.sock.settimeout(max(0.01, self.until - monotonic()))
-            self.sock.sendall(data)
-        except OSError:
+            self.connection.send(data)
+            while not self.connection.flush() and monotonic() < self.until:
+                pass
+        finally:
             # The other side may have sent a reason before it closed.
-            return
+            self.connection.broken = None
 
     def _hear(self, wanted: int) -> bytes:
         connection = self.connection
@@ -198,4 +214,11 @@ class _Handshake:
         raise DialFailure(f"The manager at {self.where} refused this client ({code}): {message}.")
 
     def _no_manager(self) -> NoReturn:
+        # A TLS alert: what answers cannot read plain text.
+        if bytes(self.connection.view[:2]) == b"\x15\x03":
+            raise DialFailure(
+                f"What answers at {self.where} speaks TLS, and this client plain text: leave out insecure_plaintext and "
+                "ARGON_INSECURE_PLAINTEXT.",
+                for_good=True,
+            )
         raise DialFailure(f"What answers at {self.where} is not an Argon manager.", for_good=True)

@@ -1,9 +1,14 @@
-"""Finds the cluster key: the option, the environment, the default file. `dial` calls it before each connection."""
+"""Finds the cluster key: the option, the environment, the default file. `dial` calls it before each connection.
+
+And the pin of the manager that the key belongs to, which a connection over TLS needs.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +16,7 @@ from . import protocol
 
 # Bytes of a key file that are read: far more than a key has.
 _FILE_BYTES = 4096
+_PROGRAM_S = 5.0
 
 
 class KeyProblem(Exception):
@@ -18,10 +24,13 @@ class KeyProblem(Exception):
 
 
 class Key(NamedTuple):
-    """The key of the client's role, and where it came from."""
+    """The key of the client's role, where it came from, and the manager's pin if that came with it."""
 
     secret: bytes
     origin: str
+    pin: bytes | None = None
+    #: The line of a cluster key, of which the program `argon` can derive the pin.
+    cluster_line: str | None = None
 
 
 def find(option: str | os.PathLike[str] | None) -> Key:
@@ -39,6 +48,54 @@ def find(option: str | os.PathLike[str] | None) -> Key:
         f"There is no cluster key: {where}. The manager makes it at its first start; `argon key` shows it there. "
         "Copy that file to this machine, or give it as key=FILE or in ARGON_KEY."
     )
+
+
+def pin_of(key: Key) -> bytes:
+    """The pin that the certificate of this key's manager has, by the key itself or by the program `argon`."""
+    if key.pin is not None:
+        return key.pin
+    if key.cluster_line is None:
+        raise KeyProblem(
+            f"The key from {key.origin} does not say which manager to trust, which a connection over TLS needs: make it "
+            "anew with `argon key --role client` on the manager's machine, or give tls_ca if your organisation's CA "
+            "vouches for the manager."
+        )
+    made = _derived.get(key.cluster_line)
+    if made is None:
+        made = _derived[key.cluster_line] = _ask_program(key)
+    return made
+
+
+_derived: dict[str, bytes] = {}
+
+
+def _ask_program(key: Key) -> bytes:
+    from shutil import which
+
+    program = os.environ.get("ARGON_PROGRAM") or which("argon")
+    said, problem = "", "there is no program `argon` in PATH or ARGON_PROGRAM"
+    if program:
+        # In the environment, which other users cannot see.
+        environment = {**os.environ, "ARGON_KEY": key.cluster_line or ""}
+        try:
+            ran = subprocess.run(
+                [program, "key", "--pin"],
+                check=False,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_PROGRAM_S,
+            )
+            said = ran.stdout.decode("ascii", "replace").strip()
+            problem = f"`{program} key --pin` ended with status {ran.returncode}"
+        except (OSError, subprocess.TimeoutExpired) as error:
+            problem = f"`{program} key --pin` did not run: {error}"
+    if not re.fullmatch("[0-9a-f]{64}", said):
+        raise KeyProblem(
+            f"The key from {key.origin} does not say which manager to trust: copy the manager's key file with its line "
+            f"`pin …`, or make a key with `argon key --role client`. The pin cannot be derived here, because {problem}."
+        )
+    return bytes.fromhex(said)
 
 
 def default_path() -> Path | None:
@@ -107,14 +164,15 @@ def _parsed(text: str, origin: str) -> Key:
     found = protocol.parse_key(_bare(text))
     if found is None:
         raise KeyProblem(
-            f"What {origin} holds is not an Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits."
+            f"What {origin} holds is not an Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits, "
+            "perhaps with -64 more for the manager's pin."
         )
-    scope, secret = found
-    if scope == "cluster":
-        return Key(protocol.role_key(secret, "client"), origin)
-    if scope == "client":
-        return Key(secret, origin)
+    if found.scope == "cluster":
+        line = f"argon1-cluster-{found.secret.hex()}"
+        return Key(protocol.role_key(found.secret, "client"), origin, found.pin, line)
+    if found.scope == "client":
+        return Key(found.secret, origin, found.pin)
     raise KeyProblem(
-        f"The key in {origin} is for the role {scope}: a client needs a cluster key "
+        f"The key in {origin} is for the role {found.scope}: a client needs a cluster key "
         "or one made with `argon key --role client`."
     )

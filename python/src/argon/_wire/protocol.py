@@ -70,7 +70,11 @@ ASK_HEAD = struct.Struct(">24sII")
 CREDIT_BODY = struct.Struct(">QQ")
 SEQUENCE = struct.Struct(">Q")
 
-_KEY_LINE = re.compile(r"\s*argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})\s*")
+#: What the proofs cover of a connection that is not encrypted.
+PLAIN_CHANNEL = bytes(32)
+
+_KEY_LINE = re.compile(r"argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})(?:-([0-9a-f]{64}))?")
+_PIN_LINE = re.compile(r"pin ([0-9a-f]{64})")
 
 
 def frame(kind: int, body: bytes) -> bytes:
@@ -132,10 +136,34 @@ def read_outcome(data: bytes | bytearray) -> OutcomeHead:
     return OutcomeHead._make(OUTCOME_FRAME.unpack_from(data)[2:])
 
 
-def parse_key(line: str) -> tuple[str, bytes] | None:
-    """A key line, `argon1-SCOPE-HEX`: its scope and its 32 bytes; None if it is not a key."""
-    found = _KEY_LINE.fullmatch(line)
-    return (found[1], bytes.fromhex(found[2])) if found else None
+class KeyText(NamedTuple):
+    """What the text of a key says: what it opens, its 32 bytes, and the pin of the manager's certificate if it has one."""
+
+    scope: str
+    secret: bytes
+    pin: bytes | None
+
+
+def parse_key(text: str) -> KeyText | None:
+    """The text of a key: `argon1-SCOPE-HEX` or `argon1-SCOPE-HEX-PIN`; None if it is not one.
+
+    The pin may be on a line `pin HEX` instead. Further lines are of later releases, but for a second key, which would
+    leave open what the file is for.
+    """
+    first, *others = text.strip().splitlines() or [""]
+    found = _KEY_LINE.fullmatch(first.strip())
+    if not found:
+        return None
+    pin = found[3]
+    for line in map(str.strip, others):
+        if line.startswith("argon1-"):
+            return None
+        if line.startswith("pin "):
+            said = _PIN_LINE.fullmatch(line)
+            if not said or (pin and pin != said[1]):
+                return None
+            pin = said[1]
+    return KeyText(found[1], bytes.fromhex(found[2]), bytes.fromhex(pin) if pin else None)
 
 
 def role_key(cluster_key: bytes, role: str) -> bytes:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from . import protocol as wire
 from . import text
 from .connection import Connection
-from .dial import HANDSHAKE_S, DialFailure
+from .dial import HANDSHAKE_S
+from .trouble import DialFailure
 
 _ADVICE = "the task is over, or this process does not belong to it"
 
