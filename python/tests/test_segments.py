@@ -68,5 +68,5 @@ def _listener() -> Iterator[tuple[socket.socket, tuple[str, int]]]:
 def _connected(
     listener: socket.socket, address: tuple[str, int], where: str
 ) -> Iterator[tuple[socket.socket, socket.socket]]:
-    with dial._connected(address, where) as near, listener.accept()[0] as far:
+    with dial._connected(address, where)[0] as near, listener.accept()[0] as far:
         yield near, far
