@@ -237,6 +237,29 @@ my %handshake = (
     proofs       => [handshake_row('plain', 'client', "\0" x 32), handshake_row('with a certificate', 'worker', "\xcc" x 32)],
 );
 
+# A manager's certificate follows from the cluster key, and is the same in every release. crates/argon-net/src/identity.rs makes
+# it, and its test compares. Its pin is its SHA-256.
+my $certificate = pack 'H*', 
+    '3081ce308181a003020102020101300506032b65703010310e300c06035504030c056172676f6e3020170d3030303130313030303030305a'
+    . '180f39393939313233313233353935395a3010310e300c06035504030c056172676f6e302a300506032b657003210026c0fe72ad3049f90a'
+    . '0c35213cc3ed3a537b1ce5048e7eff0a2950feedac2dd8300506032b65700341002dcbcd4d4437521920f79a7f1f8c6d05e680f94f9ea87e'
+    . 'e993f99047668d98c9b0aef25ec32b7d3903ae52f0f07761d9fa8bd7cf50a28ff1faa3ab90877abe07';
+my $pin         = hex_of(Digest::SHA::sha256($certificate));
+my $seed        = hex_of(Digest::SHA::hmac_sha256('argon-v1 identity', $cluster_key));
+my %lines = map { $_ => "argon1-$_-" . hex_of(Argon::Protocol::Handshake::role_key($cluster_key, $_)) . "-$pin" } qw(client worker observer admin);
+my %identity = (
+    cluster_key_line => $handshake{key_line},
+    key_file         => "$handshake{key_line}\npin $pin\n",
+    seed             => $seed,
+    certificate      => hex_of($certificate),
+    pin              => $pin,
+    alpn             => 'argon/' . substr($pin, 0, 16),
+    role_key_lines   => \%lines,
+    broken_lines     => [
+        "$lines{client}-", "$lines{client}0", substr($lines{client}, 0, -1), substr($lines{client}, 0, -64), $lines{client} =~ s/-/_/r,
+    ],
+);
+
 my $FAMILY = substr $ID, 0, 8;
 my $ticket = Argon::Protocol::Ticket::text($ID, $tokens[0]);
 my %secrets = (
@@ -280,4 +303,5 @@ sub store {
 mkdir $FOLDER if !-d $FOLDER;
 store('frames.json',    { frames => \@frames });
 store('handshake.json', \%handshake);
+store('identity.json',  \%identity);
 store('secrets.json',   \%secrets);

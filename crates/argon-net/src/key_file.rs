@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 pub use write::{make_new, write};
 
+use crate::identity::expected_pin;
+
 pub use argon_proto::key::{Key, ParseKeyError, Role, Scope};
 
 /// Bytes of a key file that are read: far more than a key has.
@@ -161,9 +163,8 @@ fn place(named: Option<&Path>) -> Result<KeyPlace, KeyError> {
             return Ok(KeyPlace::File(value.into()));
         }
         let source = "ARGON_KEY".to_owned();
-        let key = without_mark(&text)
-            .parse()
-            .map_err(|error| KeyError::NotAKey { place: source.clone(), error })?;
+        let key =
+            parse(without_mark(&text)).map_err(|error| KeyError::NotAKey { place: source.clone(), error })?;
         return Ok(KeyPlace::Text(Found { key, source, is_new: false }));
     }
     default_path().map(KeyPlace::File).ok_or(KeyError::NoPlace)
@@ -200,8 +201,28 @@ fn read(path: &Path) -> Result<Found, KeyError> {
     if text.is_empty() {
         return Err(KeyError::Empty { path: shown });
     }
-    let key = text.parse().map_err(|error| KeyError::NotAKey { place: shown.clone(), error })?;
+    let key = parse(text).map_err(|error| KeyError::NotAKey { place: shown.clone(), error })?;
     Ok(Found { key, source: shown, is_new: false })
+}
+
+/// The key on the first line, with the pin of a line `pin <64 hex>` if it carries none. Other lines are for readers that
+/// know them, but a second key or another pin is a damage.
+fn parse(text: &str) -> Result<Key, ParseKeyError> {
+    let mut lines = text.lines().map(str::trim);
+    let mut key: Key = lines.next().unwrap_or_default().parse()?;
+    for line in lines {
+        if let Some(pin) = line.strip_prefix("pin ") {
+            let pin = pin.trim().parse().map_err(|_| ParseKeyError)?;
+            match expected_pin(&key) {
+                Some(expected) if expected != pin => return Err(ParseKeyError),
+                Some(_) => {}
+                None => key = key.with_pin(pin),
+            }
+        } else if line.starts_with("argon1-") {
+            return Err(ParseKeyError);
+        }
+    }
+    Ok(key)
 }
 
 /// A text without white space around it and the byte order mark that some editors put before it.
@@ -232,6 +253,9 @@ mod tests {
         let found = find_or_make(Some(&path)).expect("found");
         assert!(!found.is_new);
         assert_eq!(found.key, made.key);
+        let pin = expected_pin(&made.key).expect("of a cluster key");
+        let text = fs::read_to_string(&path).expect("readable");
+        assert_eq!(text, format!("{}\npin {pin}\n", made.key), "clients of other languages look there");
         fs::remove_dir_all(folder).expect("cleaned");
     }
 
@@ -271,12 +295,16 @@ mod tests {
         assert_eq!(find(Some(&lines)).expect("trimmed").key, made.key);
         let marked = at("marked", &format!("\u{feff}{}\r\n", made.key));
         assert_eq!(find(Some(&marked)).expect("read without its mark").key, made.key);
+        let pin = expected_pin(&made.key).expect("of a cluster key");
+        let more = at("more", &format!("{}\r\npin {pin}\r\nlater: 1\n", made.key));
+        assert_eq!(find(Some(&more)).expect("read without its other lines").key, made.key);
         assert!(matches!(find(Some(&at("empty", "\n"))), Err(KeyError::Empty { .. })));
         assert!(matches!(find(Some(&at("other", "ssh-rsa"))), Err(KeyError::NotAKey { .. })));
-        assert!(matches!(
-            find(Some(&at("two", &format!("{0}{0}", made.key)))),
-            Err(KeyError::NotAKey { .. })
-        ));
+        for (name, two) in
+            [("two", format!("{0}{0}", made.key)), ("lines-of-two", format!("{0}\n{0}\n", made.key))]
+        {
+            assert!(matches!(find(Some(&at(name, &two))), Err(KeyError::NotAKey { .. })));
+        }
         assert!(matches!(find(Some(Path::new("/dev/null"))), Err(KeyError::NotAFile { .. })));
         fs::remove_dir_all(folder).expect("cleaned");
     }

@@ -11,6 +11,7 @@
 //! | carry the frames of a connection, both ways, until it ends | [`carrier`] |
 //! | the same, for an owner on the same thread who sends messages | [`connection`] |
 //! | find, make and write a key file | [`key_file`] |
+//! | know a manager: its certificate and pin | [`identity`] |
 //! | read an address as people write it | [`address`] |
 //! | bound the memory of all connections | [`ledger`] |
 //! | prepare the heap for big payloads | [`memory`] |
@@ -23,6 +24,7 @@ pub mod carrier;
 pub mod connection;
 pub mod dial;
 mod handshake;
+pub mod identity;
 pub mod key_file;
 pub mod ledger;
 #[cfg(feature = "listen")]

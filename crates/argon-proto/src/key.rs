@@ -1,4 +1,4 @@
-//! Keys: the cluster key, the keys of roles, and their one-line text form.
+//! Keys: the cluster key, the keys of roles, the pin of a manager's certificate, and their one-line text form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,17 +30,29 @@ pub enum Scope {
     Role(Role),
 }
 
-/// A secret of 32 bytes. Its text form is `argon1-<scope>-<64 hex>`; `Debug` does not show it.
+/// A secret of 32 bytes, and the pin of the manager that it opens if it carries one. Its text form is
+/// `argon1-<scope>-<64 hex secret>`, with `-<64 hex pin>` behind it; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     scope: Scope,
     secret: [u8; 32],
+    pin: Option<Pin>,
 }
+
+/// SHA-256 of the certificate that managers of one cluster key show. It is not secret. Its text form has 64 hexadecimal
+/// digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pin(pub [u8; 32]);
 
 /// Why a text is not a key. The message never repeats the text, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a key: expected one line of the form argon1-cluster-<64 hexadecimal digits>")]
 pub struct ParseKeyError;
+
+/// A text that is not a pin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a pin: expected 64 hexadecimal digits, as 'argon key --pin' prints them")]
+pub struct ParsePinError;
 
 impl Role {
     /// Every role.
@@ -68,7 +80,37 @@ impl Key {
     /// A cluster key of these random bytes.
     #[must_use]
     pub fn cluster(secret: [u8; 32]) -> Self {
-        Self { scope: Scope::Cluster, secret }
+        Self { scope: Scope::Cluster, secret, pin: None }
+    }
+
+    /// The same key, carrying the pin of the manager's certificate.
+    #[must_use]
+    pub fn with_pin(self, pin: Pin) -> Self {
+        Self { pin: Some(pin), ..self }
+    }
+
+    /// The pin that this key carries. A cluster key carries none: its identity has it.
+    #[must_use]
+    pub fn pin(&self) -> Option<Pin> {
+        self.pin
+    }
+
+    /// The private key (Ed25519, seed form) of the managers that are started with this key; `None` if it is not a cluster
+    /// key.
+    #[must_use]
+    pub fn identity_seed(&self) -> Option<[u8; 32]> {
+        self.derive(&[b"argon-v1 identity"])
+    }
+
+    /// A key that only holders of the cluster key can derive, for the tickets of TLS sessions that are issued in `period`;
+    /// `None` if this is not a cluster key.
+    #[must_use]
+    pub fn ticket_key(&self, period: u64) -> Option<[u8; 32]> {
+        self.derive(&[b"argon-v1 tls tickets ", &period.to_be_bytes()])
+    }
+
+    fn derive(&self, label: &[&[u8]]) -> Option<[u8; 32]> {
+        (self.scope == Scope::Cluster).then(|| hmac(&self.secret, label))
     }
 
     /// What this key opens.
@@ -84,6 +126,7 @@ impl Key {
             Scope::Cluster => Some(Self {
                 scope: Scope::Role(role),
                 secret: hmac(&self.secret, &[b"argon-v1 role ", role.name().as_bytes()]),
+                pin: self.pin,
             }),
             Scope::Role(own) => (own == role).then(|| self.clone()),
         }
@@ -117,7 +160,8 @@ impl fmt::Display for Key {
             Scope::Cluster => "cluster",
             Scope::Role(role) => role.name(),
         };
-        write!(f, "argon1-{scope}-{}", to_hex(&self.secret))
+        write!(f, "argon1-{scope}-{}", to_hex(&self.secret))?;
+        self.pin.map_or(Ok(()), |pin| write!(f, "-{pin}"))
     }
 }
 
@@ -137,8 +181,46 @@ impl FromStr for Key {
             "cluster" => Scope::Cluster,
             name => Scope::Role(Role::from_name(name).ok_or(ParseKeyError)?),
         };
+        let (secret, pin) = match secret.split_once('-') {
+            Some((secret, pin)) => (secret, Some(pin.parse().map_err(|_| ParseKeyError)?)),
+            None => (secret, None),
+        };
         let secret = from_hex(secret).ok_or(ParseKeyError)?;
-        Ok(Self { scope, secret })
+        Ok(Self { scope, secret, pin })
+    }
+}
+
+impl Pin {
+    /// Compares in constant time.
+    #[must_use]
+    pub fn is_of(&self, certificate_hash: &[u8; 32]) -> bool {
+        self.0.iter().zip(certificate_hash).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+    }
+
+    /// The first 16 digits, for people and for ALPN.
+    #[must_use]
+    pub fn short(&self) -> String {
+        to_hex(&self.0[..8])
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pin({self})")
+    }
+}
+
+impl FromStr for Pin {
+    type Err = ParsePinError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePinError> {
+        from_hex(text).map(Self).ok_or(ParsePinError)
     }
 }
 
@@ -154,6 +236,31 @@ mod tests {
         assert_eq!(client.for_role(Role::Client), Some(client.clone()));
         assert_eq!(client.for_role(Role::Worker), None);
         assert_ne!(cluster.for_role(Role::Worker), Some(client));
+    }
+
+    #[test]
+    fn a_key_carries_the_pin_that_it_was_given_and_gives_it_to_its_roles() {
+        let pin = Pin([0xab; 32]);
+        let worker = Key::cluster([5; 32]).with_pin(pin).for_role(Role::Worker).expect("derived");
+        assert_eq!(worker.pin(), Some(pin));
+        assert_eq!(worker.to_string().parse(), Ok(worker.clone()));
+        assert!(worker.to_string().ends_with(&format!("-{pin}")));
+        assert_eq!(pin.short(), "abababababababab");
+        let text = worker.to_string();
+        for broken in
+            [&text[..text.len() - 1], &format!("{text}0"), &format!("{text}-"), &text[..text.len() - 64]]
+        {
+            assert_eq!(broken.parse::<Key>(), Err(ParseKeyError), "{broken}");
+        }
+    }
+
+    #[test]
+    fn only_a_cluster_key_gives_an_identity_and_tickets() {
+        let cluster = Key::cluster([5; 32]);
+        let worker = cluster.for_role(Role::Worker).expect("derived");
+        assert!(cluster.identity_seed().is_some() && cluster.identity_seed() != cluster.ticket_key(0));
+        assert_ne!(cluster.ticket_key(0), cluster.ticket_key(1));
+        assert_eq!((worker.identity_seed(), worker.ticket_key(0)), (None, None));
     }
 
     #[test]

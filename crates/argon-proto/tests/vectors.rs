@@ -215,9 +215,11 @@ fn proofs_are_those_of_the_specification() {
 
 #[test]
 fn lines_that_are_no_keys_are_refused() {
-    for line in vectors("handshake")["broken_lines"].as_array().expect("a list") {
-        let line = line.as_str().expect("a line");
-        assert!(line.parse::<Key>().is_err(), "{line}");
+    for name in ["handshake", "identity"] {
+        for line in vectors(name)["broken_lines"].as_array().expect("a list") {
+            let line = line.as_str().expect("a line");
+            assert!(line.parse::<Key>().is_err(), "{line}");
+        }
     }
 }
 

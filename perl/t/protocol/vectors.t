@@ -97,7 +97,7 @@ ok Argon::Protocol::Handshake::is_same('abc', 'abc') && !Argon::Protocol::Handsh
 {
     my $folder = File::Temp->newdir;
     system $^X, "$FindBin::Bin/../../maint/make-vectors.pl", "$folder";
-    is file("$folder/$_"), file("$FOLDER/$_"), "the_vectors_are_what_the_script_writes ($_)" for qw(frames.json handshake.json secrets.json);
+    is file("$folder/$_"), file("$FOLDER/$_"), "the_vectors_are_what_the_script_writes ($_)" for qw(frames.json handshake.json identity.json secrets.json);
 }
 
 done_testing;

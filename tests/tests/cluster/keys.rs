@@ -73,6 +73,31 @@ fn the_key_of_a_role_goes_to_a_file_that_is_taken_and_not_overwritten() {
     assert_eq!(of_a_role.status.code(), Some(4));
 }
 
+// kind: keys | `argon key --pin`, role keys | right | a role's key and the cluster key's file carry the pin of the manager's certificate
+#[test]
+fn every_key_of_a_cluster_leads_to_the_same_pin() {
+    let mut cluster = Cluster::start();
+    let (path, fresh) = file(&cluster, "fresh/key");
+    assert_eq!(bare(&mut cluster, &["key", "--new", "--key", &fresh]).status.code(), Some(0));
+    let pin = bare(&mut cluster, &["key", "--pin", "--key", &fresh]).stdout;
+    assert_eq!((pin.len(), pin.ends_with('\n')), (65, true), "{pin}");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.ends_with(&format!("\npin {pin}")), "{text}");
+    for role in ["client", "worker", "observer", "admin"] {
+        let (path, name) = file(&cluster, role);
+        let made = bare(&mut cluster, &["key", "--role", role, "--out", &name, "--key", &fresh]);
+        assert_eq!(made.status.code(), Some(0), "{}", made.stderr);
+        assert!(fs::read_to_string(&path).unwrap().ends_with(&format!("-{pin}")));
+        assert_eq!(bare(&mut cluster, &["key", "--pin", "--key", &name]).stdout, pin);
+    }
+    let (path, older) = file(&cluster, "older");
+    fs::write(&path, format!("argon1-worker-{}\n", "3c".repeat(32))).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let asked = bare(&mut cluster, &["key", "--pin", "--key", &older]);
+    assert_eq!((asked.status.code(), asked.stdout.as_str()), (Some(4), ""));
+    assert!(asked.stderr.contains("make it anew"), "{}", asked.stderr);
+}
+
 // kind: keys | `argon key > file` | right | the file is closed to others
 #[test]
 fn a_key_that_the_shell_writes_to_a_file_is_closed_to_others() {

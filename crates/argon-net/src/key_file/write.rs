@@ -7,6 +7,8 @@ use std::path::Path;
 
 use argon_proto::key::Key;
 
+use crate::identity::Identity;
+
 use super::{Found, KeyError, KeyPlace, place, read};
 
 /// Makes a new cluster key where the key would be looked for. If there is one, `replace` decides.
@@ -78,12 +80,14 @@ pub fn write(path: &Path, key: &Key, replace: bool) -> Result<(), KeyError> {
     }
 }
 
-/// Writes a new file of mode 0600, whatever the umask; leaves none behind if that fails.
+/// Writes a new file of mode 0600, whatever the umask; leaves none behind if that fails. The pin of a cluster key is on its
+/// second line, for clients that cannot derive it.
 fn fill(path: &Path, key: &Key) -> io::Result<()> {
+    let pin = Identity::of(key).map(|identity| format!("pin {}\n", identity.pin())).unwrap_or_default();
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let filled = file
         .set_permissions(Permissions::from_mode(0o600))
-        .and_then(|()| writeln!(file, "{key}"))
+        .and_then(|()| write!(file, "{key}\n{pin}"))
         .and_then(|()| file.sync_all());
     if filled.is_err() {
         let _ = fs::remove_file(path);

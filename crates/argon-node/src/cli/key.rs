@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use argon_net::identity;
 use argon_proto::key::{Key, Role};
 use clap::Args;
 
@@ -22,6 +23,9 @@ Examples:
   argon key --show                             the key itself
   argon key --role client --out client.key     a key that lets its holder submit tasks, and nothing else
   argon key --new                              a new cluster key, where there is none
+  argon key --pin                              what the certificate of this key's managers hashes to
+
+A role's key carries the pin, so that its holder recognises a manager and cannot play one.
 
 Managers make the cluster key at their first start; other machines get a copy of its file. A key file
 must be a regular file that only its owner can read (mode 0600). Without a key 'argon key' ends with
@@ -38,6 +42,9 @@ pub(super) struct KeyArguments {
     /// Make a new cluster key; managers that are started with it are opened by it, and no others
     #[arg(long, conflicts_with_all = ["role", "show", "out"])]
     new: bool,
+    /// Print the pin: the SHA-256 of the certificate that managers with this key show. It is not secret
+    #[arg(long, conflicts_with_all = ["role", "show", "new", "out"])]
+    pin: bool,
     /// Write the key into this file, of mode 0600, instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -63,9 +70,13 @@ pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
         return print_line(made.source);
     }
     let found = key_file::find(named)?;
+    if arguments.pin {
+        let pin = identity::expected_pin(&found.key).ok_or_else(|| Failure::new(FailureKind::Key, NO_PIN))?;
+        return print_line(pin);
+    }
     let key = match arguments.role {
         None => found.key.clone(),
-        Some(role) => found.key.for_role(role).ok_or_else(|| {
+        Some(role) => identity::role_key(&found.key, role).ok_or_else(|| {
             Failure::new(
                 FailureKind::Key,
                 "this is the key of another role; only the cluster key gives role keys",
@@ -89,6 +100,9 @@ pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
         None => print_line(found.source),
     }
 }
+
+const NO_PIN: &str = "this key does not say which manager to trust: it was made by an older release; make it anew with \
+                      'argon key --role ROLE' on the manager's machine";
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| path.metadata().map(|facts| (facts.dev(), facts.ino())).ok();

@@ -11,7 +11,7 @@ use Digest::SHA qw(hmac_sha256);
 # Returns the scope (cluster or a role) and the 32 bytes of a key line, argon1-SCOPE-HEX; nothing if it is not a key.
 sub parse_key {
     my ($line) = @_;
-    my ($scope, $hex) = $line =~ /\A\s*argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})\s*\z/
+    my ($scope, $hex) = $line =~ /\A\s*argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})(?:-[0-9a-f]{64})?\s*\z/
         or return;
     return ($scope, pack 'H*', $hex);
 }

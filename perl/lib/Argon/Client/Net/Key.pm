@@ -66,7 +66,9 @@ sub _bare {
 
 sub _parse {
     my ($text, $origin) = @_;
-    my ($scope, $key) = Argon::Protocol::Handshake::parse_key(_bare($text))
+    # The pin of a manager's certificate is on another line.
+    my $line = _bare($text) =~ s/\R(?!argon1-).*//r;
+    my ($scope, $key) = Argon::Protocol::Handshake::parse_key($line)
         or die "\u$origin does not hold an Argon key: a key is one line, argon1-SCOPE-64 hexadecimal digits.\n";
     return (Argon::Protocol::Handshake::role_key($key, 'client'), $origin) if $scope eq 'cluster';
     return ($key, $origin) if $scope eq 'client';
