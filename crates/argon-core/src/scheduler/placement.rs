@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::WorkerKey;
 use super::worker::Worker;
+use crate::arena::ArenaKey;
 
 /// Free slots come before sending ahead; then the shortest expected wait.
 type Rank = (bool, u64, WorkerKey);
@@ -19,14 +20,23 @@ pub(super) struct Best {
     pub(super) has_free_slot: bool,
 }
 
+/// Where a worker stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// Its place in `able`, if it may take a task.
+    rank: Option<Rank>,
+    /// Its place in `surplus`; 0 if it is not there.
+    surplus: u64,
+}
+
 /// The index. A worker's place changes with everything that changes its load.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
     able: BTreeSet<Rank>,
-    rank_of: FxHashMap<WorkerKey, Rank>,
     /// Workers that hold more than their slots can run, the fullest last.
     surplus: BTreeSet<(u64, WorkerKey)>,
-    surplus_of: FxHashMap<WorkerKey, u64>,
+    /// Where each worker stands in the two, by the place of its key: keys are few and close together.
+    standings: Vec<Standing>,
     /// Workers in the index at which kinds of tasks rest.
     choosy: FxHashSet<WorkerKey>,
 }
@@ -35,20 +45,43 @@ impl Placement {
     /// Puts a worker where it belongs now.
     pub(super) fn update(&mut self, key: WorkerKey, worker: &Worker) {
         let rank = worker.may_take().then(|| (worker.free_slots() == 0, worker.load(), key));
-        let old = match rank {
-            Some(rank) => self.rank_of.insert(key, rank),
-            None => self.rank_of.remove(&key),
-        };
-        if old != rank {
-            if let Some(old) = old {
-                self.able.remove(&old);
-            }
-            self.able.extend(rank);
-        }
+        let surplus = if worker.link.is_some() { worker.surplus() } else { 0 };
+        self.stand(key, Standing { rank, surplus });
         if !worker.rests.is_empty() || !self.choosy.is_empty() {
             self.update_choosy(key, rank.is_some() && !worker.rests.is_empty());
         }
-        self.update_surplus(key, if worker.link.is_some() { worker.surplus() } else { 0 });
+    }
+
+    #[inline]
+    fn stand(&mut self, key: WorkerKey, new: Standing) {
+        if self.standings.len() <= key.place() {
+            self.standings.resize(key.place() + 1, Standing::default());
+        }
+        let old = std::mem::replace(&mut self.standings[key.place()], new);
+        if old.rank != new.rank {
+            if let Some(rank) = old.rank {
+                self.able.remove(&rank);
+            }
+            if let Some(rank) = new.rank {
+                self.able.insert(rank);
+            }
+        }
+        if old.surplus != new.surplus {
+            self.move_surplus(key, old.surplus, new.surplus);
+        }
+    }
+
+    fn move_surplus(&mut self, key: WorkerKey, old: u64, new: u64) {
+        if old > 0 {
+            self.surplus.remove(&(old, key));
+        }
+        if new > 0 {
+            self.surplus.insert((new, key));
+        }
+    }
+
+    fn rank_of(&self, key: WorkerKey) -> Option<&Rank> {
+        self.standings.get(key.place())?.rank.as_ref()
     }
 
     #[cold]
@@ -62,11 +95,8 @@ impl Placement {
 
     /// Takes a worker out.
     pub(super) fn remove(&mut self, key: WorkerKey) {
-        if let Some(rank) = self.rank_of.remove(&key) {
-            self.able.remove(&rank);
-        }
+        self.stand(key, Standing::default());
         self.choosy.remove(&key);
-        self.update_surplus(key, 0);
     }
 
     /// The worker that should get the next task.
@@ -76,7 +106,7 @@ impl Placement {
 
     /// The next one behind a worker that is in the index.
     pub(super) fn best_after(&self, worker: WorkerKey) -> Option<Best> {
-        let rank = self.rank_of.get(&worker)?;
+        let rank = self.rank_of(worker)?;
         let (is_full, _, worker) = self.able.range((Excluded(rank), Unbounded)).next()?;
         Some(Best { worker: *worker, has_free_slot: !is_full })
     }
@@ -98,20 +128,6 @@ impl Placement {
 
     /// Whether the worker is in the index.
     pub(super) fn is_able(&self, key: WorkerKey) -> bool {
-        self.rank_of.contains_key(&key)
-    }
-
-    fn update_surplus(&mut self, key: WorkerKey, surplus: u64) {
-        let old =
-            if surplus == 0 { self.surplus_of.remove(&key) } else { self.surplus_of.insert(key, surplus) };
-        if old == Some(surplus) {
-            return;
-        }
-        if let Some(old) = old {
-            self.surplus.remove(&(old, key));
-        }
-        if surplus > 0 {
-            self.surplus.insert((surplus, key));
-        }
+        self.rank_of(key).is_some()
     }
 }
