@@ -70,8 +70,14 @@ impl SessionId {
     /// Family of this session.
     #[must_use]
     pub fn family(self) -> Family {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        Family(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        Family(self.words()[0])
+    }
+
+    /// The id as two numbers.
+    #[must_use]
+    pub fn words(self) -> [u64; 2] {
+        let number = u128::from_be_bytes(self.0);
+        [(number >> 64) as u64, number as u64]
     }
 }
 
