@@ -93,8 +93,16 @@ impl Scheduler {
         self.set_state(key, TaskState::Assigned { worker: worker_key, place, since: now });
     }
 
-    /// Takes a task off its worker's list; its state is the caller's to set.
+    /// Takes a task off its worker's list.
     pub(super) fn unassign(&mut self, key: TaskKey) {
+        if matches!(self.tasks[key].state, TaskState::Assigned { .. }) {
+            self.take_from_worker(key);
+            self.set_state(key, TaskState::Delayed);
+        }
+    }
+
+    /// The same for a caller that sets another state before anything else looks at the task.
+    pub(super) fn take_from_worker(&mut self, key: TaskKey) {
         let TaskState::Assigned { worker: worker_key, place, .. } = self.tasks[key].state else {
             return;
         };
@@ -109,7 +117,6 @@ impl Scheduler {
             *its_place = place;
         }
         self.placement.update(worker_key, worker);
-        self.set_state(key, TaskState::Delayed);
     }
 
     /// Takes a task that has not ended out of the queue or out of its worker's hands, which is told to stop.

@@ -92,7 +92,7 @@ impl Scheduler {
         let attempt = self.tasks[key].attempt_id();
         outcome.head = capped(outcome.head, self.tasks[key].run_us_max(now));
         self.workers[worker_key].observe_outcome(now, outcome.head.run_us, outcome.weight());
-        self.unassign(key);
+        self.take_from_worker(key);
         let entry = &mut self.tasks[key];
         if let Some(cold) = &mut entry.cold {
             cold.losses = 0;
