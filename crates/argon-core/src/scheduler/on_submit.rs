@@ -74,8 +74,9 @@ impl Scheduler {
 
     /// Gives a task that came in its first place: with the worker that holds it, waiting for such a worker, or in the queue.
     pub(super) fn admit(&mut self, now: Time, key: TaskKey, again: bool, out: &mut Out) {
-        let id = self.tasks[key].task.head.id;
-        if let Some(orphan) = self.orphans.remove(&id) {
+        if !self.orphans.is_empty()
+            && let Some(orphan) = self.orphans.remove(&self.tasks[key].task.head.id)
+        {
             return self.claim(now, key, orphan, out);
         }
         if !again || !self.recover_task(now, key, out) {
