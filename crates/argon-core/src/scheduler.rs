@@ -77,7 +77,7 @@ use on_worker::Joining;
 use placement::Placement;
 use queue::Queue;
 use session::Session;
-use task::TaskEntry;
+use task::{SpareEnds, TaskEntry};
 use task_index::TaskIndex;
 use timers::Timers;
 use worker::Worker;
@@ -108,6 +108,7 @@ pub struct Scheduler {
     limits: Limits,
     identity: ManagerIdentity,
     tasks: Arena<TaskKey, TaskEntry>,
+    spare_ends: SpareEnds,
     task_by_id: TaskIndex,
     sessions: Arena<SessionKey, Session>,
     session_by_id: FxHashMap<SessionId, SessionKey>,
@@ -201,6 +202,7 @@ impl Scheduler {
             limits,
             identity,
             tasks: Arena::default(),
+            spare_ends: SpareEnds::default(),
             task_by_id: TaskIndex::default(),
             sessions: Arena::default(),
             session_by_id: FxHashMap::default(),

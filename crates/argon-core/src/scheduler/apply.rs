@@ -105,7 +105,8 @@ impl Scheduler {
         entry.task.payload = argon_proto::Payload::default();
         let outcome_weight = outcome.weight();
         let ended = Ended { outcome, durable, expires: None, weight, outcome_weight, keeper: None };
-        self.set_state(key, TaskState::Ended(Box::new(ended)));
+        let ended = self.spare_ends.fill(ended);
+        self.set_state(key, TaskState::Ended(ended));
         self.charge_memory(key);
     }
 
@@ -138,6 +139,9 @@ impl Scheduler {
             self.tasks[*moved].session_place = entry.session_place;
         }
         release_blobs(&entry.task, out);
+        if let TaskState::Ended(ended) = entry.state {
+            self.spare_ends.put(ended);
+        }
         if session.is_abandoned() {
             self.remove_session(entry.session);
         }

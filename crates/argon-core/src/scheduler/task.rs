@@ -1,7 +1,8 @@
 //! A task as the scheduler holds it, and the states it goes through.
 
 use argon_proto::conversation::Ask;
-use argon_proto::{Attempt, AttemptId, Flags, Outcome, Task};
+use argon_proto::{Attempt, AttemptId, Flags, Outcome, Payload, Task};
+use bytes::Bytes;
 
 use super::output::OutputAccount;
 use super::{SessionKey, TaskKey, WorkerKey};
@@ -85,6 +86,36 @@ pub(super) struct Ended {
     pub(super) outcome_weight: u64,
     /// The worker that keeps the outcome as well; `None` if it was settled, or is the scheduler's own.
     pub(super) keeper: Option<Keeper>,
+}
+
+/// Boxes of forgotten ends, kept for the next ones: clients take outcomes in bursts, and an allocator is slow with bursts.
+#[derive(Debug, Default)]
+#[allow(clippy::vec_box, reason = "the boxes are what is kept")]
+pub(super) struct SpareEnds(Vec<Box<Ended>>);
+
+/// Most boxes that are kept, about 150 KiB.
+const SPARE_ENDS_MAX: usize = 1024;
+
+impl SpareEnds {
+    /// This end in a box.
+    pub(super) fn fill(&mut self, ended: Ended) -> Box<Ended> {
+        match self.0.pop() {
+            Some(mut spare) => {
+                *spare = ended;
+                spare
+            }
+            None => Box::new(ended),
+        }
+    }
+
+    /// Keeps the box of a forgotten end, without the bytes of the outcome.
+    pub(super) fn put(&mut self, mut ended: Box<Ended>) {
+        if self.0.len() < SPARE_ENDS_MAX {
+            ended.outcome.report = Bytes::new();
+            ended.outcome.payload = Payload::default();
+            self.0.push(ended);
+        }
+    }
 }
 
 /// A worker that keeps an outcome. It does so as long as it has this stamp: it registers anew with what it holds.
