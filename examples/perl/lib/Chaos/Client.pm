@@ -13,6 +13,10 @@ use Argon::Client;
 use constant ATTACHED_AHEAD => 64;
 use constant DETACHED_AHEAD => 32;
 
+# How long to look for the manager, in seconds. A first connection gives up after one second by default, and a client that is
+# started again in the storm may find the manager killed or frozen for longer.
+use constant GIVE_UP_AFTER => 60;
+
 # A task: says outside Argon that it ran, in which runner and of which worker, works for a while, and returns a number that nobody gets right by chance.
 my $TASK = sub {
     my ($number, $file, $seconds) = @_;
@@ -28,7 +32,8 @@ sub value_of { my ($number) = @_; return $number * $number + 7 }
 # Runs to the end of its share: numbers FIRST, FIRST + STEP, ... up to LAST.
 sub run {
     my ($folder, $address, $name, $kind, $first, $step, $last, $seconds) = @_;
-    my $client = Argon::Client->new(hosts => [$address], key => "$folder/key", retries => 10, retry_on => ['died'], backoff => 0.05);
+    my $client = Argon::Client->new(
+        hosts => [$address], key => "$folder/key", give_up_after => GIVE_UP_AFTER, retries => 10, retry_on => ['died'], backoff => 0.05);
     my $self   = bless { client => $client, folder => $folder, seconds => $seconds }, __PACKAGE__;
 
     my %has = map { $_->[0] => 1 } _lines("$folder/$name.outcomes");
