@@ -44,9 +44,12 @@ class Process:
     def __init__(self, name: str, command: list[str], folder: Path, env: dict[str, str] | None = None):
         self.name = name
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
+        # A manager that is given its port keeps its store here, not in the home of the user, where another test may have
+        # left the store of the same port.
+        env = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), **(env or {})}
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env={**os.environ, **(env or {})}
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=env
             )
         self.pid = self.child.pid
 

@@ -118,11 +118,13 @@ impl Cluster {
         self.workers.len() - 1
     }
 
-    /// The program with a subcommand and this cluster's key.
+    /// The program with a subcommand and this cluster's key. A manager that is given its port keeps its store in the
+    /// cluster's folder, not in the home of the user, where another test may have left the store of the same port.
     #[must_use]
     pub fn argon(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(argon());
         command.args(arguments).arg("--key").arg(self.key());
+        command.env("XDG_STATE_HOME", self.folder.join("state")).env_remove("STATE_DIRECTORY");
         command
     }
 

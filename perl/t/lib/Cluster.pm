@@ -55,6 +55,9 @@ sub start {
         POSIX::dup2(fileno $ready_end, 1);
         open STDERR, '>', $log or POSIX::_exit(126);
         open STDIN, '<', '/dev/null' or POSIX::_exit(126);
+        # A manager that is given its port keeps its store here, not in the home of the user, where another test may have
+        # left the store of the same port.
+        local $ENV{XDG_STATE_HOME} = "$self->{folder}/state";
         exec $binary, $command, '--key' => $self->key_file, @arguments or POSIX::_exit(127);
     }
     close $ready_end;
