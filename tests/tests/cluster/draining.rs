@@ -115,6 +115,7 @@ fn a_drain_and_who_waits_for_it_outlive_a_restart_of_the_manager() {
     cluster.kill_manager();
     wait_for("the notice", SOON, || waits.stderr().contains("argon: waiting: ").then_some(()));
     cluster.start_manager();
+    wait_for("the worker to be back", SOON, || waits.stderr().contains("still holds 1").then_some(()));
     std::fs::write(cluster.folder().join("go"), "").unwrap();
     let waits = waits.finish(LATER);
     let running = running.finish(SOON);

@@ -54,6 +54,11 @@ pub(super) fn run(arguments: &DrainArguments) -> Result<(), Failure> {
     let address = arguments.manager.address("drain", &arguments.key)?;
     let found = key_file::find(arguments.key.key.as_deref())?;
     super::block_on(async {
+        // Before the worker drains: a manager that is restarted right after that has to be known as another one.
+        let managers = match arguments.wait {
+            true => Some(Managers::new(&look(address, &found.key).await?)),
+            false => None,
+        };
         let within_ms = arguments.within.map(millis);
         let question = Question::Drain { worker: arguments.worker.clone(), within_ms };
         let reply = ask(address, &found.key, Role::Admin, &question).await?;
@@ -63,7 +68,10 @@ pub(super) fn run(arguments: &DrainArguments) -> Result<(), Failure> {
         } else {
             print_line(printable(&for_people(&arguments.worker, arguments.within, &drains)))?;
         }
-        if arguments.wait { wait(address, &found.key, &drains).await } else { Ok(()) }
+        match managers {
+            Some(managers) => wait(address, &found.key, &drains, managers).await,
+            None => Ok(()),
+        }
     })
 }
 
@@ -85,59 +93,74 @@ fn for_people(worker: &str, within: Option<Duration>, drains: &WorkerDrains) -> 
 }
 
 /// Returns when the manager no longer lists the worker. Waits for a manager that is away, because the worker continues
-/// without it, and ignores the list of a manager that has just restarted.
-async fn wait(address: &str, key: &Key, drains: &WorkerDrains) -> Result<(), Failure> {
+/// without it, and ignores the list of a manager that has just restarted until the worker was in it.
+async fn wait(
+    address: &str,
+    key: &Key,
+    drains: &WorkerDrains,
+    mut managers: Managers,
+) -> Result<(), Failure> {
     let name = &drains.name;
-    let (mut last, mut is_away) = (drains.held, false);
-    let mut managers = Managers::default();
+    let (mut last, mut is_away) = (Some(drains.held), false);
     loop {
-        let reply = match ask(address, key, Role::Admin, &Question::Status).await {
-            Ok(reply) => reply,
+        match look(address, key).await {
+            Ok(status) => {
+                is_away = false;
+                let may_come_back = managers.may_lack_workers(&status);
+                let mut workers = status.scheduler.worker_list.iter();
+                if let Some(worker) = workers.find(|worker| worker.worker == drains.worker) {
+                    managers.has_worker();
+                    if last != Some(worker.held) {
+                        complain(format_args!("worker {name} still holds {}", worker.held));
+                    }
+                    last = Some(worker.held);
+                } else if !may_come_back {
+                    complain(format_args!("worker {name} has left"));
+                    return Ok(());
+                }
+            }
             Err(failure) if failure.kind() == FailureKind::Reach => {
                 if !is_away {
                     complain(format_args!("waiting: {failure}"));
                 }
-                is_away = true;
-                tokio::time::sleep(LOOK_EVERY).await;
-                continue;
+                // What the worker holds is reported again when it is back.
+                (is_away, last) = (true, None);
             }
             Err(failure) => return Err(failure),
-        };
-        is_away = false;
-        let status: ManagerStatus = reply.read().map_err(|error| unreadable(&error))?;
-        let may_come_back = managers.may_lack_workers(&status);
-        let mut workers = status.scheduler.worker_list.iter();
-        let Some(worker) = workers.find(|worker| worker.worker == drains.worker) else {
-            if may_come_back {
-                tokio::time::sleep(LOOK_EVERY).await;
-                continue;
-            }
-            complain(format_args!("worker {name} has left"));
-            return Ok(());
-        };
-        if worker.held != last {
-            complain(format_args!("worker {name} still holds {}", worker.held));
-            last = worker.held;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
+async fn look(address: &str, key: &Key) -> Result<ManagerStatus, Failure> {
+    let reply = ask(address, key, Role::Admin, &Question::Status).await?;
+    reply.read().map_err(|error| unreadable(&error))
+}
+
 /// Notices that the manager was restarted.
-#[derive(Default)]
 struct Managers {
     /// Process number and uptime in seconds of the last one.
-    last: Option<(u32, u64)>,
-    is_another: bool,
+    last: (u32, u64),
+    /// The last one began after the worker was drained, and has not listed it so far.
+    lacks_worker: bool,
 }
 
 impl Managers {
-    /// True if this is another manager than the first one, and too young for its workers to be back.
+    fn new(status: &ManagerStatus) -> Self {
+        Self { last: (status.pid, status.uptime_s), lacks_worker: false }
+    }
+
+    /// True if this is another manager than the first one, too young for its workers to be back.
     fn may_lack_workers(&mut self, status: &ManagerStatus) -> bool {
-        let seen = (status.pid, status.uptime_s);
-        self.is_another |= self.last.is_some_and(|(pid, uptime_s)| pid != seen.0 || seen.1 < uptime_s);
-        self.last = Some(seen);
-        self.is_another && Duration::from_secs(status.uptime_s) < BACK_WITHIN
+        let (pid, uptime_s) = self.last;
+        self.lacks_worker |= pid != status.pid || status.uptime_s < uptime_s;
+        self.last = (status.pid, status.uptime_s);
+        self.lacks_worker && Duration::from_secs(status.uptime_s) < BACK_WITHIN
+    }
+
+    /// The manager lists the worker: from now on, a list without it means that it has left.
+    fn has_worker(&mut self) {
+        self.lacks_worker = false;
     }
 }
 
@@ -148,13 +171,16 @@ mod tests {
     #[test]
     fn a_worker_that_a_restarted_manager_does_not_know_yet_has_not_left() {
         let status = |pid: u32, uptime_s: u64| ManagerStatus { pid, uptime_s, ..ManagerStatus::default() };
-        let mut managers = Managers::default();
+        let mut managers = Managers::new(&status(1, 0));
         assert!(!managers.may_lack_workers(&status(1, 0)), "the one that was asked");
         assert!(!managers.may_lack_workers(&status(1, 9)));
         assert!(managers.may_lack_workers(&status(1, 2)), "another one of the same number, as in containers");
         assert!(managers.may_lack_workers(&status(1, 14)));
         assert!(!managers.may_lack_workers(&status(1, 15)), "it had its time");
         assert!(managers.may_lack_workers(&status(2, 15 - 1)));
+        managers.has_worker();
+        assert!(!managers.may_lack_workers(&status(2, 15 - 1)), "it was back and has left");
+        assert!(managers.may_lack_workers(&status(3, 0)), "the next one");
     }
 
     #[test]
