@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::wait_for;
 
+/// How a client that waits begins a line of its standard error.
+const NOTICE: &str = "argon: waiting: ";
+
 /// A running process whose output goes to files. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -26,6 +29,14 @@ pub struct Finished {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
+}
+
+impl Finished {
+    /// Standard error without the notices of a client that waits, which anything may have to on a busy machine.
+    #[must_use]
+    pub fn errors(&self) -> String {
+        self.stderr.split_inclusive('\n').filter(|line| !line.starts_with(NOTICE)).collect()
+    }
 }
 
 /// The program under test, beside the test's own executable.

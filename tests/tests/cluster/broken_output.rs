@@ -30,7 +30,7 @@ fn a_client_that_loses_its_connection_again_and_again_does_not_stall_what_prints
         wait_for_mib(&cluster, cut * 6);
         proxy.reset();
     }
-    assert_eq!(printing.finish(Duration::from_secs(30)).stderr, "all printed");
+    assert_eq!(printing.finish(Duration::from_secs(30)).errors(), "all printed");
     assert!(proxy.connections() > 2);
 }
 
@@ -44,7 +44,7 @@ fn a_worker_that_loses_its_connection_again_and_again_goes_on_printing() {
         wait_for_mib(&cluster, cut * 6);
         proxy.reset();
     }
-    assert_eq!(printing.finish(Duration::from_secs(30)).stderr, "all printed");
+    assert_eq!(printing.finish(Duration::from_secs(30)).errors(), "all printed");
     assert_eq!(lines(&cluster, "progress").len(), 96, "it ran again");
 }
 
@@ -57,7 +57,7 @@ fn what_prints_goes_on_across_managers() {
         cluster.kill_manager();
         cluster.start_manager();
     }
-    assert_eq!(printing.finish(Duration::from_secs(30)).stderr, "all printed");
+    assert_eq!(printing.finish(Duration::from_secs(30)).errors(), "all printed");
     assert_eq!(lines(&cluster, "progress").len(), 96, "it ran again");
 }
 
@@ -72,5 +72,5 @@ fn a_task_whose_client_is_away_prints_on_and_is_bounded_again_when_it_is_back() 
     proxy.reset();
     wait_for_mib(&cluster, 96);
     printing.signal(libc::SIGCONT);
-    assert_eq!(printing.finish(Duration::from_secs(30)).stderr, "all printed");
+    assert_eq!(printing.finish(Duration::from_secs(30)).errors(), "all printed");
 }

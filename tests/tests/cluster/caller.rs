@@ -50,7 +50,7 @@ fn a_command_line_is_as_long_as_the_kernel_allows() {
         ("argon status --json >/dev/null; argon run -- printf %s $long $long $long | wc -c", "300000\n"),
     ] {
         let finished = run(&mut cluster, &format!("{long}{line}"));
-        assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), (expected, ""), "{line}");
+        assert_eq!((finished.stdout.as_str(), finished.errors().as_str()), (expected, ""), "{line}");
     }
     // What the kernel there does not take is told with its limits, and is that command's failure alone.
     let line = "{ echo a; head -c 200000 /dev/zero | tr '\\0' x; echo; echo b; } >list; argon map -k -a list -- echo got | cut -c1-9";
@@ -72,7 +72,7 @@ fn words_and_variables_are_bytes() {
     let mut cluster = Cluster::with_workers(&[1]);
     let line = "export V=$'v\\xff\\nw'; argon run --env V --env W=$'\\xfe' -- sh -c 'printf %s \"$V$W$1\" | od -An -tx1' sh $'a\\xff'";
     let finished = run(&mut cluster, line);
-    assert_eq!((finished.stdout.trim(), finished.stderr.as_str()), ("76 ff 0a 77 fe 61 ff", ""));
+    assert_eq!((finished.stdout.trim(), finished.errors().as_str()), ("76 ff 0a 77 fe 61 ff", ""));
     let missing = run(&mut cluster, "argon run -- $'no-such-\\xff'");
     assert_eq!(missing.status.code(), Some(127), "{}", missing.stderr);
 }
@@ -87,7 +87,7 @@ fn files_that_a_command_makes_have_the_mode_that_the_caller_wants() {
              argon collect $(argon submit -- touch submit-{mask})"
         );
         let finished = run(&mut cluster, &line);
-        assert_eq!(finished.stderr, "");
+        assert_eq!(finished.errors(), "");
         for command in ["run", "map", "submit"] {
             let facts = std::fs::metadata(cluster.folder().join(format!("{command}-{mask}"))).unwrap();
             assert_eq!(facts.permissions().mode() & 0o777, mode, "{command} {mask}");
@@ -109,7 +109,7 @@ fn exported_functions_of_bash_travel() {
         ("f=7; export f; argon run --env f --env g -- bash -c 'f $f'", "[7][]g\n"),
     ] {
         let finished = run(&mut cluster, &format!("{functions}{line}"));
-        assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), (expected, ""), "{line}");
+        assert_eq!((finished.stdout.as_str(), finished.errors().as_str()), (expected, ""), "{line}");
     }
     for (line, why) in [
         ("argon run --env NOWHERE -- true", "--env NOWHERE: there is no such variable here"),
@@ -138,7 +138,7 @@ fn lists_of_other_programs_give_the_inputs_that_people_see() {
         ("printf 'a\\0b\\n\\0' | argon map -k -0 -- printf '[%s]'", "[a][b\n]"),
     ] {
         let finished = run(&mut cluster, line);
-        assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), (expected, ""), "{line}");
+        assert_eq!((finished.stdout.as_str(), finished.errors().as_str()), (expected, ""), "{line}");
     }
     let utf16 = run(&mut cluster, "printf '\\377\\376a\\0\\n\\0' >l; argon map -a l -- echo");
     assert_eq!((utf16.status.code(), utf16.stdout.as_str()), (Some(255), ""), "{}", utf16.stderr);

@@ -40,7 +40,7 @@ fn output_appears_at_the_caller_before_the_result() {
         "$| = 1; print 'got ', $client->queue(sub { print \"out\\n\"; warn \"err\\n\"; system 'echo child'; 7 }), \"\\n\"",
     );
     assert_eq!(finished.stdout, "out\nchild\ngot 7\n");
-    assert_eq!(finished.stderr, "err\n");
+    assert_eq!(finished.errors(), "err\n");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn an_input_is_never_run_and_arrives_as_it_is() {
         let words = [&["-k", "--joblog", "log"], script, &[":::"], &inputs[..]].concat();
         let finished = map(&mut cluster, &words);
         assert_eq!(
-            (finished.stdout.as_str(), finished.stderr.as_str()),
+            (finished.stdout.as_str(), finished.errors().as_str()),
             (expected.as_str(), ""),
             "{script:?}"
         );
@@ -81,7 +81,7 @@ fn an_input_is_never_run_and_arrives_as_it_is() {
         let finished = map(&mut cluster, &words);
         assert_ne!(finished.status.code(), Some(0), "{script}");
         assert!(
-            finished.stderr.starts_with("argon: ") && finished.stdout.is_empty(),
+            finished.errors().starts_with("argon: ") && finished.stdout.is_empty(),
             "{script}: {}",
             finished.stderr
         );

@@ -43,9 +43,9 @@ fn output_that_cannot_be_written_is_a_failure_with_a_status_of_its_own() {
         for (to, why) in [(">/dev/full", "No space left"), (">&-", "Bad file descriptor")] {
             let finished = shell(&mut cluster, &format!("{command} {to}"));
             assert_eq!(finished.status.code(), Some(status), "{command} {to}: {}", finished.stderr);
-            assert!(finished.stderr.starts_with("argon: "), "{command} {to}: {}", finished.stderr);
+            assert!(finished.errors().starts_with("argon: "), "{command} {to}: {}", finished.stderr);
             assert!(finished.stderr.contains(why), "{command} {to}: {}", finished.stderr);
-            assert_eq!(finished.stderr.lines().count(), 1, "{command} {to}: {}", finished.stderr);
+            assert_eq!(finished.errors().lines().count(), 1, "{command} {to}: {}", finished.stderr);
             // Where nothing can be said the status is the same.
             let mute = shell(&mut cluster, &format!("{command} {to} 2>/dev/full"));
             assert_eq!(mute.status.code(), Some(status), "{command} {to} 2>/dev/full");
@@ -60,7 +60,7 @@ fn a_reader_that_went_away_ends_every_command_as_shells_have_it() {
     for (command, _) in PRINTING {
         let line = format!("{{ sleep 0.1; {command}; echo $? >&2; }} | true; wait");
         let finished = shell(&mut cluster, &line);
-        assert_eq!(finished.stderr, "141\n", "{command}");
+        assert_eq!(finished.errors(), "141\n", "{command}");
     }
 }
 

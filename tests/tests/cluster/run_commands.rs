@@ -44,7 +44,7 @@ fn output_and_status_are_those_of_the_command_and_the_folder_is_the_callers() {
     let mut cluster = Cluster::with_workers(&[1]);
     let finished = run(&mut cluster, &[], &["sh", "-c", "echo out; echo err >&2; exit 7"]);
     assert_eq!(
-        (finished.status.code(), finished.stdout.as_str(), finished.stderr.as_str()),
+        (finished.status.code(), finished.stdout.as_str(), finished.errors().as_str()),
         (Some(7), "out\n", "err\n")
     );
     let folder = cluster.folder().display().to_string();
@@ -126,7 +126,7 @@ fn an_interrupt_cancels_the_command_and_gives_its_status() {
     wait_for("the command to begin", SOON, || (lines(&cluster, "began").len() == 1).then_some(()));
     running.signal(libc::SIGINT);
     let finished = running.finish(SOON);
-    assert_eq!((finished.status.code(), finished.stderr.as_str()), (Some(130), ""));
+    assert_eq!((finished.status.code(), finished.errors().as_str()), (Some(130), ""));
     wait_for("the command to have heard TERM", SOON, || (lines(&cluster, "ended").len() == 1).then_some(()));
 }
 

@@ -33,7 +33,7 @@ fn a_flood_of_output_waits_for_a_slow_client_and_arrives_whole() {
     }
     client.signal(libc::SIGCONT);
     let finished = client.finish(Duration::from_secs(60));
-    assert_eq!(finished.stderr, "done");
+    assert_eq!(finished.errors(), "done");
     assert_eq!(lines(&cluster, "count"), [(200 << 20).to_string()]);
 }
 
@@ -44,7 +44,7 @@ fn a_task_may_close_its_output_and_the_next_one_has_it() {
         "$| = 1; print $client->queue(sub { close STDOUT; close STDERR; require POSIX; POSIX::close($_) for 0..2; 'closed' }), \"\\n\"; \
          print $client->queue(sub { print \"out\\n\"; print STDERR \"err\\n\"; system 'echo child'; 'next' })",
     );
-    assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("closed\nout\nchild\nnext", "err\n"));
+    assert_eq!((finished.stdout.as_str(), finished.errors().as_str()), ("closed\nout\nchild\nnext", "err\n"));
 }
 
 #[test]

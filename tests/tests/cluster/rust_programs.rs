@@ -155,7 +155,7 @@ fn what_a_task_prints_is_printed_here_before_its_value_is_there() {
     let mut cluster = Cluster::with_workers(&[1]);
     let finished = run(&mut cluster, "prints", &[]);
     assert_eq!(finished.stdout, "hello to stdout\nafter\n");
-    assert_eq!(finished.stderr, "hello to stderr\n");
+    assert_eq!(finished.errors(), "hello to stderr\n");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn memory_beside_a_frozen_client(tasks: u32, body: &str) -> (u64, usize) {
         (ran == before && ran > 0).then_some(())
     });
     frozen.signal(libc::SIGCONT);
-    assert_eq!(frozen.finish(Duration::from_secs(60)).stderr, "all");
+    assert_eq!(frozen.finish(Duration::from_secs(60)).errors(), "all");
     assert_eq!(lines(&cluster, "ran").len(), tasks as usize);
     wait_until_idle(&mut cluster);
     (most, ran)

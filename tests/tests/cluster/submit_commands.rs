@@ -20,7 +20,7 @@ fn argon(cluster: &mut Cluster, words: &[&str]) -> Finished {
 
 fn submit(cluster: &mut Cluster, script: &str) -> String {
     let finished = argon(cluster, &["submit", "--", "sh", "-c", script]);
-    assert_eq!((finished.status.code(), finished.stderr.as_str()), (Some(0), ""));
+    assert_eq!((finished.status.code(), finished.errors().as_str()), (Some(0), ""));
     assert_eq!(finished.stdout.len(), 82, "a ticket and a newline: {}", finished.stdout);
     finished.stdout.trim().to_owned()
 }
