@@ -11,6 +11,7 @@ use Scalar::Util ();
 
 use Argon                  ();
 use Argon::Client::Net::Address ();
+use Argon::Client::Net::Trust ();
 use Argon::Client::Code    ();
 use Argon::Client::Detached ();
 use Argon::Client::Loop    ();
@@ -47,6 +48,7 @@ sub new {
     my $session = Argon::Client::Session->new(
         _way(\%given),
         key            => $given{key},
+        trust          => Argon::Client::Net::Trust->new(map { $_ => $given{$_} } qw(insecure_plaintext tls_ca)),
         give_up_after  => scalar Argon::Client::Options::seconds(\%given, 'give_up_after'),
         remote_modules => $given{remote_modules} // 1,
         on_waiting     => scalar Argon::Client::Options::on_waiting(\%given),

@@ -23,7 +23,7 @@ my %KNOWN = map { $_ => 1 } qw(
 my $DURATION_S_MAX = 4_294_967;
 
 # Options of Argon::Client->new alone.
-use constant CONNECTION_OPTIONS => qw(host port hosts key give_up_after remote_modules connect loop interface on_waiting on_interrupt on_log);
+use constant CONNECTION_OPTIONS => qw(host port hosts key insecure_plaintext tls_ca give_up_after remote_modules connect loop interface on_waiting on_interrupt on_log);
 
 sub is_known { return $KNOWN{ $_[0] } }
 

@@ -40,11 +40,11 @@ my $SILENCE_S       = 15;
 # Shorter waits are not reported to the program.
 my $SHORT_S         = 0.02;
 
-# addresses: [[host, port], ...], or one Argon::Client::InTask, which is the task; key, give_up_after, remote_modules, on_waiting, on_interrupt as Argon::Client has them.
+# addresses: [[host, port], ...], or one Argon::Client::InTask, which is the task; key, give_up_after, trust (an Argon::Client::Net::Trust), remote_modules, on_waiting, on_interrupt as Argon::Client has them.
 sub new {
     my ($class, %fields) = @_;
     my $self = bless { connections => 0, remote_modules => 1, loop_of => {}, on_interrupt => 'cancel', %fields }, $class;
-    $self->{reconnect} = Argon::Client::Session::Reconnect->new(@{$self}{qw(addresses key give_up_after)});
+    $self->{reconnect} = Argon::Client::Session::Reconnect->new(@{$self}{qw(addresses key give_up_after trust)});
     $self->_begin;
     $self->register;
     return $self;

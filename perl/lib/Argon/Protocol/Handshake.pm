@@ -8,12 +8,22 @@ use warnings;
 
 use Digest::SHA qw(hmac_sha256);
 
-# Returns the scope (cluster or a role) and the 32 bytes of a key line, argon1-SCOPE-HEX; nothing if it is not a key.
+# Returns the scope (cluster or a role) and the 32 bytes of the text of a key, argon1-SCOPE-HEX or argon1-SCOPE-HEX-PIN, and the
+# pin of the manager's certificate, which may be on a line "pin HEX" instead, or undef. Nothing if it is not a key. Further lines
+# are of later releases, but for a second key, which would leave open what the file is for.
 sub parse_key {
-    my ($line) = @_;
-    my ($scope, $hex) = $line =~ /\A\s*argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})(?:-[0-9a-f]{64})?\s*\z/
+    my ($text) = @_;
+    my ($first, @others) = map { s/\A\s+|\s+\z//gr } split /\n/, $text =~ s/\A\s+//r;
+    my ($scope, $hex, $pin) = ($first // q{}) =~ /\Aargon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})(?:-([0-9a-f]{64}))?\z/
         or return;
-    return ($scope, pack 'H*', $hex);
+    for my $line (@others) {
+        return if $line =~ /\Aargon1-/;
+        next   if $line !~ /\Apin /;
+        my ($given) = $line =~ /\Apin ([0-9a-f]{64})\z/ or return;
+        return if defined $pin && $pin ne $given;
+        $pin = $given;
+    }
+    return ($scope, pack('H*', $hex), defined $pin ? pack 'H*', $pin : undef);
 }
 
 sub role_key {

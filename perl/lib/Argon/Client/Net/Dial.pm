@@ -15,6 +15,7 @@ use Time::HiRes ();
 use Argon::Client::Net::Key ();
 use Argon::Client::Net::Link ();
 use Argon::Client::Net::Segments ();
+use Argon::Client::Net::Trust ();
 use Argon::Client::Wait ();
 use Argon::Protocol qw(:all);
 use Argon::Protocol::Handshake ();
@@ -27,15 +28,19 @@ my $PROBE_AFTER_S = 6;
 
 my $SAME_RELEASE = 'install the same release of Argon on both sides';
 
-# Begins to connect to [host, port] with the key that the option names.
+# Begins to connect to [host, port] with the key that the option names; the trust is an Argon::Client::Net::Trust.
 sub begin {
-    my ($class, $address, $key_option) = @_;
-    my ($key, $origin) = eval { Argon::Client::Net::Key::find($key_option) };
+    my ($class, $address, $key_option, $trust) = @_;
+    my ($key, $origin, $pin, $cluster_line) = eval { Argon::Client::Net::Key::find($key_option) };
     $class->_fail($@, for_good => 1) if !defined $key;
     my $where = $address->[0] =~ /:/ ? "[$address->[0]]:$address->[1]" : "$address->[0]:$address->[1]";
     my ($error, @found) = getaddrinfo(@{$address}, { socktype => SOCK_STREAM, protocol => IPPROTO_TCP });
     $class->_fail("The host $address->[0] is not known ($error): check the name given as host.") if $error;
-    my $self = bless { key => $key, origin => $origin, where => $where, found => \@found, reason => 'no address' }, $class;
+    my $self = bless {
+        key => $key, origin => $origin, pin => $pin, cluster_line => $cluster_line,
+        trust => $trust // Argon::Client::Net::Trust->new,
+        host => $address->[0], where => $where, found => \@found, reason => 'no address',
+    }, $class;
     $self->_next_address;
     return $self;
 }
@@ -44,10 +49,56 @@ sub begin {
 sub step {
     my ($self) = @_;
     if (!$self->{link}) {
-        $self->_is_connected or return;
-        $self->_say_hello;
+        my ($link, $channel) = $self->{tls} || $self->_is_connected ? $self->_link : ();
+        $self->_say_hello($link, $channel) if $link;
+        return if !$link;
     }
     return $self->_prove;
+}
+
+# The link on the connected handle, and its channel if it is encrypted; nothing as long as the TLS handshake is under way.
+sub _link {
+    my ($self) = @_;
+    if (!$self->{tls}) {
+        my $handle = _tuned($self->{handle});
+        return Argon::Client::Net::Link->new($handle, where => $self->{where}) if !$self->{is_encrypted};
+        $self->{end} = Time::HiRes::time() + $HANDSHAKE_S;
+        $self->{tls} = $self->_try_tls(sub { Argon::Client::Net::TLS->begin($handle, %{ $self->_peer_to_trust }) });
+    }
+    my @made = $self->_try_tls(sub { $self->{tls}->step });
+    $self->_fail("What answers at $self->{where} did not finish the TLS handshake in time: it may not be an Argon manager.")
+        if !@made && Time::HiRes::time() >= $self->{end};
+    return @made;
+}
+
+sub _try_tls {
+    my ($self, $code) = @_;
+    my @made;
+    return wantarray ? @made : $made[0] if eval { @made = $code->(); 1 };
+    die $@ if ref $@ && ref $@ ne 'ARRAY';
+    my ($sentence, $for_good) = ref $@ ? @{$@} : $@;
+    return $self->_fail($sentence, for_good => $for_good || 0);
+}
+
+# Which manager an encrypted connection is to be with.
+sub _peer_to_trust {
+    my ($self) = @_;
+    my %peer = (where => $self->{where}, host => $self->{host}, ca => $self->{trust}->ca);
+    return \%peer if defined $peer{ca};
+    $self->{pin} //= eval { Argon::Client::Net::Key::derive_pin(@{$self}{qw(origin cluster_line)}) } // $self->_fail($@, for_good => 1);
+    return { %peer, pin => $self->{pin} };
+}
+
+# Begins an encrypted connection through the program `argon`, if this perl cannot encrypt. It finds the addresses by itself.
+sub _begin_tunnel {
+    my ($self) = @_;
+    require Argon::Client::Net::TLS;
+    my $lack = $self->{trust}->by_tunnel ? 'ARGON_TLS_TUNNEL does not let it' : Argon::Client::Net::TLS::lack() // return 0;
+    require Argon::Client::Net::Tunnel;
+    my $peer = $self->_peer_to_trust;
+    $self->{tls} = eval { Argon::Client::Net::Tunnel->begin(%{$peer}, why => $lack) } // $self->_fail($@, for_good => 1);
+    @{$self}{qw(handle end)} = ($self->{tls}->handle, Time::HiRes::time() + $CONNECT_S + $HANDSHAKE_S);
+    return 1;
 }
 
 # Steps and waits until there is a connection.
@@ -68,13 +119,15 @@ sub deadline { return $_[0]{end} }
 
 sub wants_write {
     my ($self) = @_;
-    return $self->{link} ? $self->{link}->has_output : 1;
+    return $self->{link} ? $self->{link}->has_output : $self->{tls} ? $self->{tls}->wants_write : 1;
 }
 
 # Begins with the next address of the name, until one does not fail at once.
 sub _next_address {
     my ($self) = @_;
     while (my $one = shift @{ $self->{found} }) {
+        $self->{is_encrypted} = $self->{trust}->wants_tls($one->{addr});
+        return if $self->{is_encrypted} && $self->_begin_tunnel;
         socket my $handle, $one->{family}, $one->{socktype}, $one->{protocol} or next;
         $handle->blocking(0);
         Argon::Client::Net::Segments::shrink_if_needed($self->{where}, $handle);
@@ -110,8 +163,8 @@ sub _tuned {
 
 # The handshake of spec/protocol.md, section 2.
 sub _say_hello {
-    my ($self) = @_;
-    $self->{link}  = Argon::Client::Net::Link->new(_tuned($self->{handle}), where => $self->{where});
+    my ($self, $link, $channel) = @_;
+    @{$self}{qw(link channel)} = ($link, $channel);
     $self->{end}   = Time::HiRes::time() + $HANDSHAKE_S;
     $self->{hello} = JSON::PP->new->utf8->canonical->encode({
         min => PROTOCOL_VERSION, max => PROTOCOL_VERSION, role => 'client', nonce => unpack('H*', random(32)), capabilities => [],
@@ -132,7 +185,7 @@ sub _prove {
         $self->_fail("The manager at $where speaks version $version of the protocol, this client version "
                 . PROTOCOL_VERSION . ": $SAME_RELEASE.", for_good => 1)
             if $version ne PROTOCOL_VERSION;
-        $self->{transcript} = Argon::Protocol::Handshake::transcript($self->{hello}, $challenge);
+        $self->{transcript} = Argon::Protocol::Handshake::transcript($self->{hello}, $challenge, $self->{channel});
         $link->send_frame(PROOF, Argon::Protocol::Handshake::dialler_proof($self->{key}, $self->{transcript}));
     }
     my $welcome = $self->_expect(WELCOME) // return;
@@ -168,6 +221,9 @@ sub _take {
     my $have = length($link->{in}) - $link->{at};
     return if $have < 5;
     my ($length, $found) = unpack 'N C', substr $link->{in}, $link->{at}, 5;
+    # A TLS alert: what answers cannot read plain text.
+    $self->_fail("What answers at $link->{where} speaks TLS, and this client plain text: leave out insecure_plaintext and"
+            . ' ARGON_INSECURE_PLAINTEXT.', for_good => 1) if $length >> 16 == 0x1503;
     $self->_fail("What answers at $link->{where} is not an Argon manager.", for_good => 1)
         if $length < 1 || $length > FRAME_BYTES_MAX || $found != $kind && $found != REFUSED;
     return if $have < 4 + $length;

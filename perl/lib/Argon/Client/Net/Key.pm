@@ -6,14 +6,19 @@ package Argon::Client::Net::Key;
 use strict;
 use warnings;
 
-use Fcntl ();
+use Fcntl       ();
+use Time::HiRes ();
 
+use Argon::Client::Net::Program ();
 use Argon::Protocol::Handshake ();
 
 my $GROUP_AND_OTHERS = oct '77';
 my $FILE_BYTES       = 4096;    # that are read: far more than a key has
 
-# The role's key and a word on where it came from. The option and ARGON_KEY are a key line or the path of a file.
+my $PROGRAM_S        = 5;
+my %derived;    # the pins of cluster keys, by their lines
+
+# The role's key, a word on where it came from, the manager's pin if it came with the key, and the line of a cluster key. The option and ARGON_KEY are a key line or the path of a file.
 sub find {
     my ($option) = @_;
     return _read($option, 'the option key') if defined $option && length $option;
@@ -23,6 +28,41 @@ sub find {
     die 'There is no cluster key: ' . (defined $path ? "$path does not exist" : 'neither XDG_CONFIG_HOME nor HOME names a folder from the root')
         . '. The manager makes it at its first start; `argon key` shows it there.'
         . " Copy that file to this machine, or give it as key => FILE or in ARGON_KEY.\n";
+}
+
+# The pin of the manager that a key without one belongs to: derived from the line of a cluster key by the program `argon`.
+sub derive_pin {
+    my ($origin, $cluster_line) = @_;
+    die "The key from $origin does not name the manager to trust, which a connection over TLS needs: make it anew with"
+        . q{ `argon key --role client` on the manager's machine, or give tls_ca if your organisation's CA vouches for the manager.} . "\n"
+        if !defined $cluster_line;
+    return $derived{$cluster_line} if defined $derived{$cluster_line};
+    my $program = Argon::Client::Net::Program::find();
+    my $answer  = defined $program ? _ask($program, $cluster_line) : q{};
+    return $derived{$cluster_line} = pack 'H*', $1 if $answer =~ /\A([0-9a-f]{64})\s*\z/;
+    die "The key from $origin does not name the manager to trust: copy the manager's key file with its line `pin ...`, or make a key with"
+        . ' `argon key --role client`. The pin cannot be derived here, because '
+        . (defined $program ? "`$program key --pin` did not print it" : 'there is no program `argon` in PATH or ARGON_PROGRAM') . ".\n";
+}
+
+# What the program prints. The key is in its environment, which other users cannot see.
+sub _ask {
+    my ($program, $cluster_line) = @_;
+    local $ENV{ARGON_KEY} = $cluster_line;
+    pipe my $answers, my $end or return q{};
+    open my $nothing, '+<', '/dev/null' or return q{};
+    Argon::Client::Net::Program::start($program, ['key', '--pin'], in => $nothing, out => $end, err => $nothing) or return q{};
+    close $end;
+    my $answer = q{};
+    my $until  = Time::HiRes::time() + $PROGRAM_S;
+    while ((my $left = $until - Time::HiRes::time()) > 0) {
+        my $readable = q{};
+        vec($readable, fileno $answers, 1) = 1;
+        next if !(select $readable, undef, undef, $left) || $readable eq "\0" x length $readable;
+        my $read = sysread $answers, $answer, $FILE_BYTES, length $answer;
+        return $answer if !$read && !$!{EINTR};
+    }
+    return q{};
 }
 
 # By the XDG base directory specification, which ignores relative paths.
@@ -66,12 +106,12 @@ sub _bare {
 
 sub _parse {
     my ($text, $origin) = @_;
-    # The pin of a manager's certificate is on another line.
-    my $line = _bare($text) =~ s/\R(?!argon1-).*//r;
-    my ($scope, $key) = Argon::Protocol::Handshake::parse_key($line)
-        or die "\u$origin does not hold an Argon key: a key is one line, argon1-SCOPE-64 hexadecimal digits.\n";
-    return (Argon::Protocol::Handshake::role_key($key, 'client'), $origin) if $scope eq 'cluster';
-    return ($key, $origin) if $scope eq 'client';
+    my ($scope, $key, $pin) = Argon::Protocol::Handshake::parse_key(_bare($text))
+        or die "\u$origin does not hold an Argon key: a key is one line, argon1-SCOPE-64 hexadecimal digits, perhaps with -64 more for"
+        . " the manager's pin.\n";
+    return (Argon::Protocol::Handshake::role_key($key, 'client'), $origin, $pin, 'argon1-cluster-' . unpack 'H*', $key)
+        if $scope eq 'cluster';
+    return ($key, $origin, $pin) if $scope eq 'client';
     die "The key in $origin is for the role $scope: a client needs a cluster key or one made with `argon key --role client`.\n";
 }
 

@@ -19,8 +19,8 @@ my $PAUSE_S_MAX  = 2;
 my $REFUSALS_MAX = 5;
 
 sub new {
-    my ($class, $addresses, $key, $give_up_after) = @_;
-    my $self = bless { addresses => [@{$addresses}], key => $key, give_up_after => $give_up_after }, $class;
+    my ($class, $addresses, $key, $give_up_after, $trust) = @_;
+    my $self = bless { addresses => [@{$addresses}], key => $key, give_up_after => $give_up_after, trust => $trust }, $class;
     return $self->restart;
 }
 
@@ -73,7 +73,7 @@ sub try {
 
 sub _begin {
     my ($self, $address) = @_;
-    return Argon::Client::Net::Dial->begin($address, $self->{key}) if ref $address eq 'ARRAY';
+    return Argon::Client::Net::Dial->begin($address, $self->{key}, $self->{trust}) if ref $address eq 'ARRAY';
     require Argon::Client::Net::WorkerDial;
     return Argon::Client::Net::WorkerDial->begin($address);
 }
