@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from cluster import ROOT
 VECTORS = ROOT / "spec" / "vectors"
 FRAMES = json.loads((VECTORS / "frames.json").read_text())["frames"]
 SECRETS = json.loads((VECTORS / "secrets.json").read_text())
+IDENTITY = json.loads((VECTORS / "identity.json").read_text())
 HANDSHAKE = json.loads((VECTORS / "handshake.json").read_text())
 
 
@@ -63,6 +65,16 @@ def test_keys_are_parsed_and_derived() -> None:
         assert wire.parse_key(line) is None, line
     for role, expected in HANDSHAKE["role_keys"].items():
         assert wire.role_key(key, role).hex() == expected
+
+
+def test_pins_are_read_from_keys() -> None:
+    pin = bytes.fromhex(IDENTITY["pin"])
+    assert hashlib.sha256(bytes.fromhex(IDENTITY["certificate"])).digest() == pin
+    assert wire.parse_key(IDENTITY["key_file"]) == ("cluster", bytes.fromhex(HANDSHAKE["cluster_key"]), pin)
+    for role, line in IDENTITY["role_key_lines"].items():
+        assert wire.parse_key(line) == (role, bytes.fromhex(HANDSHAKE["role_keys"][role]), pin)
+    for line in IDENTITY["broken_lines"]:
+        assert wire.parse_key(line) is None, line
 
 
 @pytest.mark.parametrize("vector", HANDSHAKE["proofs"], ids=lambda vector: vector["name"])

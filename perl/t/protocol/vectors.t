@@ -63,8 +63,20 @@ is $frame_of{'answer, no'},
 
 my $handshake = JSON::PP::decode_json(file("$FOLDER/handshake.json"));
 my $key = bytes($handshake->{cluster_key});
-is_deeply [Argon::Protocol::Handshake::parse_key("$handshake->{key_line}\n")], ['cluster', $key], 'a_key_line_is_read';
+is_deeply [Argon::Protocol::Handshake::parse_key("$handshake->{key_line}\n")], ['cluster', $key, undef], 'a_key_line_is_read';
 is_deeply [Argon::Protocol::Handshake::parse_key($_)], [], "a_broken_key_line_is_none ($_)" for @{ $handshake->{broken_lines} };
+
+my $identity = JSON::PP::decode_json(file("$FOLDER/identity.json"));
+is unpack('H*', Digest::SHA::sha256(bytes($identity->{certificate}))), $identity->{pin}, 'a_pin_is_the_hash_of_a_certificate';
+is_deeply [Argon::Protocol::Handshake::parse_key($identity->{key_file})], ['cluster', $key, bytes($identity->{pin})], 'a_key_file_has_a_pin';
+for my $role (sort keys %{ $identity->{role_key_lines} }) {
+    is_deeply [Argon::Protocol::Handshake::parse_key($identity->{role_key_lines}{$role})],
+        [$role, bytes($handshake->{role_keys}{$role}), bytes($identity->{pin})], "so_has_the_key_of_a_role ($role)";
+}
+my $client = $identity->{role_key_lines}{client};
+is_deeply [Argon::Protocol::Handshake::parse_key($_)], [], "a_text_that_leaves_doubt_is_not_a_key ($_)"
+    for @{ $identity->{broken_lines} }, "$client\npin 0b", "$client\npin " . '0c' x 32, "$client\n$client", "\npin $identity->{pin}";
+is scalar(my @found = Argon::Protocol::Handshake::parse_key("$client\r\npin $identity->{pin}\r\nlater: x\r\n")), 3, 'lines_of_later_releases_are_ignored';
 for my $role (sort keys %{ $handshake->{role_keys} }) {
     is unpack('H*', Argon::Protocol::Handshake::role_key($key, $role)), $handshake->{role_keys}{$role}, "the_key_of_a_role ($role)";
 }

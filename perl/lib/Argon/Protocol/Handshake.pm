@@ -70,7 +70,7 @@ Argon::Protocol::Handshake - the proof of the cluster key
 
   use Argon::Protocol::Handshake;
 
-  my ($scope, $key) = Argon::Protocol::Handshake::parse_key($line) or die "no key";
+  my ($scope, $key, $pin) = Argon::Protocol::Handshake::parse_key($text) or die "no key";
   my $role_key   = Argon::Protocol::Handshake::role_key($key, 'client');
   my $transcript = Argon::Protocol::Handshake::transcript($hello, $challenge);
   my $proof      = Argon::Protocol::Handshake::dialler_proof($role_key, $transcript);
@@ -82,9 +82,10 @@ were sent, and the hash of the listener's certificate (32 zero bytes without TLS
 
 =head1 FUNCTIONS
 
-=head2 parse_key($line)
+=head2 parse_key($text)
 
-The scope (C<cluster>, or the name of a role) and the 32 bytes of a line C<argon1-SCOPE-HEX>; an empty list when it is not one.
+The scope (C<cluster>, or the name of a role), the 32 bytes and the pin (32 bytes or undef) of a text C<argon1-SCOPE-HEX> or
+C<argon1-SCOPE-HEX-PIN>, perhaps with a line C<pin HEX> below it; an empty list when it is not one.
 
 =head2 role_key($cluster_key, $role)
 

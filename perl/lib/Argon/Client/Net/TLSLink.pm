@@ -28,7 +28,7 @@ sub has_output {
     return $self->{answers} || $self->SUPER::has_output;
 }
 
-# Reads what is there. False when the connection is over.
+# Reads what is there. False when the connection is over and nothing came before its end.
 sub read_some {
     my ($self) = @_;
     if ($self->{at}) {
@@ -36,7 +36,8 @@ sub read_some {
         $self->{at} = 0;
     }
     my $ssl = $self->{ssl}->pointer;
-    my $end = $self->{received} + $READ_BYTES;
+    my $start = $self->{received};
+    my $end   = $start + $READ_BYTES;
     # Reading can write: an alert, or an answer to new keys.
     local $SIG{PIPE} = 'IGNORE';
     while ($self->{received} < $end || Net::SSLeay::pending($ssl)) {
@@ -46,7 +47,7 @@ sub read_some {
         local $! = 0;
         # In one statement, so that a signal handler that dies loses nothing of what was read.
         ${$into} .= Net::SSLeay::read($ssl, $room) // q{};
-        my $read = length(${$into}) - $before or return $self->_ended($ssl, $!);
+        my $read = length(${$into}) - $before or return $self->_ended($ssl, $!) || $self->{received} > $start;
         $self->{received} += $read;
     }
     return 1;
