@@ -48,7 +48,7 @@ bench-peers: ## measure what others cost on this machine, side by side (installs
 compare-peers: setup-to-build ## give the same inputs to Argon and its peers, and write docs/peers.md (installs them)
 	@cargo build --quiet -p argon-node && benches/peers/right_or_loud.py
 
-soak: setup-to-build ## a minute of the simulator under new seeds, one of the fuzz targets, 100 kills of the manager, a million real tasks: SECONDS=n TASKS=n
+soak: setup-to-build ## a minute of the simulator, of each fuzzer and of each liar under new seeds, 100 kills of the manager, a million real tasks: SECONDS=n TASKS=n
 	@scripts/soak $(or $(SECONDS),60) $(or $(TASKS),1000000)
 
 lint: setup ## run the checks that need no test: format, house rules, clippy, perlcritic, ruff, mypy, shellcheck

@@ -24,6 +24,7 @@ mod frozen;
 mod golden;
 mod keys;
 mod loss;
+mod lying_manager;
 mod manager_kills;
 mod many_workers;
 mod map_commands;

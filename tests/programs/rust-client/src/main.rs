@@ -2,6 +2,7 @@
 
 mod failures;
 mod leaving;
+mod lied_to;
 mod nested;
 mod panics;
 mod processes;
@@ -26,6 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "blocking" => return blocking(connect),
         "waits-blocking" => return leaving::waits_blocking(connect),
         "waits" => return leaving::waits(connect).await,
+        "lied-to" => return lied_to::lied_to(address, key, more[0].parse()?, more[1].parse()?).await,
         "runtimes" => return processes::runtimes(connect),
         _ => {}
     }
