@@ -1,10 +1,11 @@
 //! Argon's words: ids, tasks, outcomes, the messages of each conversation, frames and the proof of the key.
 //!
-//! Everything here is a value or a pure function from bytes to values and back. The crate opens no
-//! socket, knows no clock and takes no decision; `spec/protocol.md` is its contract and
-//! `spec/vectors/*.json` its tests, shared with the other languages.
+//! Everything here is a value, or a pure function from bytes to values and back. The crate opens no socket, reads no
+//! clock and makes no decision. `spec/protocol.md` is its contract; the vectors in `spec/vectors/` are its tests, which
+//! the other languages share.
 
 pub mod backoff;
+pub mod byte_lru;
 pub mod capability;
 pub mod conversation;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod secret;
 pub mod task;
 pub mod time;
 
+pub use byte_lru::ByteLru;
 pub use capability::{AttemptKey, AttemptToken, Capabilities, Ticket, TicketToken};
 pub use conversation::Message;
 pub use error::DecodeError;

@@ -29,6 +29,7 @@ pub(crate) trait Keeper {
     fn keep(&self, hash: BlobHash, value: Arc<dyn Any + Send + Sync>);
 }
 
+#[derive(Clone)]
 pub(crate) struct Kept {
     pub(crate) blob: Blob,
     pub(crate) value: Option<Arc<dyn Any + Send + Sync>>,

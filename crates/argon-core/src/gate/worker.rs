@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use argon_proto::conversation::worker::{Held, Run};
-use argon_proto::{AttemptId, BlobHash, Payload, Task};
+use argon_proto::{AttemptId, BlobHash, ByteLru, Payload, Task};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distinct;
@@ -16,10 +16,7 @@ const CACHE_BYTES: u64 = 256 << 20;
 /// See the module.
 #[derive(Debug)]
 pub struct WorkerGate {
-    held: FxHashMap<BlobHash, (Payload, u64)>,
-    by_use: BTreeMap<u64, BlobHash>,
-    uses: u64,
-    bytes: u64,
+    held: ByteLru<BlobHash, Payload>,
     bytes_max: u64,
     /// Kept as files, and not here any more.
     elsewhere: FxHashSet<BlobHash>,
@@ -60,10 +57,7 @@ impl WorkerGate {
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
         Self {
-            held: FxHashMap::default(),
-            by_use: BTreeMap::new(),
-            uses: 0,
-            bytes: 0,
+            held: ByteLru::default(),
             bytes_max,
             elsewhere: FxHashSet::default(),
             asked: FxHashSet::default(),
@@ -105,14 +99,12 @@ impl WorkerGate {
         mut may_start: impl FnMut(&Task) -> bool,
     ) -> Vec<Run> {
         self.asked.remove(&hash);
-        if self.find(hash).is_some() {
+        if self.held.get(&hash).is_some() {
             return Vec::new();
         }
-        self.bytes += payload.len();
-        self.uses += 1;
-        self.held.insert(hash, (payload, self.uses));
-        self.by_use.insert(self.uses, hash);
-        if self.bytes > self.bytes_max {
+        let bytes = payload.len();
+        self.held.insert(hash, payload, bytes);
+        if self.held.bytes() > self.bytes_max {
             self.make_room(named);
         }
         let mut complete = Vec::new();
@@ -185,16 +177,13 @@ impl WorkerGate {
     /// A blob is kept as a file from now on, and its bytes are needed here no more.
     pub fn on_moved_to_file(&mut self, hash: BlobHash) {
         self.elsewhere.insert(hash);
-        if let Some((payload, used)) = self.held.remove(&hash) {
-            self.by_use.remove(&used);
-            self.bytes -= payload.len();
-        }
+        self.held.remove(&hash);
     }
 
     /// Blobs that were kept as files are so no more.
     pub fn on_files_lost(&mut self, hashes: &[BlobHash]) {
         for hash in hashes {
-            if !self.elsewhere.remove(hash) || self.held.contains_key(hash) {
+            if !self.elsewhere.remove(hash) || self.held.contains(hash) {
                 continue;
             }
             for (number, parked) in &mut self.parked {
@@ -208,8 +197,7 @@ impl WorkerGate {
 
     /// A blob's bytes, if they are here. Counts as a use.
     pub fn find(&mut self, hash: BlobHash) -> Option<Payload> {
-        self.touch(hash)?;
-        self.held.get(&hash).map(|(payload, _)| payload.clone())
+        self.held.get(&hash).map(|payload| payload.clone())
     }
 
     /// What the manager has to be asked for: missing for tasks that wait, or wanted by runners, and not asked yet.
@@ -220,7 +208,7 @@ impl WorkerGate {
             let named = named.flat_map(|parked| distinct(&parked.run.task));
             hashes.extend(named.filter(|hash| self.waiting.contains_key(hash)));
         }
-        hashes.extend(wanted.filter(|hash| !self.held.contains_key(hash)));
+        hashes.extend(wanted.filter(|hash| !self.held.contains(hash)));
         hashes.retain(|hash| self.asked.insert(*hash));
         hashes
     }
@@ -233,7 +221,7 @@ impl WorkerGate {
 
     /// Panics if something is not as it always is.
     pub fn assert_invariants(&self) {
-        let is_here = |hash: &BlobHash| self.held.contains_key(hash) || self.elsewhere.contains(hash);
+        let is_here = |hash: &BlobHash| self.held.contains(hash) || self.elsewhere.contains(hash);
         for (number, parked) in &self.parked {
             let missing: Vec<BlobHash> = distinct(&parked.run.task).filter(|hash| !is_here(hash)).collect();
             assert_eq!(parked.missing, missing.len(), "a parked task counts its missing blobs wrong");
@@ -242,45 +230,21 @@ impl WorkerGate {
             }
         }
         assert!(self.waiting.values().all(|waiting| !waiting.is_empty()), "nobody waits for a blob");
-        let bytes: u64 = self.held.values().map(|(payload, _)| payload.len()).sum();
-        assert_eq!(bytes, self.bytes, "the bytes of the cache are counted wrong");
-        assert_eq!(self.held.len(), self.by_use.len(), "uses are listed wrong");
+        let bytes: u64 = self.held.iter().map(|(_, payload)| payload.len()).sum();
+        assert_eq!(bytes, self.held.bytes(), "the bytes of the cache are counted wrong");
+        self.held.assert_invariants();
         assert_eq!(self.parked.len(), self.parked_by_attempt.len(), "parked attempts are listed wrong");
-    }
-
-    /// Counts a use; nothing if the blob is not held.
-    fn touch(&mut self, hash: BlobHash) -> Option<()> {
-        let (_, used) = self.held.get_mut(&hash)?;
-        self.by_use.remove(used);
-        self.uses += 1;
-        *used = self.uses;
-        self.by_use.insert(self.uses, hash);
-        Some(())
     }
 
     /// Whether a task may find the blob here, in the cache or in a file.
     fn use_blob(&mut self, hash: BlobHash) -> bool {
-        self.touch(hash).is_some() || self.elsewhere.contains(&hash)
+        self.held.get(&hash).is_some() || self.elsewhere.contains(&hash)
     }
 
     fn make_room<'a>(&mut self, named: impl Iterator<Item = &'a Task>) {
         let mut pinned: FxHashSet<BlobHash> = named.flat_map(Task::blob_hashes).collect();
         pinned.extend(self.parked.values().flat_map(|parked| parked.run.task.blob_hashes()));
-        let free: Vec<(u64, BlobHash)> = self
-            .by_use
-            .iter()
-            .filter(|(_, hash)| !pinned.contains(hash))
-            .map(|(used, hash)| (*used, *hash))
-            .collect();
-        for (used, hash) in free {
-            if self.bytes <= self.bytes_max {
-                return;
-            }
-            self.by_use.remove(&used);
-            if let Some((payload, _)) = self.held.remove(&hash) {
-                self.bytes -= payload.len();
-            }
-        }
+        self.held.shrink_to(self.bytes_max, |hash| pinned.contains(hash));
     }
 
     fn unpark(&mut self, number: u64) -> Option<Run> {

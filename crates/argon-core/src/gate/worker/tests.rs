@@ -45,7 +45,7 @@ fn the_blob_not_used_for_longest_goes_unless_a_task_names_it() {
     arrives(&mut gate, &two);
     gate.on_blob(three.0, three.1, [&naming_one].into_iter(), |_| true);
     assert!(gate.find(one.0).is_some() && gate.find(two.0).is_none() && gate.find(three.0).is_some());
-    assert_eq!(gate.bytes, 200);
+    assert_eq!(gate.held.bytes(), 200);
     gate.assert_invariants();
 }
 
@@ -118,7 +118,7 @@ fn a_blob_that_is_a_file_is_here_until_the_file_is_lost() {
     let (one, two) = (blob(1, 10), blob(2, 10));
     arrives(&mut gate, &one);
     gate.on_moved_to_file(one.0);
-    assert_eq!((gate.find(one.0), gate.bytes), (None, 0));
+    assert_eq!((gate.find(one.0), gate.held.bytes()), (None, 0));
     assert_eq!(gate.on_run(run(task(1, &[one.0])), |_| true), Some(run(task(1, &[one.0]))));
     parks(&mut gate, task(2, &[one.0, two.0]));
     gate.on_files_lost(&[one.0]);

@@ -3,25 +3,24 @@
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_proto::SessionId;
+use argon_proto::{ByteLru, SessionId};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 /// Memory of all answers together; the sessions not used for longest go first.
-const ANSWERS_BYTES: usize = 64 << 20;
+const ANSWERS_BYTES: u64 = 64 << 20;
 /// Number of sessions whose answers are kept.
 const SESSIONS_MAX: usize = 1024;
 /// The answers of a session that has no task here and has asked nothing for this time are dropped.
 const IDLE_LIMIT: Duration = Duration::from_secs(600);
-/// Memory of an answer beside its bytes.
+/// Memory of an answer in addition to its bytes.
 const ANSWER_OVERHEAD_BYTES: usize = 128;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    sessions: FxHashMap<SessionId, SessionAnswers>,
-    bytes: usize,
-    bytes_max: usize,
+    sessions: ByteLru<SessionId, SessionAnswers>,
+    bytes_max: u64,
     /// When to look for idle sessions; set while there are any sessions.
     look_at: Option<Time>,
 }
@@ -29,7 +28,6 @@ pub(crate) struct Answers {
 #[derive(Debug)]
 struct SessionAnswers {
     answers: FxHashMap<Bytes, KnownAnswer>,
-    bytes: usize,
     used: Time,
 }
 
@@ -41,44 +39,38 @@ pub(crate) struct KnownAnswer {
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { sessions: FxHashMap::default(), bytes: 0, bytes_max: ANSWERS_BYTES, look_at: None }
+        Self { sessions: ByteLru::default(), bytes_max: ANSWERS_BYTES, look_at: None }
     }
 }
 
 impl Answers {
     /// The answer to a question of a session. Counts as a use.
     pub(crate) fn find(&mut self, now: Time, session: SessionId, question: &Bytes) -> Option<KnownAnswer> {
-        let kept = self.sessions.get_mut(&session)?;
+        let kept = self.sessions.get(&session)?;
         kept.used = now;
         kept.answers.get(question).cloned()
     }
 
     /// Keeps an answer.
     pub(crate) fn keep(&mut self, now: Time, session: SessionId, question: &Bytes, answer: &KnownAnswer) {
-        let bytes = question.len() + answer.bytes.len() + ANSWER_OVERHEAD_BYTES;
+        let bytes = (question.len() + answer.bytes.len() + ANSWER_OVERHEAD_BYTES) as u64;
         if bytes > self.bytes_max || self.find(now, session, question).is_some() {
             return;
         }
-        let is_new = !self.sessions.contains_key(&session);
-        while self.bytes + bytes > self.bytes_max || is_new && self.sessions.len() >= SESSIONS_MAX {
-            self.drop_oldest();
+        self.sessions.shrink_to(self.bytes_max - bytes, |_| false);
+        if !self.sessions.contains(&session) {
+            if self.sessions.len() >= SESSIONS_MAX {
+                self.sessions.pop_oldest();
+            }
+            self.sessions.insert(session, SessionAnswers { answers: FxHashMap::default(), used: now }, 0);
         }
-        let new = || SessionAnswers { answers: FxHashMap::default(), bytes: 0, used: now };
-        let kept = self.sessions.entry(session).or_insert_with(new);
+        self.sessions.grow(&session, bytes);
+        let Some(kept) = self.sessions.get(&session) else { return };
         // Copies: what arrived shares its memory with whatever else one read brought.
         let answer = KnownAnswer { found: answer.found, bytes: Bytes::copy_from_slice(&answer.bytes) };
         kept.answers.insert(Bytes::copy_from_slice(question), answer);
-        kept.bytes += bytes;
         kept.used = now;
-        self.bytes += bytes;
         self.look_at.get_or_insert(now + IDLE_LIMIT);
-    }
-
-    fn drop_oldest(&mut self) {
-        let oldest = self.sessions.iter().min_by_key(|(_, kept)| kept.used).map(|(session, _)| *session);
-        if let Some(kept) = oldest.and_then(|session| self.sessions.remove(&session)) {
-            self.bytes -= kept.bytes;
-        }
     }
 
     /// When [`Self::drop_idle`] has something to do.
@@ -88,12 +80,15 @@ impl Answers {
 
     /// Drops the answers of sessions that were idle for long. `is_here` is true for a session that has a task here.
     pub(crate) fn drop_idle(&mut self, now: Time, is_here: impl Fn(SessionId) -> bool) {
-        self.sessions.retain(|session, kept| {
-            let stays = now < kept.used + IDLE_LIMIT || is_here(*session);
-            self.bytes -= if stays { 0 } else { kept.bytes };
-            stays
-        });
-        let next = self.sessions.values().map(|kept| kept.used + IDLE_LIMIT).min();
+        let is_idle = |(session, kept): &(&SessionId, &SessionAnswers)| {
+            now >= kept.used + IDLE_LIMIT && !is_here(**session)
+        };
+        let idle: Vec<SessionId> =
+            self.sessions.iter().filter(is_idle).map(|(session, _)| *session).collect();
+        for session in idle {
+            self.sessions.remove(&session);
+        }
+        let next = self.sessions.iter().next().map(|(_, kept)| kept.used + IDLE_LIMIT);
         // A session that stays for its tasks is looked at again after a whole turn.
         self.look_at = next.map(|at| if at <= now { now + IDLE_LIMIT } else { at });
     }
@@ -156,6 +151,6 @@ mod tests {
         assert!(answers.find(due, A, &question("A.pm")).is_none());
         assert!(answers.find(due, B, &question("A.pm")).is_some());
         answers.drop_idle(due + IDLE_LIMIT, |_| false);
-        assert_eq!((answers.bytes, answers.next_deadline()), (0, None));
+        assert_eq!((answers.sessions.bytes(), answers.next_deadline()), (0, None));
     }
 }

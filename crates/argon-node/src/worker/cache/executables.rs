@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_proto::{BlobHash, Payload};
+use argon_proto::{BlobHash, ByteLru, Payload};
 use bytes::Bytes;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::worker::private_folder::{FolderError, PrivateFolder, own_user};
 
@@ -42,8 +42,7 @@ pub(crate) struct Executables {
     name: String,
     /// This worker's folder, once there is something to keep.
     folder: Option<PrivateFolder>,
-    held: FxHashMap<BlobHash, Held>,
-    bytes: u64,
+    held: ByteLru<BlobHash, Held>,
     bytes_max: u64,
 }
 
@@ -71,13 +70,12 @@ impl Executables {
     }
 
     fn within(bases: Vec<PathBuf>, bytes_max: u64, worker: &str) -> Self {
-        let held = FxHashMap::default();
-        Self { bases, name: worker.to_owned(), folder: None, held, bytes: 0, bytes_max }
+        Self { bases, name: worker.to_owned(), folder: None, held: ByteLru::default(), bytes_max }
     }
 
     /// The file of an executable, if it is here and still what it was.
     pub(crate) fn find(&mut self, hash: BlobHash, now: Time) -> Option<PathBuf> {
-        let held = self.held.get_mut(&hash)?;
+        let held = self.held.get(&hash)?;
         let found = Stamp::of(&held.path).ok().filter(|found| found.owner == own_user());
         match found {
             Some(found) if found == held.stamp => {}
@@ -114,20 +112,21 @@ impl Executables {
         })?;
         fs::rename(&unfinished, &path).map_err(failed("named"))?;
         let stamp = Stamp::of(&path).map_err(failed("read"))?;
-        self.bytes += stamp.bytes;
-        self.held.insert(hash, Held { path: path.clone(), stamp, used: now });
+        self.held.insert(hash, Held { path: path.clone(), stamp, used: now }, stamp.bytes);
         Ok(path)
     }
 
     /// When [`Self::remove_cold`] has something to do.
     pub(crate) fn cold_at(&self) -> Option<Time> {
-        self.held.values().map(|held| held.used + COLD_AFTER).min()
+        self.held.iter().next().map(|(_, held)| held.used + COLD_AFTER)
     }
 
     /// Removes what was not started for long. What is `wanted` counts as used. Returns what is gone.
     pub(crate) fn remove_cold(&mut self, now: Time, wanted: &FxHashSet<BlobHash>) -> Vec<BlobHash> {
         for hash in wanted {
-            self.held.entry(*hash).and_modify(|held| held.used = now);
+            if let Some(held) = self.held.get(hash) {
+                held.used = now;
+            }
         }
         let cold: Vec<BlobHash> = self
             .held
@@ -141,28 +140,19 @@ impl Executables {
 
     #[cfg(test)]
     fn contains(&self, hash: BlobHash) -> bool {
-        self.held.contains_key(&hash)
+        self.held.contains(&hash)
     }
 
     fn make_room(&mut self, bytes: u64, wanted: &FxHashSet<BlobHash>) {
-        let mut by_use: Vec<(Time, BlobHash)> =
-            self.held.iter().map(|(hash, held)| (held.used, *hash)).collect();
-        by_use.sort_unstable_by_key(|(used, _)| *used);
-        for (_, hash) in by_use {
-            if self.bytes + bytes <= self.bytes_max {
-                return;
-            }
-            if !wanted.contains(&hash) {
-                self.remove(hash);
-            }
+        let left = self.bytes_max.saturating_sub(bytes);
+        for (_, held) in self.held.shrink_to(left, |hash| wanted.contains(hash)) {
+            held.remove_file();
         }
     }
 
-    /// A process that executes it is not affected.
     fn remove(&mut self, hash: BlobHash) {
         if let Some(held) = self.held.remove(&hash) {
-            self.bytes -= held.stamp.bytes;
-            let _ = fs::remove_file(held.path);
+            held.remove_file();
         }
     }
 
@@ -172,6 +162,13 @@ impl Executables {
             None => PrivateFolder::make(&self.bases, &self.name)?,
         };
         Ok(self.folder.insert(folder).path())
+    }
+}
+
+impl Held {
+    /// Removes the file. A process that executes it is not affected.
+    fn remove_file(self) {
+        let _ = fs::remove_file(self.path);
     }
 }
 
@@ -273,7 +270,7 @@ mod tests {
         assert_eq!([one.0, two.0, three.0].map(|hash| executables.contains(hash)), [true, false, true]);
         let late = Time(3) + COLD_AFTER;
         assert_eq!(executables.remove_cold(late, &FxHashSet::from_iter([three.0])), [one.0]);
-        assert_eq!(executables.bytes, 100);
+        assert_eq!(executables.held.bytes(), 100);
         let base = executables.bases[0].clone();
         drop(executables);
         fs::remove_dir_all(base).expect("removed");
