@@ -1,4 +1,4 @@
-//! What the kernel tells of a process: where it may run, the processor time it took, its memory.
+//! Figures of a process from the kernel: its processors, its processor time, its memory.
 
 use std::io;
 use std::time::Duration;

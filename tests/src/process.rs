@@ -131,7 +131,7 @@ impl Process {
         self.child.wait().expect("our child can be waited for");
     }
 
-    /// Whether it still runs.
+    /// True if it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("it is our child").is_none()
     }

@@ -1,4 +1,4 @@
-//! What a task costs from Rust to a native runner, which is this same program: prints one JSON object of figures, as
+//! Measures a task from Rust to a native runner, which is this same program. Prints one JSON object of figures, as
 //! `benches/clients/perl.pl` does.
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! What the virtual clients and workers of a fleet share: where the manager is, counts, and the words that all wait for.
+//! State shared by the virtual clients and workers of a fleet: address of the manager, counts, and the events that
+//! all of them wait for.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -25,9 +26,9 @@ pub(super) struct World {
     pub(super) running: Cell<u64>,
     /// Outcomes that clients have in hand.
     pub(super) ended: Cell<u64>,
-    /// Whether workers hold on to what they are given.
+    /// True if workers hold on to what they are given.
     pub(super) is_paused: Cell<bool>,
-    /// Whether clients submit no more.
+    /// True if clients submit no more.
     pub(super) is_closed: Cell<bool>,
     pub(super) resumed: Notify,
     interrupts: RefCell<Vec<std::rc::Rc<Notify>>>,

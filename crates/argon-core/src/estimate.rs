@@ -1,4 +1,5 @@
-//! How long tasks run, judged by those before. Pool and scheduler average in ways of their own.
+//! Run-time estimator shared by scheduler and pool. It limits outliers; each caller keeps a moving average of its
+//! own.
 
 /// A run counts as at most this multiple of the expected time: a short task that had to wait for a processor says nothing
 /// about the next one.

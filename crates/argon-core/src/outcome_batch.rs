@@ -1,7 +1,7 @@
-//! When a worker writes to its manager: outcomes wait for company as long as that delays nobody.
+//! Decides when a worker writes to its manager: outcomes wait for others as long as no one waits for them.
 //!
-//! A lone outcome goes out at once. When short tasks follow one another, one write in many wakes the manager, and the
-//! worker itself does not wake for each. The shell writes what [`OutcomeBatch::take`] returns.
+//! A single outcome is written at once. When short tasks follow one another, the worker writes many outcomes together, and
+//! does not wake for each. The shell writes what [`OutcomeBatch::take`] returns.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl OutcomeBatch {
         !may_wait
     }
 
-    /// Whether what waits must be written at the end of a round. As long as all slots have more to do than was done since
+    /// True if what waits must be written at the end of a round. As long as all slots have more to do than was done since
     /// the manager last heard, it need not know yet.
     pub fn is_due(&self, now: Time, supply: impl FnOnce() -> Supply) -> bool {
         let count = self.messages.len();

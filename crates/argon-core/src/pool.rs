@@ -69,7 +69,7 @@ pub struct Settings {
     pub lease: Duration,
     /// Bytes of outcomes that may wait to be settled before no more tasks are started.
     pub unsettled_bytes: u64,
-    /// Whether runners of interpreters are forked from templates.
+    /// True if runners of interpreters are forked from templates.
     pub has_templates: bool,
     /// Idle runners that are kept at most.
     pub runners_max: usize,
@@ -141,9 +141,9 @@ pub struct Pool {
     health: Vec<StartHealth>,
     /// Memory of a runner that has served nobody, bytes.
     spare_memory: u64,
-    /// Whether spares may be missing for another reason than that runners came or went.
+    /// True if spares may be missing for another reason than that runners came or went.
     must_look_at_spares: bool,
-    /// Whether idle runners were measured since the bounds were looked at.
+    /// True if idle runners were measured since the bounds were looked at.
     memory_is_news: bool,
     /// Attempts that have not started, by priority.
     waiting: [VecDeque<WaitingAttempt>; 3],

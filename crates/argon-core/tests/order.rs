@@ -1,4 +1,4 @@
-//! Who comes first, who may send, and where a task goes.
+//! Order of tasks, credit of clients, and choice of workers.
 
 mod manager;
 

@@ -1,5 +1,5 @@
-//! When a worker hears that it need not keep an outcome: once its client has it, with its next task, or after a while; at
-//! once if much was settled. What happens to outcomes whose clients do not take them.
+//! Settlement of outcomes: a worker learns that it need not keep one once the client has it, with its next task,
+//! after a while, or at once if much was settled. Also outcomes that their clients do not take.
 
 mod manager;
 

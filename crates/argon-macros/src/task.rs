@@ -124,7 +124,7 @@ fn parameters(function: &ItemFn) -> Result<(Vec<Ident>, Vec<&Type>), Error> {
     Ok((names, types))
 }
 
-/// How an argument is taken and what it is read as: a `Vec<u8>` in one piece, a slice where it lies.
+/// The parameter and the read of an argument: a `Vec<u8>` in one piece, a slice where it lies.
 fn as_read(name: &Ident, kind: &Type) -> (TokenStream, TokenStream) {
     if is_bytes(kind) && !matches!(kind, Type::Reference(_)) {
         let octets = quote!(::argon::__private::Octets);
@@ -170,12 +170,12 @@ fn returned(output: &ReturnType, arguments: &Ident) -> (TokenStream, TokenStream
     }
 }
 
-/// Whether the last word of a type is `Result`.
+/// True if the last word of a type is `Result`.
 fn is_result(kind: &Type) -> bool {
     is_named(kind, "Result")
 }
 
-/// Whether a type is written as `Vec<u8>` or `&[u8]`.
+/// True if a type is written as `Vec<u8>` or `&[u8]`.
 #[allow(clippy::wildcard_enum_match_arm, reason = "no other kind of type is bytes")]
 fn is_bytes(kind: &Type) -> bool {
     match kind {

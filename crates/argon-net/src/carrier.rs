@@ -95,7 +95,7 @@ pub trait Endpoint {
         true
     }
 
-    /// Whether there is room for the payload of a message that begins.
+    /// Decides whether the payload of a message that begins is kept.
     fn room(&self, message: &Incoming<Self::In>, bytes: u64) -> Room {
         let _ = (message, bytes);
         Room::Here
@@ -105,7 +105,7 @@ pub trait Endpoint {
     fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd;
 }
 
-/// What [`carry`] waits for in addition to the peer.
+/// Turn of a connection: [`carry`] waits for it in addition to the peer.
 #[derive(Clone, Copy, Debug)]
 pub struct NextTurn {
     /// The socket takes no more for now.
@@ -199,7 +199,7 @@ async fn carry_on<E: Endpoint>(
     }
 }
 
-/// What is left of the bytes that were read.
+/// State of the bytes that were read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Left {
     /// No whole message.
@@ -212,7 +212,7 @@ enum Left {
     WaitsForRoom,
 }
 
-/// What the loop has waited for.
+/// Event that the loop has waited for.
 enum Event {
     /// The next turn is due.
     Due,

@@ -52,7 +52,7 @@ pub struct Connection<Out> {
     sends: std::marker::PhantomData<fn(Out)>,
 }
 
-/// What takes the messages of a connection.
+/// Receiver of the messages of a connection.
 pub trait Inbox<In> {
     /// Takes the next message.
     ///

@@ -1,6 +1,6 @@
-//! Where the cluster key is: a named file, `ARGON_KEY`, or the user's config folder; and how a manager makes one.
+//! Finds the cluster key in a named file, `ARGON_KEY`, or the user's config folder, and creates it for a manager.
 //!
-//! Owns the search and the file's form and mode. It proves nothing to anybody: that is the handshake's.
+//! Owns the search, and the form and mode of the file. The handshake proves the key.
 
 mod write;
 
@@ -25,7 +25,7 @@ pub struct Found {
     pub key: Key,
     /// Its file, or the name of the environment variable that held it.
     pub source: String,
-    /// Whether it was made just now.
+    /// True if it was made just now.
     pub is_new: bool,
 }
 
@@ -45,7 +45,7 @@ pub enum KeyError {
          --key or ARGON_KEY"
     )]
     Missing {
-        /// Where it would be.
+        /// Path at which it was expected.
         path: String,
     },
     /// A folder was named.
@@ -59,7 +59,7 @@ pub enum KeyError {
         "{path} is not a regular file, so its mode protects nothing; name a file, or put the key itself into ARGON_KEY"
     )]
     NotAFile {
-        /// What was named.
+        /// The value of the option or variable.
         path: String,
     },
     /// The file holds nothing.
@@ -87,7 +87,7 @@ pub enum KeyError {
     Unreadable {
         /// The file.
         path: String,
-        /// What the system said.
+        /// Error of the system.
         why: io::Error,
     },
     /// The file's mode gives it away.
@@ -96,12 +96,12 @@ pub enum KeyError {
         /// The file.
         path: String,
     },
-    /// What was found is no key.
+    /// The content is not a key.
     #[error("{place} is {error}")]
     NotAKey {
         /// The file or the variable.
         place: String,
-        /// What a key looks like.
+        /// Description of the mistake.
         error: ParseKeyError,
     },
     /// A new key could not be written.
@@ -109,7 +109,7 @@ pub enum KeyError {
     NotMade {
         /// The file.
         path: String,
-        /// What the system said.
+        /// Error of the system.
         why: io::Error,
     },
 }

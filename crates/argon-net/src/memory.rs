@@ -1,4 +1,4 @@
-//! What the C library does with memory that was freed, in processes that pass big payloads on.
+//! Settings of the C allocator for processes that pass big payloads on: when freed memory goes back to the system.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

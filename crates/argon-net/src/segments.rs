@@ -34,7 +34,7 @@ struct Known {
     unclear: u32,
 }
 
-/// How the bytes of a connection moved at its end.
+/// Movement of the bytes of a connection at its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Movement {
     /// As they should.

@@ -1,4 +1,4 @@
-//! What carries the bytes of a connection: TCP, or the Unix socket between a task and its worker.
+//! The byte stream of a connection: TCP, or the Unix socket between a task and its worker.
 //!
 //! Encryption belongs here: a further variant of [`Stream`] and its halves, whose [`Stream::channel`] binds the proof of
 //! the key to the certificate. No other module looks inside.
@@ -48,7 +48,7 @@ pub enum WriteHalf {
     Unix(unix::OwnedWriteHalf),
 }
 
-/// What the kernel reports of a connection.
+/// Progress of a connection, from the kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KernelView {
     /// Times that the oldest segment without an answer was sent again.
@@ -163,7 +163,7 @@ impl WriteHalf {
         })
     }
 
-    /// What the kernel reports of the connection's progress; `None` where it reports nothing.
+    /// Progress of the connection, from the kernel; `None` where the kernel does not report it.
     pub(crate) fn kernel_view(&self) -> Option<KernelView> {
         match self {
             Self::Tcp(writer) => kernel_view_of(writer.as_ref()),

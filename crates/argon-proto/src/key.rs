@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use crate::id::{from_hex, to_hex};
 
-/// What a dialler wants to be, and may prove to be.
+/// Role that a dialler claims and proves.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// Submits tasks.
@@ -21,7 +21,7 @@ pub enum Role {
     Admin,
 }
 
-/// What a key opens: everything, or one role.
+/// Scope of a key: everything, or one role.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Scope {
     /// The key of which the role keys are derived.
@@ -113,7 +113,7 @@ impl Key {
         (self.scope == Scope::Cluster).then(|| hmac(&self.secret, label))
     }
 
-    /// What this key opens.
+    /// Scope of this key.
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.scope

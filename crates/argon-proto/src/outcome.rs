@@ -1,4 +1,4 @@
-//! How an attempt, and with it a task, ended.
+//! Outcomes: the end of an attempt, and with it of a task.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -38,9 +38,9 @@ pub struct OutcomeHead {
     pub id: TaskId,
     /// The attempt that ended so; 0 when none was started.
     pub attempt: Attempt,
-    /// How it ended.
+    /// Status of the end.
     pub status: Status,
-    /// How the payload is encoded.
+    /// Encoding of the payload.
     pub codec: Codec,
     /// Time in the runner, microseconds.
     pub run_us: u64,
@@ -55,7 +55,7 @@ pub struct Outcome {
     pub head: OutcomeHead,
     /// A JSON [`Report`]; empty for `ok`.
     pub report: Bytes,
-    /// What was returned or thrown.
+    /// Value that was returned or thrown.
     pub payload: Payload,
 }
 
@@ -63,7 +63,7 @@ pub struct Outcome {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
-    /// What happened and what to do, in a sentence or two.
+    /// One or two sentences: what happened, and what to do.
     pub message: String,
     /// Reason of a `rejected` outcome, for programs: `queue_full` or `store_full`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,7 @@ pub struct Report {
     /// Which attempt this was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// How many attempts the task was allowed.
+    /// Number of attempts that the task may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// The signal that ended the runner.
@@ -92,7 +92,7 @@ pub struct Report {
     /// The last output of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// Where the task threw, in the words of its language.
+    /// Stack trace in the form of the task's language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
     /// Peak memory of the runner, KiB.
@@ -101,10 +101,10 @@ pub struct Report {
     /// Processor time of the attempt, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<u64>,
-    /// What has counted `peak_kib`: `cgroup` for all processes of the runner together, `process` for its own process.
+    /// Source of `peak_kib`: `cgroup` for all processes of the runner together, `process` for its own process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_by: Option<String>,
-    /// What has counted `cpu_ms`, likewise.
+    /// Source of `cpu_ms`, with the same values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_by: Option<String>,
     /// Memory limit of the runner, KiB.
@@ -113,7 +113,7 @@ pub struct Report {
     /// Run time of the attempt, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_ms: Option<u64>,
-    /// What happened to earlier attempts, one line each.
+    /// Ends of earlier attempts, one line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub story: Vec<String>,
 }

@@ -71,7 +71,7 @@ impl Payload {
         }
     }
 
-    /// Whether there is not a single byte.
+    /// True if there is not a single byte.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

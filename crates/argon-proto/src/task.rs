@@ -7,7 +7,7 @@ use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::limit;
 use crate::payload::{self, Payload};
 
-/// How urgent a task is among the waiting ones.
+/// Priority of a waiting task.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub enum Priority {
     /// Before all others.
@@ -32,7 +32,7 @@ pub enum Runtime {
     Exec,
 }
 
-/// How a payload is encoded.
+/// Encoding of a payload.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Codec {
     /// The runtime's own encoding.
@@ -46,26 +46,26 @@ pub enum Codec {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Flags(pub u16);
 
-/// What a manager must know of a task, without its blobs, meta and payload.
+/// Fixed part of a task, without its blobs, meta and payload.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TaskHead {
     /// The task.
     pub id: TaskId,
     /// Which start this is; 0 when a client submits.
     pub attempt: Attempt,
-    /// What the client asked for.
+    /// Flags that the client has set.
     pub flags: Flags,
     /// Its urgency.
     pub priority: Priority,
-    /// What can execute it.
+    /// Runtime that can execute it.
     pub runtime: Runtime,
     /// Time limit of one attempt, milliseconds; 0 for the worker's default.
     pub timeout_ms: u32,
     /// Further attempts that the user allows after a failed one.
     pub retries: u16,
-    /// How the payload is encoded.
+    /// Encoding of the payload.
     pub codec: Codec,
-    /// How many blobs it needs; [`Task::new`] counts them.
+    /// Number of its blobs; [`Task::new`] counts them.
     pub blob_count: u8,
     /// Wait before the first retry, milliseconds.
     pub backoff_ms: u32,
@@ -127,7 +127,7 @@ impl Flags {
     /// Worker to runner: claim the task before you start it.
     pub const AHEAD: Self = Self(0x8000);
 
-    /// Whether all bits of `other` are set.
+    /// True if all bits of `other` are set.
     #[must_use]
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -1,4 +1,4 @@
-//! What will happen when, in the one order that a seed decides.
+//! Events of a run, in the one order that its seed determines.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;

@@ -1,4 +1,4 @@
-//! What goes wrong, when, where and for how long.
+//! Faults of a run: kind, time, place and length.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// The manager's process is killed; its store stays.
     KillManager {
-        /// Whether its machine goes with it, so that nobody receives.
+        /// True if its machine goes with it, so that nobody receives.
         is_silent: bool,
     },
     /// The manager's process stands still.
@@ -38,7 +38,7 @@ pub enum FaultKind {
     KillWorker {
         /// Which.
         worker: usize,
-        /// Whether its machine goes with it, so that nobody receives.
+        /// True if its machine goes with it, so that nobody receives.
         is_silent: bool,
     },
     /// A worker's process stands still.
@@ -54,7 +54,7 @@ pub enum FaultKind {
     StarveWorker(usize),
     /// Everybody goes to the other manager, of two.
     Failover {
-        /// Whether the manager that they leave is killed; it lives on otherwise, cut off from all.
+        /// True if the manager that they leave is killed; it lives on otherwise, cut off from all.
         kills: bool,
         /// How much later than at once workers and clients come, at the most, microseconds.
         late_us: u64,

@@ -1,4 +1,5 @@
-//! What happens in the world, by what it happens to. Each file adds methods to [`World`](crate::world::World).
+//! Handlers of events, by the part of the world that they concern. Each file adds methods to
+//! [`World`](crate::world::World).
 
 mod children;
 mod clients;

@@ -21,7 +21,7 @@ pub(crate) struct Manager {
     /// The whole machine is away: a dialler is not even refused.
     pub(crate) is_silent: bool,
     pub(crate) frozen: u32,
-    /// Whether this incarnation stood still at some time: its time to let workers come back may have passed meanwhile.
+    /// True if this incarnation stood still at some time: its time to let workers come back may have passed meanwhile.
     pub(crate) stood_still: bool,
     pub(crate) stalled: Vec<Event>,
 }

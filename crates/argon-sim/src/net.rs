@@ -16,7 +16,7 @@ pub(crate) struct Connection {
     pub(crate) link: ConnId,
     /// Incarnation of the manager at its other end.
     pub(crate) manager: u32,
-    /// Whether the dialler's, the manager's end is open.
+    /// True if the dialler's, the manager's end is open.
     pub(crate) ends: [bool; 2],
     /// Nothing passes any more.
     pub(crate) is_dead: bool,

@@ -1,4 +1,4 @@
-//! What must be true whatever goes wrong, judged from outside the core by what processes did and received.
+//! Rules that hold under every fault, checked from outside the core on what processes did and received.
 
 mod losses;
 mod outcomes;
@@ -37,9 +37,9 @@ pub(crate) struct Fate {
     pub(crate) is_cancelled: bool,
     /// How often its caller received an outcome.
     pub(crate) delivered: u32,
-    /// Whether a manager has read that its outcome is in hand.
+    /// True if a manager has read that its outcome is in hand.
     is_taken: bool,
-    /// Whether the present manager has sent it to a worker.
+    /// True if the present manager has sent it to a worker.
     was_run: bool,
     /// How many managers before have: each but the first had given up what the ones before had sent.
     lives_run: u32,
@@ -53,11 +53,11 @@ pub(crate) struct Fate {
     read: Vec<Attempt>,
     /// Attempts that the present manager has stopped: one that comes back may have begun to end.
     doomed: Vec<Attempt>,
-    /// Whether the present manager has sent its client an outcome.
+    /// True if the present manager has sent its client an outcome.
     is_sent: bool,
     /// The attempt that has come to its end, and where.
     finished: Option<Finished>,
-    /// Whether the present manager has taken it in.
+    /// True if the present manager has taken it in.
     is_admitted: bool,
     /// Since when it could have been started, and was not.
     waits_since: Option<u64>,
@@ -101,7 +101,7 @@ pub(crate) struct Oracle {
     pub(crate) progress_at: u64,
     /// What happens now reaches nobody.
     pub(crate) looks_away: bool,
-    /// Whether anything went wrong so far that may excuse a loss.
+    /// True if anything went wrong so far that may excuse a loss.
     pub(crate) is_disturbed: bool,
     pub(crate) verdict: Option<String>,
 }
@@ -339,7 +339,7 @@ impl Oracle {
         is_wanted && !is_doomed
     }
 
-    /// Whether some worker of the present manager holds an attempt of the task, or may come back with one.
+    /// True if some worker of the present manager holds an attempt of the task, or may come back with one.
     pub(crate) fn is_held(&self, now: u64, id: TaskId) -> bool {
         let fate = &self.fates[self.number_of(id)];
         !fate.holders.is_empty() || fate.lost_at.is_some_and(|lost| now < lost + GRACE)

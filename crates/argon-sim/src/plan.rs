@@ -1,4 +1,5 @@
-//! What a seed stands for: the shape of the cluster, the tasks and the faults. A plan can be thinned out and run again.
+//! The plan that a seed stands for: the shape of the cluster, the tasks and the faults. A plan can be made smaller
+//! and run again.
 
 use argon_proto::{Flags, Priority};
 

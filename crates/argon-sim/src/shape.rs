@@ -21,7 +21,7 @@ pub struct Shape {
     pub delay_us: (u64, u64),
     /// Least and longest time of a commit, microseconds.
     pub commit_us: (u64, u64),
-    /// Whether the manager waits for each commit before it goes on.
+    /// True if the manager waits for each commit before it goes on.
     pub waits_for_commits: bool,
     /// Most inputs in one batch.
     pub batch: usize,

@@ -1,4 +1,4 @@
-//! What happened, as a running hash always and as lines when somebody wants to read it.
+//! Trace of a run: always a running hash, and lines on request.
 
 use std::collections::VecDeque;
 

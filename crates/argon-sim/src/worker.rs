@@ -50,7 +50,7 @@ pub(crate) struct WorkerProcess {
     pub(crate) inputs: VecDeque<Input>,
     pub(crate) is_stepping: bool,
     pub(crate) timer: Option<u64>,
-    /// Whether the pool received that a manager is found.
+    /// True if the pool received that a manager is found.
     pub(crate) is_linked: bool,
     pub(crate) steps: u64,
 }

@@ -1,5 +1,5 @@
-//! How near to the shortest possible time batches of all shapes end on large fleets, and that nothing short waits behind
-//! something long. Without faults: what is measured is sending ahead and recall.
+//! Batches of all shapes end near the shortest possible time on large fleets, and nothing short waits behind
+//! something long. Without faults: the subject is prefetching and retracting.
 
 mod batch;
 

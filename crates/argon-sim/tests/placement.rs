@@ -1,4 +1,4 @@
-//! How near to the shortest possible time a batch of mixed lengths ends, without faults.
+//! A batch of mixed lengths ends near the shortest possible time, without faults.
 
 use argon_sim::{Mode, Random, RunPlan, TaskBehaviour, run};
 

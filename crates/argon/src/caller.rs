@@ -1,4 +1,4 @@
-//! What a client and its maps start calls with: the session, and the options of calls that bring none.
+//! The part of a client that its maps share: the session, and the default options of calls.
 
 use std::sync::Arc;
 

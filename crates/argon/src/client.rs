@@ -35,7 +35,7 @@ pub struct Client {
     caller: Caller,
 }
 
-/// How to connect, when [`Client::connect`] is not enough.
+/// Builder of a [`Client`], for what [`Client::connect`] does not offer.
 #[derive(Clone, Debug)]
 pub struct Connect {
     addresses: Addresses,
@@ -255,7 +255,7 @@ impl Connect {
         Self { patience: Some(patience), ..self }
     }
 
-    /// How this client is called in `argon status`.
+    /// Sets the name of this client in `argon status`.
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }

@@ -95,7 +95,7 @@ impl Error {
         }
     }
 
-    /// Where the task panicked: `file:line:column`.
+    /// Place of the panic: `file:line:column`.
     #[must_use]
     pub fn place(&self) -> Option<&str> {
         self.facts.thrown.as_ref()?.place.as_deref()
@@ -107,7 +107,7 @@ impl Error {
         self.facts.thrown.as_ref()?.backtrace.as_deref()
     }
 
-    /// What kind of end it is.
+    /// Kind of the end.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.facts.kind
@@ -132,7 +132,7 @@ impl Error {
         &self.facts.report
     }
 
-    /// What happened, attempt by attempt.
+    /// Ends of all attempts, one line each.
     #[must_use]
     pub fn story(&self) -> &[String] {
         &self.facts.report.story

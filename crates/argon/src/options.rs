@@ -39,7 +39,7 @@ pub enum RetryOn {
     Error,
     /// Its process died.
     Died,
-    /// It reached its time limit.
+    /// The attempt reached its time limit.
     Timeout,
 }
 
@@ -50,13 +50,13 @@ impl TaskOptions {
         Self::default()
     }
 
-    /// How urgent it is among the waiting tasks.
+    /// Sets the priority among waiting tasks.
     #[must_use]
     pub fn priority(self, priority: Priority) -> Self {
         Self { priority, ..self }
     }
 
-    /// How long one attempt may run, from its start.
+    /// Limits the time of one attempt, from its start.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
@@ -105,7 +105,7 @@ impl TaskOptions {
         Self { capture: true, ..self }
     }
 
-    /// How people see the task in `argon status`: at most 200 bytes.
+    /// Sets the label of the task in `argon status`: at most 200 bytes.
     #[must_use]
     pub fn label(self, label: impl Into<String>) -> Self {
         Self { label: Some(label.into()), ..self }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::{Error, Thrown};
 use crate::{octets, running};
 
-/// What a native `error` begins with; see `spec/runner.md`, section 6.
+/// First byte of a native `error`; see `spec/runner.md`, section 6.
 pub(crate) const PANIC: u8 = 0;
 pub(crate) const OWN: u8 = 1;
 pub(crate) const REFUSAL: u8 = 2;

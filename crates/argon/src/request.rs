@@ -11,9 +11,9 @@ use crate::options::TaskOptions;
 /// A task for any runtime. `spec/runner.md` describes what each runtime expects in `meta` and `payload`.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What can execute it.
+    /// Runtime that can execute it.
     pub runtime: Runtime,
-    /// How the payload is encoded.
+    /// Encoding of the payload.
     pub codec: Codec,
     /// Its blobs, the code first.
     pub blobs: Blobs,

@@ -21,19 +21,19 @@ pub struct Running {
     is_over: bool,
 }
 
-/// What a running task does.
+/// Event of a running task.
 #[derive(Debug)]
 pub enum Event {
-    /// It wrote to its descriptor 1 or 2, or logged something. The task is held up while this is not read and about 1 MiB is on its way.
+    /// The task wrote to its descriptor 1 or 2, or logged. It waits while about 1 MiB of its output is unread.
     Output {
         /// Which start of the task it was: a further one prints from its beginning.
         attempt: u32,
         /// 1 or 2; 3 for a log record, whose JSON is the whole of `bytes` (`spec/runner.md`, section 2).
         fd: u8,
-        /// What it wrote.
+        /// Bytes of the output.
         bytes: Bytes,
     },
-    /// It asks for something, and waits.
+    /// The task asks for something, and waits.
     Asked(Asked),
     /// It ended: everything that it printed has been read. `Err` is an end without the cluster: no manager any
     /// more, or the client was closed.
@@ -58,12 +58,12 @@ impl Running {
         self.session.task_id(self.number)
     }
 
-    /// What it does next; `None` after its end. Cancel safe.
+    /// Returns the next event; `None` after the end. Cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
-    /// What it does next, for those who poll.
+    /// Polls for the next event.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         if self.is_over {
             return Poll::Ready(None);

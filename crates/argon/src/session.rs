@@ -36,7 +36,7 @@ const FEW: u64 = 4;
 /// Bytes that are worth a write of their own.
 const ENOUGH_BYTES: u64 = 64 << 10;
 
-/// What the callers and the background task share.
+/// State that the callers and the background task share.
 #[derive(Debug)]
 pub(crate) struct SharedSession {
     state: Mutex<LockedSession>,
@@ -81,7 +81,7 @@ struct Orders {
     disconnect: bool,
 }
 
-/// What the background task must know after a turn.
+/// Result of a turn, for the background task.
 #[derive(Debug)]
 struct Next {
     orders: Orders,

@@ -21,7 +21,7 @@ pub struct Shared<T> {
     value: OnceLock<Arc<T>>,
 }
 
-/// What a runner has of shared values.
+/// Store of shared values in a runner.
 pub(crate) trait Keeper {
     /// The value that was read from this blob before, or the blob.
     fn find(&self, hash: BlobHash) -> Option<Kept>;
@@ -38,7 +38,7 @@ pub(crate) struct Kept {
 thread_local! {
     /// Blobs that the arguments which are being written name.
     static NAMED: RefCell<Option<Vec<Blob>>> = const { RefCell::new(None) };
-    /// Where the arguments that are being read find theirs.
+    /// Store for the arguments that are being read.
     static KEEPER: RefCell<Option<Arc<dyn Keeper>>> = const { RefCell::new(None) };
 }
 

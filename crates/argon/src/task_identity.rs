@@ -1,4 +1,4 @@
-//! What a program knows of the task that it executes: the task's id, and the way to the pool through the task's worker.
+//! Identity of the task that this program executes: its id, and the way to the pool through the task's worker.
 //!
 //! A native runner sets the attempt before it calls a function. Any other program that a task starts finds it in its
 //! environment (`spec/runner.md`, section 3).

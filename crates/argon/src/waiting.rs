@@ -1,11 +1,11 @@
-//! Who learns why a client waits: what [`Connect::on_waiting`](crate::Connect::on_waiting) sets.
+//! The hook that learns why a client waits, set by [`Connect::on_waiting`](crate::Connect::on_waiting).
 
 use std::fmt;
 use std::sync::Arc;
 
 use argon_session::Waiting;
 
-/// Who receives it.
+/// The hook of the user.
 #[derive(Clone)]
 pub(crate) struct OnWaiting(pub(crate) Arc<dyn Fn(&Waiting) + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! What liars say: valid conversations with invalid intent, and now and then bytes that are no conversation.
+//! Messages of liars: valid conversations with invalid intent, and now and then bytes that are not a conversation.
 
 pub(crate) mod client;
 pub(crate) mod observer;
@@ -21,9 +21,9 @@ pub(crate) struct Round {
     pub(crate) liar: Liar,
     pub(crate) seed: u64,
     pub(crate) acts: Vec<Act>,
-    /// Whether it reads what it is told.
+    /// True if it reads what it is told.
     pub(crate) reads: bool,
-    /// Whether it stays when it has said everything.
+    /// True if it stays when it has said everything.
     pub(crate) stays: bool,
 }
 

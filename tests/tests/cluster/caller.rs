@@ -1,4 +1,5 @@
-//! What of its caller a command finds: long words, any bytes, umask, functions, variables; and one joblog for one run.
+//! What a command receives from its caller: long words, any bytes, umask, functions, variables. One joblog for one
+//! run.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

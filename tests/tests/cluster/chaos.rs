@@ -134,7 +134,7 @@ fn assert_the_manager_is_as_small_as_before(report: &Value) {
     assert!(after < before + (32 << 10), "the manager took {before} KiB, now {after}");
 }
 
-/// Whether this process still is a runner and has no worker. (Its number may be that of another cluster's by now.)
+/// True if this process still is a runner and has no worker. (Its number may be that of another cluster's by now.)
 fn is_orphan(pid: u64) -> bool {
     let command = |pid: u64| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

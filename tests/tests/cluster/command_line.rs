@@ -1,4 +1,4 @@
-//! What the commands say: ready lines, exit statuses, sentences.
+//! The command line: ready lines, exit statuses, messages.
 
 use std::time::Duration;
 

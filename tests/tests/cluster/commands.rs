@@ -39,7 +39,7 @@ struct Session {
     sequence: u64,
     /// What tasks printed to their standard output, and how many bytes were granted.
     printed: HashMap<u64, (Vec<u8>, u64)>,
-    /// Whether output is granted as it comes.
+    /// True if output is granted as it comes.
     grants: bool,
 }
 

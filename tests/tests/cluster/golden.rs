@@ -1,4 +1,4 @@
-//! What people and programs see of the commands, word for word: help, and the fields of what is printed as JSON.
+//! Texts of the commands, word for word: help, and the fields of JSON.
 //!
 //! The texts are in `tests/golden/`. A change that is meant is written there by running these tests with
 //! `ARGON_GOLDEN=write`, and is then read in the diff.

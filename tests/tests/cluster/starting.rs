@@ -1,4 +1,4 @@
-//! How servers begin: with or without a home, and ready when their port answers.
+//! Starts of servers: with or without a home, and ready when their port answers.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What several subjects need: proof of runs outside Argon, the kernel's view of a process, a clock, detours.
+//! Helpers of several subjects: proof of runs outside Argon, the kernel's view of a process, a clock, detours.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -92,7 +92,7 @@ pub(crate) fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
-/// Whether a process has ended; one that only its parent has not yet collected has.
+/// True if a process has ended; one that only its parent has not yet collected has.
 pub(crate) fn is_gone(pid: i32) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
     stat.map_or(true, |stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))

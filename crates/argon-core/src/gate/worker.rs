@@ -163,7 +163,7 @@ impl WorkerGate {
         self.asked.clear();
     }
 
-    /// Whether the manager was asked for something that has not come.
+    /// True if the manager was asked for something that has not come.
     #[must_use]
     pub fn waits_for_answers(&self) -> bool {
         !self.asked.is_empty()
@@ -236,7 +236,7 @@ impl WorkerGate {
         assert_eq!(self.parked.len(), self.parked_by_attempt.len(), "parked attempts are listed wrong");
     }
 
-    /// Whether a task may find the blob here, in the cache or in a file.
+    /// True if a task may find the blob here, in the cache or in a file.
     fn use_blob(&mut self, hash: BlobHash) -> bool {
         self.held.get(&hash).is_some() || self.elsewhere.contains(&hash)
     }

@@ -1,4 +1,4 @@
-//! What the pool wants done: commands, in the imperative.
+//! Effects of the pool: commands to the shell, in the imperative.
 
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{RunnerId, Task};

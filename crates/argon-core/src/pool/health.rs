@@ -1,4 +1,4 @@
-//! How starts of runners go, for each kind by itself: one kind that does not come up is tried less and less often, and
+//! Health of runner starts, for each kind by itself. A kind that does not start is tried less and less often, and
 //! takes nothing from the others.
 
 use std::time::Duration;
@@ -32,13 +32,13 @@ pub(super) struct StartHealth {
 }
 
 impl Pool {
-    /// Whether a runner of this kind may be started now.
+    /// True if a runner of this kind may be started now.
     pub(super) fn may_try(&self, now: Time, kind: RunnerKind) -> bool {
         let health = self.health.iter().find(|health| health.kind == kind);
         health.is_none_or(|health| !health.must_probe && health.not_before.is_none_or(|at| at <= now))
     }
 
-    /// Whether no runner of this kind is there, and the last one did not come up.
+    /// True if no runner of this kind is there, and the last one did not come up.
     pub(super) fn is_helpless(&self, kind: RunnerKind) -> bool {
         self.health.iter().any(|health| health.kind == kind && health.gives_back)
             && !self
@@ -107,7 +107,7 @@ impl Pool {
         self.health.retain(|health| health.kind != kind);
     }
 
-    /// Whether a kind waits for a runner without a memory limit to come up.
+    /// True if a kind waits for a runner without a memory limit to come up.
     pub(super) fn must_probe_any(&self) -> bool {
         self.health.iter().any(|health| health.must_probe)
     }

@@ -1,4 +1,4 @@
-//! What the pool is told: facts, in the past tense.
+//! Inputs of the pool: facts, in the past tense.
 
 use argon_proto::conversation::worker::Run;
 use argon_proto::{AttemptId, Outcome, RunnerId};
@@ -119,7 +119,7 @@ pub enum Input {
     AttemptWaits {
         /// The attempt.
         attempt: AttemptId,
-        /// Whether it waits.
+        /// True if it waits.
         waits: bool,
     },
     /// Memory of idle runners, bytes each.

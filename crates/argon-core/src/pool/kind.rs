@@ -1,4 +1,4 @@
-//! What a runner must be to take a task: read off the task once, when it arrives.
+//! Kind of runner that a task needs, read off the task once, when it arrives.
 
 use argon_proto::{BlobHash, Family, Runtime, Task};
 use serde::Deserialize;
@@ -72,7 +72,7 @@ impl RunnerKind {
     /// The kind that runs any command.
     pub const COMMAND: Self = Self { runtime: Runtime::Exec, program: Program::Only, memory_mib: 0 };
 
-    /// Whether there is a process between tasks.
+    /// True if there is a process between tasks.
     pub(super) fn has_runner(self) -> bool {
         match self.runtime {
             Runtime::Perl | Runtime::Python | Runtime::Native => true,
@@ -80,7 +80,7 @@ impl RunnerKind {
         }
     }
 
-    /// Whether the program came with the task, so that the task is to blame if it does not start.
+    /// True if the program came with the task, so that the task is to blame if it does not start.
     pub(super) fn is_tasks_own(self) -> bool {
         matches!(self.program, Program::Executable(_))
     }

@@ -1,4 +1,4 @@
-//! What the manager says.
+//! Handles messages of the manager.
 
 use argon_proto::conversation::worker::{Draining, FromWorker, Run};
 use argon_proto::{AttemptId, RunnerId};

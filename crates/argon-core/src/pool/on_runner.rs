@@ -1,4 +1,4 @@
-//! What becomes of runners, and of the tasks in them.
+//! Handles events of runners, and decides about the tasks in them.
 
 use std::collections::VecDeque;
 

@@ -118,7 +118,7 @@ impl Runner {
         }
     }
 
-    /// Whether it serves tasks of this key, or could.
+    /// True if it serves tasks of this key, or could.
     pub(super) fn suits(&self, key: RunnerKey) -> bool {
         self.kind == key.kind && self.family.is_none_or(|family| family == key.family)
     }
@@ -131,12 +131,12 @@ impl Runner {
         matches!(self.state, RunnerState::Starting)
     }
 
-    /// Whether it ends, or has.
+    /// True if it ends, or has.
     pub(super) fn is_leaving(&self) -> bool {
         self.has_ended || matches!(self.state, RunnerState::Retiring)
     }
 
-    /// Whether it executes a command, or did.
+    /// True if it executes a command, or did.
     pub(super) fn is_command(&self) -> bool {
         !self.kind.has_runner()
     }
@@ -154,7 +154,7 @@ impl Runner {
         self.run().filter(|run| run.waits)
     }
 
-    /// Whether its run takes a slot.
+    /// True if its run takes a slot.
     pub(super) fn takes_slot(&self) -> bool {
         self.run().is_some_and(|run| !run.waits)
     }
@@ -164,7 +164,7 @@ impl Runner {
         self.run().into_iter().chain(&self.prefetched).map(|run| &run.task)
     }
 
-    /// Whether it has this attempt, now or next.
+    /// True if it has this attempt, now or next.
     pub(super) fn has(&self, attempt: AttemptId) -> bool {
         self.tasks().any(|task| attempt_of(task) == attempt)
     }

@@ -102,7 +102,7 @@ impl Runners {
         fresh
     }
 
-    /// Whether there is an idle runner that could do what this one does.
+    /// True if there is an idle runner that could do what this one does.
     pub(super) fn has_helper(&self, busy: &Runner) -> bool {
         let helps =
             |idle: &Listed| idle.kind == busy.kind && (idle.family.is_none() || idle.family == busy.family);
@@ -201,7 +201,7 @@ impl Runners {
         }
     }
 
-    /// Whether a run may have reached its deadline.
+    /// True if a run may have reached its deadline.
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.due_from.is_some_and(|from| from <= now)
     }

@@ -1,7 +1,7 @@
-//! What waits meets who is idle, and runners are started for what has none.
+//! Matches waiting attempts with idle runners, and starts runners for the rest.
 //!
-//! Attempts are looked at in their order. Each takes an idle runner of its sessions, or counts on one that is starting, or
-//! has one started, as long as slots are free. An attempt that waits for its runner holds up none whose runner is there.
+//! Attempts come in their order. Each takes an idle runner of its sessions, counts on one that is starting, or has one
+//! started, as long as slots are free. An attempt that waits for its runner does not delay those whose runner is there.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl Pool {
         seen
     }
 
-    /// Whether an attempt of this key needs nothing but a slot.
+    /// True if an attempt of this key needs nothing but a slot.
     fn can_start(&self, now: Time, key: RunnerKey) -> bool {
         match key.kind.has_runner() {
             true => self.runners.idle_for(key).is_some(),
@@ -215,7 +215,7 @@ impl Pool {
         true
     }
 
-    /// Whether a start has taken so long that it counts no more.
+    /// True if a start has taken so long that it counts no more.
     fn is_stuck(now: Time, starting: &Runner) -> bool {
         now.since(starting.started) >= STUCK_AFTER
     }
@@ -233,7 +233,7 @@ impl Pool {
         starting.chain([held_up_from]).filter(|at| *at > self.last_step).min()
     }
 
-    /// Whether an attempt waits for a runner of its sessions that is free soon, rather than for a new one that another
+    /// True if an attempt waits for a runner of its sessions that is free soon, rather than for a new one that another
     /// would have to end for. Not for long: the start is worth its price then.
     fn is_worth_waiting(&self, now: Time, key: RunnerKey, since: Time) -> bool {
         let ends_soon = |runner: &Runner| {

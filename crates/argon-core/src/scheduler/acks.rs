@@ -1,5 +1,5 @@
-//! When workers are told that outcomes need not be kept any more. Nobody waits for that word, and a word alone costs the
-//! manager a system call and the worker a wake-up: so it rides with the next task that the worker is given, or goes
+//! Decides when workers learn that they need not keep outcomes any more. No one waits for this message, and one of
+//! its own costs the manager a system call and the worker a wake-up. So it travels with the worker's next task, or
 //! after a moment. A worker that is leaving waits for it and gets it at once.
 
 use std::time::Duration;
@@ -26,11 +26,11 @@ pub(super) struct PendingAcks {
     attempts: Vec<AttemptId>,
     /// What it keeps of them in memory.
     bytes: u64,
-    /// Whether it is written to in this batch anyway.
+    /// True if it is written to in this batch anyway.
     is_due: bool,
-    /// Whether the end of the batch looks at it.
+    /// True if the end of the batch looks at it.
     is_looked_at: bool,
-    /// Whether it is told when [`Timer::AcksDue`] is, if not before.
+    /// True if it is told when [`Timer::AcksDue`] is, if not before.
     is_waiting: bool,
 }
 

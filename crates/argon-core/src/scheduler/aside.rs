@@ -28,7 +28,7 @@ struct Group {
 }
 
 impl Aside {
-    /// Whether any task of this priority waits here.
+    /// True if any task of this priority waits here.
     pub(super) fn has(&self, lane: usize) -> bool {
         self.groups.iter().any(|group| group.lane == lane)
     }

@@ -1,4 +1,4 @@
-//! How much each client may send: charged when a task comes, given back when its outcome is taken.
+//! Credit of clients: charged when a task arrives, given back when its outcome is taken.
 
 use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;

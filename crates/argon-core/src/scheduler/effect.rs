@@ -1,4 +1,4 @@
-//! What the scheduler wants done: commands, in the imperative.
+//! Effects of the scheduler: commands to the shell, in the imperative.
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;

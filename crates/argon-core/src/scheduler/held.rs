@@ -1,4 +1,4 @@
-//! What a worker holds when it registers: which attempts are its own, and what becomes of each.
+//! Attempts that a worker holds when it registers: which of them are its own, and what is done with each.
 
 use argon_proto::conversation::worker::{Held, ToWorker};
 use argon_proto::{AttemptId, limit};
@@ -24,7 +24,7 @@ enum Fate {
 pub(super) struct Past {
     /// What it held for no task on its last connection.
     pub(super) without_task: FxHashSet<AttemptId>,
-    /// Whether attempts that nobody here knows have ended here.
+    /// True if attempts that nobody here knows have ended here.
     pub(super) has_ended_here: bool,
 }
 

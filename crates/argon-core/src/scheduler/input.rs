@@ -1,4 +1,4 @@
-//! What the scheduler is told: facts, in the past tense.
+//! Inputs of the scheduler: facts, in the past tense.
 
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ pub enum Input {
     ClientLost {
         /// The connection.
         link: ConnId,
-        /// Whether the client said goodbye: its session ends at once.
+        /// True if the client said goodbye: its session ends at once.
         closed_cleanly: bool,
     },
     /// A worker registered.

@@ -1,4 +1,4 @@
-//! What is always true between two steps. Tests and the simulator ask after every step.
+//! Invariants of the scheduler. Tests and the simulator check them after every step.
 
 use super::session::TaskCounts;
 use super::task::TaskState;

@@ -96,7 +96,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether a worker may keep the outcome of this attempt, which has ended its task: it brought it, and no other worker
+    /// True if a worker may keep the outcome of this attempt, which has ended its task: it brought it, and no other worker
     /// keeps it now.
     pub(super) fn may_keep(&self, key: TaskKey, worker: WorkerKey, attempt: Attempt) -> bool {
         let Some(ended) = self.tasks[key].ended() else {
@@ -106,7 +106,7 @@ impl Scheduler {
         ended.outcome.head.attempt == attempt && ended.keeper.as_ref().is_some_and(is_free)
     }
 
-    /// Whether the worker keeps the outcome of this attempt, which has ended its task.
+    /// True if the worker keeps the outcome of this attempt, which has ended its task.
     pub(super) fn is_kept_by(&self, key: TaskKey, worker: WorkerKey, attempt: Attempt) -> bool {
         let is_here = |keeper: Keeper| keeper.worker == worker && self.is_current(keeper);
         let ended = self.tasks[key].ended().filter(|ended| ended.outcome.head.attempt == attempt);
@@ -158,7 +158,7 @@ impl Scheduler {
         self.workers[worker].kept.order = order;
     }
 
-    /// Whether this place in a worker's list is that of an outcome which it keeps.
+    /// True if this place in a worker's list is that of an outcome which it keeps.
     fn is_kept(&self, worker: WorkerKey, key: TaskKey, stamp: u32) -> bool {
         let entry = self.tasks.get(key).filter(|entry| entry.stamp == stamp);
         let keeper = entry.and_then(|entry| entry.ended()?.keeper);

@@ -176,7 +176,7 @@ impl Scheduler {
     }
 }
 
-/// Whether a worker may report that a task ended so; the others are the manager's to say.
+/// True if a worker may report that a task ended so; the others are the manager's to say.
 fn is_of_workers(status: Status) -> bool {
     match status {
         Status::Ok | Status::Error | Status::Died | Status::Timeout => true,

@@ -84,7 +84,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether a task that is not known here may come in. One that a worker holds needs no room. While a client offers
+    /// True if a task that is not known here may come in. One that a worker holds needs no room. While a client offers
     /// again what it waits for, there is as much room again: these tasks were let in before.
     fn has_room_for(&self, session: SessionKey, task: &Task) -> bool {
         let waiting = self.waiting_len();

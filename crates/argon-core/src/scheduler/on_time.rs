@@ -1,4 +1,4 @@
-//! What becomes due as time passes.
+//! Handles timers that are due.
 
 use super::effect::Out;
 use super::record::Record;

@@ -1,9 +1,9 @@
-//! What tasks print: passed on to their clients, counted, and bounded by what the clients take.
+//! Output of tasks: passed on to their clients, counted, and bounded by what the clients have taken.
 //!
-//! A worker may have a window of bytes under way for each attempt. It is moved by what the client says it has taken, or by
-//! the scheduler itself when nobody will ever say so: the client is away, the task has none, or the connection broke.
-//! Each of them counts anew on each of its connections; the counts are translated here. What is under way to a client counts
-//! as not taken, as its outcomes do.
+//! A worker may have a window of bytes under way for each attempt. The client moves the window with the bytes that it has
+//! taken. The scheduler moves it where no client will: it is away, the task has none, or its connection broke. Client and
+//! worker count from zero on each connection; the counts are translated here. Bytes under way to a client count as not
+//! taken, as its outcomes do.
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;

@@ -1,4 +1,4 @@
-//! Who is least loaded: an ordered index of the workers that may take a task.
+//! Index of the workers that may take a task, the least loaded first.
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -16,7 +16,7 @@ type Rank = (bool, u64, WorkerKey);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Best {
     pub(super) worker: WorkerKey,
-    /// Whether it can start a task at once.
+    /// True if it can start a task at once.
     pub(super) has_free_slot: bool,
 }
 
@@ -111,12 +111,12 @@ impl Placement {
         Some(Best { worker: *worker, has_free_slot: !is_full })
     }
 
-    /// Whether a worker that may take a task cannot take every task.
+    /// True if a worker that may take a task cannot take every task.
     pub(super) fn has_choosy(&self) -> bool {
         !self.choosy.is_empty()
     }
 
-    /// Whether any worker has a slot that nothing occupies.
+    /// True if any worker has a slot that nothing occupies.
     pub(super) fn has_free_slot(&self) -> bool {
         self.best().is_some_and(|best| best.has_free_slot)
     }
@@ -126,7 +126,7 @@ impl Placement {
         self.surplus.iter().rev().map(|(_, key)| *key)
     }
 
-    /// Whether the worker is in the index.
+    /// True if the worker is in the index.
     pub(super) fn is_able(&self, key: WorkerKey) -> bool {
         self.rank_of(key).is_some()
     }

@@ -1,4 +1,4 @@
-//! What waits: strict priorities with ageing; within a priority sessions take turns, each first-in first-out.
+//! Waiting tasks: strict priorities with ageing. Within a priority sessions take turns, each first-in first-out.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -47,12 +47,12 @@ impl Queue {
         self.lengths
     }
 
-    /// Whether nothing could be taken out, though tasks of clients that take no outcomes may wait.
+    /// True if nothing could be taken out, though tasks of clients that take no outcomes may wait.
     pub(super) fn is_dry(&self) -> bool {
         self.rings.iter().all(VecDeque::is_empty)
     }
 
-    /// Whether a worker with these rests was looked for in the queue before, and nothing came since.
+    /// True if a worker with these rests was looked for in the queue before, and nothing came since.
     pub(super) fn has_nothing_for(&self, rests: &Rests, has_free_slot: bool) -> bool {
         let covers = |(known, had_free_slot): &(Rests, bool)| {
             (*had_free_slot || !has_free_slot) && known.is_within(rests)

@@ -173,7 +173,7 @@ impl Scheduler {
         self.timers.set(until, Timer::OrphansEnd);
     }
 
-    /// Whether what a worker holds and nobody here knows has ended here. `previous` is the manager that registered it last.
+    /// True if what a worker holds and nobody here knows has ended here. `previous` is the manager that registered it last.
     /// That may be this one although its answer came before the attempts of others were listed; so the worker must be known.
     pub(super) fn has_ended_here(&self, worker: WorkerId, previous: Option<Incarnation>) -> bool {
         previous == Some(self.identity.incarnation) && self.seen_workers.contains(&worker)

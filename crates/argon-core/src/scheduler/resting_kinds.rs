@@ -21,22 +21,22 @@ impl Rests {
         self.kinds.is_empty()
     }
 
-    /// Whether the whole worker rests.
+    /// True if the whole worker rests.
     pub(super) fn is_whole(&self) -> bool {
         self.whole_until.is_some()
     }
 
-    /// Whether tasks of this kind wait for the worker needlessly.
+    /// True if tasks of this kind wait for the worker needlessly.
     pub(super) fn has(&self, kind: RunnerKind) -> bool {
         self.kinds.iter().any(|(resting, _)| *resting == kind)
     }
 
-    /// Whether any kind of this runtime rests.
+    /// True if any kind of this runtime rests.
     pub(super) fn has_runtime(&self, runtime: Runtime) -> bool {
         self.is_whole() || self.kinds.iter().any(|(resting, _)| resting.runtime == runtime)
     }
 
-    /// Whether everything that rests here rests there, too.
+    /// True if everything that rests here rests there, too.
     pub(super) fn is_within(&self, other: &Self) -> bool {
         self.kinds.iter().all(|(kind, _)| other.has(*kind))
     }

@@ -43,7 +43,7 @@ pub(super) struct Session {
     pub(super) aside: Option<Box<Aside>>,
     /// Its tasks that workers may hold without our knowledge.
     pub(super) recovery: SessionRecovery,
-    /// Whether it has a turn in each priority's ring.
+    /// True if it has a turn in each priority's ring.
     pub(super) has_turn: [bool; 3],
     /// All tasks of the session that are not forgotten.
     pub(super) tasks: Vec<TaskKey>,
@@ -69,7 +69,7 @@ pub(super) struct NestedSessions {
     pub(super) waiting: [BTreeSet<(Reverse<u16>, SessionKey)>; 3],
     /// How many there are.
     pub(super) count: u32,
-    /// Whether workers were asked for what they hold beyond their slots.
+    /// True if workers were asked for what they hold beyond their slots.
     pub(super) was_noticed: bool,
 }
 
@@ -114,7 +114,7 @@ impl Session {
         }
     }
 
-    /// Whether tasks of this priority wait in the queue.
+    /// True if tasks of this priority wait in the queue.
     pub(super) fn has_waiting(&self, lane: usize) -> bool {
         !self.lanes[lane].is_empty() || self.aside.as_ref().is_some_and(|aside| aside.has(lane))
     }
@@ -139,7 +139,7 @@ impl Session {
         }
     }
 
-    /// Whether nobody will ask for it any more.
+    /// True if nobody will ask for it any more.
     pub(super) fn is_abandoned(&self) -> bool {
         let has_nested = self.nested.as_ref().is_some_and(|nested| nested.count > 0);
         self.tasks.is_empty() && self.link.is_none() && self.client.is_empty() && !has_nested

@@ -22,13 +22,13 @@ pub(super) struct TaskEntry {
     pub(super) stamp: u32,
     /// The highest number that an attempt of it was given.
     pub(super) last: Attempt,
-    /// Whether its present attempt was found with a worker, not sent there by this scheduler.
+    /// True if its present attempt was found with a worker, not sent there by this scheduler.
     pub(super) was_found: bool,
-    /// Whether its client has named it on the session's present connection, and was charged for it there.
+    /// True if its client has named it on the session's present connection, and was charged for it there.
     pub(super) offered: bool,
-    /// Whether the store holds it.
+    /// True if the store holds it.
     pub(super) is_durable: bool,
-    /// Whether it waits, and has stepped aside for others.
+    /// True if it waits, and has stepped aside for others.
     pub(super) is_aside: bool,
     /// What few tasks have.
     pub(super) cold: Option<Box<ColdState>>,
@@ -149,7 +149,7 @@ impl TaskEntry {
         self.cold.as_mut()?.output.as_mut()
     }
 
-    /// Whether the outcome of this attempt has called for a retry.
+    /// True if the outcome of this attempt has called for a retry.
     pub(super) fn has_retried(&self, attempt: Attempt) -> bool {
         self.cold.as_ref().is_some_and(|cold| cold.retried_attempts.contains(&attempt))
     }
@@ -204,7 +204,7 @@ impl TaskEntry {
     }
 }
 
-/// Whether a place in the queue is that of a task that waits there.
+/// True if a place in the queue is that of a task that waits there.
 pub(super) fn is_live(tasks: &Arena<TaskKey, TaskEntry>, (key, stamp): (TaskKey, u32)) -> bool {
     tasks.get(key).is_some_and(|entry| entry.stamp == stamp && entry.queued_since().is_some())
 }

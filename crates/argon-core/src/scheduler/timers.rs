@@ -1,4 +1,4 @@
-//! What is due when. Stale timers are told by the stamp they carry.
+//! Deadlines of the scheduler. A timer carries a stamp, which shows whether it is stale.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ impl Timers {
         self.due.len()
     }
 
-    /// Whether a step was cut short and the next one goes on. For invariants.
+    /// True if a step was cut short and the next one goes on. For invariants.
     pub(super) fn goes_on(&self) -> bool {
         self.due.iter().any(|(_, timer)| *timer == Timer::DispatchGoesOn)
     }

@@ -1,4 +1,4 @@
-//! What people and programs may see of the scheduler: plain values, copied out.
+//! Views of the scheduler for people and programs: plain values, copied out.
 
 use argon_proto::conversation::admin::{AwayClient, FirstNames};
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
@@ -211,7 +211,7 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Whether nothing is kept but workers.
+    /// True if nothing is kept but workers.
     #[must_use]
     pub fn is_bare(&self) -> bool {
         self.tasks + self.sessions + self.orphans + self.collectors + self.lane_entries + self.persisting == 0

@@ -161,7 +161,7 @@ impl Scheduler {
         self.reasons(now, &tally)
     }
 
-    /// Whether tasks are queued and no worker is there to take them.
+    /// True if tasks are queued and no worker is there to take them.
     #[must_use]
     pub fn is_stranded(&self) -> bool {
         self.workers.is_empty() && self.queue.len() > 0

@@ -27,7 +27,7 @@ pub(super) struct Worker {
     pub(super) profile: WorkerProfile,
     /// Makes the tokens of its attempts.
     pub(super) key: AttemptKey,
-    /// Whether a warning was given of attempts that it does not hold by right.
+    /// True if a warning was given of attempts that it does not hold by right.
     pub(super) was_warned_of: bool,
     /// Its connection; `None` while it may come back.
     pub(super) link: Option<ConnId>,

@@ -58,7 +58,7 @@ pub(super) fn argument(kind: &Type) -> Result<(), Error> {
     }
 }
 
-/// What to take instead of a reference to this type, if it is known that serde reads no such reference.
+/// The type to take instead of a reference to this one, if serde is known not to read such a reference.
 #[allow(clippy::wildcard_enum_match_arm, reason = "all other kinds of types are judged by their traits")]
 fn owner(kind: &Type) -> Option<String> {
     const BY_VALUE: [&str; 25] = [

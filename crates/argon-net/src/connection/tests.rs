@@ -1,4 +1,4 @@
-//! What a connection writes before it ends, whom it refuses, and which blobs are under way.
+//! Last writes of a connection, refusals, and blobs under way.
 
 use std::rc::Rc;
 

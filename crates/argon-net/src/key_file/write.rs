@@ -1,4 +1,4 @@
-//! How a key gets into a file: new, whole or not at all, and closed to others.
+//! Writes a key file: new, whole or not at all, and closed to others.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};

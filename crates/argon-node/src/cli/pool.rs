@@ -1,5 +1,4 @@
-//! What the commands that use the pool have in common: how they reach it, what they say about each command, and how
-//! they are interrupted.
+//! Shared parts of the commands that use the pool: connecting to it, messages about each command, and interrupts.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,4 @@
-//! How a command ended, in the terms of shells: an exit status, and a sentence where the status is not enough.
+//! End of a command in the terms of shells: an exit status, and a sentence where the status is not enough.
 
 use argon::{Error, ErrorKind, Outcome, Report, Status};
 

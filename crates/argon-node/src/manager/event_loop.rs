@@ -58,7 +58,7 @@ pub struct ManagerLoop {
     unread: mpsc::UnboundedReceiver<Input>,
     inbox: Inbox,
     pub(super) ledger: Rc<Ledger>,
-    /// What the scheduler knows of the memory beside tasks.
+    /// Memory in addition to tasks that was last reported to the scheduler, bytes.
     memory_told: u64,
     /// True if the gate has not done all that it was given to do.
     pub(super) is_gate_behind: bool,

@@ -159,7 +159,7 @@ impl Outgoing {
         }
     }
 
-    /// What the scheduler learns if the payload cannot be read.
+    /// Input for the scheduler if the payload cannot be read.
     fn unreadable(&self, link: ConnId, why: &Unreadable) -> Input {
         let why = why.to_string();
         match self {

@@ -339,7 +339,7 @@ fn shortened(report: RunnersReport) -> RunnersReport {
     }
 }
 
-/// How a task ends whose result had no room.
+/// Outcome of a task whose result had no room.
 fn without_result(outcome: &Outcome, bytes: u64, memory: &str) -> Outcome {
     let message = format!(
         "the task ended as {}, and its result of {bytes} bytes was lost: {memory}",

@@ -9,7 +9,7 @@ use argon_proto::key::{Key, Role, Scope};
 use crate::exit::{Failure, FailureKind};
 use crate::output::complain;
 
-/// How long a manager may take to answer.
+/// Time within which a manager must answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// After this people learn what is waited for.
 const SILENT_FOR: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! How many connections there may be.
+//! Limit on the number of connections.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! What a worker keeps for tasks to come: blobs, executables as files, and what clients have answered.
+//! Caches of a worker for later tasks: executables as files, and answers of clients.
 
 pub(crate) mod answers;
 pub(crate) mod executables;

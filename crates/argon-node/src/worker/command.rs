@@ -32,7 +32,7 @@ const NOT_FOUND: i32 = 127;
 /// The status of one that cannot be executed.
 const NOT_EXECUTABLE: i32 = 126;
 
-/// What all commands of this worker start with.
+/// Facts that all commands of this worker start with.
 #[derive(Debug)]
 pub(crate) struct Commands {
     /// The worker's name, for messages.

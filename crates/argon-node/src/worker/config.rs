@@ -1,4 +1,4 @@
-//! Who a worker is, how it treats its runners, and why it cannot work.
+//! Configuration of a worker: its name, its manager and its runners; and the reasons why it cannot work.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::sync::watch;
 
 use super::machine;
 
-/// Who a worker is and how it treats its runners.
+/// Configuration of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// What its id is made of, random per process.
+    /// Secret from which its id is derived; random for each process.
     pub secret: Secret,
     /// Its name for people.
     pub name: String,
@@ -30,9 +30,9 @@ pub struct WorkerConfig {
     pub perl: Option<PathBuf>,
     /// The Python interpreters; those of the PATH if none is given.
     pub pythons: Vec<PathBuf>,
-    /// Whether tasks may load modules from their client.
+    /// True if tasks may load modules from their client.
     pub remote_modules: bool,
-    /// Whether runners of interpreters are forked from templates, where that is possible.
+    /// True if runners of interpreters are forked from templates, where that is possible.
     pub has_templates: bool,
     /// Number of idle runners that are kept.
     pub runners_max: usize,
@@ -40,9 +40,9 @@ pub struct WorkerConfig {
     pub runner_memory: u64,
     /// Number of attempts that may wait for tasks of their own at once; one more ends as died.
     pub waiting_max: usize,
-    /// How the clients of its tasks reach the manager; without it tasks have no client.
+    /// Way to the manager for clients inside tasks; without it, tasks have no client.
     pub manager: Option<ManagerAccess>,
-    /// How long running tasks may take to finish when the worker drains.
+    /// Time that running tasks have to finish when the worker drains.
     pub drain_limit: Duration,
 }
 
@@ -60,7 +60,7 @@ impl WorkerConfig {
     }
 }
 
-/// How a worker reaches its manager for the clients of its tasks.
+/// Way to the manager for clients inside tasks.
 #[derive(Clone, Debug)]
 pub struct ManagerAccess {
     /// The worker's key.
@@ -89,13 +89,13 @@ pub enum WorkerError {
     BadInterpreter {
         /// The program.
         program: String,
-        /// What is wrong with it.
+        /// The mistake, in words.
         why: String,
     },
     /// The operating system refuses something that a worker needs.
     #[error("the worker cannot {what}: {source}")]
     System {
-        /// What the worker wanted to do.
+        /// The operation that failed.
         what: &'static str,
         /// The error of the system.
         source: std::io::Error,

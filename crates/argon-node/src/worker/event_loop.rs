@@ -37,7 +37,7 @@ const LEASE: Duration = Duration::from_secs(15);
 /// Memory of outcomes that wait for the manager, before no more tasks are started. The manager leaves less than that
 /// here: see `Limits::kept_bytes`.
 const UNSETTLED_BYTES: u64 = 384 << 20;
-/// What a task has left behind is looked for that long after its end.
+/// Time after the end of a task until processes that it has left behind are looked for.
 const LEFTOVERS_AFTER: Duration = Duration::from_millis(300);
 
 /// See the module.
@@ -54,7 +54,7 @@ pub(crate) struct WorkerLoop {
     stop: Stop,
 }
 
-/// What the loop waits for.
+/// Event of the loop.
 enum Event {
     ManagerHeard,
     Link(LinkEvent),

@@ -37,7 +37,7 @@ impl PoolQueue {
         self.effects.pop()
     }
 
-    /// What the slots have to do.
+    /// Work of the slots.
     pub(crate) fn supply(&self) -> Supply {
         let PoolCounts { slots, waiting, .. } = self.pool.counts();
         Supply { slots, waiting }

@@ -40,7 +40,7 @@ const SHOWN_BYTES: usize = 1000;
 pub(crate) struct Runners {
     by_id: BTreeMap<RunnerId, Member>,
     woken: Arc<WokenRunners>,
-    /// What [`Self::poll`] takes of it.
+    /// The wakers that [`Self::poll`] has taken.
     polled: Vec<RunnerId>,
     /// Runners for which something may be queued.
     touched: Vec<RunnerId>,

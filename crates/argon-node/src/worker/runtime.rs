@@ -23,17 +23,17 @@ pub(super) use pythons::Pythons;
 /// An interpreter that has not reported its version by then is broken.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How a runner is started by a Python interpreter.
+/// Launch of a runner by a Python interpreter.
 const PYTHON: Option<fn(&Path) -> Launch> = Some(python::launch);
 
-/// What it takes to start a runner.
+/// Program, arguments and first bytes of a runner.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
     /// Variables that its runners have beside those of all runners.
     pub(super) variables: Vec<(OsString, OsString)>,
-    /// What is written to its socket before anything else.
+    /// Bytes written to its socket first.
     pub(super) preamble: Bytes,
 }
 
@@ -86,7 +86,7 @@ impl Runtimes {
         PYTHON.is_some()
     }
 
-    /// How to start a runner or a template of an interpreter; `None` if this worker has none such.
+    /// Launch of a runner or a template; `None` if this worker does not have the interpreter.
     pub(super) fn launch(&self, key: TemplateKey) -> Option<Launch> {
         match (key.runtime, key.version) {
             (Runtime::Perl, _) => self.perl.as_ref().map(|(_, launch)| launch.clone()),

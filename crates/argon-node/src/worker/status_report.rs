@@ -1,4 +1,4 @@
-//! When the manager receives a report on the runners: after changes, at most once a second.
+//! Decides when the manager receives a report on the runners: after changes, at most once a second.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a worker ends: it drains, it leaves, it is gone.
+//! Ways in which a worker stops: it drains, or it ends at once.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

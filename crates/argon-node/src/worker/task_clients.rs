@@ -48,7 +48,7 @@ pub(crate) struct AdmittedClient {
 pub(crate) enum TaskClientEvent {
     /// It has connected.
     Arrived {
-        /// What it says of its task.
+        /// Its opening, which names its task.
         child: Child,
         /// Takes the answer.
         reply: oneshot::Sender<Admission>,
@@ -179,7 +179,7 @@ fn socket_in(folder: &Path) -> PathBuf {
     folder.join("tasks")
 }
 
-/// Where the folders of the workers of this user are: the first place whose paths are short enough.
+/// Parents of the folders of this user's workers whose paths are short enough.
 fn bases() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let temporary = format!("argon-tasks-{}", own_user());

@@ -49,7 +49,7 @@ struct Template {
     mark: Mark,
     group: Option<Arc<Group>>,
     socket: PrivateSocket<FromTemplate>,
-    /// What it writes before it is ready; it then closes the pipe.
+    /// Its output before it is ready; it then closes the pipe.
     stderr: Option<AsyncFd<PipeReader>>,
     tail: Tail,
     exit: AsyncFd<OwnedFd>,
@@ -68,7 +68,7 @@ pub(crate) struct Forking {
     ends: WorkerEnds,
 }
 
-/// What is left of a template.
+/// Rest of a template that has ended.
 #[derive(Debug)]
 pub(crate) struct EndedTemplate {
     pub(crate) why: String,
@@ -190,7 +190,7 @@ impl Templates {
         self.by_key.clear();
     }
 
-    /// What a template that has ended sent last.
+    /// Last messages of a template that has ended.
     pub(crate) fn last_messages(&mut self, key: TemplateKey) -> Vec<FromTemplate> {
         let Some(template) = self.by_key.get_mut(&key) else {
             return Vec::new();

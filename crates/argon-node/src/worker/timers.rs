@@ -1,4 +1,4 @@
-//! What is due when: one table for the whole worker, and the one timer that wakes its loop.
+//! Deadlines of the worker: one table, and the one timer that wakes the loop.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

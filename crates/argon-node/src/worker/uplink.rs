@@ -19,14 +19,14 @@ const MESSAGES_MAX: usize = 512;
 /// Output that is kept for the next manager, bytes.
 const UNSENT_OUTPUT_BYTES: usize = 16 << 20;
 
-/// What the connection to a manager reports.
+/// Event of the connection to a manager.
 #[derive(Debug)]
 pub enum LinkEvent {
     /// A connection is open: answer with who the worker is and what it holds.
     WantRegister(oneshot::Sender<Introduction>),
     /// The manager sent something.
     Message(ToWorker),
-    /// It gave a sign of life that was no message.
+    /// Bytes arrived that were not a message for the worker.
     Heard,
     /// The connection ended.
     Lost,
@@ -35,9 +35,9 @@ pub enum LinkEvent {
 /// A worker's way to its manager: a TCP connection that is kept up, or two channels to a manager in this process.
 #[derive(Debug)]
 pub struct ManagerChannel {
-    /// What comes from the manager.
+    /// Events of the connection.
     pub events: mpsc::UnboundedReceiver<LinkEvent>,
-    /// What goes to it. When the worker has ended it drops this end; what was sent before is then still to be written.
+    /// Messages to the manager. A worker that ends drops this end; messages sent before are still written.
     pub outbox: mpsc::UnboundedSender<FromWorker>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Uplink {
     received: Vec<LinkEvent>,
 }
 
-/// What reading the link has brought.
+/// Result of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LinkRead {
     /// Events. `heard` is true if one of them is a sign of life.

@@ -60,11 +60,11 @@ pub struct Request {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Question {
-    /// What goes on? Answered with a [`ManagerStatus`].
+    /// Asks for the status. Answered with a [`ManagerStatus`].
     Status,
     /// Why do my tasks wait? From an admin: why do all? Answered with a [`WaitingReport`].
     Waiting,
-    /// What state is this task in? Answered with an [`Explanation`].
+    /// Asks for the state of a task. Answered with an [`Explanation`].
     Explain {
         /// The task, in hexadecimal.
         #[serde(default)]
@@ -93,7 +93,7 @@ pub struct Cancel {
     pub tasks: Vec<String>,
     /// All of all clients.
     pub all: bool,
-    /// Who asks, for the owners of the tasks.
+    /// Name of the sender, shown to the owners of the tasks.
     pub by: String,
 }
 
@@ -105,15 +105,15 @@ pub struct TasksCancelled {
     pub tasks: Vec<CancelledTask>,
 }
 
-/// What was done with one task.
+/// Result of the cancellation of one task.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CancelledTask {
-    /// What it is, for people.
+    /// The result as a sentence.
     pub message: String,
     /// `cancelled`, `ended`, `unknown`, `ambiguous` or `refused`.
     pub result: String,
-    /// How it had ended before.
+    /// Status of a task that had ended before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// Its id, as far as it is known.
@@ -153,9 +153,9 @@ pub struct WorkerDrains {
     pub name: String,
     /// Number of attempts that it holds.
     pub held: u64,
-    /// It was draining already.
+    /// True if it was draining before.
     pub was_draining: bool,
-    /// It is in the manager's process, which goes on.
+    /// True if it is in the manager's process, which continues.
     pub keeps_manager: bool,
 }
 
@@ -168,7 +168,7 @@ pub struct Reply {
     /// True if it was done. If not, `message` gives the reason.
     #[serde(default)]
     pub ok: bool,
-    /// What more it says.
+    /// Further fields of the answer.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
     /// The same as text, for many who ask the same; then `fields` is empty.
@@ -271,7 +271,7 @@ impl Reply {
         Self { request, ok: true, fields: Map::new(), rendered: Some(rendered) }
     }
 
-    /// What was asked for was not done, and why.
+    /// A refusal, with its reason.
     pub fn failed(request: u64, message: impl Into<String>) -> Self {
         let mut fields = Map::new();
         fields.insert("message".to_owned(), Value::String(message.into()));

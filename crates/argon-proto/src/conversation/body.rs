@@ -66,7 +66,7 @@ pub struct Blob {
     pub payload: Payload,
 }
 
-/// How much a client may have sent on its connection, in all.
+/// Credit of a client: totals that it may send on its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Credit {
     /// Tasks, cumulative.
@@ -75,7 +75,7 @@ pub struct Credit {
     pub bytes: u64,
 }
 
-/// What an attempt wrote to one of its descriptors.
+/// Output of an attempt on one of its descriptors.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TaskOutput {
     /// The attempt that wrote it.
@@ -86,7 +86,7 @@ pub struct TaskOutput {
     pub bytes: Bytes,
 }
 
-/// How much output of an attempt has been taken, in all.
+/// Total output of an attempt that has been taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutputCredit {
     /// The attempt.
@@ -113,7 +113,7 @@ pub struct Answer {
     pub to: AttemptId,
     /// The runner's number for the question.
     pub ask: u32,
-    /// Whether there is what was asked for.
+    /// True if there is what was asked for.
     pub found: bool,
     /// It, or why not.
     pub bytes: Bytes,

@@ -72,7 +72,7 @@ pub struct ChildOpen {
     pub pid: u32,
 }
 
-/// Whether the task waits for outcomes of its own tasks, so that its slot is free meanwhile.
+/// True if the task waits for outcomes of its own tasks, so that its slot is free meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Waits(pub bool);
 

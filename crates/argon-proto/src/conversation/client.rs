@@ -52,7 +52,7 @@ messages! {
         Credit(Credit) = CREDIT,
         /// These blobs are not here (any more).
         NeedBlob(Vec<BlobHash>) = NEED_BLOB,
-        /// What a task wrote.
+        /// Output of a task.
         Output(TaskOutput) = OUTPUT,
         /// A task asks its client for something.
         Ask(Ask) = ASK,

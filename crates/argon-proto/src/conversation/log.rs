@@ -18,7 +18,7 @@ pub struct Log {
     pub record: Bytes,
 }
 
-/// What a task logged. Every field may be missing.
+/// Log record of a task. Every field is optional.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LogRecord {

@@ -8,7 +8,7 @@ use crate::limit::INTRODUCTION_BYTES;
 use crate::line::Line;
 use crate::secret::Secret;
 
-/// Who a client is.
+/// Opening of a client's session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Open {
     /// Its name for people; may be empty.

@@ -20,7 +20,7 @@ messages! {
         Answer(Answer) = ANSWER,
     }
     without a body {
-        /// What the pipes held has been taken.
+        /// The worker has read everything that was in the output pipes.
         OutputTaken = OUTPUT_TAKEN,
     }
 }
@@ -45,10 +45,10 @@ messages! {
     }
 }
 
-/// What a runner is. Its language and version are for people who read the traffic.
+/// Description of a runner. Language and version are for people who read the traffic.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ready {
-    /// It claims prefetched tasks, and reports output that it leaves in the pipes.
+    /// True if it claims prefetched tasks, and reports output that it leaves in the pipes.
     #[serde(default)]
     pub claims: bool,
     /// Its process id.

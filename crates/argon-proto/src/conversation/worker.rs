@@ -23,13 +23,13 @@ messages! {
     pub enum FromWorker {
         /// These attempts are in my hands: sent before the first [`Register`] of a connection, in as many messages as it takes.
         Held(Vec<Held>) = HELD,
-        /// Who I am.
+        /// Registers the worker.
         Register(Box<Register>) = REGISTER,
         /// An attempt ended.
         Outcome(Outcome) = OUTCOME (status_of_a_worker),
         /// These attempts have not started, or were stopped, and are yours again.
         Returned(Vec<AttemptId>) = RETURNED,
-        /// What an attempt wrote.
+        /// Output of an attempt.
         Output(TaskOutput) = OUTPUT,
         /// A task asks its client for something.
         Ask(Ask) = ASK,
@@ -92,7 +92,7 @@ pub struct Held {
     pub token: AttemptToken,
 }
 
-/// Who a worker is.
+/// Description of a worker.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Register {
     /// Its host.
@@ -137,7 +137,7 @@ pub struct Drain {
     pub within_ms: Option<u64>,
 }
 
-/// Whether an attempt occupies its slot.
+/// Change of a slot: an attempt lends its slot, or occupies it again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lent {
     /// The attempt.

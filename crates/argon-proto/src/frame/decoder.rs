@@ -41,7 +41,7 @@ pub struct Decoder<M> {
     waiting: Option<Beginning<M>>,
 }
 
-/// Whether there is room for a payload that begins.
+/// Decision about a payload that begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
     /// It is kept.
@@ -76,7 +76,7 @@ struct Arriving<M> {
 }
 
 impl Frames {
-    /// Where the reader appends what it read.
+    /// Buffer to which the reader appends bytes.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }

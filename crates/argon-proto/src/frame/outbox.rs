@@ -23,7 +23,7 @@ const READY_BYTES: usize = 64 << 10;
 /// Slices that one write takes at the most.
 const SLICES: usize = 64;
 
-/// What one connection still has to send.
+/// Messages that one connection has not sent yet.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Encoded and in order; `tail` comes after it.
@@ -41,7 +41,7 @@ pub struct Outbox {
     /// Whose turn it is: the first one's, or that of the one with least left.
     is_turn_of_first: bool,
     last_stream: u64,
-    /// Where messages stay in their order: those behind a big one that is under way.
+    /// Messages behind a big one that is under way, in their order.
     behind: Option<VecDeque<Behind>>,
 }
 
@@ -108,7 +108,7 @@ impl Outbox {
         self.note_own(bytes.len());
     }
 
-    /// Whether everything has been written.
+    /// True if everything has been written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ready_bytes == 0 && self.streams.is_empty()

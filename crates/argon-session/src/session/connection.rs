@@ -1,4 +1,4 @@
-//! What belongs to one connection: its credit, the blobs that went over it, what waits to be acknowledged.
+//! State of one connection: its credit, the blobs sent over it, and outcomes to acknowledge.
 
 use argon_proto::conversation::client::ToManager;
 use argon_proto::handshake::Welcome;

@@ -1,4 +1,4 @@
-//! What the shell is to do.
+//! Effects of a session: commands to the shell, in the imperative.
 
 use std::task::Waker;
 

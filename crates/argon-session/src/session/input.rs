@@ -20,9 +20,9 @@ pub enum Input {
     },
     /// The dial that was asked for has failed.
     DialFailed {
-        /// What happened, as a sentence without its full stop.
+        /// The reason, a sentence without its full stop.
         why: String,
-        /// What the user can do about it; appended to `why` if the session ends for it.
+        /// Advice for the user; appended to `why` if the session ends for this reason.
         advice: String,
         /// Another try cannot help: the key is wrong, for example.
         is_final: bool,

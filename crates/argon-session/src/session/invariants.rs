@@ -1,4 +1,4 @@
-//! What must always hold. Tests and the simulator ask after every step.
+//! Invariants of a session. Tests and the simulator check them after every step.
 
 use super::SessionState;
 use super::entry::{Content, EntryState, Purpose};

@@ -1,4 +1,4 @@
-//! When to dial, whom, and when to give up.
+//! Decides when to dial which manager, and when to give up.
 //!
 //! The first connection is dialled for a bounded time and fails in words. A lost one is dialled again for ever, unless the
 //! managers keep refusing this client.

@@ -80,7 +80,7 @@ fn is_in_order(effect: &str) -> bool {
     effect.split(' ').next().is_some_and(|word| IN_ORDER.contains(&word))
 }
 
-/// Whether the effect is one of those that `gives a cancelled|closed` allows.
+/// True if the effect is one of those that `gives a cancelled|closed` allows.
 fn fits(pattern: &str, effect: &str) -> bool {
     let (before, last) = pattern.rsplit_once(' ').unwrap_or(("", pattern));
     let (effect_before, effect_last) = effect.rsplit_once(' ').unwrap_or(("", effect));

@@ -7,7 +7,7 @@ use crate::manager::{Manager, ManagerProcess};
 use crate::world::World;
 
 impl World {
-    /// Whether every caller that lives received every outcome.
+    /// True if every caller that lives received every outcome.
     pub(crate) fn is_everything_delivered(&self) -> bool {
         self.to_come == 0 && self.clients.iter().all(|client| !client.is_alive || !client.waits())
     }

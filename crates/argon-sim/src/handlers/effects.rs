@@ -1,4 +1,4 @@
-//! What the manager's core has decided: the oracle sees it, and it leaves as packets.
+//! Carries out effects of the manager's core: shows them to the oracle, and sends them as packets.
 
 use argon_core::Time;
 use argon_core::scheduler::{ConnId, Effect};

@@ -1,4 +1,4 @@
-//! What a lying client says.
+//! Messages of a lying client.
 
 use argon_proto::conversation::admin::{Cancel, Question, Request};
 use argon_proto::conversation::client::{Open, ToManager};

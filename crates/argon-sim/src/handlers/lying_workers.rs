@@ -1,4 +1,4 @@
-//! What a lying worker says.
+//! Messages of a lying worker.
 
 use argon_proto::conversation::child::{Child, ChildOpen, TaskToken};
 use argon_proto::conversation::client::Open;

@@ -34,13 +34,13 @@ impl World {
         self.net.connections[id].ends[usize::from(!up)] = false;
     }
 
-    /// Whether a packet that arrives is for an end that is still open.
+    /// True if a packet that arrives is for an end that is still open.
     pub(crate) fn is_deliverable(&self, id: usize, up: bool) -> bool {
         let connection = &self.net.connections[id];
         !connection.is_dead && connection.ends[usize::from(up)]
     }
 
-    /// Whether nobody at the dialler's end would acknowledge a byte.
+    /// True if nobody at the dialler's end would acknowledge a byte.
     pub(crate) fn is_unreachable(&self, id: usize) -> bool {
         self.net.connections[id].is_dead || !self.net.connections[id].ends[0]
     }

@@ -1,4 +1,4 @@
-//! What rogues say and receive, as the oracle judges it: they may influence their own tasks only.
+//! Rules for rogues, checked on what they send and receive: they may influence only their own tasks.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What must go on by itself, looked at now and then: a task that can run and a free slot come together within a second;
-//! waits of tasks for their own tasks end; no task outlives the attempt that it belongs to.
+//! Rules of progress, checked now and then: a task that can run and a free slot meet within a second; waits of tasks
+//! for their own tasks end; no task outlives the attempt that it belongs to.
 
 use argon_proto::Flags;
 

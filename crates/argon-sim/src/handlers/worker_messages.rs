@@ -1,4 +1,4 @@
-//! What a worker reads from its manager: through its gate to its pool.
+//! Passes messages from a manager through the gate of a worker to its pool.
 
 use argon_core::gate::Retracted;
 use argon_core::pool::Input;

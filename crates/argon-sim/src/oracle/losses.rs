@@ -1,4 +1,4 @@
-//! What managers, workers and clients lose, and what workers bring back.
+//! Losses of managers, workers and clients, and what workers bring back.
 
 use argon_core::scheduler::ConnId;
 use argon_proto::{AttemptId, Flags, TaskId};

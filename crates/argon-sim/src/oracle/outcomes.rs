@@ -1,4 +1,4 @@
-//! Whether the outcome that a caller receives is what happened.
+//! Checks that the outcome which a caller receives is what happened.
 
 use argon_proto::{Flags, Outcome, Status};
 

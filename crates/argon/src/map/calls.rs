@@ -1,4 +1,4 @@
-//! Where a map takes its calls from: an iterator of the user's, which may panic and may not be asked after its end.
+//! Source of a map's calls: an iterator of the user's, which may panic and may not be asked after its end.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -9,7 +9,7 @@ use super::read::Reader;
 use super::tag::{self, MIXED};
 use super::{DEPTH_MAX, FormatError};
 
-/// Whether both are writings of one value.
+/// True if both are writings of one value.
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     one == other || matches!((digest(one), digest(other)), (Ok(one), Ok(other)) if one == other)
 }

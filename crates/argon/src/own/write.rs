@@ -65,7 +65,7 @@ impl Writer {
         self.out.extend_from_slice(bytes);
     }
 
-    /// What JSON cannot represent of it.
+    /// Notes a number that JSON cannot represent.
     #[inline(always)]
     fn note(&mut self, number: Number) {
         self.has_odd_float |= number.is_odd_float();

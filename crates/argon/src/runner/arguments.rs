@@ -1,4 +1,4 @@
-//! What the macro's code works with: arguments to read, values and errors to write.
+//! Support of the macro's code: reads arguments, writes values and errors.
 
 use std::fmt::Display;
 
@@ -211,7 +211,7 @@ impl<E> TellText for Own<'_, E> {
 
 /// The return types that are `Result`, whatever their alias is called.
 pub trait TaskResult {
-    /// What a call of the task gives.
+    /// Value of a call of the task.
     type Value;
 }
 

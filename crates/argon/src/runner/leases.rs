@@ -1,5 +1,6 @@
-//! What lets a worker hand this runner tasks ahead (`spec/runner.md`, section 2): it claims each before it starts it, by reading
-//! its number from a pipe where the worker may have read it first, and whether a task's output is still on its way.
+//! Leases of prefetched tasks (`spec/runner.md`, section 2). The runner claims a task before it starts it: it reads
+//! the number of the task from a pipe, unless the worker has read it first. Also answers whether output is still in
+//! the pipe.
 //!
 //! Moves no messages: the loop that calls this waits for the worker's answers.
 
@@ -23,7 +24,7 @@ pub(super) struct LeasePipe {
     outputs: [OwnedFd; 2],
 }
 
-/// How far the numbers have been claimed.
+/// Numbers that have been claimed.
 #[derive(Debug, Default)]
 struct LeaseCount {
     /// Of the task that was looked at last.
@@ -56,20 +57,20 @@ impl LeasePipe {
         Ok(Self { numbers, turn: LeaseCount::default(), outputs })
     }
 
-    /// Whether the task that was handed ahead next is this runner's.
+    /// True if the task that was handed ahead next is this runner's.
     pub(super) fn claim(&mut self) -> bool {
         let Self { numbers, turn, .. } = self;
         turn.claim(|| next_number(numbers))
     }
 
-    /// Whether something that was printed has not been taken by the worker.
+    /// True if something that was printed has not been taken by the worker.
     pub(super) fn is_output_left(&self) -> bool {
         self.outputs.iter().any(|output| bytes_in(output) > 0)
     }
 }
 
 impl LeaseCount {
-    /// Whether the next task is this runner's, where `next_number` takes a number out of the pipe if there is one.
+    /// True if the next task is this runner's, where `next_number` takes a number out of the pipe if there is one.
     fn claim(&mut self, mut next_number: impl FnMut() -> Option<u64>) -> bool {
         self.number += 1;
         while self.number >= self.barrier {

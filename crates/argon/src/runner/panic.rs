@@ -43,7 +43,7 @@ struct Note {
 /// What the hook and the one who catches both see of what was thrown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Identity {
-    /// Where the text lies, and its length.
+    /// Address and length of the text.
     Text(usize, usize),
     Value(TypeId),
 }
@@ -172,7 +172,7 @@ fn text(thrown: &(dyn Any + Send)) -> Option<&str> {
     thrown.downcast_ref::<&str>().copied().or_else(|| thrown.downcast_ref::<String>().map(String::as_str))
 }
 
-/// Whether the stack of a panic shows one place only that catches panics: the runner's.
+/// True if the stack of a panic shows one place only that catches panics: the runner's.
 fn cannot_be_caught(backtrace: &Backtrace) -> bool {
     let whole = backtrace.to_string();
     let task =

@@ -21,7 +21,7 @@ use super::registry::Registry;
 use super::values::Values;
 use crate::{program, shared, task_client, task_identity};
 
-/// What is read at once.
+/// Most bytes of one read.
 const READ_BYTES: usize = 64 << 10;
 
 /// Serves until the worker closes the socket.
@@ -97,7 +97,7 @@ impl Runner {
         }
     }
 
-    /// Whether the first task is this runner's. Drops those before it that are not.
+    /// True if the first task is this runner's. Drops those before it that are not.
     fn has_first(&mut self) -> io::Result<bool> {
         while !self.is_first_ours
             && !self.is_output_left

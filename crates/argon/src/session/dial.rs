@@ -83,7 +83,7 @@ fn is_final(error: &DialError) -> bool {
     }
 }
 
-/// What the user can do.
+/// Advice for the user.
 fn advice(error: &DialError, is_task: bool) -> &'static str {
     match error {
         DialError::Unreachable { .. } if is_task => "; see the log of the worker",

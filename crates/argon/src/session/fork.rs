@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) const ADVICE: &str = "this client was made before a fork and belongs to the parent process; \
                                  connect a client of its own in the child";
 
-/// How many forks lie between the program's start and this process.
+/// Number of forks between the start of the program and this process.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// The same number means the same process.

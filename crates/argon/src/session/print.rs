@@ -1,4 +1,4 @@
-//! What tasks print, written to this process's own standard output and error.
+//! Writes output of tasks to this process's own standard output and error.
 //!
 //! A thread of its own does it, from the first output on: a terminal or a pipe that is slow must delay the tasks that
 //! print, and no others. What waits for it is bounded by the window of each task.

@@ -1,4 +1,4 @@
-//! What is always true of the manager's gate. Tests and the simulator ask after every step.
+//! Invariants of the manager's gate. Tests and the simulator check them after every step.
 
 use argon_proto::{BlobHash, Payload};
 
@@ -33,7 +33,7 @@ impl ManagerGate {
         assert_eq!(self.held, self.blobs.values().filter(|entry| entry.payload.is_some()).count());
     }
 
-    /// Whether nothing waits, and nothing is needed.
+    /// True if nothing waits, and nothing is needed.
     #[must_use]
     pub fn is_bare(&self) -> bool {
         self.parked.is_empty() && self.blobs.values().all(|entry| entry.needed_by == 0)

@@ -87,7 +87,7 @@ pub async fn serve(
     }
 }
 
-/// Where the messages of one peer go.
+/// Receiver of the messages of one peer.
 struct PeerDoor {
     link: ConnId,
     queue: PeerInbox,

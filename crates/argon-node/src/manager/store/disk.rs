@@ -58,7 +58,7 @@ pub struct DiskStore {
     names: SegmentNames,
     segments: Segments,
     places: Places,
-    /// What was read when the store was opened.
+    /// Content that was read when the store was opened.
     content: Option<Content>,
     loss: Option<String>,
 }
@@ -109,7 +109,7 @@ impl DiskStore {
         })
     }
 
-    /// What was lost when the store was opened, in words.
+    /// Sentence about what was lost when the store was opened.
     #[must_use]
     pub fn loss(&self) -> Option<&str> {
         self.loss.as_deref()

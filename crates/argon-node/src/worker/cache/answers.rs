@@ -1,4 +1,4 @@
-//! What clients have answered about modules: kept by session and question, so that a client answers each question once.
+//! Answers of clients about modules, kept by session and question, so that a client answers each question once.
 
 use std::time::Duration;
 

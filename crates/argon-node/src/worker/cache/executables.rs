@@ -37,7 +37,7 @@ pub(crate) enum ExecutableError {
 /// The executables of one worker.
 #[derive(Debug)]
 pub(crate) struct Executables {
-    /// Where all workers of this user have their folders; the first place that will do is taken.
+    /// Parents of the folders of this user's workers; the first that can be used is taken.
     bases: Vec<PathBuf>,
     name: String,
     /// This worker's folder, once there is something to keep.
@@ -53,7 +53,7 @@ struct Held {
     used: Time,
 }
 
-/// What changes when a file does. Nobody can set the time of its last change.
+/// Facts that change with a file. No one can set the time of its last change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Stamp {
     device: u64,

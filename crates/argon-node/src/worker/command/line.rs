@@ -17,7 +17,7 @@ use crate::command::meta::{CommandMeta, PackedWords};
 pub(crate) struct CommandLine {
     /// The command and its arguments; not empty.
     pub(crate) words: Vec<OsString>,
-    /// Where it starts; the worker's own folder if not given.
+    /// Working folder; the worker's own if not given.
     pub(crate) folder: Option<PathBuf>,
     /// Variables on top of what the worker gives.
     pub(crate) variables: BTreeMap<OsString, OsString>,

@@ -18,7 +18,7 @@ use crate::worker::timers::Timer;
 /// A runner that has closed its socket exits within this time, or is of no use.
 const CLOSED_LIMIT: Duration = Duration::from_millis(500);
 
-/// What attempts that ran for this long have used is read at their end, microseconds. For others that costs too much.
+/// Shortest run time of attempts whose usage is read at their end, microseconds. For shorter ones reading costs too much.
 const METERED_US: u64 = 20_000;
 /// A runner may claim that it started a task this much later than it was sent it, microseconds.
 const CLAIM_SLACK_US: u64 = 20_000;

@@ -6,7 +6,7 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::RawFd;
 
-/// What the kernel reads; `struct clone_args` up to Linux 5.7, which brought the group.
+/// `struct clone_args` as Linux 5.7 reads it, the first with a group.
 #[repr(C, align(8))]
 #[derive(Default)]
 struct Arguments {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// What the names of workers' groups begin with.
+/// Prefix of the names of workers' groups.
 const PREFIX: &str = "argon-";
 /// Names that are tried.
 const NAMES_MAX: u32 = 16;
@@ -46,7 +46,7 @@ pub(crate) struct Group {
     earlier_cpu_us: AtomicU64,
 }
 
-/// What the processes of a group have used.
+/// Usage of the processes of a group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Usage {
     /// Processor time, microseconds.

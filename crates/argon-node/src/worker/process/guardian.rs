@@ -35,7 +35,7 @@ const OLD_LOOKS: u32 = 100;
 /// A guardian that is killed again and again is started no more often.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a guardian guards.
+/// Subject of a guardian.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Watch {
     pub(crate) mark: Mark,

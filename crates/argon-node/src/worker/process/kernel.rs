@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// How a child ended, as the kernel reports it.
+/// End of a child, from the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct ProcessEnd {
     pub(crate) code: Option<i32>,

@@ -38,7 +38,7 @@ pub(crate) struct Leftovers {
     last_look: Option<Instant>,
 }
 
-/// What a look for leftovers leads to.
+/// Result of a look for leftovers.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
     /// Marks of runners whose leftovers have not ended yet.
@@ -69,7 +69,7 @@ impl Leftovers {
         Ok(Self { worker, signal, children: Children::default(), guardians, shield, groups, last_look: None })
     }
 
-    /// What processes of tasks cannot do.
+    /// The filter of system calls for processes of tasks.
     pub(crate) fn shield(&self) -> Shield {
         self.shield.clone()
     }

@@ -1,8 +1,9 @@
-//! What no process of a task can do, also not as root: take off its mark, end the guardian, stop worker or guardian.
+//! A filter of system calls, which stops processes of tasks from leaving the reach of their worker, also as root:
+//! they cannot take off their mark, end the guardian, or stop worker or guardian.
 //!
-//! A filter of system calls, which the kernel keeps for a process and all that it starts. Nobody can remove it, not even
-//! root. It is no sandbox: it keeps the few calls from tasks with which they would get out of the reach of the worker.
-//! Killing the worker is left to tasks, because the guardian then ends all that it had started.
+//! The kernel keeps the filter for a process and all that it starts. Nothing can remove it, not even root. It is not a
+//! sandbox: it refuses the few calls that this takes. Tasks may kill the worker, because the guardian then ends all that
+//! it had started.
 //!
 //! Where the kernel or the machine's CPU has no filter, tasks run without it.
 

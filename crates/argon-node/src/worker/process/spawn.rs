@@ -47,7 +47,7 @@ pub(crate) struct SpawnPlan {
     pub(crate) arguments: Vec<CString>,
     /// `NAME=VALUE` each.
     pub(crate) environment: Vec<CString>,
-    /// Where it starts; the worker's own folder if not given.
+    /// Working folder; the worker's own if not given.
     pub(crate) folder: Option<CString>,
     /// Mode bits that files which it makes do not get; the worker's own if not given.
     pub(crate) umask: Option<u32>,
@@ -88,7 +88,7 @@ enum Step {
     Program,
 }
 
-/// What the child reads, and writes when it fails.
+/// Memory shared with the child, which reads it, and writes its failure.
 struct Shared<'a> {
     plan: &'a SpawnPlan,
     worker: Pid,

@@ -59,7 +59,7 @@ pub(crate) struct RunnerEnds {
     output: [PipeWriter; 2],
 }
 
-/// What connects a worker with a runner.
+/// Makes the sockets and pipes between a worker and a runner.
 ///
 /// # Errors
 /// If the system has no descriptors left.

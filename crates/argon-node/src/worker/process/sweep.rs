@@ -25,7 +25,7 @@ const LOOKS: u32 = 50;
 pub(crate) trait Alive {
     /// True for a process that the worker has started and not collected.
     fn owns(&self, pid: Pid) -> bool;
-    /// What is known of the process with a mark.
+    /// Owner of the process with a mark.
     fn owner_of(&self, mark: Mark) -> Owner;
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Owner {
     Gone,
 }
 
-/// What a look has found.
+/// Result of a look.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Found {
     /// Marks of processes that were killed and have not ended yet.
@@ -142,7 +142,7 @@ fn end_all(is_left_over: impl Fn(Pid, Mark) -> bool) -> usize {
     left.filter(|pid| !is_zombie(*pid) && kill(*pid, Signal::SIGKILL).is_ok()).count()
 }
 
-/// Whether the worker that has marked a process runs: one that started later has only the same number.
+/// True if the worker that has marked a process runs: one that started later has only the same number.
 fn is_alive(worker: Pid, marked: Pid) -> bool {
     !is_zombie(worker)
         && match (start_of(worker), start_of(marked)) {

@@ -8,7 +8,7 @@ use super::output::{Tail, Window};
 /// Bytes of output in one frame at most.
 pub(crate) const OUTPUT_BYTES: usize = 64 << 10;
 
-/// What the worker keeps of an attempt that a runner has.
+/// State of an attempt that a runner has.
 #[derive(Debug)]
 pub(crate) struct AttemptIo {
     pub(crate) attempt: AttemptId,

@@ -22,7 +22,7 @@ impl CpuMeter {
         self.last_us = total_us;
     }
 
-    /// What an attempt has used that has run for that long, if the process has used `total_us` now.
+    /// Processor time of an attempt that has run for `ran`, if its process has used `total_us` by now.
     pub(crate) fn used_by(&self, total_us: u64, attempt: AttemptId, ran: Duration) -> u64 {
         total_us.saturating_sub(self.start_of(total_us, attempt, ran))
     }

@@ -11,7 +11,7 @@ use super::attempt_io::{AttemptIo, OUTPUT_BYTES};
 use super::run_queue::RunQueue;
 use crate::worker::process::kernel;
 
-/// What is read at once of a pipe whose writer has ended, or finished a task. A forked child may go on writing.
+/// Most bytes read at once from a pipe whose writer has ended, or finished a task. A forked child may go on writing.
 const LEFT_BYTES: usize = 1 << 20;
 
 /// Bytes that were written to a descriptor.

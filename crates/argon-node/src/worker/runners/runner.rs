@@ -35,7 +35,7 @@ const ANSWERS_BYTES: usize = 64 << 20;
 /// Blobs that a runner may want at once. Its tasks name fewer.
 const WANTED_MAX: usize = 10_000;
 
-/// What has happened to a runner.
+/// Event of a runner.
 #[derive(Debug)]
 pub(crate) enum RunnerEvent {
     /// It has sent something; [`Runner::next_message`] returns it.
@@ -77,14 +77,14 @@ pub(crate) struct Runner {
     unread_answers: (usize, usize),
     /// Why it was killed, if it was for something that it did.
     pub(crate) complaint: Option<String>,
-    /// What is wrong with it when its timer goes off.
+    /// Sentence about the fault if its timer expires.
     pub(crate) when_overdue: &'static str,
     pub(crate) is_ready: bool,
     /// The attempt that has logged last.
     pub(crate) logged: Option<AttemptId>,
     /// The last lines that it wrote while it had no task.
     pub(crate) output_between_tasks: Tail,
-    /// What a command reads, if that is not all in its pipe yet.
+    /// Input of a command that is not in its pipe yet.
     pub(crate) stdin: Option<Stdin>,
     is_executed: bool,
     meter: CpuMeter,
@@ -160,7 +160,7 @@ impl Runner {
         }
     }
 
-    /// What the process, which has ended, and its present attempt have used: completes `exit`.
+    /// Adds to `exit` the usage of the process, which has ended, and of its present attempt.
     pub(crate) fn measure(&self, now: Time, ended: ProcessEnd, exit: Exit) -> Exit {
         let usage = self.identity.group.as_ref().map(|group| group.usage()).unwrap_or_default();
         let cpu_us = usage.cpu_us.or(ended.cpu_us).zip(self.running(now));

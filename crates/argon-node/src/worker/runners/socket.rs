@@ -14,7 +14,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::worker::process::kernel;
 
-/// What is read of a runner that has ended, at most.
+/// Most bytes read from a runner that has ended.
 const LEFT_BYTES: usize = 4 << 20;
 
 /// Payloads under way at once. A runner sends one outcome after the other.
@@ -32,7 +32,7 @@ pub(crate) struct PrivateSocket<In> {
     is_read_closed: bool,
 }
 
-/// What reading has brought.
+/// Result of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SocketRead {
     /// Bytes; they are in the decoder.

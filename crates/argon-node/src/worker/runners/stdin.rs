@@ -32,7 +32,7 @@ struct Client {
     is_asked: bool,
 }
 
-/// What has to be done about a command's input.
+/// Next step for a command's input.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Fed {
     /// Nothing for now.

@@ -57,7 +57,7 @@ static PREAMBLE: LazyLock<Bytes> = LazyLock::new(|| {
     preamble.freeze()
 });
 
-/// How a runner is started by this interpreter.
+/// Launch of a runner by this interpreter.
 pub(super) fn launch(interpreter: &Path) -> Launch {
     Launch {
         program: interpreter.to_owned(),

@@ -26,7 +26,7 @@ use crate::worker::config::ManagerAccess;
 /// Neither of the two messages is longer.
 const OPEN_BYTES: usize = 64 << 10;
 
-/// What every connection needs.
+/// Facts that all connections share.
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) worker: WorkerId,

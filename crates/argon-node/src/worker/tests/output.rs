@@ -1,4 +1,4 @@
-//! What tasks print: complete, in order, before their outcome, and never more than was granted.
+//! Output of tasks: complete, in order, before their outcome, and never more than was granted.
 
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::conversation::{OutputCredit, TaskOutput};

@@ -214,7 +214,7 @@ enum ConnectFailure {
     Dial(DialError),
 }
 
-/// How a connection ended.
+/// End of a connection.
 enum UplinkEnd {
     /// The worker has dropped its end, and all its messages are written.
     WorkerGone,

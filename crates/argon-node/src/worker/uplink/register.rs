@@ -6,12 +6,12 @@ use argon_proto::{Incarnation, Runtime};
 
 use crate::worker::config::WorkerConfig;
 
-/// What a worker sends first on each connection.
+/// First messages of a worker on each connection.
 #[derive(Debug)]
 pub struct Introduction {
     /// Attempts that it holds.
     pub held: Vec<Held>,
-    /// Who it is.
+    /// Description of the worker.
     pub register: Register,
 }
 

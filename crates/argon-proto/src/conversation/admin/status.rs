@@ -1,5 +1,5 @@
-//! What a manager reports of itself: one set of types for the manager, the commands and every other program in Rust. Other
-//! languages read the same JSON. All fields are optional when read, so that releases understand each other.
+//! The status of a manager: one set of types for the manager, the commands and other Rust programs. Other languages
+//! read the same JSON. All fields are optional when read, so that releases understand each other.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct ManagerStatus {
     /// Tasks, workers and clients.
     #[serde(flatten)]
     pub scheduler: SchedulerView,
-    /// How fast tasks come and end.
+    /// Rates of tasks that arrive and end.
     pub rates: Rates,
     /// Seconds since the manager started.
     pub uptime_s: u64,
@@ -25,7 +25,7 @@ pub struct ManagerStatus {
     pub why: Vec<WhyWaiting>,
     /// Memory that the manager uses.
     pub memory: MemoryView,
-    /// What the lists do not show, because an answer has a limit.
+    /// Numbers of entries that the lists leave out, because an answer has a limit.
     pub left_out: LeftOut,
 }
 
@@ -33,9 +33,9 @@ pub struct ManagerStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemoryView {
-    /// What it may use. From three quarters of it on, only sessions that use little are served.
+    /// Bytes that the manager may use. Beyond three quarters, it serves only sessions that use little.
     pub limit: u64,
-    /// What it uses.
+    /// Bytes in use.
     pub used: u64,
     /// Tasks that have not ended.
     pub tasks: u64,
@@ -129,9 +129,9 @@ pub struct WorkerView {
     pub slots: u32,
     /// Attempts that it holds, those sent ahead included.
     pub held: u64,
-    /// Whether it is connected; if not, it may come back in a moment.
+    /// True if it is connected; if not, it may come back in a moment.
     pub connected: bool,
-    /// Whether it takes no more tasks.
+    /// True if it takes no more tasks.
     pub draining: bool,
     /// Attempts that ended there.
     pub finished: u64,
@@ -155,7 +155,7 @@ pub struct RunningTask {
     pub task: String,
     /// Which attempt.
     pub attempt: u32,
-    /// What runs it.
+    /// Runtime that executes it.
     pub runtime: String,
     /// Its label, or what it calls or starts, as far as its meta data shows; may be empty.
     pub what: String,
@@ -169,7 +169,7 @@ pub struct RunningTask {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AwayClient {
-    /// What it calls itself.
+    /// Name that the client has given itself.
     pub client: String,
     /// Its attached tasks that have not ended.
     pub tasks: usize,

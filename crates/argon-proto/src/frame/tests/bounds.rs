@@ -1,4 +1,4 @@
-//! What a peer cannot do to the memory of its reader, and a reader that takes nothing to that of its writer.
+//! Bounds of memory: of a reader whose peer announces much, and of a writer whose peer takes nothing.
 
 use super::*;
 use crate::frame::{Arrival, Room};

@@ -1,4 +1,4 @@
-//! When a session dials, whom, and when it gives up.
+//! Dialling: when, which manager, and when a session gives up.
 
 use std::time::Duration;
 

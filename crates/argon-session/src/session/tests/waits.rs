@@ -1,4 +1,4 @@
-//! Who waits for more than two seconds learns why, once for each reason; who does not wait learns nothing.
+//! A caller that waits for more than two seconds learns why, once for each reason; another learns nothing.
 
 use std::time::Duration;
 

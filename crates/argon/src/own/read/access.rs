@@ -1,4 +1,4 @@
-//! What visitors go through: the elements of a list, the entries of a map, the fields of a struct, the content of a variant.
+//! Access of visitors to elements of a list, entries of a map, fields of a struct, content of a variant.
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
@@ -102,7 +102,7 @@ impl<'de> MapAccess<'de> for &mut Held<'_, 'de> {
     }
 }
 
-/// What a variant holds.
+/// Content of a variant.
 pub(super) struct Content<'r, 'de> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) tag: u8,

@@ -10,11 +10,11 @@ use crate::own::tag::{self, MIXED};
 /// A list, a map or a struct that is being written.
 pub(super) struct ItemWriter<'a> {
     pub(super) writer: &'a mut Writer,
-    /// Where the number of items was written, in how many bytes, and which.
+    /// Offset of the number of items; its length and value follow.
     pub(super) length_at: usize,
     pub(super) announced: u64,
     pub(super) count: u64,
-    /// Where the mark of all elements is, in lists, and the mark.
+    /// Offset of the mark of all elements of a list; the mark follows.
     pub(super) tag_at: usize,
     pub(super) common: u8,
 }

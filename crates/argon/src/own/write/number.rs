@@ -6,7 +6,7 @@ use serde::ser::{Impossible, Serialize, Serializer};
 
 use crate::own::tag;
 
-/// What a value writes, if it is one number.
+/// A value that is one number.
 #[derive(Clone, Copy)]
 pub(super) enum Number {
     U8(u8),

@@ -1,4 +1,4 @@
-//! What a store holds, decoded record by record, and what is missing of it.
+//! Content of a store, decoded record by record, and what is missing of it.
 //!
 //! The same code reads a sound store, through the database, and a damaged one, page by page (`pages.rs`): a record whose
 //! checksum is wrong is counted, and does not stop the rest.
@@ -213,7 +213,7 @@ impl Content {
         needs
     }
 
-    /// What a scheduler and a gate take over: tasks in the order of their ids.
+    /// Content for scheduler and gate: tasks in the order of their ids.
     pub(super) fn into_loaded(self) -> Loaded {
         let mut tasks: Vec<Task> = self.tasks.into_values().map(|task| task.what).collect();
         tasks.sort_unstable_by_key(|task| task.head.id);

@@ -31,7 +31,7 @@ pub(super) struct Opened {
     pub(super) identity: StoreIdentity,
     pub(super) tally: RecordTally,
     pub(super) content: Content,
-    /// What was lost, if the operator accepted it.
+    /// Sentence about what was lost, if the operator has accepted the loss.
     pub(super) loss: Option<String>,
 }
 
@@ -111,7 +111,7 @@ fn examine(
     Ok(Opened { file: Arc::clone(file), database, identity, tally, content, loss: None })
 }
 
-/// What is left of a damaged store.
+/// Readable rest of a damaged store.
 struct Rest {
     identity: Option<StoreIdentity>,
     reason: String,

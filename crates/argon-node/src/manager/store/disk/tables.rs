@@ -38,7 +38,7 @@ pub(super) struct Changes<'t> {
     moved: Moved,
 }
 
-/// What follows from a transaction when it is durable.
+/// Changes in memory that follow when a transaction is durable.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
     /// New numbers of tasks that name blobs.
