@@ -244,6 +244,15 @@ impl Task {
         hashes.iter().copied().map(BlobHash)
     }
 
+    /// The executable that its runner is a process of, for runtimes whose program travels with the task: the first blob.
+    #[must_use]
+    pub fn executable(&self) -> Option<BlobHash> {
+        match self.head.runtime {
+            Runtime::Native => self.blob_hashes().next(),
+            Runtime::Perl | Runtime::Python | Runtime::Exec => None,
+        }
+    }
+
     /// The hashes of its blobs one behind the other, sharing its memory.
     #[must_use]
     pub fn blobs(&self) -> Bytes {

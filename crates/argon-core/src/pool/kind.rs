@@ -81,7 +81,8 @@ impl RunnerKind {
     }
 
     /// True if the program came with the task, so that the task is to blame if it does not start.
-    pub(super) fn is_tasks_own(self) -> bool {
+    #[must_use]
+    pub fn is_tasks_own(self) -> bool {
         matches!(self.program, Program::Executable(_))
     }
 }
@@ -108,7 +109,7 @@ impl RunnerKind {
             Runtime::Exec => return Self::COMMAND,
             Runtime::Perl => Program::Only,
             Runtime::Python => Version::wanted_by(task).map_or(Program::Only, Program::Version),
-            Runtime::Native => task.blob_hashes().next().map_or(Program::Only, Program::Executable),
+            Runtime::Native => task.executable().map_or(Program::Only, Program::Executable),
         };
         Self { runtime, program, memory_mib: task.head.memory_mib }
     }
@@ -155,7 +156,7 @@ impl Pool {
         let program = match runtime {
             Runtime::Perl => Program::Only,
             Runtime::Python => Program::Version(self.version_for(task)?),
-            Runtime::Native => match task.blob_hashes().next() {
+            Runtime::Native => match task.executable() {
                 Some(hash) => Program::Executable(hash),
                 None => {
                     return Err("the native task names no executable: its first blob must be one".to_owned());

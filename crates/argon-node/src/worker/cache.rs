@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::gate::WorkerGate;
-use argon_proto::{BlobHash, Runtime, Task, WorkerId};
+use argon_proto::{BlobHash, Task, WorkerId};
 use rustc_hash::FxHashSet;
 
 use crate::memory;
@@ -121,8 +121,5 @@ impl Cache {
 
 /// The executables that tasks will start, or have started.
 fn executables_of<'a>(tasks: impl Iterator<Item = &'a Task>) -> FxHashSet<BlobHash> {
-    tasks
-        .filter(|task| task.head.runtime == Runtime::Native)
-        .filter_map(|task| task.blob_hashes().next())
-        .collect()
+    tasks.filter_map(Task::executable).collect()
 }

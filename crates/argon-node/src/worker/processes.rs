@@ -13,7 +13,7 @@ use std::time::Duration;
 use argon_core::Time;
 use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, STATIC_ADVICE, TemplateKey};
 use argon_proto::conversation::child::TaskToken;
-use argon_proto::{AttemptId, Runtime, Task, WorkerId};
+use argon_proto::{AttemptId, Task, WorkerId};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -363,7 +363,7 @@ fn no_runner(kind: RunnerKind, launch: &Launch, error: &SpawnError) -> NoRunner 
     let SpawnError::Program(error) = error else {
         return on_machine(error.to_string());
     };
-    if kind.runtime != Runtime::Native {
+    if !kind.is_tasks_own() {
         return on_machine(format!("{}: {error}", launch.program.display()));
     }
     let why = match error.raw_os_error() {

@@ -20,7 +20,7 @@ use argon_core::pool::RunnerId;
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::conversation::{Blob, LOG_FD, Log, LogRecord, TaskOutput};
-use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
+use argon_proto::{AttemptId, BlobHash, Payload, Task};
 use nix::sys::signal::Signal;
 
 use super::machine;
@@ -154,7 +154,7 @@ impl Runners {
             return;
         };
         // An executable does not need itself.
-        let known = usize::from(task.head.runtime == Runtime::Native);
+        let known = usize::from(task.executable().is_some());
         for hash in task.blob_hashes().skip(known) {
             // The runner asks for a blob that the cache has lost meanwhile.
             if !runner.has_blobs.contains(&hash)

@@ -7,12 +7,12 @@ mod python;
 mod pythons;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use argon_core::pool::TemplateKey;
-use argon_proto::Runtime;
+use argon_core::pool::{TemplateKey, Version};
+use argon_proto::{Runtime, Task};
 use bytes::Bytes;
 
 use super::config::{WorkerConfig, WorkerError};
@@ -22,9 +22,6 @@ pub(super) use pythons::Pythons;
 
 /// An interpreter that has not reported its version by then is broken.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);
-
-/// Launch of a runner by a Python interpreter.
-const PYTHON: Option<fn(&Path) -> Launch> = Some(python::launch);
 
 /// Program, arguments and first bytes of a runner.
 #[derive(Clone, Debug)]
@@ -59,8 +56,7 @@ impl Runtimes {
                 None
             }
         };
-        let pythons = if PYTHON.is_some() { Pythons::named(&config.pythons)? } else { Pythons::default() };
-        Ok(Self { perl, pythons })
+        Ok(Self { perl, pythons: Pythons::named(&config.pythons)? })
     }
 
     /// The runtimes, in the order of preference.
@@ -81,9 +77,12 @@ impl Runtimes {
         self.offered().into_iter().map(|runtime| (runtime, describe(runtime))).collect()
     }
 
-    /// True if the Pythons of this machine may not be known yet.
-    pub(super) fn may_look_for_python(&self) -> bool {
-        PYTHON.is_some()
+    /// True while it is not known whether this machine has the interpreter that a task wants.
+    pub(super) fn must_wait(&mut self, task: &Task) -> bool {
+        match task.head.runtime {
+            Runtime::Python => self.pythons.must_wait(Version::wanted_by(task)),
+            Runtime::Perl | Runtime::Native | Runtime::Exec => false,
+        }
     }
 
     /// Launch of a runner or a template; `None` if this worker does not have the interpreter.
@@ -92,7 +91,7 @@ impl Runtimes {
             (Runtime::Perl, _) => self.perl.as_ref().map(|(_, launch)| launch.clone()),
             (Runtime::Python, Some(version)) => {
                 let python = self.pythons.found().iter().find(|python| python.version == version)?;
-                PYTHON.map(|launch| launch(&python.program))
+                Some(python::launch(&python.program))
             }
             (Runtime::Python | Runtime::Native | Runtime::Exec, _) => None,
         }

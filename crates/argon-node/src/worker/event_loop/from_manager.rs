@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_core::gate::Retracted;
-use argon_core::pool::{Input, RunnerId, Version};
+use argon_core::pool::{Input, RunnerId};
 use argon_proto::conversation::runner::ToRunner;
 use argon_proto::conversation::worker::{Drain, FromWorker, Run, ToWorker};
 use argon_proto::conversation::{Answer, Ask, Blob, OutputCredit};
@@ -11,7 +11,6 @@ use argon_proto::{AttemptId, BlobHash, Payload, Runtime, Task};
 use bytes::Bytes;
 
 use super::WorkerLoop;
-use crate::worker::runtime::Runtimes;
 use crate::worker::uplink::{Introduction, LinkEvent, register};
 
 impl WorkerLoop {
@@ -40,9 +39,7 @@ impl WorkerLoop {
         self.send_questions();
         self.cache.want_blobs();
         // This takes too long to be done before the worker serves.
-        if self.processes.runtimes.may_look_for_python() {
-            self.processes.runtimes.pythons.search();
-        }
+        self.processes.runtimes.pythons.search();
     }
 
     fn on_manager_lost(&mut self) {
@@ -84,7 +81,7 @@ impl WorkerLoop {
             return self.tell_pool(Input::TaskReceived(run));
         }
         let runtimes = &mut self.processes.runtimes;
-        match self.cache.blobs.on_run(run, |task| !must_wait(runtimes, task)) {
+        match self.cache.blobs.on_run(run, |task| !runtimes.must_wait(task)) {
             Some(run) => self.tell_pool(Input::TaskReceived(run)),
             None => self.cache.want_blobs(),
         }
@@ -92,7 +89,7 @@ impl WorkerLoop {
 
     fn on_blob(&mut self, hash: BlobHash, payload: Payload) {
         let runtimes = &mut self.processes.runtimes;
-        let may_start = |task: &Task| !must_wait(runtimes, task);
+        let may_start = |task: &Task| !runtimes.must_wait(task);
         self.runners.on_blob(hash, &payload);
         let complete = self.cache.blobs.on_blob(hash, payload, self.pool.tasks(), may_start);
         complete.into_iter().for_each(|run| self.tell_pool(Input::TaskReceived(run)));
@@ -125,7 +122,7 @@ impl WorkerLoop {
         let register = register::register(&self.config, &self.processes.runtimes.described());
         self.send(FromWorker::Register(Box::new(register)));
         let runtimes = &mut self.processes.runtimes;
-        for run in self.cache.blobs.take_startable(|task| !must_wait(runtimes, task)) {
+        for run in self.cache.blobs.take_startable(|task| !runtimes.must_wait(task)) {
             self.tell_pool(Input::TaskReceived(run));
         }
     }
@@ -169,11 +166,4 @@ impl WorkerLoop {
             self.send(FromWorker::Returned(attempts));
         }
     }
-}
-
-/// True while it is not known whether the machine has the Python that a task wants.
-fn must_wait(runtimes: &mut Runtimes, task: &Task) -> bool {
-    task.head.runtime == Runtime::Python
-        && runtimes.may_look_for_python()
-        && runtimes.pythons.must_wait(Version::wanted_by(task))
 }

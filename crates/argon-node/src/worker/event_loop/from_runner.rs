@@ -6,7 +6,7 @@ use argon_core::Time;
 use argon_core::pool::{Exit, Input, RunnerId};
 use argon_proto::conversation::Ask;
 use argon_proto::conversation::runner::{FromRunner, Ready, ToRunner};
-use argon_proto::{AttemptId, DecodeError, Outcome, Report, Runtime, Status};
+use argon_proto::{AttemptId, DecodeError, Outcome, Report, Status};
 use nix::sys::signal::Signal;
 
 use super::WorkerLoop;
@@ -184,7 +184,7 @@ impl WorkerLoop {
         self.processes.end_group(runner.identity.group.as_ref());
         self.look_for_leftovers();
         // A client's own executable is no trouble of this worker.
-        if !runner.is_ready && runner.kind.runtime != Runtime::Native {
+        if !runner.is_ready && !runner.kind.is_tasks_own() {
             self.processes.report_trouble(death_at_start(&runner, ended));
         }
         if self.cache.questions.forget(id) {
