@@ -135,7 +135,7 @@ class Client:
         return await asyncio.get_running_loop().run_in_executor(None, self._client.cancel, ticket)
 
     async def status(self) -> dict[str, Any]:
-        """What the manager knows of its workers, queues and clients."""
+        """The status of the manager: workers, queues and clients."""
         return await asyncio.get_running_loop().run_in_executor(None, self._client.status)
 
     def share(self, value: T) -> Shared[T]:

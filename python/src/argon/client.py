@@ -233,7 +233,7 @@ class Client:
         return self
 
     def status(self) -> dict[str, Any]:
-        """What the manager knows of its workers, queues and clients; the same as `argon status --json`."""
+        """The status of the manager: workers, queues and clients, as in `argon status --json`."""
         reply = self._asked("status")
         if not reply.get("ok"):
             raise Rejected(str(reply.get("message", "the manager gives no status")))
@@ -250,7 +250,7 @@ class Client:
 
     @property
     def unfinished(self) -> int:
-        """How many tasks have no outcome yet."""
+        """Number of tasks without an outcome."""
         return self._session.unfinished()
 
     def shutdown(self) -> None:

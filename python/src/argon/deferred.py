@@ -107,7 +107,7 @@ class Deferred(Task, Generic[T]):
 
     @property
     def _condition(self) -> Any:
-        """What `concurrent.futures.wait` and `as_completed` ask a future for first."""
+        """The lock that `concurrent.futures.wait` and `as_completed` take first."""
         raise TypeError(
             "an argon.Deferred is not a concurrent.futures.Future: use argon.Executor, whose submit makes them, or map "
             "with ordered=False"
@@ -120,7 +120,7 @@ class Deferred(Task, Generic[T]):
 
     @property
     def report(self) -> dict[str, Any]:
-        """What is known of how it ran, for a task that ended: worker, host, attempt and more."""
+        """Facts about the run of a task that has ended: worker, host, attempt and more."""
         if not self._done:
             return {}
         known = {"attempt": self._attempt, "run_us": self._run_us}
@@ -128,7 +128,7 @@ class Deferred(Task, Generic[T]):
 
     @property
     def output(self) -> str:
-        """What it printed last, if it was called with `capture=True`."""
+        """Its last output, if it was called with `capture=True`."""
         return str(result.report(self).get("output", "")) if self._done else ""
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""How a task ends that neither returned nor raised by itself, and what is refused at the call.
+"""Ends of tasks other than a value or an own exception, and refusals at the call.
 
 What a task raises is raised again as it was, with the remote traceback as its cause. Everything else that ends a task
 is one of the classes here. Each has a `kind`, the same word as in Argon's other languages.
@@ -53,7 +53,7 @@ class Error(Exception):
     attempt: int | None
     """Which start of the task this was."""
     attempts: int | None
-    """How many starts there have been."""
+    """Number of starts."""
     signal: int | None
     """The signal that ended the process."""
     exit_code: int | None
@@ -63,17 +63,17 @@ class Error(Exception):
     peak_kib: int | None
     """The most memory that the process used, in KiB."""
     peak_by: str | None
-    """What has counted `peak_kib`: `cgroup` for all processes of the task, `process` for the runner's own."""
+    """Source of `peak_kib`: `cgroup` for all processes of the task, `process` for the runner's own."""
     limit_kib: int | None
     """Its limit, in KiB; 0 for none."""
     cpu_ms: int | None
     """The processor time that the attempt used, in milliseconds."""
     cpu_by: str | None
-    """What has counted `cpu_ms`, as for `peak_by`."""
+    """Source of `cpu_ms`, as for `peak_by`."""
     run_ms: int | None
-    """How long the attempt ran, in milliseconds."""
+    """Time that the attempt ran, in milliseconds."""
     story: list[str]
-    """What happened, attempt by attempt."""
+    """Ends of all attempts, one line each."""
 
     def __init__(self, message: str, task: str | None = None, report: Mapping[str, Any] | None = None):
         super().__init__(message)
@@ -144,7 +144,7 @@ class Cancelled(Error, concurrent.futures.CancelledError):
 
 
 class Lost(Error):
-    """It cannot be known whether the task ran, or it may not be tried again."""
+    """The task may have run, and must not be tried again, or it lost too many workers."""
 
     kind = "lost"
 
@@ -191,7 +191,7 @@ class TaskError(Error):
 
 
 class ModuleChanged(UserWarning):
-    """A module was changed in memory, and a worker that imports it finds what its file says."""
+    """A module was changed in memory; a worker that imports it loads the unchanged file."""
 
 
 class RemoteTraceback(Exception):

@@ -40,7 +40,7 @@ AHEAD_MAX = 512
 # Tasks handed over while no worker is known.
 UNDER_WAY_MIN = 4
 LOOK_EVERY_S = 1.0
-# How long the end of the program waits for calls before it says so.
+# Seconds that the end of the program waits for calls before it prints for what it waits.
 EXIT_S = 2.0
 
 _alive: weakref.WeakSet[Executor] = weakref.WeakSet()
@@ -218,7 +218,7 @@ class Executor(concurrent.futures.Executor):
         raise TypeError("an argon.Executor cannot travel: make one where it is needed")
 
     def _room(self) -> int:
-        """How many calls may be under way."""
+        """Number of calls that may be under way."""
         now = monotonic()
         if now - self._looked_at > LOOK_EVERY_S:
             self._looked_at = now
@@ -296,7 +296,7 @@ class Executor(concurrent.futures.Executor):
             self._tell_if_idle()
 
     def _tell_what_is_left(self, seconds: float) -> None:
-        """At the end of the program: takes no more calls, and says what is waited for if that is long."""
+        """At the end of the program: takes no more calls, and prints what it waits for if that takes long."""
         until = monotonic() + seconds
         session = self._client._session
         with self._changed:

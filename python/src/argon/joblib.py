@@ -30,7 +30,7 @@ __all__ = ["ArgonBackend"]
 
 
 class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
-    """What joblib calls. `n_jobs` counts the pool's slots; -1 is all of them."""
+    """The backend that joblib calls. `n_jobs` counts slots of the pool; -1 is all of them."""
 
     supports_retrieve_callback = True
     supports_return_generator = True
@@ -91,7 +91,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             parallel._exception = parallel._aborting = parallel._aborted = False
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """How many calls run at once."""
+        """Number of calls that run at once."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
         slots = max(1, int(self._connected().status().get("slots_total") or 0))
@@ -109,7 +109,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._under_way[task] = callback
         # joblib waits for it by looking again and again.
         session.lending.begin()
-        # When it is called back, joblib takes the next calls from the caller's iterator, which may block.
+        # In its callback, joblib takes the next calls from the caller's iterator, which may block.
         session.offer(task, callback=lambda one: session.callbacks.call(self._tell, (callback, one), "joblib"))
         return task
 
@@ -157,7 +157,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             task._session.lending.end()
 
     def terminate(self) -> None:
-        """Called at the end of a `Parallel` call: says goodbye, unless the client is the caller's or another call's."""
+        """Ends a `Parallel` call: closes the client, unless it is the caller's or another call's."""
         if self._under_way:
             return
         client, self._client = self._client, None
@@ -165,7 +165,7 @@ class ArgonBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             client.shutdown()
 
     def get_nested_backend(self) -> tuple[Any, int | None]:
-        """What joblib asks for calls within a call that it runs here itself."""
+        """The backend for calls within a call that joblib runs here itself."""
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
     def _connected(self) -> Client:

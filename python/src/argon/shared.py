@@ -35,5 +35,5 @@ class Shared(Generic[T]):
 
 
 def hash_of(value: object) -> bytes | None:
-    """What `payloads` asks for each object: the hash of a handle, None for everything else."""
+    """The hash of a handle, None for every other object. `payloads` calls it for each object."""
     return value._blob.hash if type(value) is Shared else None

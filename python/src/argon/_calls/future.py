@@ -64,7 +64,7 @@ class ExecutorFuture(concurrent.futures.Future[T]):
 
     @property
     def report(self) -> dict[str, Any]:
-        """What is known of how it ran; see `Deferred.report`."""
+        """Facts about the run; see `Deferred.report`."""
         return self._deferred.report
 
     def __reduce__(self) -> Any:

@@ -36,7 +36,7 @@ class Map(Iterator[Any]):
         self._ahead = ahead
         self._batch = max(1, min(_BATCH, ahead // 2))
         self._is_exhausted = False
-        # What the input raised.
+        # Exception of the input.
         self._problem: Exception | None = None
         self._tasks: deque[Deferred[Any]] = deque()
         self._items = iter(items)
@@ -62,7 +62,7 @@ class Map(Iterator[Any]):
         raise self._end()
 
     def _end(self) -> BaseException:
-        """What ends the results: the error of the input, once, or StopIteration."""
+        """Ends the results: raises the error of the input, once, then StopIteration."""
         problem, self._problem = self._problem, None
         return StopIteration() if problem is None else problem
 

@@ -1,1 +1,1 @@
-"""How code and values travel: payloads, functions by name or by value, modules, exceptions. Opens no connection."""
+"""Code and values that travel: payloads, functions by name or by value, modules, exceptions. Opens no connection."""

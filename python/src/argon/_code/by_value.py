@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .payloads import Shared
 
 _PROTOCOL = 5
-#: What cloudpickle says instead of a file's name.
+#: The file name that cloudpickle gives to classes and functions without a file.
 _NO_FILE = "<dynamic-code>"
 #: Formats that ``memoryview.cast`` knows.
 _CAST_FORMATS = frozenset("cbB?hHiIlLqQnNfdP")
@@ -111,7 +111,7 @@ def _picklers_on(cloudpickle: Any) -> tuple[Any, Any]:
 
 
 def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> tuple[Any, ...] | None:
-    """How the receiver finds a class that it sent: by the number under which cloudpickle tracks it."""
+    """Finds a class that the receiver itself has sent, by the number under which cloudpickle tracks it."""
     number = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS.get(value)
     if number is None or value in _own or not is_returning:
         if not cloudpickle._should_pickle_by_reference(value):
@@ -121,7 +121,7 @@ def _class_of_receiver(value: type, cloudpickle: Any, is_returning: bool) -> tup
 
 
 def _is_compiled(value: type) -> bool:
-    """Whether a class comes from C code. Cloudpickle would make an empty class of its name."""
+    """True if a class comes from C code. Cloudpickle would make an empty class with its name."""
     if not value.__flags__ & _MADE_AT_RUN_TIME or _compiled_place(value):
         return True
     for item in vars(value).values():
@@ -134,7 +134,7 @@ def _is_compiled(value: type) -> bool:
 
 
 def _is_known(value: type, cloudpickle: Any) -> bool:
-    """Whether cloudpickle finds the class without making one: by its name, or as that of a builtin value."""
+    """True if cloudpickle finds the class without making one: by its name, or as that of a builtin value."""
     return (
         cloudpickle._should_pickle_by_reference(value)
         or value in _SINGLETONS
@@ -182,7 +182,7 @@ def _with_slots(value: type, reduced: Any) -> Any:
 
 
 class _Named:
-    """What the receiver's main program calls by a class's name, or None: for a receiver that did not send it itself."""
+    """The class of this name in the main program of a receiver that did not send it itself, or None."""
 
     def __init__(self, value: type) -> None:
         self.name = value.__qualname__ if value.__module__ == "__main__" else ""
@@ -250,7 +250,7 @@ def _is_importable(value: Any) -> bool:
 
 #: The flag of classes that are not part of a program's text: those of Python, and some of C.
 _MADE_AT_RUN_TIME = 1 << 9
-#: What only a class that is written in C has of its own.
+#: Attributes that only a class written in C has of its own.
 _COMPILED_PARTS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType)
 #: Classes that cloudpickle makes from their only instance.
 _SINGLETONS = (type(None), type(...), type(NotImplemented))

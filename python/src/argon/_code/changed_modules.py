@@ -1,4 +1,4 @@
-"""Notices that a module was changed in memory: a worker that imports it finds what its file says.
+"""Notices that a module was changed in memory: a worker that imports it loads the unchanged file.
 
 Looks at what a function that is about to be sent finds in modules of the user: plain values, functions, and what
 `unittest.mock` put in their place, against the text of the file. A program that sends such a module by value is left in
@@ -92,7 +92,7 @@ class _Found(NamedTuple):
 
 
 def _found_by(function: types.FunctionType, is_by_value: Callable[[str], bool]) -> Iterator[_Found]:
-    """What a function reads in modules of the user, and those that it calls."""
+    """Names that a function, and those that it calls, read in modules of the user."""
     left, seen = [(function, False)], {id(function)}
     # Classes that were met, and all names that are read: which of them are a class's is not known.
     kinds: dict[type, tuple[types.ModuleType, str]] = {}

@@ -38,7 +38,7 @@ _LEFT_OUT = frozenset({"args", "obj"})
 
 
 def text(error: BaseException) -> str:
-    """What ``str`` gives, whatever the class does."""
+    """The text that ``str`` gives, or a substitute if the class raises."""
     try:
         return str(error)[:TEXT_CHARACTERS_MAX]
     except BaseException as trouble:
@@ -88,7 +88,7 @@ def together(apart: tuple[Any, ...]) -> BaseException:
 
 
 def is_made_of_args(kind: type[BaseException]) -> bool:
-    """True if pickle makes its instances again: nothing of its own takes part in that, or it says itself how."""
+    """True if pickle can make its instances again: the class defines nothing for that, or all of it."""
     if kind.__reduce__ not in _BUILTIN_REDUCES or kind.__reduce_ex__ is not object.__reduce_ex__:
         return True
     for base in kind.__mro__:
@@ -100,7 +100,7 @@ def is_made_of_args(kind: type[BaseException]) -> bool:
 
 
 def reduced(error: BaseException) -> tuple[Any, ...]:
-    """What ``__reduce_ex__`` should say: its parts, and how they are put together."""
+    """The right result of ``__reduce_ex__``: its parts, and the function that joins them."""
     known: Any = sys.modules[_NAME]
     state = (error.args, dict(vars(error)), _fields(error))
     return known.blank, (type(error), _made_of(error)), state, None, None, known.fill
@@ -144,7 +144,7 @@ def _made_of(error: BaseException) -> tuple[Any, ...]:
 
 def _set(field: Any, error: BaseException, value: object) -> None:
     try:
-        # What is unset reads as None, and set to None it would be in the text.
+        # An unset attribute reads as None; set to None it would appear in the text.
         if field.__get__(error, type(error)) is value:
             return
     except (AttributeError, TypeError):
@@ -156,7 +156,7 @@ def _set(field: Any, error: BaseException, value: object) -> None:
 
 
 def _fields(error: BaseException) -> dict[str, Any]:
-    """What it keeps outside of its dictionary: slots, and what built-in classes have in C."""
+    """State outside of its dictionary: slots, and fields of built-in classes in C."""
     found: dict[str, Any] = {}
     for base in type(error).__mro__:
         for name, field in vars(base).items():

@@ -1,4 +1,4 @@
-"""Finds what it is in a value that cannot travel, for the sentence that says so.
+"""Finds the part of a value that cannot travel, for the error message.
 
 Looks only after something was refused, so it may take its time: it tries the parts of the value one by one.
 """
@@ -80,7 +80,7 @@ def _refusal(value: object) -> str | None:
 
 
 def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """What a value is made of, with what a person would call it."""
+    """Parts of a value, each with a name that a person would use."""
     if isinstance(value, types.FunctionType):
         yield from _captures(value)
     elif isinstance(value, types.MethodType):
@@ -95,7 +95,7 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield f"the arguments of {path}", value.keywords
     elif isinstance(value, type):
         yield from ((f"{value.__qualname__}.{name}", item) for name, item in vars(value).items() if name[:2] != "__")
-    elif not isinstance(type(value).__reduce__, types.FunctionType):  # Such a class says itself why it stays.
+    elif not isinstance(type(value).__reduce__, types.FunctionType):  # Such a class gives the reason itself.
         yield from ((f"{path}.{name}", item) for name, item in getattr(value, "__dict__", {}).items())
 
 

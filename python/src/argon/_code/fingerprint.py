@@ -14,7 +14,7 @@ import types
 import weakref
 from typing import Any, Callable
 
-#: What one function may refer to.
+#: Number of objects that one function may refer to.
 WATCHED_MAX = 64
 _MISSING = object()
 _FIXED = (int, float, complex, bool, str, bytes, range, type(None), type(Ellipsis), type(NotImplemented))
@@ -38,11 +38,11 @@ class Watch:
     def __init__(self, places: list[_Place], is_constant: bool) -> None:
         self._places = places
         self._modules = len(sys.modules)
-        #: Whether running it leaves it as it was, so that a runner may read its blob once for many tasks.
+        #: True if a run does not change it, so that a runner may read its blob once for many tasks.
         self.is_constant = is_constant
 
     def is_valid(self) -> bool:
-        """Whether every part is what it was."""
+        """True if no part has changed."""
         # Another module may be a part of a package that the function names.
         if self._modules != len(sys.modules):
             return False
@@ -86,7 +86,7 @@ class _Watching:
         return len(self.places) <= WATCHED_MAX and all(self.is_fixed(value) for _, _, value in found)
 
     def is_fixed(self, value: Any) -> bool:
-        """Whether a value cannot change, except in the places that are watched then."""
+        """True if a value cannot change, except in places that are then watched."""
         kind = type(value)
         if kind in _FIXED or value is _MISSING or kind is types.CodeType or id(value) in self._seen:
             return True
@@ -97,7 +97,7 @@ class _Watching:
         if kind is types.FunctionType:
             return self._is_importable(value) or self.add(value)
         if kind is functools._lru_cache_wrapper:
-            # What it remembers saves time and changes nothing.
+            # Its cache saves time and changes no result.
             return self._is_importable(value) or self.is_fixed(value.__wrapped__)
         return kind in _BUILTIN and self._is_importable(value)
 
@@ -155,7 +155,7 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _changes_itself(code: types.CodeType, captured: frozenset[str]) -> bool:
-    """Whether running the code may change what it finds in the next run. An inner function's own variables are none."""
+    """True if a run of the code may change what the next run finds. Variables of an inner function do not count."""
     if not _REACHING.isdisjoint(code.co_names):
         return True
     for step in dis.get_instructions(code):

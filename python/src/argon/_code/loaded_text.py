@@ -1,4 +1,4 @@
-"""Whether the file of a module still holds the text that this program has loaded.
+"""Checks that the file of a module still holds the text that this program has loaded.
 
 A file that has not changed since the process began is right. Otherwise its text is compiled, and its functions and plain
 values are compared with those of the module. No code of the module runs.
@@ -20,7 +20,7 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 
 
 def _process_began() -> float:
-    """When this process began, in seconds since 1970; now, where that is not known."""
+    """Start of this process in seconds since 1970; the present time where that is not known."""
     try:
         with open("/proc/self/stat", "rb") as stat, open("/proc/uptime", "rb") as uptime:
             ticks = int(stat.read().rpartition(b")")[2].split()[19])

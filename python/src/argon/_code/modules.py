@@ -23,7 +23,7 @@ from . import loaded_text
 ANSWER_BYTES_MAX = (1 << 20) - 1024
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
-#: What was given away: the name of a module and the spec under which it was loaded here.
+#: Modules that were sent: the name and the spec under which it was loaded here.
 _given: dict[str, Any] = {}
 #: The text of each, for the spec under which it was loaded: all tasks of one program see the same.
 _texts: dict[str, tuple[Any, str]] = {}
@@ -47,7 +47,7 @@ def answer(name: str) -> bytes | None:
 
 
 def reply(question: bytes) -> tuple[bool, bytes]:
-    """What ANSWER says to the JSON text of an ASK: whether it is a yes, and the bytes."""
+    """The ANSWER to the JSON text of an ASK: True if the module is here, and its bytes."""
     try:
         asked = read_json(question)
         if not isinstance(asked, dict) or asked.get("kind") != "python-module":

@@ -12,7 +12,7 @@ import sys
 import types
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-#: What a task's meta may hold of names.
+#: Bytes of names that a task's meta may hold.
 NAMES_CHARACTERS_MAX = 16_000
 
 #: By name, whether a module is one.

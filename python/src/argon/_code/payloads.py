@@ -30,9 +30,9 @@ __all__ = ["CannotTravel", "aside", "dumps", "is_one_part", "joined", "loads", "
 
 #: ``bytes`` from this size on travel next to the pickle instead of being copied into it.
 ASIDE_BYTES_MIN = 64 << 10
-#: Where the first buffer begins is a multiple of this, so that arrays in it lie well.
+#: Alignment of the first buffer, so that arrays in it are aligned.
 ALIGNMENT = 16
-#: What one bundle may hold; no value needs more.
+#: Number of buffers that one bundle may hold; no value needs more.
 PARTS_MAX = 1 << 20
 #: In which kinds of values ``aside`` may find something.
 _LOOKED_INTO = frozenset((bytes, bytearray, tuple))
@@ -99,7 +99,7 @@ def _is_simple(value: Any) -> bool:
 
 
 def _holds_no_alias(value: Any) -> bool:
-    """Whether a bound method, and nothing else of the value, is found by its name, and is itself what is found."""
+    """True if a bound method, and nothing else of the value, is found by its name, and is itself what is found."""
     if not is_found_by_name(value):
         return False
     return b"getattr" not in _pickle.dumps(value.__self__, _PROTOCOL, buffer_callback=lambda buffer: None)

@@ -1,4 +1,4 @@
-"""How pickle takes objects apart where their class does not say it well, for plain pickle and for cloudpickle.
+"""Reductions of objects for plain pickle and cloudpickle, where their class gives none or a wrong one.
 
 Owns the refusal of a value, ``CannotTravel``, which both of them raise.
 """
@@ -18,11 +18,11 @@ _PROTOCOL = 5
 
 
 class CannotTravel(TypeError):
-    """A value cannot be sent to another process. The text names it and says why."""
+    """A value cannot be sent to another process. The text names it and the reason."""
 
 
 def is_found_by_name(method: Any) -> bool:
-    """Whether a bound method is what its object has under its name: an alias or a decorator may have another there."""
+    """True if a bound method is what its object has under its name; with an alias or a decorator it may not be."""
     try:
         found = getattr(method.__self__, method.__name__)
         return type(found) is type(method) and bool(found == method)
@@ -31,7 +31,7 @@ def is_found_by_name(method: Any) -> bool:
 
 
 def reducer_of(kind: type) -> Callable[[Any], Any] | None:
-    """How pickle takes instances of a class apart, if that is not the class's own affair."""
+    """Reduction of instances of a class, unless the class defines its own."""
     registered = copyreg.dispatch_table.get(kind)
     if registered is None and issubclass(kind, BaseException):
         from . import exceptions
@@ -42,7 +42,7 @@ def reducer_of(kind: type) -> Callable[[Any], Any] | None:
 
 
 class Reducers(dict):  # type: ignore[type-arg]
-    """What the C pickler asks for each object: answers like ``copyreg``, but for exceptions that forget their parts."""
+    """Called by the C pickler for each object. Answers like ``copyreg``, except for exceptions that forget their parts."""
 
     def __missing__(self, kind: type) -> Callable[[Any], Any]:
         if issubclass(kind, type):

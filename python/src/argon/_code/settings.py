@@ -17,7 +17,7 @@ LEVELS_MAX = 200
 #: In the cache of the root logger, which `setLevel` of any logger clears: nothing has changed since.
 _UNCHANGED = -0x41524730
 
-#: What an interpreter begins with.
+#: Settings of a new interpreter.
 _DEFAULT_FILTERS: list[Any] = [
     ("default", None, DeprecationWarning, "__main__", 0),
     ("ignore", None, DeprecationWarning, None, 0),
@@ -36,7 +36,7 @@ class _Known:
 
 
 def current() -> dict[str, Any]:
-    """What the meta of a task says of them: the same object as long as they are the same, and empty for the defaults."""
+    """Their form in the meta of a task: the same object as long as they do not change, and empty for the defaults."""
     if _Known.filters == warnings.filters and logging.root._cache.get(_UNCHANGED):  # type: ignore[attr-defined]
         return _Known.settings
     logging.root._cache[_UNCHANGED] = True  # type: ignore[attr-defined]

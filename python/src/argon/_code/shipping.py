@@ -1,4 +1,4 @@
-"""How a callable becomes something that a worker can run.
+"""Prepares a callable so that a worker can run it.
 
 Owns the choice: by name, when its module can be imported (on the worker, or from here through the runner's import
 hook), else by value, as a blob. A blob always holds what the callable refers to *now*; one is used again only when
@@ -36,7 +36,7 @@ class Prepared(NamedTuple):
 
     #: The bundle of the callable, or None if ``meta`` names it.
     blob: bytes | None
-    #: What the task's meta has to say.
+    #: Fields of the task's meta.
     meta: dict[str, Any]
     #: The blobs of shared values that the code refers to.
     shared: frozenset[bytes] = frozenset()
@@ -121,7 +121,7 @@ def send_by_value(module: types.ModuleType | str) -> None:
     from cloudpickle import cloudpickle
 
     cloudpickle.register_pickle_by_value(importlib.import_module(name) if isinstance(module, str) else module)
-    # What was made before names the module.
+    # Earlier payloads name the module.
     _kept.clear()
 
 

@@ -1,4 +1,4 @@
-"""What the file of a module says its names are, as far as that stands in its text.
+"""Names and values in the text of a module's file.
 
 Nothing is run. Of a name that is assigned twice, computed or changed by the module itself, nothing is known.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ast
 
 _FILE_BYTES_MAX = 1 << 20
-#: What is said of a name whose value does not stand in the text, and of one that is a plain function.
+#: Markers of a name whose value is not in the text, and of a plain function.
 UNKNOWN = object()
 FUNCTION = object()
 CONTAINERS = (list, dict, set)
@@ -30,7 +30,7 @@ class Names(dict):  # type: ignore[type-arg]
 
 
 def of_module(module: types.ModuleType) -> Names:
-    """What is written in the file of a module; empty if that cannot be read."""
+    """Names in the file of a module; empty if it cannot be read."""
     spec, found = _known.get(module.__name__, (None, Names()))
     if spec is None or spec is not module.__spec__:
         # A module that was loaded again has another.
@@ -40,7 +40,7 @@ def of_module(module: types.ModuleType) -> Names:
 
 
 def of_class(kind: type, module: types.ModuleType) -> Names:
-    """What is written in the body of a class of a module."""
+    """Names in the body of a class of a module."""
     found: Any = of_module(module)
     for name in kind.__qualname__.split("."):
         found = found.get(name) if isinstance(found, Names) else None
@@ -56,12 +56,12 @@ def _read(file: str) -> Names:
 
 
 def of_text(text: bytes | str) -> Names:
-    """What a text says; empty if it cannot be read."""
+    """Names in a text; empty if it cannot be parsed."""
     import ast
 
     try:
         tree = ast.parse(text)
-        # What an attribute is set to on anything but an instance may be a class's: `cls.count = 1`.
+        # An attribute set on anything but an instance may be a class's: `cls.count = 1`.
         set_later = {
             node.attr
             for node in ast.walk(tree)
@@ -77,7 +77,7 @@ def of_text(text: bytes | str) -> Names:
 def _names(body: ast.Module | ast.ClassDef, left_out: Iterable[str], set_later: set[str]) -> Names:
     import ast
 
-    # What is assigned anywhere else, as in an `if` or behind `global`, is not known from its first value.
+    # A name that is also assigned elsewhere, as in an `if` or after `global`, is not known from its first value.
     stored = [node.id for node in ast.walk(body) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     counts = collections.Counter(stored)
     found = Names()

@@ -1,1 +1,1 @@
-"""What comes back from a task: its value or its error, and the future that is ended with it."""
+"""Outcomes of tasks: values and errors, and the futures that end with them."""

@@ -56,7 +56,7 @@ def ticket(task: Task) -> str:
 
 
 def error(task: Task) -> BaseException | None:
-    """What a finished task raises; None for one that is ok."""
+    """The exception of a finished task; None for one that is ok."""
     if task._error is None and task._status != wire.OK:
         task._error = _thrown(task) if task._status == wire.ERROR else _ended(task)
     return task._error
@@ -98,7 +98,7 @@ def _thrown(task: Task) -> BaseException:
 
 
 def _rebuilt(told: dict[str, Any]) -> BaseException | None:
-    """The exception itself, if its class is known here and it says the same here as it said there."""
+    """The exception itself, if its class is known here and its text is the same as on the worker."""
     for name in ("exception", "parts"):
         bundle = told.get(name)
         try:

@@ -95,7 +95,7 @@ class WorkerChannel:
             self._kept.append(message)
 
     def is_coming(self, blob: bytes) -> bool:
-        """Whether a blob waits for its turn, or has begun to come: small messages pass by big ones."""
+        """True if a blob waits for its turn, or has begun to arrive: small messages overtake big ones."""
         heads = [message[1] for message in self._kept if message[0] == BLOB]
         heads += [head for kind, head, _, _, _ in self._partial.values() if kind == BLOB]
         return any(head[:32] == blob for head in heads)

@@ -1,4 +1,4 @@
-"""What a task runs, and the shared values that it refers to.
+"""Loads the code of a task, and the shared values that it refers to.
 
 Owns the blobs that this runner has, and the functions that it found by name. A callable that came by value is read anew
 for each task, so that no task sees what another did to the variables that it captured.
@@ -68,12 +68,12 @@ class Blobs:
         return self._values[name]
 
     def callable(self, name: bytes, lookup: payloads.Lookup | None) -> Any:
-        """What a blob of code holds, made anew: arrays that it captured too, since the task may change its copy."""
+        """Makes the content of a blob of code anew, with captured arrays, because the task may change its copy."""
         blob = self._bytes[name]
         return payloads.loads(blob if payloads.is_one_part(blob) else bytearray(blob), lookup)
 
     def constant(self, name: bytes) -> Any:
-        """What a blob of code holds that its runs do not change, made once."""
+        """Makes the content of a blob of code once; its runs do not change it."""
         found = self._constants.get(name)
         if found is None:
             found = self._constants[name] = self.callable(name, None)
@@ -84,7 +84,7 @@ class Metas:
     """Meta texts as they were read, and the functions that they name."""
 
     def __init__(self) -> None:
-        # What most tasks say needs no JSON: that takes a while to load.
+        # The meta of most tasks needs no JSON module, which takes a while to load.
         usual: list[dict[str, Any]] = [{"python": PYTHON}, {"python": PYTHON, "constant": True}]
         texts = f'{{"python":"{PYTHON}"}}', f'{{"python":"{PYTHON}","constant":true}}'
         self._known: dict[bytes, dict[str, Any]] = dict(zip(map(str.encode, texts), usual))

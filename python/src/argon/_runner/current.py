@@ -1,4 +1,4 @@
-"""What the package ``argon`` in a task and the runner share: what ends with the task.
+"""State of the running task, shared by the package ``argon`` and the runner. It ends with the task.
 
 The package finds this module by its name in ``sys.modules``, and knows by it that a runner executes the task.
 """

@@ -1,4 +1,4 @@
-"""What a task raised, as bytes for the client. Loaded when the first task fails."""
+"""Encodes the exception of a task for the client. Loaded when the first task fails."""
 
 from __future__ import annotations
 

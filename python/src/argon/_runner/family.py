@@ -1,4 +1,4 @@
-"""What a runner has from its client: modules, and which the client refused.
+"""Modules that a runner has from its client, and those that the client refused.
 
 A runner serves one family of sessions: a client, and the clients of its tasks, which have the same modules. The client
 names a *generation* of its modules. When it has loaded one again, the runner forgets those of the generation before.

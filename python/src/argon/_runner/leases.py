@@ -1,4 +1,4 @@
-"""What lets a worker hand this runner tasks ahead (``spec/runner.md``, section 2).
+"""Leases of prefetched tasks: the runner claims each before it starts it (``spec/runner.md``, section 2).
 
 Before the runner starts such a task, it claims it: it reads its number from a pipe, where the worker may have read it
 first. It claims nothing while output of the task before is still in the pipes, so that the worker knows whose it is.
@@ -44,7 +44,7 @@ class LeasePipe:
             self._outputs = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3) for number in (1, 2)]
 
     def claim(self) -> bool:
-        """Whether the task that was handed ahead next is this runner's.
+        """True if the next prefetched task is this runner's.
 
         Waits until the worker has taken the output of the one before. Raises Closed.
         """
@@ -62,7 +62,7 @@ class LeasePipe:
         return False
 
     def output_left(self) -> bytes:
-        """The frame that says that there is output of a task that ends, if there is."""
+        """The frame that announces unread output of a task that ends, if there is any."""
         for descriptor in self._outputs:
             if self._ioctl(descriptor, self._request, _NOTHING) != _NOTHING:
                 self._is_output_left = True

@@ -1,4 +1,4 @@
-"""What a task leaves in its process, and what can be done about it (``spec/runner.md``, section 2).
+"""Finds and removes what a task leaves in its process (``spec/runner.md``, section 2).
 
 Owns the look between a task and its outcome: threads, children, timers, signal mask, identity, priority, limits and
 descriptors. What can be put back is put back. If something else is left, the runner leaves: it exits after the outcome,
@@ -64,7 +64,7 @@ class Leftovers:
             self._take_baseline()
 
     def _take_baseline(self) -> None:
-        # What modules open and start while they are loaded is the session's.
+        # Files and threads of modules that are being loaded belong to the session.
         self._modules = len(sys.modules)
         self._threads = _thread._count()
         if not self._limits:

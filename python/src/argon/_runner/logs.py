@@ -23,7 +23,7 @@ WAITING_MAX = 1000
 
 
 class Logs:
-    """Where the records of the running task go, and the settings of its client."""
+    """Receiver of the records of the running task, and the settings of its client."""
 
     def __init__(self, modules: RemoteModules) -> None:
         self._modules = modules
@@ -150,7 +150,7 @@ class _Loader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: Any) -> None:
-        # What asks the module for its loader finds the usual one.
+        # Code that asks the module for its loader finds the usual one.
         module.__loader__ = module.__spec__.loader = self._loader
         self._loader.exec_module(module)
         self._logs.install()

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from .family import Family
 
 _CODES_MAX = 1000
-#: How long, in one task, a runner repeats a question without an answer: a client that lost its connection comes back.
+#: Seconds for which a runner repeats an unanswered question in one task: a client that lost its connection comes back.
 PATIENCE_S = 10.0
 AGAIN_S = 0.2
 #: The function of the import system that asks finders when a module is to be imported.
 _IMPORT = "_find_and_load_unlocked"
 _ModuleSpec: Any = type(sys.__spec__)
-#: What the runner itself may import later; a program with an own module of such a name could not use this package.
+#: Modules that the runner itself may import later; a program with a module of such a name could not use this package.
 _NEEDED = frozenset(
     {"atexit", "gc", "importlib", "io", "json", "linecache", "logging", "re", "resource", "struct"}
 ).union({"time", "traceback", "types", "warnings", "weakref", "_argon"}, sys.builtin_module_names, sys.modules)
@@ -152,7 +152,7 @@ class RemoteModules:
         return spec
 
     def _has_patience(self) -> bool:
-        """Whether to ask again after a no without words: that is the manager's, while the client is away."""
+        """True if the question is to be asked again: a refusal without a reason comes while the client is away."""
         now = time.monotonic()
         if self._patient_until is None:
             self._patient_until = now + PATIENCE_S
@@ -219,7 +219,7 @@ class _First:
 
 
 def _is_open(package: ModuleType | None) -> bool:
-    """Whether parts of a package may come from the client: it does itself, or is only a folder that several share."""
+    """True if parts of a package may come from the client: it does itself, or is a folder that several share."""
     spec = getattr(package, "__spec__", None)
     return spec is None or isinstance(spec.loader, RemoteModules) or not spec.has_location
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-#: How long a runner may take to exit.
+#: Seconds within which a runner must exit.
 END_S = 2.0
 
 

@@ -1,4 +1,4 @@
-"""What a runner puts back between two tasks.
+"""Restores the process of a runner between two tasks.
 
 Owns signal handlers and alarms, the environment, the working folder, the file mode mask, standard streams,
 ``sys.path`` and ``sys.argv``, and the settings of the interpreter. It compares before it restores, so that a task
@@ -22,7 +22,7 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 
 class Reset:
-    """How things were when the runner started."""
+    """State of the process when the runner started."""
 
     def __init__(self) -> None:
         self._environment: Any = dict(os.environ._data)  # type: ignore[attr-defined]
@@ -43,7 +43,7 @@ class Reset:
 
     def task(self, number: str, attempt: int) -> None:
         """Sets the variables that name the task."""
-        # What os.environ does, without checks that these need not pass.
+        # Does what os.environ does, without checks that these need not pass.
         data: Any = os.environ._data  # type: ignore[attr-defined]
         data[b"ARGON_TASK_ID"] = name = number.encode()
         data[b"ARGON_ATTEMPT"] = count = b"%d" % attempt
@@ -51,7 +51,7 @@ class Reset:
         os.putenv(b"ARGON_ATTEMPT", count)
 
     def quiet(self) -> None:
-        """What has to be quiet at once when a task has returned: nothing of it may interrupt the runner."""
+        """Stops timers and signals of a task that has returned, so that they cannot interrupt the runner."""
         # Without this module a task has set neither handlers nor alarms.
         if "signal" in sys.modules:
             _signal.setitimer(_signal.ITIMER_REAL, 0)
@@ -150,7 +150,7 @@ def _above_streams(number: int) -> int:
 
 
 def _devices() -> list[tuple[int, int]] | None:
-    """What the three standard descriptors lead to."""
+    """The files behind the three standard descriptors."""
     try:
         found = list(map(os.fstat, (0, 1, 2)))
     except OSError:

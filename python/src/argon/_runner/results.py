@@ -1,4 +1,4 @@
-"""What a task returned, as bytes for the client.
+"""Encodes the value of a task for the client.
 
 Owns the second try: what plain pickle refused, or would have named in a main program that is not ours. Loaded when it
 is needed first.

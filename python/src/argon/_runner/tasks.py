@@ -1,4 +1,4 @@
-"""The life of one runner process: say READY, run the tasks that come one after another, say how each ended.
+"""The life of one runner process: sends READY, runs one task after another, sends the outcome of each.
 
 It decides nothing about retries or limits. Whatever ends the process, the worker reports.
 """

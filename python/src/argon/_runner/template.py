@@ -21,7 +21,7 @@ TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     from typing import Any
 
-#: What a first task needs: loaded once here instead of in each runner. Nothing that holds random state or threads.
+#: Modules of a first task: loaded once here instead of in each runner. None holds random state or threads.
 _PRELOADED = ("json", "traceback", "linecache")
 _PRELOADED_OF_RUNNER = ("failures", "results")
 
@@ -205,7 +205,7 @@ class _System:
         return pid, problem
 
     def _address_of_thread_id(self) -> int:
-        """Where the C library keeps the number of this thread; 0 if that is not known."""
+        """Address at which the C library keeps the id of this thread; 0 if it is not known."""
         place = self._long(0)
         import _ctypes
 

@@ -1,1 +1,1 @@
-"""What a client keeps: its tasks until their outcomes are here, the threads that move its bytes, and how it ends."""
+"""Session of a client: its tasks until their outcomes are here, the threads that move its bytes, and its end."""

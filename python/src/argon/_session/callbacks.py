@@ -27,7 +27,7 @@ class Callbacks:
     def call(self, callback: Callable[[Any], Any], argument: Any, what: str) -> None:
         """Calls back soon; what the callback raises is logged."""
         if not self._has_begun:
-            # The second caller is told that it has been started.
+            # The second caller learns that it has been started.
             with contextlib.suppress(RuntimeError):
                 self._thread.start()
             self._has_begun = True

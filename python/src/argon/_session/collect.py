@@ -19,7 +19,7 @@ def collect(session: Session, task: Task) -> None:
         session.unwanted.discard(task._id)
         known = session.journal.setdefault(task._id, task)
         if known is not task:
-            # It is asked for already: what comes is for both, if both have the right to it.
+            # It was asked for before: the outcome is for both, if both have the right to it.
             is_same = known._frame == task._frame
             session.followers.add(task)
             session.add_callback(known, lambda _: _follow(session, known, task, is_same))

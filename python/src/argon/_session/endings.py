@@ -1,4 +1,4 @@
-"""How a session ends: with a goodbye, behind a destructor's back, or in a forked child, which begins its own.
+"""Ends of a session: by a goodbye, by a destructor, or in a forked child, which begins a session of its own.
 
 All of it may be asked for by a signal handler or a destructor at any moment.
 """

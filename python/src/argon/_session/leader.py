@@ -54,7 +54,7 @@ class Leader:
         self.is_dozing = False
         self.waiting: dict[threading.Lock, Task | None] = {}
         self.called: deque[Task] = deque()
-        # Tasks under way that have callbacks: somebody has to read though nobody waits.
+        # Tasks under way that have callbacks: a thread must read although no caller waits.
         self.watched = 0
         self._thread = SessionThread(session, self)
         self.listened_at = 0.0
@@ -129,7 +129,7 @@ class Leader:
             self.close_wakers()
 
     def is_led(self) -> bool:
-        """Whether somebody may be waiting on the socket. With the lock held."""
+        """True if a thread may be waiting on the socket. With the lock held."""
         return self._holder is not None
 
     def close_wakers(self) -> None:
@@ -138,7 +138,7 @@ class Leader:
         self._caller_waker.close()
 
     def look(self, task: Task) -> bool:
-        """Reads what is there without waiting, if nobody else does."""
+        """Reads what is there without waiting, if no other thread reads."""
         if not task._done:
             try:
                 grant = self._take_lead(may_claim=False)
@@ -293,7 +293,7 @@ class Leader:
             while found:
                 found = self._print_and_answer(connection, *found)
         except BaseException:
-            # What was read and not yet handed out comes again on the next connection.
+            # Frames that were read and not handled come again on the next connection.
             connection.broken = connection.broken or "the client was interrupted while it read"
             raise
         finally:
@@ -361,7 +361,7 @@ class Leader:
         return None
 
     def _print_and_answer(self, connection: Connection, prints: list[Print], asks: list[bytes]) -> _Found | None:
-        """What a task printed is printed before its outcome is told; without the lock, as streams are the user's."""
+        """Prints output of tasks before their outcomes are delivered; without the lock, because streams are the user's."""
         session = self._session
         for one in prints:
             session.printer.write(one)

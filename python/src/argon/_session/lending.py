@@ -1,4 +1,4 @@
-"""A task that waits for other tasks lends its slot: its client tells the worker when it waits and when it goes on.
+"""A task that waits for other tasks lends its slot: its client reports to the worker when it waits and when it continues.
 
 The rules are those of `spec/protocol.md`, section 9. Outside of tasks nothing is sent.
 """

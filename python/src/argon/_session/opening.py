@@ -1,4 +1,4 @@
-"""What a client says first on a new connection: who it is, and what is unfinished."""
+"""First messages of a client on a new connection: its session, and its unfinished tasks."""
 
 from __future__ import annotations
 

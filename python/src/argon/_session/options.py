@@ -16,7 +16,7 @@ _RETRY_FLAGS = {"error": wire.RETRY_ERROR, "died": wire.RETRY_DIED, "timeout": w
 
 @dataclass(frozen=True)
 class Options:
-    """What `Client(...)` and `Client.with_options(...)` take."""
+    """Options of `Client(...)` and `Client.with_options(...)`."""
 
     priority: str = "normal"
     timeout: Duration | None = None

@@ -1,4 +1,4 @@
-"""What tasks print: it goes to the caller's own sys.stdout and sys.stderr, so that redirections and notebooks see it.
+"""Writes output of tasks to the caller's own sys.stdout and sys.stderr, so that redirections and notebooks see it.
 
 The inbox hands over the OUTPUT frames under the session's lock; they are written by `write`, without it.
 """

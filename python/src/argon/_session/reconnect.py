@@ -1,7 +1,7 @@
 """Finds a manager: which address next, how long to pause, when to give up.
 
-The first connection of a client fails soon and in words; a lost one is sought for ever, unless `give_up_after` bounds
-it. Only the session's own thread calls this.
+The first connection of a client fails soon, with a message. A lost one is dialled again for ever, unless
+`give_up_after` bounds it. Only the session's own thread calls this.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REFUSALS_MAX = 5
 
 
 class Reconnect:
-    """The addresses, and how often they were tried in vain."""
+    """The addresses, and the number of failed tries."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Reconnect:
         return True
 
     def pause(self) -> float:
-        """How many seconds are left until the next try."""
+        """Seconds until the next try."""
         return self.next_at - monotonic()
 
     def attempt(self) -> tuple[Connection, dict[str, Any]] | None:

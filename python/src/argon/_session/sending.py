@@ -1,4 +1,4 @@
-"""What may be sent, and in which order: credit, blobs before the tasks that name them, tasks that were held back.
+"""Decides what may be sent, and in which order: credit, blobs before the tasks that name them, held back tasks.
 
 All of it is called with the session's lock held, and only appends to the connection's buffer.
 """
@@ -22,7 +22,7 @@ HOLD_BACK_S_MAX = 2.0
 
 
 def has_credit(session: Session, task: Task) -> bool:
-    """Whether the manager granted room for it. One may exceed the bytes when no other is under way."""
+    """True if the manager has granted room for it. A single task may exceed the bytes."""
     return session.sent_tasks < session.credit_tasks and (
         session.sent_bytes + task._size <= session.credit_bytes or not session.in_flight
     )
@@ -78,7 +78,7 @@ def send_blob_again(session: Session, connection: Connection, name: bytes) -> No
 
 
 def send_backlog(session: Session, connection: Connection) -> None:
-    """What could not be sent yet. The one entry that is None stands for OFFERED."""
+    """Tasks that could not be sent yet. The entry that is None stands for OFFERED."""
     backlog = session.backlog
     while backlog and connection.out_bytes < BUFFER_BYTES_MAX and not connection.pending:
         task = backlog[0]
@@ -103,7 +103,7 @@ def hold_back(session: Session, task: Task) -> bool:
     pause = min(HOLD_BACK_S * 2 ** min(task._tries - 1, 6), HOLD_BACK_S_MAX)
     task._held_back = True
     if not wire.read_submit(task._frame).flags & wire.OFFERED_AGAIN:
-        # It was not sent on another connection before: nobody has it.
+        # It was not sent on another connection before: no one has it.
         task._sent_on = 0
     session.held_back.append((monotonic() + pause * (0.5 + random() / 2), task))
     return True

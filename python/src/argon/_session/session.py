@@ -1,8 +1,8 @@
 """A client's identity and its journal: every task is kept until its outcome is in hand.
 
-The rules are those of `spec/delivery.md`, section 4, and `spec/protocol.md`, section 7. `leader` says which thread
-moves the bytes, `sending` what may be sent, `inbox` reads; `client` makes the tasks. All state is guarded by `lock`,
-and no code of the user runs while it is held.
+The rules are those of `spec/delivery.md`, section 4, and `spec/protocol.md`, section 7. `leader` decides which thread
+moves the bytes, `sending` what may be sent; `inbox` reads; `client` makes the tasks. `lock` guards all state, and no
+code of the user runs while it is held.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Session:
         self.prints: list[output.Print] = []
         self.asks: list[bytes] = []
         self.printer = output.Printer()
-        # What a signal handler or a destructor asked for that had to wait: see `later`.
+        # Calls of signal handlers and destructors that had to wait: see `later`.
         self._left: deque[Callable[[], object]] = deque()
         self.connection: Connection | None = None
         self.connections = 0
@@ -154,7 +154,7 @@ class Session:
         after another.
         """
         with self.lock:
-            # What `changing` does, without its price: this is the hot path.
+            # Does what `changing` does, without its cost: this is the hot path.
             self._check()
             try:
                 self._offer(task, hurry, callback)
@@ -244,7 +244,7 @@ class Session:
         return _cancel.cancel(self, task)
 
     def settle(self, task: Task) -> None:
-        """Marks a task as done, and remembers to tell those who wait. With the lock held."""
+        """Marks a task as done, and notes that its waiters must be woken. With the lock held."""
         task._frame = b""
         task._parts = None
         task._done = True
@@ -296,7 +296,7 @@ class Session:
             self.gave_up(error)
 
     def gave_up(self, error: Unreachable) -> None:
-        """Nobody is looked for until the next call. Those who wait are told; their tasks stay. With the lock held."""
+        """Stops dialling until the next call. Waiters get an error; their tasks stay. With the lock held."""
         self.unreachable = error
         for task in [task for task in self.journal.values() if task._callbacks]:
             del self.journal[task._id]

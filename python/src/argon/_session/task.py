@@ -1,6 +1,6 @@
-"""The record of one task at the client: what is sent, what came back, who waits. The session's journal holds these.
+"""The record of one task at the client: its frame, its outcome, its waiters. The session's journal holds these.
 
-Fields are read and written under the session's lock until `done` is set; afterwards they belong to whoever asks.
+Fields are read and written under the session's lock until `done` is set, and without it afterwards.
 """
 
 from __future__ import annotations

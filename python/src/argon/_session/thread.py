@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from .leader import Leader
     from .session import Session
 
-# How long it leaves the lead to callers that led one after another, and unwritten bytes to them.
+# Seconds for which it leaves the lead, and unwritten bytes, to callers that led one after another.
 TICK_S = 0.01
 DOZE_S = 0.25
 JOIN_S = 5.0
 
 
 class SessionThread:
-    """What it shares with callers is in `Leader`, under the session's lock."""
+    """The thread that reads when no caller does. State shared with callers is in `Leader`, under the session's lock."""
 
     def __init__(self, session: Session, leader: Leader):
         self._session = session
@@ -46,7 +46,7 @@ class SessionThread:
         return self._thread is not None
 
     def is_current(self) -> bool:
-        """Whether the caller runs on it."""
+        """True if the caller runs on it."""
         return self._thread is threading.current_thread()
 
     def join(self) -> None:

@@ -1,7 +1,7 @@
-"""Tells why tasks wait: a session that has waited for two seconds without an outcome asks the manager why.
+"""Reports why tasks wait: a session that has waited for two seconds without an outcome asks the manager.
 
-What the client itself knows is told in the same way: that no manager answers, that the queue or the store is full. Each
-reason is told once, until it has passed. The rules are those of `spec/protocol.md`, section 7.
+The client reports in the same way what it knows itself: that no manager answers, that the queue or the store is full.
+Each reason is reported once, until it has passed. The rules are those of `spec/protocol.md`, section 7.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Hook = Callable[[dict[str, Any]], Any]
 
 
 def log(reason: dict[str, Any]) -> None:
-    """What is done with a reason unless `on_waiting` says otherwise: a warning of the logger "argon"."""
+    """The default of `on_waiting`: a warning of the logger "argon"."""
     if reason["code"] not in SILENT:
         logging.getLogger("argon").warning("argon: waiting: %s", reason["message"])
 
 
 class Waiting:
-    """What one session was told and has told. All of it is called with the session's lock held."""
+    """Reasons that one session has received and reported. All methods are called with the session's lock held."""
 
     def __init__(self, session: Session, hook: Hook | None):
         self._session = session
         self._hook = hook
-        # Since when calls wait without an outcome; None while nobody waits, or just after one.
+        # Time since which calls wait without an outcome; None while no call waits, or just after an outcome.
         self.since: float | None = None
         self._next_at = 0.0
         self._asks = 0

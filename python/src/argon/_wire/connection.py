@@ -17,7 +17,7 @@ from . import protocol as wire
 # Room for the longest frame and a good read beyond it.
 _BUFFER_BYTES = wire.FRAME_BYTES_MAX + 4 * wire.PART_BYTES_MAX
 _READ_BYTES_MIN = wire.PART_BYTES_MAX
-#: What a peer may leave unread of the answers to its own frames.
+#: Bytes that a peer may leave unread of the answers to its own frames.
 UNREAD_BYTES_MAX = 1 << 26
 UNREAD_STREAMS_MAX = 65_536
 
@@ -56,7 +56,7 @@ class Connection:
         self.begin = self.end = 0
         self.out: list[bytes] = []
         self.out_bytes = 0
-        # What the kernel did not take of the frames that were begun.
+        # The rest of frames that the kernel did not take whole.
         self.pending: deque[memoryview] = deque()
         # Payloads that follow in chunks: the stream's number, what is left of it and how many bytes that is.
         self.streams: list[tuple[int, deque[memoryview], int]] = []
@@ -84,12 +84,12 @@ class Connection:
 
     @property
     def wants_write(self) -> bool:
-        """Whether something waits for the socket to take it."""
+        """True if bytes wait for the socket."""
         return bool(self.out or self.pending or self.streams)
 
     @property
     def is_unread(self) -> bool:
-        """Whether the peer leaves more unread than it may."""
+        """True if the peer leaves more unread than it may."""
         if len(self.streams) > UNREAD_STREAMS_MAX:
             return True
         return bool(self.pending) and self.out_bytes + sum(part.nbytes for part in self.pending) > UNREAD_BYTES_MAX

@@ -20,7 +20,7 @@ _PROGRAM_S = 5.0
 
 
 class KeyProblem(Exception):
-    """There is no key that a client can use; the text says what to do."""
+    """There is no key that a client can use; the text explains what to do."""
 
 
 class Key(NamedTuple):

@@ -27,13 +27,13 @@ def expect(size: int) -> None:
             pass
 
 
-#: What is made room for at once, whatever was announced.
+#: Bytes that are allocated at first, whatever length was announced.
 FIRST_BYTES_MAX = 1 << 20
 _GROWTH = 4
 
 
 def room(length: int, needed: int) -> bytearray:
-    """Where a payload of this length begins to arrive; there is room for ``needed`` bytes of it."""
+    """Buffer for a payload of this length that begins to arrive, with room for ``needed`` bytes."""
     return bytearray(min(length, max(needed, FIRST_BYTES_MAX)))
 
 

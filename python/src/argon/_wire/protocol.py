@@ -57,7 +57,7 @@ CALL = struct.Struct(">IHBBIHBBIII")
 # A whole SUBMIT up to its blobs: frame length, kind, id, call, stream, payload_length.
 SUBMIT_FRAME = struct.Struct(">IB24s28sIQ")
 TASK_HEAD_BYTES = 64
-# Where flags and stream stand in a SUBMIT frame, for the second time it is sent.
+# Offsets of flags and stream in a SUBMIT frame, for the second time it is sent.
 FLAGS_AT, STREAM_AT = 33, 57
 # A whole OUTCOME up to its report: length, kind, id, attempt, status, codec, flags, run_us, meta_length, stream,
 # payload_length.
@@ -172,15 +172,15 @@ def role_key(cluster_key: bytes, role: str) -> bytes:
 
 
 def transcript(hello: bytes, challenge: bytes, channel: bytes = bytes(32)) -> bytes:
-    """What both sides prove: the bodies exactly as they were sent, and the channel they were sent on."""
+    """The bytes that both sides sign: the bodies exactly as they were sent, and the channel they were sent on."""
     return b"".join((len(hello).to_bytes(4, "big"), hello, len(challenge).to_bytes(4, "big"), challenge, channel))
 
 
 def dialler_proof(key: bytes, said: bytes) -> bytes:
-    """What the side that opened the connection proves."""
+    """Proof of the side that opened the connection."""
     return hmac.digest(key, b"argon-v1 dialler proof\0" + said, hashlib.sha256)
 
 
 def listener_proof(key: bytes, said: bytes) -> bytes:
-    """What the side that accepted the connection proves."""
+    """Proof of the side that accepted the connection."""
     return hmac.digest(key, b"argon-v1 listener proof\0" + said, hashlib.sha256)

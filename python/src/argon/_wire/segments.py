@@ -45,7 +45,7 @@ def shrink_if_needed(where: str, sock: socket.socket) -> None:
 
 
 def movement(retransmits: int, data_age: float, answer_age: float) -> str:
-    """How the bytes of a connection moved at its end; ages in seconds."""
+    """Movement of the bytes of a connection at its end; ages in seconds."""
     is_silent = data_age >= MISSED_S
     if retransmits >= _RETRANSMITS_MIN:
         return UNCLEAR if is_silent else STUCK

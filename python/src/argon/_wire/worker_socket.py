@@ -21,7 +21,7 @@ _ADVICE = "the task is over, or this process does not belong to it"
 
 
 class TaskPlace(NamedTuple):
-    """What a task knows of itself."""
+    """Identity of the running task, and its way to the worker."""
 
     path: str
     token: str
