@@ -36,6 +36,30 @@ def test_the_environment_is_put_back(runner):
     assert shown == b"before\n"
 
 
+# kind: what a task leaves behind | a Python task that replaces os.environ, or functions of os | right | the variables
+#    are put back; the runner goes on
+def test_a_task_that_replaces_the_environment_or_functions_of_os_harms_no_other(runner):
+    before = runner.call(lambda: dict(os.environ))
+    runner.call(lambda: setattr(os, "environ", {"PATH": "gone"}))
+    after = runner.call(lambda: dict(os.environ))
+    assert after == {**before, "ARGON_TASK_ID": after["ARGON_TASK_ID"]} and len(after) == len(before)
+
+    def replace():
+        for name in ("umask", "dup", "close", "getuid", "putenv", "fchdir", "sched_getaffinity", "waitpid"):
+            setattr(os, name, None)
+
+    runner.call(replace)
+    assert runner.call(lambda: os.environ["ARGON_TASK_ID"]) != after["ARGON_TASK_ID"]
+
+
+def test_the_variables_of_a_task_are_right_whatever_the_task_before_made_of_them(runner):
+    shown = ("sh", "-c", "echo $ARGON_ATTEMPT")
+    for spoil in (lambda: os.environ.pop("ARGON_ATTEMPT"), lambda: os.environ.update(ARGON_ATTEMPT="7")):
+        runner.call(spoil)
+        assert runner.call(lambda: os.environ["ARGON_ATTEMPT"]) == "1"
+        assert runner.call(subprocess.check_output, shown) == b"1\n"
+
+
 # kind: what a task leaves behind | a Python task that changes folder and umask | right | put back after the task
 def test_the_folder_and_the_mask_are_put_back(runner, tmp_path):
     before = runner.call(os.getcwd)

@@ -41,6 +41,7 @@ _PROTOCOL = 5
 
 _COUNT = struct.Struct(">I")
 _ONE = struct.Struct(">IQ")
+_ONE_BYTES = _ONE.size
 
 
 def dumps(value: object, shared: Shared | None = None) -> tuple[list[Buffer], set[bytes]]:
@@ -111,6 +112,9 @@ def loads(buffer: Buffer, lookup: Lookup | None = None) -> Any:
     Raises ValueError for bytes that are not a bundle, and what reading the pickle raises.
     """
     view = memoryview(buffer).cast("B")
+    size = len(view)
+    if lookup is None and size > _ONE_BYTES and _ONE.unpack_from(view) == (1, size - _ONE_BYTES):
+        return _pickle.loads(view[_ONE_BYTES:])
     parts = split(view)
     if lookup is None:
         return _pickle.loads(parts[0], buffers=parts[1:])

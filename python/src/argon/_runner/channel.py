@@ -41,6 +41,7 @@ _READ_BYTES = 64 << 10
 _BUFFERS_MAX = 64
 
 _FRAME = struct.Struct(">IB")
+_FRAME_BYTES = _FRAME.size
 _CHUNK_HEAD = struct.Struct(">IBI")
 _NUMBER = struct.Struct(">I")
 #: stream, payload_length.
@@ -142,10 +143,10 @@ class WorkerChannel:
 
     def _read_message(self) -> Message:
         while True:
-            if self._end - self._begin < _FRAME.size:
-                self._receive_at_least(_FRAME.size)
+            if self._end - self._begin < _FRAME_BYTES:
+                self._receive_at_least(_FRAME_BYTES)
             length, kind = _FRAME.unpack_from(self._buffer, self._begin)
-            self._begin += _FRAME.size
+            self._begin += _FRAME_BYTES
             if not 1 <= length <= FRAME_BYTES_MAX:
                 raise ValueError(f"argon runner: the worker sent a frame of {length} bytes")
             is_chunk = kind == CHUNK

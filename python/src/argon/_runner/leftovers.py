@@ -21,7 +21,7 @@ import time
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
     import weakref
-    from typing import Any
+    from typing import Any, Callable
 
 _TIMERS = (_signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)
 #: A thread that was joined may be counted for a moment longer, and what ends by itself need not cost a process.
@@ -30,6 +30,12 @@ _STEP_S = 0.0005
 #: RLIM_NLIMITS of Linux.
 _LIMITS = 16
 _NO_MASK: frozenset[int] = frozenset()
+_PROCESS = os.PRIO_PROCESS
+#: As they are before a task replaces them; and a look at a module costs as much as a system call.
+_dup, _close, _getpriority, _sched_getaffinity = os.dup, os.close, os.getpriority, os.sched_getaffinity
+_geteuid, _getegid, _getuid, _getgid = os.geteuid, os.getegid, os.getuid, os.getgid
+_count_threads = _thread._count
+_waitpid, _WNOHANG = os.waitpid, os.WNOHANG
 
 
 def _loaded_alone(name: str) -> Any:
@@ -45,11 +51,13 @@ _resource = _loaded_alone("resource")
 class Leftovers:
     """The process as it was before the task."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait: Callable[[], int] | None = None) -> None:
+        """``wait`` collects a child, as `_wait` does."""
+        self._wait = wait or _wait
         self._limits: dict[int, tuple[int, int]] = {}
         self._mask = set(_signal.pthread_sigmask(_signal.SIG_BLOCK, _NO_MASK))
-        self._identity = _identity()
-        self._priority = os.getpriority(os.PRIO_PROCESS, 0)
+        self._identity = _geteuid(), _getegid(), _getuid(), _getgid()
+        self._priority = os.getpriority(_PROCESS, 0)
         self._processors = os.sched_getaffinity(0)
         self._threads = 0
         self._modules = -1
@@ -88,13 +96,13 @@ class Leftovers:
         """Puts back what can be; True if something is left. Flushes the files that are open."""
         for file in self._files:
             _flush(file())
-        is_left = (_has_children() or self._has_threads()) and self._go_on()
+        is_left = (self._has_children() or self._has_threads()) and self._go_on()
         if "signal" in sys.modules and _signal.pthread_sigmask(_signal.SIG_BLOCK, _NO_MASK) != self._mask:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
-        is_left |= _identity() != self._identity
-        if os.getpriority(os.PRIO_PROCESS, 0) != self._priority:
+        is_left |= (_geteuid(), _getegid(), _getuid(), _getgid()) != self._identity
+        if _getpriority(_PROCESS, 0) != self._priority:
             is_left |= not self._put_priority_back()
-        if os.sched_getaffinity(0) != self._processors:
+        if _sched_getaffinity(0) != self._processors:
             is_left |= not self._put_processors_back()
         if "resource" in sys.modules and self._limits_now() != self._limits:
             is_left |= not self._put_limits_back()
@@ -108,12 +116,19 @@ class Leftovers:
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             time.sleep(_STEP_S)
-            if not _has_children() and not self._has_threads():
+            if not self._has_children() and not self._has_threads():
                 return False
         return True
 
+    def _has_children(self) -> bool:
+        """True if a child runs. Collects the status of those that have ended."""
+        ended = self._wait()
+        while ended > 0:
+            ended = self._wait()
+        return ended == 0
+
     def _has_threads(self) -> bool:
-        return _thread._count() > self._threads
+        return _count_threads() > self._threads
 
     def _put_priority_back(self) -> bool:
         try:
@@ -160,24 +175,18 @@ class Leftovers:
         return False
 
 
-def _identity() -> tuple[int, int, int, int]:
-    return os.geteuid(), os.getegid(), os.getuid(), os.getgid()
-
-
-def _has_children() -> bool:
-    """True if a child runs. Collects the status of those that have ended."""
+def _wait() -> int:
+    """The number of a child that has ended, 0 if none of them has, a negative one if there are none."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        return _waitpid(-1, _WNOHANG)[0]
     except ChildProcessError:
-        return False
-    return True
+        return -1
 
 
 def _lowest_free() -> int:
     """The number that the next descriptor will get."""
-    number = os.dup(0)
-    os.close(number)
+    number = _dup(0)
+    _close(number)
     return number
 
 

@@ -63,9 +63,10 @@ class RemoteModules:
     def keep_place(self) -> None:
         """Stands at both ends of the list of finders again, whatever a task or a library did to it."""
         finders: list[Any] = sys.meta_path
-        if self._is_installed and (finders[-1:] != [self] or finders[:1] != [self._first]):
-            others = [finder for finder in finders if finder is not self and finder is not self._first]
-            finders[:] = [self._first, *others, self]
+        if not self._is_installed or (finders and finders[-1] is self and finders[0] is self._first):
+            return
+        others = [finder for finder in finders if finder is not self and finder is not self._first]
+        finders[:] = [self._first, *others, self]
 
     def take_own(self, meta: dict[str, Any]) -> None:
         """Takes the names of the client's own modules from a meta."""

@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 _STREAMS = ("stdin", "stdout", "stderr")
+#: As they are before a task replaces them; and a look at a module costs as much as a system call.
+_fchdir, _putenv, _umask = os.fchdir, os.putenv, os.umask
+_fcntl, _F_GETOWN = fcntl.fcntl, fcntl.F_GETOWN
 
 
 class Reset:
     """State of the process when the runner started."""
 
     def __init__(self) -> None:
-        self._environment: Any = dict(os.environ._data)  # type: ignore[attr-defined]
+        self._environ = os.environ
+        self._variables: Any = os.environ._data  # type: ignore[attr-defined]
+        self._environment = dict(self._variables)
+        #: That of the variable, in number and text.
+        self._attempt, self._attempt_text = -1, b""
         self._mask = os.umask(0o077)
         os.umask(self._mask)
         self._folder = os.open(".", os.O_PATH | os.O_CLOEXEC)
@@ -44,11 +51,13 @@ class Reset:
     def task(self, number: str, attempt: int) -> None:
         """Sets the variables that name the task."""
         # Does what os.environ does, without checks that these need not pass.
-        data: Any = os.environ._data  # type: ignore[attr-defined]
+        data = self._variables
         data[b"ARGON_TASK_ID"] = name = number.encode()
-        data[b"ARGON_ATTEMPT"] = count = b"%d" % attempt
-        os.putenv(b"ARGON_TASK_ID", name)
-        os.putenv(b"ARGON_ATTEMPT", count)
+        _putenv(b"ARGON_TASK_ID", name)
+        if attempt != self._attempt:
+            self._attempt, self._attempt_text = attempt, b"%d" % attempt
+            _putenv(b"ARGON_ATTEMPT", self._attempt_text)
+        data[b"ARGON_ATTEMPT"] = self._attempt_text
 
     def quiet(self) -> None:
         """Stops timers and signals of a task that has returned, so that they cannot interrupt the runner."""
@@ -65,14 +74,22 @@ class Reset:
     def restore(self) -> None:
         """Everything else. Flushes what the task printed."""
         self._restore_streams()
-        data: Any = os.environ._data  # type: ignore[attr-defined]
+        if os.environ is not self._environ:
+            os.environ = self._environ  # noqa: B003
+        data = self._variables
         data.pop(b"ARGON_TASK_ID", None)
-        data.pop(b"ARGON_ATTEMPT", None)
+        if data.pop(b"ARGON_ATTEMPT", None) is not self._attempt_text:
+            # The task has set or removed it.
+            self._attempt = -1
         if data != self._environment:
             self._restore_environment()
-        os.umask(self._mask)
-        if _folder_name() != self._folder_name:
-            os.fchdir(self._folder)
+        _umask(self._mask)
+        try:
+            # Cheaper than to ask where this is.
+            _fchdir(self._folder)
+        except OSError:
+            if _folder_name() != self._folder_name:
+                raise
         if sys.path != self._path:
             sys.path[:] = self._path
         if len(sys.argv) != 1 or sys.argv[0]:
@@ -90,8 +107,7 @@ class Reset:
                 _signal.signal(number, handler)
 
     def _restore_environment(self) -> None:
-        before: Any = self._environment
-        data: Any = os.environ._data  # type: ignore[attr-defined]
+        before, data = self._environment, self._variables
         for name in data.keys() - before.keys():
             os.unsetenv(name)
         for name, value in before.items():
@@ -100,7 +116,15 @@ class Reset:
         data.update(before)
 
     def _restore_streams(self) -> None:
-        streams = sys.stdin, sys.stdout, sys.stderr
+        streams = inputs, output, errors = sys.stdin, sys.stdout, sys.stderr
+        if streams == self._streams:
+            try:
+                output.flush()
+                errors.flush()
+                if self._are_streams_marked() and not inputs.closed:
+                    return
+            except Exception:  # One is closed, was taken apart, or leads to a full disk.
+                pass
         for stream in streams[1:]:
             _flush(stream)
         if streams != self._streams:
@@ -119,13 +143,9 @@ class Reset:
             fcntl.fcntl(number, fcntl.F_SETOWN, self._process)
 
     def _are_streams_marked(self) -> bool:
-        owner, process = fcntl.F_GETOWN, self._process
+        owner, process = _F_GETOWN, self._process
         try:
-            return (
-                fcntl.fcntl(1, owner) == process
-                and fcntl.fcntl(2, owner) == process
-                and fcntl.fcntl(0, owner) == process
-            )
+            return _fcntl(1, owner) == process and _fcntl(2, owner) == process and _fcntl(0, owner) == process
         except OSError:
             return False
 

@@ -48,7 +48,7 @@ class Runner:
     def __init__(self, handles: Handles) -> None:
         os.set_inheritable(handles.channel, False)
         self._process = os.getpid()
-        self._is_forked = handles.is_forked
+        self._is_forked = handles.wait is not None
         self._channel = WorkerChannel(handles.channel)
         self._leases = LeasePipe(self._channel, handles.leases)
         self._family = Family()
@@ -59,7 +59,7 @@ class Runner:
             self._modules.install()
         self._logs = Logs(self._modules)
         self._reset = Reset()
-        self._leftovers = Leftovers()
+        self._leftovers = Leftovers(handles.wait)
         self._report = b""
         set_title("argon runner")
         # The last output of a task that ends in a segmentation fault then shows where.
@@ -77,7 +77,11 @@ class Runner:
         gc.freeze()
         try:
             while True:
-                self._on_message(self._channel.next())
+                message = self._channel.next()
+                if message[0] == RUN:
+                    self._run(message)
+                else:
+                    self._on_message(message)
         except Closed:
             end(0)
         except SystemExit as exit:
@@ -87,9 +91,7 @@ class Runner:
             end(1)
 
     def _on_message(self, message: Message) -> None:
-        if message[0] == RUN:
-            self._run(message)
-        elif message[0] == BLOB:
+        if message[0] == BLOB:
             self._keep_blob(message)
         elif message[0] == OUTPUT_TAKEN:
             self._leases.output_taken()
@@ -111,7 +113,7 @@ class Runner:
             return
         about = bytes(head[:28])
         meta_begin = RUN_HEAD_BYTES + 32 * blob_count
-        names = [bytes(head[begin : begin + 32]) for begin in range(RUN_HEAD_BYTES, meta_begin, 32)]
+        names = _names(head, meta_begin) if blob_count else _NO_NAMES
         meta = self._metas.read(bytes(head[meta_begin : meta_begin + meta_length]))
         if names:
             self._fetch_blobs(names)
@@ -266,6 +268,12 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
+def _names(head: bytearray, end: int) -> list[bytes]:
+    """The hashes of the blobs that a RUN names."""
+    return [bytes(head[begin : begin + 32]) for begin in range(RUN_HEAD_BYTES, end, 32)]
+
+
+_NO_NAMES: list[bytes] = []
 _CALL = _call.__code__
 _FUNCTION: Any = type(_call)
 

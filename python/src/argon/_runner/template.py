@@ -131,7 +131,7 @@ class Template:
         _reset_signals()
         os.environ["ARGON_TASK_TOKEN"] = token.hex()
         gc.enable()
-        return Handles(channel, leases, True)
+        return Handles(channel, leases, self._system.wait)
 
 
 class _System:
@@ -158,6 +158,16 @@ class _System:
         def function(name: str) -> Any:
             return Function(_ctypes.dlsym(library, name))
 
+        class Int(_ctypes._SimpleCData):  # type: ignore[type-arg]
+            _type_ = "i"
+
+        class WaitFunction(_ctypes.CFuncPtr):
+            _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_PYTHONAPI
+            _restype_ = Int
+
+        self._waitpid = WaitFunction(_ctypes.dlsym(library, "waitpid"))
+        # -1, no place for the status, WNOHANG.
+        self._any_child = Int(-1), Long(0), Int(os.WNOHANG)
         self._errno = _ctypes.get_errno
         self._long = Long
         self._clone, self._clone3 = known["clone"], known.get("clone3", 0)
@@ -175,6 +185,13 @@ class _System:
     def end_with_parent(self) -> None:
         """Lets the kernel kill this process when its parent ends."""
         self._call(self._prctl, _PR_SET_PDEATHSIG, int(_signal.SIGKILL), 0, 0, 0)
+
+    def wait(self) -> int:
+        """Collects a child: its number, 0 if none has ended, -1 if there are none.
+
+        Without the exception of ``os.waitpid``, this takes a quarter of the time.
+        """
+        return self._waitpid(*self._any_child)  # type: ignore[no-any-return]
 
     def clone(self, group: int | None = None) -> tuple[int, int]:
         """As ``os.fork``, but the new process is a child of this one's parent. The pid (-1: failed), and errno.
