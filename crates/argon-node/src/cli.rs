@@ -36,21 +36,20 @@ Examples:
   argon map -- gzip -9 ::: *.log                  a command for each input, on all machines
   id=$(argon submit -- ./report); argon collect $id   now and later
 
-The key that opens a manager is made at its first start. On the same machine every process of
-the same user finds it; elsewhere name its file with --key or ARGON_KEY ('argon key' shows where
-it is).
+A manager creates its key at the first start. Processes of the same user on that machine find it.
+On other machines, copy the file ('argon key' shows where it is) and name it with --key or ARGON_KEY.
 
-Exit status (of run, map and collect: that of what they ran; see their --help):
+Exit status (run, map and collect pass on that of the commands; see their --help):
   0  success                            4  no key, or a wrong one
   1  another failure                    5  the manager cannot be reached
   2  wrong command line                 6  this machine lacks an interpreter
-  3  the address cannot be listened on  7  the store failed
-  8  the output cannot be written     141  nobody reads the output any more";
+  3  cannot listen on the address       7  the store failed
+  8  the output cannot be written     141  the reader of the output has ended";
 
 /// Commands whose exit status is that of what they ran, but for their own failures.
 const PASS_ON: &[&str] = &["run", "map", "collect"];
 
-/// One pool out of the machines that you have, called like a function.
+/// Turns the machines that you have into one pool that you call like a function
 #[derive(Debug, Parser)]
 #[command(name = "argon", version, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
 struct ArgonArguments {
@@ -74,9 +73,9 @@ enum Command {
     Cancel(cancel::CancelArguments),
     /// Show workers, queue and running tasks
     Status(status::StatusArguments),
-    /// Let a worker finish what it runs and leave
+    /// Let a worker finish its running tasks and leave
     Drain(drain::DrainArguments),
-    /// Show where the cluster key is, make one, or give the key of a role
+    /// Show where the cluster key is, create one, or derive the key of a role
     Key(key::KeyArguments),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),

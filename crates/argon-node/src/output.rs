@@ -72,7 +72,7 @@ pub fn print_line(line: impl std::fmt::Display) -> Result<(), Failure> {
 #[must_use]
 pub fn unwritable(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::new(FailureKind::Unread, "nobody reads standard output any more");
+        return Failure::new(FailureKind::Unread, "the reader of standard output has ended");
     }
     Failure::new(FailureKind::Output, format!("standard output cannot be written: {error}"))
 }

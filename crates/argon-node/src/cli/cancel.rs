@@ -14,21 +14,21 @@ use crate::manager::requests::cancel::TASKS_PER_REQUEST;
 use crate::net::ask::{ask, role_for, unreadable};
 use crate::output::{complain, print_line, printable};
 
-/// Cancel tasks: those that wait never start, those that run are killed.
+/// Cancel tasks: waiting tasks never start, running ones are killed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  argon cancel $ticket                 what argon submit printed
-  argon cancel 3f9c2a71                an id that argon status shows, or its beginning from 8 digits on
+  argon cancel $ticket                 a ticket that argon submit has printed
+  argon cancel 3f9c2a71                an id from argon status, or at least its first 8 digits
   argon status --json | jq -r '.running[].task' | argon cancel -
-  argon cancel --all                   everything that waits or runs
+  argon cancel --all                   all tasks that wait or run
 
-One line for each task says what was done. The outcome of a cancelled task names the user who
-cancelled it. A client's key cancels submitted tasks by their tickets; ids and --all need the
-cluster key or an admin's.
+The result is one line for each task. The outcome of a cancelled task names the user who cancelled
+it. A client's key cancels submitted tasks by their tickets; ids and --all need the cluster key or
+an admin's key.
 
-Exit status: 0 when every task is cancelled, 1 when one of them is unknown or had ended, 4 without a
-key that may, 5 when the manager cannot be reached.")]
+Exit status: 0 if all tasks are cancelled, 1 if one is unknown or had ended, 4 without a key that
+allows it, 5 if the manager cannot be reached.")]
 pub(super) struct CancelArguments {
     /// Tickets or ids of tasks; '-' reads them from standard input
     #[arg(value_name = "TASK", help_heading = "Arguments", required_unless_present = "all", value_parser = parse_name)]

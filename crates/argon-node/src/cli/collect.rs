@@ -11,7 +11,7 @@ use crate::interrupt;
 use crate::map::halt::{Halt, Tally};
 use crate::output::{complain, print};
 
-/// Wait for submitted commands, print what they printed last, and end with their exit status.
+/// Wait for submitted commands, print their last output, and end with their exit status.
 ///
 /// An outcome can be collected once. The manager keeps it for its --result-ttl, by default half an hour.
 /// It holds the last 32 KiB of the command's output, standard output and error in the order written.
@@ -21,8 +21,8 @@ Examples:
   argon collect $ticket
   argon collect --json $(cat tickets) | jq -r 'select(.status != 0) | .id'
 
-Exit status: that of the command, as with argon run; of several commands how many failed,
-101 for more than 100. Ctrl-C stops the waiting (130) and leaves the commands as they are.")]
+Exit status: that of the command, as with argon run; with several commands the number that failed,
+101 for more than 100. Ctrl-C stops waiting (130) and does not affect the commands.")]
 pub(super) struct CollectArguments {
     /// Print a line of JSON for each: id, status, exit, signal, worker, seconds, output, message
     #[arg(long)]

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Time within which workers return to a restarted manager.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
-/// Let a worker finish what it runs, give the rest back, and leave.
+/// Let a worker finish its running tasks, return the others, and leave.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,15 +27,15 @@ Examples:
   argon drain --within 10m workerhost:8001
   argon drain --manager mgrhost:8000 workerhost:8001
 
-What waits at the worker starts elsewhere. What runs there may take as long as it needs, and the
-worker's process ends with status 0 when the last task has ended: no task fails for it. --within sets
-a limit: what still runs then is killed and starts again on another worker; a task that must never
-run twice ends as lost. The worker in the process of 'argon up' leaves too, and the manager there
-goes on. Draining a worker again is no error; the earlier limit counts.")]
+Tasks that wait at the worker start elsewhere. Running tasks have as long as they need; when the
+last has ended, the worker ends with status 0. No task fails for this reason. --within sets a limit:
+tasks that run longer are killed and start again on another worker; a task that must never run twice
+ends as lost. The worker of 'argon up' leaves too, and the manager in its process continues. You can
+drain a worker again; the earlier limit counts.")]
 pub(super) struct DrainArguments {
     /// The worker's name, as 'argon status' shows it, or its id
     worker: String,
-    /// End what still runs after this time
+    /// Kill tasks that still run after this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     within: Option<Duration>,
     /// Wait until the worker has left, and print how many tasks it still has

@@ -19,10 +19,10 @@ use settings::Settings;
 
 /// Run one command for each input, on all machines of the pool.
 ///
-/// Inputs are the words after ':::', the lines of the files named with -a or after '::::', or else the
-/// lines of standard input. Several sources are combined, each with each; ':::+' and '::::+' go in step
-/// with the source before them. The output of each command is printed when it has ended, whole, and
-/// never mixed with that of another.
+/// Inputs are the words after ':::', the lines of the files after -a or '::::', or else the lines of
+/// standard input. With several sources, every combination is an input; ':::+' and '::::+' pair a source
+/// with the one before it. The output of a command is printed when it has ended, and is never mixed with
+/// that of another.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "argon map [OPTIONS] [--] COMMAND [ARGUMENT]... [::: INPUT]...",
@@ -33,21 +33,21 @@ Examples:
   argon map --csv -a orders.csv -- ./invoice --to {2} --sum {3}
   argon map --shell -- 'zcat {} | wc -l' ::: *.gz
   argon map --tag --keep-order -- ping -c1 ::: a b c ::: -4 -6
-  argon map --joblog log --resume -- ./render {} <frames      after a stop: goes on
-  argon map --joblog log --retry-failed                       runs what failed again
+  argon map --joblog log --resume -- ./render {} <frames      continues after a stop
+  argon map --joblog log --retry-failed                       runs failed commands again
 
 Placeholders:
   {}   the input                {#}  its number, from 1
   {.}  without its extension    {1} {2} …  one of several columns or sources, also
   {/}  without its folder                  {1.} {1/} {1//} {1/.}
   {//} its folder               {/.} without folder and extension
-A command without any gets the input as its last argument. The words go to the command as they are,
-without a shell between; --shell makes them one line for 'sh -c'. There and behind 'sh -c' each input
-is quoted for where it stands: it is never run, and arrives as it is.
+Without a placeholder, the input becomes the last argument. No shell reads the words; --shell makes
+them one line for 'sh -c'. There, and after 'sh -c', each input is quoted for its place: the shell
+passes it on and never executes it.
 
-Exit status: 0 if all commands succeeded, else how many failed; 101 for more than 100. With --halt
-  and fail=1 that of the one that failed. 125 if the output cannot be written, 130 after Ctrl-C,
-  141 if nobody reads the output any more, 255 if argon itself failed."
+Exit status: 0 if all commands succeeded, else the number that failed; 101 for more than 100. With
+  --halt and fail=1, that of the failed command. 125 if the output cannot be written, 130 after
+  Ctrl-C, 141 if the reader of the output has ended, 255 if argon itself failed."
 )]
 pub(super) struct MapArguments {
     #[command(flatten)]
@@ -77,13 +77,13 @@ struct InputOptions {
     /// Inputs are rows of comma-separated values: {1} {2} … are their columns
     #[arg(long)]
     csv: bool,
-    /// The words are one line for a shell; inputs are quoted for where they stand in it
+    /// The words are one line for a shell; each input is quoted for its place in it
     #[arg(long)]
     shell: bool,
     /// Placeholder for the input, instead of {}
     #[arg(short = 'I', value_name = "STRING", default_value = "{}", hide_default_value = true)]
     whole: String,
-    /// Leave in place what looks like a placeholder and is none
+    /// Leave text in place that only looks like a placeholder
     #[arg(long)]
     literal: bool,
 }
@@ -97,13 +97,13 @@ struct OutputOptions {
     /// Begin each line with the input and a tab
     #[arg(long)]
     tag: bool,
-    /// Keep what each command prints in files too: FOLDER/1/INPUT/stdout and stderr
+    /// Also keep the output of each command in files: FOLDER/1/INPUT/stdout and stderr
     #[arg(long, value_name = "FOLDER")]
     results: Option<PathBuf>,
-    /// Print the commands and run none
+    /// Print the commands without running them
     #[arg(long)]
     dry_run: bool,
-    /// Draw no progress line, also on a terminal
+    /// Show no progress line, even on a terminal
     #[arg(long = "no-progress", action = ArgAction::SetFalse)]
     progress: bool,
 }
@@ -111,19 +111,19 @@ struct OutputOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flow")]
 struct FlowOptions {
-    /// Unfinished commands at most [default: as many as keep all slots busy]
+    /// Most unfinished commands [default: enough to keep all slots busy]
     #[arg(short = 'j', long, value_name = "COUNT", value_parser = whole::<u32>(1, u32::MAX))]
     jobs: Option<u32>,
-    /// Stop early: 'now' (cancel) or 'soon' (start no more), and at what, as now,fail=1 or soon,fail=10%
+    /// Stop early: 'now' (cancel) or 'soon' (start no more) with a condition: now,fail=1 or soon,fail=10%
     #[arg(long, value_name = "WHEN", default_value = "never")]
     halt: Halt,
-    /// Write a line for each command that ended to this file, in the columns of GNU parallel
+    /// Write a line for each ended command to this file, in the columns of GNU parallel
     #[arg(long, value_name = "FILE")]
     joblog: Option<PathBuf>,
-    /// Leave out inputs that stand in the joblog
+    /// Skip inputs that are in the joblog
     #[arg(long, requires = "joblog")]
     resume: bool,
-    /// Run the failed commands of the joblog again; with --resume also those that it lacks
+    /// Run the failed commands of the joblog again; with --resume, also inputs that are not in it
     #[arg(long, requires = "joblog")]
     retry_failed: bool,
 }

@@ -83,7 +83,7 @@ pub(super) struct DoorOptions {
     /// Port to listen on; 0 for any free one
     #[arg(long, default_value_t = 8000, value_parser = whole::<u16>(0, u16::MAX))]
     pub(super) port: u16,
-    /// Tasks that may wait; a task beyond that is rejected and tried again by its client
+    /// Most waiting tasks; another task is rejected, and its client tries again
     #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = whole::<u32>(1, u32::MAX))]
     pub(super) queue_size: u32,
     /// Memory that the manager may use; beyond three quarters of it only sessions that use little are served, and other
@@ -104,7 +104,7 @@ pub(super) struct DoorOptions {
     /// or where that cannot be written]
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(super) store: Option<PathBuf>,
-    /// Go on with what is left of a damaged store, after a copy of the damaged file; without damage this changes nothing
+    /// Continue with the rest of a damaged store, after a copy of the damaged file; no effect without damage
     #[arg(long)]
     pub(super) accept_loss: bool,
 }
@@ -112,10 +112,10 @@ pub(super) struct DoorOptions {
 /// Options of a pool.
 #[derive(Debug, Args)]
 pub(super) struct PoolOptions {
-    /// Tasks that run at once [default: the CPUs this process may use]
+    /// Tasks that run at once [default: number of CPUs that this process may use]
     #[arg(long, value_name = "SLOTS", value_parser = whole::<u32>(1, 4096))]
     pub(super) slots: Option<u32>,
-    /// The same as --slots, by its first name
+    /// Older name of --slots
     #[arg(long, value_name = "SLOTS", conflicts_with = "slots", value_parser = whole::<u32>(1, 4096))]
     pub(super) workers: Option<u32>,
     /// Replace a runner process after this number of tasks; 0 for never
@@ -128,11 +128,11 @@ pub(super) struct PoolOptions {
     /// Memory that all idle runner processes may have together [default: a quarter of the machine or control group]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) runner_memory: Option<u64>,
-    /// Tasks that may wait for their own tasks at once and lend their slots; one more fails
+    /// Most tasks that wait for their own tasks and lend their slots; another one fails
     /// [default: 64 for each slot]
     #[arg(long, value_name = "TASKS", value_parser = whole::<u32>(0, 100_000), verbatim_doc_comment)]
     pub(super) waiting_max: Option<u32>,
-    /// Time limit of tasks that bring none; 0 for none
+    /// Time limit of tasks without one of their own; 0 for none
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
     pub(super) timeout: Duration,
     /// Let tasks see this environment variable; may be repeated

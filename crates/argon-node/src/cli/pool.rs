@@ -34,23 +34,23 @@ pub(super) struct PoolOption {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Command")]
 pub(super) struct CommandOptions {
-    /// Folder that the command starts in, on the worker [default: the one that you are in]
+    /// Folder on the worker in which the command starts [default: your present folder]
     #[arg(long, value_name = "FOLDER")]
     cwd: Option<PathBuf>,
-    /// Let the command see this variable, or exported function of bash, as it is here or with a value of
-    /// its own; may be repeated
+    /// Pass this variable, or exported function of bash, with its value here or the given one; may be
+    /// repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<OsString>,
-    /// End it after this time
+    /// End the command after this time
     #[arg(long, value_name = "TIME", value_parser = time_limit)]
     timeout: Option<Duration>,
-    /// Start it again, so often at most, if it fails or reaches its time limit
+    /// Most further starts after a failure or a time limit
     #[arg(long, value_name = "TIMES", default_value_t = 0, value_parser = whole::<u16>(0, u16::MAX))]
     retries: u16,
-    /// Place among what waits in the pool
+    /// Priority among waiting tasks
     #[arg(long, value_name = "PRIORITY", value_enum, default_value_t = PriorityChoice::Normal)]
     priority: PriorityChoice,
-    /// Do not start it again if its worker is lost: it may have done its work
+    /// Do not start the command again if its worker is lost: it may have done its work
     #[arg(long, conflicts_with = "retries")]
     never_twice: bool,
 }

@@ -18,9 +18,9 @@ use crate::output::{complain, pass_on};
 
 /// Run one command on the pool, with its input, output and exit status here.
 ///
-/// The command starts on a free slot of any worker, in the folder that you are in now. What it reads
-/// comes from here, what it writes appears here at once, and its exit status is that of argon run.
-/// Ctrl-C or a TERM ends it (TERM, and KILL two seconds later); a second Ctrl-C does not wait for that.
+/// The command starts in a free slot of any worker, in your present folder. It reads your standard input,
+/// its output appears here as it is written, and argon run ends with its exit status. Ctrl-C or SIGTERM
+/// ends the command (TERM, and KILL two seconds later); a second Ctrl-C does not wait for that.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "argon run [OPTIONS] [--] COMMAND [ARGUMENT]...",
@@ -31,20 +31,20 @@ Examples:
   pg_dump shop | argon run -- zstd -19 > shop.zst
   argon run --env LANG --env LEVEL=9 -- sh -c 'tar c . | zstd -$LEVEL' > all.tar.zst
 
-The words go to the command as they are: for pipes and wildcards on the worker say sh -c '…'.
-In a loop that reads a list, say --no-stdin: otherwise the command may read the rest of the list.
+No shell reads the words: for pipes and wildcards on the worker, use sh -c '…'. In a loop that reads
+a list, use --no-stdin: otherwise the command may read the rest of the list.
 
 Exit status: the command's own, or
   124  it reached --timeout               127  there is no such command
   126  it cannot be executed, or its      130  it was cancelled by Ctrl-C
-       folder is not there                141  nobody reads the output any more
+       folder does not exist              141  the reader of the output has ended
   125  its output cannot be written       255  argon failed: no manager, no key, a lost worker
   128+N  signal N ended it                     with --never-twice, a wrong command line"
 )]
 pub(super) struct RunArguments {
     #[command(flatten)]
     command: CommandOptions,
-    /// Give the command nothing to read
+    /// Give the command an empty standard input
     #[arg(short = 'n', long)]
     no_stdin: bool,
     #[command(flatten)]

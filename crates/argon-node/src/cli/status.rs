@@ -29,8 +29,8 @@ Examples:
   argon status --manager mgrhost:8000 --json | jq .tasks_queued
   argon status --json | jq -r '.running[] | [.age_ms, .worker, .what] | @tsv'
 
-Age is the time since a task was handed to its worker, which keeps some ahead; rates are means
-over the last ten seconds in which anything happened.")]
+The age of a task is the time since its worker received it; a worker receives some tasks before a
+slot is free. Rates are means over the last ten seconds in which anything happened.")]
 pub(super) struct StatusArguments {
     #[command(flatten)]
     manager: ManagerOption,

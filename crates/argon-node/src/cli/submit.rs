@@ -15,12 +15,12 @@ use crate::output::print_line;
 /// Bytes of standard input that are sent along at most.
 const STDIN_BYTES_MAX: u64 = 256 << 20;
 
-/// Hand a command to the pool and leave; its ticket is printed, and nothing else.
+/// Give a command to the pool, print its ticket, and do not wait.
 ///
-/// Anyone who has the ticket, and a key, may collect the outcome or cancel the command; keep it as a secret.
-/// When it is printed the manager keeps the command, on its disk unless it was started with
-/// --store memory. The command starts in the folder that you are in now. Of what it prints the last
-/// 32 KiB are kept; let it write to a file if you need more.
+/// Anyone who has the ticket and a key can collect the outcome or cancel the command; keep the ticket
+/// secret. When it is printed, the manager has stored the command, on its disk unless it was started
+/// with --store memory. The command starts in your present folder. The last 32 KiB of its output are
+/// kept; let it write to a file if you need more.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "argon submit [OPTIONS] [--] COMMAND [ARGUMENT]...",
@@ -34,7 +34,7 @@ Examples:
 pub(super) struct SubmitArguments {
     #[command(flatten)]
     command: CommandOptions,
-    /// Read standard input to its end and let the command read that
+    /// Read standard input to its end, and give it to the command
     #[arg(long)]
     stdin: bool,
     #[command(flatten)]
