@@ -14,6 +14,7 @@ mod acks;
 mod apply;
 mod aside;
 mod children;
+mod chores;
 mod credit;
 mod dispatch;
 mod effect;
@@ -70,6 +71,7 @@ pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
 pub use waiting::{WaitReason, with_blobs_missing};
 
 use children::ChildOpening;
+use chores::Chore;
 use expiring::ExpiringSet;
 use key::{SessionKey, TaskKey, WorkerKey, place_of};
 use on_client::Opening;
@@ -150,9 +152,18 @@ pub struct Scheduler {
     recovering: usize,
     /// Moment of the present step.
     now: Time,
+    /// Tasks that may still be looked at for chores at this moment.
+    time_left: usize,
+    /// The same for timers that are due.
+    timers_left: usize,
+    /// Work that later steps go on with.
+    chores: VecDeque<Chore>,
+    touched: u64,
     /// Records that were handed out and are not yet durable, by their running number.
     persisting: VecDeque<Persisting>,
     records_written: u64,
+    /// Number of the last record that the store is known to hold.
+    durable_up_to: u64,
     stamp: u32,
     totals: view::Totals,
     memory: memory::MemoryAccount,
@@ -199,6 +210,8 @@ impl Scheduler {
     #[must_use]
     pub fn new(now: Time, limits: Limits, identity: ManagerIdentity) -> Self {
         Self {
+            time_left: limits.at_once,
+            timers_left: limits.at_once,
             limits,
             identity,
             tasks: Arena::default(),
@@ -228,8 +241,11 @@ impl Scheduler {
             retract_check: None,
             recovering: 0,
             now,
+            chores: VecDeque::new(),
+            touched: 0,
             persisting: VecDeque::new(),
             records_written: 0,
+            durable_up_to: 0,
             stamp: 0,
             totals: view::Totals::default(),
             memory: memory::MemoryAccount::default(),
@@ -238,6 +254,7 @@ impl Scheduler {
 
     /// Appends what a batch of steps has gathered for each peer: settlements and credit.
     pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
+        self.begin_step(now);
         self.copy_what_stays();
         self.retract(now, out);
         self.release_drained();
@@ -251,17 +268,18 @@ impl Machine for Scheduler {
     type Output = Out;
 
     fn step(&mut self, now: Time, input: Input, out: &mut Out) {
-        self.now = now;
+        self.begin_step(now);
         match input {
             Input::SessionOpened { link, session, secret, previous, client } => {
                 let opening = Opening { link, session, secret, previous, client };
                 self.on_session_opened(now, opening, out);
             }
-            Input::OfferEnded { link } => self.on_offer_ended(link, out),
+            Input::OfferEnded { link } => self.on_offer_ended(now, link, out),
             Input::TaskSubmitted { link, task } => self.on_task_submitted(now, link, task, out),
             Input::OutcomesTaken { link, ids } => self.on_outcomes_taken(link, &ids, out),
             Input::OwnTasksCancelled { link, ids } => self.on_own_tasks_cancelled(now, link, ids, out),
-            Input::CancelRequested { link, ids, by } => self.on_cancel_requested(now, link, &ids, &by, out),
+            Input::CancelRequested { link, ids, by } => self.on_cancel_requested(now, link, ids, &by, out),
+            Input::AllTasksCancelled { link, by } => self.on_all_tasks_cancelled(now, link, &by, out),
             Input::TaskWithdrawn { link, task, by } => self.on_task_withdrawn(link, &task, &by, out),
             Input::CollectRequested { link, tickets } => self.on_collect_requested(link, &tickets, out),
             Input::ClientLost { link, closed_cleanly } => self.on_client_lost(now, link, closed_cleanly, out),
@@ -286,7 +304,7 @@ impl Machine for Scheduler {
             Input::OutputTaken { link, credit } => self.on_output_taken(link, credit, out),
             Input::QuestionAnswered { link, answer } => self.on_question_answered(link, answer, out),
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
-            Input::RecordsRefused { up_to, why } => self.on_records_refused(up_to, &why, out),
+            Input::RecordsRefused { up_to, why } => self.on_records_refused(now, up_to, &why, out),
             Input::ChildSessionOpened { link, session, secret, previous, client, parent, token, worker } => {
                 let opening = Opening { link, session, secret, previous, client };
                 self.on_child_session_opened(now, ChildOpening { opening, parent, token, worker }, out);
@@ -303,13 +321,15 @@ impl Machine for Scheduler {
             Input::TimePassed => {}
         }
         self.on_time_passed(now, out);
-        self.end_children(out);
+        self.end_children(now, out);
         self.release_held_back();
         self.dispatch(now, out);
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.timers.next()
+        // Timers for which there was no time at this moment are due at the next one.
+        let soonest = if self.timers_left == 0 { self.now + timers::STEP } else { Time(0) };
+        self.timers.next().map(|at| at.max(soonest))
     }
 
     fn assert_invariants(&self) {
@@ -319,7 +339,8 @@ impl Machine for Scheduler {
 
 impl Scheduler {
     fn next_stamp(&mut self) -> u32 {
-        self.stamp = self.stamp.wrapping_add(1);
+        // No stamp is 0.
+        self.stamp = self.stamp.wrapping_add(1).max(1);
         self.stamp
     }
 

@@ -18,6 +18,7 @@ mod reruns;
 mod rogue_rules;
 pub(crate) mod rogues;
 mod runners;
+mod steps;
 mod tasks;
 mod templates;
 pub(crate) mod watch;

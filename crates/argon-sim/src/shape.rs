@@ -75,6 +75,8 @@ impl Shape {
             // Every payload of a detached task that is durable is in the store only.
             limits.stored_above = 0;
         }
+        // Often so few that what a session or a worker leaves behind takes many steps.
+        limits.at_once = random.one_of(&[4096, 64, 5, 1]);
         Self {
             workers: random.between(1, 5) as usize,
             slots: random.between(1, 4) as usize,

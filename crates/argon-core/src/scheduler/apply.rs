@@ -72,6 +72,7 @@ impl Scheduler {
         let id = task.head.id;
         let owner = &mut self.sessions[session];
         owner.counts.add(&TaskState::Persisting, task.head.runtime);
+        let stamp = owner.stamp;
         let tasks = &mut owner.tasks;
         let entry = TaskEntry {
             session,
@@ -80,7 +81,7 @@ impl Scheduler {
             stamp: 0,
             last: Attempt(0),
             was_found: false,
-            offered,
+            offered_at: if offered { stamp } else { 0 },
             is_durable: false,
             is_aside: false,
             cold: None,
@@ -112,6 +113,7 @@ impl Scheduler {
 
     /// Moves a task to another state, and counts it there for its session.
     pub(super) fn set_state(&mut self, key: TaskKey, state: TaskState) {
+        self.touched += 1;
         let entry = &mut self.tasks[key];
         let counts = &mut self.sessions[entry.session].counts;
         counts.remove(&entry.state, entry.task.head.runtime);

@@ -179,7 +179,7 @@ impl Scheduler {
     }
 
     /// Ends the sessions of clients whose attempts have ended, and so on below them.
-    pub(super) fn end_children(&mut self, out: &mut Out) {
+    pub(super) fn end_children(&mut self, now: Time, out: &mut Out) {
         while let Some(key) = self.ending_children.pop() {
             let stamp = self.next_stamp();
             let session = &mut self.sessions[key];
@@ -190,7 +190,7 @@ impl Scheduler {
                 self.forget_collector(key, link);
                 close(link, RefusalCode::Session, PARENT_ENDED, out);
             }
-            self.end_session(key, out);
+            self.end_session(now, key, out);
         }
     }
 

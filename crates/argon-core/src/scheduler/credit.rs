@@ -32,7 +32,8 @@ impl Scheduler {
     /// The connection whose credit a task uses, if it is still the session's.
     pub(super) fn offered_on(&self, key: TaskKey) -> Option<ConnId> {
         let entry = &self.tasks[key];
-        self.sessions[entry.session].link.filter(|_| entry.offered)
+        let session = &self.sessions[entry.session];
+        session.link.filter(|_| session.has_offered(entry))
     }
 
     /// Gives back what a task used on the session's present connection.

@@ -7,6 +7,7 @@ use super::effect::Out;
 use super::placement::Best;
 use super::record::Record;
 use super::task::TaskState;
+use super::timers::{STEP, Timer};
 use super::worker::WorkerRetractState;
 use super::{OnDurable, Scheduler, TaskKey, WorkerKey, place_of};
 use crate::time::Time;
@@ -17,7 +18,10 @@ impl Scheduler {
         if self.placement.has_choosy() {
             return self.dispatch_around_rests(now, out);
         }
-        while !self.queue.is_dry() {
+        for _ in 0..self.limits.at_once {
+            if self.queue.is_dry() {
+                return;
+            }
             let Some(Best { worker, has_free_slot }) = self.placement.best() else {
                 return;
             };
@@ -26,6 +30,7 @@ impl Scheduler {
             };
             self.start(now, key, worker, out);
         }
+        self.timers.set(now + STEP, Timer::DispatchGoesOn);
     }
 
     #[inline]

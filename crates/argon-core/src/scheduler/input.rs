@@ -86,6 +86,13 @@ pub enum Input {
         /// The worker that executes this attempt.
         worker: WorkerId,
     },
+    /// An admin cancelled everything that has not ended.
+    AllTasksCancelled {
+        /// The connection that asked.
+        link: ConnId,
+        /// Who asked, for the owners of the tasks.
+        by: String,
+    },
     /// The client has offered again everything that it still waits for.
     OfferEnded {
         /// Its connection.

@@ -107,6 +107,9 @@ impl Scheduler {
         let Some(best) = self.placement.best() else {
             return;
         };
+        if self.timers.goes_on() {
+            return;
+        }
         if self.placement.has_choosy() {
             return self.assert_all_that_waits_rests();
         }
@@ -118,9 +121,6 @@ impl Scheduler {
 
     /// Where kinds rest, tasks of other kinds do not wait; unless the step was cut short, and the next one goes on.
     fn assert_all_that_waits_rests(&self) {
-        if self.timers.goes_on() {
-            return;
-        }
         let able: Vec<_> = self.workers.values().filter(|worker| worker.may_take()).collect();
         for entry in self.tasks.values().filter(|entry| matches!(entry.state, TaskState::Queued { .. })) {
             let session = &self.sessions[entry.session];

@@ -13,6 +13,7 @@ use argon_proto::{Attempt, AttemptId};
 
 use super::limits::KEPT_BYTES;
 use super::task::{Ended, Keeper, TaskState};
+use super::timers::{STEP, Timer};
 use super::{Scheduler, TaskKey, WorkerKey};
 
 /// Memory of an outcome in its worker besides its bytes. It also bounds how many a worker lists when it registers.
@@ -131,8 +132,20 @@ impl Scheduler {
         self.draining.retain(|key| self.workers.get(*key).is_some_and(|worker| worker.draining));
         for key in self.draining.clone() {
             if self.workers[key].outstanding() == 0 {
-                self.settle_oldest(key, 0);
+                self.settle_drained(key);
             }
+        }
+    }
+
+    /// Settles all outcomes of a worker that drains, as many as there is time for.
+    fn settle_drained(&mut self, key: WorkerKey) {
+        while self.workers[key].kept.bytes > 0 {
+            if !self.has_time() {
+                // The next batch goes on.
+                return self.timers.set(self.now + STEP, Timer::ChoresGoOn);
+            }
+            let bytes = self.workers[key].kept.bytes;
+            self.settle_oldest(key, bytes - 1);
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Limits {
     pub losses: u32,
     /// Wait after which a task takes turns with more urgent ones.
     pub ageing: Duration,
+    /// Tasks that are looked at, or started, at one moment. The next step goes on with the rest, so that no step takes long.
+    pub at_once: usize,
     /// Longest wait before a retry.
     pub backoff_max: Duration,
 }
@@ -60,6 +62,7 @@ impl Default for Limits {
             result_ttl: Duration::from_secs(30 * 60),
             losses: 3,
             ageing: Duration::from_secs(5),
+            at_once: 4096,
             backoff_max: Duration::from_secs(60),
         }
     }

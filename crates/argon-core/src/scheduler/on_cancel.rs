@@ -4,11 +4,13 @@ use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Outcome, Report, Status, Task, TaskId, Ticket};
 
+use super::chores::{Canceller, Chore, EachTask};
 use super::effect::Out;
 use super::input::ConnId;
 use super::on_submit::{close, release_blobs};
+use super::session::Session;
 use super::task::TaskState;
-use super::{Scheduler, SessionKey};
+use super::{Scheduler, SessionKey, TaskKey};
 use crate::time::Time;
 
 /// Shortest beginning of an id that names a task.
@@ -59,7 +61,8 @@ impl Scheduler {
         }
     }
 
-    /// The tasks whose ids begin with these hexadecimal digits. Costs time in proportion to the tasks.
+    /// The tasks whose ids begin with these hexadecimal digits. Costs time in proportion to the sessions, and where the
+    /// digits name a session, to its tasks.
     #[must_use]
     pub fn tasks_named(&self, prefix: &str) -> NamedTasks {
         if let Ok(id) = prefix.parse::<TaskId>() {
@@ -71,11 +74,22 @@ impl Scheduler {
         let prefix = prefix.to_ascii_lowercase();
         let mut found = None;
         let mut count = 0;
-        for entry in self.tasks.values() {
-            let id = entry.task.head.id;
-            if id.to_string().starts_with(&prefix) {
-                count += 1;
-                found = Some(id);
+        for session in self.sessions.values().filter(|session| !session.tasks.is_empty()) {
+            let digits = session.id.to_string();
+            let (common, rest) = prefix.split_at(prefix.len().min(digits.len()));
+            if !digits.starts_with(common) {
+                continue;
+            }
+            if rest.is_empty() {
+                count += session.tasks.len();
+                found = session.tasks.last().map(|key| self.tasks[*key].task.head.id).or(found);
+            } else {
+                let ids = session.tasks.iter().map(|key| self.tasks[*key].task.head.id);
+                let named = ids.filter(|id| id.to_string().starts_with(&prefix));
+                named.for_each(|id| {
+                    count += 1;
+                    found = Some(id);
+                });
             }
         }
         match (found, count) {
@@ -85,11 +99,11 @@ impl Scheduler {
         }
     }
 
-    /// The tasks that have not ended.
+    /// Number of tasks that have not ended. Costs time in proportion to the sessions.
     #[must_use]
-    pub fn unfinished(&self) -> Vec<TaskId> {
-        let unfinished = self.tasks.iter().filter(|(_, entry)| !entry.is_ended());
-        unfinished.map(|(_, entry)| entry.task.head.id).collect()
+    pub fn unfinished(&self) -> usize {
+        let unfinished = |session: &Session| session.tasks.len() - session.counts.ended as usize;
+        self.sessions.values().map(unfinished).sum()
     }
 
     pub(super) fn on_own_tasks_cancelled(
@@ -101,7 +115,7 @@ impl Scheduler {
     ) {
         let own = self.client_at(link).map(|key| self.sessions[key].id);
         ids.retain(|id| Some(id.session) == own);
-        self.on_cancel_requested(now, link, &ids, "", out);
+        self.on_cancel_requested(now, link, ids, "", out);
     }
 
     /// True if a task is one of the session of the client at this connection, which needs no ticket for it.
@@ -120,32 +134,46 @@ impl Scheduler {
         &mut self,
         now: Time,
         link: ConnId,
-        ids: &[TaskId],
+        ids: Vec<TaskId>,
         by: &str,
         out: &mut Out,
     ) {
-        let asker = self.client_at(link);
-        for id in ids {
-            let Some(key) = self.task_of(id) else {
-                continue;
-            };
-            let entry = &self.tasks[key];
-            let moment = match &entry.state {
-                TaskState::Persisting | TaskState::Recovering | TaskState::Queued { .. } => {
-                    "before it started".to_owned()
-                }
-                TaskState::Delayed => "while it waited for its next attempt".to_owned(),
-                TaskState::Assigned { worker, .. } => {
-                    let worker = &self.workers[*worker].profile.name;
-                    format!("while it was with worker {worker}; its runner is killed")
-                }
-                TaskState::Ended(_) => continue,
-            };
-            let by = self.named(asker, entry.session, by);
-            let report = Report::of(format!("the task was cancelled{by} {moment}"));
-            self.withdraw(key, out);
-            self.end_reported(now, key, Status::Cancelled, report, out);
-        }
+        let canceller = Canceller { link, by: by.into() };
+        self.take_up(now, Chore::Cancel { ids: ids.into_iter(), canceller }, out);
+    }
+
+    /// Cancels what has not ended of all sessions.
+    pub(super) fn on_all_tasks_cancelled(&mut self, now: Time, link: ConnId, by: &str, out: &mut Out) {
+        let canceller = Canceller { link, by: by.into() };
+        let chores: Vec<Chore> = self
+            .sessions
+            .values()
+            .map(|session| {
+                let each = EachTask::Cancel(canceller.clone());
+                Chore::Session { id: session.id, below: session.tasks.len(), each }
+            })
+            .collect();
+        chores.into_iter().for_each(|chore| self.take_up(now, chore, out));
+    }
+
+    /// Cancels a task, unless it has ended.
+    pub(super) fn cancel_task(&mut self, now: Time, key: TaskKey, canceller: &Canceller, out: &mut Out) {
+        let entry = &self.tasks[key];
+        let moment = match &entry.state {
+            TaskState::Persisting | TaskState::Recovering | TaskState::Queued { .. } => {
+                "before it started".to_owned()
+            }
+            TaskState::Delayed => "while it waited for its next attempt".to_owned(),
+            TaskState::Assigned { worker, .. } => {
+                let worker = &self.workers[*worker].profile.name;
+                format!("while it was with worker {worker}; its runner is killed")
+            }
+            TaskState::Ended(_) => return,
+        };
+        let by = self.named(self.client_at(canceller.link), entry.session, &canceller.by);
+        let report = Report::of(format!("the task was cancelled{by} {moment}"));
+        self.withdraw(key, out);
+        self.end_reported(now, key, Status::Cancelled, report, out);
     }
 
     /// A task that never came in is charged like any other, and its client gets an outcome.

@@ -4,11 +4,11 @@ use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, Flags, Incarnation, Outcome, Report, Secret, SessionId, Status, TaskId, Ticket};
 
+use super::chores::{Chore, EachTask};
 use super::effect::Out;
 use super::input::ConnId;
 use super::on_submit::close;
 use super::record::Record;
-use super::session::Session;
 use super::task::TaskState;
 use super::timers::Timer;
 use super::{OnDurable, PeerKey, Scheduler, SessionKey, TaskKey};
@@ -65,28 +65,28 @@ impl Scheduler {
         }
         session.client = client;
         session.away_until = None;
+        let was_ending = std::mem::take(&mut session.is_ending);
         session.stamp = stamp;
         session.credit = credit;
-        for task in &session.tasks {
-            self.tasks[*task].offered = false;
-        }
         self.peers.insert(link, PeerKey::Client(key));
+        if was_ending {
+            self.readmit(key);
+        }
         if let Some(old) = replaced {
             self.write_off_output(key, out);
             self.forget_collector(key, old);
         }
     }
 
-    pub(super) fn on_offer_ended(&mut self, link: ConnId, out: &mut Out) {
+    pub(super) fn on_offer_ended(&mut self, now: Time, link: ConnId, out: &mut Out) {
         let Some(session) = self.client_at(link) else {
             return;
         };
-        self.sessions[session].recovery.is_offering = false;
-        let unwanted: Vec<TaskKey> =
-            self.attached_tasks(session).filter(|key| !self.tasks[*key].offered).collect();
-        for key in unwanted {
-            self.drop_task(key, out);
-        }
+        let session = &mut self.sessions[session];
+        session.recovery.is_offering = false;
+        let each = EachTask::DropUnwanted { stamp: session.stamp };
+        let chore = Chore::Session { id: session.id, below: session.tasks.len(), each };
+        self.take_up(now, chore, out);
     }
 
     pub(super) fn on_outcomes_taken(&mut self, link: ConnId, ids: &[TaskId], out: &mut Out) {
@@ -157,7 +157,7 @@ impl Scheduler {
         session.stamp = stamp;
         self.write_off_output(key, out);
         if closed_cleanly {
-            self.end_session(key, out);
+            self.end_session(now, key, out);
         } else {
             let until = now + self.limits.session_grace;
             self.sessions[key].away_until = Some(until);
@@ -179,17 +179,15 @@ impl Scheduler {
     }
 
     /// Drops the attached tasks of a client that is gone for good.
-    pub(super) fn end_session(&mut self, key: SessionKey, out: &mut Out) {
+    pub(super) fn end_session(&mut self, now: Time, key: SessionKey, out: &mut Out) {
+        let session = &mut self.sessions[key];
         // Once the name is gone, the session goes with its last task.
-        self.sessions[key].client.clear();
-        self.sessions[key].away_until = None;
-        let attached: Vec<TaskKey> = self.attached_tasks(key).collect();
-        for task in attached {
-            self.drop_task(task, out);
-        }
-        if self.sessions.get(key).is_some_and(Session::is_abandoned) {
-            self.remove_session(key);
-        }
+        session.client.clear();
+        session.away_until = None;
+        session.is_ending = true;
+        let each = EachTask::Drop { stamp: session.stamp };
+        let chore = Chore::Session { id: session.id, below: session.tasks.len(), each };
+        self.take_up(now, chore, out);
     }
 
     /// Sends an outcome to the connected client that waits for it, if there is one.
@@ -224,7 +222,8 @@ impl Scheduler {
         let Some(ended) = entry.ended() else {
             return;
         };
-        let (session, is_charged, weight) = (entry.session, entry.offered, ended.weight);
+        let is_charged = self.sessions[entry.session].has_offered(entry);
+        let (session, weight) = (entry.session, ended.weight);
         let outcome_weight = ended.outcome_weight;
         if !entry.is(Flags::DETACHED) {
             // Output comes before its outcome: it is in hand too.
@@ -248,7 +247,7 @@ impl Scheduler {
     }
 
     /// Stops and forgets a task that nobody waits for.
-    fn drop_task(&mut self, key: TaskKey, out: &mut Out) {
+    pub(super) fn drop_task(&mut self, key: TaskKey, out: &mut Out) {
         if !self.tasks[key].is_ended() {
             self.withdraw(key, out);
             self.totals.cancelled += 1;
@@ -263,9 +262,5 @@ impl Scheduler {
         let printed = self.forget_output(key);
         self.release_credit(self.tasks[key].session, printed);
         self.remove_task(key, out);
-    }
-
-    fn attached_tasks(&self, session: SessionKey) -> impl Iterator<Item = TaskKey> + '_ {
-        self.sessions[session].tasks.iter().copied().filter(|key| !self.tasks[*key].is(Flags::DETACHED))
     }
 }

@@ -3,6 +3,7 @@
 use argon_proto::conversation::client::ToClient;
 use argon_proto::{Flags, Report, TaskId};
 
+use super::chores::Chore;
 use super::effect::Out;
 use super::record::Record;
 use super::task::TaskState;
@@ -11,13 +12,30 @@ use crate::time::Time;
 
 impl Scheduler {
     pub(super) fn on_records_committed(&mut self, now: Time, up_to: u64, out: &mut Out) {
-        while let Some(stored) = self.persisting.pop_front_if(|stored| stored.number <= up_to) {
-            match stored.on_durable {
-                OnDurable::Accept { again } => self.on_accept_durable(now, stored.id, again, out),
-                OnDurable::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
-                OnDurable::End => self.on_end_durable(stored.id, out),
-                OnDurable::Forget => {}
+        self.durable_up_to = up_to;
+        self.take_up(now, Chore::Commit { up_to }, out);
+    }
+
+    /// Goes on with what waited for records that the store holds. False if the rest has to wait for its turn.
+    pub(super) fn pass_committed(&mut self, now: Time, up_to: u64, out: &mut Out) -> bool {
+        while self.persisting.front().is_some_and(|stored| stored.number <= up_to) {
+            if !self.has_time() {
+                return false;
             }
+            self.pass_one(now, out);
+        }
+        true
+    }
+
+    fn pass_one(&mut self, now: Time, out: &mut Out) {
+        let Some(stored) = self.persisting.pop_front() else {
+            return;
+        };
+        match stored.on_durable {
+            OnDurable::Accept { again } => self.on_accept_durable(now, stored.id, again, out),
+            OnDurable::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
+            OnDurable::End => self.on_end_durable(stored.id, out),
+            OnDurable::Forget => {}
         }
     }
 
@@ -70,7 +88,11 @@ impl Scheduler {
     }
 
     /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
-    pub(super) fn on_records_refused(&mut self, up_to: u64, why: &str, out: &mut Out) {
+    pub(super) fn on_records_refused(&mut self, now: Time, up_to: u64, why: &str, out: &mut Out) {
+        // Those before them are durable.
+        while self.persisting.front().is_some_and(|stored| stored.number <= self.durable_up_to) {
+            self.pass_one(now, out);
+        }
         let count = self.persisting.partition_point(|stored| stored.number <= up_to);
         let refused = self.persisting.drain(..count);
         // What was forgotten comes last: a client may have submitted the id again, which is rejected first.

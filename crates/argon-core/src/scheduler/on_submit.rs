@@ -135,8 +135,9 @@ impl Scheduler {
     fn on_known_task_offered(&mut self, link: ConnId, key: TaskKey, offered: &Task, out: &mut Out) {
         release_blobs(offered, out);
         let entry = &mut self.tasks[key];
-        let was_charged_here = std::mem::replace(&mut entry.offered, true);
         let session = entry.session;
+        let was_charged_here = self.sessions[session].has_offered(entry);
+        entry.offered_at = self.sessions[session].stamp;
         let is_accepted = entry.is(Flags::DETACHED) && entry.is_durable;
         // Charged twice on this connection, or already out of the client's hands.
         if was_charged_here || is_accepted {

@@ -9,7 +9,11 @@ use crate::time::Time;
 
 impl Scheduler {
     pub(super) fn on_time_passed(&mut self, now: Time, out: &mut Out) {
-        while let Some(timer) = self.timers.pop_due(now) {
+        while self.timers_left > 0
+            && let Some(timer) = self.timers.pop_due(now)
+        {
+            self.timers_left -= 1;
+            self.touched += 1;
             self.on_timer(now, timer, out);
         }
     }
@@ -22,7 +26,7 @@ impl Scheduler {
                     .get(key)
                     .is_some_and(|session| session.stamp == stamp && session.link.is_none());
                 if is_current {
-                    self.end_session(key, out);
+                    self.end_session(now, key, out);
                 }
             }
             Timer::WorkerGrace(key, stamp) => {
@@ -36,6 +40,7 @@ impl Scheduler {
             }
             Timer::WorkerRest(key, stamp) => self.on_rest_ended(now, key, stamp),
             Timer::DispatchGoesOn => {}
+            Timer::ChoresGoOn => self.go_on_with_chores(now, out),
             Timer::Retry(key, stamp) => {
                 let is_current = self
                     .tasks

@@ -7,6 +7,7 @@ use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, AttemptId, Flags, Incarnation, Report, Secret, Status, WorkerId};
 use rustc_hash::FxHashSet;
 
+use super::chores::Chore;
 use super::effect::Out;
 use super::held::Past;
 use super::input::{ConnId, WorkerProfile};
@@ -276,14 +277,26 @@ impl Scheduler {
 
     /// Gives up a worker: what it held runs elsewhere.
     pub(super) fn lose_worker(&mut self, now: Time, key: WorkerKey, out: &mut Out) {
-        let assigned = self.workers[key].assigned.clone();
-        for task in assigned.into_iter().rev() {
+        let stamp = self.workers[key].stamp;
+        self.take_up(now, Chore::LoseWorker { key, stamp }, out);
+    }
+
+    /// Gives up attempts of a worker, and then the worker itself. True if attempts are left for which there was no time.
+    pub(super) fn lose_part(&mut self, now: Time, key: WorkerKey, stamp: u32, out: &mut Out) -> bool {
+        while let Some(worker) = self.workers.get(key).filter(|worker| worker.stamp == stamp) {
+            let Some(task) = worker.assigned.last().copied() else {
+                self.part_with_orphans(now, key);
+                self.placement.remove(key);
+                let worker = self.workers.remove(key);
+                self.worker_by_id.remove(&worker.profile.id);
+                return false;
+            };
+            if !self.has_time() {
+                return true;
+            }
             self.on_attempt_lost(now, task, key, out);
         }
-        self.part_with_orphans(now, key);
-        self.placement.remove(key);
-        let worker = self.workers.remove(key);
-        self.worker_by_id.remove(&worker.profile.id);
+        false
     }
 
     fn on_attempt_lost(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {

@@ -163,10 +163,10 @@ impl Scheduler {
         }
     }
 
-    /// True if the client's untaken outcomes reach the limit, or its part of full memory, so that no more of its tasks
-    /// start.
+    /// True if no more tasks of the session start: its client's untaken outcomes reach the limit, or its part of full memory,
+    /// or it is ending.
     pub(super) fn is_choked(&self, session: &Session) -> bool {
-        session.untaken_bytes > self.limits.untaken_bytes || session.is_held_back
+        session.untaken_bytes > self.limits.untaken_bytes || session.is_held_back || session.is_ending
     }
 
     /// The task whose turn it is, taken out of the queue. Without a free slot, sessions with clients inside their tasks

@@ -7,20 +7,14 @@
 //! anywhere, and nothing waits.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use argon_proto::{AttemptId, Flags, Incarnation, WorkerId};
 
 use super::effect::Out;
 use super::task::TaskState;
-use super::timers::Timer;
+use super::timers::{STEP, Timer};
 use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
 use crate::time::Time;
-
-/// Tasks and attempts that one step lets go at most; the next step goes on.
-const AT_ONCE: usize = 4096;
-/// Pause before that step.
-const STEP: Duration = Duration::from_micros(1);
 
 /// Whether workers may have tasks of a session that this manager does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -131,7 +125,7 @@ impl Scheduler {
 
     /// The workers of a session's tasks have had the time to come.
     pub(super) fn end_recovery(&mut self, now: Time, session: SessionKey, out: &mut Out) {
-        for _ in 0..AT_ONCE {
+        while self.has_time() {
             // Ended tasks may take their session along.
             let Some(recovery) = self.sessions.get_mut(session).map(|session| &mut session.recovery) else {
                 return;
@@ -211,7 +205,7 @@ impl Scheduler {
     pub(super) fn drop_orphans(&mut self, now: Time, out: &mut Out) {
         self.stop_on_arrival.expire(now);
         self.parted.expire(now);
-        for _ in 0..AT_ONCE {
+        while self.has_time() {
             let Some((until, attempt)) = self.orphan_ends.pop_front_if(|(until, _)| *until <= now) else {
                 return;
             };

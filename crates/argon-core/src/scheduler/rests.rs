@@ -10,15 +10,13 @@ use std::time::Duration;
 use super::effect::Out;
 use super::placement::Best;
 use super::queue::Looks;
-use super::timers::Timer;
+use super::timers::{STEP, Timer};
 use super::{Scheduler, TaskKey, WorkerKey};
 use crate::pool::RunnerKind;
 use crate::time::Time;
 
 /// How long a worker is given no tasks of a kind that it could not start.
 const REST: Duration = Duration::from_secs(1);
-/// Pause before the step that goes on where one was cut short.
-const STEP: Duration = Duration::from_micros(1);
 
 impl Scheduler {
     /// A worker gave these tasks back of its own accord: it is given none of their kinds for a moment.
@@ -41,12 +39,15 @@ impl Scheduler {
     /// Dispatches while kinds rest at some worker that may take tasks.
     pub(super) fn dispatch_around_rests(&mut self, now: Time, out: &mut Out) {
         let mut looks = Looks::default();
-        while !self.queue.is_dry()
+        let mut started = 0;
+        while started < self.limits.at_once
+            && !self.queue.is_dry()
             && let Some((worker, key)) = self.next_match(now, &mut looks)
         {
             self.start(now, key, worker, out);
+            started += 1;
         }
-        if looks.are_over() {
+        if looks.are_over() || started == self.limits.at_once {
             self.timers.set(now + STEP, Timer::DispatchGoesOn);
         }
     }

@@ -59,6 +59,8 @@ pub(super) struct Session {
     pub(super) memory: MemoryUse,
     /// True while its tasks do not start because memory is full.
     pub(super) is_held_back: bool,
+    /// True while its attached tasks are dropped, since it has ended: none of its tasks starts.
+    pub(super) is_ending: bool,
     pub(super) credit: CreditAccount,
 }
 
@@ -110,6 +112,7 @@ impl Session {
             untaken_bytes: 0,
             memory: MemoryUse::default(),
             is_held_back: false,
+            is_ending: false,
             credit: CreditAccount::default(),
         }
     }
@@ -137,6 +140,11 @@ impl Session {
             aside.forget_one(tasks);
             self.aside.take_if(|aside| aside.len() == 0);
         }
+    }
+
+    /// True if the client has named a task of it on its present connection, and was charged for it there.
+    pub(super) fn has_offered(&self, entry: &TaskEntry) -> bool {
+        entry.offered_at != 0 && entry.offered_at == self.stamp
     }
 
     /// True if nobody will ask for it any more.

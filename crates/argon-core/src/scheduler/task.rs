@@ -24,8 +24,9 @@ pub(super) struct TaskEntry {
     pub(super) last: Attempt,
     /// True if its present attempt was found with a worker, not sent there by this scheduler.
     pub(super) was_found: bool,
-    /// True if its client has named it on the session's present connection, and was charged for it there.
-    pub(super) offered: bool,
+    /// Stamp of its session when its client last named it and was charged for it; 0 if it never did. A session has another
+    /// stamp on its next connection.
+    pub(super) offered_at: u32,
     /// True if the store holds it.
     pub(super) is_durable: bool,
     /// True if it waits, and has stepped aside for others.

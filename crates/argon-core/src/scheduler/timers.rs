@@ -1,9 +1,13 @@
 //! Deadlines of the scheduler. A timer carries a stamp, which shows whether it is stale.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{SessionKey, TaskKey, WorkerKey};
 use crate::time::Time;
+
+/// Pause before a step that goes on with what another one had no time for.
+pub(super) const STEP: Duration = Duration::from_micros(1);
 
 /// Something to do at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -16,6 +20,8 @@ pub(super) enum Timer {
     WorkerRest(WorkerKey, u32),
     /// Dispatch had to stop in the middle, so that its step stayed short.
     DispatchGoesOn,
+    /// Chores had to stop in the middle, so that their step stayed short.
+    ChoresGoOn,
     /// A retry is due.
     Retry(TaskKey, u32),
     /// Tasks that the session has offered again have waited long enough for their worker.

@@ -18,6 +18,12 @@ const RUNNING_AT_MOST: usize = 1000;
 const WHAT_LETTERS: usize = 200;
 
 impl Scheduler {
+    /// Number of tasks that are assigned to a worker.
+    #[must_use]
+    pub fn held_by(&self, worker: WorkerId) -> usize {
+        self.worker_by_id.get(&worker).map_or(0, |key| self.workers[*key].assigned.len())
+    }
+
     /// Events since it was made. Costs nothing.
     #[must_use]
     pub fn totals(&self) -> &Totals {

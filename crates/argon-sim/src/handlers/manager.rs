@@ -13,6 +13,7 @@ use argon_proto::{Incarnation, Task};
 use crate::clock::Clock;
 use crate::described::outcome_brief;
 use crate::event::{Dialler, Event, Packet};
+use crate::handlers::steps::StepSize;
 use crate::manager::{Arrival, ManagerProcess, PeerState};
 use crate::store::Verdict;
 use crate::world::World;
@@ -249,8 +250,10 @@ impl World {
     pub(crate) fn step_manager(&mut self, now: Time, process: &mut ManagerProcess, input: Input) {
         let from = process.out.effects.len();
         let records_from = process.out.records.len();
+        let size = StepSize::before(process, &input, &self.plan.shape.limits);
         process.scheduler.step(now, input, &mut process.out);
         process.steps += 1;
+        self.judge_step(process, size);
         if process.steps.is_multiple_of(self.plan.shape.look_every) {
             process.scheduler.assert_invariants();
             process.gate.assert_invariants();

@@ -44,10 +44,9 @@ impl ManagerLoop {
                 "only an admin may cancel the tasks of all; use the cluster key or an admin's".to_owned()
             );
         }
-        let ids = self.scheduler.unfinished();
         let parked: Vec<TaskId> = self.gate.parked().collect();
-        let count = ids.len() + parked.len();
-        self.step(now, Input::CancelRequested { link, ids, by: by.clone() });
+        let count = self.scheduler.unfinished() + parked.len();
+        self.step(now, Input::AllTasksCancelled { link, by: by.clone() });
         for id in parked {
             self.withdraw_parked(now, id, &by);
         }
