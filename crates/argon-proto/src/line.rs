@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// controls a terminal or the direction of text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
 #[serde(transparent)]
-pub struct Line(String);
+pub struct Line(Box<str>);
 
 impl Line {
     /// Most characters of a line.
@@ -21,7 +21,7 @@ impl Line {
     /// beyond the limit ends in `…`.
     #[must_use]
     pub fn clean(text: &str) -> Self {
-        Self(clean_up_to(text, Self::CHARS).into_owned())
+        Self(clean_up_to(text, Self::CHARS).into())
     }
 
     /// The text.
@@ -92,27 +92,27 @@ impl From<&str> for Line {
 impl From<String> for Line {
     fn from(text: String) -> Self {
         match clean_up_to(&text, Self::CHARS) {
-            Cow::Borrowed(_) => Self(text),
-            Cow::Owned(clean) => Self(clean),
+            Cow::Borrowed(_) => Self(text.into()),
+            Cow::Owned(clean) => Self(clean.into()),
         }
     }
 }
 
 impl From<Line> for String {
     fn from(line: Line) -> Self {
-        line.0
+        line.0.into()
     }
 }
 
 impl PartialEq<str> for Line {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other
+        *self.0 == *other
     }
 }
 
 impl PartialEq<&str> for Line {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        *self.0 == **other
     }
 }
 
