@@ -29,7 +29,9 @@ impl Entries {
         let (page, place) = place_of(number);
         let spare = &mut self.spare;
         let page = self.pages.entry(page).or_insert_with(|| spare.take().unwrap_or_default());
-        page.count += usize::from(page.entries[place].replace(entry).is_none());
+        let place = &mut page.entries[place];
+        page.count += usize::from(place.is_none());
+        *place = Some(entry);
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Entry> {
@@ -42,15 +44,17 @@ impl Entries {
         self.pages.get_mut(&page)?.entries[place].as_mut()
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
+    /// Drops an entry where it is: it is too large to be moved for nothing.
+    pub(super) fn remove(&mut self, number: u64) {
         let (at, place) = place_of(number);
-        let page = self.pages.get_mut(&at)?;
-        let removed = page.entries[place].take()?;
+        let Some(page) = self.pages.get_mut(&at).filter(|page| page.entries[place].is_some()) else {
+            return;
+        };
+        page.entries[place] = None;
         page.count -= 1;
         if page.count == 0 {
             self.spare = self.pages.remove(&at);
         }
-        Some(removed)
     }
 
     /// All of them with their numbers, in no order.

@@ -25,7 +25,7 @@ pub(super) enum Purpose {
     /// Confirmation that the manager keeps the task.
     Detached,
     /// The outcome of a detached task, submitted here or elsewhere.
-    Collect(Ticket),
+    Collect,
 }
 
 /// Destination of the output of a task.
@@ -82,10 +82,12 @@ pub(super) enum EntryState {
 pub(super) enum Content {
     /// The SUBMIT of a task that may have to be offered again: the whole message, so that sending it moves nothing.
     Submit(ToManager),
-    /// A task that somebody else submitted.
-    Nothing,
+    /// A task that somebody else submitted, and the right to its outcome.
+    Collect(Ticket),
     /// The end of the task.
     Completion(Completion),
+    /// The end was taken.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -158,9 +160,9 @@ impl SessionState {
         self.last += 1;
         let number = self.last;
         let entry = Entry {
-            purpose: Purpose::Collect(ticket),
+            purpose: Purpose::Collect,
             state: EntryState::Waiting,
-            content: Content::Nothing,
+            content: Content::Collect(ticket),
             blobs: Blobs::default(),
             weight: 0,
             is_doubtful: false,
@@ -201,10 +203,11 @@ impl SessionState {
             keep(&mut entry.waker, waker);
             return Poll::Pending;
         }
-        match self.entries.remove(number).map(|entry| entry.content) {
-            Some(Content::Completion(completion)) => Poll::Ready(completion),
-            Some(Content::Submit(_) | Content::Nothing) | None => Poll::Pending,
-        }
+        let Content::Completion(completion) = std::mem::replace(&mut entry.content, Content::Nothing) else {
+            return Poll::Pending;
+        };
+        self.entries.remove(number);
+        Poll::Ready(completion)
     }
 
     /// Takes the next chunk of what a task printed or asked; `None` when it has ended and nothing is left.
@@ -234,20 +237,21 @@ impl SessionState {
             return;
         }
         entry.is_cancelled = true;
-        match (&entry.state, entry.purpose) {
-            (EntryState::Sent, Purpose::Attached | Purpose::Detached) => {
+        if let Content::Collect(ticket) = entry.content {
+            return self.cancel_detached(&[ticket], out);
+        }
+        match entry.state {
+            EntryState::Sent => {
                 let id = self.task_id(number);
                 out.frames.push(&ToManager::Cancel(vec![id]));
             }
             // A manager or a worker may have it: it is offered again, and then cancelled.
-            (EntryState::Waiting | EntryState::HeldBack, Purpose::Attached | Purpose::Detached)
-                if entry.is_doubtful => {}
-            (EntryState::Waiting | EntryState::HeldBack, Purpose::Attached | Purpose::Detached) => {
+            EntryState::Waiting | EntryState::HeldBack if entry.is_doubtful => {}
+            EntryState::Waiting | EntryState::HeldBack => {
                 let outcome = self.cancelled_here(number);
                 self.finish(number, Completion::Outcome(outcome), out);
             }
-            (_, Purpose::Collect(ticket)) => self.cancel_detached(&[ticket], out),
-            (EntryState::Ended, _) => {}
+            EntryState::Ended => {}
         }
     }
 
@@ -287,7 +291,7 @@ impl SessionState {
             self.entries.remove(number);
             return;
         }
-        if let Purpose::Collect(Ticket { id, .. }) = entry.purpose {
+        if let Content::Collect(Ticket { id, .. }) = entry.content {
             self.entries.remove(number);
             if let Some(collect) = self.collects.get_mut(&id) {
                 collect.waiting.retain(|other| *other != number);
@@ -320,7 +324,7 @@ impl SessionState {
         entry.content = Content::Completion(completion);
         entry.blobs = Blobs::default();
         if !entry.is_printing() {
-            self.announce(number, out);
+            entry.announce(number, &mut self.groups, out);
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 
 use argon_proto::TaskId;
+use rustc_hash::FxHashMap;
 
 use super::SessionState;
 use super::effect::{Effect, Out};
-use super::entry::{Addition, Completion, keep};
+use super::entry::{Addition, Completion, Entry, keep};
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -80,11 +81,21 @@ impl SessionState {
 
     /// The end of a task can be taken: those who wait for it are woken.
     pub(super) fn announce(&mut self, number: u64, out: &mut Out) {
-        let Some(entry) = self.entries.get_mut(number) else {
-            return;
-        };
-        out.effects.extend(entry.waker.take().map(Effect::Wake));
-        if let Some(group) = entry.member.and_then(|member| self.groups.get_mut(&member.group)) {
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.announce(number, &mut self.groups, out);
+        }
+    }
+}
+
+impl Entry {
+    /// The same for a caller that has the entry.
+    pub(super) fn announce(&mut self, number: u64, groups: &mut FxHashMap<u64, Group>, out: &mut Out) {
+        if let Some(waker) = self.waker.take() {
+            out.effects.push(Effect::Wake(waker));
+        }
+        if let Some(member) = self.member
+            && let Some(group) = groups.get_mut(&member.group)
+        {
             group.ended.push_back(number);
             out.effects.extend(group.waker.take().map(Effect::Wake));
         }

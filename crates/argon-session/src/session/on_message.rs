@@ -73,7 +73,7 @@ impl SessionState {
         let number = id.sequence;
         let own = if id.session == self.session { self.entries.get_mut(number) } else { None };
         match own {
-            Some(entry) if !matches!(entry.purpose, Purpose::Collect(_)) && !entry.is_ended() => {
+            Some(entry) if entry.purpose != Purpose::Collect && !entry.is_ended() => {
                 if entry.state == EntryState::Sent
                     && let Some(connection) = &mut self.connection
                 {

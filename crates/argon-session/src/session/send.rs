@@ -72,9 +72,9 @@ impl SessionState {
     }
 
     fn is_waiting(&self, number: u64) -> bool {
-        self.entries.get(number).is_some_and(|entry| {
-            entry.state == EntryState::Waiting && !matches!(entry.purpose, Purpose::Collect(_))
-        })
+        self.entries
+            .get(number)
+            .is_some_and(|entry| entry.state == EntryState::Waiting && entry.purpose != Purpose::Collect)
     }
 }
 
