@@ -4,9 +4,9 @@
 use std::io;
 use std::path::Path;
 
-use argon_proto::conversation::Credit;
 use argon_proto::conversation::child::{Child, FromChild};
 use argon_proto::conversation::client::ToClient;
+use argon_proto::conversation::{Credit, WholePayload};
 use argon_proto::frame::{Frames, Outbox};
 use argon_proto::handshake::{Dialler, MAGIC, Refusal, RefusalCode, Welcome};
 use argon_proto::key::{Key, Role};
@@ -115,8 +115,8 @@ async fn open_at_worker(socket: &Path, child: &Child) -> Result<(Opening, Credit
     out.push(&FromChild::Child(child.clone()));
     opening.send(&mut out).await?;
     let body = opening.frame(kind::CREDIT).await?;
-    let beginning = ToClient::decode(kind::CREDIT, body).map_err(|error| not_a_worker(&error))?;
-    let ToClient::Credit(credit) = beginning.message else {
+    let message = ToClient::decode(kind::CREDIT, body, &mut WholePayload::default());
+    let ToClient::Credit(credit) = message.map_err(|error| not_a_worker(&error))? else {
         return Err(Refusal::new(RefusalCode::Frame, NOT_A_WORKER).into());
     };
     Ok((opening, credit))

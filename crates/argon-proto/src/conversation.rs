@@ -37,6 +37,8 @@ pub use json::Goodbye;
 pub use log::{LOG_FD, Log, LogRecord};
 pub use open::Open;
 
+pub use crate::payload::WholePayload;
+
 use crate::error::DecodeError;
 use crate::handshake::Refusal;
 use crate::payload::Payload;
@@ -60,50 +62,30 @@ pub trait Message: Sized {
     /// Writes the kind and the body without its payload; `stream` is 0 if the payload follows inline.
     fn encode_head(&self, stream: u32, out: &mut BytesMut);
 
-    /// Reads a message from a frame's kind and body.
+    /// Reads a message from a frame's kind and body, with the part of its payload that is there. Sets `whole` if the
+    /// message has a payload: beside the message it would be moved with it, each time.
     ///
     /// # Errors
     /// If the sender has no message of this kind, or the body is not what that message holds.
-    fn decode(kind: u8, body: Bytes) -> Result<Beginning<Self>, DecodeError>;
-}
-
-/// A message as its first frame holds it, perhaps with more payload to come.
-#[derive(Debug)]
-pub struct Beginning<M> {
-    /// The message with the payload so far.
-    pub message: M,
-    /// The stream that carries the rest; 0 if there is none.
-    pub stream: u32,
-    /// Length of the whole payload, bytes.
-    pub payload_length: u64,
-}
-
-impl<M> Beginning<M> {
-    fn whole(message: M) -> Self {
-        Self { message, stream: 0, payload_length: 0 }
-    }
-
-    fn map<N>(self, wrap: impl FnOnce(M) -> N) -> Beginning<N> {
-        let Self { message, stream, payload_length } = self;
-        Beginning { message: wrap(message), stream, payload_length }
-    }
+    fn decode(kind: u8, body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError>;
 }
 
 /// Reads a body, and checks the length that it gives for its payload.
-fn read<B: Body>(body: Bytes) -> Result<Beginning<B>, DecodeError> {
-    let (message, stream, payload_length) = B::decode(body)?;
-    let Some(payload) = message.payload() else {
-        return Ok(Beginning::whole(message));
-    };
-    if payload_length > limit::PAYLOAD_BYTES {
-        return Err(DecodeError::Payload(payload_length, limit::PAYLOAD_BYTES));
+#[inline]
+fn read<B: Body>(body: Bytes, whole: &mut WholePayload) -> Result<B, DecodeError> {
+    let message = B::decode(body, whole)?;
+    if let Some(payload) = message.payload() {
+        let WholePayload { stream, length } = *whole;
+        if length > limit::PAYLOAD_BYTES {
+            return Err(DecodeError::Payload(length, limit::PAYLOAD_BYTES));
+        }
+        let here = payload.len();
+        let fits = if stream == 0 { here == length } else { here <= length };
+        if !fits {
+            return Err(DecodeError::Field("payload_length", length));
+        }
     }
-    let here = payload.len();
-    let fits = if stream == 0 { here == payload_length } else { here <= payload_length };
-    if !fits {
-        return Err(DecodeError::Field("payload_length", payload_length));
-    }
-    Ok(Beginning { message, stream, payload_length })
+    Ok(message)
 }
 
 /// Defines one direction of a conversation: its enum, and the table from the kinds of frames to bodies.
@@ -166,14 +148,15 @@ macro_rules! messages {
             fn decode(
                 kind: u8,
                 body: bytes::Bytes,
-            ) -> Result<$crate::conversation::Beginning<Self>, $crate::error::DecodeError> {
+                whole: &mut $crate::conversation::WholePayload,
+            ) -> Result<Self, $crate::error::DecodeError> {
                 match kind {
                     $($crate::kind::$kind => {
-                        let beginning = $crate::conversation::read::<$body>(body)?;
-                        $($check(&beginning.message)?;)?
-                        Ok(beginning.map(Self::$variant))
+                        let message = $crate::conversation::read::<$body>(body, whole)?;
+                        $($check(&message)?;)?
+                        Ok(Self::$variant(message))
                     })*
-                    $($crate::kind::$unit_kind => Ok($crate::conversation::Beginning::whole(Self::$unit)),)*
+                    $($crate::kind::$unit_kind => Ok(Self::$unit),)*
                     other => Err($crate::error::DecodeError::unexpected(other)),
                 }
             }
@@ -240,10 +223,10 @@ impl<M: Message> Message for Incoming<M> {
         }
     }
 
-    fn decode(kind: u8, body: Bytes) -> Result<Beginning<Self>, DecodeError> {
+    fn decode(kind: u8, body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
         match kind {
-            kind::REFUSED | kind::PING | kind::PONG => Ok(Control::decode(kind, body)?.map(Self::Control)),
-            _ => Ok(M::decode(kind, body)?.map(Self::Message)),
+            kind::REFUSED | kind::PING | kind::PONG => Control::decode(kind, body, whole).map(Self::Control),
+            _ => M::decode(kind, body, whole).map(Self::Message),
         }
     }
 }

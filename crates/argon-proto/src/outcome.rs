@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DecodeError;
 use crate::id::{Attempt, TaskId};
 use crate::limit;
-use crate::payload::{self, Payload};
+use crate::payload::{self, Payload, WholePayload};
 use crate::task::Codec;
 
 /// The seven ways in which a task can end.
@@ -195,7 +195,7 @@ impl Outcome {
         out.put_slice(&self.report);
     }
 
-    pub(crate) fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+    pub(crate) fn decode(mut body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
         let Some(mut fixed) = body.get(..Self::HEAD_BYTES) else {
             return Err(DecodeError::Short("outcome head"));
         };
@@ -207,8 +207,7 @@ impl Outcome {
         let leaves = fixed.get_u16() & LEAVES != 0;
         let run_us = fixed.get_u64();
         let report_length = fixed.get_u32() as usize;
-        let stream = fixed.get_u32();
-        let payload_length = fixed.get_u64();
+        *whole = WholePayload { stream: fixed.get_u32(), length: fixed.get_u64() };
         body.advance(Self::HEAD_BYTES);
         if report_length > limit::META_BYTES {
             return Err(DecodeError::Field("meta_length", report_length as u64));
@@ -217,12 +216,11 @@ impl Outcome {
             return Err(DecodeError::Short("outcome report"));
         }
         let report = body.split_to(report_length);
-        let outcome = Self {
+        Ok(Self {
             head: OutcomeHead { id: TaskId::from_bytes(id), attempt, status, codec, run_us, leaves },
             report,
             payload: body.into(),
-        };
-        Ok((outcome, stream, payload_length))
+        })
     }
 }
 

@@ -22,6 +22,15 @@ enum Parts {
     Many(Option<std::sync::Arc<[Bytes]>>, u64),
 }
 
+/// What the first frame of a message says of its payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WholePayload {
+    /// The stream that carries the rest of it; 0 if there is none.
+    pub stream: u32,
+    /// Its length, bytes.
+    pub length: u64,
+}
+
 impl Default for Parts {
     fn default() -> Self {
         Self::One(Bytes::new())

@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::error::DecodeError;
 use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::limit;
-use crate::payload::{self, Payload};
+use crate::payload::{self, Payload, WholePayload};
 
 /// Priority of a waiting task.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -311,8 +311,8 @@ impl Task {
         out.put_slice(&self.attached);
     }
 
-    /// Reads a task; returns it with the first part of its payload, its stream and its whole length.
-    pub(crate) fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+    /// Reads a task with the first part of its payload.
+    pub(crate) fn decode(mut body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
         let Some(mut fixed) = body.get(..Self::HEAD_BYTES) else {
             return Err(DecodeError::Short("task head"));
         };
@@ -330,8 +330,7 @@ impl Task {
         let backoff_ms = fixed.get_u32();
         let memory_mib = fixed.get_u32();
         let meta_length = fixed.get_u32() as usize;
-        let stream = fixed.get_u32();
-        let payload_length = fixed.get_u64();
+        *whole = WholePayload { stream: fixed.get_u32(), length: fixed.get_u64() };
         body.advance(Self::HEAD_BYTES);
         if usize::from(blob_count) > limit::BLOBS_PER_TASK {
             return Err(DecodeError::Field("blob_count", u64::from(blob_count)));
@@ -344,7 +343,7 @@ impl Task {
             return Err(DecodeError::Short("task blobs and meta"));
         }
         let attached = body.split_to(attached_length);
-        let task = Self {
+        Ok(Self {
             head: TaskHead {
                 id: TaskId::from_bytes(id),
                 attempt,
@@ -360,8 +359,7 @@ impl Task {
             },
             attached,
             payload: body.into(),
-        };
-        Ok((task, stream, payload_length))
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::body::Body;
 use super::json::{json_body, write};
-use super::{Goodbye, messages};
+use super::{Goodbye, WholePayload, messages};
 use crate::error::DecodeError;
 use crate::id::TaskId;
 
@@ -197,9 +197,8 @@ impl Body for Reply {
         out.put_slice(json.get(1..).unwrap_or(b"}"));
     }
 
-    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-        let reply = serde_json::from_slice(&body);
-        reply.map(|reply| (reply, 0, 0)).map_err(|error| DecodeError::Json("REPLY", error.to_string()))
+    fn decode(body: Bytes, _: &mut WholePayload) -> Result<Self, DecodeError> {
+        serde_json::from_slice(&body).map_err(|error| DecodeError::Json("REPLY", error.to_string()))
     }
 }
 
@@ -339,7 +338,8 @@ mod tests {
             let (mut plain, mut shared) = (BytesMut::new(), BytesMut::new());
             Reply::with(9, &cancelled).encode(0, &mut plain);
             Reply::rendered(9, Rendered::of(&cancelled)).encode(0, &mut shared);
-            let (plain, shared) = (Reply::decode(plain.freeze()), Reply::decode(shared.freeze()));
+            let decoded = |body: BytesMut| Reply::decode(body.freeze(), &mut WholePayload::default());
+            let (plain, shared) = (decoded(plain), decoded(shared));
             assert_eq!(plain.expect("a reply"), shared.expect("a reply"));
         }
         let mut empty = BytesMut::new();

@@ -6,7 +6,7 @@ use crate::capability::{AttemptToken, Ticket, TicketToken};
 use crate::error::DecodeError;
 use crate::id::{Attempt, AttemptId, BlobHash, TaskId};
 use crate::outcome::Outcome;
-use crate::payload::Payload;
+use crate::payload::{Payload, WholePayload};
 use crate::task::Task;
 
 /// Content of a frame behind its kind.
@@ -14,9 +14,8 @@ pub(crate) trait Body: Sized {
     /// Writes the body without its payload; `stream` is 0 if the payload follows inline.
     fn encode(&self, stream: u32, out: &mut BytesMut);
 
-    /// Reads a body: it, the stream of the rest of its payload, and the length of the whole payload. The last two are 0
-    /// for a body that has no payload.
-    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError>;
+    /// Reads a body; sets `whole` if it has a payload.
+    fn decode(body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError>;
 
     fn payload(&self) -> Option<&Payload> {
         None
@@ -39,9 +38,8 @@ impl<B: Body> Body for Box<B> {
         B::encode(self, stream, out);
     }
 
-    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-        let (body, stream, payload_length) = B::decode(body)?;
-        Ok((Self::new(body), stream, payload_length))
+    fn decode(body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
+        B::decode(body, whole).map(Self::new)
     }
 
     fn payload(&self) -> Option<&Payload> {
@@ -124,8 +122,9 @@ impl Body for Task {
         self.encode_head(stream, out);
     }
 
-    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-        Self::decode(body)
+    #[inline]
+    fn decode(body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
+        Self::decode(body, whole)
     }
 
     fn payload(&self) -> Option<&Payload> {
@@ -146,8 +145,9 @@ impl Body for Outcome {
         self.encode_head(stream, out);
     }
 
-    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-        Self::decode(body)
+    #[inline]
+    fn decode(body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
+        Self::decode(body, whole)
     }
 
     fn payload(&self) -> Option<&Payload> {
@@ -170,15 +170,14 @@ impl Body for Blob {
         out.put_u64(self.payload.len());
     }
 
-    fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+    fn decode(mut body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
         if body.len() < 44 {
             return Err(DecodeError::Short("blob head"));
         }
         let mut hash = [0; 32];
         body.copy_to_slice(&mut hash);
-        let stream = body.get_u32();
-        let length = body.get_u64();
-        Ok((Self { hash: BlobHash(hash), payload: body.into() }, stream, length))
+        *whole = WholePayload { stream: body.get_u32(), length: body.get_u64() };
+        Ok(Self { hash: BlobHash(hash), payload: body.into() })
     }
 
     fn payload(&self) -> Option<&Payload> {
@@ -203,9 +202,12 @@ macro_rules! plain_body {
                 encode(self, out);
             }
 
-            fn decode(body: bytes::Bytes) -> Result<(Self, u32, u64), $crate::error::DecodeError> {
+            fn decode(
+                body: bytes::Bytes,
+                _: &mut $crate::conversation::WholePayload,
+            ) -> Result<Self, $crate::error::DecodeError> {
                 let decode: fn(bytes::Bytes) -> Result<Self, $crate::error::DecodeError> = $decode;
-                Ok((decode(body)?, 0, 0))
+                decode(body)
             }
         }
     };

@@ -7,6 +7,7 @@ use super::body::Body;
 use crate::error::DecodeError;
 use crate::handshake::Refusal;
 use crate::line::Line;
+use crate::payload::WholePayload;
 
 /// Gives a type of serde the codec of a JSON body. With `or default`, a body that cannot be read is an empty one: it only
 /// explains a message that is clear without it.
@@ -38,9 +39,12 @@ macro_rules! json_body {
                 $crate::conversation::json::write(self, out);
             }
 
-            fn decode(body: bytes::Bytes) -> Result<(Self, u32, u64), $crate::error::DecodeError> {
+            fn decode(
+                body: bytes::Bytes,
+                _: &mut $crate::conversation::WholePayload,
+            ) -> Result<Self, $crate::error::DecodeError> {
                 let read: fn(&[u8]) -> Result<Self, $crate::error::DecodeError> = $read;
-                Ok((read(&body)?, 0, 0))
+                read(&body)
             }
         }
     };
@@ -75,8 +79,8 @@ impl Body for Refusal {
         out.put_slice(&self.to_json());
     }
 
-    fn decode(body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
-        Ok((Self::from_json(&body), 0, 0))
+    fn decode(body: Bytes, _: &mut WholePayload) -> Result<Self, DecodeError> {
+        Ok(Self::from_json(&body))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::{Body, plain_body, put_attempt, take_attempt, take_attempt_token, take_bool};
 use super::json::json_body;
-use super::{Answer, Ask, Blob, Goodbye, OutputCredit, TaskOutput, messages};
+use super::{Answer, Ask, Blob, Goodbye, OutputCredit, TaskOutput, WholePayload, messages};
 use crate::capability::AttemptToken;
 use crate::error::DecodeError;
 use crate::id::{AttemptId, BlobHash, Incarnation, WorkerId};
@@ -208,10 +208,9 @@ impl Body for Run {
         Body::encode(&self.task, stream, out);
     }
 
-    fn decode(mut body: Bytes) -> Result<(Self, u32, u64), DecodeError> {
+    fn decode(mut body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
         let token = take_attempt_token(&mut body)?;
-        let (task, stream, payload_length) = <Task as Body>::decode(body)?;
-        Ok((Self { token, task }, stream, payload_length))
+        Ok(Self { token, task: Task::decode(body, whole)? })
     }
 
     fn payload(&self) -> Option<&Payload> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::conversation::{Beginning, Blob, Message};
+use crate::conversation::{Blob, Message, WholePayload};
 use crate::error::DecodeError;
 use crate::id::BlobHash;
 use crate::payload::Payload;
@@ -38,7 +38,7 @@ pub struct Decoder<M> {
     /// The same once all of them has arrived.
     expected_bytes: u64,
     /// A stream that begins when there is room.
-    waiting: Option<Beginning<M>>,
+    waiting: Option<(M, WholePayload)>,
 }
 
 /// Decision about a payload that begins.
@@ -64,6 +64,15 @@ pub enum Arrival<M> {
         /// Length of the payload that was sent.
         payload_bytes: u64,
     },
+}
+
+impl<M> Arrival<M> {
+    /// The message, with its payload or without.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::Whole(message) | Self::WithoutPayload { message, .. } => message,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -129,9 +138,9 @@ impl Frames {
             self.buffer.reserve(4 + length - self.buffer.len() + CHUNK_HEAD_BYTES);
             return Ok(None);
         }
-        self.buffer.advance(4);
-        let mut body = self.buffer.split_to(length).freeze();
-        let kind = body.get_u8();
+        let mut body = self.buffer.split_to(4 + length).freeze();
+        let kind = body[4];
+        body.advance(5);
         Ok(Some((kind, body)))
     }
 }
@@ -219,9 +228,7 @@ impl<M: Message> Decoder<M> {
     /// For bytes that are no message; the connection cannot be used after that.
     #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
     pub fn next(&mut self) -> Result<Option<M>, DecodeError> {
-        self.next_arrival(|_, _| Room::Here).map(|arrival| match arrival? {
-            Arrival::Whole(message) | Arrival::WithoutPayload { message, .. } => Some(message),
-        })
+        self.next_as(|_, _| Room::Here, |message| message, Arrival::into_message)
     }
 
     /// The same for a receiver of limited memory. When a stream begins, `room` decides by its message and its length
@@ -231,29 +238,41 @@ impl<M: Message> Decoder<M> {
     /// As [`Decoder::next`].
     pub fn next_arrival(
         &mut self,
-        mut room: impl FnMut(&M, u64) -> Room,
+        room: impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
+        self.next_as(room, Arrival::Whole, |arrival| arrival)
+    }
+
+    /// The same for both: a message of one frame, as nearly all are, is made to what the caller wants without a stop.
+    #[inline]
+    fn next_as<T>(
+        &mut self,
+        mut room: impl FnMut(&M, u64) -> Room,
+        of_message: impl FnOnce(M) -> T,
+        of_arrival: impl FnOnce(Arrival<M>) -> T,
+    ) -> Result<Option<T>, DecodeError> {
         if self.waiting.is_some()
-            && let Some(beginning) = self.waiting.take()
+            && let Some((message, whole)) = self.waiting.take()
         {
-            let arrival = self.begin_stream(beginning, &mut room)?;
+            let arrival = self.begin_stream(message, whole, &mut room)?;
             if arrival.is_some() || self.waiting.is_some() {
-                return Ok(arrival);
+                return Ok(arrival.map(of_arrival));
             }
         }
         while let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)? {
             if kind != kind::CHUNK {
-                let beginning = M::decode(kind, body)?;
-                if beginning.stream == 0 {
-                    check(&beginning.message)?;
-                    return Ok(Some(Arrival::Whole(beginning.message)));
+                let mut whole = WholePayload::default();
+                let message = M::decode(kind, body, &mut whole)?;
+                if whole.stream == 0 {
+                    check(&message)?;
+                    return Ok(Some(of_message(message)));
                 }
-                let arrival = self.take_beginning(beginning, &mut room)?;
+                let arrival = self.take_beginning(message, whole, &mut room)?;
                 if arrival.is_some() || self.waiting.is_some() {
-                    return Ok(arrival);
+                    return Ok(arrival.map(of_arrival));
                 }
             } else if let Some(arrival) = self.take_chunk(body)? {
-                return Ok(Some(arrival));
+                return Ok(Some(of_arrival(arrival)));
             }
         }
         Ok(None)
@@ -262,28 +281,30 @@ impl<M: Message> Decoder<M> {
     #[cold]
     fn take_beginning(
         &mut self,
-        mut beginning: Beginning<M>,
+        mut message: M,
+        whole: WholePayload,
         room: &mut impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
         // It stays for as long as its sender likes, and must not keep the memory of other frames alive.
-        beginning.message.compact();
-        self.begin_stream(beginning, room)
+        message.compact();
+        self.begin_stream(message, whole, room)
     }
 
     fn begin_stream(
         &mut self,
-        beginning: Beginning<M>,
+        mut message: M,
+        whole: WholePayload,
         room: &mut impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
-        let is_kept = match room(&beginning.message, beginning.payload_length) {
+        let WholePayload { stream, length: payload_length } = whole;
+        let is_kept = match room(&message, payload_length) {
             Room::Here => true,
             Room::Nowhere => false,
             Room::Later => {
-                self.waiting = Some(beginning);
+                self.waiting = Some((message, whole));
                 return Ok(None);
             }
         };
-        let Beginning { mut message, stream, payload_length } = beginning;
         let first = message.payload_mut().map(std::mem::take).unwrap_or_default();
         let mut arriving = Arriving {
             missing: payload_length - first.len(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use argon_proto::conversation::child::{Child, TaskToken};
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::conversation::{Control, Credit};
+use argon_proto::conversation::{Control, Credit, WholePayload};
 use argon_proto::frame::{Frames, Outbox};
 use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::{
@@ -117,7 +117,7 @@ impl Accepted {
 
     fn task(&mut self) -> Task {
         let body = self.due(kind::SUBMIT);
-        let message = ToManager::decode(kind::SUBMIT, body).expect("a task").message;
+        let message = ToManager::decode(kind::SUBMIT, body, &mut WholePayload::default()).expect("a task");
         let ToManager::Submit(task) = message else { panic!("{message:?}") };
         task
     }
@@ -221,7 +221,7 @@ fn a_task_that_waits_reports_it_again_to_a_worker_that_lost_its_manager() {
                 (kind::WAITS, body) => waits = body[..] == [1],
                 (kind::SUBMIT, body) => {
                     let ToManager::Submit(offered) =
-                        ToManager::decode(kind::SUBMIT, body).expect("a task").message
+                        ToManager::decode(kind::SUBMIT, body, &mut WholePayload::default()).expect("a task")
                     else {
                         panic!("SUBMIT holds a task");
                     };

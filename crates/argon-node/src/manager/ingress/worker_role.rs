@@ -5,7 +5,7 @@
 
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::conversation::{Beginning, Blob};
+use argon_proto::conversation::{Blob, WholePayload};
 use argon_proto::{DecodeError, Message, Payload};
 use bytes::{Bytes, BytesMut};
 
@@ -57,11 +57,11 @@ macro_rules! of_two_conversations {
                 }
             }
 
-            fn decode(kind: u8, body: Bytes) -> Result<Beginning<Self>, DecodeError> {
-                match <$worker>::decode(kind, body.clone()) {
-                    Ok(beginning) => Ok(wrapped(beginning, Self::Worker)),
+            fn decode(kind: u8, body: Bytes, whole: &mut WholePayload) -> Result<Self, DecodeError> {
+                match <$worker>::decode(kind, body.clone(), whole) {
+                    Ok(message) => Ok(Self::Worker(message)),
                     Err(DecodeError::Misplaced(_)) => {
-                        <$child>::decode(kind, body).map(|beginning| wrapped(beginning, Self::Child))
+                        <$child>::decode(kind, body, whole).map(Self::Child)
                     }
                     Err(error) => Err(error),
                 }
@@ -78,9 +78,4 @@ of_two_conversations! {
 of_two_conversations! {
     /// Everything that such a connection sends.
     ToWorkerRole: ToWorker, ToClient
-}
-
-fn wrapped<M, N>(beginning: Beginning<M>, wrap: impl FnOnce(M) -> N) -> Beginning<N> {
-    let Beginning { message, stream, payload_length } = beginning;
-    Beginning { message: wrap(message), stream, payload_length }
 }

@@ -116,9 +116,7 @@ impl<In: Message> PrivateSocket<In> {
         if streams > STREAMS_MAX {
             return Err(DecodeError::Streams(streams, STREAMS_MAX));
         }
-        Ok(arrival?.map(|arrival| match arrival {
-            Arrival::Whole(message) | Arrival::WithoutPayload { message, .. } => message,
-        }))
+        Ok(arrival?.map(Arrival::into_message))
     }
 
     /// True if the process has read all that was written to it.
