@@ -5,6 +5,7 @@ use argon_proto::{Attempt, Outcome, SessionId, Task};
 
 use super::effect::Out;
 use super::kept::{attempt_of, kept_weight};
+use super::memory::MemoryUse;
 use super::on_submit::release_blobs;
 use super::record::Record;
 use super::session::Session;
@@ -97,8 +98,8 @@ impl Scheduler {
     /// Keeps the outcome; the caller has taken the task from queue and worker before.
     pub(super) fn set_ended(&mut self, key: TaskKey, outcome: Outcome, durable: bool) {
         let stamp = self.next_stamp();
-        self.discharge_memory(key);
         let entry = &mut self.tasks[key];
+        let memory = MemoryUse::of(entry);
         assert!(!entry.is_ended(), "a task ends once: {:?}", entry.attempt_id());
         let weight = entry.weight();
         entry.stamp = stamp;
@@ -108,7 +109,7 @@ impl Scheduler {
         let ended = Ended { outcome, durable, expires: None, weight, outcome_weight, keeper: None };
         let ended = self.spare_ends.fill(ended);
         self.set_state(key, TaskState::Ended(ended));
-        self.charge_memory(key);
+        self.recharge_memory(key, memory);
     }
 
     /// Moves a task to another state, and counts it there for its session.

@@ -51,7 +51,7 @@ pub(super) struct MemoryAccount {
 }
 
 impl MemoryUse {
-    fn of(entry: &TaskEntry) -> Self {
+    pub(super) fn of(entry: &TaskEntry) -> Self {
         let task = TASK_BYTES + entry.task.resident();
         match &entry.state {
             TaskState::Ended(ended) => {
@@ -102,6 +102,22 @@ impl Scheduler {
         self.memory.used.remove(used);
         let session = &mut self.sessions[entry.session];
         session.memory.remove(used);
+        if session.is_held_back {
+            let key = entry.session;
+            self.release_if_fair(key);
+        }
+    }
+
+    /// Counts a task as it is now and no more as what was counted `before` it changed.
+    pub(super) fn recharge_memory(&mut self, key: TaskKey, before: MemoryUse) {
+        let entry = &self.tasks[key];
+        let used = MemoryUse::of(entry);
+        let session = &mut self.sessions[entry.session];
+        for account in [&mut self.memory.used, &mut session.memory] {
+            account.add(used);
+            account.remove(before);
+        }
+        self.memory.loose.push_back((key, mark_of(entry)));
         if session.is_held_back {
             let key = entry.session;
             self.release_if_fair(key);

@@ -8,6 +8,7 @@ use argon_proto::{Attempt, AttemptId, Outcome, Payload, Report, Status, TaskId};
 
 use super::effect::Out;
 use super::input::ConnId;
+use super::memory::MemoryUse;
 use super::task::TaskState;
 use super::{Scheduler, TaskKey};
 use crate::time::Time;
@@ -16,8 +17,8 @@ impl Scheduler {
     /// Drops the bytes of a payload that the store holds now.
     pub(super) fn leave_to_store(&mut self, key: TaskKey) {
         let above = self.limits.stored_above;
-        self.discharge_memory(key);
         let entry = &mut self.tasks[key];
+        let memory = MemoryUse::of(entry);
         let payload = match &mut entry.state {
             TaskState::Ended(ended) => &mut ended.outcome.payload,
             TaskState::Persisting
@@ -29,7 +30,7 @@ impl Scheduler {
         if payload.len() > above {
             *payload = Payload::stored(payload.len());
         }
-        self.charge_memory(key);
+        self.recharge_memory(key, memory);
     }
 
     pub(super) fn on_arguments_unreadable(
