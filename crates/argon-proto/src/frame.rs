@@ -6,6 +6,7 @@
 //! [`Outbox::push`], then writes what [`Outbox::slices`] shows and reports to [`Outbox::advance`] how
 //! much went out.
 
+mod collected;
 mod decoder;
 mod outbox;
 

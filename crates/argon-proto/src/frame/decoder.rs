@@ -5,18 +5,16 @@ use std::collections::HashMap;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::collected::Collected;
 use crate::conversation::{Blob, Message, WholePayload};
 use crate::error::DecodeError;
 use crate::id::BlobHash;
-use crate::payload::Payload;
 use crate::{kind, limit};
 
 /// Least free room of the buffer that is worth a read, bytes.
 const ROOM_LEAST: usize = 4 << 10;
 /// Longer frames have memory of their own.
 const LONG_BYTES: usize = 64 << 10;
-/// Shorter pieces of a payload are copied: each would keep the memory of a whole read alive.
-const PIECE_BYTES: usize = 32 << 10;
 /// Bytes that an unfinished stream occupies beside its payload, about.
 const STREAM_BYTES: u64 = 512;
 /// The head of a chunk: its length, kind and stream.
@@ -372,42 +370,6 @@ impl<M: Message> Arriving<M> {
         }
         check(&message)?;
         Ok(Arrival::Whole(message))
-    }
-}
-
-/// The part of a payload that has arrived. Small pieces are joined, so that a payload of a million pieces takes no more
-/// memory than one of a few.
-#[derive(Debug, Default)]
-struct Collected {
-    parts: Vec<Bytes>,
-    /// Small pieces behind `parts`.
-    tail: BytesMut,
-    bytes: u64,
-}
-
-impl Collected {
-    fn push(&mut self, piece: Bytes) {
-        self.bytes += piece.len() as u64;
-        if piece.len() < PIECE_BYTES {
-            self.tail.extend_from_slice(&piece);
-        }
-        if piece.len() >= PIECE_BYTES || self.tail.len() >= limit::INLINE_BYTES {
-            self.freeze_tail();
-        }
-        if piece.len() >= PIECE_BYTES {
-            self.parts.push(piece);
-        }
-    }
-
-    fn freeze_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.parts.push(std::mem::take(&mut self.tail).freeze());
-        }
-    }
-
-    fn into_payload(mut self) -> Payload {
-        self.freeze_tail();
-        Payload::from_parts(self.parts)
     }
 }
 
