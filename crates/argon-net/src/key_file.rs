@@ -205,24 +205,12 @@ fn read(path: &Path) -> Result<Found, KeyError> {
     Ok(Found { key, source: shown, is_new: false })
 }
 
-/// The key on the first line, with the pin of a line `pin <64 hex>` if it carries none. Other lines are for readers that
-/// know them, but a second key or another pin is a damage.
+/// A key, and whether the pin behind a cluster key is that of its identity.
 fn parse(text: &str) -> Result<Key, ParseKeyError> {
-    let mut lines = text.lines().map(str::trim);
-    let mut key: Key = lines.next().unwrap_or_default().parse()?;
-    for line in lines {
-        if let Some(pin) = line.strip_prefix("pin ") {
-            let pin = pin.trim().parse().map_err(|_| ParseKeyError)?;
-            match expected_pin(&key) {
-                Some(expected) if expected != pin => return Err(ParseKeyError),
-                Some(_) => {}
-                None => key = key.with_pin(pin),
-            }
-        } else if line.starts_with("argon1-") {
-            return Err(ParseKeyError);
-        }
-    }
-    Ok(key)
+    let key: Key = text.parse()?;
+    let pin = text.lines().find_map(|line| line.trim().strip_prefix("pin "));
+    let is_other = pin.is_some_and(|pin| expected_pin(&key).is_some_and(|own| own.to_string() != pin.trim()));
+    if is_other { Err(ParseKeyError) } else { Ok(key) }
 }
 
 /// A text without white space around it and the byte order mark that some editors put before it.

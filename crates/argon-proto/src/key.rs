@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use hmac::{Hmac, Mac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 
 use crate::id::{from_hex, to_hex};
@@ -174,8 +175,31 @@ impl fmt::Debug for Key {
 impl FromStr for Key {
     type Err = ParseKeyError;
 
+    /// Reads the text of a key, or of a key file: the key on the first line, with the pin of a line `pin <64 hex>` if it is a
+    /// role's that carries none. Other lines are for readers that know them, but a second key or pin is a damage.
     fn from_str(text: &str) -> Result<Self, ParseKeyError> {
-        let rest = text.trim().strip_prefix("argon1-").ok_or(ParseKeyError)?;
+        let mut lines = text.trim().lines().map(str::trim);
+        let mut key = Self::from_line(lines.next().unwrap_or_default())?;
+        for line in lines {
+            if line.starts_with("argon1-") {
+                return Err(ParseKeyError);
+            }
+            let Some(pin) = line.strip_prefix("pin ") else { continue };
+            let pin = pin.trim().parse().map_err(|_| ParseKeyError)?;
+            if key.pin.is_some_and(|own| own != pin) {
+                return Err(ParseKeyError);
+            }
+            if key.scope != Scope::Cluster {
+                key = key.with_pin(pin);
+            }
+        }
+        Ok(key)
+    }
+}
+
+impl Key {
+    fn from_line(text: &str) -> Result<Self, ParseKeyError> {
+        let rest = text.strip_prefix("argon1-").ok_or(ParseKeyError)?;
         let (scope, secret) = rest.split_once('-').ok_or(ParseKeyError)?;
         let scope = match scope {
             "cluster" => Scope::Cluster,
@@ -213,6 +237,18 @@ impl fmt::Display for Pin {
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pin({self})")
+    }
+}
+
+impl Serialize for Pin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
