@@ -77,6 +77,9 @@ struct Plan {
     /// Workers that lose their connection, a second
     #[arg(long, value_name = "N", default_value = "0")]
     churn: u64,
+    /// Encrypt the connections, as between machines
+    #[arg(long)]
+    tls: bool,
 }
 
 /// Measures each number of workers with each length of the queue, and prints a row for each.
@@ -109,7 +112,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
     }
     if options.json {
-        println!("{}", json!({ "slots": plan.slots, "rows": rows }));
+        println!("{}", json!({ "slots": plan.slots, "tls": plan.tls, "rows": rows }));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ const AT_ONCE: u64 = 512;
 
 /// Keeps `standing` tasks under way until the world is closed. Panics if an outcome comes twice.
 pub(super) async fn live(world: Rc<World>, number: u64, standing: u64) {
-    let (peer, granted) = Peer::reach(&world, Role::Client).await;
+    let (peer, granted) = Peer::reach(&world, Role::Client, &world.trust()).await;
     let payload = Payload::from(vec![b'x'; usize::try_from(world.plan.payload).unwrap_or(0)]);
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&number.to_be_bytes());

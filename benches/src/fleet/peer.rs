@@ -1,13 +1,14 @@
 //! One proven connection to the manager: everything that is there in, everything that is said out, in one turn each.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::task::Poll;
 
-use argon_net::{Connected, Stream, dial};
+use argon_net::{Connected, ReadHalf, Trust, WriteHalf, dial};
 use argon_proto::Message;
 use argon_proto::conversation::{Control, Incoming};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::key::Role;
-use tokio::net::TcpStream;
 
 use super::world::World;
 
@@ -17,19 +18,21 @@ const READ_BYTES: usize = 32 << 10;
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Peer<M> {
-    stream: TcpStream,
+    reader: ReadHalf,
+    writer: WriteHalf,
     decoder: Decoder<Incoming<M>>,
     outbox: Outbox,
 }
 
 impl<M: Message> Peer<M> {
     /// Reaches the manager in a role, trying until it lets us in; and how many tasks it grants.
-    pub(super) async fn reach(world: &World, role: Role) -> (Self, u64) {
+    pub(super) async fn reach(world: &World, role: Role, trust: &Trust) -> (Self, u64) {
         loop {
-            if let Ok(Connected { stream: Stream::Tcp(stream), frames, welcome, .. }) =
-                dial(&world.address, &world.key, role).await
+            if let Ok(Connected { stream, frames, welcome, .. }) =
+                dial(&world.address, &world.key, role, trust).await
             {
-                let peer = Self { stream, decoder: frames.into(), outbox: Outbox::default() };
+                let (reader, writer) = stream.split();
+                let peer = Self { reader, writer, decoder: frames.into(), outbox: Outbox::default() };
                 return (peer, welcome.credit_tasks);
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -45,29 +48,20 @@ impl<M: Message> Peer<M> {
         self.write()?;
         self.take(heard)?;
         while heard.is_empty() {
-            let wanted = if self.outbox.is_empty() {
-                tokio::io::Interest::READABLE
-            } else {
-                tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE
-            };
-            self.stream.ready(wanted).await?;
-            self.read(heard)?;
+            let Self { reader, writer, decoder, outbox } = self;
+            let count = poll_fn(|context| {
+                let is_writable = !outbox.is_empty() && writer.poll_ready(context).is_ready();
+                let read = reader.poll_read_buf(context, room(decoder)).map_ok(Some);
+                if read.is_pending() && is_writable { Poll::Ready(Ok(None)) } else { read }
+            });
+            match count.await? {
+                Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Some(_) => self.take(heard)?,
+                None => {}
+            }
             self.write()?;
         }
         Ok(())
-    }
-
-    fn read(&mut self, heard: &mut Vec<M>) -> io::Result<()> {
-        let buffer = self.decoder.buffer();
-        if buffer.capacity() - buffer.len() < 4 << 10 {
-            buffer.reserve(READ_BYTES);
-        }
-        match self.stream.try_read_buf(buffer) {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(_) => self.take(heard),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     fn take(&mut self, heard: &mut Vec<M>) -> io::Result<()> {
@@ -82,7 +76,15 @@ impl<M: Message> Peer<M> {
     }
 
     pub(super) fn write(&mut self) -> io::Result<()> {
-        self.outbox.write_with(|slices| self.stream.try_write_vectored(slices))?;
+        self.writer.write(&mut self.outbox)?;
         Ok(())
     }
+}
+
+fn room<M: Message>(decoder: &mut Decoder<Incoming<M>>) -> &mut bytes::BytesMut {
+    let buffer = decoder.buffer();
+    if buffer.capacity() - buffer.len() < 4 << 10 {
+        buffer.reserve(READ_BYTES);
+    }
+    buffer
 }

@@ -17,8 +17,10 @@ use super::world::{World, add};
 /// Lives for ever.
 pub(super) async fn live(world: Rc<World>, number: u64) {
     let interrupt = world.interrupt_of_worker();
+    // It keeps the tickets of its own sessions, as a process of its own would.
+    let trust = world.trust();
     loop {
-        let (mut peer, _) = Peer::reach(&world, Role::Worker).await;
+        let (mut peer, _) = Peer::reach(&world, Role::Worker, &trust).await;
         let mut held = Vec::new();
         // Its end is the reason to come back, whatever it was.
         let _ = serve(&world, &mut peer, number, &mut held, &interrupt).await;

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::time::{Duration, Instant};
 
+use argon_net::{Encryption, Trust};
 use argon_proto::key::Key;
 use tokio::sync::Notify;
 
@@ -50,6 +51,12 @@ impl World {
             resumed: Notify::new(),
             interrupts: RefCell::default(),
         }
+    }
+
+    /// What a peer demands of its connections.
+    pub(super) fn trust(&self) -> Trust {
+        let encryption = if self.plan.tls { Encryption::Always } else { Encryption::Auto };
+        Trust::new(encryption, None).unwrap_or_default()
     }
 
     /// Workers finish from now on what they are given.

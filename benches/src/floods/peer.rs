@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use argon_net::{Connected, Stream, dial};
+use argon_net::{Connected, Stream, Trust, dial};
 use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
@@ -31,7 +31,8 @@ struct Peer<M> {
 impl<M: Message> Peer<M> {
     fn connect(address: &str, key: &Key, role: Role) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connected = runtime.block_on(dial(address, key, role)).map_err(io::Error::other)?;
+        let connected =
+            runtime.block_on(dial(address, key, role, &Trust::default())).map_err(io::Error::other)?;
         let Connected { stream: Stream::Tcp(stream), frames, .. } = connected else {
             return Err(io::Error::other("not a TCP connection"));
         };

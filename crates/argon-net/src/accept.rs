@@ -1,22 +1,27 @@
-//! Letting peers in: bounded in number, time and bytes until they have proven the key.
+//! Letting peers in: bounded in number, time and bytes until they have proven the key. The first byte tells TLS from plain
+//! text.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use argon_proto::frame::{Frames, Outbox};
-use argon_proto::handshake::{Listener as Proof, MAGIC, Welcome};
+use argon_proto::handshake::{Listener as Proof, MAGIC, Refusal, RefusalCode, Welcome};
 use argon_proto::key::{Key, Role};
 use argon_proto::kind;
 use argon_proto::limit::{DIAL_WITHIN, FRAME_BYTES_BEFORE_PROOF};
 use bytes::Buf;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, unconstrained};
 use tokio::time::Instant;
 
 use crate::handshake::{Opening, OpeningError};
 use crate::random;
 use crate::stream::Stream;
+use crate::tls::accept::{self as tls, Certificates};
 
 /// Bytes that a peer may send until it has proven the key.
 const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
@@ -33,7 +38,29 @@ const ROOM_PAUSE: Duration = Duration::from_millis(1);
 /// Pause when the process has no descriptor left for another peer.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// TLS handshakes that are worked on before other tasks get their turn: each costs a tenth of a millisecond or more.
+const HANDSHAKES_TURN: usize = 8;
+/// The first byte of a TLS connection.
+const TLS_FIRST: u8 = 0x16;
+
+const PLAINTEXT: &str = "this manager takes encrypted connections only from other machines; use a release of Argon that \
+                         encrypts, without --insecure-plaintext or ARGON_INSECURE_PLAINTEXT. Through a proxy or a forwarded \
+                         port of this machine, set ARGON_TLS=always";
+const INNER_TLS: &str = "it began a TLS connection inside of another";
 const NOT_ARGON: &str = "that is not the Argon protocol";
+
+/// What peers must prove and what they are shown.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The cluster key.
+    pub key: Key,
+    /// The first message to a peer that has proven it.
+    pub welcome: Welcome,
+    /// What is shown to a peer that encrypts.
+    pub certificates: Certificates,
+    /// True if peers on other machines may speak plain text.
+    pub allows_plaintext: bool,
+}
 
 /// A peer that has proven the key.
 #[derive(Debug)]
@@ -49,12 +76,9 @@ pub struct Admitted {
 }
 
 /// Accepts for ever; hands on the peers that prove the key.
-pub async fn serve(
-    listener: TcpListener,
-    key: Key,
-    welcome: Welcome,
-    admit: impl Fn(Admitted) + Clone + 'static,
-) {
+pub async fn serve(listener: TcpListener, admission: Admission, admit: impl Fn(Admitted) + Clone + 'static) {
+    let admission = Rc::new(admission);
+    let turns = Turns::new();
     let mut pending = Pending::default();
     let mut was_exhausted = false;
     let mut turn = 0;
@@ -77,9 +101,9 @@ pub async fn serve(
             }
         };
         was_exhausted = false;
-        let (key, welcome, admit) = (key.clone(), welcome.clone(), admit.clone());
+        let (admission, turns, admit) = (Rc::clone(&admission), turns.clone(), admit.clone());
         let proving = async move {
-            match tokio::time::timeout(DIAL_WITHIN, prove(stream, from, &key, &welcome)).await {
+            match tokio::time::timeout(DIAL_WITHIN, prove(stream, from, &admission, &turns)).await {
                 Ok(Ok(admitted)) => admit(admitted),
                 Ok(Err(why)) => tracing::info!("a connection from {from} was refused: {why}"),
                 Err(_) => tracing::info!(
@@ -118,16 +142,48 @@ impl Pending {
     }
 }
 
+/// Turns at the work of TLS handshakes, first come, first served. A flood of them delays strangers, not the manager.
+#[derive(Clone)]
+struct Turns {
+    free: Rc<Semaphore>,
+    spent: Rc<Cell<usize>>,
+}
+
+impl Turns {
+    fn new() -> Self {
+        Self { free: Rc::new(Semaphore::new(HANDSHAKES_TURN)), spent: Rc::default() }
+    }
+
+    /// Waits for a turn.
+    async fn take(&self) {
+        if let Ok(turn) = self.free.acquire().await {
+            turn.forget();
+        }
+        if self.spent.replace(self.spent.get() + 1) == 0 {
+            let Self { free, spent } = self.clone();
+            tokio::task::spawn_local(async move {
+                tokio::task::yield_now().await;
+                free.add_permits(spent.take());
+            });
+        }
+    }
+}
+
 async fn prove(
     stream: TcpStream,
     from: SocketAddr,
-    key: &Key,
-    welcome: &Welcome,
+    admission: &Admission,
+    turns: &Turns,
 ) -> Result<Admitted, String> {
-    let stream = secure(stream);
-    let mut opening = Opening::new(stream, FRAME_BYTES_BEFORE_PROOF, PROVE_BYTES, NOT_ARGON);
+    let mut opening = opening_of(stream.into());
+    opening.read_more().await.map_err(|error| error.to_string())?;
+    let is_encrypted = opening.frames.buffer().first() == Some(&TLS_FIRST);
+    if is_encrypted {
+        opening = encrypted(opening, admission, turns).await?;
+    }
     take_magic(&mut opening).await?;
-    let refusal = match shake(&mut opening, key, welcome).await {
+    let may_speak = is_encrypted || admission.allows_plaintext || from.ip().to_canonical().is_loopback();
+    let refusal = match shake(&mut opening, admission, may_speak).await {
         Ok(role) => {
             return Ok(Admitted { stream: opening.stream, frames: opening.frames, role, from });
         }
@@ -141,33 +197,46 @@ async fn prove(
     Err(refusal.message)
 }
 
-/// A connection that carries bytes. Encryption begins here on this side.
-fn secure(stream: TcpStream) -> Stream {
-    stream.into()
+fn opening_of(stream: Stream) -> Opening {
+    Opening::new(stream, FRAME_BYTES_BEFORE_PROOF, PROVE_BYTES, NOT_ARGON)
 }
 
-async fn shake(opening: &mut Opening, key: &Key, welcome: &Welcome) -> Result<Role, OpeningError> {
+/// The same connection, inside of the TLS connection that its peer has begun.
+async fn encrypted(mut opening: Opening, admission: &Admission, turns: &Turns) -> Result<Opening, String> {
+    let start = opening.frames.buffer().split();
+    let Stream::Tcp(stream) = opening.stream else { return Err(INNER_TLS.to_owned()) };
+    let stream = tls::accept(stream, &start, &admission.certificates, turns.take()).await?;
+    Ok(opening_of(Stream::Tls(stream)))
+}
+
+async fn shake(opening: &mut Opening, admission: &Admission, may_speak: bool) -> Result<Role, OpeningError> {
     let channel = opening.stream.channel();
     let hello = opening.frame(kind::HELLO).await?;
-    let (proof, challenge) = Proof::challenge(key, &hello, random::bytes()?, &channel)?;
+    if !may_speak {
+        return Err(Refusal::new(RefusalCode::Plaintext, PLAINTEXT).into());
+    }
+    let (proof, challenge) = Proof::challenge(&admission.key, &hello, random::bytes()?, &channel)?;
     let mut out = Outbox::default();
     out.push_frame(kind::CHALLENGE, &challenge);
     opening.send(&mut out).await?;
-    let (role, body) = proof.welcome(&opening.frame(kind::PROOF).await?, welcome)?;
+    let (role, body) = proof.welcome(&opening.frame(kind::PROOF).await?, &admission.welcome)?;
     out.push_frame(kind::WELCOME, &body);
     opening.send(&mut out).await?;
     Ok(role)
 }
 
 async fn take_magic(opening: &mut Opening) -> Result<(), String> {
-    while opening.frames.buffer().len() < MAGIC.len() {
-        opening.read_more().await.map_err(|error| error.to_string())?;
+    loop {
         let start = opening.frames.buffer();
         let length = start.len().min(MAGIC.len());
         if start[..length] != MAGIC[..length] {
             let start = start.split().freeze();
             return Err(answer_stranger(opening, &start).await);
         }
+        if length == MAGIC.len() {
+            break;
+        }
+        opening.read_more().await.map_err(|error| error.to_string())?;
     }
     opening.frames.buffer().advance(MAGIC.len());
     Ok(())
@@ -176,7 +245,7 @@ async fn take_magic(opening: &mut Opening) -> Result<(), String> {
 /// Answers HTTP requests with 400, and returns what the stranger seems to be.
 async fn answer_stranger(opening: &mut Opening, start: &[u8]) -> String {
     match start.first() {
-        Some(0x16) => "it began a TLS connection, which this release does not serve".to_owned(),
+        Some(&TLS_FIRST) => INNER_TLS.to_owned(),
         Some(letter) if letter.is_ascii_uppercase() => {
             let answer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
                           This port speaks the Argon protocol, not HTTP. See 'argon status'.\n";

@@ -207,7 +207,7 @@ impl<Out: Message> Connection<Out> {
             self.taken.notify_waiters();
         }
         if let Some(charged) = self.charged.get() {
-            charged.share.set_outgoing(outbox.memory());
+            charged.share.set_outgoing(outbox.memory() + self.writer.buffered());
             drop(outbox);
             if charged.holds.get() && !self.is_clogged() {
                 charged.holds.set(false);

@@ -9,7 +9,7 @@ use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::{Credit, WholePayload};
 use argon_proto::frame::{Frames, Outbox};
 use argon_proto::handshake::{Dialler, MAGIC, Refusal, RefusalCode, Welcome};
-use argon_proto::key::{Key, Role};
+use argon_proto::key::{Key, Pin, Role};
 use argon_proto::kind;
 use argon_proto::limit::{DIAL_WITHIN, FRAME_BYTES};
 use argon_proto::{DecodeError, Message};
@@ -17,11 +17,17 @@ use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::handshake::{Opening, OpeningError};
+use crate::identity::expected_pin;
 use crate::random;
 use crate::segments;
-use crate::stream::Stream;
+use crate::stream::{Stream, set_options};
+use crate::tls;
+use crate::trust::Trust;
 
 const NOT_A_WORKER: &str = "it does not answer as the worker of a task";
+const NO_PIN: &str = "this key does not say which manager to trust, because an older release made it: make it anew with \
+                      'argon key --role ROLE' on the manager's machine, or name the CA of the manager's certificate with \
+                      --tls-ca";
 const NOT_ARGON: &str = "it does not speak the Argon protocol; is that a manager's port?";
 
 /// A manager that has proven the key.
@@ -65,13 +71,30 @@ pub enum DialError {
 ///
 /// # Errors
 /// See [`DialError`].
-pub async fn dial(address: &str, key: &Key, role: Role) -> Result<Connected, DialError> {
+pub async fn dial(address: &str, key: &Key, role: Role, trust: &Trust) -> Result<Connected, DialError> {
     let unreachable = |why: String| DialError::Unreachable { address: address.to_owned(), why };
     // Before it connects: the manager learns nothing of a key that does not fit.
     let nonce = random::bytes().map_err(|error| unreachable(error.to_string()))?;
     let (dialler, hello) = Dialler::hello(key, role, nonce).ok_or(DialError::Role(role.name()))?;
-    match tokio::time::timeout(DIAL_WITHIN, open(address, dialler, &hello)).await {
-        Ok(Ok(connected)) => Ok(connected),
+    in_time(address, open(address, key, trust, dialler, &hello)).await
+}
+
+/// Reaches the machine at `address` and, if `trust` demands it, encrypts the connection to a manager whose certificate has
+/// this pin. Nothing is proven or sent.
+///
+/// # Errors
+/// See [`DialError`].
+pub async fn reach(address: &str, pin: Option<Pin>, trust: &Trust) -> Result<Stream, DialError> {
+    in_time(address, connect(address, trust, || pin)).await
+}
+
+async fn in_time<T>(
+    address: &str,
+    opening: impl Future<Output = Result<T, OpeningError>>,
+) -> Result<T, DialError> {
+    let unreachable = |why: String| DialError::Unreachable { address: address.to_owned(), why };
+    match tokio::time::timeout(DIAL_WITHIN, opening).await {
+        Ok(Ok(opened)) => Ok(opened),
         Ok(Err(OpeningError::Broken(error))) => Err(unreachable(error.to_string())),
         Ok(Err(OpeningError::Refused(refusal))) => {
             Err(DialError::Refused { address: address.to_owned(), refusal: with_remedy(refusal) })
@@ -126,8 +149,24 @@ fn not_a_worker(error: &DecodeError) -> Refusal {
     Refusal::new(RefusalCode::Frame, format!("{NOT_A_WORKER}: {error}"))
 }
 
-async fn open(address: &str, mut dialler: Dialler, hello: &[u8]) -> Result<Connected, OpeningError> {
-    let stream = connect(address).await?;
+async fn open(
+    address: &str,
+    key: &Key,
+    trust: &Trust,
+    dialler: Dialler,
+    hello: &[u8],
+) -> Result<Connected, OpeningError> {
+    let stream = connect(address, trust, || expected_pin(key)).await?;
+    open_on(stream, address, dialler, hello).await
+}
+
+/// Proves the key on a connection, and checks the manager's proof.
+pub(crate) async fn open_on(
+    stream: Stream,
+    address: &str,
+    mut dialler: Dialler,
+    hello: &[u8],
+) -> Result<Connected, OpeningError> {
     let channel = stream.channel();
     let mut opening = Opening::new(stream, FRAME_BYTES, usize::MAX, NOT_ARGON);
     let mut out = Outbox::default();
@@ -141,14 +180,30 @@ async fn open(address: &str, mut dialler: Dialler, hello: &[u8]) -> Result<Conne
     Ok(Connected { address: address.to_owned(), stream: opening.stream, frames: opening.frames, welcome })
 }
 
-/// A connection that carries bytes. Encryption begins here on this side.
-async fn connect(address: &str) -> io::Result<Stream> {
+/// A connection that carries bytes, encrypted if `trust` demands that.
+async fn connect(
+    address: &str,
+    trust: &Trust,
+    pin: impl FnOnce() -> Option<Pin>,
+) -> Result<Stream, OpeningError> {
     let stream = if segments::are_small(address) {
         connect_small(address).await?
     } else {
         TcpStream::connect(address).await?
     };
-    Ok(stream.into())
+    if !trust.encrypts(stream.peer_addr()?.ip()) {
+        return Ok(stream.into());
+    }
+    let expected = trust.expected(pin).ok_or_else(|| Refusal::new(RefusalCode::Key, NO_PIN))?;
+    let config = trust.config(&expected);
+    set_options(&stream);
+    Ok(Stream::Tls(tls::connect::connect(stream, host_of(address), &expected, config).await?))
+}
+
+/// The host of `HOST:PORT`, an IPv6 address without its brackets.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// The size is set before the connection begins, so that the peer hears of it and sends small segments too.
@@ -183,8 +238,8 @@ mod tests {
                 stream.write_all(&mut out).await.expect("written");
                 stream
             };
-            let key = Key::cluster([5; 32]);
-            let (refused, _stream) = tokio::join!(dial(&address, &key, Role::Worker), first_version);
+            let (key, trust) = (Key::cluster([5; 32]), Trust::default());
+            let (refused, _stream) = tokio::join!(dial(&address, &key, Role::Worker, &trust), first_version);
             refused.expect_err("it cannot serve us").to_string()
         });
         let ending =

@@ -1,8 +1,8 @@
 //! The network of Argon: how a connection is dialled, accepted, proven and carried, and where keys are kept.
 //!
 //! Everything here moves bytes and keeps time. What the messages mean is decided by the crates that use it: the client,
-//! the manager, the worker and the commands. [`Stream`] is the only place that knows what carries the bytes, so that
-//! encryption has one place to go.
+//! the manager, the worker and the commands. [`Stream`] is the only place that knows what carries the bytes: plain TCP on one
+//! machine, TLS between machines.
 //!
 //! | task | module |
 //! |---|---|
@@ -12,6 +12,8 @@
 //! | the same, for an owner on the same thread who sends messages | [`connection`] |
 //! | find, make and write a key file | [`key_file`] |
 //! | know a manager: its certificate and pin | [`identity`] |
+//! | decide what is encrypted and who is trusted | [`trust`] |
+//! | encrypt a connection | `tls` |
 //! | read an address as people write it | [`address`] |
 //! | bound the memory of all connections | [`ledger`] |
 //! | prepare the heap for big payloads | [`memory`] |
@@ -33,8 +35,14 @@ pub mod memory;
 pub mod random;
 pub mod segments;
 mod stream;
+mod tls;
+pub mod trust;
 
 pub use carrier::{ConnectionEnd, Receiver, Silence};
 pub use connection::{Connection, Inbox};
 pub use dial::{Connected, DialError, dial};
 pub use stream::{ReadHalf, Stream, WriteHalf};
+#[cfg(feature = "listen")]
+pub use tls::accept::Certificates;
+pub use tls::{TlsReader, TlsStream, TlsWriter};
+pub use trust::{Encryption, Trust};

@@ -1,4 +1,4 @@
-//! Listening: who may listen where, and the port that is taken before anything is ready and opened when all is.
+//! Listening: the port that is taken before anything is ready and opened when all is.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -36,24 +36,15 @@ impl Bound {
     }
 }
 
-/// Takes the address; one that others can reach needs `plaintext_allowed`.
+/// Takes the address.
 ///
 /// # Errors
-/// If the host is unknown, the address may not or cannot be listened on.
-pub async fn bind(host: &str, port: u16, plaintext_allowed: bool) -> Result<Bound, ListenError> {
+/// If the host is unknown, or the address cannot be listened on.
+pub async fn bind(host: &str, port: u16) -> Result<Bound, ListenError> {
     let addresses: Vec<SocketAddr> = lookup_host((host, port))
         .await
         .map_err(|error| ListenError(format!("the host '{host}' is not known here: {error}")))?
         .collect();
-    let reachable = addresses.iter().find(|address| !address.ip().is_loopback());
-    if let (Some(address), false) = (reachable, plaintext_allowed) {
-        return Err(ListenError(format!(
-            "{} can be reached by other machines, and this release speaks without encryption: the key would be proven, \
-                 but tasks and results would travel in the clear; listen on 127.0.0.1 (and use an SSH tunnel), \
-                 or use --insecure-plaintext on a network that you trust",
-            address.ip()
-        )));
-    }
     let Some(first) = addresses.first() else {
         return Err(ListenError(format!("the host '{host}' has no address")));
     };

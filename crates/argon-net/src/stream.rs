@@ -1,8 +1,8 @@
-//! The byte stream of a connection: TCP, or the Unix socket between a task and its worker.
+//! The byte stream of a connection: TCP, TLS on it, or the Unix socket between a task and its worker.
 //!
-//! Encryption belongs here: a further variant of [`Stream`] and its halves, whose [`Stream::channel`] binds the proof of
-//! the key to the certificate. No other module looks inside.
+//! [`Stream::channel`] binds the proof of the key to the certificate of a TLS connection. No other module looks inside.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -16,6 +16,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
+use crate::tls::{TlsReader, TlsStream, TlsWriter};
+
 /// Silence after which keepalive asks the peer's kernel.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 /// Time between two such questions.
@@ -24,8 +26,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 /// An open connection.
 #[derive(Debug)]
 pub enum Stream {
-    /// Between machines, or on one.
+    /// On one machine, or between machines without encryption.
     Tcp(TcpStream),
+    /// Between machines.
+    Tls(TlsStream),
     /// Between a task and its worker.
     Unix(UnixStream),
 }
@@ -35,6 +39,8 @@ pub enum Stream {
 pub enum ReadHalf {
     /// Of [`Stream::Tcp`].
     Tcp(tcp::OwnedReadHalf),
+    /// Of [`Stream::Tls`].
+    Tls(TlsReader),
     /// Of [`Stream::Unix`].
     Unix(unix::OwnedReadHalf),
 }
@@ -44,6 +50,8 @@ pub enum ReadHalf {
 pub enum WriteHalf {
     /// Of [`Stream::Tcp`].
     Tcp(tcp::OwnedWriteHalf),
+    /// Of [`Stream::Tls`].
+    Tls(TlsWriter),
     /// Of [`Stream::Unix`].
     Unix(unix::OwnedWriteHalf),
 }
@@ -63,14 +71,19 @@ impl From<TcpStream> for Stream {
     /// Sets the options that every TCP connection has: no delay, keepalive, and a bound on unanswered bytes. Options that
     /// the kernel lacks are left out.
     fn from(stream: TcpStream) -> Self {
-        let socket = SockRef::from(&stream);
-        let keepalive =
-            TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(3);
-        let _ = socket.set_tcp_nodelay(true);
-        let _ = socket.set_tcp_keepalive(&keepalive);
-        let _ = socket.set_tcp_user_timeout(Some(limit::SILENCE));
+        set_options(&stream);
         Self::Tcp(stream)
     }
+}
+
+/// See the conversion of a [`TcpStream`].
+pub(crate) fn set_options(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(3);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_user_timeout(Some(limit::SILENCE));
 }
 
 impl From<UnixStream> for Stream {
@@ -84,6 +97,7 @@ impl Stream {
     #[must_use]
     pub fn channel(&self) -> [u8; 32] {
         match self {
+            Self::Tls(stream) => stream.channel(),
             Self::Tcp(_) | Self::Unix(_) => PLAIN_CHANNEL,
         }
     }
@@ -96,6 +110,7 @@ impl Stream {
                 let (reader, writer) = stream.into_split();
                 (ReadHalf::Tcp(reader), WriteHalf::Tcp(writer))
             }
+            Self::Tls(stream) => (ReadHalf::Tls(stream.reader), WriteHalf::Tls(stream.writer)),
             Self::Unix(stream) => {
                 let (reader, writer) = stream.into_split();
                 (ReadHalf::Unix(reader), WriteHalf::Unix(writer))
@@ -110,6 +125,7 @@ impl Stream {
     pub async fn read(&mut self, buffer: &mut impl BufMut) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read_buf(buffer).await,
+            Self::Tls(stream) => poll_fn(|context| stream.reader.poll_read_buf(context, buffer)).await,
             Self::Unix(stream) => stream.read_buf(buffer).await,
         }
     }
@@ -122,6 +138,7 @@ impl Stream {
         while !outbox.write_with(|slices| self.try_write(slices))? {
             match self {
                 Self::Tcp(stream) => stream.writable().await?,
+                Self::Tls(stream) => poll_fn(|context| stream.writer.poll_ready(context)).await?,
                 Self::Unix(stream) => stream.writable().await?,
             }
         }
@@ -131,6 +148,7 @@ impl Stream {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write_vectored(slices),
+            Self::Tls(stream) => stream.writer.try_write(slices),
             Self::Unix(stream) => stream.try_write_vectored(slices),
         }
     }
@@ -146,6 +164,7 @@ impl ReadHalf {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(reader) => pin!(reader.read_buf(buffer)).poll(context),
+            Self::Tls(reader) => reader.poll_read_buf(context, buffer),
             Self::Unix(reader) => pin!(reader.read_buf(buffer)).poll(context),
         }
     }
@@ -159,6 +178,7 @@ impl WriteHalf {
     pub fn write(&self, outbox: &mut Outbox) -> io::Result<bool> {
         outbox.write_with(|slices| match self {
             Self::Tcp(writer) => writer.try_write_vectored(slices),
+            Self::Tls(writer) => writer.try_write(slices),
             Self::Unix(writer) => writer.try_write_vectored(slices),
         })
     }
@@ -167,6 +187,7 @@ impl WriteHalf {
     pub(crate) fn kernel_view(&self) -> Option<KernelView> {
         match self {
             Self::Tcp(writer) => kernel_view_of(writer.as_ref()),
+            Self::Tls(writer) => kernel_view_of(writer.socket()),
             Self::Unix(_) => None,
         }
     }
@@ -176,6 +197,7 @@ impl WriteHalf {
     pub fn segment_bytes(&self) -> Option<u32> {
         match self {
             Self::Tcp(writer) => SockRef::from(writer.as_ref()).tcp_mss().ok(),
+            Self::Tls(writer) => SockRef::from(writer.socket()).tcp_mss().ok(),
             Self::Unix(_) => None,
         }
     }
@@ -187,7 +209,17 @@ impl WriteHalf {
     pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(writer) => writer.as_ref().poll_write_ready(context),
+            Self::Tls(writer) => writer.poll_ready(context),
             Self::Unix(writer) => writer.as_ref().poll_write_ready(context),
+        }
+    }
+
+    /// Bytes that are encrypted and wait to be written, beside those in the caller's outbox.
+    #[must_use]
+    pub fn buffered(&self) -> u64 {
+        match self {
+            Self::Tls(writer) => writer.buffered() as u64,
+            Self::Tcp(_) | Self::Unix(_) => 0,
         }
     }
 }
@@ -234,6 +266,7 @@ impl AsyncRead for ReadHalf {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(reader) => Pin::new(reader).poll_read(context, buffer),
+            Self::Tls(reader) => reader.poll_read_buf(context, buffer).map_ok(|_| ()),
             Self::Unix(reader) => Pin::new(reader).poll_read(context, buffer),
         }
     }
@@ -243,6 +276,7 @@ impl AsyncWrite for WriteHalf {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(writer) => Pin::new(writer).poll_write(context, bytes),
+            Self::Tls(writer) => writer.poll_write(context, bytes),
             Self::Unix(writer) => Pin::new(writer).poll_write(context, bytes),
         }
     }
@@ -250,6 +284,8 @@ impl AsyncWrite for WriteHalf {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(writer) => Pin::new(writer).poll_flush(context),
+            // A write ends when the kernel has everything.
+            Self::Tls(_) => Poll::Ready(Ok(())),
             Self::Unix(writer) => Pin::new(writer).poll_flush(context),
         }
     }
@@ -257,6 +293,10 @@ impl AsyncWrite for WriteHalf {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(writer) => Pin::new(writer).poll_shutdown(context),
+            Self::Tls(writer) => {
+                writer.close();
+                Poll::Ready(Ok(()))
+            }
             Self::Unix(writer) => Pin::new(writer).poll_shutdown(context),
         }
     }

@@ -78,6 +78,8 @@ pub enum RefusalCode {
     Credit,
     /// The session, or worker, is on another connection now.
     Session,
+    /// Plain text from another machine, where only encrypted connections are taken.
+    Plaintext,
     /// Not now: another try may succeed.
     Busy,
     /// A reason that this release does not know.

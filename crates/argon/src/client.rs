@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon_net::key_file;
+use argon_net::{Trust, key_file};
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Ticket};
 use argon_session::{Completion, ErrorKind, OutputMode, SessionState, Waiting};
@@ -43,6 +43,9 @@ pub struct Connect {
     worker: Option<WorkerAccess>,
     key: Option<Key>,
     key_file: Option<PathBuf>,
+    trust: Option<Trust>,
+    insecure_plaintext: Option<bool>,
+    tls_ca: Option<PathBuf>,
     patience: Option<Duration>,
     name: String,
     on_waiting: OnWaiting,
@@ -225,6 +228,9 @@ impl Connect {
             worker: None,
             key: None,
             key_file: None,
+            trust: None,
+            insecure_plaintext: None,
+            tls_ca: None,
             patience: None,
             on_waiting: OnWaiting::default(),
             name: concat!("rust/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -247,6 +253,27 @@ impl Connect {
     #[must_use]
     pub fn key_file(self, path: impl Into<PathBuf>) -> Self {
         Self { key_file: Some(path.into()), ..self }
+    }
+
+    /// Speaks without encryption to managers on other machines, or never does. Default: what `ARGON_INSECURE_PLAINTEXT` says,
+    /// otherwise TLS. A manager on this machine is always spoken to in plain text, unless `ARGON_TLS` is `always`.
+    #[must_use]
+    pub fn insecure_plaintext(self, plain: bool) -> Self {
+        Self { insecure_plaintext: Some(plain), ..self }
+    }
+
+    /// Trusts managers whose certificate the CA in this file (PEM) has signed, in place of the pin that is in the key.
+    /// Default: what `ARGON_TLS_CA` says.
+    #[must_use]
+    pub fn tls_ca(self, path: impl Into<PathBuf>) -> Self {
+        Self { tls_ca: Some(path.into()), ..self }
+    }
+
+    /// Demands this of connections, in place of [`Connect::insecure_plaintext`], [`Connect::tls_ca`] and the environment.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn trust(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
     }
 
     /// Time to look for a first manager before giving up. Default: one second.
@@ -307,7 +334,11 @@ impl Connect {
                 Some(key) => key,
                 None => key_file::find(self.key_file.as_deref())?.key,
             };
-            ManagerList::new(self.addresses.into_list()?, key, self.patience)
+            let trust = match self.trust {
+                Some(trust) => trust,
+                None => Trust::given(self.insecure_plaintext, self.tls_ca.as_deref())?,
+            };
+            ManagerList::new(self.addresses.into_list()?, key, trust, self.patience)
         };
         let (session, carrier) = Session::open(managers, &self.name, self.on_waiting).await?;
         let caller = Caller { session: Arc::new(session), defaults: self.defaults };

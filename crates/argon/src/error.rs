@@ -3,6 +3,7 @@
 use std::fmt;
 
 use argon_net::key_file::KeyError;
+use argon_net::trust::TrustError;
 use argon_proto::{Codec, Outcome, Report, Status, TaskId};
 use argon_session::ErrorKind;
 use bytes::Bytes;
@@ -191,6 +192,12 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<TrustError> for Error {
+    fn from(error: TrustError) -> Self {
+        Self::new(ErrorKind::Unreachable, error.to_string())
+    }
+}
 
 impl From<KeyError> for Error {
     fn from(error: KeyError) -> Self {

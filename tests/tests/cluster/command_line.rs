@@ -37,7 +37,13 @@ fn mistakes_get_a_sentence_and_an_exit_status() {
         (&["run"], 255, "argon run [OPTIONS] [--] COMMAND"),
         (&["manager", "--colour"], 2, "--colour"),
         (&["manager", "--port", &port], 3, "in use"),
-        (&["manager", "--port", "0", "--host", "0.0.0.0"], 3, "--insecure-plaintext"),
+        (&["manager", "--port", "0", "--tls-cert", "/nowhere.pem"], 2, "--tls-key"),
+        (
+            &["manager", "--port", "0", "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key"],
+            2,
+            "/nowhere.pem",
+        ),
+        (&["status", "--tls-ca", "/nowhere.pem"], 2, "/nowhere.pem"),
         (&["manager", "--port", "0", "--host", "nowhere.invalid"], 3, "nowhere.invalid"),
         (&["drain", "nobody"], 5, "cannot be reached"),
     ];

@@ -7,7 +7,7 @@ use argon_proto::conversation::admin::{AllCancelled, Cancel, Question, TasksCanc
 use argon_proto::key::Role;
 use clap::Args;
 
-use super::options::{KeyOption, ManagerOption};
+use super::options::{KeyOption, ManagerOption, TrustOption};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::manager::requests::cancel::TASKS_PER_REQUEST;
@@ -40,6 +40,8 @@ pub(super) struct CancelArguments {
     manager: ManagerOption,
     #[command(flatten)]
     key: KeyOption,
+    #[command(flatten)]
+    trust: TrustOption,
     /// Print a line of JSON for each task
     #[arg(long)]
     json: bool,
@@ -48,6 +50,7 @@ pub(super) struct CancelArguments {
 pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
     let address = arguments.manager.address("cancel", &arguments.key)?;
     let found = key_file::find(arguments.key.key.as_deref())?;
+    let trust = arguments.trust.trust()?;
     let names = all_names(&arguments.ids)?;
     let role = role_for(&found.key, Role::Admin);
     if arguments.all && role == Role::Client {
@@ -61,7 +64,7 @@ pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
     super::block_on(async {
         if arguments.all {
             let question = Question::Cancel(Cancel { all: true, by, ..Cancel::default() });
-            let reply = ask(address, &found.key, role, &question).await?;
+            let reply = ask(address, &found.key, &trust, role, &question).await?;
             if arguments.json {
                 return print(&reply.into_json().to_string());
             }
@@ -72,7 +75,7 @@ pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
         for some in names.chunks(TASKS_PER_REQUEST) {
             let cancel = Cancel { tasks: some.to_vec(), by: by.clone(), ..Cancel::default() };
             let question = Question::Cancel(cancel);
-            let reply = ask(address, &found.key, role, &question).await?;
+            let reply = ask(address, &found.key, &trust, role, &question).await?;
             let TasksCancelled { tasks } = reply.read().map_err(|error| unreadable(&error))?;
             for task in tasks {
                 left += usize::from(task.result != "cancelled");

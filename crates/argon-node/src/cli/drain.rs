@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use argon_net::Trust;
 use argon_proto::conversation::admin::{ManagerStatus, Question, WorkerDrains};
 use argon_proto::key::{Key, Role};
 use clap::Args;
 
-use super::options::{KeyOption, ManagerOption};
+use super::options::{KeyOption, ManagerOption, TrustOption};
 use super::quantity::{millis, time};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file;
@@ -45,6 +46,8 @@ pub(super) struct DrainArguments {
     manager: ManagerOption,
     #[command(flatten)]
     key: KeyOption,
+    #[command(flatten)]
+    trust: TrustOption,
     /// Print the answer as one line of JSON
     #[arg(long)]
     json: bool,
@@ -53,15 +56,16 @@ pub(super) struct DrainArguments {
 pub(super) fn run(arguments: &DrainArguments) -> Result<(), Failure> {
     let address = arguments.manager.address("drain", &arguments.key)?;
     let found = key_file::find(arguments.key.key.as_deref())?;
+    let trust = arguments.trust.trust()?;
     super::block_on(async {
         // Before the worker drains: a manager that is restarted right after that has to be known as another one.
         let managers = match arguments.wait {
-            true => Some(Managers::new(&look(address, &found.key).await?)),
+            true => Some(Managers::new(&look(address, &found.key, &trust).await?)),
             false => None,
         };
         let within_ms = arguments.within.map(millis);
         let question = Question::Drain { worker: arguments.worker.clone(), within_ms };
-        let reply = ask(address, &found.key, Role::Admin, &question).await?;
+        let reply = ask(address, &found.key, &trust, Role::Admin, &question).await?;
         let drains: WorkerDrains = reply.read().map_err(|error| unreadable(&error))?;
         if arguments.json {
             print_line(reply.into_json())?;
@@ -69,7 +73,7 @@ pub(super) fn run(arguments: &DrainArguments) -> Result<(), Failure> {
             print_line(printable(&for_people(&arguments.worker, arguments.within, &drains)))?;
         }
         match managers {
-            Some(managers) => wait(address, &found.key, &drains, managers).await,
+            Some(managers) => wait(address, &found.key, &trust, &drains, managers).await,
             None => Ok(()),
         }
     })
@@ -97,13 +101,14 @@ fn for_people(worker: &str, within: Option<Duration>, drains: &WorkerDrains) -> 
 async fn wait(
     address: &str,
     key: &Key,
+    trust: &Trust,
     drains: &WorkerDrains,
     mut managers: Managers,
 ) -> Result<(), Failure> {
     let name = &drains.name;
     let (mut last, mut is_away) = (Some(drains.held), false);
     loop {
-        match look(address, key).await {
+        match look(address, key, trust).await {
             Ok(status) => {
                 is_away = false;
                 let may_come_back = managers.may_lack_workers(&status);
@@ -132,8 +137,8 @@ async fn wait(
     }
 }
 
-async fn look(address: &str, key: &Key) -> Result<ManagerStatus, Failure> {
-    let reply = ask(address, key, Role::Admin, &Question::Status).await?;
+async fn look(address: &str, key: &Key, trust: &Trust) -> Result<ManagerStatus, Failure> {
+    let reply = ask(address, key, trust, Role::Admin, &Question::Status).await?;
     reply.read().map_err(|error| unreadable(&error))
 }
 

@@ -6,9 +6,9 @@ use clap::Args;
 use super::options::{DoorOptions, KeyOption, LogOption, cluster_key, start_log};
 use crate::exit::Failure;
 use crate::key_file;
+use crate::manager;
 use crate::manager::ingress::inbox::Inbox;
 use crate::manager::ingress::serve::LinkNumbers;
-use crate::manager::{self, ManagerConfig};
 use crate::memory;
 use crate::net::socket;
 use crate::ready;
@@ -20,9 +20,11 @@ use crate::signals;
 Examples:
   argon manager                                    on 127.0.0.1:8000
   argon manager --host 127.0.0.1 --port 0          on any free port; the ready line tells which
-  argon manager --host mgrhost --insecure-plaintext    for a trusted network
+  argon manager --host mgrhost                     for other machines, which must encrypt
 
-When it is ready it prints one line: argon-ready role=manager addr=HOST:PORT pid=N version=V key=FILE
+When it is ready it prints one line:
+  argon-ready role=manager addr=HOST:PORT pid=N version=V tls=required pin=PIN key=FILE
+tls=optional if --insecure-plaintext is given; PIN has the first digits of 'argon key --pin'.
 SIGTERM or Ctrl-C ends it; workers and clients wait for it to come back.")]
 pub(super) struct ManagerArguments {
     #[command(flatten)]
@@ -43,7 +45,7 @@ pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
         // A peer that reaches the port finds the key, and a signal that ends this process is handled.
         let stop = signals::watch_stop()?;
         let door = &arguments.door;
-        let bound = listen::bind(door.address(), door.port, door.insecure_plaintext).await?;
+        let bound = listen::bind(door.address(), door.port).await?;
         let found = key_file::find_or_make(arguments.key.key.as_deref())?;
         if found.is_new {
             tracing::info!("made the cluster key: {}", found.source);
@@ -51,12 +53,15 @@ pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
         let address = bound.address();
         let source = found.source.clone();
         let (key, store) = (cluster_key(found)?, door.open_store()?);
-        let config = ManagerConfig { listener: bound.listen()?, key, limits: door.limits(), store };
+        let config = door.config(bound, key, store)?;
+        let encryption = config.encryption();
         ready::announce(&[
             ("role", "manager"),
             ("addr", &address.to_string()),
             ("pid", &std::process::id().to_string()),
             ("version", env!("CARGO_PKG_VERSION")),
+            ("tls", encryption.word()),
+            ("pin", &encryption.pin.short()),
             ("key", &source),
         ]);
         manager::serve(config, Inbox::default(), LinkNumbers::default(), stop).await

@@ -6,6 +6,8 @@ use std::time::Duration;
 use argon_core::pool::Settings;
 use argon_core::scheduler::Limits;
 use argon_net::address::{self, ParseAddressError};
+use argon_net::listen::Bound;
+use argon_net::{Certificates, Trust};
 use argon_proto::key::{Key, Scope};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
@@ -13,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use super::quantity::{size, time};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
+use crate::manager::ManagerConfig;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
 
 use crate::state;
@@ -24,6 +27,36 @@ pub(super) struct KeyOption {
     /// File that holds the key [default: $ARGON_KEY, else argon/key in the user's config folder]
     #[arg(long, value_name = "FILE")]
     pub(super) key: Option<PathBuf>,
+}
+
+/// Which managers to trust off this machine, beside what the key says.
+#[derive(Debug, Args)]
+pub(super) struct AuthorityOption {
+    /// File of the CA (PEM) that signed the manager's certificate, in place of the key's pin [default: $ARGON_TLS_CA]
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+}
+
+/// How connections to a manager on another machine are protected.
+#[derive(Debug, Args)]
+pub(super) struct TrustOption {
+    /// Speak without encryption to a manager on another machine [default: $ARGON_INSECURE_PLAINTEXT]
+    #[arg(long)]
+    insecure_plaintext: bool,
+    #[command(flatten)]
+    authority: AuthorityOption,
+}
+
+impl AuthorityOption {
+    pub(super) fn trust(&self, insecure_plaintext: bool) -> Result<Trust, Failure> {
+        Ok(Trust::given(insecure_plaintext.then_some(true), self.tls_ca.as_deref())?)
+    }
+}
+
+impl TrustOption {
+    pub(super) fn trust(&self) -> Result<Trust, Failure> {
+        self.authority.trust(self.insecure_plaintext)
+    }
 }
 
 /// Verbosity of the log.
@@ -96,9 +129,15 @@ pub(super) struct DoorOptions {
     /// Time for which the outcome of a detached task is kept to be collected
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
     pub(super) result_ttl: Duration,
-    /// Serve an address that other machines can reach, without encryption
+    /// Let other machines connect without encryption, too
     #[arg(long)]
     pub(super) insecure_plaintext: bool,
+    /// Show this certificate (PEM, with those that lead to its CA) in place of the one that follows from the key
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of --tls-cert (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// File for detached tasks, or 'memory' for none
     /// [default: a file for this host and port in $STATE_DIRECTORY or the user's state folder; memory with --port 0
     /// or where that cannot be written]
@@ -156,6 +195,33 @@ impl DoorOptions {
     /// The address to listen on.
     pub(super) fn address(&self) -> &str {
         self.host.as_deref().unwrap_or("127.0.0.1")
+    }
+
+    /// The configuration of a manager at an address that this process has taken.
+    pub(super) fn config(
+        &self,
+        bound: Bound,
+        key: Key,
+        store: Box<dyn Store>,
+    ) -> Result<ManagerConfig, Failure> {
+        let (certificates, allows_plaintext) = (self.certificates(&key)?, self.insecure_plaintext);
+        let (listener, limits) = (bound.listen()?, self.limits());
+        Ok(ManagerConfig { listener, key, certificates, allows_plaintext, limits, store })
+    }
+
+    /// What is shown to peers that encrypt.
+    fn certificates(&self, key: &Key) -> Result<Certificates, Failure> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(private_key)) => {
+                Ok(Certificates::of_files(key, certificate, private_key)?)
+            }
+            _ => Certificates::of_key(key).ok_or_else(|| {
+                Failure::new(
+                    FailureKind::Key,
+                    "a manager needs the cluster key; this one is the key of a role",
+                )
+            }),
+        }
     }
 
     pub(super) fn open_store(&self) -> Result<Box<dyn Store>, Failure> {

@@ -12,7 +12,7 @@ use argon_proto::conversation::admin::ManagerStatus;
 use clap::{Args, ValueEnum};
 use serde_json::Map;
 
-use super::options::{KeyOption, ManagerOption, whole};
+use super::options::{KeyOption, ManagerOption, TrustOption, whole};
 use super::quantity::time_limit;
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, FailureKind};
@@ -28,6 +28,8 @@ pub(super) struct PoolOption {
     manager: ManagerOption,
     #[command(flatten)]
     key: KeyOption,
+    #[command(flatten)]
+    trust: TrustOption,
 }
 
 /// Options of commands.
@@ -80,7 +82,7 @@ impl PoolOption {
             Connect::to(Addresses::default())
         } else {
             let found = key_file::find(self.key.key.as_deref())?;
-            Connect::to(self.manager.or_default()).key(found.key)
+            Connect::to(self.manager.or_default()).key(found.key).trust(self.trust.trust()?)
         };
         let connect = connect.name(name).on_waiting(move |waiting| {
             if waiting.is_worth_a_line() {

@@ -10,7 +10,7 @@ use argon_proto::conversation::worker::RunnersReport;
 use argon_proto::key::Role;
 use clap::Args;
 
-use super::options::{KeyOption, ManagerOption};
+use super::options::{KeyOption, ManagerOption, TrustOption};
 use crate::exit::Failure;
 use crate::key_file;
 use crate::net::ask::{ask, role_for, unreadable};
@@ -36,6 +36,8 @@ pub(super) struct StatusArguments {
     manager: ManagerOption,
     #[command(flatten)]
     key: KeyOption,
+    #[command(flatten)]
+    trust: TrustOption,
     /// Print everything as one line of JSON
     #[arg(long)]
     json: bool,
@@ -44,9 +46,10 @@ pub(super) struct StatusArguments {
 pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failure> {
     let address = arguments.manager.address("status", &arguments.key)?;
     let found = key_file::find(arguments.key.key.as_deref())?;
+    let trust = arguments.trust.trust()?;
     super::block_on(async {
         let role = role_for(&found.key, Role::Observer);
-        let reply = ask(address, &found.key, role, &Question::Status).await?;
+        let reply = ask(address, &found.key, &trust, role, &Question::Status).await?;
         if arguments.json {
             return print_line(reply.into_json());
         }
@@ -69,6 +72,13 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         "slots   {} of {} free on {} workers; {} clients",
         view.slots_free, view.slots_total, view.workers, view.clients
     );
+    if let Some(encryption) = &status.encryption {
+        let others = match encryption.is_required {
+            true => "other machines must encrypt",
+            false => "other machines may connect without encryption (--insecure-plaintext)",
+        };
+        let _ = writeln!(text, "tls     pin {}; {others}", encryption.pin.short());
+    }
     let [high, normal, low] = view.queued;
     let lent = match view.tasks_lent {
         0 => String::new(),

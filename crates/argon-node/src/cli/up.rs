@@ -14,7 +14,8 @@ Examples:
   argon up                       on 127.0.0.1:8000, a slot per CPU
   argon up --slots 4 --port 0    four slots, any free port
 
-When it is ready it prints one line: argon-ready role=up addr=HOST:PORT pid=N version=V slots=N key=FILE
+When it is ready it prints one line:
+  argon-ready role=up addr=HOST:PORT pid=N version=V slots=N tls=required pin=PIN key=FILE
 More machines may join: copy the key file there and run
   argon worker --manager HOST:PORT --key FILE")]
 pub(super) struct UpArguments {

@@ -1,17 +1,18 @@
 //! `argon worker`: a pool of processes, for a manager or stand-alone.
 
-use argon_net::{listen, random};
+use argon_net::{Trust, listen, random};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use argon_proto::Secret;
 use clap::{Arg, Args};
 use tokio::sync::{mpsc, watch};
 
-use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, parse_address, start_log};
+use super::options::{
+    AuthorityOption, DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, parse_address, start_log,
+};
 use super::quantity::millis;
 use crate::exit::{Failure, FailureKind};
 use crate::key_file;
-use crate::manager::ManagerConfig;
 use crate::memory;
 use crate::ready;
 use crate::signals;
@@ -24,6 +25,9 @@ use crate::worker::{self, LinkEnd, ManagerAccess, ManagerChannel, WorkerConfig};
     "Address to listen on [default: 127.0.0.1]; with --manager the machine in the worker's name [default: its hostname]",
 )))]
 #[command(mut_arg("port", |port| port.help("Port to listen on, 0 for any free one; with --manager the number in the worker's name")))]
+#[command(mut_arg("insecure_plaintext", |plain| plain.help(
+    "Speak without encryption to a manager on another machine; without --manager, let other machines connect so",
+)))]
 #[command(mut_args(only_alone))]
 #[command(after_help = "\
 Examples:
@@ -47,13 +51,15 @@ pub(super) struct WorkerArguments {
     #[command(flatten)]
     key: KeyOption,
     #[command(flatten)]
+    authority: AuthorityOption,
+    #[command(flatten)]
     log: LogOption,
 }
 
 /// The options of a manager mean something only to the one inside of a stand-alone worker.
 fn only_alone(option: Arg) -> Arg {
     match option.get_id().as_str() {
-        "queue_size" | "session_grace" | "result_ttl" | "insecure_plaintext" | "store" => {
+        "queue_size" | "session_grace" | "result_ttl" | "tls_cert" | "tls_key" | "store" => {
             option.help_heading("Stand-alone, without --manager").conflicts_with("manager")
         }
         _ => option,
@@ -83,7 +89,8 @@ async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
         port => format!("{machine}:{port}"),
     };
     let (current, address) = watch::channel(None);
-    let access = ManagerAccess { key: found.key.clone(), address };
+    let trust = arguments.authority.trust(door.insecure_plaintext)?;
+    let access = ManagerAccess { key: found.key.clone(), trust: trust.clone(), address };
     let config = pool_config(name, access, &arguments.pool)?;
     let (events, incoming) = mpsc::unbounded_channel();
     let (outbox, outgoing) = mpsc::unbounded_channel();
@@ -99,7 +106,8 @@ async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
         ]);
     };
     let end = LinkEnd { events, outbox: outgoing, current };
-    let keeping = worker::keep_link(arguments.manager, found.key, config.id(), end, stop.clone(), announce);
+    let keeping =
+        worker::keep_link(arguments.manager, (found.key, trust), config.id(), end, stop.clone(), announce);
     let link = ManagerChannel { events: incoming, outbox };
     // The link ends when the worker has dropped its end and its last words are written.
     let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);
@@ -115,7 +123,7 @@ pub(super) async fn serve_alone(
 ) -> Result<(), Failure> {
     // A peer that reaches the port finds the key, and a signal that ends this process is handled.
     let stop = signals::watch_stop()?;
-    let bound = listen::bind(door.address(), door.port, door.insecure_plaintext).await?;
+    let bound = listen::bind(door.address(), door.port).await?;
     let found = key_file::find_or_make(key.key.as_deref())?;
     if found.is_new {
         tracing::info!("made the cluster key: {}", found.source);
@@ -125,9 +133,10 @@ pub(super) async fn serve_alone(
     let (key, store) = (cluster_key(found)?, door.open_store()?);
     // The clients of its tasks reach the manager of this process as all others do.
     let (_current, own) = watch::channel(Some(reachable(address).to_string()));
-    let access = ManagerAccess { key: key.clone(), address: own };
+    let access = ManagerAccess { key: key.clone(), trust: Trust::given(None, None)?, address: own };
     let config = pool_config(format!("{}:{}", door.address(), address.port()), access, pool)?;
-    let manager = ManagerConfig { listener: bound.listen()?, key, limits: door.limits(), store };
+    let manager = door.config(bound, key, store)?;
+    let encryption = manager.encryption();
     let (role, slots) = (role.to_owned(), config.slots.to_string());
     let announce = move || {
         ready::announce(&[
@@ -136,6 +145,8 @@ pub(super) async fn serve_alone(
             ("pid", &std::process::id().to_string()),
             ("version", env!("CARGO_PKG_VERSION")),
             ("slots", &slots),
+            ("tls", encryption.word()),
+            ("pin", &encryption.pin.short()),
             ("key", &source),
         ]);
         tracing::info!("clients and further workers reach this at {address} with the key in {source}");

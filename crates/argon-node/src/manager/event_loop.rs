@@ -8,7 +8,7 @@ use argon_core::scheduler::{ConnId, Effect, Input, Limits, ManagerIdentity, Out,
 use argon_core::{Machine, Time};
 use argon_net::ledger::Ledger;
 use argon_proto::conversation::Goodbye;
-use argon_proto::conversation::admin::Reply;
+use argon_proto::conversation::admin::{EncryptionView, Reply};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use rustc_hash::FxHashMap;
@@ -51,6 +51,8 @@ pub struct ManagerLoop {
     pub(super) started: Instant,
     pub(super) wants_stop: bool,
     pub(super) rates: Rates,
+    /// How connections of other machines are protected, for the status.
+    pub(super) encryption: Option<EncryptionView>,
     committer: Committer,
     /// Reads payloads that are in the store, for messages that need them.
     feeder: Feeder,
@@ -120,6 +122,7 @@ impl ManagerLoop {
             started: Instant::now(),
             wants_stop: false,
             rates: Rates::default(),
+            encryption: None,
             committer: Committer::new(store)?,
             feeder,
             unread,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_net::{Connected, Connection, ConnectionEnd, Inbox, Silence, connection, dial};
+use argon_net::{Connected, Connection, ConnectionEnd, Inbox, Silence, Trust, connection, dial};
 use argon_proto::conversation::admin::{FromAdmin, Question, Reply, ToAdmin};
 use argon_proto::key::{Key, Role, Scope};
 
@@ -18,9 +18,15 @@ const SILENT_FOR: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// If it is not reached, refuses, does not answer, or answers that it cannot.
-pub async fn ask(address: &str, key: &Key, role: Role, question: &Question) -> Result<Reply, Failure> {
-    not_in_silence(&format!("the manager at {address}"), complain, ask_now(address, key, role, question))
-        .await
+pub async fn ask(
+    address: &str,
+    key: &Key,
+    trust: &Trust,
+    role: Role,
+    question: &Question,
+) -> Result<Reply, Failure> {
+    let asking = ask_now(address, key, trust, role, question);
+    not_in_silence(&format!("the manager at {address}"), complain, asking).await
 }
 
 /// Waits for what the manager is asked for; if that takes more than two seconds, `tell` is given a line that says so.
@@ -34,8 +40,14 @@ pub async fn not_in_silence<T>(peer: &str, tell: impl Fn(String), asking: impl F
     asking.await
 }
 
-async fn ask_now(address: &str, key: &Key, role: Role, question: &Question) -> Result<Reply, Failure> {
-    let Connected { stream, frames, .. } = dial(address, key, role).await?;
+async fn ask_now(
+    address: &str,
+    key: &Key,
+    trust: &Trust,
+    role: Role,
+    question: &Question,
+) -> Result<Reply, Failure> {
+    let Connected { stream, frames, .. } = dial(address, key, role, trust).await?;
     let (connection, receiver) = Connection::new(stream, frames, "manager", Silence::Ends);
     connection.send(&FromAdmin::Request(question.numbered(1)));
     connection.flush();

@@ -4,6 +4,7 @@ use argon_net::DialError;
 use argon_net::key_file::KeyError;
 use argon_net::listen::ListenError;
 use argon_net::random::NoRandomness;
+use argon_net::trust::TrustError;
 use argon_proto::handshake::RefusalCode;
 
 use crate::exit::{Failure, FailureKind};
@@ -28,6 +29,12 @@ impl From<DialError> for Failure {
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         Self::new(FailureKind::Key, error.to_string())
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        Self::new(FailureKind::Usage, error.to_string())
     }
 }
 

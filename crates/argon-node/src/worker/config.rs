@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use argon_net::Trust;
 use argon_proto::key::Key;
 use argon_proto::{Secret, WorkerId};
 use tokio::sync::watch;
@@ -65,6 +66,8 @@ impl WorkerConfig {
 pub struct ManagerAccess {
     /// The worker's key.
     pub key: Key,
+    /// What is demanded of the connection to it.
+    pub trust: Trust,
     /// The address of the manager, while there is one.
     pub address: watch::Receiver<Option<String>>,
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use status::{
-    AwayClient, FirstNames, LeftOut, ManagerStatus, MemoryView, Rates, RunningTask, SchedulerView, Totals,
-    WaitingReport, WhyWaiting, WorkerView,
+    AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, Rates, RunningTask,
+    SchedulerView, Totals, WaitingReport, WhyWaiting, WorkerView,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};

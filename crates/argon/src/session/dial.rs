@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argon_net::dial::dial_through_worker;
-use argon_net::{Connected, DialError, dial};
+use argon_net::{Connected, DialError, Trust, dial};
 use argon_proto::TaskId;
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::{Key, Role};
@@ -25,15 +25,20 @@ pub(crate) struct ManagerList {
 #[derive(Debug)]
 enum Ways {
     /// To managers at these addresses, with the key.
-    Addresses(Vec<String>, Key),
+    Addresses(Vec<String>, Key, Trust),
     /// Through the worker of the task that this program executes.
     Worker(WorkerAccess),
 }
 
 impl ManagerList {
-    pub(crate) fn new(addresses: Vec<String>, key: Key, first_within: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        addresses: Vec<String>,
+        key: Key,
+        trust: Trust,
+        first_within: Option<Duration>,
+    ) -> Self {
         let first_within = first_within.unwrap_or(FIRST_MANAGER_WITHIN);
-        Self { ways: Ways::Addresses(addresses, key), first_within }
+        Self { ways: Ways::Addresses(addresses, key, trust), first_within }
     }
 
     pub(crate) fn through_worker(worker: WorkerAccess, first_within: Option<Duration>) -> Self {
@@ -43,7 +48,7 @@ impl ManagerList {
 
     pub(super) fn len(&self) -> usize {
         match &self.ways {
-            Ways::Addresses(addresses, _) => addresses.len(),
+            Ways::Addresses(addresses, ..) => addresses.len(),
             Ways::Worker(_) => 1,
         }
     }
@@ -63,7 +68,9 @@ impl ManagerList {
     /// One try; a failure as the session's machine receives it.
     pub(super) async fn dial(&self, address: usize) -> Result<Connected, Input> {
         let connected = match &self.ways {
-            Ways::Addresses(addresses, key) => dial(&addresses[address], key, Role::Client).await,
+            Ways::Addresses(addresses, key, trust) => {
+                dial(&addresses[address], key, Role::Client, trust).await
+            }
             Ways::Worker(worker) => dial_through_worker(&worker.socket, &worker.child).await,
         };
         connected.map_err(|error| Input::DialFailed {

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use argon_core::scheduler::{ConnId, Limits, ManagerIdentity};
-use argon_net::accept::{self, Admitted};
+use argon_net::accept::{self, Admission, Admitted};
 use argon_net::ledger::Ledger;
-use argon_net::{Connection, ConnectionEnd, Silence, connection, random};
+use argon_net::{Certificates, Connection, ConnectionEnd, Silence, connection, random};
+use argon_proto::conversation::admin::EncryptionView;
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::handshake::Welcome;
 use argon_proto::key::{Key, Role};
@@ -28,10 +29,22 @@ pub struct ManagerConfig {
     pub listener: TcpListener,
     /// The cluster key.
     pub key: Key,
+    /// What is shown to peers that encrypt.
+    pub certificates: Certificates,
+    /// True if other machines may connect without encryption.
+    pub allows_plaintext: bool,
     /// Bounds.
     pub limits: Limits,
     /// Store of detached tasks.
     pub store: Box<dyn Store>,
+}
+
+impl ManagerConfig {
+    /// How connections of other machines are protected.
+    #[must_use]
+    pub fn encryption(&self) -> EncryptionView {
+        EncryptionView { pin: self.certificates.pin(), is_required: !self.allows_plaintext }
+    }
 }
 
 /// Numbers connections; no number is used twice.
@@ -57,6 +70,7 @@ pub async fn serve(
     links: LinkNumbers,
     stop: StopSignal,
 ) -> Result<(), Failure> {
+    let encryption = config.encryption();
     let incarnation = Incarnation(random::bytes()?);
     let welcome = Welcome {
         incarnation: Some(incarnation),
@@ -67,12 +81,20 @@ pub async fn serve(
     };
     let identity = ManagerIdentity { incarnation, capabilities: Capabilities::new(&config.key) };
     let ledger = Ledger::new(config.limits.memory);
-    let driver = ManagerLoop::new(config.limits, identity, config.store, inbox.clone(), Rc::clone(&ledger))?;
+    let mut driver =
+        ManagerLoop::new(config.limits, identity, config.store, inbox.clone(), Rc::clone(&ledger))?;
+    driver.encryption = Some(encryption);
     let admit = move |admitted: Admitted| {
         let door = PeerDoor { link: links.next(), queue: inbox.open(), ledger: Rc::clone(&ledger) };
         tokio::task::spawn_local(attend(admitted, door));
     };
-    let doors = tokio::task::spawn_local(accept::serve(config.listener, config.key, welcome, admit));
+    let admission = Admission {
+        key: config.key,
+        welcome,
+        certificates: config.certificates,
+        allows_plaintext: config.allows_plaintext,
+    };
+    let doors = tokio::task::spawn_local(accept::serve(config.listener, admission, admit));
     // A task of its own, so that its turn comes right after those of the connections that woke it: what is awaited here is
     // looked at only when the system was asked once more whether there is anything else.
     let driving = tokio::task::spawn_local(driver.run(stop));

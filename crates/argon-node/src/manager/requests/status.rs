@@ -57,6 +57,7 @@ impl ManagerLoop {
                 incoming: self.ledger.incoming(),
                 outgoing: self.ledger.outgoing(),
             },
+            encryption: self.encryption,
             left_out: LeftOut::default(),
         }
     }

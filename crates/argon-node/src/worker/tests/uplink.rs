@@ -1,5 +1,6 @@
 //! The TCP link against a manager of a few lines.
 
+use argon_net::Trust;
 use argon_proto::conversation::worker::{FromWorker, Registered, ToWorker};
 use argon_proto::conversation::{Blob, Control, Goodbye, Incoming};
 use argon_proto::frame::{Decoder, Frames, Outbox};
@@ -128,8 +129,14 @@ async fn kept(key: Key) -> Kept {
     let (outbox, from_worker) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(StopLevel::Run);
     let id = config().id();
-    let handle =
-        tokio::task::spawn_local(keep_link(addresses, key, id, end(to_worker, from_worker), stopped, |_| {}));
+    let handle = tokio::task::spawn_local(keep_link(
+        addresses,
+        (key, Trust::default()),
+        id,
+        end(to_worker, from_worker),
+        stopped,
+        |_| {},
+    ));
     Kept { listener, events, outbox, _stop: stop, handle }
 }
 
@@ -230,7 +237,7 @@ fn a_real_worker_runs_a_task_over_tcp() {
         let config = config();
         tokio::task::spawn_local(keep_link(
             vec![address],
-            key(),
+            (key(), Trust::default()),
             config.id(),
             end(to_worker, from_worker),
             stopped.clone(),

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use argon_net::{
-    Connected, Connection, ConnectionEnd, DialError, Inbox, Receiver, Silence, connection, dial, random,
+    Connected, Connection, ConnectionEnd, DialError, Inbox, Receiver, Silence, Trust, connection, dial,
+    random,
 };
 use argon_proto::backoff::REDIAL;
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
@@ -30,7 +31,7 @@ const BATCH: usize = 1024;
 /// worker is registered for the first time.
 pub async fn keep_link(
     addresses: Vec<String>,
-    key: Key,
+    (key, trust): (Key, Trust),
     id: WorkerId,
     end: LinkEnd,
     mut stop: StopSignal,
@@ -42,6 +43,7 @@ pub async fn keep_link(
     let mut link = ReconnectLoop {
         addresses,
         key,
+        trust,
         id,
         events,
         outbox,
@@ -70,6 +72,7 @@ type Announce = Option<Box<dyn FnOnce(&str)>>;
 struct ReconnectLoop {
     addresses: Vec<String>,
     key: Key,
+    trust: Trust,
     id: WorkerId,
     events: mpsc::UnboundedSender<LinkEvent>,
     outbox: mpsc::UnboundedReceiver<FromWorker>,
@@ -134,8 +137,8 @@ impl ReconnectLoop {
     }
 
     async fn connect(&mut self, address: &str) -> Result<UplinkEnd, ConnectFailure> {
-        let key = self.key.clone();
-        let dialled = self.without_manager(dial(address, &key, Role::Worker)).await;
+        let (key, trust) = (self.key.clone(), self.trust.clone());
+        let dialled = self.without_manager(dial(address, &key, Role::Worker, &trust)).await;
         let Connected { stream, frames, welcome, .. } =
             dialled.map_err(|WorkerGone| ConnectFailure::WorkerGone)?.map_err(ConnectFailure::Dial)?;
         let (reply, register) = oneshot::channel();

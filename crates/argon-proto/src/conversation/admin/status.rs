@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::worker::RunnersReport;
+use crate::key::Pin;
 use crate::outcome::Status;
 
 /// The answer to [`Question::Status`](super::Question::Status).
@@ -25,8 +26,29 @@ pub struct ManagerStatus {
     pub why: Vec<WhyWaiting>,
     /// Memory that the manager uses.
     pub memory: MemoryView,
+    /// Protection of connections from other machines; `None` if the manager does not report it.
+    #[serde(rename = "tls", skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionView>,
     /// Numbers of entries that the lists leave out, because an answer has a limit.
     pub left_out: LeftOut,
+}
+
+/// How connections of other machines to a manager are protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EncryptionView {
+    /// The pin of the certificate that it shows.
+    pub pin: Pin,
+    /// False if it takes plain text from other machines, too.
+    #[serde(rename = "required")]
+    pub is_required: bool,
+}
+
+impl EncryptionView {
+    /// `required` or `optional`, as the ready line says it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.is_required { "required" } else { "optional" }
+    }
 }
 
 /// Memory of a manager by what uses it, bytes.
