@@ -269,6 +269,34 @@ impl Machine for Scheduler {
 
     fn step(&mut self, now: Time, input: Input, out: &mut Out) {
         self.begin_step(now);
+        // Nearly all inputs are these two. Matched among the others, they cost a task 160 instructions more.
+        if let Input::TaskSubmitted { link, task } = input {
+            self.on_task_submitted(now, link, task, out);
+        } else if let Input::OutcomeArrived { link, outcome } = input {
+            self.on_outcome_arrived(now, link, outcome, out);
+        } else {
+            self.on_other_input(now, input, out);
+        }
+        self.on_time_passed(now, out);
+        self.end_children(now, out);
+        self.release_held_back();
+        self.dispatch(now, out);
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        // Timers for which there was no time at this moment are due at the next one.
+        let soonest = if self.timers_left == 0 { self.now + timers::STEP } else { Time(0) };
+        self.timers.next().map(|at| at.max(soonest))
+    }
+
+    fn assert_invariants(&self) {
+        self.assert_all_invariants();
+    }
+}
+
+impl Scheduler {
+    #[inline(never)]
+    fn on_other_input(&mut self, now: Time, input: Input, out: &mut Out) {
         match input {
             Input::SessionOpened { link, session, secret, previous, client } => {
                 let opening = Opening { link, session, secret, previous, client };
@@ -320,24 +348,8 @@ impl Machine for Scheduler {
             Input::ResultUnreadable { link, id, why } => self.on_result_unreadable(link, id, &why, out),
             Input::TimePassed => {}
         }
-        self.on_time_passed(now, out);
-        self.end_children(now, out);
-        self.release_held_back();
-        self.dispatch(now, out);
     }
 
-    fn next_deadline(&self) -> Option<Time> {
-        // Timers for which there was no time at this moment are due at the next one.
-        let soonest = if self.timers_left == 0 { self.now + timers::STEP } else { Time(0) };
-        self.timers.next().map(|at| at.max(soonest))
-    }
-
-    fn assert_invariants(&self) {
-        self.assert_all_invariants();
-    }
-}
-
-impl Scheduler {
     fn next_stamp(&mut self) -> u32 {
         // No stamp is 0.
         self.stamp = self.stamp.wrapping_add(1).max(1);

@@ -18,6 +18,8 @@ impl Scheduler {
         }
     }
 
+    /// In few steps is a timer due.
+    #[inline(never)]
     fn on_timer(&mut self, now: Time, timer: Timer, out: &mut Out) {
         match timer {
             Timer::SessionGrace(key, stamp) => {
