@@ -27,8 +27,8 @@ def argon() -> str:
     return path
 
 
-def wait_for(what: str, condition: Callable[[], T], seconds: float = 20.0) -> T:
-    """Waits until the condition gives something that is true."""
+def wait_for(what: str, condition: Callable[[], T], seconds: float = 60.0) -> T:
+    """Waits until the condition gives something that is true. The limit ends a hang and judges no speed."""
     until = time.monotonic() + seconds
     while True:
         found = condition()

@@ -38,6 +38,8 @@ struct Wait {
     away: Option<String>,
     /// Why the manager rejects tasks: code and sentence.
     rejected: Option<(String, String)>,
+    /// True if it rejected one since its last reply.
+    is_rejected_since_reply: bool,
     /// Reasons that the hook has received and that still hold: code and runtime.
     reported: Vec<(String, String)>,
 }
@@ -57,6 +59,7 @@ impl WaitMonitor {
 
     pub(super) fn rejected(&mut self, code: Option<String>, message: String) {
         self.wait.rejected = Some((code.unwrap_or_else(|| "queue_full".to_owned()), message));
+        self.wait.is_rejected_since_reply = true;
     }
 
     pub(super) fn next_look(&self) -> Option<Time> {
@@ -101,17 +104,17 @@ impl SessionState {
         if self.connection.is_none() {
             // A failed try comes within seconds, and brings the reason.
             match wait.away.clone() {
-                Some(why) => self.report(vec![reason("manager_away", "", tasks, why)], out),
+                Some(why) => self.report_known(reason("manager_away", "", tasks, why), out),
                 None => wait.next = Some(now),
             }
         } else if self.retry_queue.next().is_some()
             && let Some((code, message)) = wait.rejected.clone()
         {
-            self.report(vec![reason(&code, "", tasks, message)], out);
+            self.report_known(reason(&code, "", tasks, message), out);
         } else if wait.request.is_some() {
             // It has not answered since the last look.
             let message = format!("the manager at {} does not answer", self.wait_monitor.manager);
-            self.report(vec![reason("manager_away", "", tasks, message)], out);
+            self.report_known(reason("manager_away", "", tasks, message), out);
         } else if !self.wait_monitor.is_mute {
             let request = self.request("waiting", serde_json::Map::new(), out);
             self.wait_monitor.wait.request = Some(request);
@@ -133,16 +136,30 @@ impl SessionState {
             reason(&why.code, &why.runtime, why.tasks, message)
         });
         let reasons = reasons.collect();
-        self.report(reasons, out);
+        self.report_all(reasons, out);
     }
 
-    /// Reports what has begun, and forgets what is over.
-    fn report(&mut self, reasons: Vec<Waiting>, out: &mut Out) {
-        let keys: Vec<_> =
-            reasons.iter().map(|reason| (reason.code.clone(), reason.runtime.clone())).collect();
-        let reported = std::mem::replace(&mut self.wait_monitor.wait.reported, keys);
-        let is_new = |of: &Waiting| !reported.iter().any(|(code, on)| *code == of.code && *on == of.runtime);
-        out.effects.extend(reasons.into_iter().filter(is_new).map(Effect::ReportWaiting));
+    /// Reports what this client knows by itself.
+    fn report_known(&mut self, known: Waiting, out: &mut Out) {
+        let reported = &mut self.wait_monitor.wait.reported;
+        if !reported.iter().any(|reported| is_same(reported, &known)) {
+            reported.push((known.code.clone(), known.runtime.clone()));
+            out.effects.push(Effect::ReportWaiting(known));
+        }
+    }
+
+    /// Reports what has begun, and forgets what is over. A rejection since the last reply is not over: the task may be on its
+    /// way to the manager again, just now.
+    fn report_all(&mut self, reasons: Vec<Waiting>, out: &mut Out) {
+        let wait = &mut self.wait_monitor.wait;
+        let rejected = wait.rejected.as_ref().filter(|_| wait.is_rejected_since_reply).map(|(code, _)| code);
+        wait.reported.retain(|reported| {
+            Some(&reported.0) == rejected || reasons.iter().any(|reason| is_same(reported, reason))
+        });
+        wait.is_rejected_since_reply = false;
+        for reason in reasons {
+            self.report_known(reason, out);
+        }
     }
 
     /// True if anything is under way. Without a connection each entry is looked at; there is time then.
@@ -167,6 +184,10 @@ impl SessionState {
         });
         open.count() as u64
     }
+}
+
+fn is_same((code, runtime): &(String, String), reason: &Waiting) -> bool {
+    *code == reason.code && *runtime == reason.runtime
 }
 
 fn reason(code: &str, runtime: &str, tasks: u64, message: String) -> Waiting {

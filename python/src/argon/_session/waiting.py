@@ -45,6 +45,8 @@ class Waiting:
         self._is_refused = False
         # The code and message of the last `rejected` outcome that the client answers by trying again.
         self._full: tuple[str, str] | None = None
+        # Whether such an outcome has come since the manager's last reply.
+        self._is_full_since = False
         self._told: set[tuple[str, str]] = set()
 
     def look(self, connection: Connection, now: float, is_waited_for: bool) -> float:
@@ -61,7 +63,7 @@ class Waiting:
         pause = _PAUSES_S[min(self._asks, len(_PAUSES_S) - 1)]
         self._asks += 1
         self._next_at = now + pause
-        if self._full is not None:
+        if self._full is not None and session.held_back:
             self._tell(*self._full)
         elif self._request is not None:
             # It has not answered since the last look.
@@ -81,6 +83,7 @@ class Waiting:
     def is_full(self, report: dict[str, Any]) -> None:
         """The manager did not take a task, which is offered again later."""
         self._full = report.get("code") or "queue_full", report.get("message") or "the queue is full"
+        self._is_full_since = True
 
     def is_away(self, since: float, now: float, reason: str) -> None:
         """No manager was found so far."""
@@ -109,6 +112,10 @@ class Waiting:
         given = reply.get("waiting")
         reasons = [one for one in given if isinstance(one, dict) and one.get("code")] if isinstance(given, list) else []
         held = {(line(str(one["code"])), line(str(one.get("runtime") or ""))) for one in reasons}
+        if self._full is not None and self._is_full_since:
+            # The task may be on its way to the manager again, just now.
+            held.add((self._full[0], ""))
+        self._is_full_since = False
         self._told &= held
         # The manager does not know under which address it is seen from here.
         where = self._where()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use argon_proto::conversation::Credit;
 use argon_proto::conversation::admin::Reply;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::{Report, Status};
@@ -110,4 +111,44 @@ fn a_manager_that_is_away_is_named_with_the_error() {
     bench.fail_dial();
     assert_eq!(bench.pass(3), ["manager_away"]);
     assert!(bench.pass(30).is_empty(), "once");
+}
+
+// kind: the reason of a wait | a task that is offered again to a full store just when the manager answers | right | the
+//    reason is given once, and those of the manager, too
+#[test]
+fn a_full_store_is_named_once_though_the_task_may_be_on_its_way_when_the_manager_answers() {
+    let mut bench = Bench::connected();
+    let number = bench.add(b"x");
+    bench.sent();
+    bench.receive(ToClient::Credit(Credit { tasks: 1 << 20, bytes: 1 << 30 }));
+    let mut full = bench.outcome(number, Status::Rejected);
+    full.report = Report { code: Some("store_full".to_owned()), ..Report::of("the store is full") }.to_json();
+    let reject = |bench: &mut Bench| {
+        let begun = bench.now;
+        while bench.now.since(begun) < Duration::from_secs(40) {
+            bench.step(Input::BytesReceived);
+            bench.receive(ToClient::Outcome(full.clone()));
+            bench.until_sent();
+            assert_eq!(bench.kinds(), ["Submit"], "no question");
+        }
+        bench.codes()
+    };
+    // The task was sent, and is neither rejected nor ended.
+    let until_asked = |bench: &mut Bench| {
+        while bench.out.frames.is_empty() {
+            assert!(bench.pass(1).is_empty(), "all is known already");
+        }
+    };
+    assert_eq!(reject(&mut bench), ["store_full"]);
+    for reasons in [["no_worker"].as_slice(), &[]] {
+        until_asked(&mut bench);
+        assert_eq!(bench.reasons(&["no_worker"]), reasons);
+        assert!(reject(&mut bench).is_empty(), "both are known already");
+    }
+    // Accepted, and then there is no room again.
+    for _ in 0..2 {
+        until_asked(&mut bench);
+        assert!(bench.reasons(&["no_worker"]).is_empty());
+    }
+    assert_eq!(reject(&mut bench), ["store_full"]);
 }

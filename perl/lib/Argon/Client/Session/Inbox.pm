@@ -183,7 +183,7 @@ sub _settle {
     }
     $session->{in_flight}-- if ($task->[TASK_SENT_ON] || 0) == $session->{connections};
     if ($status == STATUS_REJECTED && Argon::Client::Session::Sending::hold_back($session, $task)) {
-        $session->{rejected} = $report;
+        $session->{reasons}->rejected($report);
         return;
     }
     delete $session->{journal}{$id};

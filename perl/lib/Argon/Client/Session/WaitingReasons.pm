@@ -24,7 +24,7 @@ my %IS_QUIET = map { $_ => 1 } qw(busy delayed);
 # With the option on_waiting of Argon::Client: 'print', a code reference, or undef.
 sub new {
     my ($class, $listener) = @_;
-    return bless { listener => $listener, waiters => 0, since => undef, at => undef, pause => 0, told => {}, progress => 0, is_asked => 0, is_unknown => 0 }, $class;
+    return bless { listener => $listener, waiters => 0, since => undef, at => undef, pause => 0, told => {}, rejected => undef, rejections => 0, counted => 0, progress => 0, is_asked => 0, is_unknown => 0 }, $class;
 }
 
 # Somebody waits from now on; and no longer.
@@ -65,6 +65,14 @@ sub _start {
     return;
 }
 
+# The manager did not take a task, which is offered again later.
+sub rejected {
+    my ($self, $report) = @_;
+    $self->{rejected} = $report;
+    $self->{rejections}++;
+    return;
+}
+
 # Time of the next action; undef while no one waits.
 sub at { return $_[0]{at} }
 
@@ -81,8 +89,8 @@ sub act {
         (my $message = $failure // "the connection to the manager was lost") =~ s/[.\s]+\z//;
         return $self->_tell([{ code => 'manager_away', message => lcfirst($message) . '; trying until it answers' }]);
     }
-    my @known = @{ $session->{held_back} } ? _of_rejection($session->{rejected}) : ();
-    return $self->_tell(\@known) if $self->{is_unknown};
+    my @known = @{ $session->{held_back} } ? _of_rejection($self->{rejected}) : ();
+    return $self->_tell(\@known, 1) if $self->{is_unknown};
     my $where = $session->{link}{where};
     # The manager has not answered since the last look.
     return $self->_tell([@known, { code => 'manager_away', message => "the manager at $where does not answer" }])
@@ -104,7 +112,7 @@ sub _on_reply {
     my @states = map { _state($_) } @{$states};
     # The manager does not know under which address it is seen from here.
     $_->{message} =~ s/HOST:PORT/$where/ for grep { defined $_->{message} && defined $where } @states;
-    return $self->_tell([@{$known}, @states]);
+    return $self->_tell([@{$known}, @states], 1);
 }
 
 # A state of the manager's reply, with text that is fit to be printed; nothing for what is not one.
@@ -121,12 +129,19 @@ sub _of_rejection {
     return { code => $facts->{code} // 'queue_full', message => $facts->{message} // 'the manager has no room for the task' };
 }
 
+# Reports what is new. With the whole of the reasons, those that are not among them have passed. That tasks are rejected has not,
+# if one was since the last time: it may be on its way to the manager again, just now.
 sub _tell {
-    my ($self, $states) = @_;
-    my $now = Time::HiRes::time();
-    my %told;
+    my ($self, $states, $are_all) = @_;
+    my $now  = Time::HiRes::time();
+    my %told = %{ $self->{told} };
+    if ($are_all) {
+        my $name = $self->{rejections} > $self->{counted} ? _name(_of_rejection($self->{rejected})) : undef;
+        %told = defined $name && $told{$name} ? ($name => $told{$name}) : ();
+        $self->{counted} = $self->{rejections};
+    }
     for my $state (@{$states}) {
-        my $name = join ' ', $state->{code}, $state->{runtime} // q{};
+        my $name   = _name($state);
         my $before = $self->{told}{$name};
         my $is_new = !defined $before || $self->{progress} > $before && $now - $before > $TELL_AGAIN_S;
         $told{$name} = $is_new ? $now : $before;
@@ -135,6 +150,8 @@ sub _tell {
     $self->{told} = \%told;
     return;
 }
+
+sub _name { my ($state) = @_; return join ' ', $state->{code}, $state->{runtime} // q{} }
 
 sub _say {
     my ($self, $state) = @_;
