@@ -14,7 +14,8 @@ use crate::support::{Folder, memory_mib};
 const TASKS: usize = 200;
 /// Bytes of each argument and result.
 const BYTES: usize = 400_000;
-/// Memory that the manager may take more, MiB: less than the payloads have, and room for results that wait for a busy disk.
+/// Memory that the manager may take more, MiB. The batch that is being committed takes 16, the heap keeps up to 32 of what
+/// earlier ones left, and the rest is for results that wait behind a commit on a busy disk. All payloads are 76.
 const MIB_MORE: u64 = 60;
 
 fn manager_mib(cluster: &Cluster) -> u64 {
