@@ -127,7 +127,12 @@ sub payload_rows {
         ['', map { $_ >= 2**20 ? ($_ / 2**20) . ' MiB' : ($_ / 2**10) . ' KiB' } @sizes],
         ['the floor', map { sprintf '%.0f', $least{$_} / 2**20 } @sizes],
     );
-    for my $system (['rust', 'Rust to native'], ['perl', 'Perl to Perl'], ['python', 'Python to Python']) {
+    my @systems = (
+        ['rust', 'Rust to native'], ['rust-tls', '... over TLS'],
+        ['perl', 'Perl to Perl'], ['perl-tls', '... over TLS'], ['perl-tunnel', '... over TLS by `argon tunnel`'],
+        ['python', 'Python to Python'], ['python-tls', '... over TLS'],
+    );
+    for my $system (@systems) {
         my ($name, $title) = @{$system};
         my $result = result($name) or next;
         my $rate   = $result->{payload_mib_per_s};

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,9 @@ def played(cluster: Cluster) -> Process:
     return front(cluster)
 
 
-def test_calls_and_big_payloads_both_ways_at_once(cluster: Cluster, played: Process) -> None:
+def test_calls_and_big_payloads_both_ways_at_once(cluster: Cluster) -> None:
     text = os.urandom(8 * MIB)
-    with connected(played.ready("addr"), role_key(cluster, tls_front.pin("other"))) as client:
+    with connected(cluster.address, cluster.key) as client:
         assert client.queue(abs, -7) == 7
         waiting = [client.defer(lambda given: given[::-1], text) for _ in range(4)]
         assert sum(client.map(abs, range(2000))) == 1999 * 1000
@@ -86,8 +87,8 @@ def test_a_peer_that_does_not_read_for_a_while_gets_everything(cluster: Cluster)
         assert [one.result() for one in waiting] == [8 * MIB] * 4
 
 
-def test_a_forked_child_leaves_the_connection_of_its_parent(cluster: Cluster, played: Process) -> None:
-    with connected(played.ready("addr"), role_key(cluster, tls_front.pin("other"))) as client:
+def test_a_forked_child_leaves_the_connection_of_its_parent(cluster: Cluster) -> None:
+    with connected(cluster.address, cluster.key) as client:
         assert client.queue(abs, -1) == 1
         child = os.fork()
         if not child:
@@ -98,15 +99,21 @@ def test_a_forked_child_leaves_the_connection_of_its_parent(cluster: Cluster, pl
         assert client.queue(abs, -2) == 2
 
 
-def test_a_lost_connection_comes_back_and_brings_all_outcomes(own_cluster: Cluster) -> None:
+def test_many_threads_share_one_connection(cluster: Cluster) -> None:
+    text = os.urandom(MIB)
+    with connected(cluster.address, cluster.key) as client, ThreadPoolExecutor(8) as threads:
+        found = threads.map(lambda n: client.queue(bytes.__add__, text, bytes([n])), range(32))
+        assert list(found) == [text + bytes([n]) for n in range(32)]
+
+
+def test_all_outcomes_come_from_a_manager_that_is_killed_and_started_again(own_cluster: Cluster) -> None:
     own_cluster.add_worker(2)
-    lossy = front(own_cluster)
-    with connected(lossy.ready("addr"), role_key(own_cluster, tls_front.pin("other"))) as client:
-        waiting = [client.defer(lambda given: (__import__("time").sleep(0.02), given)[1], n) for n in range(100)]
+    with connected(own_cluster.address, own_cluster.key) as client:
+        waiting = [client.defer(lambda given: (__import__("time").sleep(0.02), given)[1], n) for n in range(40)]
         assert waiting[0].result() == 0
         own_cluster.kill_manager()
         own_cluster.start_manager()
-        assert [one.result() for one in waiting] == list(range(100))
+        assert [one.result() for one in waiting] == list(range(40))
 
 
 def test_the_holder_of_a_clients_key_cannot_play_the_manager(cluster: Cluster, played: Process) -> None:
@@ -294,6 +301,15 @@ def test_a_pin_is_found_in_the_text_of_a_key(lines: list[str], pin: str | None) 
 )
 def test_a_text_that_leaves_doubt_is_not_a_key(lines: list[str]) -> None:
     assert wire.parse_key("\n".join(lines)) is None
+
+
+def test_a_python_that_cannot_encrypt_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "argon._wire.tls", raising=False)
+    monkeypatch.setitem(sys.modules, "ssl", None)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        key = "-".join(["argon1-client", "5a" * 32, "ab" * 32])
+        said = refusal(f"127.0.0.1:{server.getsockname()[1]}", key)
+    assert "must be encrypted, and this Python has no module ssl" in said
 
 
 def test_waiting_ends_when_the_server_is_silent(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

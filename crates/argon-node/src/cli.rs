@@ -14,6 +14,7 @@ mod quantity;
 mod run;
 mod status;
 mod submit;
+mod tunnel;
 mod up;
 mod worker;
 
@@ -77,6 +78,7 @@ enum Command {
     Drain(drain::DrainArguments),
     /// Show where the cluster key is, create one, or derive the key of a role
     Key(key::KeyArguments),
+    Tunnel(tunnel::TunnelArguments),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),
     /// End processes that a dead worker left; started by workers
@@ -127,6 +129,7 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
+        Command::Tunnel(arguments) => tunnel::run(&arguments),
         Command::Guardian => return crate::worker::guardian::main(),
     };
     match ended {
@@ -167,6 +170,7 @@ fn passed_on_status(kind: FailureKind) -> u8 {
         | FailureKind::Key
         | FailureKind::Reach
         | FailureKind::Machine
+        | FailureKind::Unavailable
         | FailureKind::Store => UNDONE,
     }
 }

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 pub const TIMED_OUT: u8 = 124;
 /// Status of a cancelled command: that of an interrupt in shells.
 pub const INTERRUPTED: u8 = 130;
+/// No tunnel to the manager: the status of a service that is not there (sysexits.h).
+pub const UNAVAILABLE: u8 = 69;
 /// Signal 0 as a status: that of a signal is this and its number.
 pub const BY_SIGNAL: u8 = 128;
 /// Output of a command cannot be written here. `env` and `timeout` reserve this status for their own failures.
@@ -44,6 +46,8 @@ pub enum FailureKind {
     Machine,
     /// 7: the store failed.
     Store,
+    /// 69: there is no tunnel to the manager, as `EX_UNAVAILABLE` of sysexits.h.
+    Unavailable,
     /// 8: standard output or error cannot be written.
     Output,
     /// 141: the reader of standard output has ended. No message is printed.
@@ -78,6 +82,7 @@ impl FailureKind {
             Self::Machine => 6,
             Self::Store => 7,
             Self::Output => 8,
+            Self::Unavailable => UNAVAILABLE,
             Self::Unread => UNREAD,
             Self::Signal(number) => BY_SIGNAL + number,
         }

@@ -12,6 +12,7 @@ use IO::Socket::INET ();
 use POSIX ();
 use Socket qw(inet_pton pack_sockaddr_in pack_sockaddr_in6 AF_INET AF_INET6);
 use Test::More;
+use Time::HiRes ();
 use TLSFront;
 
 use Argon::Client;
@@ -27,11 +28,6 @@ $ENV{ARGON_TLS} = 'always';
 my $cluster = Cluster->up(slots => 2);
 my $front   = TLSFront->start($cluster);
 
-sub client {
-    my (@more) = @_;
-    return Argon::Client->new($front->client_arguments, on_waiting => undef, @more);
-}
-
 # What a client says that cannot connect, and 'connected' from one that can.
 sub refusal {
     my ($port, $key, %more) = @_;
@@ -43,33 +39,95 @@ sub refusal {
 my $big = join q{}, map { chr int rand 256 } 1 .. 65_536;
 $big = join q{}, map { pack('N', $_) . $big } 1 .. 128;
 
-{
-    my $client = client();
-    is $client->queue(sub { $_[0] + 1 }, [4]), 5, 'a_call';
+# Everything twice: by IO::Socket::SSL, and by the program as a helper.
+for my $way ('by IO::Socket::SSL', 'by the program') {
+    local @ENV{qw(ARGON_TLS_TUNNEL ARGON_PROGRAM)} = $way =~ /SSL/ ? (0, q{}) : (1, Cluster::binary());
+    my @before = children();
+    my $client = Argon::Client->new($cluster->client_arguments, on_waiting => undef);
+    is $client->queue(sub { $_[0] + 1 }, [4]), 5, "a_call $way";
     my @waiting = map { $client->defer(sub { scalar reverse $_[0] }, [$big]) } 1 .. 3;
-    is_deeply [$client->map(sub { $_ * 2 }, [1 .. 1000])], [map { $_ * 2 } 1 .. 1000], 'many_small_ones_meanwhile';
+    is_deeply [$client->map(sub { $_ * 2 }, [1 .. 500])], [map { $_ * 2 } 1 .. 500], "many_small_ones_meanwhile $way";
     my $expected = reverse $big;
-    is scalar(grep { $_->get eq $expected } @waiting), 3, 'big_payloads_both_ways_at_once';
+    is scalar(grep { $_->get eq $expected } @waiting), 3, "big_payloads_both_ways_at_once $way";
 
     my $child = fork // die "fork: $!";
     POSIX::_exit(eval { $client->queue(sub { 3 }) } // 99) if !$child;
     waitpid $child, 0;
-    is $? >> 8, 3, 'a_forked_child_has_a_connection_of_its_own';
-    is $client->queue(sub { 2 }), 2, '... and_leaves_that_of_its_parent';
-
-    kill STOP => $front->process;
-    @waiting = map { $client->defer(sub { length $_[0] }, [$big]) } 1 .. 3;
-    ok !(grep { $_->is_ready } @waiting), 'a_peer_that_does_not_read_holds_up_nobody';
-    kill CONT => $front->process;
-    is_deeply [map { $_->get } @waiting], [(length $big) x 3], '... and_gets_everything';
+    is $? >> 8, 3, "a_forked_child_has_a_connection_of_its_own $way";
+    is $client->queue(sub { 2 }), 2, "... and_leaves_that_of_its_parent $way";
+    is_deeply [children()], \@before, "no_helper_is_left_to_wait_for $way";
 
     my $count = 0;
     local $SIG{ALRM} = sub { $count++ };
-    require Time::HiRes;
     Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0.005, 0.005);
-    ok $client->queue(sub { $_[0] }, [$big]) eq $big, 'signals_meanwhile_harm_no_record';
+    ok $client->queue(sub { $_[0] }, [$big]) eq $big, "signals_meanwhile_harm_no_record $way";
     Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0);
-    ok $count, '... and_came';
+    ok $count, "... and_came $way";
+
+    like refusal($cluster->port, TLSFront::role_key($cluster, 'ab' x 32)), qr/abababababababab/, "another_pin_is_refused $way";
+}
+
+# A peer that does not read for a while.
+{
+    my $client = Argon::Client->new($front->client_arguments, on_waiting => undef);
+    $client->connect;
+    kill STOP => $front->process;
+    my @waiting = map { $client->defer(sub { length $_[0] }, [$big]) } 1 .. 3;
+    ok !(grep { $_->is_ready } @waiting), 'a_peer_that_does_not_read_holds_up_nobody';
+    kill CONT => $front->process;
+    is_deeply [map { $_->get } @waiting], [(length $big) x 3], '... and_gets_everything';
+}
+
+# A manager that is killed and comes back, and a helper that is killed.
+{
+    my $lossy = Cluster->new;
+    my @start = (manager => '--store' => 'memory', '--port');
+    my $ready = $lossy->start(@start, 0);
+    ($lossy->{port}) = $ready->{addr} =~ /:(\d+)\z/;
+    $lossy->start(worker => '--port' => 0, '--manager' => $ready->{addr}, '--workers' => 2);
+    my @ways = map {
+        local $ENV{ARGON_TLS_TUNNEL} = $_;
+        Argon::Client->new($lossy->client_arguments, on_waiting => undef);
+    } 0, 1;
+    local $ENV{ARGON_PROGRAM} = Cluster::binary();
+    my $nap     = sub { select undef, undef, undef, 0.02; return $_[0] };
+    my @waiting = map { my $client = $_; [map { $client->defer($nap, [$_]) } 1 .. 20] } @ways;
+    is_deeply [map { $_->[0]->get } @waiting], [1, 1], 'tasks_run both ways';
+    $lossy->kill_process($ready->{process});
+    $ready = $lossy->start(@start, $lossy->port);
+    is_deeply [map { $_->get } map { @{$_} } @waiting], [1 .. 20, 1 .. 20],
+        'all_outcomes_come_from_a_manager_that_is_killed_and_started_again both ways';
+
+    my $address = '127.0.0.1:' . $lossy->port;
+    my ($helper, @others) = helpers($address);
+    is scalar(@others), 0, 'a_connection_has_one_helper';
+    my ($client) = splice @ways, 1;
+    @waiting = map { $client->defer($nap, [$_]) } 1 .. 10;
+    $client->flush;
+    kill KILL => $helper;
+    is_deeply [map { $_->get } @waiting], [1 .. 10], 'all_outcomes_come_although_the_helper_is_killed';
+    $client->shutdown;
+    my $end = Time::HiRes::time() + 20;
+    Time::HiRes::sleep(0.01) while helpers($address) && Time::HiRes::time() < $end;
+    is_deeply [helpers($address)], [], 'a_helper_ends_with_its_client';
+}
+
+# The processes that this one would have to wait for.
+sub children {
+    open my $handle, '<', "/proc/$$/task/$$/children" or return;
+    return split q{ }, readline($handle) // q{};
+}
+
+# The processes that are a tunnel to this address.
+sub helpers {
+    my ($address) = @_;
+    my @found;
+    for my $file (glob '/proc/[0-9]*/cmdline') {
+        open my $handle, '<', $file or next;
+        my $words = readline $handle;
+        push @found, $file =~ /(\d+)/ if defined $words && $words =~ /\x{0}tunnel\x{0}.*\x{0}\Q$address\E\x{0}/s;
+    }
+    return @found;
 }
 
 like refusal($front->port, TLSFront::role_key($cluster, 'ab' x 32)),

@@ -11,7 +11,6 @@ use EventPrograms qw(lines_of);
 use Test::More;
 
 use Argon::Client::Net::TLS ();
-use TLSFront;
 
 my %loads = (
     'a blocking script' => q{sub value { $_[0]->get } sub ticking { $_[0]->() for 1 .. 3 }},
@@ -32,16 +31,14 @@ my %module = (AnyEvent => 'AnyEvent', 'IO::Async' => 'IO::Async::Loop', Mojolici
 
 $ENV{ARGON_TLS} = 'always';
 my $cluster = Cluster->up(slots => 2);
-my $front   = TLSFront->start($cluster);
-
-my @ways;
+my @ways    = 'by the program';
 push @ways, 'by IO::Socket::SSL' if !defined Argon::Client::Net::TLS::lack();
 
 for my $way (@ways) {
     for my $name (sort keys %loads) {
         next if grep { $name =~ /\b$_\b/ && !eval "require $module{$_}; 1" } keys %module;
         local @ENV{qw(ARGON_TLS_TUNNEL ARGON_PROGRAM)} = $way =~ /SSL/ ? (0, q{}) : (1, Cluster::binary());
-        is_deeply [lines_of($front, $loads{$name}, <<'END')], ["2 big ones, 199 small ones while others go on", 'no at all', 'left 0'], "$name $way";
+        is_deeply [lines_of($cluster, $loads{$name}, <<'END')], ["2 big ones, 199 small ones while others go on", 'no at all', 'left 0'], "$name $way";
 my $big = join q{}, map { pack 'N', $_ } 1 .. 524_288;
 my $ticks = 0;
 ticking(sub { $ticks++ });

@@ -61,7 +61,14 @@ def _encrypted(
             pin = keys.pin_of(key)
         except keys.KeyProblem as problem:
             raise DialFailure(str(problem), for_good=True) from None
-    from .tls import secured
+    try:
+        from .tls import secured
+    except ImportError as error:
+        raise DialFailure(
+            f"The connection to {where} must be encrypted, and this Python has no module ssl ({error}): use a Python with "
+            "OpenSSL 1.1.1 or later.",
+            for_good=True,
+        ) from None
 
     connection, channel = secured(sock, where, host, pin, trust.ca, until)
     return connection, key, until, channel

@@ -1,6 +1,6 @@
 """Finds the cluster key: the option, the environment, the default file. `dial` calls it before each connection.
 
-And the pin of the manager that the key belongs to, which a connection over TLS needs.
+Finds the pin of the key's manager, too, which a connection over TLS needs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class KeyProblem(Exception):
 
 
 class Key(NamedTuple):
-    """The key of the client's role, where it came from, and the manager's pin if that came with it."""
+    """Key of the client's role, its origin, and the manager's pin if the key carries one."""
 
     secret: bytes
     origin: str
@@ -51,7 +51,7 @@ def find(option: str | os.PathLike[str] | None) -> Key:
 
 
 def pin_of(key: Key) -> bytes:
-    """The pin that the certificate of this key's manager has, by the key itself or by the program `argon`."""
+    """Returns the pin of this key's manager, from the key itself or from the program `argon`."""
     if key.pin is not None:
         return key.pin
     if key.cluster_line is None:

@@ -1,6 +1,6 @@
-"""A connection over TLS 1.3: the handshake, the check of the manager's certificate, and the records after it.
+"""Connection over TLS 1.3: the handshake, the check of the manager's certificate, and the records after it.
 
-The socket stays a plain one for everybody else: what is written is encrypted before it waits for the socket, and what
+For all other modules the socket stays a plain one: what is written is encrypted before it waits for the socket, and what
 is read is decrypted into the connection's buffer, as a whole. So nothing is left inside of TLS when the socket is waited
 for. As all of `Connection`, it is used with the session's lock held, and never by two threads at a time.
 """
@@ -16,6 +16,9 @@ from time import monotonic
 
 from .connection import Connection
 from .trouble import DialFailure
+
+if not ssl.HAS_TLSv1_3:
+    raise ImportError("its OpenSSL is too old for TLS 1.3")
 
 # More than one record adds to its text. What a record lacked when it was read is smaller than a whole one.
 _RECORD_BYTES_MAX = 16_384 + 512
@@ -38,7 +41,7 @@ _WRONG_NAME = frozenset((62, 63, 64))
 
 
 class TlsConnection(Connection):
-    """A connection whose bytes on the socket are TLS records."""
+    """Connection whose bytes on the socket are TLS records."""
 
     __slots__ = ("_incoming", "_outgoing", "_records")
 
@@ -48,7 +51,7 @@ class TlsConnection(Connection):
         self._records = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
 
     def shake_hands(self, until: float) -> bytes:
-        """Makes the TLS connection: the manager's certificate, in DER. Raises OSError, of which ssl.SSLError is one."""
+        """Does the TLS handshake. Returns the manager's certificate in DER. Raises OSError or EOFError."""
         while True:
             try:
                 self._records.do_handshake()
@@ -113,7 +116,7 @@ class TlsConnection(Connection):
 def secured(
     sock: socket.socket, where: str, host: str, pin: bytes | None, ca: str | None, until: float
 ) -> tuple[TlsConnection, bytes]:
-    """A connection whose other end is the manager that the pin, else the certificates of `ca` name; and its channel."""
+    """Returns a connection to the manager that the pin, or else the CA file `ca`, names; and its channel."""
     context = _context(pin, ca)
     connection = TlsConnection(sock, where, context, host if pin is None else None)
     try:

@@ -1,10 +1,11 @@
-"""What a client asks of connections that leave its machine: encryption, and which manager it trusts.
+"""Trust of a client in managers: which connections are encrypted, and how a manager is recognised.
 
 The rules are those of `spec/protocol.md`, section 2. `tls` follows them, `dial` decides by them for each address.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ _ENCRYPTION = "ARGON_TLS"
 
 
 class Trust(NamedTuple):
-    """The options of a client, completed by its environment."""
+    """Options of a client, completed by its environment."""
 
     #: Nothing is encrypted, wherever the manager is.
     plaintext: bool = False
@@ -25,7 +26,7 @@ class Trust(NamedTuple):
     ca: str | None = None
 
     def wants_tls(self, host: str) -> bool:
-        """Whether a connection to this numeric address is encrypted."""
+        """True if a connection to this numeric address is encrypted."""
         return not self.plaintext and (self.always or not is_loopback(host))
 
     def prepare(self, addresses: list[tuple[str, int]]) -> None:
@@ -34,11 +35,12 @@ class Trust(NamedTuple):
         Not where a connection is made: that may happen for a destructor that interrupts another import.
         """
         if any(host != "localhost" and self.wants_tls(host) for host, _ in addresses):
-            from . import tls  # noqa: F401
+            with contextlib.suppress(ImportError):
+                from . import tls  # noqa: F401
 
 
 def trust(insecure_plaintext: bool | None, tls_ca: str | os.PathLike[str] | None) -> Trust:
-    """The options of a client as they were given; what was not given is the environment's to say."""
+    """Returns the trust by the given options; None leaves an option to the environment."""
     if insecure_plaintext is not None and not isinstance(insecure_plaintext, bool):
         raise OptionError(f"Client: insecure_plaintext must be True or False, not {insecure_plaintext!r}")
     ca = os.fspath(tls_ca) if tls_ca else os.environ.get("ARGON_TLS_CA")
@@ -51,7 +53,7 @@ def trust(insecure_plaintext: bool | None, tls_ca: str | os.PathLike[str] | None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a numeric address is of this machine."""
+    """True if a numeric address is of this machine."""
     host = host.lower().removeprefix("::ffff:")
     return host == "::1" or (host.startswith("127.") and host.count(".") == 3)
 
