@@ -16,8 +16,8 @@ fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().expect("it is a number"))
 }
 
-// kind: what a manager sends | frames that are changed, cut, doubled, foreign or endless | right | every task ends; a Rust
-//    client never hangs, panics or grows, and values that the manager did not touch are right
+// Frames are changed, cut, doubled, foreign or endless. Every task ends all the same; the client never hangs, panics or
+// grows, and values that the manager did not touch are right.
 #[test]
 fn a_rust_client_survives_a_manager_that_lies() {
     let (seconds, seed) = (from_environment("ARGON_FUZZ_SECONDS", 4), from_environment("ARGON_FUZZ_SEED", 1));
