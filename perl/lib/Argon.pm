@@ -48,7 +48,7 @@ pool of processes; the outcome travels back and is returned, or thrown again, wh
 
 Managers and workers are started with the command C<argon>:
 
-  argon manager --port 8000 --host mgrhost        # off 127.0.0.1: with --insecure-plaintext
+  argon manager --port 8000 --host mgrhost
   argon worker --port 8001 --host workerhost --manager mgrhost:8000
 
 The client is L<Argon::Client>; for short scripts there is L<Argon::Simple>. Client and workers need core modules only,

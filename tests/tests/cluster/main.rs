@@ -15,6 +15,7 @@ mod commit_steps;
 mod detached;
 mod door;
 mod draining;
+mod encryption;
 mod endings;
 mod escapes;
 mod exhaustion;

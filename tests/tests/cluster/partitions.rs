@@ -1,7 +1,7 @@
 //! The network between the manager and one of its workers is cut, in both directions or in one: for longer than their
 //! patience and for less. The kernel does it, so that what TCP knows and does not know is as it will be.
 
-mod network;
+pub(crate) mod network;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use crate::staged::Place;
 
 /// The addresses exist inside of the two namespaces only.
 pub(crate) const HERE: &str = "10.77.1.1";
-const THERE: &str = "10.77.1.2";
+pub(crate) const THERE: &str = "10.77.1.2";
 const CABLE: &str = "cable";
 const PREFIX: &str = "argon-test-";
 
