@@ -66,7 +66,13 @@ pub(crate) fn leftovers_below(worker: Mark, alive: &impl Alive) -> Found {
             };
             let is_left_over = match alive.owner_of(mark) {
                 Owner::Starting => continue,
-                Owner::Worker => started_before(child, WORKERS_OWN),
+                // The thread that has started it collects it, or this worker does when it knows the pid: a command that ends
+                // just now would lose its exit status here.
+                Owner::Worker if !started_before(child, WORKERS_OWN) => {
+                    found.spared += 1;
+                    continue;
+                }
+                Owner::Worker => true,
                 Owner::Busy(since) => started_before(child, since),
                 Owner::Idle | Owner::Gone => true,
             };
