@@ -5,7 +5,7 @@ mod hand;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use argon_core::pool::{Effect, Exit, Input, RunnerKind, Settings, TemplateState, Version};
+use argon_core::pool::{Blame, Effect, Exit, Input, RunnerKind, Settings, TemplateState, Version};
 use argon_core::{Machine, Time};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{
@@ -277,6 +277,37 @@ fn a_limit_is_not_to_blame_where_no_interpreter_comes_up_and_others_get_the_task
         assert!(world.returned.contains(&number), "{:?} {:?}", world.returned, world.ended);
         assert_eq!(world.ended.get(&number), None);
     }
+}
+
+#[test]
+fn a_kind_whose_wait_is_over_is_tried_again_when_its_last_runner_is_gone() {
+    let mut hand = Hand::new(|settings| settings.slots = 2);
+    let limited = |sequence| {
+        let mut task = task(sequence);
+        task.head.memory_mib = 64;
+        received(task)
+    };
+    let spawned = |effects: &[Effect]| {
+        let runner = |effect: &Effect| {
+            let Effect::Spawn { runner, kind, .. } = effect else { return None };
+            (kind.memory_mib == 64).then_some(*runner)
+        };
+        effects.iter().find_map(runner)
+    };
+    let runner = spawned(&hand.step(limited(1))).expect("a runner of its own");
+    hand.step(Input::RunnerReady { runner, takes_prefetch: false });
+    let second = spawned(&hand.step(limited(2))).expect("another one");
+    hand.step(Input::SpawnFailed { runner: second, why: "no process".to_owned(), blame: Blame::Machine });
+    // No slot is free when the wait for the next start is over.
+    hand.receive(3);
+    hand.after(Duration::from_millis(60));
+    for sequence in [1, 2] {
+        hand.step(Input::RunnerFinished { runner, outcome: hand::outcome(sequence) });
+    }
+    let exit = Exit { signal: Some(9), ..Exit::default() };
+    hand.step(Input::RunnerGone { runner, exit });
+    let effects = hand.step(limited(4));
+    assert_eq!((hand::returned(&effects), spawned(&effects).is_some()), (Vec::new(), true));
 }
 
 #[test]

@@ -38,8 +38,14 @@ impl Pool {
         health.is_none_or(|health| !health.must_probe && health.not_before.is_none_or(|at| at <= now))
     }
 
-    /// True if no runner of this kind is there, and the last one did not come up.
+    /// True if attempts of this kind go back to the manager: none of its runners is there, and none may be tried yet.
     pub(super) fn is_helpless(&self, kind: RunnerKind) -> bool {
+        let must_wait = |health: &StartHealth| health.must_probe || health.not_before.is_some();
+        self.has_none_of(kind) && self.health.iter().any(|health| health.kind == kind && must_wait(health))
+    }
+
+    /// True if no runner of this kind is there, and the last one did not come up.
+    pub(super) fn has_none_of(&self, kind: RunnerKind) -> bool {
         self.health.iter().any(|health| health.kind == kind && health.gives_back)
             && !self
                 .runners

@@ -21,7 +21,7 @@ impl Pool {
         let spare = of_kind().filter(|runner| runner.family.is_none()).count();
         let mut missing = self.spares_wanted(of_kind().count() - spare).saturating_sub(spare);
         // Nobody else would find out that runners come up again: a worker that could not start any takes no attempts.
-        let must_try = self.must_probe_any() || self.is_helpless(kind);
+        let must_try = self.must_probe_any() || self.has_none_of(kind);
         if must_try && !of_kind().any(|runner| runner.is_starting()) {
             missing = missing.max(1);
         }
