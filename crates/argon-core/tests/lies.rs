@@ -171,3 +171,19 @@ fn a_task_that_is_offered_again_with_another_size_is_charged_as_it_is() {
     manager.submit(101, task(1, 2));
     assert_eq!(manager.scheduler.footprint().tasks, 1);
 }
+
+#[test]
+fn a_refused_commit_touches_no_other_task_under_the_same_id() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.join(11, 1, &[]);
+    manager.submit(1, with_flags(1, 1, Flags::DETACHED));
+    manager.step(Input::OwnTasksCancelled { link: ConnId(1), ids: vec![id(1, 1)] });
+    manager.take(1, id(1, 1));
+    manager.submit(1, task(1, 1));
+    assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
+    manager.take_effects();
+    manager.refuse();
+    manager.finish(11, attempt(1, 1, 1), Status::Ok, 1);
+    assert_eq!(manager.outcomes(1).iter().map(|outcome| outcome.1).collect::<Vec<_>>(), [Status::Ok]);
+}

@@ -7,7 +7,7 @@ use super::chores::Chore;
 use super::effect::Out;
 use super::record::Record;
 use super::task::TaskState;
-use super::{OnDurable, Scheduler};
+use super::{OnDurable, Scheduler, TaskKey};
 use crate::time::Time;
 
 impl Scheduler {
@@ -87,6 +87,14 @@ impl Scheduler {
         }
     }
 
+    /// True if the store does not hold a task yet that waits for this, or was cancelled meanwhile. Its client may have taken
+    /// that outcome and have submitted another task under the same id, which may be with a worker.
+    fn awaits_acceptance(&self, key: TaskKey) -> bool {
+        let entry = &self.tasks[key];
+        let waits = matches!(entry.state, TaskState::Persisting | TaskState::Ended(_));
+        waits && entry.is(Flags::DETACHED) && !entry.is_durable
+    }
+
     /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
     pub(super) fn on_records_refused(&mut self, now: Time, up_to: u64, why: &str, out: &mut Out) {
         // Those before them are durable.
@@ -101,7 +109,7 @@ impl Scheduler {
         for stored in others.into_iter().chain(forgotten) {
             let key = self.task_of(&stored.id);
             match (stored.on_durable, key) {
-                (OnDurable::Accept { .. }, Some(key)) => {
+                (OnDurable::Accept { .. }, Some(key)) if self.awaits_acceptance(key) => {
                     let report = Report::rejected(
                         "store_full",
                         format!(
@@ -130,8 +138,8 @@ impl Scheduler {
                 (OnDurable::Forget, key) if key.is_none_or(|key| !self.tasks[key].is(Flags::DETACHED)) => {
                     self.write(Record::TaskForgotten(stored.id), OnDurable::Forget, out);
                 }
-                (OnDurable::Accept { .. } | OnDurable::End, None)
-                | (OnDurable::Start(_) | OnDurable::Forget, _) => {}
+                (OnDurable::End, None)
+                | (OnDurable::Accept { .. } | OnDurable::Start(_) | OnDurable::Forget, _) => {}
             }
         }
     }
