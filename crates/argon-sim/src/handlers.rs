@@ -12,6 +12,7 @@ mod faults;
 mod lying_clients;
 mod lying_workers;
 mod manager;
+mod memory;
 mod network;
 mod peer_messages;
 mod reruns;

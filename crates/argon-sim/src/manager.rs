@@ -32,6 +32,8 @@ pub(crate) struct ManagerProcess {
     pub(crate) scheduler: Scheduler,
     pub(crate) gate: ManagerGate,
     pub(crate) passing: Vec<GateEffect>,
+    /// Bytes of the gate, as the scheduler was last told.
+    pub(crate) memory_told: u64,
     pub(crate) clock: Clock,
     pub(crate) started: Time,
     pub(crate) out: Out,

@@ -140,7 +140,7 @@ impl RunPlan {
         let shape = Shape::mixed(&mut random);
         let span = random.between(1, 30) * 1_000_000;
         let count = random.spread(4, 64);
-        let flavour = Flavour::of(&mut random);
+        let flavour = Flavour::of(&shape, &mut random);
         let mut tasks: Vec<TaskPlan> =
             (0..count).map(|number| flavour.task(number, span, &shape, &mut random)).collect();
         tasks.sort_by_key(|task| (task.at, task.number));
@@ -167,7 +167,10 @@ impl RunPlan {
 
     /// True if nothing goes wrong and nothing is refused, so that delays are bounded.
     pub(crate) fn is_calm(&self) -> bool {
-        self.faults.is_empty() && self.rogues.is_empty() && self.shape.limits.queue_size > 1_000
+        self.faults.is_empty()
+            && self.rogues.is_empty()
+            && self.shape.limits.queue_size > 1_000
+            && !self.shape.has_little_memory()
     }
 
     /// The time after which nothing new is planned.
@@ -210,7 +213,10 @@ struct Flavour {
 }
 
 impl Flavour {
-    fn of(random: &mut Random) -> Self {
+    fn of(shape: &Shape, random: &mut Random) -> Self {
+        // Tasks that wait for their own keep their memory: they could take all of a little.
+        let nested = random.one_of(&[0, 0, 15, 60]);
+        let big = if shape.has_little_memory() && nested == 0 { 20_000 } else { 600 };
         Self {
             longest_us: random.one_of(&[80, 500, 20_000, 1_000_000, 8_000_000]),
             burst: random.one_of(&[30, 90]),
@@ -219,10 +225,10 @@ impl Flavour {
             failing: random.one_of(&[0, 10, 40]),
             retrying: random.one_of(&[0, 50]),
             cancelled: random.one_of(&[0, 5, 25]),
-            nested: random.one_of(&[0, 0, 15, 60]),
+            nested,
             leaving: random.one_of(&[0, 10, 60]),
             shared: random.one_of(&[0, 50, 100]),
-            big: random.one_of(&[16, 600]),
+            big: random.one_of(&[16, big]),
             too_small: if random.percent(10) { 30 } else { 0 },
         }
     }

@@ -56,6 +56,16 @@ impl Shape {
         self.limits.untaken_bytes > 1 << 20
     }
 
+    /// True if the manager has so little memory that tasks are refused.
+    pub(crate) fn has_little_memory(&self) -> bool {
+        self.limits.memory < 1 << 30
+    }
+
+    /// True if workers keep outcomes only for as long as there is room.
+    pub(crate) fn keeps_few_outcomes(&self) -> bool {
+        self.limits.kept_bytes < 1 << 20
+    }
+
     /// The shape of a mixed run.
     pub(crate) fn mixed(random: &mut Random) -> Self {
         let tight = random.percent(30);
@@ -77,6 +87,13 @@ impl Shape {
         }
         // Often so few that what a session or a worker leaves behind takes many steps.
         limits.at_once = random.one_of(&[4096, 64, 5, 1]);
+        if random.percent(15) {
+            limits.memory = random.between(256, 1024) << 10;
+        }
+        if random.percent(15) {
+            limits.kept_bytes = random.between(1, 8 << 10);
+        }
+        let spare_bytes = random.one_of(&[0, 200, 1 << 20]).min(limits.memory / 8);
         Self {
             workers: random.between(1, 5) as usize,
             slots: random.between(1, 4) as usize,
@@ -89,7 +106,7 @@ impl Shape {
             max_requests: random.one_of(&[0, 0, 1, 3]),
             drift: random.one_of(&[0, 100, 10_000]),
             unsettled_bytes: if random.percent(20) { 2_000 } else { 64 << 20 },
-            spare_bytes: random.one_of(&[0, 200, 1 << 20]),
+            spare_bytes,
             cache_bytes: random.one_of(&[0, 200, 1 << 20]),
             has_templates: random.percent(70),
             runners_max: random.one_of(&[1, 4, 16, 16]),

@@ -36,6 +36,12 @@ impl World {
                         self.note_given(peer.dialler, peer.holds.len());
                     }
                 }
+                Effect::SendToWorker { message: ToWorker::Settled(attempts), .. }
+                    if self.plan.shape.keeps_few_outcomes() =>
+                {
+                    // Its worker has no room for more: it may be gone with the manager.
+                    attempts.iter().for_each(|attempt| self.oracle.was_given_up(attempt.task));
+                }
                 Effect::SendToWorker { message: ToWorker::Settled(attempts), .. } => {
                     // What nobody has claimed for long is given up.
                     let now = process.clock.read(self.now);
@@ -63,6 +69,7 @@ impl World {
                     self.oracle.outcome_sent(outcome.head.id);
                 }
                 Effect::SendToClient { message: ToClient::Outcome(outcome), .. } => {
+                    self.oracle.refused(outcome);
                     self.oracle.may_not_run(outcome.head.id);
                 }
                 Effect::SendToClient { message: ToClient::Accepted(tickets), .. } => {

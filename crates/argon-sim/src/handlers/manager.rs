@@ -53,6 +53,7 @@ impl World {
             scheduler,
             gate,
             passing: Vec::new(),
+            memory_told: 0,
             clock,
             started,
             out: Out::default(),
@@ -231,6 +232,7 @@ impl World {
                 return;
             }
             let now = process.clock.read(world.now);
+            world.tell_memory(now, process);
             let mut count = 0;
             while count < batch
                 && let Some((link, arrival)) = process.inbox.pop_front()
@@ -254,6 +256,7 @@ impl World {
         process.scheduler.step(now, input, &mut process.out);
         process.steps += 1;
         self.judge_step(process, size);
+        self.judge_memory(process);
         if process.steps.is_multiple_of(self.plan.shape.look_every) {
             process.scheduler.assert_invariants();
             process.gate.assert_invariants();
@@ -376,10 +379,12 @@ impl World {
         }
     }
 
-    /// A client submitted a task. A simulated manager has memory for all that wait.
+    /// A client submitted a task, which waits for its blobs if there is memory for it.
     pub(crate) fn submitted(&mut self, now: Time, process: &mut ManagerProcess, link: ConnId, task: Task) {
         if process.scheduler.is_own(link, task.head.id) {
-            process.gate.on_submit(link, task, |_| false, |_, _| true, &mut process.passing);
+            let scheduler = &process.scheduler;
+            let may_wait = |bytes, before| scheduler.has_memory_for(link, bytes, before);
+            process.gate.on_submit(link, task, |_| false, may_wait, &mut process.passing);
             self.let_pass(now, process);
         } else {
             let why = "a task was submitted before its session was opened, or under the id of another one";

@@ -285,7 +285,10 @@ impl World {
                     self.note_admitted(process, link, &task);
                     self.step_manager(now, process, Input::TaskSubmitted { link, task });
                 }
-                GateEffect::Refuse { .. } => {}
+                GateEffect::Refuse { link, task } => {
+                    let payload_bytes = task.payload.len();
+                    self.step_manager(now, process, Input::TaskWithoutRoom { link, task, payload_bytes });
+                }
                 GateEffect::Send { link, blob } => {
                     self.send_from(process, link, now.0, Packet::ToWorker(Box::new(ToWorker::Blob(blob))));
                 }

@@ -5,6 +5,14 @@ use argon_proto::{Flags, Outcome, Status};
 use super::Oracle;
 
 impl Oracle {
+    /// The manager refuses a task, and gives the reason.
+    pub(crate) fn refused(&mut self, outcome: &Outcome) {
+        let report = argon_proto::Report::from_json(&outcome.report);
+        if report.message.is_empty() || report.code.is_none() {
+            self.fail(format!("{:?} is refused without a reason: {report:?}", outcome.head.id));
+        }
+    }
+
     /// A caller receives the outcome of its task.
     pub(crate) fn delivered(&mut self, outcome: &Outcome) {
         let id = outcome.head.id;
