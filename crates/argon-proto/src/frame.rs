@@ -6,10 +6,12 @@
 //! [`Outbox::push`], then writes what [`Outbox::slices`] shows and reports to [`Outbox::advance`] how
 //! much went out.
 
+mod check;
 mod collected;
 mod decoder;
 mod outbox;
 
+pub use check::CHECKED_AT_ONCE;
 pub use decoder::{Arrival, Decoder, Frames, Room};
 pub use outbox::Outbox;
 

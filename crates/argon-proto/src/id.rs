@@ -132,11 +132,28 @@ impl BlobHash {
     /// The hash of a whole blob.
     #[must_use]
     pub fn of(parts: &[bytes::Bytes]) -> Self {
-        let mut hasher = Sha256::new();
+        let mut hasher = BlobHasher::default();
         for part in parts {
             hasher.update(part);
         }
-        Self(hasher.finalize().into())
+        hasher.finish()
+    }
+}
+
+/// The hash of a blob that is computed a part at a time.
+#[derive(Clone, Debug, Default)]
+pub struct BlobHasher(Sha256);
+
+impl BlobHasher {
+    /// Appends bytes of the blob.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all appended bytes.
+    #[must_use]
+    pub fn finish(self) -> BlobHash {
+        BlobHash(self.0.finalize().into())
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::collected::Collected;
-use crate::conversation::{Blob, Message, WholePayload};
+use super::check::{Check, Checked};
+use super::collected::{Arriving, Collected};
+use crate::conversation::{Message, WholePayload};
 use crate::error::DecodeError;
 use crate::id::BlobHash;
 use crate::{kind, limit};
@@ -37,6 +38,8 @@ pub struct Decoder<M> {
     expected_bytes: u64,
     /// A stream that begins when there is room.
     waiting: Option<(M, WholePayload)>,
+    /// A blob of which a part has been hashed.
+    checking: Option<Check<M>>,
 }
 
 /// Decision about a payload that begins.
@@ -71,15 +74,6 @@ impl<M> Arrival<M> {
             Self::Whole(message) | Self::WithoutPayload { message, .. } => message,
         }
     }
-}
-
-#[derive(Debug)]
-struct Arriving<M> {
-    message: M,
-    /// Bytes of the payload so far; none if they are not kept.
-    collected: Option<Collected>,
-    payload_bytes: u64,
-    missing: u64,
 }
 
 impl Frames {
@@ -159,7 +153,7 @@ impl<M> Decoder<M> {
     /// Continues where a handshake ended.
     #[must_use]
     pub fn new(frames: Frames) -> Self {
-        Self { frames, arriving: HashMap::new(), unfinished_bytes: 0, expected_bytes: 0, waiting: None }
+        Self { frames, arriving: HashMap::new(), unfinished_bytes: 0, expected_bytes: 0, waiting: None, checking: None }
     }
 
     /// See [`Frames::buffer`].
@@ -202,6 +196,12 @@ impl<M> Decoder<M> {
         self.waiting.is_some()
     }
 
+    /// True while a blob has arrived and [`Decoder::next_step`] has hashed a part of it.
+    #[must_use]
+    pub fn is_checking(&self) -> bool {
+        self.checking.is_some()
+    }
+
     /// True while a stream or a frame has begun and not ended.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
@@ -226,7 +226,8 @@ impl<M: Message> Decoder<M> {
     /// For bytes that are no message; the connection cannot be used after that.
     #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
     pub fn next(&mut self) -> Result<Option<M>, DecodeError> {
-        self.next_as(|_, _| Room::Here, |message| message, Arrival::into_message)
+        let next = self.next_as(|_, _| Room::Here, |message| message, Arrival::into_message)?;
+        if next.is_some() { Ok(next) } else { Ok(self.check_all()?.map(Arrival::into_message)) }
     }
 
     /// The same for a receiver of limited memory. When a stream begins, `room` decides by its message and its length
@@ -238,7 +239,23 @@ impl<M: Message> Decoder<M> {
         &mut self,
         room: impl FnMut(&M, u64) -> Room,
     ) -> Result<Option<Arrival<M>>, DecodeError> {
-        self.next_as(room, Arrival::Whole, |arrival| arrival)
+        let next = self.next_as(room, Arrival::Whole, |arrival| arrival)?;
+        if next.is_some() { Ok(next) } else { self.check_all() }
+    }
+
+    /// The same for a receiver whose other peers wait meanwhile: it hashes at most [`CHECKED_AT_ONCE`](super::CHECKED_AT_ONCE) bytes of a blob
+    /// in one call. While [`Decoder::is_checking`] is true after a `None`, the next call continues.
+    ///
+    /// # Errors
+    /// As [`Decoder::next`].
+    pub fn next_step(
+        &mut self,
+        room: impl FnMut(&M, u64) -> Room,
+    ) -> Result<Option<Arrival<M>>, DecodeError> {
+        match self.checking.take() {
+            Some(check) => self.go_on_checking(check),
+            None => self.next_as(room, Arrival::Whole, |arrival| arrival),
+        }
     }
 
     /// The same for both: a message of one frame, as nearly all are, is made to what the caller wants without a stop.
@@ -257,13 +274,17 @@ impl<M: Message> Decoder<M> {
                 return Ok(arrival.map(of_arrival));
             }
         }
-        while let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)? {
+        while self.checking.is_none()
+            && let Some((kind, body)) = self.frames.next_frame(limit::FRAME_BYTES)?
+        {
             if kind != kind::CHUNK {
                 let mut whole = WholePayload::default();
                 let message = M::decode(kind, body, &mut whole)?;
                 if whole.stream == 0 {
-                    check(&message)?;
-                    return Ok(Some(of_message(message)));
+                    if message.blob().is_none() {
+                        return Ok(Some(of_message(message)));
+                    }
+                    return Ok(self.go_on_checking(Check::new(message))?.map(of_arrival));
                 }
                 let arrival = self.take_beginning(message, whole, &mut room)?;
                 if arrival.is_some() || self.waiting.is_some() {
@@ -314,7 +335,7 @@ impl<M: Message> Decoder<M> {
             first.parts().iter().for_each(|part| collected.push(part.clone()));
         }
         if arriving.missing == 0 {
-            return arriving.finish().map(Some);
+            return self.finish(arriving);
         }
         self.unfinished_bytes += STREAM_BYTES + arriving.kept_bytes();
         self.expected_bytes += STREAM_BYTES + arriving.expected_bytes();
@@ -347,37 +368,42 @@ impl<M: Message> Decoder<M> {
         };
         self.unfinished_bytes -= STREAM_BYTES + arrived.kept_bytes();
         self.expected_bytes -= STREAM_BYTES + arrived.expected_bytes();
-        arrived.finish().map(Some)
-    }
-}
-
-impl<M: Message> Arriving<M> {
-    fn kept_bytes(&self) -> u64 {
-        self.collected.as_ref().map_or(0, |collected| collected.bytes)
+        self.finish(arrived)
     }
 
-    fn expected_bytes(&self) -> u64 {
-        self.collected.as_ref().map_or(0, |_| self.payload_bytes)
-    }
-
-    fn finish(self) -> Result<Arrival<M>, DecodeError> {
-        let Self { mut message, collected, payload_bytes, .. } = self;
+    fn finish(&mut self, arrived: Arriving<M>) -> Result<Option<Arrival<M>>, DecodeError> {
+        let Arriving { mut message, collected, payload_bytes, .. } = arrived;
         let Some(collected) = collected else {
-            return Ok(Arrival::WithoutPayload { message, payload_bytes });
+            return Ok(Some(Arrival::WithoutPayload { message, payload_bytes }));
         };
         if let Some(payload) = message.payload_mut() {
             *payload = collected.into_payload();
         }
-        check(&message)?;
-        Ok(Arrival::Whole(message))
+        if message.blob().is_none() {
+            return Ok(Some(Arrival::Whole(message)));
+        }
+        self.go_on_checking(Check::new(message))
     }
-}
 
-fn check<M: Message>(message: &M) -> Result<(), DecodeError> {
-    if let Some(Blob { hash, payload }) = message.blob()
-        && BlobHash::of(payload.parts()) != *hash
-    {
-        return Err(DecodeError::BlobHash(*hash));
+    #[cold]
+    fn go_on_checking(&mut self, check: Check<M>) -> Result<Option<Arrival<M>>, DecodeError> {
+        match check.go_on()? {
+            Checked::Whole(message) => Ok(Some(Arrival::Whole(message))),
+            Checked::Partly(check) => {
+                self.checking = Some(check);
+                Ok(None)
+            }
+        }
     }
-    Ok(())
+
+    /// Hashes what is left of the blob that has arrived, if there is one.
+    fn check_all(&mut self) -> Result<Option<Arrival<M>>, DecodeError> {
+        while let Some(check) = self.checking.take() {
+            let arrival = self.go_on_checking(check)?;
+            if arrival.is_some() {
+                return Ok(arrival);
+            }
+        }
+        Ok(None)
+    }
 }

@@ -1,7 +1,7 @@
 //! Bounds of memory: of a reader whose peer announces much, and of a writer whose peer takes nothing.
 
 use super::*;
-use crate::frame::{Arrival, Room};
+use crate::frame::{Arrival, CHECKED_AT_ONCE, Room};
 use crate::kind;
 
 fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -160,4 +160,32 @@ fn tens_of_thousands_of_big_payloads_wait_for_their_turns_at_no_cost() {
         written += taken as u64;
     }
     assert!(written > 40_000 * big.len());
+}
+
+#[test]
+fn a_big_blob_is_hashed_in_steps_and_a_wrong_one_is_found_at_the_end() {
+    // In one frame, and in chunks.
+    for bytes in [CHECKED_AT_ONCE, 200_000, 3 * limit::INLINE_BYTES + 1] {
+        let payload = Payload::from(vec![9; bytes]);
+        let hash = BlobHash::of(payload.parts());
+        for named in [hash, BlobHash([0; 32])] {
+            let mut outbox = Outbox::default();
+            outbox.push(&ToManager::Blob(Blob { hash: named, payload: payload.clone() }));
+            let mut decoder = Decoder::<ToManager>::default();
+            decoder.buffer().extend_from_slice(&drain(&mut outbox, usize::MAX));
+            let mut steps = 1;
+            let end = loop {
+                match decoder.next_step(|_, _| Room::Here) {
+                    Ok(None) if decoder.is_checking() => steps += 1,
+                    end => break end,
+                }
+            };
+            assert!(steps >= bytes.div_ceil(CHECKED_AT_ONCE), "{bytes} bytes in {steps} steps");
+            if named == hash {
+                assert!(matches!(end, Ok(Some(Arrival::Whole(ToManager::Blob(_))))), "{end:?}");
+            } else {
+                assert_eq!(end, Err(DecodeError::BlobHash(named)));
+            }
+        }
+    }
 }
