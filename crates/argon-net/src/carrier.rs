@@ -11,22 +11,17 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use argon_proto::conversation::Incoming;
-use argon_proto::frame::{Arrival, Decoder, Frames, Room};
+use argon_proto::frame::{Arrival, CHECKED_AT_ONCE, Decoder, Frames, Room};
 use argon_proto::{DecodeError, Message, limit};
 use bytes::BufMut;
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
 use crate::stream::{ReadHalf, WriteHalf};
+use crate::turns::{self, Extent, Further, Turns};
 
 /// Room that is made for one read, bytes.
 const READ_BYTES: usize = 64 << 10;
-/// Bytes read before other tasks of the runtime get their turn: about as many small messages as a manager takes in one
-/// batch.
-const READ_TURN: usize = 128 << 10;
-
-/// Messages that are delivered before other tasks of the runtime get their turn.
-const DELIVER_TURN: usize = 512;
 /// Pause between two looks whether there is room for a payload that waits.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
@@ -64,6 +59,11 @@ pub trait Endpoint {
     /// # Errors
     /// If the connection ends now.
     fn turn(&mut self, now: Instant) -> Result<NextTurn, ConnectionEnd>;
+
+    /// The first turn of the connection begins, or a further one: its peer has sent more than others wait for.
+    fn on_turn(&mut self, is_further: bool) {
+        let _ = is_further;
+    }
 
     /// A message has arrived.
     ///
@@ -122,6 +122,10 @@ pub struct Receiver<In> {
     silence: Silence,
     read_bytes: usize,
     heard_at: Instant,
+    /// Turns of the connections on this thread, if they take turns.
+    turns: Option<Turns>,
+    /// What is left of the present turn.
+    turn: Extent,
 }
 
 /// Carries a connection until it ends. `wake` makes the next turn due.
@@ -144,18 +148,25 @@ async fn carry_on<E: Endpoint>(
     endpoint: &mut E,
 ) -> Result<Infallible, ConnectionEnd> {
     // Bytes that were read behind the handshake.
-    let mut left = receiver.deliver(Instant::now(), endpoint)?;
+    let mut left = Left::More;
+    let mut further = None;
+    let mut is_behind = false;
     let mut alarm = pin!(tokio::time::sleep(limit::SILENCE));
     let mut alarm_at = None;
     let mut is_silent = false;
     loop {
+        if receiver.is_turn_over() {
+            drop(further.take());
+            further = receiver.next_turn().await;
+            is_behind = true;
+            endpoint.on_turn(true);
+        }
         let now = Instant::now();
         let turn = endpoint.turn(now)?;
         if left != Left::Nothing {
             left = receiver.deliver(now, endpoint)?;
         }
         if left == Left::More {
-            tokio::task::yield_now().await;
             continue;
         }
         let reads = left == Left::Nothing && endpoint.may_take();
@@ -178,17 +189,25 @@ async fn carry_on<E: Endpoint>(
                 | (turn.is_blocked && is_writable(writer, context)?);
             let read = if reads { receiver.poll_read(context, endpoint, &mut left)? } else { Poll::Pending };
             match read {
-                Poll::Ready(true) => Poll::Ready(Ok(Event::Tired)),
-                Poll::Ready(false) => Poll::Ready(Ok(Event::Due)),
-                Poll::Pending if silent_at.is_some_and(|at| now >= at) => Poll::Ready(Ok(Event::Silent)),
-                Poll::Pending if is_due => Poll::Ready(Ok(Event::Due)),
-                Poll::Pending => Poll::Pending,
+                Poll::Ready(()) => return Poll::Ready(Ok(Event::Due)),
+                Poll::Pending if reads && left == Left::Nothing => {
+                    receiver.begin_turn();
+                    further = None;
+                    if std::mem::take(&mut is_behind) {
+                        endpoint.on_turn(false);
+                    }
+                }
+                Poll::Pending => further = None,
+            }
+            match is_due {
+                _ if silent_at.is_some_and(|at| now >= at) => Poll::Ready(Ok(Event::Silent)),
+                true => Poll::Ready(Ok(Event::Due)),
+                false => Poll::Pending,
             }
         });
         let was_silent = std::mem::take(&mut is_silent);
         match event.await? {
             Event::Due => {}
-            Event::Tired => tokio::task::yield_now().await,
             Event::Silent if was_silent => return Err(ConnectionEnd::Silent),
             // This process may have stood still: the runtime asks the kernel before the next look.
             Event::Silent => {
@@ -216,8 +235,6 @@ enum Left {
 enum Event {
     /// The next turn is due.
     Due,
-    /// The same, and [`READ_TURN`] bytes were read: others get their turn first.
-    Tired,
     /// Nothing is there to be read, and the peer's time is over.
     Silent,
 }
@@ -242,7 +259,21 @@ impl<In: Message> Receiver<In> {
     /// The reading side of a connection that has just begun; `frames` has what was read of it already.
     #[must_use]
     pub fn new(reader: ReadHalf, frames: Frames, silence: Silence) -> Self {
-        Self { reader, decoder: frames.into(), silence, read_bytes: READ_BYTES, heard_at: Instant::now() }
+        Self {
+            reader,
+            decoder: frames.into(),
+            silence,
+            read_bytes: READ_BYTES,
+            heard_at: Instant::now(),
+            turns: None,
+            turn: turns::ALONE,
+        }
+    }
+
+    /// Takes turns with the other connections that were given `turns`.
+    pub fn take_turns(&mut self, turns: &Turns) {
+        self.turns = Some(turns.clone());
+        self.begin_turn();
     }
 
     /// Makes room for `bytes` for each read, in place of 64 KiB.
@@ -259,19 +290,40 @@ impl<In: Message> Receiver<In> {
         }
     }
 
-    /// Reads what is there, and returns true if there may be more than others would want to wait for.
+    fn begin_turn(&mut self) {
+        self.turn = if self.turns.is_some() { turns::SHARED } else { turns::ALONE };
+    }
+
+    fn is_turn_over(&self) -> bool {
+        self.turn.messages == 0 || self.turn.bytes == 0
+    }
+
+    /// Waits for the next turn.
+    async fn next_turn(&mut self) -> Option<Further> {
+        let further = match &self.turns {
+            Some(turns) => turns.further().await,
+            None => {
+                tokio::task::yield_now().await;
+                None
+            }
+        };
+        self.begin_turn();
+        further
+    }
+
+    /// Reads what is there, until the turn is over.
     fn poll_read<E: Endpoint<In = In>>(
         &mut self,
         context: &mut Context<'_>,
         endpoint: &mut E,
         left: &mut Left,
-    ) -> Poll<Result<bool, ConnectionEnd>> {
-        let mut turn = 0;
-        while turn < READ_TURN {
-            let mut buffer = self.decoder.room(self.read_bytes);
+    ) -> Poll<Result<(), ConnectionEnd>> {
+        let mut has_read = false;
+        while !self.is_turn_over() {
+            let mut buffer = self.decoder.room(self.read_bytes).limit(self.turn.bytes);
             let room = buffer.remaining_mut();
             let count = match self.reader.poll_read_buf(context, &mut buffer) {
-                Poll::Pending if turn > 0 => return Poll::Ready(Ok(false)),
+                Poll::Pending if has_read => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
                     return Poll::Ready(Err(ConnectionEnd::Lost(
@@ -286,17 +338,18 @@ impl<In: Message> Receiver<In> {
                 return Poll::Ready(Err(ConnectionEnd::Silent));
             }
             self.heard_at = now;
-            turn += count;
+            has_read = true;
+            self.turn.bytes -= count;
             *left = self.deliver(now, endpoint)?;
             if *left != Left::Nothing {
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(()));
             }
             if count < room {
                 self.decoder.release();
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(()));
             }
         }
-        Poll::Ready(Ok(true))
+        Poll::Ready(Ok(()))
     }
 
     fn deliver<E: Endpoint<In = In>>(
@@ -305,23 +358,27 @@ impl<In: Message> Receiver<In> {
         endpoint: &mut E,
     ) -> Result<Left, ConnectionEnd> {
         let mut left = Left::More;
-        for _ in 0..DELIVER_TURN {
+        while left == Left::More && self.turn.messages > 0 {
             if !endpoint.may_take() {
                 left = Left::Held;
                 break;
             }
-            match self.decoder.next_arrival(|message, bytes| endpoint.room(message, bytes)) {
+            match self.decoder.next_step(|message, bytes| endpoint.room(message, bytes)) {
                 Ok(Some(Arrival::Whole(message))) => endpoint.on_message(message)?,
                 Ok(Some(Arrival::WithoutPayload { message, payload_bytes })) => {
                     endpoint.on_message_without_payload(message, payload_bytes)?;
+                }
+                Ok(None) if self.decoder.is_checking() => {
+                    self.turn.bytes = self.turn.bytes.saturating_sub(CHECKED_AT_ONCE);
+                    if self.turn.bytes == 0 {
+                        break;
+                    }
                 }
                 Ok(None) if self.decoder.is_waiting() => left = Left::WaitsForRoom,
                 Ok(None) => left = Left::Nothing,
                 Err(error) => return Err(endpoint.on_bad_bytes(&error)),
             }
-            if left != Left::More {
-                break;
-            }
+            self.turn.messages -= usize::from(left == Left::More);
         }
         endpoint.on_read(now, &self.decoder)?;
         Ok(left)
@@ -329,65 +386,4 @@ impl<In: Message> Receiver<In> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::time::Duration;
-
-    use argon_proto::conversation::Control;
-    use argon_proto::conversation::client::ToClient;
-    use argon_proto::frame::Outbox;
-
-    use super::*;
-    use crate::stream::Stream;
-
-    /// Counts messages, and ends the connection with the first.
-    struct Counting(u32);
-
-    impl Endpoint for Counting {
-        type In = ToClient;
-
-        fn turn(&mut self, now: Instant) -> Result<NextTurn, ConnectionEnd> {
-            Ok(NextTurn { is_blocked: false, wake_at: now + Duration::from_secs(60) })
-        }
-
-        fn on_message(&mut self, _: Incoming<ToClient>) -> Result<(), ConnectionEnd> {
-            self.0 += 1;
-            Err(ConnectionEnd::Closed)
-        }
-
-        fn on_read(&mut self, _: Instant, _: &Decoder<Incoming<ToClient>>) -> Result<(), ConnectionEnd> {
-            Ok(())
-        }
-
-        fn on_bad_bytes(&mut self, error: &DecodeError) -> ConnectionEnd {
-            ConnectionEnd::Lost(error.to_string())
-        }
-    }
-
-    /// How a connection ends, and how many messages it delivers, if its peer wrote one and then 15 s pass before the next
-    /// read.
-    async fn after_standing_still(silence: Silence) -> (ConnectionEnd, u32) {
-        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
-        let mut outbox = Outbox::default();
-        outbox.push(&Control::Ping(1));
-        theirs.write_all(&outbox.into_bytes()).expect("written");
-        ours.set_nonblocking(true).expect("it can be");
-        let ours = Stream::from(tokio::net::UnixStream::from_std(ours).expect("a stream"));
-        let (reader, writer) = ours.split();
-        let mut receiver = Receiver::<ToClient>::new(reader, Frames::default(), silence);
-        receiver.heard_at = Instant::now().checked_sub(limit::SILENCE).expect("the machine runs that long");
-        let mut counting = Counting(0);
-        let wake = Notify::new();
-        let carrying = carry(&mut receiver, &writer, &wake, &mut counting);
-        let end = tokio::time::timeout(Duration::from_secs(60), carrying).await.expect("it ends");
-        drop(theirs);
-        (end, counting.0)
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn what_waits_to_be_read_after_a_silence_counts_unless_silence_voids_it() {
-        assert!(matches!(after_standing_still(Silence::Allowed).await, (ConnectionEnd::Closed, 1)));
-        assert!(matches!(after_standing_still(Silence::Ends).await, (ConnectionEnd::Closed, 1)));
-        assert!(matches!(after_standing_still(Silence::Voids).await, (ConnectionEnd::Silent, 0)));
-    }
-}
+mod tests;

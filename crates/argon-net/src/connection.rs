@@ -82,6 +82,11 @@ pub trait Inbox<In> {
 
     /// All messages of a read have been taken.
     fn end_read(&mut self) {}
+
+    /// The peer has sent more than one turn, and further ones begin; or it has sent no more than that.
+    fn set_behind(&mut self, is_behind: bool) {
+        let _ = is_behind;
+    }
 }
 
 impl<In, F: FnMut(In)> Inbox<In> for F {
@@ -279,6 +284,10 @@ impl<In: Message, Out: Message, I: Inbox<In>> Endpoint for OurSide<'_, In, Out, 
                 .flatten()
                 .fold(ping_at, Instant::min),
         })
+    }
+
+    fn on_turn(&mut self, is_further: bool) {
+        self.inbox.set_behind(is_further);
     }
 
     fn on_message(&mut self, message: Incoming<In>) -> Result<(), ConnectionEnd> {

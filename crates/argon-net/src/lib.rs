@@ -17,6 +17,7 @@
 //! | read an address as people write it | [`address`] |
 //! | bound the memory of all connections | [`ledger`] |
 //! | prepare the heap for big payloads | [`memory`] |
+//! | let connections take turns | [`turns`] |
 //! | dial where large packets get lost | [`segments`] |
 
 #[cfg(feature = "listen")]
@@ -37,6 +38,7 @@ pub mod segments;
 mod stream;
 mod tls;
 pub mod trust;
+pub mod turns;
 
 pub use carrier::{ConnectionEnd, Receiver, Silence};
 pub use connection::{Connection, Inbox};
@@ -46,3 +48,4 @@ pub use stream::{ReadHalf, Stream, WriteHalf};
 pub use tls::accept::Certificates;
 pub use tls::{TlsReader, TlsStream, TlsWriter};
 pub use trust::{Encryption, Trust};
+pub use turns::Turns;
