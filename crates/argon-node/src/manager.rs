@@ -9,6 +9,7 @@ pub mod ingress;
 pub mod peers;
 pub(crate) mod requests;
 pub mod store;
+mod stranded;
 
 pub use event_loop::ManagerLoop;
 pub use ingress::serve::{ManagerConfig, serve};

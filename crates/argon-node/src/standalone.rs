@@ -73,13 +73,13 @@ async fn join(
         port: Port::Worker(WorkerPort::Memory(events)),
         from: "of this process".to_owned(),
     };
-    queue.push(admitted, 0);
+    queue.push(admitted, 1, 0);
     for message in introduction.into_messages(None) {
-        queue.push(PeerEvent::WorkerSent { link, message }, 0);
+        queue.push(PeerEvent::WorkerSent { link, message }, 1, 0);
     }
     announce();
     while let Some(message) = outgoing.recv().await {
-        queue.push(PeerEvent::WorkerSent { link, message }, 0);
+        queue.push(PeerEvent::WorkerSent { link, message }, 1, 0);
     }
-    queue.push(PeerEvent::Gone { link, is_dead: true, why: "its pool has ended".to_owned() }, 0);
+    queue.push(PeerEvent::Gone { link, is_dead: true, why: "its pool has ended".to_owned() }, 1, 0);
 }

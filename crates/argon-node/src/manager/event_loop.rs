@@ -6,6 +6,7 @@ use std::time::Duration;
 use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
+use argon_net::Turns;
 use argon_net::ledger::Ledger;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{EncryptionView, Reply};
@@ -16,25 +17,23 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::feed::{Feeder, Outgoing};
-use super::ingress::inbox::{Inbox, PeerEvent};
+use super::ingress::inbox::{self, Inbox, PeerEvent};
 use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
 use super::requests::shared::SharedStatus;
 use super::store::{Committed, Committer, Store, StoreError};
+use super::stranded::Stranded;
 use crate::exit::{Failure, FailureKind};
 use crate::failpoint::must_fail;
 use crate::signals::{StopLevel, StopSignal, stopped};
 
-/// Events that are taken in before records are committed and effects released.
-const BATCH: usize = 1024;
-/// Events after which a batch ends when every connection has had its turn.
-const ROUND: usize = 256;
+/// Slices of a batch: records are committed and effects released after it. A slice has the weight of one turn, and the
+/// sockets are looked at between two of them.
+const SLICES: usize = 16;
 /// Part of the memory for blobs that no task needs.
 const SPARE: u64 = 8;
 /// Change of the memory beside tasks that the scheduler is told.
 const MEMORY_STEP: u64 = 256 << 10;
-/// Time without a worker after which waiting tasks are logged.
-const STRANDED_FOR: Duration = Duration::from_secs(2);
 /// Refusals further apart than this are logged each, those in a row once.
 pub(super) const REFUSALS_APART: Duration = Duration::from_secs(10);
 /// Pause before records that a full store refused are offered again.
@@ -59,6 +58,7 @@ pub struct ManagerLoop {
     /// Facts about payloads that could not be read.
     unread: mpsc::UnboundedReceiver<Input>,
     inbox: Inbox,
+    turns: Turns,
     pub(super) ledger: Rc<Ledger>,
     /// Memory in addition to tasks that was last reported to the scheduler, bytes.
     memory_told: u64,
@@ -73,13 +73,23 @@ pub struct ManagerLoop {
     stranded: Stranded,
 }
 
-/// State of the log line about tasks that wait without a worker.
-#[derive(Clone, Copy, Debug, Default)]
-enum Stranded {
-    #[default]
-    No,
-    Since(Instant),
-    Told,
+/// What the loop and the connections share.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Events of the connections.
+    pub inbox: Inbox,
+    /// Turns in which the connections read.
+    pub turns: Turns,
+    /// Memory that the connections occupy.
+    pub ledger: Rc<Ledger>,
+}
+
+/// What is known of the events of a batch.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    events: usize,
+    /// True if there was one of a prompt peer, who waits for what follows from it.
+    has_prompt: bool,
 }
 
 impl ManagerLoop {
@@ -91,8 +101,7 @@ impl ManagerLoop {
         mut limits: Limits,
         identity: ManagerIdentity,
         mut store: Box<dyn Store>,
-        inbox: Inbox,
-        ledger: Rc<Ledger>,
+        Incoming { inbox, turns, ledger }: Incoming,
     ) -> Result<Self, Failure> {
         let loaded = store.load().map_err(|error| {
             Failure::new(FailureKind::Store, format!("the store cannot be read: {error}"))
@@ -127,6 +136,7 @@ impl ManagerLoop {
             feeder,
             unread,
             inbox,
+            turns,
             ledger,
             memory_told: 0,
             is_gate_behind: false,
@@ -135,7 +145,7 @@ impl ManagerLoop {
             dirty: Vec::new(),
             refused_until: None,
             last_refusal: None,
-            stranded: Stranded::No,
+            stranded: Stranded::default(),
         })
     }
 
@@ -150,13 +160,14 @@ impl ManagerLoop {
             let mut unread = None;
             let committed = tokio::select! {
                 biased;
-                () = inbox.filled() => None,
+                // First what comes seldom: under load there is always an event.
                 committed = self.committer.answer() => Some(committed),
                 () = stopped(&mut stop, StopLevel::Drain) => break,
                 fact = self.unread.recv() => {
                     unread = fact;
                     None
                 }
+                () = inbox.filled() => None,
                 () = sleep_until(deadline) => None,
             };
             if let Some(committed) = committed {
@@ -165,7 +176,10 @@ impl ManagerLoop {
             if let Some(fact) = unread {
                 self.step(self.now(), fact);
             }
-            self.work()?;
+            self.work().await?;
+            if !self.inbox.is_empty() {
+                tokio::task::yield_now().await;
+            }
         }
         self.say_goodbye().await;
         Ok(())
@@ -173,11 +187,7 @@ impl ManagerLoop {
 
     fn deadline(&self) -> Option<Instant> {
         let due = self.scheduler.next_deadline().map(|time| self.started + Duration::from_micros(time.0));
-        let strands = match self.stranded {
-            Stranded::Since(since) => Some(since + STRANDED_FOR),
-            Stranded::No | Stranded::Told => None,
-        };
-        [due, self.refused_until, strands].into_iter().flatten().min()
+        [due, self.refused_until, self.stranded.deadline()].into_iter().flatten().min()
     }
 
     pub(super) fn now(&self) -> Time {
@@ -185,45 +195,51 @@ impl ManagerLoop {
     }
 
     /// One batch: events in, records down, effects out.
-    fn work(&mut self) -> Result<(), Failure> {
+    async fn work(&mut self) -> Result<(), Failure> {
         let now = self.now();
         self.tell_memory(now);
         if self.is_gate_behind {
             self.is_gate_behind = self.gate.go_on(&mut self.passing);
             self.let_pass(now);
         }
-        let mut count = 0;
-        let most = if self.inbox.waiting() > 1 { ROUND } else { BATCH };
-        while count < most
-            && let Some(event) = self.inbox.pop()
-        {
-            self.take(now, event);
-            count += 1;
+        let mut taken = Taken::default();
+        self.take_slice(&mut taken);
+        for _ in 1..SLICES {
+            if taken.has_prompt || (self.inbox.is_empty() && !self.turns.are_wanted()) {
+                break;
+            }
+            // The connections of other peers read, and their events come first.
+            tokio::task::yield_now().await;
+            self.take_slice(&mut taken);
         }
-        if count == 0 {
+        let now = self.now();
+        if taken.events == 0 {
             self.step(now, Input::TimePassed);
         }
         self.scheduler.finish_batch(now, &mut self.out);
         self.rates.note(now, self.scheduler.totals());
         self.commit(now)?;
         self.release();
-        self.note_stranded();
+        self.stranded.note(self.scheduler.is_stranded());
         Ok(())
     }
 
-    /// Logs once that tasks wait and no worker is there, and again only after there was one.
-    fn note_stranded(&mut self) {
-        self.stranded = match self.stranded {
-            _ if !self.scheduler.is_stranded() => Stranded::No,
-            Stranded::No => Stranded::Since(Instant::now()),
-            Stranded::Since(since) if since.elapsed() >= STRANDED_FOR => {
-                tracing::warn!(
-                    "tasks wait and no worker is connected; start one with: argon worker --manager HOST:PORT"
-                );
-                Stranded::Told
-            }
-            waits @ (Stranded::Since(_) | Stranded::Told) => waits,
-        };
+    /// Takes the events of prompt peers, then others with the weight of a turn.
+    fn take_slice(&mut self, taken: &mut Taken) {
+        let now = self.now();
+        while let Some(popped) = self.inbox.pop_prompt() {
+            taken.events += 1;
+            taken.has_prompt = true;
+            self.take(now, popped.event);
+        }
+        let mut weight = 0;
+        while weight < inbox::TURN
+            && let Some(popped) = self.inbox.pop_behind()
+        {
+            taken.events += 1;
+            weight += popped.weight;
+            self.take(now, popped.event);
+        }
     }
 
     /// Tells the scheduler and the connections what memory is in use.

@@ -1,6 +1,7 @@
 //! Translates messages of peers into inputs of the scheduler. Decides which role may send which message.
 
 pub mod inbox;
+mod pieces;
 pub mod serve;
 pub mod worker_role;
 

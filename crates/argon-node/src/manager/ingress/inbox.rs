@@ -1,7 +1,8 @@
 //! Queues of events of connections that the event loop has not handled.
 //!
-//! Each connection has a queue of its own, and these take turns: a peer that sends without pause delays the others by one
-//! turn. A connection whose queue is full is not read until some of it was handled.
+//! Each connection has a queue of its own. Peers that have sent no more than a turn are prompt, and their events come
+//! first. The queues of the others take turns behind them. A connection whose queue is full is not read until some of it
+//! was handled.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,8 +21,8 @@ use crate::manager::peers::Port;
 const EVENTS_MAX: usize = 512;
 /// Payload bytes of one connection that may wait.
 const BYTES_MAX: u64 = 512 << 10;
-/// Events of one connection that are handled before it is another one's turn.
-const TURN: u32 = 64;
+/// Weight of the events of one connection that are handled before it is another one's turn.
+pub const TURN: u32 = 64;
 
 /// Something that happened at a connection.
 #[derive(Debug)]
@@ -85,28 +86,49 @@ pub enum PeerEvent {
     },
 }
 
+/// An event whose turn has come.
+#[derive(Debug)]
+pub struct Popped {
+    /// The event.
+    pub event: PeerEvent,
+    /// Work that it causes, in events of one small task.
+    pub weight: u32,
+}
+
 /// All queues.
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
-    shared: Rc<Turns>,
+    shared: Rc<Lists>,
 }
 
 #[derive(Debug, Default)]
-struct Turns {
-    /// Connections whose events wait, the next one first.
-    listed: RefCell<VecDeque<Rc<EventQueue>>>,
-    /// Events of the first one that were handled in its turn.
-    handled: Cell<u32>,
+struct Lists {
+    /// Prompt connections whose events wait, the next one first.
+    prompt: RefCell<VecDeque<Rc<EventQueue>>>,
+    /// The others whose events wait, the next one first.
+    behind: RefCell<VecDeque<Rc<EventQueue>>>,
     filled: Notify,
 }
 
 #[derive(Default)]
 struct EventQueue {
-    events: RefCell<VecDeque<(PeerEvent, u64)>>,
+    events: RefCell<VecDeque<Waiting>>,
     bytes: Cell<u64>,
+    /// Weight of the events that were handled in the present turn.
+    handled: Cell<u32>,
     is_listed: Cell<bool>,
+    /// True if the peer has sent more than a turn.
+    is_behind: Cell<bool>,
     is_gone: Cell<bool>,
     reader: RefCell<Option<Box<dyn QueueReader>>>,
+}
+
+/// An event that waits.
+#[derive(Debug)]
+struct Waiting {
+    event: PeerEvent,
+    weight: u32,
+    bytes: u64,
 }
 
 impl std::fmt::Debug for EventQueue {
@@ -127,7 +149,7 @@ pub trait QueueReader {
 /// The queue of one connection.
 #[derive(Clone, Debug)]
 pub struct PeerInbox {
-    shared: Rc<Turns>,
+    shared: Rc<Lists>,
     queue: Rc<EventQueue>,
 }
 
@@ -138,44 +160,27 @@ impl Inbox {
         PeerInbox { shared: Rc::clone(&self.shared), queue: Rc::default() }
     }
 
-    /// The next event.
+    /// The next event of a prompt peer.
     #[must_use]
-    pub fn pop(&self) -> Option<PeerEvent> {
-        loop {
-            let queue = Rc::clone(self.shared.listed.borrow().front()?);
-            if queue.is_clogged() {
-                // Its connection lists it again.
-                self.shared.unlist(&queue);
-                continue;
-            }
-            let popped = queue.events.borrow_mut().pop_front();
-            let Some((event, bytes)) = popped else {
-                self.shared.unlist(&queue);
-                continue;
-            };
-            queue.bytes.set(queue.bytes.get() - bytes);
-            let handled = self.shared.handled.get() + 1;
-            self.shared.handled.set(handled);
-            if queue.events.borrow().is_empty() {
-                self.shared.unlist(&queue);
-                queue.resume();
-            } else if handled >= TURN {
-                self.shared.rotate();
-                queue.resume();
-            }
-            return Some(event);
-        }
+    pub fn pop_prompt(&self) -> Option<Popped> {
+        self.shared.pop_of(&self.shared.prompt)
     }
 
-    /// Number of connections whose events wait.
+    /// The next event of another peer.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.shared.listed.borrow().len()
+    pub fn pop_behind(&self) -> Option<Popped> {
+        self.shared.pop_of(&self.shared.behind)
+    }
+
+    /// True if no event waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shared.prompt.borrow().is_empty() && self.shared.behind.borrow().is_empty()
     }
 
     /// Waits until there is an event.
     pub async fn filled(&self) {
-        while self.shared.listed.borrow().is_empty() {
+        while self.is_empty() {
             self.shared.filled.notified().await;
         }
     }
@@ -187,14 +192,14 @@ impl PeerInbox {
         self.queue.reader.replace(Some(Box::new(reader)));
     }
 
-    /// Adds an event that keeps `bytes` of payload in memory.
-    pub fn push(&self, event: PeerEvent, bytes: u64) {
+    /// Adds an event that causes the work of `weight` small ones, and keeps `bytes` of payload in memory.
+    pub fn push(&self, event: PeerEvent, weight: u32, bytes: u64) {
         if matches!(event, PeerEvent::Gone { .. }) {
             self.queue.is_gone.set(true);
             // The connection refers to this queue.
             self.queue.reader.replace(None);
         }
-        self.queue.events.borrow_mut().push_back((event, bytes));
+        self.queue.events.borrow_mut().push_back(Waiting { event, weight, bytes });
         self.queue.bytes.set(self.queue.bytes.get() + bytes);
         self.relist();
     }
@@ -202,9 +207,15 @@ impl PeerInbox {
     /// Gives the queue its turn if something waits there.
     pub fn relist(&self) {
         if !self.queue.events.borrow().is_empty() && !self.queue.is_listed.replace(true) {
-            self.shared.listed.borrow_mut().push_back(Rc::clone(&self.queue));
+            let list = if self.queue.is_behind.get() { &self.shared.behind } else { &self.shared.prompt };
+            list.borrow_mut().push_back(Rc::clone(&self.queue));
             self.shared.filled.notify_one();
         }
+    }
+
+    /// Notes whether the peer has sent more than a turn.
+    pub fn set_behind(&self, is_behind: bool) {
+        self.queue.is_behind.set(is_behind);
     }
 
     /// False if enough waits.
@@ -220,16 +231,32 @@ impl PeerInbox {
     }
 }
 
-impl Turns {
-    fn unlist(&self, queue: &EventQueue) {
-        queue.is_listed.set(false);
-        self.listed.borrow_mut().pop_front();
-        self.handled.set(0);
-    }
-
-    fn rotate(&self) {
-        self.listed.borrow_mut().rotate_left(1);
-        self.handled.set(0);
+impl Lists {
+    fn pop_of(&self, list: &RefCell<VecDeque<Rc<EventQueue>>>) -> Option<Popped> {
+        loop {
+            let queue = Rc::clone(list.borrow().front()?);
+            let next = if queue.is_clogged() { None } else { queue.events.borrow_mut().pop_front() };
+            let Some(Waiting { event, weight, bytes }) = next else {
+                // Its connection lists it again.
+                queue.is_listed.set(false);
+                list.borrow_mut().pop_front();
+                continue;
+            };
+            queue.bytes.set(queue.bytes.get() - bytes);
+            queue.handled.set(queue.handled.get() + weight);
+            if queue.events.borrow().is_empty() {
+                queue.is_listed.set(false);
+                list.borrow_mut().pop_front();
+                queue.handled.set(0);
+                queue.resume();
+            } else if queue.handled.get() >= TURN {
+                list.borrow_mut().pop_front();
+                queue.handled.set(0);
+                self.behind.borrow_mut().push_back(Rc::clone(&queue));
+                queue.resume();
+            }
+            return Some(Popped { event, weight });
+        }
     }
 }
 
@@ -254,14 +281,14 @@ mod tests {
     }
 
     fn links(inbox: &Inbox) -> Vec<u64> {
-        let events = std::iter::from_fn(|| inbox.pop());
-        let links = events.map(|event| {
-            let (PeerEvent::ClientSent { link, .. } | PeerEvent::Gone { link, .. }) = event else {
-                panic!("{event:?}");
-            };
-            link.0
-        });
-        links.collect()
+        std::iter::from_fn(|| inbox.pop_prompt().or_else(|| inbox.pop_behind())).map(link_of).collect()
+    }
+
+    fn link_of(popped: Popped) -> u64 {
+        let (PeerEvent::ClientSent { link, .. } | PeerEvent::Gone { link, .. }) = popped.event else {
+            panic!("{popped:?}");
+        };
+        link.0
     }
 
     /// A connection that is clogged or not, and counts how often it was resumed.
@@ -279,18 +306,37 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_delays_the_others_by_one_turn() {
+    fn a_prompt_peer_comes_before_all_that_are_behind() {
         let inbox = Inbox::default();
-        let (flood, honest) = (inbox.open(), inbox.open());
-        while flood.has_room() {
-            flood.push(sent(1), 0);
+        let (floods, prompt) = ([inbox.open(), inbox.open()], inbox.open());
+        for (link, flood) in (1..).zip(&floods) {
+            flood.set_behind(true);
+            while flood.has_room() {
+                flood.push(sent(link), 1, 0);
+            }
         }
-        honest.push(sent(2), 0);
-        let links = links(&inbox);
+        prompt.push(sent(3), 1, 0);
+        assert_eq!(inbox.pop_prompt().map(link_of), Some(3));
+        assert!(inbox.pop_prompt().is_none());
+        let turns: Vec<u64> = links(&inbox).chunks(TURN as usize).map(|turn| turn.iter().sum()).collect();
+        let of = |link: u64| link * u64::from(TURN);
         assert_eq!(
-            (links.len(), links.iter().position(|link| *link == 2)),
-            (EVENTS_MAX + 1, Some(TURN as usize))
+            (turns.len(), &turns[..4]),
+            (2 * EVENTS_MAX / TURN as usize, &[of(1), of(2), of(1), of(2)][..])
         );
+    }
+
+    #[test]
+    fn a_peer_is_prompt_for_one_turn_by_weight() {
+        let inbox = Inbox::default();
+        let (heavy, prompt) = (inbox.open(), inbox.open());
+        for _ in 0..10 {
+            heavy.push(sent(1), TURN / 4, 0);
+        }
+        prompt.push(sent(2), 1, 0);
+        let prompt: Vec<u64> = std::iter::from_fn(|| inbox.pop_prompt()).map(link_of).collect();
+        assert_eq!(prompt, [1, 1, 1, 1, 2]);
+        assert_eq!(links(&inbox), [1; 6]);
     }
 
     #[test]
@@ -298,7 +344,7 @@ mod tests {
         let inbox = Inbox::default();
         let (queue, reader) = (inbox.open(), Fake::default());
         queue.set_reader(reader.clone());
-        queue.push(sent(1), BYTES_MAX);
+        queue.push(sent(1), 1, BYTES_MAX);
         assert!(!queue.has_room());
         assert_eq!((links(&inbox), reader.0.1.get(), queue.has_room()), (vec![1], 1, true));
     }
@@ -309,16 +355,16 @@ mod tests {
         let (queue, reader) = (inbox.open(), Fake::default());
         queue.set_reader(reader.clone());
         reader.0.0.set(true);
-        queue.push(sent(1), 0);
-        inbox.open().push(sent(2), 0);
-        assert_eq!((links(&inbox), inbox.waiting()), (vec![2], 0));
+        queue.push(sent(1), 1, 0);
+        inbox.open().push(sent(2), 1, 0);
+        assert_eq!((links(&inbox), inbox.is_empty()), (vec![2], true));
         reader.0.0.set(false);
         queue.relist();
         assert_eq!(links(&inbox), [1]);
         reader.0.0.set(true);
-        queue.push(sent(1), 0);
+        queue.push(sent(1), 1, 0);
         assert_eq!(links(&inbox), Vec::<u64>::new());
-        queue.push(PeerEvent::Gone { link: ConnId(1), is_dead: false, why: String::new() }, 0);
+        queue.push(PeerEvent::Gone { link: ConnId(1), is_dead: false, why: String::new() }, 1, 0);
         assert_eq!(links(&inbox), [1, 1]);
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use argon_core::scheduler::{ConnId, Limits, ManagerIdentity};
 use argon_net::accept::{self, Admission, Admitted};
 use argon_net::ledger::Ledger;
-use argon_net::{Certificates, Connection, ConnectionEnd, Silence, connection, random};
+use argon_net::{Certificates, Connection, ConnectionEnd, Silence, Turns, connection, random};
 use argon_proto::conversation::admin::EncryptionView;
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::handshake::Welcome;
@@ -15,9 +15,10 @@ use argon_proto::{Capabilities, Incarnation, Message, Payload, limit};
 use tokio::net::TcpListener;
 
 use super::inbox::{Inbox, PeerEvent, PeerInbox, QueueReader};
+use super::pieces::pieces;
 use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
-use crate::manager::event_loop::ManagerLoop;
+use crate::manager::event_loop::{Incoming, ManagerLoop};
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
 use crate::signals::StopSignal;
@@ -81,11 +82,13 @@ pub async fn serve(
     };
     let identity = ManagerIdentity { incarnation, capabilities: Capabilities::new(&config.key) };
     let ledger = Ledger::new(config.limits.memory);
-    let mut driver =
-        ManagerLoop::new(config.limits, identity, config.store, inbox.clone(), Rc::clone(&ledger))?;
+    let turns = Turns::default();
+    let incoming = Incoming { inbox: inbox.clone(), turns: turns.clone(), ledger: Rc::clone(&ledger) };
+    let mut driver = ManagerLoop::new(config.limits, identity, config.store, incoming)?;
     driver.encryption = Some(encryption);
     let admit = move |admitted: Admitted| {
-        let door = PeerDoor { link: links.next(), queue: inbox.open(), ledger: Rc::clone(&ledger) };
+        let (ledger, turns) = (Rc::clone(&ledger), turns.clone());
+        let door = PeerDoor { link: links.next(), queue: inbox.open(), ledger, turns };
         tokio::task::spawn_local(attend(admitted, door));
     };
     let admission = Admission {
@@ -114,6 +117,7 @@ struct PeerDoor {
     link: ConnId,
     queue: PeerInbox,
     ledger: Rc<Ledger>,
+    turns: Turns,
 }
 
 /// Attends to a peer in the conversation of its role.
@@ -144,18 +148,19 @@ async fn attend(admitted: Admitted, door: PeerDoor) {
 /// Brings one peer's messages to the inbox until it is gone.
 async fn converse<In: Message, Out: Message + 'static>(
     admitted: Admitted,
-    PeerDoor { link, queue, ledger }: PeerDoor,
+    PeerDoor { link, queue, ledger, turns }: PeerDoor,
     silence: Silence,
     port: impl FnOnce(Rc<Connection<Out>>) -> Port,
     sent: impl Fn(In) -> PeerEvent,
     must_have: impl Fn(&In) -> bool,
 ) {
     let (role, from) = (admitted.role, admitted.from.to_string());
-    let (connection, receiver) = Connection::new(admitted.stream, admitted.frames, role.name(), silence);
+    let (connection, mut receiver) = Connection::new(admitted.stream, admitted.frames, role.name(), silence);
+    receiver.take_turns(&turns);
     let drained = queue.clone();
     connection.charge_to(&ledger, move || drained.relist());
     queue.set_reader(ConnectionReader(Rc::clone(&connection)));
-    queue.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from }, 0);
+    queue.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from }, 1, 0);
     let taker = Taker { link, queue: &queue, sent, must_have };
     let end = connection::run(&connection, receiver, taker).await;
     let (is_dead, why) = match end {
@@ -164,7 +169,7 @@ async fn converse<In: Message, Out: Message + 'static>(
         ConnectionEnd::Silent => (true, format!("it was silent for {} s", limit::SILENCE.as_secs())),
         ConnectionEnd::Closed => (false, "this side closed the connection".to_owned()),
     };
-    queue.push(PeerEvent::Gone { link, is_dead, why }, 0);
+    queue.push(PeerEvent::Gone { link, is_dead, why }, 1, 0);
 }
 
 /// Takes the messages of a connection for its queue.
@@ -178,13 +183,13 @@ struct Taker<'a, S, M> {
 impl<In: Message, S: Fn(In) -> PeerEvent, M: Fn(&In) -> bool> connection::Inbox<In> for Taker<'_, S, M> {
     fn take(&mut self, message: In) -> Result<(), ConnectionEnd> {
         let bytes = message.payload().map_or(0, Payload::len);
-        self.queue.push((self.sent)(message), bytes);
+        pieces(self.link, (self.sent)(message), |event, weight| self.queue.push(event, weight, bytes));
         Ok(())
     }
 
     fn take_without_payload(&mut self, message: In, bytes: u64) -> Result<(), ConnectionEnd> {
         let message = Box::new((self.sent)(message));
-        self.queue.push(PeerEvent::WithoutPayload { link: self.link, message, bytes }, 0);
+        self.queue.push(PeerEvent::WithoutPayload { link: self.link, message, bytes }, 1, 0);
         Ok(())
     }
 
@@ -194,6 +199,10 @@ impl<In: Message, S: Fn(In) -> PeerEvent, M: Fn(&In) -> bool> connection::Inbox<
 
     fn has_room(&self) -> bool {
         self.queue.has_room()
+    }
+
+    fn set_behind(&mut self, is_behind: bool) {
+        self.queue.set_behind(is_behind);
     }
 }
 
