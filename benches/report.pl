@@ -49,12 +49,11 @@ if ($option{page}) {
 
 sub flood_rows {
     my $floods = result('floods') or return;
-    my $least  = $floods->{rows}[0]{p50_us};
-    my @rows   = (['four connections send', 'round trip p50', 'p99', '× undisturbed', "manager's memory, of $floods->{memory_mib} MiB"]);
+    my @rows   = (['four connections send', 'undisturbed, p50', 'with the flood, p50', 'p99', '× undisturbed', 'the manager is busy', "manager's memory, of $floods->{memory_mib} MiB"]);
     for my $row (@{ $floods->{rows} }) {
         push @rows, [
-            $row->{flood}, micros($row->{p50_us}), micros($row->{p99_us}), sprintf('%.1f', $row->{p50_us} / $least),
-            "$row->{memory_mib} MiB",
+            $row->{flood}, micros($row->{undisturbed_us}), micros($row->{p50_us}), micros($row->{p99_us}),
+            sprintf('%.1f', $row->{p50_us} / $row->{undisturbed_us}), sprintf('%.0f %%', 100 * $row->{manager_busy}), "$row->{memory_mib} MiB",
         ];
     }
     return @rows;

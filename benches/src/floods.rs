@@ -2,10 +2,18 @@
 //! to each flood, in one run, and the most memory that the manager used.
 //!
 //! The honest client and its worker are on one thread and wait for each message, so that a round trip is the manager's two
-//! hops. This file is the list of floods; `peer.rs` is a connection of either side.
+//! hops. Each row measures the client undisturbed first, and then with the flood, at the same manager.
+//!
+//! A flood comes from other machines, and here it would take processor time of this one. Its threads therefore run at the
+//! lowest priority, and the bytes of a piece are composed once wherever they may repeat. What remains is in the control
+//! row: the same bytes go to a process that reads and drops them, while the manager is idle.
+//!
+//! This file is the list of floods; `peer.rs` is a connection of either side.
 
 mod peer;
 
+use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,7 +26,8 @@ use serde_json::json;
 
 use crate::manager::Manager;
 use crate::samples::Samples;
-use peer::{Flooder, Honest, bytes_of, task};
+use crate::waiting::bytes_of;
+use peer::{Flooder, Honest, Sink, task};
 
 /// Bound of the manager's memory, MiB.
 const MEMORY_MIB: u64 = 256;
@@ -31,18 +40,23 @@ const WARM_UP: u64 = 200;
 type Flood = fn(&mut Flooder, &AtomicBool);
 
 const FLOODS: &[(&str, Flood)] = &[
-    ("undisturbed", |_, _| {}),
+    ("nothing", |_, _| {}),
     ("heartbeats, answers not read", heartbeats),
+    ("heartbeats, answers read", |flooder, stop| heartbeats(flooder.that_reads(), stop)),
     ("questions, answers not read", questions),
+    ("questions, answers read", |flooder, stop| questions(flooder.that_reads(), stop)),
     ("COLLECT, outcomes not read", collects),
+    ("COLLECT, outcomes read", |flooder, stop| collects(flooder.that_reads(), stop)),
     ("tasks whose blobs never come", parked),
     ("3,000 blobs for 40,000 waiting tasks", completed),
     ("payloads that never end", unfinished),
     ("blobs that no task names", blobs),
     ("tiny tasks among long frames", tiny),
     ("big tasks of many sessions", big),
-    ("undisturbed, again", |_, _| {}),
+    (CONTROL, big),
 ];
+/// The flood that does not go to the manager.
+const CONTROL: &str = "control: big tasks to a process that drops them";
 
 /// Options of `floods`.
 #[derive(Args, Debug)]
@@ -50,75 +64,114 @@ pub(crate) struct Options {
     /// Round trips of the honest client next to each flood
     #[arg(long, value_name = "N", default_value = "3000")]
     trips: u64,
+    /// Only floods whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
 }
 
 /// Measures each flood with a manager of its own.
-pub(crate) fn run(&Options { trips, json }: &Options) -> Result<(), String> {
+pub(crate) fn run(Options { trips, only, json }: &Options) -> Result<(), String> {
     let mut rows = Vec::new();
-    for (name, flood) in FLOODS {
-        let row = measure(*flood, trips).map_err(|error| format!("{name}: {error}"))?;
+    let chosen = FLOODS.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| name.contains(only)));
+    for (name, flood) in chosen {
+        let row = measure(*flood, *name == CONTROL, *trips).map_err(|error| format!("{name}: {error}"))?;
         if !json {
             println!(
-                "{name:<40} p50 {:>8.1} µs  p99 {:>9.1} µs  memory {:>5} MiB",
-                row.p50, row.p99, row.mebibytes
+                "{name:<48} undisturbed {:>6.1} µs  p50 {:>8.1} µs, × {:>5.2}  p99 {:>9.1} µs  manager busy {:>3.0} %  memory {:>5} MiB",
+                row.undisturbed,
+                row.p50,
+                row.p50 / row.undisturbed,
+                row.p99,
+                row.busy * 100.0,
+                row.mebibytes
             );
         }
-        rows.push(
-            json!({ "flood": name, "p50_us": row.p50, "p99_us": row.p99, "memory_mib": row.mebibytes }),
-        );
+        rows.push(json!({
+            "flood": name, "undisturbed_us": row.undisturbed, "p50_us": row.p50, "p99_us": row.p99,
+            "manager_busy": row.busy, "memory_mib": row.mebibytes,
+        }));
     }
-    if json {
+    if *json {
         println!("{}", json!({ "memory_mib": MEMORY_MIB, "trips": trips, "rows": rows }));
     }
     Ok(())
 }
 
 struct Row {
+    /// Median before the flood.
+    undisturbed: f64,
     p50: f64,
     p99: f64,
+    /// Part of the time with the flood in which the manager had a processor.
+    busy: f64,
     mebibytes: u64,
 }
 
-fn measure(flood: Flood, trips: u64) -> std::io::Result<Row> {
+fn measure(flood: Flood, is_control: bool, trips: u64) -> io::Result<Row> {
     let manager = Manager::start(&["--memory", &format!("{MEMORY_MIB}M")])?;
     let mut honest = Honest::connect(&manager.address, &manager.key)?;
-    let stop = AtomicBool::new(false);
     let mut most = 0;
-    let times = std::thread::scope(|scope| {
+    let undisturbed = timed(&mut honest, 0..WARM_UP + trips, || most = manager.resident())?;
+    let sink = if is_control { Some(Sink::open()?) } else { None };
+    let sink = sink.as_ref().map(Sink::address);
+    let stop = AtomicBool::new(false);
+    let (beside, busy) = std::thread::scope(|scope| {
         for number in 1..=CONNECTIONS {
             let (manager, stop) = (&manager, &stop);
             scope.spawn(move || {
+                peer::yield_to_others();
                 while !stop.load(Ordering::Relaxed) {
+                    let flooder = match sink {
+                        None => Flooder::connect(&manager.address, &manager.key, number),
+                        Some(sink) => Flooder::to_sink(sink, number),
+                    };
                     // One that the manager refuses comes back.
-                    if let Ok(mut flooder) = Flooder::connect(&manager.address, &manager.key, number) {
+                    if let Ok(mut flooder) = flooder {
                         flood(&mut flooder, stop);
                         flooder.stay(stop);
                     }
                 }
             });
         }
-        let mut times = Vec::new();
-        let measured = (0..WARM_UP + trips).try_for_each(|trip| {
-            let begun = Instant::now();
-            honest.round_trip(trip)?;
-            if trip >= WARM_UP {
-                times.push(begun.elapsed());
-            }
-            if trip % 100 == 0 {
-                most = most.max(manager.resident());
-                // Floods that have filled everything go on filling.
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Ok::<(), std::io::Error>(())
+        let first = WARM_UP + trips;
+        let (clock, began) = (Instant::now(), manager.processor_time());
+        let beside = timed(&mut honest, first..first + WARM_UP + trips, || {
+            most = most.max(manager.resident());
+            // Floods that have filled everything go on filling.
+            std::thread::sleep(Duration::from_millis(5));
         });
+        let taken = manager.processor_time().saturating_sub(began);
+        let busy = taken.as_secs_f64() / clock.elapsed().as_secs_f64();
         stop.store(true, Ordering::Relaxed);
-        measured.map(|()| times)
+        beside.map(|beside| (beside, busy))
     })?;
-    let samples = Samples::new(times);
-    Ok(Row { p50: samples.micros_at(0.5), p99: samples.micros_at(0.99), mebibytes: most >> 20 })
+    Ok(Row {
+        undisturbed: undisturbed.micros_at(0.5),
+        p50: beside.micros_at(0.5),
+        p99: beside.micros_at(0.99),
+        busy,
+        mebibytes: most >> 20,
+    })
+}
+
+/// Times of round trips; the first of them are not counted. Calls `now_and_then` between them.
+fn timed(honest: &mut Honest, trips: Range<u64>, mut now_and_then: impl FnMut()) -> io::Result<Samples> {
+    let first = trips.start + WARM_UP;
+    let mut times = Vec::new();
+    for trip in trips {
+        let begun = Instant::now();
+        honest.round_trip(trip)?;
+        if trip >= first {
+            times.push(begun.elapsed());
+        }
+        if trip % 100 == 0 {
+            now_and_then();
+        }
+    }
+    Ok(Samples::new(times))
 }
 
 fn heartbeats(flooder: &mut Flooder, stop: &AtomicBool) {
@@ -192,12 +245,16 @@ fn unfinished(flooder: &mut Flooder, stop: &AtomicBool) {
 
 fn blobs(flooder: &mut Flooder, stop: &AtomicBool) {
     let session = flooder.session.0[0];
-    flooder.pour(stop, |number| {
-        let mut bytes = vec![session; 200_000];
-        bytes[..8].copy_from_slice(&number.to_be_bytes());
-        let payload = Payload::from(bytes);
-        bytes_of([ToManager::Blob(Blob { hash: BlobHash::of(payload.parts()), payload })])
-    });
+    // More than the manager keeps, so that each is new when it comes again.
+    let blobs: Vec<Vec<u8>> = (0..100_u64)
+        .map(|number| {
+            let mut bytes = vec![session; 200_000];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            let payload = Payload::from(bytes);
+            bytes_of([ToManager::Blob(Blob { hash: BlobHash::of(payload.parts()), payload })])
+        })
+        .collect();
+    flooder.pour(stop, |number| blobs[number as usize % blobs.len()].clone());
 }
 
 fn tiny(flooder: &mut Flooder, stop: &AtomicBool) {

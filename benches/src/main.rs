@@ -10,6 +10,8 @@ mod process;
 mod relay;
 mod samples;
 mod spread;
+mod stored;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ enum Bench {
     Fleet(fleet::Options),
     /// An honest client next to floods of holders of the key: its round trips, and the manager's memory
     Floods(floods::Options),
+    /// Detached tasks of 1 MiB: what a manager of little memory keeps of each, in memory and on the disk
+    Stored(stored::Options),
     #[command(name = relay::HOP, hide = true)]
     Hop { way: relay::Way },
     #[command(name = spread::HUB, hide = true)]
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         Bench::Spread(options) => spread::run(&options),
         Bench::Fleet(options) => fleet::run(&options),
         Bench::Floods(options) => floods::run(&options),
+        Bench::Stored(options) => stored::run(&options),
         Bench::Hop { way } => relay::hop(way),
         Bench::Hub { peers } => spread::hub(peers),
     };

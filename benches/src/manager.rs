@@ -41,8 +41,7 @@ impl Manager {
         }
         let address = ready.split_whitespace().find_map(|word| word.strip_prefix("addr="));
         let address = address.ok_or_else(|| io::Error::other("the manager did not become ready"))?.to_owned();
-        let key = std::fs::read_to_string(&key_file)?;
-        let key = key.parse().map_err(|_| io::Error::other("the manager's key cannot be read"))?;
+        let key = argon_net::key_file::find(Some(&key_file)).map_err(io::Error::other)?.key;
         Ok(Self { process, folder, address, key })
     }
 

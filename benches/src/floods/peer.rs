@@ -1,71 +1,20 @@
 //! Connections of the two sides: an honest client with its worker, and one that floods.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use argon_net::{Connected, Stream, Trust, dial};
-use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, Register, ToWorker};
-use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::conversation::worker::ToWorker;
 use argon_proto::key::{Key, Role};
-use argon_proto::{
-    BlobHash, Codec, Line, Message, Outcome, OutcomeHead, Payload, Runtime, Secret, SessionId, Status, Task,
-    TaskHead, TaskId, WorkerId,
-};
+use argon_proto::{BlobHash, Payload, Runtime, Secret, SessionId, Task, TaskHead, TaskId};
 use bytes::Bytes;
+
+use crate::waiting::{Peer, outcome_of, registration};
 
 /// A connection that takes nothing for this time is full, and is tried again.
 const FULL_AFTER: Duration = Duration::from_millis(50);
-/// A round trip takes longer only if something is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A connection that waits for each message.
-struct Peer<M> {
-    stream: TcpStream,
-    decoder: Decoder<Incoming<M>>,
-}
-
-impl<M: Message> Peer<M> {
-    fn connect(address: &str, key: &Key, role: Role) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let connected =
-            runtime.block_on(dial(address, key, role, &Trust::default())).map_err(io::Error::other)?;
-        let Connected { stream: Stream::Tcp(stream), frames, .. } = connected else {
-            return Err(io::Error::other("not a TCP connection"));
-        };
-        let stream = {
-            let _inside = runtime.enter();
-            stream.into_std()?
-        };
-        stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, decoder: frames.into() })
-    }
-
-    fn say(&mut self, messages: impl IntoIterator<Item = impl Message>) -> io::Result<()> {
-        self.stream.write_all(&bytes_of(messages))
-    }
-
-    fn hear(&mut self) -> io::Result<M> {
-        loop {
-            match self.decoder.next().map_err(io::Error::other)? {
-                Some(Incoming::Message(message)) => return Ok(message),
-                Some(Incoming::Control(_)) => {}
-                None => {
-                    let mut bytes = [0; 16 << 10];
-                    let count = self.stream.read(&mut bytes)?;
-                    if count == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                    self.decoder.buffer().extend_from_slice(&bytes[..count]);
-                }
-            }
-        }
-    }
-}
 
 /// A client that does one task after the other, and the worker that does them.
 pub(super) struct Honest {
@@ -78,18 +27,7 @@ impl Honest {
     pub(super) fn connect(address: &str, key: &Key) -> io::Result<Self> {
         let mut client = Peer::connect(address, key, Role::Client)?;
         let mut worker = Peer::connect(address, key, Role::Worker)?;
-        let secret = Secret::new([7; 32]);
-        worker.say([FromWorker::Register(Box::new(Register {
-            host: Line::default(),
-            name: "floods".into(),
-            pid: std::process::id(),
-            previous: None,
-            release: Line::default(),
-            runtimes: [("perl".into(), "v5.36.0".into())].into(),
-            slots: 4,
-            worker: WorkerId::of(&secret),
-            secret,
-        }))])?;
+        worker.say([registration("floods", 4)])?;
         let open = Open::of(Secret::new([77; 32]));
         let session = open.session;
         client.say([ToManager::Open(open), ToManager::Offered])?;
@@ -113,25 +51,43 @@ impl Honest {
     }
 }
 
-fn outcome_of(task: &Task) -> FromWorker {
-    FromWorker::Outcome(Outcome {
-        head: OutcomeHead {
-            id: task.head.id,
-            attempt: task.head.attempt,
-            status: Status::Ok,
-            codec: Codec::Own,
-            // Long enough that nothing is sent ahead.
-            run_us: 1_000_000,
-            leaves: false,
-        },
-        report: Bytes::new(),
-        payload: Payload::from(Bytes::from_static(b"nothing")),
-    })
+/// Lets the other threads of this process, and those it starts, go before this one.
+pub(super) fn yield_to_others() {
+    // SAFETY: it takes an integer, and touches this thread only.
+    unsafe { libc::nice(10) };
 }
 
-/// A connection that sends what it likes and reads nothing.
+/// A thread that reads what comes over connections, and drops it.
+pub(super) struct Sink(SocketAddr);
+
+impl Sink {
+    /// It lives as long as the process, and takes no time when nothing comes.
+    pub(super) fn open() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
+        let address = listener.local_addr()?;
+        std::thread::spawn(move || {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, async {
+                while let Ok((mut stream, _)) = listener.accept().await {
+                    tokio::task::spawn_local(async move {
+                        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+                    });
+                }
+            });
+        });
+        Ok(Self(address))
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0
+    }
+}
+
+/// A connection that sends what it likes, and reads nothing unless it is made to.
 pub(super) struct Flooder {
     stream: TcpStream,
+    reads: bool,
     pub(super) session: SessionId,
 }
 
@@ -142,7 +98,20 @@ impl Flooder {
         let session = open.session;
         peer.say([ToManager::Open(open), ToManager::Offered])?;
         peer.stream.set_write_timeout(Some(FULL_AFTER))?;
-        Ok(Self { stream: peer.stream, session })
+        Ok(Self { stream: peer.stream, reads: false, session })
+    }
+
+    /// One whose bytes do not go to a manager.
+    pub(super) fn to_sink(address: SocketAddr, number: u8) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_write_timeout(Some(FULL_AFTER))?;
+        Ok(Self { stream, reads: false, session: SessionId([number; 16]) })
+    }
+
+    /// Reads what the manager answers, too.
+    pub(super) fn that_reads(&mut self) -> &mut Self {
+        self.reads = true;
+        self
     }
 
     /// Writes pieces without end.
@@ -164,6 +133,7 @@ impl Flooder {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
+                self.drop_answers();
                 match self.stream.write(left) {
                     Ok(count) => left = &left[count..],
                     Err(error)
@@ -171,6 +141,14 @@ impl Flooder {
                     Err(_) => return,
                 }
             }
+        }
+    }
+
+    fn drop_answers(&mut self) {
+        let mut bytes = [0; 64 << 10];
+        if self.reads && self.stream.set_nonblocking(true).is_ok() {
+            while matches!(self.stream.read(&mut bytes), Ok(1..)) {}
+            let _ = self.stream.set_nonblocking(false);
         }
     }
 
@@ -184,12 +162,6 @@ impl Flooder {
     fn is_closed(&self) -> bool {
         matches!(self.stream.take_error(), Ok(Some(_)) | Err(_))
     }
-}
-
-pub(super) fn bytes_of(messages: impl IntoIterator<Item = impl Message>) -> Vec<u8> {
-    let mut out = Outbox::default();
-    messages.into_iter().for_each(|message| out.push(&message));
-    out.into_bytes()
 }
 
 pub(super) fn task(
