@@ -10,7 +10,7 @@ use std::task::Poll;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Extent of a turn where others wait.
-pub(crate) const SHARED: Extent = Extent { messages: 64, bytes: 64 << 10 };
+pub(crate) const SHARED: Extent = Extent { messages: 64, bytes: 32 << 10 };
 /// Extent of a turn of a connection that shares its thread with nothing that must not wait: what its owner takes at once.
 pub(crate) const ALONE: Extent = Extent { messages: 512, bytes: 128 << 10 };
 
