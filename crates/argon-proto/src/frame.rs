@@ -6,13 +6,15 @@
 //! [`Outbox::push`], then writes what [`Outbox::slices`] shows and reports to [`Outbox::advance`] how
 //! much went out.
 
+mod arrival;
 mod check;
 mod collected;
 mod decoder;
 mod outbox;
 
+pub use arrival::{Arrival, Room};
 pub use check::CHECKED_AT_ONCE;
-pub use decoder::{Arrival, Decoder, Frames, Room};
+pub use decoder::{Decoder, Frames};
 pub use outbox::Outbox;
 
 #[cfg(test)]

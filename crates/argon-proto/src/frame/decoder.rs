@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::arrival::{Arrival, Room};
 use super::check::{Check, Checked};
 use super::collected::{Arriving, Collected};
 use crate::conversation::{Message, WholePayload};
@@ -40,40 +41,6 @@ pub struct Decoder<M> {
     waiting: Option<(M, WholePayload)>,
     /// A blob of which a part has been hashed.
     checking: Option<Check<M>>,
-}
-
-/// Decision about a payload that begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Room {
-    /// It is kept.
-    Here,
-    /// Not now: nothing is read until there is.
-    Later,
-    /// It is read and not kept.
-    Nowhere,
-}
-
-/// A message that has arrived.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Arrival<M> {
-    /// All of it.
-    Whole(M),
-    /// All but its payload, for which the receiver had no room.
-    WithoutPayload {
-        /// The message; its payload is empty.
-        message: M,
-        /// Length of the payload that was sent.
-        payload_bytes: u64,
-    },
-}
-
-impl<M> Arrival<M> {
-    /// The message, with its payload or without.
-    pub fn into_message(self) -> M {
-        match self {
-            Self::Whole(message) | Self::WithoutPayload { message, .. } => message,
-        }
-    }
 }
 
 impl Frames {
@@ -153,7 +120,14 @@ impl<M> Decoder<M> {
     /// Continues where a handshake ended.
     #[must_use]
     pub fn new(frames: Frames) -> Self {
-        Self { frames, arriving: HashMap::new(), unfinished_bytes: 0, expected_bytes: 0, waiting: None, checking: None }
+        Self {
+            frames,
+            arriving: HashMap::new(),
+            unfinished_bytes: 0,
+            expected_bytes: 0,
+            waiting: None,
+            checking: None,
+        }
     }
 
     /// See [`Frames::buffer`].
