@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Sleep;
 
 use crate::stream::{ReadHalf, WriteHalf};
-use crate::turns::{self, Extent, Further, Turns};
+use crate::turns::{self, Extent, Further, ReadTurns};
 
 /// Room that is made for one read, bytes.
 const READ_BYTES: usize = 64 << 10;
@@ -122,8 +122,8 @@ pub struct Receiver<In> {
     silence: Silence,
     read_bytes: usize,
     heard_at: Instant,
-    /// Turns of the connections on this thread, if they take turns.
-    turns: Option<Turns>,
+    /// ReadTurns of the connections on this thread, if they take turns.
+    turns: Option<ReadTurns>,
     /// What is left of the present turn.
     turn: Extent,
 }
@@ -271,7 +271,7 @@ impl<In: Message> Receiver<In> {
     }
 
     /// Takes turns with the other connections that were given `turns`.
-    pub fn take_turns(&mut self, turns: &Turns) {
+    pub fn take_turns(&mut self, turns: &ReadTurns) {
         self.turns = Some(turns.clone());
         self.begin_turn();
     }

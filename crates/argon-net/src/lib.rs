@@ -48,4 +48,4 @@ pub use stream::{ReadHalf, Stream, WriteHalf};
 pub use tls::accept::Certificates;
 pub use tls::{TlsReader, TlsStream, TlsWriter};
 pub use trust::{Encryption, Trust};
-pub use turns::Turns;
+pub use turns::ReadTurns;

@@ -1,4 +1,4 @@
-//! Turns of the connections that share a thread: who reads next when several peers have sent more than one turn.
+//! ReadTurns of the connections that share a thread: who reads next when several peers have sent more than one turn.
 //!
 //! A connection reads and delivers until its turn is used up. One whose peer has sent more waits in a queue, and after
 //! each look at the sockets the first of the queue has its next turn. A peer that sends less than one turn does not wait
@@ -14,9 +14,9 @@ pub(crate) const SHARED: Extent = Extent { messages: 64, bytes: 32 << 10 };
 /// Extent of a turn of a connection that shares its thread with nothing that must not wait: what its owner takes at once.
 pub(crate) const ALONE: Extent = Extent { messages: 512, bytes: 128 << 10 };
 
-/// Turns of all connections of a manager.
+/// ReadTurns of all connections of a manager.
 #[derive(Clone, Debug)]
-pub struct Turns {
+pub struct ReadTurns {
     /// The permit to have a further turn. It is given in the order in which connections ask.
     further: Arc<Semaphore>,
 }
@@ -32,13 +32,13 @@ pub(crate) struct Extent {
     pub(crate) bytes: usize,
 }
 
-impl Default for Turns {
+impl Default for ReadTurns {
     fn default() -> Self {
         Self { further: Arc::new(Semaphore::new(1)) }
     }
 }
 
-impl Turns {
+impl ReadTurns {
     /// True while a connection waits for a further turn, or has one.
     #[must_use]
     pub fn are_wanted(&self) -> bool {

@@ -111,7 +111,7 @@ fn pings(count: u32) -> Vec<u8> {
 /// Carries one connection in turns with others until its peer closes it, or `then` ends it.
 async fn carry_in_turns(
     stream: Stream,
-    turns: Turns,
+    turns: ReadTurns,
     number: usize,
     delivered: Delivered,
     then: impl FnMut(usize) -> Result<(), ConnectionEnd>,
@@ -133,7 +133,7 @@ fn delivered_beside_floods(ends_early: Option<usize>) -> Vec<usize> {
     let delivered = Delivered::default();
     let all = delivered.clone();
     let floods_and_one = async move {
-        let (turns, mut carried) = (Turns::default(), Vec::new());
+        let (turns, mut carried) = (ReadTurns::default(), Vec::new());
         let (quiet, mut quiet_peer) = pair();
         carried.push(tokio::task::spawn_local(carry_in_turns(
             quiet,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
-use argon_net::Turns;
+use argon_net::ReadTurns;
 use argon_net::ledger::Ledger;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{EncryptionView, Reply};
@@ -58,7 +58,7 @@ pub struct ManagerLoop {
     /// Facts about payloads that could not be read.
     unread: mpsc::UnboundedReceiver<Input>,
     inbox: Inbox,
-    turns: Turns,
+    turns: ReadTurns,
     pub(super) ledger: Rc<Ledger>,
     /// Memory in addition to tasks that was last reported to the scheduler, bytes.
     memory_told: u64,
@@ -78,8 +78,8 @@ pub struct ManagerLoop {
 pub struct Incoming {
     /// Events of the connections.
     pub inbox: Inbox,
-    /// Turns in which the connections read.
-    pub turns: Turns,
+    /// ReadTurns in which the connections read.
+    pub turns: ReadTurns,
     /// Memory that the connections occupy.
     pub ledger: Rc<Ledger>,
 }

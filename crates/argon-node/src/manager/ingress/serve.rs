@@ -6,7 +6,7 @@ use std::rc::Rc;
 use argon_core::scheduler::{ConnId, Limits, ManagerIdentity};
 use argon_net::accept::{self, Admission, Admitted};
 use argon_net::ledger::Ledger;
-use argon_net::{Certificates, Connection, ConnectionEnd, Silence, Turns, connection, random};
+use argon_net::{Certificates, Connection, ConnectionEnd, ReadTurns, Silence, connection, random};
 use argon_proto::conversation::admin::EncryptionView;
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::handshake::Welcome;
@@ -82,7 +82,7 @@ pub async fn serve(
     };
     let identity = ManagerIdentity { incarnation, capabilities: Capabilities::new(&config.key) };
     let ledger = Ledger::new(config.limits.memory);
-    let turns = Turns::default();
+    let turns = ReadTurns::default();
     let incoming = Incoming { inbox: inbox.clone(), turns: turns.clone(), ledger: Rc::clone(&ledger) };
     let mut driver = ManagerLoop::new(config.limits, identity, config.store, incoming)?;
     driver.encryption = Some(encryption);
@@ -117,7 +117,7 @@ struct PeerDoor {
     link: ConnId,
     queue: PeerInbox,
     ledger: Rc<Ledger>,
-    turns: Turns,
+    turns: ReadTurns,
 }
 
 /// Attends to a peer in the conversation of its role.
