@@ -294,6 +294,13 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         area: "Operation",
+        name: "encryption",
+        about: "What leaves the machine is encrypted, and is said only to the manager that the key \
+               names.",
+        open: &[],
+    },
+    Kind {
+        area: "Operation",
         name: "the state of the pool",
         about: "`argon status` shows what workers do, for people and programs.",
         open: &[],
