@@ -181,9 +181,12 @@ fn a_refused_commit_touches_no_other_task_under_the_same_id() {
     manager.step(Input::OwnTasksCancelled { link: ConnId(1), ids: vec![id(1, 1)] });
     manager.take(1, id(1, 1));
     manager.submit(1, task(1, 1));
+    assert_eq!(manager.runs(11), [], "the first one was not told, and cannot be taken");
+    manager.refuse();
+    manager.submit(1, task(1, 1));
     assert_eq!(manager.runs(11), [attempt(1, 1, 1)]);
-    manager.take_effects();
     manager.refuse();
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 1);
-    assert_eq!(manager.outcomes(1).iter().map(|outcome| outcome.1).collect::<Vec<_>>(), [Status::Ok]);
+    let statuses: Vec<Status> = manager.outcomes(1).iter().map(|outcome| outcome.1).collect();
+    assert_eq!(statuses, [Status::Rejected, Status::Ok]);
 }

@@ -100,7 +100,9 @@ impl Scheduler {
             let entry = &self.tasks[key];
             let detached = entry.is(Flags::DETACHED);
             let is_handed = entry.session == taker || self.sessions[taker].handed.remove(id);
-            if !entry.is_ended() || !is_handed {
+            // The outcome of a detached task is sent when it is durable, and not taken before.
+            let was_sent = entry.ended().is_some_and(|ended| ended.durable);
+            if !was_sent || !is_handed {
                 continue;
             }
             if detached {

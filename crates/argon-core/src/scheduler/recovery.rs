@@ -90,10 +90,12 @@ impl Scheduler {
     /// or has had the time to come.
     pub(super) fn recover_task(&mut self, now: Time, key: TaskKey, out: &mut Out) -> bool {
         let session = self.tasks[key].session;
-        let recovery = &self.sessions[session].recovery;
+        let recovery = &mut self.sessions[session].recovery;
         if recovery.elsewhere == Elsewhere::No {
             return false;
         }
+        // A manager that never answered the client may have given it out.
+        recovery.elsewhere = Elsewhere::Perhaps;
         if now < recovery.until {
             self.await_holder(key, session);
             return true;
