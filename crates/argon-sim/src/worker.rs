@@ -23,6 +23,8 @@ pub(crate) struct Worker {
     pub(crate) starved: u32,
     /// Since when the manager reaches it and a slot is free, as far as the oracle has looked.
     pub(crate) free_since: Option<u64>,
+    /// Since when a slot is free, as far as the oracle has looked.
+    pub(crate) idle_since: Option<u64>,
 }
 
 /// A worker process.

@@ -70,7 +70,7 @@ impl World {
                 }
                 Effect::SendToClient { message: ToClient::Outcome(outcome), .. } => {
                     self.oracle.refused(outcome);
-                    self.oracle.may_not_run(outcome.head.id);
+                    self.oracle.was_rejected(outcome.head.id);
                 }
                 Effect::SendToClient { message: ToClient::Accepted(tickets), .. } => {
                     let at = self.now + self.longest_recovery();

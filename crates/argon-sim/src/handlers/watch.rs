@@ -44,6 +44,9 @@ impl World {
             } else if self.workers[worker].free_since.is_none() {
                 self.workers[worker].free_since = Some(self.now);
             }
+            let is_idle = self.busy(worker) < self.plan.shape.slots && self.workers[worker].frozen == 0;
+            let idle_since = self.workers[worker].idle_since.unwrap_or(self.now);
+            self.workers[worker].idle_since = is_idle.then_some(idle_since);
         }
         let travels = 4 * self.net.longest_delay() + 2 * self.plan.shape.commit_us.1;
         let within = STARTS_WITHIN + travels;
@@ -89,10 +92,10 @@ impl World {
         }
         let within = within + COMES_UP_WITHIN;
         for worker in 0..self.workers.len() {
-            if self.busy(worker) >= self.plan.shape.slots || self.workers[worker].frozen > 0 {
+            let at = self.now.saturating_sub(within);
+            if self.workers[worker].idle_since.is_none_or(|since| since > at) {
                 continue;
             }
-            let at = self.now.saturating_sub(within);
             let given = self.oracle.given_since(worker, at).find(|number| !self.is_hopeless(*number));
             let has_progress = |number: &usize| {
                 self.oracle.has_begun_since(worker, self.plan.tasks[self.places[*number]].memory_mib, at)

@@ -47,6 +47,7 @@ impl Oracle {
         }
         let fate = self.fate(attempt.task);
         fate.was_with_rogue = true;
+        fate.waits_since = None;
         fate.with_rogues.push(attempt.attempt);
     }
 

@@ -54,10 +54,11 @@ impl Oracle {
         }
     }
 
-    /// Something keeps the task from a free slot: it is not to be started, or not now.
-    pub(crate) fn may_not_run(&mut self, id: TaskId) {
+    /// The present manager has refused the task, and does not know it.
+    pub(crate) fn was_rejected(&mut self, id: TaskId) {
         if !self.looks_away {
-            self.fate(id).waits_since = None;
+            let fate = self.fate(id);
+            (fate.waits_since, fate.is_admitted) = (None, false);
         }
     }
 
