@@ -7,6 +7,7 @@ fn makespan_ratio(name: &str, lengths: &[u64]) -> f64 {
     let mut plan = RunPlan::of_seed(1);
     let model = plan.tasks[0].clone();
     plan.faults.clear();
+    plan.rogues.clear();
     plan.shape.workers = 4;
     plan.shape.slots = 4;
     plan.shape.clients = 1;
@@ -15,6 +16,9 @@ fn makespan_ratio(name: &str, lengths: &[u64]) -> f64 {
     plan.shape.max_requests = 0;
     plan.shape.unsettled_bytes = 64 << 20;
     plan.shape.batch = 64;
+    // Bounds as a worker has them by default, and no chance of the seed.
+    (plan.shape.has_templates, plan.shape.runners_max, plan.shape.waiting_max) = (true, 32, 256);
+    (plan.shape.runner_memory_mib, plan.shape.drift) = (1 << 20, 0);
     // A look at everything after each step would cost more than the run.
     plan.shape.look_every = 5_000;
     plan.tasks = (0..)
@@ -25,6 +29,7 @@ fn makespan_ratio(name: &str, lengths: &[u64]) -> f64 {
             (task.behaviour, task.flags, task.cancel_after) =
                 (TaskBehaviour::Return, argon_proto::Flags::default(), None);
             (task.priority, task.memory_mib, task.timeout_ms) = (argon_proto::Priority::Normal, 0, 0);
+            (task.leaves, task.children, task.blobs) = (false, Vec::new(), Vec::new());
             task
         })
         .collect();

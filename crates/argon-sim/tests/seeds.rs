@@ -72,6 +72,7 @@ fn a_broken_promise_is_found_and_thinned_out() {
     // Outcomes that are kept for a moment only are gone when their caller comes.
     let mut plan = RunPlan::of_seed(5);
     plan.faults.clear();
+    plan.rogues.clear();
     plan.shape.limits.result_ttl = Duration::from_millis(1);
     plan.shape.limits.stored_above = u64::MAX;
     for task in &mut plan.tasks {

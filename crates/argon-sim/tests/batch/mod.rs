@@ -63,6 +63,7 @@ impl Batch {
         let mut plan = RunPlan::of_seed(1);
         let model = plan.tasks[0].clone();
         plan.faults.clear();
+        plan.rogues.clear();
         let shape = &mut plan.shape;
         (shape.workers, shape.slots, shape.clients) = (self.workers, self.slots, 1);
         shape.limits = Limits::default();
@@ -81,7 +82,7 @@ impl Batch {
             (task.number, task.client, task.at, task.run_us) = (number, 0, at, length);
             (task.behaviour, task.flags, task.cancel_after) = (TaskBehaviour::Return, Flags::default(), None);
             (task.priority, task.memory_mib, task.timeout_ms) = (Priority::Normal, 0, 0);
-            (task.leaves, task.children) = (false, Vec::new());
+            (task.leaves, task.children, task.blobs) = (false, Vec::new(), Vec::new());
             task
         });
         plan.tasks = tasks.collect();
