@@ -122,7 +122,7 @@ pub struct Receiver<In> {
     silence: Silence,
     read_bytes: usize,
     heard_at: Instant,
-    /// ReadTurns of the connections on this thread, if they take turns.
+    /// Turns of the connections on this thread, if they take turns.
     turns: Option<ReadTurns>,
     /// What is left of the present turn.
     turn: Extent,

@@ -1,4 +1,4 @@
-//! ReadTurns of the connections that share a thread: who reads next when several peers have sent more than one turn.
+//! Turns of the connections that share a thread: which one reads next when several peers have sent more than one turn.
 //!
 //! A connection reads and delivers until its turn is used up. One whose peer has sent more waits in a queue, and after
 //! each look at the sockets the first of the queue has its next turn. A peer that sends less than one turn does not wait
@@ -14,7 +14,7 @@ pub(crate) const SHARED: Extent = Extent { messages: 64, bytes: 32 << 10 };
 /// Extent of a turn of a connection that shares its thread with nothing that must not wait: what its owner takes at once.
 pub(crate) const ALONE: Extent = Extent { messages: 512, bytes: 128 << 10 };
 
-/// ReadTurns of all connections of a manager.
+/// Turns in which the connections of a manager read.
 #[derive(Clone, Debug)]
 pub struct ReadTurns {
     /// The permit to have a further turn. It is given in the order in which connections ask.

@@ -78,7 +78,7 @@ pub struct ManagerLoop {
 pub struct Incoming {
     /// Events of the connections.
     pub inbox: Inbox,
-    /// ReadTurns in which the connections read.
+    /// Turns in which the connections read.
     pub turns: ReadTurns,
     /// Memory that the connections occupy.
     pub ledger: Rc<Ledger>,
