@@ -33,8 +33,11 @@ impl Oracle {
 
     /// The end of a detached task shows only when it is collected: what may have run is not looked at.
     pub(crate) fn accepted(&mut self, at: u64, id: TaskId) {
+        let is_once = self.flags[self.number_of(id)].contains(Flags::NEVER_TWICE);
         let fate = self.fate(id);
-        if fate.starts == 0 && !fate.was_run && fate.lives_run == 0 {
+        // One that another manager was sent, too, may have ended at once: nobody can tell whether it ran.
+        let is_in_doubt = is_once && fate.losses > 0;
+        if fate.starts == 0 && !fate.was_run && fate.lives_run == 0 && !is_in_doubt {
             self.admitted(at, id);
         }
     }
