@@ -26,7 +26,7 @@ my %around = (
     'Argon::Memory'   => [q{}, q{}],
     'Argon::Protocol' => [q{my $body = "\0" x 56; }, q{length $frame == 13 or die}],
     'Argon::Protocol::Handshake' => [
-        q{my ($line, $hello, $challenge) = ('argon1-cluster-' . '5a' x 32, '{}', '{}'); },
+        q{my ($text, $hello, $challenge) = ('argon1-cluster-' . '5a' x 32, '{}', '{}'); },
         q{length $proof == 32 or die},
     ],
     'Argon::Protocol::Text'   => [q{}, q{"$line|$lines" eq "box?[2J|one\ntwo?" or die}],
