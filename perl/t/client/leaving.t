@@ -130,6 +130,8 @@ sub program {
     my ($text) = @_;
     my $process = fork // die $!;
     return $process if $process;
+    # Under nohup a program ignores SIGHUP, and its children do too.
+    @SIG{qw(INT TERM HUP)} = ('DEFAULT') x 3;
     open STDERR, '>', "$cluster->{folder}/program.log";
     exec $^X, '-I', $LIB, '-e', "use strict; use warnings; $text" or POSIX::_exit(127);
 }
