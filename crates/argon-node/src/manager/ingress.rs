@@ -176,6 +176,12 @@ impl ManagerLoop {
     fn on_submit(&mut self, now: Time, link: ConnId, task: Task) {
         // Before the gate, where a task that waits is found by its id alone.
         if !self.scheduler.is_own(link, task.head.id) {
+            // The client of a task sends tasks right behind its opening. If that was refused, the refusal is on its way,
+            // and says whether to come again.
+            if !self.scheduler.has_session(link) && self.peers.get(&link).is_some_and(|peer| peer.is_child())
+            {
+                return;
+            }
             let why = "a task was submitted before its session was opened, or under the id of another one";
             return self.refuse(link, RefusalCode::Frame, why);
         }
