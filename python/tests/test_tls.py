@@ -134,7 +134,7 @@ def test_a_key_without_a_pin_is_refused(cluster: Cluster, played: Process, monke
     cluster_key = wire.parse_key(cluster.key.read_text())
     assert cluster_key is not None
     line = f"argon1-cluster-{cluster_key.secret.hex()}"
-    assert "there is no program `argon`" in refusal(played.ready("addr"), line)
+    assert "neither PATH nor ARGON_PROGRAM leads to `argon`" in refusal(played.ready("addr"), line)
     monkeypatch.setenv("ARGON_PROGRAM", "/bin/false")
     assert "ended with status 1" in refusal(played.ready("addr"), line)
 

@@ -151,8 +151,11 @@ impl<Out: Message> Connection<Out> {
         self.wake.notify_one();
     }
 
-    /// Sends the reason, then ends the connection.
+    /// Sends the reason, then ends the connection. One that ends already does so for its first reason.
     pub fn refuse(&self, refusal: &Refusal) {
+        if self.close_by.get().is_some() {
+            return;
+        }
         self.outbox.borrow_mut().push(&Control::Refused(refusal.clone()));
         self.close();
     }

@@ -141,7 +141,7 @@ like refusal($front->port, TLSFront::role_key($cluster)), qr/does not name the m
 {
     my $line = TLSFront::cluster_line($cluster);
     local $ENV{PATH} = '/nonexistent';
-    like refusal($front->port, $line), qr/copy the manager's key file.*there is no program `argon`/, 'so_is_a_cluster_key_without_one';
+    like refusal($front->port, $line), qr/copy the manager's key file.*neither PATH nor ARGON_PROGRAM leads to `argon`/, 'so_is_a_cluster_key_without_one';
     my $folder = File::Temp->newdir;
     my $write  = sub {
         my ($name, $mode, $text) = @_;

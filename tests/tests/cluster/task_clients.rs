@@ -6,10 +6,11 @@ use argon_proto::conversation::admin::Question;
 use argon_proto::conversation::child::ChildOpen;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::handshake::RefusalCode;
+use argon_proto::handshake::{Refusal, RefusalCode};
 use argon_proto::key::Role;
-use argon_proto::{Attempt, AttemptToken, Secret, TaskId, WorkerId};
+use argon_proto::{Attempt, AttemptToken, Runtime, Secret, Task, TaskHead, TaskId, WorkerId};
 use argon_tests::{Cluster, Process, WireClient, WirePeer};
+use bytes::Bytes;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -71,6 +72,27 @@ fn a_family_of_sessions_belongs_to_the_client_that_has_it() {
     }
     owner.say(ToManager::Request(Question::Status.numbered(2)));
     assert!(matches!(owner.hear(), Some(ToClient::Reply(reply)) if reply.ok), "it goes on");
+}
+
+// kind: sessions of tasks | tasks right behind an opening that is refused | loud | the reason is that of the opening
+#[test]
+fn tasks_behind_a_refused_opening_do_not_change_its_reason() {
+    let cluster = Cluster::start();
+    let id = TaskId { session: open(7).session, sequence: 1 };
+    let submit = || {
+        ToManager::Submit(Task::new(TaskHead::new(id, Runtime::Exec), [], Bytes::new(), Bytes::new().into()))
+    };
+    let refused = |code: RefusalCode, refusal: &Refusal| assert_eq!(refusal.code, code, "{refusal:?}");
+    let mut client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
+    client.say_all([ToManager::Open(Open { secret: secret(8), ..open(7) }), ToManager::Offered, submit()]);
+    refused(RefusalCode::Session, &client.refusal());
+    let mut child = WirePeer::<ToWorker>::connect(cluster.address(), &cluster.key(), Role::Worker).unwrap();
+    child.say_all([ToManager::ChildOpen(Box::new(child_of(7))), ToManager::Offered, submit()]);
+    refused(RefusalCode::Session, &child.refusal());
+    // Without an opening there is no other reason.
+    let mut client = WireClient::connect(cluster.address(), &cluster.key(), Role::Client).unwrap();
+    client.say(submit());
+    refused(RefusalCode::Frame, &client.refusal());
 }
 
 // kind: sessions of tasks | a worker's connection that carries both conversations | loud | refused in words

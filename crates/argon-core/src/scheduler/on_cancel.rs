@@ -124,12 +124,6 @@ impl Scheduler {
         self.client_at(link).is_some_and(|key| self.sessions[key].id == id.session)
     }
 
-    /// True if a session is open on the connection.
-    #[must_use]
-    pub fn has_session(&self, link: ConnId) -> bool {
-        self.client_at(link).is_some()
-    }
-
     /// True if managers with this manager's key have given the ticket to somebody.
     #[must_use]
     pub fn verifies(&self, ticket: &Ticket) -> bool {

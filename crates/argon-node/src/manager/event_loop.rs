@@ -65,7 +65,7 @@ pub struct ManagerLoop {
     /// True if the gate has not done all that it was given to do.
     pub(super) is_gate_behind: bool,
     pub(super) shared_status: SharedStatus,
-    out: Out,
+    pub(super) out: Out,
     dirty: Vec<ConnId>,
     refused_until: Option<Instant>,
     /// Time and reason of the last refusal of the store.

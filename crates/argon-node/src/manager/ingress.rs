@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use argon_core::Time;
 use argon_core::gate::GateEffect;
-use argon_core::scheduler::{ConnId, Input, WorkerProfile};
+use argon_core::scheduler::{ConnId, Effect, Input, WorkerProfile};
 use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::child::ChildOpen;
@@ -140,11 +140,10 @@ impl ManagerLoop {
         }
     }
 
+    /// Ends the connection of a peer, behind what the scheduler has to tell it: if that is a refusal too, the peer learns
+    /// the first reason. A client sends tasks right behind its opening, and whether it may come again is said of that.
     pub(super) fn refuse(&mut self, link: ConnId, code: RefusalCode, why: &str) {
-        if let Some(peer) = self.peers.get(&link) {
-            tracing::info!("{} {} is disconnected: {why}", peer.role.name(), peer.from);
-            peer.port.refuse(code, why);
-        }
+        self.out.effects.push(Effect::Close { link, code, why: why.to_owned() });
     }
 
     fn on_open(&mut self, now: Time, link: ConnId, open: Open) {
@@ -176,12 +175,6 @@ impl ManagerLoop {
     fn on_submit(&mut self, now: Time, link: ConnId, task: Task) {
         // Before the gate, where a task that waits is found by its id alone.
         if !self.scheduler.is_own(link, task.head.id) {
-            // The client of a task sends tasks right behind its opening. If that was refused, the refusal is on its way,
-            // and says whether to come again.
-            if !self.scheduler.has_session(link) && self.peers.get(&link).is_some_and(|peer| peer.is_child())
-            {
-                return;
-            }
             let why = "a task was submitted before its session was opened, or under the id of another one";
             return self.refuse(link, RefusalCode::Frame, why);
         }

@@ -73,7 +73,7 @@ def _ask_program(key: Key) -> bytes:
     from shutil import which
 
     program = os.environ.get("ARGON_PROGRAM") or which("argon")
-    said, problem = "", "there is no program `argon` in PATH or ARGON_PROGRAM"
+    said, problem = "", "neither PATH nor ARGON_PROGRAM leads to `argon`"
     if program:
         # In the environment, which other users cannot see.
         environment = {**os.environ, "ARGON_KEY": key.cluster_line or ""}

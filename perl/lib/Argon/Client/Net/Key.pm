@@ -42,7 +42,7 @@ sub derive_pin {
     return $derived{$cluster_line} = pack 'H*', $1 if $answer =~ /\A([0-9a-f]{64})\s*\z/;
     die "The key from $origin does not name the manager to trust: copy the manager's key file with its line `pin ...`, or make a key with"
         . ' `argon key --role client`. The pin cannot be derived here, because '
-        . (defined $program ? "`$program key --pin` did not print it" : 'there is no program `argon` in PATH or ARGON_PROGRAM') . ".\n";
+        . (defined $program ? "`$program key --pin` did not print it" : 'neither PATH nor ARGON_PROGRAM leads to `argon`') . ".\n";
 }
 
 # What the program prints. The key is in its environment, which other users cannot see.
