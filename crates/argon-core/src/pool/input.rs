@@ -108,7 +108,8 @@ pub enum Input {
         key: TemplateKey,
     },
     /// A template process ended, or could not be started. Runners that it was asked for and did not fork are reported
-    /// with [`Input::SpawnFailed`].
+    /// behind it, with [`Input::SpawnFailed`]: before it they would count as forks that failed in a live template, and
+    /// be asked for there again.
     TemplateEnded {
         /// Which one.
         key: TemplateKey,

@@ -73,6 +73,8 @@ impl World {
                     (runner.awaits_fork_of == Some(key)).then_some(*id)
                 };
                 let lost: Vec<RunnerId> = process.runners.iter().filter_map(awaits).collect();
+                let why = "it was killed".to_owned();
+                self.step_worker(worker, Input::TemplateEnded { key, why });
                 for runner in lost {
                     if let Some(process) = &mut self.workers[worker].process {
                         process.runners.remove(&runner);
@@ -80,8 +82,6 @@ impl World {
                     let why = "its template ended".to_owned();
                     self.step_worker(worker, Input::SpawnFailed { runner, why, blame: Blame::Machine });
                 }
-                let why = "it was killed".to_owned();
-                self.step_worker(worker, Input::TemplateEnded { key, why });
             }
         }
     }

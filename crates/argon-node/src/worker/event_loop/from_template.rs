@@ -66,12 +66,13 @@ impl WorkerLoop {
         self.processes.end_group(group.as_ref());
         self.timers.stop(Timer::Template(key));
         tracing::debug!("the template of {} has ended: {why}", key.runtime.name());
+        // Before its runners, which the pool starts again in another way.
+        self.pool.push(Input::TemplateEnded { key, why: why.clone() });
         for forking in forking {
             self.processes.end_group(forking.identity.group.as_ref());
             let error = NoRunner::on_machine(format!("its template has ended: {why}"));
             self.on_not_started(forking.id, forking.kind, error);
         }
-        self.pool.push(Input::TemplateEnded { key, why });
         self.look_for_leftovers();
     }
 }
