@@ -172,9 +172,9 @@ fn a_joblog_is_one_runs_at_a_time() {
 #[test]
 fn commands_print_why_they_wait_once_for_each_state() {
     let mut cluster = Cluster::start();
-    let running = start(&mut cluster, "argon run -n -- echo done");
-    let mapping = start(&mut cluster, "argon map -- echo ::: a b c");
-    let collecting = start(&mut cluster, "argon collect $(argon submit -- echo done)");
+    let running = start(&mut cluster, "exec \"$ARGON\" run -n -- echo done");
+    let mapping = start(&mut cluster, "exec \"$ARGON\" map -- echo ::: a b c");
+    let collecting = start(&mut cluster, "exec \"$ARGON\" collect $(argon submit -- echo done)");
     for process in [&running, &mapping, &collecting] {
         wait_for("the reason", SOON, || process.stderr().contains("no worker is connected").then_some(()));
     }
