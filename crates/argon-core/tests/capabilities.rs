@@ -293,6 +293,24 @@ fn what_a_worker_really_has_is_taken_back_if_it_shows_a_wrong_token() {
 }
 
 #[test]
+fn an_attempt_that_is_listed_with_its_token_and_a_wrong_one_goes_on() {
+    let attempt = attempt(1, 1, 1);
+    let listed = [AttemptToken(7), token(11, attempt)].map(|token| Held { attempt, token });
+    for held in [listed.to_vec(), listed.into_iter().rev().collect()] {
+        let mut manager = Manager::with_one_running();
+        manager.cut(11);
+        manager.step(registers(111, 11, secret(11), held));
+        let sent = manager.sent_to_worker(111);
+        assert!(
+            !sent.iter().any(|message| matches!(message, ToWorker::Stop(_) | ToWorker::Run(_))),
+            "{sent:?}"
+        );
+        manager.finish(111, attempt, Status::Ok, 10);
+        assert_eq!(manager.outcomes(1)[0].1, Status::Ok);
+    }
+}
+
+#[test]
 fn tokens_of_earlier_attempts_hold_nothing_once_the_task_went_on() {
     let mut manager = Manager::with_one_running();
     manager.join(12, 1, &[]);

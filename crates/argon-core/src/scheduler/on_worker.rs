@@ -52,8 +52,10 @@ impl Scheduler {
         let has_ended_here = self.has_ended_here(id, previous);
         self.seen_workers.insert(id, FOR_EVER);
         let key = self.worker_of(now, profile);
-        let (held, forged) = self.verified(key, held);
+        let (held, mut forged) = self.verified(key, held);
         let held_set: FxHashSet<AttemptId> = held.iter().copied().collect();
+        // It is not told to stop what it also lists with the right token.
+        forged.retain(|attempt| !held_set.contains(attempt));
         let stamp = self.next_stamp();
         self.forget_unheld(key, &held_set);
         let worker = &mut self.workers[key];
