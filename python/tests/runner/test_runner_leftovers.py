@@ -110,9 +110,19 @@ def test_a_runner_that_waits_for_what_was_left_ends_all_the_same(template):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change it")
-def test_the_runner_leaves_when_its_identity_changed(template):
+@pytest.mark.parametrize(
+    ("change", "to"),
+    [
+        (os.setegid, (12345,)),
+        (os.setresuid, (-1, -1, 12345)),
+        (os.setresgid, (-1, -1, 12345)),
+        (os.setgroups, ([12345],)),
+    ],
+    ids=["effective", "saved user", "saved group", "groups"],
+)
+def test_the_runner_leaves_when_its_identity_changed(template, change, to):
     runner = template.fork()
-    assert runner.run(os.setegid, (12345,)).leaves
+    assert runner.run(change, to).leaves
     assert runner.ended() == 0
     runner.release()
 

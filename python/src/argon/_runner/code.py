@@ -42,6 +42,15 @@ class Blobs:
         text = self._bytes.pop(name, None)
         self._size -= len(text) if text is not None else 0
 
+    def has_all(self, names: list[bytes]) -> bool:
+        """True if all are here and nothing is to be dropped; they are now the last to be dropped."""
+        have = self._bytes
+        for name in names:
+            if name not in have:
+                return False
+            have[name] = have.pop(name)
+        return self._size <= BLOB_BYTES_MAX
+
     def missing(self, names: list[bytes]) -> list[bytes]:
         """Those that have to be asked for. The others are now the last to be dropped."""
         have = self._bytes

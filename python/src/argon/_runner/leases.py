@@ -38,6 +38,8 @@ class LeasePipe:
             import fcntl
 
             self._ioctl = fcntl.ioctl
+            #: Takes the answer of FIONREAD: half the price of an answer in new bytes.
+            self._unread = bytearray(len(_NOTHING))
             self._numbers, self._request = descriptor, int(request)
             os.set_inheritable(self._numbers, False)
             # A task may close or replace its standard streams; these stay what they are.
@@ -64,7 +66,8 @@ class LeasePipe:
     def output_left(self) -> bytes:
         """The frame that announces unread output of a task that ends, if there is any."""
         for descriptor in self._outputs:
-            if self._ioctl(descriptor, self._request, _NOTHING) != _NOTHING:
+            self._ioctl(descriptor, self._request, self._unread)
+            if self._unread != _NOTHING:
                 self._is_output_left = True
                 return _OUTPUT_LEFT
         return b""

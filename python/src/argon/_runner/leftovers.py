@@ -33,7 +33,7 @@ _NO_MASK: frozenset[int] = frozenset()
 _PROCESS = os.PRIO_PROCESS
 #: As they are before a task replaces them; and a look at a module costs as much as a system call.
 _dup, _close, _getpriority, _sched_getaffinity = os.dup, os.close, os.getpriority, os.sched_getaffinity
-_geteuid, _getegid, _getuid, _getgid = os.geteuid, os.getegid, os.getuid, os.getgid
+_getresuid, _getresgid, _getgroups = os.getresuid, os.getresgid, os.getgroups
 _count_threads = _thread._count
 _waitpid, _WNOHANG = os.waitpid, os.WNOHANG
 
@@ -56,7 +56,9 @@ class Leftovers:
         self._wait = wait or _wait
         self._limits: dict[int, tuple[int, int]] = {}
         self._mask = set(_signal.pthread_sigmask(_signal.SIG_BLOCK, _NO_MASK))
-        self._identity = _geteuid(), _getegid(), _getuid(), _getgid()
+        self._user, self._group = _getresuid(), _getresgid()
+        #: Only root may change them.
+        self._groups = _getgroups() if self._user[1] == 0 else None
         self._priority = os.getpriority(_PROCESS, 0)
         self._processors = os.sched_getaffinity(0)
         self._threads = 0
@@ -96,17 +98,26 @@ class Leftovers:
         """Puts back what can be; True if something is left. Flushes the files that are open."""
         for file in self._files:
             _flush(file())
-        is_left = (self._has_children() or self._has_threads()) and self._go_on()
+        is_left = False
+        # -1: there are no children.
+        if self._wait() >= 0 or _count_threads() > self._threads:
+            is_left = (self._has_children() or self._has_threads()) and self._go_on()
         if "signal" in sys.modules and _signal.pthread_sigmask(_signal.SIG_BLOCK, _NO_MASK) != self._mask:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
-        is_left |= (_geteuid(), _getegid(), _getuid(), _getgid()) != self._identity
+        if _getresuid() != self._user or _getresgid() != self._group:
+            is_left = True
+        if self._groups is not None and _getgroups() != self._groups:
+            is_left = True
         if _getpriority(_PROCESS, 0) != self._priority:
             is_left |= not self._put_priority_back()
         if _sched_getaffinity(0) != self._processors:
             is_left |= not self._put_processors_back()
         if "resource" in sys.modules and self._limits_now() != self._limits:
             is_left |= not self._put_limits_back()
-        if _lowest_free() != self._free:
+        # The number that the next descriptor will get.
+        free = _dup(0)
+        _close(free)
+        if free != self._free:
             is_left |= self._has_open_files()
         self._modules = len(sys.modules)
         return is_left

@@ -68,6 +68,13 @@ def end(status: int) -> NoReturn:
         os._exit(status)
 
 
+def end_forked(error: BaseException | None) -> NoReturn:
+    """Ends a child that a task forked, and that came back out of the task's function, as a script would end."""
+    if error is not None:
+        print_error(error)
+    end(0 if error is None else 1)
+
+
 def end_soon(status: int) -> NoReturn:
     """The same, but not later than `END_S` from now: what runs at exit may wait for threads and children."""
     import _signal  # type: ignore[import-not-found]

@@ -22,7 +22,7 @@ from .channel import BLOB, NEED_BLOB, OUTPUT_TAKEN, PART_BYTES_MAX, READY, RUN, 
 from .leftovers import Leftovers
 from .logs import Logs
 from .modules import RemoteModules
-from .process import Handles, end, end_soon, print_error, set_title, status_of
+from .process import Handles, end, end_forked, end_soon, print_error, set_title, status_of
 from .reset import Reset
 
 TYPE_CHECKING = False  # As in typing.
@@ -40,6 +40,8 @@ _OK, _ERROR = 0, 1
 _LEAVES = 0x0001
 _CODEC_JSON = 1
 PAYLOAD_BYTES_MAX = 1 << 30
+#: As it is before a task replaces it.
+_getpid = os.getpid
 
 
 class Runner:
@@ -115,7 +117,7 @@ class Runner:
         meta_begin = RUN_HEAD_BYTES + 32 * blob_count
         names = _names(head, meta_begin) if blob_count else _NO_NAMES
         meta = self._metas.read(bytes(head[meta_begin : meta_begin + meta_length]))
-        if names:
+        if names and not self._blobs.has_all(names):
             self._fetch_blobs(names)
         # The first bytes of a session name its family: the client and the clients of its tasks.
         self._enter(number[:8], meta)
@@ -152,7 +154,8 @@ class Runner:
             value = _FUNCTION(_CALL, {"__name__": "__main__", "__builtins__": builtins})(function, args, kwargs)
             self._quiet()
             ended = time.perf_counter_ns()
-            self._end_if_forked(None)
+            if _getpid() != self._process:
+                end_forked(None)
             result = self._encode(value, codec)
         except SystemExit:
             raise
@@ -160,7 +163,8 @@ class Runner:
             ended = time.perf_counter_ns()
             status = _ERROR
             self._quiet()
-            self._end_if_forked(error)
+            if _getpid() != self._process:
+                end_forked(error)
             self._end_if_out_of_memory(error)
             result = self._failure(error, codec, len(names) > 1 or (bool(names) and "call" in meta))
         return status, (ended - begun) // 1000, result
@@ -226,13 +230,6 @@ class Runner:
         if size > PAYLOAD_BYTES_MAX:
             raise TypeError(f"what the task returned takes {size} bytes, more than the {PAYLOAD_BYTES_MAX} allowed")
         return payload
-
-    def _end_if_forked(self, error: BaseException | None) -> None:
-        """A child that a task forked, and that came back out of the task's function, ends as a script would."""
-        if os.getpid() != self._process:
-            if error is not None:
-                print_error(error)
-            end(0 if error is None else 1)
 
     def _end_if_out_of_memory(self, error: BaseException) -> None:
         """Beyond its memory limit a process is of no use: the task has died. Without a limit, it asked for too much."""
