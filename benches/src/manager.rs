@@ -1,11 +1,11 @@
 //! The real manager as a process of its own: started, read from, and ended with this value.
 
 use std::io::{self, BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use argon_proto::key::Key;
+use tempfile::TempDir;
 
 use crate::process::processor_time;
 
@@ -13,7 +13,8 @@ use crate::process::processor_time;
 #[derive(Debug)]
 pub(crate) struct Manager {
     process: Child,
-    folder: PathBuf,
+    /// Holds the key; removed with this value.
+    _folder: TempDir,
     /// Where it listens.
     pub(crate) address: String,
     /// The key that opens it.
@@ -24,9 +25,8 @@ impl Manager {
     /// Starts the program beside this one, with these options.
     pub(crate) fn start(options: &[&str]) -> io::Result<Self> {
         let program = std::env::current_exe()?.with_file_name("argon");
-        let folder = std::env::temp_dir().join(format!("argon-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let key_file = folder.join("key");
+        let folder = tempfile::tempdir()?;
+        let key_file = folder.path().join("key");
         let mut process = Command::new(&program)
             .args(["manager", "--port", "0", "--key"])
             .arg(&key_file)
@@ -42,7 +42,7 @@ impl Manager {
         let address = ready.split_whitespace().find_map(|word| word.strip_prefix("addr="));
         let address = address.ok_or_else(|| io::Error::other("the manager did not become ready"))?.to_owned();
         let key = argon_net::key_file::find(Some(&key_file)).map_err(io::Error::other)?.key;
-        Ok(Self { process, folder, address, key })
+        Ok(Self { process, _folder: folder, address, key })
     }
 
     /// Processor time that it has taken.
@@ -64,6 +64,5 @@ impl Drop for Manager {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

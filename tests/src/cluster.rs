@@ -2,20 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::process::{Finished, Process, argon, perl};
 use crate::wait_for;
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
 /// Processes that share a key, on loopback.
 #[derive(Debug)]
 pub struct Cluster {
-    folder: PathBuf,
+    folder: TempDir,
     /// The manager's address once it was started; it keeps its port when it is started again.
     address: Option<String>,
     manager_options: Vec<String>,
@@ -36,9 +34,8 @@ impl Cluster {
     /// A manager with these options and without workers.
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("argon-test-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+        let folder = tempfile::Builder::new().prefix("argon-test-").tempdir();
+        let folder = folder.expect("the temporary folder can be written");
         let mut cluster = Self {
             folder,
             address: None,
@@ -70,13 +67,13 @@ impl Cluster {
     /// Where the key is.
     #[must_use]
     pub fn key(&self) -> PathBuf {
-        self.folder.join("key")
+        self.folder.path().join("key")
     }
 
     /// A folder for the test's files.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// The options of the next manager that is started.
@@ -124,7 +121,7 @@ impl Cluster {
     pub fn argon(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(argon());
         command.args(arguments).arg("--key").arg(self.key());
-        command.env("XDG_STATE_HOME", self.folder.join("state")).env_remove("STATE_DIRECTORY");
+        command.env("XDG_STATE_HOME", self.folder.path().join("state")).env_remove("STATE_DIRECTORY");
         command
     }
 
@@ -132,7 +129,7 @@ impl Cluster {
     pub fn run(&mut self, command: Command, name: &str) -> Process {
         self.started += 1;
         let name = format!("{name}-{}", self.started);
-        Process::start(command, &self.folder, &name)
+        Process::start(command, self.folder.path(), &name)
     }
 
     /// Starts a Perl program that finds a connected `$client`.
@@ -144,7 +141,7 @@ impl Cluster {
             self.key().display()
         );
         let mut command = perl();
-        command.arg("-e").arg(preamble + program).current_dir(&self.folder);
+        command.arg("-e").arg(preamble + program).current_dir(self.folder.path());
         self.run(command, "perl")
     }
 
@@ -186,9 +183,8 @@ impl Drop for Cluster {
         self.workers.clear();
         self.manager = None;
         if std::thread::panicking() {
-            eprintln!("the files of this test are kept in {}", self.folder.display());
-        } else {
-            let _ = std::fs::remove_dir_all(&self.folder);
+            self.folder.disable_cleanup(true);
+            eprintln!("the files of this test are kept in {}", self.folder.path().display());
         }
     }
 }

@@ -224,16 +224,10 @@ mod tests {
 
     use super::*;
 
-    pub(super) fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("argon-key-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        folder
-    }
-
     #[test]
     fn a_key_is_made_once_and_found_again() {
-        let folder = folder("made");
-        let path = folder.join("deep").join("key");
+        let folder = tempfile::tempdir().expect("made");
+        let path = folder.path().join("deep").join("key");
         let made = find_or_make(Some(&path)).expect("made");
         assert!(made.is_new);
         let mode = fs::metadata(&path).expect("there").permissions().mode();
@@ -244,18 +238,16 @@ mod tests {
         let pin = expected_pin(&made.key).expect("of a cluster key");
         let text = fs::read_to_string(&path).expect("readable");
         assert_eq!(text, format!("{}\npin {pin}\n", made.key), "clients of other languages look there");
-        fs::remove_dir_all(folder).expect("cleaned");
     }
 
     #[test]
     fn a_key_that_others_can_read_is_refused_with_advice() {
-        let folder = folder("open");
-        let path = folder.join("key");
+        let folder = tempfile::tempdir().expect("made");
+        let path = folder.path().join("key");
         find_or_make(Some(&path)).expect("made");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("opened up");
         let failure = find(Some(&path)).expect_err("refused");
         assert!(failure.to_string().contains("chmod 600"));
-        fs::remove_dir_all(folder).expect("cleaned");
     }
 
     #[test]
@@ -267,16 +259,16 @@ mod tests {
     // kind: keys | a pipe, a device or an empty file as key | loud | refused for what it is
     #[test]
     fn what_is_not_a_key_file_is_refused_for_what_it_is() {
-        let folder = folder("kinds");
-        let path = folder.join("key");
+        let folder = tempfile::tempdir().expect("made");
+        let path = folder.path().join("key");
         let made = find_or_make(Some(&path)).expect("made");
         let at = |name: &str, text: &str| {
-            let path = folder.join(name);
+            let path = folder.path().join(name);
             fs::write(&path, text).expect("written");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closed");
             path
         };
-        let link = folder.join("link");
+        let link = folder.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("linked");
         assert_eq!(find(Some(&link)).expect("followed").key, made.key);
         let lines = at("lines", &format!("\r\n{}\r\n", made.key));
@@ -294,7 +286,6 @@ mod tests {
             assert!(matches!(find(Some(&at(name, &two))), Err(KeyError::NotAKey { .. })));
         }
         assert!(matches!(find(Some(Path::new("/dev/null"))), Err(KeyError::NotAFile { .. })));
-        fs::remove_dir_all(folder).expect("cleaned");
     }
 
     #[test]

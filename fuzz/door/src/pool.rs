@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use argon_proto::key::Key;
+use tempfile::TempDir;
 
 /// A bound on hanging, not on speed: an honest command ends within it even if others keep the machine busy.
 const SERVED_WITHIN: Duration = Duration::from_secs(15);
@@ -19,7 +20,7 @@ pub(crate) struct Pool {
     pub(crate) address: String,
     pub(crate) key: Key,
     argon: PathBuf,
-    folder: PathBuf,
+    folder: TempDir,
     manager: Child,
     worker: Child,
     checks: u32,
@@ -33,20 +34,18 @@ pub(crate) struct Honest {
 
 impl Pool {
     pub(crate) fn start(argon: &Path) -> Result<Self, String> {
-        let folder =
-            std::env::temp_dir().join(format!("argon-door-{}-{}", std::process::id(), fresh_number()));
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
         let (manager, ready) =
-            start(argon, &folder, "manager", &["manager", "--host", "127.0.0.1", "--port", "0"])?;
+            start(argon, folder.path(), "manager", &["manager", "--host", "127.0.0.1", "--port", "0"])?;
         let address = ready
             .split_whitespace()
             .find_map(|word| word.strip_prefix("addr="))
             .ok_or_else(|| format!("the manager said {ready:?}"))?
             .to_owned();
         let of_worker = ["worker", "--port", "0", "--manager", &address, "--workers", "2"];
-        let (worker, _) = start(argon, &folder, "worker", &of_worker)?;
-        let text =
-            std::fs::read_to_string(folder.join("key")).map_err(|error| format!("the key: {error}"))?;
+        let (worker, _) = start(argon, folder.path(), "worker", &of_worker)?;
+        let text = std::fs::read_to_string(folder.path().join("key"))
+            .map_err(|error| format!("the key: {error}"))?;
         let key = text.trim().parse().map_err(|error| format!("the key: {error}"))?;
         Ok(Self { address, key, argon: argon.to_owned(), folder, manager, worker, checks: 0 })
     }
@@ -56,7 +55,7 @@ impl Pool {
         self.checks += 1;
         for (name, process) in [("manager", &mut self.manager), ("worker", &mut self.worker)] {
             if let Ok(Some(status)) = process.try_wait() {
-                return Err(format!("the {name} ended ({status}); {}", tail(&self.folder, name)));
+                return Err(format!("the {name} ended ({status}); {}", tail(self.folder.path(), name)));
             }
             let resident = resident_bytes(process.id());
             if resident > RESIDENT_MAX {
@@ -75,7 +74,7 @@ impl Pool {
 
     /// Starts an honest command that is at work while lies are told.
     pub(crate) fn begin_honest(&mut self) -> Result<Honest, String> {
-        let mark = self.folder.join(format!("ran-{}", fresh_number()));
+        let mark = self.folder.path().join(format!("ran-{}", fresh_number()));
         let script = format!("echo begun >>{0}; sleep 0.4; echo ended", mark.display());
         let mut child = self.command(&["run", "--no-stdin", "--", "sh", "-c", &script])?;
         let until = Instant::now() + SERVED_WITHIN;
@@ -126,7 +125,7 @@ impl Pool {
         Command::new(&self.argon)
             .arg(words[0])
             .args(["--manager", &self.address, "--key"])
-            .arg(self.folder.join("key"))
+            .arg(self.folder.path().join("key"))
             .args(&words[1..])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -162,7 +161,6 @@ impl Drop for Pool {
             let _ = process.kill();
             let _ = process.wait();
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -95,7 +95,7 @@ fn start(folder: &Folder, seed: &str, options: &[&str]) -> Process {
     command.arg(program).arg("--argon").arg(argon()).args(["--keep", &folder.file("files")]);
     command.args(["--report", &folder.file("report"), "--plain", "--seed", seed]);
     command.args(["--tasks", &TASKS.to_string(), "--clients", &CLIENTS.to_string()]).args(options);
-    Process::start(command, &folder.0, "chaos")
+    Process::start(command, folder.path(), "chaos")
 }
 
 /// `ARGON_SEED` repeats the faults of a run.

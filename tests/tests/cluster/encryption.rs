@@ -54,7 +54,7 @@ impl Machines {
     fn new(name: &str) -> Self {
         let folder = Folder::new(name);
         let names = format!("127.0.0.1 localhost\n{HERE} mgrhost somehost\n{THERE} workerhost\n");
-        fs::write(folder.0.join("hosts"), names).unwrap();
+        fs::write(folder.path().join("hosts"), names).unwrap();
         Self { folder, network: Network::new(), started: 0 }
     }
 
@@ -68,17 +68,17 @@ impl Machines {
         place.extend(["unshare", "-m", "sh", "-c", own_names, "sh"].map(str::to_owned));
         place.push(self.folder.file("hosts"));
         let mut command = Command::new(&place[0]);
-        command.args(&place[1..]).args(words).current_dir(&self.folder.0);
+        command.args(&place[1..]).args(words).current_dir(self.folder.path());
         for variable in ["ARGON_KEY", "ARGON_MANAGER", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
             command.env_remove(variable);
         }
-        command.env("HOME", self.folder.0.join(home));
+        command.env("HOME", self.folder.path().join(home));
         command
     }
 
     fn start(&mut self, command: Command, name: &str) -> Process {
         self.started += 1;
-        Process::start(command, &self.folder.0, &format!("{name}-{}", self.started))
+        Process::start(command, self.folder.path(), &format!("{name}-{}", self.started))
     }
 
     /// Starts `argon` on a machine.
@@ -96,7 +96,7 @@ impl Machines {
 
     /// Copies the key of a role from the first machine's home to another home, as `~/.config/argon/key`.
     fn give_key(&mut self, role: &str, home: &str) {
-        let config = self.folder.0.join(home).join(".config/argon");
+        let config = self.folder.path().join(home).join(".config/argon");
         fs::create_dir_all(&config).unwrap();
         let file = config.join("key").display().to_string();
         let made = self.ask(At::First, "manager", &format!("key --role {role} --out {file}"));
@@ -105,7 +105,7 @@ impl Machines {
 
     /// Starts a relay on the first machine, and returns its address and the file with what passes.
     fn relay(&mut self, from: &str, to: &str) -> (Process, String, PathBuf) {
-        let file = self.folder.0.join(format!("seen-{}", self.started));
+        let file = self.folder.path().join(format!("seen-{}", self.started));
         fs::write(&file, "").unwrap();
         let words = ["perl", "-e", RELAY, from, to, &file.display().to_string()];
         let command = self.command(At::First, "relay", &words);
@@ -196,7 +196,7 @@ fn a_peer_that_does_not_encrypt_or_trusts_another_manager_is_refused_in_words() 
     }
 
     // A key of an older release does not say which manager to trust.
-    let key = machines.folder.0.join("client/.config/argon/key");
+    let key = machines.folder.path().join("client/.config/argon/key");
     let with_pin = fs::read_to_string(&key).unwrap();
     let without_pin = with_pin.trim().rsplit_once('-').unwrap().0.to_owned();
     fs::write(&key, without_pin).unwrap();

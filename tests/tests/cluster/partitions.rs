@@ -99,7 +99,7 @@ fn cut_for_a_moment(cut: Cut) {
     // A child that waits is the clock here.
     let mut clock = perl();
     clock.args(["-e", "select undef, undef, undef, 4"]);
-    Process::start(clock, &split.stage.folder.0, "clock").finish(Duration::from_secs(15));
+    Process::start(clock, split.stage.folder.path(), "clock").finish(Duration::from_secs(15));
     assert!(running.is_running(), "{cut:?}: the cut held nothing up, so nothing is shown");
     split.network.mend(cut);
     assert_eq!(running.finish(Duration::from_secs(30)).stdout, sum(TASKS), "{cut:?}");

@@ -52,7 +52,7 @@ impl Stage {
         let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../perl/lib");
         let words = ["perl", "-I", &library.display().to_string(), "-e", &(preamble + program)];
         let mut command = in_place(place, &words);
-        command.current_dir(&self.folder.0);
+        command.current_dir(self.folder.path());
         self.start(command, "perl")
     }
 
@@ -66,7 +66,7 @@ impl Stage {
             self.folder.file("key")
         );
         let mut command = in_place(place, &[&python, "-c", &(preamble + program)]);
-        command.env("PYTHONPATH", root.join("python/src")).current_dir(&self.folder.0);
+        command.env("PYTHONPATH", root.join("python/src")).current_dir(self.folder.path());
         self.start(command, "python")
     }
 
@@ -98,7 +98,7 @@ impl Stage {
     /// How often each line stands in a file that tasks wrote.
     pub(crate) fn counts(&self, file: &str) -> std::collections::HashMap<String, usize> {
         let mut counts = std::collections::HashMap::new();
-        let text = std::fs::read_to_string(self.folder.0.join(file)).unwrap_or_default();
+        let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
         for line in text.lines() {
             *counts.entry(line.to_owned()).or_insert(0) += 1;
         }
@@ -114,7 +114,7 @@ impl Stage {
 
     fn start(&mut self, command: Command, name: &str) -> Process {
         self.started += 1;
-        Process::start(command, &self.folder.0, &format!("{name}-{}", self.started))
+        Process::start(command, self.folder.path(), &format!("{name}-{}", self.started))
     }
 }
 

@@ -58,7 +58,7 @@ fn a_manager_without_a_home_keeps_detached_tasks_in_memory_and_says_so() {
 fn a_service_keeps_store_and_key_in_the_folder_that_it_is_given() {
     let mut cluster = Cluster::start();
     let folder = Folder::new("state");
-    let variables = [("STATE_DIRECTORY", folder.0.as_path())];
+    let variables = [("STATE_DIRECTORY", folder.path())];
     let port = free_port();
     let mut manager = cluster.run(server(&["manager", "--port", &port], &variables), "service");
     assert_eq!(manager.ready("key"), folder.file("key"));
@@ -77,7 +77,7 @@ fn at_once(role: &str, options: &[&str], check: impl Fn(&Path, &str)) {
         let port = free_port();
         let mut words = vec![role, "--port", &port];
         words.extend(options);
-        let command = server(&words, &[("HOME", &folder.0)]);
+        let command = server(&words, &[("HOME", folder.path())]);
         let server = cluster.run(command, role);
         let address = format!("127.0.0.1:{port}");
         // No pause: the first moment counts.
@@ -85,7 +85,7 @@ fn at_once(role: &str, options: &[&str], check: impl Fn(&Path, &str)) {
         while TcpStream::connect(&address).is_err() {
             assert!(started.elapsed() < SOON, "it never listened: {}", server.stderr());
         }
-        check(&folder.0, &address);
+        check(folder.path(), &address);
         server.signal(libc::SIGTERM);
         let finished = server.finish(SOON);
         assert_eq!(finished.status.code(), Some(0), "{role}: {:?} {}", finished.status, finished.stderr);
@@ -111,10 +111,10 @@ fn a_worker_that_starts_when_the_port_answers_joins() {
     let mut cluster = Cluster::start();
     let folder = Folder::new("joining");
     let port = free_port();
-    let manager = cluster.run(server(&["manager", "--port", &port], &[("HOME", &folder.0)]), "manager");
+    let manager = cluster.run(server(&["manager", "--port", &port], &[("HOME", folder.path())]), "manager");
     let address = format!("127.0.0.1:{port}");
     wait_for("the port", SOON, || TcpStream::connect(&address).ok());
-    let command = server(&["worker", "--workers", "1", "--manager", &address], &[("HOME", &folder.0)]);
+    let command = server(&["worker", "--workers", "1", "--manager", &address], &[("HOME", folder.path())]);
     let mut worker = cluster.run(command, "worker");
     assert_eq!(worker.ready("manager"), address);
     drop((worker, manager));

@@ -16,7 +16,7 @@ impl SmallDisk {
     fn mount(name: &str, mib: u32) -> Option<Self> {
         let disk = Self(Folder::new(name));
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "argon-test"]).arg(&disk.0.0);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "argon-test"]).arg(disk.0.path());
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         if !mounted {
             println!("this user may not mount a small disk: nothing was tested");
@@ -25,13 +25,13 @@ impl SmallDisk {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.0.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Fills the disk but for a MiB.
     fn fill(&self) {
         let filler = std::fs::File::create(self.file("filler")).unwrap();
-        let free = free_bytes(&self.0.0);
+        let free = free_bytes(self.0.path());
         // SAFETY: the descriptor is open; the kernel allocates space and touches no memory of ours.
         let done =
             unsafe { libc::fallocate(std::os::fd::AsRawFd::as_raw_fd(&filler), 0, 0, free - (1 << 20)) };
@@ -45,7 +45,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0.0).status();
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }
 
@@ -161,7 +161,7 @@ fn start_on(cluster: &mut Cluster, store: &Path) -> Result<u64, (Option<i32>, St
 fn damage(cluster: &mut Cluster, folder: &Folder, whole: &[u8]) -> usize {
     let mut refused = 0;
     let mut check = |what: String, bytes: &[u8]| {
-        let damaged = folder.0.join("damaged.redb");
+        let damaged = folder.path().join("damaged.redb");
         std::fs::write(&damaged, bytes).unwrap();
         match start_on(cluster, &damaged) {
             Ok(80) => {}
@@ -199,7 +199,7 @@ fn damage(cluster: &mut Cluster, folder: &Folder, whole: &[u8]) -> usize {
 #[test]
 fn a_damaged_store_is_recovered_or_refused_in_words() {
     let folder = Folder::new("damaged");
-    let store = folder.0.join("store.redb");
+    let store = folder.path().join("store.redb");
     let mut cluster = Cluster::start_with(&["--store", store.to_str().unwrap()]);
     cluster.perl("$client->submit(sub { $_[0] }, ['x' x 3000]) for 1..80; print 1");
     cluster.kill_manager();
@@ -218,7 +218,7 @@ fn a_damaged_store_is_recovered_or_refused_in_words() {
 #[test]
 fn two_managers_do_not_share_a_store() {
     let folder = Folder::new("shared");
-    let store = folder.0.join("store.redb");
+    let store = folder.path().join("store.redb");
     let mut cluster = Cluster::start_with(&["--store", store.to_str().unwrap()]);
     let (status, words) = start_on(&mut cluster, &store).expect_err("the second one is refused");
     assert_eq!(status, Some(7), "{words}");

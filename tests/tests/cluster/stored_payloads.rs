@@ -46,7 +46,7 @@ fn payload_files(store: &Path) -> Vec<PathBuf> {
 #[test]
 fn large_payloads_wait_in_the_store_and_not_in_memory() {
     let folder = Folder::new("stored");
-    let store = folder.0.join("store.redb");
+    let store = folder.path().join("store.redb");
     let mut cluster = Cluster::start_with(&["--store", store.to_str().unwrap()]);
     let idle = manager_mib(&cluster);
     let tickets = submit_all(&mut cluster, TASKS, BYTES);
@@ -103,7 +103,7 @@ fn a_stop_does_not_overtake_the_run_whose_arguments_are_read() {
 #[test]
 fn a_payload_that_is_damaged_while_the_manager_runs_ends_its_task_in_words() {
     let folder = Folder::new("rotten");
-    let store = folder.0.join("store.redb");
+    let store = folder.path().join("store.redb");
     let mut cluster = Cluster::start_with(&["--store", store.to_str().unwrap()]);
     let tickets = submit_all(&mut cluster, 2, 100_000);
     for file in payload_files(&store) {
@@ -123,7 +123,7 @@ fn a_payload_that_is_damaged_while_the_manager_runs_ends_its_task_in_words() {
 #[test]
 fn a_damaged_store_names_what_is_lost_and_goes_on_when_the_loss_is_accepted() {
     let folder = Folder::new("accepted");
-    let store = folder.0.join("store.redb");
+    let store = folder.path().join("store.redb");
     let path = store.to_str().unwrap();
     let mut cluster = Cluster::start_with(&["--store", path]);
     let tickets = submit_all(&mut cluster, 100, 2000);
@@ -149,7 +149,7 @@ fn a_damaged_store_names_what_is_lost_and_goes_on_when_the_loss_is_accepted() {
     cluster.start_manager();
     let told = cluster.manager.as_ref().unwrap().stderr();
     assert!(told.contains("the loss is accepted") && told.contains("store.redb.damaged-1"), "{told}");
-    assert!(std::fs::read(folder.0.join("store.redb.damaged-1")).unwrap() == bytes);
+    assert!(std::fs::read(folder.path().join("store.redb.damaged-1")).unwrap() == bytes);
     let is_there = |status: &serde_json::Value| status["tasks_queued"].as_u64() > Some(0);
     let status = cluster.wait_for_status("the other tasks to be there again", is_there);
     let left = status["tasks_queued"].as_u64().unwrap();

@@ -99,13 +99,13 @@ fn fill(path: &Path, key: &Key) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::{FileTypeExt, symlink};
 
-    use super::super::{find, tests::folder};
+    use super::super::find;
     use super::*;
 
     #[test]
     fn a_key_is_replaced_only_if_that_is_said() {
-        let folder = folder("replaced");
-        let path = folder.join("key");
+        let folder = tempfile::tempdir().expect("made");
+        let path = folder.path().join("key");
         let made = make_new(Some(&path), false).expect("made");
         assert!(matches!(make_new(Some(&path), false), Err(KeyError::Exists { .. })));
         assert_eq!(find(Some(&path)).expect("kept").key, made.key);
@@ -113,17 +113,15 @@ mod tests {
         let other = make_new(Some(&path), true).expect("replaced");
         assert_ne!(other.key, made.key);
         assert_eq!(find(Some(&path)).expect("of mode 0600 again").key, other.key);
-        fs::remove_dir_all(folder).expect("cleaned");
     }
 
     // kind: keys | `argon key --out DEVICE --force` | loud | a device, a pipe or a socket is not replaced
     #[test]
     fn what_is_not_a_file_is_never_replaced_by_a_key() {
-        let folder = folder("devices");
-        fs::create_dir_all(&folder).expect("made");
-        let socket = folder.join("socket");
+        let folder = tempfile::tempdir().expect("made");
+        let socket = folder.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
-        let link = folder.join("link");
+        let link = folder.path().join("link");
         symlink(&socket, &link).expect("linked");
         let key = Key::cluster([7; 32]);
         for path in [&socket, &link] {
@@ -133,7 +131,6 @@ mod tests {
             }
         }
         assert!(fs::symlink_metadata(&socket).expect("there").file_type().is_socket());
-        assert_eq!(fs::read_dir(&folder).expect("read").count(), 2, "a draft was left");
-        fs::remove_dir_all(folder).expect("cleaned");
+        assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 2, "a draft was left");
     }
 }

@@ -169,6 +169,8 @@ impl StdinStream {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn streamed(bytes: Vec<u8>) -> StdinProvider {
@@ -208,15 +210,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_can_be_read_again_from_where_it_stood() {
-        let path = std::env::temp_dir().join(format!("argon-stdin-{}", std::process::id()));
-        std::fs::write(&path, b"skipped kept").expect("written");
-        let file = File::open(&path).expect("opened");
+        let mut file = tempfile::tempfile().expect("made");
+        file.write_all(b"skipped kept").expect("written");
         let mut stdin = StdinProvider { source: StdinSource::File { file, begin: 8 } };
         for _ in 0..2 {
             assert_eq!(ask(&mut stdin, 0, 100).await.as_deref(), Some(&b"kept"[..]));
             assert_eq!(ask(&mut stdin, 4, 100).await.as_deref(), Some(&b""[..]));
         }
-        std::fs::remove_file(path).expect("removed");
     }
 
     #[tokio::test]

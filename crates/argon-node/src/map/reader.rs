@@ -89,7 +89,8 @@ mod tests {
 
     #[tokio::test]
     async fn everything_comes_in_order_and_what_is_no_text_is_told_in_its_place() {
-        let path = std::env::temp_dir().join(format!("argon-reader-{}", std::process::id()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("inputs");
         let lines: String = (0..1000).map(|number| format!("{number}\n")).collect();
         let (items, stopped_by) = read(&path, lines.as_bytes()).await;
         assert_eq!((items.len(), stopped_by), (1000, None));
@@ -100,6 +101,5 @@ mod tests {
         let (items, stopped_by) = read(&path, &long).await;
         assert_eq!(items.len(), 1);
         assert!(stopped_by.expect("a reason").contains("longer than 1 MiB"));
-        std::fs::remove_file(path).expect("removed");
     }
 }

@@ -25,16 +25,7 @@ use crate::{Call, Connect, ErrorKind, blocking};
 struct Worker {
     listener: UnixListener,
     access: WorkerAccess,
-    _folder: Folder,
-}
-
-/// A folder that is removed with its owner.
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    _folder: tempfile::TempDir,
 }
 
 /// A connection that the worker has accepted.
@@ -44,15 +35,13 @@ struct Accepted {
 }
 
 impl Worker {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("argon-task-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let socket = folder.join("tasks");
-        let _ = std::fs::remove_file(&socket);
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("tasks");
         let listener = UnixListener::bind(&socket).expect("a socket");
         let task = TaskId { session: SessionId([7; 16]), sequence: 3 };
         let child = Child { token: TaskToken([5; 16]), task, attempt: Attempt(2) };
-        Self { listener, access: WorkerAccess { socket, child }, _folder: Folder(folder) }
+        Self { listener, access: WorkerAccess { socket, child }, _folder: folder }
     }
 
     /// A client of the task, and the worker's end of its connection after OFFERED.
@@ -147,7 +136,7 @@ fn call() -> Call<u64> {
 
 #[test]
 fn a_task_reports_that_it_waits_before_it_waits_and_that_it_goes_on_before_it_goes_on() {
-    let worker = Worker::new("waits");
+    let worker = Worker::new();
     let (client, mut accepted, session) = worker.client();
     assert_eq!(session.family(), worker.access.child.task.session.family());
     assert_ne!(session, worker.access.child.task.session);
@@ -165,7 +154,7 @@ fn a_task_reports_that_it_waits_before_it_waits_and_that_it_goes_on_before_it_go
 
 #[test]
 fn a_task_waits_as_long_as_one_of_its_threads_does() {
-    let worker = Worker::new("threads");
+    let worker = Worker::new();
     let (client, mut accepted, _) = worker.client();
     std::thread::scope(|scope| {
         let first = scope.spawn(|| client.call(call()));
@@ -188,7 +177,7 @@ fn a_task_waits_as_long_as_one_of_its_threads_does() {
 
 #[test]
 fn a_task_that_leaves_a_wait_goes_on() {
-    let worker = Worker::new("leaves");
+    let worker = Worker::new();
     let (client, mut accepted, _) = worker.client();
     {
         let mut waiting = pin!(client.as_async().call(call()));
@@ -205,7 +194,7 @@ fn a_task_that_leaves_a_wait_goes_on() {
 
 #[test]
 fn a_task_that_waits_reports_it_again_to_a_worker_that_lost_its_manager() {
-    let worker = Worker::new("again");
+    let worker = Worker::new();
     let (client, mut accepted, session) = worker.client();
     std::thread::scope(|scope| {
         let calling = scope.spawn(|| client.call(call()));
@@ -239,7 +228,7 @@ fn a_task_that_waits_reports_it_again_to_a_worker_that_lost_its_manager() {
 
 #[test]
 fn a_worker_that_refuses_a_task_is_quoted_at_once() {
-    let worker = Worker::new("refused");
+    let worker = Worker::new();
     let access = worker.access.clone();
     std::thread::scope(|scope| {
         let connecting = scope.spawn(|| Connect::of_task(access).connect_blocking());

@@ -4,13 +4,12 @@ use super::*;
 
 /// A CA, and a certificate for a name that it signed, as PEM files in a folder of their own.
 struct Organisation {
-    folder: std::path::PathBuf,
+    folder: tempfile::TempDir,
 }
 
 impl Organisation {
     fn new(name: &str, subject: &str, from: i32, until: i32) -> Self {
-        let folder = std::env::temp_dir().join(format!("argon-tls-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("made");
+        let folder = tempfile::tempdir().expect("made");
         let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.distinguished_name.push(DnType::CommonName, format!("CA of {name}"));
@@ -23,24 +22,18 @@ impl Organisation {
         let leaf_pem = leaf.signed_by(&leaf_key, &issuer).expect("signed").pem();
         let files = [("ca.pem", ca_pem), ("leaf.pem", leaf_pem), ("leaf.key", leaf_key.serialize_pem())];
         for (name, text) in files {
-            std::fs::write(folder.join(name), text).expect("written");
+            std::fs::write(folder.path().join(name), text).expect("written");
         }
         Self { folder }
     }
 
     fn certificates(&self, key: &Key) -> Certificates {
-        let [leaf, private] = ["leaf.pem", "leaf.key"].map(|name| self.folder.join(name));
+        let [leaf, private] = ["leaf.pem", "leaf.key"].map(|name| self.folder.path().join(name));
         Certificates::of_files(key, &leaf, &private).expect("a certificate")
     }
 
     fn trust(&self) -> Trust {
-        Trust::new(Encryption::Always, Some(&self.folder.join("ca.pem"))).expect("a CA")
-    }
-}
-
-impl Drop for Organisation {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        Trust::new(Encryption::Always, Some(&self.folder.path().join("ca.pem"))).expect("a CA")
     }
 }
 
@@ -86,9 +79,16 @@ fn what_is_wrong_with_the_certificate_of_an_organisation_is_a_sentence() {
 fn a_certificate_and_a_key_that_do_not_belong_together_are_refused() {
     let [one, other] =
         ["fits-one", "fits-other"].map(|name| Organisation::new(name, "127.0.0.1", 2000, 4000));
-    let refused =
-        Certificates::of_files(&key(1), &one.folder.join("leaf.pem"), &other.folder.join("leaf.key"));
+    let refused = Certificates::of_files(
+        &key(1),
+        &one.folder.path().join("leaf.pem"),
+        &other.folder.path().join("leaf.key"),
+    );
     assert!(refused.expect_err("they differ").to_string().contains("leaf.pem"));
-    let missing = Certificates::of_files(&key(1), &one.folder.join("leaf.pem"), &one.folder.join("none.key"));
+    let missing = Certificates::of_files(
+        &key(1),
+        &one.folder.path().join("leaf.pem"),
+        &one.folder.path().join("none.key"),
+    );
     assert!(missing.expect_err("there is none").to_string().contains("none.key"));
 }

@@ -1,7 +1,5 @@
 //! Requirements for every durable store. A new store adds one call of [`conforms`].
 
-use std::path::PathBuf;
-
 use argon_core::scheduler::Record;
 use argon_proto::AttemptId;
 use argon_proto::{
@@ -89,25 +87,18 @@ fn conforms<S: Store>(open: impl Fn() -> S) {
     assert!(loaded.records.is_empty() && loaded.blobs.is_empty(), "forgotten means gone");
 }
 
-fn file(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("argon-store-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    path
-}
-
 #[test]
 fn the_disk_store_conforms() {
-    let path = file("conforms");
+    let folder = tempfile::tempdir().expect("made");
+    let path = folder.path().join("store");
     conforms(|| DiskStore::open(&path, false).expect("opened"));
-    std::fs::remove_dir_all(path.with_extension("payloads")).expect("cleaned");
-    std::fs::remove_file(path).expect("cleaned");
 }
 
 #[test]
 fn a_store_is_opened_by_one_manager_at_a_time() {
-    let path = file("twice");
+    let folder = tempfile::tempdir().expect("made");
+    let path = folder.path().join("store");
     let _first = DiskStore::open(&path, false).expect("opened");
     let error = DiskStore::open(&path, false).expect_err("in use").to_string();
     assert!(error.contains("another manager uses it"), "{error}");
-    std::fs::remove_file(path).expect("cleaned");
 }

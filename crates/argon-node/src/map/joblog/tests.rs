@@ -1,20 +1,16 @@
 //! Joblogs on disk: written, taken up, refused.
 
+use tempfile::TempDir;
+
 use super::*;
 
-struct TestFolder(PathBuf);
+/// Path of a joblog in a folder that goes with the test.
+struct Place(PathBuf, #[allow(dead_code, reason = "its end removes the folder")] TempDir);
 
-impl TestFolder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("argon-joblog-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        Self(path)
-    }
-}
-
-impl Drop for TestFolder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self(folder.path().join("joblog"), folder)
     }
 }
 
@@ -33,7 +29,7 @@ fn entry(sequence: u64, exit: i32, command: &str) -> JoblogEntry<'_> {
 
 #[test]
 fn lines_have_the_columns_of_gnu_parallel() {
-    let place = TestFolder::new("columns");
+    let place = Place::new();
     Joblog::take(&place.0)
         .and_then(Joblog::begin)
         .expect("made")
@@ -45,7 +41,7 @@ fn lines_have_the_columns_of_gnu_parallel() {
 
 #[test]
 fn a_run_goes_on_where_it_stopped_and_the_last_line_of_a_number_counts() {
-    let place = TestFolder::new("resume");
+    let place = Place::new();
     let mut log = Joblog::take(&place.0).and_then(Joblog::begin).expect("made");
     log.add(&entry(1, 0, "a")).expect("written");
     log.add(&entry(2, 1, "b")).expect("written");
@@ -64,7 +60,7 @@ fn a_run_goes_on_where_it_stopped_and_the_last_line_of_a_number_counts() {
 
 #[test]
 fn the_log_of_another_run_is_refused() {
-    let place = TestFolder::new("other");
+    let place = Place::new();
     Joblog::take(&place.0)
         .and_then(Joblog::begin)
         .expect("made")
@@ -78,7 +74,7 @@ fn the_log_of_another_run_is_refused() {
 
 #[test]
 fn what_is_no_joblog_is_refused_and_left_alone() {
-    let place = TestFolder::new("foreign");
+    let place = Place::new();
     for text in ["hello\n", "hello", &format!("{HEADING}\n1\t2\n"), &format!("{HEADING}\nx\n")] {
         std::fs::write(&place.0, text).expect("written");
         let error = Past::read(&place.0).expect_err("no joblog").to_string();
@@ -89,7 +85,7 @@ fn what_is_no_joblog_is_refused_and_left_alone() {
 
 #[test]
 fn one_run_has_the_log_and_another_is_told_which() {
-    let place = TestFolder::new("locked");
+    let place = Place::new();
     let mut first = Joblog::take(&place.0).and_then(Joblog::begin).expect("made");
     first.add(&entry(1, 0, "a")).expect("written");
     let text = Joblog::take(&place.0).expect_err("it is taken").to_string();
@@ -103,7 +99,7 @@ fn one_run_has_the_log_and_another_is_told_which() {
 
 #[test]
 fn half_a_line_at_the_end_is_forgotten() {
-    let place = TestFolder::new("torn");
+    let place = Place::new();
     Joblog::take(&place.0).and_then(Joblog::begin).expect("made").add(&entry(1, 0, "a")).expect("written");
     let whole = std::fs::read_to_string(&place.0).expect("read");
     std::fs::write(&place.0, format!("{whole}2\tbox")).expect("written");
@@ -115,7 +111,7 @@ fn half_a_line_at_the_end_is_forgotten() {
 
 #[test]
 fn a_log_that_does_not_exist_yet_is_an_empty_past_but_has_no_failures_to_retry() {
-    let place = TestFolder::new("none");
+    let place = Place::new();
     assert!(!Past::read(&place.0).expect("nothing").is_done(1, "a", false).expect("nothing"));
     assert!(failed(&place.0).expect_err("nothing to retry").to_string().contains("cannot be used"));
     Joblog::take(&place.0).and_then(Joblog::go_on).expect("made");

@@ -3,8 +3,9 @@
 
 mod random;
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
+
+use tempfile::TempDir;
 
 use super::super::placeholder::Reading;
 use super::super::template::{CommandTemplate, TemplateError};
@@ -16,15 +17,13 @@ const SHELLS: [&[&str]; 7] =
     [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"], &["ksh"], &["mksh"], &["zsh", "-y"]];
 
 struct Shells {
-    folder: PathBuf,
+    folder: TempDir,
     found: Vec<&'static [&'static str]>,
 }
 
 impl Shells {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("argon-script-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).expect("a folder");
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let exists = |shell: &&&[&str]| Command::new(shell[0]).args(["-c", "true"]).output().is_ok();
         let found: Vec<_> = SHELLS.iter().filter(exists).copied().collect();
         assert!(found.len() >= 3, "dash and bash are needed: {found:?}");
@@ -34,10 +33,10 @@ impl Shells {
     /// What a command prints in a shell, which must leave nothing in its folder.
     fn run(&self, shell: &[&str], words: &[String], context: &str) -> Output {
         let mut command = Command::new(shell[0]);
-        command.args(&shell[1..]).args(&words[1..]).current_dir(&self.folder).env_clear();
+        command.args(&shell[1..]).args(&words[1..]).current_dir(self.folder.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C.UTF-8");
         let output = command.output().expect("the shell runs");
-        let left = std::fs::read_dir(&self.folder).expect("its folder").count();
+        let left = std::fs::read_dir(self.folder.path()).expect("its folder").count();
         assert_eq!(left, 0, "something ran in {shell:?}: {context}");
         output
     }
@@ -56,12 +55,6 @@ impl Shells {
                 String::from_utf8_lossy(&output.stderr)
             );
         }
-    }
-}
-
-impl Drop for Shells {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -153,7 +146,7 @@ const PLACES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn an_input_arrives_as_one_word_wherever_its_placeholder_stands() {
-    let shells = Shells::new("places");
+    let shells = Shells::new();
     for (line, before, after) in PLACES {
         for input in NASTY {
             let expected = match *line {
@@ -217,7 +210,7 @@ fn a_placeholder_is_refused_where_its_value_cannot_be_quoted() {
 
 #[test]
 fn what_shells_evaluate_takes_whole_numbers_only() {
-    let shells = Shells::new("numbers");
+    let shells = Shells::new();
     shells.assert_prints("echo $(( {} + 1 )) $((3-{}))", "-4", "-3 7\n", "");
     shells.assert_prints("[ {} -gt 3 ] && echo \"{}\"", "12", "12\n", "");
     shells.assert_prints("[ $(echo {} | wc -c) -gt 3 ] && echo many", "a b c", "many\n", "");
@@ -312,7 +305,7 @@ fn what_another_shell_reads_again_takes_plain_words_only() {
 
 #[test]
 fn a_line_without_placeholder_gets_the_input_where_it_is_an_argument_or_is_refused() {
-    let shells = Shells::new("appended");
+    let shells = Shells::new();
     shells.assert_prints("printf '[%s]' x", "a b", "[x][a b]", "");
     for line in [
         "sleep 1;",
@@ -333,7 +326,7 @@ fn a_line_without_placeholder_gets_the_input_where_it_is_an_argument_or_is_refus
 
 #[test]
 fn the_script_of_a_shell_among_the_words_is_read_as_one() {
-    let shells = Shells::new("words");
+    let shells = Shells::new();
     let reading = Reading { shell: None, ..READING };
     let fill = |words: &[&str], input: &str| {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();

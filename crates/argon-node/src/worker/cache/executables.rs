@@ -215,9 +215,10 @@ mod tests {
 
     use super::*;
 
-    fn executables(test: &str, bytes_max: u64) -> Executables {
-        let base = std::env::temp_dir().join(format!("argon-test-{}-{test}", std::process::id()));
-        Executables::within(vec![base], bytes_max, "one")
+    /// A cache in a temporary folder, which is removed with the second value.
+    fn executables(bytes_max: u64) -> (Executables, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("made");
+        (Executables::within(vec![folder.path().join("base")], bytes_max, "one"), folder)
     }
 
     fn blob(byte: u8) -> (BlobHash, Payload) {
@@ -231,22 +232,20 @@ mod tests {
 
     #[test]
     fn a_file_is_private_executable_and_gone_with_the_worker() {
-        let mut executables = executables("private", 1000);
+        let (mut executables, _folder) = executables(1000);
         let (hash, payload) = blob(1);
         let path = executables.add(hash, &payload, Time(0), &none()).expect("written");
         let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().expect("a folder"))), (0o500, 0o700));
         assert_eq!(fs::read(&path).expect("readable"), [1; 100]);
         assert_eq!(executables.find(hash, Time(1)), Some(path.clone()));
-        let base = executables.bases[0].clone();
         drop(executables);
         assert!(!path.exists());
-        fs::remove_dir_all(base).expect("removed");
     }
 
     #[test]
     fn a_file_that_somebody_changed_is_never_started() {
-        let mut executables = executables("changed", 1000);
+        let (mut executables, _folder) = executables(1000);
         let (hash, payload) = blob(1);
         let path = executables.add(hash, &payload, Time(0), &none()).expect("written");
         fs::remove_file(&path).expect("removed");
@@ -255,14 +254,11 @@ mod tests {
         fs::write(&path, [2; 100]).expect("written");
         assert_eq!(executables.find(hash, Time(2)), None);
         assert!(!path.exists() && !executables.contains(hash));
-        let base = executables.bases[0].clone();
-        drop(executables);
-        fs::remove_dir_all(base).expect("removed");
     }
 
     #[test]
     fn beyond_the_limit_the_one_not_started_for_longest_goes_unless_it_is_wanted() {
-        let mut executables = executables("limit", 250);
+        let (mut executables, _folder) = executables(250);
         let [one, two, three] = [1, 2, 3].map(blob);
         executables.add(one.0, &one.1, Time(1), &none()).expect("written");
         executables.add(two.0, &two.1, Time(2), &none()).expect("written");
@@ -271,14 +267,11 @@ mod tests {
         let late = Time(3) + COLD_AFTER;
         assert_eq!(executables.remove_cold(late, &FxHashSet::from_iter([three.0])), [one.0]);
         assert_eq!(executables.held.bytes(), 100);
-        let base = executables.bases[0].clone();
-        drop(executables);
-        fs::remove_dir_all(base).expect("removed");
     }
 
     #[test]
     fn what_a_killed_worker_left_is_removed_and_what_a_living_one_has_stays() {
-        let mut living = executables("left", 1000);
+        let (mut living, _folder) = executables(1000);
         let (hash, payload) = blob(1);
         living.add(hash, &payload, Time(0), &none()).expect("written");
         let left = living.bases[0].join("killed");
@@ -287,20 +280,15 @@ mod tests {
         let mut other = Executables::within(living.bases.clone(), 1000, "two");
         other.add(hash, &payload, Time(0), &none()).expect("written");
         assert!(!left.exists() && living.find(hash, Time(1)).is_some());
-        drop(other);
-        let base = living.bases[0].clone();
-        drop(living);
-        fs::remove_dir_all(base).expect("removed");
     }
 
     #[test]
     fn a_folder_that_others_can_change_is_not_used() {
-        let mut executables = executables("open", 1000);
+        let (mut executables, _folder) = executables(1000);
         fs::create_dir(&executables.bases[0]).expect("made");
         fs::set_permissions(&executables.bases[0], fs::Permissions::from_mode(0o777)).expect("allowed");
         let (hash, payload) = blob(1);
         let error = executables.add(hash, &payload, Time(0), &none()).expect_err("not private");
         assert!(error.to_string().contains("is not a folder that only this worker's user can change"));
-        fs::remove_dir_all(&executables.bases[0]).expect("removed");
     }
 }

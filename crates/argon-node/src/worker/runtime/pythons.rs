@@ -229,29 +229,27 @@ fn is_script(program: &Path) -> bool {
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use tempfile::TempDir;
+
     use super::*;
 
     /// A folder of scripts that answer as Pythons do.
-    struct Folder(PathBuf);
+    struct Folder(TempDir);
 
     impl Folder {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("argon-test-{}-{name}", std::process::id()));
-            fs::create_dir_all(&folder).expect("a folder");
-            Self(folder)
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a folder"))
+        }
+
+        fn path(&self) -> &Path {
+            self.0.path()
         }
 
         fn script(&self, name: &str, text: &str) -> PathBuf {
-            let file = self.0.join(name);
+            let file = self.path().join(name);
             fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("written");
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("allowed");
             file
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -266,19 +264,19 @@ mod tests {
 
     #[test]
     fn one_interpreter_under_two_names_is_one_candidate_and_scripts_are_asked_later() {
-        let folder = Folder::new("names");
+        let folder = Folder::new();
         let sleep = find(&std::env::var_os("PATH").expect("a PATH"), "sleep").expect("a binary");
-        symlink(&sleep, folder.0.join("python3.11")).expect("a link");
-        symlink("python3.11", folder.0.join("python3")).expect("a link");
+        symlink(&sleep, folder.path().join("python3.11")).expect("a link");
+        symlink("python3.11", folder.path().join("python3")).expect("a link");
         let script = folder.script("python3.9", "exit 1");
-        let (programs, scripts) = candidates(folder.0.as_os_str());
-        assert_eq!(programs, [folder.0.join("python3")]);
+        let (programs, scripts) = candidates(folder.path().as_os_str());
+        assert_eq!(programs, [folder.path().join("python3")]);
         assert_eq!(scripts, [(Version { major: 3, minor: 9 }, script)]);
     }
 
     #[test]
     fn a_script_is_asked_when_its_version_is_wanted() {
-        let folder = Folder::new("wanted");
+        let folder = Folder::new();
         let program = folder.script("python3.12", "printf 3.12.7");
         let version = Version { major: 3, minor: 12 };
         let mut pythons =
@@ -292,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_old_or_broken_interpreter_is_an_error_where_it_was_named_and_passed_over_elsewhere() {
-        let folder = Folder::new("broken");
+        let folder = Folder::new();
         let old = folder.script("python3.6", "printf 3.6.15");
         let broken = folder.script("python3", "exit 3");
         let strange = folder.script("python", "echo hello");
@@ -303,7 +301,7 @@ mod tests {
         assert!(error(&broken).starts_with("no python was found ("), "{}", error(&broken));
         assert!(error(&broken).ends_with("name it with --python"), "{}", error(&broken));
         assert!(error(&strange).contains("does not report its version"), "{}", error(&strange));
-        assert!(error(&folder.0.join("none")).contains("No such file"));
+        assert!(error(&folder.path().join("none")).contains("No such file"));
         let mut pythons = Pythons { is_searched: true, ..Pythons::default() };
         pythons.start(vec![old, broken, strange]);
         finish(&mut pythons);
@@ -312,7 +310,7 @@ mod tests {
 
     #[test]
     fn named_interpreters_are_the_only_ones_in_their_order_one_for_each_version() {
-        let folder = Folder::new("named");
+        let folder = Folder::new();
         let programs = [("a", "3.11.2"), ("b", "3.13.0"), ("c", "3.11.9")]
             .map(|(name, version)| folder.script(name, &format!("printf {version}")));
         let mut pythons = Pythons::named(&programs).expect("all answer");

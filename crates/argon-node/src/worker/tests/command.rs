@@ -88,11 +88,10 @@ fn a_command_prints_and_its_status_is_the_outcome() {
 #[test]
 fn what_cannot_be_started_is_told_in_words_with_the_status_of_shells() {
     on_one_thread(async {
-        let folder = std::env::temp_dir().join(format!("argon-test-{}-cannot", std::process::id()));
-        std::fs::create_dir(&folder).expect("made");
+        let folder = tempfile::tempdir().expect("made");
         let file = |name: &str, text: &str, mode| {
             use std::os::unix::fs::PermissionsExt;
-            let file = folder.join(name);
+            let file = folder.path().join(name);
             std::fs::write(&file, text).expect("written");
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("allowed");
             file.display().to_string()
@@ -126,7 +125,7 @@ fn what_cannot_be_started_is_told_in_words_with_the_status_of_shells() {
                 "cannot start in the folder /no/such/folder of worker test: No such file",
             ),
             (
-                json!({"argv": ["data"], "env": {"PATH": folder}}),
+                json!({"argv": ["data"], "env": {"PATH": folder.path()}}),
                 Some(126),
                 "is no file that may be executed",
             ),
@@ -139,7 +138,6 @@ fn what_cannot_be_started_is_told_in_words_with_the_status_of_shells() {
             assert_eq!(died.exit, exit, "{died:?}");
             assert!(died.message.contains(words), "{died:?}");
         }
-        std::fs::remove_dir_all(&folder).expect("removed");
         worker.end(StopLevel::Drain).await;
     });
 }

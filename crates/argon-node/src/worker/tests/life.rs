@@ -101,7 +101,8 @@ fn what_has_not_started_is_recalled_and_what_runs_is_not() {
 fn outcomes_without_a_manager_are_told_to_the_next_with_their_output_first() {
     on_one_thread(async {
         let mut worker = Worker::start(config()).await;
-        let flag = std::env::temp_dir().join(format!("argon-test-{}", worker.config_id));
+        let folder = tempfile::tempdir().expect("a folder");
+        let flag = folder.path().join("flag");
         let flag = flag.display();
         let late = worker.run(&format!(
             "print qq{{before\\n}}; select undef, undef, undef, 0.002 while !-e '{flag}'; print qq{{after\\n}}; unlink '{flag}'; 8"
@@ -291,14 +292,13 @@ fn a_worker_that_drains_without_a_manager_leaves_when_its_tasks_are_done() {
 #[test]
 fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
     on_one_thread(async {
-        let folder = std::env::temp_dir().join(format!("argon-test-{}", std::process::id()));
-        let perl = folder.join("perl");
+        let folder = tempfile::tempdir().expect("a folder");
+        let perl = folder.path().join("perl");
         let path = std::env::var("PATH").expect("a PATH");
         let real = path
             .split(':')
             .map(|folder| format!("{folder}/perl"))
             .find(|perl| std::fs::exists(perl).is_ok_and(|is| is));
-        std::fs::create_dir(&folder).expect("a folder");
         let link = || std::os::unix::fs::symlink(real.as_ref().expect("a perl"), &perl).expect("a link");
         link();
         let config = WorkerConfig { perl: Some(perl.clone()), has_templates: false, ..config() };
@@ -327,7 +327,6 @@ fn a_runner_that_cannot_be_started_sends_tasks_elsewhere_until_it_can() {
                 break;
             }
         }
-        std::fs::remove_dir_all(&folder).expect("removed");
         worker.end(StopLevel::Drain).await;
     });
 }

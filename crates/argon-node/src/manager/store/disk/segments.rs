@@ -269,11 +269,10 @@ mod tests {
     const OWNER: PayloadName = PayloadName::Arguments(TaskId { session: SessionId([1; 16]), sequence: 1 });
     const OTHER: PayloadName = PayloadName::Result(TaskId { session: SessionId([1; 16]), sequence: 1 });
 
-    fn names(name: &str) -> SegmentNames {
-        let store = std::env::temp_dir().join(format!("argon-segments-{name}-{}", std::process::id()));
-        let names = SegmentNames::new(&store, &[7; 16]);
-        let _ = std::fs::remove_dir_all(&names.folder);
-        names
+    /// Names of a store in a temporary folder, which is removed with the second value.
+    fn names() -> (SegmentNames, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("made");
+        (SegmentNames::new(&folder.path().join("store"), &[7; 16]), folder)
     }
 
     fn files(names: &SegmentNames) -> usize {
@@ -282,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_read_back_as_that_of_its_owner_only() {
-        let names = names("owner");
+        let (names, _folder) = names();
         let mut segments = Segments::new(names.clone(), std::iter::empty(), false);
         let payload = Payload::from((0..3_000_000u32).map(|number| number as u8).collect::<Vec<u8>>());
         let first = segments.append(&payload, OWNER).expect("written");
@@ -291,12 +290,11 @@ mod tests {
         assert!(names.read(first, OTHER).is_err());
         assert!(names.read(PayloadPlace { offset: first.offset + 1, ..first }, OWNER).is_err());
         assert!(names.read(PayloadPlace { length: u64::MAX, ..second }, OTHER).is_err());
-        std::fs::remove_dir_all(&names.folder).expect("cleaned");
     }
 
     #[test]
     fn files_go_with_their_last_place_and_room_before_that() {
-        let names = names("free");
+        let (names, _folder) = names();
         let mut segments = Segments::new(names.clone(), std::iter::empty(), false);
         let payload = Payload::from(vec![1; 400 << 10]);
         let places: Vec<PayloadPlace> =
@@ -316,12 +314,11 @@ mod tests {
         assert_eq!(files(&names), 0);
         let place = segments.append(&payload, OWNER).expect("written");
         assert_eq!(place.segment, 3, "no number is used twice");
-        std::fs::remove_dir_all(&names.folder).expect("cleaned");
     }
 
     #[test]
     fn files_that_a_crash_left_are_removed_and_those_of_another_store_are_not() {
-        let names = names("left");
+        let (names, _folder) = names();
         let mut segments = Segments::new(names.clone(), std::iter::empty(), false);
         let kept = segments.append(&Payload::from(vec![1; 700 << 10]), OWNER).expect("written");
         segments.append(&Payload::from(vec![1; 700 << 10]), OWNER).expect("written");
@@ -331,6 +328,5 @@ mod tests {
         assert_eq!(files(&names), 2);
         let next = segments.append(&Payload::from(vec![1; 2000]), OWNER).expect("written");
         assert_eq!(next.segment, 3);
-        std::fs::remove_dir_all(&names.folder).expect("cleaned");
     }
 }

@@ -11,6 +11,7 @@ use argon_proto::{
     TaskHead, TaskId,
 };
 use bytes::Bytes;
+use tempfile::TempDir;
 
 use super::{DiskStore, segments};
 use crate::manager::store::{CommitBatch, PayloadName, Store, StoreError, Unreadable};
@@ -20,24 +21,19 @@ const TASKS: u64 = 300;
 const LARGE: usize = 40_000;
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("argon-disk-store-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("made");
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("made"))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 
     fn store(&self) -> PathBuf {
-        self.0.join("store.redb")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.path().join("store.redb")
     }
 }
 
@@ -143,7 +139,7 @@ fn remove_copies(folder: &Folder) {
 
 #[test]
 fn a_payload_file_that_is_damaged_names_its_tasks() {
-    let folder = Folder::new("payloads");
+    let folder = Folder::new();
     let path = folder.store();
     fill(&path);
     let whole = load(&path).expect("sound");
@@ -191,7 +187,7 @@ fn a_payload_file_that_is_damaged_names_its_tasks() {
 
 #[test]
 fn large_payloads_are_read_back_until_their_task_needs_them_no_longer() {
-    let folder = Folder::new("large");
+    let folder = Folder::new();
     let path = folder.store();
     let mut store = DiskStore::open(&path, false).expect("made");
     store.commit(&accepted(49..=50)).expect("committed");
@@ -227,7 +223,7 @@ fn large_payloads_are_read_back_until_their_task_needs_them_no_longer() {
 
 #[test]
 fn a_blob_that_is_forgotten_and_named_in_one_batch_stays() {
-    let folder = Folder::new("blob");
+    let folder = Folder::new();
     let path = folder.store();
     let mut store = DiskStore::open(&path, false).expect("made");
     store.commit(&accepted(1..=1)).expect("committed");
@@ -241,7 +237,7 @@ fn a_blob_that_is_forgotten_and_named_in_one_batch_stays() {
 
 #[test]
 fn records_about_tasks_that_are_not_stored_leave_nothing() {
-    let folder = Folder::new("unknown");
+    let folder = Folder::new();
     let path = folder.store();
     let mut store = DiskStore::open(&path, false).expect("made");
     let started = AttemptId { task: id(7), attempt: Attempt(1) };

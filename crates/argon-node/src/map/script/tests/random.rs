@@ -70,7 +70,7 @@ fn random_bytes_at_random_places_arrive_as_one_word_and_run_nothing() {
     let seed = std::env::var("ARGON_SEED").ok().and_then(|seed| seed.parse().ok());
     let now = || std::time::UNIX_EPOCH.elapsed().map_or(1, |elapsed| elapsed.as_nanos() as u64);
     let seed = seed.unwrap_or_else(now);
-    let shells = Shells::new("random");
+    let shells = Shells::new();
     let mut dice = Dice(seed);
     for round in 0..300 {
         let input = dice.input();

@@ -74,7 +74,7 @@ fn judge(
             "{what}: {told}"
         );
     }
-    let copy = folder.0.join("store.redb.damaged-1");
+    let copy = folder.path().join("store.redb.damaged-1");
     assert!(std::fs::read(copy).expect("copied") == bytes, "{what}: the copy differs");
     drop(store);
     assert!(load(&path).expect("sound again") == left, "{what}: it differs when it is opened again");
@@ -84,7 +84,7 @@ fn judge(
 
 #[test]
 fn a_damaged_page_is_refused_in_words_or_nothing_is_lost() {
-    let folder = Folder::new("pages");
+    let folder = Folder::new();
     let seed = u64::from(std::process::id());
     let mut chance = Chance(seed);
     let states = fill(&folder.store());
@@ -154,7 +154,7 @@ fn judge_or_foreign(
 
 #[test]
 fn a_file_that_is_cut_short_is_refused_in_words() {
-    let folder = Folder::new("cut");
+    let folder = Folder::new();
     let states = fill(&folder.store());
     let whole = load(&folder.store()).expect("sound");
     for bytes in [&states.in_use, &states.closed] {
@@ -176,7 +176,7 @@ fn a_file_that_is_cut_short_is_refused_in_words() {
 
 #[test]
 fn files_of_others_are_refused_and_stay() {
-    let folder = Folder::new("others");
+    let folder = Folder::new();
     let path = folder.store();
     let mut former = vec![0; 100_000];
     former[..9].copy_from_slice(b"redb\x1a\x0a\xa9\x0d\x0a");
@@ -197,7 +197,7 @@ fn files_of_others_are_refused_and_stay() {
 
 #[test]
 fn a_store_of_another_version_is_refused_by_its_version() {
-    let folder = Folder::new("version");
+    let folder = Folder::new();
     let path = folder.store();
     drop(DiskStore::open(&path, false).expect("made"));
     let mut bytes = std::fs::read(&path).expect("read");
@@ -211,7 +211,7 @@ fn a_store_of_another_version_is_refused_by_its_version() {
 
 #[test]
 fn a_commit_that_was_told_and_is_missing_is_noticed() {
-    let folder = Folder::new("missing");
+    let folder = Folder::new();
     let path = folder.store();
     let mut store = DiskStore::open(&path, false).expect("made");
     store.commit(&accepted(1..=100)).expect("committed");
