@@ -1,4 +1,4 @@
-//! Setting of the C library for freed memory: large payloads reuse it at once, and the rest returns to the system.
+//! Memory of this process: what is kept of freed memory for the next payload, and who may read it.
 
 /// No part of a payload is longer.
 const PIECE_BYTES: u32 = 4 << 20;
@@ -18,6 +18,12 @@ pub fn share_heap() {
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
     }
+}
+
+/// Closes the memory, environment and descriptors of this process to other processes of its user, and to core files: its
+/// key and its secrets are there. Called before they are. Root can still read them.
+pub fn close_to_others() {
+    let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 /// Lets the system have what was freed in the middle of the heap, where the C library has a call for that.

@@ -45,8 +45,6 @@ pub use uplink::{Introduction, LinkEnd, LinkEvent, ManagerChannel};
 /// # Errors
 /// If an interpreter that was named does not work, or the system refuses what a worker needs at its start.
 pub async fn run(config: WorkerConfig, link: ManagerChannel, stop: StopSignal) -> Result<(), WorkerError> {
-    // Keeps tasks of the same user from reading its memory, where its key and its secret are.
-    let _ = nix::sys::prctl::set_dumpable(false);
     run_guarded(config, link, stop, guardian::command()).await
 }
 

@@ -23,6 +23,7 @@ mod failover;
 mod floods;
 mod frozen;
 mod golden;
+mod isolation;
 mod keys;
 mod loss;
 mod lying_manager;

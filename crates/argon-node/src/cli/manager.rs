@@ -36,6 +36,7 @@ pub(super) struct ManagerArguments {
 }
 
 pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
+    memory::close_to_others();
     start_log(&arguments.log);
     socket::allow_many();
     memory::keep_some();

@@ -30,6 +30,7 @@ pub(super) struct UpArguments {
 }
 
 pub(super) fn run(arguments: UpArguments) -> Result<(), Failure> {
+    memory::close_to_others();
     start_log(&arguments.log);
     memory::keep_some();
     super::block_on(async move { serve_alone("up", &arguments.door, &arguments.pool, &arguments.key).await })

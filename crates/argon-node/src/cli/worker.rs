@@ -67,6 +67,7 @@ fn only_alone(option: Arg) -> Arg {
 }
 
 pub(super) fn run(arguments: WorkerArguments) -> Result<(), Failure> {
+    memory::close_to_others();
     start_log(&arguments.log);
     memory::keep_some();
     super::block_on(async move {

@@ -200,7 +200,9 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         // A limit that cannot be had costs a convenience; the process group is killed all the same.
         let _ = plan.mark.put_on_this_process();
     }
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(itself)?;
+    // A task that wants a core file raises its own limit.
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE).map_err(itself)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, hard).map_err(itself)?;
     if plan.memory_mib > 0 {
         // What the process really uses. The address space is no measure: interpreters reserve a lot that they never touch.
         let bytes = u64::from(plan.memory_mib) << 20;
