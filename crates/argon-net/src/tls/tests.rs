@@ -1,6 +1,7 @@
 //! TLS over loopback, as the option `Always` demands it.
 
 mod organisation;
+mod recorded;
 mod streams;
 mod trusted;
 
@@ -109,26 +110,32 @@ async fn write_all(writer: &WriteHalf, outbox: &mut Outbox) {
 /// Carries bytes between a dialler and a listener. What the dialler sends is changed on its way, and all is recorded.
 struct Relay {
     address: String,
+    /// Everything, of both directions.
     seen: Rc<RefCell<Vec<u8>>>,
+    /// What diallers sent.
+    sent: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Relay {
     async fn start(to: &str, change: impl Fn(&mut [u8]) + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
-        let (to, seen) = (to.to_owned(), Rc::new(RefCell::new(Vec::new())));
-        let (all, change) = (Rc::clone(&seen), Rc::new(change));
+        let to = to.to_owned();
+        let [seen, sent] = [(); 2].map(|()| Rc::new(RefCell::new(Vec::new())));
+        let (all, out, change) = (Rc::clone(&seen), Rc::clone(&sent), Rc::new(change));
         tokio::task::spawn_local(async move {
             loop {
                 let (ours, _) = listener.accept().await.expect("accepted");
                 let theirs = TcpStream::connect(&to).await.expect("connected");
                 let ((mut a, mut b), (mut c, mut d)) = (ours.into_split(), theirs.into_split());
                 let (there, back, change) = (Rc::clone(&all), Rc::clone(&all), Rc::clone(&change));
+                let out = Rc::clone(&out);
                 tokio::task::spawn_local(async move {
                     let mut buffer = vec![0; 64 << 10];
                     while let Ok(count @ 1..) = a.read(&mut buffer).await {
                         change(&mut buffer[..count]);
                         there.borrow_mut().extend_from_slice(&buffer[..count]);
+                        out.borrow_mut().extend_from_slice(&buffer[..count]);
                         if d.write_all(&buffer[..count]).await.is_err() {
                             return;
                         }
@@ -145,6 +152,6 @@ impl Relay {
                 });
             }
         });
-        Self { address, seen }
+        Self { address, seen, sent }
     }
 }
