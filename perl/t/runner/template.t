@@ -69,6 +69,11 @@ sub told {
     is keys %different, 3, 'three_forks_that_are_asked_for_at_once_have_random_numbers_of_their_own';
     told($runners[0], sub { no strict 'refs'; ${'main::left'} = ${'Argon::Data::left'} = 'here' });
     is_deeply [told($runners[1], sub { no strict 'refs'; no warnings 'once'; (${'main::left'}, ${'Argon::Data::left'}) })], [undef, undef], 'they_share_no_memory';
+    my $flags = sub { require Fcntl; map { scalar fcntl $_, Fcntl::F_GETFL(), 0 } *STDIN, *STDOUT, *STDERR };
+    my @flags = told($runners[1], $flags);
+    told($runners[0], sub { require Fcntl; fcntl $_, Fcntl::F_SETFL(), Fcntl::O_NONBLOCK() for *STDIN, *STDOUT, *STDERR });
+    is_deeply [told($runners[1], $flags)], \@flags, 'nor_flags_of_an_open_file';
+    is_deeply [(told($runners[0], $flags))[1, 2]], [@flags[1, 2]], 'outputs_wait_again_after_a_task_that_does_not';
     is_deeply [map { $_->end } @runners], [0, 0, 0], 'each_ends_by_itself';
     is $template->fork_runner->ready->{claims}, JSON::PP::true(), 'the_template_goes_on';
 }

@@ -131,6 +131,22 @@ def test_an_output_that_was_closed_or_sent_elsewhere_is_put_back(runner, change)
     assert runner.printed(1, b"again\n") == b"again\n"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda: os.dup2(1, 2), lambda: os.dup2(os.open("/dev/null", os.O_WRONLY), 2)],
+    ids=["the output", "elsewhere"],
+)
+def test_standard_error_that_was_sent_to_another_file_is_put_back(runner, change):
+    runner.call(change)
+    runner.call(lambda: print("again", file=sys.stderr))
+    assert runner.printed(2, b"again\n") == b"again\n"
+
+
+def test_outputs_wait_again_after_a_task_that_does_not(runner):
+    runner.call(lambda: (os.set_blocking(1, False), os.set_blocking(2, False))[0])
+    assert runner.call(lambda: (os.get_blocking(1), os.get_blocking(2))) == (True, True)
+
+
 def test_paths_arguments_and_finders_are_put_back(runner):
     def change():
         sys.path.insert(0, "/nowhere")

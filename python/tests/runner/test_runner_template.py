@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -68,6 +69,13 @@ def test_the_template_dies_and_its_runners_go_on():
     assert runner.call(pow, 2, 10) == 1024
     assert runner.close() == 0
     template.socket.close()
+
+
+def test_runners_of_one_template_share_no_open_file(template):
+    with template.fork() as one, template.fork() as other:
+        one.call(lambda: list(map(os.set_blocking, range(3), [False] * 3)))
+        one.call(lambda: fcntl.flock(0, fcntl.LOCK_EX))
+        assert other.call(lambda: [os.get_blocking(number) for number in range(3)]) == [True] * 3
 
 
 def test_random_numbers_differ_between_runners(template):

@@ -7,11 +7,19 @@ package Argon::Runner::Reset;
 use strict;
 use warnings;
 
+use Argon::Runner::Kernel ();
+
 my $TITLE = 'argon runner';
+
+# Of Linux; Fcntl would have to be loaded.
+use constant { F_GETFL => 3, F_SETFL => 4, F_SETSIG => 10, F_GETSIG => 11 };
+
+# The marks of standard input, output and error: numbers of signals that are never requested, since none has an owner.
+my @MARKS = (41, 42, 43);
 
 sub new {
     my ($class) = @_;
-    my $self = bless { umask => umask, seed => unpack('L', _random_bytes()) }, $class;
+    my $self = bless { umask => umask, seed => unpack('L', _random_bytes()), can_mark => scalar Argon::Runner::Kernel::has('ppoll') }, $class;
     $0 = $TITLE;
     $SIG{PIPE} = 'DEFAULT';
     $self->remember_environment;
@@ -59,8 +67,8 @@ sub restore {
         || !exists $ENV{ARGON_TASK_ID}
         || !exists $ENV{ARGON_ATTEMPT}
         || $self->{environment_text} ne join "\0", @ENV{ @{ $self->{environment_names} } };
-    my ($device, $inode) = stat q{.};
-    $self->_restore_folder if $inode != $self->{folder_identity}[1] || $device != $self->{folder_identity}[0];
+    # Cheaper than to ask where this is.
+    chdir $self->{folder} or $self->_require_folder;
     @INC = @{ $self->{inc} } if "@INC" ne "@{ $self->{inc} }";
     $self->{seed} = ($self->{seed} * 1_664_525 + 1_013_904_223) & 0xffff_ffff;
     srand $self->{seed};
@@ -102,10 +110,14 @@ sub _restore_signals {
     return;
 }
 
-sub _restore_folder {
+# A folder that may no longer be entered need not be, if this process is still there.
+sub _require_folder {
     my ($self) = @_;
-    chdir $self->{folder} or die "argon runner: cannot go back to the working folder: $!\n";
-    return;
+    my $reason = "$!";
+    no warnings 'uninitialized';
+    my ($device, $inode) = stat q{.};
+    return if $inode == $self->{folder_identity}[1] && $device == $self->{folder_identity}[0];
+    die "argon runner: cannot go back to the working folder: $reason\n";
 }
 
 sub _remember_handles {
@@ -135,15 +147,32 @@ sub _restore_handles {
     return $self->_reopen_handles;
 }
 
+# A text that differs when one of the handles leads elsewhere or is read or written otherwise.
 sub _handle_text {
     my ($self) = @_;
     no warnings;
-    my ($input_device,  $input_number)  = stat STDIN;
-    my ($output_device, $output_number) = stat STDOUT;
-    my ($errors_device, $errors_number) = stat STDERR;
-    return join ' ', $input_device, $input_number, $output_device, $output_number, $errors_device, $errors_number,
+    return join ' ', $self->_files_of_handles,
         fileno(STDIN), fileno(STDOUT), fileno(STDERR), *STDIN{IO}, *STDOUT{IO}, *STDERR{IO},
         PerlIO::get_layers(*STDIN), PerlIO::get_layers(*STDOUT), PerlIO::get_layers(*STDERR);
+}
+
+# The marks that distinguish them from each other and from what replaces them: less than half as expensive as the device and
+# number of each. And whether writing waits, which a task may have changed for all who have the pipe.
+sub _files_of_handles {
+    my ($self) = @_;
+    return ((stat STDIN)[0, 1], (stat STDOUT)[0, 1], (stat STDERR)[0, 1]) if !$self->{can_mark};
+    return (fcntl(STDIN, F_GETSIG, 0), fcntl(STDOUT, F_GETSIG, 0), fcntl(STDERR, F_GETSIG, 0), fcntl(STDOUT, F_GETFL, 0), fcntl(STDERR, F_GETFL, 0));
+}
+
+sub _mark_handles {
+    my ($self) = @_;
+    my $flags = $self->{output_flags} //= [map { fcntl $_, F_GETFL, 0 } *STDOUT, *STDERR];
+    fcntl STDOUT, F_SETFL,  $flags->[0] + 0;
+    fcntl STDERR, F_SETFL,  $flags->[1] + 0;
+    fcntl STDIN,  F_SETSIG, $MARKS[0];
+    fcntl STDOUT, F_SETSIG, $MARKS[1];
+    fcntl STDERR, F_SETSIG, $MARKS[2];
+    return;
 }
 
 sub _reopen_handles {
@@ -167,6 +196,7 @@ sub _reopen_handles {
     $| = 1;
     select STDOUT;
     $| = 1;
+    $self->_mark_handles if $self->{can_mark};
     $self->{handle_text} = $self->_handle_text;
     return;
 }

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _STREAMS = ("stdin", "stdout", "stderr")
 #: As they are before a task replaces them; and a look at a module costs as much as a system call.
 _fchdir, _putenv, _umask = os.fchdir, os.putenv, os.umask
-_fcntl, _F_GETOWN = fcntl.fcntl, fcntl.F_GETOWN
+_fcntl, _get_blocking = fcntl.fcntl, os.get_blocking
+_F_SETSIG, _F_GETSIG = getattr(fcntl, "F_SETSIG", None), getattr(fcntl, "F_GETSIG", 0)
+#: Of standard input, output and error: numbers of signals that are never requested, since none has an owner.
+_MARKS = (41, 42, 43)
 
 
 class Reset:
@@ -44,7 +47,6 @@ class Reset:
         self._handlers = list(map(_signal.getsignal, self._signals))
         self._kept = [_above_streams(number) for number in range(3)]
         self._devices = _devices()
-        self._process = os.getpid()
         self._mark_streams()
         self._open_streams()
 
@@ -122,6 +124,10 @@ class Reset:
                 output.flush()
                 errors.flush()
                 if self._are_streams_marked() and not inputs.closed:
+                    # As asyncio leaves a pipe: who prints a lot then fails.
+                    if not _get_blocking(1) or not _get_blocking(2):
+                        os.set_blocking(1, True)
+                        os.set_blocking(2, True)
                     return
             except Exception:  # One is closed, was taken apart, or leads to a full disk.
                 pass
@@ -134,18 +140,21 @@ class Reset:
         if (not self._are_streams_marked() and _devices() != self._devices) or _is_one_closed(self._streams):
             for number, kept in enumerate(self._kept):
                 os.dup2(kept, number)
+                os.set_blocking(number, True)
             self._mark_streams()
             self._open_streams()
 
     def _mark_streams(self) -> None:
-        """Sets an owner for signals, which are never requested: it distinguishes these descriptors from replacements."""
-        for number in range(3):
-            fcntl.fcntl(number, fcntl.F_SETOWN, self._process)
+        """Marks the descriptors, which distinguishes them from each other and from replacements."""
+        if _F_SETSIG is not None:
+            for number, mark in enumerate(_MARKS):
+                _fcntl(number, _F_SETSIG, mark)
 
     def _are_streams_marked(self) -> bool:
-        owner, process = _F_GETOWN, self._process
+        wanted = _F_GETSIG
+        inputs, output, errors = _MARKS
         try:
-            return _fcntl(1, owner) == process and _fcntl(2, owner) == process and _fcntl(0, owner) == process
+            return _fcntl(1, wanted) == output and _fcntl(2, wanted) == errors and _fcntl(0, wanted) == inputs
         except OSError:
             return False
 

@@ -124,6 +124,10 @@ class Template:
             os._exit(0)
         os.setsid()
         channel, leases, output, errors = descriptors
+        # Opened anew: runners of other sessions would share flags and locks with this one.
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(nothing, 0)
+        os.close(nothing)
         os.dup2(output, 1)
         os.dup2(errors, 2)
         os.close(output)
