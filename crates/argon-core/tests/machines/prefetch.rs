@@ -1,13 +1,11 @@
 //! Short tasks are handed ahead, and come back when that was a mistake.
 
-mod hand;
-
 use std::time::Duration;
 
 use argon_core::pool::{Effect, Input, RunnerId, Signal};
 use argon_proto::Status;
 
-use hand::{Hand, ahead, handed, held, id, outcome, received, reported, returned, task};
+use crate::hand::{Hand, ahead, handed, held, id, outcome, received, reported, returned, task};
 
 /// A pool of one slot whose runner takes tasks ahead and has had only short ones.
 fn quick(change: impl FnOnce(&mut argon_core::pool::Settings)) -> Hand {

@@ -1,7 +1,5 @@
 //! Clients inside tasks: whose turns their tasks take, which slots are lent, and when all that ends.
 
-mod manager;
-
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{Attempt, AttemptId, Flags, Secret, SessionId, Status, Task, TaskId};
 
-use manager::{Manager, attempt, session, task, token, with_flags, worker_id};
+use crate::manager::{Manager, attempt, session, task, token, with_flags, worker_id};
 
 /// Of the client inside an attempt, numbered.
 fn child_secret(number: u64) -> Secret {

@@ -1,14 +1,12 @@
 //! A manager that takes over from another one, however long it has been up: what still runs is not started again.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{HERE, Manager, attempt, id, task, with_flags};
 use argon_core::scheduler::{ConnId, Input, Limits, Record};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Flags, Incarnation, Status};
-use manager::{HERE, Manager, attempt, id, task, with_flags};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The manager that is gone.

@@ -1,7 +1,5 @@
 //! Kinds of runners that fail at their start beside honest tasks, as a world sees it that answers every start in time.
 
-mod hand;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use argon_proto::{
 };
 use bytes::Bytes;
 
-use hand::{Hand, received, task};
+use crate::hand::{Hand, received, task};
 
 /// How long a runner takes to come up or to fail, and a task to run.
 const MOMENT: Duration = Duration::from_millis(10);
@@ -197,7 +195,7 @@ impl World {
     }
 
     fn settle_all(&mut self) {
-        let attempts = self.ended.keys().map(|number| hand::id(*number)).collect();
+        let attempts = self.ended.keys().map(|number| crate::hand::id(*number)).collect();
         self.step(Input::OutcomesSettled(attempts));
     }
 }
@@ -302,12 +300,12 @@ fn a_kind_whose_wait_is_over_is_tried_again_when_its_last_runner_is_gone() {
     hand.receive(3);
     hand.after(Duration::from_millis(60));
     for sequence in [1, 2] {
-        hand.step(Input::RunnerFinished { runner, outcome: hand::outcome(sequence) });
+        hand.step(Input::RunnerFinished { runner, outcome: crate::hand::outcome(sequence) });
     }
     let exit = Exit { signal: Some(9), ..Exit::default() };
     hand.step(Input::RunnerGone { runner, exit });
     let effects = hand.step(limited(4));
-    assert_eq!((hand::returned(&effects), spawned(&effects).is_some()), (Vec::new(), true));
+    assert_eq!((crate::hand::returned(&effects), spawned(&effects).is_some()), (Vec::new(), true));
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! Order of tasks, credit of clients, and choice of workers.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{Manager, attempt, id, outcome, session, task};
 use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Priority, Status, Task};
-use manager::{Manager, attempt, id, outcome, session, task};
 
 fn urgent(client: u64, sequence: u64, priority: Priority) -> Task {
     let mut task = task(client, sequence);
@@ -64,7 +62,7 @@ fn a_full_queue_rejects_and_an_offered_task_is_let_in_all_the_same() {
     manager.submit(1, task(1, 1));
     manager.submit(1, task(1, 2));
     assert_eq!(manager.outcomes(1)[0].1, Status::Rejected);
-    manager.submit(1, manager::with_flags(1, 3, argon_proto::Flags::OFFERED_AGAIN));
+    manager.submit(1, crate::manager::with_flags(1, 3, argon_proto::Flags::OFFERED_AGAIN));
     assert_eq!(manager.outcomes(1), []);
 }
 
@@ -111,7 +109,7 @@ fn a_paused_client_that_comes_back_without_its_old_outcomes_goes_on() {
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 500_000);
     manager.submit(1, task(1, 2));
     manager.open(101);
-    manager.submit(101, manager::with_flags(1, 2, argon_proto::Flags::OFFERED_AGAIN));
+    manager.submit(101, crate::manager::with_flags(1, 2, argon_proto::Flags::OFFERED_AGAIN));
     manager.sent_to_worker(11);
     manager.step(Input::OfferEnded { link: ConnId(101) });
     assert_eq!(manager.runs(11), [attempt(1, 2, 1)]);

@@ -1,15 +1,13 @@
 //! Cancel, retries, detached tasks, the store's answers, and clients that come and go.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{Manager, attempt, id, outcome, task, ticket, with_flags};
 use argon_core::scheduler::{ConnId, Input, Limits, Record};
 use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Flags, Status};
-use manager::{Manager, attempt, id, outcome, task, ticket, with_flags};
 
 const SECOND: Duration = Duration::from_secs(1);
 

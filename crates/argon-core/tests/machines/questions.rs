@@ -1,16 +1,14 @@
 //! Questions that need somebody else: each is answered, or ends with its task.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{Manager, attempt, id, with_flags};
 use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::conversation::{Answer, Ask};
 use argon_proto::{AttemptId, BlobHash, Flags, Status, Task};
 use bytes::Bytes;
-use manager::{Manager, attempt, id, with_flags};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,14 +1,12 @@
 //! Settlement of outcomes: a worker learns that it need not keep one once the client has it, with its next task,
 //! after a while, or at once if much was settled. Also outcomes that their clients do not take.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{HERE, Manager, attempt, id, outcome, task, with_flags, worker_id};
 use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{AttemptId, Flags, Status};
-use manager::{HERE, Manager, attempt, id, outcome, task, with_flags, worker_id};
 
 const MOMENT: Duration = Duration::from_millis(1);
 const WHILE: Duration = Duration::from_secs(1);

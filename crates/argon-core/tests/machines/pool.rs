@@ -1,7 +1,5 @@
 //! The pool: what it starts, ends, reports, keeps and gives back.
 
-mod hand;
-
 use std::time::Duration;
 
 use argon_core::Machine;
@@ -9,7 +7,7 @@ use argon_core::pool::{Effect, Input, Program, RunnerId, RunnerKind, Signal};
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{Priority, Runtime, Status};
 
-use hand::{Hand, handed, held, id, received, reported, returned, task};
+use crate::hand::{Hand, handed, held, id, received, reported, returned, task};
 
 #[test]
 fn a_runner_is_replaced_after_its_requests() {

@@ -1,10 +1,9 @@
 //! Ids open nothing: sessions and workers have secrets, attempts and detached tasks have tokens. Clients inside tasks are
 //! in `family_rights.rs`.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{Manager, attempt, id, secret, session, task, ticket, token, with_flags, worker_id};
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, Record};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::{Held, Run, ToWorker};
@@ -13,7 +12,6 @@ use argon_proto::key::Key;
 use argon_proto::{
     AttemptToken, Capabilities, Flags, Secret, SessionId, Status, TaskId, Ticket, TicketToken,
 };
-use manager::{Manager, attempt, id, secret, session, task, ticket, token, with_flags, worker_id};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,14 +1,12 @@
 //! Templates fork runners; a template that fails holds nobody up.
 
-mod hand;
-
 use std::time::Duration;
 
 use argon_core::pool::{Effect, Exit, Input, RunnerId, Settings, TemplateKey, TemplateState, Version};
 use argon_core::{Machine, Time};
 use argon_proto::Runtime;
 
-use hand::{Hand, handed, received, task};
+use crate::hand::{Hand, handed, received, task};
 
 const PERL: TemplateKey = TemplateKey { runtime: Runtime::Perl, version: None };
 

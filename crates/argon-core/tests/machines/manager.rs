@@ -1,7 +1,5 @@
 //! A scheduler in a test's hand: virtual time, short names for inputs, and what it said since it was last asked.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use std::time::Duration;
 
 use argon_core::scheduler::{

@@ -1,7 +1,5 @@
 //! The pool with tasks of several kinds: who gets which slot, and what happens to what cannot start.
 
-mod hand;
-
 use std::time::Duration;
 
 use argon_core::Machine;
@@ -10,7 +8,7 @@ use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{BlobHash, Flags, Report, Runtime, Status, Task, TaskHead};
 use bytes::Bytes;
 
-use hand::{Hand, handed, held, id, received, reported, returned, task};
+use crate::hand::{Hand, handed, held, id, received, reported, returned, task};
 
 fn all(slots: usize) -> Hand {
     Hand::new(|settings| {
@@ -117,11 +115,11 @@ fn each_version_and_each_executable_has_runners_of_its_own() {
     assert_eq!(spawned(&hand.step(received(native(1, 5)))), [(2, of_native(5))]);
     assert_eq!(handed(&hand.ready(2)), [1]);
     hand.step(received(native(2, 6)));
-    let outcome = hand::outcome(1);
+    let outcome = crate::hand::outcome(1);
     let effects = hand.step(Input::RunnerFinished { runner: RunnerId(2), outcome });
     assert_eq!(spawned(&effects), [(3, of_native(6))], "another executable needs another runner");
     assert_eq!(handed(&hand.ready(3)), [2]);
-    let outcome = hand::outcome(2);
+    let outcome = crate::hand::outcome(2);
     hand.step(Input::RunnerFinished { runner: RunnerId(3), outcome });
     assert_eq!(handed(&hand.step(received(native(3, 5)))), [3], "the first one is still there");
 }

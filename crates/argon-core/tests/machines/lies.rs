@@ -1,15 +1,13 @@
 //! Workers that lie: what they say of attempts that are not theirs changes nothing, and what they measure is not believed.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{Manager, attempt, id, outcome, task, with_flags};
 use argon_core::scheduler::{ConnId, Effect, Input, Limits};
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::conversation::{Ask, TaskOutput};
 use argon_proto::{AttemptId, Flags, Payload, Status, Task};
 use bytes::Bytes;
-use manager::{Manager, attempt, id, outcome, task, with_flags};
 
 /// A client, an honest worker that has its first task, and another worker.
 fn with_a_liar() -> Manager {

@@ -1,12 +1,10 @@
 //! Bounded memory: what comes in, what is refused, what starts, and what a client that uses little is granted.
 
-mod manager;
-
 use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::{AttemptId, Flags, Outcome, Payload, Status, Task};
 
-use manager::{Manager, attempt, id, outcome, task, with_flags};
+use crate::manager::{Manager, attempt, id, outcome, task, with_flags};
 
 const MIB: u64 = 1 << 20;
 /// A part of this is the reserve: 16 MiB.

@@ -1,14 +1,12 @@
 //! Why a client's tasks wait: each reason, its number of tasks, and that the counts are right after whatever happened.
 
-mod manager;
-
 use std::time::Duration;
 
 use argon_core::Machine;
 use argon_core::scheduler::{ConnId, Input, Limits, WaitReason};
 use argon_proto::{Flags, Runtime, Status, Task, TaskHead};
 
-use manager::{Manager, attempt, id, secret, task, ticket, with_flags};
+use crate::manager::{Manager, attempt, id, secret, task, ticket, with_flags};
 
 /// Longer than a worker may look for its interpreters.
 const SETTLED: Duration = Duration::from_secs(3);

@@ -1,13 +1,11 @@
 //! Workers that cannot start one kind of runner: that kind rests there, everything else runs at once.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{Manager, attempt, id, session, task, token, worker_id};
 use argon_core::scheduler::{ConnId, Input, Limits, Out, WaitReason};
 use argon_core::{Machine, Time};
 use argon_proto::{BlobHash, Priority, Runtime, Secret, SessionId, Status, Task, TaskHead};
-use manager::{Manager, attempt, id, session, task, token, worker_id};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,13 +1,11 @@
 //! No step takes long: what a session, a worker or a cancel leaves to do is done in parts.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{HERE, Manager, attempt, id, task, ticket, with_flags};
 use argon_core::Machine;
 use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::{Flags, Status};
-use manager::{HERE, Manager, attempt, id, task, ticket, with_flags};
 
 /// Tasks that are looked at in one step.
 const AT_ONCE: usize = 10;
@@ -160,7 +158,7 @@ fn many_results_that_expire_at_one_moment_go_in_parts() {
     (1..=MANY).for_each(|sequence| {
         manager.step(Input::OutcomeArrived {
             link: ConnId(11),
-            outcome: manager::outcome(attempt(1, sequence, 1), Status::Ok, 1),
+            outcome: crate::manager::outcome(attempt(1, sequence, 1), Status::Ok, 1),
         });
     });
     manager.commit();

@@ -1,11 +1,9 @@
 //! Clients inside tasks: what opens their sessions, and what sessions of one family may do to each other.
 
-mod manager;
-
+use crate::manager::{Manager, attempt, id, secret, task, token, worker_id};
 use argon_core::scheduler::{ConnId, Effect, Input};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::{AttemptId, AttemptToken, Secret, SessionId};
-use manager::{Manager, attempt, id, secret, task, token, worker_id};
 
 fn refusals(manager: &mut Manager) -> Vec<(u64, RefusalCode)> {
     let refusal = |effect| {

@@ -1,7 +1,5 @@
 //! A pool in the hand: facts go in, effects come out, and the invariants are asked after each step.
 
-#![allow(dead_code, reason = "each test program uses its part")]
-
 use std::time::Duration;
 
 use argon_core::pool::{Effect, Exit, Input, Pool, RunnerId, Settings};

@@ -1,12 +1,10 @@
 //! Runners serve one family of sessions, live beside slots, and stay within bounds.
 
-mod hand;
-
 use argon_core::Machine;
 use argon_core::pool::{Effect, Exit, Input, RunnerId, Settings};
 use argon_proto::{AttemptId, Flags, Outcome, SessionId, Status, Task};
 
-use hand::{Hand, ahead, handed, outcome, received, reported, returned, task};
+use crate::hand::{Hand, ahead, handed, outcome, received, reported, returned, task};
 
 /// A task of another session.
 fn of(session: u8, sequence: u64) -> Task {

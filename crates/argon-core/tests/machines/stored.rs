@@ -1,12 +1,10 @@
 //! Payloads of detached tasks leave memory when they are durable, and an unreadable one ends in words.
 
-mod manager;
-
+use crate::manager::{Manager, attempt, id, outcome, ticket, with_flags};
 use argon_core::scheduler::{ConnId, Input, Limits, Record};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{AttemptId, Flags, Outcome, Payload, Report, Status, Task};
-use manager::{Manager, attempt, id, outcome, ticket, with_flags};
 
 const LARGE: u64 = 5000;
 

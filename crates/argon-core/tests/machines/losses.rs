@@ -1,13 +1,11 @@
 //! Workers are lost, come back, freeze; managers start again: what becomes of the attempts.
 
-mod manager;
-
 use std::time::Duration;
 
+use crate::manager::{Manager, attempt, id, task, with_flags, worker_id};
 use argon_core::scheduler::Limits;
 use argon_proto::conversation::worker::ToWorker;
 use argon_proto::{Flags, Status};
-use manager::{Manager, attempt, id, task, with_flags, worker_id};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,26 @@
+//! The scheduler and the pool through their public interface: facts go in, effects and records come out. One program for
+//! all files, so that the crate is linked once.
+
+mod capabilities;
+mod children;
+mod failing_kinds;
+mod family_rights;
+mod hand;
+mod kinds;
+mod lies;
+mod losses;
+mod manager;
+mod memory;
+mod order;
+mod outcomes;
+mod pool;
+mod prefetch;
+mod questions;
+mod rests;
+mod runners;
+mod settlements;
+mod standby;
+mod steps;
+mod stored;
+mod templates;
+mod waiting;
