@@ -193,6 +193,8 @@ sub runner_rows {
     $of->('next task after the runner was killed', sub { micros($_[0]{after_death_us}) });
     $of->('one client, task after task', sub { thousands($_[0]{one_client_per_s}) . '/s' });
     $of->('ten clients in turns; of one client', sub { sprintf '%s/s; %.0f %%', thousands($_[0]{ten_clients_per_s}), 100 * $_[0]{ten_clients_per_s} / $_[0]{one_client_per_s} });
+    $of->('processor time of the runner for a task: one client, ten in turns', sub { sprintf '%s, %s', map { micros($_) } @{ $_[0] }{qw(one_client_runner_us ten_clients_runner_us)} })
+        if !grep { !defined $runners->{$_}{one_client_runner_us} } keys %{$runners};
     $of->('memory of an idle runner', sub { $_[0]{idle_kib} ? sprintf '%.1f MiB', $_[0]{idle_kib} / 1024 : q{} });
     return @rows;
 }

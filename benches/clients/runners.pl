@@ -26,11 +26,13 @@ my %language = (
     perl => {
         start   => sub { system $^X, '-e', '1' },
         nothing => sub { return sub {1} },
+        process => sub { return sub {$$} },
         death   => sub { return sub { kill 'KILL', $$; select undef, undef, undef, 60 } },
     },
     python => {
         start   => sub { system 'python3', '-c', '1' },
         nothing => sub { return Argon::Client->python('gc:isenabled') },
+        process => sub { return Argon::Client->python('os:getpid') },
         death   => sub { return Argon::Client->python('os:_exit') },
     },
 );
@@ -53,14 +55,21 @@ for my $name (sort keys %language) {
     $figure{$name} = { map { ("${_}_us" => median(@{ $micros{$_} })) } keys %micros };
 
     my @clients = map { connected() } 1 .. $CLIENTS;
+    my $process = $of->{process}->();
+    my @runners = map { scalar $_->queue($process) } @clients;
     $_->queue($nothing) for @clients;
-    my ($one, $turns) = (0, 0);
+    my ($one, $turns, $one_processor, $turns_processor) = (0) x 4;
     for (1 .. $option{rounds} / $CLIENTS) {
-        $one   += micros(sub { $clients[0]->queue($nothing) for 1 .. $CLIENTS });
+        my $before = processor_us(@runners);
+        $one += micros(sub { $clients[0]->queue($nothing) for 1 .. $CLIENTS });
+        my $between = processor_us(@runners);
         $turns += micros(sub { $_->queue($nothing) for @clients });
+        $one_processor   += $between - $before;
+        $turns_processor += processor_us(@runners) - $between;
     }
     my $tasks = $CLIENTS * int $option{rounds} / $CLIENTS;
     @{ $figure{$name} }{qw(one_client_per_s ten_clients_per_s)} = map { $tasks * 1e6 / $_ } $one, $turns;
+    @{ $figure{$name} }{qw(one_client_runner_us ten_clients_runner_us)} = map { $_ / $tasks } $one_processor, $turns_processor;
     $figure{$name}{idle_kib} = idle_kib($clients[0]);
 }
 print JSON::PP->new->canonical->encode(\%figure), "\n";
@@ -70,6 +79,17 @@ sub micros {
     my $begun = time;
     $what->();
     return 1e6 * (time - $begun);
+}
+
+# Processor time of these processes so far; a runner that ended, or another one that served, would make the figure too low.
+sub processor_us {
+    my @processes = @_;
+    my $nanos = 0;
+    for my $process (@processes) {
+        open my $times, '<', "/proc/$process/schedstat" or die "the runner $process has ended: $!\n";
+        $nanos += (split q{ }, readline $times)[0];
+    }
+    return $nanos / 1e3;
 }
 
 sub median {
