@@ -2,7 +2,6 @@
 //! text.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,12 +24,12 @@ use crate::tls::accept::{self as tls, Certificates};
 
 /// Bytes that a peer may send until it has proven the key.
 const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
-/// Peers that may prove the key at the same time. One more, and the one that began first is closed. A holder of the key
-/// needs milliseconds, so a flood of strangers drives out strangers.
+/// Peers that may prove the key at the same time. One more, and the one that has been silent for longest is closed. A
+/// holder of the key needs milliseconds, so a flood of strangers drives out strangers.
 const PENDING_MAX: usize = 4096;
-/// Time before which no peer is closed for another. When thousands of workers come back at once, each holds the key, and
-/// the next ones wait better in the kernel's queue.
-const PENDING_FOR_MIN: Duration = Duration::from_secs(1);
+/// Silence before which no peer is closed for another. When thousands of workers come back at once, each holds the key, and
+/// the next ones wait better in the kernel's queue. A peer that waits for us is not silent.
+const SILENT_FOR_MIN: Duration = Duration::from_secs(1);
 /// Peers that are accepted before other tasks get their turn. Under load that comes seldom, and thousands may be waiting.
 const ACCEPT_TURN: u32 = 512;
 /// Time between two looks for room.
@@ -101,9 +100,11 @@ pub async fn serve(listener: TcpListener, admission: Admission, admit: impl Fn(A
             }
         };
         was_exhausted = false;
-        let (admission, turns, admit) = (Rc::clone(&admission), turns.clone(), admit.clone());
+        let (admission, admit) = (Rc::clone(&admission), admit.clone());
+        let silence = Silence::begin();
+        let turn = Turn { turns: turns.clone(), silence: silence.clone() };
         let proving = async move {
-            match tokio::time::timeout(DIAL_WITHIN, prove(stream, from, &admission, &turns)).await {
+            match tokio::time::timeout(DIAL_WITHIN, prove(stream, from, &admission, &turn)).await {
                 Ok(Ok(admitted)) => admit(admitted),
                 Ok(Err(why)) => tracing::info!("a connection from {from} was refused: {why}"),
                 Err(_) => tracing::info!(
@@ -112,33 +113,71 @@ pub async fn serve(listener: TcpListener, admission: Admission, admit: impl Fn(A
                 ),
             }
         };
-        pending.add(tokio::task::spawn_local(proving).abort_handle());
+        pending.add(tokio::task::spawn_local(proving).abort_handle(), silence);
     }
 }
 
-/// The peers that are proving the key, the oldest first; some may have finished.
+/// The peers that are proving the key; some may have finished.
 #[derive(Default)]
 struct Pending {
-    proving: VecDeque<(Instant, AbortHandle)>,
+    proving: Vec<(AbortHandle, Silence)>,
 }
 
 impl Pending {
-    fn add(&mut self, task: AbortHandle) {
-        self.proving.push_back((Instant::now(), task));
+    fn add(&mut self, task: AbortHandle, silence: Silence) {
+        self.proving.push((task, silence));
     }
 
     /// Waits until one more may be proving the key.
     async fn make_room(&mut self) {
         while self.proving.len() >= PENDING_MAX {
-            self.proving.retain(|(_, task)| !task.is_finished());
+            self.proving.retain(|(task, _)| !task.is_finished());
             if self.proving.len() < PENDING_MAX {
                 return;
             }
-            match self.proving.pop_front_if(|(since, _)| since.elapsed() >= PENDING_FOR_MIN) {
-                Some((_, oldest)) => oldest.abort(),
+            let silent = self.proving.iter().enumerate();
+            let silent = silent.filter_map(|(index, (_, silence))| Some((silence.since()?, index)));
+            match silent.min().filter(|(since, _)| since.elapsed() >= SILENT_FOR_MIN) {
+                Some((_, index)) => self.proving.swap_remove(index).0.abort(),
                 None => tokio::time::sleep(ROOM_PAUSE).await,
             }
         }
+    }
+}
+
+/// The time since which a peer has been expected to say something; none while it waits for us.
+#[derive(Clone)]
+struct Silence(Rc<Cell<Option<Instant>>>);
+
+impl Silence {
+    fn begin() -> Self {
+        Self(Rc::new(Cell::new(Some(Instant::now()))))
+    }
+
+    fn since(&self) -> Option<Instant> {
+        self.0.get()
+    }
+
+    fn pause(&self) {
+        self.0.set(None);
+    }
+
+    fn restart(&self) {
+        self.0.set(Some(Instant::now()));
+    }
+}
+
+/// The turn of one peer.
+struct Turn {
+    turns: Turns,
+    silence: Silence,
+}
+
+impl Turn {
+    async fn take(&self) {
+        self.silence.pause();
+        self.turns.take().await;
+        self.silence.restart();
     }
 }
 
@@ -173,13 +212,13 @@ async fn prove(
     stream: TcpStream,
     from: SocketAddr,
     admission: &Admission,
-    turns: &Turns,
+    turn: &Turn,
 ) -> Result<Admitted, String> {
     let mut opening = opening_of(stream.into());
     opening.read_more().await.map_err(|error| error.to_string())?;
     let is_encrypted = opening.frames.buffer().first() == Some(&TLS_FIRST);
     if is_encrypted {
-        opening = encrypted(opening, admission, turns).await?;
+        opening = encrypted(opening, admission, turn).await?;
     }
     take_magic(&mut opening).await?;
     let may_speak = is_encrypted || admission.allows_plaintext || from.ip().to_canonical().is_loopback();
@@ -202,10 +241,10 @@ fn opening_of(stream: Stream) -> Opening {
 }
 
 /// The same connection, inside of the TLS connection that its peer has begun.
-async fn encrypted(mut opening: Opening, admission: &Admission, turns: &Turns) -> Result<Opening, String> {
+async fn encrypted(mut opening: Opening, admission: &Admission, turn: &Turn) -> Result<Opening, String> {
     let start = opening.frames.buffer().split();
     let Stream::Tcp(stream) = opening.stream else { return Err(INNER_TLS.to_owned()) };
-    let stream = tls::accept(stream, &start, &admission.certificates, turns.take()).await?;
+    let stream = tls::accept(stream, &start, &admission.certificates, turn.take()).await?;
     Ok(opening_of(Stream::Tls(stream)))
 }
 

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
-use rustls::Connection;
 use rustls::crypto::CryptoProvider;
+use rustls::{CipherSuite, Connection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
@@ -87,20 +87,27 @@ pub(crate) enum TlsError {
     Broken(io::Error),
 }
 
-/// The ciphers and curves of TLS.
+/// The ciphers and curves of TLS. AES-128 comes first: processors hash its SHA-256 in hardware, and few of them the SHA-384
+/// of AES-256, of which a handshake needs dozens.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: std::sync::OnceLock<Arc<CryptoProvider>> = std::sync::OnceLock::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
+    let ordered = || {
+        let mut provider = rustls::crypto::ring::default_provider();
+        provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+        Arc::new(provider)
+    };
+    Arc::clone(PROVIDER.get_or_init(ordered))
 }
 
-/// Carries out the handshake. The peer may send `budget` bytes for it.
+/// Carries out the handshake. The peer may send `budget` bytes for it. The last bytes of the handshake that are our own leave
+/// together with the first ones of the caller.
 pub(crate) async fn shake(
     stream: &TcpStream,
     connection: &mut Connection,
     mut budget: usize,
 ) -> Result<(), TlsError> {
     let mut buffer = [0; SHAKE_READ_BYTES];
-    loop {
+    while connection.is_handshaking() {
         while connection.wants_write() {
             match connection.write_tls(&mut Socket(stream)) {
                 Ok(_) => {}
@@ -109,9 +116,6 @@ pub(crate) async fn shake(
                 }
                 Err(error) => return Err(TlsError::Broken(error)),
             }
-        }
-        if !connection.is_handshaking() {
-            return Ok(());
         }
         stream.readable().await.map_err(TlsError::Broken)?;
         let count = match stream.try_read(&mut buffer) {
@@ -134,6 +138,7 @@ pub(crate) async fn shake(
             }
         }
     }
+    Ok(())
 }
 
 fn too_much() -> TlsError {

@@ -1,6 +1,7 @@
 //! The listener's side of TLS: which certificate is shown to whom, and how a handshake that a peer has begun is ended.
 
 use std::io::ErrorKind;
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage};
 use rustls::{AlertDescription, Connection, Error, ServerConfig};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::authority::{TrustError, certificates};
@@ -90,6 +92,7 @@ impl Shown {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
             .with_single_cert(chain, private)?;
+        config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::new(Tickets::new(key.clone(), pin.0));
         config.send_tls13_tickets = 1;
@@ -130,6 +133,9 @@ pub(crate) async fn accept(
         };
     };
     turn.await;
+    if has_gone(&stream) {
+        return Err(explain(TlsError::Broken(ErrorKind::UnexpectedEof.into())));
+    }
     let shown = certificates.for_peer(&accepted.client_hello());
     let connection = match accepted.into_connection(Arc::clone(&shown.config)) {
         Ok(connection) => connection,
@@ -141,6 +147,15 @@ pub(crate) async fn accept(
     let mut connection = Connection::Server(connection);
     shake(&stream, &mut connection, budget).await.map_err(explain)?;
     Ok(TlsStream::new(stream, connection, shown.pin.0))
+}
+
+/// True if the peer has closed the connection, because it waited for too long.
+fn has_gone(stream: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    match SockRef::from(stream).peek(&mut byte) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
 }
 
 /// Why a peer was not let in, for the log.
