@@ -27,7 +27,7 @@ const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
 /// Peers that may prove the key at the same time. One more, and the one that has been silent for longest is closed. A
 /// holder of the key needs milliseconds, so a flood of strangers drives out strangers.
 const PENDING_MAX: usize = 4096;
-/// Silence before which no peer is closed for another. When thousands of workers come back at once, each holds the key, and
+/// PeerSilence before which no peer is closed for another. When thousands of workers come back at once, each holds the key, and
 /// the next ones wait better in the kernel's queue. A peer that waits for us is not silent.
 const SILENT_FOR_MIN: Duration = Duration::from_secs(1);
 /// Peers that are accepted before other tasks get their turn. Under load that comes seldom, and thousands may be waiting.
@@ -101,9 +101,11 @@ pub async fn serve(listener: TcpListener, admission: Admission, admit: impl Fn(A
         };
         was_exhausted = false;
         let (admission, admit) = (Rc::clone(&admission), admit.clone());
-        let silence = Silence::begin();
-        let turn = Turn { turns: turns.clone(), silence: silence.clone() };
+        let silence = PeerSilence::begin();
+        let turn = HandshakeTurn { turns: turns.clone(), silence: silence.clone() };
+        let place = pending.place();
         let proving = async move {
+            let _place = place;
             match tokio::time::timeout(DIAL_WITHIN, prove(stream, from, &admission, &turn)).await {
                 Ok(Ok(admitted)) => admit(admitted),
                 Ok(Err(why)) => tracing::info!("a connection from {from} was refused: {why}"),
@@ -117,28 +119,48 @@ pub async fn serve(listener: TcpListener, admission: Admission, admit: impl Fn(A
     }
 }
 
-/// The peers that are proving the key; some may have finished.
+/// The peers that are proving the key.
 #[derive(Default)]
 struct Pending {
-    proving: Vec<(AbortHandle, Silence)>,
+    /// Among them some that have finished.
+    proving: Vec<(AbortHandle, PeerSilence)>,
+    count: Rc<Cell<usize>>,
+}
+
+/// Counts one peer while it proves the key.
+struct PendingPlace(Rc<Cell<usize>>);
+
+impl Drop for PendingPlace {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Pending {
-    fn add(&mut self, task: AbortHandle, silence: Silence) {
+    fn place(&self) -> PendingPlace {
+        self.count.set(self.count.get() + 1);
+        PendingPlace(Rc::clone(&self.count))
+    }
+
+    fn add(&mut self, task: AbortHandle, silence: PeerSilence) {
         self.proving.push((task, silence));
+        if self.proving.len() >= 2 * PENDING_MAX {
+            self.proving.retain(|(task, _)| !task.is_finished());
+        }
     }
 
     /// Waits until one more may be proving the key.
     async fn make_room(&mut self) {
-        while self.proving.len() >= PENDING_MAX {
+        while self.count.get() >= PENDING_MAX {
             self.proving.retain(|(task, _)| !task.is_finished());
-            if self.proving.len() < PENDING_MAX {
-                return;
-            }
             let silent = self.proving.iter().enumerate();
             let silent = silent.filter_map(|(index, (_, silence))| Some((silence.since()?, index)));
             match silent.min().filter(|(since, _)| since.elapsed() >= SILENT_FOR_MIN) {
-                Some((_, index)) => self.proving.swap_remove(index).0.abort(),
+                // Its place is free as soon as its task has been dropped.
+                Some((_, index)) => {
+                    self.proving.swap_remove(index).0.abort();
+                    tokio::task::yield_now().await;
+                }
                 None => tokio::time::sleep(ROOM_PAUSE).await,
             }
         }
@@ -147,9 +169,9 @@ impl Pending {
 
 /// The time since which a peer has been expected to say something; none while it waits for us.
 #[derive(Clone)]
-struct Silence(Rc<Cell<Option<Instant>>>);
+struct PeerSilence(Rc<Cell<Option<Instant>>>);
 
-impl Silence {
+impl PeerSilence {
     fn begin() -> Self {
         Self(Rc::new(Cell::new(Some(Instant::now()))))
     }
@@ -168,12 +190,12 @@ impl Silence {
 }
 
 /// The turn of one peer.
-struct Turn {
+struct HandshakeTurn {
     turns: Turns,
-    silence: Silence,
+    silence: PeerSilence,
 }
 
-impl Turn {
+impl HandshakeTurn {
     async fn take(&self) {
         self.silence.pause();
         self.turns.take().await;
@@ -212,7 +234,7 @@ async fn prove(
     stream: TcpStream,
     from: SocketAddr,
     admission: &Admission,
-    turn: &Turn,
+    turn: &HandshakeTurn,
 ) -> Result<Admitted, String> {
     let mut opening = opening_of(stream.into());
     opening.read_more().await.map_err(|error| error.to_string())?;
@@ -241,7 +263,11 @@ fn opening_of(stream: Stream) -> Opening {
 }
 
 /// The same connection, inside of the TLS connection that its peer has begun.
-async fn encrypted(mut opening: Opening, admission: &Admission, turn: &Turn) -> Result<Opening, String> {
+async fn encrypted(
+    mut opening: Opening,
+    admission: &Admission,
+    turn: &HandshakeTurn,
+) -> Result<Opening, String> {
     let start = opening.frames.buffer().split();
     let Stream::Tcp(stream) = opening.stream else { return Err(INNER_TLS.to_owned()) };
     let stream = tls::accept(stream, &start, &admission.certificates, turn.take()).await?;
