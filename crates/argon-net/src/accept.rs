@@ -27,7 +27,7 @@ const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
 /// Peers that may prove the key at the same time. One more, and the one that has been silent for longest is closed. A
 /// holder of the key needs milliseconds, so a flood of strangers drives out strangers.
 const PENDING_MAX: usize = 4096;
-/// PeerSilence before which no peer is closed for another. When thousands of workers come back at once, each holds the key, and
+/// Silence before which no peer is closed for another. When thousands of workers come back at once, each holds the key, and
 /// the next ones wait better in the kernel's queue. A peer that waits for us is not silent.
 const SILENT_FOR_MIN: Duration = Duration::from_secs(1);
 /// Peers that are accepted before other tasks get their turn. Under load that comes seldom, and thousands may be waiting.
