@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: Modules of a first task: loaded once here instead of in each runner. None holds random state or threads.
-_PRELOADED = ("json", "traceback", "linecache")
-_PRELOADED_OF_RUNNER = ("failures", "results")
+_PRELOADED = ("json", "traceback", "linecache", f"{__package__}.failures", f"{__package__}.results")
+#: Seconds without a request before the next of them is loaded: the first runner is waited for.
+_QUIET_S = 0.02
 
 #: A whole FORK: length, kind, runner, token.
 _FORK = struct.Struct(">IBQ16s")
@@ -55,10 +56,7 @@ class Template:
         self._socket = _socket.socket(fileno=descriptor)
         self._worker = os.getppid()
         self._system = _System(os.environ.pop("ARGON_SYSCALLS", ""))
-        for name in _PRELOADED:
-            __import__(name)
-        for name in _PRELOADED_OF_RUNNER:
-            __import__(f"{__package__}.{name}")
+        self._unloaded = list(_PRELOADED)
         set_title("argon template")
 
     def run(self) -> Handles:
@@ -69,16 +67,16 @@ class Template:
         os.dup2(1, 2)
         ready = f'{{"runtime":"python","version":"{version}","pid":{os.getpid()},"template":true}}'
         self._socket.sendall(frame(READY, ready.encode()))
-        # Memory that no collection touches stays shared with the runners.
-        gc.collect()
-        gc.freeze()
         gc.disable()
+        self._socket.settimeout(_QUIET_S)
         while True:
             request = self._next_request()
             if request is None:
                 os._exit(0)
             runner, token, descriptors = request
             group = descriptors.pop() if len(descriptors) > _DESCRIPTORS else None
+            # Memory that no collection touches stays shared with the runners.
+            gc.freeze()
             pid, problem = self._system.clone(group)
             if group is not None:
                 os.close(group)
@@ -99,6 +97,9 @@ class Template:
                 more, ancillary, _, _ = self._socket.recvmsg(
                     _FORK.size - len(body), _socket.CMSG_SPACE(_DESCRIPTORS_MAX * _INT_BYTES), flags
                 )
+            except _socket.timeout:
+                self._load_next()
+                continue
             except OSError:
                 return None
             if not more:
@@ -114,6 +115,14 @@ class Template:
                 f"argon template: the worker sent a frame of kind {kind:#x} with {len(numbers)} descriptors"
             )
         return runner, token, numbers
+
+    def _load_next(self) -> None:
+        """Loads a module that is still to be loaded. After the last one, no request is late again."""
+        if self._unloaded:
+            __import__(self._unloaded.pop(0))
+            return
+        gc.collect()
+        self._socket.settimeout(None)
 
     def _enter_runner(self, token: bytes, descriptors: list[int]) -> Handles:
         """Leaves nothing of the template in the new process but its memory."""
