@@ -19,7 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::relay::{Side, frame_of, put_frame, relay};
+use super::relay::{Side, Signs, frame_of, put_frame, relay};
 use super::{AdmittedClient, ConnectionNumber, TaskClientEvent};
 use crate::worker::config::ManagerAccess;
 
@@ -105,7 +105,7 @@ impl Door {
         let on_waits = |waits| {
             let _ = self.events.send(TaskClientEvent::Waits { number, waits });
         };
-        if let Err(error) = relay(task, &mut manager, on_waits).await {
+        if let Err(error) = relay(task, &mut manager, Signs::default(), on_waits).await {
             tracing::debug!("the connection of a task's client ended: {error}");
         }
         Ok(())

@@ -55,6 +55,21 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Side<R, W> {
     }
 }
 
+/// Times that keep a relay to the manager alive, and end it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signs {
+    /// Time between two pings to the manager.
+    pub(crate) ping_after: Duration,
+    /// Time without a byte of the manager after which the relay ends.
+    pub(crate) silence: Duration,
+}
+
+impl Default for Signs {
+    fn default() -> Self {
+        Self { ping_after: limit::PING_AFTER, silence: limit::SILENCE }
+    }
+}
+
 /// Relays until one side ends. `on_waits` gets what the task's client reports of its waiting.
 ///
 /// # Errors
@@ -62,6 +77,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Side<R, W> {
 pub(crate) async fn relay<R1, W1, R2, W2>(
     task: &mut Side<R1, W1>,
     manager: &mut Side<R2, W2>,
+    signs: Signs,
     on_waits: impl Fn(bool),
 ) -> io::Result<()>
 where
@@ -78,11 +94,11 @@ where
         }
         kind != kind::WAITS
     });
-    let down = pump(manager_reader, manager_frames, to_task, to_manager, limit::SILENCE, |_, _| true);
+    let down = pump(manager_reader, manager_frames, to_task, to_manager, signs.silence, |_, _| true);
     tokio::select! {
         ended = up => ended,
         ended = down => ended,
-        failed = ping(to_manager) => failed,
+        failed = ping(to_manager, signs.ping_after) => failed,
     }
 }
 
@@ -123,10 +139,10 @@ async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, B: AsyncWrite + Unpin
 }
 
 /// Sends signs of life for ever.
-async fn ping(writer: &Mutex<impl AsyncWrite + Unpin>) -> io::Result<()> {
+async fn ping(writer: &Mutex<impl AsyncWrite + Unpin>, after: Duration) -> io::Result<()> {
     let mut frame = BytesMut::new();
     put_frame(&mut frame, kind::PING, &PING_TOKEN.to_be_bytes());
-    let mut pause = interval(limit::PING_AFTER);
+    let mut pause = interval(after);
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pause.tick().await;
     loop {
@@ -186,7 +202,8 @@ mod tests {
         client.write_all(&frames(&[(kind::WAITS, &[0]), (kind::ACK, b"x")])).await.expect("written");
         server.write_all(&frames(&[(kind::PING, &[2; 8]), (kind::CREDIT, b"c")])).await.expect("written");
         let waits = RefCell::new(Vec::new());
-        let relaying = relay(&mut task, &mut manager, |waits_now| waits.borrow_mut().push(waits_now));
+        let on_waits = |waits_now| waits.borrow_mut().push(waits_now);
+        let relaying = relay(&mut task, &mut manager, Signs::default(), on_waits);
         let reading = async {
             let passed = frames(&[(kind::OPEN, b"{}"), (kind::CHUNK, &big), (kind::ACK, b"x")]);
             let mut at_server = vec![0; passed.len() + 13];
@@ -211,16 +228,26 @@ mod tests {
         assert_eq!(rest, b"");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_manager_ends_the_connection_and_hears_of_us_meanwhile() {
-        let (mut task, client) = ends();
-        let (mut manager, mut server) = ends();
-        let ended = relay(&mut task, &mut manager, |_| ()).await.expect_err("silence");
+    #[tokio::test]
+    async fn a_silent_manager_ends_the_connection() {
+        let (mut task, _client) = ends();
+        let (mut manager, _server) = ends();
+        let signs = Signs { silence: Duration::from_millis(1), ..Signs::default() };
+        let ended = relay(&mut task, &mut manager, signs, |_| ()).await.expect_err("silence");
         assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
-        drop(manager);
-        let mut pings = Vec::new();
-        server.read_to_end(&mut pings).await.expect("closed");
-        assert!(pings.len() >= 2 * 13, "{pings:?}");
-        drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_manager_receives_pings_while_nobody_sends() {
+        let (mut task, _client) = ends();
+        let (mut manager, mut server) = ends();
+        let signs = Signs { ping_after: Duration::from_millis(1), ..Signs::default() };
+        let ping = frames(&[(kind::PING, &PING_TOKEN.to_be_bytes())]);
+        let mut pings = vec![0; 2 * ping.len()];
+        tokio::select! {
+            ended = relay(&mut task, &mut manager, signs, |_| ()) => panic!("the relay ended: {ended:?}"),
+            read = server.read_exact(&mut pings) => assert_eq!(read.expect("two pings"), pings.len()),
+        }
+        assert_eq!(pings, [&ping[..], &ping[..]].concat());
     }
 }
