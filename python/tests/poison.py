@@ -141,6 +141,7 @@ def descriptors_stay_open() -> None:
     import tempfile
 
     file = tempfile.NamedTemporaryFile("w", prefix="poison", delete=False)  # noqa: SIM115
+    os.unlink(file.name)
     file.write("not flushed")
     fcntl.flock(file, fcntl.LOCK_EX)
     sys.poison = [file, socket.create_server(("127.0.0.1", 0)), os.pipe()]  # type: ignore[attr-defined]

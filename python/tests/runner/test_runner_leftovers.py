@@ -80,6 +80,8 @@ def test_the_runner_leaves(template, task):
     outcome = runner.run(task)
     assert outcome.leaves
     assert outcome.status == (1 if task is raise_and_keep_file else 0)
+    if task is leave_file:
+        os.unlink(outcome.value)
     assert runner.ended() == 0
     runner.release()
 
