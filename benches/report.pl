@@ -128,6 +128,7 @@ sub payload_rows {
     );
     my @systems = (
         ['rust', 'Rust to native'], ['rust-tls', '... over TLS'],
+        ['rust-far', '... between network namespaces'], ['rust-far-tls', '... between them, over TLS'],
         ['perl', 'Perl to Perl'], ['perl-tls', '... over TLS'], ['perl-tunnel', '... over TLS by `argon tunnel`'],
         ['python', 'Python to Python'], ['python-tls', '... over TLS'],
     );
@@ -172,9 +173,10 @@ sub fleet_rows {
     my $fleet = result('fleet') or return;
     my %least = map { $_->{peers} => $_->{message_us} } @{ (result('spread') || {})->{rows} || [] };
     my @rows  = (['workers', 'queued', 'clients', 'µs to submit', 'bytes a queued task', 'µs a task', 'the least', 'tasks/s', 'all back after']);
-    for my $row (@{ $fleet->{rows} }) {
+    my @encrypted = map { +{ %{$_}, tls => 1 } } @{ (result('fleet-tls') || {})->{rows} || [] };
+    for my $row (@{ $fleet->{rows} }, @encrypted) {
         push @rows, [
-            thousands($row->{workers}), thousands($row->{queued}), thousands($row->{clients} // 0), sprintf('%.2f', $row->{submit_us}),
+            thousands($row->{workers}) . ($row->{tls} ? ' over TLS' : q{}), thousands($row->{queued}), thousands($row->{clients} // 0), sprintf('%.2f', $row->{submit_us}),
             $row->{queued} ? sprintf('%.0f', $row->{bytes_per_queued}) : q{}, sprintf('%.2f', $row->{task_us}),
             !$row->{queued} && $least{ $row->{workers} } ? sprintf('%.2f', $least{ $row->{workers} }) : q{},
             thousands($row->{tasks_per_s}), sprintf '%.2f s', $row->{storm_ms} / 1e3,

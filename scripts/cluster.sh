@@ -16,6 +16,9 @@ cluster_address=
 cluster_key=
 # More words for the manager's command line. A FOLDER in them stands for the cluster's.
 cluster_manager_options=()
+# Where the manager listens, and what stands before the command line of each process, such as `ip netns exec NAME`.
+cluster_host=127.0.0.1
+cluster_prefix=()
 
 start_cluster() {
     local slots number=0
@@ -24,7 +27,7 @@ start_cluster() {
     trap stop_cluster EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    start_process manager manager --host 127.0.0.1 --port 0 \
+    start_process manager manager --host "${cluster_host}" --port 0 \
         "${cluster_manager_options[@]//FOLDER/${cluster_folder}}"
     cluster_address=$(ready_value manager addr)
     for slots in "$@"; do
@@ -37,7 +40,7 @@ start_cluster() {
 start_process() {
     local name=$1 pid until=$((SECONDS + READY_SECONDS_MAX))
     shift
-    "${argon}" "$@" --key "${cluster_key}" >"${cluster_folder}/${name}.out" 2>"${cluster_folder}/${name}.log" \
+    "${cluster_prefix[@]}" "${argon}" "$@" --key "${cluster_key}" >"${cluster_folder}/${name}.out" 2>"${cluster_folder}/${name}.log" \
         </dev/null &
     pid=$!
     cluster_pids+=("${pid}")
