@@ -184,6 +184,18 @@ fn a_peer_that_does_not_encrypt_or_trusts_another_manager_is_refused_in_words() 
     let plain = machines.ask(At::Second, "client", &format!("{status} --insecure-plaintext"));
     assert_eq!(plain.status.code(), Some(5), "{}", plain.stdout);
     assert!(plain.stderr.contains("takes encrypted connections only"), "{}", plain.stderr);
+    for program in [
+        r#"exec perl -I"$0/perl/lib" -MArgon::Client -e \
+        'Argon::Client->new(host => "mgrhost", port => 8000, insecure_plaintext => 1)->process(sub { 1 })'"#,
+        r#"PYTHONPATH="$0/python/src" exec "$0/target/python-venv/bin/python" -c \
+        'import argon; argon.Client("mgrhost:8000", insecure_plaintext=True).call(len, [1])'"#,
+    ] {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let command = machines.command(At::Second, "client", &["sh", "-c", program, root]);
+        let refused = machines.start(command, "plain").finish(SOON);
+        assert!(!refused.status.success(), "{program}");
+        assert!(refused.stderr.contains("takes encrypted connections only"), "{program}: {}", refused.stderr);
+    }
 
     // A manager of another cluster, at the address that this one's clients dial.
     let mut other = machines.argon(At::First, "other", "manager --port 8001 --host mgrhost");

@@ -8,7 +8,8 @@ use warnings;
 
 use JSON::PP ();
 
-my $LINE_CHARS = 200;
+my $LINE_CHARS  = 200;
+my $FIELD_CHARS = 1000;
 
 # Controls but for line feed and tab, and characters that are invisible or change the direction of text.
 my $HIDDEN = qr/[\x00-\x08\x0b-\x1f\x7f-\x9f\x{61c}\x{200b}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{e0000}-\x{e007f}]/;
@@ -16,12 +17,13 @@ my $HIDDEN = qr/[\x00-\x08\x0b-\x1f\x7f-\x9f\x{61c}\x{200b}\x{200e}\x{200f}\x{20
 my %IS_LINE   = map { $_ => 1 } qw(worker host class code);
 my %IS_NUMBER = map { $_ => 1 } qw(pid attempt attempts signal exit peak_kib limit_kib run_ms);
 
-# One line: white space becomes a space, what is not visible a question mark.
+# One line of at most so many characters, 200 by default: white space becomes a space, what is not visible a question mark.
 sub line {
-    my ($text) = @_;
+    my ($text, $chars) = @_;
+    $chars //= $LINE_CHARS;
     $text =~ s/[\t\n\x0b-\x0d\x{85}\x{2028}\x{2029}]/ /g;
     $text =~ s/$HIDDEN/?/g;
-    return length $text > $LINE_CHARS ? substr($text, 0, $LINE_CHARS - 3) . '...' : $text;
+    return length $text > $chars ? substr($text, 0, $chars - 3) . '...' : $text;
 }
 
 # Several lines, which stay lines.
@@ -57,7 +59,7 @@ sub field {
     my ($json, $name, $otherwise) = @_;
     my $given = eval { JSON::PP->new->utf8->decode($json) };
     my $value = ref $given eq 'HASH' ? $given->{$name} : undef;
-    return defined $value && !ref $value ? line($value) : $otherwise;
+    return defined $value && !ref $value ? line($value, $FIELD_CHARS) : $otherwise;
 }
 
 1;
@@ -84,9 +86,9 @@ Names, hosts and messages come from other machines. These functions take out of 
 
 =head1 FUNCTIONS
 
-=head2 line($text)
+=head2 line($text, $chars)
 
-Returns the text as one line of at most 200 characters. White space becomes a space, and controls, escapes and invisible
+Returns the text as one line of at most C<$chars> characters, 200 by default. White space becomes a space, and controls, escapes and invisible
 characters become a question mark.
 
 =head2 lines($text)
@@ -99,6 +101,6 @@ Returns the fields of an outcome's report as a hash reference. Fields that are n
 
 =head2 field($json, $name, $otherwise)
 
-Returns one field of a JSON object as a line; C<$otherwise> if it has none.
+Returns one field of a JSON object as a line of at most 1000 characters; C<$otherwise> if it has none.
 
 =cut

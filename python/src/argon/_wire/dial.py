@@ -218,7 +218,8 @@ class _Handshake:
                 f"{wire.VERSION} ({message}): {_SAME_RELEASE}.",
                 for_good=True,
             )
-        raise DialFailure(f"The manager at {self.where} refused this client ({code}): {message}.")
+        sentence = f"The manager at {self.where} refused this client ({code}): {message}."
+        raise DialFailure(sentence, for_good=code != "busy")
 
     def _no_manager(self) -> NoReturn:
         # A TLS alert: what answers cannot read plain text.

@@ -11,6 +11,7 @@ from json import loads as json_loads
 from typing import Any
 
 LINE_CHARS = 200
+FIELD_CHARS = 1000
 
 #: Controls but for line feed and tab, lone surrogates, and characters that are invisible or change the direction of text.
 _HIDDEN = re.compile(
@@ -25,10 +26,10 @@ _TEXT_FIELDS = ("output", "stack")
 _NUMBER_FIELDS = ("pid", "attempt", "attempts", "signal", "exit", "peak_kib", "limit_kib", "run_ms")
 
 
-def line(text: str) -> str:
-    """One line of at most 200 characters: white space becomes a space, what is not visible U+FFFD."""
+def line(text: str, chars: int = LINE_CHARS) -> str:
+    """One line of at most so many characters: white space becomes a space, what is not visible U+FFFD."""
     text = _HIDDEN.sub("\ufffd", _SPACES.sub(" ", text))
-    return text if len(text) <= LINE_CHARS else text[: LINE_CHARS - 1] + "…"
+    return text if len(text) <= chars else text[: chars - 1] + "…"
 
 
 def lines(text: str) -> str:
@@ -51,7 +52,7 @@ def field(data: bytes, name: str, otherwise: str) -> str:
     except ValueError:
         return otherwise
     value = found.get(name) if isinstance(found, dict) else None
-    return line(str(value)) if isinstance(value, (str, int)) else otherwise
+    return line(str(value), FIELD_CHARS) if isinstance(value, (str, int)) else otherwise
 
 
 def report(data: bytes) -> dict[str, Any]:

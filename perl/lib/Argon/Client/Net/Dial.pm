@@ -242,7 +242,8 @@ sub _refused {
             . ' `argon key` on its machine shows the right one.', for_good => 1) if $code eq 'key';
     $self->_fail("The manager at $link->{where} speaks another version of the protocol than this client, version "
             . PROTOCOL_VERSION . " ($message): $SAME_RELEASE.", for_good => 1) if $code eq 'version';
-    return $self->_fail("The manager at $link->{where} refused this client ($code): $message.");
+    $message =~ s/[.]\z//;
+    return $self->_fail("The manager at $link->{where} refused this client ($code): $message.", for_good => $code ne 'busy');
 }
 
 # Bytes from the kernel's generator: ids and nonces must not repeat after a fork or under srand.
