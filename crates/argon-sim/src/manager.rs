@@ -16,7 +16,7 @@ use crate::store::Store;
 #[derive(Debug, Default)]
 pub(crate) struct Manager {
     pub(crate) incarnation: u32,
-    pub(crate) process: Option<ManagerProcess>,
+    pub(crate) process: Option<Box<ManagerProcess>>,
     pub(crate) store: Store,
     /// The whole machine is away: a dialler is not even refused.
     pub(crate) is_silent: bool,

@@ -46,7 +46,7 @@ impl World {
         let is_bare =
             |process: &ManagerProcess| process.scheduler.footprint().is_bare() && process.gate.is_bare();
         let is_all_gone =
-            |manager: &Manager| manager.process.as_ref().is_some_and(is_bare) && manager.store.len() == 0;
+            |manager: &Manager| manager.process.as_deref().is_some_and(is_bare) && manager.store.len() == 0;
         is_all_gone(&self.manager)
             && (!self.plan.has_two_managers()
                 || self.stand_by.process.is_none()

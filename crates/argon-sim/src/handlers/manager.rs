@@ -49,7 +49,7 @@ impl World {
         scheduler.assert_invariants();
         self.manager.is_silent = false;
         self.manager.stood_still = false;
-        self.manager.process = Some(ManagerProcess {
+        self.manager.process = Some(Box::new(ManagerProcess {
             scheduler,
             gate,
             passing: Vec::new(),
@@ -69,7 +69,7 @@ impl World {
             waits: false,
             steps: 0,
             stopped: Vec::new(),
-        });
+        }));
         let incarnation = self.manager.incarnation;
         self.trace.note(self.now, [1, u64::from(incarnation), 0], || format!("manager {incarnation} starts"));
         self.queue.push(self.now + 1_000_000, Event::ManagerBeat { incarnation });
