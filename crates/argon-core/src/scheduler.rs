@@ -193,8 +193,9 @@ struct Persisting {
 /// What happens when a record is durable.
 #[derive(Debug)]
 enum OnDurable {
-    /// The task is accepted; if its client has offered it `again`, a worker may hold it.
-    Accept { again: bool },
+    /// The task is accepted; if its client has offered it `again`, a worker may hold it. If it `replaces` an earlier one
+    /// of its id that the store still holds, that one is forgotten when the store refuses this one.
+    Accept { again: bool, replaces: bool },
     /// The attempt starts, if the task still has this stamp.
     Start(u32),
     /// The outcome is told, and settled with the worker that brought it.

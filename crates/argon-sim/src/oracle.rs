@@ -5,6 +5,8 @@ mod outcomes;
 mod rogues;
 mod waits;
 
+pub(crate) use outcomes::had_no_room;
+
 use argon_core::scheduler::ConnId;
 use argon_proto::AttemptId;
 use argon_proto::{Attempt, Flags, Status, TaskId};
@@ -49,6 +51,8 @@ pub(crate) struct Fate {
     judged: Vec<Attempt>,
     /// When a connection of a worker that held it was last lost: for a moment that worker may come back with it.
     lost_at: Option<u64>,
+    /// That attempt.
+    lost: Option<Attempt>,
     /// Attempts whose outcome the present manager has read.
     read: Vec<Attempt>,
     /// Attempts that the present manager has stopped: one that comes back may have begun to end.
@@ -103,6 +107,8 @@ pub(crate) struct Oracle {
     pub(crate) looks_away: bool,
     /// True if anything went wrong so far that may excuse a loss.
     pub(crate) is_disturbed: bool,
+    /// Managers have so little memory that tasks are refused.
+    pub(crate) has_little_memory: bool,
     pub(crate) verdict: Option<String>,
 }
 
@@ -130,6 +136,7 @@ impl Oracle {
             progress_at: 0,
             looks_away: false,
             is_disturbed: false,
+            has_little_memory: false,
             verdict: None,
         }
     }
@@ -239,7 +246,7 @@ impl Oracle {
     }
 
     /// True if the present manager knows that the attempt is over which this task belongs to.
-    fn is_orphan(&self, number: usize) -> bool {
+    fn is_orphan(&self, now: u64, number: usize) -> bool {
         let Some(parent) =
             self.fates[number].parent.filter(|_| !self.flags[number].contains(Flags::DETACHED))
         else {
@@ -248,7 +255,13 @@ impl Oracle {
         let fate = &self.fates[self.number_of(parent.task)];
         // A task whose client was away too long begins again with attempt 1.
         let goes_on = fate.holders.iter().any(|(_, attempt)| *attempt == parent.attempt);
-        !goes_on && (fate.read.contains(&parent.attempt) || fate.doomed.contains(&parent.attempt))
+        // Another manager may have given an attempt of this number to another worker: that one is stopped, this one may
+        // come back.
+        let may_return =
+            fate.lost == Some(parent.attempt) && fate.lost_at.is_some_and(|lost| now < lost + GRACE);
+        !goes_on
+            && !may_return
+            && (fate.read.contains(&parent.attempt) || fate.doomed.contains(&parent.attempt))
     }
 
     /// True if something happened to an attempt above this task, so that it may end as cancelled.
@@ -268,12 +281,12 @@ impl Oracle {
     }
 
     /// The manager sends RUN.
-    pub(crate) fn run_sent(&mut self, link: ConnId, attempt: AttemptId, may_be_taken: bool) {
+    pub(crate) fn run_sent(&mut self, now: u64, link: ConnId, attempt: AttemptId, may_be_taken: bool) {
         if self.looks_away {
             return;
         }
         let number = self.number_of(attempt.task);
-        if let Some(parent) = self.fates[number].parent.filter(|_| self.is_orphan(number)) {
+        if let Some(parent) = self.fates[number].parent.filter(|_| self.is_orphan(now, number)) {
             let above = self.number_of(parent.task);
             self.fail(format!(
                 "{attempt:?}, task {number}, is sent to run though attempt {} of task {above} is over: {:?}",
@@ -306,6 +319,19 @@ impl Oracle {
     /// True if no later attempt of its task was ever sent to a worker.
     pub(crate) fn is_latest(&self, attempt: AttemptId) -> bool {
         self.fate_of(attempt.task).is_some_and(|fate| fate.latest <= attempt.attempt)
+    }
+
+    /// True if the present manager has read an outcome that ends the task, of another attempt than this one.
+    pub(crate) fn has_other_end(&self, attempt: AttemptId) -> bool {
+        let number = self.number_of(attempt.task);
+        let fate = &self.fates[number];
+        let ends = |status: Status| match status {
+            Status::Ok => true,
+            Status::Error => !self.flags[number].contains(Flags::RETRY_ERROR),
+            Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => false,
+        };
+        let mut others = fate.read.iter().filter(|read| **read != attempt.attempt);
+        others.any(|read| fate.ended.iter().any(|(ended, status, _)| ended == read && ends(*status)))
     }
 
     /// The manager reads how an attempt ended.

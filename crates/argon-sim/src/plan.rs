@@ -217,10 +217,8 @@ struct Flavour {
 
 impl Flavour {
     fn of(shape: &Shape, random: &mut Random) -> Self {
-        // Tasks that wait for their own keep their memory: they could take all of a little.
-        let little = shape.has_little_memory();
-        let nested = if little { 0 } else { random.one_of(&[0, 0, 15, 60]) };
-        let big = if little { 20_000 } else { 600 };
+        let nested = random.one_of(&[0, 0, 15, 60]);
+        let big = if shape.has_little_memory() { 20_000 } else { 600 };
         Self {
             longest_us: random.one_of(&[80, 500, 20_000, 1_000_000, 8_000_000]),
             burst: random.one_of(&[30, 90]),

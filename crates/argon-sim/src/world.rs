@@ -68,7 +68,8 @@ impl World {
         for (place, task) in plan.tasks.iter().enumerate() {
             places[task.number as usize] = place;
         }
-        let oracle = Oracle::new(&plan.tasks);
+        let mut oracle = Oracle::new(&plan.tasks);
+        oracle.has_little_memory = plan.shape.has_little_memory();
         let mut clients: Vec<Client> = (0..plan.shape.clients).map(|_| Client::new(&mut random)).collect();
         clients.push(Client::never_alive());
         let mut world = Self {

@@ -1,11 +1,13 @@
 //! Memory that tasks and outcomes occupy: how much there is, who may have it, and what is refused when it is used up.
 //!
-//! Three quarters of [`Limits::memory`](super::Limits) are for everybody. The last quarter is a reserve: each session has
-//! an equal part of it, so a session that uses little is served whatever the others do.
+//! Three quarters of [`Limits::memory`](super::Limits) are for everybody. The last quarter is a reserve. A sixteenth of the
+//! memory is for tasks of tasks, while all that runs waits for such tasks: nothing else would ever make room. A task of a
+//! task that has no room there either ends as lost, so that the task which waits for it goes on. Of the rest of the reserve
+//! each session has an equal part, so a session that uses little is served whatever the others do.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use argon_proto::Report;
+use argon_proto::{Report, Status};
 
 use super::input::ConnId;
 use super::task::{TaskEntry, TaskState};
@@ -21,6 +23,8 @@ const SESSION_BYTES: u64 = 1 << 10;
 const COLLECTOR_BYTES: u64 = 160;
 /// Part of the memory that is the reserve.
 const RESERVE: u64 = 4;
+/// Part of the memory, within the reserve, for tasks of tasks.
+const NESTED_RESERVE: u64 = 16;
 /// Memory that a small task may keep alive until it is copied: that of a whole read.
 const READ_BYTES: u64 = 64 << 10;
 /// Part of the memory that tasks which were not copied may keep alive.
@@ -176,31 +180,78 @@ impl Scheduler {
         self.memory_used() > self.limits.memory - self.limits.memory / RESERVE
     }
 
-    /// Why a task of this session that brings `bytes` may not come in now.
-    pub(super) fn memory_refusal(&self, key: SessionKey, bytes: u64, again: bool) -> Option<Report> {
-        let memory = self.limits.memory;
+    /// Why a task of this session that brings `bytes` may not come in, and whether it may do so later (`rejected`) or never
+    /// (`lost`).
+    pub(super) fn memory_refusal(
+        &self,
+        key: SessionKey,
+        bytes: u64,
+        again: bool,
+    ) -> Option<(Status, Report)> {
         let bytes = bytes + TASK_BYTES;
         // What was here before a restart has its place again.
-        let bound = if again { memory } else { memory - memory / RESERVE };
+        let bound = if again { self.limits.memory } else { self.memory_bound(Some(key)) };
         if self.memory_used().saturating_add(bytes) <= bound {
             return None;
         }
-        let session = &self.sessions[key];
-        if session.memory.sum().saturating_add(bytes) <= self.allowance() {
+        if self.sessions[key].memory.sum().saturating_add(bytes) <= self.allowance() {
             return None;
         }
-        Some(Report::rejected("memory_full", self.memory_message()))
+        Some(self.refusal(key, bytes, self.memory_bound(Some(key))))
+    }
+
+    /// The same for a task whose payload or blobs have found no room: blobs do not come in while memory is full.
+    pub(super) fn refusal_without_room(&self, key: SessionKey, bytes: u64) -> (Status, Report) {
+        self.refusal(key, bytes, self.memory_bound(None))
+    }
+
+    fn refusal(&self, key: SessionKey, bytes: u64, bound: u64) -> (Status, Report) {
+        if self.never_has_room(key, bytes, bound) {
+            let why = format!(
+                "a task of a task has no room: all that runs waits for such tasks, and nothing makes room before they end; \
+                 submit fewer or smaller tasks at once, or raise --memory; {}",
+                self.memory_message()
+            );
+            return (Status::Lost, Report::of(why));
+        }
+        (Status::Rejected, Report::rejected("memory_full", self.memory_message()))
     }
 
     /// True if there is room for `bytes` more of the client at this connection, for which the shell keeps `before`.
     #[must_use]
     pub fn has_memory_for(&self, link: ConnId, bytes: u64, before: u64) -> bool {
-        let memory = self.limits.memory;
-        if self.memory_used().saturating_add(bytes) <= memory - memory / RESERVE {
+        let session = self.client_at(link);
+        if self.memory_used().saturating_add(bytes) <= self.memory_bound(session) {
             return true;
         }
-        let used = self.client_at(link).map_or(0, |key| self.sessions[key].memory.sum());
+        let used = session.map_or(0, |key| self.sessions[key].memory.sum());
         used.saturating_add(before).saturating_add(bytes) <= self.allowance()
+    }
+
+    /// Bytes up to which the tasks of this session come in, whatever it uses itself.
+    fn memory_bound(&self, session: Option<SessionKey>) -> u64 {
+        let memory = self.limits.memory;
+        let open = memory - memory / RESERVE;
+        let is_nested = session.is_some_and(|key| self.sessions[key].parent.is_some());
+        if is_nested && self.all_wait_for_own() { open + memory / NESTED_RESERVE } else { open }
+    }
+
+    /// True if every attempt that a worker holds waits for tasks of its own.
+    fn all_wait_for_own(&self) -> bool {
+        self.workers
+            .values()
+            .all(|worker| worker.lent.len() >= worker.assigned.len() + worker.without_task.len())
+    }
+
+    /// True if nothing that is under way makes room for a task of a task: all that has not ended waits for such tasks, and
+    /// they take the memory up to `bound`. Outcomes do not count, as they may be taken.
+    fn never_has_room(&self, key: SessionKey, bytes: u64, bound: u64) -> bool {
+        let taken = self.memory_used() - self.memory.used.outcomes;
+        self.sessions[key].parent.is_some()
+            && taken.saturating_add(bytes) > bound
+            && self.all_wait_for_own()
+            && self.queue.len() + self.recovering == 0
+            && self.sessions.values().all(|session| session.counts.delayed + session.counts.persisting == 0)
     }
 
     /// What says for what the memory is used.
@@ -220,7 +271,8 @@ impl Scheduler {
 
     /// Bytes that each session may use in any case.
     fn allowance(&self) -> u64 {
-        self.limits.memory / RESERVE / (self.sessions.len() as u64).max(1)
+        let memory = self.limits.memory;
+        (memory / RESERVE - memory / NESTED_RESERVE) / (self.sessions.len() as u64).max(1)
     }
 
     /// Keeps the tasks of a session from starting if memory is full and its outcomes take more than its part.

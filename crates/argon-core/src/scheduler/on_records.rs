@@ -32,7 +32,7 @@ impl Scheduler {
             return;
         };
         match stored.on_durable {
-            OnDurable::Accept { again } => self.on_accept_durable(now, stored.id, again, out),
+            OnDurable::Accept { again, .. } => self.on_accept_durable(now, stored.id, again, out),
             OnDurable::Start(stamp) => self.on_start_durable(stored.id, stamp, out),
             OnDurable::End => self.on_end_durable(stored.id, out),
             OnDurable::Forget => {}
@@ -103,11 +103,14 @@ impl Scheduler {
         }
         let count = self.persisting.partition_point(|stored| stored.number <= up_to);
         let refused = self.persisting.drain(..count);
-        // What was forgotten comes last: a client may have submitted the id again, which is rejected first.
         let (forgotten, others): (Vec<_>, Vec<_>) =
             refused.partition(|stored| matches!(stored.on_durable, OnDurable::Forget));
-        for stored in others.into_iter().chain(forgotten) {
+        let mut forgotten: Vec<TaskId> = forgotten.into_iter().map(|stored| stored.id).collect();
+        for stored in others {
             let key = self.task_of(&stored.id);
+            if matches!(stored.on_durable, OnDurable::Accept { replaces: true, .. }) {
+                forgotten.push(stored.id);
+            }
             match (stored.on_durable, key) {
                 (OnDurable::Accept { .. }, Some(key)) if self.awaits_acceptance(key) => {
                     let report = Report::rejected(
@@ -135,11 +138,25 @@ impl Scheduler {
                         self.write(record, OnDurable::End, out);
                     }
                 }
-                (OnDurable::Forget, key) if key.is_none_or(|key| !self.tasks[key].is(Flags::DETACHED)) => {
-                    self.write(Record::TaskForgotten(stored.id), OnDurable::Forget, out);
-                }
                 (OnDurable::End, None)
                 | (OnDurable::Accept { .. } | OnDurable::Start(_) | OnDurable::Forget, _) => {}
+            }
+        }
+        // Last: a client may have submitted the id again, which was rejected first.
+        for id in forgotten {
+            self.forget_again(id, out);
+        }
+    }
+
+    /// The store was to forget a task and refused. If its client has submitted the id again, the store replaces it or, when
+    /// it refuses that, forgets it then.
+    fn forget_again(&mut self, id: TaskId, out: &mut Out) {
+        if self.task_of(&id).is_none_or(|key| !self.tasks[key].is(Flags::DETACHED)) {
+            return self.write(Record::TaskForgotten(id), OnDurable::Forget, out);
+        }
+        for stored in self.persisting.iter_mut().filter(|stored| stored.id == id) {
+            if let OnDurable::Accept { replaces, .. } = &mut stored.on_durable {
+                *replaces = true;
             }
         }
     }

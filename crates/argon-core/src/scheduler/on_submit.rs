@@ -57,8 +57,8 @@ impl Scheduler {
         }
         // What a worker holds must have an owner again.
         let is_held = again && self.orphans.contains_key(&task.head.id);
-        if !is_held && let Some(report) = self.memory_refusal(session, task.resident(), again) {
-            return self.reject(session, Some(link), &task, task.weight(), report, out);
+        if !is_held && let Some(refusal) = self.memory_refusal(session, task.resident(), again) {
+            return self.refuse(session, Some(link), &task, task.weight(), refusal, out);
         }
         task.head.attempt = Attempt(0);
         task.head.flags = task.head.flags.without(Flags::OFFERED_AGAIN);
@@ -67,7 +67,7 @@ impl Scheduler {
         let record = detached.then(|| Record::TaskAccepted(task.clone()));
         let key = self.insert_task(session, task, true);
         match record {
-            Some(record) => self.write(record, OnDurable::Accept { again }, out),
+            Some(record) => self.write(record, OnDurable::Accept { again, replaces: false }, out),
             None => self.admit(now, key, again, out),
         }
     }
@@ -128,8 +128,8 @@ impl Scheduler {
             release_blobs(task, out);
             return close(link, RefusalCode::Credit, "more was submitted than the manager had granted", out);
         }
-        let report = Report::rejected("memory_full", self.memory_message());
-        self.reject(session, Some(link), task, weight, report, out);
+        let refusal = self.refusal_without_room(session, weight);
+        self.refuse(session, Some(link), task, weight, refusal, out);
     }
 
     fn on_known_task_offered(&mut self, link: ConnId, key: TaskKey, offered: &Task, out: &mut Out) {
@@ -167,10 +167,23 @@ impl Scheduler {
         report: Report,
         out: &mut Out,
     ) {
+        self.refuse(session, link, task, charged, (Status::Rejected, report), out);
+    }
+
+    /// The same with the status that the task has from now on: that of `rejected` is not its last.
+    fn refuse(
+        &mut self,
+        session: SessionKey,
+        link: Option<ConnId>,
+        task: &Task,
+        charged: u64,
+        (status, report): (Status, Report),
+        out: &mut Out,
+    ) {
         self.totals.rejected += 1;
         if let Some(link) = link {
             self.refund(session, charged);
-            let outcome = Outcome::reported(task.head.id, Attempt(0), Status::Rejected, 0, &report);
+            let outcome = Outcome::reported(task.head.id, Attempt(0), status, 0, &report);
             out.send_to_client(link, ToClient::Outcome(outcome));
         }
         release_blobs(task, out);

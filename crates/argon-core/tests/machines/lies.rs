@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::manager::{Manager, attempt, id, outcome, task, with_flags};
-use argon_core::scheduler::{ConnId, Effect, Input, Limits};
+use argon_core::scheduler::{ConnId, Effect, Input, Limits, Record};
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::conversation::{Ask, TaskOutput};
 use argon_proto::{AttemptId, Flags, Payload, Status, Task};
@@ -187,4 +187,33 @@ fn a_refused_commit_touches_no_other_task_under_the_same_id() {
     manager.finish(11, attempt(1, 1, 1), Status::Ok, 1);
     let statuses: Vec<Status> = manager.outcomes(1).iter().map(|outcome| outcome.1).collect();
     assert_eq!(statuses, [Status::Rejected, Status::Ok]);
+}
+
+#[test]
+fn a_task_that_the_store_could_not_forget_is_forgotten_though_its_id_was_given_again() {
+    for takes_the_second in [false, true] {
+        let mut manager = Manager::new(Limits::default());
+        manager.open(1);
+        manager.join(11, 1, &[]);
+        let detached = || with_flags(1, 1, Flags::DETACHED);
+        let refuse = |manager: &mut Manager, up_to| {
+            manager.step(Input::RecordsRefused { up_to, why: "no room".to_owned() });
+        };
+        manager.submit(1, detached());
+        manager.commit();
+        manager.finish(11, attempt(1, 1, 1), Status::Ok, 10);
+        manager.commit();
+        // The client takes it while the store is full, and gives the id to another task before that commit has ended.
+        manager.take(1, id(1, 1));
+        let forgets = manager.records.len() as u64;
+        manager.submit(1, detached());
+        let accepts = manager.records.len() as u64;
+        refuse(&mut manager, forgets);
+        if takes_the_second {
+            manager.step(Input::OwnTasksCancelled { link: ConnId(1), ids: vec![id(1, 1)] });
+        }
+        refuse(&mut manager, accepts);
+        assert_eq!(manager.records.last(), Some(&Record::TaskForgotten(id(1, 1))));
+        manager.commit();
+    }
 }

@@ -11,6 +11,7 @@ mod lies;
 mod losses;
 mod manager;
 mod memory;
+mod nested_memory;
 mod order;
 mod outcomes;
 mod pool;

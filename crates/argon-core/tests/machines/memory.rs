@@ -7,7 +7,7 @@ use argon_proto::{AttemptId, Flags, Outcome, Payload, Status, Task};
 use crate::manager::{Manager, attempt, id, outcome, task, with_flags};
 
 const MIB: u64 = 1 << 20;
-/// A part of this is the reserve: 16 MiB.
+/// A part of this is the reserve: 16 MiB, of which 12 are for sessions.
 const MEMORY: u64 = 64 * MIB;
 
 fn manager() -> Manager {
@@ -67,7 +67,7 @@ fn sessions_that_use_little_are_served_beside_those_that_use_all() {
         }
     }
     assert!(manager.scheduler.is_memory_full() || manager.scheduler.memory_used() > 40 * MIB);
-    // Each of 21 sessions has its part of 16 MiB.
+    // Each of 21 sessions has its part of 12 MiB.
     manager.open(50);
     for sequence in 1..=1000 {
         manager.submit(50, task(50, sequence));

@@ -11,6 +11,7 @@ use argon_proto::{Flags, Machine, Outcome, Report, Status};
 use argon_session::{Completion, Effect, Input, Member};
 
 use crate::event::{Dialler, Event, Packet};
+use crate::oracle::had_no_room;
 use crate::world::World;
 
 impl World {
@@ -272,7 +273,8 @@ impl World {
     }
 }
 
-/// One that was cancelled before it came in was never accepted.
+/// One that was cancelled before it came in, or can never have room, was never accepted.
 fn is_withdrawn(outcome: &Outcome) -> bool {
-    outcome.head.status == Status::Cancelled && outcome.head.attempt.0 == 0
+    let was_turned_away = outcome.head.status == Status::Cancelled || had_no_room(outcome);
+    was_turned_away && outcome.head.attempt.0 == 0
 }

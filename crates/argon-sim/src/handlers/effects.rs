@@ -30,7 +30,7 @@ impl World {
                     let attempt = run.task.attempt_id();
                     let excuses = self.is_unknown_to_stale(process, attempt.task);
                     self.judge_rerun(process, attempt);
-                    self.oracle.run_sent(*link, attempt, excuses);
+                    self.oracle.run_sent(self.now, *link, attempt, excuses);
                     if let Some(peer) = process.peers.get_mut(link) {
                         peer.holds.insert(attempt);
                         self.note_given(peer.dialler, peer.holds.len());
@@ -107,12 +107,14 @@ impl World {
                 now.since(*at) < self.plan.shape.limits.orphan_timeout && self.oracle.is_latest(attempt)
             });
             let comes = self.clients[owner].is_alive && !process.arrived.contains_key(&owner);
-            if is_attached && is_kept && comes && is_harm && !self.oracle.is_held(self.now, id) {
+            let is_needed = is_harm && !self.oracle.is_held(self.now, id);
+            // What has ended at another worker is what counts.
+            if is_attached && is_kept && comes && is_needed && !self.oracle.has_other_end(attempt) {
                 self.oracle.fail(format!(
                     "{attempt:?} was brought by its worker and stopped before its client came"
                 ));
             }
-            if is_attached && is_here && waits && is_harm && !self.oracle.is_held(self.now, id) {
+            if is_attached && is_here && waits && is_needed {
                 self.oracle.fail(format!("{attempt:?} was stopped though its client waits for it"));
             }
         }

@@ -83,7 +83,7 @@ impl World {
                 let attempt = run.task.attempt_id();
                 // It may have claimed the same attempt and not been believed.
                 self.oracle.released(*link, &[attempt], false);
-                self.oracle.run_sent(*link, attempt, true);
+                self.oracle.run_sent(self.now, *link, attempt, true);
                 self.oracle.given_to_rogue(attempt);
                 peer.holds.insert(attempt);
             }

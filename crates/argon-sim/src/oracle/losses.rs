@@ -55,6 +55,7 @@ impl Oracle {
             fate.holders.retain(|(other, _)| *other != link);
             fate.losses += u32::from(fate.holders.len() < before);
             fate.lost_at = Some(now);
+            fate.lost = Some(attempt.attempt);
             let is_detached = self.flags[number].contains(Flags::DETACHED);
             if !is_detached {
                 self.may_run_from(now + GRACE, attempt.task);

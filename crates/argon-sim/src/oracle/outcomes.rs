@@ -19,10 +19,12 @@ impl Oracle {
         let number = self.number_of(id);
         let flags = self.flags[number];
         let (disturbed, limited) = (self.is_disturbed, self.is_limited[number]);
+        let little_memory = self.has_little_memory;
         let uprooted = self.is_uprooted(id);
         let fate = self.fate(id);
         fate.delivered += 1;
         let (delivered, losses) = (fate.delivered, fate.losses);
+        let is_nested = fate.parent.is_some();
         let happened = fate
             .ended
             .iter()
@@ -41,6 +43,7 @@ impl Oracle {
             Status::Error | Status::Died => happened,
             Status::Timeout => starts > 0,
             Status::Cancelled => cancelled || uprooted,
+            Status::Lost if had_no_room(outcome) => is_nested && little_memory,
             Status::Lost if flags.contains(Flags::NEVER_TWICE) => disturbed || was_with_rogue,
             Status::Lost => losses >= 3,
             Status::Rejected => false,
@@ -59,6 +62,11 @@ impl Oracle {
 /// True if a pool reports that no runner comes up within the task's memory limit: it ends without a start.
 fn is_too_small(outcome: &Outcome) -> bool {
     argon_proto::Report::from_json(&outcome.report).message.contains("comes up within the task's limit")
+}
+
+/// True if a manager reports that a task of a task can never have room.
+pub(crate) fn had_no_room(outcome: &Outcome) -> bool {
+    argon_proto::Report::from_json(&outcome.report).message.contains("all that runs waits for such tasks")
 }
 
 /// True if a pool reports that one task too many waits for tasks of its own.
