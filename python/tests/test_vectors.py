@@ -15,6 +15,7 @@ VECTORS = ROOT / "spec" / "vectors"
 FRAMES = json.loads((VECTORS / "frames.json").read_text())["frames"]
 SECRETS = json.loads((VECTORS / "secrets.json").read_text())
 IDENTITY = json.loads((VECTORS / "identity.json").read_text())
+PEOPLE = json.loads((VECTORS / "people.json").read_text())
 HANDSHAKE = json.loads((VECTORS / "handshake.json").read_text())
 
 
@@ -59,8 +60,10 @@ def test_frames_have_their_length_and_kind(vector: dict) -> None:
 
 
 def test_keys_are_parsed_and_derived() -> None:
-    scope, key, pin = wire.parse_key(HANDSHAKE["key_line"]) or ("", b"", b"")
-    assert (scope, key.hex(), pin) == ("cluster", HANDSHAKE["cluster_key"], None)
+    found = wire.parse_key(HANDSHAKE["key_line"])
+    assert found is not None
+    key = found.secret
+    assert (found.scope, key.hex(), found.pin) == ("cluster", HANDSHAKE["cluster_key"], None)
     for line in HANDSHAKE["broken_lines"]:
         assert wire.parse_key(line) is None, line
     for role, expected in HANDSHAKE["role_keys"].items():
@@ -70,10 +73,19 @@ def test_keys_are_parsed_and_derived() -> None:
 def test_pins_are_read_from_keys() -> None:
     pin = bytes.fromhex(IDENTITY["pin"])
     assert hashlib.sha256(bytes.fromhex(IDENTITY["certificate"])).digest() == pin
-    assert wire.parse_key(IDENTITY["key_file"]) == ("cluster", bytes.fromhex(HANDSHAKE["cluster_key"]), pin)
+    assert wire.parse_key(IDENTITY["key_file"]) == wire.KeyText("cluster", bytes.fromhex(HANDSHAKE["cluster_key"]), pin)
     for role, line in IDENTITY["role_key_lines"].items():
-        assert wire.parse_key(line) == (role, bytes.fromhex(HANDSHAKE["role_keys"][role]), pin)
+        assert wire.parse_key(line) == wire.KeyText(role, bytes.fromhex(HANDSHAKE["role_keys"][role]), pin)
     for line in IDENTITY["broken_lines"]:
+        assert wire.parse_key(line) is None, line
+
+
+def test_keys_of_people_carry_an_id_and_a_name() -> None:
+    pin = bytes.fromhex(PEOPLE["pin"])
+    for row in PEOPLE["keys"]:
+        expected = wire.KeyText(row["role"], bytes.fromhex(row["secret"]), pin, row["id"], row["name"])
+        assert wire.parse_key(row["line"]) == expected
+    for line in PEOPLE["broken_lines"]:
         assert wire.parse_key(line) is None, line
 
 

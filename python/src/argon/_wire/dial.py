@@ -117,15 +117,16 @@ class _Handshake:
         self.sock, self.where = connection.sock, connection.where
 
     def run(self) -> tuple[Connection, dict[str, Any]]:
-        hello = wire.to_json(
-            {
-                "min": wire.VERSION,
-                "max": wire.VERSION,
-                "role": "client",
-                "nonce": os.urandom(32).hex(),
-                "capabilities": [],
-            }
-        )
+        opening: dict[str, Any] = {
+            "min": wire.VERSION,
+            "max": wire.VERSION,
+            "role": "client",
+            "nonce": os.urandom(32).hex(),
+            "capabilities": [],
+        }
+        if self.key.holder:
+            opening["owner"], opening["key"] = self.key.holder
+        hello = wire.to_json(opening)
         self._say(wire.MAGIC + wire.frame(wire.HELLO, hello))
         challenge = self._hear(wire.CHALLENGE)
         version = self._read_json(challenge).get("version")

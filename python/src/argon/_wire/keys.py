@@ -31,6 +31,8 @@ class Key(NamedTuple):
     pin: bytes | None = None
     #: The line of a cluster key, of which the program `argon` can derive the pin.
     cluster_line: str | None = None
+    #: Name and id of a person's key, as HELLO has them.
+    holder: tuple[str, str] | None = None
 
 
 def find(option: str | os.PathLike[str] | None) -> Key:
@@ -165,13 +167,14 @@ def _parsed(text: str, origin: str) -> Key:
     if found is None:
         raise KeyProblem(
             f"What {origin} holds is not an Argon key: it must be one line, argon1-SCOPE-64 hexadecimal digits, "
-            "perhaps with -64 more for the manager's pin."
+            "perhaps with -64 more for the manager's pin and -ID-NAME of its holder."
         )
     if found.scope == "cluster":
         line = f"argon1-cluster-{found.secret.hex()}"
         return Key(protocol.role_key(found.secret, "client"), origin, found.pin, line)
     if found.scope == "client":
-        return Key(found.secret, origin, found.pin)
+        holder = (found.owner, found.id) if found.owner and found.id else None
+        return Key(found.secret, origin, found.pin, holder=holder)
     raise KeyProblem(
         f"The key in {origin} is for the role {found.scope}: a client needs a cluster key "
         "or one made with `argon key --role client`."

@@ -73,7 +73,10 @@ SEQUENCE = struct.Struct(">Q")
 #: What the proofs cover of a connection that is not encrypted.
 PLAIN_CHANNEL = bytes(32)
 
-_KEY_LINE = re.compile(r"argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})(?:-([0-9a-f]{64}))?")
+_KEY_LINE = re.compile(
+    r"argon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})"
+    r"(?:-([0-9a-f]{64})(?:-([0-9a-f]{16})-([A-Za-z0-9][A-Za-z0-9._@-]{0,31}))?)?"
+)
 _PIN_LINE = re.compile(r"pin ([0-9a-f]{64})")
 
 
@@ -137,22 +140,27 @@ def read_outcome(data: bytes | bytearray) -> OutcomeHead:
 
 
 class KeyText(NamedTuple):
-    """What the text of a key says: what it opens, its 32 bytes, and the pin of the manager's certificate if it has one."""
+    """What the text of a key says: what it opens, its 32 bytes, and the pin of the manager's certificate if it has one.
+
+    The key of a person also has an id and a name.
+    """
 
     scope: str
     secret: bytes
     pin: bytes | None
+    id: str | None = None
+    owner: str | None = None
 
 
 def parse_key(text: str) -> KeyText | None:
-    """The text of a key: `argon1-SCOPE-HEX` or `argon1-SCOPE-HEX-PIN`; None if it is not one.
+    """The text of a key: `argon1-SCOPE-HEX`, `argon1-SCOPE-HEX-PIN` or `argon1-ROLE-HEX-PIN-ID-NAME`; None if it is not one.
 
     The pin may be on a line `pin HEX` instead. Further lines are of later releases, but for a second key, which would
     leave open what the file is for.
     """
     first, *others = text.strip().splitlines() or [""]
     found = _KEY_LINE.fullmatch(first.strip())
-    if not found:
+    if not found or (found[5] and (found[1] == "cluster" or found[5].lower() == "admin")):
         return None
     pin = found[3]
     for line in map(str.strip, others):
@@ -163,7 +171,7 @@ def parse_key(text: str) -> KeyText | None:
             if not said or (pin and pin != said[1]):
                 return None
             pin = said[1]
-    return KeyText(found[1], bytes.fromhex(found[2]), bytes.fromhex(pin) if pin else None)
+    return KeyText(found[1], bytes.fromhex(found[2]), bytes.fromhex(pin) if pin else None, found[4], found[5])
 
 
 def role_key(cluster_key: bytes, role: str) -> bytes:
