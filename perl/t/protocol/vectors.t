@@ -77,6 +77,12 @@ my $client = $identity->{role_key_lines}{client};
 is_deeply [Argon::Protocol::Handshake::parse_key($_)], [], "a_text_that_leaves_doubt_is_not_a_key ($_)"
     for @{ $identity->{broken_lines} }, "$client\npin 0b", "$client\npin " . '0c' x 32, "$client\n$client", "\npin $identity->{pin}";
 is scalar(my @found = Argon::Protocol::Handshake::parse_key("$client\r\npin $identity->{pin}\r\nlater: x\r\n")), 3, 'lines_of_later_releases_are_ignored';
+my $people = JSON::PP::decode_json(file("$FOLDER/people.json"));
+for my $row (@{ $people->{keys} }) {
+    is_deeply [Argon::Protocol::Handshake::parse_key($row->{line})],
+        [$row->{role}, bytes($row->{secret}), bytes($people->{pin}), $row->{name}, $row->{id}], "the_key_of_a_person ($row->{name})";
+}
+is_deeply [Argon::Protocol::Handshake::parse_key($_)], [], "a_broken_key_of_a_person_is_none ($_)" for @{ $people->{broken_lines} };
 for my $role (sort keys %{ $handshake->{role_keys} }) {
     is unpack('H*', Argon::Protocol::Handshake::role_key($key, $role)), $handshake->{role_keys}{$role}, "the_key_of_a_role ($role)";
 }

@@ -8,14 +8,18 @@ use warnings;
 
 use Digest::SHA qw(hmac_sha256);
 
-# Returns the scope (cluster or a role) and the 32 bytes of the text of a key, argon1-SCOPE-HEX or argon1-SCOPE-HEX-PIN, and the
-# pin of the manager's certificate, which may be on a line "pin HEX" instead, or undef. Nothing if it is not a key. Further lines
-# are of later releases, but for a second key, which would leave open what the file is for.
+my $KEY_LINE = qr/\Aargon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})
+    (?:-([0-9a-f]{64})(?:-([0-9a-f]{16})-([A-Za-z0-9][A-Za-z0-9._@-]{0,31}))?)?\z/x;
+
+# Returns the scope (cluster or a role) and the 32 bytes of the text of a key, argon1-SCOPE-HEX or argon1-SCOPE-HEX-PIN, the pin
+# of the manager's certificate, which may be on a line "pin HEX" instead, or undef, and the name and id of a person's key,
+# argon1-ROLE-HEX-PIN-ID-NAME. Nothing if it is not a key. Further lines are of later releases, but for a second key, which would
+# leave open what the file is for.
 sub parse_key {
     my ($text) = @_;
     my ($first, @others) = map { s/\A\s+|\s+\z//gr } split /\n/, $text =~ s/\A\s+//r;
-    my ($scope, $hex, $pin) = ($first // q{}) =~ /\Aargon1-(cluster|client|worker|observer|admin)-([0-9a-f]{64})(?:-([0-9a-f]{64}))?\z/
-        or return;
+    my ($scope, $hex, $pin, $id, $name) = ($first // q{}) =~ $KEY_LINE or return;
+    return if defined $name && ($scope eq 'cluster' || lc $name eq 'admin');
     for my $line (@others) {
         return if $line =~ /\Aargon1-/;
         next   if $line !~ /\Apin /;
@@ -23,7 +27,7 @@ sub parse_key {
         return if defined $pin && $pin ne $given;
         $pin = $given;
     }
-    return ($scope, pack('H*', $hex), defined $pin ? pack 'H*', $pin : undef);
+    return ($scope, pack('H*', $hex), (defined $pin ? pack 'H*', $pin : undef), defined $name ? ($name, $id) : ());
 }
 
 sub role_key {
@@ -85,7 +89,8 @@ were sent, and the hash of the listener's certificate (32 zero bytes without TLS
 =head2 parse_key($text)
 
 The scope (C<cluster>, or the name of a role), the 32 bytes and the pin (32 bytes or undef) of a text C<argon1-SCOPE-HEX> or
-C<argon1-SCOPE-HEX-PIN>, perhaps with a line C<pin HEX> below it; an empty list when it is not one.
+C<argon1-SCOPE-HEX-PIN>, perhaps with a line C<pin HEX> below it; an empty list when it is not one. For the key of a person,
+C<argon1-ROLE-HEX-PIN-ID-NAME>, the name and the id follow.
 
 =head2 role_key($cluster_key, $role)
 

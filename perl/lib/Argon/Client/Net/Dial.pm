@@ -31,13 +31,14 @@ my $SAME_RELEASE = 'install the same release of Argon on both sides';
 # Begins to connect to [host, port] with the key that the option names; the trust is an Argon::Client::Net::Trust.
 sub begin {
     my ($class, $address, $key_option, $trust) = @_;
-    my ($key, $origin, $pin, $cluster_line) = eval { Argon::Client::Net::Key::find($key_option) };
+    my ($key, $origin, $pin, $cluster_line, $owner, $key_id) = eval { Argon::Client::Net::Key::find($key_option) };
     $class->_fail($@, for_good => 1) if !defined $key;
     my $where = $address->[0] =~ /:/ ? "[$address->[0]]:$address->[1]" : "$address->[0]:$address->[1]";
     my ($error, @found) = getaddrinfo(@{$address}, { socktype => SOCK_STREAM, protocol => IPPROTO_TCP });
     $class->_fail("The host $address->[0] is not known ($error): check the name given as host.") if $error;
     my $self = bless {
         key => $key, origin => $origin, pin => $pin, cluster_line => $cluster_line,
+        holder => defined $owner ? { owner => $owner, key => $key_id } : {},
         trust => $trust // Argon::Client::Net::Trust->new,
         host => $address->[0], where => $where, found => \@found, reason => 'no address',
     }, $class;
@@ -168,6 +169,7 @@ sub _say_hello {
     $self->{end}   = Time::HiRes::time() + $HANDSHAKE_S;
     $self->{hello} = JSON::PP->new->utf8->canonical->encode({
         min => PROTOCOL_VERSION, max => PROTOCOL_VERSION, role => 'client', nonce => unpack('H*', random(32)), capabilities => [],
+        %{ $self->{holder} },
     });
     $self->{link}{out} = 'ARGN';
     return $self->{link}->send_frame(HELLO, $self->{hello});

@@ -18,7 +18,8 @@ my $FILE_BYTES       = 4096;    # that are read: far more than a key has
 my $PROGRAM_S        = 5;
 my %derived;    # the pins of cluster keys, by their lines
 
-# The role's key, a word on where it came from, the manager's pin if it came with the key, and the line of a cluster key. The option and ARGON_KEY are a key line or the path of a file.
+# The role's key, a word on where it came from, the manager's pin if it came with the key, the line of a cluster key, and the name
+# and id of a person's. The option and ARGON_KEY are a key line or the path of a file.
 sub find {
     my ($option) = @_;
     return _read($option, 'the option key') if defined $option && length $option;
@@ -106,12 +107,12 @@ sub _bare {
 
 sub _parse {
     my ($text, $origin) = @_;
-    my ($scope, $key, $pin) = Argon::Protocol::Handshake::parse_key(_bare($text))
+    my ($scope, $key, $pin, @holder) = Argon::Protocol::Handshake::parse_key(_bare($text))
         or die "\u$origin does not hold an Argon key: a key is one line, argon1-SCOPE-64 hexadecimal digits, perhaps with -64 more for"
-        . " the manager's pin.\n";
+        . " the manager's pin and -ID-NAME of its holder.\n";
     return (Argon::Protocol::Handshake::role_key($key, 'client'), $origin, $pin, 'argon1-cluster-' . unpack 'H*', $key)
         if $scope eq 'cluster';
-    return ($key, $origin, $pin) if $scope eq 'client';
+    return ($key, $origin, $pin, undef, @holder) if $scope eq 'client';
     die "The key in $origin is for the role $scope: a client needs a cluster key or one made with `argon key --role client`.\n";
 }
 
