@@ -1,14 +1,14 @@
 //! Letting peers in: bounded in number, time and bytes until they have proven the key. The first byte tells TLS from plain
 //! text.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use argon_proto::frame::{Frames, Outbox};
-use argon_proto::handshake::{Listener as Proof, MAGIC, Refusal, RefusalCode, Welcome};
-use argon_proto::key::{Key, Role};
+use argon_proto::handshake::{Listener as Proof, MAGIC, Proven, Refusal, RefusalCode, Welcome};
+use argon_proto::key::Key;
 use argon_proto::kind;
 use argon_proto::limit::{DIAL_WITHIN, FRAME_BYTES_BEFORE_PROOF};
 use bytes::Buf;
@@ -45,20 +45,65 @@ const TLS_FIRST: u8 = 0x16;
 const PLAINTEXT: &str = "this manager takes encrypted connections only from other machines; use a release of Argon that \
                          encrypts, without --insecure-plaintext or ARGON_INSECURE_PLAINTEXT. Through a proxy or a forwarded \
                          port of this machine, set ARGON_TLS=always";
+/// What is said to a peer whose cluster key was replaced while it was connected: it may have the new one by now.
+pub const RETIRED: &str =
+    "the cluster key of this connection was retired; the next connection needs the new one";
 const INNER_TLS: &str = "it began a TLS connection inside of another";
 const NOT_ARGON: &str = "that is not the Argon protocol";
 
 /// What peers must prove and what they are shown.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// The cluster key.
-    pub key: Key,
-    /// The first message to a peer that has proven it.
+    /// The keys, which may change while the listener serves.
+    pub keys: Rc<RefCell<OpenKeys>>,
+    /// The first message to a peer that has proven one.
     pub welcome: Welcome,
-    /// What is shown to a peer that encrypts.
-    pub certificates: Certificates,
     /// True if peers on other machines may speak plain text.
     pub allows_plaintext: bool,
+    /// Decides whether a proven key is in force.
+    pub in_force: InForce,
+}
+
+/// The keys that open a listener, and what it shows for them.
+#[derive(Debug)]
+pub struct OpenKeys {
+    /// Cluster keys, the oldest first: one, or two while one replaces the other.
+    pub keys: Vec<Key>,
+    /// Number of the first key: how many were replaced before it.
+    pub retired: usize,
+    /// What is shown to a peer that encrypts.
+    pub certificates: Certificates,
+}
+
+/// Decides whether the key that a peer has proven is in force.
+#[derive(Clone)]
+pub struct InForce(pub Rc<dyn Fn(&Proven) -> Result<(), Refusal>>);
+
+impl std::fmt::Debug for InForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InForce(…)")
+    }
+}
+
+impl OpenKeys {
+    /// One cluster key, and what is shown for it.
+    #[must_use]
+    pub fn new(key: Key, certificates: Certificates) -> Self {
+        Self { keys: vec![key], retired: 0, certificates }
+    }
+}
+
+impl InForce {
+    /// Every key of the cluster's own, and no person's.
+    #[must_use]
+    pub fn own_keys_only() -> Self {
+        Self(Rc::new(|proven| match &proven.holder {
+            None => Ok(()),
+            Some(holder) => {
+                Err(Refusal::new(RefusalCode::Key, format!("the key of {holder} is not known here")))
+            }
+        }))
+    }
 }
 
 /// A peer that has proven the key.
@@ -68,8 +113,8 @@ pub struct Admitted {
     pub stream: Stream,
     /// Bytes that were read behind the handshake.
     pub frames: Frames,
-    /// The role that it has proven.
-    pub role: Role,
+    /// What it has proven. The number of its cluster key counts those that were retired before.
+    pub proven: Proven,
     /// Its address.
     pub from: SocketAddr,
 }
@@ -245,8 +290,8 @@ async fn prove(
     take_magic(&mut opening).await?;
     let may_speak = is_encrypted || admission.allows_plaintext || from.ip().to_canonical().is_loopback();
     let refusal = match shake(&mut opening, admission, may_speak).await {
-        Ok(role) => {
-            return Ok(Admitted { stream: opening.stream, frames: opening.frames, role, from });
+        Ok(proven) => {
+            return Ok(Admitted { stream: opening.stream, frames: opening.frames, proven, from });
         }
         Err(OpeningError::Refused(refusal)) => refusal,
         Err(OpeningError::Broken(error)) => return Err(error.to_string()),
@@ -270,24 +315,40 @@ async fn encrypted(
 ) -> Result<Opening, String> {
     let start = opening.frames.buffer().split();
     let Stream::Tcp(stream) = opening.stream else { return Err(INNER_TLS.to_owned()) };
-    let stream = tls::accept(stream, &start, &admission.certificates, turn.take()).await?;
+    // Those of this moment: they may change while the peer takes its time.
+    let certificates = admission.keys.borrow().certificates.clone();
+    let stream = tls::accept(stream, &start, &certificates, turn.take()).await?;
     Ok(opening_of(Stream::Tls(stream)))
 }
 
-async fn shake(opening: &mut Opening, admission: &Admission, may_speak: bool) -> Result<Role, OpeningError> {
+async fn shake(
+    opening: &mut Opening,
+    admission: &Admission,
+    may_speak: bool,
+) -> Result<Proven, OpeningError> {
     let channel = opening.stream.channel();
     let hello = opening.frame(kind::HELLO).await?;
     if !may_speak {
         return Err(Refusal::new(RefusalCode::Plaintext, PLAINTEXT).into());
     }
-    let (proof, challenge) = Proof::challenge(&admission.key, &hello, random::bytes()?, &channel)?;
+    let nonce = random::bytes()?;
+    let (challenged, retired) = {
+        let held = admission.keys.borrow();
+        (Proof::challenge(&held.keys, &hello, nonce, &channel), held.retired)
+    };
+    let (proof, challenge) = challenged?;
     let mut out = Outbox::default();
     out.push_frame(kind::CHALLENGE, &challenge);
     opening.send(&mut out).await?;
-    let (role, body) = proof.welcome(&opening.frame(kind::PROOF).await?, &admission.welcome)?;
+    let (mut proven, body) = proof.welcome(&opening.frame(kind::PROOF).await?, &admission.welcome)?;
+    proven.key += retired;
+    if proven.key < admission.keys.borrow().retired {
+        return Err(Refusal::new(RefusalCode::Busy, RETIRED).into());
+    }
+    (admission.in_force.0)(&proven)?;
     out.push_frame(kind::WELCOME, &body);
     opening.send(&mut out).await?;
-    Ok(role)
+    Ok(proven)
 }
 
 async fn take_magic(opening: &mut Opening) -> Result<(), String> {

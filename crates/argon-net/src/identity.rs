@@ -3,6 +3,7 @@
 //! Every manager and stand-by of a key shows the same bytes, in every release, so nothing needs to be stored or renewed. That
 //! is why the certificate is written out here: a library for certificates may encode the same facts differently one day.
 
+use argon_proto::holder::Holder;
 use argon_proto::key::{Key, Pin};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use sha2::{Digest, Sha256};
@@ -88,6 +89,12 @@ pub fn role_key(key: &Key, role: argon_proto::key::Role) -> Option<Key> {
         Some(pin) => role_key.with_pin(pin),
         None => role_key,
     })
+}
+
+/// The key of a person, carrying the pin; `None` if `key` is not a cluster key.
+#[must_use]
+pub fn person_key(key: &Key, role: argon_proto::key::Role, holder: Holder) -> Option<Key> {
+    Some(key.of_person(role, holder)?.with_pin(expected_pin(key)?))
 }
 
 #[cfg(test)]

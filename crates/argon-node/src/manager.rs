@@ -6,6 +6,7 @@
 pub mod event_loop;
 mod feed;
 pub mod ingress;
+pub mod key_book;
 pub mod peers;
 pub(crate) mod requests;
 pub mod store;

@@ -2,6 +2,7 @@
 //! as over TCP.
 
 use argon_proto::conversation::worker::FromWorker;
+use argon_proto::handshake::Proven;
 use argon_proto::key::Role;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -69,7 +70,7 @@ async fn join(
     let (link, queue) = (links.next(), inbox.open());
     let admitted = PeerEvent::Admitted {
         link,
-        role: Role::Worker,
+        proven: Proven { role: Role::Worker, holder: None, key: usize::MAX },
         port: Port::Worker(WorkerPort::Memory(events)),
         from: "of this process".to_owned(),
     };

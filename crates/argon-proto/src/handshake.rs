@@ -8,6 +8,7 @@ use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::PROTOCOL_VERSIONS;
+use crate::holder::{Holder, OwnerName};
 use crate::id::{Incarnation, from_hex, to_hex};
 use crate::key::{Key, Role};
 use crate::line;
@@ -32,6 +33,11 @@ struct Hello {
     nonce: String,
     #[serde(default)]
     capabilities: Vec<String>,
+    /// Name and id of a person's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 /// Answer of the listener.
@@ -108,9 +114,31 @@ pub struct Dialler {
 /// The side that accepted the connection, between its messages.
 #[derive(Debug)]
 pub struct Listener {
-    key: Key,
+    /// For each cluster key that the listener holds, the key that the dialler may prove.
+    keys: Vec<Key>,
     role: Role,
+    holder: Option<Holder>,
     transcript: Vec<u8>,
+}
+
+/// What a dialler has proven.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proven {
+    /// Its role.
+    pub role: Role,
+    /// The person that its key was made for; `None` for a key of the cluster's own. Whether the key is still in force is for
+    /// the caller to decide.
+    pub holder: Option<Holder>,
+    /// Place, among the cluster keys of the listener, of the one that its key is derived from.
+    pub key: usize,
+}
+
+impl Proven {
+    /// The owner of what the dialler does.
+    #[must_use]
+    pub fn owner(&self) -> OwnerName {
+        self.holder.as_ref().map_or_else(OwnerName::admin, |holder| holder.name.clone())
+    }
 }
 
 impl Refusal {
@@ -147,6 +175,8 @@ impl Dialler {
             role: role.name().to_owned(),
             nonce: to_hex(&nonce),
             capabilities: Vec::new(),
+            owner: key.holder().map(|holder| holder.name.to_string()),
+            key: key.holder().map(|holder| holder.id.to_string()),
         };
         let hello = serde_json::to_vec(&hello).unwrap_or_default();
         let dialler = Self { key, hello: hello.clone(), transcript: Vec::new() };
@@ -186,12 +216,13 @@ impl Dialler {
 }
 
 impl Listener {
-    /// Takes the body of HELLO and returns the state and the body of CHALLENGE.
+    /// Takes the body of HELLO and returns the state and the body of CHALLENGE. `keys` are the keys that this side holds: one,
+    /// or two cluster keys while one replaces the other.
     ///
     /// # Errors
-    /// If the hello cannot be read, or no common version exists, or the role is unknown.
+    /// If the hello cannot be read, or no common version exists, or the role or the owner is none.
     pub fn challenge(
-        key: &Key,
+        keys: &[Key],
         hello: &[u8],
         nonce: [u8; 32],
         channel: &[u8; 32],
@@ -208,29 +239,50 @@ impl Listener {
         let role = Role::from_name(&parsed.role).ok_or_else(|| {
             Refusal::new(RefusalCode::Role, "the role must be client, worker, observer or admin")
         })?;
-        let key = key
-            .for_role(role)
-            .ok_or_else(|| Refusal::new(RefusalCode::Role, "this listener does not serve that role"))?;
+        let holder = holder_of(parsed.owner.as_deref(), parsed.key.as_deref())?;
+        let derived = |key: &Key| match &holder {
+            Some(holder) => key.of_person(role, holder.clone()),
+            None => key.for_role(role),
+        };
+        let keys: Vec<Key> = keys.iter().filter_map(derived).collect();
+        if keys.is_empty() {
+            return Err(Refusal::new(RefusalCode::Role, "this listener does not serve that role"));
+        }
         let challenge = Challenge { version, nonce: to_hex(&nonce) };
         let challenge = serde_json::to_vec(&challenge).unwrap_or_default();
-        let listener = Self { key, role, transcript: transcript(hello, &challenge, channel) };
+        let transcript = transcript(hello, &challenge, channel);
+        let listener = Self { keys, role, holder, transcript };
         Ok((listener, challenge))
     }
 
-    /// Takes the body of PROOF and returns the proven role and the body of WELCOME.
+    /// Takes the body of PROOF and returns what is proven and the body of WELCOME.
     ///
     /// # Errors
     /// If the proof is wrong.
-    pub fn welcome(&self, proof: &[u8], welcome: &Welcome) -> Result<(Role, Vec<u8>), Refusal> {
-        if !self.key.verify(&[DIALLER_LABEL, &self.transcript], proof) {
+    pub fn welcome(&self, proof: &[u8], welcome: &Welcome) -> Result<(Proven, Vec<u8>), Refusal> {
+        let is_proven = |key: &Key| key.verify(&[DIALLER_LABEL, &self.transcript], proof);
+        let Some(place) = self.keys.iter().position(is_proven) else {
             return Err(Refusal::new(
                 RefusalCode::Key,
                 "the key does not open this manager; run 'argon key' on its machine to see where the right one is",
             ));
-        }
-        let mut body = self.key.mac(&[LISTENER_LABEL, &self.transcript]).to_vec();
+        };
+        let mut body = self.keys[place].mac(&[LISTENER_LABEL, &self.transcript]).to_vec();
         body.extend(serde_json::to_vec(welcome).unwrap_or_default());
-        Ok((self.role, body))
+        Ok((Proven { role: self.role, holder: self.holder.clone(), key: place }, body))
+    }
+}
+
+/// The holder that a hello names: both the name and the id of the key, or neither.
+fn holder_of(owner: Option<&str>, key: Option<&str>) -> Result<Option<Holder>, Refusal> {
+    let refusal = || Refusal::new(RefusalCode::Frame, "the owner or key of the hello is not one");
+    match (owner, key) {
+        (None, None) => Ok(None),
+        (Some(name), Some(id)) => {
+            let (name, id) = (name.parse().map_err(|_| refusal())?, id.parse().map_err(|_| refusal())?);
+            Ok(Some(Holder { name, id }))
+        }
+        _ => Err(refusal()),
     }
 }
 
@@ -263,11 +315,12 @@ mod tests {
     fn shake(dialler_key: &Key, listener_key: &Key, channels: [&[u8; 32]; 2]) -> Result<Role, Refusal> {
         let (mut dialler, hello) =
             Dialler::hello(dialler_key, Role::Client, [1; 32]).expect("the role is open");
-        let (listener, challenge) = Listener::challenge(listener_key, &hello, [2; 32], channels[1])?;
+        let (listener, challenge) =
+            Listener::challenge(std::slice::from_ref(listener_key), &hello, [2; 32], channels[1])?;
         let proof = dialler.proof(&challenge, channels[0])?;
-        let (role, welcome) = listener.welcome(&proof, &Welcome::default())?;
+        let (proven, welcome) = listener.welcome(&proof, &Welcome::default())?;
         dialler.check(&welcome)?;
-        Ok(role)
+        Ok(proven.role)
     }
 
     #[test]
@@ -291,7 +344,8 @@ mod tests {
     fn a_listener_without_the_key_is_found_out() {
         let key = Key::cluster([7; 32]);
         let (mut dialler, hello) = Dialler::hello(&key, Role::Worker, [1; 32]).expect("role");
-        let (_, challenge) = Listener::challenge(&key, &hello, [2; 32], &PLAIN_CHANNEL).expect("good hello");
+        let (_, challenge) =
+            Listener::challenge(&[key.clone()], &hello, [2; 32], &PLAIN_CHANNEL).expect("good hello");
         dialler.proof(&challenge, &PLAIN_CHANNEL).expect("good challenge");
         let forged = [vec![0; 32], b"{}".to_vec()].concat();
         assert_eq!(dialler.check(&forged).expect_err("forged").code, RefusalCode::Key);
@@ -301,7 +355,7 @@ mod tests {
     #[test]
     fn versions_without_overlap_are_refused_in_words() {
         let hello = br#"{"min":7,"max":9,"role":"client","nonce":"00"}"#;
-        let refusal = Listener::challenge(&Key::cluster([7; 32]), hello, [2; 32], &PLAIN_CHANNEL)
+        let refusal = Listener::challenge(&[Key::cluster([7; 32])], hello, [2; 32], &PLAIN_CHANNEL)
             .map(|_| ())
             .expect_err("too new");
         assert_eq!(refusal.code, RefusalCode::Version);
@@ -313,9 +367,10 @@ mod tests {
         let hello =
             format!(r#"{{"min":1,"max":1,"role":"worker","nonce":"{}","capabilities":[]}}"#, "1a".repeat(32));
         let key = Key::cluster([7; 32]);
-        let refusal = Listener::challenge(&key, hello.as_bytes(), [2; 32], &PLAIN_CHANNEL)
-            .map(|_| ())
-            .expect_err("too old");
+        let refusal =
+            Listener::challenge(std::slice::from_ref(&key), hello.as_bytes(), [2; 32], &PLAIN_CHANNEL)
+                .map(|_| ())
+                .expect_err("too old");
         assert_eq!(refusal.code, RefusalCode::Version);
         let words = "the peer speaks version 1 of the Argon protocol and this side version 2; install the same release \
                      of Argon on both sides";

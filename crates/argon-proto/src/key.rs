@@ -7,6 +7,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 
+use crate::holder::Holder;
 use crate::id::{from_hex, to_hex};
 
 /// Role that a dialler claims and proves.
@@ -32,12 +33,14 @@ pub enum Scope {
 }
 
 /// A secret of 32 bytes, and the pin of the manager that it opens if it carries one. Its text form is
-/// `argon1-<scope>-<64 hex secret>`, with `-<64 hex pin>` behind it; `Debug` does not show it.
+/// `argon1-<scope>-<64 hex secret>`, with `-<64 hex pin>` behind it, and with `-<16 hex id>-<name>` behind that if it is a
+/// person's; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     scope: Scope,
     secret: [u8; 32],
     pin: Option<Pin>,
+    holder: Option<Box<Holder>>,
 }
 
 /// SHA-256 of the certificate that managers of one cluster key show. It is not secret. Its text form has 64 hexadecimal
@@ -81,7 +84,7 @@ impl Key {
     /// A cluster key of these random bytes.
     #[must_use]
     pub fn cluster(secret: [u8; 32]) -> Self {
-        Self { scope: Scope::Cluster, secret, pin: None }
+        Self { scope: Scope::Cluster, secret, pin: None, holder: None }
     }
 
     /// The same key, carrying the pin of the manager's certificate.
@@ -110,6 +113,27 @@ impl Key {
         self.derive(&[b"argon-v1 tls tickets ", &period.to_be_bytes()])
     }
 
+    /// The key of a person for one role; `None` if this is not a cluster key.
+    #[must_use]
+    pub fn of_person(&self, role: Role, holder: Holder) -> Option<Self> {
+        let label = [
+            b"argon-v1 key ",
+            role.name().as_bytes(),
+            b"\0",
+            holder.name.as_str().as_bytes(),
+            b"\0",
+            &holder.id.0,
+        ];
+        let secret = self.derive(&label)?;
+        Some(Self { scope: Scope::Role(role), secret, pin: self.pin, holder: Some(Box::new(holder)) })
+    }
+
+    /// The person that this key was made for; `None` if it is one of the cluster's own.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder.as_deref()
+    }
+
     fn derive(&self, label: &[&[u8]]) -> Option<[u8; 32]> {
         (self.scope == Scope::Cluster).then(|| hmac(&self.secret, label))
     }
@@ -128,6 +152,7 @@ impl Key {
                 scope: Scope::Role(role),
                 secret: hmac(&self.secret, &[b"argon-v1 role ", role.name().as_bytes()]),
                 pin: self.pin,
+                holder: None,
             }),
             Scope::Role(own) => (own == role).then(|| self.clone()),
         }
@@ -162,7 +187,8 @@ impl fmt::Display for Key {
             Scope::Role(role) => role.name(),
         };
         write!(f, "argon1-{scope}-{}", to_hex(&self.secret))?;
-        self.pin.map_or(Ok(()), |pin| write!(f, "-{pin}"))
+        self.pin.map_or(Ok(()), |pin| write!(f, "-{pin}"))?;
+        self.holder().map_or(Ok(()), |Holder { name, id }| write!(f, "-{id}-{name}"))
     }
 }
 
@@ -205,12 +231,19 @@ impl Key {
             "cluster" => Scope::Cluster,
             name => Scope::Role(Role::from_name(name).ok_or(ParseKeyError)?),
         };
-        let (secret, pin) = match secret.split_once('-') {
-            Some((secret, pin)) => (secret, Some(pin.parse().map_err(|_| ParseKeyError)?)),
-            None => (secret, None),
+        let mut parts = secret.splitn(4, '-');
+        let secret = parts.next().and_then(from_hex).ok_or(ParseKeyError)?;
+        let pin = parts.next().map(str::parse).transpose().map_err(|_| ParseKeyError)?;
+        let holder = match (parts.next(), parts.next()) {
+            (None, _) => None,
+            (Some(id), Some(name)) if scope != Scope::Cluster => {
+                let (id, name) =
+                    (id.parse().map_err(|_| ParseKeyError)?, name.parse().map_err(|_| ParseKeyError)?);
+                Some(Box::new(Holder { name, id }))
+            }
+            (Some(_), _) => return Err(ParseKeyError),
         };
-        let secret = from_hex(secret).ok_or(ParseKeyError)?;
-        Ok(Self { scope, secret, pin })
+        Ok(Self { scope, secret, pin, holder })
     }
 }
 
@@ -263,6 +296,7 @@ impl FromStr for Pin {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::holder::KeyId;
 
     #[test]
     fn a_role_key_opens_its_own_role_only() {
@@ -287,6 +321,35 @@ mod tests {
             [&text[..text.len() - 1], &format!("{text}0"), &format!("{text}-"), &text[..text.len() - 64]]
         {
             assert_eq!(broken.parse::<Key>(), Err(ParseKeyError), "{broken}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_person_names_its_holder_and_opens_one_role() {
+        let cluster = Key::cluster([5; 32]).with_pin(Pin([0xab; 32]));
+        let holder = Holder { name: "ann-lee".parse().expect("a name"), id: KeyId([7; 8]) };
+        let key = cluster.of_person(Role::Client, holder.clone()).expect("of a cluster key");
+        assert!(key.to_string().ends_with("-0707070707070707-ann-lee"));
+        assert_eq!(key.to_string().parse(), Ok(key.clone()));
+        assert_eq!((key.holder(), key.for_role(Role::Client)), (Some(&holder), Some(key.clone())));
+        assert_eq!((key.for_role(Role::Admin), key.of_person(Role::Client, holder.clone())), (None, None));
+        let others = [
+            cluster.of_person(Role::Worker, holder.clone()),
+            cluster.of_person(Role::Client, Holder { id: KeyId([8; 8]), ..holder.clone() }),
+            cluster.of_person(Role::Client, Holder { name: "ann".parse().expect("a name"), ..holder }),
+            cluster.for_role(Role::Client),
+        ];
+        assert!(others.iter().flatten().all(|other| other.secret != key.secret));
+        let text = key.to_string();
+        for broken in [
+            text.replace("-ann-lee", ""),
+            text.replace("ann-lee", "admin"),
+            text.replace("client", "cluster"),
+            text.replace("-0707070707070707", "-07"),
+            format!("{text} "),
+        ] {
+            let read = broken.parse::<Key>();
+            assert!(read.is_err() || broken.ends_with(' ') && read == Ok(key.clone()), "{broken}");
         }
     }
 

@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+pub mod holder;
 pub mod id;
 pub mod key;
 pub mod kind;

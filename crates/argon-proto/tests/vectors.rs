@@ -8,6 +8,7 @@ use argon_proto::conversation::worker::{FromWorker, Held, Run, ToWorker};
 use argon_proto::conversation::{Incoming, Log, LogRecord, Message};
 use argon_proto::frame::{Decoder, Outbox};
 use argon_proto::handshake::{Listener, Welcome};
+use argon_proto::holder::Holder;
 use argon_proto::id::{from_hex, to_hex};
 use argon_proto::key::{Key, Role};
 use argon_proto::{
@@ -204,18 +205,54 @@ fn proofs_are_those_of_the_specification() {
         let nonce = from_hex(challenge["nonce"].as_str().expect("a nonce")).expect("32 bytes");
         let channel = from_hex(vector["channel"].as_str().expect("a channel")).expect("32 bytes");
         let (listener, said) =
-            Listener::challenge(&key, hello.as_bytes(), nonce, &channel).expect("a good hello");
+            Listener::challenge(std::slice::from_ref(&key), hello.as_bytes(), nonce, &channel)
+                .expect("a good hello");
         assert_eq!(vector["challenge"], String::from_utf8_lossy(&said).as_ref(), "{name}");
         let proof = bytes(&vector["dialler_proof"]);
         let (proven, welcome) = listener.welcome(&proof, &Welcome::default()).expect("the proof is right");
-        assert_eq!(proven, role, "{name}");
+        assert_eq!((proven.role, proven.holder), (role, None), "{name}");
         assert_eq!(welcome[..32], bytes(&vector["listener_proof"]), "{name}");
     }
 }
 
 #[test]
+fn keys_of_people_are_those_of_the_specification() {
+    let vectors = vectors("people");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let cluster: Key = text(&vectors["cluster_key_line"]).parse().expect("a key");
+    let cluster = cluster.with_pin(text(&vectors["pin"]).parse().expect("a pin"));
+    for row in vectors["keys"].as_array().expect("a list") {
+        let role = Role::from_name(&text(&row["role"])).expect("a role");
+        let (name, id) =
+            (text(&row["name"]).parse().expect("a name"), text(&row["id"]).parse().expect("an id"));
+        let holder = Holder { name, id };
+        let key = cluster.of_person(role, holder.clone()).expect("of a cluster key");
+        assert_eq!(key.to_string(), text(&row["line"]));
+        assert_eq!(text(&row["line"]).parse::<Key>().expect("a key").holder(), Some(&holder));
+    }
+    let proof = &vectors["proof"];
+    let (hello, challenge) = (text(&proof["hello"]), text(&proof["challenge"]));
+    let nonce: Value = serde_json::from_str(&challenge).expect("JSON");
+    let nonce = from_hex(&text(&nonce["nonce"])).expect("32 bytes");
+    let channel = from_hex(&text(&proof["channel"])).expect("32 bytes");
+    // Of two cluster keys that the listener holds, the dialler has proven one.
+    let held = [Key::cluster([9; 32]), cluster];
+    let (listener, said) =
+        Listener::challenge(&held, hello.as_bytes(), nonce, &channel).expect("a good hello");
+    assert_eq!(String::from_utf8_lossy(&said), challenge);
+    let (proven, welcome) =
+        listener.welcome(&bytes(&proof["dialler_proof"]), &Welcome::default()).expect("the proof is right");
+    let holder = proven.holder.as_ref().expect("a person");
+    assert_eq!(
+        (proven.role, holder.to_string(), proven.key),
+        (Role::Client, "ann (0123456789abcdef)".to_owned(), 1)
+    );
+    assert_eq!(welcome[..32], bytes(&proof["listener_proof"]));
+}
+
+#[test]
 fn lines_that_are_no_keys_are_refused() {
-    for name in ["handshake", "identity"] {
+    for name in ["handshake", "identity", "people"] {
         for line in vectors(name)["broken_lines"].as_array().expect("a list") {
             let line = line.as_str().expect("a line");
             assert!(line.parse::<Key>().is_err(), "{line}");

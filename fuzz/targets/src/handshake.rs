@@ -14,7 +14,7 @@ pub fn run(bytes: &[u8]) {
     let (hello, challenge, proof) =
         (parts.next().unwrap_or(&[]), parts.next().unwrap_or(&[]), parts.next().unwrap_or(&[]));
     let key = Key::cluster(SECRET);
-    let heard = Listener::challenge(&key, hello, [2; 32], &PLAIN_CHANNEL);
+    let heard = Listener::challenge(std::slice::from_ref(&key), hello, [2; 32], &PLAIN_CHANNEL);
     if let Some(listener) = answered(heard) {
         assert!(listener.0.welcome(proof, &Welcome::default()).is_err(), "a stranger proved the key");
     }

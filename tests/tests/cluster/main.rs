@@ -33,6 +33,7 @@ mod map_commands;
 mod nested;
 mod outputs;
 mod partitions;
+mod people;
 mod reconnect_storm;
 mod run_commands;
 mod runner_deaths;

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::accept::{Certificates, accept};
-use crate::accept::{Admission, Admitted, serve};
+use crate::accept::{Admission, Admitted, InForce, OpenKeys, serve};
 use crate::dial::{open_on, reach};
 use crate::handshake::OpeningError;
 use crate::identity::{Identity, expected_pin, role_key};
@@ -60,8 +60,12 @@ impl Port {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let admitted = Rc::new(RefCell::new(Vec::new()));
-        let admission =
-            Admission { key: key.clone(), welcome: Welcome::default(), certificates, allows_plaintext };
+        let admission = Admission {
+            keys: Rc::new(RefCell::new(OpenKeys::new(key.clone(), certificates))),
+            welcome: Welcome::default(),
+            allows_plaintext,
+            in_force: InForce::own_keys_only(),
+        };
         let all = Rc::clone(&admitted);
         tokio::task::spawn_local(serve(listener, admission, move |one| all.borrow_mut().push(one)));
         Self { address, admitted }

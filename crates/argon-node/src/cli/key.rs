@@ -1,4 +1,6 @@
-//! `argon key`: where the key is, new keys, and the keys of roles.
+//! `argon key`: where the key is, new keys, the keys of roles, and the keys of people.
+
+mod people;
 
 use std::fs::{File, Permissions};
 use std::io::Stdout;
@@ -15,8 +17,9 @@ use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::output::{complain, print_line};
 
-/// Show where the cluster key is, make one, or give the key of a role.
+/// Show where the cluster key is, make one, or give the key of a role or a person.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Examples:
   argon key                                    the path of the key file
@@ -24,6 +27,9 @@ Examples:
   argon key --role client --out client.key     a key that lets its holder submit tasks, and nothing else
   argon key --new                              a new cluster key, where there is none
   argon key --pin                              what the certificate of this key's managers hashes to
+  argon key add ann --role client              a key with a name, which can be revoked
+  argon key list                               the keys of people
+  argon key revoke ann                         at once, also for open connections
 
 A role's key carries the pin, so that its holder recognises a manager and cannot play one.
 
@@ -33,6 +39,8 @@ status 4 and makes none: a key made on a worker's machine would open nothing.
 
 Who holds the cluster key may run any code on any worker. Keep it as you keep an SSH key.")]
 pub(super) struct KeyArguments {
+    #[command(subcommand)]
+    people: Option<people::PeopleCommand>,
     /// Print the key itself
     #[arg(long)]
     show: bool,
@@ -60,6 +68,9 @@ fn parse_role(name: &str) -> Result<Role, String> {
 }
 
 pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
+    if let Some(command) = &arguments.people {
+        return people::run(command);
+    }
     let named = arguments.key.key.as_deref();
     if arguments.force && !arguments.new && arguments.out.is_none() {
         return Err(Failure::new(FailureKind::Usage, "--force means something with --out or --new only"));
@@ -84,18 +95,7 @@ pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
         })?,
     };
     match &arguments.out {
-        Some(out) if out.as_os_str() == "-" => {
-            Err(Failure::new(FailureKind::Usage, "--out names a file; leave it out, and the key is printed"))
-        }
-        Some(out) => {
-            if is_same_file(out, Path::new(&found.source)) {
-                let why = format!("{} is the key that this one is made of; name another file", out.display());
-                return Err(Failure::new(FailureKind::Usage, why));
-            }
-            key_file::write(out, &key, arguments.force)?;
-            complain(format_args!("{} holds the key, mode 0600", out.display()));
-            Ok(())
-        }
+        Some(out) => write_key(out, &key, arguments.force, Path::new(&found.source)),
         None if arguments.show || arguments.role.is_some() => print_key(&key),
         None => print_line(found.source),
     }
@@ -103,6 +103,29 @@ pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
 
 const NO_PIN: &str = "this key does not say which manager to trust: it was made by an older release; make it anew with \
                       'argon key --role ROLE' on the manager's machine";
+
+/// Writes a key that was made of the one in `source`.
+fn write_key(out: &Path, key: &Key, force: bool, source: &Path) -> Result<(), Failure> {
+    must_not_be_source(out, source)?;
+    key_file::write(out, key, force)?;
+    complain(format_args!("{} holds the key, mode 0600", out.display()));
+    Ok(())
+}
+
+/// `out` is the name of a file, and not that of the key that a new one is made of.
+fn must_not_be_source(out: &Path, source: &Path) -> Result<(), Failure> {
+    if out.as_os_str() == "-" {
+        return Err(Failure::new(
+            FailureKind::Usage,
+            "--out names a file; leave it out, and the key is printed",
+        ));
+    }
+    if is_same_file(out, source) {
+        let why = format!("{} is the key that this one is made of; name another file", out.display());
+        return Err(Failure::new(FailureKind::Usage, why));
+    }
+    Ok(())
+}
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| path.metadata().map(|facts| (facts.dev(), facts.ino())).ok();

@@ -16,6 +16,7 @@ use super::quantity::{size, time};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
 use crate::manager::ManagerConfig;
+use crate::manager::key_book::KeyBook;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
 
 use crate::state;
@@ -191,6 +192,18 @@ pub(super) struct PoolOptions {
     pub(super) drain_limit: Duration,
 }
 
+/// What a manager keeps from one start to the next.
+pub(super) struct KeptState {
+    store: Box<dyn Store>,
+    people: KeyBook,
+}
+
+impl KeptState {
+    fn in_memory() -> Self {
+        Self { store: Box::new(MemoryStore), people: KeyBook::default() }
+    }
+}
+
 impl DoorOptions {
     /// The address to listen on.
     pub(super) fn address(&self) -> &str {
@@ -202,11 +215,11 @@ impl DoorOptions {
         &self,
         bound: Bound,
         key: Key,
-        store: Box<dyn Store>,
+        KeptState { store, people }: KeptState,
     ) -> Result<ManagerConfig, Failure> {
         let (certificates, allows_plaintext) = (self.certificates(&key)?, self.insecure_plaintext);
         let (listener, limits) = (bound.listen()?, self.limits());
-        Ok(ManagerConfig { listener, key, certificates, allows_plaintext, limits, store })
+        Ok(ManagerConfig { listener, key, certificates, allows_plaintext, limits, store, people })
     }
 
     /// What is shown to peers that encrypt.
@@ -224,11 +237,11 @@ impl DoorOptions {
         }
     }
 
-    pub(super) fn open_store(&self) -> Result<Box<dyn Store>, Failure> {
+    pub(super) fn open_store(&self) -> Result<KeptState, Failure> {
         let path = match &self.store {
-            Some(path) if path.as_os_str() == "memory" => return Ok(Box::new(MemoryStore)),
+            Some(path) if path.as_os_str() == "memory" => return Ok(KeptState::in_memory()),
             Some(path) => path.clone(),
-            None if self.port == 0 => return Ok(Box::new(MemoryStore)),
+            None if self.port == 0 => return Ok(KeptState::in_memory()),
             None => match state::store(self.address(), self.port) {
                 Ok(path) => path,
                 Err(why) => {
@@ -236,7 +249,7 @@ impl DoorOptions {
                         "detached tasks are kept in memory, and are gone when this process ends: {why}; \
                          name a file with --store, or say --store memory"
                     );
-                    return Ok(Box::new(MemoryStore));
+                    return Ok(KeptState::in_memory());
                 }
             },
         };
@@ -252,7 +265,8 @@ impl DoorOptions {
             }
             None => {}
         }
-        Ok(Box::new(store))
+        let people = KeyBook::of_store(&path).map_err(|why| Failure::new(FailureKind::Store, why))?;
+        Ok(KeptState { store: Box::new(store), people })
     }
 
     pub(super) fn limits(&self) -> Limits {

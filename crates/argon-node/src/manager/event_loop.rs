@@ -1,5 +1,6 @@
 //! The one loop: drain a batch of events, let the scheduler decide, commit, release.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use super::feed::{Feeder, Outgoing};
 use super::ingress::inbox::{self, Inbox, PeerEvent};
+use super::key_book::KeyBook;
 use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
 use super::requests::shared::SharedStatus;
@@ -52,6 +54,8 @@ pub struct ManagerLoop {
     pub(super) rates: Rates,
     /// How connections of other machines are protected, for the status.
     pub(super) encryption: Option<EncryptionView>,
+    /// Keys of people, which connections that are being opened look at, too.
+    pub(super) people: Rc<RefCell<KeyBook>>,
     committer: Committer,
     /// Reads payloads that are in the store, for messages that need them.
     feeder: Feeder,
@@ -132,6 +136,7 @@ impl ManagerLoop {
             wants_stop: false,
             rates: Rates::default(),
             encryption: None,
+            people: Rc::default(),
             committer: Committer::new(store)?,
             feeder,
             unread,
@@ -254,10 +259,7 @@ impl ManagerLoop {
 
     fn take(&mut self, now: Time, event: PeerEvent) {
         match event {
-            PeerEvent::Admitted { link, role, port, from } => {
-                tracing::debug!("{} {from} connected", role.name());
-                self.peers.insert(link, AdmittedPeer::new(port, role, from));
-            }
+            PeerEvent::Admitted { link, proven, port, from } => self.on_admitted(link, proven, port, from),
             PeerEvent::ClientSent { link, message } => self.on_client_sent(now, link, message),
             PeerEvent::ChildSent { link, message } => self.on_child_sent(now, link, message),
             PeerEvent::WorkerSent { link, message } => self.on_worker_sent(now, link, message),

@@ -132,7 +132,7 @@ impl ManagerLoop {
             }
             Role::Worker => {
                 tracing::info!("worker {} is gone: {why}", peer.from);
-                let declared_dead = is_dead || peer.said_goodbye;
+                let declared_dead = is_dead || peer.said_goodbye || peer.is_expelled;
                 self.gate.on_worker_lost(link);
                 self.step(now, Input::WorkerLost { link, declared_dead });
             }

@@ -8,7 +8,7 @@ use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{Reply, ToAdmin};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::{Held, RunnersReport, ToWorker};
-use argon_proto::handshake::{Refusal, RefusalCode};
+use argon_proto::handshake::{Proven, Refusal, RefusalCode};
 use argon_proto::key::Role;
 use argon_proto::{BlobHash, WorkerId};
 use tokio::sync::mpsc;
@@ -43,7 +43,12 @@ pub enum WorkerPort {
 #[derive(Debug)]
 pub(super) struct AdmittedPeer {
     pub(super) port: Port,
+    /// Its present role: the client of a task comes over a connection that was opened as a worker's.
     pub(super) role: Role,
+    /// What it has proven.
+    pub(super) proven: Proven,
+    /// True if its key is in force no longer.
+    pub(super) is_expelled: bool,
     pub(super) from: String,
     /// True after its GOODBYE.
     pub(super) said_goodbye: bool,
@@ -60,10 +65,12 @@ pub(super) struct AdmittedPeer {
 }
 
 impl AdmittedPeer {
-    pub(super) fn new(port: Port, role: Role, from: String) -> Self {
+    pub(super) fn new(port: Port, proven: Proven, from: String) -> Self {
         Self {
             port,
-            role,
+            role: proven.role,
+            proven,
+            is_expelled: false,
             from,
             said_goodbye: false,
             worker: None,

@@ -1,6 +1,7 @@
 //! Questions and orders of people: status, drain, shutdown.
 
 pub(crate) mod cancel;
+mod keys;
 pub(super) mod rates;
 pub(super) mod shared;
 mod status;
@@ -42,6 +43,15 @@ impl ManagerLoop {
                 Ok(Reply::with(number, &()))
             }
             Question::Shutdown => Err("only an admin may stop the manager".to_owned()),
+            Question::KeyAdd { .. } | Question::KeyList | Question::KeyRevoke { .. }
+                if role != Role::Admin =>
+            {
+                Err("only an admin may see, make and revoke keys; use the cluster key or an admin's"
+                    .to_owned())
+            }
+            Question::KeyAdd { name, role } => Ok(Reply::with(number, &self.add_key(&name, &role)?)),
+            Question::KeyList => Ok(Reply::with(number, &self.list_keys())),
+            Question::KeyRevoke { key } => Ok(Reply::with(number, &self.revoke_key(&key)?)),
         }
     }
 

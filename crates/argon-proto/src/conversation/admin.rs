@@ -1,11 +1,13 @@
 //! Between an operator's command and the manager; a client may ask the same questions (`spec/protocol.md`, section 7).
 
+mod keys;
 mod status;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use keys::{KeyAdded, KeyList, KeysRevoked, PersonKey};
 pub use status::{
     AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, Rates, RunningTask,
     SchedulerView, Totals, WaitingReport, WhyWaiting, WorkerView,
@@ -83,6 +85,23 @@ pub enum Question {
     },
     /// The manager shall stop.
     Shutdown,
+    /// A new key of a person shall be in force. Answered with a [`KeyAdded`].
+    KeyAdd {
+        /// Name of the person.
+        #[serde(default)]
+        name: String,
+        /// Name of the role.
+        #[serde(default)]
+        role: String,
+    },
+    /// Which keys of people are there? Answered with a [`KeyList`].
+    KeyList,
+    /// Keys shall be in force no longer. Answered with a [`KeysRevoked`].
+    KeyRevoke {
+        /// Id of a key, or name of a person.
+        #[serde(default)]
+        key: String,
+    },
 }
 
 /// Which tasks shall end.
@@ -225,7 +244,8 @@ impl Rendered {
 
 impl Question {
     /// Names of all questions, as they stand in `what`.
-    pub const NAMES: &[&str] = &["status", "waiting", "explain", "cancel", "drain", "shutdown"];
+    pub const NAMES: &[&str] =
+        &["status", "waiting", "explain", "cancel", "drain", "shutdown", "key_add", "key_list", "key_revoke"];
 
     /// The question of a request.
     ///
@@ -328,7 +348,8 @@ mod tests {
         let why = Question::of(&odd).expect_err("no such question");
         assert_eq!(
             why,
-            "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain and shutdown"
+            "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain, shutdown, \
+             key_add, key_list and key_revoke"
         );
     }
 

@@ -12,7 +12,7 @@ use argon_core::scheduler::ConnId;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::client::ToManager;
 use argon_proto::conversation::worker::FromWorker;
-use argon_proto::key::Role;
+use argon_proto::handshake::Proven;
 use tokio::sync::Notify;
 
 use crate::manager::peers::Port;
@@ -31,8 +31,8 @@ pub enum PeerEvent {
     Admitted {
         /// Its number.
         link: ConnId,
-        /// Its role.
-        role: Role,
+        /// What it has proven.
+        proven: Proven,
         /// Its connection.
         port: Port,
         /// Its address, for the log.

@@ -1,10 +1,10 @@
 //! Starting a manager: key, port, doors, driver.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use argon_core::scheduler::{ConnId, Limits, ManagerIdentity};
-use argon_net::accept::{self, Admission, Admitted};
+use argon_net::accept::{self, Admission, Admitted, InForce, OpenKeys};
 use argon_net::ledger::Ledger;
 use argon_net::{Certificates, Connection, ConnectionEnd, ReadTurns, Silence, connection, random};
 use argon_proto::conversation::admin::EncryptionView;
@@ -19,6 +19,7 @@ use super::pieces::pieces;
 use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::{Incoming, ManagerLoop};
+use crate::manager::key_book::KeyBook;
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
 use crate::signals::StopSignal;
@@ -38,6 +39,8 @@ pub struct ManagerConfig {
     pub limits: Limits,
     /// Store of detached tasks.
     pub store: Box<dyn Store>,
+    /// Keys of people.
+    pub people: KeyBook,
 }
 
 impl ManagerConfig {
@@ -86,16 +89,18 @@ pub async fn serve(
     let incoming = Incoming { inbox: inbox.clone(), turns: turns.clone(), ledger: Rc::clone(&ledger) };
     let mut driver = ManagerLoop::new(config.limits, identity, config.store, incoming)?;
     driver.encryption = Some(encryption);
+    driver.people = Rc::new(RefCell::new(config.people));
+    let people = Rc::clone(&driver.people);
     let admit = move |admitted: Admitted| {
         let (ledger, turns) = (Rc::clone(&ledger), turns.clone());
         let door = PeerDoor { link: links.next(), queue: inbox.open(), ledger, turns };
         tokio::task::spawn_local(attend(admitted, door));
     };
     let admission = Admission {
-        key: config.key,
+        keys: Rc::new(RefCell::new(OpenKeys::new(config.key, config.certificates))),
         welcome,
-        certificates: config.certificates,
         allows_plaintext: config.allows_plaintext,
+        in_force: InForce(Rc::new(move |proven| people.borrow_mut().check(proven))),
     };
     let doors = tokio::task::spawn_local(accept::serve(config.listener, admission, admit));
     // A task of its own, so that its turn comes right after those of the connections that woke it: what is awaited here is
@@ -123,7 +128,7 @@ struct PeerDoor {
 /// Attends to a peer in the conversation of its role.
 async fn attend(admitted: Admitted, door: PeerDoor) {
     let link = door.link;
-    match admitted.role {
+    match admitted.proven.role {
         Role::Client => {
             let sent = |message| PeerEvent::ClientSent { link, message };
             converse(admitted, door, Silence::Allowed, Port::Client, sent, |_| false).await;
@@ -154,13 +159,14 @@ async fn converse<In: Message, Out: Message + 'static>(
     sent: impl Fn(In) -> PeerEvent,
     must_have: impl Fn(&In) -> bool,
 ) {
-    let (role, from) = (admitted.role, admitted.from.to_string());
-    let (connection, mut receiver) = Connection::new(admitted.stream, admitted.frames, role.name(), silence);
+    let (proven, from) = (admitted.proven, admitted.from.to_string());
+    let name = proven.role.name();
+    let (connection, mut receiver) = Connection::new(admitted.stream, admitted.frames, name, silence);
     receiver.take_turns(&turns);
     let drained = queue.clone();
     connection.charge_to(&ledger, move || drained.relist());
     queue.set_reader(ConnectionReader(Rc::clone(&connection)));
-    queue.push(PeerEvent::Admitted { link, role, port: port(Rc::clone(&connection)), from }, 1, 0);
+    queue.push(PeerEvent::Admitted { link, proven, port: port(Rc::clone(&connection)), from }, 1, 0);
     let taker = Taker { link, queue: &queue, sent, must_have };
     let end = connection::run(&connection, receiver, taker).await;
     let (is_dead, why) = match end {

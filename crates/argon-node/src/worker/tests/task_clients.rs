@@ -81,13 +81,13 @@ async fn accept(listener: &TcpListener, key: &Key) -> Peer<TcpStream> {
     peer.stream.read_exact(&mut magic).await.expect("the opening");
     assert_eq!(magic, handshake::MAGIC);
     let hello = peer.body(kind::HELLO).await;
-    let listening = Listener::challenge(key, &hello, [9; 32], &PLAIN_CHANNEL);
+    let listening = Listener::challenge(std::slice::from_ref(key), &hello, [9; 32], &PLAIN_CHANNEL);
     let (listening, challenge) = listening.expect("a good hello");
     peer.send(kind::CHALLENGE, &challenge).await;
     let proof = peer.body(kind::PROOF).await;
     let welcome = Welcome { credit_tasks: 11, credit_bytes: 22, ..Welcome::default() };
-    let (role, welcome) = listening.welcome(&proof, &welcome).expect("the right key");
-    assert_eq!(role.name(), "worker");
+    let (proven, welcome) = listening.welcome(&proof, &welcome).expect("the right key");
+    assert_eq!(proven.role.name(), "worker");
     peer.send(kind::WELCOME, &welcome).await;
     peer
 }

@@ -34,7 +34,8 @@ impl Peer {
         assert_eq!(magic, handshake::MAGIC);
         let hello = frame(&mut stream, &mut frames, kind::HELLO).await;
         let (state, challenge) =
-            Listener::challenge(key, &hello, [9; 32], &PLAIN_CHANNEL).expect("a good hello");
+            Listener::challenge(std::slice::from_ref(key), &hello, [9; 32], &PLAIN_CHANNEL)
+                .expect("a good hello");
         write_frame(&mut stream, kind::CHALLENGE, &challenge).await;
         let proof = frame(&mut stream, &mut frames, kind::PROOF).await;
         match state.welcome(&proof, &Welcome::default()) {
