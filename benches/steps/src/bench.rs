@@ -68,6 +68,7 @@ impl Bench {
             longest: Duration::ZERO,
         };
         bench.step(Input::SessionOpened {
+            owner: argon_proto::holder::OwnerName::admin(),
             link: CLIENT,
             session: *SESSION,
             secret: secret(0),

@@ -35,6 +35,7 @@ mod on_submit;
 mod on_time;
 mod on_worker;
 mod output;
+mod owners;
 mod placement;
 mod questions;
 mod queue;
@@ -56,6 +57,7 @@ use std::collections::VecDeque;
 
 use crate::arena::Arena;
 use argon_proto::conversation::Ask;
+use argon_proto::holder::OwnerName;
 use argon_proto::{AttemptId, Capabilities, Family, Incarnation, Outcome, SessionId, TaskId, WorkerId};
 use rustc_hash::FxHashMap;
 
@@ -66,6 +68,7 @@ pub use effect::{Effect, Out};
 pub use input::{ConnId, Input, WorkerProfile};
 pub use limits::Limits;
 pub use on_cancel::{Cancelled, NamedTasks};
+pub use owners::NO_BOUND;
 pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
 pub use waiting::{WaitReason, with_blobs_missing};
@@ -73,7 +76,7 @@ pub use waiting::{WaitReason, with_blobs_missing};
 use children::ChildOpening;
 use chores::Chore;
 use expiring::ExpiringSet;
-use key::{SessionKey, TaskKey, WorkerKey, place_of};
+use key::{OwnerKey, SessionKey, TaskKey, WorkerKey, place_of};
 use on_client::Opening;
 use on_worker::Joining;
 use placement::Placement;
@@ -114,6 +117,7 @@ pub struct Scheduler {
     task_by_id: TaskIndex,
     sessions: Arena<SessionKey, Session>,
     session_by_id: FxHashMap<SessionId, SessionKey>,
+    owner_by_name: FxHashMap<OwnerName, OwnerKey>,
     /// The session at the root of each family: of a client that is in no task.
     root_of_family: FxHashMap<Family, SessionKey>,
     /// Sessions of clients inside attempts.
@@ -220,6 +224,7 @@ impl Scheduler {
             task_by_id: TaskIndex::default(),
             sessions: Arena::default(),
             session_by_id: FxHashMap::default(),
+            owner_by_name: FxHashMap::default(),
             root_of_family: FxHashMap::default(),
             children: FxHashMap::default(),
             ending_children: Vec::new(),
@@ -299,8 +304,8 @@ impl Scheduler {
     #[inline(never)]
     fn on_other_input(&mut self, now: Time, input: Input, out: &mut Out) {
         match input {
-            Input::SessionOpened { link, session, secret, previous, client } => {
-                let opening = Opening { link, session, secret, previous, client };
+            Input::SessionOpened { link, owner, session, secret, previous, client } => {
+                let opening = Opening { link, owner, session, secret, previous, client };
                 self.on_session_opened(now, opening, out);
             }
             Input::OfferEnded { link } => self.on_offer_ended(now, link, out),
@@ -335,7 +340,8 @@ impl Scheduler {
             Input::RecordsCommitted { up_to } => self.on_records_committed(now, up_to, out),
             Input::RecordsRefused { up_to, why } => self.on_records_refused(now, up_to, &why, out),
             Input::ChildSessionOpened { link, session, secret, previous, client, parent, token, worker } => {
-                let opening = Opening { link, session, secret, previous, client };
+                let owner = OwnerName::admin();
+                let opening = Opening { link, owner, session, secret, previous, client };
                 self.on_child_session_opened(now, ChildOpening { opening, parent, token, worker }, out);
             }
             Input::MemoryOfOthers { bytes } => self.on_memory_of_others(bytes),

@@ -75,7 +75,7 @@ impl Store {
         let mut records: Vec<Record> = self.kept.values().flatten().cloned().collect();
         for record in &mut records {
             let payload = match record {
-                Record::TaskAccepted(task) => &mut task.payload,
+                Record::TaskAccepted(task, _) => &mut task.payload,
                 Record::TaskEnded(outcome) => &mut outcome.payload,
                 Record::AttemptStarted(_) | Record::TaskForgotten(_) => continue,
             };
@@ -92,7 +92,7 @@ impl Store {
             && run.task.payload.is_stored()
         {
             let accepted = |record: &Record| match record {
-                Record::TaskAccepted(task) => Some(task.payload.clone()),
+                Record::TaskAccepted(task, _) => Some(task.payload.clone()),
                 Record::AttemptStarted(_) | Record::TaskEnded(_) | Record::TaskForgotten(_) => None,
             };
             run.task.payload = self.payload(run.task.head.id, accepted);
@@ -106,7 +106,7 @@ impl Store {
         {
             let ended = |record: &Record| match record {
                 Record::TaskEnded(outcome) => Some(outcome.payload.clone()),
-                Record::TaskAccepted(_) | Record::AttemptStarted(_) | Record::TaskForgotten(_) => None,
+                Record::TaskAccepted(..) | Record::AttemptStarted(_) | Record::TaskForgotten(_) => None,
             };
             outcome.payload = self.payload(outcome.head.id, ended);
         }
@@ -129,7 +129,7 @@ impl Store {
     fn keep(&mut self, records: Vec<Record>) {
         for record in records {
             match record {
-                Record::TaskAccepted(ref task) => {
+                Record::TaskAccepted(ref task, _) => {
                     self.kept.insert(task.head.id, vec![record]);
                 }
                 Record::AttemptStarted(ref attempt) => self.append(attempt.task, record),

@@ -1,12 +1,14 @@
 //! The only writer of which tasks exist and how they ended; recovery replays records through here.
 
 use crate::arena::Arena;
+use argon_proto::holder::OwnerName;
 use argon_proto::{Attempt, Outcome, SessionId, Task};
 
 use super::effect::Out;
 use super::kept::{attempt_of, kept_weight};
 use super::memory::MemoryUse;
 use super::on_submit::release_blobs;
+use super::owners::class;
 use super::record::Record;
 use super::session::Session;
 use super::task::{Ended, TaskEntry, TaskState};
@@ -24,8 +26,8 @@ impl Scheduler {
     pub fn recover(&mut self, now: Time, records: impl IntoIterator<Item = Record>) {
         for record in records {
             match record {
-                Record::TaskAccepted(task) => {
-                    let session = self.session_of(task.head.id.session);
+                Record::TaskAccepted(task, owner) => {
+                    let session = self.session_of(task.head.id.session, &owner);
                     let key = self.insert_task(session, task, false);
                     self.tasks[key].is_durable = true;
                     self.expect_holder(now, key);
@@ -57,12 +59,14 @@ impl Scheduler {
         }
     }
 
-    /// The session of this id, made without a client if there is none.
-    pub(super) fn session_of(&mut self, id: SessionId) -> SessionKey {
+    /// The session of this id, made without a client for this owner if there is none.
+    pub(super) fn session_of(&mut self, id: SessionId, owner: &OwnerName) -> SessionKey {
         if let Some(key) = self.session_by_id.get(&id) {
             return *key;
         }
-        let key = self.sessions.insert_with(|key| Session::new(id, key));
+        let owner = self.owner_of_name(owner);
+        let key = self.sessions.insert_with(|key| Session::new(id, owner, key));
+        self.queue.owners[owner].sessions += 1;
         self.session_by_id.insert(id, key);
         key
     }
@@ -71,10 +75,11 @@ impl Scheduler {
     /// until the caller says otherwise.
     pub(super) fn insert_task(&mut self, session: SessionKey, task: Task, offered: bool) -> TaskKey {
         let id = task.head.id;
-        let owner = &mut self.sessions[session];
-        owner.counts.add(&TaskState::Persisting, task.head.runtime);
-        let stamp = owner.stamp;
-        let tasks = &mut owner.tasks;
+        let of = &mut self.sessions[session];
+        of.counts.add(&TaskState::Persisting, task.head.runtime);
+        self.queue.owners[of.owner].counts[class(&TaskState::Persisting)] += 1;
+        let stamp = of.stamp;
+        let tasks = &mut of.tasks;
         let entry = TaskEntry {
             session,
             session_place: place_of(tasks.len()),
@@ -85,6 +90,7 @@ impl Scheduler {
             offered_at: if offered { stamp } else { 0 },
             is_durable: false,
             is_aside: false,
+            is_lent: false,
             cold: None,
             task,
         };
@@ -115,11 +121,16 @@ impl Scheduler {
     /// Moves a task to another state, and counts it there for its session.
     pub(super) fn set_state(&mut self, key: TaskKey, state: TaskState) {
         self.touched += 1;
+        if self.tasks[key].is_lent {
+            self.set_lent_of_owner(key, false);
+        }
         let entry = &mut self.tasks[key];
-        let counts = &mut self.sessions[entry.session].counts;
-        counts.remove(&entry.state, entry.task.head.runtime);
-        counts.add(&state, entry.task.head.runtime);
+        let session = &mut self.sessions[entry.session];
+        session.counts.remove(&entry.state, entry.task.head.runtime);
+        session.counts.add(&state, entry.task.head.runtime);
+        let (owner, from, to) = (session.owner, class(&entry.state), class(&state));
         entry.state = state;
+        self.move_in_owner(owner, from, to);
     }
 
     /// Forgets a task that is neither queued nor assigned, and lets the worker forget its outcome.
@@ -137,6 +148,7 @@ impl Scheduler {
         }
         let session = &mut self.sessions[entry.session];
         session.counts.remove(&entry.state, entry.task.head.runtime);
+        self.queue.owners[session.owner].counts[class(&entry.state)] -= 1;
         session.tasks.swap_remove(entry.session_place as usize);
         if let Some(moved) = session.tasks.get(entry.session_place as usize) {
             self.tasks[*moved].session_place = entry.session_place;
@@ -170,6 +182,7 @@ impl Scheduler {
         self.forget_held_back(key);
         let session = self.sessions.remove(key);
         self.session_by_id.remove(&session.id);
+        self.leave_owner(session.owner);
         if self.root_of_family.get(&session.id.family()) == Some(&key) {
             self.root_of_family.remove(&session.id.family());
         }
@@ -191,7 +204,7 @@ impl Scheduler {
     /// Hands a record to the store and remembers what waits for it.
     pub(super) fn write(&mut self, record: Record, on_durable: OnDurable, out: &mut Out) {
         let id = match &record {
-            Record::TaskAccepted(task) => task.head.id,
+            Record::TaskAccepted(task, _) => task.head.id,
             Record::AttemptStarted(attempt) => attempt.task,
             Record::TaskEnded(outcome) => outcome.head.id,
             Record::TaskForgotten(id) => *id,

@@ -98,9 +98,11 @@ impl Scheduler {
 
     /// The session of a client inside this attempt, whose task is one of the session `of`. `None` if the id is taken.
     fn child_session(&mut self, id: SessionId, parent: AttemptId, of: SessionKey) -> Option<SessionKey> {
-        let key = self.session_of(id);
+        let owner = self.owner_of(of).name.clone();
+        let key = self.session_of(id, &owner);
         let session = &self.sessions[key];
-        if session.parent.is_some_and(|known| known != parent)
+        if session.owner != self.sessions[of].owner
+            || session.parent.is_some_and(|known| known != parent)
             || key == of
             || self.root_of_family.get(&id.family()) == Some(&key)
         {
@@ -228,6 +230,12 @@ impl Scheduler {
             worker.lent.remove(&attempt);
         }
         self.placement.update(key, worker);
+        if let Some(task) = self.task_of(&attempt.task)
+            && self.tasks[task].worker() == Some(key)
+            && self.tasks[task].attempt_id() == attempt
+        {
+            self.set_lent_of_owner(task, is_lent);
+        }
     }
 
     pub(super) fn assert_children_are_mutual(&self) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use argon_proto::conversation::worker::{Held, Lent, Register};
 use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
+use argon_proto::holder::OwnerName;
 use argon_proto::{
     AttemptId, AttemptToken, BlobHash, Incarnation, Outcome, Secret, SessionId, Task, TaskId, Ticket,
     WorkerId,
@@ -58,6 +59,8 @@ pub enum Input {
     SessionOpened {
         /// Its connection.
         link: ConnId,
+        /// Whose key it has proven.
+        owner: OwnerName,
         /// Its session.
         session: SessionId,
         /// Proof that the session is its own.

@@ -15,6 +15,7 @@ impl Scheduler {
         self.assert_outcomes_are_kept();
         self.assert_nothing_waits_in_vain();
         self.assert_memory_is_counted();
+        self.assert_owners_are_counted();
     }
 
     fn assert_tasks_are_where_they_say(&self) {
@@ -89,7 +90,8 @@ impl Scheduler {
         }
         for (key, session) in self.sessions.iter() {
             for lane in 0..3 {
-                let has_turn = self.queue.turns(lane).any(|root| root == key);
+                let ring = &self.queue.owners[session.owner].rings[lane];
+                let has_turn = ring.contains(&key);
                 assert_eq!(
                     has_turn, session.has_turn[lane],
                     "a session has a turn and does not know it, or not"

@@ -1,4 +1,4 @@
-//! Keys of tasks, sessions and workers, and places in their lists.
+//! Keys of tasks, sessions, owners and workers, and places in their lists.
 
 use crate::arena::ArenaKey;
 
@@ -22,6 +22,7 @@ macro_rules! key {
 
 key!(TaskKey, "Key of a task in the scheduler.");
 key!(SessionKey, "Key of a session in the scheduler.");
+key!(OwnerKey, "Key of an owner in the scheduler.");
 key!(WorkerKey, "Key of a worker in the scheduler.");
 
 /// A place in a list. No list grows to 2^32 places: memory and the bounds of the queue end long before.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::owners::NO_BOUND;
+
 /// The default of [`Limits::kept_bytes`].
 pub(super) const KEPT_BYTES: u64 = 256 << 20;
 
@@ -10,6 +12,10 @@ pub(super) const KEPT_BYTES: u64 = 256 << 20;
 pub struct Limits {
     /// Tasks that may wait in the queue; a task beyond that is rejected.
     pub queue_size: usize,
+    /// Waiting tasks of one owner; beyond that its tasks are rejected.
+    pub max_queued: u32,
+    /// Tasks of one owner that may be at workers; those that wait for tasks of their own do not count.
+    pub max_running: u32,
     /// Tasks that one client may have sent without having taken their outcomes.
     pub window_tasks: u64,
     /// Payload bytes that one client may have sent without having taken the outcomes.
@@ -49,6 +55,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             queue_size: 1_000_000,
+            max_queued: NO_BOUND,
+            max_running: NO_BOUND,
             window_tasks: 65_536,
             window_bytes: 256 << 20,
             stored_above: u64::MAX,

@@ -2,6 +2,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
+use argon_proto::holder::OwnerName;
 use argon_proto::{Attempt, Flags, Incarnation, Outcome, Report, Secret, SessionId, Status, TaskId, Ticket};
 
 use super::chores::{Chore, EachTask};
@@ -20,6 +21,8 @@ pub(super) const NOT_ITS_SECRET: &str = "the secret of this session is not the o
 /// Who opens a session.
 pub(super) struct Opening {
     pub(super) link: ConnId,
+    /// Whose key it has proven; that of a client inside a task is the owner of the task.
+    pub(super) owner: OwnerName,
     pub(super) session: SessionId,
     pub(super) secret: Secret,
     /// The manager that the session was connected to before.
@@ -45,14 +48,18 @@ impl Scheduler {
                        their own; open one with a new random id";
             return close(link, RefusalCode::Session, why, out);
         }
-        let key = self.session_of(id);
+        let key = self.session_of(id, &opening.owner);
+        if self.owner_of(key).name != opening.owner {
+            let why = "this session was opened with the key of another owner; open a session of your own";
+            return close(link, RefusalCode::Session, why, out);
+        }
         self.root_of_family.insert(id.family(), key);
         self.open_session(now, key, opening, out);
     }
 
     /// Gives a session its new connection.
     pub(super) fn open_session(&mut self, now: Time, key: SessionKey, opening: Opening, out: &mut Out) {
-        let Opening { link, session: _, secret: _, previous, client } = opening;
+        let Opening { link, owner: _, session: _, secret: _, previous, client } = opening;
         self.note_arrival(now, key, previous);
         let credit = self.open_credit();
         let stamp = self.next_stamp();

@@ -55,6 +55,10 @@ impl Scheduler {
                 out,
             );
         }
+        if !again && let Some(message) = self.owner_refusal(self.sessions[session].owner) {
+            let report = Report::rejected("owner_queue_full", message);
+            return self.reject(session, Some(link), &task, task.weight(), report, out);
+        }
         // What a worker holds must have an owner again.
         let is_held = again && self.orphans.contains_key(&task.head.id);
         if !is_held && let Some(refusal) = self.memory_refusal(session, task.resident(), again) {
@@ -64,7 +68,8 @@ impl Scheduler {
         task.head.flags = task.head.flags.without(Flags::OFFERED_AGAIN);
         self.totals.submitted += 1;
         let detached = task.head.flags.contains(Flags::DETACHED);
-        let record = detached.then(|| Record::TaskAccepted(task.clone()));
+        let owner = || self.owner_of(session).name.clone();
+        let record = detached.then(|| Record::TaskAccepted(task.clone(), owner()));
         let key = self.insert_task(session, task, true);
         match record {
             Some(record) => self.write(record, OnDurable::Accept { again, replaces: false }, out),

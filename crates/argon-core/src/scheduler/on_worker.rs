@@ -69,9 +69,14 @@ impl Scheduler {
         worker.pending_acks.clear();
         worker.kept.clear();
         // It says again which attempts lend their slots.
-        worker.lent.clear();
+        let lent = std::mem::take(&mut worker.lent);
         let without_task = std::mem::take(&mut worker.without_task);
         let drain = worker.draining.then(|| worker.drain_message(now));
+        for attempt in lent {
+            if let Some(task) = self.task_of(&attempt.task) {
+                self.set_lent_of_owner(task, false);
+            }
+        }
         self.peers.insert(link, PeerKey::Worker(key));
         out.send_to_worker(link, ToWorker::Registered(Registered { worker: Some(id) }));
         if let Some(drain) = drain {

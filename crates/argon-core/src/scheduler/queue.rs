@@ -1,14 +1,16 @@
-//! Waiting tasks: strict priorities with ageing. Within a priority sessions take turns, each first-in first-out.
+//! Waiting tasks: strict priorities with ageing. Within a priority owners take turns, then the sessions of an owner, each
+//! first-in first-out.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
+use super::owners::Owner;
 use super::resting_kinds::Rests;
 use super::session::Session;
 use super::task::{TaskEntry, TaskState, is_live};
-use super::{Scheduler, SessionKey, TaskKey};
+use super::{OwnerKey, Scheduler, SessionKey, TaskKey};
 use crate::arena::Arena;
 use crate::pool::RunnerKind;
 use crate::time::Time;
@@ -25,15 +27,17 @@ const NOTES_MAX: usize = 8;
 /// Stale entries that a lane may hold whatever its length.
 const STALE_MIN: usize = 32;
 
-/// The order of sessions in each priority. Sessions of clients inside tasks have no turns of their own: they take those of
-/// the session at the root. The tasks themselves wait in their session's lanes.
+/// The order of owners in each priority, and of their sessions. Sessions of clients inside tasks have no turns of their own:
+/// they take those of the session at the root. The tasks themselves wait in their session's lanes.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    rings: [VecDeque<SessionKey>; 3],
+    /// All owners.
+    pub(super) owners: Arena<OwnerKey, Owner>,
+    pub(super) rings: [VecDeque<OwnerKey>; 3],
     lengths: [usize; 3],
     turn: u32,
     /// Rests of workers for which nothing was found since something came, and whether they had a free slot.
-    nothing_for: Vec<(Rests, bool)>,
+    pub(super) nothing_for: Vec<(Rests, bool)>,
 }
 
 impl Queue {
@@ -69,15 +73,44 @@ impl Queue {
     }
 
     /// Gives a root its turn in a priority, behind the others.
-    fn give_turn(&mut self, key: SessionKey, root: &mut Session, lane: usize) {
-        if !std::mem::replace(&mut root.has_turn[lane], true) {
-            self.rings[lane].push_back(key);
+    fn give_turn(&mut self, key: SessionKey, root: &mut Session, lane: usize, most: u32) {
+        if std::mem::replace(&mut root.has_turn[lane], true) {
+            return;
+        }
+        let owner = &mut self.owners[root.owner];
+        owner.rings[lane].push_back(key);
+        if !owner.has_turn[lane] && owner.running() < most {
+            owner.has_turn[lane] = true;
+            self.rings[lane].push_back(root.owner);
         }
     }
 
-    /// The roots that have a turn in a priority.
+    /// Takes a session out of all turns of its owner.
+    fn forget(&mut self, key: SessionKey, owner_key: OwnerKey) {
+        let owner = &mut self.owners[owner_key];
+        for lane in 0..3 {
+            owner.rings[lane].retain(|other| *other != key);
+            if owner.rings[lane].is_empty() && std::mem::take(&mut owner.has_turn[lane]) {
+                self.rings[lane].retain(|other| *other != owner_key);
+            }
+        }
+    }
+
+    /// Puts the owner whose turn it was behind the others, or takes it out if none of its sessions has a turn.
+    #[inline]
+    fn end_turn(&mut self, key: OwnerKey, lane: usize) {
+        let owner = &mut self.owners[key];
+        if owner.rings[lane].is_empty() {
+            owner.has_turn[lane] = false;
+            self.rings[lane].pop_front();
+        } else if self.rings[lane].len() > 1 {
+            self.rings[lane].rotate_left(1);
+        }
+    }
+
+    /// The roots that have a turn in a priority, except those whose owners may start nothing.
     pub(super) fn turns(&self, lane: usize) -> impl Iterator<Item = SessionKey> + '_ {
-        self.rings[lane].iter().copied()
+        self.rings[lane].iter().flat_map(move |owner| self.owners[*owner].rings[lane].iter().copied())
     }
 }
 
@@ -123,7 +156,7 @@ impl Scheduler {
         }
         self.queue.lengths[lane] += 1;
         if session.root == session_key {
-            self.queue.give_turn(session_key, session, lane);
+            self.queue.give_turn(session_key, session, lane, self.limits.max_running);
         } else {
             self.admit_to_turns(session_key, lane);
         }
@@ -141,7 +174,7 @@ impl Scheduler {
         if root_key != key {
             root.nested.get_or_insert_default().waiting[lane].insert(place);
         }
-        self.queue.give_turn(root_key, root, lane);
+        self.queue.give_turn(root_key, root, lane, self.limits.max_running);
     }
 
     /// Lets all waiting tasks of a session take their turns.
@@ -155,7 +188,7 @@ impl Scheduler {
         session.has_turn = [false; 3];
         let (root, place) = (session.root, (Reverse(session.depth), key));
         if root == key {
-            self.queue.rings.iter_mut().for_each(|ring| ring.retain(|other| *other != key));
+            self.queue.forget(key, session.owner);
         } else if let Some(nested) = &mut self.sessions[root].nested {
             for waiting in &mut nested.waiting {
                 waiting.remove(&place);
@@ -197,7 +230,8 @@ impl Scheduler {
     /// The less urgent lane whose next task has waited longest beyond the ageing limit.
     fn aged_lane(&self, now: Time) -> Option<usize> {
         let waited = |lane: usize| -> Option<Duration> {
-            let root = *self.queue.rings[lane].front()?;
+            let owner = *self.queue.rings[lane].front()?;
+            let root = *self.queue.owners[owner].rings[lane].front()?;
             let nested = self.sessions[root].nested.as_ref();
             let deepest = nested.and_then(|nested| nested.waiting[lane].first()).map(|(_, key)| *key);
             let session = &self.sessions[deepest.unwrap_or(root)];
@@ -223,13 +257,34 @@ impl Scheduler {
         looks: &mut Looks,
     ) -> Option<TaskKey> {
         for _ in 0..self.queue.rings[lane].len() {
+            let owner = *self.queue.rings[lane].front()?;
+            let popped = self.pop_of_owner(owner, lane, has_free_slot, rests, looks);
+            self.queue.end_turn(owner, lane);
+            if popped.is_some() || looks.are_over() {
+                return popped;
+            }
+        }
+        None
+    }
+
+    /// The next task of an owner, whose turn this is.
+    #[inline]
+    fn pop_of_owner(
+        &mut self,
+        owner: OwnerKey,
+        lane: usize,
+        has_free_slot: bool,
+        rests: &Rests,
+        looks: &mut Looks,
+    ) -> Option<TaskKey> {
+        for _ in 0..self.queue.owners[owner].rings[lane].len() {
             if looks.are_over() {
                 return None;
             }
-            let root_key = self.queue.rings[lane].pop_front()?;
+            let root_key = self.queue.owners[owner].rings[lane].pop_front()?;
             let root = &mut self.sessions[root_key];
             if root.nested.is_some() && !has_free_slot {
-                self.queue.rings[lane].push_back(root_key);
+                self.queue.owners[owner].rings[lane].push_back(root_key);
                 continue;
             }
             root.has_turn[lane] = false;
@@ -260,7 +315,7 @@ impl Scheduler {
             // Clients inside its tasks may wait, whose tasks are not for this worker.
             self.keep_turn(key, lane);
         } else if session.has_waiting(lane) {
-            self.queue.give_turn(key, session, lane);
+            self.queue.give_turn(key, session, lane, self.limits.max_running);
         }
         Some(task)
     }
@@ -302,7 +357,7 @@ impl Scheduler {
         let root = &self.sessions[root_key];
         let nested_wait = root.nested.as_ref().is_some_and(|nested| !nested.waiting[lane].is_empty());
         if nested_wait || root.has_waiting(lane) && !self.is_choked(root) {
-            self.queue.give_turn(root_key, &mut self.sessions[root_key], lane);
+            self.queue.give_turn(root_key, &mut self.sessions[root_key], lane, self.limits.max_running);
         }
     }
 

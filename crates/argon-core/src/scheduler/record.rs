@@ -1,12 +1,13 @@
 //! Durable facts: what a manager must still know of detached tasks after it was killed.
 
+use argon_proto::holder::OwnerName;
 use argon_proto::{AttemptId, Outcome, Task, TaskId};
 
 /// A fact about a detached task. Attached tasks leave no records: their client is their journal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Record {
-    /// The task was accepted. `head.attempt` counts the starts so far.
-    TaskAccepted(Task),
+    /// The task of this owner was accepted. `head.attempt` counts the starts so far.
+    TaskAccepted(Task, OwnerName),
     /// An attempt of a task that must never run twice is about to start.
     AttemptStarted(AttemptId),
     /// The task ended; its outcome waits to be collected.
@@ -20,7 +21,7 @@ impl Record {
     #[must_use]
     pub fn weight(&self) -> u64 {
         match self {
-            Self::TaskAccepted(task) => task.weight() + 256,
+            Self::TaskAccepted(task, _) => task.weight() + 256,
             Self::TaskEnded(outcome) => outcome.weight() + 256,
             Self::AttemptStarted(_) | Self::TaskForgotten(_) => 64,
         }

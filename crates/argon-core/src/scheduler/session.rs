@@ -12,7 +12,7 @@ use super::memory::MemoryUse;
 use super::recovery::SessionRecovery;
 use super::resting_kinds::Rests;
 use super::task::{TaskEntry, TaskState};
-use super::{SessionKey, TaskKey};
+use super::{OwnerKey, SessionKey, TaskKey};
 use crate::arena::Arena;
 use crate::time::Time;
 
@@ -20,6 +20,7 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
+    pub(super) owner: OwnerKey,
     pub(super) client: String,
     /// The session in whose turns its tasks start: itself, unless its client is inside a task.
     pub(super) root: SessionKey,
@@ -89,9 +90,10 @@ pub(super) struct CreditAccount {
 
 impl Session {
     /// A session that is its own root.
-    pub(super) fn new(id: SessionId, root: SessionKey) -> Self {
+    pub(super) fn new(id: SessionId, owner: OwnerKey, root: SessionKey) -> Self {
         Self {
             id,
+            owner,
             client: String::new(),
             root,
             parent: None,

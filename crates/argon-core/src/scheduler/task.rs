@@ -31,6 +31,8 @@ pub(super) struct TaskEntry {
     pub(super) is_durable: bool,
     /// True if it waits, and has stepped aside for others.
     pub(super) is_aside: bool,
+    /// True if its attempt waits for tasks of its own.
+    pub(super) is_lent: bool,
     /// What few tasks have.
     pub(super) cold: Option<Box<ColdState>>,
 }

@@ -60,6 +60,7 @@ impl Scheduler {
             .into_iter()
             .map(|(since, attempt, worker, key)| RunningTask {
                 task: attempt.task.to_string(),
+                owner: self.owner_of(self.tasks[key].session).name.to_string(),
                 attempt: attempt.attempt.0,
                 runtime: self.tasks[key].task.head.runtime.name().to_owned(),
                 what: what(&self.tasks[key].task),
@@ -87,6 +88,7 @@ impl Scheduler {
                 .filter(|session| session.link.is_some() && session.parent.is_none())
                 .count(),
             away: self.away_clients(now),
+            owners: self.owner_views(),
             totals: self.totals,
             worker_list: self.worker_views(now),
             running,
@@ -129,6 +131,7 @@ impl Scheduler {
                 let (running, waiting): (Vec<_>, Vec<_>) =
                     attached.map(|entry| entry.worker().is_some()).partition(|is_running| *is_running);
                 AwayClient {
+                    owner: self.queue.owners[session.owner].name.to_string(),
                     client: session.client.clone(),
                     tasks: running.len() + waiting.len(),
                     running: running.len(),

@@ -41,6 +41,8 @@ pub enum WaitReason {
     Outcomes,
     /// Memory is full, and the outcomes of the client take more than its part.
     Memory,
+    /// The owner has as many tasks at workers as one owner may.
+    Owner,
     /// Code or arguments have not arrived.
     Blob,
     /// The store has not written them.
@@ -55,13 +57,14 @@ pub enum WaitReason {
 
 impl WaitReason {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoWorker,
         Self::NoRuntime,
         Self::Draining,
         Self::Exhausted,
         Self::Outcomes,
         Self::Memory,
+        Self::Owner,
         Self::Blob,
         Self::Store,
         Self::Recovery,
@@ -79,6 +82,7 @@ impl WaitReason {
             Self::Exhausted => "exhausted",
             Self::Outcomes => "outcomes",
             Self::Memory => "memory",
+            Self::Owner => "owner",
             Self::Blob => "blob",
             Self::Store => "store",
             Self::Recovery => "recovery",
@@ -96,6 +100,8 @@ struct Tally {
     choked: u64,
     /// Queued tasks of sessions that are held back because memory is full.
     held_back: u64,
+    /// Queued tasks of owners that have as many tasks at workers as they may.
+    at_bound: u64,
     /// What the Python tasks that were read ask for.
     pythons: Vec<(Option<Version>, u64)>,
     read: u64,
@@ -153,6 +159,8 @@ impl Scheduler {
                 tally.choked = 1;
             } else if is_queued && session.is_held_back {
                 tally.held_back = 1;
+            } else if is_queued && self.is_at_bound(session.owner) {
+                tally.at_bound = 1;
             } else {
                 tally.counts.add(&entry.state, entry.task.head.runtime);
                 tally.read_python(entry);
@@ -173,6 +181,8 @@ impl Scheduler {
             let queued = std::mem::take(&mut counts.queued).into_iter().map(u64::from).sum::<u64>();
             let is_own = session.untaken_bytes > self.limits.untaken_bytes;
             *(if is_own { &mut tally.choked } else { &mut tally.held_back }) += queued;
+        } else if self.is_at_bound(session.owner) {
+            tally.at_bound += std::mem::take(&mut counts.queued).into_iter().map(u64::from).sum::<u64>();
         }
         tally.counts.merge(&counts);
         if counts.queued[place(Runtime::Python)] > 0 {
@@ -235,6 +245,11 @@ impl Scheduler {
         let why =
             "the manager's memory is full; they start when the client has taken outcomes, or others have";
         push(&mut waiting, WaitReason::Memory, tally.held_back, why);
+        let why = format!(
+            "their owner has {} tasks at workers, which is the most for one owner (--max-running)",
+            self.limits.max_running
+        );
+        push(&mut waiting, WaitReason::Owner, tally.at_bound, &why);
         push(&mut waiting, WaitReason::Store, counts.persisting.into(), "the store has not written them yet");
         let why = "another manager may have given them out, and a worker that comes back may run them";
         push(&mut waiting, WaitReason::Recovery, counts.recovering.into(), why);

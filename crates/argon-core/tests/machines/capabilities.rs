@@ -8,6 +8,7 @@ use argon_core::scheduler::{ConnId, Effect, Input, Limits, Record};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::{Held, Run, ToWorker};
 use argon_proto::handshake::RefusalCode;
+use argon_proto::holder::OwnerName;
 use argon_proto::key::Key;
 use argon_proto::{
     AttemptToken, Capabilities, Flags, Secret, SessionId, Status, TaskId, Ticket, TicketToken,
@@ -29,7 +30,14 @@ fn warnings(manager: &mut Manager) -> Vec<String> {
 }
 
 fn opens(link: u64, session: SessionId, secret: Secret) -> Input {
-    Input::SessionOpened { link: ConnId(link), session, secret, previous: None, client: "thief".into() }
+    Input::SessionOpened {
+        link: ConnId(link),
+        owner: OwnerName::admin(),
+        session,
+        secret,
+        previous: None,
+        client: "thief".into(),
+    }
 }
 
 fn registers(link: u64, worker: u64, secret: Secret, held: Vec<Held>) -> Input {
@@ -77,7 +85,7 @@ fn a_session_is_taken_over_with_its_secret_only() {
 
 #[test]
 fn a_session_that_only_the_store_knows_needs_its_secret_too() {
-    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED));
+    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED), OwnerName::admin());
     let mut manager = Manager::just_started(Limits::default(), vec![accepted]);
     manager.step(opens(7, session(1), secret(2)));
     assert_eq!(refusals(&mut manager), [(7, RefusalCode::Session)]);
@@ -186,7 +194,7 @@ fn a_ticket_of_an_attached_task_collects_nothing() {
 
 #[test]
 fn every_manager_of_the_key_gives_the_same_ticket() {
-    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED));
+    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED), OwnerName::admin());
     let mut manager = Manager::just_started(Limits::default(), vec![accepted]);
     manager.open(1);
     manager.submit(1, with_flags(1, 1, Flags::DETACHED.with(Flags::OFFERED_AGAIN)));

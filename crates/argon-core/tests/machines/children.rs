@@ -6,6 +6,7 @@ use std::time::Duration;
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, Record};
 use argon_proto::conversation::worker::{Lent, ToWorker};
 use argon_proto::handshake::RefusalCode;
+use argon_proto::holder::OwnerName;
 use argon_proto::{Attempt, AttemptId, Flags, Secret, SessionId, Status, Task, TaskId};
 
 use crate::manager::{Manager, attempt, session, task, token, with_flags, worker_id};
@@ -233,7 +234,8 @@ fn a_client_deep_inside_may_come_back_before_those_above_it() {
     middle.head.flags = Flags::DETACHED;
     let middle_attempt = AttemptId { task: middle.head.id, attempt: top.attempt };
     // The store brings the task in the middle back, and with it a session that is nobody's child yet.
-    let records = vec![Record::TaskAccepted(middle), Record::AttemptStarted(middle_attempt)];
+    let records =
+        vec![Record::TaskAccepted(middle, OwnerName::admin()), Record::AttemptStarted(middle_attempt)];
     let mut manager = Manager::just_started(Limits::default(), records);
     manager.join(11, 2, &[top, middle_attempt]);
     let deep = manager.open_child(50, middle_attempt, 11, 2);
@@ -251,7 +253,14 @@ fn a_foreign_session_gets_neither_the_family_nor_the_task_of_another() {
     let child = manager.open_child(50, parent, 11, 1);
     let open = |link, session, secret| {
         let client = "x".to_owned();
-        Input::SessionOpened { link: ConnId(link), session, secret, previous: None, client }
+        Input::SessionOpened {
+            link: ConnId(link),
+            owner: OwnerName::admin(),
+            session,
+            secret,
+            previous: None,
+            client,
+        }
     };
     manager.step(open(60, child_id(parent, 9), child_secret(9)));
     assert_eq!(manager.refusals(), [(60, RefusalCode::Session)], "its first half is another's");

@@ -3,6 +3,7 @@
 use crate::manager::{Manager, attempt, id, secret, task, token, worker_id};
 use argon_core::scheduler::{ConnId, Effect, Input};
 use argon_proto::handshake::RefusalCode;
+use argon_proto::holder::OwnerName;
 use argon_proto::{AttemptId, AttemptToken, Secret, SessionId};
 
 fn refusals(manager: &mut Manager) -> Vec<(u64, RefusalCode)> {
@@ -14,7 +15,14 @@ fn refusals(manager: &mut Manager) -> Vec<(u64, RefusalCode)> {
 }
 
 fn opens(link: u64, session: SessionId, secret: Secret) -> Input {
-    Input::SessionOpened { link: ConnId(link), session, secret, previous: None, client: "thief".into() }
+    Input::SessionOpened {
+        link: ConnId(link),
+        owner: OwnerName::admin(),
+        session,
+        secret,
+        previous: None,
+        client: "thief".into(),
+    }
 }
 
 fn child_opens(link: u64, parent: AttemptId, worker: u64, own: &Secret, token: AttemptToken) -> Input {

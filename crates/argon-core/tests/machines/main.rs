@@ -14,6 +14,7 @@ mod memory;
 mod nested_memory;
 mod order;
 mod outcomes;
+mod owners;
 mod pool;
 mod prefetch;
 mod questions;

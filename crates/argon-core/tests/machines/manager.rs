@@ -8,6 +8,7 @@ use argon_core::scheduler::{
 use argon_core::{Machine, Time};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::{Held, ToWorker};
+use argon_proto::holder::OwnerName;
 use argon_proto::key::Key;
 use argon_proto::{
     Attempt, AttemptId, AttemptToken, Capabilities, Codec, Flags, Incarnation, Outcome, OutcomeHead, Report,
@@ -84,8 +85,14 @@ impl Manager {
 
     /// Opens the session of a client that was connected to this manager before.
     pub(crate) fn open_from(&mut self, link: u64, previous: Option<Incarnation>) {
+        self.open_as(link, OwnerName::admin(), previous);
+    }
+
+    /// Opens the session of a client that has proven the key of this owner.
+    pub(crate) fn open_as(&mut self, link: u64, owner: OwnerName, previous: Option<Incarnation>) {
         self.step(Input::SessionOpened {
             link: ConnId(link),
+            owner,
             session: session(link % 100),
             secret: secret(link % 100),
             previous,

@@ -7,6 +7,7 @@ use argon_core::scheduler::{ConnId, Input, Limits, Record};
 use argon_proto::conversation::Credit;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
+use argon_proto::holder::OwnerName;
 use argon_proto::{Flags, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -229,7 +230,7 @@ fn it_is_written_again_if_its_id_was_submitted_again_meanwhile() {
 
 #[test]
 fn an_accepted_task_survives_a_restart_and_is_run_or_collected() {
-    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED));
+    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED), OwnerName::admin());
     let mut manager = Manager::just_started(Limits::default(), vec![accepted.clone()]);
     manager.join(11, 1, &[]);
     manager.pass(SECOND * 5);

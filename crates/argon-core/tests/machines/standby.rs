@@ -6,6 +6,7 @@ use crate::manager::{HERE, Manager, attempt, id, task, with_flags};
 use argon_core::scheduler::{ConnId, Input, Limits, Record};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
+use argon_proto::holder::OwnerName;
 use argon_proto::{Flags, Incarnation, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -227,7 +228,7 @@ fn a_task_that_was_cancelled_while_its_worker_was_late_is_stopped_when_it_comes(
 
 #[test]
 fn a_stored_task_waits_anew_when_its_session_arrives_and_is_started_once() {
-    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED));
+    let accepted = Record::TaskAccepted(with_flags(1, 1, Flags::DETACHED), OwnerName::admin());
     let mut manager = Manager::just_started(Limits::default(), vec![accepted]);
     manager.join(12, 4, &[]);
     manager.pass(SECOND * 2);

@@ -48,7 +48,7 @@ fn with_one_running() -> Manager {
 #[test]
 fn large_arguments_leave_memory_with_the_commit_and_run_as_a_placeholder() {
     let mut manager = with_one_running();
-    assert!(matches!(&manager.records[0], Record::TaskAccepted(task) if task.payload.resident() == LARGE));
+    assert!(matches!(&manager.records[0], Record::TaskAccepted(task, _) if task.payload.resident() == LARGE));
     let task = run(&mut manager, 11).expect("it starts");
     assert_eq!(task.payload, Payload::stored(LARGE));
 }

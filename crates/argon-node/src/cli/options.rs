@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argon_core::pool::Settings;
-use argon_core::scheduler::Limits;
+use argon_core::scheduler::{Limits, NO_BOUND};
 use argon_net::address::{self, ParseAddressError};
 use argon_net::listen::Bound;
 use argon_net::{Certificates, Trust};
@@ -120,6 +120,12 @@ pub(super) struct DoorOptions {
     /// Most waiting tasks; another task is rejected, and its client tries again
     #[arg(long, value_name = "TASKS", default_value_t = 1_000_000, value_parser = whole::<u32>(1, u32::MAX))]
     pub(super) queue_size: u32,
+    /// Most waiting tasks of one owner, which is the name on the key that they were submitted with, or 'admin'
+    #[arg(long, value_name = "TASKS", value_parser = whole::<u32>(1, u32::MAX))]
+    pub(super) max_queued: Option<u32>,
+    /// Most tasks of one owner that workers have at once; tasks that wait for tasks of their own do not count
+    #[arg(long, value_name = "TASKS", value_parser = whole::<u32>(1, u32::MAX))]
+    pub(super) max_running: Option<u32>,
     /// Memory that the manager may use; beyond three quarters of it only sessions that use little are served, and other
     /// tasks are rejected and tried again by their clients [default: half of the machine or control group]
     #[arg(long, value_name = "SIZE", value_parser = memory_size, verbatim_doc_comment)]
@@ -278,6 +284,8 @@ impl DoorOptions {
             window_bytes: limits.window_bytes.min(memory / ONE_CLIENT),
             untaken_bytes: limits.untaken_bytes.min(memory / ONE_CLIENT),
             queue_size: self.queue_size as usize,
+            max_queued: self.max_queued.unwrap_or(NO_BOUND),
+            max_running: self.max_running.unwrap_or(NO_BOUND),
             session_grace: self.session_grace,
             result_ttl: self.result_ttl,
             ..limits

@@ -113,7 +113,7 @@ impl ManagerLoop {
         let mut gate = ManagerGate::within(limits.memory / SPARE);
         // Before the blobs: blobs without a task may be dropped to make room.
         gate.recover(loaded.records.iter().filter_map(|record| match record {
-            Record::TaskAccepted(task) => Some(task),
+            Record::TaskAccepted(task, _) => Some(task),
             Record::AttemptStarted(_) | Record::TaskEnded(_) | Record::TaskForgotten(_) => None,
         }));
         let mut passing = Vec::new();

@@ -149,7 +149,8 @@ impl ManagerLoop {
     fn on_open(&mut self, now: Time, link: ConnId, open: Open) {
         let Open { session, secret, previous, client, .. } = open;
         let client = if client.is_empty() { "client".to_owned() } else { client.into() };
-        self.step(now, Input::SessionOpened { link, session, secret, previous, client });
+        let owner = self.peers.get(&link).map(|peer| peer.proven.owner()).unwrap_or_default();
+        self.step(now, Input::SessionOpened { link, owner, session, secret, previous, client });
     }
 
     /// The client of a task opens its session, through the worker that executes the task. From here on the connection is

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 pub use keys::{KeyAdded, KeyList, KeysRevoked, PersonKey};
 pub use status::{
-    AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, Rates, RunningTask,
-    SchedulerView, Totals, WaitingReport, WhyWaiting, WorkerView,
+    AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, OwnerView, Rates,
+    RunningTask, SchedulerView, Totals, WaitingReport, WhyWaiting, WorkerView,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};

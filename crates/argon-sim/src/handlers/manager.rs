@@ -84,7 +84,7 @@ impl World {
     /// The gate of a manager that finds these records, with the blobs that its store keeps for them.
     fn recovered_gate(&self, records: &[Record]) -> ManagerGate {
         let accepted = |record: &'_ Record| match record {
-            Record::TaskAccepted(task) => Some(task.clone()),
+            Record::TaskAccepted(task, _) => Some(task.clone()),
             Record::AttemptStarted(_) | Record::TaskEnded(_) | Record::TaskForgotten(_) => None,
         };
         let tasks: Vec<Task> = records.iter().filter_map(accepted).collect();
@@ -102,12 +102,12 @@ impl World {
     fn judge_stored_blobs(&mut self, process: &ManagerProcess) {
         for record in &process.out.records {
             self.trace.note(self.now, [9, 0, 0], || match record {
-                Record::TaskAccepted(task) => format!("record: {:?} is accepted", task.head.id),
+                Record::TaskAccepted(task, _) => format!("record: {:?} is accepted", task.head.id),
                 Record::AttemptStarted(attempt) => format!("record: {attempt:?} starts"),
                 Record::TaskEnded(outcome) => format!("record: {}", outcome_brief(outcome)),
                 Record::TaskForgotten(id) => format!("record: {id:?} is forgotten"),
             });
-            if let Record::TaskAccepted(task) = record
+            if let Record::TaskAccepted(task, _) = record
                 && task.blob_hashes().any(|hash| process.gate.payload(hash).is_none())
             {
                 self.oracle.fail(format!("{:?} is stored without its blobs", task.head.id));

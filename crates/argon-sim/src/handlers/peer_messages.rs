@@ -6,7 +6,8 @@ use argon_core::scheduler::{ConnId, Input, WorkerProfile};
 use argon_proto::conversation::admin::{Question, Reply};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::{AttemptId, Flags, Task, Ticket, WorkerId};
+use argon_proto::holder::OwnerName;
+use argon_proto::{AttemptId, Flags, SessionId, Task, Ticket, WorkerId};
 
 use crate::described::attempt_of;
 use crate::event::{Dialler, Packet};
@@ -156,6 +157,7 @@ impl World {
                 self.on_return(now, process, link);
                 Input::SessionOpened {
                     link,
+                    owner: owner_of(open.session),
                     session: open.session,
                     secret: open.secret,
                     previous: open.previous,
@@ -337,4 +339,10 @@ impl World {
             });
         }
     }
+}
+
+/// Few owners for many sessions. A session has the same owner at every manager.
+fn owner_of(session: SessionId) -> OwnerName {
+    let name = ["admin", "ann", "bob"][usize::from(session.0[0]) % 3];
+    OwnerName::read(name).unwrap_or_default()
 }

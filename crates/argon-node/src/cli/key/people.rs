@@ -76,7 +76,7 @@ tasks stay. A revoked key cannot be put back into force: make another one.")]
 pub(super) struct RevokeArguments {
     /// Name of a person, or id of a key, as 'argon key list' shows them
     #[arg(value_name = "NAME|ID")]
-    key: String,
+    named: String,
     #[command(flatten)]
     asking: AskOptions,
 }
@@ -92,7 +92,7 @@ retire', renew the keys of all who have one.")]
 pub(super) struct RenewArguments {
     /// Name of a person with one key in force, or id of a key
     #[arg(value_name = "NAME|ID")]
-    key: String,
+    named: String,
     #[command(flatten)]
     out: OutOptions,
     #[command(flatten)]
@@ -169,11 +169,11 @@ fn list(arguments: &ListArguments) -> Result<(), Failure> {
 }
 
 fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
-    let reply =
-        Asker::new("revoke", &arguments.asking)?.ask(&Question::KeyRevoke { key: arguments.key.clone() })?;
+    let reply = Asker::new("revoke", &arguments.asking)?
+        .ask(&Question::KeyRevoke { key: arguments.named.clone() })?;
     let KeysRevoked { keys, closed } = reply.read().map_err(|error| unreadable(&error))?;
     if keys.is_empty() {
-        return print_line(format_args!("{} was revoked before", arguments.key));
+        return print_line(format_args!("{} was revoked before", arguments.named));
     }
     for key in &keys {
         print_line(format_args!("revoked {} of {} ({})", key.id, key.name, key.role))?;
@@ -191,7 +191,7 @@ fn renew(arguments: &RenewArguments) -> Result<(), Failure> {
     arguments.out.check(&asker.source)?;
     let listed: KeyList = asker.ask(&Question::KeyList)?.read().map_err(|error| unreadable(&error))?;
     let key =
-        one_in_force(&listed.keys, &arguments.key).map_err(|why| Failure::new(FailureKind::Other, why))?;
+        one_in_force(&listed.keys, &arguments.named).map_err(|why| Failure::new(FailureKind::Other, why))?;
     asker.hand_out(key, &arguments.out)
 }
 

@@ -74,7 +74,7 @@ impl Committer {
     pub fn add(&mut self, records: impl IntoIterator<Item = Record>, gate: &ManagerGate) {
         for record in records {
             self.added += 1;
-            if let Record::TaskAccepted(task) = &record {
+            if let Record::TaskAccepted(task, _) = &record {
                 let number = self.added;
                 let named = task.blob_hashes();
                 self.blobs.extend(named.filter_map(|hash| Some((number, hash, gate.payload(hash)?.clone()))));

@@ -2,6 +2,7 @@
 
 use argon_core::scheduler::Record;
 use argon_proto::AttemptId;
+use argon_proto::holder::OwnerName;
 use argon_proto::{
     Attempt, BlobHash, Flags, Outcome, Payload, Priority, Report, Runtime, SessionId, Status, Task, TaskHead,
     TaskId,
@@ -36,7 +37,13 @@ fn outcome(sequence: u64) -> Outcome {
 }
 
 fn accepted(tasks: &[Task]) -> CommitBatch {
-    CommitBatch { records: tasks.iter().cloned().map(Record::TaskAccepted).collect(), blobs: vec![code()] }
+    let record = |task: &Task| Record::TaskAccepted(task.clone(), owner(task.head.id.sequence));
+    CommitBatch { records: tasks.iter().map(record).collect(), blobs: vec![code()] }
+}
+
+/// Every second task belongs to a person.
+fn owner(sequence: u64) -> OwnerName {
+    OwnerName::read(["ann", "admin"][sequence as usize % 2]).expect("a name")
 }
 
 fn only(records: Vec<Record>) -> CommitBatch {
@@ -61,10 +68,10 @@ fn conforms<S: Store>(open: impl Fn() -> S) {
     let loaded = store.load().expect("readable");
     assert_eq!(loaded.blobs, vec![code()]);
     assert_eq!(loaded.records.len(), 2);
-    let Record::TaskAccepted(back) = &loaded.records[1] else {
+    let Record::TaskAccepted(back, of) = &loaded.records[1] else {
         panic!("expected a task: {:?}", loaded.records[1]);
     };
-    assert_eq!(back.head, big.head);
+    assert_eq!((&back.head, of), (&big.head, &owner(2)));
     assert_eq!(bytes(&store, PayloadName::Arguments(id(2)), &back.payload), big.payload.to_contiguous());
 
     let started = AttemptId { task: id(1), attempt: Attempt(1) };

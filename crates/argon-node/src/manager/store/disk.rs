@@ -167,7 +167,7 @@ impl DiskStore {
         let mut changes = Changes::new(&transaction, tally, &self.needs)?;
         for record in &batch.records {
             let kept = match record {
-                Record::TaskAccepted(task) => keep(PayloadName::Arguments(task.head.id), &task.payload)?,
+                Record::TaskAccepted(task, _) => keep(PayloadName::Arguments(task.head.id), &task.payload)?,
                 Record::TaskEnded(outcome) => keep(PayloadName::Result(outcome.head.id), &outcome.payload)?,
                 Record::AttemptStarted(_) | Record::TaskForgotten(_) => Kept::Inline,
             };

@@ -175,6 +175,8 @@ pub struct WorkerView {
 pub struct RunningTask {
     /// The task.
     pub task: String,
+    /// Its owner.
+    pub owner: String,
     /// Which attempt.
     pub attempt: u32,
     /// Runtime that executes it.
@@ -191,6 +193,8 @@ pub struct RunningTask {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AwayClient {
+    /// Owner of its tasks.
+    pub owner: String,
     /// Name that the client has given itself.
     pub client: String,
     /// Its attached tasks that have not ended.
@@ -199,6 +203,22 @@ pub struct AwayClient {
     pub running: usize,
     /// Seconds until its attached tasks are cancelled.
     pub seconds_left: u64,
+}
+
+/// An owner of tasks: the name of a person's key, or `admin` for the cluster's own keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OwnerView {
+    /// The name.
+    pub owner: String,
+    /// Its sessions, those of clients inside tasks included.
+    pub sessions: u32,
+    /// Its tasks that wait.
+    pub waiting: u32,
+    /// Its tasks at workers.
+    pub running: u32,
+    /// Its tasks that have ended and whose outcomes were not taken.
+    pub untaken: u32,
 }
 
 /// Some tasks and the reason for which they wait.
@@ -251,6 +271,8 @@ pub struct SchedulerView {
     pub clients: usize,
     /// Clients that may come back, the next to be given up first; at most 1000.
     pub away: Vec<AwayClient>,
+    /// Each owner that has sessions or tasks, by name.
+    pub owners: Vec<OwnerView>,
     /// Events so far.
     pub totals: Totals,
     /// Each worker.

@@ -6,6 +6,7 @@
 use argon_core::scheduler::Record;
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::frame::{Decoder, Outbox};
+use argon_proto::holder::OwnerName;
 use argon_proto::{
     Attempt, AttemptId, BlobHash, Flags, Message, Outcome, Payload, Report, Status, Task, TaskId,
 };
@@ -33,6 +34,8 @@ pub(super) struct Content {
     pub(super) tasks: FxHashMap<TaskId, Stored<Task>>,
     pub(super) starts: FxHashMap<TaskId, Attempt>,
     pub(super) outcomes: FxHashMap<TaskId, Stored<Outcome>>,
+    /// Owners of tasks, where it is not `admin`.
+    pub(super) owners: FxHashMap<TaskId, OwnerName>,
     pub(super) blobs: FxHashMap<BlobHash, Stored<Payload>>,
     /// Counts of the intact records, in the order in which they were found.
     pub(super) found: RecordTally,
@@ -63,9 +66,13 @@ impl Content {
         let (kept, body) = unseal(table, key, value)?;
         match table {
             Table::Tasks => {
-                let ToManager::Submit(mut task) = decode(body)? else { return None };
+                let (mut task, owner) = decode_task(body)?;
+                let id = TaskId::from_bytes(key.try_into().ok()?);
                 self.place_holder(&mut task.payload, kept);
-                self.tasks.insert(TaskId::from_bytes(key.try_into().ok()?), Stored { what: task, kept });
+                self.tasks.insert(id, Stored { what: task, kept });
+                if !owner.is_admin() {
+                    self.owners.insert(id, owner);
+                }
             }
             Table::Starts => {
                 let attempt = Attempt(u32::from_le_bytes(body.try_into().ok()?));
@@ -224,7 +231,12 @@ impl Content {
         let mut outcomes: Vec<Outcome> = self.outcomes.into_values().map(|outcome| outcome.what).collect();
         outcomes.sort_unstable_by_key(|outcome| outcome.head.id);
         outcomes.iter_mut().for_each(|outcome| leave_large(&mut outcome.payload));
-        let tasks = tasks.into_iter().map(Record::TaskAccepted);
+        let owners = self.owners;
+        let owner = |id: TaskId| owners.get(&id).cloned().unwrap_or_default();
+        let tasks = tasks.into_iter().map(|task| {
+            let owner = owner(task.head.id);
+            Record::TaskAccepted(task, owner)
+        });
         let starts = starts.into_iter().map(Record::AttemptStarted);
         let records = tasks.chain(starts).chain(outcomes.into_iter().map(Record::TaskEnded)).collect();
         let mut blobs: Vec<(BlobHash, Payload)> =
@@ -246,6 +258,32 @@ pub(super) fn encode(message: &impl Message) -> Vec<u8> {
     let mut outbox = Outbox::default();
     outbox.push(message);
     outbox.into_bytes()
+}
+
+/// First byte of a task that has an owner of its own. No frame is so long that its length begins so.
+const OWNED: u8 = 0xff;
+
+/// A task and its owner, unless that is `admin`: [`OWNED`], the length of the name, the name; then the frame.
+pub(super) fn encode_task(task: Task, owner: &OwnerName) -> Vec<u8> {
+    let frame = encode(&ToManager::Submit(task));
+    if owner.is_admin() {
+        return frame;
+    }
+    let name = owner.as_str().as_bytes();
+    [&[OWNED, name.len() as u8], name, &frame].concat()
+}
+
+/// What [`encode_task`] has made.
+pub(super) fn decode_task(bytes: &[u8]) -> Option<(Task, OwnerName)> {
+    let (owner, frame) = match bytes {
+        [OWNED, length, rest @ ..] => {
+            let (name, frame) = rest.split_at_checked(usize::from(*length))?;
+            (OwnerName::read(std::str::from_utf8(name).ok()?)?, frame)
+        }
+        frame => (OwnerName::admin(), frame),
+    };
+    let ToManager::Submit(task) = decode(frame)? else { return None };
+    Some((task, owner))
 }
 
 /// A message from its frame.

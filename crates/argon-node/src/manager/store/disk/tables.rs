@@ -1,12 +1,12 @@
 //! Tables of the database, and what each record of the scheduler changes in them.
 
 use argon_core::scheduler::Record;
-use argon_proto::conversation::client::{ToClient, ToManager};
+use argon_proto::conversation::client::ToClient;
 use argon_proto::{BlobHash, Payload, TaskId};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use rustc_hash::FxHashMap;
 
-use super::content::{Content, decode, encode};
+use super::content::{Content, decode, decode_task, encode, encode_task};
 use super::label::StoreIdentity;
 use super::tally::RecordTally;
 use super::value::{Kept, PayloadPlace, Table, kept, seal, unseal};
@@ -82,14 +82,14 @@ impl<'t> Changes<'t> {
     /// Applies a record whose payload is kept there.
     pub(super) fn apply(&mut self, record: &Record, kept: Kept) -> Result<(), redb::Error> {
         match record {
-            Record::TaskAccepted(task) => {
+            Record::TaskAccepted(task, owner) => {
                 let mut task = task.clone();
                 if kept != Kept::Inline {
                     task.payload = Payload::default();
                 }
                 let key = task.head.id.to_bytes();
                 let hashes: Vec<BlobHash> = task.blob_hashes().collect();
-                self.put(Table::Tasks, &key, kept, &encode(&ToManager::Submit(task)))?;
+                self.put(Table::Tasks, &key, kept, &encode_task(task, owner))?;
                 for hash in hashes {
                     self.moved.needs.insert(hash, self.need(hash) + 1);
                 }
@@ -145,7 +145,7 @@ impl<'t> Changes<'t> {
             return Ok(());
         };
         let body = unseal(Table::Tasks, &key, &task).map(|(_, body)| body);
-        if let Some(ToManager::Submit(task)) = body.and_then(decode) {
+        if let Some((task, _)) = body.and_then(decode_task) {
             for hash in task.blob_hashes() {
                 self.release(hash)?;
             }
@@ -219,8 +219,9 @@ pub(super) fn put_content(
     for (hash, blob) in &content.blobs {
         changes.put_blob(*hash, &blob.what, blob.kept)?;
     }
-    for task in content.tasks.values() {
-        changes.apply(&Record::TaskAccepted(task.what.clone()), task.kept)?;
+    for (id, task) in &content.tasks {
+        let owner = content.owners.get(id).cloned().unwrap_or_default();
+        changes.apply(&Record::TaskAccepted(task.what.clone(), owner), task.kept)?;
     }
     for (id, attempt) in &content.starts {
         let attempt = argon_proto::AttemptId { task: *id, attempt: *attempt };
@@ -275,7 +276,7 @@ pub(super) fn read_payload(database: &Database, name: PayloadName) -> Result<Opt
     }
     Ok(Some(match table {
         Table::Tasks => {
-            let Some(ToManager::Submit(task)) = decode(body) else { return Err(damaged()) };
+            let Some((task, _)) = decode_task(body) else { return Err(damaged()) };
             task.payload
         }
         Table::Outcomes => {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use argon_core::scheduler::Record;
+use argon_proto::holder::OwnerName;
 use argon_proto::{
     Attempt, AttemptId, BlobHash, Flags, Outcome, Payload, Report, Runtime, SessionId, Status, Task,
     TaskHead, TaskId,
@@ -65,7 +66,7 @@ fn ended(sequence: u64, bytes: usize) -> Record {
 
 fn accepted(sequences: impl Iterator<Item = u64>) -> CommitBatch {
     CommitBatch {
-        records: sequences.map(|sequence| Record::TaskAccepted(task(sequence))).collect(),
+        records: sequences.map(|sequence| Record::TaskAccepted(task(sequence), owner(sequence))).collect(),
         blobs: vec![code()],
     }
 }
@@ -108,12 +109,19 @@ fn fill(path: &Path) -> States {
     States { payloads, older, in_use, closed: bytes() }
 }
 
+/// Every second task belongs to a person.
+fn owner(sequence: u64) -> OwnerName {
+    OwnerName::read(["ann", "admin"][sequence as usize % 2]).expect("a name")
+}
+
 /// What the records of a store say about each task.
 fn facts(records: &[Record]) -> BTreeMap<TaskId, Vec<String>> {
     let mut facts: BTreeMap<TaskId, Vec<String>> = BTreeMap::new();
     for record in records {
         let (id, fact) = match record {
-            Record::TaskAccepted(task) => (task.head.id, format!("{:?} {}", task.head, task.payload.len())),
+            Record::TaskAccepted(task, owner) => {
+                (task.head.id, format!("{:?} {} {owner}", task.head, task.payload.len()))
+            }
             Record::AttemptStarted(attempt) => (attempt.task, format!("{:?}", attempt.attempt)),
             Record::TaskEnded(outcome) => {
                 (outcome.head.id, format!("{:?} {}", outcome.head, outcome.payload.len()))
@@ -170,7 +178,7 @@ fn a_payload_file_that_is_damaged_names_its_tasks() {
                 Record::TaskEnded(outcome) if outcome.head.status == Status::Lost => {
                     Some(Report::from_json(&outcome.report).message)
                 }
-                Record::TaskAccepted(_)
+                Record::TaskAccepted(..)
                 | Record::AttemptStarted(_)
                 | Record::TaskEnded(_)
                 | Record::TaskForgotten(_) => None,
@@ -203,7 +211,7 @@ fn large_payloads_are_read_back_until_their_task_needs_them_no_longer() {
     let records = store.load().expect("loaded").records;
     let in_memory: u64 = records
         .iter()
-        .map(|record| if let Record::TaskAccepted(task) = record { task.payload.resident() } else { 0 })
+        .map(|record| if let Record::TaskAccepted(task, _) = record { task.payload.resident() } else { 0 })
         .sum();
     assert_eq!(in_memory, 0, "after a restart only heads are in memory");
     store.commit(&only(vec![ended(50, 70_000)])).expect("committed");

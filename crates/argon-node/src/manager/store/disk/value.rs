@@ -5,6 +5,7 @@
 //! | 8 | checksum of the table's number, the key and everything below |
 //! | 1 | where the payload is: 0 in the frame, 1 in a payload file, 2 dropped |
 //! | 28 | if it is in a payload file: segment, offset, length, checksum ([`PayloadPlace`]) |
+//! | … | tasks: `0xff`, the length and the name of the owner, unless it is `admin` |
 //! | … | tasks and outcomes: the frame, without a payload that is elsewhere; starts: the attempt; blobs: the bytes |
 
 use std::hash::Hasher;
