@@ -48,6 +48,7 @@ mod session;
 mod task;
 mod task_index;
 mod timers;
+mod turns;
 mod undelivered;
 mod view;
 mod waiting;

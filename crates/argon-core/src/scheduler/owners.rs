@@ -159,11 +159,10 @@ impl Scheduler {
         Some(&self.owner_of(self.tasks[self.task_of(&id)?].session).name)
     }
 
-    /// The sessions of an owner.
-    pub(super) fn sessions_of<'a>(&'a self, name: &'a OwnerName) -> impl Iterator<Item = SessionId> + 'a {
-        let owner = self.owner_by_name.get(name).copied();
-        let owned = self.sessions.values().filter(move |session| Some(session.owner) == owner);
-        owned.map(|session| session.id)
+    /// The owner of a session that is open or has tasks.
+    #[must_use]
+    pub fn owner_of_session(&self, id: SessionId) -> Option<&OwnerName> {
+        self.session_by_id.get(&id).map(|key| &self.owner_of(*key).name)
     }
 
     /// All owners that have sessions, by name.

@@ -252,15 +252,8 @@ fn a_foreign_session_gets_neither_the_family_nor_the_task_of_another() {
     let (mut manager, parent) = with_parent();
     let child = manager.open_child(50, parent, 11, 1);
     let open = |link, session, secret| {
-        let client = "x".to_owned();
-        Input::SessionOpened {
-            link: ConnId(link),
-            owner: OwnerName::admin(),
-            session,
-            secret,
-            previous: None,
-            client,
-        }
+        let (client, owner) = ("x".to_owned(), OwnerName::admin());
+        Input::SessionOpened { link: ConnId(link), owner, session, secret, previous: None, client }
     };
     manager.step(open(60, child_id(parent, 9), child_secret(9)));
     assert_eq!(manager.refusals(), [(60, RefusalCode::Session)], "its first half is another's");

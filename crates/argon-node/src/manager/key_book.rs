@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// Keys that a manager knows at most, in force or revoked.
 const KEYS_MAX: usize = 10_000;
-/// Bytes of a file that are read: far more than so many keys take.
+/// Bytes of a file that are read: far more than [`KEYS_MAX`] keys take.
 const FILE_BYTES: u64 = 16 << 20;
 /// Format of the file.
 const VERSION: u32 = 1;
