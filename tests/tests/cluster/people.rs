@@ -11,7 +11,7 @@ use argon_proto::key::{Key, Role};
 use argon_tests::{Cluster, Finished, WirePeer};
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A manager whose store survives it.
 fn cluster() -> Cluster {
@@ -65,6 +65,16 @@ fn a_revoked_key_opens_nothing_and_what_it_had_opened_is_closed_with_a_sentence(
     assert_eq!(refusal.code, RefusalCode::Key);
     assert!(refusal.message.contains("of ann was revoked"), "{}", refusal.message);
     assert_eq!(client(&cluster, &ann).err(), Some(RefusalCode::Key));
+    for program in [
+        r#"exec perl -I"$0/perl/lib" -MArgon::Client -e 'Argon::Client->new(hosts => [$ARGV[0]], key => $ARGV[1])->process(sub { 1 })' "$@""#,
+        r#"PYTHONPATH="$0/python/src" exec "$0/target/python-venv/bin/python" -c 'import argon, sys; argon.Client(sys.argv[1], key=sys.argv[2]).call(len, [1])' "$@""#,
+    ] {
+        let mut command = std::process::Command::new("sh");
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        command.args(["-c", program, root, cluster.address()]).arg(&ann);
+        let refused = cluster.run(command, "revoked").finish(SOON);
+        assert!(refused.stderr.contains("of ann was revoked"), "{program}: {}", refused.stderr);
+    }
     assert!(WirePeer::<ToAdmin>::connect(cluster.address(), &second, Role::Observer).is_err());
     // Also for the next manager, which has the store.
     cluster.kill_manager();

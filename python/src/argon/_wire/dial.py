@@ -209,8 +209,7 @@ class _Handshake:
         message = text.field(body, "message", "no reason given").rstrip(".")
         if code == "key":
             raise DialFailure(
-                f"The key from {self.key.origin} does not open the manager at {self.where}: "
-                "`argon key` on its machine shows the right one.",
+                f"The key from {self.key.origin} does not open the manager at {self.where}, which says: {message}.",
                 for_good=True,
             )
         if code == "version":

@@ -240,11 +240,11 @@ sub _refused {
     my ($link, $origin) = @{$self}{qw(link origin)};
     my $code    = Argon::Protocol::Text::field($body, code    => 'unknown');
     my $message = Argon::Protocol::Text::field($body, message => 'no reason given');
-    $self->_fail("The key from $origin does not open the manager at $link->{where}:"
-            . ' `argon key` on its machine shows the right one.', for_good => 1) if $code eq 'key';
+    $message =~ s/[.]\z//;
+    $self->_fail("The key from $origin does not open the manager at $link->{where}, which says: $message.", for_good => 1)
+        if $code eq 'key';
     $self->_fail("The manager at $link->{where} speaks another version of the protocol than this client, version "
             . PROTOCOL_VERSION . " ($message): $SAME_RELEASE.", for_good => 1) if $code eq 'version';
-    $message =~ s/[.]\z//;
     return $self->_fail("The manager at $link->{where} refused this client ($code): $message.", for_good => $code ne 'busy');
 }
 
