@@ -285,7 +285,7 @@ def test_options_beat_the_environment_and_bad_ones_are_refused(monkeypatch: pyte
 def test_a_pin_is_found_in_the_text_of_a_key(lines: list[str], pin: str | None) -> None:
     for end in ("\n", "\r\n"):
         found = wire.parse_key(end.join(lines) + end)
-        assert found == ("client", b"\x5a" * 32, bytes.fromhex(pin) if pin else None)
+        assert found == wire.KeyText("client", b"\x5a" * 32, bytes.fromhex(pin) if pin else None)
 
 
 @pytest.mark.parametrize(
