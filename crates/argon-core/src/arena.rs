@@ -6,7 +6,7 @@ use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
-/// What a value in an [`Arena`] is found by.
+/// Key of a value in an [`Arena`].
 pub(crate) trait ArenaKey: Copy + Eq + fmt::Debug {
     /// The key of this place.
     fn of(place: usize) -> Self;

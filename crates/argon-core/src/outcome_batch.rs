@@ -18,7 +18,7 @@ const PAUSES_SUPPLIED: u32 = 2;
 /// Time without a pause after a runner had to wait for an answer: others will wait, too.
 const ALERT: Duration = Duration::from_millis(10);
 
-/// What a worker's slots have to do.
+/// Work of a worker's slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Supply {
     /// Number of slots.
@@ -47,7 +47,7 @@ impl OutcomeBatch {
     }
 
     /// True if what waits must be written at the end of a round. As long as all slots have more to do than was done since
-    /// the manager last heard, it need not know yet.
+    /// the last message to the manager, it need not know yet.
     pub fn is_due(&self, now: Time, supply: impl FnOnce() -> Supply) -> bool {
         let count = self.messages.len();
         let is_supplied = |supply: Supply| supply.waiting >= supply.slots.max(2 * count);

@@ -1,8 +1,8 @@
-//! The worker's state machine: which runner gets which attempt, and what the manager is told.
+//! The worker's state machine: which runner gets which attempt, and what it reports to the manager.
 //!
 //! Driven like the scheduler: [`Machine::step`] takes one fact and appends effects. The shell owns processes, pipes and
-//! the connection; it starts a runner when told [`Effect::Spawn`], hands it a task when told [`Effect::Hand`], starts a
-//! command when told [`Effect::Execute`], and reports what became of each.
+//! the connection; it starts a runner on [`Effect::Spawn`], hands it a task on [`Effect::Hand`], starts a
+//! command on [`Effect::Execute`], and reports the end of each.
 //!
 //! Attempts that were not started wait in arrival order by priority. Outcomes are kept until the manager settles them, across
 //! any loss of the connection.

@@ -1,4 +1,4 @@
-//! The manager's state machine: which task runs where, and who is told what.
+//! The manager's state machine: which task runs where, and which peer learns what.
 //!
 //! # Order of calls
 //! The driver drains a bounded batch of inputs and calls [`Machine::step`] for each, then
@@ -92,14 +92,14 @@ use worker::Worker;
 /// certain becomes a wait.
 const IDS_KEPT: usize = 1 << 18;
 
-/// Who is at the other end of a connection.
+/// Peer at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum PeerKey {
     Client(SessionKey),
     Worker(WorkerKey),
 }
 
-/// What makes this start of a manager different from others, and what it shares with those that have its key.
+/// Identity of this start of a manager, and the secrets that it shares with the holders of its key.
 #[derive(Clone, Debug)]
 pub struct ManagerIdentity {
     /// This start.
@@ -141,13 +141,13 @@ pub struct Scheduler {
     seen_workers: ExpiringSet<WorkerId>,
     /// Tasks that ended while they waited for a worker that may hold them: it is to stop them when it comes.
     stop_on_arrival: ExpiringSet<TaskId>,
-    /// Who wants the outcome of a detached task.
+    /// Connections that want the outcome of a detached task.
     collectors: FxHashMap<TaskId, Vec<ConnId>>,
     /// Sessions to which a grant of credit is due at the end of the batch.
     credit_due: Vec<SessionKey>,
-    /// Workers that may be told at the end of the batch which outcomes they need not keep.
+    /// Workers that may learn at the end of the batch which outcomes they need not keep.
     acks_due: Vec<WorkerKey>,
-    /// Workers that are told after a while, if not before.
+    /// Workers that learn it after a while, if not before.
     acks_later: Vec<WorkerKey>,
     /// Workers that drain: they leave when all their outcomes are settled.
     draining: Vec<WorkerKey>,
@@ -182,7 +182,7 @@ struct OrphanAttempt {
     outcome: Option<Outcome>,
     /// Bytes of output that came over the worker's present connection.
     printed: u64,
-    /// What it asks its client.
+    /// Question to its client.
     question: Option<Ask>,
     until: Time,
 }
@@ -195,7 +195,7 @@ struct Persisting {
     on_durable: OnDurable,
 }
 
-/// What happens when a record is durable.
+/// Consequence of a record that has become durable.
 #[derive(Debug)]
 enum OnDurable {
     /// The task is accepted; if its client has offered it `again`, a worker may hold it. If it `replaces` an earlier one
@@ -203,7 +203,7 @@ enum OnDurable {
     Accept { again: bool, replaces: bool },
     /// The attempt starts, if the task still has this stamp.
     Start(u32),
-    /// The outcome is told, and settled with the worker that brought it.
+    /// The outcome is sent, and settled with the worker that brought it.
     End,
     /// Nothing: but a refused one is written again.
     Forget,

@@ -171,7 +171,7 @@ async fn carry_on<E: Endpoint>(
         }
         let reads = left == Left::Nothing && endpoint.may_take();
         if !reads {
-            // Silence cannot be told from words that are not read. The kernel notices a peer that is dead.
+            // Silence cannot be distinguished from messages that are not read. The kernel notices a peer that is dead.
             receiver.heard_at = now;
         }
         let silent_at = receiver.silent_at();

@@ -53,7 +53,7 @@ impl Ledger {
         self.incoming.get()
     }
 
-    /// Bytes that wait to be written, beside shared payloads.
+    /// Bytes that wait to be written, besides shared payloads.
     #[must_use]
     pub fn outgoing(&self) -> u64 {
         self.outgoing.get()

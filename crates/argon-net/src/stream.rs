@@ -214,7 +214,7 @@ impl WriteHalf {
         }
     }
 
-    /// Bytes that are encrypted and wait to be written, beside those in the caller's outbox.
+    /// Bytes that are encrypted and wait to be written, besides those in the caller's outbox.
     #[must_use]
     pub fn buffered(&self) -> u64 {
         match self {

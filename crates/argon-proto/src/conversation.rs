@@ -63,7 +63,7 @@ pub trait Message: Sized {
     fn encode_head(&self, stream: u32, out: &mut BytesMut);
 
     /// Reads a message from a frame's kind and body, with the part of its payload that is there. Sets `whole` if the
-    /// message has a payload: beside the message it would be moved with it, each time.
+    /// message has a payload: inside the message it would be moved with it, each time.
     ///
     /// # Errors
     /// If the sender has no message of this kind, or the body is not what that message holds.

@@ -4,7 +4,7 @@ use crate::time::Time;
 
 /// A state machine without clock, file, socket, thread or chance, so that a run can be repeated to the byte.
 pub trait Machine {
-    /// A fact that it is told.
+    /// A fact that it receives.
     type Input;
     /// Collects what it wants done.
     type Output: Default;

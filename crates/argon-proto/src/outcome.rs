@@ -12,19 +12,19 @@ use crate::task::Codec;
 /// The seven ways in which a task can end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Status {
-    /// It returned; the payload is what it returned.
+    /// Returned; the payload is the returned value.
     Ok,
-    /// It threw; the payload is what it threw.
+    /// Threw; the payload is the thrown value.
     Error,
     /// Its runner ended during the task.
     Died,
-    /// It was killed at its time limit.
+    /// Was killed at its time limit.
     Timeout,
-    /// It was cancelled.
+    /// Was cancelled.
     Cancelled,
-    /// It is uncertain whether it ran, or it lost too many workers.
+    /// May or may not have run, or has lost too many workers.
     Lost,
-    /// It was not accepted, and may be offered again.
+    /// Was not accepted, and may be offered again.
     Rejected,
 }
 

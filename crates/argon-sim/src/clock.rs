@@ -18,7 +18,7 @@ impl Clock {
         Self { born, offset, drift }
     }
 
-    /// What the process reads at a true time.
+    /// Returns the time that the process reads at a true time.
     pub(crate) fn read(&self, at: u64) -> Time {
         let elapsed = i128::from(at.saturating_sub(self.born));
         let shown = elapsed * (MILLION + i128::from(self.drift)) / MILLION;

@@ -12,7 +12,7 @@ pub(crate) trait Described {
     /// Its kind in the low byte, and above it what it names.
     fn number(&self) -> u64;
 
-    /// It in a few words.
+    /// Returns a short description.
     fn brief(&self) -> String;
 }
 

@@ -17,7 +17,7 @@ pub enum Dialler {
     Rogue(usize),
 }
 
-/// What travels on a connection.
+/// Contents of a connection: what one side sends to the other.
 #[derive(Debug)]
 pub(crate) enum Packet {
     /// The end of the handshake, with the credit that it grants.
@@ -40,7 +40,7 @@ pub(crate) enum Packet {
     End,
 }
 
-/// What a runner process does by itself.
+/// Action that a runner process takes by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RunnerDoes {
     Ready,
@@ -65,7 +65,7 @@ pub(crate) enum RunnerDoes {
     },
 }
 
-/// What a template process does by itself.
+/// Action that a template process takes by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TemplateDoes {
     Ready,

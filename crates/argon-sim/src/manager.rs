@@ -32,14 +32,14 @@ pub(crate) struct ManagerProcess {
     pub(crate) scheduler: Scheduler,
     pub(crate) gate: ManagerGate,
     pub(crate) passing: Vec<GateEffect>,
-    /// Bytes of the gate, as the scheduler was last told.
+    /// Bytes of the gate, as last reported to the scheduler.
     pub(crate) memory_told: u64,
     pub(crate) clock: Clock,
     pub(crate) started: Time,
     pub(crate) out: Out,
     pub(crate) inbox: VecDeque<(ConnId, Arrival)>,
     pub(crate) peers: BTreeMap<ConnId, PeerState>,
-    /// It had its seat before, and another had it meanwhile.
+    /// True if another manager has had its seat since it had it last.
     pub(crate) was_away: bool,
     /// Workers that registered in this incarnation.
     pub(crate) known: BTreeSet<usize>,
@@ -72,7 +72,7 @@ pub(crate) struct PeerState {
     pub(crate) sent_at: u64,
     /// Attempts that the worker holds as far as the manager can know.
     pub(crate) holds: BTreeSet<AttemptId>,
-    /// What the worker has listed before it registers.
+    /// Attempts that the worker has listed before it registers.
     pub(crate) listed: Vec<Held>,
 }
 
@@ -91,7 +91,7 @@ impl ManagerProcess {
     }
 }
 
-/// What waits in the inbox.
+/// Entry of the inbox.
 #[derive(Debug)]
 pub(crate) enum Arrival {
     Packet(Packet),

@@ -22,11 +22,11 @@ pub(crate) struct Connection {
     pub(crate) is_dead: bool,
     /// When the last packet arrives, up and down.
     pub(crate) last: [u64; 2],
-    /// What waits for the end of a partition, up and down.
+    /// Packets that wait for the end of a partition, up and down.
     pub(crate) stuck: [VecDeque<Packet>; 2],
 }
 
-/// Who cannot reach whom.
+/// Connections, and the processes that cannot reach each other.
 #[derive(Debug, Default)]
 pub(crate) struct Net {
     pub(crate) connections: Vec<Connection>,

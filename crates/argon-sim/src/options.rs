@@ -65,7 +65,7 @@ pub(crate) struct Options {
     losses: Option<usize>,
 }
 
-/// What to run.
+/// Work that the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Seeds { seeds: Range<u64>, jobs: usize, keeps_going: bool },

@@ -17,7 +17,7 @@ use crate::plan::TaskPlan;
 /// So long, generously, a worker whose connection broke may come back with what it held.
 const GRACE: u64 = 1_000_000;
 
-/// What the oracle knows of one task.
+/// Knowledge of the oracle about one task.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fate {
     /// Attempts that began in a runner.
@@ -103,7 +103,7 @@ pub(crate) struct Oracle {
     rested_at: FxHashMap<u32, u64>,
     /// When an attempt last started, ended, began to wait or went on.
     pub(crate) progress_at: u64,
-    /// What happens now reaches nobody.
+    /// True while the events reach no peer.
     pub(crate) looks_away: bool,
     /// True if anything went wrong so far that may excuse a loss.
     pub(crate) is_disturbed: bool,

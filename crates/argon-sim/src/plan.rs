@@ -36,13 +36,13 @@ pub struct RunPlan {
 pub struct TaskPlan {
     /// Its number among all tasks, which is its sequence number.
     pub number: u64,
-    /// Who submits it.
+    /// Client that submits it.
     pub client: usize,
     /// When.
     pub at: u64,
     /// How long each attempt runs, microseconds.
     pub run_us: u64,
-    /// What an attempt does.
+    /// Behaviour of its attempts.
     pub behaviour: TaskBehaviour,
     /// How many attempts fail before one succeeds, if the behaviour is a failure.
     pub failures: u32,
@@ -68,7 +68,7 @@ pub struct TaskPlan {
     pub leaves: bool,
     /// How long after its submission the client cancels it, if it does.
     pub cancel_after: Option<u64>,
-    /// Who collects a detached task, and how long after it was accepted.
+    /// Client that collects a detached task, and the time after its acceptance, microseconds.
     pub collect: (usize, u64),
 }
 
@@ -124,13 +124,13 @@ impl TaskPlan {
 /// How an attempt of a task fails, if it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TaskBehaviour {
-    /// It returns.
+    /// Returns.
     Return,
-    /// It throws.
+    /// Throws.
     Throw,
     /// Its runner dies.
     Die,
-    /// It never ends by itself.
+    /// Never ends by itself.
     Hang,
 }
 
@@ -193,7 +193,7 @@ impl RunPlan {
     }
 }
 
-/// What the tasks of a run are like.
+/// Character of the tasks of a run.
 struct Flavour {
     longest_us: u64,
     /// Percent of the tasks that come all at once.

@@ -23,7 +23,7 @@ pub struct RoguePlan {
     pub at: u64,
     /// How long it stays.
     pub lasts: u64,
-    /// What it says it is.
+    /// Role that it claims.
     pub role: RogueRole,
     /// Longest pause between two of its acts.
     pub pause_us: u64,
@@ -34,9 +34,9 @@ pub struct RoguePlan {
 /// The role that a rogue has proven the key for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RogueRole {
-    /// It is given tasks, and may do with these what a worker may.
+    /// Is given tasks, and may do with them what a worker may.
     Worker,
-    /// It opens sessions.
+    /// Opens sessions.
     Client,
 }
 

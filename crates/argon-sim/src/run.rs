@@ -10,11 +10,11 @@ use crate::trace::{Mode, Trace};
 use crate::world::World;
 
 thread_local! {
-    /// Where and why the run of this thread panicked; `None` while no run is under way.
+    /// Place and message of the panic in the run of this thread; `None` while no run is under way.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// What a run that held came to.
+/// Figures of a run without a broken promise.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
     /// Of everything that happened, in order.
@@ -34,7 +34,7 @@ pub struct Summary {
 /// A run that broke a promise.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What was broken.
+    /// Promise that was broken.
     pub complaint: String,
     /// The last things that happened, if they were kept.
     pub tail: Vec<String>,

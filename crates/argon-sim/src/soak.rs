@@ -12,7 +12,7 @@ use argon_sim::{Failure, run_seed};
 /// Time between two lines of progress on a terminal, and elsewhere.
 const PROGRESS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// What to run.
+/// Work that the command line asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Soak {
     pub(crate) from: u64,
@@ -32,7 +32,7 @@ pub(crate) enum Until {
 /// By the shape of the complaint: number of breaks, the first seed, and how it broke.
 pub(crate) type Breaks = BTreeMap<String, (u64, u64, Box<Failure>)>;
 
-/// What it came to.
+/// Result of a soak.
 #[derive(Debug)]
 pub(crate) struct Soaked {
     pub(crate) ran: u64,

@@ -11,7 +11,7 @@ use argon_proto::{Payload, TaskId};
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     kept: BTreeMap<TaskId, Vec<Record>>,
-    /// What is being written now.
+    /// Records that are being written now.
     under_way: Option<Vec<Record>>,
     /// Records that wait for the next commit.
     pub(crate) waiting: Vec<Record>,
@@ -70,7 +70,7 @@ impl Store {
         self.is_broken = false;
     }
 
-    /// What a new manager finds; payloads beyond a size stay here.
+    /// Returns the records that a new manager finds; payloads beyond a size stay here.
     pub(crate) fn load(&self, stored_above: u64) -> Vec<Record> {
         let mut records: Vec<Record> = self.kept.values().flatten().cloned().collect();
         for record in &mut records {

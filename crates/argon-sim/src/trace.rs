@@ -13,7 +13,7 @@ pub(crate) struct Trace {
     mode: Mode,
 }
 
-/// What becomes of the lines.
+/// Destination of the trace lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// Only the hash is kept.

@@ -41,7 +41,7 @@ pub(crate) struct WorkerProcess {
     pub(crate) batch: OutcomeBatch,
     /// Somebody has asked it to leave, and its manager may know.
     pub(crate) was_asked_to_leave: bool,
-    /// It received to leave.
+    /// True if it was asked to leave.
     pub(crate) is_draining: bool,
     pub(crate) clock: Clock,
     pub(crate) runners: BTreeMap<RunnerId, Runner>,
@@ -74,7 +74,7 @@ pub(crate) struct Runner {
     pub(crate) client: Option<usize>,
     /// Its present task waits for tasks of its own.
     pub(crate) waits: bool,
-    /// It ends by itself, or received to: it takes nothing more.
+    /// True if it ends, by itself or on request: it takes nothing more.
     pub(crate) is_leaving: bool,
     /// The family of sessions whose tasks it has executed.
     pub(crate) family: Option<Family>,

@@ -39,7 +39,7 @@ pub(crate) struct World {
     /// Processes of clients; behind those of the plan the one that stands for all rogues, then those inside tasks.
     pub(crate) clients: Vec<Client>,
     pub(crate) rogues: Vec<Rogue>,
-    /// What tasks name.
+    /// Blobs that tasks name.
     pub(crate) blobs: Vec<Blob>,
     /// Ids of the tasks that were submitted, by their place in the plan.
     pub(crate) ids: Vec<Option<TaskId>>,

@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distinct;
 
-/// Bytes that the cache holds at most, beside what tasks at this worker name.
+/// Bytes that the cache holds at most, besides the blobs that tasks at this worker name.
 const CACHE_BYTES: u64 = 256 << 20;
 
 /// See the module.
@@ -37,7 +37,7 @@ struct ParkedAttempt {
     missing: usize,
 }
 
-/// What becomes of the manager's wish to have tasks back.
+/// Answer to a manager that retracts tasks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Retracted {
     /// Attempts that waited here and go back: they have started least of all.
@@ -119,7 +119,7 @@ impl WorkerGate {
         complete
     }
 
-    /// What tasks wait for besides their blobs has become known: returns those that go to the pool now.
+    /// Returns the tasks that go to the pool now, after the facts arrived that they wait for besides their blobs.
     pub fn take_startable(&mut self, mut may_start: impl FnMut(&Task) -> bool) -> Vec<Run> {
         let startable: Vec<u64> = self
             .parked
@@ -200,7 +200,7 @@ impl WorkerGate {
         self.held.get(&hash).map(|payload| payload.clone())
     }
 
-    /// What the manager has to be asked for: missing for tasks that wait, or wanted by runners, and not asked yet.
+    /// Returns the blobs to ask the manager for: missing for tasks that wait, or wanted by runners, and not asked for yet.
     pub fn take_questions(&mut self, wanted: impl Iterator<Item = BlobHash>) -> Vec<BlobHash> {
         let mut hashes: Vec<BlobHash> = Vec::new();
         if self.waiting.keys().any(|hash| !self.asked.contains(hash)) {

@@ -21,7 +21,7 @@ pub enum Effect {
     Spawn {
         /// Which one.
         runner: RunnerId,
-        /// What kind.
+        /// Its kind.
         kind: RunnerKind,
         /// The ready template to fork it from; none: start its program.
         template: Option<TemplateKey>,

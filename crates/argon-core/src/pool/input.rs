@@ -26,7 +26,7 @@ pub struct Exit {
     pub out_of_memory: bool,
     /// The last lines that it wrote to its standard output and error, during its task or before it was ready.
     pub output: String,
-    /// What was wrong with what it said, if it was ended for that; or why a command was not started.
+    /// Fault in its messages, if it was ended for one; or the reason why a command was not started.
     pub complaint: Option<String>,
 }
 
@@ -64,10 +64,10 @@ pub enum Input {
     RunnerReady {
         /// Which one.
         runner: RunnerId,
-        /// It can be handed tasks ahead.
+        /// True if tasks can be prefetched to it.
         takes_prefetch: bool,
     },
-    /// What a runner had not claimed was taken back from it.
+    /// Tasks that a runner had not claimed were taken back from it.
     Retracted {
         /// Which one.
         runner: RunnerId,

@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::Pool;
 
-/// What to do about an executable that does not start on a machine.
+/// Advice for an executable that does not start on a machine.
 pub const STATIC_ADVICE: &str = "build it for that machine and link it statically (in Rust: --target x86_64-unknown-linux-musl, or your machine's like it)";
 
-/// What a runner must be to take a task.
+/// Properties that a runner needs to take a task.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RunnerKind {
     /// Its runtime.
@@ -19,7 +19,7 @@ pub struct RunnerKind {
     pub memory_mib: u32,
 }
 
-/// What a runner must be to take a task of one session: the processes of one family of sessions serve no other.
+/// Properties that a runner needs to take a task of one session: processes of one family of sessions serve no other.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RunnerKey {
     /// Its kind.
@@ -143,7 +143,7 @@ struct PythonMeta {
 }
 
 impl Pool {
-    /// What a runner must be to take a task, or why this worker cannot run it.
+    /// Returns the key of the runners that can take a task, or the reason why this worker cannot run it.
     pub(super) fn key_of(&self, task: &Task) -> Result<RunnerKey, String> {
         Ok(RunnerKey { kind: self.kind_of(task)?, family: task.head.id.session.family() })
     }

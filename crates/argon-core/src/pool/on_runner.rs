@@ -233,7 +233,8 @@ impl Pool {
         self.report(outcome, out);
     }
 
-    /// What waits here for runners of this kind may start elsewhere meanwhile; if nobody else is there, it comes back.
+    /// Gives back the tasks that wait for runners of this kind: they may start elsewhere. Without another worker, they return
+    /// here.
     fn give_back_if_helpless(&mut self, kind: RunnerKind, out: &mut Vec<Effect>) {
         if self.is_linked && self.is_helpless(kind) {
             let given = self.take_of_kind(kind);
@@ -308,7 +309,7 @@ fn micros(now: Time, run: &TaskRun) -> u64 {
     u64::try_from(now.since(run.since).as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What has counted, for reports.
+/// Unit whose memory was counted, for reports.
 fn counter(is_group: bool) -> String {
     if is_group { "cgroup" } else { "process" }.to_owned()
 }

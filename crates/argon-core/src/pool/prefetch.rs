@@ -22,7 +22,7 @@ const PREFETCH_US: u64 = 400;
 const PREFETCH_ONE_US: u64 = 20_000;
 /// Tasks that a runner has prefetched at most.
 const PREFETCH_MAX: usize = 256;
-/// What a task costs beside its run, microseconds: no task counts as shorter.
+/// Cost of a task besides its run, microseconds. No task counts as shorter.
 const TASK_US_MIN: u64 = 2;
 /// A payload longer than this is not prefetched: it could not be retracted cheaply.
 const PREFETCH_BYTES_MAX: u64 = 16 << 10;
@@ -248,7 +248,7 @@ impl Pool {
 }
 
 impl Runner {
-    /// What a task of it counts for, microseconds.
+    /// Run time that a task of this runner counts for, microseconds.
     fn task_us(&self) -> u64 {
         self.run_time.us().max(TASK_US_MIN)
     }

@@ -17,7 +17,7 @@ pub(super) struct Runner {
     /// The sessions that it serves; none before its first task, which decides.
     pub(super) family: Option<Family>,
     pub(super) state: RunnerState,
-    /// It was forked from a template.
+    /// True if it was forked from a template.
     pub(super) is_forked: bool,
     /// When it was started.
     pub(super) started: Time,
@@ -25,13 +25,13 @@ pub(super) struct Runner {
     pub(super) served: u64,
     /// Its process has ended, and what it wrote is still being read.
     pub(super) has_ended: bool,
-    /// It takes tasks before it has finished the one before.
+    /// True if it takes a task before it has finished the previous one.
     pub(super) takes_prefetch: bool,
-    /// What it was sent beyond its run, in the order in which it will claim it.
+    /// Tasks that it was sent beyond its run, in the order in which it will claim them.
     pub(super) prefetched: VecDeque<TaskRun>,
     /// How long its tasks run.
     pub(super) run_time: RunTimeEstimate,
-    /// Whether it was asked for what it has not claimed, during this run.
+    /// State of the request for its unclaimed tasks, during this run.
     pub(super) retract: RetractState,
     /// The run is to be ended when it is known that it is still running.
     pub(super) end_asked: Option<KillReason>,
@@ -41,18 +41,18 @@ pub(super) struct Runner {
     pub(super) memory: u64,
 }
 
-/// What a runner does.
+/// Activity of a runner.
 #[derive(Debug)]
 pub(super) enum RunnerState {
-    /// It is starting.
+    /// Starting; not ready yet.
     Starting,
-    /// It waits for a task.
+    /// Ready for a task.
     Idle,
-    /// It executes a task.
+    /// Executes a task.
     Busy(Box<TaskRun>),
-    /// It was told to end for its task's sake.
+    /// Was told to end because of its task.
     Ending { run: Box<TaskRun>, why: KillReason, kill_at: Option<Time> },
-    /// It ends by itself, or was told to while it was idle.
+    /// Ends by itself, or was told to end while it was idle.
     Retiring,
 }
 
@@ -64,17 +64,17 @@ pub(super) struct TaskRun {
     pub(super) until: Option<Time>,
     /// Nobody wants its outcome.
     pub(super) is_stopped: bool,
-    /// It waits for tasks of its own, and lends its slot.
+    /// True while it waits for tasks of its own and lends its slot.
     pub(super) waits: bool,
 }
 
-/// Whether a runner was asked for what it has not claimed.
+/// State of the request for the unclaimed tasks of a runner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum RetractState {
     #[default]
     NotAsked,
     Asked,
-    /// It has claimed what is still prefetched: its run has ended, and the outcome is on the way.
+    /// It has claimed the tasks that are still prefetched: its run has ended, and the outcome is on its way.
     Answered,
 }
 

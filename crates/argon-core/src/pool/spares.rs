@@ -34,7 +34,7 @@ impl Pool {
         }
     }
 
-    /// How many spares there should be beside `serving` runners of the same kind.
+    /// Number of spares to have besides `serving` runners of the same kind.
     fn spares_wanted(&self, serving: usize) -> usize {
         let slots = self.settings.slots;
         let most = slots.min(self.settings.runners_max / 2);

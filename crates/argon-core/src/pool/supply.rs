@@ -20,7 +20,7 @@ const LOOK_AHEAD: usize = 4;
 const SIGHT_MAX: usize = 16_384;
 /// Runners for each slot that start at once at most, for attempts that come and go.
 const STARTING_PER_SLOT: usize = 2;
-/// Wait of the first attempt, beside a free slot, after which it counts as held up.
+/// Wait of the first attempt, next to a free slot, after which it counts as held up.
 const HELD_UP_AFTER: Duration = Duration::from_millis(100);
 /// A start that takes longer keeps no others from starting: programs that hang at their start would stop the worker.
 const STUCK_AFTER: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ const WORTH_A_START_US: u64 = 5_000;
 /// the time then.
 const WAIT_FOR_RUNNER: Duration = Duration::from_millis(50);
 
-/// Where a waiting attempt stands.
+/// Place of a waiting attempt in its queue.
 #[derive(Clone, Copy)]
 pub(super) struct QueuePlace {
     pub(super) lane: usize,
@@ -82,7 +82,7 @@ impl Pool {
         self.waiting.iter().position(|lane| !lane.is_empty()).unwrap_or(0)
     }
 
-    /// The first waiting attempts, as far as they are looked at. When the first one has waited for long beside a free slot, its
+    /// The first waiting attempts, as far as they are looked at. When the first one has waited long next to a free slot, its
     /// kind fails or hangs: then those behind are looked for that can start.
     fn first_waiting(&self, now: Time) -> Vec<(QueuePlace, RunnerKey, Time)> {
         let in_view = |(place, waiting): (QueuePlace, &WaitingAttempt)| (place, waiting.key, waiting.since);
@@ -226,7 +226,7 @@ impl Pool {
     }
 
     /// When attempts that wait are to be looked at again though nothing has happened: the first one is held up, or a start
-    /// counts no more, so that another one may begin beside it.
+    /// counts no more, so that another one may begin next to it.
     pub(super) fn supply_deadline(&self) -> Option<Time> {
         let held_up_from = self.held_up_from()?;
         let starting = self.runners.starting().iter().map(|id| self.runners[*id].started + STUCK_AFTER);

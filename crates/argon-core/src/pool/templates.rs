@@ -22,16 +22,16 @@ pub(super) struct Template {
     failures: u32,
 }
 
-/// What a template does.
+/// Activity of a template.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TemplateState {
-    /// It is starting.
+    /// Starting; not ready yet.
     Starting,
-    /// It forks runners.
+    /// Forks runners.
     Ready,
-    /// It has failed, and is started again at that time.
+    /// Has failed, and is started again at that time.
     Resting(Time),
-    /// It has failed several times: runners are started without it.
+    /// Has failed several times: runners are started without it.
     GivenUp,
 }
 

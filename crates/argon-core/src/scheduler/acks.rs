@@ -17,20 +17,20 @@ use crate::time::Time;
 const ACK_WITHIN: Duration = Duration::from_millis(200);
 /// Most outcomes that a worker keeps for want of the word.
 const ACKS_MAX: usize = 64;
-/// Most bytes of outcomes that a worker keeps for want of the word.
+/// Limit for outcomes that a worker keeps because no acknowledgement has come, bytes.
 const ACKED_BYTES_MAX: u64 = 4 << 20;
 
-/// Outcomes that a worker has still to be told about.
+/// Outcomes that are not acknowledged to their worker yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingAcks {
     attempts: Vec<AttemptId>,
-    /// What it keeps of them in memory.
+    /// Memory that they use, bytes.
     bytes: u64,
     /// True if it is written to in this batch anyway.
     is_due: bool,
     /// True if the end of the batch looks at it.
     is_looked_at: bool,
-    /// True if it is told when [`Timer::AcksDue`] is, if not before.
+    /// True if it is acknowledged at [`Timer::AcksDue`], if not before.
     is_waiting: bool,
 }
 
@@ -61,7 +61,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets a worker be told at the end of the batch.
+    /// Schedules acknowledgements to a worker for the end of the batch.
     pub(super) fn flush_acks(&mut self, key: WorkerKey) {
         let pending_acks = &mut self.workers[key].pending_acks;
         if !pending_acks.attempts.is_empty() {

@@ -40,7 +40,7 @@ impl Scheduler {
                     }
                 }
                 Record::TaskEnded(outcome) => {
-                    // Written again after a refusal, an end may be there twice: the first one may have been told.
+                    // Written again after a refusal, an end may be there twice: the first one may have been sent.
                     if let Some(key) = self.task_of(&outcome.head.id)
                         && !self.tasks[key].is_ended()
                     {
@@ -165,7 +165,7 @@ impl Scheduler {
         }
     }
 
-    /// Where many tasks have come and gone, the free places lie in no order: the next ones would be strewn over memory, and the
+    /// After many tasks have come and gone, the free places are in no order. New tasks would be spread over memory, and the
     /// most that there ever were would keep their room.
     fn make_anew(&mut self) {
         if self.tasks.capacity() > ROOM_KEPT {

@@ -17,7 +17,7 @@ use super::worker::WorkerRetractState;
 use super::{Scheduler, SessionKey, WorkerKey};
 use crate::time::Time;
 
-/// Who opens a session from inside a task.
+/// Opening of a session from inside a task.
 pub(super) struct ChildOpening {
     pub(super) opening: Opening,
     pub(super) parent: AttemptId,
@@ -25,11 +25,11 @@ pub(super) struct ChildOpening {
     pub(super) worker: WorkerId,
 }
 
-/// What is known of the attempt that a client says it is in.
+/// State of the attempt that a client claims to run in.
 enum Parent {
-    /// It runs, for a task of this session.
+    /// Runs, for a task of this session.
     Runs(SessionKey),
-    /// It may run: its worker or its client has not come back yet.
+    /// May run: its worker or its client has not come back yet.
     MayRun,
     Ended,
 }

@@ -16,7 +16,7 @@ use super::timers::{STEP, Timer};
 use super::{Scheduler, SessionKey, WorkerKey};
 use crate::time::Time;
 
-/// What is left to do.
+/// Work that continues over several steps.
 #[derive(Debug)]
 pub(super) enum Chore {
     /// Look at the tasks of a session from this place of its list down to the first.
@@ -29,18 +29,18 @@ pub(super) enum Chore {
     Commit { up_to: u64 },
 }
 
-/// What happens to each task of a session.
+/// Action for each task of a session.
 #[derive(Debug)]
 pub(super) enum EachTask {
-    /// It is dropped if it is attached, as the session has ended; unless its client has come back with another stamp.
+    /// Drops an attached task, because the session has ended, unless its client has come back with another stamp.
     Drop { stamp: u32 },
-    /// It is dropped if it is attached and its client has not named it on the connection of this stamp.
+    /// Drops an attached task that its client has not named on the connection of this stamp.
     DropUnwanted { stamp: u32 },
-    /// It is cancelled.
+    /// Cancels it.
     Cancel(Canceller),
 }
 
-/// Who cancels tasks.
+/// Peer that cancels tasks.
 #[derive(Clone, Debug)]
 pub(super) struct Canceller {
     pub(super) link: ConnId,

@@ -124,7 +124,7 @@ impl Scheduler {
         self.placement.update(worker_key, worker);
     }
 
-    /// Takes a task that has not ended out of the queue or out of its worker's hands, which is told to stop.
+    /// Takes a task that has not ended out of the queue or away from its worker, which is asked to stop it.
     pub(super) fn withdraw(&mut self, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key];
         let attempt = entry.attempt_id();

@@ -46,7 +46,7 @@ pub enum Effect {
     },
 }
 
-/// What steps append to: first the facts to keep, then the commands that they justify.
+/// Output of steps: first the facts to store, then the commands that depend on them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Out {
     /// Durable facts, in order. The shell commits them before it releases the effects.

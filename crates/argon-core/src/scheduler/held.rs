@@ -10,19 +10,19 @@ use super::task::TaskState;
 use super::{Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
-/// What becomes of an attempt that a worker says it holds.
+/// Decision about an attempt that a worker reports as held.
 enum Fate {
     Keep,
-    /// It is the one whose outcome ended the task, and stays until that is settled.
+    /// The attempt whose outcome ended the task: it stays until the outcome is settled.
     KeepOutcome(TaskKey),
     Adopt(TaskKey),
     Hold,
     Drop,
 }
 
-/// What is known of a worker that comes back.
+/// Earlier state of a worker that comes back.
 pub(super) struct Past {
-    /// What it held for no task on its last connection.
+    /// Attempts that it held without a task on its last connection.
     pub(super) without_task: FxHashSet<AttemptId>,
     /// True if attempts that nobody here knows have ended here.
     pub(super) has_ended_here: bool,
@@ -38,7 +38,7 @@ impl Scheduler {
         (attempts(held).collect(), attempts(forged).collect())
     }
 
-    /// What a worker was not given it may not have. The scheduler keeps nothing for such an attempt.
+    /// Refuses attempts that this worker was never given. The scheduler keeps nothing for them.
     pub(super) fn refuse_forged(
         &mut self,
         key: WorkerKey,
@@ -91,7 +91,7 @@ impl Scheduler {
             return Fate::Hold;
         }
         if orphan.is_some() || past.without_task.contains(&attempt) {
-            // Another attempt of the task is kept, or this one was told to stop.
+            // Another attempt of the task is kept, or this one was asked to stop.
             return Fate::Drop;
         }
         let Some(key) = self.task_of(&attempt.task) else {

@@ -14,7 +14,7 @@ use argon_proto::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ConnId(pub u64);
 
-/// What a worker says of itself when it joins.
+/// Description that a worker sends when it joins.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WorkerProfile {
     /// Random id of the worker process.
@@ -67,7 +67,7 @@ pub enum Input {
         secret: Secret,
         /// The manager that the session was connected to last.
         previous: Option<Incarnation>,
-        /// What it calls itself.
+        /// Name that the client gives itself.
         client: String,
     },
     /// The client inside a task opened its session, through the worker that executes the task.
@@ -80,7 +80,7 @@ pub enum Input {
         secret: Secret,
         /// The manager that the session was connected to last.
         previous: Option<Incarnation>,
-        /// What it calls itself.
+        /// Name that the client gives itself.
         client: String,
         /// The attempt that it belongs to.
         parent: AttemptId,
@@ -93,7 +93,7 @@ pub enum Input {
     AllTasksCancelled {
         /// The connection that asked.
         link: ConnId,
-        /// Who asked, for the owners of the tasks.
+        /// Name of the peer that asked, shown to the owners of the tasks.
         by: String,
     },
     /// The client has offered again everything that it still waits for.
@@ -128,7 +128,7 @@ pub enum Input {
         link: ConnId,
         /// The tasks.
         ids: Vec<TaskId>,
-        /// Who they are, for the owners of the tasks; empty if the connection says it all.
+        /// Name of the peer, shown to the owners of the tasks; empty if the connection identifies it.
         by: String,
     },
     /// A task whose blobs had not all arrived was cancelled.
@@ -137,7 +137,7 @@ pub enum Input {
         link: ConnId,
         /// The task.
         task: Task,
-        /// Who cancelled it; empty if the client itself did.
+        /// Name of the peer that cancelled it; empty if its own client did.
         by: String,
     },
     /// A client wants the outcomes of these detached tasks.
@@ -158,7 +158,7 @@ pub enum Input {
     WorkerJoined {
         /// Its connection.
         link: ConnId,
-        /// What it is.
+        /// Its description.
         profile: WorkerProfile,
         /// Proof that the id is its own.
         secret: Secret,
@@ -211,7 +211,7 @@ pub enum Input {
     OutputArrived {
         /// The worker's connection.
         link: ConnId,
-        /// What it wrote.
+        /// Output of the attempt.
         output: TaskOutput,
     },
     /// A worker lacks blobs of tasks that it holds, which are not here and not on their way.
@@ -272,7 +272,7 @@ pub enum Input {
         /// Why, for people.
         why: String,
     },
-    /// The shell keeps this much in memory beside the tasks: blobs, and what connections have not taken or sent.
+    /// The shell keeps this much in memory besides the tasks: blobs, and what connections have not taken or sent.
     MemoryOfOthers {
         /// How much.
         bytes: u64,

@@ -121,7 +121,8 @@ impl Scheduler {
         assert!(!in_vain, "a task waits though a worker may take it");
     }
 
-    /// Where kinds rest, tasks of other kinds do not wait; unless the step was cut short, and the next one goes on.
+    /// A worker at which some kinds rest has no waiting tasks of other kinds, unless the step was cut short and the next one
+    /// continues.
     fn assert_all_that_waits_rests(&self) {
         let able: Vec<_> = self.workers.values().filter(|worker| worker.may_take()).collect();
         for entry in self.tasks.values().filter(|entry| matches!(entry.state, TaskState::Queued { .. })) {

@@ -204,7 +204,7 @@ pub(super) fn attempt_of(ended: &Ended) -> AttemptId {
     AttemptId { task: ended.outcome.head.id, attempt: ended.outcome.head.attempt }
 }
 
-/// What an outcome takes in its worker, bytes.
+/// Memory that an outcome uses in its worker, bytes.
 pub(super) fn kept_weight(ended: &Ended) -> u64 {
     ended.outcome_weight + OVERHEAD
 }

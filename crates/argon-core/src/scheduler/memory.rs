@@ -13,7 +13,7 @@ use super::input::ConnId;
 use super::task::{TaskEntry, TaskState};
 use super::{Scheduler, SessionKey, TaskKey};
 
-/// Memory that a task occupies beside its payload, meta data and blob hashes, bytes, about.
+/// Memory that a task occupies besides its payload, meta data and blob hashes, bytes, about.
 const TASK_BYTES: u64 = 320;
 /// The same for an outcome that has not been taken.
 const OUTCOME_BYTES: u64 = 192;
@@ -45,7 +45,7 @@ pub(super) struct MemoryUse {
 #[derive(Debug, Default)]
 pub(super) struct MemoryAccount {
     pub(super) used: MemoryUse,
-    /// What the shell keeps beside the tasks.
+    /// Memory of the shell besides the tasks, bytes.
     others: u64,
     /// Sessions whose tasks start no more until there is room, or they have taken outcomes.
     held_back: BTreeSet<SessionKey>,
@@ -144,7 +144,7 @@ impl Scheduler {
         }
     }
 
-    /// The shell keeps so much beside the tasks, bytes.
+    /// Memory that the shell uses besides the tasks, bytes.
     pub(super) fn on_memory_of_others(&mut self, bytes: u64) {
         self.memory.others = bytes;
     }
@@ -254,7 +254,7 @@ impl Scheduler {
             && self.sessions.values().all(|session| session.counts.delayed + session.counts.persisting == 0)
     }
 
-    /// What says for what the memory is used.
+    /// Returns a sentence about the use of the memory.
     #[must_use]
     pub fn memory_message(&self) -> String {
         let (tasks, outcomes) = self.memory_by_state();

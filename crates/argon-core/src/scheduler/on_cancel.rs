@@ -1,4 +1,4 @@
-//! Tasks are cancelled: by their client, or by somebody else who may. What a cancel would do is told before it is done.
+//! Tasks are cancelled by their client, or by another peer that may. The effect is reported before it happens.
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
@@ -16,17 +16,17 @@ use crate::time::Time;
 /// Shortest beginning of an id that names a task.
 const PREFIX_DIGITS: usize = 8;
 
-/// What becomes of a task that is cancelled now.
+/// Effect of a cancellation on a task.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cancelled {
-    /// It does not start any more.
+    /// It waits, and will not start.
     Waiting,
-    /// It is with this worker, which ends its runner.
+    /// It is with this worker, which will end its runner.
     Running {
         /// The worker's name.
         worker: String,
     },
-    /// It had ended so before.
+    /// It has ended already, with this status.
     Ended(Status),
     /// No such task is known here.
     Unknown,
@@ -44,7 +44,7 @@ pub enum NamedTasks {
 }
 
 impl Scheduler {
-    /// What [`Input::CancelRequested`](super::Input::CancelRequested) would do to a task now.
+    /// Returns the effect that [`Input::CancelRequested`](super::Input::CancelRequested) would have on a task now.
     #[must_use]
     pub fn if_cancelled(&self, id: TaskId) -> Cancelled {
         let Some(key) = self.task_of(&id) else {
@@ -193,7 +193,7 @@ impl Scheduler {
         out.send_to_client(link, ToClient::Outcome(outcome));
     }
 
-    /// Who cancels a task, for a sentence; nothing if it is its own client.
+    /// Name of the peer that cancels a task, for a sentence; empty for its own client.
     fn named(&self, asker: Option<SessionKey>, owner: SessionKey, by: &str) -> String {
         match by {
             _ if asker == Some(owner) => String::new(),

@@ -18,7 +18,7 @@ use crate::time::Time;
 /// The id of a session is public, so it opens nothing.
 pub(super) const NOT_ITS_SECRET: &str = "the secret of this session is not the one that its id is made of";
 
-/// Who opens a session.
+/// Opening of a session by a client.
 pub(super) struct Opening {
     pub(super) link: ConnId,
     /// Whose key it has proven; that of a client inside a task is the owner of the task.

@@ -95,7 +95,7 @@ impl Scheduler {
         waits && entry.is(Flags::DETACHED) && !entry.is_durable
     }
 
-    /// The store is full or failing: what was not accepted yet is rejected, what happened is told to it again.
+    /// The store is full or failing: what was not accepted yet is rejected, and what happened is stored again.
     pub(super) fn on_records_refused(&mut self, now: Time, up_to: u64, why: &str, out: &mut Out) {
         // Those before them are durable.
         while self.persisting.front().is_some_and(|stored| stored.number <= self.durable_up_to) {

@@ -21,7 +21,7 @@ use crate::time::Time;
 /// A worker is remembered until there are too many.
 const FOR_EVER: Time = Time(u64::MAX);
 
-/// Who registers, and what it holds.
+/// Registration of a worker, with the attempts that it holds.
 pub(super) struct Joining {
     pub(super) link: ConnId,
     pub(super) profile: WorkerProfile,
@@ -54,7 +54,7 @@ impl Scheduler {
         let key = self.worker_of(now, profile);
         let (held, mut forged) = self.verified(key, held);
         let held_set: FxHashSet<AttemptId> = held.iter().copied().collect();
-        // It is not told to stop what it also lists with the right token.
+        // It is not asked to stop an attempt that it also lists with the right token.
         forged.retain(|attempt| !held_set.contains(attempt));
         let stamp = self.next_stamp();
         self.forget_unheld(key, &held_set);
@@ -105,14 +105,14 @@ impl Scheduler {
         key
     }
 
-    /// What nobody has claimed and the worker holds no more is not to be claimed.
+    /// Forgets unclaimed attempts that the worker no longer holds.
     fn forget_unheld(&mut self, key: WorkerKey, held: &FxHashSet<AttemptId>) {
         if !self.orphans.is_empty() {
             self.orphans.retain(|_, kept| kept.worker != key || held.contains(&kept.attempt));
         }
     }
 
-    /// What was on its way to the worker when its connection broke never started there.
+    /// Requeues tasks that were on their way to the worker when its connection broke: they never started there.
     fn requeue_unheld(&mut self, now: Time, key: WorkerKey, held: &FxHashSet<AttemptId>, out: &mut Out) {
         let missing: Vec<TaskKey> = self.workers[key]
             .assigned

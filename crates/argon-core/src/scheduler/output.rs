@@ -33,7 +33,7 @@ impl OutputAccount {
         Self { attempt, ..Self::default() }
     }
 
-    /// TaskCounts begin again with each attempt.
+    /// Counts begin again with each attempt.
     fn turn_to(&mut self, attempt: Attempt) {
         if self.attempt != attempt {
             *self = Self { earlier: self.earlier + self.under_way(), ..Self::of(attempt) };
@@ -44,7 +44,7 @@ impl OutputAccount {
         self.passed.saturating_sub(self.taken)
     }
 
-    /// What the client has taken, or will, in the worker's count.
+    /// Output that the client has taken or may take, as the worker counts it.
     fn granted(&self) -> u64 {
         self.came.saturating_add(self.taken).saturating_sub(self.passed)
     }
@@ -172,7 +172,7 @@ impl Scheduler {
         }
     }
 
-    /// Who wants to see what an attempt prints, or to be asked by it; and the task, if the attempt is its present one.
+    /// Returns the connection for the output and questions of an attempt, and the task if the attempt is its current one.
     pub(super) fn listener(
         &self,
         worker: WorkerKey,

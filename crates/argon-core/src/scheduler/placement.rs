@@ -20,7 +20,7 @@ pub(super) struct Best {
     pub(super) has_free_slot: bool,
 }
 
-/// Where a worker stands.
+/// Places of a worker in the two orders.
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
     /// Its place in `able`, if it may take a task.
@@ -35,7 +35,7 @@ pub(super) struct Placement {
     able: BTreeSet<Rank>,
     /// Workers that hold more than their slots can run, the fullest last.
     surplus: BTreeSet<(u64, WorkerKey)>,
-    /// Where each worker stands in the two, by the place of its key: keys are few and close together.
+    /// Places of each worker in the two orders, by the index of its key: keys are few and close together.
     standings: Vec<Standing>,
     /// Workers in the index at which kinds of tasks rest.
     choosy: FxHashSet<WorkerKey>,

@@ -16,7 +16,7 @@ use super::timers::{STEP, Timer};
 use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
 use crate::time::Time;
 
-/// Whether workers may have tasks of a session that this manager does not know.
+/// Knowledge about tasks of a session that workers may hold and this manager does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Elsewhere {
     /// No: the session was connected to no other manager.
@@ -28,7 +28,7 @@ pub(super) enum Elsewhere {
     Perhaps,
 }
 
-/// What a session's arrival means for tasks that are not known here.
+/// Consequences of a session's arrival for tasks that are not known here.
 #[derive(Debug, Default)]
 pub(super) struct SessionRecovery {
     elsewhere: Elsewhere,

@@ -9,7 +9,7 @@ use super::timers::Timer;
 use super::worker::WorkerRetractState;
 use crate::time::Time;
 
-/// What a worker will have finished sooner than this is not worth a round trip, microseconds.
+/// A retraction is not worth a round trip for work that a worker finishes within this time, microseconds.
 const WORTHWHILE_US: u64 = 1_000;
 /// Time without an outcome after which a worker's slots are taken to run long tasks.
 const STUCK: Duration = Duration::from_millis(2);

@@ -16,7 +16,7 @@ use super::{OwnerKey, SessionKey, TaskKey};
 use crate::arena::Arena;
 use crate::time::Time;
 
-/// What the scheduler knows of one client.
+/// State of one client.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,

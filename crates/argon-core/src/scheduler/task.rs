@@ -33,16 +33,16 @@ pub(super) struct TaskEntry {
     pub(super) is_aside: bool,
     /// True if its attempt waits for tasks of its own.
     pub(super) is_lent: bool,
-    /// What few tasks have.
+    /// Parts that few tasks have.
     pub(super) cold: Option<Box<ColdState>>,
 }
 
-/// What a task has printed, and what became of attempts that did not end it.
+/// Output of a task, and results of attempts that did not end it.
 #[derive(Debug, Default)]
 pub(super) struct ColdState {
-    /// What it has printed, if anything.
+    /// Account of its output; `None` if it has printed nothing.
     pub(super) output: Option<OutputAccount>,
-    /// Attempts whose outcome called for a retry: they are not heard a second time.
+    /// Attempts whose outcome called for a retry: they are not accepted a second time.
     pub(super) retried_attempts: Vec<Attempt>,
     /// Failed attempts that used up a retry.
     pub(super) retried: u16,
@@ -52,15 +52,15 @@ pub(super) struct ColdState {
     pub(super) undelivered: u8,
     /// The worker that it did not reach.
     pub(super) avoided: Option<WorkerKey>,
-    /// What it asks its client, until that has answered.
+    /// Question to its client, until the client has answered.
     pub(super) question: Option<Ask>,
     /// The attempt that waits for a blob which is missing here, and since when that is known.
     pub(super) lacks_blobs: Option<(Attempt, Time)>,
-    /// What happened, for people.
+    /// Events so far, as sentences.
     pub(super) story: Vec<String>,
 }
 
-/// Where a task is in its life.
+/// Stage in the life of a task.
 #[derive(Debug)]
 pub(super) enum TaskState {
     /// Detached and not yet durable.
@@ -142,12 +142,12 @@ impl TaskEntry {
         self.ended().map_or_else(|| self.task.weight(), |ended| ended.weight)
     }
 
-    /// What few tasks have, to be added to.
+    /// Parts that few tasks have; creates them.
     pub(super) fn cold_mut(&mut self) -> &mut ColdState {
         self.cold.get_or_insert_default()
     }
 
-    /// What it has printed, if anything.
+    /// Account of its output; `None` if it has printed nothing.
     pub(super) fn output_mut(&mut self) -> Option<&mut OutputAccount> {
         self.cold.as_mut()?.output.as_mut()
     }
@@ -162,7 +162,7 @@ impl TaskEntry {
         self.cold.as_ref().map_or(0, |cold| cold.retried)
     }
 
-    /// What happened to earlier attempts, for people.
+    /// Fates of earlier attempts, as sentences.
     pub(super) fn story(&self) -> &[String] {
         self.cold.as_ref().map_or(&[], |cold| &cold.story)
     }

@@ -32,7 +32,7 @@ pub(super) enum Timer {
     ResultExpiry(TaskKey, u32),
     /// Look again whether tasks that were sent ahead should be recalled.
     RetractCheck,
-    /// Workers that were not written to for a while are told what they need not keep.
+    /// Workers that received nothing for a while learn which outcomes they need not keep.
     AcksDue,
 }
 

@@ -101,7 +101,7 @@ impl Scheduler {
         }
     }
 
-    /// What state a task is in, in a word or two for people; `None` if it is not known.
+    /// Returns the state of a task in one or two words; `None` if the task is not known.
     #[must_use]
     pub fn task_state(&self, id: TaskId) -> Option<String> {
         let entry = &self.tasks[self.task_of(&id)?];

@@ -1,4 +1,4 @@
-//! Why tasks wait: what a client that hears nothing for a while is told.
+//! Why tasks wait: the reasons for a client that has received nothing for a while.
 //!
 //! Answers cost the same with ten tasks or a million: sessions count their tasks by state, and only a few tasks are looked
 //! at for what the counts cannot tell. `tasks` of a reason is exact but for that: then it is a lower bound.
@@ -92,7 +92,7 @@ impl WaitReason {
     }
 }
 
-/// What is known of the tasks in question.
+/// Counts of the tasks in question, by what they wait for.
 #[derive(Default)]
 struct Tally {
     counts: TaskCounts,
@@ -102,13 +102,13 @@ struct Tally {
     held_back: u64,
     /// Queued tasks of owners that have as many tasks at workers as they may.
     at_bound: u64,
-    /// What the Python tasks that were read ask for.
+    /// Python versions that the examined tasks ask for.
     pythons: Vec<(Option<Version>, u64)>,
     read: u64,
     meta_read: usize,
 }
 
-/// What the connected workers can do.
+/// Abilities of the connected workers.
 #[derive(Default)]
 struct FleetSummary {
     connected: usize,

@@ -16,7 +16,7 @@ use crate::time::Time;
 const PREFETCH_US: u64 = 2_000;
 /// Most tasks sent ahead for one slot.
 const PREFETCH_MAX: u64 = 512;
-/// What tasks sent ahead may bring back, bytes per slot: a client that stops reading is noticed that much later.
+/// Limit for the results of prefetched tasks, bytes per slot. A client that stops reading is noticed that much later.
 const PREFETCH_BYTES: u64 = 1 << 20;
 /// Tasks longer than this are not sent ahead: a round trip is nothing to them.
 const PREFETCH_TASK_US: u64 = 200_000;
@@ -36,7 +36,7 @@ pub(super) struct Worker {
     pub(super) draining: bool,
     /// When its running tasks are ended, if an operator said so.
     pub(super) drain_until: Option<Time>,
-    /// What it gave back of its own accord a moment ago.
+    /// Kinds of tasks that it has returned unasked a moment ago.
     pub(super) rests: Rests,
     /// Tasks that are assigned to it.
     pub(super) assigned: Vec<TaskKey>,
@@ -58,7 +58,7 @@ pub(super) struct Worker {
     pub(super) joined: Time,
 }
 
-/// Whether the worker was asked to give tasks back.
+/// State of the request to a worker to return tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum WorkerRetractState {
     /// It may be asked.
@@ -94,7 +94,7 @@ impl Worker {
         }
     }
 
-    /// What tells it to leave, with the time that is left for its running tasks.
+    /// Returns the message that asks it to leave, with the time that is left for its running tasks.
     pub(super) fn drain_message(&self, now: Time) -> Drain {
         let left = self.drain_until.map(|until| until.since(now).as_millis());
         Drain { within_ms: left.map(|left| u64::try_from(left).unwrap_or(u64::MAX)) }

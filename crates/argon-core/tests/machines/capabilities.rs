@@ -46,7 +46,7 @@ fn registers(link: u64, worker: u64, secret: Secret, held: Vec<Held>) -> Input {
     Input::WorkerJoined { link: ConnId(link), profile, secret, previous: None, held }
 }
 
-/// A detached task of client 1 that has ended, and client 2 beside it.
+/// A detached task of client 1 that has ended, and client 2 next to it.
 fn with_one_ended() -> Manager {
     let mut manager = Manager::new(Limits::default());
     manager.open(1);

@@ -18,7 +18,7 @@ pub(crate) struct Hand {
 }
 
 impl Hand {
-    /// A pool that was told nothing yet.
+    /// A pool without any input.
     pub(crate) fn unready(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             name: "w".to_owned(),

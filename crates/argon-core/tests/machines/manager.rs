@@ -16,7 +16,7 @@ use argon_proto::{
 };
 use bytes::Bytes;
 
-/// The scheduler and the time that it is told.
+/// The scheduler and its virtual time.
 pub(crate) struct Manager {
     pub(crate) scheduler: Scheduler,
     pub(crate) now: Time,
@@ -194,7 +194,7 @@ impl Manager {
             .collect()
     }
 
-    /// The attempts that a worker was sent since it was last asked what it heard.
+    /// The attempts that a worker was sent since the last call.
     pub(crate) fn runs(&mut self, link: u64) -> Vec<AttemptId> {
         let runs =
             |message| if let ToWorker::Run(run) = message { Some(attempt_of(&run.task)) } else { None };

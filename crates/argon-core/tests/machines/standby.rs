@@ -106,7 +106,7 @@ fn a_wait_does_not_end_early_for_a_client_whose_first_manager_never_answered() {
     manager.open_from(1, None);
     manager.submit(1, again(1, 1));
     assert_eq!(manager.runs(12), []);
-    // It names this manager now, but another one that it never heard of may have given the task out.
+    // It names this manager now, but another one that it does not know may have given the task out.
     manager.open_from(101, HERE);
     manager.pass(SECOND);
     assert_eq!(manager.runs(12), []);

@@ -3,11 +3,11 @@
 /// Decision about a payload that begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Room {
-    /// It is kept.
+    /// Is kept.
     Here,
     /// Not now: nothing is read until there is.
     Later,
-    /// It is read and not kept.
+    /// Is read and not kept.
     Nowhere,
 }
 

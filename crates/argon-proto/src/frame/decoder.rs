@@ -17,7 +17,7 @@ use crate::{kind, limit};
 const ROOM_LEAST: usize = 4 << 10;
 /// Longer frames have memory of their own.
 const LONG_BYTES: usize = 64 << 10;
-/// Bytes that an unfinished stream occupies beside its payload, about.
+/// Bytes that an unfinished stream occupies besides its payload, about.
 const STREAM_BYTES: u64 = 512;
 /// The head of a chunk: its length, kind and stream.
 const CHUNK_HEAD_BYTES: usize = 9;

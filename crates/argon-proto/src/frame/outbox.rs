@@ -13,7 +13,7 @@ use crate::{kind, limit};
 const COPY_BYTES: u64 = 4 << 10;
 /// While this much waits, small payloads are not copied, either: each is kept already by its sender.
 const COPIED_MAX: usize = 1 << 20;
-/// Bytes that a part of a payload occupies while it waits, beside those that it refers to.
+/// Bytes that a part of a payload occupies while it waits, besides those that it refers to.
 const PART_BYTES: u64 = 48;
 /// The same for a stream.
 const STREAM_BYTES: u64 = 256;

@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// What the worker writes to the manager for a message of a client.
+    /// Returns the message that the worker sends to the manager for a message of a client.
     pub(crate) fn relayed(&self, client: usize, message: ToManager) -> ToManager {
         match (message, self.clients[client].parent) {
             (ToManager::Open(open), Some(Parent { attempt, worker_id, token: of_attempt, .. })) => {
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// Where nothing goes wrong, no task starts long after the attempt that it belongs to has ended.
+    /// Without faults, no task starts long after the attempt that it belongs to has ended.
     pub(crate) fn judge_parent(&mut self, attempt: AttemptId) {
         let is_detached = self.task_plan(attempt.task).flags.contains(Flags::DETACHED);
         if !self.plan.is_calm() || is_detached {

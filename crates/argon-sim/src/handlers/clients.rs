@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// What the machine has written travels as the messages that its bytes hold.
+    /// Sends the bytes that the machine has written, as the messages that they contain.
     fn write_client(&mut self, client: usize) {
         let owner = &mut self.clients[client];
         owner.machine.finish_batch(&mut owner.out);

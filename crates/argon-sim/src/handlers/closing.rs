@@ -56,7 +56,7 @@ impl World {
             && (0..self.workers.len()).all(|worker| self.held_by(worker).is_empty())
     }
 
-    /// What is not done, for a run that stands still.
+    /// Describes the unfinished work of a run that stands still.
     pub(crate) fn describe_standstill(&self) -> String {
         let mut lines = vec![if self.is_closing {
             "everything received, and something is kept for nobody".to_owned()

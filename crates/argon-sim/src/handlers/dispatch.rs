@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// Where an event waits because its process stands still.
+    /// Queue for an event whose process stands still.
     fn stalled_by(&mut self, event: &Event) -> Option<&mut Vec<Event>> {
         let process = match event {
             Event::Arrive { connection, up: false, .. } | Event::Reset { connection, up: false } => {

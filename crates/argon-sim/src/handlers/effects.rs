@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// What a worker lacks of a task's blobs goes before its RUN.
+    /// Sends the blobs of a task that its worker lacks, before the RUN.
     fn send_blobs_before(
         &mut self,
         process: &mut ManagerProcess,

@@ -154,7 +154,7 @@ impl World {
         self.manager_works_soon();
     }
 
-    /// What service managers do. It also ends a wait that would not: while the last worker drains, tasks of its tasks have
+    /// Acts as a service manager. It also ends a wait that would last: while the last worker drains, tasks of its tasks have
     /// nowhere to start.
     pub(crate) fn on_worker_overdue(&mut self, worker: usize, incarnation: u32) {
         if self.is_living(Dialler::Worker(worker), incarnation) {

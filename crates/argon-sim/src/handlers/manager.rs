@@ -284,7 +284,7 @@ impl World {
         }
     }
 
-    /// What the driver does when a batch is through: more work, and a timer.
+    /// Acts as the event loop does after a batch: more work, and a timer.
     fn after_batch(&mut self) {
         let incarnation = self.manager.incarnation;
         let Some(process) = &mut self.manager.process else {

@@ -6,9 +6,9 @@ use argon_core::scheduler::Input;
 use crate::manager::ManagerProcess;
 use crate::world::World;
 
-/// What a task that is let in may come to beyond what it was charged then: its outcome has a head and a report.
+/// Growth of an admitted task beyond its charge at admission, bytes: its outcome has a head and a report.
 const PER_TASK: u64 = 1024;
-/// What the gate may be charged for one task that comes in, about: it waits for a few blobs. The scheduler learns of that
+/// Approximate charge of the gate for one incoming task, bytes: it waits for a few blobs. The scheduler learns of it
 /// between two batches.
 const PER_INPUT: u64 = 50 << 10;
 

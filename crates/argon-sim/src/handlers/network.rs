@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// What could not pass arrives after all, as TCP sends it again.
+    /// Delivers the packets that could not pass, because TCP sends them again.
     fn release_stuck(&mut self, dialler: Dialler) {
         for id in 0..self.net.connections.len() {
             for up in [true, false] {

@@ -320,7 +320,7 @@ impl World {
     }
 
     fn on_returned(&mut self, process: &mut ManagerProcess, link: ConnId, attempts: &[AttemptId]) {
-        // What it was told to stop it gives back as well.
+        // It gives back the attempts that it was asked to stop, too.
         let held: Vec<AttemptId> =
             attempts.iter().copied().filter(|attempt| process.holds(link, *attempt)).collect();
         self.released(process, link, &held);

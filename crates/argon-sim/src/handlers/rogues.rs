@@ -32,7 +32,7 @@ impl World {
         }
     }
 
-    /// It goes without a word.
+    /// Ends it without a message.
     pub(crate) fn end_rogue(&mut self, place: usize) {
         let rogue = &mut self.rogues[place];
         rogue.is_active = false;

@@ -217,7 +217,7 @@ impl World {
         }
     }
 
-    /// What a task that came to its end returned or threw: its number, and as many bytes as it was given.
+    /// Returns the outcome of a task that returned or threw: its number, and as many bytes as it was given.
     fn outcome_of(&self, worker: usize, task: &Task) -> Outcome {
         let id = task.head.id;
         let plan = self.task_plan(id);

@@ -12,7 +12,7 @@ const PER_ITEM: u64 = 12;
 /// The same for a step that does nothing.
 const PER_STEP: u64 = 24;
 
-/// What a step may do, known before it is done.
+/// Limits of a step, computed before it runs.
 pub(crate) struct StepSize {
     what: &'static str,
     touched: u64,

@@ -114,7 +114,7 @@ impl World {
         }
     }
 
-    /// What the shell of a worker measures once a second.
+    /// Measures the runners once a second, as the shell of a worker does.
     pub(crate) fn measure_runners(&mut self, worker: usize) {
         let slots = self.plan.shape.slots;
         let Some(process) = self.workers[worker].process.as_ref() else {

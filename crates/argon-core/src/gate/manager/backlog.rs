@@ -9,7 +9,7 @@ use super::{GateEffect, ManagerGate, ParkedSubmission};
 /// Tasks that are looked at in one step.
 const AT_ONCE: usize = 256;
 
-/// What is to be done, in order.
+/// Work that remains, in order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     works: VecDeque<Work>,
