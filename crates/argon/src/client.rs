@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon_net::{Trust, key_file};
+use argon_proto::conversation::LogRecord;
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Ticket};
 use argon_session::{Completion, ErrorKind, OutputMode, SessionState, Waiting};
@@ -18,6 +19,7 @@ use crate::call::Call;
 use crate::caller::Caller;
 use crate::deferred::{Awaited, Deferred};
 use crate::error::Error;
+use crate::hooks::Hooks;
 use crate::map::Map;
 use crate::request::Request;
 use crate::running::{Running, outcome};
@@ -25,7 +27,6 @@ use crate::session::dial::ManagerList;
 use crate::session::{Session, Waiter};
 use crate::shared::Shared;
 use crate::task_identity::{self, WorkerAccess};
-use crate::waiting::OnWaiting;
 use crate::{options::TaskOptions, read};
 
 /// A client of a cluster. Clones share the session and cost a reference count; when the last clone, and the last task
@@ -48,7 +49,7 @@ pub struct Connect {
     tls_ca: Option<PathBuf>,
     patience: Option<Duration>,
     name: String,
-    on_waiting: OnWaiting,
+    hooks: Hooks,
     defaults: TaskOptions,
 }
 
@@ -232,7 +233,7 @@ impl Connect {
             insecure_plaintext: None,
             tls_ca: None,
             patience: None,
-            on_waiting: OnWaiting::default(),
+            hooks: Hooks::default(),
             name: concat!("rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             defaults: TaskOptions::default(),
         }
@@ -300,7 +301,23 @@ impl Connect {
     /// ```
     #[must_use]
     pub fn on_waiting(self, hook: impl Fn(&Waiting) + Send + Sync + 'static) -> Self {
-        Self { on_waiting: OnWaiting(Arc::new(hook)), ..self }
+        Self { hooks: Hooks { on_waiting: Arc::new(hook), ..self.hooks }, ..self }
+    }
+
+    /// Calls `hook` for each log record of a task whose output is not kept back: of Python's `logging`, and of Perl's `warn` and
+    /// Log::Any. The hook runs on the thread that writes the output of tasks, in its order; while it waits, no output is
+    /// written. Without a hook, a record is a line on standard error: `WARNING name: message`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), argon::Error> {
+    /// let connect = argon::Connect::to("127.0.0.1:8000")
+    ///     .on_log(|record| eprintln!("{}:{}: {}", record.file, record.line, record.message));
+    /// let client = connect.connect().await?;
+    /// # drop(client); Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn on_log(self, hook: impl Fn(&LogRecord) + Send + Sync + 'static) -> Self {
+        Self { hooks: Hooks { on_log: Arc::new(hook), ..self.hooks }, ..self }
     }
 
     /// The options of tasks that bring none of their own.
@@ -340,7 +357,7 @@ impl Connect {
             };
             ManagerList::new(self.addresses.into_list()?, key, trust, self.patience)
         };
-        let (session, carrier) = Session::open(managers, &self.name, self.on_waiting).await?;
+        let (session, carrier) = Session::open(managers, &self.name, self.hooks).await?;
         let caller = Caller { session: Arc::new(session), defaults: self.defaults };
         Ok((Client { caller }, carrier))
     }

@@ -49,6 +49,7 @@ mod client;
 mod deferred;
 mod error;
 mod foreign;
+mod hooks;
 mod map;
 mod octets;
 mod options;
@@ -62,7 +63,6 @@ mod session;
 mod shared;
 mod task_client;
 mod task_identity;
-mod waiting;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -128,6 +128,8 @@ pub use argon_macros::main;
 /// }
 /// ```
 pub use argon_macros::task;
+#[doc(inline)]
+pub use argon_proto::conversation::LogRecord;
 #[doc(inline)]
 pub use argon_proto::key::{Key, ParseKeyError};
 pub use argon_proto::{

@@ -25,8 +25,8 @@ use argon_session::{Effect, ErrorKind, Input, Out, SessionState};
 use tokio::sync::Notify;
 
 use crate::error::Error;
+use crate::hooks::Hooks;
 use crate::program;
-use crate::waiting::OnWaiting;
 use actor::Actor;
 use dial::ManagerList;
 use print::Printer;
@@ -42,7 +42,7 @@ pub(crate) struct SharedSession {
     state: Mutex<LockedSession>,
     wake: Notify,
     printer: Printer,
-    on_waiting: OnWaiting,
+    hooks: Hooks,
     /// Beginning of the machine's time.
     epoch: Instant,
     /// The process that it belongs to.
@@ -95,7 +95,7 @@ impl Session {
     pub(crate) async fn open(
         managers: ManagerList,
         client: &str,
-        on_waiting: OnWaiting,
+        hooks: Hooks,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), Error> {
         let parent = managers.parent();
         let secret = Secret::new(random::bytes().map_err(no_randomness)?);
@@ -108,7 +108,7 @@ impl Session {
         if parent.is_some() {
             program::known().into_iter().for_each(|program| machine.assume_blob(program));
         }
-        let shared = Arc::new(SharedSession::new(machine, on_waiting, parent.map(|_| 0)));
+        let shared = Arc::new(SharedSession::new(machine, hooks, parent.map(|_| 0)));
         let mut actor = Actor::new(Arc::clone(&shared), managers);
         actor.seek().await;
         if let Some((kind, message)) = shared.lock().session.ended() {
@@ -211,7 +211,7 @@ impl Session {
         }
         self.ended.get_or_init(|| {
             let machine = SessionState::new(Open::of(Secret::new([0; 32])), 0, std::time::Duration::ZERO);
-            let shared = Arc::new(SharedSession::new(machine, OnWaiting::default(), None));
+            let shared = Arc::new(SharedSession::new(machine, Hooks::default(), None));
             shared.end(ErrorKind::Closed, fork::ADVICE);
             shared
         })
@@ -229,7 +229,7 @@ impl Drop for Session {
 }
 
 impl SharedSession {
-    fn new(session: SessionState, on_waiting: OnWaiting, waiters: Option<u32>) -> Self {
+    fn new(session: SessionState, hooks: Hooks, waiters: Option<u32>) -> Self {
         Self {
             state: Mutex::new(LockedSession {
                 session,
@@ -240,7 +240,7 @@ impl SharedSession {
             }),
             wake: Notify::new(),
             printer: Printer::default(),
-            on_waiting,
+            hooks,
             epoch: Instant::now(),
             generation: fork::generation(),
         }
@@ -275,7 +275,7 @@ impl SharedSession {
             match effect {
                 Effect::Wake(waker) => waker.wake(),
                 Effect::Print(print) => prints.push(print),
-                Effect::ReportWaiting(why) => (self.on_waiting.0)(&why),
+                Effect::ReportWaiting(why) => (self.hooks.on_waiting)(&why),
                 Effect::Dial { address } => orders.dial = Some(address),
                 Effect::Disconnect => orders.disconnect = true,
             }

@@ -1,6 +1,7 @@
 //! The Rust client's session against the real program: any runtime by bytes, live output, losses, detached tasks.
 
 use std::future::Future;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use argon::{Client, Codec, Connect, ErrorKind, Event, Request, Runtime, Status, TaskOptions};
@@ -43,6 +44,29 @@ fn a_function_of_perl_is_called_by_name_with_plain_data() {
         client.run(perl("List::Util::sum", &json!([1, 2, 39]))).await.unwrap()
     });
     assert_eq!(value(&outcome), 42);
+}
+
+#[test]
+fn log_records_of_a_python_task_reach_the_hook() {
+    let cluster = Cluster::with_workers(&[1]);
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&records);
+    block_on(async {
+        // A panic in the hook costs that record alone.
+        let hook = move |record: &argon::LogRecord| {
+            kept.lock().unwrap().push(record.clone());
+            assert_ne!(record.message, "first");
+        };
+        let client =
+            Connect::to(cluster.address()).key_file(cluster.key()).on_log(hook).connect().await.unwrap();
+        for text in ["first", "disk full"] {
+            client.call(argon::python::<()>("logging:warning", (text,))).await.unwrap();
+        }
+    });
+    let records = records.lock().unwrap();
+    let told: Vec<_> = records.iter().map(|record| (record.level, &record.message[..])).collect();
+    assert_eq!(told, [(30, "first"), (30, "disk full")]);
+    assert!(records[1].line > 0 && !records[1].file.is_empty() && records[1].time > 0.0, "{records:?}");
 }
 
 #[test]

@@ -34,6 +34,12 @@ pub struct LogRecord {
     pub line: u32,
     /// Seconds since 1970.
     pub time: f64,
+    /// Function that logged it; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub function: String,
+    /// Traceback of the exception that came with it; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub traceback: String,
 }
 
 impl LogRecord {

@@ -11,6 +11,7 @@ use argon_proto::conversation::{LOG_FD, LogRecord};
 use argon_session::{Input, Printed};
 
 use super::SharedSession;
+use crate::hooks::Hooks;
 
 #[derive(Debug, Default)]
 pub(super) struct Printer {
@@ -21,8 +22,8 @@ impl Printer {
     pub(super) fn print(&self, shared: &Arc<SharedSession>, prints: Vec<Printed>) {
         let sender = self.thread.get_or_init(|| {
             let (sender, receiver) = channel::<Vec<Printed>>();
-            let shared = Arc::downgrade(shared);
-            let run = move || receiver.into_iter().for_each(|prints| write(&shared, &prints));
+            let (shared, hooks) = (Arc::downgrade(shared), shared.hooks.clone());
+            let run = move || receiver.into_iter().for_each(|prints| write(&shared, &hooks, &prints));
             // Without a thread the prints are dropped with the receiver, and counted below.
             let _ = std::thread::Builder::new().name("argon-print".to_owned()).spawn(run);
             sender
@@ -33,20 +34,22 @@ impl Printer {
     }
 }
 
-fn write(shared: &Weak<SharedSession>, prints: &[Printed]) {
-    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+fn write(shared: &Weak<SharedSession>, hooks: &Hooks, prints: &[Printed]) {
     for print in prints {
         // Where this process's output goes is its own affair; a closed pipe is no reason to lose a result.
         let _ = match print.fd {
-            1 => out.write_all(&print.bytes),
-            2 => err.write_all(&print.bytes),
-            LOG_FD => LogRecord::from_json(&print.bytes)
-                .map_or(Ok(()), |record| err.write_all(record.to_line().as_bytes())),
+            1 => std::io::stdout().write_all(&print.bytes),
+            2 => std::io::stderr().write_all(&print.bytes),
+            LOG_FD => {
+                if let Some(record) = LogRecord::from_json(&print.bytes) {
+                    hooks.log(&record);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         };
     }
-    let _ = out.flush();
-    drop((out, err));
+    let _ = std::io::stdout().flush();
     if let Some(shared) = shared.upgrade() {
         report(&shared, prints);
     }
