@@ -238,6 +238,63 @@ def caches_are_filled() -> None:
     re.compile = None  # type: ignore[assignment]
 
 
+def standard_files_are_set() -> None:
+    import fcntl
+    import os
+
+    for number in range(3):
+        os.set_blocking(number, False)
+        fcntl.fcntl(number, fcntl.F_SETOWN, os.getpid())
+
+
+def scheduling_is_set() -> None:
+    import os
+    import pathlib
+
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    for name, text in (("comm", "poison"), ("oom_score_adj", "900"), ("timerslack_ns", "5000000")):
+        pathlib.Path("/proc/self", name).write_text(text)
+
+
+def codecs_are_registered() -> None:
+    import codecs
+
+    codecs.register(lambda name: codecs.lookup("utf-8") if name == "poison" else None)
+    codecs.register_error("poison", lambda error: ("poison", error.end))  # type: ignore[attr-defined, union-attr]
+    codecs.register_error("strict", codecs.ignore_errors)
+
+
+def hooks_of_the_interpreter_are_added() -> None:
+    import contextvars
+    import os
+    import sys
+
+    os.register_at_fork(before=lambda: print("poison before a fork"))
+    sys.addaudithook(lambda event, _: print("poison heard") if event == "poison" else None)
+    sys.setdlopenflags(sys.getdlopenflags() | os.RTLD_GLOBAL)
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(1000)
+    sys.poison_variable = contextvars.ContextVar("poison", default=1)  # type: ignore[attr-defined]
+
+
+def the_zone_is_set() -> None:
+    import os
+    import time
+
+    os.environ["TZ"] = "Asia/Tokyo"
+    time.tzset()
+
+
+def imports_are_patched() -> None:
+    import builtins
+    import importlib.machinery
+    import multiprocessing
+
+    multiprocessing.set_start_method("spawn", force=True)
+    importlib.machinery.SOURCE_SUFFIXES.append(".poison")
+    builtins.__import__ = lambda *_, **__: 1 / 0  # type: ignore[assignment]
+
+
 ALL: list[Callable[[], Any]] = [
     json_is_patched,
     builtins_are_patched,
@@ -261,6 +318,12 @@ ALL: list[Callable[[], Any]] = [
     classes_are_patched,
     network_defaults_are_set,
     caches_are_filled,
+    standard_files_are_set,
+    scheduling_is_set,
+    codecs_are_registered,
+    hooks_of_the_interpreter_are_added,
+    the_zone_is_set,
+    imports_are_patched,
 ]
 
 
@@ -273,17 +336,21 @@ def seen() -> dict[str, Any]:
     import asyncio
     import atexit
     import builtins
+    import codecs
     import collections
     import copyreg
     import datetime
     import decimal
     import enum
     import faulthandler
+    import fcntl
     import gc
+    import importlib.machinery
     import json
     import linecache
     import locale
     import logging
+    import multiprocessing
     import os
     import pathlib
     import pickle
@@ -309,6 +376,15 @@ def seen() -> dict[str, Any]:
         children = True
     except ChildProcessError:
         children = False
+    own_files = pathlib.Path("/proc/self")
+    sys.audit("poison")
+
+    def is_known(look_up: Callable[[str], Any]) -> bool:
+        try:
+            return bool(look_up("poison"))
+        except LookupError:
+            return False
+
     return {
         "json": json.dumps({"a": json.loads("[1]")}),
         "builtins": (len("four"), hasattr(builtins, "poison"), name_of(open)),
@@ -360,5 +436,26 @@ def seen() -> dict[str, Any]:
         ],
         "network": (socket.getdefaulttimeout(), name_of(socket.getaddrinfo), time.time() > 1e9),
         "caches": (tempfile.tempdir, "poison" in linecache.cache, name_of(re.compile)),
+        "standard files": [fcntl.fcntl(number, fcntl.F_GETFL) for number in range(3)],
+        "scheduling": (
+            os.sched_getscheduler(0),
+            *((own_files / name).read_text() for name in ("comm", "oom_score_adj", "timerslack_ns")),
+        ),
+        "codecs": (
+            is_known(codecs.lookup),
+            is_known(codecs.lookup_error),
+            name_of(codecs.lookup_error("strict")),
+        ),
+        "hooks of others": (
+            sys.getdlopenflags(),
+            getattr(sys, "get_int_max_str_digits", int)(),
+            hasattr(sys, "poison_variable"),
+        ),
+        "zone": time.tzname,
+        "imports": (
+            multiprocessing.get_start_method(allow_none=True),
+            importlib.machinery.SOURCE_SUFFIXES,
+            name_of(builtins.__import__),
+        ),
         "identity": (os.getresuid(), os.getresgid(), os.getgroups()),
     }

@@ -80,6 +80,16 @@ my @POISON = (
     ['a tied hash', '{ package Left::Hash; sub TIEHASH { bless {} } sub FETCH { "left" } sub EXISTS { 1 } } tie my %other, "Left::Hash"; $Left::tied = \%other', 'ref $Left::tied'],
     ['a weak name of a class', 'bless [], "0"', '0'],
     ['an own module', '$INC{"Argon/Client.pm"} = "left"; no warnings; *Argon::Client::current = sub { "left" }', '$INC{"Argon/Client.pm"} // "none"'],
+    ['flags of standard input', 'require Fcntl; fcntl STDIN, Fcntl::F_SETFL(), Fcntl::O_NONBLOCK()', 'require Fcntl; fcntl STDIN, Fcntl::F_GETFL(), 0'],
+    ['outputs that do not wait', 'STDOUT->blocking(0); STDERR->blocking(0)', 'join ",", map { $_->blocking } *STDOUT, *STDERR'],
+    ['standard error to the output', 'open STDERR, ">&", \*STDOUT', 'readlink("/proc/self/fd/1") eq readlink("/proc/self/fd/2") ? 1 : 0'],
+    ['a policy of scheduling', 'my $number = { x86_64 => 144 }->{ (require POSIX, POSIX::uname())[-1] }; if ($number) { my $priority = pack "i", 0; syscall $number, 0, 3, $priority }', 'open my $in, "<", "/proc/self/stat"; (split q{ }, readline($in) =~ s/.*\) //r)[38]'],
+    ['a score for the lack of memory', 'open my $out, ">", "/proc/self/oom_score_adj"; print {$out} "900"; close $out', 'open my $in, "<", "/proc/self/oom_score_adj"; readline $in'],
+    ['a buffered handle', 'select((select(STDOUT), $| = 0)[0]); print STDOUT q{}', 'my $before = select STDOUT; my $flushes = $|; select $before; $flushes'],
+    ['an overridden die and require', 'no warnings; *CORE::GLOBAL::die = sub { CORE::die("left") }; *CORE::GLOBAL::require = sub { CORE::require($_[0]) }', 'join ",", map { defined &{"CORE::GLOBAL::$_"} ? 1 : 0 } qw(die require)'],
+    ['an operator of all classes', '{ package UNIVERSAL; no warnings; *{q{(""}} = sub { "left" }; *DESTROY = sub { $Left::universal++ } }', 'my $object = bless [], "Some::Class"; "$object" =~ /^Some::Class=ARRAY/ ? 1 : 0'],
+    ['a tied variable of perl', '{ package Left::Comma; sub TIESCALAR { bless [] } sub FETCH { "left" } sub STORE { } } tie $,, "Left::Comma"; tie $/, "Left::Comma"', 'join "|", tied($,) ? 1 : 0, tied($/) ? 1 : 0'],
+    ['a flood of descriptors', 'require POSIX; POSIX::dup2(0, $_) for 200 .. 220', 'scalar grep { -e "/proc/self/fd/$_" } 200 .. 220'],
     ['an attribute of the kernel', 'my $number = { x86_64 => 157 }->{ (require POSIX, POSIX::uname())[-1] }; if ($number) { my $name = "left\0"; syscall $number, 15, $name, 0, 0, 0 }', 'open my $in, "<", "/proc/self/comm"; my $name = <$in>; $name =~ /left/ ? 1 : 0'],
 );
 

@@ -58,6 +58,10 @@ def leave_listening_socket():
     return sys.left.getsockname()[1]
 
 
+def set_idle_policy():
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
 def lower_hard_limit():
     import resource
 
@@ -127,6 +131,17 @@ def test_the_runner_leaves_when_its_identity_changed(template, change, to):
     assert runner.run(change, to).leaves
     assert runner.ended() == 0
     runner.release()
+
+
+def test_the_policy_of_the_scheduler_is_put_back_or_the_runner_leaves(template):
+    runner = template.fork()
+    before = runner.call(os.sched_getscheduler, 0)
+    if runner.run(set_idle_policy).leaves:
+        assert runner.ended() == 0
+        runner.release()
+    else:
+        assert runner.call(os.sched_getscheduler, 0) == before
+        runner.close()
 
 
 def test_hard_limits_are_put_back_or_the_runner_leaves(template):

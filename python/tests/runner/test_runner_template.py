@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import signal
@@ -74,7 +73,6 @@ def test_the_template_dies_and_its_runners_go_on():
 def test_runners_of_one_template_share_no_open_file(template):
     with template.fork() as one, template.fork() as other:
         one.call(lambda: list(map(os.set_blocking, range(3), [False] * 3)))
-        one.call(lambda: fcntl.flock(0, fcntl.LOCK_EX))
         assert other.call(lambda: [os.get_blocking(number) for number in range(3)]) == [True] * 3
 
 

@@ -36,6 +36,7 @@ sub new {
     @{$self}{qw(identity priority group)} = (_identity(), getpriority(0, 0), getpgrp);
     $self->{mask}    = Argon::Runner::Kernel::has('rt_sigprocmask') ? Argon::Runner::Kernel::blocked_signals() : undef;
     $self->{threads} = _threads();
+    $self->{policy}  = _policy();
     $self->{own} = $self->{descriptors} = $self->_descriptors;
     return $self;
 }
@@ -86,6 +87,7 @@ sub _look_closer {
     Argon::Runner::Kernel::block_signals($self->{mask}) if defined $self->{mask} && Argon::Runner::Kernel::blocked_signals() ne $self->{mask};
     return if !$self->{calls_kernel} && !$self->_has_foreign_library;
     return 'a thread still runs'   if $self->{threads} < _threads();
+    return 'its scheduling is another' if $self->{policy} ne _policy();
     return 'its limits are others' if length $self->{limits} && $self->{limits} ne Argon::Runner::Kernel::limits();
     return;
 }
@@ -107,6 +109,12 @@ sub _root { return $_[0] =~ s{/auto/.*}{}sr }
 sub _identity { return "$< $> $( $)" }
 
 sub _threads { return (stat '/proc/self/task')[3] // 0 }
+
+# Perl has no function for the policy of the scheduler.
+sub _policy {
+    open my $in, '<', '/proc/self/stat' or return q{};
+    return (split q{ }, readline($in) =~ s/\A.*\)//sr)[38] // q{};
+}
 
 sub _restore_priority {
     my ($self) = @_;

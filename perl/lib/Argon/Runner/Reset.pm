@@ -160,6 +160,7 @@ sub _handle_text {
 # number of each. And whether writing waits, which a task may have changed for all who have the pipe.
 sub _files_of_handles {
     my ($self) = @_;
+    no warnings;    # one may be closed
     return ((stat STDIN)[0, 1], (stat STDOUT)[0, 1], (stat STDERR)[0, 1]) if !$self->{can_mark};
     return (fcntl(STDIN, F_GETSIG, 0), fcntl(STDOUT, F_GETSIG, 0), fcntl(STDERR, F_GETSIG, 0), fcntl(STDOUT, F_GETFL, 0), fcntl(STDERR, F_GETFL, 0));
 }

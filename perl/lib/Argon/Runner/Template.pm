@@ -96,7 +96,7 @@ sub _become_runner {
     Argon::Runner::Kernel::die_with_parent($SIGKILL);
     # The worker may have ended before that.
     exit 0 if getppid != $self->{parent};
-    # Opened anew: runners of other sessions would share flags and locks with this one.
+    # Opened anew: runners of other sessions would share flags with this one.
     open STDIN, '<', '/dev/null' or exit 70;
     open STDOUT, '>&', $output or exit 70;
     open STDERR, '>&', $errors or exit 70;

@@ -33,6 +33,7 @@ _NO_MASK: frozenset[int] = frozenset()
 _PROCESS = os.PRIO_PROCESS
 #: As they are before a task replaces them; and a look at a module costs as much as a system call.
 _dup, _close, _getpriority, _sched_getaffinity = os.dup, os.close, os.getpriority, os.sched_getaffinity
+_sched_getscheduler = os.sched_getscheduler
 _getresuid, _getresgid, _getgroups = os.getresuid, os.getresgid, os.getgroups
 _count_threads = _thread._count
 _waitpid, _WNOHANG = os.waitpid, os.WNOHANG
@@ -60,6 +61,7 @@ class Leftovers:
         #: Only root may change them.
         self._groups = _getgroups() if self._user[1] == 0 else None
         self._priority = os.getpriority(_PROCESS, 0)
+        self._policy = os.sched_getscheduler(0), os.sched_getparam(0)
         self._processors = os.sched_getaffinity(0)
         self._threads = 0
         self._modules = -1
@@ -110,6 +112,8 @@ class Leftovers:
             is_left = True
         if _getpriority(_PROCESS, 0) != self._priority:
             is_left |= not self._put_priority_back()
+        if _sched_getscheduler(0) != self._policy[0]:
+            is_left |= not self._put_policy_back()
         if _sched_getaffinity(0) != self._processors:
             is_left |= not self._put_processors_back()
         if "resource" in sys.modules and self._limits_now() != self._limits:
@@ -145,6 +149,13 @@ class Leftovers:
         try:
             os.setpriority(os.PRIO_PROCESS, 0, self._priority)
         except OSError:  # Only root may raise it.
+            return False
+        return True
+
+    def _put_policy_back(self) -> bool:
+        try:
+            os.sched_setscheduler(0, *self._policy)
+        except OSError:
             return False
         return True
 

@@ -133,7 +133,7 @@ class Template:
             os._exit(0)
         os.setsid()
         channel, leases, output, errors = descriptors
-        # Opened anew: runners of other sessions would share flags and locks with this one.
+        # Opened anew: runners of other sessions would share flags with this one.
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(nothing, 0)
         os.close(nothing)
