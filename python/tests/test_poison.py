@@ -7,6 +7,7 @@ from typing import Any, Callable
 import pytest
 
 import poison
+import poison_seen
 from cluster import Cluster
 
 
@@ -14,7 +15,7 @@ from cluster import Cluster
 def fresh(cluster: Cluster) -> Any:
     """What a task of a new session sees."""
     with cluster.client() as client:
-        return client.by_value(poison).queue(poison.seen)
+        return client.by_value(poison_seen).queue(poison_seen.seen)
 
 
 def spoil(cluster: Cluster, *poisons: Callable[[], Any]) -> None:
@@ -28,8 +29,8 @@ def spoil(cluster: Cluster, *poisons: Callable[[], Any]) -> None:
 
 def seen_by_another(cluster: Cluster) -> list[Any]:
     with cluster.client() as client:
-        client.by_value(poison)
-        return [task.result() for task in [client.defer(poison.seen) for _ in range(4)]]
+        client.by_value(poison_seen)
+        return [task.result() for task in [client.defer(poison_seen.seen) for _ in range(4)]]
 
 
 @pytest.mark.parametrize("one", poison.ALL, ids=lambda one: one.__name__)
@@ -50,7 +51,7 @@ def test_all_of_it_at_once(cluster: Cluster, fresh: Any) -> None:
         for one in poison.ALL:
             left = [poisoned.defer(one) for _ in range(2)]
             with cluster.client() as client:
-                assert client.by_value(poison).queue(poison.seen) == fresh
+                assert client.by_value(poison_seen).queue(poison_seen.seen) == fresh
             for task in left:
                 task.exception()
 

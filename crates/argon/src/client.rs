@@ -304,17 +304,9 @@ impl Connect {
         Self { hooks: Hooks { on_waiting: Arc::new(hook), ..self.hooks }, ..self }
     }
 
-    /// Calls `hook` for each log record of a task whose output is not kept back: of Python's `logging`, and of Perl's `warn` and
-    /// Log::Any. The hook runs on the thread that writes the output of tasks, in its order; while it waits, no output is
-    /// written. Without a hook, a record is a line on standard error: `WARNING name: message`.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), argon::Error> {
-    /// let connect = argon::Connect::to("127.0.0.1:8000")
-    ///     .on_log(|record| eprintln!("{}:{}: {}", record.file, record.line, record.message));
-    /// let client = connect.connect().await?;
-    /// # drop(client); Ok(()) }
-    /// ```
+    /// Calls `hook` for each log record of a task whose output is not kept back, such as one of Python's `logging`. It runs on
+    /// the thread that writes the output of tasks, in its order; while it waits, no output is written. Without a hook, a
+    /// record is a line on standard error: `WARNING name: message`.
     #[must_use]
     pub fn on_log(self, hook: impl Fn(&LogRecord) + Send + Sync + 'static) -> Self {
         Self { hooks: Hooks { on_log: Arc::new(hook), ..self.hooks }, ..self }
