@@ -116,7 +116,8 @@ def test_a_wrong_key_is_told_in_words(cluster: Cluster, tmp_path: Any, text: str
 def test_a_missing_key_is_told_in_words(cluster: Cluster, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("ARGON_KEY", raising=False)
-    with argon.Client(cluster.address) as client, pytest.raises(argon.Unreachable, match="no cluster key"):
+    words = r"no cluster key.*`argon pair 127\.0\.0\.1:\d+`"
+    with argon.Client(cluster.address) as client, pytest.raises(argon.Unreachable, match=words):
         client.queue(abs, 1)
 
 

@@ -6,11 +6,12 @@
 //! to the byte. The shell (`argon-node`) and the simulator (`argon-sim`) are the two callers.
 //!
 //! Before each of the two stands a [`gate`]: a task passes when the blobs that it names are here. [`outcome_batch`] decides
-//! when a worker writes to its manager.
+//! when a worker writes to its manager. [`newcomers`] has the machines that a manager lets in without a key.
 
 mod arena;
 mod estimate;
 pub mod gate;
+pub mod newcomers;
 pub mod outcome_batch;
 pub mod pool;
 pub mod scheduler;

@@ -1,14 +1,19 @@
 //! Letting peers in: bounded in number, time and bytes until they have proven the key. The first byte tells TLS from plain
 //! text.
 
-use std::cell::{Cell, RefCell};
+mod admission;
+mod newcomers;
+
+pub use admission::{Admission, InForce, OpenKeys};
+pub use newcomers::{Closed, Entrance, WaitingConnection, WaitingPeer};
+
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use argon_proto::frame::{Frames, Outbox};
-use argon_proto::handshake::{Listener as Proof, MAGIC, Proven, Refusal, RefusalCode, Welcome};
-use argon_proto::key::Key;
+use argon_proto::handshake::{Listener as Proof, MAGIC, Proven, Refusal, RefusalCode};
 use argon_proto::kind;
 use argon_proto::limit::{DIAL_WITHIN, FRAME_BYTES_BEFORE_PROOF};
 use bytes::Buf;
@@ -20,7 +25,7 @@ use tokio::time::Instant;
 use crate::handshake::{Opening, OpeningError};
 use crate::random;
 use crate::stream::Stream;
-use crate::tls::accept::{self as tls, Certificates};
+use crate::tls::accept as tls;
 
 /// Bytes that a peer may send until it has proven the key.
 const PROVE_BYTES: usize = FRAME_BYTES_BEFORE_PROOF + 64;
@@ -50,61 +55,6 @@ pub const RETIRED: &str =
     "the cluster key of this connection was retired; the next connection needs the new one";
 const INNER_TLS: &str = "it began a TLS connection inside of another";
 const NOT_ARGON: &str = "that is not the Argon protocol";
-
-/// What peers must prove and what they are shown.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// The keys, which may change while the listener serves.
-    pub keys: Rc<RefCell<OpenKeys>>,
-    /// The first message to a peer that has proven one.
-    pub welcome: Welcome,
-    /// True if peers on other machines may speak plain text.
-    pub allows_plaintext: bool,
-    /// Decides whether a proven key is in force.
-    pub in_force: InForce,
-}
-
-/// The keys that open a listener, and what it shows for them.
-#[derive(Debug)]
-pub struct OpenKeys {
-    /// Cluster keys, the oldest first: one, or two while one replaces the other.
-    pub keys: Vec<Key>,
-    /// Number of the first key: how many were replaced before it.
-    pub retired: usize,
-    /// What is shown to a peer that encrypts.
-    pub certificates: Certificates,
-}
-
-/// Decides whether the key that a peer has proven is in force.
-#[derive(Clone)]
-pub struct InForce(pub Rc<dyn Fn(&Proven) -> Result<(), Refusal>>);
-
-impl std::fmt::Debug for InForce {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("InForce(…)")
-    }
-}
-
-impl OpenKeys {
-    /// One cluster key, and what is shown for it.
-    #[must_use]
-    pub fn new(key: Key, certificates: Certificates) -> Self {
-        Self { keys: vec![key], retired: 0, certificates }
-    }
-}
-
-impl InForce {
-    /// Every key of the cluster's own, and no person's.
-    #[must_use]
-    pub fn own_keys_only() -> Self {
-        Self(Rc::new(|proven| match &proven.holder {
-            None => Ok(()),
-            Some(holder) => {
-                Err(Refusal::new(RefusalCode::Key, format!("the key of {holder} is not known here")))
-            }
-        }))
-    }
-}
 
 /// A peer that has proven the key.
 #[derive(Debug)]
@@ -152,7 +102,8 @@ pub async fn serve(listener: TcpListener, admission: Admission, admit: impl Fn(A
         let proving = async move {
             let _place = place;
             match tokio::time::timeout(DIAL_WITHIN, prove(stream, from, &admission, &turn)).await {
-                Ok(Ok(admitted)) => admit(admitted),
+                Ok(Ok(Some(admitted))) => admit(admitted),
+                Ok(Ok(None)) => {}
                 Ok(Err(why)) => tracing::info!("a connection from {from} was refused: {why}"),
                 Err(_) => tracing::info!(
                     "a connection from {from} was refused: it did not prove the key within {} s",
@@ -280,7 +231,7 @@ async fn prove(
     from: SocketAddr,
     admission: &Admission,
     turn: &HandshakeTurn,
-) -> Result<Admitted, String> {
+) -> Result<Option<Admitted>, String> {
     let mut opening = opening_of(stream.into());
     opening.read_more().await.map_err(|error| error.to_string())?;
     let is_encrypted = opening.frames.buffer().first() == Some(&TLS_FIRST);
@@ -289,9 +240,13 @@ async fn prove(
     }
     take_magic(&mut opening).await?;
     let may_speak = is_encrypted || admission.allows_plaintext || from.ip().to_canonical().is_loopback();
-    let refusal = match shake(&mut opening, admission, may_speak).await {
-        Ok(proven) => {
-            return Ok(Admitted { stream: opening.stream, frames: opening.frames, proven, from });
+    let refusal = match shake(&mut opening, admission, may_speak, from).await {
+        Ok(Shaken::Proven(proven)) => {
+            return Ok(Some(Admitted { stream: opening.stream, frames: opening.frames, proven, from }));
+        }
+        Ok(Shaken::WithoutKey(begun)) => {
+            begun.end(opening, &*admission.entrance, from).await;
+            return Ok(None);
         }
         Err(OpeningError::Refused(refusal)) => refusal,
         Err(OpeningError::Broken(error)) => return Err(error.to_string()),
@@ -321,15 +276,25 @@ async fn encrypted(
     Ok(opening_of(Stream::Tls(stream)))
 }
 
+enum Shaken {
+    Proven(Proven),
+    WithoutKey(newcomers::Begun),
+}
+
 async fn shake(
     opening: &mut Opening,
     admission: &Admission,
     may_speak: bool,
-) -> Result<Proven, OpeningError> {
+    from: SocketAddr,
+) -> Result<Shaken, OpeningError> {
     let channel = opening.stream.channel();
     let hello = opening.frame(kind::HELLO).await?;
     if !may_speak {
         return Err(Refusal::new(RefusalCode::Plaintext, PLAINTEXT).into());
+    }
+    let shown = |channel: &[u8; 32]| admission.keys.borrow().shown(channel);
+    if let Some(begun) = newcomers::begin(opening, &hello, &*admission.entrance, from, shown).await? {
+        return Ok(Shaken::WithoutKey(begun));
     }
     let nonce = random::bytes()?;
     let (challenged, retired) = {
@@ -348,7 +313,7 @@ async fn shake(
     (admission.in_force.0)(&proven)?;
     out.push_frame(kind::WELCOME, &body);
     opening.send(&mut out).await?;
-    Ok(proven)
+    Ok(Shaken::Proven(proven))
 }
 
 async fn take_magic(opening: &mut Opening) -> Result<(), String> {

@@ -28,7 +28,7 @@ const NOT_A_WORKER: &str = "it does not answer as the worker of a task";
 const NO_PIN: &str = "this key does not say which manager to trust, because an older release made it: make it anew with \
                       'argon key --role ROLE' on the manager's machine, or name the CA of the manager's certificate with \
                       --tls-ca";
-const NOT_ARGON: &str = "it does not speak the Argon protocol; is that a manager's port?";
+pub(crate) const NOT_ARGON: &str = "it does not speak the Argon protocol; is that a manager's port?";
 
 /// A manager that has proven the key.
 #[derive(Debug)]
@@ -88,18 +88,25 @@ pub async fn reach(address: &str, pin: Option<Pin>, trust: &Trust) -> Result<Str
     in_time(address, connect(address, trust, || pin)).await
 }
 
-async fn in_time<T>(
+pub(crate) async fn in_time<T>(
     address: &str,
     opening: impl Future<Output = Result<T, OpeningError>>,
 ) -> Result<T, DialError> {
-    let unreachable = |why: String| DialError::Unreachable { address: address.to_owned(), why };
     match tokio::time::timeout(DIAL_WITHIN, opening).await {
-        Ok(Ok(opened)) => Ok(opened),
-        Ok(Err(OpeningError::Broken(error))) => Err(unreachable(error.to_string())),
-        Ok(Err(OpeningError::Refused(refusal))) => {
-            Err(DialError::Refused { address: address.to_owned(), refusal: with_remedy(refusal) })
+        Ok(opened) => opened.map_err(|error| failed(address, error)),
+        Err(_) => {
+            let why = format!("it did not answer within {} s", DIAL_WITHIN.as_secs());
+            Err(DialError::Unreachable { address: address.to_owned(), why })
         }
-        Err(_) => Err(unreachable(format!("it did not answer within {} s", DIAL_WITHIN.as_secs()))),
+    }
+}
+
+/// The error of a handshake with the manager at `address`.
+pub(crate) fn failed(address: &str, error: OpeningError) -> DialError {
+    let address = address.to_owned();
+    match error {
+        OpeningError::Broken(error) => DialError::Unreachable { address, why: error.to_string() },
+        OpeningError::Refused(refusal) => DialError::Refused { address, refusal: with_remedy(refusal) },
     }
 }
 
@@ -181,7 +188,7 @@ pub(crate) async fn open_on(
 }
 
 /// A connection that carries bytes, encrypted if `trust` demands that.
-async fn connect(
+pub(crate) async fn connect(
     address: &str,
     trust: &Trust,
     pin: impl FnOnce() -> Option<Pin>,

@@ -14,6 +14,7 @@ use crate::stream::Stream;
 const READ_BYTES: usize = 1 << 10;
 
 /// A connection before its proof.
+#[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) stream: Stream,
     pub(crate) frames: Frames,
@@ -51,23 +52,39 @@ impl Opening {
         Ok(self.stream.write_all(out).await?)
     }
 
+    /// The same connection, whose peer may send this many bytes from now on.
+    #[cfg(feature = "listen")]
+    pub(crate) fn with_budget(self, budget: usize) -> Self {
+        Self { budget, ..self }
+    }
+
     /// The body of the next frame, which must be of the kind that is `due`.
     pub(crate) async fn frame(&mut self, due: u8) -> Result<Bytes, OpeningError> {
+        match self.next_frame().await? {
+            (kind, body) if kind == due => Ok(body),
+            (kind, _) => Err(Self::out_of_place(kind).into()),
+        }
+    }
+
+    /// The next frame: its kind and body. REFUSED is an error. Nothing is lost if the future is dropped.
+    pub(crate) async fn next_frame(&mut self) -> Result<(u8, Bytes), OpeningError> {
         loop {
             let frame = self
                 .frames
                 .next_frame(self.frame_bytes)
                 .map_err(|_| Refusal::new(RefusalCode::Frame, self.not_argon))?;
             match frame {
-                Some((kind, body)) if kind == due => return Ok(body),
                 Some((kind::REFUSED, body)) => return Err(Refusal::from_json(&body).into()),
-                Some((kind, _)) => {
-                    let why = format!("a frame of kind 0x{kind:02x} has no place in the handshake");
-                    return Err(Refusal::new(RefusalCode::Frame, why).into());
-                }
+                Some(frame) => return Ok(frame),
                 None => self.read_more().await?,
             }
         }
+    }
+
+    /// Why a frame of this kind ends the handshake.
+    pub(crate) fn out_of_place(kind: u8) -> Refusal {
+        let why = format!("a frame of kind 0x{kind:02x} has no place in the handshake");
+        Refusal::new(RefusalCode::Frame, why)
     }
 
     /// Reads once.

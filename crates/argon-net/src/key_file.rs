@@ -2,6 +2,7 @@
 //!
 //! Owns the search, and the form and mode of the file. The handshake proves the key.
 
+mod of_role;
 mod write;
 
 use std::fs::OpenOptions;
@@ -9,6 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+pub use of_role::{find_for, is_given, place_for};
 pub use write::{make_new, write};
 
 use crate::identity::expected_pin;
@@ -40,13 +42,15 @@ pub enum KeyError {
     NoPlace,
     /// There is no file.
     #[error(
-        "there is no key at {path}: 'argon up' makes one and starts a manager and a worker on this machine; to join \
-         others, copy the file from the manager's machine ('argon key' there shows where it is) and name it with \
-         --key or ARGON_KEY"
+        "there is no key at {path}: to get one for a manager on another machine, run 'argon pair {}' here; 'argon up' makes \
+         one and starts a manager and a worker on this machine; a key that lies elsewhere is named with --key or ARGON_KEY",
+        .manager.as_deref().unwrap_or("HOST:PORT")
     )]
     Missing {
         /// Path at which it was expected.
         path: String,
+        /// The manager that was to be reached with it.
+        manager: Option<String>,
     },
     /// A folder was named.
     #[error("{path} is a folder; name the file in it that holds the key, such as {path}/key")]
@@ -114,6 +118,17 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    /// The same error, with the manager that was to be reached in its advice.
+    #[must_use]
+    pub fn with_manager(self, address: &str) -> Self {
+        if let Self::Missing { path, .. } = self {
+            return Self::Missing { path, manager: Some(address.to_owned()) };
+        }
+        self
+    }
+}
+
 /// Default place of the key: by the XDG base directory specification, in which a relative path is
 /// no path.
 #[must_use]
@@ -177,7 +192,7 @@ fn read(path: &Path) -> Result<Found, KeyError> {
     let unreadable = |why: io::Error| {
         let path = shown.clone();
         if why.kind() == io::ErrorKind::NotFound {
-            KeyError::Missing { path }
+            KeyError::Missing { path, manager: None }
         } else {
             KeyError::Unreadable { path, why }
         }

@@ -12,6 +12,7 @@
 //! | the same, for an owner on the same thread who sends messages | [`connection`] |
 //! | find, make and write a key file | [`key_file`] |
 //! | know a manager: its certificate and pin | [`identity`] |
+//! | get a key: by a code that a person compares, or a join token | [`newcomer`] |
 //! | decide what is encrypted and who is trusted | [`trust`] |
 //! | encrypt a connection | `tls` |
 //! | read an address as people write it | [`address`] |
@@ -33,6 +34,7 @@ pub mod ledger;
 #[cfg(feature = "listen")]
 pub mod listen;
 pub mod memory;
+pub mod newcomer;
 pub mod random;
 pub mod segments;
 mod stream;

@@ -102,6 +102,12 @@ impl Stream {
         }
     }
 
+    /// True if others on the way cannot read what is sent.
+    #[cfg(feature = "listen")]
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// The two sides, for a connection that reads and writes at the same time.
     #[must_use]
     pub fn split(self) -> (ReadHalf, WriteHalf) {

@@ -37,6 +37,8 @@ pub enum Encryption {
 pub struct Trust {
     encryption: Encryption,
     authority: Option<Arc<Authority>>,
+    /// True for a machine that has no key, and learns from it which manager to trust.
+    is_newcomer: bool,
     /// The configuration that was used last, with its tickets.
     last: Arc<Mutex<Option<Last>>>,
 }
@@ -54,7 +56,23 @@ impl Trust {
     /// If the file cannot be read, or holds no certificate.
     pub fn new(encryption: Encryption, tls_ca: Option<&Path>) -> Result<Self, TrustError> {
         let authority = tls_ca.map(Authority::read).transpose()?.map(Arc::new);
-        Ok(Self { encryption, authority, last: Arc::default() })
+        Ok(Self { encryption, authority, ..Self::default() })
+    }
+
+    /// The same, for all connections.
+    pub(crate) fn always(&self) -> Self {
+        Self { encryption: Encryption::Always, ..self.clone() }
+    }
+
+    /// Encrypts all connections, and trusts any certificate unless a CA is given.
+    pub(crate) fn of_newcomer(&self) -> Self {
+        let authority = self.authority.clone();
+        Self { encryption: Encryption::Always, authority, is_newcomer: true, last: Arc::default() }
+    }
+
+    /// True if a CA vouches for managers.
+    pub(crate) fn has_authority(&self) -> bool {
+        self.authority.is_some()
     }
 
     /// Demands what is given, and otherwise what the variables of the environment say.
@@ -98,6 +116,7 @@ impl Trust {
     pub(crate) fn expected(&self, pin: impl FnOnce() -> Option<Pin>) -> Option<Expected> {
         match &self.authority {
             Some(authority) => Some(Expected::Authority(Arc::clone(authority))),
+            None if self.is_newcomer => Some(Expected::Any),
             None => pin().map(Expected::Pin),
         }
     }

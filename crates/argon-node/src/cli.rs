@@ -1,14 +1,17 @@
 //! The command line: one file per command; this one lists them and maps failures to exit statuses.
 
+mod approve;
 mod cancel;
 mod collect;
 mod completions;
 mod drain;
+mod join;
 mod key;
 mod man;
 mod manager;
 mod map;
 mod options;
+mod pair;
 mod pool;
 mod quantity;
 mod run;
@@ -38,7 +41,9 @@ Examples:
   id=$(argon submit -- ./report); argon collect $id   now and later
 
 A manager creates its key at the first start. Processes of the same user on that machine find it.
-On other machines, copy the file ('argon key' shows where it is) and name it with --key or ARGON_KEY.
+Another machine becomes a worker with the line 'argon join TOKEN' that a manager prints. Or start
+'argon worker --manager mgr:8000' or 'argon pair mgr:8000' there, and run 'argon approve CODE' with
+the code that it shows on the manager's machine.
 
 Exit status (run, map and collect pass on that of the commands; see their --help):
   0  success                            4  no key, or a wrong one
@@ -78,6 +83,12 @@ enum Command {
     Drain(drain::DrainArguments),
     /// Show where the cluster key is, create one, or derive the key of a role
     Key(key::KeyArguments),
+    /// Join the pool of a manager with a token that it has printed
+    Join(join::JoinArguments),
+    /// Ask a manager for a key for this machine
+    Pair(pair::PairArguments),
+    /// Let a machine in that waits without a key
+    Approve(approve::ApproveArguments),
     Tunnel(tunnel::TunnelArguments),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),
@@ -129,6 +140,9 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
+        Command::Join(arguments) => join::run(arguments),
+        Command::Pair(arguments) => pair::run(&arguments),
+        Command::Approve(arguments) => approve::run(&arguments),
         Command::Tunnel(arguments) => tunnel::run(&arguments),
         Command::Guardian => return crate::worker::guardian::main(),
     };

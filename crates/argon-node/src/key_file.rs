@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use argon_net::key_file;
+use argon_net::key_file::{self, KeyError};
 pub use argon_net::key_file::{Found, default_path};
-use argon_proto::key::Key;
+use argon_proto::key::{Key, Role};
 
 use crate::exit::Failure;
 use crate::state;
@@ -16,6 +16,41 @@ use crate::state;
 pub fn find(named: Option<&Path>) -> Result<Found, Failure> {
     let service = of_service(named).filter(|path| path.exists());
     Ok(key_file::find(service.as_deref().or(named))?)
+}
+
+/// Finds a key that opens one of these roles; `manager` is the address that is dialled with it, for the advice of the error.
+///
+/// # Errors
+/// If there is none, or it cannot be used.
+pub fn find_for(named: Option<&Path>, roles: &[Role], manager: &str) -> Result<Found, Failure> {
+    look_for(named, roles).map_err(|error| error.with_manager(manager).into())
+}
+
+/// Finds a key that opens this role; `None` if nobody has named one and there is none at its place.
+///
+/// # Errors
+/// If there is a key that cannot be used.
+pub fn find_if_there(named: Option<&Path>, role: Role) -> Result<Option<Found>, Failure> {
+    let is_named = named.is_some() || key_file::is_given();
+    match look_for(named, &[role]) {
+        Ok(found) if is_named || found.key.for_role(role).is_some() => Ok(Some(found)),
+        Ok(_) => Ok(None),
+        Err(KeyError::Missing { .. }) if !is_named => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn look_for(named: Option<&Path>, roles: &[Role]) -> Result<Found, KeyError> {
+    let service = of_service(named).filter(|path| path.exists());
+    key_file::find_for(service.as_deref().or(named), roles)
+}
+
+/// Place of a new key for a role.
+///
+/// # Errors
+/// If there is a file already, or no folder is known.
+pub fn place_for(named: Option<&Path>, role: Role) -> Result<PathBuf, Failure> {
+    Ok(key_file::place_for(named, of_service(named).or_else(default_path), role)?)
 }
 
 /// Finds the key, or makes one where it would be.

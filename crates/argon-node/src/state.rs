@@ -8,12 +8,19 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The reason why there is no such folder.
 pub fn store(host: &str, port: u16) -> Result<PathBuf, String> {
-    let name = format!("manager-{host}-{port}.redb");
-    if let Some(folder) = of_service() {
-        return usable(&folder).map(|()| folder.join(name));
+    let folder = folder()?;
+    usable(&folder).map(|()| folder.join(format!("manager-{host}-{port}.redb")))
+}
+
+/// The folder of a server's files, which may not be there yet.
+///
+/// # Errors
+/// The reason why none is known.
+pub fn folder() -> Result<PathBuf, String> {
+    match of_service() {
+        Some(folder) => Ok(folder),
+        None => Ok(of_user(|name| std::env::var_os(name))?.join("argon")),
     }
-    let folder = of_user(|name| std::env::var_os(name))?.join("argon");
-    usable(&folder).map(|()| folder.join(name))
 }
 
 /// The folder that a service manager has made for this process.

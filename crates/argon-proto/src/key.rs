@@ -169,7 +169,7 @@ impl Key {
     }
 }
 
-fn hmac(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn hmac(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     keyed(secret, parts).finalize().into_bytes().into()
 }
 

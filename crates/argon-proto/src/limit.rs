@@ -31,6 +31,10 @@ pub const SILENCE: Duration = Duration::from_secs(15);
 pub const PING_AFTER: Duration = Duration::from_secs(5);
 /// Bound on connecting and the handshake.
 pub const DIAL_WITHIN: Duration = Duration::from_secs(5);
+/// Time for which a machine without a key waits for a person to let it in.
+pub const PAIR_WITHIN: Duration = Duration::from_secs(600);
+/// Bytes that a machine may send while it waits: a PING every few seconds, and some to spare.
+pub const PAIR_WAIT_BYTES: usize = 4096;
 /// Bound on the search for the first manager of a client, unless its user sets another.
 pub const FIRST_MANAGER_WITHIN: Duration = Duration::from_secs(1);
 /// Refusals in a row, without an outcome or reply between them, after which a client gives up.

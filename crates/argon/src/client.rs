@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon_net::{Trust, key_file};
+use argon_net::Trust;
 use argon_proto::conversation::LogRecord;
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Ticket};
@@ -23,7 +23,7 @@ use crate::hooks::Hooks;
 use crate::map::Map;
 use crate::request::Request;
 use crate::running::{Running, outcome};
-use crate::session::dial::ManagerList;
+use crate::session::dial::{ManagerList, find_key};
 use crate::session::{Session, Waiter};
 use crate::shared::Shared;
 use crate::task_identity::{self, WorkerAccess};
@@ -339,15 +339,13 @@ impl Connect {
         let managers = if let Some(worker) = worker {
             ManagerList::through_worker(worker, self.patience)
         } else {
-            let key = match self.key {
-                Some(key) => key,
-                None => key_file::find(self.key_file.as_deref())?.key,
-            };
+            let addresses = self.addresses.into_list()?;
+            let key = self.key.map_or_else(|| find_key(self.key_file.as_deref(), &addresses), Ok)?;
             let trust = match self.trust {
                 Some(trust) => trust,
                 None => Trust::given(self.insecure_plaintext, self.tls_ca.as_deref())?,
             };
-            ManagerList::new(self.addresses.into_list()?, key, trust, self.patience)
+            ManagerList::new(addresses, key, trust, self.patience)
         };
         let (session, carrier) = Session::open(managers, &self.name, self.hooks).await?;
         let caller = Caller { session: Arc::new(session), defaults: self.defaults };

@@ -9,6 +9,7 @@ pub mod frames;
 pub mod handshake;
 pub mod key;
 pub mod mutate;
+pub mod newcomers;
 pub mod records;
 pub mod template;
 
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frames", run: frames::run, corpus: frames::corpus },
     Target { name: "handshake", run: handshake::run, corpus: handshake::corpus },
     Target { name: "key", run: key::run, corpus: key::corpus },
+    Target { name: "newcomers", run: newcomers::run, corpus: newcomers::corpus },
     Target { name: "records", run: records::run, corpus: records::corpus },
     Target { name: "template", run: template::run, corpus: template::corpus },
 ];

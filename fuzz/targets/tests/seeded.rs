@@ -39,6 +39,11 @@ fn lines_that_are_no_keys_are_refused_without_showing_them() {
 }
 
 #[test]
+fn newcomers_and_those_who_play_their_manager_get_nothing_by_forgery() {
+    holds("newcomers");
+}
+
+#[test]
 fn files_of_inputs_are_rows_or_errors() {
     holds("records");
 }

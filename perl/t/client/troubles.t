@@ -38,7 +38,8 @@ like failure_of(port => $manager->port, key => 'argon1-worker-' . '77' x 32), qr
     my $home = File::Temp->newdir;
     local @ENV{qw(HOME XDG_CONFIG_HOME ARGON_KEY)} = ("$home", undef, undef);
     delete @ENV{qw(XDG_CONFIG_HOME ARGON_KEY)};
-    like failure_of(port => $manager->port), qr/\AThere is no cluster key: .*argon key.*ARGON_KEY/, 'no_key_says_what_to_do';
+    like failure_of(port => $manager->port), qr/\AThere is no cluster key: .*`argon pair 127\.0\.0\.1:\d+`.*argon key.*ARGON_KEY/,
+        'no_key_says_what_to_do';
     mkdir "$home/.config"; mkdir "$home/.config/argon";
     open my $file, '>', "$home/.config/argon/key" or die $!;
     print {$file} $manager->key, "\n";

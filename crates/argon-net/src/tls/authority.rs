@@ -18,6 +18,8 @@ pub struct TrustError(pub(crate) String);
 pub(crate) enum Expected {
     /// The one with this pin.
     Pin(Pin),
+    /// Any: what follows must prove the manager.
+    Any,
     /// One that the CA of a file signed for the manager's name.
     Authority(Arc<Authority>),
 }

@@ -35,7 +35,7 @@ pub(crate) async fn connect(
     config: Arc<ClientConfig>,
 ) -> Result<TlsStream, OpeningError> {
     let name = match expected {
-        Expected::Pin(_) => ANY_NAME,
+        Expected::Pin(_) | Expected::Any => ANY_NAME,
         Expected::Authority(_) => host,
     };
     let name = ServerName::try_from(name.to_owned()).map_err(|_| {
@@ -64,7 +64,8 @@ pub(crate) async fn connect(
 /// The configuration for managers that show the expected certificate.
 pub(crate) fn client_config(expected: &Expected) -> ClientConfig {
     let verifier: Arc<dyn ServerCertVerifier> = match expected {
-        Expected::Pin(pin) => Arc::new(PinVerifier { pin: *pin }),
+        Expected::Pin(pin) => Arc::new(PinVerifier { pin: Some(*pin) }),
+        Expected::Any => Arc::new(PinVerifier { pin: None }),
         Expected::Authority(authority) => {
             let roots = Arc::clone(&authority.roots);
             #[allow(
@@ -85,15 +86,16 @@ pub(crate) fn client_config(expected: &Expected) -> ClientConfig {
             config.enable_sni = false;
             config.alpn_protocols = vec![format!("argon/{}", pin.short()).into_bytes()];
         }
+        Expected::Any => config.enable_sni = false,
         Expected::Authority(_) => {}
     }
     config
 }
 
-/// Takes the certificate with this pin and no other; names and dates mean nothing.
+/// Takes the certificate with this pin and no other, or any without a pin; names and dates mean nothing.
 #[derive(Debug)]
 struct PinVerifier {
-    pin: Pin,
+    pin: Option<Pin>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,7 @@ impl ServerCertVerifier for PinVerifier {
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let seen = pin_of(certificate);
-        if self.pin.is_of(&seen.0) {
+        if self.pin.is_none_or(|pin| pin.is_of(&seen.0)) {
             return Ok(ServerCertVerified::assertion());
         }
         Err(CertificateError::Other(OtherError(Arc::new(WrongPin { seen }))).into())
@@ -175,7 +177,7 @@ fn explain_certificate(error: &CertificateError, expected: &Expected) -> String 
     }
     let file = match expected {
         Expected::Authority(authority) => authority.file.display().to_string(),
-        Expected::Pin(_) => "the pin".to_owned(),
+        Expected::Pin(_) | Expected::Any => "the pin".to_owned(),
     };
     #[allow(clippy::wildcard_enum_match_arm, reason = "rustls adds errors; they have words of their own")]
     match error {

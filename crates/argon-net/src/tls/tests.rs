@@ -1,5 +1,6 @@
 //! TLS over loopback, as the option `Always` demands it.
 
+mod newcomers;
 mod organisation;
 mod recorded;
 mod streams;
@@ -20,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::accept::{Certificates, accept};
-use crate::accept::{Admission, Admitted, InForce, OpenKeys, serve};
+use crate::accept::{Admission, Admitted, Closed, Entrance, InForce, OpenKeys, serve};
 use crate::dial::{open_on, reach};
 use crate::handshake::OpeningError;
 use crate::identity::{Identity, expected_pin, role_key};
@@ -57,6 +58,15 @@ impl Port {
     }
 
     async fn open_with(key: &Key, certificates: Certificates, allows_plaintext: bool) -> Self {
+        Self::open_for(key, certificates, allows_plaintext, Rc::new(Closed)).await
+    }
+
+    async fn open_for(
+        key: &Key,
+        certificates: Certificates,
+        allows_plaintext: bool,
+        entrance: Rc<dyn Entrance>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let admitted = Rc::new(RefCell::new(Vec::new()));
@@ -65,6 +75,7 @@ impl Port {
             welcome: Welcome::default(),
             allows_plaintext,
             in_force: InForce::own_keys_only(),
+            entrance,
         };
         let all = Rc::clone(&admitted);
         tokio::task::spawn_local(serve(listener, admission, move |one| all.borrow_mut().push(one)));

@@ -49,7 +49,7 @@ pub(super) struct CancelArguments {
 
 pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
     let address = arguments.manager.address("cancel", &arguments.key)?;
-    let found = key_file::find(arguments.key.key.as_deref())?;
+    let found = key_file::find_for(arguments.key.key.as_deref(), &[Role::Admin, Role::Client], address)?;
     let trust = arguments.trust.trust()?;
     let names = all_names(&arguments.ids)?;
     let role = role_for(&found.key, Role::Admin);
@@ -139,5 +139,5 @@ fn parse_name(text: &str) -> Result<String, String> {
 fn who() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
     let name = user.map_or_else(|| format!("user {}", nix::unistd::geteuid()), |user| user.name);
-    format!("{name}@{}", super::worker::this_machine())
+    format!("{name}@{}", crate::worker::machine::host_name())
 }

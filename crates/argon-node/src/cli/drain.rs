@@ -55,7 +55,7 @@ pub(super) struct DrainArguments {
 
 pub(super) fn run(arguments: &DrainArguments) -> Result<(), Failure> {
     let address = arguments.manager.address("drain", &arguments.key)?;
-    let found = key_file::find(arguments.key.key.as_deref())?;
+    let found = key_file::find_for(arguments.key.key.as_deref(), &[Role::Admin, Role::Client], address)?;
     let trust = arguments.trust.trust()?;
     super::block_on(async {
         // Before the worker drains: a manager that is restarted right after that has to be known as another one.

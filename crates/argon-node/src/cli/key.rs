@@ -1,5 +1,6 @@
 //! `argon key`: where the key is, new keys, the keys of roles, and the keys of people.
 
+mod join;
 mod people;
 
 use std::fs::{File, Permissions};
@@ -30,10 +31,12 @@ Examples:
   argon key add ann --role client              a key with a name, which can be revoked
   argon key list                               the keys of people
   argon key revoke ann                         at once, also for open connections
+  argon key --join worker                      a line that lets another machine in, once
 
 A role's key carries the pin, so that its holder recognises a manager and cannot play one.
 
-Managers make the cluster key at their first start; other machines get a copy of its file. A key file
+Managers make the cluster key at their first start. Other machines get a role's key: 'argon join',
+'argon worker' and 'argon pair' bring them one. A key file
 must be a regular file that only its owner can read (mode 0600). Without a key 'argon key' ends with
 status 4 and makes none: a key made on a worker's machine would open nothing.
 
@@ -61,6 +64,8 @@ pub(super) struct KeyArguments {
     force: bool,
     #[command(flatten)]
     key: KeyOption,
+    #[command(flatten)]
+    joining: join::JoinOptions,
 }
 
 fn parse_role(name: &str) -> Result<Role, String> {
@@ -70,6 +75,9 @@ fn parse_role(name: &str) -> Result<Role, String> {
 pub(super) fn run(arguments: &KeyArguments) -> Result<(), Failure> {
     if let Some(command) = &arguments.people {
         return people::run(command);
+    }
+    if let Some(role) = arguments.joining.join {
+        return join::run(role, &arguments.joining, &arguments.key);
     }
     let named = arguments.key.key.as_deref();
     if arguments.force && !arguments.new && arguments.out.is_none() {

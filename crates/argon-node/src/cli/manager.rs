@@ -6,6 +6,7 @@ use clap::Args;
 use super::options::{DoorOptions, KeyOption, LogOption, cluster_key, start_log};
 use crate::exit::Failure;
 use crate::key_file;
+use crate::local_managers;
 use crate::manager;
 use crate::manager::ingress::inbox::Inbox;
 use crate::manager::ingress::serve::LinkNumbers;
@@ -25,6 +26,9 @@ Examples:
 When it is ready it prints one line:
   argon-ready role=manager addr=HOST:PORT pid=N version=V tls=required pin=PIN key=FILE
 tls=optional if --insecure-plaintext is given; PIN has the first digits of 'argon key --pin'.
+Then it prints a line 'argon join TOKEN' on standard error. Pasted on another machine within ten
+minutes, it starts a worker there; 'argon key --join worker' prints another. A machine without a key
+can also be let in with 'argon approve'.
 SIGTERM or Ctrl-C ends it; workers and clients wait for it to come back.")]
 pub(super) struct ManagerArguments {
     #[command(flatten)]
@@ -56,6 +60,7 @@ pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
         let (key, store) = (cluster_key(found)?, door.open_store()?);
         let config = door.config(bound, key, store)?;
         let encryption = config.encryption();
+        let _note = local_managers::note(address);
         ready::announce(&[
             ("role", "manager"),
             ("addr", &address.to_string()),
@@ -65,6 +70,7 @@ pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
             ("pin", &encryption.pin.short()),
             ("key", &source),
         ]);
+        config.newcomers.show_invitation();
         manager::serve(config, Inbox::default(), LinkNumbers::default(), stop).await
     })
 }

@@ -1,5 +1,6 @@
 //! Options that several commands share, parsed into what the commands use.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
 use crate::manager::ManagerConfig;
 use crate::manager::key_book::KeyBook;
+use crate::manager::newcomers::Newcomers;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
 
 use crate::state;
@@ -224,8 +226,10 @@ impl DoorOptions {
         KeptState { store, people }: KeptState,
     ) -> Result<ManagerConfig, Failure> {
         let (certificates, allows_plaintext) = (self.certificates(&key)?, self.insecure_plaintext);
+        let port = bound.address().port();
         let (listener, limits) = (bound.listen()?, self.limits());
-        Ok(ManagerConfig { listener, key, certificates, allows_plaintext, limits, store, people })
+        let newcomers = Newcomers::new(joined_at(self.address(), port), certificates.pin());
+        Ok(ManagerConfig { listener, key, certificates, allows_plaintext, limits, store, people, newcomers })
     }
 
     /// What is shown to peers that encrypt.
@@ -290,6 +294,16 @@ impl DoorOptions {
             result_ttl: self.result_ttl,
             ..limits
         }
+    }
+}
+
+/// The address under which other machines reach a listener: as it was named, or by the name of this machine.
+fn joined_at(host: &str, port: u16) -> String {
+    let address = host.parse::<IpAddr>();
+    match address {
+        Ok(address) if address.is_unspecified() => format!("{}:{port}", machine::host_name()),
+        Ok(address) => SocketAddr::new(address, port).to_string(),
+        Err(_) => format!("{host}:{port}"),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use argon::{Addresses, Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskOptions, Ticket};
 use argon_proto::capability::ParseTicketError;
 use argon_proto::conversation::admin::ManagerStatus;
+use argon_proto::key::Role;
 use clap::{Args, ValueEnum};
 use serde_json::Map;
 
@@ -81,8 +82,9 @@ impl PoolOption {
             // Without an address and a key, a client inside a task goes through its worker.
             Connect::to(Addresses::default())
         } else {
-            let found = key_file::find(self.key.key.as_deref())?;
-            Connect::to(self.manager.or_default()).key(found.key).trust(self.trust.trust()?)
+            let manager = self.manager.or_default();
+            let found = key_file::find_for(self.key.key.as_deref(), &[Role::Client], manager)?;
+            Connect::to(manager).key(found.key).trust(self.trust.trust()?)
         };
         let connect = connect.name(name).on_waiting(move |waiting| {
             if waiting.is_worth_a_line() {

@@ -45,7 +45,11 @@ pub(super) struct StatusArguments {
 
 pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failure> {
     let address = arguments.manager.address("status", &arguments.key)?;
-    let found = key_file::find(arguments.key.key.as_deref())?;
+    let found = key_file::find_for(
+        arguments.key.key.as_deref(),
+        &[Role::Observer, Role::Client, Role::Admin],
+        address,
+    )?;
     let trust = arguments.trust.trust()?;
     super::block_on(async {
         let role = role_for(&found.key, Role::Observer);

@@ -13,11 +13,12 @@ use crate::memory;
 Examples:
   argon up                       on 127.0.0.1:8000, a slot per CPU
   argon up --slots 4 --port 0    four slots, any free port
+  argon up --host mgrhost        more machines may join
 
 When it is ready it prints one line:
   argon-ready role=up addr=HOST:PORT pid=N version=V slots=N tls=required pin=PIN key=FILE
-More machines may join: copy the key file there and run
-  argon worker --manager HOST:PORT --key FILE")]
+With --host it then prints a line 'argon join TOKEN' on standard error, with which another machine
+becomes a worker. See also 'argon approve'.")]
 pub(super) struct UpArguments {
     #[command(flatten)]
     door: DoorOptions,

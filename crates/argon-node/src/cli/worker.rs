@@ -1,9 +1,10 @@
 //! `argon worker`: a pool of processes, for a manager or stand-alone.
 
-use argon_net::{Trust, listen, random};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 
+use argon_net::{Trust, listen, random};
 use argon_proto::Secret;
+use argon_proto::key::Role;
 use clap::{Arg, Args};
 use tokio::sync::{mpsc, watch};
 
@@ -12,12 +13,14 @@ use super::options::{
 };
 use super::quantity::millis;
 use crate::exit::{Failure, FailureKind};
-use crate::key_file;
+use crate::key_file::{self, Found};
+use crate::local_managers;
 use crate::memory;
+use crate::newcomer;
 use crate::ready;
-use crate::signals;
+use crate::signals::{self, StopLevel};
 use crate::standalone;
-use crate::worker::{self, LinkEnd, ManagerAccess, ManagerChannel, WorkerConfig};
+use crate::worker::{self, LinkEnd, ManagerAccess, ManagerChannel, WorkerConfig, machine};
 
 /// Run tasks in a managed pool of processes.
 #[derive(Debug, Args)]
@@ -37,7 +40,9 @@ Examples:
   argon worker --port 8000                         stand-alone: clients call it directly
 
 With --manager nothing is listened on: host and port are the worker's name. It stays with its
-manager for ever, and comes back by itself after any loss. When it is ready it prints one line:
+manager for ever, and comes back by itself after any loss. A machine without a key shows a code of
+six digits and waits until 'argon approve CODE' on the manager's machine lets it in; the key is
+written then, and the next start needs no code. When the worker is ready it prints one line:
   argon-ready role=worker name=HOST:PORT manager=HOST:PORT pid=N version=V slots=N
 SIGTERM or Ctrl-C lets it finish what it runs (see --drain-limit); a second ends it at once.")]
 pub(super) struct WorkerArguments {
@@ -80,19 +85,55 @@ pub(super) fn run(arguments: WorkerArguments) -> Result<(), Failure> {
 }
 
 async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
+    let WorkerArguments { manager: managers, door, pool, key, authority, .. } = arguments;
+    let trust = authority.trust(door.insecure_plaintext)?;
+    let key = match key_file::find_if_there(key.key.as_deref(), Role::Worker)? {
+        Some(found) => found,
+        None => match paired(&managers, &trust).await? {
+            Some(found) => found,
+            // It was asked to end before it was let in.
+            None => return Ok(()),
+        },
+    };
+    serve(Served { managers, host: door.host, port: door.port, trust, key }, &pool).await
+}
+
+/// The key of a machine that had none; `None` after SIGTERM or Ctrl-C.
+async fn paired(managers: &[String], trust: &Trust) -> Result<Option<Found>, Failure> {
+    let path = key_file::place_for(None, Role::Worker)?;
+    let mut stop = signals::watch_stop()?;
+    let key = tokio::select! {
+        key = newcomer::pair_worker(managers, trust) => key?,
+        () = signals::stopped(&mut stop, StopLevel::Drain) => return Ok(None),
+    };
+    newcomer::keep(&path, &key, Role::Worker)?;
+    Ok(Some(Found { key, source: path.display().to_string(), is_new: true }))
+}
+
+/// A worker that has all it needs to reach its managers.
+pub(super) struct Served {
+    pub(super) managers: Vec<String>,
+    /// The machine in its name [default: this one].
+    pub(super) host: Option<String>,
+    /// The number in its name; 0 for that of the process.
+    pub(super) port: u16,
+    pub(super) trust: Trust,
+    pub(super) key: Found,
+}
+
+/// Runs a worker until it is asked to end.
+pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Failure> {
+    let Served { managers, host, port, trust, key: found } = served;
     let stop = signals::watch_stop()?;
-    let found = key_file::find(arguments.key.key.as_deref())?;
-    let door = &arguments.door;
     // 127.0.0.1 would be the name of every machine's worker.
-    let machine = door.host.clone().unwrap_or_else(this_machine);
-    let name = match door.port {
+    let machine = host.unwrap_or_else(machine::host_name);
+    let name = match port {
         0 => format!("{machine}:pid{}", std::process::id()),
         port => format!("{machine}:{port}"),
     };
     let (current, address) = watch::channel(None);
-    let trust = arguments.authority.trust(door.insecure_plaintext)?;
     let access = ManagerAccess { key: found.key.clone(), trust: trust.clone(), address };
-    let config = pool_config(name, access, &arguments.pool)?;
+    let config = pool_config(name, access, pool)?;
     let (events, incoming) = mpsc::unbounded_channel();
     let (outbox, outgoing) = mpsc::unbounded_channel();
     let facts = config.clone();
@@ -107,8 +148,7 @@ async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
         ]);
     };
     let end = LinkEnd { events, outbox: outgoing, current };
-    let keeping =
-        worker::keep_link(arguments.manager, (found.key, trust), config.id(), end, stop.clone(), announce);
+    let keeping = worker::keep_link(managers, (found.key, trust), config.id(), end, stop.clone(), announce);
     let link = ManagerChannel { events: incoming, outbox };
     // The link ends when the worker has dropped its end and its last words are written.
     let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);
@@ -133,11 +173,13 @@ pub(super) async fn serve_alone(
     let source = found.source.clone();
     let (key, store) = (cluster_key(found)?, door.open_store()?);
     // The clients of its tasks reach the manager of this process as all others do.
-    let (_current, own) = watch::channel(Some(reachable(address).to_string()));
+    let (_current, own) = watch::channel(Some(local_managers::reachable(address).to_string()));
     let access = ManagerAccess { key: key.clone(), trust: Trust::given(None, None)?, address: own };
     let config = pool_config(format!("{}:{}", door.address(), address.port()), access, pool)?;
     let manager = door.config(bound, key, store)?;
     let encryption = manager.encryption();
+    let newcomers = door.host.is_some().then(|| Rc::clone(&manager.newcomers));
+    let _note = local_managers::note(address);
     let (role, slots) = (role.to_owned(), config.slots.to_string());
     let announce = move || {
         ready::announce(&[
@@ -151,31 +193,18 @@ pub(super) async fn serve_alone(
             ("key", &source),
         ]);
         tracing::info!("clients and further workers reach this at {address} with the key in {source}");
+        if let Some(newcomers) = &newcomers {
+            newcomers.show_invitation();
+        }
     };
     standalone::serve(manager, config, stop, announce).await
-}
-
-/// Host name of this machine.
-pub(super) fn this_machine() -> String {
-    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    name.unwrap_or_else(|| "unknown".to_owned())
-}
-
-/// An address under which this machine reaches a listener.
-fn reachable(listener: SocketAddr) -> SocketAddr {
-    let ip = match listener.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
-    };
-    SocketAddr::new(ip, listener.port())
 }
 
 fn pool_config(name: String, access: ManagerAccess, pool: &PoolOptions) -> Result<WorkerConfig, Failure> {
     Ok(WorkerConfig {
         secret: Secret::new(random::bytes()?),
         name,
-        host: this_machine(),
+        host: machine::host_name(),
         slots: pool.slots(),
         max_requests: pool.max_requests,
         default_timeout_ms: u32::try_from(millis(pool.timeout)).unwrap_or(u32::MAX),

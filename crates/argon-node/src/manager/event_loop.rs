@@ -13,6 +13,7 @@ use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{EncryptionView, Reply};
 use argon_proto::conversation::client::ToClient;
 use argon_proto::conversation::worker::ToWorker;
+use argon_proto::key::Pin;
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use super::feed::{Feeder, Outgoing};
 use super::ingress::inbox::{self, Inbox, PeerEvent};
 use super::key_book::KeyBook;
+use super::newcomers::Newcomers;
 use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
 use super::requests::shared::SharedStatus;
@@ -56,6 +58,8 @@ pub struct ManagerLoop {
     pub(super) encryption: Option<EncryptionView>,
     /// Keys of people, which connections that are being opened look at, too.
     pub(super) people: Rc<RefCell<KeyBook>>,
+    /// Machines without a key.
+    pub(super) newcomers: Rc<Newcomers>,
     committer: Committer,
     /// Reads payloads that are in the store, for messages that need them.
     feeder: Feeder,
@@ -137,6 +141,7 @@ impl ManagerLoop {
             rates: Rates::default(),
             encryption: None,
             people: Rc::default(),
+            newcomers: Newcomers::new(String::new(), Pin([0; 32])),
             committer: Committer::new(store)?,
             feeder,
             unread,

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 mod keys;
+mod newcomers;
 pub(super) mod rates;
 pub(super) mod shared;
 mod status;
@@ -52,6 +53,15 @@ impl ManagerLoop {
             Question::KeyAdd { name, role } => Ok(Reply::with(number, &self.add_key(&name, &role)?)),
             Question::KeyList => Ok(Reply::with(number, &self.list_keys())),
             Question::KeyRevoke { key } => Ok(Reply::with(number, &self.revoke_key(&key)?)),
+            Question::Newcomers | Question::Approve { .. } | Question::Deny { .. } | Question::Invite(_)
+                if role != Role::Admin =>
+            {
+                Err(newcomers::ADMINS_ONLY.to_owned())
+            }
+            Question::Newcomers => Ok(Reply::with(number, &self.newcomers.list())),
+            Question::Approve { code } => Ok(Reply::with(number, &self.decide(&code, true)?)),
+            Question::Deny { code } => Ok(Reply::with(number, &self.decide(&code, false)?)),
+            Question::Invite(invite) => Ok(Reply::with(number, &self.invite(invite)?)),
         }
     }
 

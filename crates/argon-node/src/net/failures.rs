@@ -16,7 +16,11 @@ impl From<DialError> for Failure {
                 FailureKind::Reach,
                 "; is it running ('argon up' starts one here), and is the address right (--manager or ARGON_MANAGER)?",
             ),
-            DialError::Refused { refusal, .. } if refusal.code == RefusalCode::Key => (FailureKind::Key, ""),
+            DialError::Refused { refusal, .. }
+                if matches!(refusal.code, RefusalCode::Key | RefusalCode::Token | RefusalCode::Pairing) =>
+            {
+                (FailureKind::Key, "")
+            }
             DialError::Refused { .. } => (FailureKind::Reach, ""),
             DialError::Role(_) => {
                 (FailureKind::Key, "; use the cluster key, or that role's ('argon key --role NAME')")

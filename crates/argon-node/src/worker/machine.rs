@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
 
+/// Host name of this machine.
+#[must_use]
+pub fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// Memory that this process may use, bytes: that of the machine, or of its control group if that has less.
 pub(crate) fn memory_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of(&text));

@@ -1,13 +1,17 @@
 //! Between an operator's command and the manager; a client may ask the same questions (`spec/protocol.md`, section 7).
 
+mod cancel;
 mod keys;
+mod newcomers;
 mod status;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use cancel::{AllCancelled, Cancel, CancelledTask, TasksCancelled};
 pub use keys::{KeyAdded, KeyList, KeysRevoked, PersonKey};
+pub use newcomers::{Invite, Invited, Newcomer, NewcomerList};
 pub use status::{
     AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, OwnerView, Rates,
     RunningTask, SchedulerView, Totals, WaitingReport, WhyWaiting, WorkerView,
@@ -102,52 +106,22 @@ pub enum Question {
         #[serde(default)]
         key: String,
     },
-}
-
-/// Which tasks shall end.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Cancel {
-    /// Ids, or beginnings of ids, in hexadecimal.
-    pub tasks: Vec<String>,
-    /// All of all clients.
-    pub all: bool,
-    /// Name of the sender, shown to the owners of the tasks.
-    pub by: String,
-}
-
-/// The answer to [`Cancel`] of some tasks.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TasksCancelled {
-    /// One for each that was named, in that order.
-    pub tasks: Vec<CancelledTask>,
-}
-
-/// Result of the cancellation of one task.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct CancelledTask {
-    /// The result as a sentence.
-    pub message: String,
-    /// `cancelled`, `ended`, `unknown`, `ambiguous` or `refused`.
-    pub result: String,
-    /// Status of a task that had ended before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// Its id, as far as it is known.
-    pub task: String,
-    /// The worker whose runner is ended for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub worker: Option<String>,
-}
-
-/// The answer to [`Cancel`] of all tasks.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AllCancelled {
-    /// Number of tasks.
-    pub cancelled: usize,
+    /// Which machines without a key wait to be let in? Answered with a [`NewcomerList`].
+    Newcomers,
+    /// The machine that shows this code shall get the key that it asks for. Answered with a [`Newcomer`].
+    Approve {
+        /// The code.
+        #[serde(default)]
+        code: String,
+    },
+    /// It shall not. Answered with a [`Newcomer`].
+    Deny {
+        /// The code.
+        #[serde(default)]
+        code: String,
+    },
+    /// Asks for a join token. Answered with an [`Invited`].
+    Invite(Invite),
 }
 
 /// The answer to [`Question::Explain`].
@@ -244,8 +218,21 @@ impl Rendered {
 
 impl Question {
     /// Names of all questions, as they stand in `what`.
-    pub const NAMES: &[&str] =
-        &["status", "waiting", "explain", "cancel", "drain", "shutdown", "key_add", "key_list", "key_revoke"];
+    pub const NAMES: &[&str] = &[
+        "status",
+        "waiting",
+        "explain",
+        "cancel",
+        "drain",
+        "shutdown",
+        "key_add",
+        "key_list",
+        "key_revoke",
+        "newcomers",
+        "approve",
+        "deny",
+        "invite",
+    ];
 
     /// The question of a request.
     ///
@@ -349,7 +336,7 @@ mod tests {
         assert_eq!(
             why,
             "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain, shutdown, \
-             key_add, key_list and key_revoke"
+             key_add, key_list, key_revoke, newcomers, approve, deny and invite"
         );
     }
 

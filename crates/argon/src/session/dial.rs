@@ -1,8 +1,10 @@
 //! The managers of a cluster, as a user named them, and one try to reach one of them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use argon_net::dial::dial_through_worker;
+use argon_net::key_file::{self, KeyError};
 use argon_net::{Connected, DialError, Trust, dial};
 use argon_proto::TaskId;
 use argon_proto::handshake::RefusalCode;
@@ -28,6 +30,13 @@ enum Ways {
     Addresses(Vec<String>, Key, Trust),
     /// Through the worker of the task that this program executes.
     Worker(WorkerAccess),
+}
+
+/// The key of a client of this user, for the managers at these addresses.
+pub(crate) fn find_key(named: Option<&Path>, addresses: &[String]) -> Result<Key, KeyError> {
+    let found = key_file::find_for(named, &[Role::Client]);
+    let manager = addresses.first().map_or("HOST:PORT", String::as_str);
+    Ok(found.map_err(|error| error.with_manager(manager))?.key)
 }
 
 impl ManagerList {

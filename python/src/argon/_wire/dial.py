@@ -35,12 +35,12 @@ def dial(
     address: tuple[str, int], option: str | os.PathLike[str] | None, trust: Trust
 ) -> tuple[Connection, dict[str, Any]]:
     """A connection, and what the manager granted."""
-    try:
-        key = keys.find(option)
-    except keys.KeyProblem as problem:
-        raise DialFailure(str(problem), for_good=True) from None
     host, port = address
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        key = keys.find(option, where)
+    except keys.KeyProblem as problem:
+        raise DialFailure(str(problem), for_good=True) from None
     sock, numeric = _connected(address, where)
     try:
         until = monotonic() + HANDSHAKE_S

@@ -35,20 +35,23 @@ class Key(NamedTuple):
     holder: tuple[str, str] | None = None
 
 
-def find(option: str | os.PathLike[str] | None) -> Key:
-    """The key that the option, else ARGON_KEY, else the default file holds."""
+def find(option: str | os.PathLike[str] | None, manager: str = "HOST:PORT") -> Key:
+    """The key that the option, else ARGON_KEY, else the default file holds; ``manager`` is the address in the advice."""
     if option:
         return _read(os.fspath(option), "the option key")
     variable = os.environ.get("ARGON_KEY")
     if variable:
         return _read(variable, "the environment variable ARGON_KEY")
     path = default_path()
+    if path is not None and _is_of_another_role(path) and path.with_name("client.key").exists():
+        path = path.with_name("client.key")
     if path is not None and path.exists():
         return _from_file(path, "the default key file")
     where = f"{path} does not exist" if path else "neither XDG_CONFIG_HOME nor HOME names a folder from the root"
     raise KeyProblem(
-        f"There is no cluster key: {where}. The manager makes it at its first start; `argon key` shows it there. "
-        "Copy that file to this machine, or give it as key=FILE or in ARGON_KEY."
+        f"There is no cluster key: {where}. To get a key for this machine, run `argon pair {manager}` "
+        "here. On the manager's machine there is one already (`argon key` shows where). A key that lies elsewhere is "
+        "given as key=FILE or in ARGON_KEY."
     )
 
 
@@ -109,6 +112,18 @@ def default_path() -> Path | None:
     if home is None:
         home = os.path.expanduser("~")
     return Path(home) / ".config" / "argon" / "key" if os.path.isabs(home) else None
+
+
+def _is_of_another_role(path: Path) -> bool:
+    """True if there is no key here, or one that does not open the role of a client. Other mistakes are for the reader."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64).lstrip()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return start.startswith((b"argon1-worker-", b"argon1-observer-", b"argon1-admin-"))
 
 
 def _read(given: str, origin: str) -> Key:

@@ -20,6 +20,7 @@ use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::{Incoming, ManagerLoop};
 use crate::manager::key_book::KeyBook;
+use crate::manager::newcomers::{ManagerEntrance, Newcomers};
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
 use crate::signals::StopSignal;
@@ -41,6 +42,8 @@ pub struct ManagerConfig {
     pub store: Box<dyn Store>,
     /// Keys of people.
     pub people: KeyBook,
+    /// Machines without a key.
+    pub newcomers: Rc<Newcomers>,
 }
 
 impl ManagerConfig {
@@ -90,6 +93,7 @@ pub async fn serve(
     let mut driver = ManagerLoop::new(config.limits, identity, config.store, incoming)?;
     driver.encryption = Some(encryption);
     driver.people = Rc::new(RefCell::new(config.people));
+    driver.newcomers = Rc::clone(&config.newcomers);
     let people = Rc::clone(&driver.people);
     let admit = move |admitted: Admitted| {
         let (ledger, turns) = (Rc::clone(&ledger), turns.clone());
@@ -101,6 +105,7 @@ pub async fn serve(
         welcome,
         allows_plaintext: config.allows_plaintext,
         in_force: InForce(Rc::new(move |proven| people.borrow_mut().check(proven))),
+        entrance: Rc::new(ManagerEntrance(config.newcomers)),
     };
     let doors = tokio::task::spawn_local(accept::serve(config.listener, admission, admit));
     // A task of its own, so that its turn comes right after those of the connections that woke it: what is awaited here is

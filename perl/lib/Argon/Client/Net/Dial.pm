@@ -31,9 +31,9 @@ my $SAME_RELEASE = 'install the same release of Argon on both sides';
 # Begins to connect to [host, port] with the key that the option names; the trust is an Argon::Client::Net::Trust.
 sub begin {
     my ($class, $address, $key_option, $trust) = @_;
-    my ($key, $origin, $pin, $cluster_line, $owner, $key_id) = eval { Argon::Client::Net::Key::find($key_option) };
-    $class->_fail($@, for_good => 1) if !defined $key;
     my $where = $address->[0] =~ /:/ ? "[$address->[0]]:$address->[1]" : "$address->[0]:$address->[1]";
+    my ($key, $origin, $pin, $cluster_line, $owner, $key_id) = eval { Argon::Client::Net::Key::find($key_option, $where) };
+    $class->_fail($@, for_good => 1) if !defined $key;
     my ($error, @found) = getaddrinfo(@{$address}, { socktype => SOCK_STREAM, protocol => IPPROTO_TCP });
     $class->_fail("The host $address->[0] is not known ($error): check the name given as host.") if $error;
     my $self = bless {

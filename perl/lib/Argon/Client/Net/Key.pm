@@ -19,16 +19,32 @@ my $PROGRAM_S        = 5;
 my %derived;    # the pins of cluster keys, by their lines
 
 # The role's key, a word on where it came from, the manager's pin if it came with the key, the line of a cluster key, and the name
-# and id of a person's. The option and ARGON_KEY are a key line or the path of a file.
+# and id of a person's. The second argument is the manager's address, for the advice. The option and ARGON_KEY are a key line or the path of a file.
 sub find {
-    my ($option) = @_;
+    my ($option, $manager) = @_;
     return _read($option, 'the option key') if defined $option && length $option;
     return _read($ENV{ARGON_KEY}, 'the environment variable ARGON_KEY') if defined $ENV{ARGON_KEY} && length $ENV{ARGON_KEY};
     my $path = default_path();
+    if (defined $path && _is_of_another_role($path)) {
+        my $own = $path =~ s{[^/]+\z}{client.key}r;
+        $path = $own if -e $own;
+    }
     return _from_file($path, 'the default key file') if defined $path && -e $path;
     die 'There is no cluster key: ' . (defined $path ? "$path does not exist" : 'neither XDG_CONFIG_HOME nor HOME names a folder from the root')
-        . '. The manager makes it at its first start; `argon key` shows it there.'
-        . " Copy that file to this machine, or give it as key => FILE or in ARGON_KEY.\n";
+        . '. To get a key for this machine, run `argon pair ' . ($manager // 'HOST:PORT') . '` here.'
+        . q{ On the manager's machine there is one already (`argon key` shows where). A key that lies elsewhere is given as}
+        . " key => FILE or in ARGON_KEY.\n";
+}
+
+# True if there is no key here, or one that does not open the role of a client. Other mistakes are for the reader.
+sub _is_of_another_role {
+    my ($path) = @_;
+    return 1 if !-e $path;
+    open my $handle, '<:raw', $path or return 0;
+    my $start = q{};
+    read $handle, $start, 64;
+    close $handle;
+    return $start =~ /\A\s*argon1-(?:worker|observer|admin)-/ ? 1 : 0;
 }
 
 # The pin of the manager that a key without one belongs to: derived from the line of a cluster key by the program `argon`.
