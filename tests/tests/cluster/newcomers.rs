@@ -38,7 +38,7 @@ fn held(machines: &Machines, file: &str) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-// kind: newcomers | the seed's lines on machines without a key | right | a code, one approval, then the worker runs with a worker's key
+// kind: encryption | the seed's lines on machines without a key | right | a code, one approval, then the worker runs with a worker's key
 #[test]
 fn the_lines_of_the_seed_work_on_machines_without_a_key() {
     let mut machines = Machines::new("newcomers");
@@ -86,7 +86,7 @@ fn the_lines_of_the_seed_work_on_machines_without_a_key() {
     assert!(held(&machines, "client/.config/argon/worker.key").starts_with("argon1-worker-"));
 }
 
-// kind: newcomers | a pasted line on a second machine | right | a worker in one step; the line opens nothing twice, late, or elsewhere
+// kind: encryption | a pasted line on a second machine | right | a worker in one step; the line opens nothing twice, late, or elsewhere
 #[test]
 fn a_pasted_line_makes_a_machine_a_worker_once() {
     let mut machines = Machines::new("pasted");
@@ -138,7 +138,7 @@ fn a_pasted_line_makes_a_machine_a_worker_once() {
     });
 }
 
-// kind: newcomers | `argon join --service` without systemd | right | a unit that starts the worker with its key
+// kind: encryption | `argon join --service` without systemd | right | a unit that starts the worker with its key
 #[test]
 fn a_pasted_line_installs_a_service() {
     let mut machines = Machines::new("service");

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 /// Host name of this machine.
 #[must_use]
-pub fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "unknown".to_owned())
 }

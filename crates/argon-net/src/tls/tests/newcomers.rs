@@ -79,7 +79,7 @@ fn both_ends_have_one_code_and_the_machine_gets_the_key_of_the_certificate_that_
     });
 }
 
-// kind: newcomers | somebody between a machine and its manager while they pair | right | both ends have different codes
+// kind: encryption | somebody between a machine and its manager while they pair | right | both ends have different codes
 #[test]
 fn a_machine_with_somebody_in_between_shows_another_code_than_its_manager() {
     run(async {
@@ -155,7 +155,7 @@ fn plain_text_gets_no_key_also_on_one_machine() {
     });
 }
 
-// kind: newcomers | a token at another manager, one that is used up, a relay | loud | refused in words, and nothing is given away
+// kind: encryption | a token at another manager, one that is used up, a relay | loud | refused in words, and nothing is given away
 #[test]
 fn a_token_opens_the_manager_that_made_it_once() {
     run(async {
