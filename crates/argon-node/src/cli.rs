@@ -5,6 +5,7 @@ mod cancel;
 mod collect;
 mod completions;
 mod drain;
+mod isolation;
 mod join;
 mod key;
 mod man;

@@ -1,9 +1,15 @@
 //! Tasks that try to read or trace their worker, or to gain rights, get nowhere.
 
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use argon_tests::{Cluster, argon};
+use argon_tests::{Cluster, Finished, Process, argon};
+
+use crate::rust_programs::built;
+
+const SOON: Duration = Duration::from_secs(60);
 
 /// A user without rights, and its group.
 const NOBODY: u32 = 65534;
@@ -83,7 +89,7 @@ fn a_task_has_no_core_files_unless_it_asks_and_gains_no_rights() {
     let address = cluster.address().to_owned();
     let mut in_command = cluster.argon(&["run", "--manager", &address]);
     in_command.args(["sh", "-c", script]);
-    let printed = cluster.run(in_command, "run").finish(std::time::Duration::from_secs(20)).stdout;
+    let printed = cluster.run(in_command, "run").finish(SOON).stdout;
     let limits = Command::new("sh").args(["-c", "ulimit -Hc"]).output().unwrap().stdout;
     let most = String::from_utf8(limits).unwrap();
     assert_eq!(printed, format!("10\n{most}"), "no_new_privs is 1, the limit 0, and what the task asks for");
@@ -91,4 +97,112 @@ fn a_task_has_no_core_files_unless_it_asks_and_gains_no_rights() {
         "print $client->queue(sub { `grep -h NoNewPrivs /proc/self/status; ulimit -Sc` =~ s/\\s+/ /gr })",
     );
     assert_eq!(in_runner, "NoNewPrivs: 1 0 ");
+}
+
+/// What a program prints; it must succeed.
+fn printed(process: Process) -> String {
+    let finished = process.finish(SOON);
+    assert!(finished.status.success(), "{}", finished.stderr);
+    finished.stdout
+}
+
+/// Runs a script of the shell as a task. It finds the program `argon` as `$ARGON`.
+fn shell(cluster: &mut Cluster, script: &str, more: &[&str]) -> Finished {
+    let address = cluster.address().to_owned();
+    let mut command =
+        cluster.argon(&["run", "--manager", &address, "--no-stdin", "--env", "ARGON", "--cwd", "/"]);
+    command.env("ARGON", argon()).args(["sh", "-c", script, "sh"]).args(more);
+    cluster.run(command, "run").finish(SOON)
+}
+
+/// Runs a Python program that finds a connected `client`, with the interpreter of the system.
+fn python(cluster: &mut Cluster, program: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let file = cluster.folder().join("program.py");
+    let preamble = "import sys, argon\nclient = argon.Client(sys.argv[1], key=sys.argv[2])\n";
+    std::fs::write(&file, preamble.to_owned() + program).unwrap();
+    let mut command = Command::new("/usr/bin/python3");
+    command.env("PYTHONPATH", root.join("python/src")).arg(&file).arg(cluster.address()).arg(cluster.key());
+    let process = cluster.run(command, "python");
+    printed(process)
+}
+
+/// The number of the user nobody.
+fn nobody() -> String {
+    let output = Command::new("id").args(["-u", "nobody"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn tasks_of_every_kind_run_as_the_user_that_was_named() {
+    if !is_root() {
+        // Root alone can do that; the refusal has a test of its own.
+        return;
+    }
+    let mut cluster = Cluster::start();
+    cluster.add_worker(&["--workers", "2", "--run-as", "nobody"]);
+    let uid = nobody();
+    let facts = cluster.perl(
+        "print $client->queue(sub { my ($stderr, $secret); join ' ', $<, $>, (grep { $_ == 0 } split ' ', $( . ' ' . $)) ? 'root' : 'no root', \
+           \"$ENV{USER} $ENV{LOGNAME}\", $ENV{HOME} eq (getpwuid $<)[7] ? 'home' : $ENV{HOME}, \
+           open($stderr, '>>', '/dev/stderr') ? 'opens' : \"$!\", kill(STOP => getppid) ? 'stops' : 'spares', \
+           open($secret, '<', '/etc/shadow') ? 'reads' : 'not', -w '/dev/null' ? 'null' : 'none', \
+           Argon::Client->current->queue(sub { $< }) })",
+    );
+    assert_eq!(facts, format!("{uid} {uid} no root nobody nobody home opens spares not null {uid}"));
+    let ended = cluster.perl(
+        "my @pids; print join ' ', (map { eval { $client->queue(@$_); 1 }; $@->kind } [sub { sleep 300 }, [], { timeout => 0.3 }], \
+           [sub { my $big = 'x' x (300 << 20); 1 }, [], { memory => 64 }]), $client->queue(sub { my $big = 'x' x (8 << 20); 'served' }, [], { memory => 64 })",
+    );
+    assert_eq!(ended, "timeout died served");
+    let script = "id -u; id -un; echo out >/dev/stdout; echo $HOME | grep -c root; cat /proc/self/stat >/dev/null; \"$ARGON\" run --no-stdin id -u";
+    let ran = shell(&mut cluster, script, &[]);
+    assert_eq!(ran.stdout, format!("{uid}\nnobody\nout\n0\n{uid}\n"), "{}", ran.stderr);
+    assert_eq!(
+        python(&mut cluster, "import os\nprint(client.queue(lambda: (os.getuid(), os.environ['USER'])))"),
+        format!("({uid}, 'nobody')\n")
+    );
+    let mut rust = Command::new(built().join("rust-client"));
+    rust.arg("fib").arg(cluster.address()).arg(cluster.key()).arg("4");
+    let process = cluster.run(rust, "rust");
+    assert_eq!(printed(process), "3\n");
+    let status = cluster.status();
+    assert_eq!(status["worker_list"][0]["run_as"], "nobody", "{status}");
+}
+
+#[test]
+fn a_user_that_tasks_cannot_run_as_is_refused_in_words() {
+    let mut cluster = Cluster::start();
+    let address = cluster.address().to_owned();
+    let mut refused = |user: &str, before: &[&str]| {
+        let of_cluster = cluster.argon(&["worker", "--manager", &address, "--run-as", user]);
+        let words =
+            before.iter().map(|word| OsString::from(*word)).chain([of_cluster.get_program().to_owned()]);
+        let words: Vec<OsString> = words.chain(of_cluster.get_args().map(OsStr::to_owned)).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        let finished = cluster.run(command, "worker").finish(SOON);
+        assert_eq!((finished.status.code(), finished.stdout.as_str()), (Some(2), ""), "{}", finished.stderr);
+        finished.stderr
+    };
+    if !is_root() {
+        assert!(refused("nobody", &[]).contains("needs a worker that root starts"));
+        return;
+    }
+    for (user, why) in [
+        ("root", "is the user root"),
+        ("0", "is the user root"),
+        ("nobody:root", "is in the group of root"),
+        ("no-such-user", "there is no user 'no-such-user' on this machine"),
+        ("4000000001", "there is no user '4000000001'"),
+        ("nobody:no-such-group", "there is no group 'no-such-group'"),
+        ("", "there is no user ''"),
+    ] {
+        let words = refused(user, &[]);
+        assert!(words.contains(why), "{words}");
+    }
+    let words = refused("nobody", &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    assert!(words.contains("needs a worker that root starts"), "{words}");
+    let words = refused("nobody", &["setpriv", "--bounding-set", "-sys_resource,-kill"]);
+    assert!(words.contains("needs the capabilities CAP_KILL, CAP_SYS_RESOURCE"), "{words}");
 }

@@ -21,6 +21,8 @@ fn worker(cluster: &Cluster, number: u32, text: &str) -> WireWorker {
         pid: 1,
         previous: None,
         release: text.into(),
+        run_as: None,
+        sandbox: None,
         runtimes: (0..10).map(|place| (format!("{text}{place}").into(), text.into())).collect(),
         slots: 1,
         worker: WorkerId::of(&secret),

@@ -67,6 +67,8 @@ fn register(number: u64) -> Register {
         pid: 0,
         previous: None,
         release: "".into(),
+        run_as: None,
+        sandbox: None,
         runtimes: [].into(),
         slots: 1,
         worker: WorkerId::of(&secret(number)),

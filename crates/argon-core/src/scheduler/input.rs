@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_proto::conversation::worker::{Held, Lent, Register};
+use argon_proto::conversation::worker::{Held, Lent, Register, SandboxView};
 use argon_proto::conversation::{Answer, Ask, OutputCredit, TaskOutput};
 use argon_proto::holder::OwnerName;
 use argon_proto::{
@@ -31,6 +31,10 @@ pub struct WorkerProfile {
     pub runtimes: Vec<(String, String)>,
     /// Release of its program.
     pub release: String,
+    /// User of its tasks, if that is not its own.
+    pub run_as: Option<String>,
+    /// Sandbox of its tasks, if they are in one.
+    pub sandbox: Option<SandboxView>,
 }
 
 /// Most runtimes that a worker names.
@@ -38,7 +42,7 @@ const RUNTIMES_MAX: usize = 64;
 
 impl From<Register> for WorkerProfile {
     fn from(register: Register) -> Self {
-        let Register { worker, name, host, pid, slots, release, runtimes, secret: _, previous: _ } = register;
+        let Register { worker, name, host, pid, slots, release, runtimes, run_as, sandbox, .. } = register;
         let runtimes = runtimes.into_iter().take(RUNTIMES_MAX);
         Self {
             id: worker,
@@ -48,6 +52,8 @@ impl From<Register> for WorkerProfile {
             slots,
             runtimes: runtimes.map(|(name, version)| (name.into(), version.into())).collect(),
             release: release.into(),
+            run_as: run_as.map(Into::into),
+            sandbox,
         }
     }
 }

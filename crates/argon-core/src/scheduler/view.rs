@@ -178,6 +178,8 @@ fn worker_view(worker: &Worker, now: Time) -> WorkerView {
         mean_us: worker.mean_us,
         joined_s: now.since(worker.joined).as_secs(),
         lent: worker.lent.len() as u64,
+        run_as: worker.profile.run_as.clone(),
+        sandbox: worker.profile.sandbox,
         ..WorkerView::default()
     }
 }

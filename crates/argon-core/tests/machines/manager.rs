@@ -136,6 +136,8 @@ impl Manager {
             host: "host".into(),
             pid: 1,
             slots,
+            run_as: None,
+            sandbox: None,
             runtimes: runtimes.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect(),
             release: String::new(),
         }

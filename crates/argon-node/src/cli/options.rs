@@ -13,6 +13,7 @@ use argon_proto::key::{Key, Scope};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
+use super::isolation::IsolationOptions;
 use super::quantity::{size, time};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
@@ -198,6 +199,8 @@ pub(super) struct PoolOptions {
     /// Time for running tasks to finish after SIGTERM or Ctrl-C; 'argon drain' sets no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub(super) drain_limit: Duration,
+    #[command(flatten)]
+    pub(super) isolation: IsolationOptions,
 }
 
 /// What a manager keeps from one start to the next.

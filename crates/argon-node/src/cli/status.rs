@@ -209,9 +209,24 @@ fn workers(text: &mut String, address: &str, list: &[WorkerView]) {
             on_one_line(&worker.name)
         );
     }
+    for worker in list {
+        text.extend(isolation(worker));
+    }
     for worker in list.iter().filter(|worker| worker.lent > 0 || worker.runners != RunnersReport::default()) {
         let _ = writeln!(text, "{}", on_one_line(&runners(worker)));
     }
+}
+
+/// `tasks of box:8001 run as ann, in a sandbox without network`; none if they are what the worker is.
+fn isolation(worker: &WorkerView) -> Option<String> {
+    let user = worker.run_as.as_ref().map(|user| format!("as {user}"));
+    let sandbox = worker.sandbox.map(|sandbox| match sandbox.network {
+        true => "in a sandbox with network",
+        false => "in a sandbox without network",
+    });
+    let parts: Vec<String> = user.into_iter().chain(sandbox.map(str::to_owned)).collect();
+    let line = format!("tasks of {} run {}", worker.name, parts.join(", "));
+    (!parts.is_empty()).then(|| on_one_line(&line) + "\n")
 }
 
 /// `runners of box:8001: perl 1 busy, 3 idle (template); python3.12 2 idle; 40 MiB idle; 1 task waits for its own tasks`.
@@ -334,7 +349,8 @@ mod tests {
             "worker_list": [{"name": "box:\u{1b}8001", "slots": 4, "held": 1, "finished": 7, "mean_us": 12_345,
                              "lent": 1, "runners": {"busy": {"perl": 1}, "idle": {"perl": 2, "python3.12": 1},
                                                     "idle_bytes": 41_000_000, "templates": ["perl"]},
-                             "connected": true, "draining": false, "runtimes": [["exec", "1"]]}],
+                             "connected": true, "draining": false, "runtimes": [["exec", "1"]],
+                             "run_as": "ann", "sandbox": {"network": false}}],
             "running": [{"task": "ab".repeat(24), "attempt": 1, "age_ms": 61_000, "worker": "box:8001",
                          "runtime": "exec", "what": "gzip -9\nbig.log"}],
         });
@@ -350,6 +366,7 @@ rates   12.5 tasks a second came in, 3.0 ended, over the last 10 s
 
 worker                       slots  held   finished       mean  state     runtimes
 box: 8001                        4     1          7      12 ms  ready     exec
+tasks of box: 8001 run as ann, in a sandbox without network
 runners of box: 8001: perl 1 busy, 2 idle (template); python3.12 0 busy, 1 idle; 40 MiB idle; 1 task waits for its own tasks
 … and 3 more workers, for which an answer has no room ('argon drain NAME' finds them)
 

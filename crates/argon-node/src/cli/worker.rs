@@ -37,6 +37,7 @@ Examples:
   argon worker --port 8001 --host workerhost --manager somehost:8000
   argon worker --manager somehost:8000 --slots 8
   argon worker --manager first:8000,second:8000    the second is tried when the first is away
+  argon worker --manager somehost:8000 --run-as tasks    as root: tasks get the user 'tasks'
   argon worker --port 8000                         stand-alone: clients call it directly
 
 With --manager nothing is listened on: host and port are the worker's name. It stays with its
@@ -218,6 +219,7 @@ fn pool_config(name: String, access: ManagerAccess, pool: &PoolOptions) -> Resul
         waiting_max: pool.waiting_max(),
         manager: Some(access),
         drain_limit: pool.drain_limit,
+        run_as: pool.isolation.user()?,
     })
 }
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::gate::WorkerGate;
-use argon_proto::{BlobHash, Task, WorkerId};
+use argon_proto::{BlobHash, Task};
 use rustc_hash::FxHashSet;
 
+use super::config::WorkerConfig;
 use crate::memory;
 use executables::{ExecutableError, Executables};
 use questions::Questions;
@@ -35,11 +36,11 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(worker: WorkerId) -> Self {
+    pub(crate) fn new(config: &WorkerConfig) -> Self {
         Self {
             blobs: WorkerGate::default(),
             questions: Questions::default(),
-            executables: Executables::new(&worker.to_string()),
+            executables: Executables::new(&config.id().to_string(), config.run_as.clone()),
             may_want_blobs: false,
             asked_at: Time(0),
         }

@@ -8,9 +8,10 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, PipeReader};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use argon_core::Time;
 use argon_proto::conversation::child::TaskToken;
@@ -18,10 +19,12 @@ use argon_proto::{AttemptId, Task};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::config::WorkerConfig;
 use super::process::environment;
 use super::process::shield::Shield;
 use super::process::spawn::{SpawnError, SpawnPlan, c_string};
-use super::process::start::{Started, c_variables, in_path, output_pipes, path_of};
+use super::process::start::{ROOT, Started, c_variables, in_path, output_pipes, path_of, start_folder};
+use super::process::user::RunAs;
 use super::runners::attempt_io::AttemptIo;
 use super::runners::runner::{Identity, Runner};
 use super::runners::stdin::{self, Stdin};
@@ -43,6 +46,7 @@ pub(crate) struct Commands {
     variables: Vec<CString>,
     /// Standard input of a command that has none.
     nothing: File,
+    user: Option<Arc<RunAs>>,
 }
 
 /// Why a command was not started.
@@ -108,14 +112,15 @@ impl StartingCommand {
 }
 
 impl Commands {
-    /// Commands of the worker of this name, with the environment of its runners.
+    /// Commands of a worker, with the environment of its runners.
     ///
     /// # Errors
     /// If the environment is not one for the kernel.
-    pub(crate) fn new(worker: String, environment: &[(OsString, OsString)]) -> io::Result<Self> {
+    pub(crate) fn new(config: &WorkerConfig, environment: &[(OsString, OsString)]) -> io::Result<Self> {
         let variables = c_variables(environment.iter())?;
         let path = path_of(environment).to_owned();
-        Ok(Self { worker, path, variables, nothing: File::open("/dev/null")? })
+        let (worker, user) = (config.name.clone(), config.run_as.clone());
+        Ok(Self { worker, path, variables, nothing: File::open("/dev/null")?, user })
     }
 
     /// The process to start for a task, and what is needed once it is there.
@@ -130,7 +135,7 @@ impl Commands {
         let program = self.find_program(&line)?;
         let name = line.words[0].to_string_lossy().into_owned();
         let (its_stdin, stdin) = self.stdin_for(&line).map_err(on_machine)?;
-        let (output, [its_stdout, its_stderr]) = output_pipes().map_err(on_machine)?;
+        let (output, [its_stdout, its_stderr]) = output_pipes(self.user.as_deref()).map_err(on_machine)?;
         let unusable = |error: io::Error| {
             NotStarted::Command(
                 None,
@@ -141,7 +146,11 @@ impl Commands {
             program: c_string(program.as_os_str()).map_err(unusable)?,
             arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
             environment: self.environment_of(task, identity.token, &line).map_err(unusable)?,
-            folder: line.folder.as_ref().map(c_string).transpose().map_err(unusable)?,
+            folder: match &line.folder {
+                Some(folder) => Some(c_string(folder).map_err(unusable)?),
+                None => start_folder(self.user.as_deref()).map_err(unusable)?,
+            },
+            other_folder: line.folder.is_none().then_some(ROOT),
             umask: line.umask,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
             kept: Vec::new(),
@@ -149,6 +158,7 @@ impl Commands {
             shield,
             is_shielded: false,
             group: identity.group.clone(),
+            user: self.user.clone(),
             memory_mib: task.head.memory_mib,
         };
         let starting = StartingCommand {
@@ -193,14 +203,18 @@ impl Commands {
         if line.input.is_empty() && !line.asks {
             return Ok((self.nothing.try_clone()?.into(), None));
         }
-        stdin::pipe(&line.input, line.asks)
+        let (its, ours) = stdin::pipe(&line.input, line.asks)?;
+        if let Some(user) = &self.user {
+            user.own_pipe(its.as_fd())?;
+        }
+        Ok((its, ours))
     }
 
     fn find_program(&self, line: &CommandLine) -> Result<PathBuf, NotStarted> {
         let path =
             line.variables.get(OsStr::new("PATH")).map_or_else(|| self.path.as_os_str(), OsString::as_os_str);
         let name = line.words[0].display();
-        in_path(&line.words[0], path, line.folder.as_deref()).map_err(|error| {
+        in_path(&line.words[0], path, line.folder.as_deref(), self.user.as_deref()).map_err(|error| {
             let place = format!("in the PATH of worker {} ({})", self.worker, path.display());
             if error.kind() == io::ErrorKind::PermissionDenied {
                 let why = format!("the command '{name}' {place} is no file that may be executed");

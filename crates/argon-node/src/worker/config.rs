@@ -1,6 +1,7 @@
 //! Configuration of a worker: its name, its manager and its runners; and the reasons why it cannot work.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon_net::Trust;
@@ -9,6 +10,7 @@ use argon_proto::{Secret, WorkerId};
 use tokio::sync::watch;
 
 use super::machine;
+use super::process::user::RunAs;
 
 /// Configuration of a worker.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub struct WorkerConfig {
     pub manager: Option<ManagerAccess>,
     /// Time that running tasks have to finish when the worker drains.
     pub drain_limit: Duration,
+    /// User of its runners and commands, if that is not its own.
+    pub run_as: Option<Arc<RunAs>>,
 }
 
 impl WorkerConfig {

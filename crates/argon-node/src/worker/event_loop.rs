@@ -78,7 +78,7 @@ impl WorkerLoop {
             pool: PoolQueue::new(Pool::new(Time(0), settings(&config, &processes))),
             runners: Runners::new(),
             processes,
-            cache: Cache::new(config.id()),
+            cache: Cache::new(&config),
             uplink: Uplink::new(link),
             task_clients,
             status: StatusReport::default(),

@@ -13,3 +13,4 @@ pub(crate) mod spawn;
 pub(crate) mod spawners;
 pub(crate) mod start;
 pub(crate) mod sweep;
+pub(crate) mod user;

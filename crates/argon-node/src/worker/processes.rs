@@ -26,6 +26,7 @@ use super::process::mark::Mark;
 use super::process::spawn::SpawnError;
 use super::process::spawners::{Spawned, Spawners};
 use super::process::start::{self, Setting};
+use super::process::user::RunAs;
 use super::runners::Runners;
 use super::runners::runner::{Identity, Runner};
 use super::runtime::{Launch, Runtimes};
@@ -43,6 +44,8 @@ pub(crate) struct Processes {
     worker: WorkerId,
     pub(crate) runtimes: Runtimes,
     environment: Vec<(OsString, OsString)>,
+    /// User of runners, if that is not the worker's.
+    user: Option<Arc<RunAs>>,
     commands: Commands,
     spawners: Spawners,
     starting: BTreeMap<RunnerId, StartingCommand>,
@@ -94,9 +97,10 @@ impl Processes {
         Ok(Self {
             worker: config.id(),
             runtimes,
-            commands: Commands::new(config.name.clone(), &environment)
+            commands: Commands::new(config, &environment)
                 .map_err(WorkerError::system("prepare the environment of its runners"))?,
             environment,
+            user: config.run_as.clone(),
             spawners: Spawners::new(config.slots),
             starting: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -190,7 +194,8 @@ impl Processes {
         kind: RunnerKind,
     ) -> Result<(), NoRunner> {
         let identity = self.new_identity(kind.memory_mib);
-        let forked = identity.and_then(|identity| self.templates.fork(key, id, kind, identity));
+        let user = self.user.as_deref();
+        let forked = identity.and_then(|identity| self.templates.fork(key, id, kind, identity, user));
         forked.map_err(|error| NoRunner::on_machine(error.to_string()))
     }
 
@@ -200,7 +205,8 @@ impl Processes {
     /// If the runner cannot be used.
     pub(crate) fn on_forked(&mut self, forking: Forking, pid: io::Result<Pid>) -> Result<Runner, NoRunner> {
         let (kind, identity) = (forking.kind, forking.identity.clone());
-        let started = pid.and_then(|pid| forking.started(pid));
+        let is_moved = self.user.is_some();
+        let started = pid.and_then(|pid| forking.started(pid, is_moved));
         let runner = started.and_then(|started| Runner::new(started, kind, identity.clone(), &[]));
         runner.map_err(|error| {
             self.leftovers.end_group(identity.group.as_ref());
@@ -332,7 +338,8 @@ impl Processes {
 
     fn setting<'a>(&'a self, launch: &'a Launch, identity: &Identity) -> Setting<'a> {
         let Identity { mark, group, .. } = identity.clone();
-        Setting { launch, environment: &self.environment, mark, group, shield: self.leftovers.shield() }
+        let (shield, user) = (self.leftovers.shield(), self.user.clone());
+        Setting { launch, environment: &self.environment, mark, group, shield, user }
     }
 
     /// For a process that is started next.

@@ -7,8 +7,10 @@ mod python;
 mod pythons;
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon_core::pool::{TemplateKey, Version};
@@ -17,6 +19,7 @@ use bytes::Bytes;
 
 use super::config::{WorkerConfig, WorkerError};
 use super::process::kernel;
+use super::process::user::RunAs;
 
 pub(super) use pythons::Pythons;
 
@@ -56,7 +59,7 @@ impl Runtimes {
                 None
             }
         };
-        Ok(Self { perl, pythons: Pythons::named(&config.pythons)? })
+        Ok(Self { perl, pythons: Pythons::named(&config.pythons, config.run_as.clone())? })
     }
 
     /// The runtimes, in the order of preference.
@@ -98,8 +101,13 @@ impl Runtimes {
     }
 }
 
-/// Starts a short command whose answer is wanted.
-fn ask(mut command: Command) -> Result<Child, String> {
+/// Starts a short command whose answer is wanted, as the user that will run it.
+fn ask(mut command: Command, user: Option<&Arc<RunAs>>) -> Result<Child, String> {
+    if let Some(user) = user.cloned() {
+        command.envs(user.variables());
+        // SAFETY: it is async-signal-safe.
+        unsafe { command.pre_exec(move || Ok(user.become_it()?)) };
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

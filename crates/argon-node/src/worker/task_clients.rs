@@ -13,12 +13,13 @@ use std::task::{Context, Poll};
 
 use argon_proto::conversation::child::Child;
 use argon_proto::handshake::{Refusal, RefusalCode};
-use argon_proto::{AttemptId, AttemptToken, WorkerId};
+use argon_proto::{AttemptId, AttemptToken};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{ManagerAccess, WorkerConfig};
 use super::private_folder::{PrivateFolder, own_user};
+use super::process::user::RunAs;
 use door::Door;
 
 /// Connections of one attempt at once.
@@ -90,7 +91,7 @@ impl TaskClients {
     /// logged.
     pub(crate) fn open(config: &WorkerConfig) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let opened = config.manager.clone().map(|manager| listen(config.id(), manager, sender));
+        let opened = config.manager.clone().map(|manager| listen(config, manager, sender));
         let folder = match opened {
             Some(Ok(folder)) => Some(folder),
             Some(Err(why)) => {
@@ -161,16 +162,19 @@ impl TaskClients {
 
 /// Listens in a new folder of this worker.
 fn listen(
-    worker: WorkerId,
+    config: &WorkerConfig,
     manager: ManagerAccess,
     events: mpsc::UnboundedSender<TaskClientEvent>,
 ) -> Result<PrivateFolder, String> {
+    let (worker, user) = (config.id(), config.run_as.as_deref());
     let name = worker.to_string();
     // Eight digits suffice to tell the workers of one user apart, and paths of sockets are short.
-    let folder = PrivateFolder::make(&bases(), &name[..8]).map_err(|error| error.to_string())?;
+    let folder = PrivateFolder::make(&bases(user), &name[..8], user).map_err(|error| error.to_string())?;
     let path = socket_in(folder.path());
     let listener =
         UnixListener::bind(&path).map_err(|error: io::Error| format!("{}: {error}", path.display()))?;
+    user.map_or(Ok(()), |user| user.own_file(&path))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     tokio::task::spawn_local(door::accept(listener, Door { worker, manager, events }));
     Ok(folder)
 }
@@ -179,8 +183,11 @@ fn socket_in(folder: &Path) -> PathBuf {
     folder.join("tasks")
 }
 
-/// Parents of the folders of this user's workers whose paths are short enough.
-fn bases() -> Vec<PathBuf> {
+/// Parents of the folders of this user's workers whose paths are short enough, and which the user of runners reaches.
+fn bases(user: Option<&RunAs>) -> Vec<PathBuf> {
+    if user.is_some() {
+        return ["/run/argon-tasks", "/tmp/argon-tasks-run-as"].map(PathBuf::from).into();
+    }
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let temporary = format!("argon-tasks-{}", own_user());
     let all = runtime.map(|runtime| runtime.join("argon-tasks")).into_iter();

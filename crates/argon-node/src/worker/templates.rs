@@ -19,6 +19,7 @@ use super::process::group::Group;
 use super::process::kernel;
 use super::process::mark::Mark;
 use super::process::start::{StartedRunner, StartedTemplate, WorkerEnds, ends};
+use super::process::user::RunAs;
 use super::runners::output::Tail;
 use super::runners::runner::Identity;
 use super::runners::socket::{PrivateSocket, SocketRead};
@@ -139,12 +140,14 @@ impl Templates {
         id: RunnerId,
         kind: RunnerKind,
         identity: Identity,
+        user: Option<&RunAs>,
     ) -> io::Result<()> {
         let template = self.by_key.get_mut(&key).filter(|template| template.is_ready);
         let template = template.ok_or_else(|| io::Error::other("its template is not ready"))?;
-        let (ours, its) = ends()?;
+        let (ours, its) = ends(user)?;
         let fork = ToTemplate::Fork(Fork { runner: id, token: identity.token });
-        let group = identity.group.as_ref().map(|group| group.descriptor());
+        // Another user may not start a process in a group of the worker: the worker moves it.
+        let group = identity.group.as_ref().filter(|_| user.is_none()).map(|group| group.descriptor());
         let descriptors: Vec<RawFd> = its.descriptors().into_iter().chain(group).collect();
         template.socket.send_with_descriptors(&fork, &descriptors)?;
         template.forking.push_back(Forking { id, kind, identity, ends: ours });
@@ -222,12 +225,18 @@ impl Templates {
 }
 
 impl Forking {
-    /// The runner of this pid is there.
+    /// The runner of this pid is there. `is_moved` if it is not in its control group yet.
     ///
     /// # Errors
-    /// If its process cannot be watched or limited.
-    pub(crate) fn started(self, pid: Pid) -> io::Result<StartedRunner> {
+    /// If its process cannot be watched, moved or limited.
+    pub(crate) fn started(self, pid: Pid, is_moved: bool) -> io::Result<StartedRunner> {
         let descriptor = kernel::pidfd(pid)?;
+        if let Some(group) = self.identity.group.as_ref().filter(|_| is_moved)
+            && let Err(error) = group.add(pid).or_else(unless_it_has_ended)
+        {
+            let _ = killpg(pid, Signal::SIGKILL);
+            return Err(error);
+        }
         // A process that has ended already has no limits; its end is reported all the same.
         let _ = self.identity.mark.put_on(pid);
         if self.kind.memory_mib > 0 {

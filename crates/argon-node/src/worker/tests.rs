@@ -55,6 +55,7 @@ pub(super) fn config() -> WorkerConfig {
         waiting_max: 64,
         manager: None,
         drain_limit: Duration::from_secs(10),
+        run_as: None,
     }
 }
 

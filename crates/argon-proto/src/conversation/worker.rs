@@ -110,15 +110,29 @@ pub struct Register {
     /// Release of its program.
     #[serde(default)]
     pub release: Line,
+    /// User of its tasks, if that is not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<Line>,
     /// Runtimes and their versions.
     #[serde(default)]
     pub runtimes: BTreeMap<Line, Line>,
+    /// Sandbox of its tasks, if they are in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxView>,
     /// Proof that the id is its own.
     pub secret: Secret,
     /// Number of tasks that it can run at once.
     pub slots: u32,
     /// Id of the worker process, which is made of the secret.
     pub worker: WorkerId,
+}
+
+/// Sandbox of a worker's tasks, as far as the status shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SandboxView {
+    /// True if tasks may use the network.
+    pub network: bool,
 }
 
 /// The manager's answer to a first [`Register`] on a connection.

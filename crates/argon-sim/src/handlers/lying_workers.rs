@@ -50,6 +50,8 @@ impl World {
             pid: 0,
             previous,
             release: "rogue".into(),
+            run_as: None,
+            sandbox: None,
             runtimes: [("perl".into(), "5.36.0".into())].into(),
             slots: random.one_of(&[1, 1, 2, 8]),
             secret,

@@ -352,6 +352,8 @@ impl World {
             pid: self.workers[worker].incarnation,
             previous: process.previous,
             release: "simulated".into(),
+            run_as: None,
+            sandbox: None,
             runtimes: [("perl".into(), "5.36.0".into())].into(),
             slots,
             secret: process.secret.clone(),

@@ -56,6 +56,8 @@ fn register(chance: &mut Chance) -> Register {
         pid: chance.number() as u32,
         previous: None,
         release: "9.9".into(),
+        run_as: None,
+        sandbox: None,
         runtimes: [("perl".into(), "5".into())].into(),
         slots: [0, 1, 2, u32::MAX][chance.below(4)],
         secret,

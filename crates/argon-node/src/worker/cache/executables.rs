@@ -3,10 +3,11 @@
 //! A file is written under another name and renamed, so it is whole or not there; before it is started
 //! again it must still be the file that was written.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon_core::Time;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
 use crate::worker::private_folder::{FolderError, PrivateFolder, own_user};
+use crate::worker::process::user::RunAs;
 
 /// Bytes of executables that are kept in addition to those that tasks at this worker name.
 const KEPT_BYTES: u64 = 1 << 30;
@@ -44,6 +46,8 @@ pub(crate) struct Executables {
     folder: Option<PrivateFolder>,
     held: ByteLru<BlobHash, Held>,
     bytes_max: u64,
+    /// Who executes them, if not the user of this process.
+    user: Option<Arc<RunAs>>,
 }
 
 #[derive(Debug)]
@@ -65,12 +69,13 @@ struct Stamp {
 
 impl Executables {
     /// The executables of the worker of this name; nothing is touched before there is one.
-    pub(crate) fn new(worker: &str) -> Self {
-        Self::within(bases(), KEPT_BYTES, worker)
+    pub(crate) fn new(worker: &str, user: Option<Arc<RunAs>>) -> Self {
+        let bases = if user.is_some() { bases_to_share() } else { bases() };
+        Self { user, ..Self::within(bases, KEPT_BYTES, worker) }
     }
 
     fn within(bases: Vec<PathBuf>, bytes_max: u64, worker: &str) -> Self {
-        Self { bases, name: worker.to_owned(), folder: None, held: ByteLru::default(), bytes_max }
+        Self { bases, name: worker.to_owned(), folder: None, held: ByteLru::default(), bytes_max, user: None }
     }
 
     /// The file of an executable, if it is here and still what it was.
@@ -106,7 +111,7 @@ impl Executables {
             let path = path.clone();
             move |source| ExecutableError::System { path, what, source }
         };
-        write(&unfinished, payload).map_err(|error| {
+        write(&unfinished, payload, self.user.as_deref()).map_err(|error| {
             let _ = fs::remove_file(&unfinished);
             failed("written")(error)
         })?;
@@ -159,7 +164,7 @@ impl Executables {
     fn folder(&mut self) -> Result<&Path, ExecutableError> {
         let folder = match self.folder.take() {
             Some(folder) => folder,
-            None => PrivateFolder::make(&self.bases, &self.name)?,
+            None => PrivateFolder::make(&self.bases, &self.name, self.user.as_deref())?,
         };
         Ok(self.folder.insert(folder).path())
     }
@@ -197,9 +202,18 @@ fn bases() -> Vec<PathBuf> {
     private.into_iter().chain([temporary]).collect()
 }
 
-fn write(path: &Path, payload: &Payload) -> io::Result<()> {
+/// For the user of runners, who reads and executes what it cannot change. `/run` is often mounted noexec.
+fn bases_to_share() -> Vec<PathBuf> {
+    ["/var/cache/argon-executables", "/tmp/argon-executables-run-as"].map(PathBuf::from).into()
+}
+
+fn write(path: &Path, payload: &Payload, user: Option<&RunAs>) -> io::Result<()> {
     let _ = fs::remove_file(path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(path)?;
+    if let Some(user) = user {
+        user.share_file(&file)?;
+        file.set_permissions(Permissions::from_mode(0o550))?;
+    }
     payload.parts().iter().try_for_each(|part| file.write_all(part))
 }
 
@@ -211,8 +225,6 @@ fn hash_of(path: &Path) -> io::Result<BlobHash> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     /// A cache in a temporary folder, which is removed with the second value.

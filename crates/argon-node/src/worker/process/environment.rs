@@ -22,6 +22,11 @@ pub(crate) fn for_runners(
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
     let mut chosen: Vec<_> = all.filter(|(name, _)| is_passed(name, &config.pass_env)).collect();
+    if let Some(user) = &config.run_as {
+        let own = user.variables();
+        chosen.retain(|(name, _)| own.iter().all(|(its, _)| its != name));
+        chosen.extend(own);
+    }
     let cpus = thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     bound_threads(&mut chosen, cpus / config.slots.max(1));
     chosen.push(("ARGON_WORKER".into(), config.name.clone().into()));

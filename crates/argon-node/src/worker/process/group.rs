@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use nix::unistd::Pid;
+
 /// Prefix of the names of workers' groups.
 const PREFIX: &str = "argon-";
 /// Names that are tried.
@@ -146,6 +148,14 @@ impl Group {
     /// For `clone3`.
     pub(crate) fn descriptor(&self) -> RawFd {
         self.folder.as_raw_fd()
+    }
+
+    /// Moves a process into it.
+    ///
+    /// # Errors
+    /// If the process has ended, or the kernel refuses it.
+    pub(crate) fn add(&self, process: Pid) -> io::Result<()> {
+        self.write("cgroup.procs", &process.to_string())
     }
 
     /// Ends all of its processes, also those that are just being forked.

@@ -6,7 +6,7 @@
 //!
 //! The program is executed as it is. `execvp` would give a program of another machine to the shell.
 
-use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use super::group::Group;
 use super::mark::Mark;
 use super::shield::Shield;
+use super::user::RunAs;
 use super::{clone, kernel};
 
 /// Room for the few calls that the child makes.
@@ -49,6 +50,8 @@ pub(crate) struct SpawnPlan {
     pub(crate) environment: Vec<CString>,
     /// Working folder; the worker's own if not given.
     pub(crate) folder: Option<CString>,
+    /// Used if that cannot be entered, where there is one.
+    pub(crate) other_folder: Option<&'static CStr>,
     /// Mode bits that files which it makes do not get; the worker's own if not given.
     pub(crate) umask: Option<u32>,
     /// Its standard input, output and error.
@@ -62,6 +65,8 @@ pub(crate) struct SpawnPlan {
     pub(crate) is_shielded: bool,
     /// The control group in which it starts, where there is one.
     pub(crate) group: Option<Arc<Group>>,
+    /// Its user; the worker's own if not given.
+    pub(crate) user: Option<Arc<RunAs>>,
     /// 0 for no limit.
     pub(crate) memory_mib: u32,
 }
@@ -190,6 +195,10 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
     let plan = shared.plan;
     let itself = |errno| (Step::Itself, errno);
     nix::unistd::setsid().map_err(itself)?;
+    if let Some(user) = &plan.user {
+        user.become_it().map_err(itself)?;
+    }
+    // After the change of the user, which the kernel answers by taking this back.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(itself)?;
     // The worker may have died before the line above.
     if Pid::parent() != shared.worker {
@@ -214,8 +223,10 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         unsafe { libc::umask(mask & 0o777) };
     }
     if let Some(folder) = &plan.folder {
-        // SAFETY: the folder is a string.
-        Errno::result(unsafe { libc::chdir(folder.as_ptr()) }).map_err(|errno| (Step::Folder, errno))?;
+        // SAFETY: a folder is a string.
+        let enter = |folder: &CStr| Errno::result(unsafe { libc::chdir(folder.as_ptr()) });
+        let entered = enter(folder).or_else(|errno| plan.other_folder.map_or(Err(errno), enter));
+        entered.map_err(|errno| (Step::Folder, errno))?;
     }
     kernel::close_others_at_exec();
     for (number, descriptor) in (0..).zip(&plan.stdio) {

@@ -1,6 +1,6 @@
 //! Starts a runner process: its pipes, its private socket, its environment (`spec/runner.md`).
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -19,6 +19,7 @@ use super::lease_pipe::LeasePipe;
 use super::mark::Mark;
 use super::shield::Shield;
 use super::spawn::{SpawnError, SpawnPlan, c_string, spawn};
+use super::user::RunAs;
 use crate::worker::runtime::Launch;
 
 /// Bytes that a runner's socket holds in each direction, if the system allows that.
@@ -63,9 +64,9 @@ pub(crate) struct RunnerEnds {
 ///
 /// # Errors
 /// If the system has no descriptors left.
-pub(crate) fn ends() -> io::Result<(WorkerEnds, RunnerEnds)> {
+pub(crate) fn ends(user: Option<&RunAs>) -> io::Result<(WorkerEnds, RunnerEnds)> {
     let (socket, its_socket) = socket_pair()?;
-    let (output, its_output) = output_pipes()?;
+    let (output, its_output) = output_pipes(user)?;
     let (leases, its_leases) = LeasePipe::new()?;
     let its = RunnerEnds { socket: its_socket, leases: its_leases, output: its_output };
     Ok((WorkerEnds { socket, leases, output }, its))
@@ -107,6 +108,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) mark: Mark,
     pub(crate) group: Option<Arc<Group>>,
     pub(crate) shield: Shield,
+    pub(crate) user: Option<Arc<RunAs>>,
 }
 
 /// Starts a runner. `token` is the secret of its tasks; `memory_mib` is its limit, 0 for none.
@@ -118,7 +120,7 @@ pub(crate) fn start(
     token: TaskToken,
     memory_mib: u32,
 ) -> Result<StartedRunner, SpawnError> {
-    let (ours, its) = ends().map_err(SpawnError::System)?;
+    let (ours, its) = ends(setting.user.as_deref()).map_err(SpawnError::System)?;
     let variables = [
         ("ARGON_RUNNER_FD", its.socket.as_raw_fd().to_string()),
         ("ARGON_CLAIM_FD", its.leases.as_raw_fd().to_string()),
@@ -162,9 +164,10 @@ pub(crate) fn start_template(setting: &Setting<'_>) -> Result<StartedTemplate, S
 
 impl Setting<'_> {
     fn plan(&self, own: &[(&str, String)], stdio: [OwnedFd; 3]) -> Result<SpawnPlan, SpawnError> {
-        let Self { launch, environment, mark, group, shield } = self;
+        let Self { launch, environment, mark, group, shield, user } = self;
         let name = launch.program.as_os_str();
-        let program = in_path(name, path_of(environment), None).map_err(SpawnError::Program)?;
+        let program =
+            in_path(name, path_of(environment), None, user.as_deref()).map_err(SpawnError::Program)?;
         let own = own.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let own: Vec<_> = own.chain([("ARGON_FIONREAD".into(), libc::FIONREAD.to_string().into())]).collect();
         let variables = environment.iter().chain(&launch.variables).chain(&own);
@@ -173,7 +176,8 @@ impl Setting<'_> {
             program: c_string(program.as_os_str()).map_err(SpawnError::Program)?,
             arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
             environment: c_variables(variables).map_err(SpawnError::Program)?,
-            folder: None,
+            folder: start_folder(user.as_deref()).map_err(SpawnError::System)?,
+            other_folder: Some(ROOT),
             umask: None,
             stdio,
             kept: Vec::new(),
@@ -181,9 +185,18 @@ impl Setting<'_> {
             shield: shield.clone(),
             is_shielded: false,
             group: group.clone(),
+            user: user.clone(),
             memory_mib: 0,
         })
     }
+}
+
+/// Where processes of a user start whose home cannot be entered.
+pub(crate) const ROOT: &CStr = c"/";
+
+/// Folder in which processes start that are not told one: the worker's own, or the home of another user.
+pub(crate) fn start_folder(user: Option<&RunAs>) -> io::Result<Option<CString>> {
+    user.map(|user| c_string(user.home())).transpose()
 }
 
 fn nothing() -> io::Result<OwnedFd> {
@@ -191,12 +204,16 @@ fn nothing() -> io::Result<OwnedFd> {
     Ok(nothing.into())
 }
 
-/// Pipes for standard output and error: our ends, which never wait, and the process's.
-pub(crate) fn output_pipes() -> io::Result<([PipeReader; 2], [PipeWriter; 2])> {
+/// Pipes for standard output and error of a process of `user`: our ends, which never wait, and the process's.
+pub(crate) fn output_pipes(user: Option<&RunAs>) -> io::Result<([PipeReader; 2], [PipeWriter; 2])> {
     let (stdout, its_stdout) = io::pipe()?;
     let (stderr, its_stderr) = io::pipe()?;
     kernel::unblock(stdout.as_fd())?;
     kernel::unblock(stderr.as_fd())?;
+    if let Some(user) = user {
+        user.own_pipe(its_stdout.as_fd())?;
+        user.own_pipe(its_stderr.as_fd())?;
+    }
     Ok(([stdout, stderr], [its_stdout, its_stderr]))
 }
 
@@ -220,11 +237,16 @@ pub(crate) fn path_of(environment: &[(OsString, OsString)]) -> &OsStr {
 }
 
 /// The file of a program that starts in the folder `start`. A path is used as it is. A name is looked for in the PATH; the
-/// first executable file of that name is used.
+/// first executable file of that name is used that `user` can reach.
 ///
 /// # Errors
 /// If there is none. The kind is `PermissionDenied` if there is only one that cannot be executed.
-pub(crate) fn in_path(program: &OsStr, path: &OsStr, start: Option<&Path>) -> io::Result<PathBuf> {
+pub(crate) fn in_path(
+    program: &OsStr,
+    path: &OsStr,
+    start: Option<&Path>,
+    user: Option<&RunAs>,
+) -> io::Result<PathBuf> {
     if program.is_empty() || program.as_encoded_bytes().contains(&b'/') {
         return Ok(PathBuf::from(program));
     }
@@ -233,8 +255,12 @@ pub(crate) fn in_path(program: &OsStr, path: &OsStr, start: Option<&Path>) -> io
         // An empty entry is the present folder.
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
         let file = folder.join(program);
-        match std::fs::metadata(start.unwrap_or(Path::new("")).join(&file)) {
-            Ok(facts) if facts.is_file() && facts.permissions().mode() & 0o111 != 0 => return Ok(file),
+        let whole = start.unwrap_or(Path::new("")).join(&file);
+        let is_reached = || user.is_none_or(|user| user.reaches(&whole));
+        match std::fs::metadata(&whole) {
+            Ok(facts) if facts.is_file() && facts.permissions().mode() & 0o111 != 0 && is_reached() => {
+                return Ok(file);
+            }
             Ok(_) => error = io::Error::from_raw_os_error(libc::EACCES),
             Err(_) => {}
         }

@@ -155,11 +155,8 @@ pub(super) fn discover(config: &WorkerConfig) -> Result<String, WorkerError> {
     let tried = program.display().to_string();
     let mut command = Command::new(&program);
     command.args(["-e", "printf '%vd', $^V"]);
-    let version = ask(command).and_then(answer_of).map_err(|why| WorkerError::NoInterpreter {
-        language: "perl",
-        tried: tried.clone(),
-        why,
-        option: "--perl",
+    let version = ask(command, config.run_as.as_ref()).and_then(answer_of).map_err(|why| {
+        WorkerError::NoInterpreter { language: "perl", tried: tried.clone(), why, option: "--perl" }
     })?;
     match parsed(&version) {
         Some(parsed) if parsed >= VERSION_MIN => Ok(version),

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use argon_core::pool::Version;
 use rustc_hash::FxHashSet;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{answer_of, ask};
 use crate::worker::config::WorkerError;
+use crate::worker::process::user::RunAs;
 
 /// Interpreters that tasks can run in.
 const VERSION_MIN: Version = Version { major: 3, minor: 9 };
@@ -45,12 +47,22 @@ pub(in crate::worker) struct Pythons {
     searches: usize,
     answers: mpsc::UnboundedSender<Vec<Python>>,
     answered: mpsc::UnboundedReceiver<Vec<Python>>,
+    /// Who will run them, if not the user of this process.
+    user: Option<Arc<RunAs>>,
 }
 
 impl Default for Pythons {
     fn default() -> Self {
         let (answers, answered) = mpsc::unbounded_channel();
-        Self { found: Vec::new(), unasked: Vec::new(), is_searched: false, searches: 0, answers, answered }
+        Self {
+            found: Vec::new(),
+            unasked: Vec::new(),
+            is_searched: false,
+            searches: 0,
+            answers,
+            answered,
+            user: None,
+        }
     }
 }
 
@@ -59,9 +71,10 @@ impl Pythons {
     ///
     /// # Errors
     /// If one of them does not exist, is not a Python, or is too old.
-    pub(super) fn named(programs: &[PathBuf]) -> Result<Self, WorkerError> {
-        let mut pythons = Self { is_searched: !programs.is_empty(), ..Self::default() };
-        let asked: Vec<_> = programs.iter().map(|program| (program, ask(question(program)))).collect();
+    pub(super) fn named(programs: &[PathBuf], user: Option<Arc<RunAs>>) -> Result<Self, WorkerError> {
+        let mut pythons = Self { is_searched: !programs.is_empty(), user, ..Self::default() };
+        let ask = |program: &PathBuf| (program.clone(), ask(question(program), pythons.user.as_ref()));
+        let asked: Vec<_> = programs.iter().map(ask).collect();
         for (program, child) in asked {
             let shown = program.display().to_string();
             let version = child.and_then(answer_of).map_err(|why| WorkerError::NoInterpreter {
@@ -73,7 +86,7 @@ impl Pythons {
             let bad = |why: String| WorkerError::BadInterpreter { program: shown, why };
             match Version::parse(&version) {
                 Some(parsed) if parsed >= VERSION_MIN => {
-                    let program = absolute(program);
+                    let program = absolute(&program);
                     pythons.add(Python { version: parsed, full_version: version, program });
                 }
                 Some(_) => {
@@ -122,7 +135,8 @@ impl Pythons {
         if std::mem::replace(&mut self.is_searched, true) {
             return;
         }
-        let (programs, unasked) = candidates(&std::env::var_os("PATH").unwrap_or_default());
+        let (programs, unasked) =
+            candidates(&std::env::var_os("PATH").unwrap_or_default(), self.user.as_deref());
         self.unasked = unasked;
         self.start(programs);
     }
@@ -131,11 +145,11 @@ impl Pythons {
         if programs.is_empty() {
             return;
         }
-        let answers = self.answers.clone();
+        let (answers, user) = (self.answers.clone(), self.user.clone());
         let search = move || {
             // All of them at once, so that it takes as long as the slowest.
-            let asked: Vec<_> =
-                programs.into_iter().map(|program| (ask(question(&program)), program)).collect();
+            let ask = |program: PathBuf| (ask(question(&program), user.as_ref()), program);
+            let asked: Vec<_> = programs.into_iter().map(ask).collect();
             let found = asked.into_iter().filter_map(|(child, program)| {
                 let full_version = child.and_then(answer_of).ok()?;
                 let version = Version::parse(&full_version).filter(|version| *version >= VERSION_MIN)?;
@@ -184,13 +198,13 @@ fn absolute(program: &Path) -> PathBuf {
 }
 
 /// The interpreters in these folders: those to ask, the preferred first, and those to ask when they are wanted.
-fn candidates(path: &OsStr) -> (Vec<PathBuf>, Vec<(Version, PathBuf)>) {
+fn candidates(path: &OsStr, user: Option<&RunAs>) -> (Vec<PathBuf>, Vec<(Version, PathBuf)>) {
     let mut programs = Vec::new();
     let mut scripts = Vec::new();
     let mut seen = FxHashSet::default();
-    programs.extend(find(path, "python3").filter(|program| seen.insert(real(program))));
+    programs.extend(find(path, "python3", user).filter(|program| seen.insert(real(program))));
     for minor in (VERSION_MIN.minor..=MINOR_MAX).rev() {
-        let Some(program) = find(path, &format!("python3.{minor}")) else {
+        let Some(program) = find(path, &format!("python3.{minor}"), user) else {
             continue;
         };
         if !seen.insert(real(&program)) {
@@ -205,12 +219,14 @@ fn candidates(path: &OsStr) -> (Vec<PathBuf>, Vec<(Version, PathBuf)>) {
     (programs, scripts)
 }
 
-fn find(path: &OsStr, name: &str) -> Option<PathBuf> {
+/// The first program of this name that `user` can reach.
+fn find(path: &OsStr, name: &str, user: Option<&RunAs>) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     std::env::split_paths(path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(
         |program| {
             fs::metadata(program)
                 .is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+                && user.is_none_or(|user| user.reaches(program))
         },
     )
 }
@@ -265,11 +281,11 @@ mod tests {
     #[test]
     fn one_interpreter_under_two_names_is_one_candidate_and_scripts_are_asked_later() {
         let folder = Folder::new();
-        let sleep = find(&std::env::var_os("PATH").expect("a PATH"), "sleep").expect("a binary");
+        let sleep = find(&std::env::var_os("PATH").expect("a PATH"), "sleep", None).expect("a binary");
         symlink(&sleep, folder.path().join("python3.11")).expect("a link");
         symlink("python3.11", folder.path().join("python3")).expect("a link");
         let script = folder.script("python3.9", "exit 1");
-        let (programs, scripts) = candidates(folder.path().as_os_str());
+        let (programs, scripts) = candidates(folder.path().as_os_str(), None);
         assert_eq!(programs, [folder.path().join("python3")]);
         assert_eq!(scripts, [(Version { major: 3, minor: 9 }, script)]);
     }
@@ -295,7 +311,7 @@ mod tests {
         let broken = folder.script("python3", "exit 3");
         let strange = folder.script("python", "echo hello");
         let error = |program: &PathBuf| {
-            Pythons::named(std::slice::from_ref(program)).expect_err("it is of no use").to_string()
+            Pythons::named(std::slice::from_ref(program), None).expect_err("it is of no use").to_string()
         };
         assert!(error(&old).ends_with("it is Python 3.6.15, and tasks need 3.9 or later"), "{}", error(&old));
         assert!(error(&broken).starts_with("no python was found ("), "{}", error(&broken));
@@ -313,7 +329,7 @@ mod tests {
         let folder = Folder::new();
         let programs = [("a", "3.11.2"), ("b", "3.13.0"), ("c", "3.11.9")]
             .map(|(name, version)| folder.script(name, &format!("printf {version}")));
-        let mut pythons = Pythons::named(&programs).expect("all answer");
+        let mut pythons = Pythons::named(&programs, None).expect("all answer");
         assert_eq!(pythons.described(), "3.11.2, 3.13.0");
         assert!(!pythons.must_wait(Some(Version { major: 3, minor: 12 })));
     }

@@ -33,6 +33,8 @@ pub(crate) fn register(config: &WorkerConfig, runtimes: &[(Runtime, String)]) ->
         pid: std::process::id(),
         previous: None,
         release: env!("CARGO_PKG_VERSION").into(),
+        run_as: config.run_as.as_ref().map(|user| user.name().into()),
+        sandbox: None,
         runtimes: runtimes
             .iter()
             .map(|(runtime, version)| (runtime.name().into(), version.as_str().into()))

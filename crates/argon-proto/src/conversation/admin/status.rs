@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::worker::RunnersReport;
+use super::super::worker::{RunnersReport, SandboxView};
 use crate::key::Pin;
 use crate::outcome::Status;
 
@@ -167,6 +167,10 @@ pub struct WorkerView {
     pub runners: RunnersReport,
     /// True if it dials with small segments, because large packets got lost.
     pub small_segments: bool,
+    /// User of its tasks; none if that is its own.
+    pub run_as: Option<String>,
+    /// Sandbox of its tasks; none if they are in none.
+    pub sandbox: Option<SandboxView>,
 }
 
 /// One attempt that a worker holds.
