@@ -34,6 +34,7 @@ use event_loop::WorkerLoop;
 
 pub use config::{ManagerAccess, WorkerConfig, WorkerError};
 pub use process::guardian;
+pub use process::sandbox::{SandboxConfig, SandboxError};
 pub use process::user::{RunAs, RunAsError};
 pub use uplink::reconnect::keep_link;
 pub use uplink::{Introduction, LinkEnd, LinkEvent, ManagerChannel};

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(60);
 const NOBODY: u32 = 65534;
 
 /// True if these tests may change users.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     // SAFETY: asks only.
     unsafe { libc::geteuid() == 0 }
 }
@@ -100,7 +100,7 @@ fn a_task_has_no_core_files_unless_it_asks_and_gains_no_rights() {
 }
 
 /// What a program prints; it must succeed.
-fn printed(process: Process) -> String {
+pub(crate) fn printed(process: Process) -> String {
     let finished = process.finish(SOON);
     assert!(finished.status.success(), "{}", finished.stderr);
     finished.stdout
@@ -115,13 +115,13 @@ fn shell(cluster: &mut Cluster, script: &str, more: &[&str]) -> Finished {
     cluster.run(command, "run").finish(SOON)
 }
 
-/// Runs a Python program that finds a connected `client`, with the interpreter of the system.
-fn python(cluster: &mut Cluster, program: &str) -> String {
+/// Runs a Python program that finds a connected `client`.
+pub(crate) fn python(cluster: &mut Cluster, program: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let file = cluster.folder().join("program.py");
-    let preamble = "import sys, argon\nclient = argon.Client(sys.argv[1], key=sys.argv[2])\n";
+    let preamble = "import sys as _sys\nfrom argon import Client as _Client\nclient = _Client(_sys.argv[1], key=_sys.argv[2])\n";
     std::fs::write(&file, preamble.to_owned() + program).unwrap();
-    let mut command = Command::new("/usr/bin/python3");
+    let mut command = Command::new(root.join("target/python-venv/bin/python"));
     command.env("PYTHONPATH", root.join("python/src")).arg(&file).arg(cluster.address()).arg(cluster.key());
     let process = cluster.run(command, "python");
     printed(process)
@@ -152,14 +152,17 @@ fn tasks_of_every_kind_run_as_the_user_that_was_named() {
     assert_eq!(facts, format!("{uid} {uid} no root nobody nobody home opens spares not null {uid}"));
     let ended = cluster.perl(
         "my @pids; print join ' ', (map { eval { $client->queue(@$_); 1 }; $@->kind } [sub { sleep 300 }, [], { timeout => 0.3 }], \
-           [sub { my $big = 'x' x (300 << 20); 1 }, [], { memory => 64 }]), $client->queue(sub { my $big = 'x' x (8 << 20); 'served' }, [], { memory => 64 })",
+           [sub { my $big = 'x' x ($_[0] << 20); 1 }, [300], { memory => 64 }]), $client->queue(sub { my $big = 'x' x ($_[0] << 20); 'served' }, [8], { memory => 64 })",
     );
     assert_eq!(ended, "timeout died served");
     let script = "id -u; id -un; echo out >/dev/stdout; echo $HOME | grep -c root; cat /proc/self/stat >/dev/null; \"$ARGON\" run --no-stdin id -u";
     let ran = shell(&mut cluster, script, &[]);
     assert_eq!(ran.stdout, format!("{uid}\nnobody\nout\n0\n{uid}\n"), "{}", ran.stderr);
     assert_eq!(
-        python(&mut cluster, "import os\nprint(client.queue(lambda: (os.getuid(), os.environ['USER'])))"),
+        python(
+            &mut cluster,
+            "def task():\n    import os\n    return os.getuid(), os.environ['USER']\n\nprint(client.queue(task))"
+        ),
         format!("({uid}, 'nobody')\n")
     );
     let mut rust = Command::new(built().join("rust-client"));
@@ -203,6 +206,6 @@ fn a_user_that_tasks_cannot_run_as_is_refused_in_words() {
     }
     let words = refused("nobody", &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]);
     assert!(words.contains("needs a worker that root starts"), "{words}");
-    let words = refused("nobody", &["setpriv", "--bounding-set", "-sys_resource,-kill"]);
-    assert!(words.contains("needs the capabilities CAP_KILL, CAP_SYS_RESOURCE"), "{words}");
+    let words = refused("nobody", &["setpriv", "--bounding-set", "-chown,-kill"]);
+    assert!(words.contains("needs the capabilities CAP_CHOWN, CAP_KILL"), "{words}");
 }

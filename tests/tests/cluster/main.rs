@@ -42,6 +42,7 @@ mod runner_deaths;
 mod runner_limits;
 mod rust_programs;
 mod rust_session;
+mod sandbox;
 mod scaling;
 mod slow_peers;
 mod staged;

@@ -59,8 +59,11 @@ fn parse_token(text: &str) -> Result<JoinToken, ParseJoinTokenError> {
 }
 
 pub(super) fn run(arguments: JoinArguments) -> Result<(), Failure> {
+    memory::close_to_others();
     start_log(&arguments.log);
     memory::keep_some();
+    // A token is not spent on a worker that cannot start.
+    arguments.pool.isolation.find()?;
     super::block_on(async move {
         let trust = arguments.authority.trust(false)?;
         let found = key_of(&arguments, &trust).await?;

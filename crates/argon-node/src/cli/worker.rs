@@ -8,6 +8,7 @@ use argon_proto::key::Role;
 use clap::{Arg, Args};
 use tokio::sync::{mpsc, watch};
 
+use super::isolation::Isolation;
 use super::options::{
     AuthorityOption, DoorOptions, KeyOption, LogOption, PoolOptions, cluster_key, parse_address, start_log,
 };
@@ -38,6 +39,7 @@ Examples:
   argon worker --manager somehost:8000 --slots 8
   argon worker --manager first:8000,second:8000    the second is tried when the first is away
   argon worker --manager somehost:8000 --run-as tasks    as root: tasks get the user 'tasks'
+  argon worker --manager somehost:8000 --sandbox --sandbox-read /srv/data    tasks read /srv/data, and no home
   argon worker --port 8000                         stand-alone: clients call it directly
 
 With --manager nothing is listened on: host and port are the worker's name. It stays with its
@@ -87,6 +89,8 @@ pub(super) fn run(arguments: WorkerArguments) -> Result<(), Failure> {
 
 async fn serve_manager(arguments: WorkerArguments) -> Result<(), Failure> {
     let WorkerArguments { manager: managers, door, pool, key, authority, .. } = arguments;
+    // Nobody lets a worker in that cannot start.
+    pool.isolation.find()?;
     let trust = authority.trust(door.insecure_plaintext)?;
     let key = match key_file::find_if_there(key.key.as_deref(), Role::Worker)? {
         Some(found) => found,
@@ -126,6 +130,7 @@ pub(super) struct Served {
 pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Failure> {
     let Served { managers, host, port, trust, key: found } = served;
     let stop = signals::watch_stop()?;
+    let isolation = pool.isolation.find()?;
     // 127.0.0.1 would be the name of every machine's worker.
     let machine = host.unwrap_or_else(machine::host_name);
     let name = match port {
@@ -134,7 +139,7 @@ pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Fail
     };
     let (current, address) = watch::channel(None);
     let access = ManagerAccess { key: found.key.clone(), trust: trust.clone(), address };
-    let config = pool_config(name, access, pool)?;
+    let config = pool_config(name, access, pool, isolation.with_key(&found.source)?)?;
     let (events, incoming) = mpsc::unbounded_channel();
     let (outbox, outgoing) = mpsc::unbounded_channel();
     let facts = config.clone();
@@ -165,6 +170,7 @@ pub(super) async fn serve_alone(
 ) -> Result<(), Failure> {
     // A peer that reaches the port finds the key, and a signal that ends this process is handled.
     let stop = signals::watch_stop()?;
+    let isolation = pool.isolation.find()?;
     let bound = listen::bind(door.address(), door.port).await?;
     let found = key_file::find_or_make(key.key.as_deref())?;
     if found.is_new {
@@ -176,7 +182,12 @@ pub(super) async fn serve_alone(
     // The clients of its tasks reach the manager of this process as all others do.
     let (_current, own) = watch::channel(Some(local_managers::reachable(address).to_string()));
     let access = ManagerAccess { key: key.clone(), trust: Trust::given(None, None)?, address: own };
-    let config = pool_config(format!("{}:{}", door.address(), address.port()), access, pool)?;
+    let config = pool_config(
+        format!("{}:{}", door.address(), address.port()),
+        access,
+        pool,
+        isolation.with_key(&source)?,
+    )?;
     let manager = door.config(bound, key, store)?;
     let encryption = manager.encryption();
     let newcomers = door.host.is_some().then(|| Rc::clone(&manager.newcomers));
@@ -201,7 +212,12 @@ pub(super) async fn serve_alone(
     standalone::serve(manager, config, stop, announce).await
 }
 
-fn pool_config(name: String, access: ManagerAccess, pool: &PoolOptions) -> Result<WorkerConfig, Failure> {
+fn pool_config(
+    name: String,
+    access: ManagerAccess,
+    pool: &PoolOptions,
+    isolation: Isolation,
+) -> Result<WorkerConfig, Failure> {
     Ok(WorkerConfig {
         secret: Secret::new(random::bytes()?),
         name,
@@ -219,7 +235,8 @@ fn pool_config(name: String, access: ManagerAccess, pool: &PoolOptions) -> Resul
         waiting_max: pool.waiting_max(),
         manager: Some(access),
         drain_limit: pool.drain_limit,
-        run_as: pool.isolation.user()?,
+        run_as: isolation.user,
+        sandbox: isolation.sandbox,
     })
 }
 

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use argon_core::Time;
@@ -21,9 +21,12 @@ use nix::unistd::Pid;
 
 use super::config::WorkerConfig;
 use super::process::environment;
+use super::process::sandbox::Sandbox;
 use super::process::shield::Shield;
 use super::process::spawn::{SpawnError, SpawnPlan, c_string};
-use super::process::start::{ROOT, Started, c_variables, in_path, output_pipes, path_of, start_folder};
+use super::process::start::{
+    ROOT, Started, TMPDIR, c_variables, confinement, in_path, output_pipes, path_of, start_folder,
+};
 use super::process::user::RunAs;
 use super::runners::attempt_io::AttemptIo;
 use super::runners::runner::{Identity, Runner};
@@ -130,6 +133,7 @@ impl Commands {
         task: &Task,
         identity: Identity,
         shield: Shield,
+        sandbox: Option<&Sandbox>,
     ) -> Result<(StartingCommand, SpawnPlan), NotStarted> {
         let line = CommandLine::of(task).map_err(|why| NotStarted::Command(None, why))?;
         let program = self.find_program(&line)?;
@@ -142,13 +146,14 @@ impl Commands {
                 format!("the command '{name}' cannot be started as the task asks: {error}"),
             )
         };
+        let scratch = identity.scratch.as_deref();
         let plan = SpawnPlan {
             program: c_string(program.as_os_str()).map_err(unusable)?,
             arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
-            environment: self.environment_of(task, identity.token, &line).map_err(unusable)?,
+            environment: self.environment_of(task, &identity, &line).map_err(unusable)?,
             folder: match &line.folder {
                 Some(folder) => Some(c_string(folder).map_err(unusable)?),
-                None => start_folder(self.user.as_deref()).map_err(unusable)?,
+                None => start_folder(self.user.as_deref(), scratch).map_err(unusable)?,
             },
             other_folder: line.folder.is_none().then_some(ROOT),
             umask: line.umask,
@@ -159,6 +164,7 @@ impl Commands {
             is_shielded: false,
             group: identity.group.clone(),
             user: self.user.clone(),
+            confinement: confinement(sandbox, scratch, Path::new("/proc/self/exe")).map_err(on_machine)?,
             memory_mib: task.head.memory_mib,
         };
         let starting = StartingCommand {
@@ -175,8 +181,14 @@ impl Commands {
         Ok((starting, plan))
     }
 
-    fn environment_of(&self, task: &Task, token: TaskToken, line: &CommandLine) -> io::Result<Vec<CString>> {
-        let is_set = |name: &OsStr| line.variables.contains_key(name);
+    fn environment_of(
+        &self,
+        task: &Task,
+        identity: &Identity,
+        line: &CommandLine,
+    ) -> io::Result<Vec<CString>> {
+        let Identity { token, scratch, .. } = identity;
+        let is_set = |name: &OsStr| line.variables.contains_key(name) || scratch.is_some() && name == TMPDIR;
         let is_replaced = |variable: &&CString| {
             let name = variable.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
             environment::is_replaced(OsStr::from_bytes(name), is_set)
@@ -189,13 +201,22 @@ impl Commands {
             format!("ARGON_TASK_TOKEN={token}"),
         ]
         .map(OsString::from);
-        let own = own.into_iter().chain(line.variables.iter().map(|(name, value)| {
-            let mut text = name.clone();
-            text.push("=");
-            text.push(value);
+        let own = own.into_iter().chain(
+            line.variables.iter().filter(|(name, _)| scratch.is_none() || *name != TMPDIR).map(
+                |(name, value)| {
+                    let mut text = name.clone();
+                    text.push("=");
+                    text.push(value);
+                    text
+                },
+            ),
+        );
+        let temporary = scratch.as_ref().map(|scratch| {
+            let mut text = OsString::from("TMPDIR=");
+            text.push(scratch.path());
             text
-        }));
-        inherited.map(Ok).chain(own.map(c_string)).collect()
+        });
+        inherited.map(Ok).chain(own.chain(temporary).map(c_string)).collect()
     }
 
     /// The command's end of its input, and ours if there is more to write.
@@ -249,6 +270,10 @@ impl Commands {
         }
         let why = match error.raw_os_error() {
             Some(libc::E2BIG) => starting.size.to_string(),
+            Some(libc::EACCES) if starting.identity.scratch.is_some() => format!(
+                "{error}; tasks of this worker are in a sandbox, where a file outside of the system must be named with \
+                 --sandbox-read of argon worker"
+            ),
             Some(libc::ENOENT) => "the interpreter or loader that it names is missing".to_owned(),
             Some(libc::ENOEXEC) => {
                 "it is neither a program for that machine nor a script that begins with #!".to_owned()

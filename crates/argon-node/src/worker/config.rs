@@ -10,6 +10,7 @@ use argon_proto::{Secret, WorkerId};
 use tokio::sync::watch;
 
 use super::machine;
+use super::process::sandbox::{SandboxConfig, SandboxError};
 use super::process::user::RunAs;
 
 /// Configuration of a worker.
@@ -49,6 +50,8 @@ pub struct WorkerConfig {
     pub drain_limit: Duration,
     /// User of its runners and commands, if that is not its own.
     pub run_as: Option<Arc<RunAs>>,
+    /// Sandbox of its runners and commands.
+    pub sandbox: Option<SandboxConfig>,
 }
 
 impl WorkerConfig {
@@ -99,6 +102,9 @@ pub enum WorkerError {
         /// The mistake, in words.
         why: String,
     },
+    /// There is no sandbox for its tasks.
+    #[error("{0}")]
+    Sandbox(#[from] SandboxError),
     /// The operating system refuses something that a worker needs.
     #[error("the worker cannot {what}: {source}")]
     System {

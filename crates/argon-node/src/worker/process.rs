@@ -8,6 +8,8 @@ pub(crate) mod kernel;
 pub(crate) mod lease_pipe;
 pub(crate) mod leftovers;
 pub(crate) mod mark;
+mod quiet;
+pub(crate) mod sandbox;
 pub(crate) mod shield;
 pub(crate) mod spawn;
 pub(crate) mod spawners;

@@ -1,17 +1,19 @@
 //! The processes of a worker: starts runners and commands, and ends what they leave behind.
 
 mod known;
+mod no_runner;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, STATIC_ADVICE, TemplateKey};
+use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, TemplateKey};
 use argon_proto::conversation::child::TaskToken;
 use argon_proto::{AttemptId, Task, WorkerId};
 use nix::sys::signal::{Signal, killpg};
@@ -23,6 +25,7 @@ use super::process::environment;
 use super::process::group::Group;
 use super::process::leftovers::{Leftovers, Look};
 use super::process::mark::Mark;
+use super::process::sandbox::Sandbox;
 use super::process::spawn::SpawnError;
 use super::process::spawners::{Spawned, Spawners};
 use super::process::start::{self, Setting};
@@ -32,6 +35,8 @@ use super::runners::runner::{Identity, Runner};
 use super::runtime::{Launch, Runtimes};
 use super::templates::{Forking, TemplateEvent, Templates};
 use known::Known;
+pub(crate) use no_runner::NoRunner;
+use no_runner::no_runner;
 
 /// Pause before an executable is started again that another process held open.
 pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(1);
@@ -46,6 +51,7 @@ pub(crate) struct Processes {
     environment: Vec<(OsString, OsString)>,
     /// User of runners, if that is not the worker's.
     user: Option<Arc<RunAs>>,
+    sandbox: Option<Sandbox>,
     commands: Commands,
     spawners: Spawners,
     starting: BTreeMap<RunnerId, StartingCommand>,
@@ -74,13 +80,6 @@ pub(crate) enum ProcessEvent {
     PythonsFound,
 }
 
-/// Why there is no runner.
-#[derive(Debug)]
-pub(crate) struct NoRunner {
-    pub(crate) why: String,
-    pub(crate) blame: Blame,
-}
-
 impl Processes {
     /// Processes of a worker. `task_socket` is where clients inside of tasks connect; `guardian` starts its guardian.
     ///
@@ -93,6 +92,9 @@ impl Processes {
     ) -> Result<Self, WorkerError> {
         let runtimes = Runtimes::discover(config)?;
         let mut environment = environment::for_runners(config, std::env::vars_os());
+        let (user, door) = (config.run_as.as_ref(), task_socket.as_deref());
+        let sandbox = config.sandbox.as_ref().map(|sandbox| Sandbox::new(config.id(), sandbox, user, door));
+        let sandbox = sandbox.transpose()?;
         environment.extend(task_socket.map(|path| ("ARGON_WORKER_SOCKET".into(), path.into())));
         Ok(Self {
             worker: config.id(),
@@ -101,6 +103,7 @@ impl Processes {
                 .map_err(WorkerError::system("prepare the environment of its runners"))?,
             environment,
             user: config.run_as.clone(),
+            sandbox,
             spawners: Spawners::new(config.slots),
             starting: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -141,8 +144,9 @@ impl Processes {
         kind: RunnerKind,
         launch: &Launch,
     ) -> Result<Option<Runner>, NoRunner> {
-        let identity =
-            self.new_identity(kind.memory_mib).map_err(|error| NoRunner::on_machine(error.to_string()))?;
+        let identity = self
+            .new_identity(kind.memory_mib, Some(id))
+            .map_err(|error| NoRunner::on_machine(error.to_string()))?;
         let setting = self.setting(launch, &identity);
         let started = start::start(&setting, identity.token, kind.memory_mib);
         if let Err(SpawnError::Program(error)) = &started
@@ -172,7 +176,7 @@ impl Processes {
     /// With a message for people.
     pub(crate) fn start_template(&mut self, key: TemplateKey) -> Result<(), String> {
         let launch = self.runtimes.launch(key).ok_or("this worker does not have that interpreter")?;
-        let identity = self.new_identity(0).map_err(|error| error.to_string())?;
+        let identity = self.new_identity(0, None).map_err(|error| error.to_string())?;
         let started = start::start_template(&self.setting(&launch, &identity));
         let started = started.map_err(|error| error.to_string())?;
         let pid = started.pid;
@@ -193,10 +197,25 @@ impl Processes {
         id: RunnerId,
         kind: RunnerKind,
     ) -> Result<(), NoRunner> {
-        let identity = self.new_identity(kind.memory_mib);
-        let user = self.user.as_deref();
-        let forked = identity.and_then(|identity| self.templates.fork(key, id, kind, identity, user));
+        let forked = self.new_identity(kind.memory_mib, Some(id)).and_then(|identity| {
+            let ruleset = self.ruleset_of_fork(key, &identity)?;
+            let (user, ruleset) = (self.user.as_deref(), ruleset.as_ref().map(AsFd::as_fd));
+            self.templates.fork(key, id, kind, identity, user, ruleset)
+        });
         forked.map_err(|error| NoRunner::on_machine(error.to_string()))
+    }
+
+    /// What restricts a forked runner, in a sandbox.
+    fn ruleset_of_fork(&self, key: TemplateKey, identity: &Identity) -> io::Result<Option<OwnedFd>> {
+        let (Some(sandbox), Some(scratch)) = (&self.sandbox, &identity.scratch) else {
+            return Ok(None);
+        };
+        let named = self.runtimes.launch(key).map(|launch| launch.program).unwrap_or_default();
+        let path = start::path_of(&self.environment);
+        let named = start::in_path(named.as_os_str(), path, None, self.user.as_deref())?;
+        // The name may be that of a script which has started another program.
+        let real = self.templates.program(key)?;
+        sandbox.ruleset(scratch, &[&named, &real]).map(Some)
     }
 
     /// A template has forked a runner, or could not.
@@ -205,8 +224,8 @@ impl Processes {
     /// If the runner cannot be used.
     pub(crate) fn on_forked(&mut self, forking: Forking, pid: io::Result<Pid>) -> Result<Runner, NoRunner> {
         let (kind, identity) = (forking.kind, forking.identity.clone());
-        let is_moved = self.user.is_some();
-        let started = pid.and_then(|pid| forking.started(pid, is_moved));
+        let is_moved = self.user.is_some() || self.sandbox.is_some();
+        let started = pid.and_then(|pid| forking.started(pid, self.user.as_deref(), is_moved));
         let runner = started.and_then(|started| Runner::new(started, kind, identity.clone(), &[]));
         runner.map_err(|error| {
             self.leftovers.end_group(identity.group.as_ref());
@@ -224,9 +243,9 @@ impl Processes {
         let shield = self.leftovers.shield();
         // The limit of a command's memory is that of its process, and of its group.
         let planned = self
-            .new_identity(task.head.memory_mib)
+            .new_identity(task.head.memory_mib, Some(id))
             .map_err(|error| NotStarted::Machine(error.to_string()))
-            .and_then(|identity| self.commands.plan(now, task, identity, shield));
+            .and_then(|identity| self.commands.plan(now, task, identity, shield, self.sandbox.as_ref()));
         match planned {
             Ok((starting, plan)) => {
                 self.starting.insert(id, starting);
@@ -337,24 +356,19 @@ impl Processes {
     }
 
     fn setting<'a>(&'a self, launch: &'a Launch, identity: &Identity) -> Setting<'a> {
-        let Identity { mark, group, .. } = identity.clone();
-        let (shield, user) = (self.leftovers.shield(), self.user.clone());
-        Setting { launch, environment: &self.environment, mark, group, shield, user }
+        let Identity { mark, group, scratch, .. } = identity.clone();
+        let (shield, user, sandbox) = (self.leftovers.shield(), self.user.clone(), self.sandbox.as_ref());
+        Setting { launch, environment: &self.environment, mark, group, shield, user, sandbox, scratch }
     }
 
-    /// For a process that is started next.
-    fn new_identity(&mut self, memory_mib: u32) -> io::Result<Identity> {
+    /// For a process that is started next, for a runner or as a template.
+    fn new_identity(&mut self, memory_mib: u32, runner: Option<RunnerId>) -> io::Result<Identity> {
+        let scratch = self.sandbox.as_ref().zip(runner).map(|(sandbox, id)| sandbox.scratch(id.0));
+        let scratch = scratch.transpose()?;
         let token = new_token()?;
         self.marks = Mark::serial_after(self.marks);
         let mark = Mark::new(self.worker, self.marks);
-        Ok(Identity { mark, token, group: self.leftovers.group(mark, memory_mib) })
-    }
-}
-
-impl NoRunner {
-    /// The machine may have what it takes later.
-    pub(crate) fn on_machine(why: String) -> Self {
-        Self { why, blame: Blame::Machine }
+        Ok(Identity { mark, token, group: self.leftovers.group(mark, memory_mib), scratch })
     }
 }
 
@@ -363,27 +377,4 @@ fn new_token() -> io::Result<TaskToken> {
     let mut token = [0; 16];
     getrandom::fill(&mut token).map_err(|error| io::Error::other(format!("no random bytes: {error}")))?;
     Ok(TaskToken(token))
-}
-
-fn no_runner(kind: RunnerKind, launch: &Launch, error: &SpawnError) -> NoRunner {
-    let on_machine = NoRunner::on_machine;
-    let SpawnError::Program(error) = error else {
-        return on_machine(error.to_string());
-    };
-    if !kind.is_tasks_own() {
-        return on_machine(format!("{}: {error}", launch.program.display()));
-    }
-    let why = match error.raw_os_error() {
-        Some(libc::ENOEXEC) => format!("it is not a program for this machine ({error}); {STATIC_ADVICE}"),
-        // The file is there, so its loader is missing.
-        Some(libc::ENOENT | libc::ELIBBAD | libc::ELIBACC) => {
-            format!("the loader that it names is missing ({error}); {STATIC_ADVICE}")
-        }
-        Some(libc::EACCES | libc::EPERM) => format!(
-            "the worker may not execute {} ({error}); is that folder mounted noexec? Set XDG_CACHE_HOME for the worker",
-            launch.program.display()
-        ),
-        _ => return on_machine(error.to_string()),
-    };
-    NoRunner { why, blame: Blame::Program }
 }

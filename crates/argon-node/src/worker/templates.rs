@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, PipeReader, Read};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -141,17 +142,29 @@ impl Templates {
         kind: RunnerKind,
         identity: Identity,
         user: Option<&RunAs>,
+        ruleset: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
         let template = self.by_key.get_mut(&key).filter(|template| template.is_ready);
         let template = template.ok_or_else(|| io::Error::other("its template is not ready"))?;
         let (ours, its) = ends(user)?;
         let fork = ToTemplate::Fork(Fork { runner: id, token: identity.token });
-        // Another user may not start a process in a group of the worker: the worker moves it.
-        let group = identity.group.as_ref().filter(|_| user.is_none()).map(|group| group.descriptor());
-        let descriptors: Vec<RawFd> = its.descriptors().into_iter().chain(group).collect();
+        // Another user, or a process in the sandbox, cannot start one in a group of the worker: the worker moves it.
+        let may_join = user.is_none() && ruleset.is_none();
+        let group = identity.group.as_ref().filter(|_| may_join).map(|group| group.descriptor());
+        let last = ruleset.as_ref().map(AsRawFd::as_raw_fd).or(group);
+        let descriptors: Vec<RawFd> = its.descriptors().into_iter().chain(last).collect();
         template.socket.send_with_descriptors(&fork, &descriptors)?;
         template.forking.push_back(Forking { id, kind, identity, ends: ours });
         Ok(())
+    }
+
+    /// The program that a template executes.
+    ///
+    /// # Errors
+    /// If there is no such template, or it has ended.
+    pub(crate) fn program(&self, key: TemplateKey) -> io::Result<PathBuf> {
+        let template = self.by_key.get(&key).ok_or_else(|| io::Error::other("its template has ended"))?;
+        std::fs::read_link(format!("/proc/{}/exe", template.pid))
     }
 
     /// The template can fork. `false` if it has reported that before.
@@ -225,11 +238,11 @@ impl Templates {
 }
 
 impl Forking {
-    /// The runner of this pid is there. `is_moved` if it is not in its control group yet.
+    /// The runner of this pid, a process of `user`, is there. `is_moved` if it is not in its control group yet.
     ///
     /// # Errors
     /// If its process cannot be watched, moved or limited.
-    pub(crate) fn started(self, pid: Pid, is_moved: bool) -> io::Result<StartedRunner> {
+    pub(crate) fn started(self, pid: Pid, user: Option<&RunAs>, is_moved: bool) -> io::Result<StartedRunner> {
         let descriptor = kernel::pidfd(pid)?;
         if let Some(group) = self.identity.group.as_ref().filter(|_| is_moved)
             && let Err(error) = group.add(pid).or_else(unless_it_has_ended)
@@ -237,15 +250,16 @@ impl Forking {
             let _ = killpg(pid, Signal::SIGKILL);
             return Err(error);
         }
-        // A process that has ended already has no limits; its end is reported all the same.
-        let _ = self.identity.mark.put_on(pid);
-        if self.kind.memory_mib > 0 {
-            let bytes = u64::from(self.kind.memory_mib) << 20;
-            let limited = kernel::limit_process(pid, libc::RLIMIT_DATA, bytes, true);
-            if let Err(error) = limited.or_else(unless_it_has_ended) {
-                let _ = killpg(pid, Signal::SIGKILL);
-                return Err(error);
-            }
+        let (mark, bytes) = (self.identity.mark, u64::from(self.kind.memory_mib) << 20);
+        let limit = || {
+            // A process that has ended already has no limits; its end is reported all the same.
+            let _ = mark.put_on(pid);
+            if bytes == 0 { Ok(()) } else { kernel::limit_process(pid, libc::RLIMIT_DATA, bytes, true) }
+        };
+        let limited = user.map_or_else(limit, |user| user.act(limit));
+        if let Err(error) = limited.or_else(unless_it_has_ended) {
+            let _ = killpg(pid, Signal::SIGKILL);
+            return Err(error);
         }
         Ok(self.ends.of((pid, descriptor), false))
     }

@@ -56,6 +56,7 @@ pub(super) fn config() -> WorkerConfig {
         manager: None,
         drain_limit: Duration::from_secs(10),
         run_as: None,
+        sandbox: None,
     }
 }
 

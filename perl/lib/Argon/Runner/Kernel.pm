@@ -57,6 +57,12 @@ sub die_with_parent {
     return syscall($number{prctl}, PR_SET_PDEATHSIG, $signal + 0, 0, 0, 0) == 0;
 }
 
+# Puts this process, for good, into the Landlock domain of a descriptor.
+sub restrict {
+    my ($rules) = @_;
+    return has('landlock_restrict_self') && syscall($number{landlock_restrict_self}, $rules + 0, 0) == 0;
+}
+
 sub set_session { return syscall($number{setsid}) >= 0 }
 
 # Reads up to $count bytes and the descriptors that come with them. Returns (bytes, descriptors); no bytes at the end

@@ -18,7 +18,8 @@ my $TITLE = 'argon perl template';
 my $FORK       = 'N C Q> a16';
 my $FORK_BYTES = 29;
 
-# Socket, claim pipe, standard output and standard error of a runner; where there are control groups, its group.
+# Socket, claim pipe, standard output and standard error of a runner; in a sandbox the rules of the runner, else its control
+# group, where there are groups.
 my $DESCRIPTORS     = 4;
 my $DESCRIPTORS_MAX = 5;
 
@@ -28,7 +29,9 @@ sub new {
     my ($class, $handle) = @_;
     binmode $handle;
     _load_for_first_task();
-    return bless { handle => $handle, process => $$, parent => getppid }, $class;
+    # The folder of the scratch folders of all runners.
+    my $sandbox = delete $ENV{ARGON_SANDBOX};
+    return bless { handle => $handle, process => $$, parent => getppid, sandbox => $sandbox }, $class;
 }
 
 # Loads what a runner loads when it is needed first, so that no child has to. It is core perl and the runner's own.
@@ -49,17 +52,22 @@ sub serve {
     open STDERR, '>>', '/dev/null' or die "argon runner: /dev/null: $!\n";
     my $version = sprintf '%vd', $^V;
     $self->_send(READY, qq({"runtime":"perl","version":"$version","pid":$$,"template":true}));
-    while (my ($runner, $token, $group, @handles) = $self->_next_request) {
+    while (my ($runner, $token, $last, @handles) = $self->_next_request) {
         # Nothing is buffered here, or both processes would write it.
-        my $process = Argon::Runner::Kernel::clone_sibling(defined $group ? fileno $group : undef);
-        close $group if defined $group;
-        return $self->_become_runner($token, @handles) if defined $process && !$process;
+        my $group   = defined $last && !defined $self->{sandbox} ? fileno $last : undef;
+        my $process = Argon::Runner::Kernel::clone_sibling($group);
+        if (defined $process && !$process) {
+            $self->_enter_sandbox($runner, $last) if defined $self->{sandbox};
+            close $last                           if defined $last;
+            return $self->_become_runner($token, @handles);
+        }
+        close $last if defined $last;
         $self->_send(FORKED, defined $process ? pack('Q> N', $runner, $process) : pack 'Q> N N', $runner, 0, $! + 0);
     }
     exit 0;
 }
 
-# Number of the runner, token, its group or undef, and a handle for each other descriptor. Nothing at the end of the socket.
+# Number of the runner, token, its group or rules or undef, and a handle for each other descriptor. Nothing at the end of the socket.
 sub _next_request {
     my ($self) = @_;
     my ($frame, @descriptors) = (q{});
@@ -82,8 +90,17 @@ sub _next_request {
         open my $handle, $modes[$index], $descriptors[$index] or die "argon runner: a descriptor of FORK cannot be used: $!\n";
         push @handles, $handle;
     }
-    my $group = @handles > $DESCRIPTORS ? pop @handles : undef;
-    return ($runner, $token, $group, @handles);
+    my $last = @handles > $DESCRIPTORS ? pop @handles : undef;
+    return ($runner, $token, $last, @handles);
+}
+
+# Restricts this process, which has just been forked, before it executes anything of a task.
+sub _enter_sandbox {
+    my ($self, $runner, $rules) = @_;
+    exit 70 if !defined $rules || !Argon::Runner::Kernel::restrict(fileno $rules);
+    $ENV{TMPDIR} = "$self->{sandbox}/$runner";
+    chdir $ENV{TMPDIR} or exit 70;
+    return;
 }
 
 # Makes this process, which has just been forked, what a runner that was started is.

@@ -28,7 +28,7 @@ _QUIET_S = 0.02
 
 #: A whole FORK: length, kind, runner, token.
 _FORK = struct.Struct(">IBQ16s")
-#: Socket, claim pipe, standard output and error of a runner; where there are control groups, its group.
+#: Socket, claim pipe, standard output and error of a runner; in a sandbox its rules, else its control group, if any.
 _DESCRIPTORS = 4
 _DESCRIPTORS_MAX = 5
 _INT_BYTES = 4
@@ -56,6 +56,8 @@ class Template:
         self._socket = _socket.socket(fileno=descriptor)
         self._worker = os.getppid()
         self._system = _System(os.environ.pop("ARGON_SYSCALLS", ""))
+        #: The folder of the scratch folders of all runners.
+        self._sandbox = os.environ.pop("ARGON_SANDBOX", None)
         self._unloaded = list(_PRELOADED)
         set_title("argon template")
 
@@ -74,12 +76,14 @@ class Template:
             if request is None:
                 os._exit(0)
             runner, token, descriptors = request
-            group = descriptors.pop() if len(descriptors) > _DESCRIPTORS else None
+            last = descriptors.pop() if len(descriptors) > _DESCRIPTORS else None
             # Memory that no collection touches stays shared with the runners.
             gc.freeze()
-            pid, problem = self._system.clone(group)
-            if group is not None:
-                os.close(group)
+            pid, problem = self._system.clone(last if self._sandbox is None else None)
+            if pid == 0 and self._sandbox is not None:
+                self._enter_sandbox(f"{self._sandbox}/{runner}", last)
+            if last is not None:
+                os.close(last)
             if pid == 0:
                 return self._enter_runner(token, descriptors)
             for descriptor in descriptors:
@@ -123,6 +127,16 @@ class Template:
             return
         gc.collect()
         self._socket.settimeout(None)
+
+    def _enter_sandbox(self, scratch: str, rules: int | None) -> None:
+        """Restricts the new process before it executes anything of a task."""
+        if rules is None or not self._system.restrict(rules):
+            os._exit(70)
+        os.environ["TMPDIR"] = scratch
+        try:
+            os.chdir(scratch)
+        except OSError:
+            os._exit(70)
 
     def _enter_runner(self, token: bytes, descriptors: list[int]) -> Handles:
         """Leaves nothing of the template in the new process but its memory."""
@@ -184,6 +198,7 @@ class _System:
         self._errno = _ctypes.get_errno
         self._long = Long
         self._clone, self._clone3 = known["clone"], known.get("clone3", 0)
+        self._restrict_self = known.get("landlock_restrict_self", 0)
         self._arguments = (Long * _CLONE_ARGUMENTS)()
         self._arguments_at = _ctypes.addressof(self._arguments)
         self._system_call, self._prctl = function("syscall"), function("prctl")
@@ -198,6 +213,10 @@ class _System:
     def end_with_parent(self) -> None:
         """Lets the kernel kill this process when its parent ends."""
         self._call(self._prctl, _PR_SET_PDEATHSIG, int(_signal.SIGKILL), 0, 0, 0)
+
+    def restrict(self, rules: int) -> bool:
+        """Puts this process, for good, into the Landlock domain of a descriptor."""
+        return self._restrict_self > 0 and self._call(self._system_call, self._restrict_self, rules, 0) == 0
 
     def wait(self) -> int:
         """Collects a child: its number, 0 if none has ended, -1 if there are none.

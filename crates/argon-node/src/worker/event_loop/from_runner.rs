@@ -88,11 +88,13 @@ impl WorkerLoop {
         }
         self.timers.stop(Timer::Runner(id));
         let (runtime, pid) = (runner.kind.runtime.name(), runner.pid);
+        // Its scratch folder is emptied between two tasks.
+        let is_confined = runner.identity.scratch.is_some();
         if let Some(wanted) = self.processes.on_runner_ready(id) {
             let ms = self.timers.now().since(wanted).as_secs_f64() * 1e3;
             tracing::debug!("{runtime} runner {pid} is ready {ms:.1} ms after the pool wanted it");
         }
-        self.tell_pool(Input::RunnerReady { runner: id, takes_prefetch: ready.claims });
+        self.tell_pool(Input::RunnerReady { runner: id, takes_prefetch: ready.claims && !is_confined });
     }
 
     fn on_outcome(&mut self, id: RunnerId, mut outcome: Outcome) {
@@ -124,6 +126,10 @@ impl WorkerLoop {
             outcome.report = report.to_json();
         }
         runner.wants_blobs.clear();
+        if runner.identity.scratch.as_ref().is_some_and(|scratch| !scratch.empty()) {
+            // It goes, and its folder with it. The task has ended.
+            runner.signal(Signal::SIGKILL);
+        }
         if outcome.head.run_us >= METERED_US {
             // So that the next attempt is not charged for this one.
             runner.read_meter(now);

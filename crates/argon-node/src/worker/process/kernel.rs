@@ -104,6 +104,7 @@ pub(crate) fn system_calls() -> String {
         ("prlimit64", libc::SYS_prlimit64),
         ("ppoll", libc::SYS_ppoll),
         ("dup3", libc::SYS_dup3),
+        ("landlock_restrict_self", libc::SYS_landlock_restrict_self),
     ];
     calls.map(|(name, number)| format!("{name}:{number}")).join(",")
 }

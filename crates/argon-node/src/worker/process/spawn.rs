@@ -20,6 +20,8 @@ use nix::unistd::Pid;
 
 use super::group::Group;
 use super::mark::Mark;
+use super::quiet::Quiet;
+use super::sandbox::{Confinement, handover};
 use super::shield::Shield;
 use super::user::RunAs;
 use super::{clone, kernel};
@@ -67,6 +69,8 @@ pub(crate) struct SpawnPlan {
     pub(crate) group: Option<Arc<Group>>,
     /// Its user; the worker's own if not given.
     pub(crate) user: Option<Arc<RunAs>>,
+    /// Its sandbox, where tasks are in one.
+    pub(crate) confinement: Option<Confinement>,
     /// 0 for no limit.
     pub(crate) memory_mib: u32,
 }
@@ -99,6 +103,8 @@ struct Shared<'a> {
     worker: Pid,
     arguments: &'a [*const c_char],
     environment: &'a [*const c_char],
+    /// Where it hands the listener of its gate over.
+    handover: Option<RawFd>,
     failed: Option<(Step, c_int)>,
 }
 
@@ -106,8 +112,16 @@ struct Shared<'a> {
 pub(crate) fn spawn(plan: &SpawnPlan) -> Result<(Pid, OwnedFd), SpawnError> {
     let arguments = pointers(&plan.arguments);
     let environment = pointers(&plan.environment);
-    let mut shared =
-        Shared { plan, worker: Pid::this(), arguments: &arguments, environment: &environment, failed: None };
+    let gate = plan.confinement.as_ref().and_then(|confinement| confinement.gate.clone());
+    let sockets = gate.as_ref().map(|_| handover::sockets()).transpose().map_err(SpawnError::System)?;
+    let mut shared = Shared {
+        plan,
+        worker: Pid::this(),
+        arguments: &arguments,
+        environment: &environment,
+        handover: sockets.as_ref().map(|(_, its)| its.as_raw_fd()),
+        failed: None,
+    };
     let mut stack: Vec<u128> = Vec::with_capacity(STACK_BYTES / 16);
     let mut descriptor: RawFd = -1;
     let _quiet = Quiet::new();
@@ -126,6 +140,13 @@ pub(crate) fn spawn(plan: &SpawnPlan) -> Result<(Pid, OwnedFd), SpawnError> {
     // SAFETY: the kernel has just made this descriptor for us, with CLOEXEC; nobody else owns it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
     let Some((step, errno)) = shared.failed else {
+        if let (Some(gate), Some((ours, _))) = (gate, sockets)
+            && let Err(error) = handover::take_over(&ours).and_then(|listener| gate.serve(listener))
+        {
+            let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+            let _ = nix::sys::wait::waitpid(pid, None);
+            return Err(SpawnError::System(error));
+        }
         return Ok((pid, descriptor));
     };
     let _ = nix::sys::wait::waitpid(pid, None);
@@ -247,34 +268,17 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
     }
+    if let Some(confinement) = &plan.confinement {
+        let listener = confinement.put_on_this_process().map_err(itself)?;
+        if let (Some(listener), Some(socket)) = (listener, shared.handover) {
+            handover::hand_over(socket, listener).map_err(itself)?;
+        }
+        // Programs of other data models get past the sandbox where there is no shield.
+        return if plan.is_shielded { Ok(()) } else { plan.shield.put_on_this_process().map_err(itself) };
+    }
     if !plan.is_shielded {
         // A kernel without filters costs certainty against tasks that mean harm, not the task.
         let _ = plan.shield.put_on_this_process();
     }
     Ok(())
-}
-
-/// While it lives, this thread gets no signals.
-struct Quiet(libc::sigset_t);
-
-impl Quiet {
-    fn new() -> Self {
-        // SAFETY: both sets are locals; zero bytes are a value of theirs.
-        unsafe {
-            let mut all: libc::sigset_t = std::mem::zeroed();
-            let mut before: libc::sigset_t = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-            Self(before)
-        }
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        // SAFETY: restores what `new` has found.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut());
-        }
-    }
 }

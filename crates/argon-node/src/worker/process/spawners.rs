@@ -73,7 +73,8 @@ impl Spawners {
             std::thread::Builder::new().name("argon start".to_owned()).spawn(move || {
                 let mut shield = None;
                 for Order { runner, mut plan } in taken {
-                    plan.is_shielded = put_on_this_thread(&mut shield, &plan.shield);
+                    // Another user puts its mark on itself.
+                    plan.is_shielded = plan.user.is_none() && put_on_this_thread(&mut shield, &plan.shield);
                     let _ = sender.send(Spawned { runner, result: spawn(&plan) });
                 }
             })?;

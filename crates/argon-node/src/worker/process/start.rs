@@ -17,6 +17,7 @@ use super::group::Group;
 use super::kernel;
 use super::lease_pipe::LeasePipe;
 use super::mark::Mark;
+use super::sandbox::{Confinement, Sandbox, Scratch};
 use super::shield::Shield;
 use super::spawn::{SpawnError, SpawnPlan, c_string, spawn};
 use super::user::RunAs;
@@ -109,6 +110,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) group: Option<Arc<Group>>,
     pub(crate) shield: Shield,
     pub(crate) user: Option<Arc<RunAs>>,
+    pub(crate) sandbox: Option<&'a Sandbox>,
+    pub(crate) scratch: Option<Arc<Scratch>>,
 }
 
 /// Starts a runner. `token` is the secret of its tasks; `memory_mib` is its limit, 0 for none.
@@ -150,10 +153,13 @@ pub(crate) fn start_template(setting: &Setting<'_>) -> Result<StartedTemplate, S
     let (socket, its_socket) = socket_pair().map_err(SpawnError::System)?;
     let (stderr, its_stderr) = io::pipe().map_err(SpawnError::System)?;
     kernel::unblock(stderr.as_fd()).map_err(SpawnError::System)?;
+    let sandbox = setting.sandbox.map(|sandbox| sandbox.folder().display().to_string());
     let variables = [
         ("ARGON_RUNNER_FD", its_socket.as_raw_fd().to_string()),
         ("ARGON_TEMPLATE", "1".to_owned()),
         ("ARGON_SYSCALLS", kernel::system_calls()),
+        // A template leaves an empty one alone.
+        ("ARGON_SANDBOX", sandbox.unwrap_or_default()),
     ];
     let [stdin, stdout] = [nothing(), nothing()];
     let stdio = [stdin.map_err(SpawnError::System)?, stdout.map_err(SpawnError::System)?, its_stderr.into()];
@@ -164,19 +170,22 @@ pub(crate) fn start_template(setting: &Setting<'_>) -> Result<StartedTemplate, S
 
 impl Setting<'_> {
     fn plan(&self, own: &[(&str, String)], stdio: [OwnedFd; 3]) -> Result<SpawnPlan, SpawnError> {
-        let Self { launch, environment, mark, group, shield, user } = self;
+        let Self { launch, environment, mark, group, shield, user, sandbox, scratch } = self;
         let name = launch.program.as_os_str();
         let program =
             in_path(name, path_of(environment), None, user.as_deref()).map_err(SpawnError::Program)?;
         let own = own.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let own: Vec<_> = own.chain([("ARGON_FIONREAD".into(), libc::FIONREAD.to_string().into())]).collect();
-        let variables = environment.iter().chain(&launch.variables).chain(&own);
+        let own = own.chain([("ARGON_FIONREAD".into(), libc::FIONREAD.to_string().into())]);
+        let temporary = scratch.as_ref().map(|scratch| (TMPDIR.into(), scratch.path().into()));
+        let own: Vec<_> = own.filter(|(_, value)| !value.is_empty()).chain(temporary).collect();
+        let is_kept = |(name, _): &&(OsString, OsString)| scratch.is_none() || name != TMPDIR;
+        let variables = environment.iter().filter(is_kept).chain(&launch.variables).chain(&own);
         let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
         Ok(SpawnPlan {
             program: c_string(program.as_os_str()).map_err(SpawnError::Program)?,
             arguments: arguments.map(c_string).collect::<Result<_, _>>().map_err(SpawnError::Program)?,
             environment: c_variables(variables).map_err(SpawnError::Program)?,
-            folder: start_folder(user.as_deref()).map_err(SpawnError::System)?,
+            folder: start_folder(user.as_deref(), scratch.as_deref()).map_err(SpawnError::System)?,
             other_folder: Some(ROOT),
             umask: None,
             stdio,
@@ -186,6 +195,7 @@ impl Setting<'_> {
             is_shielded: false,
             group: group.clone(),
             user: user.clone(),
+            confinement: confinement(*sandbox, scratch.as_deref(), &program).map_err(SpawnError::System)?,
             memory_mib: 0,
         })
     }
@@ -194,9 +204,26 @@ impl Setting<'_> {
 /// Where processes of a user start whose home cannot be entered.
 pub(crate) const ROOT: &CStr = c"/";
 
-/// Folder in which processes start that are not told one: the worker's own, or the home of another user.
-pub(crate) fn start_folder(user: Option<&RunAs>) -> io::Result<Option<CString>> {
-    user.map(|user| c_string(user.home())).transpose()
+/// Where programs put temporary files.
+pub(crate) const TMPDIR: &str = "TMPDIR";
+
+/// Folder in which processes start that are not told one: the worker's own, the home of another user, or a scratch folder.
+pub(crate) fn start_folder(user: Option<&RunAs>, scratch: Option<&Scratch>) -> io::Result<Option<CString>> {
+    let home = user.map(RunAs::home);
+    scratch.map(Scratch::path).or(home).map(c_string).transpose()
+}
+
+/// The sandbox of a process that executes a program; of a template if it has no scratch folder.
+pub(crate) fn confinement(
+    sandbox: Option<&Sandbox>,
+    scratch: Option<&Scratch>,
+    program: &Path,
+) -> io::Result<Option<Confinement>> {
+    let confined = sandbox.map(|sandbox| match scratch {
+        Some(scratch) => sandbox.of_process(scratch, program),
+        None => Ok(sandbox.of_template()),
+    });
+    confined.transpose()
 }
 
 fn nothing() -> io::Result<OwnedFd> {

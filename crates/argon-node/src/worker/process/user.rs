@@ -8,8 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sched::{CloneFlags, clone};
 use nix::sys::stat::{SFlag, fstat};
+use nix::sys::wait::waitpid;
 use nix::unistd::{Gid, Group, Uid, User, fchown, geteuid, getgrouplist};
+
+use super::quiet::Quiet;
 
 /// A user whose tasks a worker of root executes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,14 +56,13 @@ pub enum RunAsError {
 }
 
 /// Capabilities that a worker uses to start, limit and end processes of another user.
-const NEEDED: [(&str, u32); 6] = [
-    ("CAP_CHOWN", 0),
-    ("CAP_DAC_OVERRIDE", 1),
-    ("CAP_KILL", 5),
-    ("CAP_SETGID", 6),
-    ("CAP_SETUID", 7),
-    ("CAP_SYS_RESOURCE", 24),
-];
+const NEEDED: [(&str, u32); 5] =
+    [("CAP_CHOWN", 0), ("CAP_DAC_OVERRIDE", 1), ("CAP_KILL", 5), ("CAP_SETGID", 6), ("CAP_SETUID", 7)];
+/// Room for the few calls of a process that acts for the worker.
+const STACK_BYTES: usize = 32 << 10;
+
+/// Number of the capability to read the memory of other users' processes.
+pub(crate) const SYS_PTRACE: u32 = 19;
 
 impl RunAs {
     /// Finds `USER[:GROUP]`, names or numbers.
@@ -126,6 +129,24 @@ impl RunAs {
         drop_capabilities()
     }
 
+    /// Does something in a process of this user, which shares the worker's memory and ends at once: the kernel lets a user
+    /// limit its own processes, and root only with a capability that containers do not have. `act` must be
+    /// async-signal-safe.
+    pub(crate) fn act(&self, act: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let mut result = Ok(());
+        let mut stack = vec![0; STACK_BYTES];
+        let _quiet = Quiet::new();
+        let run = || {
+            result = self.become_it().map_err(io::Error::from).and_then(|()| act());
+            0
+        };
+        let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+        // SAFETY: this thread stands still until the process has ended, which makes system calls only.
+        let pid = unsafe { clone(Box::new(run), &mut stack, flags, Some(libc::SIGCHLD)) }?;
+        let _ = waitpid(pid, None);
+        result
+    }
+
     /// Gives it a pipe: a program that opens `/dev/stderr` opens the pipe anew, as a file of its owner.
     pub(crate) fn own_pipe(&self, pipe: BorrowedFd<'_>) -> io::Result<()> {
         let kind = SFlag::from_bits_truncate(fstat(pipe)?.st_mode) & SFlag::S_IFMT;
@@ -185,10 +206,15 @@ fn find_group(text: &str) -> nix::Result<Option<Group>> {
 
 /// The names of those that this process does not have.
 fn missing_capabilities() -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let has = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let has = has.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())?;
-    let missing = NEEDED.iter().filter(|(_, number)| has & (1 << number) == 0).map(|(name, _)| *name);
+    let missing = NEEDED.iter().filter(|(_, number)| !has_capability(*number)).map(|(name, _)| *name);
     let missing = missing.collect::<Vec<_>>().join(", ");
     (!missing.is_empty()).then_some(missing)
+}
+
+/// True if this process has the capability, or does not know.
+pub(crate) fn has_capability(number: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let has = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let has = has.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    has.is_none_or(|has| has & (1 << number) != 0)
 }

@@ -27,6 +27,7 @@ use crate::worker::process::group::Group;
 use crate::worker::process::kernel::{self, ProcessEnd};
 use crate::worker::process::lease_pipe::LeasePipe;
 use crate::worker::process::mark::Mark;
+use crate::worker::process::sandbox::Scratch;
 use crate::worker::process::start::{Started, StartedRunner};
 
 /// Answers that may wait until a runner reads: their number and bytes.
@@ -58,6 +59,8 @@ pub(crate) struct Identity {
     pub(crate) token: TaskToken,
     /// Its control group, where there are any.
     pub(crate) group: Option<Arc<Group>>,
+    /// Where it may write, in a sandbox.
+    pub(crate) scratch: Option<Arc<Scratch>>,
 }
 
 /// See the module.

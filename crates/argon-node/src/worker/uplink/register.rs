@@ -1,6 +1,6 @@
 //! HELD and REGISTER: what this worker holds, and who it is.
 
-use argon_proto::conversation::worker::{FromWorker, Held, Register};
+use argon_proto::conversation::worker::{FromWorker, Held, Register, SandboxView};
 use argon_proto::limit::IDS_PER_FRAME;
 use argon_proto::{Incarnation, Runtime};
 
@@ -34,7 +34,7 @@ pub(crate) fn register(config: &WorkerConfig, runtimes: &[(Runtime, String)]) ->
         previous: None,
         release: env!("CARGO_PKG_VERSION").into(),
         run_as: config.run_as.as_ref().map(|user| user.name().into()),
-        sandbox: None,
+        sandbox: config.sandbox.as_ref().map(|sandbox| SandboxView { network: sandbox.network() }),
         runtimes: runtimes
             .iter()
             .map(|(runtime, version)| (runtime.name().into(), version.as_str().into()))
