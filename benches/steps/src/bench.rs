@@ -82,6 +82,8 @@ impl Bench {
                 host: String::new(),
                 pid: 1,
                 slots: u32::try_from(slots).unwrap_or(1),
+                run_as: None,
+                sandbox: None,
                 runtimes: Vec::new(),
                 release: String::new(),
             };
