@@ -70,6 +70,8 @@ pub(crate) fn registration(name: &str, slots: u32) -> FromWorker {
         pid: std::process::id(),
         previous: None,
         release: Line::default(),
+        run_as: None,
+        sandbox: None,
         runtimes: [("perl".into(), "v5.36.0".into())].into(),
         slots,
         worker: WorkerId::of(&secret),

@@ -44,6 +44,8 @@ async fn serve(
         pid: std::process::id(),
         previous: None,
         release: "".into(),
+        run_as: None,
+        sandbox: None,
         runtimes: [("perl".into(), "v5.36.0".into())].into(),
         slots: u32::try_from(world.plan.slots).unwrap_or(u32::MAX),
         worker: WorkerId::of(&secret),
