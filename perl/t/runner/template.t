@@ -12,6 +12,9 @@ use TemplateProcess;
 
 plan skip_all => 'workers do not use templates on this machine' if !%{ SystemCalls::numbers() };
 
+# A program in the background of a shell ignores it, and its children do too.
+$SIG{INT} = 'DEFAULT';
+
 my $template = TemplateProcess->start;
 my $ready    = $template->ready;
 is_deeply $ready, { runtime => 'perl', version => sprintf('%vd', $^V), pid => $template->process, template => JSON::PP::true() }, 'a_template_says_that_it_is_one';
