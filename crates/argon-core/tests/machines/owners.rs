@@ -63,9 +63,9 @@ fn running(manager: &Manager) -> Vec<u32> {
 
 /// Why a connection was closed since this was last asked.
 fn refused(manager: &mut Manager, link: u64) -> Option<RefusalCode> {
-    manager.take_effects().into_iter().find_map(|effect| match effect {
-        Effect::Close { link: closed, code, .. } if closed == ConnId(link) => Some(code),
-        _ => None,
+    manager.take_effects().into_iter().find_map(|effect| {
+        let Effect::Close { link: closed, code, .. } = effect else { return None };
+        (closed == ConnId(link)).then_some(code)
     })
 }
 
