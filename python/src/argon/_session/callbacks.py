@@ -5,13 +5,11 @@ It belongs to a session, begins with the first callback and ends with the sessio
 
 from __future__ import annotations
 
-import contextlib
 import queue
-import threading
-from threading import Thread
 from typing import Any, Callable
 
 from .._outcome import handover
+from .once_thread import OnceThread
 
 JOIN_S = 5.0
 
@@ -21,17 +19,12 @@ class Callbacks:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], Any], Any, str] | None] = queue.SimpleQueue()
-        self._thread = Thread(target=self._run, name="argon-callbacks", daemon=True)
-        self._has_begun = False
+        self._thread = OnceThread(self._run, "argon-callbacks")
 
     def call(self, callback: Callable[[Any], Any], argument: Any, what: str) -> None:
         """Calls back soon; what the callback raises is logged."""
-        if not self._has_begun:
-            # The second caller learns that it has been started.
-            with contextlib.suppress(RuntimeError):
-                self._thread.start()
-            self._has_begun = True
-        if self._thread.ident is None:
+        self._thread.start()
+        if not self._thread.has_started():
             # At the end of the interpreter no thread begins any more.
             handover.call_back(callback, argument, what)
             return
@@ -39,13 +32,12 @@ class Callbacks:
 
     def is_current(self) -> bool:
         """True on this thread."""
-        return self._thread is threading.current_thread()
+        return self._thread.is_current()
 
     def end(self) -> None:
         """Lets it run what it has, and waits for that a while, unless this is it."""
         self._queue.put(None)
-        if self._has_begun and self._thread.ident is not None and not self.is_current():
-            self._thread.join(JOIN_S)
+        self._thread.join(JOIN_S)
 
     def _run(self) -> None:
         while True:

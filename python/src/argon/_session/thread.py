@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._outcome import handover
 from ..errors import Lost, Unreachable
+from .once_thread import OnceThread
 
 if TYPE_CHECKING:
     from .leader import Leader
@@ -30,29 +30,23 @@ class SessionThread:
     def __init__(self, session: Session, leader: Leader):
         self._session = session
         self._leader = leader
-        self._thread: Thread | None = None
+        self._thread = OnceThread(self._run, "argon-session")
 
     def start(self) -> None:
         """Starts it, once. With the lock held."""
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="argon-session", daemon=True)
-        if self._thread.ident is None:
-            # An interrupt may have come before it was started, or while it was.
-            with contextlib.suppress(RuntimeError):
-                self._thread.start()
+        self._thread.start()
 
     def has_begun(self) -> bool:
         """True once it was started."""
-        return self._thread is not None
+        return self._thread.was_wanted()
 
     def is_current(self) -> bool:
         """True if the caller runs on it."""
-        return self._thread is threading.current_thread()
+        return self._thread.is_current()
 
     def join(self) -> None:
         """Waits for its end, unless this is it."""
-        if self._thread is not None and not self.is_current():
-            self._thread.join(JOIN_S)
+        self._thread.join(JOIN_S)
 
     def _run(self) -> None:
         session, leader, seen = self._session, self._leader, 0

@@ -153,7 +153,7 @@ class KeyText(NamedTuple):
 
 
 def parse_key(text: str) -> KeyText | None:
-    """The text of a key: `argon1-SCOPE-HEX`, `argon1-SCOPE-HEX-PIN` or `argon1-ROLE-HEX-PIN-ID-NAME`; None if it is not one.
+    """The text of a key: `argon1-SCOPE-HEX`, `argon1-SCOPE-HEX-PIN` or `argon1-ROLE-HEX-PIN-ID-NAME`; None for others.
 
     The pin may be on a line `pin HEX` instead. Further lines are of later releases, but for a second key, which would
     leave open what the file is for.
