@@ -314,7 +314,9 @@ impl Scheduler {
             Input::OutcomesTaken { link, ids } => self.on_outcomes_taken(link, &ids, out),
             Input::OwnTasksCancelled { link, ids } => self.on_own_tasks_cancelled(now, link, ids, out),
             Input::CancelRequested { link, ids, by } => self.on_cancel_requested(now, link, ids, &by, out),
-            Input::AllTasksCancelled { link, by } => self.on_all_tasks_cancelled(now, link, &by, out),
+            Input::AllTasksCancelled { link, owner, by } => {
+                self.on_all_tasks_cancelled(now, link, owner.as_ref(), &by, out);
+            }
             Input::TaskWithdrawn { link, task, by } => self.on_task_withdrawn(link, &task, &by, out),
             Input::CollectRequested { link, tickets } => self.on_collect_requested(link, &tickets, out),
             Input::ClientLost { link, closed_cleanly } => self.on_client_lost(now, link, closed_cleanly, out),

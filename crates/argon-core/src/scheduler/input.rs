@@ -95,10 +95,12 @@ pub enum Input {
         /// The worker that executes this attempt.
         worker: WorkerId,
     },
-    /// An admin cancelled everything that has not ended.
+    /// Everything was cancelled that has not ended, of one owner or of all.
     AllTasksCancelled {
         /// The connection that asked.
         link: ConnId,
+        /// Whose tasks; `None` for those of all.
+        owner: Option<OwnerName>,
         /// Name of the peer that asked, shown to the owners of the tasks.
         by: String,
     },

@@ -2,6 +2,7 @@
 
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::RefusalCode;
+use argon_proto::holder::OwnerName;
 use argon_proto::{Attempt, Outcome, Report, Status, Task, TaskId, Ticket};
 
 use super::chores::{Canceller, Chore, EachTask};
@@ -99,11 +100,13 @@ impl Scheduler {
         }
     }
 
-    /// Number of tasks that have not ended. Costs time in proportion to the sessions.
+    /// Number of tasks that have not ended, of one owner or of all. Costs time in proportion to the sessions.
     #[must_use]
-    pub fn unfinished(&self) -> usize {
+    pub fn unfinished(&self, owner: Option<&OwnerName>) -> usize {
         let unfinished = |session: &Session| session.tasks.len() - session.counts.ended as usize;
-        self.sessions.values().map(unfinished).sum()
+        let is_meant =
+            |session: &&Session| owner.is_none_or(|owner| self.queue.owners[session.owner].name == *owner);
+        self.sessions.values().filter(is_meant).map(unfinished).sum()
     }
 
     pub(super) fn on_own_tasks_cancelled(
@@ -142,12 +145,20 @@ impl Scheduler {
         self.take_up(now, Chore::Cancel { ids: ids.into_iter(), canceller }, out);
     }
 
-    /// Cancels what has not ended of all sessions.
-    pub(super) fn on_all_tasks_cancelled(&mut self, now: Time, link: ConnId, by: &str, out: &mut Out) {
+    /// Cancels what has not ended of all sessions, or of those of one owner.
+    pub(super) fn on_all_tasks_cancelled(
+        &mut self,
+        now: Time,
+        link: ConnId,
+        owner: Option<&OwnerName>,
+        by: &str,
+        out: &mut Out,
+    ) {
         let canceller = Canceller { link, by: by.into() };
         let chores: Vec<Chore> = self
             .sessions
             .values()
+            .filter(|session| owner.is_none_or(|owner| self.queue.owners[session.owner].name == *owner))
             .map(|session| {
                 let each = EachTask::Cancel(canceller.clone());
                 Chore::Session { id: session.id, below: session.tasks.len(), each }

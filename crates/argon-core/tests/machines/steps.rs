@@ -138,7 +138,7 @@ fn everything_is_cancelled_in_parts_and_later_tasks_are_not() {
     manager.open(2);
     (1..=MANY).for_each(|sequence| manager.submit(2, task(2, sequence)));
     assert_eq!(manager.scheduler.unfinished() as u64, 2 * MANY);
-    let input = Input::AllTasksCancelled { link: ConnId(9), by: "an admin".to_owned() };
+    let input = Input::AllTasksCancelled { link: ConnId(9), owner: None, by: "an admin".to_owned() };
     short(&mut manager, input);
     manager.submit(2, task(2, MANY + 1));
     pass_in_short_steps(&mut manager);

@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use argon_proto::Ticket;
 use argon_proto::conversation::admin::{AllCancelled, Cancel, Question, TasksCancelled};
+use argon_proto::holder::{OwnerName, ParseNameError};
 use argon_proto::key::Role;
 use clap::Args;
 
@@ -21,11 +22,12 @@ Examples:
   argon cancel $ticket                 a ticket that argon submit has printed
   argon cancel 3f9c2a71                an id from argon status, or at least its first 8 digits
   argon status --json | jq -r '.running[].task' | argon cancel -
-  argon cancel --all                   all tasks that wait or run
+  argon cancel --all                   all tasks that wait or run; with a person's key, those of that person
+  argon cancel --all --owner ann       all of Ann's tasks, by an admin
 
 The result is one line for each task. The outcome of a cancelled task names the user who cancelled
-it. A client's key cancels submitted tasks by their tickets; ids and --all need the cluster key or
-an admin's key.
+it. A client's key cancels submitted tasks by their tickets. With the key of a person, whole ids and
+--all do it, too, for that person's tasks. Else ids and --all need the cluster key or an admin's key.
 
 Exit status: 0 if all tasks are cancelled, 1 if one is unknown or had ended, 4 without a key that
 allows it, 5 if the manager cannot be reached.")]
@@ -36,6 +38,9 @@ pub(super) struct CancelArguments {
     /// Cancel all tasks of all clients
     #[arg(long, conflicts_with = "ids")]
     all: bool,
+    /// With --all, only the tasks of this owner: a name of 'argon key list', or 'admin'
+    #[arg(long, value_name = "NAME", requires = "all", value_parser = parse_owner)]
+    owner: Option<OwnerName>,
     #[command(flatten)]
     manager: ManagerOption,
     #[command(flatten)]
@@ -53,7 +58,7 @@ pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
     let trust = arguments.trust.trust()?;
     let names = all_names(&arguments.ids)?;
     let role = role_for(&found.key, Role::Admin);
-    if arguments.all && role == Role::Client {
+    if arguments.all && role == Role::Client && found.key.holder().is_none() {
         let why = "only an admin may cancel the tasks of all; use the cluster key or an admin's";
         return Err(Failure::new(FailureKind::Key, why));
     }
@@ -63,7 +68,8 @@ pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
     let by = who();
     super::block_on(async {
         if arguments.all {
-            let question = Question::Cancel(Cancel { all: true, by, ..Cancel::default() });
+            let owner = arguments.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+            let question = Question::Cancel(Cancel { all: true, owner, by, ..Cancel::default() });
             let reply = ask(address, &found.key, &trust, role, &question).await?;
             if arguments.json {
                 return print(&reply.into_json().to_string());
@@ -121,6 +127,10 @@ fn all_names(ids: &[String]) -> Result<Vec<String>, Failure> {
         }
     }
     Ok(names)
+}
+
+fn parse_owner(text: &str) -> Result<OwnerName, ParseNameError> {
+    OwnerName::read(text).ok_or(ParseNameError)
 }
 
 /// A ticket, an id, its beginning, or '-'.

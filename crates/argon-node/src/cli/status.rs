@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use argon_proto::conversation::admin::{
-    AwayClient, ManagerStatus, MemoryView, Question, RunningTask, WhyWaiting, WorkerView,
+    AwayClient, ManagerStatus, MemoryView, OwnerView, Question, RunningTask, WhyWaiting, WorkerView,
 };
 use argon_proto::conversation::worker::RunnersReport;
+use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
 use clap::Args;
 
@@ -18,6 +19,8 @@ use crate::output::{on_one_line, print, print_line};
 
 /// Running tasks that are listed for people.
 const RUNNING_SHOWN: usize = 20;
+/// Owners that are listed for people.
+const OWNERS_SHOWN: usize = 20;
 /// Clients that may come back, listed for people.
 const AWAY_SHOWN: usize = 5;
 
@@ -95,6 +98,7 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         view.tasks_queued, view.tasks_running, view.waiting, view.untaken
     );
     memory(&mut text, &status.memory);
+    owners(&mut text, &view.owners);
     away(&mut text, &view.away);
     why(&mut text, address, &status.why);
     let totals = serde_json::to_value(view.totals).unwrap_or_default();
@@ -145,6 +149,27 @@ fn memory(text: &mut String, memory: &MemoryView) {
         mib(memory.blobs),
         mib(memory.incoming + memory.outgoing),
     );
+}
+
+/// Owners and their tasks, if there is more than the cluster's own keys.
+fn owners(text: &mut String, list: &[OwnerView]) {
+    if list.iter().all(|owner| owner.owner == OwnerName::admin().as_str()) {
+        return;
+    }
+    for owner in list.iter().take(OWNERS_SHOWN) {
+        let _ = writeln!(
+            text,
+            "owner   {}: {} waiting, {} with workers, {} untaken, {} sessions",
+            on_one_line(&owner.owner),
+            owner.waiting,
+            owner.running,
+            owner.untaken,
+            owner.sessions
+        );
+    }
+    if list.len() > OWNERS_SHOWN {
+        let _ = writeln!(text, "owner   … and {} more (--json lists them)", list.len() - OWNERS_SHOWN);
+    }
 }
 
 /// Clients that went without a goodbye: what holds slots though no client is there.
@@ -286,7 +311,9 @@ fn running(text: &mut String, list: &[RunningTask]) {
 fn what(task: &RunningTask) -> String {
     const SHOWN: usize = 60;
     let words = [&task.runtime, &task.what].map(|word| on_one_line(word));
-    let text = words.join(" ");
+    let is_of_person = !task.owner.is_empty() && task.owner != OwnerName::admin().as_str();
+    let owner = if is_of_person { format!("{}: ", on_one_line(&task.owner)) } else { String::new() };
+    let text = format!("{owner}{}", words.join(" "));
     if text.chars().count() > SHOWN {
         text.chars().take(SHOWN).chain(['…']).collect()
     } else {

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use argon_core::Time;
 use argon_core::scheduler::{ConnId, Input, with_blobs_missing};
-use argon_proto::WorkerId;
 use argon_proto::conversation::admin::{Explanation, Question, Reply, Request, WaitingReport, WorkerDrains};
+use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
+use argon_proto::{TaskId, WorkerId};
 
 use super::event_loop::ManagerLoop;
 use super::peers::{Port, WorkerPort};
@@ -31,10 +32,14 @@ impl ManagerLoop {
             return Err("an observer may look, not touch; use the cluster key or an admin's".to_owned());
         }
         match Question::of(request)? {
-            Question::Status => Ok(self.shared_status(now, number)),
-            Question::Explain { task } => Ok(Reply::with(number, &self.explain(now, task)?)),
+            Question::Status => Ok(self.shared_status(now, link, role, number)),
+            Question::Explain { task } => Ok(Reply::with(number, &self.explain(now, link, role, task)?)),
             Question::Waiting => Ok(Reply::with(number, &self.waiting(now, link, role)?)),
             Question::Cancel(cancel) => self.cancel(now, link, role, number, &cancel),
+            Question::Drain { .. } if role == Role::Client && self.person_at(link).is_some() => {
+                Err("only an admin may drain workers that others use, too; use the cluster key or an admin's"
+                    .to_owned())
+            }
             Question::Drain { worker, within_ms } => {
                 let within = within_ms.map(Duration::from_millis);
                 Ok(Reply::with(number, &self.drain_worker(now, &worker, within)?))
@@ -85,11 +90,25 @@ impl ManagerLoop {
         Ok(with_blobs_missing(waiting, parked))
     }
 
-    fn explain(&self, now: Time, task: String) -> Result<Explanation, String> {
-        let id = task.parse().map_err(|error| format!("{error}"))?;
+    /// Whose tasks a peer may see; `None` if those of all.
+    fn sees(&self, link: ConnId, role: Role) -> Option<OwnerName> {
+        match role {
+            Role::Client => Some(self.scheduler.owner_at(link).cloned().unwrap_or_else(|| {
+                let peer = self.peers.get(&link);
+                peer.map(|peer| peer.proven.owner()).unwrap_or_default()
+            })),
+            Role::Admin | Role::Observer | Role::Worker => None,
+        }
+    }
+
+    fn explain(&self, now: Time, link: ConnId, role: Role, task: String) -> Result<Explanation, String> {
+        let id: TaskId = task.parse().map_err(|error| format!("{error}"))?;
+        let sees = self.sees(link, role);
+        let is_seen = sees.is_none_or(|owner| self.scheduler.owner_of_task(id) == Some(&owner));
         let state = self
             .scheduler
             .task_state(id)
+            .filter(|_| is_seen)
             .ok_or("this manager knows no such task: it was never submitted, or its outcome was taken")?;
         let why = self.scheduler.waiting_of_task(now, id).waiting;
         Ok(Explanation { task, state, why })

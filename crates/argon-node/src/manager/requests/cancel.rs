@@ -4,6 +4,7 @@ use argon_core::Time;
 use argon_core::scheduler::{Cancelled, ConnId, Input, NamedTasks};
 use argon_proto::capability::ParseTicketError;
 use argon_proto::conversation::admin::{AllCancelled, Cancel, CancelledTask, Reply, TasksCancelled};
+use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
 use argon_proto::{Status, TaskId, Ticket};
 
@@ -15,8 +16,8 @@ pub(crate) const TASKS_PER_REQUEST: usize = 1000;
 const BY_LETTERS: usize = 100;
 
 impl ManagerLoop {
-    /// Cancels the named tasks. A client needs the ticket of each, unless it is of its own session. An admin names tasks
-    /// by their ids or the beginnings of ids, and may cancel everything.
+    /// Cancels the named tasks. A client needs the ticket of each, unless it is of its own session, or of the same person. An
+    /// admin names tasks by their ids or the beginnings of ids. An admin may cancel everything, a person its own tasks.
     pub(in crate::manager) fn cancel(
         &mut self,
         now: Time,
@@ -27,7 +28,8 @@ impl ManagerLoop {
     ) -> Result<Reply, String> {
         let by = self.described(link, role, &cancel.by);
         if cancel.all {
-            let cancelled = self.cancel_all(now, link, role, by)?;
+            let owner = self.meant_by_all(link, role, &cancel.owner)?;
+            let cancelled = self.cancel_all(now, link, owner.as_ref(), by);
             return Ok(Reply::with(number, &AllCancelled { cancelled }));
         }
         let named = &cancel.tasks;
@@ -38,19 +40,50 @@ impl ManagerLoop {
         Ok(Reply::with(number, &TasksCancelled { tasks }))
     }
 
-    fn cancel_all(&mut self, now: Time, link: ConnId, role: Role, by: String) -> Result<usize, String> {
-        if role != Role::Admin {
-            return Err(
-                "only an admin may cancel the tasks of all; use the cluster key or an admin's".to_owned()
-            );
+    /// Whose tasks a requester means by all of them; `None` for those of all owners.
+    fn meant_by_all(&self, link: ConnId, role: Role, named: &str) -> Result<Option<OwnerName>, String> {
+        match (role, self.person_at(link)) {
+            (Role::Admin, _) if named.is_empty() => Ok(None),
+            (Role::Admin, _) => match OwnerName::read(named) {
+                Some(owner) => Ok(Some(owner)),
+                None => Err("'owner' is not the name of an owner".to_owned()),
+            },
+            (Role::Client, Some(person)) if named.is_empty() || person.as_str() == named => Ok(Some(person)),
+            (Role::Client, Some(person)) => Err(format!(
+                "{person} may cancel the tasks of {person} only; an admin may cancel those of others"
+            )),
+            (Role::Client | Role::Worker | Role::Observer, _) => {
+                Err("only an admin may cancel the tasks of all; use the cluster key or an admin's".to_owned())
+            }
         }
-        let parked: Vec<TaskId> = self.gate.parked().collect();
-        let count = self.scheduler.unfinished() + parked.len();
-        self.step(now, Input::AllTasksCancelled { link, by: by.clone() });
+    }
+
+    fn cancel_all(&mut self, now: Time, link: ConnId, owner: Option<&OwnerName>, by: String) -> usize {
+        let of = |id: &TaskId| self.scheduler.owner_of_session(id.session);
+        let is_meant = |id: &TaskId| owner.is_none_or(|owner| of(id) == Some(owner));
+        let parked: Vec<TaskId> = self.gate.parked().filter(is_meant).collect();
+        let count = self.scheduler.unfinished(owner) + parked.len();
+        self.step(now, Input::AllTasksCancelled { link, owner: owner.cloned(), by: by.clone() });
         for id in parked {
             self.withdraw_parked(now, id, &by);
         }
-        Ok(count)
+        count
+    }
+
+    /// The person whose client is at this connection; `None` for the cluster's own keys.
+    pub(super) fn person_at(&self, link: ConnId) -> Option<OwnerName> {
+        let proven = &self.peers.get(&link)?.proven;
+        // The client of a task came with the key of its worker.
+        let holder = proven.holder.as_ref().filter(|_| proven.role == Role::Client);
+        holder.map(|holder| holder.name.clone())
+    }
+
+    /// True if a client may end a task by its id alone: it is of its own session, or of the same person.
+    fn may_cancel(&self, link: ConnId, id: TaskId) -> bool {
+        self.scheduler.is_own(link, id)
+            || self
+                .person_at(link)
+                .is_some_and(|person| self.scheduler.owner_of_session(id.session) == Some(&person))
     }
 
     fn cancel_one(&mut self, now: Time, link: ConnId, role: Role, name: &str, by: &str) -> CancelledTask {
@@ -63,7 +96,7 @@ impl ManagerLoop {
         let id = match name.parse::<Ticket>() {
             Ok(ticket) if role == Role::Admin || self.scheduler.verifies(&ticket) => ticket.id,
             Ok(ticket) => return answer(&ticket.id.to_string(), "unknown", UNKNOWN.to_owned()),
-            Err(ParseTicketError::IdOnly(id)) if role == Role::Admin || self.scheduler.is_own(link, id) => id,
+            Err(ParseTicketError::IdOnly(id)) if role == Role::Admin || self.may_cancel(link, id) => id,
             Err(ParseTicketError::IdOnly(_)) => return answer(name, "refused", NEEDS_TICKET.to_owned()),
             Err(error) if role != Role::Admin => return answer(name, "refused", error.to_string()),
             Err(_) => match self.scheduler.tasks_named(name) {
@@ -140,13 +173,16 @@ impl ManagerLoop {
         let from = self.peers.get(&link).map_or("", |peer| peer.from.as_str());
         let by: String = by.chars().filter(|letter| !letter.is_control()).take(BY_LETTERS).collect();
         let key = match role {
-            Role::Admin => "an admin",
-            Role::Client | Role::Worker | Role::Observer => "another client",
+            Role::Admin => "an admin".to_owned(),
+            Role::Client | Role::Worker | Role::Observer => match self.person_at(link) {
+                Some(person) => format!("a client of {person}"),
+                None => "another client".to_owned(),
+            },
         };
         if by.is_empty() { format!("{key} at {from}") } else { format!("{by} ({key} at {from})") }
     }
 }
 
 const NEEDS_TICKET: &str = "that is the id of a task, not its ticket; without the ticket only the client that submitted \
-                            it, or an admin, may cancel a task";
+                            it, a client with a key of the same person, or an admin, may cancel a task";
 const UNKNOWN: &str = "unknown here: it was never submitted, its outcome was taken, or it expired";

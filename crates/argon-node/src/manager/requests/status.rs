@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::scheduler::with_blobs_missing;
+use argon_core::scheduler::{ConnId, with_blobs_missing};
 use argon_proto::conversation::admin::{
     LeftOut, ManagerStatus, MemoryView, Rendered, Reply, SchedulerView, WhyWaiting,
 };
+use argon_proto::holder::OwnerName;
+use argon_proto::key::Role;
 use argon_proto::limit;
 use tokio::time::Instant;
 
@@ -23,15 +25,20 @@ const SHARED_FOR_MAX: Duration = Duration::from_millis(500);
 const STATUS_BYTES: usize = limit::FRAME_BYTES - 1024;
 
 impl ManagerLoop {
-    /// Answers with the status.
-    pub(super) fn shared_status(&mut self, now: Time, number: u64) -> Reply {
-        if let Some(rendered) = self.shared_status.fresh() {
+    /// Answers with the status, as far as the asker may see it.
+    pub(super) fn shared_status(&mut self, now: Time, link: ConnId, role: Role, number: u64) -> Reply {
+        let owner = self.sees(link, role);
+        if let Some(rendered) = self.shared_status.fresh(owner.as_ref()) {
             return Reply::rendered(number, rendered.clone());
         }
         let begun = Instant::now();
-        let rendered = rendered(self.status(now));
+        let mut status = self.status(now);
+        if let Some(owner) = &owner {
+            leave_only(&mut status.scheduler, owner);
+        }
+        let rendered = rendered(status);
         let shared_for = (begun.elapsed() * SHARED_TIMES).min(SHARED_FOR_MAX);
-        self.shared_status.last = Some((Instant::now() + shared_for, rendered.clone()));
+        self.shared_status.share(owner, Instant::now() + shared_for, rendered.clone());
         Reply::rendered(number, rendered)
     }
 
@@ -101,6 +108,13 @@ impl ManagerLoop {
         };
         store.into_iter().chain(queue).chain(memory).map(why)
     }
+}
+
+/// Leaves out the tasks, clients and numbers of other owners. What all share stays: workers, slots and totals.
+fn leave_only(view: &mut SchedulerView, owner: &OwnerName) {
+    view.running.retain(|task| task.owner == owner.as_str());
+    view.away.retain(|client| client.owner == owner.as_str());
+    view.owners.retain(|other| other.owner == owner.as_str());
 }
 
 /// The status as JSON that fits into a frame. Lists that are too long lose their end, and the status says how much.

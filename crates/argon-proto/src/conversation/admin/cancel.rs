@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct Cancel {
     /// Ids, or beginnings of ids, in hexadecimal.
     pub tasks: Vec<String>,
-    /// All of all clients.
+    /// All of all clients, or of one owner: of `owner` if an admin asks, of itself if a person does.
     pub all: bool,
+    /// Whose tasks an admin means with `all`; empty for those of all owners.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub owner: String,
     /// Name of the sender, shown to the owners of the tasks.
     pub by: String,
 }
