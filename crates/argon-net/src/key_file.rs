@@ -3,6 +3,7 @@
 //! Owns the search, and the form and mode of the file. The handshake proves the key.
 
 mod of_role;
+mod source;
 mod write;
 
 use std::fs::OpenOptions;
@@ -11,6 +12,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use of_role::{find_for, is_given, place_for};
+pub use source::KeySource;
 pub use write::{make_new, write};
 
 use crate::identity::expected_pin;

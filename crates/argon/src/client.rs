@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon_net::Trust;
+use argon_net::key_file::KeySource;
 use argon_proto::conversation::LogRecord;
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Ticket};
@@ -340,7 +341,10 @@ impl Connect {
             ManagerList::through_worker(worker, self.patience)
         } else {
             let addresses = self.addresses.into_list()?;
-            let key = self.key.map_or_else(|| find_key(self.key_file.as_deref(), &addresses), Ok)?;
+            let key = match self.key {
+                Some(key) => KeySource::from(key),
+                None => find_key(self.key_file.as_deref(), &addresses)?,
+            };
             let trust = match self.trust {
                 Some(trust) => trust,
                 None => Trust::given(self.insecure_plaintext, self.tls_ca.as_deref())?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use argon::{Addresses, Client, Connect, Error, ErrorKind, Priority, RetryOn, TaskOptions, Ticket};
@@ -84,7 +84,12 @@ impl PoolOption {
         } else {
             let manager = self.manager.or_default();
             let found = key_file::find_for(self.key.key.as_deref(), &[Role::Client], manager)?;
-            Connect::to(manager).key(found.key).trust(self.trust.trust()?)
+            let connect = Connect::to(manager).trust(self.trust.trust()?);
+            // A file is read anew for each connection.
+            match Path::new(&found.source).exists() {
+                true => connect.key_file(&found.source),
+                false => connect.key(found.key),
+            }
         };
         let connect = connect.name(name).on_waiting(move |waiting| {
             if waiting.is_worth_a_line() {

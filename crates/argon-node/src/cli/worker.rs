@@ -1,5 +1,6 @@
 //! `argon worker`: a pool of processes, for a manager or stand-alone.
 
+use argon_net::key_file::KeySource;
 use std::rc::Rc;
 
 use argon_net::{Trust, listen, random};
@@ -138,7 +139,7 @@ pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Fail
         port => format!("{machine}:{port}"),
     };
     let (current, address) = watch::channel(None);
-    let access = ManagerAccess { key: found.key.clone(), trust: trust.clone(), address };
+    let access = ManagerAccess { key: Rc::new(KeySource::of(&found)), trust: trust.clone(), address };
     let config = pool_config(name, access, pool, isolation.with_key(&found.source)?)?;
     let (events, incoming) = mpsc::unbounded_channel();
     let (outbox, outgoing) = mpsc::unbounded_channel();
@@ -154,7 +155,7 @@ pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Fail
         ]);
     };
     let end = LinkEnd { events, outbox: outgoing, current };
-    let keeping = worker::keep_link(managers, (found.key, trust), config.id(), end, stop.clone(), announce);
+    let keeping = worker::keep_link(managers, (KeySource::of(&found), trust), config.id(), end, stop.clone(), announce);
     let link = ManagerChannel { events: incoming, outbox };
     // The link ends when the worker has dropped its end and its last words are written.
     let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);
@@ -178,10 +179,11 @@ pub(super) async fn serve_alone(
     }
     let address = bound.address();
     let source = found.source.clone();
+    let key_source = KeySource::of(&found);
     let (key, store) = (cluster_key(found)?, door.open_store()?);
     // The clients of its tasks reach the manager of this process as all others do.
     let (_current, own) = watch::channel(Some(local_managers::reachable(address).to_string()));
-    let access = ManagerAccess { key: key.clone(), trust: Trust::given(None, None)?, address: own };
+    let access = ManagerAccess { key: Rc::new(key_source), trust: Trust::given(None, None)?, address: own };
     let config = pool_config(
         format!("{}:{}", door.address(), address.port()),
         access,

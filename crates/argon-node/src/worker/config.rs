@@ -1,11 +1,12 @@
 //! Configuration of a worker: its name, its manager and its runners; and the reasons why it cannot work.
 
+use argon_net::key_file::KeySource;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use argon_net::Trust;
-use argon_proto::key::Key;
 use argon_proto::{Secret, WorkerId};
 use tokio::sync::watch;
 
@@ -71,8 +72,8 @@ impl WorkerConfig {
 /// Way to the manager for clients inside tasks.
 #[derive(Clone, Debug)]
 pub struct ManagerAccess {
-    /// The worker's key.
-    pub key: Key,
+    /// The worker's key, read anew for each connection.
+    pub key: Rc<KeySource>,
     /// What is demanded of the connection to it.
     pub trust: Trust,
     /// The address of the manager, while there is one.

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use argon_net::dial::dial_through_worker;
-use argon_net::key_file::{self, KeyError};
+use argon_net::key_file::{self, KeyError, KeySource};
 use argon_net::{Connected, DialError, Trust, dial};
 use argon_proto::TaskId;
 use argon_proto::handshake::RefusalCode;
-use argon_proto::key::{Key, Role};
+use argon_proto::key::Role;
 use argon_proto::limit::FIRST_MANAGER_WITHIN;
 use argon_session::Input;
 
@@ -26,23 +26,23 @@ pub(crate) struct ManagerList {
 
 #[derive(Debug)]
 enum Ways {
-    /// To managers at these addresses, with the key.
-    Addresses(Vec<String>, Key, Trust),
+    /// To managers at these addresses, with the key, which is read anew for each try.
+    Addresses(Vec<String>, KeySource, Trust),
     /// Through the worker of the task that this program executes.
     Worker(WorkerAccess),
 }
 
 /// The key of a client of this user, for the managers at these addresses.
-pub(crate) fn find_key(named: Option<&Path>, addresses: &[String]) -> Result<Key, KeyError> {
+pub(crate) fn find_key(named: Option<&Path>, addresses: &[String]) -> Result<KeySource, KeyError> {
     let found = key_file::find_for(named, &[Role::Client]);
     let manager = addresses.first().map_or("HOST:PORT", String::as_str);
-    Ok(found.map_err(|error| error.with_manager(manager))?.key)
+    Ok(KeySource::of(&found.map_err(|error| error.with_manager(manager))?))
 }
 
 impl ManagerList {
     pub(crate) fn new(
         addresses: Vec<String>,
-        key: Key,
+        key: KeySource,
         trust: Trust,
         first_within: Option<Duration>,
     ) -> Self {
@@ -78,7 +78,7 @@ impl ManagerList {
     pub(super) async fn dial(&self, address: usize) -> Result<Connected, Input> {
         let connected = match &self.ways {
             Ways::Addresses(addresses, key, trust) => {
-                dial(&addresses[address], key, Role::Client, trust).await
+                dial(&addresses[address], &key.read(), Role::Client, trust).await
             }
             Ways::Worker(worker) => dial_through_worker(&worker.socket, &worker.child).await,
         };

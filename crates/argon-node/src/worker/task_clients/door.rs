@@ -89,7 +89,7 @@ impl Door {
     ) -> Result<(), Refusal> {
         let address = self.manager.address.borrow().clone();
         let address = address.ok_or_else(|| busy("the worker has no manager now"))?;
-        let dialled = dial(&address, &self.manager.key, Role::Worker, &self.manager.trust).await;
+        let dialled = dial(&address, &self.manager.key.read(), Role::Worker, &self.manager.trust).await;
         let reached = dialled.map_err(|error| busy(&error.to_string()))?;
         let mut credit = BytesMut::new();
         credit.put_u64(reached.welcome.credit_tasks);

@@ -104,7 +104,11 @@ async fn worker_that(
     let key = Key::cluster([5; 32]);
     let address = listener.local_addr().expect("bound").to_string();
     let (current, address) = watch::channel(Some(address));
-    let manager = Some(ManagerAccess { key: key.clone(), trust: argon_net::Trust::default(), address });
+    let manager = Some(ManagerAccess {
+        key: std::rc::Rc::new(key.clone().into()),
+        trust: argon_net::Trust::default(),
+        address,
+    });
     let mut config = WorkerConfig { manager, ..config() };
     change(&mut config);
     (Worker::start(config).await, listener, key, current)

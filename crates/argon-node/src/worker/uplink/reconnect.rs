@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use argon_net::key_file::KeySource;
 use argon_net::{
     Connected, Connection, ConnectionEnd, DialError, Inbox, Receiver, Silence, Trust, connection, dial,
     random,
 };
 use argon_proto::backoff::REDIAL;
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
-use argon_proto::key::{Key, Role};
+use argon_proto::key::Role;
 use argon_proto::{Incarnation, WorkerId, limit};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,12 +27,12 @@ const BATCH: usize = 1024;
 
 /// Keeps a worker connected to one of its managers, and tries for ever when none is there.
 ///
-/// `addresses` are `host:port`, tried in turn. Returns when the worker has dropped its end and its messages
+/// `addresses` are `host:port`, tried in turn. The key is read anew for each try. Returns when the worker has dropped its end and its messages
 /// are written, or soon after `stop` reports [`StopLevel::End`]. `announce` is called with the manager's address when the
 /// worker is registered for the first time.
 pub async fn keep_link(
     addresses: Vec<String>,
-    (key, trust): (Key, Trust),
+    (key, trust): (impl Into<KeySource>, Trust),
     id: WorkerId,
     end: LinkEnd,
     mut stop: StopSignal,
@@ -39,7 +40,7 @@ pub async fn keep_link(
 ) {
     let announce: Announce = Some(Box::new(announce));
     let LinkEnd { events, outbox, current } = end;
-    let logged = BTreeSet::new();
+    let (logged, key) = (BTreeSet::new(), key.into());
     let mut link = ReconnectLoop {
         addresses,
         key,
@@ -71,7 +72,7 @@ type Announce = Option<Box<dyn FnOnce(&str)>>;
 
 struct ReconnectLoop {
     addresses: Vec<String>,
-    key: Key,
+    key: KeySource,
     trust: Trust,
     id: WorkerId,
     events: mpsc::UnboundedSender<LinkEvent>,
@@ -137,7 +138,7 @@ impl ReconnectLoop {
     }
 
     async fn connect(&mut self, address: &str) -> Result<UplinkEnd, ConnectFailure> {
-        let (key, trust) = (self.key.clone(), self.trust.clone());
+        let (key, trust) = (self.key.read(), self.trust.clone());
         let dialled = self.without_manager(dial(address, &key, Role::Worker, &trust)).await;
         let Connected { stream, frames, welcome, .. } =
             dialled.map_err(|WorkerGone| ConnectFailure::WorkerGone)?.map_err(ConnectFailure::Dial)?;
