@@ -259,6 +259,12 @@ impl Scheduler {
         }
     }
 
+    /// Replaces what makes and verifies tokens, as when the cluster key is replaced. What was given before must be verified by
+    /// the new ones as well.
+    pub fn set_capabilities(&mut self, capabilities: Capabilities) {
+        self.identity.capabilities = capabilities;
+    }
+
     /// Appends what a batch of steps has gathered for each peer: settlements and credit.
     pub fn finish_batch(&mut self, now: Time, out: &mut Out) {
         self.begin_step(now);

@@ -7,6 +7,7 @@ pub mod event_loop;
 mod feed;
 pub mod ingress;
 pub mod key_book;
+pub mod key_files;
 pub mod newcomers;
 pub mod peers;
 pub(crate) mod requests;

@@ -36,16 +36,28 @@ pub struct Ticket {
     pub token: TicketToken,
 }
 
-/// Makes and verifies the tokens of one cluster key.
+/// Former keys whose tokens are verified: one that is being replaced, and one that was before.
+const FORMER: usize = 2;
+
+/// Makes the tokens of one cluster key, and verifies these and those of former ones.
 #[derive(Clone)]
 pub struct Capabilities {
+    present: Seeds,
+    former: [Option<Seeds>; FORMER],
+}
+
+#[derive(Clone)]
+struct Seeds {
     attempts: Hmac<Sha256>,
     tickets: Hmac<Sha256>,
 }
 
 /// Makes and verifies the attempt tokens of one worker. `Debug` does not show the key.
 #[derive(Clone, Copy)]
-pub struct AttemptKey([u8; 16]);
+pub struct AttemptKey {
+    present: [u8; 16],
+    former: [Option<[u8; 16]>; FORMER],
+}
 
 /// Text that is not a ticket. The messages repeat at most an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,25 +76,48 @@ impl Capabilities {
     /// The capabilities of managers that hold this key.
     #[must_use]
     pub fn new(key: &Key) -> Self {
-        Self { attempts: keyed(&key.mac(&[ATTEMPTS_LABEL])), tickets: keyed(&key.mac(&[TICKETS_LABEL])) }
+        Self { present: Seeds::of(key), former: [const { None }; FORMER] }
+    }
+
+    /// The same, which also verify what managers with a former key have made. The last two that are added count.
+    #[must_use]
+    pub fn and_former(mut self, key: &Key) -> Self {
+        self.former.rotate_right(1);
+        self.former[0] = Some(Seeds::of(key));
+        self
     }
 
     /// Key of the tokens of one worker's attempts: compute it once, when the worker registers.
     #[must_use]
     pub fn of_worker(&self, worker: WorkerId) -> AttemptKey {
-        AttemptKey(mac(&self.attempts, &worker.0))
+        let of = |seeds: &Seeds| mac(&seeds.attempts, &worker.0);
+        AttemptKey {
+            present: of(&self.present),
+            former: self.former.each_ref().map(|seeds| seeds.as_ref().map(of)),
+        }
     }
 
     /// The ticket of a detached task.
     #[must_use]
     pub fn ticket(&self, id: TaskId) -> Ticket {
-        Ticket { id, token: TicketToken(mac(&self.tickets, &id.to_bytes())) }
+        self.present.ticket(id)
     }
 
-    /// True if managers with this key have made the ticket. Takes the same time for every token.
+    /// True if managers with this key or a former one have made the ticket. Takes the same time for every token.
     #[must_use]
     pub fn verifies(&self, ticket: &Ticket) -> bool {
-        self.ticket(ticket.id).token == ticket.token
+        let is_of = |seeds: &Seeds| seeds.ticket(ticket.id).token == ticket.token;
+        self.former.iter().flatten().fold(is_of(&self.present), |verifies, seeds| verifies | is_of(seeds))
+    }
+}
+
+impl Seeds {
+    fn of(key: &Key) -> Self {
+        Self { attempts: keyed(&key.mac(&[ATTEMPTS_LABEL])), tickets: keyed(&key.mac(&[TICKETS_LABEL])) }
+    }
+
+    fn ticket(&self, id: TaskId) -> Ticket {
+        Ticket { id, token: TicketToken(mac(&self.tickets, &id.to_bytes())) }
     }
 }
 
@@ -90,7 +125,11 @@ impl AttemptKey {
     /// Token of an attempt that this worker is given.
     #[must_use]
     pub fn token(&self, attempt: AttemptId) -> AttemptToken {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
+        Self::token_of(&self.present, attempt)
+    }
+
+    fn token_of(key: &[u8; 16], attempt: AttemptId) -> AttemptToken {
+        let mut hasher = SipHasher24::new_with_key(key);
         let mut bytes = [0; TaskId::BYTES + 4];
         bytes[..TaskId::BYTES].copy_from_slice(&attempt.task.to_bytes());
         bytes[TaskId::BYTES..].copy_from_slice(&attempt.attempt.0.to_be_bytes());
@@ -102,6 +141,7 @@ impl AttemptKey {
     #[must_use]
     pub fn verifies(&self, attempt: AttemptId, token: AttemptToken) -> bool {
         self.token(attempt) == token
+            || self.former.iter().flatten().any(|key| Self::token_of(key, attempt) == token)
     }
 }
 

@@ -8,8 +8,10 @@ use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::holder::{Holder, KeyId};
 use argon_proto::key::{Key, Role};
-use argon_tests::{Cluster, Finished, WirePeer};
+use argon_tests::{Cluster, Finished, WirePeer, wait_for};
 use serde_json::Value;
+
+use crate::support::{counts, lines, many_tasks, sum};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -165,4 +167,112 @@ fn a_mistake_in_a_new_key_is_found_before_it_is_in_force() {
     assert_eq!(listed(&mut cluster).len(), 1);
     let renewed = key(&mut cluster, &["renew", "ann"]);
     assert_eq!(renewed.stdout, std::fs::read_to_string(&file).expect("readable"), "the same key, once more");
+}
+
+/// Runs `argon` with the key in this file.
+fn with_key(cluster: &mut Cluster, file: &Path, arguments: &[&str]) -> Finished {
+    let mut command = std::process::Command::new(argon_tests::argon());
+    command.arg(arguments[0]).arg("--key").arg(file).args(&arguments[1..]);
+    command.env("ARGON_MANAGER", cluster.address());
+    cluster.run(command, "with-key").finish(SOON)
+}
+
+/// The answer to a client's question.
+fn asked(peer: &mut WirePeer<ToClient>, question: &Question) -> (bool, String) {
+    peer.say(ToManager::Request(question.numbered(1)));
+    let Some(ToClient::Reply(reply)) = peer.hear() else { panic!("no answer") };
+    (reply.ok, reply.message().to_owned())
+}
+
+// kind: keys | `argon cancel` and `argon status` with each person's key in another's place | right | each sees and cancels its own, an observer sees, an admin does all
+#[test]
+fn a_person_sees_and_cancels_its_own_tasks_and_an_observer_only_sees() {
+    let mut cluster = cluster();
+    cluster.add_worker(&["--workers", "4"]);
+    let (ann, bob) = (add(&mut cluster, "ann", "client"), add(&mut cluster, "bob", "client"));
+    let (eve, rack) = (add(&mut cluster, "eve", "observer"), add(&mut cluster, "rack", "worker"));
+    let submit = |cluster: &mut Cluster, file: &Path| {
+        let submitted = with_key(cluster, file, &["submit", "sleep", "600"]);
+        assert!(submitted.status.success(), "{}", submitted.stderr);
+        submitted.stdout.trim()[..48].to_owned()
+    };
+    let ids = [submit(&mut cluster, &ann), submit(&mut cluster, &ann), submit(&mut cluster, &bob)];
+    cluster.wait_for_status("three running tasks", |status| status["tasks_running"] == 3);
+    let seen = |cluster: &mut Cluster, file: &Path| {
+        let status = with_key(cluster, file, &["status", "--json"]);
+        let status: Value = serde_json::from_str(&status.stdout).expect("JSON");
+        let names = |list: &str| -> Vec<String> {
+            let list = status[list].as_array().expect("a list").iter();
+            list.map(|one| one["owner"].as_str().expect("a name").to_owned()).collect()
+        };
+        (names("owners"), names("running").len())
+    };
+    assert_eq!(seen(&mut cluster, &ann), (vec!["ann".to_owned()], 2));
+    assert_eq!(seen(&mut cluster, &bob), (vec!["bob".to_owned()], 1));
+    let all = vec!["ann".to_owned(), "bob".to_owned()];
+    assert_eq!(seen(&mut cluster, &eve), (all.clone(), 3));
+    let own = cluster.key();
+    assert_eq!(seen(&mut cluster, &own), (all, 3));
+    // Below the commands: what the id of another's task opens.
+    let (mut anns, mut bobs) = (client(&cluster, &ann).expect("open"), client(&cluster, &bob).expect("open"));
+    let explain = Question::Explain { task: ids[0].clone() };
+    assert!(asked(&mut anns, &explain).0);
+    let (is_ok, why) = asked(&mut bobs, &explain);
+    assert!(!is_ok && why.contains("knows no such task"), "{why}");
+    let drain = Question::Drain { worker: "any".to_owned(), within_ms: None };
+    assert!(asked(&mut anns, &drain).1.contains("only an admin"));
+    for (file, thief) in [(&bob, "bob"), (&eve, "eve"), (&rack, "rack")] {
+        let refused = with_key(&mut cluster, file, &["cancel", &ids[0]]);
+        assert!(!refused.status.success(), "{thief} has cancelled: {}", refused.stdout);
+    }
+    let refused = with_key(&mut cluster, &bob, &["cancel", "--all", "--owner", "ann"]);
+    assert!(!refused.status.success() && refused.stderr.contains("bob may cancel"), "{}", refused.stderr);
+    assert!(!with_key(&mut cluster, &eve, &["cancel", "--all"]).status.success());
+    assert_eq!(cluster.status()["tasks_running"], 3);
+    // Each command is a session of its own.
+    assert!(with_key(&mut cluster, &ann, &["cancel", &ids[0]]).status.success());
+    assert_eq!(with_key(&mut cluster, &bob, &["cancel", "--all"]).stdout, "1 tasks cancelled\n");
+    cluster.wait_for_status("one running task", |status| status["tasks_running"] == 1);
+    assert_eq!(
+        with_key(&mut cluster, &own, &["cancel", "--all", "--owner", "bob"]).stdout,
+        "0 tasks cancelled\n"
+    );
+    assert_eq!(
+        with_key(&mut cluster, &own, &["cancel", "--all", "--owner", "ann"]).stdout,
+        "1 tasks cancelled\n"
+    );
+}
+
+// kind: keys | `argon key rotate` and `retire` while tasks run | right | no task is lost or runs twice, and the old key opens nothing afterwards
+#[test]
+fn a_new_cluster_key_under_load_loses_nothing_and_ends_the_old_one() {
+    let mut cluster = Cluster::with_workers(&[2]);
+    let old = cluster.folder().join("old.key");
+    std::fs::copy(cluster.key(), &old).expect("copied, with its mode");
+    let program = cluster.start_perl(&many_tasks(40, "0.05"));
+    let wait_for_runs = |cluster: &Cluster, count: usize| {
+        wait_for("runs", Duration::from_secs(20), || (lines(cluster, "ran").len() >= count).then_some(()));
+    };
+    wait_for_runs(&cluster, 3);
+    assert!(key(&mut cluster, &["retire"]).stderr.contains("one cluster key only"));
+    let rotated = key(&mut cluster, &["rotate"]);
+    assert!(rotated.stdout.starts_with("pin "), "{}", rotated.stderr);
+    assert_ne!(std::fs::read(&old).expect("there"), std::fs::read(cluster.key()).expect("there"));
+    client(&cluster, &old).expect("the old key is valid");
+    let new = cluster.key();
+    client(&cluster, &new).expect("the new key is valid");
+    let refused = key(&mut cluster, &["retire"]);
+    assert!(refused.stderr.contains("opened with the old key"), "{}", refused.stderr);
+    wait_for_runs(&cluster, 8);
+    let retired = key(&mut cluster, &["retire", "--force"]);
+    assert!(retired.status.success(), "{}", retired.stderr);
+    assert_eq!(client(&cluster, &old).err(), Some(RefusalCode::Key));
+    let finished = program.finish(Duration::from_secs(60));
+    assert_eq!(finished.stdout, sum(40), "{}", finished.stderr);
+    let twice: Vec<_> = counts(&cluster, "ran").into_iter().filter(|(_, count)| *count != 1).collect();
+    assert_eq!(twice, [], "tasks ran twice");
+    cluster.kill_manager();
+    cluster.start_manager();
+    assert_eq!(client(&cluster, &old).err(), Some(RefusalCode::Key));
+    client(&cluster, &new).expect("the new key is valid");
 }

@@ -60,6 +60,46 @@ impl OpenKeys {
     pub fn new(key: Key, certificates: Certificates) -> Self {
         Self { keys: vec![key], retired: 0, certificates }
     }
+
+    /// The same with a key that the present one replaces.
+    #[must_use]
+    pub fn or_older(mut self, older: Key) -> Self {
+        if self.shows_identity()
+            && let Some(certificates) = Certificates::of_key(&older)
+        {
+            self.certificates = self.certificates.or_older(&certificates);
+        }
+        self.keys.insert(0, older);
+        self
+    }
+
+    /// Adds a key, whose certificate is shown to peers that ask for none of the others.
+    pub fn add(&mut self, key: Key) {
+        if self.shows_identity()
+            && let Some(certificates) = Certificates::of_key(&key)
+        {
+            self.certificates = certificates.or_older(&self.certificates);
+        }
+        self.keys.push(key);
+    }
+
+    /// Takes the oldest of several keys out of force.
+    pub fn retire_oldest(&mut self) {
+        if self.keys.len() < 2 {
+            return;
+        }
+        let shows_identity = self.shows_identity();
+        self.keys.remove(0);
+        self.retired += 1;
+        if shows_identity && let Some(certificates) = self.keys.last().and_then(Certificates::of_key) {
+            self.certificates = certificates;
+        }
+    }
+
+    /// True if what is shown follows from the key, and is not a certificate of an organisation.
+    fn shows_identity(&self) -> bool {
+        self.keys.last().and_then(expected_pin) == Some(self.certificates.pin())
+    }
 }
 
 impl InForce {
@@ -72,5 +112,29 @@ impl InForce {
                 Err(Refusal::new(RefusalCode::Key, format!("the key of {holder} is not known here")))
             }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u8) -> Key {
+        Key::cluster([number; 32])
+    }
+
+    #[test]
+    fn the_newest_key_is_shown_and_the_oldest_is_retired() {
+        let certificates = Certificates::of_key(&key(1)).expect("a cluster key");
+        let mut held = OpenKeys::new(key(1), certificates);
+        held.retire_oldest();
+        assert_eq!((held.keys.len(), held.retired), (1, 0), "the last key stays");
+        held.add(key(2));
+        assert_eq!(Some(held.certificates.pin()), expected_pin(&key(2)));
+        held.retire_oldest();
+        assert_eq!((&held.keys[..], held.retired), (&[key(2)][..], 1));
+        let again = held.or_older(key(1));
+        assert_eq!(again.keys, [key(1), key(2)]);
+        assert_eq!(Some(again.certificates.pin()), expected_pin(&key(2)));
     }
 }

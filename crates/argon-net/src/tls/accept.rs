@@ -64,6 +64,13 @@ impl Certificates {
         Ok(Self { all: vec![shown] })
     }
 
+    /// These, and behind them those of an older key.
+    #[must_use]
+    pub fn or_older(mut self, older: &Self) -> Self {
+        self.all.extend(older.all.iter().cloned());
+        self
+    }
+
     /// The pin of the certificate that is shown to peers that ask for no other.
     #[must_use]
     pub fn pin(&self) -> Pin {

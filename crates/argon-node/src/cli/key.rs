@@ -2,6 +2,7 @@
 
 mod join;
 mod people;
+mod rotation;
 
 use std::fs::{File, Permissions};
 use std::io::Stdout;

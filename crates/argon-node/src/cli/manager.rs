@@ -58,7 +58,7 @@ pub(super) fn run(arguments: ManagerArguments) -> Result<(), Failure> {
         let address = bound.address();
         let source = found.source.clone();
         let (key, store) = (cluster_key(found)?, door.open_store()?);
-        let config = door.config(bound, key, store)?;
+        let config = door.config(bound, (key, &source), store)?;
         let encryption = config.encryption();
         let _note = local_managers::note(address);
         ready::announce(&[

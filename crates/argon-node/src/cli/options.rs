@@ -19,6 +19,7 @@ use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
 use crate::manager::ManagerConfig;
 use crate::manager::key_book::KeyBook;
+use crate::manager::key_files::KeyFiles;
 use crate::manager::newcomers::Newcomers;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
 
@@ -225,14 +226,25 @@ impl DoorOptions {
     pub(super) fn config(
         &self,
         bound: Bound,
-        key: Key,
+        (key, source): (Key, &str),
         KeptState { store, people }: KeptState,
     ) -> Result<ManagerConfig, Failure> {
         let (certificates, allows_plaintext) = (self.certificates(&key)?, self.insecure_plaintext);
         let port = bound.address().port();
         let (listener, limits) = (bound.listen()?, self.limits());
         let newcomers = Newcomers::new(joined_at(self.address(), port), certificates.pin());
-        Ok(ManagerConfig { listener, key, certificates, allows_plaintext, limits, store, people, newcomers })
+        let key_files = KeyFiles::of(source, &key).map_err(|why| Failure::new(FailureKind::Key, why))?;
+        Ok(ManagerConfig {
+            listener,
+            key,
+            certificates,
+            allows_plaintext,
+            limits,
+            store,
+            people,
+            newcomers,
+            key_files,
+        })
     }
 
     /// What is shown to peers that encrypt.

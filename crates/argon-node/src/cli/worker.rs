@@ -190,7 +190,7 @@ pub(super) async fn serve_alone(
         pool,
         isolation.with_key(&source)?,
     )?;
-    let manager = door.config(bound, key, store)?;
+    let manager = door.config(bound, (key, &source), store)?;
     let encryption = manager.encryption();
     let newcomers = door.host.is_some().then(|| Rc::clone(&manager.newcomers));
     let _note = local_managers::note(address);

@@ -4,6 +4,7 @@ pub(crate) mod cancel;
 mod keys;
 mod newcomers;
 pub(super) mod rates;
+mod rotation;
 pub(super) mod shared;
 mod status;
 
@@ -49,7 +50,11 @@ impl ManagerLoop {
                 Ok(Reply::with(number, &()))
             }
             Question::Shutdown => Err("only an admin may stop the manager".to_owned()),
-            Question::KeyAdd { .. } | Question::KeyList | Question::KeyRevoke { .. }
+            Question::KeyAdd { .. }
+            | Question::KeyList
+            | Question::KeyRevoke { .. }
+            | Question::KeyRotate
+            | Question::KeyRetire { .. }
                 if role != Role::Admin =>
             {
                 Err("only an admin may see, make and revoke keys; use the cluster key or an admin's"
@@ -57,6 +62,8 @@ impl ManagerLoop {
             }
             Question::KeyAdd { name, role } => Ok(Reply::with(number, &self.add_key(&name, &role)?)),
             Question::KeyList => Ok(Reply::with(number, &self.list_keys())),
+            Question::KeyRotate => Ok(Reply::with(number, &self.rotate_key()?)),
+            Question::KeyRetire { force } => Ok(Reply::with(number, &self.retire_key(link, force)?)),
             Question::KeyRevoke { key } => Ok(Reply::with(number, &self.revoke_key(&key)?)),
             Question::Newcomers | Question::Approve { .. } | Question::Deny { .. } | Question::Invite(_)
                 if role != Role::Admin =>

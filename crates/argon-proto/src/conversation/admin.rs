@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use cancel::{AllCancelled, Cancel, CancelledTask, TasksCancelled};
-pub use keys::{KeyAdded, KeyList, KeysRevoked, PersonKey};
+pub use keys::{ClusterKey, KeyAdded, KeyList, KeyRotated, KeysRevoked, PersonKey};
 pub use newcomers::{Invite, Invited, Newcomer, NewcomerList};
 pub use status::{
     AwayClient, EncryptionView, FirstNames, LeftOut, ManagerStatus, MemoryView, OwnerView, Rates,
@@ -122,6 +122,14 @@ pub enum Question {
     },
     /// Asks for a join token. Answered with an [`Invited`].
     Invite(Invite),
+    /// A new cluster key shall be valid as well. Answered with a [`KeyRotated`].
+    KeyRotate,
+    /// The older of two cluster keys shall be valid no longer. Answered with a [`KeyRotated`].
+    KeyRetire {
+        /// Also if connections were opened with it.
+        #[serde(default)]
+        force: bool,
+    },
 }
 
 /// The answer to [`Question::Explain`].
@@ -232,6 +240,8 @@ impl Question {
         "approve",
         "deny",
         "invite",
+        "key_rotate",
+        "key_retire",
     ];
 
     /// The question of a request.
@@ -336,7 +346,7 @@ mod tests {
         assert_eq!(
             why,
             "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain, shutdown, \
-             key_add, key_list, key_revoke, newcomers, approve, deny and invite"
+             key_add, key_list, key_revoke, newcomers, approve, deny, invite, key_rotate and key_retire"
         );
     }
 

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argon_net::identity;
-use argon_proto::conversation::admin::{KeyAdded, KeyList, KeysRevoked, PersonKey, Question, Reply};
+use argon_proto::conversation::admin::{
+    ClusterKey, KeyAdded, KeyList, KeysRevoked, PersonKey, Question, Reply,
+};
 use argon_proto::holder::{Holder, OwnerName, ParseNameError};
 use argon_proto::key::{Key, Role, Scope};
 use clap::{Args, Subcommand};
 
 use super::super::options::{KeyOption, ManagerOption, TrustOption};
+use super::rotation::{self, RetireArguments, RotateArguments};
 use super::{print_key, write_key};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file;
@@ -26,6 +29,10 @@ pub(super) enum PeopleCommand {
     List(ListArguments),
     /// Put keys out of force and close what was opened with them
     Revoke(RevokeArguments),
+    /// Make a new cluster key; the old one stays valid until it is retired
+    Rotate(RotateArguments),
+    /// End the validity of the old cluster key
+    Retire(RetireArguments),
     /// Write a key once more: after the cluster key was replaced, or when the file was lost
     Renew(RenewArguments),
 }
@@ -127,6 +134,8 @@ pub(super) fn run(command: &PeopleCommand) -> Result<(), Failure> {
         PeopleCommand::List(arguments) => list(arguments),
         PeopleCommand::Revoke(arguments) => revoke(arguments),
         PeopleCommand::Renew(arguments) => renew(arguments),
+        PeopleCommand::Rotate(arguments) => rotation::rotate(arguments),
+        PeopleCommand::Retire(arguments) => rotation::retire(arguments),
     }
 }
 
@@ -165,7 +174,20 @@ fn list(arguments: &ListArguments) -> Result<(), Failure> {
         return print_line(reply.into_json());
     }
     let listed: KeyList = reply.read().map_err(|error| unreadable(&error))?;
-    print(for_people(&listed.keys, now_s()))
+    print(for_people(&listed.keys, now_s()) + &cluster_keys(&listed.cluster))
+}
+
+/// The cluster keys, if there are two.
+fn cluster_keys(keys: &[ClusterKey]) -> String {
+    let [newest, oldest] = keys else { return String::new() };
+    let short = |key: &ClusterKey| key.pin.chars().take(16).collect::<String>();
+    format!(
+        "two cluster keys are valid: {} with {} connections, and the old one, {}, with {} ('argon key retire' ends it)\n",
+        short(newest),
+        newest.connections,
+        short(oldest),
+        oldest.connections
+    )
 }
 
 fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
@@ -216,7 +238,7 @@ fn one_in_force<'a>(keys: &'a [PersonKey], named: &str) -> Result<&'a PersonKey,
 }
 
 /// Someone with a key who asks a manager.
-struct Asker<'a> {
+pub(super) struct Asker<'a> {
     key: Key,
     source: String,
     address: &'a str,
@@ -224,7 +246,7 @@ struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    fn new(command: &str, options: &'a AskOptions) -> Result<Self, Failure> {
+    pub(super) fn new(command: &str, options: &'a AskOptions) -> Result<Self, Failure> {
         let address = options.manager.address(&format!("key {command}"), &options.key)?;
         let found = key_file::find(options.key.key.as_deref())?;
         Ok(Self { key: found.key, source: found.source, address, options })
@@ -241,7 +263,7 @@ impl<'a> Asker<'a> {
         Err(Failure::new(FailureKind::Key, why))
     }
 
-    fn ask(&self, question: &Question) -> Result<Reply, Failure> {
+    pub(super) fn ask(&self, question: &Question) -> Result<Reply, Failure> {
         let trust = self.options.trust.trust()?;
         super::super::block_on(ask(self.address, &self.key, &trust, Role::Admin, question))
     }

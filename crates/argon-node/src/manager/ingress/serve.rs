@@ -11,7 +11,7 @@ use argon_proto::conversation::admin::EncryptionView;
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::handshake::Welcome;
 use argon_proto::key::{Key, Role};
-use argon_proto::{Capabilities, Incarnation, Message, Payload, limit};
+use argon_proto::{Incarnation, Message, Payload, limit};
 use tokio::net::TcpListener;
 
 use super::inbox::{Inbox, PeerEvent, PeerInbox, QueueReader};
@@ -20,6 +20,7 @@ use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::{Incoming, ManagerLoop};
 use crate::manager::key_book::KeyBook;
+use crate::manager::key_files::KeyFiles;
 use crate::manager::newcomers::{ManagerEntrance, Newcomers};
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
@@ -44,6 +45,8 @@ pub struct ManagerConfig {
     pub people: KeyBook,
     /// Machines without a key.
     pub newcomers: Rc<Newcomers>,
+    /// Files of the cluster key.
+    pub key_files: KeyFiles,
 }
 
 impl ManagerConfig {
@@ -86,11 +89,18 @@ pub async fn serve(
         credit_tasks: config.limits.window_tasks,
         credit_bytes: config.limits.window_bytes,
     };
-    let identity = ManagerIdentity { incarnation, capabilities: Capabilities::new(&config.key) };
+    let identity = ManagerIdentity { incarnation, capabilities: config.key_files.capabilities(&config.key) };
     let ledger = Ledger::new(config.limits.memory);
     let turns = ReadTurns::default();
     let incoming = Incoming { inbox: inbox.clone(), turns: turns.clone(), ledger: Rc::clone(&ledger) };
-    let mut driver = ManagerLoop::new(config.limits, identity, config.store, incoming)?;
+    let open_keys = OpenKeys::new(config.key, config.certificates);
+    let open_keys = match config.key_files.older() {
+        Some(older) => open_keys.or_older(older.clone()),
+        None => open_keys,
+    };
+    let open_keys = Rc::new(RefCell::new(open_keys));
+    let keys = (Rc::clone(&open_keys), config.key_files);
+    let mut driver = ManagerLoop::new(config.limits, identity, config.store, incoming, keys)?;
     driver.encryption = Some(encryption);
     driver.people = Rc::new(RefCell::new(config.people));
     driver.newcomers = Rc::clone(&config.newcomers);
@@ -101,7 +111,7 @@ pub async fn serve(
         tokio::task::spawn_local(attend(admitted, door));
     };
     let admission = Admission {
-        keys: Rc::new(RefCell::new(OpenKeys::new(config.key, config.certificates))),
+        keys: open_keys,
         welcome,
         allows_plaintext: config.allows_plaintext,
         in_force: InForce(Rc::new(move |proven| people.borrow_mut().check(proven))),

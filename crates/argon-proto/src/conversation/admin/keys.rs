@@ -38,6 +38,28 @@ pub struct KeyList {
     pub keys: Vec<PersonKey>,
     /// The manager's file of keys; `None` if it keeps them in memory only.
     pub file: Option<String>,
+    /// The cluster keys that are valid, the newest first.
+    pub cluster: Vec<ClusterKey>,
+}
+
+/// A cluster key that opens a manager, without its secret.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterKey {
+    /// The pin of its identity.
+    pub pin: String,
+    /// Open connections that have proven it, or a key that follows from it.
+    pub connections: usize,
+}
+
+/// The answer to [`super::Question::KeyRotate`] and [`super::Question::KeyRetire`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyRotated {
+    /// The cluster keys that are valid now, the newest first.
+    pub keys: Vec<ClusterKey>,
+    /// File of the newest on the manager's machine.
+    pub file: Option<String>,
 }
 
 /// The answer to [`super::Question::KeyRevoke`].
