@@ -1,5 +1,6 @@
 //! `argon key`: where the key is, new keys, the keys of roles, and the keys of people.
 
+mod asker;
 mod join;
 mod people;
 mod rotation;

@@ -8,7 +8,6 @@ use argon_core::gate::{GateEffect, ManagerGate};
 use argon_core::scheduler::{ConnId, Effect, Input, Limits, ManagerIdentity, Out, Record, Scheduler};
 use argon_core::{Machine, Time};
 use argon_net::ReadTurns;
-use argon_net::accept::OpenKeys;
 use argon_net::ledger::Ledger;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{EncryptionView, Reply};
@@ -22,7 +21,7 @@ use tokio::time::Instant;
 use super::feed::{Feeder, Outgoing};
 use super::ingress::inbox::{self, Inbox, PeerEvent};
 use super::key_book::KeyBook;
-use super::key_files::KeyFiles;
+use super::key_files::ClusterKeys;
 use super::newcomers::Newcomers;
 use super::peers::AdmittedPeer;
 use super::requests::rates::Rates;
@@ -62,9 +61,7 @@ pub struct ManagerLoop {
     pub(super) people: Rc<RefCell<KeyBook>>,
     /// Machines without a key.
     pub(super) newcomers: Rc<Newcomers>,
-    /// Cluster keys, which connections that are being opened look at, too.
-    pub(super) open_keys: Rc<RefCell<OpenKeys>>,
-    pub(super) key_files: KeyFiles,
+    pub(super) cluster_keys: ClusterKeys,
     committer: Committer,
     /// Reads payloads that are in the store, for messages that need them.
     feeder: Feeder,
@@ -115,7 +112,7 @@ impl ManagerLoop {
         identity: ManagerIdentity,
         mut store: Box<dyn Store>,
         Incoming { inbox, turns, ledger }: Incoming,
-        (open_keys, key_files): (Rc<RefCell<OpenKeys>>, KeyFiles),
+        cluster_keys: ClusterKeys,
     ) -> Result<Self, Failure> {
         let loaded = store.load().map_err(|error| {
             Failure::new(FailureKind::Store, format!("the store cannot be read: {error}"))
@@ -148,8 +145,7 @@ impl ManagerLoop {
             encryption: None,
             people: Rc::default(),
             newcomers: Newcomers::new(String::new(), Pin([0; 32])),
-            open_keys,
-            key_files,
+            cluster_keys,
             committer: Committer::new(store)?,
             feeder,
             unread,

@@ -342,9 +342,8 @@ mod tests {
             assert_eq!((read.request, Question::of(&read)), (7, Ok(question)));
         }
         let odd = Request { request: 1, what: "dance".to_owned(), fields: Map::new() };
-        let why = Question::of(&odd).expect_err("no such question");
         assert_eq!(
-            why,
+            Question::of(&odd).expect_err("no such question"),
             "this manager does not know the request 'dance'; it knows status, waiting, explain, cancel, drain, shutdown, \
              key_add, key_list, key_revoke, newcomers, approve, deny, invite, key_rotate and key_retire"
         );

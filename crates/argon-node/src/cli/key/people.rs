@@ -13,6 +13,7 @@ use argon_proto::key::{Key, Role, Scope};
 use clap::{Args, Subcommand};
 
 use super::super::options::{KeyOption, ManagerOption, TrustOption};
+use super::asker::{AskOptions, Asker};
 use super::rotation::{self, RetireArguments, RotateArguments};
 use super::{print_key, write_key};
 use crate::exit::{Failure, FailureKind};
@@ -117,17 +118,6 @@ struct OutOptions {
     force: bool,
 }
 
-/// Which manager is asked.
-#[derive(Debug, Args)]
-pub(super) struct AskOptions {
-    #[command(flatten)]
-    manager: ManagerOption,
-    #[command(flatten)]
-    key: KeyOption,
-    #[command(flatten)]
-    trust: TrustOption,
-}
-
 pub(super) fn run(command: &PeopleCommand) -> Result<(), Failure> {
     match command {
         PeopleCommand::Add(arguments) => add(arguments),
@@ -160,7 +150,7 @@ fn add(arguments: &AddArguments) -> Result<(), Failure> {
             "this manager keeps no store, so it knows the key until it ends; start it with --store FILE to keep keys",
         );
     }
-    asker.hand_out(&key, &arguments.out).inspect_err(|_| {
+    hand_out(&asker, &key, &arguments.out).inspect_err(|_| {
         complain(format_args!(
             "the key {id} is in force; 'argon key renew {id}' writes it again",
             id = key.id
@@ -214,7 +204,7 @@ fn renew(arguments: &RenewArguments) -> Result<(), Failure> {
     let listed: KeyList = asker.ask(&Question::KeyList)?.read().map_err(|error| unreadable(&error))?;
     let key =
         one_in_force(&listed.keys, &arguments.named).map_err(|why| Failure::new(FailureKind::Other, why))?;
-    asker.hand_out(key, &arguments.out)
+    hand_out(&asker, key, &arguments.out)
 }
 
 /// The key that a name or id means.
@@ -237,56 +227,21 @@ fn one_in_force<'a>(keys: &'a [PersonKey], named: &str) -> Result<&'a PersonKey,
     }
 }
 
-/// Someone with a key who asks a manager.
-pub(super) struct Asker<'a> {
-    key: Key,
-    source: String,
-    address: &'a str,
-    options: &'a AskOptions,
-}
-
-impl<'a> Asker<'a> {
-    pub(super) fn new(command: &str, options: &'a AskOptions) -> Result<Self, Failure> {
-        let address = options.manager.address(&format!("key {command}"), &options.key)?;
-        let found = key_file::find(options.key.key.as_deref())?;
-        Ok(Self { key: found.key, source: found.source, address, options })
-    }
-
-    fn must_have_cluster_key(&self) -> Result<(), Failure> {
-        if self.key.scope() == Scope::Cluster {
-            return Ok(());
+/// Writes or prints the key that the manager knows.
+fn hand_out(asker: &Asker<'_>, known: &PersonKey, out: &OutOptions) -> Result<(), Failure> {
+    let holder = Holder { name: known.name.clone(), id: known.id };
+    let role = Role::from_name(&known.role);
+    let key = role.and_then(|role| identity::person_key(&asker.key, role, holder));
+    let key = key.ok_or_else(|| {
+        Failure::new(FailureKind::Reach, "the manager named a role that this release does not know")
+    })?;
+    match &out.out {
+        Some(path) => {
+            write_key(path, &key, out.force, Path::new(&asker.source))?;
+            complain(format_args!("it is key {} of {} for the role {}", known.id, known.name, known.role));
+            Ok(())
         }
-        let why = format!(
-            "{} is not the cluster key, and keys of people follow from it; run this where the cluster key is",
-            self.source
-        );
-        Err(Failure::new(FailureKind::Key, why))
-    }
-
-    pub(super) fn ask(&self, question: &Question) -> Result<Reply, Failure> {
-        let trust = self.options.trust.trust()?;
-        super::super::block_on(ask(self.address, &self.key, &trust, Role::Admin, question))
-    }
-
-    /// Writes or prints the key that the manager knows.
-    fn hand_out(&self, known: &PersonKey, out: &OutOptions) -> Result<(), Failure> {
-        let holder = Holder { name: known.name.clone(), id: known.id };
-        let role = Role::from_name(&known.role);
-        let key = role.and_then(|role| identity::person_key(&self.key, role, holder));
-        let key = key.ok_or_else(|| {
-            Failure::new(FailureKind::Reach, "the manager named a role that this release does not know")
-        })?;
-        match &out.out {
-            Some(path) => {
-                write_key(path, &key, out.force, Path::new(&self.source))?;
-                complain(format_args!(
-                    "it is key {} of {} for the role {}",
-                    known.id, known.name, known.role
-                ));
-                Ok(())
-            }
-            None => print_key(&key),
-        }
+        None => print_key(&key),
     }
 }
 

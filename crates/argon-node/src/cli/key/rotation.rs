@@ -3,7 +3,7 @@
 use argon_proto::conversation::admin::{KeyRotated, Question};
 use clap::Args;
 
-use super::people::{AskOptions, Asker};
+use super::asker::{AskOptions, Asker};
 use crate::exit::Failure;
 use crate::net::ask::unreadable;
 use crate::output::{complain, print_line};
