@@ -5,20 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argon_net::identity;
-use argon_proto::conversation::admin::{
-    ClusterKey, KeyAdded, KeyList, KeysRevoked, PersonKey, Question, Reply,
-};
+use argon_proto::conversation::admin::{ClusterKey, KeyAdded, KeyList, KeysRevoked, PersonKey, Question};
 use argon_proto::holder::{Holder, OwnerName, ParseNameError};
-use argon_proto::key::{Key, Role, Scope};
+use argon_proto::key::Role;
 use clap::{Args, Subcommand};
 
-use super::super::options::{KeyOption, ManagerOption, TrustOption};
 use super::asker::{AskOptions, Asker};
 use super::rotation::{self, RetireArguments, RotateArguments};
 use super::{print_key, write_key};
 use crate::exit::{Failure, FailureKind};
-use crate::key_file;
-use crate::net::ask::{ask, unreadable};
+use crate::net::ask::unreadable;
 use crate::output::{complain, print, print_line};
 
 /// Keys of people.
