@@ -51,14 +51,14 @@ impl From<Key> for KeySource {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{tests::folder, write};
+    use super::super::write;
     use super::*;
 
     // kind: keys | the key file of a running worker or client is replaced, or is gone for a moment | right | the next connection uses the new key, and without a file the last one
     #[test]
     fn a_key_that_is_replaced_is_used_for_the_next_connection() {
-        let folder = folder("source");
-        let path = folder.join("key");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
         let (one, two) = (Key::cluster([1; 32]), Key::cluster([2; 32]));
         write(&path, &one, false).expect("written");
         let source = KeySource::of(&find(Some(&path)).expect("found"));
@@ -68,6 +68,5 @@ mod tests {
         std::fs::remove_file(&path).expect("removed");
         assert_eq!(source.read(), two);
         assert_eq!(KeySource::from(one.clone()).read(), one);
-        std::fs::remove_dir_all(folder).expect("cleaned");
     }
 }

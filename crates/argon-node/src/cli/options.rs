@@ -22,7 +22,6 @@ use crate::manager::key_book::KeyBook;
 use crate::manager::key_files::KeyFiles;
 use crate::manager::newcomers::Newcomers;
 use crate::manager::store::{DiskStore, MemoryStore, Store};
-
 use crate::state;
 use crate::worker::machine;
 

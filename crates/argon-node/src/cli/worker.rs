@@ -155,7 +155,8 @@ pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Fail
         ]);
     };
     let end = LinkEnd { events, outbox: outgoing, current };
-    let keeping = worker::keep_link(managers, (KeySource::of(&found), trust), config.id(), end, stop.clone(), announce);
+    let keeping =
+        worker::keep_link(managers, (KeySource::of(&found), trust), config.id(), end, stop.clone(), announce);
     let link = ManagerChannel { events: incoming, outbox };
     // The link ends when the worker has dropped its end and its last words are written.
     let (ended, ()) = tokio::join!(worker::run(config, link, stop), keeping);

@@ -1,12 +1,24 @@
 //! Files of the cluster keys of a manager: `key`, next to it `key.old` while both are valid, and `key.retired`, which opens
 //! nothing and verifies tickets that were given before.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use argon_net::accept::OpenKeys;
 use argon_net::{key_file, random};
 use argon_proto::Capabilities;
 use argon_proto::key::{Key, Scope};
+
+/// The cluster keys of a running manager.
+#[derive(Debug)]
+pub struct ClusterKeys {
+    /// Those that are valid, which connections that are being opened look at, too.
+    pub open: Rc<RefCell<OpenKeys>>,
+    /// Their files.
+    pub files: KeyFiles,
+}
 
 /// The files, and the keys in them besides the present one.
 #[derive(Debug, Default)]

@@ -20,7 +20,7 @@ use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::{Incoming, ManagerLoop};
 use crate::manager::key_book::KeyBook;
-use crate::manager::key_files::KeyFiles;
+use crate::manager::key_files::{ClusterKeys, KeyFiles};
 use crate::manager::newcomers::{ManagerEntrance, Newcomers};
 use crate::manager::peers::{Port, WorkerPort};
 use crate::manager::store::Store;
@@ -99,7 +99,7 @@ pub async fn serve(
         None => open_keys,
     };
     let open_keys = Rc::new(RefCell::new(open_keys));
-    let keys = (Rc::clone(&open_keys), config.key_files);
+    let keys = ClusterKeys { open: Rc::clone(&open_keys), files: config.key_files };
     let mut driver = ManagerLoop::new(config.limits, identity, config.store, incoming, keys)?;
     driver.encryption = Some(encryption);
     driver.people = Rc::new(RefCell::new(config.people));

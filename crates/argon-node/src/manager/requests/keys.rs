@@ -45,7 +45,7 @@ impl ManagerLoop {
     pub(super) fn list_keys(&self) -> KeyList {
         let mut people = self.people.borrow_mut();
         let file = people.file().map(|file| file.display().to_string());
-        KeyList { keys: people.list(), file, cluster: self.cluster_keys() }
+        KeyList { keys: people.list(), file, cluster: self.valid_keys() }
     }
 
     /// Puts keys out of force, and ends what was opened with them: also the connections that a worker relays for its tasks.
