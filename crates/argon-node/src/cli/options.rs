@@ -252,12 +252,7 @@ impl DoorOptions {
             (Some(certificate), Some(private_key)) => {
                 Ok(Certificates::of_files(key, certificate, private_key)?)
             }
-            _ => Certificates::of_key(key).ok_or_else(|| {
-                Failure::new(
-                    FailureKind::Key,
-                    "a manager needs the cluster key; this one is the key of a role",
-                )
-            }),
+            _ => Certificates::of_key(key).ok_or_else(|| Failure::new(FailureKind::Key, KEY_OF_A_ROLE)),
         }
     }
 
@@ -321,6 +316,7 @@ fn joined_at(host: &str, port: u16) -> String {
     }
 }
 
+const KEY_OF_A_ROLE: &str = "a manager needs the cluster key; this one is the key of a role";
 /// Least memory of a manager, bytes.
 const MEMORY_MIN: u64 = 64 << 20;
 /// Memory of a manager where the machine does not say what it has.

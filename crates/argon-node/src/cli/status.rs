@@ -157,18 +157,9 @@ fn owners(text: &mut String, list: &[OwnerView]) {
         return;
     }
     for owner in list.iter().take(OWNERS_SHOWN) {
-        let _ = writeln!(
-            text,
-            "owner   {}: {} waiting, {} with workers, {} untaken, {} sessions",
-            on_one_line(&owner.owner),
-            owner.waiting,
-            owner.running,
-            owner.untaken,
-            owner.sessions
-        );
-    }
-    if list.len() > OWNERS_SHOWN {
-        let _ = writeln!(text, "owner   … and {} more (--json lists them)", list.len() - OWNERS_SHOWN);
+        let OwnerView { owner, sessions, waiting, running, untaken } = owner;
+        let tasks = format!("{waiting} waiting, {running} with workers, {untaken} untaken");
+        let _ = writeln!(text, "owner   {}: {tasks}, {sessions} sessions", on_one_line(owner));
     }
 }
 
