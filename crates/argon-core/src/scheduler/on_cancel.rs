@@ -100,9 +100,15 @@ impl Scheduler {
         }
     }
 
+    /// Number of tasks that have not ended. Costs time in proportion to the sessions.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.unfinished_of(None)
+    }
+
     /// Number of tasks that have not ended, of one owner or of all. Costs time in proportion to the sessions.
     #[must_use]
-    pub fn unfinished(&self, owner: Option<&OwnerName>) -> usize {
+    pub fn unfinished_of(&self, owner: Option<&OwnerName>) -> usize {
         let unfinished = |session: &Session| session.tasks.len() - session.counts.ended as usize;
         let is_meant =
             |session: &&Session| owner.is_none_or(|owner| self.queue.owners[session.owner].name == *owner);

@@ -62,7 +62,7 @@ impl ManagerLoop {
         let of = |id: &TaskId| self.scheduler.owner_of_session(id.session);
         let is_meant = |id: &TaskId| owner.is_none_or(|owner| of(id) == Some(owner));
         let parked: Vec<TaskId> = self.gate.parked().filter(is_meant).collect();
-        let count = self.scheduler.unfinished(owner) + parked.len();
+        let count = self.scheduler.unfinished_of(owner) + parked.len();
         self.step(now, Input::AllTasksCancelled { link, owner: owner.cloned(), by: by.clone() });
         for id in parked {
             self.withdraw_parked(now, id, &by);
