@@ -6,9 +6,11 @@ its own. The meta of a task names them.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
+import threading
 import types
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -70,8 +72,24 @@ def _is_module(module: object, name: str) -> bool:
 @functools.lru_cache(maxsize=1)
 def _folders_of_others() -> tuple[str, ...]:
     """Folders of the standard library, of installed packages, and of this one."""
-    import sysconfig
-
-    paths = sysconfig.get_paths()
+    paths = _paths_of_installation()
     folders = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     return (*(os.path.realpath(folder) + os.sep for folder in folders), os.path.realpath(_PACKAGE) + os.sep)
+
+
+def _paths_of_installation() -> dict[str, str]:
+    """Those of ``sysconfig``, read on a thread of its own: a signal handler that raises there would spoil that module."""
+    found: list[dict[str, str]] = []
+
+    def read() -> None:
+        import sysconfig
+
+        found.append(sysconfig.get_paths())
+
+    thread = threading.Thread(target=read, name="argon-paths", daemon=True)
+    with contextlib.suppress(RuntimeError):  # At the end of the interpreter, no thread begins any more.
+        thread.start()
+        thread.join()
+    if not found:
+        read()
+    return found[0]
