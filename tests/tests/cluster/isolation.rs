@@ -85,7 +85,7 @@ fn a_task_can_neither_read_nor_trace_its_worker_and_the_guardians() {
 fn a_task_has_no_core_files_unless_it_asks_and_gains_no_rights() {
     let mut cluster = Cluster::with_workers(&[1]);
     let script =
-        "grep -h NoNewPrivs /proc/self/status | tr -dc 0-9; ulimit -Sc; ulimit -c unlimited; ulimit -Sc";
+        "grep -h NoNewPrivs /proc/self/status | tr -dc 0-9; ulimit -Sc; ulimit -c $(ulimit -Hc); ulimit -Sc";
     let address = cluster.address().to_owned();
     let mut in_command = cluster.argon(&["run", "--manager", &address]);
     in_command.args(["sh", "-c", script]);
