@@ -124,6 +124,7 @@ impl Scheduler {
         if self.tasks[key].is_lent {
             self.set_lent_of_owner(key, false);
         }
+        self.note_progress();
         let entry = &mut self.tasks[key];
         let session = &mut self.sessions[entry.session];
         session.counts.remove(&entry.state, entry.task.head.runtime);
@@ -135,6 +136,7 @@ impl Scheduler {
 
     /// Forgets a task that is neither queued nor assigned, and lets the worker forget its outcome.
     pub(super) fn remove_task(&mut self, key: TaskKey, out: &mut Out) {
+        self.note_progress();
         self.discharge_memory(key);
         let entry = self.tasks.remove(key);
         self.task_by_id.remove(key, &entry.task.head.id);

@@ -236,6 +236,7 @@ impl Scheduler {
         {
             self.set_lent_of_owner(task, is_lent);
         }
+        self.note_progress();
     }
 
     pub(super) fn assert_children_are_mutual(&self) {

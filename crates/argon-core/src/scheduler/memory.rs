@@ -6,12 +6,14 @@
 //! each session has an equal part, so a session that uses little is served whatever the others do.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use argon_proto::{Report, Status};
 
 use super::input::ConnId;
 use super::task::{TaskEntry, TaskState};
 use super::{Scheduler, SessionKey, TaskKey};
+use crate::time::Time;
 
 /// Memory that a task occupies besides its payload, meta data and blob hashes, bytes, about.
 const TASK_BYTES: u64 = 320;
@@ -23,6 +25,9 @@ const SESSION_BYTES: u64 = 1 << 10;
 const COLLECTOR_BYTES: u64 = 160;
 /// Part of the memory that is the reserve.
 const RESERVE: u64 = 4;
+/// Time without any progress after which a task of a task for which all waits has no room for good: clients that take
+/// outcomes do so earlier.
+const STUCK_FOR: Duration = Duration::from_secs(10);
 /// Part of the memory, within the reserve, for tasks of tasks.
 const NESTED_RESERVE: u64 = 16;
 /// Memory that a small task may keep alive until it is copied: that of a whole read.
@@ -52,6 +57,8 @@ pub(super) struct MemoryAccount {
     /// Tasks that may share the memory of a read, the oldest first, each with its mark. Some are gone, and their keys
     /// are given to others, which have other marks.
     loose: VecDeque<(TaskKey, u32)>,
+    /// When a task of a task was first refused since any task has made progress.
+    stuck_since: Option<Time>,
 }
 
 impl MemoryUse {
@@ -183,7 +190,7 @@ impl Scheduler {
     /// Why a task of this session that brings `bytes` may not come in, and whether it may do so later (`rejected`) or never
     /// (`lost`).
     pub(super) fn memory_refusal(
-        &self,
+        &mut self,
         key: SessionKey,
         bytes: u64,
         again: bool,
@@ -201,12 +208,12 @@ impl Scheduler {
     }
 
     /// The same for a task whose payload or blobs have found no room: blobs do not come in while memory is full.
-    pub(super) fn refusal_without_room(&self, key: SessionKey, bytes: u64) -> (Status, Report) {
+    pub(super) fn refusal_without_room(&mut self, key: SessionKey, bytes: u64) -> (Status, Report) {
         self.refusal(key, bytes, self.memory_bound(None))
     }
 
-    fn refusal(&self, key: SessionKey, bytes: u64, bound: u64) -> (Status, Report) {
-        if self.never_has_room(key, bytes, bound) {
+    fn refusal(&mut self, key: SessionKey, bytes: u64, bound: u64) -> (Status, Report) {
+        if self.never_has_room(key, bytes, bound) || self.is_stuck(key) {
             let why = format!(
                 "a task of a task has no room: all that runs waits for such tasks, and nothing makes room before they end; \
                  submit fewer or smaller tasks at once, or raise --memory; {}",
@@ -232,8 +239,13 @@ impl Scheduler {
     fn memory_bound(&self, session: Option<SessionKey>) -> u64 {
         let memory = self.limits.memory;
         let open = memory - memory / RESERVE;
-        let is_nested = session.is_some_and(|key| self.sessions[key].parent.is_some());
-        if is_nested && self.all_wait_for_own() { open + memory / NESTED_RESERVE } else { open }
+        let goes_beyond = session.is_some_and(|key| self.is_waited_for_by_all(key));
+        if goes_beyond { open + memory / NESTED_RESERVE } else { open }
+    }
+
+    /// True for the session of a client inside a task, while all that runs waits for such clients.
+    fn is_waited_for_by_all(&self, key: SessionKey) -> bool {
+        self.sessions[key].parent.is_some() && self.all_wait_for_own()
     }
 
     /// True if every attempt that a worker holds waits for tasks of its own.
@@ -241,6 +253,21 @@ impl Scheduler {
         self.workers
             .values()
             .all(|worker| worker.lent.len() >= worker.assigned.len() + worker.without_task.len())
+    }
+
+    /// Some task has changed its place: room may come.
+    #[inline]
+    pub(super) fn note_progress(&mut self) {
+        self.memory.stuck_since = None;
+    }
+
+    /// True if all that runs has waited for tasks of tasks for long, and nothing has changed meanwhile.
+    fn is_stuck(&mut self, key: SessionKey) -> bool {
+        if !self.is_waited_for_by_all(key) {
+            return false;
+        }
+        let now = self.now;
+        now.since(*self.memory.stuck_since.get_or_insert(now)) >= STUCK_FOR
     }
 
     /// True if nothing that is under way makes room for a task of a task: all that has not ended waits for such tasks, and
@@ -277,7 +304,10 @@ impl Scheduler {
 
     /// Keeps the tasks of a session from starting if memory is full and its outcomes take more than its part.
     pub(super) fn holds_back(&mut self, key: SessionKey) -> bool {
-        if !self.is_memory_full() || self.sessions[key].memory.outcomes <= self.allowance() {
+        if !self.is_memory_full()
+            || self.sessions[key].memory.outcomes <= self.allowance()
+            || self.is_waited_for_by_all(key)
+        {
             return false;
         }
         if !std::mem::replace(&mut self.sessions[key].is_held_back, true) {
@@ -295,15 +325,22 @@ impl Scheduler {
         }
     }
 
-    /// Lets all tasks start again once there is room.
+    /// Lets all tasks start again once there is room, and tasks of tasks once nothing else makes room.
     pub(super) fn release_held_back(&mut self) {
-        if self.memory.held_back.is_empty() || self.is_memory_full() {
+        if self.memory.held_back.is_empty() {
+            return;
+        }
+        let is_full = self.is_memory_full();
+        if is_full && !self.all_wait_for_own() {
             return;
         }
         for key in std::mem::take(&mut self.memory.held_back) {
-            if let Some(session) = self.sessions.get_mut(key)
-                && std::mem::replace(&mut session.is_held_back, false)
-            {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            if is_full && session.parent.is_none() {
+                self.memory.held_back.insert(key);
+            } else if std::mem::replace(&mut session.is_held_back, false) {
                 self.readmit(key);
             }
         }

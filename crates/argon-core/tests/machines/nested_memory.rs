@@ -2,6 +2,8 @@
 //! words, so that the task which waits for it goes on.
 
 use crate::manager::{Manager, outcome, task, token, worker_id};
+use std::time::Duration;
+
 use argon_core::scheduler::{ConnId, Input, Limits};
 use argon_proto::conversation::worker::Lent;
 use argon_proto::{AttemptId, Flags, Payload, Report, Secret, SessionId, Status, Task};
@@ -139,6 +141,50 @@ fn a_task_of_a_task_waits_for_room_while_something_may_make_some() {
             Some((1, Status::Rejected))
         );
     }
+}
+
+#[test]
+fn outcomes_that_stay_hold_no_task_back_for_which_all_that_runs_waits() {
+    let (mut manager, parents) = full_of_parents();
+    let session = open_inside(&mut manager, 50, parents[0]);
+    lend(&mut manager, parents[0], false);
+    let mut detached = inside(session, 1, 0);
+    detached.head.flags = Flags::DETACHED;
+    manager.submit(50, detached);
+    manager.commit();
+    lend(&mut manager, parents[0], true);
+    let child = manager.runs(WORKER)[0];
+    // Another task waits for a slot, while nobody collects the outcome of the first.
+    parents.iter().for_each(|parent| lend(&mut manager, *parent, false));
+    manager.submit(50, inside(session, 2, 0));
+    let mut big = outcome(child, Status::Ok, 100);
+    big.payload = Payload::from(vec![1; MIB as usize]);
+    manager.step(Input::OutcomeArrived { link: ConnId(WORKER), outcome: big });
+    manager.commit();
+    lend(&mut manager, parents[1], true);
+    assert!(manager.runs(WORKER).is_empty(), "its session keeps more than its part");
+    parents.iter().for_each(|parent| lend(&mut manager, *parent, true));
+    assert_eq!(manager.runs(WORKER).len(), 1);
+}
+
+#[test]
+fn a_task_of_a_task_does_not_wait_for_ever_for_outcomes_that_nobody_takes() {
+    let (mut manager, parents) = full_of_parents();
+    let session = open_inside(&mut manager, 50, parents[0]);
+    for parent in &parents[1..4] {
+        let mut outcome = outcome(*parent, Status::Ok, 100);
+        outcome.payload = Payload::from(vec![1; (5 * MIB) as usize]);
+        manager.step(Input::OutcomeArrived { link: ConnId(WORKER), outcome });
+    }
+    for (second, status) in [(0, Status::Rejected), (9, Status::Rejected), (2, Status::Lost)] {
+        manager.pass(Duration::from_secs(second));
+        manager.submit(50, inside(session, 1, 5));
+        assert_eq!(answers(&mut manager, 50)[0].1, status, "{second}");
+    }
+    // One that is taken begins the time anew.
+    manager.take(1, parents[1].task);
+    manager.submit(50, inside(session, 2, 7));
+    assert_eq!(answers(&mut manager, 50)[0].1, Status::Rejected);
 }
 
 #[test]
