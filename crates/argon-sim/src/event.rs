@@ -95,6 +95,11 @@ pub(crate) enum Event {
         incarnation: u32,
         dial: u32,
     },
+    /// A worker loses the manager that lives on without a seat.
+    WorkerCut {
+        worker: usize,
+        connection: usize,
+    },
     /// The supervisor of a worker that was asked to leave waits no longer.
     WorkerOverdue {
         worker: usize,

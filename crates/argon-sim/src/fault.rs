@@ -54,10 +54,12 @@ pub enum FaultKind {
     StarveWorker(usize),
     /// Everybody goes to the other manager, of two.
     Failover {
-        /// True if the manager that they leave is killed; it lives on otherwise, cut off from all.
+        /// True if the manager that they leave is killed; it lives on otherwise.
         kills: bool,
         /// How much later than at once workers and clients come, at the most, microseconds.
         late_us: u64,
+        /// True if workers stay with the manager that lives on, and come as late as that.
+        leaves_workers: bool,
     },
     /// One runner of a worker is killed.
     KillRunner(usize),
@@ -102,14 +104,13 @@ pub(crate) fn mixed(shape: &Shape, span: u64, random: &mut Random) -> Vec<Fault>
 /// Failovers of a run with two managers.
 pub(crate) fn failovers(span: u64, random: &mut Random) -> Vec<Fault> {
     let count = random.between(1, 3);
-    let failover = |random: &mut Random| Fault {
-        at: random.below(span + span / 4),
-        lasts: 0,
-        what: FaultKind::Failover {
-            // One that has lived on does not get its seat back: it cannot know what went on meanwhile.
-            kills: count > 1 || random.percent(50),
-            late_us: random.one_of(&[0, 50_000, 500_000, LATE_MAX, LATE_MAX]),
-        },
+    let failover = |random: &mut Random| {
+        let at = random.below(span + span / 4);
+        // One that has lived on does not get its seat back: it cannot know what went on meanwhile.
+        let kills = count > 1 || random.percent(50);
+        let late_us = random.one_of(&[0, 50_000, 500_000, LATE_MAX, LATE_MAX]);
+        let leaves_workers = !kills && late_us > 0 && random.percent(60);
+        Fault { at, lasts: 0, what: FaultKind::Failover { kills, late_us, leaves_workers } }
     };
     (0..count).map(|_| failover(random)).collect()
 }

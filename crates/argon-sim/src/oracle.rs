@@ -238,6 +238,11 @@ impl Oracle {
         self.fate_of(id).is_some_and(|fate| fate.was_run)
     }
 
+    /// When a connection was last lost whose worker held an attempt of the task.
+    pub(crate) fn lost_at(&self, id: TaskId) -> Option<u64> {
+        self.fate_of(id)?.lost_at
+    }
+
     /// When the attempt ended that a task belongs to; detached tasks belong to none.
     pub(crate) fn parent_ended_at(&self, id: TaskId) -> Option<u64> {
         let parent = self.fates[self.number_of(id)].parent?;
@@ -303,6 +308,8 @@ impl Oracle {
         fate.holders.push((link, attempt.attempt));
         fate.was_run = true;
         fate.waits_since = None;
+        // Judged before: later managers only go on with this attempt.
+        fate.finished = None;
         fate.latest = fate.latest.max(attempt.attempt);
         fate.judged.extend(fate.read.iter().filter(|read| **read < attempt.attempt));
         if taken && !may_be_taken {

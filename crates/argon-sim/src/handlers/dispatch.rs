@@ -58,6 +58,7 @@ impl World {
             }
             Event::DialFails { dialler, incarnation, dial } => self.on_dial_fails(dialler, incarnation, dial),
             Event::Dial { worker, incarnation, dial } => self.on_dial(worker, incarnation, dial),
+            Event::WorkerCut { worker, connection } => self.on_worker_cut(worker, connection),
             Event::WorkerOverdue { worker, incarnation } => self.on_worker_overdue(worker, incarnation),
             Event::WorkerBeat { worker, incarnation } => self.on_worker_beat(worker, incarnation),
             Event::ManagerStarts => self.on_manager_starts(),
@@ -118,6 +119,7 @@ impl World {
             | Event::FaultBegins(_)
             | Event::FaultEnds(_)
             | Event::WorkerOverdue { .. }
+            | Event::WorkerCut { .. }
             | Event::RogueActs { .. }
             | Event::Watch => return None,
         };

@@ -89,6 +89,10 @@ impl World {
     pub(crate) fn judge_stops(&mut self, now: Time, process: &mut ManagerProcess) {
         let stopped = std::mem::take(&mut process.stopped);
         if self.manager.stood_still {
+            // Nothing is promised, and these are over all the same.
+            for attempt in stopped {
+                self.oracle.stop_is_harm(attempt);
+            }
             return;
         }
         for attempt in stopped {

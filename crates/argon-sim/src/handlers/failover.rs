@@ -1,8 +1,9 @@
-//! Two managers, of which one is seated: everybody who dials comes to it. The other lives on, cut off from all, and takes
-//! its seat again at the next failover with what it knew.
+//! Two managers, of which one is seated: everybody who dials comes to it. The other lives on and takes its seat again at the
+//! next failover with what it knew. It is cut off from its clients at once, and from its workers at once or a little later:
+//! until then it starts tasks and reads outcomes beside the one that has taken over.
 //!
-//! What happens to the manager that has no seat is handled with the places swapped, and the oracle does not look: nothing
-//! that it decides reaches anybody.
+//! What happens to the manager that has no seat is handled with the places swapped, and the oracle does not look: it judges
+//! what workers run, and what the seated manager decides.
 
 use crate::event::{Dialler, Event};
 use crate::world::World;
@@ -19,7 +20,7 @@ pub(crate) struct Lateness {
 }
 
 impl World {
-    pub(crate) fn on_failover(&mut self, kills: bool, late_us: u64) {
+    pub(crate) fn on_failover(&mut self, kills: bool, late_us: u64, leaves_workers: bool) {
         self.lateness = Lateness { since: self.now, longest_us: late_us };
         if kills {
             self.crash_manager(false);
@@ -30,7 +31,8 @@ impl World {
             }
             self.oracle.manager_lost();
         }
-        self.cut_everybody();
+        self.cut_clients();
+        self.cut_workers(if leaves_workers { late_us } else { 0 });
         std::mem::swap(&mut self.manager, &mut self.stand_by);
         let incarnation = self.manager.incarnation;
         self.trace.note(self.now, [19, u64::from(incarnation), 0], || {
@@ -46,12 +48,34 @@ impl World {
         }
     }
 
-    fn cut_everybody(&mut self) {
-        let workers = (0..self.workers.len()).map(Dialler::Worker);
+    fn cut_clients(&mut self) {
         let clients = (0..self.clients.len()).map(Dialler::Client);
         let rogues = (0..self.rogues.len()).map(Dialler::Rogue);
-        for dialler in workers.chain(clients).chain(rogues) {
+        for dialler in clients.chain(rogues) {
             self.cut(dialler);
+        }
+    }
+
+    /// Cuts all workers off within `within` microseconds.
+    fn cut_workers(&mut self, within: u64) {
+        for worker in 0..self.workers.len() {
+            match self.workers[worker].dial.any() {
+                Some(connection) if within > 0 => {
+                    let at = self.now + self.random.below(within);
+                    self.queue.push(at, Event::WorkerCut { worker, connection });
+                }
+                Some(_) | None => self.cut(Dialler::Worker(worker)),
+            }
+        }
+    }
+
+    /// A worker that has stayed with the manager without a seat leaves it. That one may start elsewhere what the worker has.
+    pub(crate) fn on_worker_cut(&mut self, worker: usize, connection: usize) {
+        if self.workers[worker].dial.any() == Some(connection) {
+            for attempt in self.held_by(worker) {
+                self.oracle.left_manager(attempt.task);
+            }
+            self.cut(Dialler::Worker(worker));
         }
     }
 
@@ -84,6 +108,7 @@ impl World {
             | Event::DialArrives { .. }
             | Event::DialFails { .. }
             | Event::WorkerOverdue { .. }
+            | Event::WorkerCut { .. }
             | Event::Dial { .. }
             | Event::WorkerBeat { .. }
             | Event::ManagerStarts

@@ -29,7 +29,9 @@ impl World {
             FaultKind::FreezeWorker(worker) => self.freeze_worker(worker, place),
             FaultKind::DrainWorker { worker, by_operator } => self.drain(worker, by_operator),
             FaultKind::StarveWorker(worker) => self.workers[worker].starved += 1,
-            FaultKind::Failover { kills, late_us } => self.on_failover(kills, late_us),
+            FaultKind::Failover { kills, late_us, leaves_workers } => {
+                self.on_failover(kills, late_us, leaves_workers);
+            }
             FaultKind::KillRunner(worker) => self.kill_runner(worker),
             FaultKind::KillTemplate(worker) => self.kill_template(worker),
             FaultKind::KillClient(client) => self.end_client(client),

@@ -30,7 +30,12 @@ impl World {
         let now = process.clock.read(self.now);
         let came_at = self.came_at(process, id);
         let limits = &self.plan.shape.limits;
-        let may_come = !self.oracle.was_run(id) && came_at.is_none_or(|at| now.since(at) < limits.recovery);
+        // One that has come is given up as always when it is away for longer than its grace, by the fastest clock.
+        let grace = limits.worker_grace.as_micros() as u64 * 98 / 100;
+        let was_lost = process.known.contains(&finished.worker)
+            && self.oracle.lost_at(id).is_some_and(|at| at + grace <= self.now);
+        let may_come =
+            !self.oracle.was_run(id) && !was_lost && came_at.is_none_or(|at| now.since(at) < limits.recovery);
         // What nobody has claimed for long is given up.
         let brought_at = process.brought.get(&AttemptId { task: id, attempt: finished.attempt });
         let was_given_up = brought_at

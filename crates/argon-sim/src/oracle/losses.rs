@@ -75,6 +75,11 @@ impl Oracle {
         }
     }
 
+    /// A worker that has an attempt of the task leaves a manager that has no seat, which may start it elsewhere.
+    pub(crate) fn left_manager(&mut self, id: TaskId) {
+        self.fate(id).losses += 1;
+    }
+
     /// The manager is gone, and what it knew.
     pub(crate) fn manager_lost(&mut self) {
         if self.looks_away {
