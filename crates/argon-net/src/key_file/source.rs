@@ -31,10 +31,15 @@ impl KeySource {
         if let Some(file) = &self.file {
             match find(Some(file)) {
                 Ok(found) if found.key != *last => {
+                    #[cfg(feature = "listen")]
                     tracing::info!("the key in {} has changed", file.display());
                     *last = found.key;
                 }
                 Ok(_) => {}
+                // A client has no log.
+                #[cfg(not(feature = "listen"))]
+                Err(_) => {}
+                #[cfg(feature = "listen")]
                 Err(error) => tracing::warn!("the last key is used: {error}"),
             }
         }
