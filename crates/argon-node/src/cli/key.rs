@@ -38,9 +38,9 @@ Examples:
 A role's key carries the pin, so that its holder recognises a manager and cannot play one.
 
 Managers make the cluster key at their first start. Other machines get a role's key: 'argon join',
-'argon worker' and 'argon pair' bring them one. A key file
-must be a regular file that only its owner can read (mode 0600). Without a key 'argon key' ends with
-status 4 and makes none: a key made on a worker's machine would open nothing.
+'argon worker' and 'argon pair' bring them one. A key file must be a regular file that only its
+owner can read (mode 0600). Without a key 'argon key' ends with status 4 and makes none: a key made
+on a worker's machine would open nothing.
 
 Who holds the cluster key may run any code on any worker. Keep it as you keep an SSH key.")]
 pub(super) struct KeyArguments {

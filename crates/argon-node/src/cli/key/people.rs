@@ -41,8 +41,8 @@ Examples:
   argon key add rack7 --role worker --out rack7.key    for the workers of one machine
   argon key add wall --role observer                   prints the key
 
-Tasks that are submitted with a client's key belong to its owner: 'argon status' names the owner, owners
-take turns, and each sees and cancels its own tasks only. One person may have several keys.
+Tasks that are submitted with a client's key belong to its owner: 'argon status' names the owner,
+owners take turns, and each sees and cancels its own tasks only. One person may have several keys.
 
 The running manager admits the key at once. Its secret follows from the cluster key, so this command
 needs the cluster key; the manager stores the name only, next to its store.")]
@@ -74,9 +74,9 @@ Examples:
   argon key revoke ann                  all keys of Ann
   argon key revoke 7f0c66d1a7b0e9d2     one key, by its id
 
-The manager refuses the key at once and closes connections that were opened with it. Tasks of a client
-that does not come back end after --session-grace; tasks that a worker had start elsewhere. Detached
-tasks stay. A revoked key cannot be put back into force: make another one.")]
+The manager refuses the key at once and closes connections that were opened with it. Tasks of a
+client that does not come back end after --session-grace; tasks that a worker had start elsewhere.
+Detached tasks stay. A revoked key cannot be put back into force: make another one.")]
 pub(super) struct RevokeArguments {
     /// Name of a person, or id of a key, as 'argon key list' shows them
     #[arg(value_name = "NAME|ID")]
@@ -91,8 +91,8 @@ Examples:
   argon key renew ann --out ann.key --force
   argon key renew 7f0c66d1a7b0e9d2
 
-The key keeps its id and name, and its secret follows from the present cluster key. Before 'argon key
-retire', renew the keys of all who have one.")]
+The key keeps its id and name, and its secret follows from the present cluster key. Before 'argon
+key retire', renew the keys of all who have one.")]
 pub(super) struct RenewArguments {
     /// Name of a person with one key in force, or id of a key
     #[arg(value_name = "NAME|ID")]

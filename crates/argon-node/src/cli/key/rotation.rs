@@ -15,10 +15,10 @@ Examples:
   argon key list                who still uses the old one
   argon key retire              the old one is valid no longer
 
-The manager writes the new key into its key file, and keeps the old one next to it (key.old). Then copy
-the file to other machines that have the cluster key, stand-bys first, and make the keys of roles and
-people anew ('argon key --role', 'argon key renew'). Workers and clients read their key files anew
-whenever they connect; nothing needs to be started again, and no task is lost.")]
+The manager writes the new key into its key file, and keeps the old one next to it (key.old). Then
+copy the file to other machines that have the cluster key, stand-bys first, and make the keys of
+roles and people anew ('argon key --role', 'argon key renew'). Workers and clients read their key
+files anew whenever they connect; nothing needs to be started again, and no task is lost.")]
 pub(super) struct RotateArguments {
     #[command(flatten)]
     asking: AskOptions,
@@ -30,9 +30,9 @@ Examples:
   argon key retire
   argon key retire --force      although connections were opened with the old key
 
-Connections that were opened with the old key are closed. Workers and clients whose key file is new come
-back at once and go on; others are refused, and workers keep trying. Tickets of detached tasks that were
-given under the old key can still be collected.")]
+Connections that were opened with the old key are closed. Workers and clients whose key file is new
+come back at once and go on; others are refused, and workers keep trying. Tickets of detached tasks
+that were given under the old key can still be collected.")]
 pub(super) struct RetireArguments {
     /// Close connections that were opened with the old key
     #[arg(long)]
