@@ -309,6 +309,8 @@ mod tests {
     fn a_missing_key_says_what_to_do() {
         let failure = find(Some(Path::new("/nowhere/key"))).expect_err("missing");
         assert!(matches!(failure, KeyError::Missing { .. }));
-        assert!(failure.to_string().contains("argon key"));
+        for remedy in ["argon pair HOST:PORT", "argon up", "ARGON_KEY"] {
+            assert!(failure.to_string().contains(remedy), "{failure}");
+        }
     }
 }
