@@ -1,6 +1,8 @@
 //! Rules of progress, checked now and then: a task that can run and a free slot meet within a second; waits of tasks
 //! for their own tasks end; no task outlives the attempt that it belongs to.
 
+use argon_core::Time;
+use argon_core::scheduler::WaitReason;
 use argon_proto::Flags;
 
 use crate::event::{Dialler, Event};
@@ -32,8 +34,27 @@ impl World {
             self.judge_nested_waits();
         }
         if self.plan.shape.untaken_bytes_are_ample() {
+            self.excuse_held_back();
             self.judge_free_slots();
         }
+    }
+
+    /// Tasks of a session whose outcomes fill the memory wait until it has taken some. The manager says so, and its memory
+    /// is full: then they could not be started until now.
+    fn excuse_held_back(&mut self) {
+        let Some(process) = &self.manager.process else {
+            return;
+        };
+        let scheduler = &process.scheduler;
+        if !self.plan.shape.has_little_memory() || !scheduler.is_memory_full() {
+            return;
+        }
+        let is_held_back = |number: &usize| {
+            let report = scheduler.waiting_of_task(Time(self.now), self.id_of(self.places[*number]));
+            report.waiting.iter().any(|why| why.code == WaitReason::Memory.name())
+        };
+        let held_back: Vec<usize> = self.oracle.waiting_since(self.now).filter(is_held_back).collect();
+        held_back.into_iter().for_each(|number| self.oracle.was_held_back(self.now, number));
     }
 
     /// A task that can run and a slot that is free: neither waits for long.

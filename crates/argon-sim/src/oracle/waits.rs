@@ -73,6 +73,11 @@ impl Oracle {
         self.fates.iter().enumerate().filter(waits).map(|(number, _)| number)
     }
 
+    /// The task could not have been started before now.
+    pub(crate) fn was_held_back(&mut self, now: u64, number: usize) {
+        self.fates[number].waits_since = Some(now);
+    }
+
     /// A worker's pool is given an attempt, with everything that it needs.
     pub(crate) fn given_to_pool(&mut self, now: u64, worker: usize, attempt: AttemptId) {
         self.fate(attempt.task).given = Some((worker, now));
