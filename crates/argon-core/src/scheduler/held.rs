@@ -1,7 +1,7 @@
 //! Attempts that a worker holds when it registers: which of them are its own, and what is done with each.
 
 use argon_proto::conversation::worker::{Held, ToWorker};
-use argon_proto::{AttemptId, limit};
+use argon_proto::{AttemptId, Status, limit};
 use rustc_hash::FxHashSet;
 
 use super::effect::{Effect, Out};
@@ -17,6 +17,8 @@ enum Fate {
     KeepOutcome(TaskKey),
     Adopt(TaskKey),
     Hold,
+    /// An earlier attempt of the task is kept, which has failed: this one was given for that.
+    HoldInstead,
     Drop,
 }
 
@@ -81,6 +83,10 @@ impl Scheduler {
                 self.adopt(now, key, worker, attempt.attempt);
             }
             Fate::Hold => self.keep_orphan(now, worker, attempt),
+            Fate::HoldInstead => {
+                self.discard_orphan(attempt.task, out);
+                self.keep_orphan(now, worker, attempt);
+            }
             Fate::Drop => self.stop(worker, attempt, out),
         }
     }
@@ -90,9 +96,14 @@ impl Scheduler {
         if orphan.is_some_and(|kept| kept.worker == worker && kept.attempt == attempt) {
             return Fate::Hold;
         }
-        if orphan.is_some() || past.without_task.contains(&attempt) {
-            // Another attempt of the task is kept, or this one was asked to stop.
+        if past.without_task.contains(&attempt) {
+            // It was asked to stop.
             return Fate::Drop;
+        }
+        if let Some(kept) = orphan {
+            let failed = kept.outcome.as_ref().is_some_and(|outcome| outcome.head.status != Status::Ok);
+            let is_earlier = kept.attempt.attempt < attempt.attempt;
+            return if failed && is_earlier { Fate::HoldInstead } else { Fate::Drop };
         }
         let Some(key) = self.task_of(&attempt.task) else {
             let has_ended = past.has_ended_here && !self.parted.contains(&attempt);

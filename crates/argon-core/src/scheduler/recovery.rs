@@ -13,7 +13,7 @@ use argon_proto::{AttemptId, Flags, Incarnation, WorkerId};
 use super::effect::Out;
 use super::task::TaskState;
 use super::timers::{STEP, Timer};
-use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
+use super::{Scheduler, SessionKey, TaskId, TaskKey, WorkerKey};
 use crate::time::Time;
 
 /// Knowledge about tasks of a session that workers may hold and this manager does not know.
@@ -215,14 +215,19 @@ impl Scheduler {
                 .orphans
                 .get(&attempt.task)
                 .is_some_and(|orphan| orphan.attempt == attempt && orphan.until == until);
-            let Some(orphan) = is_due.then(|| self.orphans.remove(&attempt.task)).flatten() else {
-                continue;
-            };
-            match orphan.outcome {
-                Some(_) => self.ack_discarded(orphan.worker, attempt),
-                None => self.stop(orphan.worker, attempt, out),
+            if is_due {
+                self.discard_orphan(attempt.task, out);
             }
         }
         self.timers.set(now + STEP, Timer::OrphansEnd);
+    }
+
+    /// Lets its worker forget the attempt of this task that is kept without the task.
+    pub(super) fn discard_orphan(&mut self, task: TaskId, out: &mut Out) {
+        let Some(orphan) = self.orphans.remove(&task) else { return };
+        match orphan.outcome {
+            Some(_) => self.ack_discarded(orphan.worker, orphan.attempt),
+            None => self.stop(orphan.worker, orphan.attempt, out),
+        }
     }
 }

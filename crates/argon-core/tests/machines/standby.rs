@@ -282,3 +282,21 @@ fn what_is_offered_again_may_exceed_the_queue_while_it_is_offered_and_no_longer(
     manager.submit(1, again(1, 8));
     assert_eq!(rejected(&mut manager), [8], "who has offered everything has offered everything");
 }
+
+#[test]
+fn a_later_attempt_replaces_a_failed_one_that_its_worker_brought_first() {
+    for (status, is_replaced) in [(Status::Died, true), (Status::Error, true), (Status::Ok, false)] {
+        let mut manager = standby();
+        manager.join_from(11, 1, BEFORE, &[attempt(1, 1, 2)]);
+        manager.finish(11, attempt(1, 1, 2), status, 10);
+        manager.join_from(13, 1, BEFORE, &[attempt(1, 1, 3)]);
+        assert_eq!(stops(&mut manager, 13).is_empty(), is_replaced, "{status:?}");
+        manager.open_from(1, BEFORE);
+        manager.submit(1, again(1, 1));
+        if is_replaced {
+            manager.finish(13, attempt(1, 1, 3), Status::Ok, 10);
+        }
+        assert_eq!(manager.outcomes(1)[0].1, Status::Ok, "{status:?}");
+        assert_eq!(manager.runs(12), []);
+    }
+}
