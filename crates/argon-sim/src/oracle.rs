@@ -59,6 +59,8 @@ pub(crate) struct Fate {
     doomed: Vec<Attempt>,
     /// True if the present manager has sent its client an outcome.
     is_sent: bool,
+    /// The last attempt that a manager gave out after it was cut off from the clients, while another one served them.
+    pub(crate) run_by_another: Option<Attempt>,
     /// The attempt that has come to its end, and where.
     finished: Option<Finished>,
     /// True if the present manager has taken it in.
@@ -233,6 +235,11 @@ impl Oracle {
         self.fate_of(id)?.finished.filter(|_| !self.looks_away)
     }
 
+    /// The last attempt of a task that a manager gave out after it was cut off from the clients.
+    pub(crate) fn run_by_another(&self, id: TaskId) -> Option<Attempt> {
+        self.fate_of(id)?.run_by_another
+    }
+
     /// True if the present manager has sent an attempt of the task to a worker.
     pub(crate) fn was_run(&self, id: TaskId) -> bool {
         self.fate_of(id).is_some_and(|fate| fate.was_run)
@@ -288,6 +295,7 @@ impl Oracle {
     /// The manager sends RUN.
     pub(crate) fn run_sent(&mut self, now: u64, link: ConnId, attempt: AttemptId, may_be_taken: bool) {
         if self.looks_away {
+            self.fate(attempt.task).run_by_another = Some(attempt.attempt);
             return;
         }
         let number = self.number_of(attempt.task);

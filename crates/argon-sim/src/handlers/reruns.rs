@@ -41,8 +41,10 @@ impl World {
         let was_given_up = brought_at
             .zip(came_at)
             .is_some_and(|(brought_at, came_at)| came_at.since(*brought_at) >= limits.orphan_timeout);
+        // Two managers that do not hear each other may both give out the next attempt.
+        let was_given_elsewhere = self.oracle.run_by_another(id) == Some(finished.attempt);
         let is_uprooted = self.oracle.is_uprooted(id);
-        if (is_here || may_come) && !is_uprooted && !was_given_up {
+        if (is_here || may_come && !was_given_elsewhere) && !is_uprooted && !was_given_up {
             self.oracle.fail(format!(
                 "{attempt:?} is sent to run though attempt {} of it has finished at worker {}, which lives",
                 finished.attempt.0, finished.worker
