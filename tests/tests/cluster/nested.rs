@@ -166,11 +166,19 @@ fn parent_of(children: usize) -> String {
 fn cancelling_a_task_cancels_its_tasks() {
     let mut cluster = Cluster::with_workers(&[SLOTS]);
     let mut program = cluster.start_perl(&format!(
-        "{} $| = 1; my $n = 0; while (!-s $file && $n++ < 6000) {{ $client->flush; select undef, undef, undef, 0.01 }} \
+        "{} $| = 1; my $n = 0; \
+         while (!(-s $file && -e \"$file.go\") && $n++ < 6000) {{ $client->flush; select undef, undef, undef, 0.01 }} \
          $parent->cancel; print eval {{ $parent->(); 1 }} ? 'ended' : $@->kind; $client->queue(sub {{ 1 }}) for 1 .. 4; \
          print ' free'; sleep 600",
         parent_of(3)
     ));
+    cluster.wait_for_status("a task and its three", |status| {
+        status["tasks_running"]
+            .as_u64()
+            .zip(status["tasks_queued"].as_u64())
+            .is_some_and(|(held, queued)| held + queued == 4)
+    });
+    std::fs::write(cluster.folder().join("ran.go"), "").expect("written");
     wait_for("the slots to be free", SOON, || program.stdout().contains("free").then_some(()));
     assert_eq!(program.stdout(), "cancelled free");
     let status = cluster.wait_for_status("nothing to be left", |status| {
