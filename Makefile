@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build test test-versions demo chaos stored-payloads bench bench-peers compare-peers soak lint fmt docs doc clean
+.PHONY: help setup setup-to-build build wheel test test-versions demo chaos stored-payloads bench bench-peers compare-peers soak lint fmt docs doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -22,6 +22,9 @@ setup-to-build:
 
 build: setup-to-build ## compile the binary: target/release/argon
 	@cargo build --release -p argon-node
+
+wheel: build ## pack the Python package with the program: dist/argon_pool-*.whl, for `pip install`
+	@scripts/wheel
 
 test: setup ## run every check and test; ends with what failed
 	@scripts/check
