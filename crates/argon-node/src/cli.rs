@@ -8,6 +8,7 @@ mod drain;
 mod isolation;
 mod join;
 mod key;
+mod library;
 mod man;
 mod manager;
 mod map;
@@ -91,6 +92,8 @@ enum Command {
     /// Let a machine in that waits without a key
     Approve(approve::ApproveArguments),
     Tunnel(tunnel::TunnelArguments),
+    PerlLib(library::PerlLibArguments),
+    PythonLib(library::PythonLibArguments),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),
     /// End processes that a dead worker left; started by workers
@@ -136,6 +139,8 @@ pub fn run() -> ExitCode {
         Command::Submit(arguments) => submit::run(&arguments),
         Command::Collect(arguments) => return passed_on(collect::run(&arguments)),
         Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::PerlLib(arguments) => library::perl(&arguments),
+        Command::PythonLib(arguments) => library::python(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

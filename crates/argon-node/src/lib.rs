@@ -5,6 +5,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod carried_library;
 pub mod cli;
 pub mod command;
 pub mod exit;

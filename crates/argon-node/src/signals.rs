@@ -1,7 +1,8 @@
-//! SIGTERM and SIGINT as stop levels: the first asks to finish, the second to end at once.
+//! SIGTERM and SIGINT as stop levels: the first asks to finish, the second to end at once. The end of standard input ends the
+//! pool of another program at once.
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::exit::{Failure, FailureKind};
 
@@ -35,6 +36,36 @@ impl StopLevel {
 /// # Errors
 /// If the handlers cannot be installed.
 pub fn watch_stop() -> Result<StopSignal, Failure> {
+    watch(std::future::pending())
+}
+
+/// The same for a pool of another program, which ends at once when its standard input is closed. It leaves the terminal's
+/// session, so that Ctrl-C reaches its owner alone.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub fn watch_stop_and_input() -> Result<StopSignal, Failure> {
+    // Fails if a shell has made this process the leader of a group: then it has a session of its own already, or a user who
+    // wants the keys to reach it.
+    let _ = nix::unistd::setsid();
+    let (closed, at_end) = oneshot::channel();
+    let reading = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = closed.send(());
+    };
+    let named = std::thread::Builder::new().name("input".to_owned()).spawn(reading);
+    named.map_err(|error| {
+        Failure::new(
+            FailureKind::Other,
+            format!("the thread that reads standard input cannot start: {error}"),
+        )
+    })?;
+    watch(async move {
+        let _ = at_end.await;
+    })
+}
+
+fn watch(closed: impl Future<Output = ()> + 'static) -> Result<StopSignal, Failure> {
     let install = |kind| {
         signal(kind)
             .map_err(|error| Failure::new(FailureKind::Other, format!("signals cannot be watched: {error}")))
@@ -43,10 +74,15 @@ pub fn watch_stop() -> Result<StopSignal, Failure> {
     let mut interrupt = install(SignalKind::interrupt())?;
     let (level, stop) = watch::channel(StopLevel::Run);
     tokio::task::spawn_local(async move {
+        let mut closed = std::pin::pin!(closed);
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                () = &mut closed => {
+                    let _ = level.send(StopLevel::End);
+                    return level.closed().await;
+                }
             }
             level.send_modify(|level| *level = level.next());
         }

@@ -8,6 +8,7 @@ mod broken_streams;
 mod caller;
 mod calls;
 mod cancelling;
+mod carried;
 mod chaos;
 mod command_line;
 mod commands;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::options::{DoorOptions, KeyOption, LogOption, PoolOptions, start_log};
-use super::worker::serve_alone;
+use super::worker::{EndedBy, serve_alone};
 use crate::exit::Failure;
 use crate::memory;
 
@@ -14,6 +14,7 @@ Examples:
   argon up                       on 127.0.0.1:8000, a slot per CPU
   argon up --slots 4 --port 0    four slots, any free port
   argon up --host mgrhost        more machines may join
+  argon up --port 0 --until-eof  a pool that ends with the program that holds its standard input
 
 When it is ready it prints one line:
   argon-ready role=up addr=HOST:PORT pid=N version=V slots=N tls=required pin=PIN key=FILE
@@ -28,11 +29,18 @@ pub(super) struct UpArguments {
     key: KeyOption,
     #[command(flatten)]
     log: LogOption,
+    /// End at once when standard input is closed, also if the program that holds it is killed. Keys pressed in a
+    /// terminal do not reach this pool, and other commands do not find it
+    #[arg(long, verbatim_doc_comment)]
+    until_eof: bool,
 }
 
 pub(super) fn run(arguments: UpArguments) -> Result<(), Failure> {
     memory::close_to_others();
     start_log(&arguments.log);
     memory::keep_some();
-    super::block_on(async move { serve_alone("up", &arguments.door, &arguments.pool, &arguments.key).await })
+    let ended_by = if arguments.until_eof { EndedBy::Input } else { EndedBy::Signals };
+    super::block_on(async move {
+        serve_alone("up", &arguments.door, &arguments.pool, &arguments.key, ended_by).await
+    })
 }

@@ -81,7 +81,7 @@ pub(super) fn run(arguments: WorkerArguments) -> Result<(), Failure> {
     memory::keep_some();
     super::block_on(async move {
         if arguments.manager.is_empty() {
-            serve_alone("worker", &arguments.door, &arguments.pool, &arguments.key).await
+            serve_alone("worker", &arguments.door, &arguments.pool, &arguments.key, EndedBy::Signals).await
         } else {
             serve_manager(arguments).await
         }
@@ -163,15 +163,28 @@ pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Fail
     Ok(ended?)
 }
 
+/// What ends a pool of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndedBy {
+    /// Signals.
+    Signals,
+    /// Signals, and the end of standard input: it belongs to the program that holds the other end.
+    Input,
+}
+
 /// A manager and a pool in one process, joined in memory: a stand-alone worker, and `argon up`.
 pub(super) async fn serve_alone(
     role: &str,
     door: &DoorOptions,
     pool: &PoolOptions,
     key: &KeyOption,
+    ended_by: EndedBy,
 ) -> Result<(), Failure> {
     // A peer that reaches the port finds the key, and a signal that ends this process is handled.
-    let stop = signals::watch_stop()?;
+    let stop = match ended_by {
+        EndedBy::Signals => signals::watch_stop()?,
+        EndedBy::Input => signals::watch_stop_and_input()?,
+    };
     let isolation = pool.isolation.find()?;
     let bound = listen::bind(door.address(), door.port).await?;
     let found = key_file::find_or_make(key.key.as_deref())?;
@@ -194,7 +207,7 @@ pub(super) async fn serve_alone(
     let manager = door.config(bound, (key, &source), store)?;
     let encryption = manager.encryption();
     let newcomers = door.host.is_some().then(|| Rc::clone(&manager.newcomers));
-    let _note = local_managers::note(address);
+    let _note = (ended_by == EndedBy::Signals).then(|| local_managers::note(address));
     let (role, slots) = (role.to_owned(), config.slots.to_string());
     let announce = move || {
         ready::announce(&[

@@ -130,6 +130,7 @@ const LIBRARY: &[(&str, &str)] = embedded![
     "Argon/Data/Lengths.pm",
     "Argon/Deferred.pm",
     "Argon/Error.pm",
+    "Argon/Local.pm",
     "Argon/Protocol/Handshake.pm",
     "Argon/Protocol/Text.pm",
     "Argon/Protocol/Ticket.pm",
