@@ -3,6 +3,7 @@
 #
 #   perl maint/fatpack.pl                          # writes Argon-Client.fat.pm
 #   perl maint/fatpack.pl --out FILE
+#   perl maint/fatpack.pl --module --out Argon.pm       # the module Argon with all others behind it: perl -I. -MArgon=pmap
 #   perl maint/fatpack.pl --script mine.pl --out FILE   # the script with the client in front of it, one program
 #
 # In a script the library is used so:
@@ -67,14 +68,18 @@ END
 }
 
 sub main {
-    my ($script, $out);
-    GetOptions('script=s' => \$script, 'out=s' => \$out) && !@ARGV or die "usage: fatpack.pl [--script FILE] [--out FILE]\n";
-    $out = defined $script ? 'argon-client.pl' : 'Argon-Client.fat.pm' if !defined $out;
+    my ($script, $is_module, $out);
+    GetOptions('script=s' => \$script, 'module' => \$is_module, 'out=s' => \$out) && !@ARGV && !($is_module && defined $script)
+        or die "usage: fatpack.pl [--script FILE | --module] [--out FILE]\n";
+    $out = defined $script ? 'argon-client.pl' : $is_module ? 'Argon.pm' : 'Argon-Client.fat.pm' if !defined $out;
     my $text = packed();
     if (defined $script) {
         my $program = text_of($script);
         my $first   = $program =~ s/\A(#!.*\n)// ? $1 : "#!/usr/bin/env perl\n";
         $text = $first . $text . qq{# line @{[$program eq text_of($script) ? 1 : 2]} "$script"\n} . $program;
+    }
+    elsif ($is_module) {
+        $text .= qq{# line 1 "Argon.pm"\n} . code_of('Argon.pm');
     }
     else {
         $text .= "1;\n";

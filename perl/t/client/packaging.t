@@ -100,6 +100,13 @@ SKIP: {
     is is_well('a_script_that_requires_it_runs', "$folder", $^X, 'one.pl', @of_call[1, 2]), $expected, '... and is right';
     is_well('fatpack_writes_a_program', "$folder", $^X, "$perl/maint/fatpack.pl", '--script', 'call.pl', '--out', 'alone.pl');
     unlink "$folder/Argon-Client.fat.pm";
+    mkdir "$folder/copied" or die $!;
+    is_well('fatpack_writes_the_module_Argon', "$folder", $^X, "$perl/maint/fatpack.pl", '--module', '--out', 'copied/Argon.pm');
+    local $ENV{ARGON_PROGRAM} = Cluster::binary();
+    is is_well('a_line_runs_from_its_folder', "$folder/copied", $^X, '-I.', '-MArgon=pmap', '-E', 'say for pmap { $_ ** 2 } 1 .. 3'), "1\n4\n9\n",
+        '... and is right';
+    is is_well('a_program_uses_the_client_of_it', "$folder/copied", $^X, '-I.', '-MArgon', '../call.pl', @of_call[1, 2]),
+        $expected =~ s{call\.pl}{../call.pl}r, '... and is right';
     is is_well('the_program_runs_alone', "$folder", "$folder/alone.pl", @of_call[1, 2]), $expected, '... and is right';
 }
 

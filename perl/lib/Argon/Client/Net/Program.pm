@@ -14,11 +14,19 @@ use POSIX      ();
 # Descriptors of the helper's streams are first moved above these.
 my $ABOVE = 10;
 
-# The path in ARGON_PROGRAM, else that of `argon` in PATH; undef if there is none.
+# The path in ARGON_PROGRAM, else that of the program that came with this library, else that of `argon` in PATH; undef if there is
+# none.
 sub find {
     return $ENV{ARGON_PROGRAM} if length($ENV{ARGON_PROGRAM} // q{});
-    my ($found) = grep { -f && -x _ } map { File::Spec->catfile($_, 'argon') } File::Spec->path;
+    my ($found) = grep { -f && -x _ } _of_library(), map { File::Spec->catfile($_, 'argon') } File::Spec->path;
     return $found;
+}
+
+# `argon perl-lib` makes a link next to the library; the distribution installs into bin and lib/perl5 of one folder.
+sub _of_library {
+    my ($library) = ($INC{'Argon.pm'} // q{}) =~ m{\A(.*)/Argon\.pm\z}s or return;
+    $library = File::Spec->rel2abs($library);
+    return ("$library/argon-program", $library =~ m{\A(.+)/lib/perl5\z}s ? "$1/bin/argon" : ());
 }
 
 # Starts the program with these handles as its standard input, output and error. Returns true, or false with $! set.
