@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import ROOT, Cluster
+from cluster import ROOT, Cluster, argon
 
 MODULES = ["__init__", "aio", "joblib"]
 PAGES = [
@@ -26,7 +26,7 @@ def test_the_code_of_the_page_runs(cluster: Cluster, page: Path) -> None:
     text = "\n".join(blocks)
     for address in ("127.0.0.1:8000", "mgrhost:8000"):
         text = text.replace(address, cluster.address)
-    program = cluster.run_python(["-c", text])
+    program = cluster.run_python(["-c", text], {"ARGON_MANAGER": cluster.address, "ARGON_PROGRAM": argon()})
     assert program.finish(60) == 0, program.stderr
 
 

@@ -10,7 +10,7 @@ asyncio; `import argon.joblib` gives joblib and scikit-learn the backend "argon"
 """
 
 from ._version import VERSION as __version__
-from .client import Client, current_client
+from .client import Client, current_client, local
 from .deferred import Deferred
 from .errors import (
     Cancelled,
@@ -52,6 +52,7 @@ __all__ = [
     "Unreachable",
     "__version__",
     "current_client",
+    "local",
     "perl",
     "perl_class",
     "python",

@@ -12,6 +12,8 @@ from typing import Any, Callable, TypeVar, Union
 from ._calls.call import Calls, share
 from ._calls.lazy_map import Map, UnorderedMap
 from ._code import shipping
+from ._local import choice as local_choice
+from ._local.choice import LocalAddress
 from ._outcome import result
 from ._session import waiting
 from ._session.durations import Duration, seconds_or_none
@@ -29,7 +31,7 @@ from .errors import Lost, OptionError, Rejected, Unreachable
 from .remote import Named
 from .shared import Shared
 
-__all__ = ["Client", "current_client"]
+__all__ = ["Client", "current_client", "local"]
 
 T = TypeVar("T")
 Target = Union[Callable[..., T], Named]
@@ -43,10 +45,11 @@ class Client:
     """A connection to the pool.
 
     `Client("mgrhost:8000")`; several managers as `"a:8000,b:8000"` or a list, of which the first that answers serves;
-    none for what ARGON_MANAGER names, else 127.0.0.1:8000. In a task, a client without address and key reaches the pool
-    through the task's worker (`current_client`). The connection is made by the first call that needs it, and
-    comes back by itself when it is lost: unfinished tasks are offered again under the same ids, and callers notice
-    nothing but time.
+    none for what ARGON_MANAGER names, else 127.0.0.1:8000. Where nothing is named and no manager answers there, the client
+    starts a pool of this machine, which ends with the program; `local` and the address "local" ask for that. In a task, a
+    client without address and key reaches the pool through the task's worker (`current_client`). The connection is made by
+    the first call that needs it, and comes back by itself when it is lost: unfinished tasks are offered again under the
+    same ids, and callers notice nothing but time.
 
     `key` is a file or the line `argon1-…` itself; without it the environment variable ARGON_KEY is used, then the file
     in which a manager of the same user keeps the key. `give_up_after` is the time after which a waiting call raises
@@ -68,7 +71,7 @@ class Client:
 
     def __init__(
         self,
-        address: Addresses = None,
+        address: Addresses | LocalAddress = None,
         *,
         key: str | os.PathLike[str] | None = None,
         give_up_after: Duration | None = None,
@@ -81,10 +84,11 @@ class Client:
         if on_waiting is not None and not callable(on_waiting):
             raise OptionError(f"Client: on_waiting must be a callable or None, not {on_waiting!r}")
         place = of_environment() if address is None and key is None else None
-        addresses = parse_all(address)
+        choice = local_choice.of(address, key) if place is None else None
+        addresses = parse_all(None if choice is not None else address)  # type: ignore[arg-type]
         trusted = trust.trust(insecure_plaintext, tls_ca)
         trusted.prepare(addresses)
-        reconnect = Reconnect(addresses, key, seconds_or_none("give_up_after", give_up_after), trusted, place)
+        reconnect = Reconnect(addresses, key, seconds_or_none("give_up_after", give_up_after), trusted, place, choice)
         self._options = Options().changed(options)
         self._session = Session(reconnect, remote_modules, on_waiting)
         self._shared: dict[bytes, Blob] = {}
@@ -270,6 +274,15 @@ class Client:
 
     def __reduce__(self) -> Any:
         raise TypeError("an argon.Client cannot travel: make one where it is needed")
+
+
+def local(workers: int | None = None, **options: Any) -> Client:
+    """A client of a pool of this machine that belongs to this program: with `workers` slots, else one for each CPU.
+
+    The pool is started by the first call, is shared by all clients of the program and by its forks, and ends with the
+    last of them. It has nothing to do with a manager that runs here. `options` are those of `Client`.
+    """
+    return Client(LocalAddress(workers), **options)
 
 
 def current_client() -> Client:

@@ -11,9 +11,10 @@ from random import random
 from time import monotonic
 from typing import Any
 
+from .._local.choice import Choice
 from .._wire.connection import Connection
-from .._wire.dial import dial
-from .._wire.trouble import DialFailure
+from .._wire.dial import dial, is_refused
+from .._wire.trouble import DialFailure, Keyless, Refused
 from .._wire.trust import Trust
 from .._wire.worker_socket import TaskPlace, dial_worker, of_environment
 from ..errors import Unreachable
@@ -22,6 +23,9 @@ FIRST_S = 1.0
 PAUSE_S = 0.05
 PAUSE_S_MAX = 2.0
 REFUSALS_MAX = 5
+
+#: Trust in a pool of this program: its connections stay on loopback.
+_LOCAL = Trust()
 
 
 class Reconnect:
@@ -34,6 +38,7 @@ class Reconnect:
         give_up_after: float | None,
         trust: Trust,
         place: TaskPlace | None = None,
+        local: Choice | None = None,
     ):
         self.addresses = list(addresses)
         self.key = key
@@ -41,11 +46,14 @@ class Reconnect:
         self.trust = trust
         # In a task: its worker takes the place of the addresses.
         self.place = place
+        # Where a pool of this program may take the place of the addresses. None once a manager at them has answered.
+        self.local = local
         self.restart()
 
     def another(self) -> Reconnect:
         """The same for another session."""
-        return Reconnect(self.addresses, self.key, self.give_up_after, self.trust, self.place)
+        local = None if self.local is None else self.local.another()
+        return Reconnect(self.addresses, self.key, self.give_up_after, self.trust, self.place, local)
 
     def restart(self) -> None:
         """Forgets all tries, as in a process that was just forked."""
@@ -77,13 +85,33 @@ class Reconnect:
             self.since = monotonic()
         try:
             place = self.place
-            found = dial(self.addresses[0], self.key, self.trust) if place is None else dial_worker(place)
+            found = self._dial() if place is None else dial_worker(place)
         except DialFailure as failure:
             self._failed(failure)
             self.trouble = str(failure)
             return None
         self.connected, self.tries, self.since = True, 0, None
         return found
+
+    def _dial(self) -> tuple[Connection, dict[str, Any]]:
+        """Dials the next address, or a pool of this program."""
+        local = self.local
+        if local is None:
+            return dial(self.addresses[0], self.key, self.trust)
+        own = local.find()
+        if own is None:
+            try:
+                found = dial(self.addresses[0], self.key, self.trust)
+            except (Refused, Keyless) as failure:
+                if isinstance(failure, Keyless) and not is_refused(self.addresses[0]):
+                    raise
+                host, port = self.addresses[0]
+                own = local.instead(f"{host}:{port}")
+            else:
+                self.local = None
+                return found
+        self.addresses = [own.address]
+        return dial(own.address, own.key, _LOCAL)
 
     def lost(self, reason: str, refused: str) -> None:
         """The connection ended: the manager may be back already, but not one that has refused us, with this code.

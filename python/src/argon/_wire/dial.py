@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from . import keys, segments, text
 from . import protocol as wire
 from .connection import Connection
-from .trouble import DialFailure
+from .trouble import DialFailure, Keyless, Refused
 from .trust import Trust
 
 CONNECT_S = 5.0
@@ -40,7 +40,8 @@ def dial(
     try:
         key = keys.find(option, where)
     except keys.KeyProblem as problem:
-        raise DialFailure(str(problem), for_good=True) from None
+        kind = Keyless if isinstance(problem, keys.NoKey) else DialFailure
+        raise kind(str(problem), for_good=True) from None
     sock, numeric = _connected(address, where)
     try:
         until = monotonic() + HANDSHAKE_S
@@ -87,7 +88,7 @@ def _connected(address: tuple[str, int], where: str) -> tuple[socket.socket, str
         raise DialFailure(
             f"The host {address[0]} is not known ({error.strerror}): check the address given to Client."
         ) from None
-    reason = "no address"
+    reason, is_closed = "no address", False
     for family, kind, protocol, _, target in found:
         sock = Socket(family, kind, protocol)
         sock.settimeout(CONNECT_S)
@@ -97,16 +98,31 @@ def _connected(address: tuple[str, int], where: str) -> tuple[socket.socket, str
         except OSError as error:
             sock.close()
             reason = error.strerror or f"no answer within {CONNECT_S:.0f} s"
+            is_closed = isinstance(error, ConnectionRefusedError)
             continue
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if sys.platform == "linux":
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_S)
         return sock, str(target[0])
-    raise DialFailure(
+    sentence = (
         f"No manager answers at {where} ({reason}): start one there with `argon manager` or `argon up`, "
         "or check host and port."
     )
+    raise Refused(sentence) if is_closed else DialFailure(sentence)
+
+
+def is_refused(address: tuple[str, int]) -> bool:
+    """True if nothing listens at this address, which is numeric."""
+    # As bytes, for the reason given above.
+    target: Any = (address[0].encode(), address[1])
+    try:
+        socket.create_connection(target, CONNECT_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 class _Handshake:

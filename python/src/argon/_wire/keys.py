@@ -23,6 +23,10 @@ class KeyProblem(Exception):
     """There is no key that a client can use; the text explains what to do."""
 
 
+class NoKey(KeyProblem):
+    """None was given, and there is none where one would be."""
+
+
 class Key(NamedTuple):
     """Key of the client's role, its origin, and the manager's pin if the key carries one."""
 
@@ -48,7 +52,7 @@ def find(option: str | os.PathLike[str] | None, manager: str = "HOST:PORT") -> K
     if path is not None and path.exists():
         return _from_file(path, "the default key file")
     where = f"{path} does not exist" if path else "neither XDG_CONFIG_HOME nor HOME names a folder from the root"
-    raise KeyProblem(
+    raise NoKey(
         f"There is no cluster key: {where}. To get a key for this machine, run `argon pair {manager}` "
         "here. On the manager's machine there is one already (`argon key` shows where). A key that lies elsewhere is "
         "given as key=FILE or in ARGON_KEY."

@@ -9,3 +9,11 @@ class DialFailure(Exception):
     def __init__(self, sentence: str, for_good: bool = False):
         super().__init__(sentence)
         self.for_good = for_good
+
+
+class Refused(DialFailure):
+    """Nothing listens at the address."""
+
+
+class Keyless(DialFailure):
+    """There is no key, and so nothing was dialled."""
