@@ -204,6 +204,8 @@ class Connection:
             if data[4] == WELCOME:
                 break
         self._opened.wait(WAIT_S)
+        if not self._session:
+            return  # The client has left before it named its session, which takes no seed.
         chance = self._plan.connection(self._session)
         if chance is not None:
             self._lie(chance)
