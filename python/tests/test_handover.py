@@ -7,7 +7,7 @@ import builtins
 import concurrent.futures
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -132,17 +132,38 @@ def caught(call: Callable[[], Any]) -> BaseException:
         return error
 
 
-def by_queue(client: Any, function: Any, name: str) -> BaseException:
-    return caught(lambda: client.queue(function, name))
+class Callers:
+    """One of each kind, for all exceptions of a test: a new one for each would start a runner for each."""
+
+    def __init__(self, cluster: Cluster):
+        self.client = cluster.client()
+        self.executor = cluster.executor()
+        self.aio = argon.aio.Client(cluster.address, key=cluster.key)
+
+    def shutdown(self) -> None:
+        self.client.shutdown()
+        self.executor.shutdown()
+        asyncio.run(self.aio.shutdown())
 
 
-def by_defer(client: Any, function: Any, name: str) -> BaseException:
-    return caught(lambda: client.defer(function, name).result(LIMIT_S))
+@pytest.fixture
+def callers(cluster: Cluster) -> Iterator[Callers]:
+    made = Callers(cluster)
+    yield made
+    made.shutdown()
 
 
-def by_exception(client: Any, function: Any, name: str) -> BaseException:
+def by_queue(callers: Callers, function: Any, name: str) -> BaseException:
+    return caught(lambda: callers.client.queue(function, name))
+
+
+def by_defer(callers: Callers, function: Any, name: str) -> BaseException:
+    return caught(lambda: callers.client.defer(function, name).result(LIMIT_S))
+
+
+def by_exception(callers: Callers, function: Any, name: str) -> BaseException:
     try:
-        found = client.defer(function, name).exception(LIMIT_S)
+        found = callers.client.defer(function, name).exception(LIMIT_S)
     except KeyboardInterrupt as interrupt:
         # While a value is read here it cannot be told from the caller's own.
         return interrupt
@@ -150,93 +171,79 @@ def by_exception(client: Any, function: Any, name: str) -> BaseException:
     return found
 
 
-def by_map(client: Any, function: Any, name: str) -> BaseException:
-    return caught(lambda: list(client.map(function, [name])))
+def by_map(callers: Callers, function: Any, name: str) -> BaseException:
+    return caught(lambda: list(callers.client.map(function, [name])))
 
 
-def by_unordered_map(client: Any, function: Any, name: str) -> BaseException:
-    return caught(lambda: list(client.map(function, [name], ordered=False)))
+def by_unordered_map(callers: Callers, function: Any, name: str) -> BaseException:
+    return caught(lambda: list(callers.client.map(function, [name], ordered=False)))
 
 
-def by_callback(client: Any, function: Any, name: str) -> BaseException:
+def by_callback(callers: Callers, function: Any, name: str) -> BaseException:
     ended, found = threading.Event(), []
 
     def callback(deferred: Any) -> None:
         found.append(deferred.exception())
         ended.set()
 
-    client.defer(function, name).add_done_callback(callback)
+    callers.client.defer(function, name).add_done_callback(callback)
     assert ended.wait(LIMIT_S)
     return found[0]
 
 
-def by_executor(client: Any, function: Any, name: str) -> BaseException:
-    with executor_of(client) as executor:
-        return caught(lambda: executor.submit(function, name).result(LIMIT_S))
+def by_executor(callers: Callers, function: Any, name: str) -> BaseException:
+    return caught(lambda: callers.executor.submit(function, name).result(LIMIT_S))
 
 
-def by_as_completed(client: Any, function: Any, name: str) -> BaseException:
-    with executor_of(client) as executor:
-        (future,) = concurrent.futures.as_completed([executor.submit(function, name)], LIMIT_S)
-        found = future.exception()
-        assert isinstance(found, BaseException)
-        return found
+def by_as_completed(callers: Callers, function: Any, name: str) -> BaseException:
+    (future,) = concurrent.futures.as_completed([callers.executor.submit(function, name)], LIMIT_S)
+    found = future.exception()
+    assert isinstance(found, BaseException)
+    return found
 
 
-def by_executor_map(client: Any, function: Any, name: str) -> BaseException:
-    with executor_of(client) as executor:
-        return caught(lambda: list(executor.map(function, [name], timeout=LIMIT_S)))
+def by_executor_map(callers: Callers, function: Any, name: str) -> BaseException:
+    return caught(lambda: list(callers.executor.map(function, [name], timeout=LIMIT_S)))
 
 
-def executor_of(client: Any) -> argon.Executor:
-    reconnect = client._session.reconnect
-    return argon.Executor(reconnect.addresses[0], key=reconnect.key)
-
-
-def in_asyncio(client: Any, wait: Callable[[argon.aio.Client], Any]) -> BaseException:
+def in_asyncio(wait: Callable[[], Awaitable[Any]]) -> BaseException:
     async def main() -> BaseException:
-        reconnect = client._session.reconnect
-        async with argon.aio.Client(reconnect.addresses[0], key=reconnect.key) as other:
-            try:
-                await wait(other)
-            except BaseException as error:
-                return error
-            raise AssertionError("it raised nothing")
+        try:
+            await wait()
+        except BaseException as error:
+            return error
+        raise AssertionError("it raised nothing")
 
     return asyncio.run(asyncio.wait_for(main(), LIMIT_S))
 
 
-def by_aio_queue(client: Any, function: Any, name: str) -> BaseException:
-    return in_asyncio(client, lambda other: other.queue(function, name))
+def by_aio_queue(callers: Callers, function: Any, name: str) -> BaseException:
+    return in_asyncio(lambda: callers.aio.queue(function, name))
 
 
-def by_aio_defer(client: Any, function: Any, name: str) -> BaseException:
-    return in_asyncio(client, lambda other: other.defer(function, name))
+def by_aio_defer(callers: Callers, function: Any, name: str) -> BaseException:
+    return in_asyncio(lambda: callers.aio.defer(function, name))
 
 
-def by_aio_map(client: Any, function: Any, name: str) -> BaseException:
-    async def whole(other: argon.aio.Client) -> None:
-        assert [value async for value in other.map(function, [name])] == "nothing"
+def by_aio_map(callers: Callers, function: Any, name: str) -> BaseException:
+    async def whole() -> None:
+        assert [value async for value in callers.aio.map(function, [name])] == "nothing"
 
-    return in_asyncio(client, whole)
-
-
-def by_awaited_deferred(client: Any, function: Any, name: str) -> BaseException:
-    async def whole(_: Any) -> None:
-        await client.defer(function, name)
-
-    return in_asyncio(client, whole)
+    return in_asyncio(whole)
 
 
-def by_run_in_executor(client: Any, function: Any, name: str) -> BaseException:
-    async def whole(_: Any) -> None:
-        executor = executor_of(client)
-        try:
-            await asyncio.get_running_loop().run_in_executor(executor, function, name)
-        finally:
-            executor.shutdown(wait=False)
+def by_awaited_deferred(callers: Callers, function: Any, name: str) -> BaseException:
+    async def whole() -> None:
+        await callers.client.defer(function, name)
 
-    return in_asyncio(client, whole)
+    return in_asyncio(whole)
+
+
+def by_run_in_executor(callers: Callers, function: Any, name: str) -> BaseException:
+    async def whole() -> None:
+        await asyncio.get_running_loop().run_in_executor(callers.executor, function, name)
+
+    return in_asyncio(whole)
 
 
 WAYS = [
@@ -251,25 +258,27 @@ GUARDED = [way for way in WAYS if way not in (by_queue, by_defer, by_exception, 
 # kind: an outcome ends its future | any exception of a task, by every way of waiting | right | each way ends, with
 #    this exception or with one that names it
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_whatever_a_task_raises_ends_its_future(client: Any, way: Callable[..., BaseException]) -> None:
+def test_whatever_a_task_raises_ends_its_future(callers: Callers, way: Callable[..., BaseException]) -> None:
     for name, make in RAISED.items():
-        error = way(client, raising, name)
+        error = way(callers, raising, name)
         expected = {type(make()), argon.TaskError, argon.Died, RuntimeError}
         assert type(error) in expected or type(error).__name__ == type(make()).__name__, (name, repr(type(error)))
 
 
 # kind: an outcome ends its future | a result whose class raises while it is read | loud | the error of reading it
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_whatever_reading_a_result_raises_ends_its_future(client: Any, way: Callable[..., BaseException]) -> None:
+def test_whatever_reading_a_result_raises_ends_its_future(callers: Callers, way: Callable[..., BaseException]) -> None:
     for name in RAISED:
-        assert isinstance(way(client, returning, name), BaseException), name
+        assert isinstance(way(callers, returning, name), BaseException), name
 
 
 # kind: an outcome ends its future | StopIteration and its kin in a task | loud | RuntimeError from it, as in
 #    generators
 @pytest.mark.parametrize("way", GUARDED, ids=lambda way: way.__name__)
-def test_a_stop_of_a_task_is_an_error_where_it_would_end_a_loop(client: Any, way: Callable[..., BaseException]) -> None:
-    error = way(client, raising, "stop")
+def test_a_stop_of_a_task_is_an_error_where_it_would_end_a_loop(
+    callers: Callers, way: Callable[..., BaseException]
+) -> None:
+    error = way(callers, raising, "stop")
     assert type(error) is RuntimeError and type(error.__cause__) is StopIteration
 
 
