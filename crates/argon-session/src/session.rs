@@ -16,10 +16,12 @@ mod input;
 mod invariants;
 mod on_message;
 mod output;
+mod output_state;
 mod reconnect;
 mod request;
 mod retry_queue;
 mod send;
+mod tasks;
 mod wait_monitor;
 
 use std::collections::VecDeque;
@@ -32,12 +34,10 @@ use argon_proto::limit::{IDS_PER_FRAME, SILENCE};
 use argon_proto::{BlobHash, Machine, SessionId, TaskId, Ticket, Time};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub use ask::Question;
-pub use effect::{Effect, Out};
-pub use entry::{Addition, Completion, OutputMode};
-pub use group::Member;
+pub use effect::{Effect, Out, Printed};
+pub use entry::{Addition, Completion, Member, OutputMode};
 pub use input::Input;
-pub use output::{OutputAccount, OutputChunk, Printed};
+pub use output_state::{OutputAccount, OutputChunk, Question};
 
 use crate::error_kind::ErrorKind;
 use connection::ConnectionState;

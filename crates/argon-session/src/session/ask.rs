@@ -8,20 +8,10 @@ use bytes::Bytes;
 use super::SessionState;
 use super::effect::Out;
 use super::entry::OutputMode;
+use super::output_state::Question;
 
 /// Answer to a task whose caller does not listen.
 const NO: Bytes = Bytes::from_static(b"it gives none");
-
-/// A question that is to be answered once.
-#[derive(Debug)]
-pub struct Question {
-    /// The attempt that asks.
-    pub from: AttemptId,
-    /// The number of the question within the attempt.
-    pub ask: u32,
-    /// The question, as JSON.
-    pub json: Bytes,
-}
 
 impl SessionState {
     pub(super) fn on_ask(&mut self, question: Ask, out: &mut Out) {

@@ -3,8 +3,9 @@
 use std::task::Waker;
 
 use argon_proto::frame::Outbox;
+use bytes::Bytes;
 
-use super::output::Printed;
+use super::output_state::OutputAccount;
 use crate::waiting::Waiting;
 
 /// Collects what steps want done. The shell keeps one for the life of the session and carries it out when it likes; order
@@ -34,4 +35,17 @@ pub enum Effect {
     Print(Printed),
     /// Tell the user's hook why tasks wait.
     ReportWaiting(Waiting),
+}
+
+/// Output for this process's own descriptors.
+#[derive(Debug)]
+pub struct Printed {
+    /// The number of the task.
+    pub number: u64,
+    /// Returned with [`Input::OutputPrinted`](super::Input::OutputPrinted).
+    pub account: OutputAccount,
+    /// The descriptor: 1 or 2.
+    pub fd: u8,
+    /// The bytes to write.
+    pub bytes: Bytes,
 }

@@ -8,24 +8,13 @@ use rustc_hash::FxHashMap;
 
 use super::SessionState;
 use super::effect::{Effect, Out};
-use super::entry::{Addition, Completion, Entry, keep};
+use super::entry::{Addition, Completion, Entry, Member, keep};
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
     /// Tasks that have ended and were not taken.
     ended: VecDeque<u64>,
     waker: Option<Waker>,
-}
-
-/// Membership of a task in a group; the owner of the group chooses position and bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Member {
-    /// The number of the group.
-    pub group: u64,
-    /// Position in the group, as the owner counts.
-    pub position: u64,
-    /// Length of its arguments, bytes.
-    pub bytes: u64,
 }
 
 impl SessionState {

@@ -4,7 +4,7 @@ use argon_proto::conversation::Incoming;
 use argon_proto::conversation::client::ToClient;
 use argon_proto::handshake::Welcome;
 
-use super::output::OutputAccount;
+use super::output_state::OutputAccount;
 
 /// Something that has happened outside the session.
 #[derive(Debug)]

@@ -2,8 +2,6 @@
 //!
 //! A slow reader delays its own task, whose window is 1 MiB, and no other task.
 
-use std::collections::VecDeque;
-
 use argon_proto::AttemptId;
 use argon_proto::conversation::OutputCredit;
 use argon_proto::conversation::client::ToManager;
@@ -11,71 +9,9 @@ use argon_proto::limit::OUTPUT_GRANT_BYTES;
 use bytes::Bytes;
 
 use super::SessionState;
-use super::ask::Question;
-use super::effect::{Effect, Out};
+use super::effect::{Effect, Out, Printed};
 use super::entry::OutputMode;
-
-/// One thing that a running task sent.
-#[derive(Debug)]
-pub enum OutputChunk {
-    /// Bytes that the task wrote to its descriptor 1 or 2.
-    Output {
-        /// Number of the attempt.
-        attempt: u32,
-        /// The descriptor.
-        fd: u8,
-        /// The bytes.
-        bytes: Bytes,
-    },
-    /// A question for the caller.
-    Ask(Question),
-}
-
-/// Output for this process's own descriptors.
-#[derive(Debug)]
-pub struct Printed {
-    /// The number of the task.
-    pub number: u64,
-    /// Returned with [`Input::OutputPrinted`](super::Input::OutputPrinted).
-    pub account: OutputAccount,
-    /// The descriptor: 1 or 2.
-    pub fd: u8,
-    /// The bytes to write.
-    pub bytes: Bytes,
-}
-
-/// Which account bytes belong to: counts begin again with each attempt and on each connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OutputAccount {
-    connection: u32,
-    attempt: AttemptId,
-}
-
-#[derive(Debug)]
-pub(super) struct OutputState {
-    account: OutputAccount,
-    taken: u64,
-    granted: u64,
-    /// Bytes that this process is about to write to its own output.
-    printing: u64,
-    pub(super) chunks: VecDeque<(OutputChunk, OutputAccount)>,
-}
-
-impl OutputState {
-    fn of(account: OutputAccount) -> Self {
-        Self { account, taken: 0, granted: 0, printing: 0, chunks: VecDeque::new() }
-    }
-
-    fn turn_to(&mut self, account: OutputAccount) {
-        if self.account != account {
-            (self.account, self.taken, self.granted) = (account, 0, 0);
-        }
-    }
-
-    pub(super) fn is_printing(&self) -> bool {
-        self.printing > 0
-    }
-}
+use super::output_state::{OutputAccount, OutputChunk, OutputState, Question};
 
 impl SessionState {
     pub(super) fn on_output(&mut self, from: AttemptId, fd: u8, bytes: Bytes, out: &mut Out) {
