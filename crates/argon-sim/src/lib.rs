@@ -14,6 +14,7 @@ mod event_queue;
 mod fault;
 mod fleet;
 mod handlers;
+mod lateness;
 mod manager;
 mod net;
 mod oracle;

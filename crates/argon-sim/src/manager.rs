@@ -12,7 +12,10 @@ use crate::clock::Clock;
 use crate::event::{Dialler, Event, Packet};
 use crate::store::Store;
 
-/// The place of the manager: its store, and its process while there is one.
+/// Numbers of the incarnations at the second place begin here.
+pub(crate) const SECOND_PLACE: u32 = 1 << 31;
+
+/// Seat of a manager.
 #[derive(Debug, Default)]
 pub(crate) struct Manager {
     pub(crate) incarnation: u32,

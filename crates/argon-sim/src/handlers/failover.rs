@@ -6,22 +6,12 @@
 //! what workers run, and what the seated manager decides.
 
 use crate::event::{Dialler, Event};
+use crate::lateness::Lateness;
 use crate::world::World;
-
-/// Numbers of the incarnations at the second place begin here.
-pub(crate) const SECOND_PLACE: u32 = 1 << 31;
-
-/// How much later than at once a dialler comes to the manager that takes over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Lateness {
-    /// When the failover was.
-    since: u64,
-    longest_us: u64,
-}
 
 impl World {
     pub(crate) fn on_failover(&mut self, kills: bool, late_us: u64, leaves_workers: bool) {
-        self.lateness = Lateness { since: self.now, longest_us: late_us };
+        self.lateness = Lateness::since(self.now, late_us);
         if kills {
             self.crash_manager(false);
         } else {
@@ -81,14 +71,14 @@ impl World {
 
     /// How long a dialler tries elsewhere before it dials the manager that has taken over.
     pub(crate) fn pause_before_dial(&mut self, dialler: Dialler) -> u64 {
-        let Lateness { since, longest_us } = self.lateness;
-        let is_late = longest_us > 0 && self.now < since + longest_us;
-        match dialler {
-            Dialler::Worker(_) if is_late => self.random.below(since + longest_us - self.now),
-            Dialler::Client(client) if is_late && self.clients[client].parent.is_none() => {
-                self.random.below(since + longest_us - self.now)
-            }
-            Dialler::Worker(_) | Dialler::Client(_) | Dialler::Rogue(_) => 0,
+        let is_delayed = match dialler {
+            Dialler::Worker(_) => true,
+            Dialler::Client(client) => self.clients[client].parent.is_none(),
+            Dialler::Rogue(_) => false,
+        };
+        match self.lateness.left(self.now) {
+            Some(left) if is_delayed => self.random.below(left),
+            Some(_) | None => 0,
         }
     }
 
