@@ -17,4 +17,5 @@ pub mod results;
 pub mod script;
 pub mod spill;
 pub mod template;
+pub mod template_error;
 pub mod work_item;

@@ -3,7 +3,7 @@
 //! Knows the placeholders of GNU parallel. Braces around anything else stay as they are, unless they look like a
 //! placeholder: then it is an error, since a command that runs with `{.x}` in a file's name does harm a thousand times.
 
-use super::template::TemplateError;
+use super::template_error::TemplateError;
 
 /// Settings for reading a command line.
 #[derive(Debug, Clone, Copy)]

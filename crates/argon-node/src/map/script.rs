@@ -14,7 +14,7 @@ pub use judge::{Code, code_in, is_reread};
 
 use super::placeholder::{Part, Placeholder, Reading};
 use super::quote;
-use super::template::TemplateError;
+use super::template_error::TemplateError;
 use scan::Scanner;
 
 /// A script whose placeholders have been found.

@@ -3,12 +3,9 @@
 //! A word that a POSIX shell reads as code, after `sh -c` or as the line of `--shell`, is a [`Script`]: values are given to
 //! it as arguments, and never become a part of its text.
 
-mod error;
-
-pub use error::TemplateError;
-
 use super::placeholder::{Part, Placeholder, Reading};
 use super::script::{Check, Script, code_in, is_reread};
+use super::template_error::TemplateError;
 
 /// A command line whose placeholders have been found.
 #[derive(Debug, Clone)]

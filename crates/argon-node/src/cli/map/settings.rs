@@ -16,7 +16,8 @@ use crate::map::joblog::{self, Joblog, JoblogError, Past};
 use crate::map::placeholder::Reading;
 use crate::map::reader::{self, InputBatch};
 use crate::map::records::Format;
-use crate::map::template::{CommandTemplate, TemplateError};
+use crate::map::template::CommandTemplate;
+use crate::map::template_error::TemplateError;
 use crate::map::work_item::{InputItem, WorkItemBuilder};
 use crate::output::complain;
 

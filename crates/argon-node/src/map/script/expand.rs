@@ -4,7 +4,7 @@ use super::Form;
 use super::judge::EXPANSION;
 use super::scan::{Scanner, Word};
 use crate::map::placeholder;
-use crate::map::template::TemplateError;
+use crate::map::template_error::TemplateError;
 
 /// Kind of word after the operator of a `${NAME…}`.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::Form;
 use super::scan::{HereDocument, Scanner, Word};
-use crate::map::template::TemplateError;
+use crate::map::template_error::TemplateError;
 
 impl Scanner<'_> {
     /// `<<` and the word after it.

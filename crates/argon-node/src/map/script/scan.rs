@@ -6,7 +6,7 @@
 use super::judge::{self, EXPANSION, PLACE};
 use super::{Check, Form, ScriptPart, Spot};
 use crate::map::placeholder::{Placeholder, Reading};
-use crate::map::template::TemplateError;
+use crate::map::template_error::TemplateError;
 
 /// Most constructs within constructs: no script of a person has more.
 const DEPTH_MAX: u32 = 100;

@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use super::super::placeholder::Reading;
-use super::super::template::{CommandTemplate, TemplateError};
+use super::super::template::CommandTemplate;
+use super::super::template_error::TemplateError;
 
 const READING: Reading<'static> = Reading { whole: "{}", shell: Some("sh"), literal: false };
 
