@@ -23,10 +23,6 @@ const CRATES: [&str; 7] = [
 ];
 const PYTHON: &str = "python/src/argon/";
 
-/// Files with circles that are known and not yet broken up.
-const KNOWN: [&str; 3] =
-    ["crates/argon-session/src/session/", "crates/argon-sim/src/", "python/src/argon/_code/by_value.py"];
-
 /// Imports by file: for each one, the files that it needs.
 type Imports<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
@@ -43,7 +39,7 @@ fn circles(imports: &Imports) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in imports.keys() {
         let circle: Vec<&str> = imports.keys().filter(|other| is_mutual(file, other)).copied().collect();
-        if circle.is_empty() || is_known(&circle) || !seen.insert(circle.clone()) {
+        if circle.is_empty() || !seen.insert(circle.clone()) {
             continue;
         }
         let edges: Vec<String> = circle
@@ -64,10 +60,6 @@ fn circles(imports: &Imports) -> Vec<Finding> {
         });
     }
     findings
-}
-
-fn is_known(circle: &[&str]) -> bool {
-    circle.iter().any(|file| KNOWN.iter().any(|known| file.starts_with(known)))
 }
 
 /// Files that can be reached by imports; the file itself only if it is part of a circle.
