@@ -56,7 +56,7 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// What is the same for all rows.
+/// Settings that all rows share.
 #[derive(Args, Clone, Copy, Debug)]
 struct Plan {
     /// Slots of a worker
@@ -203,7 +203,7 @@ async fn measure_in(plan: Plan, workers: u64, queued: u64, manager: &Manager) ->
     Ok(Row { workers, queued, clients, join, submit, bytes, task, rate, storm, lost_and_run_again })
 }
 
-/// How long it takes until all workers are back that lost their connection at once.
+/// Time until all workers are back that lost their connection at once.
 async fn storm(world: &World, workers: u64) -> io::Result<Duration> {
     world.wait_for("the fleet to be whole", PATIENCE, || world.registered.get() == workers).await?;
     let clock = Instant::now();

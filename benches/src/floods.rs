@@ -36,7 +36,7 @@ const CONNECTIONS: u8 = 4;
 /// Round trips that are not counted: the flood grows meanwhile.
 const WARM_UP: u64 = 200;
 
-/// What one connection of a flood does until it is told to stop.
+/// Work of one connection of a flood until it is stopped.
 type Flood = fn(&mut Flooder, &AtomicBool);
 
 const FLOODS: &[(&str, Flood)] = &[

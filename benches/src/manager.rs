@@ -15,7 +15,7 @@ pub(crate) struct Manager {
     process: Child,
     /// Holds the key; removed with this value.
     _folder: TempDir,
-    /// Where it listens.
+    /// Address at which it listens.
     pub(crate) address: String,
     /// The key that opens it.
     pub(crate) key: Key,

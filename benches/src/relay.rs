@@ -117,7 +117,7 @@ fn stream(way: Way, count: u64, bytes: usize) -> io::Result<Duration> {
     stream_within(way, count, bytes, WINDOW_BYTES)
 }
 
-/// The same with a bound on the bytes under way.
+/// As `stream`, with a bound on the bytes under way.
 fn stream_within(way: Way, count: u64, bytes: usize, window: u64) -> io::Result<Duration> {
     let chain = Chain::start(way)?;
     let (mut writer, mut reader) = (chain.stream.try_clone()?, chain.stream.try_clone()?);

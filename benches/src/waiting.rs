@@ -61,7 +61,7 @@ impl<M: Message> Peer<M> {
     }
 }
 
-/// How a worker of this process registers.
+/// Registration of a worker of this process.
 pub(crate) fn registration(name: &str, slots: u32) -> FromWorker {
     let secret = Secret::new([7; 32]);
     FromWorker::Register(Box::new(Register {

@@ -1,4 +1,4 @@
-//! What happens to a program whose tasks fail, panic, die, or take too long.
+//! Tasks that fail, panic, die, or take too long, as their program sees them.
 //!
 //! `argon up` in another terminal, then `cargo run --example errors`, or `… -- HOST:PORT`.
 

@@ -24,7 +24,7 @@ pub struct WirePeer<M> {
     stream: TcpStream,
     decoder: Decoder<Incoming<M>>,
     refusal: Option<Refusal>,
-    /// What the manager said at the end of the handshake.
+    /// Answer of the manager at the end of the handshake.
     pub welcome: Welcome,
 }
 

@@ -64,7 +64,7 @@ impl Cluster {
         self.address.as_deref().expect("the manager was started")
     }
 
-    /// Where the key is.
+    /// Path of the key.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.folder.path().join("key")

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::wait_for;
 
-/// How a client that waits begins a line of its standard error.
+/// Beginning of the lines on standard error by which a client reports that it waits.
 const NOTICE: &str = "argon: waiting: ";
 
 /// A running process whose output goes to files. It is killed when this value is dropped.
@@ -20,10 +20,10 @@ pub struct Process {
     name: String,
 }
 
-/// What a process left behind.
+/// Status and output of a process that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
     /// Its standard output.
     pub stdout: String,
@@ -88,13 +88,13 @@ impl Process {
         i32::try_from(self.child.id()).expect("process ids fit")
     }
 
-    /// What it has written to standard output so far.
+    /// Standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {
         read(&self.stdout)
     }
 
-    /// What it has written to standard error so far.
+    /// Standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {
         read(&self.stderr)

@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How often a direction that cannot move looks whether its connection was cut.
+/// Interval at which a direction that cannot move looks whether its connection was cut.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// What the proxy's kernel buffers in each direction, so that a slow link is felt by its sender.
+/// Buffer of the proxy's kernel in each direction, small, so that the sender notices a slow link.
 const BUFFER_BYTES: libc::c_int = 64 << 10;
 
 /// A direction, seen from who dials the proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// What the dialler says.
+    /// From the dialler.
     There,
-    /// What it is told.
+    /// To the dialler.
     Back,
 }
 
@@ -37,7 +37,7 @@ struct Shared {
     rate: AtomicU64,
     accepted: AtomicUsize,
     is_over: AtomicBool,
-    /// What becomes of the next connections; when it is empty they live.
+    /// Cuts of the next connections; when it is empty they live.
     cuts: Mutex<VecDeque<(Way, u64)>>,
     pairs: Mutex<Vec<Arc<Pair>>>,
 }
@@ -72,7 +72,7 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// Where it listens.
+    /// Address at which it listens.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address

@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// What a peer demands of its connections.
+    /// Trust that a peer demands of its connections.
     pub(super) fn trust(&self) -> Trust {
         let encryption = if self.plan.tls { Encryption::Always } else { Encryption::Auto };
         Trust::new(encryption, None).unwrap_or_default()
@@ -70,7 +70,7 @@ impl World {
         self.is_closed.set(true);
     }
 
-    /// What breaks the connection of one worker.
+    /// Signal that breaks the connection of one worker.
     pub(super) fn interrupt_of_worker(&self) -> std::rc::Rc<Notify> {
         let interrupt = std::rc::Rc::new(Notify::new());
         self.interrupts.borrow_mut().push(std::rc::Rc::clone(&interrupt));

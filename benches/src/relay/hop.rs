@@ -11,7 +11,7 @@ use super::MESSAGE_BYTES;
 /// The subcommand of a hop; for [`super::chain`] only.
 pub(crate) const HOP: &str = "relay-hop";
 
-/// How bytes are passed on.
+/// Way in which bytes are passed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Way {
     /// One message a read and a write.

@@ -1,4 +1,4 @@
-//! Which of many sockets can be read: the system calls and nothing more.
+//! Finds the sockets that can be read: the system calls and nothing more.
 
 use std::io;
 use std::net::TcpStream;

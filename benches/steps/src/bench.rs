@@ -162,7 +162,7 @@ pub(crate) fn task(sequence: u64) -> Task {
     task
 }
 
-/// How it ended.
+/// Outcome of the task.
 pub(crate) fn outcome(task: &Task, run_us: u64) -> Outcome {
     Outcome {
         head: OutcomeHead {

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a task costs from its submission until it is forgotten, and a step at the longest.
+/// Prints the cost of a task from its submission until it is forgotten, and that of the longest step.
 fn print_times(slots: u64) {
     println!("{slots} slots a worker; a task is submitted, dispatched, ended, taken");
     println!(

@@ -7,12 +7,12 @@ const OUTLIER_FACTOR: u64 = 4;
 /// Least value of the expected time, microseconds.
 const EXPECTED_US_MIN: u64 = 25;
 
-/// How much of a run of `run_us` microseconds counts where `expected_us` were expected.
+/// Part of a run of `run_us` microseconds that counts where `expected_us` were expected.
 pub(crate) fn without_outlier(run_us: u64, expected_us: u64) -> u64 {
     run_us.min(OUTLIER_FACTOR * expected_us.max(EXPECTED_US_MIN))
 }
 
-/// How long the next task of a runner runs. Follows longer runs at once and shorter ones by half.
+/// Expected run time of the next task of a runner. Follows longer runs at once and shorter ones by half.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RunTimeEstimate(u64);
 

@@ -1,4 +1,4 @@
-//! Which tasks wait for which blobs. A task passes a gate when everything that it names is here: one before the
+//! Tasks that wait for blobs. A task passes a gate when all blobs that it names are here: one gate before the
 //! scheduler ([`ManagerGate`]), one before the pool ([`WorkerGate`]).
 //!
 //! Each gate holds the blobs themselves and an index from a blob to the tasks that wait for it, so that an arrival costs time

@@ -75,7 +75,7 @@ impl OutcomeBatch {
         self.alert_until = now + ALERT;
     }
 
-    /// How long the worker may look away from short tasks that follow one another, if their runners have enough to do
+    /// Time for which the worker may leave short tasks that follow one another alone, if their runners have enough to do
     /// for `supplied_for`: to be woken for the outcome of each costs more than all else that is done for it.
     pub fn pause(&self, now: Time, supplied_for: impl FnOnce() -> Duration) -> Option<Duration> {
         (now >= self.alert_until && supplied_for() >= PAUSE * PAUSES_SUPPLIED).then_some(PAUSE)

@@ -53,7 +53,7 @@ pub struct Settings {
     pub name: String,
     /// Its host, for reports.
     pub host: String,
-    /// How many tasks it runs at once; at least 1.
+    /// Number of tasks that it runs at once; at least 1.
     pub slots: usize,
     /// Runtimes that it has; some runners of the first interpreter among them are kept ready.
     pub runtimes: Vec<Runtime>,
@@ -92,7 +92,7 @@ impl Settings {
         slots.saturating_mul(64)
     }
 
-    /// How long an attempt of this task may run.
+    /// Time limit of an attempt of this task.
     fn limit_of(&self, task: &Task) -> Option<Duration> {
         let limit_ms = match task.head.timeout_ms {
             0 => self.default_timeout_ms,
@@ -102,7 +102,7 @@ impl Settings {
     }
 }
 
-/// How much a pool has of what.
+/// Numbers of slots, runners and attempts of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PoolCounts {
     /// Slots.
@@ -217,7 +217,7 @@ impl Pool {
         self.runners.iter().find(|runner| runner.has(attempt)).map(|runner| runner.id)
     }
 
-    /// How much of what the pool has now. Costs time in proportion to the slots.
+    /// Present numbers of the pool. Costs time in proportion to the slots.
     #[must_use]
     pub fn counts(&self) -> PoolCounts {
         let mut counts = PoolCounts {

@@ -123,7 +123,7 @@ pub struct Scheduler {
     root_of_family: FxHashMap<Family, SessionKey>,
     /// Sessions of clients inside attempts.
     children: FxHashMap<AttemptId, Vec<SessionKey>>,
-    /// Those whose attempt has ended in this step.
+    /// Sessions whose attempt has ended in this step.
     ending_children: Vec<SessionKey>,
     workers: Arena<WorkerKey, Worker>,
     worker_by_id: FxHashMap<WorkerId, WorkerKey>,
@@ -133,7 +133,7 @@ pub struct Scheduler {
     timers: Timers,
     /// Attempts that a worker holds of tasks that nobody has claimed yet.
     orphans: FxHashMap<TaskId, OrphanAttempt>,
-    /// The same in the order in which they are dropped.
+    /// Orphan attempts in the order in which they are dropped.
     orphan_ends: VecDeque<(Time, AttemptId)>,
     /// Unclaimed attempts of workers that are lost, and may come back with them.
     parted: ExpiringSet<AttemptId>,
@@ -159,7 +159,7 @@ pub struct Scheduler {
     now: Time,
     /// Tasks that may still be looked at for chores at this moment.
     time_left: usize,
-    /// The same for timers that are due.
+    /// Number of due timers that this step may still handle.
     timers_left: usize,
     /// Work that later steps go on with.
     chores: VecDeque<Chore>,

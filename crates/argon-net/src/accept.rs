@@ -50,7 +50,7 @@ const TLS_FIRST: u8 = 0x16;
 const PLAINTEXT: &str = "this manager takes encrypted connections only from other machines; use a release of Argon that \
                          encrypts, without --insecure-plaintext or ARGON_INSECURE_PLAINTEXT. Through a proxy or a forwarded \
                          port of this machine, set ARGON_TLS=always";
-/// What is said to a peer whose cluster key was replaced while it was connected: it may have the new one by now.
+/// Refusal of a peer whose cluster key was replaced while it was connected: it may have the new one by now.
 pub const RETIRED: &str =
     "the cluster key of this connection was retired; the next connection needs the new one";
 const INNER_TLS: &str = "it began a TLS connection inside of another";
@@ -63,7 +63,7 @@ pub struct Admitted {
     pub stream: Stream,
     /// Bytes that were read behind the handshake.
     pub frames: Frames,
-    /// What it has proven. The number of its cluster key counts those that were retired before.
+    /// Role and holder that it has proven. The number of its cluster key counts those that were retired before.
     pub proven: Proven,
     /// Its address.
     pub from: SocketAddr,
@@ -262,7 +262,7 @@ fn opening_of(stream: Stream) -> Opening {
     Opening::new(stream, FRAME_BYTES_BEFORE_PROOF, PROVE_BYTES, NOT_ARGON)
 }
 
-/// The same connection, inside of the TLS connection that its peer has begun.
+/// Continues inside the TLS connection that the peer has begun.
 async fn encrypted(
     mut opening: Opening,
     admission: &Admission,

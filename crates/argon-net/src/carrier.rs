@@ -71,7 +71,7 @@ pub trait Endpoint {
     /// If the connection ends with this message.
     fn on_message(&mut self, message: Incoming<Self::In>) -> Result<(), ConnectionEnd>;
 
-    /// Something was read, and its messages were given to [`Endpoint::on_message`].
+    /// Called after a read whose messages were given to [`Endpoint::on_message`].
     ///
     /// # Errors
     /// If the connection ends now.
@@ -124,7 +124,7 @@ pub struct Receiver<In> {
     heard_at: Instant,
     /// Turns of the connections on this thread, if they take turns.
     turns: Option<ReadTurns>,
-    /// What is left of the present turn.
+    /// Rest of the present turn.
     turn: Extent,
 }
 

@@ -46,7 +46,7 @@ pub struct Connected {
 /// Why a manager was not reached.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// There is no connection, or it broke.
+    /// No connection was made, or it broke.
     #[error("the manager at {address} cannot be reached: {why}")]
     Unreachable {
         /// The address that was dialled.

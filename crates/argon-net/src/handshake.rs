@@ -52,7 +52,7 @@ impl Opening {
         Ok(self.stream.write_all(out).await?)
     }
 
-    /// The same connection, whose peer may send this many bytes from now on.
+    /// Limits the bytes that the peer may send from now on.
     #[cfg(feature = "listen")]
     pub(crate) fn with_budget(self, budget: usize) -> Self {
         Self { budget, ..self }

@@ -1,4 +1,4 @@
-//! Who a manager is: a certificate that follows from the cluster key, and its pin.
+//! Identity of a manager: a certificate that follows from the cluster key, and its pin.
 //!
 //! Every manager and stand-by of a key shows the same bytes, in every release, so nothing needs to be stored or renewed. That
 //! is why the certificate is written out here: a library for certificates may encode the same facts differently one day.

@@ -42,7 +42,7 @@ pub enum KeyError {
          --key or ARGON_KEY"
     )]
     NoPlace,
-    /// There is no file.
+    /// The file does not exist.
     #[error(
         "there is no key at {path}: to get one for a manager on another machine, run 'argon pair {}' here; 'argon up' makes \
          one and starts a manager and a worker on this machine; a key that lies elsewhere is named with --key or ARGON_KEY",
@@ -76,16 +76,16 @@ pub enum KeyError {
         /// The file.
         path: String,
     },
-    /// There is a file where a key was to be written.
+    /// A file exists where a key was to be written.
     #[error("{path} exists and is not overwritten; name another place, or use --force")]
     Exists {
         /// The file.
         path: String,
     },
-    /// There is something else than a file where a key was to be written.
+    /// Something else than a file exists where a key was to be written.
     #[error("{path} is not a regular file, and a key is not put into its place; name another place")]
     NotReplaced {
-        /// What is there.
+        /// Kind of the thing that is there.
         path: String,
     },
     /// The file cannot be read.
@@ -121,7 +121,7 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    /// The same error, with the manager that was to be reached in its advice.
+    /// Adds the manager that was to be reached to the advice.
     #[must_use]
     pub fn with_manager(self, address: &str) -> Self {
         if let Self::Missing { path, .. } = self {

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 /// A peer that takes nothing is not read beyond this much of heads and copies in its outbox.
 const CLOGGED_OWN: u64 = 16 << 20;
-/// The same while memory is short.
+/// As `CLOGGED_OWN`, while memory is short.
 const CLOGGED_OWN_TIGHT: u64 = 256 << 10;
-/// The same for everything in its outbox, shared payloads included, while memory is short.
+/// Limit on everything in its outbox, shared payloads included, while memory is short.
 const CLOGGED_ALL_TIGHT: u64 = 8 << 20;
 
 /// Memory of all connections, and of what their owner keeps. Its bound is that of the process, less what that needs

@@ -30,7 +30,7 @@ pub struct Pairing {
     opening: Opening,
     dialler: PairDialler,
     code: PairingCode,
-    /// What the key must carry; `None` if a CA vouches for the manager.
+    /// Pin that the key must carry; `None` if a CA vouches for the manager.
     pin: Option<Pin>,
     since: Instant,
 }

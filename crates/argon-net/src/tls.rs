@@ -32,7 +32,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 const WRITE_BYTES: usize = 64 << 10;
 /// Encrypted bytes that one read takes from the socket.
 const READ_BYTES: usize = 64 << 10;
-/// The same, however little room there is for what they are decrypted to.
+/// Smallest read, however little room there is for the decrypted bytes.
 const READ_BYTES_MIN: usize = 4 << 10;
 /// Bytes of one read during the handshake.
 const SHAKE_READ_BYTES: usize = 4 << 10;
@@ -81,7 +81,7 @@ struct TlsState {
 /// Why a TLS handshake failed.
 #[derive(Debug)]
 pub(crate) enum TlsError {
-    /// What the peer sent, or showed, is not acceptable, or it said so of ours.
+    /// The peer's bytes or certificate are not acceptable, or it reported this of ours.
     Tls(rustls::Error),
     /// The connection broke; [`ErrorKind::UnexpectedEof`] if the peer closed it.
     Broken(io::Error),
@@ -155,7 +155,7 @@ impl TlsStream {
         Self { reader, writer: TlsWriter { shared }, channel }
     }
 
-    /// Whether the session was resumed.
+    /// Kind of the handshake: full, or of a resumed session.
     #[cfg(test)]
     pub(crate) fn kind(&self) -> rustls::HandshakeKind {
         self.writer.shared.state().connection.handshake_kind().expect("the handshake is over")

@@ -1,4 +1,4 @@
-//! Which connections are encrypted, and how a manager is recognised: by the pin of the key, or by an organisation's CA.
+//! Encrypted connections, and how a manager is recognised: by the pin of the key, or by an organisation's CA.
 //!
 //! A [`Trust`] also keeps the TLS session tickets of its managers, so clones of it reconnect with less work.
 
@@ -20,7 +20,7 @@ pub const TLS_CA: &str = "ARGON_TLS_CA";
 /// Variable that is `always` where connections on loopback are encrypted, too.
 pub const TLS: &str = "ARGON_TLS";
 
-/// Which connections are encrypted.
+/// Connections that are encrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Encryption {
     /// All that leave the machine.
@@ -32,7 +32,7 @@ pub enum Encryption {
     Never,
 }
 
-/// What a dialler demands of a connection and of the manager at its other end.
+/// Demands of a dialler on a connection and on the manager at its other end.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     encryption: Encryption,
@@ -59,7 +59,7 @@ impl Trust {
         Ok(Self { encryption, authority, ..Self::default() })
     }
 
-    /// The same, for all connections.
+    /// Encrypts all connections.
     pub(crate) fn always(&self) -> Self {
         Self { encryption: Encryption::Always, ..self.clone() }
     }
@@ -112,7 +112,7 @@ impl Trust {
         }
     }
 
-    /// Which certificate a manager must show; `None` if neither a pin nor a CA says it.
+    /// Certificate that a manager must show; `None` if there is neither a pin nor a CA.
     pub(crate) fn expected(&self, pin: impl FnOnce() -> Option<Pin>) -> Option<Expected> {
         match &self.authority {
             Some(authority) => Some(Expected::Authority(Arc::clone(authority))),

@@ -24,7 +24,7 @@ pub struct ReadTurns {
 /// The right to a further turn, until it is dropped.
 pub(crate) type Further = OwnedSemaphorePermit;
 
-/// What a connection may do in a turn.
+/// Messages and bytes that a connection may handle in a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Extent {
     pub(crate) messages: usize,

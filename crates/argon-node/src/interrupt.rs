@@ -15,7 +15,7 @@ use crate::exit::{BY_SIGNAL, Failure, FailureKind};
 
 /// Time after which a message explains how to leave at once.
 const HINT_AFTER: Duration = Duration::from_secs(3);
-/// What is cancelled ends within two seconds and a bit. If it has not by now, the manager does not answer, or the output is
+/// A cancelled task ends within little more than two seconds. If it has not by now, the manager does not answer, or the output is
 /// not read.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time for the manager to give a sign of life after a request to end.
@@ -23,7 +23,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const HINT: &[u8] =
     b"argon: waiting for the end of what is being cancelled; a second Ctrl-C or TERM leaves at once\n";
 
-/// Tells when this process is asked to end.
+/// Counts the requests to end this process.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
     first: watch::Receiver<u8>,

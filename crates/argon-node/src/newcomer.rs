@@ -38,7 +38,7 @@ pub fn keep(path: &Path, key: &Key, role: Role) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How this machine and its user introduce themselves.
+/// Introduction of this machine and its user.
 #[must_use]
 pub fn introduction(wants: Role) -> Introduction {
     let uid = Uid::effective();

@@ -10,7 +10,7 @@ use argon_proto::line;
 
 use crate::exit::{Failure, FailureKind};
 
-/// Which of the standard descriptors were closed when this process began, by their number.
+/// Standard descriptors that were closed when this process began, by their number.
 static CLOSED: [AtomicBool; 3] = [AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false)];
 
 /// Looks before the standard library opens /dev/null in place of what is closed, after which all writes seem to succeed.
@@ -97,7 +97,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(shown).collect())
 }
 
-/// The same on one line of a table: each such character is a space.
+/// Text for one line of a table: each control character is a space.
 #[must_use]
 pub fn on_one_line(text: &str) -> String {
     text.replace(line::is_unsafe, " ")

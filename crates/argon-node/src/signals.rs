@@ -39,7 +39,7 @@ pub fn watch_stop() -> Result<StopSignal, Failure> {
     watch(std::future::pending())
 }
 
-/// The same for a pool of another program, which ends at once when its standard input is closed. It leaves the terminal's
+/// As [`watch_stop`], for a pool of another program, which ends when its standard input is closed. It leaves the terminal's
 /// session, so that Ctrl-C reaches its owner alone.
 ///
 /// # Errors

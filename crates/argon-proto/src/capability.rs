@@ -79,7 +79,7 @@ impl Capabilities {
         Self { present: Seeds::of(key), former: [const { None }; FORMER] }
     }
 
-    /// The same, which also verify what managers with a former key have made. The last two that are added count.
+    /// Adds a former key, to verify what managers with that key have made. The last two that are added count.
     #[must_use]
     pub fn and_former(mut self, key: &Key) -> Self {
         self.former.rotate_right(1);

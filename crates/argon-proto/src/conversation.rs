@@ -50,7 +50,7 @@ pub trait Message: Sized {
     /// Payload that may be too big for one frame.
     fn payload(&self) -> Option<&Payload>;
 
-    /// The same, to be replaced once all of it has arrived.
+    /// The payload, to be replaced once all of it has arrived.
     fn payload_mut(&mut self) -> Option<&mut Payload>;
 
     /// The blob, if the message is one.

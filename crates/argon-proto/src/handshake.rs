@@ -125,7 +125,7 @@ pub struct Listener {
     transcript: Vec<u8>,
 }
 
-/// What a dialler has proven.
+/// Role and holder that a dialler has proven.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proven {
     /// Its role.

@@ -32,14 +32,14 @@ pub struct JoinSecret([u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId([u8; 8]);
 
-/// What `argon join` takes: `argon1-join-<HOST:PORT>-<64 hex pin>-<32 hex secret>`. `Debug` does not show the secret.
+/// Argument of `argon join`: `argon1-join-<HOST:PORT>-<64 hex pin>-<32 hex secret>`. `Debug` does not show the secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JoinToken {
     /// The manager's address, `HOST:PORT`.
     pub address: String,
     /// The pin of its certificate.
     pub pin: Pin,
-    /// What the machine proves.
+    /// Secret that the machine proves.
     pub secret: JoinSecret,
 }
 

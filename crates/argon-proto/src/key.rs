@@ -87,7 +87,7 @@ impl Key {
         Self { scope: Scope::Cluster, secret, pin: None, holder: None }
     }
 
-    /// The same key, carrying the pin of the manager's certificate.
+    /// Adds the pin of the manager's certificate.
     #[must_use]
     pub fn with_pin(self, pin: Pin) -> Self {
         Self { pin: Some(pin), ..self }

@@ -77,7 +77,7 @@ pub struct Report {
     /// The runner's process id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// Which attempt this was.
+    /// Number of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// Number of attempts that the task may have.

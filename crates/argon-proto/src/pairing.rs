@@ -37,7 +37,7 @@ pub struct PairingCode(u32);
 #[error("not a code: expected the six digits that the other machine shows, such as 123-456")]
 pub struct ParseCodeError;
 
-/// How a machine without a key introduces itself. Only the role matters; the rest is for the person who decides.
+/// Introduction of a machine without a key. Only the role matters; the rest is for the person who decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Introduction {
     wants: Role,
@@ -67,7 +67,7 @@ struct PairOpen {
     nonce: String,
 }
 
-/// What a manager gives to a machine that it lets in: the body of GRANT, behind the proof if there is one.
+/// Grant for a machine that is let in: the body of GRANT, behind the proof if there is one.
 #[derive(Debug, Serialize, Deserialize)]
 struct Grant {
     key: String,

@@ -22,7 +22,7 @@ enum Parts {
     Many(Option<std::sync::Arc<[Bytes]>>, u64),
 }
 
-/// What the first frame of a message says of its payload.
+/// Description of a payload in the first frame of its message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct WholePayload {
     /// The stream that carries the rest of it; 0 if there is none.

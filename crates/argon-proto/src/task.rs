@@ -51,7 +51,7 @@ pub struct Flags(pub u16);
 pub struct TaskHead {
     /// The task.
     pub id: TaskId,
-    /// Which start this is; 0 when a client submits.
+    /// Number of the start; 0 when a client submits.
     pub attempt: Attempt,
     /// Flags that the client has set.
     pub flags: Flags,

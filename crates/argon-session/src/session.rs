@@ -83,11 +83,11 @@ struct Collect {
     waiting: Vec<u64>,
 }
 
-/// Something that waits to be sent.
+/// Item that waits to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum BacklogItem {
     Task(u64),
-    /// Everything that had been sent before has been offered again.
+    /// All that had been sent before has been offered again.
     Offered,
 }
 

@@ -9,7 +9,7 @@ const MILLION: i128 = 1_000_000;
 pub(crate) struct Clock {
     born: u64,
     offset: u64,
-    /// How much too fast it runs, in millionths.
+    /// Error of its rate, in millionths; positive if it is fast.
     drift: i64,
 }
 

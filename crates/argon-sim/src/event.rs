@@ -1,4 +1,4 @@
-//! Everything that can happen in the simulated world.
+//! Events of the simulated world.
 
 use argon_core::pool::{RunnerId, TemplateKey};
 use argon_proto::Incarnation;
@@ -72,7 +72,7 @@ pub(crate) enum TemplateDoes {
     End,
 }
 
-/// Something that happens at a moment. `incarnation` distinguishes a process from the one that was at its place before.
+/// Event at a moment. `incarnation` distinguishes a process from the one that was at its place before.
 #[derive(Debug)]
 pub(crate) enum Event {
     Arrive {

@@ -14,9 +14,9 @@ const LATE_MAX: u64 = 3_000_000;
 pub struct Fault {
     /// When it begins, microseconds of true time.
     pub at: u64,
-    /// How long it lasts, or how long a killed process stays away.
+    /// Duration of the fault, or of the absence of a killed process.
     pub lasts: u64,
-    /// What it is.
+    /// Kind of the fault.
     pub what: FaultKind,
 }
 
@@ -36,7 +36,7 @@ pub enum FaultKind {
     FillStore,
     /// A worker's process is killed, its runners with it.
     KillWorker {
-        /// Which.
+        /// Number of the worker.
         worker: usize,
         /// True if its machine goes with it, so that nobody receives.
         is_silent: bool,
@@ -45,7 +45,7 @@ pub enum FaultKind {
     FreezeWorker(usize),
     /// A worker receives to finish and leave.
     DrainWorker {
-        /// Which.
+        /// Number of the worker.
         worker: usize,
         /// By an operator through the manager; otherwise by a signal.
         by_operator: bool,
@@ -56,7 +56,7 @@ pub enum FaultKind {
     Failover {
         /// True if the manager that they leave is killed; it lives on otherwise.
         kills: bool,
-        /// How much later than at once workers and clients come, at the most, microseconds.
+        /// Longest delay with which workers and clients come, microseconds.
         late_us: u64,
         /// True if workers stay with the manager that lives on, and come as late as that.
         leaves_workers: bool,
@@ -79,9 +79,9 @@ pub enum FaultKind {
     Partition {
         /// Whose.
         dialler: Dialler,
-        /// Those to the manager.
+        /// True if packets to the manager are lost.
         up: bool,
-        /// Those from the manager.
+        /// True if packets from the manager are lost.
         down: bool,
     },
 }

@@ -8,7 +8,7 @@ use crate::plan::{RunPlan, TaskBehaviour, TaskPlan};
 use crate::random::Random;
 use crate::shape::Shape;
 
-/// How large.
+/// Size of a fleet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fleet {
     /// Workers.

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::plan::TaskPlan;
 
-/// So long, generously, a worker whose connection broke may come back with what it held.
+/// Time, generous, within which a worker whose connection broke may come back with what it held.
 const GRACE: u64 = 1_000_000;
 
 /// Knowledge of the oracle about one task.
@@ -26,7 +26,7 @@ pub(crate) struct Fate {
     pub(crate) began_at: Option<u64>,
     /// Events after which the manager could not know whether an attempt of it goes on.
     losses: u32,
-    /// How often the manager forgot, while it was not over, how many retries it had used.
+    /// Number of times that the manager forgot, before its end, the retries that it had used.
     crashes: u32,
     /// Attempts that came to an end of their own in a runner, and when.
     ended: Vec<(Attempt, Status, u64)>,
@@ -37,13 +37,13 @@ pub(crate) struct Fate {
     pub(crate) is_submitted: bool,
     pub(crate) is_accepted: bool,
     pub(crate) is_cancelled: bool,
-    /// How often its caller received an outcome.
+    /// Number of outcomes that its caller received.
     pub(crate) delivered: u32,
     /// True if a manager has read that its outcome is in hand.
     is_taken: bool,
     /// True if the present manager has sent it to a worker.
     was_run: bool,
-    /// How many managers before have: each but the first had given up what the ones before had sent.
+    /// Number of managers before that ran it: each but the first had given up what the ones before had sent.
     lives_run: u32,
     /// The highest attempt that was sent to a worker.
     latest: Attempt,
@@ -51,7 +51,7 @@ pub(crate) struct Fate {
     judged: Vec<Attempt>,
     /// When a connection of a worker that held it was last lost: for a moment that worker may come back with it.
     lost_at: Option<u64>,
-    /// That attempt.
+    /// Attempt that was lost.
     lost: Option<Attempt>,
     /// Attempts whose outcome the present manager has read.
     read: Vec<Attempt>,

@@ -40,11 +40,11 @@ pub struct TaskPlan {
     pub client: usize,
     /// When.
     pub at: u64,
-    /// How long each attempt runs, microseconds.
+    /// Run time of each attempt, microseconds.
     pub run_us: u64,
     /// Behaviour of its attempts.
     pub behaviour: TaskBehaviour,
-    /// How many attempts fail before one succeeds, if the behaviour is a failure.
+    /// Number of attempts that fail before one succeeds, if the behaviour is a failure.
     pub failures: u32,
     /// Its flags.
     pub flags: Flags,
@@ -66,7 +66,7 @@ pub struct TaskPlan {
     pub children: Vec<TaskPlan>,
     /// Its runner is not what it was, and leaves when the task has ended.
     pub leaves: bool,
-    /// How long after its submission the client cancels it, if it does.
+    /// Time after its submission at which the client cancels it, if it does.
     pub cancel_after: Option<u64>,
     /// Client that collects a detached task, and the time after its acceptance, microseconds.
     pub collect: (usize, u64),
@@ -114,14 +114,14 @@ impl TaskPlan {
         (1..=TOO_SMALL_MIB).contains(&self.memory_mib)
     }
 
-    /// How long it and the tasks below it run, one after the other, and again for each retry.
+    /// Run time of the task and the tasks below it, one after the other, and again for each retry.
     fn work_us(&self) -> u64 {
         let once = self.run_us + self.children.iter().map(Self::work_us).sum::<u64>();
         once * (1 + u64::from(self.retries))
     }
 }
 
-/// How an attempt of a task fails, if it does.
+/// Behaviour of the attempts of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TaskBehaviour {
     /// Returns.

@@ -35,7 +35,7 @@ impl Random {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
-    /// Something between `low` and `high`, small values as likely in each power of two as large ones.
+    /// Number between `low` and `high`: each power of two is as likely as any other.
     pub fn spread(&mut self, low: u64, high: u64) -> u64 {
         let (low_bits, high_bits) = (u64::from(low.max(1).ilog2()), u64::from(high.max(1).ilog2()));
         let top = 1 << self.between(low_bits, high_bits);

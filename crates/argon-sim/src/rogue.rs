@@ -21,7 +21,7 @@ pub struct RoguePlan {
     pub number: u64,
     /// When it first dials, microseconds of true time.
     pub at: u64,
-    /// How long it stays.
+    /// Duration of its stay.
     pub lasts: u64,
     /// Role that it claims.
     pub role: RogueRole,

@@ -27,7 +27,7 @@ pub struct Shape {
     pub batch: usize,
     /// Number of tasks after which a runner is replaced; 0 for never.
     pub max_requests: u64,
-    /// How far clocks may run from true time, millionths.
+    /// Largest error of the rate of a clock, millionths.
     pub drift: u64,
     /// Bytes of outcomes that a worker may hold unsettled.
     pub unsettled_bytes: u64,
@@ -45,7 +45,7 @@ pub struct Shape {
     pub runner_memory_mib: u64,
     /// Tasks that may wait for their own tasks at one worker.
     pub waiting_max: usize,
-    /// How many times as long a task takes that begins on a worker while that is slow: each of them is, in its turn,
+    /// Factor on the run time of a task that begins on a worker while that is slow: each of them is, in its turn,
     /// one second in three.
     pub slowness: u64,
 }

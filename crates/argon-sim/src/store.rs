@@ -23,7 +23,7 @@ pub(crate) struct Store {
     pub(crate) is_pausing: bool,
 }
 
-/// How a commit ended.
+/// Result of a commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     Durable { up_to: u64 },

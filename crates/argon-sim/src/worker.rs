@@ -39,7 +39,7 @@ pub(crate) struct WorkerProcess {
     pub(crate) pool: Pool,
     pub(crate) gate: WorkerGate,
     pub(crate) batch: OutcomeBatch,
-    /// Somebody has asked it to leave, and its manager may know.
+    /// True if it was asked to leave, and its manager may know.
     pub(crate) was_asked_to_leave: bool,
     /// True if it was asked to leave.
     pub(crate) is_draining: bool,

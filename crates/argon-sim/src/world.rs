@@ -22,7 +22,7 @@ use crate::rogue::Rogue;
 use crate::trace::Trace;
 use crate::worker::Worker;
 
-/// Everything there is.
+/// State of the simulated world.
 pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) plan: RunPlan,
@@ -45,7 +45,7 @@ pub(crate) struct World {
     pub(crate) ids: Vec<Option<TaskId>>,
     /// Places of tasks in the plan, by their number.
     pub(crate) places: Vec<usize>,
-    /// Those of the cluster's key.
+    /// Capabilities of the cluster's key.
     pub(crate) capabilities: Capabilities,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
@@ -54,7 +54,7 @@ pub(crate) struct World {
     pub(crate) to_come: usize,
     /// The lives in which freezing faults, by their place, found their processes.
     pub(crate) frozen_incarnations: BTreeMap<usize, u32>,
-    /// Everything received: processes only tidy up.
+    /// True when all outcomes are received: processes only tidy up.
     pub(crate) is_closing: bool,
     /// When that was.
     pub(crate) delivered_at: u64,

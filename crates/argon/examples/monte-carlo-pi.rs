@@ -4,7 +4,7 @@
 
 const DARTS: u64 = 1_000_000;
 
-/// How many of a million darts hit the quarter circle; the seed makes each task its own experiment, and repeatable.
+/// Number of a million darts that hit the quarter circle; the seed makes each task its own experiment, and repeatable.
 #[argon::task]
 fn hits(seed: u64) -> u64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -11,7 +11,7 @@ const PORT: u16 = 8000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     texts: Vec<String>,
-    /// Nobody has named an address.
+    /// True if no one has named an address.
     is_default: bool,
 }
 

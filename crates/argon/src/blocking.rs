@@ -132,7 +132,7 @@ impl Client {
         wait(self.client.request(what, fields))
     }
 
-    /// The same client for asynchronous code. Any executor may poll its futures.
+    /// This client for asynchronous code. Any executor may poll its futures.
     #[must_use]
     pub fn as_async(&self) -> &crate::Client {
         &self.client

@@ -76,7 +76,7 @@ impl Client {
         (&mut awaited.0).await
     }
 
-    /// The same as [`call`](Client::call), under the name that it has in all languages of Argon.
+    /// Another name of [`call`](Client::call), which all languages of Argon have.
     ///
     /// # Errors
     /// See [`call`](Client::call).

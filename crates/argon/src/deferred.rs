@@ -29,7 +29,7 @@ enum DeferredState {
         number: u64,
         waiter: Waiter,
     },
-    /// It was refused before it was sent.
+    /// The call was refused before it was sent.
     Refused(Error),
     Over,
 }

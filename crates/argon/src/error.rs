@@ -126,7 +126,7 @@ impl Error {
         self.facts.task
     }
 
-    /// What is known of the attempt: worker, host, process id, signal, exit status, last output, the story of
+    /// Facts about the attempt: worker, host, process id, signal, exit status, last output, the story of
     /// earlier attempts. Fields that are not known are empty.
     #[must_use]
     pub fn report(&self) -> &Report {

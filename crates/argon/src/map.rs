@@ -49,7 +49,7 @@ pub struct Completed<T, I> {
     under_way: usize,
     bytes: u64,
     waiter: Waiter,
-    /// Those that never went out.
+    /// Calls that were never sent.
     refused: VecDeque<(u64, Error)>,
     value: std::marker::PhantomData<fn() -> T>,
 }

@@ -68,7 +68,7 @@ impl TaskOptions {
         Self { retries, ..self }
     }
 
-    /// Which outcomes the retries are for. Default: all three.
+    /// Outcomes that are retried. Default: all three.
     #[must_use]
     pub fn retry_on(self, outcomes: impl IntoIterator<Item = RetryOn>) -> Self {
         let flags = outcomes.into_iter().fold(Flags::default(), |flags, outcome| {

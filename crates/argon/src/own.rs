@@ -78,7 +78,7 @@ pub(crate) fn check<'de, T: Serialize + Deserialize<'de>>(
     check_with(written, || to_vec(&from_slice::<T>(written)?), || to_vec(value))
 }
 
-/// The same for those who know how to read: `back` reads what was written and writes what came of it, `anew` writes the value
+/// As [`check`], with another reader: `back` reads what was written and writes it again, `anew` writes the value
 /// itself once more.
 ///
 /// A difference means a loss only if the type always writes the same: one that writes the time, or the entries of a hash table

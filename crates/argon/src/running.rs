@@ -26,7 +26,7 @@ pub struct Running {
 pub enum Event {
     /// The task wrote to its descriptor 1 or 2, or logged. It waits while about 1 MiB of its output is unread.
     Output {
-        /// Which start of the task it was: a further one prints from its beginning.
+        /// Number of the attempt: a further one prints from its beginning.
         attempt: u32,
         /// 1 or 2; 3 for a log record, whose JSON is the whole of `bytes` (`spec/runner.md`, section 2).
         fd: u8,
@@ -35,7 +35,7 @@ pub enum Event {
     },
     /// The task asks for something, and waits.
     Asked(Asked),
-    /// It ended: everything that it printed has been read. `Err` is an end without the cluster: no manager any
+    /// The task has ended, and all its output has been read. `Err` is an end without the cluster: no manager any
     /// more, or the client was closed.
     Ended(Result<Outcome, Error>),
 }

@@ -145,12 +145,12 @@ impl Session {
         changed
     }
 
-    /// The same for a caller who looks whether it must wait: if so, what it waits for is on its way.
+    /// For a caller that finds out whether it must wait: if so, what it waits for is sent at once.
     pub(crate) fn waiting<T>(&self, look: impl FnOnce(&mut SessionState, &mut Out) -> Poll<T>) -> Poll<T> {
         self.waiting_as(&mut Waiter::default(), false, look)
     }
 
-    /// The same for a caller who waits for an outcome; `waiter` is its own until it has the outcome or leaves.
+    /// For a caller that waits for an outcome; `waiter` is its own until it has the outcome or leaves.
     pub(crate) fn awaiting<T>(
         &self,
         waiter: &mut Waiter,

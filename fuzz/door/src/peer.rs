@@ -48,7 +48,7 @@ impl Peer {
         self.stream.write_all(bytes)
     }
 
-    /// What has come, and comes within this time.
+    /// Frames that have come, and come within this time.
     pub(crate) fn receive(&mut self, within: Duration) -> Vec<(u8, Bytes)> {
         let until = Instant::now() + within;
         let mut received = Vec::new();

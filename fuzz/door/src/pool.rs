@@ -50,7 +50,7 @@ impl Pool {
         Ok(Self { address, key, argon: argon.to_owned(), folder, manager, worker, checks: 0 })
     }
 
-    /// Whether manager and worker live within their memory, answer, and run an honest command.
+    /// Checks that manager and worker live within their memory, answer, and run an honest command.
     pub(crate) fn check(&mut self) -> Result<(), String> {
         self.checks += 1;
         for (name, process) in [("manager", &mut self.manager), ("worker", &mut self.worker)] {
@@ -89,7 +89,7 @@ impl Pool {
         Ok(Honest { child, mark })
     }
 
-    /// What became of it: it ran once, and said what it was to say.
+    /// Checks that the honest command ran once, and printed what it should.
     pub(crate) fn end_honest(&self, honest: Honest) -> Result<(), String> {
         let said = self.said(honest.child, "run (one that was running while lies were told)")?;
         let starts = std::fs::read_to_string(&honest.mark).unwrap_or_default();
@@ -134,7 +134,7 @@ impl Pool {
             .map_err(|error| format!("{}: {error}", self.argon.display()))
     }
 
-    /// What a command printed, if it ended well and in time.
+    /// Output of a command, if it succeeded in time.
     fn said(&self, mut child: Child, words: &str) -> Result<String, String> {
         let is_ended = wait(&mut child, SERVED_WITHIN).is_some();
         if !is_ended {

@@ -45,7 +45,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
     texts.chain(rude.map(|text| text.as_bytes().to_vec())).collect()
 }
 
-/// What stands where a token would.
+/// Text at the place of a token.
 fn token_of(text: &str) -> &str {
     text.split_once('-').map_or("", |(_, token)| token)
 }

@@ -4,7 +4,7 @@
 
 use argon_proto::key::Key;
 
-/// What every key begins with, and the message may name.
+/// Beginning of every key, which the message may name.
 const ARGON1: &str = "argon1-cluster-";
 
 /// Checks one line.

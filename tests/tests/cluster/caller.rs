@@ -1,4 +1,4 @@
-//! What a command receives from its caller: long words, any bytes, umask, functions, variables. One joblog for one
+//! Things that a command receives from its caller: long words, any bytes, umask, functions, variables. One joblog for one
 //! run.
 
 use std::os::unix::fs::PermissionsExt;

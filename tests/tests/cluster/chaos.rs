@@ -23,7 +23,7 @@ struct Run {
     worker: u64,
 }
 
-/// What a storm left behind.
+/// Counts after a storm.
 struct Aftermath {
     /// By task: what the clients were told, each time.
     values: HashMap<u64, Vec<u64>>,

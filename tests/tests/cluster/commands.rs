@@ -37,7 +37,7 @@ struct Session {
     client: WireClient,
     id: SessionId,
     sequence: u64,
-    /// What tasks printed to their standard output, and how many bytes were granted.
+    /// Standard output of tasks, and the number of bytes that were granted.
     printed: HashMap<u64, (Vec<u8>, u64)>,
     /// True if output is granted as it comes.
     grants: bool,
@@ -102,7 +102,7 @@ impl Session {
         }
     }
 
-    /// What a task has printed so far.
+    /// Output of a task so far.
     fn printed(&self, sequence: u64) -> String {
         let printed = self.printed.get(&sequence).map(|(printed, _)| printed.clone());
         String::from_utf8(printed.unwrap_or_default()).unwrap()

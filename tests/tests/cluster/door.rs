@@ -13,7 +13,7 @@ use argon_tests::{Cluster, PATIENCE, WireClient, wait_for};
 
 use crate::support::memory_mib;
 
-/// What the manager answers to raw bytes until it closes the connection.
+/// Answer of the manager to raw bytes until it closes the connection.
 fn answer_to(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

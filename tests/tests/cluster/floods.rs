@@ -21,9 +21,9 @@ use crate::support::peak_memory_mib;
 
 /// Bound of the manager.
 const MEMORY: &str = "128M";
-/// The same, and what the program needs besides: itself, reads and writes under way, and what its allocator keeps.
+/// Limit with what the program needs besides: itself, reads and writes under way, and memory that its allocator keeps.
 const RESIDENT_MIB: u64 = 128 + 96;
-/// What each connection of a flood sends at most.
+/// Bytes that each connection of a flood sends at most.
 const SENT_MAX: usize = 48 << 20;
 /// A connection that takes nothing for this time is full.
 const FULL_AFTER: Duration = Duration::from_millis(300);

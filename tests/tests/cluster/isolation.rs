@@ -99,7 +99,7 @@ fn a_task_has_no_core_files_unless_it_asks_and_gains_no_rights() {
     assert_eq!(in_runner, "NoNewPrivs: 1 0 ");
 }
 
-/// What a program prints; it must succeed.
+/// Output of a program that must succeed.
 pub(crate) fn printed(process: Process) -> String {
     let finished = process.finish(SOON);
     assert!(finished.status.success(), "{}", finished.stderr);

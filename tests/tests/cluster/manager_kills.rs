@@ -42,7 +42,7 @@ fn tasks_with_results_that_a_client_takes_slowly_run_once_however_often_the_mana
     kill_again_and_again(&load, kills);
 }
 
-/// What runs while the manager is killed.
+/// Clients that run while the manager is killed.
 struct Load {
     tasks: usize,
     /// Time of each task.

@@ -134,7 +134,7 @@ fn mistakes_are_told_before_anything_runs() {
     assert!(!ran.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("ran")));
 }
 
-/// What `script` shows of a command that it runs on a terminal of its own.
+/// Output of a command that `script` runs on a terminal of its own.
 fn on_a_terminal(cluster: &mut Cluster, command: &Command) -> Finished {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let quoted: Vec<String> =

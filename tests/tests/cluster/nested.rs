@@ -61,7 +61,7 @@ numbers = [n * 7919 % 1009 for n in range(400)]
 print(client.queue(fib, 12), client.queue(quicksort, numbers) == sorted(numbers))
 "#;
 
-/// What `argon run` in a command does: fib again, in the shell.
+/// Command with `argon run` in it: fib again, in the shell.
 const SHELL: &str = r#"
 if [ "$1" -lt 2 ]; then echo "$1"; exit; fi
 "$ARGON" run --no-stdin --env ARGON sh "$0" $(($1 - 1)) >"$0.$1.$$" &

@@ -39,7 +39,7 @@ fn stay(address: String, key: Key, number: u64, role: Role, is_over: Arc<AtomicB
     })
 }
 
-/// Says who it is, and listens until the connection ends.
+/// Introduces itself, and reads until the connection ends.
 fn stay_once(stream: TcpStream, key: &Key, number: u64, role: Role) -> Result<(), Refusal> {
     if role == Role::Worker {
         let mut peer = WirePeer::<ToWorker>::over(stream, key, role)?;

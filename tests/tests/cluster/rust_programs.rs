@@ -13,7 +13,7 @@ pub(crate) fn built() -> PathBuf {
     built_in("debug")
 }
 
-/// The same in another profile.
+/// The folder of another profile.
 fn built_in(profile: &str) -> PathBuf {
     let programs = std::env::var_os("ARGON_TEST_PROGRAMS").map(PathBuf::from).unwrap_or_else(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

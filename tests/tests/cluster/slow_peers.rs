@@ -6,7 +6,7 @@ use argon_tests::{Cluster, Proxy, wait_for};
 
 use crate::support::{NOTE, let_pass, lines, memory_mib, start_worker_at, through, wait_until_idle};
 
-/// What one client may leave untaken, and what the rest of a manager and its allocator needs.
+/// MiB that one client may leave untaken, and that the rest of a manager and its allocator needs.
 const MANAGER_MIB: u64 = 256 + 160;
 
 /// Freezes a client that has asked for `tasks` whose bodies are given, and returns the most memory that the manager used

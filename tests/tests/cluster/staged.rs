@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::Folder;
 
-/// What stands before a command.
+/// Words before a command that run it at a place.
 pub(crate) type Place = Vec<String>;
 
 /// The folder and the address that all of them share. It owns no process.
@@ -79,7 +79,7 @@ impl Stage {
         self.start(command, what)
     }
 
-    /// What the manager says of itself, asked from a place.
+    /// Status of the manager, asked from a place.
     pub(crate) fn status(&mut self, place: &Place) -> Value {
         let address = self.address.clone();
         let asked = self.argon(place, &["status", "--json", "--manager", &address], &[]);
@@ -95,7 +95,7 @@ impl Stage {
         });
     }
 
-    /// How often each line stands in a file that tasks wrote.
+    /// Number of occurrences of each line in a file that tasks wrote.
     pub(crate) fn counts(&self, file: &str) -> std::collections::HashMap<String, usize> {
         let mut counts = std::collections::HashMap::new();
         let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();

@@ -24,7 +24,7 @@ pub(crate) fn wait_for_numbers(cluster: &Cluster, file: &str, count: usize) -> V
     })
 }
 
-/// How often each line stands in a file.
+/// Number of occurrences of each line in a file.
 pub(crate) fn counts(cluster: &Cluster, file: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     for line in lines(cluster, file) {
@@ -43,7 +43,7 @@ pub(crate) fn many_tasks(count: usize, seconds: &str) -> String {
     )
 }
 
-/// What [`many_tasks`] prints.
+/// Output of [`many_tasks`].
 pub(crate) fn sum(count: usize) -> String {
     (count * (count + 1)).to_string()
 }

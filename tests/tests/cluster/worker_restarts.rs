@@ -6,7 +6,7 @@ use argon_tests::{Cluster, wait_for};
 
 use crate::support::{counts, lines, many_tasks, sum, wait_until_idle};
 
-/// What a killed worker ran is running elsewhere so soon.
+/// Seconds within which tasks of a killed worker run elsewhere.
 const SOON: f64 = 1.0;
 
 fn now() -> f64 {

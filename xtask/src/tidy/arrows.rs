@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates whose behaviour is a function of their inputs alone.
 const PURE: &[&str] = &["argon-proto", "argon-core", "argon-session"];
 
-/// What a pure crate must not reach, directly or through another package, and why.
+/// Packages that a pure crate must not reach, directly or through another package, and why.
 const IMPURE: &[(&str, &str)] = &[
     ("tokio", "waits and moves bytes"),
     ("mio", "waits and moves bytes"),
@@ -130,7 +130,7 @@ fn way_to_impurity(
     None
 }
 
-/// What a package needs to run. The lock file mixes a member's test dependencies with its real ones, so
+/// Packages that a package needs to run. The lock file mixes a member's test dependencies with its real ones, so
 /// for members the manifest is asked.
 fn needs_of(package: &str, members: &[Member], lock: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     match members.iter().find(|(_, manifest)| manifest.package == package) {

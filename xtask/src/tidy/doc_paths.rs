@@ -40,7 +40,7 @@ fn is_claim(span: &str) -> bool {
     ROOMS.iter().any(|room| span.starts_with(room)) && span.chars().all(is_plain) && !span.contains("NAME")
 }
 
-/// What `](target)` points at, without the web and without places in the same page.
+/// Targets of `](target)`, without the web and without places in the same page.
 fn link_targets(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
     targets.filter(|target| !target.is_empty() && !target.contains(':'))

@@ -36,7 +36,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("is no key", "is not a key"),
 ];
 
-/// What comments may not contain either: names of limits and amounts say more.
+/// Phrases that comments may not contain either: names of limits and amounts are clearer.
 const PHRASES_OF_COMMENTS: &[&str] =
     &["so many", "for so long", "at most so much", "heed", "heeds", "in vain", "whoever", "sought"];
 

@@ -242,7 +242,7 @@ impl ManagerGate {
         self.go_on(out);
     }
 
-    /// There was no room for a blob: tasks of this client that wait for it are refused.
+    /// Refuses the tasks of this client that wait for a blob for which there is no room.
     pub fn on_blob_without_room(&mut self, link: ConnId, hash: BlobHash, out: &mut Vec<GateEffect>) {
         let waiting = self.blobs.get(&hash).map(|entry| entry.waiting.iter());
         let is_theirs = |number: &&u64| self.parked.get(*number).is_some_and(|parked| parked.link == link);

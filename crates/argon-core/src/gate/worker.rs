@@ -42,7 +42,7 @@ struct ParkedAttempt {
 pub struct Retracted {
     /// Attempts that waited here and go back: they have started least of all.
     pub returned: Vec<AttemptId>,
-    /// How many more the pool is asked for, if it is.
+    /// Number of further attempts that the pool is asked for; `None` if it is not asked.
     pub left: Option<u32>,
 }
 

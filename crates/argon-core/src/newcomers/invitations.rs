@@ -23,7 +23,7 @@ pub struct Invitation {
 /// Why a token does not open the manager. The text is for the user of the machine that comes with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvitationError {
-    /// It was never given out, or before the manager was started again, or more than a thousand others ago.
+    /// The token was never given out, or before the manager was started again, or more than a thousand others ago.
     #[error(
         "this manager does not know the join token: it was started again since, or another one made it; make another token \
          with 'argon key --join ROLE' on its machine"

@@ -31,9 +31,9 @@ pub struct Waiting {
     pub guest: Guest,
     /// The code that it shows if nobody is in between.
     pub code: PairingCode,
-    /// What it says of itself.
+    /// Name and purpose that the machine gives.
     pub introduction: Introduction,
-    /// Where its connection comes from.
+    /// Address from which it connects.
     pub from: IpAddr,
     /// When it began to wait.
     pub since: Time,
@@ -139,7 +139,7 @@ impl WaitingRoom {
         place.and_then(|place| self.waiting.remove(place))
     }
 
-    /// Those who wait, the first to come first.
+    /// Waiting machines, the earliest first.
     pub fn list(&mut self, now: Time) -> impl Iterator<Item = &Waiting> {
         self.expire(now);
         self.waiting.iter()
@@ -159,7 +159,7 @@ impl WaitingRoom {
     }
 }
 
-/// How often something may happen: some in a row, then one for each pause.
+/// Rate limit: some in a row, then one for each pause.
 #[derive(Clone, Copy)]
 struct Pace {
     burst: u32,

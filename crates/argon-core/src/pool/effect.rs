@@ -19,7 +19,7 @@ pub enum Signal {
 pub enum Effect {
     /// Start a runner.
     Spawn {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// Its kind.
         kind: RunnerKind,
@@ -29,12 +29,12 @@ pub enum Effect {
     /// Start a template process; then report [`Input::TemplateReady`](super::Input::TemplateReady) or
     /// [`Input::TemplateEnded`](super::Input::TemplateEnded).
     StartTemplate {
-        /// Which one.
+        /// The template.
         key: TemplateKey,
     },
     /// End a template process; then report it ended.
     EndTemplate {
-        /// Which one.
+        /// The template.
         key: TemplateKey,
     },
     /// Say that runners of this kind are started without a template from now on.
@@ -46,14 +46,14 @@ pub enum Effect {
     },
     /// Give a runner a task.
     Hand {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// The task.
         task: Task,
     },
     /// Give a runner a task beyond the one that it executes. It claims it before it starts it.
     Prefetch {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// The task.
         task: Task,
@@ -61,30 +61,30 @@ pub enum Effect {
     /// Take back what the runner has not claimed, and report it with
     /// [`Input::Retracted`](super::Input::Retracted) before anything else of this runner.
     Retract {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
     },
     /// Start a task that is a command: a process of its own, which is reported gone when it has ended.
     Execute {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// The task.
         task: Task,
     },
     /// Let an idle runner end by closing its socket; then report it gone.
     Retire {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
     },
     /// Signal a runner's process group.
     Signal {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
-        /// Which signal.
+        /// Signal to send.
         signal: Signal,
     },
     /// Say something to the manager. Only asked for while one is found.
     Tell(FromWorker),
-    /// Everything is done: say goodbye and end.
+    /// Send GOODBYE and end: everything is done.
     Leave,
 }

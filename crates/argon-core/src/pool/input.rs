@@ -5,7 +5,7 @@ use argon_proto::{AttemptId, Outcome, RunnerId};
 
 use super::kind::{TemplateKey, Version};
 
-/// How a runner process ended, and what is known of it.
+/// End of a runner process.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Exit {
     /// Its process id.
@@ -46,7 +46,7 @@ pub enum Input {
     Started,
     /// The worker is registered with a manager.
     ManagerFound,
-    /// Something was read from the manager.
+    /// Bytes were read from the manager.
     ManagerHeard,
     /// The connection to the manager ended.
     ManagerLost,
@@ -62,40 +62,40 @@ pub enum Input {
     DrainRequested(String),
     /// A runner process can take tasks.
     RunnerReady {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// True if tasks can be prefetched to it.
         takes_prefetch: bool,
     },
     /// Tasks that a runner had not claimed were taken back from it.
     Retracted {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// The attempts that it will not start, in their order.
         attempts: Vec<AttemptId>,
     },
     /// A runner reported an outcome.
     RunnerFinished {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// The outcome.
         outcome: Outcome,
     },
     /// A runner process ended. It takes nothing more; what it wrote is still to be read.
     RunnerEnded {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
     },
     /// A runner process or a command ended, and everything it wrote was read.
     RunnerGone {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
-        /// How.
+        /// Status and last output.
         exit: Exit,
     },
     /// A runner could not be started.
     SpawnFailed {
-        /// Which one.
+        /// The runner.
         runner: RunnerId,
         /// KillReason.
         why: String,
@@ -104,14 +104,14 @@ pub enum Input {
     },
     /// A template process can fork.
     TemplateReady {
-        /// Which one.
+        /// The template.
         key: TemplateKey,
     },
     /// A template process ended, or could not be started. Runners that it was asked for and did not fork are reported
     /// behind it, with [`Input::SpawnFailed`]: before it they would count as forks that failed in a live template, and
     /// be asked for there again.
     TemplateEnded {
-        /// Which one.
+        /// The template.
         key: TemplateKey,
         /// Why, for people.
         why: String,

@@ -13,7 +13,7 @@ pub const STATIC_ADVICE: &str = "build it for that machine and link it staticall
 pub struct RunnerKind {
     /// Its runtime.
     pub runtime: Runtime,
-    /// Which program of that runtime.
+    /// Program of that runtime.
     pub program: Program,
     /// Its memory limit, MiB; 0 for none. Commands bring their own, and share a kind.
     pub memory_mib: u32,
@@ -37,7 +37,7 @@ pub struct TemplateKey {
     pub version: Option<Version>,
 }
 
-/// Which program a runner executes.
+/// Program that a runner executes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Program {
     /// The only one that the worker has for the runtime, or the task's own command.

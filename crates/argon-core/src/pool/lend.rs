@@ -42,7 +42,7 @@ impl Pool {
         self.retract(id, out);
     }
 
-    /// Tells a manager that was just found which attempts lend their slots.
+    /// Reports to a new manager which attempts lend their slots.
     pub(super) fn tell_lent(&self, out: &mut Vec<Effect>) {
         let lent = self.runners.busy().filter_map(Runner::lent_run);
         out.extend(

@@ -262,7 +262,7 @@ impl Runner {
             .then(|| run.since + self.retract_after())
     }
 
-    /// How long a run may take before nothing stands behind it any more.
+    /// Run time after which the prefetched tasks behind a run are retracted.
     fn retract_after(&self) -> Duration {
         RETRACT_AFTER + Duration::from_micros(self.run_time.us())
     }

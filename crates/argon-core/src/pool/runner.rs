@@ -29,7 +29,7 @@ pub(super) struct Runner {
     pub(super) takes_prefetch: bool,
     /// Tasks that it was sent beyond its run, in the order in which it will claim them.
     pub(super) prefetched: VecDeque<TaskRun>,
-    /// How long its tasks run.
+    /// Expected run time of its next task.
     pub(super) run_time: RunTimeEstimate,
     /// State of the request for its unclaimed tasks, during this run.
     pub(super) retract: RetractState,
@@ -62,7 +62,7 @@ pub(super) struct TaskRun {
     pub(super) task: Task,
     pub(super) since: Time,
     pub(super) until: Option<Time>,
-    /// Nobody wants its outcome.
+    /// True if no one wants its outcome.
     pub(super) is_stopped: bool,
     /// True while it waits for tasks of its own and lends its slot.
     pub(super) waits: bool,
@@ -74,7 +74,7 @@ pub(super) enum RetractState {
     #[default]
     NotAsked,
     Asked,
-    /// It has claimed the tasks that are still prefetched: its run has ended, and the outcome is on its way.
+    /// The runner has claimed the tasks that are still prefetched: its run has ended, and the outcome is on its way.
     Answered,
 }
 

@@ -15,11 +15,11 @@ pub(super) struct Runners {
     /// By id, which grows with each one.
     all: Vec<Runner>,
     starting: Vec<RunnerId>,
-    /// Those with a run, in the order in which they got it.
+    /// Runners with a run, in the order in which they got it.
     busy: Vec<Listed>,
-    /// Those without, the longest unused first.
+    /// Runners without one, the longest unused first.
     idle: Vec<Listed>,
-    /// How many of the busy ones lend their slots.
+    /// Number of busy runners that lend their slots.
     lent: usize,
     /// Busy ones that may have room for prefetched tasks.
     with_room: Vec<RunnerId>,

@@ -1,4 +1,4 @@
-//! Which idle runners are kept. Some that have served nobody are ready for the next session; those of sessions stay within
+//! Idle runners that are kept. Some that have served no one are ready for the next session; those of sessions stay within
 //! bounds on their number and memory, and the longest unused ends first.
 
 use argon_proto::RunnerId;

@@ -36,7 +36,7 @@ impl Pool {
         self.runners.settle_deadlines();
     }
 
-    /// Tells a busy runner to end.
+    /// Ends a busy runner.
     pub(super) fn end_run(&mut self, now: Time, id: RunnerId, why: KillReason, out: &mut Vec<Effect>) {
         let runner = &mut self.runners[id];
         if let RunnerState::Busy(run) = &mut runner.state {

@@ -127,7 +127,7 @@ impl Pool {
         Some(front.since + HELD_UP_AFTER)
     }
 
-    /// How many waiting attempts are looked at.
+    /// Number of waiting attempts that are looked at.
     pub(super) fn looked_at(&self) -> usize {
         self.settings.slots * LOOK_AHEAD
     }

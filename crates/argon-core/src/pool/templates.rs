@@ -18,7 +18,7 @@ const FAILURES_MAX: u32 = 3;
 pub(super) struct Template {
     pub(super) key: TemplateKey,
     pub(super) state: TemplateState,
-    /// How often it failed since a runner came up that it had forked.
+    /// Failures since the last runner that it forked came up.
     failures: u32,
 }
 
@@ -36,7 +36,7 @@ pub enum TemplateState {
 }
 
 impl Pool {
-    /// What runners of this kind are started from now; nothing while the template starts for the first time. Starts the
+    /// Returns from where runners of this kind start; `None` while the template starts for the first time. Starts the
     /// template if there is none.
     pub(super) fn start_from(
         &mut self,

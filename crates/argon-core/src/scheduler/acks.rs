@@ -76,7 +76,7 @@ impl Scheduler {
         }
     }
 
-    /// Tells those who were not written to for a while.
+    /// Acknowledges to the workers that were not written to for a while.
     pub(super) fn on_acks_due(&mut self) {
         for key in std::mem::take(&mut self.acks_later) {
             if let Some(worker) = self.workers.get_mut(key) {
@@ -86,7 +86,7 @@ impl Scheduler {
         }
     }
 
-    /// Tells the workers whose turn it is; the others wait.
+    /// Acknowledges to the workers whose turn it is; the others wait.
     pub(super) fn send_acks(&mut self, now: Time, out: &mut Out) {
         for key in std::mem::take(&mut self.acks_due) {
             let Some(worker) = self.workers.get_mut(key) else {

@@ -48,7 +48,7 @@ impl Scheduler {
         }
     }
 
-    /// Tells clients what was given back.
+    /// Sends clients the credit that was given back.
     pub(super) fn flush_credit(&mut self, out: &mut Out) {
         for key in std::mem::take(&mut self.credit_due) {
             let Some(session) = self.sessions.get_mut(key) else {

@@ -106,7 +106,7 @@ impl Scheduler {
         }
     }
 
-    /// The same for a caller that sets another state before anything else looks at the task.
+    /// As `unassign`, for a caller that sets another state before anything else looks at the task.
     pub(super) fn take_from_worker(&mut self, key: TaskKey) {
         let TaskState::Assigned { worker: worker_key, place, .. } = self.tasks[key].state else {
             return;
@@ -144,7 +144,7 @@ impl Scheduler {
         }
     }
 
-    /// Tells a worker to kill or forget an attempt, which occupies it until it says that it is gone.
+    /// Orders a worker to kill or forget an attempt, which occupies it until it reports the end.
     pub(super) fn stop(&mut self, worker_key: WorkerKey, attempt: AttemptId, out: &mut Out) {
         let worker = &mut self.workers[worker_key];
         worker.without_task.insert(attempt);

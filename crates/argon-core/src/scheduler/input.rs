@@ -25,7 +25,7 @@ pub struct WorkerProfile {
     pub host: String,
     /// Its process id.
     pub pid: u32,
-    /// How many tasks it can run at once; at least 1.
+    /// Number of tasks that it can run at once; at least 1.
     pub slots: u32,
     /// Runtimes and their versions.
     pub runtimes: Vec<(String, String)>,
@@ -95,7 +95,7 @@ pub enum Input {
         /// The worker that executes this attempt.
         worker: WorkerId,
     },
-    /// Everything was cancelled that has not ended, of one owner or of all.
+    /// All tasks that have not ended were cancelled, of one owner or of all.
     AllTasksCancelled {
         /// The connection that asked.
         link: ConnId,
@@ -191,7 +191,7 @@ pub enum Input {
     DrainRequested {
         /// The worker.
         worker: WorkerId,
-        /// How long its running tasks may take; `None` for as long as they want.
+        /// Time that its running tasks have; `None` for no limit.
         within: Option<Duration>,
     },
     /// A worker holds these attempts no more and has no outcome for them.
@@ -205,7 +205,7 @@ pub enum Input {
     AttemptLent {
         /// The worker's connection.
         link: ConnId,
-        /// Which attempt, and whether it waits.
+        /// The attempt, and whether it waits.
         lent: Lent,
     },
     /// A worker reported how an attempt ended.
@@ -240,7 +240,7 @@ pub enum Input {
     OutputTaken {
         /// The client's connection.
         link: ConnId,
-        /// How much, in all.
+        /// Bytes in all, and the attempt.
         credit: OutputCredit,
     },
     /// A client answers an attempt's question.
@@ -252,12 +252,12 @@ pub enum Input {
     },
     /// The store holds all records up to this number durably.
     RecordsCommitted {
-        /// How many records of this scheduler are durable, counted from its first.
+        /// Number of durable records of this scheduler, counted from its first.
         up_to: u64,
     },
     /// The store could not take the records up to this number, and holds none of those that were not committed before.
     RecordsRefused {
-        /// How many records of this scheduler were handed out up to the refused ones.
+        /// Number of records that this scheduler handed out up to the refused ones.
         up_to: u64,
         /// Why, for people.
         why: String,
@@ -282,7 +282,7 @@ pub enum Input {
     },
     /// The shell keeps this much in memory besides the tasks: blobs, and what connections have not taken or sent.
     MemoryOfOthers {
-        /// How much.
+        /// Number of bytes.
         bytes: u64,
     },
     /// A task had no room to wait for its blobs, or its payload had none.

@@ -31,15 +31,15 @@ pub struct Limits {
     /// Memory that tasks, outcomes, blobs and connections may occupy, bytes. Beyond three quarters of it only sessions that
     /// use little are served.
     pub memory: u64,
-    /// How long a client's attached tasks outlive its connection.
+    /// Time for which a client's attached tasks outlive its connection.
     pub session_grace: Duration,
-    /// How long a worker whose connection broke may take to come back before its tasks go elsewhere.
+    /// Time that a worker has to come back after its connection broke, before its tasks go elsewhere.
     pub worker_grace: Duration,
-    /// How long after its start a manager lets tasks that are offered again wait for a worker that holds them.
+    /// Time after its start for which a manager lets repeated tasks wait for a worker that holds them.
     pub recovery: Duration,
-    /// How long attempts that nobody claims are kept.
+    /// Time for which attempts that no client claims are kept.
     pub orphan_timeout: Duration,
-    /// How long the outcome of a detached task is kept.
+    /// Time for which the outcome of a detached task is kept.
     pub result_ttl: Duration,
     /// Workers that a task may lose in a row before it ends as lost.
     pub losses: u32,

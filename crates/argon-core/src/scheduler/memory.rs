@@ -17,7 +17,7 @@ use crate::time::Time;
 
 /// Memory that a task occupies besides its payload, meta data and blob hashes, bytes, about.
 const TASK_BYTES: u64 = 320;
-/// The same for an outcome that has not been taken.
+/// Bytes that an outcome costs besides its content, until it is taken.
 const OUTCOME_BYTES: u64 = 192;
 /// Memory of a session without tasks, about.
 const SESSION_BYTES: u64 = 1 << 10;
@@ -207,7 +207,7 @@ impl Scheduler {
         Some(self.refusal(key, bytes, self.memory_bound(Some(key))))
     }
 
-    /// The same for a task whose payload or blobs have found no room: blobs do not come in while memory is full.
+    /// Refusal of a task whose payload or blobs have found no room: blobs do not come in while memory is full.
     pub(super) fn refusal_without_room(&mut self, key: SessionKey, bytes: u64) -> (Status, Report) {
         self.refusal(key, bytes, self.memory_bound(None))
     }

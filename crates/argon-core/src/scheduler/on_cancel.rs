@@ -20,14 +20,14 @@ const PREFIX_DIGITS: usize = 8;
 /// Effect of a cancellation on a task.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cancelled {
-    /// It waits, and will not start.
+    /// The task waited, and will not start.
     Waiting,
-    /// It is with this worker, which will end its runner.
+    /// The task is with this worker, which will end its runner.
     Running {
         /// The worker's name.
         worker: String,
     },
-    /// It has ended already, with this status.
+    /// The task had ended already, with this status.
     Ended(Status),
     /// No such task is known here.
     Unknown,

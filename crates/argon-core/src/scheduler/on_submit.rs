@@ -162,7 +162,7 @@ impl Scheduler {
         }
     }
 
-    /// Says no to a task, on the connection that charged for it, if it is still there.
+    /// Refuses a task on the connection that charged for it, if that is still there.
     pub(super) fn reject(
         &mut self,
         session: SessionKey,
@@ -175,7 +175,7 @@ impl Scheduler {
         self.refuse(session, link, task, charged, (Status::Rejected, report), out);
     }
 
-    /// The same with the status that the task has from now on: that of `rejected` is not its last.
+    /// As `reject`, with the status that the task has from now on: `rejected` is not its last.
     fn refuse(
         &mut self,
         session: SessionKey,

@@ -14,7 +14,7 @@ use super::effect::Out;
 use super::input::ConnId;
 use super::{Scheduler, SessionKey, TaskKey, WorkerKey};
 
-/// How much output of one task is where.
+/// Bytes of output of one task: passed on, and taken by its client.
 #[derive(Debug, Default)]
 pub(super) struct OutputAccount {
     attempt: Attempt,

@@ -89,7 +89,7 @@ impl Scheduler {
         }
     }
 
-    /// Those of the blobs that a task at this worker names; a worker may ask for anything. Costs time in proportion to its
+    /// Blobs of these that a task at this worker names; a worker may ask for any. Costs time in proportion to its
     /// tasks, and none to what it asks beyond them.
     #[must_use]
     pub fn needed_at(&self, link: ConnId, hashes: &[BlobHash]) -> Vec<BlobHash> {

@@ -73,7 +73,7 @@ impl Queue {
     }
 }
 
-/// How many more tasks may step aside in this step.
+/// Number of further tasks that may step aside in this step.
 pub(super) struct Looks(usize);
 
 impl Default for Looks {
@@ -167,7 +167,7 @@ impl Scheduler {
         self.pop_for(now, has_free_slot, &Rests::default(), &mut Looks::default())
     }
 
-    /// The same for a worker at which kinds rest. Tasks of these kinds step aside, as many as `looks` allows.
+    /// As `pop_queued`, for a worker at which kinds rest. Tasks of these kinds step aside, as many as `looks` allows.
     #[inline]
     pub(super) fn pop_for(
         &mut self,

@@ -15,7 +15,7 @@ use super::{Scheduler, TaskKey, WorkerKey};
 use crate::pool::RunnerKind;
 use crate::time::Time;
 
-/// How long a worker is given no tasks of a kind that it could not start.
+/// Time for which a worker gets no tasks of a kind that it could not start.
 const REST: Duration = Duration::from_secs(1);
 
 impl Scheduler {

@@ -68,15 +68,15 @@ pub(super) struct Session {
 /// The sessions of clients inside the tasks of one session, and inside their tasks.
 #[derive(Debug, Default)]
 pub(super) struct NestedSessions {
-    /// Those with waiting tasks by priority, the deepest first: what tasks wait for goes before new ones.
+    /// Sessions with waiting tasks by priority, the deepest first: what tasks wait for goes before new ones.
     pub(super) waiting: [BTreeSet<(Reverse<u16>, SessionKey)>; 3],
-    /// How many there are.
+    /// Number of sessions.
     pub(super) count: u32,
     /// True if workers were asked for what they hold beyond their slots.
     pub(super) was_noticed: bool,
 }
 
-/// How much the client may send on its present connection, and has sent; cumulative.
+/// Credit of the client on its present connection, and the part that it has used; cumulative.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CreditAccount {
     pub(super) granted_tasks: u64,

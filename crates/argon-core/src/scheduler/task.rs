@@ -77,7 +77,7 @@ pub(super) enum TaskState {
     Ended(Box<Ended>),
 }
 
-/// How a task ended; the outcome waits to be taken.
+/// End of a task whose outcome waits to be taken.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
@@ -171,7 +171,7 @@ impl TaskEntry {
         self.ended().is_some()
     }
 
-    /// How it ended, if it has.
+    /// Its end, if it has ended.
     pub(super) fn ended(&self) -> Option<&Ended> {
         match &self.state {
             TaskState::Ended(ended) => Some(ended),

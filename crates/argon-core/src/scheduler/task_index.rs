@@ -1,4 +1,4 @@
-//! Which task has which id. It holds keys only: the id stands in the task itself, where the caller looks it up. It must not
+//! Index of tasks by their ids. It holds keys only: the id is in the task itself, where the caller looks it up. It must not
 //! decide anything.
 
 use std::hash::BuildHasher;

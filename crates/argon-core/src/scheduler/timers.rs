@@ -9,7 +9,7 @@ use crate::time::Time;
 /// Pause before a step that goes on with what another one had no time for.
 pub(super) const STEP: Duration = Duration::from_micros(1);
 
-/// Something to do at a time.
+/// Work that is due at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Timer {
     /// A client has been gone for the grace period.
@@ -52,7 +52,7 @@ impl Timers {
         self.due.remove(&(at, timer));
     }
 
-    /// How many there are, stale ones included.
+    /// Number of timers, stale ones included.
     pub(super) fn len(&self) -> usize {
         self.due.len()
     }

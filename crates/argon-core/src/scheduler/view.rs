@@ -200,7 +200,7 @@ fn what(task: &Task) -> String {
     line::clean_up_to(&words, WHAT_LETTERS).into_owned()
 }
 
-/// How many things the scheduler keeps, of each kind: what must go back to nothing when the work is done.
+/// Number of things that the scheduler keeps, by kind. All must go back to nothing when the work is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Footprint {
     /// Tasks.
@@ -230,7 +230,7 @@ impl Footprint {
 }
 
 impl Scheduler {
-    /// How much is kept now. Costs time in proportion to sessions.
+    /// Present numbers. Costs time in proportion to sessions.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
         let lanes = self.sessions.iter().flat_map(|(_, session)| &session.lanes);

@@ -23,7 +23,7 @@ const META_READ: usize = 256 << 10;
 const PLACES_READ: usize = 1024;
 /// Tasks of other sessions that are looked at because the client collects them.
 const COLLECTED_READ: usize = 1024;
-/// How long after it joined a worker may still be looking for its Python interpreters.
+/// Time after joining for which a worker may still be looking for its Python interpreters.
 const LOOKS_FOR_PYTHON: Duration = Duration::from_secs(2);
 
 /// Reasons for which tasks wait at a manager.

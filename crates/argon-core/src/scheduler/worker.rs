@@ -61,11 +61,11 @@ pub(super) struct Worker {
 /// State of the request to a worker to return tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum WorkerRetractState {
-    /// It may be asked.
+    /// The worker may be asked.
     Possible,
-    /// It was asked and has not answered.
+    /// The worker was asked and has not answered.
     Asked,
-    /// It had nothing to give; it is asked again only after it was sent more.
+    /// The worker had nothing to give; it is asked again only after it was sent more.
     NothingLeft,
 }
 
@@ -130,7 +130,7 @@ impl Worker {
         self.occupying().saturating_sub(self.slots())
     }
 
-    /// How many tasks it may hold, those sent ahead included.
+    /// Number of tasks that it may hold, prefetched ones included.
     pub(super) fn capacity(&self) -> u64 {
         let ahead = match self.mean_us {
             0 => 0,

@@ -347,7 +347,7 @@ impl Tree {
         }
     }
 
-    /// What a task does when it starts; returns how many ended by that.
+    /// Does what a task does when it starts; returns the number of tasks that ended by that.
     fn start(&mut self, attempt: AttemptId) -> usize {
         let parent = self.nodes.iter().position(|node| node.session == Some(attempt.task.session));
         let n = attempt.task.sequence % 100;

@@ -13,12 +13,12 @@ use bytes::Bytes;
 
 use crate::hand::{Hand, received, task};
 
-/// How long a runner takes to come up or to fail, and a task to run.
+/// Time that a runner takes to come up or to fail, and a task to run.
 const MOMENT: Duration = Duration::from_millis(10);
-/// What an honest task may have to wait for a free slot.
+/// Time that an honest task may wait for a free slot.
 const SOON: Duration = Duration::from_secs(1);
 
-/// What becomes of a start.
+/// Result of a start.
 type Comes = fn(RunnerKind) -> Start;
 
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ struct World {
     next: u64,
     /// When each task was received, by its number.
     received: BTreeMap<u64, Time>,
-    /// How long each task waited to start.
+    /// Time that each task waited to start.
     waited: BTreeMap<u64, Duration>,
     ended: BTreeMap<u64, (Status, String)>,
     returned: Vec<u64>,

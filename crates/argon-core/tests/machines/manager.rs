@@ -68,7 +68,7 @@ impl Manager {
         self.step(Input::TimePassed);
     }
 
-    /// Everything that was handed to the store is durable.
+    /// Makes all records durable that were handed to the store.
     pub(crate) fn commit(&mut self) {
         self.committed = self.records.len() as u64;
         self.step(Input::RecordsCommitted { up_to: self.committed });
@@ -232,7 +232,7 @@ pub(crate) fn worker_id(link: u64) -> WorkerId {
 }
 
 const INCARNATION: Incarnation = Incarnation([1; 16]);
-/// What a peer says that was connected to this manager before.
+/// Incarnation that a peer names that was connected to this manager before.
 pub(crate) const HERE: Option<Incarnation> = Some(INCARNATION);
 
 pub(crate) fn identity() -> ManagerIdentity {
@@ -240,7 +240,7 @@ pub(crate) fn identity() -> ManagerIdentity {
     ManagerIdentity { incarnation: INCARNATION, capabilities }
 }
 
-/// What the worker of this link was given with an attempt.
+/// Token that the worker of this link was given with an attempt.
 pub(crate) fn token(link: u64, attempt: AttemptId) -> AttemptToken {
     identity().capabilities.of_worker(worker_id(link)).token(attempt)
 }

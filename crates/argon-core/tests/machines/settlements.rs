@@ -21,7 +21,7 @@ fn after_one_task() -> Manager {
     manager
 }
 
-/// The same, and its client has the outcome.
+/// A manager whose client has the outcome.
 fn after_one_taken() -> Manager {
     let mut manager = after_one_task();
     manager.take(1, id(1, 1));

@@ -9,7 +9,7 @@ use argon_proto::{Flags, Status};
 
 /// Tasks that are looked at in one step.
 const AT_ONCE: usize = 10;
-/// What the tests put before the manager: many times as many.
+/// Number of things that the tests give to the manager.
 const MANY: u64 = 200;
 /// Touches of one task that is looked at: it leaves its place, ends, and lets another one start.
 const TOUCHES: u64 = 6;

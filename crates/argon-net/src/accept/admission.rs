@@ -1,4 +1,4 @@
-//! What a listener asks of peers and shows them; it may change while the listener serves.
+//! Proofs that a listener asks of peers, and certificates that it shows; both may change while it serves.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use super::newcomers::Entrance;
 use crate::identity::expected_pin;
 use crate::tls::accept::Certificates;
 
-/// What peers must prove and what they are shown.
+/// Keys that peers must prove, and certificates that they are shown.
 #[derive(Clone, Debug)]
 pub struct Admission {
     /// The keys, which may change while the listener serves.
@@ -32,7 +32,7 @@ pub struct OpenKeys {
     pub keys: Vec<Key>,
     /// Number of the first key: how many were replaced before it.
     pub retired: usize,
-    /// What is shown to a peer that encrypts.
+    /// Certificates for peers that encrypt.
     pub certificates: Certificates,
 }
 
@@ -61,7 +61,7 @@ impl OpenKeys {
         Self { keys: vec![key], retired: 0, certificates }
     }
 
-    /// The same with a key that the present one replaces.
+    /// Accepts also the key that the present one replaces.
     #[must_use]
     pub fn or_older(mut self, older: Key) -> Self {
         if self.shows_identity()

@@ -73,7 +73,7 @@ impl Entrance for Closed {
 pub struct WaitingPeer {
     /// The code that it shows, if nobody is in between.
     pub code: PairingCode,
-    /// What it says of itself.
+    /// Name and purpose that the machine gives.
     pub introduction: Introduction,
     /// Its address.
     pub from: SocketAddr,
@@ -91,9 +91,9 @@ pub struct WaitingConnection {
 
 /// A peer without a key that may stay for a while.
 pub(super) enum Begun {
-    /// It waits for a decision.
+    /// The machine waits for a decision.
     Waits { code: PairingCode, introduction: Introduction, key: Key },
-    /// It has what it came for.
+    /// The machine has its key.
     Joined,
 }
 

@@ -1,4 +1,4 @@
-//! What a connection reads, and when its turn is over.
+//! Reads of a connection, and the end of its turn.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -36,7 +36,7 @@ impl Endpoint for Counting {
     }
 }
 
-/// How a connection ends, and how many messages it delivers, if its peer wrote one and then 15 s pass before the next
+/// End of a connection, and number of delivered messages, if its peer wrote one and then 15 s pass before the next
 /// read.
 async fn after_standing_still(silence: Silence) -> (ConnectionEnd, u32) {
     let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
@@ -63,7 +63,7 @@ async fn what_waits_to_be_read_after_a_silence_counts_unless_silence_voids_it() 
     assert!(matches!(after_standing_still(Silence::Voids).await, (ConnectionEnd::Silent, 0)));
 }
 
-/// What the connections of a thread have delivered: the number of each connection, in order.
+/// Deliveries of the connections of a thread: the number of each connection, in order.
 #[derive(Clone, Default)]
 struct Delivered(Rc<RefCell<Vec<usize>>>);
 

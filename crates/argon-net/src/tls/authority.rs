@@ -1,4 +1,4 @@
-//! What makes a dialler trust a certificate: its pin, or an organisation's CA.
+//! Reasons for a dialler to trust a certificate: its pin, or an organisation's CA.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use rustls::pki_types::pem::PemObject;
 #[error("{0}")]
 pub struct TrustError(pub(crate) String);
 
-/// Which certificate a manager must show.
+/// Certificate that a manager must show.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Expected {
     /// The one with this pin.
     Pin(Pin),
     /// Any: what follows must prove the manager.
     Any,
-    /// One that the CA of a file signed for the manager's name.
+    /// Certificate that the CA of a file signed for the manager's name.
     Authority(Arc<Authority>),
 }
 

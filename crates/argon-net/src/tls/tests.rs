@@ -125,9 +125,9 @@ async fn write_all(writer: &WriteHalf, outbox: &mut Outbox) {
 /// Carries bytes between a dialler and a listener. What the dialler sends is changed on its way, and all is recorded.
 struct Relay {
     address: String,
-    /// Everything, of both directions.
+    /// Bytes of both directions.
     seen: Rc<RefCell<Vec<u8>>>,
-    /// What diallers sent.
+    /// Bytes of diallers.
     sent: Rc<RefCell<Vec<u8>>>,
 }
 

@@ -1,4 +1,4 @@
-//! What tasks may reach: options of `argon worker` and `argon up`.
+//! Options of `argon worker` and `argon up` that restrict what tasks reach.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use clap::Args;
 use crate::exit::{Failure, FailureKind};
 use crate::worker::{RunAs, RunAsError, SandboxConfig, SandboxError};
 
-/// What the tasks of a worker may reach.
+/// Options that restrict the tasks of a worker.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation of tasks")]
 pub(super) struct IsolationOptions {
@@ -31,7 +31,7 @@ pub(super) struct IsolationOptions {
     sandbox_network: bool,
 }
 
-/// What was asked for, and is possible here.
+/// Restrictions that were asked for and are possible here.
 pub(super) struct Isolation {
     pub(super) user: Option<Arc<RunAs>>,
     pub(super) sandbox: Option<SandboxConfig>,
@@ -48,7 +48,7 @@ impl IsolationOptions {
 }
 
 impl Isolation {
-    /// The same, if tasks cannot read the key, which comes from `key`.
+    /// Checks that tasks cannot read the key, which comes from `key`.
     pub(super) fn with_key(self, key: &str) -> Result<Self, Failure> {
         if let Some(sandbox) = &self.sandbox {
             sandbox.check_key(Path::new(key), self.user.as_deref())?;

@@ -125,7 +125,7 @@ fn role_of(key: &Key) -> Role {
     }
 }
 
-/// What to do with a key that is not a worker's.
+/// Prints the next steps with a key that is not a worker's.
 fn next_steps(role: Role, manager: &str, found: &Found) -> Result<(), Failure> {
     let role = role.name();
     let does = if role == "observer" { "argon status" } else { "argon run -- hostname" };

@@ -25,7 +25,7 @@ use crate::manager::store::{DiskStore, MemoryStore, Store};
 use crate::state;
 use crate::worker::machine;
 
-/// Which key to use.
+/// Option that names the key.
 #[derive(Debug, Args)]
 pub(super) struct KeyOption {
     /// File that holds the key [default: $ARGON_KEY, else argon/key in the user's config folder]
@@ -33,7 +33,7 @@ pub(super) struct KeyOption {
     pub(super) key: Option<PathBuf>,
 }
 
-/// Which managers to trust off this machine, beside what the key says.
+/// Option that names further managers to trust on other machines.
 #[derive(Debug, Args)]
 pub(super) struct AuthorityOption {
     /// File of the CA (PEM) that signed the manager's certificate, in place of the key's pin [default: $ARGON_TLS_CA]
@@ -41,7 +41,7 @@ pub(super) struct AuthorityOption {
     tls_ca: Option<PathBuf>,
 }
 
-/// How connections to a manager on another machine are protected.
+/// Options for connections to a manager on another machine.
 #[derive(Debug, Args)]
 pub(super) struct TrustOption {
     /// Speak without encryption to a manager on another machine [default: $ARGON_INSECURE_PLAINTEXT]
@@ -203,7 +203,7 @@ pub(super) struct PoolOptions {
     pub(super) isolation: IsolationOptions,
 }
 
-/// What a manager keeps from one start to the next.
+/// State that a manager keeps from one start to the next.
 pub(super) struct KeptState {
     store: Box<dyn Store>,
     people: KeyBook,
@@ -246,7 +246,7 @@ impl DoorOptions {
         })
     }
 
-    /// What is shown to peers that encrypt.
+    /// Certificates for peers that encrypt.
     fn certificates(&self, key: &Key) -> Result<Certificates, Failure> {
         match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(private_key)) => {

@@ -21,7 +21,7 @@ use crate::key_file;
 use crate::net::ask::not_in_silence;
 use crate::output::complain;
 
-/// Which manager, and by which key.
+/// Options that name the manager and the key.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pool")]
 pub(super) struct PoolOption {

@@ -163,7 +163,7 @@ pub(super) async fn serve(served: Served, pool: &PoolOptions) -> Result<(), Fail
     Ok(ended?)
 }
 
-/// What ends a pool of one process.
+/// Reason for the end of a pool of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndedBy {
     /// Signals.

@@ -8,14 +8,14 @@ use argon::{Blobs, Codec, Payload, Request, Runtime, TaskOptions};
 
 use super::meta::{CommandMeta, PackedWords};
 
-/// Everything about commands that does not change from one to the next.
+/// Settings that all commands of a run share.
 #[derive(Debug, Clone, Default)]
 pub struct Invocation {
     /// The folder that they start in; the worker's own if there is none.
     pub folder: Option<String>,
     /// Variables that they see in addition to those of the worker.
     pub variables: BTreeMap<OsString, OsString>,
-    /// Those of them that are functions of bash, by the name of the function.
+    /// Variables that hold functions of bash, by the name of the function.
     pub functions: Vec<String>,
     /// Mode bits that files which they make do not get.
     pub umask: Option<u32>,

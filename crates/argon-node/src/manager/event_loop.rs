@@ -55,7 +55,7 @@ pub struct ManagerLoop {
     pub(super) started: Instant,
     pub(super) wants_stop: bool,
     pub(super) rates: Rates,
-    /// How connections of other machines are protected, for the status.
+    /// Encryption of connections of other machines, for the status.
     pub(super) encryption: Option<EncryptionView>,
     /// Keys of people, which connections that are being opened look at, too.
     pub(super) people: Rc<RefCell<KeyBook>>,
@@ -83,7 +83,7 @@ pub struct ManagerLoop {
     stranded: Stranded,
 }
 
-/// What the loop and the connections share.
+/// Queues that the loop and the connections share.
 #[derive(Debug)]
 pub struct Incoming {
     /// Events of the connections.
@@ -94,7 +94,7 @@ pub struct Incoming {
     pub ledger: Rc<Ledger>,
 }
 
-/// What is known of the events of a batch.
+/// Facts about the events of a batch.
 #[derive(Clone, Copy, Default)]
 struct Taken {
     events: usize,
@@ -256,7 +256,7 @@ impl ManagerLoop {
         }
     }
 
-    /// Tells the scheduler and the connections what memory is in use.
+    /// Reports the memory in use to the scheduler and the connections.
     fn tell_memory(&mut self, now: Time) {
         let others = self.gate.memory() + self.ledger.incoming() + self.ledger.outgoing();
         if others.abs_diff(self.memory_told) > MEMORY_STEP {
@@ -300,7 +300,7 @@ impl ManagerLoop {
         }
     }
 
-    /// Tells the scheduler what became of its records.
+    /// Reports the fate of its records to the scheduler.
     fn on_committed(&mut self, now: Time, committed: Committed) -> Result<(), Failure> {
         let up_to = committed.up_to;
         let verdict = match committed.verdict {

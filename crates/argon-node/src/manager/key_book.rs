@@ -30,7 +30,7 @@ pub struct KeyBook {
     keys: BTreeMap<KeyId, PersonKey>,
 }
 
-/// Tells whether a file is the one that was read or written last.
+/// Identity of the file that was read or written last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct FileState {
     inode: u64,
@@ -195,7 +195,7 @@ impl KeyBook {
     }
 }
 
-/// What the holder of a revoked key is told.
+/// Message for the holder of a revoked key.
 #[must_use]
 pub fn revoked_words(holder: &Holder) -> String {
     format!("the key {} was revoked; ask the operator of this manager for another one", holder_words(holder))

@@ -14,7 +14,7 @@ use argon_proto::key::{Key, Scope};
 /// The cluster keys of a running manager.
 #[derive(Debug)]
 pub struct ClusterKeys {
-    /// Those that are valid, which connections that are being opened look at, too.
+    /// Valid keys, which connections that are being opened read, too.
     pub open: Rc<RefCell<OpenKeys>>,
     /// Their files.
     pub files: KeyFiles,
@@ -32,7 +32,7 @@ pub struct KeyFiles {
 }
 
 impl KeyFiles {
-    /// Those next to the file that the present key was found in.
+    /// Key files next to the one in which the present key was found.
     ///
     /// # Errors
     /// If one is there and cannot be read: peers with that key would be locked out without a word.

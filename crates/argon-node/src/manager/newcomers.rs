@@ -32,7 +32,7 @@ const FOR_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Time between two lines of the log about refused attempts.
 const LOGGED_APART: Duration = Duration::from_secs(10);
 
-/// Who waits, and which tokens were given out.
+/// Waiting machines, and join tokens that were given out.
 #[derive(Debug)]
 pub struct Newcomers {
     address: String,
@@ -40,12 +40,12 @@ pub struct Newcomers {
     started: Instant,
     room: RefCell<WaitingRoom>,
     invitations: RefCell<Invitations>,
-    /// Where the decision about a machine goes.
+    /// Receivers of the decisions about machines.
     decisions: RefCell<FxHashMap<Guest, oneshot::Sender<Decision>>>,
     refusal_logged: Cell<Option<Instant>>,
 }
 
-/// What is decided about a machine that waits.
+/// Decision about a machine that waits.
 #[derive(Debug)]
 enum Decision {
     LetIn,
@@ -53,7 +53,7 @@ enum Decision {
 }
 
 impl Newcomers {
-    /// Nobody yet. `address` is the one under which other machines reach this manager, `pin` that of the certificate that it
+    /// No newcomers. `address` is the one under which other machines reach this manager, `pin` that of the certificate that it
     /// shows.
     #[must_use]
     pub fn new(address: String, pin: Pin) -> Rc<Self> {
@@ -124,7 +124,7 @@ impl Newcomers {
         Ok(token)
     }
 
-    /// Those who wait.
+    /// Waiting machines.
     pub fn list(&self) -> NewcomerList {
         let now = self.now();
         let mut room = self.room.borrow_mut();

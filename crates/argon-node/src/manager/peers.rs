@@ -45,7 +45,7 @@ pub(super) struct AdmittedPeer {
     pub(super) port: Port,
     /// Its present role: the client of a task comes over a connection that was opened as a worker's.
     pub(super) role: Role,
-    /// What it has proven.
+    /// Role and holder that the peer has proven.
     pub(super) proven: Proven,
     /// True if its key is in force no longer.
     pub(super) is_expelled: bool,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Time without a worker after which waiting tasks are logged.
 const STRANDED_FOR: Duration = Duration::from_secs(2);
 
-/// Whether tasks wait without a worker, and whether that was logged.
+/// State of the log line about tasks that wait without a worker.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Stranded {
     /// They do not.

@@ -192,7 +192,7 @@ pub struct Inputs {
     repeated: Vec<Vec<Vec<String>>>,
     /// The row of the first group that is being combined.
     current: Option<Vec<String>>,
-    /// Which row of each repeated group comes next; the last group turns fastest.
+    /// Next row of each repeated group; the last group turns fastest.
     places: Vec<usize>,
 }
 

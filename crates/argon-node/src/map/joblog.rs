@@ -59,7 +59,7 @@ pub enum JoblogError {
         /// Its process, if it is known.
         who: String,
     },
-    /// It is not a joblog.
+    /// The file is not a joblog.
     #[error(
         "{path} is not a joblog: line {line} does not have the columns of one; nothing was changed in it",
         path = path.display()

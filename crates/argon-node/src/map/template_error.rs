@@ -3,7 +3,7 @@
 /// Reason why a command line cannot be used, or cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// Something in braces that is not known.
+    /// Unknown text in braces.
     #[error(
         "there is no placeholder {0}; there are {{}} {{.}} {{/}} {{//}} {{/.}} {{#}}, and with the number of a column \
          {{1}} {{1.}} {{1/}} {{1//}} {{1/.}}; to pass {0} as it is, say --literal"
@@ -44,7 +44,7 @@ pub enum TemplateError {
         /// Text to write instead.
         instead: &'static str,
     },
-    /// Something begins and does not end.
+    /// An open quote, group or expansion without an end.
     #[error("the line for the shell ends within {0}")]
     Open(&'static str),
     /// A script that cannot be followed.
@@ -57,7 +57,7 @@ pub enum TemplateError {
         "the line for the shell has no placeholder, and an input at its end would not be an argument; say where it belongs with {0}"
     )]
     NoRoom(String),
-    /// Something that is evaluated.
+    /// An input that is not a number, where the shell evaluates one.
     #[error("input {sequence} stands where shells evaluate numbers, and is not a whole number: {value}")]
     NotNumber {
         /// The value.
@@ -65,7 +65,7 @@ pub enum TemplateError {
         /// The input.
         sequence: u64,
     },
-    /// Something that another shell reads.
+    /// An input in words that another shell reads as code.
     #[error(
         "input {sequence} stands in words that a shell reads again as code, and has more than letters, digits and \
          _-+./,:@%: {value}; pass it as an argument, such as sh -c 'echo \"$1\"' sh {{}}"

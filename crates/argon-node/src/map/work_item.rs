@@ -45,7 +45,7 @@ pub enum Built {
         /// Why.
         why: String,
     },
-    /// It was done before.
+    /// An earlier run has done it.
     Done,
 }
 

@@ -74,7 +74,7 @@ impl WorkerConfig {
 pub struct ManagerAccess {
     /// The worker's key, read anew for each connection.
     pub key: Rc<KeySource>,
-    /// What is demanded of the connection to it.
+    /// Demands on the connection to it.
     pub trust: Trust,
     /// The address of the manager, while there is one.
     pub address: watch::Receiver<Option<String>>,
@@ -86,7 +86,7 @@ pub enum WorkerError {
     /// No interpreter.
     #[error("no {language} was found ({tried}: {why}); install it, or name it with {option}")]
     NoInterpreter {
-        /// Which language.
+        /// Name of the language.
         language: &'static str,
         /// The program that was tried.
         tried: String,
@@ -103,7 +103,7 @@ pub enum WorkerError {
         /// The mistake, in words.
         why: String,
     },
-    /// There is no sandbox for its tasks.
+    /// No sandbox is possible for its tasks.
     #[error("{0}")]
     Sandbox(#[from] SandboxError),
     /// The operating system refuses something that a worker needs.

@@ -15,7 +15,7 @@ pub(crate) enum FolderError {
     /// The system refuses something.
     #[error("{path} cannot be {what}: {source}")]
     System { path: PathBuf, what: &'static str, source: io::Error },
-    /// Somebody else could put files there.
+    /// Another user could put files there.
     #[error("{path} is not a folder that only this worker's user can change; remove it")]
     NotPrivate { path: PathBuf },
     /// The user of the runners would not find it.

@@ -67,14 +67,14 @@ pub(crate) struct Processes {
     trouble: Option<String>,
 }
 
-/// Something has happened to processes.
+/// Event at the processes of a worker.
 #[derive(Debug)]
 pub(crate) enum ProcessEvent {
     /// A command was started, or could not be.
     Spawned(Spawned),
     /// A child of the worker has ended.
     ChildEnded,
-    /// Something has happened to a template.
+    /// Event at a template.
     Template(TemplateKey, TemplateEvent),
     /// Python interpreters have reported their versions.
     PythonsFound,
@@ -205,7 +205,7 @@ impl Processes {
         forked.map_err(|error| NoRunner::on_machine(error.to_string()))
     }
 
-    /// What restricts a forked runner, in a sandbox.
+    /// Ruleset that restricts a forked runner, in a sandbox.
     fn ruleset_of_fork(&self, key: TemplateKey, identity: &Identity) -> io::Result<Option<OwnedFd>> {
         let (Some(sandbox), Some(scratch)) = (&self.sandbox, &identity.scratch) else {
             return Ok(None);

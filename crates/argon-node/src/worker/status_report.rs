@@ -15,7 +15,7 @@ pub(crate) struct StatusReport {
 }
 
 impl StatusReport {
-    /// Something happened, so the runners may have changed.
+    /// Notes an event, after which the runners may have changed.
     pub(crate) fn touch(&mut self, now: Time) {
         self.next.get_or_insert(now + INTERVAL);
     }

@@ -44,17 +44,17 @@ pub(crate) struct AdmittedClient {
     pub(crate) end: oneshot::Receiver<()>,
 }
 
-/// Something that a client of a task did.
+/// Event at a client of a task.
 #[derive(Debug)]
 pub(crate) enum TaskClientEvent {
-    /// It has connected.
+    /// The client has connected.
     Arrived {
         /// Its opening, which names its task.
         child: Child,
         /// Takes the answer.
         reply: oneshot::Sender<Admission>,
     },
-    /// It begins to wait for its tasks, or goes on.
+    /// The client begins to wait for its tasks, or goes on.
     Waits {
         /// Its connection.
         number: ConnectionNumber,

@@ -30,10 +30,10 @@ pub(crate) const ARE_POSSIBLE: bool = cfg!(all(target_os = "linux", target_point
 /// Room for one read.
 const READ_BYTES: usize = 4 << 10;
 
-/// Something has happened to a template.
+/// Event at a template.
 #[derive(Debug)]
 pub(crate) enum TemplateEvent {
-    /// It has sent a message.
+    /// The template has sent a message.
     Sent(FromTemplate),
     /// Its process has ended.
     Exited,

@@ -94,7 +94,7 @@ pub(super) struct Worker {
     said: mpsc::UnboundedReceiver<FromWorker>,
     stop: watch::Sender<StopLevel>,
     handle: JoinHandle<Result<(), WorkerError>>,
-    /// What was said and not asked for yet.
+    /// Messages that the test has not asked for yet.
     unread: VecDeque<FromWorker>,
     sequence: u64,
     config_id: WorkerId,
@@ -190,7 +190,7 @@ impl Worker {
         outcome
     }
 
-    /// What an attempt printed to one descriptor until its outcome came, or so far.
+    /// Output of an attempt to one descriptor until its outcome came, or so far.
     fn printed(&self, attempt: AttemptId, wanted: u8) -> String {
         let bytes: Vec<u8> = self
             .unread
@@ -223,7 +223,7 @@ impl Worker {
         value(&outcome)
     }
 
-    /// Tells the worker to stop and waits for its end.
+    /// Stops the worker and waits for its end.
     async fn end(self, level: StopLevel) {
         self.stop.send(level).expect("the worker runs");
         within("the end", self.handle).await.expect("no panic").expect("a good end");

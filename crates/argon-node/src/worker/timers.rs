@@ -13,7 +13,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// Shortest sleep. What was due is done by then; what is due again at once can only be tried again.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Something that becomes due.
+/// Work that becomes due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Timer {
     /// The pool has a deadline.

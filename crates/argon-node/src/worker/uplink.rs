@@ -156,7 +156,7 @@ impl Uplink {
         }
     }
 
-    /// Says goodbye. Nothing is sent or read after it.
+    /// Sends GOODBYE. Nothing is sent or read after it.
     pub(crate) fn close(&mut self, now: Time, reason: &str) {
         self.send(now, FromWorker::Goodbye(Goodbye::because(reason)));
         self.is_registered = false;

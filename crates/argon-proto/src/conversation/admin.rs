@@ -26,7 +26,7 @@ use crate::error::DecodeError;
 use crate::id::TaskId;
 
 messages! {
-    /// Everything that an admin sends. An observer may only send requests, and of these only those that look.
+    /// Messages of an admin. An observer may only send requests, and of these only those that look.
     pub enum FromAdmin {
         /// A question or an order.
         Request(Request) = REQUEST,
@@ -39,7 +39,7 @@ messages! {
 }
 
 messages! {
-    /// Everything that a manager sends to an admin or observer.
+    /// Messages of a manager to an admin or observer.
     pub enum ToAdmin {
         /// The answer to a request.
         Reply(Reply) = REPLY,
@@ -98,7 +98,7 @@ pub enum Question {
         #[serde(default)]
         role: String,
     },
-    /// Which keys of people are there? Answered with a [`KeyList`].
+    /// Lists the keys of people. Answered with a [`KeyList`].
     KeyList,
     /// Keys shall be in force no longer. Answered with a [`KeysRevoked`].
     KeyRevoke {
@@ -106,7 +106,7 @@ pub enum Question {
         #[serde(default)]
         key: String,
     },
-    /// Which machines without a key wait to be let in? Answered with a [`NewcomerList`].
+    /// Lists the machines without a key that wait. Answered with a [`NewcomerList`].
     Newcomers,
     /// The machine that shows this code shall get the key that it asks for. Answered with a [`Newcomer`].
     Approve {
@@ -114,7 +114,7 @@ pub enum Question {
         #[serde(default)]
         code: String,
     },
-    /// It shall not. Answered with a [`Newcomer`].
+    /// Refuses a machine. Answered with a [`Newcomer`].
     Deny {
         /// The code.
         #[serde(default)]
@@ -172,7 +172,7 @@ pub struct Reply {
     /// Further fields of the answer.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
-    /// The same as text, for many who ask the same; then `fields` is empty.
+    /// Fields as text, for many who ask the same; then `fields` is empty.
     #[serde(skip)]
     rendered: Option<Rendered>,
 }

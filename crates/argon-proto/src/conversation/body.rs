@@ -113,7 +113,7 @@ pub struct Answer {
     pub ask: u32,
     /// True if there is what was asked for.
     pub found: bool,
-    /// It, or why not.
+    /// The blob or answer, or the reason why there is none.
     pub bytes: Bytes,
 }
 

@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 use crate::task::Task;
 
 messages! {
-    /// Everything that a client sends.
+    /// Messages of a client.
     pub enum ToManager {
         /// This is my session.
         Open(Open) = OPEN,
@@ -36,13 +36,13 @@ messages! {
         Goodbye(Goodbye) = GOODBYE,
     }
     without a body {
-        /// Those were all the tasks that I still wait for.
+        /// The client has offered all tasks that it still waits for.
         Offered = OFFERED,
     }
 }
 
 messages! {
-    /// Everything that a manager sends to a client.
+    /// Messages of a manager to a client.
     pub enum ToClient {
         /// A task ended.
         Outcome(Outcome) = OUTCOME,

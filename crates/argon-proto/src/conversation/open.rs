@@ -37,7 +37,7 @@ impl Open {
         Self { client: Line::default(), host: Line::default(), pid: 0, previous: None, secret, session }
     }
 
-    /// The same, inside a task of this family.
+    /// Opens a session inside a task of this family.
     #[must_use]
     pub fn of_child(family: Family, secret: Secret) -> Self {
         Self { session: SessionId::of_child(family, &secret), ..Self::of(secret) }

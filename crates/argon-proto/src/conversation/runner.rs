@@ -10,7 +10,7 @@ use crate::outcome::{Outcome, Status};
 use crate::task::Task;
 
 messages! {
-    /// Everything that a worker sends to a runner.
+    /// Messages of a worker to a runner.
     pub enum ToRunner {
         /// Execute this attempt.
         Run(Task) = RUN,
@@ -26,7 +26,7 @@ messages! {
 }
 
 messages! {
-    /// Everything that a runner sends.
+    /// Messages of a runner.
     pub enum FromRunner {
         /// Ready for tasks.
         Ready(Ready) = READY,

@@ -19,7 +19,7 @@ use crate::secret::Secret;
 use crate::task::Task;
 
 messages! {
-    /// Everything that a worker sends.
+    /// Messages of a worker.
     pub enum FromWorker {
         /// These attempts are in my hands: sent before the first [`Register`] of a connection, in as many messages as it takes.
         Held(Vec<Held>) = HELD,
@@ -37,7 +37,7 @@ messages! {
         NeedBlob(Vec<BlobHash>) = NEED_BLOB,
         /// An attempt lends its slot while it waits for its own tasks, or takes it back.
         Lent(Lent) = LENT,
-        /// Which runners there are, for the status.
+        /// Present runners, for the status.
         Runners(RunnersReport) = RUNNERS,
         /// Send me no more tasks.
         Draining(Draining) = DRAINING,
@@ -48,7 +48,7 @@ messages! {
 }
 
 messages! {
-    /// Everything that a manager sends to a worker.
+    /// Messages of a manager to a worker.
     pub enum ToWorker {
         /// You are known.
         Registered(Registered) = REGISTERED,

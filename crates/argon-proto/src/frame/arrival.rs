@@ -1,4 +1,4 @@
-//! What a decoder of limited memory asks, and what it returns.
+//! Questions and results of a decoder of limited memory.
 
 /// Decision about a payload that begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

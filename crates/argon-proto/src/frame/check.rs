@@ -17,7 +17,7 @@ pub(super) struct Check<M> {
     offset: usize,
 }
 
-/// How far a check has come.
+/// Progress of a check.
 pub(super) enum Checked<M> {
     /// The hash is that of the payload.
     Whole(M),

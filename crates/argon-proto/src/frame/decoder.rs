@@ -35,7 +35,7 @@ pub struct Decoder<M> {
     arriving: HashMap<u32, Arriving<M>>,
     /// Bytes that the unfinished streams occupy.
     unfinished_bytes: u64,
-    /// The same once all of them has arrived.
+    /// Bytes of kept streams once all of them has arrived.
     expected_bytes: u64,
     /// A stream that begins when there is room.
     waiting: Option<(M, WholePayload)>,
@@ -49,7 +49,7 @@ impl Frames {
         &mut self.buffer
     }
 
-    /// Where the reader appends, with room for one read: what is missing of the long frame that has begun, or `usual`
+    /// Buffer to which the reader appends, with room for one read: the rest of the long frame that has begun, or `usual`
     /// bytes. The bytes of a long frame are so read to where they stay, and nothing small that comes behind them keeps
     /// their memory alive: of the next frame only the length is read.
     pub fn room(&mut self, usual: usize) -> Limit<&mut BytesMut> {
@@ -158,7 +158,7 @@ impl<M> Decoder<M> {
         self.arriving.len()
     }
 
-    /// The same, once the streams are whole that are kept.
+    /// Bytes held once the kept streams are whole.
     #[must_use]
     pub fn expected_bytes(&self) -> u64 {
         self.expected_bytes + self.frames.buffer.len() as u64
@@ -204,7 +204,7 @@ impl<M: Message> Decoder<M> {
         if next.is_some() { Ok(next) } else { Ok(self.check_all()?.map(Arrival::into_message)) }
     }
 
-    /// The same for a receiver of limited memory. When a stream begins, `room` decides by its message and its length
+    /// As [`Decoder::next`], for a receiver of limited memory. When a stream begins, `room` decides by its message and its length
     /// whether the payload is kept. It is asked again at the next call after [`Room::Later`].
     ///
     /// # Errors
@@ -217,7 +217,7 @@ impl<M: Message> Decoder<M> {
         if next.is_some() { Ok(next) } else { self.check_all() }
     }
 
-    /// The same for a receiver whose other peers wait meanwhile: it hashes at most [`CHECKED_AT_ONCE`](super::CHECKED_AT_ONCE) bytes of a blob
+    /// As [`Decoder::next_arrival`], for a receiver whose other peers wait meanwhile: it hashes at most [`CHECKED_AT_ONCE`](super::CHECKED_AT_ONCE) bytes of a blob
     /// in one call. While [`Decoder::is_checking`] is true after a `None`, the next call continues.
     ///
     /// # Errors
@@ -232,7 +232,7 @@ impl<M: Message> Decoder<M> {
         }
     }
 
-    /// The same for both: a message of one frame, as nearly all are, is made to what the caller wants without a stop.
+    /// Shared by both: a message of one frame, as nearly all are, becomes what the caller wants without a stop.
     #[inline]
     fn next_as<T>(
         &mut self,

@@ -15,7 +15,7 @@ const COPY_BYTES: u64 = 4 << 10;
 const COPIED_MAX: usize = 1 << 20;
 /// Bytes that a part of a payload occupies while it waits, besides those that it refers to.
 const PART_BYTES: u64 = 48;
-/// The same for a stream.
+/// Bytes that a stream costs besides its content.
 const STREAM_BYTES: u64 = 256;
 /// Chunks of big payloads are queued only while less than this waits to be written.
 const READY_BYTES: usize = 64 << 10;
@@ -33,7 +33,7 @@ pub struct Outbox {
     ready_bytes: usize,
     /// Big payloads under way, by number: in the order in which they came.
     streams: BTreeMap<u64, Stream>,
-    /// The same by what is left of them.
+    /// Streams by the bytes that are left of them.
     by_left: BTreeSet<(u64, u64)>,
     stream_bytes: u64,
     /// Bytes of heads and copies that were queued and not written.
@@ -194,7 +194,7 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Everything that waits, in one piece.
+    /// All waiting bytes, in one piece.
     #[must_use]
     pub fn into_bytes(mut self) -> Vec<u8> {
         let mut bytes = Vec::new();

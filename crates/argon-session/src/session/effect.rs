@@ -15,7 +15,7 @@ pub struct Out {
     /// Frames for the present connection, already encoded: the session keeps each task until its outcome is here, so a
     /// message that owned the task would cost a copy. Empty after a new connection begins.
     pub frames: Outbox,
-    /// Everything else.
+    /// All other commands.
     pub effects: Vec<Effect>,
 }
 

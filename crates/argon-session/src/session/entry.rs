@@ -53,7 +53,7 @@ pub enum Completion {
     Outcome(Outcome),
     /// The manager keeps it, and gave this right to it.
     Accepted(Ticket),
-    /// Here, without the cluster.
+    /// Ended here, without the cluster.
     Failed(ErrorKind, String),
 }
 

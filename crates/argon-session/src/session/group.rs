@@ -77,7 +77,7 @@ impl SessionState {
 }
 
 impl Entry {
-    /// The same for a caller that has the entry.
+    /// As [`SessionState::announce`], for a caller that has the entry.
     pub(super) fn announce(&mut self, number: u64, groups: &mut FxHashMap<u64, Group>, out: &mut Out) {
         if let Some(waker) = self.waker.take() {
             out.effects.push(Effect::Wake(waker));

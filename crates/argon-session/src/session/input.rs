@@ -6,7 +6,7 @@ use argon_proto::handshake::Welcome;
 
 use super::output_state::OutputAccount;
 
-/// Something that has happened outside the session.
+/// Event outside the session.
 #[derive(Debug)]
 pub enum Input {
     /// The session is to begin: it asks for a connection.

@@ -52,7 +52,7 @@ impl SessionState {
         out.effects.extend(entry.waker.take().map(Effect::Wake));
     }
 
-    /// So much has been written to this process's own output.
+    /// Counts bytes that were written to this process's own output.
     pub(super) fn on_printed(&mut self, number: u64, account: OutputAccount, bytes: u64, out: &mut Out) {
         if let Some(entry) = self.entries.get_mut(number)
             && let Some(output) = &mut entry.output
@@ -78,7 +78,7 @@ impl SessionState {
         }
     }
 
-    /// Nobody reads the rest.
+    /// Drops the chunks that no one will read.
     pub(super) fn drop_chunks(&mut self, number: u64, out: &mut Out) {
         let chunks = self
             .entries

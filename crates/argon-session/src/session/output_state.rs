@@ -32,7 +32,7 @@ pub struct Question {
     pub json: Bytes,
 }
 
-/// Which account bytes belong to: counts begin again with each attempt and on each connection.
+/// Account that bytes belong to: counts begin again with each attempt and on each connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutputAccount {
     pub(super) connection: u32,

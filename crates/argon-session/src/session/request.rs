@@ -23,7 +23,7 @@ struct OpenRequest {
     request: Request,
     reply: Option<Result<Value, (ErrorKind, String)>>,
     waker: Option<Waker>,
-    /// Nobody wants the reply; the request is repeated until there is one.
+    /// True if no one wants the reply; the request is repeated until there is one.
     is_dropped: bool,
 }
 
@@ -47,7 +47,7 @@ impl Requests {
         }
     }
 
-    /// Nobody waits for the reply to this request.
+    /// Lets the reply to this request be dropped.
     pub(super) fn drop_reply(&mut self, number: u64) {
         if let Some(open) = self.open.get_mut(&number) {
             open.is_dropped = true;
@@ -97,7 +97,7 @@ impl SessionState {
         self.requests.open.remove(&number)?.reply?.ok()
     }
 
-    /// Nobody waits for the reply any more.
+    /// Forgets a request for whose reply no one waits any more.
     pub fn forget_request(&mut self, number: u64) {
         self.requests.open.remove(&number);
     }

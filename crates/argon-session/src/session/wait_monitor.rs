@@ -45,7 +45,7 @@ struct Wait {
 }
 
 impl WaitMonitor {
-    /// Something ended: the wait begins anew.
+    /// Begins the wait anew, because a task ended.
     pub(super) fn restart(&mut self, now: Time) {
         if self.wait.next.is_some() {
             self.wait.begin(now);

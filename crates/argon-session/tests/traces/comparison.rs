@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 /// Effects that follow in the order of the trace.
 const IN_ORDER: [&str; 7] = ["OPEN", "BLOB", "SUBMIT", "OFFERED", "CANCEL", "GOODBYE", "hangs"];
 
-/// What was acknowledged on this connection.
+/// Comparison of effects, with the outcomes acknowledged on this connection.
 #[derive(Default)]
 pub(crate) struct Comparison {
     /// And has no line yet.
@@ -15,7 +15,7 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// What is wrong with the effects of one input.
+    /// Mistakes in the effects of one input.
     pub(crate) fn mistakes(&mut self, expected: &[String], mut done: Vec<String>) -> Vec<String> {
         let mut mistakes = Vec::new();
         for effect in expected {

@@ -31,7 +31,7 @@ pub(crate) struct Player {
     now: Time,
     tasks: BTreeMap<String, TaskId>,
     blobs: BTreeMap<String, Blob>,
-    /// What the user waits for: the number of a task or a collect, and whether it is a request.
+    /// Waits of the user: the number of a task or a collect, and whether it is a request.
     waits: BTreeMap<String, (u64, bool)>,
     requests: BTreeMap<String, u64>,
     done: Vec<String>,

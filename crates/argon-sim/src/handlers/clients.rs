@@ -273,7 +273,7 @@ impl World {
     }
 }
 
-/// One that was cancelled before it came in, or can never have room, was never accepted.
+/// True for a task that was never accepted: it was cancelled before it came in, or can never have room.
 fn is_withdrawn(outcome: &Outcome) -> bool {
     let was_turned_away = outcome.head.status == Status::Cancelled || had_no_room(outcome);
     was_turned_away && outcome.head.attempt.0 == 0

@@ -35,7 +35,7 @@ impl World {
         }
     }
 
-    /// How long the manager may keep things for somebody who does not come.
+    /// Longest time for which the manager keeps things for a peer that does not come.
     pub(crate) fn longest_keeping(&self) -> u64 {
         let limits = &self.plan.shape.limits;
         let kept = limits.session_grace + limits.orphan_timeout + limits.result_ttl;

@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    /// Which incarnation and which dial of a process would welcome an answer now.
+    /// Incarnation and dial of a process that accept an answer now.
     pub(crate) fn dial_of(&self, dialler: Dialler) -> Option<(u32, u32)> {
         match dialler {
             Dialler::Worker(worker) => {

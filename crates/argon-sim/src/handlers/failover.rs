@@ -69,7 +69,7 @@ impl World {
         }
     }
 
-    /// How long a dialler tries elsewhere before it dials the manager that has taken over.
+    /// Delay with which a dialler comes to the manager that has taken over.
     pub(crate) fn pause_before_dial(&mut self, dialler: Dialler) -> u64 {
         let is_delayed = match dialler {
             Dialler::Worker(_) => true,

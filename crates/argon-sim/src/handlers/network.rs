@@ -6,7 +6,7 @@ use crate::event::{Dialler, Event, Packet};
 use crate::net::Connection;
 use crate::world::World;
 
-/// How long a dialler tries to reach a machine that does not answer.
+/// Time for which a dialler tries to reach a machine that does not answer.
 const DIAL_TIMEOUT: u64 = 3_000_000;
 
 impl World {

@@ -314,7 +314,7 @@ impl World {
         }
     }
 
-    /// How long a task waits for a worker that may hold it, by the slowest clock.
+    /// Time for which a task waits for a worker that may hold it, by the slowest clock.
     pub(crate) fn longest_recovery(&self) -> u64 {
         self.plan.shape.limits.recovery.as_micros() as u64 * 101 / 100
     }

@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::rogue::{REMEMBERED, RogueRole};
 use crate::world::World;
 
-/// How often a flood repeats one message.
+/// Number of times that a flood repeats one message.
 const FLOOD: u64 = 100;
 
 impl World {

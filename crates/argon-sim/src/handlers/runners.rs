@@ -10,7 +10,7 @@ use crate::plan::TaskBehaviour;
 use crate::worker::Runner;
 use crate::world::World;
 
-/// How long a slow worker is slow.
+/// Duration of one slow turn of a slow worker.
 const SLOW_TURN_US: u64 = 1_000_000;
 
 impl World {
@@ -118,7 +118,7 @@ impl World {
         self.runner_will(worker, id, run_us, does);
     }
 
-    /// How long a task of that length takes if it begins on a worker now.
+    /// Time that a task of this length takes if it begins on a worker now.
     fn time_on(&self, worker: usize, run_us: u64) -> u64 {
         let is_slow = (self.now / SLOW_TURN_US + worker as u64).is_multiple_of(3);
         if is_slow { run_us * self.plan.shape.slowness } else { run_us }

@@ -9,7 +9,7 @@ use crate::world::World;
 /// Touches and effects for each task, record or timer that a step looks at: it may leave a worker, end, be told to its
 /// client and let another one start.
 const PER_ITEM: u64 = 12;
-/// The same for a step that does nothing.
+/// Cost of a step that does nothing.
 const PER_STEP: u64 = 24;
 
 /// Limits of a step, computed before it runs.

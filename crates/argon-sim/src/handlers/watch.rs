@@ -15,7 +15,7 @@ use crate::world::World;
 const WATCH_EVERY: u64 = 250_000;
 /// With a free slot, a task that can run starts within this time.
 pub(crate) const STARTS_WITHIN: u64 = 1_000_000;
-/// How long a kind of task rests at a worker that has given one back.
+/// Time for which a kind of task rests at a worker that has given one back.
 pub(crate) const REST: u64 = 1_000_000;
 /// The longest that a template and a runner take to come up.
 const COMES_UP_WITHIN: u64 = 800_000;
@@ -183,7 +183,7 @@ impl World {
         }
     }
 
-    /// How long it takes until a task is given up for which no runner can come up.
+    /// Time until a task is given up for which no runner can come up.
     fn gives_up_within(&self) -> u64 {
         let is_any_too_small = self.plan.tasks.iter().any(TaskPlan::is_too_small);
         if is_any_too_small { GIVES_UP_WITHIN } else { 0 }

@@ -9,7 +9,7 @@ use argon_sim::{Mode, RunPlan, Summary, TaskBehaviour, run};
 /// When one task for each slot comes, so that all runners are up; and when the batch begins.
 const WARMS_US: u64 = 300_000;
 const BEGINS_US: u64 = 1_000_000;
-/// How long such a task takes.
+/// Run time of such a task.
 const WARM_TASK_US: u64 = 200_000;
 
 /// A batch.
@@ -42,13 +42,13 @@ impl Batch {
         shared.max(longest) / (summary.delivered_us - BEGINS_US) as f64
     }
 
-    /// How much longer it took than the slots needed for their shares, microseconds.
+    /// Time beyond what the slots needed for their shares, microseconds.
     pub(crate) fn excess_us(&self) -> u64 {
         let slots = (self.workers * self.slots) as u64;
         (self.run().delivered_us - BEGINS_US).saturating_sub(self.lengths.iter().sum::<u64>() / slots)
     }
 
-    /// How long each task below a length waited for its start, microseconds.
+    /// Time that each task below a length waited for its start, microseconds.
     pub(crate) fn waits_of_short(&self, below_us: u64) -> Vec<u64> {
         let began = self.run().began_us;
         let places = (0..self.lengths.len()).filter(|place| self.lengths[*place] < below_us);

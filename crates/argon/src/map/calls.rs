@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 pub(super) struct Calls<I> {
     /// Nothing after its end.
     calls: Option<I>,
-    /// What it panicked with. The lock lets references to a map go to other threads, and is never waited for.
+    /// Payload of its panic. The lock lets references to a map go to other threads, and is never waited for.
     thrown: Option<Mutex<Box<dyn Any + Send>>>,
 }
 
@@ -31,7 +31,7 @@ impl<I: Iterator> Calls<I> {
         call
     }
 
-    /// Everything that was under way has come.
+    /// Called when all calls under way have come.
     pub(super) fn end(&mut self) {
         if let Some(thrown) = self.thrown.take() {
             resume_unwind(thrown.into_inner().unwrap_or_else(PoisonError::into_inner));

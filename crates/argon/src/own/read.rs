@@ -193,7 +193,7 @@ macro_rules! plain {
     )*};
 }
 
-/// What lists of numbers are read with: the mark is the list's, and the type asks for that number.
+/// Readers of lists of numbers: the mark is the list's, and the type asks for that number.
 macro_rules! numbers {
     ($($method:ident $visit:ident $kind:ident, $tag:ident;)*) => {$(
         #[inline]

@@ -14,7 +14,7 @@ pub(super) const STR: u8 = 6;
 pub(super) const BYTES: u8 = 7;
 /// Number of elements, mark of all of them or [`MIXED`], elements.
 pub(super) const LIST: u8 = 8;
-/// The same, of a length that the type gives.
+/// List whose length the type gives.
 pub(super) const TUPLE: u8 = 9;
 /// Number of entries, each a key and a value.
 pub(super) const MAP: u8 = 10;

@@ -52,7 +52,7 @@ impl<'a> Arguments<'a> {
         written.map_err(|why| unfit::<T>(&why))
     }
 
-    /// The same, after a look whether the value comes back from its bytes.
+    /// As [`value`](Self::value), after a check that the value comes back from its bytes.
     fn checked<T: Serialize + DeserializeOwned>(&self, value: &T) -> Returned {
         let bytes = self.value(value)?;
         match self.codec {

@@ -111,7 +111,7 @@ fn bytes_in(pipe: &OwnedFd) -> libc::c_int {
 mod tests {
     use super::*;
 
-    /// Which of `tasks` tasks are claimed while the pipe holds these numbers.
+    /// Tasks, of `tasks`, that are claimed while the pipe holds these numbers.
     fn claimed(turn: &mut LeaseCount, tasks: usize, numbers: &[u64]) -> Vec<bool> {
         let mut numbers = numbers.iter().copied();
         let claimed = (0..tasks).map(|_| turn.claim(|| numbers.next())).collect();

@@ -40,7 +40,7 @@ struct Note {
     is_printed: bool,
 }
 
-/// What the hook and the one who catches both see of what was thrown.
+/// Identity of a panic that both the hook and the catcher see.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Identity {
     /// Address and length of the text.

@@ -216,7 +216,7 @@ impl Runner {
         (registered.run)(&Arguments { codec: task.head.codec, bytes })
     }
 
-    /// What the task printed is out before its outcome, and the next one starts in the folder that this one found.
+    /// Writes the task's output before its outcome, and returns to the folder in which it began.
     fn clean_up(&self) {
         let _ = io::stdout().flush();
         let _ = io::stderr().flush();

@@ -144,7 +144,7 @@ impl Drop for Worker {
     }
 }
 
-/// What a worker would pass on, but that the program has no blob here.
+/// Task as a worker passes it on, but without the blob of the program.
 fn task<T>(call: Call<T>) -> Task {
     crate::program::mark();
     let request = call.into_request(&TaskOptions::new()).expect("a call");
@@ -239,7 +239,7 @@ fn what_cannot_be_run_is_refused_in_words() {
 /// The worker's ends of what a runner with claims has.
 struct Pipes {
     numbers: PipeWriter,
-    /// The same as the runner's: who reads a number has its task.
+    /// The pipe of the runner: the reader of a number has its task.
     unclaimed: PipeReader,
     output: PipeReader,
     /// The runner's end: what tests print.

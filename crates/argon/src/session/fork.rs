@@ -11,7 +11,7 @@ pub(super) const ADVICE: &str = "this client was made before a fork and belongs 
 /// Number of forks between the start of the program and this process.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// The same number means the same process.
+/// Number of this process: it differs in a forked child.
 pub(super) fn generation() -> u64 {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {

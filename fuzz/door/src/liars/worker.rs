@@ -109,7 +109,7 @@ fn outcome(id: AttemptId, chance: &mut Chance) -> Outcome {
     Outcome { head, report, payload: Payload::from(vec![b'1'; chance.below(2000)]) }
 }
 
-/// What a liar says to each RUN among the frames that it heard: nothing, an outcome of any status, or that it was returned.
+/// Answers of a liar to each RUN among the frames that it received: none, an outcome of any status, or a return.
 pub(crate) fn answers(heard: &[(u8, Bytes)], chance: &mut Chance) -> Vec<u8> {
     let mut outbox = Outbox::default();
     for (_, body) in heard.iter().filter(|(kind, _)| *kind == kind::RUN) {

@@ -44,7 +44,7 @@ pub fn exits(status: i32) {
     std::process::exit(status);
 }
 
-/// Where it starts; it goes elsewhere.
+/// Returns the folder in which it starts, and goes elsewhere.
 #[argon::task]
 pub fn wander() -> std::path::PathBuf {
     let folder = std::env::current_dir().expect("it has one");

@@ -14,14 +14,14 @@ const PREFIX: &str = "argon-test-";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// How a cable is cut.
+/// Way in which a cable is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cut {
     /// The link is down.
     BothWays,
-    /// What the manager's side sends vanishes.
+    /// Packets of the manager's side are lost.
     FromHere,
-    /// What the other side sends vanishes.
+    /// Packets of the other side are lost.
     FromThere,
 }
 
@@ -69,7 +69,7 @@ impl Network {
         network
     }
 
-    /// Where the manager is.
+    /// Place of the manager.
     pub(crate) fn here(&self) -> Place {
         place(&self.here)
     }
@@ -132,7 +132,7 @@ fn must(arguments: &[&str]) {
     ip(arguments).unwrap();
 }
 
-/// What `ip` prints, or why it failed.
+/// Output of `ip`, or the reason why it failed.
 fn ip(arguments: &[&str]) -> Result<String, String> {
     let said = Command::new("ip").args(arguments).output();
     let said = said.map_err(|error| format!("'ip' cannot be started: {error}"))?;

@@ -1,4 +1,4 @@
-//! Which tasks pass the manager's gate, and which blobs stay.
+//! Tasks that pass the manager's gate, and blobs that stay.
 
 use argon_proto::{Runtime, SessionId, TaskHead};
 use bytes::Bytes;

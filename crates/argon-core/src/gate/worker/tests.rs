@@ -1,4 +1,4 @@
-//! Which tasks pass the worker's gate, what goes back, and which blobs are asked for.
+//! Tasks that pass the worker's gate, tasks that go back, and blobs that are asked for.
 
 use argon_proto::{Attempt, AttemptToken, Runtime, SessionId, TaskHead, TaskId};
 use bytes::Bytes;

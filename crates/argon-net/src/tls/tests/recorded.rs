@@ -1,4 +1,4 @@
-//! What a stranger can do with recorded connections: send them again, whole, cut or changed.
+//! Recorded connections that a stranger sends again: whole, cut or changed.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const ROUNDS: u64 = 400;
 /// Strangers that begin a handshake and go no further.
 const SILENT: usize = 300;
 
-/// What a dialler sent in a connection, from the first byte to a message of its own.
+/// Bytes of a dialler in a connection, from the first byte to a message of its own.
 async fn recorded(port: &Port, trust: &Trust) -> Vec<u8> {
     let relay = Relay::start(&port.address, |_| {}).await;
     let dialled = dial(&relay.address, &key(1), Role::Client, trust).await.expect("let in").stream;
@@ -111,7 +111,7 @@ impl Chance {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
     }
 
-    /// The same bytes with a few of them changed, left out, doubled, or cut off.
+    /// Changes, leaves out, doubles or cuts off a few of the bytes.
     fn change(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for _ in 0..=self.below(4) {

@@ -1,4 +1,4 @@
-//! What arrives, what waits and what ends.
+//! Bytes that arrive and wait, and ends of connections.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Who is trusted, who is not, and what strangers learn.
+//! Trusted and refused peers, and what strangers learn.
 
 use super::*;
 

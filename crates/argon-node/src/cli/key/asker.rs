@@ -9,7 +9,7 @@ use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::net::ask::ask;
 
-/// Which manager is asked.
+/// Options that name the manager.
 #[derive(Debug, Args)]
 pub(super) struct AskOptions {
     #[command(flatten)]

@@ -103,7 +103,7 @@ pub(super) struct RenewArguments {
     asking: AskOptions,
 }
 
-/// Where a key goes.
+/// Destination of a new key.
 #[derive(Debug, Args)]
 struct OutOptions {
     /// Write the key into this file, of mode 0600, instead of printing it

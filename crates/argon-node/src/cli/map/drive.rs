@@ -40,9 +40,9 @@ enum StopCause {
     Halted,
     /// Ctrl-C and its like: the number of the signal.
     Interrupted(u8),
-    /// Nobody reads the output.
+    /// No one reads the output.
     Unread,
-    /// Something that cannot be worked around.
+    /// The run cannot continue.
     Failed(Failure),
 }
 

@@ -33,9 +33,9 @@ pub(super) struct Reporter {
 
 /// Reason to stop reporting.
 pub(super) enum Trouble {
-    /// Nobody reads standard output any more.
+    /// No one reads standard output any more.
     Unread,
-    /// Something else.
+    /// Any other failure.
     Failure(Failure),
 }
 

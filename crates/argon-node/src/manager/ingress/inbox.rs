@@ -24,14 +24,14 @@ const BYTES_MAX: u64 = 512 << 10;
 /// Weight of the events of one connection that are handled before it is another one's turn.
 pub const TURN: u32 = 64;
 
-/// Something that happened at a connection.
+/// Event at a connection.
 #[derive(Debug)]
 pub enum PeerEvent {
     /// A peer proved the key.
     Admitted {
         /// Its number.
         link: ConnId,
-        /// What it has proven.
+        /// Role and holder that the peer has proven.
         proven: Proven,
         /// Its connection.
         port: Port,
@@ -42,28 +42,28 @@ pub enum PeerEvent {
     ClientSent {
         /// Its number.
         link: ConnId,
-        /// What.
+        /// Content of the message.
         message: ToManager,
     },
     /// The client of a task sent something, through its worker.
     ChildSent {
         /// The number of the connection.
         link: ConnId,
-        /// What.
+        /// Content of the message.
         message: ToManager,
     },
     /// A worker sent something.
     WorkerSent {
         /// Its number.
         link: ConnId,
-        /// What.
+        /// Content of the message.
         message: FromWorker,
     },
     /// An admin or observer sent something.
     AdminSent {
         /// Its number.
         link: ConnId,
-        /// What.
+        /// Content of the message.
         message: FromAdmin,
     },
     /// A message arrived without its payload, for which there was no room.

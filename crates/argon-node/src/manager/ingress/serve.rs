@@ -33,7 +33,7 @@ pub struct ManagerConfig {
     pub listener: TcpListener,
     /// The cluster key.
     pub key: Key,
-    /// What is shown to peers that encrypt.
+    /// Certificates for peers that encrypt.
     pub certificates: Certificates,
     /// True if other machines may connect without encryption.
     pub allows_plaintext: bool,
@@ -50,7 +50,7 @@ pub struct ManagerConfig {
 }
 
 impl ManagerConfig {
-    /// How connections of other machines are protected.
+    /// Encryption of connections of other machines.
     #[must_use]
     pub fn encryption(&self) -> EncryptionView {
         EncryptionView { pin: self.certificates.pin(), is_required: !self.allows_plaintext }

@@ -71,11 +71,11 @@ macro_rules! of_two_conversations {
 }
 
 of_two_conversations! {
-    /// Everything that such a connection receives.
+    /// Messages that such a connection receives.
     FromWorkerRole: FromWorker, ToManager
 }
 
 of_two_conversations! {
-    /// Everything that such a connection sends.
+    /// Messages that such a connection sends.
     ToWorkerRole: ToWorker, ToClient
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(in crate::manager) struct SharedStatus {
     last: Option<(Instant, Rendered)>,
-    /// The same with the tasks of one owner only.
+    /// Status with the tasks of one owner only.
     of_owners: FxHashMap<OwnerName, (Instant, Rendered)>,
 }
 

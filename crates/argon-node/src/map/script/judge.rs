@@ -1,4 +1,4 @@
-//! Which words of a command are read again as code, by a shell or by an evaluation of numbers.
+//! Finds the words of a command that are read again as code, by a shell or by an evaluation of numbers.
 //!
 //! Knows the builtins of POSIX shells, bash and ksh, and the programs that hand words to a shell. What a script itself
 //! does with a value later is the script's affair.
@@ -46,9 +46,9 @@ pub(super) const EXPANSION: char = '\u{1}';
 /// A word that some shell reads as a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
-    /// Which of the words it is.
+    /// Position of the word.
     pub at: usize,
-    /// Which of them is the shell.
+    /// Position of the shell.
     pub shell: usize,
     /// True if the shell is a POSIX one.
     pub is_posix: bool,

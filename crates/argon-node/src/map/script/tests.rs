@@ -31,7 +31,7 @@ impl Shells {
         Self { folder, found }
     }
 
-    /// What a command prints in a shell, which must leave nothing in its folder.
+    /// Output of a command in a shell, which must leave nothing in its folder.
     fn run(&self, shell: &[&str], words: &[String], context: &str) -> Output {
         let mut command = Command::new(shell[0]);
         command.args(&shell[1..]).args(&words[1..]).current_dir(self.folder.path()).env_clear();

@@ -31,7 +31,7 @@ pub(crate) enum ExecutableError {
         "its file {path} cannot be {what}: {source}; free some room, or set XDG_CACHE_HOME for the worker"
     )]
     System { path: PathBuf, what: &'static str, source: io::Error },
-    /// There is no folder for it.
+    /// No folder can be used.
     #[error("{0}; set XDG_CACHE_HOME for the worker")]
     Folder(#[from] FolderError),
 }
@@ -46,7 +46,7 @@ pub(crate) struct Executables {
     folder: Option<PrivateFolder>,
     held: ByteLru<BlobHash, Held>,
     bytes_max: u64,
-    /// Who executes them, if not the user of this process.
+    /// User who executes them, if it is not that of this process.
     user: Option<Arc<RunAs>>,
 }
 

@@ -23,7 +23,7 @@ const LAST_LOOKS_PAUSE: Duration = Duration::from_millis(10);
 /// Time between two looks while children keep ending that nobody has to end.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The same while there are processes that may become leftovers.
+/// Interval while there are processes that may become leftovers.
 const LATER: Duration = Duration::from_secs(5);
 
 /// See the module.

@@ -13,7 +13,7 @@ use super::kernel;
 
 const SERIAL_BITS: u32 = 20;
 const SERIAL_MASK: u64 = (1 << SERIAL_BITS) - 1;
-/// Tells workers of one process apart, which only tests have.
+/// Distinguishes workers of one process, which only tests have.
 const WORKER_BITS: u32 = 18;
 /// The most that Linux allows.
 const PID_BITS: u32 = 22;

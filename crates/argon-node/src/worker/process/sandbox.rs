@@ -52,7 +52,7 @@ const SYSTEM: [&str; 14] = [
     "/proc",
     "/sys",
 ];
-/// Where names of hosts are looked up, for tasks with network.
+/// Sockets and files by which names of hosts are looked up, for tasks with network.
 const RESOLVERS: [&str; 3] = ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager"];
 const DEVICES: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
 const DEVICES_TO_READ: [&str; 2] = ["/dev/random", "/dev/urandom"];
@@ -61,7 +61,7 @@ const OF_INTERPRETER: [&str; 6] = ["lib", "lib64", "libexec", "share", "include"
 /// Variables of the worker with folders of modules, which its runners have too.
 const MODULES: [&str; 2] = ["PERL5LIB", "PYTHONPATH"];
 
-/// What tasks in a sandbox may reach besides the system and their scratch folder.
+/// Folders that tasks in a sandbox may reach besides the system and their scratch folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SandboxConfig {
     read: Vec<PathBuf>,
@@ -270,7 +270,7 @@ impl Sandbox {
         }
     }
 
-    /// What `landlock_restrict_self` takes, for a process that executes these programs.
+    /// Argument of `landlock_restrict_self` for a process that executes these programs.
     ///
     /// # Errors
     /// If the kernel refuses it.
@@ -323,7 +323,7 @@ impl Confinement {
     }
 }
 
-/// Where an interpreter outside of the system has what it needs, and a program itself.
+/// Folders that an interpreter outside of the system needs, and that of a program.
 fn of_program(program: &Path) -> Vec<PathBuf> {
     let real = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
     let mut paths = Vec::new();

@@ -103,7 +103,7 @@ struct Shared<'a> {
     worker: Pid,
     arguments: &'a [*const c_char],
     environment: &'a [*const c_char],
-    /// Where it hands the listener of its gate over.
+    /// Descriptor to which it hands over the listener of its gate.
     handover: Option<RawFd>,
     failed: Option<(Step, c_int)>,
 }

@@ -33,7 +33,7 @@ pub(crate) struct Started {
     pub(crate) descriptor: OwnedFd,
     pub(crate) stdout: PipeReader,
     pub(crate) stderr: PipeReader,
-    /// It was executed by this process, not forked by a template.
+    /// True if this process executed it; false if a template forked it.
     pub(crate) is_executed: bool,
 }
 
@@ -201,10 +201,10 @@ impl Setting<'_> {
     }
 }
 
-/// Where processes of a user start whose home cannot be entered.
+/// Folder in which processes of a user start whose home cannot be entered.
 pub(crate) const ROOT: &CStr = c"/";
 
-/// Where programs put temporary files.
+/// Variable with the folder for temporary files.
 pub(crate) const TMPDIR: &str = "TMPDIR";
 
 /// Folder in which processes start that are not told one: the worker's own, the home of another user, or a scratch folder.

@@ -32,15 +32,15 @@ pub(crate) trait Alive {
 /// The process from which a marked one comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Owner {
-    /// It is being started, and its pid is not known yet.
+    /// Being started; its pid is not known yet.
     Starting,
     /// The worker has started it, for a moment; or a command has, before it got a mark of its own.
     Worker,
-    /// It has executed its present task for that long, at least.
+    /// Has executed its present task for this time, at least.
     Busy(Duration),
-    /// It waits for a task.
+    /// Waits for a task.
     Idle,
-    /// It has ended.
+    /// Has ended.
     Gone,
 }
 

@@ -37,7 +37,7 @@ pub enum RunAsError {
     /// Root without its rights, as in a container.
     #[error("--run-as {0} needs the capabilities {1}, which this process does not have")]
     NoCapability(String, String),
-    /// Nobody has that name or number.
+    /// No user has that name or number.
     #[error("--run-as {given}: there is no {what} '{name}' on this machine")]
     Unknown {
         /// The value of the option.
@@ -47,7 +47,7 @@ pub enum RunAsError {
         /// Its name.
         name: String,
     },
-    /// It is root, or in the group of root.
+    /// The user is root, or in the group of root.
     #[error("--run-as {0} is {1} root: tasks would keep the rights of the worker; name another one")]
     Root(String, &'static str),
     /// The system does not answer.

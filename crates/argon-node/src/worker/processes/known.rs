@@ -1,4 +1,4 @@
-//! Which processes of a worker are not left over: those that it has started, and what their present tasks have started.
+//! Processes of a worker that are not left over: those that it has started, and those that their present tasks have started.
 
 use std::collections::BTreeMap;
 

@@ -39,11 +39,11 @@ const WANTED_MAX: usize = 10_000;
 /// Event of a runner.
 #[derive(Debug)]
 pub(crate) enum RunnerEvent {
-    /// It has sent something; [`Runner::next_message`] returns it.
+    /// The runner has sent messages; [`Runner::next_message`] returns them.
     Received,
-    /// It has closed its socket.
+    /// The runner has closed its socket.
     Closed,
-    /// It has written output.
+    /// The runner has written output.
     Printed(Printed),
     /// A command reads more than there is: its client is asked this question, under this number.
     WantsInput(u32, Bytes),
@@ -59,7 +59,7 @@ pub(crate) struct Identity {
     pub(crate) token: TaskToken,
     /// Its control group, where there are any.
     pub(crate) group: Option<Arc<Group>>,
-    /// Where it may write, in a sandbox.
+    /// Folder in which it may write, in a sandbox.
     pub(crate) scratch: Option<Arc<Scratch>>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Runner {
     pub(crate) pid: Pid,
     pub(crate) identity: Identity,
     pub(crate) queue: RunQueue,
-    /// It reads leases, and reports whether it leaves output in the pipes.
+    /// True if it reads leases, and reports whether it leaves output in the pipes.
     pub(crate) reads_leases: bool,
     /// Blobs that this process was sent.
     pub(crate) has_blobs: FxHashSet<BlobHash>,
@@ -245,7 +245,7 @@ impl Runner {
         self.send(message);
     }
 
-    /// It wants blobs that this worker does not have. One that wants more than its tasks can name is killed.
+    /// Notes a blob that the runner wants. A runner that wants more than its tasks can name is killed.
     pub(crate) fn want(&mut self, hash: BlobHash) {
         self.wants_blobs.insert(hash);
         if self.wants_blobs.len() > WANTED_MAX {
@@ -267,7 +267,7 @@ impl Runner {
         }
     }
 
-    /// It can take tasks. `false` if that was reported before.
+    /// Notes that it can take tasks; `false` if that was reported before.
     pub(crate) fn on_ready(&mut self, ready: &Ready) -> bool {
         self.reads_leases = ready.claims;
         !std::mem::replace(&mut self.is_ready, true)

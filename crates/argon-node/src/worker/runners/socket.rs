@@ -24,7 +24,7 @@ const STREAMS_MAX: usize = 1;
 #[derive(Debug)]
 pub(crate) struct PrivateSocket<In> {
     socket: AsyncFd<UnixStream>,
-    /// The same, watched for room while it takes no more.
+    /// The socket, watched for room while it takes no more.
     full: Option<AsyncFd<UnixStream>>,
     outbox: Outbox,
     decoder: Decoder<In>,

@@ -39,7 +39,7 @@ pub(crate) enum Fed {
     Enough,
     /// Ask the client this, under this number.
     Wants(u32, Bytes),
-    /// Everything is written, or the command has closed the pipe: close it.
+    /// All is written, or the command has closed the pipe: close it.
     All,
 }
 

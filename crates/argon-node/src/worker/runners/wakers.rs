@@ -1,4 +1,4 @@
-//! Which runners have something to do: those that were woken, or touched by the worker. The idle ones cost nothing.
+//! Runners that have something to do: those that were woken, or touched by the worker. The idle ones cost nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ struct Woken {
 #[derive(Debug)]
 pub(crate) struct RunnerWaker {
     id: RunnerId,
-    /// It is in the list.
+    /// True if it is in the list.
     is_woken: AtomicBool,
     woken: Arc<WokenRunners>,
 }

@@ -47,7 +47,7 @@ pub(in crate::worker) struct Pythons {
     searches: usize,
     answers: mpsc::UnboundedSender<Vec<Python>>,
     answered: mpsc::UnboundedReceiver<Vec<Python>>,
-    /// Who will run them, if not the user of this process.
+    /// User who will run them, if it is not that of this process.
     user: Option<Arc<RunAs>>,
 }
 

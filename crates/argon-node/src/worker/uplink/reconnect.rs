@@ -224,7 +224,7 @@ enum UplinkEnd {
     WorkerGone,
     /// The manager is gone.
     Lost {
-        /// It had registered this worker.
+        /// The manager had registered this worker.
         was_registered: bool,
         why: String,
     },

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which tasks shall end.
+/// Tasks that shall end.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cancel {

@@ -33,7 +33,7 @@ pub struct ManagerStatus {
     pub left_out: LeftOut,
 }
 
-/// How connections of other machines to a manager are protected.
+/// Encryption of connections of other machines to a manager.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EncryptionView {
     /// The pin of the certificate that it shows.
@@ -181,7 +181,7 @@ pub struct RunningTask {
     pub task: String,
     /// Its owner.
     pub owner: String,
-    /// Which attempt.
+    /// Number of the attempt.
     pub attempt: u32,
     /// Runtime that executes it.
     pub runtime: String,

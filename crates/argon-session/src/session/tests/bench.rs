@@ -35,7 +35,7 @@ impl Bench {
         bench
     }
 
-    /// One that is connected and has sent what it sends first.
+    /// A session that is connected and has sent its first messages.
     pub(super) fn connected() -> Self {
         let mut bench = Self::new();
         bench.connect(100, 1000);

@@ -273,7 +273,7 @@ pub(super) fn encode_task(task: Task, owner: &OwnerName) -> Vec<u8> {
     [&[OWNED, name.len() as u8], name, &frame].concat()
 }
 
-/// What [`encode_task`] has made.
+/// Reads what [`encode_task`] has written.
 pub(super) fn decode_task(bytes: &[u8]) -> Option<(Task, OwnerName)> {
     let (owner, frame) = match bytes {
         [OWNED, length, rest @ ..] => {

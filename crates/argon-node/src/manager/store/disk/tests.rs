@@ -114,7 +114,7 @@ fn owner(sequence: u64) -> OwnerName {
     OwnerName::read(["ann", "admin"][sequence as usize % 2]).expect("a name")
 }
 
-/// What the records of a store say about each task.
+/// Facts in the records of a store about each task.
 fn facts(records: &[Record]) -> BTreeMap<TaskId, Vec<String>> {
     let mut facts: BTreeMap<TaskId, Vec<String>> = BTreeMap::new();
     for record in records {

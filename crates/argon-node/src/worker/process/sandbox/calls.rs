@@ -110,7 +110,7 @@ const MODES_HERE: &[(c_long, u8)] =
     &[(libc::SYS_chmod, 1), (libc::SYS_open, 2), (libc::SYS_creat, 1), (libc::SYS_mknod, 1)];
 #[cfg(not(target_arch = "x86_64"))]
 const MODES_HERE: &[(c_long, u8)] = &[];
-/// The same number on every machine.
+/// Number of the call, which is the same on every machine.
 const SYS_FCHMODAT2: c_long = 452;
 /// Calls with what matters in memory, where no filter sees it. Programs then use the older ones.
 const UNKNOWN: [c_long; 2] = [libc::SYS_clone3, libc::SYS_openat2];

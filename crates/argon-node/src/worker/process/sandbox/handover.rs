@@ -1,4 +1,4 @@
-//! How a process that is being started hands the listener of its gate over to the worker.
+//! Handover of a gate's listener from a process that is being started to the worker.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
