@@ -3,6 +3,7 @@
 //! Reads inputs, fills in placeholders, groups and orders output, keeps the joblog and counts failures. It opens no
 //! connection: `cli/map` drives it, and hands what it makes to the client.
 
+pub mod blocks;
 pub mod csv;
 pub mod halt;
 pub mod inputs;

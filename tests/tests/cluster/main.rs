@@ -31,6 +31,7 @@ mod lying_manager;
 mod machines;
 mod manager_kills;
 mod many_workers;
+mod map_blocks;
 mod map_commands;
 mod nested;
 mod newcomers;

@@ -2,6 +2,7 @@
 
 mod drive;
 mod follow;
+mod pipe;
 mod report;
 mod settings;
 
@@ -15,6 +16,7 @@ use crate::exit::{Failure, FailureKind};
 use crate::map::halt::Halt;
 use crate::map::work_item::Built;
 use crate::output::{complain, is_open, unwritable};
+use pipe::PipeOptions;
 use settings::Settings;
 
 /// Run one command for each input, on all machines of the pool.
@@ -32,6 +34,7 @@ Examples:
   find . -name '*.flac' -print0 | argon map -0 -- flac2mp3 {} {.}.mp3
   argon map --csv -a orders.csv -- ./invoice --to {2} --sum {3}
   argon map --shell -- 'zcat {} | wc -l' ::: *.gz
+  argon map --pipe --block 10M -k -- gzip <big >big.gz        blocks of standard input
   argon map --tag --keep-order -- ping -c1 ::: a b c ::: -4 -6
   argon map --joblog log --resume -- ./render {} <frames      continues after a stop
   argon map --joblog log --retry-failed                       runs failed commands again
@@ -52,6 +55,8 @@ Exit status: 0 if all commands succeeded, else the number that failed; 101 for m
 pub(super) struct MapArguments {
     #[command(flatten)]
     input: InputOptions,
+    #[command(flatten)]
+    pipe: PipeOptions,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]

@@ -32,6 +32,7 @@ pub struct StdinProvider {
 #[derive(Debug)]
 enum StdinSource {
     File { file: File, begin: u64 },
+    Block(Bytes),
     Stream(StdinStream),
 }
 
@@ -90,6 +91,12 @@ fn is_null(facts: &std::fs::Metadata) -> bool {
 }
 
 impl StdinProvider {
+    /// The bytes of a block. A command that is started again gets it whole.
+    #[must_use]
+    pub fn of_block(block: Bytes) -> Self {
+        Self { source: StdinSource::Block(block) }
+    }
+
     /// Answers a question; `None` is no.
     ///
     /// # Errors
@@ -106,6 +113,10 @@ impl StdinProvider {
                 let count = file.read_at(&mut bytes, *begin + question.offset)?;
                 bytes.truncate(count);
                 Ok(Some(bytes.into()))
+            }
+            StdinSource::Block(block) => {
+                let begin = usize::try_from(question.offset).map_or(block.len(), |at| at.min(block.len()));
+                Ok(Some(block.slice(begin..(begin + length).min(block.len()))))
             }
             StdinSource::Stream(stream) => stream.read(question.offset, length).await,
         }
@@ -217,6 +228,14 @@ mod tests {
             assert_eq!(ask(&mut stdin, 0, 100).await.as_deref(), Some(&b"kept"[..]));
             assert_eq!(ask(&mut stdin, 4, 100).await.as_deref(), Some(&b""[..]));
         }
+    }
+
+    #[tokio::test]
+    async fn a_block_is_read_from_any_place() {
+        let mut stdin = StdinProvider::of_block(Bytes::from_static(b"a block"));
+        assert_eq!(ask(&mut stdin, 2, 100).await.as_deref(), Some(&b"block"[..]));
+        assert_eq!(ask(&mut stdin, 0, 1).await.as_deref(), Some(&b"a"[..]));
+        assert_eq!(ask(&mut stdin, 99, 1).await.as_deref(), Some(&b""[..]));
     }
 
     #[tokio::test]

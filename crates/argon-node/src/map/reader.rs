@@ -3,6 +3,7 @@
 
 use tokio::sync::mpsc;
 
+use super::blocks::Blocks;
 use super::inputs::Inputs;
 use super::records::RecordError;
 use super::work_item::InputItem;
@@ -34,6 +35,28 @@ pub fn start(mut inputs: Inputs) -> std::io::Result<mpsc::Receiver<InputBatch>> 
             if batch.items.is_empty() && batch.stopped_by.is_none() {
                 return;
             }
+            if give.blocking_send(batch).is_err() || is_last {
+                return;
+            }
+        }
+    })?;
+    Ok(batches)
+}
+
+/// Starts to read blocks. At most two wait, besides the one that is read: they may be big.
+///
+/// # Errors
+/// If the system gives no thread, as under a limit of processes.
+pub fn start_blocks(mut blocks: Blocks) -> std::io::Result<mpsc::Receiver<InputBatch>> {
+    let (give, batches) = mpsc::channel(1);
+    std::thread::Builder::new().name("argon blocks".to_owned()).spawn(move || {
+        loop {
+            let batch = match blocks.next_block() {
+                Ok(Some(block)) => InputBatch { items: vec![InputItem::Block(block)], stopped_by: None },
+                Ok(None) => return,
+                Err(error) => InputBatch { items: Vec::new(), stopped_by: Some(error.to_string()) },
+            };
+            let is_last = batch.stopped_by.is_some();
             if give.blocking_send(batch).is_err() || is_last {
                 return;
             }

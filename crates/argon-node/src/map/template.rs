@@ -43,12 +43,46 @@ impl CommandTemplate {
             return Err(TemplateError::NoWhole);
         }
         let Some(shell) = reading.shell else { return Self::of_words(words, reading) };
-        let script = Script::parse(&words.join(" "), reading, true)?;
+        Ok(Self::of_line(shell, Script::parse(&words.join(" "), reading, true)?))
+    }
+
+    fn of_line(shell: &str, script: Script) -> Self {
         let fixed = |text: &str| TemplateWord::Word(vec![TemplatePart::Text(text.to_owned())], Check::Any);
-        Ok(Self { words: vec![fixed(shell), fixed("-c"), TemplateWord::Code(script, true)] })
+        Self { words: vec![fixed(shell), fixed("-c"), TemplateWord::Code(script, true)] }
+    }
+
+    /// Finds the placeholders of a command whose inputs are blocks of its standard input: no word stands for them.
+    ///
+    /// # Errors
+    /// If there is no command, or a placeholder for an input.
+    pub fn parse_for_blocks(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
+        if words.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        if reading.whole.is_empty() {
+            return Err(TemplateError::NoWhole);
+        }
+        let template = match reading.shell {
+            Some(shell) => Self::of_line(shell, Script::parse(&words.join(" "), reading, false)?),
+            None => Self { words: Self::entries(words, reading)? },
+        };
+        let has_input = template.places().any(|place| matches!(place, Placeholder::Value(..)));
+        if has_input { Err(TemplateError::OfBlock) } else { Ok(template) }
     }
 
     fn of_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
+        let template = Self { words: Self::entries(words, reading)? };
+        if template.places().next().is_some() {
+            return Ok(template);
+        }
+        let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+        let Self { words: mut entries } = template;
+        let check = if is_reread(&texts, texts.len()) { Check::Plain } else { Check::Any };
+        entries.push(TemplateWord::Word(vec![INPUT], check));
+        Ok(Self { words: entries })
+    }
+
+    fn entries(words: &[String], reading: Reading<'_>) -> Result<Vec<TemplateWord>, TemplateError> {
         let texts: Vec<&str> = words.iter().map(String::as_str).collect();
         let code = code_in(&texts);
         let mut entries = Vec::with_capacity(words.len() + 1);
@@ -70,14 +104,7 @@ impl CommandTemplate {
                 Some(_) | None => TemplateWord::Word(pieces(word, reading)?, Check::Any),
             });
         }
-        let template = Self { words: entries };
-        if template.places().next().is_some() {
-            return Ok(template);
-        }
-        let Self { words: mut entries } = template;
-        let check = if is_reread(&texts, texts.len()) { Check::Plain } else { Check::Any };
-        entries.push(TemplateWord::Word(vec![INPUT], check));
-        Ok(Self { words: entries })
+        Ok(entries)
     }
 
     fn places(&self) -> impl Iterator<Item = Placeholder> {

@@ -33,6 +33,12 @@ pub enum TemplateError {
         /// Number of sources.
         found: usize,
     },
+    /// A placeholder for an input that is a block of standard input.
+    #[error(
+        "with --pipe a block is the standard input of the command, and no placeholder stands for it; a command that wants \
+         the name of a file gets /dev/stdin, and {{#}} is the number of the block"
+    )]
+    OfBlock,
     /// No command.
     #[error("no command is given: argon map [OPTIONS] -- COMMAND [ARGUMENT]... [::: INPUT]...")]
     Empty,

@@ -1,11 +1,13 @@
 //! From inputs to commands: each row gets its number and its words, and those that an earlier run has done are left out.
 
+use bytes::Bytes;
+
 use super::joblog::{JoblogError, Past};
 use super::quote;
 use super::template::CommandTemplate;
 
 /// One command to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkItem {
     /// The number of its input, from 1.
     pub sequence: u64,
@@ -15,6 +17,8 @@ pub struct WorkItem {
     pub words: Vec<String>,
     /// The command as a shell reads it.
     pub line: String,
+    /// Its standard input, where inputs are blocks.
+    pub block: Option<Bytes>,
 }
 
 /// The next element of the inputs.
@@ -22,6 +26,8 @@ pub struct WorkItem {
 pub enum InputItem {
     /// An input.
     Row(Vec<String>),
+    /// A block for the command's standard input.
+    Block(Bytes),
     /// An input that cannot be used, and why.
     Bad(String),
     /// A command of a joblog, to be tried again.
@@ -70,13 +76,15 @@ impl WorkItemBuilder {
     /// # Errors
     /// If the joblog is that of another run.
     pub fn build(&mut self, item: InputItem) -> Result<Built, JoblogError> {
-        let row = match item {
+        let (row, block) = match item {
             InputItem::Again { sequence, line } => {
                 let words = quote::words(&line)
                     .unwrap_or_else(|| vec!["sh".to_owned(), "-c".to_owned(), line.clone()]);
-                return Ok(Built::Item(WorkItem { sequence, row: vec![line.clone()], words, line }));
+                let row = vec![line.clone()];
+                return Ok(Built::Item(WorkItem { sequence, row, words, line, block: None }));
             }
-            InputItem::Row(row) => row,
+            InputItem::Row(row) => (row, None),
+            InputItem::Block(block) => (Vec::new(), Some(block)),
             InputItem::Bad(why) => {
                 self.sequence += 1;
                 return Ok(Built::Failed { sequence: self.sequence, why });
@@ -95,7 +103,9 @@ impl WorkItemBuilder {
         if self.past.is_done(sequence, &line, self.retry_failed)? {
             return Ok(Built::Done);
         }
-        Ok(Built::Item(WorkItem { sequence, row, words, line }))
+        // A block is known by its number.
+        let row = if block.is_some() { vec![sequence.to_string()] } else { row };
+        Ok(Built::Item(WorkItem { sequence, row, words, line, block }))
     }
 }
 

@@ -29,6 +29,10 @@ const AHEAD_PER_SLOT: u64 = 4;
 const AHEAD_LEAST: u64 = 32;
 /// Commands that ended and wait for their turn in the order of inputs, at most.
 const HELD_MAX: usize = 10_000;
+/// A block up to this size travels with its command; of a longer one the command asks for a piece at a time.
+const WHOLE_BLOCK_BYTES: usize = 1 << 20;
+/// Bytes of blocks under way, beyond which every slot gets one block and no more wait.
+const BLOCKS_BYTES: u64 = 64 << 20;
 /// Interval of questions for the number of slots: machines join and leave.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Interval of drawing the progress line.
@@ -56,6 +60,8 @@ struct MapRun {
     /// A source could not be read to its end.
     is_input_broken: bool,
     under_way: JoinSet<FinishedItem>,
+    /// Bytes of the blocks that commands under way read.
+    block_bytes: u64,
     next_place: u64,
     tally: Tally,
     halt: Halt,
@@ -121,6 +127,7 @@ impl MapRun {
             are_inputs_over: false,
             is_input_broken: false,
             under_way: JoinSet::new(),
+            block_bytes: 0,
             next_place: 0,
             tally: Tally::default(),
             halt: settings.halt,
@@ -146,10 +153,17 @@ impl MapRun {
         self.jobs.unwrap_or_else(ahead)
     }
 
+    /// False if as many long blocks are under way as there are slots: this process holds them.
+    fn has_memory(&self) -> bool {
+        let slots = self.slots.borrow().unwrap_or(1);
+        self.block_bytes < BLOCKS_BYTES || (self.under_way.len() as u64) < slots
+    }
+
     fn may_start(&self) -> bool {
         self.stop.is_none()
             && (!self.are_inputs_over || !self.items.is_empty())
             && (self.under_way.len() as u64) < self.room()
+            && self.has_memory()
             && self.reporter.waiting() < HELD_MAX
     }
 
@@ -177,7 +191,7 @@ impl MapRun {
             match self.builder.build(item) {
                 Ok(Built::Item(item)) => self.start(item),
                 Ok(Built::Failed { sequence, why }) => {
-                    let item = WorkItem { sequence, row: Vec::new(), words: Vec::new(), line: String::new() };
+                    let item = WorkItem { sequence, ..WorkItem::default() };
                     self.fail(item, why);
                 }
                 Ok(Built::Done) => self.done_before += 1,
@@ -189,7 +203,12 @@ impl MapRun {
     }
 
     fn start(&mut self, item: WorkItem) {
-        let request = match self.invocation.request(&item.words, Input::Empty) {
+        let input = match &item.block {
+            None => Input::Empty,
+            Some(block) if block.len() <= WHOLE_BLOCK_BYTES => Input::Whole(block.clone().into()),
+            Some(_) => Input::Asked,
+        };
+        let request = match self.invocation.request(&item.words, input) {
             Ok(request) => request,
             Err(error) => return self.fail(item, error.to_string()),
         };
@@ -197,6 +216,7 @@ impl MapRun {
             Ok(running) => {
                 let spill = Rc::clone(&self.reporter.spill);
                 let cancel = self.cancel.subscribe();
+                self.block_bytes += item.block.as_ref().map_or(0, |block| block.len() as u64);
                 self.under_way.spawn_local(follow(self.next_place, item, running, spill, cancel));
                 self.next_place += 1;
             }
@@ -212,6 +232,7 @@ impl MapRun {
             printed: PrintedOutput::default(),
             ended: CommandEnd::without_command(exit::UNDONE, why),
             started: std::time::SystemTime::now(),
+            block_bytes: 0,
             was_cancelled: false,
         };
         self.next_place += 1;
@@ -229,6 +250,7 @@ impl MapRun {
     }
 
     fn on_done(&mut self, done: FinishedItem) {
+        self.block_bytes = self.block_bytes.saturating_sub(done.block_bytes);
         if !done.was_cancelled {
             self.tally.add(done.ended.status);
         }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::command::end::CommandEnd;
 use crate::command::output;
+use crate::command::stdin::StdinProvider;
 use crate::exit::UNDONE;
 use crate::map::printer::PrintedOutput;
 use crate::map::spill::Spill;
@@ -23,6 +24,8 @@ pub(super) struct FinishedItem {
     pub(super) ended: CommandEnd,
     /// Time of its submission.
     pub(super) started: SystemTime,
+    /// Bytes of the block that it got.
+    pub(super) block_bytes: u64,
     /// True if this process cancelled it; that does not count as a failure.
     pub(super) was_cancelled: bool,
 }
@@ -30,12 +33,16 @@ pub(super) struct FinishedItem {
 /// Follows a command to its end; cancels it when that is wanted.
 pub(super) async fn follow(
     place: u64,
-    item: WorkItem,
+    mut item: WorkItem,
     mut running: Running,
     spill: Rc<RefCell<Spill>>,
     mut cancel: watch::Receiver<bool>,
 ) -> FinishedItem {
     let started = SystemTime::now();
+    // A command that ended, and waits for its turn, needs its block no more.
+    let block = item.block.take();
+    let block_bytes = block.as_ref().map_or(0, |block| block.len() as u64);
+    let mut stdin = block.map(StdinProvider::of_block);
     let mut printed = PrintedOutput::default();
     let mut printed_by = 0;
     let mut was_cancelled = false;
@@ -67,8 +74,14 @@ pub(super) async fn follow(
                     running.cancel();
                 }
             }
-            // It has no input and does not ask for any. A dropped question is answered with no.
-            Some(Event::Asked(_)) => {}
+            Some(Event::Asked(asked)) => match &mut stdin {
+                Some(stdin) => match stdin.answer(asked.question()).await {
+                    Ok(Some(bytes)) => asked.answer(bytes),
+                    Ok(None) | Err(_) => asked.refuse(),
+                },
+                // It has no input and does not ask for any.
+                None => asked.refuse(),
+            },
             Some(Event::Ended(end)) => {
                 if end.as_ref().is_ok_and(|outcome| is_of_another(outcome, printed_by)) {
                     forget(&mut spill.borrow_mut(), std::mem::take(&mut printed));
@@ -85,7 +98,7 @@ pub(super) async fn follow(
         None => ended,
     };
     let was_cancelled = was_cancelled && ended.exit < 0;
-    FinishedItem { place, item, printed, ended, started, was_cancelled }
+    FinishedItem { place, item, printed, ended, started, block_bytes, was_cancelled }
 }
 
 /// True if the outcome belongs to a later start than the output that came last.

@@ -11,7 +11,7 @@ use super::{FlowOptions, MapArguments};
 use crate::command::invocation::Invocation;
 use crate::exit::{Failure, FailureKind};
 use crate::map::halt::Halt;
-use crate::map::inputs::InputPlan;
+use crate::map::inputs::{InputPlan, Origin};
 use crate::map::joblog::{self, Joblog, JoblogError, Past};
 use crate::map::placeholder::Reading;
 use crate::map::reader::{self, InputBatch};
@@ -40,7 +40,8 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn new(arguments: MapArguments) -> Result<Self, Failure> {
-        let MapArguments { input, output, flow, command, pool, words } = arguments;
+        let MapArguments { input, pipe, output, flow, command, pool, words } = arguments;
+        pipe.check()?;
         let invocation = command.invocation()?;
         let format = match (input.null, input.csv) {
             (true, _) => Format::Zero,
@@ -53,6 +54,19 @@ impl Settings {
         let joblog = flow.joblog.as_deref().filter(|_| !output.dry_run);
         let (batches, builder, total, joblog) = if repeats_only {
             again(&flow, &words, output.results.is_some(), joblog)?
+        } else if pipe.is_on() {
+            let plan = InputPlan::new(words, &[]).map_err(usage)?;
+            if plan.groups != [[Origin::Stdin]] || input.null || input.csv {
+                return Err(usage(
+                    "with --pipe the inputs are blocks, so leave ':::', -0 and --csv away; --recend '\\0' ends records in a \
+                     zero byte",
+                ));
+            }
+            let template = CommandTemplate::parse_for_blocks(&plan.command, reading).map_err(usage)?;
+            let blocks = pipe.blocks(&input.files)?;
+            let (past, joblog) = begun(&flow, joblog)?;
+            let batches = reader::start_blocks(blocks).map_err(unreadable)?;
+            (batches, WorkItemBuilder::new(Some(template), past, flow.retry_failed), None, joblog)
         } else {
             let plan = InputPlan::new(words, &input.files).map_err(usage)?;
             let template = CommandTemplate::parse(&plan.command, reading).map_err(usage)?;
@@ -63,18 +77,9 @@ impl Settings {
             let total = plan.count();
             let inputs =
                 plan.open(format).map_err(|error| Failure::new(FailureKind::Other, error.to_string()))?;
-            let joblog = joblog.map(Joblog::take).transpose().map_err(unusable)?;
-            let past = past(&flow)?;
-            let begin = if flow.resume { Joblog::go_on } else { Joblog::begin };
-            let joblog = joblog.map(begin).transpose().map_err(unusable)?;
-            (
-                reader::start(inputs).map_err(|error| {
-                    Failure::new(FailureKind::Other, format!("the inputs cannot be read: {error}"))
-                })?,
-                WorkItemBuilder::new(Some(template), past, flow.retry_failed),
-                total,
-                joblog,
-            )
+            let (past, joblog) = begun(&flow, joblog)?;
+            let batches = reader::start(inputs).map_err(unreadable)?;
+            (batches, WorkItemBuilder::new(Some(template), past, flow.retry_failed), total, joblog)
         };
         Ok(Self {
             batches,
@@ -118,8 +123,16 @@ fn again(
     Ok((reader::of_items(items), WorkItemBuilder::new(None, Past::default(), true), Some(total), joblog))
 }
 
-fn past(flow: &FlowOptions) -> Result<Past, Failure> {
-    if flow.resume { Past::read(path_of(flow)).map_err(unusable) } else { Ok(Past::default()) }
+/// What an earlier run has done, and the joblog for this one.
+fn begun(flow: &FlowOptions, joblog: Option<&Path>) -> Result<(Past, Option<Joblog>), Failure> {
+    let joblog = joblog.map(Joblog::take).transpose().map_err(unusable)?;
+    let past = if flow.resume { Past::read(path_of(flow)).map_err(unusable)? } else { Past::default() };
+    let begin = if flow.resume { Joblog::go_on } else { Joblog::begin };
+    Ok((past, joblog.map(begin).transpose().map_err(unusable)?))
+}
+
+fn unreadable(error: std::io::Error) -> Failure {
+    Failure::new(FailureKind::Other, format!("the inputs cannot be read: {error}"))
 }
 
 /// The options cannot be parsed without a file where one is needed.
