@@ -27,7 +27,7 @@ def test_the_code_of_the_page_runs(cluster: Cluster, page: Path) -> None:
     for address in ("127.0.0.1:8000", "mgrhost:8000"):
         text = text.replace(address, cluster.address)
     program = cluster.run_python(["-c", text], {"ARGON_MANAGER": cluster.address, "ARGON_PROGRAM": argon()})
-    assert program.finish(60) == 0, program.stderr
+    assert program.finish(300) == 0, program.stderr
 
 
 @pytest.mark.parametrize("module", MODULES)

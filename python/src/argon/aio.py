@@ -25,6 +25,8 @@ from typing import Any, Callable, TypeVar
 
 from . import client
 from ._outcome import handover, result
+from ._shown import facts
+from ._shown import progress as bars
 from ._wire import protocol as wire
 from ._wire.address import Addresses
 from .client import AHEAD, Target
@@ -71,11 +73,12 @@ class Client:
         *,
         ahead: int = AHEAD,
         ordered: bool = True,
+        progress: bool = False,
     ) -> AsyncIterator[Any]:
         """Calls the function for each item and yields the results in order, or pairs of position and result.
 
         At most `ahead` items have been taken whose results were not yielded yet. Leaving the loop early cancels what
-        is under way: use `contextlib.aclosing` for that to happen at once.
+        is under way: use `contextlib.aclosing` for that to happen at once. `progress=True` counts the results with a bar.
         """
         if not isinstance(ahead, int) or ahead < 1:
             raise OptionError(f"Client: ahead must be a whole number from 1 on, not {ahead!r}")
@@ -85,6 +88,7 @@ class Client:
         taken = given = 0
         is_exhausted = False
         problem: Exception | None = None
+        bar = bars.bar(facts.name_of(function), bars.total([items])) if progress else None
         try:
             while True:
                 while not is_exhausted and taken - given < ahead:
@@ -110,14 +114,20 @@ class Client:
                     value = await under_way[0]
                     under_way.popleft()
                     given += 1
+                    if bar is not None:
+                        bar.update(1)
                     yield value
                 else:
                     with under_way[0].task._session.lending:
                         place, first = await ended.get()
                     under_way.remove(first)
                     given += 1
+                    if bar is not None:
+                        bar.update(1)
                     yield place, first.result()
         finally:
+            if bar is not None:
+                bar.close()
             for left in under_way:
                 _cancel_task(left)
 
@@ -151,6 +161,15 @@ class Client:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.shutdown()
+
+    def __repr__(self) -> str:
+        return repr(self._client).replace("argon.Client", "argon.aio.Client", 1)
+
+    def _repr_html_(self) -> str:
+        session = self._client._session
+        return facts.table(
+            "argon.aio.Client", [*facts.of_session(session), *facts.more(session, "await client.status()")]
+        )
 
     def __reduce__(self) -> Any:
         raise TypeError("an argon.aio.Client cannot travel: make one where it is needed")

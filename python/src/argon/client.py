@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable, TypeVar, Union
 
 from ._calls.call import Calls, share
-from ._calls.lazy_map import Map, UnorderedMap
+from ._calls.lazy_map import Map, Shown, UnorderedMap
 from ._code import shipping
 from ._local import choice as local_choice
 from ._local.choice import LocalAddress
@@ -21,6 +21,8 @@ from ._session.options import Options
 from ._session.reconnect import Reconnect
 from ._session.session import Session
 from ._session.task import Blob
+from ._shown import facts
+from ._shown import progress as bars
 from ._wire import protocol as wire
 from ._wire import ticket as tickets
 from ._wire import trust
@@ -153,12 +155,14 @@ class Client:
         ahead: int = AHEAD,
         ordered: bool = True,
         star: bool = False,
+        progress: bool = False,
     ) -> Iterator[Any]:
         """Calls the function for each item, as the built-in `map` does, and yields the results in order.
 
         With `ordered=False` it yields pairs of position and result as they come. At most `ahead` items have been taken
         whose results were not yielded yet, so that endless iterators are welcome. `star=True` unpacks each item of one
-        iterable as the arguments. The first error is raised, and what is under way is cancelled.
+        iterable as the arguments. `progress=True` counts the results with a bar, that of tqdm if it is installed. The
+        first error is raised, and what is under way is cancelled.
         """
         if not iterables:
             raise TypeError("map needs at least one iterable")
@@ -167,7 +171,9 @@ class Client:
         self._session.here().connect()
         items: Iterable[Any] = zip(*iterables) if not star else (tuple(item) for item in iterables[0])
         kind = Map if ordered else UnorderedMap
-        return kind(self, self._calls.of(function), items, ahead)
+        total = bars.total(iterables if not star else iterables[:1])
+        shown = Shown(facts.name_of(function), total, bool(progress))
+        return kind(self, self._calls.of(function), items, ahead, shown)
 
     def submit(self, function: Target[Any], /, *args: Any, **kwargs: Any) -> str:
         """Hands over a task that outlives this program; returns its ticket once the manager has it safely.
@@ -260,6 +266,15 @@ class Client:
     def shutdown(self) -> None:
         """Says goodbye: unfinished tasks are cancelled, detached ones go on. So does the end of a `with` block."""
         self._session.close()
+
+    def __repr__(self) -> str:
+        session = self._session
+        unfinished = session.unfinished()
+        tasks = f", {facts.count(unfinished, 'task')} unfinished" if unfinished else ""
+        return f"<argon.Client {facts.manager(session)}: {facts.state(session)}{tasks}>"
+
+    def _repr_html_(self) -> str:
+        return facts.table("argon.Client", [*facts.of_session(self._session), *facts.more(self._session)])
 
     def __enter__(self) -> Client:
         return self

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 from ._outcome import handover, result
 from ._session.durations import Duration, seconds
 from ._session.task import Task
+from ._shown import facts
 from ._wire import protocol as wire
 from .errors import Error, NotYet
 
@@ -132,8 +133,10 @@ class Deferred(Task, Generic[T]):
         return str(result.report(self).get("output", "")) if self._done else ""
 
     def __repr__(self) -> str:
-        state = wire.STATUS_NAMES[self._status] if self._done and self._status >= 0 else "under way"
-        return f"<argon.Deferred {self.id} {state}>"
+        return f"<argon.Deferred {self.id} {facts.state_of_task(self)}>"
+
+    def _repr_html_(self) -> str:
+        return facts.table("argon.Deferred", [*facts.of_task(self), *facts.more(self._session)])
 
     def __reduce__(self) -> Any:
         raise TypeError("an argon.Deferred cannot travel: pass its result()")

@@ -22,6 +22,8 @@ from ._calls.future import ExecutorFuture
 from ._outcome import handover
 from ._session import lending
 from ._session.durations import Duration, seconds
+from ._shown import facts
+from ._shown import progress as bars
 from ._wire.address import Addresses
 from .client import Client
 from .deferred import Deferred
@@ -165,12 +167,13 @@ class Executor(concurrent.futures.Executor):
         timeout: Duration | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
+        progress: bool = False,
     ) -> Iterator[T]:
         """As the built-in `map`, with calls in parallel and results in order.
 
         `chunksize` calls travel together as one task. With `buffersize` at most that number of chunks are submitted whose
         results were not yielded yet; without it all are at once, as in the standard library. What an iterable raises
-        comes behind the results of what it gave before.
+        comes behind the results of what it gave before. `progress=True` counts the results with a bar.
         """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
@@ -179,10 +182,12 @@ class Executor(concurrent.futures.Executor):
         until = None if timeout is None else monotonic() + _limit(timeout)
         calls = zip(*iterables)
         if chunksize == 1:
-            return in_order.results(in_order.submitted(self, fn, calls), until, buffersize)
-        chunks = ((chunk,) for chunk in in_order.chunks(calls, chunksize))
-        futures = in_order.submitted(self, in_order.chunk_runner(fn), chunks)
-        return itertools.chain.from_iterable(in_order.results(futures, until, buffersize))
+            found = in_order.results(in_order.submitted(self, fn, calls), until, buffersize)
+        else:
+            chunks = ((chunk,) for chunk in in_order.chunks(calls, chunksize))
+            futures = in_order.submitted(self, in_order.chunk_runner(fn), chunks)
+            found = itertools.chain.from_iterable(in_order.results(futures, until, buffersize))
+        return bars.over(found, facts.name_of(fn), bars.total(iterables)) if progress else found
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more calls. Waits for those that were submitted and their callbacks, unless `wait` is False.
@@ -213,6 +218,20 @@ class Executor(concurrent.futures.Executor):
             for future in unfinished:
                 future.kill()
         self.shutdown(wait=True)
+
+    def __repr__(self) -> str:
+        shown = dict(self._facts())
+        return f"<argon.Executor {shown['manager']}: {shown['state']}, {shown['calls']}>"
+
+    def _repr_html_(self) -> str:
+        return facts.table("argon.Executor", [*self._facts(), *facts.more(self._client._session, "")])
+
+    def _facts(self) -> facts.Facts:
+        session = self._client._session
+        state = "shut down" if self._is_shut_down else facts.state(session)
+        calls = f"{len(self._under_way):,} under way, {len(self._waiting):,} waiting"
+        slots = [("slots", str(self._slots))] if self._slots else []
+        return [("manager", facts.manager(session)), ("state", state), ("calls", calls), *slots]
 
     def __reduce__(self) -> Any:
         raise TypeError("an argon.Executor cannot travel: make one where it is needed")

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._outcome import log_records
+from .._shown import progress
 from .._wire import protocol as wire
 
 if TYPE_CHECKING:
@@ -71,10 +72,11 @@ class Printer:
         stream = sys.stderr if one.descriptor == 2 else sys.stdout
         if stream is None:
             return
-        if one.context is not None:
-            one.context.copy().run(self._write_to, stream, one)
-        else:
-            self._write_to(stream, one)
+        with progress.aside():
+            if one.context is not None:
+                one.context.copy().run(self._write_to, stream, one)
+            else:
+                self._write_to(stream, one)
 
     def end_of_task(self, task: bytes) -> None:
         """Forgets a character whose end never came."""
