@@ -18,6 +18,7 @@
 //! | read an address as people write it | [`address`] |
 //! | bound the memory of all connections | [`ledger`] |
 //! | prepare the heap for big payloads | [`memory`] |
+//! | compare the machines of two processes | [`pid_space`] |
 //! | let connections take turns | [`turns`] |
 //! | dial where large packets get lost | [`segments`] |
 
@@ -35,6 +36,7 @@ pub mod ledger;
 pub mod listen;
 pub mod memory;
 pub mod newcomer;
+pub mod pid_space;
 pub mod random;
 pub mod segments;
 mod stream;

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use argon_net::Trust;
 use argon_net::key_file::KeySource;
-use argon_proto::conversation::LogRecord;
 use argon_proto::key::Key;
 use argon_proto::{Outcome, Ticket};
-use argon_session::{Completion, ErrorKind, OutputMode, SessionState, Waiting};
+use argon_session::{Completion, ErrorKind, OutputMode, SessionState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -50,7 +49,7 @@ pub struct Connect {
     tls_ca: Option<PathBuf>,
     patience: Option<Duration>,
     name: String,
-    hooks: Hooks,
+    pub(crate) hooks: Hooks,
     defaults: TaskOptions,
 }
 
@@ -288,29 +287,6 @@ impl Connect {
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
         Self { name: name.into(), ..self }
-    }
-
-    /// Calls `hook` when tasks have waited for two seconds, once for each reason that begins; the hook itself must not wait.
-    /// Without a hook it is a line on standard error: `argon: waiting: MESSAGE`, unless all slots are only taken. `|_| {}`
-    /// silences it.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), argon::Error> {
-    /// let connect = argon::Connect::to("127.0.0.1:8000").on_waiting(|waiting| eprintln!("{}: {}", waiting.code, waiting.message));
-    /// let client = connect.connect().await?;
-    /// # drop(client); Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn on_waiting(self, hook: impl Fn(&Waiting) + Send + Sync + 'static) -> Self {
-        Self { hooks: Hooks { on_waiting: Arc::new(hook), ..self.hooks }, ..self }
-    }
-
-    /// Calls `hook` for each log record of a task whose output is not kept back, such as one of Python's `logging`. It runs on
-    /// the thread that writes the output of tasks, in its order; while it waits, no output is written. Without a hook, a
-    /// record is a line on standard error: `WARNING name: message`.
-    #[must_use]
-    pub fn on_log(self, hook: impl Fn(&LogRecord) + Send + Sync + 'static) -> Self {
-        Self { hooks: Hooks { on_log: Arc::new(hook), ..self.hooks }, ..self }
     }
 
     /// The options of tasks that bring none of their own.

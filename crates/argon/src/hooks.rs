@@ -1,5 +1,5 @@
-//! The hooks of a user, set by [`Connect::on_waiting`](crate::Connect::on_waiting) and
-//! [`Connect::on_log`](crate::Connect::on_log).
+//! The hooks of a user, set by [`Connect::on_waiting`](crate::Connect::on_waiting),
+//! [`Connect::on_log`](crate::Connect::on_log) and [`Connect::on_interrupt`](crate::Connect::on_interrupt).
 
 use std::fmt;
 use std::io::Write;
@@ -9,12 +9,23 @@ use std::sync::Arc;
 use argon_proto::conversation::LogRecord;
 use argon_session::Waiting;
 
-/// Both hooks; each has a default that writes to standard error.
+/// Effect of the end of this process, by a signal or otherwise, on its attached tasks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum OnInterrupt {
+    /// They are cancelled: the manager of the same machine sees that the process has ended.
+    #[default]
+    Cancel,
+    /// They go on until the manager's `--session-grace` has passed.
+    Leave,
+}
+
+/// The hooks; those that are called have a default that writes to standard error.
 #[derive(Clone)]
 pub(crate) struct Hooks {
     pub(crate) on_waiting: Arc<dyn Fn(&Waiting) + Send + Sync>,
     /// Called on the thread that prints, in the order of the output.
     pub(crate) on_log: Arc<dyn Fn(&LogRecord) + Send + Sync>,
+    pub(crate) on_interrupt: OnInterrupt,
 }
 
 impl Hooks {
@@ -35,7 +46,7 @@ impl Default for Hooks {
         let on_log = Arc::new(|record: &LogRecord| {
             let _ = std::io::stderr().write_all(record.to_line().as_bytes());
         });
-        Self { on_waiting, on_log }
+        Self { on_waiting, on_log, on_interrupt: OnInterrupt::Cancel }
     }
 }
 

@@ -16,16 +16,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use argon_net::{WriteHalf, random};
+use argon_net::{WriteHalf, pid_space, random};
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::child::{FromChild, Waits};
 use argon_proto::conversation::client::Open;
-use argon_proto::{Machine, Secret, TaskId, Time};
+use argon_proto::{Line, Machine, Secret, TaskId, Time};
 use argon_session::{Effect, ErrorKind, Input, Out, SessionState};
 use tokio::sync::Notify;
 
 use crate::error::Error;
-use crate::hooks::Hooks;
+use crate::hooks::{Hooks, OnInterrupt};
 use crate::program;
 use actor::Actor;
 use dial::ManagerList;
@@ -103,7 +103,7 @@ impl Session {
             Some(task) => Open::of_child(task.session.family(), secret),
             None => Open::of(secret),
         };
-        let open = introduction(open, client);
+        let open = introduction(open, client, hooks.on_interrupt);
         let mut machine = SessionState::new(open, managers.len(), managers.first_within());
         if parent.is_some() {
             program::known().into_iter().for_each(|program| machine.assume_blob(program));
@@ -381,7 +381,12 @@ fn no_randomness(error: random::NoRandomness) -> Error {
     Error::new(ErrorKind::Unreachable, error.to_string())
 }
 
-fn introduction(open: Open, client: &str) -> Open {
+fn introduction(open: Open, client: &str, on_interrupt: OnInterrupt) -> Open {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Open { client: client.into(), host: host.trim().into(), pid: std::process::id(), ..open }
+    // With it, the manager of this machine sees that the process has ended.
+    let pid_space = match on_interrupt {
+        OnInterrupt::Cancel => pid_space::own().unwrap_or_default().into(),
+        OnInterrupt::Leave => Line::default(),
+    };
+    Open { client: client.into(), host: host.trim().into(), pid: std::process::id(), pid_space, ..open }
 }

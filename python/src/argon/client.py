@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import types
 import weakref
 from collections.abc import Iterable, Iterator
@@ -66,7 +67,9 @@ class Client:
 
     A client that has waited for 2 seconds without an outcome reports why (no worker, none with this Python, the queue
     full, no manager …), each reason once: `on_waiting` gets it as a dict with code, message, runtime and tasks. By
-    default it is a warning of the logger "argon"; None silences it. All other options are those of `with_options`.
+    default it is a warning of the logger "argon"; None silences it. When a signal ends the program, its attached tasks
+    are cancelled; with `on_interrupt="leave"` they go on until the manager's `--session-grace` has passed. All other
+    options are those of `with_options`.
 
     A client may be used by any number of threads. A forked child begins a session of its own.
     """
@@ -81,10 +84,13 @@ class Client:
         tls_ca: str | os.PathLike[str] | None = None,
         remote_modules: bool = True,
         on_waiting: waiting.Hook | None = waiting.log,
+        on_interrupt: str = "cancel",
         **options: Any,
     ):
         if on_waiting is not None and not callable(on_waiting):
             raise OptionError(f"Client: on_waiting must be a callable or None, not {on_waiting!r}")
+        if on_interrupt not in ("cancel", "leave"):
+            raise OptionError(f"Client: on_interrupt must be 'cancel' or 'leave', not {on_interrupt!r}")
         place = of_environment() if address is None and key is None else None
         choice = local_choice.of(address, key) if place is None else None
         addresses = parse_all(None if choice is not None else address)  # type: ignore[arg-type]
@@ -93,6 +99,7 @@ class Client:
         reconnect = Reconnect(addresses, key, seconds_or_none("give_up_after", give_up_after), trusted, place, choice)
         self._options = Options().changed(options)
         self._session = Session(reconnect, remote_modules, on_waiting)
+        self._session.leaves_tasks = on_interrupt == "leave"
         self._shared: dict[bytes, Blob] = {}
         self._calls = Calls(self._options, self._shared)
         self._owner: Client | None = None
@@ -322,8 +329,11 @@ _current: dict[str, Any] = {}
 
 
 def _close_all() -> None:
+    # Set by the interpreter when no one has caught it.
+    is_interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     for session in list(_alive):
-        session.close()
+        if not (is_interrupted and session.leaves_tasks):
+            session.close()
 
 
 def _begin_all_after_fork() -> None:

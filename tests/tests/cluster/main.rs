@@ -17,6 +17,7 @@ mod detached;
 mod door;
 mod draining;
 mod encryption;
+mod ended_programs;
 mod endings;
 mod escapes;
 mod exhaustion;

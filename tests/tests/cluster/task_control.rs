@@ -155,11 +155,11 @@ fn a_task_that_kills_its_workers_ends_as_lost_after_three_with_the_story() {
 }
 
 #[test]
-fn a_client_that_is_killed_takes_its_attached_tasks_along_after_the_grace_and_no_detached_one() {
+fn a_client_that_is_away_for_longer_than_the_grace_loses_its_attached_tasks_and_no_detached_one() {
     let mut cluster = Cluster::start_with(&["--session-grace", "1"]);
     cluster.add_worker(&["--workers", "2"]);
     let client = cluster.start_perl(&format!(
-        "use Cwd; my $dir = getcwd(); \
+        "use Cwd; my $dir = getcwd(); $client->session->{{on_interrupt}} = 'leave'; \
          my $id = $client->submit(sub {{ {NOTE} $note->($_[0], 'ran'); select undef, undef, undef, 2.5; 'kept' }}, [\"$dir/kept\"]); \
          open my $h, '>', \"$dir/id\"; print $h \"$id\\n\"; close $h; \
          my @d = ($client->defer({}, [\"$dir/pids\"]), map {{ $client->defer(sub {{ {NOTE} $note->($_[0], 'ran') }}, [\"$dir/ran\"]) }} 1..5); \

@@ -2,6 +2,7 @@
 
 pub mod inbox;
 mod pieces;
+mod process_end;
 pub mod serve;
 pub mod worker_role;
 
@@ -125,7 +126,8 @@ impl ManagerLoop {
         match peer.role {
             Role::Client => {
                 tracing::debug!("client {} is gone: {why}", peer.from);
-                let closed_cleanly = peer.said_goodbye;
+                // A process that has ended does not come back. The client of a task is reached through its worker, which may.
+                let closed_cleanly = peer.said_goodbye || is_dead && !peer.is_child();
                 self.gate.on_client_lost(link);
                 self.is_gate_behind = self.gate.is_behind();
                 self.step(now, Input::ClientLost { link, closed_cleanly });

@@ -84,7 +84,7 @@ impl ChildOpen {
     /// The opening for a task's client that has sent these two messages to its worker.
     #[must_use]
     pub fn new(worker: WorkerId, child: &Child, token: AttemptToken, open: Open) -> Self {
-        let Open { client, host, pid, previous, secret, session } = open;
+        let Open { client, host, pid, previous, secret, session, .. } = open;
         let (task, attempt) = (child.task, child.attempt);
         Self { worker, task, attempt, token, session, secret, previous, client, host, pid }
     }

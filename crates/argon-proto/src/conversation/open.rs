@@ -20,6 +20,10 @@ pub struct Open {
     /// Its process id; 0 if unknown.
     #[serde(default)]
     pub pid: u32,
+    /// The space of process ids that `pid` is of. Empty if it is unknown, or if the client's tasks are to go on for a while
+    /// when its process has ended.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub pid_space: Line,
     /// The manager that the session was connected to last; none on its first connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Incarnation>,
@@ -29,12 +33,17 @@ pub struct Open {
     pub session: SessionId,
 }
 
+fn is_empty(line: &Line) -> bool {
+    line.is_empty()
+}
+
 impl Open {
     /// A client of which nothing but its secret is known.
     #[must_use]
     pub fn of(secret: Secret) -> Self {
         let session = SessionId::of(&secret);
-        Self { client: Line::default(), host: Line::default(), pid: 0, previous: None, secret, session }
+        let (client, host, pid_space) = (Line::default(), Line::default(), Line::default());
+        Self { client, host, pid: 0, pid_space, previous: None, secret, session }
     }
 
     /// Opens a session inside a task of this family.

@@ -30,6 +30,9 @@ def opened(session: Session, connection: Connection, granted: dict[str, Any]) ->
         "host": gethostname(),
         "pid": os.getpid(),
     }
+    space = None if session.leaves_tasks else _pid_space()
+    if space is not None:
+        hello["pid_space"] = space
     if session.incarnation is not None:
         hello["previous"] = session.incarnation
     # Inside a task the worker answers, and names no incarnation.
@@ -53,3 +56,12 @@ def opened(session: Session, connection: Connection, granted: dict[str, Any]) ->
     session.unreachable = None
     sending.send_backlog(session, connection)
     session.flush(connection)
+
+
+def _pid_space() -> str | None:
+    """What a process id is to be read in: with it, the manager of this machine sees that this process has ended."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return None

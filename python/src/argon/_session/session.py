@@ -55,6 +55,8 @@ class Session:
         self.remote_modules = remote_modules
         self.closed = False
         self.abandoned = False
+        # True if a signal that ends the program leaves its tasks alone.
+        self.leaves_tasks = False
         # In a forked child, the process that it was forked from.
         self.parent: int | None = None
         self.begin()
@@ -127,6 +129,7 @@ class Session:
         if self.aside is None:
             # No other thread is here, since this one holds the lock; a handler within this handler may be.
             made = Session(self.reconnect.another(), self.remote_modules, self._on_waiting)
+            made.leaves_tasks = self.leaves_tasks
             made.closed = self.closed
             self.aside = self.aside or made
         return self.aside.here()

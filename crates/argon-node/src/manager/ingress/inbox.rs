@@ -79,7 +79,7 @@ pub enum PeerEvent {
     Gone {
         /// Its number.
         link: ConnId,
-        /// True if it was silent for longer than a peer may be.
+        /// True if it was silent for longer than a peer may be, or is a client whose process has ended.
         is_dead: bool,
         /// Why, for the log.
         why: String,

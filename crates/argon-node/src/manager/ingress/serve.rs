@@ -8,6 +8,7 @@ use argon_net::accept::{self, Admission, Admitted, InForce, OpenKeys};
 use argon_net::ledger::Ledger;
 use argon_net::{Certificates, Connection, ConnectionEnd, ReadTurns, Silence, connection, random};
 use argon_proto::conversation::admin::EncryptionView;
+use argon_proto::conversation::client::ToManager;
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::handshake::Welcome;
 use argon_proto::key::{Key, Role};
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 
 use super::inbox::{Inbox, PeerEvent, PeerInbox, QueueReader};
 use super::pieces::pieces;
+use super::process_end::ClientProcess;
 use super::worker_role::FromWorkerRole;
 use crate::exit::Failure;
 use crate::manager::event_loop::{Incoming, ManagerLoop};
@@ -145,8 +147,14 @@ async fn attend(admitted: Admitted, door: PeerDoor) {
     let link = door.link;
     match admitted.proven.role {
         Role::Client => {
-            let sent = |message| PeerEvent::ClientSent { link, message };
-            converse(admitted, door, Silence::Allowed, Port::Client, sent, |_| false).await;
+            let process = Cell::new(None);
+            let sent = |message| {
+                if let ToManager::Open(open) = &message {
+                    process.set(ClientProcess::of(open));
+                }
+                PeerEvent::ClientSent { link, message }
+            };
+            converse(admitted, door, Silence::Allowed, Port::Client, sent, |_| false, &process).await;
         }
         Role::Worker => {
             let port = |connection| Port::Worker(WorkerPort::Tcp(connection));
@@ -156,11 +164,11 @@ async fn attend(admitted: Admitted, door: PeerDoor) {
             };
             // A client offers its tasks again; an outcome comes once.
             let is_outcome = |message: &_| matches!(message, FromWorkerRole::Worker(FromWorker::Outcome(_)));
-            converse(admitted, door, Silence::Ends, port, sent, is_outcome).await;
+            converse(admitted, door, Silence::Ends, port, sent, is_outcome, &Cell::new(None)).await;
         }
         Role::Observer | Role::Admin => {
             let sent = |message| PeerEvent::AdminSent { link, message };
-            converse(admitted, door, Silence::Allowed, Port::Admin, sent, |_| false).await;
+            converse(admitted, door, Silence::Allowed, Port::Admin, sent, |_| false, &Cell::new(None)).await;
         }
     }
 }
@@ -173,6 +181,7 @@ async fn converse<In: Message, Out: Message + 'static>(
     port: impl FnOnce(Rc<Connection<Out>>) -> Port,
     sent: impl Fn(In) -> PeerEvent,
     must_have: impl Fn(&In) -> bool,
+    process: &Cell<Option<ClientProcess>>,
 ) {
     let (proven, from) = (admitted.proven, admitted.from.to_string());
     let name = proven.role.name();
@@ -185,7 +194,10 @@ async fn converse<In: Message, Out: Message + 'static>(
     let taker = Taker { link, queue: &queue, sent, must_have };
     let end = connection::run(&connection, receiver, taker).await;
     let (is_dead, why) = match end {
-        ConnectionEnd::Lost(why) => (false, why),
+        ConnectionEnd::Lost(why) => match process.get() {
+            Some(process) if process.has_ended().await => (true, "its process has ended".to_owned()),
+            _ => (false, why),
+        },
         ConnectionEnd::Refused(why) => (false, format!("it refuses this manager: {why}")),
         ConnectionEnd::Silent => (true, format!("it was silent for {} s", limit::SILENCE.as_secs())),
         ConnectionEnd::Closed => (false, "this side closed the connection".to_owned()),

@@ -44,8 +44,21 @@ sub _introduction {
         client  => "perl/$Argon::VERSION",
         host    => Sys::Hostname::hostname(),
         pid     => $$,
+        $session->{on_interrupt} eq 'cancel' && defined _pid_space() ? (pid_space => _pid_space()) : (),
         defined $session->{incarnation} ? (previous => $session->{incarnation}) : (),
     };
+}
+
+# What a process id is to be read in: with it, the manager of this machine sees that this process has ended. undef where the system
+# does not show it.
+my $pid_space;
+
+sub _pid_space {
+    return $pid_space if defined $pid_space;
+    my $namespace = readlink '/proc/self/ns/pid';
+    open my $file, '<', '/proc/sys/kernel/random/boot_id' or return;
+    chomp(my $start = readline($file) // return);
+    return defined $namespace ? $pid_space = "$start $namespace" : undef;
 }
 
 1;
