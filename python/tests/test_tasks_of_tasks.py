@@ -36,7 +36,7 @@ def sort(items: list[int]) -> list[int]:
 
 
 def test_fib_by_tasks_ends_on_two_slots(cluster: Cluster) -> None:
-    assert cluster.client().queue(fib, 7) == 13
+    assert cluster.client().queue(fib, 6) == 8
 
 
 def test_a_parallel_quicksort_ends_on_two_slots(cluster: Cluster) -> None:
