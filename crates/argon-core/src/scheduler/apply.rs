@@ -11,7 +11,7 @@ use super::on_submit::release_blobs;
 use super::owners::class;
 use super::record::Record;
 use super::session::Session;
-use super::task::{Ended, TaskEntry, TaskState};
+use super::task::{Ended, Origin, TaskEntry, TaskState};
 use super::task_index::TaskIndex;
 use super::timers::Timer;
 use super::{OnDurable, Persisting, Scheduler, SessionKey, TaskKey, place_of};
@@ -86,7 +86,7 @@ impl Scheduler {
             state: TaskState::Persisting,
             stamp: 0,
             last: Attempt(0),
-            was_found: false,
+            origin: Origin::Sent,
             offered_at: if offered { stamp } else { 0 },
             is_durable: false,
             is_aside: false,

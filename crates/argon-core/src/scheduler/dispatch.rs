@@ -6,7 +6,7 @@ use argon_proto::{Attempt, AttemptId, Flags, Report, Status};
 use super::effect::Out;
 use super::placement::Best;
 use super::record::Record;
-use super::task::TaskState;
+use super::task::{Origin, TaskState};
 use super::timers::{STEP, Timer};
 use super::worker::WorkerRetractState;
 use super::{OnDurable, Scheduler, TaskKey, WorkerKey, place_of};
@@ -45,10 +45,11 @@ impl Scheduler {
         let stamp = self.next_stamp();
         let entry = &mut self.tasks[key];
         entry.stamp = stamp;
-        entry.was_found = false;
+        entry.origin = Origin::Sent;
         self.totals.started += 1;
         if entry.is(Flags::DETACHED) && entry.is(Flags::NEVER_TWICE) {
             // RUN follows when the store knows of the start.
+            entry.origin = Origin::Unsent;
             let record = Record::AttemptStarted(entry.attempt_id());
             return self.write(record, OnDurable::Start(stamp), out);
         }

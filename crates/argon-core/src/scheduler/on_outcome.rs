@@ -11,7 +11,7 @@ use super::effect::Out;
 use super::input::ConnId;
 use super::on_submit::close;
 use super::record::Record;
-use super::task::{TaskEntry, TaskState};
+use super::task::{Origin, TaskEntry, TaskState};
 use super::timers::Timer;
 use super::{OnDurable, Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
@@ -193,7 +193,7 @@ impl TaskEntry {
     /// The longest that the present attempt can have run, microseconds: not before it was sent, if this scheduler sent it.
     fn run_us_max(&self, now: Time) -> u64 {
         match self.state {
-            TaskState::Assigned { since, .. } if !self.was_found => {
+            TaskState::Assigned { since, .. } if self.origin != Origin::Found => {
                 u64::try_from(now.since(since).as_micros()).unwrap_or(RUN_US_MAX)
             }
             TaskState::Assigned { .. }

@@ -6,7 +6,7 @@ use argon_proto::{Flags, Report, TaskId};
 use super::chores::Chore;
 use super::effect::Out;
 use super::record::Record;
-use super::task::TaskState;
+use super::task::{Origin, TaskState};
 use super::{OnDurable, Scheduler, TaskKey};
 use crate::time::Time;
 
@@ -72,6 +72,10 @@ impl Scheduler {
         let key = self.task_of(&id);
         if let Some(key) = key.filter(|key| self.tasks[*key].stamp == stamp) {
             self.send_run(key, out);
+            let has_link = |worker| self.workers[worker].link.is_some();
+            if self.tasks[key].worker().is_some_and(has_link) {
+                self.tasks[key].origin = Origin::Sent;
+            }
         }
     }
 

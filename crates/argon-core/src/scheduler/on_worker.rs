@@ -12,6 +12,7 @@ use super::effect::Out;
 use super::held::Past;
 use super::input::{ConnId, WorkerProfile};
 use super::on_submit::close;
+use super::task::Origin;
 use super::timers::Timer;
 use super::worker::{Worker, WorkerRetractState};
 use super::{OrphanAttempt, PeerKey, Scheduler, TaskKey, WorkerKey};
@@ -132,7 +133,7 @@ impl Scheduler {
     /// Puts a task whose attempt never started back to the head of the queue, and its attempt number with it.
     fn requeue_unstarted(&mut self, now: Time, key: TaskKey, out: &mut Out) {
         let entry = &self.tasks[key];
-        if entry.was_found && entry.is(Flags::NEVER_TWICE) {
+        if entry.origin == Origin::Found && entry.is(Flags::NEVER_TWICE) {
             // An earlier manager may have had it stopped in the middle.
             self.unassign(key);
             return self.end_in_doubt(now, key, out);
@@ -156,7 +157,7 @@ impl Scheduler {
     /// Lets a task go on with an attempt that a worker holds.
     pub(super) fn adopt(&mut self, now: Time, key: TaskKey, worker: WorkerKey, attempt: Attempt) {
         self.assign(now, key, worker, attempt);
-        self.tasks[key].was_found = true;
+        self.tasks[key].origin = Origin::Found;
         self.totals.adopted += 1;
     }
 
@@ -307,6 +308,10 @@ impl Scheduler {
     }
 
     fn on_attempt_lost(&mut self, now: Time, key: TaskKey, worker: WorkerKey, out: &mut Out) {
+        if self.tasks[key].origin == Origin::Unsent {
+            // The worker has never received it.
+            return self.requeue_unstarted(now, key, out);
+        }
         self.unassign(key);
         self.totals.lost_attempts += 1;
         let name = self.workers[worker].profile.name.clone();

@@ -22,8 +22,8 @@ pub(super) struct TaskEntry {
     pub(super) stamp: u32,
     /// The highest number that an attempt of it was given.
     pub(super) last: Attempt,
-    /// True if its present attempt was found with a worker, not sent there by this scheduler.
-    pub(super) was_found: bool,
+    /// Way in which its present attempt came to the worker.
+    pub(super) origin: Origin,
     /// Stamp of its session when its client last named it and was charged for it; 0 if it never did. A session has another
     /// stamp on its next connection.
     pub(super) offered_at: u32,
@@ -35,6 +35,17 @@ pub(super) struct TaskEntry {
     pub(super) is_lent: bool,
     /// Parts that few tasks have.
     pub(super) cold: Option<Box<ColdState>>,
+}
+
+/// Way in which an attempt came to its worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    /// This scheduler has sent RUN.
+    Sent,
+    /// RUN waits for the store, or found no connection then: it cannot have begun.
+    Unsent,
+    /// The worker had it.
+    Found,
 }
 
 /// Output of a task, and results of attempts that did not end it.

@@ -6,6 +6,7 @@ use argon_proto::{AttemptId, Flags, Report, Status};
 
 use super::effect::Out;
 use super::placement::Best;
+use super::task::Origin;
 use super::{Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
@@ -38,7 +39,7 @@ impl Scheduler {
         let name = self.workers[worker].profile.name.clone();
         let limit = self.limits.losses;
         let entry = &mut self.tasks[key];
-        if entry.was_found && entry.is(Flags::NEVER_TWICE) {
+        if entry.origin == Origin::Found && entry.is(Flags::NEVER_TWICE) {
             return false;
         }
         let (attempt, bytes) = (entry.task.head.attempt.0, entry.task.weight());

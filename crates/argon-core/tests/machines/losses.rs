@@ -189,6 +189,31 @@ fn a_task_that_must_never_run_twice_is_lost_with_its_worker() {
 }
 
 #[test]
+fn a_task_that_must_never_run_twice_starts_elsewhere_if_its_worker_was_lost_before_run() {
+    for is_durable_first in [true, false] {
+        let mut manager = Manager::new(Limits::default());
+        manager.open(1);
+        manager.join(11, 1, &[]);
+        manager.submit(1, with_flags(1, 1, Flags::DETACHED.with(Flags::NEVER_TWICE)));
+        manager.commit();
+        assert_eq!(manager.runs(11), [], "the store does not know of the start");
+        // The worker may come back for a moment: RUN finds no connection meanwhile.
+        manager.cut(11);
+        if is_durable_first {
+            manager.commit();
+        }
+        manager.join(12, 1, &[]);
+        manager.pass(SECOND);
+        manager.commit();
+        assert_eq!(manager.runs(12), [attempt(1, 1, 1)]);
+        manager.lose(12);
+        manager.join(13, 1, &[]);
+        manager.commit();
+        assert_eq!(manager.runs(13), [], "worker 12 was sent RUN");
+    }
+}
+
+#[test]
 fn after_a_restart_what_still_runs_is_adopted_whoever_comes_first() {
     for worker_first in [true, false] {
         let mut manager = Manager::just_started(Limits::default(), Vec::new());
