@@ -48,6 +48,8 @@ pub(crate) struct ManagerProcess {
     pub(crate) known: BTreeSet<usize>,
     /// When clients, by their place, first opened their sessions since this manager has its seat.
     pub(crate) arrived: BTreeMap<usize, Time>,
+    /// Clients, by their place, that have come from another manager.
+    pub(crate) from_elsewhere: BTreeSet<usize>,
     /// Attempts that workers have brought from another manager, and when.
     pub(crate) brought: BTreeMap<AttemptId, Time>,
     /// When clients went whose sessions may still be kept.

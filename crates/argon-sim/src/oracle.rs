@@ -3,6 +3,7 @@
 mod losses;
 mod outcomes;
 mod rogues;
+mod stops;
 mod waits;
 
 pub(crate) use outcomes::had_no_room;
@@ -63,6 +64,8 @@ pub(crate) struct Fate {
     pub(crate) run_by_another: Option<Attempt>,
     /// The attempt that has come to its end, and where.
     finished: Option<Finished>,
+    /// True if its client offered it again after it had come from another manager.
+    may_have_run_elsewhere: bool,
     /// True if the present manager has taken it in.
     is_admitted: bool,
     /// Since when it could have been started, and was not.
@@ -331,30 +334,18 @@ impl Oracle {
         }
     }
 
-    /// True if no later attempt of its task was ever sent to a worker.
-    pub(crate) fn is_latest(&self, attempt: AttemptId) -> bool {
-        self.fate_of(attempt.task).is_some_and(|fate| fate.latest <= attempt.attempt)
-    }
-
-    /// True if the present manager has read an outcome that ends the task, of another attempt than this one.
-    pub(crate) fn has_other_end(&self, attempt: AttemptId) -> bool {
-        let number = self.number_of(attempt.task);
-        let fate = &self.fates[number];
-        let ends = |status: Status| match status {
-            Status::Ok => true,
-            Status::Error => !self.flags[number].contains(Flags::RETRY_ERROR),
-            Status::Died | Status::Timeout | Status::Cancelled | Status::Lost | Status::Rejected => false,
-        };
-        let mut others = fate.read.iter().filter(|read| **read != attempt.attempt);
-        others.any(|read| fate.ended.iter().any(|(ended, status, _)| ended == read && ends(*status)))
-    }
-
     /// The manager reads how an attempt ended.
-    pub(crate) fn outcome_read(&mut self, attempt: AttemptId) {
+    pub(crate) fn outcome_read(&mut self, now: u64, attempt: AttemptId) {
         if self.looks_away {
             return;
         }
-        self.fate(attempt.task).read.push(attempt.attempt);
+        let read = &mut self.fate(attempt.task).read;
+        let is_new = !read.contains(&attempt.attempt);
+        read.push(attempt.attempt);
+        if is_new {
+            // An attempt for which no runner came up ends without a start.
+            self.progress_at = now;
+        }
     }
 
     /// The manager sends an outcome to its client or its collector.
@@ -363,27 +354,6 @@ impl Oracle {
             return;
         }
         self.fate(id).is_sent = true;
-    }
-
-    /// The manager orders a worker to stop an attempt. Whether that ends something that somebody needs: not if it did so before.
-    pub(crate) fn stop_is_harm(&mut self, attempt: AttemptId) -> bool {
-        if self.looks_away {
-            return false;
-        }
-        let fate = self.fate(attempt.task);
-        let is_wanted = fate.delivered == 0
-            && !fate.is_cancelled
-            && !fate.is_sent
-            && !fate.read.contains(&attempt.attempt);
-        let is_doomed = fate.doomed.contains(&attempt.attempt);
-        fate.doomed.push(attempt.attempt);
-        is_wanted && !is_doomed
-    }
-
-    /// True if some worker of the present manager holds an attempt of the task, or may come back with one.
-    pub(crate) fn is_held(&self, now: u64, id: TaskId) -> bool {
-        let fate = &self.fates[self.number_of(id)];
-        !fate.holders.is_empty() || fate.lost_at.is_some_and(|lost| now < lost + GRACE)
     }
 
     /// The manager read that an outcome is in hand.

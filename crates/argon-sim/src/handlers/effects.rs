@@ -112,8 +112,13 @@ impl World {
             });
             let comes = self.clients[owner].is_alive && !process.arrived.contains_key(&owner);
             let is_needed = is_harm && !self.oracle.is_held(self.now, id);
+            // A later attempt was given because this one was lost to a manager: it counts, also if it has failed.
+            let is_followed = process.brought.keys().any(|other| {
+                other.task == id && other.attempt > attempt.attempt && self.oracle.is_here_or_over(*other)
+            });
             // What has ended at another worker is what counts.
-            if is_attached && is_kept && comes && is_needed && !self.oracle.has_other_end(attempt) {
+            let is_superseded = is_followed || self.oracle.has_other_end(attempt);
+            if is_attached && is_kept && comes && is_needed && !is_superseded {
                 self.oracle.fail(format!(
                     "{attempt:?} was brought by its worker and stopped before its client came"
                 ));

@@ -62,6 +62,7 @@ impl World {
             was_away: false,
             known: BTreeSet::new(),
             arrived: BTreeMap::new(),
+            from_elsewhere: BTreeSet::new(),
             brought: BTreeMap::new(),
             left: BTreeMap::new(),
             works_soon: false,

@@ -7,7 +7,7 @@ use argon_proto::conversation::admin::{Question, Reply};
 use argon_proto::conversation::client::{ToClient, ToManager};
 use argon_proto::conversation::worker::{FromWorker, ToWorker};
 use argon_proto::holder::OwnerName;
-use argon_proto::{AttemptId, Flags, SessionId, Task, Ticket, WorkerId};
+use argon_proto::{AttemptId, Flags, Incarnation, SessionId, Task, Ticket, WorkerId};
 
 use crate::described::attempt_of;
 use crate::event::{Dialler, Packet};
@@ -62,6 +62,15 @@ impl World {
         if left.is_some_and(|left| now.since(left) >= self.plan.shape.limits.session_grace) {
             let tasks = self.plan.tasks.iter().filter(|task| task.client == client);
             self.oracle.session_lost(tasks.map(|task| task.number));
+        }
+    }
+
+    /// A client comes from another manager, or does not say so: what it offers again may have run there.
+    fn note_previous(&self, process: &mut ManagerProcess, link: ConnId, previous: Option<Incarnation>) {
+        if let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler)
+            && previous != Some(self.incarnation())
+        {
+            process.from_elsewhere.insert(client);
         }
     }
 
@@ -155,6 +164,7 @@ impl World {
             ToManager::Open(open) => {
                 self.introduce(process, link);
                 self.on_return(now, process, link);
+                self.note_previous(process, link, open.previous);
                 Input::SessionOpened {
                     link,
                     owner: owner_of(open.session),
@@ -167,6 +177,7 @@ impl World {
             ToManager::ChildOpen(open) => {
                 self.introduce(process, link);
                 self.on_return(now, process, link);
+                self.note_previous(process, link, open.previous);
                 Input::ChildSessionOpened {
                     link,
                     session: open.session,
@@ -257,7 +268,7 @@ impl World {
             FromWorker::Outcome(outcome) => {
                 let attempt = attempt_of(&outcome);
                 if process.rogue_at(link).is_none() || process.holds(link, attempt) {
-                    self.oracle.outcome_read(attempt);
+                    self.oracle.outcome_read(self.now, attempt);
                     self.released(process, link, &[attempt]);
                     let pause = self.task_plan(attempt.task).longest_pause_us();
                     self.oracle.may_be_retried(self.now + pause, attempt, outcome.head.status);
@@ -308,6 +319,10 @@ impl World {
     /// From now on the task can run; one that was offered again may have to wait for its worker.
     fn note_admitted(&mut self, process: &ManagerProcess, link: ConnId, task: &Task) {
         let flags = task.head.flags;
+        if let Some(Dialler::Client(client)) = process.peers.get(&link).map(|peer| peer.dialler) {
+            let is_again = flags.contains(Flags::OFFERED_AGAIN);
+            self.oracle.offered(task.head.id, is_again && process.from_elsewhere.contains(&client));
+        }
         if process.rogue_at(link).is_none() && !flags.contains(Flags::DETACHED) {
             let recovery = if flags.contains(Flags::OFFERED_AGAIN) { self.longest_recovery() } else { 0 };
             self.oracle.admitted(self.now + recovery, task.head.id);

@@ -31,12 +31,19 @@ impl Oracle {
         }
     }
 
+    /// A client offers a task, which may have been sent to another manager before.
+    pub(crate) fn offered(&mut self, id: TaskId, may_have_run_elsewhere: bool) {
+        if !self.looks_away {
+            self.fate(id).may_have_run_elsewhere = may_have_run_elsewhere;
+        }
+    }
+
     /// The end of a detached task shows only when it is collected: what may have run is not looked at.
     pub(crate) fn accepted(&mut self, at: u64, id: TaskId) {
         let is_once = self.flags[self.number_of(id)].contains(Flags::NEVER_TWICE);
         let fate = self.fate(id);
         // One that another manager was sent, too, may have ended at once: nobody can tell whether it ran.
-        let is_in_doubt = is_once && fate.losses > 0;
+        let is_in_doubt = is_once && (fate.losses > 0 || fate.may_have_run_elsewhere);
         if fate.starts == 0 && !fate.was_run && fate.lives_run == 0 && !is_in_doubt {
             self.admitted(at, id);
         }
