@@ -3,14 +3,17 @@
 mod approve;
 mod cancel;
 mod collect;
+mod complete;
 mod completions;
 mod drain;
+mod help;
 mod isolation;
 mod join;
 mod key;
 mod library;
 mod man;
 mod manager;
+mod manager_option;
 mod map;
 mod options;
 mod pair;
@@ -19,6 +22,7 @@ mod quantity;
 mod run;
 mod status;
 mod submit;
+mod tips;
 mod tunnel;
 mod up;
 mod worker;
@@ -96,6 +100,10 @@ enum Command {
     PythonLib(library::PythonLibArguments),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),
+    Help(help::HelpArguments),
+    Version(help::VersionArguments),
+    #[command(hide = true)]
+    Complete(complete::CompleteArguments),
     /// End processes that a dead worker left; started by workers
     #[command(hide = true)]
     Guardian,
@@ -103,7 +111,7 @@ enum Command {
 
 fn parse() -> Result<ArgonArguments, clap::Error> {
     let mut command = command();
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let matches = command.try_get_matches_from_mut(help::as_option(std::env::args_os()))?;
     ArgonArguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
@@ -150,6 +158,8 @@ pub fn run() -> ExitCode {
         Command::Pair(arguments) => pair::run(&arguments),
         Command::Approve(arguments) => approve::run(&arguments),
         Command::Tunnel(arguments) => tunnel::run(&arguments),
+        Command::Help(_) | Command::Version(_) => Ok(()),
+        Command::Complete(arguments) => complete::run(&arguments),
         Command::Guardian => return crate::worker::guardian::main(),
     };
     match ended {
@@ -197,6 +207,10 @@ fn passed_on_status(kind: FailureKind) -> u8 {
 
 /// Explains a wrong command line and leaves; help and version come this way too.
 fn misused(error: &clap::Error) -> ! {
+    if let Some(tip) = tips::of(error) {
+        complain(tip);
+        std::process::exit(i32::from(FailureKind::Usage.status()));
+    }
     let printed = is_open(if error.use_stderr() { 2 } else { 1 })
         .and_then(|()| error.print())
         .and_then(|()| std::io::stdout().flush());

@@ -83,6 +83,12 @@ pub fn complain(text: impl std::fmt::Display) {
     let _ = io::stderr().lock().write_all(format!("argon: {}\n", printable(&text.to_string())).as_bytes());
 }
 
+/// `1 worker`, `2 workers`.
+#[must_use]
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A text that may come from others, for a terminal. Characters that move the cursor, rename the window, hide what stands
 /// before them or turn the direction of text are shown as `\u{1b}` is. Line ends and tabs stay.
 #[must_use]

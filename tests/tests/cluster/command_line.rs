@@ -25,9 +25,12 @@ fn mistakes_get_a_sentence_and_an_exit_status() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["status", "--manager", "127.0.0.1:1"], 5, "Connection refused"),
         (&["status", "--manager", "nowhere.invalid:80"], 5, "cannot be reached"),
-        (&["status", "--manager", "nowhere"], 2, "nowhere:8000"),
+        (&["status", "--manager", "nowhere.invalid"], 5, "nowhere.invalid:8000"),
+        (&["ps"], 2, "there is no command 'ps' here: 'argon status' shows"),
+        (&["statsu"], 2, "did you mean 'argon status'?"),
+        (&["help", "frobnicate"], 2, "'argon help' lists all commands"),
         (&["worker", "--workers", "0"], 2, "'0'"),
-        (&["worker", "--manager", "mgrhost"], 2, "no port"),
+        (&["worker", "--manager", "mgrhost:none"], 2, "'none' in 'mgrhost:none' is not a port"),
         (
             &["worker", "--manager", "127.0.0.1:1", "--queue-size", "9"],
             2,
@@ -45,7 +48,7 @@ fn mistakes_get_a_sentence_and_an_exit_status() {
         ),
         (&["status", "--tls-ca", "/nowhere.pem"], 2, "/nowhere.pem"),
         (&["manager", "--port", "0", "--host", "nowhere.invalid"], 3, "nowhere.invalid"),
-        (&["drain", "nobody"], 5, "cannot be reached"),
+        (&["drain", "nobody"], 1, "nobody"),
     ];
     for (arguments, status, words) in cases {
         assert_fails(&argon(&mut cluster, arguments), *status, words);
@@ -133,4 +136,41 @@ fn the_key_of_a_role_opens_that_role_only() {
     assert_eq!(cluster.run(look, "look").finish(SOON).status.code(), Some(0));
     let touch = with_observer_key(&["drain", "somebody"]);
     assert_fails(&cluster.run(touch, "touch").finish(SOON), 4, "does not open the role admin");
+}
+
+#[test]
+fn commands_find_the_manager_of_this_user_on_this_machine() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let address = cluster.address().to_owned();
+    let status = argon(&mut cluster, &["status"]);
+    assert!(status.stdout.starts_with(&format!("manager {address} ")), "{}{}", status.stdout, status.stderr);
+    assert!(status.stdout.contains("1 of 1 free on 1 worker; 0 clients"), "{}", status.stdout);
+    let mut command = cluster.argon(&["run"]);
+    command.args(["echo", "found"]);
+    assert_eq!(cluster.run(command, "run").finish(SOON).stdout, "found\n");
+    let names = argon(&mut cluster, &["complete", "workers"]);
+    assert_eq!(names.stdout.lines().count(), 1, "{}{}", names.stdout, names.stderr);
+}
+
+#[test]
+fn completion_of_names_is_silent_without_a_manager() {
+    let mut cluster = Cluster::start();
+    for what in ["workers", "tasks", "owners"] {
+        let finished = argon(&mut cluster, &["complete", what, "--manager", "127.0.0.1:1"]);
+        assert_eq!((&*finished.stdout, &*finished.stderr), ("", ""));
+        assert!(finished.status.success());
+    }
+}
+
+#[test]
+fn help_and_version_are_words_too() {
+    let mut cluster = Cluster::start();
+    let mut said = |words: &[&str]| {
+        let mut command = std::process::Command::new(argon_tests::argon());
+        command.args(words);
+        cluster.run(command, "argon").finish(SOON).stdout
+    };
+    assert_eq!(said(&["help", "map"]), said(&["map", "--help"]));
+    assert_eq!(said(&["help"]), said(&["--help"]));
+    assert_eq!(said(&["version"]), said(&["--version"]));
 }

@@ -90,10 +90,24 @@ fn completions_and_manual_pages_know_every_command() {
         let text = std::fs::read_to_string(folder.join(page)).unwrap();
         assert!(text.contains(".SH NAME") && text.contains("Examples:"), "{page}");
     }
+    let mut complete = std::process::Command::new("bash");
+    complete.arg("-c").arg(NAMES).arg(argon_tests::argon()).env_remove("ARGON_MANAGER");
+    let completed = cluster.run(complete, "complete").finish(SOON);
+    assert_eq!(completed.stdout, "status\n", "{}", completed.stderr);
     for shell in ["bash", "zsh", "fish"] {
         let mut command = std::process::Command::new(argon_tests::argon());
         command.args(["completions", shell]);
         let script = cluster.run(command, shell).finish(SOON).stdout;
         assert!(script.contains("retry-failed") && script.contains("collect"), "{shell}");
+        assert!(script.contains("argon complete"), "{shell} completes names of workers");
     }
 }
+
+/// Completes `argon stat` with the script for bash, from a program that is not in PATH.
+const NAMES: &str = r#"
+    argon() { "$0" "$@"; }
+    eval "$(argon completions bash)"
+    COMP_LINE='argon stat' COMP_POINT=10 COMP_WORDS=(argon stat) COMP_CWORD=1
+    _argon_with_names argon stat argon
+    printf '%s\n' "${COMPREPLY[@]}"
+"#;

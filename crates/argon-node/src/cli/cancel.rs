@@ -13,7 +13,7 @@ use crate::exit::{Failure, FailureKind};
 use crate::key_file;
 use crate::manager::requests::cancel::TASKS_PER_REQUEST;
 use crate::net::ask::{ask, role_for, unreadable};
-use crate::output::{complain, print_line, printable};
+use crate::output::{complain, counted, print_line, printable};
 
 /// Cancel tasks: waiting tasks never start, running ones are killed.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &CancelArguments) -> Result<(), Failure> {
                 return print(&reply.into_json().to_string());
             }
             let AllCancelled { cancelled } = reply.read().map_err(|error| unreadable(&error))?;
-            return print(&format!("{cancelled} tasks cancelled"));
+            return print(&format!("{} cancelled", counted(cancelled as u64, "task")));
         }
         let mut left = 0;
         for some in names.chunks(TASKS_PER_REQUEST) {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use argon_core::pool::Settings;
 use argon_core::scheduler::{Limits, NO_BOUND};
-use argon_net::address::{self, ParseAddressError};
 use argon_net::listen::Bound;
 use argon_net::{Certificates, Trust};
 use argon_proto::key::{Key, Scope};
@@ -14,6 +13,7 @@ use clap::Args;
 use tracing_subscriber::EnvFilter;
 
 use super::isolation::IsolationOptions;
+pub(super) use super::manager_option::{ManagerOption, parse_address};
 use super::quantity::{size, time};
 use crate::exit::{Failure, FailureKind};
 use crate::key_file::Found;
@@ -69,46 +69,6 @@ pub(super) struct LogOption {
     /// Log more; twice for everything [the variable ARGON_LOG names levels in detail]
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-}
-
-/// Reads the address of a manager.
-pub(super) fn parse_address(text: &str) -> Result<String, ParseAddressError> {
-    address::parse(text, None)
-}
-
-/// The manager to ask.
-#[derive(Debug, Args)]
-pub(super) struct ManagerOption {
-    /// The manager's address [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "HOST:PORT", env = "ARGON_MANAGER", hide_env_values = true, value_parser = parse_address)]
-    pub(super) manager: Option<String>,
-}
-
-impl ManagerOption {
-    /// The address, for a command that asks the manager itself.
-    ///
-    /// # Errors
-    /// In a task, if neither an address nor a key is given: a task has no way to the manager but its worker.
-    pub(super) fn address(&self, command: &str, key: &KeyOption) -> Result<&str, Failure> {
-        if self.is_of_task(key) {
-            let message = format!(
-                "argon {command} asks the manager itself, and inside a task it has no address and no key; give \
-                 --manager and --key, or run it outside of the task (argon run, map, submit and collect work here)"
-            );
-            return Err(Failure::new(FailureKind::Usage, message));
-        }
-        Ok(self.or_default())
-    }
-
-    /// True if the command runs in a task and uses the pool of that task.
-    pub(super) fn is_of_task(&self, key: &KeyOption) -> bool {
-        let has_worker = std::env::var_os("ARGON_WORKER_SOCKET").is_some_and(|path| !path.is_empty());
-        has_worker && self.manager.is_none() && key.key.is_none()
-    }
-
-    pub(super) fn or_default(&self) -> &str {
-        self.manager.as_deref().unwrap_or("127.0.0.1:8000")
-    }
 }
 
 /// Address and limits of a manager.

@@ -82,7 +82,7 @@ impl PoolOption {
             // Without an address and a key, a client inside a task goes through its worker.
             Connect::to(Addresses::default())
         } else {
-            let manager = self.manager.or_default();
+            let manager = self.manager.or_found()?;
             let found = key_file::find_for(self.key.key.as_deref(), &[Role::Client], manager)?;
             let connect = Connect::to(manager).trust(self.trust.trust()?);
             // A file is read anew for each connection.
@@ -98,7 +98,7 @@ impl PoolOption {
         });
         let peer = match self.manager.is_of_task(&self.key) {
             true => "the pool of this task".to_owned(),
-            false => format!("the manager at {}", self.manager.or_default()),
+            false => format!("the manager at {}", self.manager.or_found()?),
         };
         let connecting = not_in_silence(&peer, tell_of_silence, connect.connect());
         connecting.await.map_err(|error| refused(&error))

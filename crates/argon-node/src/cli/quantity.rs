@@ -140,6 +140,27 @@ fn size_unit(unit: &str) -> Option<f64> {
     }
 }
 
+/// A span of milliseconds, for people.
+pub(super) fn duration(ms: u64) -> String {
+    match ms / 1000 {
+        0 if ms > 0 => format!("{ms} ms"),
+        0 => "less than a second".to_owned(),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+/// A mean of microseconds, for people.
+pub(super) fn mean(us: u64) -> String {
+    match us {
+        0 => "-".to_owned(),
+        1..10_000 => format!("{us} µs"),
+        10_000..10_000_000 => format!("{} ms", us / 1000),
+        _ => format!("{} s", us / 1_000_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,11 @@ use argon_proto::key::Role;
 use clap::Args;
 
 use super::options::{KeyOption, ManagerOption, TrustOption};
+use super::quantity::{duration, mean};
 use crate::exit::Failure;
 use crate::key_file;
 use crate::net::ask::{ask, role_for, unreadable};
-use crate::output::{on_one_line, print, print_line};
+use crate::output::{counted, on_one_line, print, print_line};
 
 /// Running tasks that are listed for people.
 const RUNNING_SHOWN: usize = 20;
@@ -76,8 +77,11 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
     );
     let _ = writeln!(
         text,
-        "slots   {} of {} free on {} workers; {} clients",
-        view.slots_free, view.slots_total, view.workers, view.clients
+        "slots   {} of {} free on {}; {}",
+        view.slots_free,
+        view.slots_total,
+        counted(view.workers as u64, "worker"),
+        counted(view.clients as u64, "client")
     );
     if let Some(encryption) = &status.encryption {
         let others = match encryption.is_required {
@@ -107,7 +111,10 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         .into_iter()
         .flatten()
         .filter(|(_, count)| count.as_u64().unwrap_or(0) > 0)
-        .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
+        .map(|(name, count)| match (count.as_u64(), name.replace('_', " ")) {
+            (Some(1), name) => format!("1 {}", name.strip_suffix('s').unwrap_or(&name)),
+            (_, name) => format!("{count} {name}"),
+        })
         .collect();
     let _ = writeln!(
         text,
@@ -124,8 +131,8 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
     if status.left_out.workers > 0 {
         let _ = writeln!(
             text,
-            "… and {} more workers, for which an answer has no room ('argon drain NAME' finds them)",
-            status.left_out.workers
+            "… and {}, for which an answer has no room ('argon drain NAME' finds them)",
+            counted(status.left_out.workers as u64, "more worker")
         );
     }
     running(&mut text, &view.running);
@@ -159,7 +166,12 @@ fn owners(text: &mut String, list: &[OwnerView]) {
     for owner in list.iter().take(OWNERS_SHOWN) {
         let OwnerView { owner, sessions, waiting, running, untaken } = owner;
         let tasks = format!("{waiting} waiting, {running} with workers, {untaken} untaken");
-        let _ = writeln!(text, "owner   {}: {tasks}, {sessions} sessions", on_one_line(owner));
+        let _ = writeln!(
+            text,
+            "owner   {}: {tasks}, {}",
+            on_one_line(owner),
+            counted(u64::from(*sessions), "session")
+        );
     }
 }
 
@@ -176,7 +188,7 @@ fn away(text: &mut String, list: &[AwayClient]) {
         let _ = writeln!(text, "away    client {name}: {what}, {until} {left} s");
     }
     if list.len() > AWAY_SHOWN {
-        let _ = writeln!(text, "away    … and {} more clients", list.len() - AWAY_SHOWN);
+        let _ = writeln!(text, "away    … and {}", counted((list.len() - AWAY_SHOWN) as u64, "more client"));
     }
 }
 
@@ -312,25 +324,6 @@ fn what(task: &RunningTask) -> String {
     }
 }
 
-fn duration(ms: u64) -> String {
-    match ms / 1000 {
-        0 if ms > 0 => format!("{ms} ms"),
-        0 => "less than a second".to_owned(),
-        seconds @ 1..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
-}
-
-fn mean(us: u64) -> String {
-    match us {
-        0 => "-".to_owned(),
-        1..10_000 => format!("{us} µs"),
-        10_000..10_000_000 => format!("{} ms", us / 1000),
-        _ => format!("{} s", us / 1_000_000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -374,12 +367,12 @@ mod tests {
         });
         let expected = "\
 manager mgr:8000 (argon 0.1.0), up 5 min
-slots   3 of 4 free on 1 workers; 2 clients
+slots   3 of 4 free on 1 worker; 2 clients
 tasks   5 queued (high 0, normal 5, low 0), 1 with workers (1 waits for tasks of its own), 0 waiting, 0 untaken
 memory  63 of 4096 MiB: tasks 41, outcomes 12, blobs 12, connections 1
 away    client perl/0.1.0: its 3 tasks (1 with workers) are cancelled, unless it comes back within 52 s
 why     2 tasks wait: no worker has perl
-so far  1 lost attempts, 7 ok
+so far  1 lost attempt, 7 ok
 rates   12.5 tasks a second came in, 3.0 ended, over the last 10 s
 
 worker                       slots  held   finished       mean  state     runtimes
