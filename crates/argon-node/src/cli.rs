@@ -6,6 +6,7 @@ mod collect;
 mod complete;
 mod completions;
 mod drain;
+mod files;
 mod help;
 mod isolation;
 mod join;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::command::files::carry;
 use crate::exit::{Failure, FailureKind, UNDONE, UNWRITTEN};
 use crate::output::{complain, is_open, unwritable};
 
@@ -137,6 +139,11 @@ fn command() -> clap::Command {
 /// Runs the command that the process was called with.
 #[must_use]
 pub fn run() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|name| name == carry::NAME) {
+        // Started for each command with files: it has no options, and no time to lose.
+        return carry::main(words);
+    }
     let arguments = parse().unwrap_or_else(|error| misused(&error));
     let ended = match arguments.command {
         Command::Manager(arguments) => manager::run(arguments),

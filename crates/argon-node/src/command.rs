@@ -3,6 +3,7 @@
 //! Shared by `argon run`, `map`, `submit` and `collect`. It opens no connection and prints nothing.
 
 pub mod end;
+pub mod files;
 pub mod invocation;
 pub mod meta;
 pub mod output;

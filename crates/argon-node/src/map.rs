@@ -5,6 +5,7 @@
 
 pub mod blocks;
 pub mod csv;
+pub mod file_names;
 pub mod halt;
 pub mod inputs;
 pub mod joblog;

@@ -34,6 +34,7 @@ mod manager_kills;
 mod many_workers;
 mod map_blocks;
 mod map_commands;
+mod map_files;
 mod nested;
 mod newcomers;
 mod outputs;

@@ -1,5 +1,6 @@
 //! `argon map`: one command for each of many inputs, on the whole pool.
 
+mod carried;
 mod drive;
 mod follow;
 mod pipe;
@@ -16,6 +17,7 @@ use crate::exit::{Failure, FailureKind};
 use crate::map::halt::Halt;
 use crate::map::work_item::Built;
 use crate::output::{complain, is_open, unwritable};
+use carried::MapFileOptions;
 use pipe::PipeOptions;
 use settings::Settings;
 
@@ -35,6 +37,7 @@ Examples:
   argon map --csv -a orders.csv -- ./invoice --to {2} --sum {3}
   argon map --shell -- 'zcat {} | wc -l' ::: *.gz
   argon map --pipe --block 10M -k -- gzip <big >big.gz        blocks of standard input
+  argon map --trc {.}.png --basefile ./draw -- ./draw {} {.}.png ::: *.dot      files travel
   argon map --tag --keep-order -- ping -c1 ::: a b c ::: -4 -6
   argon map --joblog log --resume -- ./render {} <frames      continues after a stop
   argon map --joblog log --retry-failed                       runs failed commands again
@@ -57,6 +60,8 @@ pub(super) struct MapArguments {
     input: InputOptions,
     #[command(flatten)]
     pipe: PipeOptions,
+    #[command(flatten)]
+    files: MapFileOptions,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]

@@ -37,8 +37,9 @@ pub(super) struct PoolOption {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Command")]
 pub(super) struct CommandOptions {
-    /// Folder on the worker in which the command starts [default: your present folder]
-    #[arg(long, value_name = "FOLDER")]
+    /// Folder on the worker in which the command starts; '...' is a scratch folder that is removed at the
+    /// end [default: your present folder]
+    #[arg(long, visible_alias = "wd", alias = "workdir", value_name = "FOLDER")]
     cwd: Option<PathBuf>,
     /// Pass this variable, or exported function of bash, with its value here or the given one; may be
     /// repeated
@@ -53,6 +54,9 @@ pub(super) struct CommandOptions {
     /// Priority among waiting tasks
     #[arg(long, value_name = "PRIORITY", value_enum, default_value_t = PriorityChoice::Normal)]
     priority: PriorityChoice,
+    /// Add this to the nice value of the command: it yields to other processes of its machine
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true, value_parser = whole::<u8>(0, 19))]
+    nice: u8,
     /// Do not start the command again if its worker is lost: it may have done its work
     #[arg(long, conflicts_with = "retries")]
     never_twice: bool,
@@ -107,10 +111,30 @@ impl PoolOption {
 
 impl CommandOptions {
     /// Folder, environment and options that all commands share.
-    pub(super) fn invocation(&self) -> Result<Invocation, Failure> {
+    ///
+    /// `has_files` if files travel with them, into a scratch folder.
+    pub(super) fn invocation(&self, has_files: bool) -> Result<Invocation, Failure> {
         let (variables, functions) = self.variables()?;
-        let folder = Some(self.folder()?);
-        Ok(Invocation { folder, variables, functions, umask: Some(umask()), options: self.options() })
+        let scratch = self.cwd.as_deref() == Some(Path::new("..."));
+        if has_files && self.cwd.is_some() && !scratch {
+            return Err(Failure::new(
+                FailureKind::Usage,
+                "files travel into a scratch folder, in which the command starts; leave --cwd away",
+            ));
+        }
+        let scratch = scratch || has_files;
+        let folder = if scratch { None } else { Some(self.folder()?) };
+        let (umask, nice, options) = (Some(umask()), self.nice, self.options());
+        Ok(Invocation {
+            folder,
+            variables,
+            functions,
+            umask,
+            nice,
+            scratch,
+            options,
+            ..Invocation::default()
+        })
     }
 
     fn folder(&self) -> Result<String, Failure> {

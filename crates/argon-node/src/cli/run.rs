@@ -7,8 +7,11 @@ use argon::{Asked, Client, Event, Running};
 use clap::Args;
 use tokio::sync::mpsc;
 
+use super::files::{self, FileOptions};
 use super::pool::{CommandOptions, PoolOption};
 use crate::command::end::CommandEnd;
+use crate::command::files::RETURNED_FD;
+use crate::command::files::receive::Receiver;
 use crate::command::invocation::Input;
 use crate::command::output;
 use crate::command::stdin::{self, StdinProvider};
@@ -44,6 +47,8 @@ Exit status: the command's own, or
 pub(super) struct RunArguments {
     #[command(flatten)]
     command: CommandOptions,
+    #[command(flatten)]
+    files: FileOptions,
     /// Give the command an empty standard input
     #[arg(short = 'n', long)]
     no_stdin: bool,
@@ -55,10 +60,20 @@ pub(super) struct RunArguments {
 }
 
 pub(super) fn run(arguments: &RunArguments) -> Result<u8, Failure> {
-    let invocation = arguments.command.invocation()?;
-    let (input, stdin) = if arguments.no_stdin { (Input::Empty, None) } else { open_stdin()? };
+    let (sent, returned) = arguments.files.names()?;
+    let mut invocation = arguments.command.invocation(arguments.files.is_used())?;
+    let (mut input, mut stdin) = if arguments.no_stdin { (Input::Empty, None) } else { open_stdin()? };
+    if invocation.scratch {
+        files::use_scratch(&mut invocation, &[])?;
+        let unsent = |why: String| Failure::new(FailureKind::Usage, why);
+        let archive = files::archive(&sent).map_err(unsent)?;
+        (input, stdin) =
+            StdinProvider::behind(archive, input, stdin).map_err(|error| unsent(error.to_string()))?;
+    }
+    let receiver = (!returned.is_empty()).then(|| Receiver::new(returned.clone()));
+    let returned = returned.into_iter().map(|name| name.remote).collect();
     let request = invocation
-        .request(&arguments.words, input)
+        .request_with(&arguments.words, input, returned)
         .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
     super::block_on(async {
         let mut interrupt = interrupt::watch()?;
@@ -66,7 +81,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<u8, Failure> {
         interrupt.close_at_last(&client);
         let running =
             client.start(request).map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
-        let ended = follow(&client, running, stdin, interrupt).await?;
+        let ended = follow(&client, running, (stdin, receiver), interrupt).await?;
         if let Some(sentence) = &ended.sentence {
             complain(format_args!("{sentence}{}", advice(&arguments.words, &ended)));
         }
@@ -101,18 +116,28 @@ struct CommandRun {
     printed_by: u32,
     /// Exit status if its output can no longer be written.
     unwritten: Option<u8>,
+    receiver: Option<Receiver>,
+    /// Reason why the files that it returns are not here.
+    unreceived: Option<String>,
 }
 
 async fn follow(
     client: &Client,
     running: Running,
-    stdin: Option<StdinProvider>,
+    (stdin, receiver): (Option<StdinProvider>, Option<Receiver>),
     mut interrupt: Interrupt,
 ) -> Result<CommandEnd, Failure> {
     let mut asked_to_end = interrupt.clone();
     let left_alone = asked_to_end.wait_without(client);
     tokio::pin!(left_alone);
-    let mut run = CommandRun { running, questions: answer_from(stdin), printed_by: 0, unwritten: None };
+    let mut run = CommandRun {
+        running,
+        questions: answer_from(stdin),
+        printed_by: 0,
+        unwritten: None,
+        receiver,
+        unreceived: None,
+    };
     let mut signal = 0;
     loop {
         let event = tokio::select! {
@@ -147,7 +172,11 @@ impl CommandRun {
                     complain("the command was started again; what it prints begins anew");
                 }
                 self.printed_by = attempt;
-                self.print(fd, &bytes);
+                if fd == RETURNED_FD {
+                    self.receive(attempt, &bytes);
+                } else {
+                    self.print(fd, &bytes);
+                }
                 None
             }
             Event::Asked(asked) => {
@@ -174,8 +203,21 @@ impl CommandRun {
         });
     }
 
+    fn receive(&mut self, attempt: u32, bytes: &[u8]) {
+        let Some(receiver) = &mut self.receiver else { return };
+        if let Err(why) = receiver.take(attempt, bytes) {
+            self.receiver = None;
+            self.unreceived = Some(why);
+            self.running.cancel();
+        }
+    }
+
     /// A cancel has a reason here, and its own status. What was lost of the output is worse than how the command ended.
-    fn explain(&self, ended: CommandEnd, signal: u8) -> CommandEnd {
+    fn explain(&mut self, ended: CommandEnd, signal: u8) -> CommandEnd {
+        let missing = self.receiver.take().and_then(Receiver::finish).filter(|_| ended.status == 0);
+        if let Some(why) = self.unreceived.take().or(missing) {
+            return CommandEnd { status: exit::UNDONE, sentence: Some(why), ..ended };
+        }
         if let Some(status) = self.unwritten {
             return CommandEnd { status, sentence: None, ..ended };
         }

@@ -6,7 +6,9 @@ use std::io::Read;
 use argon::Payload;
 use clap::Args;
 
+use super::files::{self, FileOptions};
 use super::pool::{CommandOptions, PoolOption, refused};
+use crate::command::files::name::CarriedName;
 use crate::command::invocation::Input;
 use crate::exit::{Failure, FailureKind};
 use crate::interrupt;
@@ -34,6 +36,8 @@ Examples:
 pub(super) struct SubmitArguments {
     #[command(flatten)]
     command: CommandOptions,
+    #[command(flatten)]
+    files: FileOptions,
     /// Read standard input to its end, and give it to the command
     #[arg(long)]
     stdin: bool,
@@ -45,8 +49,19 @@ pub(super) struct SubmitArguments {
 }
 
 pub(super) fn run(arguments: &SubmitArguments) -> Result<(), Failure> {
-    let invocation = arguments.command.invocation()?;
-    let input = if arguments.stdin { whole_stdin()? } else { Input::Empty };
+    let (sent, returned) = arguments.files.names()?;
+    if !returned.is_empty() {
+        return Err(Failure::new(
+            FailureKind::Usage,
+            "nobody is there to take a file when a submitted command ends: use argon run --return, or let the command copy it",
+        ));
+    }
+    let mut invocation = arguments.command.invocation(arguments.files.is_used())?;
+    let mut input = if arguments.stdin { whole_stdin()? } else { Input::Empty };
+    if invocation.scratch {
+        files::use_scratch(&mut invocation, &[])?;
+        input = with_files(&sent, input)?;
+    }
     let request = invocation
         .request(&arguments.words, input)
         .map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
@@ -62,6 +77,22 @@ pub(super) fn run(arguments: &SubmitArguments) -> Result<(), Failure> {
             Failure::new(failure.kind(), format!("the command is submitted as {ticket}, and {failure}"))
         })
     })
+}
+
+/// The files, and then the input.
+fn with_files(names: &[CarriedName], input: Input) -> Result<Input, Failure> {
+    let failed = |why: String| Failure::new(FailureKind::Usage, why);
+    let mut archive = files::archive(names).map_err(failed)?;
+    archive.end();
+    if archive.length() > STDIN_BYTES_MAX {
+        return Err(failed(
+            "the files have more than 256 MiB; put them where the worker can read them".to_owned(),
+        ));
+    }
+    let archive = archive.whole().map_err(|error| failed(error.to_string()))?;
+    let rest = if let Input::Whole(payload) = input { payload } else { Payload::default() };
+    let parts = std::iter::once(archive).chain(rest.parts().iter().cloned());
+    Ok(Input::Whole(Payload::from_parts(parts.collect())))
 }
 
 fn whole_stdin() -> Result<Input, Failure> {

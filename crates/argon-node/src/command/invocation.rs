@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use argon::{Blobs, Codec, Payload, Request, Runtime, TaskOptions};
+use argon::{Blob, Codec, Payload, Request, Runtime, TaskOptions};
 
-use super::meta::{CommandMeta, PackedWords};
+use super::meta::{CommandMeta, FilesMeta, PackedWords};
 
 /// Settings that all commands of a run share.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,12 @@ pub struct Invocation {
     pub functions: Vec<String>,
     /// Mode bits that files which they make do not get.
     pub umask: Option<u32>,
+    /// Number that is added to their nice value.
+    pub nice: u8,
+    /// They start in a scratch folder, with files at the beginning of their input.
+    pub scratch: bool,
+    /// Archive of the files that all of them get.
+    pub base: Option<Blob>,
     /// Priority, limits, retries.
     pub options: TaskOptions,
 }
@@ -33,6 +39,8 @@ pub enum Input {
     Whole(Payload),
     /// Read from its client as the command asks for it.
     Asked,
+    /// These bytes, and then what its client is asked for.
+    Begun(Payload),
 }
 
 /// Bytes of words and variables that travel in meta at most: JSON may write six for one, and meta has 64 KiB.
@@ -56,6 +64,19 @@ impl Invocation {
     /// # Errors
     /// If they are longer than any kernel takes.
     pub fn request<W: AsRef<OsStr>>(&self, words: &[W], input: Input) -> Result<Request, TooLong> {
+        self.request_with(words, input, Vec::new())
+    }
+
+    /// The task that runs these words, and returns files.
+    ///
+    /// # Errors
+    /// If they are longer than any kernel takes.
+    pub fn request_with<W: AsRef<OsStr>>(
+        &self,
+        words: &[W],
+        input: Input,
+        returned: Vec<String>,
+    ) -> Result<Request, TooLong> {
         let mut words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
         let call = words.first().and_then(|name| self.call_of(name));
         if let Some(call) = &call {
@@ -70,6 +91,7 @@ impl Invocation {
             Input::Empty => (None, Payload::default()),
             Input::Whole(payload) => (None, payload),
             Input::Asked => (Some("ask"), Payload::default()),
+            Input::Begun(payload) => (Some("ask"), payload),
         };
         let argv: Option<Vec<String>> = words.iter().map(|word| Some(word.to_str()?.to_owned())).collect();
         let env: Option<BTreeMap<String, String>> = self
@@ -80,6 +102,8 @@ impl Invocation {
         let meta = CommandMeta {
             cwd: self.folder.clone(),
             umask: self.umask,
+            files: self.scratch.then_some(FilesMeta { returned }),
+            nice: (self.nice > 0).then_some(self.nice),
             stdin: stdin.map(str::to_owned),
             ..CommandMeta::default()
         };
@@ -100,7 +124,7 @@ impl Invocation {
         Ok(Request {
             runtime: Runtime::Exec,
             codec: Codec::Own,
-            blobs: Blobs::default(),
+            blobs: self.base.iter().cloned().collect(),
             meta: meta.into(),
             payload,
             options: self.options.clone(),

@@ -26,9 +26,23 @@ pub struct CommandMeta {
     /// Mode bits that files of the command do not get.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
+    /// Set if the command starts in a scratch folder, with the files at the beginning of its input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesMeta>,
+    /// Number that is added to the nice value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nice: Option<u8>,
     /// `ask` if the command reads what its client is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+}
+
+/// Files of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesMeta {
+    /// Paths in the scratch folder that are sent to the client when the command has ended.
+    #[serde(default, rename = "return", skip_serializing_if = "Vec::is_empty")]
+    pub returned: Vec<String>,
 }
 
 /// Size of the words and variables at the beginning of the payload.

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::files::archive::Archive;
 use super::invocation::Input;
 
 /// A file up to this size travels with the command.
@@ -31,8 +32,13 @@ pub struct StdinProvider {
 
 #[derive(Debug)]
 enum StdinSource {
-    File { file: File, begin: u64 },
+    File {
+        file: File,
+        begin: u64,
+    },
     Block(Bytes),
+    /// Files, and then something else.
+    Archive(Archive, Option<Box<StdinProvider>>),
     Stream(StdinStream),
 }
 
@@ -97,6 +103,35 @@ impl StdinProvider {
         Self { source: StdinSource::Block(block) }
     }
 
+    /// Puts an archive before an input.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn behind(
+        mut archive: Archive,
+        input: Input,
+        rest: Option<Self>,
+    ) -> io::Result<(Input, Option<Self>)> {
+        archive.end();
+        if archive.length() > WHOLE_BYTES_MAX {
+            let rest = match input {
+                Input::Whole(payload) => Some(Self::of_block(payload.to_contiguous())),
+                Input::Empty | Input::Asked | Input::Begun(_) => rest,
+            };
+            let source = StdinSource::Archive(archive, rest.map(Box::new));
+            return Ok((Input::Asked, Some(Self { source })));
+        }
+        let whole = archive.whole()?;
+        Ok(match input {
+            Input::Empty => (Input::Whole(whole.into()), None),
+            Input::Whole(payload) => {
+                let parts = std::iter::once(whole).chain(payload.parts().iter().cloned()).collect();
+                (Input::Whole(Payload::from_parts(parts)), None)
+            }
+            Input::Asked | Input::Begun(_) => (Input::Begun(whole.into()), rest),
+        })
+    }
+
     /// Answers a question; `None` is no.
     ///
     /// # Errors
@@ -107,18 +142,33 @@ impl StdinProvider {
             return Ok(None);
         }
         let length = question.bytes.min(ANSWER_BYTES_MAX) as usize;
+        self.read(question.offset, length).await
+    }
+
+    async fn read(&mut self, offset: u64, length: usize) -> io::Result<Option<Bytes>> {
         match &mut self.source {
+            StdinSource::Archive(archive, rest) => {
+                let (here, rest) = match (offset.checked_sub(archive.length()), rest) {
+                    (None, _) => (Some(archive.read_at(offset, length)?), None),
+                    (Some(_), None) => (Some(Bytes::new()), None),
+                    (Some(behind), Some(rest)) => (None, Some((rest, behind))),
+                };
+                match rest {
+                    Some((rest, behind)) => Box::pin(rest.read(behind, length)).await,
+                    None => Ok(here),
+                }
+            }
             StdinSource::File { file, begin } => {
                 let mut bytes = vec![0; length];
-                let count = file.read_at(&mut bytes, *begin + question.offset)?;
+                let count = file.read_at(&mut bytes, *begin + offset)?;
                 bytes.truncate(count);
                 Ok(Some(bytes.into()))
             }
             StdinSource::Block(block) => {
-                let begin = usize::try_from(question.offset).map_or(block.len(), |at| at.min(block.len()));
+                let begin = usize::try_from(offset).map_or(block.len(), |at| at.min(block.len()));
                 Ok(Some(block.slice(begin..(begin + length).min(block.len()))))
             }
-            StdinSource::Stream(stream) => stream.read(question.offset, length).await,
+            StdinSource::Stream(stream) => stream.read(offset, length).await,
         }
     }
 }

@@ -70,6 +70,14 @@ impl CommandTemplate {
         if has_input { Err(TemplateError::OfBlock) } else { Ok(template) }
     }
 
+    /// Finds the placeholders of words that are not a command.
+    ///
+    /// # Errors
+    /// If there is a placeholder that is not known.
+    pub fn parse_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
+        Ok(Self { words: Self::entries(words, reading)? })
+    }
+
     fn of_words(words: &[String], reading: Reading<'_>) -> Result<Self, TemplateError> {
         let template = Self { words: Self::entries(words, reading)? };
         if template.places().next().is_some() {

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 
+use super::file_names::FileNames;
 use super::joblog::{JoblogError, Past};
 use super::quote;
 use super::template::CommandTemplate;
+use crate::command::files::name::CarriedName;
 
 /// One command to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub struct WorkItem {
     pub line: String,
     /// Its standard input, where inputs are blocks.
     pub block: Option<Bytes>,
+    /// Files that are sent with it.
+    pub sent: Vec<CarriedName>,
+    /// Files that come back.
+    pub returned: Vec<CarriedName>,
 }
 
 /// The next element of the inputs.
@@ -59,6 +65,7 @@ pub enum Built {
 #[derive(Debug)]
 pub struct WorkItemBuilder {
     template: Option<CommandTemplate>,
+    files: FileNames,
     past: Past,
     retry_failed: bool,
     sequence: u64,
@@ -68,7 +75,13 @@ impl WorkItemBuilder {
     /// With this command, leaving out what is done. Without a command only items of a joblog can be made.
     #[must_use]
     pub fn new(template: Option<CommandTemplate>, past: Past, retry_failed: bool) -> Self {
-        Self { template, past, retry_failed, sequence: 0 }
+        Self { template, files: FileNames::default(), past, retry_failed, sequence: 0 }
+    }
+
+    /// With files that travel with each command.
+    #[must_use]
+    pub fn with_files(self, files: FileNames) -> Self {
+        Self { files, ..self }
     }
 
     /// Makes a command of the next item.
@@ -81,7 +94,7 @@ impl WorkItemBuilder {
                 let words = quote::words(&line)
                     .unwrap_or_else(|| vec!["sh".to_owned(), "-c".to_owned(), line.clone()]);
                 let row = vec![line.clone()];
-                return Ok(Built::Item(WorkItem { sequence, row, words, line, block: None }));
+                return Ok(Built::Item(WorkItem { sequence, row, words, line, ..WorkItem::default() }));
             }
             InputItem::Row(row) => (row, None),
             InputItem::Block(block) => (Vec::new(), Some(block)),
@@ -99,13 +112,17 @@ impl WorkItemBuilder {
             Ok(words) => words,
             Err(error) => return Ok(Built::Failed { sequence, why: error.to_string() }),
         };
+        let (sent, returned) = match self.files.fill(&row, sequence) {
+            Ok(files) => files,
+            Err(why) => return Ok(Built::Failed { sequence, why }),
+        };
         let line = quote::line(&words);
         if self.past.is_done(sequence, &line, self.retry_failed)? {
             return Ok(Built::Done);
         }
         // A block is known by its number.
         let row = if block.is_some() { vec![sequence.to_string()] } else { row };
-        Ok(Built::Item(WorkItem { sequence, row, words, line, block }))
+        Ok(Built::Item(WorkItem { sequence, row, words, line, block, sent, returned }))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! In the worker a command is a runner without a socket: its output, its end and what it leaves are handled alike.
 
+mod carried;
 pub(crate) mod line;
 
 use std::ffi::{CString, OsStr, OsString};
@@ -31,6 +32,7 @@ use super::process::user::RunAs;
 use super::runners::attempt_io::AttemptIo;
 use super::runners::runner::{Identity, Runner};
 use super::runners::stdin::{self, Stdin};
+use carried::Carried;
 use line::CommandLine;
 
 /// The status of a command that does not exist, as in shells.
@@ -69,6 +71,8 @@ pub(crate) struct StartingCommand {
     attempt: AttemptIo,
     stdin: Option<Stdin>,
     output: [PipeReader; 2],
+    /// Files that it returns.
+    returned: Option<PipeReader>,
     /// For messages: the command, its file, its folder.
     name: String,
     program: PathBuf,
@@ -91,13 +95,14 @@ impl StartingCommand {
 
     /// Its process is there.
     pub(crate) fn started(self, (pid, descriptor): (Pid, OwnedFd)) -> Result<Runner, NotStarted> {
-        let Self { identity, signal, attempt, stdin, output: [stdout, stderr], .. } = self;
+        let Self { identity, signal, attempt, stdin, output: [stdout, stderr], returned, .. } = self;
         // One that has ended has no limits.
         let _ = identity.mark.put_on(pid);
         match Runner::of_command(
             Started { pid, descriptor, stdout, stderr, is_executed: true },
             identity,
             stdin,
+            returned,
         ) {
             Ok(mut runner) => {
                 runner.queue.start(attempt);
@@ -134,8 +139,12 @@ impl Commands {
         identity: Identity,
         shield: Shield,
         sandbox: Option<&Sandbox>,
+        mut line: CommandLine,
     ) -> Result<(StartingCommand, SpawnPlan), NotStarted> {
-        let line = CommandLine::of(task).map_err(|why| NotStarted::Command(None, why))?;
+        let scratch = identity.scratch.clone();
+        if line.files.is_some() {
+            line.folder = scratch.as_ref().map(|scratch| scratch.path().to_owned());
+        }
         let program = self.find_program(&line)?;
         let name = line.words[0].to_string_lossy().into_owned();
         let (its_stdin, stdin) = self.stdin_for(&line).map_err(on_machine)?;
@@ -146,10 +155,11 @@ impl Commands {
                 format!("the command '{name}' cannot be started as the task asks: {error}"),
             )
         };
-        let scratch = identity.scratch.as_deref();
+        let scratch = scratch.as_deref();
+        let carried = Carried::of(&line, &program, self.user.as_deref()).map_err(on_machine)?;
         let plan = SpawnPlan {
-            program: c_string(program.as_os_str()).map_err(unusable)?,
-            arguments: line.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
+            program: c_string(carried.program.as_os_str()).map_err(unusable)?,
+            arguments: carried.words.iter().map(c_string).collect::<io::Result<_>>().map_err(unusable)?,
             environment: self.environment_of(task, &identity, &line).map_err(unusable)?,
             folder: match &line.folder {
                 Some(folder) => Some(c_string(folder).map_err(unusable)?),
@@ -157,8 +167,9 @@ impl Commands {
             },
             other_folder: line.folder.is_none().then_some(ROOT),
             umask: line.umask,
+            nice: line.nice,
             stdio: [its_stdin, its_stdout.into(), its_stderr.into()],
-            kept: Vec::new(),
+            kept: carried.kept,
             mark: identity.mark,
             shield,
             is_shielded: false,
@@ -173,6 +184,7 @@ impl Commands {
             attempt: AttemptIo::of(task, now),
             stdin,
             output,
+            returned: carried.returned,
             name,
             program,
             folder: line.folder.unwrap_or_default(),

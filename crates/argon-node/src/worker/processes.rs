@@ -1,7 +1,9 @@
 //! The processes of a worker: starts runners and commands, and ends what they leave behind.
 
+mod command_scratch;
 mod known;
 mod no_runner;
+mod token;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,11 +17,12 @@ use std::time::Duration;
 use argon_core::Time;
 use argon_core::pool::{Blame, Exit, Input, RunnerId, RunnerKind, TemplateKey};
 use argon_proto::conversation::child::TaskToken;
-use argon_proto::{AttemptId, Task, WorkerId};
+use argon_proto::{AttemptId, Payload, Task, WorkerId};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::command::{Commands, NotStarted, StartingCommand};
+use super::command::line::CommandLine;
+use super::command::{Commands, NotStarted, StartingCommand, on_machine};
 use super::config::{WorkerConfig, WorkerError};
 use super::process::environment;
 use super::process::group::Group;
@@ -34,9 +37,11 @@ use super::runners::Runners;
 use super::runners::runner::{Identity, Runner};
 use super::runtime::{Launch, Runtimes};
 use super::templates::{Forking, TemplateEvent, Templates};
+use command_scratch::CommandScratch;
 use known::Known;
 pub(crate) use no_runner::NoRunner;
 use no_runner::no_runner;
+use token::new_token;
 
 /// Pause before an executable is started again that another process held open.
 pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(1);
@@ -52,6 +57,7 @@ pub(crate) struct Processes {
     /// User of runners, if that is not the worker's.
     user: Option<Arc<RunAs>>,
     sandbox: Option<Sandbox>,
+    scratches: CommandScratch,
     commands: Commands,
     spawners: Spawners,
     starting: BTreeMap<RunnerId, StartingCommand>,
@@ -104,6 +110,7 @@ impl Processes {
             environment,
             user: config.run_as.clone(),
             sandbox,
+            scratches: CommandScratch::default(),
             spawners: Spawners::new(config.slots),
             starting: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -239,13 +246,22 @@ impl Processes {
     }
 
     /// Starts a command. Returns what the pool is told if it cannot be started.
-    pub(crate) fn start_command(&mut self, now: Time, id: RunnerId, task: &Task) -> Option<Input> {
+    /// `base` are its base files.
+    pub(crate) fn start_command(
+        &mut self,
+        now: Time,
+        id: RunnerId,
+        task: &Task,
+        base: Option<Payload>,
+    ) -> Option<Input> {
         let shield = self.leftovers.shield();
-        // The limit of a command's memory is that of its process, and of its group.
-        let planned = self
-            .new_identity(task.head.memory_mib, Some(id))
-            .map_err(|error| NotStarted::Machine(error.to_string()))
-            .and_then(|identity| self.commands.plan(now, task, identity, shield, self.sandbox.as_ref()));
+        let planned = CommandLine::of(task)
+            .map(|line| line.with_base(base))
+            .map_err(|why| NotStarted::Command(None, why))
+            .and_then(|line| Ok((self.identity_of_command(task, id, &line).map_err(on_machine)?, line)))
+            .and_then(|(identity, line)| {
+                self.commands.plan(now, task, identity, shield, self.sandbox.as_ref(), line)
+            });
         match planned {
             Ok((starting, plan)) => {
                 self.starting.insert(id, starting);
@@ -361,6 +377,16 @@ impl Processes {
         Setting { launch, environment: &self.environment, mark, group, shield, user, sandbox, scratch }
     }
 
+    /// One with files has a scratch folder.
+    fn identity_of_command(&mut self, task: &Task, id: RunnerId, line: &CommandLine) -> io::Result<Identity> {
+        // The limit of a command's memory is that of its process, and of its group.
+        let mut identity = self.new_identity(task.head.memory_mib, Some(id))?;
+        if line.files.is_some() && identity.scratch.is_none() {
+            identity.scratch = Some(self.scratches.of(self.worker, self.user.as_ref(), id)?);
+        }
+        Ok(identity)
+    }
+
     /// For a process that is started next, for a runner or as a template.
     fn new_identity(&mut self, memory_mib: u32, runner: Option<RunnerId>) -> io::Result<Identity> {
         let scratch = self.sandbox.as_ref().zip(runner).map(|(sandbox, id)| sandbox.scratch(id.0));
@@ -370,11 +396,4 @@ impl Processes {
         let mark = Mark::new(self.worker, self.marks);
         Ok(Identity { mark, token, group: self.leftovers.group(mark, memory_mib), scratch })
     }
-}
-
-/// A secret for the tasks of a new process.
-fn new_token() -> io::Result<TaskToken> {
-    let mut token = [0; 16];
-    getrandom::fill(&mut token).map_err(|error| io::Error::other(format!("no random bytes: {error}")))?;
-    Ok(TaskToken(token))
 }

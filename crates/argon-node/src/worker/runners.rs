@@ -25,6 +25,7 @@ use nix::sys::signal::Signal;
 
 use super::machine;
 use super::process::mark::Mark;
+use crate::command::files::RETURNED_FD;
 use attempt_io::AttemptIo;
 use pipes::Printed;
 use runner::{Runner, RunnerEvent};
@@ -225,7 +226,9 @@ impl Runners {
             tracing::debug!("runner {} wrote while it had no task: {}", runner.pid, shown.trim_end());
             return None;
         };
-        attempt.tail.push(&bytes);
+        if fd != RETURNED_FD {
+            attempt.tail.push(&bytes);
+        }
         if attempt.is_captured {
             return None;
         }

@@ -9,11 +9,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::super::pool::slots;
-use super::follow::{FinishedItem, follow};
+use super::carried::CommandLaunch;
+use super::follow::{FinishedItem, FollowedCommand, follow};
 use super::report::{Reporter, Trouble};
 use super::settings::Settings;
 use crate::command::end::CommandEnd;
-use crate::command::invocation::{Input, Invocation};
+use crate::command::invocation::Invocation;
 use crate::exit::{self, Failure, FailureKind};
 use crate::interrupt;
 use crate::map::halt::{Halt, HaltUrgency, Tally};
@@ -29,8 +30,6 @@ const AHEAD_PER_SLOT: u64 = 4;
 const AHEAD_LEAST: u64 = 32;
 /// Commands that ended and wait for their turn in the order of inputs, at most.
 const HELD_MAX: usize = 10_000;
-/// A block up to this size travels with its command; of a longer one the command asks for a piece at a time.
-const WHOLE_BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of blocks under way, beyond which every slot gets one block and no more wait.
 const BLOCKS_BYTES: u64 = 64 << 20;
 /// Interval of questions for the number of slots: machines join and leave.
@@ -202,22 +201,19 @@ impl MapRun {
         }
     }
 
-    fn start(&mut self, item: WorkItem) {
-        let input = match &item.block {
-            None => Input::Empty,
-            Some(block) if block.len() <= WHOLE_BLOCK_BYTES => Input::Whole(block.clone().into()),
-            Some(_) => Input::Asked,
+    fn start(&mut self, mut item: WorkItem) {
+        let launch = match CommandLaunch::of(&self.invocation, &mut item) {
+            Ok(launch) => launch,
+            Err(why) => return self.fail(item, why),
         };
-        let request = match self.invocation.request(&item.words, input) {
-            Ok(request) => request,
-            Err(error) => return self.fail(item, error.to_string()),
-        };
+        let CommandLaunch { request, stdin, receiver, block_bytes } = launch;
         match self.client.start(request) {
             Ok(running) => {
                 let spill = Rc::clone(&self.reporter.spill);
                 let cancel = self.cancel.subscribe();
-                self.block_bytes += item.block.as_ref().map_or(0, |block| block.len() as u64);
-                self.under_way.spawn_local(follow(self.next_place, item, running, spill, cancel));
+                self.block_bytes += block_bytes;
+                let command = FollowedCommand { running, stdin, receiver, block_bytes };
+                self.under_way.spawn_local(follow(self.next_place, item, command, spill, cancel));
                 self.next_place += 1;
             }
             Err(error) => self.fail(item, error.to_string()),

@@ -8,6 +8,8 @@ use argon::{Event, Outcome, Running};
 use tokio::sync::watch;
 
 use crate::command::end::CommandEnd;
+use crate::command::files::RETURNED_FD;
+use crate::command::files::receive::Receiver;
 use crate::command::output;
 use crate::command::stdin::StdinProvider;
 use crate::exit::UNDONE;
@@ -30,19 +32,27 @@ pub(super) struct FinishedItem {
     pub(super) was_cancelled: bool,
 }
 
+/// A command under way.
+pub(super) struct FollowedCommand {
+    pub(super) running: Running,
+    /// Answers its questions for input.
+    pub(super) stdin: Option<StdinProvider>,
+    /// Takes the files that it returns.
+    pub(super) receiver: Option<Receiver>,
+    /// Bytes of its block.
+    pub(super) block_bytes: u64,
+}
+
 /// Follows a command to its end; cancels it when that is wanted.
 pub(super) async fn follow(
     place: u64,
-    mut item: WorkItem,
-    mut running: Running,
+    item: WorkItem,
+    command: FollowedCommand,
     spill: Rc<RefCell<Spill>>,
     mut cancel: watch::Receiver<bool>,
 ) -> FinishedItem {
     let started = SystemTime::now();
-    // A command that ended, and waits for its turn, needs its block no more.
-    let block = item.block.take();
-    let block_bytes = block.as_ref().map_or(0, |block| block.len() as u64);
-    let mut stdin = block.map(StdinProvider::of_block);
+    let FollowedCommand { mut running, mut stdin, mut receiver, block_bytes } = command;
     let mut printed = PrintedOutput::default();
     let mut printed_by = 0;
     let mut was_cancelled = false;
@@ -65,6 +75,14 @@ pub(super) async fn follow(
                     printed_by = attempt;
                     forget(&mut spill, std::mem::take(&mut printed));
                 }
+                if fd == RETURNED_FD {
+                    let taken = receiver.as_mut().map_or(Ok(()), |receiver| receiver.take(attempt, &bytes));
+                    if let Err(why) = taken {
+                        trouble.get_or_insert(why);
+                        running.cancel();
+                    }
+                    continue;
+                }
                 let Some((fd, bytes)) = output::place(fd, &bytes) else { continue };
                 let stream = if fd == 2 { &mut printed.stderr } else { &mut printed.stdout };
                 if trouble.is_none()
@@ -77,7 +95,11 @@ pub(super) async fn follow(
             Some(Event::Asked(asked)) => match &mut stdin {
                 Some(stdin) => match stdin.answer(asked.question()).await {
                     Ok(Some(bytes)) => asked.answer(bytes),
-                    Ok(None) | Err(_) => asked.refuse(),
+                    Ok(None) => asked.refuse(),
+                    Err(error) => {
+                        trouble.get_or_insert(error.to_string());
+                        asked.refuse();
+                    }
                 },
                 // It has no input and does not ask for any.
                 None => asked.refuse(),
@@ -93,7 +115,8 @@ pub(super) async fn follow(
             }
         }
     };
-    let ended = match trouble {
+    let missing = receiver.and_then(Receiver::finish).filter(|_| ended.status == 0);
+    let ended = match trouble.or(missing) {
         Some(why) => CommandEnd { status: UNDONE, exit: -1, sentence: Some(why), ..ended },
         None => ended,
     };

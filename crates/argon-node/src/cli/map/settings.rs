@@ -40,9 +40,10 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn new(arguments: MapArguments) -> Result<Self, Failure> {
-        let MapArguments { input, pipe, output, flow, command, pool, words } = arguments;
+        let MapArguments { input, pipe, files, output, flow, command, pool, words } = arguments;
         pipe.check()?;
-        let invocation = command.invocation()?;
+        let mut invocation = command.invocation(files.is_used())?;
+        let names = files.prepare(&mut invocation, &input.whole)?;
         let format = match (input.null, input.csv) {
             (true, _) => Format::Zero,
             (_, true) => Format::Csv,
@@ -52,6 +53,12 @@ impl Settings {
         let reading = Reading { whole: &input.whole, shell, literal: input.literal };
         let repeats_only = flow.retry_failed && !flow.resume;
         let joblog = flow.joblog.as_deref().filter(|_| !output.dry_run);
+        if repeats_only && files.is_used() {
+            return Err(usage(
+                "--retry-failed alone takes commands from the joblog, which does not have their files; say --resume too, and \
+                 give the command and its inputs",
+            ));
+        }
         let (batches, builder, total, joblog) = if repeats_only {
             again(&flow, &words, output.results.is_some(), joblog)?
         } else if pipe.is_on() {
@@ -83,7 +90,7 @@ impl Settings {
         };
         Ok(Self {
             batches,
-            builder,
+            builder: builder.with_files(names),
             total,
             joblog,
             results: output.results,

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use argon_proto::{Payload, Task};
 
-use crate::command::meta::{CommandMeta, PackedWords};
+use crate::command::files::name::is_inside;
+use crate::command::meta::{CommandMeta, FilesMeta, PackedWords};
 
 /// A command to start.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub(crate) struct CommandLine {
     pub(crate) variables: BTreeMap<OsString, OsString>,
     /// Mode bits that files do not get; the worker's own if not given.
     pub(crate) umask: Option<u32>,
+    /// Files that travel with it.
+    pub(crate) files: Option<FilesMeta>,
+    /// Number that is added to the nice value.
+    pub(crate) nice: u8,
     /// Its input goes on with what the client is asked for.
     pub(crate) asks: bool,
     /// Its input.
@@ -54,7 +59,28 @@ impl CommandLine {
             return Err("the task names no command: its argv is empty".to_owned());
         }
         let asks = meta.stdin.as_deref() == Some("ask");
-        Ok(Self { words, folder: meta.cwd.map(PathBuf::from), variables, umask: meta.umask, asks, input })
+        if let Some(path) =
+            meta.files.iter().flat_map(|files| &files.returned).find(|path| is_inside(path).is_err())
+        {
+            return Err(format!("the task returns {path}, which is not in its scratch folder"));
+        }
+        Ok(Self {
+            words,
+            folder: meta.cwd.map(PathBuf::from),
+            variables,
+            umask: meta.umask,
+            files: meta.files,
+            nice: meta.nice.unwrap_or(0).min(19),
+            asks,
+            input,
+        })
+    }
+
+    /// With base files before its own.
+    pub(crate) fn with_base(self, base: Option<Payload>) -> Self {
+        let Some(base) = base.filter(|_| self.files.is_some()) else { return self };
+        let parts = base.parts().iter().chain(self.input.parts()).cloned().collect();
+        Self { input: Payload::from_parts(parts), ..self }
     }
 }
 

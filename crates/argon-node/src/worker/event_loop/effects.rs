@@ -53,7 +53,9 @@ impl WorkerLoop {
             Effect::Prefetch { runner, task } => self.prefetch(runner, task),
             Effect::Retract { runner } => self.retract(runner),
             Effect::Execute { runner, task } => {
-                let failed = self.processes.start_command(self.timers.now(), runner, &task);
+                // It is here: the gate has waited for it.
+                let base = task.blob_hashes().next().and_then(|hash| self.cache.blobs.find(hash));
+                let failed = self.processes.start_command(self.timers.now(), runner, &task, base);
                 failed.into_iter().for_each(|input| self.pool.push(input));
             }
             Effect::Retire { runner: id } => {

@@ -28,8 +28,7 @@ use nix::errno::Errno;
 use super::user::{self, RunAs};
 use calls::Filters;
 pub(crate) use gate::Gate;
-pub(crate) use scratch::Scratch;
-use scratch::Scratches;
+pub(crate) use scratch::{Scratch, Scratches};
 
 /// The first version that keeps signals and abstract sockets inside a domain.
 const ABI_MIN: i32 = 6;

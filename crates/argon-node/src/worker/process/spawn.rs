@@ -56,6 +56,8 @@ pub(crate) struct SpawnPlan {
     pub(crate) other_folder: Option<&'static CStr>,
     /// Mode bits that files which it makes do not get; the worker's own if not given.
     pub(crate) umask: Option<u32>,
+    /// Number that is added to its nice value.
+    pub(crate) nice: u8,
     /// Its standard input, output and error.
     pub(crate) stdio: [OwnedFd; 3],
     /// Further descriptors, which keep their numbers.
@@ -238,6 +240,10 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         let bytes = u64::from(plan.memory_mib) << 20;
         let (_, hard) = getrlimit(Resource::RLIMIT_DATA).map_err(itself)?;
         setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard)).map_err(itself)?;
+    }
+    if plan.nice > 0 {
+        // SAFETY: changes the nice value of this process, which may always be raised.
+        unsafe { libc::nice(plan.nice.into()) };
     }
     if let Some(mask) = plan.umask {
         // SAFETY: changes the mask of this process; the worker has its own.

@@ -188,6 +188,7 @@ impl Setting<'_> {
             folder: start_folder(user.as_deref(), scratch.as_deref()).map_err(SpawnError::System)?,
             other_folder: Some(ROOT),
             umask: None,
+            nice: 0,
             stdio,
             kept: Vec::new(),
             mark: *mark,

@@ -1,4 +1,4 @@
-//! The worker's ends of a runner's standard output and error.
+//! The worker's ends of a runner's standard output and error, and of the files that a command returns.
 
 use std::io::{self, ErrorKind, PipeReader, Read};
 use std::task::{Context, Poll};
@@ -9,6 +9,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::attempt_io::{AttemptIo, OUTPUT_BYTES};
 use super::run_queue::RunQueue;
+use crate::command::files::RETURNED_FD;
 use crate::worker::process::kernel;
 
 /// Most bytes read at once from a pipe whose writer has ended, or finished a task. A forked child may go on writing.
@@ -19,14 +20,17 @@ const LEFT_BYTES: usize = 1 << 20;
 pub(crate) struct Printed {
     /// The attempt that wrote them, if that is known.
     pub(crate) writer: Option<AttemptId>,
-    /// 1 or 2.
+    /// 1, 2, or that of returned files.
     pub(crate) fd: u8,
     pub(crate) bytes: Bytes,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct OutputPipes([Option<AsyncFd<PipeReader>>; 2]);
+pub(crate) struct OutputPipes([Option<AsyncFd<PipeReader>>; 3]);
+
+/// The descriptors for which the pipes stand.
+const DESCRIPTORS: [u8; 3] = [1, 2, RETURNED_FD];
 
 impl OutputPipes {
     /// Takes over the pipes of a process.
@@ -34,7 +38,16 @@ impl OutputPipes {
     /// # Errors
     /// If a pipe cannot be watched.
     pub(crate) fn new([stdout, stderr]: [PipeReader; 2]) -> io::Result<Self> {
-        Ok(Self([Some(kernel::watched(stdout)?), Some(kernel::watched(stderr)?)]))
+        Ok(Self([Some(kernel::watched(stdout)?), Some(kernel::watched(stderr)?), None]))
+    }
+
+    /// Adds the pipe for returned files.
+    ///
+    /// # Errors
+    /// If it cannot be watched.
+    pub(crate) fn add(&mut self, returned: PipeReader) -> io::Result<()> {
+        self.0[2] = Some(kernel::watched(returned)?);
+        Ok(())
     }
 
     /// Reads each pipe once, if it may be read.
@@ -45,7 +58,7 @@ impl OutputPipes {
         scratch: &mut [u8],
         mut found: impl FnMut(Printed),
     ) {
-        for (fd, pipe) in (1..).zip(&mut self.0) {
+        for (fd, pipe) in DESCRIPTORS.into_iter().zip(&mut self.0) {
             if let Some((writer, bytes)) = poll_pipe(pipe, queue, cx, scratch) {
                 found(Printed { writer, fd, bytes });
             }
@@ -55,7 +68,7 @@ impl OutputPipes {
     /// Reads what is there, without waiting; `writer` wrote it.
     pub(crate) fn drain(&mut self, writer: Option<AttemptId>, scratch: &mut [u8]) -> Vec<Printed> {
         let mut printed = Vec::new();
-        for (fd, pipe) in (1..).zip(&self.0) {
+        for (fd, pipe) in DESCRIPTORS.into_iter().zip(&self.0) {
             let mut left = LEFT_BYTES;
             while left > 0
                 && let Some(pipe) = pipe

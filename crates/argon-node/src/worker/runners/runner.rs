@@ -1,6 +1,6 @@
 //! A runner process as the worker sees it: its socket, its pipes, its tasks and its end. A command is one without a socket.
 
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::Context;
@@ -116,8 +116,14 @@ impl Runner {
     ///
     /// # Errors
     /// If its descriptors cannot be watched.
-    pub(crate) fn of_command(started: Started, identity: Identity, stdin: Option<Stdin>) -> io::Result<Self> {
-        let runner = Self::of(started, RunnerKind::COMMAND, identity, None)?;
+    pub(crate) fn of_command(
+        started: Started,
+        identity: Identity,
+        stdin: Option<Stdin>,
+        returned: Option<PipeReader>,
+    ) -> io::Result<Self> {
+        let mut runner = Self::of(started, RunnerKind::COMMAND, identity, None)?;
+        returned.map_or(Ok(()), |pipe| runner.pipes.add(pipe))?;
         Ok(Self { stdin, is_ready: true, ..runner })
     }
 

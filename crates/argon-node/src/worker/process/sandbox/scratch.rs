@@ -1,5 +1,5 @@
-//! Scratch folders: where a task in the sandbox may write. Each process of the worker has one; it is emptied after each
-//! task and goes with the process.
+//! Scratch folders: where a task in the sandbox may write, and where a command with files starts. Such a process has one;
+//! it is emptied after each task and goes with the process.
 //!
 //! The worker only moves files away, which takes no time; a thread removes them.
 
@@ -20,7 +20,7 @@ const MOVES_MAX: usize = 10_000;
 
 /// The scratch folders of a worker.
 #[derive(Debug)]
-pub(super) struct Scratches {
+pub(crate) struct Scratches {
     folder: PrivateFolder,
     user: Option<Arc<RunAs>>,
     trash: Trash,
@@ -42,7 +42,7 @@ struct Trash {
 }
 
 impl Scratches {
-    pub(super) fn make(worker: WorkerId, user: Option<Arc<RunAs>>) -> Result<Self, FolderError> {
+    pub(crate) fn make(worker: WorkerId, user: Option<Arc<RunAs>>) -> Result<Self, FolderError> {
         let temporary = std::env::temp_dir();
         let name = match &user {
             Some(_) => "argon-scratch-run-as".to_owned(),
@@ -63,7 +63,7 @@ impl Scratches {
         self.folder.path()
     }
 
-    pub(super) fn scratch(&self, number: u64) -> io::Result<Scratch> {
+    pub(crate) fn scratch(&self, number: u64) -> io::Result<Scratch> {
         let path = self.folder.path().join(number.to_string());
         DirBuilder::new().mode(0o700).create(&path)?;
         let scratch = Scratch { path, trash: self.trash.clone() };
