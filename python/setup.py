@@ -25,8 +25,11 @@ def program():
     named = os.environ.get("ARGON_PROGRAM")
     if named == "":
         return None
-    path = Path(named) if named else HERE.parent / "target" / "release" / "argon"
-    if not named and not path.exists():
+    # A build starts in this folder, and a relative name is meant from the checkout's.
+    path = HERE.parent / (named or "target/release/argon")
+    if not path.exists():
+        if named:
+            raise SystemExit(f"error: ARGON_PROGRAM: there is no {path}; build it with `make build`")
         return None
     version = re.search('VERSION = "(.*)"', (HERE / "src/argon/_version.py").read_text())[1]
     said = subprocess.run(

@@ -11,11 +11,9 @@ import contextlib
 import logging
 import os
 import re
-import secrets
 import select
 import subprocess
 import sys
-import tempfile
 import threading
 from time import monotonic
 from typing import IO, Any
@@ -40,10 +38,9 @@ class Pool:
         program = find()
         if program is None:
             raise PoolProblem(f"the program `argon` was not found; {HOW}")
-        self.key = f"argon1-cluster-{secrets.token_hex(32)}"
+        self.key = f"argon1-cluster-{os.urandom(32).hex()}"
         its_end, self._lease = os.pipe()
-        # Anonymous, so that nothing is left behind.
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._log = _nameless_file()
         try:
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
                 [program, *_arguments(workers)],
@@ -127,6 +124,15 @@ def announce(made: Pool, reason: str) -> None:
 
 def _slots(count: int) -> str:
     return "1 slot" if count == 1 else f"{count} slots"
+
+
+def _nameless_file() -> IO[bytes]:
+    """A file that leaves nothing behind."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("argon-log"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 def _arguments(workers: int | None) -> list[str]:
