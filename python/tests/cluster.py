@@ -109,9 +109,13 @@ class Cluster:
         assert self.manager is not None
         self.manager.kill()
 
-    def add_worker(self, slots: int = 2, *options: str, env: dict[str, str] | None = None) -> Process:
+    def add_worker(
+        self, slots: int = 2, *options: str, env: dict[str, str] | None = None, environments: bool = False
+    ) -> Process:
         command = [argon(), "worker", "--port", "0", "--manager", self.address, "--workers", str(slots)]
-        if "--python" not in options:
+        if not environments:
+            command.append("--no-environments")
+        if "--python" not in options and not environments:
             # A test is about this Python, whichever is the first of this machine.
             command += ["--python", sys.executable]
         worker = self.start("worker", [*command, *options, *self._key()], env)

@@ -8,8 +8,11 @@
 //! any loss of the connection.
 
 mod effect;
+mod environment;
+mod environments;
 mod health;
 mod input;
+mod key;
 mod kind;
 mod lend;
 mod on_manager;
@@ -36,10 +39,13 @@ use crate::time::Time;
 
 pub use argon_proto::RunnerId;
 pub use effect::{Effect, Signal};
+pub use environment::{Environment, EnvironmentFound, EnvironmentId};
+pub use environments::ENVIRONMENTS_MAX;
 pub use input::{Blame, Exit, Input};
 pub use kind::{Program, RunnerKey, RunnerKind, STATIC_ADVICE, TemplateKey, Version};
 pub use templates::TemplateState;
 
+use environments::Environments;
 use health::StartHealth;
 use runner::{Runner, RunnerState};
 use runners::Runners;
@@ -137,6 +143,7 @@ pub struct Pool {
     /// The runner that was started last.
     last_runner: RunnerId,
     templates: Vec<Template>,
+    environments: Environments,
     /// Kinds of runners whose last start failed.
     health: Vec<StartHealth>,
     /// Memory of a runner that has served nobody, bytes.
@@ -170,6 +177,7 @@ impl Pool {
             runners: Runners::default(),
             last_runner: RunnerId::default(),
             templates: Vec::new(),
+            environments: Environments::default(),
             health: Vec::new(),
             spare_memory: 0,
             must_look_at_spares: true,
@@ -246,6 +254,7 @@ impl Pool {
             self.settings.runtimes.push(Runtime::Python);
         }
         self.settings.pythons = versions;
+        self.forget_memo();
     }
 
     fn waiting_len(&self) -> usize {
@@ -294,6 +303,7 @@ impl Machine for Pool {
             Input::SpawnFailed { runner, why, blame } => {
                 self.on_spawn_failed(now, runner, why, blame, out);
             }
+            Input::EnvironmentFound { id, found } => self.on_environment_found(now, id, found, out),
             Input::PythonsFound(versions) => self.on_pythons_found(versions),
             Input::TemplateReady { key } => self.on_template_ready(key),
             Input::TemplateEnded { key, why } => self.on_template_ended(now, key, why, out),

@@ -8,6 +8,7 @@ mod completions;
 mod drain;
 mod files;
 mod help;
+mod interpreters;
 mod isolation;
 mod join;
 mod key;

@@ -16,6 +16,7 @@ from ._code import shipping
 from ._local import choice as local_choice
 from ._local.choice import LocalAddress
 from ._outcome import result
+from ._session import environment as environments
 from ._session import waiting
 from ._session.durations import Duration, seconds_or_none
 from ._session.options import Options
@@ -65,6 +66,9 @@ class Client:
     it. With `remote_modules=False` the text of this program's
     modules is never given to tasks that lack them.
 
+    Tasks run in the environment of this program (`sys.prefix`: a venv, a conda environment, …) on workers of machines
+    that have it, and elsewhere in the worker's own Python. `environment=False` asks for the worker's own everywhere.
+
     A client that has waited for 2 seconds without an outcome reports why (no worker, none with this Python, the queue
     full, no manager …), each reason once: `on_waiting` gets it as a dict with code, message, runtime and tasks. By
     default it is a warning of the logger "argon"; None silences it. When a signal ends the program, its attached tasks
@@ -83,6 +87,7 @@ class Client:
         insecure_plaintext: bool | None = None,
         tls_ca: str | os.PathLike[str] | None = None,
         remote_modules: bool = True,
+        environment: bool = True,
         on_waiting: waiting.Hook | None = waiting.log,
         on_interrupt: str = "cancel",
         **options: Any,
@@ -101,7 +106,8 @@ class Client:
         self._session = Session(reconnect, remote_modules, on_waiting)
         self._session.leaves_tasks = on_interrupt == "leave"
         self._shared: dict[bytes, Blob] = {}
-        self._calls = Calls(self._options, self._shared)
+        self._environment = environments.of_program() if environment else environments.NONE
+        self._calls = Calls(self._options, self._shared, self._environment)
         self._owner: Client | None = None
         _alive.add(self._session)
 
@@ -119,7 +125,8 @@ class Client:
         other._session = self._session
         other._shared = self._shared
         other._owner = self._owner or self
-        other._calls = Calls(other._options, other._shared)
+        other._environment = self._environment
+        other._calls = Calls(other._options, other._shared, other._environment)
         return other
 
     def connect(self) -> Client:

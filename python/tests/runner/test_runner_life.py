@@ -120,7 +120,7 @@ def test_names_find_functions_for_other_languages(runner):
         (":sqrt", "the task names a function without its module"),
         ("math:nothing", "there is no function math:nothing: math has no 'nothing'"),
         ("math.pi", "math.pi cannot be called: it is of type float"),
-        ("no_such.thing", "No module named 'no_such' on the worker here:1; its client does not give it: "),
+        ("no_such.thing", "No module named 'no_such' on the worker here:1 (Python 3."),
     ],
 )
 def test_names_that_lead_nowhere_are_told_in_a_sentence(runner, call, message):

@@ -111,7 +111,8 @@ def test_what_the_client_does_not_give_is_told_and_asked_once(bare):
     answer_with(bare, {})
     for _ in range(2):
         message = bare.by_name("not_there.f").failure["message"]
-        assert message == "No module named 'not_there' on the worker here:1; its client does not give it: not here"
+        assert message.startswith("No module named 'not_there' on the worker here:1 (Python 3."), message
+        assert message.endswith("); its client does not give it: not here"), message
     assert bare.asked == ["not_there"]
 
 
@@ -119,7 +120,7 @@ def test_a_library_that_wraps_the_failure_shows_what_the_client_said(bare):
     text = "try:\n    import inner\nexcept ImportError as error:\n    raise ImportError(f'broken: {error}')\n"
     answer_with(bare, {"outer": text})
     message = bare.by_name("outer.f").failure["message"]
-    assert message.startswith("broken: No module named 'inner' on the worker here:1; its client does not give it: ")
+    assert message.startswith("broken: No module named 'inner' on the worker here:1 (Python 3."), message
 
 
 def test_a_module_can_be_probed_without_an_error(bare):
@@ -129,7 +130,7 @@ def test_a_module_can_be_probed_without_an_error(bare):
 
 def test_compiled_modules_are_refused_in_words():
     is_given, why = modules.reply(b'{"kind":"python-module","name":"_struct"}')
-    assert not is_given and why == b"it is compiled code on the client and must be installed on the worker"
+    assert not is_given and b"compiled" in why
     assert modules.answer("sys") is None
 
 

@@ -3,7 +3,8 @@
 use argon_proto::conversation::worker::FromWorker;
 use argon_proto::{RunnerId, Task};
 
-use super::kind::{RunnerKind, TemplateKey};
+use super::environment::{Environment, EnvironmentId};
+use super::kind::{RunnerKind, TemplateKey, Version};
 
 /// Two ways to ask a runner's process group to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +83,20 @@ pub enum Effect {
         runner: RunnerId,
         /// Signal to send.
         signal: Signal,
+    },
+    /// Look for an environment, or build it; then report [`Input::EnvironmentFound`](super::Input::EnvironmentFound).
+    FindEnvironment {
+        /// Its number from now on.
+        id: EnvironmentId,
+        /// Its description.
+        environment: Environment,
+        /// The version of its interpreter.
+        version: Version,
+    },
+    /// Forget an environment. Nobody waits for it: its build ends.
+    ForgetEnvironment {
+        /// Which one.
+        id: EnvironmentId,
     },
     /// Say something to the manager. Only asked for while one is found.
     Tell(FromWorker),

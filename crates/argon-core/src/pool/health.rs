@@ -34,6 +34,9 @@ pub(super) struct StartHealth {
 impl Pool {
     /// True if a runner of this kind may be started now.
     pub(super) fn may_try(&self, now: Time, kind: RunnerKind) -> bool {
+        if !self.has_environment_of(kind) {
+            return false;
+        }
         let health = self.health.iter().find(|health| health.kind == kind);
         health.is_none_or(|health| !health.must_probe && health.not_before.is_none_or(|at| at <= now))
     }
@@ -111,6 +114,10 @@ impl Pool {
     pub(super) fn forget_health(&mut self, kind: RunnerKind) {
         self.must_look_at_spares = true;
         self.health.retain(|health| health.kind != kind);
+    }
+
+    pub(super) fn forget_health_of(&mut self, is_of: impl Fn(RunnerKind) -> bool) {
+        self.health.retain(|health| !is_of(health.kind));
     }
 
     /// True if a kind waits for a runner without a memory limit to come up.

@@ -3,6 +3,7 @@
 use argon_proto::conversation::worker::Run;
 use argon_proto::{AttemptId, Outcome, RunnerId};
 
+use super::environment::{EnvironmentFound, EnvironmentId};
 use super::kind::{TemplateKey, Version};
 
 /// End of a runner process.
@@ -127,6 +128,13 @@ pub enum Input {
     RunnerMemory(Vec<(RunnerId, u64)>),
     /// The worker knows its Python interpreters, by now or better than before; the first one is the default.
     PythonsFound(Vec<Version>),
+    /// An environment was looked for or built.
+    EnvironmentFound {
+        /// Which one.
+        id: EnvironmentId,
+        /// With which result.
+        found: EnvironmentFound,
+    },
     /// Nothing happened, but time went by.
     TimePassed,
 }

@@ -1,9 +1,9 @@
 //! Kind of runner that a task needs, read off the task once, when it arrives.
 
 use argon_proto::{BlobHash, Family, Runtime, Task};
-use serde::Deserialize;
 
 use super::Pool;
+use super::environment::{EnvironmentId, PythonMeta};
 
 /// Advice for an executable that does not start on a machine.
 pub const STATIC_ADVICE: &str = "build it for that machine and link it statically (in Rust: --target x86_64-unknown-linux-musl, or your machine's like it)";
@@ -35,6 +35,8 @@ pub struct TemplateKey {
     pub runtime: Runtime,
     /// The version of the interpreter; none if the worker has only one for the runtime.
     pub version: Option<Version>,
+    /// The environment of a client in which it runs; none for the worker's own interpreter.
+    pub environment: Option<EnvironmentId>,
 }
 
 /// Program that a runner executes.
@@ -44,6 +46,8 @@ pub enum Program {
     Only,
     /// An interpreter of this version.
     Version(Version),
+    /// The interpreter of this environment, and its version.
+    Environment(EnvironmentId, Version),
     /// The client's executable of this hash.
     Executable(BlobHash),
 }
@@ -61,12 +65,13 @@ impl RunnerKind {
     /// The template that can fork runners of this kind, if there can be one.
     #[must_use]
     pub fn template(self) -> Option<TemplateKey> {
-        let version = match (self.runtime, self.program) {
-            (Runtime::Perl, Program::Only) => None,
-            (Runtime::Python, Program::Version(version)) => Some(version),
+        let (version, environment) = match (self.runtime, self.program) {
+            (Runtime::Perl, Program::Only) => (None, None),
+            (Runtime::Python, Program::Version(version)) => (Some(version), None),
+            (Runtime::Python, Program::Environment(id, version)) => (Some(version), Some(id)),
             _ => return None,
         };
-        Some(TemplateKey { runtime: self.runtime, version })
+        Some(TemplateKey { runtime: self.runtime, version, environment })
     }
 
     /// The kind that runs any command.
@@ -126,7 +131,7 @@ impl Version {
 fn asked_by(task: &Task) -> Option<String> {
     match task.meta() {
         [] => None,
-        meta => serde_json::from_slice(meta).ok().and_then(|meta: PythonMeta| meta.python),
+        meta => PythonMeta::read(meta).and_then(|meta| meta.python),
     }
 }
 
@@ -136,65 +141,7 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// The one thing that the pool reads in a task's meta.
-#[derive(Deserialize)]
-struct PythonMeta {
-    python: Option<String>,
-}
-
 impl Pool {
-    /// Returns the key of the runners that can take a task, or the reason why this worker cannot run it.
-    pub(super) fn key_of(&self, task: &Task) -> Result<RunnerKey, String> {
-        Ok(RunnerKey { kind: self.kind_of(task)?, family: task.head.id.session.family() })
-    }
-
-    fn kind_of(&self, task: &Task) -> Result<RunnerKind, String> {
-        let runtime = task.head.runtime;
-        if !self.settings.runtimes.contains(&runtime) {
-            return Err(self.no_runtime(runtime));
-        }
-        let program = match runtime {
-            Runtime::Perl => Program::Only,
-            Runtime::Python => Program::Version(self.version_for(task)?),
-            Runtime::Native => match task.executable() {
-                Some(hash) => Program::Executable(hash),
-                None => {
-                    return Err("the native task names no executable: its first blob must be one".to_owned());
-                }
-            },
-            Runtime::Exec => return Ok(RunnerKind::COMMAND),
-        };
-        Ok(RunnerKind { runtime, program, memory_mib: task.head.memory_mib })
-    }
-
-    fn version_for(&self, task: &Task) -> Result<Version, String> {
-        let pythons = &self.settings.pythons;
-        let Some(asked) = asked_by(task) else {
-            return pythons.first().copied().ok_or_else(|| self.no_runtime(Runtime::Python));
-        };
-        let version = Version::parse(&asked)
-            .ok_or_else(|| format!("the task asks for Python '{asked}', which is no version such as 3.11"))?;
-        if pythons.contains(&version) {
-            return Ok(version);
-        }
-        let mine: Vec<_> = pythons.iter().map(Version::to_string).collect();
-        Err(format!(
-            "worker {} has no Python {version} (it has: {}); install it there, or name it to the worker with --python, and restart the worker",
-            self.settings.name,
-            mine.join(", ")
-        ))
-    }
-
-    fn no_runtime(&self, runtime: Runtime) -> String {
-        let mine: Vec<_> = self.settings.runtimes.iter().map(|runtime| runtime.name()).collect();
-        format!(
-            "worker {} has no {} runtime (it has: {}); install the interpreter there and restart the worker",
-            self.settings.name,
-            runtime.name(),
-            mine.join(", "),
-        )
-    }
-
     /// The kind that is kept ready, if there is an interpreter.
     pub(super) fn ready_kind(&self) -> Option<RunnerKind> {
         self.settings.runtimes.iter().find_map(|runtime| {

@@ -31,7 +31,7 @@ impl Pool {
             out.extend(kept.map(|outcome| Effect::Tell(FromWorker::Outcome(outcome))));
             return;
         }
-        let key = self.key_of(&task);
+        let key = self.key_of(now, &task, out);
         // A command needs no runner, so it does not matter that none comes up.
         let is_helpless = |key: RunnerKey| key.kind.has_runner() && self.is_helpless(key.kind);
         if self.is_draining || key.as_ref().is_ok_and(|key| is_helpless(*key)) {
@@ -67,6 +67,7 @@ impl Pool {
             }
             gone.push(*attempt);
         }
+        self.cancel_unwanted_environments(out);
         if !gone.is_empty() && self.is_linked {
             out.push(Effect::Tell(FromWorker::Returned(gone)));
         }
@@ -107,6 +108,7 @@ impl Pool {
         given.iter().for_each(|attempt| {
             self.known.remove(attempt);
         });
+        self.cancel_unwanted_environments(out);
         if self.is_linked {
             out.push(Effect::Tell(FromWorker::Returned(given)));
         }
@@ -133,6 +135,7 @@ impl Pool {
             .map(|waiting| attempt_of(&waiting.task))
             .collect();
         self.known.retain(|attempt, _| !given.contains(attempt));
+        self.cancel_unwanted_environments(out);
         if !self.is_linked {
             // Nobody to give them to: the manager takes back what the next REGISTER does not list.
             return;

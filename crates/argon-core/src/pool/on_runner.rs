@@ -129,6 +129,9 @@ impl Pool {
             let exit = Exit { complaint: Some(why), ..Exit::default() };
             return self.on_own_program_failed(now, kind, &exit, out);
         }
+        if !runner.is_forked && self.on_environment_unusable(now, kind.program, &why, out) {
+            return;
+        }
         self.note_failed_start(now, kind, true);
         if let RunnerState::Busy(run) = runner.state {
             // A command that could not be started is as good as one that never came.
@@ -142,6 +145,12 @@ impl Pool {
         let kind = runner.kind;
         if kind.is_tasks_own() {
             return self.on_own_program_failed(now, kind, exit, out);
+        }
+        if !runner.is_forked && kind.memory_mib == 0 {
+            let why = format!("its interpreter ended before it was ready: {}", exit.output.trim());
+            if self.on_environment_unusable(now, kind.program, &why, out) {
+                return;
+            }
         }
         if kind.memory_mib == 0 {
             if runner.is_forked {

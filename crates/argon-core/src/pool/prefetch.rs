@@ -196,7 +196,7 @@ impl Pool {
     }
 
     pub(super) fn wait_again(&mut self, now: Time, task: Task, out: &mut Vec<Effect>) {
-        match self.key_of(&task) {
+        match self.key_of(now, &task, out) {
             Ok(key) => {
                 self.runners.note_waiting(key);
                 self.waiting[task.head.priority.index()].push_front(WaitingAttempt { key, task, since: now });

@@ -33,11 +33,13 @@ impl Pool {
 fn kind_name(kind: RunnerKind) -> String {
     match kind.program {
         Program::Version(version) => format!("{}{version}", kind.runtime.name()),
+        Program::Environment(_, version) => format!("{}{version} of a client", kind.runtime.name()),
         Program::Only | Program::Executable(_) => kind.runtime.name().to_owned(),
     }
 }
 
 fn template_name(key: TemplateKey) -> String {
     let version = key.version.map(|version| version.to_string()).unwrap_or_default();
-    format!("{}{version}", key.runtime.name())
+    let of = if key.environment.is_some() { " of a client" } else { "" };
+    format!("{}{version}{of}", key.runtime.name())
 }

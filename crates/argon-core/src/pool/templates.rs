@@ -5,8 +5,9 @@
 
 use super::Pool;
 use super::effect::Effect;
+use super::environment::EnvironmentId;
 use super::health::wait_after;
-use super::kind::{RunnerKind, TemplateKey};
+use super::kind::{Program, RunnerKind, TemplateKey};
 use super::supply::StartFrom;
 use crate::time::Time;
 
@@ -98,6 +99,15 @@ impl Pool {
         if self.has_left {
             return;
         }
+        let is_first =
+            |template: &Template| template.state == TemplateState::Starting && template.failures == 0;
+        if let Some(id) = key.environment
+            && let Some(version) = key.version
+            && self.template_mut(key).is_some_and(|template| is_first(template))
+            && self.on_environment_unusable(now, Program::Environment(id, version), &why, out)
+        {
+            return;
+        }
         if let Some(template) = self.template_mut(key)
             && template.state != TemplateState::GivenUp
         {
@@ -136,6 +146,18 @@ impl Pool {
             .templates()
             .filter(|(_, state)| matches!(state, TemplateState::Starting | TemplateState::Ready));
         out.extend(live.map(|(key, _)| Effect::EndTemplate { key }));
+    }
+
+    /// Ends the template of an environment, for good.
+    pub(super) fn forget_template_of(&mut self, id: EnvironmentId, out: &mut Vec<Effect>) {
+        let is_live = |state| matches!(state, TemplateState::Starting | TemplateState::Ready);
+        self.templates.retain(|template| {
+            let is_its = template.key.environment == Some(id);
+            if is_its && is_live(template.state) {
+                out.push(Effect::EndTemplate { key: template.key });
+            }
+            !is_its
+        });
     }
 
     /// When a template is started again.

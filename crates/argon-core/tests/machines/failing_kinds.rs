@@ -112,6 +112,8 @@ impl World {
                 self.returned.extend(attempts.iter().map(|attempt| attempt.task.sequence));
             }
             Effect::EndTemplate { .. }
+            | Effect::FindEnvironment { .. }
+            | Effect::ForgetEnvironment { .. }
             | Effect::ReportFallback { .. }
             | Effect::Prefetch { .. }
             | Effect::Retract { .. }

@@ -3,6 +3,7 @@
 
 mod capabilities;
 mod children;
+mod environments;
 mod failing_kinds;
 mod family_rights;
 mod hand;

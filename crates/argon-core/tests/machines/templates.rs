@@ -8,7 +8,7 @@ use argon_proto::Runtime;
 
 use crate::hand::{Hand, handed, received, task};
 
-const PERL: TemplateKey = TemplateKey { runtime: Runtime::Perl, version: None };
+const PERL: TemplateKey = TemplateKey { runtime: Runtime::Perl, version: None, environment: None };
 
 /// A pool that has just started, with what it wanted then.
 fn started(change: impl FnOnce(&mut Settings)) -> (Hand, Vec<Effect>) {
@@ -109,7 +109,11 @@ fn each_python_has_a_template_that_starts_when_it_is_wanted() {
     let mut python = task(1);
     python.head.runtime = Runtime::Python;
     let effects = hand.step(received(python));
-    let key = TemplateKey { runtime: Runtime::Python, version: Some(Version { major: 3, minor: 11 }) };
+    let key = TemplateKey {
+        runtime: Runtime::Python,
+        version: Some(Version { major: 3, minor: 11 }),
+        environment: None,
+    };
     assert!(effects.contains(&Effect::StartTemplate { key }), "{effects:?}");
     let effects = hand.step(Input::TemplateReady { key });
     assert_eq!(spawned(&effects), [(1, Some(key))]);

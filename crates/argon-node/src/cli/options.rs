@@ -12,6 +12,7 @@ use argon_proto::key::{Key, Scope};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
+use super::interpreters::InterpreterOptions;
 use super::isolation::IsolationOptions;
 pub(super) use super::manager_option::{ManagerOption, parse_address};
 use super::quantity::{size, time};
@@ -147,15 +148,8 @@ pub(super) struct PoolOptions {
     /// Let tasks see this environment variable; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(super) pass_env: Vec<String>,
-    /// The Perl interpreter [default: perl in PATH]
-    #[arg(long, value_name = "FILE")]
-    pub(super) perl: Option<PathBuf>,
-    /// A Python interpreter; may be repeated, the first is the default [default: those in PATH]
-    #[arg(long, value_name = "FILE")]
-    pub(super) python: Vec<PathBuf>,
-    /// Never ask clients for modules that this machine lacks
-    #[arg(long)]
-    pub(super) no_remote_modules: bool,
+    #[command(flatten)]
+    pub(super) interpreters: InterpreterOptions,
     /// Time for running tasks to finish after SIGTERM or Ctrl-C; 'argon drain' sets no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub(super) drain_limit: Duration,

@@ -35,6 +35,8 @@ pub struct WorkerConfig {
     pub perl: Option<PathBuf>,
     /// The Python interpreters; those of the PATH if none is given.
     pub pythons: Vec<PathBuf>,
+    /// True if Python tasks run in the environment of their client where that is on this machine.
+    pub environments: bool,
     /// True if tasks may load modules from their client.
     pub remote_modules: bool,
     /// True if runners of interpreters are forked from templates, where that is possible.

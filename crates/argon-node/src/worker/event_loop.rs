@@ -145,6 +145,9 @@ impl WorkerLoop {
                 self.on_template(key, event);
             }
             Event::Process(ProcessEvent::PythonsFound) => self.on_pythons_found(),
+            Event::Process(ProcessEvent::EnvironmentFound(id, found)) => {
+                self.pool.push(Input::EnvironmentFound { id, found });
+            }
             Event::TaskClient(event) => self.on_task_client(event),
             Event::Stop(StopLevel::Run) => {}
             Event::Stop(StopLevel::Drain) => {

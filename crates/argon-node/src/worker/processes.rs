@@ -1,6 +1,7 @@
 //! The processes of a worker: starts runners and commands, and ends what they leave behind.
 
 mod command_scratch;
+mod event;
 mod known;
 mod no_runner;
 mod token;
@@ -36,8 +37,9 @@ use super::process::user::RunAs;
 use super::runners::Runners;
 use super::runners::runner::{Identity, Runner};
 use super::runtime::{Launch, Runtimes};
-use super::templates::{Forking, TemplateEvent, Templates};
+use super::templates::{Forking, Templates};
 use command_scratch::CommandScratch;
+pub(crate) use event::ProcessEvent;
 use known::Known;
 pub(crate) use no_runner::NoRunner;
 use no_runner::no_runner;
@@ -71,19 +73,6 @@ pub(crate) struct Processes {
     marks: u32,
     /// Why no process can be started; logged once.
     trouble: Option<String>,
-}
-
-/// Event at the processes of a worker.
-#[derive(Debug)]
-pub(crate) enum ProcessEvent {
-    /// A command was started, or could not be.
-    Spawned(Spawned),
-    /// A child of the worker has ended.
-    ChildEnded,
-    /// Event at a template.
-    Template(TemplateKey, TemplateEvent),
-    /// Python interpreters have reported their versions.
-    PythonsFound,
 }
 
 impl Processes {
@@ -133,6 +122,9 @@ impl Processes {
         }
         if self.runtimes.pythons.poll(cx) {
             found(ProcessEvent::PythonsFound);
+        }
+        while let Some((id, result)) = self.runtimes.environments.poll(cx) {
+            found(ProcessEvent::EnvironmentFound(id, result));
         }
         self.templates.poll(cx, |key, event| found(ProcessEvent::Template(key, event)));
         if let Poll::Ready(()) = self.leftovers.poll(cx) {

@@ -2,6 +2,7 @@
 //!
 //! A missing interpreter is not an error: the worker serves the others. An interpreter that was named by an option must work.
 
+pub(in crate::worker) mod environments;
 mod perl;
 mod python;
 mod pythons;
@@ -13,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon_core::pool::{TemplateKey, Version};
+use argon_core::pool::{Environment, EnvironmentId, TemplateKey, Version};
 use argon_proto::{Runtime, Task};
 use bytes::Bytes;
 
@@ -21,6 +22,7 @@ use super::config::{WorkerConfig, WorkerError};
 use super::process::kernel;
 use super::process::user::RunAs;
 
+use environments::Environments;
 pub(super) use pythons::Pythons;
 
 /// An interpreter that has not reported its version by then is broken.
@@ -43,6 +45,7 @@ pub(super) struct Runtimes {
     /// Its version, and how it is started.
     perl: Option<(String, Launch)>,
     pub(super) pythons: Pythons,
+    pub(super) environments: Environments,
 }
 
 impl Runtimes {
@@ -59,7 +62,8 @@ impl Runtimes {
                 None
             }
         };
-        Ok(Self { perl, pythons: Pythons::named(&config.pythons, config.run_as.clone())? })
+        let pythons = Pythons::named(&config.pythons, config.run_as.clone())?;
+        Ok(Self { perl, pythons, environments: Environments::new(config) })
     }
 
     /// The runtimes, in the order of preference.
@@ -88,8 +92,17 @@ impl Runtimes {
         }
     }
 
+    /// Begins to look for an environment of a client.
+    pub(super) fn find_environment(&mut self, id: EnvironmentId, environment: Environment, version: Version) {
+        let own = self.pythons.found().iter().find(|python| python.version == version);
+        self.environments.find(id, environment, version, own);
+    }
+
     /// Launch of a runner or a template; `None` if this worker does not have the interpreter.
     pub(super) fn launch(&self, key: TemplateKey) -> Option<Launch> {
+        if let Some(id) = key.environment {
+            return self.environments.launch(id);
+        }
         match (key.runtime, key.version) {
             (Runtime::Perl, _) => self.perl.as_ref().map(|(_, launch)| launch.clone()),
             (Runtime::Python, Some(version)) => {

@@ -48,6 +48,7 @@ pub(super) fn config() -> WorkerConfig {
         pass_env: vec!["PATH".to_owned()],
         perl: None,
         pythons: Vec::new(),
+        environments: true,
         remote_modules: true,
         has_templates: true,
         runners_max: 16,

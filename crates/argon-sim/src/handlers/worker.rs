@@ -191,8 +191,9 @@ impl World {
                 self.prefetch(worker, runner, task);
             }
             Effect::Retract { runner } => self.reclaim(worker, runner),
-            Effect::Execute { runner, .. } => {
-                self.oracle.fail(format!("worker {worker} received to run a command as {runner:?}"));
+            Effect::Execute { .. } => self.oracle.fail(format!("worker {worker} received a command")),
+            Effect::FindEnvironment { .. } | Effect::ForgetEnvironment { .. } => {
+                self.oracle.fail(format!("worker {worker} received an environment"));
             }
             Effect::Retire { runner } => {
                 if let Some(process) = &mut self.workers[worker].process
@@ -208,9 +209,8 @@ impl World {
             Effect::Signal { runner, signal } => {
                 let ends = signal == Signal::Kill || self.random.percent(70);
                 let wait = self.random.between(500, 20_000);
-                let number = if signal == Signal::Kill { 9 } else { 15 };
                 if ends {
-                    let end = RunnerDoes::End { signal: Some(number) };
+                    let end = RunnerDoes::End { signal: Some(if signal == Signal::Kill { 9 } else { 15 }) };
                     self.runner_will(worker, runner, wait, end);
                 }
             }

@@ -12,6 +12,7 @@ from json import dumps as json_dumps
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from .._code import payloads, settings, shipping
+from .._session.environment import Environment
 from .._session.options import Options
 from .._session.task import Blob
 from .._wire import protocol as wire
@@ -45,8 +46,9 @@ class Call:
 class Calls:
     """The calls of one client with one set of options."""
 
-    def __init__(self, options: Options, shared: dict[bytes, Blob]):
+    def __init__(self, options: Options, shared: dict[bytes, Blob], environment: Environment):
         self._options = options
+        self._environment = environment
         # The blobs of the values that this client shared.
         self._shared = shared
         self._kept: dict[Any, Call] = {}
@@ -159,6 +161,9 @@ class Calls:
     def _make(self, runtime: int, codec: int, blobs: tuple[Blob, ...], meta: dict[str, Any], flags: int) -> Call:
         if len(blobs) > wire.BLOBS_MAX:
             raise OptionError(f"Client: a task may use at most {wire.BLOBS_MAX - 1} shared values")
+        if runtime == wire.PYTHON and self._environment.meta is not None:
+            meta = {**meta, "environment": self._environment.meta}
+            blobs = (*blobs, *self._environment.blobs)
         if self._options.label is not None:
             meta = {**meta, "label": self._options.label}
         text = wire.to_json(meta)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .._wire.text import read_json
-from . import loaded_text
+from . import compiled, loaded_text
 
 #: An answer is one frame.
 ANSWER_BYTES_MAX = (1 << 20) - 1024
@@ -85,6 +85,11 @@ def _answer(name: object) -> bytes:
     spec = _find(name)
     if spec is None:
         raise NotGiven("the client does not have it either")
+    top = name.partition(".")[0]
+    whole = spec if top == name else _find(top)
+    refusal = None if whole is None else compiled.refusal(top, whole)
+    if refusal is not None:
+        raise NotGiven(refusal)
     is_package = spec.submodule_search_locations is not None
     if is_package and (spec.loader is None or not spec.has_location):
         # A namespace package is a folder without text.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 at_end: set[Callable[[], object]] = set()
 #: Of the modules of the task's client: the tasks of its own client have the same.
 generation = 0
+#: Its environment, as its client named it: its own tasks name the same.
+environment: object = None
 
 
 def end() -> None:

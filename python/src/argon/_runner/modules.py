@@ -122,7 +122,8 @@ class RemoteModules:
             return
         worker = os.environ.get("ARGON_WORKER", "")
         why = refused[name]
-        message = f"No module named {name!r} on the worker {worker}; its client does not give it: {why}"
+        python = f"Python {'.'.join(map(str, sys.version_info[:3]))}, {sys.executable}"
+        message = f"No module named {name!r} on the worker {worker} ({python}); its client does not give it: {why}"
         raise ModuleNotFoundError(message, name=name)
 
     def ask(self, name: str) -> Any:

@@ -177,6 +177,7 @@ class Runner:
 
     def _enter(self, number: bytes, meta: dict[str, Any]) -> None:
         current.generation = meta.get("modules", 0)
+        current.environment = meta.get("environment")
         is_other = self._family.enter(number, current.generation)
         self._modules.take_own(meta)
         if is_other:

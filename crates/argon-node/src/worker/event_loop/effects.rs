@@ -74,6 +74,10 @@ impl WorkerLoop {
                     None => self.processes.signal_starting(id, signal),
                 }
             }
+            Effect::FindEnvironment { id, environment, version } => {
+                self.processes.runtimes.find_environment(id, environment, version);
+            }
+            Effect::ForgetEnvironment { id } => self.processes.runtimes.environments.forget(id),
             Effect::Tell(message) => self.send(message),
             Effect::Leave => {
                 tracing::info!("the worker leaves: everything that it ran has finished");
@@ -205,12 +209,14 @@ fn begins_something(effect: &Effect) -> bool {
         | Effect::Prefetch { .. }
         | Effect::Execute { .. }
         | Effect::StartTemplate { .. }
+        | Effect::FindEnvironment { .. }
         | Effect::Leave => true,
         Effect::Retract { .. }
         | Effect::Retire { .. }
         | Effect::Signal { .. }
         | Effect::EndTemplate { .. }
         | Effect::ReportFallback { .. }
+        | Effect::ForgetEnvironment { .. }
         | Effect::Tell(_) => false,
     }
 }

@@ -115,6 +115,16 @@ impl SandboxConfig {
         self.network
     }
 
+    /// True if tasks read what is at this real path, and cannot write it: what an unconfined template executes must not
+    /// come from a task.
+    #[must_use]
+    pub(crate) fn may_run(&self, real: &Path) -> bool {
+        let system = SYSTEM.iter().filter_map(|folder| fs::canonicalize(folder).ok());
+        let mut read = system.chain(self.read.iter().cloned());
+        read.any(|folder| real.starts_with(folder))
+            && !self.write.iter().any(|folder| real.starts_with(folder))
+    }
+
     /// Looks whether tasks could read the worker's key. `user` is theirs; a key file is for its owner alone.
     ///
     /// # Errors

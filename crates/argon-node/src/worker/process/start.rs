@@ -178,7 +178,9 @@ impl Setting<'_> {
         let own = own.chain([("ARGON_FIONREAD".into(), libc::FIONREAD.to_string().into())]);
         let temporary = scratch.as_ref().map(|scratch| (TMPDIR.into(), scratch.path().into()));
         let own: Vec<_> = own.filter(|(_, value)| !value.is_empty()).chain(temporary).collect();
-        let is_kept = |(name, _): &&(OsString, OsString)| scratch.is_none() || name != TMPDIR;
+        let is_replaced = |name: &OsString| launch.variables.iter().any(|(other, _)| other == name);
+        let is_kept =
+            |(name, _): &&(OsString, OsString)| (scratch.is_none() || name != TMPDIR) && !is_replaced(name);
         let variables = environment.iter().filter(is_kept).chain(&launch.variables).chain(&own);
         let arguments = [name].into_iter().chain(launch.arguments.iter().map(OsStr::new));
         Ok(SpawnPlan {

@@ -16,7 +16,7 @@ use crate::worker::processes::{ProcessEvent, Processes};
 use crate::worker::runners::runner::{Runner, RunnerEvent};
 use crate::worker::templates::{EndedTemplate, TemplateEvent};
 
-const KEY: TemplateKey = TemplateKey { runtime: Runtime::Perl, version: None };
+const KEY: TemplateKey = TemplateKey { runtime: Runtime::Perl, version: None, environment: None };
 const KIND: RunnerKind = RunnerKind { runtime: Runtime::Perl, program: Program::Only, memory_mib: 0 };
 
 async fn next_event(processes: &mut Processes) -> TemplateEvent {

@@ -1,0 +1,21 @@
+//! What happens to processes and environments of a worker.
+
+use argon_core::pool::{EnvironmentFound, EnvironmentId, TemplateKey};
+
+use crate::worker::process::spawners::Spawned;
+use crate::worker::templates::TemplateEvent;
+
+/// Event at the processes of a worker.
+#[derive(Debug)]
+pub(crate) enum ProcessEvent {
+    /// A command was started, or could not be.
+    Spawned(Spawned),
+    /// A child of the worker has ended.
+    ChildEnded,
+    /// Event at a template.
+    Template(TemplateKey, TemplateEvent),
+    /// Python interpreters have reported their versions.
+    PythonsFound,
+    /// An environment of a client was looked for.
+    EnvironmentFound(EnvironmentId, EnvironmentFound),
+}
