@@ -43,6 +43,11 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     } else {
         quote!(let (#(#patterns,)*): (#(#read_as,)*) = #arguments.read()?;)
     };
+    let asyncness = &sig.asyncness;
+    let run = match asyncness {
+        Some(_) => quote!(::argon::__private::run_async(#name::here(#(#names),*))),
+        None => quote!(#name::here(#(#names),*)),
+    };
     let here_docs = format!("Runs `{name}` here, in this process.");
     let runner = format_ident!("run");
     let output = &sig.output;
@@ -80,14 +85,14 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
             #[doc = #here_docs]
             #(#attrs)*
             #[allow(dead_code, reason = "only the runner may need it")]
-            #vis fn here(#inputs) #output #block
+            #vis #asyncness fn here(#inputs) #output #block
         }
 
         #(#cfgs)*
         const _: () = {
             fn #runner(#arguments: &::argon::__private::Arguments<'_>) -> ::argon::__private::Returned {
                 #read
-                let returned = #name::here(#(#names),*);
+                let returned = #run;
                 #returned
             }
 

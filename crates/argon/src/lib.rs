@@ -98,6 +98,21 @@ pub use argon_macros::main;
 /// # drop(call);
 /// ```
 ///
+/// A task may be an `async fn`. It runs on a runtime (tokio's, of one thread) that ends with it: it awaits what it likes, also
+/// other tasks, and what it spawns and does not await is dropped.
+///
+/// ```
+/// # extern crate argon;
+/// #[argon::task]
+/// async fn sum_to(n: u64) -> Result<u64, argon::Error> {
+///     if n == 0 {
+///         return Ok(0);
+///     }
+///     let client = argon::current_client()?;
+///     Ok(n + client.as_async().call(sum_to(n - 1)).await?)
+/// }
+/// ```
+///
 /// What cannot be a task or a call does not compile. A generic function, "a task is found by its name and cannot be generic":
 ///
 /// ```compile_fail

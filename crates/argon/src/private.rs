@@ -23,9 +23,37 @@ pub fn call<T, A: Serialize>(meta: &'static str, arguments: A, again: Option<Aga
 
 /// Runs the body of an `async` main.
 pub fn block_on<T>(main: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(main),
-        Err(error) => panic!("no runtime for an async main can be made: {error}"),
+    runtime("main").block_on(main)
+}
+
+/// Runs the body of an `async` task. Its runtime ends with it, so that what it has spawned does not go on in the next task of
+/// this process.
+pub fn run_async<T>(body: impl Future<Output = T>) -> T {
+    TaskRuntime(Some(runtime("task"))).block_on(body)
+}
+
+/// The runtime of one attempt.
+struct TaskRuntime(Option<tokio::runtime::Runtime>);
+
+impl TaskRuntime {
+    fn block_on<T>(&self, body: impl Future<Output = T>) -> T {
+        self.0
+            .as_ref()
+            .map(|runtime| runtime.block_on(body))
+            .unwrap_or_else(|| unreachable!("it is there until dropped"))
     }
+}
+
+impl Drop for TaskRuntime {
+    fn drop(&mut self) {
+        // A blocking thread that the task has left must not hold up its outcome, or its panic.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn runtime(of: &str) -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap_or_else(|error| panic!("no runtime for an async {of} can be made: {error}"))
 }

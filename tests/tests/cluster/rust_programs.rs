@@ -252,6 +252,14 @@ fn a_main_that_would_not_serve_is_told_how_to() {
 }
 
 #[test]
+fn async_tasks_await_tasks_and_end_as_others_do() {
+    let mut cluster = Cluster::with_workers(&[1]);
+    let file = cluster.folder().join("went-on");
+    let file = file.to_str().expect("a path of text").to_owned();
+    assert_eq!(run(&mut cluster, "asynchronous", &[&file]).stdout, "asynchronous\n");
+}
+
+#[test]
 fn tasks_that_wait_for_their_own_tasks_lend_their_slots() {
     let mut cluster = Cluster::with_workers(&[2]);
     let marker = cluster.folder().join("marker");

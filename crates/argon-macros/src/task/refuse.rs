@@ -7,11 +7,6 @@ use super::{is_named, last_word};
 
 pub(super) fn function(function: &ItemFn) -> Result<(), Error> {
     let sig = &function.sig;
-    if let Some(token) = &sig.asyncness {
-        let advice =
-            "a task is a plain function: it has its slot for itself, so it may block; remove `async`";
-        return Err(Error::new(token.span(), advice));
-    }
     if !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
         let advice =
             "a task is found by its name and cannot be generic; write one for each type that you need";

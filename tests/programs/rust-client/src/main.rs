@@ -1,5 +1,6 @@
 //! `rust-client MODE ADDRESS KEY [MORE]`: each mode asserts what it is about and prints a word for the test.
 
+mod asynchronous;
 mod failures;
 mod leaving;
 mod lied_to;
@@ -47,6 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "leaving" => leaving::leaving(&client).await,
         "forks" => processes::forks(client, Connect::to(address).key_file(key)).await,
         "nested" => nested::nested(&client, &more[0]).await,
+        "asynchronous" => asynchronous::asynchronous(&client, &more[0]).await,
         "shared" => shared(&client).await,
         "other-languages" => other_languages(&client).await,
         "fib" => {
