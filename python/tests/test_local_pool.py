@@ -209,6 +209,79 @@ for wrong in (lambda: argon.local(workers=0), lambda: argon.Client("local", key=
     ]
 
 
+def test_an_executor_of_many_workers_has_as_many_slots(home: Home) -> None:
+    said = home.run("""
+import time
+with argon.Executor(7) as executor, argon.Executor(1) as small, argon.Client() as client:
+    list(executor.map(time.sleep, [0.01] * 7))
+    small.submit(int).result()
+    print(executor._client.status()["slots_total"], small._client.status()["slots_total"])
+    print(client.status()["slots_total"], len(pools()))
+""")
+    cpus = len(os.sched_getaffinity(0))
+    pools = 2 if cpus < 7 else 1
+    assert said.split() == [str(max(7, cpus)), str(cpus), str(cpus), str(pools)]
+
+
+def test_threads_that_begin_together_share_one_pool(home: Home) -> None:
+    said = home.run("""
+import logging
+seen = []
+logging.getLogger("argon").setLevel(logging.INFO)
+handler = logging.Handler()
+handler.emit = lambda record: seen.append(record.getMessage())
+logging.getLogger("argon").addHandler(handler)
+clients = [argon.Client() for _ in range(8)]
+threads = [threading.Thread(target=client.queue, args=(int,)) for client in clients]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+print(len(pools()), len(seen))
+""")
+    assert said == "1 1\n"
+
+
+def test_joblib_takes_the_pool_too(home: Home) -> None:
+    said = home.run("""
+import joblib, argon.joblib
+with joblib.parallel_config(backend="argon", address="local"):
+    print(joblib.Parallel()(joblib.delayed(pow)(n, 2) for n in range(4)))
+""")
+    assert said == "[0, 1, 4, 9]\n"
+
+
+def test_ctrl_c_in_a_terminal_ends_the_program_and_its_pool(home: Home) -> None:
+    program = (
+        QUIET
+        + """
+def work():
+    import time
+    print("runs", flush=True)
+    time.sleep(600)
+
+client = argon.Client()
+client.connect()
+print("pid", *pools(), flush=True)
+client.queue(work)
+"""
+    )
+    script = home.folder / "script.py"
+    script.write_text(program)
+    # Another process has the terminal, because this one has threads and must not fork.
+    spawn = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", sys.executable, str(script)]
+    shown = b""
+    with subprocess.Popen(spawn, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=home.env()) as terminal:
+        assert terminal.stdin and terminal.stdout
+        while b"runs" not in shown:
+            shown += os.read(terminal.stdout.fileno(), 4096)
+        terminal.stdin.write(b"\x03")
+        terminal.stdin.flush()
+        shown += terminal.stdout.read()
+    assert b"KeyboardInterrupt" in shown, shown
+    assert_gone(int(shown.split(b"pid ")[1].split()[0]))
+
+
 def test_a_task_of_the_pool_has_the_interpreter_the_variables_and_the_client_of_the_program(home: Home) -> None:
     said = home.run("""
 os.environ["MY_SETTING"] = "mine"

@@ -53,7 +53,8 @@ class Executor(concurrent.futures.Executor):
 
     `max_workers` bounds how many calls are under way; without it, it follows the number of slots that the pool has.
     A number in the place of the address is `max_workers` too: `Executor(4)` is what `ProcessPoolExecutor(4)` was, and
-    the address is what ARGON_MANAGER names, else 127.0.0.1:8000. With `cancel_running=True` a future's `cancel` also
+    the address is what ARGON_MANAGER names, else 127.0.0.1:8000, else a pool of this machine with so many slots if there
+    are fewer CPUs. With `cancel_running=True` a future's `cancel` also
     ends a call that runs. Everything else is as for `Client`, `give_up_after` among it.
 
     `mp_context`, `max_tasks_per_child` and `thread_name_prefix` are taken and have no effect: they are about processes
@@ -87,6 +88,9 @@ class Executor(concurrent.futures.Executor):
                 "to make into a function of a module behind functools.lru_cache, or hand over a value with client.share"
             )
         self._client = Client(address, **options)
+        choice = self._client._session.reconnect.local
+        if choice is not None and max_workers is not None:
+            choice.at_least(max_workers)
         self._cancel_running = cancel_running
         self._max_workers = max_workers
         self._begin()

@@ -73,14 +73,18 @@ class Choice:
         return self.pool
 
     def _started(self, reason: str) -> pool.Pool:
-        known = set(map(id, pool.running()))
         try:
-            found = pool.pool(self.workers)
+            found, is_new = pool.pool(self.workers)
         except pool.PoolProblem as problem:
             raise DialFailure(f"A pool of this machine could not be started: {problem}.", for_good=True) from None
-        if id(found) not in known:
+        if is_new:
             pool.announce(found, reason)
         return found
+
+    def at_least(self, workers: int) -> None:
+        """Asks for this number of slots if it is more than there are CPUs: for calls that wait more than they compute."""
+        if self.workers is None and workers > pool.cpus():
+            self.workers = min(workers, WORKERS_MAX)
 
 
 def of(address: object, key: object) -> Choice | None:

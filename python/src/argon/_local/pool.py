@@ -94,15 +94,16 @@ class Pool:
         self._process.returncode = 0
 
 
-def pool(workers: int | None) -> Pool:
-    """The pool of this size, which is started if there is none. Raises PoolProblem."""
+def pool(workers: int | None) -> tuple[Pool, bool]:
+    """The pool of this size, and whether it was started for this call. Raises PoolProblem."""
     with _state["lock"]:
         found: Pool | None = _pools.get(workers)
-        if found is None or found.has_ended():
-            if found is not None:
-                found.end()
-            found = _pools[workers] = Pool(workers)
-        return found
+        if found is not None and not found.has_ended():
+            return found, False
+        if found is not None:
+            found.end()
+        found = _pools[workers] = Pool(workers)
+        return found, True
 
 
 def running() -> list[Pool]:
@@ -120,6 +121,11 @@ def announce(made: Pool, reason: str) -> None:
     with contextlib.suppress(Exception):
         if sys.stderr.isatty():
             print(sentence, file=sys.stderr, flush=True)
+
+
+def cpus() -> int:
+    """Number of slots of a pool that was not given one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _slots(count: int) -> str:
