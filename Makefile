@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-to-build build wheel test test-versions demo chaos stored-payloads bench bench-peers compare-peers soak lint fmt perl-client docs doc clean
+.PHONY: help setup setup-to-build build wheel test test-versions demo chaos stored-payloads bench bench-peers compare-peers soak lint fmt perl-dist perl-client docs doc clean
 
 help: ## show this list
 	@echo 'Argon: the machines you have, as one pool that you call like a function.'
@@ -59,6 +59,9 @@ lint: setup ## run the checks that need no test: format, house rules, clippy, pe
 
 fmt: ## format the Rust code
 	@cargo fmt --all
+
+perl-dist: build ## build the Perl distribution with the program in it: dist/Argon-Pool-VERSION.tar.gz, for cpanm
+	@scripts/perl-dist
 
 perl-client: ## write the Perl client as one file that can be copied: target/perl/Argon.pm
 	@mkdir -p target/perl && perl perl/maint/fatpack.pl --module --out target/perl/Argon.pm

@@ -74,13 +74,36 @@ my @of_call  = ('call.pl', $cluster->port, $cluster->key_file);
     chdir $before or die $!;
 }
 
+# A stand-in for the program, which is large: it runs the one that was built.
+{
+    mkdir "$folder/source/bin" or die $!;
+    open my $program_file, '>', "$folder/source/bin/argon" or die $!;
+    print {$program_file} "#!/bin/sh\nexec '", Cluster::binary(), "' \"\$@\"\n";
+    close $program_file;
+    chmod 0755, "$folder/source/bin/argon";
+    open my $list, '>>', "$folder/source/MANIFEST" or die $!;
+    print {$list} "bin/argon\n";
+    close $list;
+}
+
+# pmap where nothing but the folder of an installation leads to the program.
+sub maps_from {
+    my ($base, $name) = @_;
+    local $ENV{PATH} = '/usr/bin:/bin';
+    local $ENV{HOME} = "$folder";
+    delete local $ENV{ARGON_PROGRAM};
+    is is_well($name, "$folder", $^X, "-I$base/lib/perl5", '-MArgon=pmap', '-E', 'say for pmap { $_ ** 2 } 1 .. 3'), "1\n4\n9\n", '... and is right';
+    like is_well('the_program_came_with_it', "$folder", "$base/bin/argon", '--version'), qr/\Aargon \d/, '... and runs';
+    return;
+}
+
 # The tarball.
 SKIP: {
-    skip 'make is not installed', 7 if !grep { -x "$_/make" } split /:/, $ENV{PATH};
+    skip 'make is not installed', 11 if !grep { -x "$_/make" } split /:/, $ENV{PATH};
     is_well('Makefile_PL_is_content', "$folder/source", $^X, 'Makefile.PL');
     is_well('make_dist_builds', "$folder/source", 'make', 'dist');
     my ($tarball) = glob "$folder/source/Argon-*.tar.gz";
-    ok $tarball, '... a tarball' or skip 'no tarball', 4;
+    ok $tarball, '... a tarball' or skip 'no tarball', 8;
     is_well('it_unpacks', "$folder", 'tar', '-xzf', $tarball);
     my ($unpacked) = grep {-d} glob "$folder/Argon-*";
     my $said = is_well('it_configures_without_missing_anything', $unpacked, $^X, 'Makefile.PL', "INSTALL_BASE=$folder/prefix");
@@ -88,6 +111,14 @@ SKIP: {
     is_well('it_installs', $unpacked, 'make', 'install');
     $said = is_well('a_call_runs_from_the_prefix', "$folder", $^X, "-I$folder/prefix/lib/perl5", @of_call);
     is $said, $expected, '... and is right';
+    maps_from("$folder/prefix", 'pmap_starts_the_program_that_was_installed');
+    SKIP: {
+        my ($cpanm) = grep {-x} map {"$_/cpanm"} split /:/, $ENV{PATH};
+        skip 'cpanm is not installed', 5 if !$cpanm;
+        local $ENV{HOME} = "$folder";
+        is_well('cpanm_installs_it', "$folder", $cpanm, '--notest', '--quiet', '--local-lib' => "$folder/cpanm", $tarball);
+        maps_from("$folder/cpanm", 'pmap_starts_what_cpanm_installed');
+    }
 }
 
 # One file.
