@@ -117,6 +117,7 @@ except ZeroDivisionError:
 
 
 def test_maps_count_their_results_with_the_bar_of_tqdm(cluster: Cluster) -> None:
+    pytest.importorskip("tqdm")
     ran = cluster.python(MAPS, cluster.address, str(cluster.key))
     assert ran.finish() == 0, ran.stderr
     assert ran.stdout == "raised\n"

@@ -52,8 +52,10 @@ def bar(what: str, count: int | None) -> Bar:
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
     """Takes the bars of a terminal away while something else is printed there, and shows them again."""
-    tqdm = sys.modules.get("tqdm.std")
-    others = tqdm.tqdm.external_write_mode() if tqdm is not None and tqdm.tqdm._instances else contextlib.nullcontext()
+    # Bars of the user's own, too. Another thread may be importing the module just now.
+    tqdm = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
+    has_bars = bool(getattr(tqdm, "_instances", None))
+    others = tqdm.external_write_mode() if tqdm is not None and has_bars else contextlib.nullcontext()
     lines = list(_lines)
     for one in lines:
         one.erase()
