@@ -53,6 +53,7 @@ class Pool:
             )
         except OSError as error:
             os.close(self._lease)
+            self._log.close()
             raise PoolProblem(f"{program} does not start: {error.strerror}") from None
         finally:
             os.close(its_end)
@@ -68,9 +69,10 @@ class Pool:
         self._process.stdout.close()
         if line.startswith("argon-ready "):
             return dict(pair.split("=", 1) for pair in line.split()[1:])
-        self.end()
+        self._give_back()
         self._log.seek(0)
         said = self._log.read().decode("utf-8", "replace").strip()
+        self._log.close()
         raise PoolProblem(f"`{program} up --until-eof` was not ready: {said or 'it printed nothing'}")
 
     def has_ended(self) -> bool:
@@ -81,6 +83,10 @@ class Pool:
 
     def end(self) -> None:
         """Gives the lease back and waits for the end of the process."""
+        self._give_back()
+        self._log.close()
+
+    def _give_back(self) -> None:
         with contextlib.suppress(OSError):
             os.close(self._lease)
         try:
@@ -92,6 +98,7 @@ class Pool:
     def leave_to_parent(self) -> None:
         """In a fork: the process is not a child of this one."""
         self._process.returncode = 0
+        self._log.close()
 
 
 def pool(workers: int | None) -> tuple[Pool, bool]:
