@@ -117,7 +117,10 @@ def by_value_goes_everything_of_the_main_program(remote):
     assert remote(decorated(gross), 4, 7) == 26.18
 
 
-@says("Installed packages and the standard library are the worker's own.")
+@says(
+    "Installed packages and the standard library are those of the interpreter that runs the task: your own environment "
+    "where the worker has it, else the worker's."
+)
 def the_workers_own_module_comes_first(remote):
     before = list(remote.runner.asked)
     assert remote(__import__("math").sqrt, 4) == 2.0 and remote.runner.asked == before
