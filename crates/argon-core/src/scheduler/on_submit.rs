@@ -12,31 +12,14 @@ use crate::time::Time;
 
 impl Scheduler {
     pub(super) fn on_task_submitted(&mut self, now: Time, link: ConnId, mut task: Task, out: &mut Out) {
-        let Some(session) = self.client_at(link) else {
-            release_blobs(&task, out);
-            return close(
-                link,
-                RefusalCode::Frame,
-                "a task was submitted before the session was opened",
-                out,
-            );
-        };
-        if task.head.id.session != self.sessions[session].id {
-            release_blobs(&task, out);
-            return close(
-                link,
-                RefusalCode::Frame,
-                "a task was submitted under the id of another session",
-                out,
-            );
-        }
-        // The same task counts the same each time, whatever it is said to be.
         let known = self.task_of(&task.head.id);
-        let weight = known.map_or(task.weight(), |key| self.tasks[key].weight());
-        if !self.charge(session, weight) {
-            release_blobs(&task, out);
-            return close(link, RefusalCode::Credit, "more was submitted than the manager had granted", out);
-        }
+        let session = match self.charged_session(link, &task, known) {
+            Ok(session) => session,
+            Err((code, why)) => {
+                release_blobs(&task, out);
+                return close(link, code, why, out);
+            }
+        };
         if let Some(key) = known {
             return self.on_known_task_offered(link, key, &task, out);
         }
@@ -75,6 +58,27 @@ impl Scheduler {
             Some(record) => self.write(record, OnDurable::Accept { again, replaces: false }, out),
             None => self.admit(now, key, again, out),
         }
+    }
+
+    /// The session that submits a task, charged for it; or the fault of its client, for which its connection ends.
+    fn charged_session(
+        &mut self,
+        link: ConnId,
+        task: &Task,
+        known: Option<TaskKey>,
+    ) -> Result<SessionKey, (RefusalCode, &'static str)> {
+        let Some(session) = self.client_at(link) else {
+            return Err((RefusalCode::Frame, "a task was submitted before the session was opened"));
+        };
+        if task.head.id.session != self.sessions[session].id {
+            return Err((RefusalCode::Frame, "a task was submitted under the id of another session"));
+        }
+        // A known task counts the same each time, whatever its weight is now.
+        let weight = known.map_or(task.weight(), |key| self.tasks[key].weight());
+        if !self.charge(session, weight) {
+            return Err((RefusalCode::Credit, "more was submitted than the manager had granted"));
+        }
+        Ok(session)
     }
 
     /// Gives a task that came in its first place: with the worker that holds it, waiting for such a worker, or in the queue.

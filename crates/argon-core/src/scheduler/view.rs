@@ -3,12 +3,12 @@
 use argon_proto::conversation::admin::{AwayClient, FirstNames};
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
 use argon_proto::line;
-use argon_proto::{Flags, Report, Task, TaskId, WorkerId};
+use argon_proto::{AttemptId, Flags, Report, Task, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::Scheduler;
 use super::task::TaskState;
 use super::worker::Worker;
+use super::{Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
 
 /// Running tasks that a view lists at most.
@@ -42,7 +42,7 @@ impl Scheduler {
         let connected = || self.workers.values().filter(|worker| worker.link.is_some());
         let mut waiting = 0;
         let mut untaken = 0;
-        let mut running = Vec::new();
+        let mut running: Vec<(Time, AttemptId, WorkerKey, TaskKey)> = Vec::new();
         for (key, entry) in self.tasks.iter() {
             match &entry.state {
                 TaskState::Persisting | TaskState::Recovering | TaskState::Delayed => waiting += 1,
@@ -56,18 +56,6 @@ impl Scheduler {
         let tasks_running = running.len();
         running.sort_unstable();
         running.truncate(RUNNING_AT_MOST);
-        let running = running
-            .into_iter()
-            .map(|(since, attempt, worker, key)| RunningTask {
-                task: attempt.task.to_string(),
-                owner: self.owner_of(self.tasks[key].session).name.to_string(),
-                attempt: attempt.attempt.0,
-                runtime: self.tasks[key].task.head.runtime.name().to_owned(),
-                what: what(&self.tasks[key].task),
-                worker: self.workers[worker].profile.name.clone(),
-                age_ms: now.since(since).as_millis() as u64,
-            })
-            .collect();
         let slots_total = connected().map(|worker| worker.slots()).sum();
         let slots_free =
             connected().filter(|worker| !worker.draining).map(|worker| worker.free_slots()).sum();
@@ -91,13 +79,29 @@ impl Scheduler {
             owners: self.owner_views(),
             totals: self.totals,
             worker_list: self.worker_views(now),
-            running,
+            running: running.into_iter().map(|found| self.running_task(now, found)).collect(),
             first_names: FirstNames {
                 total_capacity: slots_total,
                 current_capacity: slots_free,
                 queue_length: tasks_queued,
                 pending: tasks_running,
             },
+        }
+    }
+
+    fn running_task(
+        &self,
+        now: Time,
+        (since, attempt, worker, key): (Time, AttemptId, WorkerKey, TaskKey),
+    ) -> RunningTask {
+        RunningTask {
+            task: attempt.task.to_string(),
+            owner: self.owner_of(self.tasks[key].session).name.to_string(),
+            attempt: attempt.attempt.0,
+            runtime: self.tasks[key].task.head.runtime.name().to_owned(),
+            what: what(&self.tasks[key].task),
+            worker: self.workers[worker].profile.name.clone(),
+            age_ms: now.since(since).as_millis() as u64,
         }
     }
 
