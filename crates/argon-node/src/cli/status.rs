@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use argon_proto::conversation::admin::{
-    AwayClient, ManagerStatus, MemoryView, OwnerView, Question, RunningTask, WhyWaiting, WorkerView,
+    AwayClient, ManagerStatus, MemoryView, OwnerView, Question, RunningTask, SchedulerView, WhyWaiting,
+    WorkerView,
 };
 use argon_proto::conversation::worker::RunnersReport;
 use argon_proto::holder::OwnerName;
@@ -69,12 +70,8 @@ pub(super) fn run(arguments: &StatusArguments) -> Result<(), Failure> {
 fn for_people(address: &str, status: &ManagerStatus) -> String {
     let mut text = String::new();
     let view = &status.scheduler;
-    let _ = writeln!(
-        text,
-        "manager {address} (argon {}), up {}",
-        if status.release.is_empty() { "?" } else { &status.release },
-        duration(status.uptime_s * 1000)
-    );
+    let release = if status.release.is_empty() { "?" } else { &status.release };
+    let _ = writeln!(text, "manager {address} (argon {release}), up {}", duration(status.uptime_s * 1000));
     let _ = writeln!(
         text,
         "slots   {} of {} free on {}; {}",
@@ -90,6 +87,25 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         };
         let _ = writeln!(text, "tls     pin {}; {others}", encryption.pin.short());
     }
+    tasks(&mut text, view);
+    memory(&mut text, &status.memory);
+    owners(&mut text, &view.owners);
+    away(&mut text, &view.away);
+    why(&mut text, address, &status.why);
+    totals(&mut text, status);
+    workers(&mut text, address, &view.worker_list);
+    if status.left_out.workers > 0 {
+        let _ = writeln!(
+            text,
+            "… and {}, for which an answer has no room ('argon drain NAME' finds them)",
+            counted(status.left_out.workers as u64, "more worker")
+        );
+    }
+    running(&mut text, &view.running);
+    text
+}
+
+fn tasks(text: &mut String, view: &SchedulerView) {
     let [high, normal, low] = view.queued;
     let lent = match view.tasks_lent {
         0 => String::new(),
@@ -101,11 +117,11 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
         "tasks   {} queued (high {high}, normal {normal}, low {low}), {} with workers{lent}, {} waiting, {} untaken",
         view.tasks_queued, view.tasks_running, view.waiting, view.untaken
     );
-    memory(&mut text, &status.memory);
-    owners(&mut text, &view.owners);
-    away(&mut text, &view.away);
-    why(&mut text, address, &status.why);
-    let totals = serde_json::to_value(view.totals).unwrap_or_default();
+}
+
+/// Tasks since the start of the manager by their ends, and rates of the last seconds.
+fn totals(text: &mut String, status: &ManagerStatus) {
+    let totals = serde_json::to_value(status.scheduler.totals).unwrap_or_default();
     let totals: Vec<String> = totals
         .as_object()
         .into_iter()
@@ -116,27 +132,14 @@ fn for_people(address: &str, status: &ManagerStatus) -> String {
             (_, name) => format!("{count} {name}"),
         })
         .collect();
-    let _ = writeln!(
-        text,
-        "so far  {}",
-        if totals.is_empty() { "nothing".to_owned() } else { totals.join(", ") }
-    );
+    let so_far = if totals.is_empty() { "nothing".to_owned() } else { totals.join(", ") };
+    let _ = writeln!(text, "so far  {so_far}");
     let rates = &status.rates;
     let _ = writeln!(
         text,
         "rates   {:.1} tasks a second came in, {:.1} ended, over the last {:.0} s",
         rates.submitted, rates.ended, rates.seconds
     );
-    workers(&mut text, address, &view.worker_list);
-    if status.left_out.workers > 0 {
-        let _ = writeln!(
-            text,
-            "… and {}, for which an answer has no room ('argon drain NAME' finds them)",
-            counted(status.left_out.workers as u64, "more worker")
-        );
-    }
-    running(&mut text, &view.running);
-    text
 }
 
 /// `memory  61 of 4096 MiB: tasks 40, outcomes 12, blobs 8, connections 1`.
