@@ -232,19 +232,7 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         // A limit that cannot be had costs a convenience; the process group is killed all the same.
         let _ = plan.mark.put_on_this_process();
     }
-    // A task that wants a core file raises its own limit.
-    let (_, hard) = getrlimit(Resource::RLIMIT_CORE).map_err(itself)?;
-    setrlimit(Resource::RLIMIT_CORE, 0, hard).map_err(itself)?;
-    if plan.memory_mib > 0 {
-        // What the process really uses. The address space is no measure: interpreters reserve a lot that they never touch.
-        let bytes = u64::from(plan.memory_mib) << 20;
-        let (_, hard) = getrlimit(Resource::RLIMIT_DATA).map_err(itself)?;
-        setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard)).map_err(itself)?;
-    }
-    if plan.nice > 0 {
-        // SAFETY: changes the nice value of this process, which may always be raised.
-        unsafe { libc::nice(plan.nice.into()) };
-    }
+    set_limits(plan).map_err(itself)?;
     if let Some(mask) = plan.umask {
         // SAFETY: changes the mask of this process; the worker has its own.
         unsafe { libc::umask(mask & 0o777) };
@@ -255,25 +243,8 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         let entered = enter(folder).or_else(|errno| plan.other_folder.map_or(Err(errno), enter));
         entered.map_err(|errno| (Step::Folder, errno))?;
     }
-    kernel::close_others_at_exec();
-    for (number, descriptor) in (0..).zip(&plan.stdio) {
-        // SAFETY: two descriptors; the worker's own three are open, so that no source is one of the targets.
-        Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }).map_err(itself)?;
-    }
-    for kept in &plan.kept {
-        // SAFETY: clears the flag of one descriptor of this process.
-        Errno::result(unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) }).map_err(itself)?;
-    }
-    for signal in RESET {
-        // SAFETY: sets the default; the table of handlers is the child's own.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    // SAFETY: an all-zero set is an empty one here, as sigemptyset makes it.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
-    }
+    place_descriptors(plan).map_err(itself)?;
+    reset_signals();
     if let Some(confinement) = &plan.confinement {
         let listener = confinement.put_on_this_process().map_err(itself)?;
         if let (Some(listener), Some(socket)) = (listener, shared.handover) {
@@ -287,4 +258,48 @@ fn prepare(shared: &Shared<'_>) -> Result<(), (Step, Errno)> {
         let _ = plan.shield.put_on_this_process();
     }
     Ok(())
+}
+
+fn set_limits(plan: &SpawnPlan) -> Result<(), Errno> {
+    // A task that wants a core file raises its own limit.
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, hard)?;
+    if plan.memory_mib > 0 {
+        // Memory in use. The address space is no measure: interpreters reserve a lot that they never touch.
+        let bytes = u64::from(plan.memory_mib) << 20;
+        let (_, hard) = getrlimit(Resource::RLIMIT_DATA)?;
+        setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard))?;
+    }
+    if plan.nice > 0 {
+        // SAFETY: changes the nice value of this process, which may always be raised.
+        unsafe { libc::nice(plan.nice.into()) };
+    }
+    Ok(())
+}
+
+/// Makes the process's standard descriptors, and lets it keep no other one but those of the plan.
+fn place_descriptors(plan: &SpawnPlan) -> Result<(), Errno> {
+    kernel::close_others_at_exec();
+    for (number, descriptor) in (0..).zip(&plan.stdio) {
+        // SAFETY: two descriptors; the worker's own three are open, so that no source is one of the targets.
+        Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })?;
+    }
+    for kept in &plan.kept {
+        // SAFETY: clears the flag of one descriptor of this process.
+        Errno::result(unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) })?;
+    }
+    Ok(())
+}
+
+fn reset_signals() {
+    for signal in RESET {
+        // SAFETY: sets the default; the table of handlers is the child's own.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: an all-zero set is an empty one here, as sigemptyset makes it.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
 }
