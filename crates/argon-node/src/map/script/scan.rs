@@ -117,17 +117,8 @@ impl<'a> Scanner<'a> {
                     continue;
                 }
                 ')' => {
-                    // The word before it may be the `esac` that ends a `case`.
-                    list.end_word();
-                    match list.cases.last_mut() {
-                        Some(is_pattern @ true) => {
-                            *is_pattern = false;
-                            self.take(1);
-                            list.clear();
-                        }
-                        Some(false) => return Err(TemplateError::Tangled("a ')' stands within a 'case'")),
-                        None if is_nested => break,
-                        None => return Err(TemplateError::Tangled("a ')' closes nothing")),
+                    if !self.ends_pattern(&mut list, is_nested)? {
+                        break;
                     }
                 }
                 '<' | '>' => self.redirection(&mut list)?,
@@ -145,6 +136,23 @@ impl<'a> Scanner<'a> {
         let takes_word = !is_comment && !list.is_target && !list.words.is_empty();
         list.end(self);
         Ok(takes_word)
+    }
+
+    /// At a `)`: true behind the pattern of a `case`, false at the end of a nested list.
+    fn ends_pattern(&mut self, list: &mut List, is_nested: bool) -> Result<bool, TemplateError> {
+        // The word before it may be the `esac` that ends a `case`.
+        list.end_word();
+        match list.cases.last_mut() {
+            Some(is_pattern @ true) => {
+                *is_pattern = false;
+                self.take(1);
+                list.clear();
+                Ok(true)
+            }
+            Some(false) => Err(TemplateError::Tangled("a ')' stands within a 'case'")),
+            None if is_nested => Ok(false),
+            None => Err(TemplateError::Tangled("a ')' closes nothing")),
+        }
     }
 
     /// Quotes, expansions and letters: what words are made of.
