@@ -72,7 +72,7 @@ Managers and workers are started with the command C<argon>:
   argon manager --port 8000 --host mgrhost
   argon worker --port 8001 --host workerhost --manager mgrhost:8000
 
-The client is L<Argon::Client>; for one loop there is L</pmap>, for short scripts there is L<Argon::Simple>. Client and workers need core modules only,
+The client is L<Argon::Client>; for one loop there is C<pmap> (below), for short scripts there is L<Argon::Simple>. Client and workers need core modules only,
 Perl 5.16 or newer, built with 64-bit integers.
 
 =head1 FUNCTIONS
