@@ -13,8 +13,8 @@ pub(crate) fn built() -> PathBuf {
     built_in("debug")
 }
 
-/// The folder of another profile.
-fn built_in(profile: &str) -> PathBuf {
+/// The folder of one kind of build: `debug`, or `abort` for panics that end the process.
+fn built_in(kind: &str) -> PathBuf {
     let programs = std::env::var_os("ARGON_TEST_PROGRAMS").map(PathBuf::from).unwrap_or_else(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let script = root.join("scripts/build-test-programs");
@@ -22,7 +22,7 @@ fn built_in(profile: &str) -> PathBuf {
         assert!(output.status.success(), "it does not build: {}", String::from_utf8_lossy(&output.stderr));
         root.join("target/programs")
     });
-    programs.join(profile)
+    programs.join(kind)
 }
 
 fn start(cluster: &mut Cluster, mode: &str, more: &[&str]) -> Process {
