@@ -150,7 +150,9 @@ def test_a_manager_that_answers_is_used_and_one_that_refuses_the_key_is_an_error
     said = home.run("print(argon.Client().queue(int, '7'), pools())", DEFAULT_PORT=port)
     assert said == "7 []\n"
     (config / "key").write_text("argon1-cluster-" + "ab" * 32)
-    assert "does not open the manager" in home.fails("argon.Client().queue(int)", DEFAULT_PORT=port)
+    said = home.fails("argon.Client().queue(int)", DEFAULT_PORT=port)
+    assert "does not open the manager" in said
+    assert 'A pool of this program alone is argon.local(), or the address "local"' in said
     (config / "key").unlink()
     assert "There is no cluster key" in home.fails("argon.Client().queue(int)", DEFAULT_PORT=port)
 

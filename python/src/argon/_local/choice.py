@@ -55,6 +55,13 @@ class Choice:
             self.pool = found = self._started("")
         return found
 
+    def advised(self, failure: DialFailure) -> DialFailure:
+        """The failure of a manager at the default address that does not serve this client, with the way around it."""
+        if not failure.for_good:
+            return failure
+        advice = 'A pool of this program alone is argon.local(), or the address "local".'
+        return DialFailure(f"{failure} {advice}", for_good=True)
+
     def instead(self, where: str) -> pool.Pool:
         """The pool to dial in place of the default address `where`, at which nothing listens. Raises DialFailure."""
         nothing = f"No manager answers at {where}"

@@ -102,9 +102,12 @@ class Reconnect:
         if own is None:
             try:
                 found = dial(self.addresses[0], self.key, self.trust)
-            except (Refused, Keyless) as failure:
-                if isinstance(failure, Keyless) and not is_refused(self.addresses[0]):
-                    raise
+            except DialFailure as failure:
+                is_free = isinstance(failure, Refused) or (
+                    isinstance(failure, Keyless) and is_refused(self.addresses[0])
+                )
+                if not is_free:
+                    raise local.advised(failure) from None
                 host, port = self.addresses[0]
                 own = local.instead(f"{host}:{port}")
             else:
