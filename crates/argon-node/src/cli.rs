@@ -17,6 +17,7 @@ mod man;
 mod manager;
 mod manager_option;
 mod map;
+mod new;
 mod options;
 mod pair;
 mod pool;
@@ -99,6 +100,7 @@ enum Command {
     /// Let a machine in that waits without a key
     Approve(approve::ApproveArguments),
     Tunnel(tunnel::TunnelArguments),
+    New(new::NewArguments),
     PerlLib(library::PerlLibArguments),
     PythonLib(library::PythonLibArguments),
     Completions(completions::CompletionsArguments),
@@ -155,6 +157,7 @@ pub fn run() -> ExitCode {
         Command::Submit(arguments) => submit::run(&arguments),
         Command::Collect(arguments) => return passed_on(collect::run(&arguments)),
         Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
         Command::PerlLib(arguments) => library::perl(&arguments),
         Command::PythonLib(arguments) => library::python(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

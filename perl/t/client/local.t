@@ -59,6 +59,8 @@ my $factor = 3;
 is_deeply([pmap { $factor * $_[0] } 1, 2], [3, 6], 'a_block_uses_variables_and_the_argument');
 ok(!eval { pmap { die "no $_\n" if $_ == 2 } 1 .. 3; 1 }, 'an_error_is_thrown');
 is($@, "no 2\n", '... as it is');
+is_deeply([pmap { $_ % 1_000 ? () : ($_, $factor * $_[0]) } 1 .. 2_500], [1_000, 3_000, 2_000, 6_000], 'a_long_list_travels_in_parts');
+ok(!eval { pmap { die "no $_\n" if $_ == 2_345; $_ } 1 .. 2_500; 1 } && $@ eq "no 2345\n", '... and an error in one of them is thrown as it is');
 is(Argon->client, Argon->client, 'the_client_is_one');
 is_deeply([pmap { scalar pmap { $_ } 1 .. $_ } 1 .. 3], [1, 2, 3], 'in_a_task_it_uses_the_pool_of_the_task');
 

@@ -36,6 +36,7 @@ mod map_blocks;
 mod map_commands;
 mod map_files;
 mod nested;
+mod new_programs;
 mod newcomers;
 mod outputs;
 mod partitions;

@@ -26,6 +26,8 @@ Examples:
   PYTHONPATH=$(argon python-lib) python3 -c 'import argon; print(argon.__file__)'
   export PYTHONPATH=$(argon python-lib)  for all programs of this shell
 
+Functions of your own travel with the package cloudpickle, 3.0 or later, which is not part of it.
+
 The folder is in the user's cache ($XDG_CACHE_HOME, else ~/.cache). Each release has its own.")]
 pub(super) struct PythonLibArguments {}
 
