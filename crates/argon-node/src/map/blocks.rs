@@ -87,12 +87,13 @@ impl Blocks {
         }
     }
 
-    /// As many bytes as a block may have, up to the last border.
+    /// As many bytes as a block may have, up to the last border. Without one the block doubles.
     fn sized(&mut self) -> Result<Option<Bytes>, BlockError> {
+        let mut size = self.cut.bytes;
         while !self.is_over {
             let here = self.buffer.len();
-            self.read(self.cut.bytes - here % self.cut.bytes)?;
-            if self.is_over {
+            self.read(size - here)?;
+            if self.is_over && self.buffer.len() <= self.cut.bytes {
                 break;
             }
             // What was there has no border, but one may have been cut in two.
@@ -103,6 +104,7 @@ impl Blocks {
                 return Ok(Some(self.take(end)));
             }
             self.check_length()?;
+            size = size.saturating_mul(2).min(BLOCK_BYTES_MAX);
         }
         Ok(self.rest())
     }
