@@ -52,6 +52,7 @@ mod turns;
 mod undelivered;
 mod view;
 mod waiting;
+mod waiting_outside;
 mod worker;
 
 use std::collections::VecDeque;
@@ -72,7 +73,8 @@ pub use on_cancel::{Cancelled, NamedTasks};
 pub use owners::NO_BOUND;
 pub use record::Record;
 pub use view::{Footprint, RunningTask, SchedulerView, Totals, WorkerView};
-pub use waiting::{WaitReason, with_blobs_missing};
+pub use waiting::WaitReason;
+pub use waiting_outside::{with_blobs_missing, with_installing};
 
 use children::ChildOpening;
 use chores::Chore;

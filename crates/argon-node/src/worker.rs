@@ -32,7 +32,7 @@ mod uplink;
 use crate::signals::StopSignal;
 use event_loop::WorkerLoop;
 
-pub use config::{ManagerAccess, WorkerConfig, WorkerError};
+pub use config::{ManagerAccess, PackagesConfig, WorkerConfig, WorkerError};
 pub use process::guardian;
 pub use process::sandbox::{SandboxConfig, SandboxError};
 pub use process::user::{RunAs, RunAsError};

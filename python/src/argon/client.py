@@ -20,6 +20,7 @@ from ._session import environment as environments
 from ._session import waiting
 from ._session.durations import Duration, seconds_or_none
 from ._session.options import Options
+from ._session.packages import Packages
 from ._session.reconnect import Reconnect
 from ._session.session import Session
 from ._session.task import Blob
@@ -68,6 +69,8 @@ class Client:
 
     Tasks run in the environment of this program (`sys.prefix`: a venv, a conda environment, …) on workers of machines
     that have it, and elsewhere in the worker's own Python. `environment=False` asks for the worker's own everywhere.
+    With `packages` they run in an environment with these packages, which each worker makes once and keeps: a list such as
+    `["numpy==2.4"]`, or the path of a requirements.txt, pyproject.toml or uv.lock.
 
     A client that has waited for 2 seconds without an outcome reports why (no worker, none with this Python, the queue
     full, no manager …), each reason once: `on_waiting` gets it as a dict with code, message, runtime and tasks. By
@@ -88,6 +91,7 @@ class Client:
         tls_ca: str | os.PathLike[str] | None = None,
         remote_modules: bool = True,
         environment: bool = True,
+        packages: Packages | None = None,
         on_waiting: waiting.Hook | None = waiting.log,
         on_interrupt: str = "cancel",
         **options: Any,
@@ -103,10 +107,13 @@ class Client:
         trusted.prepare(addresses)
         reconnect = Reconnect(addresses, key, seconds_or_none("give_up_after", give_up_after), trusted, place, choice)
         self._options = Options().changed(options)
+        if packages is not None:
+            self._environment = environments.with_packages(packages)
+        else:
+            self._environment = environments.of_program() if environment else environments.NONE
         self._session = Session(reconnect, remote_modules, on_waiting)
         self._session.leaves_tasks = on_interrupt == "leave"
         self._shared: dict[bytes, Blob] = {}
-        self._environment = environments.of_program() if environment else environments.NONE
         self._calls = Calls(self._options, self._shared, self._environment)
         self._owner: Client | None = None
         _alive.add(self._session)

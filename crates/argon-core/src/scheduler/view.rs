@@ -3,10 +3,11 @@
 use argon_proto::conversation::admin::{AwayClient, FirstNames};
 pub use argon_proto::conversation::admin::{RunningTask, SchedulerView, Totals, WorkerView};
 use argon_proto::line;
-use argon_proto::{AttemptId, Flags, Report, Task, TaskId, WorkerId};
+use argon_proto::{AttemptId, BlobHash, Flags, Report, Task, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::task::TaskState;
+use super::input::ConnId;
+use super::task::{TaskEntry, TaskState};
 use super::worker::Worker;
 use super::{Scheduler, TaskKey, WorkerKey};
 use crate::time::Time;
@@ -22,6 +23,26 @@ impl Scheduler {
     #[must_use]
     pub fn held_by(&self, worker: WorkerId) -> usize {
         self.worker_by_id.get(&worker).map_or(0, |key| self.workers[*key].assigned.len())
+    }
+
+    /// Number of tasks at a worker that need a blob: those of the client at a connection, or of all. Costs time in
+    /// proportion to the tasks there.
+    #[must_use]
+    pub fn held_with_blob(&self, worker: WorkerId, blob: BlobHash, of: Option<ConnId>) -> u64 {
+        let session = of.map(|link| self.client_at(link));
+        let Some(key) = self.worker_by_id.get(&worker).filter(|_| session != Some(None)) else {
+            return 0;
+        };
+        let entries = self.workers[*key].assigned.iter().filter_map(|task| self.tasks.get(*task));
+        let is_its = |entry: &&TaskEntry| session.is_none_or(|session| session == Some(entry.session));
+        let needs = |entry: &TaskEntry| entry.task.blob_hashes().any(|hash| hash == blob);
+        entries.filter(is_its).filter(|entry| needs(entry)).count() as u64
+    }
+
+    /// Name of a worker.
+    #[must_use]
+    pub fn name_of_worker(&self, worker: WorkerId) -> Option<&str> {
+        self.worker_by_id.get(&worker).map(|key| &*self.workers[*key].profile.name)
     }
 
     /// Events since it was made. Costs nothing.

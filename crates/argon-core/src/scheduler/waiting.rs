@@ -43,6 +43,8 @@ pub enum WaitReason {
     Memory,
     /// The owner has as many tasks at workers as one owner may.
     Owner,
+    /// Packages that a worker installs for them.
+    Environment,
     /// Code or arguments have not arrived.
     Blob,
     /// The store has not written them.
@@ -57,7 +59,7 @@ pub enum WaitReason {
 
 impl WaitReason {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoWorker,
         Self::NoRuntime,
         Self::Draining,
@@ -65,6 +67,7 @@ impl WaitReason {
         Self::Outcomes,
         Self::Memory,
         Self::Owner,
+        Self::Environment,
         Self::Blob,
         Self::Store,
         Self::Recovery,
@@ -83,6 +86,7 @@ impl WaitReason {
             Self::Outcomes => "outcomes",
             Self::Memory => "memory",
             Self::Owner => "owner",
+            Self::Environment => "environment",
             Self::Blob => "blob",
             Self::Store => "store",
             Self::Recovery => "recovery",
@@ -358,7 +362,7 @@ impl Tally {
     }
 }
 
-fn push(waiting: &mut Vec<WhyWaiting>, code: WaitReason, tasks: u64, why: &str) {
+pub(super) fn push(waiting: &mut Vec<WhyWaiting>, code: WaitReason, tasks: u64, why: &str) {
     if tasks > 0 {
         let message = match tasks {
             1 => format!("1 task waits: {why}"),
@@ -366,14 +370,6 @@ fn push(waiting: &mut Vec<WhyWaiting>, code: WaitReason, tasks: u64, why: &str) 
         };
         waiting.push(WhyWaiting { code: code.name().to_owned(), runtime: String::new(), tasks, message });
     }
-}
-
-/// Adds tasks that the scheduler does not know yet, because what they name has not arrived.
-#[must_use]
-pub fn with_blobs_missing(mut report: WaitingReport, tasks: usize) -> WaitingReport {
-    let why = "their code or arguments have not arrived; the client sends them, or its connection is slow";
-    push(&mut report.waiting, WaitReason::Blob, tasks as u64, why);
-    report
 }
 
 fn all_workers(count: usize) -> String {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use argon_core::Machine;
-use argon_core::scheduler::{ConnId, Input, Limits, WaitReason};
+use argon_core::scheduler::{ConnId, Input, Limits, WaitReason, with_installing};
+use argon_proto::conversation::admin::WaitingReport;
 use argon_proto::{Flags, Runtime, Status, Task, TaskHead};
 
 use crate::manager::{Manager, attempt, id, secret, task, ticket, with_flags};
@@ -214,4 +215,36 @@ fn time_to_answer(tasks: u64) -> Duration {
         assert_eq!(reasons(&manager, 1)[0].2, tasks - 1);
     }
     begun.elapsed()
+}
+
+#[test]
+fn tasks_that_wait_for_packages_at_a_worker_count_as_waiting() {
+    let report = WaitingReport { running: 3, waiting: Vec::new() };
+    let report = with_installing(report, 2, "box:1", 3, Duration::from_secs(12));
+    assert_eq!(
+        (report.running, report.waiting[0].tasks, report.waiting[0].code.as_str()),
+        (1, 2, "environment")
+    );
+    assert_eq!(report.waiting[0].message, "2 tasks wait: worker box:1 is installing 3 packages (12 s)");
+    assert_eq!(with_installing(report.clone(), 0, "box:1", 1, Duration::ZERO), report);
+}
+
+#[test]
+fn the_tasks_at_a_worker_that_need_a_list_of_packages_are_counted_for_their_client() {
+    let mut manager = Manager::new(Limits::default());
+    manager.open(1);
+    manager.open(2);
+    let list = argon_proto::BlobHash([7; 32]);
+    let with_list = |client, sequence| {
+        let Task { head, payload, .. } = task(client, sequence);
+        Task::new(head, [list], bytes::Bytes::new(), payload)
+    };
+    manager.join(11, 4, &[]);
+    manager.submit(1, with_list(1, 1));
+    manager.submit(1, task(1, 2));
+    manager.submit(2, with_list(2, 1));
+    let worker = manager.scheduler.view(manager.now).worker_list[0].worker.parse().expect("an id");
+    let count = |of| manager.scheduler.held_with_blob(worker, list, of);
+    assert_eq!((count(Some(ConnId(1))), count(Some(ConnId(2))), count(None)), (1, 1, 2));
+    assert_eq!(count(Some(ConnId(99))), 0, "no client");
 }

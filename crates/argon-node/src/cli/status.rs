@@ -262,7 +262,7 @@ fn isolation(worker: &WorkerView) -> Option<String> {
 
 /// `runners of box:8001: perl 1 busy, 3 idle (template); python3.12 2 idle; 40 MiB idle; 1 task waits for its own tasks`.
 fn runners(worker: &WorkerView) -> String {
-    let RunnersReport { busy, idle, idle_bytes, templates } = &worker.runners;
+    let RunnersReport { busy, idle, idle_bytes, templates, installing } = &worker.runners;
     let names: BTreeSet<&String> = busy.keys().chain(idle.keys()).chain(templates).collect();
     let mut parts: Vec<String> = names
         .into_iter()
@@ -275,6 +275,10 @@ fn runners(worker: &WorkerView) -> String {
     if *idle_bytes > 0 {
         parts.push(format!("{} MiB idle", idle_bytes.div_ceil(1 << 20)));
     }
+    parts.extend(installing.iter().map(|list| match list.packages {
+        1 => "installs 1 package".to_owned(),
+        count => format!("installs {count} packages"),
+    }));
     match worker.lent {
         0 => {}
         1 => parts.push("1 task waits for its own tasks".to_owned()),

@@ -245,6 +245,7 @@ fn pool_config(
         perl: pool.interpreters.perl.clone(),
         pythons: pool.interpreters.python.clone(),
         environments: !pool.interpreters.no_environments,
+        packages: pool.interpreters.packages(),
         remote_modules: !pool.interpreters.no_remote_modules,
         has_templates: true,
         runners_max: pool.runners_max(),

@@ -7,6 +7,7 @@ pub mod serve;
 pub mod worker_role;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use argon_core::Time;
 use argon_core::gate::GateEffect;
@@ -15,7 +16,7 @@ use argon_proto::conversation::Blob;
 use argon_proto::conversation::admin::FromAdmin;
 use argon_proto::conversation::child::ChildOpen;
 use argon_proto::conversation::client::{Open, ToClient, ToManager};
-use argon_proto::conversation::worker::{FromWorker, Held, Register, RunnersReport, ToWorker};
+use argon_proto::conversation::worker::{FromWorker, Held, Installing, Register, RunnersReport, ToWorker};
 use argon_proto::handshake::RefusalCode;
 use argon_proto::key::Role;
 use argon_proto::limit::{self, HELD_ATTEMPTS};
@@ -109,7 +110,12 @@ impl ManagerLoop {
 
     fn on_runners(&mut self, link: ConnId, report: RunnersReport) {
         if let Some(peer) = self.peers.get_mut(&link) {
+            let since = |what: &Installing| {
+                let known = peer.installing.iter().find(|(known, _)| known.list == what.list);
+                known.map_or_else(Instant::now, |(_, since)| *since)
+            };
             peer.runners = shortened(report);
+            peer.installing = peer.runners.installing.iter().map(|what| (*what, since(what))).collect();
         }
     }
 
@@ -339,6 +345,7 @@ fn shortened(report: RunnersReport) -> RunnersReport {
         idle: counts(report.idle),
         idle_bytes: report.idle_bytes,
         templates: report.templates.into_iter().take(RUNTIMES_MAX).map(line).collect(),
+        installing: report.installing.into_iter().take(RUNTIMES_MAX).collect(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! A client or worker at the manager's door: how it is reached, and what it was sent.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use argon_core::scheduler::ConnId;
 use argon_net::Connection;
 use argon_proto::conversation::Goodbye;
 use argon_proto::conversation::admin::{Reply, ToAdmin};
 use argon_proto::conversation::client::ToClient;
-use argon_proto::conversation::worker::{Held, RunnersReport, ToWorker};
+use argon_proto::conversation::worker::{Held, Installing, RunnersReport, ToWorker};
 use argon_proto::handshake::{Proven, Refusal, RefusalCode};
 use argon_proto::key::Role;
 use argon_proto::{BlobHash, WorkerId};
@@ -58,6 +59,8 @@ pub(super) struct AdmittedPeer {
     pub(super) held: Vec<Held>,
     /// Its runner processes, as it reported them last.
     pub(super) runners: RunnersReport,
+    /// Packages that it installs, and when it first reported each list.
+    pub(super) installing: Vec<(Installing, Instant)>,
     /// True if messages wait for a flush.
     pub(super) is_dirty: bool,
     /// Messages that wait for a payload from the store.
@@ -76,6 +79,7 @@ impl AdmittedPeer {
             worker: None,
             held: Vec::new(),
             runners: RunnersReport::default(),
+            installing: Vec::new(),
             is_dirty: false,
             feed: Feed::default(),
         }

@@ -11,7 +11,7 @@ mod status;
 use std::time::Duration;
 
 use argon_core::Time;
-use argon_core::scheduler::{ConnId, Input, with_blobs_missing};
+use argon_core::scheduler::{ConnId, Input, with_blobs_missing, with_installing};
 use argon_proto::conversation::admin::{Explanation, Question, Reply, Request, WaitingReport, WorkerDrains};
 use argon_proto::holder::OwnerName;
 use argon_proto::key::Role;
@@ -94,7 +94,21 @@ impl ManagerLoop {
             Role::Admin => self.parked(),
             Role::Client | Role::Worker | Role::Observer => self.gate.parked_of(link),
         };
-        Ok(with_blobs_missing(waiting, parked))
+        let client = (role != Role::Admin).then_some(link);
+        Ok(self.with_installing(with_blobs_missing(waiting, parked), client))
+    }
+
+    /// Adds tasks at workers that wait for packages: those of the client at a connection, or of all.
+    fn with_installing(&self, mut report: WaitingReport, client: Option<ConnId>) -> WaitingReport {
+        let workers = self.peers.values().filter_map(|peer| Some((peer.worker?, peer)));
+        for (id, peer) in workers {
+            for (what, since) in &peer.installing {
+                let tasks = self.scheduler.held_with_blob(id, what.list, client);
+                let name = self.scheduler.name_of_worker(id).unwrap_or_default();
+                report = with_installing(report, tasks, name, what.packages, since.elapsed());
+            }
+        }
+        report
     }
 
     /// Whose tasks a peer may see; `None` if those of all.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::machine;
 use super::process::sandbox::{SandboxConfig, SandboxError};
 use super::process::user::RunAs;
+pub use super::runtime::environments::PackagesConfig;
 
 /// Configuration of a worker.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct WorkerConfig {
     pub pythons: Vec<PathBuf>,
     /// True if Python tasks run in the environment of their client where that is on this machine.
     pub environments: bool,
+    /// How packages are installed that tasks list; none if they are not.
+    pub packages: Option<PackagesConfig>,
     /// True if tasks may load modules from their client.
     pub remote_modules: bool,
     /// True if runners of interpreters are forked from templates, where that is possible.

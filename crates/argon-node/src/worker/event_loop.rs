@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use argon_core::pool::{Input, Pool, PoolCounts, RunnerId, Settings};
 use argon_core::{Machine, Time};
-use argon_proto::conversation::worker::FromWorker;
+use argon_proto::conversation::worker::{FromWorker, RunnersReport};
 
 use super::cache::Cache;
 use super::config::{WorkerConfig, WorkerError};
@@ -146,6 +146,7 @@ impl WorkerLoop {
             }
             Event::Process(ProcessEvent::PythonsFound) => self.on_pythons_found(),
             Event::Process(ProcessEvent::EnvironmentFound(id, found)) => {
+                self.status.touch(self.timers.now());
                 self.pool.push(Input::EnvironmentFound { id, found });
             }
             Event::TaskClient(event) => self.on_task_client(event),
@@ -171,7 +172,9 @@ impl WorkerLoop {
             Timer::Cache => self.cache.on_time(self.timers.now(), || self.pool.tasks()),
             Timer::Status => {
                 self.measure_runners();
-                let news = self.status.take_news(self.pool.runners_report());
+                let installing = self.processes.runtimes.environments.installing();
+                let report = RunnersReport { installing, ..self.pool.runners_report() };
+                let news = self.status.take_news(report);
                 if let Some(report) = news.filter(|_| self.uplink.is_registered()) {
                     self.send(FromWorker::Runners(report));
                 }

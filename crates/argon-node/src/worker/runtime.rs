@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon_core::pool::{Environment, EnvironmentId, TemplateKey, Version};
-use argon_proto::{Runtime, Task};
+use argon_proto::{Payload, Runtime, Task};
 use bytes::Bytes;
 
 use super::config::{WorkerConfig, WorkerError};
 use super::process::kernel;
 use super::process::user::RunAs;
 
-use environments::Environments;
+use environments::{EnvironmentQuestion, Environments};
 pub(super) use pythons::Pythons;
 
 /// An interpreter that has not reported its version by then is broken.
@@ -93,9 +93,15 @@ impl Runtimes {
     }
 
     /// Begins to look for an environment of a client.
-    pub(super) fn find_environment(&mut self, id: EnvironmentId, environment: Environment, version: Version) {
+    pub(super) fn find_environment(
+        &mut self,
+        id: EnvironmentId,
+        environment: Environment,
+        version: Version,
+        list: Option<Payload>,
+    ) {
         let own = self.pythons.found().iter().find(|python| python.version == version);
-        self.environments.find(id, environment, version, own);
+        self.environments.find(EnvironmentQuestion { id, environment, version, list, own });
     }
 
     /// Launch of a runner or a template; `None` if this worker does not have the interpreter.

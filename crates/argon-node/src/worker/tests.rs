@@ -49,6 +49,7 @@ pub(super) fn config() -> WorkerConfig {
         perl: None,
         pythons: Vec::new(),
         environments: true,
+        packages: None,
         remote_modules: true,
         has_templates: true,
         runners_max: 16,

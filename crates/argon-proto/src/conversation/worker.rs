@@ -172,6 +172,18 @@ pub struct RunnersReport {
     pub idle_bytes: u64,
     /// Runtimes whose runners are forked from a template.
     pub templates: Vec<String>,
+    /// Lists of packages that are being installed; tasks wait for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub installing: Vec<Installing>,
+}
+
+/// Packages that a worker installs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Installing {
+    /// The blob with the list.
+    pub list: BlobHash,
+    /// Number of packages in it.
+    pub packages: u32,
 }
 
 /// A worker takes no more tasks.

@@ -42,6 +42,11 @@ class Blobs:
         text = self._bytes.pop(name, None)
         self._size -= len(text) if text is not None else 0
 
+    def text(self, name: str) -> bytes | None:
+        """The bytes of a blob, if it is here."""
+        found = self._bytes.get(bytes.fromhex(name))
+        return None if found is None else bytes(found)
+
     def has_all(self, names: list[bytes]) -> bool:
         """True if all are here and nothing is to be dropped; they are now the last to be dropped."""
         have = self._bytes

@@ -17,6 +17,14 @@ generation = 0
 environment: object = None
 
 
+def _no_blob(name: str) -> bytes | None:
+    return None
+
+
+#: The bytes of a blob of the task by its hash in hexadecimal digits, or None.
+blob: Callable[[str], bytes | None] = _no_blob
+
+
 def end() -> None:
     """Ends what the task left to be ended. What that raises is not the task's affair."""
     while at_end:

@@ -55,6 +55,7 @@ class Runner:
         self._leases = LeasePipe(self._channel, handles.leases)
         self._family = Family()
         self._blobs = Blobs()
+        current.blob = self._blobs.text
         self._metas = Metas()
         self._modules = RemoteModules(self._channel, self._family)
         if not os.environ.pop("ARGON_NO_REMOTE_MODULES", None):

@@ -12,6 +12,7 @@ import os
 import sys
 from typing import Any, NamedTuple
 
+from . import packages
 from .task import Blob
 
 _DIGITS = 32
@@ -35,7 +36,11 @@ def of_program() -> Environment:
     current = sys.modules.get("_argon._runner.current")
     if current is not None:
         given = getattr(current, "environment", None)
-        return Environment(given) if isinstance(given, dict) else NONE
+        if not isinstance(given, dict):
+            return NONE
+        # The task itself needed the list, so its runner has it.
+        text = current.blob(given["packages"]) if isinstance(given.get("packages"), str) else None
+        return Environment(given) if text is None else Environment(given, (_blob(text),))
     return Environment(_of_interpreter(sys.prefix, sys.executable))
 
 
@@ -56,8 +61,25 @@ def _of_interpreter(prefix: str, executable: str) -> dict[str, Any] | None:
         config = _facts(os.path.join(prefix, "pyvenv.cfg"))
     except OSError:
         config = None
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return {"python": version, "prefix": prefix, "mark": mark(prefix, folder, python, config)}
+    return {"python": _version(), "prefix": prefix, "mark": mark(prefix, folder, python, config)}
+
+
+def with_packages(wanted: packages.Packages) -> Environment:
+    """The environment with these packages, which a worker makes."""
+    text = "\n".join(packages.requirements(wanted)).encode()
+    return Environment(_meta_of(hashlib.sha256(text).digest()), (_blob(text),))
+
+
+def _meta_of(name: bytes) -> dict[str, Any]:
+    return {"python": _version(), "packages": name.hex()}
+
+
+def _blob(text: bytes) -> Blob:
+    return Blob(hashlib.sha256(text).digest(), [memoryview(text)], len(text))
+
+
+def _version() -> str:
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def mark(prefix: str, folder: int, python: tuple[int, ...], config: tuple[int, ...] | None) -> str:

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use argon_core::pool::{Blame, Effect, Input, Program, RunnerId, RunnerKind, Signal};
+use argon_core::pool::{Blame, Effect, Environment, Input, Program, RunnerId, RunnerKind, Signal};
 use argon_proto::{Flags, Runtime, Task};
 use bytes::Bytes;
 use nix::sys::signal;
@@ -75,9 +75,17 @@ impl WorkerLoop {
                 }
             }
             Effect::FindEnvironment { id, environment, version } => {
-                self.processes.runtimes.find_environment(id, environment, version);
+                let list = match &environment {
+                    Environment::Packages { list } => self.cache.blobs.find(*list),
+                    Environment::Folder { .. } => None,
+                };
+                self.status.touch(self.timers.now());
+                self.processes.runtimes.find_environment(id, environment, version, list);
             }
-            Effect::ForgetEnvironment { id } => self.processes.runtimes.environments.forget(id),
+            Effect::ForgetEnvironment { id } => {
+                self.status.touch(self.timers.now());
+                self.processes.runtimes.environments.forget(id);
+            }
             Effect::Tell(message) => self.send(message),
             Effect::Leave => {
                 tracing::info!("the worker leaves: everything that it ran has finished");

@@ -220,7 +220,7 @@ fn candidates(path: &OsStr, user: Option<&RunAs>) -> (Vec<PathBuf>, Vec<(Version
 }
 
 /// The first program of this name that `user` can reach.
-fn find(path: &OsStr, name: &str, user: Option<&RunAs>) -> Option<PathBuf> {
+pub(super) fn find(path: &OsStr, name: &str, user: Option<&RunAs>) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     std::env::split_paths(path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(
         |program| {

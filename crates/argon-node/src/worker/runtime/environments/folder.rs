@@ -38,7 +38,7 @@ pub(super) fn look(wanted: &Wanted, users: &Users) -> Option<UsableFolder> {
     let libraries = prefix.join("lib").join(format!("python{version}"));
     let is_usable = libraries.is_dir() && users.may_run(&libraries) && users.may_run(&program);
     let is_own = own.as_ref().is_some_and(|own| is_same(own, &program));
-    (is_usable && !is_own).then_some(UsableFolder { prefix, program })
+    (is_usable && !is_own).then_some(UsableFolder { prefix, program, _lock: None })
 }
 
 /// True for two names of one interpreter in one folder. A link in another folder is another environment.
