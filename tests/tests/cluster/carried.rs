@@ -29,9 +29,11 @@ fn the_program_carries_the_clients_of_python_and_perl() {
         folders.push(folder);
     }
     let mut python = Command::new("python3");
-    python.args(["-c", "import argon; print(argon.__file__)"]).env("PYTHONPATH", &folders[1]);
+    python.args(["-c", "import argon; from argon._local.program import find; print(argon.__file__, find())"]);
+    python.env("PYTHONPATH", &folders[1]).env_remove("ARGON_PROGRAM");
     let said = cluster.run(python, "python").finish(SOON).stdout;
-    assert_eq!(said.trim_end(), folders[1].join("argon/__init__.py").to_str().unwrap());
+    let expected = ["argon/__init__.py", "argon-program"].map(|file| folders[1].join(file));
+    assert_eq!(said.trim_end(), format!("{} {}", expected[0].display(), expected[1].display()));
 }
 
 #[test]

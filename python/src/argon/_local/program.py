@@ -26,6 +26,8 @@ def _of_this_package() -> Iterator[Path]:
     # site-packages of an environment, of the user or of `pip install --target`: the script's folder is `bin` beside it,
     # or next to `lib`.
     site = Path(__file__).resolve().parents[2]
+    # `argon python-lib` puts a link to itself beside the package that it unpacks.
+    yield site / "argon-program"
     for folder in (site, *list(site.parents)[:3]):
         yield folder / "bin" / "argon"
     yield Path(sysconfig.get_path("scripts")) / "argon"
