@@ -23,7 +23,7 @@ sub pending { return $watcher->server_status->{pending} }
 # Until the manager has so many tasks that are not done.
 sub wait_for_pending {
     my ($wanted, $seconds) = @_;
-    my $end = Time::HiRes::time() + ($seconds // 20);
+    my $end = Time::HiRes::time() + ($seconds // 60);
     my $found;
     while (($found = pending()) != $wanted && Time::HiRes::time() < $end) { select undef, undef, undef, 0.02 }
     return $found;
@@ -35,7 +35,7 @@ sub left_by_alarm {
     my $end = Time::HiRes::time() + 20;
     my $died = !eval {
         local $SIG{ALRM} = sub { die "enough\n" };
-        Time::HiRes::alarm(0.3);
+        Time::HiRes::alarm(1);
         $call->();
         1;
     };

@@ -24,7 +24,7 @@ use strict; use warnings; use Argon::Client; use Time::HiRes;
 my \$client = Argon::Client->new($address);
 my \$begun = Time::HiRes::time();
 my \@values;
-my \@threads = map { my \$n = \$_; async { push \@values, \$client->queue(sub { select undef, undef, undef, 0.2; return \$_[0] }, [\$n]) } } 1 .. 20;
+my \@threads = map { my \$n = \$_; async { push \@values, \$client->queue(sub { select undef, undef, undef, 1; return \$_[0] }, [\$n]) } } 1 .. 20;
 \$_->join for \@threads;
 printf "%d %.3f\\n", eval { my \$sum = 0; \$sum += \$_ for \@values; \$sum }, Time::HiRes::time() - \$begun;
 my \@failed = map { async { eval { \$client->queue(sub { die "no\\n" }) }; return \$@ } } 1 .. 3;
@@ -36,7 +36,8 @@ END
     my ($sum, $seconds) = split ' ', $lines[0] // q{};
     # kind: copies of the process | twenty threads of Coro that call at once | right | each waits for its own task
     is $sum, 210, "twenty_threads_get_their_own_values ($way)";
-    cmp_ok $seconds // 99, '<', 2, "twenty_threads_overlap ($way)";
+    # One after another they take twenty seconds.
+    cmp_ok $seconds // 99, '<', 15, "twenty_threads_overlap ($way)";
     is join(q{}, @lines[1 .. $#lines]), "no\n" x 3, "errors_reach_their_own_threads ($way)";
 }
 
