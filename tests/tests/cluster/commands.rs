@@ -192,13 +192,13 @@ fn a_cancel_and_a_time_limit_end_a_command_with_all_that_it_started() {
     let pids = session.pids(task, 3);
     session.cancel(task);
     assert_eq!(session.outcome(task).head.status, Status::Cancelled);
-    wait_until_gone(&pids, Duration::from_secs(10));
+    wait_until_gone(&pids, Duration::from_secs(60));
 
     let meta = json!({"argv": ["sh", "-c", script]});
-    let task = session.submit(&meta, |task| task.head.timeout_ms = 500);
+    let task = session.submit(&meta, |task| task.head.timeout_ms = 2000);
     let pids = session.pids(task, 3);
     assert_eq!(session.outcome(task).head.status, Status::Timeout);
-    wait_until_gone(&pids, Duration::from_secs(10));
+    wait_until_gone(&pids, Duration::from_secs(60));
 }
 
 #[test]
